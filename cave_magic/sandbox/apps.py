@@ -1,0 +1,80 @@
+"""The Flask applications of a sandbox, and the rule which of them answers a path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import flask
+from werkzeug.exceptions import InternalServerError
+from werkzeug.wrappers import Response
+
+from cave_magic.sandbox.auth_api import auth
+from cave_magic.sandbox.gate import World, attach
+from cave_magic.sandbox.info_api import info, schema, state
+from cave_magic.sandbox.local_api import BLUEPRINTS
+from cave_magic.sandbox.sticky import practice, sticky
+from cave_magic.sandbox.wire import Port, Reply, Request, environ
+
+Custom = Callable[[flask.Request], flask.Response]
+"""A misbehaviour of one's own: takes the request, gives the response."""
+
+
+def auth_app(shared: World) -> flask.Flask:
+    """The auth server with its pages; its failures are HTML."""
+    return _app("cave_auth", shared, (auth, sticky, practice))
+
+
+def info_app(shared: World) -> flask.Flask:
+    """The info service and its global neighbours; its failures are JSON."""
+    return _app("cave_info", shared, (info, schema, state), json_failures=True)
+
+
+def local_app(shared: World) -> flask.Flask:
+    """The services of a local server; their failures are JSON."""
+    return _app("cave_local", shared, BLUEPRINTS, json_failures=True)
+
+
+def is_global_service(path: str) -> bool:
+    """Whether the info application answers `path` on the global server."""
+    return path.startswith(("/info/", "/schema/", "/nglstate/"))
+
+
+def ask(app: flask.Flask, request: Request, port: Port) -> Reply:
+    """What `app` answers to a request that came in at `port`."""
+    response = Response.from_app(app, environ(request, port), buffered=True)
+    return _reply(response)
+
+
+def ask_custom(app: flask.Flask, custom: Custom, request: Request, port: Port) -> Reply:
+    """What a function of one's own answers, called with a Flask request inside `app`."""
+    with app.request_context(environ(request, port)):
+        return _reply(app.make_response(custom(flask.request)))
+
+
+def captive_portal() -> str:
+    """The page of a guest network that swallowed a request."""
+    return "<!doctype html><title>Guest network</title><h1>Guest network</h1><p>Log in to use the internet.</p>"
+
+
+def _reply(response: Response) -> Reply:
+    return Reply(response.status_code, tuple(response.headers.items()), response.get_data())
+
+
+def _app(
+    name: str, shared: World, blueprints: tuple[flask.Blueprint, ...], *, json_failures: bool = False
+) -> flask.Flask:
+    app = flask.Flask(name, static_folder=None)
+    app.secret_key = shared.service_token
+    app.logger.disabled = True
+    app.url_map.merge_slashes = False
+    attach(app, shared)
+    for blueprint in blueprints:
+        app.register_blueprint(blueprint)
+    app.add_url_rule("/captive-portal", "captive_portal", captive_portal)
+    if json_failures:
+        app.register_error_handler(InternalServerError, _json_failure)
+    return app
+
+
+def _json_failure(error: Exception) -> tuple[flask.Response, int]:
+    return flask.jsonify({"message": "Internal Server Error"}), 500

@@ -1,0 +1,415 @@
+"""`Sandbox`: a whole practice CAVE on loopback, with its people, its faults and a log of what was asked."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import ssl
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, overload
+
+from cave_magic.sandbox.accounts import WEEK, Account, Accounts, admit_cast
+from cave_magic.sandbox.catalogue import build, extra_names
+from cave_magic.sandbox.faults import SERVICES, Exchange, Fault, check_target, fault
+from cave_magic.sandbox.wire import Connection, Port, Reply, Request
+
+if TYPE_CHECKING:
+    import flask
+
+    from cave_magic.sandbox.apps import Custom
+
+AUTH_VERSION = "2.30.3"
+_TOS = {"minnie65_public": 2, "flywire_fafb_public": 1, "secret_ds": 1}
+_FIRST_WITH_MANY_KEYS = (2, 19, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One request that a sandbox got: what was asked and whether credentials came along, never which."""
+
+    service: str
+    method: str
+    host: str
+    path: str
+    status: int | None
+    """None as long as there is no answer, and for good when there was none."""
+    time: float
+    """Seconds since the epoch at which it came in."""
+    authorization: bool
+    cookie: bool
+    user: str | None
+    """The nick of the person whose token came along, None without a valid one."""
+
+
+class RequestLog(Sequence[Record]):
+    """The requests of a sandbox in the order of their arrival. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._records: dict[int, Record] = {}
+        self._next = 0
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    @overload
+    def __getitem__(self, index: int) -> Record: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Record]: ...
+    def __getitem__(self, index: int | slice) -> Record | list[Record]:
+        return self.snapshot()[index]
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self.snapshot())
+
+    def __repr__(self) -> str:
+        return f"RequestLog({self.snapshot()!r})"
+
+    def snapshot(self) -> list[Record]:
+        """A list of what there is now."""
+        with self._lock:
+            return list(self._records.values())
+
+    def clear(self) -> None:
+        """Forget everything so far; requests that wait for their answer are forgotten too."""
+        with self._lock:
+            self._records.clear()
+
+    def add(self, record: Record) -> int:
+        """Note a request that came in; gives the number to note its answer under."""
+        with self._lock:
+            self._next += 1
+            self._records[self._next] = record
+            return self._next
+
+    def answered(self, number: int, status: int | None) -> None:
+        """Note the status of the answer."""
+        with self._lock:
+            if number in self._records:
+                self._records[number] = replace(self._records[number], status=status)
+
+
+class Sandbox:
+    """A practice CAVE: `server` has auth and info, `local_server` the services of a datastack.
+
+    `port` and `local_port` choose the ports (0: any free one), `auth_version` the age of the auth server,
+    `datastacks` adds so many datastacks, spread over `local_servers` local servers, `tls` serves https with
+    a certificate that nobody trusts (its file is `certificate`). Use it as a context manager.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        local_port: int = 0,
+        auth_version: str = AUTH_VERSION,
+        datastacks: int = 0,
+        local_servers: int = 1,
+        tls: bool = False,
+    ) -> None:
+        self.auth_version = auth_version
+        self.delay = 0.0
+        self.requests = RequestLog()
+        self.connections = 0
+        self.certificate: str | None = None
+        self._catalogue = build(datastacks, local_servers)
+        self._accounts = _accounts(datastacks, auth_version)
+        self._service_token = self._accounts.make_login_token(0, seconds=10**9)
+        self._numbers = [port, local_port, *[0] * (local_servers - 1)]
+        self._inner_number = 0
+        self._tls = tls
+        self._faults: tuple[Fault, ...] = ()
+        self._ports: list[Port] = []
+        self._stopped = threading.Event()
+        self._lock = threading.RLock()
+        self._undo = contextlib.ExitStack()
+
+    # -- life -----------------------------------------------------------------------------------
+
+    def start(self) -> Sandbox:
+        """Listen. Raises OSError when a chosen port is taken; after `close()` the same ports are used again."""
+        if self._ports:
+            raise RuntimeError("this practice server is running already")
+        self._stopped = threading.Event()
+        try:
+            context = self._undo.enter_context(self._credentials())
+            for place, number in enumerate(self._numbers):
+                self._listen(place, number, context)
+            self._inner = self._undo.enter_context(contextlib.closing(Port(self._answer_inside, self._inner_number)))
+            self._build()
+        except BaseException:
+            self.close()
+            raise
+        for port in [self._inner, *self._ports]:
+            port.start()
+        return self
+
+    def close(self) -> None:
+        """Stop at once, also while requests hang, which are cut; misbehaviour ends with it."""
+        self._stopped.set()
+        self.behave()
+        self._undo.close()
+        self._ports = []
+
+    def __enter__(self) -> Sandbox:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- addresses ------------------------------------------------------------------------------
+
+    @property
+    def server(self) -> str:
+        """Address of the global server: auth and info. Raises RuntimeError when it is not running."""
+        return self._port(0).address
+
+    @property
+    def local_server(self) -> str:
+        """Address of the first local server."""
+        return self._port(1).address
+
+    @property
+    def local_servers(self) -> list[str]:
+        """Addresses of all local servers."""
+        return [self._port(place).address for place in range(1, len(self._numbers))]
+
+    @property
+    def datastacks(self) -> list[str]:
+        """Names of the rows of the info service."""
+        return list(self._catalogue.datastacks)
+
+    # -- people and tokens ----------------------------------------------------------------------
+
+    def new_token(self, person: str, description: str | None = None) -> str:
+        """A permanent key of `person`, who is named by nick or e-mail. Raises LookupError for a stranger."""
+        return self._accounts.make_key(self._accounts.find(person).id, description)
+
+    def new_login_token(self, person: str, seconds: float = WEEK) -> str:
+        """A log-in token with so many seconds to live; with 0 it is dead already."""
+        return self._accounts.make_login_token(self._accounts.find(person).id, seconds)
+
+    def delete_token(self, token: str) -> None:
+        """End a token, as the tokens page does. Raises LookupError for one that was never made here."""
+        self._accounts.delete_token(token)
+
+    def lose_token(self, token: str) -> None:
+        """Refuse a token that is still listed, as after a loss in the auth server's token store."""
+        self._accounts.lose(token)
+
+    def tokens(self, person: str) -> list[dict[str, Any]]:
+        """The keys of `person` as `GET /auth/api/v1/user/token` lists them, newest first."""
+        return [row.as_json() for row in self._accounts.keys(self._accounts.find(person).id)]
+
+    def people(self) -> list[Account]:
+        """Everybody with an account."""
+        return self._accounts.everyone()
+
+    def sign_up(self, email: str) -> str:
+        """Make an account as the first log-in does; gives the nick to name it by."""
+        return self._accounts.sign_up(email).nick
+
+    def withdraw_terms(self, person: str, datastack: str) -> None:
+        """Make the terms of service of a datastack unsigned for `person`."""
+        self._accounts.withdraw_terms(person, datastack)
+
+    def accept_terms(self, person: str, datastack: str) -> None:
+        """Sign the terms of service of a datastack for `person`."""
+        self._accounts.accept_terms(self._accounts.find(person).id, self._accounts.tos_of[datastack])
+
+    def grant(self, person: str, datastack: str) -> None:
+        """Give `person` the permission to view a datastack."""
+        self._accounts.grant(person, [datastack])
+
+    def revoke(self, person: str, datastack: str) -> None:
+        """Take that permission away."""
+        self._accounts.revoke(person, datastack)
+
+    def forget(self) -> None:
+        """Let the services drop what they remember of tokens and permissions for 300 s."""
+        from cave_magic.sandbox import gate
+
+        gate.forget(self._accounts.known_tokens())
+
+    # -- faults and what was asked --------------------------------------------------------------
+
+    def misbehave(self, target: str, how: str | Custom) -> None:
+        """Let a service, a path or `all` misbehave from now on, in place of what the same target did before.
+
+        `how` is a text from `faults.MISBEHAVIOURS` or a function from a Flask request to a Flask response.
+        Raises UnknownMisbehaviour.
+        """
+        if isinstance(how, str):
+            new = fault(target, how)
+        else:
+            check_target(target)
+            new = Fault(target, getattr(how, "__name__", "custom"), self._custom(how))
+        self.behave(target)
+        with self._lock:
+            self._faults = (*self._faults, new)
+
+    def behave(self, target: str | None = None) -> None:
+        """End the misbehaviour of one target, or all of it; requests that hang are answered."""
+        with self._lock:
+            ended = [f for f in self._faults if target in (None, f.target)]
+            self._faults = tuple(f for f in self._faults if f not in ended)
+        for each in ended:
+            each.over.set()
+
+    @property
+    def misbehaving(self) -> dict[str, str]:
+        """What misbehaves now, and how."""
+        return {f.target: f.text for f in self._faults}
+
+    def clear_requests(self) -> None:
+        """Forget the requests so far, and the number of connections."""
+        self.requests.clear()
+        self.connections = 0
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    def _port(self, place: int) -> Port:
+        if len(self._ports) <= place:
+            raise RuntimeError("this practice server is not running")
+        return self._ports[place]
+
+    @contextlib.contextmanager
+    def _credentials(self) -> Iterator[ssl.SSLContext | None]:
+        if not self._tls:
+            yield None
+            return
+        from cave_magic.sandbox import tls
+
+        with tempfile.TemporaryDirectory(prefix="cave-sandbox-") as folder:
+            self.certificate = str(tls.self_signed(Path(folder)))
+            yield tls.context(Path(folder))
+
+    def _listen(self, place: int, number: int, context: ssl.SSLContext | None) -> None:
+        def answer(request: Request, connection: Connection) -> Reply | None:
+            return self._answer(place, request, connection)
+
+        port = Port(answer, number, context, self._count)
+        self._undo.enter_context(contextlib.closing(port))
+        self._ports.append(port)
+        self._numbers[place] = port.number
+
+    def _count(self) -> None:
+        with self._lock:
+            self.connections += 1
+
+    def _build(self) -> None:
+        from cave_magic.sandbox import apps, gate
+
+        self._inner_number = self._inner.number
+        shared = gate.World(
+            self._accounts,
+            self._catalogue,
+            self.server,
+            tuple(self.local_servers),
+            f"http://{self._inner.netloc}",
+            self.auth_version,
+            self._service_token,
+        )
+        self._apps = apps
+        self._auth_app, self._info_app = apps.auth_app(shared), apps.info_app(shared)
+        self._local_app = apps.local_app(shared)
+
+    def _app(self, place: int, path: str) -> flask.Flask:
+        if place:
+            return self._local_app
+        return self._info_app if self._apps.is_global_service(path) else self._auth_app
+
+    def _answer(self, place: int, request: Request, connection: Connection) -> Reply | None:
+        """Note the request, answer it as the faults of the moment want, note the answer."""
+        number = self.requests.add(self._record(request))
+        if self.delay:
+            self._stopped.wait(self.delay)
+        portal = f"{self.local_server if place == 0 else self.server}/captive-portal"
+        exchange = Exchange(request, connection, lambda: self._healthy(place, request), self._stopped, portal)
+        reply = self._troubled(exchange)
+        self.requests.answered(number, reply.status if reply else None)
+        return reply
+
+    def _answer_inside(self, request: Request, connection: Connection) -> Reply | None:
+        """A question of another service to the auth server: no record, the same faults."""
+        exchange = Exchange(request, connection, lambda: self._healthy(0, request), self._stopped, "")
+        return self._troubled(exchange)
+
+    def _troubled(self, exchange: Exchange) -> Reply | None:
+        for each in reversed(self._faults):
+            if each.concerns(exchange.request.path):
+                return each.act(replace(exchange, over=each.over))
+        return exchange.answer()
+
+    def _healthy(self, place: int, request: Request) -> Reply:
+        if self._stopped.is_set():
+            raise ConnectionAbortedError("the practice server is closing")
+        return self._apps.ask(self._app(place, request.path), request, self._port(place))
+
+    def _custom(self, how: Custom) -> Callable[[Exchange], Reply | None]:
+        def act(exchange: Exchange) -> Reply | None:
+            path = exchange.request.path
+            on_local = not path.startswith(("/auth/", "/sticky_auth/", "/info/", "/schema/", "/nglstate/"))
+            app = self._app(int(on_local), path)
+            return self._apps.ask_custom(app, how, exchange.request, self._port(int(on_local)))
+
+        return act
+
+    def _record(self, request: Request) -> Record:
+        sent = request.header("authorization")
+        cookie = _cookie(request.header("cookie") or "")
+        words = (sent or "").split(" ")
+        token = words[1] if len(words) > 1 else cookie
+        person = self._accounts.owner(token) if token else None
+        return Record(
+            _service(request.path),
+            request.method,
+            request.header("host") or "",
+            request.path,
+            None,
+            time.time(),
+            sent is not None,
+            cookie is not None,
+            person.nick if person else None,
+        )
+
+
+def _service(path: str) -> str:
+    for name, prefix in SERVICES.items():
+        if path == prefix or path.startswith(prefix + "/"):
+            return name
+    return "other"
+
+
+def _cookie(header: str) -> str | None:
+    for part in header.split(";"):
+        name, _, value = part.strip().partition("=")
+        if name == "middle_auth_token":
+            return value
+    return None
+
+
+def _accounts(extra: int, auth_version: str) -> Accounts:
+    """The usual people; ada may also view the extra datastacks."""
+    numbers = tuple(int(part) for part in auth_version.split("."))
+    tos_of = {**_TOS, **{name: 1 for name in extra_names(extra)}}
+    accounts = Accounts(tos_of, one_key=numbers < _FIRST_WITH_MANY_KEYS)
+    admit_cast(accounts)
+    accounts.add(_services_own(accounts))
+    accounts.grant("ada", extra_names(extra))
+    return accounts
+
+
+def _services_own(accounts: Accounts) -> Account:
+    """The account with which services ask the auth server about each other's resources."""
+    made = accounts.find("admin").created
+    hidden = secrets.token_hex(4)
+    return Account(0, f"services-{hidden}", "CAVE services", f"services-{hidden}@example.org", made)

@@ -1,0 +1,238 @@
+"""The ways in which a practice service can misbehave, as text such as `slow:3` or as a function of one's own."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from cave_magic.sandbox.wire import Connection, Reply, Request, nginx_page
+
+SERVICES = {
+    "auth": "/auth",
+    "sticky_auth": "/sticky_auth",
+    "info": "/info",
+    "schema": "/schema",
+    "state": "/nglstate",
+    "materialize": "/materialize",
+    "chunkedgraph": "/segmentation",
+    "l2cache": "/l2cache",
+    "skeleton": "/skeletoncache",
+    "annotation": "/annotation",
+}
+"""Names of services and the paths that they answer."""
+
+ODD_JSON = '{"maintenance": true, "eta": [1, 2, 3]}'
+ESCAPES = (
+    " \x1b]0;title\x07\x1b[31mred\x1b[2J <script>alert('html')</script> [bold red]markup[/bold red] [/auth] \u202e"
+)
+"""What `escapes` adds to every name and message."""
+
+_TEXTS = {"name", "display_name", "message", "description", "pi", "tos_name", "image_source"}
+
+
+class UnknownMisbehaviour(ValueError):
+    """The text names no misbehaviour, or its argument makes no sense; the message lists what there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request that meets a misbehaviour. `answer` gives what a healthy service says to it."""
+
+    request: Request
+    connection: Connection
+    answer: Callable[[], Reply]
+    over: threading.Event
+    portal: str
+
+    def pause(self, seconds: float | None) -> None:
+        """Wait; None waits until the misbehaviour ends. Ends early when it does."""
+        self.over.wait(seconds)
+
+    def encode(self, reply: Reply, length: int | None = None) -> bytes:
+        """The bytes of a reply to this request."""
+        return reply.encode(bodyless=self.request.method == "HEAD", length=length, close=True)
+
+
+class Act(Protocol):
+    """What a misbehaviour does with an exchange; None means that the connection is to be closed."""
+
+    def __call__(self, exchange: Exchange, argument: str) -> Reply | None: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One misbehaviour of one target, on from its making until `over` is set."""
+
+    target: str
+    text: str
+    act: Callable[[Exchange], Reply | None]
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def concerns(self, path: str) -> bool:
+        """Whether a request for `path` meets this misbehaviour."""
+        prefix = SERVICES.get(self.target, self.target)
+        return self.target == "all" or path == prefix or path.startswith(prefix.rstrip("/") + "/")
+
+
+def fault(target: str, text: str) -> Fault:
+    """The misbehaviour that `text` describes, for a service, a path or `all`. Raises UnknownMisbehaviour."""
+    check_target(target)
+    name, _, argument = text.partition(":")
+    known = MISBEHAVIOURS.get(name)
+    if known is None:
+        raise UnknownMisbehaviour(f"{name!r} is not a misbehaviour; there are: {', '.join(MISBEHAVIOURS)}")
+    if known.number and argument:
+        _numbers(name, argument)
+    elif known.number == "needed":
+        raise UnknownMisbehaviour(f"{name!r} needs a number, for example {known.example!r}")
+    return Fault(target, text, lambda exchange: known.act(exchange, argument))
+
+
+def check_target(target: str) -> None:
+    """Raise UnknownMisbehaviour unless `target` is a service, `all` or a path."""
+    if target not in SERVICES and target != "all" and not target.startswith("/"):
+        names = ", ".join(["all", *SERVICES])
+        raise UnknownMisbehaviour(f"{target!r} is neither a path (/...) nor one of: {names}")
+
+
+def _numbers(name: str, argument: str) -> list[float]:
+    try:
+        return [float(part) for part in argument.split(":")]
+    except ValueError:
+        raise UnknownMisbehaviour(f"{name!r} takes a number, not {argument!r}") from None
+
+
+def _html(title: str, text: str, status: int = 200) -> Reply:
+    page = f"<!doctype html>\n<html lang=en>\n<title>{title}</title>\n<h1>{title}</h1>\n<p>{text}</p>\n"
+    return Reply(status, (("Content-Type", "text/html; charset=utf-8"),), page.encode())
+
+
+def _json(data: str, status: int = 200) -> Reply:
+    return Reply(status, (("Content-Type", "application/json"),), f"{data}\n".encode())
+
+
+def _silent(exchange: Exchange, argument: str) -> Reply | None:
+    exchange.pause(None)
+    return exchange.answer()
+
+
+def _slow(exchange: Exchange, argument: str) -> Reply | None:
+    exchange.pause(float(argument))
+    return exchange.answer()
+
+
+def _drip(exchange: Exchange, argument: str) -> Reply | None:
+    data = exchange.encode(exchange.answer())
+    for position in range(len(data)):
+        if exchange.over.is_set():
+            exchange.connection.send(data[position:])
+            break
+        exchange.connection.send(data[position : position + 1])
+        exchange.pause(float(argument or 1))
+    return None
+
+
+def _down(exchange: Exchange, argument: str) -> Reply | None:
+    return nginx_page(502, "502 Bad Gateway")
+
+
+def _status(exchange: Exchange, argument: str) -> Reply | None:
+    return Reply(int(float(argument)))
+
+
+def _retry_after(exchange: Exchange, argument: str) -> Reply | None:
+    seconds, _, status = argument.partition(":")
+    return Reply(int(status or 503), (("Retry-After", seconds),))
+
+
+def _maintenance(exchange: Exchange, argument: str) -> Reply | None:
+    return _html("Scheduled maintenance", "We will be back in a few hours.")
+
+
+def _big(exchange: Exchange, argument: str) -> Reply | None:
+    return _html("A long page", "All work and no play. " * 240_000)
+
+
+def _garbage(exchange: Exchange, argument: str) -> Reply | None:
+    return _json(argument or ODD_JSON)
+
+
+def _error500(exchange: Exchange, argument: str) -> Reply | None:
+    return _json('{"message": "Internal Server Error"}', 500)
+
+
+def _redirect(exchange: Exchange, argument: str) -> Reply | None:
+    return Reply(302, (("Location", argument or exchange.portal),))
+
+
+def _loop(exchange: Exchange, argument: str) -> Reply | None:
+    return Reply(302, (("Location", exchange.request.path),))
+
+
+def _reset(exchange: Exchange, argument: str) -> Reply | None:
+    exchange.connection.reset()
+    return None
+
+
+def _close(exchange: Exchange, argument: str) -> Reply | None:
+    return None
+
+
+def _truncated(exchange: Exchange, argument: str) -> Reply | None:
+    reply = exchange.answer()
+    exchange.connection.send(exchange.encode(reply, len(reply.body) + 100))
+    return None
+
+
+def _escapes(exchange: Exchange, argument: str) -> Reply | None:
+    reply = exchange.answer()
+    try:
+        data = json.loads(reply.body)
+    except ValueError:
+        return replace(reply, body=reply.body + ESCAPES.encode())
+    return replace(reply, body=json.dumps(_defaced(data)).encode())
+
+
+def _defaced(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {k: v + ESCAPES if k in _TEXTS and isinstance(v, str) else _defaced(v) for k, v in data.items()}
+    if isinstance(data, list):
+        names = bool(data) and all(isinstance(item, str) for item in data)
+        return [*map(_defaced, data), *([ESCAPES] if names else [])]
+    return data
+
+
+@dataclass(frozen=True, slots=True)
+class Misbehaviour:
+    """One entry of the list that `help` shows; `number` says whether an argument is a number."""
+
+    act: Act
+    about: str
+    example: str
+    number: str = ""
+
+
+MISBEHAVIOURS = {
+    "silent": Misbehaviour(_silent, "accepts the request and never answers", "silent"),
+    "drip": Misbehaviour(_drip, "sends one byte a second", "drip", "maybe"),
+    "slow": Misbehaviour(_slow, "answers after so many seconds", "slow:3", "needed"),
+    "down": Misbehaviour(_down, "nginx says 502 Bad Gateway", "down"),
+    "status": Misbehaviour(_status, "answers with a bare status", "status:503", "needed"),
+    "retry-after": Misbehaviour(
+        _retry_after, "503 with a Retry-After of so many seconds, or 429", "retry-after:3600:429", "needed"
+    ),
+    "html": Misbehaviour(_maintenance, "200 with an HTML page instead of JSON", "html"),
+    "redirect": Misbehaviour(_redirect, "sends everybody elsewhere, as a guest network does", "redirect"),
+    "loop": Misbehaviour(_loop, "redirects to itself for ever", "loop"),
+    "reset": Misbehaviour(_reset, "resets the connection", "reset"),
+    "close": Misbehaviour(_close, "closes the connection without an answer", "close"),
+    "garbage": Misbehaviour(_garbage, "200 with JSON of another shape", "garbage:[1,2]"),
+    "truncated": Misbehaviour(_truncated, "breaks off before the end of the body", "truncated"),
+    "big": Misbehaviour(_big, "5 MB of HTML", "big"),
+    "error500": Misbehaviour(_error500, "500 with a JSON message", "error500"),
+    "escapes": Misbehaviour(_escapes, "puts terminal codes, HTML and markup into names", "escapes"),
+}
+"""Every misbehaviour by name."""
