@@ -372,7 +372,7 @@ class Accounts:
             "missing_tos": self.missing_terms(person),
             "name": person.name,
             "parent_id": person.parent_id,
-            "permissions": {dataset: 1 for dataset in open_datasets},
+            "permissions": dict.fromkeys(open_datasets, 1),
             "permissions_v2": {dataset: ["view"] for dataset in open_datasets},
             "permissions_v2_ignore_tos": {dataset: ["view"] for dataset in sorted(person.datasets)},
             "pi": person.pi,

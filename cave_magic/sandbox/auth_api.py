@@ -8,7 +8,7 @@ import flask
 from flask import Blueprint, Response, jsonify
 
 from cave_magic.sandbox.accounts import TERMS, Account, http_date
-from cave_magic.sandbox.gate import TOKEN, signed_in, visitor, world
+from cave_magic.sandbox.gate import TOKEN, end_session, signed_in, visitor, world
 
 auth = Blueprint("auth", __name__, url_prefix="/auth")
 _NO_ADMIN = "Requires admin privilege."
@@ -185,7 +185,7 @@ def logout() -> Response:
     if world().accounts.is_key(flask.g.auth_token):
         return Response("Can't logout an API Key.", 422)
     world().accounts.delete_token(flask.g.auth_token)
-    flask.session.clear()
+    end_session()
     return _without_cookie(jsonify("success"))
 
 

@@ -318,14 +318,14 @@ class Sandbox:
             self.auth_version,
             self._service_token,
         )
-        self._apps = apps
+        self._web = apps
         self._auth_app, self._info_app = apps.auth_app(shared), apps.info_app(shared)
         self._local_app = apps.local_app(shared)
 
     def _app(self, place: int, path: str) -> flask.Flask:
         if place:
             return self._local_app
-        return self._info_app if self._apps.is_global_service(path) else self._auth_app
+        return self._info_app if self._web.is_global_service(path) else self._auth_app
 
     def _answer(self, place: int, request: Request, connection: Connection) -> Reply | None:
         """Note the request, answer it as the faults of the moment want, note the answer."""
@@ -335,7 +335,8 @@ class Sandbox:
         portal = f"{self.local_server if place == 0 else self.server}/captive-portal"
         exchange = Exchange(request, connection, lambda: self._healthy(place, request), self._stopped, portal)
         reply = self._troubled(exchange)
-        self.requests.answered(number, reply.status if reply else None)
+        if reply:
+            self.requests.answered(number, reply.status)
         return reply
 
     def _answer_inside(self, request: Request, connection: Connection) -> Reply | None:
@@ -352,14 +353,15 @@ class Sandbox:
     def _healthy(self, place: int, request: Request) -> Reply:
         if self._stopped.is_set():
             raise ConnectionAbortedError("the practice server is closing")
-        return self._apps.ask(self._app(place, request.path), request, self._port(place))
+        return self._web.ask(self._app(place, request.path), request, self._port(place))
 
     def _custom(self, how: Custom) -> Callable[[Exchange], Reply | None]:
         def act(exchange: Exchange) -> Reply | None:
             path = exchange.request.path
             on_local = not path.startswith(("/auth/", "/sticky_auth/", "/info/", "/schema/", "/nglstate/"))
             app = self._app(int(on_local), path)
-            return self._apps.ask_custom(app, how, exchange.request, self._port(int(on_local)))
+            reply: Reply = self._web.ask_custom(app, how, exchange.request, self._port(int(on_local)))
+            return reply
 
         return act
 
@@ -400,7 +402,7 @@ def _cookie(header: str) -> str | None:
 def _accounts(extra: int, auth_version: str) -> Accounts:
     """The usual people; ada may also view the extra datastacks."""
     numbers = tuple(int(part) for part in auth_version.split("."))
-    tos_of = {**_TOS, **{name: 1 for name in extra_names(extra)}}
+    tos_of = {**_TOS, **dict.fromkeys(extra_names(extra), 1)}
     accounts = Accounts(tos_of, one_key=numbers < _FIRST_WITH_MANY_KEYS)
     admit_cast(accounts)
     accounts.add(_services_own(accounts))

@@ -59,7 +59,7 @@ class Exchange:
 class Act(Protocol):
     """What a misbehaviour does with an exchange; None means that the connection is to be closed."""
 
-    def __call__(self, exchange: Exchange, argument: str) -> Reply | None: ...  # noqa: D102
+    def __call__(self, exchange: Exchange, argument: str) -> Reply | None: ...
 
 
 @dataclass(frozen=True, slots=True)

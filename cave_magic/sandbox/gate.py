@@ -69,6 +69,12 @@ def may_view(datastack: str) -> bool:
     return bool(answer)
 
 
+def end_session() -> None:
+    """Forget the browser's session; without one the reply sets no cookie."""
+    if flask.session:
+        flask.session.clear()
+
+
 def attach(app: flask.Flask, shared: World) -> None:
     """Make `app` part of the sandbox that `shared` describes."""
     app.extensions[_EXTENSION] = shared
@@ -143,7 +149,7 @@ def _library() -> Any:
 @functools.cache
 def _prepared() -> Any:
     """middle_auth_client with its addresses set; its code, its retries and its caches stay as they are."""
-    library = importlib.import_module("middle_auth_client.decorators")
+    library: Any = importlib.import_module("middle_auth_client.decorators")
     library.AUTH_URL = f"{PLACEHOLDER}/auth"
     library.STICKY_AUTH_URL = f"{PLACEHOLDER}/sticky_auth"
     library.TOKEN_NAME = TOKEN

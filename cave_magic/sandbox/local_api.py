@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -281,7 +282,7 @@ def _table(name: str) -> dict[str, Any]:
 
 def _arrow(rows: int) -> bytes:
     """A small table of cells. pyarrow comes with caveclient and is loaded only here."""
-    import pyarrow
+    pyarrow: Any = importlib.import_module("pyarrow")
 
     count = range(min(rows, _ROWS))
     table = pyarrow.table(

@@ -11,7 +11,7 @@ from flask import Blueprint, redirect, render_template, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from cave_magic.sandbox.accounts import TERMS, WEEK, Account, DescriptionTooLong
-from cave_magic.sandbox.gate import TOKEN, signed_in, visitor, world
+from cave_magic.sandbox.gate import TOKEN, end_session, signed_in, visitor, world
 
 sticky = Blueprint("sticky", __name__, url_prefix="/sticky_auth", template_folder="templates")
 practice = Blueprint("practice", __name__, template_folder="templates")
@@ -43,7 +43,7 @@ def log_in() -> Page:
         )
         return again, 400
     code = world().accounts.make_code(email)
-    return redirect(f"{world().server}/sticky_auth/api/v1/oauth2callback?{urlencode(dict(state=state, code=code))}")
+    return redirect(f"{world().server}/sticky_auth/api/v1/oauth2callback?{urlencode({'state': state, 'code': code})}")
 
 
 @sticky.get("/api/v1/authorize")
@@ -86,10 +86,7 @@ def oauth2callback() -> Page:
 
 def _enter(person: Account, new: bool) -> BaseResponse:
     token = world().accounts.make_login_token(person.id)
-    if new:
-        answer = redirect(url_for("sticky.choose_username"))
-    else:
-        answer = _onward(token)
+    answer = redirect(url_for("sticky.choose_username")) if new else _onward(token)
     answer.set_cookie(TOKEN, token, secure=True, httponly=True, max_age=WEEK)
     return answer
 
@@ -151,7 +148,7 @@ def accept_terms(tos_id: int) -> Page:
         return page
     world().accounts.accept_terms(visitor().id, tos_id)
     target = flask.session.get("tos_redirect")
-    flask.session.clear()
+    end_session()
     if target:
         return redirect(with_token(target, flask.g.auth_token))
     return flask.abort(500)
@@ -222,7 +219,7 @@ def log_out() -> Page:
     accounts = world().accounts
     if not accounts.is_key(flask.g.auth_token):
         accounts.delete_token(flask.g.auth_token)
-    flask.session.clear()
+    end_session()
     answer = flask.make_response(render_template("logged_out.html", person=visitor()))
     answer.delete_cookie(TOKEN)
     return answer

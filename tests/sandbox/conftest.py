@@ -1,0 +1,81 @@
+"""What the tests of the practice server share: running servers, and a client that sends any bytes at all."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cave_magic.sandbox import Sandbox
+
+
+@dataclass(frozen=True)
+class Got:
+    """One answer as it came over the socket."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    @property
+    def data(self) -> Any:
+        """The body as JSON, or as text where it is none."""
+        text = self.body.decode()
+        return json.loads(text) if self.headers.get("Content-Type") == "application/json" and text else text
+
+
+def send_raw(address: str, ask: str, headers: Mapping[str, str] | None = None, body: str | None = None) -> Got:
+    """Send `ask` ("GET /path") with headers that no decent client would send, and read the answer."""
+    method, path = ask.split(" ", 1)
+    host, port = address.removeprefix("http://").split(":")
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {host}:{port}"]
+    if body is not None:
+        lines.append(f"Content-Length: {len(body)}")
+    lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+    request = "\r\n".join([*lines, "", body or ""]).encode("latin-1")
+    with socket.create_connection((host, int(port)), timeout=10) as sock:
+        sock.sendall(request)
+        answer = http.client.HTTPResponse(sock, method=method)
+        try:
+            answer.begin()
+            return Got(answer.status, answer.headers, answer.read())
+        finally:
+            answer.close()
+
+
+@pytest.fixture(scope="session")
+def raw() -> Callable[..., Got]:
+    """A client for requests that `requests` would refuse to send."""
+    return send_raw
+
+
+@pytest.fixture
+def cave() -> Iterator[Sandbox]:
+    """A fresh practice server."""
+    with Sandbox() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of its own for every test, so that nobody's secrets are read or written."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let services ask a broken auth server again at once instead of over three seconds."""
+    from cave_magic.sandbox import gate
+
+    adapter = gate._library().session.get_adapter(f"https://{gate.PLACEHOLDER}/")
+    monkeypatch.setattr(adapter, "max_retries", adapter.max_retries.new(backoff_factor=0))
