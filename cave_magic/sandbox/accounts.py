@@ -173,7 +173,10 @@ class Accounts:
             self.add(replace(self._people[account_id], name=name))
 
     def grant(self, who: str, datasets: Iterable[str]) -> None:
-        """Give `who` the view permission on `datasets`."""
+        """Give `who` the view permission on `datasets`. Raises LookupError for an unknown one."""
+        datasets = tuple(datasets)
+        for dataset in datasets:
+            self.terms_of(dataset)
         with self._lock:
             person = self.find(who)
             self.add(replace(person, datasets=tuple(dict.fromkeys((*person.datasets, *datasets)))))
@@ -186,11 +189,16 @@ class Accounts:
 
     def withdraw_terms(self, who: str, dataset: str) -> None:
         """Make the terms of `dataset` unsigned for `who`. Raises LookupError for an unknown dataset."""
-        if dataset not in self.tos_of:
-            raise LookupError(f"no dataset {dataset!r} on this practice server")
+        self.terms_of(dataset)
         with self._lock:
             person = self.find(who)
             self.add(replace(person, unsigned=tuple(dict.fromkeys((*person.unsigned, dataset)))))
+
+    def terms_of(self, dataset: str) -> int:
+        """The id of the terms of a dataset. Raises LookupError for an unknown one."""
+        if dataset not in self.tos_of:
+            raise LookupError(f"no dataset {dataset!r} on this practice server")
+        return self.tos_of[dataset]
 
     def accept_terms(self, account_id: int, tos_id: int) -> None:
         """Sign the terms with this id, for every dataset that they cover."""

@@ -223,7 +223,7 @@ class Sandbox:
 
     def accept_terms(self, person: str, datastack: str) -> None:
         """Sign the terms of service of a datastack for `person`."""
-        self._accounts.accept_terms(self._accounts.find(person).id, self._accounts.tos_of[datastack])
+        self._accounts.accept_terms(self._accounts.find(person).id, self._accounts.terms_of(datastack))
 
     def grant(self, person: str, datastack: str) -> None:
         """Give `person` the permission to view a datastack."""

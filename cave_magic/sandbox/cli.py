@@ -1,23 +1,200 @@
-"""The command line of the practice server."""
+"""The command line of the practice server: start it, or start it together with an IPython of its own."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
+import signal
+import site
+import subprocess
+import sys
+import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
-from cave_magic.sandbox.box import Sandbox
+from cave_magic.sandbox.box import AUTH_VERSION, Sandbox
+from cave_magic.sandbox.console import Quit, obey
+from cave_magic.sandbox.faults import MISBEHAVIOURS, SERVICES, UnknownMisbehaviour, fault
+
+USUAL_PORT = 8900
+_PORTS_TO_TRY = 50
+_PROGRAM = "python -m cave_magic.sandbox"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Start a practice server until Ctrl-C."""
-    parser = argparse.ArgumentParser(prog="python -m cave_magic.sandbox", description=__doc__)
-    parser.add_argument("--port", type=int, default=8900)
-    options = parser.parse_args(arguments)
-    with Sandbox(port=options.port) as cave:
-        print(f"A practice CAVE server listens at {cave.server}")
-        try:
+    """Run the command line; gives the exit status."""
+    options = _parser().parse_args(arguments)
+    if options.what == "demo":
+        from cave_magic.sandbox import demo  # type: ignore[attr-defined,unused-ignore]
+
+        return int(demo.main())
+    try:
+        with _running(options) as cave, _throw_away_home() as home:
+            return _ipython(cave, home) if options.what == "ipython" else _serve(cave, home)
+    except (OSError, LookupError, RuntimeError, ImportError) as failed:
+        print(f"{_PROGRAM}: {_reason(failed)}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=_PROGRAM,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="A practice CAVE server on this computer. It needs no account and no network.",
+        epilog=f"services: all, {', '.join(SERVICES)}, or a path such as /info/version\n"
+        f"misbehaviour: {', '.join(known.example for known in MISBEHAVIOURS.values())}",
+    )
+    add = parser.add_argument
+    add("what", nargs="?", choices=["start", "ipython", "demo"], default="start", help="default: start")
+    add("--port", type=int, help=f"port of the global server (default: {USUAL_PORT} or the next free one)")
+    add("--local-port", type=int, help="port of the local server (default: the next free one)")
+    add(
+        "--misbehave",
+        action="append",
+        default=[],
+        type=_misbehaviour,
+        metavar="SERVICE=HOW",
+        help="let a service misbehave from the start; may be given several times",
+    )
+    add("--unsigned", action="append", default=[], type=_pair, metavar="WHO=DATASTACK", help="terms not accepted")
+    add("--auth-version", default=AUTH_VERSION, type=_version, help="before 2.19.0 a person has one key")
+    add("--delay", type=float, default=0.0, metavar="SECONDS", help="let every answer wait")
+    add("--tls", action="store_true", help="serve https with a certificate that nobody trusts")
+    return parser
+
+
+def _pair(text: str) -> tuple[str, str]:
+    first, equals, second = text.partition("=")
+    if not (first and equals and second):
+        raise argparse.ArgumentTypeError(f"{text!r} has no `=` between two words")
+    return first, second
+
+
+def _misbehaviour(text: str) -> tuple[str, str]:
+    target, how = _pair(text)
+    try:
+        fault(target, how)
+    except UnknownMisbehaviour as wrong:
+        raise argparse.ArgumentTypeError(str(wrong)) from None
+    return target, how
+
+
+def _version(text: str) -> str:
+    if not all(part.isdigit() for part in text.split(".")):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a version such as 2.18.0")
+    return text
+
+
+@contextlib.contextmanager
+def _running(options: argparse.Namespace) -> Iterator[Sandbox]:
+    """A started sandbox as the options want it, on the usual port or the next free ones."""
+    cave = _started(options)
+    try:
+        cave.delay = options.delay
+        for person, datastack in options.unsigned:
+            cave.withdraw_terms(person, datastack)
+        for target, how in options.misbehave:
+            cave.misbehave(target, how)
+        yield cave
+    finally:
+        cave.close()
+
+
+def _started(options: argparse.Namespace) -> Sandbox:
+    first = options.port or USUAL_PORT
+    tries = 1 if options.port else _PORTS_TO_TRY
+    for port in range(first, first + 2 * tries, 2):
+        local = options.local_port or port + 1
+        cave = Sandbox(port=port, local_port=local, auth_version=options.auth_version, tls=options.tls)
+        with contextlib.suppress(OSError):
+            return cave.start()
+    raise OSError(f"port {first} or {options.local_port or first + 1} of 127.0.0.1 is taken; choose another --port")
+
+
+@contextlib.contextmanager
+def _throw_away_home() -> Iterator[Path]:
+    """A home directory that is gone afterwards, so that the real secrets are never touched."""
+    with tempfile.TemporaryDirectory(prefix="cave-practice-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def _serve(cave: Sandbox, home: Path) -> int:
+    """Tell what to type, then obey lines from the terminal until the end."""
+    print(_what_to_type(cave, home), flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        if sys.stdin is not None and sys.stdin.isatty():
+            _converse(cave)
+        else:
             threading.Event().wait()
-        except KeyboardInterrupt:
-            print()
+    except (KeyboardInterrupt, Quit):
+        print("\nThe practice server has stopped.")
     return 0
+
+
+def _converse(cave: Sandbox) -> None:
+    for line in sys.stdin:
+        print(obey(cave, line), flush=True)
+
+
+def _what_to_type(cave: Sandbox, home: Path) -> str:
+    lines = [
+        f"A practice CAVE server is running at {cave.server}",
+        "",
+        "In another terminal, with a home directory of its own, so that your ~/.cloudvolume stays as it is:",
+        "",
+        f"    {_shell_line(home)}",
+        "",
+        "and there:",
+        "",
+        "    %load_ext cave_magic",
+        f"    %cave_setup new --server {cave.server}",
+        "",
+    ]
+    if cave.misbehaving:
+        lines += ["Misbehaving: " + ", ".join(f"{t} {how}" for t, how in cave.misbehaving.items()) + ".", ""]
+    if sys.stdin is not None and sys.stdin.isatty():
+        lines.append("Type `info silent` to let a service misbehave, `behave` to end it, `help` for more.")
+    return "\n".join([*lines, "Ctrl-C stops the server."])
+
+
+def _shell_line(home: Path) -> str:
+    if sys.platform == "win32":
+        return f'set "USERPROFILE={home}" && set "IPYTHONDIR={home}" && ipython'
+    return f"HOME={home} IPYTHONDIR={home}/.ipython ipython"
+
+
+def _ipython(cave: Sandbox, home: Path) -> int:
+    """A real IPython beside the server, at home in `home`, with the magics loaded and pointed at the server."""
+    _write_profile(home, cave.server)
+    # Ctrl-C is for IPython; a handler of our own is not inherited as an ignored signal would be.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    print(f"A practice CAVE server is running at {cave.server} as long as this IPython.", flush=True)
+    print("Type %cave_setup new", flush=True)
+    return subprocess.call([sys.executable, "-m", "IPython"], env=_environment(home))
+
+
+def _write_profile(home: Path, server: str) -> None:
+    folder = home / ".ipython" / "profile_default"
+    folder.mkdir(parents=True)
+    lines = [
+        "c = get_config()",
+        'c.InteractiveShellApp.extensions = ["cave_magic"]',
+        f"c.CaveMagics.server = {server!r}",
+        "c.TerminalInteractiveShell.confirm_exit = False",
+    ]
+    (folder / "ipython_config.py").write_text("\n".join(lines) + "\n")
+
+
+def _environment(home: Path) -> Mapping[str, str]:
+    """This environment with another home; packages that live in the real home are still found."""
+    moved = {"HOME": str(home), "USERPROFILE": str(home), "IPYTHONDIR": str(home / ".ipython")}
+    return {"PYTHONUSERBASE": site.getuserbase(), **os.environ, **moved}
+
+
+def _reason(failed: Exception) -> str:
+    if isinstance(failed, ImportError):
+        return f"{failed}. The practice server needs: pip install 'cave-magic[sandbox]'"
+    return str(failed)

@@ -189,9 +189,7 @@ def still() -> Iterator[tuple[Sandbox, Names]]:
 
 
 @pytest.mark.parametrize("record", _of(*AT_ANY_TIME))
-def test_a_question_gets_the_recorded_answer(
-    record: dict[str, Any], still: tuple[Sandbox, Names], raw: Ask
-) -> None:
+def test_a_question_gets_the_recorded_answer(record: dict[str, Any], still: tuple[Sandbox, Names], raw: Ask) -> None:
     """Whoever asks, and in whatever form, status, error, challenge and body are those of the real servers."""
     replay(record, *still, raw)
 
@@ -220,9 +218,7 @@ def test_terms_are_accepted_as_recorded(cave: Sandbox, raw: Ask) -> None:
         names["session"] = data or cookie
 
 
-def _replay_with_session(
-    record: dict[str, Any], cave: Sandbox, names: Names, raw: Ask, cookie: str
-) -> str | None:
+def _replay_with_session(record: dict[str, Any], cave: Sandbox, names: Names, raw: Ask, cookie: str) -> str | None:
     """Replay one step; gives the session that the server set."""
     replay(record, cave, names, raw)
     if record["ask"].startswith("GET /sticky_auth"):

@@ -1,0 +1,138 @@
+"""What a teacher can type at a running practice server: one line in, one text out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from cave_magic.sandbox.box import Sandbox
+from cave_magic.sandbox.faults import MISBEHAVIOURS, SERVICES, UnknownMisbehaviour
+
+
+class Quit(Exception):
+    """The line asked to stop the server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One word that the console knows; `usage` shows its arguments."""
+
+    usage: str
+    about: str
+    act: Callable[[Sandbox, list[str]], str]
+
+
+def obey(cave: Sandbox, line: str) -> str:
+    """Do what a line says and tell what happened. Raises Quit; a line that makes no sense gets a hint."""
+    words = line.split()
+    if not words:
+        return ""
+    command = COMMANDS.get(words[0].lower())
+    try:
+        if command:
+            return command.act(cave, words[1:])
+        return _misbehave(cave, words)
+    except UnknownMisbehaviour as wrong:
+        return str(wrong)
+    except (IndexError, ValueError):
+        return f"Type it as: {command.usage if command else 'SERVICE MISBEHAVIOUR'}"
+    except LookupError as wrong:
+        return str(wrong)
+
+
+def _misbehave(cave: Sandbox, words: list[str]) -> str:
+    known = words[0] in SERVICES or words[0] == "all" or words[0].startswith("/")
+    if not known:
+        return f"{words[0]!r} is neither a command nor a service. Type help."
+    cave.misbehave(words[0], words[1])
+    return f"{words[0]} is {words[1]} now. End it with: behave {words[0]}"
+
+
+def _behave(cave: Sandbox, words: list[str]) -> str:
+    cave.behave(words[0] if words else None)
+    return f"{words[0]} is well again." if words else "Everything is well again."
+
+
+def _status(cave: Sandbox, words: list[str]) -> str:
+    ill = ", ".join(f"{target} {how}" for target, how in cave.misbehaving.items())
+    delay = f" Every answer waits {cave.delay:g} s." if cave.delay else ""
+    return f"{cave.server} and {', '.join(cave.local_servers)}. {ill or 'Everything is well.'}{delay}"
+
+
+def _withdraw(cave: Sandbox, words: list[str]) -> str:
+    cave.withdraw_terms(words[0], words[1])
+    return f"{words[0]} has not accepted the terms of {words[1]}."
+
+
+def _accept(cave: Sandbox, words: list[str]) -> str:
+    cave.accept_terms(words[0], words[1])
+    return f"{words[0]} has accepted the terms of {words[1]}."
+
+
+def _grant(cave: Sandbox, words: list[str]) -> str:
+    cave.grant(words[0], words[1])
+    return f"{words[0]} may view {words[1]}."
+
+
+def _revoke(cave: Sandbox, words: list[str]) -> str:
+    cave.revoke(words[0], words[1])
+    return f"{words[0]} may not view {words[1]}. The services may take 300 s to notice; forget makes them."
+
+
+def _delete(cave: Sandbox, words: list[str]) -> str:
+    rows = cave.tokens(words[0])
+    for row in rows:
+        cave.delete_token(row["token"])
+    return f"{len(rows)} tokens of {words[0]} deleted. The services may take 300 s to notice; forget makes them."
+
+
+def _forget(cave: Sandbox, words: list[str]) -> str:
+    cave.forget()
+    return "The services have forgotten what they knew of tokens and permissions."
+
+
+def _delay(cave: Sandbox, words: list[str]) -> str:
+    cave.delay = float(words[0])
+    return f"Every answer waits {cave.delay:g} s."
+
+
+def _people(cave: Sandbox, words: list[str]) -> str:
+    return "\n".join(f"  {person.nick:<8} {person.note}" for person in cave.people() if person.note)
+
+
+def _requests(cave: Sandbox, words: list[str]) -> str:
+    count = int(words[0]) if words else 10
+    lines = [f"  {r.status or '-':>4} {r.method:<5} {r.path}  {r.user or ''}" for r in cave.requests[-count:]]
+    return "\n".join(lines) or "No request so far."
+
+
+def _quit(cave: Sandbox, words: list[str]) -> str:
+    raise Quit
+
+
+def _help(cave: Sandbox, words: list[str]) -> str:
+    services = ", ".join(["all", *SERVICES])
+    faults = "\n".join(f"  {known.example:<22} {known.about}" for known in MISBEHAVIOURS.values())
+    commands = "\n".join(f"  {known.usage:<22} {known.about}" for known in COMMANDS.values())
+    return (
+        "Let a service misbehave: SERVICE MISBEHAVIOUR, such as `info silent`.\n"
+        f"Services: {services}, or a path such as /info/version.\n{faults}\n\nCommands:\n{commands}"
+    )
+
+
+COMMANDS: Mapping[str, Command] = {
+    "behave": Command("behave [SERVICE]", "ends misbehaviour", _behave),
+    "withdraw": Command("withdraw WHO DATASTACK", "makes the terms unsigned", _withdraw),
+    "accept": Command("accept WHO DATASTACK", "signs the terms", _accept),
+    "grant": Command("grant WHO DATASTACK", "gives the permission to view", _grant),
+    "revoke": Command("revoke WHO DATASTACK", "takes it away", _revoke),
+    "delete": Command("delete WHO", "deletes a person's tokens", _delete),
+    "forget": Command("forget", "empties the 300 s caches of the services", _forget),
+    "delay": Command("delay SECONDS", "makes every answer wait", _delay),
+    "people": Command("people", "who is here", _people),
+    "requests": Command("requests [N]", "the last requests", _requests),
+    "status": Command("status", "addresses and what misbehaves", _status),
+    "help": Command("help", "this text", _help),
+    "quit": Command("quit", "stops the server", _quit),
+}
+"""The words that the console knows."""
