@@ -1,5 +1,48 @@
-"""IPython magics for access to CAVE connectomics data: set it up in one line, find what is wrong with it."""
+"""IPython magics for access to CAVE connectomics data: set it up in one line, find what is wrong with it.
+
+`%load_ext cave_magic` registers `%cave_setup`, `%cave_save`, `%cave_whoami` and `%cave_check`. Loading imports
+nothing heavy and works where caveclient itself is broken, since that is one of the things to find out.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .doctor import Report
+
 __version__ = "0.1.0"
+__all__ = ["__version__", "check", "load_ipython_extension", "unload_ipython_extension"]
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Called by `%load_ext cave_magic`."""
+    from .magics import load
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """Called by `%unload_ext cave_magic`."""
+    from .magics import unload
+
+    unload(shell)
+
+
+def check(*datastacks: str, server: str = "", timeout: float = 10.0) -> Report:
+    """What `%cave_check` finds, for scripts.
+
+    Args:
+        datastacks: names; none means minnie65_public.
+        server: the server's address; "" means the one that each datastack is on.
+        timeout: the most seconds to wait.
+    Returns:
+        The report: `.ok`, `.rows`, `.next`, `.to_dict()`. It holds no secret.
+    Raises:
+        BadInput: the address is malformed.
+    """
+    from .diagnosis import diagnose
+    from .evidence import find_target
+    from .servers import DEFAULT_DATASTACK
+
+    return diagnose([find_target(name, server, asked=True) for name in datastacks or (DEFAULT_DATASTACK,)], timeout)

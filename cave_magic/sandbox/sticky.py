@@ -245,7 +245,9 @@ def _own_page() -> bool:
 
 
 def _pickable() -> list[Account]:
-    return [person for person in world().accounts.everyone() if person.note]
+    """People to choose from, the ordinary one first."""
+    people = [person for person in world().accounts.everyone() if person.note]
+    return sorted(people, key=lambda person: person.nick != "ada")
 
 
 def _is_email(text: str) -> bool:

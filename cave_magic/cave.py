@@ -1,0 +1,513 @@
+"""The CAVE servers and caveclient: one bounded question, and what its answer means. Nobody else imports requests or caveclient."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from . import __version__
+from .plain import hide_secrets, plain
+from .servers import host_of
+from .tokens import Token
+
+if TYPE_CHECKING:
+    import requests
+
+LARGEST_ANSWER = 2_000_000
+"""Bytes of an answer that are read. The longest real one (a list of all datastacks) has some thousand."""
+LOGIN_TOKEN_DAYS = 7
+"""How long a log-in token lives (middle_auth 2.30: 604800 s, not extended by use)."""
+
+SERVICES = {
+    "materialize": "/materialize/version",
+    "chunkedgraph": "/segmentation/api/version",
+    "l2cache": "/l2cache/api/v1/table_mapping",
+    "skeleton": "/skeletoncache/api/version",
+}
+"""The services of a local server, each with the small route that caveclient 8.2 asks first (`endpoints.py`)."""
+
+
+class Trouble(Enum):
+    """Why no answer came. The value is a sentence without its subject, the host."""
+
+    ADDRESS = "is not an address that can be asked"
+    NAME = "cannot be found: its name does not resolve"
+    REFUSED = "refuses the connection: nothing listens there"
+    UNREACHABLE = "cannot be reached from this network"
+    RESET = "closed the connection without an answer"
+    CONNECT_TIMEOUT = "cannot be reached: nothing came back while connecting"
+    SILENT = "took the connection but did not answer"
+    TLS = "has no secure connection (TLS) that this computer trusts"
+    NOT_TLS = "does not speak https: the address should begin with http://"
+    PROXY = "cannot be reached through the proxy that is set here"
+    BROKEN = "broke off in the middle of its answer"
+    UNSENDABLE = "was not asked: the token cannot be sent in a header"
+    UNKNOWN = "could not be asked"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one GET brought. Holds no token: tokens in it are `Token` objects, and in texts they are hidden.
+
+    Attributes:
+        address: what was asked.
+        status: the HTTP status, or 0 if none came.
+        trouble: why none came, or None.
+        detail: the reason in the words of the library, short and safe to show.
+        body: the parsed JSON, or None.
+        is_json: whether the body was JSON.
+        opening: its first words if it was not.
+        location: where it redirects to, without query.
+        seconds: how long it took.
+    """
+
+    address: str
+    status: int = 0
+    trouble: Trouble | None = None
+    detail: str = ""
+    body: Any = None
+    is_json: bool = False
+    opening: str = ""
+    location: str = ""
+    seconds: float = 0.0
+
+    @property
+    def host(self) -> str:
+        return host_of(self.address)
+
+    @property
+    def code(self) -> str:
+        """The `error` word of a JSON error (`invalid_token`, `missing_tos`, ...), or ""."""
+        value = self.body.get("error") if isinstance(self.body, dict) else None
+        return plain(value, 40) if isinstance(value, str) else ""
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What a JSON error says beyond its code; {} if nothing."""
+        value = self.body.get("data") if isinstance(self.body, dict) else None
+        return value if isinstance(value, dict) else {}
+
+    @property
+    def is_good(self) -> bool:
+        return self.status == 200 and self.is_json
+
+    @property
+    def sentence(self) -> str:
+        """What came, in one line that begins with the host: the evidence of an answer nobody foresaw."""
+        if self.trouble is not None:
+            return f"{self.host} {self.trouble.value}" + (f" ({self.detail})" if self.detail else "")
+        if self.location:
+            return f"{self.host} sends one on to {self.location} ({self.status})"
+        said = self.code or (plain(json.dumps(self.body, default=repr), 80) if self.is_json else self.opening)
+        return f"{self.host} answered {self.status}" + (f": {said}" if said else " with nothing")
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Terms of service that an account has not accepted yet.
+
+    Attributes:
+        dataset: the dataset that they are for, as the auth server names it.
+        name: their title.
+        url: the page where they are accepted.
+    """
+
+    dataset: str
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who a token belongs to, by the auth server's own word (`/auth/api/v1/user/cache`, middle_auth 2.30)."""
+
+    name: str
+    email: str
+    id: int | None
+    permissions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    before_terms: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    unsigned: tuple[Terms, ...] = ()
+    groups: tuple[str, ...] = ()
+    service_account: bool = False
+    admin: bool = False
+
+    @property
+    def label(self) -> str:
+        return f"{self.name} <{self.email}>" if self.email else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A permanent token of a person, from the list of the tokens page."""
+
+    token: Token
+    description: str = ""
+    created: str = ""
+    last_used: str = ""
+
+
+# ---------------------------------------------------------------- addresses
+
+def tokens_page(server: str) -> str:
+    """Where a person lists, makes and deletes tokens (middle_auth 2.19 and later)."""
+    return f"{server}/sticky_auth/settings/tokens"
+
+
+def terms_page(server: str, number: object) -> str:
+    """Where terms of service are accepted; built here, never taken from an answer."""
+    return f"{server}/sticky_auth/api/v1/tos/{int(str(number))}/accept"
+
+
+def first_page(server: str, datastack: str, local_server: str = "") -> str:
+    """A page of a datastack that leads a new person through log-in and its terms of service."""
+    name = quote(datastack, safe="")
+    if local_server:
+        return f"{local_server}/materialize/views/datastack/{name}"
+    return f"{server}/info/api/v2/datastack/full/{name}"
+
+
+def identity_address(server: str) -> str:
+    return f"{server}/auth/api/v1/user/cache"
+
+
+def keys_address(server: str) -> str:
+    return f"{server}/auth/api/v1/user/token"
+
+
+def auth_version_address(server: str) -> str:
+    return f"{server}/auth/version"
+
+
+def info_version_address(server: str) -> str:
+    return f"{server}/info/version"
+
+
+def datastacks_address(server: str) -> str:
+    return f"{server}/info/api/v2/datastacks"
+
+
+def datastack_address(server: str, datastack: str) -> str:
+    return f"{server}/info/api/v2/datastack/full/{quote(datastack, safe='')}"
+
+
+# ---------------------------------------------------------------- asking
+
+class Line:
+    """A line to the servers: one requests session with few, reused connections, as caveclient's own would be set up.
+
+    It obeys the same proxies, certificates and `.netrc` as caveclient, since they are what can be wrong. It keeps no
+    cookies, follows no redirect, and gives each question a bound in seconds and bytes.
+    """
+
+    def __init__(self) -> None:
+        self._session: requests.Session | None = None
+        self._lock = threading.Lock()
+
+    def get(self, address: str, token: Token | None = None, *, seconds: float = 5.0) -> Answer:
+        """Asks once. Never raises, never follows, never takes much longer than `seconds`.
+
+        Args:
+            address: the whole URL; the token never stands in it.
+            token: sent as `Authorization: Bearer`, to this host only.
+            seconds: the bound on connecting, on each silence and on the body as a whole.
+        """
+        if token is not None and not token.can_be_sent:
+            return Answer(address, trouble=Trouble.UNSENDABLE)
+        start = time.monotonic()
+        try:
+            answer = self._get(address, token, start, seconds)
+        except Exception as error:
+            trouble, detail = explain(error)
+            detail = hide_secrets(detail, token) if token else detail
+            answer = Answer(address, trouble=trouble, detail=detail, seconds=time.monotonic() - start)
+        return answer
+
+    def _get(self, address: str, token: Token | None, start: float, seconds: float) -> Answer:
+        headers = {"Authorization": f"Bearer {token.reveal()}"} if token else {}
+        with self._shared().get(
+            address, headers=headers, timeout=seconds, allow_redirects=False, stream=True
+        ) as response:
+            raw, whole = _read(response, start + seconds)
+            text = raw.decode("utf-8", errors="replace")
+            if token is not None:
+                text = hide_secrets_of(text, token)
+            body, is_json = _json(text) if whole else (None, False)
+            return Answer(
+                address,
+                response.status_code,
+                None if whole or response.status_code >= 400 else Trouble.BROKEN,
+                "" if whole else "more came than was read" if len(raw) > LARGEST_ANSWER else "it came too slowly",
+                body,
+                is_json,
+                "" if is_json else plain(_without_tags(text), 80),
+                _where(response.headers.get("Location", "")) if response.is_redirect else "",
+                time.monotonic() - start,
+            )
+
+    def _shared(self) -> requests.Session:
+        import requests
+        from requests.adapters import HTTPAdapter
+
+        with self._lock:
+            if self._session is None:
+                session = requests.Session()
+                session.headers["User-Agent"] = f"cave-magic/{__version__} {session.headers['User-Agent']!s}"
+                session.cookies = _NoCookies()  # type: ignore[assignment]
+                for scheme in ("https://", "http://"):
+                    session.mount(scheme, HTTPAdapter(pool_maxsize=8, max_retries=0))
+                self._session = session
+            return self._session
+
+    def close(self) -> None:
+        """Gives the connections back."""
+        if self._session is not None:
+            self._session.close()
+
+
+def has_netrc(address: str) -> bool:
+    """Whether `~/.netrc` has a log-in for this host, which requests (and so caveclient) sends in place of the token."""
+    from requests.utils import get_netrc_auth
+
+    return get_netrc_auth(address) is not None
+
+
+def _NoCookies() -> object:
+    from http.cookiejar import DefaultCookiePolicy
+
+    from requests.cookies import RequestsCookieJar
+
+    return RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
+
+
+def _read(response: requests.Response, deadline: float) -> tuple[bytes, bool]:
+    """Reads a body up to a size and a moment; says whether that was all of it."""
+    parts: list[bytes] = []
+    size = 0
+    read = getattr(response.raw, "read1", None)
+    while True:
+        part = read(65536) if read else response.raw.read(1024, decode_content=True)
+        if not part:
+            return b"".join(parts), True
+        parts.append(part)
+        size += len(part)
+        if size > LARGEST_ANSWER or time.monotonic() > deadline:
+            return b"".join(parts), False
+
+
+def _json(text: str) -> tuple[Any, bool]:
+    try:
+        return json.loads(text, object_hook=_with_hidden_tokens), True
+    except (ValueError, RecursionError):
+        return None, False
+
+
+def _with_hidden_tokens(item: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(value := item.get("token"), str):
+        item["token"] = Token(value)
+    return item
+
+
+def hide_secrets_of(text: str, token: Token) -> str:
+    """A server's text with the token that was sent to it hidden, unless it stands where tokens are listed."""
+    value = re.escape(token.reveal())
+    return re.sub(rf'(?<!"token": ")(?<!"token":"){value}', "****", text)
+
+
+def _without_tags(text: str) -> str:
+    text = re.sub(r"(?is)<(script|style)\b.*?</\1>", " ", text[:20_000])
+    return re.sub(r"<[^>]{0,500}>", " ", text)
+
+
+def _where(location: str) -> str:
+    try:
+        parts = urlsplit(location)
+    except ValueError:
+        return plain("an unreadable address")
+    return plain(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.netloc else parts.path, 100)
+
+
+def explain(error: BaseException) -> tuple[Trouble, str]:
+    """What an exception of requests means, and its reason in few words.
+
+    Args:
+        error: what was raised, with whatever it wraps.
+    Returns:
+        The kind of trouble, and a short reason without addresses or header values.
+    """
+    import requests
+
+    chain = list(_causes(error))
+    kinds = {type(one).__name__ for one in chain}
+    text = " ".join(str(one) for one in chain)
+    if kinds & {"InvalidHeader", "UnicodeEncodeError"}:
+        return Trouble.UNSENDABLE, ""
+    if kinds & {"MissingSchema", "InvalidSchema", "InvalidURL", "LocationParseError", "LocationValueError"}:
+        return Trouble.ADDRESS, ""
+    if isinstance(error, requests.exceptions.ProxyError) or "ProxyError" in kinds or "InvalidProxyURL" in kinds:
+        return Trouble.PROXY, _proxy_reason(text)
+    if isinstance(error, requests.exceptions.SSLError) or "SSLError" in kinds:
+        wrong = re.search(r"WRONG_VERSION_NUMBER|UNKNOWN_PROTOCOL|HTTP_REQUEST|RECORD_LAYER_FAILURE", text)
+        return (Trouble.NOT_TLS, "") if wrong else (Trouble.TLS, _tls_reason(text))
+    if kinds & {"NameResolutionError", "gaierror", "UnicodeError"}:
+        return Trouble.NAME, ""
+    if "ConnectTimeoutError" in kinds or "ConnectTimeout" in kinds:
+        return Trouble.CONNECT_TIMEOUT, ""
+    if kinds & {"ReadTimeoutError", "ReadTimeout", "TimeoutError"}:
+        return Trouble.SILENT, ""
+    if "ConnectionRefusedError" in kinds:
+        return Trouble.REFUSED, ""
+    if kinds & {"ChunkedEncodingError", "IncompleteRead", "DecodeError", "ContentDecodingError"}:
+        return Trouble.BROKEN, ""
+    if kinds & {"ConnectionResetError", "RemoteDisconnected", "BrokenPipeError", "BadStatusLine"}:
+        return Trouble.RESET, ""
+    if any(isinstance(one, OSError) and one.errno in (101, 113, 51, 65, 10051, 10065) for one in chain):
+        return Trouble.UNREACHABLE, ""
+    return Trouble.UNKNOWN, type(error).__name__
+
+
+def _causes(error: BaseException | None) -> Iterable[BaseException]:
+    """An exception and all it was made of: causes, contexts, and exceptions carried as arguments or reasons."""
+    queue: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while queue:
+        one = queue.pop(0)
+        if one is None or id(one) in seen or len(seen) > 50:
+            continue
+        seen.add(id(one))
+        yield one
+        reason = getattr(one, "reason", None)
+        queue += [one.__cause__, one.__context__, reason if isinstance(reason, BaseException) else None]
+        queue += [arg for arg in one.args if isinstance(arg, BaseException)]
+
+
+def _proxy_reason(text: str) -> str:
+    tunnel = re.search(r"Tunnel connection failed: (\d{3})", text)
+    return f"the proxy answered {tunnel[1]}" if tunnel else ""
+
+
+def _tls_reason(text: str) -> str:
+    for pattern, words in (
+        ("self[- ]signed", "its certificate is signed by itself or by a company's own authority"),
+        ("unable to get local issuer", "its certificate is signed by an authority that this computer does not know"),
+        ("certificate has expired", "its certificate has expired"),
+        ("ostname mismatch|doesn't match|IP address mismatch", "its certificate is for another host"),
+    ):
+        if re.search(pattern, text):
+            return words
+    return ""
+
+
+# ---------------------------------------------------------------- what answers mean
+
+def account_in(answer: Answer, server: str) -> Account | None:
+    """The account in an answer of the identity route; None if it is not one."""
+    body = answer.body
+    if not answer.is_good or not isinstance(body, dict) or not {"email", "name", "id"} & set(body):
+        return None
+    number = body.get("id")
+    return Account(
+        plain(body.get("name") or "(no name)", 80),
+        plain(body.get("email") or "", 120),
+        number if isinstance(number, int) else None,
+        _rights(body.get("permissions_v2")),
+        _rights(body.get("permissions_v2_ignore_tos")),
+        tuple(terms for item in _items(body.get("missing_tos")) if (terms := terms_in(item, server))),
+        tuple(plain(name, 80) for name in _texts(body.get("groups"))),
+        body.get("service_account") is True,
+        body.get("admin") is True,
+    )
+
+
+def terms_in(item: dict[str, Any], server: str) -> Terms | None:
+    """Unsigned terms out of `missing_tos` or out of the data of a 403; None if there is no number in it."""
+    with suppress(TypeError, ValueError):
+        name = plain(item.get("tos_name") or "terms of service", 100)
+        return Terms(plain(item.get("dataset_name") or "", 80), name, terms_page(server, item.get("tos_id")))
+    return None
+
+
+def keys_in(answer: Answer) -> tuple[Key, ...] | None:
+    """The permanent tokens in an answer of the tokens route; None if it is not such a list."""
+    if not answer.is_good or not isinstance(answer.body, list):
+        return None
+    return tuple(
+        Key(item["token"], *(plain(item.get(key) or "", 120) for key in ("description", "created", "last_used")))
+        for item in _items(answer.body)
+        if isinstance(item.get("token"), Token)
+    )
+
+
+def names_in(answer: Answer) -> tuple[str, ...] | None:
+    """The datastacks in an answer of the info service; None if it is not a list of names."""
+    if not answer.is_good or not isinstance(answer.body, list):
+        return None
+    return tuple(plain(name, 100) for name in _texts(answer.body))
+
+
+def local_server_in(answer: Answer) -> str:
+    """The local server's address in an answer about a datastack, or ""."""
+    value = answer.body.get("local_server") if answer.is_good and isinstance(answer.body, dict) else None
+    if not isinstance(value, str) or not value.startswith(("http://", "https://")) or plain(value, 200) != value:
+        return ""
+    return value.rstrip("/")
+
+
+def version_in(answer: Answer) -> str:
+    """The version number in an answer of a version route, or ""."""
+    if answer.status != 200:
+        return ""
+    text = answer.body if isinstance(answer.body, str) else answer.opening
+    match = re.search(r"\d+(?:\.\d+)+", text or "")
+    return match.group() if match else ""
+
+
+def _items(value: object) -> list[dict[str, Any]]:
+    return [item for item in value[:500] if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _texts(value: object) -> list[str]:
+    return [item for item in value[:5000] if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def _rights(value: object) -> dict[str, tuple[str, ...]]:
+    if not isinstance(value, dict):
+        return {}
+    return {plain(name, 80): tuple(plain(right, 20) for right in _texts(rights)) for name, rights in value.items()}
+
+
+# ---------------------------------------------------------------- caveclient
+
+def token_of_caveclient(server: str) -> Token | None:
+    """The token that a fresh `AuthClient` of the installed caveclient takes for a server; the proof of a save.
+
+    Raises:
+        Exception: whatever caveclient raises on a file that it cannot read.
+    """
+    import logging
+
+    from caveclient.auth import AuthClient
+
+    logger = logging.getLogger("caveclient.auth")
+    before, logger.disabled = logger.disabled, True  # it would warn of the deprecated file; the check says it better
+    try:
+        value = AuthClient(server_address=server).token
+    finally:
+        logger.disabled = before
+    return None if value is None else Token(str(value))
+
+
+def import_caveclient() -> str:
+    """Imports caveclient; what is wrong if that fails, in few words, or ""."""
+    try:
+        import caveclient  # noqa: F401
+    except Exception as error:
+        return f"{type(error).__name__}: {plain(error, 100)}"
+    return ""

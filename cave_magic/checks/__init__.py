@@ -1,0 +1,14 @@
+"""The checks in the order of cause, which is the order they run and are shown in."""
+
+from __future__ import annotations
+
+from . import account, datastack, environment, network, services, token
+
+CHECKS = (
+    *environment.CHECKS,
+    *token.CHECKS,
+    *network.CHECKS,
+    *account.CHECKS,
+    *datastack.CHECKS,
+    *services.CHECKS,
+)

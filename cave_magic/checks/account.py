@@ -1,0 +1,82 @@
+"""Whose token is it, by the word of the auth server, and what kind of token?"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+from ..cave import LOGIN_TOKEN_DAYS, tokens_page
+from ..doctor import Check, Finding, Remedy, failed, ok, unknown, warning
+from ..evidence import ServerFacts
+from .network import AUTH
+from .token import FORM, SHADOW, set_up
+
+
+def _account(server: ServerFacts) -> Finding:
+    answer = server.identity
+    again = Remedy(server.target.again, (server.target.again,))
+    if answer is None:
+        return unknown(f"{server.host} was not asked", again)
+    if server.account is not None:
+        return ok(server.account.label)
+    if answer.code == "invalid_token":
+        return _refused(server)
+    if server.netrc:
+        return _netrc(server)
+    return unknown(f"could not be verified: {answer.sentence}", again)
+
+
+def _refused(server: ServerFacts) -> Finding:
+    stored = server.stored
+    ending = f" (it ends in {stored.token.ending})" if stored.token and stored.token.ending else ""
+    return failed(f"{server.host} does not know the stored token{ending}: it was deleted, replaced or has ended", set_up(server))
+
+
+def _netrc(server: ServerFacts) -> Finding:
+    host = server.host.partition(":")[0]
+    return failed(
+        f"~/.netrc has a log-in for {host}, which is sent in place of the token",
+        Remedy(f"remove the entry for {host} (or \"default\") from ~/.netrc, then {server.target.again}", (server.target.again,)),
+    )
+
+
+def ends_by(server: ServerFacts) -> datetime | None:
+    """The latest moment at which a stored log-in token ends, from when its file was written; None if unknown."""
+    file = server.stored.source
+    if file is None or not file.modified:
+        return None
+    return datetime.fromtimestamp(file.modified, timezone.utc) + timedelta(days=LOGIN_TOKEN_DAYS)
+
+
+def is_login_token(server: ServerFacts) -> bool | None:
+    """True for one that ends by itself, False for a permanent one, None if it cannot be told.
+
+    The tokens page lists every permanent token of a person and no other; the route that would give the seconds left
+    carries the token in its address, so it is not asked.
+    """
+    if server.keys is None or server.stored.token is None or server.account is None:
+        return None
+    return all(key.token != server.stored.token for key in server.keys)
+
+
+def _kind(server: ServerFacts) -> Finding | None:
+    if not is_login_token(server):
+        return ok("a permanent token") if is_login_token(server) is False else None
+    until = ends_by(server)
+    when = f"by {until:%d %B %Y} at the latest" if until else f"within {LOGIN_TOKEN_DAYS} days"
+    page = tokens_page(server.address)
+    command = "%cave_save --overwrite"
+    return warning(
+        f"a log-in token: it ends {when}",
+        Remedy(f"make a permanent one at {page} and paste it to {command}", (command,), page),
+    )
+
+
+ACCOUNT = Check(
+    "account", "account", "account", ServerFacts, _account, (FORM, SHADOW, AUTH),
+    explains="The auth server does not know the token, or its answer could not be understood.",
+)
+KIND = Check(
+    "token-kind", "account", "kind of token", ServerFacts, _kind, (ACCOUNT,), quiet=True,
+    explains="The stored token is a log-in token, which ends by itself within a week.",
+)
+CHECKS = (ACCOUNT, KIND)

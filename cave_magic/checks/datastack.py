@@ -1,0 +1,117 @@
+"""May this account read the datastack, and if not, why not?"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+from ..cave import local_server_in, terms_in
+from ..doctor import Check, Finding, Remedy, failed, ok, unknown
+from ..evidence import DatastackFacts
+from ..plain import plain
+from ..servers import KNOWN_DATASTACKS, deployment_of, host_of
+from .account import ACCOUNT
+from .network import is_cave, trouble_with
+
+
+def _info(datastack: DatastackFacts) -> Finding | None:
+    answer = datastack.info
+    if answer is None:
+        return None
+    if is_cave(answer):
+        return ok(f"answered in {answer.seconds:.1f} s")
+    return trouble_with(answer, datastack.server, "the info service")
+
+
+def _terms(datastack: DatastackFacts) -> Finding | None:
+    answer = datastack.info
+    if answer is None or answer.code != "missing_tos":
+        return ok("accepted") if answer is not None and answer.is_good else None
+    terms, again = terms_in(answer.data, datastack.target.server), datastack.target.again
+    evidence = f"{datastack.name}: terms of service not accepted (403 missing_tos)"
+    if terms is None:
+        return failed(evidence, Remedy(f"accept them on the server's pages, then {again}", (again,)))
+    return failed(evidence, Remedy(f"accept the terms at {terms.url}, then {again}", (again,), terms.url))
+
+
+def _name(datastack: DatastackFacts) -> Finding | None:
+    answer = datastack.info
+    if answer is None or not (answer.code == "invalid_table_id" or answer.status == 404):
+        return None
+    host, name = datastack.server.host, datastack.name
+    home = deployment_of(name)
+    if home is not None and home.server != datastack.target.server:
+        command = f"%cave_check {name} --server {home.server}"
+        return failed(
+            f"{name} is not on {host}; it is on {host_of(home.server)}",
+            Remedy(command, (command,)),
+        )
+    known = datastack.listed if datastack.listed else KNOWN_DATASTACKS
+    near = [one for one in get_close_matches(name.strip(), known, n=3, cutoff=0.5) if one != name]
+    if near:
+        names = " or ".join(near)
+        return failed(f"{host} has no {name}; it has {names}", _use(datastack, near[0]))
+    return failed(f"{host} has no datastack {plain(name, 60)} that you may see", _list(datastack))
+
+
+def _use(datastack: DatastackFacts, name: str) -> Remedy:
+    option = f" --server {datastack.target.server}" if datastack.target.named_by == "option" else ""
+    command = f"%cave_check {name}{option}"
+    return Remedy(command, (command,))
+
+
+def _list(datastack: DatastackFacts) -> Remedy:
+    command = "%cave_whoami" + (f" --server {datastack.target.server}" if datastack.target.named_by == "option" else "")
+    return Remedy(f"{command} lists what you can read", (command,))
+
+
+def _access(datastack: DatastackFacts) -> Finding:
+    answer, account = datastack.info, datastack.server.account
+    again = Remedy(datastack.target.again, (datastack.target.again,))
+    if answer is None:
+        return unknown(f"{datastack.server.host} was not asked", again)
+    if answer.is_good:
+        local = host_of(local_server_in(answer))
+        return ok(f"{datastack.name} can be read" + (f", its data is on {local}" if local else ""))
+    if answer.code == "missing_permission" and account is not None:
+        return _no_permission(datastack)
+    if answer.code in ("invalid_token", "no_token"):
+        text = f"the auth service takes the token, the info service not yet: wait five minutes, then {again.text}"
+        return unknown(answer.sentence, Remedy(text, again.commands))
+    return unknown(answer.sentence, again)
+
+
+def _no_permission(datastack: DatastackFacts) -> Finding:
+    account, answer = datastack.server.account, datastack.info
+    assert account is not None and answer is not None
+    dataset = plain(answer.data.get("auth_dataset") or datastack.name, 60)
+    evidence = f"{account.email or account.name} has no permission to view {dataset} (403 missing_permission)"
+    if not account.before_terms:
+        command = f"%cave_setup existing{datastack.target.flags}"
+        text = f"if you have another Google account, use that one: {command}. If not, ask the people of {dataset}"
+        return failed(f"{evidence}, nor anything else", Remedy(text, (command,)))
+    home = deployment_of(datastack.name)
+    public = [name for name in (home.public if home else ()) if name in account.before_terms and name != datastack.name]
+    if public:
+        command = f"%cave_check {public[0]}"
+        return failed(evidence, Remedy(f"ask the people of {dataset}, or use the public one: {command}", (command,)))
+    again = datastack.target.again
+    return failed(evidence, Remedy(f"ask the people of {dataset} to let {account.email or account.name} in, then {again}", (again,)))
+
+
+INFO = Check(
+    "info", "datastack", "info service", DatastackFacts, _info, (ACCOUNT,), quiet=True,
+    explains="The server answers, but its info service is in trouble. The token is not the reason.",
+)
+TERMS = Check(
+    "terms", "account", "terms", DatastackFacts, _terms, (INFO,), quiet=True,
+    explains="The terms of service of the datastack are not accepted yet.",
+)
+NAME = Check(
+    "datastack", "datastack", "datastack", DatastackFacts, _name, (INFO,),
+    explains="The server has no datastack of that name.",
+)
+ACCESS = Check(
+    "access", "datastack", "data access", DatastackFacts, _access, (TERMS, NAME),
+    explains="The account has no permission to view the datastack.",
+)
+CHECKS = (INFO, TERMS, NAME, ACCESS)

@@ -1,0 +1,46 @@
+"""Is this Python able to use CAVE at all?"""
+
+from __future__ import annotations
+
+from ..doctor import Check, Finding, Remedy, failed, ok, warning
+from ..evidence import Machine
+
+_MAIN = ("caveclient", "ipython")
+_NAMES = {"ipython": "IPython", "python": "Python"}
+
+
+def _versions(machine: Machine) -> str:
+    names = [name for name in (*_MAIN, "python") if name in machine.versions]
+    return ", ".join(f"{_NAMES.get(name, name)} {machine.versions[name]}" for name in names)
+
+
+def _caveclient(machine: Machine) -> Finding:
+    if not machine.caveclient_problem:
+        return ok(_versions(machine))
+    command = "%pip install -U caveclient"
+    have = f"caveclient {machine.versions['caveclient']}" if "caveclient" in machine.versions else "caveclient"
+    return failed(
+        f"{have} cannot be imported here ({machine.caveclient_problem})",
+        Remedy(f"{command}, restart the kernel, then %cave_check", (command, "%cave_check")),
+    )
+
+
+def _home(machine: Machine) -> Finding | None:
+    if not machine.place.forgets:
+        return None
+    save = "%cave_save --from-env CAVE_TOKEN"
+    return warning(
+        f"{machine.place.platform} throws this home folder away at the end, and a saved token with it",
+        Remedy(f"keep the token in the secrets of {machine.place.platform} and begin the notebook with {save}", (save,)),
+    )
+
+
+CAVECLIENT = Check(
+    "environment", "environment", "environment", Machine, _caveclient,
+    explains="caveclient cannot be imported in this kernel.",
+)
+HOME = Check(
+    "home", "environment", "home folder", Machine, _home,
+    explains="The home folder is thrown away with the session, so a saved token does not last.",
+)
+CHECKS = (CAVECLIENT, HOME)

@@ -1,0 +1,104 @@
+"""Can the server be reached, and is what answers there a CAVE server in good health?"""
+
+from __future__ import annotations
+
+from ..cave import Answer, Trouble
+from ..doctor import Check, Finding, Remedy, failed, ok, unknown
+from ..evidence import ServerFacts
+from ..servers import KNOWN_SERVERS
+from .token import MAP
+
+_PROXY = "look at HTTPS_PROXY and NO_PROXY in this kernel's environment"
+_OTHER_NETWORK = "try another network (a phone's); if that works, ask the IT of this one to allow {host}"
+_ADVICE = {
+    Trouble.NAME: "look whether this computer is online and the address is right",
+    Trouble.REFUSED: "look whether the address is right; if it is, the server is down: wait",
+    Trouble.UNREACHABLE: "look whether this computer is online (VPN, cable, Wi-Fi)",
+    Trouble.RESET: _OTHER_NETWORK,
+    Trouble.CONNECT_TIMEOUT: _OTHER_NETWORK,
+    Trouble.SILENT: "the server is overloaded or down: wait a while",
+    Trouble.TLS: "if your institute inspects traffic, point REQUESTS_CA_BUNDLE at its certificate file",
+    Trouble.NOT_TLS: "use the address with http://",
+    Trouble.PROXY: _PROXY,
+    Trouble.BROKEN: "wait a while",
+}
+
+
+def is_cave(answer: Answer) -> bool:
+    """Whether an answer is one that a working CAVE service gives, be it a refusal."""
+    if answer.trouble is not None or not answer.is_json or answer.status >= 500 or answer.location:
+        return False
+    return answer.status == 200 or bool(answer.code) or (isinstance(answer.body, dict) and "message" in answer.body)
+
+
+def trouble_with(answer: Answer, server: ServerFacts, whole: str) -> Finding:
+    """What an answer that is none of CAVE's means.
+
+    Args:
+        answer: what came.
+        server: whose it is.
+        whole: "the server", or the service that alone is in trouble.
+    """
+    again = server.target.again
+    if answer.trouble is not None:
+        advice = _ADVICE.get(answer.trouble, "").format(host=answer.host)
+        make = failed if advice else unknown
+        return make(_sentence(answer), _then(advice or "tell us what you see", again))
+    if answer.location:
+        return failed(answer.sentence, _then("log in to this network (VPN, portal) or correct the address", again))
+    if answer.status >= 500:
+        calm = "your token is not the reason: wait, then"
+        return failed(f"{whole} on {answer.host} is down or broken ({answer.status})", Remedy(f"{calm} {again}", (again,)))
+    if answer.status == 200 and not answer.is_json:
+        said = f' ("{answer.opening}")' if answer.opening else ""
+        advice = "log in to this network's portal, or wait while the server is under maintenance"
+        return failed(f"{answer.host} answered with a web page, not with data{said}", _then(advice, again))
+    if answer.status == 404:
+        return _not_cave(answer, server)
+    if answer.status == 429:
+        return failed(f"{answer.host} asks to slow down (429)", _then("wait a minute", again))
+    return unknown(answer.sentence, _then("this check does not know that answer; show it to the people of the server", again))
+
+
+def _not_cave(answer: Answer, server: ServerFacts) -> Finding:
+    known = "known ones: " + ", ".join(KNOWN_SERVERS)
+    again = f"%cave_check --server {KNOWN_SERVERS[0]}"
+    return failed(f"{answer.host} is not a CAVE server (404)", Remedy(f"correct the address, such as {again} ({known})", (again,)))
+
+
+def _sentence(answer: Answer) -> str:
+    waited = f" within {answer.seconds:.0f} s" if answer.trouble is Trouble.SILENT and answer.seconds >= 1 else ""
+    return answer.sentence + waited
+
+
+def _then(advice: str, again: str) -> Remedy:
+    return Remedy(f"{advice}, then {again}", (again,))
+
+
+def _network(server: ServerFacts) -> Finding:
+    answers = server.answers
+    good = [answer for answer in answers if is_cave(answer)]
+    if not good and answers:
+        return trouble_with(answers[0], server, "the server")
+    if not good:
+        return unknown(f"{server.host} was not asked", Remedy(server.target.again, (server.target.again,)))
+    return ok(f"{server.host} answered in {max(answer.seconds for answer in good):.1f} s")
+
+
+def _auth(server: ServerFacts) -> Finding | None:
+    if server.identity is None or server.identity.trouble is Trouble.UNSENDABLE:
+        return None
+    if is_cave(server.identity):
+        return ok(f"answered in {server.identity.seconds:.1f} s")
+    return trouble_with(server.identity, server, "the auth service")
+
+
+NETWORK = Check(
+    "network", "network", "network", ServerFacts, _network, (MAP,),
+    explains="The server cannot be reached, or what answers at the address is not a working CAVE server.",
+)
+AUTH = Check(
+    "auth", "network", "auth service", ServerFacts, _auth, (NETWORK,), quiet=True,
+    explains="The server answers, but its auth service is in trouble. The token is not the reason.",
+)
+CHECKS = (NETWORK, AUTH)

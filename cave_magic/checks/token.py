@@ -1,0 +1,200 @@
+"""Is there a token for the server, in a file that caveclient reads, in a form that can work?"""
+
+from __future__ import annotations
+
+from ..doctor import Check, Finding, Remedy, failed, ok, unknown, warning
+from ..evidence import ServerFacts
+from ..servers import deployment_of, host_of
+from ..store import State, TokenFile, show_path
+
+REFUSALS = ("invalid_token", "no_token", "bad_auth_header")
+"""The auth server's words for a token, or a header, that it does not take (middle_auth-client 3)."""
+
+
+# ---------------------------------------------------------------- remedies
+
+def set_up(server: ServerFacts, kind: str = "existing") -> Remedy:
+    command = f"%cave_setup {kind}{server.target.flags}"
+    return Remedy(command, (command,))
+
+
+def save_from(server: ServerFacts, file: TokenFile) -> Remedy:
+    option = f" --server {server.address}" if server.target.named_by in ("option", "map") else ""
+    command = f"%cave_save --from-file {show_path(file.path)} --overwrite{option}"
+    return Remedy(command, (command,))
+
+
+def _move_away(server: ServerFacts, file: TokenFile) -> Remedy:
+    path = show_path(file.path)
+    command = f"!mv {path} {path}.old"
+    return Remedy(f"{command}, then {server.target.again}", (command, server.target.again))
+
+
+def _make_readable(server: ServerFacts, file: TokenFile) -> Remedy:
+    path = show_path(file.path)
+    command = f"!chmod 600 {path}"
+    return Remedy(f"{command}, then {server.target.again}", (command, server.target.again))
+
+
+# ---------------------------------------------------------------- the map
+
+def _map(server: ServerFacts) -> Finding | None:
+    target, home = server.target, deployment_of(server.target.datastack)
+    if target.map_problem:
+        problem = target.map_problem.partition(". Use")[0]
+        return failed(f"{target.datastack} is remembered with a wrong address: {problem}", _forget(server))
+    if target.named_by != "map" or home is None or home.server == server.address:
+        return None
+    if (server.info and server.info.is_good) or (server.identity and server.identity.is_good):
+        return None
+    reason = next((answer.sentence for answer in server.answers if not answer.is_good), "")
+    if not reason or any(answer.is_good for answer in server.answers):
+        return None
+    return failed(
+        f"{target.datastack} is remembered on {server.host}, where it is not ({reason}); it is on {host_of(home.server)}",
+        _forget(server),
+    )
+
+
+def _forget(server: ServerFacts) -> Remedy:
+    name = server.target.datastack
+    line = f'from caveclient.datastack_lookup import reset_server_address_cache as forget; forget("{name}")'
+    return Remedy(f"{line}\nthen {server.target.again}", (line, server.target.again))
+
+
+# ---------------------------------------------------------------- finding it
+
+def _token(server: ServerFacts) -> Finding:
+    stored = server.stored
+    if stored.belongs_to:
+        return failed(
+            f"none for {server.host}; {stored.source.name if stored.source else 'the file'} has the one of "
+            f"{host_of(stored.belongs_to)}, which is not sent here",
+            set_up(server),
+        )
+    if stored.blocker is not None:
+        return _blocked(server, stored.blocker)
+    if stored.token is None:
+        return _missing(server)
+    file = stored.source
+    assert file is not None
+    if server.disagrees:
+        return unknown(f"the installed caveclient reads another token than {file.name} holds", set_up(server))
+    ending = f", ends in {stored.token.ending}" if stored.token.ending else ""
+    private = "" if file.readable_by_others else ", only you can read it"
+    return ok(f"{file.name}{ending}{private}")
+
+
+def _blocked(server: ServerFacts, file: TokenFile) -> Finding:
+    evidence = f"{show_path(file.path)} {file.problem}"
+    default = server.stored.default_file
+    if file.state is State.UNREADABLE:
+        return failed(evidence, _make_readable(server, file))
+    if file.state in (State.NOT_A_FILE, State.TOO_LARGE):
+        return failed(evidence, _move_away(server, file))
+    if file.inside is not None:
+        return failed(f"{evidence}, but has a token in it", save_from(server, file))
+    if file.path != default.path and default.token is not None:
+        return failed(f"{evidence}; {default.name} has a token, but is not read because of it", save_from(server, default))
+    return failed(evidence, set_up(server))
+
+
+def _missing(server: ServerFacts) -> Finding:
+    own, default = server.stored.server_file, server.stored.default_file
+    if own.state is State.READ:
+        if default.token is not None:
+            return failed(f"{own.name} {own.problem}, and hides the one in {default.name}", save_from(server, default))
+        if own.inside is not None:
+            return failed(f"{own.name} {own.problem}, but has one under another key", save_from(server, own))
+        return failed(f"{own.name} {own.problem}", set_up(server))
+    if default.state is State.READ:
+        remedy = save_from(server, default) if default.inside else set_up(server)
+        return failed(f"{default.name} {default.problem}", remedy)
+    if server.machine.token_variables:
+        name = server.machine.token_variables[0]
+        command = f"%cave_save --from-env {name}"
+        return failed(f"none in a file; {name} is set, but CAVEclient does not read it", Remedy(command, (command,)))
+    return failed(f"none on this computer for {server.host}", _first_time(server))
+
+
+def _first_time(server: ServerFacts) -> Remedy:
+    new, old = f"%cave_setup new{server.target.flags}", f"%cave_setup existing{server.target.flags}"
+    return Remedy(f"{new}   (or {old} if you have an account)", (new,))
+
+
+# ---------------------------------------------------------------- its form
+
+def _form(server: ServerFacts) -> Finding | None:
+    token, file, identity = server.stored.token, server.stored.source, server.identity
+    if token is None or file is None or token.oddity is None:
+        return None
+    if identity is not None and identity.is_good:
+        return warning(f"the one in {file.name} {token.oddity}, but {server.host} takes it")
+    if token.can_be_sent and (identity is None or identity.code not in REFUSALS):
+        return None
+    remedy = save_from(server, file) if token.reads_as else set_up(server)
+    return failed(f"the one in {file.name} {token.oddity}, so it cannot work", remedy)
+
+
+def _shadow(server: ServerFacts) -> Finding | None:
+    file, default = server.stored.server_file, server.stored.default_file
+    if server.shadowed_works is None or not server.shadowed_works.is_good:
+        return None
+    return failed(
+        f"{file.name} has an old one that {server.host} refuses; {default.name} has one that works, but is not read",
+        save_from(server, default),
+    )
+
+
+def _legacy(server: ServerFacts) -> Finding | None:
+    legacy = server.stored.legacy_file
+    if server.stored.source is not legacy or server.stored.token is None:
+        return None
+    return warning(f"comes from {legacy.name}, a place that CAVEclient is about to drop", save_from(server, legacy))
+
+
+def _private(server: ServerFacts) -> Finding | None:
+    shared = [file for file in server.stored.files if file.readable_by_others and file.owned]
+    if not shared:
+        return None
+    command = "!chmod 600 " + " ".join(show_path(file.path) for file in shared)
+    names = " and ".join(file.name for file in shared)
+    return warning(f"{names} can be read by other users of this computer", Remedy(command, (command,)))
+
+
+def _variable(server: ServerFacts) -> Finding | None:
+    names = server.machine.token_variables
+    if not names or server.stored.token is None:
+        return None
+    return warning(f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} set, but CAVEclient does not read it")
+
+
+MAP = Check(
+    "map", "stored token", "server address", ServerFacts, _map,
+    explains="caveclient remembers a wrong server address for the datastack.",
+)
+TOKEN = Check(
+    "token", "stored token", "stored token", ServerFacts, _token, (MAP,),
+    explains="No token is stored for the server, or its file cannot be used.",
+)
+FORM = Check(
+    "token-form", "stored token", "form of the token", ServerFacts, _form, (TOKEN,),
+    explains="What is stored is not a token as the server made it: quotes, a blank, a part of it.",
+)
+SHADOW = Check(
+    "token-shadow", "stored token", "two tokens", ServerFacts, _shadow, (FORM,),
+    explains="An old token in the server's own file hides a good one in cave-secret.json.",
+)
+LEGACY = Check(
+    "token-legacy", "stored token", "old file", ServerFacts, _legacy, (TOKEN,),
+    explains="The token comes from chunkedgraph-secret.json, which caveclient still reads as a last resort.",
+)
+PRIVATE = Check(
+    "token-private", "stored token", "token file", ServerFacts, _private,
+    explains="Other users of this computer can read the token file.",
+)
+VARIABLE = Check(
+    "token-variable", "stored token", "environment", ServerFacts, _variable, (TOKEN,),
+    explains="An environment variable holds a token, which caveclient does not read.",
+)
+CHECKS = (MAP, TOKEN, FORM, SHADOW, LEGACY, PRIVATE, VARIABLE)

@@ -1,0 +1,241 @@
+"""Findings, checks, rows and the report: how a diagnosis is made and what it is. Standard library only.
+
+A check is a pure function from facts about one subject (this machine, a server, a datastack) to a finding. A check
+whose requirement did not pass is skipped and names what it waits for; a check that crashes is a row of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+
+class Status(str, Enum):
+    """What a check came to."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    UNKNOWN = "unknown"
+    CRASHED = "crashed"
+
+    @property
+    def lets_on(self) -> bool:
+        """Whether checks that need this one may run."""
+        return self in (Status.OK, Status.WARNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What mends a fault.
+
+    Attributes:
+        text: one sentence that contains the commands and the link, so that it can be followed as it stands.
+        commands: lines to type, in order.
+        url: a page to open, or None.
+        repair: the local repair that `%cave_check --fix` offers for it, or None.
+    """
+
+    text: str
+    commands: tuple[str, ...] = ()
+    url: str | None = None
+
+    def __post_init__(self) -> None:
+        for part in (*self.commands, *((self.url,) if self.url else ())):
+            if part not in self.text:
+                raise ValueError(f"the sentence of a remedy must contain {part!r}")
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"text": self.text, "commands": list(self.commands), "url": self.url}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check says.
+
+    Attributes:
+        status: ok, warning, failed or unknown.
+        evidence: one line: which file, host, status, code.
+        remedy: what mends it; a failed finding always has one.
+    """
+
+    status: Status
+    evidence: str
+    remedy: Remedy | None = None
+
+    def __post_init__(self) -> None:
+        if self.status is Status.FAILED and self.remedy is None:
+            raise ValueError("a failed finding needs a remedy")
+
+
+def ok(evidence: str) -> Finding:
+    return Finding(Status.OK, evidence)
+
+
+def warning(evidence: str, remedy: Remedy | None = None) -> Finding:
+    return Finding(Status.WARNING, evidence, remedy)
+
+
+def failed(evidence: str, remedy: Remedy) -> Finding:
+    return Finding(Status.FAILED, evidence, remedy)
+
+
+def unknown(evidence: str, remedy: Remedy | None = None) -> Finding:
+    return Finding(Status.UNKNOWN, evidence, remedy)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A question that `%cave_check` puts.
+
+    Attributes:
+        id: its stable, documented name.
+        group: the part of the report it stands in.
+        title: what it is about, in the person's words.
+        about: the type of the subject that `look` takes.
+        look: facts about a subject -> a finding, or None where there is nothing to say.
+        needs: checks that must have passed first, for the same subject or the one it belongs to.
+        explains: what a failure means, for the reference table.
+        quiet: whether a good result is shown only with `-v`.
+    """
+
+    id: str
+    group: str
+    title: str
+    about: type
+    look: Callable[[Any], Finding | None] = field(compare=False)
+    needs: tuple[Check, ...] = ()
+    explains: str = ""
+    quiet: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the report: a finding with its place, or what kept the check from running."""
+
+    id: str
+    group: str
+    status: Status
+    title: str
+    evidence: str
+    blocked_by: str | None = None
+    remedy: Remedy | None = None
+    quiet: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """The row as it stands in `%cave_check --json`."""
+        return {
+            "id": self.id,
+            "group": self.group,
+            "status": self.status.value,
+            "title": self.title,
+            "evidence": self.evidence,
+            "blocked_by": self.blocked_by,
+            "remedy": self.remedy.to_dict() if self.remedy else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What `%cave_check` found. It pickles, and holds no secret.
+
+    Attributes:
+        server: address of the server that was looked at (the first, where there are several).
+        datastacks: names of the datastacks that were looked at.
+        account: {"name", "email", "id"} of the person, or None.
+        rows: every row, in the order of cause.
+        seconds: how long it took.
+        begins: what the error that the person just had means, or "".
+    """
+
+    server: str
+    datastacks: tuple[str, ...]
+    account: Mapping[str, Any] | None
+    rows: tuple[Row, ...]
+    seconds: float
+    begins: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """True if nothing failed, crashed or stayed unknown."""
+        return not any(row.status in (Status.FAILED, Status.CRASHED, Status.UNKNOWN) for row in self.rows)
+
+    @property
+    def next(self) -> Remedy | None:
+        """The remedy of the row to mend first: the first that failed, else the first that stayed open."""
+        for status in (Status.FAILED, Status.UNKNOWN, Status.CRASHED):
+            for row in self.rows:
+                if row.status is status and row.remedy is not None:
+                    return row.remedy
+        return None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as `%cave_check --json` prints it."""
+        return {
+            "schema": 1,
+            "ok": self.ok,
+            "server": self.server,
+            "datastacks": list(self.datastacks),
+            "account": dict(self.account) if self.account else None,
+            "rows": [row.to_dict() for row in self.rows],
+            "next": self.next.to_dict() if self.next else None,
+            "seconds": round(self.seconds, 2),
+        }
+
+
+Subjects = Callable[[type], Sequence[Any]]
+Above = Callable[[Any, type], Any]
+
+
+def examine(checks: Iterable[Check], subjects: Subjects, above: Above, label: Callable[[Any], str]) -> list[Row]:
+    """Runs checks in their order.
+
+    Args:
+        checks: in run order: what a check needs stands before it.
+        subjects: type -> the subjects of that type.
+        above: (subject, type) -> the subject of that type that it belongs to.
+        label: subject -> its name, which tells rows apart where there are several of a kind.
+    Returns:
+        A row for each check and subject that has something to say.
+    """
+    rows: list[Row] = []
+    states: dict[tuple[str, int], tuple[Status, str]] = {}
+    for check in checks:
+        several = len(subjects(check.about)) > 1
+        for subject in subjects(check.about):
+            name = f"{check.id}:{label(subject)}" if several else check.id
+            title = f"{check.title} ({label(subject)})" if several else check.title
+            blocker = _blocker(check, subject, above, states)
+            row = _skipped(check, name, title, blocker, rows) if blocker else _look(check, name, title, subject)
+            status = row.status if row else Status.OK
+            states[check.id, id(subject)] = status, blocker or name
+            if row is not None:
+                rows.append(row)
+    return rows
+
+
+def _blocker(check: Check, subject: Any, above: Above, states: Mapping[tuple[str, int], tuple[Status, str]]) -> str:
+    for need in check.needs:
+        status, name = states[need.id, id(above(subject, need.about))]
+        if not status.lets_on:
+            return name
+    return ""
+
+
+def _skipped(check: Check, name: str, title: str, blocker: str, rows: Iterable[Row]) -> Row:
+    reason = next((row.title for row in rows if row.id == blocker), blocker)
+    return Row(name, check.group, Status.SKIPPED, title, f"needs: {reason}", blocker, quiet=check.quiet)
+
+
+def _look(check: Check, name: str, title: str, subject: Any) -> Row | None:
+    try:
+        finding = check.look(subject)
+    except Exception as error:
+        evidence = f"this check broke ({type(error).__name__}); the others went on"
+        return Row(name, check.group, Status.CRASHED, title, evidence)
+    if finding is None:
+        return None
+    return Row(name, check.group, finding.status, title, finding.evidence, None, finding.remedy, check.quiet)

@@ -1,0 +1,58 @@
+"""What can stop a magic, each error named for what happened and shown in one line.
+
+Every error is an ordinary exception: code can catch it, a failed cell stops "Run All". Only its picture is
+special: IPython asks `_render_traceback_` and gets the sentence, never frames, which could quote a token.
+"""
+
+from __future__ import annotations
+
+
+class CaveMagicError(Exception):
+    """A magic could not do its job. The message says what is, then what to do."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{type(self).__name__}: {self}"]
+
+
+class BadInput(CaveMagicError):
+    """What was typed cannot be understood: an unknown word, a malformed address, a missing file or variable."""
+
+
+class Cancelled(CaveMagicError):
+    """The person answered nothing or interrupted; nothing was changed."""
+
+
+class NobodyToAsk(CaveMagicError):
+    """A question came up where no front end can answer it (papermill, nbconvert, a pipe)."""
+
+
+class NotAToken(CaveMagicError):
+    """What came in is not a token: a placeholder, a part of one, something else."""
+
+
+class TokenRejected(CaveMagicError):
+    """The auth server itself said that it does not know this token."""
+
+
+class TokenNotChecked(CaveMagicError):
+    """The token could not be held against the server, so it was not saved."""
+
+
+class TokenExists(CaveMagicError):
+    """Another token is saved for this server, and nobody said that it may be replaced."""
+
+
+class TokenNotSaved(CaveMagicError):
+    """The files could not be written, or do not give the token back; they are as they were."""
+
+
+class ServerInTrouble(CaveMagicError):
+    """The server could not be asked, or gave an answer that says nothing about the token."""
+
+
+class NoToken(CaveMagicError):
+    """No token is stored for the server that was asked."""
+
+
+class CheckFailed(CaveMagicError):
+    """`%cave_check --strict` found something that failed."""

@@ -1,0 +1,353 @@
+"""What is known about this machine, the servers and the datastacks: gathered once, at the same time, then only read.
+
+The order of questions: for each server, whose token is it (auth) and which tokens are permanent; for each datastack,
+may it be read (info) and, once its local server is known, do the services there answer. What nobody needs is not asked.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import threading
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from . import cave, store
+from .cave import Account, Answer, Key, Line, Trouble
+from .errors import BadInput
+from .inquiry import Inquiry, Watcher, result_of
+from .place import TOKEN_VARIABLES, Place, find_place
+from .servers import check_address, deployment_of, host_of, server_for
+from .tokens import Token
+
+PACKAGES = ("caveclient", "cloud-volume", "cloud-files", "requests", "urllib3", "pandas", "numpy", "ipython", "rich")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A datastack to look at, and the server on which caveclient would look for it.
+
+    Attributes:
+        datastack: its name.
+        server: address of its server, in the one form.
+        named_by: who named the server: "option", "setting", "map", "known" or "default".
+        map_problem: what is wrong with the address that the map has for it, or "".
+        asked: whether the person named the datastack.
+    """
+
+    datastack: str
+    server: str
+    named_by: str = "default"
+    map_problem: str = ""
+    asked: bool = False
+
+    @property
+    def flags(self) -> str:
+        """What to add to a printed line so that it means this server and datastack."""
+        server = f" --server {self.server}" if self.named_by == "option" else ""
+        return server + (f" --datastack {self.datastack}" if self.asked else "")
+
+    @property
+    def again(self) -> str:
+        """The line that runs this check again."""
+        name = f" {self.datastack}" if self.asked else ""
+        return "%cave_check" + name + (f" --server {self.server}" if self.named_by == "option" else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """This computer and its Python.
+
+    Attributes:
+        versions: package -> version, for those that are installed, and `python`.
+        caveclient_problem: why caveclient cannot be imported, or "".
+        token_variables: environment variables that seem to hold a token, which caveclient does not read.
+        place: where the kernel runs.
+        cloud_volume_folder: what `CLOUD_VOLUME_DIR` moves cloud-volume's files to, or "".
+    """
+
+    versions: Mapping[str, str] = field(default_factory=dict)
+    caveclient_problem: str = ""
+    token_variables: tuple[str, ...] = ()
+    place: Place = Place("", False, True)
+    cloud_volume_folder: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """One global server and the token that this computer has for it.
+
+    Attributes:
+        address: its address.
+        target: the first target on it.
+        machine: this computer.
+        stored: which token caveclient takes for it, from which file.
+        disagrees: True if the installed caveclient takes another token than `stored` says; None if it was not asked.
+        identity: the auth server's answer to "whose token is this?"; None if not asked.
+        account: the account in it, or None.
+        keys: the person's permanent tokens; None if not known.
+        version: the info service's answer to a question without a token; None if not asked.
+        shadowed_works: the auth server's answer to the token of a file that is not read; None if not asked.
+        info: the info service's first answer about a datastack; None if not asked.
+        netrc: whether `~/.netrc` replaces the token on the way to this server.
+    """
+
+    address: str
+    target: Target
+    machine: Machine
+    stored: store.Resolved
+    disagrees: bool | None = None
+    identity: Answer | None = None
+    account: Account | None = None
+    keys: tuple[Key, ...] | None = None
+    version: Answer | None = None
+    shadowed_works: Answer | None = None
+    info: Answer | None = None
+    netrc: bool = False
+
+    @property
+    def host(self) -> str:
+        return host_of(self.address)
+
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        """All that this server said."""
+        return tuple(one for one in (self.identity, self.info, self.version) if one is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class DatastackFacts:
+    """One datastack.
+
+    Attributes:
+        target: its name and server.
+        server: the facts about its server.
+        info: the info service's answer about it; None if not asked.
+        listed: the datastacks that the info service lists; None if not asked.
+        services: service -> its local server's answer.
+    """
+
+    target: Target
+    server: ServerFacts
+    info: Answer | None = None
+    listed: tuple[str, ...] | None = None
+    services: Mapping[str, Answer] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.target.datastack
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything that the checks look at."""
+
+    machine: Machine
+    servers: tuple[ServerFacts, ...]
+    datastacks: tuple[DatastackFacts, ...]
+
+    def subjects(self, about: type) -> tuple[Any, ...]:
+        """The subjects of a type, for `doctor.examine`."""
+        return {Machine: (self.machine,), ServerFacts: self.servers, DatastackFacts: self.datastacks}[about]
+
+    @staticmethod
+    def above(subject: Any, about: type) -> Any:
+        """The subject of a type that another one belongs to."""
+        if isinstance(subject, about):
+            return subject
+        return subject.server if about is ServerFacts else getattr(subject, "server", subject).machine
+
+    @staticmethod
+    def label(subject: Any) -> str:
+        """The name that tells a subject from others of its kind."""
+        return subject.name if isinstance(subject, DatastackFacts) else getattr(subject, "host", "")
+
+
+def find_target(datastack: str, server: str = "", configured: str = "", asked: bool = False) -> Target:
+    """Where caveclient would look for a datastack.
+
+    Args:
+        datastack: its name.
+        server: the address from `--server`, or "".
+        configured: the address from the settings, or "".
+        asked: whether the person named the datastack.
+    Raises:
+        BadInput: an address that was typed or set is malformed.
+    """
+    named = server or configured
+    if named:
+        return Target(datastack, check_address(named), "option" if server else "setting", "", asked)
+    remembered = store.read_map().entries
+    address = server_for(datastack, "", remembered)
+    home = deployment_of(datastack)
+    if datastack not in remembered:
+        return Target(datastack, address, "known" if home else "default", "", asked)
+    try:
+        return Target(datastack, check_address(address), "map", "", asked)
+    except BadInput as error:
+        return Target(datastack, server_for(datastack, "", {}), "map", str(error), asked)
+
+
+def gather(targets: Iterable[Target], seconds: float, watcher: Watcher | None = None) -> Evidence:
+    """Looks at everything, with all questions under way at the same time.
+
+    Args:
+        targets: the datastacks to look at.
+        seconds: the bound on the whole.
+        watcher: told whom it waits for.
+    """
+    inquiry = Inquiry(seconds)
+    importing = inquiry.ask("", cave.import_caveclient)
+    line = Line()
+    round_ = _Round(inquiry, line)
+    try:
+        servers: dict[str, _Server] = {}
+        datastacks = []
+        for target in targets:
+            server = servers.get(target.server) or servers.setdefault(target.server, _Server(round_, target))
+            datastacks.append(_Datastack(round_, target, server))
+        inquiry.wait(watcher)
+        machine = _machine(importing)
+        facts = {address: server.facts(machine, importing) for address, server in servers.items()}
+        found = tuple(one.facts(facts[one.target.server]) for one in datastacks)
+        return Evidence(machine, tuple(facts.values()), found)
+    finally:
+        line.close()
+
+
+@dataclass
+class _Round:
+    """The questions of one run: each address is asked once."""
+
+    inquiry: Inquiry
+    line: Line
+    asked: dict[tuple[str, Token | None], Future[Answer]] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def ask(self, address: str, token: Token | None = None) -> Future[Answer]:
+        with self.lock:
+            if (address, token) not in self.asked:
+                question = partial(self.line.get, address, token, seconds=self.inquiry.each)
+                self.asked[address, token] = self.inquiry.ask(host_of(address), question)
+            return self.asked[address, token]
+
+
+def _answer(future: Future[Answer] | None, address: str) -> Answer | None:
+    if future is None:
+        return None
+    return result_of(future, Answer(address, trouble=Trouble.SILENT))
+
+
+class _Server:
+    """The questions to one server, while they are under way."""
+
+    def __init__(self, round_: _Round, target: Target) -> None:
+        self.target, self.round, self.address = target, round_, target.server
+        self.stored = store.resolve(self.address)
+        token = None if self.stored.belongs_to else self.stored.token
+        self.token = token if token is not None and token.can_be_sent else None
+        self.identity: Future[Answer] | None = None
+        self.keys: Future[Answer] | None = None
+        self.shadowed: Future[Answer] | None = None
+        self.version: Future[Answer] | None = None
+        if self.token is None:
+            self.version = round_.ask(cave.info_version_address(self.address))
+            return
+        self.identity = round_.ask(cave.identity_address(self.address), self.token)
+        self.keys = round_.ask(cave.keys_address(self.address), self.token)
+        round_.inquiry.then(self.identity, self._go_on)
+
+    def _go_on(self, identity: Answer) -> None:
+        """A bad answer leads to the questions that tell why."""
+        if identity.is_good:
+            return
+        other = self.stored.shadowed
+        if identity.code == "invalid_token" and other is not None and other.can_be_sent:
+            self.shadowed = self.round.ask(cave.identity_address(self.address), other)
+        if not identity.code:
+            self.version = self.round.ask(cave.info_version_address(self.address))
+
+    def facts(self, machine: Machine, importing: Future[str]) -> ServerFacts:
+        identity = _answer(self.identity, cave.identity_address(self.address))
+        keys = _answer(self.keys, cave.keys_address(self.address))
+        info = next((f for (a, _), f in self.round.asked.items() if a.startswith(f"{self.address}/info/api/")), None)
+        return ServerFacts(
+            self.address,
+            self.target,
+            machine,
+            self.stored,
+            self._disagrees() if result_of(importing, "not yet") == "" else None,
+            identity,
+            cave.account_in(identity, self.address) if identity else None,
+            cave.keys_in(keys) if keys else None,
+            _answer(self.version, cave.info_version_address(self.address)),
+            _answer(self.shadowed, cave.identity_address(self.address)),
+            _answer(info, f"{self.address}/info"),
+            identity is not None and not identity.is_good and cave.has_netrc(self.address),
+        )
+
+    def _disagrees(self) -> bool | None:
+        if self.stored.blocker is not None:
+            return None
+        try:
+            return cave.token_of_caveclient(self.address) != self.stored.token
+        except Exception:
+            return True
+
+
+class _Datastack:
+    """The questions about one datastack, while they are under way."""
+
+    def __init__(self, round_: _Round, target: Target, server: _Server) -> None:
+        self.target, self.round, self.server = target, round_, server
+        self.info: Future[Answer] | None = None
+        self.listed: Future[Answer] | None = None
+        self.services: dict[str, tuple[str, Future[Answer]]] = {}
+        if server.token is not None:
+            self.info = round_.ask(cave.datastack_address(target.server, target.datastack), server.token)
+            round_.inquiry.then(self.info, self._go_on)
+
+    def _go_on(self, info: Answer) -> None:
+        if info.code == "invalid_table_id" or info.status == 404:
+            self.listed = self.round.ask(cave.datastacks_address(self.target.server), self.server.token)
+        if local := cave.local_server_in(info):
+            for name, route in cave.SERVICES.items():
+                self.services[name] = local + route, self.round.ask(local + route)
+
+    def facts(self, server: ServerFacts) -> DatastackFacts:
+        address = cave.datastack_address(self.target.server, self.target.datastack)
+        listed = _answer(self.listed, address)
+        services = {name: _answer(future, asked) for name, (asked, future) in self.services.items()}
+        return DatastackFacts(
+            self.target,
+            server,
+            _answer(self.info, address),
+            cave.names_in(listed) if listed else None,
+            {name: answer for name, answer in services.items() if answer is not None},
+        )
+
+
+def _machine(importing: Future[str]) -> Machine:
+    return Machine(
+        versions(),
+        result_of(importing, ""),
+        tuple(name for name in TOKEN_VARIABLES if os.environ.get(name, "").strip()),
+        find_place(),
+        os.environ.get("CLOUD_VOLUME_DIR", ""),
+    )
+
+
+def versions(names: Iterable[str] = PACKAGES) -> dict[str, str]:
+    """Versions of Python and of the packages that matter, as far as they are installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {"python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except (PackageNotFoundError, ValueError, OSError):
+            continue
+    return found

@@ -1,0 +1,181 @@
+"""From a token to working access: check it with its server, save it, prove that caveclient finds it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from . import cave, store
+from .cave import Account, Answer, Line, Terms, Trouble
+from .errors import TokenNotChecked, TokenNotSaved, TokenRejected
+from .evidence import Target
+from .inquiry import Inquiry, Watcher, result_of
+from .servers import KNOWN_SERVERS, host_of, local_servers_of
+from .tokens import Token
+
+MOST_DATASTACKS = 20
+"""So many datastacks are asked for their local server when a token is saved; the rest is found when it is used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A token that its server has accepted, and what it opens.
+
+    Attributes:
+        token: the token.
+        target: the server, and the datastack that is to be opened.
+        account: whose token it is.
+        permanent: False for a log-in token, which ends within a week; None if it could not be told.
+        datastacks: the datastacks of the server that the account may see.
+        local_servers: addresses of the data servers that take the same token.
+        terms: the terms of service that keep the target datastack closed, or None.
+        opens: whether the target datastack can be read.
+    """
+
+    token: Token
+    target: Target
+    account: Account
+    permanent: bool | None
+    datastacks: tuple[str, ...]
+    local_servers: tuple[str, ...]
+    terms: Terms | None
+    opens: bool
+
+
+def check_token(token: Token, target: Target, seconds: float, watcher: Watcher | None = None) -> Checked:
+    """Holds a token against the server it is for.
+
+    Raises:
+        TokenRejected: the auth server does not know it.
+        TokenNotChecked: the auth server could not say.
+    """
+    inquiry, line, server = Inquiry(seconds), Line(), target.server
+
+    def ask(address: str) -> Answer:
+        return line.get(address, token, seconds=inquiry.each)
+
+    def start(address: str) -> object:
+        return inquiry.ask(host_of(server), lambda: ask(address))
+
+    try:
+        identity = inquiry.ask(host_of(server), lambda: ask(cave.identity_address(server)))
+        keys = inquiry.ask(host_of(server), lambda: ask(cave.keys_address(server)))
+        listed = inquiry.ask(host_of(server), lambda: ask(cave.datastacks_address(server)))
+        opened = inquiry.ask(host_of(server), lambda: ask(cave.datastack_address(server, target.datastack)))
+        others: dict[str, object] = {}
+
+        def ask_others(answer: Answer) -> None:
+            for name in (cave.names_in(answer) or ())[:MOST_DATASTACKS]:
+                if name != target.datastack:
+                    others[name] = start(cave.datastack_address(server, name))
+
+        if server not in KNOWN_SERVERS:
+            inquiry.then(listed, ask_others)
+        inquiry.wait(watcher)
+    finally:
+        line.close()
+    silent = Answer(cave.identity_address(server), trouble=Trouble.SILENT)
+    account = _account_or_raise(result_of(identity, silent), target)
+    answers = [result_of(opened, silent), *(result_of(one, silent) for one in others.values())]  # type: ignore[arg-type]
+    return _checked(token, target, account, result_of(keys, silent), result_of(listed, silent), answers)
+
+
+def _account_or_raise(answer: Answer, target: Target) -> Account:
+    account = cave.account_in(answer, target.server)
+    if account is not None:
+        return account
+    if answer.code == "invalid_token":
+        raise TokenRejected(
+            f"{answer.host} does not know this token. Nothing was changed. "
+            f"Copy it again from {cave.tokens_page(target.server)}, then %cave_save{target.flags}"
+        )
+    raise TokenNotChecked(
+        f"{answer.sentence}, so the token was not checked, and not saved. "
+        f"Try again later, or save it unchecked: %cave_save --no-check{target.flags}"
+    )
+
+
+def _checked(
+    token: Token, target: Target, account: Account, keys: Answer, listed: Answer, answers: Iterable[Answer]
+) -> Checked:
+    opened, *others = answers
+    known = cave.keys_in(keys)
+    locals_ = [cave.local_server_in(answer) for answer in (opened, *others)]
+    terms = cave.terms_in(opened.data, target.server) if opened.code == "missing_tos" else None
+    return Checked(
+        token,
+        target,
+        account,
+        None if known is None else any(key.token == token for key in known),
+        cave.names_in(listed) or (),
+        tuple(dict.fromkeys(filter(None, (*locals_, *local_servers_of(target.server))))),
+        terms,
+        opened.is_good,
+    )
+
+
+def save_checked(checked: Checked, overwrite: bool) -> store.Saved:
+    """Saves a checked token for its server and its data servers, and maps the server's datastacks.
+
+    Raises:
+        TokenExists, TokenNotSaved: as `store.save_token`.
+    """
+    target = checked.target
+    opened = (target.datastack,) if checked.opens or checked.terms else ()
+    return _save(checked.token, target, checked.local_servers, checked.datastacks, opened, overwrite)
+
+
+def save_unchecked(token: Token, target: Target, overwrite: bool) -> store.Saved:
+    """Saves a token that no server was asked about; the datastack map is left alone.
+
+    Raises:
+        TokenExists, TokenNotSaved: as `store.save_token`.
+    """
+    return _save(token, target, local_servers_of(target.server), (), (), overwrite)
+
+
+def _save(
+    token: Token,
+    target: Target,
+    local_servers: Iterable[str],
+    datastacks: Iterable[str],
+    opened: Iterable[str],
+    overwrite: bool,
+) -> store.Saved:
+    def prove() -> None:
+        if not _found_again(token, target.server):
+            raise TokenNotSaved(
+                f"it was written, but CAVEclient reads another token for {host_of(target.server)}; "
+                "everything was put back. To see why: %cave_check"
+            )
+
+    saved = store.save_token(
+        token,
+        target.server,
+        local_servers=local_servers,
+        datastacks=datastacks,
+        opened=opened,
+        overwrite=overwrite,
+        confirm=prove,
+    )
+    forget_cached([host_of(address) for address in (target.server, *local_servers)])
+    return saved
+
+
+def _found_again(token: Token, server: str) -> bool:
+    try:
+        return cave.token_of_caveclient(server) == token
+    except ImportError:
+        return store.resolve(server).token == token
+    except Exception:
+        return False
+
+
+def forget_cached(hosts: Iterable[str]) -> None:
+    """Makes cloud-volume in this kernel read the files again: it keeps what it read, even "nothing", per host."""
+    cache = getattr(sys.modules.get("cloudvolume.secrets"), "CAVE_CREDENTIALS_CACHE", None)
+    if isinstance(cache, dict):
+        for host in ("", *hosts):
+            cache.pop(host, None)
+            cache.pop(host.partition(":")[0], None)

@@ -1,0 +1,551 @@
+"""The four line magics: parse, call, show. Nobody else imports IPython."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+from IPython.core.error import StdinNotImplementedError, UsageError
+from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
+from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
+from traitlets import Float, Unicode
+
+from . import history
+from .errors import (
+    BadInput,
+    Cancelled,
+    CaveMagicError,
+    CheckFailed,
+    NobodyToAsk,
+    NotAToken,
+    NoToken,
+    ServerInTrouble,
+    TokenRejected,
+)
+
+TRIES = 3
+"""So many odd answers to a prompt; then the magic ends and says what to do."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _where(function: F) -> F:
+    """The options that mean the same in every magic."""
+    function = argument("-h", "--help", action="store_true", help="show this text")(function)
+    function = argument("-d", "--datastack", metavar="NAME", help="the datastack that is meant")(function)
+    return argument("-s", "--server", metavar="URL", help="the CAVE server, such as https://global.daf-apis.com")(function)
+
+
+def _in_one_line(function: F) -> F:
+    """Wipes a typed token, reads the line, and turns whatever goes wrong into one line without a traceback."""
+
+    @functools.wraps(function)
+    def run(self: CaveMagics, line: str = "") -> Any:
+        secrets = _secrets_in(line)
+        history.wipe(self.shell, secrets)
+        try:
+            args = _read_line(run, line)
+            return _help(run) if args.help else function(self, args)
+        except CaveMagicError as error:
+            raise error.with_traceback(None) from None
+        except KeyboardInterrupt:
+            raise Cancelled("stopped. Nothing was changed.") from None
+        except Exception as error:
+            raise CaveMagicError(
+                f"this should not have happened ({type(error).__name__}). Nothing was shown of it, to be safe; "
+                "please report it with what you typed, without the token."
+            ) from None
+
+    return run  # type: ignore[return-value]
+
+
+@magics_class
+class CaveMagics(Magics):
+    """Settings: `%config CaveMagics.server = "https://..."`, likewise `datastack` and `timeout`."""
+
+    shell: Any
+    server = Unicode("", help="The CAVE server to use; empty: the one that the datastack is on.").tag(config=True)
+    datastack = Unicode("minnie65_public", help="The datastack that is meant when none is named.").tag(config=True)
+    timeout = Float(10.0, help="The most seconds that a magic waits for servers.").tag(config=True)
+
+    # ------------------------------------------------------------ %cave_setup
+
+    @line_magic
+    @_in_one_line
+    @magic_arguments()
+    @argument("kind", nargs="?", choices=("new", "existing"), help="new: no account yet; existing: a token somewhere")
+    @_where
+    def cave_setup(self, args: argparse.Namespace) -> None:
+        """Sets up access to CAVE on this computer, step by step.
+
+        Alone it says which of the two is needed, or that nothing is::
+
+            %cave_setup
+            %cave_setup new
+            %cave_setup existing --datastack v1dd_public
+        """
+        from .pages import status_page
+
+        target = self._target(args)
+        with self._progress() as progress:
+            facts = _facts(target, self.timeout, progress)
+        works = facts.account is not None
+        other = f"%cave_setup existing{target.flags}"
+        if works and (args.kind is None or not self._can_ask()):
+            return self._show(status_page(facts, other))
+        if works:
+            self._confirm(f"{facts.account.label if facts.account else ''} is set up here already. Replace that token?")
+        else:
+            _raise_if_in_trouble(facts)
+        if args.kind is None:
+            return self._show(_advice_page(facts))
+        return self._guide(target, args.kind == "new")
+
+    def _guide(self, target: Any, new: bool) -> None:
+        from .guide import guide_for
+        from .login import save_checked
+        from .pages import card_page, guide_page
+        from .place import open_browser
+
+        guide = guide_for(target, new)
+        self._show(guide_page(guide))
+        if not self._can_ask():
+            raise _nobody_to_ask(target)
+        open_browser(guide.first_page)
+        checked = self._prompt_for_token(target)
+        self._show(card_page(checked, save_checked(checked, overwrite=True)))
+
+    # ------------------------------------------------------------ %cave_save
+
+    @no_var_expand
+    @line_magic
+    @_in_one_line
+    @magic_arguments()
+    @argument("token", nargs="*", help="$variable, or nothing to be asked (a token typed here is wiped afterwards)")
+    @argument("--overwrite", action="store_true", help="replace another token of this server")
+    @argument("--from-env", metavar="NAME", help="take it from an environment variable")
+    @argument("--from-file", metavar="PATH", help="take it from a file, such as the one that the token page offers")
+    @argument("--no-check", action="store_true", help="do not ask the server first (no network here)")
+    @_where
+    def cave_save(self, args: argparse.Namespace) -> None:
+        """Saves a token where CAVEclient and cloud-volume find it, once the server has accepted it.
+
+        Examples::
+
+            %cave_save
+            %cave_save --from-env CAVE_TOKEN
+            %cave_save --from-file ~/Downloads/token.json --overwrite
+        """
+        from .login import save_checked, save_unchecked
+        from .pages import card_page, unchecked_page
+
+        target = self._target(args)
+        typed = " ".join(args.token)
+        text = self._given_text(args, typed)
+        if text is None and not args.no_check:
+            checked = self._prompt_for_token(target)
+            page = card_page(checked, save_checked(checked, args.overwrite))
+        elif args.no_check:
+            token = self._pick(self._ask_secret(target) if text is None else text, target)
+            page = unchecked_page(token, target.server, save_unchecked(token, target, args.overwrite))
+        else:
+            checked = self._check(self._pick(text or "", target), target)
+            page = card_page(checked, save_checked(checked, args.overwrite))
+        self._show(page)
+        if typed and not typed.startswith("$"):
+            self._rewrite_cell(typed)
+
+    def _given_text(self, args: argparse.Namespace, typed: str) -> str | None:
+        """The text that a token was given in on the line, or None if it is to be asked for."""
+        given = [bool(typed), args.from_env is not None, args.from_file is not None]
+        if sum(given) > 1:
+            raise BadInput("give the token in one way only: --from-env, --from-file or $variable.")
+        if args.from_env is not None:
+            return _from_environment(args.from_env)
+        if args.from_file is not None:
+            return _from_file(args.from_file)
+        return self._from_variable(typed[1:]) if typed.startswith("$") else typed or None
+
+    def _from_variable(self, name: str) -> str:
+        name = name.strip("{}")
+        value = self.shell.user_ns.get(name) if name.isidentifier() else None
+        if value is None:
+            raise BadInput(f"there is no variable {name if name.isidentifier() and len(name) < 30 else 'of that name'}.")
+        if not isinstance(value, str):
+            raise BadInput(f"{name} holds no text (it is of type {type(value).__name__}).")
+        return value
+
+    # ------------------------------------------------------------ %cave_whoami
+
+    @line_magic
+    @_in_one_line
+    @magic_arguments()
+    @argument("--reveal", action="store_true", help="print the token itself")
+    @_where
+    def cave_whoami(self, args: argparse.Namespace) -> None:
+        """Says who you are for the server, and which token this computer sends.
+
+        Examples::
+
+            %cave_whoami
+            %cave_whoami --reveal
+        """
+        from .pages import revealed_page, whoami_page
+
+        target = self._target(args)
+        with self._progress() as progress:
+            facts = _facts(target, self.timeout, progress)
+        if args.reveal and facts.stored.token is not None:
+            self._show(revealed_page(facts.stored.token))
+        if facts.account is None:
+            raise _why_nobody(facts)
+        self._show(whoami_page(facts))
+
+    # ------------------------------------------------------------ %cave_check
+
+    @line_magic
+    @_in_one_line
+    @magic_arguments()
+    @argument("names", nargs="*", metavar="DATASTACK", help="the datastacks to look at")
+    @argument("-v", "--verbose", action="store_true", help="every row with its evidence")
+    @argument("-o", "--output", action="store_true", help="return the report as an object")
+    @argument("--json", action="store_true", help="print the report as JSON and nothing else")
+    @argument("--strict", action="store_true", help="fail the cell if anything failed")
+    @argument("--timeout", type=float, metavar="S", help="the most seconds to wait")
+    @_where
+    def cave_check(self, args: argparse.Namespace) -> Any:
+        """Finds out why access to CAVE does not work, and what mends it. Changes nothing.
+
+        Examples::
+
+            %cave_check
+            %cave_check v1dd_public -v
+            report = %cave_check --json -o
+        """
+        from .diagnosis import diagnose
+        from .render import report_page
+
+        seconds = self.timeout if args.timeout is None else args.timeout
+        if not 0 < seconds < 3600:
+            raise BadInput("--timeout takes seconds, more than 0 and less than 3600.")
+        targets = self._targets(args)
+        with self._progress() as progress:
+            report = diagnose(targets, seconds, progress)
+        if args.json:
+            print(json.dumps(report.to_dict(), indent=2))
+        else:
+            self._show(report_page(report, args.verbose))
+        if args.strict and not report.ok:
+            raise CheckFailed("access does not work as it should; the rows above say why.")
+        return report if args.output else None
+
+    # ------------------------------------------------------------ what is meant
+
+    def _target(self, args: argparse.Namespace, name: str | None = None) -> Any:
+        from .evidence import find_target
+        from .servers import check_address, datastack_for
+
+        named = name or args.datastack
+        server = check_address(args.server) if args.server is not None else ""
+        datastack = named or datastack_for(server or self.server or "", self.datastack)
+        return find_target(datastack, server, self.server, asked=named is not None)
+
+    def _targets(self, args: argparse.Namespace) -> list[Any]:
+        names = list(dict.fromkeys((*args.names, *([args.datastack] if args.datastack else []))))
+        return [self._target(args, name) for name in names or [None]]
+
+    # ------------------------------------------------------------ asking the person
+
+    def _can_ask(self) -> bool:
+        kernel = getattr(self.shell, "kernel", None)
+        if kernel is not None:
+            return bool(getattr(kernel, "_allow_stdin", False))
+        return sys.stdin is not None and sys.stdin.isatty()
+
+    def _ask_secret(self, target: Any) -> str:
+        import getpass
+
+        if not self._can_ask():
+            raise _nobody_to_ask(target)
+        return _answered(lambda: getpass.getpass("Token (hidden): "), target)
+
+    def _confirm(self, question: str) -> None:
+        answer = _answered(lambda: input(f"{question} [y/N] "), None)
+        if answer.lower() not in ("y", "yes"):
+            raise Cancelled("nothing was changed.")
+
+    def _prompt_for_token(self, target: Any) -> Any:
+        """Asks until a token works, at most three times; an empty answer cancels."""
+        for left in reversed(range(TRIES)):
+            text = self._ask_secret(target)
+            try:
+                return self._check(self._pick(text, target), target)
+            except (NotAToken, TokenRejected) as error:
+                if not left:
+                    raise
+                print(f"{error}\nNothing was changed. Try again, or answer with nothing to cancel.")
+        raise AssertionError  # the loop always returns or raises
+
+    def _pick(self, text: str, target: Any) -> Any:
+        """The one token in what was pasted."""
+        from .tokens import read_pasted, unusual_token
+
+        try:
+            found = read_pasted(text)
+        except NotAToken as error:
+            unusual = unusual_token(text)
+            if unusual is None or not _takes_unusual(target.server):
+                raise NotAToken(f"this is not a token: {error}") from None
+            print("Note: this does not look like a usual token; the server will say.")
+            return unusual
+        if not found:
+            raise Cancelled("no token was given. Nothing was changed.")
+        one = found[0] if len(found) == 1 else self._choose(found)
+        _refuse_foreign(one.server, target)
+        return one.token
+
+    def _choose(self, found: Sequence[Any]) -> Any:
+        if not self._can_ask():
+            raise BadInput(f"{len(found)} tokens are in it; give the one to use.")
+        for number, one in enumerate(found, 1):
+            print(f"{number}. {one.description or '(no description)'}  {one.created[:16]}  ends in {one.token.ending}")
+        answer = _answered(lambda: input(f"Which one? [1-{len(found)}] "), None)
+        if not answer.isdigit() or not 1 <= int(answer) <= len(found):
+            raise Cancelled("that is none of them. Nothing was changed.")
+        return found[int(answer) - 1]
+
+    def _check(self, token: Any, target: Any) -> Any:
+        from .login import check_token
+
+        with self._progress() as progress:
+            return check_token(token, target, self.timeout, progress)
+
+    # ------------------------------------------------------------ showing
+
+    @property
+    def _in_kernel(self) -> bool:
+        return hasattr(self.shell, "kernel")
+
+    def _show(self, page: Any) -> None:
+        from .render import draw
+
+        if self._in_kernel:
+            from IPython.display import display
+
+            display(page._repr_mimebundle_(), raw=True)
+        else:
+            draw(page)
+
+    @contextmanager
+    def _progress(self) -> Iterator[Callable[[list[str], float], None]]:
+        """A line that says for whom a magic waits, and is gone afterwards."""
+        from .render import TerminalProgress
+
+        progress = _KernelProgress() if self._in_kernel else TerminalProgress()
+        try:
+            yield progress
+        finally:
+            progress.clear()
+
+    def _rewrite_cell(self, typed: str) -> None:
+        """Takes a typed token out of the cell, where the front end allows it, and says what is left."""
+        print("A token that is typed in a cell can be read by others. It was taken out of the history; "
+              "clear it from this cell too if it still stands there.")
+        if self._in_kernel and self.shell.history_manager.input_hist_raw:
+            cell = self.shell.history_manager.input_hist_raw[-1]
+            masked = re.sub(r"(%?cave_save\b)[^\n]*\*{4}[^\n]*", r"\1", history.mask(cell, typed.split()))
+            self.shell.set_next_input(masked, replace=True)
+
+
+class _KernelProgress:
+    """The waiting line in a notebook: one output that is updated in place and emptied at the end."""
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+
+    def __call__(self, whom: list[str], seconds: float) -> None:
+        from IPython.display import display
+
+        from .render import waiting_words
+
+        data = {"text/plain": waiting_words(whom, seconds)}
+        if self._handle is None:
+            self._handle = display(data, raw=True, display_id=True)
+        else:
+            self._handle.update(data, raw=True)
+
+    def clear(self) -> None:
+        if self._handle is not None:
+            from IPython.display import clear_output
+
+            clear_output(wait=False)
+            self._handle = None
+
+
+# ---------------------------------------------------------------- facts and pages
+
+def _facts(target: Any, seconds: float, watcher: Any) -> Any:
+    from .evidence import gather
+
+    return gather([target], seconds, watcher).servers[0]
+
+
+def _raise_if_in_trouble(facts: Any) -> None:
+    """Ends a set-up before it asks for anything, where the server could not be asked."""
+    from .checks.network import is_cave
+
+    if facts.answers and not any(is_cave(answer) for answer in facts.answers):
+        command = f"%cave_check{_option(facts.target)}"
+        raise ServerInTrouble(f"{facts.answers[0].sentence}. Nothing was changed. To see why: {command}")
+
+
+def _option(target: Any) -> str:
+    return f" --server {target.server}" if target.named_by == "option" else ""
+
+
+def _advice_page(facts: Any) -> Any:
+    from .render import Page, Word, line
+
+    flags = facts.target.flags
+    why = f"{facts.host} does not know the stored token." if facts.stored.token else f"No token is stored for {facts.host}."
+    return Page(
+        (
+            line(Word(why, "strong")),
+            line("No account yet, or the terms of service not accepted:  ", Word(f"%cave_setup new{flags}", "command")),
+            line("An account, and a token on another computer:  ", Word(f"%cave_setup existing{flags}", "command")),
+        )
+    )
+
+
+def _why_nobody(facts: Any) -> CaveMagicError:
+    """Why `%cave_whoami` cannot say who you are."""
+    target = facts.target
+    if facts.stored.token is None:
+        return NoToken(f"no token is stored for {facts.host}. To begin: %cave_setup new{target.flags}")
+    if facts.identity is not None and facts.identity.code == "invalid_token":
+        return TokenRejected(f"{facts.host} does not know the stored token. Next: %cave_setup existing{target.flags}")
+    sentence = facts.answers[0].sentence if facts.answers else f"{facts.host} was not asked"
+    return ServerInTrouble(f"{sentence}. To see why: {target.again}")
+
+
+def _takes_unusual(server: str) -> bool:
+    from .servers import KNOWN_SERVERS
+
+    return server not in KNOWN_SERVERS or "zetta" in server
+
+
+def _refuse_foreign(named: str, target: Any) -> None:
+    """A downloaded token says whose it is; one of another known server is not sent to this one."""
+    from .servers import KNOWN_SERVERS, host_of
+
+    host = host_of(named if "://" in named else f"https://{named}")
+    for server in KNOWN_SERVERS:
+        if host == host_of(server) and server != target.server:
+            raise BadInput(
+                f"this token is for {host}, not for {host_of(target.server)}. Nothing was sent. "
+                f"Save it with --server {server}"
+            )
+
+
+# ---------------------------------------------------------------- reading the line
+
+def _secrets_in(line: str) -> list[str]:
+    """The words of a line that are or may be tokens, longest first."""
+    from .tokens import tokens_in
+
+    words = [word for word in re.findall(r"[A-Za-z0-9+/_.=~-]{20,}", line) if re.search(r"\d", word)]
+    odd = [word for word in words if not word.startswith(("-", "/", ".", "~", "http")) and "/" not in word[:-1].strip("=")]
+    return sorted({*tokens_in(line), *odd}, key=len, reverse=True)
+
+
+def _read_line(function: Any, line: str) -> argparse.Namespace:
+    try:
+        return parse_argstring(function, line)
+    except UsageError as error:
+        raise BadInput(_without_values(str(error), function)) from None
+    except ValueError:
+        raise BadInput("a quote is not closed.") from None
+
+
+def _without_values(message: str, function: Any) -> str:
+    """argparse's complaint without what was typed, which may be a token, and with the choices."""
+    name = f"%{function.__name__}"
+    options = [option for action in function.parser._actions for option in action.option_strings]
+    if "unrecognized arguments" in message:
+        flags = re.findall(r"(?<!\S)(--?[a-z][a-z-]{0,24})(?=[\s=]|$)", message.partition(":")[2])
+        near = get_close_matches(flags[0], options, n=1) if flags else []
+        hint = f"Did you mean {near[0]}?" if near else f"Its options: {', '.join(o for o in options if o[:2] == '--')}."
+        return f"{name} has no {'option ' + flags[0] if flags else 'place for another word'}. {hint}"
+    if "invalid choice" in message:
+        return f"{name} takes new or existing: %cave_setup new, %cave_setup existing."
+    return f"{name}: {message.partition(': ' + chr(39))[0]}."
+
+
+def _help(function: Any) -> None:
+    print(function.__doc__)
+
+
+def _from_environment(name: str) -> str:
+    safe = name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,40}", name) else "that name"
+    value = os.environ.get(name, "")
+    if not value.strip():
+        raise BadInput(f"the environment variable {safe} is not set, or is empty. Nothing was changed.")
+    return value
+
+
+def _from_file(path: str) -> str:
+    from .store import read_any_file
+
+    text, problem = read_any_file(path)
+    if problem:
+        raise BadInput(f"the file {problem}. Nothing was changed.")
+    return text
+
+
+def _nobody_to_ask(target: Any) -> NobodyToAsk:
+    return NobodyToAsk(
+        "nothing can be asked here. Put the token in an environment variable or a secret of the platform, "
+        f"then: %cave_save --from-env CAVE_TOKEN{target.flags}"
+    )
+
+
+def _answered(ask: Callable[[], str], target: Any) -> str:
+    """The person's answer; an empty one and an interrupt cancel."""
+    try:
+        answer = ask().strip()
+    except (KeyboardInterrupt, EOFError):
+        raise Cancelled("nothing was changed.") from None
+    except StdinNotImplementedError:
+        raise NobodyToAsk("nothing can be asked here.") if target is None else _nobody_to_ask(target) from None
+    if not answer:
+        raise Cancelled("nothing was changed.")
+    return answer
+
+
+# ---------------------------------------------------------------- loading
+
+NAMES = ("cave_setup", "cave_save", "cave_whoami", "cave_check")
+
+
+def load(shell: Any) -> None:
+    """Registers the magics; a second time changes nothing."""
+    if CaveMagics.__name__ not in shell.magics_manager.registry:
+        shell.register_magics(CaveMagics)
+
+
+def unload(shell: Any) -> None:
+    """Takes away every trace of them."""
+    manager = shell.magics_manager
+    magics = manager.registry.pop(CaveMagics.__name__, None)
+    for name in NAMES:
+        manager.magics["line"].pop(name, None)
+    if magics in shell.configurables:
+        shell.configurables.remove(magics)
