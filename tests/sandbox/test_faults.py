@@ -1,0 +1,305 @@
+"""Every misbehaviour of the practice server does what its name says, for the service that was told to."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import flask
+import pytest
+import requests
+
+from cave_magic.sandbox import ESCAPES, MISBEHAVIOURS, Sandbox, UnknownMisbehaviour
+
+FULL = "/info/api/v2/datastack/full/minnie65_public"
+
+
+class Client:
+    """Asks one sandbox as ada, without following redirects."""
+
+    def __init__(self, cave: Sandbox) -> None:
+        self.cave = cave
+        self.headers = {"Authorization": f"Bearer {cave.new_token('ada')}"}
+
+    def get(self, path: str = FULL, timeout: float = 5, **more: Any) -> requests.Response:
+        """Ask the global server."""
+        more.setdefault("allow_redirects", False)
+        return requests.get(self.cave.server + path, headers=self.headers, timeout=timeout, **more)
+
+
+@pytest.fixture
+def client(cave: Sandbox) -> Client:
+    """Ada before a healthy server."""
+    return Client(cave)
+
+
+@pytest.fixture
+def waiting(cave: Sandbox, client: Client) -> Iterator[list[Any]]:
+    """A request that hangs on a silent info service; the list takes its outcome."""
+    outcome: list[Any] = []
+
+    def ask() -> None:
+        try:
+            outcome.append(client.get("/info/version", timeout=20).json())
+        except requests.RequestException as failed:
+            outcome.append(failed)
+
+    cave.misbehave("info", "silent")
+    thread = threading.Thread(target=ask)
+    thread.start()
+    while not cave.requests:
+        time.sleep(0.01)
+    yield outcome
+    cave.behave()
+    thread.join(5)
+
+
+def test_silent_never_answers(cave: Sandbox, client: Client) -> None:
+    """A silent service takes the request and says nothing, for as long as one waits."""
+    cave.misbehave("info", "silent")
+    with pytest.raises(requests.ReadTimeout):
+        client.get(timeout=0.3)
+    assert cave.requests[0].status is None
+
+
+def test_a_hanging_request_is_answered_when_the_service_is_well_again(cave: Sandbox, waiting: list[Any]) -> None:
+    """`behave` wakes requests that wait for a silent service."""
+    cave.behave("info")
+    for _ in range(100):
+        if waiting:
+            break
+        time.sleep(0.02)
+    assert waiting == ["4.3.3"]
+
+
+def test_closing_is_quick_while_requests_hang(cave: Sandbox, waiting: list[Any]) -> None:
+    """`close` cuts a request that hangs and returns in well under a second."""
+    start = time.perf_counter()
+    cave.close()
+    assert time.perf_counter() - start < 0.8
+    for _ in range(100):
+        if waiting:
+            break
+        time.sleep(0.02)
+    assert isinstance(waiting[0], requests.ConnectionError)
+
+
+@pytest.mark.parametrize("how", ["silent", "drip", "slow:60"])
+def test_closing_is_quick_after_clients_gave_up(how: str) -> None:
+    """`close` does not wait for answers that nobody waits for."""
+    with Sandbox() as cave:
+        cave.misbehave("all", how)
+        with pytest.raises(requests.ReadTimeout):
+            Client(cave).get(timeout=0.2)
+        start = time.perf_counter()
+    assert time.perf_counter() - start < 0.8
+
+
+def test_drip_sends_a_byte_at_a_time(cave: Sandbox, client: Client) -> None:
+    """A dripping service sends the usual answer, byte by byte, at the given pace."""
+    cave.misbehave("info", "drip:0.001")
+    start = time.perf_counter()
+    assert client.get("/info/version", timeout=1).json() == "4.3.3"
+    assert time.perf_counter() - start > 0.1
+
+
+def test_slow_answers_late_and_well(cave: Sandbox, client: Client) -> None:
+    """A slow service gives the usual answer after the given seconds."""
+    cave.misbehave("info", "slow:0.3")
+    start = time.perf_counter()
+    assert client.get("/info/version").json() == "4.3.3"
+    assert time.perf_counter() - start >= 0.3
+
+
+def test_down_is_the_page_of_nginx(cave: Sandbox, client: Client) -> None:
+    """A service that is down is answered for by nginx, with HTML."""
+    cave.misbehave("info", "down")
+    got = client.get()
+    assert (got.status_code, got.headers["Content-Type"]) == (502, "text/html")
+    assert "<center>nginx</center>" in got.text
+
+
+@pytest.mark.parametrize("status", [204, 418, 429, 500, 503])
+def test_status_is_bare(cave: Sandbox, client: Client, status: int) -> None:
+    """Any status can be had, with an empty body and no content type."""
+    cave.misbehave("info", f"status:{status}")
+    got = client.get()
+    assert (got.status_code, got.content, got.headers.get("Content-Type")) == (status, b"", None)
+
+
+@pytest.mark.parametrize(
+    ("how", "status", "seconds"), [("retry-after:2", 503, "2"), ("retry-after:3600:429", 429, "3600")]
+)
+def test_retry_after_asks_for_patience(cave: Sandbox, client: Client, how: str, status: int, seconds: str) -> None:
+    """503 or 429 comes with the header that tells how long to wait."""
+    cave.misbehave("info", how)
+    got = client.get()
+    assert (got.status_code, got.headers["Retry-After"]) == (status, seconds)
+
+
+def test_html_is_a_page_where_json_is_expected(cave: Sandbox, client: Client) -> None:
+    """A maintenance page comes with status 200."""
+    cave.misbehave("info", "html")
+    got = client.get()
+    assert (got.status_code, got.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert got.text.startswith("<!doctype html>")
+
+
+def test_redirect_leads_to_another_host_that_notes_what_it_gets(cave: Sandbox, client: Client) -> None:
+    """By default a redirect leads to a guest network's page on the other server, whose log shows leaks."""
+    cave.misbehave("info", "redirect")
+    got = client.get(allow_redirects=True)
+    assert got.url == f"{cave.local_server}/captive-portal"
+    assert "Guest network" in got.text
+    assert [(r.host in cave.server, r.path) for r in cave.requests] == [(True, FULL), (False, "/captive-portal")]
+    assert cave.requests[1].authorization is False
+
+
+def test_redirect_leads_where_it_is_told_to(cave: Sandbox, client: Client) -> None:
+    """The target of the redirect can be chosen, colons and all."""
+    cave.misbehave("info", "redirect:https://sso.example.org:8443/in?x=1")
+    assert client.get().headers["Location"] == "https://sso.example.org:8443/in?x=1"
+
+
+def test_loop_never_ends(cave: Sandbox, client: Client) -> None:
+    """A redirect circle makes requests give up."""
+    cave.misbehave("info", "loop")
+    with pytest.raises(requests.TooManyRedirects):
+        client.get(allow_redirects=True)
+
+
+def test_reset_and_close_give_no_answer(cave: Sandbox, client: Client) -> None:
+    """Both end the connection before an answer, one of them rudely."""
+    cave.misbehave("info", "reset")
+    with pytest.raises(requests.ConnectionError, match="reset"):
+        client.get()
+    cave.misbehave("info", "close")
+    with pytest.raises(requests.ConnectionError, match="without"):
+        client.get()
+
+
+def test_garbage_is_json_of_another_shape(cave: Sandbox, client: Client) -> None:
+    """200 and valid JSON, but not what was asked for; the text can be chosen."""
+    cave.misbehave("info", "garbage")
+    assert client.get().json() == {"maintenance": True, "eta": [1, 2, 3]}
+    cave.misbehave("info", 'garbage:["a:b", 2]')
+    assert client.get().json() == ["a:b", 2]
+
+
+def test_truncated_breaks_off(cave: Sandbox, client: Client) -> None:
+    """The body ends before its stated length."""
+    cave.misbehave("info", "truncated")
+    with pytest.raises(requests.exceptions.ChunkedEncodingError):
+        client.get()
+
+
+def test_big_is_five_megabytes(cave: Sandbox, client: Client) -> None:
+    """The answer is a page of about 5 MB."""
+    cave.misbehave("info", "big")
+    assert 5_000_000 < len(client.get().content) < 6_000_000
+
+
+def test_error500_is_json(cave: Sandbox, client: Client) -> None:
+    """An internal error as the info service words it."""
+    cave.misbehave("info", "error500")
+    got = client.get()
+    assert (got.status_code, got.json()) == (500, {"message": "Internal Server Error"})
+
+
+def test_escapes_are_put_into_every_name_and_message(cave: Sandbox, client: Client) -> None:
+    """Names, descriptions and messages carry terminal codes, HTML and markup; the rest stays usable."""
+    cave.misbehave("all", "escapes")
+    passport = client.get("/auth/api/v1/user/cache").json()
+    assert passport["name"] == f"Ada Example{ESCAPES}"
+    assert passport["email"] == "ada@example.org"
+    assert client.get().json()["description"].endswith(ESCAPES)
+    assert client.get("/info/api/v2/datastacks").json()[-1] == ESCAPES
+    assert client.get(FULL.replace("minnie65_public", "nope")).json()["message"].endswith(ESCAPES)
+
+
+def test_a_function_of_ones_own_may_answer(cave: Sandbox, client: Client) -> None:
+    """A callable gets the Flask request and gives the response."""
+
+    def teapot(request: flask.Request) -> flask.Response:
+        return flask.Response(f"{request.method} {request.path}", 418)
+
+    cave.misbehave("auth", teapot)
+    got = client.get("/auth/version")
+    assert (got.status_code, got.text) == (418, "GET /auth/version")
+    assert cave.misbehaving == {"auth": "teapot"}
+
+
+def test_a_service_misbehaves_alone(cave: Sandbox, client: Client) -> None:
+    """The other services stay well, also those with a similar path."""
+    cave.misbehave("auth", "down")
+    assert client.get("/auth/version").status_code == 502
+    assert client.get("/sticky_auth/settings/tokens").status_code == 200
+    assert client.get("/info/version").status_code == 200
+
+
+def test_a_path_misbehaves_alone(cave: Sandbox, client: Client) -> None:
+    """A path and what is below it can be named instead of a service."""
+    cave.misbehave("/info/api/v2/datastack", "down")
+    assert client.get().status_code == 502
+    assert client.get("/info/api/v2/datastacks").status_code == 200
+
+
+def test_the_latest_word_counts_and_all_can_be_ended(cave: Sandbox, client: Client) -> None:
+    """A new misbehaviour replaces that of the same target, a later one goes first, `behave` ends them."""
+    cave.misbehave("info", "down")
+    cave.misbehave("info", "status:418")
+    cave.misbehave("/info/version", "status:429")
+    assert cave.misbehaving == {"info": "status:418", "/info/version": "status:429"}
+    assert [client.get(path).status_code for path in (FULL, "/info/version")] == [418, 429]
+    cave.behave("/info/version")
+    assert client.get("/info/version").status_code == 418
+    cave.behave()
+    assert client.get("/info/version").status_code == 200
+    assert cave.misbehaving == {}
+
+
+@pytest.mark.parametrize("service", ["materialize", "chunkedgraph", "l2cache", "skeleton", "annotation"])
+def test_local_services_misbehave_on_the_local_server(cave: Sandbox, service: str) -> None:
+    """Each local service can be told by its name, which the log uses too."""
+    path = {"chunkedgraph": "/segmentation/api/version", "l2cache": "/l2cache/api/v1/table_mapping"}
+    path |= {"skeleton": "/skeletoncache/api/version"}
+    url = cave.local_server + path.get(service, f"/{service}/version")
+    cave.misbehave(service, "down")
+    assert requests.get(url, timeout=5).status_code == 502
+    assert cave.requests[0].service == service
+
+
+@pytest.mark.parametrize("path", ["/info/version", "/nowhere"])
+def test_a_broken_auth_server_is_felt_by_the_others(cave: Sandbox, path: str) -> None:
+    """`all` concerns every path, known or not."""
+    cave.misbehave("all", "down")
+    assert requests.get(cave.server + path, timeout=5).status_code == 502
+
+
+@pytest.mark.parametrize(
+    ("target", "how", "message"),
+    [
+        ("info", "sulky", "there are: silent, drip"),
+        ("inf", "down", "nor one of: all, auth"),
+        ("info", "slow", "needs a number, for example 'slow:3'"),
+        ("info", "slow:soon", "takes a number, not 'soon'"),
+        ("info", "status", "needs a number"),
+        ("info", "retry-after:1:x", "takes a number"),
+    ],
+)
+def test_what_cannot_be_understood_is_refused_with_the_choices(
+    cave: Sandbox, target: str, how: str, message: str
+) -> None:
+    """An unknown service, misbehaviour or argument raises UnknownMisbehaviour that lists what there is."""
+    with pytest.raises(UnknownMisbehaviour, match=message):
+        cave.misbehave(target, how)
+
+
+def test_every_misbehaviour_has_a_working_example() -> None:
+    """The example that `help` shows is accepted."""
+    cave = Sandbox()
+    for known in MISBEHAVIOURS.values():
+        cave.misbehave("info", known.example)
+    assert cave.misbehaving == {"info": "escapes"}

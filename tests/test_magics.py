@@ -1,0 +1,77 @@
+"""The four magics in a real shell: what is registered, what is said, what a mistyped line gets."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from cave_magic.magics import NAMES
+
+
+def test_loading_registers_exactly_the_four_magics(shell):
+    """`%load_ext` adds the four line magics and no other."""
+    mine = {name for name in shell.magics_manager.magics["line"] if "cave" in name}
+    assert mine == set(NAMES)
+
+
+def test_unloading_removes_every_trace(shell):
+    """`%unload_ext` leaves no magic, no registry entry and no setting behind."""
+    shell.run_line_magic("unload_ext", "cave_magic")
+    assert not [name for name in shell.magics_manager.magics["line"] if "cave" in name]
+    assert "CaveMagics" not in shell.magics_manager.registry
+    assert not [one for one in shell.configurables if type(one).__name__ == "CaveMagics"]
+
+
+def test_loading_twice_is_harmless(run, shell):
+    """A second `%load_ext`, and `%reload_ext`, change nothing and complain about nothing."""
+    assert run("%load_ext cave_magic").error == ""
+    assert run("%reload_ext cave_magic").error == ""
+    assert len([one for one in shell.configurables if type(one).__name__ == "CaveMagics"]) == 1
+
+
+def test_loading_imports_nothing_heavy():
+    """Loading brings in none of caveclient, pandas, requests and rich."""
+    code = (
+        "import sys; from IPython.core.interactiveshell import InteractiveShell; s = InteractiveShell();"
+        "before = set(sys.modules); s.run_line_magic('load_ext', 'cave_magic');"
+        "new = {m.partition('.')[0] for m in set(sys.modules) - before};"
+        "third = sorted(new - set(sys.stdlib_module_names) - {'cave_magic', 'IPython', 'traitlets'}); print(third)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_shows_usage_and_an_example(run, name):
+    """`%magic -h` prints the usage and an example that names the magic."""
+    ran = run(f"%{name} -h")
+    assert ran.error == ""
+    assert f"%{name} [" in ran.out
+    assert f"\n    %{name}" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("%cave_setup old", "%cave_setup takes new or existing"),
+        ("%cave_check --jsom", "Did you mean --json?"),
+        ("%cave_check --timeout x", "--timeout: invalid float value"),
+        ("%cave_check --timeout 0", "more than 0"),
+        ("%cave_whoami me", "no place for another word"),
+        ("%cave_save 'abc", "a quote is not closed"),
+        ("%cave_check --server global.daf-apis.com", "Use https://global.daf-apis.com"),
+        ("%cave_check --server https://minnie.microns-daf.com", "data server"),
+        ("%cave_save --from-env NOT_SET_HERE", "NOT_SET_HERE is not set"),
+        ("%cave_save --from-file /does/not/exist", "is not there"),
+        ("%cave_save $nothing", "there is no variable nothing"),
+    ],
+)
+def test_a_mistyped_line_gets_one_line_back(run, line, said):
+    """Bad input ends in one line of ours that says what is wrong and what would be right."""
+    ran = run(line)
+    assert ran.error == "BadInput"
+    assert said in ran.message
+    assert "Traceback" not in ran.out
+    assert len(ran.out.strip().splitlines()) == 1
