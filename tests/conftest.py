@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -72,6 +73,7 @@ def shell(home: Path) -> Iterator[Any]:
         yield shell
     finally:
         shell.run_line_magic("unload_ext", "cave_magic")
+        atexit.unregister(shell.atexit_operations)
         shell.atexit_operations()
         InteractiveShell.clear_instance()
         HistoryManager.enabled = before
