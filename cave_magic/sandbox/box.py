@@ -237,7 +237,9 @@ class Sandbox:
         """Let the services drop what they remember of tokens and permissions for 300 s."""
         from cave_magic.sandbox import gate
 
-        gate.forget(self._accounts.known_tokens())
+        self._port(0)
+        for app in (self._info_app, self._local_app):
+            gate.forget(app)
 
     # -- faults and what was asked --------------------------------------------------------------
 

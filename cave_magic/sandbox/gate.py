@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import importlib
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 import flask
 import requests
-from cachetools import cached
+from cachetools import TTLCache, cached
 from requests.adapters import HTTPAdapter
 
 from cave_magic.sandbox.accounts import Account, Accounts
@@ -22,6 +22,7 @@ PLACEHOLDER = "cave-sandbox.invalid"
 
 TOKEN = "middle_auth_token"  # noqa: S105 - the name of the cookie, not a secret
 _EXTENSION = "cave_sandbox"
+_MEMORY = "cave_sandbox_memory"
 _ON_THE_SPOT = {"auth", "sticky", "practice"}
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -77,17 +78,18 @@ def end_session() -> None:
 
 def attach(app: flask.Flask, shared: World) -> None:
     """Make `app` part of the sandbox that `shared` describes."""
+    library = _library()
     app.extensions[_EXTENSION] = shared
+    app.extensions[_MEMORY] = TTLCache(library.CACHE_MAXSIZE, library.CACHE_TTL)
     app.config["AUTH_TOKEN"] = shared.service_token
     app.after_request(_finish)
 
 
-def forget(tokens: Iterable[str]) -> None:
-    """Drop what the services remember about these tokens and about the datasets behind names."""
-    library = _library()
-    for token in tokens:
-        library.token_to_user_cache.pop((token,), None)
-    library.dataset_from_table_id.cache_clear()
+def forget(app: flask.Flask) -> None:
+    """Drop what the services of `app` remember about tokens, and what all know of datasets behind names."""
+    with _memory_lock:
+        app.extensions[_MEMORY].clear()
+    _library().dataset_from_table_id.cache_clear()
 
 
 def _finish(response: flask.Response) -> flask.Response:
@@ -128,6 +130,30 @@ def _who(token: str) -> Any:
     return accounts.passport(person) if person else None
 
 
+class _Memory(MutableMapping[Any, Any]):
+    """The library's cache of 300 s, one for each application as every real service has its own."""
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._own[key]
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._own[key] = value
+
+    def __delitem__(self, key: Any) -> None:
+        with _memory_lock:
+            del self._own[key]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._own)
+
+    def __len__(self) -> int:
+        return len(self._own)
+
+    @property
+    def _own(self) -> MutableMapping[Any, Any]:
+        return cast(MutableMapping[Any, Any], flask.current_app.extensions[_MEMORY])
+
+
 class _Inward(HTTPAdapter):
     """Carries the services' questions to the auth server of the sandbox in whose request they arise."""
 
@@ -139,6 +165,7 @@ class _Inward(HTTPAdapter):
 
 
 _install = threading.Lock()
+_memory_lock = threading.RLock()
 
 
 def _library() -> Any:
@@ -156,8 +183,8 @@ def _prepared() -> Any:
     library.AUTH_DISABLED = False
     library.session.trust_env = False
     library.session.mount(f"https://{PLACEHOLDER}", _Inward(max_retries=library.retries))
-    # The same function over the same cache, with the lock that threads need.
+    library.token_to_user_cache = _Memory()
     plain = library.user_cache_http.__wrapped__
-    library.user_cache_http = cached(library.token_to_user_cache, lock=threading.RLock())(plain)
+    library.user_cache_http = cached(library.token_to_user_cache, lock=_memory_lock)(plain)
     library.setPermissionLookupOverride(_who)
     return library
