@@ -1,0 +1,61 @@
+"""The pages in a real Chromium: a new person gets from nothing to a token on the clipboard."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cave_magic.sandbox import Sandbox
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(params=[True, False], ids=["with JavaScript", "without JavaScript"])
+def page(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A fresh page of headless Chromium."""
+    api = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium")
+    with api.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        granted = ["clipboard-read", "clipboard-write"]
+        context = browser.new_context(java_script_enabled=request.param, permissions=granted)
+        opened = context.new_page()
+        opened.has_script = request.param
+        yield opened
+        context.close()
+        browser.close()
+
+
+def test_a_new_person_gets_a_token(cave: Sandbox, page: Any) -> None:
+    """Log in, choose a name, accept the terms, make a token, take it away, log out."""
+    page.goto(f"{cave.local_server}/materialize/views/datastack/minnie65_public")
+    page.get_by_label("E-mail").fill("zoe@lab.example.org")
+    page.get_by_role("button", name="Log in", exact=True).click()
+    page.get_by_label("User name").fill("Zoé")
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_role("button", name="I accept").click()
+    assert page.get_by_text("You are in, Zoé.").is_visible()
+    page.goto(f"{cave.server}/sticky_auth/settings/tokens")
+    page.get_by_label("Description").fill("my laptop")
+    page.get_by_role("button", name="Create token").click()
+    token = cave.tokens("zoe")[0]["token"]
+    assert page.get_by_label("New token").input_value() == token
+    _take(page, token)
+    page.get_by_role("button", name="Log out").click()
+    assert page.get_by_text("You are logged out").is_visible()
+
+
+def _take(page: Any, token: str) -> None:
+    """Copy the token where a script may, and download it."""
+    assert page.get_by_role("button", name="Copy").first.is_visible() is page.has_script
+    if page.has_script:
+        page.get_by_role("button", name="Copy").first.click()
+        assert page.evaluate("navigator.clipboard.readText()") == token
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    assert json.loads(Path(download.value.path()).read_text())["token"] == token

@@ -1,0 +1,195 @@
+"""The command line of the practice server, and the lines that a teacher types at it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from cave_magic.sandbox import Sandbox
+from cave_magic.sandbox.cli import main
+from cave_magic.sandbox.console import COMMANDS, Quit, obey
+
+COMMAND = [sys.executable, "-m", "cave_magic.sandbox"]
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port of loopback that nobody uses, followed by another such one."""
+    while True:
+        with socket.socket() as one, socket.socket() as two:
+            one.bind(("127.0.0.1", 0))
+            port: int = one.getsockname()[1]
+            try:
+                two.bind(("127.0.0.1", port + 1))
+            except (OSError, OverflowError):
+                continue
+            return port
+
+
+@pytest.fixture
+def started(free_port: int) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A practice server in a process of its own, and the text that it printed."""
+    options = ["--port", str(free_port), "--misbehave", "l2cache=down", "--unsigned", "ada=minnie65_public"]
+    process = subprocess.Popen([*COMMAND, *options], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if line.startswith("Ctrl-C"):
+            break
+    yield process, "".join(lines)
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def test_it_says_what_to_type(started: tuple[subprocess.Popen[str], str], free_port: int) -> None:
+    """The text has the address, an IPython with a home of its own, and the two magics."""
+    _, text = started
+    assert f"%cave_setup new --server http://127.0.0.1:{free_port}" in text
+    assert "%load_ext cave_magic" in text
+    assert " ipython\n" in text
+    assert "cave-practice-" in text
+    assert "Misbehaving: l2cache down." in text
+
+
+def test_its_options_take_effect(started: tuple[subprocess.Popen[str], str], free_port: int) -> None:
+    """The chosen ports answer and the chosen service is down."""
+    base = "http://127.0.0.1:"
+    assert requests.get(f"{base}{free_port}/info/version", timeout=5).status_code == 200
+    assert requests.get(f"{base}{free_port + 1}/l2cache/api/v1/table_mapping", timeout=5).status_code == 502
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_stops_in_order_and_leaves_no_folder(
+    started: tuple[subprocess.Popen[str], str], number: signal.Signals
+) -> None:
+    """Ctrl-C and a polite kill end it with status 0, and the throw-away home is gone."""
+    process, text = started
+    home = Path(next(word for word in text.split() if word.startswith("HOME=")).removeprefix("HOME="))
+    assert home.is_dir()
+    process.send_signal(number)
+    assert process.wait(5) == 0
+    assert not home.exists()
+
+
+def test_the_next_free_port_is_taken_without_a_word(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
+    """Where the usual port is in use, the next one serves."""
+    from cave_magic.sandbox import cli
+
+    monkeypatch.setattr(cli, "USUAL_PORT", free_port)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", free_port))
+        taken.listen()
+        with cli._running(cli._parser().parse_args([])) as cave:
+            assert int(cave.server.rsplit(":", 1)[1]) > free_port
+
+
+def test_a_chosen_port_that_is_taken_is_one_line(free_port: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--port` is meant: where it is in use the program says so and ends with status 1."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", free_port))
+        taken.listen()
+        assert main(["--port", str(free_port)]) == 1
+    error = capsys.readouterr().err
+    assert f"port {free_port}" in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--misbehave", "info=sulky"], "there are: silent"),
+        (["--misbehave", "info"], "has no `=`"),
+        (["--auth-version", "old"], "not a version such as 2.18.0"),
+        (["stop"], "invalid choice"),
+    ],
+)
+def test_bad_options_are_explained(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong option ends with status 2 and the choices."""
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_an_unknown_person_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that nobody has ends with status 1 and one line."""
+    assert main(["--unsigned", "zed=minnie65_public"]) == 1
+    assert capsys.readouterr().err == "python -m cave_magic.sandbox: no account 'zed' on this practice server\n"
+
+
+def test_ipython_starts_at_home_in_a_folder_of_its_own(own_home: Path) -> None:
+    """`ipython` gives a real IPython with another home, configured for the server, and leaves nothing."""
+    typed = (
+        "import os\n"
+        "import urllib.request\n"
+        "print('HOME', os.path.expanduser('~'))\n"
+        "print('SERVER', get_ipython().config.CaveMagics.server)\n"
+        "print('ANSWER', urllib.request.urlopen(get_ipython().config.CaveMagics.server + '/info/version').read())\n"
+    )
+    environment = {**os.environ, "TERM": "dumb"}
+    done = subprocess.run(
+        [*COMMAND, "ipython"], input=typed, capture_output=True, text=True, env=environment, timeout=60
+    )
+    assert "cave-practice-" in done.stdout.split("HOME ")[1].split()[0]
+    assert """ANSWER b'"4.3.3"\\n'""" in done.stdout
+    assert list(own_home.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ("", ""),
+        ("info silent", "info is silent now. End it with: behave info"),
+        ("/info/version slow:2", "/info/version is slow:2 now."),
+        ("INFO silent", "neither a command nor a service. Type help."),
+        ("info sulky", "there are: silent"),
+        ("info", "Type it as: SERVICE MISBEHAVIOUR"),
+        ("behave", "Everything is well again."),
+        ("behave info", "info is well again."),
+        ("withdraw ada minnie65_public", "ada has not accepted the terms of minnie65_public."),
+        ("withdraw ada", "Type it as: withdraw WHO DATASTACK"),
+        ("accept bob minnie65_public", "bob has accepted"),
+        ("grant carol minnie65_public", "carol may view minnie65_public."),
+        ("revoke ada minnie65_public", "ada may not view minnie65_public."),
+        ("grant zed minnie65_public", "no account 'zed' on this practice server"),
+        ("delete alice", "2 tokens of alice deleted."),
+        ("forget", "have forgotten"),
+        ("delay 0.5", "Every answer waits 0.5 s."),
+        ("delay soon", "Type it as: delay SECONDS"),
+        ("people", "an ordinary person, one key"),
+        ("requests", "No request so far."),
+        ("status", "Everything is well."),
+        ("help", "accepts the request and never answers"),
+    ],
+)
+def test_the_console_obeys(cave: Sandbox, line: str, answer: str) -> None:
+    """Each line is done and confirmed, or answered with how to type it."""
+    assert answer in obey(cave, line)
+
+
+def test_the_console_changes_the_server(cave: Sandbox) -> None:
+    """What is typed takes effect at once and can be ended."""
+    obey(cave, "info down")
+    assert requests.get(f"{cave.server}/info/version", timeout=5).status_code == 502
+    assert "info down" in obey(cave, "status")
+    obey(cave, "behave")
+    assert requests.get(f"{cave.server}/info/version", timeout=5).status_code == 200
+    assert " 502 GET   /info/version" in obey(cave, "requests 5")
+
+
+def test_quit_ends_the_console(cave: Sandbox) -> None:
+    """`quit` stops the server."""
+    with pytest.raises(Quit):
+        obey(cave, "quit")
+    assert "quit" in COMMANDS
