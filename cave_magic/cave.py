@@ -1,12 +1,16 @@
-"""The CAVE servers and caveclient: one bounded question, and what its answer means. Nobody else imports requests or caveclient."""
+"""The CAVE servers and caveclient: one bounded question, and what its answer means.
+
+Nobody else imports requests or caveclient.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
@@ -14,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from . import __version__
+from .doctor import private, shown
 from .plain import hide_secrets, plain
 from .servers import host_of
 from .tokens import Token
@@ -33,6 +38,12 @@ SERVICES = {
     "skeleton": "/skeletoncache/api/version",
 }
 """The services of a local server, each with the small route that caveclient 8.2 asks first (`endpoints.py`)."""
+
+
+KNOWN_CODES = (
+    "invalid_token", "no_token", "bad_auth_header", "missing_tos", "missing_permission", "invalid_table_id",
+)
+"""The `error` words of the servers' JSON (middle_auth-client 3.19)."""
 
 
 class Trouble(Enum):
@@ -100,14 +111,20 @@ class Answer:
         return self.status == 200 and self.is_json
 
     @property
-    def sentence(self) -> str:
-        """What came, in one line that begins with the host: the evidence of an answer nobody foresaw."""
+    def evidence(self) -> str:
+        """What came, in one line that begins with the host; the server's own words are marked as private."""
         if self.trouble is not None:
             return f"{self.host} {self.trouble.value}" + (f" ({self.detail})" if self.detail else "")
         if self.location:
-            return f"{self.host} sends one on to {self.location} ({self.status})"
+            return f"{self.host} sends one on to {private(self.location)} ({self.status})"
         said = self.code or (plain(json.dumps(self.body, default=repr), 80) if self.is_json else self.opening)
+        said = said if said in KNOWN_CODES else private(said)
         return f"{self.host} answered {self.status}" + (f": {said}" if said else " with nothing")
+
+    @property
+    def sentence(self) -> str:
+        """The same line for the person alone."""
+        return shown(self.evidence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,7 +361,7 @@ def explain(error: BaseException) -> tuple[Trouble, str]:
     """
     import requests
 
-    chain = list(_causes(error))
+    chain = list(causes(error))
     kinds = {type(one).__name__ for one in chain}
     text = " ".join(str(one) for one in chain)
     if kinds & {"InvalidHeader", "UnicodeEncodeError"}:
@@ -373,7 +390,7 @@ def explain(error: BaseException) -> tuple[Trouble, str]:
     return Trouble.UNKNOWN, type(error).__name__
 
 
-def _causes(error: BaseException | None) -> Iterable[BaseException]:
+def causes(error: BaseException | None) -> Iterable[BaseException]:
     """An exception and all it was made of: causes, contexts, and exceptions carried as arguments or reasons."""
     queue: list[BaseException | None] = [error]
     seen: set[int] = set()
@@ -511,3 +528,53 @@ def import_caveclient() -> str:
     except Exception as error:
         return f"{type(error).__name__}: {plain(error, 100)}"
     return ""
+
+
+def unmet_requirements() -> tuple[str, ...]:
+    """What the installed caveclient asks of other packages and does not find: `pandas<3 (3.0.1 is installed)`."""
+    from importlib.metadata import PackageNotFoundError, requires, version
+
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    found = []
+    try:
+        wanted = requires("caveclient") or []
+    except PackageNotFoundError:
+        return ()
+    for text in wanted:
+        try:
+            need = Requirement(text)
+            if need.marker is not None and not need.marker.evaluate({"extra": ""}):
+                continue
+            have = version(need.name)
+        except InvalidRequirement:
+            continue
+        except PackageNotFoundError:
+            found.append(f"{need.name}{need.specifier} (not installed)")
+            continue
+        if have and not need.specifier.contains(have, prereleases=True):
+            found.append(f"{need.name}{need.specifier} ({have} is installed)")
+    return tuple(found)
+
+
+def clients_in(names: Mapping[str, object], server: str, token: Token) -> tuple[str, ...]:
+    """The variables that hold a CAVEclient of this server made with another token than the one that is stored now."""
+    found = []
+    for name, value in list(names.items()):
+        if name.startswith("_") or not type(value).__module__.startswith("caveclient.frameworkclient"):
+            continue
+        with suppress(Exception):
+            auth = vars(value).get("_auth")
+            same = getattr(value, "_server_address", "").rstrip("/") == server
+            if same and auth is not None and auth.token is not None and Token(str(auth.token)) != token:
+                found.append(name)
+    return tuple(found)
+
+
+def cached_by_cloud_volume(host: str) -> Token | str | None:
+    """What cloud-volume in this kernel keeps for a host: a token, None for "nothing", "" where it keeps no answer."""
+    cache = getattr(sys.modules.get("cloudvolume.secrets"), "CAVE_CREDENTIALS_CACHE", None)
+    if not isinstance(cache, dict) or host not in cache:
+        return ""
+    value = cache[host].get("token") if isinstance(cache[host], dict) else None
+    return Token(value) if isinstance(value, str) else None

@@ -1,31 +1,105 @@
-"""From the names of datastacks to a report: gather the evidence, run the checks."""
+"""From the names of datastacks to a report: gather the evidence, run the checks, say it so that it can be shared."""
 
 from __future__ import annotations
 
+import platform
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
+from . import cave
 from .checks import CHECKS
-from .doctor import Report, examine
-from .evidence import Target, gather
-from .inquiry import Watcher
+from .doctor import Report, Status, examine
+from .evidence import Evidence, Target, gather
+from .inquiry import Inquiry, Watcher, result_of
+from .last_error import meaning_of
+from .place import find_place
+from .plain import hide_secrets
+from .servers import host_of
+from .store import resolve
 
 DEFAULT_SECONDS = 10.0
 
 
-def diagnose(targets: Iterable[Target], seconds: float = DEFAULT_SECONDS, watcher: Watcher | None = None) -> Report:
+def diagnose(
+    targets: Iterable[Target],
+    seconds: float = DEFAULT_SECONDS,
+    watcher: Watcher | None = None,
+    names: Mapping[str, object] | None = None,
+    error: BaseException | None = None,
+) -> Report:
     """Looks at everything and says what is wrong. Writes nothing and opens nothing.
 
     Args:
         targets: the datastacks to look at, at least one.
         seconds: the bound on the whole.
         watcher: told whom it waits for, once that takes more than a second.
+        names: the variables of the notebook, to find clients that were made with another token.
+        error: what the person's last cell ended with, if it did not go well.
     """
     start = time.monotonic()
     wanted = tuple(targets)
-    evidence = gather(wanted, seconds, watcher)
+    return judge(wanted, gather(wanted, seconds, watcher, names), time.monotonic() - start, error)
+
+
+def judge(targets: Sequence[Target], evidence: Evidence, seconds: float, error: BaseException | None = None) -> Report:
+    """Runs the checks over evidence that is already there; a pure function."""
     rows = examine(CHECKS, evidence.subjects, evidence.above, evidence.label)
     person = next((facts.account for facts in evidence.servers if facts.account), None)
     account = {"name": person.name, "email": person.email, "id": person.id} if person else None
-    names = tuple(target.datastack for target in wanted)
-    return Report(wanted[0].server, names, account, tuple(rows), time.monotonic() - start)
+    names = tuple(target.datastack for target in targets)
+    versions = evidence.machine.versions
+    return Report(targets[0].server, names, account, tuple(rows), seconds, meaning_of(error), versions)
+
+
+def all_datastacks(target: Target, seconds: float) -> list[Target]:
+    """Every datastack of a server that the stored token may see, for `--all`; the target alone if that is not known."""
+    stored = resolve(target.server)
+    if stored.token is None or stored.belongs_to:
+        return [target]
+    inquiry, line, token = Inquiry(seconds / 2), cave.Line(), stored.token
+    address = cave.datastacks_address(target.server)
+    listed = inquiry.ask(target.server, lambda: line.get(address, token, seconds=inquiry.left))
+    inquiry.wait()
+    line.close()
+    names = cave.names_in(result_of(listed, cave.Answer(address)))
+    return [replace(target, datastack=name, asked=True) for name in names] if names else [target]
+
+
+def to_markdown(report: Report) -> str:
+    """The report as one block for a forum or an e-mail: what is wrong, and nothing that is the person's own.
+
+    Each row goes in with its shareable text, which is built without e-mail, names, token or paths; what a check forgot
+    to keep back is hidden once more at the end.
+    """
+    lines = [f"**CAVE check** of {', '.join(report.datastacks)} on {host_of(report.server)}", "", "| | check | found |"]
+    lines.append("|---|---|---|")
+    for row in report.rows:
+        if row.status is not Status.OK or not row.quiet:
+            lines.append(f"| {row.status.value} | {row.id} | {_cell(row.shared)} |")
+    if report.next is not None:
+        lines += ["", f"Next: {_cell(report.next.text)}"]
+    place = find_place().platform or "own computer"
+    versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
+    lines += ["", f"{versions}; {platform.system()} {platform.machine()}, {place}; {report.seconds:.1f} s"]
+    return _without_person("\n".join(lines), report)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "/")
+
+
+def _without_person(text: str, report: Report) -> str:
+    import getpass
+    import os
+
+    own = {os.path.expanduser("~")}
+    if report.account:
+        own |= {str(report.account[key]) for key in ("name", "email") if report.account.get(key)}
+    try:
+        own.add(getpass.getuser())
+    except (OSError, KeyError, ImportError):
+        pass
+    for word in sorted((word for word in own if len(word) > 3), key=len, reverse=True):
+        text = text.replace(word, "[withheld]")
+    return hide_secrets(text)

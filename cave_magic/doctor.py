@@ -6,10 +6,45 @@ whose requirement did not pass is skipped and names what it waits for; a check t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
+
+_OPEN, _CLOSE = "\x02", "\x03"
+_PRIVATE = re.compile(f"{_OPEN}[^{_CLOSE}]*{_CLOSE}")
+WITHHELD = "[withheld]"
+
+
+def private(text: object) -> str:
+    """Marks a part of an evidence that is the person's own business: shown to them, withheld from what they share.
+
+    Text from outside reaches evidence without control characters (`plain`), so it cannot forge the marks.
+    """
+    return f"{_OPEN}{text}{_CLOSE}" if str(text) else ""
+
+
+def shown(text: str) -> str:
+    """The text as its person sees it."""
+    return text.replace(_OPEN, "").replace(_CLOSE, "")
+
+
+def shareable(text: str) -> str:
+    """The text as anybody may see it."""
+    return shown(_PRIVATE.sub(WITHHELD, text))
+
+
+class Repair(Protocol):
+    """A local, reversible change that `%cave_check --fix` offers. It holds no secret."""
+
+    @property
+    def words(self) -> str:
+        """What it does, in one line."""
+
+    def apply(self) -> Sequence[Path]:
+        """Does it, and says which backups it made."""
 
 
 class Status(str, Enum):
@@ -36,12 +71,13 @@ class Remedy:
         text: one sentence that contains the commands and the link, so that it can be followed as it stands.
         commands: lines to type, in order.
         url: a page to open, or None.
-        repair: the local repair that `%cave_check --fix` offers for it, or None.
+        repairs: the local repairs that `%cave_check --fix` offers for it.
     """
 
     text: str
     commands: tuple[str, ...] = ()
     url: str | None = None
+    repairs: tuple[Repair, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         for part in (*self.commands, *((self.url,) if self.url else ())):
@@ -58,7 +94,7 @@ class Finding:
 
     Attributes:
         status: ok, warning, failed or unknown.
-        evidence: one line: which file, host, status, code.
+        evidence: one line: which file, host, status, code; what is the person's own is marked `private`.
         remedy: what mends it; a failed finding always has one.
     """
 
@@ -114,7 +150,16 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the report: a finding with its place, or what kept the check from running."""
+    """One line of the report: a finding with its place, or what kept the check from running.
+
+    Attributes:
+        id, group, status, title: what was looked at, and what came of it.
+        evidence: one line for the person.
+        blocked_by: the id of the row that kept this one from being looked at, or None.
+        remedy: what mends it, or None.
+        quiet: whether a good result is shown only with `-v`.
+        shared: the evidence without what is the person's own, for `%cave_check --report`.
+    """
 
     id: str
     group: str
@@ -124,6 +169,7 @@ class Row:
     blocked_by: str | None = None
     remedy: Remedy | None = None
     quiet: bool = False
+    shared: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The row as it stands in `%cave_check --json`."""
@@ -149,6 +195,7 @@ class Report:
         rows: every row, in the order of cause.
         seconds: how long it took.
         begins: what the error that the person just had means, or "".
+        versions: package -> version, of what matters.
     """
 
     server: str
@@ -157,6 +204,17 @@ class Report:
     rows: tuple[Row, ...]
     seconds: float
     begins: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        worst = next((row.title for row in self.rows if row.status is Status.FAILED), "something is unknown")
+        return f"<CAVE report on {', '.join(self.datastacks)}: {'all well' if self.ok else worst}>"
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """The local repairs that its remedies offer, in the order of the rows, each once."""
+        found = [repair for row in self.rows if row.remedy for repair in row.remedy.repairs]
+        return tuple(one for index, one in enumerate(found) if one not in found[:index])
 
     @property
     def ok(self) -> bool:
@@ -227,7 +285,8 @@ def _blocker(check: Check, subject: Any, above: Above, states: Mapping[tuple[str
 
 def _skipped(check: Check, name: str, title: str, blocker: str, rows: Iterable[Row]) -> Row:
     reason = next((row.title for row in rows if row.id == blocker), blocker)
-    return Row(name, check.group, Status.SKIPPED, title, f"needs: {reason}", blocker, quiet=check.quiet)
+    needs = f"needs: {reason}"
+    return Row(name, check.group, Status.SKIPPED, title, needs, blocker, None, check.quiet, needs)
 
 
 def _look(check: Check, name: str, title: str, subject: Any) -> Row | None:
@@ -235,7 +294,10 @@ def _look(check: Check, name: str, title: str, subject: Any) -> Row | None:
         finding = check.look(subject)
     except Exception as error:
         evidence = f"this check broke ({type(error).__name__}); the others went on"
-        return Row(name, check.group, Status.CRASHED, title, evidence)
+        return Row(name, check.group, Status.CRASHED, title, evidence, shared=evidence)
     if finding is None:
         return None
-    return Row(name, check.group, finding.status, title, finding.evidence, None, finding.remedy, check.quiet)
+    said = finding.evidence
+    return Row(
+        name, check.group, finding.status, title, shown(said), None, finding.remedy, check.quiet, shareable(said)
+    )

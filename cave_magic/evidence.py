@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from . import cave, store
@@ -67,6 +68,10 @@ class Machine:
         token_variables: environment variables that seem to hold a token, which caveclient does not read.
         place: where the kernel runs.
         cloud_volume_folder: what `CLOUD_VOLUME_DIR` moves cloud-volume's files to, or "".
+        folder: the folder of the token files, with `~` for the home.
+        folder_problem: what is wrong with it, in words to follow its name, or "".
+        folder_unusable: whether token files in it cannot be read (else they only cannot be written).
+        unmet: what the installed caveclient asks of other packages and does not find.
     """
 
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -74,6 +79,10 @@ class Machine:
     token_variables: tuple[str, ...] = ()
     place: Place = Place("", False, True)
     cloud_volume_folder: str = ""
+    folder: str = ""
+    folder_problem: str = ""
+    folder_unusable: bool = False
+    unmet: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +102,8 @@ class ServerFacts:
         shadowed_works: the auth server's answer to the token of a file that is not read; None if not asked.
         info: the info service's first answer about a datastack; None if not asked.
         netrc: whether `~/.netrc` replaces the token on the way to this server.
+        elsewhere: where no token was found, a file of another program of this person that has one, or None.
+        stale_clients: variables of this notebook that hold a CAVEclient made with another token.
     """
 
     address: str
@@ -107,6 +118,8 @@ class ServerFacts:
     shadowed_works: Answer | None = None
     info: Answer | None = None
     netrc: bool = False
+    elsewhere: store.TokenFile | None = None
+    stale_clients: tuple[str, ...] = ()
 
     @property
     def host(self) -> str:
@@ -128,6 +141,8 @@ class DatastackFacts:
         info: the info service's answer about it; None if not asked.
         listed: the datastacks that the info service lists; None if not asked.
         services: service -> its local server's answer.
+        cloud_volume: the token file that cloud-volume reads for the local server; None if that is not known.
+        cached: what cloud-volume in this kernel keeps for that server: a token, None for "nothing", "" if not asked.
     """
 
     target: Target
@@ -135,6 +150,8 @@ class DatastackFacts:
     info: Answer | None = None
     listed: tuple[str, ...] | None = None
     services: Mapping[str, Answer] = field(default_factory=dict)
+    cloud_volume: store.TokenFile | None = None
+    cached: Token | str | None = ""
 
     @property
     def name(self) -> str:
@@ -191,13 +208,16 @@ def find_target(datastack: str, server: str = "", configured: str = "", asked: b
         return Target(datastack, server_for(datastack, "", {}), "map", str(error), asked)
 
 
-def gather(targets: Iterable[Target], seconds: float, watcher: Watcher | None = None) -> Evidence:
+def gather(
+    targets: Iterable[Target], seconds: float, watcher: Watcher | None = None, names: Mapping[str, object] | None = None
+) -> Evidence:
     """Looks at everything, with all questions under way at the same time.
 
     Args:
         targets: the datastacks to look at.
         seconds: the bound on the whole.
         watcher: told whom it waits for.
+        names: the variables of the notebook, to find clients that were made with another token.
     """
     inquiry = Inquiry(seconds)
     importing = inquiry.ask("", cave.import_caveclient)
@@ -211,7 +231,7 @@ def gather(targets: Iterable[Target], seconds: float, watcher: Watcher | None = 
             datastacks.append(_Datastack(round_, target, server))
         inquiry.wait(watcher)
         machine = _machine(importing)
-        facts = {address: server.facts(machine, importing) for address, server in servers.items()}
+        facts = {address: server.facts(machine, importing, names or {}) for address, server in servers.items()}
         found = tuple(one.facts(facts[one.target.server]) for one in datastacks)
         return Evidence(machine, tuple(facts.values()), found)
     finally:
@@ -270,7 +290,7 @@ class _Server:
         if not identity.code:
             self.version = self.round.ask(cave.info_version_address(self.address))
 
-    def facts(self, machine: Machine, importing: Future[str]) -> ServerFacts:
+    def facts(self, machine: Machine, importing: Future[str], names: Mapping[str, object]) -> ServerFacts:
         identity = _answer(self.identity, cave.identity_address(self.address))
         keys = _answer(self.keys, cave.keys_address(self.address))
         info = next((f for (a, _), f in self.round.asked.items() if a.startswith(f"{self.address}/info/api/")), None)
@@ -287,6 +307,8 @@ class _Server:
             _answer(self.shadowed, cave.identity_address(self.address)),
             _answer(info, f"{self.address}/info"),
             identity is not None and not identity.is_good and cave.has_netrc(self.address),
+            None if self.stored.token or self.stored.blocker else _elsewhere(self.address),
+            cave.clients_in(names, self.address, self.token) if self.token else (),
         )
 
     def _disagrees(self) -> bool | None:
@@ -321,23 +343,66 @@ class _Datastack:
         address = cave.datastack_address(self.target.server, self.target.datastack)
         listed = _answer(self.listed, address)
         services = {name: _answer(future, asked) for name, (asked, future) in self.services.items()}
+        info = _answer(self.info, address)
+        local = host_of(cave.local_server_in(info)) if info else ""
         return DatastackFacts(
             self.target,
             server,
-            _answer(self.info, address),
+            info,
             cave.names_in(listed) if listed else None,
             {name: answer for name, answer in services.items() if answer is not None},
+            _read_by_cloud_volume(local) if local else None,
+            cave.cached_by_cloud_volume(local) if local else "",
         )
 
 
 def _machine(importing: Future[str]) -> Machine:
+    problem, unusable = _folder_problem(store.secrets_folder())
     return Machine(
         versions(),
         result_of(importing, ""),
         tuple(name for name in TOKEN_VARIABLES if os.environ.get(name, "").strip()),
         find_place(),
         os.environ.get("CLOUD_VOLUME_DIR", ""),
+        store.show_path(store.secrets_folder()),
+        problem,
+        unusable,
+        cave.unmet_requirements(),
     )
+
+
+def _folder_problem(folder: Path) -> tuple[str, bool]:
+    """What is wrong with the folder of the token files, and whether they cannot even be read."""
+    home = Path(os.path.expanduser("~"))
+    if not home.is_dir():
+        return f"cannot be there: the home folder {store.show_path(home)} does not exist", True
+    if not os.path.lexists(folder):
+        return "", False
+    if not folder.is_dir():
+        return "is not a folder", True
+    if not os.access(folder, os.R_OK | os.X_OK):
+        return "may not be opened by you", True
+    return ("" if os.access(folder, os.W_OK) else "may not be written by you"), False
+
+
+def _elsewhere(server: str) -> store.TokenFile | None:
+    """A token file where other programs of this person look: R's home on Windows, cloud-volume's moved folder."""
+    folders = [Path(os.path.expanduser("~/Documents/.cloudvolume/secrets"))]
+    if moved := os.environ.get("CLOUD_VOLUME_DIR"):
+        folders.append(Path(moved) / "secrets")
+    names = (store.server_file(server).name, store.DEFAULT_NAME)
+    files = (store.read_token_file(folder / name) for folder in folders for name in names)
+    return next((file for file in files if file.token is not None), None)
+
+
+def _read_by_cloud_volume(host: str) -> store.TokenFile:
+    """The file that cloud-volume reads for a host: the first one that exists (cloud-volume 12, `secrets.py`)."""
+    folder = store.secrets_folder()
+    if moved := os.environ.get("CLOUD_VOLUME_DIR"):
+        folder = Path(moved) / "secrets"
+    names = (f"{host}-{store.DEFAULT_NAME}", store.DEFAULT_NAME, store.LEGACY_NAME)
+    files = [store.read_token_file(folder / name) for name in names]
+    return next((file for file in files if file.state is not store.State.ABSENT), files[0])
 
 
 def versions(names: Iterable[str] = PACKAGES) -> dict[str, str]:

@@ -218,6 +218,10 @@ class CaveMagics(Magics):
     @argument("-v", "--verbose", action="store_true", help="every row with its evidence")
     @argument("-o", "--output", action="store_true", help="return the report as an object")
     @argument("--json", action="store_true", help="print the report as JSON and nothing else")
+    @argument("--report", action="store_true", help="print one block for a forum, with nothing of your own in it")
+    @argument("--fix", action="store_true", help="offer the repairs that can be made on this computer")
+    @argument("--yes", action="store_true", help="with --fix: make them without asking")
+    @argument("--all", action="store_true", help="every datastack that you may see")
     @argument("--strict", action="store_true", help="fail the cell if anything failed")
     @argument("--timeout", type=float, metavar="S", help="the most seconds to wait")
     @_where
@@ -230,22 +234,58 @@ class CaveMagics(Magics):
             %cave_check v1dd_public -v
             report = %cave_check --json -o
         """
-        from .diagnosis import diagnose
-        from .render import report_page
-
         seconds = self.timeout if args.timeout is None else args.timeout
         if not 0 < seconds < 3600:
             raise BadInput("--timeout takes seconds, more than 0 and less than 3600.")
-        targets = self._targets(args)
-        with self._progress() as progress:
-            report = diagnose(targets, seconds, progress)
-        if args.json:
-            print(json.dumps(report.to_dict(), indent=2))
-        else:
-            self._show(report_page(report, args.verbose))
+        report = self._diagnose(args, seconds, self._last_error())
+        self._show_report(report, args)
+        if args.fix and self._repair(report, args.yes):
+            report = self._diagnose(args, seconds, None)
+            self._show_report(report, args)
         if args.strict and not report.ok:
             raise CheckFailed("access does not work as it should; the rows above say why.")
         return report if args.output else None
+
+    def _diagnose(self, args: argparse.Namespace, seconds: float, error: BaseException | None) -> Any:
+        from .diagnosis import all_datastacks, diagnose
+
+        targets = self._targets(args)
+        if args.all:
+            targets = [one for target in targets for one in all_datastacks(target, seconds)]
+        with self._progress() as progress:
+            return diagnose(targets, seconds, progress, self.shell.user_ns, error)
+
+    def _show_report(self, report: Any, args: argparse.Namespace) -> None:
+        from .diagnosis import to_markdown
+        from .render import report_page
+
+        if args.json:
+            print(json.dumps(report.to_dict(), indent=2))
+        elif args.report:
+            print(to_markdown(report))
+        else:
+            self._show(report_page(report, args.verbose))
+
+    def _repair(self, report: Any, unasked: bool) -> bool:
+        """Offers each local repair, makes those that are wanted, and says whether any was made."""
+        from .store import show_path
+
+        if not report.repairs:
+            print("There is nothing here that --fix can repair.")
+        made = False
+        for repair in report.repairs:
+            print(f"Repair: {repair.words}")
+            if not unasked and not self._agrees("Do it?"):
+                continue
+            for backup in repair.apply():
+                print(f"  kept as it was: {show_path(backup)}")
+            made = True
+        return made
+
+    def _last_error(self) -> BaseException | None:
+        """What the cell before this one ended with, or None; an older error is nobody's concern."""
+        result = getattr(self.shell, "last_execution_result", None)
+        return getattr(result, "error_in_exec", None) or getattr(result, "error_before_exec", None)
 
     # ------------------------------------------------------------ what is meant
 
@@ -278,9 +318,13 @@ class CaveMagics(Magics):
         return _answered(lambda: getpass.getpass("Token (hidden): "), target)
 
     def _confirm(self, question: str) -> None:
-        answer = _answered(lambda: input(f"{question} [y/N] "), None)
-        if answer.lower() not in ("y", "yes"):
+        if not self._agrees(question):
             raise Cancelled("nothing was changed.")
+
+    def _agrees(self, question: str) -> bool:
+        if not self._can_ask():
+            raise NobodyToAsk("nothing can be asked here. To repair without being asked: %cave_check --fix --yes")
+        return _answered(lambda: input(f"{question} [y/N] "), None, may_be_empty=True).lower() in ("y", "yes")
 
     def _prompt_for_token(self, target: Any) -> Any:
         """Asks until a token works, at most three times; an empty answer cancels."""
@@ -517,7 +561,7 @@ def _nobody_to_ask(target: Any) -> NobodyToAsk:
     )
 
 
-def _answered(ask: Callable[[], str], target: Any) -> str:
+def _answered(ask: Callable[[], str], target: Any, may_be_empty: bool = False) -> str:
     """The person's answer; an empty one and an interrupt cancel."""
     try:
         answer = ask().strip()
@@ -525,7 +569,7 @@ def _answered(ask: Callable[[], str], target: Any) -> str:
         raise Cancelled("nothing was changed.") from None
     except StdinNotImplementedError:
         raise NobodyToAsk("nothing can be asked here.") if target is None else _nobody_to_ask(target) from None
-    if not answer:
+    if not answer and not may_be_empty:
         raise Cancelled("nothing was changed.")
     return answer
 

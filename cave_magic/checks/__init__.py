@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import account, datastack, environment, network, services, token
+from . import account, datastack, environment, network, notebook, readers, services, token
 
 CHECKS = (
     *environment.CHECKS,
@@ -11,4 +11,6 @@ CHECKS = (
     *account.CHECKS,
     *datastack.CHECKS,
     *services.CHECKS,
+    *readers.CHECKS,
+    *notebook.CHECKS,
 )

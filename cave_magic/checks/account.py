@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 from ..cave import LOGIN_TOKEN_DAYS, tokens_page
-from ..doctor import Check, Finding, Remedy, failed, ok, unknown, warning
+from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown, warning
 from ..evidence import ServerFacts
 from .network import AUTH
 from .token import FORM, SHADOW, set_up
@@ -17,25 +17,32 @@ def _account(server: ServerFacts) -> Finding:
     if answer is None:
         return unknown(f"{server.host} was not asked", again)
     if server.account is not None:
-        return ok(server.account.label)
+        return ok(private(server.account.label))
     if answer.code == "invalid_token":
         return _refused(server)
     if server.netrc:
         return _netrc(server)
-    return unknown(f"could not be verified: {answer.sentence}", again)
+    return unknown(f"could not be verified: {answer.evidence}", again)
 
 
 def _refused(server: ServerFacts) -> Finding:
     stored = server.stored
-    ending = f" (it ends in {stored.token.ending})" if stored.token and stored.token.ending else ""
-    return failed(f"{server.host} does not know the stored token{ending}: it was deleted, replaced or has ended", set_up(server))
+    ending = f" (it ends in {private(stored.token.ending)})" if stored.token and stored.token.ending else ""
+    return failed(
+        f"{server.host} does not know the stored token{ending}: it was deleted, replaced, has ended, or is another "
+        "server's",
+        set_up(server),
+    )
 
 
 def _netrc(server: ServerFacts) -> Finding:
     host = server.host.partition(":")[0]
     return failed(
         f"~/.netrc has a log-in for {host}, which is sent in place of the token",
-        Remedy(f"remove the entry for {host} (or \"default\") from ~/.netrc, then {server.target.again}", (server.target.again,)),
+        Remedy(
+            f'remove the entry for {host} (or "default") from ~/.netrc, then {server.target.again}',
+            (server.target.again,),
+        ),
     )
 
 

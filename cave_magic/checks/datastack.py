@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 
-from ..cave import local_server_in, terms_in
-from ..doctor import Check, Finding, Remedy, failed, ok, unknown
+from ..cave import Account, Answer, local_server_in, terms_in
+from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown
 from ..evidence import DatastackFacts
 from ..plain import plain
 from ..servers import KNOWN_DATASTACKS, deployment_of, host_of
@@ -27,6 +27,10 @@ def _terms(datastack: DatastackFacts) -> Finding | None:
     if answer is None or answer.code != "missing_tos":
         return ok("accepted") if answer is not None and answer.is_good else None
     terms, again = terms_in(answer.data, datastack.target.server), datastack.target.again
+    account = datastack.server.account
+    if account is not None and account.service_account:
+        text = f"the person whose service account this is accepts them; then {again}"
+        return failed(f"{datastack.name}: terms of service not accepted by the owner", Remedy(text, (again,)))
     evidence = f"{datastack.name}: terms of service not accepted (403 missing_tos)"
     if terms is None:
         return failed(evidence, Remedy(f"accept them on the server's pages, then {again}", (again,)))
@@ -73,18 +77,16 @@ def _access(datastack: DatastackFacts) -> Finding:
         local = host_of(local_server_in(answer))
         return ok(f"{datastack.name} can be read" + (f", its data is on {local}" if local else ""))
     if answer.code == "missing_permission" and account is not None:
-        return _no_permission(datastack)
+        return _no_permission(datastack, account, answer)
     if answer.code in ("invalid_token", "no_token"):
         text = f"the auth service takes the token, the info service not yet: wait five minutes, then {again.text}"
-        return unknown(answer.sentence, Remedy(text, again.commands))
-    return unknown(answer.sentence, again)
+        return unknown(answer.evidence, Remedy(text, again.commands))
+    return unknown(answer.evidence, again)
 
 
-def _no_permission(datastack: DatastackFacts) -> Finding:
-    account, answer = datastack.server.account, datastack.info
-    assert account is not None and answer is not None
+def _no_permission(datastack: DatastackFacts, account: Account, answer: Answer) -> Finding:
     dataset = plain(answer.data.get("auth_dataset") or datastack.name, 60)
-    evidence = f"{account.email or account.name} has no permission to view {dataset} (403 missing_permission)"
+    evidence = f"{private(account.email or account.name)} has no permission to view {dataset} (403 missing_permission)"
     if not account.before_terms:
         command = f"%cave_setup existing{datastack.target.flags}"
         text = f"if you have another Google account, use that one: {command}. If not, ask the people of {dataset}"
@@ -95,7 +97,7 @@ def _no_permission(datastack: DatastackFacts) -> Finding:
         command = f"%cave_check {public[0]}"
         return failed(evidence, Remedy(f"ask the people of {dataset}, or use the public one: {command}", (command,)))
     again = datastack.target.again
-    return failed(evidence, Remedy(f"ask the people of {dataset} to let {account.email or account.name} in, then {again}", (again,)))
+    return failed(evidence, Remedy(f"ask the people of {dataset} to let your account in, then {again}", (again,)))
 
 
 INFO = Check(
@@ -107,7 +109,7 @@ TERMS = Check(
     explains="The terms of service of the datastack are not accepted yet.",
 )
 NAME = Check(
-    "datastack", "datastack", "datastack", DatastackFacts, _name, (INFO,),
+    "datastack", "datastack", "datastack", DatastackFacts, _name, (INFO,), quiet=True,
     explains="The server has no datastack of that name.",
 )
 ACCESS = Check(

@@ -31,7 +31,17 @@ def _home(machine: Machine) -> Finding | None:
     save = "%cave_save --from-env CAVE_TOKEN"
     return warning(
         f"{machine.place.platform} throws this home folder away at the end, and a saved token with it",
-        Remedy(f"keep the token in the secrets of {machine.place.platform} and begin the notebook with {save}", (save,)),
+        Remedy(f"keep it in the secrets of {machine.place.platform} and begin the notebook with {save}", (save,)),
+    )
+
+
+def _packages(machine: Machine) -> Finding | None:
+    if not machine.unmet:
+        return ok("as caveclient asks for them") if "caveclient" in machine.versions else None
+    command = "%pip install -U caveclient"
+    return warning(
+        f"caveclient asks for {' and '.join(machine.unmet[:3])}",
+        Remedy(f"{command}, then restart the kernel", (command,)),
     )
 
 
@@ -39,8 +49,12 @@ CAVECLIENT = Check(
     "environment", "environment", "environment", Machine, _caveclient,
     explains="caveclient cannot be imported in this kernel.",
 )
+PACKAGES = Check(
+    "packages", "environment", "packages", Machine, _packages, (CAVECLIENT,), quiet=True,
+    explains="A package that caveclient needs is missing or of the wrong version.",
+)
 HOME = Check(
     "home", "environment", "home folder", Machine, _home,
     explains="The home folder is thrown away with the session, so a saved token does not last.",
 )
-CHECKS = (CAVECLIENT, HOME)
+CHECKS = (CAVECLIENT, PACKAGES, HOME)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..cave import Answer, Trouble
-from ..doctor import Check, Finding, Remedy, failed, ok, unknown
+from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown
 from ..evidence import ServerFacts
 from ..servers import KNOWN_SERVERS
 from .token import MAP
@@ -45,30 +45,33 @@ def trouble_with(answer: Answer, server: ServerFacts, whole: str) -> Finding:
         make = failed if advice else unknown
         return make(_sentence(answer), _then(advice or "tell us what you see", again))
     if answer.location:
-        return failed(answer.sentence, _then("log in to this network (VPN, portal) or correct the address", again))
+        return failed(answer.evidence, _then("log in to this network (VPN, portal) or correct the address", again))
     if answer.status >= 500:
         calm = "your token is not the reason: wait, then"
-        return failed(f"{whole} on {answer.host} is down or broken ({answer.status})", Remedy(f"{calm} {again}", (again,)))
+        evidence = f"{whole} on {answer.host} is down or broken ({answer.status})"
+        return failed(evidence, Remedy(f"{calm} {again}", (again,)))
     if answer.status == 200 and not answer.is_json:
-        said = f' ("{answer.opening}")' if answer.opening else ""
+        said = f' ("{private(answer.opening)}")' if answer.opening else ""
         advice = "log in to this network's portal, or wait while the server is under maintenance"
         return failed(f"{answer.host} answered with a web page, not with data{said}", _then(advice, again))
     if answer.status == 404:
         return _not_cave(answer, server)
     if answer.status == 429:
         return failed(f"{answer.host} asks to slow down (429)", _then("wait a minute", again))
-    return unknown(answer.sentence, _then("this check does not know that answer; show it to the people of the server", again))
+    advice = "this check does not know that answer; show it to the people of the server"
+    return unknown(answer.evidence, _then(advice, again))
 
 
 def _not_cave(answer: Answer, server: ServerFacts) -> Finding:
     known = "known ones: " + ", ".join(KNOWN_SERVERS)
     again = f"%cave_check --server {KNOWN_SERVERS[0]}"
-    return failed(f"{answer.host} is not a CAVE server (404)", Remedy(f"correct the address, such as {again} ({known})", (again,)))
+    remedy = Remedy(f"correct the address, such as {again} ({known})", (again,))
+    return failed(f"{answer.host} is not a CAVE server (404)", remedy)
 
 
 def _sentence(answer: Answer) -> str:
     waited = f" within {answer.seconds:.0f} s" if answer.trouble is Trouble.SILENT and answer.seconds >= 1 else ""
-    return answer.sentence + waited
+    return answer.evidence + waited
 
 
 def _then(advice: str, again: str) -> Remedy:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from functools import partial
 
 from ..cave import SERVICES, version_in
-from ..doctor import Check, Finding, ok
+from ..doctor import Check, Finding, Remedy, ok, warning
 from ..evidence import DatastackFacts
 from .datastack import ACCESS
 from .network import trouble_with
+
+OLDEST_MATERIALIZE = (5, 13)
+"""The oldest materialize service that the queries of caveclient 8 work with (its own error texts)."""
 
 
 def _service(name: str, datastack: DatastackFacts) -> Finding | None:
@@ -25,10 +28,32 @@ def _is_page(answer: object) -> bool:
     return getattr(answer, "status", 0) == 200 and not getattr(answer, "is_json", True)
 
 
-CHECKS = tuple(
+def _fits(datastack: DatastackFacts) -> Finding | None:
+    answer = datastack.services.get("materialize")
+    server, client = version_in(answer) if answer else "", datastack.server.machine.versions.get("caveclient", "")
+    if not server or not client or number(client) < (8,) or number(server) >= OLDEST_MATERIALIZE:
+        return None
+    command = '%pip install "caveclient<8"'
+    return warning(
+        f"materialize on {answer.host if answer else ''} is version {server}; queries of caveclient {client} want 5.13",
+        Remedy(f"if a query says so: {command}, then restart the kernel", (command,)),
+    )
+
+
+def number(version: str) -> tuple[int, ...]:
+    """`5.13.2` -> `(5, 13, 2)`, for comparing."""
+    return tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
+
+
+SERVICE_CHECKS = tuple(
     Check(
         name, "services", name, DatastackFacts, partial(_service, name), (ACCESS,), quiet=True,
         explains=f"The {name} service of the local server is in trouble. The token is not the reason.",
     )
     for name in SERVICES
 )
+FITS = Check(
+    "client-version", "services", "versions", DatastackFacts, _fits, (ACCESS,), quiet=True,
+    explains="The installed caveclient is newer than the materialize service works with.",
+)
+CHECKS = (*SERVICE_CHECKS, FITS)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..doctor import Check, Finding, Remedy, failed, ok, unknown, warning
-from ..evidence import ServerFacts
+from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown, warning
+from ..evidence import Machine, ServerFacts
 from ..servers import deployment_of, host_of
-from ..store import State, TokenFile, show_path
+from ..store import State, TokenFile, secrets_folder, show_path
 
 REFUSALS = ("invalid_token", "no_token", "bad_auth_header")
 """The auth server's words for a token, or a header, that it does not take (middle_auth-client 3)."""
@@ -50,10 +50,8 @@ def _map(server: ServerFacts) -> Finding | None:
     reason = next((answer.sentence for answer in server.answers if not answer.is_good), "")
     if not reason or any(answer.is_good for answer in server.answers):
         return None
-    return failed(
-        f"{target.datastack} is remembered on {server.host}, where it is not ({reason}); it is on {host_of(home.server)}",
-        _forget(server),
-    )
+    evidence = f"{target.datastack} is remembered on {server.host}, where it is not ({reason})"
+    return failed(f"{evidence}; it is on {host_of(home.server)}", _forget(server))
 
 
 def _forget(server: ServerFacts) -> Remedy:
@@ -63,6 +61,19 @@ def _forget(server: ServerFacts) -> Remedy:
 
 
 # ---------------------------------------------------------------- finding it
+
+def _folder(machine: Machine) -> Finding | None:
+    if not machine.folder_problem:
+        return None
+    evidence = f"{machine.folder} {machine.folder_problem}"
+    if "home folder" in machine.folder_problem:
+        text = "set HOME to a folder of yours before the kernel starts, then %cave_check"
+        return failed(evidence, Remedy(text, ("%cave_check",)))
+    move = f"!mv {machine.folder} {machine.folder}.old"
+    command = move if "not a folder" in evidence else f"!chmod 700 {machine.folder}"
+    remedy = Remedy(f"{command}, then %cave_check", (command, "%cave_check"))
+    return failed(evidence, remedy) if machine.folder_unusable else warning(evidence, remedy)
+
 
 def _token(server: ServerFacts) -> Finding:
     stored = server.stored
@@ -76,13 +87,12 @@ def _token(server: ServerFacts) -> Finding:
         return _blocked(server, stored.blocker)
     if stored.token is None:
         return _missing(server)
-    file = stored.source
-    assert file is not None
+    file = stored.source or stored.server_file
     if server.disagrees:
         return unknown(f"the installed caveclient reads another token than {file.name} holds", set_up(server))
-    ending = f", ends in {stored.token.ending}" if stored.token.ending else ""
-    private = "" if file.readable_by_others else ", only you can read it"
-    return ok(f"{file.name}{ending}{private}")
+    ending = f", ends in {private(stored.token.ending)}" if stored.token.ending else ""
+    alone = "" if file.readable_by_others else ", only you can read it"
+    return ok(f"{file.name}{ending}{alone}")
 
 
 def _blocked(server: ServerFacts, file: TokenFile) -> Finding:
@@ -95,7 +105,8 @@ def _blocked(server: ServerFacts, file: TokenFile) -> Finding:
     if file.inside is not None:
         return failed(f"{evidence}, but has a token in it", save_from(server, file))
     if file.path != default.path and default.token is not None:
-        return failed(f"{evidence}; {default.name} has a token, but is not read because of it", save_from(server, default))
+        hidden = f"{evidence}; {default.name} has a token, but is not read because of it"
+        return failed(hidden, save_from(server, default))
     return failed(evidence, set_up(server))
 
 
@@ -110,11 +121,16 @@ def _missing(server: ServerFacts) -> Finding:
     if default.state is State.READ:
         remedy = save_from(server, default) if default.inside else set_up(server)
         return failed(f"{default.name} {default.problem}", remedy)
+    if server.elsewhere is not None:
+        where = show_path(server.elsewhere.path)
+        evidence = f"none in {server.machine.folder}; {where} has one, but CAVEclient does not look there"
+        return failed(evidence, save_from(server, server.elsewhere))
     if server.machine.token_variables:
         name = server.machine.token_variables[0]
         command = f"%cave_save --from-env {name}"
         return failed(f"none in a file; {name} is set, but CAVEclient does not read it", Remedy(command, (command,)))
-    return failed(f"none on this computer for {server.host}", _first_time(server))
+    home = private(secrets_folder())
+    return failed(f"none for {server.host} in {home}", _first_time(server))
 
 
 def _first_time(server: ServerFacts) -> Remedy:
@@ -170,31 +186,35 @@ def _variable(server: ServerFacts) -> Finding | None:
 
 
 MAP = Check(
-    "map", "stored token", "server address", ServerFacts, _map,
+    "map", "stored token", "server address", ServerFacts, _map, quiet=True,
     explains="caveclient remembers a wrong server address for the datastack.",
 )
+FOLDER = Check(
+    "token-folder", "stored token", "token folder", Machine, _folder, quiet=True,
+    explains="The folder of the token files cannot be opened, or nothing can be saved in it.",
+)
 TOKEN = Check(
-    "token", "stored token", "stored token", ServerFacts, _token, (MAP,),
+    "token", "stored token", "stored token", ServerFacts, _token, (MAP, FOLDER),
     explains="No token is stored for the server, or its file cannot be used.",
 )
 FORM = Check(
-    "token-form", "stored token", "form of the token", ServerFacts, _form, (TOKEN,),
+    "token-form", "stored token", "form of the token", ServerFacts, _form, (TOKEN,), quiet=True,
     explains="What is stored is not a token as the server made it: quotes, a blank, a part of it.",
 )
 SHADOW = Check(
-    "token-shadow", "stored token", "two tokens", ServerFacts, _shadow, (FORM,),
+    "token-shadow", "stored token", "two tokens", ServerFacts, _shadow, (FORM,), quiet=True,
     explains="An old token in the server's own file hides a good one in cave-secret.json.",
 )
 LEGACY = Check(
-    "token-legacy", "stored token", "old file", ServerFacts, _legacy, (TOKEN,),
+    "token-legacy", "stored token", "old file", ServerFacts, _legacy, (TOKEN,), quiet=True,
     explains="The token comes from chunkedgraph-secret.json, which caveclient still reads as a last resort.",
 )
 PRIVATE = Check(
-    "token-private", "stored token", "token file", ServerFacts, _private,
+    "token-private", "stored token", "token file", ServerFacts, _private, quiet=True,
     explains="Other users of this computer can read the token file.",
 )
 VARIABLE = Check(
-    "token-variable", "stored token", "environment", ServerFacts, _variable, (TOKEN,),
+    "token-variable", "stored token", "environment", ServerFacts, _variable, (TOKEN,), quiet=True,
     explains="An environment variable holds a token, which caveclient does not read.",
 )
-CHECKS = (MAP, TOKEN, FORM, SHADOW, LEGACY, PRIVATE, VARIABLE)
+CHECKS = (MAP, FOLDER, TOKEN, FORM, SHADOW, LEGACY, PRIVATE, VARIABLE)
