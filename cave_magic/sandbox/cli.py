@@ -122,9 +122,9 @@ def _throw_away_home() -> Iterator[Path]:
 
 def _serve(cave: Sandbox, home: Path) -> int:
     """Tell what to type, then obey lines from the terminal until the end."""
-    print(_what_to_type(cave, home), flush=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
+        print(_what_to_type(cave, home), flush=True)
         if sys.stdin is not None and sys.stdin.isatty():
             _converse(cave)
         else:

@@ -209,11 +209,10 @@ class Port:
                 read_request(stream, sock.sendall)
             sock.sendall(page.encode(close=True))
         else:
-            self._talk_secretly(sock)
+            self._talk_secretly(sock, self.tls)
 
-    def _talk_secretly(self, sock: socket.socket) -> None:
-        assert self.tls is not None  # noqa: S101 - for the type checker
-        with contextlib.suppress(ssl.SSLError), self._wrapped(sock, self.tls) as secure:
+    def _talk_secretly(self, sock: socket.socket, tls: ssl.SSLContext) -> None:
+        with contextlib.suppress(ssl.SSLError), self._wrapped(sock, tls) as secure:
             self._talk(secure)
 
     @contextlib.contextmanager
@@ -289,7 +288,10 @@ def _headers(stream: io.BufferedIOBase) -> tuple[tuple[str, str], ...]:
 def _target(target: str) -> tuple[str, str]:
     """Path with doubled slashes merged, and query; a proxy's absolute form loses its host."""
     if not target.startswith("/"):
-        parts = urlsplit(target)
+        try:
+            parts = urlsplit(target)
+        except ValueError:
+            raise BadRequest from None
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     path, _, query = target.partition("?")
     return re.sub("/{2,}", "/", path), query
@@ -298,7 +300,7 @@ def _target(target: str) -> tuple[str, str]:
 def _body(stream: io.BufferedIOBase, length: str | None) -> bytes:
     if not length:
         return b""
-    if not length.isdigit() or int(length) > LONGEST_BODY:
+    if not (length.isascii() and length.isdigit()) or int(length) > LONGEST_BODY:
         raise BadRequest
     return stream.read(int(length))
 

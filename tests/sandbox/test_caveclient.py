@@ -54,7 +54,7 @@ def test_tables_can_be_queried(cave: Sandbox) -> None:
     """A table of cells comes as a data frame, with the limit that was asked for."""
     full = client(cave, cave.new_token("ada"), "minnie65_public")
     frame = full.materialize.query_table("nuclei", limit=3)
-    assert list(frame["pt_root_id"] // 10**15) == [864691] * 3 or len(frame) == 3
+    assert list(frame["pt_root_id"]) == [864691135000000000, 864691135000000001, 864691135000000002]
     assert full.chunkedgraph.get_root_id(5) == 864691135000000005
     assert full.timestamp is None
 
@@ -98,7 +98,7 @@ def test_user_information_is_not_for_everybody(cave: Sandbox, who: str, sees: bo
     if sees:
         assert auth.get_user_information([1])[0]["name"] == "Admin Example"
     else:
-        with pytest.raises(E.HTTPError, match="403 .*Requires admin privilege."):
+        with pytest.raises(E.HTTPError, match=r"403 .*Requires admin privilege\."):
             auth.get_user_information([1])
 
 
@@ -164,10 +164,8 @@ def test_unknown_datastacks(cave: Sandbox, datastack: str, status: int) -> None:
 
 SICK: list[tuple[str, type[Exception], int]] = [
     ("reset", E.ConnectionError, 4),
-    ("close", E.ConnectionError, 4),
     ("down", E.HTTPError, 4),
     ("status:503", E.HTTPError, 4),
-    ("status:504", E.HTTPError, 4),
     ("status:429", E.HTTPError, 1),
     ("status:418", E.HTTPError, 1),
     ("error500", E.HTTPError, 1),
@@ -224,16 +222,16 @@ def test_a_redirect_elsewhere_gives_the_token_away(cave: Sandbox) -> None:
 
 
 def test_retry_after_is_obeyed_by_info_and_ignored_by_auth(cave: Sandbox) -> None:
-    """With one second to wait, info takes three for its four requests; auth asks once."""
+    """With one second to wait and one retry, info takes a second for two requests; auth asks once."""
     token = cave.new_token("ada")
     cave.misbehave("all", "retry-after:1")
     start = time.perf_counter()
     with pytest.raises(E.HTTPError):
-        client(cave, token).info.get_datastacks()
-    assert 3 <= time.perf_counter() - start < 6
+        client(cave, token, max_retries=1).info.get_datastacks()
+    assert 1 <= time.perf_counter() - start < 3
     with pytest.raises(E.HTTPError):
         client(cave, token).auth.get_tokens()
-    assert [record.service for record in cave.requests] == ["info"] * 4 + ["auth"]
+    assert [record.service for record in cave.requests] == ["info"] * 2 + ["auth"]
 
 
 @pytest.mark.parametrize("how", ["silent", "drip"])

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
@@ -304,8 +303,8 @@ def test_https_is_served_with_an_untrusted_certificate() -> None:
         assert cave.server.startswith("https://127.0.0.1:")
         with pytest.raises(requests.exceptions.SSLError):
             requests.get(f"{cave.server}/info/version", timeout=5)
-        trusted = {"headers": bearer(cave.new_token("ada")), "verify": cave.certificate, "timeout": 5}
-        full: Any = requests.get(f"{cave.server}{FULL}minnie65_public", **trusted).json()
+        url, ada = f"{cave.server}{FULL}minnie65_public", bearer(cave.new_token("ada"))
+        full = requests.get(url, headers=ada, verify=cave.certificate, timeout=5).json()
         assert full["local_server"] == cave.local_server
         plain = requests.get(cave.server.replace("https", "http"), timeout=5)
         assert plain.status_code == 400
