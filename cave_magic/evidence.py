@@ -71,6 +71,7 @@ class Machine:
         folder: the folder of the token files, with `~` for the home.
         folder_problem: what is wrong with it, in words to follow its name, or "".
         folder_unusable: whether token files in it cannot be read (else they only cannot be written).
+        map_file: caveclient's map of datastacks.
         unmet: what the installed caveclient asks of other packages and does not find.
     """
 
@@ -83,6 +84,7 @@ class Machine:
     folder_problem: str = ""
     folder_unusable: bool = False
     unmet: tuple[str, ...] = ()
+    map_file: store.ServerMap | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,6 +370,7 @@ def _machine(importing: Future[str]) -> Machine:
         problem,
         unusable,
         cave.unmet_requirements(),
+        store.read_map(),
     )
 
 

@@ -60,11 +60,22 @@ def _in_one_line(function: F) -> F:
             raise Cancelled("stopped. Nothing was changed.") from None
         except Exception as error:
             raise CaveMagicError(
-                f"this should not have happened ({type(error).__name__}). Nothing was shown of it, to be safe; "
-                "please report it with what you typed, without the token."
+                f"this should not have happened ({_where_in_us(error)}). "
+                "Please report it with what you typed, without the token."
             ) from None
 
     return run  # type: ignore[return-value]
+
+
+def _where_in_us(error: BaseException) -> str:
+    """The kind of an error and the place in this package that it passed last; never its message."""
+    place, traceback = "", error.__traceback__
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        if traceback.tb_frame.f_globals.get("__name__", "").startswith("cave_magic."):
+            place = f" in {os.path.basename(code.co_filename)}, line {traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    return type(error).__name__ + place
 
 
 @magics_class

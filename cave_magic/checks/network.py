@@ -5,10 +5,9 @@ from __future__ import annotations
 from ..cave import Answer, Trouble
 from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown
 from ..evidence import ServerFacts
-from ..servers import KNOWN_SERVERS
+from ..servers import KNOWN_SERVERS, host_of, local_servers_of
 from .token import MAP
 
-_PROXY = "look at HTTPS_PROXY and NO_PROXY in this kernel's environment"
 _OTHER_NETWORK = "try another network (a phone's); if that works, ask the IT of this one to allow {host}"
 _ADVICE = {
     Trouble.NAME: "look whether this computer is online and the address is right",
@@ -19,7 +18,6 @@ _ADVICE = {
     Trouble.SILENT: "the server is overloaded or down: wait a while",
     Trouble.TLS: "if your institute inspects traffic, point REQUESTS_CA_BUNDLE at its certificate file",
     Trouble.NOT_TLS: "use the address with http://",
-    Trouble.PROXY: _PROXY,
     Trouble.BROKEN: "wait a while",
 }
 
@@ -40,6 +38,11 @@ def trouble_with(answer: Answer, server: ServerFacts, whole: str) -> Finding:
         whole: "the server", or the service that alone is in trouble.
     """
     again = server.target.again
+    if answer.trouble is Trouble.PROXY:
+        hosts = ",".join(dict.fromkeys((server.host.partition(":")[0], *_local_hosts(server))))
+        command = f"%env NO_PROXY={hosts}"
+        text = f"if this network needs no proxy: {command}, then {again}; if it does, correct HTTPS_PROXY"
+        return failed(_sentence(answer), Remedy(text, (command, again)))
     if answer.trouble is not None:
         advice = _ADVICE.get(answer.trouble, "").format(host=answer.host)
         make = failed if advice else unknown
@@ -60,6 +63,10 @@ def trouble_with(answer: Answer, server: ServerFacts, whole: str) -> Finding:
         return failed(f"{answer.host} asks to slow down (429)", _then("wait a minute", again))
     advice = "this check does not know that answer; show it to the people of the server"
     return unknown(answer.evidence, _then(advice, again))
+
+
+def _local_hosts(server: ServerFacts) -> list[str]:
+    return [host_of(address).partition(":")[0] for address in local_servers_of(server.address)]
 
 
 def _not_cave(answer: Answer, server: ServerFacts) -> Finding:

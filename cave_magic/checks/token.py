@@ -38,6 +38,19 @@ def _make_readable(server: ServerFacts, file: TokenFile) -> Remedy:
 
 # ---------------------------------------------------------------- the map
 
+def _map_file(machine: Machine) -> Finding | None:
+    found = machine.map_file
+    if found is None or found.state in (State.ABSENT, State.READ):
+        return None
+    path = show_path(found.path)
+    command = f"!mv {path} {path}.old"
+    remedy = Remedy(f"{command}, then %cave_check", (command, "%cave_check"))
+    evidence = f"{found.path.name} {found.problem}"
+    if found.state is State.MALFORMED and "holds" not in found.problem:
+        return warning(f"{evidence}: CAVEclient ignores it and forgets which server a datastack is on", remedy)
+    return failed(f"{evidence}: CAVEclient stumbles over it", remedy)
+
+
 def _map(server: ServerFacts) -> Finding | None:
     target, home = server.target, deployment_of(server.target.datastack)
     if target.map_problem:
@@ -186,8 +199,12 @@ def _variable(server: ServerFacts) -> Finding | None:
 
 
 MAP = Check(
-    "map", "stored token", "server address", ServerFacts, _map, quiet=True,
+    "map", "stored token", "server address", ServerFacts, _map, (MAP_FILE,), quiet=True,
     explains="caveclient remembers a wrong server address for the datastack.",
+)
+MAP_FILE = Check(
+    "map-file", "stored token", "map of datastacks", Machine, _map_file, quiet=True,
+    explains="The file in which caveclient remembers servers is damaged.",
 )
 FOLDER = Check(
     "token-folder", "stored token", "token folder", Machine, _folder, quiet=True,
@@ -214,7 +231,7 @@ PRIVATE = Check(
     explains="Other users of this computer can read the token file.",
 )
 VARIABLE = Check(
-    "token-variable", "stored token", "environment", ServerFacts, _variable, (TOKEN,), quiet=True,
+    "token-variable", "stored token", "variable", ServerFacts, _variable, (TOKEN,), quiet=True,
     explains="An environment variable holds a token, which caveclient does not read.",
 )
-CHECKS = (MAP, FOLDER, TOKEN, FORM, SHADOW, LEGACY, PRIVATE, VARIABLE)
+CHECKS = (MAP_FILE, MAP, FOLDER, TOKEN, FORM, SHADOW, LEGACY, PRIVATE, VARIABLE)

@@ -1,0 +1,47 @@
+"""Every fault is named by the one row that it belongs to, and its own Next line mends it."""
+
+from __future__ import annotations
+
+import pytest
+
+from .cases import CASES, FILES, SERVERS, Case
+from .world import World
+
+SECONDS = "--timeout 2"
+
+
+@pytest.fixture
+def world(cave, home, run, shell, set_up, monkeypatch):
+    """Ada's computer, on which everything works; she answers every prompt with a token that works."""
+    from cave_magic.magics import CaveMagics
+
+    world = World(cave, home, run, shell, monkeypatch, token=set_up)
+    monkeypatch.setattr(CaveMagics, "_can_ask", lambda self: True)
+    monkeypatch.setattr("getpass.getpass", lambda prompt="": cave.new_token(world.person))
+    monkeypatch.setattr("builtins.input", lambda prompt="": "y")
+    run("%config CaveMagics.timeout = 3.0")
+    yield world
+    cave.behave()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_the_one_cause_is_named(world: World, case: Case):
+    """A fault gives exactly one row that is not well, of the right id; what depends on it is skipped by name."""
+    case.make(world)
+    report = world.check()
+    bad = [row for row in report.rows if row.status.value not in ("ok", "skipped")]
+    assert [(row.id, row.status.value) for row in bad if row.status != "warning" or case.status == "warning"] == [
+        (case.row, case.status)
+    ]
+    ids = {row.id for row in report.rows}
+    assert all(row.blocked_by in ids for row in report.rows if row.status == "skipped")
+    assert report.ok is (case.status == "warning")
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.mends], ids=lambda case: case.id)
+def test_its_own_next_line_mends_it(world: World, case: Case):
+    """Following what is printed, to the letter, makes the check green within four rounds."""
+    case.make(world)
+    report = world.mend()
+    assert report.ok
+    assert not [row.id for row in report.rows if row.id == case.row and row.status != "ok"]

@@ -1,0 +1,104 @@
+"""A person on a computer with a practice server: what a fault is made in, and who follows the advice to the letter."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from cave_magic.sandbox import Sandbox
+from cave_magic.servers import host_of
+
+NEW = "0123456789abcdef0123456789abcdef"
+"""A token that no server knows."""
+
+
+@dataclass
+class World:
+    """Where a fault happens."""
+
+    cave: Sandbox
+    home: Path
+    run: Callable[[str], Any]
+    shell: Any
+    patch: Any
+    person: str = "ada"
+    token: str = ""
+    argument: str = ""
+    closing: list[Any] = field(default_factory=list)
+
+    @property
+    def secrets(self) -> Path:
+        return self.home / ".cloudvolume" / "secrets"
+
+    @property
+    def server_file(self) -> Path:
+        return self.secrets / f"{host_of(self.cave.server)}-cave-secret.json"
+
+    @property
+    def local_file(self) -> Path:
+        return self.secrets / f"{host_of(self.cave.local_server)}-cave-secret.json"
+
+    @property
+    def default_file(self) -> Path:
+        return self.secrets / "cave-secret.json"
+
+    @property
+    def map_file(self) -> Path:
+        return self.secrets / "cave_datastack_to_server_map.json"
+
+    def write(self, path: Path, content: object) -> None:
+        """Writes a file as a person would: text as it is, anything else as JSON; only they can read it."""
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        path.chmod(0o600)
+
+    def save(self, token: str) -> None:
+        """What stands in every place that this server's token stands in."""
+        for path in (self.server_file, self.default_file, self.local_file):
+            self.write(path, {"token": token})
+
+    def check(self) -> Any:
+        """The report that `%cave_check` makes now."""
+        ran = self.run(f"_report = %cave_check {self.argument} -o".replace("  ", " "))
+        assert ran.error == "", ran.message
+        assert "Traceback" not in ran.out
+        return self.shell.user_ns["_report"]
+
+    def visit(self, url: str) -> None:
+        """The person opens a link, logs in and accepts what is to be accepted there."""
+        token = self.cave.new_login_token(self.person)
+        with requests.Session() as browser:
+            page = browser.get(url, cookies={"middle_auth_token": token}, timeout=10)
+            if "/tos/" in url and page.status_code == 200:
+                browser.post(url, cookies={"middle_auth_token": token}, timeout=10)
+
+    def follow(self, remedy: Any) -> None:
+        """Does what the `Next:` line says, to the letter: first the link, then each command."""
+        if remedy.url:
+            self.visit(remedy.url)
+        for command in remedy.commands:
+            if command.startswith("%cave_check"):
+                self.argument = command.removeprefix("%cave_check").strip()
+                continue
+            self.run(command)
+
+    def mend(self, rounds: int = 4) -> Any:
+        """Checks and follows Next until the report is green, at most four rounds."""
+        report = self.check()
+        for _ in range(rounds):
+            remedy = report.next or self._advice(report)
+            if remedy is None:
+                return report
+            self.follow(remedy)
+            report = self.check()
+        return report
+
+    @staticmethod
+    def _advice(report: Any) -> Any:
+        """The remedy of the first warning, once nothing failed."""
+        return next((row.remedy for row in report.rows if row.status == "warning" and row.remedy), None)
