@@ -1,0 +1,341 @@
+"""A new user's first minutes, played in a real IPython beside a practice server: `python -m cave_magic.sandbox demo`.
+
+Nothing is staged but the person: the lines are typed into a pseudo-terminal, the links are opened over HTTP, and every
+step is held against what the server and the disk say afterwards. The home folder is thrown away at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import site
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cave_magic.sandbox.box import Sandbox
+from cave_magic.sandbox.visitor import LostOnThePages, Visitor
+
+DATASTACK = "minnie65_public"
+WORK = f'from caveclient import CAVEclient; client = CAVEclient("{DATASTACK}")'
+
+_PROMPT = r"In \[\d+\]: "
+_HIDDEN = r"Token \(hidden[^)]*\): "
+_PATIENCE = 90.0
+"""Seconds for one cell; the first import of caveclient on a slow disk takes the longest."""
+_KEPT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "LD_LIBRARY_PATH", "CONDA_PREFIX", "VIRTUAL_ENV")
+_ESCAPES = re.compile(r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b\[[0-?]*[ -/]*[@-~]|\x1b[=>]")
+
+_END = """
+# That was practice, in a home folder that is gone now. In your own notebook:
+
+    %load_ext cave_magic
+    %cave_setup new         once, or `existing` if you have a token on another computer
+    %cave_check             whenever something does not work
+"""
+
+
+class DemoFailed(Exception):
+    """A step did not have the effect that it should have."""
+
+
+# ---------------------------------------------------------------- what the person sees
+
+
+class Screen:
+    """Writes for the person who watches: at reading pace on a terminal, plainly and at once elsewhere."""
+
+    def __init__(self, fast: bool = False) -> None:
+        self.live = sys.stdout.isatty()
+        self.colour = self.live and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
+        self.columns = max(60, min(120, shutil.get_terminal_size((80, 24)).columns))
+        self._pace = 0.0 if fast or not self.live else 1.0
+        self.shown = ""
+
+    def show(self, text: str) -> None:
+        """What IPython wrote; its colours are kept where they can be seen."""
+        self.shown += plain(text)
+        self._write(text if self.live else plain(text))
+
+    def say(self, words: str) -> None:
+        """A word of explanation, set off as a comment."""
+        self._write(self._styled(f"# {words}", "2;3") + "\n")
+        self.pause(0.9)
+
+    def type(self, prompt: str, line: str) -> None:
+        """A prompt, and a line as somebody types it."""
+        self._write(self._styled(prompt, "32"))
+        self.pause(0.25)
+        for letter in line:
+            self._write(letter)
+            self.pause(0.018)
+        self.pause(0.25)
+        self._write("\n")
+
+    def pause(self, seconds: float) -> None:
+        """Waits while somebody watches."""
+        if self._pace:
+            time.sleep(seconds * self._pace)
+
+    def _styled(self, text: str, style: str) -> str:
+        return f"\x1b[{style}m{text}\x1b[0m" if self.colour else text
+
+    def _write(self, text: str) -> None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+def plain(text: str) -> str:
+    """Text of a terminal without escape codes; of a line that was written over, the last state."""
+    lines = _ESCAPES.sub("", text).replace("\r\n", "\n").split("\n")
+    return "\n".join(line.rpartition("\r")[2].rstrip() for line in lines)
+
+
+# ---------------------------------------------------------------- the IPython that is played in
+
+
+class Stage:
+    """A real IPython in a pseudo-terminal, at home in a folder of its own."""
+
+    def __init__(self, screen: Screen, home: Path, server: str) -> None:
+        import pexpect
+
+        _write_profile(home, server)
+        self._screen = screen
+        self._child: Any = pexpect.spawn(
+            sys.executable,
+            ["-m", "IPython", "--simple-prompt"],
+            cwd=str(home),
+            env=dict(_environment(home, screen.colour)),
+            encoding="utf-8",
+            codec_errors="replace",
+            dimensions=(50, screen.columns),
+            timeout=_PATIENCE,
+            echo=False,
+        )
+        self._child.delaybeforesend = None
+        self._wait_for(_PROMPT)
+
+    def run(self, line: str) -> str:
+        """Types a line and gives what it wrote, plain, up to the next prompt of IPython or of a magic."""
+        self._screen.type(self._prompt, line)
+        self._child.sendline(line)
+        return self._finish(f"{_PROMPT}|{_HIDDEN}")
+
+    @property
+    def asks(self) -> bool:
+        """Whether a magic waits for a token now."""
+        return self._prompt.startswith("Token")
+
+    def paste(self, secret: str) -> str:
+        """Answers the hidden prompt."""
+        self._screen.type(self._prompt, "")
+        self._child.sendline(secret)
+        return self._finish(_PROMPT)
+
+    def close(self) -> None:
+        """Ends IPython, whatever it does."""
+        self._child.close(force=True)
+
+    def _finish(self, until: str) -> str:
+        written = self._wait_for(until).lstrip("\r\n")
+        self._screen.show(written)
+        text = plain(written)
+        self._screen.pause(min(1.8, 0.5 + 0.13 * text.count("\n")))
+        return text
+
+    def _wait_for(self, pattern: str) -> str:
+        import pexpect
+
+        try:
+            self._child.expect(pattern)
+        except pexpect.TIMEOUT:
+            raise DemoFailed(f"IPython did not come back within {_PATIENCE:.0f} s") from None
+        except pexpect.EOF:
+            raise DemoFailed(f"IPython ended too early: {plain(self._child.before).strip()[-300:]}") from None
+        self._prompt: str = _ESCAPES.sub("", self._child.after)
+        return str(self._child.before)
+
+
+def _write_profile(home: Path, server: str) -> None:
+    """The one thing that differs from a notebook of one's own: which server is meant."""
+    folder = home / ".ipython" / "profile_default"
+    folder.mkdir(parents=True)
+    lines = [
+        "c = get_config()",
+        f"c.CaveMagics.server = {server!r}",
+        'c.InteractiveShell.xmode = "Minimal"',
+        "c.TerminalIPythonApp.display_banner = False",
+        "c.TerminalInteractiveShell.term_title = False",
+        "c.TerminalInteractiveShell.separate_in = ''",
+        "c.HistoryManager.enabled = False",
+    ]
+    (folder / "ipython_config.py").write_text("\n".join(lines) + "\n")
+
+
+def _environment(home: Path, colour: bool) -> Mapping[str, str]:
+    """As little as IPython needs: no token of the person, no proxy, no browser to be opened."""
+    package = str(Path(__file__).resolve().parents[2])
+    paths = [package, *(os.path.abspath(one) for one in os.environ.get("PYTHONPATH", "").split(os.pathsep) if one)]
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    return {
+        **kept,
+        **({"TERM": os.environ.get("TERM", "xterm")} if colour else {"TERM": "dumb", "NO_COLOR": "1"}),
+        "HOME": str(home),
+        "IPYTHONDIR": str(home / ".ipython"),
+        "PYTHONUSERBASE": site.getuserbase() or "",
+        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONUTF8": "1",
+        "BROWSER": "true",
+    }
+
+
+# ---------------------------------------------------------------- the play
+
+
+class Journey:
+    """The steps of a new user, each of which proves that it happened."""
+
+    def __init__(self, cave: Sandbox, stage: Stage, screen: Screen, home: Path) -> None:
+        self._cave = cave
+        self._stage = stage
+        self._screen = screen
+        self._home = home
+        self._robin = Visitor()
+        self._tokens_page = ""
+        self._secrets: list[str] = []
+
+    def play(self) -> None:
+        """From nothing to work, into trouble and out of it."""
+        self._set_up()
+        self._look_around()
+        self._lose_the_token()
+        self._find_and_mend()
+        self._save_from_file()
+        self._work()
+        self._prove_that_nothing_leaked()
+
+    def _set_up(self) -> None:
+        self._screen.say("Robin has no account and no token.")
+        self._expect_nothing(self._stage.run("%load_ext cave_magic"))
+        self._log_in_with("%cave_setup new")
+
+    def _log_in_with(self, line: str) -> None:
+        """Follows the steps that a line shows, to the token and its paste."""
+        links = re.findall(r"https?://\S+", self._stage.run(line))
+        if not self._stage.asks or not links:
+            raise DemoFailed(f"{line} showed no link, or asked for no token")
+        pages = [link for link in links if not link.endswith("/settings/tokens")]
+        self._tokens_page = next(iter(link for link in links if link not in pages), "")
+        if not self._tokens_page:
+            raise DemoFailed(f"{line} did not link the tokens page")
+        for page in pages:
+            self._robin.open(page)
+        token = self._robin.make_token(self._tokens_page, "my laptop")
+        first = "Robin opens the links, logs in, accepts the terms, makes a token, copies it."
+        self._screen.say(first if pages else "Robin opens the link, makes a token, copies it.")
+        self._secrets.append(token)
+        card = self._stage.paste(token)
+        if "set up" not in card or self._robin.email not in card or not self._is_saved(token):
+            raise DemoFailed(f"{line} did not end with the token saved")
+
+    def _look_around(self) -> None:
+        who = self._stage.run("%cave_whoami")
+        if self._robin.email not in who:
+            raise DemoFailed("%cave_whoami did not say who Robin is")
+        self._check_is_green()
+
+    def _check_is_green(self) -> None:
+        report = self._stage.run("%cave_check")
+        if "All well" not in report or re.search(r"^Next:|\bfailed\b", report, re.MULTILINE):
+            raise DemoFailed("%cave_check was not green")
+
+    def _lose_the_token(self) -> None:
+        self._robin.delete_token(self._tokens_page)
+        if self._cave.tokens(self._robin.email):
+            raise DemoFailed("the tokens page did not delete the token")
+        self._cave.forget()  # the services remember a token for five minutes; here that time is over
+        self._screen.say("A week later. Somebody tidied up the tokens page and deleted that token.")
+        error = self._stage.run(WORK)
+        if "401" not in error:
+            raise DemoFailed("CAVEclient did not fail with the deleted token")
+
+    def _find_and_mend(self) -> None:
+        report = self._stage.run("%cave_check")
+        found = re.search(r"^Next: (%.+?)(?:, then .*)?$", report, re.MULTILINE)
+        if not re.search(r"\bfailed\b +account", report) or not found:
+            raise DemoFailed("%cave_check did not name the cause and a next line")
+        self._screen.say("The cause, and the line that mends it. Robin types just that.")
+        self._log_in_with(found[1])
+        self._check_is_green()
+
+    def _save_from_file(self) -> None:
+        self._screen.say("The tokens page also gives a token as a file, for computers without a browser.")
+        path = self._home / "Downloads" / "cave-token.json"
+        path.parent.mkdir()
+        path.write_text(self._robin.download_token(self._tokens_page))
+        said = self._stage.run("%cave_save --from-file ~/Downloads/cave-token.json")
+        if "already saved" not in said:
+            raise DemoFailed("%cave_save did not recognise the token that is saved")
+
+    def _work(self) -> None:
+        self._screen.say("And to work:")
+        self._expect_nothing(self._stage.run(WORK))
+        self._cave.clear_requests()
+        answer = self._stage.run("print(client.materialize.version)")
+        asked = [one for one in self._cave.requests if one.service == "materialize" and one.status == 200 and one.user]
+        if not re.fullmatch(r"\s*\d+\s*", answer) or not asked:
+            raise DemoFailed("CAVEclient did not answer")
+
+    def _prove_that_nothing_leaked(self) -> None:
+        if any(secret in self._screen.shown for secret in self._secrets):
+            raise DemoFailed("a token appeared on the screen")
+
+    def _is_saved(self, token: str) -> bool:
+        files = (self._home / ".cloudvolume" / "secrets").glob("*cave-secret.json")
+        return any(token in file.read_text() for file in files)
+
+    @staticmethod
+    def _expect_nothing(written: str) -> None:
+        if written.strip():
+            raise DemoFailed(f"a line that should be quiet said: {written.strip()[-300:]}")
+
+
+def main(fast: bool = False) -> int:
+    """Plays the journey; gives 0 only if every step worked.
+
+    Args:
+        fast: without the pauses for somebody who watches.
+    """
+    if sys.platform == "win32":
+        print("The demo types into a pseudo-terminal, which Windows lacks. Try: python -m cave_magic.sandbox ipython")
+        return 1
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")
+    try:
+        _play(Screen(fast))
+    except (DemoFailed, LostOnThePages) as problem:
+        print(f"\nThe demo did not work: {problem}.", file=sys.stderr)
+        return 1
+    except ImportError as missing:
+        print(f"{missing}. The demo needs: pip install 'cave-magic[sandbox]'", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped.")
+        return 130
+    print(_END, end="")
+    return 0
+
+
+def _play(screen: Screen) -> None:
+    with Sandbox() as cave, tempfile.TemporaryDirectory(prefix="cave-demo-", ignore_cleanup_errors=True) as folder:
+        home = Path(folder)
+        stage = Stage(screen, home, cave.server)
+        try:
+            Journey(cave, stage, screen, home).play()
+        finally:
+            stage.close()
