@@ -99,6 +99,7 @@ def set_up(cave: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch) -> str:
     token = cave.new_token("ada", description="laptop")
     monkeypatch.setenv("ADA", token)
     run(f'%config CaveMagics.server = "{cave.server}"')
-    assert run("%cave_save --from-env ADA").error == ""
+    saved = run("%cave_save --from-env ADA")
+    assert not saved.error, saved.message
     monkeypatch.delenv("ADA")
     return token

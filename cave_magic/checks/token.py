@@ -198,13 +198,13 @@ def _variable(server: ServerFacts) -> Finding | None:
     return warning(f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} set, but CAVEclient does not read it")
 
 
-MAP = Check(
-    "map", "stored token", "server address", ServerFacts, _map, (MAP_FILE,), quiet=True,
-    explains="caveclient remembers a wrong server address for the datastack.",
-)
 MAP_FILE = Check(
     "map-file", "stored token", "map of datastacks", Machine, _map_file, quiet=True,
     explains="The file in which caveclient remembers servers is damaged.",
+)
+MAP = Check(
+    "map", "stored token", "server address", ServerFacts, _map, (MAP_FILE,), quiet=True,
+    explains="caveclient remembers a wrong server address for the datastack.",
 )
 FOLDER = Check(
     "token-folder", "stored token", "token folder", Machine, _folder, quiet=True,
