@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from . import cave
 from .evidence import Target
+from .place import Place, find_place
 from .servers import deployment_of, host_of, local_servers_of
 
 
@@ -26,40 +27,56 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Guide:
-    """Steps under a heading; the page to open first is that of the first step."""
+    """Steps under a heading; the page to open first is that of the first step.
+
+    Attributes:
+        heading: what it leads to.
+        steps: what to do, in order.
+        note: what is special about the place where the kernel runs, or "".
+        recall: lines that belong to the note.
+    """
 
     heading: str
     steps: tuple[Step, ...]
+    note: str = ""
+    recall: tuple[str, ...] = ()
 
     @property
     def first_page(self) -> str:
         return next((step.url for step in self.steps if step.url), "")
 
 
-def guide_for(target: Target, new: bool) -> Guide:
+def guide_for(target: Target, new: bool, can_ask: bool = True, place: Place | None = None) -> Guide:
     """The way to a token for a server.
 
     Args:
         target: the server, and the datastack whose terms a new person accepts on the way.
         new: whether the person has no account yet.
+        can_ask: whether the token can be asked for once it is there.
+        place: where the kernel runs; found out if not given.
     """
     token = (_make_token if new else _find_token)(target)
-    paste = Step("Paste", "Paste the token below. What you paste stays hidden.")
     heading = f"Access to {target.datastack} on {host_of(target.server)}"
-    return Guide(heading, (*([_account(target)] if new else []), token, paste))
+    where = place or find_place()
+    recall = where.recall if where.forgets else ()
+    last = Step("Paste", "the token goes into the box below. What you paste stays hidden.")
+    if not can_ask:
+        last = Step("Keep", f"put the token as CAVE_TOKEN into {where.store or 'an environment variable'}.")
+    return Guide(heading, (*([_account(target)] if new else []), token, last), where.note, recall)
 
 
 def _account(target: Target) -> Step:
     home = deployment_of(target.datastack)
-    local = home.local_servers[0] if home and home.server == target.server else next(iter(local_servers_of(target.server)), "")
-    todo = "Log in with a Google account and accept the terms of service. Then close that page and come back."
+    known = home.local_servers if home and home.server == target.server else local_servers_of(target.server)
+    local = next(iter(known), "")
+    todo = "log in with a Google account and accept the terms of service. Then come back here."
     return Step("Account", todo, cave.first_page(target.server, target.datastack, local))
 
 
 def _make_token(target: Target) -> Step:
-    return Step("Token", "Make a token on this page and copy it.", cave.tokens_page(target.server))
+    return Step("Token", "make one on this page and copy it.", cave.tokens_page(target.server))
 
 
 def _find_token(target: Target) -> Step:
-    todo = "This page lists the tokens you have. Copy one (or make one for this computer; the others go on working)."
+    todo = "this page lists the ones you have. Copy one, or make one for this computer; the others go on working."
     return Step("Token", todo, cave.tokens_page(target.server))

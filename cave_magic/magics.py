@@ -7,9 +7,8 @@ import functools
 import json
 import os
 import re
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
@@ -30,6 +29,7 @@ from .errors import (
     ServerInTrouble,
     TokenRejected,
 )
+from .frontend import Frontend
 
 TRIES = 3
 """So many odd answers to a prompt; then the magic ends and says what to do."""
@@ -63,6 +63,8 @@ def _in_one_line(function: F) -> F:
                 f"this should not have happened ({_where_in_us(error)}). "
                 "Please report it with what you typed, without the token."
             ) from None
+        finally:
+            self._front.leave()
 
     return run  # type: ignore[return-value]
 
@@ -87,6 +89,10 @@ class CaveMagics(Magics):
     datastack = Unicode("minnie65_public", help="The datastack that is meant when none is named.").tag(config=True)
     timeout = Float(10.0, help="The most seconds that a magic waits for servers.").tag(config=True)
 
+    def __init__(self, shell: Any = None, **settings: Any) -> None:
+        super().__init__(shell, **settings)
+        self._front = Frontend(shell)
+
     # ------------------------------------------------------------ %cave_setup
 
     @line_magic
@@ -103,7 +109,7 @@ class CaveMagics(Magics):
             %cave_setup new
             %cave_setup existing --datastack v1dd_public
         """
-        from .pages import status_page
+        from .pages import advice_page, status_page
 
         target = self._target(args)
         with self._progress() as progress:
@@ -117,7 +123,7 @@ class CaveMagics(Magics):
         else:
             _raise_if_in_trouble(facts)
         if args.kind is None:
-            return self._show(_advice_page(facts))
+            return self._show(advice_page(facts))
         return self._guide(target, args.kind == "new")
 
     def _guide(self, target: Any, new: bool) -> None:
@@ -126,7 +132,7 @@ class CaveMagics(Magics):
         from .pages import card_page, guide_page
         from .place import open_browser
 
-        guide = guide_for(target, new)
+        guide = guide_for(target, new, self._can_ask())
         self._show(guide_page(guide))
         if not self._can_ask():
             raise _nobody_to_ask(target)
@@ -268,7 +274,7 @@ class CaveMagics(Magics):
 
     def _show_report(self, report: Any, args: argparse.Namespace) -> None:
         from .diagnosis import to_markdown
-        from .render import report_page
+        from .report_page import report_page
 
         if args.json:
             print(json.dumps(report.to_dict(), indent=2))
@@ -316,17 +322,12 @@ class CaveMagics(Magics):
     # ------------------------------------------------------------ asking the person
 
     def _can_ask(self) -> bool:
-        kernel = getattr(self.shell, "kernel", None)
-        if kernel is not None:
-            return bool(getattr(kernel, "_allow_stdin", False))
-        return sys.stdin is not None and sys.stdin.isatty()
+        return self._front.can_ask
 
     def _ask_secret(self, target: Any) -> str:
-        import getpass
-
         if not self._can_ask():
             raise _nobody_to_ask(target)
-        return _answered(lambda: getpass.getpass("Token (hidden): "), target)
+        return _answered(lambda: self._front.ask_secret("Token (hidden): "), target)
 
     def _confirm(self, question: str) -> None:
         if not self._agrees(question):
@@ -335,10 +336,12 @@ class CaveMagics(Magics):
     def _agrees(self, question: str) -> bool:
         if not self._can_ask():
             raise NobodyToAsk("nothing can be asked here. To repair without being asked: %cave_check --fix --yes")
-        return _answered(lambda: input(f"{question} [y/N] "), None, may_be_empty=True).lower() in ("y", "yes")
+        return _answered(lambda: self._front.ask(f"{question} [y/N] "), None, may_be_empty=True).lower() in ("y", "yes")
 
     def _prompt_for_token(self, target: Any) -> Any:
         """Asks until a token works, at most three times; an empty answer cancels."""
+        from .pages import again_page
+
         for left in reversed(range(TRIES)):
             text = self._ask_secret(target)
             try:
@@ -346,7 +349,7 @@ class CaveMagics(Magics):
             except (NotAToken, TokenRejected) as error:
                 if not left:
                     raise
-                print(f"{error}\nNothing was changed. Try again, or answer with nothing to cancel.")
+                self._show(again_page(str(error)))
         raise AssertionError  # the loop always returns or raises
 
     def _pick(self, text: str, target: Any) -> Any:
@@ -372,7 +375,7 @@ class CaveMagics(Magics):
             raise BadInput(f"{len(found)} tokens are in it; give the one to use.")
         for number, one in enumerate(found, 1):
             print(f"{number}. {one.description or '(no description)'}  {one.created[:16]}  ends in {one.token.ending}")
-        answer = _answered(lambda: input(f"Which one? [1-{len(found)}] "), None)
+        answer = _answered(lambda: self._front.ask(f"Which one? [1-{len(found)}] "), None)
         if not answer.isdigit() or not 1 <= int(answer) <= len(found):
             raise Cancelled("that is none of them. Nothing was changed.")
         return found[int(answer) - 1]
@@ -385,64 +388,20 @@ class CaveMagics(Magics):
 
     # ------------------------------------------------------------ showing
 
-    @property
-    def _in_kernel(self) -> bool:
-        return hasattr(self.shell, "kernel")
-
     def _show(self, page: Any) -> None:
-        from .render import draw
+        self._front.show(page)
 
-        if self._in_kernel:
-            from IPython.display import display
-
-            display(page._repr_mimebundle_(), raw=True)
-        else:
-            draw(page)
-
-    @contextmanager
-    def _progress(self) -> Iterator[Callable[[list[str], float], None]]:
-        """A line that says for whom a magic waits, and is gone afterwards."""
-        from .render import TerminalProgress
-
-        progress = _KernelProgress() if self._in_kernel else TerminalProgress()
-        try:
-            yield progress
-        finally:
-            progress.clear()
+    def _progress(self) -> AbstractContextManager[Callable[[list[str], float], None]]:
+        return self._front.waiting()
 
     def _rewrite_cell(self, typed: str) -> None:
         """Takes a typed token out of the cell, where the front end allows it, and says what is left."""
         print("A token that is typed in a cell can be read by others. It was taken out of the history; "
               "clear it from this cell too if it still stands there.")
-        if self._in_kernel and self.shell.history_manager.input_hist_raw:
+        if self._front.kernel and self.shell.history_manager.input_hist_raw:
             cell = self.shell.history_manager.input_hist_raw[-1]
             masked = re.sub(r"(%?cave_save\b)[^\n]*\*{4}[^\n]*", r"\1", history.mask(cell, typed.split()))
             self.shell.set_next_input(masked, replace=True)
-
-
-class _KernelProgress:
-    """The waiting line in a notebook: one output that is updated in place and emptied at the end."""
-
-    def __init__(self) -> None:
-        self._handle: Any = None
-
-    def __call__(self, whom: list[str], seconds: float) -> None:
-        from IPython.display import display
-
-        from .render import waiting_words
-
-        data = {"text/plain": waiting_words(whom, seconds)}
-        if self._handle is None:
-            self._handle = display(data, raw=True, display_id=True)
-        else:
-            self._handle.update(data, raw=True)
-
-    def clear(self) -> None:
-        if self._handle is not None:
-            from IPython.display import clear_output
-
-            clear_output(wait=False)
-            self._handle = None
 
 
 # ---------------------------------------------------------------- facts and pages
@@ -464,20 +423,6 @@ def _raise_if_in_trouble(facts: Any) -> None:
 
 def _option(target: Any) -> str:
     return f" --server {target.server}" if target.named_by == "option" else ""
-
-
-def _advice_page(facts: Any) -> Any:
-    from .render import Page, Word, line
-
-    flags = facts.target.flags
-    why = f"{facts.host} does not know the stored token." if facts.stored.token else f"No token is stored for {facts.host}."
-    return Page(
-        (
-            line(Word(why, "strong")),
-            line("No account yet, or the terms of service not accepted:  ", Word(f"%cave_setup new{flags}", "command")),
-            line("An account, and a token on another computer:  ", Word(f"%cave_setup existing{flags}", "command")),
-        )
-    )
 
 
 def _why_nobody(facts: Any) -> CaveMagicError:

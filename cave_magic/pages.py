@@ -8,55 +8,63 @@ from datetime import datetime
 from . import cave
 from .checks.account import ends_by, is_login_token
 from .evidence import ServerFacts
-from .guide import Guide
+from .guide import Guide, Step
 from .login import Checked
-from .render import Line, Page, Table, Word, go_on, line
+from .page import Block, Line, Page, Steps, Table, Word, line
+from .report_page import go_on_words
 from .servers import host_of
 from .store import Saved, show_path
 from .tokens import Token
 
 
 def guide_page(guide: Guide) -> Page:
-    """The steps to a token, numbered, each with its link."""
-    blocks: list[Line | Table] = [line(Word(guide.heading, "strong"))]
-    for number, step in enumerate(guide.steps, 1):
-        blocks.append(line(Word(f"{number}. {step.title}  ", "strong"), step.todo))
-        if step.url:
-            blocks.append(line("   ", Word(step.url, "link")))
-    return Page(tuple(blocks))
+    """The steps to a token, numbered, each with its link, and what is special about this place."""
+    blocks: list[Block] = [line(Word(guide.heading, "strong"))]
+    if guide.note:
+        blocks.append(line(Word("Note: ", "warning"), guide.note))
+        blocks += [line(Word(command, "command")) for command in guide.recall]
+    return Page((*blocks, Steps(tuple(map(_step, guide.steps)))))
+
+
+def _step(step: Step) -> tuple[Line, ...]:
+    title = line(Word(f"{step.title}: ", "strong"), step.todo)
+    return (title, line(Word(step.url, "link"))) if step.url else (title,)
 
 
 def card_page(checked: Checked, saved: Saved) -> Page:
     """Where a set-up ends: who, where, what, and the line to go on with."""
-    head = "This token is already saved." if saved.unchanged else "You are set up."
-    blocks: list[Line | Table] = [line(Word(f"✔ {head}", "ok"))]
+    head = "✔ This token is already saved." if saved.unchanged else "✔ You are set up."
     rows = [
         ("you", line(checked.account.label)),
         ("server", line(host_of(checked.target.server))),
         ("token", line(_ends_in(checked.token) + f"in {show_path(saved.written[0])}")),
         ("can read", line(_readable(checked.account.permissions))),
     ]
-    blocks.append(Table(tuple((line(Word(name, "dim")), words) for name, words in rows)))
-    blocks += _remarks(checked, saved)
-    blocks.append(line("Go on with: ", Word(go_on(checked.target.datastack), "command")))
-    return Page(tuple(blocks))
+    first = line(Word(head, "done"))
+    return Page((first, _facts(rows, "your access"), *_remarks(checked, saved), go_on_words(checked.target.datastack)))
+
+
+def _facts(rows: Iterable[tuple[str, Line]], name: str) -> Table:
+    return Table(tuple((line(Word(title, "dim")), words) for title, words in rows), name)
 
 
 def _remarks(checked: Checked, saved: Saved) -> list[Line]:
     """What the person should know or still do."""
     found: list[Line] = []
+    name = checked.target.datastack
     if checked.terms is not None:
-        found.append(line(Word("One thing is left: ", "warning"), "accept the terms of service at"))
-        found.append(line("   ", Word(checked.terms.url, "link")))
+        link = Word(checked.terms.url, "link")
+        left = f"to read {name}, accept its terms of service at "
+        found.append(line(Word("One thing is left: ", "warning"), left, link))
     elif not checked.opens:
-        name = checked.target.datastack
-        found.append(line(Word(f"{name} cannot be read yet. ", "warning"), "To see why: ", Word(f"%cave_check {name}", "command")))
+        why = Word(f"%cave_check {name}", "command")
+        found.append(line(Word(f"{name} cannot be read yet. ", "warning"), "To see why: ", why))
     if checked.permanent is False:
-        page = cave.tokens_page(checked.target.server)
-        found.append(line(Word("This is a log-in token: it ends within 7 days. ", "warning"), "A permanent one is made at"))
-        found.append(line("   ", Word(page, "link")))
-    for name, before in saved.remapped.items():
-        found.append(line(Word("Note: ", "warning"), f"{name} was opened on {before} until now"))
+        link = Word(cave.tokens_page(checked.target.server), "link")
+        short = Word("This token ends within 7 days: ", "warning")
+        found.append(line(short, "it is from a log-in. A permanent one is made at ", link))
+    for moved, before in saved.remapped.items():
+        found.append(line(Word("Note: ", "warning"), f"{moved} was opened on {before} until now"))
     for path in saved.backups:
         found.append(line(Word("Note: ", "warning"), f"a file that was not valid JSON was kept as {show_path(path)}"))
     return found
@@ -64,14 +72,10 @@ def _remarks(checked: Checked, saved: Saved) -> list[Line]:
 
 def unchecked_page(token: Token, server: str, saved: Saved) -> Page:
     """What `%cave_save --no-check` says."""
-    head = "Already saved" if saved.unchanged else "Saved"
-    where = f"{head}, but not checked: the token {_ends_in(token)}in {show_path(saved.written[0])}"
-    return Page(
-        (
-            line(Word("! ", "warning"), where),
-            line(f"When {host_of(server)} can be reached: ", Word("%cave_check", "command")),
-        )
-    )
+    head = "! Already saved, but not checked." if saved.unchanged else "! Saved, but not checked."
+    rows = [("server", line(host_of(server))), ("token", line(_ends_in(token) + f"in {show_path(saved.written[0])}"))]
+    then = line("When the server can be reached: ", Word("%cave_check", "command"))
+    return Page((line(Word(head, "warning")), _facts(rows, "what was saved"), then))
 
 
 def status_page(facts: ServerFacts, command: str) -> Page:
@@ -79,17 +83,46 @@ def status_page(facts: ServerFacts, command: str) -> Page:
     label = facts.account.label if facts.account else ""
     return Page(
         (
-            line(Word("✔ Nothing is needed. ", "ok"), f"The stored token works on {facts.host}: {label}"),
-            line("Go on with: ", Word(go_on(facts.target.datastack), "command")),
+            line(Word("✔ Nothing is needed. ", "done"), f"The stored token works on {facts.host}: {label}"),
+            go_on_words(facts.target.datastack),
             line("To use another account: ", Word(command, "command")),
         )
     )
 
 
+def advice_page(facts: ServerFacts) -> Page:
+    """What `%cave_setup` alone says when something is needed."""
+    flags = facts.target.flags
+    host = facts.host
+    why = f"{host} does not know the stored token." if facts.stored.token else f"No token is stored for {host}."
+    new, existing = (Word(f"%cave_setup {kind}{flags}", "command") for kind in ("new", "existing"))
+    rows = (
+        (line("No account yet, or terms of service not accepted"), line(new)),
+        (line("An account, and a token on another computer"), line(existing)),
+    )
+    return Page((line(Word(why, "strong")), Table(rows, "which of the two to type")))
+
+
+def again_page(problem: str) -> Page:
+    """What an odd answer to a prompt gets, while it may be answered again."""
+    return Page(
+        (
+            line(Word("! ", "warning"), _sentence(problem)),
+            line(Word("Nothing was changed. Try again, or answer with nothing to cancel.", "dim")),
+        )
+    )
+
+
+def _sentence(text: str) -> str:
+    text = text.replace(" Nothing was changed.", "")
+    return text[:1].upper() + text[1:]
+
+
 def whoami_page(facts: ServerFacts) -> Page:
     """Who the stored token belongs to, where it comes from and what it opens."""
     account, stored = facts.account, facts.stored
-    assert account is not None and stored.token is not None and stored.source is not None
+    if account is None or stored.token is None or stored.source is None:
+        raise ValueError("nobody is logged in")
     number = f" (id {account.id})" if account.id is not None else ""
     rows = [
         ("you", line(Word(account.name, "strong"), number)),
@@ -99,11 +132,12 @@ def whoami_page(facts: ServerFacts) -> Page:
         ("kind", line(_kind(facts))),
         ("can read", line(_readable(account.permissions))),
     ]
-    rows += [("unsigned", (*line(f"{terms.dataset or terms.name}: "), Word(terms.url, "link"))) for terms in account.unsigned]
-    rows += [("not read", line(text)) for text in _ignored(facts)]
+    for terms in account.unsigned:
+        rows.append(("unsigned", line(f"{terms.dataset or terms.name}: ", Word(terms.url, "link"))))
+    rows += [(title, line(text)) for title, text in _elsewhere(facts)]
     if account.service_account:
         rows.insert(2, ("", line("a service account")))
-    return Page((Table(tuple((line(Word(name, "dim")), words) for name, words in rows)),))
+    return Page((_facts(rows, "who you are"),))
 
 
 def _kind(facts: ServerFacts) -> str:
@@ -116,16 +150,18 @@ def _kind(facts: ServerFacts) -> str:
     return "a log-in token, which ends " + (f"by {until:%d %B %Y} at the latest" if until else "within 7 days")
 
 
-def _ignored(facts: ServerFacts) -> Iterable[str]:
-    """Tokens that lie about and are not used."""
+def _elsewhere(facts: ServerFacts) -> Iterable[tuple[str, str]]:
+    """Tokens that lie about beside the one that is used."""
     stored = facts.stored
     for file in stored.files:
         if stored.source is None or file.path == stored.source.path or file.token is None:
             continue
-        same = "the same token" if file.token == stored.token else "another token" + _ending_of(file.token)
-        yield f"{file.name} ({same})"
+        if file.token == stored.token:
+            yield "also in", file.name
+        else:
+            yield "not read", f"{file.name} (another token{_ending_of(file.token)})"
     for name in facts.machine.token_variables:
-        yield f"{name} in the environment"
+        yield "not read", f"{name} in the environment"
 
 
 def _ending_of(token: Token) -> str:
@@ -146,9 +182,5 @@ def _readable(permissions: dict[str, tuple[str, ...]]) -> str:
 
 def revealed_page(token: Token) -> Page:
     """What `--reveal` adds: a warning, and the token."""
-    return Page(
-        (
-            line(Word("Anyone who reads the next line can use your account. Clear this output before you share it.", "warning")),
-            line(token.reveal()),
-        )
-    )
+    warning = "Anyone who reads the next line can use your account. Clear this output before you share it."
+    return Page((line(Word(f"! {warning}", "warning")), line(Word(token.reveal(), "command"))))

@@ -4,22 +4,74 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 TOKEN_VARIABLES = ("CAVE_TOKEN", "CAVECLIENT_TOKEN", "CHUNKEDGRAPH_SECRET", "API_SECRET")
 """Environment variables that people put a token in; caveclient reads none of them."""
 
-# Markers that the platforms set themselves.
+FROM_ENVIRONMENT = ("%cave_save --from-env CAVE_TOKEN",)
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """A kind of place, and how a secret is kept there.
+
+    Attributes:
+        name: what people call it.
+        marks: environment variables that it sets itself.
+        forgets: whether the home folder is thrown away with the session.
+        store: its place for secrets, or "" where it has none.
+        recall: the lines that read a secret called CAVE_TOKEN there, and save it.
+    """
+
+    name: str
+    marks: tuple[str, ...]
+    forgets: bool = False
+    store: str = "an environment variable or a secret of this platform"
+    recall: tuple[str, ...] = FROM_ENVIRONMENT
+
+
 _PLATFORMS = (
-    ("Colab", ("COLAB_RELEASE_TAG", "COLAB_GPU")),
-    ("Binder", ("BINDER_SERVICE_HOST", "BINDER_LAUNCH_HOST", "BINDER_REPO_URL")),
-    ("Code Ocean", ("CO_CAPSULE_ID", "CO_COMPUTATION_ID")),
-    ("Kaggle", ("KAGGLE_KERNEL_RUN_TYPE",)),
-    ("Codespaces", ("CODESPACES",)),
-    ("JupyterHub", ("JUPYTERHUB_USER", "JUPYTERHUB_API_TOKEN")),
+    Platform(
+        "Colab",
+        ("COLAB_RELEASE_TAG", "COLAB_GPU"),
+        forgets=True,
+        store="the Secrets of Colab (the key on the left)",
+        recall=('from google.colab import userdata; token = userdata.get("CAVE_TOKEN")', "%cave_save $token"),
+    ),
+    Platform(
+        "Binder",
+        ("BINDER_SERVICE_HOST", "BINDER_LAUNCH_HOST", "BINDER_REPO_URL"),
+        forgets=True,
+        store="",
+        recall=(),
+    ),
+    Platform(
+        "Code Ocean",
+        ("CO_CAPSULE_ID", "CO_COMPUTATION_ID"),
+        forgets=True,
+        store="the Secrets of your Code Ocean account, attached to this capsule",
+    ),
+    Platform(
+        "Kaggle",
+        ("KAGGLE_KERNEL_RUN_TYPE",),
+        forgets=True,
+        store="the Secrets of Kaggle (menu Add-ons)",
+        recall=(
+            'from kaggle_secrets import UserSecretsClient; token = UserSecretsClient().get_secret("CAVE_TOKEN")',
+            "%cave_save $token",
+        ),
+    ),
+    Platform("Codespaces", ("CODESPACES",), store="the Codespaces secrets in your settings on GitHub"),
+    Platform("JupyterHub", ("JUPYTERHUB_USER", "JUPYTERHUB_API_TOKEN")),
+    Platform("a cluster job", ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID")),
+    Platform("ssh", ("SSH_CONNECTION", "SSH_TTY")),
+    Platform("a container", ("container", "KUBERNETES_SERVICE_HOST")),
 )
-_FORGETFUL = {"Colab", "Binder", "Code Ocean", "Kaggle"}
+_CONTAINER = ("/.dockerenv", "/run/.containerenv")
+_BY_NAME = {platform.name: platform for platform in _PLATFORMS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +79,8 @@ class Place:
     """Where the kernel runs.
 
     Attributes:
-        platform: "Colab", "Binder", "Code Ocean", "Kaggle", "Codespaces", "JupyterHub", "ssh", "a container", or ""
-            for the person's own computer as far as can be seen.
+        platform: "Colab", "Binder", "Code Ocean", "Kaggle", "Codespaces", "JupyterHub", "a cluster job", "ssh",
+            "a container", or "" for the person's own computer as far as can be seen.
         forgets: whether the home folder is thrown away with the session.
         has_screen: whether a browser opened by this kernel appears before the person.
     """
@@ -37,16 +89,40 @@ class Place:
     forgets: bool
     has_screen: bool
 
+    @property
+    def store(self) -> str:
+        """Where a secret is kept here, in words; "" where there is no place for it."""
+        return self._kind.store
+
+    @property
+    def recall(self) -> tuple[str, ...]:
+        """The lines that read a secret called CAVE_TOKEN here and save it; none where there is no place for it."""
+        return self._kind.recall
+
+    @property
+    def note(self) -> str:
+        """What a person should know before a token is saved here, to be followed by `recall`; mostly ""."""
+        if not self.forgets:
+            return ""
+        lost = f"{self.platform} throws this home folder away at the end, and a saved token with it. "
+        if not self.store:
+            return f"{lost}It has no place for secrets, so paste the token again next time."
+        return f"{lost}Keep the token as CAVE_TOKEN in {self.store}, and begin the next notebook with:"
+
+    @property
+    def _kind(self) -> Platform:
+        return _BY_NAME.get(self.platform, Platform(self.platform, ()))
+
 
 def find_place(environ: Mapping[str, str] | None = None) -> Place:
     """Recognises the place from the environment (of this process, unless another is given)."""
     env = os.environ if environ is None else environ
-    platform = next((name for name, marks in _PLATFORMS if any(env.get(mark) for mark in marks)), "")
-    if not platform and (env.get("SSH_CONNECTION") or env.get("SSH_TTY")):
-        platform = "ssh"
-    if not platform and (os.path.exists("/.dockerenv") or env.get("container") or env.get("KUBERNETES_SERVICE_HOST")):
-        platform = "a container"
-    return Place(platform, platform in _FORGETFUL, not platform and _has_desktop(env))
+    kind = next((one for one in _PLATFORMS if any(env.get(mark) for mark in one.marks)), None)
+    if kind is None and any(map(os.path.exists, _CONTAINER)):
+        kind = _BY_NAME["a container"]
+    if kind is None:
+        return Place("", False, _has_desktop(env))
+    return Place(kind.name, kind.forgets, False)
 
 
 def _has_desktop(env: Mapping[str, str]) -> bool:
@@ -56,7 +132,11 @@ def _has_desktop(env: Mapping[str, str]) -> bool:
 
 
 def open_browser(address: str) -> bool:
-    """Opens a page in a graphical browser on the person's own screen; never a text browser, which would block."""
+    """Opens a page in a graphical browser on the person's own screen, without waiting for it.
+
+    Returns:
+        Whether that was tried. A text browser, which would take over the terminal, is never started.
+    """
     import webbrowser
 
     if not find_place().has_screen:
@@ -67,7 +147,13 @@ def open_browser(address: str) -> bool:
         return False
     if isinstance(browser, webbrowser.GenericBrowser) and not isinstance(browser, webbrowser.BackgroundBrowser):
         return False
-    try:
-        return browser.open(address)
-    except (OSError, webbrowser.Error):
-        return False
+    threading.Thread(target=_open, args=(browser, address), daemon=True).start()
+    return True
+
+
+def _open(browser: object, address: str) -> None:
+    import contextlib
+    import webbrowser
+
+    with contextlib.suppress(OSError, webbrowser.Error):
+        browser.open(address)  # type: ignore[attr-defined]

@@ -1,0 +1,92 @@
+"""Where a magic's words go and a person's answers come from: a notebook's cell or a terminal."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from .inquiry import Watcher
+from .page import Page
+
+
+class Frontend:
+    """The place in front of which the person sits.
+
+    Args:
+        shell: the InteractiveShell; one with a kernel is a notebook's, any other a terminal's.
+    """
+
+    def __init__(self, shell: Any) -> None:
+        self.kernel = getattr(shell, "kernel", None)
+        self._waiting: Any = None  # the output of the present magic that says whom it waits for
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether somebody can answer a question."""
+        if self.kernel is not None:
+            return bool(getattr(self.kernel, "_allow_stdin", False))
+        return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
+
+    def ask(self, question: str) -> str:
+        """The answer to a question, which may be seen by others."""
+        return self._asked(input, question)
+
+    def ask_secret(self, question: str) -> str:
+        """The answer to a question, typed where nobody sees it."""
+        return self._asked(getpass.getpass, question)
+
+    def _asked(self, ask: Callable[[str], str], question: str) -> str:
+        self.leave()
+        try:
+            return ask(question)
+        except (KeyboardInterrupt, EOFError):
+            if self.kernel is None:
+                print()  # the cursor still stands behind the question
+            raise
+
+    def show(self, page: Page) -> None:
+        """Shows a page: in a notebook in place of the waiting line, where one is up."""
+        from .render import bundle, draw
+
+        if self.kernel is None:
+            draw(page)
+        else:
+            self._display(bundle(page), ends=True)
+
+    @contextmanager
+    def waiting(self) -> Iterator[Watcher]:
+        """A watcher for questions that are under way; what it shows is gone once the next page is up."""
+        from .render import TerminalProgress
+
+        if self.kernel is not None:
+            yield self._wait_in_cell
+            return
+        progress = TerminalProgress()
+        try:
+            yield progress
+        finally:
+            progress.clear()
+
+    def leave(self) -> None:
+        """Takes away a waiting line that no page came to replace."""
+        if self._waiting is not None:
+            self._display({}, ends=True)
+
+    def _wait_in_cell(self, whom: Sequence[str], seconds: float) -> None:
+        from .render import waiting_words
+
+        self._display({"text/plain": waiting_words(whom, seconds)}, ends=False)
+
+    def _display(self, data: dict[str, str], ends: bool) -> None:
+        """Draws into the one output of the waiting line, or into a new one; `ends` makes it the last time."""
+        from IPython.display import display
+
+        if self._waiting is not None:
+            self._waiting.update(data, raw=True)
+        else:
+            self._waiting = display(data, raw=True, display_id=None if ends else True)
+        if ends:
+            self._waiting = None

@@ -1,0 +1,79 @@
+"""Pages as HTML for notebooks: follows the theme, wraps at any width, and reads well where styles are stripped."""
+
+from __future__ import annotations
+
+import html
+
+from .page import Block, Line, Page, Steps, Table, Word, is_address
+
+# The colours keep a contrast of 4 or more on white and on the #111 of Jupyter's dark theme, whichever is in use:
+# a theme's own variables are dropped in a notebook that somebody else has run.
+STYLES = {
+    "strong": "font-weight:600",
+    "dim": "opacity:.75",
+    "ok": "color:#12894c",
+    "done": "color:#12894c;font-weight:600",
+    "warning": "color:#a56b05;font-weight:600",
+    "failed": "color:#d8434e;font-weight:600",
+    "skipped": "opacity:.75",
+    "unknown": "color:#9760cf;font-weight:600",
+    "crashed": "color:#9760cf;font-weight:600",
+}
+_PAGE = (
+    "font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:var(--jp-ui-font-size1,13px);"
+    "line-height:1.5;max-width:62em"
+)
+_CODE = (
+    "font-family:var(--jp-code-font-family,ui-monospace,Menlo,Consolas,monospace);font-size:inherit;"
+    "white-space:pre-wrap;overflow-wrap:anywhere;color:inherit;background:rgba(127,127,127,.15);border-radius:3px;"
+    "padding:.1em .35em;-webkit-box-decoration-break:clone;box-decoration-break:clone;user-select:all"
+)
+_CELL = (
+    "text-align:left;vertical-align:top;border:none;max-width:none;white-space:normal;overflow-wrap:anywhere;"
+    "font-weight:inherit;padding:.1em 1.4em .1em 0"
+)
+_TABLE = "border-collapse:collapse;border:none;margin:.3em 0;font-size:inherit"
+
+
+def as_html(page: Page) -> str:
+    """The page as HTML."""
+    return f'<div class="cave-magic" style="{_PAGE}">{"".join(map(_block, page.blocks))}</div>'
+
+
+def _block(block: Block) -> str:
+    if isinstance(block, Table):
+        return _table(block)
+    if isinstance(block, Steps):
+        steps = "".join(f'<li style="margin:.3em 0">{"<br>".join(map(_words, step))}</li>' for step in block.steps)
+        return f'<ol style="margin:.3em 0;padding-left:1.6em">{steps}</ol>'
+    return f'<p style="margin:.3em 0">{_words(block)}</p>'
+
+
+def _table(table: Table) -> str:
+    name = f' aria-label="{html.escape(table.name)}"' if table.name else ""
+    rows = "".join(f'<tr style="background:none">{_cells(table, row)}</tr>' for row in table.rows)
+    return f'<table{name} style="{_TABLE}"><tbody>{rows}</tbody></table>'
+
+
+def _cells(table: Table, row: tuple[Line, ...]) -> str:
+    cells = []
+    for at, words in enumerate(row):
+        kind = 'th scope="row"' if at == table.head else "td"
+        style = _CELL + (";min-width:5.5em" if at < len(row) - 1 else "")
+        cells.append(f'<{kind} style="{style}">{_words(words)}</{kind[:2]}>')
+    return "".join(cells)
+
+
+def _words(words: Line) -> str:
+    return "".join(map(_word, words))
+
+
+def _word(word: Word) -> str:
+    text = html.escape(word.text)
+    if word.style == "link" and is_address(word.text):
+        return f'<a href="{text}" target="_blank" rel="noopener noreferrer" style="overflow-wrap:anywhere">{text}</a>'
+    if word.style == "command":
+        return f'<code style="{_CODE}">{text}</code>'
+    css = STYLES.get(word.style, "")
+    tag = "b" if "weight" in css else "span"
+    return f'<{tag} style="{css}">{text}</{tag}>' if css else text
