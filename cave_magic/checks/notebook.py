@@ -20,7 +20,7 @@ def _clients(server: ServerFacts) -> Finding | None:
 
 
 CLIENTS = Check(
-    "clients", "this notebook", "old clients", ServerFacts, _clients, (ACCOUNT,), quiet=True, quiet=True,
+    "clients", "this notebook", "old clients", ServerFacts, _clients, (ACCOUNT,), quiet=True,
     explains="A variable holds a CAVEclient that was made with another token; it goes on sending that one.",
 )
 CHECKS = (CLIENTS,)
