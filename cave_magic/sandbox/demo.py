@@ -50,8 +50,8 @@ class Screen:
     """Writes for the person who watches: at reading pace on a terminal, plainly and at once elsewhere."""
 
     def __init__(self, fast: bool = False) -> None:
-        self.live = sys.stdout.isatty()
-        self.colour = self.live and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
+        self.live = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+        self.colour = self.live and not os.environ.get("NO_COLOR")
         self.columns = max(60, min(120, shutil.get_terminal_size((80, 24)).columns))
         self._pace = 0.0 if fast or not self.live else 1.0
         self.shown = ""
@@ -63,17 +63,17 @@ class Screen:
 
     def say(self, words: str) -> None:
         """A word of explanation, set off as a comment."""
-        self._write(self._styled(f"# {words}", "2;3") + "\n")
-        self.pause(0.9)
+        self._write("\n" + self._styled(f"# {words}", "2;3") + "\n")
+        self.pause(0.6)
 
     def type(self, prompt: str, line: str) -> None:
         """A prompt, and a line as somebody types it."""
-        self._write(self._styled(prompt, "32"))
-        self.pause(0.25)
-        for letter in line:
+        self._write("\n" + self._styled(prompt, "1;32" if prompt.startswith("In") else ""))
+        self.pause(0.2)
+        for letter in line if len(line) < 60 else [line]:  # a long line is pasted
             self._write(letter)
-            self.pause(0.018)
-        self.pause(0.25)
+            self.pause(0.014)
+        self.pause(0.2)
         self._write("\n")
 
     def pause(self, seconds: float) -> None:
@@ -82,7 +82,7 @@ class Screen:
             time.sleep(seconds * self._pace)
 
     def _styled(self, text: str, style: str) -> str:
-        return f"\x1b[{style}m{text}\x1b[0m" if self.colour else text
+        return f"\x1b[{style}m{text}\x1b[0m" if self.colour and style else text
 
     def _write(self, text: str) -> None:
         sys.stdout.write(text)
@@ -142,10 +142,10 @@ class Stage:
         self._child.close(force=True)
 
     def _finish(self, until: str) -> str:
-        written = self._wait_for(until).lstrip("\r\n")
-        self._screen.show(written)
+        written = self._wait_for(until).replace("\r\n", "\n").strip("\r\n")
+        self._screen.show(f"{written}\n" if written else "")
         text = plain(written)
-        self._screen.pause(min(1.8, 0.5 + 0.13 * text.count("\n")))
+        self._screen.pause(min(1.2, 0.2 + 0.09 * text.count("\n")))
         return text
 
     def _wait_for(self, pattern: str) -> str:
@@ -220,7 +220,8 @@ class Journey:
         self._prove_that_nothing_leaked()
 
     def _set_up(self) -> None:
-        self._screen.say("Robin has no account and no token.")
+        self._screen.say(f"A real IPython, and a practice CAVE server at {self._cave.server}")
+        self._screen.say("Robin has no account and no token yet.")
         self._expect_nothing(self._stage.run("%load_ext cave_magic"))
         self._log_in_with("%cave_setup new")
 
@@ -259,10 +260,11 @@ class Journey:
         if self._cave.tokens(self._robin.email):
             raise DemoFailed("the tokens page did not delete the token")
         self._cave.forget()  # the services remember a token for five minutes; here that time is over
-        self._screen.say("A week later. Somebody tidied up the tokens page and deleted that token.")
+        self._screen.say("A week later. Robin tidied up the tokens page, and that token is gone.")
         error = self._stage.run(WORK)
         if "401" not in error:
             raise DemoFailed("CAVEclient did not fail with the deleted token")
+        self._screen.say("That was the last line of a traceback. What does it mean?")
 
     def _find_and_mend(self) -> None:
         report = self._stage.run("%cave_check")
