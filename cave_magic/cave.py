@@ -424,6 +424,13 @@ def _tls_reason(text: str) -> str:
 
 # ---------------------------------------------------------------- what answers mean
 
+def is_cave(answer: Answer) -> bool:
+    """Whether an answer is one that a working CAVE service gives, be it a refusal."""
+    if answer.trouble is not None or not answer.is_json or answer.status >= 500 or answer.location:
+        return False
+    return answer.status == 200 or bool(answer.code) or (isinstance(answer.body, dict) and "message" in answer.body)
+
+
 def account_in(answer: Answer, server: str) -> Account | None:
     """The account in an answer of the identity route; None if it is not one."""
     body = answer.body

@@ -414,7 +414,7 @@ def _facts(target: Any, seconds: float, watcher: Any) -> Any:
 
 def _raise_if_in_trouble(facts: Any) -> None:
     """Ends a set-up before it asks for anything, where the server could not be asked."""
-    from .checks.network import is_cave
+    from .cave import is_cave
 
     if facts.answers and not any(is_cave(answer) for answer in facts.answers):
         command = f"%cave_check{_option(facts.target)}"

@@ -197,6 +197,8 @@ def _usual(value: str) -> Token:
     word = _bare_word(value)
     if re.fullmatch(r"[0-9A-Fa-f]{32}", word):
         return Token(word.lower())
+    if len(inside := list(_from_json(word))) == 1:
+        return inside[0].token
     if (unusual := unusual_token(word)) is not None:
         return unusual
     raise NotAToken(_describe_pasted(word))

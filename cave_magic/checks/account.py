@@ -62,7 +62,8 @@ def is_login_token(server: ServerFacts) -> bool | None:
     """
     if server.keys is None or server.stored.token is None or server.account is None:
         return None
-    return all(key.token != server.stored.token for key in server.keys)
+    sent = server.stored.token.reads_as or server.stored.token
+    return all(key.token != sent for key in server.keys)
 
 
 def _kind(server: ServerFacts) -> Finding | None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 
-from ..cave import Account, Answer, local_server_in, terms_in
+from ..cave import Account, Answer, is_cave, local_server_in, terms_in
 from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown
 from ..evidence import DatastackFacts
 from ..plain import plain
 from ..servers import KNOWN_DATASTACKS, deployment_of, host_of
 from .account import ACCOUNT
-from .network import is_cave, trouble_with
+from .network import trouble_with
 
 
 def _info(datastack: DatastackFacts) -> Finding | None:
@@ -50,7 +50,7 @@ def _name(datastack: DatastackFacts) -> Finding | None:
             Remedy(command, (command,)),
         )
     known = datastack.listed if datastack.listed else KNOWN_DATASTACKS
-    near = [one for one in get_close_matches(name.strip(), known, n=3, cutoff=0.5) if one != name]
+    near = [one for one in get_close_matches(name.strip().lower(), known, n=3, cutoff=0.5) if one != name]
     if near:
         names = " or ".join(near)
         return failed(f"{host} has no {name}; it has {names}", _use(datastack, near[0]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..cave import Answer, Trouble
+from ..cave import Answer, Trouble, is_cave
 from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown
 from ..evidence import ServerFacts
 from ..servers import KNOWN_SERVERS, host_of, local_servers_of
@@ -20,13 +20,6 @@ _ADVICE = {
     Trouble.NOT_TLS: "use the address with http://",
     Trouble.BROKEN: "wait a while",
 }
-
-
-def is_cave(answer: Answer) -> bool:
-    """Whether an answer is one that a working CAVE service gives, be it a refusal."""
-    if answer.trouble is not None or not answer.is_json or answer.status >= 500 or answer.location:
-        return False
-    return answer.status == 200 or bool(answer.code) or (isinstance(answer.body, dict) and "message" in answer.body)
 
 
 def trouble_with(answer: Answer, server: ServerFacts, whole: str) -> Finding:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown, warning
+from ..cave import is_cave
+from ..doctor import Check, Finding, Remedy, Status, failed, ok, private, unknown, warning
 from ..evidence import Machine, ServerFacts
 from ..servers import deployment_of, host_of
 from ..store import State, TokenFile, secrets_folder, show_path
@@ -89,6 +90,17 @@ def _folder(machine: Machine) -> Finding | None:
 
 
 def _token(server: ServerFacts) -> Finding:
+    return _after_the_server(server, _stored(server))
+
+
+def _after_the_server(server: ServerFacts, finding: Finding) -> Finding:
+    """While the server cannot be reached nothing can be mended with it: then a fault of the token comes second."""
+    if finding.status is not Status.FAILED or not server.answers or any(is_cave(one) for one in server.answers):
+        return finding
+    return warning(f"{finding.evidence}; the server comes first")
+
+
+def _stored(server: ServerFacts) -> Finding:
     stored = server.stored
     if stored.belongs_to:
         return failed(
@@ -162,7 +174,7 @@ def _form(server: ServerFacts) -> Finding | None:
     if token.can_be_sent and (identity is None or identity.code not in REFUSALS):
         return None
     remedy = save_from(server, file) if token.reads_as else set_up(server)
-    return failed(f"the one in {file.name} {token.oddity}, so it cannot work", remedy)
+    return _after_the_server(server, failed(f"the one in {file.name} {token.oddity}, so it cannot work", remedy))
 
 
 def _shadow(server: ServerFacts) -> Finding | None:

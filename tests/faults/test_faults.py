@@ -1,13 +1,22 @@
-"""Every fault is named by the one row that it belongs to, and its own Next line mends it."""
+"""Every fault is named by the one row that it belongs to, and its own Next line mends it; two at once, one by one."""
 
 from __future__ import annotations
 
 import pytest
 
+from cave_magic.checks import CHECKS
+
 from .cases import CASES, FILES, SERVERS, Case
 from .world import World
 
-SECONDS = "--timeout 2"
+ORDER = [check.id for check in CHECKS]
+PAIRS = [(file, server) for file in FILES for server in SERVERS]
+MENDING = [(file, server) for file, server in PAIRS if file.mends and server.mends]
+OTHERS = [(file, server) for file, server in PAIRS if not server.mends and "silent" not in server.id][::7]
+
+
+def _name(pair: tuple[Case, Case]) -> str:
+    return " + ".join(case.id for case in pair)
 
 
 @pytest.fixture
@@ -45,3 +54,28 @@ def test_its_own_next_line_mends_it(world: World, case: Case):
     report = world.mend()
     assert report.ok
     assert not [row.id for row in report.rows if row.id == case.row and row.status != "ok"]
+
+
+@pytest.mark.parametrize("pair", MENDING, ids=_name)
+def test_two_faults_are_mended_one_after_the_other(world: World, pair: tuple[Case, Case]):
+    """With a fault on the computer and one on the server, following Next mends both, whichever comes first."""
+    file, server = pair
+    server.make(world)
+    file.make(world)
+    report = world.check()
+    first = next((row for row in report.rows if row.status in ("failed", "unknown")), None)
+    assert first is None or report.next is first.remedy
+    report = world.mend()
+    assert report.ok, [(row.id, row.evidence) for row in report.rows if row.status == "failed"]
+
+
+@pytest.mark.parametrize("pair", OTHERS, ids=_name)
+def test_of_two_faults_one_is_named_and_nothing_is_made_up(world: World, pair: tuple[Case, Case]):
+    """With a fault that only others can mend beside one of the computer's, the rows are those of the two, in order."""
+    file, server = pair
+    server.make(world)
+    file.make(world)
+    bad = [row.id for row in world.check().rows if row.status in ("failed", "unknown")]
+    assert set(bad) <= {file.row, server.row}
+    assert bad == sorted(bad, key=ORDER.index)
+    assert bad or file.status == server.status == "warning"
