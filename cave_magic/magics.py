@@ -17,7 +17,7 @@ from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 from traitlets import Float, Unicode
 
-from . import history
+from . import completion, history
 from .errors import (
     BadInput,
     Cancelled,
@@ -539,10 +539,12 @@ def load(shell: Any) -> None:
     """Registers the magics; a second time changes nothing."""
     if CaveMagics.__name__ not in shell.magics_manager.registry:
         shell.register_magics(CaveMagics)
+    completion.register(shell, [getattr(CaveMagics, name) for name in NAMES])
 
 
 def unload(shell: Any) -> None:
     """Takes away every trace of them."""
+    completion.unregister(shell)
     manager = shell.magics_manager
     magics = manager.registry.pop(CaveMagics.__name__, None)
     for name in NAMES:
