@@ -1,5 +1,8 @@
 """Where a magic's words go and a person's answers come from: a notebook's cell or a terminal."""
 
+# mypy: disallow-untyped-calls=False
+# (IPython does not type its display functions.)
+
 from __future__ import annotations
 
 import getpass
@@ -20,8 +23,9 @@ class Frontend:
     """
 
     def __init__(self, shell: Any) -> None:
-        self.kernel = getattr(shell, "kernel", None)
+        self.kernel: Any = getattr(shell, "kernel", None)
         self._waiting: Any = None  # the output of the present magic that says whom it waits for
+        self._shown: list[dict[str, str] | str] = []  # the pages and texts that it has shown in a notebook
 
     @property
     def can_ask(self) -> bool:
@@ -39,12 +43,14 @@ class Frontend:
         return self._asked(getpass.getpass, question)
 
     def _asked(self, ask: Callable[[str], str], question: str) -> str:
-        self.leave()
+        self._take_line_away()
         try:
             return ask(question)
         except (KeyboardInterrupt, EOFError):
             if self.kernel is None:
                 print()  # the cursor still stands behind the question
+            elif self._is_alone():
+                self._draw_again()  # or the dead box stays in the page
             raise
 
     def show(self, page: Page) -> None:
@@ -52,9 +58,16 @@ class Frontend:
         from .render import bundle, draw
 
         if self.kernel is None:
-            draw(page)
-        else:
-            self._display(bundle(page), ends=True)
+            return draw(page)
+        data = bundle(page)
+        self._shown.append(data)
+        return self._display(data, ends=True)
+
+    def say(self, text: str) -> None:
+        """Prints a text as it is."""
+        self._take_line_away()
+        self._shown.append(text)
+        print(text)
 
     @contextmanager
     def waiting(self) -> Iterator[Watcher]:
@@ -70,10 +83,37 @@ class Frontend:
         finally:
             progress.clear()
 
-    def leave(self) -> None:
-        """Takes away a waiting line that no page came to replace."""
-        if self._waiting is not None:
+    def finish(self) -> None:
+        """Ends a magic: nothing of a waiting line is left."""
+        self._take_line_away()
+        self._shown.clear()
+
+    def _take_line_away(self) -> None:
+        if self._waiting is None:
+            return
+        if self._is_alone():
+            self._draw_again()
+        else:
             self._display({}, ends=True)
+
+    def _is_alone(self) -> bool:
+        """Whether the cell is this magic's line and nothing else, so that all its outputs are ours."""
+        try:
+            code = self.kernel.get_parent()["content"]["code"]
+        except (AttributeError, KeyError, TypeError):
+            return False
+        lines = [line.strip() for line in code.splitlines()]
+        lines = [line for line in lines if line and not line.startswith("#")]
+        return len(lines) == 1 and lines[0].lstrip("%").startswith("cave_")
+
+    def _draw_again(self) -> None:
+        """Shows again what the present magic has shown, and with that takes everything else out of the cell."""
+        from IPython.display import clear_output, display
+
+        self._waiting = None
+        clear_output()
+        for shown in self._shown:
+            print(shown) if isinstance(shown, str) else display(shown, raw=True)
 
     def _wait_in_cell(self, whom: Sequence[str], seconds: float) -> None:
         from .render import waiting_words

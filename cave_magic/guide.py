@@ -43,6 +43,7 @@ class Guide:
 
     @property
     def first_page(self) -> str:
+        """The page to open first, or ""."""
         return next((step.url for step in self.steps if step.url), "")
 
 

@@ -21,16 +21,17 @@ STYLES = {
 }
 _PAGE = (
     "font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:var(--jp-ui-font-size1,13px);"
-    "line-height:1.5;max-width:62em"
+    "line-height:1.5;max-width:76em"
 )
 _CODE = (
-    "font-family:var(--jp-code-font-family,ui-monospace,Menlo,Consolas,monospace);font-size:inherit;"
-    "white-space:pre-wrap;overflow-wrap:anywhere;color:inherit;background:rgba(127,127,127,.15);border-radius:3px;"
-    "padding:.1em .35em;-webkit-box-decoration-break:clone;box-decoration-break:clone;user-select:all"
+    "font-family:var(--jp-code-font-family,ui-monospace,Menlo,Consolas,monospace);font-size:inherit;color:inherit;"
+    "background:rgba(127,127,127,.15);border-radius:3px;padding:.1em .35em;user-select:all;"
+    "-webkit-box-decoration-break:clone;box-decoration-break:clone;"
 )
+_SHORT = 40
+"""So many characters of a command stay in one line on the narrowest of screens."""
 _CELL = (
-    "text-align:left;vertical-align:top;border:none;max-width:none;white-space:normal;overflow-wrap:anywhere;"
-    "font-weight:inherit;padding:.1em 1.4em .1em 0"
+    "text-align:left;vertical-align:top;border:none;max-width:none;font-weight:inherit;padding:.1em 1.4em .1em 0;"
 )
 _TABLE = "border-collapse:collapse;border:none;margin:.3em 0;font-size:inherit"
 
@@ -59,8 +60,9 @@ def _cells(table: Table, row: tuple[Line, ...]) -> str:
     cells = []
     for at, words in enumerate(row):
         kind = 'th scope="row"' if at == table.head else "td"
-        style = _CELL + (";min-width:5.5em" if at < len(row) - 1 else "")
-        cells.append(f'<{kind} style="{style}">{_words(words)}</{kind[:2]}>')
+        fits = at < len(row) - 1 and sum(len(word.text) for word in words) <= 18
+        wraps = "white-space:nowrap" if fits else "white-space:normal;overflow-wrap:break-word"
+        cells.append(f'<{kind} style="{_CELL}{wraps}">{_words(words)}</{kind[:2]}>')
     return "".join(cells)
 
 
@@ -73,7 +75,8 @@ def _word(word: Word) -> str:
     if word.style == "link" and is_address(word.text):
         return f'<a href="{text}" target="_blank" rel="noopener noreferrer" style="overflow-wrap:anywhere">{text}</a>'
     if word.style == "command":
-        return f'<code style="{_CODE}">{text}</code>'
+        wraps = "white-space:pre" if len(word.text) <= _SHORT else "white-space:pre-wrap;overflow-wrap:anywhere"
+        return f'<code style="{_CODE}{wraps}">{text}</code>'
     css = STYLES.get(word.style, "")
     tag = "b" if "weight" in css else "span"
     return f'<{tag} style="{css}">{text}</{tag}>' if css else text

@@ -17,7 +17,7 @@ from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 from traitlets import Float, Unicode
 
-from . import history
+from . import completion, history
 from .errors import (
     BadInput,
     Cancelled,
@@ -64,7 +64,7 @@ def _in_one_line(function: F) -> F:
                 "Please report it with what you typed, without the token."
             ) from None
         finally:
-            self._front.leave()
+            self._front.finish()
 
     return run  # type: ignore[return-value]
 
@@ -277,9 +277,9 @@ class CaveMagics(Magics):
         from .report_page import report_page
 
         if args.json:
-            print(json.dumps(report.to_dict(), indent=2))
+            self._front.say(json.dumps(report.to_dict(), indent=2))
         elif args.report:
-            print(to_markdown(report))
+            self._front.say(to_markdown(report))
         else:
             self._show(report_page(report, args.verbose))
 
@@ -288,14 +288,14 @@ class CaveMagics(Magics):
         from .store import show_path
 
         if not report.repairs:
-            print("There is nothing here that --fix can repair.")
+            self._front.say("There is nothing here that --fix can repair.")
         made = False
         for repair in report.repairs:
-            print(f"Repair: {repair.words}")
+            self._front.say(f"Repair: {repair.words}")
             if not unasked and not self._agrees("Do it?"):
                 continue
             for backup in repair.apply():
-                print(f"  kept as it was: {show_path(backup)}")
+                self._front.say(f"  kept as it was: {show_path(backup)}")
             made = True
         return made
 
@@ -362,7 +362,7 @@ class CaveMagics(Magics):
             unusual = unusual_token(text)
             if unusual is None or not _takes_unusual(target.server):
                 raise NotAToken(f"this is not a token: {error}") from None
-            print("Note: this does not look like a usual token; the server will say.")
+            self._front.say("Note: this does not look like a usual token; the server will say.")
             return unusual
         if not found:
             raise Cancelled("no token was given. Nothing was changed.")
@@ -374,7 +374,7 @@ class CaveMagics(Magics):
         if not self._can_ask():
             raise BadInput(f"{len(found)} tokens are in it; give the one to use.")
         for number, one in enumerate(found, 1):
-            print(f"{number}. {one.description or '(no description)'}  {one.created[:16]}  ends in {one.token.ending}")
+            self._front.say(f"{number}. {one.description or '(no description)'}  {one.created[:16]}  ends in {one.token.ending}")
         answer = _answered(lambda: self._front.ask(f"Which one? [1-{len(found)}] "), None)
         if not answer.isdigit() or not 1 <= int(answer) <= len(found):
             raise Cancelled("that is none of them. Nothing was changed.")
@@ -396,7 +396,7 @@ class CaveMagics(Magics):
 
     def _rewrite_cell(self, typed: str) -> None:
         """Takes a typed token out of the cell, where the front end allows it, and says what is left."""
-        print("A token that is typed in a cell can be read by others. It was taken out of the history; "
+        self._front.say("A token that is typed in a cell can be read by others. It was taken out of the history; "
               "clear it from this cell too if it still stands there.")
         if self._front.kernel and self.shell.history_manager.input_hist_raw:
             cell = self.shell.history_manager.input_hist_raw[-1]
@@ -539,10 +539,12 @@ def load(shell: Any) -> None:
     """Registers the magics; a second time changes nothing."""
     if CaveMagics.__name__ not in shell.magics_manager.registry:
         shell.register_magics(CaveMagics)
+    completion.register(shell, [getattr(CaveMagics, name) for name in NAMES])
 
 
 def unload(shell: Any) -> None:
     """Takes away every trace of them."""
+    completion.unregister(shell)
     manager = shell.magics_manager
     magics = manager.registry.pop(CaveMagics.__name__, None)
     for name in NAMES:

@@ -1,4 +1,4 @@
-"""The token files and the datastack map in `~/.cloudvolume/secrets`: find, read, save, repair. Nobody else touches them.
+"""The token files and the datastack map in `~/.cloudvolume/secrets`: find, read, save. Only `repairs` does so too.
 
 Which file holds what, and in which order the files are read, is caveclient's rule (caveclient 7 and 8, `auth.py`,
 `datastack_lookup.py`); a test holds this module against it. How they are written is ours: whole or not at all.
@@ -10,30 +10,30 @@ import contextlib
 import json
 import os
 import stat
-import tempfile
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+from . import files
 from .errors import TokenExists, TokenNotSaved
 from .plain import plain
-from .servers import DEFAULT_SERVER, KNOWN_SERVERS, host_of
+from .servers import DEFAULT_SERVER, DEPLOYMENTS, KNOWN_SERVERS, host_of, local_servers_of
 from .tokens import Token
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-TOKEN_KEY = "token"
+TOKEN_KEY = "token"  # noqa: S105  the key, no token
 DEFAULT_NAME = "cave-secret.json"
 LEGACY_NAME = "chunkedgraph-secret.json"
 MAP_NAME = "cave_datastack_to_server_map.json"
-LOCK_NAME = ".cave_magic.lock"
 LARGEST_FILE = 1_000_000
 """Bytes. A token file has some hundred; a larger one is not read."""
-LOCK_SECONDS = 10.0
+MOST_FILES = 500
+"""So many token files of other servers are held against one token to find whose it is."""
 
 
 class State(Enum):
@@ -104,7 +104,8 @@ class Resolved:
 
     @property
     def files(self) -> tuple[TokenFile, ...]:
-        return tuple(one for one in (self.server_file, self.default_file, self.legacy_file) if one.state != State.ABSENT)
+        all_three = (self.server_file, self.default_file, self.legacy_file)
+        return tuple(one for one in all_three if one.state != State.ABSENT)
 
     @property
     def shadowed(self) -> Token | None:
@@ -154,8 +155,15 @@ def secrets_folder() -> Path:
 
 
 def server_file(server: str) -> Path:
-    """The token file that caveclient names after a server: `<host:port>-cave-secret.json`."""
-    return secrets_folder() / f"{host_of(server)}-{DEFAULT_NAME}"
+    """The token file that caveclient names after a server: `<host:port>-cave-secret.json`.
+
+    Source: caveclient 8.2, `auth.server_token_filename`, which puts `https://` before an address without a scheme.
+    """
+    try:
+        address = server if urlsplit(server).scheme else f"https://{server}"
+    except ValueError:
+        address = ""
+    return secrets_folder() / f"{host_of(address)}-{DEFAULT_NAME}"
 
 
 def show_path(path: Path) -> str:
@@ -184,7 +192,7 @@ def _read_secret(path: Path, text: str) -> TokenFile:
         inside = Token(text.strip()[:4096]).reads_as if text.strip() else None
         return TokenFile(path, state, problem, inside=inside)
     value = data.get(TOKEN_KEY)
-    token = Token(value if isinstance(value, str) else json.dumps(value)) if value is not None else None
+    token = Token(str(value)) if value is not None else None  # a number is sent as it is written
     problem = "" if isinstance(value, str) else _problem_with_key(data)
     keys = tuple(plain(key, 40) for key in list(data)[:8] if key != TOKEN_KEY)
     return TokenFile(path, state, problem, token, keys, None if token else _only_token_in(data))
@@ -242,13 +250,32 @@ def _stops_caveclient(found: TokenFile) -> bool:
 
 
 def _other_owner(server: str, token: Token | None) -> str:
-    """The other server whose own file holds this very token, if one is known here; "" otherwise."""
+    """The other server in whose own file, or data server's file, this very token is; "" if there is none."""
     if token is None:
         return ""
-    for other in known_servers():
-        if other != server and read_token_file(server_file(other)).token == token:
-            return other
+    own = {host_of(address) for address in (server, *local_servers_of(server))}
+    for host in _hosts_with_files():
+        if host not in own and read_token_file(secrets_folder() / f"{host}-{DEFAULT_NAME}").token == token:
+            return _server_with(host)
     return ""
+
+
+def _hosts_with_files() -> tuple[str, ...]:
+    """The hosts that have a token file of their own, those of known servers first."""
+    names = {host_of(server): None for server in known_servers()}
+    ending = f"-{DEFAULT_NAME}"
+    with contextlib.suppress(OSError), os.scandir(secrets_folder()) as entries:
+        found = sorted(entry.name[: -len(ending)] for entry in entries if entry.name.endswith(ending))
+        names.update(dict.fromkeys(found[:MOST_FILES]))
+    return tuple(filter(None, names))
+
+
+def _server_with(host: str) -> str:
+    """The known server that has this host as its own or as a data server's; else an address made of the host."""
+    for one in DEPLOYMENTS:
+        if host in map(host_of, (one.server, *one.local_servers)):
+            return one.server
+    return next((other for other in known_servers() if host_of(other) == host), f"https://{host}")
 
 
 def known_servers() -> tuple[str, ...]:
@@ -267,7 +294,7 @@ def _read_text(path: Path) -> tuple[str, State, str, os.stat_result | None]:
             return "", State.TOO_LARGE, f"has {info.st_size // 1_000_000 or 1} MB, which no token file has", None
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         with open(descriptor, "rb") as file:
-            return file.read(LARGEST_FILE + 1).decode("utf-8", errors="replace"), State.READ, "", info
+            return file.read(LARGEST_FILE + 1).decode("utf-8", errors="surrogateescape"), State.READ, "", info
     except (FileNotFoundError, NotADirectoryError):
         return "", State.ABSENT, "", None
     except PermissionError:
@@ -279,6 +306,8 @@ def _read_text(path: Path) -> tuple[str, State, str, os.stat_result | None]:
 def _parse(text: str) -> tuple[object, State, str]:
     if not text.strip("\0 \t\r\n"):
         return None, State.MALFORMED, "is empty"
+    if not text.isascii() and any("\udc80" <= letter <= "\udcff" for letter in text):
+        return None, State.MALFORMED, "has bytes in it that are no text (UTF-8)"
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -310,6 +339,17 @@ def _only_token_in(data: Mapping[str, object]) -> Token | None:
 
 # ---------------------------------------------------------------- saving
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is to be saved: the arguments of `save_token`."""
+
+    token: Token
+    server: str
+    local_servers: tuple[str, ...]
+    datastacks: tuple[str, ...]
+    opened: tuple[str, ...]
+
+
 def save_token(
     token: Token,
     server: str,
@@ -324,7 +364,8 @@ def save_token(
 
     The files are those of caveclient's `save_token`: the server's own, `cave-secret.json` where that is free or this
     server's already, and one for each local server (cloud-volume reads those). A token that is another server's
-    stays. All files are written whole, and all of them or none.
+    stays. A file that is not JSON, and a local server's file with a token that nobody is known to own, is copied
+    before it is written anew. All files are written whole, and all of them or none.
 
     Args:
         token: what to save.
@@ -340,73 +381,104 @@ def save_token(
         TokenExists: a different token is saved for this server, and `overwrite` is False. Nothing was changed.
         TokenNotSaved: the folder or a file cannot be written. Everything is as it was.
     """
-    with _locked():
+    wanted = _Wanted(token, server, tuple(local_servers), tuple(datastacks), tuple(opened))
+    with changing():
         old = resolve(server)
         previous = _own_token(old)
-        if previous is not None and previous != token and not overwrite:
+        if previous is not None and previous != token and previous.reads_as != token and not overwrite:
             ending = f" ending in {previous.ending}" if previous.ending else ""
             raise TokenExists(
                 f"another token{ending} is saved for {host_of(server)}, and stays. "
                 "To replace it: %cave_save --overwrite"
             )
-        paths, kept = _files_for(old, token, previous, local_servers)
-        plan = {path: text for path in paths if (text := _with_token(path, token)) is not None}
-        mapping, before, map_text = _map_with(server, datastacks, opened)
-        backups = [path for path in (*plan, *([read_map().path] if map_text else [])) if _is_broken(path)]
-        if map_text is not None:
-            plan[read_map().path] = map_text
-        made = _write_all(plan, backups, confirm)
-        unchanged = not any(path in plan for path in paths)
-        return Saved(tuple(paths), unchanged, tuple(kept), tuple(made), mapping, before)
+        return _save(wanted, old, previous, confirm)
+
+
+def _save(wanted: _Wanted, old: Resolved, previous: Token | None, confirm: Callable[[], None]) -> Saved:
+    paths, kept, strange = _files_for(wanted, old, previous)
+    plan = {path: text for path in paths if (text := with_token(path, wanted.token)) is not None}
+    unchanged = not plan
+    mapping, before, map_text = _map_with(wanted)
+    if map_text is not None:
+        plan[read_map().path] = map_text
+    copied = [path for path in plan if path in strange or _is_broken(path)]
+    made = write_files(plan, copied, confirm)
+    return Saved(tuple(paths), unchanged, tuple(kept), made, mapping, before)
 
 
 def _own_token(old: Resolved) -> Token | None:
     """The token that is this server's for sure: its own file's, or at the default server that of `cave-secret.json`."""
-    if old.server_file.token is not None:
-        return old.server_file.token
-    return old.token if old.server == DEFAULT_SERVER and not old.belongs_to else None
+    token = old.server_file.token
+    if token is None and old.server == DEFAULT_SERVER and not old.belongs_to:
+        token = old.token
+    return token if token is not None and token.reveal().strip() else None
 
 
 def _files_for(
-    old: Resolved, token: Token, previous: Token | None, local_servers: Iterable[str]
-) -> tuple[list[Path], list[Path]]:
-    default, paths, kept = old.default_file, [old.server_file.path], []
-    if default.state == State.ABSENT or (default.state == State.READ and default.token in (None, token, previous)):
-        paths.append(default.path)
-    elif default.state == State.READ:
-        kept.append(default.path)
-    taken = {host_of(other) for other in known_servers()}
-    for local in local_servers:
-        host = host_of(local)
-        if host and host == os.path.basename(host) and host not in taken:
-            paths.append(server_file(local))
-    return list(dict.fromkeys(paths)), kept
+    wanted: _Wanted, old: Resolved, previous: Token | None
+) -> tuple[list[Path], list[Path], list[Path]]:
+    """The files to write, those with another server's token to leave, and those to copy before."""
+    paths, kept, strange = [old.server_file.path], [], []
+    ours = (None, wanted.token, previous)
+    if _is_free(old.default_file, ours):
+        paths.append(old.default_file.path)
+    elif old.default_file.state in (State.READ, State.MALFORMED):
+        kept.append(old.default_file.path)
+    taken = {host_of(one) for one in (*known_servers(), *_all_local_servers())} - _own_hosts(wanted.server)
+    for local in wanted.local_servers:
+        path = server_file(local)
+        if host_of(local) in ("", *taken) or path.name != os.path.basename(path.name):
+            continue
+        paths.append(path)
+        if read_token_file(path).token not in ours:
+            strange.append(path)
+    return list(dict.fromkeys(paths)), kept, strange
 
 
-def _with_token(path: Path, token: Token) -> str | None:
-    """The new content of a token file with its other keys kept; None if it holds the token and needs no tightening."""
-    found = read_token_file(path)
-    if found.state in (State.NOT_A_FILE, State.UNREADABLE, State.TOO_LARGE):
-        raise TokenNotSaved(f"{show_path(path)} {found.problem}. Nothing was changed. Move it away and save again.")
-    data: dict[str, Any] = {}
-    if found.state == State.READ:
-        data = json.loads(_read_text(path)[0])
-    if data.get(TOKEN_KEY) == token.reveal() and not found.readable_by_others:
+def _is_free(file: TokenFile, ours: tuple[Token | None, ...]) -> bool:
+    """Whether `cave-secret.json` may be written: it holds nothing, or nothing but this server's token."""
+    token = file.token if file.state == State.READ else file.inside
+    readable = file.state in (State.ABSENT, State.READ, State.MALFORMED)
+    return readable and (token in ours or token is None or not token.reveal().strip())
+
+
+def _all_local_servers() -> tuple[str, ...]:
+    return tuple(local for one in DEPLOYMENTS for local in one.local_servers)
+
+
+def _own_hosts(server: str) -> set[str]:
+    return {host_of(one) for one in local_servers_of(server)}
+
+
+def with_token(path: Path, token: Token) -> str | None:
+    """The new content of a token file with its other keys kept; None if it holds the token and needs no tightening.
+
+    Raises:
+        TokenNotSaved: what stands there cannot be replaced.
+    """
+    text, state, problem, info = _read_text(path)
+    if state in (State.NOT_A_FILE, State.UNREADABLE, State.TOO_LARGE):
+        raise TokenNotSaved(f"{show_path(path)} {problem}. Nothing was changed. Move it away and save again.")
+    if info is not None and not info.st_mode & 0o222:
+        command = f"!chmod 600 {show_path(path)}"
+        raise TokenNotSaved(f"{show_path(path)} is write-protected. Nothing was changed. To allow it: {command}")
+    data = _parse(text)[0] if state == State.READ else None
+    entries: dict[str, Any] = data if isinstance(data, dict) else {}
+    private = info is not None and not (os.name == "posix" and info.st_mode & 0o077)
+    if entries.get(TOKEN_KEY) == token.reveal() and private:
         return None
-    return json.dumps({**data, TOKEN_KEY: token.reveal()}, indent=2) + "\n"
+    return json.dumps({**entries, TOKEN_KEY: token.reveal()}, indent=2) + "\n"
 
 
-def _map_with(
-    server: str, datastacks: Iterable[str], opened: Iterable[str]
-) -> tuple[dict[str, str], dict[str, str], str | None]:
-    current = read_map()
-    wanted = tuple(opened)
-    entries = dict(current.entries)
-    mapping = {name: server for name in datastacks if entries.get(name, server) == server}
-    mapping.update(dict.fromkeys(wanted, server))
-    before = {name: plain(entries[name]) for name in wanted if entries.get(name, server) != server}
+def _map_with(wanted: _Wanted) -> tuple[dict[str, str], dict[str, str], str | None]:
+    """Datastack -> server as it will be, as it was where that differs, and the new text of the map if it changes."""
+    current, server = read_map(), wanted.server
     if current.state in (State.NOT_A_FILE, State.UNREADABLE, State.TOO_LARGE):
         return {}, {}, None
+    entries = dict(current.entries)
+    mapping = {name: server for name in wanted.datastacks if entries.get(name, server) == server}
+    mapping.update(dict.fromkeys(wanted.opened, server))
+    before = {name: plain(entries[name]) for name in wanted.opened if entries.get(name, server) != server}
     changed = any(entries.get(name) != server for name in mapping)
     return mapping, before, json.dumps({**entries, **mapping}, indent=2) + "\n" if changed else None
 
@@ -416,98 +488,61 @@ def _is_broken(path: Path) -> bool:
     return state == State.READ and _parse(text)[1] == State.MALFORMED
 
 
-@contextlib.contextmanager
-def _locked() -> Iterator[None]:
-    """Holds the folder against other kernels that save at the same time."""
-    from filelock import FileLock, SoftFileLock, Timeout
+# ---------------------------------------------------------------- writing
 
+@contextlib.contextmanager
+def changing() -> Iterator[None]:
+    """Holds the folder, made and tightened, against other kernels that save at the same time.
+
+    Raises:
+        TokenNotSaved: it cannot be made or written, or another program does not let go.
+    """
     folder = secrets_folder()
+    if not folder.is_absolute():
+        raise TokenNotSaved("this user has no home folder. Nothing was changed. Set HOME to one that can be written.")
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _tighten(folder, 0o700)
-        lock = folder / LOCK_NAME
-        try:
-            held = FileLock(lock, timeout=LOCK_SECONDS, mode=0o600).acquire()
-        except (NotImplementedError, Timeout, OSError) as error:
-            if isinstance(error, (Timeout, PermissionError)) or not os.access(folder, os.W_OK):
-                raise
-            # A network home without file locks: the existence of a file must do.
-            held = SoftFileLock(folder / f"{LOCK_NAME}.soft", timeout=LOCK_SECONDS, mode=0o600).acquire()
-    except Timeout as error:
+        files.make_private_folder(folder)
+    except OSError as error:
+        if not os.path.isdir(folder):
+            raise _not_saved(folder, error) from None
+    try:
+        with files.locked(folder):
+            yield
+    except files.Locked as error:
         raise TokenNotSaved(
-            f"another program has been saving for {LOCK_SECONDS:.0f} s. Nothing was changed. "
-            f"If none is, remove {show_path(Path(error.lock_file))} and save again."
+            f"another program has been saving for {files.LOCK_SECONDS:.0f} s. Nothing was changed. "
+            f"If none is, remove {show_path(error.args[0])} and save again."
         ) from None
     except OSError as error:
         raise _not_saved(folder, error) from None
-    with held:
-        yield
 
 
-def _tighten(path: Path, mode: int) -> None:
-    with contextlib.suppress(OSError):
-        if stat.S_IMODE(os.stat(path).st_mode) & ~mode:
-            os.chmod(path, mode)
+def write_files(
+    plan: Mapping[Path, str | None], copied: Iterable[Path] = (), confirm: Callable[[], None] = lambda: None
+) -> tuple[Path, ...]:
+    """Writes all of these files or none, for their owner alone, and copies some of them before. Under `changing()`.
 
-
-def _write_all(plan: Mapping[Path, str], backups: Iterable[Path], confirm: Callable[[], None]) -> list[Path]:
-    """Writes all files or none: on any failure, what was already replaced is put back."""
-    undo: list[tuple[Path, bytes | None]] = []
-    made: list[Path] = []
+    Args:
+        plan: file -> its new text, or None to remove it.
+        copied: the files of which a copy is to stay.
+        confirm: called when all is written; if it raises, everything is put back.
+    Returns:
+        The copies.
+    Raises:
+        TokenNotSaved: a file cannot be written. Everything is as it was, or the message says what is not.
+    """
     try:
-        for path in backups:
-            made.append(_back_up(path))
-        for path, text in plan.items():
-            before = path.read_bytes() if path.exists() else None
-            undo.append((path, before))
-            _replace(path, text.encode())
-        confirm()
-    except BaseException as error:
-        _put_back(undo, made)
-        if isinstance(error, OSError):
-            raise _not_saved(Path(str(error.filename or secrets_folder())), error) from None
-        raise
-    return made
-
-
-def _put_back(undo: Iterable[tuple[Path, bytes | None]], made: Iterable[Path]) -> None:
-    for path, before in undo:
-        with contextlib.suppress(OSError):
-            if before is None:
-                path.unlink(missing_ok=True)
-            elif path.read_bytes() != before:
-                _replace(path, before)
-    for path in made:
-        with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Puts content in the place of a file in one step; only its owner may read it, from its first byte."""
-    target = Path(os.path.realpath(path))
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name[:60]}.", suffix=".tmp", dir=target.parent)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-    with contextlib.suppress(OSError):
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
-def _back_up(path: Path) -> Path:
-    copy = path.with_name(f"{path.name}.{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.bak")
-    _replace(copy, path.read_bytes())
-    return copy
+        files.sweep(Path(os.path.realpath(path)).parent for path in plan)
+        backups = dict(files.back_up(path) for path in copied)
+        contents = {path: None if text is None else text.encode() for path, text in plan.items()}
+        files.write_all({**backups, **contents}, confirm)
+        return tuple(backups)
+    except files.NotPutBack as error:
+        names = " and ".join(show_path(path) for path in error.args[0])
+        message = f"saving broke off, and {names} could not be put back. To see what is: %cave_check"
+        raise TokenNotSaved(message) from None
+    except OSError as error:
+        raise _not_saved(Path(str(error.filename or secrets_folder())), error) from None
 
 
 def _not_saved(path: Path, error: OSError) -> TokenNotSaved:

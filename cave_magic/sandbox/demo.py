@@ -64,7 +64,7 @@ class Screen:
     def say(self, words: str) -> None:
         """A word of explanation, set off as a comment."""
         self._write("\n" + self._styled(f"# {words}", "2;3") + "\n")
-        self.pause(0.6)
+        self.pause(0.5)
 
     def type(self, prompt: str, line: str) -> None:
         """A prompt, and a line as somebody types it."""
@@ -145,7 +145,7 @@ class Stage:
         written = self._wait_for(until).replace("\r\n", "\n").strip("\r\n")
         self._screen.show(f"{written}\n" if written else "")
         text = plain(written)
-        self._screen.pause(min(1.2, 0.2 + 0.09 * text.count("\n")))
+        self._screen.pause(min(1.0, 0.2 + 0.07 * text.count("\n")))
         return text
 
     def _wait_for(self, pattern: str) -> str:

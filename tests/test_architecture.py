@@ -1,0 +1,154 @@
+"""The plan of the house, held against the syntax trees: who imports whom, who owns which library, how long a function is."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "cave_magic"
+LONGEST = 40
+
+FLOORS = (
+    # words and values, which know nothing of CAVE's servers
+    "errors", "doctor", "inquiry", "place", "history", "page", "tokens", "plain", "servers",
+    # the two doors to the world: files, servers
+    "files", "store", "cave",
+    # what is known, and what is to be thought of it
+    "last_error", "evidence", "checks", "diagnosis",
+    # what is done and said
+    "guide", "login", "html_page", "columns", "render", "report_page", "pages",
+    # what is typed
+    "completion", "frontend", "magics",
+)  # fmt: skip
+"""From the ground up: a module imports only modules that stand before it."""
+
+OWNERS = {
+    "requests": {"cave"},
+    "caveclient": {"cave"},
+    "rich": {"render"},
+    "IPython": {"magics", "completion", "frontend"},
+    "traitlets": {"magics"},
+    "filelock": {"files", "store"},
+}
+"""Which modules may import a library. A library that is not here belongs to nobody."""
+
+OF_THE_SANDBOX = {"flask", "werkzeug", "middle_auth_client", "cachetools", "requests", "cryptography", "pexpect"}
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """The syntax tree of a file."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def floor_of(path: Path) -> str:
+    """`cave_magic/store.py` -> "store", `cave_magic/checks/token.py` -> "checks"."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """The full names of everything that a file imports anywhere, relative imports resolved."""
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            home = path.relative_to(ROOT).with_suffix("").parts[: -node.level] if node.level else ()
+            base = ".".join((*home, *([node.module] if node.module else [])))
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def libraries_of(path: Path) -> set[str]:
+    """The top names of the third-party libraries that a file imports."""
+    tops = {name.partition(".")[0] for name in imports_of(path)}
+    return tops - set(sys.stdlib_module_names) - {"cave_magic", "__future__"}
+
+
+def named(paths: list[Path]) -> object:
+    """The parameters of a test that looks at each file."""
+    return pytest.mark.parametrize("path", paths, ids=[str(path.relative_to(ROOT)) for path in paths])
+
+
+IN_THE_HOUSE = [path for path in MODULES if floor_of(path) not in ("sandbox", "__init__")]
+IN_THE_SANDBOX = [path for path in MODULES if floor_of(path) == "sandbox"]
+
+
+@named(IN_THE_HOUSE)
+def test_imports_point_down(path: Path):
+    """A module imports only modules of floors below its own, or of its own folder, and never the practice server."""
+    floor = floor_of(path)
+    assert floor in FLOORS, f"give {floor} its place in FLOORS"
+    mine = {name.split(".")[1] for name in imports_of(path) if name.startswith("cave_magic.")} - {"__version__", floor}
+    assert mine <= set(FLOORS[: FLOORS.index(floor)])
+
+
+@named(IN_THE_HOUSE)
+def test_each_library_has_its_owners(path: Path):
+    """A third-party library is imported by the modules that own it and by no other."""
+    assert all(floor_of(path) in OWNERS.get(library, ()) for library in libraries_of(path)), libraries_of(path)
+
+
+@named(IN_THE_SANDBOX)
+def test_the_practice_server_stands_apart(path: Path):
+    """The practice server uses its own libraries and nothing of the package that it is to test."""
+    assert libraries_of(path) <= OF_THE_SANDBOX
+    own = {name for name in imports_of(path) if name.startswith("cave_magic.") and name.split(".")[1] != "sandbox"}
+    assert not own
+
+
+def test_the_front_door_imports_nothing_at_once():
+    """`cave_magic/__init__.py` imports at module level only what every Python has."""
+    nodes = tree_of(PACKAGE / "__init__.py").body
+    names = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    assert names <= {"__future__", "typing"}
+
+
+@named(MODULES + TESTS)
+def test_no_function_is_long(path: Path):
+    """No function has more than 40 lines, its docstring included."""
+    functions = [node for node in ast.walk(tree_of(path)) if isinstance(node, Function)]
+    long = {one.name: lines for one in functions if (lines := (one.end_lineno or 0) - one.lineno + 1) > LONGEST}
+    assert not long
+
+
+@named([*MODULES, *TESTS])
+def test_every_module_says_what_it_is(path: Path):
+    """Every module begins with a docstring."""
+    assert ast.get_docstring(tree_of(path))
+
+
+@named(MODULES)
+def test_every_public_function_says_what_it_does(path: Path):
+    """Every public class, function and method has a docstring."""
+    assert not [node.name for node in _public(tree_of(path)) if not ast.get_docstring(node)]
+
+
+@named([path for path in TESTS if path.name.startswith("test_")])
+def test_every_test_states_its_behaviour(path: Path):
+    """Every test has a docstring that is a sentence."""
+    functions = [node for node in ast.walk(tree_of(path)) if isinstance(node, Function)]
+    tests = [node for node in functions if node.name.startswith("test_")]
+    assert not [node.name for node in tests if not (ast.get_docstring(node) or "").rstrip().endswith(".")]
+
+
+def _public(node: ast.Module | ast.ClassDef) -> Iterator[Function | ast.ClassDef]:
+    for child in node.body:
+        if not isinstance(child, (*Function.__args__, ast.ClassDef)) or child.name.startswith("_"):
+            continue
+        if not _is_overload(child):
+            yield child
+        if isinstance(child, ast.ClassDef):
+            yield from _public(child)
+
+
+def _is_overload(node: Function | ast.ClassDef) -> bool:
+    return any(isinstance(one, ast.Name) and one.id == "overload" for one in node.decorator_list)
