@@ -46,6 +46,10 @@ KNOWN_CODES = (
 """The `error` words of the servers' JSON (middle_auth-client 3.19)."""
 
 
+REFUSALS = ("invalid_token", "no_token", "bad_auth_header")
+"""Those of them that refuse a token, or what was sent in its place."""
+
+
 class Trouble(Enum):
     """Why no answer came. The value is a sentence without its subject, the host."""
 
@@ -277,6 +281,7 @@ class Line:
             if self._session is None:
                 session = requests.Session()
                 session.headers["User-Agent"] = f"cave-magic/{__version__} {session.headers['User-Agent']!s}"
+                session.headers["X-Requested-With"] = "cave-magic"  # a refusal instead of a log-in page
                 session.cookies = _NoCookies()  # type: ignore[assignment]
                 for scheme in ("https://", "http://"):
                     session.mount(scheme, HTTPAdapter(pool_maxsize=8, max_retries=0))

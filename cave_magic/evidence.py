@@ -101,7 +101,9 @@ class ServerFacts:
         account: the account in it, or None.
         keys: the person's permanent tokens; None if not known.
         version: the info service's answer to a question without a token; None if not asked.
-        shadowed_works: the auth server's answer to the token of a file that is not read; None if not asked.
+        salvaged: the auth server's answer to a token that is on this computer but cannot be used where it stands (in a
+            malformed file, under a wrong key, hidden by another file); None if not asked.
+        bare: the auth server's answer to no token at all; None if not asked.
         info: the info service's first answer about a datastack; None if not asked.
         netrc: whether `~/.netrc` replaces the token on the way to this server.
         elsewhere: where no token was found, a file of another program of this person that has one, or None.
@@ -117,11 +119,12 @@ class ServerFacts:
     account: Account | None = None
     keys: tuple[Key, ...] | None = None
     version: Answer | None = None
-    shadowed_works: Answer | None = None
+    salvaged: Answer | None = None
     info: Answer | None = None
     netrc: bool = False
     elsewhere: store.TokenFile | None = None
     stale_clients: tuple[str, ...] = ()
+    bare: Answer | None = None
 
     @property
     def host(self) -> str:
@@ -130,7 +133,7 @@ class ServerFacts:
     @property
     def answers(self) -> tuple[Answer, ...]:
         """All that this server said."""
-        return tuple(one for one in (self.identity, self.info, self.version) if one is not None)
+        return tuple(one for one in (self.identity, self.bare, self.info, self.version) if one is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,23 +276,32 @@ class _Server:
         self.token = token if token is not None and token.can_be_sent else None
         self.identity: Future[Answer] | None = None
         self.keys: Future[Answer] | None = None
-        self.shadowed: Future[Answer] | None = None
+        self.salvaged: Future[Answer] | None = None
         self.version: Future[Answer] | None = None
+        self.bare: Future[Answer] | None = None
         if self.token is None:
-            self.version = round_.ask(cave.info_version_address(self.address))
+            self._ask_without_token()
             return
         self.identity = round_.ask(cave.identity_address(self.address), self.token)
         self.keys = round_.ask(cave.keys_address(self.address), self.token)
         round_.inquiry.then(self.identity, self._go_on)
 
+    def _ask_without_token(self) -> None:
+        self.version = self.round.ask(cave.info_version_address(self.address))
+        self.bare = self.round.ask(cave.identity_address(self.address))
+        self._salvage()
+
+    def _salvage(self) -> None:
+        """Asks about a token that is here but is not read, if there is one that is not another server's."""
+        other = _salvageable(self.stored)
+        if other is not None and other.can_be_sent and not store.owner_of(other, self.address):
+            self.salvaged = self.round.ask(cave.identity_address(self.address), other)
+
     def _go_on(self, identity: Answer) -> None:
         """A bad answer leads to the questions that tell why."""
-        if identity.is_good:
-            return
-        other = self.stored.shadowed
-        if identity.code == "invalid_token" and other is not None and other.can_be_sent:
-            self.shadowed = self.round.ask(cave.identity_address(self.address), other)
-        if not identity.code:
+        if identity.code in cave.REFUSALS:
+            self._salvage()
+        elif not identity.is_good and not identity.code:
             self.version = self.round.ask(cave.info_version_address(self.address))
 
     def facts(self, machine: Machine, importing: Future[str], names: Mapping[str, object]) -> ServerFacts:
@@ -306,11 +318,12 @@ class _Server:
             cave.account_in(identity, self.address) if identity else None,
             cave.keys_in(keys) if keys else None,
             _answer(self.version, cave.info_version_address(self.address)),
-            _answer(self.shadowed, cave.identity_address(self.address)),
+            _answer(self.salvaged, cave.identity_address(self.address)),
             _answer(info, f"{self.address}/info"),
             identity is not None and not identity.is_good and cave.has_netrc(self.address),
             None if self.stored.token or self.stored.blocker else _elsewhere(self.address),
             cave.clients_in(names, self.address, self.token) if self.token else (),
+            _answer(self.bare, cave.identity_address(self.address)),
         )
 
     def _disagrees(self) -> bool | None:
@@ -320,6 +333,15 @@ class _Server:
             return cave.token_of_caveclient(self.address) != self.stored.token
         except Exception:
             return True
+
+
+def _salvageable(stored: store.Resolved) -> Token | None:
+    """The token that the remedy would take, where the one that caveclient reads cannot work."""
+    if stored.token is not None:
+        return stored.shadowed or (stored.token.reads_as if stored.token.oddity else None)
+    own, default = stored.server_file, stored.default_file
+    blocked = stored.blocker.inside if stored.blocker else None
+    return blocked or default.token or own.inside or default.inside
 
 
 class _Datastack:

@@ -236,7 +236,7 @@ def resolve(server: str) -> Resolved:
         blocker = legacy if _stops_caveclient(legacy) else None
         source = legacy if legacy.token is not None else None
     token = source.token if source and not blocker else None
-    owner = _other_owner(server, token) if source is not None and source is not own else ""
+    owner = owner_of(token, server) if source is not None and source is not own else ""
     return Resolved(server, token, source if token else None, blocker, own, default, legacy, owner)
 
 
@@ -249,7 +249,7 @@ def _stops_caveclient(found: TokenFile) -> bool:
     return found.state not in (State.ABSENT, State.READ)
 
 
-def _other_owner(server: str, token: Token | None) -> str:
+def owner_of(token: Token | None, server: str) -> str:
     """The other server in whose own file, or data server's file, this very token is; "" if there is none."""
     if token is None:
         return ""

@@ -89,11 +89,12 @@ def _network(server: ServerFacts) -> Finding:
 
 
 def _auth(server: ServerFacts) -> Finding | None:
-    if server.identity is None or server.identity.trouble is Trouble.UNSENDABLE:
+    answer = server.identity or server.bare
+    if answer is None:
         return None
-    if is_cave(server.identity):
-        return ok(f"answered in {server.identity.seconds:.1f} s")
-    return trouble_with(server.identity, server, "the auth service")
+    if is_cave(answer):
+        return ok(f"answered in {answer.seconds:.1f} s")
+    return trouble_with(answer, server, "the auth service")
 
 
 NETWORK = Check(

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from ..cave import is_cave
+from ..cave import REFUSALS, is_cave
 from ..doctor import Check, Finding, Remedy, Status, failed, ok, private, unknown, warning
 from ..evidence import Machine, ServerFacts
 from ..servers import deployment_of, host_of
 from ..store import State, TokenFile, secrets_folder, show_path
-
-REFUSALS = ("invalid_token", "no_token", "bad_auth_header")
-"""The auth server's words for a token, or a header, that it does not take (middle_auth-client 3)."""
 
 
 # ---------------------------------------------------------------- remedies
@@ -20,6 +17,9 @@ def set_up(server: ServerFacts, kind: str = "existing") -> Remedy:
 
 
 def save_from(server: ServerFacts, file: TokenFile) -> Remedy:
+    """Takes the token that a file has; a new one where the server refuses that one too."""
+    if server.salvaged is not None and server.salvaged.code in REFUSALS:
+        return set_up(server)
     option = f" --server {server.address}" if server.target.named_by in ("option", "map") else ""
     command = f"%cave_save --from-file {show_path(file.path)} --overwrite{option}"
     return Remedy(command, (command,))
@@ -94,8 +94,9 @@ def _token(server: ServerFacts) -> Finding:
 
 
 def _after_the_server(server: ServerFacts, finding: Finding) -> Finding:
-    """While the server cannot be reached nothing can be mended with it: then a fault of the token comes second."""
-    if finding.status is not Status.FAILED or not server.answers or any(is_cave(one) for one in server.answers):
+    """While the auth server cannot be asked nothing can be mended with it: then a fault of the token comes second."""
+    answer = server.identity or server.bare
+    if finding.status is not Status.FAILED or answer is None or is_cave(answer):
         return finding
     return warning(f"{finding.evidence}; the server comes first")
 
@@ -179,7 +180,7 @@ def _form(server: ServerFacts) -> Finding | None:
 
 def _shadow(server: ServerFacts) -> Finding | None:
     file, default = server.stored.server_file, server.stored.default_file
-    if server.shadowed_works is None or not server.shadowed_works.is_good:
+    if server.salvaged is None or not server.salvaged.is_good or server.stored.shadowed is None:
         return None
     return failed(
         f"{file.name} has an old one that {server.host} refuses; {default.name} has one that works, but is not read",
