@@ -257,11 +257,11 @@ class Line:
         return answer
 
     def _sent(
-        self, method: str, address: str, token: Token | None, start: float, seconds: float, data: Mapping[str, str] | None
+        self, how: str, address: str, token: Token | None, start: float, seconds: float, data: Mapping[str, str] | None
     ) -> Answer:
         headers = {"Authorization": f"Bearer {token.reveal()}"} if token else {}
         with self._shared().request(
-            method, address, json=data, headers=headers, timeout=seconds, allow_redirects=False, stream=True
+            how, address, json=data, headers=headers, timeout=seconds, allow_redirects=False, stream=True
         ) as response:
             raw, whole = _read(response, start + seconds)
             text = raw.decode("utf-8", errors="replace")
@@ -594,7 +594,7 @@ def cached_by_cloud_volume(host: str) -> Token | str | None:
 # ---------------------------------------------------------------- signing in
 
 LONGEST_DESCRIPTION = 100
-"""Characters of a token's description. From 121 on middle_auth 2.30 answers 500 and leaves a token that no list shows."""
+"""Characters of a description. From 121 on middle_auth 2.30 answers 500 and leaves a token that no list shows."""
 FIRST_WITH_MANY_KEYS = (2, 19)
 """Before this version of middle_auth (November 2022) a person has one token, and making one ends the other."""
 
