@@ -1,4 +1,4 @@
-"""The plan of the house, held against the syntax trees: who imports whom, who owns which library, how long a function is."""
+"""The plan of the house, held against the syntax trees: who imports whom, who owns which library, how long a function."""
 
 from __future__ import annotations
 
