@@ -98,9 +98,13 @@ class TerminalProgress:
         self._able = self._out.isatty() and os.environ.get("TERM") != "dumb"
 
     def __call__(self, whom: Sequence[str], seconds: float) -> None:
+        self.write(waiting_words(whom, seconds, _columns(self._out) - 1))
+
+    def write(self, words: str) -> None:
+        """Puts words on the line, as many as it holds."""
         if self._able:
             self._drawn = True
-            words = waiting_words(whom, seconds, _columns(self._out) - 1)
+            words = words[: _columns(self._out) - 1]
             self._out.write("\r\x1b[2K" + writable(words, self._out.encoding or "utf-8"))
             self._out.flush()
 
