@@ -126,7 +126,7 @@ def _wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Headless Chromium. Where there is none the tests are skipped, on a CI machine they fail."""
+    """A window of headless Chromium. Where there is none the tests are skipped, on a CI machine they fail."""
     names = ("chromium", "chromium-browser", "google-chrome")
     path = next(filter(None, map(shutil.which, names)), None)
     if path is None:
@@ -137,7 +137,9 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with playwright.sync_playwright() as driver:
         arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-proxy-server"]
         chromium = driver.chromium.launch(executable_path=path, args=arguments, env=env)
-        yield chromium
+        context = chromium.new_context(permissions=["clipboard-read", "clipboard-write"])
+        context.set_default_timeout(SLOW)
+        yield context  # one for all tests: the front end's scripts come out of its cache
         chromium.close()
 
 
@@ -187,6 +189,10 @@ class Notebook:
         """What stands in a cell now."""
         return str(self.cell(number).locator(".cm-content").inner_text())
 
+    def wait_for_no_box(self, number: int) -> None:
+        """Waits until no prompt is left below a cell."""
+        self.box(number).wait_for(state="detached")
+
     def box(self, number: int) -> Any:
         """The prompt below a cell."""
         return self.cell(number).locator(".jp-Stdin-input")
@@ -221,6 +227,10 @@ class Notebook:
 
 Open = Callable[..., Notebook]
 
+_KERNEL_IS_READY = """() => {
+    const open = window.jupyterapp && window.jupyterapp.shell.currentWidget;
+    return open && open.sessionContext && open.sessionContext.session?.kernel?.status === 'idle'; }"""
+
 
 @pytest.fixture
 def kernel(jupyter: Jupyter, home: Path, cave: Sandbox) -> Iterator[str]:
@@ -233,7 +243,7 @@ def kernel(jupyter: Jupyter, home: Path, cave: Sandbox) -> Iterator[str]:
     )
     spec = {
         "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-        "display_name": name,
+        "display_name": "Python 3",
         "language": "python",
         "env": {"HOME": str(home), "IPYTHONDIR": str(home / ".ipython")},
     }
@@ -247,26 +257,24 @@ def kernel(jupyter: Jupyter, home: Path, cave: Sandbox) -> Iterator[str]:
 @pytest.fixture
 def open_notebook(jupyter: Jupyter, browser: Any, kernel: str) -> Iterator[Open]:
     """Opens a notebook with one empty cell in "lab" or "notebook"."""
-    contexts = []
 
     def open_one(front_end: str = "lab", width: int = 1280) -> Notebook:
         path = jupyter.notebooks / f"{kernel}.ipynb"
-        spec = {"name": kernel, "display_name": kernel, "language": "python"}
+        spec = {"name": kernel, "display_name": "Python 3", "language": "python"}
         cell = {"cell_type": "code", "id": "first", "metadata": {}, "source": "", "outputs": [], "execution_count": None}
         whole = {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": spec}, "cells": [cell]}
         path.write_text(json.dumps(whole))
-        context = browser.new_context(viewport={"width": width, "height": 900})
-        contexts.append(context)
-        context.grant_permissions(["clipboard-read", "clipboard-write"])
-        page = context.new_page()
-        page.set_default_timeout(SLOW)
+        page = browser.new_page()
+        page.set_viewport_size({"width": width, "height": 900})
         page.goto(jupyter.link(front_end, path))
         page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.wait_for()
+        page.wait_for_function(_KERNEL_IS_READY)
         return Notebook(page, path)
 
+    browser.clear_cookies()
     yield open_one
-    for context in contexts:
-        context.close()
+    for page in browser.pages:
+        page.close()
     _end_kernels(jupyter)
 
 
