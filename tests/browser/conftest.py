@@ -27,7 +27,7 @@ KEY = "browser-tests"
 SLOW = 60_000
 """Milliseconds after which something that should have happened counts as not happening."""
 
-PRIVATE = ("JUPYTER", "IPYTHON", "PYTHON", "CAVE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "DISPLAY", "WAYLAND")
+PRIVATE = ("JUPYTER", "IPYTHON", "PYTHON", "CAVE", "HTTP_", "HTTPS_", "ALL_PROXY", "NO_PROXY", "DISPLAY", "WAYLAND")
 SETTINGS = {
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True},
     "apputils-extension/themes": {"theme": "JupyterLab Light", "adaptive-theme": False},
@@ -261,7 +261,8 @@ def open_notebook(jupyter: Jupyter, browser: Any, kernel: str) -> Iterator[Open]
     def open_one(front_end: str = "lab", width: int = 1280) -> Notebook:
         path = jupyter.notebooks / f"{kernel}.ipynb"
         spec = {"name": kernel, "display_name": "Python 3", "language": "python"}
-        cell = {"cell_type": "code", "id": "first", "metadata": {}, "source": "", "outputs": [], "execution_count": None}
+        cell = {"cell_type": "code", "id": "first", "metadata": {}, "source": "", "outputs": []}
+        cell["execution_count"] = None
         whole = {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": spec}, "cells": [cell]}
         path.write_text(json.dumps(whole))
         page = browser.new_page()

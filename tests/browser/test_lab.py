@@ -12,7 +12,7 @@ from cave_magic.sandbox import Sandbox
 
 from .conftest import Notebook, Open
 
-OPEN_CLIENT = 'from caveclient import CAVEclient; client = CAVEclient("minnie65_public"); print(client.info.datastack_name)'
+OPEN_CLIENT = 'from caveclient import CAVEclient; print(CAVEclient("minnie65_public").info.datastack_name)'
 
 
 def _accept_the_terms(notebook: Notebook, link: Any) -> None:
@@ -196,8 +196,8 @@ def test_a_narrow_window_shows_everything(open_notebook: Open, cave: Sandbox, se
     for line in ("%cave_check minnie65_public secret_ds", "%cave_whoami", "%cave_setup"):
         notebook.run(line)
     wide = notebook.page.evaluate(
-        "() => [...document.querySelectorAll('.jp-OutputArea-output')].filter(one => one.scrollWidth > one.clientWidth + 1)"
-        ".map(one => one.textContent)"
+        "() => [...document.querySelectorAll('.jp-OutputArea-output')]"
+        ".filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.textContent)"
     )
     assert wide == []
 
