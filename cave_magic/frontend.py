@@ -81,6 +81,9 @@ class Frontend:
         progress = TerminalProgress()
         try:
             yield progress
+        except KeyboardInterrupt:
+            progress.stop()
+            raise
         finally:
             progress.clear()
 
