@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
@@ -240,21 +240,32 @@ class Line:
             token: sent as `Authorization: Bearer`, to this host only.
             seconds: the bound on connecting, on each silence and on the body as a whole.
         """
+        return self._ask("GET", address, token, seconds)
+
+    def post(self, address: str, token: Token, data: Mapping[str, str], *, seconds: float = 5.0) -> Answer:
+        """Sends JSON once, never a second time. Otherwise as `get`."""
+        return self._ask("POST", address, token, seconds, data)
+
+    def _ask(
+        self, method: str, address: str, token: Token | None, seconds: float, data: Mapping[str, str] | None = None
+    ) -> Answer:
         if token is not None and not token.can_be_sent:
             return Answer(address, trouble=Trouble.UNSENDABLE)
         start = time.monotonic()
         try:
-            answer = self._get(address, token, start, seconds)
+            answer = self._sent(method, address, token, start, seconds, data)
         except Exception as error:
             trouble, detail = explain(error)
             detail = hide_secrets(detail, token) if token else detail
             answer = Answer(address, trouble=trouble, detail=detail, seconds=time.monotonic() - start)
         return answer
 
-    def _get(self, address: str, token: Token | None, start: float, seconds: float) -> Answer:
+    def _sent(
+        self, how: str, address: str, token: Token | None, start: float, seconds: float, data: Mapping[str, str] | None
+    ) -> Answer:
         headers = {"Authorization": f"Bearer {token.reveal()}"} if token else {}
-        with self._shared().get(
-            address, headers=headers, timeout=seconds, allow_redirects=False, stream=True
+        with self._shared().request(
+            how, address, json=data, headers=headers, timeout=seconds, allow_redirects=False, stream=True
         ) as response:
             raw, whole = _read(response, start + seconds)
             text = raw.decode("utf-8", errors="replace")
@@ -590,3 +601,54 @@ def cached_by_cloud_volume(host: str) -> Token | str | None:
         return ""
     value = cache[host].get("token") if isinstance(cache[host], dict) else None
     return Token(value) if isinstance(value, str) else None
+
+
+# ---------------------------------------------------------------- signing in
+
+LONGEST_DESCRIPTION = 100
+"""Characters of a description. From 121 on middle_auth 2.30 answers 500 and leaves a token that no list shows."""
+FIRST_WITH_MANY_KEYS = (2, 19)
+"""Before this version of middle_auth (November 2022) a person has one token, and making one ends the other."""
+
+
+def sign_in_page(server: str, back: str) -> str:
+    """Where a browser logs in and is sent on to `back`, with a log-in token in the query (middle_auth 2.30)."""
+    return f"{server}/sticky_auth/api/v1/authorize?redirect={quote(back, safe='')}"
+
+
+def terms_page_and_back(terms: Terms, back: str) -> str:
+    """Where a browser that is logged in accepts terms and is sent on to `back`, as above."""
+    return f"{terms.url}?redirect={quote(back, safe='')}"
+
+
+def keeps_one_token(version: str) -> bool:
+    """Whether an auth server of this version ends a person's token when it makes another; an unknown one does not."""
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    return bool(numbers) and numbers < FIRST_WITH_MANY_KEYS
+
+
+def make_key(line: Line, server: str, token: Token, description: str, version: str, seconds: float) -> Answer:
+    """Makes a permanent token, once. The body of a good answer is the new `Token`.
+
+    On a server that keeps one token for a person this ends the one there was: ask first.
+
+    Args:
+        line: where to ask.
+        server: the auth server.
+        token: a log-in token of the person.
+        description: by which the person knows it later.
+        version: that of the auth server, as far as known.
+        seconds: the bound.
+    """
+    if keeps_one_token(version):
+        answer = line.get(f"{server}/auth/api/v1/create_token", token, seconds=seconds)
+    else:
+        words = {"description": description[:LONGEST_DESCRIPTION]}
+        answer = line.post(keys_address(server), token, words, seconds=seconds)
+    return replace(answer, body=Token(answer.body)) if isinstance(answer.body, str) else answer
+
+
+def end_login(line: Line, server: str, token: Token, seconds: float) -> bool:
+    """Ends a log-in token, and with it the browser's session there; whether it is known to be dead."""
+    answer = line.get(f"{server}/auth/api/v1/logout", token, seconds=seconds)
+    return answer.status == 200 or answer.code == "invalid_token"

@@ -90,9 +90,14 @@ def wrap(words: Line, width: int) -> list[Line]:
                 rows.append([])
             blank = blank if rows[-1] else ""
             used = (used if rows[-1] else 0) + len(blank) + _width(piece)
-            rows[-1] += [Word(blank), *piece] if blank else piece
+            rows[-1] += [_blank(blank, rows[-1][-1], piece[0]), *piece] if blank else piece
             blank = ""
     return [_joined(row) for row in rows]
+
+
+def _blank(text: str, before: Word, after: Word) -> Word:
+    """The blank between two words, in their style where it is the same."""
+    return Word(text, before.style if before.style == after.style and before.style not in KEPT else "")
 
 
 def _units(words: Line) -> Iterator[tuple[str, Line]]:

@@ -9,10 +9,11 @@ import getpass
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 from .inquiry import Watcher
-from .page import Page
+from .page import Page, Word, line
 
 
 class Frontend:
@@ -80,8 +81,35 @@ class Frontend:
         progress = TerminalProgress()
         try:
             yield progress
+        except KeyboardInterrupt:
+            progress.stop()
+            raise
         finally:
             progress.clear()
+
+    @contextmanager
+    def standing(self, page: Page) -> Iterator[Callable[[str], None]]:
+        """Shows a page whose last line changes: in a notebook the next page takes its place.
+
+        Yields:
+            What sets the last line.
+        """
+        from .render import TerminalProgress, draw
+
+        if self.kernel is not None:
+            yield lru_cache(1)(lambda words: self._stand(page, words))  # the same words are drawn once
+            return
+        draw(page)
+        progress = TerminalProgress()
+        try:
+            yield progress.write
+        finally:
+            progress.clear()
+
+    def _stand(self, page: Page, words: str) -> None:
+        from .render import bundle
+
+        self._display(bundle(Page((*page.blocks, line(Word(words, "dim"))))), ends=False)
 
     def finish(self) -> None:
         """Ends a magic: nothing of a waiting line is left."""

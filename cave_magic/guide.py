@@ -60,7 +60,7 @@ def guide_for(target: Target, new: bool, can_ask: bool = True, place: Place | No
     heading = f"Access to {target.datastack} on {host_of(target.server)}"
     where = place or find_place()
     recall = where.recall if where.forgets else ()
-    last = Step("Paste", "the token goes into the box below. What you paste stays hidden.")
+    last = Step("Paste", "put the token into the prompt below. What you paste stays hidden.")
     if not can_ask:
         last = Step("Keep", f"put the token as CAVE_TOKEN into {where.store or 'an environment variable'}.")
     return Guide(heading, (*([_account(target)] if new else []), token, last), where.note, recall)

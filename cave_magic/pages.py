@@ -37,7 +37,7 @@ def card_page(checked: Checked, saved: Saved) -> Page:
     rows = [
         ("you", line(checked.account.label)),
         ("server", line(host_of(checked.target.server))),
-        ("token", line(_ends_in(checked.token) + f"in {show_path(saved.written[0])}")),
+        *_token_rows(checked.token, saved),
         ("can read", line(_readable(checked.account.permissions))),
     ]
     first = line(Word(head, "done"))
@@ -46,6 +46,11 @@ def card_page(checked: Checked, saved: Saved) -> Page:
 
 def _facts(rows: Iterable[tuple[str, Line]], name: str) -> Table:
     return Table(tuple((line(Word(title, "dim")), words) for title, words in rows), name)
+
+
+def _token_rows(token: Token, saved: Saved) -> list[tuple[str, Line]]:
+    ending = [("token", line(f"ends in {token.ending}"))] if token.ending else []
+    return [*ending, ("file", line(show_path(saved.written[0])))]
 
 
 def _remarks(checked: Checked, saved: Saved) -> list[Line]:
@@ -73,7 +78,7 @@ def _remarks(checked: Checked, saved: Saved) -> list[Line]:
 def unchecked_page(token: Token, server: str, saved: Saved) -> Page:
     """What `%cave_save --no-check` says."""
     head = "! Already saved, but not checked." if saved.unchanged else "! Saved, but not checked."
-    rows = [("server", line(host_of(server))), ("token", line(_ends_in(token) + f"in {show_path(saved.written[0])}"))]
+    rows = [("server", line(host_of(server))), *_token_rows(token, saved)]
     then = line("When the server can be reached: ", Word("%cave_check", "command"))
     return Page((line(Word(head, "warning")), _facts(rows, "what was saved"), then))
 
@@ -97,8 +102,8 @@ def advice_page(facts: ServerFacts) -> Page:
     why = f"{host} does not know the stored token." if facts.stored.token else f"No token is stored for {host}."
     new, existing = (Word(f"%cave_setup {kind}{flags}", "command") for kind in ("new", "existing"))
     rows = (
-        (line("No account yet, or terms of service not accepted"), line(new)),
-        (line("An account, and a token on another computer"), line(existing)),
+        (line(new), line("no account yet, or the terms of service not accepted")),
+        (line(existing), line("an account, and a token on another computer or lost")),
     )
     return Page((line(Word(why, "strong")), Table(rows, "which of the two to type")))
 
@@ -128,8 +133,8 @@ def whoami_page(facts: ServerFacts) -> Page:
         ("you", line(Word(account.name, "strong"), number)),
         ("e-mail", line(account.email or "(none)")),
         ("server", line(facts.address)),
-        ("token", line(_ends_in(stored.token) + f"from {show_path(stored.source.path)}")),
-        ("kind", line(_kind(facts))),
+        ("token", line(f"{_kind(facts)}{_ending_of(stored.token)}")),
+        ("file", line(show_path(stored.source.path))),
         ("can read", line(_readable(account.permissions))),
     ]
     for terms in account.unsigned:
@@ -143,11 +148,11 @@ def whoami_page(facts: ServerFacts) -> Page:
 def _kind(facts: ServerFacts) -> str:
     login = is_login_token(facts)
     if login is None:
-        return "could not be told"
+        return "of a kind that could not be told"
     if not login:
         return "a permanent token"
     until: datetime | None = ends_by(facts)
-    return "a log-in token, which ends " + (f"by {until:%d %B %Y} at the latest" if until else "within 7 days")
+    return "a log-in token that ends " + (f"by {until:%d %B %Y} at the latest" if until else "within 7 days")
 
 
 def _elsewhere(facts: ServerFacts) -> Iterable[tuple[str, str]]:
@@ -166,10 +171,6 @@ def _elsewhere(facts: ServerFacts) -> Iterable[tuple[str, str]]:
 
 def _ending_of(token: Token) -> str:
     return f", ends in {token.ending}" if token.ending else ""
-
-
-def _ends_in(token: Token) -> str:
-    return f"ends in {token.ending}, " if token.ending else ""
 
 
 def _readable(permissions: dict[str, tuple[str, ...]]) -> str:

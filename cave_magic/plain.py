@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
+from urllib.parse import quote
 
 from .tokens import Token
 
 HIDDEN = "****"
-_SECRET = re.compile(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{32,}(?![0-9A-Za-z])")
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
-_HEADER = re.compile(r"(?i)\bbearer\s+[^\s'\"]+|(?<=token=)[^\s&'\"]+")
+SHORTEST = 4
+"""A given value of fewer characters is not searched for: it would tear words apart and hide nothing."""
+
+_SECRET = re.compile(r"[0-9A-Fa-f]{32,}")
+_HEADER = re.compile(r"(?i)(\bbearer\s+|\bauthorization\s*:\s*basic\s+)(?:bearer\s+)*[^\s'\"]+")
+_KEYED = re.compile(r"""(?i)(token\\*["']?\s*[:=]\s*\\*["']?)(?!<Token)[^\s&'"\\;,)}\]]+""")
+_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]+@")
+_MASKS = ((_SECRET, HIDDEN), (_HEADER, rf"\1{HIDDEN}"), (_KEYED, rf"\1{HIDDEN}"), (_CREDENTIALS, f"{HIDDEN}@"))
 
 
 def plain(text: object, limit: int = 120) -> str:
@@ -22,17 +29,37 @@ def plain(text: object, limit: int = 120) -> str:
         The text without control characters (terminal escapes, bidirectional marks), with blanks folded, every
         token, header value and `user:password@` in it hidden, and cut at the limit.
     """
-    raw = str(text)[: limit * 20]
+    raw = _start_of(str(text), limit * 20)
     line = "".join(ch if ch.isprintable() else " " for ch in raw)
     line = hide_secrets(" ".join(line.split()))
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
+def _start_of(text: str, size: int) -> str:
+    """The beginning of a text, without the word that the cut goes through: half a token could not be recognised."""
+    if len(text) <= size:
+        return text
+    words = text[:size].rsplit(None, 1)
+    return words[0] if len(words) == 2 else text[: size - 64] if size > 64 else ""
+
+
 def hide_secrets(text: str, *tokens: Token) -> str:
     """The same text with everything that looks like a credential, and the given tokens, hidden."""
-    for token in tokens:
-        if len(token.reveal()) >= 4:
-            text = text.replace(token.reveal(), HIDDEN)
-    for pattern, mask in ((_SECRET, HIDDEN), (_HEADER, HIDDEN), (_CREDENTIALS, f"{HIDDEN}@")):
+    for form in sorted({form for token in tokens for form in _forms_of(token)}, key=len, reverse=True):
+        text = text.replace(form, HIDDEN)
+    for pattern, mask in _MASKS:
         text = pattern.sub(mask, text)
     return text
+
+
+def _forms_of(token: Token) -> set[str]:
+    """How a token may stand in a text: as it is, without what is around it, escaped, percent-encoded."""
+    value = token.reveal()
+    bare = {value, value.strip(), value.strip(" \t\r\n\"'")}
+    forms = bare | {repr(one)[1:-1] for one in bare} | {json.dumps(one)[1:-1] for one in bare}
+    forms |= {_quoted(one, safe) for one in bare for safe in ("/", "")}
+    return {form for form in forms if len(form) >= SHORTEST}
+
+
+def _quoted(text: str, safe: str) -> str:
+    return quote(text, safe=safe, errors="replace")

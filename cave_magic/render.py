@@ -51,7 +51,7 @@ def draw(page: Page, out: TextIO | None = None) -> None:
 
     stream = out or sys.stdout
     console = Console(file=stream, force_jupyter=False, highlight=False, markup=False, emoji=False)
-    for row in lay_out(page, min(console.width, WIDTH)):
+    for row in lay_out(page, min(columns_of(stream), WIDTH)):
         console.print(_text(row, stream.encoding or "utf-8"), soft_wrap=True)
 
 
@@ -98,9 +98,13 @@ class TerminalProgress:
         self._able = self._out.isatty() and os.environ.get("TERM") != "dumb"
 
     def __call__(self, whom: Sequence[str], seconds: float) -> None:
+        self.write(waiting_words(whom, seconds, columns_of(self._out) - 1))
+
+    def write(self, words: str) -> None:
+        """Puts words on the line, as many as it holds."""
         if self._able:
             self._drawn = True
-            words = waiting_words(whom, seconds, _columns(self._out) - 1)
+            words = words[: columns_of(self._out) - 1]
             self._out.write("\r\x1b[2K" + writable(words, self._out.encoding or "utf-8"))
             self._out.flush()
 
@@ -111,8 +115,20 @@ class TerminalProgress:
             self._out.flush()
             self._drawn = False
 
+    def stop(self) -> None:
+        """Leaves the cursor at the beginning of a line after an interrupt, which the terminal echoes as ^C."""
+        if self._drawn:
+            self.clear()
+        elif self._out.isatty():
+            self._out.write("\n")
+            self._out.flush()
 
-def _columns(out: TextIO) -> int:
+
+def columns_of(out: TextIO) -> int:
+    """The columns of the terminal behind a stream, or what `COLUMNS` says, or 80."""
+    said = os.environ.get("COLUMNS", "")
+    if said.isdigit() and int(said):
+        return int(said)
     try:
         return os.get_terminal_size(out.fileno()).columns or 80
     except (OSError, ValueError):

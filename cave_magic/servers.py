@@ -36,6 +36,7 @@ class Deployment:
 
     @property
     def datastacks(self) -> tuple[str, ...]:
+        """All of its datastacks, the public ones first."""
         return self.public + self.restricted
 
 

@@ -7,6 +7,7 @@ Which file holds what, and in which order the files are read, is caveclient's ru
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import stat
@@ -75,6 +76,7 @@ class TokenFile:
 
     @property
     def name(self) -> str:
+        """Its name without the folder."""
         return self.path.name
 
 
@@ -104,6 +106,7 @@ class Resolved:
 
     @property
     def files(self) -> tuple[TokenFile, ...]:
+        """Those of the three that are there."""
         all_three = (self.server_file, self.default_file, self.legacy_file)
         return tuple(one for one in all_three if one.state != State.ABSENT)
 
@@ -300,6 +303,8 @@ def _read_text(path: Path) -> tuple[str, State, str, os.stat_result | None]:
     except PermissionError:
         return "", State.UNREADABLE, "may not be read by you", None
     except (OSError, ValueError) as error:
+        if getattr(error, "errno", 0) == errno.ELOOP:
+            return "", State.ABSENT, "is a link to itself", None
         return "", State.UNREADABLE, f"cannot be read ({type(error).__name__})", None
 
 

@@ -34,8 +34,12 @@ class Token:
 
     __slots__ = ("_value",)
 
+    _value: str
+
     def __init__(self, value: str) -> None:
-        self._value = value
+        if not isinstance(value, str):
+            raise TypeError(f"a token is text, not of type {type(value).__name__}")
+        object.__setattr__(self, "_value", value)
 
     def reveal(self) -> str:
         """The token itself: for the `Authorization` header, the token file and `%cave_whoami --reveal`."""
@@ -84,7 +88,7 @@ class Token:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Token):
             return NotImplemented
-        return hmac.compare_digest(self._value.encode(errors="replace"), other._value.encode(errors="replace"))
+        return hmac.compare_digest(*(one._value.encode(errors="surrogatepass") for one in (self, other)))
 
     def __hash__(self) -> int:
         return hash((Token, self._value))
@@ -95,7 +99,19 @@ class Token:
     def __deepcopy__(self, memo: object) -> Token:
         return self
 
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError("a Token does not change")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError("a Token does not change")
+
     def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("a Token is not pickled")
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Token is not pickled")
+
+    def __getstate__(self) -> NoReturn:
         raise TypeError("a Token is not pickled")
 
 
@@ -131,7 +147,10 @@ def read_pasted(text: str) -> list[Pasted]:
     if not text.strip(_QUOTES + " "):
         return []
     found = list(_from_json(text)) or list(_from_address(text)) or list(_from_words(text))
-    return list({one.token: one for one in reversed(found)}.values())[::-1]
+    once: dict[Token, Pasted] = {}
+    for one in found:
+        once.setdefault(one.token, one)
+    return list(once.values())
 
 
 def unusual_token(text: str) -> Token | None:
@@ -230,7 +249,7 @@ def _describe_stored(value: str) -> str:
         return "has quotes inside it"
     if _PREFIX.match(value):
         return "has a word before it"
-    if _PLACEHOLDER.search(value) and len(value) < 60:
+    if _PLACEHOLDER.search(value) and len(value) < 60 and not tokens_in(value):
         return "is a placeholder"
     if re.fullmatch(r"[0-9A-Fa-f]{32}", value):
         return "is in capitals"

@@ -1,4 +1,4 @@
-"""The plan of the house, held against the syntax trees: who imports whom, who owns which library, how long a function is."""
+"""The plan of the house, held against the syntax trees: who imports whom, who owns which library, how long a function."""
 
 from __future__ import annotations
 
@@ -17,19 +17,22 @@ LONGEST = 40
 FLOORS = (
     # words and values, which know nothing of CAVE's servers
     "errors", "doctor", "inquiry", "place", "history", "page", "tokens", "plain", "servers",
-    # the two doors to the world: files, servers
-    "files", "store", "cave",
+    "receiver",
+    # the doors to the world: files, servers, the browser that comes back
+    "files", "store", "connections", "cave",
     # what is known, and what is to be thought of it
     "last_error", "evidence", "checks", "diagnosis",
     # what is done and said
     "guide", "login", "html_page", "columns", "render", "report_page", "pages",
+    "signin_page", "signin",
     # what is typed
     "completion", "frontend", "magics",
 )  # fmt: skip
 """From the ground up: a module imports only modules that stand before it."""
 
 OWNERS = {
-    "requests": {"cave"},
+    "requests": {"cave", "connections"},
+    "urllib3": {"connections"},
     "caveclient": {"cave"},
     "rich": {"render"},
     "IPython": {"magics", "completion", "frontend"},
@@ -120,7 +123,7 @@ def test_no_function_is_long(path: Path):
     assert not long
 
 
-@named([*MODULES, *TESTS])
+@named([*MODULES, *(path for path in TESTS if path.name != "__init__.py")])
 def test_every_module_says_what_it_is(path: Path):
     """Every module begins with a docstring."""
     assert ast.get_docstring(tree_of(path))

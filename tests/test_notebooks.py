@@ -1,4 +1,4 @@
-"""The notebooks, run in a real kernel against the practice server by somebody who opens the links and answers the prompts."""
+"""The notebooks, run in a real kernel against the practice server by somebody who opens links and answers prompts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ class AttendedClient(NotebookClient):
     """Runs a notebook as nbclient does, with a person who answers when a cell asks."""
 
     def __init__(self, notebook: Any, visitor: Visitor, folder: Path) -> None:
-        super().__init__(notebook, timeout=SECONDS, kernel_name="python3", resources={"metadata": {"path": str(folder)}})
+        where = {"metadata": {"path": str(folder)}}
+        super().__init__(notebook, timeout=SECONDS, kernel_name="python3", resources=where)
         self.visitor = visitor
         self.tokens: list[str] = []
         self.asked: list[dict[str, Any]] = []
@@ -76,7 +77,7 @@ def ran(cave: Sandbox, home: Path) -> AttendedClient:
 
 
 def test_the_quickstart_leads_a_new_person_to_data(cave: Sandbox, home: Path, ran: AttendedClient):
-    """Every cell runs; the set-up asks once, hidden; the check is green; the client answers; no token is left in the notebook."""
+    """Every cell runs, the set-up asks once and hidden, the client answers, and no token is left in the notebook."""
     cells = {cell.source: text_of(cell) for cell in ran.nb.cells if cell.cell_type == "code"}
     assert [asked["password"] for asked in ran.asked] == [True]
     assert "set up" in cells["%cave_setup new"]

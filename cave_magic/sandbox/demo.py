@@ -34,7 +34,7 @@ _END = """
 # That was practice, in a home folder that is gone now. In your own notebook:
 
     %load_ext cave_magic
-    %cave_setup new         once, or `existing` if you have a token on another computer
+    %cave_setup new         once (`existing` if you have a token elsewhere)
     %cave_check             whenever something does not work
 """
 
@@ -104,7 +104,7 @@ class Stage:
     def __init__(self, screen: Screen, home: Path, server: str) -> None:
         import pexpect
 
-        _write_profile(home, server)
+        _write_profile(home, server, screen.colour)
         self._screen = screen
         self._child: Any = pexpect.spawn(
             sys.executable,
@@ -161,7 +161,7 @@ class Stage:
         return str(self._child.before)
 
 
-def _write_profile(home: Path, server: str) -> None:
+def _write_profile(home: Path, server: str, colour: bool) -> None:
     """The one thing that differs from a notebook of one's own: which server is meant."""
     folder = home / ".ipython" / "profile_default"
     folder.mkdir(parents=True)
@@ -173,6 +173,7 @@ def _write_profile(home: Path, server: str) -> None:
         "c.TerminalInteractiveShell.term_title = False",
         "c.TerminalInteractiveShell.separate_in = ''",
         "c.HistoryManager.enabled = False",
+        *([] if colour else ['c.InteractiveShell.colors = "NoColor"']),
     ]
     (folder / "ipython_config.py").write_text("\n".join(lines) + "\n")
 

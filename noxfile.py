@@ -1,0 +1,26 @@
+"""`nox -s core`: the core tests on other Pythons, with other versions of the libraries than the newest."""
+
+from __future__ import annotations
+
+import nox
+
+nox.options.default_venv_backend = "venv"
+nox.options.error_on_missing_interpreters = False
+nox.options.reuse_existing_virtualenvs = True
+
+TOOLS = ["hypothesis", "ipykernel", "nbclient", "pytest", "pytest-xdist"]
+LEFT_OUT = ["tests/browser", "tests/benchmarks", "tests/sandbox"]
+# One column for each Python; a library that is not named is the newest. The full run has the newest of everything.
+VERSIONS = {
+    "3.10": ["ipython==8.*", "caveclient==7.*", "rich==13.*"],
+    "3.12": ["ipython==8.*", "caveclient==8.*", "rich==14.*"],
+    "3.13": ["ipython==9.*", "caveclient==7.*", "rich==15.*"],
+}
+
+
+@nox.session(python=list(VERSIONS))
+def core(session: nox.Session) -> None:
+    """The tests without browsers, on one Python and its column of versions."""
+    session.install("-q", "-e", ".[sandbox]", *TOOLS, *VERSIONS[str(session.python)])
+    left_out = [f"--ignore={folder}" for folder in LEFT_OUT]
+    session.run("python", "-m", "pytest", "-q", "-n", "2", "-m", "not browser", *left_out, *session.posargs)

@@ -1,0 +1,288 @@
+"""A real JupyterLab server, a real browser, and a person who types in cells and clicks on pages."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cave_magic.sandbox import Sandbox
+
+KEY = "browser-tests"
+"""The password of the Jupyter server, which listens on loopback only."""
+
+SLOW = 60_000
+"""Milliseconds after which something that should have happened counts as not happening."""
+
+PRIVATE = ("JUPYTER", "IPYTHON", "PYTHON", "CAVE", "HTTP_", "HTTPS_", "ALL_PROXY", "NO_PROXY", "DISPLAY", "WAYLAND")
+SETTINGS = {
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True},
+    "apputils-extension/themes": {"theme": "JupyterLab Light", "adaptive-theme": False},
+    "notebook-extension/tracker": {"windowingMode": "none"},
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder carries the marker `browser`."""
+    for item in items:
+        if Path(__file__).parent in Path(item.path).parents:
+            item.add_marker("browser")
+
+
+# ---------------------------------------------------------------- the server and the browser
+
+@dataclass(frozen=True)
+class Jupyter:
+    """A running Jupyter server: its address, and the folders of its notebooks and kernels."""
+
+    address: str
+    notebooks: Path
+    kernels: Path
+
+    def link(self, front_end: str, path: Path) -> str:
+        """The page on which a notebook is open in "lab" or "notebook"."""
+        folder = {"lab": "lab/tree", "notebook": "notebooks"}[front_end]
+        return f"{self.address}/{folder}/{path.name}?token={KEY}" + ("&reset" if front_end == "lab" else "")
+
+
+@pytest.fixture(scope="session")
+def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
+    """One Jupyter server for all tests, with folders of its own."""
+    pytest.importorskip("jupyterlab")
+    root = tmp_path_factory.mktemp("jupyter")
+    for name in ("home", "data/kernels", "config", "runtime", "settings", "workspaces", "notebooks"):
+        (root / name).mkdir(parents=True)
+    for name, values in SETTINGS.items():
+        path = root / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(values))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    started = Jupyter(f"http://127.0.0.1:{port}", root / "notebooks", root / "data" / "kernels")
+    with (root / "log").open("w") as log:
+        server = subprocess.Popen(
+            _command(port, root), env=_environment(root), cwd=root, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
+        try:
+            _wait_for(started.address, server, root / "log")
+            yield started
+        finally:
+            server.send_signal(signal.SIGTERM)
+            try:
+                server.wait(15)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+
+
+def _command(port: int, root: Path) -> list[str]:
+    return [
+        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1",
+        f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={KEY}",
+        f"--ServerApp.root_dir={root / 'notebooks'}", "--ServerApp.terminals_enabled=False",
+        "--LabApp.expose_app_in_browser=True", "--JupyterNotebookApp.expose_app_in_browser=True",
+        "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        f"--NotebookNotary.db_file={root / 'signatures.db'}",
+    ]  # fmt: skip
+
+
+def _environment(root: Path) -> dict[str, str]:
+    env = {name: value for name, value in os.environ.items() if not name.upper().startswith(PRIVATE)}
+    return env | {
+        "HOME": str(root / "home"),
+        "JUPYTER_DATA_DIR": str(root / "data"),
+        "JUPYTER_CONFIG_DIR": str(root / "config"),
+        "JUPYTER_RUNTIME_DIR": str(root / "runtime"),
+        "JUPYTERLAB_SETTINGS_DIR": str(root / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(root / "workspaces"),
+    }
+
+
+def _wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        assert server.poll() is None, log.read_text()[-2000:]
+        try:
+            with urllib.request.urlopen(f"{address}/api/status?token={KEY}", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(f"the Jupyter server did not answer: {log.read_text()[-2000:]}")
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A window of headless Chromium. Where there is none the tests are skipped, on a CI machine they fail."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        reason = f"no browser: none of {', '.join(names)} is installed"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    playwright = pytest.importorskip("playwright.sync_api")
+    env = os.environ | {"HOME": str(tmp_path_factory.mktemp("browser"))}
+    with playwright.sync_playwright() as driver:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-proxy-server"]
+        chromium = driver.chromium.launch(executable_path=path, args=arguments, env=env)
+        context = chromium.new_context(permissions=["clipboard-read", "clipboard-write"])
+        context.set_default_timeout(SLOW)
+        yield context  # one for all tests: the front end's scripts come out of its cache
+        chromium.close()
+
+
+# ---------------------------------------------------------------- a person at a notebook
+
+class Notebook:
+    """A notebook that is open in a browser, as the person in front of it sees and uses it."""
+
+    def __init__(self, page: Any, path: Path) -> None:
+        self.page, self.path = page, path
+        self._next = 0
+
+    def type(self, text: str) -> int:
+        """Types into the next cell; gives its number."""
+        number, self._next = self._next, self._next + 1
+        self.cell(number).locator(".cm-content").click()
+        self.page.keyboard.insert_text(text)
+        return number
+
+    def start(self, text: str) -> int:
+        """Types into the next cell and runs it, without waiting for the end."""
+        number = self.type(text)
+        self.page.keyboard.press("Shift+Enter")
+        self.cell(number + 1).wait_for()
+        return number
+
+    def run(self, text: str) -> str:
+        """Runs the next cell to its end; gives what stands below it."""
+        return self.wait(self.start(text))
+
+    def wait(self, number: int) -> str:
+        """Waits for the end of a cell; gives what stands below it."""
+        prompt = self.cell(number).locator(".jp-InputPrompt").first
+        self.page.wait_for_function("one => /\\d/.test(one.textContent)", arg=prompt.element_handle(), timeout=SLOW)
+        return self.text(number)
+
+    def cell(self, number: int) -> Any:
+        return self.page.locator(".jp-Notebook .jp-CodeCell").nth(number)
+
+    def output(self, number: int) -> Any:
+        return self.cell(number).locator(".jp-Cell-outputArea")
+
+    def text(self, number: int) -> str:
+        return str(self.output(number).inner_text()) if self.output(number).count() else ""
+
+    def source(self, number: int) -> str:
+        """What stands in a cell now."""
+        return str(self.cell(number).locator(".cm-content").inner_text())
+
+    def wait_for_no_box(self, number: int) -> None:
+        """Waits until no prompt is left below a cell."""
+        self.box(number).wait_for(state="detached")
+
+    def box(self, number: int) -> Any:
+        """The prompt below a cell."""
+        return self.cell(number).locator(".jp-Stdin-input")
+
+    def answer(self, number: int, text: str) -> None:
+        """Pastes an answer into the prompt and presses Enter."""
+        self.box(number).last.fill(text)
+        self.box(number).last.press("Enter")
+
+    def stop(self) -> None:
+        """Presses the stop button."""
+        self.page.locator('[data-command="notebook:interrupt-kernel"]').first.click()
+
+    def sees(self, number: int, text: str | re.Pattern[str]) -> Any:
+        """Waits until a text stands below a cell; gives the part of the page that holds it."""
+        found = self.output(number).get_by_text(text).first
+        found.wait_for(timeout=SLOW)
+        return found
+
+    def saved(self) -> dict[str, Any]:
+        """Saves the notebook; gives what is in the file."""
+        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.context.save()")
+        content: dict[str, Any] = json.loads(self.path.read_text())
+        return content
+
+    def switch_theme(self, name: str) -> None:
+        """Chooses a theme, as the menu does."""
+        self.page.evaluate("name => window.jupyterapp.commands.execute('apputils:change-theme', {theme: name})", name)
+        light = "false" if "Dark" in name else "true"
+        self.page.wait_for_function("light => document.body.dataset.jpThemeLight === light", arg=light)
+
+
+Open = Callable[..., Notebook]
+
+_KERNEL_IS_READY = """() => {
+    const open = window.jupyterapp && window.jupyterapp.shell.currentWidget;
+    return open && open.sessionContext && open.sessionContext.session?.kernel?.status === 'idle'; }"""
+
+
+@pytest.fixture
+def kernel(jupyter: Jupyter, home: Path, cave: Sandbox) -> Iterator[str]:
+    """A kernel whose home is the test's and whose CAVE server is the practice server; its name."""
+    name = home.parent.name.lower()
+    profile = home / ".ipython" / "profile_default"
+    profile.mkdir(parents=True, exist_ok=True)
+    (profile / "ipython_kernel_config.py").write_text(
+        f'c.InteractiveShellApp.extensions = ["cave_magic"]\nc.CaveMagics.server = "{cave.server}"\n'
+    )
+    spec = {
+        "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "display_name": "Python 3",
+        "language": "python",
+        "env": {"HOME": str(home), "IPYTHONDIR": str(home / ".ipython")},
+    }
+    folder = jupyter.kernels / name
+    folder.mkdir()
+    (folder / "kernel.json").write_text(json.dumps(spec))
+    yield name
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def open_notebook(jupyter: Jupyter, browser: Any, kernel: str) -> Iterator[Open]:
+    """Opens a notebook with one empty cell in "lab" or "notebook"."""
+
+    def open_one(front_end: str = "lab", width: int = 1280) -> Notebook:
+        path = jupyter.notebooks / f"{kernel}.ipynb"
+        spec = {"name": kernel, "display_name": "Python 3", "language": "python"}
+        cell = {"cell_type": "code", "id": "first", "metadata": {}, "source": "", "outputs": []}
+        cell["execution_count"] = None
+        whole = {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": spec}, "cells": [cell]}
+        path.write_text(json.dumps(whole))
+        page = browser.new_page()
+        page.set_viewport_size({"width": width, "height": 900})
+        page.goto(jupyter.link(front_end, path))
+        page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.wait_for()
+        page.wait_for_function(_KERNEL_IS_READY)
+        return Notebook(page, path)
+
+    browser.clear_cookies()
+    yield open_one
+    for page in browser.pages:
+        page.close()
+    _end_kernels(jupyter)
+
+
+def _end_kernels(jupyter: Jupyter) -> None:
+    with urllib.request.urlopen(f"{jupyter.address}/api/sessions?token={KEY}", timeout=10) as answer:
+        sessions = json.load(answer)
+    for session in sessions:
+        address = f"{jupyter.address}/api/sessions/{session['id']}?token={KEY}"
+        with urllib.request.urlopen(urllib.request.Request(address, method="DELETE"), timeout=10):
+            pass

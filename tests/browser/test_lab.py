@@ -1,0 +1,216 @@
+"""What a person lives through in JupyterLab and Notebook 7: every magic, a fault and its mending, waiting, stopping."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from cave_magic.sandbox import Sandbox
+
+from .conftest import Notebook, Open
+
+OPEN_CLIENT = 'from caveclient import CAVEclient; print(CAVEclient("minnie65_public").info.datastack_name)'
+
+
+def _accept_the_terms(notebook: Notebook, link: Any) -> None:
+    """Follows a link to the practice server, logs in as somebody new and accepts the terms."""
+    with notebook.page.context.expect_page() as opened:
+        link.click()
+    page = opened.value
+    page.get_by_label("E-mail").fill("grace@example.org")
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_role("button", name="I accept").click()
+    page.wait_for_load_state()
+    page.close()
+
+
+def _make_and_copy_a_token(notebook: Notebook, link: Any) -> None:
+    """Follows a link to the tokens page, makes a token there and copies it."""
+    with notebook.page.context.expect_page() as opened:
+        link.click()
+    page = opened.value
+    page.get_by_label("Description").fill("my laptop")
+    page.get_by_role("button", name="Create token").click()
+    page.get_by_role("button", name="Copy").first.click()
+    page.get_by_text("Copied").wait_for()
+    page.close()
+
+
+@pytest.mark.parametrize("front_end", ["lab", "notebook"])
+def test_a_new_person_is_at_work_after_two_links_and_one_paste(open_notebook: Open, cave: Sandbox, front_end: str):
+    """`%cave_setup new`: log in, accept the terms, make a token, copy it, paste it; then CAVEclient answers."""
+    notebook = open_notebook(front_end)
+    setup = notebook.start("%cave_setup new")
+    notebook.box(setup).wait_for()
+    account, tokens = notebook.output(setup).locator("a").all()
+    assert account.inner_text() == account.get_attribute("href")
+    _accept_the_terms(notebook, account)
+    _make_and_copy_a_token(notebook, tokens)
+    notebook.box(setup).click()
+    notebook.page.keyboard.press("Control+V")
+    notebook.page.keyboard.press("Enter")
+    said = notebook.wait(setup)
+    assert "You are set up." in said
+    assert "grace@example.org" in said
+    assert "minnie65_public" in notebook.run(OPEN_CLIENT)
+    (token,) = [row["token"] for row in cave.tokens("grace")]
+    assert token not in json.dumps(notebook.saved())
+
+
+def test_another_token_takes_the_place_of_a_present_one_when_wanted(open_notebook: Open, cave: Sandbox, set_up: str):
+    """`%cave_setup existing` says whose token is there, asks, and then replaces it."""
+    alices = cave.new_token("alice")
+    notebook = open_notebook()
+    setup = notebook.start("%cave_setup existing")
+    notebook.sees(setup, "Replace that token?")
+    assert "Ada Example" in notebook.text(setup)
+    notebook.answer(setup, "y")
+    notebook.page.wait_for_function("() => document.querySelector('.jp-Stdin-input[type=password]')")
+    notebook.answer(setup, alices)
+    assert "alice@example.org" in notebook.wait(setup)
+    assert "Alice Example" in notebook.run("%cave_whoami")
+
+
+def test_a_typed_token_leaves_the_cell_and_is_not_in_the_saved_file(open_notebook: Open, cave: Sandbox):
+    """`%cave_save <token>` works, and takes the token out of the cell again."""
+    token = cave.new_token("ada")
+    notebook = open_notebook()
+    save = notebook.start(f"# keep it\n%cave_save {token}")
+    assert "You are set up." in notebook.wait(save)
+    notebook.page.wait_for_function(
+        "([one, token]) => !one.textContent.includes(token)",
+        arg=[notebook.cell(save).locator(".cm-content").element_handle(), token],
+    )
+    assert notebook.source(save).startswith("# keep it\n%cave_save")
+    assert token not in json.dumps(notebook.saved())
+
+
+def test_whoami_names_the_person_and_the_token(open_notebook: Open, set_up: str):
+    """`%cave_whoami` names the account and shows the token by its last four characters only."""
+    said = open_notebook().run("%cave_whoami")
+    assert "Ada Example" in said
+    assert "ada@example.org" in said
+    assert set_up[-4:] in said
+    assert set_up not in said
+
+
+def test_a_fault_is_named_and_its_remedy_mends_it(open_notebook: Open, cave: Sandbox, set_up: str):
+    """`%cave_check` names unsigned terms; after the link of its last line the check is green."""
+    cave.withdraw_terms("ada", "minnie65_public")
+    cave.forget()
+    notebook = open_notebook()
+    said = notebook.run("%cave_check")
+    assert re.search(r"✘ failed\s+terms", said)
+    with notebook.page.context.expect_page() as opened:
+        notebook.output(0).locator("a").last.click()
+    page = opened.value
+    page.get_by_role("button", name=re.compile("Ada")).click()
+    page.get_by_role("button", name="I accept").click()
+    page.wait_for_load_state()
+    page.close()
+    notebook.page.bring_to_front()
+    cave.forget()
+    said = notebook.run("%cave_check")
+    assert "All well" in said
+    assert "failed" not in said
+
+
+def test_waiting_says_for_whom_and_leaves_only_the_report(open_notebook: Open, cave: Sandbox, set_up: str):
+    """While servers are slow the cell names them and counts; then the report stands there alone, also in the file."""
+    cave.misbehave("auth", "slow:4")
+    notebook = open_notebook()
+    check = notebook.start("print('before')\n%cave_check")
+    notebook.sees(check, re.compile(r"waiting for 127\.0\.0\.1:\d+ … 1 s"))
+    notebook.sees(check, re.compile(r"… 2 s"))
+    said = notebook.wait(check)
+    assert "All well" in said
+    assert "waiting" not in said
+    first, *rest = notebook.saved()["cells"][check]["outputs"]
+    assert "".join(first["text"]) == "before\n"
+    assert [list(one["data"]) for one in rest] == [["text/html", "text/plain"]] or len(rest) == 1
+    assert "waiting" not in json.dumps(rest)
+
+
+def test_the_stop_button_ends_a_check_in_one_line(open_notebook: Open, cave: Sandbox, set_up: str):
+    """Stopping a check that waits leaves one line, and a kernel that goes on."""
+    cave.misbehave("all", "silent")
+    notebook = open_notebook()
+    check = notebook.start("%cave_check --timeout 60")
+    notebook.sees(check, re.compile("waiting for"))
+    notebook.stop()
+    assert notebook.wait(check).strip() == "Cancelled: stopped. Nothing was changed."
+    assert [one["output_type"] for one in notebook.saved()["cells"][check]["outputs"]] == ["error"]
+    assert "2" in notebook.run("1 + 1")
+
+
+def test_a_prompt_can_be_stopped_or_left_empty(open_notebook: Open):
+    """Stopping at the hidden prompt takes the box away and leaves one line; so does answering nothing."""
+    notebook = open_notebook()
+    setup = notebook.start("%cave_setup new")
+    notebook.box(setup).wait_for()
+    notebook.stop()
+    notebook.wait(setup)
+    notebook.wait_for_no_box(setup)
+    assert notebook.text(setup).strip().endswith("Cancelled: nothing was changed.")
+    save = notebook.start("%cave_save")
+    notebook.box(save).press("Enter")
+    notebook.wait(save)
+    notebook.wait_for_no_box(save)
+    assert notebook.text(save).strip().endswith("Cancelled: nothing was changed.")
+
+
+_CONTRASTS = """() => {
+    const channel = v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+    const light = c => .2126 * channel(c[0]) + .7152 * channel(c[1]) + .0722 * channel(c[2]);
+    const numbers = text => (text.match(/[\\d.]+/g) || []).map(Number);
+    const ground = one => { for (; one; one = one.parentElement) {
+        const c = numbers(getComputedStyle(one).backgroundColor);
+        if (c.length === 3) return c; } return [255, 255, 255]; };
+    return [...document.querySelectorAll('.cave-magic *')].filter(one => one.textContent.trim()).map(one => {
+        const pair = [light(numbers(getComputedStyle(one).color)), light(ground(one))].sort((a, b) => b - a);
+        return [one.textContent, (pair[0] + .05) / (pair[1] + .05)]; }); }"""
+
+
+def test_both_themes_can_be_read(open_notebook: Open, cave: Sandbox, set_up: str):
+    """Every word has a contrast of at least 4 on the ground of the light theme and of the dark one."""
+    cave.misbehave("materialize", "down")
+    notebook = open_notebook()
+    notebook.run("%cave_check")
+    notebook.run("%cave_setup")
+    for theme in ("JupyterLab Light", "JupyterLab Dark"):
+        notebook.switch_theme(theme)
+        found = notebook.page.evaluate(_CONTRASTS)
+        assert len(found) > 20
+        assert [(text, ratio) for text, ratio in found if ratio < 4] == []
+
+
+def test_a_narrow_window_shows_everything(open_notebook: Open, cave: Sandbox, set_up: str):
+    """In a window of 560 pixels every line wraps and nothing has to be scrolled."""
+    cave.withdraw_terms("ada", "minnie65_public")
+    cave.forget()
+    notebook = open_notebook("notebook", width=560)
+    for line in ("%cave_check minnie65_public secret_ds", "%cave_whoami", "%cave_setup"):
+        notebook.run(line)
+    wide = notebook.page.evaluate(
+        "() => [...document.querySelectorAll('.jp-OutputArea-output')]"
+        ".filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.textContent)"
+    )
+    assert wide == []
+
+
+def test_tab_offers_what_fits(open_notebook: Open):
+    """Tab behind `%cave_check mi` offers the datastacks that begin so, and nothing else."""
+    notebook = open_notebook()
+    notebook.run("1 + 1")
+    notebook.type("%cave_check minnie65")
+    notebook.page.keyboard.press("Tab")
+    items = notebook.page.locator(".jp-Completer-item")
+    items.first.wait_for()
+    assert {text.strip() for text in items.locator(".jp-Completer-match").all_inner_texts()} == {
+        "minnie65_phase3_v1",
+        "minnie65_public",
+    }
