@@ -257,7 +257,9 @@ def owner_of(token: Token | None, server: str) -> str:
     if token is None:
         return ""
     own = {host_of(address) for address in (server, *local_servers_of(server))}
-    for host in _hosts_with_files():
+    # Once this server is set up here, a host that is not known to be a server is one of its data servers.
+    is_set_up = os.path.exists(server_file(server))
+    for host in map(host_of, known_servers()) if is_set_up else _hosts_with_files():
         if host not in own and read_token_file(secrets_folder() / f"{host}-{DEFAULT_NAME}").token == token:
             return _server_with(host)
     return ""

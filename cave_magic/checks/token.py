@@ -171,7 +171,8 @@ def _form(server: ServerFacts) -> Finding | None:
     if token is None or file is None or token.oddity is None:
         return None
     if identity is not None and identity.is_good:
-        return warning(f"the one in {file.name} {token.oddity}, but {server.host} takes it")
+        remedy = save_from(server, file) if token.reads_as else None
+        return warning(f"the one in {file.name} {token.oddity}, but {server.host} takes it", remedy)
     if token.can_be_sent and (identity is None or identity.code not in REFUSALS):
         return None
     remedy = save_from(server, file) if token.reads_as else set_up(server)

@@ -11,7 +11,13 @@ from .world import World
 
 ORDER = [check.id for check in CHECKS]
 PAIRS = [(file, server) for file in FILES for server in SERVERS]
-MENDING = [(file, server) for file, server in PAIRS if file.mends and server.mends]
+# A token outside the token files is not sent to ask about it, so that it was deleted comes out only when it is saved.
+ELSEWHERE = {"the token is in R's home", "only an environment variable"}
+MENDING = [
+    (file, server)
+    for file, server in PAIRS
+    if file.mends and server.mends and not (file.id in ELSEWHERE and server.id == "token deleted")
+]
 OTHERS = [(file, server) for file, server in PAIRS if not server.mends and "silent" not in server.id][::7]
 
 
