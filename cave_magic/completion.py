@@ -113,4 +113,5 @@ _VALUES: dict[str, Callable[[], list[str]]] = {
     "--from-env": _variables,
     "--from-file": list,
     "--timeout": list,
+    "--use": lambda: ["latest", "new"],
 }

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import os
 import platform
-import threading
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from . import cave, store
-from .cave import Account, Answer, Key, Line, Trouble
+from .cave import Account, Answer, Key, Question, Round
 from .errors import BadInput
-from .inquiry import Inquiry, Watcher, result_of
+from .inquiry import Watcher, result_of
 from .place import TOKEN_VARIABLES, Place, find_place
 from .servers import check_address, deployment_of, host_of, server_for
 from .tokens import Token
@@ -214,7 +213,11 @@ def find_target(datastack: str, server: str = "", configured: str = "", asked: b
 
 
 def gather(
-    targets: Iterable[Target], seconds: float, watcher: Watcher | None = None, names: Mapping[str, object] | None = None
+    targets: Iterable[Target],
+    seconds: float,
+    watcher: Watcher | None = None,
+    names: Mapping[str, object] | None = None,
+    everything: bool = False,
 ) -> Evidence:
     """Looks at everything, with all questions under way at the same time.
 
@@ -223,68 +226,102 @@ def gather(
         seconds: the bound on the whole.
         watcher: told whom it waits for.
         names: the variables of the notebook, to find clients that were made with another token.
+        everything: look in their place at every datastack that their servers list for the stored token.
     """
-    inquiry = Inquiry(seconds)
-    importing = inquiry.ask("", cave.import_caveclient)
-    line = Line()
-    round_ = _Round(inquiry, line)
-    try:
-        servers: dict[str, _Server] = {}
-        datastacks = []
+    with Round(seconds) as round_:
+        look = _Look(round_)
         for target in targets:
-            server = servers.get(target.server) or servers.setdefault(target.server, _Server(round_, target))
-            datastacks.append(_Datastack(round_, target, server))
-        inquiry.wait(watcher)
-        machine = _machine(importing)
-        facts = {address: server.facts(machine, importing, names or {}) for address, server in servers.items()}
-        found = tuple(one.facts(facts[one.target.server]) for one in datastacks)
+            look.at_all(target) if everything else look.at(target)
+        importing = round_.work(cave.import_caveclient)  # after the questions, so that it fills the waiting
+        machine = round_.work(_machine)
+        round_.wait(watcher)
+        return look.evidence(machine.result() if machine.done() else _machine(), importing, names or {})
+
+
+def ask_server(target: Target, seconds: float, watcher: Watcher | None = None) -> ServerFacts:
+    """Looks at a server and its token alone, for who needs no more: two requests, and caveclient is not imported."""
+    with Round(seconds) as round_:
+        server = _Server(round_, target)
+        round_.wait(watcher)
+        return server.facts(_machine(), None, {})
+
+
+class _Look:
+    """What is being looked at, while the questions are under way."""
+
+    def __init__(self, round_: Round) -> None:
+        self.round = round_
+        self.servers: dict[str, _Server] = {}
+        self.datastacks: dict[tuple[str, str], _Datastack] = {}
+        self.targets: list[Target] = []
+
+    def at(self, target: Target) -> None:
+        """Asks about a datastack, and about its server if that is new."""
+        server = self._server(target)
+        if (target.server, target.datastack) not in self.datastacks:
+            self.datastacks[target.server, target.datastack] = _Datastack(self.round, target, server)
+
+    def at_all(self, target: Target) -> None:
+        """Asks which datastacks the server lists for its token, then about each; about the target if it does not."""
+        self.targets.append(target)
+        server = self._server(target)
+        if server.token is not None:
+            listed = self.round.ask(cave.datastacks_address(target.server), server.token)
+            self.round.then(listed, partial(self._at_each, target))
+
+    def _at_each(self, target: Target, listed: Answer) -> None:
+        for name in cave.names_in(listed) or ():
+            self.at(replace(target, datastack=name, asked=True))
+
+    def _server(self, target: Target) -> _Server:
+        if target.server not in self.servers:
+            self.servers[target.server] = _Server(self.round, target)
+        return self.servers[target.server]
+
+    def evidence(self, machine: Machine, importing: Future[str], names: Mapping[str, object]) -> Evidence:
+        """What was found, when nobody waits any longer."""
+        for target in self.targets:
+            if target.server not in {server for server, _ in self.datastacks}:
+                self.at(target)
+        machine = replace(machine, caveclient_problem=result_of(importing, ""))
+        facts = {address: server.facts(machine, importing, names) for address, server in self.servers.items()}
+        found = tuple(one.facts(facts[one.target.server]) for one in list(self.datastacks.values()))
         return Evidence(machine, tuple(facts.values()), found)
-    finally:
-        line.close()
 
 
-@dataclass
-class _Round:
-    """The questions of one run: each address is asked once."""
+_worked: set[tuple[str, Token]] = set()
+_places: dict[tuple[str, str], str] = {}
+"""Which tokens worked, and where the data of datastacks was, when this kernel last looked.
 
-    inquiry: Inquiry
-    line: Line
-    asked: dict[tuple[str, Token | None], Future[Answer]] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def ask(self, address: str, token: Token | None = None) -> Future[Answer]:
-        with self.lock:
-            if (address, token) not in self.asked:
-                question = partial(self.line.get, address, token, seconds=self.inquiry.each)
-                self.asked[address, token] = self.inquiry.ask(host_of(address), question)
-            return self.asked[address, token]
+It only tells what can be asked at the same time instead of one after the other; each answer is a new one.
+"""
 
 
-def _answer(future: Future[Answer] | None, address: str) -> Answer | None:
-    if future is None:
-        return None
-    return result_of(future, Answer(address, trouble=Trouble.SILENT))
+def _answer(question: Question | None) -> Answer | None:
+    return question.answer if question else None
 
 
 class _Server:
     """The questions to one server, while they are under way."""
 
-    def __init__(self, round_: _Round, target: Target) -> None:
+    def __init__(self, round_: Round, target: Target) -> None:
         self.target, self.round, self.address = target, round_, target.server
         self.stored = store.resolve(self.address)
         token = None if self.stored.belongs_to else self.stored.token
         self.token = token if token is not None and token.can_be_sent else None
-        self.identity: Future[Answer] | None = None
-        self.keys: Future[Answer] | None = None
-        self.salvaged: Future[Answer] | None = None
-        self.version: Future[Answer] | None = None
-        self.bare: Future[Answer] | None = None
+        self.identity: Question | None = None
+        self.keys: Question | None = None
+        self.salvaged: Question | None = None
+        self.version: Question | None = None
+        self.bare: Question | None = None
+        self.info: Question | None = None
         if self.token is None:
             self._ask_without_token()
             return
         self.identity = round_.ask(cave.identity_address(self.address), self.token)
-        self.keys = round_.ask(cave.keys_address(self.address), self.token)
-        round_.inquiry.then(self.identity, self._go_on)
+        if (self.address, self.token) in _worked:
+            self.keys = round_.ask(cave.keys_address(self.address), self.token)
+        round_.then(self.identity, partial(self._go_on, self.token))
 
     def _ask_without_token(self) -> None:
         self.version = self.round.ask(cave.info_version_address(self.address))
@@ -297,17 +334,20 @@ class _Server:
         if other is not None and other.can_be_sent and not store.owner_of(other, self.address):
             self.salvaged = self.round.ask(cave.identity_address(self.address), other)
 
-    def _go_on(self, identity: Answer) -> None:
-        """A bad answer leads to the questions that tell why."""
+    def _go_on(self, token: Token, identity: Answer) -> None:
+        """A good answer leads to the list of tokens, a bad one to the questions that tell why."""
+        if identity.is_good:
+            _worked.add((self.address, token))
+            self.keys = self.round.ask(cave.keys_address(self.address), token)
+            return
+        _worked.discard((self.address, token))
         if identity.code in cave.REFUSALS:
             self._salvage()
-        elif not identity.is_good and not identity.code:
+        elif not identity.code:
             self.version = self.round.ask(cave.info_version_address(self.address))
 
-    def facts(self, machine: Machine, importing: Future[str], names: Mapping[str, object]) -> ServerFacts:
-        identity = _answer(self.identity, cave.identity_address(self.address))
-        keys = _answer(self.keys, cave.keys_address(self.address))
-        info = next((f for (a, _), f in self.round.asked.items() if a.startswith(f"{self.address}/info/api/")), None)
+    def facts(self, machine: Machine, importing: Future[str] | None, names: Mapping[str, object]) -> ServerFacts:
+        identity, keys = _answer(self.identity), _answer(self.keys)
         return ServerFacts(
             self.address,
             self.target,
@@ -317,13 +357,13 @@ class _Server:
             identity,
             cave.account_in(identity, self.address) if identity else None,
             cave.keys_in(keys) if keys else None,
-            _answer(self.version, cave.info_version_address(self.address)),
-            _answer(self.salvaged, cave.identity_address(self.address)),
-            _answer(info, f"{self.address}/info"),
+            _answer(self.version),
+            _answer(self.salvaged),
+            _answer(self.info),
             identity is not None and not identity.is_good and cave.has_netrc(self.address),
             None if self.stored.token or self.stored.blocker else _elsewhere(self.address),
             cave.clients_in(names, self.address, self.token) if self.token else (),
-            _answer(self.bare, cave.identity_address(self.address)),
+            _answer(self.bare),
         )
 
     def _disagrees(self) -> bool | None:
@@ -347,44 +387,49 @@ def _salvageable(stored: store.Resolved) -> Token | None:
 class _Datastack:
     """The questions about one datastack, while they are under way."""
 
-    def __init__(self, round_: _Round, target: Target, server: _Server) -> None:
+    def __init__(self, round_: Round, target: Target, server: _Server) -> None:
         self.target, self.round, self.server = target, round_, server
-        self.info: Future[Answer] | None = None
-        self.listed: Future[Answer] | None = None
-        self.services: dict[str, tuple[str, Future[Answer]]] = {}
-        if server.token is not None:
-            self.info = round_.ask(cave.datastack_address(target.server, target.datastack), server.token)
-            round_.inquiry.then(self.info, self._go_on)
+        self.info: Question | None = None
+        self.listed: Question | None = None
+        self.services: dict[str, Question] = {}
+        if server.token is None:
+            return
+        self.info = round_.ask(cave.datastack_address(target.server, target.datastack), server.token)
+        server.info = server.info or self.info
+        if before := _places.get((target.server, target.datastack)):
+            self._ask_services(before)
+        round_.then(self.info, self._go_on)
 
     def _go_on(self, info: Answer) -> None:
+        _places.pop((self.target.server, self.target.datastack), None)
         if info.code == "invalid_table_id" or info.status == 404:
             self.listed = self.round.ask(cave.datastacks_address(self.target.server), self.server.token)
         if local := cave.local_server_in(info):
-            for name, route in cave.SERVICES.items():
-                self.services[name] = local + route, self.round.ask(local + route)
+            _places[self.target.server, self.target.datastack] = local
+            self._ask_services(local)
+
+    def _ask_services(self, local: str) -> None:
+        self.services = {name: self.round.ask(local + route) for name, route in cave.SERVICES.items()}
 
     def facts(self, server: ServerFacts) -> DatastackFacts:
-        address = cave.datastack_address(self.target.server, self.target.datastack)
-        listed = _answer(self.listed, address)
-        services = {name: _answer(future, asked) for name, (asked, future) in self.services.items()}
-        info = _answer(self.info, address)
+        listed, info = _answer(self.listed), _answer(self.info)
         local = host_of(cave.local_server_in(info)) if info else ""
         return DatastackFacts(
             self.target,
             server,
             info,
             cave.names_in(listed) if listed else None,
-            {name: answer for name, answer in services.items() if answer is not None},
+            {name: question.answer for name, question in self.services.items()} if local else {},
             _read_by_cloud_volume(local) if local else None,
             cave.cached_by_cloud_volume(local) if local else "",
         )
 
 
-def _machine(importing: Future[str]) -> Machine:
+def _machine() -> Machine:
     problem, unusable = _folder_problem(store.secrets_folder())
     return Machine(
         versions(),
-        result_of(importing, ""),
+        "",  # not known before caveclient is imported
         tuple(name for name in TOKEN_VARIABLES if os.environ.get(name, "").strip()),
         find_place(),
         os.environ.get("CLOUD_VOLUME_DIR", ""),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import wait as wait_for
@@ -12,16 +13,18 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 Watcher = Callable[[list[str], float], None]
 """Told, while the waiting lasts, for whom it is and for how many seconds so far."""
+_Job = tuple["Future[Any]", Callable[[], Any]]
 
 AT_ONCE = 6
 """Questions to one host under way at the same time: few connections, each used again."""
 
 
 class Inquiry:
-    """Questions under way, each on a thread of its own that nobody has to wait for.
+    """Questions under way on threads that nobody has to wait for, at most six for each host.
 
     A thread that hangs (name resolution, a server that drips) is left behind: it is a daemon, holds no lock and ends
-    with the interpreter at the latest. `wait` always comes back in time, and so does an interrupt.
+    with the interpreter at the latest. `wait` always comes back in time, and so does an interrupt; from then on
+    nothing more is asked.
 
     Args:
         seconds: the bound on everything asked here, from now.
@@ -31,7 +34,8 @@ class Inquiry:
         self.seconds = seconds
         self._start = time.monotonic()
         self._open: list[tuple[Future[Any], str]] = []
-        self._gates: dict[str, threading.BoundedSemaphore] = {}
+        self._jobs: dict[str, deque[_Job]] = {}
+        self._threads: dict[str, int] = {}
         self._lock = threading.Lock()
         self._closed = threading.Event()
 
@@ -46,22 +50,32 @@ class Inquiry:
         return max(0.05, min(self.seconds / 2, self.left))
 
     def ask(self, whom: str, question: Callable[[], T]) -> Future[T]:
-        """Starts asking. `whom` is a host: at most six questions to it are under way at once."""
+        """Starts asking. `whom` is a host: at most six questions to it are under way at once, the others queue."""
         future: Future[T] = Future()
         with self._lock:
-            gate = self._gates.setdefault(whom, threading.BoundedSemaphore(AT_ONCE))
             self._open.append((future, whom))
-        threading.Thread(target=self._answer, args=(future, gate, question), daemon=True).start()
+            self._jobs.setdefault(whom, deque()).append((future, question))
+            needs_thread = self._threads.get(whom, 0) < AT_ONCE
+            self._threads[whom] = self._threads.get(whom, 0) + needs_thread
+        if needs_thread:
+            threading.Thread(target=self._work, args=(whom,), daemon=True).start()
         return future
 
-    def _answer(self, future: Future[T], gate: threading.BoundedSemaphore, question: Callable[[], T]) -> None:
-        with gate:
-            if self._closed.is_set() or not future.set_running_or_notify_cancel():
-                return
+    def _work(self, whom: str) -> None:
+        """Asks what is queued for a host, one after the other, until nothing is."""
+        while (job := self._next(whom)) is not None:
+            future, question = job
             try:
                 future.set_result(question())
             except BaseException as error:
                 future.set_exception(error)
+
+    def _next(self, whom: str) -> _Job | None:
+        with self._lock:
+            if self._jobs[whom] and not self._closed.is_set():
+                return self._jobs[whom].popleft()
+            self._threads[whom] -= 1
+            return None
 
     def then(self, first: Future[T], go_on: Callable[[T], object]) -> None:
         """Asks on when an answer is there; what `go_on` starts belongs to this inquiry too."""
@@ -71,9 +85,11 @@ class Inquiry:
 
         def step(done: Future[T]) -> None:
             try:
-                if not done.cancelled() and done.exception() is None and not self._closed.is_set():
+                if done.exception() is None and not self._closed.is_set():
                     go_on(done.result())
-            finally:
+            except Exception as error:
+                follow.set_exception(error)
+            else:
                 follow.set_result(None)
 
         first.add_done_callback(step)
@@ -87,7 +103,11 @@ class Inquiry:
                 if watcher is not None and waited >= 1 and (whom := self._waiting_for()):
                     watcher(whom, waited)
         finally:
-            self._closed.set()
+            self.close()
+
+    def close(self) -> None:
+        """Asks nothing more."""
+        self._closed.set()
 
     def _pending(self) -> list[Future[Any]]:
         with self._lock:

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from . import cave, store
-from .cave import Account, Answer, Line, Terms, Trouble
+from .cave import Account, Answer, Question, Round, Terms
 from .errors import TokenNotChecked, TokenNotSaved, TokenRejected
 from .evidence import Target
-from .inquiry import Inquiry, Watcher, result_of
+from .inquiry import Watcher
 from .servers import KNOWN_SERVERS, host_of, local_servers_of
 from .tokens import Token
 
@@ -46,39 +46,34 @@ class Checked:
 def check_token(token: Token, target: Target, seconds: float, watcher: Watcher | None = None) -> Checked:
     """Holds a token against the server it is for.
 
+    Args:
+        token: what was given; it is sent to that server only.
+        target: the server, and the datastack that is to be opened.
+        seconds: the bound on the whole.
+        watcher: told whom it waits for.
     Raises:
         TokenRejected: the auth server does not know it.
         TokenNotChecked: the auth server could not say.
     """
-    inquiry, line, server = Inquiry(seconds), Line(), target.server
+    server = target.server
+    with Round(seconds) as round_:
+        identity = round_.ask(cave.identity_address(server), token)
+        keys = round_.ask(cave.keys_address(server), token)
+        listed = round_.ask(cave.datastacks_address(server), token)
+        opened = round_.ask(cave.datastack_address(server, target.datastack), token)
+        others: list[Question] = []
+        if server not in KNOWN_SERVERS:  # else its data servers are known
+            round_.then(listed, lambda answer: others.extend(_ask_each(round_, token, target, answer)))
+        round_.wait(watcher)
+        account = _account_or_raise(identity.answer, target)
+        answers = [opened.answer, *(other.answer for other in others)]
+        return _checked(token, target, account, keys.answer, listed.answer, answers)
 
-    def ask(address: str) -> Answer:
-        return line.get(address, token, seconds=inquiry.each)
 
-    def start(address: str) -> object:
-        return inquiry.ask(host_of(server), lambda: ask(address))
-
-    try:
-        identity = inquiry.ask(host_of(server), lambda: ask(cave.identity_address(server)))
-        keys = inquiry.ask(host_of(server), lambda: ask(cave.keys_address(server)))
-        listed = inquiry.ask(host_of(server), lambda: ask(cave.datastacks_address(server)))
-        opened = inquiry.ask(host_of(server), lambda: ask(cave.datastack_address(server, target.datastack)))
-        others: dict[str, object] = {}
-
-        def ask_others(answer: Answer) -> None:
-            for name in (cave.names_in(answer) or ())[:MOST_DATASTACKS]:
-                if name != target.datastack:
-                    others[name] = start(cave.datastack_address(server, name))
-
-        if server not in KNOWN_SERVERS:
-            inquiry.then(listed, ask_others)
-        inquiry.wait(watcher)
-    finally:
-        line.close()
-    silent = Answer(cave.identity_address(server), trouble=Trouble.SILENT)
-    account = _account_or_raise(result_of(identity, silent), target)
-    answers = [result_of(opened, silent), *(result_of(one, silent) for one in others.values())]  # type: ignore[arg-type]
-    return _checked(token, target, account, result_of(keys, silent), result_of(listed, silent), answers)
+def _ask_each(round_: Round, token: Token, target: Target, listed: Answer) -> list[Question]:
+    """Asks where the data of the listed datastacks is, for some of them."""
+    names = (cave.names_in(listed) or ())[:MOST_DATASTACKS]
+    return [round_.ask(cave.datastack_address(target.server, name), token) for name in names]
 
 
 def _account_or_raise(answer: Answer, target: Target) -> Account:

@@ -99,6 +99,8 @@ class CaveMagics(Magics):
     @_in_one_line
     @magic_arguments()
     @argument("kind", nargs="?", choices=("new", "existing"), help="new: no account yet; existing: a token somewhere")
+    @argument("--paste", action="store_true", help="paste a token instead of signing in through the browser")
+    @argument("--use", choices=("latest", "new"), help="take the token used last, or make one, without being asked")
     @_where
     def cave_setup(self, args: argparse.Namespace) -> None:
         """Sets up access to CAVE on this computer, step by step.
@@ -108,37 +110,94 @@ class CaveMagics(Magics):
             %cave_setup
             %cave_setup new
             %cave_setup existing --datastack v1dd_public
+            %cave_setup existing --use latest
         """
-        from .pages import advice_page, status_page
+        from .pages import advice_page
 
         target = self._target(args)
         with self._progress() as progress:
             facts = _facts(target, self.timeout, progress)
         works = facts.account is not None
-        other = f"%cave_setup existing{target.flags}"
         if works and (args.kind is None or not self._can_ask()):
-            return self._show(status_page(facts, other))
-        if works:
+            return self._show_status(facts)
+        if works and not args.use and self._exchange_stored(facts):
+            return None
+        if works and not args.use:
             self._confirm(f"{facts.account.label if facts.account else ''} is set up here already. Replace that token?")
-        else:
+        if not works:
             _raise_if_in_trouble(facts)
         if args.kind is None:
             return self._show(advice_page(facts))
-        return self._guide(target, args.kind == "new")
+        outcome = None if args.paste or not self._can_ask() else self._sign_in(target, args)
+        return self._show(self._saved(outcome or self._by_paste(target, args), overwrite=True))
 
-    def _guide(self, target: Any, new: bool) -> None:
+    def _by_paste(self, target: Any, args: argparse.Namespace) -> Any:
+        """The way that works everywhere: the pages to go to, and a prompt."""
         from .guide import guide_for
-        from .login import save_checked
-        from .pages import card_page, guide_page
+        from .pages import guide_page
         from .place import open_browser
 
-        guide = guide_for(target, new, self._can_ask())
+        guide = guide_for(target, args.kind == "new", self._can_ask())
         self._show(guide_page(guide))
         if not self._can_ask():
             raise _nobody_to_ask(target)
         open_browser(guide.first_page)
-        checked = self._prompt_for_token(target)
-        self._show(card_page(checked, save_checked(checked, overwrite=True)))
+        return self._prompt_for_token(target, overwrite=True)
+
+    def _show_status(self, facts: Any) -> None:
+        from .checks.account import is_login_token
+        from .pages import status_page
+        from .signin_page import ends_soon, with_lines
+
+        page = status_page(facts, f"%cave_setup existing{facts.target.flags}")
+        self._show(with_lines(page, [ends_soon(facts)]) if is_login_token(facts) else page)
+
+    # ------------------------------------------------------------ signing in through the browser
+
+    def _sign_in(self, target: Any, args: argparse.Namespace) -> Any:
+        """A token that came by the browser; None where the prompt is to be used."""
+        from .signin import by_browser
+
+        return by_browser(self._wish(target, args.use or ("new" if args.kind == "new" else "")), self._front)
+
+    def _exchange_stored(self, facts: Any) -> bool:
+        """Offers a permanent token for a stored one that ends by itself; says whether that was done."""
+        from .checks.account import is_login_token
+
+        if not is_login_token(facts):
+            return False
+        checked = self._check(facts.stored.token, facts.target)
+        outcome = self._exchanged(checked, overwrite=True)
+        if outcome.checked is checked:
+            return False
+        self._show(self._saved(outcome, overwrite=True))
+        return True
+
+    def _exchanged(self, checked: Any, overwrite: bool, text: str = "") -> Any:
+        """A permanent token in the place of a log-in token, where the person wants it and it could be saved."""
+        from .signin import Outcome, came_by_address, exchange
+        from .store import resolve
+
+        stored = resolve(checked.target.server)
+        in_the_way = stored.token not in (None, checked.token) and not stored.belongs_to
+        if checked.permanent is not False or (in_the_way and not overwrite) or not self._can_ask():
+            return Outcome(checked)
+        asks = not came_by_address(text)
+        return exchange(checked, self._wish(checked.target, "new"), self._front, asks) or Outcome(checked)
+
+    def _wish(self, target: Any, use: str) -> Any:
+        from .signin import Wish
+
+        return Wish(target, use, self.timeout)
+
+    def _saved(self, outcome: Any, overwrite: bool) -> Any:
+        """Saves what was checked; the card that says so."""
+        from .login import save_checked
+        from .pages import card_page
+        from .signin_page import with_lines
+
+        saved = save_checked(outcome.checked, overwrite or outcome.exchanged)
+        return with_lines(card_page(outcome.checked, saved), outcome.remarks)
 
     # ------------------------------------------------------------ %cave_save
 
@@ -161,21 +220,20 @@ class CaveMagics(Magics):
             %cave_save --from-env CAVE_TOKEN
             %cave_save --from-file ~/Downloads/token.json --overwrite
         """
-        from .login import save_checked, save_unchecked
-        from .pages import card_page, unchecked_page
+        from .login import save_unchecked
+        from .pages import unchecked_page
 
         target = self._target(args)
         typed = " ".join(args.token)
         text = self._given_text(args, typed)
         if text is None and not args.no_check:
-            checked = self._prompt_for_token(target)
-            page = card_page(checked, save_checked(checked, args.overwrite))
+            page = self._saved(self._prompt_for_token(target, args.overwrite), args.overwrite)
         elif args.no_check:
             token = self._pick(self._ask_secret(target) if text is None else text, target)
             page = unchecked_page(token, target.server, save_unchecked(token, target, args.overwrite))
         else:
             checked = self._check(self._pick(text or "", target), target)
-            page = card_page(checked, save_checked(checked, args.overwrite))
+            page = self._saved(self._exchanged(checked, args.overwrite, text or ""), args.overwrite)
         self._show(page)
         if typed and not typed.startswith("$"):
             self._rewrite_cell(typed)
@@ -338,14 +396,14 @@ class CaveMagics(Magics):
             raise NobodyToAsk("nothing can be asked here. To repair without being asked: %cave_check --fix --yes")
         return _answered(lambda: self._front.ask(f"{question} [y/N] "), None, may_be_empty=True).lower() in ("y", "yes")
 
-    def _prompt_for_token(self, target: Any) -> Any:
+    def _prompt_for_token(self, target: Any, overwrite: bool) -> Any:
         """Asks until a token works, at most three times; an empty answer cancels."""
         from .pages import again_page
 
         for left in reversed(range(TRIES)):
             text = self._ask_secret(target)
             try:
-                return self._check(self._pick(text, target), target)
+                return self._exchanged(self._check(self._pick(text, target), target), overwrite, text)
             except (NotAToken, TokenRejected) as error:
                 if not left:
                     raise
@@ -484,6 +542,8 @@ def _without_values(message: str, function: Any) -> str:
         near = get_close_matches(flags[0], options, n=1) if flags else []
         hint = f"Did you mean {near[0]}?" if near else f"Its options: {', '.join(o for o in options if o[:2] == '--')}."
         return f"{name} has no {'option ' + flags[0] if flags else 'place for another word'}. {hint}"
+    if "invalid choice" in message and "--use" in message:
+        return f"{name} --use takes latest or new."
     if "invalid choice" in message:
         return f"{name} takes new or existing: %cave_setup new, %cave_setup existing."
     return f"{name}: {message.partition(': ' + chr(39))[0]}."
