@@ -55,12 +55,13 @@ def point_at(run: Any, cave: Sandbox) -> None:
 
 @pytest.mark.parametrize("heading", ["Try it", "Run the tests"])
 def test_a_command_is_one_line_for_an_empty_environment(heading: str):
-    """Each of the two commands makes an environment, installs this folder with an extra that exists, and runs a module."""
+    """Each of the two commands makes an environment, installs this folder with an extra, and runs a module."""
     make, install, run = command(heading)
     assert make == ["python3", "-m", "venv", ".venv"]
     assert install[:4] == [".venv/bin/python", "-m", "pip", "install"]
     extra = re.search(r"^\.\[(\w+)\]$", install[-1])
-    assert extra and re.search(rf"^{extra[1]} = \[", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert extra
+    assert re.search(rf"^{extra[1]} = \[", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     assert run[:2] == [".venv/bin/python", "-m"]
 
 
