@@ -507,7 +507,7 @@ def explain(error: BaseException) -> tuple[Trouble, str]:
         return Trouble.ADDRESS, ""
     if kinds & {"ProxyError", "InvalidProxyURL"}:
         return Trouble.PROXY, _proxy_reason(text)
-    if "SSLError" in kinds:
+    if "SSLError" in kinds or "TLS CA certificate bundle" in text:
         wrong = re.search(r"WRONG_VERSION_NUMBER|UNKNOWN_PROTOCOL|HTTP_REQUEST|RECORD_LAYER_FAILURE", text)
         return (Trouble.NOT_TLS, "") if wrong else (Trouble.TLS, _tls_reason(text))
     if kinds & {"NameResolutionError", "gaierror", "UnicodeError"}:
@@ -549,6 +549,8 @@ def _proxy_reason(text: str) -> str:
 
 def _tls_reason(text: str) -> str:
     for pattern, words in (
+        ("invalid path", "the file of certificates that REQUESTS_CA_BUNDLE names is not there"),
+        ("NO_CERTIFICATE", "the file that REQUESTS_CA_BUNDLE names has no certificates in it"),
         ("self[- ]signed", "its certificate is signed by itself or by a company's own authority"),
         ("unable to get local issuer", "its certificate is signed by an authority that this computer does not know"),
         ("certificate has expired", "its certificate has expired"),

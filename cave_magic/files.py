@@ -44,29 +44,32 @@ class NotPutBack(Exception):
 # ---------------------------------------------------------------- one after the other
 
 @contextlib.contextmanager
-def locked(folder: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Keeps all other processes and threads that save in a folder waiting.
 
     Raises:
-        Locked: nobody let go for so many seconds.
+        Locked: another one did not let go for `LOCK_SECONDS`.
         OSError: the folder is not there or cannot be written.
     """
     from filelock import FileLock, SoftFileLock, Timeout
 
     try:
         try:
-            held = FileLock(folder / LOCK_NAME, mode=0o600).acquire(seconds, poll_interval=0.01)
+            held = FileLock(folder / LOCK_NAME, mode=0o600).acquire(LOCK_SECONDS, poll_interval=0.01)
         except Timeout:
             raise
         except (NotImplementedError, OSError):
             # A network home without file locks (ENOLCK, ENOSYS): the existence of a file must do.
             soft = folder / f"{LOCK_NAME}.soft"
             _drop_stale(soft)
-            held = SoftFileLock(soft, mode=0o600).acquire(seconds, poll_interval=0.01)
+            held = SoftFileLock(soft, mode=0o600).acquire(LOCK_SECONDS, poll_interval=0.01)
     except Timeout as error:
         raise Locked(Path(error.lock_file)) from None
-    with held:
+    try:
         yield
+    finally:
+        with uninterrupted(too_late=True), contextlib.suppress(OSError):
+            held.lock.release()
 
 
 def _drop_stale(lock: Path) -> None:
@@ -233,12 +236,11 @@ def sweep(folders: Iterable[Path]) -> None:
 
 
 def make_private_folder(folder: Path) -> None:
-    """Makes a folder, and those above it, for its owner alone, whatever the umask; tightens one that is there."""
+    """Makes a folder, and those above it, for its owner alone, whatever the umask."""
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     for one in reversed(missing):
         with contextlib.suppress(FileExistsError):
             one.mkdir(mode=0o700)
-    tighten(folder, 0o700)
 
 
 def tighten(path: Path, mode: int) -> bool:

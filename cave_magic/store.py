@@ -31,6 +31,7 @@ TOKEN_KEY = "token"  # noqa: S105  the key, no token
 DEFAULT_NAME = "cave-secret.json"
 LEGACY_NAME = "chunkedgraph-secret.json"
 MAP_NAME = "cave_datastack_to_server_map.json"
+FORBIDDEN = "may not be read by you"
 LARGEST_FILE = 1_000_000
 """Bytes. A token file has some hundred; a larger one is not read."""
 MOST_FILES = 500
@@ -303,7 +304,7 @@ def _read_text(path: Path) -> tuple[str, State, str, os.stat_result | None]:
     except (FileNotFoundError, NotADirectoryError):
         return "", State.ABSENT, "", None
     except PermissionError:
-        return "", State.UNREADABLE, "may not be read by you", None
+        return "", State.UNREADABLE, FORBIDDEN, None
     except (OSError, ValueError) as error:
         if getattr(error, "errno", 0) == errno.ELOOP:
             return "", State.ABSENT, "is a link to itself", None
@@ -392,18 +393,28 @@ def save_token(
     with changing():
         old = resolve(server)
         previous = _own_token(old)
-        if previous is not None and previous != token and previous.reads_as != token and not overwrite:
-            ending = f" ending in {previous.ending}" if previous.ending else ""
-            raise TokenExists(
-                f"another token{ending} is saved for {host_of(server)}, and stays. "
-                "To replace it: %cave_save --overwrite"
-            )
+        if not overwrite:
+            _raise_if_another(previous, wanted)
         return _save(wanted, old, previous, confirm)
 
 
+def _raise_if_another(previous: Token | None, wanted: _Wanted) -> None:
+    if previous is None or wanted.token in (previous, previous.reads_as):
+        return
+    ending = f" ending in {previous.ending}" if previous.ending else ""
+    raise TokenExists(
+        f"another token{ending} is saved for {host_of(wanted.server)}, and stays. "
+        "To replace it: %cave_save --overwrite"
+    )
+
+
 def _save(wanted: _Wanted, old: Resolved, previous: Token | None, confirm: Callable[[], None]) -> Saved:
+    for file in (old.server_file, old.default_file):
+        if file.state == State.UNREADABLE and file.problem != FORBIDDEN:
+            raise TokenNotSaved(f"{show_path(file.path)} {file.problem}. Nothing was changed.")
     paths, kept, strange = _files_for(wanted, old, previous)
-    plan = {path: text for path in paths if (text := with_token(path, wanted.token)) is not None}
+    files.sweep(Path(os.path.realpath(path)).parent for path in paths if path.is_symlink())
+    plan = {path: text for path in _in_order(paths, previous) if (text := with_token(path, wanted.token)) is not None}
     unchanged = not plan
     mapping, before, map_text = _map_with(wanted)
     if map_text is not None:
@@ -411,6 +422,16 @@ def _save(wanted: _Wanted, old: Resolved, previous: Token | None, confirm: Calla
     copied = [path for path in plan if path in strange or _is_broken(path)]
     made = write_files(plan, copied, confirm)
     return Saved(tuple(paths), unchanged, tuple(kept), made, mapping, before)
+
+
+def _in_order(paths: list[Path], previous: Token | None) -> list[Path]:
+    """The order in which a save that is killed leaves it plain whose token is where.
+
+    Copies of the token that is replaced go before the server's own file, which tells that they are copies; files that
+    get one for the first time go after it, since it tells whose that is.
+    """
+    copies = [path for path in paths[1:] if previous is not None and read_token_file(path).token == previous]
+    return [*copies, *(path for path in paths if path not in copies)]
 
 
 def _own_token(old: Resolved) -> Token | None:
@@ -429,7 +450,7 @@ def _files_for(
     ours = (None, wanted.token, previous)
     if _is_free(old.default_file, ours):
         paths.append(old.default_file.path)
-    elif old.default_file.state in (State.READ, State.MALFORMED):
+    elif old.default_file.state in (State.READ, State.MALFORMED, State.UNREADABLE):
         kept.append(old.default_file.path)
     taken = {host_of(one) for one in (*known_servers(), *_all_local_servers())} - _own_hosts(wanted.server)
     for local in wanted.local_servers:
@@ -507,21 +528,21 @@ def changing() -> Iterator[None]:
     folder = secrets_folder()
     if not folder.is_absolute():
         raise TokenNotSaved("this user has no home folder. Nothing was changed. Set HOME to one that can be written.")
-    try:
-        files.make_private_folder(folder)
-    except OSError as error:
-        if not os.path.isdir(folder):
+    with contextlib.ExitStack() as held:
+        try:
+            files.make_private_folder(folder)
+            held.enter_context(files.locked(folder))
+        except files.Locked as error:
+            raise TokenNotSaved(
+                f"another program has been saving for {files.LOCK_SECONDS:.0f} s. Nothing was changed. "
+                f"If none is, remove {show_path(error.args[0])} and save again."
+            ) from None
+        except OSError as error:
             raise _not_saved(folder, error) from None
-    try:
-        with files.locked(folder):
-            yield
-    except files.Locked as error:
-        raise TokenNotSaved(
-            f"another program has been saving for {files.LOCK_SECONDS:.0f} s. Nothing was changed. "
-            f"If none is, remove {show_path(error.args[0])} and save again."
-        ) from None
-    except OSError as error:
-        raise _not_saved(folder, error) from None
+        with contextlib.suppress(OSError):  # one that is another's cannot be tightened, but perhaps be used
+            files.tighten(folder, 0o700)
+        files.sweep([folder])
+        yield
 
 
 def write_files(
@@ -539,7 +560,6 @@ def write_files(
         TokenNotSaved: a file cannot be written. Everything is as it was, or the message says what is not.
     """
     try:
-        files.sweep(Path(os.path.realpath(path)).parent for path in plan)
         backups = dict(files.back_up(path) for path in copied)
         contents = {path: None if text is None else text.encode() for path, text in plan.items()}
         files.write_all({**backups, **contents}, confirm)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +31,25 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     assert os.path.expanduser("~") == str(folder)
     return folder
+
+
+@pytest.fixture
+def permissions_count(home: Path) -> Iterator[None]:
+    """Lets permissions of files count also where the tests run as root, which may else read and write everything."""
+    if os.name != "posix" or (os.geteuid() == 0 and not sys.platform.startswith("linux")):
+        pytest.skip("permissions do not count here")
+    overrides = 0b1111 if os.geteuid() == 0 else 0  # CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER
+    header, data = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    libc = ctypes.CDLL(None)
+    libc.capget(header, data)
+    before = data[0]
+    data[0] = before & ~overrides
+    libc.capset(header, data)
+    yield
+    data[0] = before
+    libc.capset(header, data)
+    for folder, _, _ in os.walk(home):
+        os.chmod(folder, 0o700)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The plan of the house, held against the syntax trees: who imports whom, who owns which library, how long a function."""
+"""The plan of the house, held against the syntax trees: who imports whom, who owns a library, how long a function is."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ OWNERS = {
     "IPython": {"magics", "completion", "frontend"},
     "traitlets": {"magics"},
     "filelock": {"files", "store"},
+    "packaging": {"cave"},
 }
 """Which modules may import a library. A library that is not here belongs to nobody."""
 

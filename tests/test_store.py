@@ -6,9 +6,6 @@ import json
 import logging
 import os
 import socket
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 
@@ -120,7 +117,7 @@ THINGS = ("absent", "folder", "dangling", "loop", "link", "latin-1", *CONTENTS)
 
 @pytest.mark.parametrize("own", [*THINGS, "pipe", "socket"])
 def test_the_token_is_the_one_that_caveclient_takes(secrets, monkeypatch, own):
-    """For every content of the server's file, with many of the other two, a fresh AuthClient agrees on token and error."""
+    """For every content of the server's file, with many of the other two, a fresh AuthClient agrees."""
     monkeypatch.chdir(secrets)
     for default, legacy in product(("absent", "folder", "dangling", *SOME), ("absent", "good", "no key", "bare")):
         fill(secrets, own, default, legacy)
@@ -129,7 +126,7 @@ def test_the_token_is_the_one_that_caveclient_takes(secrets, monkeypatch, own):
 
 @pytest.mark.parametrize("default", THINGS)
 def test_the_default_file_is_read_as_caveclient_reads_it(secrets, default):
-    """For every content of cave-secret.json, with many of the old file, a fresh AuthClient agrees on token and error."""
+    """For every content of cave-secret.json, with many of the old file, a fresh AuthClient agrees."""
     for legacy in ("absent", "folder", "link", "loop", "latin-1", "number", *SOME):
         fill(secrets, "absent", default, legacy)
         assert as_ours(SERVER) == as_caveclient(SERVER), (default, legacy)
@@ -199,35 +196,16 @@ def test_a_huge_file_is_not_read(secrets):
     assert (found.state, found.problem) == (State.TOO_LARGE, "has 50 MB, which no token file has")
 
 
-@contextmanager
-def ordinary_person() -> Iterator[Path]:
-    """A home in which permissions count, also where the tests run as root."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        root = hasattr(os, "geteuid") and os.geteuid() == 0
-        if root:
-            os.chown(folder, 65534, 65534)
-            os.seteuid(65534)
-        try:
-            yield Path(folder)
-        finally:
-            if root:
-                os.seteuid(0)
-            os.chmod(folder, 0o700)
-
-
-@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+@pytest.mark.usefixtures("permissions_count")
 @pytest.mark.parametrize("place", ["folder", "file"])
-def test_what_may_not_be_read_is_named(monkeypatch, place):
+def test_what_may_not_be_read_is_named(home, place):
     """A file without read permission stops both; in a folder that may not be entered caveclient sees nothing."""
-    with ordinary_person() as home:
-        monkeypatch.setenv("HOME", str(home))
-        path = server_file(SERVER)
-        put(path, "good")
-        os.chmod(path if place == "file" else path.parent, 0)
-        assert as_ours(SERVER) == (None, True)
-        assert as_caveclient(SERVER) == (None, place == "file")
-        assert read_token_file(path).problem == "may not be read by you"
-        os.chmod(path.parent, 0o700)
+    path = server_file(SERVER)
+    put(path, "good")
+    os.chmod(path if place == "file" else path.parent, 0)
+    assert as_ours(SERVER) == (None, True)
+    assert as_caveclient(SERVER) == (None, place == "file")
+    assert read_token_file(path).problem == "may not be read by you"
 
 
 def test_without_a_home_nothing_is_found_or_made(tmp_path, monkeypatch):

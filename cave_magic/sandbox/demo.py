@@ -191,7 +191,8 @@ def _environment(home: Path, colour: bool) -> Mapping[str, str]:
         "PYTHONUSERBASE": site.getuserbase() or "",
         "PYTHONPATH": os.pathsep.join(paths),
         "PYTHONUTF8": "1",
-        "BROWSER": "true",
+        # As over ssh: no browser of the watching person is opened, and the token is pasted.
+        "SSH_CONNECTION": "demo",
     }
 
 
@@ -330,6 +331,9 @@ def main(fast: bool = False) -> int:
     except KeyboardInterrupt:
         print("\nStopped.")
         return 130
+    except BrokenPipeError:  # whoever read along has left
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - as long as this process lives
+        return 1
     print(_END, end="")
     return 0
 

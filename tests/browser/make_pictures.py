@@ -82,9 +82,9 @@ def take(notebook: Notebook, cells: int, path: Path) -> None:
     page.evaluate("() => document.querySelector('.jp-WindowedPanel-outer').scrollTo(0, 0)")
     page.wait_for_timeout(500)
     first, last = notebook.cell(0).bounding_box(), notebook.cell(cells - 1).bounding_box()
-    area = {"x": first["x"], "y": first["y"], "width": first["width"], "height": last["y"] + last["height"] - first["y"]}
+    first["height"] = last["y"] + last["height"] - first["y"]
     path.parent.mkdir(exist_ok=True)
-    page.screenshot(path=str(path), clip=area)
+    page.screenshot(path=str(path), clip=first)
     with image.open(path) as sharp:
         sharp.convert("RGB").quantize(160, dither=image.Dither.NONE).save(path, optimize=True)
     assert path.stat().st_size < LARGEST

@@ -1,0 +1,216 @@
+"""The same journeys in a real terminal: a person types into IPython, and reads what comes."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cave_magic.sandbox import Sandbox
+
+pexpect = pytest.importorskip("pexpect", reason="a terminal can only be acted on systems that have one")
+if sys.platform == "win32":
+    pytest.skip("pexpect has no terminals on Windows", allow_module_level=True)
+
+PROMPT = r"\r\nIn \[\d+\]: "
+LEFT_OUT = ("CAVE", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "PYTHON")
+CODES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1b\]8;[^\x1b]*\x1b\\|\r")
+
+
+class Terminal:
+    """An IPython in a terminal of its own."""
+
+    def __init__(self, home: Path, env: dict[str, str], columns: int, simple: bool) -> None:
+        whole = {name: value for name, value in os.environ.items() if not name.startswith(LEFT_OUT)}
+        whole |= {"HOME": str(home), "IPYTHONDIR": str(home / ".ipython"), "TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1"} | env
+        command = ["-m", "IPython", "--no-banner", "--no-confirm-exit", "--colors=NoColor"]
+        command += ["--simple-prompt"] if simple else []
+        self.child = pexpect.spawn(
+            sys.executable, command, env=whole, dimensions=(40, columns), encoding="utf-8", timeout=60
+        )
+        self.child.expect(r"In \[1\]:")
+
+    def start(self, line: str) -> None:
+        """Types a line and presses Enter."""
+        self.child.sendline(line)
+
+    def sees(self, pattern: str) -> str:
+        """Waits for a text; gives all that came until then."""
+        self.child.expect(pattern)
+        return CODES.sub("", str(self.child.before) + str(self.child.after))
+
+    def answer(self, prompt: str, text: str) -> str:
+        """Waits for a prompt and answers it; gives what came before it."""
+        said = self.sees(prompt)
+        self.child.sendline(text)
+        return said
+
+    def end(self) -> str:
+        """Waits until IPython asks for the next line; gives what was said until then."""
+        self.child.expect(PROMPT)
+        return CODES.sub("", str(self.child.before))
+
+    def run(self, line: str) -> str:
+        """Runs a line to its end; gives what it said."""
+        self.start(line)
+        return self.end().partition("\n")[2]
+
+
+Start = Callable[..., Terminal]
+
+
+@pytest.fixture
+def terminal(home: Path, cave: Sandbox) -> Iterator[Start]:
+    """Starts terminals in the test's home, whose CAVE server is the practice server."""
+    profile = home / ".ipython" / "profile_default"
+    profile.mkdir(parents=True, exist_ok=True)
+    settings = f'c.InteractiveShellApp.extensions = ["cave_magic"]\nc.CaveMagics.server = "{cave.server}"\n'
+    (profile / "ipython_config.py").write_text(settings)
+    children = []
+
+    def start(columns: int = 80, simple: bool = True, **env: str) -> Terminal:
+        started = Terminal(home, env, columns, simple)
+        children.append(started.child)
+        return started
+
+    yield start
+    for child in children:
+        child.close(force=True)
+
+
+def test_a_new_person_pastes_a_token_and_is_at_work(terminal: Start, cave: Sandbox):
+    """`%cave_setup new`: links, a hidden prompt, a wrong answer, the right one, the card; then CAVEclient answers."""
+    token = cave.new_token("ada")
+    person = terminal()
+    person.start("%cave_setup new")
+    said = person.answer(r"Token \(hidden\): ", "abc")
+    assert f"   {cave.server}/sticky_auth/settings/tokens\n" in said
+    assert "This is not a token" in person.answer(r"Token \(hidden\): ", token)
+    said = person.end()
+    assert "You are set up." in said
+    assert token not in said
+    line = next(one for one in said.splitlines() if "CAVEclient(" in one)
+    assert person.run(line.partition("with: ")[2] or line).strip() == ""
+    assert "minnie65_public" in person.run("client.info.datastack_name")
+
+
+def test_a_present_token_is_named_before_it_is_replaced(terminal: Start, cave: Sandbox, set_up: str):
+    """`%cave_setup existing` asks first; anything but yes leaves everything as it was."""
+    person = terminal()
+    person.start("%cave_setup existing")
+    assert "Ada Example" in person.answer(r"Replace that token\? \[y/N\] ", "n")
+    assert "nothing was changed" in person.end()
+    person.start("%cave_setup existing")
+    person.answer(r"\[y/N\] ", "y")
+    person.answer(r"Token \(hidden\): ", cave.new_token("alice"))
+    assert "Alice Example" in person.end()
+
+
+def test_a_typed_token_does_not_come_back(terminal: Start, cave: Sandbox):
+    """`%cave_save <token>` works; the history shows the mask."""
+    token = cave.new_token("ada")
+    person = terminal()
+    assert "You are set up." in person.run(f"%cave_save {token}")
+    said = person.run("%history")
+    assert "%cave_save ****" in said
+    assert token not in said
+
+
+def test_a_fault_is_named_and_mended(terminal: Start, cave: Sandbox, set_up: str):
+    """`%cave_check` names unsigned terms and the page; once they are accepted it is green."""
+    cave.withdraw_terms("ada", "minnie65_public")
+    cave.forget()
+    person = terminal()
+    said = person.run("%cave_check")
+    assert re.search(r"✘ failed +terms", said)
+    assert f"{cave.server}/sticky_auth/api/v1/tos/2/accept" in said
+    cave.accept_terms("ada", "minnie65_public")
+    cave.forget()
+    assert "All well." in person.run("%cave_check")
+    assert "Ada Example" in person.run("%cave_whoami")
+
+
+def test_waiting_is_shown_in_place(terminal: Start, cave: Sandbox, set_up: str):
+    """While the server is slow one line says for whom it waits; at the end it is wiped."""
+    cave.misbehave("auth", "slow:2")
+    person = terminal()
+    person.start("%cave_check")
+    person.sees(r"\r\x1b\[2Kwaiting for 127\.0\.0\.1:\d+ … 1 s")
+    person.child.expect(PROMPT)
+    rest = str(person.child.before)
+    assert "All well" in rest
+    assert "waiting" not in rest.rpartition("\x1b[2K")[2]
+
+
+@pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
+def test_control_c_ends_a_check_in_one_line(terminal: Start, cave: Sandbox, set_up: str, term: str):
+    """Ctrl-C while a magic waits gives one line on a line of its own, and IPython goes on."""
+    cave.misbehave("all", "silent")
+    person = terminal(TERM=term)
+    person.start("%cave_check --timeout 60")
+    while not any(record.status is None for record in cave.requests):
+        pass
+    person.child.sendintr()
+    assert person.end().rstrip().splitlines()[-1] == "Cancelled: stopped. Nothing was changed."
+    assert person.run("1 + 1").strip().endswith("2")
+
+
+def test_control_c_and_enter_end_a_prompt_in_one_line(terminal: Start):
+    """Ctrl-C at the hidden prompt cancels, and so does answering nothing."""
+    person = terminal()
+    person.start("%cave_save")
+    person.sees(r"Token \(hidden\): ")
+    person.child.sendintr()
+    assert person.end().rstrip().splitlines()[-1] == "Cancelled: nothing was changed."
+    person.start("%cave_save")
+    person.answer(r"Token \(hidden\): ", "")
+    assert person.end().rstrip().splitlines()[-1] == "Cancelled: nothing was changed."
+
+
+@pytest.mark.parametrize(("columns", "env"), [(60, {}), (60, {"TERM": "dumb"}), (80, {"NO_COLOR": "1"}), (140, {})])
+def test_every_page_fits_the_screen(terminal: Start, cave: Sandbox, set_up: str, columns: int, env: dict[str, str]):
+    """In narrow and wide terminals, with colour and without, only lines to click or copy are longer than the screen."""
+    cave.withdraw_terms("ada", "minnie65_public")
+    cave.forget()
+    person = terminal(columns, **env)
+    for line in ("%cave_check -v minnie65_public secret_ds", "%cave_whoami", "%cave_setup"):
+        said = person.run(line)
+        long = [one for one in said.splitlines() if len(one) > columns]
+        assert [one for one in long if "http" not in one and "CAVEclient(" not in one] == []
+        assert not re.search(r"[ \t]$", said.rstrip(), re.MULTILINE)
+
+
+def test_tab_completes_in_the_terminal(terminal: Start):
+    """Tab completes the one datastack that begins so."""
+    person = terminal(simple=False)
+    person.child.send("%cave_check minnie35\t")
+    person.sees("minnie35_public_v0")
+
+
+def _piped(home: Path, cave: Sandbox, lines: str, *arguments: str) -> Any:
+    env = {name: value for name, value in os.environ.items() if not name.startswith(LEFT_OUT)}
+    code = ["--colors=NoColor", "--ext", "cave_magic", f"--CaveMagics.server={cave.server}", *arguments]
+    return subprocess.run(
+        [sys.executable, "-m", "IPython", "--no-banner", *code],
+        input=lines, env=env, cwd=home, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def test_nobody_is_asked_where_nobody_is_there(home: Path, cave: Sandbox):
+    """With a pipe or `-c` the answer comes at once and names the line that works there."""
+    for done in (_piped(home, cave, "%cave_setup new\n"), _piped(home, cave, "", "-c", "%cave_save")):
+        assert "%cave_save --from-env CAVE_TOKEN" in done.stdout + done.stderr
+        assert "hidden" not in done.stdout
+
+
+def test_a_pipe_gets_no_escape_codes(home: Path, cave: Sandbox, set_up: str):
+    """What is piped into a file is plain text."""
+    done = _piped(home, cave, "", "-c", "%cave_check")
+    assert "All well." in done.stdout
+    assert "\x1b" not in done.stdout
