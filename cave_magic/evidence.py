@@ -331,7 +331,7 @@ class _Server:
     def _salvage(self) -> None:
         """Asks about a token that is here but is not read, if there is one that is not another server's."""
         other = _salvageable(self.stored)
-        if other is not None and other.can_be_sent and not store.owner_of(other, self.address):
+        if other is not None and other.can_be_sent and not store.other_owner(self.address, other):
             self.salvaged = self.round.ask(cave.identity_address(self.address), other)
 
     def _go_on(self, token: Token, identity: Answer) -> None:

@@ -240,7 +240,7 @@ def resolve(server: str) -> Resolved:
         blocker = legacy if _stops_caveclient(legacy) else None
         source = legacy if legacy.token is not None else None
     token = source.token if source and not blocker else None
-    owner = owner_of(token, server) if source is not None and source is not own else ""
+    owner = other_owner(server, token) if source is not None and source is not own else ""
     return Resolved(server, token, source if token else None, blocker, own, default, legacy, owner)
 
 
@@ -253,20 +253,20 @@ def _stops_caveclient(found: TokenFile) -> bool:
     return found.state not in (State.ABSENT, State.READ)
 
 
-def owner_of(token: Token | None, server: str) -> str:
+def other_owner(server: str, token: Token | None) -> str:
     """The other server in whose own file, or data server's file, this very token is; "" if there is none."""
     if token is None:
         return ""
     own = {host_of(address) for address in (server, *local_servers_of(server))}
     # Once this server is set up here, a host that is not known to be a server is one of its data servers.
     is_set_up = os.path.exists(server_file(server))
-    for host in map(host_of, known_servers()) if is_set_up else _hosts_with_files():
+    for host in map(host_of, known_servers()) if is_set_up else hosts_with_files():
         if host not in own and read_token_file(secrets_folder() / f"{host}-{DEFAULT_NAME}").token == token:
             return _server_with(host)
     return ""
 
 
-def _hosts_with_files() -> tuple[str, ...]:
+def hosts_with_files() -> tuple[str, ...]:
     """The hosts that have a token file of their own, those of known servers first."""
     names = {host_of(server): None for server in known_servers()}
     ending = f"-{DEFAULT_NAME}"
@@ -452,11 +452,7 @@ def _files_for(
         paths.append(old.default_file.path)
     elif old.default_file.state in (State.READ, State.MALFORMED, State.UNREADABLE):
         kept.append(old.default_file.path)
-    taken = {host_of(one) for one in (*known_servers(), *_all_local_servers())} - _own_hosts(wanted.server)
-    for local in wanted.local_servers:
-        path = server_file(local)
-        if host_of(local) in ("", *taken) or path.name != os.path.basename(path.name):
-            continue
+    for path in local_files(wanted.server, wanted.local_servers):
         paths.append(path)
         if read_token_file(path).token not in ours:
             strange.append(path)
@@ -470,12 +466,12 @@ def _is_free(file: TokenFile, ours: tuple[Token | None, ...]) -> bool:
     return readable and (token in ours or token is None or not token.reveal().strip())
 
 
-def _all_local_servers() -> tuple[str, ...]:
-    return tuple(local for one in DEPLOYMENTS for local in one.local_servers)
-
-
-def _own_hosts(server: str) -> set[str]:
-    return {host_of(one) for one in local_servers_of(server)}
+def local_files(server: str, local_servers: Iterable[str]) -> tuple[Path, ...]:
+    """The token files of a server's data servers, without any that is known to be another server's."""
+    everybody = (*known_servers(), *(local for one in DEPLOYMENTS for local in one.local_servers))
+    taken = {host_of(one) for one in everybody} - {host_of(one) for one in local_servers_of(server)}
+    hosts = {host_of(local) for local in local_servers} - taken - {""}
+    return tuple(sorted(server_file(f"https://{host}") for host in hosts if host == os.path.basename(host)))
 
 
 def with_token(path: Path, token: Token) -> str | None:

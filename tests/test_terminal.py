@@ -28,7 +28,8 @@ class Terminal:
 
     def __init__(self, home: Path, env: dict[str, str], columns: int, simple: bool) -> None:
         whole = {name: value for name, value in os.environ.items() if not name.startswith(LEFT_OUT)}
-        whole |= {"HOME": str(home), "IPYTHONDIR": str(home / ".ipython"), "TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1"} | env
+        whole |= {"HOME": str(home), "IPYTHONDIR": str(home / ".ipython"), "TERM": "xterm-256color"}
+        whole |= {"PROMPT_TOOLKIT_NO_CPR": "1"} | env
         command = ["-m", "IPython", "--no-banner", "--no-confirm-exit", "--colors=NoColor"]
         command += ["--simple-prompt"] if simple else []
         self.child = pexpect.spawn(

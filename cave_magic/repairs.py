@@ -1,0 +1,282 @@
+"""Changes to token files and the datastack map that `%cave_check --fix` offers. None of them needs a server.
+
+Each function looks at what is there and gives a repair, or None where there is nothing to repair. A repair is found
+anew when it is applied: what somebody else has changed since is not undone. All of it is done or none of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from . import files, store
+from .errors import BadInput
+from .plain import hide_secrets, plain
+from .servers import DEFAULT_SERVER, check_address, host_of
+from .store import Resolved, State, TokenFile, show_path
+from .tokens import Token
+
+Plan = Mapping[Path, str | None]
+"""File -> its new text, or None to remove it."""
+
+_ENTRY = re.compile(r'"([\w.-]{1,100})"\s*:\s*"(https?://[^"\s\\]{1,200})"')
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """One change that can be made on this computer.
+
+    Attributes:
+        id: what kind it is.
+        words: what it does, before -> after, in one line without a secret.
+        paths: the files that it changes.
+    """
+
+    id: str
+    words: str
+    paths: tuple[Path, ...]
+    _make: Callable[[], tuple[Path, ...]] = field(repr=False, compare=False)
+
+    def apply(self) -> tuple[Path, ...]:
+        """Makes the change; nothing if it is not needed any more.
+
+        Returns:
+            The copies of the files as they were before.
+        Raises:
+            TokenNotSaved: a file cannot be written. Everything is as it was.
+        """
+        with store.changing():
+            return self._make()
+
+
+def _rewrite(find: Callable[[], Plan]) -> tuple[Path, ...]:
+    plan = find()
+    return store.write_files(plan, [path for path in plan if path.exists()])
+
+
+# ---------------------------------------------------------------- permissions
+
+def repair_permissions(resolved: Resolved) -> Repair | None:
+    """Makes the folder, and every token file in it, one's own alone.
+
+    Args:
+        resolved: the files of a server; those of other servers are looked at too.
+    """
+    shared = _shared_files(resolved)
+    folder = store.secrets_folder()
+    mode = _mode_of(folder)
+    opened = [f"{show_path(folder)} ({mode & 0o777:04o} -> 0700)"] if mode & 0o077 else []
+    names = opened + [f"{path.name} ({_mode_of(path):04o} -> 0600)" for path in shared]
+    if not names or os.name != "posix":
+        return None
+    words = f"allow nobody but you to read {_listed(names)}"
+    return Repair("permissions", words, tuple(shared), partial(_tighten, shared))
+
+
+def _shared_files(resolved: Resolved) -> list[Path]:
+    others = [store.secrets_folder() / f"{host}-{store.DEFAULT_NAME}" for host in store.hosts_with_files()]
+    found = [*resolved.files, *(store.read_token_file(path) for path in others)]
+    return list(dict.fromkeys(file.path for file in found if file.readable_by_others and file.owned))
+
+
+def _mode_of(path: Path) -> int:
+    try:
+        return stat.S_IMODE(os.stat(path).st_mode)
+    except OSError:
+        return 0
+
+
+def _tighten(shared: Iterable[Path]) -> tuple[Path, ...]:
+    for path in shared:  # the folder was tightened when it was locked
+        files.tighten(path, 0o600)
+    return ()
+
+
+# ---------------------------------------------------------------- one file
+
+def repair_shape(file: TokenFile) -> Repair | None:
+    """Writes a token file properly that holds a token in a way in which it does not work.
+
+    That is a bare token, a list, a wrong key, quotes, blanks or capitals: whatever has exactly one usual token in it.
+    """
+    token = _token_in(file)
+    if token is None:
+        return None
+    problem = file.problem or f"holds one that {file.token.oddity if file.token else ''}"
+    words = f'write {file.name} as {{"token": "..."}} with the token ending in {token.ending}; now it {problem}'
+    return Repair("shape", words, (file.path,), partial(_rewrite, partial(_in_shape, file.path, token)))
+
+
+def _token_in(file: TokenFile) -> Token | None:
+    if file.inside is not None:
+        return file.inside
+    return file.token.reads_as if file.token is not None and not file.token.is_usual else None
+
+
+def _in_shape(path: Path, token: Token) -> Plan:
+    text = store.with_token(path, token) if _token_in(store.read_token_file(path)) == token else None
+    return {} if text is None else {path: text}
+
+
+def repair_legacy(resolved: Resolved) -> Repair | None:
+    """Sets `chunkedgraph-secret.json` aside; a token that caveclient takes from it goes to the server's file."""
+    legacy, own = resolved.legacy_file, resolved.server_file
+    used = resolved.source is not None and resolved.source.path == legacy.path
+    if legacy.state != State.READ or (own.token is None and not used) or resolved.belongs_to:
+        return None
+    token = legacy.token if used else None
+    aside = f"set {legacy.name} aside, as {legacy.name}.*.bak"
+    words = f"write the token of {legacy.name} to {own.path.name}, and {aside}" if token else f"{aside}; it is not used"
+    paths = (own.path, legacy.path) if token else (legacy.path,)
+    return Repair("legacy", words, paths, partial(_rewrite, partial(_without_legacy, resolved.server, token)))
+
+
+def _without_legacy(server: str, token: Token | None) -> Plan:
+    now = store.resolve(server)
+    if now.legacy_file.state != State.READ or (token is not None and now.token != token):
+        return {}
+    text = store.with_token(now.server_file.path, token) if token else None
+    return {**({now.server_file.path: text} if text else {}), now.legacy_file.path: None}
+
+
+# ---------------------------------------------------------------- several files of one server
+
+def repair_copies(resolved: Resolved, token: Token, local_servers: Iterable[str] = ()) -> Repair | None:
+    """Makes the copies of one server's token agree.
+
+    Args:
+        resolved: the server's files.
+        token: the one that works.
+        local_servers: addresses of its data servers, whose files cloud-volume reads.
+    """
+    locals_ = tuple(local_servers)
+    found = _copies(resolved, token, locals_)
+    if not found:
+        return None
+    had = [f"{file.name} ({_ending(file.token)} -> {_ending(token)})" for file in found]
+    find = partial(_agreeing, resolved.server, token, locals_)
+    words = f"write the token that works to {_listed(had)}"
+    return Repair("copies", words, tuple(file.path for file in found), partial(_rewrite, find))
+
+
+def _copies(resolved: Resolved, token: Token, local_servers: Iterable[str]) -> list[TokenFile]:
+    """The server's files that should hold the token and do not."""
+    own, default = resolved.server_file, resolved.default_file
+    found = [own] if own.state != State.ABSENT or default.token != token else []
+    if default.state == State.READ and default.token is not None and _is_ours(resolved, default.token):
+        found.insert(0, default)
+    for path in store.local_files(resolved.server, local_servers):
+        local = store.read_token_file(path)
+        if local.token is not None and not store.other_owner(resolved.server, local.token):
+            found.insert(0, local)
+    return [file for file in found if file.token != token]
+
+
+def _is_ours(resolved: Resolved, token: Token) -> bool:
+    if token == resolved.server_file.token:
+        return True
+    return resolved.server == DEFAULT_SERVER and not store.other_owner(resolved.server, token)
+
+
+def _agreeing(server: str, token: Token, local_servers: Iterable[str]) -> Plan:
+    paths = [file.path for file in _copies(store.resolve(server), token, local_servers)]
+    return {path: text for path in paths if (text := store.with_token(path, token)) is not None}
+
+
+def _ending(token: Token | None) -> str:
+    return f"…{token.ending}" if token is not None and token.ending else "another one" if token else "none"
+
+
+# ---------------------------------------------------------------- the map
+
+def repair_map_entry(datastack: str, server: str = "") -> Repair | None:
+    """Corrects where a datastack is opened, or forgets it.
+
+    Args:
+        datastack: its name in the map.
+        server: the right address; "" to forget the entry.
+    """
+    current = store.read_map()
+    if datastack not in current.entries or current.entries[datastack] == server:
+        return None
+    name, old = plain(datastack), plain(current.entries[datastack])
+    words = f"open {name} on {server} (now: {old})" if server else f"forget that {name} is on {old}"
+    find = partial(_map_with, {datastack: server}, dict(current.entries))
+    return Repair("map-entry", words, (current.path,), partial(_rewrite, find))
+
+
+def repair_map_secrets() -> Repair | None:
+    """Takes tokens, passwords and whatever else is not an address out of the addresses in the map."""
+    current = store.read_map()
+    found = {name: bare for name in entries_with_secrets() if (bare := _bare(current.entries[name])) is not None}
+    if not found:
+        return None
+    words = f"take what is secret out of the address of {_listed([plain(name) for name in found])} in the datastack map"
+    find = partial(_map_with, found, dict(current.entries))
+    return Repair("map-secrets", words, (current.path,), partial(_rewrite, find))
+
+
+def entries_with_secrets() -> tuple[str, ...]:
+    """The datastacks in whose remembered address there is a token or a password."""
+    entries = store.read_map().entries
+    return tuple(name for name, value in entries.items() if isinstance(value, str) and hide_secrets(value) != value)
+
+
+def _bare(address: object) -> str | None:
+    try:
+        return check_address(str(address))
+    except BadInput:
+        parts = urlsplit(str(address))
+        return f"{parts.scheme}://{host_of(str(address)).rpartition('@')[2]}" if parts.scheme and parts.netloc else ""
+
+
+def _map_with(changes: Mapping[str, str], before: Mapping[str, object]) -> Plan:
+    """The map with some entries changed (to "": forgotten), unless they are not what they were any more."""
+    current = store.read_map()
+    entries = dict(current.entries)
+    for name, server in changes.items():
+        if name in entries and entries[name] == before.get(name):
+            entries[name] = server
+            if not server:
+                del entries[name]
+    return {} if entries == current.entries else {current.path: json.dumps(entries, indent=2) + "\n"}
+
+
+def repair_map() -> Repair | None:
+    """Writes a datastack map anew that is no JSON object, with the entries that can still be read in it."""
+    current = store.read_map()
+    if current.state != State.MALFORMED:
+        return None
+    count = len(_readable_entries(current.path))
+    stay = "nothing in it can be read" if not count else f"the {count} entries that can be read in it stay"
+    words = f"write the datastack map anew, which {current.problem}; {stay}"
+    return Repair("map", words, (current.path,), partial(_rewrite, _rebuilt_map))
+
+
+def _rebuilt_map() -> Plan:
+    current = store.read_map()
+    if current.state != State.MALFORMED:
+        return {}
+    return {current.path: json.dumps(_readable_entries(current.path), indent=2) + "\n"}
+
+
+def _readable_entries(path: Path) -> dict[str, str]:
+    text, _ = store.read_any_file(str(path))
+    found = {}
+    for name, address in _ENTRY.findall(text):
+        try:
+            found[name] = check_address(address)
+        except BadInput:
+            continue
+    return found
+
+
+def _listed(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

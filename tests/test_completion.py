@@ -1,0 +1,84 @@
+"""Tab behind the magics: the words that fit, from what is known on this computer."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import pytest
+
+from cave_magic.servers import KNOWN_DATASTACKS, KNOWN_SERVERS
+
+CASES = {
+    "%cave_setup ": {"new", "existing", "--server"},
+    "%cave_setup ex": {"existing"},
+    "%cave_setup new --": {"--server", "--datastack"},
+    "cave_setup n": {"new"},
+    "%cave_save --from-e": {"--from-env"},
+    "%cave_save --from-env CAVE_": {"CAVE_TOKEN"},
+    "%cave_whoami --rev": {"--reveal"},
+    "%cave_check v1dd_": {"v1dd_public"},
+    "%cave_check v1dd_public minnie35": {"minnie35_public_v0"},
+    "report = %cave_check --js": {"--json"},
+    "x = 1\n%cave_check --server https://proof": {"https://proofreading.zetta.ai"},
+    "%cave_check --server=https://proof": {"https://proofreading.zetta.ai"},
+    "%cave_setup new -d kron": {"kronauer_ant"},
+}
+
+
+def offered(shell: Any, text: str) -> list[tuple[str, str]]:
+    """What Tab offers at the end of a text: each word with what it replaces."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # IPython calls this interface provisional
+        return [(one.text, text[one.start : one.end]) for one in shell.Completer.completions(text, len(text))]
+
+
+@pytest.mark.parametrize("jedi", [True, False])
+@pytest.mark.parametrize("text", CASES)
+def test_tab_offers_the_words_that_fit(shell, text, jedi):
+    """With jedi and without, the words that fit are offered and replace what was begun."""
+    shell.Completer.use_jedi = jedi
+    found = dict(offered(shell, text))
+    assert CASES[text] <= set(found)
+    assert all(word.startswith(begun) for word, begun in found.items())
+
+
+@pytest.mark.parametrize("text", ["%cave_setup ex", "%cave_check minnie", "%cave_check --server h", "%cave_save --no"])
+def test_tab_offers_nothing_else(shell, text):
+    """No name of a variable, a file or another magic comes in between."""
+    allowed = {*KNOWN_SERVERS, *KNOWN_DATASTACKS, "existing", "--no-check"}
+    assert {word for word, _ in offered(shell, text)} <= allowed
+
+
+def test_tab_knows_the_datastacks_that_caveclient_remembers(shell, secrets):
+    """A datastack of the map on this computer is offered, whatever else stands there."""
+    (secrets / "cave_datastack_to_server_map.json").write_text('{"my_own_stack": "https://x.org", "bad name": 3}')
+    assert ("my_own_stack", "my_o") in offered(shell, "%cave_check my_o")
+    assert offered(shell, "%cave_check bad") == []
+
+
+def test_a_word_already_there_is_not_offered_again(shell):
+    """Options and datastacks are offered once."""
+    assert "--json" not in dict(offered(shell, "%cave_check --json --"))
+    assert "minnie65_public" not in dict(offered(shell, "%cave_check minnie65_public minnie65"))
+
+
+def test_a_token_is_not_completed(shell):
+    """Where a token is typed, and behind other magics, Tab offers nothing of ours."""
+    assert offered(shell, "%cave_save 0f3b8c") == []
+    assert ("new", "") not in offered(shell, "%timeit ")
+
+
+def test_unloading_takes_the_completion_away(shell):
+    """After `%unload_ext` nothing of it is left; loading twice registers it once."""
+    shell.run_line_magic("reload_ext", "cave_magic")
+    assert len(shell.Completer.custom_matchers) == 1
+    shell.run_line_magic("unload_ext", "cave_magic")
+    assert shell.Completer.custom_matchers == []
+    shell.run_line_magic("load_ext", "cave_magic")
+
+
+def test_tab_asks_no_server(shell, cave):
+    """No request is made on a Tab."""
+    offered(shell, f"%cave_check --server {cave.server} min")
+    assert len(cave.requests) == 0

@@ -1,0 +1,86 @@
+"""A kernel without anybody before it, as nbclient and papermill run it: what is left in the file, and who is asked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cave_magic.sandbox import Sandbox
+
+nbformat = pytest.importorskip("nbformat")
+nbclient = pytest.importorskip("nbclient")
+
+Outputs = list[list[dict[str, Any]]]
+
+
+@pytest.fixture
+def execute(home: Path, cave: Sandbox, monkeypatch: pytest.MonkeyPatch):
+    """Runs cells as a batch run does, on the practice server; gives the outputs of each cell as they are saved."""
+    profile = home / ".ipython" / "profile_default"
+    profile.mkdir(parents=True, exist_ok=True)
+    settings = f'c.InteractiveShellApp.extensions = ["cave_magic"]\nc.CaveMagics.server = "{cave.server}"\n'
+    (profile / "ipython_kernel_config.py").write_text(settings)
+    for name in ("DATA", "CONFIG", "RUNTIME"):
+        monkeypatch.setenv(f"JUPYTER_{name}_DIR", str(home / name.lower()))
+
+    def run(*cells: str) -> Outputs:
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+        nbclient.NotebookClient(notebook, timeout=60, allow_errors=True, resources={"metadata": {"path": str(home)}}).execute()
+        nbformat.validate(notebook)
+        return [cell["outputs"] for cell in json.loads(nbformat.writes(notebook))["cells"]]
+
+    return run
+
+
+def test_nobody_is_asked_and_the_way_that_works_is_named(execute):
+    """Every way to be asked ends at once in one line that names `%cave_save --from-env`."""
+    for outputs in execute("%cave_setup new", "%cave_setup existing", "%cave_save"):
+        error = outputs[-1]
+        assert error["ename"] == "NobodyToAsk"
+        assert "%cave_save --from-env CAVE_TOKEN" in error["evalue"]
+        assert len(error["traceback"]) == 1
+
+
+def test_the_guide_of_a_batch_run_asks_for_no_paste(execute):
+    """Where nothing can be pasted the last step says where the token goes instead."""
+    ((guide, _),) = execute("%cave_setup new")
+    text = "".join(guide["data"]["text/plain"])
+    assert "prompt below" not in text
+    assert "CAVE_TOKEN" in text
+
+
+def test_a_page_is_saved_as_html_and_clean_text(execute, set_up):
+    """The file has one output per magic, with no escape codes and no blanks at the ends of lines."""
+    for (output,) in execute("%cave_check", "%cave_whoami", "%cave_setup"):
+        assert sorted(output["data"]) == ["text/html", "text/plain"]
+        text = "".join(output["data"]["text/plain"])
+        assert "\x1b" not in text
+        assert all(one == one.rstrip() and len(one) <= 88 for one in text.splitlines() if "CAVEclient(" not in one)
+
+
+def test_waiting_leaves_only_the_report(execute, cave, set_up):
+    """After a wait the saved cell has what stood there before, and the report; nothing of the waiting."""
+    cave.misbehave("auth", "slow:1.6")
+    alone, after, failing = execute("%cave_check", "print('before')\n%cave_check", "%cave_save --from-env NOT_SET")
+    assert [one["output_type"] for one in alone] == ["display_data"]
+    assert [one["output_type"] for one in after] == ["stream", "display_data"]
+    assert [one["output_type"] for one in failing] == ["error"]
+    assert "waiting" not in json.dumps([alone, after, failing])
+
+
+def test_a_wait_that_ends_in_an_error_leaves_only_the_error(execute, cave, set_up):
+    """When no page comes after a wait, the waiting line is gone all the same."""
+    cave.misbehave("all", "slow:1.6")
+    cave.delete_token(set_up)
+    ((error,),) = execute("%cave_whoami")
+    assert error["ename"] == "TokenRejected"
+
+
+def test_json_stands_alone_after_a_wait(execute, cave, set_up):
+    """`--json` prints the report and nothing else, also when it had to wait."""
+    cave.misbehave("auth", "slow:1.6")
+    ((output,),) = execute("%cave_check --json")
+    assert json.loads("".join(output["text"]))["ok"] is True

@@ -1,0 +1,162 @@
+"""What the error just had meant: every text that people meet, also wrapped, and never a stale one."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import requests
+
+from cave_magic.last_error import meaning_of
+from cave_magic.servers import host_of
+
+TOKEN = "00112233445566778899aabbccddeeff"
+PREPARE = """
+import webbrowser; webbrowser.open = lambda *a, **k: True
+from caveclient import CAVEclient
+def client(name="minnie65_public", token={token!r}, server={server!r}):
+    return CAVEclient(name, server_address=server, auth_token=token, write_server_cache=False, max_retries=0)
+"""
+
+
+@pytest.fixture
+def fails(cave, run, set_up):
+    """Runs a cell that fails in caveclient, then the check, and gives the line about the error."""
+    run(PREPARE.format(token=set_up, server=cave.server))
+
+    def fail(cell: str) -> str:
+        assert run(cell).error
+        cave.behave()
+        ran = run("report = %cave_check -o")
+        assert not ran.error, ran.message
+        begins = run("report.begins").value
+        assert (begins in " ".join(ran.out.split())) or not begins
+        return begins
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("cell", "said", "not_said"),
+    [
+        ('client("secret_ds")', "no permission", "server"),
+        ('client("nope_nope")', "no datastack of that name", "did not take"),
+        (f'client(token="{TOKEN}")', "did not take the token", "fine"),
+        ('client(token="")', "was no token", "fine"),
+        ('client(token=" x")', "no token arrived", "fine"),
+        (f'client(token="{TOKEN}\\n")', "line break", "fine"),
+        ('client(token="\u201cx\u201d")', "odd character", "fine"),
+        ('client(server="127.0.0.1:8900")', "address is malformed", "fine"),
+        ('client(server="http://127.0.0.1:1")', "refuses the connection", "did not take"),
+        ('client(server="http://no.such.host.invalid")', "cannot be found", "did not take"),
+        ("client().auth.get_user_information([1])", "for admins", "did not take"),
+    ],
+)
+def test_the_error_just_had_is_explained_first(fails, cell, said, not_said):
+    """The check begins with what the last cell's exception meant, and does not blame what is not to blame."""
+    begins = fails(cell)
+    assert said in begins
+    assert not not_said or not_said not in begins
+    assert TOKEN not in begins
+
+
+@pytest.mark.parametrize(
+    ("service", "how", "said"),
+    [
+        ("info", "down", "info service on {host} was down or broken (502)"),
+        ("info", "status:429", "asked to slow down"),
+        ("info", "status:418", "did not take that request (418)"),
+        ("info", "html", "not data"),
+        ("info", "garbage", "not a version number|something else than a version"),
+        ("info", "reset", "closed the connection"),
+        ("info", "loop", "in a circle"),
+        ("info", "truncated", "broke off"),
+        ("info", "error500", "was down or broken (500)"),
+    ],
+)
+def test_a_server_in_trouble_is_not_the_tokens_fault(fails, cave, service, how, said):
+    """What a broken server makes of caveclient is put to the server, and the token is cleared."""
+    cave.misbehave(service, how)
+    begins = fails("client()")
+    assert any(one.format(host=host_of(cave.server)) in begins for one in said.split("|"))
+    assert "Your token is not the reason." in begins
+
+
+def test_unsigned_terms_are_explained(fails, cave):
+    """`missing_tos` is said in words, and the token is called fine."""
+    cave.withdraw_terms("ada", "minnie65_public")
+    cave.forget()
+    assert "terms of service" in fails("client()")
+
+
+@pytest.mark.parametrize("content", ["", "{'token': 1}", '{"a": 1}x'])
+def test_a_token_file_that_is_not_json_is_told_from_a_server_that_is_not(fails, cave, home, content):
+    """The same class name, JSONDecodeError, is put to the file where caveclient read a file."""
+    file = home / ".cloudvolume" / "secrets" / f"{host_of(cave.server)}-cave-secret.json"
+    file.write_text(content)
+    assert "token file on this computer" in fails(f'CAVEclient(server_address="{cave.server}").auth')
+
+
+def test_an_error_of_an_earlier_cell_is_not_mentioned(fails, run):
+    """Once a cell has run without an error, the error before it is nobody's concern."""
+    run('client("secret_ds")')
+    run("1 + 1")
+    run("report = %cave_check -o")
+    assert run("report.begins").value == ""
+
+
+def test_an_error_of_the_persons_own_code_is_not_mentioned(fails):
+    """A division by zero has nothing to do with CAVE."""
+    assert fails("1 / 0") == ""
+
+
+def test_a_wrapped_error_is_found(fails):
+    """The cause counts also when somebody's own code raised something else from it."""
+    cell = 'try:\n    client("secret_ds")\nexcept Exception as error:\n    raise RuntimeError("my pipeline failed") from error'
+    assert "no permission" in fails(cell)
+
+
+def test_our_own_errors_are_repeated(fails):
+    """After a magic of ours failed, the check begins with what that was."""
+    assert "NOT_SET_AT_ALL" in fails("%cave_save --from-env NOT_SET_AT_ALL")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("No Graphene authentication token was provided. Does ~/.cloudvolume/secrets/cave-secret.json exist?", "no token"),
+        ("Graphene authentication token was not formatted correctly", "32 hexadecimal"),
+        ("410 Client Error: GONE for url: https://x.org/materialize/api/v3 content: b'version not available'", "version"),
+        ("504 Server Error: for url: https://x.org/materialize/api/v3/query content:b''", "took too long"),
+        ('Key "token" already exists in token file "x"', "--overwrite"),
+    ],
+)
+def test_texts_of_other_libraries(text, said):
+    """Texts that cannot be acted out here are known by their words."""
+    kind = type("AuthenticationError", (Exception,), {"__module__": "cloudvolume.exceptions"})
+    assert said in meaning_of(kind(text))
+
+
+def test_a_server_incompatibility_is_explained():
+    """caveclient's own word for a version that does not fit."""
+    from caveclient.base import ServerIncompatibilityError
+
+    assert "do not fit" in meaning_of(ServerIncompatibilityError("Use of x is only permitted for server version >=5"))
+
+
+def test_a_login_page_at_the_end_is_explained():
+    """AuthException means that the request was redirected, whatever its text says about a missing token."""
+    from caveclient.base import AuthException
+
+    assert "log-in page" in meaning_of(AuthException("You have not setup a token to access\nhttps://x.org/info"))
+
+
+@pytest.mark.parametrize("body", [b"{", json.dumps({"error": "zzz"}).encode(), b"\xff\xfe", b"[]" * 1000])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 418, 500, 503])
+def test_no_answer_breaks_the_explanation(body, status):
+    """Whatever a response holds, there is a sentence or nothing, and never an exception."""
+    response = requests.Response()
+    response.status_code, response._content = status, body
+    said = meaning_of(requests.HTTPError(f"{status} Client Error: content: {body!r}", response=response))
+    assert isinstance(said, str)
+    assert "did not take the token" not in said

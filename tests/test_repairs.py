@@ -1,0 +1,278 @@
+"""What `--fix` offers: said before it is done, copied before it is changed, all of it or none."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import stat
+from pathlib import Path
+
+import pytest
+
+from cave_magic import repairs, store
+from cave_magic.errors import TokenNotSaved
+from cave_magic.store import read_map, read_token_file, resolve, server_file
+from cave_magic.tokens import Token
+
+SERVER, LOCAL = "https://global.daf-apis.com", "https://minnie.microns-daf.com"
+OTHER, OTHER_LOCAL = "https://proofreading.zetta.ai", "https://data.proofreading.zetta.ai"
+A, B, C = "a" * 31 + "0", "b" * 31 + "1", "c" * 31 + "2"
+
+
+def put(path: Path, token: str | None, **others: str) -> Path:
+    """Writes a token file for its owner alone."""
+    path.write_text(json.dumps({**others, **({} if token is None else {"token": token})}))
+    path.chmod(0o600)
+    return path
+
+
+def default() -> Path:
+    """`cave-secret.json`."""
+    return store.secrets_folder() / store.DEFAULT_NAME
+
+
+def legacy() -> Path:
+    """`chunkedgraph-secret.json`."""
+    return store.secrets_folder() / store.LEGACY_NAME
+
+
+def write_map(text: object) -> Path:
+    """Writes the datastack map."""
+    path = store.secrets_folder() / store.MAP_NAME
+    path.write_text(text if isinstance(text, str) else json.dumps(text))
+    return path
+
+
+def token_of(path: Path) -> str:
+    """The token in a file, or ""."""
+    token = read_token_file(path).token
+    return token.reveal() if token else ""
+
+
+def made(repair: repairs.Repair | None) -> tuple[Path, ...]:
+    """Applies a repair that must be there, has no token in its words, and cannot be pickled with one."""
+    assert repair is not None
+    assert not [one for one in (A, B, C) if one[:28] in repair.words or one[:28] in repr(repair)]
+    assert len(repair.words.splitlines()) == 1
+    with pytest.raises((TypeError, AttributeError, pickle.PicklingError)):
+        pickle.dumps([repair, Token(A)])
+    backups = repair.apply()
+    assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in backups)
+    return backups
+
+
+# ---------------------------------------------------------------- permissions
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_permissions_are_taken_from_others(secrets):
+    """Every token file, also of other servers, and the folder become private; contents and times stay."""
+    for path in (put(server_file(SERVER), A), put(default(), A), put(server_file(OTHER), B)):
+        path.chmod(0o644)
+    secrets.chmod(0o755)
+    changed = server_file(OTHER).stat().st_mtime_ns
+    repair = repairs.repair_permissions(resolve(SERVER))
+    assert repair is not None
+    assert "(0644 -> 0600)" in repair.words
+    assert "~/.cloudvolume/secrets (0755 -> 0700)" in repair.words
+    assert made(repair) == ()
+    assert {stat.S_IMODE(path.stat().st_mode) for path in secrets.glob("*.json")} == {0o600}
+    assert stat.S_IMODE(secrets.stat().st_mode) == 0o700
+    assert server_file(OTHER).stat().st_mtime_ns == changed
+    assert repairs.repair_permissions(resolve(SERVER)) is None
+
+
+# ---------------------------------------------------------------- one file
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        A,
+        f'"{A}"',
+        f'[{{"token": "{A}"}}]',
+        f"{{'token': '{A}'}}",
+        f'{{"token": "{A}",}}',
+        f'{{"Token": "{A}", "fanc": "x"}}',
+        f'{{"token": " {A}\\n"}}',
+        f'{{"token": "Bearer {A}"}}',
+        f'{{"token": "{A.upper()}"}}',
+        f'{{"token: ""{A}"}}',
+    ],
+)
+def test_a_token_in_a_wrong_shape_is_put_right(secrets, text):
+    """A file with one usual token in a shape that does not work becomes the file that caveclient reads."""
+    default().write_text(text)
+    (backup,) = made(repairs.repair_shape(read_token_file(default())))
+    assert backup.read_text() == text
+    assert resolve(SERVER).token == Token(A)
+    assert "x" not in text or json.loads(default().read_text())["fanc"] == "x"
+    assert repairs.repair_shape(read_token_file(default())) is None
+
+
+@pytest.mark.parametrize("text", [f'{{"token": "{A}"}}', "{}", "", f"{A} {B}", "<html>", '{"token": ""}'])
+def test_what_holds_no_single_token_is_left(secrets, text):
+    """Where there is nothing to put right, or no telling which token is meant, nothing is offered."""
+    default().write_text(text)
+    assert repairs.repair_shape(read_token_file(default())) is None
+
+
+def test_a_file_that_has_changed_since_is_left(secrets):
+    """A repair does nothing to a file that somebody else has written after it was offered."""
+    default().write_text(A)
+    repair = repairs.repair_shape(read_token_file(default()))
+    put(default(), B)
+    assert made(repair) == ()
+    assert token_of(default()) == B
+
+
+def test_the_old_file_s_token_moves_to_the_server_s(secrets):
+    """A token that caveclient finds in chunkedgraph-secret.json only is written to the server's file first."""
+    put(legacy(), A, old=C)
+    (backup,) = made(repairs.repair_legacy(resolve(SERVER)))
+    assert json.loads(backup.read_text()) == {"old": C, "token": A}
+    assert not legacy().exists()
+    assert resolve(SERVER).source == read_token_file(server_file(SERVER))
+    assert resolve(SERVER).token == Token(A)
+
+
+def test_an_unused_old_file_is_set_aside(secrets):
+    """Where the server has its own file, the old one is only renamed."""
+    put(server_file(SERVER), A)
+    put(legacy(), B)
+    (backup,) = made(repairs.repair_legacy(resolve(SERVER)))
+    assert (token_of(backup), token_of(server_file(SERVER)), legacy().exists()) == (B, A, False)
+    assert repairs.repair_legacy(resolve(SERVER)) is None
+
+
+def test_an_old_file_of_another_server_is_left(secrets):
+    """What is known to be another server's token is not moved to this one's file."""
+    put(legacy(), B)
+    put(server_file(OTHER), B)
+    assert repairs.repair_legacy(resolve(SERVER)) is None
+
+
+# ---------------------------------------------------------------- several files
+
+@pytest.mark.parametrize("own", [B, "", None])
+def test_a_good_token_in_the_shadow_comes_to_light(secrets, own):
+    """The token of cave-secret.json is written to the server's file that hides it."""
+    put(server_file(SERVER), own, fanc=C)
+    put(default(), A)
+    (backup,) = made(repairs.repair_copies(resolve(SERVER), Token(A)))
+    assert token_of(backup) == (own or "")
+    assert json.loads(server_file(SERVER).read_text()) == {"fanc": C, "token": A}
+    assert repairs.repair_copies(resolve(SERVER), Token(A)) is None
+
+
+def test_old_copies_get_the_token_that_works(secrets):
+    """cave-secret.json at the default server, and the data servers' files, follow the server's own."""
+    put(server_file(SERVER), A)
+    put(default(), B)
+    put(server_file(LOCAL), C)
+    repair = repairs.repair_copies(resolve(SERVER), Token(A), [LOCAL])
+    assert repair is not None
+    assert "(…bbb1 -> …aaa0)" in repair.words
+    assert len(made(repair)) == 2
+    assert {token_of(path) for path in (server_file(SERVER), default(), server_file(LOCAL))} == {A}
+
+
+def test_another_server_s_copies_are_left(secrets):
+    """Neither cave-secret.json nor a data server's file is changed where another server's token is in it."""
+    put(server_file(SERVER), A)
+    put(server_file(OTHER), B)
+    put(default(), B)
+    put(server_file(OTHER_LOCAL), B)
+    assert repairs.repair_copies(resolve(SERVER), Token(A), [OTHER_LOCAL]) is None
+    put(default(), C)
+    assert repairs.repair_copies(resolve(OTHER), Token(B), [OTHER_LOCAL]) is None
+
+
+def test_a_repair_is_made_whole_or_not_at_all(secrets):
+    """If one of the files cannot be written, none is, and no copy is left."""
+    put(server_file(SERVER), A)
+    put(default(), B)
+    put(server_file(LOCAL), B)
+    repair = repairs.repair_copies(resolve(SERVER), Token(A), [LOCAL])
+    default().chmod(0o400)
+    with pytest.raises(TokenNotSaved, match="write-protected"):
+        made(repair)
+    assert (token_of(default()), token_of(server_file(LOCAL)), list(secrets.glob("*.bak"))) == (B, B, [])
+
+
+# ---------------------------------------------------------------- the map
+
+def test_a_wrong_entry_is_corrected_or_forgotten(secrets):
+    """One entry changes, with a copy of the map; the others stay, whatever they are."""
+    write_map({"minnie65_public": "https://wrong.example.org", "v1dd": OTHER, "odd": [1]})
+    repair = repairs.repair_map_entry("minnie65_public", SERVER)
+    assert repair is not None
+    assert repair.words == f"open minnie65_public on {SERVER} (now: https://wrong.example.org)"
+    assert len(made(repair)) == 1
+    assert read_map().entries == {"minnie65_public": SERVER, "v1dd": OTHER, "odd": [1]}
+    assert repairs.repair_map_entry("minnie65_public", SERVER) is None
+    made(repairs.repair_map_entry("odd"))
+    made(repairs.repair_map_entry("minnie65_public"))
+    assert read_map().entries == {"v1dd": OTHER}
+    assert repairs.repair_map_entry("not there") is None
+
+
+def test_an_entry_that_has_changed_since_stays(secrets):
+    """An entry that was mended in the meantime is not undone."""
+    write_map({"a": "https://wrong.example.org"})
+    repair = repairs.repair_map_entry("a")
+    write_map({"a": SERVER})
+    assert made(repair) == ()
+    assert read_map().entries == {"a": SERVER}
+
+
+def test_secrets_in_addresses_are_taken_out(secrets):
+    """A token, name or password in a remembered address goes; the address stays."""
+    write_map(
+        {
+            "a": f"https://cave.example.org/x?middle_auth_token={A}",
+            "b": "https://ada:secret@cave.example.org",
+            "c": SERVER,
+            "d": f"https://cave.example.org/{B}",
+        }
+    )
+    assert repairs.entries_with_secrets() == ("a", "b", "d")
+    repair = repairs.repair_map_secrets()
+    assert repair is not None
+    assert repair.words == "take what is secret out of the address of a, b and d in the datastack map"
+    made(repair)
+    assert read_map().entries == {**dict.fromkeys("abd", "https://cave.example.org"), "c": SERVER}
+    assert repairs.repair_map_secrets() is None
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        (f'{{"a": "{SERVER}", "b": "{OTHER}",}}', {"a": SERVER, "b": OTHER}),
+        (f'{{"a": "{SERVER}", "b": "https://prof', {"a": SERVER}),
+        ("[1, 2]", {}),
+        ("", {}),
+        ('{"a": "https://bad host"', {}),
+    ],
+)
+def test_a_broken_map_is_rebuilt(secrets, text, left):
+    """A map that is no JSON object is copied and written anew with the entries that can be read."""
+    write_map(text)
+    (backup,) = made(repairs.repair_map())
+    assert backup.read_text() == text
+    assert (read_map().state, read_map().entries) == (store.State.READ, left)
+    assert repairs.repair_map() is None
+
+
+def test_nothing_is_offered_where_nothing_is_wrong(secrets):
+    """A healthy folder needs no repair."""
+    put(server_file(SERVER), A)
+    write_map({"minnie65_public": SERVER})
+    found = resolve(SERVER)
+    assert [
+        repairs.repair_permissions(found),
+        repairs.repair_shape(found.server_file),
+        repairs.repair_legacy(found),
+        repairs.repair_copies(found, Token(A), [LOCAL]),
+        repairs.repair_map(),
+        repairs.repair_map_secrets(),
+    ] == [None] * 6

@@ -1,0 +1,129 @@
+"""The report as data, as a block to share, for several datastacks, for batch runs."""
+
+from __future__ import annotations
+
+import json
+import pickle
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import cave_magic
+from cave_magic.cave import Account, Answer
+from cave_magic.diagnosis import judge, to_markdown
+from cave_magic.evidence import DatastackFacts, Evidence, Machine, ServerFacts, Target
+from cave_magic.store import Resolved, State, TokenFile, secrets_folder
+from cave_magic.tokens import Token
+
+ROW = {"id", "group", "status", "title", "evidence", "blocked_by", "remedy"}
+
+
+def test_json_is_the_schema_and_nothing_else(run, set_up):
+    """`--json` prints one JSON object of the documented shape."""
+    data = json.loads(run("%cave_check --json").out)
+    assert set(data) == {"schema", "ok", "server", "datastacks", "account", "rows", "next", "seconds"}
+    assert data["schema"] == 1
+    assert data["ok"] is True
+    assert data["next"] is None
+    assert data["account"]["email"] == "ada@example.org"
+    assert all(set(row) == ROW for row in data["rows"])
+
+
+def test_the_object_has_the_same_content_and_pickles(run, set_up, shell):
+    """`-o` returns what `--json` prints; it pickles, and the token is not in the pickle."""
+    run("report = %cave_check -o")
+    report = shell.user_ns["report"]
+    again = pickle.loads(pickle.dumps(report))
+    assert again.to_dict() == report.to_dict()
+    assert set_up.encode() not in pickle.dumps(report)
+    assert repr(report) == "<CAVE report on minnie65_public: all well>"
+
+
+def test_strict_fails_the_cell_after_the_report(run, cave, set_up):
+    """`--strict` shows the report, then fails; without a fault it does not."""
+    assert not run("%cave_check --strict").error
+    cave.delete_token(set_up)
+    ran = run("%cave_check --strict")
+    assert ran.error == "CheckFailed"
+    assert "Next: %cave_setup existing" in ran.out
+
+
+def test_several_datastacks_have_rows_of_their_own(run, set_up, shell):
+    """Rows about a datastack carry its name, rows about the server are not repeated."""
+    run("report = %cave_check minnie65_public flywire_fafb_public secret_ds -o")
+    rows = shell.user_ns["report"].rows
+    assert [row.id for row in rows if row.id.startswith("access")] == [
+        "access:minnie65_public", "access:flywire_fafb_public", "access:secret_ds",
+    ]
+    assert [row.status.value for row in rows if row.id.startswith("access")] == ["ok", "ok", "failed"]
+    assert len([row for row in rows if row.id == "account"]) == 1
+
+
+def test_all_looks_at_every_datastack_that_may_be_seen(run, set_up, shell):
+    """`--all` asks the server for the list."""
+    run("report = %cave_check --all -o")
+    assert set(shell.user_ns["report"].datastacks) == {"minnie65_public", "flywire_fafb_public"}
+
+
+def test_options_work_together(run, cave, set_up):
+    """--all, --json, --strict and --timeout in one line."""
+    cave.withdraw_terms("ada", "minnie65_public")
+    cave.forget()
+    ran = run("%cave_check --all --json --strict --timeout 5")
+    assert ran.error == "CheckFailed"
+    data, _ = json.JSONDecoder().raw_decode(ran.out)
+    assert [row["id"] for row in data["rows"] if row["status"] == "failed"] == ["terms:minnie65_public"]
+
+
+def test_the_function_for_scripts_gives_the_same_report(cave, run, set_up):
+    """`cave_magic.check()` is the magic without IPython."""
+    report = cave_magic.check("minnie65_public", server=cave.server)
+    assert report.ok
+    assert report.account["name"] == "Ada Example"
+
+
+def test_the_block_to_share_names_the_fault_and_not_the_person(run, cave, set_up, home):
+    """`--report` prints rows, versions and platform; no token, none of its characters, no e-mail, name or home."""
+    cave.delete_token(set_up)
+    out = run("%cave_check --report").out
+    assert "| failed | account |" in out
+    assert "caveclient" in out
+    for secret in (set_up, set_up[-4:], "ada@example.org", "Ada Example", str(home)):
+        assert secret not in out
+
+
+@pytest.mark.parametrize("how", ["down", "html", "status:418", "garbage", "escapes"])
+def test_the_block_holds_whatever_the_server_says(run, cave, set_up, how):
+    """The server's own words are withheld, whatever they are."""
+    cave.misbehave("all", how)
+    out = run("%cave_check --report --timeout 3").out
+    assert "CAVE check" in out
+    assert "\x1b" not in out
+    assert "back in a few hours" not in out
+
+
+secrets = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="|&~"), min_size=12, max_size=24)
+
+
+@settings(max_examples=80, deadline=None)
+@given(data=st.data())
+def test_a_secret_planted_in_any_field_stays_out_of_the_block(data):
+    """Names, e-mails, tokens, bodies, addresses and keys that are planted anywhere do not come out."""
+    secret = "Zq7" + data.draw(secrets).replace("[", "").replace("]", "") + "qZ"
+    token = Token(data.draw(st.sampled_from([secret, "0" * 31 + "1", "x" * 44])))
+    target = Target("minnie65_public", "https://global.daf-apis.com")
+    body = data.draw(st.sampled_from([{"error": secret}, {"error": "missing_tos", "data": {"tos_name": secret, "tos_id": 2}},
+                                      {"message": secret}, [secret], {"name": secret, "email": secret, "id": 1}]))
+    status = data.draw(st.sampled_from([200, 400, 401, 403, 404, 418, 500]))
+    answer = Answer(target.server + "/auth", status, None, "", body, True, "", "", 0.1)
+    page = Answer(target.server + "/info", status, None, "", None, False, secret, f"https://x.org/{secret}", 0.1)
+    person = data.draw(st.none() | st.just(Account(secret, f"{secret}@example.org", 1, {secret: ("view",)})))
+    file = TokenFile(secrets_folder() / "cave-secret.json", State.READ, "", token, (secret,))
+    gone = TokenFile(secrets_folder() / "x", State.ABSENT)
+    stored = Resolved(target.server, token, file, None, gone, file, gone)
+    identity = data.draw(st.sampled_from([answer, page]))
+    server = ServerFacts(target.server, target, Machine({"caveclient": "8.2.1"}), stored, None, identity, person, info=page)
+    datastack = DatastackFacts(target, server, data.draw(st.sampled_from([answer, page])), (secret,), {"materialize": page})
+    report = judge([target], Evidence(server.machine, (server,), (datastack,)), 0.1)
+    assert secret not in to_markdown(report)
