@@ -14,14 +14,13 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from typing import Protocol
 
 from . import cave, place
-from .cave import Key, Line, Terms
+from .cave import Key, Line, Round, Terms
 from .errors import Cancelled, NobodyToAsk, ServerInTrouble, TokenNotChecked, TokenRejected
 from .evidence import Target
-from .inquiry import Inquiry, Watcher, result_of
+from .inquiry import Watcher
 from .login import Checked, check_token
 from .page import Line as Words
 from .page import Page
@@ -123,31 +122,24 @@ def by_browser(wish: Wish, front: Front) -> Outcome | None:
 
 def look_ahead(wish: Wish, front: Front) -> tuple[str, bool]:
     """The version of the auth server, "" if unknown, and whether it has the sign-in at all."""
-    server, inquiry, asking = wish.target.server, Inquiry(wish.seconds), Line()
-
-    def ask(address: str) -> cave.Answer:
-        return asking.get(address, seconds=inquiry.each)
-
-    try:
-        version = inquiry.ask(host_of(server), partial(ask, cave.auth_version_address(server)))
-        page = inquiry.ask(host_of(server), partial(ask, cave.sign_in_page(server, f"http://{HOST}/")))
+    server = wish.target.server
+    with Round(wish.seconds) as round_:
+        version = round_.ask(cave.auth_version_address(server))
+        page = round_.ask(cave.sign_in_page(server, f"http://{HOST}/"))
         with front.waiting() as watcher:
-            inquiry.wait(watcher)
-    finally:
-        asking.close()
-    none = cave.Answer(server)
-    return cave.version_in(result_of(version, none)), bool(result_of(page, none).location)
+            round_.wait(watcher)
+        return cave.version_in(version.answer), bool(page.answer.location)
 
 
 def _wait(sign_in: SignIn, front: Front) -> Checked | None:
     """Waits for the browser; what came, or None where the prompt is to be used."""
-    with front.standing(waiting_page(sign_in.target, sign_in.page)) as say:
-        try:
+    try:
+        with front.standing(waiting_page(sign_in.target, sign_in.page)) as say:
             while sign_in.goes_on:
                 say(sign_in.words)
                 sign_in.step(0.25)
-        except KeyboardInterrupt:
-            return sign_in.came  # without the terms, if it is for them that one waited
+    except KeyboardInterrupt:
+        return sign_in.came  # without the terms, if it is for them that one waited
     if sign_in.trouble:
         host = host_of(sign_in.target.server)
         raise ServerInTrouble(
