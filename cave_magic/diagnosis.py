@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from . import cave
 from .checks import CHECKS
@@ -15,6 +15,8 @@ from .inquiry import Inquiry, Watcher, result_of
 from .last_error import meaning_of
 from .place import find_place
 from .plain import hide_secrets
+from .remedies import repairs_for
+from .repairs import Repair
 from .servers import host_of
 from .store import resolve
 
@@ -37,9 +39,34 @@ def diagnose(
         names: the variables of the notebook, to find clients that were made with another token.
         error: what the person's last cell ended with, if it did not go well.
     """
+    return look(targets, seconds, watcher, names, error).report
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """A report, with the evidence that it was made from."""
+
+    report: Report
+    evidence: Evidence
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """The changes on this computer that mend rows of the report; each was named by a remedy."""
+        return repairs_for(self.report, self.evidence)
+
+
+def look(
+    targets: Iterable[Target],
+    seconds: float = DEFAULT_SECONDS,
+    watcher: Watcher | None = None,
+    names: Mapping[str, object] | None = None,
+    error: BaseException | None = None,
+) -> Diagnosis:
+    """As `diagnose`, and keeps the evidence: for those who want to repair."""
     start = time.monotonic()
     wanted = tuple(targets)
-    return judge(wanted, gather(wanted, seconds, watcher, names), time.monotonic() - start, error)
+    evidence = gather(wanted, seconds, watcher, names)
+    return Diagnosis(judge(wanted, evidence, time.monotonic() - start, error), evidence)
 
 
 def judge(targets: Sequence[Target], evidence: Evidence, seconds: float, error: BaseException | None = None) -> Report:

@@ -312,23 +312,24 @@ class CaveMagics(Magics):
         seconds = self.timeout if args.timeout is None else args.timeout
         if not 0 < seconds < 3600:
             raise BadInput("--timeout takes seconds, more than 0 and less than 3600.")
-        report = self._diagnose(args, seconds, self._last_error())
-        self._show_report(report, args)
-        if args.fix and self._repair(report, args.yes):
-            report = self._diagnose(args, seconds, None)
-            self._show_report(report, args)
+        found = self._look(args, seconds, self._last_error())
+        self._show_report(found.report, args)
+        if args.fix and self._repair(found.repairs, args.yes):
+            found = self._look(args, seconds, None)
+            self._show_report(found.report, args)
+        report = found.report
         if args.strict and not report.ok:
             raise CheckFailed("access does not work as it should; the rows above say why.")
         return report if args.output else None
 
-    def _diagnose(self, args: argparse.Namespace, seconds: float, error: BaseException | None) -> Any:
-        from .diagnosis import all_datastacks, diagnose
+    def _look(self, args: argparse.Namespace, seconds: float, error: BaseException | None) -> Any:
+        from .diagnosis import all_datastacks, look
 
         targets = self._targets(args)
         if args.all:
             targets = [one for target in targets for one in all_datastacks(target, seconds)]
         with self._progress() as progress:
-            return diagnose(targets, seconds, progress, self.shell.user_ns, error)
+            return look(targets, seconds, progress, self.shell.user_ns, error)
 
     def _show_report(self, report: Any, args: argparse.Namespace) -> None:
         from .diagnosis import to_markdown
@@ -341,14 +342,14 @@ class CaveMagics(Magics):
         else:
             self._show(report_page(report, args.verbose))
 
-    def _repair(self, report: Any, unasked: bool) -> bool:
+    def _repair(self, repairs: Sequence[Any], unasked: bool) -> bool:
         """Offers each local repair, makes those that are wanted, and says whether any was made."""
         from .store import show_path
 
-        if not report.repairs:
+        if not repairs:
             self._front.say("There is nothing here that --fix can repair.")
         made = False
-        for repair in report.repairs:
+        for repair in repairs:
             self._front.say(f"Repair: {repair.words}")
             if not unasked and not self._agrees("Do it?"):
                 continue

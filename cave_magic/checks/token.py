@@ -43,9 +43,7 @@ def _map_file(machine: Machine) -> Finding | None:
     found = machine.map_file
     if found is None or found.state in (State.ABSENT, State.READ):
         return None
-    path = show_path(found.path)
-    command = f"!mv {path} {path}.old"
-    remedy = Remedy(f"{command}, then %cave_check", (command, "%cave_check"))
+    remedy = _fix("%cave_check")
     evidence = f"{found.path.name} {found.problem}"
     if found.state is State.MALFORMED and "holds" not in found.problem:
         return warning(f"{evidence}: CAVEclient ignores it and forgets which server a datastack is on", remedy)
@@ -56,7 +54,7 @@ def _map(server: ServerFacts) -> Finding | None:
     target, home = server.target, deployment_of(server.target.datastack)
     if target.map_problem:
         problem = target.map_problem.partition(". Use")[0]
-        return failed(f"{target.datastack} is remembered with a wrong address: {problem}", _forget(server))
+        return failed(f"{target.datastack} is remembered with a wrong address: {problem}", _fix(server.target.again))
     if target.named_by != "map" or home is None or home.server == server.address:
         return None
     if (server.info and server.info.is_good) or (server.identity and server.identity.is_good):
@@ -65,13 +63,13 @@ def _map(server: ServerFacts) -> Finding | None:
     if not reason or any(answer.is_good for answer in server.answers):
         return None
     evidence = f"{target.datastack} is remembered on {server.host}, where it is not ({reason})"
-    return failed(f"{evidence}; it is on {host_of(home.server)}", _forget(server))
+    return failed(f"{evidence}; it is on {host_of(home.server)}", _fix(server.target.again))
 
 
-def _forget(server: ServerFacts) -> Remedy:
-    name = server.target.datastack
-    line = f'from caveclient.datastack_lookup import reset_server_address_cache as forget; forget("{name}")'
-    return Remedy(f"{line}\nthen {server.target.again}", (line, server.target.again))
+def _fix(again: str) -> Remedy:
+    """The repair that `--fix` offers for the row."""
+    command = f"{again} --fix"
+    return Remedy(command, (command,))
 
 
 # ---------------------------------------------------------------- finding it
@@ -193,16 +191,15 @@ def _legacy(server: ServerFacts) -> Finding | None:
     legacy = server.stored.legacy_file
     if server.stored.source is not legacy or server.stored.token is None:
         return None
-    return warning(f"comes from {legacy.name}, a place that CAVEclient is about to drop", save_from(server, legacy))
+    return warning(f"comes from {legacy.name}, a place that CAVEclient is about to drop", _fix(server.target.again))
 
 
 def _private(server: ServerFacts) -> Finding | None:
     shared = [file for file in server.stored.files if file.readable_by_others and file.owned]
     if not shared:
         return None
-    command = "!chmod 600 " + " ".join(show_path(file.path) for file in shared)
     names = " and ".join(file.name for file in shared)
-    return warning(f"{names} can be read by other users of this computer", Remedy(command, (command,)))
+    return warning(f"{names} can be read by other users of this computer", _fix(server.target.again))
 
 
 def _variable(server: ServerFacts) -> Finding | None:
