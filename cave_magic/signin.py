@@ -365,8 +365,9 @@ def _choose(keys: Sequence[Key], checked: Checked, wish: Wish, version: str, fro
         return keys[0] if keys else None
     one_only = _ends_the_other(wish.target) if cave.keeps_one_token(version) else ""
     front.show(choice_page(keys, checked, one_only))
+    numbers = f"1 to {len(keys)}" if len(keys) > 1 else "1"
     for _ in range(TRIES):
-        answer = _ask(front, f"Which one? 1 to {len(keys)}, or n for a new one [1] ").strip().lower()
+        answer = _ask(front, f"Which one? {numbers}, or n for a new one [1] ").strip().lower()
         if answer in ("n", "new"):
             if one_only:
                 _consent(front, wish.target)
