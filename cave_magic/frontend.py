@@ -102,7 +102,7 @@ class Frontend:
         draw(page)
         progress = TerminalProgress()
         try:
-            yield progress.write
+            yield lru_cache(1)(progress.write)
         finally:
             progress.clear()
 
