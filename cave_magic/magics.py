@@ -333,7 +333,7 @@ class CaveMagics(Magics):
             raise BadInput("--timeout takes seconds, more than 0 and less than 3600.")
         found = self._look(args, seconds, self._last_error())
         self._show_report(found.report, args)
-        if args.fix and self._repair(found.repairs, args.yes):
+        if args.fix and self._repair(self._repairs(found), args.yes):
             found = self._look(args, seconds, None)
             self._show_report(found.report, args)
         report = found.report
@@ -342,13 +342,22 @@ class CaveMagics(Magics):
         return report if args.output else None
 
     def _look(self, args: argparse.Namespace, seconds: float, error: BaseException | None) -> Any:
-        from .diagnosis import all_datastacks, look
+        from .diagnosis import look
 
         targets = self._targets(args)
-        if args.all:
-            targets = [one for target in targets for one in all_datastacks(target, seconds)]
         with self._progress() as progress:
-            return look(targets, seconds, progress, self.shell.user_ns, error)
+            return look(targets, seconds, progress, self._session(), error, args.all)
+
+    def _session(self) -> Any:
+        from .evidence import Session
+
+        return Session(self.shell.user_ns, functools.partial(history.found_anywhere, self.shell))
+
+    def _repairs(self, found: Any) -> list[Any]:
+        """The repairs for a diagnosis: those of files, and the wiping of what lies about in this notebook."""
+        tokens = tuple(one.stored.token for one in found.evidence.servers if one.stored.token is not None)
+        wiping = [history.Wiping(self.shell, tokens)] if found.evidence.machine.left else []
+        return [*found.repairs, *wiping]
 
     def _show_report(self, report: Any, args: argparse.Namespace) -> None:
         from .diagnosis import to_markdown

@@ -5,9 +5,9 @@ from __future__ import annotations
 from ..cave import REFUSALS, is_cave
 from ..doctor import Check, Finding, Remedy, Status, failed, ok, private, unknown, warning
 from ..evidence import Machine, ServerFacts
+from ..plain import plain
 from ..servers import deployment_of, host_of
 from ..store import State, TokenFile, secrets_folder, show_path
-
 
 # ---------------------------------------------------------------- remedies
 
@@ -48,6 +48,13 @@ def _map_file(machine: Machine) -> Finding | None:
     if found.state is State.MALFORMED and "holds" not in found.problem:
         return warning(f"{evidence}: CAVEclient ignores it and forgets which server a datastack is on", remedy)
     return failed(f"{evidence}: CAVEclient stumbles over it", remedy)
+
+
+def _map_secret(machine: Machine) -> Finding | None:
+    if not machine.map_secrets:
+        return None
+    names = ", ".join(plain(name, 60) for name in machine.map_secrets[:3])
+    return warning(f"the remembered address of {names} has a token or a password in it", _fix("%cave_check"))
 
 
 def _map(server: ServerFacts) -> Finding | None:
@@ -217,6 +224,10 @@ MAP = Check(
     "map", "stored token", "server address", ServerFacts, _map, (MAP_FILE,), quiet=True,
     explains="caveclient remembers a wrong server address for the datastack.",
 )
+MAP_SECRET = Check(
+    "map-secret", "stored token", "map of datastacks", Machine, _map_secret, (MAP_FILE,), quiet=True,
+    explains="A token or a password stands in an address that caveclient remembers.",
+)
 FOLDER = Check(
     "token-folder", "stored token", "token folder", Machine, _folder, quiet=True,
     explains="The folder of the token files cannot be opened, or nothing can be saved in it.",
@@ -245,4 +256,4 @@ VARIABLE = Check(
     "token-variable", "stored token", "variable", ServerFacts, _variable, (TOKEN,), quiet=True,
     explains="An environment variable holds a token, which caveclient does not read.",
 )
-CHECKS = (MAP_FILE, MAP, FOLDER, TOKEN, FORM, SHADOW, LEGACY, PRIVATE, VARIABLE)
+CHECKS = (MAP_FILE, MAP_SECRET, MAP, FOLDER, TOKEN, FORM, SHADOW, LEGACY, PRIVATE, VARIABLE)
