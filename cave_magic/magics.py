@@ -49,7 +49,7 @@ def _in_one_line(function: F) -> F:
 
     @functools.wraps(function)
     def run(self: CaveMagics, line: str = "") -> Any:
-        secrets = _secrets_in(line)
+        secrets = _secrets_in(line, function.__name__)
         stuck = history.wipe(self.shell, secrets)
         result: Any = None
         trouble: CaveMagicError | None = None
@@ -398,6 +398,8 @@ class CaveMagics(Magics):
         from .servers import check_address, datastack_for
 
         named = name or args.datastack
+        if named and _secrets_in(named):
+            raise BadInput("that is no name of a datastack. If it is a token: %cave_save asks for it. Nothing was sent.")
         server = check_address(args.server) if args.server is not None else ""
         datastack = named or datastack_for(server or self.server or "", self.datastack)
         return find_target(datastack, server, self.server, asked=named is not None)
@@ -560,11 +562,11 @@ def _refuse_foreign(named: str, target: Any) -> None:
 _WITH_VALUE = ("-s", "--server", "-d", "--datastack", "--from-env", "--from-file", "--timeout", "--use")
 
 
-def _secrets_in(line: str) -> list[str]:
-    """The words of a line that are or may be tokens, longest first."""
+def _secrets_in(line: str, magic: str = "") -> list[str]:
+    """The words of a line that are or, where one belongs on the line, may be tokens; longest first."""
     from .tokens import typed_secrets
 
-    return typed_secrets(line, _WITH_VALUE)
+    return typed_secrets(line, _WITH_VALUE if magic == "cave_save" else None)
 
 
 def _without_typed(cell: str) -> str:

@@ -172,20 +172,20 @@ def tokens_in(text: str) -> list[str]:
     return sorted(set(_HEX_WORD.findall(text)))
 
 
-def typed_secrets(line: str, options: Collection[str] = ()) -> list[str]:
+def typed_secrets(line: str, odd: Collection[str] | None = None) -> list[str]:
     """The words of a magic's line that are tokens, parts of one, or may be a token of another form: to be wiped.
 
     Args:
         line: what was typed behind the magic.
-        options: those that take a value, such as `--server`, whose values are no tokens.
+        odd: given where a token of any form may stand on the line: the options that take a value which is no token.
     Returns:
         The words, longest first. Names of datastacks, files, addresses and environment variables are not among them.
     """
     found = {word for word in _HEX_RUN.findall(line) if len(word) >= 28 or not word.isdecimal()}
     found.update(word for word in _BASE64.findall(line) if _is_mixed(word))
     before = ""
-    for word in line.split():
-        if before not in options and not _NO_TOKEN.match(word):
+    for word in () if odd is None else line.split():
+        if before not in (odd or ()) and not _NO_TOKEN.match(word):
             found.update(part for part in re.findall(r"[A-Za-z0-9+/_.=~-]{20,}", word) if re.search(r"\d", part))
         before = word
     return sorted(found, key=len, reverse=True)

@@ -317,3 +317,10 @@ def test_an_odd_token_on_the_line_is_recognised_as_a_whole():
 def test_names_paths_and_addresses_are_no_typed_tokens(line):
     """What is wiped from histories for good is never the name of a datastack, file, server or variable."""
     assert typed_secrets(line, OPTIONS) == []
+
+
+def test_a_long_name_is_no_token_where_no_token_belongs():
+    """On the lines of the other magics only what looks like a token of a known form is one."""
+    assert typed_secrets("MyDataStackVersion20261121") == []
+    assert typed_secrets("MyDataStackVersion20261121", OPTIONS) == ["MyDataStackVersion20261121"]
+    assert typed_secrets(f"--json {ZETTA} {TOKEN}") == [ZETTA, TOKEN]
