@@ -102,6 +102,7 @@ class Answer:
 
     @property
     def host(self) -> str:
+        """The host that was asked, with its port."""
         return host_of(self.address)
 
     @property
@@ -118,6 +119,7 @@ class Answer:
 
     @property
     def is_good(self) -> bool:
+        """Whether it is a JSON answer of status 200."""
         return self.status == 200 and self.is_json
 
     @property
@@ -168,6 +170,7 @@ class Account:
 
     @property
     def label(self) -> str:
+        """Name and e-mail, as people write them."""
         return f"{self.name} <{self.email}>" if self.email else self.name
 
 
@@ -202,26 +205,32 @@ def first_page(server: str, datastack: str, local_server: str = "") -> str:
 
 
 def identity_address(server: str) -> str:
+    """Whose token is it, and what may that person do."""
     return f"{server}/auth/api/v1/user/cache"
 
 
 def keys_address(server: str) -> str:
+    """The permanent tokens of the token's owner."""
     return f"{server}/auth/api/v1/user/token"
 
 
 def auth_version_address(server: str) -> str:
+    """The version of the auth service; answers anybody."""
     return f"{server}/auth/version"
 
 
 def info_version_address(server: str) -> str:
+    """The version of the info service; answers anybody."""
     return f"{server}/info/version"
 
 
 def datastacks_address(server: str) -> str:
+    """The datastacks that the token's owner may see."""
     return f"{server}/info/api/v2/datastacks"
 
 
 def datastack_address(server: str, datastack: str) -> str:
+    """All about one datastack; refused without a permission or accepted terms."""
     return f"{server}/info/api/v2/datastack/full/{quote(datastack, safe='')}"
 
 

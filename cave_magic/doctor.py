@@ -71,6 +71,7 @@ class Remedy:
                 raise ValueError(f"the sentence of a remedy must contain {part!r}")
 
     def to_dict(self) -> dict[str, Any]:
+        """The remedy as it stands in `%cave_check --json`."""
         return {"text": self.text, "commands": list(self.commands), "url": self.url}
 
 
@@ -94,18 +95,22 @@ class Finding:
 
 
 def ok(evidence: str) -> Finding:
+    """All is well with it."""
     return Finding(Status.OK, evidence)
 
 
 def warning(evidence: str, remedy: Remedy | None = None) -> Finding:
+    """It works, but not as it should."""
     return Finding(Status.WARNING, evidence, remedy)
 
 
 def failed(evidence: str, remedy: Remedy) -> Finding:
+    """It does not work, and this is what mends it."""
     return Finding(Status.FAILED, evidence, remedy)
 
 
 def unknown(evidence: str, remedy: Remedy | None = None) -> Finding:
+    """It could not be told."""
     return Finding(Status.UNKNOWN, evidence, remedy)
 
 

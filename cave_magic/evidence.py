@@ -153,6 +153,7 @@ class ServerFacts:
 
     @property
     def host(self) -> str:
+        """The server's host, with its port."""
         return host_of(self.address)
 
     @property
@@ -185,6 +186,7 @@ class DatastackFacts:
 
     @property
     def name(self) -> str:
+        """The datastack's name."""
         return self.target.datastack
 
 

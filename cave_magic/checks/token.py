@@ -12,6 +12,7 @@ from ..store import State, TokenFile, secrets_folder, show_path
 # ---------------------------------------------------------------- remedies
 
 def set_up(server: ServerFacts, kind: str = "existing") -> Remedy:
+    """A set-up for this server, which ends in a token that works."""
     command = f"%cave_setup {kind}{server.target.flags}"
     return Remedy(command, (command,))
 
