@@ -236,6 +236,9 @@ def datastack_address(server: str, datastack: str) -> str:
 
 # ---------------------------------------------------------------- asking
 
+TOO_LATE = "the time was over before its turn"
+
+
 class Line:
     """A line to the servers: one requests session with few, reused connections, as caveclient's own would be set up.
 
@@ -271,7 +274,7 @@ class Line:
         """What there is to say of a question whose answer has not come when nobody waits any longer."""
         call = self._by_address.get(address)
         if call is None:
-            return Answer(address, trouble=Trouble.UNKNOWN, detail="the time was over before its turn")
+            return Answer(address, trouble=Trouble.UNKNOWN, detail=TOO_LATE)
         if not call.connected:
             return Answer(address, trouble=Trouble.CONNECT_TIMEOUT, detail="its name may still be looked up")
         return Answer(address, trouble=Trouble.SILENT)
@@ -289,6 +292,8 @@ class Line:
     ) -> Answer:
         if token is not None and not token.can_be_sent:
             return Answer(address, trouble=Trouble.UNSENDABLE)
+        if self._closed:
+            return Answer(address, trouble=Trouble.UNKNOWN, detail=TOO_LATE)
         start, call = time.monotonic(), None
         try:
             session, calls, call = self._begin(address, seconds)
