@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..cave import REFUSALS, is_cave
+from ..cave import REFUSALS, Answer, is_cave
 from ..doctor import Check, Finding, Remedy, Status, failed, ok, private, unknown, warning
 from ..evidence import Machine, ServerFacts
 from ..plain import plain
@@ -102,7 +102,7 @@ def _token(server: ServerFacts) -> Finding:
 def _after_the_server(server: ServerFacts, finding: Finding) -> Finding:
     """While the auth server cannot be asked nothing can be mended with it: then a fault of the token comes second."""
     answer = server.identity or server.bare
-    if finding.status is not Status.FAILED or answer is None or is_cave(answer):
+    if finding.status is not Status.FAILED or answer is None or is_cave(answer) or _is_malformed(answer):
         return finding
     return warning(f"{finding.evidence}; the server comes first")
 
@@ -179,10 +179,15 @@ def _form(server: ServerFacts) -> Finding | None:
     if identity is not None and identity.is_good:
         remedy = save_from(server, file) if token.reads_as else None
         return warning(f"the one in {file.name} {token.oddity}, but {server.host} takes it", remedy)
-    if token.can_be_sent and (identity is None or identity.code not in REFUSALS):
+    if token.can_be_sent and not (identity and (identity.code in REFUSALS or _is_malformed(identity))):
         return None
     remedy = save_from(server, file) if token.reads_as else set_up(server)
     return _after_the_server(server, failed(f"the one in {file.name} {token.oddity}, so it cannot work", remedy))
+
+
+def _is_malformed(answer: Answer) -> bool:
+    """Whether a proxy before the server did not even let the request in: an odd or endless header."""
+    return answer.status in (400, 431) and not answer.is_json
 
 
 def _shadow(server: ServerFacts) -> Finding | None:
