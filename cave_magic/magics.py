@@ -576,7 +576,7 @@ def _without_typed(cell: str) -> str:
         rest = re.sub(r"\s*\S*\*{4}\S*", "", found[2])
         return found[1] + ("" if re.search(r"[\"'{}\[\]:=(]", rest.replace("://", "")) else rest)
 
-    return re.sub(r"(%?cave_save\b)([^\n]*\*{4}[^\n]*)", rewritten, cell)
+    return re.sub(r"(?m)^(\s*(?:\w+\s*=\s*)?%?cave_save\b)([^\n]*\*{4}[^\n]*)$", rewritten, cell)
 
 
 def _read_line(function: Any, line: str) -> argparse.Namespace:

@@ -128,7 +128,8 @@ def look_ahead(wish: Wish, front: Front) -> tuple[str, bool]:
         page = round_.ask(cave.sign_in_page(server, f"http://{HOST}/"))
         with front.waiting() as watcher:
             round_.wait(watcher)
-        return cave.version_in(version.answer), bool(page.answer.location)
+        # To programs that say that they are one the server names the log-in page, others it sends there.
+        return cave.version_in(version.answer), 200 <= page.answer.status < 400
 
 
 def _wait(sign_in: SignIn, front: Front) -> Checked | None:

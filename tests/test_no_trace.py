@@ -188,6 +188,9 @@ TYPED = {
     "as a number of seconds": "%cave_check --timeout {token}",
     "raised on": "try:\n    %cave_save {token} --tokn\nexcept Exception as error:\n    raise RuntimeError('on top') from error",
     "raised while handling": "try:\n    %cave_whoami {token}\nexcept Exception:\n    1 / 0",
+    "followed by an error": "%cave_save {token}\n1 / 0",
+    "in a function that fails": "def f(t):\n    get_ipython().run_line_magic('cave_whoami', t)\nf('{token}')",
+    "with a magic that is not there": "%cave_save {token}\n%cave_sav nothing",
     "help": "%cave_save {token} --help",
 }
 
@@ -228,6 +231,38 @@ def test_the_person_is_told_what_may_be_left(person):
         said = person.types(line.format(person.cave.new_token("ada")))
         assert "The token that you typed was taken out of the history in memory and on disk." in said
         assert "It may still be in the terminal above; clear it where it can be seen." in said
+
+
+@pytest.mark.parametrize(
+    ("cell", "after"),
+    [
+        ("%cave_save {}", "%cave_save"),
+        ("%cave_save {} --overwrite", "%cave_save --overwrite"),
+        ("%cave_save '{}' --no-check", "%cave_save --no-check"),
+        ("a = 1\n%cave_save --overwrite {}\nb = 2", "a = 1\n%cave_save --overwrite\nb = 2"),
+        ("""%cave_save '{{"token": "{}"}}'""", "%cave_save"),
+        ("x = %cave_save {}", "x = %cave_save"),
+        ("get_ipython().run_line_magic('cave_save', '{}')", "get_ipython().run_line_magic('cave_save', '****')"),
+    ],
+)
+def test_a_notebook_s_cell_is_rewritten(person, monkeypatch, cell, after):
+    """In a kernel the cell is written anew without the token, its options and the rest of it stay."""
+    rewritten: list[str] = []
+    magics = person.shell.magics_manager.registry["CaveMagics"]
+    monkeypatch.setattr(magics._front, "kernel", object())
+    monkeypatch.setattr(person.shell, "set_next_input", lambda text, replace: rewritten.append(text))
+    said = person.types(cell.format(person.cave.new_token("ada")))
+    assert rewritten == [after]
+    assert "the front end's undo and a checkpoint of the notebook" in said
+
+
+def test_a_cell_that_is_not_kept_is_not_rewritten(person, monkeypatch):
+    """Where the input is not stored, no other cell is taken for it."""
+    magics = person.shell.magics_manager.registry["CaveMagics"]
+    monkeypatch.setattr(magics._front, "kernel", object())
+    monkeypatch.setattr(person.shell, "set_next_input", lambda *_, **__: pytest.fail("this was another cell"))
+    person.types("other = 1")
+    person.shell.run_cell(f"%cave_save {person.cave.new_token('ada')}", store_history=False)
 
 
 def test_what_cannot_be_wiped_is_named(person, monkeypatch):
