@@ -130,7 +130,7 @@ def test_all_datastacks(secrets):
 
 
 def test_without_a_token(cave, run):
-    """Without a token two questions are asked: is there a CAVE server, and does its auth service answer?"""
+    """Without a token two questions are asked: whether there is a CAVE server, and whether its auth service answers."""
     run(f"%cave_check --server {cave.server}")
     assert sorted(one.path for one in cave.requests) == [IDENTITY, "/info/version"]
 
