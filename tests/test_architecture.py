@@ -21,7 +21,7 @@ FLOORS = (
     # the doors to the world: files, servers, the browser that comes back
     "files", "store", "connections", "cave",
     # what is known, and what is to be thought of it
-    "last_error", "evidence", "checks", "diagnosis",
+    "last_error", "evidence", "checks", "reference", "diagnosis",
     # what is done and said
     "guide", "login", "html_page", "columns", "render", "report_page", "pages",
     "signin_page", "signin",

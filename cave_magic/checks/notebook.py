@@ -22,5 +22,6 @@ def _clients(server: ServerFacts) -> Finding | None:
 CLIENTS = Check(
     "clients", "this notebook", "old clients", ServerFacts, _clients, (ACCOUNT,), quiet=True,
     explains="A variable holds a CAVEclient that was made with another token; it goes on sending that one.",
+    mends='Make the client again: `client = CAVEclient("minnie65_public")`.',
 )
 CHECKS = (CLIENTS,)
