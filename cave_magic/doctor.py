@@ -126,6 +126,7 @@ class Check:
         look: facts about a subject -> a finding, or None where there is nothing to say.
         needs: checks that must have passed first, for the same subject or the one it belongs to.
         explains: what a failure means, for the reference table.
+        mends: how it is mended, for the reference table.
         quiet: whether a good result is shown only with `-v`.
     """
 
@@ -136,6 +137,7 @@ class Check:
     look: Callable[[Any], Finding | None] = field(compare=False)
     needs: tuple[Check, ...] = ()
     explains: str = ""
+    mends: str = ""
     quiet: bool = False
 
 

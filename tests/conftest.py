@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import atexit
 import ctypes
 import os
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cave_magic.place import TOKEN_VARIABLES
 from cave_magic.sandbox import Sandbox
 
-_SETTINGS = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "CLOUD_VOLUME_DIR")
+from .stage import Ran, Run, ipython, move_to, run_in, save_for_ada
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A temporary home: no test ever sees the real one."""
-    folder = tmp_path / "home"
-    folder.mkdir()
-    for name in ("HOME", "USERPROFILE"):
-        monkeypatch.setenv(name, str(folder))
-    monkeypatch.setenv("IPYTHONDIR", str(folder / ".ipython"))
-    for name in (*_SETTINGS, *(name.lower() for name in _SETTINGS), *TOKEN_VARIABLES, "DISPLAY", "WAYLAND_DISPLAY", "NETRC"):
-        monkeypatch.delenv(name, raising=False)
-    assert os.path.expanduser("~") == str(folder)
-    return folder
+    return move_to(tmp_path / "home", monkeypatch)
 
 
 @pytest.fixture
@@ -67,49 +56,23 @@ def cave() -> Iterator[Sandbox]:
         yield sandbox
 
 
-@dataclass
-class Ran:
-    """What a cell did: what it printed, its error's name and text, and its value."""
-
-    out: str
-    error: str
-    message: str
-    value: Any
-
-
-Run = Callable[[str], Ran]
-
-
 @pytest.fixture
 def shell(home: Path) -> Iterator[Any]:
     """A real IPython shell of its own, with the extension loaded and no history file."""
-    from IPython.core.history import HistoryManager
-    from IPython.core.interactiveshell import InteractiveShell
-
-    before, HistoryManager.enabled = HistoryManager.enabled, False
-    InteractiveShell.clear_instance()
-    shell = InteractiveShell.instance()
-    shell.run_line_magic("load_ext", "cave_magic")
-    try:
+    with ipython() as shell:
         yield shell
-    finally:
-        shell.run_line_magic("unload_ext", "cave_magic")
-        atexit.unregister(shell.atexit_operations)
-        shell.atexit_operations()
-        InteractiveShell.clear_instance()
-        HistoryManager.enabled = before
 
 
 @pytest.fixture
 def run(shell: Any, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs a cell in the shell as a person would."""
 
+    def printed() -> str:
+        both = capsys.readouterr()
+        return both.out + both.err
+
     def run_cell(cell: str) -> Ran:
-        capsys.readouterr()
-        result = shell.run_cell(cell, store_history=True)
-        error = result.error_in_exec or result.error_before_exec
-        out = capsys.readouterr()
-        return Ran(out.out + out.err, type(error).__name__ if error else "", str(error or ""), result.result)
+        return run_in(shell, cell, printed)
 
     return run_cell
 
@@ -117,10 +80,4 @@ def run(shell: Any, capsys: pytest.CaptureFixture[str]) -> Run:
 @pytest.fixture
 def set_up(cave: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch) -> str:
     """A person (Ada) whose access works; the token that was saved for her."""
-    token = cave.new_token("ada", description="laptop")
-    monkeypatch.setenv("ADA", token)
-    run(f'%config CaveMagics.server = "{cave.server}"')
-    saved = run("%cave_save --from-env ADA")
-    assert not saved.error, saved.message
-    monkeypatch.delenv("ADA")
-    return token
+    return save_for_ada(cave, run, monkeypatch)

@@ -105,17 +105,21 @@ def _no_permission(datastack: DatastackFacts, account: Account, answer: Answer) 
 INFO = Check(
     "info", "datastack", "info service", DatastackFacts, _info, (ACCOUNT,), quiet=True,
     explains="The server answers, but its info service is in trouble. The token is not the reason.",
+    mends="Wait; the people of the server mend it.",
 )
 TERMS = Check(
     "terms", "account", "terms", DatastackFacts, _terms, (INFO,), quiet=True,
     explains="The terms of service of the datastack are not accepted yet.",
+    mends="Accept them at the link that the check prints, logged in with the same account.",
 )
 NAME = Check(
     "datastack", "datastack", "datastack", DatastackFacts, _name, (INFO,), quiet=True,
     explains="The server has no datastack of that name.",
+    mends="Use the name that the check suggests; `%cave_whoami` lists what you can read.",
 )
 ACCESS = Check(
     "access", "datastack", "data access", DatastackFacts, _access, (TERMS, NAME),
     explains="The account has no permission to view the datastack.",
+    mends="Ask the people of the dataset to let your account in, or use the public datastack.",
 )
 CHECKS = (INFO, TERMS, NAME, ACCESS)

@@ -48,13 +48,16 @@ def _packages(machine: Machine) -> Finding | None:
 CAVECLIENT = Check(
     "environment", "environment", "environment", Machine, _caveclient,
     explains="caveclient cannot be imported in this kernel.",
+    mends="`%pip install -U caveclient`, then restart the kernel.",
 )
 PACKAGES = Check(
     "packages", "environment", "packages", Machine, _packages, (CAVECLIENT,), quiet=True,
     explains="A package that caveclient needs is missing or of the wrong version.",
+    mends="`%pip install -U caveclient`, then restart the kernel.",
 )
 HOME = Check(
     "home", "environment", "home folder", Machine, _home,
     explains="The home folder is thrown away with the session, so a saved token does not last.",
+    mends="Keep the token in the secrets of the platform and begin with `%cave_save --from-env CAVE_TOKEN`.",
 )
 CHECKS = (CAVECLIENT, PACKAGES, HOME)

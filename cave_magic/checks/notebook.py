@@ -35,5 +35,6 @@ LEFT = Check(
 CLIENTS = Check(
     "clients", "this notebook", "old clients", ServerFacts, _clients, (ACCOUNT,), quiet=True,
     explains="A variable holds a CAVEclient that was made with another token; it goes on sending that one.",
+    mends='Make the client again: `client = CAVEclient("minnie65_public")`.',
 )
 CHECKS = (LEFT, CLIENTS)

@@ -48,13 +48,16 @@ def _cloud_files(machine: Machine) -> Finding | None:
 CLOUD_VOLUME = Check(
     "cloud-volume", "other readers", "cloud-volume", DatastackFacts, _cloud_volume, (ACCESS,), quiet=True,
     explains="cloud-volume reads another token than caveclient, or keeps an old one in this kernel.",
+    mends="`%cave_save --from-file FILE --overwrite`, as the check prints it, gives both the same token.",
 )
 FOLDER = Check(
     "cloud-volume-folder", "other readers", "CLOUD_VOLUME_DIR", Machine, _folder,
     explains="CLOUD_VOLUME_DIR makes cloud-volume look in another folder than caveclient.",
+    mends="Unset CLOUD_VOLUME_DIR and restart the kernel.",
 )
 CLOUD_FILES = Check(
     "cloud-files", "other readers", "cloud-files", Machine, _cloud_files,
     explains="The installed cloud-files is too old to find a server's own token file.",
+    mends="`%pip install -U cloud-files cloud-volume`, then restart the kernel.",
 )
 CHECKS = (CLOUD_VOLUME, FOLDER, CLOUD_FILES)

@@ -67,11 +67,13 @@ SERVICE_CHECKS = tuple(
     Check(
         name, "services", name, DatastackFacts, partial(_service, name), (LOCAL,), quiet=True,
         explains=f"The {name} service of the local server is in trouble. The token is not the reason.",
+        mends="Wait; the people of the server mend it.",
     )
     for name in SERVICES
 )
 FITS = Check(
     "client-version", "services", "versions", DatastackFacts, _fits, (ACCESS,), quiet=True,
     explains="The installed caveclient is newer than the materialize service works with.",
+    mends='`%pip install "caveclient<8"` if a query says so, then restart the kernel.',
 )
 CHECKS = (LOCAL, *SERVICE_CHECKS, FITS)

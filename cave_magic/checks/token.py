@@ -225,10 +225,12 @@ def _variable(server: ServerFacts) -> Finding | None:
 MAP_FILE = Check(
     "map-file", "stored token", "map of datastacks", Machine, _map_file, quiet=True,
     explains="The file in which caveclient remembers servers is damaged.",
+    mends="Move the file away with the line that the check prints; caveclient writes a new one.",
 )
 MAP = Check(
     "map", "stored token", "server address", ServerFacts, _map, (MAP_FILE,), quiet=True,
     explains="caveclient remembers a wrong server address for the datastack.",
+    mends="The line that the check prints makes caveclient forget that address.",
 )
 MAP_SECRET = Check(
     "map-secret", "stored token", "map of datastacks", Machine, _map_secret, (MAP_FILE,), quiet=True,
@@ -237,29 +239,36 @@ MAP_SECRET = Check(
 FOLDER = Check(
     "token-folder", "stored token", "token folder", Machine, _folder, quiet=True,
     explains="The folder of the token files cannot be opened, or nothing can be saved in it.",
+    mends="`!chmod 700` on the folder, or move away what stands in its place, as the check prints it.",
 )
 TOKEN = Check(
     "token", "stored token", "stored token", ServerFacts, _token, (MAP, FOLDER),
     explains="No token is stored for the server, or its file cannot be used.",
+    mends="The check prints the line: `%cave_save` where a token is in reach, else `%cave_setup new` or `existing`.",
 )
 FORM = Check(
     "token-form", "stored token", "form of the token", ServerFacts, _form, (TOKEN,), quiet=True,
     explains="What is stored is not a token as the server made it: quotes, a blank, a part of it.",
+    mends="`%cave_save --from-file FILE --overwrite` if the token is still in it, else `%cave_setup existing`.",
 )
 SHADOW = Check(
     "token-shadow", "stored token", "two tokens", ServerFacts, _shadow, (FORM,), quiet=True,
     explains="An old token in the server's own file hides a good one in cave-secret.json.",
+    mends="`%cave_save --from-file ~/.cloudvolume/secrets/cave-secret.json --overwrite`.",
 )
 LEGACY = Check(
     "token-legacy", "stored token", "old file", ServerFacts, _legacy, (TOKEN,), quiet=True,
     explains="The token comes from chunkedgraph-secret.json, which caveclient still reads as a last resort.",
+    mends="`%cave_save --from-file ~/.cloudvolume/secrets/chunkedgraph-secret.json --overwrite`.",
 )
 PRIVATE = Check(
     "token-private", "stored token", "token file", ServerFacts, _private, quiet=True,
     explains="Other users of this computer can read the token file.",
+    mends="`!chmod 600` on the file.",
 )
 VARIABLE = Check(
     "token-variable", "stored token", "variable", ServerFacts, _variable, (TOKEN,), quiet=True,
     explains="An environment variable holds a token, which caveclient does not read.",
+    mends="Nothing has to be done; `%cave_save --from-env NAME --overwrite` takes that token instead.",
 )
 CHECKS = (MAP_FILE, MAP_SECRET, MAP, FOLDER, TOKEN, FORM, SHADOW, LEGACY, PRIVATE, VARIABLE)

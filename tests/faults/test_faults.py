@@ -7,7 +7,7 @@ import pytest
 from cave_magic.checks import CHECKS
 
 from .cases import CASES, FILES, SERVERS, Case
-from .world import World
+from .world import World, working
 
 ORDER = [check.id for check in CHECKS]
 PAIRS = [(file, server) for file in FILES for server in SERVERS]
@@ -28,15 +28,8 @@ def _name(pair: tuple[Case, Case]) -> str:
 @pytest.fixture
 def world(cave, home, run, shell, set_up, monkeypatch):
     """Ada's computer, on which everything works; she answers every prompt with a token that works."""
-    from cave_magic.magics import CaveMagics
-
-    world = World(cave, home, run, shell, monkeypatch, token=set_up)
-    monkeypatch.setattr(CaveMagics, "_can_ask", lambda self: True)
-    monkeypatch.setattr("getpass.getpass", lambda prompt="": cave.new_token(world.person))
-    monkeypatch.setattr("builtins.input", lambda prompt="": "y")
-    run("%config CaveMagics.timeout = 3.0")
-    yield world
-    cave.behave()
+    with working(cave, home, run, shell, monkeypatch, set_up) as world:
+        yield world
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Callable
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 
 from cave_magic.sandbox import Sandbox
 from cave_magic.servers import host_of
+
+from ..stage import Ran, Run, ipython, move_to, run_in, save_for_ada
 
 NEW = "0123456789abcdef0123456789abcdef"
 """A token that no server knows."""
@@ -23,7 +29,7 @@ class World:
 
     cave: Sandbox
     home: Path
-    run: Callable[[str], Any]
+    run: Run
     shell: Any
     patch: Any
     person: str = "ada"
@@ -102,3 +108,45 @@ class World:
     def _advice(report: Any) -> Any:
         """The remedy of the first warning, once nothing failed."""
         return next((row.remedy for row in report.rows if row.status == "warning" and row.remedy), None)
+
+
+@contextmanager
+def working(cave: Sandbox, home: Path, run: Run, shell: Any, patch: Any, token: str) -> Iterator[World]:
+    """Ada's computer, on which everything works; she answers every prompt with a token that works."""
+    from cave_magic.magics import CaveMagics
+
+    world = World(cave, home, run, shell, patch, token=token)
+    patch.setattr(CaveMagics, "_can_ask", lambda self: True)
+    patch.setattr("getpass.getpass", lambda prompt="": cave.new_token(world.person))
+    patch.setattr("builtins.input", lambda prompt="": "y")
+    run("%config CaveMagics.timeout = 3.0")
+    try:
+        yield world
+    finally:
+        cave.behave()
+
+
+@contextmanager
+def from_nothing() -> Iterator[World]:
+    """The same without pytest: with a practice server, a home and a shell that are gone afterwards."""
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        tempfile.TemporaryDirectory(prefix="cave-fault-") as folder,
+        Sandbox() as cave,
+    ):
+        home = move_to(Path(folder) / "home", patch)
+        with ipython() as shell:
+            run = _quietly(shell)
+            with working(cave, home, run, shell, patch, save_for_ada(cave, run, patch)) as world:
+                yield world
+
+
+def _quietly(shell: Any) -> Run:
+    """Runs cells and keeps what they print."""
+
+    def run(cell: str) -> Ran:
+        said = io.StringIO()
+        with redirect_stdout(said), redirect_stderr(said):
+            return run_in(shell, cell, said.getvalue)
+
+    return run
