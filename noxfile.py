@@ -9,7 +9,11 @@ nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
 
 TOOLS = ["hypothesis", "ipykernel", "nbclient", "pytest", "pytest-xdist"]
-LEFT_OUT = ["tests/browser", "tests/benchmarks", "tests/sandbox"]
+# What depends on the versions of IPython, rich and caveclient, from the magics down to a whole journey.
+CORE = [
+    f"tests/test_{name}.py"
+    for name in ("magics", "completion", "frontend", "render", "terminal", "store", "tokens", "demo", "notebooks")
+]
 # One column for each Python; a library that is not named is the newest. The full run has the newest of everything.
 VERSIONS = {
     "3.10": ["ipython==8.*", "caveclient==7.*", "rich==13.*"],
@@ -20,7 +24,6 @@ VERSIONS = {
 
 @nox.session(python=list(VERSIONS))
 def core(session: nox.Session) -> None:
-    """The tests without browsers, on one Python and its column of versions."""
+    """The core tests on one Python and its column of versions."""
     session.install("-q", "-e", ".[sandbox]", *TOOLS, *VERSIONS[str(session.python)])
-    left_out = [f"--ignore={folder}" for folder in LEFT_OUT]
-    session.run("python", "-m", "pytest", "-q", "-n", "2", "-m", "not browser", *left_out, *session.posargs)
+    session.run("python", "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", *(session.posargs or CORE))

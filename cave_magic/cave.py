@@ -102,6 +102,7 @@ class Answer:
 
     @property
     def host(self) -> str:
+        """The host that was asked, with its port."""
         return host_of(self.address)
 
     @property
@@ -118,6 +119,7 @@ class Answer:
 
     @property
     def is_good(self) -> bool:
+        """Whether it is a JSON answer of status 200."""
         return self.status == 200 and self.is_json
 
     @property
@@ -168,6 +170,7 @@ class Account:
 
     @property
     def label(self) -> str:
+        """Name and e-mail, as people write them."""
         return f"{self.name} <{self.email}>" if self.email else self.name
 
 
@@ -202,30 +205,39 @@ def first_page(server: str, datastack: str, local_server: str = "") -> str:
 
 
 def identity_address(server: str) -> str:
+    """Whose token is it, and what may that person do."""
     return f"{server}/auth/api/v1/user/cache"
 
 
 def keys_address(server: str) -> str:
+    """The permanent tokens of the token's owner."""
     return f"{server}/auth/api/v1/user/token"
 
 
 def auth_version_address(server: str) -> str:
+    """The version of the auth service; answers anybody."""
     return f"{server}/auth/version"
 
 
 def info_version_address(server: str) -> str:
+    """The version of the info service; answers anybody."""
     return f"{server}/info/version"
 
 
 def datastacks_address(server: str) -> str:
+    """The datastacks that the token's owner may see."""
     return f"{server}/info/api/v2/datastacks"
 
 
 def datastack_address(server: str, datastack: str) -> str:
+    """All about one datastack; refused without a permission or accepted terms."""
     return f"{server}/info/api/v2/datastack/full/{quote(datastack, safe='')}"
 
 
 # ---------------------------------------------------------------- asking
+
+TOO_LATE = "the time was over before its turn"
+
 
 class Line:
     """A line to the servers: one requests session with few, reused connections, as caveclient's own would be set up.
@@ -262,7 +274,7 @@ class Line:
         """What there is to say of a question whose answer has not come when nobody waits any longer."""
         call = self._by_address.get(address)
         if call is None:
-            return Answer(address, trouble=Trouble.UNKNOWN, detail="the time was over before its turn")
+            return Answer(address, trouble=Trouble.UNKNOWN, detail=TOO_LATE)
         if not call.connected:
             return Answer(address, trouble=Trouble.CONNECT_TIMEOUT, detail="its name may still be looked up")
         return Answer(address, trouble=Trouble.SILENT)
@@ -280,6 +292,8 @@ class Line:
     ) -> Answer:
         if token is not None and not token.can_be_sent:
             return Answer(address, trouble=Trouble.UNSENDABLE)
+        if self._closed:
+            return Answer(address, trouble=Trouble.UNKNOWN, detail=TOO_LATE)
         start, call = time.monotonic(), None
         try:
             session, calls, call = self._begin(address, seconds)

@@ -39,6 +39,7 @@ class Call:
         self.deadline = deadline
         self.connected = self.is_cut = False
         self._handle: socket.socket | None = None
+        self._left: list[socket.socket] = []
 
     def hold(self, handle: socket.socket | None) -> None:
         """Takes the handle of its connection.
@@ -50,8 +51,17 @@ class Call:
         if self.is_cut or time.monotonic() > self.deadline:
             raise TimeoutError("the time for this question is over")
 
+    def leave(self, handle: socket.socket) -> None:
+        """Keeps the handle of a connection that was given up while its answer may still be read."""
+        self._left.append(handle)
+
+    def end(self) -> None:
+        """Lets go of what nobody reads any more."""
+        for handle in self._left:
+            handle.close()
+
     def cut(self) -> None:
-        """Ends it: a thread that waits for the other side wakes up at once."""
+        """Cuts it off: a thread that waits for the other side wakes up at once."""
         self.is_cut = True
         if self._handle is not None:
             with suppress(OSError):
@@ -70,15 +80,21 @@ class Calls:
 
     @contextmanager
     def begin(self, call: Call) -> Iterator[None]:
-        """The call belongs to this thread, and is watched, as long as this lasts."""
+        """The call belongs to this thread, and is watched, as long as this lasts.
+
+        Raises:
+            TimeoutError: the line is closed.
+        """
         self._add(call)
         _here.call = call
         try:
+            call.hold(None)
             yield
         finally:
             _here.call = None
             with self._changed:
                 self._open.discard(call)
+            call.end()
 
     def close(self) -> None:
         """Cuts what is under way and what may still begin."""
@@ -121,8 +137,13 @@ class _Cuttable:
 
     def _new_conn(self) -> socket.socket:
         made: socket.socket = super()._new_conn()  # type: ignore[misc]
-        self._handle = made.dup()
-        _hold(self._handle)
+        try:
+            self._handle = made.dup()
+            _hold(self._handle)
+        except OSError:  # a TimeoutError is one
+            made.close()
+            self.close()
+            raise
         return made
 
     def request(self, *args: Any, **options: Any) -> None:
@@ -131,9 +152,12 @@ class _Cuttable:
 
     def close(self) -> None:
         super().close()  # type: ignore[misc]
-        if self._handle is not None:
-            self._handle.close()
-            self._handle = None
+        handle, self._handle = self._handle, None
+        call: Call | None = getattr(_here, "call", None)
+        if handle is not None and call is not None:
+            call.leave(handle)  # http.client closes a connection before its last answer is read
+        elif handle is not None:
+            handle.close()
 
 
 def _hold(handle: socket.socket | None) -> None:

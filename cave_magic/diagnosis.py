@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
-from . import cave
 from .checks import CHECKS
 from .doctor import Report, Status, examine
-from .evidence import Evidence, Target, gather
-from .inquiry import Inquiry, Watcher, result_of
+from .evidence import NO_SESSION, Evidence, Session, Target, gather
+from .inquiry import Watcher
 from .last_error import meaning_of
 from .place import find_place
 from .plain import hide_secrets
+from .remedies import repairs_for
+from .repairs import Repair
 from .servers import host_of
-from .store import resolve
 
 DEFAULT_SECONDS = 10.0
 
@@ -25,7 +26,7 @@ def diagnose(
     targets: Iterable[Target],
     seconds: float = DEFAULT_SECONDS,
     watcher: Watcher | None = None,
-    names: Mapping[str, object] | None = None,
+    session: Session = NO_SESSION,
     error: BaseException | None = None,
 ) -> Report:
     """Looks at everything and says what is wrong. Writes nothing and opens nothing.
@@ -34,12 +35,41 @@ def diagnose(
         targets: the datastacks to look at, at least one.
         seconds: the bound on the whole.
         watcher: told whom it waits for, once that takes more than a second.
-        names: the variables of the notebook, to find clients that were made with another token.
+        session: what can be seen of the notebook.
         error: what the person's last cell ended with, if it did not go well.
+    """
+    return look(targets, seconds, watcher, session, error).report
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """A report, with the evidence that it was made from."""
+
+    report: Report
+    evidence: Evidence
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """The changes on this computer that mend rows of the report; each was named by a remedy."""
+        return repairs_for(self.report, self.evidence)
+
+
+def look(
+    targets: Iterable[Target],
+    seconds: float = DEFAULT_SECONDS,
+    watcher: Watcher | None = None,
+    session: Session = NO_SESSION,
+    error: BaseException | None = None,
+    everything: bool = False,
+) -> Diagnosis:
+    """As `diagnose`, and keeps the evidence: for those who want to repair.
+
+    With `everything` it looks, in place of the targets, at every datastack of their servers that may be seen.
     """
     start = time.monotonic()
     wanted = tuple(targets)
-    return judge(wanted, gather(wanted, seconds, watcher, names), time.monotonic() - start, error)
+    evidence = gather(wanted, seconds, watcher, session, everything)
+    return Diagnosis(judge(wanted, evidence, time.monotonic() - start, error), evidence)
 
 
 def judge(targets: Sequence[Target], evidence: Evidence, seconds: float, error: BaseException | None = None) -> Report:
@@ -47,23 +77,9 @@ def judge(targets: Sequence[Target], evidence: Evidence, seconds: float, error: 
     rows = examine(CHECKS, evidence.subjects, evidence.above, evidence.label)
     person = next((facts.account for facts in evidence.servers if facts.account), None)
     account = {"name": person.name, "email": person.email, "id": person.id} if person else None
-    names = tuple(target.datastack for target in targets)
+    names = tuple(facts.name for facts in evidence.datastacks)
     versions = evidence.machine.versions
     return Report(targets[0].server, names, account, tuple(rows), seconds, meaning_of(error), versions)
-
-
-def all_datastacks(target: Target, seconds: float) -> list[Target]:
-    """Every datastack of a server that the stored token may see, for `--all`; the target alone if that is not known."""
-    stored = resolve(target.server)
-    if stored.token is None or stored.belongs_to:
-        return [target]
-    inquiry, line, token = Inquiry(seconds / 2), cave.Line(), stored.token
-    address = cave.datastacks_address(target.server)
-    listed = inquiry.ask(target.server, lambda: line.get(address, token, seconds=inquiry.left))
-    inquiry.wait()
-    line.close()
-    names = cave.names_in(result_of(listed, cave.Answer(address)))
-    return [replace(target, datastack=name, asked=True) for name in names] if names else [target]
 
 
 def to_markdown(report: Report) -> str:
@@ -96,10 +112,8 @@ def _without_person(text: str, report: Report) -> str:
     own = {os.path.expanduser("~")}
     if report.account:
         own |= {str(report.account[key]) for key in ("name", "email") if report.account.get(key)}
-    try:
+    with suppress(OSError, KeyError, ImportError):
         own.add(getpass.getuser())
-    except (OSError, KeyError, ImportError):
-        pass
     for word in sorted((word for word in own if len(word) > 3), key=len, reverse=True):
         text = text.replace(word, "[withheld]")
     return hide_secrets(text)

@@ -10,8 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 _OPEN, _CLOSE = "\x02", "\x03"
 _PRIVATE = re.compile(f"{_OPEN}[^{_CLOSE}]*{_CLOSE}")
@@ -34,17 +33,6 @@ def shown(text: str) -> str:
 def shareable(text: str) -> str:
     """The text as anybody may see it."""
     return shown(_PRIVATE.sub(WITHHELD, text))
-
-
-class Repair(Protocol):
-    """A local, reversible change that `%cave_check --fix` offers. It holds no secret."""
-
-    @property
-    def words(self) -> str:
-        """What it does, in one line."""
-
-    def apply(self) -> Sequence[Path]:
-        """Does it, and says which backups it made."""
 
 
 class Status(str, Enum):
@@ -71,13 +59,11 @@ class Remedy:
         text: one sentence that contains the commands and the link, so that it can be followed as it stands.
         commands: lines to type, in order.
         url: a page to open, or None.
-        repairs: the local repairs that `%cave_check --fix` offers for it.
     """
 
     text: str
     commands: tuple[str, ...] = ()
     url: str | None = None
-    repairs: tuple[Repair, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         for part in (*self.commands, *((self.url,) if self.url else ())):
@@ -85,6 +71,7 @@ class Remedy:
                 raise ValueError(f"the sentence of a remedy must contain {part!r}")
 
     def to_dict(self) -> dict[str, Any]:
+        """The remedy as it stands in `%cave_check --json`."""
         return {"text": self.text, "commands": list(self.commands), "url": self.url}
 
 
@@ -108,18 +95,22 @@ class Finding:
 
 
 def ok(evidence: str) -> Finding:
+    """All is well with it."""
     return Finding(Status.OK, evidence)
 
 
 def warning(evidence: str, remedy: Remedy | None = None) -> Finding:
+    """It works, but not as it should."""
     return Finding(Status.WARNING, evidence, remedy)
 
 
 def failed(evidence: str, remedy: Remedy) -> Finding:
+    """It does not work, and this is what mends it."""
     return Finding(Status.FAILED, evidence, remedy)
 
 
 def unknown(evidence: str, remedy: Remedy | None = None) -> Finding:
+    """It could not be told."""
     return Finding(Status.UNKNOWN, evidence, remedy)
 
 
@@ -211,12 +202,6 @@ class Report:
     def __repr__(self) -> str:
         worst = next((row.title for row in self.rows if row.status is Status.FAILED), "something is unknown")
         return f"<CAVE report on {', '.join(self.datastacks)}: {'all well' if self.ok else worst}>"
-
-    @property
-    def repairs(self) -> tuple[Repair, ...]:
-        """The local repairs that its remedies offer, in the order of the rows, each once."""
-        found = [repair for row in self.rows if row.remedy for repair in row.remedy.repairs]
-        return tuple(one for index, one in enumerate(found) if one not in found[:index])
 
     @property
     def ok(self) -> bool:

@@ -6,12 +6,26 @@ special: IPython asks `_render_traceback_` and gets the sentence, never frames, 
 
 from __future__ import annotations
 
+import sys
+from types import TracebackType
+
 
 class CaveMagicError(Exception):
     """A magic could not do its job. The message says what is, then what to do."""
 
     def _render_traceback_(self) -> list[str]:
+        if getattr(sys, "last_value", None) is self:
+            sys.last_traceback = None  # IPython's own frames hold the line as it was typed
         return [f"{type(self).__name__}: {self}"]
+
+    @property
+    def __traceback__(self) -> None:
+        """None, also where this error is shown as the reason of another one: the frames hold what was typed."""
+        return
+
+    @__traceback__.setter
+    def __traceback__(self, frames: TracebackType | None) -> None:
+        BaseException.__dict__["__traceback__"].__set__(self, frames)
 
 
 class BadInput(CaveMagicError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,8 +18,10 @@ from typing import Any
 from . import cave, store
 from .cave import Account, Answer, Key, Question, Round
 from .errors import BadInput
+from .history import Left
 from .inquiry import Watcher, result_of
 from .place import TOKEN_VARIABLES, Place, find_place
+from .repairs import entries_with_secrets
 from .servers import check_address, deployment_of, host_of, server_for
 from .tokens import Token
 
@@ -71,19 +73,43 @@ class Machine:
         folder_problem: what is wrong with it, in words to follow its name, or "".
         folder_unusable: whether token files in it cannot be read (else they only cannot be written).
         map_file: caveclient's map of datastacks.
+        map_secrets: datastacks in whose remembered address there is a token or a password.
+        left: where tokens lie about in this notebook's session and file.
         unmet: what the installed caveclient asks of other packages and does not find.
     """
 
     versions: Mapping[str, str] = field(default_factory=dict)
     caveclient_problem: str = ""
     token_variables: tuple[str, ...] = ()
-    place: Place = Place("", False, True)
+    place: Place = field(default_factory=find_place)
     cloud_volume_folder: str = ""
     folder: str = ""
     folder_problem: str = ""
     folder_unusable: bool = False
     unmet: tuple[str, ...] = ()
     map_file: store.ServerMap | None = None
+    map_secrets: tuple[str, ...] = ()
+    left: tuple[Left, ...] = ()
+
+
+def _nothing_left(tokens: Iterable[Token]) -> tuple[Left, ...]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What can be seen of the notebook from which one looks.
+
+    Attributes:
+        names: its variables, to find clients that were made with another token.
+        find_left: stored tokens -> the places in its history and file where they lie about.
+    """
+
+    names: Mapping[str, object] = field(default_factory=dict)
+    find_left: Callable[[Iterable[Token]], tuple[Left, ...]] = _nothing_left
+
+
+NO_SESSION = Session()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +153,7 @@ class ServerFacts:
 
     @property
     def host(self) -> str:
+        """The server's host, with its port."""
         return host_of(self.address)
 
     @property
@@ -159,6 +186,7 @@ class DatastackFacts:
 
     @property
     def name(self) -> str:
+        """The datastack's name."""
         return self.target.datastack
 
 
@@ -216,7 +244,7 @@ def gather(
     targets: Iterable[Target],
     seconds: float,
     watcher: Watcher | None = None,
-    names: Mapping[str, object] | None = None,
+    session: Session = NO_SESSION,
     everything: bool = False,
 ) -> Evidence:
     """Looks at everything, with all questions under way at the same time.
@@ -225,7 +253,7 @@ def gather(
         targets: the datastacks to look at.
         seconds: the bound on the whole.
         watcher: told whom it waits for.
-        names: the variables of the notebook, to find clients that were made with another token.
+        session: what can be seen of the notebook.
         everything: look in their place at every datastack that their servers list for the stored token.
     """
     with Round(seconds) as round_:
@@ -235,7 +263,7 @@ def gather(
         importing = round_.work(cave.import_caveclient)  # after the questions, so that it fills the waiting
         machine = round_.work(_machine)
         round_.wait(watcher)
-        return look.evidence(machine.result() if machine.done() else _machine(), importing, names or {})
+        return look.evidence(machine.result() if machine.done() else _machine(), importing, session)
 
 
 def ask_server(target: Target, seconds: float, watcher: Watcher | None = None) -> ServerFacts:
@@ -243,7 +271,7 @@ def ask_server(target: Target, seconds: float, watcher: Watcher | None = None) -
     with Round(seconds) as round_:
         server = _Server(round_, target)
         round_.wait(watcher)
-        return server.facts(_machine(), None, {})
+        return server.facts(_machine(), None, NO_SESSION)
 
 
 class _Look:
@@ -278,13 +306,14 @@ class _Look:
             self.servers[target.server] = _Server(self.round, target)
         return self.servers[target.server]
 
-    def evidence(self, machine: Machine, importing: Future[str], names: Mapping[str, object]) -> Evidence:
+    def evidence(self, machine: Machine, importing: Future[str], session: Session) -> Evidence:
         """What was found, when nobody waits any longer."""
         for target in self.targets:
             if target.server not in {server for server, _ in self.datastacks}:
                 self.at(target)
-        machine = replace(machine, caveclient_problem=result_of(importing, ""))
-        facts = {address: server.facts(machine, importing, names) for address, server in self.servers.items()}
+        tokens = [one.stored.token for one in self.servers.values() if one.stored.token is not None]
+        machine = replace(machine, caveclient_problem=result_of(importing, ""), left=session.find_left(tokens))
+        facts = {address: server.facts(machine, importing, session) for address, server in self.servers.items()}
         found = tuple(one.facts(facts[one.target.server]) for one in list(self.datastacks.values()))
         return Evidence(machine, tuple(facts.values()), found)
 
@@ -346,7 +375,7 @@ class _Server:
         elif not identity.code:
             self.version = self.round.ask(cave.info_version_address(self.address))
 
-    def facts(self, machine: Machine, importing: Future[str] | None, names: Mapping[str, object]) -> ServerFacts:
+    def facts(self, machine: Machine, importing: Future[str] | None, session: Session) -> ServerFacts:
         identity, keys = _answer(self.identity), _answer(self.keys)
         return ServerFacts(
             self.address,
@@ -362,7 +391,7 @@ class _Server:
             _answer(self.info),
             identity is not None and not identity.is_good and cave.has_netrc(self.address),
             None if self.stored.token or self.stored.blocker else _elsewhere(self.address),
-            cave.clients_in(names, self.address, self.token) if self.token else (),
+            cave.clients_in(session.names, self.address, self.token) if self.token else (),
             _answer(self.bare),
         )
 
@@ -438,6 +467,7 @@ def _machine() -> Machine:
         unusable,
         cave.unmet_requirements(),
         store.read_map(),
+        entries_with_secrets(),
     )
 
 

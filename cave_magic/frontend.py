@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from .inquiry import Watcher
-from .page import Page, Word, line
+from .page import Page, line
 
 
 class Frontend:
@@ -102,14 +102,14 @@ class Frontend:
         draw(page)
         progress = TerminalProgress()
         try:
-            yield progress.write
+            yield lru_cache(1)(progress.write)
         finally:
             progress.clear()
 
     def _stand(self, page: Page, words: str) -> None:
         from .render import bundle
 
-        self._display(bundle(Page((*page.blocks, line(Word(words, "dim"))))), ends=False)
+        self._display(bundle(Page((*page.blocks, line(words)))), ends=False)
 
     def finish(self) -> None:
         """Ends a magic: nothing of a waiting line is left."""

@@ -1,4 +1,7 @@
-"""Pages as HTML for notebooks: follows the theme, wraps at any width, and reads well where styles are stripped."""
+"""Pages as HTML for notebooks: follows the theme, wraps at any width, and reads well where styles are stripped.
+
+Only tags that every cleaner of notebooks lets through (nbconvert's shows `p`, `br`, `th` and `tbody` as text).
+"""
 
 from __future__ import annotations
 
@@ -45,24 +48,29 @@ def _block(block: Block) -> str:
     if isinstance(block, Table):
         return _table(block)
     if isinstance(block, Steps):
-        steps = "".join(f'<li style="margin:.3em 0">{"<br>".join(map(_words, step))}</li>' for step in block.steps)
+        steps = "".join(f'<li style="margin:.3em 0">{_lines(step)}</li>' for step in block.steps)
         return f'<ol style="margin:.3em 0;padding-left:1.6em">{steps}</ol>'
-    return f'<p style="margin:.3em 0">{_words(block)}</p>'
+    return f'<div style="margin:.3em 0">{_words(block)}</div>'
+
+
+def _lines(lines: tuple[Line, ...]) -> str:
+    first, *others = map(_words, lines)
+    return first + "".join(f"<div>{other}</div>" for other in others)
 
 
 def _table(table: Table) -> str:
     name = f' aria-label="{html.escape(table.name)}"' if table.name else ""
     rows = "".join(f'<tr style="background:none">{_cells(table, row)}</tr>' for row in table.rows)
-    return f'<table{name} style="{_TABLE}"><tbody>{rows}</tbody></table>'
+    return f'<table{name} style="{_TABLE}">{rows}</table>'
 
 
 def _cells(table: Table, row: tuple[Line, ...]) -> str:
     cells = []
     for at, words in enumerate(row):
-        kind = 'th scope="row"' if at == table.head else "td"
+        role = ' role="rowheader"' if at == table.head else ""
         fits = at < len(row) - 1 and sum(len(word.text) for word in words) <= 18
         wraps = "white-space:nowrap" if fits else "white-space:normal;overflow-wrap:break-word"
-        cells.append(f'<{kind} style="{_CELL}{wraps}">{_words(words)}</{kind[:2]}>')
+        cells.append(f'<td{role} style="{_CELL}{wraps}">{_words(words)}</td>')
     return "".join(cells)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from . import cave
+from .errors import Cancelled
 from .plain import plain
 from .servers import host_of
 
@@ -133,7 +134,9 @@ def _frames(traceback: TracebackType | None) -> Iterator[tuple[str, str]]:
 # ---------------------------------------------------------------- rules, the most telling first
 
 def _own(raised: Raised) -> str:
-    return f"{plain(raised.error, 200)}" if type(raised.error).__module__ == "cave_magic.errors" else ""
+    if type(raised.error).__module__ != "cave_magic.errors" or isinstance(raised.error, Cancelled):
+        return ""
+    return plain(raised.error, 200)
 
 
 def _by_code(raised: Raised) -> str:

@@ -49,24 +49,45 @@ def _in_one_line(function: F) -> F:
 
     @functools.wraps(function)
     def run(self: CaveMagics, line: str = "") -> Any:
-        secrets = _secrets_in(line)
-        history.wipe(self.shell, secrets)
+        secrets = _secrets_in(line, function.__name__)
+        stuck = history.wipe(self.shell, secrets)
+        result: Any = None
+        trouble: CaveMagicError | None = None
         try:
             args = _read_line(run, line)
-            return _help(run) if args.help else function(self, args)
+            if args.help:
+                _help(run)
+            else:
+                result = function(self, args)
         except CaveMagicError as error:
-            raise error.with_traceback(None) from None
+            trouble = error
         except KeyboardInterrupt:
-            raise Cancelled("stopped. Nothing was changed.") from None
+            trouble = Cancelled(_STOPPED.get(function.__name__, "stopped. Nothing was changed."))
         except Exception as error:
-            raise CaveMagicError(
+            trouble = CaveMagicError(
                 f"this should not have happened ({_where_in_us(error)}). "
                 "Please report it with what you typed, without the token."
-            ) from None
+            )
         finally:
             self._front.finish()
+        if secrets:
+            self._say_what_is_left(secrets, stuck, trouble is None)
+        if trouble is None:
+            return result
+        line, secrets, args = "", [], argparse.Namespace()  # what a debugger would show of this frame
+        raise _bare(trouble)
 
     return run  # type: ignore[return-value]
+
+
+_STOPPED = dict.fromkeys(("cave_save", "cave_setup"), "stopped. Which token is stored now: %cave_whoami")
+"""What an interrupt ends with, where it may come a moment after the token was saved."""
+
+
+def _bare(error: CaveMagicError) -> CaveMagicError:
+    """An error without the frames and errors that led to it, in which a token may be."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 def _where_in_us(error: BaseException) -> str:
@@ -235,8 +256,6 @@ class CaveMagics(Magics):
             checked = self._check(self._pick(text or "", target), target)
             page = self._saved(self._exchanged(checked, args.overwrite, text or ""), args.overwrite)
         self._show(page)
-        if typed and not typed.startswith("$"):
-            self._rewrite_cell(typed)
 
     def _given_text(self, args: argparse.Namespace, typed: str) -> str | None:
         """The text that a token was given in on the line, or None if it is to be asked for."""
@@ -312,23 +331,33 @@ class CaveMagics(Magics):
         seconds = self.timeout if args.timeout is None else args.timeout
         if not 0 < seconds < 3600:
             raise BadInput("--timeout takes seconds, more than 0 and less than 3600.")
-        report = self._diagnose(args, seconds, self._last_error())
-        self._show_report(report, args)
-        if args.fix and self._repair(report, args.yes):
-            report = self._diagnose(args, seconds, None)
-            self._show_report(report, args)
+        found = self._look(args, seconds, self._last_error())
+        self._show_report(found.report, args)
+        if args.fix and self._repair(self._repairs(found), args.yes):
+            found = self._look(args, seconds, None)
+            self._show_report(found.report, args)
+        report = found.report
         if args.strict and not report.ok:
             raise CheckFailed("access does not work as it should; the rows above say why.")
         return report if args.output else None
 
-    def _diagnose(self, args: argparse.Namespace, seconds: float, error: BaseException | None) -> Any:
-        from .diagnosis import all_datastacks, diagnose
+    def _look(self, args: argparse.Namespace, seconds: float, error: BaseException | None) -> Any:
+        from .diagnosis import look
 
         targets = self._targets(args)
-        if args.all:
-            targets = [one for target in targets for one in all_datastacks(target, seconds)]
         with self._progress() as progress:
-            return diagnose(targets, seconds, progress, self.shell.user_ns, error)
+            return look(targets, seconds, progress, self._session(), error, args.all)
+
+    def _session(self) -> Any:
+        from .evidence import Session
+
+        return Session(self.shell.user_ns, functools.partial(history.found_anywhere, self.shell))
+
+    def _repairs(self, found: Any) -> list[Any]:
+        """The repairs for a diagnosis: those of files, and the wiping of what lies about in this notebook."""
+        tokens = tuple(one.stored.token for one in found.evidence.servers if one.stored.token is not None)
+        wiping = [history.Wiping(self.shell, tokens)] if found.evidence.machine.left else []
+        return [*found.repairs, *wiping]
 
     def _show_report(self, report: Any, args: argparse.Namespace) -> None:
         from .diagnosis import to_markdown
@@ -341,14 +370,14 @@ class CaveMagics(Magics):
         else:
             self._show(report_page(report, args.verbose))
 
-    def _repair(self, report: Any, unasked: bool) -> bool:
+    def _repair(self, repairs: Sequence[Any], unasked: bool) -> bool:
         """Offers each local repair, makes those that are wanted, and says whether any was made."""
         from .store import show_path
 
-        if not report.repairs:
+        if not repairs:
             self._front.say("There is nothing here that --fix can repair.")
         made = False
-        for repair in report.repairs:
+        for repair in repairs:
             self._front.say(f"Repair: {repair.words}")
             if not unasked and not self._agrees("Do it?"):
                 continue
@@ -369,6 +398,8 @@ class CaveMagics(Magics):
         from .servers import check_address, datastack_for
 
         named = name or args.datastack
+        if named and _secrets_in(named):
+            raise BadInput("that is no name of a datastack. If it is a token: %cave_save asks for it. Nothing was sent.")
         server = check_address(args.server) if args.server is not None else ""
         datastack = named or datastack_for(server or self.server or "", self.datastack)
         return find_target(datastack, server, self.server, asked=named is not None)
@@ -421,12 +452,22 @@ class CaveMagics(Magics):
             if unusual is None or not _takes_unusual(target.server):
                 raise NotAToken(f"this is not a token: {error}") from None
             self._front.say("Note: this does not look like a usual token; the server will say.")
-            return unusual
+            return self._forgotten(unusual)
         if not found:
             raise Cancelled("no token was given. Nothing was changed.")
         one = found[0] if len(found) == 1 else self._choose(found)
         _refuse_foreign(one.server, target)
-        return one.token
+        return self._forgotten(one.token)
+
+    def _forgotten(self, token: Any) -> Any:
+        """The token, wiped from where it lies in the history, such as the cell that gave it to a variable."""
+        manager = self.shell.history_manager
+        lies = history.found_in_inputs(manager.input_hist_raw if manager else (), [token.reveal()])
+        if stuck := history.wipe(self.shell, [token.reveal()]):
+            self._front.say(f"The token could not be taken out of {' and '.join(stuck)}.")
+        elif lies:
+            self._front.say(f"The token also stood in {lies.where}; it was taken out there.")
+        return token
 
     def _choose(self, found: Sequence[Any]) -> Any:
         if not self._can_ask():
@@ -452,14 +493,17 @@ class CaveMagics(Magics):
     def _progress(self) -> AbstractContextManager[Callable[[list[str], float], None]]:
         return self._front.waiting()
 
-    def _rewrite_cell(self, typed: str) -> None:
-        """Takes a typed token out of the cell, where the front end allows it, and says what is left."""
-        self._front.say("A token that is typed in a cell can be read by others. It was taken out of the history; "
-              "clear it from this cell too if it still stands there.")
-        if self._front.kernel and self.shell.history_manager.input_hist_raw:
-            cell = self.shell.history_manager.input_hist_raw[-1]
-            masked = re.sub(r"(%?cave_save\b)[^\n]*\*{4}[^\n]*", r"\1", history.mask(cell, typed.split()))
-            self.shell.set_next_input(masked, replace=True)
+    def _say_what_is_left(self, secrets: Sequence[str], stuck: Sequence[str], succeeded: bool) -> None:
+        """Takes a typed token out of the cell, where the front end allows it, and says where it still may be."""
+        place = "the front end's undo and a checkpoint of the notebook" if self._front.kernel else "the terminal above"
+        but = f", but not out of {' and '.join(stuck)}" if stuck else " in memory and on disk"
+        self._front.say(
+            f"The token that you typed was taken out of the history{but}.\n"
+            f"It may still be in {place}; clear it where it can be seen."
+        )
+        inputs = self.shell.history_manager.input_hist_raw if self.shell.history_manager else []
+        if succeeded and self._front.kernel and inputs and history.MASK in inputs[-1]:
+            self.shell.set_next_input(_without_typed(inputs[-1]), replace=True)
 
 
 # ---------------------------------------------------------------- facts and pages
@@ -515,13 +559,24 @@ def _refuse_foreign(named: str, target: Any) -> None:
 
 # ---------------------------------------------------------------- reading the line
 
-def _secrets_in(line: str) -> list[str]:
-    """The words of a line that are or may be tokens, longest first."""
-    from .tokens import tokens_in
+_WITH_VALUE = ("-s", "--server", "-d", "--datastack", "--from-env", "--from-file", "--timeout", "--use")
 
-    words = [word for word in re.findall(r"[A-Za-z0-9+/_.=~-]{20,}", line) if re.search(r"\d", word)]
-    odd = [word for word in words if not word.startswith(("-", "/", ".", "~", "http")) and "/" not in word[:-1].strip("=")]
-    return sorted({*tokens_in(line), *odd}, key=len, reverse=True)
+
+def _secrets_in(line: str, magic: str = "") -> list[str]:
+    """The words of a line that are or, where one belongs on the line, may be tokens; longest first."""
+    from .tokens import typed_secrets
+
+    return typed_secrets(line, _WITH_VALUE if magic == "cave_save" else None)
+
+
+def _without_typed(cell: str) -> str:
+    """A cell in which a token was masked, with `%cave_save` and its options in place of that line."""
+
+    def rewritten(found: re.Match[str]) -> str:
+        rest = re.sub(r"\s*\S*\*{4}\S*", "", found[2])
+        return found[1] + ("" if re.search(r"[\"'{}\[\]:=(]", rest.replace("://", "")) else rest)
+
+    return re.sub(r"(?m)^(\s*(?:\w+\s*=\s*)?%?cave_save\b)([^\n]*\*{4}[^\n]*)$", rewritten, cell)
 
 
 def _read_line(function: Any, line: str) -> argparse.Namespace:

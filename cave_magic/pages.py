@@ -120,7 +120,8 @@ def again_page(problem: str) -> Page:
 
 def _sentence(text: str) -> str:
     text = text.replace(" Nothing was changed.", "")
-    return text[:1].upper() + text[1:]
+    is_host = "." in text.partition(" ")[0]
+    return text if is_host else text[:1].upper() + text[1:]
 
 
 def whoami_page(facts: ServerFacts) -> Page:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from urllib.parse import urlsplit
@@ -127,7 +127,7 @@ def server_for(datastack: str, configured: str, remembered: Mapping[str, object]
 
 
 def datastack_for(server: str, preferred: str) -> str:
-    """The datastack to look at on a server when none was named: the preferred one unless it is known to be elsewhere."""
+    """The datastack to look at on a server when none was named: the preferred one if it can be there."""
     home = deployment_of(preferred)
     if home is None or home.server == server:
         return preferred
@@ -159,9 +159,9 @@ def _problem_with(address: str) -> str | None:
         return f"begins with {parts.scheme}://, which is not for the web"
     if "@" in parts.netloc:
         return "has a name or password in it"
-    if host in _hosts(local for one in DEPLOYMENTS for local in one.local_servers):
+    if _place(address) in map(_place, (local for one in DEPLOYMENTS for local in one.local_servers)):
         return "is that of a data server, not of the server where one logs in"
-    if parts.scheme.lower() == "http" and host in _hosts(KNOWN_SERVERS):
+    if parts.scheme.lower() == "http" and _place(address) in map(_place, KNOWN_SERVERS):
         return "begins with http://; this server wants https://"
     if parts.path or parts.query or parts.fragment:
         return "has something behind the host"
@@ -181,15 +181,18 @@ def _meant(text: str) -> str | None:
     if not sep and "." not in host and host != "localhost" and port is None:
         return _nearest_known(host)
     for one in DEPLOYMENTS:
-        if host in _hosts((one.server, *one.local_servers)):
+        if _place(rest) in map(_place, (one.server, *one.local_servers)):
             return one.server
     scheme = scheme.lower() if scheme.lower() in ("http", "https") else "http" if _is_loopback(host) else "https"
     default = {"http": 80, "https": 443}[scheme]
     return f"{scheme}://{f'[{host}]' if ':' in host else host}" + (f":{port}" if port not in (None, default) else "")
 
 
-def _hosts(addresses: Iterable[str]) -> set[str | None]:
-    return {urlsplit(address).hostname for address in addresses}
+def _place(address: str) -> tuple[str, int | None]:
+    """The host of an address, and its port where that is not the usual one."""
+    parts = urlsplit(f"//{address.rpartition('://')[2]}")
+    host = (parts.hostname or "").lower().rstrip(".")
+    return host, None if parts.port in (80, 443) else parts.port
 
 
 def _is_loopback(host: str) -> bool:

@@ -128,7 +128,8 @@ def look_ahead(wish: Wish, front: Front) -> tuple[str, bool]:
         page = round_.ask(cave.sign_in_page(server, f"http://{HOST}/"))
         with front.waiting() as watcher:
             round_.wait(watcher)
-        return cave.version_in(version.answer), bool(page.answer.location)
+        # To programs that say that they are one the server names the log-in page, others it sends there.
+        return cave.version_in(version.answer), 200 <= page.answer.status < 400
 
 
 def _wait(sign_in: SignIn, front: Front) -> Checked | None:
@@ -365,8 +366,9 @@ def _choose(keys: Sequence[Key], checked: Checked, wish: Wish, version: str, fro
         return keys[0] if keys else None
     one_only = _ends_the_other(wish.target) if cave.keeps_one_token(version) else ""
     front.show(choice_page(keys, checked, one_only))
+    numbers = f"1 to {len(keys)}" if len(keys) > 1 else "1"
     for _ in range(TRIES):
-        answer = _ask(front, f"Which one? 1 to {len(keys)}, or n for a new one [1] ").strip().lower()
+        answer = _ask(front, f"Which one? {numbers}, or n for a new one [1] ").strip().lower()
         if answer in ("n", "new"):
             if one_only:
                 _consent(front, wish.target)

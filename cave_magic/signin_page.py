@@ -30,13 +30,14 @@ def waiting_page(target: Target, address: str) -> Page:
     """
     host = host_of(target.server)
     todo = "A browser tab has opened: log in there with a Google account. A new account also chooses a user name "
+    stop = "To paste a token instead, interrupt (the stop button, or Ctrl+C in a terminal)."
     back = "If the tab ends on a page that cannot be reached, interrupt and paste the address of that page."
     return Page(
         (
             line(Word(f"Access to {target.datastack} on {host}", "strong")),
             line(todo + "and accepts the terms of service. There is nothing to copy."),
             line("No tab? Open this address: ", Word(address, "link")),
-            line(Word(f"To paste a token instead, interrupt (■, or Ctrl+C in a terminal). {back}", "dim")),
+            line(Word(f"{stop} {back}", "dim")),
         )
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 from urllib.parse import parse_qs, urlsplit
@@ -16,6 +16,9 @@ USUAL_LENGTH = 32
 """Length in characters of a token that middle_auth makes: 32 lower-case hexadecimal digits."""
 
 _HEX_WORD = re.compile(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{32}(?![0-9A-Za-z])")
+_HEX_RUN = re.compile(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{16,512}(?![0-9A-Za-z])")
+_BASE64 = re.compile(r"(?<![A-Za-z0-9+/_.:~-])[A-Za-z0-9+/_-]{40,100}={0,2}(?![A-Za-z0-9+/_.-])")
+_NO_TOKEN = re.compile(r"-|\$|~|\.|/|\w*://|[\"']?(?:[A-Z0-9_]+|[a-z0-9]+(?:[_-][a-z0-9]+)+|.*\.[a-z]{2,5})[\"']?$")
 _PLACEHOLDER = re.compile(r"your|paste|here|token|shiny|example|xxx|\.\.\.|…|<|>", re.IGNORECASE)
 _PREFIX = re.compile(
     r"""^\s*(?:authorization\s*:\s*)?(?:bearer\s+|["']?(?:middle_auth_)?token["']?\s*[:=]\s*)+""", re.IGNORECASE
@@ -167,6 +170,29 @@ def unusual_token(text: str) -> Token | None:
 def tokens_in(text: str) -> list[str]:
     """Every run of characters in a text that looks like a usual token: for wiping it out of histories."""
     return sorted(set(_HEX_WORD.findall(text)))
+
+
+def typed_secrets(line: str, odd: Collection[str] | None = None) -> list[str]:
+    """The words of a magic's line that are tokens, parts of one, or may be a token of another form: to be wiped.
+
+    Args:
+        line: what was typed behind the magic.
+        odd: given where a token of any form may stand on the line: the options that take a value which is no token.
+    Returns:
+        The words, longest first. Names of datastacks, files, addresses and environment variables are not among them.
+    """
+    found = {word for word in _HEX_RUN.findall(line) if len(word) >= 28 or not word.isdecimal()}
+    found.update(word for word in _BASE64.findall(line) if _is_mixed(word))
+    before = ""
+    for word in () if odd is None else line.split():
+        if before not in (odd or ()) and not _NO_TOKEN.match(word):
+            found.update(part for part in re.findall(r"[A-Za-z0-9+/_.=~-]{20,}", word) if re.search(r"\d", part))
+        before = word
+    return sorted(found, key=len, reverse=True)
+
+
+def _is_mixed(word: str) -> bool:
+    return all(re.search(kind, word) for kind in ("[a-z]", "[A-Z]", "[0-9]"))
 
 
 def _from_json(text: str) -> Iterator[Pasted]:

@@ -16,12 +16,12 @@ LONGEST = 40
 
 FLOORS = (
     # words and values, which know nothing of CAVE's servers
-    "errors", "doctor", "inquiry", "place", "history", "page", "tokens", "plain", "servers",
+    "errors", "doctor", "inquiry", "place", "page", "tokens", "plain", "servers",
     "receiver",
-    # the doors to the world: files, servers, the browser that comes back
-    "files", "store", "connections", "cave",
+    # the doors to the world: files, what IPython keeps, servers, the browser that comes back
+    "files", "history", "store", "repairs", "connections", "cave",
     # what is known, and what is to be thought of it
-    "last_error", "evidence", "checks", "reference", "diagnosis",
+    "last_error", "evidence", "checks", "reference", "remedies", "diagnosis",
     # what is done and said
     "guide", "login", "html_page", "columns", "render", "report_page", "pages",
     "signin_page", "signin",

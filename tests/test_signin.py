@@ -277,10 +277,11 @@ def interrupt_when(condition: Callable[[], bool]) -> None:
 
     def watch() -> None:
         deadline = time.monotonic() + 20
-        while not condition() and time.monotonic() < deadline:
+        while not (met := condition()) and time.monotonic() < deadline:
             time.sleep(0.02)
         time.sleep(0.1)
-        _thread.interrupt_main()
+        if met:
+            _thread.interrupt_main()
 
     threading.Thread(target=watch, daemon=True).start()
 

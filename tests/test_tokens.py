@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cave_magic.errors import NotAToken
-from cave_magic.tokens import Pasted, Token, read_pasted, tokens_in, unusual_token
+from cave_magic.tokens import Pasted, Token, read_pasted, tokens_in, typed_secrets, unusual_token
 
 HEX = "0123456789abcdef"
 TOKEN = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
@@ -281,3 +281,46 @@ def test_an_unusual_token_can_be_picked_out(text):
 def test_tokens_in_a_text_are_listed_for_wiping():
     """Every run that looks like a usual token is found, in any case, and no longer or shorter one."""
     assert tokens_in(f"a={TOKEN}; b='{OTHER.upper()}' {TOKEN}0 {TOKEN[:31]}") == sorted([TOKEN, OTHER.upper()])
+
+
+OPTIONS = ("--server", "-s", "--datastack", "-d", "--from-env", "--from-file", "--timeout")
+
+
+@pytest.mark.parametrize("secret", [TOKEN, TOKEN.upper(), TOKEN[:31], TOKEN + "ab", ZETTA, ZETTA.replace("/", "_"), "/" + ZETTA[1:]])
+@pytest.mark.parametrize("line", ["{}", "--overwrit {}", "{} --server https://a.example.org", '"{}"', "token='{}'", "--token={}"])
+def test_a_typed_token_is_recognised_to_be_wiped(line, secret):
+    """A token, or most of one, in any usual form is found on a magic's line, whatever stands beside it."""
+    assert any(word.strip("=") in secret and len(word) >= 28 for word in typed_secrets(line.format(secret), OPTIONS))
+
+
+def test_an_odd_token_on_the_line_is_recognised_as_a_whole():
+    """A word of no known form that is long and has digits is taken for a token where nothing else stands there."""
+    assert typed_secrets("ey.JhbGciOiJIUzI1NiJ9.eyJzdWIiOiIx", OPTIONS) == ["ey.JhbGciOiJIUzI1NiJ9.eyJzdWIiOiIx"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "flywire_fafb_production_v783_copy2",
+        "minnie65_phase3_v1 -v --timeout 20",
+        "-d some-very-long-datastack-name-v1300",
+        "--server https://global.em.brain.allentech.org:8443/a1b2c3",
+        "--from-file ~/Downloads/token_20261121_040000.json",
+        "--from-flie /home/ada/Downloads/token20261121040000.json",
+        "--from-flie token20261121040000backup.json",
+        "--from-env MY_CAVE_TOKEN_NUMBER_2_LONG",
+        "--from-evn MY_CAVE_TOKEN_NUMBER_2_LONG",
+        "$a_variable_with_a_long_name_1",
+        "864691135012345678",
+    ],
+)
+def test_names_paths_and_addresses_are_no_typed_tokens(line):
+    """What is wiped from histories for good is never the name of a datastack, file, server or variable."""
+    assert typed_secrets(line, OPTIONS) == []
+
+
+def test_a_long_name_is_no_token_where_no_token_belongs():
+    """On the lines of the other magics only what looks like a token of a known form is one."""
+    assert typed_secrets("MyDataStackVersion20261121") == []
+    assert typed_secrets("MyDataStackVersion20261121", OPTIONS) == ["MyDataStackVersion20261121"]
+    assert typed_secrets(f"--json {ZETTA} {TOKEN}") == [ZETTA, TOKEN]

@@ -102,7 +102,7 @@ def test_any_token_file(cave, ada, content):
     lambda value: json.dumps({**value, "minnie65_public": "http://x"}).encode())))
 def test_any_datastack_map(cave, ada, content):
     """Whatever stands in the map of datastacks, the check goes on."""
-    token, target = ada
+    _, target = ada
     (store.secrets_folder() / store.MAP_NAME).write_bytes(content)
     report = diagnose([target], 5)
     assert not [row for row in report.rows if row.status == "crashed"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-from ..cave import LOGIN_TOKEN_DAYS, tokens_page
+from ..cave import LOGIN_TOKEN_DAYS
 from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown, warning
 from ..evidence import ServerFacts
 from .network import AUTH
@@ -71,12 +71,8 @@ def _kind(server: ServerFacts) -> Finding | None:
         return ok("a permanent token") if is_login_token(server) is False else None
     until = ends_by(server)
     when = f"by {until:%d %B %Y} at the latest" if until else f"within {LOGIN_TOKEN_DAYS} days"
-    page = tokens_page(server.address)
-    command = "%cave_save --overwrite"
-    return warning(
-        f"a log-in token: it ends {when}",
-        Remedy(f"make a permanent one at {page} and paste it to {command}", (command,), page),
-    )
+    command = f"%cave_setup existing{server.target.flags}"
+    return warning(f"a log-in token: it ends {when}", Remedy(f"{command} makes a permanent one of it", (command,)))
 
 
 ACCOUNT = Check(

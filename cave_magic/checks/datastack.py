@@ -50,7 +50,9 @@ def _name(datastack: DatastackFacts) -> Finding | None:
             Remedy(command, (command,)),
         )
     known = datastack.listed if datastack.listed else KNOWN_DATASTACKS
-    near = [one for one in get_close_matches(name.strip().lower(), known, n=3, cutoff=0.5) if one != name]
+    word = name.strip().lower()
+    near = get_close_matches(word, known, n=3, cutoff=0.8) or get_close_matches(word, known, n=1, cutoff=0.5)
+    near = [one for one in near if one != name]
     if near:
         names = " or ".join(near)
         return failed(f"{host} has no {name}; it has {names}", _use(datastack, near[0]))

@@ -6,7 +6,7 @@ from ..cave import Answer, Trouble, is_cave
 from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown
 from ..evidence import ServerFacts
 from ..servers import KNOWN_SERVERS, host_of, local_servers_of
-from .token import MAP
+from .token import FORM, MAP
 
 _OTHER_NETWORK = "try another network (a phone's); if that works, ask the IT of this one to allow {host}"
 _ADVICE = {
@@ -103,7 +103,7 @@ NETWORK = Check(
     mends="As the check says: log in to the network, correct the address or the proxy, name a certificate, or wait.",
 )
 AUTH = Check(
-    "auth", "network", "auth service", ServerFacts, _auth, (NETWORK,), quiet=True,
+    "auth", "network", "auth service", ServerFacts, _auth, (NETWORK, FORM), quiet=True,
     explains="The server answers, but its auth service is in trouble. The token is not the reason.",
     mends="Wait; the people of the server mend it.",
 )

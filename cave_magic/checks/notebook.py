@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ..doctor import Check, Finding, Remedy, warning
-from ..evidence import ServerFacts
+from ..doctor import Check, Finding, Remedy, private, warning
+from ..evidence import Machine, ServerFacts
+from ..plain import plain
 from .account import ACCOUNT
 
 
@@ -19,9 +20,22 @@ def _clients(server: ServerFacts) -> Finding | None:
     )
 
 
+def _left(machine: Machine) -> Finding | None:
+    if not machine.left:
+        return None
+    places = "; ".join(f"{left.place} ({left.where})" for left in machine.left[:3])
+    command = "%cave_check --fix"
+    return warning(f"a token lies about in {private(plain(places, 200))}", Remedy(f"to wipe it: {command}", (command,)))
+
+
+LEFT = Check(
+    "token-left", "this notebook", "traces", Machine, _left, quiet=True,
+    explains="A token stands in this session's history or in the notebook file.",
+    mends="`%cave_check --fix` wipes it; make a new token if somebody may have seen it.",
+)
 CLIENTS = Check(
     "clients", "this notebook", "old clients", ServerFacts, _clients, (ACCOUNT,), quiet=True,
     explains="A variable holds a CAVEclient that was made with another token; it goes on sending that one.",
     mends='Make the client again: `client = CAVEclient("minnie65_public")`.',
 )
-CHECKS = (CLIENTS,)
+CHECKS = (LEFT, CLIENTS)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from ..cave import REFUSALS, is_cave
+from ..cave import REFUSALS, Answer, is_cave
 from ..doctor import Check, Finding, Remedy, Status, failed, ok, private, unknown, warning
 from ..evidence import Machine, ServerFacts
+from ..plain import plain
 from ..servers import deployment_of, host_of
 from ..store import State, TokenFile, secrets_folder, show_path
-
 
 # ---------------------------------------------------------------- remedies
 
 def set_up(server: ServerFacts, kind: str = "existing") -> Remedy:
+    """A set-up for this server, which ends in a token that works."""
     command = f"%cave_setup {kind}{server.target.flags}"
     return Remedy(command, (command,))
 
@@ -43,20 +44,25 @@ def _map_file(machine: Machine) -> Finding | None:
     found = machine.map_file
     if found is None or found.state in (State.ABSENT, State.READ):
         return None
-    path = show_path(found.path)
-    command = f"!mv {path} {path}.old"
-    remedy = Remedy(f"{command}, then %cave_check", (command, "%cave_check"))
+    remedy = _fix("%cave_check")
     evidence = f"{found.path.name} {found.problem}"
     if found.state is State.MALFORMED and "holds" not in found.problem:
         return warning(f"{evidence}: CAVEclient ignores it and forgets which server a datastack is on", remedy)
     return failed(f"{evidence}: CAVEclient stumbles over it", remedy)
 
 
+def _map_secret(machine: Machine) -> Finding | None:
+    if not machine.map_secrets:
+        return None
+    names = ", ".join(plain(name, 60) for name in machine.map_secrets[:3])
+    return warning(f"the remembered address of {names} has a token or a password in it", _fix("%cave_check"))
+
+
 def _map(server: ServerFacts) -> Finding | None:
     target, home = server.target, deployment_of(server.target.datastack)
     if target.map_problem:
         problem = target.map_problem.partition(". Use")[0]
-        return failed(f"{target.datastack} is remembered with a wrong address: {problem}", _forget(server))
+        return failed(f"{target.datastack} is remembered with a wrong address: {problem}", _fix(server.target.again))
     if target.named_by != "map" or home is None or home.server == server.address:
         return None
     if (server.info and server.info.is_good) or (server.identity and server.identity.is_good):
@@ -65,13 +71,13 @@ def _map(server: ServerFacts) -> Finding | None:
     if not reason or any(answer.is_good for answer in server.answers):
         return None
     evidence = f"{target.datastack} is remembered on {server.host}, where it is not ({reason})"
-    return failed(f"{evidence}; it is on {host_of(home.server)}", _forget(server))
+    return failed(f"{evidence}; it is on {host_of(home.server)}", _fix(server.target.again))
 
 
-def _forget(server: ServerFacts) -> Remedy:
-    name = server.target.datastack
-    line = f'from caveclient.datastack_lookup import reset_server_address_cache as forget; forget("{name}")'
-    return Remedy(f"{line}\nthen {server.target.again}", (line, server.target.again))
+def _fix(again: str) -> Remedy:
+    """The repair that `--fix` offers for the row."""
+    command = f"{again} --fix"
+    return Remedy(command, (command,))
 
 
 # ---------------------------------------------------------------- finding it
@@ -96,7 +102,7 @@ def _token(server: ServerFacts) -> Finding:
 def _after_the_server(server: ServerFacts, finding: Finding) -> Finding:
     """While the auth server cannot be asked nothing can be mended with it: then a fault of the token comes second."""
     answer = server.identity or server.bare
-    if finding.status is not Status.FAILED or answer is None or is_cave(answer):
+    if finding.status is not Status.FAILED or answer is None or is_cave(answer) or _is_malformed(answer):
         return finding
     return warning(f"{finding.evidence}; the server comes first")
 
@@ -173,10 +179,15 @@ def _form(server: ServerFacts) -> Finding | None:
     if identity is not None and identity.is_good:
         remedy = save_from(server, file) if token.reads_as else None
         return warning(f"the one in {file.name} {token.oddity}, but {server.host} takes it", remedy)
-    if token.can_be_sent and (identity is None or identity.code not in REFUSALS):
+    if token.can_be_sent and not (identity and (identity.code in REFUSALS or _is_malformed(identity))):
         return None
     remedy = save_from(server, file) if token.reads_as else set_up(server)
     return _after_the_server(server, failed(f"the one in {file.name} {token.oddity}, so it cannot work", remedy))
+
+
+def _is_malformed(answer: Answer) -> bool:
+    """Whether a proxy before the server did not even let the request in: an odd or endless header."""
+    return answer.status in (400, 431) and not answer.is_json
 
 
 def _shadow(server: ServerFacts) -> Finding | None:
@@ -193,16 +204,15 @@ def _legacy(server: ServerFacts) -> Finding | None:
     legacy = server.stored.legacy_file
     if server.stored.source is not legacy or server.stored.token is None:
         return None
-    return warning(f"comes from {legacy.name}, a place that CAVEclient is about to drop", save_from(server, legacy))
+    return warning(f"comes from {legacy.name}, a place that CAVEclient is about to drop", _fix(server.target.again))
 
 
 def _private(server: ServerFacts) -> Finding | None:
     shared = [file for file in server.stored.files if file.readable_by_others and file.owned]
     if not shared:
         return None
-    command = "!chmod 600 " + " ".join(show_path(file.path) for file in shared)
     names = " and ".join(file.name for file in shared)
-    return warning(f"{names} can be read by other users of this computer", Remedy(command, (command,)))
+    return warning(f"{names} can be read by other users of this computer", _fix(server.target.again))
 
 
 def _variable(server: ServerFacts) -> Finding | None:
@@ -215,12 +225,17 @@ def _variable(server: ServerFacts) -> Finding | None:
 MAP_FILE = Check(
     "map-file", "stored token", "map of datastacks", Machine, _map_file, quiet=True,
     explains="The file in which caveclient remembers servers is damaged.",
-    mends="Move the file away with the line that the check prints; caveclient writes a new one.",
+    mends="`%cave_check --fix` puts it in order and keeps a copy of what it was.",
 )
 MAP = Check(
     "map", "stored token", "server address", ServerFacts, _map, (MAP_FILE,), quiet=True,
     explains="caveclient remembers a wrong server address for the datastack.",
-    mends="The line that the check prints makes caveclient forget that address.",
+    mends="`%cave_check --fix` puts the right address there, or lets caveclient forget the wrong one.",
+)
+MAP_SECRET = Check(
+    "map-secret", "stored token", "map of datastacks", Machine, _map_secret, (MAP_FILE,), quiet=True,
+    explains="A token or a password stands in an address that caveclient remembers.",
+    mends="`%cave_check --fix` takes it out.",
 )
 FOLDER = Check(
     "token-folder", "stored token", "token folder", Machine, _folder, quiet=True,
@@ -230,31 +245,33 @@ FOLDER = Check(
 TOKEN = Check(
     "token", "stored token", "stored token", ServerFacts, _token, (MAP, FOLDER),
     explains="No token is stored for the server, or its file cannot be used.",
-    mends="The check prints the line: `%cave_save` where a token is in reach, else `%cave_setup new` or `existing`.",
+    mends="The check prints the line: `%cave_save` where a token is in reach (for a damaged file also `%cave_check --fix`), "
+    "else `%cave_setup new` or `existing`.",
 )
 FORM = Check(
     "token-form", "stored token", "form of the token", ServerFacts, _form, (TOKEN,), quiet=True,
     explains="What is stored is not a token as the server made it: quotes, a blank, a part of it.",
-    mends="`%cave_save --from-file FILE --overwrite` if the token is still in it, else `%cave_setup existing`.",
+    mends="`%cave_save --from-file FILE --overwrite` or `%cave_check --fix` if the token is still in it, else "
+    "`%cave_setup existing`.",
 )
 SHADOW = Check(
     "token-shadow", "stored token", "two tokens", ServerFacts, _shadow, (FORM,), quiet=True,
     explains="An old token in the server's own file hides a good one in cave-secret.json.",
-    mends="`%cave_save --from-file ~/.cloudvolume/secrets/cave-secret.json --overwrite`.",
+    mends="`%cave_save --from-file ~/.cloudvolume/secrets/cave-secret.json --overwrite` or `%cave_check --fix`.",
 )
 LEGACY = Check(
     "token-legacy", "stored token", "old file", ServerFacts, _legacy, (TOKEN,), quiet=True,
     explains="The token comes from chunkedgraph-secret.json, which caveclient still reads as a last resort.",
-    mends="`%cave_save --from-file ~/.cloudvolume/secrets/chunkedgraph-secret.json --overwrite`.",
+    mends="`%cave_check --fix` writes its token to the file that it belongs in.",
 )
 PRIVATE = Check(
     "token-private", "stored token", "token file", ServerFacts, _private, quiet=True,
     explains="Other users of this computer can read the token file.",
-    mends="`!chmod 600` on the file.",
+    mends="`%cave_check --fix`, which is `chmod 600` on the file.",
 )
 VARIABLE = Check(
     "token-variable", "stored token", "variable", ServerFacts, _variable, (TOKEN,), quiet=True,
     explains="An environment variable holds a token, which caveclient does not read.",
     mends="Nothing has to be done; `%cave_save --from-env NAME --overwrite` takes that token instead.",
 )
-CHECKS = (MAP_FILE, MAP, FOLDER, TOKEN, FORM, SHADOW, LEGACY, PRIVATE, VARIABLE)
+CHECKS = (MAP_FILE, MAP_SECRET, MAP, FOLDER, TOKEN, FORM, SHADOW, LEGACY, PRIVATE, VARIABLE)

@@ -150,6 +150,11 @@ def _does(service: str, how: str) -> Callable[[World], None]:
     return make
 
 
+def _data_server_down(world: World) -> None:
+    for service in ("materialize", "chunkedgraph", "l2cache", "skeleton"):
+        world.cave.misbehave(service, "down")
+
+
 def _proxy(world: World) -> None:
     world.patch.setenv("HTTP_PROXY", "http://me:s3cret@127.0.0.1:1")
 
@@ -200,12 +205,12 @@ FILES = (
     Case("NUL bytes", _raw(lambda t: "\0" * 40), "token"),
     Case("bare token", _raw(lambda t: t + "\n"), "token"),
     Case("quoted token", _raw(lambda t: f'"{t}"'), "token"),
-    Case("two objects", _raw(lambda t: '{"token": "%s"}{"token": "%s"}' % (t, t)), "token"),
+    Case("two objects", _raw(lambda t: f'{{"token": "{t}"}}' * 2), "token"),
     Case("a list of tokens", _raw(lambda t: json.dumps([{"token": t, "id": 1}])), "token"),
     Case("a number", _raw(lambda t: "12345"), "token"),
     Case("a sample that was never valid", _raw(lambda t: SAMPLE), "token"),
-    Case("single quotes", _raw(lambda t: "{'token': '%s'}" % t), "token"),
-    Case("a comma too many", _raw(lambda t: '{"token": "%s",}' % t), "token"),
+    Case("single quotes", _raw(lambda t: f"{{'token': '{t}'}}"), "token"),
+    Case("a comma too many", _raw(lambda t: f'{{"token": "{t}",}}'), "token"),
     Case("a web page as token file", _raw(lambda t: "<html>log in</html>"), "token"),
     Case("deep JSON", _raw(lambda t: "[" * 50_000), "token"),
     Case("a folder in the place of the file", _directory, "token"),
@@ -228,6 +233,7 @@ FILES = (
     Case("a line break after it", _stored(lambda t: f"{t}\n"), "token-form"),
     Case("typographic quotes", _stored(lambda t: f"\u201c{t}\u201d"), "token-form"),
     Case("a placeholder", _stored(lambda t: "YOUR_TOKEN"), "token-form"),
+    Case("nine thousand characters", _stored(lambda t: t * 281), "token-form"),
     Case("a blank after it works", lambda w: w.save(f"{w.token} "), "token-form", "warning"),
     Case("a log-in in .netrc", _netrc, "account", mends=False),
     Case("cloud-volume reads an old token", _cloud_volume_stale, "cloud-volume", "warning"),
@@ -266,6 +272,7 @@ SERVERS = (
     Case("chunkedgraph silent", _does("chunkedgraph", "silent"), "chunkedgraph", mends=False, kind="server"),
     Case("l2cache down", _does("l2cache", "down"), "l2cache", mends=False, kind="server"),
     Case("skeleton closes", _does("skeleton", "reset"), "skeleton", mends=False, kind="server"),
+    Case("data server down", _data_server_down, "data-server", mends=False, kind="server"),
     Case("proxy that is dead", _proxy, "network", kind="server"),
     Case("no such host", _no_such_name, "network", mends=False, kind="server"),
     Case("nothing listens", _nothing_listens, "network", mends=False, kind="server"),

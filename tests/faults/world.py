@@ -88,7 +88,7 @@ class World:
         if remedy.url:
             self.visit(remedy.url)
         for command in remedy.commands:
-            if command.startswith("%cave_check"):
+            if command.startswith("%cave_check") and "--fix" not in command:
                 self.argument = command.removeprefix("%cave_check").strip()
                 continue
             self.run(command)

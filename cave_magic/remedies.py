@@ -1,0 +1,68 @@
+"""Which repairs on this computer mend which rows: what `%cave_check --fix` offers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from . import cave, repairs
+from .doctor import Report, Status
+from .evidence import DatastackFacts, Evidence, ServerFacts
+from .repairs import Repair
+from .servers import deployment_of, local_servers_of
+
+Offer = Callable[[ServerFacts], "Repair | None"]
+
+
+def _entry(server: ServerFacts) -> Repair | None:
+    home = deployment_of(server.target.datastack)
+    return repairs.repair_map_entry(server.target.datastack, home.server if home else "")
+
+
+def _shape(server: ServerFacts) -> Repair | None:
+    stored = server.stored
+    file = stored.blocker or stored.source or (stored.server_file if stored.server_file.inside else stored.default_file)
+    refused = server.salvaged is not None and server.salvaged.code in cave.REFUSALS
+    return None if refused else repairs.repair_shape(file)
+
+
+def _shadow(server: ServerFacts) -> Repair | None:
+    other = server.stored.shadowed
+    return repairs.repair_copies(server.stored, other, local_servers_of(server.address)) if other else None
+
+
+OFFERS: dict[str, Offer] = {
+    "map-file": lambda server: repairs.repair_map(),
+    "map": _entry,
+    "map-secret": lambda server: repairs.repair_map_secrets(),
+    "token": _shape,
+    "token-form": _shape,
+    "token-shadow": _shadow,
+    "token-legacy": lambda server: repairs.repair_legacy(server.stored),
+    "token-private": lambda server: repairs.repair_permissions(server.stored),
+}
+"""Row -> the repair of it. `cloud-volume` is a matter of a datastack and stands apart."""
+
+
+def repairs_for(report: Report, evidence: Evidence) -> tuple[Repair, ...]:
+    """The repairs for the rows of a report that are not well, in their order, each once."""
+    found: dict[tuple[str, tuple[object, ...]], Repair] = {}
+    for row in report.rows:
+        if row.status in (Status.FAILED, Status.WARNING):
+            for repair in _for_row(row.id, evidence):
+                found.setdefault((repair.id, repair.paths), repair)
+    return tuple(found.values())
+
+
+def _for_row(row: str, evidence: Evidence) -> Iterator[Repair]:
+    name, _, subject = row.partition(":")
+    if name == "cloud-volume":
+        yield from filter(None, (_copies(one) for one in evidence.datastacks if subject in ("", one.name)))
+    if name in OFFERS:
+        servers = (one for one in evidence.servers if subject in ("", one.host))
+        yield from filter(None, map(OFFERS[name], servers))
+
+
+def _copies(datastack: DatastackFacts) -> Repair | None:
+    stored = datastack.server.stored
+    local = cave.local_server_in(datastack.info) if datastack.info else ""
+    return repairs.repair_copies(stored, stored.token, [local] if local else []) if stored.token else None

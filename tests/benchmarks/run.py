@@ -1,0 +1,245 @@
+"""How fast cave_magic is beside caveclient, on the practice server: `python tests/benchmarks/run.py`.
+
+Everything is run in turn, each time in a fresh process, so that what else the machine does hits all alike. What counts is the
+median of the ratios of neighbours. It prints a table and writes it to `results.md`, with a picture in `results.svg`.
+Not a test: the numbers depend on the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from statistics import median
+from urllib.parse import urlsplit
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path[:0] = [str(ROOT), str(HERE)]
+
+from picture import draw  # noqa: E402
+
+from cave_magic.sandbox import Sandbox  # noqa: E402
+
+LOAD = "%load_ext cave_magic"
+CHECK = "%cave_check minnie65_public"
+CLIENT = 'from caveclient import CAVEclient\nclient = CAVEclient("minnie65_public")'
+OTHERS = {"line_profiler": "line_profiler", "pyinstrument": "pyinstrument", "watermark": "watermark"}
+"""Well-known extensions, measured beside ours where they are installed."""
+
+
+@dataclass
+class Results:
+    """What was measured: rows of the table, bars and curves of the picture."""
+
+    rows: list[tuple[str, str, str]] = field(default_factory=list)
+    bars: list[tuple[str, float]] = field(default_factory=list)
+    datastacks: list[tuple[float, float]] = field(default_factory=list)
+    files: list[tuple[float, float]] = field(default_factory=list)
+
+    def add(self, what: str, found: str, wanted: str = "") -> None:
+        """Adds a row and prints it at once."""
+        self.rows.append((what, found, wanted))
+        print(f"{what:<68} {found:<28} {wanted}", flush=True)
+
+
+# ---------------------------------------------------------------- a computer and its processes
+
+@contextlib.contextmanager
+def computer(cave: Sandbox, files: int = 0) -> Iterator[Path]:
+    """A home folder in which access to a practice server is set up for Ada, and so many other token files are."""
+    with tempfile.TemporaryDirectory(prefix="cave-benchmark-") as name:
+        folder = Path(name) / ".cloudvolume" / "secrets"
+        folder.mkdir(parents=True, mode=0o700)
+        text = json.dumps({"token": cave.new_token("ada", "benchmark")})
+        for address in (cave.server, *cave.local_servers):
+            (folder / f"{urlsplit(address).netloc}-cave-secret.json").write_text(text)
+        for number in range(files):
+            (folder / f"host{number}.example.org-cave-secret.json").write_text(text)
+        for path in folder.iterdir():
+            path.chmod(0o600)
+        mapped = dict.fromkeys(cave.datastacks, cave.server)
+        (folder / "cave_datastack_to_server_map.json").write_text(json.dumps(mapped))
+        yield Path(name)
+
+
+def seconds(home: Path, *cells: str) -> list[float]:
+    """Seconds that each of some cells takes in a fresh kernel."""
+    env = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    env |= {"HOME": str(home), "USERPROFILE": str(home), "IPYTHONDIR": str(home / "ipython"), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, str(HERE / "child.py"), json.dumps(cells)],
+        env=env, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise SystemExit(done.stdout + done.stderr)
+    found: list[float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def ms(values: Sequence[float]) -> str:
+    """A median in milliseconds, as text."""
+    return f"{median(values) * 1000:.0f} ms" if median(values) >= 0.01 else f"{median(values) * 1000:.1f} ms"
+
+
+# ---------------------------------------------------------------- what is measured
+
+def load(results: Results, runs: int) -> None:
+    """`%load_ext` beside an import of caveclient, and beside other extensions that happen to be here."""
+    with tempfile.TemporaryDirectory() as name:
+        home = Path(name)
+        cells = {"%load_ext cave_magic": LOAD, "import caveclient": "import caveclient"}
+        cells |= {f"%load_ext {one}": f"%load_ext {one}" for one in OTHERS if _is_here(one)}
+        found: dict[str, list[float]] = {title: [] for title in cells}
+        for _ in range(runs + 1):
+            for title, cell in cells.items():
+                found[title] += seconds(home, cell)
+        for title, values in found.items():
+            results.add(f"`{title}`", ms(values[1:]), "5 ms" if title == LOAD else "")
+
+
+def _is_here(name: str) -> bool:
+    try:
+        return bool(version(name))
+    except PackageNotFoundError:
+        return False
+
+
+def first_and_second(results: Results, runs: int) -> None:
+    """The first check beside the first client, in turn, and the second check beside its slowest request."""
+    with Sandbox() as cave, computer(cave) as home:
+        cave.delay = 0.1
+        file = home / ".cloudvolume" / "secrets" / f"{urlsplit(cave.server).netloc}-cave-secret.json"
+        token = json.loads(file.read_text())["token"]
+        seconds(home, CLIENT)
+        of_client = len(cave.requests), cave.connections
+        cave.clear_requests()
+        seconds(home, LOAD, CHECK)
+        count, connections = len(cave.requests), cave.connections
+        addresses = [f"http://{one.host}{one.path}" for one in cave.requests]
+        probe = f"slowest_request({addresses!r}, {token!r})"
+        client, first, again, slowest = [], [], [], []
+        for _ in range(runs):
+            client += seconds(home, CLIENT)
+            loading, check, second, request = seconds(home, LOAD, CHECK, CHECK, probe)
+            first.append(loading + check)
+            again.append(second)
+            slowest.append(request)
+    ratio = median(a / b for a, b in zip(first, client, strict=True))
+    beyond = median(a - b for a, b in zip(again, slowest, strict=True))
+    results.add("first `CAVEclient(...)` with its import, 100 ms a response", ms(client))
+    results.add("first `%cave_check` with its `%load_ext` and the same import", ms(first))
+    results.add("… of the time of `CAVEclient(...)`, median of pairs", f"{ratio:.2f}", "1.00")
+    results.add("second `%cave_check` in the same kernel", ms(again))
+    results.add("… beyond its slowest request", f"{beyond * 1000:.0f} ms", "50 ms")
+    results.add("requests (connections) of a `%cave_check`", f"{count} ({connections})")
+    results.add("requests (connections) of `CAVEclient(...)`", f"{of_client[0]} ({of_client[1]})")
+    results.bars += [
+        ("CAVEclient(...), first", median(client)),
+        ("%cave_check, first", median(first)),
+        ("%cave_check, again", median(again)),
+        ("its slowest request", median(slowest)),
+    ]
+
+
+def many_datastacks(results: Results, runs: int, most: int) -> None:
+    """`--all` with more and more datastacks on five local servers, beside one, at 50 ms a response."""
+    ratios, warm = [], []
+    for number in sorted({most // 4, most // 2, most}):
+        with Sandbox(datastacks=number, local_servers=5) as cave, computer(cave) as home:
+            cave.delay = 0.05
+            whole = []
+            seconds(home, LOAD, CHECK)
+            for _ in range(runs):
+                _, one, again = seconds(home, LOAD, CHECK, CHECK)
+                _, many, many_again = seconds(home, LOAD, "%cave_check --all", "%cave_check --all")
+                whole.append(many)
+                ratios.append((number, many / one))
+                warm.append((number, many_again / again))
+            results.datastacks.append((number, median(whole)))
+    results.add(
+        f"`%cave_check --all`, {most} datastacks on 5 local servers, 50 ms a response",
+        f"{results.datastacks[-1][1]:.2f} s",
+    )
+    last = median(ratio for number, ratio in ratios if number == most)
+    results.add("… of the time of one, fresh kernels", f"{last:.2f}", "4.00")
+    again = median(ratio for number, ratio in warm if number == most)
+    results.add("… of the time of one, second time in a kernel", f"{again:.2f}")
+
+
+def many_files(results: Results, runs: int, most: int) -> None:
+    """A check, warm, with more and more files in the secrets folder."""
+    counts = [count for count in (0, 10, 100, 1000, 10_000) if count <= most]
+    with Sandbox() as cave, contextlib.ExitStack() as stack:
+        homes = {count: stack.enter_context(computer(cave, count)) for count in counts}
+        found: dict[int, list[float]] = {count: [] for count in counts}
+        for _ in range(runs):
+            for count, home in homes.items():
+                found[count] += [median(seconds(home, LOAD, *[CHECK] * 6)[2:])]
+        results.files += [(count + 2, median(values)) for count, values in found.items()]
+    more = median(a - b for a, b in zip(found[counts[-1]], found[0], strict=True))
+    results.add(f"a check with {counts[-1]:,} files more in the secrets folder, beyond one with 2",
+                f"{more * 1000:.1f} ms", "50 ms")
+
+
+def silence(results: Results) -> None:
+    """A server that never answers: when the check ends."""
+    with Sandbox() as cave, computer(cave) as home:
+        cave.misbehave("all", "silent")
+        took = seconds(home, LOAD, CHECK)[1]
+    results.add("`%cave_check` of a server that never answers", f"{took:.1f} s", "10 s")
+    results.add("`CAVEclient(...)` of a server that never answers", "never ends")
+
+
+# ---------------------------------------------------------------- what comes of it
+
+def machine() -> str:
+    """What it was measured on."""
+    names = ("caveclient", "ipython", "requests", "urllib3")
+    packages = ", ".join(f"{name} {version(name)}" for name in names if _is_here(name))
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {packages}"
+
+
+def write(results: Results, folder: Path, runs: int) -> None:
+    """Writes the table and the picture."""
+    lines = ["| measured | median | at most |", "|---|---:|---:|"]
+    lines += [f"| {what} | {found} | {wanted} |" for what, found, wanted in results.rows]
+    lines += ["", f"`python tests/benchmarks/run.py --runs {runs}`, fresh processes in turn; {machine()}.", ""]
+    (folder / "results.md").write_text("\n".join(lines), encoding="utf-8")
+    (folder / "results.svg").write_text(draw(results.bars, results.datastacks, results.files), encoding="utf-8")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measures, prints, writes."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=15, help="how often each pair is run")
+    parser.add_argument("--datastacks", type=int, default=100)
+    parser.add_argument("--files", type=int, default=10_000)
+    parser.add_argument("--only", nargs="*", choices=list(PARTS), default=list(PARTS), help="the parts to run")
+    parser.add_argument("--out", type=Path, default=HERE, help="the folder for results.md and results.svg")
+    args = parser.parse_args(arguments)
+    results = Results()
+    for part in args.only:
+        PARTS[part](results, args)
+    write(results, args.out, args.runs)
+
+
+PARTS: dict[str, Callable[[Results, argparse.Namespace], None]] = {
+    "load": lambda results, args: load(results, args.runs),
+    "check": lambda results, args: first_and_second(results, args.runs),
+    "datastacks": lambda results, args: many_datastacks(results, max(1, args.runs // 3), args.datastacks),
+    "files": lambda results, args: many_files(results, max(1, args.runs // 3), args.files),
+    "silence": lambda results, args: silence(results),
+}
+
+if __name__ == "__main__":
+    main()

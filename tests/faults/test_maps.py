@@ -1,0 +1,114 @@
+"""What caveclient remembers about datastacks and servers, where it is wrong, and several servers side by side."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from cave_magic.sandbox import Sandbox
+from cave_magic.servers import Deployment, host_of
+
+from .world import World
+
+
+@pytest.fixture
+def world(cave, home, run, shell, set_up, monkeypatch):
+    """Ada's computer, where minnie65_public is known to be on the practice server, and no setting names it."""
+    from cave_magic.magics import CaveMagics
+
+    deployment = Deployment("practice", cave.server, (cave.local_server,), ("minnie65_public",))
+    monkeypatch.setattr("cave_magic.servers.DEPLOYMENTS", (deployment,))
+    monkeypatch.setattr(CaveMagics, "_can_ask", lambda self: True)
+    monkeypatch.setattr("builtins.input", lambda prompt="": "y")
+    run('%config CaveMagics.server = ""')
+    run("%config CaveMagics.timeout = 3.0")
+    return World(cave, home, run, shell, monkeypatch, token=set_up)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://127.0.0.1:1",
+        "http://no.such.host.invalid",
+        "global.daf-apis.com",
+        "127.0.0.1:8900",
+        "ftp://x.org",
+        "",
+        "http://",
+    ],
+)
+def test_a_wrong_address_in_the_map_is_named_and_repaired(world, address):
+    """A datastack that is remembered on a wrong address is the one cause, and `--fix` puts it right."""
+    world.write(world.map_file, {"minnie65_public": address, "mine": "https://my.server.org"})
+    report = world.check()
+    if address:
+        assert [row.id for row in report.rows if row.status == "failed"] == ["map"]
+        assert report.next.commands == ("%cave_check --fix",)
+    report = world.mend()
+    assert report.ok
+    entries = json.loads(world.map_file.read_text())
+    assert entries["mine"] == "https://my.server.org"
+    assert not address or entries["minnie65_public"] == world.cave.server
+
+
+def test_a_repair_keeps_a_copy_of_what_was(world):
+    """Before the map is changed it is copied."""
+    world.write(world.map_file, {"minnie65_public": "http://127.0.0.1:1"})
+    ran = world.run("%cave_check --fix --yes")
+    assert "kept as it was" in ran.out
+    assert "All well" in ran.out
+    copies = [path for path in world.secrets.iterdir() if path.name.startswith(world.map_file.name) and path != world.map_file]
+    assert [json.loads(path.read_text()) for path in copies] == [{"minnie65_public": "http://127.0.0.1:1"}]
+
+
+def test_a_token_in_a_remembered_address_is_found_and_taken_out(world):
+    """A `middle_auth_token=` in the map is a warning that does not repeat it, and `--fix` removes it."""
+    secret = "0123456789abcdef0123456789abcdef"
+    world.write(world.map_file, {"other": f"https://x.org/?middle_auth_token={secret}"})
+    report = world.check()
+    row = next(row for row in report.rows if row.id == "map-secret")
+    assert row.status == "warning"
+    assert secret not in json.dumps(report.to_dict())
+    world.run("%cave_check --fix --yes")
+    assert secret not in world.map_file.read_text()
+
+
+def test_each_server_keeps_its_own_token(world):
+    """A second server is set up beside the first; both work, and neither token reaches the other server."""
+    with Sandbox() as other:
+        token = other.new_token("ada")
+        world.patch.setenv("OTHER", token)
+        world.cave.clear_requests()
+        saved = world.run(f"%cave_save --from-env OTHER --server {other.server} --datastack flywire_fafb_public")
+        assert not saved.error, saved.message
+        assert not [record for record in world.cave.requests if record.authorization]
+        assert json.loads(world.server_file.read_text())["token"] == world.token
+        assert json.loads(world.default_file.read_text())["token"] == world.token
+        assert json.loads((world.secrets / f"{host_of(other.server)}-cave-secret.json").read_text())["token"] == token
+        world.argument = "minnie65_public flywire_fafb_public"
+        report = world.check()
+        assert report.ok, [(row.id, row.evidence) for row in report.rows if row.status == "failed"]
+        hosts = {host_of(world.cave.server), host_of(other.server)}
+        assert {row.id.partition(":")[2] for row in report.rows if row.id.startswith("account:")} == hosts
+
+
+def test_the_token_of_another_server_is_not_tried(world):
+    """Where only another server's token is at hand, this server is not shown it."""
+    with Sandbox() as other:
+        world.argument = f"--server {other.server}"
+        report = world.check()
+        assert next(row for row in report.rows if row.id == "token").status == "failed"
+        assert not [record for record in other.requests if record.authorization or record.cookie]
+
+
+def test_a_typed_token_in_the_history_is_found_and_wiped(world):
+    """A token that stands in an earlier input is a warning, and `--fix` wipes it."""
+    world.run(f'token = "{world.token}"')
+    report = world.check()
+    row = next(row for row in report.rows if row.id == "token-left")
+    assert row.status == "warning"
+    assert world.token not in row.evidence
+    world.run("%cave_check --fix --yes")
+    assert world.token not in "".join(world.shell.history_manager.input_hist_raw)
+    assert not [row for row in world.check().rows if row.id == "token-left"]

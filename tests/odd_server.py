@@ -1,0 +1,90 @@
+"""A server on loopback that does with a connection whatever a test wants: answer in bytes of its own, or never."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+Answer = Callable[[socket.socket, threading.Event], None]
+
+
+class OddServer:
+    """Use it as a context manager; `got` is what came in, `connections` how often somebody connected."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        self.got = b""
+        self.connections = 0
+        self.over = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.host = f"127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def __enter__(self) -> OddServer:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.over.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while not self.over.is_set():
+                sock, _ = self._listener.accept()
+                self.connections += 1
+                threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+
+    def _serve(self, sock: socket.socket) -> None:
+        with sock, contextlib.suppress(OSError):
+            self.got += sock.recv(65536)
+            self.answer(sock, self.over)
+
+
+def says(head: str, body: bytes = b"") -> Answer:
+    """Answers 200 with these header lines and this body."""
+
+    def answer(sock: socket.socket, over: threading.Event) -> None:
+        sock.sendall(f"HTTP/1.1 200 OK\r\n{head}\r\n\r\n".encode() + body)
+
+    return answer
+
+
+def drips(start: bytes, more: bytes, pause: float = 0.1) -> Answer:
+    """Sends `start`, and then `more` again and again, with pauses, without an end."""
+
+    def answer(sock: socket.socket, over: threading.Event) -> None:
+        sock.sendall(start)
+        while not over.wait(pause):
+            sock.sendall(more)
+
+    return answer
+
+
+def says_nothing(sock: socket.socket, over: threading.Event) -> None:
+    """Takes the connection and what is sent, and never answers."""
+    over.wait(60)
+
+
+@contextlib.contextmanager
+def full_backlog():
+    """The address of a port on which connecting never completes: its queue is full and nobody accepts."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(0)
+    waiting = []
+    try:
+        for _ in range(4):
+            sock = socket.socket()
+            sock.setblocking(False)
+            sock.connect_ex(listener.getsockname())
+            waiting.append(sock)
+        time.sleep(0.05)
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        for sock in (*waiting, listener):
+            sock.close()
