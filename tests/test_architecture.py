@@ -21,7 +21,7 @@ FLOORS = (
     # the doors to the world: files, what IPython keeps, servers, the browser that comes back
     "files", "history", "store", "repairs", "connections", "cave",
     # what is known, and what is to be thought of it
-    "last_error", "evidence", "checks", "reference", "remedies", "diagnosis",
+    "last_error", "evidence", "checks", "remedies", "reference", "diagnosis",
     # what is done and said
     "guide", "login", "html_page", "columns", "render", "report_page", "pages",
     "signin_page", "signin",

@@ -7,6 +7,8 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from cave_magic import evidence
+
 from .world import NEW, World
 
 
@@ -171,11 +173,19 @@ def _data_server_address(world: World) -> None:
     world.argument = f"--server {world.cave.local_server}"
 
 
+def _with_cloud_volume(world: World) -> None:
+    """As if cloud-volume were installed; the check reads the files that it would read."""
+    installed = evidence.versions()
+    world.patch.setattr(evidence, "versions", lambda: {**installed, "cloud-volume": "12.15.2"})
+
+
 def _cloud_volume_stale(world: World) -> None:
+    _with_cloud_volume(world)
     world.write(world.local_file, {"token": NEW})
 
 
 def _cloud_volume_other_server(world: World) -> None:
+    _with_cloud_volume(world)
     world.local_file.unlink()
     world.write(world.default_file, {"token": NEW})
 
