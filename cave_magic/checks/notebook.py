@@ -31,6 +31,7 @@ def _left(machine: Machine) -> Finding | None:
 LEFT = Check(
     "token-left", "this notebook", "traces", Machine, _left, quiet=True,
     explains="A token stands in this session's history or in the notebook file.",
+    mends="`%cave_check --fix` wipes it; make a new token if somebody may have seen it.",
 )
 CLIENTS = Check(
     "clients", "this notebook", "old clients", ServerFacts, _clients, (ACCOUNT,), quiet=True,

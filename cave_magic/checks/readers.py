@@ -48,7 +48,7 @@ def _cloud_files(machine: Machine) -> Finding | None:
 CLOUD_VOLUME = Check(
     "cloud-volume", "other readers", "cloud-volume", DatastackFacts, _cloud_volume, (ACCESS,), quiet=True,
     explains="cloud-volume reads another token than caveclient, or keeps an old one in this kernel.",
-    mends="`%cave_save --from-file FILE --overwrite`, as the check prints it, gives both the same token.",
+    mends="`%cave_save --from-file FILE --overwrite` or `%cave_check --fix` gives both the same token.",
 )
 FOLDER = Check(
     "cloud-volume-folder", "other readers", "CLOUD_VOLUME_DIR", Machine, _folder,

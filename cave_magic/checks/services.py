@@ -62,6 +62,7 @@ def number(version: str) -> tuple[int, ...]:
 LOCAL = Check(
     "data-server", "services", "data server", DatastackFacts, _local_server, (ACCESS,), quiet=True,
     explains="The server with the datastack's data cannot be reached, or all its services are in trouble.",
+    mends="As for `network` above; where the server itself is down, wait.",
 )
 SERVICE_CHECKS = tuple(
     Check(

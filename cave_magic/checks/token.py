@@ -225,16 +225,17 @@ def _variable(server: ServerFacts) -> Finding | None:
 MAP_FILE = Check(
     "map-file", "stored token", "map of datastacks", Machine, _map_file, quiet=True,
     explains="The file in which caveclient remembers servers is damaged.",
-    mends="Move the file away with the line that the check prints; caveclient writes a new one.",
+    mends="`%cave_check --fix` puts it in order and keeps a copy of what it was.",
 )
 MAP = Check(
     "map", "stored token", "server address", ServerFacts, _map, (MAP_FILE,), quiet=True,
     explains="caveclient remembers a wrong server address for the datastack.",
-    mends="The line that the check prints makes caveclient forget that address.",
+    mends="`%cave_check --fix` puts the right address there, or lets caveclient forget the wrong one.",
 )
 MAP_SECRET = Check(
     "map-secret", "stored token", "map of datastacks", Machine, _map_secret, (MAP_FILE,), quiet=True,
     explains="A token or a password stands in an address that caveclient remembers.",
+    mends="`%cave_check --fix` takes it out.",
 )
 FOLDER = Check(
     "token-folder", "stored token", "token folder", Machine, _folder, quiet=True,
@@ -244,27 +245,29 @@ FOLDER = Check(
 TOKEN = Check(
     "token", "stored token", "stored token", ServerFacts, _token, (MAP, FOLDER),
     explains="No token is stored for the server, or its file cannot be used.",
-    mends="The check prints the line: `%cave_save` where a token is in reach, else `%cave_setup new` or `existing`.",
+    mends="The check prints the line: `%cave_save` where a token is in reach (for a damaged file also `%cave_check --fix`), "
+    "else `%cave_setup new` or `existing`.",
 )
 FORM = Check(
     "token-form", "stored token", "form of the token", ServerFacts, _form, (TOKEN,), quiet=True,
     explains="What is stored is not a token as the server made it: quotes, a blank, a part of it.",
-    mends="`%cave_save --from-file FILE --overwrite` if the token is still in it, else `%cave_setup existing`.",
+    mends="`%cave_save --from-file FILE --overwrite` or `%cave_check --fix` if the token is still in it, else "
+    "`%cave_setup existing`.",
 )
 SHADOW = Check(
     "token-shadow", "stored token", "two tokens", ServerFacts, _shadow, (FORM,), quiet=True,
     explains="An old token in the server's own file hides a good one in cave-secret.json.",
-    mends="`%cave_save --from-file ~/.cloudvolume/secrets/cave-secret.json --overwrite`.",
+    mends="`%cave_save --from-file ~/.cloudvolume/secrets/cave-secret.json --overwrite` or `%cave_check --fix`.",
 )
 LEGACY = Check(
     "token-legacy", "stored token", "old file", ServerFacts, _legacy, (TOKEN,), quiet=True,
     explains="The token comes from chunkedgraph-secret.json, which caveclient still reads as a last resort.",
-    mends="`%cave_save --from-file ~/.cloudvolume/secrets/chunkedgraph-secret.json --overwrite`.",
+    mends="`%cave_check --fix` writes its token to the file that it belongs in.",
 )
 PRIVATE = Check(
     "token-private", "stored token", "token file", ServerFacts, _private, quiet=True,
     explains="Other users of this computer can read the token file.",
-    mends="`!chmod 600` on the file.",
+    mends="`%cave_check --fix`, which is `chmod 600` on the file.",
 )
 VARIABLE = Check(
     "token-variable", "stored token", "variable", ServerFacts, _variable, (TOKEN,), quiet=True,
