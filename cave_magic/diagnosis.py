@@ -79,7 +79,8 @@ def judge(targets: Sequence[Target], evidence: Evidence, seconds: float, error: 
     account = {"name": person.name, "email": person.email, "id": person.id} if person else None
     names = tuple(facts.name for facts in evidence.datastacks)
     versions = evidence.machine.versions
-    return Report(targets[0].server, names, account, tuple(rows), seconds, meaning_of(error), versions)
+    told = targets[0].opens_on != targets[0].server
+    return Report(targets[0].server, names, account, tuple(rows), seconds, meaning_of(error), versions, told)
 
 
 def to_markdown(report: Report) -> str:

@@ -189,6 +189,7 @@ class Report:
         seconds: how long it took.
         begins: what the error that the person just had means, or "".
         versions: package -> version, of what matters.
+        told: whether `CAVEclient` has to be told the server, since it would go to another one by itself.
     """
 
     server: str
@@ -198,6 +199,7 @@ class Report:
     seconds: float
     begins: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
+    told: bool = False
 
     def __repr__(self) -> str:
         worst = next((row.title for row in self.rows if row.status is Status.FAILED), "something is unknown")

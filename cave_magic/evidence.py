@@ -22,7 +22,7 @@ from .history import Left
 from .inquiry import Watcher, result_of
 from .place import TOKEN_VARIABLES, Place, find_place
 from .repairs import entries_with_secrets
-from .servers import check_address, deployment_of, host_of, server_for
+from .servers import DEFAULT_SERVER, check_address, deployment_of, host_of, server_for
 from .tokens import Token
 
 PACKAGES = ("caveclient", "cloud-volume", "cloud-files", "requests", "urllib3", "pandas", "numpy", "ipython", "rich")
@@ -38,6 +38,7 @@ class Target:
         named_by: who named the server: "option", "setting", "map", "known" or "default".
         map_problem: what is wrong with the address that the map has for it, or "".
         asked: whether the person named the datastack.
+        opens_on: where `CAVEclient(datastack)` goes without an address: what its map says, else its default.
     """
 
     datastack: str
@@ -45,6 +46,7 @@ class Target:
     named_by: str = "default"
     map_problem: str = ""
     asked: bool = False
+    opens_on: str = DEFAULT_SERVER
 
     @property
     def flags(self) -> str:
@@ -226,18 +228,20 @@ def find_target(datastack: str, server: str = "", configured: str = "", asked: b
     Raises:
         BadInput: an address that was typed or set is malformed.
     """
+    remembered = store.read_map().entries
+    entry = remembered.get(datastack)
+    opens = entry.rstrip("/") if isinstance(entry, str) and entry else DEFAULT_SERVER
     named = server or configured
     if named:
-        return Target(datastack, check_address(named), "option" if server else "setting", "", asked)
-    remembered = store.read_map().entries
-    address = server_for(datastack, "", remembered)
-    home = deployment_of(datastack)
+        return Target(datastack, check_address(named), "option" if server else "setting", "", asked, opens)
     if datastack not in remembered:
-        return Target(datastack, address, "known" if home else "default", "", asked)
+        home = deployment_of(datastack)
+        return Target(datastack, server_for(datastack, "", {}), "known" if home else "default", "", asked, opens)
     try:
-        return Target(datastack, check_address(address), "map", "", asked)
+        address = check_address(entry if isinstance(entry, str) else "")
+        return Target(datastack, address, "map", "", asked, opens)
     except BadInput as error:
-        return Target(datastack, server_for(datastack, "", {}), "map", str(error), asked)
+        return Target(datastack, server_for(datastack, "", {}), "map", str(error), asked, opens)
 
 
 def gather(

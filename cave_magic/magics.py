@@ -272,7 +272,8 @@ class CaveMagics(Magics):
         name = name.strip("{}")
         value = self.shell.user_ns.get(name) if name.isidentifier() else None
         if value is None:
-            raise BadInput(f"there is no variable {name if name.isidentifier() and len(name) < 30 else 'of that name'}.")
+            shown = name if name.isidentifier() and len(name) < 30 else "of that name"
+            raise BadInput(f"there is no variable {shown}.")
         if not isinstance(value, str):
             raise BadInput(f"{name} holds no text (it is of type {type(value).__name__}).")
         return value
@@ -399,7 +400,7 @@ class CaveMagics(Magics):
 
         named = name or args.datastack
         if named and _secrets_in(named):
-            raise BadInput("that is no name of a datastack. If it is a token: %cave_save asks for it. Nothing was sent.")
+            raise BadInput("that is no datastack's name. If it is a token: %cave_save asks for it. Nothing was sent.")
         server = check_address(args.server) if args.server is not None else ""
         datastack = named or datastack_for(server or self.server or "", self.datastack)
         return find_target(datastack, server, self.server, asked=named is not None)
@@ -473,7 +474,8 @@ class CaveMagics(Magics):
         if not self._can_ask():
             raise BadInput(f"{len(found)} tokens are in it; give the one to use.")
         for number, one in enumerate(found, 1):
-            self._front.say(f"{number}. {one.description or '(no description)'}  {one.created[:16]}  ends in {one.token.ending}")
+            name = one.description or "(no description)"
+            self._front.say(f"{number}. {name}  {one.created[:16]}  ends in {one.token.ending}")
         answer = _answered(lambda: self._front.ask(f"Which one? [1-{len(found)}] "), None)
         if not answer.isdigit() or not 1 <= int(answer) <= len(found):
             raise Cancelled("that is none of them. Nothing was changed.")

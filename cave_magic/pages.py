@@ -89,7 +89,7 @@ def status_page(facts: ServerFacts, command: str) -> Page:
     return Page(
         (
             line(Word("✔ Nothing is needed. ", "done"), f"The stored token works on {facts.host}: {label}"),
-            go_on_words(facts.target.datastack),
+            go_on_words(facts.target.datastack, "" if facts.target.opens_on == facts.address else facts.address),
             line("To use another account: ", Word(command, "command")),
         )
     )

@@ -14,6 +14,8 @@ Offer = Callable[[ServerFacts], "Repair | None"]
 
 
 def _entry(server: ServerFacts) -> Repair | None:
+    if server.target.named_by in ("option", "setting"):
+        return repairs.repair_map_entry(server.target.datastack, server.address)
     home = deployment_of(server.target.datastack)
     return repairs.repair_map_entry(server.target.datastack, home.server if home else "")
 

@@ -84,7 +84,7 @@ def _ending(report: Report) -> Line:
     if not report.ok:
         return line(Word("Something could not be told; try again later.", "strong"))
     head = "✔ Access works. " if Status.WARNING in statuses else "✔ All well. "
-    return (Word(head, "done"), *go_on_words(report.datastacks[0]))
+    return (Word(head, "done"), *go_on_words(report.datastacks[0], report.server if report.told else ""))
 
 
 def remedy_words(remedy: Remedy) -> Line:
@@ -97,11 +97,12 @@ def remedy_words(remedy: Remedy) -> Line:
     return tuple(Word(piece, kinds.get(piece, "")) for piece in pieces if piece)
 
 
-def go_on(datastack: str) -> str:
-    """The line with which work begins."""
-    return f'from caveclient import CAVEclient; client = CAVEclient("{datastack}")'
+def go_on(datastack: str, server: str = "") -> str:
+    """The line with which work begins; with the server where CAVEclient would go to another one."""
+    address = f', server_address="{server}"' if server else ""
+    return f'from caveclient import CAVEclient; client = CAVEclient("{datastack}"{address})'
 
 
-def go_on_words(datastack: str) -> Line:
+def go_on_words(datastack: str, server: str = "") -> Line:
     """How work goes on, in words."""
-    return line("Go on with: ", Word(go_on(datastack), "command"))
+    return line("Go on with: ", Word(go_on(datastack, server), "command"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime, timedelta, timezone
 
 from ..cave import LOGIN_TOKEN_DAYS
@@ -36,12 +37,13 @@ def _refused(server: ServerFacts) -> Finding:
 
 
 def _netrc(server: ServerFacts) -> Finding:
-    host = server.host.partition(":")[0]
+    host, command = server.host.partition(":")[0], f"%env NETRC={os.devnull}"
     return failed(
         f"~/.netrc has a log-in for {host}, which is sent in place of the token",
         Remedy(
-            f'remove the entry for {host} (or "default") from ~/.netrc, then {server.target.again}',
-            (server.target.again,),
+            f'remove the entry for {host} (or "default") from ~/.netrc, or in this kernel: {command}, '
+            f"then {server.target.again}",
+            (command, server.target.again),
         ),
     )
 

@@ -75,6 +75,8 @@ def _access(datastack: DatastackFacts) -> Finding:
     again = Remedy(datastack.target.again, (datastack.target.again,))
     if answer is None:
         return unknown(f"{datastack.server.host} was not asked", again)
+    if answer.is_good and not _is_datastack(answer):
+        return unknown(answer.evidence, again)
     if answer.is_good:
         local = host_of(local_server_in(answer))
         return ok(f"{datastack.name} can be read" + (f", its data is on {local}" if local else ""))
@@ -84,6 +86,11 @@ def _access(datastack: DatastackFacts) -> Finding:
         text = f"the auth service takes the token, the info service not yet: wait five minutes, then {again.text}"
         return unknown(answer.evidence, Remedy(text, again.commands))
     return unknown(answer.evidence, again)
+
+
+def _is_datastack(answer: Answer) -> bool:
+    """Whether it has the form of an answer about a datastack, without which caveclient stumbles."""
+    return isinstance(answer.body, dict) and isinstance(answer.body.get("aligned_volume"), dict)
 
 
 def _no_permission(datastack: DatastackFacts, account: Account, answer: Answer) -> Finding:

@@ -6,7 +6,7 @@ from ..cave import REFUSALS, Answer, is_cave
 from ..doctor import Check, Finding, Remedy, Status, failed, ok, private, unknown, warning
 from ..evidence import Machine, ServerFacts
 from ..plain import plain
-from ..servers import deployment_of, host_of
+from ..servers import DEFAULT_SERVER, deployment_of, host_of
 from ..store import State, TokenFile, secrets_folder, show_path
 
 # ---------------------------------------------------------------- remedies
@@ -44,9 +44,11 @@ def _map_file(machine: Machine) -> Finding | None:
     found = machine.map_file
     if found is None or found.state in (State.ABSENT, State.READ):
         return None
-    remedy = _fix("%cave_check")
+    path = show_path(found.path)
+    move = f"!mv {path} {path}.old"
+    remedy = _fix("%cave_check") if found.state is State.MALFORMED else Remedy(move, (move,))
     evidence = f"{found.path.name} {found.problem}"
-    if found.state is State.MALFORMED and "holds" not in found.problem:
+    if "holds" not in found.problem:
         return warning(f"{evidence}: CAVEclient ignores it and forgets which server a datastack is on", remedy)
     return failed(f"{evidence}: CAVEclient stumbles over it", remedy)
 
@@ -63,6 +65,8 @@ def _map(server: ServerFacts) -> Finding | None:
     if target.map_problem:
         problem = target.map_problem.partition(". Use")[0]
         return failed(f"{target.datastack} is remembered with a wrong address: {problem}", _fix(server.target.again))
+    if target.named_by in ("option", "setting"):
+        return _opened_elsewhere(server)
     if target.named_by != "map" or home is None or home.server == server.address:
         return None
     if (server.info and server.info.is_good) or (server.identity and server.identity.is_good):
@@ -72,6 +76,18 @@ def _map(server: ServerFacts) -> Finding | None:
         return None
     evidence = f"{target.datastack} is remembered on {server.host}, where it is not ({reason})"
     return failed(f"{evidence}; it is on {host_of(home.server)}", _fix(server.target.again))
+
+
+def _opened_elsewhere(server: ServerFacts) -> Finding | None:
+    """The server was named, works, and is not the one that caveclient has in its map."""
+    target = server.target
+    if target.opens_on in (server.address, DEFAULT_SERVER) or not (server.info and server.info.is_good):
+        return None
+    return warning(
+        f"CAVEclient opens {target.datastack} on {host_of(target.opens_on) or 'a malformed address'}, "
+        f"not on {server.host}, unless it is told to",
+        _fix(target.again),
+    )
 
 
 def _fix(again: str) -> Remedy:
@@ -245,7 +261,8 @@ FOLDER = Check(
 TOKEN = Check(
     "token", "stored token", "stored token", ServerFacts, _token, (MAP, FOLDER),
     explains="No token is stored for the server, or its file cannot be used.",
-    mends="The check prints the line: `%cave_save` where a token is in reach (for a damaged file also `%cave_check --fix`), "
+    mends="The check prints the line: `%cave_save` where a token is in reach (for a damaged file also "
+    "`%cave_check --fix`), "
     "else `%cave_setup new` or `existing`.",
 )
 FORM = Check(

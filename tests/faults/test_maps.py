@@ -52,6 +52,32 @@ def test_a_wrong_address_in_the_map_is_named_and_repaired(world, address):
     assert not address or entries["minnie65_public"] == world.cave.server
 
 
+def test_an_address_that_is_no_text_is_a_wrong_address(world):
+    """Whatever else stands in the place of an address is named and repaired the same way."""
+    world.write(world.map_file, {"minnie65_public": [1]})
+    assert [row.id for row in world.check().rows if row.status == "failed"] == ["map"]
+    assert world.mend().ok
+
+
+def test_caveclient_is_not_said_to_work_where_it_goes_elsewhere(world):
+    """With a server set by hand, a map that leads elsewhere is a warning, and the line to go on with names the server."""
+    world.write(world.map_file, {"minnie65_public": "http://127.0.0.1:1"})
+    world.run(f'%config CaveMagics.server = "{world.cave.server}"')
+    ran = world.run("%cave_check")
+    assert f'CAVEclient("minnie65_public", server_address="{world.cave.server}")' in ran.out
+    assert world.mend().ok
+    assert 'CAVEclient("minnie65_public")' in world.run("%cave_check").out
+
+
+def test_a_map_that_is_a_folder_is_moved_away(world):
+    """What cannot be repaired in place is moved, by the line that is printed."""
+    world.map_file.unlink()
+    world.map_file.mkdir()
+    report = world.mend()
+    assert report.ok
+    assert not [row for row in report.rows if row.id == "map-file"]
+
+
 def test_a_repair_keeps_a_copy_of_what_was(world):
     """Before the map is changed it is copied."""
     world.write(world.map_file, {"minnie65_public": "http://127.0.0.1:1"})
