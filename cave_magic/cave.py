@@ -5,6 +5,7 @@ Nobody else imports requests or caveclient.
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import sys
@@ -682,11 +683,20 @@ def token_of_caveclient(server: str) -> Token | None:
 
 
 def import_caveclient() -> str:
-    """Imports caveclient; what is wrong if that fails, in few words, or ""."""
+    """Imports caveclient; what is wrong if that fails, in few words, or "".
+
+    Python's garbage collector rests meanwhile: it would take a quarter of the time and find nothing (1.2 s in place of
+    1.6 s, caveclient 8.2 on Python 3.11).
+    """
+    collects = gc.isenabled()
+    gc.disable()
     try:
         import caveclient  # noqa: F401
     except Exception as error:
         return f"{type(error).__name__}: {plain(error, 100)}"
+    finally:
+        if collects:
+            gc.enable()
     return ""
 
 

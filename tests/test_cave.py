@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import socket
+import sys
 import threading
 import time
 
@@ -250,7 +252,7 @@ def test_a_question_whose_turn_never_came_says_so(cave):
 
 def test_a_broken_requests_is_a_trouble(monkeypatch, line):
     """Where requests itself cannot be imported, asking says so and does not raise."""
-    monkeypatch.setitem(__import__("sys").modules, "cave_magic.connections", None)
+    monkeypatch.setitem(sys.modules, "cave_magic.connections", None)
     answer = line.get("http://127.0.0.1:9/")
     assert (answer.trouble, answer.detail) == (Trouble.UNKNOWN, "ModuleNotFoundError")
 
@@ -275,3 +277,16 @@ def test_version_names_the_program(cave, line):
         line.get(f"http://{odd.host}/")
     assert b"User-Agent: cave-magic/" in odd.got
     assert cave_module.__version__.encode() in odd.got
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_importing_leaves_the_collector_as_it_was(monkeypatch, collects):
+    """The garbage collector rests during the import of caveclient only, also where that import fails."""
+    was = gc.isenabled()
+    try:
+        gc.enable() if collects else gc.disable()
+        monkeypatch.setitem(sys.modules, "caveclient", None)
+        assert cave_module.import_caveclient().startswith("ModuleNotFoundError")
+        assert gc.isenabled() is collects
+    finally:
+        gc.enable() if was else gc.disable()
