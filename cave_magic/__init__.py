@@ -39,7 +39,7 @@ def check(*datastacks: str, server: str = "", timeout: float = 10.0) -> Report:
     Returns:
         The report: `.ok`, `.rows`, `.next`, `.to_dict()`. It holds no secret.
     Raises:
-        BadInput: the address is malformed.
+        BadInput: the address is malformed, or a name is none.
     """
     from .diagnosis import diagnose
     from .evidence import find_target

@@ -303,6 +303,8 @@ class Line:
                 answer = _sent(session, call, method, address, token, seconds, data)
         except Exception as error:
             trouble, detail = explain(error)
+            if trouble is Trouble.ADDRESS and _has_proxy(address):
+                trouble, detail = Trouble.PROXY, "it is no proxy's address, or of a kind that requests cannot use here"
             detail = hide_secrets(detail, token) if token else detail
             answer = Answer(address, trouble=trouble, detail=detail)
             if call is not None and call.is_cut:
@@ -345,7 +347,7 @@ def _sent(
         how, address, json=data, headers=headers, timeout=seconds, allow_redirects=False, stream=True
     ) as response:
         raw, problem = _read(response, call)
-        text = raw.decode("utf-8", errors="replace")
+        text = raw.decode("utf-8-sig", errors="replace")
         if token is not None:
             text = hide_secrets_of(text, token)
         body, is_json = (None, False) if problem else _json(text)
@@ -431,9 +433,18 @@ class Question:
 
 def has_netrc(address: str) -> bool:
     """Whether `~/.netrc` has a log-in for this host, which requests (and so caveclient) sends in place of the token."""
-    from requests.utils import get_netrc_auth
+    with suppress(Exception):  # requests is broken: then nothing was sent
+        from requests.utils import get_netrc_auth
 
-    return get_netrc_auth(address) is not None
+        return get_netrc_auth(address) is not None
+    return False
+
+
+def _has_proxy(address: str) -> bool:
+    """Whether requests would go to this address through a proxy."""
+    from requests.utils import get_environ_proxies, select_proxy
+
+    return select_proxy(address, get_environ_proxies(address)) is not None
 
 
 def _read(response: requests.Response, call: Call) -> tuple[bytes, str]:
@@ -692,7 +703,7 @@ def import_caveclient() -> str:
     gc.disable()
     try:
         import caveclient  # noqa: F401
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return f"{type(error).__name__}: {plain(error, 100)}"
     finally:
         if collects:

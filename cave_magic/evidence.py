@@ -28,6 +28,10 @@ from .tokens import Token
 PACKAGES = ("caveclient", "cloud-volume", "cloud-files", "requests", "urllib3", "pandas", "numpy", "ipython", "rich")
 
 
+def _as_typed(name: str) -> str:
+    return f'"{name}"' if " " in name else name
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A datastack to look at, and the server on which caveclient would look for it.
@@ -52,12 +56,12 @@ class Target:
     def flags(self) -> str:
         """What to add to a printed line so that it means this server and datastack."""
         server = f" --server {self.server}" if self.named_by == "option" else ""
-        return server + (f" --datastack {self.datastack}" if self.asked else "")
+        return server + (f" --datastack {_as_typed(self.datastack)}" if self.asked else "")
 
     @property
     def again(self) -> str:
         """The line that runs this check again."""
-        name = f" {self.datastack}" if self.asked else ""
+        name = f" {_as_typed(self.datastack)}" if self.asked else ""
         return "%cave_check" + name + (f" --server {self.server}" if self.named_by == "option" else "")
 
 
@@ -78,6 +82,7 @@ class Machine:
         map_secrets: datastacks in whose remembered address there is a token or a password.
         left: where tokens lie about in this notebook's session and file.
         unmet: what the installed caveclient asks of other packages and does not find.
+        no_proxy: the variable that names hosts to be reached without a proxy: where both are set, the small one counts.
     """
 
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -89,6 +94,7 @@ class Machine:
     folder_problem: str = ""
     folder_unusable: bool = False
     unmet: tuple[str, ...] = ()
+    no_proxy: str = "NO_PROXY"
     map_file: store.ServerMap | None = None
     map_secrets: tuple[str, ...] = ()
     left: tuple[Left, ...] = ()
@@ -226,8 +232,10 @@ def find_target(datastack: str, server: str = "", configured: str = "", asked: b
         configured: the address from the settings, or "".
         asked: whether the person named the datastack.
     Raises:
-        BadInput: an address that was typed or set is malformed.
+        BadInput: an address that was typed or set is malformed, or the name can be none.
     """
+    if "/" in datastack or datastack in (".", ".."):
+        raise BadInput("that is no name of a datastack. If it is the address of a server, put --server before it.")
     remembered = store.read_map().entries
     entry = remembered.get(datastack)
     opens = entry.rstrip("/") if isinstance(entry, str) and entry else DEFAULT_SERVER
@@ -470,6 +478,7 @@ def _machine() -> Machine:
         problem,
         unusable,
         cave.unmet_requirements(),
+        "no_proxy" if os.environ.get("no_proxy") else "NO_PROXY",
         store.read_map(),
         entries_with_secrets(),
     )
@@ -479,7 +488,8 @@ def _folder_problem(folder: Path) -> tuple[str, bool]:
     """What is wrong with the folder of the token files, and whether they cannot even be read."""
     home = Path(os.path.expanduser("~"))
     if not home.is_dir():
-        return f"cannot be there: the home folder {store.show_path(home)} does not exist", True
+        why = "is not a folder" if os.path.lexists(home) else "does not exist"
+        return f"cannot be there: the home folder {store.show_path(home)} {why}", True
     if not os.path.lexists(folder):
         return "", False
     if not folder.is_dir():

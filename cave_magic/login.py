@@ -106,7 +106,7 @@ def _checked(
         cave.names_in(listed) or (),
         tuple(dict.fromkeys(filter(None, (*locals_, *local_servers_of(target.server))))),
         terms,
-        opened.is_good,
+        bool(cave.local_server_in(opened)),
     )
 
 
@@ -159,10 +159,10 @@ def _save(
 
 
 def _found_again(token: Token, server: str) -> bool:
+    if cave.import_caveclient():
+        return store.resolve(server).token == token
     try:
         return cave.token_of_caveclient(server) == token
-    except ImportError:
-        return store.resolve(server).token == token
     except Exception:
         return False
 

@@ -519,10 +519,13 @@ def _facts(target: Any, seconds: float, watcher: Any) -> Any:
 def _raise_if_in_trouble(facts: Any) -> None:
     """Ends a set-up before it asks for anything, where the server could not be asked."""
     from .cave import is_cave
+    from .checks.token import is_malformed
 
-    if facts.answers and not any(is_cave(answer) for answer in facts.answers):
+    good = any(is_cave(answer) for answer in facts.answers)
+    first = next(iter(facts.answers), None)  # the auth server's
+    if first is not None and not is_cave(first) and not (good and is_malformed(first)):
         command = f"%cave_check{_option(facts.target)}"
-        raise ServerInTrouble(f"{facts.answers[0].sentence}. Nothing was changed. To see why: {command}")
+        raise ServerInTrouble(f"{first.sentence}. Nothing was changed. To see why: {command}")
 
 
 def _option(target: Any) -> str:
@@ -583,11 +586,23 @@ def _without_typed(cell: str) -> str:
 
 def _read_line(function: Any, line: str) -> argparse.Namespace:
     try:
-        return parse_argstring(function, line)
+        args = parse_argstring(function, _COMMENT.sub("", line))
     except UsageError as error:
         raise BadInput(_without_values(str(error), function)) from None
     except ValueError:
         raise BadInput("a quote is not closed.") from None
+    for name, value in vars(args).items():
+        setattr(args, name, [_unquoted(one) for one in value] if isinstance(value, list) else _unquoted(value))
+    return args
+
+
+_COMMENT = re.compile(r"(?:^|\s)#(?:\s.*)?$")
+
+
+def _unquoted(value: Any) -> Any:
+    """A word without the quotes around it, which IPython leaves there."""
+    is_quoted = isinstance(value, str) and len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+    return value[1:-1] if is_quoted else value
 
 
 def _without_values(message: str, function: Any) -> str:

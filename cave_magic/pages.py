@@ -98,14 +98,25 @@ def status_page(facts: ServerFacts, command: str) -> Page:
 def advice_page(facts: ServerFacts) -> Page:
     """What `%cave_setup` alone says when something is needed."""
     flags = facts.target.flags
-    host = facts.host
-    why = f"{host} does not know the stored token." if facts.stored.token else f"No token is stored for {host}."
     new, existing = (Word(f"%cave_setup {kind}{flags}", "command") for kind in ("new", "existing"))
     rows = (
         (line(new), line("no account yet, or the terms of service not accepted")),
         (line(existing), line("an account, and a token on another computer or lost")),
     )
-    return Page((line(Word(why, "strong")), Table(rows, "which of the two to type")))
+    return Page((line(Word(_why_not(facts), "strong")), Table(rows, "which of the two to type")))
+
+
+def _why_not(facts: ServerFacts) -> str:
+    """Why the set-up is not complete, by what was really found."""
+    stored, answer = facts.stored, facts.identity
+    if stored.token is None or stored.belongs_to:
+        return f"No token is stored for {facts.host}."
+    if answer is not None and answer.code == "invalid_token":
+        return f"{facts.host} does not know the stored token."
+    if stored.token.oddity and (answer is None or answer.code in cave.REFUSALS or not answer.is_json):
+        return f"The stored token {stored.token.oddity}, so it cannot work."
+    why = f": {answer.sentence}" if answer is not None else ""
+    return f"Whether the stored token works could not be found out{why}."
 
 
 def again_page(problem: str) -> Page:

@@ -47,9 +47,12 @@ def bundle(page: Page) -> dict[str, str]:
 
 def draw(page: Page, out: TextIO | None = None) -> None:
     """Draws a page in a terminal, with the colours and links that it takes; in a pipe or a file as plain text."""
-    from rich.console import Console
-
     stream = out or sys.stdout
+    try:
+        from rich.console import Console
+    except ImportError:
+        print(as_text(page, min(columns_of(stream), WIDTH)), file=stream)
+        return
     console = Console(file=stream, force_jupyter=False, highlight=False, markup=False, emoji=False)
     for row in lay_out(page, min(columns_of(stream), WIDTH)):
         console.print(_text(row, stream.encoding or "utf-8"), soft_wrap=True)

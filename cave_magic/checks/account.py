@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from ..cave import LOGIN_TOKEN_DAYS
 from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown, warning
 from ..evidence import ServerFacts
-from .network import AUTH
+from .network import AUTH, UNKNOWN_ANSWER, then
 from .token import FORM, SHADOW, set_up
 
 
@@ -23,7 +23,7 @@ def _account(server: ServerFacts) -> Finding:
         return _refused(server)
     if server.netrc:
         return _netrc(server)
-    return unknown(f"could not be verified: {answer.evidence}", again)
+    return unknown(f"could not be verified: {answer.evidence}", then(UNKNOWN_ANSWER, server.target.again))
 
 
 def _refused(server: ServerFacts) -> Finding:

@@ -10,7 +10,7 @@ from ..evidence import DatastackFacts
 from ..plain import plain
 from ..servers import KNOWN_DATASTACKS, deployment_of, host_of
 from .account import ACCOUNT
-from .network import trouble_with
+from .network import UNKNOWN_ANSWER, then, trouble_with
 
 
 def _info(datastack: DatastackFacts) -> Finding | None:
@@ -25,7 +25,7 @@ def _info(datastack: DatastackFacts) -> Finding | None:
 def _terms(datastack: DatastackFacts) -> Finding | None:
     answer = datastack.info
     if answer is None or answer.code != "missing_tos":
-        return ok("accepted") if answer is not None and answer.is_good else None
+        return ok("accepted") if answer is not None and local_server_in(answer) else None
     terms, again = terms_in(answer.data, datastack.target.server), datastack.target.again
     account = datastack.server.account
     if account is not None and account.service_account:
@@ -76,16 +76,18 @@ def _access(datastack: DatastackFacts) -> Finding:
     if answer is None:
         return unknown(f"{datastack.server.host} was not asked", again)
     if answer.is_good and not _is_datastack(answer):
-        return unknown(answer.evidence, again)
+        return unknown(answer.evidence, then(UNKNOWN_ANSWER, again.text))
+    if local := local_server_in(answer):
+        return ok(f"{datastack.name} can be read, its data is on {host_of(local)}")
     if answer.is_good:
-        local = host_of(local_server_in(answer))
-        return ok(f"{datastack.name} can be read" + (f", its data is on {local}" if local else ""))
+        evidence = f"{answer.host} did not say where the data of {plain(datastack.name, 60)} is"
+        return unknown(evidence, then(UNKNOWN_ANSWER, again.text))
     if answer.code == "missing_permission" and account is not None:
         return _no_permission(datastack, account, answer)
     if answer.code in ("invalid_token", "no_token"):
         text = f"the auth service takes the token, the info service not yet: wait five minutes, then {again.text}"
         return unknown(answer.evidence, Remedy(text, again.commands))
-    return unknown(answer.evidence, again)
+    return unknown(answer.evidence, then(UNKNOWN_ANSWER, again.text))
 
 
 def _is_datastack(answer: Answer) -> bool:

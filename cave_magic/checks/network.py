@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..cave import Answer, Trouble, is_cave
 from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown
 from ..evidence import ServerFacts
@@ -17,9 +19,10 @@ _ADVICE = {
     Trouble.CONNECT_TIMEOUT: _OTHER_NETWORK,
     Trouble.SILENT: "the server is overloaded or down: wait a while",
     Trouble.TLS: "if your institute inspects traffic, point REQUESTS_CA_BUNDLE at its certificate file",
-    Trouble.NOT_TLS: "use the address with http://",
     Trouble.BROKEN: "wait a while",
 }
+_NOT_YOURS = "the info service names a wrong address for it, or it is down: tell the people of the server"
+UNKNOWN_ANSWER = "this check does not know that answer; show it to the people of the server"
 
 
 def trouble_with(answer: Answer, server: ServerFacts, whole: str) -> Finding:
@@ -31,17 +34,14 @@ def trouble_with(answer: Answer, server: ServerFacts, whole: str) -> Finding:
         whole: "the server", or the service that alone is in trouble.
     """
     again = server.target.again
-    if answer.trouble is Trouble.PROXY:
-        hosts = ",".join(dict.fromkeys((server.host.partition(":")[0], *_local_hosts(server))))
-        command = f"%env NO_PROXY={hosts}"
-        text = f"if this network needs no proxy: {command}, then {again}; if it does, correct HTTPS_PROXY"
-        return failed(_sentence(answer), Remedy(text, (command, again)))
+    if answer.trouble is Trouble.PROXY or answer.status == 407:
+        return _proxy(answer, server)
     if answer.trouble is not None:
-        advice = _ADVICE.get(answer.trouble, "").format(host=answer.host)
-        make = failed if advice else unknown
-        return make(_sentence(answer), _then(advice or "tell us what you see", again))
-    if answer.location:
-        return failed(answer.evidence, _then("log in to this network (VPN, portal) or correct the address", again))
+        return _no_answer(answer, server)
+    if answer.location or answer.status == 511:
+        return failed(answer.evidence, then("log in to this network (VPN, portal) or correct the address", again))
+    if answer.status == 400 and "HTTPS port" in answer.opening and answer.host == server.host:
+        return _other_scheme("speaks https: the address should begin with https://", server, "https")
     if answer.status >= 500:
         calm = "your token is not the reason: wait, then"
         evidence = f"{whole} on {answer.host} is down or broken ({answer.status})"
@@ -49,13 +49,42 @@ def trouble_with(answer: Answer, server: ServerFacts, whole: str) -> Finding:
     if answer.status == 200 and not answer.is_json:
         said = f' ("{private(answer.opening)}")' if answer.opening else ""
         advice = "log in to this network's portal, or wait while the server is under maintenance"
-        return failed(f"{answer.host} answered with a web page, not with data{said}", _then(advice, again))
-    if answer.status == 404:
+        what = f"a web page, not with data{said}" if said else "nothing"
+        return failed(f"{answer.host} answered with {what}", then(advice, again))
+    if answer.status == 404 and whole == "the server":
         return _not_cave(answer, server)
+    if answer.status == 404:
+        calm = "your token is not the reason: tell the people of the server"
+        return failed(f"{whole} is not where it should be on {answer.host} (404)", then(calm, again))
     if answer.status == 429:
-        return failed(f"{answer.host} asks to slow down (429)", _then("wait a minute", again))
-    advice = "this check does not know that answer; show it to the people of the server"
-    return unknown(answer.evidence, _then(advice, again))
+        return failed(f"{answer.host} asks to slow down (429)", then("wait a minute", again))
+    return unknown(answer.evidence, then(UNKNOWN_ANSWER, again))
+
+
+def _proxy(answer: Answer, server: ServerFacts) -> Finding:
+    again = server.target.again
+    hosts = ",".join(dict.fromkeys((server.host.partition(":")[0], *_local_hosts(server))))
+    command = f"%env {server.machine.no_proxy}={hosts}"
+    text = f"if this network needs no proxy: {command}, then {again}; if it does, correct HTTPS_PROXY"
+    return failed(_sentence(answer), Remedy(text, (command, again)))
+
+
+def _no_answer(answer: Answer, server: ServerFacts) -> Finding:
+    again, trouble = server.target.again, answer.trouble
+    is_named_by_info = answer.host != server.host
+    if is_named_by_info and trouble in (Trouble.NAME, Trouble.REFUSED, Trouble.NOT_TLS):
+        return failed(_sentence(answer), then(_NOT_YOURS, again))
+    if trouble is Trouble.NOT_TLS:
+        return _other_scheme(trouble.value, server, "http")
+    advice = _ADVICE.get(trouble, "").format(host=answer.host) if trouble else ""
+    make = failed if advice else unknown
+    return make(_sentence(answer), then(advice or "tell us what you see", again))
+
+
+def _other_scheme(problem: str, server: ServerFacts, scheme: str) -> Finding:
+    """The address is right but for what stands before the host."""
+    command = replace(server.target, server=f"{scheme}://{server.host}", named_by="option").again
+    return failed(f"{server.host} {problem}", Remedy(command, (command,)))
 
 
 def _local_hosts(server: ServerFacts) -> list[str]:
@@ -74,7 +103,8 @@ def _sentence(answer: Answer) -> str:
     return answer.evidence + waited
 
 
-def _then(advice: str, again: str) -> Remedy:
+def then(advice: str, again: str) -> Remedy:
+    """Advice, and the check again."""
     return Remedy(f"{advice}, then {again}", (again,))
 
 

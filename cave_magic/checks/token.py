@@ -118,7 +118,7 @@ def _token(server: ServerFacts) -> Finding:
 def _after_the_server(server: ServerFacts, finding: Finding) -> Finding:
     """While the auth server cannot be asked nothing can be mended with it: then a fault of the token comes second."""
     answer = server.identity or server.bare
-    if finding.status is not Status.FAILED or answer is None or is_cave(answer) or _is_malformed(answer):
+    if finding.status is not Status.FAILED or answer is None or is_cave(answer) or is_malformed(answer):
         return finding
     return warning(f"{finding.evidence}; the server comes first")
 
@@ -137,7 +137,9 @@ def _stored(server: ServerFacts) -> Finding:
         return _missing(server)
     file = stored.source or stored.server_file
     if server.disagrees:
-        return unknown(f"the installed caveclient reads another token than {file.name} holds", set_up(server))
+        command, again = "%pip install -U caveclient", server.target.again
+        remedy = Remedy(f"{command}, restart the kernel, then {again}", (command, again))
+        return unknown(f"the installed caveclient does not take the token that {file.name} holds", remedy)
     ending = f", ends in {private(stored.token.ending)}" if stored.token.ending else ""
     alone = "" if file.readable_by_others else ", only you can read it"
     return ok(f"{file.name}{ending}{alone}")
@@ -195,13 +197,13 @@ def _form(server: ServerFacts) -> Finding | None:
     if identity is not None and identity.is_good:
         remedy = save_from(server, file) if token.reads_as else None
         return warning(f"the one in {file.name} {token.oddity}, but {server.host} takes it", remedy)
-    if token.can_be_sent and not (identity and (identity.code in REFUSALS or _is_malformed(identity))):
+    if token.can_be_sent and not (identity and (identity.code in REFUSALS or is_malformed(identity))):
         return None
     remedy = save_from(server, file) if token.reads_as else set_up(server)
     return _after_the_server(server, failed(f"the one in {file.name} {token.oddity}, so it cannot work", remedy))
 
 
-def _is_malformed(answer: Answer) -> bool:
+def is_malformed(answer: Answer) -> bool:
     """Whether a proxy before the server did not even let the request in: an odd or endless header."""
     return answer.status in (400, 431) and not answer.is_json
 

@@ -7,7 +7,7 @@ import pytest
 from cave_magic.checks import CHECKS
 
 from .cases import CASES, FILES, SERVERS, Case
-from .world import World, working
+from .world import World
 
 ORDER = [check.id for check in CHECKS]
 PAIRS = [(file, server) for file in FILES for server in SERVERS]
@@ -23,13 +23,6 @@ OTHERS = [(file, server) for file, server in PAIRS if not server.mends and "sile
 
 def _name(pair: tuple[Case, Case]) -> str:
     return " + ".join(case.id for case in pair)
-
-
-@pytest.fixture
-def world(cave, home, run, shell, set_up, monkeypatch):
-    """Ada's computer, on which everything works; she answers every prompt with a token that works."""
-    with working(cave, home, run, shell, monkeypatch, set_up) as world:
-        yield world
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)

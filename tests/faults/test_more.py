@@ -1,0 +1,241 @@
+"""Faults beside the list: what odd servers, odd proxies, odd lines and a broken caveclient are called."""
+
+from __future__ import annotations
+
+import builtins
+import json
+
+import flask
+import pytest
+
+from .world import World
+
+ID = "/auth/api/v1/user/cache"
+FULL = "/info/api/v2/datastack/full/minnie65_public"
+
+
+def _says(status: int, body: object):
+    """A service that gives one answer to everything."""
+    text = body if isinstance(body, str) else json.dumps(body)
+    kind = "text/html" if isinstance(body, str) else "application/json"
+    return lambda request: flask.Response(text, status=status, content_type=kind)
+
+
+def _bad(report) -> list[tuple[str, str]]:
+    return [(row.id, row.status.value) for row in report.rows if row.status.value not in ("ok", "skipped", "warning")]
+
+
+ODD_REFUSALS = {
+    "a page of a proxy": (401, "<html><h1>401 Authorization Required</h1><hr>nginx</html>"),
+    "a list": (401, ["invalid_token"]),
+    "nested": (401, {"error": {"code": "invalid_token"}}),
+    "a message alone": (401, {"message": "Unauthorized"}),
+    "nothing": (403, ""),
+    "broken": (502, "<html>502</html>"),
+}
+
+
+@pytest.mark.parametrize("answer", ODD_REFUSALS.values(), ids=ODD_REFUSALS)
+def test_only_the_auth_server_calls_a_token_unknown(world: World, answer):
+    """While it has not said so, no magic does, though the info service answers as ever."""
+    world.cave.misbehave(ID, _says(*answer))
+    for line in ("%cave_setup", "%cave_whoami", "%cave_check"):
+        assert "not know the stored token" not in world.run(line).out, line
+
+
+@pytest.mark.parametrize("line", ["%cave_setup", "%cave_setup existing --paste", "%cave_setup new --paste"])
+def test_a_set_up_asks_for_nothing_while_the_auth_service_is_down(world: World, line):
+    """No prompt comes up for a token that nobody could check, even where the info service answers."""
+    world.cave.misbehave("auth", "down")
+    world.patch.setattr("getpass.getpass", lambda prompt="": pytest.fail("asked"))
+    assert world.run(line).error == "ServerInTrouble"
+
+
+def test_a_set_up_says_what_was_found(world: World):
+    """A token that cannot be sent was not refused by anybody: the set-up says what is odd about it."""
+    world.write(world.server_file, {"token": f"{world.token}\n"})
+    assert "line break" in world.run("%cave_setup").out
+
+
+@pytest.mark.parametrize("body", [[1], None, {}, {"maintenance": True}, {"local_server": 5}, {"local_server": "minnie"}])
+def test_an_answer_about_no_datastack_is_not_all_well(world: World, body):
+    """JSON of another shape in place of the datastack is unknown, since CAVEclient cannot open it."""
+    world.cave.misbehave(FULL, _says(200, body))
+    assert _bad(world.check()) == [("access", "unknown")]
+
+
+def test_a_save_does_not_promise_what_the_info_service_did_not_say(world: World):
+    """After such an answer a saved token comes with the advice to check."""
+    world.cave.misbehave(FULL, _says(200, {}))
+    assert "cannot be read yet" in world.run("%cave_save --overwrite").out
+
+
+def test_an_info_service_that_is_gone_leaves_the_server_a_cave_server(world: World):
+    """A 404 page of the info service alone does not send the person to another server."""
+    world.cave.misbehave("info", _says(404, "<html>404 Not Found</html>"))
+    report = world.check()
+    assert _bad(report) == [("info", "failed")]
+    assert "global.daf-apis.com" not in report.next.text
+    assert "your token is not the reason" in report.next.text
+
+
+@pytest.mark.parametrize("name", ["a/b", "minnie65_public/", "..", "https://global.daf-apis.com"])
+def test_what_can_be_no_name_is_said_to_be_none(world: World, name):
+    """A slash in a name would make another address of it; an address is told where it belongs."""
+    world.cave.clear_requests()
+    ran = world.run(f"%cave_check {name}")
+    assert ran.error == "BadInput"
+    assert "--server" in ran.message
+    assert not world.cave.requests
+
+
+def test_quotes_around_a_word_are_not_part_of_it(world: World):
+    """IPython leaves them there; a name, an address and a path with a blank mean what they would mean in Python."""
+    world.write(world.home / "my token.json", {"token": world.token})
+    assert not world.run('%cave_save --from-file "~/my token.json"').error
+    world.argument = f"\"minnie65_public\" --server '{world.cave.server}'"
+    assert world.check().ok
+
+
+def test_a_name_with_a_blank_can_be_checked_again(world: World):
+    """The line that runs the check again means the same name."""
+    world.argument = "'my stack'"
+    world.cave.misbehave("info", "down")
+    report = world.check()
+    assert report.next.commands[-1] == '%cave_check "my stack"'
+    world.follow(report.next)
+    assert world.check().datastacks == ("my stack",)
+
+
+def test_a_comment_is_not_a_name(world: World):
+    """What stands behind `# ` is for people."""
+    world.argument = "minnie65_public  # what is wrong?"
+    assert world.run("%cave_check minnie65_public -v # what is wrong?").error == ""
+    assert world.run("_report = %cave_check -o # minnie65_public?").error == ""
+    assert world.shell.user_ns["_report"].ok
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "http://[::1", "http://127.0.0.1:99999", "ftp://127.0.0.1:1"])
+def test_a_malformed_proxy_is_not_blamed_on_the_server(world: World, proxy):
+    """What the variable holds is at fault, not the server's address; the Next line mends it."""
+    world.patch.setenv("http_proxy", proxy)
+    report = world.check()
+    assert _bad(report) == [("network", "failed")]
+    assert "proxy" in report.rows[[row.id for row in report.rows].index("network")].evidence
+    world.patch.setenv("NO_PROXY", "")
+    assert world.mend().ok
+
+
+def test_the_proxy_is_passed_by_where_requests_looks(world: World):
+    """With `no_proxy` in small letters set, `NO_PROXY` counts for nothing, so Next sets the small one."""
+    world.patch.setenv("http_proxy", "http://127.0.0.1:1")
+    world.patch.setenv("no_proxy", "localhost")
+    assert world.mend().ok
+
+
+@pytest.mark.parametrize("status", [407, 511])
+def test_a_network_that_wants_a_log_in_is_named(world: World, status):
+    """A proxy and a guest network have codes of their own, which say that the server is not to blame."""
+    world.cave.misbehave("all", _says(status, "<html>Log in</html>"))
+    report = world.check()
+    assert _bad(report) == [("network", "failed")]
+    assert "wait" not in report.next.text
+    assert ("proxy" if status == 407 else "portal") in report.next.text
+
+
+def test_an_empty_answer_is_no_web_page(world: World):
+    """Status 200 without a body is called what it is."""
+    world.cave.misbehave("all", _says(200, ""))
+    assert "with nothing" in next(row.evidence for row in world.check().rows if row.id == "network")
+
+
+def test_json_with_a_byte_order_mark_is_read(world: World):
+    """CAVEclient reads it too."""
+    world.cave.misbehave(ID, _says(200, '\ufeff{"id": 1, "name": "A", "email": "a@b.org"}'))
+    assert world.check().account["name"] == "A"
+
+
+def test_the_wrong_scheme_leads_to_the_right_one(world: World):
+    """The line to type has the other scheme, not the one that just failed."""
+    world.argument = f"--server {world.cave.server.replace('http:', 'https:')}"
+    report = world.check()
+    assert _bad(report) == [("network", "failed")]
+    world.follow(report.next)
+    assert world.check().ok
+
+
+def test_a_data_server_of_the_wrong_scheme_is_not_the_persons_to_mend(world: World):
+    """Its address comes from the info service, so the person is not told to change one."""
+    wrong = world.cave.local_server.replace("http:", "https:")
+    world.cave.misbehave(FULL, _says(200, {"local_server": wrong, "aligned_volume": {"name": "x"}}))
+    report = world.check()
+    assert _bad(report) == [("data-server", "failed")]
+    assert "people of the server" in report.next.text
+
+
+BROKEN = {
+    "at import": "raise RuntimeError('boom')",
+    "leaves": "raise SystemExit(3)",
+    "another shape": "from . import auth",
+}
+
+
+@pytest.fixture
+def broken(world: World):
+    """Puts another caveclient before the installed one."""
+
+    def put(source: str) -> None:
+        import sys
+
+        package = world.home / "stub" / "caveclient"
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text(source)
+        (package / "auth.py").write_text("class AuthClient:\n    def __init__(self, **k):\n        raise TypeError('old')\n")
+        for name in [name for name in sys.modules if name.partition(".")[0] == "caveclient"]:
+            world.patch.delitem(sys.modules, name)
+        world.patch.syspath_prepend(str(package.parent))
+
+    return put
+
+
+@pytest.mark.parametrize("source", BROKEN.values(), ids=BROKEN)
+def test_a_broken_caveclient_is_what_is_to_be_mended(world: World, broken, source):
+    """However it is broken, the advice is about caveclient, not about the token."""
+    broken(source)
+    report = world.check()
+    assert len(_bad(report)) == 1
+    assert "%pip install -U caveclient" in report.next.commands
+
+
+@pytest.mark.parametrize("source", ["raise RuntimeError('boom')", "raise SystemExit(3)"])
+def test_a_token_is_saved_though_caveclient_cannot_be_imported(world: World, broken, source):
+    """What cannot be asked cannot disagree: the token stays saved, whatever the import ended with."""
+    broken(source)
+    ran = world.run("%cave_save --overwrite")
+    assert not ran.error, ran.message
+    assert json.loads(world.server_file.read_text())["token"] != world.token
+
+
+@pytest.mark.parametrize("missing", ["rich", "requests"])
+def test_without_a_package_the_check_still_reports(world: World, missing):
+    """In a damaged environment there are rows in plain text, not an excuse."""
+    real = builtins.__import__
+
+    def without(name, *args, **options):
+        if name.partition(".")[0] == missing or (missing == "requests" and name == "connections"):
+            raise ImportError(missing)
+        return real(name, *args, **options)
+
+    world.patch.setattr(builtins, "__import__", without)
+    ran = world.run("%cave_check")
+    assert not ran.error, ran.message
+    assert "stored token" in ran.out
+
+
+def test_a_home_that_is_a_file_is_called_so(world: World):
+    """It exists; it is no folder."""
+    path = world.home / "file"
+    path.write_text("")
+    world.patch.setenv("HOME", str(path))
+    row = next(row for row in world.check().rows if row.id == "token-folder")
+    assert "is not a folder" in row.evidence
