@@ -74,8 +74,9 @@ def _in_one_line(function: F) -> F:
             self._say_what_is_left(secrets, stuck, trouble is None)
         if trouble is None:
             return result
+        trouble = _bare(trouble, secrets)
         line, secrets, args = "", [], argparse.Namespace()  # what a debugger would show of this frame
-        raise _bare(trouble)
+        raise trouble
 
     return run  # type: ignore[return-value]
 
@@ -84,9 +85,10 @@ _STOPPED = dict.fromkeys(("cave_save", "cave_setup"), "stopped. Which token is s
 """What an interrupt ends with, where it may come a moment after the token was saved."""
 
 
-def _bare(error: CaveMagicError) -> CaveMagicError:
-    """An error without the frames and errors that led to it, in which a token may be."""
+def _bare(error: CaveMagicError, secrets: Sequence[str]) -> CaveMagicError:
+    """An error without the frames and errors that led to it, and without what was typed, in which a token may be."""
     error.__cause__ = error.__context__ = None
+    error.args = tuple(history.mask(str(word), secrets) for word in error.args)
     return error.with_traceback(None)
 
 
