@@ -18,7 +18,7 @@ MENDING = [
     for file, server in PAIRS
     if file.mends and server.mends and not (file.id in ELSEWHERE and server.id == "token deleted")
 ]
-OTHERS = [(file, server) for file, server in PAIRS if not server.mends and "silent" not in server.id][::7]
+OTHERS = [(file, server) for file, server in PAIRS if not server.mends and "silent" not in server.id][::29]
 
 
 def _name(pair: tuple[Case, Case]) -> str:
