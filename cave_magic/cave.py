@@ -238,6 +238,8 @@ def datastack_address(server: str, datastack: str) -> str:
 # ---------------------------------------------------------------- asking
 
 TOO_LATE = "the time was over before its turn"
+AFTERWARDS = 0.3
+"""Seconds of a bound that are kept for what follows the waiting: judging, drawing."""
 
 
 class Line:
@@ -373,7 +375,7 @@ class Round:
     """
 
     def __init__(self, seconds: float) -> None:
-        self._inquiry = Inquiry(seconds)
+        self._inquiry = Inquiry(seconds - min(AFTERWARDS, seconds / 10))
         self._line = Line()
         self._asked: dict[tuple[str, Token | None], Question] = {}
         self._lock = threading.Lock()
