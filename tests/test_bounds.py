@@ -23,7 +23,7 @@ LONG = 20.0
 ROOT = Path(__file__).resolve().parents[1]
 SILENT = b"HTTP/1.1 200 OK\r\nX-Long: "
 
-HANGING = ["silent", "drip", "slow:30", "retry-after:3600", "retry-after:3600:429", "loop", "big"]
+HANGING = ["silent", "drip", "retry-after:3600", "loop", "big"]
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_one_hanging_service_hides_no_other(cave, set_up, timed, service, row):
     assert rows["network"] == "ok"
 
 
-@pytest.mark.parametrize("how", ["silent", "drip", "big"])
+@pytest.mark.parametrize("how", ["drip", "big"])
 def test_the_others_have_an_end(cave, set_up, timed, monkeypatch, how):
     """`%cave_whoami`, `%cave_setup` and `%cave_save` end with an error of ours."""
     monkeypatch.setenv("ADA", cave.new_token("ada"))

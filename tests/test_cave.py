@@ -86,7 +86,7 @@ def test_a_trouble_has_its_name(cave, line, how, trouble):
     """What a server does in place of answering is named, and soon."""
     cave.misbehave("info", how)
     start = time.monotonic()
-    answer = line.get(f"{cave.server}/info/version", seconds=0.7)
+    answer = line.get(f"{cave.server}/info/version", seconds=0.4)
     assert time.monotonic() - start < LONG
     assert answer.trouble is trouble
     assert answer.body is None
@@ -126,13 +126,13 @@ def test_where_nothing_can_be_asked(line, monkeypatch, address, trouble):
 def test_connecting_that_never_completes_has_an_end(line):
     """A port whose queue is full is given up in time, and named as one that cannot be reached."""
     with full_backlog() as host:
-        assert line.get(f"http://{host}/", seconds=0.5).trouble is Trouble.CONNECT_TIMEOUT
+        assert line.get(f"http://{host}/", seconds=0.3).trouble is Trouble.CONNECT_TIMEOUT
 
 
 def test_a_handshake_that_never_completes_has_an_end(line):
     """A server that takes a TLS connection and says nothing is given up in time."""
     with OddServer(says_nothing) as odd:
-        assert line.get(f"https://{odd.host}/", seconds=0.5).trouble is not None
+        assert line.get(f"https://{odd.host}/", seconds=0.3).trouble is not None
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_an_answer_that_drips_has_an_end(line, start, more):
     """However a server draws out its answer, the question ends in time, and so does its thread."""
     with OddServer(drips(start, more)) as odd:
         begin = time.monotonic()
-        answer = line.get(f"http://{odd.host}/", seconds=0.6)
+        answer = line.get(f"http://{odd.host}/", seconds=0.3)
     assert time.monotonic() - begin < LONG
     assert answer.trouble in (Trouble.SILENT, Trouble.BROKEN, Trouble.RESET)
 
@@ -176,8 +176,8 @@ def test_a_proxy_is_obeyed_and_bounded(line, monkeypatch):
     with OddServer(says_nothing) as proxy:
         monkeypatch.setenv("HTTP_PROXY", f"http://{proxy.host}")
         monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.host}")
-        plain = line.get("http://cave.example.org/info/version", seconds=0.5)
-        secure = line.get("https://cave.example.org/info/version", seconds=0.5)
+        plain = line.get("http://cave.example.org/info/version", seconds=0.3)
+        secure = line.get("https://cave.example.org/info/version", seconds=0.3)
     assert plain.trouble is Trouble.SILENT
     assert secure.trouble is not None
     assert proxy.got.startswith((b"GET http://cave.example.org", b"CONNECT cave.example.org:443"))

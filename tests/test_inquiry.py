@@ -102,7 +102,7 @@ def test_many_questions_need_few_threads(release):
 def test_the_watcher_hears_whom_it_waits_for(release):
     """After a second the watcher is told the hosts and the seconds, and never before."""
     heard = []
-    inquiry = Inquiry(1.6)
+    inquiry = Inquiry(1.4)
     inquiry.ask("slow", release.wait)
     inquiry.ask("", release.wait)
     inquiry.ask("quick", lambda: None)
