@@ -242,6 +242,20 @@ AFTERWARDS = 0.3
 """Seconds of a bound that are kept for what follows the waiting: judging, drawing."""
 
 
+_importing = threading.Lock()
+
+
+def _connections() -> Any:
+    """The module that has requests. One thread imports it, and all others wait, the one with caveclient too.
+
+    requests and urllib3 import each other; two threads that begin at different ends can deadlock, which Python notices
+    and turns into an error in one of them.
+    """
+    with _importing:
+        from . import connections
+    return connections
+
+
 class Line:
     """A line to the servers: one requests session with few, reused connections, as caveclient's own would be set up.
 
@@ -319,14 +333,13 @@ class Line:
         Raises:
             Exception: requests cannot be imported.
         """
-        from .connections import Call, Calls, open_session
-
+        connections = _connections()
         with self._lock:
             if self._session is None or self._calls is None:
-                self._calls, self._session = Calls(), open_session(f"cave-magic/{__version__}")
+                self._calls, self._session = connections.Calls(), connections.open_session(f"cave-magic/{__version__}")
                 if self._closed:
                     self._calls.close()
-            call = self._by_address[address] = Call(time.monotonic() + seconds)
+            call = self._by_address[address] = connections.Call(time.monotonic() + seconds)
             return self._session, self._calls, call
 
 
@@ -697,6 +710,8 @@ def token_of_caveclient(server: str) -> Token | None:
 
 def import_caveclient() -> str:
     """Imports caveclient; what is wrong if that fails, in few words, or ""."""
+    with suppress(Exception):
+        _connections()  # before caveclient imports requests from its end
     try:
         with _no_collecting():
             import caveclient  # noqa: F401

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-Options = Mapping[str, tuple[str, ...]]
-"""Magic -> its options, such as `cave_check -> ("--json", ...)`."""
+OptionsOf = Callable[[str], tuple[str, ...]]
+"""The options of a magic, such as `--json`; none for one that is not ours."""
 
 _IDENTIFIER = "cave_magic"
-_LINE = re.compile(r"(?:^|[=;])\s*%?(cave_[a-z]+)\s+(.*)$")
+_LINE = r"(?:^|[=;])\s*%?(cave_[a-z]+)\s+(.*)$"  # compiled at the first Tab, not while the extension is loaded
 
 
-def register(shell: Any, functions: Iterable[Callable[..., Any]]) -> None:
+def register(shell: Any, options_of: OptionsOf) -> None:
     """Lets Tab complete the arguments of these magics, in a notebook and in a terminal, with jedi and without.
 
     Args:
         shell: the InteractiveShell.
-        functions: the magics, each with the parser that `magic_arguments` gave it.
+        options_of: asked when Tab is pressed behind a magic.
     """
     unregister(shell)
     completer = getattr(shell, "Completer", None)
     if completer is not None and hasattr(completer, "custom_matchers"):
-        completer.custom_matchers.append(_matcher({one.__name__: _options_of(one) for one in functions}))
+        completer.custom_matchers.append(_matcher(options_of))
 
 
 def unregister(shell: Any) -> None:
@@ -33,33 +33,29 @@ def unregister(shell: Any) -> None:
     matchers[:] = [one for one in matchers if getattr(one, "matcher_identifier", "") != _IDENTIFIER]
 
 
-def _options_of(function: Any) -> tuple[str, ...]:
-    names = (option for action in function.parser._actions for option in action.option_strings)
-    return tuple(name for name in names if name.startswith("--"))
-
-
-def _matcher(options: Options) -> Callable[[Any], Any]:
+def _matcher(options_of: OptionsOf) -> Callable[[Any], Any]:
     from IPython.core.completer import SimpleCompletion, context_matcher
 
     def complete(context: Any) -> dict[str, Any]:
-        fragment, words = candidates(context.text_until_cursor, options)
+        fragment, words = candidates(context.text_until_cursor, options_of)
         found = [SimpleCompletion(word, type="param") for word in words]
         return {"completions": found, "suppress": bool(found), "ordered": True, "matched_fragment": fragment}
 
     return context_matcher(identifier=_IDENTIFIER)(complete)  # type: ignore[no-any-return]
 
 
-def candidates(text: str, options: Options) -> tuple[str, list[str]]:
+def candidates(text: str, options_of: OptionsOf) -> tuple[str, list[str]]:
     """What may stand at the cursor.
 
     Args:
         text: the cell up to the cursor.
-        options: the magics and their options.
+        options_of: the options of a magic.
     Returns:
         The part of a word that is there already, and the whole words that begin with it.
     """
-    match = _LINE.search(text.rpartition("\n")[2])
-    if match is None or match[1] not in options:
+    match = re.search(_LINE, text.rpartition("\n")[2])
+    options = options_of(match[1]) if match else ()
+    if match is None or not options:
         return "", []
     before, fragment = _last_word(match[2])
     return fragment, [word for word in _offered(match[1], before, fragment, options) if word.startswith(fragment)]
@@ -71,10 +67,10 @@ def _last_word(text: str) -> tuple[list[str], str]:
     return [word for word in words[:-1] if word], words[-1]
 
 
-def _offered(magic: str, before: list[str], fragment: str, options: Options) -> list[str]:
+def _offered(magic: str, before: list[str], fragment: str, options: tuple[str, ...]) -> list[str]:
     if before and (values := _VALUES.get(before[-1])):
         return values()
-    flags = [option for option in options[magic] if option not in before]
+    flags = [option for option in options if option not in before]
     if fragment.startswith("-"):
         return flags
     if magic == "cave_setup":

@@ -26,7 +26,7 @@ FLOORS = (
     "guide", "login", "html_page", "columns", "render", "report_page", "pages",
     "signin_page", "signin",
     # what is typed
-    "completion", "frontend", "magics",
+    "completion", "frontend", "dialogue", "command_line", "commands", "magics",
 )  # fmt: skip
 """From the ground up: a module imports only modules that stand before it."""
 
@@ -35,7 +35,7 @@ OWNERS = {
     "urllib3": {"connections"},
     "caveclient": {"cave"},
     "rich": {"render"},
-    "IPython": {"magics", "completion", "frontend"},
+    "IPython": {"magics", "commands", "command_line", "dialogue", "completion", "frontend"},
     "traitlets": {"magics"},
     "filelock": {"files", "store"},
     "packaging": {"cave"},

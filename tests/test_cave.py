@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+import cave_magic
 from cave_magic import cave as cave_module
 from cave_magic.cave import Line, Round, Trouble, explain
 from cave_magic.tokens import Token
@@ -252,7 +253,9 @@ def test_a_question_whose_turn_never_came_says_so(cave):
 
 def test_a_broken_requests_is_a_trouble(monkeypatch, line):
     """Where requests itself cannot be imported, asking says so and does not raise."""
-    monkeypatch.setitem(sys.modules, "cave_magic.connections", None)
+    monkeypatch.delitem(sys.modules, "cave_magic.connections")
+    monkeypatch.delattr(cave_magic, "connections")
+    monkeypatch.setitem(sys.modules, "requests", None)
     answer = line.get("http://127.0.0.1:9/")
     assert (answer.trouble, answer.detail) == (Trouble.UNKNOWN, "ModuleNotFoundError")
 

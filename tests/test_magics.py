@@ -44,6 +44,26 @@ def test_loading_imports_nothing_heavy():
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_question_mark_shows_the_help_and_two_the_source(shell, name):
+    """`%magic?` shows what `%magic -h` does, `%magic??` the function behind it, and both say in which file it is."""
+    command = shell.magics_manager.magics["line"][name]
+    told = shell.inspector._get_info(command, name, info=shell._ofind(f"%{name}"))["text/plain"]
+    source = shell.inspector._get_info(command, name, info=shell._ofind(f"%{name}"), detail_level=1)["text/plain"]
+    assert f"%{name} [" in told
+    assert "--server" in told
+    assert "@magic_arguments" in source
+    assert f"{name.removeprefix('cave_')}.py" in told
+
+
+def test_ipython_lists_them_like_its_own(shell):
+    """`%lsmagic` has them, and `%quickref` their first words."""
+    listed = str(shell.run_line_magic("lsmagic", ""))
+    assert all(f"%{name}" in listed for name in NAMES)
+    docs = shell.magics_manager.lsmagic_docs(brief=True)["line"]
+    assert all(docs[name].startswith(f"%{name}") for name in NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_help_shows_usage_and_an_example(run, name):
     """`%magic -h` prints the usage and an example that names the magic."""
     ran = run(f"%{name} -h")

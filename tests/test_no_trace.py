@@ -251,7 +251,7 @@ def test_a_notebook_s_cell_is_rewritten(person, monkeypatch, cell, after):
     """In a kernel the cell is written anew without the token, its options and the rest of it stay."""
     rewritten: list[str] = []
     magics = person.shell.magics_manager.registry["CaveMagics"]
-    monkeypatch.setattr(magics._front, "kernel", object())
+    monkeypatch.setattr(magics.dialogue.front, "kernel", object())
     monkeypatch.setattr(person.shell, "set_next_input", lambda text, replace: rewritten.append(text))
     said = person.types(cell.format(person.cave.new_token("ada")))
     assert rewritten == [after]
@@ -261,7 +261,7 @@ def test_a_notebook_s_cell_is_rewritten(person, monkeypatch, cell, after):
 def test_a_cell_that_is_not_kept_is_not_rewritten(person, monkeypatch):
     """Where the input is not stored, no other cell is taken for it."""
     magics = person.shell.magics_manager.registry["CaveMagics"]
-    monkeypatch.setattr(magics._front, "kernel", object())
+    monkeypatch.setattr(magics.dialogue.front, "kernel", object())
     monkeypatch.setattr(person.shell, "set_next_input", lambda *_, **__: pytest.fail("this was another cell"))
     person.types("other = 1")
     person.shell.run_cell(f"%cave_save {person.cave.new_token('ada')}", store_history=False)

@@ -18,7 +18,7 @@ WRONG = "0123456789abcdef0123456789abcdef"
 @pytest.fixture
 def person(cave, run, monkeypatch):
     """Somebody at a prompt: `person(answer, ...)` lays the answers ready and counts the questions."""
-    from cave_magic.magics import CaveMagics
+    from cave_magic.frontend import Frontend
 
     answers: list[object] = []
     asked: list[str] = []
@@ -30,7 +30,7 @@ def person(cave, run, monkeypatch):
             raise value
         return str(value)
 
-    monkeypatch.setattr(CaveMagics, "_can_ask", lambda self: True)
+    monkeypatch.setattr(Frontend, "can_ask", True)
     monkeypatch.setattr("getpass.getpass", answer)
     monkeypatch.setattr("builtins.input", answer)
     run(f'%config CaveMagics.server = "{cave.server}"')

@@ -15,11 +15,11 @@ from .world import World
 @pytest.fixture
 def world(cave, home, run, shell, set_up, monkeypatch):
     """Ada's computer, where minnie65_public is known to be on the practice server, and no setting names it."""
-    from cave_magic.magics import CaveMagics
+    from cave_magic.frontend import Frontend
 
     deployment = Deployment("practice", cave.server, (cave.local_server,), ("minnie65_public",))
     monkeypatch.setattr("cave_magic.servers.DEPLOYMENTS", (deployment,))
-    monkeypatch.setattr(CaveMagics, "_can_ask", lambda self: True)
+    monkeypatch.setattr(Frontend, "can_ask", True)
     monkeypatch.setattr("builtins.input", lambda prompt="": "y")
     run('%config CaveMagics.server = ""')
     run("%config CaveMagics.timeout = 3.0")

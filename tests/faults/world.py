@@ -113,10 +113,10 @@ class World:
 @contextmanager
 def working(cave: Sandbox, home: Path, run: Run, shell: Any, patch: Any, token: str) -> Iterator[World]:
     """Ada's computer, on which everything works; she answers every prompt with a token that works."""
-    from cave_magic.magics import CaveMagics
+    from cave_magic.frontend import Frontend
 
     world = World(cave, home, run, shell, patch, token=token)
-    patch.setattr(CaveMagics, "_can_ask", lambda self: True)
+    patch.setattr(Frontend, "can_ask", True)
     patch.setattr("getpass.getpass", lambda prompt="": cave.new_token(world.person))
     patch.setattr("builtins.input", lambda prompt="": "y")
     run("%config CaveMagics.timeout = 3.0")

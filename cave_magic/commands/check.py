@@ -1,0 +1,101 @@
+"""`%cave_check`: what is wrong with the access to CAVE, and what mends it."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from IPython.core.magic_arguments import argument, magic_arguments
+
+from .. import history
+from ..command_line import where
+from ..dialogue import Dialogue
+from ..errors import CheckFailed
+
+
+@magic_arguments()
+@argument("names", nargs="*", metavar="DATASTACK", help="the datastacks to look at")
+@argument("-v", "--verbose", action="store_true", help="every row with its evidence")
+@argument("-o", "--output", action="store_true", help="return the report as an object")
+@argument("--json", action="store_true", help="print the report as JSON and nothing else")
+@argument("--report", action="store_true", help="print one block for a forum, with nothing of your own in it")
+@argument("--fix", action="store_true", help="offer the repairs that can be made on this computer")
+@argument("--yes", action="store_true", help="with --fix: make them without asking")
+@argument("--all", action="store_true", help="every datastack that you may see")
+@argument("--strict", action="store_true", help="fail the cell if anything failed")
+@argument("--timeout", type=float, metavar="S", help="the most seconds to wait")
+@where
+def cave_check(dialogue: Dialogue, args: argparse.Namespace) -> Any:
+    """Finds out why access to CAVE does not work, and what mends it. Changes nothing.
+
+    Examples::
+
+        %cave_check
+        %cave_check v1dd_public -v
+        report = %cave_check --json -o
+    """
+    found = _look(dialogue, args, _last_error(dialogue.shell))
+    _show(dialogue, found.report, args)
+    if args.fix and _repair(dialogue, _repairs(dialogue.shell, found), args.yes):
+        found = _look(dialogue, args, None)
+        _show(dialogue, found.report, args)
+    if args.strict and not found.report.ok:
+        raise CheckFailed("access does not work as it should; the rows above say why.")
+    return found.report if args.output else None
+
+
+def _look(dialogue: Dialogue, args: argparse.Namespace, error: BaseException | None) -> Any:
+    from ..diagnosis import look
+    from ..evidence import Session
+
+    seconds = dialogue.seconds(args.timeout)
+    names = dict.fromkeys((*args.names, *([args.datastack] if args.datastack else [])))
+    targets = [dialogue.target(args, name) for name in names or [None]]
+    session = Session(dialogue.shell.user_ns, functools.partial(history.found_anywhere, dialogue.shell))
+    with dialogue.front.waiting() as watcher:
+        return look(targets, seconds, watcher, session, error, args.all)
+
+
+def _last_error(shell: Any) -> BaseException | None:
+    """What the cell before this one ended with, or None; an older error is nobody's concern."""
+    result = getattr(shell, "last_execution_result", None)
+    return getattr(result, "error_in_exec", None) or getattr(result, "error_before_exec", None)
+
+
+def _show(dialogue: Dialogue, report: Any, args: argparse.Namespace) -> None:
+    from ..diagnosis import to_markdown
+    from ..report_page import report_page
+
+    if args.json:
+        dialogue.front.say(json.dumps(report.to_dict(), indent=2))
+    elif args.report:
+        dialogue.front.say(to_markdown(report))
+    else:
+        dialogue.show(report_page(report, args.verbose))
+
+
+def _repairs(shell: Any, found: Any) -> list[Any]:
+    """The repairs for a diagnosis: those of files, and the wiping of what lies about in this notebook."""
+    tokens = tuple(one.stored.token for one in found.evidence.servers if one.stored.token is not None)
+    return [*found.repairs, *([history.Wiping(shell, tokens)] if found.evidence.machine.left else [])]
+
+
+def _repair(dialogue: Dialogue, repairs: Sequence[Any], unasked: bool) -> bool:
+    """Offers each local repair, makes those that are wanted, and says whether any was made."""
+    from ..store import show_path
+
+    say = dialogue.front.say
+    if not repairs:
+        say("There is nothing here that --fix can repair.")
+    made = False
+    for repair in repairs:
+        say(f"Repair: {repair.words}")
+        if not unasked and not dialogue.agrees("Do it?"):
+            continue
+        for backup in repair.apply():
+            say(f"  kept as it was: {show_path(backup)}")
+        made = True
+    return made

@@ -1,0 +1,91 @@
+"""`%cave_save`: a token on a line, in a variable, a file or at a hidden prompt, checked and saved."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from typing import Any
+
+from IPython.core.magic_arguments import argument, magic_arguments
+
+from ..command_line import where
+from ..dialogue import Dialogue
+from ..errors import BadInput
+from ..page import Page
+from . import intake
+
+
+@magic_arguments()
+@argument("token", nargs="*", help="$variable, or nothing to be asked (a token typed here is wiped afterwards)")
+@argument("--overwrite", action="store_true", help="replace another token of this server")
+@argument("--from-env", metavar="NAME", help="take it from an environment variable")
+@argument("--from-file", metavar="PATH", help="take it from a file, such as the one that the token page offers")
+@argument("--no-check", action="store_true", help="do not ask the server first (no network here)")
+@where
+def cave_save(dialogue: Dialogue, args: argparse.Namespace) -> None:
+    """Saves a token where CAVEclient and cloud-volume find it, once the server has accepted it.
+
+    Examples::
+
+        %cave_save
+        %cave_save --from-env CAVE_TOKEN
+        %cave_save --from-file ~/Downloads/token.json --overwrite
+    """
+    target = dialogue.target(args)
+    text = _given_text(args, dialogue.shell.user_ns)
+    if args.no_check:
+        page = _save_unchecked(dialogue, dialogue.ask_secret(target) if text is None else text, target, args)
+    elif text is None:
+        page = intake.save(intake.by_prompt(dialogue, target, args.overwrite), args.overwrite)
+    else:
+        page = intake.save(intake.accepted(dialogue, text, target, args.overwrite), args.overwrite)
+    dialogue.show(page)
+
+
+def _save_unchecked(dialogue: Dialogue, text: str, target: Any, args: argparse.Namespace) -> Page:
+    from ..login import save_unchecked
+    from ..pages import unchecked_page
+
+    token = intake.pick(dialogue, text, target)
+    return unchecked_page(token, target.server, save_unchecked(token, target, args.overwrite))
+
+
+def _given_text(args: argparse.Namespace, names: dict[str, object]) -> str | None:
+    """The text that a token was given in on the line, or None if it is to be asked for."""
+    typed = " ".join(args.token)
+    given = [bool(typed), args.from_env is not None, args.from_file is not None]
+    if sum(given) > 1:
+        raise BadInput("give the token in one way only: --from-env, --from-file or $variable.")
+    if args.from_env is not None:
+        return _from_environment(args.from_env)
+    if args.from_file is not None:
+        return _from_file(args.from_file)
+    return _from_variable(typed[1:].strip("{}"), names) if typed.startswith("$") else typed or None
+
+
+def _from_environment(name: str) -> str:
+    safe = name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,40}", name) else "that name"
+    value = os.environ.get(name, "")
+    if not value.strip():
+        raise BadInput(f"the environment variable {safe} is not set, or is empty. Nothing was changed.")
+    return value
+
+
+def _from_file(path: str) -> str:
+    from ..store import read_any_file
+
+    text, problem = read_any_file(path)
+    if problem:
+        raise BadInput(f"the file {problem}. Nothing was changed.")
+    return text
+
+
+def _from_variable(name: str, names: dict[str, object]) -> str:
+    value = names.get(name) if name.isidentifier() else None
+    if value is None:
+        shown = name if name.isidentifier() and len(name) < 30 else "of that name"
+        raise BadInput(f"there is no variable {shown}.")
+    if not isinstance(value, str):
+        raise BadInput(f"{name} holds no text (it is of type {type(value).__name__}).")
+    return value

@@ -1,0 +1,116 @@
+"""`%cave_setup`: from nothing to a saved token, through the browser or by a paste."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from IPython.core.magic_arguments import argument, magic_arguments
+
+from ..command_line import where
+from ..dialogue import Dialogue, nobody_to_ask
+from ..errors import ServerInTrouble
+from ..evidence import ServerFacts, Target
+from . import intake
+
+if TYPE_CHECKING:
+    from ..signin import Outcome
+
+
+@magic_arguments()
+@argument("kind", nargs="?", choices=("new", "existing"), help="new: no account yet; existing: a token somewhere")
+@argument("--paste", action="store_true", help="paste a token instead of signing in through the browser")
+@argument("--use", choices=("latest", "new"), help="take the token used last, or make one, without being asked")
+@where
+def cave_setup(dialogue: Dialogue, args: argparse.Namespace) -> None:
+    """Sets up access to CAVE on this computer, step by step.
+
+    Alone it says which of the two is needed, or that nothing is::
+
+        %cave_setup
+        %cave_setup new
+        %cave_setup existing --datastack v1dd_public
+        %cave_setup existing --use latest
+    """
+    facts = dialogue.facts(dialogue.target(args))
+    if facts.account is not None and (args.kind is None or not dialogue.front.can_ask):
+        return _show_status(dialogue, facts)
+    if facts.account is not None and not args.use:
+        if _exchange_stored(dialogue, facts):
+            return None
+        dialogue.confirm(f"{facts.account.label} is set up here already. Replace that token?")
+    if facts.account is None:
+        _raise_if_in_trouble(facts)
+    if args.kind is None:
+        return _advise(dialogue, facts)
+    return dialogue.show(intake.save(_new_token(dialogue, facts.target, args), overwrite=True))
+
+
+def _show_status(dialogue: Dialogue, facts: ServerFacts) -> None:
+    from ..checks.account import is_login_token
+    from ..pages import status_page
+    from ..signin_page import ends_soon, with_lines
+
+    page = status_page(facts, f"%cave_setup existing{facts.target.flags}")
+    dialogue.show(with_lines(page, [ends_soon(facts)]) if is_login_token(facts) else page)
+
+
+def _advise(dialogue: Dialogue, facts: ServerFacts) -> None:
+    from ..pages import advice_page
+
+    dialogue.show(advice_page(facts))
+
+
+def _exchange_stored(dialogue: Dialogue, facts: ServerFacts) -> bool:
+    """Offers a permanent token for a stored one that ends by itself; says whether that was done."""
+    from ..checks.account import is_login_token
+
+    if facts.stored.token is None or not is_login_token(facts):
+        return False
+    checked = intake.check(dialogue, facts.stored.token, facts.target)
+    outcome = intake.exchanged(dialogue, checked, overwrite=True)
+    if outcome.checked is checked:
+        return False
+    dialogue.show(intake.save(outcome, overwrite=True))
+    return True
+
+
+def _raise_if_in_trouble(facts: ServerFacts) -> None:
+    """Ends a set-up before it asks for anything, where the server could not be asked."""
+    from ..cave import is_cave
+    from ..checks.token import is_malformed
+
+    good = any(is_cave(answer) for answer in facts.answers)
+    first = next(iter(facts.answers), None)  # the auth server's
+    if first is not None and not is_cave(first) and not (good and is_malformed(first)):
+        option = f" --server {facts.target.server}" if facts.target.named_by == "option" else ""
+        raise ServerInTrouble(f"{first.sentence}. Nothing was changed. To see why: %cave_check{option}")
+
+
+# ---------------------------------------------------------------- the two ways in
+
+def _new_token(dialogue: Dialogue, target: Target, args: argparse.Namespace) -> Outcome:
+    """A token that the server has accepted: by the browser where that works, else by the prompt."""
+    came = None if args.paste or not dialogue.front.can_ask else _by_browser(dialogue, target, args)
+    return came or _by_paste(dialogue, target, args.kind == "new")
+
+
+def _by_browser(dialogue: Dialogue, target: Target, args: argparse.Namespace) -> Outcome | None:
+    from ..signin import Wish, by_browser
+
+    use = args.use or ("new" if args.kind == "new" else "")
+    return by_browser(Wish(target, use, dialogue.seconds()), dialogue.front)
+
+
+def _by_paste(dialogue: Dialogue, target: Target, is_new: bool) -> Outcome:
+    """The way that works everywhere: the pages to go to, and a prompt."""
+    from ..guide import guide_for
+    from ..pages import guide_page
+    from ..place import open_browser
+
+    guide = guide_for(target, is_new, dialogue.front.can_ask)
+    dialogue.show(guide_page(guide))
+    if not dialogue.front.can_ask:
+        raise nobody_to_ask(target)
+    open_browser(guide.first_page)
+    return intake.by_prompt(dialogue, target, overwrite=True)

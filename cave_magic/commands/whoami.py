@@ -1,0 +1,44 @@
+"""`%cave_whoami`: who you are for the server, and which token this computer sends."""
+
+from __future__ import annotations
+
+import argparse
+
+from IPython.core.magic_arguments import argument, magic_arguments
+
+from ..command_line import where
+from ..dialogue import Dialogue
+from ..errors import CaveMagicError, NoToken, ServerInTrouble, TokenRejected
+from ..evidence import ServerFacts
+
+
+@magic_arguments()
+@argument("--reveal", action="store_true", help="print the token itself")
+@where
+def cave_whoami(dialogue: Dialogue, args: argparse.Namespace) -> None:
+    """Says who you are for the server, and which token this computer sends.
+
+    Examples::
+
+        %cave_whoami
+        %cave_whoami --reveal
+    """
+    from ..pages import revealed_page, whoami_page
+
+    facts = dialogue.facts(dialogue.target(args))
+    if args.reveal and facts.stored.token is not None:
+        dialogue.show(revealed_page(facts.stored.token))
+    if facts.account is None:
+        raise _why_nobody(facts)
+    dialogue.show(whoami_page(facts))
+
+
+def _why_nobody(facts: ServerFacts) -> CaveMagicError:
+    """Why it cannot be said who you are."""
+    target = facts.target
+    if facts.stored.token is None:
+        return NoToken(f"no token is stored for {facts.host}. To begin: %cave_setup new{target.flags}")
+    if facts.identity is not None and facts.identity.code == "invalid_token":
+        return TokenRejected(f"{facts.host} does not know the stored token. Next: %cave_setup existing{target.flags}")
+    sentence = facts.answers[0].sentence if facts.answers else f"{facts.host} was not asked"
+    return ServerInTrouble(f"{sentence}. To see why: {target.again}")

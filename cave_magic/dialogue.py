@@ -1,0 +1,112 @@
+"""What every command has to do with the person: what the line and the settings mean, what is asked, what is shown."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from IPython.core.error import StdinNotImplementedError
+
+from .errors import BadInput, Cancelled, NobodyToAsk
+from .evidence import ServerFacts, Target, ask_server, find_target
+from .frontend import Frontend
+from .page import Page
+from .servers import check_address, datastack_for
+from .tokens import typed_secrets
+
+
+class Settings(Protocol):
+    """What a person sets with `%config CaveMagics`."""
+
+    shell: Any
+    server: str
+    datastack: str
+    timeout: float
+
+
+class Dialogue:
+    """A person before a front end, and the settings that hold there.
+
+    Args:
+        settings: the settings, and the shell that runs the magics.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.shell = settings.shell
+        self.front = Frontend(settings.shell)
+        self._settings = settings
+
+    # ------------------------------------------------------------ what is meant
+
+    def seconds(self, given: float | None = None) -> float:
+        """The most seconds to wait: what the line says, else what is set."""
+        seconds = self._settings.timeout if given is None else given
+        if not 0 < seconds < 3600:
+            name = "CaveMagics.timeout" if given is None else "--timeout"
+            raise BadInput(f"{name} takes seconds, more than 0 and less than 3600.")
+        return seconds
+
+    def target(self, args: argparse.Namespace, name: str | None = None) -> Target:
+        """The datastack and the server that a line means."""
+        named = name or args.datastack
+        if named and typed_secrets(named):
+            raise BadInput("that is no datastack's name. If it is a token: %cave_save asks for it. Nothing was sent.")
+        server = check_address(args.server) if args.server is not None else ""
+        settings = self._settings
+        datastack = named or datastack_for(server or settings.server or "", settings.datastack)
+        return find_target(datastack, server, settings.server, asked=named is not None)
+
+    def facts(self, target: Target) -> ServerFacts:
+        """Whose token is stored, as the server says now."""
+        seconds = self.seconds()
+        with self.front.waiting() as watcher:
+            return ask_server(target, seconds, watcher)
+
+    # ------------------------------------------------------------ what is asked and shown
+
+    def show(self, page: Page) -> None:
+        """Shows a page."""
+        self.front.show(page)
+
+    def ask_secret(self, target: Target) -> str:
+        """A token, typed where nobody sees it."""
+        if not self.front.can_ask:
+            raise nobody_to_ask(target)
+        return _answered(lambda: self.front.ask_secret("Token (hidden): "), nobody_to_ask(target))
+
+    def ask(self, question: str) -> str:
+        """The answer to a question; "" where the person only pressed Enter."""
+        return _answered(lambda: self.front.ask(question), NobodyToAsk("nothing can be asked here."), may_be_empty=True)
+
+    def agrees(self, question: str) -> bool:
+        """Whether the person says yes."""
+        if not self.front.can_ask:
+            raise NobodyToAsk("nothing can be asked here. To repair without being asked: %cave_check --fix --yes")
+        return self.ask(f"{question} [y/N] ").lower() in ("y", "yes")
+
+    def confirm(self, question: str) -> None:
+        """Goes on only where the person says yes."""
+        if not self.agrees(question):
+            raise Cancelled("nothing was changed.")
+
+
+def nobody_to_ask(target: Target) -> NobodyToAsk:
+    """What to do where no token can be typed."""
+    return NobodyToAsk(
+        "nothing can be asked here. Put the token in an environment variable or a secret of the platform, "
+        f"then: %cave_save --from-env CAVE_TOKEN{target.flags}"
+    )
+
+
+def _answered(ask: Callable[[], str], nobody: NobodyToAsk, may_be_empty: bool = False) -> str:
+    """The person's answer; an empty one and an interrupt cancel."""
+    try:
+        answer = ask().strip()
+    except (KeyboardInterrupt, EOFError):
+        raise Cancelled("nothing was changed.") from None
+    except StdinNotImplementedError:
+        raise nobody from None
+    if not answer and not may_be_empty:
+        raise Cancelled("nothing was changed.")
+    return answer
