@@ -220,3 +220,10 @@ def test_the_python_blocks_are_python():
     """Every Python block compiles once its magics are taken out."""
     for text in PYTHON:
         compile(textwrap.dedent(re.sub(r"(?m)^%.*$", "pass", text)), "README.md", "exec")
+
+
+def test_the_table_of_the_benchmark_is_the_one_that_was_measured():
+    """The README shows the table that the benchmark wrote last, and the pictures are there."""
+    folder = ROOT / "tests" / "benchmarks"
+    assert (folder / "results.md").read_text(encoding="utf-8") in README
+    assert all((folder / f"results-{theme}.svg").is_file() for theme in ("light", "dark"))

@@ -1,64 +1,92 @@
-"""The picture of the benchmark: one row of bars and two curves, as an SVG written by hand."""
+"""The picture of the benchmark: bars for a first and a second check, curves for how a check grows."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from html import escape
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-WIDTH, HEIGHT = 860, 230
-INK, OURS, THEIRS = "#24292f", "#1a7f37", "#8c959f"
-Points = Sequence[tuple[float, float]]
+import matplotlib
 
+matplotlib.use("svg")
 
-def draw(bars: Sequence[tuple[str, float]], datastacks: Points, files: Points) -> str:
-    """The whole picture: seconds of a first and a second check, and how they grow."""
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'font-family="sans-serif" font-size="11" fill="{INK}">',
-        "<title>How long a check takes, and how that grows</title>",
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
-        *_bars(bars, 10),
-        *_curve(datastacks, 430, "--all: seconds by datastacks", 1.0, "s", math.sqrt),
-        *_curve(files, 660, "ms by files in the folder", 1000.0, "ms", lambda x: math.log10(max(x, 1.0))),
-        "</svg>",
-    ]
-    return "\n".join(parts) + "\n"
+from matplotlib import pyplot  # noqa: E402
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator  # noqa: E402
+
+Curve = Sequence[tuple[float, float]]
+THEMES = {
+    "light": {"ink": "#24292f", "ours": "#1a7f37", "theirs": "#8c959f", "grid": "#d0d7de"},
+    "dark": {"ink": "#e6edf3", "ours": "#3fb950", "theirs": "#7d8590", "grid": "#30363d"},
+}
+"""Colours that can be read on the white and on the dark page of a code host; the pictures have no ground of their own."""
 
 
-def _text(x: float, y: float, text: str, more: str = "") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" {more}>{escape(text)}</text>'
+def draw(folder: Path, bars: Sequence[tuple[str, float]], datastacks: Mapping[str, Curve], files: Curve) -> None:
+    """Writes `results-light.svg` and `results-dark.svg`.
+
+    Args:
+        folder: where to.
+        bars: name and seconds of each; those whose name begins with % are ours.
+        datastacks: for each curve its points: how many datastacks, seconds of a check.
+        files: points: how many files in the folder, seconds of a check.
+    """
+    for theme, colours in THEMES.items():
+        style = {
+            "font.family": "sans-serif", "font.size": 9, "axes.titlesize": 10, "axes.titleweight": "bold",
+            "axes.titlelocation": "left", "text.color": colours["ink"], "axes.labelcolor": colours["ink"],
+            "xtick.color": colours["ink"], "ytick.color": colours["ink"], "axes.edgecolor": colours["grid"],
+            "axes.titlecolor": colours["ink"], "svg.hashsalt": "cave-magic",
+        }  # fmt: skip
+        with pyplot.rc_context(style):
+            figure, (left, middle, right) = pyplot.subplots(
+                1, 3, figsize=(10.4, 2.7), layout="constrained", gridspec_kw={"width_ratios": (1.5, 1.15, 1.15)}
+            )
+            _bars(left, bars, colours)
+            _datastacks(middle, datastacks, colours)
+            _files(right, files, colours)
+            figure.savefig(folder / f"results-{theme}.svg", transparent=True, metadata={"Date": None})
+            pyplot.close(figure)
 
 
-def _bars(bars: Sequence[tuple[str, float]], left: float) -> list[str]:
-    longest = max((value for _, value in bars), default=0) or 1.0
-    parts = [_text(left, 22, "100 ms a response, fresh kernel", 'font-weight="bold"')]
-    for number, (name, value) in enumerate(bars):
-        y = 40 + 44 * number
-        width = 250 * value / longest
-        colour = OURS if name.startswith("%") else THEIRS
-        parts.append(_text(left, y + 8, name))
-        parts.append(f'<rect x="{left}" y="{y + 13}" width="{width:.1f}" height="14" rx="2" fill="{colour}"/>')
-        parts.append(_text(left + width + 6, y + 24, f"{value:.2f} s"))
-    return parts
+def _bars(axes: Any, bars: Sequence[tuple[str, float]], colours: Mapping[str, str]) -> None:
+    axes.set_title("seconds, at 100 ms a response")
+    names = [name for name, _ in bars]
+    paint = [colours["ours" if name.startswith("%") else "theirs"] for name in names]
+    drawn = axes.barh(names, [value for _, value in bars], color=paint, height=0.55)
+    axes.bar_label(drawn, labels=[f"{value:.2f}" for _, value in bars], padding=4)
+    axes.invert_yaxis()
+    axes.margins(x=0.14)
+    axes.xaxis.set_major_locator(NullLocator())
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
+    axes.tick_params(length=0)
 
 
-def _curve(points: Points, left: float, title: str, factor: float, unit: str, scale: object) -> list[str]:
-    bottom, height, width = 190.0, 140.0, 170.0
-    parts = [_text(left, 22, title, 'font-weight="bold"')]
-    if not points:
-        return parts
-    xs = [scale(x) for x, _ in points]  # type: ignore[operator]
-    top = max(y for _, y in points) * 1.25 or 1.0
-    span = (max(xs) - min(xs)) or 1.0
-    places = [
-        (left + 10 + (x - min(xs)) / span * width, bottom - y / top * height) for x, (_, y) in zip(xs, points, strict=True)
-    ]
-    parts.append(f'<path d="M{left} {bottom - height} V{bottom} H{left + width + 20}" fill="none" stroke="{THEIRS}"/>')
-    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    parts.append(f'<polyline points="{line}" fill="none" stroke="{OURS}" stroke-width="2"/>')
-    for (x, y), (count, value) in zip(places, points, strict=True):
-        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{OURS}"/>')
-        parts.append(_text(x, y - 8, f"{value * factor:.3g} {unit}", 'text-anchor="middle" font-size="10"'))
-        parts.append(_text(x, bottom + 14, f"{count:,.0f}", 'text-anchor="middle" font-size="10"'))
-    return parts
+def _datastacks(axes: Any, curves: Mapping[str, Curve], colours: Mapping[str, str]) -> None:
+    axes.set_title("seconds, at 50 ms a response")
+    axes.set_xlabel("datastacks looked at")
+    for (name, points), style in zip(curves.items(), ("-", "--"), strict=False):
+        axes.plot(*zip(*points, strict=True), style, marker="o", markersize=4, color=colours["ours"], label=name)
+        axes.set_xticks([x for x, _ in points])
+    axes.legend(frameon=False, loc="lower right")
+    _plain(axes, colours)
+
+
+def _files(axes: Any, points: Curve, colours: Mapping[str, str]) -> None:
+    axes.set_title("milliseconds, second check")
+    axes.set_xlabel("files in the secrets folder")
+    if points:
+        axes.plot([x for x, _ in points], [y * 1000 for _, y in points], marker="o", markersize=4, color=colours["ours"])
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+    _plain(axes, colours)
+
+
+def _plain(axes: Any, colours: Mapping[str, str]) -> None:
+    top = max((value for line in axes.lines for value in line.get_ydata()), default=1.0)
+    axes.set_ylim(0, top * 1.3)
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.grid(axis="y", color=colours["grid"], linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(length=0)

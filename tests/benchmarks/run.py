@@ -1,7 +1,8 @@
 """How fast cave_magic is beside caveclient, on the practice server: `python tests/benchmarks/run.py`.
 
 Everything is run in turn, each time in a fresh process, so that what else the machine does hits all alike. What counts is the
-median of the ratios of neighbours. It prints a table and writes it to `results.md`, with a picture in `results.svg`.
+median of the ratios of neighbours. It prints a table and writes it to `results.md`, with a
+picture in `results-light.svg` and `results-dark.svg`. It needs the extra `bench`.
 Not a test: the numbers depend on the machine.
 """
 
@@ -12,6 +13,7 @@ import contextlib
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -24,6 +26,7 @@ from urllib.parse import urlsplit
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+README, BEGIN, END = ROOT / "README.md", "<!-- benchmark -->", "<!-- end of benchmark -->"
 sys.path[:0] = [str(ROOT), str(HERE)]
 
 from picture import draw  # noqa: E402
@@ -32,6 +35,7 @@ from cave_magic.sandbox import Sandbox  # noqa: E402
 
 LOAD = "%load_ext cave_magic"
 CHECK = "%cave_check minnie65_public"
+FIRST, AGAIN = "first in a kernel", "again"
 CLIENT = 'from caveclient import CAVEclient\nclient = CAVEclient("minnie65_public")'
 OTHERS = {"line_profiler": "line_profiler", "pyinstrument": "pyinstrument", "watermark": "watermark"}
 """Well-known extensions, measured beside ours where they are installed."""
@@ -41,15 +45,20 @@ OTHERS = {"line_profiler": "line_profiler", "pyinstrument": "pyinstrument", "wat
 class Results:
     """What was measured: rows of the table, bars and curves of the picture."""
 
-    rows: list[tuple[str, str, str]] = field(default_factory=list)
+    rows: list[tuple[str, str, str, str]] = field(default_factory=list)
     bars: list[tuple[str, float]] = field(default_factory=list)
-    datastacks: list[tuple[float, float]] = field(default_factory=list)
+    datastacks: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     files: list[tuple[float, float]] = field(default_factory=list)
 
-    def add(self, what: str, found: str, wanted: str = "") -> None:
-        """Adds a row and prints it at once."""
-        self.rows.append((what, found, wanted))
-        print(f"{what:<68} {found:<28} {wanted}", flush=True)
+    @property
+    def is_whole(self) -> bool:
+        """Whether every part was measured."""
+        return bool(self.bars and self.datastacks and self.files) and len(self.rows) > 7
+
+    def add(self, what: str, theirs: str, ours: str, beside: str) -> None:
+        """Adds a row and prints it at once: what was measured, caveclient, cave_magic, what comes of the two."""
+        self.rows.append((what, theirs, ours, beside))
+        print(f"{what:<58} {theirs:>20} {ours:>20}   {beside}", flush=True)
 
 
 # ---------------------------------------------------------------- a computer and its processes
@@ -101,14 +110,16 @@ def load(results: Results, runs: int) -> None:
     """`%load_ext` beside an import of caveclient, and beside other extensions that happen to be here."""
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
-        cells = {"%load_ext cave_magic": LOAD, "import caveclient": "import caveclient"}
+        cells = {LOAD: LOAD, "import caveclient": "import caveclient"}
         cells |= {f"%load_ext {one}": f"%load_ext {one}" for one in OTHERS if _is_here(one)}
         found: dict[str, list[float]] = {title: [] for title in cells}
         for _ in range(runs + 1):
             for title, cell in cells.items():
                 found[title] += seconds(home, cell)
-        for title, values in found.items():
-            results.add(f"`{title}`", ms(values[1:]), "5 ms" if title == LOAD else "")
+        medians = {title: ms(values[1:]) for title, values in found.items()}
+        theirs, ours = (medians.pop(title) for title in ("import caveclient", LOAD))
+        others = "; ".join(f"{title.removeprefix('%load_ext ')} {took}" for title, took in medians.items())
+        results.add("loading: `import caveclient`, `%load_ext cave_magic`", theirs, ours, others)
 
 
 def _is_here(name: str) -> bool:
@@ -136,14 +147,10 @@ def first_and_second(results: Results, runs: int) -> None:
     )
     beyond = median(a - b for a, b in zip(again, slowest, strict=True))
     clocks = [[clock for clock, _ in client], [clock for clock, _ in first], again, slowest]
-    results.add("first `CAVEclient(...)` with its import, 100 ms a response", ms(clocks[0]))
-    results.add("first `%cave_check` with its `%load_ext` and the same import", ms(clocks[1]))
-    results.add("… of the time of `CAVEclient(...)`, median of pairs", f"{of_clock:.2f}", "1.00")
-    results.add("… of its processor time, median of pairs", f"{of_processor:.2f}")
-    results.add("second `%cave_check` in the same kernel", ms(again))
-    results.add("… beyond its slowest request", f"{beyond * 1000:.0f} ms", "50 ms")
-    results.add("requests (connections) of `CAVEclient(...)`", counts[0])
-    results.add("requests (connections) of a `%cave_check`", counts[1])
+    ratio = f"{of_clock:.2f} of the time, {of_processor:.2f} of the processor's, medians of pairs"
+    results.add("first `CAVEclient(...)`, first `%cave_check`, 100 ms a response", ms(clocks[0]), ms(clocks[1]), ratio)
+    results.add("second `%cave_check`", "", ms(again), f"{beyond * 1000:.0f} ms beyond its slowest request")
+    results.add("requests (connections)", *counts, "")
     names = ("CAVEclient(...), first", "%cave_check, first", "%cave_check, again", "its slowest request")
     results.bars += [(name, median(values)) for name, values in zip(names, clocks, strict=True)]
 
@@ -163,28 +170,24 @@ def _probe(cave: Sandbox, home: Path) -> str:
 
 
 def many_datastacks(results: Results, runs: int, most: int) -> None:
-    """`--all` with more and more datastacks on five local servers, beside one, at 50 ms a response."""
-    ratios, warm = [], []
+    """`--all` with more and more datastacks on five local servers, beside one datastack, at 50 ms a response."""
+    found: dict[tuple[str, int], list[float]] = {}
+    ratios: dict[str, list[float]] = {FIRST: [], AGAIN: []}
     for number in sorted({most // 4, most // 2, most}):
         with Sandbox(datastacks=number, local_servers=5) as cave, computer(cave) as home:
             cave.delay = 0.05
-            whole = []
             seconds(home, LOAD, CHECK)
             for _ in range(runs):
-                _, one, again = seconds(home, LOAD, CHECK, CHECK)
-                _, many, many_again = seconds(home, LOAD, "%cave_check --all", "%cave_check --all")
-                whole.append(many)
-                ratios.append((number, many / one))
-                warm.append((number, many_again / again))
-            results.datastacks.append((number, median(whole)))
-    results.add(
-        f"`%cave_check --all`, {most} datastacks on 5 local servers, 50 ms a response",
-        f"{results.datastacks[-1][1]:.2f} s",
-    )
-    last = median(ratio for number, ratio in ratios if number == most)
-    results.add("… of the time of one, fresh kernels", f"{last:.2f}", "4.00")
-    again = median(ratio for number, ratio in warm if number == most)
-    results.add("… of the time of one, second time in a kernel", f"{again:.2f}")
+                one = seconds(home, LOAD, CHECK, CHECK)[1:]
+                many = seconds(home, LOAD, f"{CHECK} --all", f"{CHECK} --all")[1:]
+                for when, few, all_of_them in zip(ratios, one, many, strict=True):
+                    found.setdefault((when, 1), []).append(few)
+                    found.setdefault((when, number), []).append(all_of_them)
+                    ratios[when] += [all_of_them / few] if number == most else []
+    results.datastacks = {when: [(n, median(took)) for (w, n), took in found.items() if w == when] for when in ratios}
+    for when, curve in results.datastacks.items():
+        what = f"`%cave_check --all`, {most} datastacks, 50 ms a response, {when}"
+        results.add(what, "", f"{curve[-1][1]:.2f} s", f"{median(ratios[when]):.1f} times one datastack")
 
 
 def many_files(results: Results, runs: int, most: int) -> None:
@@ -198,8 +201,8 @@ def many_files(results: Results, runs: int, most: int) -> None:
                 found[count] += [min(seconds(home, LOAD, *[CHECK] * 8)[2:])]
         results.files += [(count + 2, median(values)) for count, values in found.items()]
     more = median(a - b for a, b in zip(found[counts[-1]], found[0], strict=True))
-    results.add(f"a check with {counts[-1]:,} files more in the secrets folder, beyond one with 2",
-                f"{more * 1000:.1f} ms", "50 ms")
+    last = ms(found[counts[-1]])
+    results.add(f"second `%cave_check`, {counts[-1]:,} more files", "", last, f"{more * 1000:+.0f} ms beside two files")
 
 
 def silence(results: Results) -> None:
@@ -211,8 +214,7 @@ def silence(results: Results) -> None:
             client = f"{seconds(home, CLIENT, at_most=30)[0]:.1f} s"
         except subprocess.TimeoutExpired:
             client = "not yet after 30 s"
-    results.add("`%cave_check` of a server that never answers", f"{took:.1f} s", "10 s")
-    results.add("`CAVEclient(...)` of a server that never answers", client)
+    results.add("a server that never answers", client, f"{took:.1f} s", "")
 
 
 # ---------------------------------------------------------------- what comes of it
@@ -225,12 +227,15 @@ def machine() -> str:
 
 
 def write(results: Results, folder: Path, runs: int) -> None:
-    """Writes the table and the picture."""
-    lines = ["| measured | median | at most |", "|---|---:|---:|"]
-    lines += [f"| {what} | {found} | {wanted} |" for what, found, wanted in results.rows]
-    lines += ["", f"`python tests/benchmarks/run.py --runs {runs}`, fresh processes in turn; {machine()}.", ""]
-    (folder / "results.md").write_text("\n".join(lines), encoding="utf-8")
-    (folder / "results.svg").write_text(draw(results.bars, results.datastacks, results.files), encoding="utf-8")
+    """Writes the table and the picture; into the README too, where everything was measured."""
+    lines = ["| | caveclient | cave-magic | |", "|---|---:|---:|---|", *(f"| {' | '.join(row)} |" for row in results.rows)]
+    lines += ["", f"Medians of {runs} runs (growth: {max(1, runs // 3)}), each in a fresh process, in turn; {machine()}.", ""]
+    table = "\n".join(lines)
+    (folder / "results.md").write_text(table, encoding="utf-8")
+    draw(folder, results.bars, results.datastacks, results.files)
+    if folder == HERE and results.is_whole:
+        text = README.read_text(encoding="utf-8")
+        README.write_text(re.sub(rf"(?s)(?<={BEGIN}\n).*(?={END})", lambda _: table, text), encoding="utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -240,7 +245,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--datastacks", type=int, default=100)
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--only", nargs="*", choices=list(PARTS), default=list(PARTS), help="the parts to run")
-    parser.add_argument("--out", type=Path, default=HERE, help="the folder for results.md and results.svg")
+    parser.add_argument("--out", type=Path, default=HERE, help="the folder for the table and the picture")
     args = parser.parse_args(arguments)
     results = Results()
     for part in args.only:
