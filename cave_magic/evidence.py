@@ -15,12 +15,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import cave, store
-from .cave import Account, Answer, Key, Question, Round
+from . import answers, installed, questions, routes, store
+from .answers import Account, Answer, Key
 from .errors import BadInput
 from .history import Left
 from .inquiry import Watcher, result_of
 from .place import TOKEN_VARIABLES, Place, find_place
+from .questions import Question, Round
 from .repairs import entries_with_secrets
 from .servers import DEFAULT_SERVER, check_address, deployment_of, host_of, server_for
 from .tokens import Token
@@ -272,7 +273,7 @@ def gather(
         look = _Look(round_)
         for target in targets:
             look.at_all(target) if everything else look.at(target)
-        importing = round_.work(cave.import_caveclient)  # after the questions, so that it fills the waiting
+        importing = round_.work(installed.import_caveclient)  # after the questions, so that it fills the waiting
         machine = round_.work(_machine)
         round_.wait(watcher)
         return look.evidence(machine.result() if machine.done() else _machine(), importing, session)
@@ -306,11 +307,11 @@ class _Look:
         self.targets.append(target)
         server = self._server(target)
         if server.token is not None:
-            listed = self.round.ask(cave.datastacks_address(target.server), server.token)
+            listed = self.round.ask(routes.datastacks_address(target.server), server.token)
             self.round.then(listed, partial(self._at_each, target))
 
     def _at_each(self, target: Target, listed: Answer) -> None:
-        for name in cave.names_in(listed) or ():
+        for name in answers.names_in(listed) or ():
             self.at(replace(target, datastack=name, asked=True))
 
     def _server(self, target: Target) -> _Server:
@@ -359,33 +360,33 @@ class _Server:
         if self.token is None:
             self._ask_without_token()
             return
-        self.identity = round_.ask(cave.identity_address(self.address), self.token)
+        self.identity = round_.ask(routes.identity_address(self.address), self.token)
         if (self.address, self.token) in _worked:
-            self.keys = round_.ask(cave.keys_address(self.address), self.token)
+            self.keys = round_.ask(routes.keys_address(self.address), self.token)
         round_.then(self.identity, partial(self._go_on, self.token))
 
     def _ask_without_token(self) -> None:
-        self.version = self.round.ask(cave.info_version_address(self.address))
-        self.bare = self.round.ask(cave.identity_address(self.address))
+        self.version = self.round.ask(routes.info_version_address(self.address))
+        self.bare = self.round.ask(routes.identity_address(self.address))
         self._salvage()
 
     def _salvage(self) -> None:
         """Asks about a token that is here but is not read, if there is one that is not another server's."""
         other = _salvageable(self.stored)
         if other is not None and other.can_be_sent and not store.other_owner(self.address, other):
-            self.salvaged = self.round.ask(cave.identity_address(self.address), other)
+            self.salvaged = self.round.ask(routes.identity_address(self.address), other)
 
     def _go_on(self, token: Token, identity: Answer) -> None:
         """A good answer leads to the list of tokens, a bad one to the questions that tell why."""
         if identity.is_good:
             _worked.add((self.address, token))
-            self.keys = self.round.ask(cave.keys_address(self.address), token)
+            self.keys = self.round.ask(routes.keys_address(self.address), token)
             return
         _worked.discard((self.address, token))
-        if identity.code in cave.REFUSALS:
+        if identity.code in answers.REFUSALS:
             self._salvage()
         elif not identity.code:
-            self.version = self.round.ask(cave.info_version_address(self.address))
+            self.version = self.round.ask(routes.info_version_address(self.address))
 
     def facts(self, machine: Machine, importing: Future[str] | None, session: Session) -> ServerFacts:
         identity, keys = _answer(self.identity), _answer(self.keys)
@@ -396,14 +397,14 @@ class _Server:
             self.stored,
             self._disagrees() if result_of(importing, "not yet") == "" else None,
             identity,
-            cave.account_in(identity, self.address) if identity else None,
-            cave.keys_in(keys) if keys else None,
+            answers.account_in(identity, self.address) if identity else None,
+            answers.keys_in(keys) if keys else None,
             _answer(self.version),
             _answer(self.salvaged),
             _answer(self.info),
-            identity is not None and not identity.is_good and cave.has_netrc(self.address),
+            identity is not None and not identity.is_good and questions.has_netrc(self.address),
             None if self.stored.token or self.stored.blocker else _elsewhere(self.address),
-            cave.clients_in(session.names, self.address, self.token) if self.token else (),
+            installed.clients_in(session.names, self.address, self.token) if self.token else (),
             _answer(self.bare),
         )
 
@@ -411,7 +412,7 @@ class _Server:
         if self.stored.blocker is not None:
             return None
         try:
-            return cave.token_of_caveclient(self.address) != self.stored.token
+            return installed.token_of_caveclient(self.address) != self.stored.token
         except Exception:
             return True
 
@@ -435,7 +436,7 @@ class _Datastack:
         self.services: dict[str, Question] = {}
         if server.token is None:
             return
-        self.info = round_.ask(cave.datastack_address(target.server, target.datastack), server.token)
+        self.info = round_.ask(routes.datastack_address(target.server, target.datastack), server.token)
         server.info = server.info or self.info
         if before := _places.get((target.server, target.datastack)):
             self._ask_services(before)
@@ -444,25 +445,25 @@ class _Datastack:
     def _go_on(self, info: Answer) -> None:
         _places.pop((self.target.server, self.target.datastack), None)
         if info.code == "invalid_table_id" or info.status == 404:
-            self.listed = self.round.ask(cave.datastacks_address(self.target.server), self.server.token)
-        if local := cave.local_server_in(info):
+            self.listed = self.round.ask(routes.datastacks_address(self.target.server), self.server.token)
+        if local := answers.local_server_in(info):
             _places[self.target.server, self.target.datastack] = local
             self._ask_services(local)
 
     def _ask_services(self, local: str) -> None:
-        self.services = {name: self.round.ask(local + route) for name, route in cave.SERVICES.items()}
+        self.services = {name: self.round.ask(local + route) for name, route in routes.SERVICES.items()}
 
     def facts(self, server: ServerFacts) -> DatastackFacts:
         listed, info = _answer(self.listed), _answer(self.info)
-        local = host_of(cave.local_server_in(info)) if info else ""
+        local = host_of(answers.local_server_in(info)) if info else ""
         return DatastackFacts(
             self.target,
             server,
             info,
-            cave.names_in(listed) if listed else None,
+            answers.names_in(listed) if listed else None,
             {name: question.answer for name, question in self.services.items()} if local else {},
             _read_by_cloud_volume(local) if local else None,
-            cave.cached_by_cloud_volume(local) if local else "",
+            installed.cached_by_cloud_volume(local) if local else "",
         )
 
 
@@ -477,7 +478,7 @@ def _machine() -> Machine:
         store.show_path(store.secrets_folder()),
         problem,
         unusable,
-        cave.unmet_requirements(),
+        installed.unmet_requirements(),
         "no_proxy" if os.environ.get("no_proxy") else "NO_PROXY",
         store.read_map(),
         entries_with_secrets(),

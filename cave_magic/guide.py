@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from . import cave
+from . import routes
 from .evidence import Target
 from .place import Place, find_place
 from .servers import deployment_of, host_of, local_servers_of
@@ -71,13 +71,13 @@ def _account(target: Target) -> Step:
     known = home.local_servers if home and home.server == target.server else local_servers_of(target.server)
     local = next(iter(known), "")
     todo = "log in with a Google account and accept the terms of service. Then come back here."
-    return Step("Account", todo, cave.first_page(target.server, target.datastack, local))
+    return Step("Account", todo, routes.first_page(target.server, target.datastack, local))
 
 
 def _make_token(target: Target) -> Step:
-    return Step("Token", "make one on this page and copy it.", cave.tokens_page(target.server))
+    return Step("Token", "make one on this page and copy it.", routes.tokens_page(target.server))
 
 
 def _find_token(target: Target) -> Step:
     todo = "this page lists the ones you have. Copy one, or make one for this computer; the others go on working."
-    return Step("Token", todo, cave.tokens_page(target.server))
+    return Step("Token", todo, routes.tokens_page(target.server))

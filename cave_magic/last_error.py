@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 
-from . import cave
+from . import troubles
 from .errors import Cancelled
 from .plain import plain
 from .servers import host_of
@@ -111,7 +111,7 @@ def meaning_of(error: BaseException | None) -> str:
 
 
 def _take_apart(error: BaseException) -> Raised:
-    chain = list(cave.causes(error))
+    chain = list(troubles.causes(error))
     modules = {type(one).__module__.partition(".")[0] for one in chain}
     files: set[str] = set()
     for one in chain:
@@ -252,8 +252,8 @@ def _network(raised: Raised) -> str:
         return f"{raised.host} sent the request round in a circle. {_FINE}"
     if raised.names[0] == "KeyboardInterrupt":
         return "the cell was waiting for a server, which caveclient does without end."
-    trouble, detail = cave.explain(raised.error)
-    if trouble is cave.Trouble.UNKNOWN:
+    trouble, detail = troubles.explain(raised.error)
+    if trouble is troubles.Trouble.UNKNOWN:
         return ""
     return f"{raised.host} {trouble.value}" + (f" ({detail})" if detail else "") + f". {_FINE}"
 

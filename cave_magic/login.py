@@ -6,11 +6,12 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from . import cave, store
-from .cave import Account, Answer, Question, Round, Terms
+from . import answers, installed, routes, store
+from .answers import Account, Answer, Terms
 from .errors import TokenNotChecked, TokenNotSaved, TokenRejected
 from .evidence import Target
 from .inquiry import Watcher
+from .questions import Question, Round
 from .servers import KNOWN_SERVERS, host_of, local_servers_of
 from .tokens import Token
 
@@ -57,33 +58,33 @@ def check_token(token: Token, target: Target, seconds: float, watcher: Watcher |
     """
     server = target.server
     with Round(seconds) as round_:
-        identity = round_.ask(cave.identity_address(server), token)
-        keys = round_.ask(cave.keys_address(server), token)
-        listed = round_.ask(cave.datastacks_address(server), token)
-        opened = round_.ask(cave.datastack_address(server, target.datastack), token)
+        identity = round_.ask(routes.identity_address(server), token)
+        keys = round_.ask(routes.keys_address(server), token)
+        listed = round_.ask(routes.datastacks_address(server), token)
+        opened = round_.ask(routes.datastack_address(server, target.datastack), token)
         others: list[Question] = []
         if server not in KNOWN_SERVERS:  # else its data servers are known
             round_.then(listed, lambda answer: others.extend(_ask_each(round_, token, target, answer)))
         round_.wait(watcher)
         account = _account_or_raise(identity.answer, target)
-        answers = [opened.answer, *(other.answer for other in others)]
-        return _checked(token, target, account, keys.answer, listed.answer, answers)
+        infos = [opened.answer, *(other.answer for other in others)]
+        return _checked(token, target, account, keys.answer, listed.answer, infos)
 
 
 def _ask_each(round_: Round, token: Token, target: Target, listed: Answer) -> list[Question]:
     """Asks where the data of the listed datastacks is, for some of them."""
-    names = (cave.names_in(listed) or ())[:MOST_DATASTACKS]
-    return [round_.ask(cave.datastack_address(target.server, name), token) for name in names]
+    names = (answers.names_in(listed) or ())[:MOST_DATASTACKS]
+    return [round_.ask(routes.datastack_address(target.server, name), token) for name in names]
 
 
 def _account_or_raise(answer: Answer, target: Target) -> Account:
-    account = cave.account_in(answer, target.server)
+    account = answers.account_in(answer, target.server)
     if account is not None:
         return account
     if answer.code == "invalid_token":
         raise TokenRejected(
             f"{answer.host} does not know this token. Nothing was changed. "
-            f"Copy it again from {cave.tokens_page(target.server)}, then %cave_save{target.flags}"
+            f"Copy it again from {routes.tokens_page(target.server)}, then %cave_save{target.flags}"
         )
     raise TokenNotChecked(
         f"{answer.sentence}, so the token was not checked, and not saved. "
@@ -92,21 +93,21 @@ def _account_or_raise(answer: Answer, target: Target) -> Account:
 
 
 def _checked(
-    token: Token, target: Target, account: Account, keys: Answer, listed: Answer, answers: Iterable[Answer]
+    token: Token, target: Target, account: Account, keys: Answer, listed: Answer, infos: Iterable[Answer]
 ) -> Checked:
-    opened, *others = answers
-    known = cave.keys_in(keys)
-    locals_ = [cave.local_server_in(answer) for answer in (opened, *others)]
-    terms = cave.terms_in(opened.data, target.server) if opened.code == "missing_tos" else None
+    opened, *others = infos
+    known = answers.keys_in(keys)
+    locals_ = [answers.local_server_in(answer) for answer in (opened, *others)]
+    terms = answers.terms_in(opened.data, target.server) if opened.code == "missing_tos" else None
     return Checked(
         token,
         target,
         account,
         None if known is None else any(key.token == token for key in known),
-        cave.names_in(listed) or (),
+        answers.names_in(listed) or (),
         tuple(dict.fromkeys(filter(None, (*locals_, *local_servers_of(target.server))))),
         terms,
-        bool(cave.local_server_in(opened)),
+        bool(answers.local_server_in(opened)),
     )
 
 
@@ -159,10 +160,10 @@ def _save(
 
 
 def _found_again(token: Token, server: str) -> bool:
-    if cave.import_caveclient():
+    if installed.import_caveclient():
         return store.resolve(server).token == token
     try:
-        return cave.token_of_caveclient(server) == token
+        return installed.token_of_caveclient(server) == token
     except Exception:
         return False
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from . import cave
+from . import answers, routes
 from .checks.account import ends_by, is_login_token
 from .evidence import ServerFacts
 from .guide import Guide, Step
@@ -65,7 +65,7 @@ def _remarks(checked: Checked, saved: Saved) -> list[Line]:
         why = Word(f"%cave_check {name}", "command")
         found.append(line(Word(f"{name} cannot be read yet. ", "warning"), "To see why: ", why))
     if checked.permanent is False:
-        link = Word(cave.tokens_page(checked.target.server), "link")
+        link = Word(routes.tokens_page(checked.target.server), "link")
         short = Word("This token ends within 7 days: ", "warning")
         found.append(line(short, "it is from a log-in. A permanent one is made at ", link))
     for moved, before in saved.remapped.items():
@@ -113,7 +113,7 @@ def _why_not(facts: ServerFacts) -> str:
         return f"No token is stored for {facts.host}."
     if answer is not None and answer.code == "invalid_token":
         return f"{facts.host} does not know the stored token."
-    if stored.token.oddity and (answer is None or answer.code in cave.REFUSALS or not answer.is_json):
+    if stored.token.oddity and (answer is None or answer.code in answers.REFUSALS or not answer.is_json):
         return f"The stored token {stored.token.oddity}, so it cannot work."
     why = f": {answer.sentence}" if answer is not None else ""
     return f"Whether the stored token works could not be found out{why}."

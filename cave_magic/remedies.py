@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from . import cave, repairs
+from . import answers, repairs
 from .doctor import Report, Status
 from .evidence import DatastackFacts, Evidence, ServerFacts
 from .repairs import Repair
@@ -23,7 +23,7 @@ def _entry(server: ServerFacts) -> Repair | None:
 def _shape(server: ServerFacts) -> Repair | None:
     stored = server.stored
     file = stored.blocker or stored.source or (stored.server_file if stored.server_file.inside else stored.default_file)
-    refused = server.salvaged is not None and server.salvaged.code in cave.REFUSALS
+    refused = server.salvaged is not None and server.salvaged.code in answers.REFUSALS
     return None if refused else repairs.repair_shape(file)
 
 
@@ -66,5 +66,5 @@ def _for_row(row: str, evidence: Evidence) -> Iterator[Repair]:
 
 def _copies(datastack: DatastackFacts) -> Repair | None:
     stored = datastack.server.stored
-    local = cave.local_server_in(datastack.info) if datastack.info else ""
+    local = answers.local_server_in(datastack.info) if datastack.info else ""
     return repairs.repair_copies(stored, stored.token, [local] if local else []) if stored.token else None

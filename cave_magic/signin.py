@@ -16,14 +16,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
-from . import cave, place
-from .cave import Key, Line, Round, Terms
+from . import answers, place, routes
+from .answers import Key, Terms
 from .errors import Cancelled, NobodyToAsk, ServerInTrouble, TokenNotChecked, TokenRejected
 from .evidence import Target
 from .inquiry import Watcher
+from .keys import keeps_one_token, log_out, make_key
 from .login import Checked, check_token
 from .page import Line as Words
 from .page import Page
+from .questions import Line, Round
 from .receiver import DONE, FAILED, HOST, LIFE, Receiver
 from .servers import host_of
 from .signin_page import STILL_ALIVE, another_account, called, choice_page, moment_of, waiting_page
@@ -108,7 +110,7 @@ def by_browser(wish: Wish, front: Front) -> Outcome | None:
     version, has_sign_in = look_ahead(wish, front)
     if not has_sign_in:
         return None
-    if wish.use == "new" and cave.keeps_one_token(version):
+    if wish.use == "new" and keeps_one_token(version):
         _consent(front, wish.target)
     with SignIn(wish.target, wish.seconds) as sign_in:
         if not place.open_browser(sign_in.page):
@@ -124,12 +126,12 @@ def look_ahead(wish: Wish, front: Front) -> tuple[str, bool]:
     """The version of the auth server, "" if unknown, and whether it has the sign-in at all."""
     server = wish.target.server
     with Round(wish.seconds) as round_:
-        version = round_.ask(cave.auth_version_address(server))
-        page = round_.ask(cave.sign_in_page(server, f"http://{HOST}/"))
+        version = round_.ask(routes.auth_version_address(server))
+        page = round_.ask(routes.sign_in_page(server, f"http://{HOST}/"))
         with front.waiting() as watcher:
             round_.wait(watcher)
         # To programs that say that they are one the server names the log-in page, others it sends there.
-        return cave.version_in(version.answer), 200 <= page.answer.status < 400
+        return answers.version_in(version.answer), 200 <= page.answer.status < 400
 
 
 def _wait(sign_in: SignIn, front: Front) -> Checked | None:
@@ -176,7 +178,7 @@ class SignIn:
 
     def __enter__(self) -> SignIn:
         self._receiver.__enter__()
-        self.page = cave.sign_in_page(self.target.server, self._receiver.address)
+        self.page = routes.sign_in_page(self.target.server, self._receiver.address)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -236,7 +238,7 @@ class SignIn:
         if self.came is None:  # given up while it was looked at
             end_login(token, self.target)
             return None
-        return cave.terms_page_and_back(checked.terms, again) if checked.terms else self._is_back()
+        return routes.page_and_back(checked.terms.url, again) if checked.terms else self._is_back()
 
     def _is_back(self) -> str:
         self._back.set()
@@ -265,7 +267,7 @@ def _has_accepted(came: Checked, terms: Terms) -> bool:
         return False
     asking, server = Line(), came.target.server
     try:
-        account = cave.account_in(asking.get(cave.identity_address(server), came.token, seconds=PATIENCE), server)
+        account = answers.account_in(asking.get(routes.identity_address(server), came.token, seconds=PATIENCE), server)
     finally:
         asking.close()
     return account is not None and all(one.url != terms.url for one in account.unsigned)
@@ -278,7 +280,7 @@ def end_login(token: Token, target: Target) -> bool:
     def end() -> None:
         asking = Line()
         try:
-            dead.append(cave.end_login(asking, target.server, token, PATIENCE))
+            dead.append(log_out(asking, target.server, token, PATIENCE))
         finally:
             asking.close()
 
@@ -305,7 +307,7 @@ def exchange(checked: Checked, wish: Wish, front: Front, asks: bool) -> Outcome 
     """
     version, _ = look_ahead(wish, front)
     question = "This token is from a log-in and ends within 7 days. Make a permanent one, and end this one?"
-    if cave.keeps_one_token(version):
+    if keeps_one_token(version):
         question = f"{question} {_ends_the_other(wish.target)}"
         asks = True
     if asks and not _agrees(front, question):
@@ -344,10 +346,10 @@ def _list_keys(checked: Checked, wish: Wish) -> list[Key]:
     """The person's tokens, the one that was used last in front."""
     asking = Line()
     try:
-        answer = asking.get(cave.keys_address(wish.target.server), checked.token, seconds=wish.seconds)
+        answer = asking.get(routes.keys_address(wish.target.server), checked.token, seconds=wish.seconds)
     finally:
         asking.close()
-    keys = cave.keys_in(answer)
+    keys = answers.keys_in(answer)
     if keys is None:
         raise ServerInTrouble(f"you are logged in, but your tokens could not be listed: {answer.sentence}. {_BY_HAND}")
     return sorted(keys, key=_last_used, reverse=True)[:MOST_LISTED]
@@ -364,7 +366,7 @@ def _choose(keys: Sequence[Key], checked: Checked, wish: Wish, version: str, fro
     """The token to reuse; None to make one."""
     if not keys or wish.use:
         return keys[0] if keys else None
-    one_only = _ends_the_other(wish.target) if cave.keeps_one_token(version) else ""
+    one_only = _ends_the_other(wish.target) if keeps_one_token(version) else ""
     front.show(choice_page(keys, checked, one_only))
     numbers = f"1 to {len(keys)}" if len(keys) > 1 else "1"
     for _ in range(TRIES):
@@ -382,7 +384,7 @@ def _made_and_checked(checked: Checked, wish: Wish, version: str, front: Front) 
     name = description()
     asking = Line()
     try:
-        answer = cave.make_key(asking, wish.target.server, checked.token, name, version, wish.seconds)
+        answer = make_key(asking, wish.target.server, checked.token, name, version, wish.seconds)
     finally:
         asking.close()
     token = answer.body
@@ -392,7 +394,7 @@ def _made_and_checked(checked: Checked, wish: Wish, version: str, front: Front) 
         made = _check(token, wish, front)
     except TokenNotChecked:
         made = replace(checked, token=token, permanent=True)  # the auth server itself has just given it
-    return Outcome(made, () if cave.keeps_one_token(version) else (called(name),))
+    return Outcome(made, () if keeps_one_token(version) else (called(name),))
 
 
 def _check(token: Token, wish: Wish, front: Front) -> Checked:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
-from .cave import Key
+from .answers import Key
 from .checks.account import ends_by
 from .evidence import ServerFacts, Target
 from .login import Checked

@@ -19,7 +19,8 @@ FLOORS = (
     "errors", "doctor", "inquiry", "place", "page", "tokens", "plain", "servers",
     "receiver",
     # the doors to the world: files, what IPython keeps, servers, the browser that comes back
-    "files", "history", "store", "repairs", "connections", "cave",
+    "files", "history", "store", "repairs",
+    "troubles", "routes", "answers", "connections", "questions", "installed", "keys",
     # what is known, and what is to be thought of it
     "last_error", "evidence", "checks", "remedies", "reference", "diagnosis",
     # what is done and said
@@ -31,14 +32,14 @@ FLOORS = (
 """From the ground up: a module imports only modules that stand before it."""
 
 OWNERS = {
-    "requests": {"cave", "connections"},
+    "requests": {"questions", "connections"},
     "urllib3": {"connections"},
-    "caveclient": {"cave"},
+    "caveclient": {"installed"},
     "rich": {"render"},
     "IPython": {"magics", "commands", "command_line", "dialogue", "completion", "frontend"},
     "traitlets": {"magics"},
     "filelock": {"files", "store"},
-    "packaging": {"cave"},
+    "packaging": {"installed"},
 }
 """Which modules may import a library. A library that is not here belongs to nobody."""
 

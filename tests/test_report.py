@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cave_magic
-from cave_magic.cave import Account, Answer
+from cave_magic.answers import Account, Answer
 from cave_magic.diagnosis import judge, to_markdown
 from cave_magic.evidence import DatastackFacts, Evidence, Machine, ServerFacts, Target
 from cave_magic.store import Resolved, State, TokenFile, secrets_folder

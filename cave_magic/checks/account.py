@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from datetime import datetime, timedelta, timezone
 
-from ..cave import LOGIN_TOKEN_DAYS
+from ..answers import LOGIN_TOKEN_DAYS
 from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown, warning
 from ..evidence import ServerFacts
 from .network import AUTH, UNKNOWN_ANSWER, then

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 
-from ..cave import Account, Answer, is_cave, local_server_in, terms_in
+from ..answers import Account, Answer, is_cave, local_server_in, terms_in
 from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown
 from ..evidence import DatastackFacts
 from ..plain import plain

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..cave import Answer, Trouble, is_cave
+from ..answers import Answer, is_cave
 from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown
 from ..evidence import ServerFacts
 from ..servers import KNOWN_SERVERS, host_of, local_servers_of
+from ..troubles import Trouble
 from .token import FORM, MAP
 
 _OTHER_NETWORK = "try another network (a phone's); if that works, ask the IT of this one to allow {host}"

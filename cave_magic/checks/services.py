@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from ..cave import SERVICES, Answer, version_in
+from ..answers import Answer, version_in
 from ..doctor import Check, Finding, Remedy, ok, warning
 from ..evidence import DatastackFacts
+from ..routes import SERVICES
 from .datastack import ACCESS
 from .network import trouble_with
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..cave import REFUSALS, Answer, is_cave
+from ..answers import REFUSALS, Answer, is_cave
 from ..doctor import Check, Finding, Remedy, Status, failed, ok, private, unknown, warning
 from ..evidence import Machine, ServerFacts
 from ..plain import plain

@@ -77,7 +77,7 @@ def _exchange_stored(dialogue: Dialogue, facts: ServerFacts) -> bool:
 
 def _raise_if_in_trouble(facts: ServerFacts) -> None:
     """Ends a set-up before it asks for anything, where the server could not be asked."""
-    from ..cave import is_cave
+    from ..answers import is_cave
     from ..checks.token import is_malformed
 
     good = any(is_cave(answer) for answer in facts.answers)

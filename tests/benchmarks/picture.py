@@ -10,8 +10,8 @@ import matplotlib
 
 matplotlib.use("svg")
 
-from matplotlib import pyplot  # noqa: E402
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator  # noqa: E402
+from matplotlib import pyplot
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 Curve = Sequence[tuple[float, float]]
 THEMES = {

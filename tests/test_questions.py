@@ -13,9 +13,10 @@ import time
 import pytest
 
 import cave_magic
-from cave_magic import cave as cave_module
-from cave_magic.cave import Line, Round, Trouble, explain
+from cave_magic.installed import import_caveclient
+from cave_magic.questions import Line, Round
 from cave_magic.tokens import Token
+from cave_magic.troubles import Trouble, explain
 
 from .odd_server import OddServer, drips, full_backlog, says, says_nothing
 
@@ -279,7 +280,7 @@ def test_version_names_the_program(cave, line):
     with OddServer(says("Content-Length: 1", b"1")) as odd:
         line.get(f"http://{odd.host}/")
     assert b"User-Agent: cave-magic/" in odd.got
-    assert cave_module.__version__.encode() in odd.got
+    assert cave_magic.__version__.encode() in odd.got
 
 
 @pytest.mark.parametrize("collects", [True, False])
@@ -289,7 +290,7 @@ def test_importing_leaves_the_collector_as_it_was(monkeypatch, collects):
     try:
         gc.enable() if collects else gc.disable()
         monkeypatch.setitem(sys.modules, "caveclient", None)
-        assert cave_module.import_caveclient().startswith("ModuleNotFoundError")
+        assert import_caveclient().startswith("ModuleNotFoundError")
         assert gc.isenabled() is collects
     finally:
         gc.enable() if was else gc.disable()

@@ -1,0 +1,325 @@
+"""One bounded question to a server, and a round of them at the same time. Nobody else imports requests."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from . import __version__
+from .answers import Answer
+from .inquiry import Inquiry, Watcher
+from .plain import hide_secrets, plain
+from .servers import host_of
+from .tokens import Token
+from .troubles import Trouble, explain
+
+if TYPE_CHECKING:
+    import requests
+
+    from .connections import Call, Calls
+
+T = TypeVar("T")
+
+LARGEST_ANSWER = 2_000_000
+"""Bytes of an answer that are read. The longest real one (a list of all datastacks) has some thousand."""
+
+TOO_LATE = "the time was over before its turn"
+
+AFTERWARDS = 0.3
+"""Seconds of a bound that are kept for what follows the waiting: judging, drawing."""
+
+_importing = threading.Lock()
+
+
+def import_connections() -> Any:
+    """The module that has requests. One thread imports it, and all others wait, the one with caveclient too.
+
+    requests and urllib3 import each other; two threads that begin at different ends can deadlock, which Python notices
+    and turns into an error in one of them.
+    """
+    with _importing:
+        from . import connections
+    return connections
+
+
+class Line:
+    """A line to the servers: one requests session with few, reused connections, as caveclient's own would be set up.
+
+    It obeys the same proxies, certificates and `.netrc` as caveclient, since they are what can be wrong. It keeps no
+    cookies, follows no redirect, and gives each question a bound in seconds and bytes. Once it is closed it sends
+    nothing more, not even for a question that was under way.
+    """
+
+    def __init__(self) -> None:
+        self._session: requests.Session | None = None
+        self._calls: Calls | None = None
+        self._by_address: dict[str, Call] = {}
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def get(self, address: str, token: Token | None = None, *, seconds: float = 5.0) -> Answer:
+        """Asks once. Never raises, never follows, never takes much longer than `seconds`.
+
+        Only name resolution can take longer, since nothing can end it; ask in a thread (`Round`).
+
+        Args:
+            address: the whole URL; the token never stands in it.
+            token: sent as `Authorization: Bearer`, to this host only.
+            seconds: the bound on the whole: connecting, each silence, head and body.
+        """
+        return self._ask("GET", address, token, seconds)
+
+    def post(self, address: str, token: Token, data: Mapping[str, str], *, seconds: float = 5.0) -> Answer:
+        """Sends JSON once, never a second time. Otherwise as `get`."""
+        return self._ask("POST", address, token, seconds, data)
+
+    def late(self, address: str) -> Answer:
+        """What there is to say of a question whose answer has not come when nobody waits any longer."""
+        call = self._by_address.get(address)
+        if call is None:
+            return Answer(address, trouble=Trouble.UNKNOWN, detail=TOO_LATE)
+        if not call.connected:
+            return Answer(address, trouble=Trouble.CONNECT_TIMEOUT, detail="its name may still be looked up")
+        return Answer(address, trouble=Trouble.SILENT)
+
+    def close(self) -> None:
+        """Gives the connections back and ends what is under way."""
+        with self._lock:
+            self._closed = True
+        if self._session is not None and self._calls is not None:
+            self._calls.close()
+            self._session.close()
+
+    def _ask(
+        self, method: str, address: str, token: Token | None, seconds: float, data: Mapping[str, str] | None = None
+    ) -> Answer:
+        if token is not None and not token.can_be_sent:
+            return Answer(address, trouble=Trouble.UNSENDABLE)
+        if self._closed:
+            return Answer(address, trouble=Trouble.UNKNOWN, detail=TOO_LATE)
+        start, call = time.monotonic(), None
+        try:
+            session, calls, call = self._begin(address, seconds)
+            start = time.monotonic()
+            with calls.begin(call):
+                answer = _sent(session, call, method, address, token, seconds, data)
+        except Exception as error:
+            trouble, detail = explain(error)
+            if trouble is Trouble.ADDRESS and _has_proxy(address):
+                trouble, detail = Trouble.PROXY, "it is no proxy's address, or of a kind that requests cannot use here"
+            detail = hide_secrets(detail, token) if token else detail
+            answer = Answer(address, trouble=trouble, detail=detail)
+            if call is not None and call.is_cut:
+                answer = self.late(address)
+        return replace(answer, seconds=time.monotonic() - start)
+
+    def _begin(self, address: str, seconds: float) -> tuple[requests.Session, Calls, Call]:
+        """The session, made when the first question is asked, and a new call on it.
+
+        Raises:
+            Exception: requests cannot be imported.
+        """
+        connections = import_connections()
+        with self._lock:
+            if self._session is None or self._calls is None:
+                self._calls, self._session = connections.Calls(), connections.open_session(f"cave-magic/{__version__}")
+                if self._closed:
+                    self._calls.close()
+            call = self._by_address[address] = connections.Call(time.monotonic() + seconds)
+            return self._session, self._calls, call
+
+
+def _sent(
+    session: requests.Session,
+    call: Call,
+    how: str,
+    address: str,
+    token: Token | None,
+    seconds: float,
+    data: Mapping[str, str] | None,
+) -> Answer:
+    """Sends a question and reads its answer, whatever it is.
+
+    Raises:
+        Exception: no answer came.
+    """
+    headers = {"Authorization": f"Bearer {token.reveal()}"} if token else {}
+    with session.request(
+        how, address, json=data, headers=headers, timeout=seconds, allow_redirects=False, stream=True
+    ) as response:
+        raw, problem = _read(response, call)
+        text = raw.decode("utf-8-sig", errors="replace")
+        if token is not None:
+            text = hide_secrets_of(text, token)
+        body, is_json = (None, False) if problem else _json(text)
+        return Answer(
+            address,
+            response.status_code,
+            Trouble.BROKEN if problem and response.status_code < 400 else None,
+            problem,
+            body,
+            is_json,
+            "" if is_json else plain(_without_tags(text), 80),
+            _where(response.headers.get("Location", "")) if response.is_redirect else "",
+        )
+
+
+class Round:
+    """The questions of one run: all within one bound, and each address asked once for a token.
+
+    Use it as a context manager: at its end nothing more is sent.
+
+    Args:
+        seconds: the bound on everything, from now.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._inquiry = Inquiry(seconds - min(AFTERWARDS, seconds / 10))
+        self._line = Line()
+        self._asked: dict[tuple[str, Token | None], Question] = {}
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Round:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._inquiry.close()
+        self._line.close()
+
+    def ask(self, address: str, token: Token | None = None) -> Question:
+        """Starts asking, unless that very question was put before."""
+        with self._lock:
+            known = self._asked.get((address, token))
+            if known is None:
+                known = self._asked[address, token] = Question(address, self._line, self._start(address, token))
+            return known
+
+    def _start(self, address: str, token: Token | None) -> Future[Answer]:
+        return self._inquiry.ask(
+            host_of(address), lambda: self._line.get(address, token, seconds=self._inquiry.each)
+        )
+
+    def then(self, question: Question, go_on: Callable[[Answer], object]) -> None:
+        """Asks on when an answer is there; whatever is asked then belongs to this round too."""
+        self._inquiry.then(question.future, go_on)
+
+    def work(self, job: Callable[[], T]) -> Future[T]:
+        """Does something else on this computer meanwhile, and waits for it as for an answer."""
+        return self._inquiry.ask("", job)
+
+    def wait(self, watcher: Watcher | None = None) -> None:
+        """Waits until all is answered or the bound has passed."""
+        self._inquiry.wait(watcher)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question that was put.
+
+    Attributes:
+        address: what was asked.
+        line: on which it was.
+        future: its answer, some time.
+    """
+
+    address: str
+    line: Line
+    future: Future[Answer]
+
+    @property
+    def answer(self) -> Answer:
+        """Its answer, or why there is none yet."""
+        return self.future.result() if self.future.done() else self.line.late(self.address)
+
+
+def has_netrc(address: str) -> bool:
+    """Whether `~/.netrc` has a log-in for this host, which requests (and so caveclient) sends in place of the token."""
+    with suppress(Exception):  # requests is broken: then nothing was sent
+        from requests.utils import get_netrc_auth
+
+        return get_netrc_auth(address) is not None
+    return False
+
+
+def _has_proxy(address: str) -> bool:
+    """Whether requests would go to this address through a proxy."""
+    from requests.utils import get_environ_proxies, select_proxy
+
+    return select_proxy(address, get_environ_proxies(address)) is not None
+
+
+def _read(response: requests.Response, call: Call) -> tuple[bytes, str]:
+    """Reads a body up to a size and a moment; says why that was not all of it, or "".
+
+    It is unpacked here, if need be, so that a small answer cannot become a large one in memory.
+    """
+    parts: list[bytes] = []
+    size = 0
+    try:
+        while size <= LARGEST_ANSWER and (part := response.raw.read(65536, decode_content=False)):
+            parts.append(part)
+            size += len(part)
+    except Exception:
+        if not call.is_cut:
+            raise
+    if call.is_cut:
+        return b"".join(parts), "it came too slowly"
+    if size > LARGEST_ANSWER:
+        return b"".join(parts), "more came than was read"
+    if getattr(response.raw, "length_remaining", 0):
+        return b"".join(parts), "a part of it is missing"
+    return _unpacked(b"".join(parts), response.headers.get("Content-Encoding", ""))
+
+
+def _unpacked(raw: bytes, how: str) -> tuple[bytes, str]:
+    """A body as it was before it was compressed, as far as it is not too large; says what is wrong with it, or ""."""
+    if how.lower() not in ("gzip", "x-gzip", "deflate"):
+        return raw, ""
+    import zlib
+
+    unpacking = zlib.decompressobj(32 + zlib.MAX_WBITS)
+    try:
+        text = unpacking.decompress(raw, LARGEST_ANSWER)
+    except zlib.error:
+        return b"", "it cannot be unpacked"
+    return text, "" if unpacking.eof else "more came than was read"
+
+
+def _json(text: str) -> tuple[Any, bool]:
+    try:
+        return json.loads(text, object_hook=_with_hidden_tokens), True
+    except (ValueError, RecursionError):
+        return None, False
+
+
+def _with_hidden_tokens(item: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(value := item.get("token"), str):
+        item["token"] = Token(value)
+    return item
+
+
+def hide_secrets_of(text: str, token: Token) -> str:
+    """A server's text with the token that was sent to it hidden, unless it stands where tokens are listed."""
+    value = re.escape(token.reveal())
+    return re.sub(rf'(?<!"token": ")(?<!"token":"){value}', "****", text)
+
+
+def _without_tags(text: str) -> str:
+    text = re.sub(r"(?is)<(script|style)\b.*?</\1>", " ", text[:20_000])
+    return re.sub(r"<[^>]{0,500}>", " ", text)
+
+
+def _where(location: str) -> str:
+    try:
+        parts = urlsplit(location)
+    except ValueError:
+        return plain("an unreadable address")
+    return plain(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.netloc else parts.path, 100)
