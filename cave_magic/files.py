@@ -163,7 +163,7 @@ def _create(path: Path, content: bytes, mode: int) -> None:
         rest = memoryview(content)
         while rest:
             rest = rest[os.write(descriptor, rest) :]
-        if mode != 0o600:
+        if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:  # that of the file there, or a umask that takes from us
             os.chmod(path, mode)
         os.fsync(descriptor)
     finally:
@@ -228,6 +228,19 @@ def back_up(path: Path) -> tuple[Path, bytes]:
     raise FileExistsError(f"{path.name}.bak")
 
 
+def try_out(folder: Path) -> None:
+    """Writes a small file in a folder and removes it again.
+
+    Raises:
+        OSError: that cannot be done.
+    """
+    trial = _beside(folder / "any")
+    try:
+        _create(trial, bytes(1000), 0o600)
+    finally:
+        _remove(trial)
+
+
 def sweep(folders: Iterable[Path]) -> None:
     """Removes what killed saves left in these folders. Only for the holder of the lock."""
     for folder in set(folders):
@@ -241,6 +254,8 @@ def make_private_folder(folder: Path) -> None:
     for one in reversed(missing):
         with contextlib.suppress(FileExistsError):
             one.mkdir(mode=0o700)
+            if stat.S_IMODE(one.stat().st_mode) != 0o700:  # a umask that takes from its owner too
+                one.chmod(0o700)
 
 
 def tighten(path: Path, mode: int) -> bool:

@@ -143,6 +143,8 @@ def _wait(sign_in: SignIn, front: Front) -> Checked | None:
                 sign_in.step(0.25)
     except KeyboardInterrupt:
         return sign_in.came  # without the terms, if it is for them that one waited
+    if sign_in.error is not None:
+        raise sign_in.error
     if sign_in.trouble:
         host = host_of(sign_in.target.server)
         raise ServerInTrouble(
@@ -168,6 +170,7 @@ class SignIn:
         self.target = target
         self.came: Checked | None = None
         self.trouble = False
+        self.error: Exception | None = None
         self._seconds = seconds
         self._receiver = Receiver(self._judge, LIFE)
         self._lock = threading.Lock()
@@ -221,7 +224,14 @@ class SignIn:
         return self._ended is not False
 
     def _judge(self, token: Token, again: str) -> str | None:
-        """Looks at a token that the browser brought, and says where the browser goes now."""
+        """Looks at a token that the browser brought, and says where the browser goes now. A mistake here ends the wait."""
+        try:
+            return self._judged(token, again)
+        except Exception as error:
+            self.error = error
+            return self._in_trouble(token)
+
+    def _judged(self, token: Token, again: str) -> str | None:
         if self.came is not None:
             return self._is_back() if self._same_person(token) else None
         try:

@@ -32,7 +32,7 @@ DEFAULT_NAME = "cave-secret.json"
 LEGACY_NAME = "chunkedgraph-secret.json"
 MAP_NAME = "cave_datastack_to_server_map.json"
 FORBIDDEN = "may not be read by you"
-LARGEST_FILE = 1_000_000
+LARGEST_FILE = 20_000_000
 """Bytes. A token file has some hundred; a larger one is not read."""
 MOST_FILES = 500
 """So many token files of other servers are held against one token to find whose it is."""
@@ -398,6 +398,20 @@ def save_token(
         return _save(wanted, old, previous, confirm)
 
 
+def try_saving(server: str) -> None:
+    """Finds out whether a token for a server could be saved, before one is asked for or made. Leaves no trace.
+
+    Raises:
+        TokenNotSaved: the folder cannot be written, or what stands in the place of the server's file not replaced.
+    """
+    folder = _own_folder()
+    try:
+        files.try_out(next(one for one in (folder, *folder.parents) if os.path.lexists(one)))
+    except OSError as error:
+        raise _not_saved(folder, error) from None
+    with_token(server_file(server), Token(""))
+
+
 def _raise_if_another(previous: Token | None, wanted: _Wanted) -> None:
     if previous is None or wanted.token in (previous, previous.reads_as):
         return
@@ -521,9 +535,7 @@ def changing() -> Iterator[None]:
     Raises:
         TokenNotSaved: it cannot be made or written, or another program does not let go.
     """
-    folder = secrets_folder()
-    if not folder.is_absolute():
-        raise TokenNotSaved("this user has no home folder. Nothing was changed. Set HOME to one that can be written.")
+    folder = _own_folder()
     with contextlib.ExitStack() as held:
         try:
             files.make_private_folder(folder)
@@ -539,6 +551,13 @@ def changing() -> Iterator[None]:
             files.tighten(folder, 0o700)
         files.sweep([folder])
         yield
+
+
+def _own_folder() -> Path:
+    folder = secrets_folder()
+    if not folder.is_absolute():
+        raise TokenNotSaved("this user has no home folder. Nothing was changed. Set HOME to one that can be written.")
+    return folder
 
 
 def write_files(

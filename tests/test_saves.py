@@ -234,6 +234,19 @@ def test_only_the_owner_can_read_from_the_first_byte(home, monkeypatch):
 
 
 @posix
+def test_a_umask_that_takes_from_the_owner_does_not_count(home):
+    """Under umask 0777 what is written can still be read by its owner."""
+    before = os.umask(0o777)
+    try:
+        save_token(Token(A), SERVER, local_servers=[LOCAL], opened=["minnie65_public"])
+    finally:
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in home.rglob("*") if path.name != files.LOCK_NAME}
+    assert {mode for name, mode in modes.items() if "." in name[1:]} == {0o600}
+    assert {mode for name, mode in modes.items() if "." not in name[1:]} == {0o700}
+
+
+@posix
 def test_older_files_and_folders_are_tightened(secrets):
     """Files that others can read become private, also where the token does not change."""
     for path in (server_file(SERVER), default()):

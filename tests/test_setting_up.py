@@ -262,6 +262,26 @@ def test_whoami_names_the_kind_of_token_and_unsigned_terms(cave, run, person):
     assert any(str(year) in out for year in range(2024, 2100))
 
 
+def test_a_file_that_cannot_be_read_is_not_called_a_missing_token(cave, run, set_up, home):
+    """`%cave_whoami` and `%cave_setup` say what is wrong with the file, and the line that they print mends it."""
+    for file in (home / ".cloudvolume" / "secrets").glob("*-secret.json"):
+        file.write_text("<html>log in</html>")
+    ran = run("%cave_whoami")
+    assert ran.error == "NoToken"
+    assert "cave-secret.json is not valid JSON (line 1), so no token can be read from it" in ran.message
+    assert "is not valid JSON" in " ".join(run("%cave_setup").out.split())
+    assert "Next: " in run(ran.message.partition("To mend it: ")[2]).out
+
+
+@pytest.mark.parametrize("line", ["%cave_whoami", "%cave_setup", "%cave_save --from-env ADA", "%cave_check"])
+def test_a_time_that_is_none_is_refused(cave, run, set_up, monkeypatch, line):
+    """`CaveMagics.timeout` is held to the same bounds by every magic."""
+    monkeypatch.setenv("ADA", cave.new_token("ada"))
+    run("%config CaveMagics.timeout = -1")
+    ran = run(line)
+    assert (ran.error, ran.message) == ("BadInput", "CaveMagics.timeout takes seconds, more than 0 and less than 3600.")
+
+
 def test_settings_follow_ipython(cave, run, person):
     """`%config CaveMagics...` shows and sets server, datastack and timeout."""
     out = run("%config CaveMagics").out

@@ -363,6 +363,16 @@ def test_a_log_in_that_the_server_cannot_confirm_is_ended(here, cave, desk, home
     assert nothing_secret(cave, ran.out, ran.message, desk.last_page.source)
 
 
+def test_a_mistake_of_ours_ends_the_wait(here, cave, desk, monkeypatch):
+    """If our own code fails on what came back, that is said at once, in a line, and the log-in is ended."""
+    monkeypatch.setattr(signin, "check_token", lambda *_: 1 / 0)
+    desk.goes = Visitor("ada@example.org").open
+    ran = here("%cave_setup new")
+    assert "this should not have happened (ZeroDivisionError in signin.py" in ran.message
+    assert "This did not work" in desk.last_page.source
+    assert living_logins(cave) == []
+
+
 @pytest.mark.parametrize(("line", "path"), [("%cave_setup new", "/auth/api/v1/user/token"), ("%cave_setup existing", "/auth/api/v1/user/token")])  # fmt: skip
 def test_a_server_that_makes_no_token_ends_the_log_in(here, cave, desk, home, line, path):
     """If no token can be made or listed: one line with the way by hand, nothing saved, the log-in ended."""
@@ -482,6 +492,30 @@ def test_a_token_in_the_way_stops_before_anything_is_made(here, cave, desk, home
     assert here("%cave_save").error == ""
     assert here("%cave_save").error == "TokenExists"
     assert MINE not in by_name(cave, "ada")
+
+
+@pytest.mark.usefixtures("permissions_count")
+@pytest.mark.parametrize("line", ["%cave_setup new", "%cave_setup existing --paste", "%cave_save"])
+def test_where_nothing_can_be_saved_nothing_is_made(here, cave, desk, home, line):
+    """A folder that may not be written is said before a browser opens, a token is asked for, or one is made."""
+    folder = home / ".cloudvolume" / "secrets"
+    folder.mkdir(parents=True)
+    folder.chmod(0o555)
+    desk.answers = [address_of(cave.new_login_token("ada"))]
+    ran = here(line)
+    assert ran.error == "TokenNotSaved"
+    assert "cannot be written (Permission denied). Nothing was changed" in ran.message
+    assert desk.opened == []
+    assert MINE not in by_name(cave, "ada")
+    assert line == "%cave_save" or desk.questions == []
+
+
+def test_trying_out_whether_saving_works_leaves_no_trace(here, cave, desk, home):
+    """A set-up that is given up leaves the home as it was, and no folder for a token that never came."""
+    desk.answers = [""]
+    assert here("%cave_setup existing --paste").error == "Cancelled"
+    assert not (home / ".cloudvolume").exists()
+    assert not list(home.glob(".cave_magic*"))
 
 
 def test_a_stored_log_in_token_is_exchanged_without_a_browser(here, cave, desk, home):

@@ -11,6 +11,7 @@ from ..errors import BadInput, Cancelled, NotAToken, TokenRejected
 from ..evidence import Target
 from ..page import Page
 from ..servers import KNOWN_SERVERS, host_of
+from ..store import resolve, try_saving
 from ..tokens import Pasted, Token, read_pasted, unusual_token
 
 if TYPE_CHECKING:
@@ -53,12 +54,12 @@ def check(dialogue: Dialogue, token: Token, target: Target) -> Checked:
 def exchanged(dialogue: Dialogue, checked: Checked, overwrite: bool, text: str = "") -> Outcome:
     """A permanent token in the place of a log-in token, where the person wants it and it could be saved."""
     from ..signin import Outcome, Wish, came_by_address, exchange
-    from ..store import resolve
 
     stored = resolve(checked.target.server)
     in_the_way = stored.token not in (None, checked.token) and not stored.belongs_to
     if checked.permanent is not False or (in_the_way and not overwrite) or not dialogue.front.can_ask:
         return Outcome(checked)
+    try_saving(checked.target.server)
     wish = Wish(checked.target, "new", dialogue.seconds())
     return exchange(checked, wish, dialogue.front, asks=not came_by_address(text)) or Outcome(checked)
 

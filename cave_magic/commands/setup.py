@@ -11,6 +11,7 @@ from ..command_line import where
 from ..dialogue import Dialogue, nobody_to_ask
 from ..errors import ServerInTrouble
 from ..evidence import ServerFacts, Target
+from ..store import try_saving
 from . import intake
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def _raise_if_in_trouble(facts: ServerFacts) -> None:
 
 def _new_token(dialogue: Dialogue, target: Target, args: argparse.Namespace) -> Outcome:
     """A token that the server has accepted: by the browser where that works, else by the prompt."""
+    try_saving(target.server)
     came = None if args.paste or not dialogue.front.can_ask else _by_browser(dialogue, target, args)
     return came or _by_paste(dialogue, target, args.kind == "new")
 
