@@ -56,6 +56,7 @@ def ipython() -> Iterator[Any]:
     finally:
         shell.run_line_magic("unload_ext", "cave_magic")
         atexit.unregister(shell.atexit_operations)
+        shell.displayhook.flush = lambda: None  # it collects all garbage of the process: a third of a test's time
         shell.atexit_operations()
         InteractiveShell.clear_instance()
         HistoryManager.enabled = before

@@ -80,7 +80,7 @@ def _shared(world: World) -> None:
 
 
 def _huge(world: World) -> None:
-    world.write(world.server_file, json.dumps({"token": world.token, "pad": "x" * 2_000_000}))
+    world.write(world.server_file, "x" * 21_000_000)
 
 
 def _folder_is_file(world: World) -> None:
@@ -224,7 +224,7 @@ FILES = (
     Case("a web page as token file", _raw(lambda t: "<html>log in</html>"), "token"),
     Case("deep JSON", _raw(lambda t: "[" * 50_000), "token"),
     Case("a folder in the place of the file", _directory, "token"),
-    Case("a file of two megabytes", _huge, "token"),
+    Case("a file of 21 megabytes", _huge, "token"),
     Case("others can read it", _shared, "token-private", "warning"),
     Case("the folder is a file", _folder_is_file, "token-folder"),
     Case("the folder leads nowhere", _folder_dangles, "token-folder"),
