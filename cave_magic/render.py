@@ -12,6 +12,7 @@ from .html_page import as_html
 from .page import WIDTH, Line, Page, Steps, Table, Word, is_address, line
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.text import Text
 
 __all__ = ["Line", "Page", "Steps", "Table", "TerminalProgress", "Word", "as_html", "as_text", "bundle", "draw", "line"]
@@ -48,14 +49,24 @@ def bundle(page: Page) -> dict[str, str]:
 def draw(page: Page, out: TextIO | None = None) -> None:
     """Draws a page in a terminal, with the colours and links that it takes; in a pipe or a file as plain text."""
     stream = out or sys.stdout
+    width, encoding = min(columns_of(stream), WIDTH), encoding_of(stream)
+    console = _console(stream)
+    if console is None:
+        print(writable(as_text(page, width), encoding), file=stream)
+        return
+    for row in lay_out(page, width):
+        console.print(_text(row, encoding), soft_wrap=True)
+
+
+def _console(stream: TextIO | None) -> Console | None:
+    """What rich draws on; None without rich, and where there is nothing but `write` to a stream, or no stream."""
     try:
         from rich.console import Console
     except ImportError:
-        print(as_text(page, min(columns_of(stream), WIDTH)), file=stream)
-        return
-    console = Console(file=stream, force_jupyter=False, highlight=False, markup=False, emoji=False)
-    for row in lay_out(page, min(columns_of(stream), WIDTH)):
-        console.print(_text(row, stream.encoding or "utf-8"), soft_wrap=True)
+        return None
+    if not hasattr(stream, "flush"):
+        return None
+    return Console(file=stream, force_jupyter=False, highlight=False, markup=False, emoji=False)
 
 
 def _text(words: Line, encoding: str) -> Text:
@@ -98,7 +109,7 @@ class TerminalProgress:
     def __init__(self, out: TextIO | None = None) -> None:
         self._out = out or sys.stderr
         self._drawn = False
-        self._able = self._out.isatty() and os.environ.get("TERM") != "dumb"
+        self._able = is_terminal(self._out) and os.environ.get("TERM") != "dumb"
 
     def __call__(self, whom: Sequence[str], seconds: float) -> None:
         self.write(waiting_words(whom, seconds, columns_of(self._out) - 1))
@@ -108,7 +119,7 @@ class TerminalProgress:
         if self._able:
             self._drawn = True
             words = words[: columns_of(self._out) - 1]
-            self._out.write("\r\x1b[2K" + writable(words, self._out.encoding or "utf-8"))
+            self._out.write("\r\x1b[2K" + writable(words, encoding_of(self._out)))
             self._out.flush()
 
     def clear(self) -> None:
@@ -122,17 +133,37 @@ class TerminalProgress:
         """Leaves the cursor at the beginning of a line after an interrupt, which the terminal echoes as ^C."""
         if self._drawn:
             self.clear()
-        elif self._out.isatty():
+        elif is_terminal(self._out):
             self._out.write("\n")
             self._out.flush()
 
 
-def columns_of(out: TextIO) -> int:
+# ---------------------------------------------------------------- streams, which may be anything
+
+def is_terminal(out: TextIO | None) -> bool:
+    """Whether somebody sees at once what is written."""
+    try:
+        return out is not None and out.isatty()
+    except (AttributeError, ValueError):
+        return False
+
+
+def encoding_of(out: TextIO | None) -> str:
+    """How a stream writes characters; UTF-8 where it does not say, or names what Python does not know."""
+    encoding = getattr(out, "encoding", None)
+    try:
+        "".encode(encoding)  # type: ignore[arg-type]
+    except (LookupError, TypeError):
+        return "utf-8"
+    return str(encoding)
+
+
+def columns_of(out: TextIO | None) -> int:
     """The columns of the terminal behind a stream, or what `COLUMNS` says, or 80."""
     said = os.environ.get("COLUMNS", "")
     if said.isdigit() and int(said):
         return int(said)
     try:
-        return os.get_terminal_size(out.fileno()).columns or 80
-    except (OSError, ValueError):
+        return os.get_terminal_size(out.fileno()).columns or 80  # type: ignore[union-attr]
+    except (AttributeError, OSError, TypeError, ValueError):
         return 80

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
 
@@ -326,3 +327,52 @@ def test_progress_is_silent_where_lines_cannot_be_rewritten(monkeypatch, out):
     monkeypatch.setenv("TERM", "dumb")
     TerminalProgress(out)(["a.org"], 1)
     assert out.getvalue() == ""
+
+
+class OnlyWrite:
+    """A stream that has nothing but `write`, as programs put one in the place of `sys.stdout`."""
+
+    def __init__(self) -> None:
+        self.got = ""
+
+    def write(self, text: str) -> None:
+        self.got += text
+
+
+class Odd(io.StringIO):
+    """A stream whose attributes are of no use."""
+
+    encoding = "no-such"
+
+    def isatty(self) -> bool:
+        raise ValueError("closed")
+
+    def fileno(self) -> int:
+        return "no number"  # type: ignore[return-value]
+
+
+def test_a_stream_that_can_only_be_written_to_gets_plain_text(run, monkeypatch):
+    """A magic's page comes out, and its words are all there, whatever stands in the place of `sys.stdout`."""
+    out = OnlyWrite()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", OnlyWrite())
+    ran = run("%cave_check --server http://127.0.0.1:9 --timeout 0.5")
+    assert ran.error == ""
+    assert "Next: " in out.got
+
+
+def test_odd_streams_are_written_to_as_well_as_can_be():
+    """An unknown encoding and a number that is none are passed over."""
+    out = Odd()
+    draw(Page((line("✔ done"),)), out)
+    TerminalProgress(out)(["a.org"], 1)
+    TerminalProgress(out).stop()
+    assert out.getvalue() == "✔ done\n"
+
+
+def test_without_any_stream_nothing_is_drawn(shell, monkeypatch):
+    """In a program without a console, such as pythonw, a magic says nothing and does its work."""
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert shell.run_line_magic("cave_check", "--server http://127.0.0.1:9 --timeout 0.5 -o").next
+    TerminalProgress().stop()
