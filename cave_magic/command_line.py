@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, TypeVar
 
 from IPython.core.error import UsageError
@@ -15,6 +16,8 @@ from IPython.core.magic_arguments import argument, parse_argstring
 from . import history
 from .dialogue import Dialogue
 from .errors import BadInput, Cancelled, CaveMagicError
+from .shadows import find_shadows
+from .store import show_path
 from .tokens import typed_secrets
 
 Command = Callable[[Dialogue, argparse.Namespace], Any]
@@ -63,10 +66,7 @@ def _done(command: Command, dialogue: Dialogue, line: str) -> tuple[Any, CaveMag
     except KeyboardInterrupt:
         return None, Cancelled(_STOPPED.get(command.__name__, "stopped. Nothing was changed."))
     except Exception as error:
-        return None, CaveMagicError(
-            f"this should not have happened ({_where_in_us(error)}). "
-            "Please report it with what you typed, without the token."
-        )
+        return None, CaveMagicError(_unforeseen(error))
 
 
 def _bare(error: CaveMagicError, secrets: Sequence[str]) -> CaveMagicError:
@@ -74,6 +74,15 @@ def _bare(error: CaveMagicError, secrets: Sequence[str]) -> CaveMagicError:
     error.__cause__ = error.__context__ = None
     error.args = tuple(history.mask(str(word), secrets) for word in error.args)
     return error.with_traceback(None)
+
+
+def _unforeseen(error: BaseException) -> str:
+    """What to say of an error that nobody expected: its likely cause, where one can be seen."""
+    where = _where_in_us(error)
+    for one in find_shadows()[:1]:
+        path = show_path(Path(one.path))
+        return f"{path} stands in the place of {one.hidden} ({where}). Rename it, restart the kernel, and try again."
+    return f"this should not have happened ({where}). Please report it with what you typed, without the token."
 
 
 def _where_in_us(error: BaseException) -> str:

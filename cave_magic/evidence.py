@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from . import answers, installed, questions, routes, store
 from .answers import Account, Answer, Key
@@ -24,9 +24,13 @@ from .place import TOKEN_VARIABLES, Place, find_place
 from .questions import Question, Round
 from .repairs import entries_with_secrets
 from .servers import DEFAULT_SERVER, check_address, deployment_of, host_of, server_for
+from .shadows import Shadow, find_shadows
 from .tokens import Token
 
 PACKAGES = ("caveclient", "cloud-volume", "cloud-files", "requests", "urllib3", "pandas", "numpy", "ipython", "rich")
+
+
+T = TypeVar("T")
 
 
 def _as_typed(name: str) -> str:
@@ -82,7 +86,9 @@ class Machine:
         map_file: caveclient's map of datastacks.
         map_secrets: datastacks in whose remembered address there is a token or a password.
         left: where tokens lie about in this notebook's session and file.
-        unmet: what the installed caveclient asks of other packages and does not find.
+        unmet: what the installed caveclient asks of other packages and does not find; None if that is not known.
+        requests_problem: why requests, without which nobody can be asked, cannot be imported, or "".
+        shadows: files in the notebook's folder that Python takes in the place of a package.
         no_proxy: the variable that names hosts to be reached without a proxy: where both are set, the small one counts.
     """
 
@@ -94,11 +100,13 @@ class Machine:
     folder: str = ""
     folder_problem: str = ""
     folder_unusable: bool = False
-    unmet: tuple[str, ...] = ()
+    unmet: tuple[str, ...] | None = ()
     no_proxy: str = "NO_PROXY"
     map_file: store.ServerMap | None = None
     map_secrets: tuple[str, ...] = ()
     left: tuple[Left, ...] = ()
+    requests_problem: str = ""
+    shadows: tuple[Shadow, ...] = ()
 
 
 def _nothing_left(tokens: Iterable[Token]) -> tuple[Left, ...]:
@@ -274,9 +282,12 @@ def gather(
         for target in targets:
             look.at_all(target) if everything else look.at(target)
         importing = round_.work(installed.import_caveclient)  # after the questions, so that it fills the waiting
+        asking = round_.work(installed.import_requests)
         machine = round_.work(_machine)
         round_.wait(watcher)
-        return look.evidence(machine.result() if machine.done() else _machine(), importing, session)
+        here = machine.result() if machine.done() else _machine()
+        here = replace(here, requests_problem=result_of(asking, ""), shadows=find_shadows())
+        return look.evidence(here, importing, session)
 
 
 def ask_server(target: Target, seconds: float, watcher: Watcher | None = None) -> ServerFacts:
@@ -468,7 +479,7 @@ class _Datastack:
 
 
 def _machine() -> Machine:
-    problem, unusable = _folder_problem(store.secrets_folder())
+    problem, unusable = _known(lambda: _folder_problem(store.secrets_folder()), ("", False))
     return Machine(
         versions(),
         "",  # not known before caveclient is imported
@@ -478,11 +489,19 @@ def _machine() -> Machine:
         store.show_path(store.secrets_folder()),
         problem,
         unusable,
-        installed.unmet_requirements(),
+        _known(installed.unmet_requirements, None),
         "no_proxy" if os.environ.get("no_proxy") else "NO_PROXY",
-        store.read_map(),
-        entries_with_secrets(),
+        _known(store.read_map, None),
+        _known(entries_with_secrets, ()),
     )
+
+
+def _known(look: Callable[[], T], otherwise: T) -> T:
+    """What is found, or `otherwise` where looking fails: one odd thing on a computer leaves the others known."""
+    try:
+        return look()
+    except Exception:
+        return otherwise
 
 
 def _folder_problem(folder: Path) -> tuple[str, bool]:
@@ -522,12 +541,6 @@ def _read_by_cloud_volume(host: str) -> store.TokenFile:
 
 def versions(names: Iterable[str] = PACKAGES) -> dict[str, str]:
     """Versions of Python and of the packages that matter, as far as they are installed."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    found = {"python": platform.python_version()}
-    for name in names:
-        try:
-            found[name] = version(name)
-        except (PackageNotFoundError, ValueError, OSError):
-            continue
-    return found
+    found = {"python": _known(lambda: platform.python_version(), None)}  # a script called platform.py has none
+    found |= {name: _known(partial(installed.version_of, name), None) for name in names}
+    return {name: version for name, version in found.items() if version}

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
 import shutil
 import signal
 import stat
@@ -154,7 +153,7 @@ def _stage(steps: list[_Step], path: Path, content: bytes | None, mode: int | No
 
 
 def _beside(target: Path) -> Path:
-    return target.with_name(f".cave_magic-{secrets.token_hex(8)}.tmp")
+    return target.with_name(f".cave_magic-{os.urandom(8).hex()}.tmp")
 
 
 def _create(path: Path, content: bytes, mode: int) -> None:

@@ -4,21 +4,37 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 from .plain import plain
 from .questions import import_connections
 from .tokens import Token
 
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
+
 
 def import_caveclient() -> str:
     """Imports caveclient; what is wrong if that fails, in few words, or ""."""
-    with suppress(Exception):
-        import_connections()  # before caveclient imports requests from its end
+    import_requests()  # before caveclient imports it from its end
+    with _no_collecting():
+        return _problem_of(_import_caveclient)
+
+
+def import_requests() -> str:
+    """Imports requests; what is wrong if that fails, in few words, or ""."""
+    return _problem_of(import_connections)
+
+
+def _import_caveclient() -> None:
+    import caveclient.auth  # noqa: F401  a script that is called caveclient.py has none
+
+
+def _problem_of(importing: Callable[[], object]) -> str:
     try:
-        with _no_collecting():
-            import caveclient  # noqa: F401
+        importing()
     except (Exception, SystemExit) as error:
         return f"{type(error).__name__}: {plain(error, 100)}"
     return ""
@@ -65,38 +81,51 @@ def token_of_caveclient(server: str) -> Token | None:
 
 def unmet_requirements() -> tuple[str, ...]:
     """What the installed caveclient asks of other packages and does not find: `pandas<3 (3.0.1 is installed)`."""
-    from importlib.metadata import PackageNotFoundError, requires, version
+    from importlib.metadata import distributions
 
+    caveclient = next(filter(_version_in, distributions(name="caveclient")), None)
+    wanted = caveclient.requires if caveclient else None
+    return tuple(filter(None, map(_unmet, wanted or ())))
+
+
+def _unmet(text: str) -> str:
+    """A requirement of the installed caveclient with what there is in its place, or "" if it is met."""
     from packaging.requirements import InvalidRequirement, Requirement
 
-    found = []
     try:
-        wanted = requires("caveclient") or []
-    except PackageNotFoundError:
-        return ()
-    for text in wanted:
-        try:
-            need = Requirement(text)
-            if need.marker is not None and not need.marker.evaluate({"extra": ""}):
-                continue
-            have = version(need.name)
-        except InvalidRequirement:
-            continue
-        except PackageNotFoundError:
-            found.append(f"{need.name}{need.specifier} (not installed)")
-            continue
-        if have and not need.specifier.contains(have, prereleases=True):
-            found.append(f"{need.name}{need.specifier} ({have} is installed)")
-    return tuple(found)
+        need = Requirement(text)
+    except InvalidRequirement:
+        return ""
+    if need.marker is not None and not need.marker.evaluate({"extra": ""}):
+        return ""
+    have = version_of(need.name)
+    if have is None:
+        return f"{need.name}{need.specifier} (not installed)"
+    met = not have or need.specifier.contains(have, prereleases=True)
+    return "" if met else f"{need.name}{need.specifier} ({have} is installed)"
+
+
+def version_of(name: str) -> str | None:
+    """The version of an installed package; None if it is not installed, "" if it does not say (a torn uninstall)."""
+    from importlib.metadata import distributions
+
+    said = [_version_in(one) for one in distributions(name=name)]
+    return next(filter(None, said), "" if said else None)
+
+
+def _version_in(package: Distribution) -> str:
+    with suppress(Exception):  # a file of its metadata is not there, or is not text
+        return package.version or ""
+    return ""
 
 
 def clients_in(names: Mapping[str, object], server: str, token: Token) -> tuple[str, ...]:
     """The variables that hold a CAVEclient of this server made with another token than the one that is stored now."""
     found = []
     for name, value in list(names.items()):
-        if name.startswith("_") or not type(value).__module__.startswith("caveclient.frameworkclient"):
-            continue
-        with suppress(Exception):
+        with suppress(Exception):  # whatever a person's objects are
+            if name.startswith("_") or not type(value).__module__.startswith("caveclient.frameworkclient"):
+                continue
             auth = vars(value).get("_auth")
             same = getattr(value, "_server_address", "").rstrip("/") == server
             if same and auth is not None and auth.token is not None and Token(str(auth.token)) != token:
@@ -106,8 +135,8 @@ def clients_in(names: Mapping[str, object], server: str, token: Token) -> tuple[
 
 def cached_by_cloud_volume(host: str) -> Token | str | None:
     """What cloud-volume in this kernel keeps for a host: a token, None for "nothing", "" where it keeps no answer."""
-    cache = getattr(sys.modules.get("cloudvolume.secrets"), "CAVE_CREDENTIALS_CACHE", None)
-    if not isinstance(cache, dict) or host not in cache:
-        return ""
-    value = cache[host].get("token") if isinstance(cache[host], dict) else None
-    return Token(value) if isinstance(value, str) else None
+    with suppress(Exception):  # another cloud-volume than those that are known
+        kept = sys.modules["cloudvolume.secrets"].CAVE_CREDENTIALS_CACHE[host]
+        value = kept.get("token") if isinstance(kept, dict) else None
+        return Token(value) if isinstance(value, str) else None
+    return ""

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from ..doctor import Check, Finding, Remedy, failed, ok, warning
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ..doctor import Check, Finding, Remedy, failed, ok, private, warning
 from ..evidence import Machine
+from ..shadows import Shadow
+from ..store import show_path
 
 _MAIN = ("caveclient", "ipython")
 _NAMES = {"ipython": "IPython", "python": "Python"}
@@ -14,15 +20,36 @@ def _versions(machine: Machine) -> str:
     return ", ".join(f"{_NAMES.get(name, name)} {machine.versions[name]}" for name in names)
 
 
+def _requests(machine: Machine) -> Finding | None:
+    return _not_importable("requests", machine.requests_problem, machine) if machine.requests_problem else None
+
+
 def _caveclient(machine: Machine) -> Finding:
-    if not machine.caveclient_problem:
-        return ok(_versions(machine))
-    command = "%pip install -U caveclient"
-    have = f"caveclient {machine.versions['caveclient']}" if "caveclient" in machine.versions else "caveclient"
+    if machine.caveclient_problem:
+        return _not_importable("caveclient", machine.caveclient_problem, machine)
+    harmful = _harmful(machine)
+    return _in_the_way(harmful, warning) if harmful else ok(_versions(machine))
+
+
+def _not_importable(name: str, problem: str, machine: Machine) -> Finding:
+    if blamed := _harmful(machine) or machine.shadows:
+        return _in_the_way(blamed, failed)
+    command = f"%pip install -U {name}"
     return failed(
-        f"{have} cannot be imported here ({machine.caveclient_problem})",
+        f"{name} {machine.versions.get(name, '')}".rstrip() + f" cannot be imported here ({problem})",
         Remedy(f"{command}, restart the kernel, then %cave_check", (command, "%cave_check")),
     )
+
+
+def _harmful(machine: Machine) -> tuple[Shadow, ...]:
+    return tuple(one for one in machine.shadows if one.harms)
+
+
+def _in_the_way(shadows: Sequence[Shadow], found: Callable[[str, Remedy], Finding]) -> Finding:
+    """Files that hide packages: each a cause of its own, so all are named, and only renaming them helps."""
+    said = " and ".join(f"{private(show_path(Path(one.path)))} stands in the place of {one.hidden}" for one in shadows)
+    names = " and ".join(os.path.basename(one.path) for one in shadows)
+    return found(said, Remedy(f"rename {names}, restart the kernel, then %cave_check", ("%cave_check",)))
 
 
 def _home(machine: Machine) -> Finding | None:
@@ -36,6 +63,8 @@ def _home(machine: Machine) -> Finding | None:
 
 
 def _packages(machine: Machine) -> Finding | None:
+    if machine.unmet is None:
+        return None
     if not machine.unmet:
         return ok("as caveclient asks for them") if "caveclient" in machine.versions else None
     command = "%pip install -U caveclient"
@@ -45,10 +74,15 @@ def _packages(machine: Machine) -> Finding | None:
     )
 
 
+REQUESTS = Check(
+    "requests", "environment", "requests", Machine, _requests,
+    explains="The package requests cannot be imported in this kernel, so no server can be asked.",
+    mends="`%pip install -U requests`, or rename the file that stands in its place, then restart the kernel.",
+)
 CAVECLIENT = Check(
-    "environment", "environment", "environment", Machine, _caveclient,
-    explains="caveclient cannot be imported in this kernel.",
-    mends="`%pip install -U caveclient`, then restart the kernel.",
+    "environment", "environment", "environment", Machine, _caveclient, (REQUESTS,),
+    explains="caveclient cannot be imported in this kernel, or a file of the notebook's folder hides a package.",
+    mends="`%pip install -U caveclient`, or rename the file as the check prints it, then restart the kernel.",
 )
 PACKAGES = Check(
     "packages", "environment", "packages", Machine, _packages, (CAVECLIENT,), quiet=True,
@@ -60,4 +94,4 @@ HOME = Check(
     explains="The home folder is thrown away with the session, so a saved token does not last.",
     mends="Keep the token in the secrets of the platform and begin with `%cave_save --from-env CAVE_TOKEN`.",
 )
-CHECKS = (CAVECLIENT, PACKAGES, HOME)
+CHECKS = (REQUESTS, CAVECLIENT, PACKAGES, HOME)

@@ -9,6 +9,7 @@ from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown
 from ..evidence import ServerFacts
 from ..servers import KNOWN_SERVERS, host_of, local_servers_of
 from ..troubles import Trouble
+from .environment import REQUESTS
 from .token import FORM, MAP
 
 _OTHER_NETWORK = "try another network (a phone's); if that works, ask the IT of this one to allow {host}"
@@ -129,7 +130,7 @@ def _auth(server: ServerFacts) -> Finding | None:
 
 
 NETWORK = Check(
-    "network", "network", "network", ServerFacts, _network, (MAP,),
+    "network", "network", "network", ServerFacts, _network, (MAP, REQUESTS),
     explains="The server cannot be reached, or what answers at the address is not a working CAVE server.",
     mends="As the check says: log in to the network, correct the address or the proxy, name a certificate, or wait.",
 )

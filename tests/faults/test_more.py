@@ -232,6 +232,80 @@ def test_without_a_package_the_check_still_reports(world: World, missing):
     assert "stored token" in ran.out
 
 
+def test_an_odd_object_of_the_person_is_nobodys_trouble(world: World):
+    """A variable whose class says nothing of its module leaves every row of the check as it is."""
+    world.run("X = type('X', (), {'__module__': None}); x = X()")
+    world.run("class Y(type):\n    __module__ = property(lambda self: 1 / 0)\ny = Y('Y', (), {})()")
+    world.shell.user_ns[5] = "not a name"
+    assert world.check().ok
+
+
+@pytest.mark.parametrize("kept", [5, {"127.0.0.1": 5}, {"127.0.0.1": {"token": 5}}, type("Odd", (dict,), {"get": None})()])
+def test_an_odd_cloud_volume_is_nobodys_trouble(world: World, kept):
+    """What cloud-volume keeps in another form is not known, and the rest goes on."""
+    import sys
+    import types
+
+    odd = types.SimpleNamespace(CAVE_CREDENTIALS_CACHE=kept)
+    world.patch.setitem(sys.modules, "cloudvolume.secrets", odd)
+    assert world.check().ok
+
+
+@pytest.fixture
+def metadata(world: World):
+    """Puts another record of the installed caveclient before its own: files of a `.dist-info` folder."""
+
+    def put(**files: bytes) -> None:
+        folder = world.home / "site" / "caveclient-8.0.0.dist-info"
+        folder.mkdir(parents=True)
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+        world.patch.syspath_prepend(str(folder.parent))
+
+    return put
+
+
+BROKEN_METADATA = {
+    "nothing": {},
+    "not text": {"METADATA": b"Name: caveclient\nVersion: 8.0.0\nAuthor: J\xf6rg\n"},
+    "no version": {"METADATA": b"Name: caveclient\n"},
+}
+
+
+@pytest.mark.parametrize("files", BROKEN_METADATA.values(), ids=BROKEN_METADATA)
+def test_a_broken_record_of_a_package_is_passed_over(world: World, metadata, files):
+    """What an uninstall left behind says nothing, so the record that does is the one that counts."""
+    from importlib.metadata import version
+
+    have = version("caveclient")
+    metadata(**files)
+    report = world.check()
+    assert report.ok
+    assert next(row for row in report.rows if row.id == "environment").evidence.startswith(f"caveclient {have}, ")
+
+
+@pytest.mark.parametrize("files", BROKEN_METADATA.values(), ids=BROKEN_METADATA)
+def test_a_version_that_is_not_known_is_not_shown(world: World, metadata, files):
+    """Where no record of caveclient says its version, none is shown, and nothing is claimed of what it asks for."""
+    import sys
+
+    metadata(**files)
+    world.patch.setattr(sys, "path", [one for one in sys.path if "-packages" not in one])
+    report = world.check()
+    assert not [row.id for row in report.rows if "None" in row.evidence or row.status == "crashed"]
+    assert "packages" not in {row.id for row in report.rows}
+
+
+def test_without_packaging_the_check_still_reports(world: World):
+    """What caveclient asks of other packages cannot be read without it; all else can."""
+    import sys
+
+    world.patch.setitem(sys.modules, "packaging.requirements", None)
+    report = world.check()
+    assert report.ok
+    assert "packages" not in {row.id for row in report.rows}
+
+
 def test_a_home_that_is_a_file_is_called_so(world: World):
     """It exists; it is no folder."""
     path = world.home / "file"
