@@ -39,10 +39,12 @@ def check(*datastacks: str, server: str = "", timeout: float = 10.0) -> Report:
     Returns:
         The report: `.ok`, `.rows`, `.next`, `.to_dict()`. It holds no secret.
     Raises:
-        BadInput: the address is malformed, or a name is none.
+        BadInput: the address is malformed, a name is none, or nobody waits so long.
     """
     from .diagnosis import diagnose
     from .evidence import find_target
+    from .inquiry import bound_of
     from .servers import DEFAULT_DATASTACK
 
-    return diagnose([find_target(name, server, asked=True) for name in datastacks or (DEFAULT_DATASTACK,)], timeout)
+    seconds = bound_of(timeout, "timeout")
+    return diagnose([find_target(name, server, asked=True) for name in datastacks or (DEFAULT_DATASTACK,)], seconds)

@@ -8,12 +8,12 @@ from typing import Any, Protocol
 
 from IPython.core.error import StdinNotImplementedError
 
-from .errors import BadInput, Cancelled, NobodyToAsk
+from .errors import Cancelled, NobodyToAsk
 from .evidence import ServerFacts, Target, ask_server, find_target
 from .frontend import Frontend
+from .inquiry import bound_of
 from .page import Page
 from .servers import check_address, datastack_for
-from .tokens import typed_secrets
 
 
 class Settings(Protocol):
@@ -41,17 +41,13 @@ class Dialogue:
 
     def seconds(self, given: float | None = None) -> float:
         """The most seconds to wait: what the line says, else what is set."""
-        seconds = self._settings.timeout if given is None else given
-        if not 0 < seconds < 3600:
-            name = "CaveMagics.timeout" if given is None else "--timeout"
-            raise BadInput(f"{name} takes seconds, more than 0 and less than 3600.")
-        return seconds
+        if given is None:
+            return bound_of(self._settings.timeout, "CaveMagics.timeout")
+        return bound_of(given, "--timeout")
 
     def target(self, args: argparse.Namespace, name: str | None = None) -> Target:
         """The datastack and the server that a line means."""
         named = name or args.datastack
-        if named and typed_secrets(named):
-            raise BadInput("that is no datastack's name. If it is a token: %cave_save asks for it. Nothing was sent.")
         server = check_address(args.server) if args.server is not None else ""
         settings = self._settings
         datastack = named or datastack_for(server or settings.server or "", settings.datastack)

@@ -25,7 +25,7 @@ from .questions import Question, Round
 from .repairs import entries_with_secrets
 from .servers import DEFAULT_SERVER, check_address, deployment_of, host_of, server_for
 from .shadows import Shadow, find_shadows
-from .tokens import Token
+from .tokens import Token, typed_secrets
 
 PACKAGES = ("caveclient", "cloud-volume", "cloud-files", "requests", "urllib3", "pandas", "numpy", "ipython", "rich")
 
@@ -243,6 +243,10 @@ def find_target(datastack: str, server: str = "", configured: str = "", asked: b
     Raises:
         BadInput: an address that was typed or set is malformed, or the name can be none.
     """
+    if not isinstance(datastack, str):
+        raise BadInput("the name of a datastack is text, such as minnie65_public.")
+    if typed_secrets(datastack):
+        raise BadInput("that is no datastack's name. If it is a token: %cave_save asks for it. Nothing was sent.")
     if "/" in datastack or datastack in (".", ".."):
         raise BadInput("that is no name of a datastack. If it is the address of a server, put --server before it.")
     remembered = store.read_map().entries

@@ -1,4 +1,4 @@
-"""Asking many questions at the same time, all within one bound, whatever the answerers do. Standard library only."""
+"""Asking many questions at the same time, all within one bound, whatever the answerers do."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ from concurrent.futures import CancelledError, Future
 from concurrent.futures import wait as wait_for
 from typing import Any, TypeVar
 
+from .errors import BadInput
+
 T = TypeVar("T")
 Watcher = Callable[[list[str], float], None]
 """Told, while the waiting lasts, for whom it is and for how many seconds so far."""
 _Job = tuple["Future[Any]", Callable[[], Any]]
+
+LONGEST = 3600
+"""No bound, in seconds, is as long as this."""
 
 AT_ONCE = 6
 """Questions to one host under way at the same time: few connections, each used again."""
@@ -117,6 +122,17 @@ class Inquiry:
         with self._lock:
             names = [whom for future, whom in self._open if not future.done()]
         return sorted(set(filter(None, names)))
+
+
+def bound_of(seconds: object, name: str) -> float:
+    """A bound that a person gave, under a name, if it is one.
+
+    Raises:
+        BadInput: it is no number of seconds that anybody waits.
+    """
+    if isinstance(seconds, int | float) and 0 < seconds < LONGEST:
+        return float(seconds)
+    raise BadInput(f"{name} takes seconds, more than 0 and less than {LONGEST}.")
 
 
 def result_of(future: Future[T] | None, otherwise: T) -> T:

@@ -142,10 +142,10 @@ def check_address(text: str) -> str:
     Raises:
         BadInput: what is wrong with it, and the corrected form.
     """
-    address, meant = text.strip().rstrip("/"), _meant(text)
+    meant = _meant(text) if isinstance(text, str) else None
     if meant is None:
         raise BadInput(f"this is not a server's address. An address looks like this: {DEFAULT_SERVER}")
-    if problem := _problem_with(address):
+    if problem := _problem_with(text.strip().rstrip("/")):
         raise BadInput(f"the address {problem}. Use {meant}")
     return meant
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import cave_magic
 from cave_magic.answers import Account, Answer
 from cave_magic.diagnosis import judge, to_markdown
+from cave_magic.errors import BadInput
 from cave_magic.evidence import DatastackFacts, Evidence, Machine, ServerFacts, Target
 from cave_magic.store import Resolved, State, TokenFile, secrets_folder
 from cave_magic.tokens import Token
@@ -81,6 +82,37 @@ def test_the_function_for_scripts_gives_the_same_report(cave, run, set_up):
     report = cave_magic.check("minnie65_public", server=cave.server)
     assert report.ok
     assert report.account["name"] == "Ada Example"
+
+
+@pytest.mark.parametrize("name", ["0f1e2d3c4b5a69788796a5b4c3d2e1f0", "Aa1" * 15, 7, None, b"name"])
+def test_what_is_no_name_is_not_sent(cave, name):
+    """`cave_magic.check()` refuses a token and what is no text, as the magic does, and says no part of it."""
+    with pytest.raises(BadInput) as caught:
+        cave_magic.check(name, server=cave.server)
+    assert str(name) not in str(caught.value)
+    assert not cave.requests
+
+
+@pytest.mark.parametrize("timeout", ["5", None, 0, -1, float("nan"), float("inf"), 3600, [5]])
+def test_no_time_is_refused(cave, timeout):
+    """A bound that nobody can keep is refused in one sentence, before anybody is asked."""
+    with pytest.raises(BadInput, match=r"^timeout takes seconds, more than 0 and less than 3600\.$"):
+        cave_magic.check(server=cave.server, timeout=timeout)
+    assert not cave.requests
+
+
+def test_an_address_that_is_no_text_is_refused():
+    """A server is named by its address."""
+    with pytest.raises(BadInput, match="An address looks like this"):
+        cave_magic.check(server=5)
+
+
+@pytest.mark.parametrize("setting", ["float('nan')", "0.0", "-3.0"])
+def test_a_setting_is_held_to_the_same_bounds(run, setting):
+    """`%config CaveMagics.timeout` takes what `--timeout` takes."""
+    run(f"%config CaveMagics.timeout = {setting}")
+    ran = run("%cave_check")
+    assert (ran.error, ran.message[:32]) == ("BadInput", "CaveMagics.timeout takes seconds")
 
 
 def test_the_block_to_share_names_the_fault_and_not_the_person(run, cave, set_up, home):
