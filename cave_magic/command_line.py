@@ -130,13 +130,13 @@ def _without_typed(cell: str) -> str:
 # ---------------------------------------------------------------- reading a line
 
 def read(command: Command, line: str) -> argparse.Namespace:
-    """What a line says.
+    """What a line says, without a comment and without `;`, by which people keep IPython from showing a result.
 
     Raises:
         BadInput: it is none that the command takes; the message quotes nothing of it but options.
     """
     try:
-        args: argparse.Namespace = parse_argstring(command, _COMMENT.sub("", line))
+        args: argparse.Namespace = parse_argstring(command, _COMMENT.sub("", line).rstrip("; "))
     except UsageError as error:
         raise BadInput(_without_values(str(error), command)) from None
     except ValueError:

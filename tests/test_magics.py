@@ -79,6 +79,10 @@ def test_help_shows_usage_and_an_example(run, name):
         ("%cave_check --jsom", "Did you mean --json?"),
         ("%cave_check --timeout x", "--timeout: invalid float value"),
         ("%cave_check --timeout 0", "more than 0"),
+        ("%cave_check --all v1dd_public", "give --all or a name"),
+        ("%cave_check --all -d v1dd_public", "give --all or a name"),
+        ("%cave_check --json --report", "--json and --report are two forms"),
+        ("%cave_check --yes", "give it together with --fix"),
         ("%cave_whoami me", "no place for another word"),
         ("%cave_save 'abc", "a quote is not closed"),
         ("%cave_check --server global.daf-apis.com", "Use https://global.daf-apis.com"),
@@ -95,3 +99,10 @@ def test_a_mistyped_line_gets_one_line_back(run, line, said):
     assert said in ran.message
     assert "Traceback" not in ran.out
     assert len(ran.out.strip().splitlines()) == 1
+
+
+def test_the_help_of_the_check_is_true_of_its_options(run):
+    """It does not say beside `--fix` that nothing is changed, and says what becomes of `-o` with `--strict`."""
+    out = run("%cave_check -h").out
+    assert "Changes nothing without --fix." in out
+    assert "nothing is returned then" in " ".join(out.split())

@@ -13,7 +13,7 @@ from IPython.core.magic_arguments import argument, magic_arguments
 from .. import history
 from ..command_line import where
 from ..dialogue import Dialogue
-from ..errors import CheckFailed
+from ..errors import BadInput, CheckFailed
 
 
 @magic_arguments()
@@ -25,11 +25,11 @@ from ..errors import CheckFailed
 @argument("--fix", action="store_true", help="offer the repairs that can be made on this computer")
 @argument("--yes", action="store_true", help="with --fix: make them without asking")
 @argument("--all", action="store_true", help="every datastack that you may see")
-@argument("--strict", action="store_true", help="fail the cell if anything failed")
+@argument("--strict", action="store_true", help="fail the cell if anything failed; nothing is returned then")
 @argument("--timeout", type=float, metavar="S", help="the most seconds to wait")
 @where
 def cave_check(dialogue: Dialogue, args: argparse.Namespace) -> Any:
-    """Finds out why access to CAVE does not work, and what mends it. Changes nothing.
+    """Finds out why access to CAVE does not work, and what mends it. Changes nothing without --fix.
 
     Examples::
 
@@ -37,6 +37,7 @@ def cave_check(dialogue: Dialogue, args: argparse.Namespace) -> Any:
         %cave_check v1dd_public -v
         report = %cave_check --json -o
     """
+    _refuse_contradictions(args)
     found = _look(dialogue, args, _last_error(dialogue.shell))
     _show(dialogue, found.report, args)
     if args.fix and _repair(dialogue, _repairs(dialogue.shell, found), args.yes):
@@ -45,6 +46,16 @@ def cave_check(dialogue: Dialogue, args: argparse.Namespace) -> Any:
     if args.strict and not found.report.ok:
         raise CheckFailed("access does not work as it should; the rows above say why.")
     return found.report if args.output else None
+
+
+def _refuse_contradictions(args: argparse.Namespace) -> None:
+    """Two options of which one would be passed over in silence."""
+    if args.all and (args.names or args.datastack):
+        raise BadInput("--all looks at every datastack of a server: give --all or a name, and --server for another one.")
+    if args.json and args.report:
+        raise BadInput("--json and --report are two forms of the same: give one of them.")
+    if args.yes and not args.fix:
+        raise BadInput("--yes is for repairs: give it together with --fix.")
 
 
 def _look(dialogue: Dialogue, args: argparse.Namespace, error: BaseException | None) -> Any:

@@ -115,6 +115,25 @@ def test_a_comment_is_not_a_name(world: World):
     assert world.shell.user_ns["_report"].ok
 
 
+@pytest.mark.parametrize("end", [";", " ;", ";  ", "; # quiet"])
+def test_a_semicolon_at_the_end_is_a_habit(world: World, end):
+    """IPython takes it as "show no result", and it is part of no name and of no option."""
+    assert world.run(f"%cave_check minnie65_public{end}").error == ""
+    assert world.run(f"_report = %cave_check -o{end}").error == ""
+    assert world.shell.user_ns["_report"].datastacks == ("minnie65_public",)
+    assert world.run(f"_report = %cave_check minnie65_public -o{end}").error == ""
+    assert world.shell.user_ns["_report"].ok
+
+
+def test_a_semicolon_is_no_part_of_what_is_saved(world: World):
+    """A variable and a file are found in a line that ends with one."""
+    world.shell.user_ns["mine"] = world.token
+    assert not world.run("%cave_save $mine;").error
+    world.write(world.home / "token.json", {"token": world.token})
+    assert not world.run("%cave_save --from-file ~/token.json;").error
+    assert not world.run(f"%cave_save {world.token};").error
+
+
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "http://[::1", "http://127.0.0.1:99999", "ftp://127.0.0.1:1"])
 def test_a_malformed_proxy_is_not_blamed_on_the_server(world: World, proxy):
     """What the variable holds is at fault, not the server's address; the Next line mends it."""
