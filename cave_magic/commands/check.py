@@ -51,7 +51,7 @@ def cave_check(dialogue: Dialogue, args: argparse.Namespace) -> Any:
 def _refuse_contradictions(args: argparse.Namespace) -> None:
     """Two options of which one would be passed over in silence."""
     if args.all and (args.names or args.datastack):
-        raise BadInput("--all looks at every datastack of a server: give --all or a name, and --server for another one.")
+        raise BadInput("--all looks at every datastack of a server: give --all or a name; --server chooses it.")
     if args.json and args.report:
         raise BadInput("--json and --report are two forms of the same: give one of them.")
     if args.yes and not args.fix:

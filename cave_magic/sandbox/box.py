@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from cave_magic.sandbox.accounts import WEEK, Account, Accounts, admit_cast
 from cave_magic.sandbox.catalogue import build, extra_names
-from cave_magic.sandbox.faults import SERVICES, Exchange, Fault, check_target, fault
+from cave_magic.sandbox.faults import SERVICES, Exchange, Fault, check_target, fault, no_misbehaviour
 from cave_magic.sandbox.wire import Connection, Port, Reply, Request
 
 if TYPE_CHECKING:
@@ -129,6 +129,9 @@ class Sandbox:
         self._stopped = threading.Event()
         self._lock = threading.RLock()
         self._undo = contextlib.ExitStack()
+
+    def __repr__(self) -> str:
+        return f"<Sandbox at {self.server}>" if self._ports else "<Sandbox, not running>"
 
     # -- life -----------------------------------------------------------------------------------
 
@@ -251,6 +254,8 @@ class Sandbox:
         """
         if isinstance(how, str):
             new = fault(target, how)
+        elif not callable(how):
+            raise no_misbehaviour(how)
         else:
             check_target(target)
             new = Fault(target, getattr(how, "__name__", "custom"), self._custom(how))

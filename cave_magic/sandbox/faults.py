@@ -83,26 +83,57 @@ def fault(target: str, text: str) -> Fault:
     name, _, argument = text.partition(":")
     known = MISBEHAVIOURS.get(name)
     if known is None:
-        raise UnknownMisbehaviour(f"{name!r} is not a misbehaviour; there are: {', '.join(MISBEHAVIOURS)}")
-    if known.number and argument:
-        _numbers(name, argument)
-    elif known.number == "needed":
+        raise no_misbehaviour(name)
+    if known.takes and argument:
+        _check_numbers(name, argument, known)
+    elif known.needs:
         raise UnknownMisbehaviour(f"{name!r} needs a number, for example {known.example!r}")
     return Fault(target, text, lambda exchange: known.act(exchange, argument))
 
 
+def no_misbehaviour(how: object) -> UnknownMisbehaviour:
+    """The error that lists what there is in place of `how`."""
+    return UnknownMisbehaviour(f"{how!r} is not a misbehaviour; there are: {', '.join(MISBEHAVIOURS)}")
+
+
 def check_target(target: str) -> None:
     """Raise UnknownMisbehaviour unless `target` is a service, `all` or a path."""
-    if target not in SERVICES and target != "all" and not target.startswith("/"):
+    if target not in SERVICES and target != "all" and not str(target).startswith("/"):
         names = ", ".join(["all", *SERVICES])
         raise UnknownMisbehaviour(f"{target!r} is neither a path (/...) nor one of: {names}")
 
 
-def _numbers(name: str, argument: str) -> list[float]:
-    try:
-        return [float(part) for part in argument.split(":")]
-    except ValueError:
-        raise UnknownMisbehaviour(f"{name!r} takes a number, not {argument!r}") from None
+def _check_numbers(name: str, argument: str, known: Misbehaviour) -> None:
+    parts = argument.split(":")
+    if len(parts) > len(known.takes) or not all(takes.has(part) for takes, part in zip(known.takes, parts, strict=False)):
+        choices = ", then ".join(takes.words for takes in known.takes)
+        raise UnknownMisbehaviour(f"{name!r} takes a number, not {argument!r}: {choices}")
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """The numbers from `least` to `most`, and what they count."""
+
+    what: str
+    least: int
+    most: int
+    whole: bool = False
+
+    @property
+    def words(self) -> str:
+        """What they are, for an error."""
+        return f"{self.what} from {self.least} to {self.most}"
+
+    def has(self, text: str) -> bool:
+        """Whether `text` is one of them."""
+        try:
+            return self.least <= (int(text) if self.whole else float(text)) <= self.most
+        except ValueError:
+            return False
+
+
+SECONDS = Numbers("seconds", 0, 86_400)
+STATUS = Numbers("a status", 200, 599, whole=True)
 
 
 def _html(title: str, text: str, status: int = 200) -> Reply:
@@ -140,7 +171,7 @@ def _down(exchange: Exchange, argument: str) -> Reply | None:
 
 
 def _status(exchange: Exchange, argument: str) -> Reply | None:
-    return Reply(int(float(argument)))
+    return Reply(int(argument))
 
 
 def _retry_after(exchange: Exchange, argument: str) -> Reply | None:
@@ -207,22 +238,24 @@ def _defaced(data: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Misbehaviour:
-    """One entry of the list that `help` shows; `number` says whether an argument is a number."""
+    """One entry of the list that `help` shows; `takes` are the numbers behind its name, `needs` that one must stand."""
 
     act: Act
     about: str
     example: str
-    number: str = ""
+    takes: tuple[Numbers, ...] = ()
+    needs: bool = False
 
 
 MISBEHAVIOURS = {
     "silent": Misbehaviour(_silent, "accepts the request and never answers", "silent"),
-    "drip": Misbehaviour(_drip, "sends one byte a second", "drip", "maybe"),
-    "slow": Misbehaviour(_slow, "answers after so many seconds", "slow:3", "needed"),
+    "drip": Misbehaviour(_drip, "sends one byte a second", "drip", (SECONDS,)),
+    "slow": Misbehaviour(_slow, "answers after so many seconds", "slow:3", (SECONDS,), needs=True),
     "down": Misbehaviour(_down, "nginx says 502 Bad Gateway", "down"),
-    "status": Misbehaviour(_status, "answers with a bare status", "status:503", "needed"),
+    "status": Misbehaviour(_status, "answers with a bare status", "status:503", (STATUS,), needs=True),
     "retry-after": Misbehaviour(
-        _retry_after, "503 with a Retry-After of so many seconds, or 429", "retry-after:3600:429", "needed"
+        _retry_after, "503 with a Retry-After of so many seconds, or 429", "retry-after:3600:429",
+        (SECONDS, STATUS), needs=True,
     ),
     "html": Misbehaviour(_maintenance, "200 with an HTML page instead of JSON", "html"),
     "redirect": Misbehaviour(_redirect, "sends everybody elsewhere, as a guest network does", "redirect"),

@@ -287,14 +287,28 @@ def test_a_broken_auth_server_is_felt_by_the_others(cave: Sandbox, path: str) ->
         ("info", "slow:soon", "takes a number, not 'soon'"),
         ("info", "status", "needs a number"),
         ("info", "retry-after:1:x", "takes a number"),
+        ("info", "retry-after:1:429:5", "seconds from 0 to 86400, then a status from 200 to 599"),
+        ("info", "retry-after:1:429.0", "takes a number"),
+        ("info", "status:9999", "not '9999': a status from 200 to 599"),
+        ("info", "status:99", "a status from 200"),
+        ("info", "status:404.5", "a status from 200"),
+        ("info", "slow:nan", "seconds from 0 to 86400"),
+        ("info", "slow:1e99", "seconds from 0 to 86400"),
+        ("info", "drip:-1", "seconds from 0 to 86400"),
+        ("info", "slow:1:2", "seconds from 0 to 86400"),
+        ("info", 5, "5 is not a misbehaviour; there are: silent, drip"),
+        ("info", None, "there are: silent, drip"),
+        (5, "down", "5 is neither a path"),
+        (None, lambda request: None, "None is neither a path"),
     ],
 )
 def test_what_cannot_be_understood_is_refused_with_the_choices(
-    cave: Sandbox, target: str, how: str, message: str
+    cave: Sandbox, target: Any, how: Any, message: str
 ) -> None:
     """An unknown service, misbehaviour or argument raises UnknownMisbehaviour that lists what there is."""
     with pytest.raises(UnknownMisbehaviour, match=message):
         cave.misbehave(target, how)
+    assert cave.misbehaving == {}
 
 
 def test_every_misbehaviour_has_a_working_example() -> None:

@@ -355,3 +355,12 @@ def test_no_home_directory_is_touched(cave: Sandbox, own_home: Path) -> None:
     """A sandbox writes nothing at home."""
     get(cave, f"{FULL}minnie65_public", cave.new_token("ada"))
     assert os.listdir(own_home) == []
+
+
+def test_its_picture_is_its_address() -> None:
+    """In a notebook it says where it listens, or that it does not, and shows no token."""
+    cave = Sandbox()
+    assert repr(cave) == "<Sandbox, not running>"
+    with cave:
+        assert repr(cave) == f"<Sandbox at {cave.server}>"
+    assert repr(cave) == "<Sandbox, not running>"
