@@ -65,7 +65,7 @@ def _done(command: Command, dialogue: Dialogue, line: str) -> tuple[Any, CaveMag
         return None, error
     except KeyboardInterrupt:
         return None, Cancelled(_STOPPED.get(command.__name__, "stopped. Nothing was changed."))
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that is imported in the place of a package may want to exit
         return None, CaveMagicError(_unforeseen(error))
 
 

@@ -105,7 +105,7 @@ def check_target(target: str) -> None:
 
 def _check_numbers(name: str, argument: str, known: Misbehaviour) -> None:
     parts = argument.split(":")
-    if len(parts) > len(known.takes) or not all(takes.has(part) for takes, part in zip(known.takes, parts, strict=False)):
+    if len(parts) > len(known.takes) or not all(map(Numbers.has, known.takes, parts)):
         choices = ", then ".join(takes.words for takes in known.takes)
         raise UnknownMisbehaviour(f"{name!r} takes a number, not {argument!r}: {choices}")
 

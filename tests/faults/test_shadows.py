@@ -94,6 +94,13 @@ def test_an_error_that_nobody_foresaw_names_the_script(beside):
     assert "Rename it, restart the kernel" in error
 
 
+@pytest.mark.parametrize("script", ["raise SystemExit(0)", "1 / 0"])
+def test_a_script_that_ends_by_itself_is_named_too(beside, script):
+    """What the script does when it is imported in the place of requests never leaves the magic."""
+    _, error = beside("requests.py", "report = %cave_check -o --strict", script=script)
+    assert error.startswith(("CaveMagicError: ~/work/requests.py stands", "CheckFailed"))
+
+
 def test_a_save_needs_no_secrets_module(beside):
     """A script named secrets.py is common among people who keep tokens, and no save minds it."""
     _, error = beside("secrets.py", "%cave_save --no-check --from-env ADA")
