@@ -173,21 +173,33 @@ def terms_in(item: dict[str, Any], server: str) -> Terms | None:
 
 
 def keys_in(answer: Answer) -> tuple[Key, ...] | None:
-    """The permanent tokens in an answer of the tokens route; None if it is not such a list."""
+    """The permanent tokens in an answer of the tokens route; None if it is not a list with all of their values."""
     if not answer.is_good or not isinstance(answer.body, list):
+        return None
+    items = [item for item in _items(answer.body) if _is_whole(item.get("token"))]
+    if len(items) < len(answer.body):
         return None
     return tuple(
         Key(item["token"], *(plain(item.get(key) or "", 120) for key in ("description", "created", "last_used")))
-        for item in _items(answer.body)
-        if isinstance(item.get("token"), Token)
+        for item in items
     )
+
+
+def _is_whole(token: object) -> bool:
+    """Whether a listed token is one, and not its last characters behind stars."""
+    return isinstance(token, Token) and token.can_be_sent and "*" not in token.reveal()
 
 
 def names_in(answer: Answer) -> tuple[str, ...] | None:
     """The datastacks in an answer of the info service; None if it is not a list of names."""
     if not answer.is_good or not isinstance(answer.body, list):
         return None
-    return tuple(plain(name, 100) for name in _texts(answer.body))
+    return tuple(name for name in _texts(answer.body) if is_name(name))
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can be a datastack's name, so that it can be printed in a line to type and typed there."""
+    return re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", text) is not None
 
 
 def local_server_in(answer: Answer) -> str:

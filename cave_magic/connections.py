@@ -134,6 +134,8 @@ class _Cuttable:
     """
 
     _handle: socket.socket | None = None
+    debuglevel = 0
+    """A kernel in which http.client prints what it sends would print the token."""
 
     def _new_conn(self) -> socket.socket:
         made: socket.socket = super()._new_conn()  # type: ignore[misc]

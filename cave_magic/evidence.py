@@ -29,6 +29,10 @@ from .tokens import Token
 PACKAGES = ("caveclient", "cloud-volume", "cloud-files", "requests", "urllib3", "pandas", "numpy", "ipython", "rich")
 
 
+MOST_DATASTACKS = 200
+"""So many of a server's datastacks `--all` looks at, to keep its bound. A real server has some dozens."""
+
+
 def _as_typed(name: str) -> str:
     return f'"{name}"' if " " in name else name
 
@@ -142,6 +146,7 @@ class ServerFacts:
         netrc: whether `~/.netrc` replaces the token on the way to this server.
         elsewhere: where no token was found, a file of another program of this person that has one, or None.
         stale_clients: variables of this notebook that hold a CAVEclient made with another token.
+        listed: the info service's answer to which datastacks there are; None if not all of them are looked at.
     """
 
     address: str
@@ -159,6 +164,7 @@ class ServerFacts:
     elsewhere: store.TokenFile | None = None
     stale_clients: tuple[str, ...] = ()
     bare: Answer | None = None
+    listed: Answer | None = None
 
     @property
     def host(self) -> str:
@@ -304,15 +310,19 @@ class _Look:
 
     def at_all(self, target: Target) -> None:
         """Asks which datastacks the server lists for its token, then about each; about the target if it does not."""
-        self.targets.append(target)
         server = self._server(target)
-        if server.token is not None:
-            listed = self.round.ask(routes.datastacks_address(target.server), server.token)
-            self.round.then(listed, partial(self._at_each, target))
+        if server.token is None:
+            return self.at(target)
+        server.listed = self.round.ask(routes.datastacks_address(target.server), server.token)
+        self.targets.append(target)
+        return self.round.then(server.listed, partial(self._at_each, target))
 
     def _at_each(self, target: Target, listed: Answer) -> None:
-        for name in answers.names_in(listed) or ():
+        names = answers.names_in(listed)
+        for name in (names or ())[:MOST_DATASTACKS]:
             self.at(replace(target, datastack=name, asked=True))
+        if not names:
+            self.at(target)
 
     def _server(self, target: Target) -> _Server:
         if target.server not in self.servers:
@@ -357,6 +367,7 @@ class _Server:
         self.version: Question | None = None
         self.bare: Question | None = None
         self.info: Question | None = None
+        self.listed: Question | None = None
         if self.token is None:
             self._ask_without_token()
             return
@@ -406,6 +417,7 @@ class _Server:
             None if self.stored.token or self.stored.blocker else _elsewhere(self.address),
             installed.clients_in(session.names, self.address, self.token) if self.token else (),
             _answer(self.bare),
+            _answer(self.listed),
         )
 
     def _disagrees(self) -> bool | None:

@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from html import unescape
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from . import __version__
 from .answers import Answer
 from .inquiry import Inquiry, Watcher
-from .plain import hide_secrets, plain
+from .plain import hide_secrets, plain, without
 from .servers import host_of
 from .tokens import Token
 from .troubles import Trouble, explain
@@ -157,9 +158,7 @@ def _sent(
     ) as response:
         raw, problem = _read(response, call)
         text = raw.decode("utf-8-sig", errors="replace")
-        if token is not None:
-            text = hide_secrets_of(text, token)
-        body, is_json = (None, False) if problem else _json(text)
+        body, is_json = (None, False) if problem else _json(text, token)
         return Answer(
             address,
             response.status_code,
@@ -167,8 +166,8 @@ def _sent(
             problem,
             body,
             is_json,
-            "" if is_json else plain(_without_tags(text), 80),
-            _where(response.headers.get("Location", "")) if response.is_redirect else "",
+            "" if is_json else _opening(text, token),
+            _where(response.headers.get("Location", ""), token) if response.is_redirect else "",
         )
 
 
@@ -293,9 +292,10 @@ def _unpacked(raw: bytes, how: str) -> tuple[bytes, str]:
     return text, "" if unpacking.eof else "more came than was read"
 
 
-def _json(text: str) -> tuple[Any, bool]:
+def _json(text: str, token: Token | None) -> tuple[Any, bool]:
     try:
-        return json.loads(text, object_hook=_with_hidden_tokens), True
+        body = json.loads(text, object_hook=_with_hidden_tokens)
+        return (without(body, token) if token else body), True
     except (ValueError, RecursionError):
         return None, False
 
@@ -306,18 +306,16 @@ def _with_hidden_tokens(item: dict[str, Any]) -> dict[str, Any]:
     return item
 
 
-def hide_secrets_of(text: str, token: Token) -> str:
-    """A server's text with the token that was sent to it hidden, unless it stands where tokens are listed."""
-    value = re.escape(token.reveal())
-    return re.sub(rf'(?<!"token": ")(?<!"token":"){value}', "****", text)
-
-
-def _without_tags(text: str) -> str:
+def _opening(text: str, token: Token | None) -> str:
+    """How a text begins, as a browser would show it."""
     text = re.sub(r"(?is)<(script|style)\b.*?</\1>", " ", text[:20_000])
-    return re.sub(r"<[^>]{0,500}>", " ", text)
+    text = unescape(re.sub(r"<[^>]{0,500}>", " ", text))[:2000]
+    return plain(without(text, token) if token else text, 80)
 
 
-def _where(location: str) -> str:
+def _where(location: str, token: Token | None) -> str:
+    if token is not None:
+        location = without(location, token)
     try:
         parts = urlsplit(location)
     except ValueError:

@@ -49,11 +49,15 @@ def _netrc(server: ServerFacts) -> Finding:
 
 
 def ends_by(server: ServerFacts) -> datetime | None:
-    """The latest moment at which a stored log-in token ends, from when its file was written; None if unknown."""
+    """The latest moment at which a stored log-in token ends, from when its file was written; None if unknown.
+
+    A token that works has not ended: a file that is older got its time from somewhere else.
+    """
     file = server.stored.source
     if file is None or not file.modified:
         return None
-    return datetime.fromtimestamp(file.modified, timezone.utc) + timedelta(days=LOGIN_TOKEN_DAYS)
+    ends = datetime.fromtimestamp(file.modified, timezone.utc) + timedelta(days=LOGIN_TOKEN_DAYS)
+    return ends if ends > datetime.now(timezone.utc) else None
 
 
 def is_login_token(server: ServerFacts) -> bool | None:

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 
-from ..answers import Account, Answer, is_cave, local_server_in, terms_in
-from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown
-from ..evidence import DatastackFacts
+from ..answers import Account, Answer, is_cave, local_server_in, names_in, terms_in
+from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown, warning
+from ..evidence import MOST_DATASTACKS, DatastackFacts, ServerFacts
 from ..plain import plain
 from ..servers import KNOWN_DATASTACKS, deployment_of, host_of
 from .account import ACCOUNT
 from .network import UNKNOWN_ANSWER, then, trouble_with
+
+
+def _listed(server: ServerFacts) -> Finding | None:
+    if server.listed is None:
+        return None
+    names = names_in(server.listed)
+    if names is None:
+        return warning(f"{server.listed.evidence}, so only {server.target.datastack} was looked at")
+    if len(names) > MOST_DATASTACKS:
+        return warning(f"{server.host} lists {len(names):,}; the first {MOST_DATASTACKS} were looked at")
+    return None
 
 
 def _info(datastack: DatastackFacts) -> Finding | None:
@@ -49,13 +60,14 @@ def _name(datastack: DatastackFacts) -> Finding | None:
             f"{name} is not on {host}; it is on {host_of(home.server)}",
             Remedy(command, (command,)),
         )
-    known = datastack.listed if datastack.listed else KNOWN_DATASTACKS
+    known = KNOWN_DATASTACKS if datastack.listed is None else datastack.listed
     word = name.strip().lower()
     near = get_close_matches(word, known, n=3, cutoff=0.8) or get_close_matches(word, known, n=1, cutoff=0.5)
     near = [one for one in near if one != name]
     if near:
         names = " or ".join(near)
-        return failed(f"{host} has no {name}; it has {names}", _use(datastack, near[0]))
+        has = "perhaps you mean" if datastack.listed is None else "it has"
+        return failed(f"{host} has no {name}; {has} {names}", _use(datastack, near[0]))
     return failed(f"{host} has no datastack {plain(name, 60)} that you may see", _list(datastack))
 
 
@@ -111,6 +123,11 @@ def _no_permission(datastack: DatastackFacts, account: Account, answer: Answer) 
     return failed(evidence, Remedy(f"ask the people of {dataset} to let your account in, then {again}", (again,)))
 
 
+LISTED = Check(
+    "datastacks", "datastack", "all datastacks", ServerFacts, _listed, (ACCOUNT,), quiet=True,
+    explains="`--all` could not look at every datastack: the list did not come, or it is very long.",
+    mends="Name the datastacks: `%cave_check NAME NAME`.",
+)
 INFO = Check(
     "info", "datastack", "info service", DatastackFacts, _info, (ACCOUNT,), quiet=True,
     explains="The server answers, but its info service is in trouble. The token is not the reason.",
@@ -131,4 +148,4 @@ ACCESS = Check(
     explains="The account has no permission to view the datastack.",
     mends="Ask the people of the dataset to let your account in, or use the public datastack.",
 )
-CHECKS = (INFO, TERMS, NAME, ACCESS)
+CHECKS = (LISTED, INFO, TERMS, NAME, ACCESS)
