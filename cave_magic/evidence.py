@@ -20,6 +20,7 @@ from .answers import Account, Answer, Key
 from .errors import BadInput
 from .history import Left
 from .inquiry import Watcher, result_of
+from .installed import Client
 from .place import TOKEN_VARIABLES, Place, find_place
 from .questions import Question, Round
 from .repairs import entries_with_secrets
@@ -162,7 +163,7 @@ class ServerFacts:
     info: Answer | None = None
     netrc: bool = False
     elsewhere: store.TokenFile | None = None
-    stale_clients: tuple[str, ...] = ()
+    stale_clients: tuple[Client, ...] = ()
     bare: Answer | None = None
     listed: Answer | None = None
 

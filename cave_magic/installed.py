@@ -6,10 +6,19 @@ import gc
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 from .plain import plain
 from .questions import import_connections
 from .tokens import Token
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A variable that holds a CAVEclient, and the datastack that it is for; "" for one without."""
+
+    variable: str
+    datastack: str
 
 
 def import_caveclient() -> str:
@@ -90,7 +99,7 @@ def unmet_requirements() -> tuple[str, ...]:
     return tuple(found)
 
 
-def clients_in(names: Mapping[str, object], server: str, token: Token) -> tuple[str, ...]:
+def clients_in(names: Mapping[str, object], server: str, token: Token) -> tuple[Client, ...]:
     """The variables that hold a CAVEclient of this server made with another token than the one that is stored now."""
     found = []
     for name, value in list(names.items()):
@@ -100,7 +109,7 @@ def clients_in(names: Mapping[str, object], server: str, token: Token) -> tuple[
             auth = vars(value).get("_auth")
             same = getattr(value, "_server_address", "").rstrip("/") == server
             if same and auth is not None and auth.token is not None and Token(str(auth.token)) != token:
-                found.append(name)
+                found.append(Client(name, str(vars(value).get("_datastack_name") or "")))
     return tuple(found)
 
 

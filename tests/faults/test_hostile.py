@@ -161,3 +161,15 @@ def test_odd_json_ends_in_a_report(world: World, route, body):
     """Deep, long and half JSON in the place of any answer ends in rows, not in a mistake of ours."""
     world.cave.misbehave(route, says_text(200, body))
     assert "should not have happened" not in world.run("%cave_check --all").out
+
+
+def test_an_old_client_is_made_again_for_its_own_datastack(world: World):
+    """The line that replaces a client names the datastack of that client, not that of the check."""
+    world.cave.grant("ada", "flywire_fafb_public")
+    made = f'fly = CAVEclient("flywire_fafb_public", server_address="{world.cave.server}")'
+    assert world.run(f"from caveclient import CAVEclient\n{made}").error == ""
+    world.save(world.cave.new_token("ada"))
+    (row,) = [row for row in world.check().rows if row.id == "clients"]
+    assert row.remedy.commands == ('fly = CAVEclient("flywire_fafb_public")',)  # caveclient remembers the server now
+    assert world.run(row.remedy.commands[0]).error == ""
+    assert "clients" not in [row.id for row in world.check().rows]
