@@ -148,6 +148,7 @@ class ServerFacts:
         elsewhere: where no token was found, a file of another program of this person that has one, or None.
         stale_clients: variables of this notebook that hold a CAVEclient made with another token.
         listed: the info service's answer to which datastacks there are; None if not all of them are looked at.
+        bound: the seconds in which all questions had to be answered.
     """
 
     address: str
@@ -166,6 +167,7 @@ class ServerFacts:
     stale_clients: tuple[Client, ...] = ()
     bare: Answer | None = None
     listed: Answer | None = None
+    bound: float = 10.0
 
     @property
     def host(self) -> str:
@@ -419,6 +421,7 @@ class _Server:
             installed.clients_in(session.names, self.address, self.token) if self.token else (),
             _answer(self.bare),
             _answer(self.listed),
+            self.round.seconds,
         )
 
     def _disagrees(self) -> bool | None:

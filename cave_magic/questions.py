@@ -32,8 +32,6 @@ T = TypeVar("T")
 LARGEST_ANSWER = 2_000_000
 """Bytes of an answer that are read. The longest real one (a list of all datastacks) has some thousand."""
 
-TOO_LATE = "the time was over before its turn"
-
 AFTERWARDS = 0.3
 """Seconds of a bound that are kept for what follows the waiting: judging, drawing."""
 
@@ -86,7 +84,7 @@ class Line:
         """What there is to say of a question whose answer has not come when nobody waits any longer."""
         call = self._by_address.get(address)
         if call is None:
-            return Answer(address, trouble=Trouble.UNKNOWN, detail=TOO_LATE)
+            return Answer(address, trouble=Trouble.LATE)
         if not call.connected:
             return Answer(address, trouble=Trouble.CONNECT_TIMEOUT, detail="its name may still be looked up")
         return Answer(address, trouble=Trouble.SILENT)
@@ -105,7 +103,7 @@ class Line:
         if token is not None and not token.can_be_sent:
             return Answer(address, trouble=Trouble.UNSENDABLE)
         if self._closed:
-            return Answer(address, trouble=Trouble.UNKNOWN, detail=TOO_LATE)
+            return Answer(address, trouble=Trouble.LATE)
         start, call = time.monotonic(), None
         try:
             session, calls, call = self._begin(address, seconds)
@@ -162,7 +160,7 @@ def _sent(
         return Answer(
             address,
             response.status_code,
-            Trouble.BROKEN if problem and response.status_code < 400 else None,
+            (Trouble.SLOW if call.is_cut else Trouble.BROKEN) if problem and response.status_code < 400 else None,
             problem,
             body,
             is_json,
@@ -181,6 +179,7 @@ class Round:
     """
 
     def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
         self._inquiry = Inquiry(seconds - min(AFTERWARDS, seconds / 10))
         self._line = Line()
         self._asked: dict[tuple[str, Token | None], Question] = {}

@@ -17,6 +17,8 @@ class Trouble(Enum):
     RESET = "closed the connection without an answer"
     CONNECT_TIMEOUT = "cannot be reached: nothing came back while connecting"
     SILENT = "took the connection but did not answer"
+    SLOW = "did not come to the end of its answer"
+    LATE = "was not asked: the time was over before its turn"
     TLS = "has no secure connection (TLS) that this computer trusts"
     NOT_TLS = "does not speak https: the address should begin with http://"
     PROXY = "cannot be reached through the proxy that is set here"

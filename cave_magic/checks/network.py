@@ -19,9 +19,16 @@ _ADVICE = {
     Trouble.RESET: _OTHER_NETWORK,
     Trouble.CONNECT_TIMEOUT: _OTHER_NETWORK,
     Trouble.SILENT: "the server is overloaded or down: wait a while",
+    Trouble.SLOW: "the server is overloaded: wait a while",
     Trouble.TLS: "if your institute inspects traffic, point REQUESTS_CA_BUNDLE at its certificate file",
     Trouble.BROKEN: "wait a while",
 }
+_OUR_TIME = (Trouble.SILENT, Trouble.SLOW, Trouble.LATE, Trouble.CONNECT_TIMEOUT)
+"""What a question ends with when the time for it is over: a server that only is slow looks the same."""
+
+LONGER = 60
+"""Seconds in which a slow server has answered, or does not."""
+
 _NOT_YOURS = "the info service names a wrong address for it, or it is down: tell the people of the server"
 UNKNOWN_ANSWER = "this check does not know that answer; show it to the people of the server"
 
@@ -79,7 +86,15 @@ def _no_answer(answer: Answer, server: ServerFacts) -> Finding:
         return _other_scheme(trouble.value, server, "http")
     advice = _ADVICE.get(trouble, "").format(host=answer.host) if trouble else ""
     make = failed if advice else unknown
+    if trouble in _OUR_TIME and server.bound < LONGER:
+        return make(_sentence(answer), _more_time(advice, again))
     return make(_sentence(answer), then(advice or "tell us what you see", again))
+
+
+def _more_time(advice: str, again: str) -> Remedy:
+    command = f"{again} --timeout {LONGER}"
+    only = f"{advice}; if it is only slow: " if advice else "give it more time: "
+    return Remedy(f"{only}{command}", (command,))
 
 
 def _other_scheme(problem: str, server: ServerFacts, scheme: str) -> Finding:
@@ -100,8 +115,9 @@ def _not_cave(answer: Answer, server: ServerFacts) -> Finding:
 
 
 def _sentence(answer: Answer) -> str:
-    waited = f" within {answer.seconds:.0f} s" if answer.trouble is Trouble.SILENT and answer.seconds >= 1 else ""
-    return answer.evidence + waited
+    if answer.trouble not in (Trouble.SILENT, Trouble.SLOW) or answer.seconds < 1:
+        return answer.evidence
+    return f"{answer.evidence} within {answer.seconds:.{1 if answer.seconds < 10 else 0}f} s"
 
 
 def then(advice: str, again: str) -> Remedy:
