@@ -187,6 +187,10 @@ class _SecurePool(HTTPSConnectionPool):
 _POOLS = {"http": _PlainPool, "https": _SecurePool}
 
 
+class UnusableBundle(requests.exceptions.SSLError):
+    """The file or folder of trusted certificates cannot be read, or is none."""
+
+
 class _Adapter(HTTPAdapter):
     """requests' own way to the network, with these connections, and with the list of trusted certificates read once.
 
@@ -225,7 +229,7 @@ def _trusting(file: str | None, folder: str | None) -> ssl.SSLContext:
     try:
         context.load_verify_locations(file, folder)
     except OSError as error:
-        raise requests.exceptions.SSLError(error) from error
+        raise UnusableBundle(error) from error
     return context
 
 

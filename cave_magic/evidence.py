@@ -26,6 +26,7 @@ from .questions import Question, Round
 from .repairs import entries_with_secrets
 from .servers import DEFAULT_SERVER, check_address, deployment_of, host_of, server_for
 from .tokens import Token
+from .variables import Variables, read_variables
 
 PACKAGES = ("caveclient", "cloud-volume", "cloud-files", "requests", "urllib3", "pandas", "numpy", "ipython", "rich")
 
@@ -88,7 +89,7 @@ class Machine:
         map_secrets: datastacks in whose remembered address there is a token or a password.
         left: where tokens lie about in this notebook's session and file.
         unmet: what the installed caveclient asks of other packages and does not find.
-        no_proxy: the variable that names hosts to be reached without a proxy: where both are set, the small one counts.
+        variables: those of the environment that lead to a proxy or to a file of certificates.
     """
 
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -100,7 +101,7 @@ class Machine:
     folder_problem: str = ""
     folder_unusable: bool = False
     unmet: tuple[str, ...] = ()
-    no_proxy: str = "NO_PROXY"
+    variables: Variables = field(default_factory=Variables)
     map_file: store.ServerMap | None = None
     map_secrets: tuple[str, ...] = ()
     left: tuple[Left, ...] = ()
@@ -495,7 +496,7 @@ def _machine() -> Machine:
         problem,
         unusable,
         installed.unmet_requirements(),
-        "no_proxy" if os.environ.get("no_proxy") else "NO_PROXY",
+        read_variables(),
         store.read_map(),
         entries_with_secrets(),
     )

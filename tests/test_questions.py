@@ -196,7 +196,7 @@ def test_a_certificate_that_is_named_is_trusted(line, monkeypatch):
         assert line.get(f"{secure.server}/info/version").is_good
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/not/there")
         answer = line.get(f"{secure.server}/info/version")
-    assert (answer.trouble, "REQUESTS_CA_BUNDLE" in answer.detail) == (Trouble.TLS, True)
+    assert (answer.trouble, answer.detail) == (Trouble.BUNDLE, "it is not there")
 
 
 def test_a_closed_line_sends_nothing(cave):

@@ -21,6 +21,8 @@ _ADVICE = {
     Trouble.SILENT: "the server is overloaded or down: wait a while",
     Trouble.SLOW: "the server is overloaded: wait a while",
     Trouble.TLS: "if your institute inspects traffic, point REQUESTS_CA_BUNDLE at its certificate file",
+    Trouble.CERTIFICATE: "look at the clock of this computer, or log in to this network (portal); if both are right, "
+    "tell the people of the server",
     Trouble.BROKEN: "wait a while",
 }
 _OUR_TIME = (Trouble.SILENT, Trouble.SLOW, Trouble.LATE, Trouble.CONNECT_TIMEOUT)
@@ -42,7 +44,7 @@ def trouble_with(answer: Answer, server: ServerFacts, whole: str) -> Finding:
         whole: "the server", or the service that alone is in trouble.
     """
     again = server.target.again
-    if answer.trouble is Trouble.PROXY or answer.status == 407:
+    if answer.trouble in (Trouble.PROXY, Trouble.SOCKS) or answer.status == 407:
         return _proxy(answer, server)
     if answer.trouble is not None:
         return _no_answer(answer, server)
@@ -70,10 +72,17 @@ def trouble_with(answer: Answer, server: ServerFacts, whole: str) -> Finding:
 
 
 def _proxy(answer: Answer, server: ServerFacts) -> Finding:
-    again = server.target.again
+    again, known = server.target.again, server.machine.variables
+    proxy = known.proxy_for(answer.address) or "the proxy in this computer's settings"
+    if answer.trouble is Trouble.SOCKS:
+        install = '%pip install "requests[socks]"'
+        text = f"{install}, restart the kernel, then {again}; if this network needs no proxy, unset {proxy}"
+        return failed(_sentence(answer), Remedy(text, (install, again)))
     hosts = ",".join(dict.fromkeys((server.host.partition(":")[0], *_local_hosts(server))))
-    command = f"%env {server.machine.no_proxy}={hosts}"
-    text = f"if this network needs no proxy: {command}, then {again}; if it does, correct HTTPS_PROXY"
+    command = f'import os; os.environ["{known.no_proxy}"] += ",{hosts}"'
+    if not known.has_exceptions:
+        command = f"%env {known.no_proxy}={hosts}"
+    text = f"if this network needs no proxy: {command}, then {again}; if it does, correct {proxy}"
     return failed(_sentence(answer), Remedy(text, (command, again)))
 
 
@@ -84,11 +93,24 @@ def _no_answer(answer: Answer, server: ServerFacts) -> Finding:
         return failed(_sentence(answer), then(_NOT_YOURS, again))
     if trouble is Trouble.NOT_TLS:
         return _other_scheme(trouble.value, server, "http")
+    if trouble is Trouble.BUNDLE or (trouble is Trouble.TLS and server.machine.variables.bundle):
+        return failed(_sentence(answer), _certificates(server))
     advice = _ADVICE.get(trouble, "").format(host=answer.host) if trouble else ""
     make = failed if advice else unknown
     if trouble in _OUR_TIME and server.bound < LONGER:
         return make(_sentence(answer), _more_time(advice, again))
     return make(_sentence(answer), then(advice or "tell us what you see", again))
+
+
+def _certificates(server: ServerFacts) -> Remedy:
+    """The file that says whom to trust is no such file, or does not know who vouches for the server."""
+    again, variable = server.target.again, server.machine.variables.bundle
+    command = f'import os; os.environ.pop("{variable}", None)'
+    if variable:
+        text = f"correct the file that {variable} names, or go without it: {command}, then {again}"
+        return Remedy(text, (command, again))
+    command = "%pip install --force-reinstall certifi"
+    return Remedy(f"{command}, restart the kernel, then {again}", (command, again))
 
 
 def _more_time(advice: str, again: str) -> Remedy:
