@@ -15,6 +15,9 @@ from .servers import host_of
 from .tokens import Token
 from .troubles import Trouble
 
+PAGE, TEXT = "a web page", "text"
+"""Forms of an answer that is no JSON and that a person can read."""
+
 LOGIN_TOKEN_DAYS = 7
 """How long a log-in token lives (middle_auth 2.30: 604800 s, not extended by use)."""
 
@@ -39,9 +42,10 @@ class Answer:
         detail: the reason in the words of the library, short and safe to show.
         body: the parsed JSON, or None.
         is_json: whether the body was JSON.
-        opening: its first words if it was not.
+        opening: its first words if it was a page or a text.
         location: where it redirects to, without query.
         seconds: how long it took.
+        form: what came in place of JSON: `PAGE`, `TEXT`, else in words what nobody can read; "" if nothing did.
     """
 
     address: str
@@ -53,6 +57,7 @@ class Answer:
     opening: str = ""
     location: str = ""
     seconds: float = 0.0
+    form: str = ""
 
     @property
     def host(self) -> str:
@@ -85,7 +90,7 @@ class Answer:
             return f"{self.host} sends one on to {private(self.location)} ({self.status})"
         said = self.code or (plain(json.dumps(self.body, default=repr), 80) if self.is_json else self.opening)
         said = said if said in KNOWN_CODES else private(said)
-        return f"{self.host} answered {self.status}" + (f": {said}" if said else " with nothing")
+        return f"{self.host} answered {self.status}" + (f": {said}" if said else f" with {self.form or 'nothing'}")
 
     @property
     def sentence(self) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from . import __version__
-from .answers import Answer
+from .answers import PAGE, TEXT, Answer
 from .inquiry import Inquiry, Watcher
 from .plain import hide_secrets, plain, without
 from .servers import host_of
@@ -157,6 +157,7 @@ def _sent(
         raw, problem = _read(response, call)
         text = raw.decode("utf-8-sig", errors="replace")
         body, is_json = (None, False) if problem else _json(text, token)
+        form = "" if is_json else _form(text, response.headers.get("Content-Encoding", ""))
         return Answer(
             address,
             response.status_code,
@@ -164,8 +165,9 @@ def _sent(
             problem,
             body,
             is_json,
-            "" if is_json else _opening(text, token),
+            _opening(text, token) if form in (PAGE, TEXT) else "",
             _where(response.headers.get("Location", ""), token) if response.is_redirect else "",
+            form=form,
         )
 
 
@@ -303,6 +305,18 @@ def _with_hidden_tokens(item: dict[str, Any]) -> dict[str, Any]:
     if isinstance(value := item.get("token"), str):
         item["token"] = Token(value)
     return item
+
+
+def _form(text: str, packing: str) -> str:
+    """What a body is that is no JSON; "" for none. Not by its `Content-Type`, which is often wrong."""
+    start = text[:1000]
+    if re.match(r"\s*<[!?a-zA-Z]", start):
+        return PAGE
+    unreadable = sum(one == "\ufffd" or not (one.isprintable() or one.isspace()) for one in start)
+    if unreadable > len(start) / 10:
+        name = packing if re.fullmatch(r"[A-Za-z0-9-]{1,12}", packing) else "something unknown"
+        return f"data packed as {name}" if packing else "binary data"
+    return TEXT if start.strip() else ""
 
 
 def _opening(text: str, token: Token | None) -> str:

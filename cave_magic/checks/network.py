@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..answers import Answer, is_cave
+from ..answers import PAGE, TEXT, Answer, is_cave
 from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown
 from ..evidence import ServerFacts
 from ..servers import KNOWN_SERVERS, host_of, local_servers_of
@@ -57,10 +57,7 @@ def trouble_with(answer: Answer, server: ServerFacts, whole: str) -> Finding:
         evidence = f"{whole} on {answer.host} is down or broken ({answer.status})"
         return failed(evidence, Remedy(f"{calm} {again}", (again,)))
     if answer.status == 200 and not answer.is_json:
-        said = f' ("{private(answer.opening)}")' if answer.opening else ""
-        advice = "log in to this network's portal, or wait while the server is under maintenance"
-        what = f"a web page, not with data{said}" if said else "nothing"
-        return failed(f"{answer.host} answered with {what}", then(advice, again))
+        return _no_data(answer, again)
     if answer.status == 404 and whole == "the server":
         return _not_cave(answer, server)
     if answer.status == 404:
@@ -69,6 +66,16 @@ def trouble_with(answer: Answer, server: ServerFacts, whole: str) -> Finding:
     if answer.status == 429:
         return failed(f"{answer.host} asks to slow down (429)", then("wait a minute", again))
     return unknown(answer.evidence, then(UNKNOWN_ANSWER, again))
+
+
+def _no_data(answer: Answer, again: str) -> Finding:
+    """All is well, says the status, but there is no JSON."""
+    if answer.form not in (PAGE, TEXT, ""):
+        return unknown(answer.evidence, then(UNKNOWN_ANSWER, again))
+    said = f' ("{private(answer.opening)}")' if answer.opening else ""
+    what = f"{answer.form}, not with data{said}" if answer.form else "nothing"
+    advice = "log in to this network's portal, or wait while the server is under maintenance"
+    return failed(f"{answer.host} answered with {what}", then(advice, again))
 
 
 def _proxy(answer: Answer, server: ServerFacts) -> Finding:

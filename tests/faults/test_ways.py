@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
 from pathlib import Path
 
 import certifi
+import flask
 import pytest
 import requests
 
@@ -16,6 +18,7 @@ from cave_magic.sandbox import Sandbox
 from cave_magic.store import resolve
 from cave_magic.troubles import Trouble, explain
 
+from ..odd_server import OddServer, says
 from ..stage import save_for_ada
 from .world import World, working
 
@@ -190,3 +193,39 @@ def test_a_certificate_that_is_not_valid_is_no_matter_of_trust(reason):
     found = _judged(Answer(f"{SERVER}/auth", trouble=trouble, detail=detail))
     assert "BUNDLE" not in found.remedy.text
     assert "clock" in found.remedy.text
+
+
+# ---------------------------------------------------------------- answers that are no data
+
+
+BODIES = {
+    "a page": (b"<!DOCTYPE html><h1>Log in</h1>", {}, "failed", 'with a web page, not with data ("Log in")'),
+    "an older page": ("<p>Portail d'accès: identité</p>".encode("latin-1"), {}, "failed", "with a web page"),
+    "words": (b"OK", {}, "failed", 'with text, not with data ("OK")'),
+    "an archive": (b"PK\x03\x04" + bytes(range(256)), {}, "unknown", "answered 200 with binary data"),
+    "random bytes": (random.Random(1).randbytes(400), {}, "unknown", "answered 200 with binary data"),
+    "brotli": (random.Random(2).randbytes(90), {"Content-Encoding": "br"}, "unknown", "with data packed as br"),
+    "zstd": (random.Random(3).randbytes(90), {"Content-Encoding": "zstd"}, "unknown", "with data packed as zstd"),
+    "a packing of no name": (random.Random(5).randbytes(90), {"Content-Encoding": "\x1b[31m" + "y" * 90}, "unknown", "with data packed as something unknown"),
+}
+
+
+@pytest.mark.parametrize(("body", "headers", "status", "words"), BODIES.values(), ids=BODIES)
+def test_what_is_no_data_is_called_what_it_is(world: World, body, headers, status, words):
+    """A page sends one to the portal; what nobody can read in an answer is unknown, and its bytes are not shown."""
+    with OddServer(says("\r\n".join([f"Content-Length: {len(body)}", *(f"{a}: {b}" for a, b in headers.items())]), body)) as odd:
+        world.argument = f"--server http://{odd.host}"
+        report = world.check()
+    assert _bad(report) == [("network", status)]
+    evidence = next(row.evidence for row in report.rows if row.id == "network")
+    assert words in evidence
+    assert status == "failed" or "\ufffd" not in evidence
+    assert len(evidence) < 140
+    assert ("portal" in report.next.text) is (status == "failed")
+
+
+def test_a_refusal_in_bytes_is_told_by_its_status(world: World):
+    """Bytes that come with another status are named, not shown."""
+    body = random.Random(4).randbytes(300)
+    world.cave.misbehave("all", lambda request: flask.Response(body, status=418))
+    assert "answered 418 with binary data" in next(row.evidence for row in world.check().rows if row.id == "network")
