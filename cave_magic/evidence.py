@@ -245,6 +245,8 @@ def find_target(datastack: str, server: str = "", configured: str = "", asked: b
     Raises:
         BadInput: an address that was typed or set is malformed, or the name can be none.
     """
+    if "," in datastack:
+        raise BadInput("one name of a datastack is meant here, and a name has no comma in it.")
     if "/" in datastack or datastack in (".", ".."):
         raise BadInput("that is no name of a datastack. If it is the address of a server, put --server before it.")
     remembered = store.read_map().entries

@@ -239,3 +239,50 @@ def test_a_home_that_is_a_file_is_called_so(world: World):
     world.patch.setenv("HOME", str(path))
     row = next(row for row in world.check().rows if row.id == "token-folder")
     assert "is not a folder" in row.evidence
+
+
+COMMAS = {
+    "minnie65_public,flywire_fafb_public": "%cave_check minnie65_public flywire_fafb_public",
+    "minnie65_public, flywire_fafb_public": "%cave_check minnie65_public flywire_fafb_public",
+    "a,b , c,": "%cave_check a b c",
+    "b,c -v --server https://my.server.org # both": "%cave_check b c -v --server https://my.server.org",
+}
+
+
+@pytest.mark.parametrize(("typed", "meant"), COMMAS.items())
+def test_names_with_commas_between_them_are_put_right(world: World, typed, meant):
+    """The line that was meant is printed, with every name in it, and no server is asked."""
+    world.cave.clear_requests()
+    ran = world.run(f"%cave_check {typed}")
+    assert ran.error == "BadInput"
+    assert ran.message.endswith(meant)
+    assert not world.cave.requests
+
+
+def test_the_line_for_names_with_commas_works(world: World):
+    """Typed as it is printed, it looks at each of them."""
+    line = world.run("%cave_check minnie65_public,flywire_fafb_public").message.rpartition(": ")[2]
+    world.argument = line.removeprefix("%cave_check ")
+    assert world.check().datastacks == ("minnie65_public", "flywire_fafb_public")
+
+
+def test_one_name_is_wanted_where_one_is_meant(world: World):
+    """Two in one `--datastack` are none."""
+    assert "one name" in world.run("%cave_whoami --datastack a,b").message
+
+
+@pytest.mark.parametrize("between", [",", ", "])
+def test_a_token_among_names_is_not_repeated(world: World, between):
+    """The line that was meant is not printed where a token stands in it."""
+    ran = world.run(f"%cave_check a{between}{world.token}")
+    assert ran.error == "BadInput"
+    assert world.token[:8] not in ran.message + ran.out
+
+
+@pytest.mark.parametrize("name", [" minnie65_public ", "", "  "])
+def test_blanks_around_the_name_in_the_settings_do_not_matter(world: World, name):
+    """A blank is taken away, and an empty setting is none."""
+    world.run(f'%config CaveMagics.datastack = "{name}"')
+    report = world.check()
+    assert report.datastacks == ("minnie65_public",)
+    assert report.ok
