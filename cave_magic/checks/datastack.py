@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from difflib import get_close_matches
 
 from ..answers import Account, Answer, is_cave, local_server_in, names_in, terms_in
@@ -52,23 +53,37 @@ def _name(datastack: DatastackFacts) -> Finding | None:
     answer = datastack.info
     if answer is None or not (answer.code == "invalid_table_id" or answer.status == 404):
         return None
-    host, name = datastack.server.host, datastack.name
-    home = deployment_of(name)
-    if home is not None and home.server != datastack.target.server:
+    host, name, target = datastack.server.host, datastack.name, datastack.target
+    home, listed = deployment_of(name), datastack.listed or ()
+    if name in listed:
+        advice = then("tell the people of the server", target.again)
+        return failed(f"{host} lists {name}, but has nothing about it ({answer.status})", advice)
+    if home is not None and home.server != target.server:
+        if not target.asked and target.named_by in ("option", "setting"):
+            return failed(f"{host} has no {name}, which is looked for where no name is given", _others(datastack))
         command = f"%cave_check {name} --server {home.server}"
-        return failed(
-            f"{name} is not on {host}; it is on {host_of(home.server)}",
-            Remedy(command, (command,)),
-        )
-    known = KNOWN_DATASTACKS if datastack.listed is None else datastack.listed
+        evidence = f"{name} is not on {host}; the known one is on {host_of(home.server)}"
+        return failed(evidence, Remedy(command, (command,)))
+    near = _near(name, KNOWN_DATASTACKS if datastack.listed is None else listed)
+    if near:
+        has = "perhaps you mean" if datastack.listed is None else "it has"
+        return failed(f"{host} has no {name}; {has} {' or '.join(near)}", _use(datastack, near[0]))
+    return failed(f"{host} has no datastack {plain(name, 60)} that you may see", _list(datastack))
+
+
+def _near(name: str, known: Collection[str]) -> list[str]:
     word = name.strip().lower()
     near = get_close_matches(word, known, n=3, cutoff=0.8) or get_close_matches(word, known, n=1, cutoff=0.5)
-    near = [one for one in near if one != name]
-    if near:
-        names = " or ".join(near)
-        has = "perhaps you mean" if datastack.listed is None else "it has"
-        return failed(f"{host} has no {name}; {has} {names}", _use(datastack, near[0]))
-    return failed(f"{host} has no datastack {plain(name, 60)} that you may see", _list(datastack))
+    return [one for one in near if one != name]
+
+
+def _others(datastack: DatastackFacts) -> Remedy:
+    """Nobody chose the datastack, but somebody the server: one that it has."""
+    if not datastack.listed:
+        return _list(datastack)
+    first, *more = datastack.listed[:4]
+    remedy = _use(datastack, first)
+    return Remedy(f"{remedy.text} (it has also {', '.join(more)})", remedy.commands) if more else remedy
 
 
 def _use(datastack: DatastackFacts, name: str) -> Remedy:

@@ -286,3 +286,53 @@ def test_blanks_around_the_name_in_the_settings_do_not_matter(world: World, name
     report = world.check()
     assert report.datastacks == ("minnie65_public",)
     assert report.ok
+
+
+LIST = "/info/api/v2/datastacks"
+NO_ROW = {"message": "The requested URL was not found on the server."}
+
+
+def _row(report, name: str):
+    return next(row for row in report.rows if row.id == name)
+
+
+def test_a_datastack_that_is_listed_and_not_there_is_the_servers_matter(world: World):
+    """A server of its own that lists a known name, and has nothing about it, is not left for another one."""
+    world.cave.misbehave(FULL, _says(404, NO_ROW))
+    report = world.check()
+    assert _bad(report) == [("datastack", "failed")]
+    assert "lists minnie65_public" in _row(report, "datastack").evidence
+    assert "people of the server" in report.next.text
+    assert "daf-apis" not in json.dumps(report.to_dict())
+
+
+@pytest.mark.parametrize("answer", [(404, NO_ROW), (400, {"error": "invalid_table_id", "message": "Invalid table_id"})])
+def test_a_server_that_lacks_the_usual_datastack_is_asked_for_its_own(world: World, answer):
+    """Nobody typed the name, so the person stays on the server, and Next names one that it has."""
+    world.cave.misbehave(FULL, _says(*answer))
+    world.cave.misbehave(LIST, _says(200, ["flywire_fafb_public"]))
+    world.argument = f"--server {world.cave.server}"
+    report = world.check()
+    assert _bad(report) == [("datastack", "failed")]
+    assert "daf-apis" not in json.dumps(report.to_dict())
+    assert report.next.commands == (f"%cave_check flywire_fafb_public --server {world.cave.server}",)
+    assert world.mend().ok
+
+
+def test_a_server_that_lists_nothing_is_not_said_to_have_anything(world: World):
+    """Without its list nobody knows what it has."""
+    world.cave.misbehave(LIST, _says(200, []))
+    for name in ("minie65_public", "zzzz"):
+        world.argument = name
+        assert "it has" not in _row(world.check(), "datastack").evidence
+    world.cave.misbehave(FULL, _says(404, NO_ROW))
+    world.argument = ""
+    assert "%cave_whoami" in world.check().next.text
+
+
+def test_a_name_that_is_known_elsewhere_is_sent_there_when_it_was_typed(world: World):
+    """Whoever names a known datastack on a server of another deployment learns where the known one is."""
+    world.argument = "v1dd_public"
+    report = world.check()
+    assert "the known one is on global.em.brain.allentech.org" in _row(report, "datastack").evidence
+    assert report.next.commands == ("%cave_check v1dd_public --server https://global.em.brain.allentech.org",)
