@@ -28,6 +28,9 @@ _ADVICE = {
 _OUR_TIME = (Trouble.SILENT, Trouble.SLOW, Trouble.LATE, Trouble.CONNECT_TIMEOUT)
 """What a question ends with when the time for it is over: a server that only is slow looks the same."""
 
+_OF_THE_ADDRESS = (Trouble.NAME, Trouble.REFUSED, Trouble.CONNECT_TIMEOUT, Trouble.CERTIFICATE)
+"""What a wrong address can lead to."""
+
 LONGER = 60
 """Seconds in which a slow server has answered, or does not."""
 
@@ -158,10 +161,23 @@ def _network(server: ServerFacts) -> Finding:
     answers = server.answers
     good = [answer for answer in answers if is_cave(answer)]
     if not good and answers:
-        return trouble_with(answers[0], server, "the server")
+        return _remembered(trouble_with(answers[0], server, "the server"), answers[0], server)
     if not good:
         return unknown(f"{server.host} was not asked", Remedy(server.target.again, (server.target.again,)))
     return ok(f"{server.host} answered in {max(answer.seconds for answer in good):.1f} s")
+
+
+def _remembered(finding: Finding, answer: Answer, server: ServerFacts) -> Finding:
+    """Says where the address is from that may be wrong: nobody typed it, and no table of ours has it."""
+    file, remedy, is_known = server.machine.map_file, finding.remedy, server.address in KNOWN_SERVERS
+    is_doubtful = answer.trouble in _OF_THE_ADDRESS or answer.status in (200, 404)
+    if file is None or remedy is None or is_known or not is_doubtful or server.target.named_by != "map":
+        return finding
+    text = remedy.text
+    if "--server" not in text:
+        text += f"; with another address: {server.target.again} --server URL"
+    evidence = f"{finding.evidence} (address from {file.path.name})"
+    return replace(finding, evidence=evidence, remedy=replace(remedy, text=text))
 
 
 def _auth(server: ServerFacts) -> Finding | None:
