@@ -26,12 +26,14 @@ def _caveclient(machine: Machine) -> Finding:
 
 
 def _home(machine: Machine) -> Finding | None:
-    if not machine.place.forgets:
+    place = machine.place
+    if not place.forgets:
         return None
-    save = "%cave_save --from-env CAVE_TOKEN"
+    lines = place.recall or ("%cave_save",)
+    why = f"keep it as CAVE_TOKEN in {place.store}" if place.store else "there is no place for secrets here"
     return warning(
-        f"{machine.place.platform} throws this home folder away at the end, and a saved token with it",
-        Remedy(f"keep it in the secrets of {machine.place.platform} and begin the notebook with {save}", (save,)),
+        f"{place.platform} throws this home folder away at the end, and a saved token with it",
+        Remedy(f"{why}, and begin the next notebook with {', then '.join(lines)}", lines),
     )
 
 
@@ -58,6 +60,6 @@ PACKAGES = Check(
 HOME = Check(
     "home", "environment", "home folder", Machine, _home,
     explains="The home folder is thrown away with the session, so a saved token does not last.",
-    mends="Keep the token in the secrets of the platform and begin with `%cave_save --from-env CAVE_TOKEN`.",
+    mends="Keep the token in the secrets of the platform, and begin with the lines that the check prints for it.",
 )
 CHECKS = (CAVECLIENT, PACKAGES, HOME)
