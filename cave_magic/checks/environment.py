@@ -30,10 +30,10 @@ def _home(machine: Machine) -> Finding | None:
     if not place.forgets:
         return None
     lines = place.recall or ("%cave_save",)
-    why = f"keep it as CAVE_TOKEN in {place.store}" if place.store else "there is no place for secrets here"
+    keep = f"keep it as CAVE_TOKEN in {place.store}, and" if place.store else "there is no place for secrets here:"
     return warning(
         f"{place.platform} throws this home folder away at the end, and a saved token with it",
-        Remedy(f"{why}, and begin the next notebook with {', then '.join(lines)}", lines),
+        Remedy(f"{keep} begin the next notebook with {', then '.join(lines)}", lines),
     )
 
 
