@@ -7,6 +7,7 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from .doctor import private, shown
 from .plain import plain
@@ -147,7 +148,9 @@ def is_cave(answer: Answer) -> bool:
     """Whether an answer is one that a working CAVE service gives, be it a refusal."""
     if answer.trouble is not None or not answer.is_json or answer.status >= 500 or answer.location:
         return False
-    return answer.status == 200 or bool(answer.code) or (isinstance(answer.body, dict) and "message" in answer.body)
+    if answer.status == 200 or answer.code:
+        return True
+    return answer.status != 429 and isinstance(answer.body, dict) and "message" in answer.body
 
 
 def account_in(answer: Answer, server: str) -> Account | None:
@@ -157,8 +160,8 @@ def account_in(answer: Answer, server: str) -> Account | None:
         return None
     number = body.get("id")
     return Account(
-        plain(body.get("name") or "(no name)", 80),
-        plain(body.get("email") or "", 120),
+        plain(_text(body.get("name")) or "(no name)", 80),
+        plain(_text(body.get("email")), 120),
         number if isinstance(number, int) else None,
         _rights(body.get("permissions_v2")),
         _rights(body.get("permissions_v2_ignore_tos")),
@@ -210,9 +213,17 @@ def is_name(text: str) -> bool:
 def local_server_in(answer: Answer) -> str:
     """The local server's address in an answer about a datastack, or ""."""
     value = answer.body.get("local_server") if answer.is_good and isinstance(answer.body, dict) else None
-    if not isinstance(value, str) or not value.startswith(("http://", "https://")) or plain(value, 200) != value:
-        return ""
-    return value.rstrip("/")
+    return value.rstrip("/") if isinstance(value, str) and _is_usable(value) else ""
+
+
+def _is_usable(address: str) -> bool:
+    """Whether requests could go there."""
+    try:
+        parts = urlsplit(address)
+        is_whole = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
+    return is_whole and parts.scheme in ("http", "https") and plain(address, 200) == address and " " not in address
 
 
 def version_in(answer: Answer) -> str:
@@ -222,6 +233,10 @@ def version_in(answer: Answer) -> str:
     text = answer.body if isinstance(answer.body, str) else answer.opening
     match = re.search(r"\d+(?:\.\d+)+", text or "")
     return match.group() if match else ""
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _items(value: object) -> list[dict[str, Any]]:

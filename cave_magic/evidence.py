@@ -35,6 +35,9 @@ MOST_DATASTACKS = 200
 """So many of a server's datastacks `--all` looks at, to keep its bound. A real server has some dozens."""
 
 
+BLANKS = "a blank or a line break stands around it"
+
+
 def _as_typed(name: str) -> str:
     return f'"{name}"' if " " in name else name
 
@@ -260,7 +263,7 @@ def find_target(datastack: str, server: str = "", configured: str = "", asked: b
         return Target(datastack, server_for(datastack, "", {}), "known" if home else "default", "", asked, opens)
     try:
         address = check_address(entry if isinstance(entry, str) else "")
-        return Target(datastack, address, "map", "", asked, opens)
+        return Target(datastack, address, "map", "" if entry == str(entry).strip() else BLANKS, asked, opens)
     except BadInput as error:
         return Target(datastack, server_for(datastack, "", {}), "map", str(error), asked, opens)
 

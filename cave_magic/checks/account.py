@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from datetime import datetime, timedelta, timezone
 
-from ..answers import LOGIN_TOKEN_DAYS
+from ..answers import LOGIN_TOKEN_DAYS, REFUSALS
 from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown, warning
 from ..evidence import ServerFacts
 from .network import AUTH, UNKNOWN_ANSWER, then
@@ -23,6 +23,10 @@ def _account(server: ServerFacts) -> Finding:
         return _refused(server)
     if server.netrc:
         return _netrc(server)
+    if answer.code in REFUSALS:
+        way = "try another network, or go without the proxy or VPN"
+        return failed(f"the token did not arrive at {answer.host} ({answer.status} {answer.code}): "
+                      "something on the way takes it out", then(way, server.target.again))
     return unknown(f"could not be verified: {answer.evidence}", then(UNKNOWN_ANSWER, server.target.again))
 
 

@@ -122,8 +122,13 @@ def _is_datastack(answer: Answer) -> bool:
     return isinstance(answer.body, dict) and isinstance(answer.body.get("aligned_volume"), dict)
 
 
+def _dataset(answer: Answer, datastack: DatastackFacts) -> str:
+    named = answer.data.get("auth_dataset")
+    return plain(named if named and isinstance(named, str) else datastack.name, 60)
+
+
 def _no_permission(datastack: DatastackFacts, account: Account, answer: Answer) -> Finding:
-    dataset = plain(answer.data.get("auth_dataset") or datastack.name, 60)
+    dataset = _dataset(answer, datastack)
     evidence = f"{private(account.email or account.name)} has no permission to view {dataset} (403 missing_permission)"
     if not account.before_terms:
         command = f"%cave_setup existing{datastack.target.flags}"

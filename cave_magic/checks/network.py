@@ -51,6 +51,8 @@ def trouble_with(answer: Answer, server: ServerFacts, whole: str) -> Finding:
         return _proxy(answer, server)
     if answer.trouble is not None:
         return _no_answer(answer, server)
+    if answer.location.startswith(f"https://{answer.host}/") and answer.address.startswith("http://"):
+        return _other_scheme("sends one on to https: the address should begin with https://", server, "https")
     if answer.location or answer.status == 511:
         return failed(answer.evidence, then("log in to this network (VPN, portal) or correct the address", again))
     if answer.status == 400 and "HTTPS port" in answer.opening and answer.host == server.host:
@@ -109,7 +111,7 @@ def _no_answer(answer: Answer, server: ServerFacts) -> Finding:
     make = failed if advice else unknown
     if trouble in _OUR_TIME and server.bound < LONGER:
         return make(_sentence(answer), _more_time(advice, again))
-    return make(_sentence(answer), then(advice or "tell us what you see", again))
+    return make(_sentence(answer), then(advice or "show %cave_check --report to somebody who helps", again))
 
 
 def _certificates(server: ServerFacts) -> Remedy:
