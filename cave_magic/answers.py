@@ -7,6 +7,7 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from .doctor import private, shown
 from .plain import plain
@@ -14,6 +15,9 @@ from .routes import terms_page
 from .servers import host_of
 from .tokens import Token
 from .troubles import Trouble
+
+PAGE, TEXT = "a web page", "text"
+"""Forms of an answer that is no JSON and that a person can read."""
 
 LOGIN_TOKEN_DAYS = 7
 """How long a log-in token lives (middle_auth 2.30: 604800 s, not extended by use)."""
@@ -39,9 +43,10 @@ class Answer:
         detail: the reason in the words of the library, short and safe to show.
         body: the parsed JSON, or None.
         is_json: whether the body was JSON.
-        opening: its first words if it was not.
+        opening: its first words if it was a page or a text.
         location: where it redirects to, without query.
         seconds: how long it took.
+        form: what came in place of JSON: `PAGE`, `TEXT`, else in words what nobody can read; "" if nothing did.
     """
 
     address: str
@@ -53,6 +58,7 @@ class Answer:
     opening: str = ""
     location: str = ""
     seconds: float = 0.0
+    form: str = ""
 
     @property
     def host(self) -> str:
@@ -85,7 +91,7 @@ class Answer:
             return f"{self.host} sends one on to {private(self.location)} ({self.status})"
         said = self.code or (plain(json.dumps(self.body, default=repr), 80) if self.is_json else self.opening)
         said = said if said in KNOWN_CODES else private(said)
-        return f"{self.host} answered {self.status}" + (f": {said}" if said else " with nothing")
+        return f"{self.host} answered {self.status}" + (f": {said}" if said else f" with {self.form or 'nothing'}")
 
     @property
     def sentence(self) -> str:
@@ -142,7 +148,9 @@ def is_cave(answer: Answer) -> bool:
     """Whether an answer is one that a working CAVE service gives, be it a refusal."""
     if answer.trouble is not None or not answer.is_json or answer.status >= 500 or answer.location:
         return False
-    return answer.status == 200 or bool(answer.code) or (isinstance(answer.body, dict) and "message" in answer.body)
+    if answer.status == 200 or answer.code:
+        return True
+    return answer.status != 429 and isinstance(answer.body, dict) and "message" in answer.body
 
 
 def account_in(answer: Answer, server: str) -> Account | None:
@@ -152,8 +160,8 @@ def account_in(answer: Answer, server: str) -> Account | None:
         return None
     number = body.get("id")
     return Account(
-        plain(body.get("name") or "(no name)", 80),
-        plain(body.get("email") or "", 120),
+        plain(_text(body.get("name")) or "(no name)", 80),
+        plain(_text(body.get("email")), 120),
         number if isinstance(number, int) else None,
         _rights(body.get("permissions_v2")),
         _rights(body.get("permissions_v2_ignore_tos")),
@@ -173,29 +181,49 @@ def terms_in(item: dict[str, Any], server: str) -> Terms | None:
 
 
 def keys_in(answer: Answer) -> tuple[Key, ...] | None:
-    """The permanent tokens in an answer of the tokens route; None if it is not such a list."""
+    """The permanent tokens in an answer of the tokens route; None if it is not a list with all of their values."""
     if not answer.is_good or not isinstance(answer.body, list):
+        return None
+    items = [item for item in _items(answer.body) if _is_whole(item.get("token"))]
+    if len(items) < len(answer.body):
         return None
     return tuple(
         Key(item["token"], *(plain(item.get(key) or "", 120) for key in ("description", "created", "last_used")))
-        for item in _items(answer.body)
-        if isinstance(item.get("token"), Token)
+        for item in items
     )
+
+
+def _is_whole(token: object) -> bool:
+    """Whether a listed token is one, and not its last characters behind stars."""
+    return isinstance(token, Token) and token.can_be_sent and "*" not in token.reveal()
 
 
 def names_in(answer: Answer) -> tuple[str, ...] | None:
     """The datastacks in an answer of the info service; None if it is not a list of names."""
     if not answer.is_good or not isinstance(answer.body, list):
         return None
-    return tuple(plain(name, 100) for name in _texts(answer.body))
+    return tuple(name for name in _texts(answer.body) if is_name(name))
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can be a datastack's name, so that it can be printed in a line to type and typed there."""
+    return re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", text) is not None
 
 
 def local_server_in(answer: Answer) -> str:
     """The local server's address in an answer about a datastack, or ""."""
     value = answer.body.get("local_server") if answer.is_good and isinstance(answer.body, dict) else None
-    if not isinstance(value, str) or not value.startswith(("http://", "https://")) or plain(value, 200) != value:
-        return ""
-    return value.rstrip("/")
+    return value.rstrip("/") if isinstance(value, str) and _is_usable(value) else ""
+
+
+def _is_usable(address: str) -> bool:
+    """Whether requests could go there."""
+    try:
+        parts = urlsplit(address)
+        is_whole = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
+    return is_whole and parts.scheme in ("http", "https") and plain(address, 200) == address and " " not in address
 
 
 def version_in(answer: Answer) -> str:
@@ -205,6 +233,10 @@ def version_in(answer: Answer) -> str:
     text = answer.body if isinstance(answer.body, str) else answer.opening
     match = re.search(r"\d+(?:\.\d+)+", text or "")
     return match.group() if match else ""
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _items(value: object) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from IPython.core.magic_arguments import argument, parse_argstring
 from . import history
 from .dialogue import Dialogue
 from .errors import BadInput, Cancelled, CaveMagicError
+from .plain import plain
 from .shadows import find_shadows
 from .store import show_path
 from .tokens import typed_secrets
@@ -143,7 +144,15 @@ def read(command: Command, line: str) -> argparse.Namespace:
         raise BadInput("a quote is not closed.") from None
     for name, value in vars(args).items():
         setattr(args, name, [_unquoted(one) for one in value] if isinstance(value, list) else _unquoted(value))
+    if any("," in name for name in getattr(args, "names", ())):
+        raise BadInput(f"between names stand blanks alone{_without_commas(command, line)}")
     return args
+
+
+def _without_commas(command: Command, line: str) -> str:
+    """The line that was meant, unless a token stands in it."""
+    words = re.sub(r"[\s,]+", " ", _COMMENT.sub("", line)).strip()
+    return "." if typed_secrets(words) else f": %{command.__name__} {plain(words, 400)}"
 
 
 def _unquoted(value: Any) -> Any:

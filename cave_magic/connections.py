@@ -134,6 +134,8 @@ class _Cuttable:
     """
 
     _handle: socket.socket | None = None
+    debuglevel = 0
+    """A kernel in which http.client prints what it sends would print the token."""
 
     def _new_conn(self) -> socket.socket:
         made: socket.socket = super()._new_conn()  # type: ignore[misc]
@@ -185,6 +187,10 @@ class _SecurePool(HTTPSConnectionPool):
 _POOLS = {"http": _PlainPool, "https": _SecurePool}
 
 
+class UnusableBundle(requests.exceptions.SSLError):
+    """The file or folder of trusted certificates cannot be read, or is none."""
+
+
 class _Adapter(HTTPAdapter):
     """requests' own way to the network, with these connections, and with the list of trusted certificates read once.
 
@@ -223,7 +229,7 @@ def _trusting(file: str | None, folder: str | None) -> ssl.SSLContext:
     try:
         context.load_verify_locations(file, folder)
     except OSError as error:
-        raise requests.exceptions.SSLError(error) from error
+        raise UnusableBundle(error) from error
     return context
 
 

@@ -13,6 +13,7 @@ from .evidence import ServerFacts, Target, ask_server, find_target
 from .frontend import Frontend
 from .inquiry import bound_of
 from .page import Page
+from .place import FROM_ENVIRONMENT, find_place
 from .servers import check_address, datastack_for
 
 
@@ -89,10 +90,11 @@ class Dialogue:
 
 def nobody_to_ask(target: Target) -> NobodyToAsk:
     """What to do where no token can be typed."""
-    return NobodyToAsk(
-        "nothing can be asked here. Put the token in an environment variable or a secret of the platform, "
-        f"then: %cave_save --from-env CAVE_TOKEN{target.flags}"
-    )
+    here = find_place()
+    kept = here.store or "an environment variable"
+    lines = ", then ".join(here.recall or FROM_ENVIRONMENT)
+    keep = f"Keep the token as CAVE_TOKEN in {kept}"
+    return NobodyToAsk(f"nothing can be asked here. {keep}, then: {lines}{target.flags}")
 
 
 def _answered(ask: Callable[[], str], nobody: NobodyToAsk, may_be_empty: bool = False) -> str:

@@ -20,17 +20,23 @@ from .answers import Account, Answer, Key
 from .errors import BadInput
 from .history import Left
 from .inquiry import Watcher, result_of
+from .installed import Client
 from .place import TOKEN_VARIABLES, Place, find_place
 from .questions import Question, Round
 from .repairs import entries_with_secrets
 from .servers import DEFAULT_SERVER, check_address, deployment_of, host_of, server_for
 from .shadows import Shadow, find_shadows
 from .tokens import Token, typed_secrets
+from .variables import Variables, read_variables
+
+T = TypeVar("T")
 
 PACKAGES = ("caveclient", "cloud-volume", "cloud-files", "requests", "urllib3", "pandas", "numpy", "ipython", "rich")
 
+MOST_DATASTACKS = 200
+"""So many of a server's datastacks `--all` looks at, to keep its bound. A real server has some dozens."""
 
-T = TypeVar("T")
+BLANKS = "a blank or a line break stands around it"
 
 
 def _as_typed(name: str) -> str:
@@ -87,9 +93,9 @@ class Machine:
         map_secrets: datastacks in whose remembered address there is a token or a password.
         left: where tokens lie about in this notebook's session and file.
         unmet: what the installed caveclient asks of other packages and does not find; None if that is not known.
+        variables: those of the environment that lead to a proxy or to a file of certificates.
         requests_problem: why requests, without which nobody can be asked, cannot be imported, or "".
         shadows: files in the notebook's folder that Python takes in the place of a package.
-        no_proxy: the variable that names hosts to be reached without a proxy: where both are set, the small one counts.
     """
 
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -101,7 +107,7 @@ class Machine:
     folder_problem: str = ""
     folder_unusable: bool = False
     unmet: tuple[str, ...] | None = ()
-    no_proxy: str = "NO_PROXY"
+    variables: Variables = field(default_factory=Variables)
     map_file: store.ServerMap | None = None
     map_secrets: tuple[str, ...] = ()
     left: tuple[Left, ...] = ()
@@ -150,6 +156,8 @@ class ServerFacts:
         netrc: whether `~/.netrc` replaces the token on the way to this server.
         elsewhere: where no token was found, a file of another program of this person that has one, or None.
         stale_clients: variables of this notebook that hold a CAVEclient made with another token.
+        listed: the info service's answer to which datastacks there are; None if not all of them are looked at.
+        bound: the seconds in which all questions had to be answered.
     """
 
     address: str
@@ -165,8 +173,10 @@ class ServerFacts:
     info: Answer | None = None
     netrc: bool = False
     elsewhere: store.TokenFile | None = None
-    stale_clients: tuple[str, ...] = ()
+    stale_clients: tuple[Client, ...] = ()
     bare: Answer | None = None
+    listed: Answer | None = None
+    bound: float = 10.0
 
     @property
     def host(self) -> str:
@@ -247,6 +257,8 @@ def find_target(datastack: str, server: str = "", configured: str = "", asked: b
         raise BadInput("the name of a datastack is text, such as minnie65_public.")
     if typed_secrets(datastack):
         raise BadInput("that is no datastack's name. If it is a token: %cave_save asks for it. Nothing was sent.")
+    if "," in datastack:
+        raise BadInput("one name of a datastack is meant here, and a name has no comma in it.")
     if "/" in datastack or datastack in (".", ".."):
         raise BadInput("that is no name of a datastack. If it is the address of a server, put --server before it.")
     remembered = store.read_map().entries
@@ -260,7 +272,7 @@ def find_target(datastack: str, server: str = "", configured: str = "", asked: b
         return Target(datastack, server_for(datastack, "", {}), "known" if home else "default", "", asked, opens)
     try:
         address = check_address(entry if isinstance(entry, str) else "")
-        return Target(datastack, address, "map", "", asked, opens)
+        return Target(datastack, address, "map", "" if entry == str(entry).strip() else BLANKS, asked, opens)
     except BadInput as error:
         return Target(datastack, server_for(datastack, "", {}), "map", str(error), asked, opens)
 
@@ -319,15 +331,19 @@ class _Look:
 
     def at_all(self, target: Target) -> None:
         """Asks which datastacks the server lists for its token, then about each; about the target if it does not."""
-        self.targets.append(target)
         server = self._server(target)
-        if server.token is not None:
-            listed = self.round.ask(routes.datastacks_address(target.server), server.token)
-            self.round.then(listed, partial(self._at_each, target))
+        if server.token is None:
+            return self.at(target)
+        server.listed = self.round.ask(routes.datastacks_address(target.server), server.token)
+        self.targets.append(target)
+        return self.round.then(server.listed, partial(self._at_each, target))
 
     def _at_each(self, target: Target, listed: Answer) -> None:
-        for name in answers.names_in(listed) or ():
+        names = answers.names_in(listed)
+        for name in (names or ())[:MOST_DATASTACKS]:
             self.at(replace(target, datastack=name, asked=True))
+        if not names:
+            self.at(target)
 
     def _server(self, target: Target) -> _Server:
         if target.server not in self.servers:
@@ -372,6 +388,7 @@ class _Server:
         self.version: Question | None = None
         self.bare: Question | None = None
         self.info: Question | None = None
+        self.listed: Question | None = None
         if self.token is None:
             self._ask_without_token()
             return
@@ -421,6 +438,8 @@ class _Server:
             None if self.stored.token or self.stored.blocker else _elsewhere(self.address),
             installed.clients_in(session.names, self.address, self.token) if self.token else (),
             _answer(self.bare),
+            _answer(self.listed),
+            self.round.seconds,
         )
 
     def _disagrees(self) -> bool | None:
@@ -494,7 +513,7 @@ def _machine() -> Machine:
         problem,
         unusable,
         _known(installed.unmet_requirements, None),
-        "no_proxy" if os.environ.get("no_proxy") else "NO_PROXY",
+        read_variables(),
         _known(store.read_map, None),
         _known(entries_with_secrets, ()),
     )

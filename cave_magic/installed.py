@@ -6,6 +6,7 @@ import gc
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .plain import plain
@@ -14,6 +15,14 @@ from .tokens import Token
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A variable that holds a CAVEclient, and the datastack that it is for; "" for one without."""
+
+    variable: str
+    datastack: str
 
 
 def import_caveclient() -> str:
@@ -119,7 +128,7 @@ def _version_in(package: Distribution) -> str:
     return ""
 
 
-def clients_in(names: Mapping[str, object], server: str, token: Token) -> tuple[str, ...]:
+def clients_in(names: Mapping[str, object], server: str, token: Token) -> tuple[Client, ...]:
     """The variables that hold a CAVEclient of this server made with another token than the one that is stored now."""
     found = []
     for name, value in list(names.items()):
@@ -129,7 +138,7 @@ def clients_in(names: Mapping[str, object], server: str, token: Token) -> tuple[
             auth = vars(value).get("_auth")
             same = getattr(value, "_server_address", "").rstrip("/") == server
             if same and auth is not None and auth.token is not None and Token(str(auth.token)) != token:
-                found.append(name)
+                found.append(Client(name, str(vars(value).get("_datastack_name") or "")))
     return tuple(found)
 
 

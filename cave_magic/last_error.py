@@ -158,7 +158,8 @@ def _admin(raised: Raised) -> str:
 
 
 def _version_gone(raised: Raised) -> str:
-    if raised.status in (404, 410) and re.search(r"(?i)version", raised.text):
+    said = re.sub(r"https?://\S+", "", raised.text)  # an address of materialize always has a version in it
+    if raised.status in (404, 410) and re.search(r"(?i)version", said):
         return f"that materialization version is not available (any more). {_FINE}"
     if "Version must be an integer" in raised.text:
         return f"a materialization version is a whole number. {_FINE}"
@@ -175,6 +176,8 @@ def _by_status(raised: Raised) -> str:
         return f"{raised.service} was down or broken ({status}). {_FINE}"
     if status in (401, 403):
         return f"{raised.service} refused ({status}), and did not say why."
+    if status == 404 and raised.service.startswith("materialize"):
+        return f"{raised.service} does not know that table, view or version (404). {_FINE}"
     if status >= 400:
         return f"{raised.service} did not take that request ({status}). {_FINE}"
     return ""

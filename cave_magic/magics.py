@@ -12,6 +12,7 @@ from . import completion
 
 if TYPE_CHECKING:
     from .dialogue import Dialogue
+    from .errors import CaveMagicError
 
 NAMES = ("cave_setup", "cave_save", "cave_whoami", "cave_check")
 
@@ -29,13 +30,22 @@ class LineMagic:
 
     def __call__(self, line: str = "") -> Any:
         """Runs the line; raises a CaveMagicError, which holds nothing of it, where it cannot do its job."""
-        from .command_line import run
-
-        result, trouble = run(self.__wrapped__, self.__self__.dialogue, line)
+        result, trouble = self._run(line)
         line = ""  # what a debugger would show of this frame
         if trouble is not None:
             raise trouble
         return result
+
+    def _run(self, line: str) -> tuple[Any, CaveMagicError | None]:
+        try:
+            from .command_line import run
+
+            command, dialogue = self.__wrapped__, self.__self__.dialogue
+        except KeyboardInterrupt:  # in the first tenth of a second
+            from .errors import Cancelled
+
+            return None, Cancelled("stopped. Nothing was changed.")
+        return run(command, dialogue, line)
 
     @property
     def __wrapped__(self) -> Any:

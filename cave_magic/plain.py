@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from urllib.parse import quote
+from html import unescape
+from typing import Any
+from urllib.parse import quote, unquote
 
 from .tokens import Token
 
@@ -50,6 +52,36 @@ def hide_secrets(text: str, *tokens: Token) -> str:
     for pattern, mask in _MASKS:
         text = pattern.sub(mask, text)
     return text
+
+
+def without(value: Any, token: Token) -> Any:
+    """What a server sent, parsed or not, without the token that was sent to it, however it is written there.
+
+    Args:
+        value: a text, or a JSON value; `Token` objects in it stay.
+        token: the token.
+    """
+    if isinstance(value, str):
+        return _text_without(value, token)
+    if isinstance(value, list):
+        return [without(one, token) for one in value]
+    if isinstance(value, dict):
+        return {without(key, token): without(one, token) for key, one in value.items()}
+    return value
+
+
+def _text_without(text: str, token: Token) -> str:
+    if len(text) < len(token.reveal()):
+        return text
+    for form in _forms_of(token):
+        text = text.replace(form, HIDDEN)
+    bare = _letters(token.reveal())
+    return HIDDEN if len(bare) >= 2 * SHORTEST and bare in _letters(text) else text
+
+
+def _letters(text: str) -> str:
+    """The letters and digits of a text, whatever stands between them and however they are written."""
+    return re.sub(r"[^0-9A-Za-z]", "", unquote(unescape(text)))
 
 
 def _forms_of(token: Token) -> set[str]:

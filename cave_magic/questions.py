@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from html import unescape
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from . import __version__
-from .answers import Answer
+from .answers import PAGE, TEXT, Answer
 from .inquiry import Inquiry, Watcher
-from .plain import hide_secrets, plain
+from .plain import hide_secrets, plain, without
 from .servers import host_of
 from .tokens import Token
 from .troubles import Trouble, explain
@@ -30,8 +31,6 @@ T = TypeVar("T")
 
 LARGEST_ANSWER = 2_000_000
 """Bytes of an answer that are read. The longest real one (a list of all datastacks) has some thousand."""
-
-TOO_LATE = "the time was over before its turn"
 
 AFTERWARDS = 0.3
 """Seconds of a bound that are kept for what follows the waiting: judging, drawing."""
@@ -85,7 +84,7 @@ class Line:
         """What there is to say of a question whose answer has not come when nobody waits any longer."""
         call = self._by_address.get(address)
         if call is None:
-            return Answer(address, trouble=Trouble.UNKNOWN, detail=TOO_LATE)
+            return Answer(address, trouble=Trouble.LATE)
         if not call.connected:
             return Answer(address, trouble=Trouble.CONNECT_TIMEOUT, detail="its name may still be looked up")
         return Answer(address, trouble=Trouble.SILENT)
@@ -104,7 +103,7 @@ class Line:
         if token is not None and not token.can_be_sent:
             return Answer(address, trouble=Trouble.UNSENDABLE)
         if self._closed:
-            return Answer(address, trouble=Trouble.UNKNOWN, detail=TOO_LATE)
+            return Answer(address, trouble=Trouble.LATE)
         start, call = time.monotonic(), None
         try:
             session, calls, call = self._begin(address, seconds)
@@ -157,18 +156,18 @@ def _sent(
     ) as response:
         raw, problem = _read(response, call)
         text = raw.decode("utf-8-sig", errors="replace")
-        if token is not None:
-            text = hide_secrets_of(text, token)
-        body, is_json = (None, False) if problem else _json(text)
+        body, is_json = (None, False) if problem else _json(text, token)
+        form = "" if is_json else _form(text, response.headers.get("Content-Encoding", ""))
         return Answer(
             address,
             response.status_code,
-            Trouble.BROKEN if problem and response.status_code < 400 else None,
+            (Trouble.SLOW if call.is_cut else Trouble.BROKEN) if problem and response.status_code < 400 else None,
             problem,
             body,
             is_json,
-            "" if is_json else plain(_without_tags(text), 80),
-            _where(response.headers.get("Location", "")) if response.is_redirect else "",
+            _opening(text, token) if form in (PAGE, TEXT) else "",
+            _where(response.headers.get("Location", ""), token) if response.is_redirect else "",
+            form=form,
         )
 
 
@@ -182,6 +181,7 @@ class Round:
     """
 
     def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
         self._inquiry = Inquiry(seconds - min(AFTERWARDS, seconds / 10))
         self._line = Line()
         self._asked: dict[tuple[str, Token | None], Question] = {}
@@ -293,9 +293,10 @@ def _unpacked(raw: bytes, how: str) -> tuple[bytes, str]:
     return text, "" if unpacking.eof else "more came than was read"
 
 
-def _json(text: str) -> tuple[Any, bool]:
+def _json(text: str, token: Token | None) -> tuple[Any, bool]:
     try:
-        return json.loads(text, object_hook=_with_hidden_tokens), True
+        body = json.loads(text, object_hook=_with_hidden_tokens)
+        return (without(body, token) if token else body), True
     except (ValueError, RecursionError):
         return None, False
 
@@ -306,18 +307,28 @@ def _with_hidden_tokens(item: dict[str, Any]) -> dict[str, Any]:
     return item
 
 
-def hide_secrets_of(text: str, token: Token) -> str:
-    """A server's text with the token that was sent to it hidden, unless it stands where tokens are listed."""
-    value = re.escape(token.reveal())
-    return re.sub(rf'(?<!"token": ")(?<!"token":"){value}', "****", text)
+def _form(text: str, packing: str) -> str:
+    """What a body is that is no JSON; "" for none. Not by its `Content-Type`, which is often wrong."""
+    start = text[:1000]
+    if re.match(r"\s*<[!?a-zA-Z]", start):
+        return PAGE
+    unreadable = sum(one == "\ufffd" or not (one.isprintable() or one.isspace()) for one in start)
+    if unreadable > len(start) / 10:
+        name = packing if re.fullmatch(r"[A-Za-z0-9-]{1,12}", packing) else "something unknown"
+        return f"data packed as {name}" if packing else "binary data"
+    return TEXT if start.strip() else ""
 
 
-def _without_tags(text: str) -> str:
+def _opening(text: str, token: Token | None) -> str:
+    """How a text begins, as a browser would show it."""
     text = re.sub(r"(?is)<(script|style)\b.*?</\1>", " ", text[:20_000])
-    return re.sub(r"<[^>]{0,500}>", " ", text)
+    text = unescape(re.sub(r"<[^>]{0,500}>", " ", text))[:2000]
+    return plain(without(text, token) if token else text, 80)
 
 
-def _where(location: str) -> str:
+def _where(location: str, token: Token | None) -> str:
+    if token is not None:
+        location = without(location, token)
     try:
         parts = urlsplit(location)
     except ValueError:

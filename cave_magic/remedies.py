@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from . import answers, repairs
 from .doctor import Report, Status
-from .evidence import DatastackFacts, Evidence, ServerFacts
+from .evidence import BLANKS, DatastackFacts, Evidence, ServerFacts
 from .repairs import Repair
 from .servers import deployment_of, local_servers_of
 
@@ -15,6 +15,8 @@ Offer = Callable[[ServerFacts], "Repair | None"]
 
 def _entry(server: ServerFacts) -> Repair | None:
     if server.target.named_by in ("option", "setting"):
+        return repairs.repair_map_entry(server.target.datastack, server.address)
+    if server.target.map_problem == BLANKS:
         return repairs.repair_map_entry(server.target.datastack, server.address)
     home = deployment_of(server.target.datastack)
     return repairs.repair_map_entry(server.target.datastack, home.server if home else "")

@@ -128,6 +128,7 @@ def server_for(datastack: str, configured: str, remembered: Mapping[str, object]
 
 def datastack_for(server: str, preferred: str) -> str:
     """The datastack to look at on a server when none was named: the preferred one if it can be there."""
+    preferred = preferred.strip() or DEFAULT_DATASTACK
     home = deployment_of(preferred)
     if home is None or home.server == server:
         return preferred

@@ -224,7 +224,7 @@ class SignIn:
         return self._ended is not False
 
     def _judge(self, token: Token, again: str) -> str | None:
-        """Looks at a token that the browser brought, and says where the browser goes now. A mistake here ends the wait."""
+        """Looks at a token that the browser brought, and says where the browser goes now. A mistake ends the wait."""
         try:
             return self._judged(token, again)
         except Exception as error:

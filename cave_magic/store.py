@@ -10,6 +10,7 @@ import contextlib
 import errno
 import json
 import os
+import shlex
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -175,6 +176,19 @@ def show_path(path: Path) -> str:
     home = os.path.expanduser("~")
     text = str(path)
     return plain("~" + text[len(home) :] if text.startswith(home + os.sep) else text, 200)
+
+
+def path_for_shell(path: Path) -> str:
+    """A path as it is typed behind `!`: as people write it, and quoted where it has to be."""
+    shown = show_path(path)
+    start = "~/" if shown.startswith("~/") else ""
+    return start + shlex.quote(shown[len(start) :])
+
+
+def path_for_line(path: Path) -> str:
+    """A path as it is typed behind a magic."""
+    shown = show_path(path)
+    return f'"{shown}"' if " " in shown else shown
 
 
 # ---------------------------------------------------------------- reading
@@ -498,7 +512,7 @@ def with_token(path: Path, token: Token) -> str | None:
     if state in (State.NOT_A_FILE, State.UNREADABLE, State.TOO_LARGE):
         raise TokenNotSaved(f"{show_path(path)} {problem}. Nothing was changed. Move it away and save again.")
     if info is not None and not info.st_mode & 0o222:
-        command = f"!chmod 600 {show_path(path)}"
+        command = f"!chmod 600 {path_for_shell(path)}"
         raise TokenNotSaved(f"{show_path(path)} is write-protected. Nothing was changed. To allow it: {command}")
     data = _parse(text)[0] if state == State.READ else None
     entries: dict[str, Any] = data if isinstance(data, dict) else {}

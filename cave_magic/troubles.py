@@ -17,12 +17,54 @@ class Trouble(Enum):
     RESET = "closed the connection without an answer"
     CONNECT_TIMEOUT = "cannot be reached: nothing came back while connecting"
     SILENT = "took the connection but did not answer"
+    SLOW = "did not come to the end of its answer"
+    LATE = "was not asked: the time was over before its turn"
     TLS = "has no secure connection (TLS) that this computer trusts"
+    CERTIFICATE = "has a certificate for its secure connection (TLS) that is not valid"
+    BUNDLE = "was not asked: the file of trusted certificates cannot be used"
     NOT_TLS = "does not speak https: the address should begin with http://"
     PROXY = "cannot be reached through the proxy that is set here"
+    SOCKS = "was not asked: the proxy that is set here is a SOCKS one, for which PySocks is not installed"
     BROKEN = "broke off in the middle of its answer"
     UNSENDABLE = "was not asked: the token cannot be sent in a header"
     UNKNOWN = "could not be asked"
+
+
+_BY_KIND = (
+    ({"InvalidHeader", "UnicodeEncodeError"}, Trouble.UNSENDABLE),
+    ({"MissingSchema", "InvalidSchema", "InvalidURL", "LocationParseError", "LocationValueError"}, Trouble.ADDRESS),
+    ({"ProxyError", "InvalidProxyURL"}, Trouble.PROXY),
+    ({"ProxyConnectionError", "GeneralProxyError", "SOCKS4Error", "SOCKS5Error", "SOCKS5AuthError"}, Trouble.PROXY),
+    ({"UnusableBundle"}, Trouble.BUNDLE),
+    ({"SSLError"}, Trouble.TLS),
+    ({"NameResolutionError", "gaierror", "UnicodeError"}, Trouble.NAME),
+    ({"ConnectTimeoutError", "ConnectTimeout"}, Trouble.CONNECT_TIMEOUT),
+    ({"ReadTimeoutError", "ReadTimeout", "TimeoutError"}, Trouble.SILENT),
+    ({"ConnectionRefusedError"}, Trouble.REFUSED),
+    ({"ChunkedEncodingError", "IncompleteRead"}, Trouble.BROKEN),
+    ({"ConnectionResetError", "RemoteDisconnected", "BrokenPipeError", "BadStatusLine"}, Trouble.RESET),
+)
+"""Names of exceptions, and what it means where one of them is among the causes; the first that fits counts."""
+
+_BY_TEXT = (
+    ("Missing dependencies for SOCKS", Trouble.SOCKS, ""),
+    ("Unable to determine SOCKS version", Trouble.PROXY, "its address should begin with socks5h://"),
+    ("TLS CA certificate bundle, invalid path", Trouble.BUNDLE, "it is not there"),
+    ("NO_CERTIFICATE", Trouble.BUNDLE, "there are no certificates in it"),
+)
+"""What requests and urllib3 say with an exception of no telling name."""
+
+_TLS = (
+    ("WRONG_VERSION_NUMBER|UNKNOWN_PROTOCOL|HTTP_REQUEST|RECORD_LAYER_FAILURE", Trouble.NOT_TLS, ""),
+    ("self[- ]signed", Trouble.TLS, "its certificate is signed by itself or by a company's own authority"),
+    ("unable to get local issuer", Trouble.TLS, "its certificate is signed by an authority that is not known here"),
+    ("certificate has expired", Trouble.CERTIFICATE, "it has expired"),
+    ("not yet valid", Trouble.CERTIFICATE, "its time has not begun"),
+    ("ostname mismatch|doesn't match|IP address mismatch", Trouble.CERTIFICATE, "it is for another host"),
+)
+"""What OpenSSL says, and what that means."""
+
+_NO_NETWORK = (101, 113, 51, 65, 10051, 10065)
 
 
 def explain(error: BaseException) -> tuple[Trouble, str]:
@@ -36,30 +78,19 @@ def explain(error: BaseException) -> tuple[Trouble, str]:
     chain = list(causes(error))
     kinds = {type(one).__name__ for one in chain}
     text = " ".join(str(one) for one in chain)
-    if kinds & {"InvalidHeader", "UnicodeEncodeError"}:
-        return Trouble.UNSENDABLE, ""
-    if kinds & {"MissingSchema", "InvalidSchema", "InvalidURL", "LocationParseError", "LocationValueError"}:
-        return Trouble.ADDRESS, ""
-    if kinds & {"ProxyError", "InvalidProxyURL"}:
-        return Trouble.PROXY, _proxy_reason(text)
-    if "SSLError" in kinds or "TLS CA certificate bundle" in text:
-        wrong = re.search(r"WRONG_VERSION_NUMBER|UNKNOWN_PROTOCOL|HTTP_REQUEST|RECORD_LAYER_FAILURE", text)
-        return (Trouble.NOT_TLS, "") if wrong else (Trouble.TLS, _tls_reason(text))
-    if kinds & {"NameResolutionError", "gaierror", "UnicodeError"}:
-        return Trouble.NAME, ""
-    if "ConnectTimeoutError" in kinds or "ConnectTimeout" in kinds:
-        return Trouble.CONNECT_TIMEOUT, ""
-    if kinds & {"ReadTimeoutError", "ReadTimeout", "TimeoutError"}:
-        return Trouble.SILENT, ""
-    if "ConnectionRefusedError" in kinds:
-        return Trouble.REFUSED, ""
-    if kinds & {"ChunkedEncodingError", "IncompleteRead"}:
-        return Trouble.BROKEN, ""
-    if kinds & {"ConnectionResetError", "RemoteDisconnected", "BrokenPipeError", "BadStatusLine"}:
-        return Trouble.RESET, ""
-    if any(isinstance(one, OSError) and one.errno in (101, 113, 51, 65, 10051, 10065) for one in chain):
+    for words, trouble, reason in _BY_TEXT:
+        if words in text:
+            return trouble, reason
+    trouble = next((trouble for names, trouble in _BY_KIND if kinds & names), Trouble.UNKNOWN)
+    if trouble is Trouble.PROXY:
+        return trouble, _proxy_reason(text)
+    if trouble is Trouble.TLS:
+        return next(((kind, reason) for words, kind, reason in _TLS if re.search(words, text)), (trouble, ""))
+    if trouble is not Trouble.UNKNOWN:
+        return trouble, ""
+    if any(isinstance(one, OSError) and one.errno in _NO_NETWORK for one in chain):
         return Trouble.UNREACHABLE, ""
-    return Trouble.UNKNOWN, type(error).__name__
+    return trouble, type(error).__name__
 
 
 def causes(error: BaseException | None) -> Iterable[BaseException]:
@@ -80,17 +111,3 @@ def causes(error: BaseException | None) -> Iterable[BaseException]:
 def _proxy_reason(text: str) -> str:
     tunnel = re.search(r"Tunnel connection failed: (\d{3})", text)
     return f"the proxy answered {tunnel[1]}" if tunnel else ""
-
-
-def _tls_reason(text: str) -> str:
-    for pattern, words in (
-        ("invalid path", "the file of certificates that REQUESTS_CA_BUNDLE names is not there"),
-        ("NO_CERTIFICATE", "the file that REQUESTS_CA_BUNDLE names has no certificates in it"),
-        ("self[- ]signed", "its certificate is signed by itself or by a company's own authority"),
-        ("unable to get local issuer", "its certificate is signed by an authority that this computer does not know"),
-        ("certificate has expired", "its certificate has expired"),
-        ("ostname mismatch|doesn't match|IP address mismatch", "its certificate is for another host"),
-    ):
-        if re.search(pattern, text):
-            return words
-    return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from datetime import datetime, timedelta, timezone
 
-from ..answers import LOGIN_TOKEN_DAYS
+from ..answers import LOGIN_TOKEN_DAYS, REFUSALS
 from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown, warning
 from ..evidence import ServerFacts
 from .network import AUTH, UNKNOWN_ANSWER, then
@@ -23,6 +23,10 @@ def _account(server: ServerFacts) -> Finding:
         return _refused(server)
     if server.netrc:
         return _netrc(server)
+    if answer.code in REFUSALS:
+        way = "try another network, or go without the proxy or VPN"
+        return failed(f"the token did not arrive at {answer.host} ({answer.status} {answer.code}): "
+                      "something on the way takes it out", then(way, server.target.again))
     return unknown(f"could not be verified: {answer.evidence}", then(UNKNOWN_ANSWER, server.target.again))
 
 
@@ -49,11 +53,15 @@ def _netrc(server: ServerFacts) -> Finding:
 
 
 def ends_by(server: ServerFacts) -> datetime | None:
-    """The latest moment at which a stored log-in token ends, from when its file was written; None if unknown."""
+    """The latest moment at which a stored log-in token ends, from when its file was written; None if unknown.
+
+    A token that works has not ended: a file that is older got its time from somewhere else.
+    """
     file = server.stored.source
     if file is None or not file.modified:
         return None
-    return datetime.fromtimestamp(file.modified, timezone.utc) + timedelta(days=LOGIN_TOKEN_DAYS)
+    ends = datetime.fromtimestamp(file.modified, timezone.utc) + timedelta(days=LOGIN_TOKEN_DAYS)
+    return ends if ends > datetime.now(timezone.utc) else None
 
 
 def is_login_token(server: ServerFacts) -> bool | None:

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from difflib import get_close_matches
 
-from ..answers import Account, Answer, is_cave, local_server_in, terms_in
-from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown
-from ..evidence import DatastackFacts
+from ..answers import Account, Answer, is_cave, local_server_in, names_in, terms_in
+from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown, warning
+from ..evidence import MOST_DATASTACKS, DatastackFacts, ServerFacts
 from ..plain import plain
 from ..servers import KNOWN_DATASTACKS, deployment_of, host_of
 from .account import ACCOUNT
 from .network import UNKNOWN_ANSWER, then, trouble_with
+
+
+def _listed(server: ServerFacts) -> Finding | None:
+    if server.listed is None:
+        return None
+    names = names_in(server.listed)
+    if names is None:
+        return warning(f"{server.listed.evidence}, so only {server.target.datastack} was looked at")
+    if len(names) > MOST_DATASTACKS:
+        return warning(f"{server.host} lists {len(names):,}; the first {MOST_DATASTACKS} were looked at")
+    return None
 
 
 def _info(datastack: DatastackFacts) -> Finding | None:
@@ -41,22 +53,37 @@ def _name(datastack: DatastackFacts) -> Finding | None:
     answer = datastack.info
     if answer is None or not (answer.code == "invalid_table_id" or answer.status == 404):
         return None
-    host, name = datastack.server.host, datastack.name
-    home = deployment_of(name)
-    if home is not None and home.server != datastack.target.server:
+    host, name, target = datastack.server.host, datastack.name, datastack.target
+    home, listed = deployment_of(name), datastack.listed or ()
+    if name in listed:
+        advice = then("tell the people of the server", target.again)
+        return failed(f"{host} lists {name}, but has nothing about it ({answer.status})", advice)
+    if home is not None and home.server != target.server:
+        if not target.asked and target.named_by in ("option", "setting"):
+            return failed(f"{host} has no {name}, which is looked for where no name is given", _others(datastack))
         command = f"%cave_check {name} --server {home.server}"
-        return failed(
-            f"{name} is not on {host}; it is on {host_of(home.server)}",
-            Remedy(command, (command,)),
-        )
-    known = datastack.listed if datastack.listed else KNOWN_DATASTACKS
+        evidence = f"{name} is not on {host}; the known one is on {host_of(home.server)}"
+        return failed(evidence, Remedy(command, (command,)))
+    near = _near(name, KNOWN_DATASTACKS if datastack.listed is None else listed)
+    if near:
+        has = "perhaps you mean" if datastack.listed is None else "it has"
+        return failed(f"{host} has no {name}; {has} {' or '.join(near)}", _use(datastack, near[0]))
+    return failed(f"{host} has no datastack {plain(name, 60)} that you may see", _list(datastack))
+
+
+def _near(name: str, known: Collection[str]) -> list[str]:
     word = name.strip().lower()
     near = get_close_matches(word, known, n=3, cutoff=0.8) or get_close_matches(word, known, n=1, cutoff=0.5)
-    near = [one for one in near if one != name]
-    if near:
-        names = " or ".join(near)
-        return failed(f"{host} has no {name}; it has {names}", _use(datastack, near[0]))
-    return failed(f"{host} has no datastack {plain(name, 60)} that you may see", _list(datastack))
+    return [one for one in near if one != name]
+
+
+def _others(datastack: DatastackFacts) -> Remedy:
+    """Nobody chose the datastack, but somebody the server: one that it has."""
+    if not datastack.listed:
+        return _list(datastack)
+    first, *more = datastack.listed[:4]
+    remedy = _use(datastack, first)
+    return Remedy(f"{remedy.text} (it has also {', '.join(more)})", remedy.commands) if more else remedy
 
 
 def _use(datastack: DatastackFacts, name: str) -> Remedy:
@@ -95,8 +122,13 @@ def _is_datastack(answer: Answer) -> bool:
     return isinstance(answer.body, dict) and isinstance(answer.body.get("aligned_volume"), dict)
 
 
+def _dataset(answer: Answer, datastack: DatastackFacts) -> str:
+    named = answer.data.get("auth_dataset")
+    return plain(named if named and isinstance(named, str) else datastack.name, 60)
+
+
 def _no_permission(datastack: DatastackFacts, account: Account, answer: Answer) -> Finding:
-    dataset = plain(answer.data.get("auth_dataset") or datastack.name, 60)
+    dataset = _dataset(answer, datastack)
     evidence = f"{private(account.email or account.name)} has no permission to view {dataset} (403 missing_permission)"
     if not account.before_terms:
         command = f"%cave_setup existing{datastack.target.flags}"
@@ -111,6 +143,11 @@ def _no_permission(datastack: DatastackFacts, account: Account, answer: Answer) 
     return failed(evidence, Remedy(f"ask the people of {dataset} to let your account in, then {again}", (again,)))
 
 
+LISTED = Check(
+    "datastacks", "datastack", "all datastacks", ServerFacts, _listed, (ACCOUNT,), quiet=True,
+    explains="`--all` could not look at every datastack: the list did not come, or it is very long.",
+    mends="Name the datastacks: `%cave_check NAME NAME`.",
+)
 INFO = Check(
     "info", "datastack", "info service", DatastackFacts, _info, (ACCOUNT,), quiet=True,
     explains="The server answers, but its info service is in trouble. The token is not the reason.",
@@ -131,4 +168,4 @@ ACCESS = Check(
     explains="The account has no permission to view the datastack.",
     mends="Ask the people of the dataset to let your account in, or use the public datastack.",
 )
-CHECKS = (INFO, TERMS, NAME, ACCESS)
+CHECKS = (LISTED, INFO, TERMS, NAME, ACCESS)

@@ -53,12 +53,14 @@ def _in_the_way(shadows: Sequence[Shadow], found: Callable[[str, Remedy], Findin
 
 
 def _home(machine: Machine) -> Finding | None:
-    if not machine.place.forgets:
+    place = machine.place
+    if not place.forgets:
         return None
-    save = "%cave_save --from-env CAVE_TOKEN"
+    lines = place.recall or ("%cave_save",)
+    keep = f"keep it as CAVE_TOKEN in {place.store}, and" if place.store else "there is no place for secrets here:"
     return warning(
-        f"{machine.place.platform} throws this home folder away at the end, and a saved token with it",
-        Remedy(f"keep it in the secrets of {machine.place.platform} and begin the notebook with {save}", (save,)),
+        f"{place.platform} throws this home folder away at the end, and a saved token with it",
+        Remedy(f"{keep} begin the next notebook with {', then '.join(lines)}", lines),
     )
 
 
@@ -92,6 +94,6 @@ PACKAGES = Check(
 HOME = Check(
     "home", "environment", "home folder", Machine, _home,
     explains="The home folder is thrown away with the session, so a saved token does not last.",
-    mends="Keep the token in the secrets of the platform and begin with `%cave_save --from-env CAVE_TOKEN`.",
+    mends="Keep the token in the secrets of the platform, and begin with the lines that the check prints for it.",
 )
 CHECKS = (REQUESTS, CAVECLIENT, PACKAGES, HOME)

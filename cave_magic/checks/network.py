@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..answers import Answer, is_cave
+from ..answers import PAGE, TEXT, Answer, is_cave
 from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown
 from ..evidence import ServerFacts
 from ..servers import KNOWN_SERVERS, host_of, local_servers_of
@@ -20,9 +20,21 @@ _ADVICE = {
     Trouble.RESET: _OTHER_NETWORK,
     Trouble.CONNECT_TIMEOUT: _OTHER_NETWORK,
     Trouble.SILENT: "the server is overloaded or down: wait a while",
+    Trouble.SLOW: "the server is overloaded: wait a while",
     Trouble.TLS: "if your institute inspects traffic, point REQUESTS_CA_BUNDLE at its certificate file",
+    Trouble.CERTIFICATE: "look at the clock of this computer, or log in to this network (portal); if both are right, "
+    "tell the people of the server",
     Trouble.BROKEN: "wait a while",
 }
+_OUR_TIME = (Trouble.SILENT, Trouble.SLOW, Trouble.LATE, Trouble.CONNECT_TIMEOUT)
+"""What a question ends with when the time for it is over: a server that only is slow looks the same."""
+
+_OF_THE_ADDRESS = (Trouble.NAME, Trouble.REFUSED, Trouble.CONNECT_TIMEOUT, Trouble.CERTIFICATE)
+"""What a wrong address can lead to."""
+
+LONGER = 60
+"""Seconds in which a slow server has answered, or does not."""
+
 _NOT_YOURS = "the info service names a wrong address for it, or it is down: tell the people of the server"
 UNKNOWN_ANSWER = "this check does not know that answer; show it to the people of the server"
 
@@ -36,10 +48,12 @@ def trouble_with(answer: Answer, server: ServerFacts, whole: str) -> Finding:
         whole: "the server", or the service that alone is in trouble.
     """
     again = server.target.again
-    if answer.trouble is Trouble.PROXY or answer.status == 407:
+    if answer.trouble in (Trouble.PROXY, Trouble.SOCKS) or answer.status == 407:
         return _proxy(answer, server)
     if answer.trouble is not None:
         return _no_answer(answer, server)
+    if answer.location.startswith(f"https://{answer.host}/") and answer.address.startswith("http://"):
+        return _other_scheme("sends one on to https: the address should begin with https://", server, "https")
     if answer.location or answer.status == 511:
         return failed(answer.evidence, then("log in to this network (VPN, portal) or correct the address", again))
     if answer.status == 400 and "HTTPS port" in answer.opening and answer.host == server.host:
@@ -49,10 +63,7 @@ def trouble_with(answer: Answer, server: ServerFacts, whole: str) -> Finding:
         evidence = f"{whole} on {answer.host} is down or broken ({answer.status})"
         return failed(evidence, Remedy(f"{calm} {again}", (again,)))
     if answer.status == 200 and not answer.is_json:
-        said = f' ("{private(answer.opening)}")' if answer.opening else ""
-        advice = "log in to this network's portal, or wait while the server is under maintenance"
-        what = f"a web page, not with data{said}" if said else "nothing"
-        return failed(f"{answer.host} answered with {what}", then(advice, again))
+        return _no_data(answer, again)
     if answer.status == 404 and whole == "the server":
         return _not_cave(answer, server)
     if answer.status == 404:
@@ -63,11 +74,28 @@ def trouble_with(answer: Answer, server: ServerFacts, whole: str) -> Finding:
     return unknown(answer.evidence, then(UNKNOWN_ANSWER, again))
 
 
+def _no_data(answer: Answer, again: str) -> Finding:
+    """All is well, says the status, but there is no JSON."""
+    if answer.form not in (PAGE, TEXT, ""):
+        return unknown(answer.evidence, then(UNKNOWN_ANSWER, again))
+    said = f' ("{private(answer.opening)}")' if answer.opening else ""
+    what = f"{answer.form}, not with data{said}" if answer.form else "nothing"
+    advice = "log in to this network's portal, or wait while the server is under maintenance"
+    return failed(f"{answer.host} answered with {what}", then(advice, again))
+
+
 def _proxy(answer: Answer, server: ServerFacts) -> Finding:
-    again = server.target.again
+    again, known = server.target.again, server.machine.variables
+    proxy = known.proxy_for(answer.address) or "the proxy in this computer's settings"
+    if answer.trouble is Trouble.SOCKS:
+        install = '%pip install "requests[socks]"'
+        text = f"{install}, restart the kernel, then {again}; if this network needs no proxy, unset {proxy}"
+        return failed(_sentence(answer), Remedy(text, (install, again)))
     hosts = ",".join(dict.fromkeys((server.host.partition(":")[0], *_local_hosts(server))))
-    command = f"%env {server.machine.no_proxy}={hosts}"
-    text = f"if this network needs no proxy: {command}, then {again}; if it does, correct HTTPS_PROXY"
+    command = f'import os; os.environ["{known.no_proxy}"] += ",{hosts}"'
+    if not known.has_exceptions:
+        command = f"%env {known.no_proxy}={hosts}"
+    text = f"if this network needs no proxy: {command}, then {again}; if it does, correct {proxy}"
     return failed(_sentence(answer), Remedy(text, (command, again)))
 
 
@@ -78,9 +106,30 @@ def _no_answer(answer: Answer, server: ServerFacts) -> Finding:
         return failed(_sentence(answer), then(_NOT_YOURS, again))
     if trouble is Trouble.NOT_TLS:
         return _other_scheme(trouble.value, server, "http")
+    if trouble is Trouble.BUNDLE or (trouble is Trouble.TLS and server.machine.variables.bundle):
+        return failed(_sentence(answer), _certificates(server))
     advice = _ADVICE.get(trouble, "").format(host=answer.host) if trouble else ""
     make = failed if advice else unknown
-    return make(_sentence(answer), then(advice or "tell us what you see", again))
+    if trouble in _OUR_TIME and server.bound < LONGER:
+        return make(_sentence(answer), _more_time(advice, again))
+    return make(_sentence(answer), then(advice or "show %cave_check --report to somebody who helps", again))
+
+
+def _certificates(server: ServerFacts) -> Remedy:
+    """The file that says whom to trust is no such file, or does not know who vouches for the server."""
+    again, variable = server.target.again, server.machine.variables.bundle
+    command = f'import os; os.environ.pop("{variable}", None)'
+    if variable:
+        text = f"correct the file that {variable} names, or go without it: {command}, then {again}"
+        return Remedy(text, (command, again))
+    command = "%pip install --force-reinstall certifi"
+    return Remedy(f"{command}, restart the kernel, then {again}", (command, again))
+
+
+def _more_time(advice: str, again: str) -> Remedy:
+    command = f"{again} --timeout {LONGER}"
+    only = f"{advice}; if it is only slow: " if advice else "give it more time: "
+    return Remedy(f"{only}{command}", (command,))
 
 
 def _other_scheme(problem: str, server: ServerFacts, scheme: str) -> Finding:
@@ -101,8 +150,9 @@ def _not_cave(answer: Answer, server: ServerFacts) -> Finding:
 
 
 def _sentence(answer: Answer) -> str:
-    waited = f" within {answer.seconds:.0f} s" if answer.trouble is Trouble.SILENT and answer.seconds >= 1 else ""
-    return answer.evidence + waited
+    if answer.trouble not in (Trouble.SILENT, Trouble.SLOW) or answer.seconds < 1:
+        return answer.evidence
+    return f"{answer.evidence} within {answer.seconds:.{1 if answer.seconds < 10 else 0}f} s"
 
 
 def then(advice: str, again: str) -> Remedy:
@@ -114,10 +164,23 @@ def _network(server: ServerFacts) -> Finding:
     answers = server.answers
     good = [answer for answer in answers if is_cave(answer)]
     if not good and answers:
-        return trouble_with(answers[0], server, "the server")
+        return _remembered(trouble_with(answers[0], server, "the server"), answers[0], server)
     if not good:
         return unknown(f"{server.host} was not asked", Remedy(server.target.again, (server.target.again,)))
     return ok(f"{server.host} answered in {max(answer.seconds for answer in good):.1f} s")
+
+
+def _remembered(finding: Finding, answer: Answer, server: ServerFacts) -> Finding:
+    """Says where the address is from that may be wrong: nobody typed it, and no table of ours has it."""
+    file, remedy, is_known = server.machine.map_file, finding.remedy, server.address in KNOWN_SERVERS
+    is_doubtful = answer.trouble in _OF_THE_ADDRESS or answer.status in (200, 404)
+    if file is None or remedy is None or is_known or not is_doubtful or server.target.named_by != "map":
+        return finding
+    text = remedy.text
+    if "--server" not in text:
+        text += f"; with another address: {server.target.again} --server URL"
+    evidence = f"{finding.evidence} (address from {file.path.name})"
+    return replace(finding, evidence=evidence, remedy=replace(remedy, text=text))
 
 
 def _auth(server: ServerFacts) -> Finding | None:

@@ -5,19 +5,28 @@ from __future__ import annotations
 from ..doctor import Check, Finding, Remedy, private, warning
 from ..evidence import Machine, ServerFacts
 from ..plain import plain
+from ..servers import DEFAULT_SERVER
 from .account import ACCOUNT
 
 
 def _clients(server: ServerFacts) -> Finding | None:
     if not server.stale_clients:
         return None
-    names = " and ".join(server.stale_clients[:3])
-    name, datastack = server.stale_clients[0], server.target.datastack
-    command = f'{name} = CAVEclient("{datastack}")'
+    names = " and ".join(one.variable for one in server.stale_clients[:3])
+    first = server.stale_clients[0]
+    command = f"{first.variable} = CAVEclient({_arguments(first.datastack, server)})"
     return warning(
         f"{names} {'was' if len(server.stale_clients) == 1 else 'were'} made with another token than the stored one",
         Remedy(f"make it again: {command}", (command,)),
     )
+
+
+def _arguments(datastack: str, server: ServerFacts) -> str:
+    """What a client of this datastack on this server is made with."""
+    entries = server.machine.map_file.entries if server.machine.map_file else {}
+    opens_on = entries.get(datastack, DEFAULT_SERVER) if datastack else DEFAULT_SERVER
+    name = [f'"{plain(datastack)}"'] if datastack else []
+    return ", ".join([*name, *([] if opens_on == server.address else [f'server_address="{server.address}"'])])
 
 
 def _left(machine: Machine) -> Finding | None:

@@ -7,7 +7,8 @@ from ..doctor import Check, Finding, Remedy, Status, failed, ok, private, unknow
 from ..evidence import Machine, ServerFacts
 from ..plain import plain
 from ..servers import DEFAULT_SERVER, deployment_of, host_of
-from ..store import State, TokenFile, secrets_folder, show_path
+from ..store import State, TokenFile, path_for_line, path_for_shell, secrets_folder, show_path
+from ..troubles import Trouble
 
 # ---------------------------------------------------------------- remedies
 
@@ -22,18 +23,18 @@ def save_from(server: ServerFacts, file: TokenFile) -> Remedy:
     if server.salvaged is not None and server.salvaged.code in REFUSALS:
         return set_up(server)
     option = f" --server {server.address}" if server.target.named_by in ("option", "map") else ""
-    command = f"%cave_save --from-file {show_path(file.path)} --overwrite{option}"
+    command = f"%cave_save --from-file {path_for_line(file.path)} --overwrite{option}"
     return Remedy(command, (command,))
 
 
 def _move_away(server: ServerFacts, file: TokenFile) -> Remedy:
-    path = show_path(file.path)
+    path = path_for_shell(file.path)
     command = f"!mv {path} {path}.old"
     return Remedy(f"{command}, then {server.target.again}", (command, server.target.again))
 
 
 def _make_readable(server: ServerFacts, file: TokenFile) -> Remedy:
-    path = show_path(file.path)
+    path = path_for_shell(file.path)
     command = f"!chmod 600 {path}"
     return Remedy(f"{command}, then {server.target.again}", (command, server.target.again))
 
@@ -44,7 +45,7 @@ def _map_file(machine: Machine) -> Finding | None:
     found = machine.map_file
     if found is None or found.state in (State.ABSENT, State.READ):
         return None
-    path = show_path(found.path)
+    path = path_for_shell(found.path)
     move = f"!mv {path} {path}.old"
     remedy = _fix("%cave_check") if found.state is State.MALFORMED else Remedy(move, (move,))
     evidence = f"{found.path.name} {found.problem}"
@@ -71,11 +72,18 @@ def _map(server: ServerFacts) -> Finding | None:
         return None
     if (server.info and server.info.is_good) or (server.identity and server.identity.is_good):
         return None
-    reason = next((answer.sentence for answer in server.answers if not answer.is_good), "")
-    if not reason or any(answer.is_good for answer in server.answers):
+    reason = next((answer.sentence for answer in server.answers if _is_elsewhere(answer)), "")
+    if not reason or any(is_cave(answer) for answer in server.answers if not _is_elsewhere(answer)):
         return None
     evidence = f"{target.datastack} is remembered on {server.host}, where it is not ({reason})"
     return failed(f"{evidence}; it is on {host_of(home.server)}", _fix(server.target.again))
+
+
+def _is_elsewhere(answer: Answer) -> bool:
+    """Whether an answer shows that this is no place for the datastack, and not only one in trouble or hard to reach."""
+    if answer.trouble in (Trouble.NAME, Trouble.REFUSED):
+        return True
+    return answer.code == "invalid_table_id" or answer.status == 404 or (answer.status == 200 and not answer.is_json)
 
 
 def _opened_elsewhere(server: ServerFacts) -> Finding | None:
@@ -105,8 +113,8 @@ def _folder(machine: Machine) -> Finding | None:
     if "home folder" in machine.folder_problem:
         text = "set HOME to a folder of yours before the kernel starts, then %cave_check"
         return failed(evidence, Remedy(text, ("%cave_check",)))
-    move = f"!mv {machine.folder} {machine.folder}.old"
-    command = move if "not a folder" in evidence else f"!chmod 700 {machine.folder}"
+    folder = path_for_shell(secrets_folder())
+    command = f"!mv {folder} {folder}.old" if "not a folder" in evidence else f"!chmod 700 {folder}"
     remedy = Remedy(f"{command}, then %cave_check", (command, "%cave_check"))
     return failed(evidence, remedy) if machine.folder_unusable else warning(evidence, remedy)
 

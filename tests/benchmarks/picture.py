@@ -67,7 +67,8 @@ def _datastacks(axes: Any, curves: Mapping[str, Curve], colours: Mapping[str, st
     for (name, points), style in zip(curves.items(), ("-", "--"), strict=False):
         axes.plot(*zip(*points, strict=True), style, marker="o", markersize=4, color=colours["ours"], label=name)
         axes.set_xticks([x for x, _ in points])
-    axes.legend(frameon=False, loc="lower right")
+    if curves:
+        axes.legend(frameon=False, loc="lower right")
     _plain(axes, colours)
 
 

@@ -35,6 +35,7 @@ from cave_magic.sandbox import Sandbox  # noqa: E402
 
 LOAD = "%load_ext cave_magic"
 CHECK = "%cave_check minnie65_public"
+WHOAMI = "%cave_whoami"
 FIRST, AGAIN = "first in a kernel", "again"
 CLIENT = 'from caveclient import CAVEclient\nclient = CAVEclient("minnie65_public")'
 OTHERS = {"line_profiler": "line_profiler", "pyinstrument": "pyinstrument", "watermark": "watermark"}
@@ -53,7 +54,7 @@ class Results:
     @property
     def is_whole(self) -> bool:
         """Whether every part was measured."""
-        return bool(self.bars and self.datastacks and self.files) and len(self.rows) > 7
+        return bool(self.bars and self.datastacks and self.files) and len(self.rows) > 8
 
     def add(self, what: str, theirs: str, ours: str, beside: str) -> None:
         """Adds a row and prints it at once: what was measured, caveclient, cave_magic, what comes of the two."""
@@ -131,7 +132,7 @@ def _is_here(name: str) -> bool:
 
 def first_and_second(results: Results, runs: int) -> None:
     """The first check beside the first client, in turn, and the second check beside its slowest request."""
-    client, first, again, slowest = [], [], [], []
+    client, first, again, slowest, whoami = [], [], [], [], []
     with Sandbox() as cave, computer(cave) as home:
         cave.delay = 0.1
         counts = [_requests(cave, home, CLIENT), _requests(cave, home, LOAD, CHECK)]
@@ -142,6 +143,7 @@ def first_and_second(results: Results, runs: int) -> None:
             first.append((loading[0] + check[0], loading[1] + check[1]))
             again.append(second[0])
             slowest.append(request[0])
+            whoami.append(sum(seconds(home, LOAD, WHOAMI)))
     of_clock, of_processor = (
         median(ours[place] / theirs[place] for ours, theirs in zip(first, client, strict=True)) for place in (0, 1)
     )
@@ -150,7 +152,8 @@ def first_and_second(results: Results, runs: int) -> None:
     ratio = f"{of_clock:.2f} of the time, {of_processor:.2f} of the processor's, medians of pairs"
     results.add("first `CAVEclient(...)`, first `%cave_check`, 100 ms a response", ms(clocks[0]), ms(clocks[1]), ratio)
     results.add("second `%cave_check`", "", ms(again), f"{beyond * 1000:.0f} ms beyond its slowest request")
-    results.add("requests (connections)", *counts, "")
+    results.add("first `%cave_whoami`, 100 ms a response", "", ms(whoami), "caveclient is not imported")
+    results.add("requests (connections) of a client, a check", *counts, "")
     names = ("CAVEclient(...), first", "%cave_check, first", "%cave_check, again", "its slowest request")
     results.bars += [(name, median(values)) for name, values in zip(names, clocks, strict=True)]
 

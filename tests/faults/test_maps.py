@@ -138,3 +138,38 @@ def test_a_typed_token_in_the_history_is_found_and_wiped(world):
     world.run("%cave_check --fix --yes")
     assert world.token not in "".join(world.shell.history_manager.input_hist_raw)
     assert not [row for row in world.check().rows if row.id == "token-left"]
+
+
+DEAD = ["http://127.0.0.1:1", "http://no.such.host.invalid"]
+
+
+@pytest.mark.parametrize("address", DEAD)
+def test_a_dead_address_that_was_remembered_is_said_to_be_so(world, address):
+    """For a datastack that no table knows the map may be right, so the network is named, and where the address is from."""
+    world.write(world.map_file, {"mine": address})
+    world.argument = "mine"
+    report = world.check()
+    assert [row.id for row in report.rows if row.status == "failed"] == ["network"]
+    row = next(row for row in report.rows if row.id == "network")
+    assert row.evidence.endswith("(address from cave_datastack_to_server_map.json)")
+    assert report.next.text.endswith("; with another address: %cave_check mine --server URL")
+    assert report.next.commands == ("%cave_check mine",)
+
+
+@pytest.mark.parametrize("address", DEAD)
+def test_an_address_that_was_typed_is_not_said_to_be_remembered(world, address):
+    """Where the person named the server, the map has no part in it."""
+    world.write(world.map_file, {"mine": address})
+    world.argument = f"mine --server {address}"
+    assert "map" not in next(row for row in world.check().rows if row.id == "network").evidence
+
+
+def test_a_remembered_address_of_something_else_is_said_to_be_remembered(world):
+    """What answers there is no CAVE server: then the address is to be doubted too."""
+    with Sandbox() as other:
+        other.misbehave("all", "status:404")
+        world.write(world.map_file, {"mine": other.server})
+        world.argument = "mine"
+        row = next(row for row in world.check().rows if row.id == "network")
+    assert "is not a CAVE server" in row.evidence
+    assert "cave_datastack_to_server_map.json" in row.evidence

@@ -134,7 +134,7 @@ def test_a_semicolon_is_no_part_of_what_is_saved(world: World):
     assert not world.run(f"%cave_save {world.token};").error
 
 
-@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "http://[::1", "http://127.0.0.1:99999", "ftp://127.0.0.1:1"])
+@pytest.mark.parametrize("proxy", ["http://[::1", "http://127.0.0.1:99999", "ftp://127.0.0.1:1"])
 def test_a_malformed_proxy_is_not_blamed_on_the_server(world: World, proxy):
     """What the variable holds is at fault, not the server's address; the Next line mends it."""
     world.patch.setenv("http_proxy", proxy)
@@ -332,3 +332,100 @@ def test_a_home_that_is_a_file_is_called_so(world: World):
     world.patch.setenv("HOME", str(path))
     row = next(row for row in world.check().rows if row.id == "token-folder")
     assert "is not a folder" in row.evidence
+
+
+COMMAS = {
+    "minnie65_public,flywire_fafb_public": "%cave_check minnie65_public flywire_fafb_public",
+    "minnie65_public, flywire_fafb_public": "%cave_check minnie65_public flywire_fafb_public",
+    "a,b , c,": "%cave_check a b c",
+    "b,c -v --server https://my.server.org # both": "%cave_check b c -v --server https://my.server.org",
+}
+
+
+@pytest.mark.parametrize(("typed", "meant"), COMMAS.items())
+def test_names_with_commas_between_them_are_put_right(world: World, typed, meant):
+    """The line that was meant is printed, with every name in it, and no server is asked."""
+    world.cave.clear_requests()
+    ran = world.run(f"%cave_check {typed}")
+    assert ran.error == "BadInput"
+    assert ran.message.endswith(meant)
+    assert not world.cave.requests
+
+
+def test_the_line_for_names_with_commas_works(world: World):
+    """Typed as it is printed, it looks at each of them."""
+    line = world.run("%cave_check minnie65_public,flywire_fafb_public").message.rpartition(": ")[2]
+    world.argument = line.removeprefix("%cave_check ")
+    assert world.check().datastacks == ("minnie65_public", "flywire_fafb_public")
+
+
+def test_one_name_is_wanted_where_one_is_meant(world: World):
+    """Two in one `--datastack` are none."""
+    assert "one name" in world.run("%cave_whoami --datastack a,b").message
+
+
+@pytest.mark.parametrize("between", [",", ", "])
+def test_a_token_among_names_is_not_repeated(world: World, between):
+    """The line that was meant is not printed where a token stands in it."""
+    ran = world.run(f"%cave_check a{between}{world.token}")
+    assert ran.error == "BadInput"
+    assert world.token[:8] not in ran.message + ran.out
+
+
+@pytest.mark.parametrize("name", [" minnie65_public ", "", "  "])
+def test_blanks_around_the_name_in_the_settings_do_not_matter(world: World, name):
+    """A blank is taken away, and an empty setting is none."""
+    world.run(f'%config CaveMagics.datastack = "{name}"')
+    report = world.check()
+    assert report.datastacks == ("minnie65_public",)
+    assert report.ok
+
+
+LIST = "/info/api/v2/datastacks"
+NO_ROW = {"message": "The requested URL was not found on the server."}
+
+
+def _row(report, name: str):
+    return next(row for row in report.rows if row.id == name)
+
+
+def test_a_datastack_that_is_listed_and_not_there_is_the_servers_matter(world: World):
+    """A server of its own that lists a known name, and has nothing about it, is not left for another one."""
+    world.cave.misbehave(FULL, _says(404, NO_ROW))
+    report = world.check()
+    assert _bad(report) == [("datastack", "failed")]
+    assert "lists minnie65_public" in _row(report, "datastack").evidence
+    assert "people of the server" in report.next.text
+    assert "daf-apis" not in json.dumps(report.to_dict())
+
+
+@pytest.mark.parametrize("answer", [(404, NO_ROW), (400, {"error": "invalid_table_id", "message": "Invalid table_id"})])
+def test_a_server_that_lacks_the_usual_datastack_is_asked_for_its_own(world: World, answer):
+    """Nobody typed the name, so the person stays on the server, and Next names one that it has."""
+    world.cave.misbehave(FULL, _says(*answer))
+    world.cave.misbehave(LIST, _says(200, ["flywire_fafb_public"]))
+    world.argument = f"--server {world.cave.server}"
+    report = world.check()
+    assert _bad(report) == [("datastack", "failed")]
+    assert "daf-apis" not in json.dumps(report.to_dict())
+    assert report.next.commands == (f"%cave_check flywire_fafb_public --server {world.cave.server}",)
+    assert world.mend().ok
+
+
+def test_a_server_that_lists_nothing_is_not_said_to_have_anything(world: World):
+    """Without its list nobody knows what it has."""
+    world.cave.misbehave(LIST, _says(200, []))
+    for name in ("minie65_public", "zzzz"):
+        world.argument = name
+        assert "it has" not in _row(world.check(), "datastack").evidence
+    world.cave.misbehave(FULL, _says(404, NO_ROW))
+    world.argument = ""
+    assert "%cave_whoami" in world.check().next.text
+
+
+def test_a_name_that_is_known_elsewhere_is_sent_there_when_it_was_typed(world: World):
+    """Whoever names a known datastack on a server of another deployment learns where the known one is."""
+    world.argument = "v1dd_public"
+    report = world.check()
+    assert "the known one is on global.em.brain.allentech.org" in _row(report, "datastack").evidence
+    assert report.next.commands == ("%cave_check v1dd_public --server https://global.em.brain.allentech.org",)

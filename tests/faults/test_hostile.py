@@ -1,0 +1,175 @@
+"""Answers that try something, or that are beside the point: names to type, echoed tokens, endless lists, odd key lists."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import time
+
+import flask
+import pytest
+
+from .test_more import FULL, ID, _bad, _says
+from .world import World
+
+KEYS, LIST = "/auth/api/v1/user/token", "/info/api/v2/datastacks"
+
+
+def says_text(status: int, text: str):
+    """A service that gives one text, byte for byte, as JSON to everything."""
+    return lambda request: flask.Response(text, status=status, content_type="application/json")
+
+
+@pytest.mark.parametrize(
+    "name", ["minie65_public{open('pwned','w').write('x')}", "minie65_public --fix --yes", "minie65_public; ls", "$x", "`x`", ".."]
+)
+def test_no_name_is_printed_to_be_typed_that_can_be_none(world: World, name):
+    """A server cannot choose what `Next:` says: IPython would evaluate what stands in braces."""
+    world.cave.misbehave(LIST, _says(200, [name, "..", "a/b", ""]))
+    world.argument = "minie65_public_and_more"
+    report = world.check()
+    assert name not in json.dumps(report.to_dict())
+    assert report.next.commands[0].startswith("%cave_whoami")
+
+
+def test_a_server_that_is_not_where_the_table_says_is_not_wrong_for_that(world: World):
+    """A working server in the map stays there: a refused token, a server that is down or slow are called what they are."""
+    world.run('%config CaveMagics.server = ""')
+    world.write(world.map_file, {"minnie65_public": world.cave.server})
+    world.cave.misbehave("all", "down")
+    assert "map" not in [row for row, _ in _bad(world.check())]
+    world.cave.behave()
+    world.cave.delete_token(world.token)
+    world.cave.forget()
+    assert _bad(world.check()) == [("account", "failed")]
+
+
+@pytest.mark.parametrize("answer", [None, (200, []), (500, {"message": "no"})], ids=["nothing permitted", "empty", "broken"])
+def test_without_a_list_all_looks_at_the_one(world: World, answer):
+    """`--all` ends in the rows of `%cave_check`, and says where it could not get the list."""
+    if answer is None:
+        world.token = world.cave.new_token("carol")
+        world.save(world.token)
+    else:
+        world.cave.misbehave(LIST, _says(*answer))
+    plain, world.argument = _bad(world.check()), "--all"
+    report = world.check()
+    assert _bad(report) == plain
+    listed = [row.evidence for row in report.rows if row.id == "datastacks"]
+    assert [text.endswith("so only minnie65_public was looked at") for text in listed] == ([True] if answer and answer[0] == 500 else [])
+
+
+def test_an_endless_list_is_not_gone_through(world: World):
+    """`--all` looks at two hundred datastacks and says so, within its bound."""
+    world.cave.misbehave(LIST, _says(200, [f"ds_{number}" for number in range(3000)]))
+    world.argument = "--all --timeout 4"
+    start = time.monotonic()
+    report = world.check()
+    assert time.monotonic() - start < 15
+    assert "lists 3,000; the first 200 were looked at" in next(row.evidence for row in report.rows if row.id == "datastacks")
+
+
+def test_a_table_that_is_not_there_is_not_a_version_that_is_gone(world: World):
+    """A misspelt table name is said to be one, though every address of materialize has a version in it."""
+    world.run(f'from caveclient import CAVEclient\nclient = CAVEclient("minnie65_public", server_address="{world.cave.server}")')
+    world.run('client.materialize.version = 1300\nclient.materialize.get_table_metadata("nosuch_table")')
+    out = world.run("%cave_check").out
+    assert "does not know that table, view or version (404). Your token is not the reason." in " ".join(out.split())
+
+
+@pytest.mark.parametrize("escaped", [lambda text: text.replace("/", "\\/"), lambda text: "".join(f"\\u{ord(c):04x}" for c in text)])
+@pytest.mark.parametrize("where", ["body", "key", "list"])
+def test_an_echoed_token_is_hidden_however_it_is_escaped(world: World, escaped, where):
+    """A server that sends the token back in JSON, with any escapes, does not get it shown."""
+    token = "AbCdEfGhIjKlMnOpQrStUvWxYz0123456789+/AbCd8="
+    world.save(token)
+    body = {"body": '{"message": "bad token %s"}', "key": '{"%s": 1}', "list": '{"message": ["%s", {"a": "%s"}]}'}[where]
+    world.cave.misbehave("all", says_text(418, body.replace("%s", escaped(token))))
+    for line in ("%cave_check -v", "%cave_check --report", "%cave_check --json", "%cave_whoami"):
+        assert token not in world.run(line).out
+
+
+@pytest.mark.parametrize("text", ["<b>%.31s</b>%s", "%.16s-%s", "&#%d;", "%%%02x"])
+def test_a_token_that_is_torn_apart_is_hidden(world: World, text):
+    """Split by tags or marks, as entities, percent-encoded: what would give the token back is not shown."""
+    token = world.token
+    if "%d" in text or "02x" in text:
+        written = "".join(text % ord(letter) for letter in token)
+    else:
+        cut = 31 if "31" in text else 16
+        written = text % (token, token[cut:])
+    world.cave.misbehave("all", lambda request: flask.Response(f"<p>no: {written}", status=418))
+    out = world.run("%cave_check -v").out
+    assert token[:16] not in out
+    world.cave.misbehave("all", lambda request: flask.redirect(f"https://login.example/{token[:16]}%2D{token[16:]}/x"))
+    assert token[:16] not in world.run("%cave_check -v").out
+
+
+def test_nothing_is_printed_where_http_is_debugged(world: World, monkeypatch):
+    """A kernel in which http.client prints what it sends does not print the token for us."""
+    monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 1)
+    for line in ("%cave_check", "%cave_whoami"):
+        out = world.run(line).out
+        assert "Bearer" not in out
+        assert world.token not in out
+
+
+@pytest.mark.parametrize("keys", [[{"token": "****1234", "id": 1}], [{"id": 1}], [{"token": None}, "x"], {"keys": []}])
+def test_a_list_of_keys_without_their_values_tells_nothing(world: World, keys):
+    """A permanent token is not called a log-in token because the list shows stars."""
+    world.cave.misbehave(KEYS, _says(200, keys))
+    assert "token-kind" not in [row.id for row in world.check().rows]
+
+
+def test_a_log_in_token_that_works_has_not_ended(world: World):
+    """Where the file is older than a log-in token lives, no day in the past is said."""
+    token = world.cave.new_login_token("ada")
+    world.save(token)
+    os.utime(world.server_file, (1.5e9, 1.5e9))
+    assert "a log-in token: it ends within 7 days" in world.run("%cave_check").out
+
+
+def test_a_path_with_a_blank_is_printed_so_that_it_works(world: World):
+    """The line that takes a token from another folder has its path in quotes."""
+    folder = world.home / "cv dir" / "secrets"
+    folder.mkdir(parents=True)
+    world.write(folder / "cave-secret.json", {"token": world.token})
+    for path in (world.server_file, world.default_file, world.local_file):
+        path.unlink()
+    world.patch.setenv("CLOUD_VOLUME_DIR", str(world.home / "cv dir"))
+    report = world.check()
+    assert report.next.commands[0].startswith('%cave_save --from-file "~/cv dir/secrets/cave-secret.json" --overwrite')
+    assert world.run(report.next.commands[0]).error == ""
+
+
+def test_an_interrupt_in_the_first_moment_is_a_line(world: World, monkeypatch):
+    """Ctrl-C while the command is still being imported ends in a line, like later, and is no last error."""
+    from cave_magic.magics import LineMagic
+
+    stop = property(lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+    with monkeypatch.context() as patch:
+        patch.setattr(LineMagic, "__wrapped__", stop)
+        ran = world.run("%cave_check")
+    assert (ran.error, ran.message) == ("Cancelled", "stopped. Nothing was changed.")
+    assert "The last error" not in world.run("%cave_check").out
+
+
+@pytest.mark.parametrize("route", [ID, FULL, KEYS, LIST])
+@pytest.mark.parametrize("body", ["[" * 5000, '{"a":' * 5000, "1" * 5000, '"\\ud800"', "NaN"])
+def test_odd_json_ends_in_a_report(world: World, route, body):
+    """Deep, long and half JSON in the place of any answer ends in rows, not in a mistake of ours."""
+    world.cave.misbehave(route, says_text(200, body))
+    assert "should not have happened" not in world.run("%cave_check --all").out
+
+
+def test_an_old_client_is_made_again_for_its_own_datastack(world: World):
+    """The line that replaces a client names the datastack of that client, not that of the check."""
+    world.cave.grant("ada", "flywire_fafb_public")
+    made = f'fly = CAVEclient("flywire_fafb_public", server_address="{world.cave.server}")'
+    assert world.run(f"from caveclient import CAVEclient\n{made}").error == ""
+    world.save(world.cave.new_token("ada"))
+    (row,) = [row for row in world.check().rows if row.id == "clients"]
+    assert row.remedy.commands == ('fly = CAVEclient("flywire_fafb_public")',)  # caveclient remembers the server now
+    assert world.run(row.remedy.commands[0]).error == ""
+    assert "clients" not in [row.id for row in world.check().rows]
