@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import stat
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
@@ -88,6 +89,7 @@ class Machine:
         cloud_volume_folder: what `CLOUD_VOLUME_DIR` moves cloud-volume's files to, or "".
         folder: the folder of the token files, with `~` for the home.
         folder_problem: what is wrong with it, in words to follow its name, or "".
+        folder_open: whether everybody on this computer may put files there, and so another token in the place of yours.
         folder_unusable: whether token files in it cannot be read (else they only cannot be written).
         map_file: caveclient's map of datastacks.
         map_secrets: datastacks in whose remembered address there is a token or a password.
@@ -106,6 +108,7 @@ class Machine:
     folder: str = ""
     folder_problem: str = ""
     folder_unusable: bool = False
+    folder_open: bool = False
     unmet: tuple[str, ...] | None = ()
     variables: Variables = field(default_factory=Variables)
     map_file: store.ServerMap | None = None
@@ -512,6 +515,7 @@ def _machine() -> Machine:
         store.show_path(store.secrets_folder()),
         problem,
         unusable,
+        _known(lambda: os.name == "posix" and bool(os.stat(store.secrets_folder()).st_mode & stat.S_IWOTH), False),
         _known(installed.unmet_requirements, None),
         read_variables(),
         _known(store.read_map, None),

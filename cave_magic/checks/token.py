@@ -234,6 +234,9 @@ def _legacy(server: ServerFacts) -> Finding | None:
 
 
 def _private(server: ServerFacts) -> Finding | None:
+    if server.machine.folder_open:
+        evidence = f"everybody on this computer may put files into {server.machine.folder}"
+        return warning(evidence, _fix(server.target.again))
     shared = [file for file in server.stored.files if file.readable_by_others and file.owned]
     if not shared:
         return None
@@ -293,8 +296,8 @@ LEGACY = Check(
 )
 PRIVATE = Check(
     "token-private", "stored token", "token file", ServerFacts, _private, quiet=True,
-    explains="Other users of this computer can read the token file.",
-    mends="`%cave_check --fix`, which is `chmod 600` on the file.",
+    explains="Other users of this computer can read the token file, or put another in its place.",
+    mends="`%cave_check --fix`, which is `chmod 600` on the file and `chmod 700` on its folder.",
 )
 VARIABLE = Check(
     "token-variable", "stored token", "variable", ServerFacts, _variable, (TOKEN,), quiet=True,

@@ -173,3 +173,12 @@ def test_an_old_client_is_made_again_for_its_own_datastack(world: World):
     assert row.remedy.commands == ('fly = CAVEclient("flywire_fafb_public")',)  # caveclient remembers the server now
     assert world.run(row.remedy.commands[0]).error == ""
     assert "clients" not in [row.id for row in world.check().rows]
+
+
+def test_a_folder_in_which_everybody_may_write_is_warned_of(world: World):
+    """Whoever may put files there can put another token in the place of this one; `--fix` closes the folder."""
+    world.secrets.chmod(0o777)
+    report = world.check()
+    assert [(row.id, row.status.value) for row in report.rows if row.status == "warning"] == [("token-private", "warning")]
+    world.follow(next(row.remedy for row in report.rows if row.id == "token-private"))
+    assert world.secrets.stat().st_mode & 0o777 == 0o700
