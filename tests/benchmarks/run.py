@@ -35,7 +35,7 @@ from cave_magic.sandbox import Sandbox  # noqa: E402
 
 LOAD = "%load_ext cave_magic"
 CHECK = "%cave_check minnie65_public"
-WHOAMI = "%cave_whoami"
+WHOAMI, ALL = "%cave_whoami", "%cave_check --all"
 FIRST, AGAIN = "first in a kernel", "again"
 CLIENT = 'from caveclient import CAVEclient\nclient = CAVEclient("minnie65_public")'
 OTHERS = {"line_profiler": "line_profiler", "pyinstrument": "pyinstrument", "watermark": "watermark"}
@@ -182,7 +182,7 @@ def many_datastacks(results: Results, runs: int, most: int) -> None:
             seconds(home, LOAD, CHECK)
             for _ in range(runs):
                 one = seconds(home, LOAD, CHECK, CHECK)[1:]
-                many = seconds(home, LOAD, f"{CHECK} --all", f"{CHECK} --all")[1:]
+                many = seconds(home, LOAD, ALL, ALL)[1:]
                 for when, few, all_of_them in zip(ratios, one, many, strict=True):
                     found.setdefault((when, 1), []).append(few)
                     found.setdefault((when, number), []).append(all_of_them)
