@@ -145,7 +145,10 @@ def clients_in(names: Mapping[str, object], server: str, token: Token) -> tuple[
 def cached_by_cloud_volume(host: str) -> Token | str | None:
     """What cloud-volume in this kernel keeps for a host: a token, None for "nothing", "" where it keeps no answer."""
     with suppress(Exception):  # another cloud-volume than those that are known
-        kept = sys.modules["cloudvolume.secrets"].CAVE_CREDENTIALS_CACHE[host]
+        cache = sys.modules["cloudvolume.secrets"].CAVE_CREDENTIALS_CACHE
+        if host not in cache:  # to look it up would make an entry
+            return ""
+        kept = cache[host]
         value = kept.get("token") if isinstance(kept, dict) else None
         return Token(value) if isinstance(value, str) else None
     return ""

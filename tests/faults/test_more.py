@@ -8,6 +8,8 @@ import json
 import flask
 import pytest
 
+from cave_magic.servers import host_of
+
 from .world import World
 
 ID = "/auth/api/v1/user/cache"
@@ -259,15 +261,36 @@ def test_an_odd_object_of_the_person_is_nobodys_trouble(world: World):
     assert world.check().ok
 
 
-@pytest.mark.parametrize("kept", [5, {"127.0.0.1": 5}, {"127.0.0.1": {"token": 5}}, type("Odd", (dict,), {"get": None})()])
+class Odd(dict):
+    """A mapping that is no help."""
+
+    def __contains__(self, key: object) -> bool:
+        raise RuntimeError("not yours")
+
+    get = __getitem__ = __contains__
+
+
+@pytest.mark.parametrize("kept", [5, {"token": 5}, Odd(token="x"), None])
 def test_an_odd_cloud_volume_is_nobodys_trouble(world: World, kept):
     """What cloud-volume keeps in another form is not known, and the rest goes on."""
     import sys
     import types
 
-    odd = types.SimpleNamespace(CAVE_CREDENTIALS_CACHE=kept)
-    world.patch.setitem(sys.modules, "cloudvolume.secrets", odd)
+    cache = Odd() if kept is None else {host_of(world.cave.local_server): kept}
+    world.patch.setitem(sys.modules, "cloudvolume.secrets", types.SimpleNamespace(CAVE_CREDENTIALS_CACHE=cache))
     assert world.check().ok
+
+
+def test_what_cloud_volume_keeps_is_looked_at_and_not_touched(world: World):
+    """Its cache makes an entry for every host that is looked up; the check makes none, and takes none for an answer."""
+    import sys
+    import types
+    from collections import defaultdict
+
+    cache = defaultdict(dict)
+    world.patch.setitem(sys.modules, "cloudvolume.secrets", types.SimpleNamespace(CAVE_CREDENTIALS_CACHE=cache))
+    assert "cloud-volume" not in [row.id for row in world.check().rows if row.status == "warning"]
+    assert not cache
 
 
 @pytest.fixture
