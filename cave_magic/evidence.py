@@ -156,7 +156,7 @@ class ServerFacts:
             malformed file, under a wrong key, hidden by another file); None if not asked.
         bare: the auth server's answer to no token at all; None if not asked.
         info: the info service's first answer about a datastack; None if not asked.
-        netrc: whether `~/.netrc` replaces the token on the way to this server.
+        netrc: the file whose log-in replaces the token on the way to this server, or "".
         elsewhere: where no token was found, a file of another program of this person that has one, or None.
         stale_clients: variables of this notebook that hold a CAVEclient made with another token.
         listed: the info service's answer to which datastacks there are; None if not all of them are looked at.
@@ -174,7 +174,7 @@ class ServerFacts:
     version: Answer | None = None
     salvaged: Answer | None = None
     info: Answer | None = None
-    netrc: bool = False
+    netrc: str = ""
     elsewhere: store.TokenFile | None = None
     stale_clients: tuple[Client, ...] = ()
     bare: Answer | None = None
@@ -437,7 +437,7 @@ class _Server:
             _answer(self.version),
             _answer(self.salvaged),
             _answer(self.info),
-            identity is not None and not identity.is_good and questions.has_netrc(self.address),
+            questions.netrc_for(self.address) if identity is not None and not identity.is_good else "",
             None if self.stored.token or self.stored.blocker else _elsewhere(self.address),
             installed.clients_in(session.names, self.address, self.token) if self.token else (),
             _answer(self.bare),

@@ -88,7 +88,7 @@ def _account_or_raise(answer: Answer, target: Target) -> Account:
         )
     raise TokenNotChecked(
         f"{answer.sentence}, so the token was not checked, and not saved. "
-        f"Try again later, or save it unchecked: %cave_save --no-check{target.flags}"
+        f"To see why: {target.again}. To save it unchecked: %cave_save --no-check{target.flags}"
     )
 
 

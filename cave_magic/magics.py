@@ -45,6 +45,8 @@ class LineMagic:
             from .errors import Cancelled
 
             return None, Cancelled("stopped. Nothing was changed.")
+        except (Exception, SystemExit) as error:
+            return None, _cannot_be_imported(error)
         return run(command, dialogue, line)
 
     @property
@@ -59,6 +61,16 @@ class LineMagic:
         from .command_line import help_of
 
         return help_of(self.__wrapped__)
+
+
+def _cannot_be_imported(error: BaseException) -> CaveMagicError:
+    """What to say where a module of Python's own is hidden, or this package is not whole."""
+    from .errors import CaveMagicError
+    from .shadows import find_shadows
+
+    for one in find_shadows()[:1]:
+        return CaveMagicError(f"{one.path} stands in the place of {one.hidden}. Rename it and restart the kernel.")
+    return CaveMagicError(f"cave_magic cannot be imported whole ({type(error).__name__}): %pip install -U cave-magic")
 
 
 @magics_class

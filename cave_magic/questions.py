@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import threading
 import time
@@ -110,7 +111,7 @@ class Line:
             start = time.monotonic()
             with calls.begin(call):
                 answer = _sent(session, call, method, address, token, seconds, data)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a script in the place of requests may want to exit
             trouble, detail = explain(error)
             if trouble is Trouble.ADDRESS and _has_proxy(address):
                 trouble, detail = Trouble.PROXY, "it is no proxy's address, or of a kind that requests cannot use here"
@@ -240,13 +241,15 @@ class Question:
         return self.future.result() if self.future.done() else self.line.late(self.address)
 
 
-def has_netrc(address: str) -> bool:
-    """Whether `~/.netrc` has a log-in for this host, which requests (and so caveclient) sends in place of the token."""
+def netrc_for(address: str) -> str:
+    """The file with a log-in for this host, which requests (and so caveclient) sends in place of the token, or ""."""
     with suppress(Exception):  # requests is broken: then nothing was sent
-        from requests.utils import get_netrc_auth
+        from requests.utils import NETRC_FILES, get_netrc_auth
 
-        return get_netrc_auth(address) is not None
-    return False
+        if get_netrc_auth(address) is not None:
+            names = [os.environ.get("NETRC") or "", *(f"~/{name}" for name in NETRC_FILES)]
+            return next(name for name in names if name and os.path.exists(os.path.expanduser(name)))
+    return ""
 
 
 def _has_proxy(address: str) -> bool:

@@ -42,10 +42,11 @@ def _refused(server: ServerFacts) -> Finding:
 
 def _netrc(server: ServerFacts) -> Finding:
     host, command = server.host.partition(":")[0], f"%env NETRC={os.devnull}"
+    file = server.netrc if server.netrc.startswith("~/") else "the file that NETRC names"
     return failed(
-        f"~/.netrc has a log-in for {host}, which is sent in place of the token",
+        f"{file} has a log-in for {host}, which is sent in place of the token",
         Remedy(
-            f'remove the entry for {host} (or "default") from ~/.netrc, or in this kernel: {command}, '
+            f'remove the entry for {host} (or "default") from {file}, or in this kernel: {command}, '
             f"then {server.target.again}",
             (command, server.target.again),
         ),

@@ -452,3 +452,13 @@ def test_a_name_that_is_known_elsewhere_is_sent_there_when_it_was_typed(world: W
     report = world.check()
     assert "the known one is on global.em.brain.allentech.org" in _row(report, "datastack").evidence
     assert report.next.commands == ("%cave_check v1dd_public --server https://global.em.brain.allentech.org",)
+
+
+def test_the_log_in_file_is_named_as_it_is(world: World):
+    """A log-in in `~/_netrc`, or in the file that NETRC names, is not called one of `~/.netrc`."""
+    entry = "machine 127.0.0.1 login a password b\n"
+    world.write(world.home / "_netrc", entry)
+    assert "~/_netrc has a log-in" in world.run("%cave_check").out
+    world.write(world.home / "mine", entry)
+    world.patch.setenv("NETRC", str(world.home / "mine"))
+    assert "the file that NETRC names has a log-in" in world.run("%cave_check").out

@@ -123,3 +123,16 @@ def test_a_library_is_a_folder():
     specs = [spec for name in LIBRARIES if (spec := find_spec(name))]
     assert specs
     assert all(spec.submodule_search_locations for spec in specs)
+
+
+def test_a_script_that_hides_what_a_command_needs_is_named(beside):
+    """Where a command itself cannot be imported, one line names the file, and no frames are shown."""
+    _, error = beside("difflib.py", "%cave_whoami", script="")
+    assert error.startswith("CaveMagicError: ")
+    assert "work/difflib.py stands in the place of Python's own difflib. Rename it and restart the kernel." in error
+
+
+def test_a_script_that_exits_ends_no_check(beside):
+    """A `requests.py` that calls `sys.exit()` is a failed row, in a script too."""
+    report, _ = beside("requests.py", "import cave_magic; report = cave_magic.check()", script="import sys; sys.exit(3)")
+    assert _bad(report) == [("requests", "failed")]
