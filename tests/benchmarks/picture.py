@@ -68,8 +68,8 @@ def _datastacks(axes: Any, curves: Mapping[str, Curve], colours: Mapping[str, st
         axes.plot(*zip(*points, strict=True), style, marker="o", markersize=4, color=colours["ours"], label=name)
         axes.set_xticks([x for x, _ in points])
     if curves:
-        axes.legend(frameon=False, loc="lower right")
-    _plain(axes, colours)
+        axes.legend(frameon=False, loc="upper left")
+    _plain(axes, colours, 1.6)
 
 
 def _files(axes: Any, points: Curve, colours: Mapping[str, str]) -> None:
@@ -83,9 +83,9 @@ def _files(axes: Any, points: Curve, colours: Mapping[str, str]) -> None:
     _plain(axes, colours)
 
 
-def _plain(axes: Any, colours: Mapping[str, str]) -> None:
+def _plain(axes: Any, colours: Mapping[str, str], room: float = 1.3) -> None:
     top = max((value for line in axes.lines for value in line.get_ydata()), default=1.0)
-    axes.set_ylim(0, top * 1.3)
+    axes.set_ylim(0, top * room)
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.grid(axis="y", color=colours["grid"], linewidth=0.6)
     axes.set_axisbelow(True)

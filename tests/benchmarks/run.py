@@ -205,7 +205,7 @@ def many_files(results: Results, runs: int, most: int) -> None:
         results.files += [(count + 2, median(values)) for count, values in found.items()]
     more = median(a - b for a, b in zip(found[counts[-1]], found[0], strict=True))
     last = ms(found[counts[-1]])
-    results.add(f"second `%cave_check`, {counts[-1]:,} more files", "", last, f"{more * 1000:+.0f} ms beside two files")
+    results.add(f"second `%cave_check`, {counts[-1]:,} more files", "", last, f"{round(more * 1000):+d} ms beside two files")
 
 
 def silence(results: Results) -> None:
