@@ -10,8 +10,7 @@ import time
 import flask
 import pytest
 
-from .test_more import FULL, ID, _bad, _says
-from .world import World
+from .world import FULL, ID, World, bad, says
 
 KEYS, LIST = "/auth/api/v1/user/token", "/info/api/v2/datastacks"
 
@@ -26,7 +25,7 @@ def says_text(status: int, text: str):
 )
 def test_no_name_is_printed_to_be_typed_that_can_be_none(world: World, name):
     """A server cannot choose what `Next:` says: IPython would evaluate what stands in braces."""
-    world.cave.misbehave(LIST, _says(200, [name, "..", "a/b", ""]))
+    world.cave.misbehave(LIST, says(200, [name, "..", "a/b", ""]))
     world.argument = "minie65_public_and_more"
     report = world.check()
     assert name not in json.dumps(report.to_dict())
@@ -38,11 +37,11 @@ def test_a_server_that_is_not_where_the_table_says_is_not_wrong_for_that(world: 
     world.run('%config CaveMagics.server = ""')
     world.write(world.map_file, {"minnie65_public": world.cave.server})
     world.cave.misbehave("all", "down")
-    assert "map" not in [row for row, _ in _bad(world.check())]
+    assert "map" not in [row for row, _ in bad(world.check())]
     world.cave.behave()
     world.cave.delete_token(world.token)
     world.cave.forget()
-    assert _bad(world.check()) == [("account", "failed")]
+    assert bad(world.check()) == [("account", "failed")]
 
 
 @pytest.mark.parametrize("answer", [None, (200, []), (500, {"message": "no"})], ids=["nothing permitted", "empty", "broken"])
@@ -52,17 +51,17 @@ def test_without_a_list_all_looks_at_the_one(world: World, answer):
         world.token = world.cave.new_token("carol")
         world.save(world.token)
     else:
-        world.cave.misbehave(LIST, _says(*answer))
-    plain, world.argument = _bad(world.check()), "--all"
+        world.cave.misbehave(LIST, says(*answer))
+    plain, world.argument = bad(world.check()), "--all"
     report = world.check()
-    assert _bad(report) == plain
+    assert bad(report) == plain
     listed = [row.evidence for row in report.rows if row.id == "datastacks"]
     assert [text.endswith("so only minnie65_public was looked at") for text in listed] == ([True] if answer and answer[0] == 500 else [])
 
 
 def test_an_endless_list_is_not_gone_through(world: World):
     """`--all` looks at two hundred datastacks and says so, within its bound."""
-    world.cave.misbehave(LIST, _says(200, [f"ds_{number}" for number in range(3000)]))
+    world.cave.misbehave(LIST, says(200, [f"ds_{number}" for number in range(3000)]))
     world.argument = "--all --timeout 4"
     start = time.monotonic()
     report = world.check()
@@ -118,7 +117,7 @@ def test_nothing_is_printed_where_http_is_debugged(world: World, monkeypatch):
 @pytest.mark.parametrize("keys", [[{"token": "****1234", "id": 1}], [{"id": 1}], [{"token": None}, "x"], {"keys": []}])
 def test_a_list_of_keys_without_their_values_tells_nothing(world: World, keys):
     """A permanent token is not called a log-in token because the list shows stars."""
-    world.cave.misbehave(KEYS, _says(200, keys))
+    world.cave.misbehave(KEYS, says(200, keys))
     assert "token-kind" not in [row.id for row in world.check().rows]
 
 

@@ -5,27 +5,11 @@ from __future__ import annotations
 import builtins
 import json
 
-import flask
 import pytest
 
 from cave_magic.servers import host_of
 
-from .world import World
-
-ID = "/auth/api/v1/user/cache"
-FULL = "/info/api/v2/datastack/full/minnie65_public"
-
-
-def _says(status: int, body: object):
-    """A service that gives one answer to everything."""
-    text = body if isinstance(body, str) else json.dumps(body)
-    kind = "text/html" if isinstance(body, str) else "application/json"
-    return lambda request: flask.Response(text, status=status, content_type=kind)
-
-
-def _bad(report) -> list[tuple[str, str]]:
-    return [(row.id, row.status.value) for row in report.rows if row.status.value not in ("ok", "skipped", "warning")]
-
+from .world import FULL, ID, World, bad, says
 
 ODD_REFUSALS = {
     "a page of a proxy": (401, "<html><h1>401 Authorization Required</h1><hr>nginx</html>"),
@@ -40,7 +24,7 @@ ODD_REFUSALS = {
 @pytest.mark.parametrize("answer", ODD_REFUSALS.values(), ids=ODD_REFUSALS)
 def test_only_the_auth_server_calls_a_token_unknown(world: World, answer):
     """While it has not said so, no magic does, though the info service answers as ever."""
-    world.cave.misbehave(ID, _says(*answer))
+    world.cave.misbehave(ID, says(*answer))
     for line in ("%cave_setup", "%cave_whoami", "%cave_check"):
         assert "not know the stored token" not in world.run(line).out, line
 
@@ -62,21 +46,21 @@ def test_a_set_up_says_what_was_found(world: World):
 @pytest.mark.parametrize("body", [[1], None, {}, {"maintenance": True}, {"local_server": 5}, {"local_server": "minnie"}])
 def test_an_answer_about_no_datastack_is_not_all_well(world: World, body):
     """JSON of another shape in place of the datastack is unknown, since CAVEclient cannot open it."""
-    world.cave.misbehave(FULL, _says(200, body))
-    assert _bad(world.check()) == [("access", "unknown")]
+    world.cave.misbehave(FULL, says(200, body))
+    assert bad(world.check()) == [("access", "unknown")]
 
 
 def test_a_save_does_not_promise_what_the_info_service_did_not_say(world: World):
     """After such an answer a saved token comes with the advice to check."""
-    world.cave.misbehave(FULL, _says(200, {}))
+    world.cave.misbehave(FULL, says(200, {}))
     assert "cannot be read yet" in world.run("%cave_save --overwrite").out
 
 
 def test_an_info_service_that_is_gone_leaves_the_server_a_cave_server(world: World):
     """A 404 page of the info service alone does not send the person to another server."""
-    world.cave.misbehave("info", _says(404, "<html>404 Not Found</html>"))
+    world.cave.misbehave("info", says(404, "<html>404 Not Found</html>"))
     report = world.check()
-    assert _bad(report) == [("info", "failed")]
+    assert bad(report) == [("info", "failed")]
     assert "global.daf-apis.com" not in report.next.text
     assert "your token is not the reason" in report.next.text
 
@@ -141,7 +125,7 @@ def test_a_malformed_proxy_is_not_blamed_on_the_server(world: World, proxy):
     """What the variable holds is at fault, not the server's address; the Next line mends it."""
     world.patch.setenv("http_proxy", proxy)
     report = world.check()
-    assert _bad(report) == [("network", "failed")]
+    assert bad(report) == [("network", "failed")]
     assert "proxy" in report.rows[[row.id for row in report.rows].index("network")].evidence
     world.patch.setenv("NO_PROXY", "")
     assert world.mend().ok
@@ -157,22 +141,22 @@ def test_the_proxy_is_passed_by_where_requests_looks(world: World):
 @pytest.mark.parametrize("status", [407, 511])
 def test_a_network_that_wants_a_log_in_is_named(world: World, status):
     """A proxy and a guest network have codes of their own, which say that the server is not to blame."""
-    world.cave.misbehave("all", _says(status, "<html>Log in</html>"))
+    world.cave.misbehave("all", says(status, "<html>Log in</html>"))
     report = world.check()
-    assert _bad(report) == [("network", "failed")]
+    assert bad(report) == [("network", "failed")]
     assert "wait" not in report.next.text
     assert ("proxy" if status == 407 else "portal") in report.next.text
 
 
 def test_an_empty_answer_is_no_web_page(world: World):
     """Status 200 without a body is called what it is."""
-    world.cave.misbehave("all", _says(200, ""))
+    world.cave.misbehave("all", says(200, ""))
     assert "with nothing" in next(row.evidence for row in world.check().rows if row.id == "network")
 
 
 def test_json_with_a_byte_order_mark_is_read(world: World):
     """CAVEclient reads it too."""
-    world.cave.misbehave(ID, _says(200, '\ufeff{"id": 1, "name": "A", "email": "a@b.org"}'))
+    world.cave.misbehave(ID, says(200, '\ufeff{"id": 1, "name": "A", "email": "a@b.org"}'))
     assert world.check().account["name"] == "A"
 
 
@@ -180,7 +164,7 @@ def test_the_wrong_scheme_leads_to_the_right_one(world: World):
     """The line to type has the other scheme, not the one that just failed."""
     world.argument = f"--server {world.cave.server.replace('http:', 'https:')}"
     report = world.check()
-    assert _bad(report) == [("network", "failed")]
+    assert bad(report) == [("network", "failed")]
     world.follow(report.next)
     assert world.check().ok
 
@@ -188,9 +172,9 @@ def test_the_wrong_scheme_leads_to_the_right_one(world: World):
 def test_a_data_server_of_the_wrong_scheme_is_not_the_persons_to_mend(world: World):
     """Its address comes from the info service, so the person is not told to change one."""
     wrong = world.cave.local_server.replace("http:", "https:")
-    world.cave.misbehave(FULL, _says(200, {"local_server": wrong, "aligned_volume": {"name": "x"}}))
+    world.cave.misbehave(FULL, says(200, {"local_server": wrong, "aligned_volume": {"name": "x"}}))
     report = world.check()
-    assert _bad(report) == [("data-server", "failed")]
+    assert bad(report) == [("data-server", "failed")]
     assert "people of the server" in report.next.text
 
 
@@ -224,7 +208,7 @@ def test_a_broken_caveclient_is_what_is_to_be_mended(world: World, broken, sourc
     """However it is broken, the advice is about caveclient, not about the token."""
     broken(source)
     report = world.check()
-    assert len(_bad(report)) == 1
+    assert len(bad(report)) == 1
     assert "%pip install -U caveclient" in report.next.commands
 
 
@@ -414,9 +398,9 @@ def _row(report, name: str):
 
 def test_a_datastack_that_is_listed_and_not_there_is_the_servers_matter(world: World):
     """A server of its own that lists a known name, and has nothing about it, is not left for another one."""
-    world.cave.misbehave(FULL, _says(404, NO_ROW))
+    world.cave.misbehave(FULL, says(404, NO_ROW))
     report = world.check()
-    assert _bad(report) == [("datastack", "failed")]
+    assert bad(report) == [("datastack", "failed")]
     assert "lists minnie65_public" in _row(report, "datastack").evidence
     assert "people of the server" in report.next.text
     assert "daf-apis" not in json.dumps(report.to_dict())
@@ -425,11 +409,11 @@ def test_a_datastack_that_is_listed_and_not_there_is_the_servers_matter(world: W
 @pytest.mark.parametrize("answer", [(404, NO_ROW), (400, {"error": "invalid_table_id", "message": "Invalid table_id"})])
 def test_a_server_that_lacks_the_usual_datastack_is_asked_for_its_own(world: World, answer):
     """Nobody typed the name, so the person stays on the server, and Next names one that it has."""
-    world.cave.misbehave(FULL, _says(*answer))
-    world.cave.misbehave(LIST, _says(200, ["flywire_fafb_public"]))
+    world.cave.misbehave(FULL, says(*answer))
+    world.cave.misbehave(LIST, says(200, ["flywire_fafb_public"]))
     world.argument = f"--server {world.cave.server}"
     report = world.check()
-    assert _bad(report) == [("datastack", "failed")]
+    assert bad(report) == [("datastack", "failed")]
     assert "daf-apis" not in json.dumps(report.to_dict())
     assert report.next.commands == (f"%cave_check flywire_fafb_public --server {world.cave.server}",)
     assert world.mend().ok
@@ -437,11 +421,11 @@ def test_a_server_that_lacks_the_usual_datastack_is_asked_for_its_own(world: Wor
 
 def test_a_server_that_lists_nothing_is_not_said_to_have_anything(world: World):
     """Without its list nobody knows what it has."""
-    world.cave.misbehave(LIST, _says(200, []))
+    world.cave.misbehave(LIST, says(200, []))
     for name in ("minie65_public", "zzzz"):
         world.argument = name
         assert "it has" not in _row(world.check(), "datastack").evidence
-    world.cave.misbehave(FULL, _says(404, NO_ROW))
+    world.cave.misbehave(FULL, says(404, NO_ROW))
     world.argument = ""
     assert "%cave_whoami" in world.check().next.text
 

@@ -34,7 +34,7 @@ print("\\n" + json.dumps([report and report.to_dict(), f"{type(error).__name__}:
 def beside(home, cave, monkeypatch):
     """Runs cells in a notebook of its own beside a script of a name; the report, and the error of the last cell."""
     monkeypatch.setenv("ADA", cave.new_token("ada"))
-    folder = home / "work"
+    folder = home / "analysis"
     folder.mkdir()
 
     def run(name: str, *cells: str, script: str = SCRIPT):
@@ -70,7 +70,7 @@ def test_a_script_that_hides_a_package_is_the_one_cause(beside, name, row, what)
     report, _ = beside(name, "%cave_save --no-check --from-env ADA", "report = %cave_check -o")
     assert _bad(report) == [(row, "failed")]
     evidence = next(one["evidence"] for one in report["rows"] if one["id"] == row)
-    assert evidence == f"~/work/{name} stands in the place of {what}"
+    assert evidence == f"~/analysis/{name} stands in the place of {what}"
     assert report["next"]["text"] == f"rename {name}, restart the kernel, then %cave_check"
 
 
@@ -90,7 +90,7 @@ def test_a_script_that_does_no_harm_to_caveclient_is_a_warning(beside):
 def test_an_error_that_nobody_foresaw_names_the_script(beside):
     """A save that breaks on a script in the folder says which file to rename, and no more that it should not happen."""
     _, error = beside("filelock.py", "%cave_save --no-check --from-env ADA")
-    assert error.startswith("CaveMagicError: ~/work/filelock.py stands in the place of the package filelock (")
+    assert error.startswith("CaveMagicError: ~/analysis/filelock.py stands in the place of the package filelock (")
     assert "Rename it, restart the kernel" in error
 
 
@@ -98,7 +98,7 @@ def test_an_error_that_nobody_foresaw_names_the_script(beside):
 def test_a_script_that_ends_by_itself_is_named_too(beside, script):
     """What the script does when it is imported in the place of requests never leaves the magic."""
     _, error = beside("requests.py", "report = %cave_check -o --strict", script=script)
-    assert error.startswith(("CaveMagicError: ~/work/requests.py stands", "CheckFailed"))
+    assert error.startswith(("CaveMagicError: ~/analysis/requests.py stands", "CheckFailed"))
 
 
 def test_a_save_needs_no_secrets_module(beside):
@@ -129,7 +129,7 @@ def test_a_script_that_hides_what_a_command_needs_is_named(beside):
     """Where a command itself cannot be imported, one line names the file, and no frames are shown."""
     _, error = beside("difflib.py", "%cave_whoami", script="")
     assert error.startswith("CaveMagicError: ")
-    assert "work/difflib.py stands in the place of Python's own difflib. Rename it and restart the kernel." in error
+    assert "analysis/difflib.py stands in the place of Python's own difflib. Rename it and restart the kernel." in error
 
 
 def test_a_script_that_exits_ends_no_check(beside):

@@ -20,13 +20,9 @@ from cave_magic.troubles import Trouble, explain
 
 from ..odd_server import OddServer, says
 from ..stage import save_for_ada
-from .world import World, working
+from .world import World, bad, working
 
 SERVER = "https://cave.example.org"
-
-
-def _bad(report) -> list[tuple[str, str]]:
-    return [(row.id, row.status.value) for row in report.rows if row.status.value not in ("ok", "skipped", "warning")]
 
 
 def _judged(answer: Answer, machine: Machine | None = None, **facts):
@@ -44,7 +40,7 @@ def test_a_slow_server_is_given_more_time(world: World, service, row):
     world.run("%config CaveMagics.timeout = 0.8")
     world.cave.misbehave(service, "slow:0.6")
     report = world.check()
-    assert _bad(report) == [(row, "failed")]
+    assert bad(report) == [(row, "failed")]
     assert report.next.commands == ("%cave_check --timeout 60",)
     assert world.mend().ok
 
@@ -83,7 +79,7 @@ def test_the_proxy_variable_that_counts_is_named(world: World, variable):
     world.patch.setenv("https_proxy", DEAD)
     world.patch.setenv(variable, DEAD)
     report = world.check()
-    assert _bad(report) == [("network", "failed")]
+    assert bad(report) == [("network", "failed")]
     assert report.next.text.endswith(f"correct {variable}")
     assert world.mend().ok
 
@@ -113,7 +109,7 @@ def test_a_socks_proxy_wants_a_package(world: World):
     world.patch.setattr(requests.adapters, "SOCKSProxyManager", lacking)
     world.patch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
     report = world.check()
-    assert _bad(report) == [("network", "failed")]
+    assert bad(report) == [("network", "failed")]
     assert "PySocks" in next(row.evidence for row in report.rows if row.id == "network")
     assert report.next.commands == ('%pip install "requests[socks]"', "%cave_check")
     assert "ALL_PROXY" in report.next.text
@@ -155,7 +151,7 @@ def test_a_wrong_file_of_certificates_is_the_variables_fault(secure: World, vari
     make(path)
     secure.patch.setenv(variable, str(path))
     report = secure.check()
-    assert _bad(report) == [("network", "failed")]
+    assert bad(report) == [("network", "failed")]
     assert report.next.commands[0] == f'import os; os.environ.pop("{variable}", None)'
     assert ("CURL" in report.next.text) is (variable == "CURL_CA_BUNDLE")
     assert secure.mend().ok
@@ -174,7 +170,7 @@ def test_an_unknown_authority_is_made_known(secure: World):
     """With no variable set, Next says which one to set; that is what a company's own authority needs."""
     secure.patch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", certifi.where())
     report = secure.check()
-    assert _bad(report) == [("network", "failed")]
+    assert bad(report) == [("network", "failed")]
     assert "point REQUESTS_CA_BUNDLE at" in report.next.text
     secure.patch.setenv("REQUESTS_CA_BUNDLE", str(secure.cave.certificate))
     assert secure.check().ok
@@ -216,7 +212,7 @@ def test_what_is_no_data_is_called_what_it_is(world: World, body, headers, statu
     with OddServer(says("\r\n".join([f"Content-Length: {len(body)}", *(f"{a}: {b}" for a, b in headers.items())]), body)) as odd:
         world.argument = f"--server http://{odd.host}"
         report = world.check()
-    assert _bad(report) == [("network", status)]
+    assert bad(report) == [("network", status)]
     evidence = next(row.evidence for row in report.rows if row.id == "network")
     assert words in evidence
     assert status == "failed" or "\ufffd" not in evidence

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import flask
 import pytest
 import requests
 
@@ -21,6 +22,20 @@ from ..stage import Ran, Run, ipython, move_to, run_in, save_for_ada
 
 NEW = "0123456789abcdef0123456789abcdef"
 """A token that no server knows."""
+ID = "/auth/api/v1/user/cache"
+FULL = "/info/api/v2/datastack/full/minnie65_public"
+
+
+def says(status: int, body: object) -> Any:
+    """A service that gives one answer to everything."""
+    text = body if isinstance(body, str) else json.dumps(body)
+    kind = "text/html" if isinstance(body, str) else "application/json"
+    return lambda request: flask.Response(text, status=status, content_type=kind)
+
+
+def bad(report: Any) -> list[tuple[str, str]]:
+    """The rows of a report that are neither well nor skipped nor a warning: id and status."""
+    return [(row.id, row.status.value) for row in report.rows if row.status.value not in ("ok", "skipped", "warning")]
 
 
 @dataclass
