@@ -210,6 +210,11 @@ def is_name(text: str) -> bool:
     return re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", text) is not None
 
 
+def lacks_datastack(answer: Answer) -> bool:
+    """Whether the info service says that it has no such datastack."""
+    return answer.code == "invalid_table_id" or answer.status == 404
+
+
 def local_server_in(answer: Answer) -> str:
     """The local server's address in an answer about a datastack, or ""."""
     value = answer.body.get("local_server") if answer.is_good and isinstance(answer.body, dict) else None

@@ -82,7 +82,7 @@ def _unforeseen(error: BaseException) -> str:
     where = _where_in_us(error)
     for one in find_shadows()[:1]:
         path = show_path(Path(one.path))
-        return f"{path} stands in the place of {one.hidden} ({where}). Rename it, restart the kernel, and try again."
+        return f"{path} {one.words} ({where}). Rename it, restart the kernel, and try again."
     return f"this should not have happened ({where}). Please report it with what you typed, without the token."
 
 

@@ -264,13 +264,12 @@ def find_target(datastack: str, server: str = "", configured: str = "", asked: b
         raise BadInput("one name of a datastack is meant here, and a name has no comma in it.")
     if "/" in datastack or datastack in (".", ".."):
         raise BadInput("that is no name of a datastack. If it is the address of a server, put --server before it.")
-    remembered = store.read_map().entries
-    entry = remembered.get(datastack)
-    opens = entry.rstrip("/") if isinstance(entry, str) and entry else DEFAULT_SERVER
+    map_file = store.read_map()
+    entry, opens = map_file.entries.get(datastack), map_file.opens_on(datastack)
     named = server or configured
     if named:
         return Target(datastack, check_address(named), "option" if server else "setting", "", asked, opens)
-    if datastack not in remembered:
+    if datastack not in map_file.entries:
         home = deployment_of(datastack)
         return Target(datastack, server_for(datastack, "", {}), "known" if home else "default", "", asked, opens)
     try:
@@ -304,8 +303,7 @@ def gather(
         asking = round_.work(installed.import_requests)
         machine = round_.work(_machine)
         round_.wait(watcher)
-        here = machine.result() if machine.done() else _machine()
-        here = replace(here, requests_problem=result_of(asking, ""), shadows=find_shadows())
+        here = replace(_here(machine), requests_problem=result_of(asking, ""), shadows=find_shadows())
         return look.evidence(here, importing, session)
 
 
@@ -313,8 +311,9 @@ def ask_server(target: Target, seconds: float, watcher: Watcher | None = None) -
     """Looks at a server and its token alone, for who needs no more: two requests, and caveclient is not imported."""
     with Round(seconds) as round_:
         server = _Server(round_, target)
+        machine = round_.work(_machine)
         round_.wait(watcher)
-        return server.facts(_machine(), None, NO_SESSION)
+        return server.facts(_here(machine), None, NO_SESSION)
 
 
 class _Look:
@@ -481,7 +480,7 @@ class _Datastack:
 
     def _go_on(self, info: Answer) -> None:
         _places.pop((self.target.server, self.target.datastack), None)
-        if info.code == "invalid_table_id" or info.status == 404:
+        if answers.lacks_datastack(info):
             self.listed = self.round.ask(routes.datastacks_address(self.target.server), self.server.token)
         if local := answers.local_server_in(info):
             _places[self.target.server, self.target.datastack] = local
@@ -521,6 +520,10 @@ def _machine() -> Machine:
         _known(store.read_map, None),
         _known(entries_with_secrets, ()),
     )
+
+
+def _here(machine: Future[Machine]) -> Machine:
+    return machine.result() if machine.done() else _machine()
 
 
 def _known(look: Callable[[], T], otherwise: T) -> T:

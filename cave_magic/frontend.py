@@ -33,7 +33,9 @@ class Frontend:
         """Whether somebody can answer a question."""
         if self.kernel is not None:
             return bool(getattr(self.kernel, "_allow_stdin", False))
-        return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
+        from .render import is_terminal
+
+        return is_terminal(sys.stdin)
 
     def ask(self, question: str) -> str:
         """The answer to a question, which may be seen by others."""

@@ -69,7 +69,7 @@ def _cannot_be_imported(error: BaseException) -> CaveMagicError:
     from .shadows import find_shadows
 
     for one in find_shadows()[:1]:
-        return CaveMagicError(f"{one.path} stands in the place of {one.hidden}. Rename it and restart the kernel.")
+        return CaveMagicError(f"{one.path} {one.words}. Rename it and restart the kernel.")
     return CaveMagicError(f"cave_magic cannot be imported whole ({type(error).__name__}): %pip install -U cave-magic")
 
 

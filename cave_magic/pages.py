@@ -110,7 +110,7 @@ def _why_not(facts: ServerFacts) -> str:
     """Why the set-up is not complete, by what was really found."""
     stored, answer = facts.stored, facts.identity
     if stored.blocker is not None:
-        return f"{show_path(stored.blocker.path)} {stored.blocker.problem}, so no token can be read from it."
+        return f"{stored.blocker.fault}, so no token can be read from it."
     if stored.token is None or stored.belongs_to:
         return f"No token is stored for {facts.host}."
     if answer is not None and answer.code == "invalid_token":

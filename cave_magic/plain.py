@@ -47,20 +47,27 @@ def _start_of(text: str, size: int) -> str:
 
 def hide_secrets(text: str, *tokens: Token) -> str:
     """The same text with everything that looks like a credential, and the given tokens, hidden."""
-    for form in sorted({form for token in tokens for form in _forms_of(token)}, key=len, reverse=True):
-        text = text.replace(form, HIDDEN)
+    text = _without_forms(text, *tokens)
     for pattern, mask in _MASKS:
         text = pattern.sub(mask, text)
     return text
 
 
-def without(value: Any, token: Token) -> Any:
+def _without_forms(text: str, *tokens: Token) -> str:
+    for form in sorted({form for token in tokens for form in _forms_of(token)}, key=len, reverse=True):
+        text = text.replace(form, HIDDEN)
+    return text
+
+
+def without(value: Any, token: Token | None) -> Any:
     """What a server sent, parsed or not, without the token that was sent to it, however it is written there.
 
     Args:
         value: a text, or a JSON value; `Token` objects in it stay.
-        token: the token.
+        token: the token; None if none was sent.
     """
+    if token is None:
+        return value
     if isinstance(value, str):
         return _text_without(value, token)
     if isinstance(value, list):
@@ -73,8 +80,7 @@ def without(value: Any, token: Token) -> Any:
 def _text_without(text: str, token: Token) -> str:
     if len(text) < len(token.reveal()):
         return text
-    for form in _forms_of(token):
-        text = text.replace(form, HIDDEN)
+    text = _without_forms(text, token)
     bare = _letters(token.reveal())
     return HIDDEN if len(bare) >= 2 * SHORTEST and bare in _letters(text) else text
 

@@ -298,8 +298,7 @@ def _unpacked(raw: bytes, how: str) -> tuple[bytes, str]:
 
 def _json(text: str, token: Token | None) -> tuple[Any, bool]:
     try:
-        body = json.loads(text, object_hook=_with_hidden_tokens)
-        return (without(body, token) if token else body), True
+        return without(json.loads(text, object_hook=_with_hidden_tokens), token), True
     except (ValueError, RecursionError):
         return None, False
 
@@ -326,14 +325,12 @@ def _opening(text: str, token: Token | None) -> str:
     """How a text begins, as a browser would show it."""
     text = re.sub(r"(?is)<(script|style)\b.*?</\1>", " ", text[:20_000])
     text = unescape(re.sub(r"<[^>]{0,500}>", " ", text))[:2000]
-    return plain(without(text, token) if token else text, 80)
+    return plain(without(text, token), 80)
 
 
 def _where(location: str, token: Token | None) -> str:
-    if token is not None:
-        location = without(location, token)
     try:
-        parts = urlsplit(location)
+        parts = urlsplit(without(location, token))
     except ValueError:
         return plain("an unreadable address")
     return plain(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.netloc else parts.path, 100)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from .doctor import Remedy, Report, Row, Status
 from .page import Block, Line, Page, Table, Word, line
+from .servers import client_call
 
 MARKS = {
     Status.OK: "✔",
@@ -99,8 +100,7 @@ def remedy_words(remedy: Remedy) -> Line:
 
 def go_on(datastack: str, server: str = "") -> str:
     """The line with which work begins; with the server where CAVEclient would go to another one."""
-    address = f', server_address="{server}"' if server else ""
-    return f'from caveclient import CAVEclient; client = CAVEclient("{datastack}"{address})'
+    return f"from caveclient import CAVEclient; client = {client_call(datastack, server)}"
 
 
 def go_on_words(datastack: str, server: str = "") -> Line:

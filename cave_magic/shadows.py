@@ -36,9 +36,10 @@ class Shadow:
     harms: bool
 
     @property
-    def hidden(self) -> str:
-        """What cannot be imported because of it."""
-        return f"the package {self.name}" if self.name in LIBRARIES else f"Python's own {self.name}"
+    def words(self) -> str:
+        """What it does, in words to follow its path."""
+        hidden = f"the package {self.name}" if self.name in LIBRARIES else f"Python's own {self.name}"
+        return f"stands in the place of {hidden}"
 
 
 def find_shadows() -> tuple[Shadow, ...]:

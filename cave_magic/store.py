@@ -81,6 +81,11 @@ class TokenFile:
         """Its name without the folder."""
         return self.path.name
 
+    @property
+    def fault(self) -> str:
+        """What is wrong with it, beginning with where it is."""
+        return f"{show_path(self.path)} {self.problem}"
+
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
@@ -129,6 +134,11 @@ class ServerMap:
     state: State
     problem: str = ""
     entries: Mapping[str, object] = field(default_factory=dict)
+
+    def opens_on(self, datastack: str) -> str:
+        """Where `CAVEclient(datastack)` goes without an address: what is remembered, else its default."""
+        entry = self.entries.get(datastack)
+        return entry.rstrip("/") if isinstance(entry, str) and entry else DEFAULT_SERVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -439,7 +449,7 @@ def _raise_if_another(previous: Token | None, wanted: _Wanted) -> None:
 def _save(wanted: _Wanted, old: Resolved, previous: Token | None, confirm: Callable[[], None]) -> Saved:
     for file in (old.server_file, old.default_file):
         if file.state == State.UNREADABLE and file.problem != FORBIDDEN:
-            raise TokenNotSaved(f"{show_path(file.path)} {file.problem}. Nothing was changed.")
+            raise TokenNotSaved(f"{file.fault}. Nothing was changed.")
     paths, kept, strange = _files_for(wanted, old, previous)
     files.sweep(Path(os.path.realpath(path)).parent for path in paths if path.is_symlink())
     plan = {path: text for path in _in_order(paths, previous) if (text := with_token(path, wanted.token)) is not None}

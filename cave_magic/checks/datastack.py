@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from difflib import get_close_matches
 
-from ..answers import Account, Answer, is_cave, local_server_in, names_in, terms_in
+from ..answers import Account, Answer, is_cave, lacks_datastack, local_server_in, names_in, terms_in
 from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown, warning
 from ..evidence import MOST_DATASTACKS, DatastackFacts, ServerFacts
 from ..plain import plain
@@ -51,7 +51,7 @@ def _terms(datastack: DatastackFacts) -> Finding | None:
 
 def _name(datastack: DatastackFacts) -> Finding | None:
     answer = datastack.info
-    if answer is None or not (answer.code == "invalid_table_id" or answer.status == 404):
+    if answer is None or not lacks_datastack(answer):
         return None
     host, name, target = datastack.server.host, datastack.name, datastack.target
     home, listed = deployment_of(name), datastack.listed or ()

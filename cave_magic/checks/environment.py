@@ -47,7 +47,7 @@ def _harmful(machine: Machine) -> tuple[Shadow, ...]:
 
 def _in_the_way(shadows: Sequence[Shadow], found: Callable[[str, Remedy], Finding]) -> Finding:
     """Files that hide packages: each a cause of its own, so all are named, and only renaming them helps."""
-    said = " and ".join(f"{private(show_path(Path(one.path)))} stands in the place of {one.hidden}" for one in shadows)
+    said = " and ".join(f"{private(show_path(Path(one.path)))} {one.words}" for one in shadows)
     names = " and ".join(os.path.basename(one.path) for one in shadows)
     return found(said, Remedy(f"rename {names}, restart the kernel, then %cave_check", ("%cave_check",)))
 

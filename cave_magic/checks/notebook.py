@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..doctor import Check, Finding, Remedy, private, warning
 from ..evidence import Machine, ServerFacts
 from ..plain import plain
-from ..servers import DEFAULT_SERVER
+from ..servers import DEFAULT_SERVER, client_call
 from .account import ACCOUNT
 
 
@@ -14,19 +14,13 @@ def _clients(server: ServerFacts) -> Finding | None:
         return None
     names = " and ".join(one.variable for one in server.stale_clients[:3])
     first = server.stale_clients[0]
-    command = f"{first.variable} = CAVEclient({_arguments(first.datastack, server)})"
+    remembered = server.machine.map_file.opens_on(first.datastack) if server.machine.map_file else DEFAULT_SERVER
+    call = client_call(plain(first.datastack), "" if remembered == server.address else server.address)
+    command = f"{first.variable} = {call}"
     return warning(
         f"{names} {'was' if len(server.stale_clients) == 1 else 'were'} made with another token than the stored one",
         Remedy(f"make it again: {command}", (command,)),
     )
-
-
-def _arguments(datastack: str, server: ServerFacts) -> str:
-    """What a client of this datastack on this server is made with."""
-    entries = server.machine.map_file.entries if server.machine.map_file else {}
-    opens_on = entries.get(datastack, DEFAULT_SERVER) if datastack else DEFAULT_SERVER
-    name = [f'"{plain(datastack)}"'] if datastack else []
-    return ", ".join([*name, *([] if opens_on == server.address else [f'server_address="{server.address}"'])])
 
 
 def _left(machine: Machine) -> Finding | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..answers import REFUSALS, Answer, is_cave
+from ..answers import REFUSALS, Answer, is_cave, lacks_datastack
 from ..doctor import Check, Finding, Remedy, Status, failed, ok, private, unknown, warning
 from ..evidence import Machine, ServerFacts
 from ..plain import plain
@@ -83,7 +83,7 @@ def _is_elsewhere(answer: Answer) -> bool:
     """Whether an answer shows that this is no place for the datastack, and not only one in trouble or hard to reach."""
     if answer.trouble in (Trouble.NAME, Trouble.REFUSED):
         return True
-    return answer.code == "invalid_table_id" or answer.status == 404 or (answer.status == 200 and not answer.is_json)
+    return lacks_datastack(answer) or (answer.status == 200 and not answer.is_json)
 
 
 def _opened_elsewhere(server: ServerFacts) -> Finding | None:
@@ -154,7 +154,7 @@ def _stored(server: ServerFacts) -> Finding:
 
 
 def _blocked(server: ServerFacts, file: TokenFile) -> Finding:
-    evidence = f"{show_path(file.path)} {file.problem}"
+    evidence = file.fault
     default = server.stored.default_file
     if file.state is State.UNREADABLE:
         return failed(evidence, _make_readable(server, file))

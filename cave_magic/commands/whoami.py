@@ -10,7 +10,6 @@ from ..command_line import where
 from ..dialogue import Dialogue
 from ..errors import CaveMagicError, NoToken, ServerInTrouble, TokenRejected
 from ..evidence import ServerFacts
-from ..store import show_path
 
 
 @magic_arguments()
@@ -38,8 +37,7 @@ def _why_nobody(facts: ServerFacts) -> CaveMagicError:
     """Why it cannot be said who you are."""
     target, blocker = facts.target, facts.stored.blocker
     if blocker is not None:
-        name = show_path(blocker.path)
-        return NoToken(f"{name} {blocker.problem}, so no token can be read from it. To mend it: {target.again}")
+        return NoToken(f"{blocker.fault}, so no token can be read from it. To mend it: {target.again}")
     if facts.stored.token is None:
         return NoToken(f"no token is stored for {facts.host}. To begin: %cave_setup new{target.flags}")
     if facts.identity is not None and facts.identity.code == "invalid_token":

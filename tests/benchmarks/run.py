@@ -51,11 +51,6 @@ class Results:
     datastacks: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     files: list[tuple[float, float]] = field(default_factory=list)
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether every part was measured."""
-        return bool(self.bars and self.datastacks and self.files) and len(self.rows) > 8
-
     def add(self, what: str, theirs: str, ours: str, beside: str) -> None:
         """Adds a row and prints it at once: what was measured, caveclient, cave_magic, what comes of the two."""
         self.rows.append((what, theirs, ours, beside))
@@ -229,14 +224,14 @@ def machine() -> str:
     return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {packages}"
 
 
-def write(results: Results, folder: Path, runs: int) -> None:
-    """Writes the table and the picture; into the README too, where everything was measured."""
+def write(results: Results, folder: Path, runs: int, readme: bool) -> None:
+    """Writes the table and the picture, and where it is wanted the table into the README too."""
     lines = ["| | caveclient | cave-magic | |", "|---|---:|---:|---|", *(f"| {' | '.join(row)} |" for row in results.rows)]
     lines += ["", f"Medians of {runs} runs (growth: {max(1, runs // 3)}), each in a fresh process, in turn; {machine()}.", ""]
     table = "\n".join(lines)
     (folder / "results.md").write_text(table, encoding="utf-8")
     draw(folder, results.bars, results.datastacks, results.files)
-    if folder == HERE and results.is_whole:
+    if readme:
         text = README.read_text(encoding="utf-8")
         README.write_text(re.sub(rf"(?s)(?<={BEGIN}\n).*(?={END})", lambda _: table, text), encoding="utf-8")
 
@@ -253,7 +248,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     results = Results()
     for part in args.only:
         PARTS[part](results, args)
-    write(results, args.out, args.runs)
+    write(results, args.out, args.runs, readme=args.out == HERE and set(args.only) == set(PARTS))
 
 
 PARTS: dict[str, Callable[[Results, argparse.Namespace], None]] = {
