@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from .addresses import host_of
 from .checks import CHECKS
 from .doctor import Report, Status, examine
 from .evidence import NO_SESSION, Evidence, Session, Target, gather
@@ -17,7 +18,6 @@ from .place import find_place
 from .plain import hide_secrets
 from .remedies import repairs_for
 from .repairs import Repair
-from .servers import host_of
 
 DEFAULT_SECONDS = 10.0
 

@@ -17,15 +17,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from . import answers, installed, questions, routes, store
+from .addresses import host_of, name_for_files
 from .answers import Account, Answer, Key
 from .errors import BadInput
-from .history import Left
+from .history import MASK, Left
 from .inquiry import Watcher, result_of
 from .installed import Client
 from .place import TOKEN_VARIABLES, Place, find_place
 from .questions import Question, Round
 from .repairs import entries_with_secrets
-from .servers import DEFAULT_SERVER, check_address, deployment_of, host_of, server_for
+from .servers import DEFAULT_SERVER, check_address, deployment_of, server_for
 from .shadows import Shadow, find_shadows
 from .tokens import Token, typed_secrets
 from .variables import Variables, read_variables
@@ -258,7 +259,7 @@ def find_target(datastack: str, server: str = "", configured: str = "", asked: b
     """
     if not isinstance(datastack, str):
         raise BadInput("the name of a datastack is text, such as minnie65_public.")
-    if typed_secrets(datastack):
+    if typed_secrets(datastack) or MASK in datastack:
         raise BadInput("that is no datastack's name. If it is a token: %cave_save asks for it. Nothing was sent.")
     if "," in datastack:
         raise BadInput("one name of a datastack is meant here, and a name has no comma in it.")
@@ -491,7 +492,7 @@ class _Datastack:
 
     def facts(self, server: ServerFacts) -> DatastackFacts:
         listed, info = _answer(self.listed), _answer(self.info)
-        local = host_of(answers.local_server_in(info)) if info else ""
+        local = name_for_files(answers.local_server_in(info)) if info else ""
         return DatastackFacts(
             self.target,
             server,

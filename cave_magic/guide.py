@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from . import routes
+from .addresses import host_of
 from .evidence import Target
 from .place import Place, find_place
-from .servers import deployment_of, host_of, local_servers_of
+from .servers import deployment_of, local_servers_of
 
 
 @dataclass(frozen=True, slots=True)

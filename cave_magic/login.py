@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from . import answers, installed, routes, store
+from .addresses import host_of, name_for_files, name_of_host
 from .answers import Account, Answer, Terms
 from .errors import TokenNotChecked, TokenNotSaved, TokenRejected
 from .evidence import Target
 from .inquiry import Watcher
 from .questions import Question, Round
-from .servers import KNOWN_SERVERS, host_of, local_servers_of
+from .servers import KNOWN_SERVERS, local_servers_of
 from .tokens import Token
 
 MOST_DATASTACKS = 20
@@ -155,7 +156,7 @@ def _save(
         overwrite=overwrite,
         confirm=prove,
     )
-    forget_cached([host_of(address) for address in (target.server, *local_servers)])
+    forget_cached((target.server, *local_servers))
     return saved
 
 
@@ -168,10 +169,9 @@ def _found_again(token: Token, server: str) -> bool:
         return False
 
 
-def forget_cached(hosts: Iterable[str]) -> None:
+def forget_cached(addresses: Iterable[str]) -> None:
     """Makes cloud-volume in this kernel read the files again: it keeps what it read, even "nothing", per host."""
     cache = getattr(sys.modules.get("cloudvolume.secrets"), "CAVE_CREDENTIALS_CACHE", None)
     if isinstance(cache, dict):
-        for host in ("", *hosts):
+        for host in ("", *(form(one) for one in addresses for form in (name_for_files, name_of_host))):
             cache.pop(host, None)
-            cache.pop(host.partition(":")[0], None)

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from . import answers, routes
+from .addresses import host_of
 from .checks.account import ends_by, is_login_token
 from .evidence import ServerFacts
 from .guide import Guide, Step
 from .login import Checked
 from .page import Block, Line, Page, Steps, Table, Word, line
 from .report_page import go_on_words
-from .servers import host_of
 from .store import Saved, show_path
 from .tokens import Token
 

@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Protocol
 
 from . import answers, place, routes
+from .addresses import host_of
 from .answers import Key, Terms
 from .errors import Cancelled, NobodyToAsk, ServerInTrouble, TokenNotChecked, TokenRejected
 from .evidence import Target
@@ -27,7 +28,6 @@ from .page import Line as Words
 from .page import Page
 from .questions import Line, Round
 from .receiver import DONE, FAILED, HOST, LIFE, Receiver
-from .servers import host_of
 from .signin_page import STILL_ALIVE, another_account, called, choice_page, moment_of, waiting_page
 from .tokens import Token
 

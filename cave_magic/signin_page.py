@@ -7,12 +7,12 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
+from .addresses import host_of
 from .answers import Key
 from .checks.account import ends_by
 from .evidence import ServerFacts, Target
 from .login import Checked
 from .page import Block, Line, Page, Table, Word, line
-from .servers import host_of
 
 STILL_ALIVE = line(
     Word("Note: ", "warning"), "the log-in could not be ended at the server; it ends by itself within 7 days"

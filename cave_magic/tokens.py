@@ -167,6 +167,11 @@ def unusual_token(text: str) -> Token | None:
     return Token(word) if fits and not _PLACEHOLDER.search(word) else None
 
 
+def is_token(word: str) -> bool:
+    """Whether a word is a token or the beginning of one, in one of the known forms: no host is called so."""
+    return _HEX_WORD.fullmatch(word) is not None or (len(word) >= 20 and _is_mixed(word))
+
+
 def tokens_in(text: str) -> list[str]:
     """Every run of characters in a text that looks like a usual token: for wiping it out of histories."""
     return sorted(set(_HEX_WORD.findall(text)))

@@ -7,8 +7,8 @@ import json
 import pytest
 import requests
 
+from cave_magic.addresses import host_of
 from cave_magic.last_error import meaning_of
-from cave_magic.servers import host_of
 
 TOKEN = "00112233445566778899aabbccddeeff"
 PREPARE = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import datetime, timedelta, timezone
 
+from ..addresses import name_of_host
 from ..answers import LOGIN_TOKEN_DAYS, REFUSALS
 from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown, warning
 from ..evidence import ServerFacts
@@ -41,7 +42,7 @@ def _refused(server: ServerFacts) -> Finding:
 
 
 def _netrc(server: ServerFacts) -> Finding:
-    host, command = server.host.partition(":")[0], f"%env NETRC={os.devnull}"
+    host, command = name_of_host(server.address), f"%env NETRC={os.devnull}"
     file = server.netrc if server.netrc.startswith("~/") else "the file that NETRC names"
     return failed(
         f"{file} has a log-in for {host}, which is sent in place of the token",

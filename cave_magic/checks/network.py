@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ..addresses import name_of_host
 from ..answers import PAGE, TEXT, Answer, is_cave
 from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown
 from ..evidence import ServerFacts
-from ..servers import KNOWN_SERVERS, host_of, local_servers_of
+from ..servers import KNOWN_SERVERS, local_servers_of
 from ..troubles import Trouble
 from .environment import REQUESTS
 from .token import FORM, MAP
@@ -91,7 +92,7 @@ def _proxy(answer: Answer, server: ServerFacts) -> Finding:
         install = '%pip install "requests[socks]"'
         text = f"{install}, restart the kernel, then {again}; if this network needs no proxy, unset {proxy}"
         return failed(_sentence(answer), Remedy(text, (install, again)))
-    hosts = ",".join(dict.fromkeys((server.host.partition(":")[0], *_local_hosts(server))))
+    hosts = ",".join(dict.fromkeys(map(name_of_host, (server.address, *local_servers_of(server.address)))))
     command = f'import os; os.environ["{known.no_proxy}"] += ",{hosts}"'
     if not known.has_exceptions:
         command = f"%env {known.no_proxy}={hosts}"
@@ -136,10 +137,6 @@ def _other_scheme(problem: str, server: ServerFacts, scheme: str) -> Finding:
     """The address is right but for what stands before the host."""
     command = replace(server.target, server=f"{scheme}://{server.host}", named_by="option").again
     return failed(f"{server.host} {problem}", Remedy(command, (command,)))
-
-
-def _local_hosts(server: ServerFacts) -> list[str]:
-    return [host_of(address).partition(":")[0] for address in local_servers_of(server.address)]
 
 
 def _not_cave(answer: Answer, server: ServerFacts) -> Finding:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from ..addresses import host_of
 from ..answers import REFUSALS, Answer, is_cave, lacks_datastack
 from ..doctor import Check, Finding, Remedy, Status, failed, ok, private, unknown, warning
 from ..evidence import Machine, ServerFacts
 from ..plain import plain
-from ..servers import DEFAULT_SERVER, deployment_of, host_of
+from ..servers import DEFAULT_SERVER, deployment_of
 from ..store import State, TokenFile, path_for_line, path_for_shell, secrets_folder, show_path
 from ..troubles import Trouble
 
@@ -136,7 +137,7 @@ def _stored(server: ServerFacts) -> Finding:
     if stored.belongs_to:
         return failed(
             f"none for {server.host}; {stored.source.name if stored.source else 'the file'} has the one of "
-            f"{host_of(stored.belongs_to)}, which is not sent here",
+            f"{host_of(stored.belongs_to) or stored.belongs_to}, which is not sent here",
             set_up(server),
         )
     if stored.blocker is not None:

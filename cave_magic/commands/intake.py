@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .. import history
+from ..addresses import host_of
 from ..dialogue import Dialogue
 from ..errors import BadInput, Cancelled, NotAToken, TokenRejected
 from ..evidence import Target
 from ..page import Page
-from ..servers import KNOWN_SERVERS, host_of
+from ..servers import KNOWN_SERVERS
 from ..store import resolve, try_saving
 from ..tokens import Pasted, Token, read_pasted, unusual_token
 
