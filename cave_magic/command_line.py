@@ -107,10 +107,11 @@ def _secrets_in(line: str, command: Command) -> list[str]:
 def _say_what_is_left(dialogue: Dialogue, secrets: Sequence[str], stuck: Sequence[str], succeeded: bool) -> None:
     """Takes a typed token out of the cell, where the front end allows it, and says where it still may be."""
     shell, front = dialogue.shell, dialogue.front
+    what = "password" if all(secret.endswith("@") for secret in secrets) else "token"
     place = "the front end's undo and a checkpoint of the notebook" if front.kernel else "the terminal above"
     but = f", but not out of {' and '.join(stuck)}" if stuck else " in memory and on disk"
     front.say(
-        f"The token that you typed was taken out of the history{but}.\n"
+        f"The {what} that you typed was taken out of the history{but}.\n"
         f"It may still be in {place}; clear it where it can be seen."
     )
     inputs = shell.history_manager.input_hist_raw if shell.history_manager else []
