@@ -102,10 +102,6 @@ def local_servers_of(server: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def client_call(datastack: str, server: str = "") -> str:
-    """The Python that opens a datastack; with the server where CAVEclient would go to another one."""
-    arguments = (f'"{datastack}"' if datastack else "", f'server_address="{server}"' if server else "")
-    return f"CAVEclient({', '.join(filter(None, arguments))})"
 
 
 def server_for(datastack: str, configured: str, remembered: Mapping[str, object]) -> str:

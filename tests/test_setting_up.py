@@ -235,7 +235,7 @@ def test_an_expression_in_braces_is_refused(run, person, shell, home, typed):
     shell.user_ns["mine"] = WRONG
     asked = person()
     ran = run(f"%cave_save {typed}")
-    assert (ran.error, ran.message) == ("BadInput", "after $ and in braces %cave_save takes the name of a variable, no expression.")
+    assert (ran.error, ran.message) == ("BadInput", "after $ and in braces only the name of a variable can stand, no expression.")
     assert (asked, _files(home)) == ([], {})
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from cave_magic.addresses import host_of
 from cave_magic.diagnosis import look
-from cave_magic.evidence import find_target
 from cave_magic.servers import Deployment
+from cave_magic.target import find_target
 
 from ..odd_server import OddServer
 from ..odd_server import says as answers
