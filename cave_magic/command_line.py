@@ -16,6 +16,7 @@ from IPython.core.magic_arguments import argument, parse_argstring
 from . import history
 from .dialogue import Dialogue
 from .errors import BadInput, Cancelled, CaveMagicError
+from .files import uninterrupted
 from .plain import plain
 from .shadows import find_shadows
 from .store import show_path
@@ -50,11 +51,13 @@ def run(command: Command, dialogue: Dialogue, line: str) -> tuple[Any, CaveMagic
         What the command returned, and what went wrong; the error holds no frame, and nothing of a token.
     """
     secrets = _secrets_in(line, command)
-    stuck = history.wipe(dialogue.shell, secrets)
+    with uninterrupted(too_late=True):
+        stuck = history.wipe(dialogue.shell, secrets)
     result, trouble = _done(command, dialogue, line)
-    dialogue.front.finish()
-    if secrets:
-        _say_what_is_left(dialogue, secrets, stuck, trouble is None)
+    with uninterrupted(too_late=True):  # who presses Ctrl-C twice means the command
+        if secrets:
+            _say_what_is_left(dialogue, secrets, stuck, trouble is None)
+        dialogue.front.finish()
     return result, None if trouble is None else _bare(trouble, secrets)
 
 

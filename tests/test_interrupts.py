@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from cave_magic import history
 from cave_magic.files import uninterrupted
+from cave_magic.frontend import Frontend
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 
@@ -36,6 +38,23 @@ def test_the_suite_does_not_inherit_an_ignored_interrupt():
         cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
+# ---------------------------------------------------------------- around a magic
+
+@pytest.mark.parametrize("owner", [history, Frontend])
+def test_whoever_presses_twice_gets_one_line(run, cave, set_up, monkeypatch, owner):
+    """An interrupt while a token is wiped, or while a wait is taken away, is no error of its own."""
+    name = "wipe" if owner is history else "finish"
+    real = getattr(owner, name)
+
+    def pressed(*args: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return real(*args)
+
+    monkeypatch.setattr(owner, name, pressed)
+    ran = run("%cave_whoami")
+    assert (ran.error, "Ada Example" in ran.out) == ("", True)
 
 
 # ---------------------------------------------------------------- while files are written
