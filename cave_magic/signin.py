@@ -16,10 +16,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
-from . import answers, place, routes
+from . import answers, lines, place, routes
 from .answers import Key, Terms
 from .errors import Cancelled, NobodyToAsk, ServerInTrouble, TokenNotChecked, TokenRejected
-from .evidence import Target
 from .inquiry import Watcher
 from .keys import keeps_one_token, log_out, make_key
 from .login import Checked, check_token
@@ -29,6 +28,7 @@ from .questions import Line, Round
 from .receiver import DONE, FAILED, HOST, LIFE, Receiver
 from .servers import host_of
 from .signin_page import STILL_ALIVE, another_account, called, choice_page, moment_of, waiting_page
+from .target import Target
 from .tokens import Token
 
 PATIENCE = 5.0
@@ -149,7 +149,7 @@ def _wait(sign_in: SignIn, front: Front) -> Checked | None:
         host = host_of(sign_in.target.server)
         raise ServerInTrouble(
             f"you are logged in, but {host} did not answer after that. Nothing was saved, and the log-in was ended. "
-            f"To see why: {sign_in.target.again}"
+            f"To see why: {lines.check(sign_in.target)}"
         )
     if sign_in.came is None:
         front.say(f"No log-in came back within {LIFE / 60:.0f} minutes.")
@@ -361,11 +361,14 @@ def _list_keys(checked: Checked, wish: Wish) -> list[Key]:
         asking.close()
     keys = answers.keys_in(answer)
     if keys is None:
-        raise ServerInTrouble(f"you are logged in, but your tokens could not be listed: {answer.sentence}. {_BY_HAND}")
+        said = f"your tokens could not be listed: {answer.sentence}"
+        raise ServerInTrouble(f"you are logged in, but {said}. {_by_hand(wish)}")
     return sorted(keys, key=_last_used, reverse=True)[:MOST_LISTED]
 
 
-_BY_HAND = "Nothing was saved, and the log-in was ended. To paste a token: %cave_setup existing --paste"
+def _by_hand(wish: Wish) -> str:
+    paste = lines.setup(wish.target, "existing", "--paste")
+    return f"Nothing was saved, and the log-in was ended. To paste a token: {paste}"
 
 
 def _last_used(key: Key) -> tuple[datetime, datetime]:
@@ -399,7 +402,7 @@ def _made_and_checked(checked: Checked, wish: Wish, version: str, front: Front) 
         asking.close()
     token = answer.body
     if not answer.is_good or not isinstance(token, Token) or not token.can_be_sent:
-        raise ServerInTrouble(f"you are logged in, but no token could be made: {answer.sentence}. {_BY_HAND}")
+        raise ServerInTrouble(f"you are logged in, but no token could be made: {answer.sentence}. {_by_hand(wish)}")
     try:
         made = _check(token, wish, front)
     except TokenNotChecked:

@@ -7,12 +7,14 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
+from . import lines
 from .answers import Key
 from .checks.account import ends_by
-from .evidence import ServerFacts, Target
+from .evidence import ServerFacts
 from .login import Checked
 from .page import Block, Line, Page, Table, Word, line
 from .servers import host_of
+from .target import Target
 
 STILL_ALIVE = line(
     Word("Note: ", "warning"), "the log-in could not be ended at the server; it ends by itself within 7 days"
@@ -86,7 +88,7 @@ def called(name: str) -> Line:
 
 def another_account(target: Target) -> Line:
     """What to do where the wrong account was chosen."""
-    again = Word(f"%cave_setup existing{target.flags}", "command")
+    again = Word(lines.setup(target, "existing"), "command")
     return line(Word("Not your account? ", "dim"), again, Word(" and choose another on the log-in page.", "dim"))
 
 
@@ -94,7 +96,7 @@ def ends_soon(facts: ServerFacts) -> Line:
     """What to say of a stored log-in token."""
     until = ends_by(facts)
     when = f"by {until:%d %B %Y} at the latest" if until else "within 7 days"
-    again = Word(f"%cave_setup existing{facts.target.flags}", "command")
+    again = Word(lines.setup(facts.target, "existing"), "command")
     return line(Word("Note: ", "warning"), f"it is from a log-in and ends {when}. For a permanent one: ", again)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .. import history
+from .. import history, lines
 from ..dialogue import Dialogue
 from ..errors import BadInput, Cancelled, NotAToken, TokenRejected
-from ..evidence import Target
 from ..page import Page
-from ..servers import KNOWN_SERVERS, host_of
-from ..store import resolve, try_saving
+from ..servers import KNOWN_SERVERS, datastack_for, host_of
+from ..store import resolve
+from ..target import Target
 from ..tokens import Pasted, Token, read_pasted, unusual_token
 
 if TYPE_CHECKING:
@@ -37,41 +37,43 @@ def by_prompt(dialogue: Dialogue, target: Target, overwrite: bool) -> Outcome:
     raise AssertionError  # the loop always returns or raises
 
 
-def accepted(dialogue: Dialogue, text: str, target: Target, overwrite: bool) -> Outcome:
+def accepted(dialogue: Dialogue, text: str, target: Target, overwrite: bool, given: Sequence[str] = ()) -> Outcome:
     """The token in a text, once its server has accepted it; in place of a log-in token a permanent one, if wanted."""
-    return exchanged(dialogue, check(dialogue, pick(dialogue, text, target), target), overwrite, text)
+    return exchanged(dialogue, check(dialogue, pick(dialogue, text, target), target, given), overwrite, text)
 
 
-def check(dialogue: Dialogue, token: Token, target: Target) -> Checked:
+def check(dialogue: Dialogue, token: Token, target: Target, given: Sequence[str] = ()) -> Checked:
     """Holds a token against its server."""
     from ..login import check_token
 
     seconds = dialogue.seconds()
     with dialogue.front.waiting() as watcher:
-        return check_token(token, target, seconds, watcher)
+        return check_token(token, target, seconds, watcher, given)
 
 
 def exchanged(dialogue: Dialogue, checked: Checked, overwrite: bool, text: str = "") -> Outcome:
     """A permanent token in the place of a log-in token, where the person wants it and it could be saved."""
+    from ..login import try_saving
     from ..signin import Outcome, Wish, came_by_address, exchange
 
     stored = resolve(checked.target.server)
     in_the_way = stored.token not in (None, checked.token) and not stored.belongs_to
     if checked.permanent is not False or (in_the_way and not overwrite) or not dialogue.front.can_ask:
         return Outcome(checked)
-    try_saving(checked.target.server)
+    try_saving(checked.target)
     wish = Wish(checked.target, "new", dialogue.seconds())
     return exchange(checked, wish, dialogue.front, asks=not came_by_address(text)) or Outcome(checked)
 
 
 def save(outcome: Outcome, overwrite: bool) -> Page:
     """Saves what was checked; the card that says so."""
+    from ..installed import import_caveclient
     from ..login import save_checked
     from ..pages import card_page
     from ..signin_page import with_lines
 
     saved = save_checked(outcome.checked, overwrite or outcome.exchanged)
-    return with_lines(card_page(outcome.checked, saved), outcome.remarks)
+    return with_lines(card_page(outcome.checked, saved, works=not import_caveclient()), outcome.remarks)
 
 
 # ---------------------------------------------------------------- picking it from a text
@@ -112,14 +114,17 @@ def _choose(dialogue: Dialogue, found: Sequence[Pasted]) -> Pasted:
 
 
 def _refuse_foreign(named: str, target: Target) -> None:
-    """A downloaded token says whose it is; one of another known server is not sent to this one."""
+    """A downloaded token says whose it is; one of another server is not sent to this one."""
     host = host_of(named if "://" in named else f"https://{named}")
-    for server in KNOWN_SERVERS:
-        if host == host_of(server) and server != target.server:
-            raise BadInput(
-                f"this token is for {host}, not for {host_of(target.server)}. Nothing was sent. "
-                f"Save it with --server {server}"
-            )
+    if host == host_of(target.server) or not {".", ":"} & set(host):
+        return
+    scheme = target.server.partition("://")[0] if host.startswith(("127.", "localhost")) else "https"
+    server = next((one for one in KNOWN_SERVERS if host == host_of(one)), f"{scheme}://{host}")
+    there = Target(datastack_for(server, ""), server, "option")
+    raise BadInput(
+        f"this token is for {host}, not for {host_of(target.server)}. Nothing was sent. "
+        f"To save it there: {lines.save(there)}"
+    )
 
 
 def _forgotten(dialogue: Dialogue, token: Token) -> Token:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from typing import Any
 
 from IPython.core.magic_arguments import argument, magic_arguments
 
+from .. import lines
 from ..command_line import where
 from ..dialogue import Dialogue
-from ..errors import BadInput
+from ..errors import BadInput, TokenExists
 from ..page import Page
+from ..target import Target
 from . import intake
 
 
@@ -33,22 +34,38 @@ def cave_save(dialogue: Dialogue, args: argparse.Namespace) -> None:
         %cave_save --from-file ~/Downloads/token.json --overwrite
     """
     target = dialogue.target(args)
-    text = _given_text(args, dialogue.shell.user_ns)
-    if args.no_check:
-        page = _save_unchecked(dialogue, dialogue.ask_secret(target) if text is None else text, target, args)
-    elif text is None:
-        page = intake.save(intake.by_prompt(dialogue, target, args.overwrite), args.overwrite)
-    else:
-        page = intake.save(intake.accepted(dialogue, text, target, args.overwrite), args.overwrite)
+    text, given = _given_text(args, dialogue.shell.user_ns), _given(args)
+    try:
+        page = _saved(dialogue, target, args, text, given)
+    except TokenExists as error:
+        unchecked = ("--no-check",) if args.no_check else ()
+        raise TokenExists(f"{error} To replace it: {lines.save(target, *given, '--overwrite', *unchecked)}") from None
     dialogue.show(page)
 
 
-def _save_unchecked(dialogue: Dialogue, text: str, target: Any, args: argparse.Namespace) -> Page:
+def _saved(dialogue: Dialogue, target: Target, args: argparse.Namespace, text: str | None, given: list[str]) -> Page:
+    if args.no_check:
+        return _save_unchecked(dialogue, dialogue.ask_secret(target) if text is None else text, target, args)
+    if text is None:
+        return intake.save(intake.by_prompt(dialogue, target, args.overwrite), args.overwrite)
+    return intake.save(intake.accepted(dialogue, text, target, args.overwrite, given), args.overwrite)
+
+
+def _given(args: argparse.Namespace) -> list[str]:
+    """How a line says where the token is, so that it can be said again; nothing for one that was typed."""
+    if args.from_env is not None:
+        return ["--from-env", args.from_env]
+    if args.from_file is not None:
+        return ["--from-file", lines.quoted(args.from_file)]
+    return args.token if len(args.token) == 1 and args.token[0].startswith("$") else []
+
+
+def _save_unchecked(dialogue: Dialogue, text: str, target: Target, args: argparse.Namespace) -> Page:
     from ..login import save_unchecked
     from ..pages import unchecked_page
 
     token = intake.pick(dialogue, text, target)
-    return unchecked_page(token, target.server, save_unchecked(token, target, args.overwrite))
+    return unchecked_page(token, target, save_unchecked(token, target, args.overwrite))
 
 
 def _given_text(args: argparse.Namespace, names: dict[str, object]) -> str | None:

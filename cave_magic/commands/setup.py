@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from IPython.core.magic_arguments import argument, magic_arguments
 
+from .. import lines
 from ..command_line import where
 from ..dialogue import Dialogue, nobody_to_ask
 from ..errors import ServerInTrouble
-from ..evidence import ServerFacts, Target
-from ..store import try_saving
+from ..evidence import ServerFacts
+from ..target import Target
 from . import intake
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ def cave_setup(dialogue: Dialogue, args: argparse.Namespace) -> None:
         %cave_setup existing --datastack v1dd_public
         %cave_setup existing --use latest
     """
-    facts = dialogue.facts(dialogue.target(args))
-    if facts.account is not None and (args.kind is None or not dialogue.front.can_ask):
+    is_status = args.kind is None or not dialogue.front.can_ask
+    facts = dialogue.facts(dialogue.target(args), access=is_status)
+    if facts.account is not None and is_status:
         return _show_status(dialogue, facts)
     if facts.account is not None and not args.use:
         if _exchange_stored(dialogue, facts):
@@ -52,7 +54,7 @@ def _show_status(dialogue: Dialogue, facts: ServerFacts) -> None:
     from ..pages import status_page
     from ..signin_page import ends_soon, with_lines
 
-    page = status_page(facts, f"%cave_setup existing{facts.target.flags}")
+    page = status_page(facts)
     dialogue.show(with_lines(page, [ends_soon(facts)]) if is_login_token(facts) else page)
 
 
@@ -84,15 +86,16 @@ def _raise_if_in_trouble(facts: ServerFacts) -> None:
     good = any(is_cave(answer) for answer in facts.answers)
     first = next(iter(facts.answers), None)  # the auth server's
     if first is not None and not is_cave(first) and not (good and is_malformed(first)):
-        option = f" --server {facts.target.server}" if facts.target.named_by == "option" else ""
-        raise ServerInTrouble(f"{first.sentence}. Nothing was changed. To see why: %cave_check{option}")
+        raise ServerInTrouble(f"{first.sentence}. Nothing was changed. To see why: {lines.check(facts.target)}")
 
 
 # ---------------------------------------------------------------- the two ways in
 
 def _new_token(dialogue: Dialogue, target: Target, args: argparse.Namespace) -> Outcome:
     """A token that the server has accepted: by the browser where that works, else by the prompt."""
-    try_saving(target.server)
+    from ..login import try_saving
+
+    try_saving(target)
     came = None if args.paste or not dialogue.front.can_ask else _by_browser(dialogue, target, args)
     return came or _by_paste(dialogue, target, args.kind == "new")
 

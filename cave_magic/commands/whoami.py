@@ -6,6 +6,7 @@ import argparse
 
 from IPython.core.magic_arguments import argument, magic_arguments
 
+from .. import lines
 from ..command_line import where
 from ..dialogue import Dialogue
 from ..errors import CaveMagicError, NoToken, ServerInTrouble, TokenRejected
@@ -35,12 +36,14 @@ def cave_whoami(dialogue: Dialogue, args: argparse.Namespace) -> None:
 
 def _why_nobody(facts: ServerFacts) -> CaveMagicError:
     """Why it cannot be said who you are."""
+    from ..checks.token import set_up
+
     target, blocker = facts.target, facts.stored.blocker
     if blocker is not None:
-        return NoToken(f"{blocker.fault}, so no token can be read from it. To mend it: {target.again}")
+        return NoToken(f"{blocker.fault}, so no token can be read from it. To mend it: {lines.check(target)}")
     if facts.stored.token is None:
-        return NoToken(f"no token is stored for {facts.host}. To begin: %cave_setup new{target.flags}")
+        return NoToken(f"no token is stored for {facts.host}. To begin: {set_up(facts, 'new').text}")
     if facts.identity is not None and facts.identity.code == "invalid_token":
-        return TokenRejected(f"{facts.host} does not know the stored token. Next: %cave_setup existing{target.flags}")
+        return TokenRejected(f"{facts.host} does not know the stored token. Next: {set_up(facts).text}")
     sentence = facts.answers[0].sentence if facts.answers else f"{facts.host} was not asked"
-    return ServerInTrouble(f"{sentence}. To see why: {target.again}")
+    return ServerInTrouble(f"{sentence}. To see why: {lines.check(target)}")

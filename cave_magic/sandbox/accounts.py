@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
@@ -40,7 +40,10 @@ class DescriptionTooLong(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One account of the auth server: a person, or a service account with a parent."""
+    """One account of the auth server: a person, or a service account with a parent.
+
+    `name` is that of the Google account; `custom_name` is shown in its place while `custom` is true.
+    """
 
     id: int
     nick: str
@@ -56,6 +59,13 @@ class Account:
     parent_id: int | None = None
     pi: str = "PI Example"
     note: str = ""
+    custom_name: str = ""
+    custom: bool = False
+
+    @property
+    def public_name(self) -> str:
+        """The name that others see."""
+        return self.custom_name if self.custom else self.name
 
     @property
     def may_list_people(self) -> bool:
@@ -90,7 +100,7 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """A token that the auth server lets in: whose it is and when it ends (monotonic seconds, None = never)."""
+    """A token that the auth server lets in: whose it is and when it ends (seconds of the clock, None = never)."""
 
     account_id: int
     expires: float | None = None
@@ -110,12 +120,15 @@ class Accounts:
     """The auth server's memory. Every method is safe to call from several threads.
 
     `tos_of` maps a dataset to the id of its terms, `one_key` makes a new key end the older one, as
-    middle_auth did before version 2.19.
+    middle_auth did before version 2.19, `clock` tells the seconds by which temporary tokens expire.
     """
 
-    def __init__(self, tos_of: dict[str, int], *, one_key: bool = False) -> None:
+    def __init__(
+        self, tos_of: dict[str, int], *, one_key: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.tos_of = tos_of
         self.one_key = one_key
+        self._clock = clock
         self._lock = threading.RLock()
         self._people: dict[int, Account] = {}
         self._rows: dict[int, ApiKey] = {}
@@ -167,10 +180,17 @@ class Accounts:
                     return person
         raise LookupError(f"no account {who!r} on this practice server")
 
-    def rename(self, account_id: int, name: str) -> None:
-        """Set the name that others see."""
+    def choose_name(self, account_id: int, custom: str | None) -> bool:
+        """Let others see a custom name, or with none that of the Google account.
+
+        False when the account has another custom name already, which cannot be changed.
+        """
         with self._lock:
-            self.add(replace(self._people[account_id], name=name))
+            person = self._people[account_id]
+            if custom and person.custom_name not in ("", custom):
+                return False
+            self.add(replace(person, custom=bool(custom), custom_name=custom or person.custom_name))
+            return True
 
     def grant(self, who: str, datasets: Iterable[str]) -> None:
         """Give `who` the view permission on `datasets`. Raises LookupError for an unknown one."""
@@ -230,7 +250,7 @@ class Accounts:
     def make_login_token(self, account_id: int, seconds: float = WEEK) -> str:
         """A log-in token that dies after `seconds`; nought or less makes one that is dead already."""
         with self._lock:
-            return self._let_in(Live(account_id, time.monotonic() + seconds))
+            return self._let_in(Live(account_id, self._clock() + seconds))
 
     def refresh_key(self, account_id: int) -> str:
         """Replace the one key of an account in its row. Raises ValueError when there are more than one."""
@@ -313,7 +333,7 @@ class Accounts:
             live = self._living(token)
             if live is None or live.account_id != account_id:
                 return None
-            return -1 if live.expires is None else round(live.expires - time.monotonic())
+            return -1 if live.expires is None else round(live.expires - self._clock())
 
     def known_tokens(self) -> set[str]:
         """Every token that was ever made here."""
@@ -322,7 +342,7 @@ class Accounts:
 
     def _living(self, token: str) -> Live | None:
         live = self._live.get(token)
-        if live and live.expires is not None and live.expires <= time.monotonic():
+        if live and live.expires is not None and live.expires <= self._clock():
             del self._live[token]
             return None
         return live
@@ -353,6 +373,10 @@ class Accounts:
 
     # -- what the auth server says about a person -----------------------------------------------
 
+    def dataset_rows(self, names: Iterable[str]) -> list[dict[str, Any]]:
+        """Datasets as `GET /auth/api/v1/dataset` lists them."""
+        return [{"id": self._dataset_ids[name], "name": name, "tos_id": self.tos_of[name]} for name in names]
+
     def missing_terms(self, person: Account) -> list[dict[str, Any]]:
         """The unsigned terms of datasets that the person could otherwise see."""
         return [
@@ -378,7 +402,7 @@ class Accounts:
             "groups_admin": [],
             "id": person.id,
             "missing_tos": self.missing_terms(person),
-            "name": person.name,
+            "name": person.public_name,
             "parent_id": person.parent_id,
             "permissions": dict.fromkeys(open_datasets, 1),
             "permissions_v2": {dataset: ["view"] for dataset in open_datasets},
