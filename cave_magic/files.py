@@ -261,6 +261,12 @@ def make_private_folder(folder: Path) -> None:
                 one.chmod(0o700)
 
 
+def set_mode(path: Path, mode: int) -> None:
+    """Gives a file its permissions back, where that can be done."""
+    with contextlib.suppress(OSError):
+        os.chmod(path, mode)
+
+
 def tighten(path: Path, mode: int) -> bool:
     """Takes away every permission beyond `mode`; says whether there was one."""
     now = stat.S_IMODE(os.stat(path).st_mode)

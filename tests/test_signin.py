@@ -504,7 +504,7 @@ def test_where_nothing_can_be_saved_nothing_is_made(here, cave, desk, home, line
     desk.answers = [address_of(cave.new_login_token("ada"))]
     ran = here(line)
     assert ran.error == "TokenNotSaved"
-    assert "cannot be written (Permission denied). Nothing was changed" in ran.message
+    assert "cannot be written (Permission denied). No file was changed." in ran.message
     assert desk.opened == []
     assert MINE not in by_name(cave, "ada")
     assert line == "%cave_save" or desk.questions == []
