@@ -37,17 +37,20 @@ class LineMagic:
         return result
 
     def _run(self, line: str) -> tuple[Any, CaveMagicError | None]:
+        from .errors import Cancelled
+
         try:
             from .command_line import run
 
             command, dialogue = self.__wrapped__, self.__self__.dialogue
         except KeyboardInterrupt:  # in the first tenth of a second
-            from .errors import Cancelled
-
             return None, Cancelled("stopped. Nothing was changed.")
         except (Exception, SystemExit) as error:
             return None, _cannot_be_imported(error)
-        return run(command, dialogue, line)
+        try:
+            return run(command, dialogue, line)
+        except KeyboardInterrupt:  # another one, while the first was taken care of
+            return None, Cancelled("stopped.")
 
     @property
     def __wrapped__(self) -> Any:

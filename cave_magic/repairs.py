@@ -49,7 +49,7 @@ class Repair:
         Returns:
             The copies of the files as they were before.
         Raises:
-            TokenNotSaved: a file cannot be written. Everything is as it was.
+            TokenNotSaved: a file cannot be written. Everything is as it was; with `NotPutBack` it is not.
         """
         with store.changing():
             return self._make()
@@ -98,8 +98,15 @@ def _mode_of(path: Path) -> int:
 
 
 def _tighten(shared: Iterable[Path]) -> tuple[Path, ...]:
+    done: list[tuple[Path, int]] = []
     for path in shared:  # the folder was tightened when it was locked
-        files.tighten(path, 0o600)
+        done.append((path, _mode_of(path)))
+        try:
+            files.tighten(path, 0o600)
+        except OSError as error:
+            for changed, mode in done:
+                files.set_mode(changed, mode)
+            raise store.not_saved(path, error) from None
     return ()
 
 

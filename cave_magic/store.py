@@ -49,15 +49,19 @@ class State(Enum):
     TOO_LARGE = "too large"
 
 
+UNCHANGED = "No file was changed."
+"""What holds after every TokenNotSaved but `NotPutBack`; whoever tells the person says so, or what else was done."""
+
+
 class NotPutBack(TokenNotSaved):
     """Saving failed half-way, and so did undoing it: the message names the files that hold something new."""
 
 
 class WriteProtected(TokenNotSaved):
-    """A token file has no permission to be written, which somebody may have wanted. Nothing was changed."""
+    """A token file has no permission to be written, which somebody may have wanted."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"{show_path(path)} is write-protected. Nothing was changed.")
+        super().__init__(f"{show_path(path)} is write-protected.")
         self.path = path
 
 
@@ -422,7 +426,7 @@ def save_token(
         What was written.
     Raises:
         TokenExists: a different token is saved for this server, and `overwrite` is False. Nothing was changed.
-        TokenNotSaved: the folder or a file cannot be written. Everything is as it was.
+        TokenNotSaved: the folder or a file cannot be written. No file was changed; with `NotPutBack` some were.
     """
     wanted = _Wanted(token, server, tuple(local_servers), tuple(datastacks), tuple(opened))
     with changing():
@@ -443,7 +447,7 @@ def try_saving(server: str) -> None:
     try:
         files.try_out(next(one for one in (folder, *folder.parents) if os.path.lexists(one)))
     except OSError as error:
-        raise _not_saved(folder, error) from None
+        raise not_saved(folder, error) from None
     with_token(server_file(server), Token(""))
 
 
@@ -457,7 +461,7 @@ def _raise_if_another(previous: Token | None, wanted: _Wanted) -> None:
 def _save(wanted: _Wanted, old: Resolved, previous: Token | None, confirm: Callable[[], None]) -> Saved:
     for file in (old.server_file, old.default_file):
         if file.state == State.UNREADABLE and file.problem != FORBIDDEN:
-            raise TokenNotSaved(f"{file.fault}. Nothing was changed.")
+            raise TokenNotSaved(f"{file.fault}.")
     paths, kept, strange = _files_for(wanted, old, previous)
     files.sweep(Path(os.path.realpath(path)).parent for path in paths if path.is_symlink())
     plan = {path: text for path in _in_order(paths, previous) if (text := with_token(path, wanted.token)) is not None}
@@ -527,7 +531,7 @@ def with_token(path: Path, token: Token) -> str | None:
     """
     text, state, problem, info = _read_text(path)
     if state in (State.NOT_A_FILE, State.UNREADABLE, State.TOO_LARGE):
-        raise TokenNotSaved(f"{show_path(path)} {problem}. Nothing was changed. Move it away and save again.")
+        raise TokenNotSaved(f"{show_path(path)} {problem}. Move it away and try again.")
     if info is not None and not info.st_mode & 0o222:
         raise WriteProtected(path)
     data = _parse(text)[0] if state == State.READ else None
@@ -572,11 +576,11 @@ def changing() -> Iterator[None]:
             held.enter_context(files.locked(folder))
         except files.Locked as error:
             raise TokenNotSaved(
-                f"another program has been saving for {files.LOCK_SECONDS:.0f} s. Nothing was changed. "
-                f"If none is, remove {show_path(error.args[0])} and save again."
+                f"another program has been saving for {files.LOCK_SECONDS:.0f} s. "
+                f"If none is, remove {show_path(error.args[0])} and try again."
             ) from None
         except OSError as error:
-            raise _not_saved(folder, error) from None
+            raise not_saved(folder, error) from None
         with contextlib.suppress(OSError):  # one that is another's cannot be tightened, but perhaps be used
             files.tighten(folder, 0o700)
         files.sweep([folder])
@@ -586,7 +590,7 @@ def changing() -> Iterator[None]:
 def _own_folder() -> Path:
     folder = secrets_folder()
     if not folder.is_absolute():
-        raise TokenNotSaved("this user has no home folder. Nothing was changed. Set HOME to one that can be written.")
+        raise TokenNotSaved("this user has no home folder. Set HOME to one that can be written.")
     return folder
 
 
@@ -613,9 +617,10 @@ def write_files(
         names = " and ".join(show_path(path) for path in error.args[0])
         raise NotPutBack(f"saving broke off, and {names} could not be put back.") from None
     except OSError as error:
-        raise _not_saved(Path(str(error.filename or secrets_folder())), error) from None
+        raise not_saved(Path(str(error.filename or secrets_folder())), error) from None
 
 
-def _not_saved(path: Path, error: OSError) -> TokenNotSaved:
+def not_saved(path: Path, error: OSError) -> TokenNotSaved:
+    """What to say where the system refused to change a file."""
     reason = plain(os.strerror(error.errno) if error.errno else type(error).__name__)
-    return TokenNotSaved(f"{show_path(path)} cannot be written ({reason}). Nothing was changed.")
+    return TokenNotSaved(f"{show_path(path)} cannot be written ({reason}).")

@@ -51,8 +51,8 @@ def _saved(dialogue: Dialogue, target: Target, args: argparse.Namespace, text: s
     if args.no_check:
         return _save_unchecked(dialogue, dialogue.ask_secret(target) if text is None else text, target, args)
     if text is None:
-        return intake.save(intake.by_prompt(dialogue, target, args.overwrite), args.overwrite)
-    return intake.save(intake.accepted(dialogue, text, target, args.overwrite, given), args.overwrite)
+        return intake.save(dialogue, intake.by_prompt(dialogue, target, args.overwrite), args.overwrite)
+    return intake.save(dialogue, intake.accepted(dialogue, text, target, args.overwrite, given), args.overwrite)
 
 
 def _given(args: argparse.Namespace) -> list[str]:
@@ -70,7 +70,9 @@ def _save_unchecked(dialogue: Dialogue, text: str, target: Target, args: argpars
     from ..pages import unchecked_page
 
     token = intake.pick(dialogue, text, target)
-    return unchecked_page(token, target, save_unchecked(token, target, args.overwrite))
+    with intake.saving(dialogue, token, target):
+        saved = save_unchecked(token, target, args.overwrite)
+    return unchecked_page(token, target, saved)
 
 
 def _given_text(args: argparse.Namespace, names: dict[str, object]) -> str | None:
