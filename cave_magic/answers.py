@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,8 +20,18 @@ from .troubles import Trouble
 PAGE, TEXT = "a web page", "text"
 """Forms of an answer that is no JSON and that a person can read."""
 
+FLASK_404 = "The requested URL was not found on the server. If you"
+"""How the page begins that Flask makes of a 404 (werkzeug 2 and 3). A web server's own is worded in another way."""
+
 LOGIN_TOKEN_DAYS = 7
 """How long a log-in token lives (middle_auth 2.30: 604800 s, not extended by use)."""
+
+MEMORY_SECONDS = 300
+"""For how long a service goes on with what the auth server told it about a token, each of its workers for itself
+(middle_auth_client 3.19, `TOKEN_CACHE_TTL`; measured with the info service 4.3)."""
+
+VIEW = "view"
+"""The permission that reading takes, as the auth server names it."""
 
 KNOWN_CODES = (
     "invalid_token", "no_token", "bad_auth_header", "missing_tos", "missing_permission", "invalid_table_id",
@@ -47,6 +58,8 @@ class Answer:
         location: where it redirects to, without query.
         seconds: how long it took.
         form: what came in place of JSON: `PAGE`, `TEXT`, else in words what nobody can read; "" if nothing did.
+        wait: the seconds that it asks to wait (`Retry-After`); None if it does not.
+        at: when it came, in seconds since 1970.
     """
 
     address: str
@@ -59,6 +72,8 @@ class Answer:
     location: str = ""
     seconds: float = 0.0
     form: str = ""
+    wait: float | None = None
+    at: float = field(default_factory=time.time, compare=False)
 
     @property
     def host(self) -> str:
@@ -81,6 +96,14 @@ class Answer:
     def is_good(self) -> bool:
         """Whether it is a JSON answer of status 200."""
         return self.status == 200 and self.is_json
+
+    @property
+    def is_of_a_service(self) -> bool:
+        """Whether a 404 is of a service that lacks the route, not of a web server that has no such service.
+
+        A service answers in JSON, or with the page that Flask makes by itself; it is not the one of nginx or Apache.
+        """
+        return isinstance(self.body, dict) or FLASK_404 in self.opening
 
     @property
     def evidence(self) -> str:
@@ -116,7 +139,14 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who a token belongs to, by the auth server's own word (`/auth/api/v1/user/cache`, middle_auth 2.30)."""
+    """Who a token belongs to, by the auth server's own word (`/auth/api/v1/user/cache`, middle_auth 2.30).
+
+    Attributes:
+        permissions: dataset -> what the account may do with it now (`permissions_v2`).
+        before_terms: the same, as if all terms of service were accepted.
+        unsigned: the terms of service that are not.
+        whole: whether the answer said all three; one of an older server may not.
+    """
 
     name: str
     email: str
@@ -127,11 +157,27 @@ class Account:
     groups: tuple[str, ...] = ()
     service_account: bool = False
     admin: bool = False
+    whole: bool = True
 
     @property
     def label(self) -> str:
         """Name and e-mail, as people write them."""
         return f"{self.name} <{self.email}>" if self.email else self.name
+
+    def may_view(self, dataset: str) -> bool:
+        """Whether it may read a dataset."""
+        return VIEW in self.permissions.get(dataset, ())
+
+    @property
+    def may_view_something(self) -> bool:
+        """Whether there is any dataset that it may read, once its terms of service are accepted."""
+        return any(VIEW in rights for rights in self.before_terms.values())
+
+    def terms_for(self, dataset: str) -> Terms | None:
+        """What it has to accept before it may read a dataset; None if that is not what is missing."""
+        if self.may_view(dataset) or VIEW not in self.before_terms.get(dataset, ()):
+            return None
+        return next((terms for terms in self.unsigned if terms.dataset == dataset), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +215,12 @@ def account_in(answer: Answer, server: str) -> Account | None:
         tuple(plain(name, 80) for name in _texts(body.get("groups"))),
         body.get("service_account") is True,
         body.get("admin") is True,
+        all(isinstance(body.get(key), kind) for key, kind in _OF_ACCESS.items()),
     )
+
+
+_OF_ACCESS = {"permissions_v2": dict, "permissions_v2_ignore_tos": dict, "missing_tos": list}
+"""What an answer says about access, and in which form."""
 
 
 def terms_in(item: dict[str, Any], server: str) -> Terms | None:

@@ -9,6 +9,7 @@ from ..answers import PAGE, TEXT, Answer, is_cave
 from ..doctor import Check, Command, Finding, Remedy, failed, ok, private, unknown
 from ..evidence import ServerFacts
 from ..servers import KNOWN_SERVERS, host_of, local_servers_of
+from ..times import duration, moment
 from ..troubles import Trouble
 from .environment import REQUESTS
 from .token import FORM, MAP
@@ -20,8 +21,8 @@ _ADVICE = {
     Trouble.UNREACHABLE: "look whether this computer is online (VPN, cable, Wi-Fi)",
     Trouble.RESET: _OTHER_NETWORK,
     Trouble.CONNECT_TIMEOUT: _OTHER_NETWORK,
-    Trouble.SILENT: "the server is overloaded or down: wait a while",
-    Trouble.SLOW: "the server is overloaded: wait a while",
+    Trouble.SILENT: "the server may be overloaded or down: wait a while",
+    Trouble.SLOW: "the server may be overloaded: wait a while",
     Trouble.TLS: "if your institute inspects traffic, point REQUESTS_CA_BUNDLE at its certificate file",
     Trouble.CERTIFICATE: "look at the clock of this computer, or log in to this network (portal); if both are right, "
     "tell the people of the server",
@@ -37,6 +38,7 @@ LONGER = 60
 """Seconds in which a slow server has answered, or does not."""
 
 _NOT_YOURS = "the info service names a wrong address for it, or it is down: tell the people of the server"
+_FINE = "your token is not the reason"
 UNKNOWN_ANSWER = "this check does not know that answer; show it to the people of the server"
 
 
@@ -60,19 +62,43 @@ def trouble_with(answer: Answer, server: ServerFacts, whole: str) -> Finding:
     if answer.status == 400 and "HTTPS port" in answer.opening and answer.host == server.host:
         return _other_scheme("speaks https: the address should begin with https://", server, "https")
     if answer.status >= 500:
-        calm = "your token is not the reason: wait, then"
         evidence = f"{whole} on {answer.host} is down or broken ({answer.status})"
-        return failed(evidence, Remedy(f"{calm} {again}", (again,)))
+        asked = f", and asks {asked}" if (asked := _asked_to_wait(answer)) else ""
+        return failed(f"{evidence}{asked}", _later(answer, f"{_FINE}: wait", again))
     if answer.status == 200 and not answer.is_json:
         return _no_data(answer, again)
     if answer.status == 404 and whole == "the server":
         return _not_cave(answer, server)
     if answer.status == 404:
-        calm = "your token is not the reason: tell the people of the server"
-        return failed(f"{whole} is not where it should be on {answer.host} (404)", then(calm, again))
+        advice = f"{_FINE}: tell the people of the server"
+        return failed(f"{whole} is not where it should be on {answer.host} (404)", then(advice, again))
     if answer.status == 429:
-        return failed(f"{answer.host} asks to slow down (429)", then("wait a minute", again))
+        asked = f", and {asked}" if (asked := _asked_to_wait(answer)) else ""
+        return failed(f"{answer.host} asks to slow down (429){asked}", _later(answer, "wait a minute or so", again))
     return unknown(answer.evidence, then(UNKNOWN_ANSWER, again))
+
+
+def _asked_to_wait(answer: Answer) -> str:
+    """For how long, where the server said so, and what CAVEclient makes of it (caveclient 8.2 and urllib3 2)."""
+    if answer.wait is None:
+        return ""
+    is_slept_through = answer.wait >= 60 and "/auth/" not in answer.address
+    quiet = "; CAVEclient sleeps that long without a word" if is_slept_through else ""
+    return f"to wait {duration(answer.wait)}{quiet}"
+
+
+def _later(answer: Answer, advice: str, again: Command) -> Remedy:
+    """Advice to wait, and until when, where the server said so."""
+    if answer.wait is None:
+        return then(advice, again)
+    if answer.wait < 60:
+        return then(f"wait {duration(answer.wait)}", again)
+    return at(answer.at, answer.wait, again)
+
+
+def at(start: float, seconds: float, again: Command) -> Remedy:
+    """The check again, so many seconds after a start."""
+    return Remedy(f"try again {moment(start, seconds)}: {again}", (again,))
 
 
 def _no_data(answer: Answer, again: Command) -> Finding:
