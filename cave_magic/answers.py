@@ -130,11 +130,13 @@ class Terms:
         dataset: the dataset that they are for, as the auth server names it.
         name: their title.
         url: the page where they are accepted.
+        number: their number on the auth server.
     """
 
     dataset: str
     name: str
     url: str
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +229,8 @@ def terms_in(item: dict[str, Any], server: str) -> Terms | None:
     """Unsigned terms out of `missing_tos` or out of the data of a 403; None if there is no number in it."""
     with suppress(TypeError, ValueError):
         name = plain(item.get("tos_name") or "terms of service", 100)
-        return Terms(plain(item.get("dataset_name") or "", 80), name, terms_page(server, item.get("tos_id")))
+        number = int(str(item.get("tos_id")))
+        return Terms(plain(item.get("dataset_name") or "", 80), name, terms_page(server, number), number)
     return None
 
 
@@ -270,6 +273,35 @@ def local_server_in(answer: Answer) -> str:
     """The local server's address in an answer about a datastack, or ""."""
     value = answer.body.get("local_server") if answer.is_good and isinstance(answer.body, dict) else None
     return value.rstrip("/") if isinstance(value, str) and _is_usable(value) else ""
+
+
+def dataset_in(answer: Answer) -> str:
+    """The dataset that a refusal is about, as the auth server names it, or ""."""
+    named = answer.data.get("auth_dataset")
+    return plain(named, 80) if isinstance(named, str) else ""
+
+
+def contradicts(account: Account, info: Answer, dataset: str) -> bool:
+    """Whether what the info service says of a datastack cannot be what the auth server says now.
+
+    Args:
+        account: what the auth server says.
+        info: what the info service says, which may be as old as `MEMORY_SECONDS`.
+        dataset: the one that the datastack belongs to; "" if that is not known. It may have another name.
+    """
+    if info.code == "invalid_token":
+        return True
+    if not account.whole:
+        return False
+    if info.code == "missing_tos":
+        terms = terms_in(info.data, "")
+        return terms is not None and terms.number not in {one.number for one in account.unsigned}
+    if info.code == "missing_permission":
+        refused = dataset_in(info)
+        return account.may_view(refused) or account.terms_for(refused) is not None
+    if not local_server_in(info):
+        return False
+    return not account.may_view(dataset) if dataset else not account.may_view_something
 
 
 def _is_usable(address: str) -> bool:

@@ -23,6 +23,7 @@ from .history import Left
 from .inquiry import Watcher, result_of
 from .installed import Client
 from .place import TOKEN_VARIABLES, Place, find_place
+from .plain import plain
 from .questions import Question, Round
 from .repairs import entries_with_secrets
 from .servers import DEFAULT_DATASTACK, DEFAULT_SERVER, host_of
@@ -133,6 +134,7 @@ class ServerFacts:
         elsewhere: where no token was found, a file of another program of this person that has one, or None.
         stale_clients: variables of this notebook that hold a CAVEclient made with another token.
         listed: the info service's answer to which datastacks there are; None if not all of them are looked at.
+        datasets: datastack -> the dataset that it belongs to, where the auth server was asked for it.
         bound: the seconds in which all questions had to be answered.
     """
 
@@ -153,6 +155,7 @@ class ServerFacts:
     bare: Answer | None = None
     listed: Answer | None = None
     bound: float = 10.0
+    datasets: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def host(self) -> str:
@@ -173,6 +176,8 @@ class DatastackFacts:
         target: its name and server.
         server: the facts about its server.
         info: the info service's answer about it; None if not asked.
+        since: when the info service was first seen to contradict the auth server about it (seconds since 1970); None
+            where it does not.
         listed: the datastacks that the info service lists; None if not asked.
         services: service -> its local server's answer.
         cloud_volume: the token file that cloud-volume reads for the local server; None if that is not known.
@@ -186,6 +191,7 @@ class DatastackFacts:
     services: Mapping[str, Answer] = field(default_factory=dict)
     cloud_volume: store.TokenFile | None = None
     cached: Token | str | None = ""
+    since: float | None = None
 
     @property
     def name(self) -> str:
@@ -266,6 +272,7 @@ def ask_server(
         importing = None
         if access and server.token is not None:
             server.info = round_.ask(routes.datastack_address(target.server, target.datastack), server.token)
+            server.hold_against(target.datastack, server.info)
             importing = round_.work(installed.import_caveclient)
         machine = round_.work(_machine)
         round_.wait(watcher)
@@ -328,6 +335,12 @@ _places: dict[tuple[str, str], str] = {}
 It only tells what can be asked at the same time instead of one after the other; each answer is a new one.
 """
 
+_datasets: dict[tuple[str, str], str] = {}
+"""Which dataset a datastack belongs to, where it has another name: while that one is permitted nobody has to ask."""
+
+_contradictions: dict[tuple[str, str, Token, str], tuple[float, float]] = {}
+"""When the info service was first and last seen to contradict the auth server: datastack, token and what it said."""
+
 
 def _answer(question: Question | None) -> Answer | None:
     return question.answer if question else None
@@ -348,6 +361,7 @@ class _Server:
         self.bare: Question | None = None
         self.info: Question | None = None
         self.listed: Question | None = None
+        self.guards: dict[str, Question] = {}
         if self.token is None:
             self._ask_without_token()
             return
@@ -379,6 +393,26 @@ class _Server:
         elif not identity.code:
             self.version = self.round.ask(routes.info_version_address(self.address))
 
+    def hold_against(self, datastack: str, info: Question) -> None:
+        """Asks which dataset a datastack belongs to, where the info service opens it and no permission has its name."""
+        def go_on(opened: Answer) -> None:
+            if self.identity is not None:
+                self.round.then(self.identity, partial(self._ask_dataset, datastack, opened))
+
+        self.round.then(info, go_on)
+
+    def _ask_dataset(self, datastack: str, info: Answer, identity: Answer) -> None:
+        account = answers.account_in(identity, self.address)
+        known = _datasets.get((self.address, datastack), datastack)
+        if account is not None and account.whole and answers.local_server_in(info) and not account.may_view(known):
+            self.guards[datastack] = self.round.ask(routes.dataset_address(self.address, datastack), self.token)
+
+    def _found_datasets(self) -> dict[str, str]:
+        said = {name: question.answer for name, question in self.guards.items()}
+        found = {name: plain(one.body, 80) for name, one in said.items() if one.is_good and isinstance(one.body, str)}
+        _datasets.update({(self.address, name): dataset for name, dataset in found.items()})
+        return found
+
     def facts(self, machine: Machine, importing: Future[str] | None, session: Session) -> ServerFacts:
         identity, keys = _answer(self.identity), _answer(self.keys)
         return ServerFacts(
@@ -399,6 +433,7 @@ class _Server:
             _answer(self.bare),
             _answer(self.listed),
             self.round.seconds,
+            self._found_datasets(),
         )
 
     def _disagrees(self) -> bool | None:
@@ -431,6 +466,7 @@ class _Datastack:
             return
         self.info = round_.ask(routes.datastack_address(target.server, target.datastack), server.token)
         server.info = server.info or self.info
+        server.hold_against(target.datastack, self.info)
         if before := _places.get((target.server, target.datastack)):
             self._ask_services(before)
         round_.then(self.info, self._go_on)
@@ -457,7 +493,21 @@ class _Datastack:
             {name: question.answer for name, question in self.services.items()} if local else {},
             _read_by_cloud_volume(local) if local else None,
             installed.cached_by_cloud_volume(local) if local else "",
+            self._contradicted_since(server, info),
         )
+
+    def _contradicted_since(self, server: ServerFacts, info: Answer | None) -> float | None:
+        """When the info service was first seen to contradict the auth server: what it remembers is not newer."""
+        account, token, name = server.account, self.server.token, self.target.datastack
+        if account is None or info is None or token is None:
+            return None
+        key = self.target.server, name, token, info.code
+        first, last = _contradictions.pop(key, (info.at, info.at))
+        if not answers.contradicts(account, info, server.datasets.get(name, "")):
+            return None
+        first = first if info.at - last < 2 * answers.MEMORY_SECONDS else info.at  # else it is another one
+        _contradictions[key] = first, info.at
+        return first
 
 
 def _machine() -> Machine:

@@ -32,7 +32,7 @@ def test_how_long_and_until_when(world: World, service, row, status):
     start = time.time()
     report = world.check()
     assert bad(report) == [(row, "failed")]
-    assert f"to wait 60 minutes" in _evidence(report, row)
+    assert "to wait 60 minutes" in _evidence(report, row)
     assert report.next.text in {f"try again {moment(when, 3600)}: %cave_check" for when in (start, time.time())}
     assert "minute or so" not in report.next.text
 
