@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from difflib import get_close_matches
 
 from .. import lines
@@ -45,7 +46,12 @@ def _info(datastack: DatastackFacts) -> Finding | None:
         return None
     if is_cave(answer):
         return ok(f"answered in {answer.seconds:.1f} s")
-    return trouble_with(answer, datastack.server, "the info service")
+    return trouble_with(answer, server_for(datastack), "the info service")
+
+
+def server_for(datastack: DatastackFacts) -> ServerFacts:
+    """Its server, for lines that are about this datastack."""
+    return replace(datastack.server, target=datastack.target)
 
 
 def _terms(datastack: DatastackFacts) -> Finding | None:

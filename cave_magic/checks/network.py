@@ -37,8 +37,8 @@ _OF_THE_ADDRESS = (Trouble.NAME, Trouble.REFUSED, Trouble.CONNECT_TIMEOUT, Troub
 LONGER = 60
 """Seconds in which a slow server has answered, or does not."""
 
-_NOT_YOURS = "the info service names a wrong address for it, or it is down: tell the people of the server"
-_FINE = "your token is not the reason"
+NOT_YOURS = "the info service names a wrong address for it, or it is down: tell the people of the server"
+FINE = "your token is not the reason"
 UNKNOWN_ANSWER = "this check does not know that answer; show it to the people of the server"
 
 
@@ -55,22 +55,26 @@ def trouble_with(answer: Answer, server: ServerFacts, whole: str) -> Finding:
         return _proxy(answer, server)
     if answer.trouble is not None:
         return _no_answer(answer, server)
+    is_theirs = answer.host != server.host
     if answer.location.startswith(f"https://{answer.host}/") and answer.address.startswith("http://"):
+        if is_theirs:
+            return failed(f"{answer.host} sends one on to https", then(NOT_YOURS, again))
         return _other_scheme("sends one on to https: the address should begin with https://", server, "https")
     if answer.location or answer.status == 511:
-        return failed(answer.evidence, then("log in to this network (VPN, portal) or correct the address", again))
+        other = "tell the people of the server" if is_theirs else "correct the address"
+        return failed(answer.evidence, then(f"log in to this network (VPN, portal) or {other}", again))
     if answer.status == 400 and "HTTPS port" in answer.opening and answer.host == server.host:
         return _other_scheme("speaks https: the address should begin with https://", server, "https")
     if answer.status >= 500:
         evidence = f"{whole} on {answer.host} is down or broken ({answer.status})"
         asked = f", and asks {asked}" if (asked := _asked_to_wait(answer)) else ""
-        return failed(f"{evidence}{asked}", _later(answer, f"{_FINE}: wait", again))
+        return failed(f"{evidence}{asked}", _later(answer, f"{FINE}: wait", again))
     if answer.status == 200 and not answer.is_json:
         return _no_data(answer, again)
     if answer.status == 404 and whole == "the server":
         return _not_cave(answer, server)
     if answer.status == 404:
-        advice = f"{_FINE}: tell the people of the server"
+        advice = f"{FINE}: tell the people of the server"
         return failed(f"{whole} is not where it should be on {answer.host} (404)", then(advice, again))
     if answer.status == 429:
         asked = f", and {asked}" if (asked := _asked_to_wait(answer)) else ""
@@ -129,7 +133,7 @@ def _no_answer(answer: Answer, server: ServerFacts) -> Finding:
     again, trouble = lines.check(server.target), answer.trouble
     is_named_by_info = answer.host != server.host
     if is_named_by_info and trouble in (Trouble.NAME, Trouble.REFUSED, Trouble.NOT_TLS):
-        return failed(_sentence(answer), then(_NOT_YOURS, again))
+        return failed(_sentence(answer), then(NOT_YOURS, again))
     if trouble is Trouble.NOT_TLS:
         return _other_scheme(trouble.value, server, "http")
     if trouble is Trouble.BUNDLE or (trouble is Trouble.TLS and server.machine.variables.bundle):
