@@ -174,7 +174,7 @@ def _sent(
             _opening(text, token) if form in (PAGE, TEXT) else "",
             _where(response.headers.get("Location", ""), token) if response.is_redirect else "",
             form=form,
-            wait=_wait(response.headers),
+            wait=wait_in(response.headers),
         )
 
 
@@ -334,7 +334,7 @@ def _opening(text: str, token: Token | None) -> str:
     return plain(without(text, token), 80)
 
 
-def _wait(headers: Mapping[str, str]) -> float | None:
+def wait_in(headers: Mapping[str, str]) -> float | None:
     """The seconds in a `Retry-After`, which has a number of them or a date; None if nobody can wait for it."""
     said = headers.get("Retry-After", "").strip()
     until = _date(said)
