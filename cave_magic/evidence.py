@@ -21,7 +21,7 @@ from .answers import Account, Answer, Key
 from .doctor import Command
 from .history import Left
 from .inquiry import Watcher, result_of
-from .installed import Client
+from .installed import Client, Reading
 from .place import TOKEN_VARIABLES, Place, find_place
 from .plain import plain
 from .questions import Question, Round
@@ -51,7 +51,6 @@ class Machine:
         caveclient_problem: why caveclient cannot be imported, or "".
         token_variables: environment variables that seem to hold a token, which caveclient does not read.
         place: where the kernel runs.
-        cloud_volume_folder: what `CLOUD_VOLUME_DIR` moves cloud-volume's files to, or "".
         folder: the folder of the token files, with `~` for the home.
         folder_problem: what is wrong with it, in words to follow its name, or "".
         folder_open: whether everybody on this computer may put files there, and so another token in the place of yours.
@@ -71,7 +70,6 @@ class Machine:
     caveclient_problem: str = ""
     token_variables: tuple[str, ...] = ()
     place: Place = field(default_factory=find_place)
-    cloud_volume_folder: str = ""
     folder: str = ""
     folder_problem: str = ""
     folder_unusable: bool = False
@@ -180,8 +178,7 @@ class DatastackFacts:
             where it does not.
         listed: the datastacks that the info service lists; None if not asked.
         services: service -> its local server's answer.
-        cloud_volume: the token file that cloud-volume reads for the local server; None if that is not known.
-        cached: what cloud-volume in this kernel keeps for that server: a token, None for "nothing", "" if not asked.
+        readings: what cloud-volume and cloud-files take for the local server's token; () if that server is not known.
     """
 
     target: Target
@@ -189,8 +186,7 @@ class DatastackFacts:
     info: Answer | None = None
     listed: tuple[str, ...] | None = None
     services: Mapping[str, Answer] = field(default_factory=dict)
-    cloud_volume: store.TokenFile | None = None
-    cached: Token | str | None = ""
+    readings: tuple[Reading, ...] = ()
     since: float | None = None
 
     @property
@@ -491,8 +487,7 @@ class _Datastack:
             info,
             answers.names_in(listed) if listed else None,
             {name: question.answer for name, question in self.services.items()} if local else {},
-            _read_by_cloud_volume(local) if local else None,
-            installed.cached_by_cloud_volume(local) if local else "",
+            installed.readings(local) if local else (),
             self._contradicted_since(server, info),
         )
 
@@ -517,7 +512,6 @@ def _machine() -> Machine:
         "",  # not known before caveclient is imported
         tuple(name for name in TOKEN_VARIABLES if os.environ.get(name, "").strip()),
         find_place(),
-        os.environ.get("CLOUD_VOLUME_DIR", ""),
         store.show_path(store.secrets_folder()),
         problem,
         unusable,
@@ -564,16 +558,6 @@ def _elsewhere(server: str) -> store.TokenFile | None:
     names = (store.server_file(server).name, store.DEFAULT_NAME)
     files = (store.read_token_file(folder / name) for folder in folders for name in names)
     return next((file for file in files if file.token is not None), None)
-
-
-def _read_by_cloud_volume(host: str) -> store.TokenFile:
-    """The file that cloud-volume reads for a host: the first one that exists (cloud-volume 12, `secrets.py`)."""
-    folder = store.secrets_folder()
-    if moved := os.environ.get("CLOUD_VOLUME_DIR"):
-        folder = Path(moved) / "secrets"
-    names = (f"{host}-{store.DEFAULT_NAME}", store.DEFAULT_NAME, store.LEGACY_NAME)
-    files = [store.read_token_file(folder / name) for name in names]
-    return next((file for file in files if file.state is not store.State.ABSENT), files[0])
 
 
 def versions(names: Iterable[str] = PACKAGES) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -161,7 +160,7 @@ def _save(
         )
     except (store.NotPutBack, store.WriteProtected) as error:
         raise _with_next(error, target) from None
-    forget_cached([host_of(address) for address in (target.server, *local_servers)])
+    installed.forget_cached([host_of(address) for address in (target.server, *local_servers)])
     return saved
 
 
@@ -191,12 +190,3 @@ def _found_again(token: Token, server: str) -> bool:
         return installed.token_of_caveclient(server) == token
     except Exception:
         return False
-
-
-def forget_cached(hosts: Iterable[str]) -> None:
-    """Makes cloud-volume in this kernel read the files again: it keeps what it read, even "nothing", per host."""
-    cache = getattr(sys.modules.get("cloudvolume.secrets"), "CAVE_CREDENTIALS_CACHE", None)
-    if isinstance(cache, dict):
-        for host in ("", *hosts):
-            cache.pop(host, None)
-            cache.pop(host.partition(":")[0], None)
