@@ -26,10 +26,11 @@ from .place import TOKEN_VARIABLES, Place, find_place
 from .plain import plain
 from .questions import Question, Round
 from .repairs import entries_with_secrets
-from .servers import DEFAULT_DATASTACK, DEFAULT_SERVER, host_of
+from .servers import DEFAULT_DATASTACK, DEFAULT_SERVER, KNOWN_SERVERS, deployment_of, host_of
 from .shadows import Shadow, find_shadows
 from .target import Target, siblings
 from .tokens import Token
+from .troubles import Trouble
 from .variables import Variables, read_variables
 
 T = TypeVar("T")
@@ -133,6 +134,9 @@ class ServerFacts:
         stale_clients: variables of this notebook that hold a CAVEclient made with another token.
         listed: the info service's answer to which datastacks there are; None if not all of them are looked at.
         datasets: datastack -> the dataset that it belongs to, where the auth server was asked for it.
+        proxied: whether requests goes to it through a proxy; not looked at where the auth server answered well.
+        compared: where a remembered address is not reached through a proxy, the answer of another server, that of the
+            datastack if it is known, to a question without a token; None if not asked.
         bound: the seconds in which all questions had to be answered.
     """
 
@@ -154,6 +158,8 @@ class ServerFacts:
     listed: Answer | None = None
     bound: float = 10.0
     datasets: Mapping[str, str] = field(default_factory=dict)
+    proxied: bool = False
+    compared: Answer | None = None
 
     @property
     def host(self) -> str:
@@ -358,6 +364,7 @@ class _Server:
         self.info: Question | None = None
         self.listed: Question | None = None
         self.guards: dict[str, Question] = {}
+        self.compared: Question | None = None
         if self.token is None:
             self._ask_without_token()
             return
@@ -369,6 +376,7 @@ class _Server:
     def _ask_without_token(self) -> None:
         self.version = self.round.ask(routes.info_version_address(self.address))
         self.bare = self.round.ask(routes.identity_address(self.address))
+        self.round.then(self.bare, self._compare)
         self._salvage()
 
     def _salvage(self) -> None:
@@ -388,6 +396,17 @@ class _Server:
             self._salvage()
         elif not identity.code:
             self.version = self.round.ask(routes.info_version_address(self.address))
+            self._compare(identity)
+
+    def _compare(self, answer: Answer) -> None:
+        """Asks another server where a proxy may have answered for a remembered address that is wrong."""
+        home = deployment_of(self.target.datastack)
+        other = home.server if home else "" if self.address in KNOWN_SERVERS else DEFAULT_SERVER
+        if self.target.named_by != "map" or other in ("", self.address) or answers.is_cave(answer):
+            return
+        may_be_the_proxys = answer.trouble is Trouble.PROXY or answer.status >= 400
+        if may_be_the_proxys and questions.has_proxy(self.address):
+            self.compared = self.round.ask(routes.info_version_address(other))
 
     def hold_against(self, datastack: str, info: Question) -> None:
         """Asks which dataset a datastack belongs to, where the info service opens it and no permission has its name."""
@@ -430,6 +449,8 @@ class _Server:
             _answer(self.listed),
             self.round.seconds,
             self._found_datasets(),
+            not (identity and identity.is_good) and _known(lambda: questions.has_proxy(self.address), False),
+            _answer(self.compared),
         )
 
     def _disagrees(self) -> bool | None:

@@ -118,7 +118,7 @@ class Line:
                 answer = _sent(session, call, method, address, token, seconds, data)
         except (Exception, SystemExit) as error:  # a script in the place of requests may want to exit
             trouble, detail = explain(error)
-            if trouble is Trouble.ADDRESS and _has_proxy(address):
+            if trouble is Trouble.ADDRESS and has_proxy(address):
                 trouble, detail = Trouble.PROXY, "it is no proxy's address, or of a kind that requests cannot use here"
             detail = hide_secrets(detail, token) if token else detail
             answer = Answer(address, trouble=trouble, detail=detail)
@@ -258,7 +258,7 @@ def netrc_for(address: str) -> str:
     return ""
 
 
-def _has_proxy(address: str) -> bool:
+def has_proxy(address: str) -> bool:
     """Whether requests would go to this address through a proxy."""
     from requests.utils import get_environ_proxies, select_proxy
 

@@ -37,6 +37,9 @@ _OF_THE_ADDRESS = (Trouble.NAME, Trouble.REFUSED, Trouble.CONNECT_TIMEOUT, Troub
 LONGER = 60
 """Seconds in which a slow server has answered, or does not."""
 
+GATEWAY = (502, 503, 504)
+"""What a proxy answers in the place of a server that it does not reach."""
+
 NOT_YOURS = "the info service names a wrong address for it, or it is down: tell the people of the server"
 FINE = "your token is not the reason"
 UNKNOWN_ANSWER = "this check does not know that answer; show it to the people of the server"
@@ -66,9 +69,7 @@ def trouble_with(answer: Answer, server: ServerFacts, whole: str) -> Finding:
     if answer.status == 400 and "HTTPS port" in answer.opening and answer.host == server.host:
         return _other_scheme("speaks https: the address should begin with https://", server, "https")
     if answer.status >= 500:
-        evidence = f"{whole} on {answer.host} is down or broken ({answer.status})"
-        asked = f", and asks {asked}" if (asked := _asked_to_wait(answer)) else ""
-        return failed(f"{evidence}{asked}", _later(answer, f"{FINE}: wait", again))
+        return _broken(answer, server, whole)
     if answer.status == 200 and not answer.is_json:
         return _no_data(answer, again)
     if answer.status == 404 and whole == "the server":
@@ -80,6 +81,15 @@ def trouble_with(answer: Answer, server: ServerFacts, whole: str) -> Finding:
         asked = f", and {asked}" if (asked := _asked_to_wait(answer)) else ""
         return failed(f"{answer.host} asks to slow down (429){asked}", _later(answer, "wait a minute or so", again))
     return unknown(answer.evidence, then(UNKNOWN_ANSWER, again))
+
+
+def _broken(answer: Answer, server: ServerFacts, whole: str) -> Finding:
+    """A status of 500 and more; where nobody knows the server and a proxy is on the way, it may be the proxy's."""
+    is_sure = not server.proxied or answer.status not in GATEWAY or answer.host != server.host
+    other = "" if is_sure or server.address in KNOWN_SERVERS else ", or the proxy that is set here does not find it"
+    asked = f", and asks {asked}" if (asked := _asked_to_wait(answer)) else ""
+    evidence = f"{whole} on {answer.host} is down or broken ({answer.status}){other}{asked}"
+    return failed(evidence, _later(answer, f"{FINE}: wait", lines.check(server.target)))
 
 
 def _asked_to_wait(answer: Answer) -> str:
@@ -199,17 +209,30 @@ def _network(server: ServerFacts) -> Finding:
     answers = server.answers
     good = [answer for answer in answers if is_cave(answer)]
     if not good and answers:
-        return _remembered(trouble_with(answers[0], server, "the server"), answers[0], server)
+        return _remembered(_no_server(answers[0], server), answers[0], server)
     if not good:
         again = lines.check(server.target)
         return unknown(f"{server.host} was not asked", Remedy(again, (again,)))
     return ok(f"{server.host} answered in {max(answer.seconds for answer in good):.1f} s")
 
 
+def _no_server(answer: Answer, server: ServerFacts) -> Finding:
+    """What a server's first answer means that is none of CAVE's, or that of a proxy in its place."""
+    other, again = server.compared, lines.check(server.target)
+    if other is not None and is_cave(other):
+        evidence = f"{answer.evidence}; the proxy reaches {other.host}, so {server.host} is down, or is a wrong address"
+        return failed(evidence, then("wait, if the address is right", again))
+    if other is not None and (other.status, other.trouble) == (answer.status, answer.trouble):
+        evidence = f"{answer.evidence}, and {other.host} too: the proxy reaches neither"
+        return replace(_proxy(answer, server), evidence=evidence)
+    return trouble_with(answer, server, "the server")
+
+
 def _remembered(finding: Finding, answer: Answer, server: ServerFacts) -> Finding:
     """Says where the address is from that may be wrong: nobody typed it, and no table of ours has it."""
     file, remedy, is_known = server.machine.map_file, finding.remedy, server.address in KNOWN_SERVERS
-    is_doubtful = answer.trouble in _OF_THE_ADDRESS or answer.status in (200, 404)
+    is_elsewhere = server.compared is not None and is_cave(server.compared)
+    is_doubtful = is_elsewhere or answer.trouble in _OF_THE_ADDRESS or answer.status in (200, 404)
     if file is None or remedy is None or is_known or not is_doubtful or server.target.named_by != "map":
         return finding
     text = remedy.text

@@ -72,11 +72,13 @@ def _map(server: ServerFacts) -> Finding | None:
         return None
     if (server.info and server.info.is_good) or (server.identity and server.identity.is_good):
         return None
-    reason = next((answer.sentence for answer in server.answers if _is_elsewhere(answer)), "")
-    if not reason or any(is_cave(answer) for answer in server.answers if not _is_elsewhere(answer)):
+    reached = server.compared is not None and is_cave(server.compared)
+    found = next((one for one in server.answers if _is_elsewhere(one) or (reached and not is_cave(one))), None)
+    if found is None or any(is_cave(answer) for answer in server.answers if not _is_elsewhere(answer)):
         return None
-    evidence = f"{target.datastack} is remembered on {server.host}, where it is not ({reason})"
-    return failed(f"{evidence}; it is on {host_of(home.server)}", _fix(server))
+    evidence = f"{target.datastack} is remembered on {server.host}, where it is not ({found.evidence})"
+    through = ", which the same proxy reaches" if reached else ""
+    return failed(f"{evidence}; it is on {host_of(home.server)}{through}", _fix(server))
 
 
 def _is_elsewhere(answer: Answer) -> bool:
