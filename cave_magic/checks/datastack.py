@@ -209,12 +209,13 @@ LISTED = Check(
 INFO = Check(
     "info", "datastack", "info service", DatastackFacts, _info, (ACCOUNT,), quiet=True,
     explains="The server answers, but its info service is in trouble. The token is not the reason.",
-    mends="Wait; the people of the server mend it.",
+    mends="Wait, until the time that the check prints if it knows one; the people of the server mend it.",
 )
 TERMS = Check(
     "terms", "account", "terms", DatastackFacts, _terms, (INFO,), quiet=True,
     explains="The terms of service of the datastack are not accepted yet.",
-    mends="Accept them at the link that the check prints, logged in with the same account.",
+    mends="Accept them at the link that the check prints, logged in with the same account. Where you have just "
+    "accepted them, try again at the time that it prints.",
 )
 NAME = Check(
     "datastack", "datastack", "datastack", DatastackFacts, _name, (INFO,), quiet=True,
@@ -223,7 +224,9 @@ NAME = Check(
 )
 ACCESS = Check(
     "access", "datastack", "data access", DatastackFacts, _access, (TERMS, NAME),
-    explains="The account has no permission to view the datastack.",
-    mends="Ask the people of the dataset to let your account in, or use the public datastack.",
+    explains="The account has no permission to view the datastack, or has just got or lost it and the info service "
+    "does not know yet.",
+    mends="Ask the people of the dataset to let your account in, or use the public datastack, or another account with "
+    "`%cave_setup existing`. Where it has just changed, try again at the time that the check prints.",
 )
 CHECKS = (LISTED, INFO, TERMS, NAME, ACCESS)

@@ -256,7 +256,7 @@ def _variable(server: ServerFacts) -> Finding | None:
 MAP_FILE = Check(
     "map-file", "stored token", "map of datastacks", Machine, _map_file, quiet=True,
     explains="The file in which caveclient remembers servers is damaged.",
-    mends="`%cave_check --fix` puts it in order and keeps a copy of what it was.",
+    mends="`%cave_check --fix` puts it in order and keeps a copy of what it was; `!mv` moves away what is no file.",
 )
 MAP = Check(
     "map", "stored token", "server address", ServerFacts, _map, (MAP_FILE,), quiet=True,
@@ -271,14 +271,15 @@ MAP_SECRET = Check(
 FOLDER = Check(
     "token-folder", "stored token", "token folder", Machine, _folder, quiet=True,
     explains="The folder of the token files cannot be opened, or nothing can be saved in it.",
-    mends="`!chmod 700` on the folder, or move away what stands in its place, as the check prints it.",
+    mends="`!chmod 700` on the folder, or `!mv` for what stands in its place, as the check prints it.",
 )
 TOKEN = Check(
     "token", "stored token", "stored token", ServerFacts, _token, (MAP, FOLDER),
     explains="No token is stored for the server, or its file cannot be used.",
     mends="The check prints the line: `%cave_save` where a token is in reach (for a damaged file also "
     "`%cave_check --fix`), "
-    "else `%cave_setup new` or `existing`.",
+    "`!chmod 600` or `!mv` where it cannot be read, `%pip install -U caveclient` where caveclient takes another, else "
+    "`%cave_setup new` or `%cave_setup existing`.",
 )
 FORM = Check(
     "token-form", "stored token", "form of the token", ServerFacts, _form, (TOKEN,), quiet=True,
