@@ -27,6 +27,7 @@ from ..target import siblings
 from ..times import duration
 from .account import ACCOUNT
 from .network import UNKNOWN_ANSWER, at, then, trouble_with
+from .token import set_up
 
 
 def _listed(server: ServerFacts) -> Finding | None:
@@ -189,9 +190,9 @@ def _no_permission(datastack: DatastackFacts, account: Account) -> Finding:
         text = f"you administer {datastack.server.host}: give your own account that permission, then {again}"
         return failed(f"{evidence}, which an administrator needs too", Remedy(text, (again,)))
     if not account.before_terms:
-        command = lines.setup(datastack.target, "existing")
-        text = f"if you have another Google account, use that one: {command}. If not, ask the people of {dataset}"
-        return failed(f"{evidence}, nor anything else", Remedy(text, (command,)))
+        other = set_up(server_for(datastack))
+        text = f"if you have another Google account, use that one: {other.text}. If not, ask the people of {dataset}"
+        return failed(f"{evidence}, nor anything else", Remedy(text, other.commands))
     home = deployment_of(datastack.name)
     known = home.public if home else ()
     public = tuple(name for name in known if name in account.before_terms and name != datastack.name)
