@@ -20,9 +20,9 @@ from urllib.parse import urlsplit
 
 from . import files
 from .errors import TokenExists, TokenNotSaved
-from .plain import plain
+from .plain import HIDDEN, plain
 from .servers import DEFAULT_SERVER, DEPLOYMENTS, KNOWN_SERVERS, host_of, local_servers_of
-from .tokens import Token
+from .tokens import Token, typed_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -199,6 +199,11 @@ def show_path(path: Path, longest: int = 200) -> str:
     return plain("~" + text[len(home) :] if text.startswith(home + os.sep) else text, longest)
 
 
+def show_key(key: str) -> str:
+    """A key of a token file, short; hidden where somebody put a token in the place of one."""
+    return HIDDEN if typed_secrets(key) else plain(key, 40)
+
+
 # ---------------------------------------------------------------- reading
 
 def read_token_file(path: Path) -> TokenFile:
@@ -220,7 +225,7 @@ def _read_secret(path: Path, text: str) -> TokenFile:
     value = data.get(TOKEN_KEY)
     token = Token(str(value)) if value is not None else None  # a number is sent as it is written
     problem = "" if isinstance(value, str) else _problem_with_key(data)
-    keys = tuple(plain(key, 40) for key in list(data)[:8] if key != TOKEN_KEY)
+    keys = tuple(show_key(key) for key in list(data)[:8] if key != TOKEN_KEY)
     return TokenFile(path, state, problem, token, keys, None if token else _only_token_in(data))
 
 
