@@ -3,6 +3,7 @@ Google's page would be."""
 
 from __future__ import annotations
 
+import re
 import secrets
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
@@ -199,14 +200,15 @@ def delete_token(row_id: int) -> Page:
 @sticky.get("/settings/tokens/<int:row_id>/download")
 @signed_in
 def download_token(row_id: int) -> Page:
-    """A key as a file: `token`, `description` and `middle_auth_url`."""
+    """A key as a file: `token`, `description` and `middle_auth_url`, with a name as on the real page."""
     rows = [row for row in world().accounts.keys(visitor().id) if row.id == row_id]
     if not rows:
         return "Token doesn't exist", 404
-    home = urlsplit(world().server).netloc + "/sticky_auth"
-    body = {"token": rows[0].token, "description": rows[0].description, "middle_auth_url": home}
+    home = urlsplit(world().server).netloc + "/auth"
+    body = {"token": rows[0].token, "description": rows[0].description or "unknown", "middle_auth_url": home}
     answer = flask.jsonify(body)
-    answer.headers["Content-Disposition"] = f"attachment; filename=cave-token-{row_id}.json"
+    name = re.sub("[/:]", "_", f"{home}-cave-secret.json")  # as browsers save it
+    answer.headers["Content-Disposition"] = f"attachment; filename={name}"
     return answer
 
 

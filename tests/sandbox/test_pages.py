@@ -189,11 +189,12 @@ def test_a_key_can_be_downloaded_as_a_file(cave: Sandbox, person: Person) -> Non
     """The file has the token, its description and the auth server; foreign keys are not given out."""
     (row,) = cave.tokens("ada")
     person.open(cave.server + TOKENS).log_in("ada@example.org").open(f"{cave.server}{TOKENS}/{row['id']}/download")
-    assert person.page.headers["Content-Disposition"].startswith("attachment; filename=")
+    name = cave.server.removeprefix("http://").replace(":", "_") + "_auth-cave-secret.json"
+    assert person.page.headers["Content-Disposition"] == f"attachment; filename={name}"
     assert person.page.json() == {
         "token": row["token"],
         "description": "lab workstation",
-        "middle_auth_url": cave.server.removeprefix("http://") + "/sticky_auth",
+        "middle_auth_url": cave.server.removeprefix("http://") + "/auth",
     }
     foreign = cave.tokens("alice")[0]["id"]
     assert person.open(f"{cave.server}{TOKENS}/{foreign}/download").page.status_code == 404
