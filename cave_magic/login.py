@@ -159,7 +159,7 @@ def _save(
             overwrite=overwrite,
             confirm=prove,
         )
-    except (store.NotPutBack, store.WriteProtected) as error:
+    except (store.NotPutBack, store.WriteProtected, store.LostLink) as error:
         raise _with_next(error, target) from None
     forget_cached([host_of(address) for address in (target.server, *local_servers)])
     return saved
@@ -173,7 +173,7 @@ def try_saving(target: Target) -> None:
     """
     try:
         store.try_saving(target.server)
-    except store.WriteProtected as error:
+    except (store.WriteProtected, store.LostLink) as error:
         raise _with_next(error, target) from None
 
 
@@ -181,6 +181,8 @@ def _with_next(error: TokenNotSaved, target: Target) -> TokenNotSaved:
     """The same error with what to type."""
     if isinstance(error, store.WriteProtected):
         return TokenNotSaved(f"{error} To allow it: {lines.make_private(error.path)}")
+    if isinstance(error, store.LostLink):
+        return TokenNotSaved(f"{error} To do without the link: {lines.move_away(error.path)}")
     return TokenNotSaved(f"{error} To see what is there: {lines.check(target)}")
 
 

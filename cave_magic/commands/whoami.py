@@ -39,7 +39,7 @@ def _why_nobody(facts: ServerFacts) -> CaveMagicError:
     target, blocker = facts.target, facts.stored.blocker
     if blocker is not None:
         return NoToken(f"{blocker.fault}, so no token can be read from it. To mend it: {lines.check(target)}")
-    if facts.stored.token is None:
+    if facts.stored.token is None or facts.stored.belongs_to:
         return NoToken(f"no token is stored for {facts.host}. To begin: {lines.setup(target, 'new')}")
     if facts.identity is not None and facts.identity.code == "invalid_token":
         again = lines.setup(target, "existing")
