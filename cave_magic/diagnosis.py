@@ -101,8 +101,10 @@ def to_markdown(report: Report) -> str:
     Each row goes in with its shareable text, which is built without e-mail, names, token or paths; what a check forgot
     to keep back is hidden once more at the end.
     """
-    said = [f"**CAVE check** of {', '.join(report.datastacks)} on {host_of(report.server)}", "", "| | check | found |"]
-    said.append("|---|---|---|")
+    said = [f"**CAVE check** of {', '.join(report.datastacks)} on {host_of(report.server)}", ""]
+    if report.error is not None:
+        said += [f"The last error: {_cell(report.error.shared)}", ""]
+    said += ["| | check | found |", "|---|---|---|"]
     for row in report.rows:
         if row.status is not Status.OK or not row.quiet:
             said.append(f"| {row.status.value} | {row.id} | {_cell(row.shared)} |")

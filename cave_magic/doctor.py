@@ -82,6 +82,37 @@ class Remedy:
 
 
 @dataclass(frozen=True, slots=True)
+class LastError:
+    """What the error that the person just had means.
+
+    Attributes:
+        text: one or two sentences for the person.
+        command: the line to type that stands in them, or None.
+        shared: the sentences without what is the person's own, for `%cave_check --report`.
+    """
+
+    text: str
+    command: Command | None = None
+    shared: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The explanation as it stands in `%cave_check --json`."""
+        return {"text": self.text, "command": self.command}
+
+
+def explanation(said: str, command: Command | None = None) -> LastError:
+    """What an error means, from sentences in which what is the person's own is marked `private`.
+
+    Args:
+        said: the sentences.
+        command: the line to type that stands in them, if one does.
+    """
+    if command is not None and command not in said:
+        raise ValueError(f"the sentences about an error must contain {command!r}")
+    return LastError(shown(said), command, shareable(said))
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """What one check says.
 
@@ -193,7 +224,7 @@ class Report:
         account: {"name", "email", "id"} of the person, or None.
         rows: every row, in the order of cause.
         seconds: how long it took.
-        begins: what the error that the person just had means, or "".
+        error: what the error that the person just had means, or None.
         versions: package -> version, of what matters.
         go_on: the line with which work begins.
         again: the line that runs this check again.
@@ -204,7 +235,7 @@ class Report:
     account: Mapping[str, Any] | None
     rows: tuple[Row, ...]
     seconds: float
-    begins: str = ""
+    error: LastError | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     go_on: Command = NO_COMMAND
     again: Command = NO_COMMAND
@@ -237,6 +268,7 @@ class Report:
             "account": dict(self.account) if self.account else None,
             "rows": [row.to_dict() for row in self.rows],
             "next": self.next.to_dict() if self.next else None,
+            "error": self.error.to_dict() if self.error else None,
             "seconds": round(self.seconds, 2),
         }
 

@@ -12,11 +12,12 @@ import stat
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from . import answers, installed, lines, questions, routes, store
+from . import answers, installed, lines, nearby, questions, routes, store
 from .addresses import host_of, name_for_files
 from .answers import Account, Answer, Key
 from .doctor import Command
@@ -38,10 +39,39 @@ T = TypeVar("T")
 
 PACKAGES = ("caveclient", "cloud-volume", "cloud-files", "requests", "urllib3", "pandas", "numpy", "ipython", "rich")
 
+MOST_NEAR = 3
+"""About so many tokens that CAVEclient does not read a server is asked, the newest first."""
+
 MOST_DATASTACKS = 200
 """So many of a server's datastacks `--all` looks at, to keep its bound. A real server has some dozens."""
 
 BARE_CHECK = lines.check(Target(DEFAULT_DATASTACK, DEFAULT_SERVER))
+
+
+class Mend(Enum):
+    """What mends a folder."""
+
+    HOME = "name another home"
+    MOUNT = "make what a link leads to reachable, or move the link away"
+    MOVE = "move away what is in its place"
+    OPEN = "allow it"
+
+
+@dataclass(frozen=True, slots=True)
+class FolderTrouble:
+    """What is wrong with the folder of the token files.
+
+    Attributes:
+        at: what is at fault: that folder, the one above it, or what stands in the place of one.
+        problem: what is wrong with it, in words to follow its name.
+        unusable: whether token files in it cannot be read (else they only should not, or cannot be written).
+        mend: what mends it.
+    """
+
+    at: Path
+    problem: str
+    unusable: bool
+    mend: Mend
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +84,8 @@ class Machine:
         token_variables: environment variables that seem to hold a token, which caveclient does not read.
         place: where the kernel runs.
         folder: the folder of the token files, with `~` for the home.
-        folder_problem: what is wrong with it, in words to follow its name, or "".
+        folder_trouble: what is wrong with it, or None.
         folder_open: whether everybody on this computer may put files there, and so another token in the place of yours.
-        folder_unusable: whether token files in it cannot be read (else they only cannot be written).
         map_file: caveclient's map of datastacks.
         map_secrets: datastacks in whose remembered address there is a token or a password.
         left: where tokens lie about in this notebook's session and file.
@@ -74,8 +103,7 @@ class Machine:
     token_variables: tuple[str, ...] = ()
     place: Place = field(default_factory=find_place)
     folder: str = ""
-    folder_problem: str = ""
-    folder_unusable: bool = False
+    folder_trouble: FolderTrouble | None = None
     folder_open: bool = False
     unmet: tuple[str, ...] | None = ()
     variables: Variables = field(default_factory=Variables)
@@ -135,7 +163,8 @@ class ServerFacts:
         bare: the auth server's answer to no token at all; None if not asked.
         info: the info service's first answer about a datastack; None if not asked.
         netrc: the file whose log-in replaces the token on the way to this server, or "".
-        elsewhere: where no token was found, a file of another program of this person that has one, or None.
+        near: where CAVEclient finds no token that works, a file that it does not read and that has one, or None.
+        untried: the same of a token that does not say which server it is for, so that none was asked about it.
         stale_clients: variables of this notebook that hold a CAVEclient made with another token.
         listed: the info service's answer to which datastacks there are; None if not all of them are looked at.
         datasets: datastack -> the dataset that it belongs to, where the auth server was asked for it.
@@ -157,7 +186,8 @@ class ServerFacts:
     salvaged: Answer | None = None
     info: Answer | None = None
     netrc: str = ""
-    elsewhere: store.TokenFile | None = None
+    near: store.TokenFile | None = None
+    untried: store.TokenFile | None = None
     stale_clients: tuple[Client, ...] = ()
     bare: Answer | None = None
     listed: Answer | None = None
@@ -190,6 +220,8 @@ class DatastackFacts:
         listed: the datastacks that the info service lists; None if not asked.
         services: service -> its local server's answer.
         readings: what cloud-volume and cloud-files take for the local server's token; () if that server is not known.
+        near: where the stored token may not read it, another file whose token may, or None.
+        untried: the same of a token that does not say which server it is for, so that none was asked about it.
     """
 
     target: Target
@@ -199,6 +231,8 @@ class DatastackFacts:
     services: Mapping[str, Answer] = field(default_factory=dict)
     readings: tuple[Reading, ...] = ()
     since: float | None = None
+    near: store.TokenFile | None = None
+    untried: store.TokenFile | None = None
 
     @property
     def name(self) -> str:
@@ -359,6 +393,49 @@ def _answer(question: Question | None) -> Answer | None:
     return question.answer if question else None
 
 
+class _Near:
+    """The tokens within reach that CAVEclient does not read, and the questions to their server about them.
+
+    Args:
+        round_: to ask in.
+        stored: what CAVEclient takes; that token is not looked at again.
+        address: what the server is asked with each token that is said to be its own.
+        works: which answers show a token that helps.
+        skipped: files that were looked at already.
+    """
+
+    def __init__(
+        self,
+        round_: Round,
+        stored: store.Resolved,
+        address: str,
+        works: Callable[[Answer], bool],
+        skipped: tuple[Path, ...] = (),
+    ) -> None:
+        self.round, self.stored, self.address, self.works, self.skipped = round_, stored, address, works, skipped
+        self.asked: list[tuple[nearby.Near, Question]] = []
+        self.untried: list[nearby.Near] = []
+        self.looking = round_.work(self._look)
+
+    def _look(self) -> None:
+        for one in nearby.find(self.stored.server):
+            if one.file.path in self.skipped or (self.stored.source and one.token == self.stored.source.meant):
+                continue
+            if not one.ours:
+                self.untried.append(one)
+            elif len(self.asked) < MOST_NEAR:
+                self.asked.append((one, self.round.ask(self.address, one.token)))
+
+    def files(self) -> tuple[store.TokenFile | None, store.TokenFile | None]:
+        """The newest file with a token that helps, and the newest with one that was not tried."""
+        good = (one.file for one, question in self.asked if self.works(question.answer))
+        return next(good, None), next((one.file for one in self.untried), None)
+
+
+def _files_near(near: _Near | None) -> tuple[store.TokenFile | None, store.TokenFile | None]:
+    return near.files() if near is not None else (None, None)
+
+
 class _Server:
     """The questions to one server, while they are under way."""
 
@@ -376,6 +453,7 @@ class _Server:
         self.listed: Question | None = None
         self.guards: dict[str, Question] = {}
         self.compared: Question | None = None
+        self.near: _Near | None = None
         if self.token is None:
             self._ask_without_token()
             return
@@ -392,9 +470,21 @@ class _Server:
 
     def _salvage(self) -> None:
         """Asks about a token that is here but is not read, if there is one that is not another server's."""
-        other = _salvageable(self.stored)
-        if other is not None and other.can_be_sent and not store.other_owner(self.address, other):
-            self.salvaged = self.round.ask(routes.identity_address(self.address), other)
+        file, other = _salvageable(self.stored)
+        if file is None or other is None or not other.can_be_sent or store.owner_of(self.address, file):
+            self._look_near()
+            return
+        self.salvaged = self.round.ask(routes.identity_address(self.address), other)
+        self.round.then(self.salvaged, self._look_near)
+
+    def _look_near(self, salvaged: Answer | None = None) -> None:
+        """Looks for tokens within reach, unless there was one to salvage that was not refused."""
+        if salvaged is not None and salvaged.code not in answers.REFUSALS:
+            return
+        address = routes.identity_address(self.address)
+        looked_at = (self.stored.server_file, self.stored.default_file, self.stored.legacy_file)
+        skipped = tuple(file.path for file in looked_at)
+        self.near = _Near(self.round, self.stored, address, lambda answer: answer.is_good, skipped)
 
     def _go_on(self, token: Token, identity: Answer) -> None:
         """A good answer leads to the list of tokens, a bad one to the questions that tell why."""
@@ -454,7 +544,7 @@ class _Server:
             _answer(self.salvaged),
             _answer(self.info),
             questions.netrc_for(self.address) if identity is not None and not identity.is_good else "",
-            None if self.stored.token or self.stored.blocker else _elsewhere(self.address),
+            *_files_near(self.near),
             installed.clients_in(session.names, self.address, self.token) if self.token else (),
             _answer(self.bare),
             _answer(self.listed),
@@ -473,13 +563,22 @@ class _Server:
             return True
 
 
-def _salvageable(stored: store.Resolved) -> Token | None:
-    """The token that the remedy would take, where the one that caveclient reads cannot work."""
-    if stored.token is not None:
-        return stored.shadowed or (stored.token.reads_as if stored.token.oddity else None)
+def _salvageable(stored: store.Resolved) -> tuple[store.TokenFile | None, Token | None]:
+    """The token that the remedy would take, where the one that caveclient reads cannot work, and its file."""
     own, default = stored.server_file, stored.default_file
-    blocked = stored.blocker.inside if stored.blocker else None
-    return blocked or default.token or own.inside or default.inside
+    if stored.token is not None:
+        if stored.shadowed is not None:
+            return default, stored.shadowed
+        odd = stored.token.oddity and not stored.belongs_to
+        return (stored.source, stored.token.reads_as) if odd else (None, None)
+    blocker = stored.blocker or own
+    found = (
+        (blocker, blocker.inside if stored.blocker else None),
+        (default, default.token),
+        (own, own.inside),
+        (default, default.inside),
+    )
+    return next(((file, token) for file, token in found if token is not None), (None, None))
 
 
 class _Datastack:
@@ -489,6 +588,7 @@ class _Datastack:
         self.target, self.round, self.server = target, round_, server
         self.info: Question | None = None
         self.listed: Question | None = None
+        self.near: _Near | None = None
         self.services: dict[str, Question] = {}
         if server.token is None:
             return
@@ -501,6 +601,9 @@ class _Datastack:
 
     def _go_on(self, info: Answer) -> None:
         _places.pop((self.target.server, self.target.datastack), None)
+        if info.code == "missing_permission":
+            address = routes.datastack_address(self.target.server, self.target.datastack)
+            self.near = _Near(self.round, self.server.stored, address, _may_be_read)
         if answers.lacks_datastack(info):
             self.listed = self.round.ask(routes.datastacks_address(self.target.server), self.server.token)
         if local := answers.local_server_in(info):
@@ -521,6 +624,7 @@ class _Datastack:
             {name: question.answer for name, question in self.services.items()} if local else {},
             installed.readings(local) if local else (),
             self._contradicted_since(server, info),
+            *_files_near(self.near),
         )
 
     def _contradicted_since(self, server: ServerFacts, info: Answer | None) -> float | None:
@@ -537,16 +641,19 @@ class _Datastack:
         return first
 
 
+def _may_be_read(info: Answer) -> bool:
+    """Whether the token with which a datastack was asked for may read it, be it after its terms are accepted."""
+    return bool(answers.local_server_in(info)) or info.code == "missing_tos"
+
+
 def _machine() -> Machine:
-    problem, unusable = _known(lambda: _folder_problem(store.secrets_folder()), ("", False))
     return Machine(
         versions(),
         "",  # not known before caveclient is imported
         tuple(name for name in TOKEN_VARIABLES if os.environ.get(name, "").strip()),
         find_place(),
         store.show_path(store.secrets_folder()),
-        problem,
-        unusable,
+        _known(_folder_trouble, None),
         _known(lambda: os.name == "posix" and bool(os.stat(store.secrets_folder()).st_mode & stat.S_IWOTH), False),
         _known(installed.unmet_requirements, None),
         read_variables(),
@@ -567,29 +674,22 @@ def _known(look: Callable[[], T], otherwise: T) -> T:
         return otherwise
 
 
-def _folder_problem(folder: Path) -> tuple[str, bool]:
-    """What is wrong with the folder of the token files, and whether they cannot even be read."""
-    home = Path(os.path.expanduser("~"))
+def _folder_trouble() -> FolderTrouble | None:
+    home, folder = Path(os.path.expanduser("~")), store.secrets_folder()
     if not home.is_dir():
         why = "is not a folder" if os.path.lexists(home) else "does not exist"
-        return f"cannot be there: the home folder {store.show_path(home)} {why}", True
-    if not os.path.lexists(folder):
-        return "", False
-    if not folder.is_dir():
-        return "is not a folder", True
-    if not os.access(folder, os.R_OK | os.X_OK):
-        return "may not be opened by you", True
-    return ("" if os.access(folder, os.W_OK) else "may not be written by you"), False
-
-
-def _elsewhere(server: str) -> store.TokenFile | None:
-    """A token file where other programs of this person look: R's home on Windows, cloud-volume's moved folder."""
-    folders = [Path(os.path.expanduser("~/Documents/.cloudvolume/secrets"))]
-    if moved := os.environ.get("CLOUD_VOLUME_DIR"):
-        folders.append(Path(moved) / "secrets")
-    names = (store.server_file(server).name, store.DEFAULT_NAME)
-    files = (store.read_token_file(folder / name) for folder in folders for name in names)
-    return next((file for file in files if file.token is not None), None)
+        problem = f"cannot be there: the home folder {store.show_path(home)} {why}"
+        return FolderTrouble(folder, problem, True, Mend.HOME)
+    unusable = not os.access(folder, os.R_OK | os.X_OK)
+    if at_fault := store.folder_fault():
+        return FolderTrouble(*at_fault, unusable, Mend.MOUNT if store.is_lost_link(at_fault[0]) else Mend.MOVE)
+    if of_another := store.folder_of_another():
+        return FolderTrouble(*of_another, unusable, Mend.MOVE)
+    if unusable and os.path.lexists(folder):
+        return FolderTrouble(folder, "may not be opened by you", True, Mend.OPEN)
+    if os.path.lexists(folder) and not os.access(folder, os.W_OK):
+        return FolderTrouble(folder, "may not be written by you", False, Mend.OPEN)
+    return None
 
 
 def versions(names: Iterable[str] = PACKAGES) -> dict[str, str]:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from . import store
+from . import store, troubles
 from .addresses import name_of_host
 from .plain import plain
 from .questions import import_connections
@@ -26,6 +26,25 @@ class Client:
     """A variable that holds a CAVEclient, and the datastack that it is for; "" for one without."""
 
     variable: str
+    datastack: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskedKey:
+    """The key of a token file that a client was told to take its token from (`auth_token_key=`).
+
+    Attributes:
+        key: the key.
+        file: the file that was read.
+        found: whether there was a token under it.
+        server: address of the client's server.
+        datastack: the client's datastack, or "".
+    """
+
+    key: str
+    file: Path
+    found: bool
+    server: str
     datastack: str
 
 
@@ -238,3 +257,27 @@ def forget_cached(addresses: Iterable[str]) -> None:
             is_one_for_all = isinstance(cache.get("token"), str)  # as in `_kept_by`
             for key in [key for key in cache if is_one_for_all or key.partition(":")[0].lower() in names]:
                 del cache[key]
+
+
+def asked_key(error: BaseException) -> AskedKey | None:
+    """The key that the client was made with which raised an error, where that is not the usual one."""
+    for one in troubles.causes(error):
+        traceback = one.__traceback__
+        while traceback is not None:
+            frame, traceback = traceback.tb_frame, traceback.tb_next
+            if str(frame.f_globals.get("__name__", "")).startswith("caveclient"):
+                with suppress(Exception):  # another caveclient than those that are known
+                    if found := _asked_key_of(frame.f_locals.get("self")):
+                        return found
+    return None
+
+
+def _asked_key_of(one: Any) -> AskedKey | None:
+    """The same of a client, of one of its services, or of its `AuthClient`; caveclient 7 and 8 name them so."""
+    client = getattr(one, "_fc", None) or one
+    auth = vars(client).get("_auth") or client
+    key = auth._token_key
+    if not isinstance(key, str) or key == "token":
+        return None
+    datastack = str(vars(client).get("_datastack_name") or "")
+    return AskedKey(key, Path(auth._token_file), auth._token is not None, str(auth._server_address), datastack)

@@ -13,9 +13,13 @@ from types import TracebackType
 
 from . import answers, lines, questions, troubles
 from .addresses import host_of, parse
+from .answers import is_name
+from .doctor import Command, LastError, explanation, private
 from .errors import Cancelled
+from .installed import AskedKey, asked_key
 from .plain import plain
-from .target import Target
+from .store import TOKEN_KEY, read_token_file, secrets_folder, show_key, show_path
+from .target import Target, siblings
 from .times import duration
 from .variables import read_variables
 
@@ -124,24 +128,25 @@ _SERVICES = {
 }
 
 
-def meaning_of(error: BaseException | None, target: Target) -> str:
+def meaning_of(error: BaseException | None, target: Target) -> LastError | None:
     """What an error meant, in one line.
 
     Args:
         error: what the last cell ended with, or None.
         target: what is being checked, for the lines to type.
     Returns:
-        One or two sentences without any part of a token, or "" for an error that is none of these libraries'.
+        One or two sentences without any part of a token, or None for an error that is none of these libraries'.
     """
     if error is None:
-        return ""
+        return None
     try:
         raised = _take_apart(error, target)
         if not raised.modules & set(LIBRARIES):
-            return ""
-        return next((said for rule in _RULES if (said := rule(raised))), "")
+            return None
+        said = next((said for rule in _RULES if (said := rule(raised))), None)
+        return explanation(said) if isinstance(said, str) else said
     except Exception:
-        return ""
+        return None
 
 
 def _take_apart(error: BaseException, target: Target) -> Raised:
@@ -167,10 +172,40 @@ def _frames(traceback: TracebackType | None) -> Iterator[tuple[str, str]]:
 
 # ---------------------------------------------------------------- rules, the most telling first
 
-def _own(raised: Raised) -> str:
-    if type(raised.error).__module__ != "cave_magic.errors" or isinstance(raised.error, Cancelled):
-        return ""
-    return plain(raised.error, 200)
+def _own(raised: Raised) -> LastError | None:
+    kind = type(raised.error)
+    if kind.__module__ != "cave_magic.errors" or isinstance(raised.error, Cancelled):
+        return None
+    return LastError(plain(raised.error, 200), None, f"{kind.__name__}, an error of cave_magic")
+
+
+def _under_key(raised: Raised) -> LastError | None:
+    """A client that was told to take its token from another key of the file than the usual one."""
+    asked = asked_key(raised.error)
+    if asked is None:
+        return None
+    keys, command = _keys_in(asked), _without_key(raised, asked)
+    file = asked.file.name if asked.file.parent == secrets_folder() else private(show_path(asked.file))
+    made = f'the client was made with auth_token_key="{private(show_key(asked.key))}"'
+    has = f"{file} has {' and '.join(map(private, keys)) if keys else 'none'}"
+    if not asked.found:
+        without = f" Without that argument: {command}" if command and TOKEN_KEY in keys else ""
+        return explanation(f"{made}, and there is no such key: {has}.{without}", command if without else None)
+    said = _by_code(raised) if raised.code in ("invalid_token", "missing_permission", "missing_tos") else ""
+    return explanation(f"{said} That is the token under another key: {made}; {has}.") if said else None
+
+
+def _keys_in(asked: AskedKey) -> tuple[str, ...]:
+    """The keys of the file that a client read."""
+    file = read_token_file(asked.file)
+    return (*((TOKEN_KEY,) if file.token is not None else ()), *file.keys)
+
+
+def _without_key(raised: Raised, asked: AskedKey) -> Command | None:
+    """The line that opens the same datastack with the usual key."""
+    if not is_name(asked.datastack) or asked.server.rstrip("/") != raised.target.server:
+        return None
+    return lines.go_on(siblings(raised.target, (asked.datastack,))[0])
 
 
 def _by_code(raised: Raised) -> str:
@@ -240,17 +275,19 @@ def _login_page(raised: Raised) -> str:
     return "CAVEclient was sent on to a log-in page: no token was found, or something on the way redirected it."
 
 
-def _token_file(raised: Raised) -> str:
+def _token_file(raised: Raised) -> str | LastError:
     outer = raised.names[0]
     if outer == "JSONDecodeError" and type(raised.error).__module__.startswith("json") and "auth.py" in raised.files:
         return "a token file on this computer is not valid JSON. The server was not asked."
     if outer == "AttributeError" and "auth.py" in raised.files and "has no attribute 'get'" in raised.text:
         return "a token file on this computer holds something else than {\"token\": ...}. The server was not asked."
     if outer == "AttributeError" and "_server_file_path" in raised.text:
-        return f"a client that was made with auth_token_file= cannot save a token; use {lines.save(raised.target)}"
+        save = lines.save(raised.target)
+        return explanation(f"a client that was made with auth_token_file= cannot save a token; use {save}", save)
     if re.search(r'Key "[^"]{0,60}" already exists in token file', raised.text):
         replace = lines.save(raised.target, "--overwrite")
-        return f"another token was saved before, and CAVEclient does not replace one unasked: {replace}"
+        said = f"another token was saved before, and CAVEclient does not replace one unasked: {replace}"
+        return explanation(said, replace)
     if outer in _FILE_ERRORS and _in_secrets(raised):
         return f"a token file or its folder could not be opened ({outer}). The server was not asked."
     return ""
@@ -315,7 +352,7 @@ def _network(raised: Raised) -> str:
     return f"{raised.host} {trouble.value}" + (f" ({detail})" if detail else "") + f". {_FINE}"
 
 
-_RULES: tuple[Callable[[Raised], str], ...] = (
-    _own, _by_code, _admin, _version_gone, _by_status, _login_page, _token_file, _unsendable, _cloud_volume, _versions,
-    _not_json, _address, _network,
+_RULES: tuple[Callable[[Raised], str | LastError | None], ...] = (
+    _own, _under_key, _by_code, _admin, _version_gone, _by_status, _login_page, _token_file, _unsendable, _cloud_volume,
+    _versions, _not_json, _address, _network,
 )

@@ -54,9 +54,10 @@ def save(target: Target, *options: str) -> Command:
     return _magic("cave_save", *options, *_options(target))
 
 
-def save_from(target: Target, file: Path) -> Command:
-    """`%cave_save` of the token in a file, in place of the one that is stored."""
-    return save(target, "--from-file", quoted(show_path(file, _LONGEST_PATH)), "--overwrite")
+def save_from(target: Target, file: Path, replaces: bool = True) -> Command:
+    """`%cave_save` of the token in a file, in place of the one that is stored, if one may be."""
+    options = ("--overwrite",) if replaces else ()
+    return save(target, "--from-file", quoted(show_path(file, _LONGEST_PATH)), *options)
 
 
 def whoami(target: Target) -> Command:

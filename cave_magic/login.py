@@ -185,6 +185,8 @@ def _whole(error: TokenNotSaved, target: Target) -> TokenNotSaved:
     then = ""
     if isinstance(error, store.WriteProtected):
         then = f" To allow it: {lines.make_private(error.path)}"
+    if isinstance(error, store.LostLink):
+        then = f" To do without the link: {lines.move_away(error.path)}"
     if isinstance(error, _NotFoundAgain):
         then = f" To see why: {lines.check(target)}"
     return TokenNotSaved(f"{error} {store.UNCHANGED}{then}")

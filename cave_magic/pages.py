@@ -9,7 +9,7 @@ from . import answers, lines, routes
 from .addresses import host_of
 from .answers import Terms
 from .checks.account import ends_by, is_login_token
-from .checks.token import set_up
+from .checks.token import save_this, set_up
 from .evidence import ServerFacts
 from .guide import Guide, Step
 from .login import Checked
@@ -138,11 +138,14 @@ def advice_page(facts: ServerFacts) -> Page:
     if not facts.machine.can_ask:
         return Page((why, line(Word("Next: ", "strong"), *remedy_words(set_up(facts)))))
     new, existing = (Word(lines.setup(facts.target, kind), "command") for kind in ("new", "existing"))
-    rows = (
+    rows = [
         (line(new), line("no account yet, or the terms of service not accepted")),
         (line(existing), line("an account, and a token on another computer or lost")),
-    )
-    return Page((why, Table(rows, "which of the two to type")))
+    ]
+    if facts.near is not None:
+        save = save_this(facts, facts.near).text
+        rows.insert(0, (line(Word(save, "command")), line("a token that works is in that file")))
+    return Page((line(Word(_why_not(facts), "strong")), Table(tuple(rows), "which of them to type")))
 
 
 def _why_not(facts: ServerFacts) -> str:

@@ -31,7 +31,7 @@ def _shape(server: ServerFacts) -> Repair | None:
     stored = server.stored
     file = stored.blocker or stored.source or (stored.server_file if stored.server_file.inside else stored.default_file)
     refused = server.salvaged is not None and server.salvaged.code in answers.REFUSALS
-    return None if refused else repairs.repair_shape(file)
+    return None if refused or stored.belongs_to else repairs.repair_shape(file)
 
 
 def _shadow(server: ServerFacts) -> Repair | None:

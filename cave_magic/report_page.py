@@ -29,8 +29,9 @@ def report_page(report: Report, verbose: bool = False) -> Page:
         verbose: every row, also the quiet good ones and each that was skipped.
     """
     blocks: list[Block] = []
-    if report.begins:
-        blocks.append(line(Word("The last error: ", "strong"), report.begins))
+    if report.error is not None:
+        commands = (report.error.command,) if report.error.command else ()
+        blocks.append((Word("The last error: ", "strong"), *_words(report.error.text, commands)))
     blocks.append(line(Word(f"CAVE check: {', '.join(report.datastacks)} on {host_of(report.server)}", "strong")))
     shown = [row for row in report.rows if verbose or _is_shown(row)]
     rows = [_row(row) for row in shown] + ([] if verbose else _skipped(report.rows))
@@ -91,11 +92,15 @@ def _ending(report: Report) -> Line:
 
 def remedy_words(remedy: Remedy) -> Line:
     """The sentence of a remedy with its commands and its link set off."""
-    parts = sorted({*remedy.commands, *((remedy.url,) if remedy.url else ())}, key=len, reverse=True)
-    if not parts:
-        return line(remedy.text)
-    pieces = re.split("(" + "|".join(re.escape(part) for part in parts) + ")", remedy.text)
-    kinds = dict.fromkeys(remedy.commands, "command") | ({remedy.url: "link"} if remedy.url else {})
+    return _words(remedy.text, remedy.commands, remedy.url)
+
+
+def _words(text: str, commands: Iterable[Command], url: str | None = None) -> Line:
+    kinds: dict[str, str] = dict.fromkeys(commands, "command") | ({url: "link"} if url else {})
+    if not kinds:
+        return line(text)
+    parts = sorted(kinds, key=len, reverse=True)
+    pieces = re.split("(" + "|".join(re.escape(part) for part in parts) + ")", text)
     return tuple(Word(piece, kinds.get(piece, "")) for piece in pieces if piece)
 
 

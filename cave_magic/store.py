@@ -10,7 +10,9 @@ import contextlib
 import errno
 import json
 import os
+import socket
 import stat
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -20,20 +22,30 @@ from typing import TYPE_CHECKING, Any
 from . import files
 from .addresses import holds_secret, host_of, name_for_files, parse, place_of, shown, shown_file_name
 from .errors import TokenExists, TokenNotSaved
-from .plain import plain
+from .plain import HIDDEN, plain
 from .servers import DEFAULT_SERVER, DEPLOYMENTS, KNOWN_SERVERS, local_servers_of, meant_address
-from .tokens import Token
+from .tokens import Token, typed_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 TOKEN_KEY = "token"  # noqa: S105  the key, no token
+SERVER_KEY = "middle_auth_url"
+OF_THE_TOKEN = ("description", SERVER_KEY)
+"""What a file of the tokens page says of its token, which is not so of another one that takes its place."""
+
 DEFAULT_NAME = "cave-secret.json"
 LEGACY_NAME = "chunkedgraph-secret.json"
 MAP_NAME = "cave_datastack_to_server_map.json"
 FORBIDDEN = "may not be read by you"
 LARGEST_FILE = 20_000_000
 """Bytes. A token file has some hundred; a larger one is not read."""
+SAME_TIME = 60.0
+"""Seconds: of two files that were written within them it cannot be told which had its token first."""
+
+LOOK_UP_SECONDS = 1.0
+"""So long the names of two servers with one token are looked up, which may be two names of one."""
+
 MOST_FILES = 500
 """So many token files of other servers are held against one token to find whose it is."""
 
@@ -65,6 +77,14 @@ class WriteProtected(TokenNotSaved):
         self.path = path
 
 
+class LostLink(TokenNotSaved):
+    """A token file is a link into a folder that is not there."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{show_path(path)} {_where_link_leads(path)}.")
+        self.path = path
+
+
 @dataclass(frozen=True, slots=True)
 class TokenFile:
     """One token file as it is on disk.
@@ -79,6 +99,10 @@ class TokenFile:
         readable_by_others: whether its mode lets other users of the machine read it.
         owned: whether it belongs to the user who runs this.
         modified: when it was last written, in seconds since 1970.
+        names: the host of the server that the token is for, where the file says so: those of the tokens page do.
+        link: where it leads, if it is a link; else "".
+        gap: the folder that a link leads into and that is not there, so that nothing can be saved through it; else "".
+        foreign: whether it belongs to another user of this computer, other than its administrator.
     """
 
     path: Path
@@ -90,11 +114,22 @@ class TokenFile:
     readable_by_others: bool = False
     owned: bool = True
     modified: float = 0.0
+    names: str = ""
+    link: str = ""
+    gap: str = ""
+    foreign: bool = False
 
     @property
     def name(self) -> str:
         """Its name without the folder, as it may be shown."""
         return shown_file_name(self.path.name)
+
+    @property
+    def meant(self) -> Token | None:
+        """The token in it, wherever in it that stands and whatever stands around it."""
+        if self.token is None or self.token.is_usual:
+            return self.token or self.inside
+        return self.token.reads_as or self.token
 
     @property
     def fault(self) -> str:
@@ -206,17 +241,25 @@ def show_path(path: Path, longest: int = 200) -> str:
     return plain("~" + text[len(home) :] if text.startswith(home + os.sep) else text, longest)
 
 
+def show_key(key: str) -> str:
+    """A key of a token file, short; hidden where somebody put a token in the place of one."""
+    return HIDDEN if typed_secrets(key) else plain(key, 40)
+
+
 # ---------------------------------------------------------------- reading
 
 def read_token_file(path: Path) -> TokenFile:
     """Reads one token file, whatever is there; never raises and never waits."""
     text, state, problem, info = _read_text(path)
+    link = show_path(_end_of(path)) if os.path.islink(path) else ""
     if info is None or state != State.READ:
-        return TokenFile(path, state, problem)
+        return TokenFile(path, state, problem, link=link, gap=gap_of(path))
     found = _read_secret(path, text)
     shared = bool(info.st_mode & 0o077) and os.name == "posix"
     owned = not hasattr(os, "getuid") or info.st_uid == os.getuid()
-    return replace(found, readable_by_others=shared, owned=owned, modified=info.st_mtime)
+    return replace(
+        found, readable_by_others=shared, owned=owned, modified=info.st_mtime, link=link, foreign=is_foreign(info)
+    )
 
 
 def _read_secret(path: Path, text: str) -> TokenFile:
@@ -227,8 +270,15 @@ def _read_secret(path: Path, text: str) -> TokenFile:
     value = data.get(TOKEN_KEY)
     token = Token(str(value)) if value is not None else None  # a number is sent as it is written
     problem = "" if isinstance(value, str) else _problem_with_key(data)
-    keys = tuple(plain(key, 40) for key in list(data)[:8] if key != TOKEN_KEY)
-    return TokenFile(path, state, problem, token, keys, None if token else _only_token_in(data))
+    keys = tuple(show_key(key) for key in list(data)[:8] if key != TOKEN_KEY)
+    inside = None if token else _only_token_in(data)
+    return TokenFile(path, state, problem, token, keys, inside, names=host_named(data.get(SERVER_KEY)))
+
+
+def host_named(address: object) -> str:
+    """The host in what a file of the tokens page says of its server: `global.daf-apis.com/auth`; "" if it says none."""
+    text = address.strip().lower() if isinstance(address, str) else ""
+    return plain(host_of(text if "://" in text else f"https://{text}"), 100)
 
 
 def read_map() -> ServerMap:
@@ -249,7 +299,7 @@ def read_any_file(path: str) -> tuple[str, str]:
     """
     text, state, problem, _ = _read_text(Path(os.path.expanduser(path)))
     if state is State.ABSENT:
-        return "", "is not there"
+        return "", problem or "is not there"
     return text, problem or ("" if text.strip() else "is empty")
 
 
@@ -269,7 +319,7 @@ def resolve(server: str) -> Resolved:
         blocker = legacy if _stops_caveclient(legacy) else None
         source = legacy if legacy.token is not None else None
     token = source.token if source and not blocker else None
-    owner = other_owner(server, token) if source is not None and source is not own else ""
+    owner = owner_of(server, source) if source is not None and token is not None else ""
     return Resolved(server, token, source if token else None, blocker, own, default, legacy, owner)
 
 
@@ -282,17 +332,63 @@ def _stops_caveclient(found: TokenFile) -> bool:
     return found.state not in (State.ABSENT, State.READ)
 
 
+def owner_of(server: str, file: TokenFile) -> str:
+    """The other server that the token in a file is known to be for; "" if none is.
+
+    It is another's if the file says so, or if it is in another server's own file too. In this server's own file that
+    counts only where it came later than into the other's, and where the two are not names of one machine.
+    """
+    if file.names and not is_host_of(server, file.names) and not _are_one(server, there := _server_with(file.names)):
+        return there
+    if file.path != server_file(server):
+        return other_owner(server, file.meant)
+    for host, other in _others_with(server, file.meant):
+        if file.modified + SAME_TIME >= other.modified and not _are_one(server, _server_with(host)):
+            return _server_with(host)
+    return ""
+
+
+def is_host_of(server: str, host: str) -> bool:
+    """Whether a host is a server's or one of its data servers'."""
+    return place_of(host) in set(map(place_of, (server, *local_servers_of(server))))
+
+
 def other_owner(server: str, token: Token | None) -> str:
     """The other server in whose own file, or data server's file, this very token is; "" if there is none."""
+    return next((_server_with(name) for name, _ in _others_with(server, token)), "")
+
+
+def _others_with(server: str, token: Token | None) -> Iterator[tuple[str, TokenFile]]:
+    """The token files of other hosts in which a token is, each with what its name begins with."""
     if token is None:
-        return ""
-    own = set(map(place_of, (server, *local_servers_of(server))))
+        return
     # Once this server is set up here, a host that is not known to be a server is one of its data servers.
-    is_set_up = os.path.exists(server_file(server))
+    is_set_up = os.path.lexists(server_file(server))
     for name in _names_of_servers() if is_set_up else hosts_with_files():
-        if place_of(name) not in own and read_token_file(_file_called(name)).token == token:
-            return _server_with(name)
-    return ""
+        if not is_host_of(server, name) and (file := read_token_file(_file_called(name))).meant == token:
+            yield name, file
+
+
+def _are_one(server: str, other: str) -> bool:
+    """Whether two addresses lead to one machine, so that they are two names of one deployment."""
+    mine, theirs = parse(server), parse(other)
+    if mine is None or theirs is None or (server in KNOWN_SERVERS and other in KNOWN_SERVERS):
+        return False
+    return mine.place[1] == theirs.place[1] and bool(_addresses_of(mine.host) & _addresses_of(theirs.host))
+
+
+def _addresses_of(host: str) -> set[str]:
+    """The network addresses of a host; none if they do not come in time."""
+    found: list[str] = []
+
+    def look() -> None:
+        with contextlib.suppress(OSError, UnicodeError):
+            found.extend(str(one[4][0]) for one in socket.getaddrinfo(host, None))
+
+    looking = threading.Thread(target=look, daemon=True)
+    looking.start()
+    looking.join(LOOK_UP_SECONDS)
+    return set(found)
 
 
 def hosts_with_files() -> tuple[str, ...]:
@@ -341,12 +437,12 @@ def _read_text(path: Path) -> tuple[str, State, str, os.stat_result | None]:
         with open(descriptor, "rb") as file:
             return file.read(LARGEST_FILE + 1).decode("utf-8", errors="surrogateescape"), State.READ, "", info
     except (FileNotFoundError, NotADirectoryError):
-        return "", State.ABSENT, "", None
+        return "", State.ABSENT, _where_link_leads(path), None
     except PermissionError:
         return "", State.UNREADABLE, FORBIDDEN, None
     except (OSError, ValueError) as error:
         if getattr(error, "errno", 0) == errno.ELOOP:
-            return "", State.ABSENT, "is a link to itself", None
+            return "", State.ABSENT, _where_link_leads(path), None
         return "", State.UNREADABLE, f"cannot be read ({type(error).__name__})", None
 
 
@@ -382,6 +478,66 @@ def _only_token_in(data: Mapping[str, object]) -> Token | None:
     found = {Token(value.strip()) for value in data.values() if isinstance(value, str)}
     usual = [token for token in found if token.is_usual]
     return usual[0] if len(usual) == 1 else None
+
+
+# ---------------------------------------------------------------- links, and the folder
+
+def _end_of(link: Path) -> Path:
+    """Where a link leads in the end, over all other links, whether or not anything is there."""
+    return Path(os.path.realpath(link))
+
+
+def _where_link_leads(link: Path) -> str:
+    """What is wrong with a link that leads to nothing, in words to follow its name; "" for what is no link."""
+    if not os.path.islink(link):
+        return ""
+    try:
+        os.stat(link)
+    except PermissionError:
+        why = "which may not be opened by you"
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return "is a link to itself"
+        why = f"and {gap} is not there" if (gap := gap_of(link)) else "which is not there"
+    else:
+        why = "which is not a folder"
+    return f"is a link to {show_path(_end_of(link))}, {why}"
+
+
+def is_lost_link(path: Path) -> bool:
+    """Whether a link leads to something that is not there; not one that leads back to itself."""
+    return os.path.islink(path) and not os.path.lexists(_end_of(path))
+
+
+def gap_of(path: Path) -> str:
+    """The folder that a link leads into and that is not there; "" where nothing is missing to save through it."""
+    if not os.path.islink(path) or os.path.isdir(folder := _end_of(path).parent):
+        return ""
+    return show_path(folder)
+
+
+def is_foreign(info: os.stat_result) -> bool:
+    """Whether a file or folder belongs to another user of this computer, other than its administrator."""
+    return hasattr(os, "getuid") and info.st_uid not in (os.getuid(), 0)
+
+
+def folder_fault() -> tuple[Path, str] | None:
+    """What stands in the way to the folder of the token files: where, and what is wrong with it; None if nothing."""
+    folder = secrets_folder()
+    for one in (folder.parent, folder):
+        if os.path.lexists(one) and not os.path.isdir(one):
+            return one, _where_link_leads(one) or "is not a folder"
+    return None
+
+
+def folder_of_another() -> tuple[Path, str] | None:
+    """The link that leads to another user's folder, and the words to follow its name; None if none does."""
+    folder = secrets_folder()
+    for one in (folder.parent, folder):
+        with contextlib.suppress(OSError):
+            if os.path.islink(one) and is_foreign(os.stat(one)):
+                return one, f"is a link to {show_path(_end_of(one))}, which belongs to another user"
+    return None
 
 
 # ---------------------------------------------------------------- saving
@@ -486,7 +642,7 @@ def _in_order(paths: list[Path], previous: Token | None) -> list[Path]:
 
 def _own_token(old: Resolved) -> Token | None:
     """The token that is this server's for sure: its own file's, or at the default server that of `cave-secret.json`."""
-    token = old.server_file.token
+    token = None if old.belongs_to else old.server_file.token
     if token is None and old.server == DEFAULT_SERVER and not old.belongs_to:
         token = old.token
     return token if token is not None and token.reveal().strip() else None
@@ -496,13 +652,16 @@ def _files_for(
     wanted: _Wanted, old: Resolved, previous: Token | None
 ) -> tuple[list[Path], list[Path], list[Path]]:
     """The files to write, those with another server's token to leave, and those to copy before."""
-    paths, kept, strange = [old.server_file.path], [], []
+    paths, kept = [old.server_file.path], []
+    strange = [old.server_file.path] if old.belongs_to and old.source is old.server_file else []
     ours = (None, wanted.token, previous)
     if _is_free(old.default_file, ours):
         paths.append(old.default_file.path)
     elif old.default_file.state in (State.READ, State.MALFORMED, State.UNREADABLE):
         kept.append(old.default_file.path)
     for path in local_files(wanted.server, wanted.local_servers):
+        if gap_of(path):
+            continue
         paths.append(path)
         if read_token_file(path).token not in ours:
             strange.append(path)
@@ -512,8 +671,8 @@ def _files_for(
 def _is_free(file: TokenFile, ours: tuple[Token | None, ...]) -> bool:
     """Whether `cave-secret.json` may be written: it holds nothing, or nothing but this server's token."""
     token = file.token if file.state == State.READ else file.inside
-    readable = file.state in (State.ABSENT, State.READ, State.MALFORMED)
-    return readable and (token in ours or token is None or not token.reveal().strip())
+    writable = file.state in (State.ABSENT, State.READ, State.MALFORMED) and not file.gap
+    return writable and (token in ours or token is None or not token.reveal().strip())
 
 
 def local_files(server: str, local_servers: Iterable[str]) -> tuple[Path, ...]:
@@ -534,8 +693,12 @@ def with_token(path: Path, token: Token) -> str | None:
         raise TokenNotSaved(f"{show_path(path)} {problem}. Move it away and try again.")
     if info is not None and not info.st_mode & 0o222:
         raise WriteProtected(path)
+    if gap_of(path):
+        raise LostLink(path)
     data = _parse(text)[0] if state == State.READ else None
     entries: dict[str, Any] = data if isinstance(data, dict) else {}
+    if entries.get(TOKEN_KEY) != token.reveal():
+        entries = {key: value for key, value in entries.items() if key not in OF_THE_TOKEN}
     private = info is not None and not (os.name == "posix" and info.st_mode & 0o077)
     if entries.get(TOKEN_KEY) == token.reveal() and private:
         return None
@@ -545,7 +708,7 @@ def with_token(path: Path, token: Token) -> str | None:
 def _map_with(wanted: _Wanted) -> tuple[dict[str, str], dict[str, str], str | None]:
     """Datastack -> server as it will be, as it was where that differs, and the new text of the map if it changes."""
     current, server = read_map(), wanted.server
-    if current.state in (State.NOT_A_FILE, State.UNREADABLE, State.TOO_LARGE):
+    if current.state in (State.NOT_A_FILE, State.UNREADABLE, State.TOO_LARGE) or gap_of(current.path):
         return {}, {}, None
     entries = dict(current.entries)
     mapping = {name: server for name in wanted.datastacks if entries.get(name, server) == server}
@@ -591,6 +754,9 @@ def _own_folder() -> Path:
     folder = secrets_folder()
     if not folder.is_absolute():
         raise TokenNotSaved("this user has no home folder. Set HOME to one that can be written.")
+    fault = folder_fault()
+    if fault is not None and os.path.islink(fault[0]):
+        raise TokenNotSaved(f"{show_path(fault[0])} {fault[1]}. Move it away and try again.")
     return folder
 
 

@@ -13,7 +13,10 @@ from typing import Any
 from cave_magic.place import TOKEN_VARIABLES
 from cave_magic.sandbox import Sandbox
 
-_SETTINGS = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "CLOUD_VOLUME_DIR")
+_SETTINGS = (
+    "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "CLOUD_VOLUME_DIR",
+    "CLOUD_FILES_DIR", "R_USER", "CAVE_TOKEN_FILE", "XDG_CONFIG_HOME",
+)  # fmt: skip
 
 
 @dataclass

@@ -20,7 +20,7 @@ FLOORS = (
     "errors", "doctor", "inquiry", "place", "page", "shadows", "tokens", "plain", "addresses", "servers",
     "times", "variables", "receiver",
     # the doors to the world: files, what IPython keeps, servers, the browser that comes back
-    "files", "history", "store", "repairs",
+    "files", "history", "store", "nearby", "repairs",
     "troubles", "routes", "answers", "connections", "questions", "installed", "keys",
     # what is known, and what is to be thought of it
     "target", "lines", "guide", "last_error", "evidence", "checks", "remedies", "reference", "diagnosis",

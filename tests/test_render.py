@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from cave_magic import lines
 from cave_magic.columns import width_of, wrap
-from cave_magic.doctor import Remedy, Report, Row, Status
+from cave_magic.doctor import LastError, Remedy, Report, Row, Status, explanation
 from cave_magic.page import Page, Steps, Table, Word, is_address, line
 from cave_magic.render import TerminalProgress, as_html, as_text, draw, waiting_words
 from cave_magic.report_page import remedy_words, report_page
@@ -217,7 +217,7 @@ def _hostile_pages() -> Iterator[Page]:
         words = line(Word(HOSTILE, style))
         yield Page((words, Steps(((words,),)), Table(((words,),), "<i>'\"")))
     row = Row("terms", "account", Status.FAILED, HOSTILE, HOSTILE, None, Remedy(f"do {HOSTILE}", (HOSTILE,)))
-    yield report_page(Report("https://x.org", (HOSTILE,), None, (row,), 0.1, HOSTILE), verbose=True)
+    yield report_page(Report("https://x.org", (HOSTILE,), None, (row,), 0.1, LastError(HOSTILE, HOSTILE)), verbose=True)
 
 
 @pytest.mark.parametrize("page", list(_hostile_pages()))
@@ -257,8 +257,8 @@ TARGET = Target("minnie65_public", DEFAULT_SERVER)
 GO_ON, CHECK = lines.go_on(TARGET), lines.check(TARGET)
 
 
-def shown(*rows: Row, verbose: bool = False, begins: str = "") -> str:
-    return as_text(report_page(Report("https://x.org", ("minnie65_public",), None, rows, 0.1, begins, go_on=GO_ON, again=CHECK), verbose))
+def shown(*rows: Row, verbose: bool = False, error: LastError | None = None) -> str:
+    return as_text(report_page(Report("https://x.org", ("minnie65_public",), None, rows, 0.1, error, go_on=GO_ON, again=CHECK), verbose))
 
 
 def test_a_good_report_ends_with_the_line_to_go_on_with():
@@ -298,7 +298,15 @@ def test_what_stays_unknown_or_broke_is_said():
 
 def test_the_error_just_had_comes_first():
     """The report begins with what the last error meant."""
-    assert shown(OK, begins="the server said 401").startswith("The last error: the server said 401\n")
+    said = LastError("the server said 401")
+    assert shown(OK, error=said).startswith("The last error: the server said 401\n")
+
+
+def test_the_line_to_type_in_an_explanation_is_set_off():
+    """It has the style of a command, as in the last line of the report."""
+    error = explanation(f"there is no such key: {GO_ON}", GO_ON)
+    page = report_page(Report("https://x.org", ("minnie65_public",), None, (OK,), 0.1, error))
+    assert page.blocks[0] == (Word("The last error: ", "strong"), Word("there is no such key: "), Word(GO_ON, "command"))
 
 
 def test_a_remedy_sets_off_its_commands_and_its_link():

@@ -23,10 +23,11 @@ ROW = {"id", "group", "status", "title", "evidence", "blocked_by", "remedy"}
 def test_json_is_the_schema_and_nothing_else(run, set_up):
     """`--json` prints one JSON object of the documented shape."""
     data = json.loads(run("%cave_check --json").out)
-    assert set(data) == {"schema", "ok", "server", "datastacks", "account", "rows", "next", "seconds"}
+    assert set(data) == {"schema", "ok", "server", "datastacks", "account", "rows", "next", "error", "seconds"}
     assert data["schema"] == 1
     assert data["ok"] is True
     assert data["next"] is None
+    assert data["error"] is None
     assert data["account"]["email"] == "ada@example.org"
     assert all(set(row) == ROW for row in data["rows"])
 
@@ -39,6 +40,37 @@ def test_the_object_has_the_same_content_and_pickles(run, set_up, shell):
     assert again.to_dict() == report.to_dict()
     assert set_up.encode() not in pickle.dumps(report)
     assert repr(report) == "<CAVE report on minnie65_public: all well>"
+
+
+FAILS = """
+from caveclient import CAVEclient
+CAVEclient("minnie65_public", server_address="{server}", auth_token_key="my_lab", write_server_cache=False, max_retries=0)
+"""
+
+
+def test_the_last_error_is_in_every_form_of_the_report(run, cave, set_up, shell):
+    """`--json`, `-o` and `--report` hold what the last error meant and the line to type; what is private stays out."""
+    fails = FAILS.format(server=cave.server)
+    assert run(fails).error
+    error = json.loads(run("%cave_check --json").out)["error"]
+    assert 'auth_token_key="my_lab"' in error["text"]
+    assert error["command"] == 'from caveclient import CAVEclient; client = CAVEclient("minnie65_public")'
+    run(fails)
+    run("report = %cave_check -o")
+    assert pickle.loads(pickle.dumps(shell.user_ns["report"])).to_dict()["error"] == error
+    run(fails)
+    block = run("%cave_check --report").out
+    assert "The last error: the client was made with" in block
+    assert "my_lab" not in block
+
+
+def test_an_error_of_ours_is_named_and_not_repeated_in_the_block(run, set_up, monkeypatch):
+    """What a magic said may be the person's own business: the block has the kind of the error only."""
+    monkeypatch.setenv("MINE", "0123456789abcdef0123456789abcdef")
+    assert "ending in" in run("%cave_save --from-env MINE --no-check").message
+    block = run("%cave_check --report").out
+    assert "The last error: TokenExists, an error of cave_magic" in block
+    assert set_up[-4:] not in block
 
 
 def test_strict_fails_the_cell_after_the_report(run, cave, set_up):

@@ -11,7 +11,7 @@ from ..answers import LOGIN_TOKEN_DAYS, REFUSALS
 from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown, warning
 from ..evidence import ServerFacts
 from .network import AUTH, UNKNOWN_ANSWER, then
-from .token import FORM, SHADOW, set_up
+from .token import FORM, SHADOW, set_up, within_reach
 
 
 def _account(server: ServerFacts) -> Finding:
@@ -36,11 +36,11 @@ def _account(server: ServerFacts) -> Finding:
 def _refused(server: ServerFacts) -> Finding:
     stored = server.stored
     ending = f" (it ends in {private(stored.token.ending)})" if stored.token and stored.token.ending else ""
-    return failed(
+    evidence = (
         f"{server.host} does not know the stored token{ending}: it was deleted, replaced, has ended, or is another "
-        "server's",
-        set_up(server),
+        "server's"
     )
+    return within_reach(server, evidence, set_up(server)) if server.near else failed(evidence, set_up(server))
 
 
 def _netrc(server: ServerFacts) -> Finding:

@@ -20,15 +20,16 @@ from ..answers import (
     names_in,
     terms_in,
 )
-from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown, warning
+from ..doctor import Check, Finding, Remedy, Status, failed, ok, private, unknown, warning
 from ..evidence import MOST_DATASTACKS, DatastackFacts, ServerFacts
 from ..plain import plain
 from ..servers import KNOWN_DATASTACKS, deployment_of
+from ..store import show_path
 from ..target import siblings
 from ..times import duration
 from .account import ACCOUNT
 from .network import UNKNOWN_ANSWER, at, then, trouble_with
-from .token import set_up
+from .token import save_this, set_up, untried
 
 
 def _listed(server: ServerFacts) -> Finding | None:
@@ -156,7 +157,7 @@ def _access(datastack: DatastackFacts) -> Finding:
         evidence = f"{answer.host} gives no usable address for the data of {plain(datastack.name, 60)}"
         return unknown(evidence, then(UNKNOWN_ANSWER, check))
     if answer.code == "missing_permission" and account is not None:
-        return _no_permission(datastack, account)
+        return _or_another_token(datastack, _no_permission(datastack, account))
     if datastack.since is not None:
         said = "the auth server takes the token; the info service still refuses it"
         return _wait(datastack, f"{said} (401 invalid_token)")
@@ -203,6 +204,22 @@ def _no_permission(datastack: DatastackFacts, account: Account) -> Finding:
     return failed(evidence, Remedy(f"ask the people of {dataset} to let your account in, then {again}", (again,)))
 
 
+def _or_another_token(datastack: DatastackFacts, finding: Finding) -> Finding:
+    """A refusal for lack of permission, and the token of this computer that may, or that nobody was asked about."""
+    server, remedy = datastack.server, finding.remedy
+    if finding.status is not Status.FAILED or remedy is None:
+        return finding
+    if datastack.near is not None:
+        found = f"{show_path(datastack.near.path)} has a token that may"
+        return failed(f"{finding.evidence}; {found}", save_this(server, datastack.near))
+    if datastack.untried is None:
+        return finding
+    save = save_this(server, datastack.untried)
+    text = f"{save.text} if that is one for {server.host}; else {remedy.text}"
+    evidence = f"{finding.evidence}; {untried(datastack.untried)}"
+    return failed(evidence, Remedy(text, (*save.commands, *remedy.commands), remedy.url))
+
+
 LISTED = Check(
     "datastacks", "datastack", "all datastacks", ServerFacts, _listed, (ACCOUNT,), quiet=True,
     explains="`--all` could not look at every datastack: the list did not come, or it is very long.",
@@ -228,7 +245,8 @@ ACCESS = Check(
     "access", "datastack", "data access", DatastackFacts, _access, (TERMS, NAME),
     explains="The account has no permission to view the datastack, or has just got or lost it and the info service "
     "does not know yet.",
-    mends="Ask the people of the dataset to let your account in, or use the public datastack, or another account with "
-    "`%cave_setup existing`. Where it has just changed, try again at the time that the check prints.",
+    mends="Take another token of this computer that may, as the check prints it; else ask the people of the dataset to "
+    "let your account in, or use the public datastack, or another account with `%cave_setup existing`. Where it has "
+    "just changed, try again at the time that the check prints.",
 )
 CHECKS = (LISTED, INFO, TERMS, NAME, ACCESS)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from .. import lines
 from ..addresses import host_of
 from ..answers import REFUSALS, Answer, is_cave, lacks_datastack
 from ..doctor import Check, Command, Finding, Remedy, Status, failed, ok, private, unknown, warning
-from ..evidence import Machine, ServerFacts
+from ..evidence import Machine, Mend, ServerFacts
 from ..guide import without_anybody
 from ..plain import plain
 from ..servers import DEFAULT_SERVER, deployment_of
@@ -27,8 +29,30 @@ def save_from(server: ServerFacts, file: TokenFile) -> Remedy:
     """Takes the token that a file has; a new one where the server refuses that one too."""
     if server.salvaged is not None and server.salvaged.code in REFUSALS:
         return set_up(server)
-    command = lines.save_from(server.target, file.path)
+    return save_this(server, file)
+
+
+def save_this(server: ServerFacts, file: TokenFile) -> Remedy:
+    """Takes the token that a file has."""
+    command = lines.save_from(server.target, file.path, replaces=bool(server.stored.files))
     return Remedy(command, (command,))
+
+
+def within_reach(server: ServerFacts, evidence: str, otherwise: Remedy) -> Finding:
+    """A failed finding about the stored token; its remedy takes one that is within reach, if there is one."""
+    if server.near is not None:
+        found = f"{show_path(server.near.path)} has one that works, but CAVEclient does not read it"
+        return failed(f"{evidence}; {found}", save_this(server, server.near))
+    if server.untried is None:
+        return failed(evidence, otherwise)
+    save, old = save_this(server, server.untried), lines.setup(server.target, "existing")
+    text = f"{save.text}   (or {old} if {server.host} does not take it)"
+    return failed(f"{evidence}; {untried(server.untried)}", Remedy(text, (*save.commands, old)))
+
+
+def untried(file: TokenFile) -> str:
+    """What is said of a token within reach that nobody was asked about."""
+    return f"{show_path(file.path)} has one that does not say which server it is for, so it was not tried"
 
 
 def _move_away(server: ServerFacts, file: TokenFile) -> Remedy:
@@ -37,6 +61,12 @@ def _move_away(server: ServerFacts, file: TokenFile) -> Remedy:
 
 def _make_readable(server: ServerFacts, file: TokenFile) -> Remedy:
     return _first(lines.make_private(file.path), lines.check(server.target))
+
+
+def _without_link(link: Path, check: Command) -> Remedy:
+    """Makes a link that leads to nothing lead to something, or does without it."""
+    move = lines.move_away(link)
+    return Remedy(f"if that is on a drive that is not mounted, mount it; else {move}, then {check}", (move, check))
 
 
 def _first(command: Command, check: Command) -> Remedy:
@@ -48,7 +78,7 @@ def _first(command: Command, check: Command) -> Remedy:
 
 def _map_file(machine: Machine) -> Finding | None:
     found = machine.map_file
-    if found is None or found.state in (State.ABSENT, State.READ):
+    if found is None or found.state is State.READ or (found.state is State.ABSENT and not found.problem):
         return None
     move = lines.move_away(found.path)
     remedy = _fix(machine) if found.state is State.MALFORMED else Remedy(move, (move,))
@@ -113,16 +143,19 @@ def _fix(about: Machine | ServerFacts) -> Remedy:
 # ---------------------------------------------------------------- finding it
 
 def _folder(machine: Machine) -> Finding | None:
-    if not machine.folder_problem:
+    trouble = machine.folder_trouble
+    if trouble is None:
         return None
-    evidence = f"{machine.folder} {machine.folder_problem}"
-    if "home folder" in machine.folder_problem:
+    evidence = f"{show_path(trouble.at)} {trouble.problem}"
+    if trouble.mend is Mend.HOME:
         text = f"set HOME to a folder of yours before the kernel starts, then {machine.again}"
         return failed(evidence, Remedy(text, (machine.again,)))
-    folder, is_file = secrets_folder(), "not a folder" in evidence
-    command = lines.move_away(folder) if is_file else lines.make_private(folder, 0o700)
+    if trouble.mend is Mend.MOUNT:
+        return failed(evidence, _without_link(trouble.at, machine.again))
+    move = trouble.mend is Mend.MOVE
+    command = lines.move_away(trouble.at) if move else lines.make_private(trouble.at, 0o700)
     remedy = _first(command, machine.again)
-    return failed(evidence, remedy) if machine.folder_unusable else warning(evidence, remedy)
+    return failed(evidence, remedy) if trouble.unusable else warning(evidence, remedy)
 
 
 def _token(server: ServerFacts) -> Finding:
@@ -140,11 +173,7 @@ def _after_the_server(server: ServerFacts, finding: Finding) -> Finding:
 def _stored(server: ServerFacts) -> Finding:
     stored = server.stored
     if stored.belongs_to:
-        return failed(
-            f"none for {server.host}; {stored.source.name if stored.source else 'the file'} has the one of "
-            f"{host_of(stored.belongs_to) or stored.belongs_to}, which is not sent here",
-            set_up(server),
-        )
+        return _another_servers(server, host_of(stored.belongs_to))
     if stored.blocker is not None:
         return _blocked(server, stored.blocker)
     if stored.token is None:
@@ -159,11 +188,21 @@ def _stored(server: ServerFacts) -> Finding:
     return ok(f"{file.name}{ending}{alone}")
 
 
+def _another_servers(server: ServerFacts, owner: str) -> Finding:
+    stored = server.stored
+    file = stored.source or stored.server_file
+    evidence = f"none for {server.host}; {file.name} has the token of {owner}, which is not sent here"
+    if server.salvaged is not None and server.salvaged.is_good and stored.shadowed is not None:
+        hidden = f"{evidence}; {stored.default_file.name} has one that works, but is not read"
+        return failed(hidden, save_from(server, stored.default_file))
+    return within_reach(server, evidence, set_up(server))
+
+
 def _blocked(server: ServerFacts, file: TokenFile) -> Finding:
     evidence = file.fault
     default = server.stored.default_file
     if file.state is State.UNREADABLE:
-        return failed(evidence, _make_readable(server, file))
+        return failed(evidence, _move_away(server, file) if file.link else _make_readable(server, file))
     if file.state in (State.NOT_A_FILE, State.TOO_LARGE):
         return failed(evidence, _move_away(server, file))
     if file.inside is not None:
@@ -171,30 +210,28 @@ def _blocked(server: ServerFacts, file: TokenFile) -> Finding:
     if file.path != default.path and default.token is not None:
         hidden = f"{evidence}; {default.name} has a token, but is not read because of it"
         return failed(hidden, save_from(server, default))
-    return failed(evidence, set_up(server))
+    return within_reach(server, evidence, set_up(server))
 
 
 def _missing(server: ServerFacts) -> Finding:
     own, default = server.stored.server_file, server.stored.default_file
-    if own.state is State.READ:
-        if default.token is not None:
-            return failed(f"{own.name} {own.problem}, and hides the one in {default.name}", save_from(server, default))
-        if own.inside is not None:
-            return failed(f"{own.name} {own.problem}, but has one under another key", save_from(server, own))
-        return failed(f"{own.name} {own.problem}", set_up(server))
-    if default.state is State.READ:
-        remedy = save_from(server, default) if default.inside else set_up(server)
-        return failed(f"{default.name} {default.problem}", remedy)
-    if server.elsewhere is not None:
-        where = show_path(server.elsewhere.path)
-        evidence = f"none in {server.machine.folder}; {where} has one, but CAVEclient does not look there"
-        return failed(evidence, save_from(server, server.elsewhere))
-    if server.machine.token_variables:
-        name = server.machine.token_variables[0]
+    if own.gap:
+        return failed(own.fault, _without_link(own.path, lines.check(server.target)))
+    if own.state is State.NOT_A_FILE:
+        return failed(own.fault, _move_away(server, own))
+    if own.state is State.READ and default.token is not None:
+        return failed(f"{own.name} {own.problem}, and hides the one in {default.name}", save_from(server, default))
+    if own.state is State.READ and own.inside is not None:
+        return failed(f"{own.name} {own.problem}, but has one under another key", save_from(server, own))
+    if default.state is State.READ and default.inside is not None:
+        return failed(f"{default.name} {default.problem}", save_from(server, default))
+    if file := next((file for file in (own, default) if file.problem), None):
+        return within_reach(server, f"{file.name} {file.problem}", set_up(server))
+    name = next(iter(server.machine.token_variables), "")
+    if server.near is None and server.untried is None and name:
         command = lines.save(server.target, "--from-env", name)
         return failed(f"none in a file; {name} is set, but CAVEclient does not read it", Remedy(command, (command,)))
-    home = private(secrets_folder())
-    return failed(f"none for {server.host} in {home}", _first_time(server))
+    return within_reach(server, f"none for {server.host} in {private(secrets_folder())}", _first_time(server))
 
 
 def _first_time(server: ServerFacts) -> Remedy:
@@ -232,6 +269,20 @@ def _shadow(server: ServerFacts) -> Finding | None:
         f"{file.name} has an old one that {server.host} refuses; {default.name} has one that works, but is not read",
         save_from(server, default),
     )
+
+
+def _link(server: ServerFacts) -> Finding | None:
+    """Links that lead to nothing, though CAVEclient found a token, and one to a file of somebody else."""
+    stored, check = server.stored, lines.check(server.target)
+    for file in (stored.server_file, stored.default_file):
+        if file.state is State.ABSENT and file.problem and stored.source is not None:
+            fill = save_from(server, stored.source)
+            return warning(f"{file.name} {file.problem}", _without_link(file.path, check) if file.gap else fill)
+    file = stored.source or stored.server_file
+    if not file.link or not file.foreign:
+        return None
+    evidence = f"{file.name} is a link to {file.link}, which belongs to another user: the token may be theirs"
+    return warning(evidence, _move_away(server, file))
 
 
 def _legacy(server: ServerFacts) -> Finding | None:
@@ -303,6 +354,11 @@ LEGACY = Check(
     explains="The token comes from chunkedgraph-secret.json, which caveclient still reads as a last resort.",
     mends="`%cave_check --fix` writes its token to the file that it belongs in.",
 )
+LINK = Check(
+    "token-link", "stored token", "link", ServerFacts, _link, (TOKEN,), quiet=True,
+    explains="A token file is a link that leads to nothing, or to the file of another user of this computer.",
+    mends="`%cave_save --from-file FILE --overwrite` fills the place that it leads to; `!mv` moves the link away.",
+)
 PRIVATE = Check(
     "token-private", "stored token", "token file", ServerFacts, _private, quiet=True,
     explains="Other users of this computer can read the token file, or put another in its place.",
@@ -313,4 +369,4 @@ VARIABLE = Check(
     explains="An environment variable holds a token, which caveclient does not read.",
     mends="Nothing has to be done; `%cave_save --from-env NAME --overwrite` takes that token instead.",
 )
-CHECKS = (MAP_FILE, MAP_SECRET, MAP, FOLDER, TOKEN, FORM, SHADOW, LEGACY, PRIVATE, VARIABLE)
+CHECKS = (MAP_FILE, MAP_SECRET, MAP, FOLDER, TOKEN, FORM, SHADOW, LEGACY, LINK, PRIVATE, VARIABLE)

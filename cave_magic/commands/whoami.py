@@ -41,7 +41,7 @@ def _why_nobody(facts: ServerFacts) -> CaveMagicError:
     target, blocker = facts.target, facts.stored.blocker
     if blocker is not None:
         return NoToken(f"{blocker.fault}, so no token can be read from it. To mend it: {lines.check(target)}")
-    if facts.stored.token is None:
+    if facts.stored.token is None or facts.stored.belongs_to:
         return NoToken(f"no token is stored for {facts.host}. To begin: {set_up(facts, 'new').text}")
     if facts.identity is not None and facts.identity.code == "invalid_token":
         return TokenRejected(f"{facts.host} does not know the stored token. Next: {set_up(facts).text}")

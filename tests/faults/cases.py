@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cave_magic import evidence
+from cave_magic.addresses import host_of
 
 from .world import NEW, World
 
@@ -105,6 +106,42 @@ def _documents(world: World) -> None:
     _remove_all(world)
     folder = world.home / "Documents" / ".cloudvolume" / "secrets"
     world.write(folder / "cave-secret.json", {"token": world.token})
+
+
+def _too_high(world: World) -> None:
+    _remove_all(world)
+    world.write(world.home / ".cloudvolume" / "cave-secret.json", {"token": world.token})
+
+
+def _downloaded(world: World) -> None:
+    """As the tokens page gives it and a browser saves it, a second time."""
+    _remove_all(world)
+    host = host_of(world.cave.server)
+    said = {"token": world.token, "description": "laptop", "middle_auth_url": f"{host}/auth"}
+    world.write(world.home / "Downloads" / f"{host.replace(':', '_')}_auth-cave-secret (1).json", said)
+
+
+def _token_of_another_server(world: World) -> None:
+    world.save(NEW)
+    world.write(world.secrets / "proofreading.zetta.ai-cave-secret.json", {"token": NEW})
+
+
+def _link_to_nothing(world: World) -> None:
+    _remove_all(world)
+    (world.home / "dotfiles").mkdir()
+    world.server_file.symlink_to(world.home / "dotfiles" / "cave.json")
+
+
+def _link_to_a_drive(world: World) -> None:
+    _remove_all(world)
+    world.server_file.symlink_to(world.home / "usb" / "cave.json")
+
+
+def _another_may(world: World) -> None:
+    """Carol's token is stored; Ada's lies beside it, under the name that the tokens page gives its file."""
+    name = f"{host_of(world.cave.server).replace(':', '_')}_auth-cave-secret.json"
+    world.write(world.secrets / name, {"token": world.token})
+    world.save(world.cave.new_token("carol"))
 
 
 def _variable(world: World) -> None:
@@ -251,6 +288,11 @@ FILES = (
     Case("the map is a list", _map_of_nothing, "map-file"),
     Case("the map is broken", _broken_map, "map-file", "warning"),
     Case("the token is in R's home", _documents, "token"),
+    Case("one level too high", _too_high, "token"),
+    Case("still in the downloads folder", _downloaded, "token"),
+    Case("the token of another server", _token_of_another_server, "token"),
+    Case("a link that leads nowhere", _link_to_nothing, "token"),
+    Case("a link to a drive that is not mounted", _link_to_a_drive, "token"),
     Case("only an environment variable", _variable, "token"),
     Case("quotes inside", _stored(lambda t: f'"{t}"'), "token-form"),
     Case("capitals", _stored(str.upper), "token-form"),
@@ -315,4 +357,6 @@ SERVERS = (
     Case("nothing listens", _nothing_listens, "network", mends=False, kind="server"),
     Case("a data server's address", _data_server_address, "network", mends=False, kind="server"),
 )
-CASES = FILES + SERVERS
+BOTH = (Case("another token may read it", _another_may, "access"),)
+"""What takes a file and a server."""
+CASES = FILES + SERVERS + BOTH

@@ -14,8 +14,8 @@ from .world import World
 
 ORDER = [check.id for check in CHECKS]
 PAIRS = [(file, server) for file in FILES for server in SERVERS]
-# A token outside the token files is not sent to ask about it, so that it was deleted comes out only when it is saved.
-ELSEWHERE = {"the token is in R's home", "only an environment variable"}
+# A token in a variable is not sent to ask about it, so that it was deleted comes out only when it is saved.
+ELSEWHERE = {"only an environment variable"}
 MENDING = [
     (file, server)
     for file, server in PAIRS

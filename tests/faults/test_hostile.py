@@ -138,7 +138,7 @@ def test_a_path_with_a_blank_is_printed_so_that_it_works(world: World):
         path.unlink()
     world.patch.setenv("CLOUD_VOLUME_DIR", str(world.home / "cv dir"))
     report = world.check()
-    assert report.next.commands[0].startswith('%cave_save --from-file "~/cv dir/secrets/cave-secret.json" --overwrite')
+    assert report.next.commands[0] == '%cave_save --from-file "~/cv dir/secrets/cave-secret.json"'
     assert world.run(report.next.commands[0]).error == ""
 
 
