@@ -20,7 +20,10 @@ PAGE, TEXT = "a web page", "text"
 """Forms of an answer that is no JSON and that a person can read."""
 
 LOGIN_TOKEN_DAYS = 7
-"""How long a log-in token lives (middle_auth 2.30: 604800 s, not extended by use)."""
+"""How long a temporary token lives (middle_auth 2.30: 604800 s, not extended by use)."""
+
+WITHIN = f"within {LOGIN_TOKEN_DAYS} days"
+"""When a temporary token expires of which nothing more is known."""
 
 KNOWN_CODES = (
     "invalid_token", "no_token", "bad_auth_header", "missing_tos", "missing_permission", "invalid_table_id",
@@ -106,11 +109,13 @@ class Terms:
     Attributes:
         dataset: the dataset that they are for, as the auth server names it.
         name: their title.
+        number: the auth server's number for them, by which two are compared.
         url: the page where they are accepted.
     """
 
     dataset: str
     name: str
+    number: int
     url: str
 
 
@@ -136,12 +141,13 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A permanent token of a person, from the list of the tokens page."""
+    """A permanent token of a person, from the list of the tokens page; `number` is how the server knows it."""
 
     token: Token
     description: str = ""
     created: str = ""
     last_used: str = ""
+    number: int | None = None
 
 
 def is_cave(answer: Answer) -> bool:
@@ -175,8 +181,8 @@ def account_in(answer: Answer, server: str) -> Account | None:
 def terms_in(item: dict[str, Any], server: str) -> Terms | None:
     """Unsigned terms out of `missing_tos` or out of the data of a 403; None if there is no number in it."""
     with suppress(TypeError, ValueError):
-        name = plain(item.get("tos_name") or "terms of service", 100)
-        return Terms(plain(item.get("dataset_name") or "", 80), name, terms_page(server, item.get("tos_id")))
+        name, number = plain(item.get("tos_name") or "terms of service", 100), int(str(item.get("tos_id")))
+        return Terms(plain(item.get("dataset_name") or "", 80), name, number, terms_page(server, number))
     return None
 
 
@@ -187,10 +193,16 @@ def keys_in(answer: Answer) -> tuple[Key, ...] | None:
     items = [item for item in _items(answer.body) if _is_whole(item.get("token"))]
     if len(items) < len(answer.body):
         return None
-    return tuple(
-        Key(item["token"], *(plain(item.get(key) or "", 120) for key in ("description", "created", "last_used")))
-        for item in items
-    )
+    return tuple(map(_key, items))
+
+
+def _key(item: dict[str, Any]) -> Key:
+    description, created, last_used = (plain(item.get(name) or "", 120) for name in _TEXTS_OF_A_KEY)
+    number = item.get("id")
+    return Key(item["token"], description, created, last_used, number if isinstance(number, int) else None)
+
+
+_TEXTS_OF_A_KEY = ("description", "created", "last_used")
 
 
 def _is_whole(token: object) -> bool:

@@ -47,7 +47,9 @@ class Guide:
         return next((step.url for step in self.steps if step.url), "")
 
 
-def guide_for(target: Target, new: bool, can_ask: bool = True, place: Place | None = None) -> Guide:
+def guide_for(
+    target: Target, new: bool, can_ask: bool = True, place: Place | None = None, trouble: str = ""
+) -> Guide:
     """The way to a token for a server.
 
     Args:
@@ -55,15 +57,18 @@ def guide_for(target: Target, new: bool, can_ask: bool = True, place: Place | No
         new: whether the person has no account yet.
         can_ask: whether the token can be asked for once it is there.
         place: where the kernel runs; found out if not given.
+        trouble: why the pages of the auth server cannot be opened now, or "".
     """
-    token = (_make_token if new else _find_token)(target)
+    steps: tuple[Step, ...] = (_account(target), _make_token(target)) if new else (_find_token(target),)
+    if trouble:
+        steps = (_bring_token(trouble),)
     heading = f"Access to {target.datastack} on {host_of(target.server)}"
     where = place or find_place()
     recall = where.recall if where.forgets else ()
     last = Step("Paste", "put the token into the prompt below. What you paste stays hidden.")
     if not can_ask:
         last = Step("Keep", f"put the token as CAVE_TOKEN into {where.store or 'an environment variable'}.")
-    return Guide(heading, (*([_account(target)] if new else []), token, last), where.note, recall)
+    return Guide(heading, (*steps, last), where.note, recall)
 
 
 def _account(target: Target) -> Step:
@@ -76,6 +81,11 @@ def _account(target: Target) -> Step:
 
 def _make_token(target: Target) -> Step:
     return Step("Token", "make one on this page and copy it.", routes.tokens_page(target.server))
+
+
+def _bring_token(trouble: str) -> Step:
+    todo = f"its pages cannot be opened now: {trouble}. Copy a token from where you have one, such as another computer."
+    return Step("Token", todo)
 
 
 def _find_token(target: Target) -> Step:

@@ -86,10 +86,12 @@ def _account_or_raise(answer: Answer, target: Target) -> Account:
             f"{answer.host} does not know this token. Nothing was changed. "
             f"Copy it again from {routes.tokens_page(target.server)}, then %cave_save{target.flags}"
         )
-    raise TokenNotChecked(
+    error = TokenNotChecked(
         f"{answer.sentence}, so the token was not checked, and not saved. "
         f"To see why: {target.again}. To save it unchecked: %cave_save --no-check{target.flags}"
     )
+    error.why = answer.sentence
+    raise error
 
 
 def _checked(

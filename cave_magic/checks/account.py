@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from datetime import datetime, timedelta, timezone
 
-from ..answers import LOGIN_TOKEN_DAYS, REFUSALS
+from ..answers import LOGIN_TOKEN_DAYS, REFUSALS, WITHIN
 from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown, warning
 from ..evidence import ServerFacts
 from .network import AUTH, UNKNOWN_ANSWER, then
@@ -81,7 +81,7 @@ def _kind(server: ServerFacts) -> Finding | None:
     if not is_login_token(server):
         return ok("a permanent token") if is_login_token(server) is False else None
     until = ends_by(server)
-    when = f"by {until:%d %B %Y} at the latest" if until else f"within {LOGIN_TOKEN_DAYS} days"
+    when = f"by {until:%d %B %Y} at the latest" if until else WITHIN
     command = f"%cave_setup existing{server.target.flags}"
     return warning(f"a log-in token: it ends {when}", Remedy(f"{command} makes a permanent one of it", (command,)))
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .. import history
 from ..dialogue import Dialogue
-from ..errors import BadInput, Cancelled, NotAToken, TokenRejected
+from ..errors import BadInput, Cancelled, NobodyToAsk, NotAToken, ServerInTrouble, TokenNotChecked, TokenRejected
 from ..evidence import Target
 from ..page import Page
 from ..servers import KNOWN_SERVERS, host_of
@@ -38,8 +40,25 @@ def by_prompt(dialogue: Dialogue, target: Target, overwrite: bool) -> Outcome:
 
 
 def accepted(dialogue: Dialogue, text: str, target: Target, overwrite: bool) -> Outcome:
-    """The token in a text, once its server has accepted it; in place of a log-in token a permanent one, if wanted."""
-    return exchanged(dialogue, check(dialogue, pick(dialogue, text, target), target), overwrite, text)
+    """The token in a text, once its server has accepted it; in place of a temporary one a permanent one, if wanted.
+
+    The address of a sign-in that could not come back was meant for us: its token is revoked whatever happens.
+    """
+    from .. import revocation
+    from ..signin import came_by_address
+
+    token = pick(dialogue, text, target)
+    if not came_by_address(text) or not dialogue.front.can_ask:
+        return exchanged(dialogue, check(dialogue, token, target), overwrite)
+    revocation.hold(target.server, token)
+    try:
+        checked = check(dialogue, token, target)
+    except TokenNotChecked as error:
+        why = error.why or "the server did not answer"
+        raise ServerInTrouble(f"you signed in, but {why}. Nothing was saved. To see why: {target.again}") from None
+    if checked.permanent:
+        revocation.release(token)
+    return exchanged(dialogue, replace(checked, permanent=bool(checked.permanent)), overwrite, asks=False)
 
 
 def check(dialogue: Dialogue, token: Token, target: Target) -> Checked:
@@ -51,9 +70,9 @@ def check(dialogue: Dialogue, token: Token, target: Target) -> Checked:
         return check_token(token, target, seconds, watcher)
 
 
-def exchanged(dialogue: Dialogue, checked: Checked, overwrite: bool, text: str = "") -> Outcome:
-    """A permanent token in the place of a log-in token, where the person wants it and it could be saved."""
-    from ..signin import Outcome, Wish, came_by_address, exchange
+def exchanged(dialogue: Dialogue, checked: Checked, overwrite: bool, asks: bool = True) -> Outcome:
+    """A permanent token in the place of a temporary one, where the person wants it and it could be saved."""
+    from ..signin import Outcome, Wish, exchange
 
     stored = resolve(checked.target.server)
     in_the_way = stored.token not in (None, checked.token) and not stored.belongs_to
@@ -61,17 +80,66 @@ def exchanged(dialogue: Dialogue, checked: Checked, overwrite: bool, text: str =
         return Outcome(checked)
     try_saving(checked.target.server)
     wish = Wish(checked.target, "new", dialogue.seconds())
-    return exchange(checked, wish, dialogue.front, asks=not came_by_address(text)) or Outcome(checked)
+    return exchange(checked, wish, dialogue.front, asks) or Outcome(checked)
 
 
 def save(outcome: Outcome, overwrite: bool) -> Page:
-    """Saves what was checked; the card that says so."""
+    """Saves what was checked, and revokes the temporary token in whose place it is; the card that says so."""
+    from .. import revocation
     from ..login import save_checked
     from ..pages import card_page
-    from ..signin_page import with_lines
+    from ..signin_page import still_valid, with_lines
 
-    saved = save_checked(outcome.checked, overwrite or outcome.exchanged)
-    return with_lines(card_page(outcome.checked, saved), outcome.remarks)
+    token, server = outcome.checked.token, outcome.checked.target.server
+    try:
+        saved = save_checked(outcome.checked, overwrite or outcome.replaces is not None)
+    finally:
+        if resolve(server).token == token:  # also where an interrupt came a moment after it was written
+            revocation.release(token)
+    if outcome.replaces is not None:
+        revocation.hold(server, outcome.replaces)
+        revocation.revoke([outcome.replaces])
+    return with_lines(card_page(outcome.checked, saved), (*outcome.remarks, *map(still_valid, revocation.untold())))
+
+
+def finish(dialogue: Dialogue, outcome: Outcome, overwrite: bool, asks: bool = True) -> None:
+    """Saves a token, says so, and offers to revoke those that it has replaced."""
+    dialogue.show(save(outcome, overwrite))
+    offer_to_revoke(dialogue, outcome, asks)
+
+
+@contextmanager
+def nothing_left(dialogue: Dialogue) -> Iterator[None]:
+    """Revokes in the end, however that comes, the tokens that came or were made and not saved; says which live on."""
+    from .. import revocation
+    from ..signin_page import still_valid
+
+    try:
+        yield
+    finally:
+        revocation.revoke()
+        if lines := tuple(map(still_valid, revocation.untold())):
+            dialogue.show(Page(lines))
+
+
+def offer_to_revoke(dialogue: Dialogue, outcome: Outcome, asks: bool = True) -> None:
+    """Offers to revoke older tokens with this computer's name, once a new one is saved; asks only where it may."""
+    from ..older import older_keys, revoke_older
+    from ..signin_page import older_page
+
+    older = older_keys(outcome) if dialogue.front.can_ask else []
+    if not older:
+        return
+    dialogue.show(older_page(older, outcome.checked.target.server))
+    try:
+        if not asks or not dialogue.agrees("Revoke them?" if len(older) > 1 else "Revoke it?"):
+            return
+    except (Cancelled, NobodyToAsk):
+        return
+    for key in older:
+        problem = revoke_older(outcome, key)
+        done = "is revoked" if not problem else f"could not be revoked: {problem}"
+        dialogue.front.say(f"The token ending in {key.token.ending} {done}.")
 
 
 # ---------------------------------------------------------------- picking it from a text

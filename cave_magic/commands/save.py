@@ -34,13 +34,15 @@ def cave_save(dialogue: Dialogue, args: argparse.Namespace) -> None:
     """
     target = dialogue.target(args)
     text = _given_text(args, dialogue.shell.user_ns)
-    if args.no_check:
-        page = _save_unchecked(dialogue, dialogue.ask_secret(target) if text is None else text, target, args)
-    elif text is None:
-        page = intake.save(intake.by_prompt(dialogue, target, args.overwrite), args.overwrite)
-    else:
-        page = intake.save(intake.accepted(dialogue, text, target, args.overwrite), args.overwrite)
-    dialogue.show(page)
+    with intake.nothing_left(dialogue):
+        if args.no_check:
+            text = dialogue.ask_secret(target) if text is None else text
+            return dialogue.show(_save_unchecked(dialogue, text, target, args))
+        if text is None:
+            outcome = intake.by_prompt(dialogue, target, args.overwrite)
+        else:
+            outcome = intake.accepted(dialogue, text, target, args.overwrite)
+        return intake.finish(dialogue, outcome, args.overwrite)
 
 
 def _save_unchecked(dialogue: Dialogue, text: str, target: Any, args: argparse.Namespace) -> Page:
