@@ -42,9 +42,9 @@ def check(*datastacks: str, server: str = "", timeout: float = 10.0) -> Report:
         BadInput: the address is malformed, a name is none, or nobody waits so long.
     """
     from .diagnosis import diagnose
-    from .evidence import find_target
     from .inquiry import bound_of
     from .servers import DEFAULT_DATASTACK
+    from .target import find_target
 
     seconds = bound_of(timeout, "timeout")
     return diagnose([find_target(name, server, asked=True) for name in datastacks or (DEFAULT_DATASTACK,)], seconds)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from IPython.core.error import UsageError
 from IPython.core.magic_arguments import argument, parse_argstring
 
-from . import history
+from . import history, lines
 from .dialogue import Dialogue
 from .errors import BadInput, Cancelled, CaveMagicError
 from .plain import plain
@@ -26,8 +26,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _COMMENT = re.compile(r"(?:^|\s)#(?:\s.*)?$")
 _WITH_VALUE = ("-s", "--server", "-d", "--datastack", "--from-env", "--from-file", "--timeout", "--use")
-_STOPPED = dict.fromkeys(("cave_save", "cave_setup"), "stopped. Which token is stored now: %cave_whoami")
-"""What an interrupt ends with, where it may come a moment after the token was saved."""
+_SAVES = ("cave_save", "cave_setup")
+"""The magics that an interrupt may stop a moment after a token was saved."""
 
 
 def where(function: F) -> F:
@@ -59,15 +59,22 @@ def run(command: Command, dialogue: Dialogue, line: str) -> tuple[Any, CaveMagic
 
 
 def _done(command: Command, dialogue: Dialogue, line: str) -> tuple[Any, CaveMagicError | None]:
+    dialogue.meant = None
     try:
         args = read(command, line)
         return (print(help_of(command), end="") if args.help else command(dialogue, args)), None
     except CaveMagicError as error:
         return None, error
     except KeyboardInterrupt:
-        return None, Cancelled(_STOPPED.get(command.__name__, "stopped. Nothing was changed."))
+        return None, Cancelled(_stopped(command, dialogue))
     except (Exception, SystemExit) as error:  # a script that is imported in the place of a package may want to exit
         return None, CaveMagicError(_unforeseen(error))
+
+
+def _stopped(command: Command, dialogue: Dialogue) -> str:
+    if command.__name__ not in _SAVES or dialogue.meant is None:
+        return "stopped. Nothing was changed."
+    return f"stopped. Which token is stored now: {lines.whoami(dialogue.meant)}"
 
 
 def _bare(error: CaveMagicError, secrets: Sequence[str]) -> CaveMagicError:
@@ -145,7 +152,7 @@ def read(command: Command, line: str) -> argparse.Namespace:
     for name, value in vars(args).items():
         setattr(args, name, [_unquoted(one) for one in value] if isinstance(value, list) else _unquoted(value))
     if any("," in name for name in getattr(args, "names", ())):
-        raise BadInput(f"between names stand blanks alone{_without_commas(command, line)}")
+        raise BadInput(f"separate names with spaces, not commas{_without_commas(command, line)}")
     return args
 
 
@@ -177,7 +184,7 @@ def options_of(command: Any) -> tuple[str, ...]:
 
 def _without_values(message: str, command: Any) -> str:
     """argparse's complaint without what was typed, which may be a token, and with the choices."""
-    name, options = f"%{command.__name__}", options_of(command)
+    name, options = command.__name__, options_of(command)
     if "unrecognized arguments" in message:
         flags = re.findall(r"(?<!\S)(--?[a-z][a-z-]{0,24})(?=[\s=]|$)", message.partition(":")[2])
         near = get_close_matches(flags[0], options, n=1) if flags else []
@@ -186,5 +193,5 @@ def _without_values(message: str, command: Any) -> str:
     if "invalid choice" in message and "--use" in message:
         return f"{name} --use takes latest or new."
     if "invalid choice" in message:
-        return f"{name} takes new or existing: %cave_setup new, %cave_setup existing."
+        return f"{name} takes new or existing."
     return f"{name}: {message.partition(': ' + chr(39))[0]}."

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from . import lines
 from .checks import CHECKS
 from .doctor import Report, Status, examine
-from .evidence import NO_SESSION, Evidence, Session, Target, gather
+from .evidence import NO_SESSION, Evidence, Session, gather
 from .inquiry import Watcher
 from .last_error import meaning_of
 from .place import find_place
@@ -18,6 +19,7 @@ from .plain import hide_secrets
 from .remedies import repairs_for
 from .repairs import Repair
 from .servers import host_of
+from .target import Target
 
 DEFAULT_SECONDS = 10.0
 
@@ -79,8 +81,18 @@ def judge(targets: Sequence[Target], evidence: Evidence, seconds: float, error: 
     account = {"name": person.name, "email": person.email, "id": person.id} if person else None
     names = tuple(facts.name for facts in evidence.datastacks)
     versions = evidence.machine.versions
-    told = targets[0].opens_on != targets[0].server
-    return Report(targets[0].server, names, account, tuple(rows), seconds, meaning_of(error), versions, told)
+    first = evidence.datastacks[0].target if evidence.datastacks else targets[0]
+    return Report(
+        targets[0].server,
+        names,
+        account,
+        tuple(rows),
+        seconds,
+        meaning_of(error, targets[0]),
+        versions,
+        lines.go_on(first),
+        evidence.machine.again,
+    )
 
 
 def to_markdown(report: Report) -> str:
@@ -89,17 +101,17 @@ def to_markdown(report: Report) -> str:
     Each row goes in with its shareable text, which is built without e-mail, names, token or paths; what a check forgot
     to keep back is hidden once more at the end.
     """
-    lines = [f"**CAVE check** of {', '.join(report.datastacks)} on {host_of(report.server)}", "", "| | check | found |"]
-    lines.append("|---|---|---|")
+    said = [f"**CAVE check** of {', '.join(report.datastacks)} on {host_of(report.server)}", "", "| | check | found |"]
+    said.append("|---|---|---|")
     for row in report.rows:
         if row.status is not Status.OK or not row.quiet:
-            lines.append(f"| {row.status.value} | {row.id} | {_cell(row.shared)} |")
+            said.append(f"| {row.status.value} | {row.id} | {_cell(row.shared)} |")
     if report.next is not None:
-        lines += ["", f"Next: {_cell(report.next.text)}"]
+        said += ["", f"Next: {_cell(report.next.text)}"]
     place = find_place().platform or "own computer"
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
-    lines += ["", f"{versions}; {platform.system()} {platform.machine()}, {place}; {report.seconds:.1f} s"]
-    return _without_person("\n".join(lines), report)
+    said += ["", f"{versions}; {platform.system()} {platform.machine()}, {place}; {report.seconds:.1f} s"]
+    return _without_person("\n".join(said), report)
 
 
 def _cell(text: str) -> str:

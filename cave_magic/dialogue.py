@@ -8,16 +8,18 @@ from typing import Any, Protocol
 
 from IPython.core.error import StdinNotImplementedError
 
+from . import lines
 from .errors import Cancelled, NobodyToAsk
-from .evidence import ServerFacts, Target, ask_server, find_target
+from .evidence import ServerFacts, ask_server
 from .frontend import Frontend
 from .inquiry import bound_of
 from .page import Page
-from .place import FROM_ENVIRONMENT, find_place
+from .place import find_place
 from .servers import check_address, datastack_for
+from .target import Settings, Target, find_target
 
 
-class Settings(Protocol):
+class Configured(Protocol):
     """What a person sets with `%config CaveMagics`."""
 
     shell: Any
@@ -33,8 +35,9 @@ class Dialogue:
         settings: the settings, and the shell that runs the magics.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Configured) -> None:
         self.shell = settings.shell
+        self.meant: Target | None = None  # by the line that runs
         self.front = Frontend(settings.shell)
         self._settings = settings
 
@@ -50,15 +53,16 @@ class Dialogue:
         """The datastack and the server that a line means."""
         named = name or args.datastack
         server = check_address(args.server) if args.server is not None else ""
-        settings = self._settings
-        datastack = named or datastack_for(server or settings.server or "", settings.datastack)
-        return find_target(datastack, server, settings.server, asked=named is not None)
+        settings = Settings(self._settings.server, self._settings.datastack)
+        datastack = named or datastack_for(server or settings.server, settings.datastack)
+        self.meant = find_target(datastack, server, settings, asked=named is not None)
+        return self.meant
 
-    def facts(self, target: Target) -> ServerFacts:
-        """Whose token is stored, as the server says now."""
+    def facts(self, target: Target, access: bool = False) -> ServerFacts:
+        """Whose token is stored, as the server says now; with `access`, whether it opens the datastack."""
         seconds = self.seconds()
         with self.front.waiting() as watcher:
-            return ask_server(target, seconds, watcher)
+            return ask_server(target, seconds, watcher, access)
 
     # ------------------------------------------------------------ what is asked and shown
 
@@ -76,10 +80,10 @@ class Dialogue:
         """The answer to a question; "" where the person only pressed Enter."""
         return _answered(lambda: self.front.ask(question), NobodyToAsk("nothing can be asked here."), may_be_empty=True)
 
-    def agrees(self, question: str) -> bool:
-        """Whether the person says yes."""
+    def agrees(self, question: str, unasked: str = "") -> bool:
+        """Whether the person says yes; `unasked` is what to do where nobody can answer."""
         if not self.front.can_ask:
-            raise NobodyToAsk("nothing can be asked here. To repair without being asked: %cave_check --fix --yes")
+            raise NobodyToAsk(f"nothing can be asked here. {unasked}".rstrip())
         return self.ask(f"{question} [y/N] ").lower() in ("y", "yes")
 
     def confirm(self, question: str) -> None:
@@ -92,9 +96,9 @@ def nobody_to_ask(target: Target) -> NobodyToAsk:
     """What to do where no token can be typed."""
     here = find_place()
     kept = here.store or "an environment variable"
-    lines = ", then ".join(here.recall or FROM_ENVIRONMENT)
+    way = lines.recall(here, target) if here.store else (lines.save(target, "--from-env", "CAVE_TOKEN"),)
     keep = f"Keep the token as CAVE_TOKEN in {kept}"
-    return NobodyToAsk(f"nothing can be asked here. {keep}, then: {lines}{target.flags}")
+    return NobodyToAsk(f"nothing can be asked here. {keep}, then: {', then '.join(way)}")
 
 
 def _answered(ask: Callable[[], str], nobody: NobodyToAsk, may_be_empty: bool = False) -> str:

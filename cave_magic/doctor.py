@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, NewType
 
 _OPEN, _CLOSE = "\x02", "\x03"
 _PRIVATE = re.compile(f"{_OPEN}[^{_CLOSE}]*{_CLOSE}")
@@ -51,6 +51,12 @@ class Status(str, Enum):
         return self in (Status.OK, Status.WARNING)
 
 
+Command = NewType("Command", str)
+"""A line to type: a magic, Python or a shell command. Only `lines` makes one, from the data that it is about."""
+
+NO_COMMAND = Command("")
+
+
 @dataclass(frozen=True, slots=True)
 class Remedy:
     """What mends a fault.
@@ -62,7 +68,7 @@ class Remedy:
     """
 
     text: str
-    commands: tuple[str, ...] = ()
+    commands: tuple[Command, ...] = ()
     url: str | None = None
 
     def __post_init__(self) -> None:
@@ -189,7 +195,8 @@ class Report:
         seconds: how long it took.
         begins: what the error that the person just had means, or "".
         versions: package -> version, of what matters.
-        told: whether `CAVEclient` has to be told the server, since it would go to another one by itself.
+        go_on: the line with which work begins.
+        again: the line that runs this check again.
     """
 
     server: str
@@ -199,7 +206,8 @@ class Report:
     seconds: float
     begins: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
-    told: bool = False
+    go_on: Command = NO_COMMAND
+    again: Command = NO_COMMAND
 
     def __repr__(self) -> str:
         worst = next((row.title for row in self.rows if row.status is Status.FAILED), "something is unknown")

@@ -16,18 +16,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from . import answers, installed, questions, routes, store
+from . import answers, installed, lines, questions, routes, store
 from .answers import Account, Answer, Key
-from .errors import BadInput
+from .doctor import Command
 from .history import Left
 from .inquiry import Watcher, result_of
 from .installed import Client
 from .place import TOKEN_VARIABLES, Place, find_place
 from .questions import Question, Round
 from .repairs import entries_with_secrets
-from .servers import DEFAULT_SERVER, check_address, deployment_of, host_of, server_for
+from .servers import DEFAULT_DATASTACK, DEFAULT_SERVER, host_of
 from .shadows import Shadow, find_shadows
-from .tokens import Token, typed_secrets
+from .target import Target, siblings
+from .tokens import Token
 from .variables import Variables, read_variables
 
 T = TypeVar("T")
@@ -37,44 +38,7 @@ PACKAGES = ("caveclient", "cloud-volume", "cloud-files", "requests", "urllib3", 
 MOST_DATASTACKS = 200
 """So many of a server's datastacks `--all` looks at, to keep its bound. A real server has some dozens."""
 
-BLANKS = "a blank or a line break stands around it"
-
-
-def _as_typed(name: str) -> str:
-    return f'"{name}"' if " " in name else name
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A datastack to look at, and the server on which caveclient would look for it.
-
-    Attributes:
-        datastack: its name.
-        server: address of its server, in the one form.
-        named_by: who named the server: "option", "setting", "map", "known" or "default".
-        map_problem: what is wrong with the address that the map has for it, or "".
-        asked: whether the person named the datastack.
-        opens_on: where `CAVEclient(datastack)` goes without an address: what its map says, else its default.
-    """
-
-    datastack: str
-    server: str
-    named_by: str = "default"
-    map_problem: str = ""
-    asked: bool = False
-    opens_on: str = DEFAULT_SERVER
-
-    @property
-    def flags(self) -> str:
-        """What to add to a printed line so that it means this server and datastack."""
-        server = f" --server {self.server}" if self.named_by == "option" else ""
-        return server + (f" --datastack {_as_typed(self.datastack)}" if self.asked else "")
-
-    @property
-    def again(self) -> str:
-        """The line that runs this check again."""
-        name = f" {_as_typed(self.datastack)}" if self.asked else ""
-        return "%cave_check" + name + (f" --server {self.server}" if self.named_by == "option" else "")
+BARE_CHECK = lines.check(Target(DEFAULT_DATASTACK, DEFAULT_SERVER))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +62,8 @@ class Machine:
         variables: those of the environment that lead to a proxy or to a file of certificates.
         requests_problem: why requests, without which nobody can be asked, cannot be imported, or "".
         shadows: files in the notebook's folder that Python takes in the place of a package.
+        again: the line that runs this check again.
+        recall: the lines that save a token which this platform keeps.
     """
 
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -116,6 +82,13 @@ class Machine:
     left: tuple[Left, ...] = ()
     requests_problem: str = ""
     shadows: tuple[Shadow, ...] = ()
+    again: Command = BARE_CHECK
+    recall: tuple[Command, ...] = ()
+
+    @property
+    def fix(self) -> Command:
+        """The line that offers the repairs."""
+        return lines.with_option(self.again, "--fix")
 
 
 def _nothing_left(tokens: Iterable[Token]) -> tuple[Left, ...]:
@@ -245,40 +218,6 @@ class Evidence:
         return subject.name if isinstance(subject, DatastackFacts) else getattr(subject, "host", "")
 
 
-def find_target(datastack: str, server: str = "", configured: str = "", asked: bool = False) -> Target:
-    """Where caveclient would look for a datastack.
-
-    Args:
-        datastack: its name.
-        server: the address from `--server`, or "".
-        configured: the address from the settings, or "".
-        asked: whether the person named the datastack.
-    Raises:
-        BadInput: an address that was typed or set is malformed, or the name can be none.
-    """
-    if not isinstance(datastack, str):
-        raise BadInput("the name of a datastack is text, such as minnie65_public.")
-    if typed_secrets(datastack):
-        raise BadInput("that is no datastack's name. If it is a token: %cave_save asks for it. Nothing was sent.")
-    if "," in datastack:
-        raise BadInput("one name of a datastack is meant here, and a name has no comma in it.")
-    if "/" in datastack or datastack in (".", ".."):
-        raise BadInput("that is no name of a datastack. If it is the address of a server, put --server before it.")
-    map_file = store.read_map()
-    entry, opens = map_file.entries.get(datastack), map_file.opens_on(datastack)
-    named = server or configured
-    if named:
-        return Target(datastack, check_address(named), "option" if server else "setting", "", asked, opens)
-    if datastack not in map_file.entries:
-        home = deployment_of(datastack)
-        return Target(datastack, server_for(datastack, "", {}), "known" if home else "default", "", asked, opens)
-    try:
-        address = check_address(entry if isinstance(entry, str) else "")
-        return Target(datastack, address, "map", "" if entry == str(entry).strip() else BLANKS, asked, opens)
-    except BadInput as error:
-        return Target(datastack, server_for(datastack, "", {}), "map", str(error), asked, opens)
-
-
 def gather(
     targets: Iterable[Target],
     seconds: float,
@@ -296,24 +235,42 @@ def gather(
         everything: look in their place at every datastack that their servers list for the stored token.
     """
     with Round(seconds) as round_:
-        look = _Look(round_)
-        for target in targets:
+        look, wanted = _Look(round_), tuple(targets)
+        for target in wanted:
             look.at_all(target) if everything else look.at(target)
         importing = round_.work(installed.import_caveclient)  # after the questions, so that it fills the waiting
         asking = round_.work(installed.import_requests)
         machine = round_.work(_machine)
         round_.wait(watcher)
-        here = replace(_here(machine), requests_problem=result_of(asking, ""), shadows=find_shadows())
+        again = lines.check_everything(wanted[0]) if everything else lines.check_all(wanted)
+        here = _here(machine)
+        here = replace(
+            here,
+            requests_problem=result_of(asking, ""),
+            shadows=find_shadows(),
+            again=again,
+            recall=lines.recall(here.place, wanted[0]),
+        )
         return look.evidence(here, importing, session)
 
 
-def ask_server(target: Target, seconds: float, watcher: Watcher | None = None) -> ServerFacts:
-    """Looks at a server and its token alone, for who needs no more: two requests, and caveclient is not imported."""
+def ask_server(
+    target: Target, seconds: float, watcher: Watcher | None = None, access: bool = False
+) -> ServerFacts:
+    """Looks at a server and its token alone: two requests, and caveclient is not imported.
+
+    With `access` it also finds out whether `CAVEclient` opens the datastack: one request more, and the import.
+    """
     with Round(seconds) as round_:
         server = _Server(round_, target)
+        importing = None
+        if access and server.token is not None:
+            server.info = round_.ask(routes.datastack_address(target.server, target.datastack), server.token)
+            importing = round_.work(installed.import_caveclient)
         machine = round_.work(_machine)
         round_.wait(watcher)
-        return server.facts(_here(machine), None, NO_SESSION)
+        here = replace(_here(machine), caveclient_problem=result_of(importing, "not imported"))
+        return server.facts(here, importing, NO_SESSION)
 
 
 class _Look:
@@ -342,8 +299,8 @@ class _Look:
 
     def _at_each(self, target: Target, listed: Answer) -> None:
         names = answers.names_in(listed)
-        for name in (names or ())[:MOST_DATASTACKS]:
-            self.at(replace(target, datastack=name, asked=True))
+        for one in siblings(target, (names or ())[:MOST_DATASTACKS]):
+            self.at(one)
         if not names:
             self.at(target)
 

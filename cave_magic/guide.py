@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from . import routes
-from .evidence import Target
+from . import lines, routes
+from .doctor import Command
 from .place import Place, find_place
 from .servers import deployment_of, host_of, local_servers_of
+from .target import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Guide:
     heading: str
     steps: tuple[Step, ...]
     note: str = ""
-    recall: tuple[str, ...] = ()
+    recall: tuple[Command, ...] = ()
 
     @property
     def first_page(self) -> str:
@@ -64,7 +65,7 @@ def guide_for(
         steps = (_bring_token(trouble),)
     heading = f"Access to {target.datastack} on {host_of(target.server)}"
     where = place or find_place()
-    recall = where.recall if where.forgets else ()
+    recall = lines.recall(where, target) if where.forgets and where.store else ()
     last = Step("Paste", "put the token into the prompt below. What you paste stays hidden.")
     if not can_ask:
         last = Step("Keep", f"put the token as CAVE_TOKEN into {where.store or 'an environment variable'}.")

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 
-from . import troubles
+from . import lines, troubles
 from .errors import Cancelled
 from .plain import plain
 from .servers import host_of
+from .target import Target
 
 LIBRARIES = ("caveclient", "cloudvolume", "cloudfiles", "requests", "urllib3", "cave_magic")
 """Only errors that come out of these are spoken about."""
@@ -34,6 +35,7 @@ class Raised:
         modules: top-level modules of the classes and of the frames that they passed through.
         files: file names (no folders) of those frames.
         error: the exception itself.
+        target: what is being checked.
     """
 
     names: tuple[str, ...]
@@ -41,6 +43,7 @@ class Raised:
     modules: frozenset[str]
     files: frozenset[str]
     error: BaseException
+    target: Target
 
     @property
     def host(self) -> str:
@@ -91,18 +94,19 @@ _SERVICES = {
 }
 
 
-def meaning_of(error: BaseException | None) -> str:
+def meaning_of(error: BaseException | None, target: Target) -> str:
     """What an error meant, in one line.
 
     Args:
         error: what the last cell ended with, or None.
+        target: what is being checked, for the lines to type.
     Returns:
         One or two sentences without any part of a token, or "" for an error that is none of these libraries'.
     """
     if error is None:
         return ""
     try:
-        raised = _take_apart(error)
+        raised = _take_apart(error, target)
         if not raised.modules & set(LIBRARIES):
             return ""
         return next((said for rule in _RULES if (said := rule(raised))), "")
@@ -110,7 +114,7 @@ def meaning_of(error: BaseException | None) -> str:
         return ""
 
 
-def _take_apart(error: BaseException) -> Raised:
+def _take_apart(error: BaseException, target: Target) -> Raised:
     chain = list(troubles.causes(error))
     modules = {type(one).__module__.partition(".")[0] for one in chain}
     files: set[str] = set()
@@ -119,7 +123,7 @@ def _take_apart(error: BaseException) -> Raised:
             modules.add(module)
             files.add(file)
     text = " ".join(str(one)[:20_000] for one in chain)
-    return Raised(tuple(type(one).__name__ for one in chain), text, frozenset(modules), frozenset(files), error)
+    return Raised(tuple(type(one).__name__ for one in chain), text, frozenset(modules), frozenset(files), error, target)
 
 
 def _frames(traceback: TracebackType | None) -> Iterator[tuple[str, str]]:
@@ -196,9 +200,10 @@ def _token_file(raised: Raised) -> str:
     if outer == "AttributeError" and "auth.py" in raised.files and "has no attribute 'get'" in raised.text:
         return "a token file on this computer holds something else than {\"token\": ...}. The server was not asked."
     if outer == "AttributeError" and "_server_file_path" in raised.text:
-        return "a client that was made with auth_token_file= cannot save a token; use %cave_save."
+        return f"a client that was made with auth_token_file= cannot save a token; use {lines.save(raised.target)}"
     if re.search(r'Key "[^"]{0,60}" already exists in token file', raised.text):
-        return "another token was saved before, and CAVEclient does not replace one unasked: %cave_save --overwrite"
+        replace = lines.save(raised.target, "--overwrite")
+        return f"another token was saved before, and CAVEclient does not replace one unasked: {replace}"
     if outer in _FILE_ERRORS and _in_secrets(raised):
         return f"a token file or its folder could not be opened ({outer}). The server was not asked."
     return ""

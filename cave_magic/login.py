@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from . import answers, installed, routes, store
+from . import answers, installed, lines, routes, store
 from .answers import Account, Answer, Terms
 from .errors import TokenNotChecked, TokenNotSaved, TokenRejected
-from .evidence import Target
 from .inquiry import Watcher
 from .questions import Question, Round
 from .servers import KNOWN_SERVERS, host_of, local_servers_of
+from .target import Target
 from .tokens import Token
 
 MOST_DATASTACKS = 20
@@ -44,7 +44,9 @@ class Checked:
     opens: bool
 
 
-def check_token(token: Token, target: Target, seconds: float, watcher: Watcher | None = None) -> Checked:
+def check_token(
+    token: Token, target: Target, seconds: float, watcher: Watcher | None = None, given: Sequence[str] = ()
+) -> Checked:
     """Holds a token against the server it is for.
 
     Args:
@@ -52,6 +54,7 @@ def check_token(token: Token, target: Target, seconds: float, watcher: Watcher |
         target: the server, and the datastack that is to be opened.
         seconds: the bound on the whole.
         watcher: told whom it waits for.
+        given: how the token was given to `%cave_save`, such as `--from-env NAME`, for the lines in an error.
     Raises:
         TokenRejected: the auth server does not know it.
         TokenNotChecked: the auth server could not say.
@@ -66,7 +69,7 @@ def check_token(token: Token, target: Target, seconds: float, watcher: Watcher |
         if server not in KNOWN_SERVERS:  # else its data servers are known
             round_.then(listed, lambda answer: others.extend(_ask_each(round_, token, target, answer)))
         round_.wait(watcher)
-        account = _account_or_raise(identity.answer, target)
+        account = _account_or_raise(identity.answer, target, given)
         infos = [opened.answer, *(other.answer for other in others)]
         return _checked(token, target, account, keys.answer, listed.answer, infos)
 
@@ -77,18 +80,18 @@ def _ask_each(round_: Round, token: Token, target: Target, listed: Answer) -> li
     return [round_.ask(routes.datastack_address(target.server, name), token) for name in names]
 
 
-def _account_or_raise(answer: Answer, target: Target) -> Account:
+def _account_or_raise(answer: Answer, target: Target, given: Sequence[str]) -> Account:
     account = answers.account_in(answer, target.server)
     if account is not None:
         return account
     if answer.code == "invalid_token":
         raise TokenRejected(
             f"{answer.host} does not know this token. Nothing was changed. "
-            f"Copy it again from {routes.tokens_page(target.server)}, then %cave_save{target.flags}"
+            f"Copy it again from {routes.tokens_page(target.server)}, then {lines.save(target)}"
         )
     error = TokenNotChecked(
         f"{answer.sentence}, so the token was not checked, and not saved. "
-        f"To see why: {target.again}. To save it unchecked: %cave_save --no-check{target.flags}"
+        f"To see why: {lines.check(target)}. To save it unchecked: {lines.save(target, *given, '--no-check')}"
     )
     error.why = answer.sentence
     raise error
@@ -145,20 +148,42 @@ def _save(
         if not _found_again(token, target.server):
             raise TokenNotSaved(
                 f"it was written, but CAVEclient reads another token for {host_of(target.server)}; "
-                "everything was put back. To see why: %cave_check"
+                f"everything was put back. To see why: {lines.check(target)}"
             )
 
-    saved = store.save_token(
-        token,
-        target.server,
-        local_servers=local_servers,
-        datastacks=datastacks,
-        opened=opened,
-        overwrite=overwrite,
-        confirm=prove,
-    )
+    try:
+        saved = store.save_token(
+            token,
+            target.server,
+            local_servers=local_servers,
+            datastacks=datastacks,
+            opened=opened,
+            overwrite=overwrite,
+            confirm=prove,
+        )
+    except (store.NotPutBack, store.WriteProtected) as error:
+        raise _with_next(error, target) from None
     forget_cached([host_of(address) for address in (target.server, *local_servers)])
     return saved
+
+
+def try_saving(target: Target) -> None:
+    """Finds out whether a token for a target could be saved, before one is asked for or made. Leaves no trace.
+
+    Raises:
+        TokenNotSaved: it could not, and why.
+    """
+    try:
+        store.try_saving(target.server)
+    except store.WriteProtected as error:
+        raise _with_next(error, target) from None
+
+
+def _with_next(error: TokenNotSaved, target: Target) -> TokenNotSaved:
+    """The same error with what to type."""
+    if isinstance(error, store.WriteProtected):
+        return TokenNotSaved(f"{error} To allow it: {lines.make_private(error.path)}")
+    return TokenNotSaved(f"{error} To see what is there: {lines.check(target)}")
 
 
 def _found_again(token: Token, server: str) -> bool:

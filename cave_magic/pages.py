@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from . import answers, routes
+from . import answers, lines, routes
+from .answers import Terms
 from .checks.account import ends_by, is_login_token
 from .evidence import ServerFacts
 from .guide import Guide, Step
@@ -14,6 +15,7 @@ from .page import Block, Line, Page, Steps, Table, Word, line
 from .report_page import go_on_words
 from .servers import host_of
 from .store import Saved, show_path
+from .target import Target, again
 from .tokens import Token
 
 
@@ -31,17 +33,44 @@ def _step(step: Step) -> tuple[Line, ...]:
     return (title, line(Word(step.url, "link"))) if step.url else (title,)
 
 
-def card_page(checked: Checked, saved: Saved) -> Page:
-    """Where a set-up ends: who, where, what, and the line to go on with."""
-    head = "✔ This token is already saved." if saved.unchanged else "✔ You are set up."
+def card_page(checked: Checked, saved: Saved, works: bool = True) -> Page:
+    """Where a set-up ends: who, where, what, and the line to go on with, or the step that is left.
+
+    Args:
+        checked: the token and what it opens.
+        saved: where it is stored now.
+        works: whether CAVEclient can be imported here.
+    """
+    target = again(checked.target)
+    done = works and checked.opens
     rows = [
         ("you", line(checked.account.label)),
-        ("server", line(host_of(checked.target.server))),
+        ("server", line(host_of(target.server))),
         *_token_rows(checked.token, saved),
         ("can read", line(_readable(checked.account.permissions))),
     ]
-    first = line(Word(head, "done"))
-    return Page((first, _facts(rows, "your access"), *_remarks(checked, saved), go_on_words(checked.target.datastack)))
+    last = go_on_words(target) if done else _step_left(target, checked.terms)
+    return Page((_headline(saved, done, checked), _facts(rows, "your access"), *_remarks(checked, saved), last))
+
+
+def _headline(saved: Saved, done: bool, checked: Checked) -> Line:
+    if done:
+        return line(Word("✔ This token is already saved." if saved.unchanged else "✔ You are set up.", "done"))
+    token = "This token is already saved." if saved.unchanged else "Token saved."
+    if checked.terms is not None:
+        return line(Word(f"! {token} One step left.", "warning"))
+    name = checked.target.datastack
+    missing = "CAVEclient cannot be imported yet." if checked.opens else f"{name} cannot be read yet."
+    return line(Word(f"! {token} {missing}", "warning"))
+
+
+def _step_left(target: Target, terms: Terms | None) -> Line:
+    """What to do before the datastack can be read."""
+    check = Word(lines.check(target), "command")
+    if terms is None:
+        return line(Word("Next: ", "strong"), check, " says why")
+    accept = f"accept the terms of service of {target.datastack} at "
+    return line(Word("Next: ", "strong"), accept, Word(terms.url, "link"), ", then ", check)
 
 
 def _facts(rows: Iterable[tuple[str, Line]], name: str) -> Table:
@@ -56,14 +85,6 @@ def _token_rows(token: Token, saved: Saved) -> list[tuple[str, Line]]:
 def _remarks(checked: Checked, saved: Saved) -> list[Line]:
     """What the person should know or still do."""
     found: list[Line] = []
-    name = checked.target.datastack
-    if checked.terms is not None:
-        link = Word(checked.terms.url, "link")
-        left = f"to read {name}, accept its terms of service at "
-        found.append(line(Word("One thing is left: ", "warning"), left, link))
-    elif not checked.opens:
-        why = Word(f"%cave_check {name}", "command")
-        found.append(line(Word(f"{name} cannot be read yet. ", "warning"), "To see why: ", why))
     if checked.permanent is False:
         link = Word(routes.tokens_page(checked.target.server), "link")
         short = Word(f"This token is temporary, and expires {answers.WITHIN}. ", "warning")
@@ -75,30 +96,38 @@ def _remarks(checked: Checked, saved: Saved) -> list[Line]:
     return found
 
 
-def unchecked_page(token: Token, server: str, saved: Saved) -> Page:
+def unchecked_page(token: Token, target: Target, saved: Saved) -> Page:
     """What `%cave_save --no-check` says."""
     head = "! Already saved, but not checked." if saved.unchanged else "! Saved, but not checked."
-    rows = [("server", line(host_of(server))), *_token_rows(token, saved)]
-    then = line("When the server can be reached: ", Word("%cave_check", "command"))
+    rows = [("server", line(host_of(target.server))), *_token_rows(token, saved)]
+    then = line("When the server can be reached: ", Word(lines.check(target), "command"))
     return Page((line(Word(head, "warning")), _facts(rows, "what was saved"), then))
 
 
-def status_page(facts: ServerFacts, command: str) -> Page:
-    """What `%cave_setup` alone says when nothing is needed."""
-    label = facts.account.label if facts.account else ""
-    return Page(
-        (
-            line(Word("✔ Nothing is needed. ", "done"), f"The stored token works on {facts.host}: {label}"),
-            go_on_words(facts.target.datastack, "" if facts.target.opens_on == facts.address else facts.address),
-            line("To use another account: ", Word(command, "command")),
+def status_page(facts: ServerFacts) -> Page:
+    """What `%cave_setup` alone says where a token is stored that works."""
+    label, target, info = facts.account.label if facts.account else "", facts.target, facts.info
+    terms = answers.terms_in(info.data, facts.address) if info and info.code == "missing_tos" else None
+    opens = info is not None and bool(answers.local_server_in(info))
+    works = not facts.machine.caveclient_problem and not facts.disagrees
+    said = f"The stored token works on {facts.host}: {label}"
+    if opens and works:
+        other = lines.setup(target, "existing")
+        return Page(
+            (
+                line(Word("✔ Nothing is needed. ", "done"), said),
+                go_on_words(target),
+                line("To use another account: ", Word(other, "command")),
+            )
         )
-    )
+    name = target.datastack
+    missing = "One step is left. " if terms else "CAVEclient does not work. " if opens else f"{name} cannot be read. "
+    return Page((line(Word(f"! {missing}", "warning"), said), _step_left(target, terms)))
 
 
 def advice_page(facts: ServerFacts) -> Page:
     """What `%cave_setup` alone says when something is needed."""
-    flags = facts.target.flags
-    new, existing = (Word(f"%cave_setup {kind}{flags}", "command") for kind in ("new", "existing"))
+    new, existing = (Word(lines.setup(facts.target, kind), "command") for kind in ("new", "existing"))
     rows = (
         (line(new), line("no account yet, or the terms of service not accepted")),
         (line(existing), line("an account, and a token on another computer or lost")),

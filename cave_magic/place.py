@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 TOKEN_VARIABLES = ("CAVE_TOKEN", "CAVECLIENT_TOKEN", "CHUNKEDGRAPH_SECRET", "API_SECRET")
 """Environment variables that people put a token in; caveclient reads none of them."""
 
-FROM_ENVIRONMENT = ("%cave_save --from-env CAVE_TOKEN",)
-
-
 @dataclass(frozen=True, slots=True)
 class Platform:
     """A kind of place, and how a secret is kept there.
@@ -27,14 +24,14 @@ class Platform:
         marks: environment variables that it sets itself.
         forgets: whether the home folder is thrown away with the session.
         store: its place for secrets, or "" where it has none.
-        recall: the lines that read a secret called CAVE_TOKEN there, and save it.
+        code: the Python that puts a secret called CAVE_TOKEN into `token`; "" where it is an environment variable.
     """
 
     name: str
     marks: tuple[str, ...]
     forgets: bool = False
     store: str = "an environment variable or a secret of this platform"
-    recall: tuple[str, ...] = FROM_ENVIRONMENT
+    code: str = ""
 
 
 _PLATFORMS = (
@@ -43,14 +40,13 @@ _PLATFORMS = (
         ("COLAB_RELEASE_TAG", "COLAB_GPU"),
         forgets=True,
         store="the Secrets of Colab (the key on the left)",
-        recall=('from google.colab import userdata; token = userdata.get("CAVE_TOKEN")', "%cave_save $token"),
+        code='from google.colab import userdata; token = userdata.get("CAVE_TOKEN")',
     ),
     Platform(
         "Binder",
         ("BINDER_SERVICE_HOST", "BINDER_LAUNCH_HOST", "BINDER_REPO_URL"),
         forgets=True,
         store="",
-        recall=(),
     ),
     Platform(
         "Code Ocean",
@@ -63,10 +59,7 @@ _PLATFORMS = (
         ("KAGGLE_KERNEL_RUN_TYPE",),
         forgets=True,
         store="the Secrets of Kaggle (menu Add-ons)",
-        recall=(
-            'from kaggle_secrets import UserSecretsClient; token = UserSecretsClient().get_secret("CAVE_TOKEN")',
-            "%cave_save $token",
-        ),
+        code='from kaggle_secrets import UserSecretsClient; token = UserSecretsClient().get_secret("CAVE_TOKEN")',
     ),
     Platform("Codespaces", ("CODESPACES",), store="the Codespaces secrets in your settings on GitHub"),
     Platform("JupyterHub", ("JUPYTERHUB_USER", "JUPYTERHUB_API_TOKEN")),
@@ -99,13 +92,13 @@ class Place:
         return self._kind.store
 
     @property
-    def recall(self) -> tuple[str, ...]:
-        """The lines that read a secret called CAVE_TOKEN here and save it; none where there is no place for it."""
-        return self._kind.recall
+    def code(self) -> str:
+        """The Python that puts a secret called CAVE_TOKEN into `token`; "" where it is an environment variable."""
+        return self._kind.code
 
     @property
     def note(self) -> str:
-        """What a person should know before a token is saved here, to be followed by `recall`; mostly ""."""
+        """What a person should know before a token is saved here; mostly "". `lines.recall` goes with it."""
         if not self.forgets:
             return ""
         lost = f"{self.platform} throws this home folder away at the end, and a saved token with it. "

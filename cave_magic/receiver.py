@@ -88,7 +88,7 @@ p { margin: 0; opacity: .75; }
 _WORDS = {
     DONE: (200, "Done, go back to your notebook", "You can close this tab."),
     FAILED: (200, "This did not work", "Go back to your notebook: it says what to do. You can close this tab."),
-    OVER: (410, "This sign-in is over", "To sign in again, run %cave_setup in your notebook. You can close this tab."),
+    OVER: (410, "This sign-in is over", "To sign in again, start from your notebook. You can close this tab."),
     ALIVE: (410, "This sign-in is over", ""),
     REFUSED: (403, "Not accepted", "Nothing was done with this address. Your notebook says whether it still waits."),
 }

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 
 from . import answers, repairs
 from .doctor import Report, Status
-from .evidence import BLANKS, DatastackFacts, Evidence, ServerFacts
+from .evidence import DatastackFacts, Evidence, ServerFacts
 from .repairs import Repair
 from .servers import deployment_of, local_servers_of
+from .target import BLANKS
 
 Offer = Callable[[ServerFacts], "Repair | None"]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from .doctor import Remedy, Report, Row, Status
+from . import lines
+from .doctor import Command, Remedy, Report, Row, Status
 from .page import Block, Line, Page, Table, Word, line
-from .servers import client_call
+from .target import Target
 
 MARKS = {
     Status.OK: "✔",
@@ -80,12 +81,12 @@ def _ending(report: Report) -> Line:
     if report.next is not None:
         return (Word("Next: ", "strong"), *remedy_words(report.next))
     if Status.CRASHED in statuses:
-        tell = Word("%cave_check --report", "command")
+        tell = Word(lines.with_option(report.again, "--report"), "command")
         return line(Word("A check broke, by a fault of cave_magic. ", "strong"), "To tell us: ", tell)
     if not report.ok:
         return line(Word("Something could not be told; try again later.", "strong"))
     head = "✔ Access works. " if Status.WARNING in statuses else "✔ All well. "
-    return (Word(head, "done"), *go_on_words(report.datastacks[0], report.server if report.told else ""))
+    return (Word(head, "done"), *_go_on(report.go_on))
 
 
 def remedy_words(remedy: Remedy) -> Line:
@@ -98,11 +99,10 @@ def remedy_words(remedy: Remedy) -> Line:
     return tuple(Word(piece, kinds.get(piece, "")) for piece in pieces if piece)
 
 
-def go_on(datastack: str, server: str = "") -> str:
-    """The line with which work begins; with the server where CAVEclient would go to another one."""
-    return f"from caveclient import CAVEclient; client = {client_call(datastack, server)}"
-
-
-def go_on_words(datastack: str, server: str = "") -> Line:
+def go_on_words(target: Target) -> Line:
     """How work goes on, in words."""
-    return line("Go on with: ", Word(go_on(datastack, server), "command"))
+    return _go_on(lines.go_on(target))
+
+
+def _go_on(command: Command) -> Line:
+    return line("Go on with: ", Word(command, "command"))

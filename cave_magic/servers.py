@@ -100,12 +100,6 @@ def local_servers_of(server: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def client_call(datastack: str, server: str = "") -> str:
-    """The Python that opens a datastack; with the server where CAVEclient would go to another one."""
-    arguments = (f'"{datastack}"' if datastack else "", f'server_address="{server}"' if server else "")
-    return f"CAVEclient({', '.join(filter(None, arguments))})"
-
-
 def host_of(address: str) -> str:
     """`https://host:port/path` -> `host:port`, as caveclient names token files after it; "" if there is none."""
     try:

@@ -16,10 +16,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
-from . import answers, place, revocation, routes
+from . import answers, lines, place, revocation, routes
 from .answers import LOGIN_TOKEN_DAYS, WITHIN, Answer, Key, Terms
 from .errors import Cancelled, NobodyToAsk, ServerInTrouble, TokenNotChecked, TokenRejected
-from .evidence import Target
 from .inquiry import LONGEST, Inquiry, Watcher
 from .keys import keeps_one_token, make_key
 from .login import Checked, check_token
@@ -30,6 +29,7 @@ from .questions import Line, Round
 from .receiver import ALIVE, DONE, FAILED, HOSTS, LIFE, OVER, REFUSED, NoLoopback, Receiver
 from .servers import host_of
 from .signin_page import another_account, called, choice_page, ends_it, moment_of, waiting_page
+from .target import Target
 from .tokens import Token
 from .troubles import Trouble
 
@@ -262,9 +262,8 @@ class SignIn:
         try:
             return self._judged(token, returns)
         except TokenNotChecked as error:
-            host, again = host_of(self.target.server), self.target.again
-            why = error.why or f"{host} did not answer"
-            self.error = ServerInTrouble(f"you signed in, but then {why}. Nothing was saved. To see why: {again}")
+            again = lines.check(self.target)
+            self.error = ServerInTrouble(f"you signed in, but {error.why}. Nothing was saved. To see why: {again}")
         except Exception as error:
             self.error = error
         self._back.set()
@@ -405,7 +404,7 @@ def _list_keys(checked: Checked, wish: Wish) -> list[Key]:
 
 
 def _by_hand(target: Target) -> str:
-    return f"Nothing was saved. To paste a token: %cave_setup existing --paste{target.flags}"
+    return f"Nothing was saved. To paste a token: {lines.setup(target, 'existing', '--paste')}"
 
 
 def _last_used(key: Key) -> tuple[datetime, datetime]:

@@ -7,14 +7,15 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
-from . import routes
+from . import lines, routes
 from .answers import WITHIN, Key
 from .checks.account import ends_by
-from .evidence import ServerFacts, Target
+from .evidence import ServerFacts
 from .login import Checked
 from .page import Block, Line, Page, Table, Word, line
 from .revocation import Held
 from .servers import host_of
+from .target import Target
 
 _CELLS = ("command", "", "dim", "dim", "dim")
 _TITLES = line("", "", *(Word(title, "dim") for title in ("made", "last used", "ends in")))
@@ -102,7 +103,7 @@ def called(name: str) -> Line:
 
 def another_account(target: Target) -> Line:
     """What to do where the wrong account was chosen."""
-    again = Word(f"%cave_setup existing{target.flags}", "command")
+    again = Word(lines.setup(target, "existing"), "command")
     return line(Word("Not your account? ", "dim"), again, Word(" and choose another when you sign in.", "dim"))
 
 
@@ -110,7 +111,7 @@ def ends_soon(facts: ServerFacts) -> Line:
     """What to say of a stored temporary token."""
     until = ends_by(facts)
     when = f"by {until:%d %B %Y} at the latest" if until else WITHIN
-    again = Word(f"%cave_setup existing{facts.target.flags}", "command")
+    again = Word(lines.setup(facts.target, "existing"), "command")
     return line(Word("Note: ", "warning"), f"the token is temporary and expires {when}. For a permanent one: ", again)
 
 

@@ -10,7 +10,6 @@ import contextlib
 import errno
 import json
 import os
-import shlex
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -48,6 +47,18 @@ class State(Enum):
     UNREADABLE = "unreadable"
     NOT_A_FILE = "not a file"
     TOO_LARGE = "too large"
+
+
+class NotPutBack(TokenNotSaved):
+    """Saving failed half-way, and so did undoing it: the message names the files that hold something new."""
+
+
+class WriteProtected(TokenNotSaved):
+    """A token file has no permission to be written, which somebody may have wanted. Nothing was changed."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{show_path(path)} is write-protected. Nothing was changed.")
+        self.path = path
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,24 +192,11 @@ def server_file(server: str) -> Path:
     return secrets_folder() / f"{host_of(address)}-{DEFAULT_NAME}"
 
 
-def show_path(path: Path) -> str:
+def show_path(path: Path, longest: int = 200) -> str:
     """A path as people write it, with `~` for their home."""
     home = os.path.expanduser("~")
     text = str(path)
-    return plain("~" + text[len(home) :] if text.startswith(home + os.sep) else text, 200)
-
-
-def path_for_shell(path: Path) -> str:
-    """A path as it is typed behind `!`: as people write it, and quoted where it has to be."""
-    shown = show_path(path)
-    start = "~/" if shown.startswith("~/") else ""
-    return start + shlex.quote(shown[len(start) :])
-
-
-def path_for_line(path: Path) -> str:
-    """A path as it is typed behind a magic."""
-    shown = show_path(path)
-    return f'"{shown}"' if " " in shown else shown
+    return plain("~" + text[len(home) :] if text.startswith(home + os.sep) else text, longest)
 
 
 # ---------------------------------------------------------------- reading
@@ -440,10 +438,7 @@ def _raise_if_another(previous: Token | None, wanted: _Wanted) -> None:
     if previous is None or wanted.token in (previous, previous.reads_as):
         return
     ending = f" ending in {previous.ending}" if previous.ending else ""
-    raise TokenExists(
-        f"another token{ending} is saved for {host_of(wanted.server)}, and stays. "
-        "To replace it: %cave_save --overwrite"
-    )
+    raise TokenExists(f"another token{ending} is saved for {host_of(wanted.server)}, and stays.")
 
 
 def _save(wanted: _Wanted, old: Resolved, previous: Token | None, confirm: Callable[[], None]) -> Saved:
@@ -522,8 +517,7 @@ def with_token(path: Path, token: Token) -> str | None:
     if state in (State.NOT_A_FILE, State.UNREADABLE, State.TOO_LARGE):
         raise TokenNotSaved(f"{show_path(path)} {problem}. Nothing was changed. Move it away and save again.")
     if info is not None and not info.st_mode & 0o222:
-        command = f"!chmod 600 {path_for_shell(path)}"
-        raise TokenNotSaved(f"{show_path(path)} is write-protected. Nothing was changed. To allow it: {command}")
+        raise WriteProtected(path)
     data = _parse(text)[0] if state == State.READ else None
     entries: dict[str, Any] = data if isinstance(data, dict) else {}
     private = info is not None and not (os.name == "posix" and info.st_mode & 0o077)
@@ -596,7 +590,7 @@ def write_files(
     Returns:
         The copies.
     Raises:
-        TokenNotSaved: a file cannot be written. Everything is as it was, or the message says what is not.
+        TokenNotSaved: a file cannot be written. Everything is as it was; with `NotPutBack` it is not.
     """
     try:
         backups = dict(files.back_up(path) for path in copied)
@@ -605,8 +599,7 @@ def write_files(
         return tuple(backups)
     except files.NotPutBack as error:
         names = " and ".join(show_path(path) for path in error.args[0])
-        message = f"saving broke off, and {names} could not be put back. To see what is: %cave_check"
-        raise TokenNotSaved(message) from None
+        raise NotPutBack(f"saving broke off, and {names} could not be put back.") from None
     except OSError as error:
         raise _not_saved(Path(str(error.filename or secrets_folder())), error) from None
 

@@ -41,7 +41,10 @@ class OddServer:
 
     def _serve(self, sock: socket.socket) -> None:
         with sock, contextlib.suppress(OSError):
-            self.got += sock.recv(65536)
+            asked = b""
+            while b"\r\n\r\n" not in asked and (part := sock.recv(65536)):  # what stays unread resets the connection
+                asked += part
+                self.got += part
             self.answer(sock, self.over)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -22,7 +23,7 @@ FLOORS = (
     "files", "history", "store", "repairs",
     "troubles", "routes", "answers", "connections", "questions", "installed", "keys", "revocation",
     # what is known, and what is to be thought of it
-    "last_error", "evidence", "checks", "remedies", "reference", "diagnosis",
+    "target", "lines", "last_error", "evidence", "checks", "remedies", "reference", "diagnosis",
     # what is done and said
     "guide", "login", "html_page", "columns", "render", "report_page", "pages",
     "signin_page", "signin", "older",
@@ -108,6 +109,38 @@ def test_the_practice_server_stands_apart(path: Path):
     assert libraries_of(path) <= OF_THE_SANDBOX
     own = {name for name in imports_of(path) if name.startswith("cave_magic.") and name.split(".")[1] != "sandbox"}
     assert not own
+
+
+def _texts(node: ast.AST) -> Iterator[ast.Constant]:
+    """The texts that a module may print: not docstrings, and not the examples of the reference of checks."""
+    for field, value in ast.iter_fields(node):
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.keyword) and child.arg in ("explains", "mends", "help"):
+                continue
+            if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant) and field == "body":
+                continue
+            if isinstance(child, ast.Constant) and isinstance(child.value, str):
+                yield child
+            elif isinstance(child, ast.AST):
+                yield from _texts(child)
+
+
+@named([path for path in IN_THE_HOUSE if path.stem not in ("lines", "reference", "magics")])
+def test_lines_to_type_are_built_in_one_place(path: Path):
+    """No other module writes a magic, a `CAVEclient(...)` or a shell line into a sentence.
+
+    `magics` has one of its own, for where the rest of this package cannot be imported.
+    """
+    typed = re.compile(r"%cave_|%pip|%env|CAVEclient\(|server_address=|os\.environ|!mv|!chmod|--server http|--server URL")
+    assert not [one.value for one in _texts(tree_of(path)) if typed.search(one.value)]
+
+
+@named([path for path in IN_THE_HOUSE if path.stem != "lines"])
+def test_a_command_is_made_in_one_place(path: Path):
+    """Only `lines` makes a `Command`, so that none is made without the target that it is about."""
+    calls = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)]
+    made = [node for node in calls if isinstance(node.func, ast.Name) and node.func.id == "Command"]
+    assert not [node for node in made if node.args and getattr(node.args[0], "value", None) != ""]
 
 
 def test_the_front_door_imports_nothing_at_once():

@@ -8,8 +8,10 @@ import pytest
 import requests
 
 from cave_magic.last_error import meaning_of
-from cave_magic.servers import host_of
+from cave_magic.servers import DEFAULT_SERVER, host_of
+from cave_magic.target import Target
 
+TARGET = Target("minnie65_public", DEFAULT_SERVER)
 TOKEN = "00112233445566778899aabbccddeeff"
 PREPARE = """
 import webbrowser; webbrowser.open = lambda *a, **k: True
@@ -134,21 +136,21 @@ def test_our_own_errors_are_repeated(fails):
 def test_texts_of_other_libraries(text, said):
     """Texts that cannot be acted out here are known by their words."""
     kind = type("AuthenticationError", (Exception,), {"__module__": "cloudvolume.exceptions"})
-    assert said in meaning_of(kind(text))
+    assert said in meaning_of(kind(text), TARGET)
 
 
 def test_a_server_incompatibility_is_explained():
     """caveclient's own word for a version that does not fit."""
     from caveclient.base import ServerIncompatibilityError
 
-    assert "do not fit" in meaning_of(ServerIncompatibilityError("Use of x is only permitted for server version >=5"))
+    assert "do not fit" in meaning_of(ServerIncompatibilityError("Use of x is only permitted for server version >=5"), TARGET)
 
 
 def test_a_login_page_at_the_end_is_explained():
     """AuthException means that the request was redirected, whatever its text says about a missing token."""
     from caveclient.base import AuthException
 
-    assert "log-in page" in meaning_of(AuthException("You have not setup a token to access\nhttps://x.org/info"))
+    assert "log-in page" in meaning_of(AuthException("You have not setup a token to access\nhttps://x.org/info"), TARGET)
 
 
 @pytest.mark.parametrize("body", [b"{", json.dumps({"error": "zzz"}).encode(), b"\xff\xfe", b"[]" * 1000])
@@ -157,6 +159,6 @@ def test_no_answer_breaks_the_explanation(body, status):
     """Whatever a response holds, there is a sentence or nothing, and never an exception."""
     response = requests.Response()
     response.status_code, response._content = status, body
-    said = meaning_of(requests.HTTPError(f"{status} Client Error: content: {body!r}", response=response))
+    said = meaning_of(requests.HTTPError(f"{status} Client Error: content: {body!r}", response=response), TARGET)
     assert isinstance(said, str)
     assert "did not take the token" not in said

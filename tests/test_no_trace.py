@@ -419,7 +419,8 @@ def test_a_server_that_repeats_it_is_not_quoted(person, monkeypatch, kind):
 def test_no_object_of_ours_gives_it_away(person, monkeypatch):
     """Answers, accounts, evidence, reports and what a save did show no token in their repr, and are not pickled with one."""
     from cave_magic.diagnosis import diagnose
-    from cave_magic.evidence import find_target, gather
+    from cave_magic.evidence import gather
+    from cave_magic.target import find_target
 
     token = person.cave.new_token("ada")
     target = find_target("minnie65_public", person.cave.server)

@@ -75,7 +75,7 @@ def test_the_card_says_who_where_what_and_how_to_go_on(cave, run, monkeypatch):
 
 
 @pytest.mark.parametrize(("make", "said"), [
-    (lambda cave: cave.withdraw_terms("ada", "minnie65_public"), "One thing is left: to read minnie65_public, accept"),
+    (lambda cave: cave.withdraw_terms("ada", "minnie65_public"), "Token saved. One step left."),
     (lambda cave: cave.revoke("ada", "minnie65_public"), "minnie65_public cannot be read yet."),
 ])
 def test_the_card_says_what_is_left_to_do(cave, run, monkeypatch, make, said):
@@ -97,5 +97,5 @@ def test_setup_alone_says_which_of_the_two_to_type(cave, run):
     """Without a token, `%cave_setup` names both ways and whom they are for."""
     run(f'%config CaveMagics.server = "{cave.server}"')
     out = run("%cave_setup").out
-    assert "%cave_setup new       no account yet" in out
-    assert "%cave_setup existing  an account" in out
+    assert f"%cave_setup new --server {cave.server}" in out
+    assert f"%cave_setup existing --server {cave.server}" in out

@@ -6,8 +6,12 @@ import webbrowser
 
 import pytest
 
-from cave_magic import place
+from cave_magic import lines, place
 from cave_magic.place import find_place, open_browser
+from cave_magic.servers import DEFAULT_SERVER
+from cave_magic.target import Target
+
+TARGET = Target("minnie65_public", DEFAULT_SERVER)
 
 PLACES = {
     "Colab": ({"COLAB_RELEASE_TAG": "release-1"}, True),
@@ -46,15 +50,15 @@ def test_a_forgetful_place_says_so_and_how_to_keep_the_token(name):
     """Where the home folder is thrown away, the note says so; where secrets can be kept, it says how they are read."""
     found = find_place(PLACES[name][0])
     assert f"{name} throws this home folder away" in found.note
-    assert bool(found.recall) == bool(found.store)
-    assert not found.recall or found.recall[-1].startswith("%cave_save ")
+    way = "--from-env CAVE_TOKEN" if not found.code else "$token"
+    assert lines.recall(found, TARGET)[-1] == (f"%cave_save {way}" if found.store else "%cave_save")
 
 
 def test_a_place_that_keeps_its_home_has_no_note():
     """Elsewhere nothing is said, and the line that works everywhere is at hand."""
     found = find_place({})
     assert found.note == ""
-    assert found.recall == ("%cave_save --from-env CAVE_TOKEN",)
+    assert lines.recall(found, TARGET) == ("%cave_save --from-env CAVE_TOKEN",)
 
 
 class Browser:

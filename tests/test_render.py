@@ -12,11 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cave_magic import lines
 from cave_magic.columns import width_of, wrap
 from cave_magic.doctor import Remedy, Report, Row, Status
 from cave_magic.page import Page, Steps, Table, Word, is_address, line
 from cave_magic.render import TerminalProgress, as_html, as_text, draw, waiting_words
 from cave_magic.report_page import remedy_words, report_page
+from cave_magic.servers import DEFAULT_SERVER
+from cave_magic.target import Target
 
 HOSTILE = "\x1b]0;t\x07\x1b[31mred\x1b[2J\r<script>alert(1)</script> [bold]x[/bold] [/auth] \u202e \ud800 end"
 URL = "https://global.daf-apis.com/sticky_auth/api/v1/tos/2/accept"
@@ -250,8 +253,12 @@ UNKNOWN = Row("account", "account", Status.UNKNOWN, "account", "could not be tol
 CRASHED = Row("map", "stored token", Status.CRASHED, "server address", "this check broke (KeyError)")
 
 
+TARGET = Target("minnie65_public", DEFAULT_SERVER)
+GO_ON, CHECK = lines.go_on(TARGET), lines.check(TARGET)
+
+
 def shown(*rows: Row, verbose: bool = False, begins: str = "") -> str:
-    return as_text(report_page(Report("https://x.org", ("minnie65_public",), None, rows, 0.1, begins), verbose))
+    return as_text(report_page(Report("https://x.org", ("minnie65_public",), None, rows, 0.1, begins, go_on=GO_ON, again=CHECK), verbose))
 
 
 def test_a_good_report_ends_with_the_line_to_go_on_with():

@@ -83,12 +83,12 @@ def test_one_request_after_the_other_shares_a_connection(cave, target, asked):
     assert cave.connections == 1
 
 
-@pytest.mark.parametrize("magic", ["%cave_whoami", "%cave_setup"])
-def test_who_and_whether_take_two_questions(cave, run, asked, magic):
-    """`%cave_whoami` and `%cave_setup` ask whose token it is and which tokens are permanent, and nothing else."""
+@pytest.mark.parametrize(("magic", "more"), [("%cave_whoami", set()), ("%cave_setup", {DATASTACK})])
+def test_who_takes_two_requests_and_whether_three(cave, run, asked, magic, more):
+    """`%cave_whoami` and `%cave_setup` ask whose token it is and which are permanent; the second also whether it opens."""
     assert run(magic).error == ""
-    assert asked() == {IDENTITY, TOKENS}
-    assert cave.connections <= 2
+    assert asked() == {IDENTITY, TOKENS, *more}
+    assert cave.connections <= 3
 
 
 def test_a_save(cave, set_up, target, asked):

@@ -309,7 +309,7 @@ def test_interrupting_the_wait_for_the_terms_goes_on_without_them(here, cave, de
     ran = here("%cave_setup new")
     assert ran.error == ""
     assert "/sticky_auth/api/v1/tos/2/accept" in desk.last_page.address
-    assert "One thing is left" in ran.out
+    assert "One step left." in ran.out
     assert stored(home) == [by_name(cave, "bob")[MINE]]
     assert living_logins(cave) == []
 
@@ -380,7 +380,7 @@ def test_a_server_that_makes_no_token_ends_the_log_in(here, cave, desk, home, li
     desk.goes = Visitor("ada@example.org").open
     ran = here(line)
     assert ran.error == "ServerInTrouble"
-    assert "%cave_setup existing --paste" in ran.message
+    assert f"%cave_setup existing --server {cave.server} --paste" in ran.message
     assert stored(home) == []
     assert living_logins(cave) == []
 

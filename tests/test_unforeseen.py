@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cave_magic import store
 from cave_magic.diagnosis import diagnose
-from cave_magic.evidence import find_target
+from cave_magic.target import find_target
 from cave_magic.tokens import Token
 
 PROPERTY = settings(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import datetime, timedelta, timezone
 
+from .. import lines
 from ..answers import LOGIN_TOKEN_DAYS, REFUSALS, WITHIN
 from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown, warning
 from ..evidence import ServerFacts
@@ -14,7 +15,8 @@ from .token import FORM, SHADOW, set_up
 
 def _account(server: ServerFacts) -> Finding:
     answer = server.identity
-    again = Remedy(server.target.again, (server.target.again,))
+    check = lines.check(server.target)
+    again = Remedy(check, (check,))
     if answer is None:
         return unknown(f"{server.host} was not asked", again)
     if server.account is not None:
@@ -26,8 +28,8 @@ def _account(server: ServerFacts) -> Finding:
     if answer.code in REFUSALS:
         way = "try another network, or go without the proxy or VPN"
         return failed(f"the token did not arrive at {answer.host} ({answer.status} {answer.code}): "
-                      "something on the way takes it out", then(way, server.target.again))
-    return unknown(f"could not be verified: {answer.evidence}", then(UNKNOWN_ANSWER, server.target.again))
+                      "something on the way takes it out", then(way, check))
+    return unknown(f"could not be verified: {answer.evidence}", then(UNKNOWN_ANSWER, check))
 
 
 def _refused(server: ServerFacts) -> Finding:
@@ -41,14 +43,15 @@ def _refused(server: ServerFacts) -> Finding:
 
 
 def _netrc(server: ServerFacts) -> Finding:
-    host, command = server.host.partition(":")[0], f"%env NETRC={os.devnull}"
+    host, check = server.host.partition(":")[0], lines.check(server.target)
+    command = lines.with_variable("NETRC", os.devnull)
     file = server.netrc if server.netrc.startswith("~/") else "the file that NETRC names"
     return failed(
         f"{file} has a log-in for {host}, which is sent in place of the token",
         Remedy(
             f'remove the entry for {host} (or "default") from {file}, or in this kernel: {command}, '
-            f"then {server.target.again}",
-            (command, server.target.again),
+            f"then {check}",
+            (command, check),
         ),
     )
 
@@ -82,7 +85,7 @@ def _kind(server: ServerFacts) -> Finding | None:
         return ok("a permanent token") if is_login_token(server) is False else None
     until = ends_by(server)
     when = f"by {until:%d %B %Y} at the latest" if until else WITHIN
-    command = f"%cave_setup existing{server.target.flags}"
+    command = lines.setup(server.target, "existing")
     return warning(f"a log-in token: it ends {when}", Remedy(f"{command} makes a permanent one of it", (command,)))
 
 

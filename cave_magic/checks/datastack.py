@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from difflib import get_close_matches
 
+from .. import lines
 from ..answers import Account, Answer, is_cave, lacks_datastack, local_server_in, names_in, terms_in
 from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown, warning
 from ..evidence import MOST_DATASTACKS, DatastackFacts, ServerFacts
 from ..plain import plain
 from ..servers import KNOWN_DATASTACKS, deployment_of, host_of
+from ..target import siblings
 from .account import ACCOUNT
 from .network import UNKNOWN_ANSWER, then, trouble_with
 
@@ -38,7 +40,7 @@ def _terms(datastack: DatastackFacts) -> Finding | None:
     answer = datastack.info
     if answer is None or answer.code != "missing_tos":
         return ok("accepted") if answer is not None and local_server_in(answer) else None
-    terms, again = terms_in(answer.data, datastack.target.server), datastack.target.again
+    terms, again = terms_in(answer.data, datastack.target.server), lines.check(datastack.target)
     account = datastack.server.account
     if account is not None and account.service_account:
         text = f"the person whose service account this is accepts them; then {again}"
@@ -56,12 +58,12 @@ def _name(datastack: DatastackFacts) -> Finding | None:
     host, name, target = datastack.server.host, datastack.name, datastack.target
     home, listed = deployment_of(name), datastack.listed or ()
     if name in listed:
-        advice = then("tell the people of the server", target.again)
+        advice = then("tell the people of the server", lines.check(target))
         return failed(f"{host} lists {name}, but has nothing about it ({answer.status})", advice)
     if home is not None and home.server != target.server:
         if not target.asked and target.named_by in ("option", "setting"):
             return failed(f"{host} has no {name}, which is looked for where no name is given", _others(datastack))
-        command = f"%cave_check {name} --server {home.server}"
+        command = lines.check(target.on(home.server))
         evidence = f"{name} is not on {host}; the known one is on {host_of(home.server)}"
         return failed(evidence, Remedy(command, (command,)))
     near = _near(name, KNOWN_DATASTACKS if datastack.listed is None else listed)
@@ -87,34 +89,34 @@ def _others(datastack: DatastackFacts) -> Remedy:
 
 
 def _use(datastack: DatastackFacts, name: str) -> Remedy:
-    option = f" --server {datastack.target.server}" if datastack.target.named_by == "option" else ""
-    command = f"%cave_check {name}{option}"
+    command = lines.check_all(siblings(datastack.target, (name,)))
     return Remedy(command, (command,))
 
 
 def _list(datastack: DatastackFacts) -> Remedy:
-    command = "%cave_whoami" + (f" --server {datastack.target.server}" if datastack.target.named_by == "option" else "")
+    command = lines.whoami(datastack.target)
     return Remedy(f"{command} lists what you can read", (command,))
 
 
 def _access(datastack: DatastackFacts) -> Finding:
     answer, account = datastack.info, datastack.server.account
-    again = Remedy(datastack.target.again, (datastack.target.again,))
+    check = lines.check(datastack.target)
+    again = Remedy(check, (check,))
     if answer is None:
         return unknown(f"{datastack.server.host} was not asked", again)
     if answer.is_good and not _is_datastack(answer):
-        return unknown(answer.evidence, then(UNKNOWN_ANSWER, again.text))
+        return unknown(answer.evidence, then(UNKNOWN_ANSWER, check))
     if local := local_server_in(answer):
         return ok(f"{datastack.name} can be read, its data is on {host_of(local)}")
     if answer.is_good:
         evidence = f"{answer.host} did not say where the data of {plain(datastack.name, 60)} is"
-        return unknown(evidence, then(UNKNOWN_ANSWER, again.text))
+        return unknown(evidence, then(UNKNOWN_ANSWER, check))
     if answer.code == "missing_permission" and account is not None:
         return _no_permission(datastack, account, answer)
     if answer.code in ("invalid_token", "no_token"):
-        text = f"the auth service takes the token, the info service not yet: wait five minutes, then {again.text}"
+        text = f"the auth service takes the token, the info service not yet: wait five minutes, then {check}"
         return unknown(answer.evidence, Remedy(text, again.commands))
-    return unknown(answer.evidence, then(UNKNOWN_ANSWER, again.text))
+    return unknown(answer.evidence, then(UNKNOWN_ANSWER, check))
 
 
 def _is_datastack(answer: Answer) -> bool:
@@ -131,15 +133,16 @@ def _no_permission(datastack: DatastackFacts, account: Account, answer: Answer) 
     dataset = _dataset(answer, datastack)
     evidence = f"{private(account.email or account.name)} has no permission to view {dataset} (403 missing_permission)"
     if not account.before_terms:
-        command = f"%cave_setup existing{datastack.target.flags}"
+        command = lines.setup(datastack.target, "existing")
         text = f"if you have another Google account, use that one: {command}. If not, ask the people of {dataset}"
         return failed(f"{evidence}, nor anything else", Remedy(text, (command,)))
     home = deployment_of(datastack.name)
-    public = [name for name in (home.public if home else ()) if name in account.before_terms and name != datastack.name]
+    known = home.public if home else ()
+    public = tuple(name for name in known if name in account.before_terms and name != datastack.name)
     if public:
-        command = f"%cave_check {public[0]}"
+        command = lines.check_all(siblings(datastack.target, public[:1]))
         return failed(evidence, Remedy(f"ask the people of {dataset}, or use the public one: {command}", (command,)))
-    again = datastack.target.again
+    again = lines.check(datastack.target)
     return failed(evidence, Remedy(f"ask the people of {dataset} to let your account in, then {again}", (again,)))
 
 

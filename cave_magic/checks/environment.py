@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from .. import lines
 from ..doctor import Check, Finding, Remedy, failed, ok, private, warning
 from ..evidence import Machine
 from ..shadows import Shadow
@@ -28,16 +29,16 @@ def _caveclient(machine: Machine) -> Finding:
     if machine.caveclient_problem:
         return _not_importable("caveclient", machine.caveclient_problem, machine)
     harmful = _harmful(machine)
-    return _in_the_way(harmful, warning) if harmful else ok(_versions(machine))
+    return _in_the_way(harmful, warning, machine) if harmful else ok(_versions(machine))
 
 
 def _not_importable(name: str, problem: str, machine: Machine) -> Finding:
     if blamed := _harmful(machine) or machine.shadows:
-        return _in_the_way(blamed, failed)
-    command = f"%pip install -U {name}"
+        return _in_the_way(blamed, failed, machine)
+    command = lines.pip_install("-U", name)
     return failed(
         f"{name} {machine.versions.get(name, '')}".rstrip() + f" cannot be imported here ({problem})",
-        Remedy(f"{command}, restart the kernel, then %cave_check", (command, "%cave_check")),
+        Remedy(f"{command}, restart the kernel, then {machine.again}", (command, machine.again)),
     )
 
 
@@ -45,22 +46,21 @@ def _harmful(machine: Machine) -> tuple[Shadow, ...]:
     return tuple(one for one in machine.shadows if one.harms)
 
 
-def _in_the_way(shadows: Sequence[Shadow], found: Callable[[str, Remedy], Finding]) -> Finding:
+def _in_the_way(shadows: Sequence[Shadow], found: Callable[[str, Remedy], Finding], machine: Machine) -> Finding:
     """Files that hide packages: each a cause of its own, so all are named, and only renaming them helps."""
     said = " and ".join(f"{private(show_path(Path(one.path)))} {one.words}" for one in shadows)
     names = " and ".join(os.path.basename(one.path) for one in shadows)
-    return found(said, Remedy(f"rename {names}, restart the kernel, then %cave_check", ("%cave_check",)))
+    return found(said, Remedy(f"rename {names}, restart the kernel, then {machine.again}", (machine.again,)))
 
 
 def _home(machine: Machine) -> Finding | None:
     place = machine.place
     if not place.forgets:
         return None
-    lines = place.recall or ("%cave_save",)
     keep = f"keep it as CAVE_TOKEN in {place.store}, and" if place.store else "there is no place for secrets here:"
     return warning(
         f"{place.platform} throws this home folder away at the end, and a saved token with it",
-        Remedy(f"{keep} begin the next notebook with {', then '.join(lines)}", lines),
+        Remedy(f"{keep} begin the next notebook with {', then '.join(machine.recall)}", machine.recall),
     )
 
 
@@ -69,7 +69,7 @@ def _packages(machine: Machine) -> Finding | None:
         return None
     if not machine.unmet:
         return ok("as caveclient asks for them") if "caveclient" in machine.versions else None
-    command = "%pip install -U caveclient"
+    command = lines.pip_install("-U", "caveclient")
     return warning(
         f"caveclient asks for {' and '.join(machine.unmet[:3])}",
         Remedy(f"{command}, then restart the kernel", (command,)),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from .. import lines
 from ..answers import PAGE, TEXT, Answer, is_cave
-from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown
+from ..doctor import Check, Command, Finding, Remedy, failed, ok, private, unknown
 from ..evidence import ServerFacts
 from ..servers import KNOWN_SERVERS, host_of, local_servers_of
 from ..troubles import Trouble
@@ -47,7 +48,7 @@ def trouble_with(answer: Answer, server: ServerFacts, whole: str) -> Finding:
         server: whose it is.
         whole: "the server", or the service that alone is in trouble.
     """
-    again = server.target.again
+    again = lines.check(server.target)
     if answer.trouble in (Trouble.PROXY, Trouble.SOCKS) or answer.status == 407:
         return _proxy(answer, server)
     if answer.trouble is not None:
@@ -74,7 +75,7 @@ def trouble_with(answer: Answer, server: ServerFacts, whole: str) -> Finding:
     return unknown(answer.evidence, then(UNKNOWN_ANSWER, again))
 
 
-def _no_data(answer: Answer, again: str) -> Finding:
+def _no_data(answer: Answer, again: Command) -> Finding:
     """All is well, says the status, but there is no JSON."""
     if answer.form not in (PAGE, TEXT, ""):
         return unknown(answer.evidence, then(UNKNOWN_ANSWER, again))
@@ -85,22 +86,21 @@ def _no_data(answer: Answer, again: str) -> Finding:
 
 
 def _proxy(answer: Answer, server: ServerFacts) -> Finding:
-    again, known = server.target.again, server.machine.variables
+    again, known = lines.check(server.target), server.machine.variables
     proxy = known.proxy_for(answer.address) or "the proxy in this computer's settings"
     if answer.trouble is Trouble.SOCKS:
-        install = '%pip install "requests[socks]"'
+        install = lines.pip_install('"requests[socks]"')
         text = f"{install}, restart the kernel, then {again}; if this network needs no proxy, unset {proxy}"
         return failed(_sentence(answer), Remedy(text, (install, again)))
     hosts = ",".join(dict.fromkeys((server.host.partition(":")[0], *_local_hosts(server))))
-    command = f'import os; os.environ["{known.no_proxy}"] += ",{hosts}"'
-    if not known.has_exceptions:
-        command = f"%env {known.no_proxy}={hosts}"
+    add = lines.with_more_hosts if known.has_exceptions else lines.with_variable
+    command = add(known.no_proxy, hosts)
     text = f"if this network needs no proxy: {command}, then {again}; if it does, correct {proxy}"
     return failed(_sentence(answer), Remedy(text, (command, again)))
 
 
 def _no_answer(answer: Answer, server: ServerFacts) -> Finding:
-    again, trouble = server.target.again, answer.trouble
+    again, trouble = lines.check(server.target), answer.trouble
     is_named_by_info = answer.host != server.host
     if is_named_by_info and trouble in (Trouble.NAME, Trouble.REFUSED, Trouble.NOT_TLS):
         return failed(_sentence(answer), then(_NOT_YOURS, again))
@@ -111,30 +111,35 @@ def _no_answer(answer: Answer, server: ServerFacts) -> Finding:
     advice = _ADVICE.get(trouble, "").format(host=answer.host) if trouble else ""
     make = failed if advice else unknown
     if trouble in _OUR_TIME and server.bound < LONGER:
-        return make(_sentence(answer), _more_time(advice, again))
-    return make(_sentence(answer), then(advice or "show %cave_check --report to somebody who helps", again))
+        return make(_sentence(answer), _more_time(advice, server))
+    return make(_sentence(answer), then(advice, again) if advice else _ask_for_help(server))
 
 
 def _certificates(server: ServerFacts) -> Remedy:
     """The file that says whom to trust is no such file, or does not know who vouches for the server."""
-    again, variable = server.target.again, server.machine.variables.bundle
-    command = f'import os; os.environ.pop("{variable}", None)'
+    again, variable = lines.check(server.target), server.machine.variables.bundle
     if variable:
+        command = lines.without_variable(variable)
         text = f"correct the file that {variable} names, or go without it: {command}, then {again}"
         return Remedy(text, (command, again))
-    command = "%pip install --force-reinstall certifi"
+    command = lines.pip_install("--force-reinstall", "certifi")
     return Remedy(f"{command}, restart the kernel, then {again}", (command, again))
 
 
-def _more_time(advice: str, again: str) -> Remedy:
-    command = f"{again} --timeout {LONGER}"
+def _ask_for_help(server: ServerFacts) -> Remedy:
+    report = lines.check(server.target, "--report")
+    return Remedy(f"send what {report} prints to somebody who can help", (report,))
+
+
+def _more_time(advice: str, server: ServerFacts) -> Remedy:
+    command = lines.check(server.target, f"--timeout {LONGER}")
     only = f"{advice}; if it is only slow: " if advice else "give it more time: "
     return Remedy(f"{only}{command}", (command,))
 
 
 def _other_scheme(problem: str, server: ServerFacts, scheme: str) -> Finding:
     """The address is right but for what stands before the host."""
-    command = replace(server.target, server=f"{scheme}://{server.host}", named_by="option").again
+    command = lines.check(server.target.on(f"{scheme}://{server.host}"))
     return failed(f"{server.host} {problem}", Remedy(command, (command,)))
 
 
@@ -144,7 +149,7 @@ def _local_hosts(server: ServerFacts) -> list[str]:
 
 def _not_cave(answer: Answer, server: ServerFacts) -> Finding:
     known = "known ones: " + ", ".join(KNOWN_SERVERS)
-    again = f"%cave_check --server {KNOWN_SERVERS[0]}"
+    again = lines.check(server.target.on(KNOWN_SERVERS[0]))
     remedy = Remedy(f"correct the address, such as {again} ({known})", (again,))
     return failed(f"{answer.host} is not a CAVE server (404)", remedy)
 
@@ -155,7 +160,7 @@ def _sentence(answer: Answer) -> str:
     return f"{answer.evidence} within {answer.seconds:.{1 if answer.seconds < 10 else 0}f} s"
 
 
-def then(advice: str, again: str) -> Remedy:
+def then(advice: str, again: Command) -> Remedy:
     """Advice, and the check again."""
     return Remedy(f"{advice}, then {again}", (again,))
 
@@ -166,7 +171,8 @@ def _network(server: ServerFacts) -> Finding:
     if not good and answers:
         return _remembered(trouble_with(answers[0], server, "the server"), answers[0], server)
     if not good:
-        return unknown(f"{server.host} was not asked", Remedy(server.target.again, (server.target.again,)))
+        again = lines.check(server.target)
+        return unknown(f"{server.host} was not asked", Remedy(again, (again,)))
     return ok(f"{server.host} answered in {max(answer.seconds for answer in good):.1f} s")
 
 
@@ -178,7 +184,7 @@ def _remembered(finding: Finding, answer: Answer, server: ServerFacts) -> Findin
         return finding
     text = remedy.text
     if "--server" not in text:
-        text += f"; with another address: {server.target.again} --server URL"
+        text += "; if the address is wrong, name the right one with --server"
     evidence = f"{finding.evidence} (address from {file.path.name})"
     return replace(finding, evidence=evidence, remedy=replace(remedy, text=text))
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from .. import lines
 from ..doctor import Check, Finding, Remedy, private, warning
 from ..evidence import Machine, ServerFacts
 from ..plain import plain
-from ..servers import DEFAULT_SERVER, client_call
+from ..servers import DEFAULT_SERVER
 from .account import ACCOUNT
 
 
@@ -15,8 +16,7 @@ def _clients(server: ServerFacts) -> Finding | None:
     names = " and ".join(one.variable for one in server.stale_clients[:3])
     first = server.stale_clients[0]
     remembered = server.machine.map_file.opens_on(first.datastack) if server.machine.map_file else DEFAULT_SERVER
-    call = client_call(plain(first.datastack), "" if remembered == server.address else server.address)
-    command = f"{first.variable} = {call}"
+    command = lines.assign(first.variable, lines.client(plain(first.datastack), server.address, remembered))
     return warning(
         f"{names} {'was' if len(server.stale_clients) == 1 else 'were'} made with another token than the stored one",
         Remedy(f"make it again: {command}", (command,)),
@@ -27,7 +27,7 @@ def _left(machine: Machine) -> Finding | None:
     if not machine.left:
         return None
     places = "; ".join(f"{left.place} ({left.where})" for left in machine.left[:3])
-    command = "%cave_check --fix"
+    command = machine.fix
     return warning(f"a token lies about in {private(plain(places, 200))}", Remedy(f"to wipe it: {command}", (command,)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .. import lines
 from ..doctor import Check, Finding, Remedy, ok, warning
 from ..evidence import DatastackFacts, Machine
 from ..plain import plain
@@ -40,7 +41,7 @@ def _cloud_files(machine: Machine) -> Finding | None:
     version = machine.versions.get("cloud-files", "")
     if not version or number(version) >= GOOD_CLOUD_FILES:
         return None
-    command = "%pip install -U cloud-files cloud-volume"
+    command = lines.pip_install("-U", "cloud-files", "cloud-volume")
     evidence = f"cloud-files {version} does not find the token of a server's own file"
     return warning(evidence, Remedy(f"{command}, then restart the kernel", (command,)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from .. import lines
 from ..answers import Answer, version_in
 from ..doctor import Check, Finding, Remedy, ok, warning
 from ..evidence import DatastackFacts
@@ -48,7 +49,7 @@ def _fits(datastack: DatastackFacts) -> Finding | None:
     server, client = version_in(answer) if answer else "", datastack.server.machine.versions.get("caveclient", "")
     if not server or not client or number(client) < (8,) or number(server) >= OLDEST_MATERIALIZE:
         return None
-    command = '%pip install "caveclient<8"'
+    command = lines.pip_install('"caveclient<8"')
     return warning(
         f"materialize on {answer.host if answer else ''} is version {server}; queries of caveclient {client} want 5.13",
         Remedy(f"if a query says so: {command}, then restart the kernel", (command,)),

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from .. import lines
 from ..answers import REFUSALS, Answer, is_cave, lacks_datastack
-from ..doctor import Check, Finding, Remedy, Status, failed, ok, private, unknown, warning
+from ..doctor import Check, Command, Finding, Remedy, Status, failed, ok, private, unknown, warning
 from ..evidence import Machine, ServerFacts
 from ..plain import plain
 from ..servers import DEFAULT_SERVER, deployment_of, host_of
-from ..store import State, TokenFile, path_for_line, path_for_shell, secrets_folder, show_path
+from ..store import State, TokenFile, secrets_folder, show_path
 from ..troubles import Trouble
 
 # ---------------------------------------------------------------- remedies
 
 def set_up(server: ServerFacts, kind: str = "existing") -> Remedy:
     """A set-up for this server, which ends in a token that works."""
-    command = f"%cave_setup {kind}{server.target.flags}"
+    command = lines.setup(server.target, kind)
     return Remedy(command, (command,))
 
 
@@ -22,21 +23,21 @@ def save_from(server: ServerFacts, file: TokenFile) -> Remedy:
     """Takes the token that a file has; a new one where the server refuses that one too."""
     if server.salvaged is not None and server.salvaged.code in REFUSALS:
         return set_up(server)
-    option = f" --server {server.address}" if server.target.named_by in ("option", "map") else ""
-    command = f"%cave_save --from-file {path_for_line(file.path)} --overwrite{option}"
+    command = lines.save_from(server.target, file.path)
     return Remedy(command, (command,))
 
 
 def _move_away(server: ServerFacts, file: TokenFile) -> Remedy:
-    path = path_for_shell(file.path)
-    command = f"!mv {path} {path}.old"
-    return Remedy(f"{command}, then {server.target.again}", (command, server.target.again))
+    return _first(lines.move_away(file.path), lines.check(server.target))
 
 
 def _make_readable(server: ServerFacts, file: TokenFile) -> Remedy:
-    path = path_for_shell(file.path)
-    command = f"!chmod 600 {path}"
-    return Remedy(f"{command}, then {server.target.again}", (command, server.target.again))
+    return _first(lines.make_private(file.path), lines.check(server.target))
+
+
+def _first(command: Command, check: Command) -> Remedy:
+    """A command, and the check again."""
+    return Remedy(f"{command}, then {check}", (command, check))
 
 
 # ---------------------------------------------------------------- the map
@@ -45,9 +46,8 @@ def _map_file(machine: Machine) -> Finding | None:
     found = machine.map_file
     if found is None or found.state in (State.ABSENT, State.READ):
         return None
-    path = path_for_shell(found.path)
-    move = f"!mv {path} {path}.old"
-    remedy = _fix("%cave_check") if found.state is State.MALFORMED else Remedy(move, (move,))
+    move = lines.move_away(found.path)
+    remedy = _fix(machine) if found.state is State.MALFORMED else Remedy(move, (move,))
     evidence = f"{found.path.name} {found.problem}"
     if "holds" not in found.problem:
         return warning(f"{evidence}: CAVEclient ignores it and forgets which server a datastack is on", remedy)
@@ -58,14 +58,14 @@ def _map_secret(machine: Machine) -> Finding | None:
     if not machine.map_secrets:
         return None
     names = ", ".join(plain(name, 60) for name in machine.map_secrets[:3])
-    return warning(f"the remembered address of {names} has a token or a password in it", _fix("%cave_check"))
+    return warning(f"the remembered address of {names} has a token or a password in it", _fix(machine))
 
 
 def _map(server: ServerFacts) -> Finding | None:
     target, home = server.target, deployment_of(server.target.datastack)
     if target.map_problem:
         problem = target.map_problem.partition(". Use")[0]
-        return failed(f"{target.datastack} is remembered with a wrong address: {problem}", _fix(server.target.again))
+        return failed(f"{target.datastack} is remembered with a wrong address: {problem}", _fix(server))
     if target.named_by in ("option", "setting"):
         return _opened_elsewhere(server)
     if target.named_by != "map" or home is None or home.server == server.address:
@@ -76,7 +76,7 @@ def _map(server: ServerFacts) -> Finding | None:
     if not reason or any(is_cave(answer) for answer in server.answers if not _is_elsewhere(answer)):
         return None
     evidence = f"{target.datastack} is remembered on {server.host}, where it is not ({reason})"
-    return failed(f"{evidence}; it is on {host_of(home.server)}", _fix(server.target.again))
+    return failed(f"{evidence}; it is on {host_of(home.server)}", _fix(server))
 
 
 def _is_elsewhere(answer: Answer) -> bool:
@@ -94,13 +94,13 @@ def _opened_elsewhere(server: ServerFacts) -> Finding | None:
     return warning(
         f"CAVEclient opens {target.datastack} on {host_of(target.opens_on) or 'a malformed address'}, "
         f"not on {server.host}, unless it is told to",
-        _fix(target.again),
+        _fix(server),
     )
 
 
-def _fix(again: str) -> Remedy:
+def _fix(about: Machine | ServerFacts) -> Remedy:
     """The repair that `--fix` offers for the row."""
-    command = f"{again} --fix"
+    command = about.fix if isinstance(about, Machine) else lines.check(about.target, "--fix")
     return Remedy(command, (command,))
 
 
@@ -111,11 +111,11 @@ def _folder(machine: Machine) -> Finding | None:
         return None
     evidence = f"{machine.folder} {machine.folder_problem}"
     if "home folder" in machine.folder_problem:
-        text = "set HOME to a folder of yours before the kernel starts, then %cave_check"
-        return failed(evidence, Remedy(text, ("%cave_check",)))
-    folder = path_for_shell(secrets_folder())
-    command = f"!mv {folder} {folder}.old" if "not a folder" in evidence else f"!chmod 700 {folder}"
-    remedy = Remedy(f"{command}, then %cave_check", (command, "%cave_check"))
+        text = f"set HOME to a folder of yours before the kernel starts, then {machine.again}"
+        return failed(evidence, Remedy(text, (machine.again,)))
+    folder, is_file = secrets_folder(), "not a folder" in evidence
+    command = lines.move_away(folder) if is_file else lines.make_private(folder, 0o700)
+    remedy = _first(command, machine.again)
     return failed(evidence, remedy) if machine.folder_unusable else warning(evidence, remedy)
 
 
@@ -145,7 +145,7 @@ def _stored(server: ServerFacts) -> Finding:
         return _missing(server)
     file = stored.source or stored.server_file
     if server.disagrees:
-        command, again = "%pip install -U caveclient", server.target.again
+        command, again = lines.pip_install("-U", "caveclient"), lines.check(server.target)
         remedy = Remedy(f"{command}, restart the kernel, then {again}", (command, again))
         return unknown(f"the installed caveclient does not take the token that {file.name} holds", remedy)
     ending = f", ends in {private(stored.token.ending)}" if stored.token.ending else ""
@@ -185,15 +185,15 @@ def _missing(server: ServerFacts) -> Finding:
         return failed(evidence, save_from(server, server.elsewhere))
     if server.machine.token_variables:
         name = server.machine.token_variables[0]
-        command = f"%cave_save --from-env {name}"
+        command = lines.save(server.target, "--from-env", name)
         return failed(f"none in a file; {name} is set, but CAVEclient does not read it", Remedy(command, (command,)))
     home = private(secrets_folder())
     return failed(f"none for {server.host} in {home}", _first_time(server))
 
 
 def _first_time(server: ServerFacts) -> Remedy:
-    new, old = f"%cave_setup new{server.target.flags}", f"%cave_setup existing{server.target.flags}"
-    return Remedy(f"{new}   (or {old} if you have an account)", (new,))
+    new, old = lines.setup(server.target, "new"), lines.setup(server.target, "existing")
+    return Remedy(f"{new}   (or {old} if you have an account)", (new, old))
 
 
 # ---------------------------------------------------------------- its form
@@ -230,18 +230,18 @@ def _legacy(server: ServerFacts) -> Finding | None:
     legacy = server.stored.legacy_file
     if server.stored.source is not legacy or server.stored.token is None:
         return None
-    return warning(f"comes from {legacy.name}, a place that CAVEclient is about to drop", _fix(server.target.again))
+    return warning(f"comes from {legacy.name}, a place that CAVEclient is about to drop", _fix(server))
 
 
 def _private(server: ServerFacts) -> Finding | None:
     if server.machine.folder_open:
         evidence = f"everybody on this computer may put files into {server.machine.folder}"
-        return warning(evidence, _fix(server.target.again))
+        return warning(evidence, _fix(server))
     shared = [file for file in server.stored.files if file.readable_by_others and file.owned]
     if not shared:
         return None
     names = " and ".join(file.name for file in shared)
-    return warning(f"{names} can be read by other users of this computer", _fix(server.target.again))
+    return warning(f"{names} can be read by other users of this computer", _fix(server))
 
 
 def _variable(server: ServerFacts) -> Finding | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from IPython.core.magic_arguments import argument, magic_arguments
 
-from .. import history
+from .. import history, lines
 from ..command_line import where
 from ..dialogue import Dialogue
 from ..errors import BadInput, CheckFailed
@@ -40,7 +40,8 @@ def cave_check(dialogue: Dialogue, args: argparse.Namespace) -> Any:
     _refuse_contradictions(args)
     found = _look(dialogue, args, _last_error(dialogue.shell))
     _show(dialogue, found.report, args)
-    if args.fix and _repair(dialogue, _repairs(dialogue.shell, found), args.yes):
+    fix = lines.with_option(found.report.again, "--fix --yes")
+    if args.fix and _repair(dialogue, _repairs(dialogue.shell, found), fix, args.yes):
         found = _look(dialogue, args, None)
         _show(dialogue, found.report, args)
     if args.strict and not found.report.ok:
@@ -94,17 +95,17 @@ def _repairs(shell: Any, found: Any) -> list[Any]:
     return [*found.repairs, *([history.Wiping(shell, tokens)] if found.evidence.machine.left else [])]
 
 
-def _repair(dialogue: Dialogue, repairs: Sequence[Any], unasked: bool) -> bool:
+def _repair(dialogue: Dialogue, repairs: Sequence[Any], again: str, yes: bool) -> bool:
     """Offers each local repair, makes those that are wanted, and says whether any was made."""
     from ..store import show_path
 
-    say = dialogue.front.say
+    say, unasked = dialogue.front.say, f"To repair without being asked: {again}"
     if not repairs:
         say("There is nothing here that --fix can repair.")
     made = False
     for repair in repairs:
         say(f"Repair: {repair.words}")
-        if not unasked and not dialogue.agrees("Do it?"):
+        if not yes and not dialogue.agrees("Do it?", unasked):
             continue
         for backup in repair.apply():
             say(f"  kept as it was: {show_path(backup)}")

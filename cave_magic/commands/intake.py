@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .. import history
+from .. import history, lines
 from ..dialogue import Dialogue
 from ..errors import BadInput, Cancelled, NobodyToAsk, NotAToken, ServerInTrouble, TokenNotChecked, TokenRejected
-from ..evidence import Target
 from ..page import Page
-from ..servers import KNOWN_SERVERS, host_of
-from ..store import resolve, try_saving
+from ..servers import KNOWN_SERVERS, datastack_for, host_of
+from ..store import resolve
+from ..target import Target
 from ..tokens import Pasted, Token, read_pasted, unusual_token
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def by_prompt(dialogue: Dialogue, target: Target, overwrite: bool) -> Outcome:
     raise AssertionError  # the loop always returns or raises
 
 
-def accepted(dialogue: Dialogue, text: str, target: Target, overwrite: bool) -> Outcome:
+def accepted(dialogue: Dialogue, text: str, target: Target, overwrite: bool, given: Sequence[str] = ()) -> Outcome:
     """The token in a text, once its server has accepted it; in place of a temporary one a permanent one, if wanted.
 
     The address of a sign-in that could not come back was meant for us: its token is revoked whatever happens.
@@ -49,36 +49,41 @@ def accepted(dialogue: Dialogue, text: str, target: Target, overwrite: bool) -> 
 
     token = pick(dialogue, text, target)
     if not came_by_address(text) or not dialogue.front.can_ask:
-        return exchanged(dialogue, check(dialogue, token, target), overwrite)
+        return exchanged(dialogue, check(dialogue, token, target, given), overwrite)
     revocation.hold(target.server, token)
     try:
         checked = check(dialogue, token, target)
     except TokenNotChecked as error:
-        why = error.why or "the server did not answer"
-        raise ServerInTrouble(f"you signed in, but {why}. Nothing was saved. To see why: {target.again}") from None
+        again = lines.check(target)
+        raise ServerInTrouble(f"you signed in, but {error.why}. Nothing was saved. To see why: {again}") from None
     if checked.permanent:
         revocation.release(token)
     return exchanged(dialogue, replace(checked, permanent=bool(checked.permanent)), overwrite, asks=False)
 
 
-def check(dialogue: Dialogue, token: Token, target: Target) -> Checked:
+def check(dialogue: Dialogue, token: Token, target: Target, given: Sequence[str] = ()) -> Checked:
     """Holds a token against its server."""
     from ..login import check_token
 
     seconds = dialogue.seconds()
     with dialogue.front.waiting() as watcher:
-        return check_token(token, target, seconds, watcher)
+        return check_token(token, target, seconds, watcher, given)
 
 
 def exchanged(dialogue: Dialogue, checked: Checked, overwrite: bool, asks: bool = True) -> Outcome:
     """A permanent token in the place of a temporary one, where the person wants it and it could be saved."""
+    from ..login import try_saving
     from ..signin import Outcome, Wish, exchange
 
     stored = resolve(checked.target.server)
     in_the_way = stored.token not in (None, checked.token) and not stored.belongs_to
-    if checked.permanent is not False or (in_the_way and not overwrite) or not dialogue.front.can_ask:
+    if checked.permanent is not False or not dialogue.front.can_ask:
         return Outcome(checked)
-    try_saving(checked.target.server)
+    if in_the_way and not overwrite:
+        if asks:
+            return Outcome(checked)
+        dialogue.confirm(f"Another token is saved for {host_of(checked.target.server)}. Replace it?")
+    try_saving(checked.target)
     wish = Wish(checked.target, "new", dialogue.seconds())
     return exchange(checked, wish, dialogue.front, asks) or Outcome(checked)
 
@@ -86,6 +91,7 @@ def exchanged(dialogue: Dialogue, checked: Checked, overwrite: bool, asks: bool 
 def save(outcome: Outcome, overwrite: bool) -> Page:
     """Saves what was checked, and revokes the temporary token in whose place it is; the card that says so."""
     from .. import revocation
+    from ..installed import import_caveclient
     from ..login import save_checked
     from ..pages import card_page
     from ..signin_page import still_valid, with_lines
@@ -99,7 +105,8 @@ def save(outcome: Outcome, overwrite: bool) -> Page:
     if outcome.replaces is not None:
         revocation.hold(server, outcome.replaces)
         revocation.revoke([outcome.replaces])
-    return with_lines(card_page(outcome.checked, saved), (*outcome.remarks, *map(still_valid, revocation.untold())))
+    card = card_page(outcome.checked, saved, works=not import_caveclient())
+    return with_lines(card, (*outcome.remarks, *map(still_valid, revocation.untold())))
 
 
 def finish(dialogue: Dialogue, outcome: Outcome, overwrite: bool, asks: bool = True) -> None:
@@ -118,8 +125,8 @@ def nothing_left(dialogue: Dialogue) -> Iterator[None]:
         yield
     finally:
         revocation.revoke()
-        if lines := tuple(map(still_valid, revocation.untold())):
-            dialogue.show(Page(lines))
+        if alive := tuple(map(still_valid, revocation.untold())):
+            dialogue.show(Page(alive))
 
 
 def offer_to_revoke(dialogue: Dialogue, outcome: Outcome, asks: bool = True) -> None:
@@ -180,14 +187,17 @@ def _choose(dialogue: Dialogue, found: Sequence[Pasted]) -> Pasted:
 
 
 def _refuse_foreign(named: str, target: Target) -> None:
-    """A downloaded token says whose it is; one of another known server is not sent to this one."""
+    """A downloaded token says whose it is; one of another server is not sent to this one."""
     host = host_of(named if "://" in named else f"https://{named}")
-    for server in KNOWN_SERVERS:
-        if host == host_of(server) and server != target.server:
-            raise BadInput(
-                f"this token is for {host}, not for {host_of(target.server)}. Nothing was sent. "
-                f"Save it with --server {server}"
-            )
+    if host == host_of(target.server) or not {".", ":"} & set(host):
+        return
+    scheme = target.server.partition("://")[0] if host.startswith(("127.", "localhost")) else "https"
+    server = next((one for one in KNOWN_SERVERS if host == host_of(one)), f"{scheme}://{host}")
+    there = Target(datastack_for(server, ""), server, "option")
+    raise BadInput(
+        f"this token is for {host}, not for {host_of(target.server)}. Nothing was sent. "
+        f"To save it there: {lines.save(there)}"
+    )
 
 
 def _forgotten(dialogue: Dialogue, token: Token) -> Token:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from typing import Any
 
 from IPython.core.magic_arguments import argument, magic_arguments
 
+from .. import lines
 from ..command_line import where
 from ..dialogue import Dialogue
-from ..errors import BadInput
+from ..errors import BadInput, TokenExists
 from ..page import Page
+from ..target import Target
 from . import intake
 
 
@@ -33,24 +34,41 @@ def cave_save(dialogue: Dialogue, args: argparse.Namespace) -> None:
         %cave_save --from-file ~/Downloads/token.json --overwrite
     """
     target = dialogue.target(args)
-    text = _given_text(args, dialogue.shell.user_ns)
-    with intake.nothing_left(dialogue):
-        if args.no_check:
-            text = dialogue.ask_secret(target) if text is None else text
-            return dialogue.show(_save_unchecked(dialogue, text, target, args))
-        if text is None:
-            outcome = intake.by_prompt(dialogue, target, args.overwrite)
-        else:
-            outcome = intake.accepted(dialogue, text, target, args.overwrite)
-        return intake.finish(dialogue, outcome, args.overwrite)
+    text, given = _given_text(args, dialogue.shell.user_ns), _given(args)
+    try:
+        with intake.nothing_left(dialogue):
+            _save(dialogue, target, args, text, given)
+    except TokenExists as error:
+        unchecked = ("--no-check",) if args.no_check else ()
+        raise TokenExists(f"{error} To replace it: {lines.save(target, *given, '--overwrite', *unchecked)}") from None
 
 
-def _save_unchecked(dialogue: Dialogue, text: str, target: Any, args: argparse.Namespace) -> Page:
+def _save(dialogue: Dialogue, target: Target, args: argparse.Namespace, text: str | None, given: list[str]) -> None:
+    if args.no_check:
+        text = dialogue.ask_secret(target) if text is None else text
+        return dialogue.show(_save_unchecked(dialogue, text, target, args))
+    if text is None:
+        outcome = intake.by_prompt(dialogue, target, args.overwrite)
+    else:
+        outcome = intake.accepted(dialogue, text, target, args.overwrite, given)
+    return intake.finish(dialogue, outcome, args.overwrite)
+
+
+def _given(args: argparse.Namespace) -> list[str]:
+    """How a line says where the token is, so that it can be said again; nothing for one that was typed."""
+    if args.from_env is not None:
+        return ["--from-env", args.from_env]
+    if args.from_file is not None:
+        return ["--from-file", lines.quoted(args.from_file)]
+    return args.token if len(args.token) == 1 and args.token[0].startswith("$") else []
+
+
+def _save_unchecked(dialogue: Dialogue, text: str, target: Target, args: argparse.Namespace) -> Page:
     from ..login import save_unchecked
     from ..pages import unchecked_page
 
     token = intake.pick(dialogue, text, target)
-    return unchecked_page(token, target.server, save_unchecked(token, target, args.overwrite))
+    return unchecked_page(token, target, save_unchecked(token, target, args.overwrite))
 
 
 def _given_text(args: argparse.Namespace, names: dict[str, object]) -> str | None:

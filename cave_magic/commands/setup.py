@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from IPython.core.magic_arguments import argument, magic_arguments
 
+from .. import lines
 from ..command_line import where
 from ..dialogue import Dialogue, nobody_to_ask
 from ..errors import ServerInTrouble
-from ..evidence import ServerFacts, Target
-from ..store import try_saving
+from ..evidence import ServerFacts
+from ..target import Target
 from . import intake
 
 if TYPE_CHECKING:
@@ -38,8 +39,9 @@ def cave_setup(dialogue: Dialogue, args: argparse.Namespace) -> None:
 
 
 def _set_up(dialogue: Dialogue, args: argparse.Namespace) -> None:
-    facts = dialogue.facts(dialogue.target(args))
-    if facts.account is not None and (args.kind is None or not dialogue.front.can_ask):
+    is_status = args.kind is None or not dialogue.front.can_ask
+    facts = dialogue.facts(dialogue.target(args), access=is_status)
+    if facts.account is not None and is_status:
         return _show_status(dialogue, facts)
     if facts.account is not None and not args.use:
         if _exchange_stored(dialogue, facts):
@@ -58,7 +60,7 @@ def _show_status(dialogue: Dialogue, facts: ServerFacts) -> None:
     from ..pages import status_page
     from ..signin_page import ends_soon, with_lines
 
-    page = status_page(facts, f"%cave_setup existing{facts.target.flags}")
+    page = status_page(facts)
     dialogue.show(with_lines(page, [ends_soon(facts)]) if is_login_token(facts) else page)
 
 
@@ -90,17 +92,17 @@ def _raise_if_in_trouble(facts: ServerFacts) -> None:
     good = any(is_cave(answer) for answer in facts.answers)
     first = next(iter(facts.answers), None)  # the auth server's
     if first is not None and not is_cave(first) and not (good and is_malformed(first)):
-        option = f" --server {facts.target.server}" if facts.target.named_by == "option" else ""
-        raise ServerInTrouble(f"{first.sentence}. Nothing was changed. To see why: %cave_check{option}")
+        raise ServerInTrouble(f"{first.sentence}. Nothing was changed. To see why: {lines.check(facts.target)}")
 
 
 # ---------------------------------------------------------------- the two ways in
 
 def _new_token(dialogue: Dialogue, target: Target, args: argparse.Namespace) -> Outcome:
     """A token that the server has accepted: by the browser where that works, else by the prompt."""
+    from ..login import try_saving
     from ..signin import Wish, by_browser, look_ahead
 
-    try_saving(target.server)
+    try_saving(target)
     if not dialogue.front.can_ask:
         return _by_paste(dialogue, target, args.kind == "new")
     wish = Wish(target, args.use or ("new" if args.kind == "new" else ""), dialogue.seconds())
@@ -108,7 +110,7 @@ def _new_token(dialogue: Dialogue, target: Target, args: argparse.Namespace) -> 
     if door.trouble and args.kind == "new" and not args.paste:
         raise ServerInTrouble(
             f"nobody can sign in now: {door.trouble}. Nothing was changed. Try again later, or paste a token that you "
-            f"have: %cave_setup existing --paste{target.flags}"
+            f"have: {lines.setup(target, 'existing', '--paste')}"
         )
     came = None if args.paste or door.trouble else by_browser(wish, door, dialogue.front)
     return came or _by_paste(dialogue, target, args.kind == "new", door.trouble)

@@ -6,6 +6,7 @@ import argparse
 
 from IPython.core.magic_arguments import argument, magic_arguments
 
+from .. import lines
 from ..command_line import where
 from ..dialogue import Dialogue
 from ..errors import CaveMagicError, NoToken, ServerInTrouble, TokenRejected
@@ -37,10 +38,11 @@ def _why_nobody(facts: ServerFacts) -> CaveMagicError:
     """Why it cannot be said who you are."""
     target, blocker = facts.target, facts.stored.blocker
     if blocker is not None:
-        return NoToken(f"{blocker.fault}, so no token can be read from it. To mend it: {target.again}")
+        return NoToken(f"{blocker.fault}, so no token can be read from it. To mend it: {lines.check(target)}")
     if facts.stored.token is None:
-        return NoToken(f"no token is stored for {facts.host}. To begin: %cave_setup new{target.flags}")
+        return NoToken(f"no token is stored for {facts.host}. To begin: {lines.setup(target, 'new')}")
     if facts.identity is not None and facts.identity.code == "invalid_token":
-        return TokenRejected(f"{facts.host} does not know the stored token. Next: %cave_setup existing{target.flags}")
+        again = lines.setup(target, "existing")
+        return TokenRejected(f"{facts.host} does not know the stored token. Next: {again}")
     sentence = facts.answers[0].sentence if facts.answers else f"{facts.host} was not asked"
-    return ServerInTrouble(f"{sentence}. To see why: {target.again}")
+    return ServerInTrouble(f"{sentence}. To see why: {lines.check(target)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
@@ -90,7 +90,7 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """A token that the auth server lets in: whose it is and when it ends (monotonic seconds, None = never)."""
+    """A token that the auth server lets in: whose it is and when it ends (seconds of the clock, None = never)."""
 
     account_id: int
     expires: float | None = None
@@ -110,12 +110,15 @@ class Accounts:
     """The auth server's memory. Every method is safe to call from several threads.
 
     `tos_of` maps a dataset to the id of its terms, `one_key` makes a new key end the older one, as
-    middle_auth did before version 2.19.
+    middle_auth did before version 2.19, `clock` tells the seconds by which log-in tokens expire.
     """
 
-    def __init__(self, tos_of: dict[str, int], *, one_key: bool = False) -> None:
+    def __init__(
+        self, tos_of: dict[str, int], *, one_key: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.tos_of = tos_of
         self.one_key = one_key
+        self._clock = clock
         self._lock = threading.RLock()
         self._people: dict[int, Account] = {}
         self._rows: dict[int, ApiKey] = {}
@@ -230,7 +233,7 @@ class Accounts:
     def make_login_token(self, account_id: int, seconds: float = WEEK) -> str:
         """A log-in token that dies after `seconds`; nought or less makes one that is dead already."""
         with self._lock:
-            return self._let_in(Live(account_id, time.monotonic() + seconds))
+            return self._let_in(Live(account_id, self._clock() + seconds))
 
     def refresh_key(self, account_id: int) -> str:
         """Replace the one key of an account in its row. Raises ValueError when there are more than one."""
@@ -313,7 +316,7 @@ class Accounts:
             live = self._living(token)
             if live is None or live.account_id != account_id:
                 return None
-            return -1 if live.expires is None else round(live.expires - time.monotonic())
+            return -1 if live.expires is None else round(live.expires - self._clock())
 
     def known_tokens(self) -> set[str]:
         """Every token that was ever made here."""
@@ -322,7 +325,7 @@ class Accounts:
 
     def _living(self, token: str) -> Live | None:
         live = self._live.get(token)
-        if live and live.expires is not None and live.expires <= time.monotonic():
+        if live and live.expires is not None and live.expires <= self._clock():
             del self._live[token]
             return None
         return live

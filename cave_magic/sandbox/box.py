@@ -16,7 +16,18 @@ from typing import TYPE_CHECKING, Any, overload
 
 from cave_magic.sandbox.accounts import WEEK, Account, Accounts, admit_cast
 from cave_magic.sandbox.catalogue import build, extra_names
-from cave_magic.sandbox.faults import SERVICES, Exchange, Fault, check_target, fault, no_misbehaviour
+from cave_magic.sandbox.clock import Clock
+from cave_magic.sandbox.faults import (
+    SERVERS,
+    SERVICES,
+    Exchange,
+    Fault,
+    Target,
+    UnknownMisbehaviour,
+    fault,
+    no_misbehaviour,
+    read_target,
+)
 from cave_magic.sandbox.wire import Connection, Port, Reply, Request
 
 if TYPE_CHECKING:
@@ -25,6 +36,8 @@ if TYPE_CHECKING:
     from cave_magic.sandbox.apps import Custom
 
 AUTH_VERSION = "2.30.3"
+CACHE_SECONDS = 300
+"""How long a real service goes on with what the auth server told it about a token."""
 _TOS = {"minnie65_public": 2, "flywire_fafb_public": 1, "secret_ds": 1}
 _FIRST_WITH_MANY_KEYS = (2, 19, 0)
 
@@ -100,7 +113,8 @@ class Sandbox:
 
     `port` and `local_port` choose the ports (0: any free one), `auth_version` the age of the auth server,
     `datastacks` adds so many datastacks, spread over `local_servers` local servers, `tls` serves https with
-    a certificate that nobody trusts (its file is `certificate`). Use it as a context manager.
+    a certificate that nobody trusts (its file is `certificate`). The services remember what auth said about a
+    token for `cache_seconds`, as the real ones do; with 0 they ask each time. Use it as a context manager.
     """
 
     def __init__(
@@ -112,14 +126,17 @@ class Sandbox:
         datastacks: int = 0,
         local_servers: int = 1,
         tls: bool = False,
+        cache_seconds: float = CACHE_SECONDS,
     ) -> None:
         self.auth_version = auth_version
+        self.cache_seconds = cache_seconds
         self.delay = 0.0
         self.requests = RequestLog()
         self.connections = 0
         self.certificate: str | None = None
         self._catalogue = build(datastacks, local_servers)
-        self._accounts = _accounts(datastacks, auth_version)
+        self._clock = Clock()
+        self._accounts = _accounts(datastacks, auth_version, self._clock)
         self._service_token = self._accounts.make_login_token(0, seconds=10**9)
         self._numbers = [port, local_port, *[0] * (local_servers - 1)]
         self._inner_number = 0
@@ -229,36 +246,74 @@ class Sandbox:
         self._accounts.accept_terms(self._accounts.find(person).id, self._accounts.terms_of(datastack))
 
     def grant(self, person: str, datastack: str) -> None:
-        """Give `person` the permission to view a datastack."""
+        """Give `person` the permission to view a datastack.
+
+        Auth shows it at once. A service that remembers the token asks auth again before it denies, so the
+        datastack opens at once, while the list of datastacks goes on without it until then, or for 300 s. After
+        20 denials of a token in 300 s (see `use_up_rechecks`) it goes on denying, too.
+        """
         self._accounts.grant(person, [datastack])
 
     def revoke(self, person: str, datastack: str) -> None:
-        """Take that permission away."""
+        """Take that permission away.
+
+        Auth shows it at once. A service that has seen the token goes on allowing for 300 s: `advance(300)`
+        lets them pass, `forget` ends it without that, and a `Sandbox(cache_seconds=0)` never remembers.
+        """
         self._accounts.revoke(person, datastack)
 
-    def forget(self) -> None:
-        """Let the services drop what they remember of tokens and permissions for 300 s."""
-        from cave_magic.sandbox import gate
+    # -- time and what services remember --------------------------------------------------------
 
-        self._port(0)
-        for app in (self._info_app, self._local_app):
-            gate.forget(app)
+    def advance(self, seconds: float) -> None:
+        """Let so many seconds pass at once for everything that expires.
+
+        These are log-in tokens, what services remember of tokens and permissions, and their count of denials.
+        Dates, such as that of a key, stay. Raises ValueError for a negative number.
+        """
+        self._clock.advance(seconds)
+
+    def use_up_rechecks(self) -> None:
+        """Let the services deny from memory, as after 20 denials of every token; for 300 s, or until `forget`.
+
+        A permission that is granted now stays unnoticed by a service that has seen the token:
+
+            get(full, token); cave.use_up_rechecks(); cave.grant("carol", "minnie65_public")
+            get(full, token)  # still 403 missing_permission, while user/cache has the permission
+            cave.advance(300)
+            get(full, token)  # 200
+        """
+        for app in self._services():
+            self._gate.use_up_rechecks(app)
+
+    def forget(self) -> None:
+        """Let the services drop what they remember of tokens, permissions and denials."""
+        for app in self._services():
+            self._gate.forget(app)
 
     # -- faults and what was asked --------------------------------------------------------------
 
     def misbehave(self, target: str, how: str | Custom) -> None:
-        """Let a service, a path or `all` misbehave from now on, in place of what the same target did before.
+        """Let a part of the practice server misbehave from now on, in place of what the same target did before.
 
-        `how` is a text from `faults.MISBEHAVIOURS` or a function from a Flask request to a Flask response.
-        Raises UnknownMisbehaviour.
+        `target` is a service (`info`), `all`, the `global` server, each `local` one, the address of a server, or a
+        path with all below it, which may follow an address. A method before it narrows it. `how` is a text from
+        `faults.MISBEHAVIOURS` or a function from a Flask request to a Flask response. Of several targets that
+        concern a request the one that was named last counts. Raises UnknownMisbehaviour.
+
+            cave.misbehave("/auth/api/v1/logout", "down")            # 502, only when a log-in token is ended
+            cave.misbehave("POST /auth/api/v1/user/token", "down")   # keys are listed but not made
+            cave.misbehave("sticky_auth", "down")                    # the pages and the log-in
+            cave.misbehave("info", "retry-after:3600:429")           # or "retry-after:120" for a 503
+            cave.misbehave("local", "missing")                       # no service of a data server is there
+            cave.misbehave(cave.local_servers[1], "missing")         # the same for one data server
         """
+        self._check_address(read_target(target))
         if isinstance(how, str):
             new = fault(target, how)
-        elif not callable(how):
-            raise no_misbehaviour(how)
-        else:
-            check_target(target)
+        elif callable(how):
             new = Fault(target, getattr(how, "__name__", "custom"), self._custom(how))
+        else:
+            raise no_misbehaviour(how)
         self.behave(target)
         with self._lock:
             self._faults = (*self._faults, new)
@@ -282,6 +337,17 @@ class Sandbox:
         self.connections = 0
 
     # -- inside ---------------------------------------------------------------------------------
+
+    def _services(self) -> tuple[flask.Flask, ...]:
+        """The applications that ask auth about tokens. Raises RuntimeError when the server is not running."""
+        self._port(0)
+        return self._info_app, self._local_app
+
+    def _check_address(self, target: Target) -> None:
+        addresses = [port.address for port in self._ports]
+        if target.server not in (None, *SERVERS, *addresses):
+            here = ", ".join(addresses) or "none, as it is not running"
+            raise UnknownMisbehaviour(f"{target.server} is no address of this practice server; there are: {here}")
 
     def _port(self, place: int) -> Port:
         if len(self._ports) <= place:
@@ -324,8 +390,10 @@ class Sandbox:
             f"http://{self._inner.netloc}",
             self.auth_version,
             self._service_token,
+            self._clock,
+            self.cache_seconds,
         )
-        self._web = apps
+        self._web, self._gate = apps, gate
         self._auth_app, self._info_app = apps.auth_app(shared), apps.info_app(shared)
         self._local_app = apps.local_app(shared)
 
@@ -340,34 +408,40 @@ class Sandbox:
         if self.delay:
             self._stopped.wait(self.delay)
         portal = f"{self.local_server if place == 0 else self.server}/captive-portal"
-        exchange = Exchange(request, connection, lambda: self._healthy(place, request), self._stopped, portal)
-        reply = self._troubled(exchange)
+        reply = self._troubled(self._exchange(place, request, connection, portal))
         if reply:
             self.requests.answered(number, reply.status)
         return reply
 
     def _answer_inside(self, request: Request, connection: Connection) -> Reply | None:
         """A question of another service to the auth server: no record, the same faults."""
-        exchange = Exchange(request, connection, lambda: self._healthy(0, request), self._stopped, "")
-        return self._troubled(exchange)
+        return self._troubled(self._exchange(0, request, connection))
+
+    def _exchange(self, place: int, request: Request, connection: Connection, portal: str = "") -> Exchange:
+        self._check_open()
+        server = self._port(place).address
+        return Exchange(
+            request, server, place, connection, lambda: self._healthy(place, request), self._stopped, portal
+        )
+
+    def _check_open(self) -> None:
+        if self._stopped.is_set():
+            raise ConnectionAbortedError("the practice server is closing")
 
     def _troubled(self, exchange: Exchange) -> Reply | None:
         for each in reversed(self._faults):
-            if each.concerns(exchange.request.path):
+            if each.where.covers(exchange):
                 return each.act(replace(exchange, over=each.over))
         return exchange.answer()
 
     def _healthy(self, place: int, request: Request) -> Reply:
-        if self._stopped.is_set():
-            raise ConnectionAbortedError("the practice server is closing")
+        self._check_open()
         return self._web.ask(self._app(place, request.path), request, self._port(place))
 
     def _custom(self, how: Custom) -> Callable[[Exchange], Reply | None]:
         def act(exchange: Exchange) -> Reply | None:
-            path = exchange.request.path
-            on_local = not path.startswith(("/auth/", "/sticky_auth/", "/info/", "/schema/", "/nglstate/"))
-            app = self._app(int(on_local), path)
-            reply: Reply = self._web.ask_custom(app, how, exchange.request, self._port(int(on_local)))
+            app = self._app(exchange.place, exchange.request.path)
+            reply: Reply = self._web.ask_custom(app, how, exchange.request, self._port(exchange.place))
             return reply
 
         return act
@@ -406,11 +480,11 @@ def _cookie(header: str) -> str | None:
     return None
 
 
-def _accounts(extra: int, auth_version: str) -> Accounts:
+def _accounts(extra: int, auth_version: str, clock: Clock) -> Accounts:
     """The usual people; ada may also view the extra datastacks."""
     numbers = tuple(int(part) for part in auth_version.split("."))
     tos_of = {**_TOS, **dict.fromkeys(extra_names(extra), 1)}
-    accounts = Accounts(tos_of, one_key=numbers < _FIRST_WITH_MANY_KEYS)
+    accounts = Accounts(tos_of, one_key=numbers < _FIRST_WITH_MANY_KEYS, clock=clock)
     admit_cast(accounts)
     accounts.add(_services_own(accounts))
     accounts.grant("ada", extra_names(extra))

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from cave_magic.sandbox.box import AUTH_VERSION, Sandbox
 from cave_magic.sandbox.console import Quit, obey
-from cave_magic.sandbox.faults import MISBEHAVIOURS, SERVICES, UnknownMisbehaviour, fault
+from cave_magic.sandbox.faults import MISBEHAVIOURS, SERVERS, SERVICES, UnknownMisbehaviour, fault
 
 USUAL_PORT = 8900
 _PORTS_TO_TRY = 50
@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
         prog=_PROGRAM,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="A practice CAVE server on this computer. It needs no account and no network.",
-        epilog=f"services: all, {', '.join(SERVICES)}, or a path such as /info/version\n"
+        epilog=f"services: {', '.join([*SERVERS, *SERVICES])}, or a path such as /info/version\n"
         f"misbehaviour: {', '.join(known.example for known in MISBEHAVIOURS.values())}",
     )
     add = parser.add_argument

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cave_magic.sandbox.box import Sandbox
-from cave_magic.sandbox.faults import MISBEHAVIOURS, SERVICES, UnknownMisbehaviour
+from cave_magic.sandbox.faults import METHODS, MISBEHAVIOURS, SERVERS, SERVICES, UnknownMisbehaviour, read_target
 
 
 class Quit(Exception):
@@ -27,6 +27,8 @@ def obey(cave: Sandbox, line: str) -> str:
     words = line.split()
     if not words:
         return ""
+    if words[0] in METHODS:
+        words[:2] = [" ".join(words[:2])]
     command = COMMANDS.get(words[0].lower())
     try:
         if command:
@@ -41,16 +43,18 @@ def obey(cave: Sandbox, line: str) -> str:
 
 
 def _misbehave(cave: Sandbox, words: list[str]) -> str:
-    known = words[0] in SERVICES or words[0] == "all" or words[0].startswith("/")
-    if not known:
+    try:
+        read_target(words[0])
+    except UnknownMisbehaviour:
         return f"{words[0]!r} is neither a command nor a service. Type help."
     cave.misbehave(words[0], words[1])
     return f"{words[0]} is {words[1]} now. End it with: behave {words[0]}"
 
 
 def _behave(cave: Sandbox, words: list[str]) -> str:
-    cave.behave(words[0] if words else None)
-    return f"{words[0]} is well again." if words else "Everything is well again."
+    target = " ".join(words)
+    cave.behave(target or None)
+    return f"{target} is well again." if target else "Everything is well again."
 
 
 def _status(cave: Sandbox, words: list[str]) -> str:
@@ -91,6 +95,11 @@ def _forget(cave: Sandbox, words: list[str]) -> str:
     return "The services have forgotten what they knew of tokens and permissions."
 
 
+def _advance(cave: Sandbox, words: list[str]) -> str:
+    cave.advance(float(words[0]))
+    return f"{float(words[0]):g} s have passed for log-in tokens and for what the services remember."
+
+
 def _delay(cave: Sandbox, words: list[str]) -> str:
     cave.delay = float(words[0])
     return f"Every answer waits {cave.delay:g} s."
@@ -111,12 +120,13 @@ def _quit(cave: Sandbox, words: list[str]) -> str:
 
 
 def _help(cave: Sandbox, words: list[str]) -> str:
-    services = ", ".join(["all", *SERVICES])
+    services = ", ".join([*SERVERS, *SERVICES])
     faults = "\n".join(f"  {known.example:<22} {known.about}" for known in MISBEHAVIOURS.values())
     commands = "\n".join(f"  {known.usage:<22} {known.about}" for known in COMMANDS.values())
     return (
         "Let a service misbehave: SERVICE MISBEHAVIOUR, such as `info silent`.\n"
-        f"Services: {services}, or a path such as /info/version.\n{faults}\n\nCommands:\n{commands}"
+        f"Services: {services}, or a path such as /info/version,\n"
+        f"also after a method, such as POST /auth/api/v1/user/token.\n{faults}\n\nCommands:\n{commands}"
     )
 
 
@@ -128,6 +138,7 @@ COMMANDS: Mapping[str, Command] = {
     "revoke": Command("revoke WHO DATASTACK", "takes it away", _revoke),
     "delete": Command("delete WHO", "deletes a person's tokens", _delete),
     "forget": Command("forget", "empties the 300 s caches of the services", _forget),
+    "advance": Command("advance SECONDS", "lets time pass at once for all that expires", _advance),
     "delay": Command("delay SECONDS", "makes every answer wait", _delay),
     "people": Command("people", "who is here", _people),
     "requests": Command("requests [N]", "the last requests", _requests),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -24,12 +25,22 @@ SERVICES = {
 }
 """Names of services and the paths that they answer."""
 
+SERVERS = ("all", "global", "local")
+"""Names of servers: every one, that of auth and info, those of the datastacks."""
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
 ODD_JSON = '{"maintenance": true, "eta": [1, 2, 3]}'
 ESCAPES = (
     " \x1b]0;title\x07\x1b[31mred\x1b[2J <script>alert('html')</script> [bold red]markup[/bold red] [/auth] \u202e"
 )
 """What `escapes` adds to every name and message."""
 
+_FLASK_500 = (
+    "The server encountered an internal error and was unable to complete your request. Either the server is "
+    "overloaded or there is an error in the application."
+)
+_PLACE = re.compile(r"(https?://[^/\s]+)?(/\S*)?")
 _TEXTS = {"name", "display_name", "message", "description", "pi", "tos_name", "image_source"}
 
 
@@ -39,9 +50,14 @@ class UnknownMisbehaviour(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One request that meets a misbehaviour. `answer` gives what a healthy service says to it."""
+    """One request that meets a misbehaviour, at the port whose number among the sandbox's ports is `place`.
+
+    `answer` gives what a healthy service says to it.
+    """
 
     request: Request
+    server: str
+    place: int
     connection: Connection
     answer: Callable[[], Reply]
     over: threading.Event
@@ -63,6 +79,24 @@ class Act(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """The requests that a misbehaviour concerns; None stands for any."""
+
+    method: str | None
+    server: str | None
+    path: str | None
+
+    def covers(self, exchange: Exchange) -> bool:
+        """Whether this request is one of them."""
+        request = exchange.request
+        return (
+            self.method in (None, request.method)
+            and self.server in (None, exchange.server, "local" if exchange.place else "global")
+            and (self.path is None or request.path == self.path or request.path.startswith(self.path + "/"))
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
     """One misbehaviour of one target, on from its making until `over` is set."""
 
@@ -71,15 +105,15 @@ class Fault:
     act: Callable[[Exchange], Reply | None]
     over: threading.Event = field(default_factory=threading.Event)
 
-    def concerns(self, path: str) -> bool:
-        """Whether a request for `path` meets this misbehaviour."""
-        prefix = SERVICES.get(self.target, self.target)
-        return self.target == "all" or path == prefix or path.startswith(prefix.rstrip("/") + "/")
+    @property
+    def where(self) -> Target:
+        """The requests that it concerns."""
+        return read_target(self.target)
 
 
 def fault(target: str, text: str) -> Fault:
-    """The misbehaviour that `text` describes, for a service, a path or `all`. Raises UnknownMisbehaviour."""
-    check_target(target)
+    """The misbehaviour that `text` describes, for what `read_target` understands. Raises UnknownMisbehaviour."""
+    read_target(target)
     name, _, argument = text.partition(":")
     known = MISBEHAVIOURS.get(name)
     if known is None:
@@ -96,11 +130,22 @@ def no_misbehaviour(how: object) -> UnknownMisbehaviour:
     return UnknownMisbehaviour(f"{how!r} is not a misbehaviour; there are: {', '.join(MISBEHAVIOURS)}")
 
 
-def check_target(target: str) -> None:
-    """Raise UnknownMisbehaviour unless `target` is a service, `all` or a path."""
-    if target not in SERVICES and target != "all" and not str(target).startswith("/"):
-        names = ", ".join(["all", *SERVICES])
-        raise UnknownMisbehaviour(f"{target!r} is neither a path (/...) nor one of: {names}")
+def read_target(target: str) -> Target:
+    """What a target means: a service, a server, or a path with all below it; a method may stand before it.
+
+    `info`, `local`, `http://127.0.0.1:8901`, `/auth/api/v1/logout`, `POST /auth/api/v1/user/token`.
+    Raises UnknownMisbehaviour.
+    """
+    first, _, rest = str(target).partition(" ")
+    method, where = (first, rest) if first in METHODS else (None, str(target))
+    if where in SERVERS:
+        return Target(method, None if where == "all" else where, None)
+    if where in SERVICES:
+        return Target(method, None, SERVICES[where])
+    if where and (found := _PLACE.fullmatch(where)):
+        return Target(method, found[1], (found[2] or "").rstrip("/") or None)
+    names = ", ".join([*SERVERS, *SERVICES])
+    raise UnknownMisbehaviour(f"{target!r} is neither a path (/...) nor one of: {names}")
 
 
 def _check_numbers(name: str, argument: str, known: Misbehaviour) -> None:
@@ -137,7 +182,8 @@ STATUS = Numbers("a status", 200, 599, whole=True)
 
 
 def _html(title: str, text: str, status: int = 200) -> Reply:
-    page = f"<!doctype html>\n<html lang=en>\n<title>{title}</title>\n<h1>{title}</h1>\n<p>{text}</p>\n"
+    heading = title.removeprefix(f"{status} ")
+    page = f"<!doctype html>\n<html lang=en>\n<title>{title}</title>\n<h1>{heading}</h1>\n<p>{text}</p>\n"
     return Reply(status, (("Content-Type", "text/html; charset=utf-8"),), page.encode())
 
 
@@ -191,7 +237,13 @@ def _garbage(exchange: Exchange, argument: str) -> Reply | None:
     return _json(argument or ODD_JSON)
 
 
+def _missing(exchange: Exchange, argument: str) -> Reply | None:
+    return nginx_page(404, "404 Not Found")
+
+
 def _error500(exchange: Exchange, argument: str) -> Reply | None:
+    if exchange.request.path.startswith(("/auth/", "/sticky_auth/")):
+        return _html("500 Internal Server Error", _FLASK_500, 500)
     return _json('{"message": "Internal Server Error"}', 500)
 
 
@@ -252,6 +304,7 @@ MISBEHAVIOURS = {
     "drip": Misbehaviour(_drip, "sends one byte a second", "drip", (SECONDS,)),
     "slow": Misbehaviour(_slow, "answers after so many seconds", "slow:3", (SECONDS,), needs=True),
     "down": Misbehaviour(_down, "nginx says 502 Bad Gateway", "down"),
+    "missing": Misbehaviour(_missing, "nginx says 404 Not Found, as where no service is installed", "missing"),
     "status": Misbehaviour(_status, "answers with a bare status", "status:503", (STATUS,), needs=True),
     "retry-after": Misbehaviour(
         _retry_after, "503 with a Retry-After of so many seconds, or 429", "retry-after:3600:429",
@@ -265,7 +318,7 @@ MISBEHAVIOURS = {
     "garbage": Misbehaviour(_garbage, "200 with JSON of another shape", "garbage:[1,2]"),
     "truncated": Misbehaviour(_truncated, "breaks off before the end of the body", "truncated"),
     "big": Misbehaviour(_big, "5 MB of HTML", "big"),
-    "error500": Misbehaviour(_error500, "500 with a JSON message", "error500"),
+    "error500": Misbehaviour(_error500, "500 as the service itself says it: JSON, or HTML from auth", "error500"),
     "escapes": Misbehaviour(_escapes, "puts terminal codes, HTML and markup into names", "escapes"),
 }
 """Every misbehaviour by name."""

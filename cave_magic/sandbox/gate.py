@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import importlib
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 import flask
@@ -16,6 +17,7 @@ from requests.adapters import HTTPAdapter
 
 from cave_magic.sandbox.accounts import Account, Accounts
 from cave_magic.sandbox.catalogue import Catalogue
+from cave_magic.sandbox.clock import Clock
 
 PLACEHOLDER = "cave-sandbox.invalid"
 """Host name that middle_auth_client believes in; each reply carries the address of its own sandbox instead."""
@@ -39,6 +41,41 @@ class World:
     inner_auth: str
     auth_version: str
     service_token: str
+    clock: Clock
+    cache_seconds: float
+
+
+@dataclass(slots=True)
+class Rechecks:
+    """How often a service asked auth again after a denial: for each token `limit` times in `window` seconds."""
+
+    clock: Clock
+    limit: int
+    window: float
+    _since: float = 0.0
+    _counts: Counter[str] = field(default_factory=Counter)
+    _used_up: bool = False
+
+    def allow(self, token: str) -> bool:
+        """Whether the service may ask once more about `token`; counts it."""
+        if self.clock() - self._since > self.window:
+            self._since, self._counts, self._used_up = self.clock(), Counter(), False
+        self._counts[token] += 1
+        return not self._used_up and self._counts[token] <= self.limit
+
+    def use_up(self) -> None:
+        """Allow no more until a whole window has passed."""
+        self._since, self._used_up = self.clock(), True
+
+
+class Memory:
+    """What the services of one application remember, as middle_auth_client does in a process of its own."""
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        library = _library()
+        self.owners: TTLCache[Any, Any] = TTLCache(library.CACHE_MAXSIZE, seconds, timer=clock)
+        self.datasets: TTLCache[Any, Any] = TTLCache(library.CACHE_MAXSIZE, seconds, timer=clock)
+        self.rechecks = Rechecks(clock, library.SKIP_CACHE_LIMIT, library.SKIP_CACHE_WINDOW_SEC)
 
 
 def world() -> World:
@@ -78,18 +115,21 @@ def end_session() -> None:
 
 def attach(app: flask.Flask, shared: World) -> None:
     """Make `app` part of the sandbox that `shared` describes."""
-    library = _library()
     app.extensions[_EXTENSION] = shared
-    app.extensions[_MEMORY] = TTLCache(library.CACHE_MAXSIZE, library.CACHE_TTL)
+    app.extensions[_MEMORY] = Memory(shared.clock, shared.cache_seconds)
     app.config["AUTH_TOKEN"] = shared.service_token
     app.after_request(_finish)
 
 
 def forget(app: flask.Flask) -> None:
-    """Drop what the services of `app` remember about tokens, and what all know of datasets behind names."""
+    """Drop what the services of `app` remember about tokens, permissions and the datasets behind names."""
     with _memory_lock:
-        app.extensions[_MEMORY].clear()
-    _library().dataset_from_table_id.cache_clear()
+        app.extensions[_MEMORY] = Memory(app.extensions[_EXTENSION].clock, app.extensions[_EXTENSION].cache_seconds)
+
+
+def use_up_rechecks(app: flask.Flask) -> None:
+    """Let the services of `app` deny from memory, as after 20 denials of every token."""
+    app.extensions[_MEMORY].rechecks.use_up()
 
 
 def _finish(response: flask.Response) -> flask.Response:
@@ -130,8 +170,23 @@ def _who(token: str) -> Any:
     return accounts.passport(person) if person else None
 
 
-class _Memory(MutableMapping[Any, Any]):
-    """The library's cache of 300 s, one for each application as every real service has its own."""
+def _forget_owner_maybe(token: str) -> None:
+    """The library's `clear_user_cache_maybe`, which runs before it asks auth again, counted for each application."""
+    with _memory_lock:
+        if not _memory().rechecks.allow(token):
+            raise importlib.import_module("middle_auth_client.ratelimit").RateLimitError
+        _memory().owners.pop((token,), None)
+
+
+def _memory() -> Memory:
+    return cast(Memory, flask.current_app.extensions[_MEMORY])
+
+
+class _Remembered(MutableMapping[Any, Any]):
+    """A cache of the library, one for each application as every real service has its own."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
 
     def __getitem__(self, key: Any) -> Any:
         return self._own[key]
@@ -140,8 +195,7 @@ class _Memory(MutableMapping[Any, Any]):
         self._own[key] = value
 
     def __delitem__(self, key: Any) -> None:
-        with _memory_lock:
-            del self._own[key]
+        del self._own[key]
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._own)
@@ -151,7 +205,7 @@ class _Memory(MutableMapping[Any, Any]):
 
     @property
     def _own(self) -> MutableMapping[Any, Any]:
-        return cast(MutableMapping[Any, Any], flask.current_app.extensions[_MEMORY])
+        return cast(MutableMapping[Any, Any], getattr(_memory(), self._name))
 
 
 class _Inward(HTTPAdapter):
@@ -175,7 +229,7 @@ def _library() -> Any:
 
 @functools.cache
 def _prepared() -> Any:
-    """middle_auth_client with its addresses set; its code, its retries and its caches stay as they are."""
+    """middle_auth_client with its addresses set; each application gets caches of its own, the rest stays."""
     library: Any = importlib.import_module("middle_auth_client.decorators")
     library.AUTH_URL = f"{PLACEHOLDER}/auth"
     library.STICKY_AUTH_URL = f"{PLACEHOLDER}/sticky_auth"
@@ -183,8 +237,9 @@ def _prepared() -> Any:
     library.AUTH_DISABLED = False
     library.session.trust_env = False
     library.session.mount(f"https://{PLACEHOLDER}", _Inward(max_retries=library.retries))
-    library.token_to_user_cache = _Memory()
-    plain = library.user_cache_http.__wrapped__
-    library.user_cache_http = cached(library.token_to_user_cache, lock=_memory_lock)(plain)
+    for name, cache in (("user_cache_http", "owners"), ("dataset_from_table_id", "datasets")):
+        plain = getattr(library, name).__wrapped__
+        setattr(library, name, cached(_Remembered(cache), lock=_memory_lock)(plain))
+    library.clear_user_cache_maybe = _forget_owner_maybe
     library.setPermissionLookupOverride(_who)
     return library

@@ -152,7 +152,7 @@ def test_a_dead_address_that_was_remembered_is_said_to_be_so(world, address):
     assert [row.id for row in report.rows if row.status == "failed"] == ["network"]
     row = next(row for row in report.rows if row.id == "network")
     assert row.evidence.endswith("(address from cave_datastack_to_server_map.json)")
-    assert report.next.text.endswith("; with another address: %cave_check mine --server URL")
+    assert report.next.text.endswith("; if the address is wrong, name the right one with --server")
     assert report.next.commands == ("%cave_check mine",)
 
 

@@ -88,7 +88,7 @@ def test_a_name_with_a_blank_can_be_checked_again(world: World):
     world.argument = "'my stack'"
     world.cave.misbehave("info", "down")
     report = world.check()
-    assert report.next.commands[-1] == '%cave_check "my stack"'
+    assert report.next.commands[-1] == f'%cave_check "my stack" --server {world.cave.server}'
     world.follow(report.next)
     assert world.check().datastacks == ("my stack",)
 
@@ -368,7 +368,7 @@ def test_the_line_for_names_with_commas_works(world: World):
 
 def test_one_name_is_wanted_where_one_is_meant(world: World):
     """Two in one `--datastack` are none."""
-    assert "one name" in world.run("%cave_whoami --datastack a,b").message
+    assert "one datastack name" in world.run("%cave_whoami --datastack a,b").message
 
 
 @pytest.mark.parametrize("between", [",", ", "])

@@ -201,11 +201,20 @@ def test_big_is_five_megabytes(cave: Sandbox, client: Client) -> None:
     assert 5_000_000 < len(client.get().content) < 6_000_000
 
 
-def test_error500_is_json(cave: Sandbox, client: Client) -> None:
+def test_error500_of_info_is_json(cave: Sandbox, client: Client) -> None:
     """An internal error as the info service words it."""
     cave.misbehave("info", "error500")
     got = client.get()
     assert (got.status_code, got.json()) == (500, {"message": "Internal Server Error"})
+
+
+@pytest.mark.parametrize("path", ["/auth/api/v1/user/cache", "/sticky_auth/settings/tokens"])
+def test_error500_of_auth_is_a_page(cave: Sandbox, client: Client, path: str) -> None:
+    """The auth server words an internal error as Flask does, in HTML."""
+    cave.misbehave("all", "error500")
+    got = client.get(path)
+    assert (got.status_code, got.headers["Content-Type"]) == (500, "text/html; charset=utf-8")
+    assert "<title>500 Internal Server Error</title>\n<h1>Internal Server Error</h1>" in got.text
 
 
 def test_escapes_are_put_into_every_name_and_message(cave: Sandbox, client: Client) -> None:
@@ -246,6 +255,59 @@ def test_a_path_misbehaves_alone(cave: Sandbox, client: Client) -> None:
     assert client.get("/info/api/v2/datastacks").status_code == 200
 
 
+def test_a_method_can_misbehave_alone(cave: Sandbox, client: Client) -> None:
+    """With a method before the path only that is concerned: keys are listed and not made."""
+    path = "/auth/api/v1/user/token"
+    cave.misbehave(f"POST {path}", "down")
+    made = requests.post(cave.server + path, headers=client.headers, json={"description": "x"}, timeout=5)
+    assert (made.status_code, client.get(path).status_code) == (502, 200)
+    assert cave.misbehaving == {f"POST {path}": "down"}
+    cave.behave(f"POST {path}")
+    assert requests.post(cave.server + path, headers=client.headers, timeout=5).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("target", "global_status", "local_status"),
+    [("all", 502, 502), ("global", 502, 200), ("local", 200, 502), ("GET local", 200, 502), ("POST local", 200, 200)],
+)
+def test_a_server_can_misbehave_alone(cave: Sandbox, target: str, global_status: int, local_status: int) -> None:
+    """`global` and `local` mean every path of a server, known or not."""
+    cave.misbehave(target, "down")
+    assert requests.get(f"{cave.server}/info/version", timeout=5).status_code == global_status
+    assert requests.get(f"{cave.local_server}/materialize/version", timeout=5).status_code == local_status
+
+
+def test_a_server_can_be_named_by_its_address() -> None:
+    """Of several data servers one misbehaves, wholly or under a path, and the others are well."""
+    with Sandbox(datastacks=2, local_servers=2) as cave:
+        first, second = (f"{server}/materialize/version" for server in cave.local_servers)
+        cave.misbehave(cave.local_servers[1], "missing")
+        assert [requests.get(url, timeout=5).status_code for url in (first, second)] == [200, 404]
+        cave.behave()
+        cave.misbehave(f"{cave.local_servers[0]}/materialize", "down")
+        assert [requests.get(url, timeout=5).status_code for url in (first, second)] == [502, 200]
+        assert requests.get(f"{cave.local_servers[0]}/annotation/version", timeout=5).status_code == 200
+        with pytest.raises(UnknownMisbehaviour, match="is no address of this practice server; there are: http"):
+            cave.misbehave("http://127.0.0.1:9", "down")
+
+
+def test_a_function_answers_at_the_server_that_was_asked() -> None:
+    """A callable sees the address that the client used, also at the second data server."""
+    with Sandbox(datastacks=2, local_servers=2) as cave:
+        cave.misbehave("all", lambda request: flask.Response(request.host_url))
+        for server in (cave.server, *cave.local_servers):
+            assert requests.get(f"{server}/materialize/version", timeout=5).text == f"{server}/"
+
+
+def test_missing_is_a_web_server_without_the_service(cave: Sandbox) -> None:
+    """Each service of the data server is answered by nginx's own page, as where none is installed."""
+    cave.misbehave("local", "missing")
+    for path in ("/materialize/version", "/segmentation/api/version", "/"):
+        got = requests.get(cave.local_server + path, timeout=5)
+        assert (got.status_code, got.headers["Content-Type"]) == (404, "text/html")
+        assert "<center><h1>404 Not Found</h1></center>" in got.text
+
+
 def test_the_latest_word_counts_and_all_can_be_ended(cave: Sandbox, client: Client) -> None:
     """A new misbehaviour replaces that of the same target, a later one goes first, `behave` ends them."""
     cave.misbehave("info", "down")
@@ -282,7 +344,13 @@ def test_a_broken_auth_server_is_felt_by_the_others(cave: Sandbox, path: str) ->
     ("target", "how", "message"),
     [
         ("info", "sulky", "there are: silent, drip"),
-        ("inf", "down", "nor one of: all, auth"),
+        ("inf", "down", "nor one of: all, global, local, auth"),
+        ("", "down", "'' is neither a path"),
+        ("POST", "down", "'POST' is neither a path"),
+        ("POST ", "down", "'POST ' is neither a path"),
+        ("post /info", "down", "'post /info' is neither a path"),
+        ("/info /auth", "down", "neither a path"),
+        ("127.0.0.1:80", "down", "neither a path"),
         ("info", "slow", "needs a number, for example 'slow:3'"),
         ("info", "slow:soon", "takes a number, not 'soon'"),
         ("info", "status", "needs a number"),
