@@ -209,7 +209,7 @@ class Receiver:
         self._address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._ends = time.monotonic() + self._life
         self._timer = _after(self._life, self.finish)
-        threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -280,7 +280,7 @@ class Receiver:
         if token is not None and path and is_known and is_opened:
             return self._let_judge(token, path == self._second)
         for stray in strays_in(request.query, "" if path else self._issuer):
-            if _has_room(self._strays, stray, MOST_STRAY):
+            if stray not in self._strays and _has_room(self._strays, stray, MOST_STRAY):
                 self._judge.note_stray(stray, bool(path))
         return None if request.is_prefetch else REFUSED
 
