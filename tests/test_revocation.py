@@ -189,7 +189,7 @@ def test_the_page_that_is_named_ends_the_token(here, cave, desk):
     ran = here("%cave_setup new")
     link = next(word for word in flat(ran).split() if word.endswith("/logout_all"))
     assert len(living_logins(cave)) == 1
-    Visitor("ada@example.org").open(link.replace("/sticky_auth/", "/auth/"))
+    Visitor("ada@example.org").open(link)
     assert living_logins(cave) == []
     assert cave._accounts.owner(by_name(cave, "ada")[MINE]) is not None
 
@@ -210,6 +210,16 @@ def test_it_is_tried_again_within_a_bound(here, cave, desk):
     desk.goes = Visitor("ada@example.org").open
     assert "could not be revoked" not in flat(here("%cave_setup new"))
     assert living_logins(cave) == []
+
+
+def test_one_of_two_services_is_enough(here, cave, desk):
+    """One auth server has two services for it, of which one may be down."""
+    cave.misbehave("auth", "down")
+    token = cave.new_login_token("ada")
+    revocation.hold(cave.server, Token(token))
+    revocation.revoke()
+    assert cave._accounts.owner(token) is None
+    assert revocation.untold() == ()
 
 
 @pytest.mark.parametrize("how", ["html", "garbage", "status:200", "redirect", "error500", "status:403"])

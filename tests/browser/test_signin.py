@@ -317,6 +317,30 @@ def test_the_right_account_after_the_wrong_one(cell: Cell, cave: Sandbox):
     assert no_login_lives(cave)
 
 
+def test_after_cancel_the_link_can_be_opened_again(cell: Cell, cave: Sandbox):
+    """Cancel on the log-in page ends on an error page of the server; the printed link leads to a new try."""
+    tab = cell.start("%cave_setup existing --use latest")
+    tab.get_by_role("link", name="Cancel").click()
+    tab.get_by_text("Internal Server Error").first.wait_for()
+    tab.goto(cell.address)
+    log_in(tab, "ada@example.org")
+    assert is_done(tab)
+    assert cell.end().error == ""
+    assert no_login_lives(cave)
+
+
+def test_of_two_tabs_the_one_that_was_opened_last_counts(cell: Cell, cave: Sandbox):
+    """A browser has one sign-in under way: the first of two tabs ends on an error, the second one comes back."""
+    first = cell.start("%cave_setup existing --use latest")
+    second = cell.again()
+    log_in(first, "bob@example.org")
+    first.get_by_text("authorization error").wait_for()
+    log_in(second, "ada@example.org")
+    assert is_done(second)
+    assert "Ada Example" in cell.end().out
+    assert no_login_lives(cave)
+
+
 def test_the_link_that_is_opened_after_the_end(cell: Cell, cave: Sandbox):
     """A forgotten tab is finished later: our page says that it is over, at an address that holds nothing."""
     late = cell.start("%cave_setup existing --use latest")
