@@ -285,14 +285,13 @@ class Receiver:
         return None if request.is_prefetch else REFUSED
 
     def _let_judge(self, token: Token, returns: bool) -> str:
-        with self._turn:
-            if not _has_room(self._judged, token, MOST_JUDGED):
-                return REFUSED
-            is_late = self.is_over.is_set()
-            where = self._judge.judge_late(token) if is_late else self._judge.judge(token, returns)
-            if where in (DONE, FAILED):
-                self._ended_at = where
-            return where
+        with self._turn, suppress(Exception):  # the browser must leave the address whatever happens
+            if _has_room(self._judged, token, MOST_JUDGED):
+                is_late = self.is_over.is_set()
+                where = self._judge.judge_late(token) if is_late else self._judge.judge(token, returns)
+                self._ended_at = where if where in (DONE, FAILED) else self._ended_at
+                return where
+        return REFUSED
 
 
 def _listen(receiver: Receiver) -> _Server:

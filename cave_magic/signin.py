@@ -210,7 +210,6 @@ class SignIn:
     def __enter__(self) -> SignIn:
         self._receiver.__enter__()
         self.page = routes.sign_in_page(self.target.server, self._receiver.address)
-        revocation.retry_soon()
         return self
 
     def __exit__(self, *error: object) -> None:

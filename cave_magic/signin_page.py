@@ -128,7 +128,7 @@ def still_valid(one: Held) -> Line:
         start = f"a new token was made on {host}, not saved, and could not be revoked ({one.why}). To delete it: "
         return line(Word("Note: ", "warning"), start, Word(routes.tokens_page(one.server), "link"))
     rest, link = ends_it(one.server, one.expires)
-    start = f"a temporary token of this sign-in could not be revoked on {host} ({one.why}). {rest} "
+    start = f"a temporary token could not be revoked on {host} ({one.why}). {rest} "
     return line(Word("Note: ", "warning"), start, Word(link, "link"))
 
 

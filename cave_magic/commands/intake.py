@@ -117,10 +117,14 @@ def finish(dialogue: Dialogue, outcome: Outcome, overwrite: bool, asks: bool = T
 
 @contextmanager
 def nothing_left(dialogue: Dialogue) -> Iterator[None]:
-    """Revokes in the end, however that comes, the tokens that came or were made and not saved; says which live on."""
+    """Revokes in the end, however that comes, the tokens that came or were made and not saved; says which live on.
+
+    What could not be revoked at an earlier time is tried again meanwhile.
+    """
     from .. import revocation
     from ..signin_page import still_valid
 
+    revocation.retry_soon()
     try:
         yield
     finally:
