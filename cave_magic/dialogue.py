@@ -8,14 +8,15 @@ from typing import Any, Protocol
 
 from IPython.core.error import StdinNotImplementedError
 
-from . import lines
 from .errors import Cancelled, NobodyToAsk
-from .evidence import ServerFacts, ask_server
+from .evidence import ServerFacts, Session, ask_server
 from .frontend import Frontend
+from .guide import without_anybody
 from .inquiry import bound_of
 from .page import Page
 from .place import find_place
 from .servers import check_address, datastack_for
+from .store import resolve
 from .target import Settings, Target, find_target
 
 
@@ -62,7 +63,7 @@ class Dialogue:
         """Whose token is stored, as the server says now; with `access`, whether it opens the datastack."""
         seconds = self.seconds()
         with self.front.waiting() as watcher:
-            return ask_server(target, seconds, watcher, access)
+            return ask_server(target, seconds, watcher, Session(can_ask=self.front.can_ask), access)
 
     # ------------------------------------------------------------ what is asked and shown
 
@@ -94,11 +95,8 @@ class Dialogue:
 
 def nobody_to_ask(target: Target) -> NobodyToAsk:
     """What to do where no token can be typed."""
-    here = find_place()
-    kept = here.store or "an environment variable"
-    way = lines.recall(here, target) if here.store else (lines.save(target, "--from-env", "CAVE_TOKEN"),)
-    keep = f"Keep the token as CAVE_TOKEN in {kept}"
-    return NobodyToAsk(f"nothing can be asked here. {keep}, then: {', then '.join(way)}")
+    way = without_anybody(target, find_place(), replaces=resolve(target.server).token is not None)
+    return NobodyToAsk(f"nothing can be asked here: {way.text}")
 
 
 def _answered(ask: Callable[[], str], nobody: NobodyToAsk, may_be_empty: bool = False) -> str:

@@ -63,7 +63,8 @@ class Machine:
         requests_problem: why requests, without which nobody can be asked, cannot be imported, or "".
         shadows: files in the notebook's folder that Python takes in the place of a package.
         again: the line that runs this check again.
-        recall: the lines that save a token which this platform keeps.
+        recall: the lines that save a token which this platform keeps, or the one that asks for it.
+        can_ask: whether somebody can answer a prompt.
     """
 
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -84,6 +85,7 @@ class Machine:
     shadows: tuple[Shadow, ...] = ()
     again: Command = BARE_CHECK
     recall: tuple[Command, ...] = ()
+    can_ask: bool = True
 
     @property
     def fix(self) -> Command:
@@ -102,10 +104,12 @@ class Session:
     Attributes:
         names: its variables, to find clients that were made with another token.
         find_left: stored tokens -> the places in its history and file where they lie about.
+        can_ask: whether somebody can answer a prompt.
     """
 
     names: Mapping[str, object] = field(default_factory=dict)
     find_left: Callable[[Iterable[Token]], tuple[Left, ...]] = _nothing_left
+    can_ask: bool = True
 
 
 NO_SESSION = Session()
@@ -249,13 +253,18 @@ def gather(
             requests_problem=result_of(asking, ""),
             shadows=find_shadows(),
             again=again,
-            recall=lines.recall(here.place, wanted[0]),
+            recall=lines.recall(here.place, wanted[0]) if here.place.store else (lines.save(wanted[0]),),
+            can_ask=session.can_ask,
         )
         return look.evidence(here, importing, session)
 
 
 def ask_server(
-    target: Target, seconds: float, watcher: Watcher | None = None, access: bool = False
+    target: Target,
+    seconds: float,
+    watcher: Watcher | None = None,
+    session: Session = NO_SESSION,
+    access: bool = False,
 ) -> ServerFacts:
     """Looks at a server and its token alone: two requests, and caveclient is not imported.
 
@@ -269,8 +278,9 @@ def ask_server(
             importing = round_.work(installed.import_caveclient)
         machine = round_.work(_machine)
         round_.wait(watcher)
-        here = replace(_here(machine), caveclient_problem=result_of(importing, "not imported"))
-        return server.facts(here, importing, NO_SESSION)
+        problem = result_of(importing, "not imported")
+        here = replace(_here(machine), caveclient_problem=problem, can_ask=session.can_ask)
+        return server.facts(here, importing, session)
 
 
 class _Look:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from . import lines, routes
-from .doctor import Command
+from .doctor import Command, Remedy
 from .place import Place, find_place
-from .servers import deployment_of, host_of, local_servers_of
+from .servers import deployment_of, host_of
 from .target import Target
 
 
@@ -60,33 +60,49 @@ def guide_for(
         place: where the kernel runs; found out if not given.
         trouble: why the pages of the auth server cannot be opened now, or "".
     """
-    steps: tuple[Step, ...] = (_account(target), _make_token(target)) if new else (_find_token(target),)
+    steps = [_account(target), _make_token(target)] if new else [_find_token(target)]
     if trouble:
-        steps = (_bring_token(trouble),)
+        steps = [_bring_token(trouble)]
     heading = f"Access to {target.datastack} on {host_of(target.server)}"
     where = place or find_place()
     recall = lines.recall(where, target) if where.forgets and where.store else ()
     last = Step("Paste", "put the token into the prompt below. What you paste stays hidden.")
     if not can_ask:
         last = Step("Keep", f"put the token as CAVE_TOKEN into {where.store or 'an environment variable'}.")
-    return Guide(heading, (*steps, last), where.note, recall)
+    return Guide(heading, (*filter(None, steps), last), where.note, recall)
 
 
-def _account(target: Target) -> Step:
+def without_anybody(target: Target, place: Place, replaces: bool) -> Remedy:
+    """How a token gets here where nobody can be asked for it.
+
+    Args:
+        target: the server that it is for.
+        place: where the kernel runs.
+        replaces: whether one is stored that it is to replace.
+    """
+    way = lines.recall(place, target, *(["--overwrite"] if replaces else []))
+    kept = place.store or "an environment variable"
+    return Remedy(f"keep a token as CAVE_TOKEN in {kept}, then {', then '.join(way)}", way)
+
+
+def _account(target: Target) -> Step | None:
+    """The page of a datastack on which a new person logs in and accepts its terms; None for a name nobody knows."""
     home = deployment_of(target.datastack)
-    known = home.local_servers if home and home.server == target.server else local_servers_of(target.server)
-    local = next(iter(known), "")
+    if home is None and target.named_by != "map":
+        return None
+    local = home.local_servers[0] if home is not None and home.server == target.server else ""
     todo = "log in with a Google account and accept the terms of service. Then come back here."
     return Step("Account", todo, routes.first_page(target.server, target.datastack, local))
 
 
 def _make_token(target: Target) -> Step:
-    return Step("Token", "make one on this page and copy it.", routes.tokens_page(target.server))
+    todo = "make one on this page, logged in with a Google account, and copy it."
+    return Step("Token", todo, routes.tokens_page(target.server))
 
 
 def _bring_token(trouble: str) -> Step:
-    todo = f"its pages cannot be opened now: {trouble}. Copy a token from where you have one, such as another computer."
-    return Step("Token", todo)
+    why = f"the pages on which tokens are made and listed cannot be opened now: {trouble}."
+    return Step("Token", f"{why} Copy one from where you have it, such as another computer.")
 
 
 def _find_token(target: Target) -> Step:

@@ -8,11 +8,12 @@ from datetime import datetime
 from . import answers, lines, routes
 from .answers import Terms
 from .checks.account import ends_by, is_login_token
+from .checks.token import set_up
 from .evidence import ServerFacts
 from .guide import Guide, Step
 from .login import Checked
 from .page import Block, Line, Page, Steps, Table, Word, line
-from .report_page import go_on_words
+from .report_page import go_on_words, remedy_words
 from .servers import host_of
 from .store import Saved, show_path
 from .target import Target, again
@@ -127,12 +128,15 @@ def status_page(facts: ServerFacts) -> Page:
 
 def advice_page(facts: ServerFacts) -> Page:
     """What `%cave_setup` alone says when something is needed."""
+    why = line(Word(_why_not(facts), "strong"))
+    if not facts.machine.can_ask:
+        return Page((why, line(Word("Next: ", "strong"), *remedy_words(set_up(facts)))))
     new, existing = (Word(lines.setup(facts.target, kind), "command") for kind in ("new", "existing"))
     rows = (
         (line(new), line("no account yet, or the terms of service not accepted")),
         (line(existing), line("an account, and a token on another computer or lost")),
     )
-    return Page((line(Word(_why_not(facts), "strong")), Table(rows, "which of the two to type")))
+    return Page((why, Table(rows, "which of the two to type")))
 
 
 def _why_not(facts: ServerFacts) -> str:

@@ -20,6 +20,11 @@ from .desk import Desk
 from .stage import Ran, Run, ipython, move_to, run_in, save_for_ada
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--everything`: all combinations, where a usual run takes a sample."""
+    parser.addoption("--everything", action="store_true", help="try all combinations, not a sample of them")
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A temporary home: no test ever sees the real one."""

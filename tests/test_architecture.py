@@ -23,9 +23,9 @@ FLOORS = (
     "files", "history", "store", "repairs",
     "troubles", "routes", "answers", "connections", "questions", "installed", "keys", "revocation",
     # what is known, and what is to be thought of it
-    "target", "lines", "last_error", "evidence", "checks", "remedies", "reference", "diagnosis",
+    "target", "lines", "guide", "last_error", "evidence", "checks", "remedies", "reference", "diagnosis",
     # what is done and said
-    "guide", "login", "html_page", "columns", "render", "report_page", "pages",
+    "login", "html_page", "columns", "render", "report_page", "pages",
     "signin_page", "signin", "older",
     # what is typed
     "completion", "frontend", "dialogue", "command_line", "commands", "magics",

@@ -394,7 +394,7 @@ def test_a_token_can_be_pasted_while_the_pages_are_down(here, cave, desk, home, 
     desk.answers = [cave.new_token("ada")]
     ran = here(line)
     assert ran.error == ""
-    assert "its pages cannot be opened now: 127.0.0.1" in " ".join(ran.out.split())
+    assert "tokens are made and listed cannot be opened now: 127.0.0.1" in " ".join(ran.out.split())
     assert desk.opened == []
     assert "sticky_auth" not in ran.out
     assert len(stored(home)) == 1

@@ -85,6 +85,8 @@ def _kind(server: ServerFacts) -> Finding | None:
         return ok("a permanent token") if is_login_token(server) is False else None
     until = ends_by(server)
     when = f"by {until:%d %B %Y} at the latest" if until else WITHIN
+    if not server.machine.can_ask:
+        return warning(f"a log-in token: it ends {when}", set_up(server))
     command = lines.setup(server.target, "existing")
     return warning(f"a log-in token: it ends {when}", Remedy(f"{command} makes a permanent one of it", (command,)))
 

@@ -14,6 +14,7 @@ from ..servers import KNOWN_DATASTACKS, deployment_of, host_of
 from ..target import siblings
 from .account import ACCOUNT
 from .network import UNKNOWN_ANSWER, then, trouble_with
+from .token import set_up
 
 
 def _listed(server: ServerFacts) -> Finding | None:
@@ -133,9 +134,9 @@ def _no_permission(datastack: DatastackFacts, account: Account, answer: Answer) 
     dataset = _dataset(answer, datastack)
     evidence = f"{private(account.email or account.name)} has no permission to view {dataset} (403 missing_permission)"
     if not account.before_terms:
-        command = lines.setup(datastack.target, "existing")
-        text = f"if you have another Google account, use that one: {command}. If not, ask the people of {dataset}"
-        return failed(f"{evidence}, nor anything else", Remedy(text, (command,)))
+        other = set_up(datastack.server)
+        text = f"if you have another Google account, use that one: {other.text}. If not, ask the people of {dataset}"
+        return failed(f"{evidence}, nor anything else", Remedy(text, other.commands))
     home = deployment_of(datastack.name)
     known = home.public if home else ()
     public = tuple(name for name in known if name in account.before_terms and name != datastack.name)

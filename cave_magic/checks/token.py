@@ -6,6 +6,7 @@ from .. import lines
 from ..answers import REFUSALS, Answer, is_cave, lacks_datastack
 from ..doctor import Check, Command, Finding, Remedy, Status, failed, ok, private, unknown, warning
 from ..evidence import Machine, ServerFacts
+from ..guide import without_anybody
 from ..plain import plain
 from ..servers import DEFAULT_SERVER, deployment_of, host_of
 from ..store import State, TokenFile, secrets_folder, show_path
@@ -15,6 +16,8 @@ from ..troubles import Trouble
 
 def set_up(server: ServerFacts, kind: str = "existing") -> Remedy:
     """A set-up for this server, which ends in a token that works."""
+    if not server.machine.can_ask:
+        return without_anybody(server.target, server.machine.place, server.stored.token is not None)
     command = lines.setup(server.target, kind)
     return Remedy(command, (command,))
 
@@ -192,6 +195,8 @@ def _missing(server: ServerFacts) -> Finding:
 
 
 def _first_time(server: ServerFacts) -> Remedy:
+    if not server.machine.can_ask:
+        return set_up(server)
     new, old = lines.setup(server.target, "new"), lines.setup(server.target, "existing")
     return Remedy(f"{new}   (or {old} if you have an account)", (new, old))
 

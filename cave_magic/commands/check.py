@@ -66,7 +66,8 @@ def _look(dialogue: Dialogue, args: argparse.Namespace, error: BaseException | N
     seconds = dialogue.seconds(args.timeout)
     names = dict.fromkeys((*args.names, *([args.datastack] if args.datastack else [])))
     targets = [dialogue.target(args, name) for name in names or [None]]
-    session = Session(dialogue.shell.user_ns, functools.partial(history.found_anywhere, dialogue.shell))
+    find_left = functools.partial(history.found_anywhere, dialogue.shell)
+    session = Session(dialogue.shell.user_ns, find_left, dialogue.front.can_ask)
     with dialogue.front.waiting() as watcher:
         return look(targets, seconds, watcher, session, error, args.all)
 

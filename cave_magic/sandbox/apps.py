@@ -63,9 +63,7 @@ def _reply(response: Response) -> Reply:
     return Reply(response.status_code, tuple(response.headers.items()), response.get_data())
 
 
-def _app(
-    name: str, shared: World, blueprints: tuple[flask.Blueprint, ...], *, is_auth: bool = False
-) -> flask.Flask:
+def _app(name: str, shared: World, blueprints: tuple[flask.Blueprint, ...], *, is_auth: bool = False) -> flask.Flask:
     app = flask.Flask(name, static_folder=None)
     app.secret_key = shared.service_token
     app.logger.disabled = True

@@ -114,7 +114,8 @@ class Sandbox:
     `port` and `local_port` choose the ports (0: any free one), `auth_version` the age of the auth server,
     `datastacks` adds so many datastacks, spread over `local_servers` local servers, `tls` serves https with
     a certificate that nobody trusts (its file is `certificate`). The services cache what auth said about a
-    token for `cache_seconds`, as the real ones do; with 0 they ask each time. Use it as a context manager.
+    token for `cache_seconds`, as the real ones do; with 0 they ask each time. `hosts` are names of its servers in
+    place of 127.0.0.1 and a port, for tests that lead connections to them to `doors`. Use it as a context manager.
     """
 
     def __init__(
@@ -127,6 +128,7 @@ class Sandbox:
         local_servers: int = 1,
         tls: bool = False,
         cache_seconds: float = CACHE_SECONDS,
+        hosts: Sequence[str] = (),
     ) -> None:
         self.auth_version = auth_version
         self.cache_seconds = cache_seconds
@@ -141,6 +143,7 @@ class Sandbox:
         self._numbers = [port, local_port, *[0] * (local_servers - 1)]
         self._inner_number = 0
         self._tls = tls
+        self._hosts = tuple(hosts)
         self._faults: tuple[Fault, ...] = ()
         self._ports: list[Port] = []
         self._stopped = threading.Event()
@@ -201,6 +204,11 @@ class Sandbox:
     def local_servers(self) -> list[str]:
         """Addresses of all local servers."""
         return [self._port(place).address for place in range(1, len(self._numbers))]
+
+    @property
+    def doors(self) -> dict[str, int]:
+        """Host -> the port of 127.0.0.1 behind it, for the servers that have names."""
+        return {port.name: port.number for port in self._ports if port.name}
 
     @property
     def datastacks(self) -> list[str]:
@@ -370,14 +378,15 @@ class Sandbox:
         from cave_magic.sandbox import tls
 
         with tempfile.TemporaryDirectory(prefix="cave-sandbox-") as folder:
-            self.certificate = str(tls.self_signed(Path(folder)))
+            self.certificate = str(tls.self_signed(Path(folder), self._hosts))
             yield tls.context(Path(folder))
 
     def _listen(self, place: int, number: int, context: ssl.SSLContext | None) -> None:
         def answer(request: Request, connection: Connection) -> Reply | None:
             return self._answer(place, request, connection)
 
-        port = Port(answer, number, context, self._count)
+        name = self._hosts[place] if place < len(self._hosts) else ""
+        port = Port(answer, number, context, self._count, name)
         self._undo.enter_context(contextlib.closing(port))
         self._ports.append(port)
         self._numbers[place] = port.number

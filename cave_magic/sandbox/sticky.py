@@ -125,9 +125,7 @@ def set_username() -> Page:
     """Save the name, which `customName` alone decides; a new account goes on to where the sign-in was to lead."""
     custom = flask.request.form.get("customName")
     if not world().accounts.choose_name(visitor().id, custom):
-        return render_template(
-            "choose_username.html", person=visitor(), problem="You cannot change your custom name."
-        )
+        return render_template("choose_username.html", person=visitor(), problem="You cannot change your custom name.")
     if flask.request.args.get("new_account") == "true":
         return _onward(flask.g.auth_token)
     kept = f"changed to {custom}" if custom else "reset to the one associated with your Google Account"

@@ -44,7 +44,9 @@ def test_every_route_of_auth_exists_under_sticky_auth(cave: Sandbox) -> None:
     rules = [rule for rule in cave._auth_app.url_map.iter_rules() if rule.rule.startswith("/auth/")]
     twins = {(rule.rule, *rule.methods) for rule in cave._auth_app.url_map.iter_rules()}
     assert len(rules) > 15
-    assert [rule.rule for rule in rules if ("/sticky_auth" + rule.rule.removeprefix("/auth"), *rule.methods) not in twins] == []
+    assert [
+        rule.rule for rule in rules if ("/sticky_auth" + rule.rule.removeprefix("/auth"), *rule.methods) not in twins
+    ] == []
     for path in ("/version", "/api/v1/user/cache", "/api/v1/user/token", "/api/v1/user/missing"):
         here, there = (ask(cave, "ada", f"{prefix}{path}") for prefix in ("/auth", "/sticky_auth"))
         assert there.status_code == here.status_code == 200
@@ -104,7 +106,10 @@ def test_an_image_volume_by_its_id_asks_for_no_token(cave: Sandbox) -> None:
     assert requests.get(f"{url}/1", headers=dead, timeout=5).json()["name"] == "minnie65_phase3"
     missing = requests.get(f"{url}/99", timeout=5)
     assert missing.status_code == 404
-    assert f"You have requested this URI [{VOLUMES}/id/99] but did you mean {VOLUMES}/id/<int:" in missing.json()["message"]
+    assert (
+        f"You have requested this URI [{VOLUMES}/id/99] but did you mean {VOLUMES}/id/<int:"
+        in missing.json()["message"]
+    )
 
 
 def _shared(response: requests.Response) -> tuple[str | None, str | None]:
