@@ -1,4 +1,4 @@
-"""The door on loopback through which a sign-in comes back. The only server that this package opens.
+"""The receiver on loopback to which a sign-in comes back. The only server that this package opens.
 
 Standard library only. RFC 8252, section 7.3: a port of the system's choice on loopback, paths that nobody can guess, a
 short life. Nothing is logged, and nothing of a request is ever repeated in an answer. Every address with a query, which
@@ -43,7 +43,7 @@ MOST_JUDGED = 30
 MOST_STRAY = 8
 """Different tokens out of refused requests that are revoked. A flood of them does not become one of the auth server."""
 
-DONE, FAILED, OVER, ALIVE, REFUSED = "/done", "/failed", "/over", "/not-revoked", "/refused"
+DONE, FAILED, OVER, NOT_REVOKED, REFUSED = "/done", "/failed", "/over", "/not-revoked", "/refused"
 """The pages at which a browser ends. Their addresses hold nothing."""
 
 TOKEN_PARAMETERS = ("token", "middle_auth_token")
@@ -67,7 +67,7 @@ class Judge(Protocol):
         """
 
     def judge_late(self, token: Token) -> str:
-        """The same for a token that came after the end: `DONE`, `OVER` or `ALIVE`."""
+        """The same for a token that came after the end: `DONE`, `OVER` or `NOT_REVOKED`."""
 
     def note_stray(self, token: Token, knows_path: bool) -> None:
         """Takes notice of a token in a request that is refused.
@@ -89,7 +89,7 @@ _WORDS = {
     DONE: (200, "Done, go back to your notebook", "You can close this tab."),
     FAILED: (200, "This did not work", "Go back to your notebook: it says what to do. You can close this tab."),
     OVER: (410, "This sign-in is over", "To sign in again, start from your notebook. You can close this tab."),
-    ALIVE: (410, "This sign-in is over", ""),
+    NOT_REVOKED: (410, "This sign-in is over", ""),
     REFUSED: (403, "Not accepted", "Nothing was done with this address. Your notebook says whether it still waits."),
 }
 _NOT_FOUND = (404, "Nothing is here", "This address belongs to a sign-in in a notebook.")
@@ -266,11 +266,11 @@ class Receiver:
             return _WORDS[REFUSED]
         if request.method != "GET":
             return _NOT_ALLOWED
-        shown = {REFUSED, self._ended_at} | ({OVER, ALIVE} if self._ended_at or self.is_over.is_set() else set())
+        shown = {REFUSED, self._ended_at} | ({OVER, NOT_REVOKED} if self._ended_at or self.is_over.is_set() else set())
         if request.path not in shown or request.path not in _WORDS:
             return _NOT_FOUND
         status, title, text = _WORDS[request.path]
-        return status, title, _with_link(*self._alive) if request.path == ALIVE else text
+        return status, title, _with_link(*self._alive) if request.path == NOT_REVOKED else text
 
     def _take(self, request: Request, is_known: bool) -> str | None:
         """Takes the token out of an address; where the browser goes now, None for one that has only been preloaded."""

@@ -26,9 +26,9 @@ from .page import Line as Words
 from .page import Page
 from .place import Opening
 from .questions import Line, Round
-from .receiver import ALIVE, DONE, FAILED, HOSTS, LIFE, OVER, REFUSED, NoLoopback, Receiver
+from .receiver import DONE, FAILED, HOSTS, LIFE, NOT_REVOKED, OVER, REFUSED, NoLoopback, Receiver
 from .servers import host_of
-from .signin_page import another_account, called, choice_page, ends_it, moment_of, waiting_page
+from .signin_page import another_account, called, choice_page, how_to_revoke, moment_of, waiting_page
 from .target import Target
 from .tokens import Token
 from .troubles import Trouble
@@ -95,11 +95,11 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
-    """What is known of the auth server before a person is sent there.
+class AuthServer:
+    """An auth server, as far as it is known before a person is sent there.
 
     Attributes:
-        version: that of the auth server, "" if unknown.
+        version: its version, "" if unknown.
         page: what its sign-in page answered.
     """
 
@@ -107,7 +107,7 @@ class Door:
     page: Answer
 
     @property
-    def is_open(self) -> bool:
+    def has_sign_in(self) -> bool:
         """Whether it has the sign-in. To programs that say that they are one the server names the log-in page."""
         return self.page.trouble is None and 200 <= self.page.status < 400
 
@@ -120,7 +120,7 @@ class Door:
 
 # ---------------------------------------------------------------- the whole way
 
-def look_ahead(wish: Wish, front: Front) -> Door:
+def look_ahead(wish: Wish, front: Front) -> AuthServer:
     """Asks the auth server for its version, and whether its pages can be opened."""
     server = wish.target.server
     with Round(wish.seconds) as round_:
@@ -128,10 +128,10 @@ def look_ahead(wish: Wish, front: Front) -> Door:
         page = round_.ask(routes.sign_in_page(server, f"http://{HOSTS[0]}/"))
         with front.waiting() as watcher:
             round_.wait(watcher)
-        return Door(answers.version_in(version.answer), page.answer)
+        return AuthServer(answers.version_in(version.answer), page.answer)
 
 
-def by_browser(wish: Wish, door: Door, front: Front) -> Outcome | None:
+def by_browser(wish: Wish, auth: AuthServer, front: Front) -> Outcome | None:
     """Signs in through the browser on the person's own screen.
 
     Returns:
@@ -143,17 +143,17 @@ def by_browser(wish: Wish, door: Door, front: Front) -> Outcome | None:
     """
     if not place.find_place().has_screen:
         return None
-    if not door.is_open:
+    if not auth.has_sign_in:
         front.say(f"{host_of(wish.target.server)} has no sign-in that could come back to this notebook.")
         return None
-    if wish.use == "new" and keeps_one_token(door.version):
+    if wish.use == "new" and keeps_one_token(auth.version):
         _consent(front, wish.target)
     try:
         with SignIn(wish.target, wish.seconds) as sign_in:
             checked = _wait(sign_in, place.open_browser(sign_in.page), front)
             if checked is None:
                 return None
-            outcome = _permanent(checked, wish, door.version, front)
+            outcome = _permanent(checked, wish, auth.version, front)
     except NoLoopback:
         front.say("No program may listen on the loopback interface of this computer, so a sign-in cannot come back.")
         return None
@@ -199,7 +199,7 @@ class SignIn:
         self._seconds = seconds
         self._tokens: dict[Token, None] = {}
         until = datetime.now(timezone.utc) + timedelta(days=LOGIN_TOKEN_DAYS, hours=1)
-        text, link = ends_it(target.server, until)
+        text, link = how_to_revoke(target.server, until)
         alive = (f"The temporary token that came could not be revoked. {text}", link)
         self._receiver = Receiver(self, f"{host_of(target.server)}/sticky_auth", LIFE, alive)
         self._lock = threading.Lock()
@@ -274,7 +274,7 @@ class SignIn:
             return DONE
         self._hold(token, tells=False)  # the browser says it
         revocation.revoke([token])
-        return ALIVE if revocation.is_held(token) else OVER
+        return NOT_REVOKED if revocation.is_held(token) else OVER
 
     def note_stray(self, token: Token, knows_path: bool) -> None:
         """Notes a token that came in a refused request, to be revoked unless it comes again as it should."""

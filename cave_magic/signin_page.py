@@ -18,7 +18,7 @@ from .servers import host_of
 from .target import Target
 
 _CELLS = ("command", "", "dim", "dim", "dim")
-_TITLES = line("", "", *(Word(title, "dim") for title in ("made", "last used", "ends in")))
+_TITLES = tuple(line(Word(title, "dim")) for title in ("", "", "made", "last used", "ends in"))
 
 
 def waiting_page(target: Target, address: str, problem: str = "") -> Page:
@@ -29,20 +29,16 @@ def waiting_page(target: Target, address: str, problem: str = "") -> Page:
         address: the page that has been opened.
         problem: why it has not, or "".
     """
-    first = line("A browser tab has opened.")
-    again = "No tab, an error page, or the wrong account? Open this address again: "
-    if problem:
-        first = line(Word("No browser opened: ", "warning"), f"{problem}.")
-        again = "Open this address in a browser on this computer: "
-    return Page(
-        (
-            line(Word(f"Access to {target.datastack} on {host_of(target.server)}", "strong")),
-            first,
-            line(again, Word(address, "link")),
-            line(_TODO),
-            line(Word(f"{_LAST_COUNTS} {_TO_PASTE}", "dim")),
-        )
+    link = Word(address, "link")
+    ways: tuple[Line, ...] = (
+        line(f"A browser tab has opened. {_TODO}"),
+        line("No tab, an error page, or the wrong account? Open this address again: ", link),
     )
+    if problem:
+        opens = line("Open this address in a browser on this computer: ", link)
+        ways = (line(Word("No browser opened: ", "warning"), f"{problem}."), opens, line(_TODO))
+    title = line(Word(f"Access to {target.datastack} on {host_of(target.server)}", "strong"))
+    return Page((title, *ways, line(Word(f"{_LAST_COUNTS} {_TO_PASTE}", "dim"))))
 
 
 _TODO = (
@@ -70,7 +66,7 @@ def choice_page(keys: Sequence[Key], checked: Checked, warning: str = "") -> Pag
     rows = [tuple(line(Word(*cell)) for cell in zip(_cells(*one), _CELLS, strict=True)) for one in enumerate(keys, 1)]
     blocks: list[Block] = [
         line("You are signed in as ", Word(checked.account.label, "strong"), ". Your tokens:"),
-        Table((tuple(line(title) for title in _TITLES), *rows), "your tokens", head=1),
+        Table((_TITLES, *rows), "your tokens", head=1),
         another_account(checked.target),
     ]
     if warning:
@@ -115,33 +111,32 @@ def ends_soon(facts: ServerFacts) -> Line:
     return line(Word("Note: ", "warning"), f"the token is temporary and expires {when}. For a permanent one: ", again)
 
 
-def ends_it(server: str, until: datetime) -> tuple[str, str]:
+def how_to_revoke(server: str, until: datetime) -> tuple[str, str]:
     """How long a temporary token lives that could not be revoked, and the page that revokes it."""
     rest = "To revoke it, open this page once it answers. It signs you out everywhere, and keeps permanent tokens:"
     return f"It expires by itself by {until:%d %B %Y} at the latest. {rest}", routes.sign_out_page(server)
 
 
-def still_valid(one: Held) -> Line:
+def not_revoked(one: Held) -> Line:
     """A token that could not be revoked, where, and what ends it."""
     host = host_of(one.server)
     if one.permanent:
         start = f"a new token was made on {host}, not saved, and could not be revoked ({one.why}). To delete it: "
         return line(Word("Note: ", "warning"), start, Word(routes.tokens_page(one.server), "link"))
-    rest, link = ends_it(one.server, one.expires)
+    rest, link = how_to_revoke(one.server, one.expires)
     start = f"a temporary token could not be revoked on {host} ({one.why}). {rest} "
     return line(Word("Note: ", "warning"), start, Word(link, "link"))
 
 
 def older_page(keys: Sequence[Key], server: str) -> Page:
     """Tokens with this computer's name that a new one has replaced."""
-    rows = [tuple(line(Word(text, "dim")) for text in _cells(*one)[1:]) for one in enumerate(keys, 1)]
+    rows = [tuple(map(line, _cells(*one)[2:])) for one in enumerate(keys, 1)]
     many = f"{len(keys)} older tokens with the name of this computer still work" if len(keys) > 1 else (
         "an older token with the name of this computer still works"
     )
-    titles = tuple(line(title) for title in _TITLES[1:])
-    link = line("To revoke tokens later: ", Word(routes.tokens_page(server), "link"))
     first = line(Word("Note: ", "warning"), f"{many} on {host_of(server)}.")
-    return Page((first, Table((titles, *rows), "older tokens"), link))
+    link = line("To revoke tokens later: ", Word(routes.tokens_page(server), "link"))
+    return Page((first, Table((_TITLES[2:], *rows), "older tokens"), link))
 
 
 def with_lines(page: Page, lines: Iterable[Line]) -> Page:

@@ -18,12 +18,12 @@ import pytest
 
 from cave_magic import receiver as module
 from cave_magic.receiver import (
-    ALIVE,
     DONE,
     FAILED,
     LIFE,
     MOST_JUDGED,
     MOST_STRAY,
+    NOT_REVOKED,
     OVER,
     REFUSED,
     NoLoopback,
@@ -502,9 +502,9 @@ def test_what_comes_too_late_is_taken_away_and_the_browser_told(door, judge):
 def test_a_late_token_that_lives_on_is_told_of_in_the_browser(door, judge):
     """Nobody looks at the notebook any more: the page says it, with a link to what ends the token."""
     door.finish()
-    judge.late = ALIVE
-    assert ask(door, f"{path_of(door.address)}?{CAME}").headers["location"] == ALIVE
-    body = ask(door, ALIVE).body
+    judge.late = NOT_REVOKED
+    assert ask(door, f"{path_of(door.address)}?{CAME}").headers["location"] == NOT_REVOKED
+    body = ask(door, NOT_REVOKED).body
     assert "It lives on." in body
     assert f'href="{html.escape(LINK)}"' in body
     assert GOOD not in body

@@ -17,7 +17,7 @@ import pytest
 from cave_magic import login, revocation, signin
 from cave_magic.answers import LOGIN_TOKEN_DAYS
 from cave_magic.errors import TokenNotSaved
-from cave_magic.receiver import ALIVE, OVER
+from cave_magic.receiver import NOT_REVOKED, OVER
 from cave_magic.sandbox import Sandbox
 from cave_magic.sandbox.visitor import Page, Visitor
 from cave_magic.servers import host_of
@@ -361,6 +361,18 @@ def test_a_stored_temporary_token_lives_until_the_new_one_is_saved(here, cave, d
     assert living_logins(cave) == [login]
 
 
+@pytest.mark.parametrize(("answer", "taken"), [("y", True), ("n", False)])
+def test_a_pasted_address_that_meets_another_token_leads_to_a_question(here, cave, desk, home, answer, taken):
+    """`%cave_save` asks before it replaces; after a no the stored token stays, and the one of the address is dead."""
+    desk.answers = [kept := cave.new_token("alice")]
+    assert here("%cave_save").error == ""
+    desk.answers = [address_of(cave.new_login_token("ada")), answer]
+    assert here("%cave_save").error == ("" if taken else "Cancelled")
+    assert stored(home) == [by_name(cave, "ada")[MINE] if taken else kept]
+    assert (MINE in by_name(cave, "ada")) is taken
+    assert living_logins(cave) == []
+
+
 # ---------------------------------------------------------------- what comes too late, or not as it should
 
 def test_a_token_that_comes_after_the_end_is_revoked(here, cave, desk, home):
@@ -379,7 +391,7 @@ def test_a_late_token_that_cannot_be_revoked_is_told_of_in_the_tab(here, cave, d
     here("%cave_setup new")
     block(cave)
     page = Visitor("alice@example.org").open(desk.opened[0])
-    assert page.address.endswith(ALIVE)
+    assert page.address.endswith(NOT_REVOKED)
     assert "could not be revoked" in page.source
     assert f"{cave.server}/sticky_auth/api/v1/logout_all" in page.source
     assert nothing_secret(cave, page.source, page.address)

@@ -42,13 +42,14 @@ def by_prompt(dialogue: Dialogue, target: Target, overwrite: bool) -> Outcome:
 def accepted(dialogue: Dialogue, text: str, target: Target, overwrite: bool, given: Sequence[str] = ()) -> Outcome:
     """The token in a text, once its server has accepted it; in place of a temporary one a permanent one, if wanted.
 
-    The address of a sign-in that could not come back was meant for us: its token is revoked whatever happens.
+    The address of a sign-in that could not come back was meant for us: its token is revoked whatever happens, unless it
+    is the one that is stored.
     """
     from .. import revocation
     from ..signin import came_by_address
 
     token = pick(dialogue, text, target)
-    if not came_by_address(text) or not dialogue.front.can_ask:
+    if not came_by_address(text) or not dialogue.front.can_ask or resolve(target.server).token == token:
         return exchanged(dialogue, check(dialogue, token, target, given), overwrite)
     revocation.hold(target.server, token)
     try:
@@ -94,19 +95,21 @@ def save(outcome: Outcome, overwrite: bool) -> Page:
     from ..installed import import_caveclient
     from ..login import save_checked
     from ..pages import card_page
-    from ..signin_page import still_valid, with_lines
+    from ..signin_page import not_revoked, with_lines
 
     token, server = outcome.checked.token, outcome.checked.target.server
     try:
         saved = save_checked(outcome.checked, overwrite or outcome.replaces is not None)
-    finally:
-        if resolve(server).token == token:  # also where an interrupt came a moment after it was written
+    except BaseException:
+        if resolve(server).token == token:  # an interrupt came a moment after it was written
             revocation.release(token)
+        raise
+    revocation.release(token)
     if outcome.replaces is not None:
         revocation.hold(server, outcome.replaces)
         revocation.revoke([outcome.replaces])
     card = card_page(outcome.checked, saved, works=not import_caveclient())
-    return with_lines(card, (*outcome.remarks, *map(still_valid, revocation.untold())))
+    return with_lines(card, (*outcome.remarks, *map(not_revoked, revocation.untold())))
 
 
 def finish(dialogue: Dialogue, outcome: Outcome, overwrite: bool, asks: bool = True) -> None:
@@ -116,20 +119,20 @@ def finish(dialogue: Dialogue, outcome: Outcome, overwrite: bool, asks: bool = T
 
 
 @contextmanager
-def nothing_left(dialogue: Dialogue) -> Iterator[None]:
+def cleaning_up(dialogue: Dialogue) -> Iterator[None]:
     """Revokes in the end, however that comes, the tokens that came or were made and not saved; says which live on.
 
     What could not be revoked at an earlier time is tried again meanwhile.
     """
     from .. import revocation
-    from ..signin_page import still_valid
+    from ..signin_page import not_revoked
 
     revocation.retry_soon()
     try:
         yield
     finally:
         revocation.revoke()
-        if alive := tuple(map(still_valid, revocation.untold())):
+        if alive := tuple(map(not_revoked, revocation.untold())):
             dialogue.show(Page(alive))
 
 

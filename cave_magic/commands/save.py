@@ -36,7 +36,7 @@ def cave_save(dialogue: Dialogue, args: argparse.Namespace) -> None:
     target = dialogue.target(args)
     text, given = _given_text(args, dialogue.shell.user_ns), _given(args)
     try:
-        with intake.nothing_left(dialogue):
+        with intake.cleaning_up(dialogue):
             _save(dialogue, target, args, text, given)
     except TokenExists as error:
         unchecked = ("--no-check",) if args.no_check else ()

@@ -34,7 +34,7 @@ def cave_setup(dialogue: Dialogue, args: argparse.Namespace) -> None:
         %cave_setup existing --datastack v1dd_public
         %cave_setup existing --use latest
     """
-    with intake.nothing_left(dialogue):
+    with intake.cleaning_up(dialogue):
         _set_up(dialogue, args)
 
 
@@ -106,14 +106,14 @@ def _new_token(dialogue: Dialogue, target: Target, args: argparse.Namespace) -> 
     if not dialogue.front.can_ask:
         return _by_paste(dialogue, target, args.kind == "new")
     wish = Wish(target, args.use or ("new" if args.kind == "new" else ""), dialogue.seconds())
-    door = look_ahead(wish, dialogue.front)
-    if door.trouble and args.kind == "new" and not args.paste:
+    auth = look_ahead(wish, dialogue.front)
+    if auth.trouble and args.kind == "new" and not args.paste:
         raise ServerInTrouble(
-            f"nobody can sign in now: {door.trouble}. Nothing was changed. Try again later, or paste a token that you "
+            f"nobody can sign in now: {auth.trouble}. Nothing was changed. Try again later, or paste a token that you "
             f"have: {lines.setup(target, 'existing', '--paste')}"
         )
-    came = None if args.paste or door.trouble else by_browser(wish, door, dialogue.front)
-    return came or _by_paste(dialogue, target, args.kind == "new", door.trouble)
+    came = None if args.paste or auth.trouble else by_browser(wish, auth, dialogue.front)
+    return came or _by_paste(dialogue, target, args.kind == "new", auth.trouble)
 
 
 def _by_paste(dialogue: Dialogue, target: Target, is_new: bool, trouble: str = "") -> Outcome:
