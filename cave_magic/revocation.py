@@ -1,9 +1,10 @@
 """Tokens that must not live on: each is revoked, however a sign-in ends; of one that could not be the person is told.
 
-The auth server lists permanent tokens only, so a temporary one that is forgotten here can be found nowhere again. It is
-kept from the moment it comes until the server has confirmed its end, in memory alone: a file with it would be one more
-place to steal it from. What could not be revoked is tried again at the next sign-in and when Python exits. A permanent
-token that was made and not saved is treated in the same way.
+The auth server lists permanent tokens only, and gives each sign-in a new temporary one, whatever the browser's cookie
+holds (middle_auth 2.30), so one that is forgotten here can be found nowhere again. It is kept from the moment it comes
+until the server has confirmed its end, in memory alone: a file with it would be one more place to steal it from. What
+could not be revoked is tried again at the next sign-in and when Python exits. A permanent token that was made and not
+saved is treated in the same way.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from cave_magic import lines, place, receiver, signin
+from cave_magic import lines, place, receiver, routes, signin
 from cave_magic.frontend import Frontend
 from cave_magic.place import Opening, Place
 from cave_magic.receiver import DONE, OVER
@@ -563,6 +563,14 @@ def test_the_words_say_how_long_is_left(cave, desk):
         assert sign_in.words == "waiting for your sign-in in the browser, 50 s left"
 
 
+def test_a_terms_link_stays_on_its_server_or_comes_back_to_us():
+    """The server adds the token to the one address that the link names: its own page, or our receiver."""
+    server = "https://cave.example.org"
+    assert back_of(routes.terms_page(server, 2)) == f"{server}/info/"
+    link = routes.terms_page(server, 2, "http://127.0.0.1:40123/k3J")
+    assert link == f"{server}/sticky_auth/api/v1/tos/2/accept?redirect=http%3A%2F%2F127.0.0.1%3A40123%2Fk3J"
+
+
 @pytest.mark.parametrize("name", ["lab-mac.local", "", "x" * 500, "Лаборатория", "<b>\n\x1b[31m"])
 def test_the_name_of_the_token_is_short_and_plain(monkeypatch, name):
     """Whatever the computer is called, the description is printable and far from the length that breaks the server."""
@@ -578,6 +586,7 @@ def test_only_an_address_of_the_door_is_exchanged_unasked():
     """Other addresses and bare tokens are asked about."""
     assert came_by_address(address_of("0" * 32))
     assert came_by_address(f"  {address_of('0' * 32)}")
+    assert came_by_address(address_of("0" * 32).replace("127.0.0.1", "[::1]"))
     assert not came_by_address("0" * 32)
     assert not came_by_address(f"https://ngl.example.org/?middle_auth_token={'0' * 32}")
 
