@@ -7,12 +7,11 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
+from .addresses import host_of, parse
 from .doctor import private, shown
 from .plain import plain
 from .routes import terms_page
-from .servers import host_of
 from .tokens import Token
 from .troubles import Trouble
 
@@ -47,7 +46,7 @@ class Answer:
         body: the parsed JSON, or None.
         is_json: whether the body was JSON.
         opening: its first words if it was a page or a text.
-        location: where it redirects to, without query.
+        location: where it redirects to, as it may be shown.
         seconds: how long it took.
         form: what came in place of JSON: `PAGE`, `TEXT`, else in words what nobody can read; "" if nothing did.
     """
@@ -56,7 +55,7 @@ class Answer:
     status: int = 0
     trouble: Trouble | None = None
     detail: str = ""
-    body: Any = None
+    body: Any = field(default=None, repr=False)
     is_json: bool = False
     opening: str = ""
     location: str = ""
@@ -228,19 +227,12 @@ def lacks_datastack(answer: Answer) -> bool:
 
 
 def local_server_in(answer: Answer) -> str:
-    """The local server's address in an answer about a datastack, or ""."""
+    """The local server's address in an answer about a datastack; "" if there is none that is to be asked."""
     value = answer.body.get("local_server") if answer.is_good and isinstance(answer.body, dict) else None
-    return value.rstrip("/") if isinstance(value, str) and _is_usable(value) else ""
-
-
-def _is_usable(address: str) -> bool:
-    """Whether requests could go there."""
-    try:
-        parts = urlsplit(address)
-        is_whole = bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        return False
-    return is_whole and parts.scheme in ("http", "https") and plain(address, 200) == address and " " not in address
+    address = parse(value)
+    if not isinstance(value, str) or address is None or address.scheme not in ("http", "https"):
+        return ""
+    return "" if plain(value, 200) != value or set(value) & set("@?# \"'<>") else value.rstrip("/")
 
 
 def version_in(answer: Answer) -> str:

@@ -13,13 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from html import unescape
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
 
 from . import __version__
+from .addresses import host_of, parse, shown, shown_page
 from .answers import PAGE, TEXT, Answer
 from .inquiry import Inquiry, Watcher
 from .plain import hide_secrets, plain, without
-from .servers import host_of
 from .tokens import Token
 from .troubles import Trouble, explain
 
@@ -105,6 +104,9 @@ class Line:
     def _ask(
         self, method: str, address: str, token: Token | None, seconds: float, data: Mapping[str, str] | None = None
     ) -> Answer:
+        parsed = parse(address)
+        if parsed is None or parsed.has_credentials:
+            return Answer(shown(address), trouble=Trouble.ADDRESS)
         if token is not None and not token.can_be_sent:
             return Answer(address, trouble=Trouble.UNSENDABLE)
         if self._closed:
@@ -171,7 +173,7 @@ def _sent(
             body,
             is_json,
             _opening(text, token) if form in (PAGE, TEXT) else "",
-            _where(response.headers.get("Location", ""), token) if response.is_redirect else "",
+            shown_page(without(response.headers["Location"], token), address) if response.is_redirect else "",
             form=form,
         )
 
@@ -330,11 +332,3 @@ def _opening(text: str, token: Token | None) -> str:
     text = re.sub(r"(?is)<(script|style)\b.*?</\1>", " ", text[:20_000])
     text = unescape(re.sub(r"<[^>]{0,500}>", " ", text))[:2000]
     return plain(without(text, token), 80)
-
-
-def _where(location: str, token: Token | None) -> str:
-    try:
-        parts = urlsplit(without(location, token))
-    except ValueError:
-        return plain("an unreadable address")
-    return plain(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.netloc else parts.path, 100)

@@ -19,6 +19,8 @@ def _entry(server: ServerFacts) -> Repair | None:
         return repairs.repair_map_entry(server.target.datastack, server.address)
     if server.target.map_problem == BLANKS:
         return repairs.repair_map_entry(server.target.datastack, server.address)
+    if server.target.datastack in server.machine.map_secrets:
+        return repairs.repair_map_secrets()
     home = deployment_of(server.target.datastack)
     return repairs.repair_map_entry(server.target.datastack, home.server if home else "")
 

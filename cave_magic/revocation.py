@@ -19,12 +19,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import partial
 
+from .addresses import host_of
 from .answers import LOGIN_TOKEN_DAYS, Answer
 from .inquiry import Inquiry
 from .keys import is_dead, revoke_itself, revoke_temporary
 from .questions import Line
 from .routes import sign_out_addresses
-from .servers import host_of
 from .tokens import Token
 
 REVOKING = 6.0
@@ -104,7 +104,7 @@ def revoke_soon(tokens: Iterable[Token]) -> None:
 
 def retry_soon() -> None:
     """Tries again, without waiting, what could not be revoked before."""
-    if left := [one.token for one in _mine() if one.why]:
+    if left := [one.token for one in _mine()]:
         revoke_soon(left)
 
 

@@ -1,6 +1,6 @@
 """Signing in with one click: the browser brings a temporary token, a permanent one is made with it, and it is revoked.
 
-The temporary token stood in an address, so it is never saved, shown or logged, and does not outlive the sign-in.
+The temporary token stood in an address, so it is never saved, shown or logged; `revocation` sees to its end.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
 from . import answers, lines, place, revocation, routes
+from .addresses import host_of
 from .answers import LOGIN_TOKEN_DAYS, WITHIN, Answer, Key, Terms
 from .errors import Cancelled, NobodyToAsk, ServerInTrouble, TokenNotChecked, TokenRejected
 from .inquiry import LONGEST, Inquiry, Watcher
@@ -27,7 +28,6 @@ from .page import Page
 from .place import Opening
 from .questions import Line, Round
 from .receiver import DONE, FAILED, HOSTS, LIFE, NOT_REVOKED, OVER, REFUSED, NoLoopback, Receiver
-from .servers import host_of
 from .signin_page import another_account, called, choice_page, how_to_revoke, moment_of, waiting_page
 from .target import Target
 from .tokens import Token
@@ -58,8 +58,8 @@ class Front(Protocol):
     def waiting(self) -> AbstractContextManager[Watcher]:
         """What shows for whom one waits."""
 
-    def standing(self, page: Page) -> AbstractContextManager[Callable[[str], None]]:
-        """A page whose last line changes."""
+    def standing(self, page: Page) -> AbstractContextManager[Callable[[str, str], None]]:
+        """A page, and what sets the line below it: where it stands, and the time that is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +86,14 @@ class Outcome:
         remarks: what the person should know about how it came.
         made: the description with which it was made just now, "" for one that was there before.
         replaces: a temporary token that is revoked once this one is saved in its place, or None.
+        exchanged: whether it came for a temporary token, and so is nowhere but on the server.
     """
 
     checked: Checked
     remarks: tuple[Words, ...] = ()
     made: str = ""
     replaces: Token | None = None
+    exchanged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ def by_browser(wish: Wish, auth: AuthServer, front: Front) -> Outcome | None:
     except NoLoopback:
         front.say("No program may listen on the loopback interface of this computer, so a sign-in cannot come back.")
         return None
-    return replace(outcome, remarks=(*outcome.remarks, another_account(wish.target)))
+    return replace(outcome, remarks=(*outcome.remarks, another_account(wish.target)), exchanged=True)
 
 
 def _wait(sign_in: SignIn, opening: Opening, front: Front) -> Checked | None:
@@ -167,8 +169,10 @@ def _wait(sign_in: SignIn, opening: Opening, front: Front) -> Checked | None:
         known = opening.problem
         with front.standing(waiting_page(sign_in.target, sign_in.page, known)) as say:
             while sign_in.goes_on:
-                late = opening.problem and not known and sign_in.came is None
-                say(f"No browser opened: {opening.problem}. Open the address above" if late else sign_in.words)
+                topic, left = sign_in.words
+                if opening.problem and not known and sign_in.came is None:
+                    topic = f"no browser opened: {opening.problem}. Open the address above"
+                say(topic, left)
                 sign_in.step(0.25)
     except KeyboardInterrupt:
         return sign_in.settle()  # without the terms, if it is for them that one waited
@@ -222,13 +226,13 @@ class SignIn:
         return not self._back.is_set() and not self._receiver.is_over.is_set()
 
     @property
-    def words(self) -> str:
-        """Where it stands, in a line."""
+    def words(self) -> tuple[str, str]:
+        """Where it stands, and the time that is left."""
         seconds = self._receiver.left
-        left = f"{math.ceil(seconds / 60)} min" if seconds > 60 else f"{math.ceil(seconds / 10) * 10} s"
+        left = f"{math.ceil(seconds / 60)} min left" if seconds > 60 else f"{math.ceil(seconds / 10) * 10} s left"
         if self.came is None:
-            return f"waiting for your sign-in in the browser, {left} left"
-        return f"signed in as {self.came.account.label}; waiting for the terms of service, {left} left"
+            return "waiting for your sign-in in the browser", left
+        return f"signed in as {self.came.account.label}; waiting for the terms of service", left
 
     def step(self, seconds: float) -> None:
         """Waits a little, and now and then looks whether the terms were accepted elsewhere."""
@@ -353,7 +357,8 @@ def exchange(checked: Checked, wish: Wish, front: Front, asks: bool) -> Outcome 
     if asks and not _agrees(front, question):
         return None
     outcome = _made_and_checked(checked, wish, version, front)
-    return replace(outcome, remarks=(*outcome.remarks, another_account(wish.target)), replaces=checked.token)
+    remarks = (*outcome.remarks, another_account(wish.target))
+    return replace(outcome, remarks=remarks, replaces=checked.token, exchanged=True)
 
 
 def came_by_address(text: str) -> bool:

@@ -8,13 +8,13 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
 from . import lines, routes
+from .addresses import host_of
 from .answers import WITHIN, Key
 from .checks.account import ends_by
 from .evidence import ServerFacts
 from .login import Checked
 from .page import Block, Line, Page, Table, Word, line
 from .revocation import Held
-from .servers import host_of
 from .target import Target
 
 _CELLS = ("command", "", "dim", "dim", "dim")

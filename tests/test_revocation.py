@@ -15,12 +15,12 @@ import flask
 import pytest
 
 from cave_magic import login, revocation, signin
+from cave_magic.addresses import host_of
 from cave_magic.answers import LOGIN_TOKEN_DAYS
 from cave_magic.errors import TokenNotSaved
 from cave_magic.receiver import NOT_REVOKED, OVER
 from cave_magic.sandbox import Sandbox
 from cave_magic.sandbox.visitor import Page, Visitor
-from cave_magic.servers import host_of
 from cave_magic.tokens import Token
 
 from .desk import (

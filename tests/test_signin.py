@@ -503,7 +503,7 @@ def test_where_nothing_can_be_saved_nothing_is_made(here, cave, desk, home, line
     desk.answers = [address_of(cave.new_login_token("ada"))]
     ran = here(line)
     assert ran.error == "TokenNotSaved"
-    assert "cannot be written (Permission denied). Nothing was changed" in ran.message
+    assert "cannot be written (Permission denied). No file was changed." in ran.message
     assert desk.opened == []
     assert MINE not in by_name(cave, "ada")
     assert line == "%cave_save" or desk.questions == []
@@ -558,9 +558,9 @@ def test_two_sign_ins_at_once_do_not_disturb_each_other(cave, desk):
 def test_the_words_say_how_long_is_left(cave, desk):
     """Minutes first, then seconds."""
     with signin.SignIn(Target("minnie65_public", cave.server), 5) as sign_in:
-        assert sign_in.words == "waiting for your sign-in in the browser, 5 min left"
+        assert sign_in.words == ("waiting for your sign-in in the browser", "5 min left")
         sign_in._receiver._ends = time.monotonic() + 41
-        assert sign_in.words == "waiting for your sign-in in the browser, 50 s left"
+        assert sign_in.words == ("waiting for your sign-in in the browser", "50 s left")
 
 
 def test_a_terms_link_stays_on_its_server_or_comes_back_to_us():

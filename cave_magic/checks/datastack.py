@@ -6,11 +6,12 @@ from collections.abc import Collection
 from difflib import get_close_matches
 
 from .. import lines
+from ..addresses import host_of
 from ..answers import Account, Answer, is_cave, lacks_datastack, local_server_in, names_in, terms_in
 from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown, warning
 from ..evidence import MOST_DATASTACKS, DatastackFacts, ServerFacts
 from ..plain import plain
-from ..servers import KNOWN_DATASTACKS, deployment_of, host_of
+from ..servers import KNOWN_DATASTACKS, deployment_of
 from ..target import siblings
 from .account import ACCOUNT
 from .network import UNKNOWN_ANSWER, then, trouble_with
@@ -110,7 +111,7 @@ def _access(datastack: DatastackFacts) -> Finding:
     if local := local_server_in(answer):
         return ok(f"{datastack.name} can be read, its data is on {host_of(local)}")
     if answer.is_good:
-        evidence = f"{answer.host} did not say where the data of {plain(datastack.name, 60)} is"
+        evidence = f"{answer.host} gives no usable address for the data of {plain(datastack.name, 60)}"
         return unknown(evidence, then(UNKNOWN_ANSWER, check))
     if answer.code == "missing_permission" and account is not None:
         return _no_permission(datastack, account, answer)

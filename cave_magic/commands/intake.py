@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .. import history, lines
+from ..addresses import host_of, parse, place_of
 from ..dialogue import Dialogue
-from ..errors import BadInput, Cancelled, NobodyToAsk, NotAToken, ServerInTrouble, TokenNotChecked, TokenRejected
+from ..errors import (
+    BadInput,
+    Cancelled,
+    NobodyToAsk,
+    NotAToken,
+    ServerInTrouble,
+    TokenNotChecked,
+    TokenNotSaved,
+    TokenRejected,
+)
 from ..page import Page
-from ..servers import KNOWN_SERVERS, datastack_for, host_of
+from ..routes import tokens_page
+from ..servers import KNOWN_SERVERS, datastack_for, meant_address
 from ..store import resolve
 from ..target import Target
 from ..tokens import Pasted, Token, read_pasted, unusual_token
@@ -89,7 +100,7 @@ def exchanged(dialogue: Dialogue, checked: Checked, overwrite: bool, asks: bool 
     return exchange(checked, wish, dialogue.front, asks) or Outcome(checked)
 
 
-def save(outcome: Outcome, overwrite: bool) -> Page:
+def save(dialogue: Dialogue, outcome: Outcome, overwrite: bool) -> Page:
     """Saves what was checked, and revokes the temporary token in whose place it is; the card that says so."""
     from .. import revocation
     from ..installed import import_caveclient
@@ -97,24 +108,40 @@ def save(outcome: Outcome, overwrite: bool) -> Page:
     from ..pages import card_page
     from ..signin_page import not_revoked, with_lines
 
-    token, server = outcome.checked.token, outcome.checked.target.server
+    token, target = outcome.checked.token, outcome.checked.target
     try:
-        saved = save_checked(outcome.checked, overwrite or outcome.replaces is not None)
+        with saving(dialogue, token, target):
+            saved = save_checked(outcome.checked, overwrite or outcome.exchanged)
+    except TokenNotSaved as error:
+        raise _not_saved(outcome, error) from None
     except BaseException:
-        if resolve(server).token == token:  # an interrupt came a moment after it was written
+        if resolve(target.server).token == token:  # an interrupt came a moment after it was written
             revocation.release(token)
         raise
     revocation.release(token)
     if outcome.replaces is not None:
-        revocation.hold(server, outcome.replaces)
+        revocation.hold(target.server, outcome.replaces)
         revocation.revoke([outcome.replaces])
     card = card_page(outcome.checked, saved, works=not import_caveclient())
     return with_lines(card, (*outcome.remarks, *map(not_revoked, revocation.untold())))
 
 
+def _not_saved(outcome: Outcome, error: TokenNotSaved) -> TokenNotSaved:
+    """The same error, with where the token is if the person has it nowhere else. One that was just made is revoked."""
+    from .. import revocation
+
+    token, server = outcome.checked.token, outcome.checked.target.server
+    if revocation.is_held(token):
+        revocation.revoke([token])
+        return error  # `cleaning_up` says it if that failed
+    if not outcome.exchanged:
+        return error
+    return TokenNotSaved(f"the token ending in {token.ending} is on {tokens_page(server)} but not saved here: {error}")
+
+
 def finish(dialogue: Dialogue, outcome: Outcome, overwrite: bool, asks: bool = True) -> None:
     """Saves a token, says so, and offers to revoke those that it has replaced."""
-    dialogue.show(save(outcome, overwrite))
+    dialogue.show(save(dialogue, outcome, overwrite))
     offer_to_revoke(dialogue, outcome, asks)
 
 
@@ -156,6 +183,13 @@ def offer_to_revoke(dialogue: Dialogue, outcome: Outcome, asks: bool = True) -> 
         dialogue.front.say(f"The token ending in {key.token.ending} {done}.")
 
 
+def saving(dialogue: Dialogue, token: Token, target: Target) -> AbstractContextManager[None]:
+    """Around the saving of a token; keeps what is said after an interrupt true."""
+    look, ending = lines.whoami(target), f" ending in {token.ending}" if token.ending else ""
+    done = f"The token{ending} is saved for {host_of(target.server)}. To see it: {look}"
+    return dialogue.changing(done, f"Which token is stored now: {look}")
+
+
 # ---------------------------------------------------------------- picking it from a text
 
 def pick(dialogue: Dialogue, text: str, target: Target) -> Token:
@@ -195,14 +229,15 @@ def _choose(dialogue: Dialogue, found: Sequence[Pasted]) -> Pasted:
 
 def _refuse_foreign(named: str, target: Target) -> None:
     """A downloaded token says whose it is; one of another server is not sent to this one."""
-    host = host_of(named if "://" in named else f"https://{named}")
-    if host == host_of(target.server) or not {".", ":"} & set(host):
+    address = parse(named)
+    if address is None or not {".", ":"} & set(address.host_and_port):
         return
-    scheme = target.server.partition("://")[0] if host.startswith(("127.", "localhost")) else "https"
-    server = next((one for one in KNOWN_SERVERS if host == host_of(one)), f"{scheme}://{host}")
+    server = meant_address(address.host_and_port)
+    if server == target.server or address.place == place_of(target.server):
+        return
     there = Target(datastack_for(server, ""), server, "option")
     raise BadInput(
-        f"this token is for {host}, not for {host_of(target.server)}. Nothing was sent. "
+        f"this token is for {host_of(server)}, not for {host_of(target.server)}. Nothing was sent. "
         f"To save it there: {lines.save(there)}"
     )
 
