@@ -120,7 +120,7 @@ def doors(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Receiver]]:
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch, home: Path, doors: list[Receiver]) -> Iterator[Desk]:
     """The kernel runs on the person's own desktop, and the person can be asked."""
-    desk = Desk()
+    desk, before = Desk(), signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
     monkeypatch.setattr(place, "find_place", lambda environ=None: place.Place("", False, True))
     monkeypatch.setattr(place, "open_browser", desk.open_browser)
     monkeypatch.setattr(Frontend, "can_ask", property(lambda self: True))
@@ -129,6 +129,7 @@ def desk(monkeypatch: pytest.MonkeyPatch, home: Path, doors: list[Receiver]) -> 
     monkeypatch.setattr("platform.node", lambda: "lab-mac")
     yield desk
     desk.close()
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -312,6 +312,16 @@ def test_a_new_token_that_can_neither_be_saved_nor_revoked_is_told_of(here, cave
     assert f"To delete it: {cave.server}/sticky_auth/settings/tokens" in said
 
 
+def test_a_listed_token_that_cannot_be_saved_is_named(here, cave, desk, monkeypatch):
+    """One that was there before stays, and it is said where it can be found."""
+    _cannot_save(cave, desk, monkeypatch)
+    keys = by_name(cave, "alice")
+    ran = here(_reuses(cave, desk, monkeypatch))
+    page = f"{cave.server}/sticky_auth/settings/tokens"
+    assert ran.message.startswith(f"the token ending in {keys['laptop'][-4:]} is on {page} but not saved here: ")
+    assert by_name(cave, "alice") == keys
+
+
 def test_an_interrupt_while_a_token_is_made_leaves_none(here, cave, desk, home):
     """The answer comes after the stop button: the token is known all the same, and revoked."""
     cave.misbehave("POST /auth/api/v1/user/token", "slow:0.5")

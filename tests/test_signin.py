@@ -427,7 +427,7 @@ def test_a_browser_that_fails_later_is_told_of_in_the_last_line(cave, desk, monk
     class Screen:
         @contextmanager
         def standing(self, page: Any) -> Iterator[Any]:
-            yield said.append
+            yield lambda topic, left: said.append(topic)
 
         def say(self, text: str) -> None:
             said.append(text)
@@ -437,8 +437,8 @@ def test_a_browser_that_fails_later_is_told_of_in_the_last_line(cave, desk, monk
         steps = iter([lambda: opening.settle("firefox ended with status 1"), sign_in.settle])
         monkeypatch.setattr(sign_in, "step", lambda seconds: next(steps)())
         assert signin._wait(sign_in, opening, Screen()) is None
-    assert said[0].startswith("waiting for your sign-in")
-    assert said[1] == "No browser opened: firefox ended with status 1. Open the address above"
+    assert said[0] == "waiting for your sign-in in the browser"
+    assert said[1] == "no browser opened: firefox ended with status 1. Open the address above"
 
 
 def test_where_no_program_may_listen_it_is_the_prompt(here, cave, desk, home, monkeypatch):
