@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from . import answers, installed, lines, routes, store
-from .addresses import host_of, name_for_files, name_of_host
+from .addresses import host_of
 from .answers import Account, Answer, Terms
 from .errors import TokenNotChecked, TokenNotSaved, TokenRejected
 from .inquiry import Watcher
@@ -161,7 +160,7 @@ def _save(
         )
     except TokenNotSaved as error:
         raise _whole(error, target) from None
-    forget_cached((target.server, *local_servers))
+    installed.forget_cached((target.server, *local_servers))
     return saved
 
 
@@ -200,11 +199,3 @@ def _found_again(token: Token, server: str) -> bool:
         return installed.token_of_caveclient(server) == token
     except Exception:
         return False
-
-
-def forget_cached(addresses: Iterable[str]) -> None:
-    """Makes cloud-volume in this kernel read the files again: it keeps what it read, even "nothing", per host."""
-    cache = getattr(sys.modules.get("cloudvolume.secrets"), "CAVE_CREDENTIALS_CACHE", None)
-    if isinstance(cache, dict):
-        for host in ("", *(form(one) for one in addresses for form in (name_for_files, name_of_host))):
-            cache.pop(host, None)

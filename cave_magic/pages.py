@@ -109,7 +109,7 @@ def status_page(facts: ServerFacts) -> Page:
     """What `%cave_setup` alone says where a token is stored that works."""
     label, target, info = facts.account.label if facts.account else "", facts.target, facts.info
     terms = answers.terms_in(info.data, facts.address) if info and info.code == "missing_tos" else None
-    opens = info is not None and bool(answers.local_server_in(info))
+    opens = info is not None and bool(answers.local_server_in(info)) and not _is_old(facts)
     works = not facts.machine.caveclient_problem and not facts.disagrees
     said = f"The stored token works on {facts.host}: {label}"
     if opens and works:
@@ -124,6 +124,12 @@ def status_page(facts: ServerFacts) -> Page:
     name = target.datastack
     missing = "One step is left. " if terms else "CAVEclient does not work. " if opens else f"{name} cannot be read. "
     return Page((line(Word(f"! {missing}", "warning"), said), _step_left(target, terms)))
+
+
+def _is_old(facts: ServerFacts) -> bool:
+    """Whether the info service still opens the datastack, against what the auth server says now."""
+    dataset = facts.datasets.get(facts.target.datastack, "")
+    return bool(facts.account and facts.info and answers.contradicts(facts.account, facts.info, dataset))
 
 
 def advice_page(facts: ServerFacts) -> Page:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from html import unescape
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -31,6 +33,9 @@ T = TypeVar("T")
 
 LARGEST_ANSWER = 2_000_000
 """Bytes of an answer that are read. The longest real one (a list of all datastacks) has some thousand."""
+
+LONGEST_WAIT = 7 * 86_400
+"""Seconds. A server that asks to wait longer (`Retry-After`) is not taken at its word."""
 
 AFTERWARDS = 0.3
 """Seconds of a bound that are kept for what follows the waiting: judging, drawing."""
@@ -119,7 +124,7 @@ class Line:
                 answer = _sent(session, call, method, address, token, seconds, data)
         except (Exception, SystemExit) as error:  # a script in the place of requests may want to exit
             trouble, detail = explain(error)
-            if trouble is Trouble.ADDRESS and _has_proxy(address):
+            if trouble is Trouble.ADDRESS and has_proxy(address):
                 trouble, detail = Trouble.PROXY, "it is no proxy's address, or of a kind that requests cannot use here"
             detail = hide_secrets(detail, token) if token else detail
             answer = Answer(address, trouble=trouble, detail=detail)
@@ -175,6 +180,7 @@ def _sent(
             _opening(text, token) if form in (PAGE, TEXT) else "",
             shown_page(without(response.headers["Location"], token), address) if response.is_redirect else "",
             form=form,
+            wait=wait_in(response.headers),
         )
 
 
@@ -258,7 +264,7 @@ def netrc_for(address: str) -> str:
     return ""
 
 
-def _has_proxy(address: str) -> bool:
+def has_proxy(address: str) -> bool:
     """Whether requests would go to this address through a proxy."""
     from requests.utils import get_environ_proxies, select_proxy
 
@@ -332,3 +338,24 @@ def _opening(text: str, token: Token | None) -> str:
     text = re.sub(r"(?is)<(script|style)\b.*?</\1>", " ", text[:20_000])
     text = unescape(re.sub(r"<[^>]{0,500}>", " ", text))[:2000]
     return plain(without(text, token), 80)
+
+
+def wait_in(headers: Mapping[str, str]) -> float | None:
+    """The seconds in a `Retry-After`, which has a number of them or a date; None if nobody can wait for it."""
+    said = headers.get("Retry-After", "").strip()
+    until = _date(said)
+    if re.fullmatch(r"[0-9]{1,9}", said):
+        seconds = float(said)
+    elif until is not None:  # by the clock of the server, if it says what that shows
+        seconds = (until - (_date(headers.get("Date", "")) or datetime.now(timezone.utc))).total_seconds()
+    else:
+        return None
+    return seconds if 0 < seconds <= LONGEST_WAIT else None
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=timezone.utc)

@@ -11,7 +11,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -53,6 +53,16 @@ class Repair:
         """
         with store.changing():
             return self._make()
+
+    def then(self, follow: Callable[[], object]) -> Repair:
+        """The same repair, with something that is to be done once it is made."""
+
+        def make() -> tuple[Path, ...]:
+            backups = self._make()
+            follow()
+            return backups
+
+        return replace(self, _make=make)
 
 
 def _rewrite(find: Callable[[], Plan]) -> tuple[Path, ...]:
@@ -190,6 +200,26 @@ def _copies(resolved: Resolved, token: Token, local_servers: Iterable[str]) -> l
     return [file for file in found if file.token != token]
 
 
+def repair_readers(token: Token, paths: Iterable[Path]) -> Repair | None:
+    """Saves the token also where only cloud-volume and cloud-files look for it.
+
+    Args:
+        token: the one that works.
+        paths: the files that they read first.
+    """
+    found = [file for file in map(store.read_token_file, dict.fromkeys(paths)) if file.token != token]
+    if not found:
+        return None
+    had = [f"{show_path(file.path)} ({_ending(file.token)} -> {_ending(token)})" for file in found]
+    wanted = tuple(file.path for file in found)
+    words = f"write the token also to {_listed(had)}"
+    return Repair("readers", words, wanted, partial(_rewrite, partial(_with_token, token, wanted)))
+
+
+def _with_token(token: Token, paths: Iterable[Path]) -> Plan:
+    return {path: text for path in paths if (text := store.with_token(path, token)) is not None}
+
+
 def _is_ours(resolved: Resolved, token: Token) -> bool:
     if token == resolved.server_file.token:
         return True
@@ -197,8 +227,7 @@ def _is_ours(resolved: Resolved, token: Token) -> bool:
 
 
 def _agreeing(server: str, token: Token, local_servers: Iterable[str]) -> Plan:
-    paths = [file.path for file in _copies(store.resolve(server), token, local_servers)]
-    return {path: text for path in paths if (text := store.with_token(path, token)) is not None}
+    return _with_token(token, [file.path for file in _copies(store.resolve(server), token, local_servers)])
 
 
 def _ending(token: Token | None) -> str:

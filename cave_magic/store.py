@@ -611,6 +611,8 @@ def write_files(
     try:
         backups = dict(files.back_up(path) for path in copied)
         contents = {path: None if text is None else text.encode() for path, text in plan.items()}
+        for path in plan:
+            files.make_private_folder(path.parent)  # another program's may not be there
         files.write_all({**backups, **contents}, confirm)
         return tuple(backups)
     except files.NotPutBack as error:

@@ -18,7 +18,7 @@ LONGEST = 40
 FLOORS = (
     # words and values, which know nothing of CAVE's servers
     "errors", "doctor", "inquiry", "place", "page", "shadows", "tokens", "plain", "addresses", "servers",
-    "variables", "receiver",
+    "times", "variables", "receiver",
     # the doors to the world: files, what IPython keeps, servers, the browser that comes back
     "files", "history", "store", "repairs",
     "troubles", "routes", "answers", "connections", "questions", "installed", "keys", "revocation",

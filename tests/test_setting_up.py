@@ -84,18 +84,6 @@ def test_afterwards_caveclient_works_here_and_in_a_fresh_kernel(cave, run, perso
     assert fresh.stdout.count(cave.server) == 2, fresh.stderr
 
 
-def test_afterwards_cloud_volume_has_the_same_token(cave, run, person, home):
-    """cloud-volume gets the token for the data server, also where it looked before and kept that there was none."""
-    secrets = pytest.importorskip("cloudvolume.secrets")
-    local = host_of(cave.local_server)
-    secrets.CAVE_CREDENTIALS_CACHE[local] = {}
-    token = cave.new_token("ada")
-    person(token)
-    assert not run("%cave_setup new --paste").error
-    assert local not in secrets.CAVE_CREDENTIALS_CACHE
-    assert json.loads(_files(home)[f"{local}-cave-secret.json"])["token"] == token
-
-
 @pytest.mark.parametrize("answer", ["", "   ", KeyboardInterrupt(), EOFError()])
 @pytest.mark.parametrize("line", ["%cave_setup new --paste", "%cave_setup existing --paste", "%cave_save"])
 def test_an_empty_answer_cancels(run, person, home, line, answer):

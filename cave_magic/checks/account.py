@@ -95,11 +95,12 @@ def _kind(server: ServerFacts) -> Finding | None:
 ACCOUNT = Check(
     "account", "account", "account", ServerFacts, _account, (FORM, SHADOW, AUTH),
     explains="The auth server does not know the token, or its answer could not be understood.",
-    mends="`%cave_setup existing`; where the answer could not be understood, `%cave_check` again later.",
+    mends="`%cave_setup existing`; where `.netrc` replaces the token, `%env NETRC=/dev/null`; where the answer could "
+    "not be understood, `%cave_check` again later.",
 )
 KIND = Check(
     "token-kind", "account", "kind of token", ServerFacts, _kind, (ACCOUNT,), quiet=True,
     explains="The stored token is a log-in token, which ends by itself within a week.",
-    mends="Make a permanent one on the tokens page and paste it to `%cave_save --overwrite`.",
+    mends="`%cave_setup existing` makes a permanent one of it.",
 )
 CHECKS = (ACCOUNT, KIND)

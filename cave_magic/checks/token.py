@@ -76,11 +76,13 @@ def _map(server: ServerFacts) -> Finding | None:
         return None
     if (server.info and server.info.is_good) or (server.identity and server.identity.is_good):
         return None
-    reason = next((answer.sentence for answer in server.answers if _is_elsewhere(answer)), "")
-    if not reason or any(is_cave(answer) for answer in server.answers if not _is_elsewhere(answer)):
+    reached = server.compared is not None and is_cave(server.compared)
+    found = next((one for one in server.answers if _is_elsewhere(one) or (reached and not is_cave(one))), None)
+    if found is None or any(is_cave(answer) for answer in server.answers if not _is_elsewhere(answer)):
         return None
-    evidence = f"{target.datastack} is remembered on {server.host}, where it is not ({reason})"
-    return failed(f"{evidence}; it is on {host_of(home.server)}", _fix(server))
+    evidence = f"{target.datastack} is remembered on {server.host}, where it is not ({found.evidence})"
+    through = ", which the same proxy reaches" if reached else ""
+    return failed(f"{evidence}; it is on {host_of(home.server)}{through}", _fix(server))
 
 
 def _is_elsewhere(answer: Answer) -> bool:
@@ -260,7 +262,7 @@ def _variable(server: ServerFacts) -> Finding | None:
 MAP_FILE = Check(
     "map-file", "stored token", "map of datastacks", Machine, _map_file, quiet=True,
     explains="The file in which caveclient remembers servers is damaged.",
-    mends="`%cave_check --fix` puts it in order and keeps a copy of what it was.",
+    mends="`%cave_check --fix` puts it in order and keeps a copy of what it was; `!mv` moves away what is no file.",
 )
 MAP = Check(
     "map", "stored token", "server address", ServerFacts, _map, (MAP_FILE,), quiet=True,
@@ -275,14 +277,15 @@ MAP_SECRET = Check(
 FOLDER = Check(
     "token-folder", "stored token", "token folder", Machine, _folder, quiet=True,
     explains="The folder of the token files cannot be opened, or nothing can be saved in it.",
-    mends="`!chmod 700` on the folder, or move away what stands in its place, as the check prints it.",
+    mends="`!chmod 700` on the folder, or `!mv` for what stands in its place, as the check prints it.",
 )
 TOKEN = Check(
     "token", "stored token", "stored token", ServerFacts, _token, (MAP, FOLDER),
     explains="No token is stored for the server, or its file cannot be used.",
     mends="The check prints the line: `%cave_save` where a token is in reach (for a damaged file also "
     "`%cave_check --fix`), "
-    "else `%cave_setup new` or `existing`.",
+    "`!chmod 600` or `!mv` where it cannot be read, `%pip install -U caveclient` where caveclient takes another, else "
+    "`%cave_setup new` or `%cave_setup existing`.",
 )
 FORM = Check(
     "token-form", "stored token", "form of the token", ServerFacts, _form, (TOKEN,), quiet=True,

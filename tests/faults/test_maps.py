@@ -8,23 +8,14 @@ import pytest
 
 from cave_magic.addresses import host_of
 from cave_magic.sandbox import Sandbox
-from cave_magic.servers import Deployment
 
 from .world import FULL, World, says
 
 
 @pytest.fixture
-def world(cave, home, run, shell, set_up, monkeypatch):
-    """Ada's computer, where minnie65_public is known to be on the practice server, and no setting names it."""
-    from cave_magic.frontend import Frontend
-
-    deployment = Deployment("practice", cave.server, (cave.local_server,), ("minnie65_public",))
-    monkeypatch.setattr("cave_magic.servers.DEPLOYMENTS", (deployment,))
-    monkeypatch.setattr(Frontend, "can_ask", True)
-    monkeypatch.setattr("builtins.input", lambda prompt="": "y")
-    run('%config CaveMagics.server = ""')
-    run("%config CaveMagics.timeout = 3.0")
-    return World(cave, home, run, shell, monkeypatch, token=set_up)
+def world(mapped: World) -> World:
+    """Ada's computer, where the map says which server is meant."""
+    return mapped
 
 
 @pytest.mark.parametrize(
