@@ -23,7 +23,10 @@ FLASK_404 = "The requested URL was not found on the server. If you"
 """How the page begins that Flask makes of a 404 (werkzeug 2 and 3). A web server's own is worded in another way."""
 
 LOGIN_TOKEN_DAYS = 7
-"""How long a log-in token lives (middle_auth 2.30: 604800 s, not extended by use)."""
+"""How long a temporary token lives (middle_auth 2.30: 604800 s, not extended by use)."""
+
+WITHIN = f"within {LOGIN_TOKEN_DAYS} days"
+"""When a temporary token expires of which nothing more is known."""
 
 MEMORY_SECONDS = 300
 """For how long a service goes on with what the auth server told it about a token, each of its workers for itself
@@ -129,7 +132,7 @@ class Terms:
         dataset: the dataset that they are for, as the auth server names it.
         name: their title.
         url: the page where they are accepted.
-        number: their number on the auth server.
+        number: their number on the auth server, by which two are compared.
     """
 
     dataset: str
@@ -183,12 +186,13 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A permanent token of a person, from the list of the tokens page."""
+    """A permanent token of a person, from the list of the tokens page; `number` is how the server knows it."""
 
     token: Token
     description: str = ""
     created: str = ""
     last_used: str = ""
+    number: int | None = None
 
 
 def is_cave(answer: Answer) -> bool:
@@ -240,10 +244,16 @@ def keys_in(answer: Answer) -> tuple[Key, ...] | None:
     items = [item for item in _items(answer.body) if _is_whole(item.get("token"))]
     if len(items) < len(answer.body):
         return None
-    return tuple(
-        Key(item["token"], *(plain(item.get(key) or "", 120) for key in ("description", "created", "last_used")))
-        for item in items
-    )
+    return tuple(map(_key, items))
+
+
+def _key(item: dict[str, Any]) -> Key:
+    description, created, last_used = (plain(item.get(name) or "", 120) for name in _TEXTS_OF_A_KEY)
+    number = item.get("id")
+    return Key(item["token"], description, created, last_used, number if isinstance(number, int) else None)
+
+
+_TEXTS_OF_A_KEY = ("description", "created", "last_used")
 
 
 def _is_whole(token: object) -> bool:

@@ -111,7 +111,8 @@ class Calls:
             self._open.add(call)
             if self._watcher is None:
                 self._watcher = threading.Thread(target=self._watch, daemon=True)
-                self._watcher.start()
+                with suppress(RuntimeError):  # Python ends, and starts no thread any more (3.12)
+                    self._watcher.start()
             elif is_first_to_end:
                 self._changed.notify()
 

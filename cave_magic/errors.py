@@ -49,7 +49,9 @@ class TokenRejected(CaveMagicError):
 
 
 class TokenNotChecked(CaveMagicError):
-    """The token could not be held against the server, so it was not saved."""
+    """The server could not be asked about the token, so it was not saved; `why` is what came in place of an answer."""
+
+    why = ""
 
 
 class TokenExists(CaveMagicError):

@@ -49,7 +49,9 @@ class Guide:
         return next((step.url for step in self.steps if step.url), "")
 
 
-def guide_for(target: Target, new: bool, can_ask: bool = True, place: Place | None = None) -> Guide:
+def guide_for(
+    target: Target, new: bool, can_ask: bool = True, place: Place | None = None, trouble: str = ""
+) -> Guide:
     """The way to a token for a server.
 
     Args:
@@ -57,16 +59,18 @@ def guide_for(target: Target, new: bool, can_ask: bool = True, place: Place | No
         new: whether the person has no account yet.
         can_ask: whether the token can be asked for once it is there.
         place: where the kernel runs; found out if not given.
+        trouble: why the pages of the auth server cannot be opened now, or "".
     """
-    token = (_make_token if new else _find_token)(target)
+    steps = [_account(target), _make_token(target)] if new else [_find_token(target)]
+    if trouble:
+        steps = [_bring_token(trouble)]
     heading = f"Access to {target.datastack} on {host_of(target.server)}"
     where = place or find_place()
     recall = lines.recall(where, target) if where.forgets and where.store else ()
     last = Step("Paste", "put the token into the prompt below. What you paste stays hidden.")
     if not can_ask:
         last = Step("Keep", f"put the token as CAVE_TOKEN into {where.store or 'an environment variable'}.")
-    account = _account(target) if new else None
-    return Guide(heading, tuple(filter(None, (account, token, last))), where.note, recall)
+    return Guide(heading, (*filter(None, steps), last), where.note, recall)
 
 
 def without_anybody(target: Target, place: Place, replaces: bool) -> Remedy:
@@ -95,6 +99,11 @@ def _account(target: Target) -> Step | None:
 def _make_token(target: Target) -> Step:
     todo = "make one on this page, logged in with a Google account, and copy it."
     return Step("Token", todo, routes.tokens_page(target.server))
+
+
+def _bring_token(trouble: str) -> Step:
+    why = f"the pages on which tokens are made and listed cannot be opened now: {trouble}."
+    return Step("Token", f"{why} Copy one from where you have it, such as another computer.")
 
 
 def _find_token(target: Target) -> Step:

@@ -1,12 +1,12 @@
-"""Permanent tokens on an auth server: how one is made there, and how a log-in token is ended."""
+"""Tokens on an auth server: how a permanent one is made there, and how one of either kind is revoked."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from .answers import Answer
+from .answers import Answer, keys_in
 from .questions import Line
-from .routes import keys_address
+from .routes import key_address, keys_address
 from .tokens import Token
 
 LONGEST_DESCRIPTION = 100
@@ -43,7 +43,30 @@ def make_key(line: Line, server: str, token: Token, description: str, version: s
     return replace(answer, body=Token(answer.body)) if isinstance(answer.body, str) else answer
 
 
-def log_out(line: Line, server: str, token: Token, seconds: float) -> bool:
-    """Ends a log-in token, and with it the browser's session there; whether it is known to be dead."""
-    answer = line.get(f"{server}/auth/api/v1/logout", token, seconds=seconds)
-    return answer.status == 200 or answer.code == "invalid_token"
+def revoke_temporary(line: Line, address: str, token: Token, seconds: float) -> Answer:
+    """Asks for the end of a temporary token, and with it of the browser's session. `is_dead` judges the answer.
+
+    Args:
+        line: where to ask.
+        address: one of `routes.sign_out_addresses`.
+        token: a permanent token is refused (422).
+        seconds: the bound.
+    """
+    return line.get(address, token, seconds=seconds)
+
+
+def revoke_permanent(line: Line, server: str, token: Token, number: int, seconds: float) -> Answer:
+    """Revokes the permanent token with a number, in the name of any token of the same person."""
+    return line.delete(key_address(server, number), token, seconds=seconds)
+
+
+def revoke_itself(line: Line, server: str, token: Token, seconds: float) -> Answer:
+    """Revokes a permanent token that has just been made, whose number is not known yet."""
+    answer = line.get(keys_address(server), token, seconds=seconds)
+    number = next((key.number for key in keys_in(answer) or () if key.token == token), None)
+    return answer if number is None else revoke_permanent(line, server, token, number, seconds)
+
+
+def is_dead(answer: Answer) -> bool:
+    """Whether a token is known to be revoked: the auth server says so itself, or does not know it any more."""
+    return (answer.is_good and answer.body == "success") or (answer.status == 401 and answer.code == "invalid_token")

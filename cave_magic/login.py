@@ -89,10 +89,12 @@ def _account_or_raise(answer: Answer, target: Target, given: Sequence[str]) -> A
             f"{answer.host} does not know this token. Nothing was changed. "
             f"Copy it again from {routes.tokens_page(target.server)}, then {lines.save(target)}"
         )
-    raise TokenNotChecked(
+    error = TokenNotChecked(
         f"{answer.sentence}, so the token was not checked, and not saved. "
         f"To see why: {lines.check(target)}. To save it unchecked: {lines.save(target, *given, '--no-check')}"
     )
+    error.why = answer.sentence
+    raise error
 
 
 def _checked(

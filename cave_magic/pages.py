@@ -88,8 +88,8 @@ def _remarks(checked: Checked, saved: Saved) -> list[Line]:
     found: list[Line] = []
     if checked.permanent is False:
         link = Word(routes.tokens_page(checked.target.server), "link")
-        short = Word("This token ends within 7 days: ", "warning")
-        found.append(line(short, "it is from a log-in. A permanent one is made at ", link))
+        short = Word(f"This token is temporary, and expires {answers.WITHIN}. ", "warning")
+        found.append(line(short, "A permanent one is made at ", link))
     for moved, before in saved.remapped.items():
         found.append(line(Word("Note: ", "warning"), f"{moved} was opened on {before} until now"))
     for path in saved.backups:
@@ -208,7 +208,7 @@ def _kind(facts: ServerFacts) -> str:
     if not login:
         return "a permanent token"
     until: datetime | None = ends_by(facts)
-    return "a log-in token that ends " + (f"by {until:%d %B %Y} at the latest" if until else "within 7 days")
+    return "a log-in token that ends " + (f"by {until:%d %B %Y} at the latest" if until else answers.WITHIN)
 
 
 def _elsewhere(facts: ServerFacts) -> Iterable[tuple[str, str]]:

@@ -85,6 +85,10 @@ class Line:
         """Sends JSON once, never a second time. Otherwise as `get`."""
         return self._ask("POST", address, token, seconds, data)
 
+    def delete(self, address: str, token: Token, *, seconds: float = 5.0) -> Answer:
+        """Deletes what stands at an address. Otherwise as `get`."""
+        return self._ask("DELETE", address, token, seconds)
+
     def late(self, address: str) -> Answer:
         """What there is to say of a question whose answer has not come when nobody waits any longer."""
         call = self._by_address.get(address)

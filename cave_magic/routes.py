@@ -18,9 +18,24 @@ def tokens_page(server: str) -> str:
     return f"{server}/sticky_auth/settings/tokens"
 
 
-def terms_page(server: str, number: object) -> str:
-    """Where terms of service are accepted; built here, never taken from an answer."""
-    return f"{server}/sticky_auth/api/v1/tos/{int(str(number))}/accept"
+def info_page(server: str) -> str:
+    """What a person may read, as a page. It takes a token out of its address, and shows none."""
+    return f"{server}/info/"
+
+
+def terms_page(server: str, number: int, back: str = "") -> str:
+    """Where terms of service are accepted; built here, never taken from an answer.
+
+    Without an address to go to middle_auth 2.30 ends in "Internal Server Error", although the acceptance counts. It
+    sends the browser there with the token in the query.
+
+    Args:
+        server: the auth server.
+        number: of the terms.
+        back: our own receiver; without it the browser stays on that server.
+    """
+    to = quote(back or info_page(server), safe="")
+    return f"{server}/sticky_auth/api/v1/tos/{number}/accept?redirect={to}"
 
 
 def first_page(server: str, datastack: str, local_server: str = "") -> str:
@@ -39,6 +54,11 @@ def identity_address(server: str) -> str:
 def keys_address(server: str) -> str:
     """The permanent tokens of the token's owner."""
     return f"{server}/auth/api/v1/user/token"
+
+
+def key_address(server: str, number: int) -> str:
+    """One of them, by the number that the list has for it."""
+    return f"{keys_address(server)}/{number}"
 
 
 def auth_version_address(server: str) -> str:
@@ -71,6 +91,11 @@ def sign_in_page(server: str, back: str) -> str:
     return f"{server}/sticky_auth/api/v1/authorize?redirect={quote(back, safe='')}"
 
 
-def page_and_back(page: str, back: str) -> str:
-    """Where a browser that is logged in accepts the terms of a page and is sent on to `back`, as above."""
-    return f"{page}?redirect={quote(back, safe='')}"
+def sign_out_addresses(server: str) -> tuple[str, ...]:
+    """Where a temporary token is revoked: two services of one auth server, of which one may be down."""
+    return tuple(f"{server}/{service}/api/v1/logout" for service in ("auth", "sticky_auth"))
+
+
+def sign_out_page(server: str) -> str:
+    """Where a person revokes all temporary tokens of the account, in any browser; permanent ones stay."""
+    return f"{server}/sticky_auth/api/v1/logout_all"

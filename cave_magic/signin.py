@@ -1,6 +1,6 @@
-"""Signing in with one click: the browser brings a log-in token home, a permanent one is made with it, and it is ended.
+"""Signing in with one click: the browser brings a temporary token, a permanent one is made with it, and it is revoked.
 
-The log-in token stood in an address, so it is never saved, shown or logged, and does not outlive the sign-in.
+The temporary token stood in an address, so it is never saved, shown or logged; `revocation` sees to its end.
 """
 
 from __future__ import annotations
@@ -13,28 +13,32 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
-from . import answers, lines, place, routes
+from . import answers, lines, place, revocation, routes
 from .addresses import host_of
-from .answers import Key, Terms
+from .answers import LOGIN_TOKEN_DAYS, WITHIN, Answer, Key, Terms
 from .errors import Cancelled, NobodyToAsk, ServerInTrouble, TokenNotChecked, TokenRejected
-from .inquiry import Watcher
-from .keys import keeps_one_token, log_out, make_key
+from .inquiry import LONGEST, Inquiry, Watcher
+from .keys import keeps_one_token, make_key
 from .login import Checked, check_token
 from .page import Line as Words
 from .page import Page
+from .place import Opening
 from .questions import Line, Round
-from .receiver import DONE, FAILED, HOST, LIFE, Receiver
-from .signin_page import STILL_ALIVE, another_account, called, choice_page, moment_of, waiting_page
+from .receiver import DONE, FAILED, HOSTS, LIFE, NOT_REVOKED, OVER, REFUSED, NoLoopback, Receiver
+from .signin_page import another_account, called, choice_page, how_to_revoke, moment_of, waiting_page
 from .target import Target
 from .tokens import Token
+from .troubles import Trouble
 
 PATIENCE = 5.0
 """The most seconds that a browser tab waits for us to look at what it brought."""
 LOOK_AGAIN = 3.0
 """Seconds between two looks at whether the terms were accepted in some other tab."""
+STARTING = 0.3
+"""Seconds in which a browser that cannot start mostly says so."""
 MOST_LISTED = 20
 TRIES = 3
 
@@ -80,86 +84,112 @@ class Outcome:
     Attributes:
         checked: the token.
         remarks: what the person should know about how it came.
-        exchanged: whether it came for a log-in token, which it replaces.
+        made: the description with which it was made just now, "" for one that was there before.
+        replaces: a temporary token that is revoked once this one is saved in its place, or None.
+        exchanged: whether it came for a temporary token, and so is nowhere but on the server.
     """
 
     checked: Checked
     remarks: tuple[Words, ...] = ()
+    made: str = ""
+    replaces: Token | None = None
     exchanged: bool = False
 
-    def with_end(self, dead: bool) -> Outcome:
-        """The same with how to change the account, and with a word on a log-in that could not be ended."""
-        alive = () if dead else (STILL_ALIVE,)
-        return Outcome(self.checked, (*self.remarks, *alive, another_account(self.checked.target)), exchanged=True)
+
+@dataclass(frozen=True, slots=True)
+class AuthServer:
+    """An auth server, as far as it is known before a person is sent there.
+
+    Attributes:
+        version: its version, "" if unknown.
+        page: what its sign-in page answered.
+    """
+
+    version: str
+    page: Answer
+
+    @property
+    def has_sign_in(self) -> bool:
+        """Whether it has the sign-in. To programs that say that they are one the server names the log-in page."""
+        return self.page.trouble is None and 200 <= self.page.status < 400
+
+    @property
+    def trouble(self) -> str:
+        """Why nobody can open its pages now; "" if they are not known to be down."""
+        is_down = self.page.trouble is not None or self.page.status >= 500 or self.page.status == 429
+        return self.page.sentence if is_down else ""
 
 
 # ---------------------------------------------------------------- the whole way
 
-def by_browser(wish: Wish, front: Front) -> Outcome | None:
-    """Signs in through the browser on the person's own screen.
-
-    Returns:
-        The token, not saved yet. None where the prompt is to be used: there is no browser here, the person has
-        interrupted the wait, or nothing came back.
-    Raises:
-        Cancelled: the person does not want to go on. The log-in was ended.
-        ServerInTrouble, TokenNotChecked: the server did not answer after the log-in, which was ended.
-    """
-    if not place.find_place().has_screen:
-        return None
-    version, has_sign_in = look_ahead(wish, front)
-    if not has_sign_in:
-        return None
-    if wish.use == "new" and keeps_one_token(version):
-        _consent(front, wish.target)
-    with SignIn(wish.target, wish.seconds) as sign_in:
-        if not place.open_browser(sign_in.page):
-            return None
-        checked = _wait(sign_in, front)
-        if checked is None:
-            return None
-        outcome = _permanent(checked, wish, version, front)
-        return outcome.with_end(sign_in.end())
-
-
-def look_ahead(wish: Wish, front: Front) -> tuple[str, bool]:
-    """The version of the auth server, "" if unknown, and whether it has the sign-in at all."""
+def look_ahead(wish: Wish, front: Front) -> AuthServer:
+    """Asks the auth server for its version, and whether its pages can be opened."""
     server = wish.target.server
     with Round(wish.seconds) as round_:
         version = round_.ask(routes.auth_version_address(server))
-        page = round_.ask(routes.sign_in_page(server, f"http://{HOST}/"))
+        page = round_.ask(routes.sign_in_page(server, f"http://{HOSTS[0]}/"))
         with front.waiting() as watcher:
             round_.wait(watcher)
-        # To programs that say that they are one the server names the log-in page, others it sends there.
-        return answers.version_in(version.answer), 200 <= page.answer.status < 400
+        return AuthServer(answers.version_in(version.answer), page.answer)
 
 
-def _wait(sign_in: SignIn, front: Front) -> Checked | None:
+def by_browser(wish: Wish, auth: AuthServer, front: Front) -> Outcome | None:
+    """Signs in through the browser on the person's own screen.
+
+    Returns:
+        The token, not saved yet. None where the prompt is to be used: there is no screen or no sign-in here, the person
+        has interrupted the wait, or nothing came back.
+    Raises:
+        Cancelled: the person does not want to go on.
+        ServerInTrouble: the server did not answer as it should after the sign-in.
+    """
+    if not place.find_place().has_screen:
+        return None
+    if not auth.has_sign_in:
+        front.say(f"{host_of(wish.target.server)} has no sign-in that could come back to this notebook.")
+        return None
+    if wish.use == "new" and keeps_one_token(auth.version):
+        _consent(front, wish.target)
+    try:
+        with SignIn(wish.target, wish.seconds) as sign_in:
+            checked = _wait(sign_in, place.open_browser(sign_in.page), front)
+            if checked is None:
+                return None
+            outcome = _permanent(checked, wish, auth.version, front)
+    except NoLoopback:
+        front.say("No program may listen on the loopback interface of this computer, so a sign-in cannot come back.")
+        return None
+    return replace(outcome, remarks=(*outcome.remarks, another_account(wish.target)), exchanged=True)
+
+
+def _wait(sign_in: SignIn, opening: Opening, front: Front) -> Checked | None:
     """Waits for the browser; what came, or None where the prompt is to be used."""
     try:
-        with front.standing(waiting_page(sign_in.target, sign_in.page)) as say:
+        opening.wait(STARTING)
+        known = opening.problem
+        with front.standing(waiting_page(sign_in.target, sign_in.page, known)) as say:
             while sign_in.goes_on:
-                say(*sign_in.words)
+                topic, left = sign_in.words
+                if opening.problem and not known and sign_in.came is None:
+                    topic = f"no browser opened: {opening.problem}. Open the address above"
+                say(topic, left)
                 sign_in.step(0.25)
     except KeyboardInterrupt:
-        return sign_in.came  # without the terms, if it is for them that one waited
+        return sign_in.settle()  # without the terms, if it is for them that one waited
+    came = sign_in.settle()
     if sign_in.error is not None:
         raise sign_in.error
-    if sign_in.trouble:
-        host = host_of(sign_in.target.server)
-        raise ServerInTrouble(
-            f"you are logged in, but {host} did not answer after that. Nothing was saved, and the log-in was ended. "
-            f"To see why: {lines.check(sign_in.target)}"
-        )
-    if sign_in.came is None:
-        front.say(f"No log-in came back within {LIFE / 60:.0f} minutes.")
-    return sign_in.came
+    if came is None:
+        front.say(f"No sign-in came back within {LIFE / 60:.0f} minutes.")
+    return came
 
 
 # ---------------------------------------------------------------- what the browser does meanwhile
 
 class SignIn:
     """One sign-in under way: a receiver, what it got, and the end of that. Use it as a context manager.
+
+    The last account that signs in counts. At its end all tokens that came are revoked; those that come later, at once.
 
     Args:
         target: the server, and the datastack whose terms are to be accepted.
@@ -169,14 +199,16 @@ class SignIn:
     def __init__(self, target: Target, seconds: float) -> None:
         self.target = target
         self.came: Checked | None = None
-        self.trouble = False
         self.error: Exception | None = None
         self._seconds = seconds
-        self._receiver = Receiver(self._judge, LIFE)
+        self._tokens: dict[Token, None] = {}
+        until = datetime.now(timezone.utc) + timedelta(days=LOGIN_TOKEN_DAYS, hours=1)
+        text, link = how_to_revoke(target.server, until)
+        alive = (f"The temporary token that came could not be revoked. {text}", link)
+        self._receiver = Receiver(self, f"{host_of(target.server)}/sticky_auth", LIFE, alive)
         self._lock = threading.Lock()
         self._closed = False
         self._back = threading.Event()  # the browser has nothing more to bring
-        self._ended: bool | None = None
         self._next_look = 0.0
 
     def __enter__(self) -> SignIn:
@@ -185,18 +217,13 @@ class SignIn:
         return self
 
     def __exit__(self, *error: object) -> None:
-        with self._lock:
-            self._closed = True
-        if self._back.is_set():
-            self._receiver.close_soon()
-        else:
-            self._receiver.close()
-        self.end()
+        self.settle()
+        revocation.revoke(list(self._tokens))
 
     @property
     def goes_on(self) -> bool:
         """Whether something may still come."""
-        return not self._back.is_set() and not self._receiver.closed.is_set()
+        return not self._back.is_set() and not self._receiver.is_over.is_set()
 
     @property
     def words(self) -> tuple[str, str]:
@@ -204,8 +231,8 @@ class SignIn:
         seconds = self._receiver.left
         left = f"{math.ceil(seconds / 60)} min left" if seconds > 60 else f"{math.ceil(seconds / 10) * 10} s left"
         if self.came is None:
-            return "waiting for your log-in in the browser", left
-        return f"logged in as {self.came.account.label}; waiting for the terms of service", left
+            return "waiting for your sign-in in the browser", left
+        return f"signed in as {self.came.account.label}; waiting for the terms of service", left
 
     def step(self, seconds: float) -> None:
         """Waits a little, and now and then looks whether the terms were accepted elsewhere."""
@@ -215,98 +242,105 @@ class SignIn:
             return
         self._next_look = time.monotonic() + LOOK_AGAIN
         if _has_accepted(came, came.terms):
-            self._back.set()
+            with self._lock:
+                if self.came is came:  # else another account has signed in meanwhile
+                    self._back.set()
 
-    def end(self) -> bool:
-        """Ends the log-in; whether it is known to be dead. A second time changes nothing."""
-        if self.came is not None and self._ended is None:
-            self._ended = end_login(self.came.token, self.target)
-        return self._ended is not False
+    def settle(self) -> Checked | None:
+        """Accepts nothing any more; gives what came."""
+        with self._lock:
+            self._closed = True
+        self._receiver.finish()
+        return self.came
 
-    def _judge(self, token: Token, again: str) -> str | None:
+    # ------------------------------------------------------------ called by the receiver, in its threads
+
+    def judge(self, token: Token, returns: bool) -> str:
         """Looks at a token that the browser brought, and says where the browser goes now. A mistake ends the wait."""
+        with self._lock:
+            if is_wanted := not (self._closed or self._back.is_set()):
+                self._hold(token)
+        if not is_wanted:
+            return self.judge_late(token)
         try:
-            return self._judged(token, again)
+            return self._judged(token, returns)
+        except TokenNotChecked as error:
+            again = lines.check(self.target)
+            self.error = ServerInTrouble(f"you signed in, but {error.why}. Nothing was saved. To see why: {again}")
         except Exception as error:
             self.error = error
-            return self._in_trouble(token)
+        self._back.set()
+        return FAILED
 
-    def _judged(self, token: Token, again: str) -> str | None:
-        if self.came is not None:
-            return self._is_back() if self._same_person(token) else None
+    def judge_late(self, token: Token) -> str:
+        """Revokes a token for which nobody waits any more."""
+        if self.came is not None and token == self.came.token and self.error is None:
+            return DONE
+        self._hold(token, tells=False)  # the browser says it
+        revocation.revoke([token])
+        return NOT_REVOKED if revocation.is_held(token) else OVER
+
+    def note_stray(self, token: Token, knows_path: bool) -> None:
+        """Notes a token that came in a refused request, to be revoked unless it comes again as it should."""
+        self._hold(token, tells=knows_path)
+        if self._closed:
+            revocation.revoke_soon([token])
+
+    def _hold(self, token: Token, tells: bool = True) -> None:
+        self._tokens[token] = None
+        revocation.hold(self.target.server, token, tells=tells)
+
+    def _judged(self, token: Token, returns: bool) -> str:
+        before = self.came
+        if before is not None and token == before.token:
+            return self._is_back() if returns else self._next_page(before)
         try:
             checked = check_token(token, self.target, min(self._seconds, PATIENCE))
         except TokenRejected:
-            return None
-        except TokenNotChecked:
-            return self._in_trouble(token)
-        if checked.permanent:
-            return None  # no sign-in brings such a token
+            revocation.release(token)
+            return REFUSED
+        if checked.permanent:  # no sign-in brings such a token
+            revocation.release(token)
+            return REFUSED
         with self._lock:
             if not self._closed:
                 self.came = checked
-        if self.came is None:  # given up while it was looked at
-            end_login(token, self.target)
-            return None
-        return routes.page_and_back(checked.terms.url, again) if checked.terms else self._is_back()
+        if self.came is not checked:  # given up while it was looked at
+            return self.judge_late(token)
+        if before is not None:
+            revocation.revoke_soon([before.token])
+        return self._next_page(checked)
+
+    def _next_page(self, checked: Checked) -> str:
+        """The terms that are left, or the end."""
+        if checked.terms is None:
+            return self._is_back()
+        return routes.terms_page(self.target.server, checked.terms.number, self._receiver.back)
 
     def _is_back(self) -> str:
         self._back.set()
         return DONE
 
-    def _in_trouble(self, token: Token) -> str:
-        end_login(token, self.target)
-        self.trouble = True
-        self._back.set()
-        return FAILED
-
-    def _same_person(self, token: Token) -> bool:
-        """Whether a token that comes back from the terms is that of the log-in, or another of the same person."""
-        came = self.came
-        if came is None or token == came.token:
-            return came is not None
-        with suppress(TokenRejected, TokenNotChecked):
-            account = check_token(token, self.target, min(self._seconds, PATIENCE)).account
-            return account.id is not None and account.id == came.account.id
-        return False
-
 
 def _has_accepted(came: Checked, terms: Terms) -> bool:
     """Whether terms that the account had not accepted are accepted now; False where that cannot be told."""
-    if all(one.url != terms.url for one in came.account.unsigned):
+    if all(one.number != terms.number for one in came.account.unsigned):
         return False
     asking, server = Line(), came.target.server
     try:
         account = answers.account_in(asking.get(routes.identity_address(server), came.token, seconds=PATIENCE), server)
     finally:
         asking.close()
-    return account is not None and all(one.url != terms.url for one in account.unsigned)
-
-
-def end_login(token: Token, target: Target) -> bool:
-    """Ends a log-in token, also while an interrupt is under way; whether it is known to be dead."""
-    dead: list[bool] = []
-
-    def end() -> None:
-        asking = Line()
-        try:
-            dead.append(log_out(asking, target.server, token, PATIENCE))
-        finally:
-            asking.close()
-
-    thread = threading.Thread(target=end, daemon=True)
-    thread.start()
-    thread.join(2 * PATIENCE)
-    return dead == [True]
+    return account is not None and all(one.number != terms.number for one in account.unsigned)
 
 
 # ---------------------------------------------------------------- a permanent token for it
 
 def exchange(checked: Checked, wish: Wish, front: Front, asks: bool) -> Outcome | None:
-    """Makes a permanent token with a log-in token, and ends that.
+    """Makes a permanent token with a temporary one, which is to be revoked once the new one is saved.
 
     Args:
-        checked: the log-in token.
+        checked: the temporary token.
         wish: for which server, within which time.
         front: where questions are asked.
         asks: whether the person is asked first.
@@ -315,29 +349,36 @@ def exchange(checked: Checked, wish: Wish, front: Front, asks: bool) -> Outcome 
     Raises:
         ServerInTrouble: none could be made.
     """
-    version, _ = look_ahead(wish, front)
-    question = "This token is from a log-in and ends within 7 days. Make a permanent one, and end this one?"
+    version = look_ahead(wish, front).version
+    question = f"This token is temporary: it expires {WITHIN}. Make a permanent one, and revoke this one?"
     if keeps_one_token(version):
         question = f"{question} {_ends_the_other(wish.target)}"
         asks = True
     if asks and not _agrees(front, question):
         return None
-    try:
-        outcome = _made_and_checked(checked, wish, version, front)
-    finally:
-        dead = end_login(checked.token, wish.target)
-    return outcome.with_end(dead)
+    outcome = _made_and_checked(checked, wish, version, front)
+    remarks = (*outcome.remarks, another_account(wish.target))
+    return replace(outcome, remarks=remarks, replaces=checked.token, exchanged=True)
 
 
 def came_by_address(text: str) -> bool:
     """Whether a paste is the address at which a sign-in ended that could not reach this computer."""
-    return re.match(r"[\s\"'<]*http://127\.0\.0\.1:\d+/[\w-]+\?\S*token=", text) is not None
+    hosts = "|".join(re.escape(f"[{host}]" if ":" in host else host) for host in HOSTS)
+    return re.match(rf"[\s\"'<]*http://(?:{hosts}):\d+/[\w-]+\?\S*token=", text) is not None
 
 
 def description() -> str:
     """By which a person knows the token of this computer on the tokens page."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", platform.node()[:60]).strip("-")
-    return f"cave_magic on {name or 'a computer without a name'}"
+    return f"cave_magic on {_computer() or 'a computer without a name'}"
+
+
+def names_this_computer() -> bool:
+    """Whether that name is this computer's own, and not one that many have."""
+    return bool(_computer()) and not _computer().lower().startswith("localhost")
+
+
+def _computer() -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", platform.node()[:60]).strip("-")
 
 
 def _permanent(checked: Checked, wish: Wish, version: str, front: Front) -> Outcome:
@@ -361,14 +402,13 @@ def _list_keys(checked: Checked, wish: Wish) -> list[Key]:
         asking.close()
     keys = answers.keys_in(answer)
     if keys is None:
-        said = f"your tokens could not be listed: {answer.sentence}"
-        raise ServerInTrouble(f"you are logged in, but {said}. {_by_hand(wish)}")
+        why = f"you signed in, but your tokens could not be listed: {answer.sentence}"
+        raise ServerInTrouble(f"{why}. {_by_hand(wish.target)}")
     return sorted(keys, key=_last_used, reverse=True)[:MOST_LISTED]
 
 
-def _by_hand(wish: Wish) -> str:
-    paste = lines.setup(wish.target, "existing", "--paste")
-    return f"Nothing was saved, and the log-in was ended. To paste a token: {paste}"
+def _by_hand(target: Target) -> str:
+    return f"Nothing was saved. To paste a token: {lines.setup(target, 'existing', '--paste')}"
 
 
 def _last_used(key: Key) -> tuple[datetime, datetime]:
@@ -390,24 +430,58 @@ def _choose(keys: Sequence[Key], checked: Checked, wish: Wish, version: str, fro
             return None
         if not answer or (answer.isdecimal() and 1 <= int(answer) <= len(keys)):
             return keys[int(answer or 1) - 1]
-    raise Cancelled("that is none of them. Nothing was changed, and the log-in was ended.")
+    raise Cancelled("that is none of them. Nothing was changed.")
 
 
 def _made_and_checked(checked: Checked, wish: Wish, version: str, front: Front) -> Outcome:
-    name = description()
-    asking = Line()
-    try:
-        answer = make_key(asking, wish.target.server, checked.token, name, version, wish.seconds)
-    finally:
-        asking.close()
+    """A new token. Until it is saved it is held for revocation, except where it has replaced the person's only one."""
+    name, server, one_only = description(), wish.target.server, keeps_one_token(version)
+    answer = _finished(lambda: _make(checked, name, version, wish.seconds), host_of(server))
     token = answer.body
     if not answer.is_good or not isinstance(token, Token) or not token.can_be_sent:
-        raise ServerInTrouble(f"you are logged in, but no token could be made: {answer.sentence}. {_by_hand(wish)}")
+        perhaps = f" If one was made all the same, it is “{name}” on {routes.tokens_page(server)}."
+        may_be = "" if one_only or _was_not_made(answer) else perhaps
+        raise ServerInTrouble(
+            f"you signed in, but no token came back: {answer.sentence}.{may_be} {_by_hand(wish.target)}"
+        )
     try:
         made = _check(token, wish, front)
     except TokenNotChecked:
         made = replace(checked, token=token, permanent=True)  # the auth server itself has just given it
-    return Outcome(made, () if keeps_one_token(version) else (called(name),))
+    return Outcome(made) if one_only else Outcome(made, (called(name),), name)
+
+
+def _make(checked: Checked, name: str, version: str, seconds: float) -> Answer:
+    asking, server = Line(), checked.target.server
+    try:
+        answer = make_key(asking, server, checked.token, name, version, seconds)
+    finally:
+        asking.close()
+    if answer.is_good and isinstance(answer.body, Token) and not keeps_one_token(version):
+        revocation.hold(server, answer.body, permanent=True)
+    return answer
+
+
+def _finished(job: Callable[[], Answer], host: str) -> Answer:
+    """What a request brings. An interrupt waits a while for its end: what it makes on the server must not get lost."""
+    future = Inquiry(LONGEST).ask(host, job)
+    try:
+        return future.result()
+    except KeyboardInterrupt:
+        with suppress(Exception):
+            future.result(PATIENCE)
+        raise
+
+
+_NEVER_ARRIVED = (
+    Trouble.ADDRESS, Trouble.NAME, Trouble.REFUSED, Trouble.UNREACHABLE, Trouble.CONNECT_TIMEOUT, Trouble.LATE,
+    Trouble.TLS, Trouble.CERTIFICATE, Trouble.BUNDLE, Trouble.NOT_TLS, Trouble.SOCKS, Trouble.UNSENDABLE,
+)  # fmt: skip
+
+
+def _was_not_made(answer: Answer) -> bool:
+    """Whether the server certainly made no token. With a 500 it may have (middle_auth 2.30)."""
+    return answer.trouble in _NEVER_ARRIVED or 400 <= answer.status < 500
 
 
 def _check(token: Token, wish: Wish, front: Front) -> Checked:

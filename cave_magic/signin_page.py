@@ -7,41 +7,52 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
-from . import lines
+from . import lines, routes
 from .addresses import host_of
-from .answers import Key
+from .answers import WITHIN, Key
 from .checks.account import ends_by
 from .evidence import ServerFacts
 from .login import Checked
 from .page import Block, Line, Page, Table, Word, line
+from .revocation import Held
 from .target import Target
 
-STILL_ALIVE = line(
-    Word("Note: ", "warning"), "the log-in could not be ended at the server; it ends by itself within 7 days"
-)
 _CELLS = ("command", "", "dim", "dim", "dim")
-_TITLES = line("", "", *(Word(title, "dim") for title in ("made", "last used", "ends in")))
+_TITLES = tuple(line(Word(title, "dim")) for title in ("", "", "made", "last used", "ends in"))
 
 
-def waiting_page(target: Target, address: str) -> Page:
+def waiting_page(target: Target, address: str, problem: str = "") -> Page:
     """What stands there while the person is in the browser.
 
     Args:
         target: what the person gets access to.
         address: the page that has been opened.
+        problem: why it has not, or "".
     """
-    host = host_of(target.server)
-    todo = "A browser tab has opened: log in there with a Google account. A new account also chooses a user name "
-    stop = "To paste a token instead, interrupt (the stop button, or Ctrl+C in a terminal)."
-    back = "If the tab ends on a page that cannot be reached, interrupt and paste the address of that page."
-    return Page(
-        (
-            line(Word(f"Access to {target.datastack} on {host}", "strong")),
-            line(todo + "and accepts the terms of service. There is nothing to copy."),
-            line("No tab? Open this address: ", Word(address, "link")),
-            line(Word(f"{stop} {back}", "dim")),
-        )
+    link = Word(address, "link")
+    ways: tuple[Line, ...] = (
+        line(f"A browser tab has opened. {_TODO}"),
+        line("No tab, an error page, or the wrong account? Open this address again: ", link),
     )
+    if problem:
+        opens = line("Open this address in a browser on this computer: ", link)
+        ways = (line(Word("No browser opened: ", "warning"), f"{problem}."), opens, line(_TODO))
+    title = line(Word(f"Access to {target.datastack} on {host_of(target.server)}", "strong"))
+    return Page((title, *ways, line(Word(f"{_LAST_COUNTS} {_TO_PASTE}", "dim"))))
+
+
+_TODO = (
+    "Sign in there with a Google account. A new account also chooses a user name and accepts the terms of service. "
+    "There is nothing to copy."
+)
+_LAST_COUNTS = (
+    "The last sign-in counts: finish it in the tab that was opened last. If no other account is offered, open the "
+    "address in a private window."
+)
+_TO_PASTE = (
+    "To paste a token instead, interrupt (the stop button, or Ctrl+C in a terminal). If the tab ends on a page that "
+    "cannot be reached, interrupt and paste the address of that page."
+)
 
 
 def choice_page(keys: Sequence[Key], checked: Checked, warning: str = "") -> Page:
@@ -49,13 +60,13 @@ def choice_page(keys: Sequence[Key], checked: Checked, warning: str = "") -> Pag
 
     Args:
         keys: the tokens, the one to take first.
-        checked: the log-in.
+        checked: the temporary token of the sign-in.
         warning: what to know before a new one is made.
     """
     rows = [tuple(line(Word(*cell)) for cell in zip(_cells(*one), _CELLS, strict=True)) for one in enumerate(keys, 1)]
     blocks: list[Block] = [
-        line("You are logged in as ", Word(checked.account.label, "strong"), ". Your tokens:"),
-        Table((tuple(line(title) for title in _TITLES), *rows), "your tokens", head=1),
+        line("You are signed in as ", Word(checked.account.label, "strong"), ". Your tokens:"),
+        Table((_TITLES, *rows), "your tokens", head=1),
         another_account(checked.target),
     ]
     if warning:
@@ -89,15 +100,43 @@ def called(name: str) -> Line:
 def another_account(target: Target) -> Line:
     """What to do where the wrong account was chosen."""
     again = Word(lines.setup(target, "existing"), "command")
-    return line(Word("Not your account? ", "dim"), again, Word(" and choose another on the log-in page.", "dim"))
+    return line(Word("Not your account? ", "dim"), again, Word(" and choose another when you sign in.", "dim"))
 
 
 def ends_soon(facts: ServerFacts) -> Line:
-    """What to say of a stored log-in token."""
+    """What to say of a stored temporary token."""
     until = ends_by(facts)
-    when = f"by {until:%d %B %Y} at the latest" if until else "within 7 days"
+    when = f"by {until:%d %B %Y} at the latest" if until else WITHIN
     again = Word(lines.setup(facts.target, "existing"), "command")
-    return line(Word("Note: ", "warning"), f"it is from a log-in and ends {when}. For a permanent one: ", again)
+    return line(Word("Note: ", "warning"), f"the token is temporary and expires {when}. For a permanent one: ", again)
+
+
+def how_to_revoke(server: str, until: datetime) -> tuple[str, str]:
+    """How long a temporary token lives that could not be revoked, and the page that revokes it."""
+    rest = "To revoke it, open this page once it answers. It signs you out everywhere, and keeps permanent tokens:"
+    return f"It expires by itself by {until:%d %B %Y} at the latest. {rest}", routes.sign_out_page(server)
+
+
+def not_revoked(one: Held) -> Line:
+    """A token that could not be revoked, where, and what ends it."""
+    host = host_of(one.server)
+    if one.permanent:
+        start = f"a new token was made on {host}, not saved, and could not be revoked ({one.why}). To delete it: "
+        return line(Word("Note: ", "warning"), start, Word(routes.tokens_page(one.server), "link"))
+    rest, link = how_to_revoke(one.server, one.expires)
+    start = f"a temporary token could not be revoked on {host} ({one.why}). {rest} "
+    return line(Word("Note: ", "warning"), start, Word(link, "link"))
+
+
+def older_page(keys: Sequence[Key], server: str) -> Page:
+    """Tokens with this computer's name that a new one has replaced."""
+    rows = [tuple(map(line, _cells(*one)[2:])) for one in enumerate(keys, 1)]
+    many = f"{len(keys)} older tokens with the name of this computer still work" if len(keys) > 1 else (
+        "an older token with the name of this computer still works"
+    )
+    first = line(Word("Note: ", "warning"), f"{many} on {host_of(server)}.")
+    link = line("To revoke tokens later: ", Word(routes.tokens_page(server), "link"))
+    return Page((first, Table((_TITLES[2:], *rows), "older tokens"), link))
 
 
 def with_lines(page: Page, lines: Iterable[Line]) -> Page:

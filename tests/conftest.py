@@ -12,8 +12,12 @@ from typing import Any
 
 import pytest
 
+from cave_magic import place, revocation, signin
+from cave_magic.frontend import Frontend
+from cave_magic.receiver import Receiver
 from cave_magic.sandbox import Sandbox
 
+from .desk import Desk
 from .stage import Ran, Run, ipython, move_to, run_in, save_for_ada
 
 
@@ -92,3 +96,44 @@ def run(shell: Any, capsys: pytest.CaptureFixture[str]) -> Run:
 def set_up(cave: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch) -> str:
     """A person (Ada) whose access works; the token that was saved for her."""
     return save_for_ada(cave, run, monkeypatch)
+
+
+@pytest.fixture
+def doors(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Receiver]]:
+    """The receivers of the test's sign-ins, which are closed after it; and no token is held from test to test."""
+    opened: list[Receiver] = []
+
+    class Door(Receiver):
+        def __enter__(self) -> Receiver:
+            door = super().__enter__()
+            opened.append(self)
+            return door
+
+    monkeypatch.setattr(signin, "Receiver", Door)
+    monkeypatch.setattr(revocation, "PAUSES", (0.0, 0.05))
+    yield opened
+    for door in opened:
+        door.close()
+    revocation._held.clear()
+
+
+@pytest.fixture
+def desk(monkeypatch: pytest.MonkeyPatch, home: Path, doors: list[Receiver]) -> Iterator[Desk]:
+    """The kernel runs on the person's own desktop, and the person can be asked."""
+    desk, before = Desk(), signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
+    monkeypatch.setattr(place, "find_place", lambda environ=None: place.Place("", False, True))
+    monkeypatch.setattr(place, "open_browser", desk.open_browser)
+    monkeypatch.setattr(Frontend, "can_ask", property(lambda self: True))
+    monkeypatch.setattr("builtins.input", desk.answer)
+    monkeypatch.setattr("getpass.getpass", desk.answer)
+    monkeypatch.setattr("platform.node", lambda: "lab-mac")
+    yield desk
+    desk.close()
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def here(cave: Sandbox, run: Run, desk: Desk) -> Run:
+    """Runs cells where the practice server is the configured one."""
+    run(f'%config CaveMagics.server = "{cave.server}"')
+    return run

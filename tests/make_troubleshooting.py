@@ -62,7 +62,7 @@ class Steady:
         """Changes the outputs in place."""
         for holder, key, text in list(texts(self.notebook)):
             text = re.sub(r"/[\w/.-]*/cave-practice-\w+", "/home/ada", text)
-            text = re.sub(r"(127\.0\.0\.1:|port=)(\d{4,5})\b", lambda found: self._named(found, PORTS), text)
+            text = re.sub(r"(127\.0\.0\.1(?::|%3A)|port=)(\d{4,5})\b", lambda found: self._named(found, PORTS), text)
             text = re.sub(r"(ends\s+in\s+)([0-9a-f]{4})\b", lambda found: self._named(found, ENDINGS), text)
             holder[key] = text
 

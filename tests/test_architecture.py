@@ -21,12 +21,12 @@ FLOORS = (
     "times", "variables", "receiver",
     # the doors to the world: files, what IPython keeps, servers, the browser that comes back
     "files", "history", "store", "nearby", "repairs",
-    "troubles", "routes", "answers", "connections", "questions", "installed", "keys",
+    "troubles", "routes", "answers", "connections", "questions", "installed", "keys", "revocation",
     # what is known, and what is to be thought of it
     "target", "lines", "guide", "last_error", "evidence", "checks", "remedies", "reference", "diagnosis",
     # what is done and said
     "login", "html_page", "columns", "render", "report_page", "pages",
-    "signin_page", "signin",
+    "signin_page", "signin", "older",
     # what is typed
     "completion", "frontend", "dialogue", "command_line", "commands", "magics",
 )  # fmt: skip

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import webbrowser
+from pathlib import Path
 
 import pytest
 
@@ -62,47 +64,104 @@ def test_a_place_that_keeps_its_home_has_no_note():
 
 
 class Browser:
-    """A graphical browser that notes what it is to open."""
+    """A graphical browser that notes what it is to open; one that is no program, as on macOS and Windows."""
 
-    def __init__(self) -> None:
+    def __init__(self, opens: bool = True) -> None:
         self.opened: list[str] = []
+        self.opens = opens
 
     def open(self, address: str) -> bool:
         self.opened.append(address)
-        return True
+        return self.opens
+
+
+def problem_of(address: str = "https://x.org") -> str:
+    """Why a page does not open, once that is known."""
+    opening = open_browser(address)
+    opening.wait(20)
+    return opening.problem
 
 
 @pytest.fixture
-def own_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Threads that run at once, in the test's own."""
-
-    class Thread:
-        def __init__(self, target, args, daemon):
-            self.start = lambda: target(*args)
-
-    monkeypatch.setattr(place.threading, "Thread", Thread)
+def desktop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The person's own desktop, and a `webbrowser` that looks for browsers anew."""
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(webbrowser, "_tryorder", None)
+    monkeypatch.setattr(webbrowser, "_browsers", {})
 
 
-def test_the_browser_opens_on_ones_own_desktop_only(monkeypatch, own_threads):
+def script(folder: Path, text: str) -> Path:
+    """A program that is called as a browser."""
+    path = folder / "browser"
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_the_browser_opens_on_ones_own_desktop_only(monkeypatch, desktop):
     """With a screen the page is opened; on a hub, over ssh or without a display it is not."""
     browser = Browser()
     monkeypatch.setattr(webbrowser, "get", lambda: browser)
-    assert not open_browser("https://x.org")
-    monkeypatch.setenv("DISPLAY", ":0")
-    assert open_browser("https://x.org")
+    assert problem_of() == ""
     monkeypatch.setenv("JUPYTERHUB_USER", "ada")
-    assert not open_browser("https://x.org")
+    assert problem_of() == "this computer has no screen"
     assert browser.opened == ["https://x.org"]
 
 
-def test_a_text_browser_is_never_started(monkeypatch, own_threads):
-    """A browser that would take over the terminal is left alone, and so is one that is not there."""
-    monkeypatch.setenv("DISPLAY", ":0")
-    monkeypatch.setattr(webbrowser, "get", lambda: webbrowser.GenericBrowser("lynx"))
-    assert not open_browser("https://x.org")
+def test_a_browser_that_does_not_open_is_noticed(monkeypatch, desktop):
+    """A system that reports a failure is believed."""
+    monkeypatch.setattr(webbrowser, "get", lambda: Browser(opens=False))
+    assert problem_of() == "the browser of this computer could not be started"
+
+
+@pytest.mark.parametrize("name", ["lynx", "/usr/bin/w3m", "www-browser"])
+def test_a_text_browser_is_never_started(monkeypatch, desktop, name):
+    """A browser that would take over the terminal is left alone."""
+    monkeypatch.setattr(webbrowser, "get", lambda: webbrowser.GenericBrowser(name))
+    assert problem_of() == f"{name} is a text browser"
+
+
+def test_no_browser_at_all_is_said(monkeypatch, desktop):
+    """A computer without one."""
 
     def none_there() -> None:
         raise webbrowser.Error("could not locate runnable browser")
 
     monkeypatch.setattr(webbrowser, "get", none_there)
-    assert not open_browser("https://x.org")
+    assert problem_of() == "none was found on this computer"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the programs are those of a Unix system")
+@pytest.mark.parametrize(
+    ("browser", "said"),
+    [
+        ("/bin/false", "/bin/false, which BROWSER names, ended with status 1"),
+        ("/bin/false %s", "/bin/false, which BROWSER names, ended with status 1"),
+        ("/nowhere/browser", "/nowhere/browser, which BROWSER names, cannot be started (No such file or directory)"),
+        ("/bin/true", ""),
+    ],
+)
+def test_what_BROWSER_names_is_watched(monkeypatch, desktop, browser, said):
+    """A program that fails at once, one that is not there, one that does its work: each as it is."""
+    monkeypatch.setenv("BROWSER", browser)
+    assert problem_of() == said
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the programs are those of a Unix system")
+@pytest.mark.parametrize("kind", [webbrowser.GenericBrowser, webbrowser.BackgroundBrowser, webbrowser.Mozilla, webbrowser.Chrome])
+def test_every_kind_of_browser_is_watched(monkeypatch, desktop, tmp_path, capfd, kind):
+    """`webbrowser` calls some of them opened that have failed; they cannot write into the terminal or read from it."""
+    path = script(tmp_path, f'echo words; cat; echo "$@" > {tmp_path}/asked; exit 3')
+    monkeypatch.setattr(webbrowser, "get", lambda: kind(str(path)))
+    assert problem_of("https://x.org/?a=%25s&b=1") == f"{path} ended with status 3"
+    assert (tmp_path / "asked").read_text() == "https://x.org/?a=%25s&b=1\n"
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the programs are those of a Unix system")
+def test_a_browser_that_stays_has_opened(monkeypatch, desktop, tmp_path):
+    """A program that still runs after a while is a browser with a window."""
+    monkeypatch.setattr(place, "WATCHED", 0.1)
+    path = script(tmp_path, "exec sleep 1")
+    monkeypatch.setattr(webbrowser, "get", lambda: webbrowser.GenericBrowser(str(path)))
+    assert problem_of() == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import http.client
 import logging
 import socket
@@ -9,32 +10,67 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import pytest
 
 from cave_magic import receiver as module
-from cave_magic.receiver import DONE, FAILED, LIFE, Receiver, token_in
+from cave_magic.receiver import (
+    DONE,
+    FAILED,
+    LIFE,
+    MOST_JUDGED,
+    MOST_STRAY,
+    NOT_REVOKED,
+    OVER,
+    REFUSED,
+    NoLoopback,
+    Receiver,
+    token_in,
+)
 from cave_magic.tokens import Token
 
 GOOD = "0123456789abcdef" * 2
 BAD = "f" * 32
+ISSUER = "127.0.0.1:9/sticky_auth"
 CAME = f"middle_auth_token={GOOD}&middle_auth_url=127.0.0.1%3A9/sticky_auth&token={GOOD}"
+LINK = "https://example.org/sign-out?a=1&b=2"
 
 
 @dataclass
 class Judge:
-    """Takes `GOOD` and notes what it was asked."""
+    """Takes `GOOD`, and notes what came."""
 
-    where: str | None = DONE
+    where: str = DONE
+    late: str = OVER
     asked: list[Token] = field(default_factory=list)
-    again: str = ""
+    returned: list[bool] = field(default_factory=list)
+    too_late: list[Token] = field(default_factory=list)
+    strays: list[tuple[Token, bool]] = field(default_factory=list)
 
-    def __call__(self, token: Token, again: str) -> str | None:
+    def judge(self, token: Token, returns: bool) -> str:
         self.asked.append(token)
-        self.again = again
-        return self.where if token == Token(GOOD) else None
+        self.returned.append(returns)
+        return self.where if token == Token(GOOD) else REFUSED
+
+    def judge_late(self, token: Token) -> str:
+        self.too_late.append(token)
+        return self.late
+
+    def note_stray(self, token: Token, knows_path: bool) -> None:
+        self.strays.append((token, knows_path))
+
+
+@contextmanager
+def waiting(judge: Judge, life: float = LIFE) -> Iterator[Receiver]:
+    """A receiver that waits, and is closed whatever happens."""
+    with Receiver(judge, ISSUER, life, ("It lives on.", LINK)) as receiver:
+        try:
+            yield receiver
+        finally:
+            receiver.close()
 
 
 @pytest.fixture
@@ -46,7 +82,7 @@ def judge() -> Judge:
 @pytest.fixture
 def door(judge: Judge) -> Iterator[Receiver]:
     """A receiver that waits."""
-    with Receiver(judge) as receiver:
+    with waiting(judge) as receiver:
         yield receiver
 
 
@@ -60,7 +96,7 @@ class Got:
 
 
 def port_of(door: Receiver) -> int:
-    return urlsplit(door._address if "//" in door._address else f"//{door._address}").port or 0
+    return urlsplit(door.address).port or 0
 
 
 def ask(door: Receiver, target: str, method: str = "GET", host: str | None = None, more: str = "", body: str = "") -> Got:
@@ -71,8 +107,8 @@ def ask(door: Receiver, target: str, method: str = "GET", host: str | None = Non
 
 def send(door: Receiver, data: bytes) -> Got:
     """Sends bytes, and reads the answer if one comes."""
-    with socket.create_connection(("127.0.0.1", port_of(door)), timeout=10) as sock:
-        answer = http.client.HTTPResponse(sock)
+    with socket.create_connection((urlsplit(door.address).hostname, port_of(door)), timeout=10) as sock:
+        answer = http.client.HTTPResponse(sock, method="HEAD" if data.startswith(b"HEAD") else "GET")
         try:
             sock.sendall(data)
             answer.begin()
@@ -92,6 +128,11 @@ def still_works(door: Receiver) -> bool:
     return ask(door, f"{path_of(door.address)}?{CAME}").headers.get("location") == DONE
 
 
+def is_sent_away(got: Got) -> bool:
+    """Whether a browser is sent to a clean page that says that nothing was accepted."""
+    return (got.status, got.headers.get("location"), got.body) == (303, REFUSED, "")
+
+
 # ---------------------------------------------------------------- what it is for
 
 def test_a_sign_in_is_taken_and_the_address_bar_is_clean(door, judge):
@@ -105,7 +146,7 @@ def test_a_sign_in_is_taken_and_the_address_bar_is_clean(door, judge):
     assert GOOD not in str(got) + str(page)
 
 
-@pytest.mark.parametrize("target", ["address", "/done", "/nothing"])
+@pytest.mark.parametrize("target", ["address", "/done", "/nothing", REFUSED])
 def test_every_answer_forbids_storing_referring_and_running_anything(door, target):
     """Whatever is asked: not stored, no referrer, no script, no frame, nothing about the software."""
     got = ask(door, f"{path_of(door.address)}?{CAME}" if target == "address" else target)
@@ -123,23 +164,27 @@ def test_the_address_is_on_loopback_and_cannot_be_guessed(door):
     assert parts.hostname == "127.0.0.1"
     assert door._server.socket.getsockname()[0] == "127.0.0.1"
     assert len(parts.path) == 1 + 22
-    with Receiver(Judge()) as other:
-        assert path_of(other.address) != parts.path
+    with waiting(Judge()) as other:
+        assert len({path_of(one) for one in (other.address, other.back, door.address, door.back)}) == 4
         assert port_of(other) != port_of(door)
 
 
-def test_a_second_address_is_good_once_for_coming_back(door, judge):
-    """Sent on to another page, the browser can come back to a new path, and to the first one no more."""
+def test_a_browser_can_be_sent_on_and_come_back(door, judge):
+    """Sent on to another page, the browser comes back to a second address; which of the two it was is told."""
     judge.where = "https://example.org/terms"
-    first = path_of(door.address)
-    assert ask(door, f"{first}?{CAME}").headers["location"] == "https://example.org/terms"
-    assert ask(door, f"{first}?{CAME}").status == 404
+    assert ask(door, f"{path_of(door.address)}?{CAME}").headers["location"] == "https://example.org/terms"
     assert ask(door, DONE).status == 404
     judge.where = DONE
-    second = path_of(judge.again)
-    assert second != first
-    assert ask(door, f"{second}?{CAME}").headers["location"] == DONE
-    assert ask(door, f"{second}?{CAME}").status == 404
+    assert ask(door, f"{path_of(door.back)}?{CAME}").headers["location"] == DONE
+    assert judge.returned == [False, True]
+
+
+def test_the_link_can_be_opened_again_while_it_waits(door, judge):
+    """Who has chosen the wrong account opens the link again; every token that comes is judged."""
+    judge.where = "https://example.org/terms"
+    for _ in range(3):
+        assert ask(door, f"{path_of(door.address)}?{CAME}").headers["location"] == judge.where
+    assert len(judge.asked) == 3
 
 
 def test_a_failure_ends_at_a_clean_page_too(door, judge):
@@ -152,39 +197,35 @@ def test_a_failure_ends_at_a_clean_page_too(door, judge):
 
 # ---------------------------------------------------------------- attacks
 
-@pytest.mark.parametrize("target", ["/", "/favicon.ico", DONE, FAILED, "/../etc/passwd", "//", "/%2e%2e", "/" + "A" * 22])
-def test_a_wrong_path_gets_404(door, judge, target):
-    """Another path, with or without a good token, finds nothing, and the wait goes on."""
-    assert ask(door, f"{target}?{CAME}").status == 404
-    assert ask(door, target).status == 404
+@pytest.mark.parametrize("target", ["/", "/favicon.ico", DONE, FAILED, OVER, "/../etc/passwd", "//", "/%2e%2e", "/" + "A" * 22])
+def test_a_wrong_path_finds_nothing(door, judge, target):
+    """Another path finds nothing; with a token in it the browser is sent to a clean address; the wait goes on."""
+    assert is_sent_away(ask(door, f"{target}?{CAME}"))
+    got = ask(door, target)
+    assert (got.status, "Nothing is here" in got.body) == (404, True)
     assert judge.asked == []
     assert still_works(door)
 
 
-def test_a_path_that_is_nearly_right_gets_404(door, judge):
+def test_a_path_that_is_nearly_right_finds_nothing(door, judge):
     """A slash more, a letter less or another case is a wrong path."""
     path = path_of(door.address)
     for near in (path + "/", path[:-1], path.swapcase(), path + "%00", path + ";", "/" + path):
-        assert ask(door, f"{near}?{CAME}").status == 404
+        assert is_sent_away(ask(door, f"{near}?{CAME}"))
+        assert ask(door, near).status == 404
     assert judge.asked == []
     assert still_works(door)
-
-
-def test_a_second_use_gets_404(door, judge):
-    """The path is used up by the first sign-in."""
-    path = path_of(door.address)
-    assert ask(door, f"{path}?{CAME}").status == 303
-    assert ask(door, f"{path}?{CAME}").status == 404
-    assert len(judge.asked) == 1
 
 
 @pytest.mark.parametrize("method", ["POST", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "BREW"])
 def test_another_method_gets_405(door, judge, method):
-    """Only GET is served; a preflight is told nothing about who may ask."""
-    got = ask(door, f"{path_of(door.address)}?{CAME}", method, more="Content-Length: 4\r\n", body="a=b&")
+    """Only GET is served; a preflight is told nothing about who may ask; a token in the address leaves it."""
+    path = path_of(door.address)
+    got = ask(door, path, method, more="Content-Length: 4\r\n", body="a=b&")
     assert got.status == 405
     assert not [name for name in got.headers if name.startswith("access-control")]
-    assert got.body == ""
+    assert ("Not accepted" in got.body) is (method != "HEAD")
+    assert is_sent_away(ask(door, f"{path}?{CAME}", method, more="Content-Length: 4\r\n", body="a=b&"))
     assert judge.asked == []
     assert still_works(door)
 
@@ -196,21 +237,65 @@ def test_a_foreign_host_gets_403(door, judge):
              f"127.0.0.1:{port + 1}", f"[::1]:{port}", f"0.0.0.0:{port}", f"127.1:{port}", f"2130706433:{port}",
              f"127.0.0.1:{port}.evil.example.com", f"user@127.0.0.1:{port}", f"127.0.0.1:{port},evil.example.com", "")  # fmt: skip
     for host in names:
-        assert ask(door, f"{path_of(door.address)}?{CAME}", host=host).status == 403, host
+        assert is_sent_away(ask(door, f"{path_of(door.address)}?{CAME}", host=host)), host
         assert ask(door, DONE, host=host).status == 403
-    two = ask(door, f"{path_of(door.address)}?{CAME}", more="Host: evil.example.com\r\n")
-    assert two.status == 403
+        assert ask(door, REFUSED, host=host).status == 403
+    assert is_sent_away(ask(door, f"{path_of(door.address)}?{CAME}", more="Host: evil.example.com\r\n"))
     assert judge.asked == []
     assert still_works(door)
 
 
 @pytest.mark.parametrize("kind", ["image", "script", "empty", "iframe", "document, document", ""])
-def test_a_request_from_inside_a_page_gets_403(door, judge, kind):
+def test_a_request_from_inside_a_page_is_refused(door, judge, kind):
     """A browser says what it fetches for; only opening it as a page counts."""
     more = f"Sec-Fetch-Dest: {kind}\r\n"
-    assert ask(door, f"{path_of(door.address)}?{CAME}", more=more).status == 403
+    assert is_sent_away(ask(door, f"{path_of(door.address)}?{CAME}", more=more))
     assert judge.asked == []
-    assert ask(door, f"{path_of(door.address)}?{CAME}", more="Sec-Fetch-Dest: document\r\n").status == 303
+    assert ask(door, f"{path_of(door.address)}?{CAME}", more="Sec-Fetch-Dest: document\r\n").headers["location"] == DONE
+
+
+@pytest.mark.parametrize("header", ["Sec-Purpose: prefetch", "Sec-Purpose: prefetch;prerender", "Purpose: prefetch"])
+def test_preloading_is_no_visit(door, judge, header):
+    """A browser that loads the address ahead gets an error, which it throws away; opening it then counts."""
+    got = ask(door, f"{path_of(door.address)}?{CAME}", more=f"{header}\r\n")
+    assert (got.status, judge.asked) == (503, [])
+    assert GOOD not in got.body
+    assert still_works(door)
+
+
+# ---------------------------------------------------------------- tokens in refused requests
+
+def test_a_token_in_a_refused_request_is_reported(door, judge):
+    """Whatever is wrong with a request to a secret address, the token in it is not forgotten; each is reported once."""
+    path = path_of(door.address)
+    tokens = [f"{number:032x}" for number in range(5)]
+    for token, (method, more, rest) in zip(tokens, [
+        ("HEAD", "", ""), ("POST", "", ""), ("GET", "Sec-Fetch-Dest: image\r\n", ""), ("GET", "Purpose: prefetch\r\n", ""),
+        ("GET", "", "&utm_source=mail"),
+    ], strict=True):  # fmt: skip
+        for _ in range(2):
+            ask(door, f"{path}?token={token}{rest}", method, more=more)
+    assert judge.strays == [(Token(token), True) for token in tokens]
+    assert judge.asked == []
+
+
+def test_at_a_wrong_path_only_a_token_of_this_auth_server_is_reported(door, judge):
+    """A token that says nothing about its server, or names another one, must not be sent to this one."""
+    ask(door, f"/wrong?token={BAD}")
+    ask(door, f"/wrong?token={BAD}&middle_auth_url=other.example.org/sticky_auth")
+    assert judge.strays == []
+    ask(door, f"/wrong?{CAME}")
+    assert judge.strays == [(Token(GOOD), False)]
+
+
+def test_a_flood_of_tokens_does_not_pass_through(door, judge):
+    """Only so many different tokens are reported or judged, however many come; then the browser is still answered."""
+    for number in range(MOST_STRAY + 5):
+        ask(door, f"/wrong?token={number:032x}&middle_auth_url={ISSUER}")
+    assert len(judge.strays) == MOST_STRAY
+    for number in range(MOST_JUDGED + 5):
+        assert is_sent_away(ask(door, f"{path_of(door.address)}?token={number:032x}"))
+    assert len(judge.asked) == MOST_JUDGED
 
 
 @pytest.mark.parametrize(
@@ -239,11 +324,10 @@ def test_a_request_from_inside_a_page_gets_403(door, judge, kind):
         "token=YOUR_TOKEN_GOES_RIGHT_HERE",
     ],
 )
-def test_parameters_that_the_auth_server_would_not_send_get_403(door, judge, query):
+def test_parameters_that_the_auth_server_would_not_send_are_refused(door, judge, query):
     """Missing, malformed, doubled, contradicting or additional parameters: nobody is asked, nothing is echoed."""
     got = ask(door, f"{path_of(door.address)}?{query}")
-    assert (got.status, got.body) == (403, "")
-    assert "location" not in got.headers
+    assert is_sent_away(got) or (query == "" and got.status == 404)
     assert judge.asked == []
     assert still_works(door)
 
@@ -256,10 +340,12 @@ def test_a_script_in_the_other_parameter_reaches_no_page(door):
     assert "script" not in ask(door, DONE).body
 
 
-def test_a_token_that_the_server_refuses_gets_403_and_the_wait_goes_on(door, judge):
+def test_a_token_that_is_refused_leads_to_a_page_and_the_wait_goes_on(door, judge):
     """A well-formed token that the judge refuses does not use up the path."""
     for _ in range(5):
-        assert ask(door, f"{path_of(door.address)}?token={BAD}").status == 403
+        assert is_sent_away(ask(door, f"{path_of(door.address)}?token={BAD}"))
+    assert ask(door, REFUSED).status == 403
+    assert "Not accepted" in ask(door, REFUSED).body
     assert len(judge.asked) == 5
     assert still_works(door)
 
@@ -322,14 +408,23 @@ def test_a_slow_connection_is_ended(door, monkeypatch):
     assert time.monotonic() - start < 2
 
 
-def test_of_a_hundred_at_once_one_is_taken(door, judge):
-    """A hundred right requests at the same time: one goes on, the others find nothing."""
-    path = path_of(door.address)
+def test_a_hundred_at_once_are_judged_one_after_the_other(door, judge):
+    """A hundred right requests at the same time: never are two judged together, and all go to the same page."""
+    path, busy = path_of(door.address), threading.Lock()
+    plain, met = judge.judge, []
+
+    def judge_alone(token: Token, returns: bool) -> str:
+        met.append(busy.acquire(blocking=False))
+        try:
+            return plain(token, returns)
+        finally:
+            busy.release()
+
+    judge.judge = judge_alone
     with ThreadPoolExecutor(100) as pool:
-        all_ = list(pool.map(lambda _: ask(door, f"{path}?{CAME}").status, range(100)))
-    assert sorted(set(all_)) in ([303, 404], [0, 303, 404])  # 0: more at once than are read; cut off
-    assert all_.count(303) == 1
-    assert len(judge.asked) == 1
+        all_ = list(pool.map(lambda _: ask(door, f"{path}?{CAME}").headers.get("location"), range(100)))
+    assert set(all_) <= {DONE, None}  # None: more at once than are read; cut off
+    assert all(met)
 
 
 def test_a_hundred_wrong_requests_at_once_do_not_keep_the_right_one_out(door):
@@ -338,21 +433,20 @@ def test_a_hundred_wrong_requests_at_once_do_not_keep_the_right_one_out(door):
         guesses = [pool.submit(ask, door, f"/{n:022d}?{CAME}") for n in range(100)]
         right = pool.submit(still_works, door)
         assert right.result()
-        assert {guess.result().status for guess in guesses} <= {404, 0}
+        assert {guess.result().status for guess in guesses} <= {303, 0}
 
 
-def test_a_judge_that_fails_is_a_refusal_that_says_nothing(caplog, capsys):
-    """An error while judging ends the connection; nothing is printed or logged, and the wait goes on."""
-    times = iter([True, False])
+def test_a_judge_that_fails_is_a_refusal_that_says_nothing(door, judge, caplog, capsys):
+    """An error while judging: the browser leaves the address, nothing is printed or logged, and the wait goes on."""
+    plain = judge.judge
 
-    def judge(token: Token, again: str) -> str | None:
-        if next(times):
-            raise RuntimeError(token.reveal())
-        return DONE
+    def fail(token: Token, returns: bool) -> str:
+        judge.judge = plain
+        raise RuntimeError(token.reveal())
 
-    with Receiver(judge) as door:
-        assert ask(door, f"{path_of(door.address)}?{CAME}").status == 0
-        assert still_works(door)
+    judge.judge = fail
+    assert is_sent_away(ask(door, f"{path_of(door.address)}?{CAME}"))
+    assert still_works(door)
     assert capsys.readouterr() == ("", "")
     assert caplog.text == ""
 
@@ -361,7 +455,7 @@ def test_a_judge_that_fails_is_a_refusal_that_says_nothing(caplog, capsys):
 
 def can_connect(door: Receiver) -> bool:
     try:
-        socket.create_connection(("127.0.0.1", port_of(door)), timeout=5).close()
+        socket.create_connection((urlsplit(door.address).hostname, port_of(door)), timeout=5).close()
     except OSError:
         return False
     return True
@@ -379,11 +473,14 @@ def test_closing_ends_it_at_once_also_for_slow_connections(door):
     assert door.left == 0
 
 
-def test_it_closes_by_itself():
-    """After its life, five minutes if nothing else is said, nobody listens."""
-    assert LIFE == 300
-    with Receiver(Judge(), life=0.2) as door:
+def test_it_ends_by_itself(monkeypatch):
+    """After its life, five minutes if nothing else is said, nothing is accepted; after its afterlife nobody listens."""
+    assert (LIFE, module.AFTERLIFE) == (300, 300)
+    monkeypatch.setattr(module, "AFTERLIFE", 0.2)
+    with waiting(Judge(), life=0.2) as door:
         assert 0 < door.left <= 0.2
+        assert door.is_over.wait(5)
+        assert door.left == 0
         assert door.closed.wait(5)
         deadline = time.monotonic() + 5
         while can_connect(door) and time.monotonic() < deadline:
@@ -391,31 +488,49 @@ def test_it_closes_by_itself():
         assert not can_connect(door)
 
 
-def test_it_closes_once_the_last_page_was_shown(door):
-    """After success it stays just long enough to show the browser that it is done."""
-    path = path_of(door.address)
-    assert ask(door, f"{path}?{CAME}").status == 303
-    door.close_soon(30)
-    assert not door.closed.is_set()
+def test_what_comes_too_late_is_taken_away_and_the_browser_told(door, judge):
+    """After the end a token is judged as a late one; the page says that it is over, at a clean address."""
+    door.finish()
+    door.finish()
+    for address in (door.address, door.back):
+        assert ask(door, f"{path_of(address)}?{CAME}").headers["location"] == OVER
+    assert (judge.asked, judge.too_late) == ([], [Token(GOOD)] * 2)
+    got = ask(door, OVER)
+    assert (got.status, "This sign-in is over" in got.body) == (410, True)
+
+
+def test_a_late_token_that_lives_on_is_told_of_in_the_browser(door, judge):
+    """Nobody looks at the notebook any more: the page says it, with a link to what ends the token."""
+    door.finish()
+    judge.late = NOT_REVOKED
+    assert ask(door, f"{path_of(door.address)}?{CAME}").headers["location"] == NOT_REVOKED
+    body = ask(door, NOT_REVOKED).body
+    assert "It lives on." in body
+    assert f'href="{html.escape(LINK)}"' in body
+    assert GOOD not in body
+
+
+def test_the_last_page_is_shown_as_long_as_it_listens(door):
+    """The page at which a sign-in ended can be reloaded after the end, and no other appears in its place."""
+    assert still_works(door)
+    door.finish()
     assert ask(door, DONE).status == 200
-    assert door.closed.wait(5)
+    assert ask(door, FAILED).status == 404
 
 
-def test_a_sign_in_that_comes_while_it_closes_is_refused():
-    """The answer of a judge who was still looking when it closed does not count."""
-    begun, go = threading.Event(), threading.Event()
+def test_where_only_ipv6_has_a_loopback_it_listens_there(judge, monkeypatch):
+    """A computer without 127.0.0.1: the address is that of the other loopback, and the sign-in comes back."""
+    monkeypatch.setattr(module, "HOSTS", ("192.0.2.1", "::1"))
+    with waiting(judge) as door:
+        assert door.address.startswith("http://[::1]:")
+        assert still_works(door)
 
-    def judge(token: Token, again: str) -> str | None:
-        begun.set()
-        go.wait(5)
-        return DONE
 
-    with Receiver(judge) as door, ThreadPoolExecutor(1) as pool:
-        got = pool.submit(ask, door, f"{path_of(door.address)}?{CAME}")
-        assert begun.wait(5)
-        door.close()
-        go.set()
-        assert got.result().status == 403
+def test_without_a_loopback_it_says_so(judge, monkeypatch):
+    """Where no program may listen, that has a name of its own."""
+    monkeypatch.setattr(module, "HOSTS", ("192.0.2.1",))
+    with pytest.raises(NoLoopback), waiting(judge):
+        pass
 
 
 def test_nothing_is_logged(door, caplog, capsys):

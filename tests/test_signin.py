@@ -2,107 +2,36 @@
 
 from __future__ import annotations
 
-import _thread
-import json
-import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from cave_magic import place, signin
+from cave_magic import lines, place, receiver, routes, signin
 from cave_magic.frontend import Frontend
-from cave_magic.place import Place
-from cave_magic.receiver import DONE
+from cave_magic.place import Opening, Place
+from cave_magic.receiver import DONE, OVER
 from cave_magic.sandbox import Sandbox
 from cave_magic.sandbox.visitor import Page, Visitor
 from cave_magic.signin import came_by_address, description
+from cave_magic.target import Target
 
-MINE = "cave_magic on lab-mac"
-
-
-class Desk:
-    """A person's own computer: what the browser was told to open, what is asked and answered."""
-
-    def __init__(self) -> None:
-        self.opened: list[str] = []
-        self.questions: list[str] = []
-        self.answers: list[str] = []
-        self.pages: list[Future[Any]] = []
-        self.goes: Callable[[str], Any] = lambda address: None
-        self._pool = ThreadPoolExecutor(8)
-
-    def open_browser(self, address: str) -> bool:
-        """Opens a page in the background; the person there does what `goes` says."""
-        self.opened.append(address)
-        self.pages.append(self._pool.submit(self.goes, address))
-        return True
-
-    def answer(self, question: str = "") -> str:
-        """The next answer; when there is none left the person interrupts."""
-        self.questions.append(question)
-        if not self.answers:
-            raise KeyboardInterrupt
-        return self.answers.pop(0)
-
-    @property
-    def last_page(self) -> Page:
-        """Where the browser ended."""
-        page: Page = self.pages[-1].result(20)
-        return page
-
-    def close(self) -> None:
-        """Goes home."""
-        self._pool.shutdown()
-
-
-@pytest.fixture
-def desk(monkeypatch: pytest.MonkeyPatch, home: Path) -> Iterator[Desk]:
-    """The kernel runs on the person's own desktop, and the person can be asked."""
-    desk = Desk()
-    monkeypatch.setattr(place, "find_place", lambda environ=None: Place("", False, True))
-    monkeypatch.setattr(place, "open_browser", desk.open_browser)
-    monkeypatch.setattr(Frontend, "can_ask", property(lambda self: True))
-    monkeypatch.setattr("builtins.input", desk.answer)
-    monkeypatch.setattr("getpass.getpass", desk.answer)
-    monkeypatch.setattr("platform.node", lambda: "lab-mac")
-    yield desk
-    desk.close()
-
-
-@pytest.fixture
-def here(cave: Sandbox, run: Any, desk: Desk) -> Any:
-    """Runs cells where the practice server is the configured one."""
-    run(f'%config CaveMagics.server = "{cave.server}"')
-    return run
-
-
-def stored(home: Path) -> list[str]:
-    """The tokens that are saved, each once."""
-    files = (home / ".cloudvolume" / "secrets").glob("*-secret.json")
-    return list({json.loads(path.read_text())["token"] for path in files})
-
-
-def by_name(cave: Sandbox, person: str) -> dict[str, str]:
-    """The tokens of a person by description."""
-    return {row["description"]: row["token"] for row in cave.tokens(person)}
-
-
-def living_logins(cave: Sandbox) -> list[str]:
-    """Log-in tokens of people that still let somebody in."""
-    accounts = cave._accounts
-    return [one for one in accounts.known_tokens() if (who := accounts.owner(one)) and who.id > 0 and not accounts.is_key(one)]
-
-
-def nothing_secret(cave: Sandbox, *texts: str) -> bool:
-    """Whether no token that was ever made stands in these texts, or in a path that a server was asked for."""
-    asked = [record.path for record in cave.requests]
-    return not [token for token in cave._accounts.known_tokens() for text in (*texts, *asked) if token in text]
-
+from .desk import (
+    MINE,
+    Desk,
+    Hesitant,
+    address_of,
+    back_of,
+    by_name,
+    interrupt_when,
+    living_logins,
+    nothing_secret,
+    stored,
+)
 
 # ---------------------------------------------------------------- the three ways home
 
@@ -114,7 +43,7 @@ def test_a_new_person_signs_in_without_copying_anything(here, cave, desk, home):
     assert (len(desk.opened), desk.questions) == (1, [])
     assert "You are set up" in ran.out
     assert "robin@lab.example.org" in ran.out
-    assert "One thing is left" not in ran.out
+    assert "One step left" not in ran.out
     assert by_name(cave, "robin@lab.example.org") == {MINE: stored(home)[0]}
     assert living_logins(cave) == []
     assert nothing_secret(cave, ran.out)
@@ -146,7 +75,7 @@ def test_missing_terms_are_accepted_in_the_same_tab(here, cave, desk):
     """The tab goes on to the terms and comes back; the data can be read."""
     desk.goes = Visitor("bob@example.org").open
     ran = here("%cave_setup new")
-    assert "One thing is left" not in ran.out
+    assert "One step left" not in ran.out
     assert cave._accounts.has_accepted(cave._accounts.find("bob").id, 2)
     assert urlsplit(desk.last_page.address).path == DONE
     assert len(desk.opened) == 1
@@ -270,24 +199,83 @@ def test_on_an_old_server_making_one_from_the_list_is_asked(old, desk, run, home
     assert stored(home) == []
 
 
+# ---------------------------------------------------------------- another account
+
+def test_the_last_account_that_signs_in_counts(here, cave, desk, home):
+    """The wrong account is noticed at the terms, and the link opened again: the right one is set up, no terms are waited
+    for, and the token of the wrong one is dead."""
+
+    def go(address: str) -> Page:
+        Hesitant("bob@example.org").open(address)
+        return Visitor("ada@example.org").open(address)
+
+    desk.goes = go
+    ran = here("%cave_setup new")
+    assert ran.error == ""
+    assert "Ada Example <ada@example.org>" in ran.out
+    assert "bob" not in ran.out.replace("waiting for", "")
+    assert stored(home) == [by_name(cave, "ada")[MINE]]
+    assert urlsplit(desk.last_page.address).path == DONE
+    assert living_logins(cave) == []
+
+
+def test_the_wrong_account_is_signed_out_at_once(cave, desk):
+    """Its token does not wait for the end; the terms page of the right account comes back to us."""
+    with signin.SignIn(Target("minnie65_public", cave.server), 5) as sign_in:
+        Hesitant("bob@example.org").open(sign_in.page)
+        (first,) = living_logins(cave)
+        cave.sign_up("carla@lab.example.org")
+        page = Hesitant("carla@lab.example.org").open(sign_in.page)
+        deadline = time.monotonic() + 10
+        while cave._accounts.owner(first) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert cave._accounts.owner(first) is None
+        assert back_of(page.address) == sign_in._receiver.back
+        assert sign_in.came.account.email == "carla@lab.example.org"
+        assert sign_in.goes_on
+
+
+def test_the_same_account_may_sign_in_again_at_the_terms(here, cave, desk):
+    """The tab with the terms is lost and the link opened again: the terms come again, and their end counts."""
+
+    def go(address: str) -> Page:
+        Hesitant("bob@example.org").open(address)
+        return Visitor("bob@example.org").open(address)
+
+    desk.goes = go
+    ran = here("%cave_setup new")
+    assert ran.error == ""
+    assert "You are set up" in ran.out
+    assert living_logins(cave) == []
+
+
+def test_a_page_that_is_loaded_twice_changes_nothing(cave, desk):
+    """Reload, Back, or a browser that asks twice: the same token at the same address goes on to the same page."""
+    with signin.SignIn(Target("minnie65_public", cave.server), 5) as sign_in:
+        visitor = Hesitant("bob@example.org")
+        first = visitor.open(sign_in.page).address
+        (token,) = living_logins(cave)
+        again = f"{back_of(sign_in.page)}?token={token}"
+        assert visitor._load(again).address == first
+        assert sign_in.goes_on
+        back = f"{sign_in._receiver.back}?token={token}"
+        assert [urlsplit(visitor._load(one).address).path for one in (back, back, again)] == [DONE] * 3
+        assert not sign_in.goes_on
+
+
+def test_the_waiting_page_says_how_to_change_the_account(here, cave, desk):
+    """While one waits: which link to open again, that the last sign-in counts, and what helps where no choice is offered."""
+    desk.goes = Visitor("ada@example.org").open
+    said = " ".join(here("%cave_setup new").out.split())
+    assert f"the wrong account? Open this address again: {desk.opened[0]}" in said
+    assert "The last sign-in counts" in said
+    assert "in a private window" in said
+
+
 # ---------------------------------------------------------------- when it does not come
 
-def interrupt_when(condition: Callable[[], bool]) -> None:
-    """Presses the stop button once something is so."""
-
-    def watch() -> None:
-        deadline = time.monotonic() + 20
-        while not (met := condition()) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        time.sleep(0.1)
-        if met:
-            _thread.interrupt_main()
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 def test_interrupting_the_wait_gives_the_prompt(here, cave, desk, home):
-    """The stop button during the wait: the guide and the prompt, and the door is closed."""
+    """The stop button during the wait: the guide and the prompt; who then signs in all the same is told that it is over."""
     desk.answers = [cave.new_token("ada", description="by hand")]
     interrupt_when(lambda: bool(desk.opened))
     ran = here("%cave_setup new")
@@ -295,16 +283,14 @@ def test_interrupting_the_wait_gives_the_prompt(here, cave, desk, home):
     assert desk.questions == ["Token (hidden): "]
     assert "make one on this page" in " ".join(ran.out.split())
     assert stored(home) == [by_name(cave, "ada")["by hand"]]
-    back = desk.opened[0].partition("redirect=")[2].replace("%3A", ":").replace("%2F", "/")
-    with pytest.raises(Exception, match="did not open"):
-        Visitor().open(back)
+    page = Visitor("bob@example.org").open(desk.opened[0])
+    assert (urlsplit(page.address).path, urlsplit(page.address).query, page.status) == (OVER, "", 410)
+    assert living_logins(cave) == []
 
 
 def test_interrupting_the_wait_for_the_terms_goes_on_without_them(here, cave, desk, home):
     """Who is logged in already gets the token; the card says that the terms are left."""
-    visitor = Visitor("bob@example.org")
-    visitor._in_the_way = _only_the_log_in(visitor)
-    desk.goes = visitor.open
+    desk.goes = Hesitant("bob@example.org").open
     interrupt_when(lambda: bool(desk.pages and desk.pages[-1].done()))
     ran = here("%cave_setup new")
     assert ran.error == ""
@@ -314,16 +300,10 @@ def test_interrupting_the_wait_for_the_terms_goes_on_without_them(here, cave, de
     assert living_logins(cave) == []
 
 
-def _only_the_log_in(visitor: Visitor) -> Callable[[Page], Any]:
-    whole = visitor._in_the_way
-    return lambda page: whole(page) if "/log-in" in page.address else None
-
-
 def test_terms_accepted_elsewhere_end_the_wait(here, cave, desk, monkeypatch):
     """If the terms are accepted in another tab, which cannot come back, the wait notices."""
     monkeypatch.setattr(signin, "LOOK_AGAIN", 0.1)
-    visitor = Visitor("bob@example.org")
-    visitor._in_the_way = _only_the_log_in(visitor)
+    visitor = Hesitant("bob@example.org")
 
     def go(address: str) -> Page:
         page = visitor.open(address)
@@ -333,7 +313,7 @@ def test_terms_accepted_elsewhere_end_the_wait(here, cave, desk, monkeypatch):
     desk.goes = go
     ran = here("%cave_setup new")
     assert ran.error == ""
-    assert "One thing is left" not in ran.out
+    assert "One step left" not in ran.out
 
 
 def test_nothing_comes_back_in_time(here, cave, desk, monkeypatch, home):
@@ -341,57 +321,9 @@ def test_nothing_comes_back_in_time(here, cave, desk, monkeypatch, home):
     monkeypatch.setattr(signin, "LIFE", 0.5)
     desk.answers = [cave.new_token("ada")]
     ran = here("%cave_setup existing")
-    assert "No log-in came back" in ran.out
+    assert "No sign-in came back" in ran.out
     assert desk.questions == ["Token (hidden): "]
     assert len(stored(home)) == 1
-
-
-def test_a_log_in_that_the_server_cannot_confirm_is_ended(here, cave, desk, home):
-    """If the server breaks right after the log-in: said in a line, the tab says it too, nothing saved, nothing lives."""
-    visitor = Visitor("ada@example.org")
-
-    def go(address: str) -> Page:
-        cave.misbehave("/auth/api/v1/user/cache", "error500")
-        return visitor.open(address)
-
-    desk.goes = go
-    ran = here("%cave_setup new")
-    assert ran.error == "ServerInTrouble"
-    assert "This did not work" in desk.last_page.source
-    assert stored(home) == []
-    assert living_logins(cave) == []
-    assert nothing_secret(cave, ran.out, ran.message, desk.last_page.source)
-
-
-def test_a_mistake_of_ours_ends_the_wait(here, cave, desk, monkeypatch):
-    """If our own code fails on what came back, that is said at once, in a line, and the log-in is ended."""
-    monkeypatch.setattr(signin, "check_token", lambda *_: 1 / 0)
-    desk.goes = Visitor("ada@example.org").open
-    ran = here("%cave_setup new")
-    assert "this should not have happened (ZeroDivisionError in signin.py" in ran.message
-    assert "This did not work" in desk.last_page.source
-    assert living_logins(cave) == []
-
-
-@pytest.mark.parametrize(("line", "path"), [("%cave_setup new", "/auth/api/v1/user/token"), ("%cave_setup existing", "/auth/api/v1/user/token")])  # fmt: skip
-def test_a_server_that_makes_no_token_ends_the_log_in(here, cave, desk, home, line, path):
-    """If no token can be made or listed: one line with the way by hand, nothing saved, the log-in ended."""
-    cave.misbehave(path, "error500")
-    desk.goes = Visitor("ada@example.org").open
-    ran = here(line)
-    assert ran.error == "ServerInTrouble"
-    assert f"%cave_setup existing --server {cave.server} --paste" in ran.message
-    assert stored(home) == []
-    assert living_logins(cave) == []
-
-
-def test_a_log_in_that_cannot_be_ended_is_said(here, cave, desk):
-    """The card says that the log-in lives on, for a week at most."""
-    cave.misbehave("/auth/api/v1/logout", "error500")
-    desk.goes = Visitor("ada@example.org").open
-    ran = here("%cave_setup new")
-    assert "could not be ended" in ran.out
-    assert ran.error == ""
 
 
 def test_a_token_that_the_server_refuses_does_not_end_the_wait(here, cave, desk, home):
@@ -399,7 +331,7 @@ def test_a_token_that_the_server_refuses_does_not_end_the_wait(here, cave, desk,
     visitor, statuses = Visitor("ada@example.org"), []
 
     def go(address: str) -> Page:
-        back = address.partition("redirect=")[2].replace("%3A", ":").replace("%2F", "/")
+        back = back_of(address)
         statuses.append(visitor._load(f"{back}?token={'f' * 32}").status)
         statuses.append(visitor._load(f"{back}?token={by_name(cave, 'ada')['lab workstation']}").status)
         return visitor.open(address)
@@ -409,6 +341,7 @@ def test_a_token_that_the_server_refuses_does_not_end_the_wait(here, cave, desk,
     assert statuses == [403, 403]
     assert ran.error == ""
     assert stored(home) == [by_name(cave, "ada")[MINE]]
+    assert cave._accounts.owner(by_name(cave, "ada")["lab workstation"]) is not None
 
 
 # ---------------------------------------------------------------- where it is not taken
@@ -425,25 +358,96 @@ def test_paste_is_the_prompt(here, cave, desk, home, line):
 def test_elsewhere_it_is_the_prompt(here, cave, desk, monkeypatch):
     """On a hub, over ssh, in a container: the prompt, and no browser."""
     monkeypatch.setattr(place, "find_place", lambda environ=None: Place("JupyterHub", False, False))
-    monkeypatch.setattr(place, "open_browser", lambda address: False)
-    desk.answers = [cave.new_token("ada")]
-    assert here("%cave_setup new").error == ""
-    assert desk.questions == ["Token (hidden): "]
-
-
-def test_without_a_browser_it_is_the_prompt(here, cave, desk, monkeypatch):
-    """A desktop on which no browser can be opened."""
-    monkeypatch.setattr(place, "open_browser", lambda address: False)
+    monkeypatch.setattr(place, "open_browser", lambda address: Opening().settle("this computer has no screen"))
     desk.answers = [cave.new_token("ada")]
     assert here("%cave_setup new").error == ""
     assert desk.questions == ["Token (hidden): "]
 
 
 def test_a_server_without_the_sign_in_gets_the_prompt(here, cave, desk):
-    """Where the auth server has no such page, nobody is sent there."""
+    """Where the auth server has no such page, nobody is sent there, and that is said."""
     cave.misbehave("/sticky_auth/api/v1/authorize", "status:404")
     desk.answers = [cave.new_token("ada")]
-    assert here("%cave_setup new").error == ""
+    ran = here("%cave_setup new")
+    assert ran.error == ""
+    assert "has no sign-in that could come back" in ran.out
+    assert not [address for address in desk.opened if "authorize" in address]
+
+
+@pytest.mark.parametrize("how", ["down", "error500", "reset", "retry-after:60:429"])
+def test_where_the_pages_are_down_nobody_is_sent_there(here, cave, desk, how):
+    """A new person is told why nobody can sign in now; no link is printed or opened that is known to be down."""
+    cave.misbehave("sticky_auth", how)
+    ran = here("%cave_setup new")
+    assert ran.error == "ServerInTrouble"
+    assert "nobody can sign in now: 127.0.0.1" in ran.message
+    assert "Nothing was changed" in ran.message
+    assert lines.setup(Target("minnie65_public", cave.server, "option"), "existing", "--paste") in ran.message
+    assert (desk.opened, desk.questions) == ([], [])
+    assert "http" not in (ran.out + ran.message).replace(f"--server {cave.server}", "")
+
+
+@pytest.mark.parametrize("line", ["%cave_setup existing", "%cave_setup existing --paste", "%cave_setup new --paste"])
+def test_a_token_can_be_pasted_while_the_pages_are_down(here, cave, desk, home, line):
+    """Who has a token elsewhere is asked for it, and told why there is no link."""
+    cave.misbehave("sticky_auth", "down")
+    desk.answers = [cave.new_token("ada")]
+    ran = here(line)
+    assert ran.error == ""
+    assert "tokens are made and listed cannot be opened now: 127.0.0.1" in " ".join(ran.out.split())
+    assert desk.opened == []
+    assert "sticky_auth" not in ran.out
+    assert len(stored(home)) == 1
+
+
+# ---------------------------------------------------------------- browsers that do not open
+
+def test_without_a_browser_the_link_is_there_and_the_wait_goes_on(here, cave, desk, home, monkeypatch):
+    """No browser opens: why is said, and who opens the link in some browser is signed in."""
+
+    def no_browser(address: str) -> Opening:
+        desk.open_browser(address)
+        return Opening().settle("/bin/false, which BROWSER names, ended with status 1")
+
+    monkeypatch.setattr(place, "open_browser", no_browser)
+    desk.goes = Visitor("ada@example.org").open
+    ran = here("%cave_setup new")
+    said = " ".join(ran.out.split())
+    assert ran.error == ""
+    assert "No browser opened: /bin/false, which BROWSER names, ended with status 1." in said
+    assert f"Open this address in a browser on this computer: {desk.opened[0]}" in said
+    assert "A browser tab has opened" not in said
+    assert stored(home) == [by_name(cave, "ada")[MINE]]
+
+
+def test_a_browser_that_fails_later_is_told_of_in_the_last_line(cave, desk, monkeypatch):
+    """The failure shows while one waits already: the line below the page says so."""
+    opening, said = Opening(), []
+
+    class Screen:
+        @contextmanager
+        def standing(self, page: Any) -> Iterator[Any]:
+            yield lambda topic, left: said.append(topic)
+
+        def say(self, text: str) -> None:
+            said.append(text)
+
+    monkeypatch.setattr(signin, "STARTING", 0.0)
+    with signin.SignIn(Target("minnie65_public", cave.server), 5) as sign_in:
+        steps = iter([lambda: opening.settle("firefox ended with status 1"), sign_in.settle])
+        monkeypatch.setattr(sign_in, "step", lambda seconds: next(steps)())
+        assert signin._wait(sign_in, opening, Screen()) is None
+    assert said[0] == "waiting for your sign-in in the browser"
+    assert said[1] == "no browser opened: firefox ended with status 1. Open the address above"
+
+
+def test_where_no_program_may_listen_it_is_the_prompt(here, cave, desk, home, monkeypatch):
+    """A computer that lets nobody listen on loopback: said, and the prompt comes."""
+    monkeypatch.setattr(receiver, "HOSTS", ("192.0.2.1",))
+    desk.answers = [cave.new_token("ada")]
+    ran = here("%cave_setup new")
+    assert ran.error == ""
+    assert "a sign-in cannot come back" in " ".join(ran.out.split())
     assert not [address for address in desk.opened if "authorize" in address]
 
 
@@ -457,11 +461,6 @@ def test_where_nobody_can_be_asked_nobody_waits(here, cave, desk, monkeypatch):
 
 
 # ---------------------------------------------------------------- log-in tokens that a person brings
-
-def address_of(token: str) -> str:
-    """Where a browser on another machine ends."""
-    return f"http://127.0.0.1:40123/k3J_9-abcDEF?middle_auth_token={token}&middle_auth_url=x/sticky_auth&token={token}"
-
 
 def test_the_address_of_a_page_that_could_not_be_reached_is_exchanged(here, cave, desk, home):
     """A browser on another machine: its address, pasted at the prompt, becomes a permanent token; the log-in is ended."""
@@ -480,9 +479,9 @@ def test_a_pasted_log_in_token_is_offered_an_exchange(here, cave, desk, home, an
     login = cave.new_login_token("ada")
     desk.answers = [login, answer]
     ran = here("%cave_save")
-    assert "ends within 7 days" in desk.questions[1]
+    assert "expires within 7 days" in desk.questions[1]
     assert stored(home) == [login if kept else by_name(cave, "ada")[MINE]]
-    assert ("ends within 7 days" in ran.out) is kept
+    assert ("expires within 7 days" in ran.out) is kept
     assert living_logins(cave) == ([login] if kept else [])
 
 
@@ -523,7 +522,7 @@ def test_a_stored_log_in_token_is_exchanged_without_a_browser(here, cave, desk, 
     desk.answers = [cave.new_login_token("ada"), "n"]
     assert here("%cave_save").error == ""
     alone = here("%cave_setup")
-    assert "from a log-in and ends by" in " ".join(alone.out.split())
+    assert "temporary and expires by" in " ".join(alone.out.split())
     desk.answers = ["y"]
     assert here("%cave_setup existing").error == ""
     assert stored(home) == [by_name(cave, "ada")[MINE]]
@@ -546,26 +545,30 @@ def test_where_nobody_can_be_asked_a_log_in_token_is_saved_as_it_is(here, cave, 
 
 def test_two_sign_ins_at_once_do_not_disturb_each_other(cave, desk):
     """Two waits, each with its own door: each gets its own person."""
-    from cave_magic.evidence import Target
-
     target = Target("minnie65_public", cave.server)
     with signin.SignIn(target, 5) as one, signin.SignIn(target, 5) as two, ThreadPoolExecutor(2) as pool:
         pages = pool.map(lambda pair: Visitor(pair[0]).open(pair[1]), [("ada@example.org", one.page), ("bob@example.org", two.page)])
         assert [urlsplit(page.address).path for page in pages] == [DONE, DONE]
         assert (one.came.account.name, two.came.account.name) == ("Ada Example", "Bob Example")
-        assert one.end()
+        one.__exit__()
         assert len(living_logins(cave)) == 1
     assert living_logins(cave) == []
 
 
-def test_the_words_say_how_long_is_left(cave):
+def test_the_words_say_how_long_is_left(cave, desk):
     """Minutes first, then seconds."""
-    from cave_magic.evidence import Target
-
     with signin.SignIn(Target("minnie65_public", cave.server), 5) as sign_in:
-        assert sign_in.words == ("waiting for your log-in in the browser", "5 min left")
+        assert sign_in.words == ("waiting for your sign-in in the browser", "5 min left")
         sign_in._receiver._ends = time.monotonic() + 41
-        assert sign_in.words == ("waiting for your log-in in the browser", "50 s left")
+        assert sign_in.words == ("waiting for your sign-in in the browser", "50 s left")
+
+
+def test_a_terms_link_stays_on_its_server_or_comes_back_to_us():
+    """The server adds the token to the one address that the link names: its own page, or our receiver."""
+    server = "https://cave.example.org"
+    assert back_of(routes.terms_page(server, 2)) == f"{server}/info/"
+    link = routes.terms_page(server, 2, "http://127.0.0.1:40123/k3J")
+    assert link == f"{server}/sticky_auth/api/v1/tos/2/accept?redirect=http%3A%2F%2F127.0.0.1%3A40123%2Fk3J"
 
 
 @pytest.mark.parametrize("name", ["lab-mac.local", "", "x" * 500, "Лаборатория", "<b>\n\x1b[31m"])
@@ -583,14 +586,13 @@ def test_only_an_address_of_the_door_is_exchanged_unasked():
     """Other addresses and bare tokens are asked about."""
     assert came_by_address(address_of("0" * 32))
     assert came_by_address(f"  {address_of('0' * 32)}")
+    assert came_by_address(address_of("0" * 32).replace("127.0.0.1", "[::1]"))
     assert not came_by_address("0" * 32)
     assert not came_by_address(f"https://ngl.example.org/?middle_auth_token={'0' * 32}")
 
 
-def test_nothing_shows_a_token(cave):
+def test_nothing_shows_a_token(cave, desk):
     """The reprs of what is under way hold none."""
-    from cave_magic.evidence import Target
-
     with signin.SignIn(Target("minnie65_public", cave.server), 5) as sign_in:
         Visitor("ada@example.org").open(sign_in.page)
         assert sign_in.came is not None

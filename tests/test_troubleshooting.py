@@ -77,7 +77,7 @@ def test_what_is_stored_is_true_too():
     assert all({"text/plain", "text/html"} <= set(page) for page in pages)
     outputs = json.dumps([cell.get("outputs") for cell in notebook.cells], ensure_ascii=False)
     assert "\\u001b" not in outputs
-    assert not re.search(r"/tmp/|cave-practice-|[0-9a-f]{32}|127\.0\.0\.1:(?!890)", outputs)
+    assert not re.search(r"/tmp/|cave-practice-|[0-9a-f]{32}|127\.0\.0\.1(?::|%3A)(?!890)", outputs)
 
 
 def test_the_home_is_changed_before_anything_else():

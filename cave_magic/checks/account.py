@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 from .. import lines
 from ..addresses import name_of_host
-from ..answers import LOGIN_TOKEN_DAYS, REFUSALS
+from ..answers import LOGIN_TOKEN_DAYS, REFUSALS, WITHIN
 from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown, warning
 from ..evidence import ServerFacts
 from .network import AUTH, UNKNOWN_ANSWER, then
@@ -85,7 +85,7 @@ def _kind(server: ServerFacts) -> Finding | None:
     if not is_login_token(server):
         return ok("a permanent token") if is_login_token(server) is False else None
     until = ends_by(server)
-    when = f"by {until:%d %B %Y} at the latest" if until else f"within {LOGIN_TOKEN_DAYS} days"
+    when = f"by {until:%d %B %Y} at the latest" if until else WITHIN
     if not server.machine.can_ask:
         return warning(f"a log-in token: it ends {when}", set_up(server))
     command = lines.setup(server.target, "existing")

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .. import history, lines
 from ..addresses import host_of, parse, place_of
 from ..dialogue import Dialogue
-from ..errors import BadInput, Cancelled, NotAToken, TokenNotSaved, TokenRejected
+from ..errors import (
+    BadInput,
+    Cancelled,
+    NobodyToAsk,
+    NotAToken,
+    ServerInTrouble,
+    TokenNotChecked,
+    TokenNotSaved,
+    TokenRejected,
+)
 from ..page import Page
 from ..routes import tokens_page
 from ..servers import KNOWN_SERVERS, datastack_for, meant_address
@@ -41,8 +51,26 @@ def by_prompt(dialogue: Dialogue, target: Target, overwrite: bool) -> Outcome:
 
 
 def accepted(dialogue: Dialogue, text: str, target: Target, overwrite: bool, given: Sequence[str] = ()) -> Outcome:
-    """The token in a text, once its server has accepted it; in place of a log-in token a permanent one, if wanted."""
-    return exchanged(dialogue, check(dialogue, pick(dialogue, text, target), target, given), overwrite, text)
+    """The token in a text, once its server has accepted it; in place of a temporary one a permanent one, if wanted.
+
+    The address of a sign-in that could not come back was meant for us: its token is revoked whatever happens, unless it
+    is the one that is stored.
+    """
+    from .. import revocation
+    from ..signin import came_by_address
+
+    token = pick(dialogue, text, target)
+    if not came_by_address(text) or not dialogue.front.can_ask or resolve(target.server).token == token:
+        return exchanged(dialogue, check(dialogue, token, target, given), overwrite)
+    revocation.hold(target.server, token)
+    try:
+        checked = check(dialogue, token, target)
+    except TokenNotChecked as error:
+        again = lines.check(target)
+        raise ServerInTrouble(f"you signed in, but {error.why}. Nothing was saved. To see why: {again}") from None
+    if checked.permanent:
+        revocation.release(token)
+    return exchanged(dialogue, replace(checked, permanent=bool(checked.permanent)), overwrite, asks=False)
 
 
 def check(dialogue: Dialogue, token: Token, target: Target, given: Sequence[str] = ()) -> Checked:
@@ -54,37 +82,105 @@ def check(dialogue: Dialogue, token: Token, target: Target, given: Sequence[str]
         return check_token(token, target, seconds, watcher, given)
 
 
-def exchanged(dialogue: Dialogue, checked: Checked, overwrite: bool, text: str = "") -> Outcome:
-    """A permanent token in the place of a log-in token, where the person wants it and it could be saved."""
+def exchanged(dialogue: Dialogue, checked: Checked, overwrite: bool, asks: bool = True) -> Outcome:
+    """A permanent token in the place of a temporary one, where the person wants it and it could be saved."""
     from ..login import try_saving
-    from ..signin import Outcome, Wish, came_by_address, exchange
+    from ..signin import Outcome, Wish, exchange
 
     stored = resolve(checked.target.server)
     in_the_way = stored.token not in (None, checked.token) and not stored.belongs_to
-    if checked.permanent is not False or (in_the_way and not overwrite) or not dialogue.front.can_ask:
+    if checked.permanent is not False or not dialogue.front.can_ask:
         return Outcome(checked)
+    if in_the_way and not overwrite:
+        if asks:
+            return Outcome(checked)
+        dialogue.confirm(f"Another token is saved for {host_of(checked.target.server)}. Replace it?")
     try_saving(checked.target)
     wish = Wish(checked.target, "new", dialogue.seconds())
-    return exchange(checked, wish, dialogue.front, asks=not came_by_address(text)) or Outcome(checked)
+    return exchange(checked, wish, dialogue.front, asks) or Outcome(checked)
 
 
 def save(dialogue: Dialogue, outcome: Outcome, overwrite: bool) -> Page:
-    """Saves what was checked; the card that says so."""
+    """Saves what was checked, and revokes the temporary token in whose place it is; the card that says so."""
+    from .. import revocation
     from ..installed import import_caveclient
     from ..login import save_checked
     from ..pages import card_page
-    from ..signin_page import with_lines
+    from ..signin_page import not_revoked, with_lines
 
     token, target = outcome.checked.token, outcome.checked.target
     try:
         with saving(dialogue, token, target):
             saved = save_checked(outcome.checked, overwrite or outcome.exchanged)
     except TokenNotSaved as error:
-        if not outcome.exchanged:
-            raise
-        page = tokens_page(target.server)
-        raise TokenNotSaved(f"the token ending in {token.ending} is on {page} but not saved here: {error}") from None
-    return with_lines(card_page(outcome.checked, saved, works=not import_caveclient()), outcome.remarks)
+        raise _not_saved(outcome, error) from None
+    except BaseException:
+        if resolve(target.server).token == token:  # an interrupt came a moment after it was written
+            revocation.release(token)
+        raise
+    revocation.release(token)
+    if outcome.replaces is not None:
+        revocation.hold(target.server, outcome.replaces)
+        revocation.revoke([outcome.replaces])
+    card = card_page(outcome.checked, saved, works=not import_caveclient())
+    return with_lines(card, (*outcome.remarks, *map(not_revoked, revocation.untold())))
+
+
+def _not_saved(outcome: Outcome, error: TokenNotSaved) -> TokenNotSaved:
+    """The same error, with where the token is if the person has it nowhere else. One that was just made is revoked."""
+    from .. import revocation
+
+    token, server = outcome.checked.token, outcome.checked.target.server
+    if revocation.is_held(token):
+        revocation.revoke([token])
+        return error  # `cleaning_up` says it if that failed
+    if not outcome.exchanged:
+        return error
+    return TokenNotSaved(f"the token ending in {token.ending} is on {tokens_page(server)} but not saved here: {error}")
+
+
+def finish(dialogue: Dialogue, outcome: Outcome, overwrite: bool, asks: bool = True) -> None:
+    """Saves a token, says so, and offers to revoke those that it has replaced."""
+    dialogue.show(save(dialogue, outcome, overwrite))
+    offer_to_revoke(dialogue, outcome, asks)
+
+
+@contextmanager
+def cleaning_up(dialogue: Dialogue) -> Iterator[None]:
+    """Revokes in the end, however that comes, the tokens that came or were made and not saved; says which live on.
+
+    What could not be revoked at an earlier time is tried again meanwhile.
+    """
+    from .. import revocation
+    from ..signin_page import not_revoked
+
+    revocation.retry_soon()
+    try:
+        yield
+    finally:
+        revocation.revoke()
+        if alive := tuple(map(not_revoked, revocation.untold())):
+            dialogue.show(Page(alive))
+
+
+def offer_to_revoke(dialogue: Dialogue, outcome: Outcome, asks: bool = True) -> None:
+    """Offers to revoke older tokens with this computer's name, once a new one is saved; asks only where it may."""
+    from ..older import older_keys, revoke_older
+    from ..signin_page import older_page
+
+    older = older_keys(outcome) if dialogue.front.can_ask else []
+    if not older:
+        return
+    dialogue.show(older_page(older, outcome.checked.target.server))
+    try:
+        if not asks or not dialogue.agrees("Revoke them?" if len(older) > 1 else "Revoke it?"):
+            return
+    except (Cancelled, NobodyToAsk):
+        return
+    for key in older:
+        problem = revoke_older(outcome, key)
+        done = "is revoked" if not problem else f"could not be revoked: {problem}"
+        dialogue.front.say(f"The token ending in {key.token.ending} {done}.")
 
 
 def saving(dialogue: Dialogue, token: Token, target: Target) -> AbstractContextManager[None]:

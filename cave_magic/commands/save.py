@@ -40,19 +40,22 @@ def cave_save(dialogue: Dialogue, args: argparse.Namespace) -> None:
     target = dialogue.target(args)
     text, given = _given_text(args, names), _given(args)
     try:
-        page = _saved(dialogue, target, args, text, given)
+        with intake.cleaning_up(dialogue):
+            _save(dialogue, target, args, text, given)
     except TokenExists as error:
         unchecked = ("--no-check",) if args.no_check else ()
         raise TokenExists(f"{error} To replace it: {lines.save(target, *given, '--overwrite', *unchecked)}") from None
-    dialogue.show(page)
 
 
-def _saved(dialogue: Dialogue, target: Target, args: argparse.Namespace, text: str | None, given: list[str]) -> Page:
+def _save(dialogue: Dialogue, target: Target, args: argparse.Namespace, text: str | None, given: list[str]) -> None:
     if args.no_check:
-        return _save_unchecked(dialogue, dialogue.ask_secret(target) if text is None else text, target, args)
+        text = dialogue.ask_secret(target) if text is None else text
+        return dialogue.show(_save_unchecked(dialogue, text, target, args))
     if text is None:
-        return intake.save(dialogue, intake.by_prompt(dialogue, target, args.overwrite), args.overwrite)
-    return intake.save(dialogue, intake.accepted(dialogue, text, target, args.overwrite, given), args.overwrite)
+        outcome = intake.by_prompt(dialogue, target, args.overwrite)
+    else:
+        outcome = intake.accepted(dialogue, text, target, args.overwrite, given)
+    return intake.finish(dialogue, outcome, args.overwrite)
 
 
 def _given(args: argparse.Namespace) -> list[str]:

@@ -34,6 +34,11 @@ def cave_setup(dialogue: Dialogue, args: argparse.Namespace) -> None:
         %cave_setup existing --datastack v1dd_public
         %cave_setup existing --use latest
     """
+    with intake.cleaning_up(dialogue):
+        _set_up(dialogue, args)
+
+
+def _set_up(dialogue: Dialogue, args: argparse.Namespace) -> None:
     is_status = args.kind is None or not dialogue.front.can_ask
     facts = dialogue.facts(dialogue.target(args), access=is_status)
     if facts.account is not None and is_status:
@@ -46,7 +51,8 @@ def cave_setup(dialogue: Dialogue, args: argparse.Namespace) -> None:
         _raise_if_in_trouble(facts)
     if args.kind is None:
         return _advise(dialogue, facts)
-    return dialogue.show(intake.save(dialogue, _new_token(dialogue, facts.target, args), overwrite=True))
+    outcome = _new_token(dialogue, facts.target, args)
+    return intake.finish(dialogue, outcome, overwrite=True, asks=not args.use)
 
 
 def _show_status(dialogue: Dialogue, facts: ServerFacts) -> None:
@@ -74,7 +80,7 @@ def _exchange_stored(dialogue: Dialogue, facts: ServerFacts) -> bool:
     outcome = intake.exchanged(dialogue, checked, overwrite=True)
     if outcome.checked is checked:
         return False
-    dialogue.show(intake.save(dialogue, outcome, overwrite=True))
+    intake.finish(dialogue, outcome, overwrite=True)
     return True
 
 
@@ -94,28 +100,32 @@ def _raise_if_in_trouble(facts: ServerFacts) -> None:
 def _new_token(dialogue: Dialogue, target: Target, args: argparse.Namespace) -> Outcome:
     """A token that the server has accepted: by the browser where that works, else by the prompt."""
     from ..login import try_saving
+    from ..signin import Wish, by_browser, look_ahead
 
     try_saving(target)
-    came = None if args.paste or not dialogue.front.can_ask else _by_browser(dialogue, target, args)
-    return came or _by_paste(dialogue, target, args.kind == "new")
+    if not dialogue.front.can_ask:
+        return _by_paste(dialogue, target, args.kind == "new")
+    wish = Wish(target, args.use or ("new" if args.kind == "new" else ""), dialogue.seconds())
+    auth = look_ahead(wish, dialogue.front)
+    if auth.trouble and args.kind == "new" and not args.paste:
+        raise ServerInTrouble(
+            f"nobody can sign in now: {auth.trouble}. Nothing was changed. Try again later, or paste a token that you "
+            f"have: {lines.setup(target, 'existing', '--paste')}"
+        )
+    came = None if args.paste or auth.trouble else by_browser(wish, auth, dialogue.front)
+    return came or _by_paste(dialogue, target, args.kind == "new", auth.trouble)
 
 
-def _by_browser(dialogue: Dialogue, target: Target, args: argparse.Namespace) -> Outcome | None:
-    from ..signin import Wish, by_browser
-
-    use = args.use or ("new" if args.kind == "new" else "")
-    return by_browser(Wish(target, use, dialogue.seconds()), dialogue.front)
-
-
-def _by_paste(dialogue: Dialogue, target: Target, is_new: bool) -> Outcome:
-    """The way that works everywhere: the pages to go to, and a prompt."""
+def _by_paste(dialogue: Dialogue, target: Target, is_new: bool, trouble: str = "") -> Outcome:
+    """The way that works everywhere: the pages to go to, unless they are known to be down, and a prompt."""
     from ..guide import guide_for
     from ..pages import guide_page
     from ..place import open_browser
 
-    guide = guide_for(target, is_new, dialogue.front.can_ask)
+    guide = guide_for(target, is_new, dialogue.front.can_ask, trouble=trouble)
     dialogue.show(guide_page(guide))
     if not dialogue.front.can_ask:
         raise nobody_to_ask(target)
-    open_browser(guide.first_page)
+    if guide.first_page:
+        open_browser(guide.first_page)
     return intake.by_prompt(dialogue, target, overwrite=True)
