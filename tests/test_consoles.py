@@ -168,7 +168,7 @@ def test_a_console_hears_that_the_terms_are_waited_for(run: Run, cave: Sandbox, 
     whole = visitor._in_the_way
     visitor._in_the_way = lambda page: whole(page) if "/log-in" in page.address else None
     messages = run("%cave_setup new", seen=browse(home, visitor), stop_at="waiting for the terms of service, ")
-    assert ["One thing is left" in text for text in NOTEBOOK.draw(messages)] == [True]
+    assert ["/tos/2/accept" in text for text in NOTEBOOK.draw(messages)] == [True]
     console = CONSOLE.draw(messages)
     assert "logged in as Bob Example <bob@example.org>; waiting for the terms of service …" in console
-    assert "One thing is left" in console[-1]
+    assert "/tos/2/accept" in console[-1]
