@@ -8,12 +8,11 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
+from .addresses import host_of, parse
 from .doctor import private, shown
 from .plain import plain
 from .routes import terms_page
-from .servers import host_of
 from .tokens import Token
 from .troubles import Trouble
 
@@ -55,7 +54,7 @@ class Answer:
         body: the parsed JSON, or None.
         is_json: whether the body was JSON.
         opening: its first words if it was a page or a text.
-        location: where it redirects to, without query.
+        location: where it redirects to, as it may be shown.
         seconds: how long it took.
         form: what came in place of JSON: `PAGE`, `TEXT`, else in words what nobody can read; "" if nothing did.
         wait: the seconds that it asks to wait (`Retry-After`); None if it does not.
@@ -66,7 +65,7 @@ class Answer:
     status: int = 0
     trouble: Trouble | None = None
     detail: str = ""
-    body: Any = None
+    body: Any = field(default=None, repr=False)
     is_json: bool = False
     opening: str = ""
     location: str = ""
@@ -270,9 +269,12 @@ def lacks_datastack(answer: Answer) -> bool:
 
 
 def local_server_in(answer: Answer) -> str:
-    """The local server's address in an answer about a datastack, or ""."""
+    """The local server's address in an answer about a datastack; "" if there is none that is to be asked."""
     value = answer.body.get("local_server") if answer.is_good and isinstance(answer.body, dict) else None
-    return value.rstrip("/") if isinstance(value, str) and _is_usable(value) else ""
+    address = parse(value)
+    if not isinstance(value, str) or address is None or address.scheme not in ("http", "https"):
+        return ""
+    return "" if plain(value, 200) != value or set(value) & set("@?# \"'<>") else value.rstrip("/")
 
 
 def dataset_in(answer: Answer) -> str:
@@ -302,16 +304,6 @@ def contradicts(account: Account, info: Answer, dataset: str) -> bool:
     if not local_server_in(info):
         return False
     return not account.may_view(dataset) if dataset else not account.may_view_something
-
-
-def _is_usable(address: str) -> bool:
-    """Whether requests could go there."""
-    try:
-        parts = urlsplit(address)
-        is_whole = bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        return False
-    return is_whole and parts.scheme in ("http", "https") and plain(address, 200) == address and " " not in address
 
 
 def version_in(answer: Answer) -> str:

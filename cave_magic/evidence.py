@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from . import answers, installed, lines, questions, routes, store
+from .addresses import host_of, name_for_files
 from .answers import Account, Answer, Key
 from .doctor import Command
 from .history import Left
@@ -26,7 +27,7 @@ from .place import TOKEN_VARIABLES, Place, find_place
 from .plain import plain
 from .questions import Question, Round
 from .repairs import entries_with_secrets
-from .servers import DEFAULT_DATASTACK, DEFAULT_SERVER, KNOWN_SERVERS, deployment_of, host_of
+from .servers import DEFAULT_DATASTACK, DEFAULT_SERVER, KNOWN_SERVERS, deployment_of
 from .shadows import Shadow, find_shadows
 from .target import Target, siblings
 from .tokens import Token
@@ -514,7 +515,7 @@ class _Datastack:
 
     def facts(self, server: ServerFacts) -> DatastackFacts:
         listed, info = _answer(self.listed), _answer(self.info)
-        local = host_of(answers.local_server_in(info)) if info else ""
+        local = name_for_files(answers.local_server_in(info)) if info else ""
         return DatastackFacts(
             self.target,
             server,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from . import lines, routes
+from .addresses import host_of
 from .doctor import Command, Remedy
 from .place import Place, find_place
-from .servers import deployment_of, host_of
+from .servers import deployment_of
 from .target import Target
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import store
+from .addresses import name_of_host
 from .plain import plain
 from .questions import import_connections
 from .tokens import Token
@@ -228,9 +229,9 @@ def _forms_of(host: str) -> tuple[str, ...]:
     return (host, f"{name}:443", f"{name}:80") if port in ("", "443", "80") else (host,)
 
 
-def forget_cached(hosts: Iterable[str]) -> None:
+def forget_cached(addresses: Iterable[str]) -> None:
     """Makes cloud-volume and cloud-files in this kernel read the files again: they keep what they read, per host."""
-    names = {"", *(host.partition(":")[0].lower() for host in hosts)}
+    names = {"", *map(name_of_host, addresses)}
     for library in _LIBRARIES:
         with suppress(Exception):  # another version than those that are known
             cache = getattr(sys.modules[library.module], library.cache)

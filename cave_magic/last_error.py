@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from . import answers, lines, questions, troubles
+from .addresses import host_of, parse
 from .errors import Cancelled
 from .plain import plain
-from .servers import host_of
 from .target import Target
 from .times import duration
 from .variables import read_variables
@@ -57,14 +57,15 @@ class Raised:
         found = _ADDRESS.search(self.text)
         pool = re.search(r"host='([^']+)', port=(\d+)", self.text)
         if found:
-            return plain(host_of(found.group()).rpartition("@")[2], 80) or "the server"
+            return plain(host_of(found.group()), 80) or "the server"
         return plain(pool[1], 80) if pool else "the server"
 
     @property
     def service(self) -> str:
         """The service whose address is in the message, in words."""
         found = _ADDRESS.search(self.text)
-        path = found.group().partition("://")[2].partition("/")[2] if found else self.text
+        address = parse(found.group()) if found else None
+        path = address.path if address else self.text
         for start, name in _SERVICES.items():
             if path.lstrip("/").startswith(start) or f"url: /{start}" in self.text:
                 return f"{name} on {self.host}"

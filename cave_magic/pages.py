@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from . import answers, lines, routes
+from .addresses import host_of
 from .answers import Terms
 from .checks.account import ends_by, is_login_token
 from .checks.token import set_up
@@ -14,7 +15,6 @@ from .guide import Guide, Step
 from .login import Checked
 from .page import Block, Line, Page, Steps, Table, Word, line
 from .report_page import go_on_words, remedy_words
-from .servers import host_of
 from .store import Saved, show_path
 from .target import Target, again
 from .tokens import Token

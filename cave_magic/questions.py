@@ -14,13 +14,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from html import unescape
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
 
 from . import __version__
+from .addresses import host_of, parse, shown, shown_page
 from .answers import PAGE, TEXT, Answer
 from .inquiry import Inquiry, Watcher
 from .plain import hide_secrets, plain, without
-from .servers import host_of
 from .tokens import Token
 from .troubles import Trouble, explain
 
@@ -105,6 +104,9 @@ class Line:
     def _ask(
         self, method: str, address: str, token: Token | None, seconds: float, data: Mapping[str, str] | None = None
     ) -> Answer:
+        parsed = parse(address)
+        if parsed is None or parsed.has_credentials:
+            return Answer(shown(address), trouble=Trouble.ADDRESS)
         if token is not None and not token.can_be_sent:
             return Answer(address, trouble=Trouble.UNSENDABLE)
         if self._closed:
@@ -171,7 +173,7 @@ def _sent(
             body,
             is_json,
             _opening(text, token) if form in (PAGE, TEXT) else "",
-            _where(response.headers.get("Location", ""), token) if response.is_redirect else "",
+            shown_page(without(response.headers["Location"], token), address) if response.is_redirect else "",
             form=form,
             wait=wait_in(response.headers),
         )
@@ -354,11 +356,3 @@ def _date(text: str) -> datetime | None:
     except Exception:
         return None
     return found if found.tzinfo is not None else found.replace(tzinfo=timezone.utc)
-
-
-def _where(location: str, token: Token | None) -> str:
-    try:
-        parts = urlsplit(without(location, token))
-    except ValueError:
-        return plain("an unreadable address")
-    return plain(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.netloc else parts.path, 100)

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from . import answers, installed, repairs, store
+from .addresses import host_of
 from .doctor import Report, Status
 from .evidence import DatastackFacts, Evidence, ServerFacts
 from .repairs import Repair
-from .servers import deployment_of, host_of, local_servers_of
+from .servers import deployment_of, local_servers_of
 from .target import BLANKS
 
 Offer = Callable[[ServerFacts], "Repair | None"]
@@ -20,6 +21,8 @@ def _entry(server: ServerFacts) -> Repair | None:
         return repairs.repair_map_entry(server.target.datastack, server.address)
     if server.target.map_problem == BLANKS:
         return repairs.repair_map_entry(server.target.datastack, server.address)
+    if server.target.datastack in server.machine.map_secrets:
+        return repairs.repair_map_secrets()
     home = deployment_of(server.target.datastack)
     return repairs.repair_map_entry(server.target.datastack, home.server if home else "")
 

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from . import files
+from .addresses import holds_secret, host_of, name_for_files, parse, place_of, shown, shown_file_name
 from .errors import TokenExists, TokenNotSaved
 from .plain import plain
-from .servers import DEFAULT_SERVER, DEPLOYMENTS, KNOWN_SERVERS, host_of, local_servers_of
+from .servers import DEFAULT_SERVER, DEPLOYMENTS, KNOWN_SERVERS, local_servers_of, meant_address
 from .tokens import Token
 
 if TYPE_CHECKING:
@@ -49,15 +49,19 @@ class State(Enum):
     TOO_LARGE = "too large"
 
 
+UNCHANGED = "No file was changed."
+"""What holds after every TokenNotSaved but `NotPutBack`; whoever tells the person says so, or what else was done."""
+
+
 class NotPutBack(TokenNotSaved):
     """Saving failed half-way, and so did undoing it: the message names the files that hold something new."""
 
 
 class WriteProtected(TokenNotSaved):
-    """A token file has no permission to be written, which somebody may have wanted. Nothing was changed."""
+    """A token file has no permission to be written, which somebody may have wanted."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"{show_path(path)} is write-protected. Nothing was changed.")
+        super().__init__(f"{show_path(path)} is write-protected.")
         self.path = path
 
 
@@ -89,8 +93,8 @@ class TokenFile:
 
     @property
     def name(self) -> str:
-        """Its name without the folder."""
-        return self.path.name
+        """Its name without the folder, as it may be shown."""
+        return shown_file_name(self.path.name)
 
     @property
     def fault(self) -> str:
@@ -144,12 +148,18 @@ class ServerMap:
     path: Path
     state: State
     problem: str = ""
-    entries: Mapping[str, object] = field(default_factory=dict)
+    entries: Mapping[str, object] = field(default_factory=dict, repr=False)
 
     def opens_on(self, datastack: str) -> str:
-        """Where `CAVEclient(datastack)` goes without an address: what is remembered, else its default."""
+        """Where `CAVEclient(datastack)` goes without an address: what is remembered, else its default.
+
+        Returns:
+            "" where a secret stands in what is remembered: nothing is to be asked there.
+        """
         entry = self.entries.get(datastack)
-        return entry.rstrip("/") if isinstance(entry, str) and entry else DEFAULT_SERVER
+        if not isinstance(entry, str) or not entry:
+            return DEFAULT_SERVER
+        return "" if holds_secret(entry) else entry.rstrip("/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,21 +191,18 @@ def secrets_folder() -> Path:
 
 
 def server_file(server: str) -> Path:
-    """The token file that caveclient names after a server: `<host:port>-cave-secret.json`.
+    """The token file that caveclient names after a server: `<host:port>-cave-secret.json`."""
+    return _file_called(name_for_files(server))
 
-    Source: caveclient 8.2, `auth.server_token_filename`, which puts `https://` before an address without a scheme.
-    """
-    try:
-        address = server if urlsplit(server).scheme else f"https://{server}"
-    except ValueError:
-        address = ""
-    return secrets_folder() / f"{host_of(address)}-{DEFAULT_NAME}"
+
+def _file_called(name: str) -> Path:
+    return secrets_folder() / f"{name}-{DEFAULT_NAME}"
 
 
 def show_path(path: Path, longest: int = 200) -> str:
     """A path as people write it, with `~` for their home."""
     home = os.path.expanduser("~")
-    text = str(path)
+    text = str(path.parent / shown_file_name(path.name) if DEFAULT_NAME in path.name else path)
     return plain("~" + text[len(home) :] if text.startswith(home + os.sep) else text, longest)
 
 
@@ -279,18 +286,18 @@ def other_owner(server: str, token: Token | None) -> str:
     """The other server in whose own file, or data server's file, this very token is; "" if there is none."""
     if token is None:
         return ""
-    own = {host_of(address) for address in (server, *local_servers_of(server))}
+    own = set(map(place_of, (server, *local_servers_of(server))))
     # Once this server is set up here, a host that is not known to be a server is one of its data servers.
     is_set_up = os.path.exists(server_file(server))
-    for host in map(host_of, known_servers()) if is_set_up else hosts_with_files():
-        if host not in own and read_token_file(secrets_folder() / f"{host}-{DEFAULT_NAME}").token == token:
-            return _server_with(host)
+    for name in _names_of_servers() if is_set_up else hosts_with_files():
+        if place_of(name) not in own and read_token_file(_file_called(name)).token == token:
+            return _server_with(name)
     return ""
 
 
 def hosts_with_files() -> tuple[str, ...]:
-    """The hosts that have a token file of their own, those of known servers first."""
-    names = {host_of(server): None for server in known_servers()}
+    """What the names of token files begin with, those of known servers first. They may hold a password."""
+    names = dict.fromkeys(_names_of_servers())
     ending = f"-{DEFAULT_NAME}"
     with contextlib.suppress(OSError), os.scandir(secrets_folder()) as entries:
         found = sorted(entry.name[: -len(ending)] for entry in entries if entry.name.endswith(ending))
@@ -298,18 +305,28 @@ def hosts_with_files() -> tuple[str, ...]:
     return tuple(filter(None, names))
 
 
-def _server_with(host: str) -> str:
-    """The known server that has this host as its own or as a data server's; else an address made of the host."""
-    for one in DEPLOYMENTS:
-        if host in map(host_of, (one.server, *one.local_servers)):
-            return one.server
-    return next((other for other in known_servers() if host_of(other) == host), f"https://{host}")
+def _server_with(name: str) -> str:
+    """The server, in the one form, whose own or whose data server's token file has a name that begins so."""
+    place = place_of(name)
+    for server in known_servers():
+        if place is not None and place in map(place_of, (server, *local_servers_of(server))):
+            return server
+    address = parse(name)
+    return f"https://{address.host_and_port}" if address else "another server"
 
 
 def known_servers() -> tuple[str, ...]:
-    """The servers of the known deployments and of the datastack map."""
-    mapped = [value for value in read_map().entries.values() if isinstance(value, str)][:200]
-    return tuple(dict.fromkeys((*KNOWN_SERVERS, *mapped)))
+    """The servers of the known deployments and of the datastack map, in the one form."""
+    return tuple(dict.fromkeys((*KNOWN_SERVERS, *filter(None, map(meant_address, _remembered())))))
+
+
+def _names_of_servers() -> tuple[str, ...]:
+    """What the names of their token files begin with."""
+    return tuple(dict.fromkeys(map(name_for_files, (*KNOWN_SERVERS, *_remembered()))))
+
+
+def _remembered() -> list[str]:
+    return [value for value in read_map().entries.values() if isinstance(value, str)][:200]
 
 
 def _read_text(path: Path) -> tuple[str, State, str, os.stat_result | None]:
@@ -409,7 +426,7 @@ def save_token(
         What was written.
     Raises:
         TokenExists: a different token is saved for this server, and `overwrite` is False. Nothing was changed.
-        TokenNotSaved: the folder or a file cannot be written. Everything is as it was.
+        TokenNotSaved: the folder or a file cannot be written. No file was changed; with `NotPutBack` some were.
     """
     wanted = _Wanted(token, server, tuple(local_servers), tuple(datastacks), tuple(opened))
     with changing():
@@ -430,7 +447,7 @@ def try_saving(server: str) -> None:
     try:
         files.try_out(next(one for one in (folder, *folder.parents) if os.path.lexists(one)))
     except OSError as error:
-        raise _not_saved(folder, error) from None
+        raise not_saved(folder, error) from None
     with_token(server_file(server), Token(""))
 
 
@@ -444,7 +461,7 @@ def _raise_if_another(previous: Token | None, wanted: _Wanted) -> None:
 def _save(wanted: _Wanted, old: Resolved, previous: Token | None, confirm: Callable[[], None]) -> Saved:
     for file in (old.server_file, old.default_file):
         if file.state == State.UNREADABLE and file.problem != FORBIDDEN:
-            raise TokenNotSaved(f"{file.fault}. Nothing was changed.")
+            raise TokenNotSaved(f"{file.fault}.")
     paths, kept, strange = _files_for(wanted, old, previous)
     files.sweep(Path(os.path.realpath(path)).parent for path in paths if path.is_symlink())
     plan = {path: text for path in _in_order(paths, previous) if (text := with_token(path, wanted.token)) is not None}
@@ -502,9 +519,8 @@ def _is_free(file: TokenFile, ours: tuple[Token | None, ...]) -> bool:
 def local_files(server: str, local_servers: Iterable[str]) -> tuple[Path, ...]:
     """The token files of a server's data servers, without any that is known to be another server's."""
     everybody = (*known_servers(), *(local for one in DEPLOYMENTS for local in one.local_servers))
-    taken = {host_of(one) for one in everybody} - {host_of(one) for one in local_servers_of(server)}
-    hosts = {host_of(local) for local in local_servers} - taken - {""}
-    return tuple(sorted(server_file(f"https://{host}") for host in hosts if host == os.path.basename(host)))
+    own = {None, *map(place_of, everybody)} - set(map(place_of, local_servers_of(server)))
+    return tuple(sorted({server_file(local) for local in local_servers if place_of(local) not in own}))
 
 
 def with_token(path: Path, token: Token) -> str | None:
@@ -515,7 +531,7 @@ def with_token(path: Path, token: Token) -> str | None:
     """
     text, state, problem, info = _read_text(path)
     if state in (State.NOT_A_FILE, State.UNREADABLE, State.TOO_LARGE):
-        raise TokenNotSaved(f"{show_path(path)} {problem}. Nothing was changed. Move it away and save again.")
+        raise TokenNotSaved(f"{show_path(path)} {problem}. Move it away and try again.")
     if info is not None and not info.st_mode & 0o222:
         raise WriteProtected(path)
     data = _parse(text)[0] if state == State.READ else None
@@ -534,7 +550,7 @@ def _map_with(wanted: _Wanted) -> tuple[dict[str, str], dict[str, str], str | No
     entries = dict(current.entries)
     mapping = {name: server for name in wanted.datastacks if entries.get(name, server) == server}
     mapping.update(dict.fromkeys(wanted.opened, server))
-    before = {name: plain(entries[name]) for name in wanted.opened if entries.get(name, server) != server}
+    before = {name: shown(entries[name]) for name in wanted.opened if entries.get(name, server) != server}
     changed = any(entries.get(name) != server for name in mapping)
     return mapping, before, json.dumps({**entries, **mapping}, indent=2) + "\n" if changed else None
 
@@ -560,11 +576,11 @@ def changing() -> Iterator[None]:
             held.enter_context(files.locked(folder))
         except files.Locked as error:
             raise TokenNotSaved(
-                f"another program has been saving for {files.LOCK_SECONDS:.0f} s. Nothing was changed. "
-                f"If none is, remove {show_path(error.args[0])} and save again."
+                f"another program has been saving for {files.LOCK_SECONDS:.0f} s. "
+                f"If none is, remove {show_path(error.args[0])} and try again."
             ) from None
         except OSError as error:
-            raise _not_saved(folder, error) from None
+            raise not_saved(folder, error) from None
         with contextlib.suppress(OSError):  # one that is another's cannot be tightened, but perhaps be used
             files.tighten(folder, 0o700)
         files.sweep([folder])
@@ -574,7 +590,7 @@ def changing() -> Iterator[None]:
 def _own_folder() -> Path:
     folder = secrets_folder()
     if not folder.is_absolute():
-        raise TokenNotSaved("this user has no home folder. Nothing was changed. Set HOME to one that can be written.")
+        raise TokenNotSaved("this user has no home folder. Set HOME to one that can be written.")
     return folder
 
 
@@ -603,9 +619,10 @@ def write_files(
         names = " and ".join(show_path(path) for path in error.args[0])
         raise NotPutBack(f"saving broke off, and {names} could not be put back.") from None
     except OSError as error:
-        raise _not_saved(Path(str(error.filename or secrets_folder())), error) from None
+        raise not_saved(Path(str(error.filename or secrets_folder())), error) from None
 
 
-def _not_saved(path: Path, error: OSError) -> TokenNotSaved:
+def not_saved(path: Path, error: OSError) -> TokenNotSaved:
+    """What to say where the system refused to change a file."""
     reason = plain(os.strerror(error.errno) if error.errno else type(error).__name__)
-    return TokenNotSaved(f"{show_path(path)} cannot be written ({reason}). Nothing was changed.")
+    return TokenNotSaved(f"{show_path(path)} cannot be written ({reason}).")

@@ -19,9 +19,9 @@ import requests
 from urllib3.util import connection
 
 from cave_magic import evidence, lines
+from cave_magic.addresses import host_of
 from cave_magic.frontend import Frontend
 from cave_magic.sandbox import Sandbox
-from cave_magic.servers import host_of
 
 from .stage import Ran, ipython, run_in
 

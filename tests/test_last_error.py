@@ -7,8 +7,9 @@ import json
 import pytest
 import requests
 
+from cave_magic.addresses import host_of
 from cave_magic.last_error import meaning_of
-from cave_magic.servers import DEFAULT_SERVER, host_of
+from cave_magic.servers import DEFAULT_SERVER
 from cave_magic.target import Target
 
 TARGET = Target("minnie65_public", DEFAULT_SERVER)

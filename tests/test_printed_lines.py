@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
+from cave_magic.addresses import host_of
 from cave_magic.frontend import Frontend
 from cave_magic.sandbox import Sandbox
-from cave_magic.servers import host_of, local_servers_of
+from cave_magic.servers import local_servers_of
 
 from .followed import Computer, computer, visit
 

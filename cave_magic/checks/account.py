@@ -6,6 +6,7 @@ import os
 from datetime import datetime, timedelta, timezone
 
 from .. import lines
+from ..addresses import name_of_host
 from ..answers import LOGIN_TOKEN_DAYS, REFUSALS
 from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown, warning
 from ..evidence import ServerFacts
@@ -43,7 +44,7 @@ def _refused(server: ServerFacts) -> Finding:
 
 
 def _netrc(server: ServerFacts) -> Finding:
-    host, check = server.host.partition(":")[0], lines.check(server.target)
+    host, check = name_of_host(server.address), lines.check(server.target)
     command = lines.with_variable("NETRC", os.devnull)
     file = server.netrc if server.netrc.startswith("~/") else "the file that NETRC names"
     return failed(

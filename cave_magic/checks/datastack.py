@@ -7,6 +7,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from .. import lines
+from ..addresses import host_of
 from ..answers import (
     MEMORY_SECONDS,
     Account,
@@ -22,7 +23,7 @@ from ..answers import (
 from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown, warning
 from ..evidence import MOST_DATASTACKS, DatastackFacts, ServerFacts
 from ..plain import plain
-from ..servers import KNOWN_DATASTACKS, deployment_of, host_of
+from ..servers import KNOWN_DATASTACKS, deployment_of
 from ..target import siblings
 from ..times import duration
 from .account import ACCOUNT
@@ -152,7 +153,7 @@ def _access(datastack: DatastackFacts) -> Finding:
             return _no_longer(datastack, account)
         return ok(f"{datastack.name} can be read, its data is on {host_of(local)}")
     if answer.is_good:
-        evidence = f"{answer.host} did not say where the data of {plain(datastack.name, 60)} is"
+        evidence = f"{answer.host} gives no usable address for the data of {plain(datastack.name, 60)}"
         return unknown(evidence, then(UNKNOWN_ANSWER, check))
     if answer.code == "missing_permission" and account is not None:
         return _no_permission(datastack, account)

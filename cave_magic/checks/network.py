@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .. import lines
+from ..addresses import name_of_host
 from ..answers import PAGE, TEXT, Answer, is_cave
 from ..doctor import Check, Command, Finding, Remedy, failed, ok, private, unknown
 from ..evidence import ServerFacts
-from ..servers import KNOWN_SERVERS, host_of, local_servers_of
+from ..servers import KNOWN_SERVERS, local_servers_of
 from ..times import duration, moment
 from ..troubles import Trouble
 from .environment import REQUESTS
@@ -132,7 +133,7 @@ def _proxy(answer: Answer, server: ServerFacts) -> Finding:
         install = lines.pip_install('"requests[socks]"')
         text = f"{install}, restart the kernel, then {again}; if this network needs no proxy, unset {proxy}"
         return failed(_sentence(answer), Remedy(text, (install, again)))
-    hosts = ",".join(dict.fromkeys((server.host.partition(":")[0], *_local_hosts(server))))
+    hosts = ",".join(dict.fromkeys(map(name_of_host, (server.address, *local_servers_of(server.address)))))
     add = lines.with_more_hosts if known.has_exceptions else lines.with_variable
     command = add(known.no_proxy, hosts)
     text = f"if this network needs no proxy: {command}, then {again}; if it does, correct {proxy}"
@@ -181,10 +182,6 @@ def _other_scheme(problem: str, server: ServerFacts, scheme: str) -> Finding:
     """The address is right but for what stands before the host."""
     command = lines.check(server.target.on(f"{scheme}://{server.host}"))
     return failed(f"{server.host} {problem}", Remedy(command, (command,)))
-
-
-def _local_hosts(server: ServerFacts) -> list[str]:
-    return [host_of(address).partition(":")[0] for address in local_servers_of(server.address)]
 
 
 def _not_cave(answer: Answer, server: ServerFacts) -> Finding:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from .. import lines
+from ..addresses import host_of
 from ..answers import REFUSALS, Answer, is_cave, lacks_datastack
 from ..doctor import Check, Command, Finding, Remedy, Status, failed, ok, private, unknown, warning
 from ..evidence import Machine, ServerFacts
 from ..guide import without_anybody
 from ..plain import plain
-from ..servers import DEFAULT_SERVER, deployment_of, host_of
+from ..servers import DEFAULT_SERVER, deployment_of
 from ..store import State, TokenFile, secrets_folder, show_path
 from ..troubles import Trouble
 
@@ -141,7 +142,7 @@ def _stored(server: ServerFacts) -> Finding:
     if stored.belongs_to:
         return failed(
             f"none for {server.host}; {stored.source.name if stored.source else 'the file'} has the one of "
-            f"{host_of(stored.belongs_to)}, which is not sent here",
+            f"{host_of(stored.belongs_to) or stored.belongs_to}, which is not sent here",
             set_up(server),
         )
     if stored.blocker is not None:

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from cave_magic.addresses import host_of
 from cave_magic.sandbox import Sandbox
-from cave_magic.servers import host_of
 
 from ..proxy import Proxy, page
 from .world import World, bad

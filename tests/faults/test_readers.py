@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cave_magic import evidence, installed
-from cave_magic.servers import host_of
+from cave_magic.addresses import host_of
 from cave_magic.tokens import Token
 
 from .world import FULL, NEW, World, says
