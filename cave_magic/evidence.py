@@ -168,7 +168,7 @@ class ServerFacts:
         stale_clients: variables of this notebook that hold a CAVEclient made with another token.
         listed: the info service's answer to which datastacks there are; None if not all of them are looked at.
         datasets: datastack -> the dataset that it belongs to, where the auth server was asked for it.
-        proxied: whether requests goes to it through a proxy; not looked at where the auth server answered well.
+        proxied: whether it answered with 500 or more, and requests goes to it through a proxy.
         compared: where a remembered address is not reached through a proxy, the answer of another server, that of the
             datastack if it is known, to a question without a token; None if not asked.
         bound: the seconds in which all questions had to be answered.
@@ -550,9 +550,12 @@ class _Server:
             _answer(self.listed),
             self.round.seconds,
             self._found_datasets(),
-            not (identity and identity.is_good) and _known(lambda: questions.has_proxy(self.address), False),
+            self._is_proxied(identity or _answer(self.bare)),
             _answer(self.compared),
         )
+
+    def _is_proxied(self, answer: Answer | None) -> bool:
+        return bool(answer and answer.status >= 500) and _known(lambda: questions.has_proxy(self.address), False)
 
     def _disagrees(self) -> bool | None:
         if self.stored.blocker is not None:

@@ -12,7 +12,6 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from html import unescape
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -355,7 +354,9 @@ def wait_in(headers: Mapping[str, str]) -> float | None:
 
 def _date(text: str) -> datetime | None:
     try:
+        from email.utils import parsedate_to_datetime  # a script called email.py may stand in its place
+
         found = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError, OverflowError):
+    except Exception:
         return None
     return found if found.tzinfo is not None else found.replace(tzinfo=timezone.utc)
