@@ -8,7 +8,7 @@ nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
 
-TOOLS = ["hypothesis", "ipykernel", "nbclient", "pytest", "pytest-xdist"]
+TOOLS = ["hypothesis", "ipykernel", "nbclient", "pytest", "pytest-timeout", "pytest-xdist"]
 # What depends on the versions of IPython, rich and caveclient, from the magics down to a whole journey.
 CORE = [
     f"tests/test_{name}.py"

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
+from .addresses import host_of, parse
 from .doctor import private, shown
 from .plain import plain
 from .routes import terms_page
-from .servers import host_of
 from .tokens import Token
 from .troubles import Trouble
 
 PAGE, TEXT = "a web page", "text"
 """Forms of an answer that is no JSON and that a person can read."""
 
+FLASK_404 = "The requested URL was not found on the server. If you"
+"""How the page begins that Flask makes of a 404 (werkzeug 2 and 3). A web server's own is worded in another way."""
+
 LOGIN_TOKEN_DAYS = 7
 """How long a log-in token lives (middle_auth 2.30: 604800 s, not extended by use)."""
+
+MEMORY_SECONDS = 300
+"""For how long a service goes on with what the auth server told it about a token, each of its workers for itself
+(middle_auth_client 3.19, `TOKEN_CACHE_TTL`; measured with the info service 4.3)."""
+
+VIEW = "view"
+"""The permission that reading takes, as the auth server names it."""
 
 KNOWN_CODES = (
     "invalid_token", "no_token", "bad_auth_header", "missing_tos", "missing_permission", "invalid_table_id",
@@ -44,21 +54,25 @@ class Answer:
         body: the parsed JSON, or None.
         is_json: whether the body was JSON.
         opening: its first words if it was a page or a text.
-        location: where it redirects to, without query.
+        location: where it redirects to, as it may be shown.
         seconds: how long it took.
         form: what came in place of JSON: `PAGE`, `TEXT`, else in words what nobody can read; "" if nothing did.
+        wait: the seconds that it asks to wait (`Retry-After`); None if it does not.
+        at: when it came, in seconds since 1970.
     """
 
     address: str
     status: int = 0
     trouble: Trouble | None = None
     detail: str = ""
-    body: Any = None
+    body: Any = field(default=None, repr=False)
     is_json: bool = False
     opening: str = ""
     location: str = ""
     seconds: float = 0.0
     form: str = ""
+    wait: float | None = None
+    at: float = field(default_factory=time.time, compare=False)
 
     @property
     def host(self) -> str:
@@ -81,6 +95,14 @@ class Answer:
     def is_good(self) -> bool:
         """Whether it is a JSON answer of status 200."""
         return self.status == 200 and self.is_json
+
+    @property
+    def is_of_a_service(self) -> bool:
+        """Whether a 404 is of a service that lacks the route, not of a web server that has no such service.
+
+        A service answers in JSON, or with the page that Flask makes by itself; it is not the one of nginx or Apache.
+        """
+        return isinstance(self.body, dict) or FLASK_404 in self.opening
 
     @property
     def evidence(self) -> str:
@@ -107,16 +129,25 @@ class Terms:
         dataset: the dataset that they are for, as the auth server names it.
         name: their title.
         url: the page where they are accepted.
+        number: their number on the auth server.
     """
 
     dataset: str
     name: str
     url: str
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who a token belongs to, by the auth server's own word (`/auth/api/v1/user/cache`, middle_auth 2.30)."""
+    """Who a token belongs to, by the auth server's own word (`/auth/api/v1/user/cache`, middle_auth 2.30).
+
+    Attributes:
+        permissions: dataset -> what the account may do with it now (`permissions_v2`).
+        before_terms: the same, as if all terms of service were accepted.
+        unsigned: the terms of service that are not.
+        whole: whether the answer said all three; one of an older server may not.
+    """
 
     name: str
     email: str
@@ -127,11 +158,27 @@ class Account:
     groups: tuple[str, ...] = ()
     service_account: bool = False
     admin: bool = False
+    whole: bool = True
 
     @property
     def label(self) -> str:
         """Name and e-mail, as people write them."""
         return f"{self.name} <{self.email}>" if self.email else self.name
+
+    def may_view(self, dataset: str) -> bool:
+        """Whether it may read a dataset."""
+        return VIEW in self.permissions.get(dataset, ())
+
+    @property
+    def may_view_something(self) -> bool:
+        """Whether there is any dataset that it may read, once its terms of service are accepted."""
+        return any(VIEW in rights for rights in self.before_terms.values())
+
+    def terms_for(self, dataset: str) -> Terms | None:
+        """What it has to accept before it may read a dataset; None if that is not what is missing."""
+        if self.may_view(dataset) or VIEW not in self.before_terms.get(dataset, ()):
+            return None
+        return next((terms for terms in self.unsigned if terms.dataset == dataset), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,14 +216,20 @@ def account_in(answer: Answer, server: str) -> Account | None:
         tuple(plain(name, 80) for name in _texts(body.get("groups"))),
         body.get("service_account") is True,
         body.get("admin") is True,
+        all(isinstance(body.get(key), kind) for key, kind in _OF_ACCESS.items()),
     )
+
+
+_OF_ACCESS = {"permissions_v2": dict, "permissions_v2_ignore_tos": dict, "missing_tos": list}
+"""What an answer says about access, and in which form."""
 
 
 def terms_in(item: dict[str, Any], server: str) -> Terms | None:
     """Unsigned terms out of `missing_tos` or out of the data of a 403; None if there is no number in it."""
     with suppress(TypeError, ValueError):
         name = plain(item.get("tos_name") or "terms of service", 100)
-        return Terms(plain(item.get("dataset_name") or "", 80), name, terms_page(server, item.get("tos_id")))
+        number = int(str(item.get("tos_id")))
+        return Terms(plain(item.get("dataset_name") or "", 80), name, terms_page(server, number), number)
     return None
 
 
@@ -216,19 +269,41 @@ def lacks_datastack(answer: Answer) -> bool:
 
 
 def local_server_in(answer: Answer) -> str:
-    """The local server's address in an answer about a datastack, or ""."""
+    """The local server's address in an answer about a datastack; "" if there is none that is to be asked."""
     value = answer.body.get("local_server") if answer.is_good and isinstance(answer.body, dict) else None
-    return value.rstrip("/") if isinstance(value, str) and _is_usable(value) else ""
+    address = parse(value)
+    if not isinstance(value, str) or address is None or address.scheme not in ("http", "https"):
+        return ""
+    return "" if plain(value, 200) != value or set(value) & set("@?# \"'<>") else value.rstrip("/")
 
 
-def _is_usable(address: str) -> bool:
-    """Whether requests could go there."""
-    try:
-        parts = urlsplit(address)
-        is_whole = bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
+def dataset_in(answer: Answer) -> str:
+    """The dataset that a refusal is about, as the auth server names it, or ""."""
+    named = answer.data.get("auth_dataset")
+    return plain(named, 80) if isinstance(named, str) else ""
+
+
+def contradicts(account: Account, info: Answer, dataset: str) -> bool:
+    """Whether what the info service says of a datastack cannot be what the auth server says now.
+
+    Args:
+        account: what the auth server says.
+        info: what the info service says, which may be as old as `MEMORY_SECONDS`.
+        dataset: the one that the datastack belongs to; "" if that is not known. It may have another name.
+    """
+    if info.code == "invalid_token":
+        return True
+    if not account.whole:
         return False
-    return is_whole and parts.scheme in ("http", "https") and plain(address, 200) == address and " " not in address
+    if info.code == "missing_tos":
+        terms = terms_in(info.data, "")
+        return terms is not None and terms.number not in {one.number for one in account.unsigned}
+    if info.code == "missing_permission":
+        refused = dataset_in(info)
+        return account.may_view(refused) or account.terms_for(refused) is not None
+    if not local_server_in(info):
+        return False
+    return not account.may_view(dataset) if dataset else not account.may_view_something
 
 
 def version_in(answer: Answer) -> str:

@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 from IPython.core.error import UsageError
 from IPython.core.magic_arguments import argument, parse_argstring
 
-from . import history, lines
-from .dialogue import Dialogue
+from . import history
+from .dialogue import NOTHING, Dialogue
 from .errors import BadInput, Cancelled, CaveMagicError
+from .files import uninterrupted
 from .plain import plain
 from .shadows import find_shadows
 from .store import show_path
@@ -27,7 +28,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _COMMENT = re.compile(r"(?:^|\s)#(?:\s.*)?$")
 _WITH_VALUE = ("-s", "--server", "-d", "--datastack", "--from-env", "--from-file", "--timeout", "--use")
 _SAVES = ("cave_save", "cave_setup")
-"""The magics that an interrupt may stop a moment after a token was saved."""
+"""The magics that save a token, and may do something on the server before."""
 
 
 def where(function: F) -> F:
@@ -50,16 +51,18 @@ def run(command: Command, dialogue: Dialogue, line: str) -> tuple[Any, CaveMagic
         What the command returned, and what went wrong; the error holds no frame, and nothing of a token.
     """
     secrets = _secrets_in(line, command)
-    stuck = history.wipe(dialogue.shell, secrets)
+    with uninterrupted(too_late=True):
+        stuck = history.wipe(dialogue.shell, secrets)
     result, trouble = _done(command, dialogue, line)
-    dialogue.front.finish()
-    if secrets:
-        _say_what_is_left(dialogue, secrets, stuck, trouble is None)
+    with uninterrupted(too_late=True):  # who presses Ctrl-C twice means the command
+        if secrets:
+            _say_what_is_left(dialogue, secrets, stuck, trouble is None)
+        dialogue.front.finish()
     return result, None if trouble is None else _bare(trouble, secrets)
 
 
 def _done(command: Command, dialogue: Dialogue, line: str) -> tuple[Any, CaveMagicError | None]:
-    dialogue.meant = None
+    dialogue.so_far = NOTHING
     try:
         args = read(command, line)
         return (print(help_of(command), end="") if args.help else command(dialogue, args)), None
@@ -68,13 +71,15 @@ def _done(command: Command, dialogue: Dialogue, line: str) -> tuple[Any, CaveMag
     except KeyboardInterrupt:
         return None, Cancelled(_stopped(command, dialogue))
     except (Exception, SystemExit) as error:  # a script that is imported in the place of a package may want to exit
-        return None, CaveMagicError(_unforeseen(error))
+        done = "" if dialogue.so_far == NOTHING else f" {dialogue.so_far}"
+        return None, CaveMagicError(_unforeseen(error) + done)
 
 
 def _stopped(command: Command, dialogue: Dialogue) -> str:
-    if command.__name__ not in _SAVES or dialogue.meant is None:
-        return "stopped. Nothing was changed."
-    return f"stopped. Which token is stored now: {lines.whoami(dialogue.meant)}"
+    """What to say after an interrupt. A sign-in that is stopped may have made a token on the server."""
+    if command.__name__ in _SAVES and dialogue.so_far == NOTHING:
+        return "stopped. Nothing was saved."
+    return f"stopped. {dialogue.so_far}"
 
 
 def _bare(error: CaveMagicError, secrets: Sequence[str]) -> CaveMagicError:
@@ -114,10 +119,11 @@ def _secrets_in(line: str, command: Command) -> list[str]:
 def _say_what_is_left(dialogue: Dialogue, secrets: Sequence[str], stuck: Sequence[str], succeeded: bool) -> None:
     """Takes a typed token out of the cell, where the front end allows it, and says where it still may be."""
     shell, front = dialogue.shell, dialogue.front
+    what = "password" if all(secret.endswith("@") for secret in secrets) else "token"
     place = "the front end's undo and a checkpoint of the notebook" if front.kernel else "the terminal above"
     but = f", but not out of {' and '.join(stuck)}" if stuck else " in memory and on disk"
     front.say(
-        f"The token that you typed was taken out of the history{but}.\n"
+        f"The {what} that you typed was taken out of the history{but}.\n"
         f"It may still be in {place}; clear it where it can be seen."
     )
     inputs = shell.history_manager.input_hist_raw if shell.history_manager else []

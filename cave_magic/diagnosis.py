@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from . import lines
+from .addresses import host_of
 from .checks import CHECKS
 from .doctor import Report, Status, examine
 from .evidence import NO_SESSION, Evidence, Session, gather
@@ -18,7 +19,6 @@ from .place import find_place
 from .plain import hide_secrets
 from .remedies import repairs_for
 from .repairs import Repair
-from .servers import host_of
 from .target import Target
 
 DEFAULT_SECONDS = 10.0

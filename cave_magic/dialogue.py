@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from IPython.core.error import StdinNotImplementedError
 
-from . import lines
 from .errors import Cancelled, NobodyToAsk
-from .evidence import ServerFacts, ask_server
+from .evidence import ServerFacts, Session, ask_server
 from .frontend import Frontend
+from .guide import without_anybody
 from .inquiry import bound_of
 from .page import Page
 from .place import find_place
 from .servers import check_address, datastack_for
+from .store import resolve
 from .target import Settings, Target, find_target
+
+NOTHING = "Nothing was changed."
 
 
 class Configured(Protocol):
@@ -37,7 +41,7 @@ class Dialogue:
 
     def __init__(self, settings: Configured) -> None:
         self.shell = settings.shell
-        self.meant: Target | None = None  # by the line that runs
+        self.so_far = NOTHING  # what the line that runs has done, for when it does not get to say so
         self.front = Frontend(settings.shell)
         self._settings = settings
 
@@ -55,14 +59,13 @@ class Dialogue:
         server = check_address(args.server) if args.server is not None else ""
         settings = Settings(self._settings.server, self._settings.datastack)
         datastack = named or datastack_for(server or settings.server, settings.datastack)
-        self.meant = find_target(datastack, server, settings, asked=named is not None)
-        return self.meant
+        return find_target(datastack, server, settings, asked=named is not None)
 
     def facts(self, target: Target, access: bool = False) -> ServerFacts:
         """Whose token is stored, as the server says now; with `access`, whether it opens the datastack."""
         seconds = self.seconds()
         with self.front.waiting() as watcher:
-            return ask_server(target, seconds, watcher, access)
+            return ask_server(target, seconds, watcher, Session(can_ask=self.front.can_ask), access)
 
     # ------------------------------------------------------------ what is asked and shown
 
@@ -74,11 +77,12 @@ class Dialogue:
         """A token, typed where nobody sees it."""
         if not self.front.can_ask:
             raise nobody_to_ask(target)
-        return _answered(lambda: self.front.ask_secret("Token (hidden): "), nobody_to_ask(target))
+        return self._answered(lambda: self.front.ask_secret("Token (hidden): "), nobody_to_ask(target))
 
     def ask(self, question: str) -> str:
         """The answer to a question; "" where the person only pressed Enter."""
-        return _answered(lambda: self.front.ask(question), NobodyToAsk("nothing can be asked here."), may_be_empty=True)
+        nobody = NobodyToAsk("nothing can be asked here.")
+        return self._answered(lambda: self.front.ask(question), nobody, may_be_empty=True)
 
     def agrees(self, question: str, unasked: str = "") -> bool:
         """Whether the person says yes; `unasked` is what to do where nobody can answer."""
@@ -89,26 +93,43 @@ class Dialogue:
     def confirm(self, question: str) -> None:
         """Goes on only where the person says yes."""
         if not self.agrees(question):
-            raise Cancelled("nothing was changed.")
+            raise self._cancelled()
+
+    def _answered(self, ask: Callable[[], str], nobody: NobodyToAsk, may_be_empty: bool = False) -> str:
+        """The person's answer; an empty one and an interrupt cancel."""
+        try:
+            answer = ask().strip()
+        except (KeyboardInterrupt, EOFError):
+            raise self._cancelled() from None
+        except StdinNotImplementedError:
+            raise nobody from None
+        if not answer and not may_be_empty:
+            raise self._cancelled()
+        return answer
+
+    # ------------------------------------------------------------ what was done
+
+    @contextmanager
+    def changing(self, done: str, perhaps: str) -> Iterator[None]:
+        """Around a change that is made whole or not at all; keeps what is said after an interrupt true.
+
+        Args:
+            done: what is so after this block.
+            perhaps: what is so within it.
+        """
+        before, self.so_far = self.so_far, perhaps
+        try:
+            yield
+        except Exception:
+            self.so_far = before
+            raise
+        self.so_far = done
+
+    def _cancelled(self) -> Cancelled:
+        return Cancelled(self.so_far[0].lower() + self.so_far[1:])
 
 
 def nobody_to_ask(target: Target) -> NobodyToAsk:
     """What to do where no token can be typed."""
-    here = find_place()
-    kept = here.store or "an environment variable"
-    way = lines.recall(here, target) if here.store else (lines.save(target, "--from-env", "CAVE_TOKEN"),)
-    keep = f"Keep the token as CAVE_TOKEN in {kept}"
-    return NobodyToAsk(f"nothing can be asked here. {keep}, then: {', then '.join(way)}")
-
-
-def _answered(ask: Callable[[], str], nobody: NobodyToAsk, may_be_empty: bool = False) -> str:
-    """The person's answer; an empty one and an interrupt cancel."""
-    try:
-        answer = ask().strip()
-    except (KeyboardInterrupt, EOFError):
-        raise Cancelled("nothing was changed.") from None
-    except StdinNotImplementedError:
-        raise nobody from None
-    if not answer and not may_be_empty:
-        raise Cancelled("nothing was changed.")
-    return answer
+    way = without_anybody(target, find_place(), replaces=resolve(target.server).token is not None)
+    return NobodyToAsk(f"nothing can be asked here: {way.text}")

@@ -33,7 +33,7 @@ class BadInput(CaveMagicError):
 
 
 class Cancelled(CaveMagicError):
-    """The person answered nothing or interrupted; nothing was changed."""
+    """The person answered nothing, said no or interrupted; the message says what had been done until then."""
 
 
 class NobodyToAsk(CaveMagicError):
@@ -57,7 +57,7 @@ class TokenExists(CaveMagicError):
 
 
 class TokenNotSaved(CaveMagicError):
-    """The files could not be written, or do not give the token back; they are as they were."""
+    """The files could not be written, or do not give the token back; the message says whether they are as they were."""
 
 
 class ServerInTrouble(CaveMagicError):

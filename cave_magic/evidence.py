@@ -18,18 +18,21 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from . import answers, installed, lines, nearby, questions, routes, store
+from .addresses import host_of, name_for_files
 from .answers import Account, Answer, Key
 from .doctor import Command
 from .history import Left
 from .inquiry import Watcher, result_of
-from .installed import Client
+from .installed import Client, Reading
 from .place import TOKEN_VARIABLES, Place, find_place
+from .plain import plain
 from .questions import Question, Round
 from .repairs import entries_with_secrets
-from .servers import DEFAULT_DATASTACK, DEFAULT_SERVER, host_of
+from .servers import DEFAULT_DATASTACK, DEFAULT_SERVER, KNOWN_SERVERS, deployment_of
 from .shadows import Shadow, find_shadows
 from .target import Target, siblings
 from .tokens import Token
+from .troubles import Trouble
 from .variables import Variables, read_variables
 
 T = TypeVar("T")
@@ -80,7 +83,6 @@ class Machine:
         caveclient_problem: why caveclient cannot be imported, or "".
         token_variables: environment variables that seem to hold a token, which caveclient does not read.
         place: where the kernel runs.
-        cloud_volume_folder: what `CLOUD_VOLUME_DIR` moves cloud-volume's files to, or "".
         folder: the folder of the token files, with `~` for the home.
         folder_trouble: what is wrong with it, or None.
         folder_open: whether everybody on this computer may put files there, and so another token in the place of yours.
@@ -92,14 +94,14 @@ class Machine:
         requests_problem: why requests, without which nobody can be asked, cannot be imported, or "".
         shadows: files in the notebook's folder that Python takes in the place of a package.
         again: the line that runs this check again.
-        recall: the lines that save a token which this platform keeps.
+        recall: the lines that save a token which this platform keeps, or the one that asks for it.
+        can_ask: whether somebody can answer a prompt.
     """
 
     versions: Mapping[str, str] = field(default_factory=dict)
     caveclient_problem: str = ""
     token_variables: tuple[str, ...] = ()
     place: Place = field(default_factory=find_place)
-    cloud_volume_folder: str = ""
     folder: str = ""
     folder_trouble: FolderTrouble | None = None
     folder_open: bool = False
@@ -112,6 +114,7 @@ class Machine:
     shadows: tuple[Shadow, ...] = ()
     again: Command = BARE_CHECK
     recall: tuple[Command, ...] = ()
+    can_ask: bool = True
 
     @property
     def fix(self) -> Command:
@@ -130,10 +133,12 @@ class Session:
     Attributes:
         names: its variables, to find clients that were made with another token.
         find_left: stored tokens -> the places in its history and file where they lie about.
+        can_ask: whether somebody can answer a prompt.
     """
 
     names: Mapping[str, object] = field(default_factory=dict)
     find_left: Callable[[Iterable[Token]], tuple[Left, ...]] = _nothing_left
+    can_ask: bool = True
 
 
 NO_SESSION = Session()
@@ -162,6 +167,10 @@ class ServerFacts:
         untried: the same of a token that does not say which server it is for, so that none was asked about it.
         stale_clients: variables of this notebook that hold a CAVEclient made with another token.
         listed: the info service's answer to which datastacks there are; None if not all of them are looked at.
+        datasets: datastack -> the dataset that it belongs to, where the auth server was asked for it.
+        proxied: whether requests goes to it through a proxy; not looked at where the auth server answered well.
+        compared: where a remembered address is not reached through a proxy, the answer of another server, that of the
+            datastack if it is known, to a question without a token; None if not asked.
         bound: the seconds in which all questions had to be answered.
     """
 
@@ -183,6 +192,9 @@ class ServerFacts:
     bare: Answer | None = None
     listed: Answer | None = None
     bound: float = 10.0
+    datasets: Mapping[str, str] = field(default_factory=dict)
+    proxied: bool = False
+    compared: Answer | None = None
 
     @property
     def host(self) -> str:
@@ -203,10 +215,11 @@ class DatastackFacts:
         target: its name and server.
         server: the facts about its server.
         info: the info service's answer about it; None if not asked.
+        since: when the info service was first seen to contradict the auth server about it (seconds since 1970); None
+            where it does not.
         listed: the datastacks that the info service lists; None if not asked.
         services: service -> its local server's answer.
-        cloud_volume: the token file that cloud-volume reads for the local server; None if that is not known.
-        cached: what cloud-volume in this kernel keeps for that server: a token, None for "nothing", "" if not asked.
+        readings: what cloud-volume and cloud-files take for the local server's token; () if that server is not known.
         near: where the stored token may not read it, another file whose token may, or None.
         untried: the same of a token that does not say which server it is for, so that none was asked about it.
     """
@@ -216,8 +229,8 @@ class DatastackFacts:
     info: Answer | None = None
     listed: tuple[str, ...] | None = None
     services: Mapping[str, Answer] = field(default_factory=dict)
-    cloud_volume: store.TokenFile | None = None
-    cached: Token | str | None = ""
+    readings: tuple[Reading, ...] = ()
+    since: float | None = None
     near: store.TokenFile | None = None
     untried: store.TokenFile | None = None
 
@@ -283,13 +296,18 @@ def gather(
             requests_problem=result_of(asking, ""),
             shadows=find_shadows(),
             again=again,
-            recall=lines.recall(here.place, wanted[0]),
+            recall=lines.recall(here.place, wanted[0]) if here.place.store else (lines.save(wanted[0]),),
+            can_ask=session.can_ask,
         )
         return look.evidence(here, importing, session)
 
 
 def ask_server(
-    target: Target, seconds: float, watcher: Watcher | None = None, access: bool = False
+    target: Target,
+    seconds: float,
+    watcher: Watcher | None = None,
+    session: Session = NO_SESSION,
+    access: bool = False,
 ) -> ServerFacts:
     """Looks at a server and its token alone: two requests, and caveclient is not imported.
 
@@ -300,11 +318,13 @@ def ask_server(
         importing = None
         if access and server.token is not None:
             server.info = round_.ask(routes.datastack_address(target.server, target.datastack), server.token)
+            server.hold_against(target.datastack, server.info)
             importing = round_.work(installed.import_caveclient)
         machine = round_.work(_machine)
         round_.wait(watcher)
-        here = replace(_here(machine), caveclient_problem=result_of(importing, "not imported"))
-        return server.facts(here, importing, NO_SESSION)
+        problem = result_of(importing, "not imported")
+        here = replace(_here(machine), caveclient_problem=problem, can_ask=session.can_ask)
+        return server.facts(here, importing, session)
 
 
 class _Look:
@@ -361,6 +381,12 @@ _places: dict[tuple[str, str], str] = {}
 
 It only tells what can be asked at the same time instead of one after the other; each answer is a new one.
 """
+
+_datasets: dict[tuple[str, str], str] = {}
+"""Which dataset a datastack belongs to, where it has another name: while that one is permitted nobody has to ask."""
+
+_contradictions: dict[tuple[str, str, Token, str], tuple[float, float]] = {}
+"""When the info service was first and last seen to contradict the auth server: datastack, token and what it said."""
 
 
 def _answer(question: Question | None) -> Answer | None:
@@ -425,6 +451,8 @@ class _Server:
         self.bare: Question | None = None
         self.info: Question | None = None
         self.listed: Question | None = None
+        self.guards: dict[str, Question] = {}
+        self.compared: Question | None = None
         self.near: _Near | None = None
         if self.token is None:
             self._ask_without_token()
@@ -437,6 +465,7 @@ class _Server:
     def _ask_without_token(self) -> None:
         self.version = self.round.ask(routes.info_version_address(self.address))
         self.bare = self.round.ask(routes.identity_address(self.address))
+        self.round.then(self.bare, self._compare)
         self._salvage()
 
     def _salvage(self) -> None:
@@ -468,6 +497,37 @@ class _Server:
             self._salvage()
         elif not identity.code:
             self.version = self.round.ask(routes.info_version_address(self.address))
+            self._compare(identity)
+
+    def _compare(self, answer: Answer) -> None:
+        """Asks another server where a proxy may have answered for a remembered address that is wrong."""
+        home = deployment_of(self.target.datastack)
+        other = home.server if home else "" if self.address in KNOWN_SERVERS else DEFAULT_SERVER
+        if self.target.named_by != "map" or other in ("", self.address) or answers.is_cave(answer):
+            return
+        may_be_the_proxys = answer.trouble is Trouble.PROXY or answer.status >= 400
+        if may_be_the_proxys and questions.has_proxy(self.address):
+            self.compared = self.round.ask(routes.info_version_address(other))
+
+    def hold_against(self, datastack: str, info: Question) -> None:
+        """Asks which dataset a datastack belongs to, where the info service opens it and no permission has its name."""
+        def go_on(opened: Answer) -> None:
+            if self.identity is not None:
+                self.round.then(self.identity, partial(self._ask_dataset, datastack, opened))
+
+        self.round.then(info, go_on)
+
+    def _ask_dataset(self, datastack: str, info: Answer, identity: Answer) -> None:
+        account = answers.account_in(identity, self.address)
+        known = _datasets.get((self.address, datastack), datastack)
+        if account is not None and account.whole and answers.local_server_in(info) and not account.may_view(known):
+            self.guards[datastack] = self.round.ask(routes.dataset_address(self.address, datastack), self.token)
+
+    def _found_datasets(self) -> dict[str, str]:
+        said = {name: question.answer for name, question in self.guards.items()}
+        found = {name: plain(one.body, 80) for name, one in said.items() if one.is_good and isinstance(one.body, str)}
+        _datasets.update({(self.address, name): dataset for name, dataset in found.items()})
+        return found
 
     def facts(self, machine: Machine, importing: Future[str] | None, session: Session) -> ServerFacts:
         identity, keys = _answer(self.identity), _answer(self.keys)
@@ -489,6 +549,9 @@ class _Server:
             _answer(self.bare),
             _answer(self.listed),
             self.round.seconds,
+            self._found_datasets(),
+            not (identity and identity.is_good) and _known(lambda: questions.has_proxy(self.address), False),
+            _answer(self.compared),
         )
 
     def _disagrees(self) -> bool | None:
@@ -531,6 +594,7 @@ class _Datastack:
             return
         self.info = round_.ask(routes.datastack_address(target.server, target.datastack), server.token)
         server.info = server.info or self.info
+        server.hold_against(target.datastack, self.info)
         if before := _places.get((target.server, target.datastack)):
             self._ask_services(before)
         round_.then(self.info, self._go_on)
@@ -551,17 +615,30 @@ class _Datastack:
 
     def facts(self, server: ServerFacts) -> DatastackFacts:
         listed, info = _answer(self.listed), _answer(self.info)
-        local = host_of(answers.local_server_in(info)) if info else ""
+        local = name_for_files(answers.local_server_in(info)) if info else ""
         return DatastackFacts(
             self.target,
             server,
             info,
             answers.names_in(listed) if listed else None,
             {name: question.answer for name, question in self.services.items()} if local else {},
-            _read_by_cloud_volume(local) if local else None,
-            installed.cached_by_cloud_volume(local) if local else "",
+            installed.readings(local) if local else (),
+            self._contradicted_since(server, info),
             *_files_near(self.near),
         )
+
+    def _contradicted_since(self, server: ServerFacts, info: Answer | None) -> float | None:
+        """When the info service was first seen to contradict the auth server: what it remembers is not newer."""
+        account, token, name = server.account, self.server.token, self.target.datastack
+        if account is None or info is None or token is None:
+            return None
+        key = self.target.server, name, token, info.code
+        first, last = _contradictions.pop(key, (info.at, info.at))
+        if not answers.contradicts(account, info, server.datasets.get(name, "")):
+            return None
+        first = first if info.at - last < 2 * answers.MEMORY_SECONDS else info.at  # else it is another one
+        _contradictions[key] = first, info.at
+        return first
 
 
 def _may_be_read(info: Answer) -> bool:
@@ -575,7 +652,6 @@ def _machine() -> Machine:
         "",  # not known before caveclient is imported
         tuple(name for name in TOKEN_VARIABLES if os.environ.get(name, "").strip()),
         find_place(),
-        os.environ.get("CLOUD_VOLUME_DIR", ""),
         store.show_path(store.secrets_folder()),
         _known(_folder_trouble, None),
         _known(lambda: os.name == "posix" and bool(os.stat(store.secrets_folder()).st_mode & stat.S_IWOTH), False),
@@ -614,16 +690,6 @@ def _folder_trouble() -> FolderTrouble | None:
     if os.path.lexists(folder) and not os.access(folder, os.W_OK):
         return FolderTrouble(folder, "may not be written by you", False, Mend.OPEN)
     return None
-
-
-def _read_by_cloud_volume(host: str) -> store.TokenFile:
-    """The file that cloud-volume reads for a host: the first one that exists (cloud-volume 12, `secrets.py`)."""
-    folder = store.secrets_folder()
-    if moved := os.environ.get("CLOUD_VOLUME_DIR"):
-        folder = Path(moved) / "secrets"
-    names = (f"{host}-{store.DEFAULT_NAME}", store.DEFAULT_NAME, store.LEGACY_NAME)
-    files = [store.read_token_file(folder / name) for name in names]
-    return next((file for file in files if file.state is not store.State.ABSENT), files[0])
 
 
 def versions(names: Iterable[str] = PACKAGES) -> dict[str, str]:

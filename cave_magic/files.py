@@ -81,11 +81,13 @@ def _drop_stale(lock: Path) -> None:
 def uninterrupted(too_late: bool = False) -> Iterator[None]:
     """Lets an interrupt (Ctrl-C, the stop button) wait until the end of this block. Only the main thread gets any.
 
+    Where the process ignores interrupts (`nohup`, a background job) or has a handler of its own, it still does.
+
     Args:
-        too_late: all is done but the tidying up, so an interrupt is not passed on.
+        too_late: all is done but the tidying up, so no KeyboardInterrupt is raised.
     """
     before = signal.getsignal(signal.SIGINT)
-    if before is None or threading.current_thread() is not threading.main_thread():
+    if before in (None, signal.SIG_IGN) or threading.current_thread() is not threading.main_thread():
         yield
         return
     came: list[int] = []
@@ -94,7 +96,9 @@ def uninterrupted(too_late: bool = False) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-    if came and not too_late:
+        if came and before is not signal.default_int_handler:
+            signal.raise_signal(signal.SIGINT)
+    if came and not too_late and before is signal.default_int_handler:
         raise KeyboardInterrupt
 
 
@@ -255,6 +259,12 @@ def make_private_folder(folder: Path) -> None:
             one.mkdir(mode=0o700)
             if stat.S_IMODE(one.stat().st_mode) != 0o700:  # a umask that takes from its owner too
                 one.chmod(0o700)
+
+
+def set_mode(path: Path, mode: int) -> None:
+    """Gives a file its permissions back, where that can be done."""
+    with contextlib.suppress(OSError):
+        os.chmod(path, mode)
 
 
 def tighten(path: Path, mode: int) -> bool:

@@ -13,20 +13,69 @@ from functools import lru_cache
 from typing import Any
 
 from .inquiry import Watcher
-from .page import Page, line
+from .page import Page, Word, line
+
+EMPTY = {"text/plain": "", "text/html": ""}
+"""What nobody sees in a notebook; nbconvert warns of a bundle with no type at all."""
+
+
+class Progress:
+    """What stands in a cell only as long as something lasts: perhaps a page, and a line below it that changes.
+
+    Consoles (jupyter console, qtconsole, Spyder's) drop every update. There the page and the first words of each topic
+    stay for good, so those must be true for good. That is also why nothing else is ever shown by an update.
+    """
+
+    def __init__(self) -> None:
+        self._outputs: list[Any] = []
+        self._topic = self._words = ""
+
+    def __bool__(self) -> bool:
+        return bool(self._outputs)
+
+    def show(self, page: Page) -> None:
+        """Shows a page that goes with the rest."""
+        from IPython.display import DisplayHandle
+
+        from .render import bundle
+
+        self._outputs.append(DisplayHandle())  # first, so that an interrupt leaves nothing that is not known here
+        self._outputs[-1].display(bundle(page), raw=True)
+
+    def tell(self, topic: str, first: str, words: str) -> None:
+        """Changes the line to some words; a new topic gets a line of its own, which begins with `first`."""
+        from .render import bundle
+
+        if topic != self._topic:
+            if self._topic:
+                self._outputs[-1].update(EMPTY, raw=True)
+            self.show(_dim(first))
+            self._topic = topic
+        if words != self._words:
+            self._outputs[-1].update(bundle(_dim(words)), raw=True)
+            self._words = words
+
+    def end(self) -> None:
+        """Empties all of it, where updates are known."""
+        for output in self._outputs:
+            output.update(EMPTY, raw=True)
+
+
+def _dim(words: str) -> Page:
+    return Page((line(Word(words, "dim")),))
 
 
 class Frontend:
     """The place in front of which the person sits.
 
     Args:
-        shell: the InteractiveShell; one with a kernel is a notebook's, any other a terminal's.
+        shell: the InteractiveShell; one with a kernel is a notebook's or a console's, any other a terminal's.
     """
 
     def __init__(self, shell: Any) -> None:
         self.kernel: Any = getattr(shell, "kernel", None)
-        self._waiting: Any = None  # the output of the present magic that says whom it waits for
-        self._shown: list[dict[str, str] | str] = []  # the pages and texts that it has shown in a notebook
+        self._progress = Progress()
+        self._shown: list[dict[str, str] | str] = []  # the pages and texts that the present magic has shown in a cell
 
     @property
     def can_ask(self) -> bool:
@@ -46,31 +95,31 @@ class Frontend:
         return self._asked(getpass.getpass, question)
 
     def _asked(self, ask: Callable[[str], str], question: str) -> str:
-        self._take_line_away()
+        self._end_progress()
         try:
             return ask(question)
         except (KeyboardInterrupt, EOFError):
             if self.kernel is None:
                 print()  # the cursor still stands behind the question
-            elif self._is_alone():
+            elif self._is_alone() and self._parent("metadata", "cellId"):
                 self._draw_again()  # or the dead box stays in the page
             raise
 
     def show(self, page: Page) -> None:
-        """Shows a page: in a notebook in place of the waiting line, where one is up."""
+        """Shows a page, in a display of its own."""
         from .render import bundle, draw
 
         if self.kernel is None:
             return draw(page)
-        data = bundle(page)
-        self._shown.append(data)
-        return self._display(data, ends=True)
+        self._end_progress()
+        self._shown.append(bundle(page))
+        return _output(self._shown[-1])
 
     def say(self, text: str) -> None:
         """Prints a text as it is."""
-        self._take_line_away()
+        self._end_progress()
         self._shown.append(text)
-        print(text)
+        _output(text)
 
     @contextmanager
     def waiting(self) -> Iterator[Watcher]:
@@ -89,74 +138,78 @@ class Frontend:
         finally:
             progress.clear()
 
+    def _wait_in_cell(self, whom: Sequence[str], seconds: float) -> None:
+        from .render import waiting_words
+
+        self._progress.tell("servers", waiting_words(whom), waiting_words(whom, seconds))
+
     @contextmanager
-    def standing(self, page: Page) -> Iterator[Callable[[str], None]]:
-        """Shows a page whose last line changes: in a notebook the next page takes its place.
+    def standing(self, page: Page) -> Iterator[Callable[[str, str], None]]:
+        """Shows a page with a line below it that changes; a notebook takes both away when the next page comes.
 
         Yields:
-            What sets the last line.
+            What sets the line: where it stands, and the time that is left.
         """
         from .render import TerminalProgress, draw
 
         if self.kernel is not None:
-            yield lru_cache(1)(lambda words: self._stand(page, words))  # the same words are drawn once
+            self._end_progress()
+            self._progress.show(page)
+            yield lambda topic, left: self._progress.tell(topic, f"{topic} …", f"{topic}, {left}")
             return
         draw(page)
         progress = TerminalProgress()
         try:
-            yield lru_cache(1)(progress.write)
+            yield lru_cache(1)(lambda topic, left: progress.write(f"{topic}, {left}"))  # the same words are drawn once
         finally:
             progress.clear()
 
-    def _stand(self, page: Page, words: str) -> None:
-        from .render import bundle
-
-        self._display(bundle(Page((*page.blocks, line(words)))), ends=False)
-
     def finish(self) -> None:
-        """Ends a magic: nothing of a waiting line is left."""
-        self._take_line_away()
+        """Ends a magic: nothing of a wait is left, and the next magic starts with an empty page."""
+        self._end_progress(at_end=True)
         self._shown.clear()
 
-    def _take_line_away(self) -> None:
-        if self._waiting is None:
+    def _end_progress(self, at_end: bool = False) -> None:
+        """Takes away what shows a wait, and its empty outputs too where it can be told that nobody is asked next.
+
+        JupyterLab may clear a cell after it has put a prompt there, and with that take the prompt away.
+        """
+        if not self._progress:
             return
-        if self._is_alone():
-            self._draw_again()
-        else:
-            self._display({}, ends=True)
+        self._progress.end()
+        self._progress = Progress()
+        if (at_end or not self.can_ask) and not self._shown and self._is_alone():
+            from IPython.display import clear_output
+
+            clear_output()
 
     def _is_alone(self) -> bool:
         """Whether the cell is this magic's line and nothing else, so that all its outputs are ours."""
-        try:
-            code = self.kernel.get_parent()["content"]["code"]
-        except (AttributeError, KeyError, TypeError):
-            return False
-        lines = [line.strip() for line in code.splitlines()]
-        lines = [line for line in lines if line and not line.startswith("#")]
+        lines = [one.strip() for one in str(self._parent("content", "code") or "").splitlines()]
+        lines = [one for one in lines if one and not one.startswith("#")]
         return len(lines) == 1 and lines[0].lstrip("%").startswith("cave_")
+
+    def _parent(self, part: str, name: str) -> Any:
+        """Something of the request that the kernel works on; None if it is not there. Notebooks name their cell."""
+        try:
+            return self.kernel.get_parent()[part].get(name)
+        except (AttributeError, KeyError, TypeError):
+            return None
 
     def _draw_again(self) -> None:
         """Shows again what the present magic has shown, and with that takes everything else out of the cell."""
-        from IPython.display import clear_output, display
+        from IPython.display import clear_output
 
-        self._waiting = None
         clear_output()
         for shown in self._shown:
-            print(shown) if isinstance(shown, str) else display(shown, raw=True)
+            _output(shown)
 
-    def _wait_in_cell(self, whom: Sequence[str], seconds: float) -> None:
-        from .render import waiting_words
 
-        self._display({"text/plain": waiting_words(whom, seconds)}, ends=False)
+def _output(shown: dict[str, str] | str) -> None:
+    """Puts a text or a page into a cell."""
+    if isinstance(shown, str):
+        return print(shown)
+    from IPython.display import display
 
-    def _display(self, data: dict[str, str], ends: bool) -> None:
-        """Draws into the one output of the waiting line, or into a new one; `ends` makes it the last time."""
-        from IPython.display import display
-
-        if self._waiting is not None:
-            self._waiting.update(data, raw=True)
-        else:
-            self._waiting = display(data, raw=True, display_id=None if ends else True)
-        if ends:
-            self._waiting = None
+    display(shown, raw=True)
+    return None

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from . import lines, routes
-from .doctor import Command
+from .addresses import host_of
+from .doctor import Command, Remedy
 from .place import Place, find_place
-from .servers import deployment_of, host_of, local_servers_of
+from .servers import deployment_of
 from .target import Target
 
 
@@ -64,19 +65,36 @@ def guide_for(target: Target, new: bool, can_ask: bool = True, place: Place | No
     last = Step("Paste", "put the token into the prompt below. What you paste stays hidden.")
     if not can_ask:
         last = Step("Keep", f"put the token as CAVE_TOKEN into {where.store or 'an environment variable'}.")
-    return Guide(heading, (*([_account(target)] if new else []), token, last), where.note, recall)
+    account = _account(target) if new else None
+    return Guide(heading, tuple(filter(None, (account, token, last))), where.note, recall)
 
 
-def _account(target: Target) -> Step:
+def without_anybody(target: Target, place: Place, replaces: bool) -> Remedy:
+    """How a token gets here where nobody can be asked for it.
+
+    Args:
+        target: the server that it is for.
+        place: where the kernel runs.
+        replaces: whether one is stored that it is to replace.
+    """
+    way = lines.recall(place, target, *(["--overwrite"] if replaces else []))
+    kept = place.store or "an environment variable"
+    return Remedy(f"keep a token as CAVE_TOKEN in {kept}, then {', then '.join(way)}", way)
+
+
+def _account(target: Target) -> Step | None:
+    """The page of a datastack on which a new person logs in and accepts its terms; None for a name nobody knows."""
     home = deployment_of(target.datastack)
-    known = home.local_servers if home and home.server == target.server else local_servers_of(target.server)
-    local = next(iter(known), "")
+    if home is None and target.named_by != "map":
+        return None
+    local = home.local_servers[0] if home is not None and home.server == target.server else ""
     todo = "log in with a Google account and accept the terms of service. Then come back here."
     return Step("Account", todo, routes.first_page(target.server, target.datastack, local))
 
 
 def _make_token(target: Target) -> Step:
-    return Step("Token", "make one on this page and copy it.", routes.tokens_page(target.server))
+    todo = "make one on this page, logged in with a Google account, and copy it."
+    return Step("Token", todo, routes.tokens_page(target.server))
 
 
 def _find_token(target: Target) -> Step:

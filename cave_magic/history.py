@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from . import files
-from .tokens import Token
+from .tokens import USUAL_LENGTH, Token, typed_secrets
 
 MASK = "****"
 SHORTEST = 8
@@ -30,8 +30,9 @@ DEEPEST = 100
 """Levels of JSON. No front end writes a notebook that is deeper."""
 
 _PASTED = re.compile(
-    r"(?i)(?:token|secret|api_?key|bearer|cave_save)[^\n]{0,40}?(?<![0-9a-z])([0-9a-f]{32})(?![0-9a-z])"
+    r"(?i)(?:token|secret|api_?key|bearer|cave_[a-z]+)[^\n]{0,40}?(?<![0-9a-z])([0-9a-f]{32})(?![0-9a-z])"
 )
+_OUR_LINE = re.compile(r"cave_[a-z]+\b([^\n<]{1,300})")  # also one with a slip in its name, which nobody has wiped
 _UPDATES = (
     "UPDATE history SET source = replace(source, :secret, :mask) WHERE instr(source, :secret)",
     "UPDATE history SET source_raw = replace(source_raw, :secret, :mask) WHERE instr(source_raw, :secret)",
@@ -288,7 +289,8 @@ def _values(tokens: Iterable[Token]) -> tuple[str, ...]:
 
 
 def _secrets_in(text: str, known: Iterable[str]) -> set[str]:
-    return {secret for secret in known if secret in text} | set(_PASTED.findall(text))
+    glued = {one for line in _OUR_LINE.findall(text) for one in typed_secrets(line) if len(one) >= USUAL_LENGTH}
+    return {secret for secret in known if secret in text} | set(_PASTED.findall(text)) | glued
 
 
 def _is_in_file(path: Path, secrets: Iterable[str]) -> bool:

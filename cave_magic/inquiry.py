@@ -20,6 +20,9 @@ _Job = tuple["Future[Any]", Callable[[], Any]]
 LONGEST = 3600
 """No bound, in seconds, is as long as this."""
 
+QUIET = 1.0
+"""Seconds of waiting of which nobody is told."""
+
 AT_ONCE = 6
 """Questions to one host under way at the same time: few connections, each used again."""
 
@@ -105,7 +108,7 @@ class Inquiry:
             while (pending := self._pending()) and self.left > 0:
                 wait_for(pending, timeout=min(0.25, self.left))
                 waited = time.monotonic() - self._start
-                if watcher is not None and waited >= 1 and (whom := self._waiting_for()):
+                if watcher is not None and waited >= QUIET and (whom := self._waiting_for()):
                     watcher(whom, waited)
         finally:
             self.close()

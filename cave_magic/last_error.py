@@ -11,21 +11,26 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 
-from . import lines, troubles
-from .answers import is_name
+from . import answers, lines, questions, troubles
+from .addresses import host_of, parse
 from .doctor import Command, LastError, explanation, private
 from .errors import Cancelled
 from .installed import AskedKey, asked_key
 from .plain import plain
-from .servers import host_of
 from .store import TOKEN_KEY, read_token_file, secrets_folder, show_key, show_path
 from .target import Target, siblings
+from .times import duration
+from .variables import read_variables
 
 LIBRARIES = ("caveclient", "cloudvolume", "cloudfiles", "requests", "urllib3", "cave_magic")
 """Only errors that come out of these are spoken about."""
 
 _FINE = "Your token is not the reason."
 _FILE_ERRORS = ("PermissionError", "IsADirectoryError", "FileExistsError", "NotADirectoryError")
+_OF_FLASK = re.compile(r"<title>404 Not Found</title>(?:\s|\\n)*<h1>Not Found</h1>")
+"""In a page that Flask makes of a 404, with words of the service or its own. A web server's has a head and a body."""
+_OF_GATEWAYS = re.compile(r"default backend|response 404 \(backend|404 page not found")
+"""How the 404s of load balancers begin."""
 _ADDRESS = re.compile(r"https?://[^\s\"'<>\\]+")
 
 
@@ -55,14 +60,15 @@ class Raised:
         found = _ADDRESS.search(self.text)
         pool = re.search(r"host='([^']+)', port=(\d+)", self.text)
         if found:
-            return plain(host_of(found.group()).rpartition("@")[2], 80) or "the server"
+            return plain(host_of(found.group()), 80) or "the server"
         return plain(pool[1], 80) if pool else "the server"
 
     @property
     def service(self) -> str:
         """The service whose address is in the message, in words."""
         found = _ADDRESS.search(self.text)
-        path = found.group().partition("://")[2].partition("/")[2] if found else self.text
+        address = parse(found.group()) if found else None
+        path = address.path if address else self.text
         for start, name in _SERVICES.items():
             if path.lstrip("/").startswith(start) or f"url: /{start}" in self.text:
                 return f"{name} on {self.host}"
@@ -82,6 +88,29 @@ class Raised:
         """The `error` word of the server's JSON in the message, or ""."""
         found = re.search(r"\\?[\"']error\\?[\"']\s*:\s*\\?[\"']([a-z_]{1,40})", self.text)
         return found[1] if found else ""
+
+    @property
+    def body(self) -> str | None:
+        """The beginning of the answer that was an error; None if it is not known."""
+        content = getattr(getattr(self.error, "response", None), "_content", None)  # `content` could wait for it
+        if isinstance(content, bytes):
+            return content[:2000].decode("utf-8", errors="replace").strip()
+        found = re.search(r"content:\s*b['\"](.{0,2000})", self.text, re.DOTALL)
+        return found[1].strip("'\" \n") if found else None
+
+    @property
+    def is_no_services(self) -> bool:
+        """Whether a web server answered a 404 in the place of a service: with a page of its own, or with nothing."""
+        if self.status != 404 or self.body is None or _OF_FLASK.search(self.body):
+            return False
+        return not self.body or self.body.startswith("<") or _OF_GATEWAYS.match(self.body) is not None
+
+    @property
+    def wait(self) -> str:
+        """For how long the answer asked to wait, in words to follow what else it did, or ""."""
+        headers = getattr(getattr(self.error, "response", None), "headers", None)
+        seconds = questions.wait_in(headers) if headers else None
+        return f", and asked to wait {duration(seconds)}" if seconds else ""
 
 
 _SERVICES = {
@@ -154,10 +183,11 @@ def _under_key(raised: Raised) -> LastError | None:
     asked = asked_key(raised.error)
     if asked is None:
         return None
-    keys, command = _keys_in(asked), _without_key(raised, asked)
-    file = asked.file.name if asked.file.parent == secrets_folder() else private(show_path(asked.file))
+    file, command = read_token_file(asked.file), _without_key(raised, asked)
+    keys = (*((TOKEN_KEY,) if file.token is not None else ()), *file.keys)
     made = f'the client was made with auth_token_key="{private(show_key(asked.key))}"'
-    has = f"{file} has {' and '.join(map(private, keys)) if keys else 'none'}"
+    where = file.name if asked.file.parent == secrets_folder() else private(show_path(asked.file))
+    has = f"{where} has {' and '.join(map(private, keys)) if keys else 'none'}"
     if not asked.found:
         without = f" Without that argument: {command}" if command and TOKEN_KEY in keys else ""
         return explanation(f"{made}, and there is no such key: {has}.{without}", command if without else None)
@@ -165,15 +195,9 @@ def _under_key(raised: Raised) -> LastError | None:
     return explanation(f"{said} That is the token under another key: {made}; {has}.") if said else None
 
 
-def _keys_in(asked: AskedKey) -> tuple[str, ...]:
-    """The keys of the file that a client read."""
-    file = read_token_file(asked.file)
-    return (*((TOKEN_KEY,) if file.token is not None else ()), *file.keys)
-
-
 def _without_key(raised: Raised, asked: AskedKey) -> Command | None:
     """The line that opens the same datastack with the usual key."""
-    if not is_name(asked.datastack) or asked.server.rstrip("/") != raised.target.server:
+    if not answers.is_name(asked.datastack) or asked.server.rstrip("/") != raised.target.server:
         return None
     return lines.go_on(siblings(raised.target, (asked.datastack,))[0])
 
@@ -198,7 +222,7 @@ def _admin(raised: Raised) -> str:
 
 def _version_gone(raised: Raised) -> str:
     said = re.sub(r"https?://\S+", "", raised.text)  # an address of materialize always has a version in it
-    if raised.status in (404, 410) and re.search(r"(?i)version", said):
+    if raised.status in (404, 410) and not raised.is_no_services and re.search(r"(?i)version", said):
         return f"that materialization version is not available (any more). {_FINE}"
     if "Version must be an integer" in raised.text:
         return f"a materialization version is a whole number. {_FINE}"
@@ -208,18 +232,35 @@ def _version_gone(raised: Raised) -> str:
 def _by_status(raised: Raised) -> str:
     status = raised.status
     if status == 429:
-        return f"{raised.service} asked to slow down (429). {_FINE}"
+        return f"{raised.service} asked to slow down (429){raised.wait}. {_FINE}"
     if status == 504:
-        return f"{raised.service} took too long over that request (504); ask for less at once. {_FINE}"
+        return f"{raised.service} took too long over that request (504){_or_the_proxy()}; ask for less at once. {_FINE}"
     if status >= 500:
-        return f"{raised.service} was down or broken ({status}). {_FINE}"
+        return f"{raised.service} was down or broken ({status}){_or_the_proxy()}{raised.wait}. {_FINE}"
     if status in (401, 403):
         return f"{raised.service} refused ({status}), and did not say why."
-    if status == 404 and raised.service.startswith("materialize"):
-        return f"{raised.service} does not know that table, view or version (404). {_FINE}"
+    if status == 404:
+        return f"{raised.service} {_not_found(raised)}. {_FINE}"
     if status >= 400:
         return f"{raised.service} did not take that request ({status}). {_FINE}"
     return ""
+
+
+def _or_the_proxy() -> str:
+    return ", or the proxy that is set here could not reach it" if read_variables().proxies else ""
+
+
+def _not_found(raised: Raised) -> str:
+    """What a 404 says: who answered shows in its body."""
+    if raised.is_no_services:
+        return "is not there: a web server answered in its place (404)"
+    if answers.FLASK_404 in (raised.body or "").partition("<p>")[2]:
+        return "does not have that function (404): it may be older than this caveclient"
+    if raised.service.startswith("materialize"):
+        return "does not know that table, view or version (404)"
+    if raised.service.startswith("the info service"):
+        return "has nothing about that datastack (404)"
+    return "did not find what was asked for (404)"
 
 
 def _login_page(raised: Raised) -> str:
@@ -295,6 +336,8 @@ def _address(raised: Raised) -> str:
 def _network(raised: Raised) -> str:
     if "TooManyRedirects" in raised.names:
         return f"{raised.host} sent the request round in a circle. {_FINE}"
+    if raised.names[0] == "KeyboardInterrupt" and "retry.py" in raised.files:  # urllib3's, which slept
+        return "the cell was waiting for as long as a server had asked (Retry-After), which caveclient does in silence."
     if raised.names[0] == "KeyboardInterrupt":
         return "the cell was waiting for a server, which caveclient does without end."
     trouble, detail = troubles.explain(raised.error)

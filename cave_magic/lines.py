@@ -85,10 +85,11 @@ def quoted(word: str) -> str:
 
 # ---------------------------------------------------------------- Python
 
-def client(datastack: str, server: str, opens_on: str) -> Command:
+def client(variable: str, datastack: str, server: str, opens_on: str) -> Command:
     """The Python that opens a datastack.
 
     Args:
+        variable: the name for the client.
         datastack: its name; "" for a client without one.
         server: the server that is meant.
         opens_on: where CAVEclient goes by itself; where that is another one, the server is named.
@@ -96,28 +97,19 @@ def client(datastack: str, server: str, opens_on: str) -> Command:
     arguments = [json.dumps(datastack)] if datastack else []
     if server != (opens_on if datastack else DEFAULT_SERVER):
         arguments.append(f"server_address={json.dumps(server)}")
-    return Command(f"CAVEclient({', '.join(arguments)})")
+    return Command(f"from caveclient import CAVEclient; {variable} = CAVEclient({', '.join(arguments)})")
 
 
 def go_on(target: Target) -> Command:
     """The line with which work begins."""
-    return Command(
-        f"from caveclient import CAVEclient; client = {client(target.datastack, target.server, target.opens_on)}"
-    )
+    return client("client", target.datastack, target.server, target.opens_on)
 
 
-def assign(variable: str, value: Command) -> Command:
-    """A variable that gets a new value."""
-    return Command(f"{variable} = {value}")
-
-
-def recall(place: Place, target: Target) -> tuple[Command, ...]:
-    """The lines that save the token that a platform keeps; at the prompt where it has no place for secrets."""
-    if not place.store:
-        return (save(target),)
-    if not place.code:
-        return (save(target, "--from-env", "CAVE_TOKEN"),)
-    return (Command(place.code), save(target, "$token"))
+def recall(place: Place, target: Target, *options: str) -> tuple[Command, ...]:
+    """The lines that save the token that a platform keeps as CAVE_TOKEN; nobody is asked for anything."""
+    if place.store and place.code:
+        return (Command(place.code), save(target, "$token", *options))
+    return (save(target, "--from-env", "CAVE_TOKEN", *options),)
 
 
 def without_variable(name: str) -> Command:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from . import answers, installed, lines, routes, store
+from .addresses import host_of
 from .answers import Account, Answer, Terms
 from .errors import TokenNotChecked, TokenNotSaved, TokenRejected
 from .inquiry import Watcher
 from .questions import Question, Round
-from .servers import KNOWN_SERVERS, host_of, local_servers_of
+from .servers import KNOWN_SERVERS, local_servers_of
 from .target import Target
 from .tokens import Token
 
@@ -144,10 +144,7 @@ def _save(
 ) -> store.Saved:
     def prove() -> None:
         if not _found_again(token, target.server):
-            raise TokenNotSaved(
-                f"it was written, but CAVEclient reads another token for {host_of(target.server)}; "
-                f"everything was put back. To see why: {lines.check(target)}"
-            )
+            raise _NotFoundAgain(f"CAVEclient would go on to read another token for {host_of(target.server)}.")
 
     try:
         saved = store.save_token(
@@ -159,9 +156,9 @@ def _save(
             overwrite=overwrite,
             confirm=prove,
         )
-    except (store.NotPutBack, store.WriteProtected, store.LostLink) as error:
-        raise _with_next(error, target) from None
-    forget_cached([host_of(address) for address in (target.server, *local_servers)])
+    except TokenNotSaved as error:
+        raise _whole(error, target) from None
+    installed.forget_cached((target.server, *local_servers))
     return saved
 
 
@@ -173,17 +170,26 @@ def try_saving(target: Target) -> None:
     """
     try:
         store.try_saving(target.server)
-    except (store.WriteProtected, store.LostLink) as error:
-        raise _with_next(error, target) from None
+    except TokenNotSaved as error:
+        raise _whole(error, target) from None
 
 
-def _with_next(error: TokenNotSaved, target: Target) -> TokenNotSaved:
-    """The same error with what to type."""
+class _NotFoundAgain(TokenNotSaved):
+    """The token was written and was not what caveclient read then, so everything was put back."""
+
+
+def _whole(error: TokenNotSaved, target: Target) -> TokenNotSaved:
+    """The same error with what it means for the files, and with what to type."""
+    if isinstance(error, store.NotPutBack):
+        return TokenNotSaved(f"{error} To see what is there: {lines.check(target)}")
+    then = ""
     if isinstance(error, store.WriteProtected):
-        return TokenNotSaved(f"{error} To allow it: {lines.make_private(error.path)}")
+        then = f" To allow it: {lines.make_private(error.path)}"
     if isinstance(error, store.LostLink):
-        return TokenNotSaved(f"{error} To do without the link: {lines.move_away(error.path)}")
-    return TokenNotSaved(f"{error} To see what is there: {lines.check(target)}")
+        then = f" To do without the link: {lines.move_away(error.path)}"
+    if isinstance(error, _NotFoundAgain):
+        then = f" To see why: {lines.check(target)}"
+    return TokenNotSaved(f"{error} {store.UNCHANGED}{then}")
 
 
 def _found_again(token: Token, server: str) -> bool:
@@ -193,12 +199,3 @@ def _found_again(token: Token, server: str) -> bool:
         return installed.token_of_caveclient(server) == token
     except Exception:
         return False
-
-
-def forget_cached(hosts: Iterable[str]) -> None:
-    """Makes cloud-volume in this kernel read the files again: it keeps what it read, even "nothing", per host."""
-    cache = getattr(sys.modules.get("cloudvolume.secrets"), "CAVE_CREDENTIALS_CACHE", None)
-    if isinstance(cache, dict):
-        for host in ("", *hosts):
-            cache.pop(host, None)
-            cache.pop(host.partition(":")[0], None)

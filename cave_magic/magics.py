@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, magics_class, no_var_expand
-from traitlets import Float, Unicode
+from traitlets import Float, Unicode, validate
 
 from . import completion
 
@@ -37,17 +37,20 @@ class LineMagic:
         return result
 
     def _run(self, line: str) -> tuple[Any, CaveMagicError | None]:
+        from .errors import Cancelled
+
         try:
             from .command_line import run
 
             command, dialogue = self.__wrapped__, self.__self__.dialogue
         except KeyboardInterrupt:  # in the first tenth of a second
-            from .errors import Cancelled
-
             return None, Cancelled("stopped. Nothing was changed.")
         except (Exception, SystemExit) as error:
             return None, _cannot_be_imported(error)
-        return run(command, dialogue, line)
+        try:
+            return run(command, dialogue, line)
+        except KeyboardInterrupt:  # another one, while the first was taken care of
+            return None, Cancelled("stopped.")
 
     @property
     def __wrapped__(self) -> Any:
@@ -87,6 +90,21 @@ class CaveMagics(Magics):
         line_magics = {name: LineMagic(self, name) for name in NAMES}
         no_var_expand(line_magics["cave_save"])  # `$variable` is the name of one, not its text in the line
         self.magics = {"line": line_magics, "cell": {}}
+
+    @validate("server", "datastack")
+    def _without_secrets(self, proposal: dict[str, Any]) -> str:
+        """Keeps a token or password out of the settings, which `%config` shows, and of the history of the line."""
+        value: str = proposal["value"]
+        if value in ("", type(self).datastack.default_value):
+            return value
+        from . import history
+        from .plain import hide_secrets
+        from .tokens import typed_secrets
+
+        secrets = typed_secrets(value)
+        if secrets and self.shell is not None:
+            history.wipe(self.shell, secrets)
+        return history.mask(hide_secrets(value), secrets)
 
     @cached_property
     def dialogue(self) -> Dialogue:

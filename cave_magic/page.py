@@ -75,8 +75,8 @@ def line(*parts: str | Word) -> Line:
 
 
 def is_address(text: str) -> bool:
-    """Whether a text is a web address and nothing else, so that it can be made a link."""
-    return re.fullmatch(r"https?://[^\s\"'<>]+", text) is not None
+    """Whether a text is a web address, without a name or password, and nothing else: it can be made a link."""
+    return re.fullmatch(r"https?://[^\s\"'<>@/?#]+(?:[/?#][^\s\"'<>]*)?", text) is not None
 
 
 def words_of(page: Page) -> tuple[Word, ...]:

@@ -6,15 +6,15 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from . import answers, lines, routes
+from .addresses import host_of
 from .answers import Terms
 from .checks.account import ends_by, is_login_token
-from .checks.token import save_this
+from .checks.token import save_this, set_up
 from .evidence import ServerFacts
 from .guide import Guide, Step
 from .login import Checked
 from .page import Block, Line, Page, Steps, Table, Word, line
-from .report_page import go_on_words
-from .servers import host_of
+from .report_page import go_on_words, remedy_words
 from .store import Saved, show_path
 from .target import Target, again
 from .tokens import Token
@@ -109,7 +109,7 @@ def status_page(facts: ServerFacts) -> Page:
     """What `%cave_setup` alone says where a token is stored that works."""
     label, target, info = facts.account.label if facts.account else "", facts.target, facts.info
     terms = answers.terms_in(info.data, facts.address) if info and info.code == "missing_tos" else None
-    opens = info is not None and bool(answers.local_server_in(info))
+    opens = info is not None and bool(answers.local_server_in(info)) and not _is_old(facts)
     works = not facts.machine.caveclient_problem and not facts.disagrees
     said = f"The stored token works on {facts.host}: {label}"
     if opens and works:
@@ -126,8 +126,17 @@ def status_page(facts: ServerFacts) -> Page:
     return Page((line(Word(f"! {missing}", "warning"), said), _step_left(target, terms)))
 
 
+def _is_old(facts: ServerFacts) -> bool:
+    """Whether the info service still opens the datastack, against what the auth server says now."""
+    dataset = facts.datasets.get(facts.target.datastack, "")
+    return bool(facts.account and facts.info and answers.contradicts(facts.account, facts.info, dataset))
+
+
 def advice_page(facts: ServerFacts) -> Page:
     """What `%cave_setup` alone says when something is needed."""
+    why = line(Word(_why_not(facts), "strong"))
+    if not facts.machine.can_ask:
+        return Page((why, line(Word("Next: ", "strong"), *remedy_words(set_up(facts)))))
     new, existing = (Word(lines.setup(facts.target, kind), "command") for kind in ("new", "existing"))
     rows = [
         (line(new), line("no account yet, or the terms of service not accepted")),
@@ -136,7 +145,7 @@ def advice_page(facts: ServerFacts) -> Page:
     if facts.near is not None:
         save = save_this(facts, facts.near).text
         rows.insert(0, (line(Word(save, "command")), line("a token that works is in that file")))
-    return Page((line(Word(_why_not(facts), "strong")), Table(tuple(rows), "which of them to type")))
+    return Page((why, Table(tuple(rows), "which of them to type")))
 
 
 def _why_not(facts: ServerFacts) -> str:

@@ -14,10 +14,11 @@ HIDDEN = "****"
 SHORTEST = 4
 """A given value of fewer characters is not searched for: it would tear words apart and hide nothing."""
 
-_SECRET = re.compile(r"[0-9A-Fa-f]{32,}")
+_BASE64 = r"(?=[A-Za-z0-9+/_-]{43}(?:=|%3D))(?=.{0,42}[a-z])(?=.{0,42}[A-Z])(?=.{0,42}\d).{43}(?:=|%3D)"  # 32 bytes
+_SECRET = re.compile(rf"[0-9A-Fa-f]{{32,}}|{_BASE64}")
 _HEADER = re.compile(r"(?i)(\bbearer\s+|\bauthorization\s*:\s*basic\s+)(?:bearer\s+)*[^\s'\"]+")
 _KEYED = re.compile(r"""(?i)(token\\*["']?\s*[:=]\s*\\*["']?)(?!<Token)[^\s&'"\\;,)}\]]+""")
-_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]+@")
+_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]+@|(?<![^\s\"'(=,])[^\s\"'(=,:/@]+:[^\s\"'/@]+@")
 _MASKS = ((_SECRET, HIDDEN), (_HEADER, rf"\1{HIDDEN}"), (_KEYED, rf"\1{HIDDEN}"), (_CREDENTIALS, f"{HIDDEN}@"))
 
 

@@ -11,15 +11,16 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from html import unescape
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
 
 from . import __version__
+from .addresses import host_of, parse, shown, shown_page
 from .answers import PAGE, TEXT, Answer
 from .inquiry import Inquiry, Watcher
 from .plain import hide_secrets, plain, without
-from .servers import host_of
 from .tokens import Token
 from .troubles import Trouble, explain
 
@@ -32,6 +33,9 @@ T = TypeVar("T")
 
 LARGEST_ANSWER = 2_000_000
 """Bytes of an answer that are read. The longest real one (a list of all datastacks) has some thousand."""
+
+LONGEST_WAIT = 7 * 86_400
+"""Seconds. A server that asks to wait longer (`Retry-After`) is not taken at its word."""
 
 AFTERWARDS = 0.3
 """Seconds of a bound that are kept for what follows the waiting: judging, drawing."""
@@ -101,6 +105,9 @@ class Line:
     def _ask(
         self, method: str, address: str, token: Token | None, seconds: float, data: Mapping[str, str] | None = None
     ) -> Answer:
+        parsed = parse(address)
+        if parsed is None or parsed.has_credentials:
+            return Answer(shown(address), trouble=Trouble.ADDRESS)
         if token is not None and not token.can_be_sent:
             return Answer(address, trouble=Trouble.UNSENDABLE)
         if self._closed:
@@ -113,7 +120,7 @@ class Line:
                 answer = _sent(session, call, method, address, token, seconds, data)
         except (Exception, SystemExit) as error:  # a script in the place of requests may want to exit
             trouble, detail = explain(error)
-            if trouble is Trouble.ADDRESS and _has_proxy(address):
+            if trouble is Trouble.ADDRESS and has_proxy(address):
                 trouble, detail = Trouble.PROXY, "it is no proxy's address, or of a kind that requests cannot use here"
             detail = hide_secrets(detail, token) if token else detail
             answer = Answer(address, trouble=trouble, detail=detail)
@@ -167,8 +174,9 @@ def _sent(
             body,
             is_json,
             _opening(text, token) if form in (PAGE, TEXT) else "",
-            _where(response.headers.get("Location", ""), token) if response.is_redirect else "",
+            shown_page(without(response.headers["Location"], token), address) if response.is_redirect else "",
             form=form,
+            wait=wait_in(response.headers),
         )
 
 
@@ -252,7 +260,7 @@ def netrc_for(address: str) -> str:
     return ""
 
 
-def _has_proxy(address: str) -> bool:
+def has_proxy(address: str) -> bool:
     """Whether requests would go to this address through a proxy."""
     from requests.utils import get_environ_proxies, select_proxy
 
@@ -328,9 +336,22 @@ def _opening(text: str, token: Token | None) -> str:
     return plain(without(text, token), 80)
 
 
-def _where(location: str, token: Token | None) -> str:
+def wait_in(headers: Mapping[str, str]) -> float | None:
+    """The seconds in a `Retry-After`, which has a number of them or a date; None if nobody can wait for it."""
+    said = headers.get("Retry-After", "").strip()
+    until = _date(said)
+    if re.fullmatch(r"[0-9]{1,9}", said):
+        seconds = float(said)
+    elif until is not None:  # by the clock of the server, if it says what that shows
+        seconds = (until - (_date(headers.get("Date", "")) or datetime.now(timezone.utc))).total_seconds()
+    else:
+        return None
+    return seconds if 0 < seconds <= LONGEST_WAIT else None
+
+
+def _date(text: str) -> datetime | None:
     try:
-        parts = urlsplit(without(location, token))
-    except ValueError:
-        return plain("an unreadable address")
-    return plain(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.netloc else parts.path, 100)
+        found = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=timezone.utc)

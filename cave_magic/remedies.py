@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
-from . import answers, repairs
+from . import answers, installed, repairs, store
+from .addresses import host_of
 from .doctor import Report, Status
 from .evidence import DatastackFacts, Evidence, ServerFacts
 from .repairs import Repair
@@ -19,6 +21,8 @@ def _entry(server: ServerFacts) -> Repair | None:
         return repairs.repair_map_entry(server.target.datastack, server.address)
     if server.target.map_problem == BLANKS:
         return repairs.repair_map_entry(server.target.datastack, server.address)
+    if server.target.datastack in server.machine.map_secrets:
+        return repairs.repair_map_secrets()
     home = deployment_of(server.target.datastack)
     return repairs.repair_map_entry(server.target.datastack, home.server if home else "")
 
@@ -51,23 +55,42 @@ OFFERS: dict[str, Offer] = {
 def repairs_for(report: Report, evidence: Evidence) -> tuple[Repair, ...]:
     """The repairs for the rows of a report that are not well, in their order, each once."""
     found: dict[tuple[str, tuple[object, ...]], Repair] = {}
+    forget = partial(installed.forget_cached, _hosts(evidence))
     for row in report.rows:
         if row.status in (Status.FAILED, Status.WARNING):
             for repair in _for_row(row.id, evidence):
-                found.setdefault((repair.id, repair.paths), repair)
+                found.setdefault((repair.id, repair.paths), repair.then(forget))
     return tuple(found.values())
+
+
+def _hosts(evidence: Evidence) -> list[str]:
+    """The hosts whose token a repair may change."""
+    return [host_of(address) for one in evidence.datastacks for address in (one.target.server, _local(one))]
+
+
+def _local(datastack: DatastackFacts) -> str:
+    return answers.local_server_in(datastack.info) if datastack.info else ""
 
 
 def _for_row(row: str, evidence: Evidence) -> Iterator[Repair]:
     name, _, subject = row.partition(":")
     if name == "cloud-volume":
-        yield from filter(None, (_copies(one) for one in evidence.datastacks if subject in ("", one.name)))
+        for datastack in evidence.datastacks:
+            if subject in ("", datastack.name):
+                yield from filter(None, _copies(datastack))
     if name in OFFERS:
         servers = (one for one in evidence.servers if subject in ("", one.host))
         yield from filter(None, map(OFFERS[name], servers))
 
 
-def _copies(datastack: DatastackFacts) -> Repair | None:
-    stored = datastack.server.stored
-    local = answers.local_server_in(datastack.info) if datastack.info else ""
-    return repairs.repair_copies(stored, stored.token, [local] if local else []) if stored.token else None
+def _copies(datastack: DatastackFacts) -> Iterator[Repair | None]:
+    """What gives cloud-volume and cloud-files the token of caveclient."""
+    stored, local = datastack.server.stored, _local(datastack)
+    if stored.token is None or not local:
+        return
+    copies = repairs.repair_copies(stored, stored.token, [local])
+    yield copies
+    allowed = {path.name for path in store.local_files(stored.server, [local])}  # no file that is another server's
+    done = copies.paths if copies else ()
+    first = [one.first for one in datastack.readings if one.file.token != stored.token and one.file.path not in done]
+    yield repairs.repair_readers(stored.token, [path for path in first if path.name in allowed])

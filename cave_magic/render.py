@@ -92,9 +92,9 @@ def writable(text: str, encoding: str) -> str:
 
 # ---------------------------------------------------------------- progress
 
-def waiting_words(whom: Sequence[str], seconds: float, width: int = WIDTH) -> str:
-    """For whom a magic waits, and how long it has, in so many columns."""
-    end = f" … {seconds:.0f} s"
+def waiting_words(whom: Sequence[str], seconds: float | None = None, width: int = WIDTH) -> str:
+    """For whom a magic waits, and how long it has if that is given, in so many columns."""
+    end = " …" if seconds is None else f" … {seconds:.0f} s"
     for shown in range(min(len(whom), 3), 0, -1):
         more = f" and {len(whom) - shown} more" if len(whom) > shown else ""
         text = f"waiting for {', '.join(whom[:shown])}{more}"

@@ -11,15 +11,14 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from . import files, store
-from .errors import BadInput
-from .plain import hide_secrets, plain
-from .servers import DEFAULT_SERVER, check_address, host_of
+from .addresses import holds_secret, shown, shown_file_name
+from .plain import plain
+from .servers import DEFAULT_SERVER, deployment_of, meant_address
 from .store import Resolved, State, TokenFile, show_path
 from .tokens import Token
 
@@ -41,7 +40,7 @@ class Repair:
 
     id: str
     words: str
-    paths: tuple[Path, ...]
+    paths: tuple[Path, ...] = field(repr=False)
     _make: Callable[[], tuple[Path, ...]] = field(repr=False, compare=False)
 
     def apply(self) -> tuple[Path, ...]:
@@ -50,15 +49,30 @@ class Repair:
         Returns:
             The copies of the files as they were before.
         Raises:
-            TokenNotSaved: a file cannot be written. Everything is as it was.
+            TokenNotSaved: a file cannot be written. Everything is as it was; with `NotPutBack` it is not.
         """
         with store.changing():
             return self._make()
 
+    def then(self, follow: Callable[[], object]) -> Repair:
+        """The same repair, with something that is to be done once it is made."""
+
+        def make() -> tuple[Path, ...]:
+            backups = self._make()
+            follow()
+            return backups
+
+        return replace(self, _make=make)
+
 
 def _rewrite(find: Callable[[], Plan]) -> tuple[Path, ...]:
     plan = find()
-    return store.write_files(plan, [path for path in plan if path.exists()])
+    return store.write_files(plan, [path for path in plan if path.exists() and not _is_map_with_secrets(path)])
+
+
+def _is_map_with_secrets(path: Path) -> bool:
+    """Whether a copy of the file would only be one more place where a token or a password lies about."""
+    return path.name == store.MAP_NAME and holds_secret(store.read_any_file(str(path))[0])
 
 
 # ---------------------------------------------------------------- permissions
@@ -73,7 +87,7 @@ def repair_permissions(resolved: Resolved) -> Repair | None:
     folder = store.secrets_folder()
     mode = _mode_of(folder)
     opened = [f"{show_path(folder)} ({mode & 0o777:04o} -> 0700)"] if mode & 0o077 else []
-    names = opened + [f"{path.name} ({_mode_of(path):04o} -> 0600)" for path in shared]
+    names = opened + [f"{shown_file_name(path.name)} ({_mode_of(path):04o} -> 0600)" for path in shared]
     if not names or os.name != "posix":
         return None
     words = f"allow nobody but you to read {_listed(names)}"
@@ -94,8 +108,15 @@ def _mode_of(path: Path) -> int:
 
 
 def _tighten(shared: Iterable[Path]) -> tuple[Path, ...]:
+    done: list[tuple[Path, int]] = []
     for path in shared:  # the folder was tightened when it was locked
-        files.tighten(path, 0o600)
+        done.append((path, _mode_of(path)))
+        try:
+            files.tighten(path, 0o600)
+        except OSError as error:
+            for changed, mode in done:
+                files.set_mode(changed, mode)
+            raise store.not_saved(path, error) from None
     return ()
 
 
@@ -179,6 +200,26 @@ def _copies(resolved: Resolved, token: Token, local_servers: Iterable[str]) -> l
     return [file for file in found if file.token != token]
 
 
+def repair_readers(token: Token, paths: Iterable[Path]) -> Repair | None:
+    """Saves the token also where only cloud-volume and cloud-files look for it.
+
+    Args:
+        token: the one that works.
+        paths: the files that they read first.
+    """
+    found = [file for file in map(store.read_token_file, dict.fromkeys(paths)) if file.token != token]
+    if not found:
+        return None
+    had = [f"{show_path(file.path)} ({_ending(file.token)} -> {_ending(token)})" for file in found]
+    wanted = tuple(file.path for file in found)
+    words = f"write the token also to {_listed(had)}"
+    return Repair("readers", words, wanted, partial(_rewrite, partial(_with_token, token, wanted)))
+
+
+def _with_token(token: Token, paths: Iterable[Path]) -> Plan:
+    return {path: text for path in paths if (text := store.with_token(path, token)) is not None}
+
+
 def _is_ours(resolved: Resolved, token: Token) -> bool:
     if token == resolved.server_file.token:
         return True
@@ -186,8 +227,7 @@ def _is_ours(resolved: Resolved, token: Token) -> bool:
 
 
 def _agreeing(server: str, token: Token, local_servers: Iterable[str]) -> Plan:
-    paths = [file.path for file in _copies(store.resolve(server), token, local_servers)]
-    return {path: text for path in paths if (text := store.with_token(path, token)) is not None}
+    return _with_token(token, [file.path for file in _copies(store.resolve(server), token, local_servers)])
 
 
 def _ending(token: Token | None) -> str:
@@ -206,16 +246,19 @@ def repair_map_entry(datastack: str, server: str = "") -> Repair | None:
     current = store.read_map()
     if datastack not in current.entries or current.entries[datastack] == server:
         return None
-    name, old = plain(datastack), plain(current.entries[datastack])
+    name, old = plain(datastack), shown(current.entries[datastack])
     words = f"open {name} on {server} (now: {old})" if server else f"forget that {name} is on {old}"
     find = partial(_map_with, {datastack: server}, dict(current.entries))
     return Repair("map-entry", words, (current.path,), partial(_rewrite, find))
 
 
 def repair_map_secrets() -> Repair | None:
-    """Takes tokens, passwords and whatever else is not an address out of the addresses in the map."""
+    """Takes tokens and passwords out of the addresses in the map: what stays is the server that is meant.
+
+    That is where a known datastack is, else the address without them; what is no address is forgotten. No copy is kept.
+    """
     current = store.read_map()
-    found = {name: bare for name in entries_with_secrets() if (bare := _bare(current.entries[name])) is not None}
+    found = {name: _server_meant(name, current.entries[name]) for name in entries_with_secrets()}
     if not found:
         return None
     words = f"take what is secret out of the address of {_listed([plain(name) for name in found])} in the datastack map"
@@ -225,16 +268,12 @@ def repair_map_secrets() -> Repair | None:
 
 def entries_with_secrets() -> tuple[str, ...]:
     """The datastacks in whose remembered address there is a token or a password."""
-    entries = store.read_map().entries
-    return tuple(name for name, value in entries.items() if isinstance(value, str) and hide_secrets(value) != value)
+    return tuple(name for name, value in store.read_map().entries.items() if holds_secret(value))
 
 
-def _bare(address: object) -> str | None:
-    try:
-        return check_address(str(address))
-    except BadInput:
-        parts = urlsplit(str(address))
-        return f"{parts.scheme}://{host_of(str(address)).rpartition('@')[2]}" if parts.scheme and parts.netloc else ""
+def _server_meant(datastack: str, address: object) -> str:
+    home = deployment_of(datastack)
+    return home.server if home else meant_address(address)
 
 
 def _map_with(changes: Mapping[str, str], before: Mapping[str, object]) -> Plan:
@@ -269,13 +308,7 @@ def _rebuilt_map() -> Plan:
 
 def _readable_entries(path: Path) -> dict[str, str]:
     text, _ = store.read_any_file(str(path))
-    found = {}
-    for name, address in _ENTRY.findall(text):
-        try:
-            found[name] = check_address(address)
-        except BadInput:
-            continue
-    return found
+    return {name: meant for name, address in _ENTRY.findall(text) if (meant := meant_address(address))}
 
 
 def _listed(words: list[str]) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from . import lines
+from .addresses import host_of
 from .doctor import Command, Remedy, Report, Row, Status
 from .page import Block, Line, Page, Table, Word, line
 from .target import Target
@@ -31,8 +32,7 @@ def report_page(report: Report, verbose: bool = False) -> Page:
     if report.error is not None:
         commands = (report.error.command,) if report.error.command else ()
         blocks.append((Word("The last error: ", "strong"), *_words(report.error.text, commands)))
-    host = report.server.partition("://")[2]
-    blocks.append(line(Word(f"CAVE check: {', '.join(report.datastacks)} on {host}", "strong")))
+    blocks.append(line(Word(f"CAVE check: {', '.join(report.datastacks)} on {host_of(report.server)}", "strong")))
     shown = [row for row in report.rows if verbose or _is_shown(row)]
     rows = [_row(row) for row in shown] + ([] if verbose else _skipped(report.rows))
     if rows:

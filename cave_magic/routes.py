@@ -61,6 +61,11 @@ def datastack_address(server: str, datastack: str) -> str:
     return f"{server}/info/api/v2/datastack/full/{quote(datastack, safe='')}"
 
 
+def dataset_address(server: str, datastack: str) -> str:
+    """The dataset that a datastack belongs to, and so whose permissions count for it."""
+    return f"{server}/auth/api/v1/service/datastack/table/{quote(datastack, safe='')}/dataset"
+
+
 def sign_in_page(server: str, back: str) -> str:
     """Where a browser logs in and is sent on to `back`, with a log-in token in the query (middle_auth 2.30)."""
     return f"{server}/sticky_auth/api/v1/authorize?redirect={quote(back, safe='')}"

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from urllib.parse import urlsplit
 
+from .addresses import Address, parse, place_of
 from .errors import BadInput
 
 DEFAULT_SERVER = "https://global.daf-apis.com"
 """Where caveclient goes when nothing else is said (caveclient 7 and 8, `endpoints.py`)."""
 
 DEFAULT_DATASTACK = "minnie65_public"
+
+SHORT = 4
+"""Letters of a deployment's name (digits at its end not counted) that is too near to other words to be guessed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +102,6 @@ def local_servers_of(server: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def host_of(address: str) -> str:
-    """`https://host:port/path` -> `host:port`, as caveclient names token files after it; "" if there is none."""
-    try:
-        return urlsplit(address).netloc
-    except ValueError:
-        return ""
 
 
 def server_for(datastack: str, configured: str, remembered: Mapping[str, object]) -> str:
@@ -136,72 +132,59 @@ def datastack_for(server: str, preferred: str) -> str:
 
 
 def check_address(text: str) -> str:
-    """Puts a server's address into the one form used everywhere: scheme and host, nothing behind.
+    """Puts a server's address into the one form used everywhere: scheme, host and port, nothing behind.
 
-    Returns:
-        The address with a lower-case host, no default port and no final slash.
     Raises:
-        BadInput: what is wrong with it, and the corrected form.
+        BadInput: what is wrong with it, and the corrected form; nothing of it but the host is quoted.
     """
-    meant = _meant(text) if isinstance(text, str) else None
-    if meant is None:
+    address, meant = parse(text), meant_address(text)
+    if address is None or not meant:
         raise BadInput(f"this is not a server's address. An address looks like this: {DEFAULT_SERVER}")
-    if problem := _problem_with(text.strip().rstrip("/")):
-        raise BadInput(f"the address {problem}. Use {meant}")
+    if problem := _problem_with(address):
+        raise BadInput(f"{problem}. Use {meant}")
     return meant
 
 
-def _problem_with(address: str) -> str | None:
-    parts = urlsplit(address if "://" in address else f"//{address}")
-    host = (parts.hostname or "").lower()
-    if "://" not in address:
-        return "has no http:// in front" if _is_loopback(host) else "has no https:// in front"
-    if parts.scheme.lower() not in ("http", "https"):
-        return f"begins with {parts.scheme}://, which is not for the web"
-    if "@" in parts.netloc:
-        return "has a name or password in it"
-    if _place(address) in map(_place, (local for one in DEPLOYMENTS for local in one.local_servers)):
-        return "is that of a data server, not of the server where one logs in"
-    if parts.scheme.lower() == "http" and _place(address) in map(_place, KNOWN_SERVERS):
-        return "begins with http://; this server wants https://"
-    if parts.path or parts.query or parts.fragment:
-        return "has something behind the host"
-    return None
+def _problem_with(address: Address) -> str:
+    if address.has_credentials:
+        return "the address has a name or password in it"
+    if _is_word(address):
+        return "this is a name, not an address"
+    if not address.scheme:
+        return f"the address has no {'http' if address.is_loopback else 'https'}:// in front"
+    if address.scheme not in ("http", "https"):
+        return "the address does not begin with https://"
+    if any(address.place == place_of(local) for one in DEPLOYMENTS for local in one.local_servers):
+        return "the address is that of a data server, not of the server where one logs in"
+    if address.scheme == "http" and address.place in map(place_of, KNOWN_SERVERS):
+        return "the address begins with http://; this server wants https://"
+    return "the address has something behind the host" if address.has_more else ""
 
 
-def _meant(text: str) -> str | None:
-    """The address that was probably meant, or None where there is nothing to go by."""
-    scheme, sep, rest = text.strip().strip("\"'<>").rpartition("://")
-    try:
-        parts = urlsplit(f"//{rest}")
-        host, port = (parts.hostname or "").lower().rstrip("."), parts.port
-    except ValueError:
-        return None
-    if not re.fullmatch(r"[0-9a-z_][0-9a-z_.-]*|[0-9a-f:]+", host):
-        return None
-    if not sep and "." not in host and host != "localhost" and port is None:
-        return _nearest_known(host)
+def meant_address(text: object) -> str:
+    """The address that was probably meant, in the one form; "" where there is nothing to go by."""
+    address = parse(text)
+    if address is None:
+        return ""
+    if _is_word(address):
+        return _server_called(address.host)
     for one in DEPLOYMENTS:
-        if _place(rest) in map(_place, (one.server, *one.local_servers)):
+        if address.place in map(place_of, (one.server, *one.local_servers)):
             return one.server
-    scheme = scheme.lower() if scheme.lower() in ("http", "https") else "http" if _is_loopback(host) else "https"
-    default = {"http": 80, "https": 443}[scheme]
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}" + (f":{port}" if port not in (None, default) else "")
+    is_web = address.scheme in ("http", "https")
+    return (address if is_web else replace(address, scheme="http" if address.is_loopback else "https")).normal
 
 
-def _place(address: str) -> tuple[str, int | None]:
-    """The host of an address, and its port where that is not the usual one."""
-    parts = urlsplit(f"//{address.rpartition('://')[2]}")
-    host = (parts.hostname or "").lower().rstrip(".")
-    return host, None if parts.port in (80, 443) else parts.port
+def _is_word(address: Address) -> bool:
+    """Whether it may be the name of a deployment: no scheme, no dot, no port."""
+    return not (address.scheme or address.port or "." in address.host or address.is_loopback)
 
 
-def _is_loopback(host: str) -> bool:
-    return host.startswith("127.") or host in ("localhost", "::1")
+def _server_called(word: str) -> str:
+    """The server of the deployment or datastack with this name, or one that is spelt nearly so; "" if there is none.
 
-
-def _nearest_known(word: str) -> str | None:
-    """`microns`, `flywire`, `v1dd` -> the server of that deployment."""
-    names = {part.lower(): one.server for one in DEPLOYMENTS for part in (*one.name.split(), *one.datastacks)}
-    match = get_close_matches(word.lower(), names, n=1, cutoff=0.8)
-    return names[match[0]] if match else None
+    A short name counts only as it is: `fancy`, `fish` and `and` are words.
+    """
+    names = {part.lower(): one.server for one in DEPLOYMENTS for part in (*one.name.split(" and "), *one.datastacks)}
+    near = get_close_matches(word, [name for name in names if len(name.rstrip("0123456789")) > SHORT], n=1, cutoff=0.8)
+    return names.get(word) or (names[near[0]] if near else "")

@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Protocol
 
 from . import answers, lines, place, routes
+from .addresses import host_of
 from .answers import Key, Terms
 from .errors import Cancelled, NobodyToAsk, ServerInTrouble, TokenNotChecked, TokenRejected
 from .inquiry import Watcher
@@ -26,7 +27,6 @@ from .page import Line as Words
 from .page import Page
 from .questions import Line, Round
 from .receiver import DONE, FAILED, HOST, LIFE, Receiver
-from .servers import host_of
 from .signin_page import STILL_ALIVE, another_account, called, choice_page, moment_of, waiting_page
 from .target import Target
 from .tokens import Token
@@ -54,8 +54,8 @@ class Front(Protocol):
     def waiting(self) -> AbstractContextManager[Watcher]:
         """What shows for whom one waits."""
 
-    def standing(self, page: Page) -> AbstractContextManager[Callable[[str], None]]:
-        """A page whose last line changes."""
+    def standing(self, page: Page) -> AbstractContextManager[Callable[[str, str], None]]:
+        """A page, and what sets the line below it: where it stands, and the time that is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ def _wait(sign_in: SignIn, front: Front) -> Checked | None:
     try:
         with front.standing(waiting_page(sign_in.target, sign_in.page)) as say:
             while sign_in.goes_on:
-                say(sign_in.words)
+                say(*sign_in.words)
                 sign_in.step(0.25)
     except KeyboardInterrupt:
         return sign_in.came  # without the terms, if it is for them that one waited
@@ -199,13 +199,13 @@ class SignIn:
         return not self._back.is_set() and not self._receiver.closed.is_set()
 
     @property
-    def words(self) -> str:
-        """Where it stands, in a line."""
+    def words(self) -> tuple[str, str]:
+        """Where it stands, and the time that is left."""
         seconds = self._receiver.left
-        left = f"{math.ceil(seconds / 60)} min" if seconds > 60 else f"{math.ceil(seconds / 10) * 10} s"
+        left = f"{math.ceil(seconds / 60)} min left" if seconds > 60 else f"{math.ceil(seconds / 10) * 10} s left"
         if self.came is None:
-            return f"waiting for your log-in in the browser, {left} left"
-        return f"logged in as {self.came.account.label}; waiting for the terms of service, {left} left"
+            return "waiting for your log-in in the browser", left
+        return f"logged in as {self.came.account.label}; waiting for the terms of service", left
 
     def step(self, seconds: float) -> None:
         """Waits a little, and now and then looks whether the terms were accepted elsewhere."""

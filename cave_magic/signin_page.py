@@ -8,12 +8,12 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
 from . import lines
+from .addresses import host_of
 from .answers import Key
 from .checks.account import ends_by
 from .evidence import ServerFacts
 from .login import Checked
 from .page import Block, Line, Page, Table, Word, line
-from .servers import host_of
 from .target import Target
 
 STILL_ALIVE = line(

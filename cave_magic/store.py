@@ -18,12 +18,12 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from . import files
+from .addresses import holds_secret, host_of, name_for_files, parse, place_of, shown, shown_file_name
 from .errors import TokenExists, TokenNotSaved
 from .plain import HIDDEN, plain
-from .servers import DEFAULT_SERVER, DEPLOYMENTS, KNOWN_SERVERS, host_of, local_servers_of
+from .servers import DEFAULT_SERVER, DEPLOYMENTS, KNOWN_SERVERS, local_servers_of, meant_address
 from .tokens import Token, typed_secrets
 
 if TYPE_CHECKING:
@@ -61,23 +61,27 @@ class State(Enum):
     TOO_LARGE = "too large"
 
 
+UNCHANGED = "No file was changed."
+"""What holds after every TokenNotSaved but `NotPutBack`; whoever tells the person says so, or what else was done."""
+
+
 class NotPutBack(TokenNotSaved):
     """Saving failed half-way, and so did undoing it: the message names the files that hold something new."""
 
 
 class WriteProtected(TokenNotSaved):
-    """A token file has no permission to be written, which somebody may have wanted. Nothing was changed."""
+    """A token file has no permission to be written, which somebody may have wanted."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"{show_path(path)} is write-protected. Nothing was changed.")
+        super().__init__(f"{show_path(path)} is write-protected.")
         self.path = path
 
 
 class LostLink(TokenNotSaved):
-    """A token file is a link into a folder that is not there. Nothing was changed."""
+    """A token file, or their folder, is a link that leads to no folder."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"{show_path(path)} {_where_link_leads(path)}. Nothing was changed.")
+        super().__init__(f"{show_path(path)} {_where_link_leads(path)}.")
         self.path = path
 
 
@@ -117,8 +121,8 @@ class TokenFile:
 
     @property
     def name(self) -> str:
-        """Its name without the folder."""
-        return self.path.name
+        """Its name without the folder, as it may be shown."""
+        return shown_file_name(self.path.name)
 
     @property
     def meant(self) -> Token | None:
@@ -179,12 +183,18 @@ class ServerMap:
     path: Path
     state: State
     problem: str = ""
-    entries: Mapping[str, object] = field(default_factory=dict)
+    entries: Mapping[str, object] = field(default_factory=dict, repr=False)
 
     def opens_on(self, datastack: str) -> str:
-        """Where `CAVEclient(datastack)` goes without an address: what is remembered, else its default."""
+        """Where `CAVEclient(datastack)` goes without an address: what is remembered, else its default.
+
+        Returns:
+            "" where a secret stands in what is remembered: nothing is to be asked there.
+        """
         entry = self.entries.get(datastack)
-        return entry.rstrip("/") if isinstance(entry, str) and entry else DEFAULT_SERVER
+        if not isinstance(entry, str) or not entry:
+            return DEFAULT_SERVER
+        return "" if holds_secret(entry) else entry.rstrip("/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,21 +226,18 @@ def secrets_folder() -> Path:
 
 
 def server_file(server: str) -> Path:
-    """The token file that caveclient names after a server: `<host:port>-cave-secret.json`.
+    """The token file that caveclient names after a server: `<host:port>-cave-secret.json`."""
+    return _file_called(name_for_files(server))
 
-    Source: caveclient 8.2, `auth.server_token_filename`, which puts `https://` before an address without a scheme.
-    """
-    try:
-        address = server if urlsplit(server).scheme else f"https://{server}"
-    except ValueError:
-        address = ""
-    return secrets_folder() / f"{host_of(address)}-{DEFAULT_NAME}"
+
+def _file_called(name: str) -> Path:
+    return secrets_folder() / f"{name}-{DEFAULT_NAME}"
 
 
 def show_path(path: Path, longest: int = 200) -> str:
     """A path as people write it, with `~` for their home."""
     home = os.path.expanduser("~")
-    text = str(path)
+    text = str(path.parent / shown_file_name(path.name) if DEFAULT_NAME in path.name else path)
     return plain("~" + text[len(home) :] if text.startswith(home + os.sep) else text, longest)
 
 
@@ -270,8 +277,8 @@ def _read_secret(path: Path, text: str) -> TokenFile:
 
 def host_named(address: object) -> str:
     """The host in what a file of the tokens page says of its server: `global.daf-apis.com/auth`; "" if it says none."""
-    text = address.strip().lower() if isinstance(address, str) else ""
-    return plain(host_of(text if "://" in text else f"https://{text}"), 100)
+    found = parse(address)
+    return found.host_and_port if found else ""
 
 
 def read_map() -> ServerMap:
@@ -335,46 +342,42 @@ def owner_of(server: str, file: TokenFile) -> str:
         return there
     if file.path != server_file(server):
         return other_owner(server, file.meant)
-    for host, other in _others_with(server, file.meant):
-        if file.modified + SAME_TIME >= other.modified and not _are_one(server, _server_with(host)):
-            return _server_with(host)
+    for there, other in _others_with(server, file.meant):
+        if file.modified + SAME_TIME >= other.modified and not _are_one(server, there):
+            return there
     return ""
 
 
 def is_host_of(server: str, host: str) -> bool:
     """Whether a host is a server's or one of its data servers'."""
-    return host in {host_of(address).lower() for address in (server, *local_servers_of(server))}
+    return place_of(host) in map(place_of, (server, *local_servers_of(server)))
 
 
 def other_owner(server: str, token: Token | None) -> str:
     """The other server in whose own file, or data server's file, this very token is; "" if there is none."""
-    return next((_server_with(host) for host, _ in _others_with(server, token)), "")
+    return next((there for there, _ in _others_with(server, token)), "")
 
 
 def _others_with(server: str, token: Token | None) -> Iterator[tuple[str, TokenFile]]:
-    """The other hosts in whose token files a token is, with the file."""
+    """The other servers with a token in one of their files, and that file."""
     # Once this server is set up here, a host that is not known to be a server is one of its data servers.
     is_set_up = os.path.lexists(server_file(server))
-    for host in map(host_of, known_servers()) if is_set_up else hosts_with_files():
-        if token is not None and not is_host_of(server, host.lower()):
-            file = read_token_file(secrets_folder() / f"{host}-{DEFAULT_NAME}")
+    for name in _names_of_servers() if is_set_up else hosts_with_files():
+        if token is not None and not is_host_of(server, name):
+            file = read_token_file(_file_called(name))
             if file.meant == token:
-                yield host, file
+                yield _server_with(name), file
 
 
 def _are_one(server: str, other: str) -> bool:
     """Whether two addresses lead to one machine, so that they are two names of one deployment."""
-    if server in KNOWN_SERVERS and other in KNOWN_SERVERS:
+    mine, theirs = parse(server), parse(other)
+    if mine is None or theirs is None or (server in KNOWN_SERVERS and other in KNOWN_SERVERS):
         return False
-    try:
-        mine, theirs = urlsplit(server), urlsplit(other)
-        same_port = (mine.port or mine.scheme) == (theirs.port or theirs.scheme)
-    except ValueError:
-        return False
-    return same_port and bool(_addresses_of(mine.hostname) & _addresses_of(theirs.hostname))
+    return mine.place[1] == theirs.place[1] and bool(_addresses_of(mine.host) & _addresses_of(theirs.host))
 
 
-def _addresses_of(host: str | None) -> set[str]:
+def _addresses_of(host: str) -> set[str]:
     """The network addresses of a host; none if they do not come in time."""
     found: list[str] = []
 
@@ -382,16 +385,15 @@ def _addresses_of(host: str | None) -> set[str]:
         with contextlib.suppress(OSError, UnicodeError):
             found.extend(str(one[4][0]) for one in socket.getaddrinfo(host, None))
 
-    if host:
-        looking = threading.Thread(target=look, daemon=True)
-        looking.start()
-        looking.join(LOOK_UP_SECONDS)
+    looking = threading.Thread(target=look, daemon=True)
+    looking.start()
+    looking.join(LOOK_UP_SECONDS)
     return set(found)
 
 
 def hosts_with_files() -> tuple[str, ...]:
-    """The hosts that have a token file of their own, those of known servers first."""
-    names = {host_of(server): None for server in known_servers()}
+    """What the names of token files begin with, those of known servers first. They may hold a password."""
+    names = dict.fromkeys(_names_of_servers())
     ending = f"-{DEFAULT_NAME}"
     with contextlib.suppress(OSError), os.scandir(secrets_folder()) as entries:
         found = sorted(entry.name[: -len(ending)] for entry in entries if entry.name.endswith(ending))
@@ -399,18 +401,28 @@ def hosts_with_files() -> tuple[str, ...]:
     return tuple(filter(None, names))
 
 
-def _server_with(host: str) -> str:
-    """The known server that has this host as its own or as a data server's; else an address made of the host."""
-    for one in DEPLOYMENTS:
-        if host in map(host_of, (one.server, *one.local_servers)):
-            return one.server
-    return next((other for other in known_servers() if host_of(other) == host), f"https://{host}")
+def _server_with(name: str) -> str:
+    """The server, in the one form, whose own or whose data server's token file has a name that begins so."""
+    place = place_of(name)
+    for server in known_servers():
+        if place is not None and place in map(place_of, (server, *local_servers_of(server))):
+            return server
+    address = parse(name)
+    return f"https://{address.host_and_port}" if address else "another server"
 
 
 def known_servers() -> tuple[str, ...]:
-    """The servers of the known deployments and of the datastack map."""
-    mapped = [value for value in read_map().entries.values() if isinstance(value, str)][:200]
-    return tuple(dict.fromkeys((*KNOWN_SERVERS, *mapped)))
+    """The servers of the known deployments and of the datastack map, in the one form."""
+    return tuple(dict.fromkeys((*KNOWN_SERVERS, *filter(None, map(meant_address, _remembered())))))
+
+
+def _names_of_servers() -> tuple[str, ...]:
+    """What the names of their token files begin with."""
+    return tuple(dict.fromkeys(map(name_for_files, (*KNOWN_SERVERS, *_remembered()))))
+
+
+def _remembered() -> list[str]:
+    return [value for value in read_map().entries.values() if isinstance(value, str)][:200]
 
 
 def _read_text(path: Path) -> tuple[str, State, str, os.stat_result | None]:
@@ -570,7 +582,7 @@ def save_token(
         What was written.
     Raises:
         TokenExists: a different token is saved for this server, and `overwrite` is False. Nothing was changed.
-        TokenNotSaved: the folder or a file cannot be written. Everything is as it was.
+        TokenNotSaved: the folder or a file cannot be written. No file was changed; with `NotPutBack` some were.
     """
     wanted = _Wanted(token, server, tuple(local_servers), tuple(datastacks), tuple(opened))
     with changing():
@@ -591,7 +603,7 @@ def try_saving(server: str) -> None:
     try:
         files.try_out(next(one for one in (folder, *folder.parents) if os.path.lexists(one)))
     except OSError as error:
-        raise _not_saved(folder, error) from None
+        raise not_saved(folder, error) from None
     with_token(server_file(server), Token(""))
 
 
@@ -605,7 +617,7 @@ def _raise_if_another(previous: Token | None, wanted: _Wanted) -> None:
 def _save(wanted: _Wanted, old: Resolved, previous: Token | None, confirm: Callable[[], None]) -> Saved:
     for file in (old.server_file, old.default_file):
         if file.state == State.UNREADABLE and file.problem != FORBIDDEN:
-            raise TokenNotSaved(f"{file.fault}. Nothing was changed.")
+            raise TokenNotSaved(f"{file.fault}.")
     paths, kept, strange = _files_for(wanted, old, previous)
     files.sweep(Path(os.path.realpath(path)).parent for path in paths if path.is_symlink())
     plan = {path: text for path in _in_order(paths, previous) if (text := with_token(path, wanted.token)) is not None}
@@ -666,9 +678,8 @@ def _is_free(file: TokenFile, ours: tuple[Token | None, ...]) -> bool:
 def local_files(server: str, local_servers: Iterable[str]) -> tuple[Path, ...]:
     """The token files of a server's data servers, without any that is known to be another server's."""
     everybody = (*known_servers(), *(local for one in DEPLOYMENTS for local in one.local_servers))
-    taken = {host_of(one) for one in everybody} - {host_of(one) for one in local_servers_of(server)}
-    hosts = {host_of(local) for local in local_servers} - taken - {""}
-    return tuple(sorted(server_file(f"https://{host}") for host in hosts if host == os.path.basename(host)))
+    own = {None, *map(place_of, everybody)} - set(map(place_of, local_servers_of(server)))
+    return tuple(sorted({server_file(local) for local in local_servers if place_of(local) not in own}))
 
 
 def with_token(path: Path, token: Token) -> str | None:
@@ -679,7 +690,7 @@ def with_token(path: Path, token: Token) -> str | None:
     """
     text, state, problem, info = _read_text(path)
     if state in (State.NOT_A_FILE, State.UNREADABLE, State.TOO_LARGE):
-        raise TokenNotSaved(f"{show_path(path)} {problem}. Nothing was changed. Move it away and save again.")
+        raise TokenNotSaved(f"{show_path(path)} {problem}. Move it away and try again.")
     if info is not None and not info.st_mode & 0o222:
         raise WriteProtected(path)
     if gap_of(path):
@@ -702,7 +713,7 @@ def _map_with(wanted: _Wanted) -> tuple[dict[str, str], dict[str, str], str | No
     entries = dict(current.entries)
     mapping = {name: server for name in wanted.datastacks if entries.get(name, server) == server}
     mapping.update(dict.fromkeys(wanted.opened, server))
-    before = {name: plain(entries[name]) for name in wanted.opened if entries.get(name, server) != server}
+    before = {name: shown(entries[name]) for name in wanted.opened if entries.get(name, server) != server}
     changed = any(entries.get(name) != server for name in mapping)
     return mapping, before, json.dumps({**entries, **mapping}, indent=2) + "\n" if changed else None
 
@@ -728,11 +739,11 @@ def changing() -> Iterator[None]:
             held.enter_context(files.locked(folder))
         except files.Locked as error:
             raise TokenNotSaved(
-                f"another program has been saving for {files.LOCK_SECONDS:.0f} s. Nothing was changed. "
-                f"If none is, remove {show_path(error.args[0])} and save again."
+                f"another program has been saving for {files.LOCK_SECONDS:.0f} s. "
+                f"If none is, remove {show_path(error.args[0])} and try again."
             ) from None
         except OSError as error:
-            raise _not_saved(folder, error) from None
+            raise not_saved(folder, error) from None
         with contextlib.suppress(OSError):  # one that is another's cannot be tightened, but perhaps be used
             files.tighten(folder, 0o700)
         files.sweep([folder])
@@ -742,10 +753,10 @@ def changing() -> Iterator[None]:
 def _own_folder() -> Path:
     folder = secrets_folder()
     if not folder.is_absolute():
-        raise TokenNotSaved("this user has no home folder. Nothing was changed. Set HOME to one that can be written.")
+        raise TokenNotSaved("this user has no home folder. Set HOME to one that can be written.")
     fault = folder_fault()
     if fault is not None and os.path.islink(fault[0]):
-        raise TokenNotSaved(f"{show_path(fault[0])} {fault[1]}. Nothing was changed. Move it away and save again.")
+        raise LostLink(fault[0])
     return folder
 
 
@@ -766,15 +777,18 @@ def write_files(
     try:
         backups = dict(files.back_up(path) for path in copied)
         contents = {path: None if text is None else text.encode() for path, text in plan.items()}
+        for path in plan:
+            files.make_private_folder(path.parent)  # another program's may not be there
         files.write_all({**backups, **contents}, confirm)
         return tuple(backups)
     except files.NotPutBack as error:
         names = " and ".join(show_path(path) for path in error.args[0])
         raise NotPutBack(f"saving broke off, and {names} could not be put back.") from None
     except OSError as error:
-        raise _not_saved(Path(str(error.filename or secrets_folder())), error) from None
+        raise not_saved(Path(str(error.filename or secrets_folder())), error) from None
 
 
-def _not_saved(path: Path, error: OSError) -> TokenNotSaved:
+def not_saved(path: Path, error: OSError) -> TokenNotSaved:
+    """What to say where the system refused to change a file."""
     reason = plain(os.strerror(error.errno) if error.errno else type(error).__name__)
-    return TokenNotSaved(f"{show_path(path)} cannot be written ({reason}). Nothing was changed.")
+    return TokenNotSaved(f"{show_path(path)} cannot be written ({reason}).")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from . import store
 from .errors import BadInput
+from .plain import HIDDEN
 from .servers import DEFAULT_DATASTACK, DEFAULT_SERVER, check_address, datastack_for, deployment_of, server_for
 from .tokens import typed_secrets
 
@@ -103,7 +104,7 @@ def again(target: Target) -> Target:
 def _refuse_bad_name(datastack: str) -> None:
     if not isinstance(datastack, str):
         raise BadInput("the name of a datastack is text, such as minnie65_public.")
-    if typed_secrets(datastack):
+    if typed_secrets(datastack) or HIDDEN in datastack:
         raise BadInput("that is not the name of a datastack. Nothing was sent. A token goes to cave_save.")
     if "," in datastack:
         raise BadInput("expected one datastack name; names cannot contain commas.")

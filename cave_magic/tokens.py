@@ -18,6 +18,9 @@ USUAL_LENGTH = 32
 _HEX_WORD = re.compile(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{32}(?![0-9A-Za-z])")
 _HEX_RUN = re.compile(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{16,512}(?![0-9A-Za-z])")
 _BASE64 = re.compile(r"(?<![A-Za-z0-9+/_.:~-])[A-Za-z0-9+/_-]{40,100}={0,2}(?![A-Za-z0-9+/_.-])")
+_GLUED = re.compile(r"[0-9A-Fa-f]{32,512}")  # #xTOKEN
+_BEHIND_OPTION = re.compile(r"[0-9A-Fa-f]{16,512}(?![0-9A-Za-z])|[0-9A-Fa-f]{28,512}")  # -xTOKEN, --from-filePART
+_LOG_IN = re.compile(r"[A-Za-z][\w+.-]*://[^\s\"'<>]*@|(?<![^\s\"'=])[^\s\"'=/\\@:]+:[^\s\"'/\\@]*@")
 _NO_TOKEN = re.compile(r"-|\$|~|\.|/|\w*://|[\"']?(?:[A-Z0-9_]+|[a-z0-9]+(?:[_-][a-z0-9]+)+|.*\.[a-z]{2,5})[\"']?$")
 _PLACEHOLDER = re.compile(r"your|paste|here|token|shiny|example|xxx|\.\.\.|…|<|>", re.IGNORECASE)
 _PREFIX = re.compile(
@@ -167,6 +170,11 @@ def unusual_token(text: str) -> Token | None:
     return Token(word) if fits and not _PLACEHOLDER.search(word) else None
 
 
+def is_token(word: str) -> bool:
+    """Whether a word is a token or the beginning of one, in one of the known forms: no host is called so."""
+    return _HEX_WORD.fullmatch(word) is not None or (len(word) >= 20 and _is_mixed(word))
+
+
 def tokens_in(text: str) -> list[str]:
     """Every run of characters in a text that looks like a usual token: for wiping it out of histories."""
     return sorted(set(_HEX_WORD.findall(text)))
@@ -174,6 +182,8 @@ def tokens_in(text: str) -> list[str]:
 
 def typed_secrets(line: str, odd: Collection[str] | None = None) -> list[str]:
     """The words of a magic's line that are tokens, parts of one, or may be a token of another form: to be wiped.
+
+    Also `https://user:password@`, the part of an address in which a password stands.
 
     Args:
         line: what was typed behind the magic.
@@ -183,12 +193,30 @@ def typed_secrets(line: str, odd: Collection[str] | None = None) -> list[str]:
     """
     found = {word for word in _HEX_RUN.findall(line) if len(word) >= 28 or not word.isdecimal()}
     found.update(word for word in _BASE64.findall(line) if _is_mixed(word))
+    found.update(_LOG_IN.findall(line))
     before = ""
-    for word in () if odd is None else line.split():
-        if before not in (odd or ()) and not _NO_TOKEN.match(word):
-            found.update(part for part in re.findall(r"[A-Za-z0-9+/_.=~-]{20,}", word) if re.search(r"\d", part))
+    for word in line.split():
+        option = word.lstrip("\"'")
+        found.update(_glued(option))
+        if odd is not None and not option.startswith(tuple(odd)) and before not in odd:
+            found.update(_odd_parts(option.lstrip("-").partition("=")[2] or option.lstrip("-")))
         before = word
     return sorted(found, key=len, reverse=True)
+
+
+def _glued(word: str) -> Iterator[str]:
+    """The tokens, and behind an option the parts of one, that stand behind other letters without a blank."""
+    for run in (_BEHIND_OPTION if word.startswith("-") else _GLUED).findall(word):
+        if len(run) >= 28 or not run.isdecimal():
+            yield from (run, run[-USUAL_LENGTH:])  # the name of the option may end in such a letter
+    for run in filter(_is_mixed, _BASE64.findall(word)):
+        yield run[-44:]
+
+
+def _odd_parts(word: str) -> Iterator[str]:
+    """The parts of a word that are long and have a digit, unless it is a name, a path or an address."""
+    if not _NO_TOKEN.match(word):
+        yield from (part for part in re.findall(r"[A-Za-z0-9+/_.=~-]{20,}", word) if re.search(r"\d", part))
 
 
 def _is_mixed(word: str) -> bool:

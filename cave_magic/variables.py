@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .addresses import parse
+
 
 @dataclass(frozen=True, slots=True)
 class Variables:
@@ -25,7 +27,8 @@ class Variables:
 
     def proxy_for(self, address: str) -> str:
         """The variable that sets the proxy for an address; "" where none does."""
-        scheme = address.partition("://")[0].lower()
+        parsed = parse(address)
+        scheme = parsed.scheme if parsed else ""
         return self.proxies.get(scheme) or self.proxies.get("all", "")
 
 

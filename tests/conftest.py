@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,16 @@ import pytest
 from cave_magic.sandbox import Sandbox
 
 from .stage import Ran, Run, ipython, move_to, run_in, save_for_ada
+
+
+def pytest_configure() -> None:
+    """Lets interrupts count, which a background job or a CI runner may ignore: what is ignored, children inherit."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--everything`: all combinations, where a usual run takes a sample."""
+    parser.addoption("--everything", action="store_true", help="try all combinations, not a sample of them")
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from pathlib import Path
 import filelock  # noqa: F401  here, so that its import is not among the calls of a save
 
 from cave_magic.errors import TokenNotSaved
-from cave_magic.store import save_token, secrets_folder
+from cave_magic.store import NotPutBack, save_token, secrets_folder
 from cave_magic.tokens import Token
 
 OLD, NEW = "a" * 31 + "0", "b" * 31 + "1"
@@ -89,7 +89,7 @@ def run(at: int, how: str) -> tuple[str, int]:
         except KeyboardInterrupt:
             code = 3
         except TokenNotSaved as error:
-            code = 4 if "Nothing was changed" in str(error) else 5
+            code = 5 if isinstance(error, NotPutBack) else 4
         watch.on = False
         os.write(writing, str(watch.count).encode())
         os._exit(code)

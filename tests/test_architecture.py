@@ -17,15 +17,15 @@ LONGEST = 40
 
 FLOORS = (
     # words and values, which know nothing of CAVE's servers
-    "errors", "doctor", "inquiry", "place", "page", "shadows", "tokens", "plain", "servers",
-    "variables", "receiver",
+    "errors", "doctor", "inquiry", "place", "page", "shadows", "tokens", "plain", "addresses", "servers",
+    "times", "variables", "receiver",
     # the doors to the world: files, what IPython keeps, servers, the browser that comes back
     "files", "history", "store", "nearby", "repairs",
     "troubles", "routes", "answers", "connections", "questions", "installed", "keys",
     # what is known, and what is to be thought of it
-    "target", "lines", "last_error", "evidence", "checks", "remedies", "reference", "diagnosis",
+    "target", "lines", "guide", "last_error", "evidence", "checks", "remedies", "reference", "diagnosis",
     # what is done and said
-    "guide", "login", "html_page", "columns", "render", "report_page", "pages",
+    "login", "html_page", "columns", "render", "report_page", "pages",
     "signin_page", "signin",
     # what is typed
     "completion", "frontend", "dialogue", "command_line", "commands", "magics",
@@ -43,6 +43,9 @@ OWNERS = {
     "packaging": {"installed"},
 }
 """Which modules may import a library. A library that is not here belongs to nobody."""
+
+MAY_SPLIT = {"tokens": {"urlsplit"}}
+"""Which module may use what of `urllib.parse`: `tokens` looks for a token in whatever text was pasted."""
 
 OF_THE_SANDBOX = {"flask", "werkzeug", "middle_auth_client", "cachetools", "requests", "cryptography", "pexpect"}
 
@@ -101,6 +104,21 @@ def test_imports_point_down(path: Path):
 def test_each_library_has_its_owners(path: Path):
     """A third-party library is imported by the modules that own it and by no other."""
     assert all(floor_of(path) in OWNERS.get(library, ()) for library in libraries_of(path)), libraries_of(path)
+
+
+@named([path for path in IN_THE_HOUSE if floor_of(path) != "addresses"])
+def test_addresses_are_taken_apart_in_one_place(path: Path):
+    """No other module splits an address: there is one rule for what is host, what is secret and what may be shown."""
+    splitters = {"urlsplit", "urlparse", "urlunsplit", "urljoin", "netloc", "hostname"} - MAY_SPLIT.get(floor_of(path), set())
+    names = {getattr(node, "id", getattr(node, "attr", "")) for node in ast.walk(tree_of(path))}
+    assert not names & splitters
+    cut = {"partition", "rpartition", "split", "rsplit"}
+    assert not [
+        call.lineno
+        for call in ast.walk(tree_of(path))
+        if isinstance(call, ast.Call) and getattr(call.func, "attr", "") in cut
+        and any(isinstance(one, ast.Constant) and one.value in ("://", "@", "//") for one in call.args)
+    ]  # fmt: skip
 
 
 @named(IN_THE_SANDBOX)

@@ -226,6 +226,16 @@ def test_a_notebook_says_where_a_token_is(tmp_path):
     assert found_in_notebook(notebook, [])[0].where == "cell 4"
 
 
+@pytest.mark.parametrize("line", ["%cave_save -x{}", "%cave_check --datastack{}", "%cave_setup new --x={} -v", "x = %cave_whoami -d'{}'", "%cave_sav {}"])
+def test_a_token_that_is_glued_to_an_option_is_found(tmp_path, line):
+    """A cell that was saved with such a line before it ran is found, and wiped, as it is when it runs."""
+    path = tmp_path / "a.ipynb"
+    path.write_text(json.dumps({"cells": [{"cell_type": "code", "source": f"1\n{line.format(A)}\n2"}]}))
+    assert found_in_notebook(path, [])[0].where == "cell 1"
+    assert wipe_notebook(path, []) == (path,)
+    assert A not in path.read_text()
+
+
 @pytest.mark.parametrize("indent", [1, None, 4])
 def test_a_notebook_is_wiped_and_otherwise_the_same(tmp_path, indent):
     """Tokens become the mask, in its checkpoint too; every other byte and the permissions stay, also of checksums."""

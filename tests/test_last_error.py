@@ -7,8 +7,9 @@ import json
 import pytest
 import requests
 
+from cave_magic.addresses import host_of
 from cave_magic.last_error import meaning_of
-from cave_magic.servers import DEFAULT_SERVER, host_of
+from cave_magic.servers import DEFAULT_SERVER
 from cave_magic.target import Target
 
 TARGET = Target("minnie65_public", DEFAULT_SERVER)
@@ -82,6 +83,77 @@ def test_a_server_in_trouble_is_not_the_tokens_fault(fails, cave, service, how, 
     begins = fails("client()")
     assert any(one.format(host=host_of(cave.server)) in begins for one in said.split("|"))
     assert "Your token is not the reason." in begins
+
+
+PAGE = "<html><head><title>404 Not Found</title></head><body>nginx/1.22, version 5</body></html>"
+FLASK = "<!doctype html>\n<html lang=en>\n<title>404 Not Found</title>\n<h1>Not Found</h1>\n<p>"
+NO_ROUTE = f"{FLASK}The requested URL was not found on the server. If you entered the URL manually please check"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (PAGE, "materialize on {host} is not there: a web server answered in its place (404)"),
+        ("", "materialize on {host} is not there: a web server answered in its place (404)"),
+        ("default backend - 404", "materialize on {host} is not there: a web server answered in its place (404)"),
+        (NO_ROUTE, "materialize on {host} does not have that function (404)"),
+        (f"{FLASK}No table x</p>\n", "materialize on {host} does not know that table, view or version (404)"),
+        ("No table x", "materialize on {host} does not know that table, view or version (404)"),
+        ({"message": "table x not found"}, "materialize on {host} does not know that table, view or version (404)"),
+        ({"message": "version not found"}, "that materialization version is not available"),
+    ],
+)
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_404_is_explained_by_its_body(body, said, kept):
+    """A page of a web server says nothing about tables: whether a service answered shows in what it answered."""
+    content = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    url = "https://x.org/materialize/api/v3/datastack/d/version/1/tables"
+    response = requests.Response()
+    response.status_code, response._content = 404, content
+    error = requests.HTTPError(f"404 Client Error: NOT FOUND for url: {url} content: {content!r}", response=response if kept else None)
+    assert said.format(host="x.org") in meaning_of(error, TARGET).text
+
+
+def test_a_data_server_without_services_is_explained(fails, cave):
+    """The client of caveclient is made without complaint, and its first question ends in a 404."""
+    cave.misbehave("local", "missing")
+    begins = fails("client().materialize.get_versions()")
+    assert "is not there: a web server answered in its place (404)" in begins
+    assert "table" not in begins
+
+
+def test_a_datastack_without_a_record_is_explained(fails):
+    """The auth server knows it, the info service has nothing about it."""
+    assert "has nothing about that datastack (404)" in fails('client("ghost_ds")')
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_how_long_a_server_asked_to_wait_is_repeated(status):
+    """It stands in the header, which no message of requests shows."""
+    response = requests.Response()
+    response.status_code, response._content, response.headers["Retry-After"] = status, b"", "3600"
+    error = requests.HTTPError(f"{status} Client Error: x for url: https://x.org/info/version content:b''", response=response)
+    assert "asked to wait 60 minutes" in meaning_of(error, TARGET).text
+
+
+def test_who_stops_a_client_that_waits_as_it_was_told_hears_so(fails, cave, monkeypatch):
+    """caveclient sleeps for as long as a server asks, without a word."""
+
+    def stopped(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("urllib3.util.retry.time.sleep", stopped)
+    cave.misbehave("info", "retry-after:3600")
+    cell = f'from caveclient import CAVEclient; CAVEclient("minnie65_public", server_address="{cave.server}")'
+    assert "for as long as a server had asked (Retry-After)" in fails(cell)
+
+
+def test_a_gateway_is_not_told_from_a_proxy(monkeypatch):
+    """Where a proxy is set, a 502 may be its own."""
+    error = requests.HTTPError("502 Server Error: x for url: https://x.org/info/version content:b''")
+    assert "proxy" not in meaning_of(error, TARGET).text
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    assert "was down or broken (502), or the proxy that is set here could not reach it" in meaning_of(error, TARGET).text
 
 
 def test_unsigned_terms_are_explained(fails, cave):

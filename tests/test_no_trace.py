@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import base64
 import getpass
 import json
 import linecache
@@ -22,7 +23,8 @@ from cave_magic import history, login
 from cave_magic.sandbox import Sandbox
 from cave_magic.tokens import Token
 
-ZETTA = "qwERty7+uIopAsdFghJklZxcVbnM1/23456qwErtyuQ="
+ZETTA = base64.b64encode(bytes(range(162, 194))).decode()
+"""Another form of token. It stands in no source that a traceback of a test could bring into the line cache."""
 XMODES = ("Plain", "Context", "Verbose", "Minimal")
 LEAST = 9
 """So many characters in a row of a token count as a trace of it. Its last four are shown on purpose."""
@@ -193,6 +195,23 @@ TYPED = {
     "in a function that fails": "def f(t):\n    get_ipython().run_line_magic('cave_whoami', t)\nf('{token}')",
     "with a magic that is not there": "%cave_save {token}\n%cave_sav nothing",
     "help": "%cave_save {token} --help",
+    **{f"{line} behind {name}": f"%{name} {line}" for name in ("cave_save", "cave_check", "cave_setup", "cave_whoami")
+       for line in ("-x{token}", "--from-file{token}", "-d{token} -x{upper}")},
+    "glued, short option": "%cave_save -s{token}",
+    "glued, a server": "%cave_whoami --server={token}",
+    "glued, a variable of the environment": "%cave_save --from-env={token}",
+    "glued, in quotes": "%cave_save '-x{token}'",
+    "glued, several in a cell": "for t in 'a':\n    %cave_save -x{token} --y{upper}\n    %cave_check --datastack{token}\n",
+    "glued, another form": "%cave_check --x{odd} -d{odd}",
+    "in an address's credentials": "%cave_check --server https://{token}@cave.example.org",
+    "a password in an address": "%cave_check --server https://ada:{odd}@cave.example.org",
+    "in a comment": "%cave_save --no-such # {token}",
+    "in a comment, glued": "%cave_whoami #x{token}",
+    "behind a choice": "%cave_setup new {token}",
+    "as an expression": "%cave_save {{f('{token}')}}",
+    "as a server's setting": '%config CaveMagics.server = "https://{token}@cave.example.org"',
+    "as a server's setting, a password": '%config CaveMagics.server = "https://ada:{odd}@cave.example.org"\n%cave_check --json',
+    "as a datastack's setting": '%config CaveMagics.datastack = "{token}"\n%config CaveMagics.datastack\n%cave_check',
 }
 
 
@@ -202,10 +221,11 @@ def test_a_typed_token_leaves_no_trace(person, way):
     person.shell.run_line_magic("xmode", "Verbose")
     for first in ("0123456789", "abcdef"):  # the latter could be a name
         token = next(new for _ in range(500) if (new := person.cave.new_token("ada"))[0] in first)
-        person.types(TYPED[way].format(token=token, upper=token.upper(), part=token[:29]))
+        person.types(TYPED[way].format(token=token, upper=token.upper(), part=token[:29], odd=ZETTA))
         person.looks_back()
         assert person.traces(token) == []
         assert person.traces(token.upper()) == []
+        assert person.traces(ZETTA) == []
 
 
 @pytest.mark.parametrize("state", ["refused", "down", "silent", "html", "another is stored", "unusual", "unusual, refused"])
@@ -227,6 +247,25 @@ def test_a_typed_token_that_is_not_saved_leaves_no_trace(person, state):
     assert person.traces(token) == []
 
 
+@pytest.mark.parametrize(
+    "line", ["check -x$tok", "check {tok}", "setup new {tok}", "whoami --server https://$tok@a.org", "save -x$tok", "save --from-env=$tok", "save {tok} -x{tok}"]
+)
+def test_a_variable_in_a_wrong_place_leaves_no_trace(person, line):
+    """IPython fills in the value before the other magics see their line: no message has it."""
+    token = person.cave.new_token("ada")
+    person.shell.user_ns["tok"] = token
+    person.types(f"%cave_{line}")
+    person.looks_back()
+    assert person.traces(token) == []
+
+
+def test_a_password_that_was_typed_is_called_one(person):
+    """What was wiped is named for what it is."""
+    said = person.types("%cave_check --server https://ada:hunter2@cave.example.org")
+    assert "The password that you typed was taken out of the history in memory and on disk." in said
+    assert "BadInput: the address has a name or password in it. Use https://cave.example.org" in said
+
+
 def test_the_person_is_told_what_may_be_left(person):
     """After a typed token two lines say what was done and what cannot be done from here, also after an error."""
     for line in ("%cave_save {} --overwrite", "%cave_whoami {}"):
@@ -244,6 +283,7 @@ def test_the_person_is_told_what_may_be_left(person):
         ("a = 1\n%cave_save --overwrite {}\nb = 2", "a = 1\n%cave_save --overwrite\nb = 2"),
         ("""%cave_save '{{"token": "{}"}}'""", "%cave_save"),
         ("x = %cave_save {}", "x = %cave_save"),
+        ("%cave_save --no-check {0} # {0}", "%cave_save --no-check #"),
         ("get_ipython().run_line_magic('cave_save', '{}')", "get_ipython().run_line_magic('cave_save', '****')"),
     ],
 )

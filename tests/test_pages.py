@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cave_magic.evidence import Target
+from cave_magic.frontend import Frontend
 from cave_magic.guide import guide_for
 from cave_magic.pages import again_page, guide_page, revealed_page
 from cave_magic.place import Place
@@ -93,9 +94,11 @@ def test_setup_alone_says_that_nothing_is_needed(run, set_up):
     assert "To use another account: %cave_setup existing" in out
 
 
-def test_setup_alone_says_which_of_the_two_to_type(cave, run):
-    """Without a token, `%cave_setup` names both ways and whom they are for."""
+def test_setup_alone_says_which_of_the_two_to_type(cave, run, monkeypatch):
+    """Without a token, `%cave_setup` names both ways and whom they are for, or the line that works unasked."""
     run(f'%config CaveMagics.server = "{cave.server}"')
+    assert f"%cave_save --from-env CAVE_TOKEN --server {cave.server}" in run("%cave_setup").out
+    monkeypatch.setattr(Frontend, "can_ask", True)
     out = run("%cave_setup").out
     assert f"%cave_setup new --server {cave.server}" in out
     assert f"%cave_setup existing --server {cave.server}" in out

@@ -51,7 +51,7 @@ def test_a_forgetful_place_says_so_and_how_to_keep_the_token(name):
     found = find_place(PLACES[name][0])
     assert f"{name} throws this home folder away" in found.note
     way = "--from-env CAVE_TOKEN" if not found.code else "$token"
-    assert lines.recall(found, TARGET)[-1] == (f"%cave_save {way}" if found.store else "%cave_save")
+    assert lines.recall(found, TARGET)[-1] == f"%cave_save {way}"
 
 
 def test_a_place_that_keeps_its_home_has_no_note():

@@ -70,6 +70,10 @@ def test_escaping_does_not_uncover_a_token(wrap, value):
         ('save_token(token="hunter2")', "hunter2"),
         ("http://user:p@ss@proxy.example.org:3128/", "p@ss"),
         ("http://user:p@ss@proxy.example.org:3128/", "ss@"),
+        ("http://AbCd:efGh@a.example.org", "efGh"),
+        ("'ada:hunter2@a.example.org:8900'", "hunter2"),
+        (f"https://a.example.org/x/{ZETTA}/y", ZETTA[4:]),
+        (f"https://a.example.org/x/{ZETTA[:-1]}%3D", ZETTA[4:-1]),
         ("Cookie: middle_auth_token=hunter2; path=/", "hunter2"),
     ],
 )
@@ -87,6 +91,8 @@ def test_headers_cookies_addresses_and_json_keep_their_secret(text, gone):
         "Unauthorized - Token is Invalid or Expired",
         "minnie65_phase3_v1 segmentation 864691135 and 2026-11-21T04:12:00",
         "https://global.daf-apis.com/auth?who=a@b.org",
+        "ada@example.org (10:30), Ada <ada@example.org>",
+        "~/cloudvolume/Secrets2026/of_some_long_path_name/cave-secret.json=",
     ],
 )
 def test_what_is_no_secret_stays(text):

@@ -226,22 +226,49 @@ def test_an_entry_that_has_changed_since_stays(secrets):
 
 
 def test_secrets_in_addresses_are_taken_out(secrets):
-    """A token, name or password in a remembered address goes; the address stays."""
+    """A token, name or password in a remembered address goes; the server that is meant stays, and no copy is kept."""
     write_map(
         {
             "a": f"https://cave.example.org/x?middle_auth_token={A}",
             "b": "https://ada:secret@cave.example.org",
             "c": SERVER,
             "d": f"https://cave.example.org/{B}",
+            "e": f"{A}@cave.example.org:8443",
+            "minnie65_public": f"http://{A}@evil.example.org",
+            "v1dd": [A],
+            "f": A,
         }
     )
-    assert repairs.entries_with_secrets() == ("a", "b", "d")
+    assert repairs.entries_with_secrets() == ("a", "b", "d", "e", "minnie65_public", "v1dd", "f")
     repair = repairs.repair_map_secrets()
     assert repair is not None
-    assert repair.words == "take what is secret out of the address of a, b and d in the datastack map"
-    made(repair)
-    assert read_map().entries == {**dict.fromkeys("abd", "https://cave.example.org"), "c": SERVER}
+    assert repair.words == "take what is secret out of the address of a, b, d, e, minnie65_public, v1dd and f in the datastack map"
+    assert made(repair) == ()
+    meant = {"c": SERVER, "e": "https://cave.example.org:8443", "minnie65_public": SERVER, "v1dd": "https://global.em.brain.allentech.org"}
+    assert read_map().entries == {**dict.fromkeys("abd", "https://cave.example.org"), **meant}
+    assert [path.name for path in secrets.iterdir() if not path.name.startswith(".")] == [store.MAP_NAME]
     assert repairs.repair_map_secrets() is None
+
+
+@pytest.mark.parametrize("text", [{"a": "https://wrong.org", "b": f"https://{A}@x.org"}, f'{{"a": "https://{A}@x.org", }}'])
+def test_no_copy_is_made_of_a_map_with_a_secret(secrets, text):
+    """Whatever is repaired in such a map, there is no second file with the secret afterwards."""
+    write_map(text)
+    repair = repairs.repair_map_entry("a", SERVER) if isinstance(text, dict) else repairs.repair_map()
+    assert made(repair) == ()
+    assert not list(secrets.glob("*.bak"))
+
+
+def test_a_password_in_the_name_of_a_file_is_not_repeated(secrets):
+    """The files of servers whose address has one are tightened too, and named without it."""
+    path = put(secrets / f"ada:Hunter2@cave.example.org-{store.DEFAULT_NAME}", A)
+    path.chmod(0o644)
+    repair = repairs.repair_permissions(resolve(SERVER))
+    assert repair is not None
+    assert "****@cave.example.org-cave-secret.json (0644 -> 0600)" in repair.words
+    assert "Hunter2" not in repr(repair)
+    made(repair)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_strict_fails_the_cell_after_the_report(run, cave, set_up):
     cave.delete_token(set_up)
     ran = run("%cave_check --strict")
     assert ran.error == "CheckFailed"
-    assert "Next: %cave_setup existing" in ran.out
+    assert "then %cave_save --from-env CAVE_TOKEN --overwrite" in ran.out
 
 
 def test_several_datastacks_have_rows_of_their_own(run, set_up, shell):

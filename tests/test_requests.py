@@ -4,6 +4,7 @@
 |---|---|---|
 | `%cave_check` of a datastack, the first in a kernel | 7: identity, tokens, datastack; four services | 6 |
 | `%cave_check` again (all at the same time) | 7 | 7 |
+| the same of a datastack that no permission is named after, the first in a kernel | 1 more: its dataset | 7 |
 | `%cave_check --all` of n datastacks on m local servers | 3 + n + 4 m | 6 for each server |
 | `%cave_whoami`, `%cave_setup` where all is well | 2: identity, tokens | 2 |
 | `%cave_save` for a known server | 4: identity, tokens, list, datastack | 4 |

@@ -17,7 +17,6 @@ from cave_magic.servers import (
     check_address,
     datastack_for,
     deployment_of,
-    host_of,
     local_servers_of,
     server_for,
 )
@@ -54,14 +53,14 @@ def test_capitals_blanks_slashes_and_usual_ports_do_not_matter(typed, meant):
         ("localhost:8900", "has no http:// in front", "http://localhost:8900"),
         ("127.0.0.1:8900", "has no http:// in front", "http://127.0.0.1:8900"),
         ("http://global.daf-apis.com", "wants https://", DEFAULT_SERVER),
-        ("ftp://cave.example.org", "not for the web", "https://cave.example.org"),
+        ("ftp://cave.example.org", "does not begin with https://", "https://cave.example.org"),
         ("https://minnie.microns-daf.com", "data server", DEFAULT_SERVER),
         ("https://data.proofreading.zetta.ai", "data server", "https://proofreading.zetta.ai"),
         ("https://global.daf-apis.com/auth", "something behind the host", DEFAULT_SERVER),
         ("https://cave.example.org/?token=1", "something behind the host", "https://cave.example.org"),
         ("https://ada:pw@cave.example.org", "name or password", "https://cave.example.org"),
-        ("microns", "has no https:// in front", DEFAULT_SERVER),
-        ("v1dd", "has no https:// in front", "https://global.em.brain.allentech.org"),
+        ("https://ada:pw@global.daf-apis.com/x", "name or password", DEFAULT_SERVER),
+        ("https://global.daf-apis.com@evil.org", "name or password", "https://evil.org"),
     ],
 )
 def test_a_wrong_address_is_told_with_the_right_one(typed, problem, meant):
@@ -75,6 +74,30 @@ def test_what_is_no_address_is_told_how_one_looks(typed):
     """The error shows an example."""
     with pytest.raises(BadInput, match=re.escape(DEFAULT_SERVER)):
         check_address(typed)
+
+
+@pytest.mark.parametrize(
+    ("name", "server"),
+    [
+        *((name, DEFAULT_SERVER) for name in ("microns", "MICrONS", "microsn", "flywire", "fly_wire", "banc", "FANC", "minnie65_publc")),
+        *((name, "https://global.em.brain.allentech.org") for name in ("v1dd", "V1DD", "v1dd_public")),
+        *((name, "https://global.brain-wire-test.org") for name in ("h01", "fish1", "h01_c3_flatt")),
+        *((name, "https://proofreading.zetta.ai") for name in ("zetta", "zeta", "kronauer_ants")),
+    ],
+)
+def test_the_name_of_a_deployment_leads_to_its_address(name, server):
+    """A name in the place of an address, or one that is spelt nearly so, gets the address of that server."""
+    with pytest.raises(BadInput, match=f"^this is a name, not an address. Use {re.escape(server)}$"):
+        check_address(name)
+
+
+@pytest.mark.parametrize(
+    "word", ["and", "And", "or", "the", "fish", "fancy", "fan", "bank", "ban", "server", "public", "brain", "ant", "test", "h02", "v2dd", "global", "cave"]
+)
+def test_another_word_leads_nowhere(word):
+    """A word that is no deployment's name gets no server suggested that was not meant."""
+    with pytest.raises(BadInput, match=r"^this is not a server's address\. An address looks like this"):
+        check_address(word)
 
 
 @given(st.text(max_size=60))
@@ -94,12 +117,6 @@ def test_a_token_in_place_of_an_address_is_not_repeated(typed):
     with pytest.raises(BadInput) as caught:
         check_address(typed)
     assert TOKEN not in str(caught.value)
-
-
-@pytest.mark.parametrize(("address", "host"), [("https://a.org:1/x", "a.org:1"), ("a.org", ""), ("https://[", ""), ("", "")])
-def test_the_host_is_what_files_are_named_after(address, host):
-    """Host and port of an address, or nothing."""
-    assert host_of(address) == host
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from cave_magic.addresses import host_of
 from cave_magic.sandbox import Sandbox
-from cave_magic.servers import host_of
 
 WRONG = "0123456789abcdef0123456789abcdef"
 
@@ -82,18 +82,6 @@ def test_afterwards_caveclient_works_here_and_in_a_fresh_kernel(cave, run, perso
     assert cave.server in run(code).out
     fresh = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
     assert fresh.stdout.count(cave.server) == 2, fresh.stderr
-
-
-def test_afterwards_cloud_volume_has_the_same_token(cave, run, person, home):
-    """cloud-volume gets the token for the data server, also where it looked before and kept that there was none."""
-    secrets = pytest.importorskip("cloudvolume.secrets")
-    local = host_of(cave.local_server)
-    secrets.CAVE_CREDENTIALS_CACHE[local] = {}
-    token = cave.new_token("ada")
-    person(token)
-    assert not run("%cave_setup new --paste").error
-    assert local not in secrets.CAVE_CREDENTIALS_CACHE
-    assert json.loads(_files(home)[f"{local}-cave-secret.json"])["token"] == token
 
 
 @pytest.mark.parametrize("answer", ["", "   ", KeyboardInterrupt(), EOFError()])
@@ -215,6 +203,28 @@ def test_a_variable_is_read_not_shown(cave, run, person, shell, home):
     assert not ran.error, ran.message
     assert token not in ran.out
     assert shell.history_manager.input_hist_raw[-1] == "%cave_save $mine"
+
+
+@pytest.mark.parametrize("typed", ["{mine}", "${mine}", "{ mine }", '"{mine}"', "{mine} --server $server", "--from-file {file} --server {server}"])
+def test_a_name_in_braces_is_the_variable_too(cave, run, person, shell, home, typed):
+    """`{name}` means what `$name` does, for the server and the file as well, as in the other magics."""
+    token = cave.new_token("ada")
+    (home / "token.json").write_text(json.dumps({"token": token}))
+    shell.user_ns.update(mine=token, server=cave.server, file=str(home / "token.json"))
+    ran = run(f"%cave_save {typed}")
+    assert not ran.error, ran.message
+    assert json.loads(_files(home)["cave-secret.json"])["token"] == token
+    assert shell.history_manager.input_hist_raw[-1] == f"%cave_save {typed}"
+
+
+@pytest.mark.parametrize("typed", ["{mine.strip()}", "{mine[0]}", "${mine + 'x'}", "{f(1)}", "$mine.strip()", "{}", "{{mine}}", "{mine!r}", "--server {server()}"])
+def test_an_expression_in_braces_is_refused(run, person, shell, home, typed):
+    """Only a name can be meant: what else stands there is not run and not quoted, and nobody is asked."""
+    shell.user_ns["mine"] = WRONG
+    asked = person()
+    ran = run(f"%cave_save {typed}")
+    assert (ran.error, ran.message) == ("BadInput", "after $ and in braces only the name of a variable can stand, no expression.")
+    assert (asked, _files(home)) == ([], {})
 
 
 def test_an_existing_set_up_is_asked_about(cave, run, set_up, person, home):

@@ -504,7 +504,7 @@ def test_where_nothing_can_be_saved_nothing_is_made(here, cave, desk, home, line
     desk.answers = [address_of(cave.new_login_token("ada"))]
     ran = here(line)
     assert ran.error == "TokenNotSaved"
-    assert "cannot be written (Permission denied). Nothing was changed" in ran.message
+    assert "cannot be written (Permission denied). No file was changed." in ran.message
     assert desk.opened == []
     assert MINE not in by_name(cave, "ada")
     assert line == "%cave_save" or desk.questions == []
@@ -563,9 +563,9 @@ def test_the_words_say_how_long_is_left(cave):
     from cave_magic.evidence import Target
 
     with signin.SignIn(Target("minnie65_public", cave.server), 5) as sign_in:
-        assert sign_in.words == "waiting for your log-in in the browser, 5 min left"
+        assert sign_in.words == ("waiting for your log-in in the browser", "5 min left")
         sign_in._receiver._ends = time.monotonic() + 41
-        assert sign_in.words == "waiting for your log-in in the browser, 50 s left"
+        assert sign_in.words == ("waiting for your log-in in the browser", "50 s left")
 
 
 @pytest.mark.parametrize("name", ["lab-mac.local", "", "x" * 500, "Лаборатория", "<b>\n\x1b[31m"])

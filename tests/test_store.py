@@ -256,6 +256,25 @@ def test_its_own_data_servers_do_not_make_it_another_s(secrets):
     assert resolve(SERVER).belongs_to == ""
 
 
+@pytest.mark.parametrize("name", ["ada:pw@global.daf-apis.com", "GLOBAL.daf-apis.com", "global.daf-apis.com:443", "ada@minnie.microns-daf.com"])
+def test_another_spelling_is_no_other_server(secrets, name):
+    """A file that caveclient named after its address with a password, capitals or a port is this server's."""
+    (secrets / store.DEFAULT_NAME).write_text(CONTENTS["good"])
+    save(name, A)
+    assert resolve(SERVER).belongs_to == ""
+    assert resolve(OTHER).belongs_to == SERVER
+
+
+def test_the_server_of_another_token_is_named_without_its_password(secrets):
+    """The address in the map may have one; the file is found under that name, and the server named without it."""
+    (secrets / store.DEFAULT_NAME).write_text(CONTENTS["good"])
+    (secrets / store.MAP_NAME).write_text(json.dumps({"mine": "http://ada:Hunter2@cave.example.org:8900"}))
+    save("ada:Hunter2@cave.example.org:8900", A)
+    assert resolve(SERVER).belongs_to == "http://cave.example.org:8900"
+    (secrets / store.MAP_NAME).unlink()
+    assert resolve(SERVER).belongs_to == "https://cave.example.org:8900"
+
+
 def test_a_folder_of_ten_thousand_files_is_not_read_through(secrets, monkeypatch):
     """Only files that can matter are opened: a few where the server has its own, a bounded number otherwise."""
     for number in range(1000):

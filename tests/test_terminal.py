@@ -23,15 +23,18 @@ LEFT_OUT = ("CAVE", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "PYTHON")
 CODES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1b\]8;[^\x1b]*\x1b\\|\r")
 
 
-class Terminal:
-    """An IPython in a terminal of its own."""
+IPYTHON = ("IPython", "--no-banner", "--no-confirm-exit", "--colors=NoColor")
+CONSOLE = ("jupyter_console", "--no-confirm-exit")
 
-    def __init__(self, home: Path, env: dict[str, str], columns: int, simple: bool) -> None:
+
+class Terminal:
+    """An IPython in a terminal of its own, or another program that asks for lines as it does."""
+
+    def __init__(self, home: Path, env: dict[str, str], columns: int, simple: bool, program: tuple[str, ...]) -> None:
         whole = {name: value for name, value in os.environ.items() if not name.startswith(LEFT_OUT)}
         whole |= {"HOME": str(home), "IPYTHONDIR": str(home / ".ipython"), "TERM": "xterm-256color"}
         whole |= {"PROMPT_TOOLKIT_NO_CPR": "1"} | env
-        command = ["-m", "IPython", "--no-banner", "--no-confirm-exit", "--colors=NoColor"]
-        command += ["--simple-prompt"] if simple else []
+        command = ["-m", *program, *(["--simple-prompt"] if simple else [])]
         self.child = pexpect.spawn(
             sys.executable, command, env=whole, dimensions=(40, columns), encoding="utf-8", timeout=60
         )
@@ -72,11 +75,12 @@ def terminal(home: Path, cave: Sandbox) -> Iterator[Start]:
     profile = home / ".ipython" / "profile_default"
     profile.mkdir(parents=True, exist_ok=True)
     settings = f'c.InteractiveShellApp.extensions = ["cave_magic"]\nc.CaveMagics.server = "{cave.server}"\n'
-    (profile / "ipython_config.py").write_text(settings)
+    for name in ("ipython_config.py", "ipython_kernel_config.py"):
+        (profile / name).write_text(settings)
     children = []
 
-    def start(columns: int = 80, simple: bool = True, **env: str) -> Terminal:
-        started = Terminal(home, env, columns, simple)
+    def start(columns: int = 80, simple: bool = True, program: tuple[str, ...] = IPYTHON, **env: str) -> Terminal:
+        started = Terminal(home, env, columns, simple, program)
         children.append(started.child)
         return started
 
@@ -217,3 +221,41 @@ def test_a_pipe_gets_no_escape_codes(home: Path, cave: Sandbox, set_up: str):
     done = _piped(home, cave, "", "-c", "%cave_check")
     assert "All well." in done.stdout
     assert "\x1b" not in done.stdout
+
+
+# ---------------------------------------------------------------- jupyter console: a kernel behind a terminal
+
+@pytest.fixture
+def console(terminal: Start, home: Path) -> Terminal:
+    """A `jupyter console`, which drops updates of what it shows."""
+    pytest.importorskip("jupyter_console")
+    return terminal(100, program=CONSOLE, JUPYTER_RUNTIME_DIR=str(home / "runtime"))
+
+
+def test_a_jupyter_console_shows_the_report_after_a_wait(console: Terminal, cave: Sandbox, set_up: str):
+    """A slow check leaves one calm line and then the report; Ctrl-C in a wait leaves one line."""
+    cave.misbehave("auth", "slow:1.3")
+    said = console.run("%cave_check")
+    assert re.match(r"waiting for 127\.0\.0\.1:\d+ …\nCAVE check: ", said.lstrip())
+    assert "All well." in said
+    assert "Ada Example" in console.run("%cave_whoami")
+    cave.misbehave("auth", "silent")
+    console.start("%cave_check --timeout 60")
+    console.sees("waiting for")
+    console.child.sendintr()
+    assert "Cancelled: stopped. Nothing was changed." in console.end()
+
+
+def test_a_new_person_pastes_a_token_in_a_jupyter_console(console: Terminal, cave: Sandbox):
+    """The guide, a hidden prompt, a wrong answer, the right one, the card: all is seen."""
+    console.start("%cave_setup new")
+    assert f"{cave.server}/sticky_auth/settings/tokens" in console.answer(r"Token \(hidden\): ", "abc")
+    cave.misbehave("auth", "slow:1.1")
+    assert "This is not a token" in console.answer(r"Token \(hidden\): ", cave.new_token("ada"))
+    said = console.end()
+    assert "You are set up." in said
+    assert "Ada Example" in said
+    console.start("%cave_save")
+    console.sees(r"Token \(hidden\): ")
+    console.child.sendintr()
+    assert "Cancelled: nothing was changed." in console.end()

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cave_magic import history
 from cave_magic.errors import NotAToken
 from cave_magic.tokens import Pasted, Token, read_pasted, tokens_in, typed_secrets, unusual_token
 
@@ -287,10 +288,36 @@ OPTIONS = ("--server", "-s", "--datastack", "-d", "--from-env", "--from-file", "
 
 
 @pytest.mark.parametrize("secret", [TOKEN, TOKEN.upper(), TOKEN[:31], TOKEN + "ab", ZETTA, ZETTA.replace("/", "_"), "/" + ZETTA[1:]])
-@pytest.mark.parametrize("line", ["{}", "--overwrit {}", "{} --server https://a.example.org", '"{}"', "token='{}'", "--token={}"])
+@pytest.mark.parametrize("line", ["{}", "--overwrit {}", "{} --server https://a.example.org", '"{}"', "token='{}'", "--token={}", "# {}", "#{}"])
 def test_a_typed_token_is_recognised_to_be_wiped(line, secret):
     """A token, or most of one, in any usual form is found on a magic's line, whatever stands beside it."""
     assert any(word.strip("=") in secret and len(word) >= 28 for word in typed_secrets(line.format(secret), OPTIONS))
+
+
+@pytest.mark.parametrize("secret", [TOKEN, "abcdef" + TOKEN[6:], TOKEN.upper(), ZETTA, ZETTA.replace("/", "_"), "/" + ZETTA[1:]])
+@pytest.mark.parametrize(
+    "line",
+    ["-x{}", "-s{}", "-d{}", "-e{} -v", "--x{}", "--overwrite{}", "--from-file{}", "--datastack{}", "--from-env={}", "--server={}",
+     "-s '{}'", "-x'{}'", '"-x{}"', '--from-file"{}"', "-x{0} --y{0}", "new -x{}", "--server https://{}@a.example.org", "-shttps://ada:{}@a.org"],
+)  # fmt: skip
+@pytest.mark.parametrize("odd", [None, OPTIONS], ids=["any magic", "%cave_save"])
+def test_a_token_that_is_glued_to_an_option_is_recognised(line, secret, odd):
+    """Alone, so that it is wiped wherever else it stands, or with all that is in front of it."""
+    text = line.format(secret)
+    assert secret[-28:] not in history.mask(text, typed_secrets(text, odd))
+
+
+@pytest.mark.parametrize("line", ["-d{}", "-x{}", "--overwrite{}"])
+def test_a_glued_token_is_also_found_alone(line):
+    """The option's name may end in a letter that a token may begin with: the token itself is among what is wiped."""
+    for token in (TOKEN, "abcdef" + TOKEN[6:], ZETTA):
+        assert token in typed_secrets(line.format(token))
+
+
+@pytest.mark.parametrize(("line", "secret"), [("--server https://ada:pw@a.org", "https://ada:pw@"), ("-s ada:hunter2@a.org", "ada:hunter2@")])
+def test_a_password_in_an_address_is_recognised(line, secret):
+    """What stands before the host is wiped as a token is; an address without it is not."""
+    assert typed_secrets(line) == [secret]
 
 
 def test_an_odd_token_on_the_line_is_recognised_as_a_whole():
@@ -312,6 +339,13 @@ def test_an_odd_token_on_the_line_is_recognised_as_a_whole():
         "--from-evn MY_CAVE_TOKEN_NUMBER_2_LONG",
         "$a_variable_with_a_long_name_1",
         "864691135012345678",
+        "-dsome_very_long_datastack_name_v1300 -sHTTPS://Global.em.brain.allentech.org:8443",
+        "--datastack=MyDataStackVersion20261121",
+        "--datastackMyDataStackVersion20261121",
+        "--from-file=/home/Ada1/Downloads/token_20261121_040000.json",
+        "--from-flie=token20261121040000backup.json",
+        "--from-evn=MY_CAVE_TOKEN_NUMBER_2_LONG",
+        "--timeout=864691135012345678",
     ],
 )
 def test_names_paths_and_addresses_are_no_typed_tokens(line):

@@ -6,6 +6,7 @@ import os
 from datetime import datetime, timedelta, timezone
 
 from .. import lines
+from ..addresses import name_of_host
 from ..answers import LOGIN_TOKEN_DAYS, REFUSALS
 from ..doctor import Check, Finding, Remedy, failed, ok, private, unknown, warning
 from ..evidence import ServerFacts
@@ -43,7 +44,7 @@ def _refused(server: ServerFacts) -> Finding:
 
 
 def _netrc(server: ServerFacts) -> Finding:
-    host, check = server.host.partition(":")[0], lines.check(server.target)
+    host, check = name_of_host(server.address), lines.check(server.target)
     command = lines.with_variable("NETRC", os.devnull)
     file = server.netrc if server.netrc.startswith("~/") else "the file that NETRC names"
     return failed(
@@ -85,6 +86,8 @@ def _kind(server: ServerFacts) -> Finding | None:
         return ok("a permanent token") if is_login_token(server) is False else None
     until = ends_by(server)
     when = f"by {until:%d %B %Y} at the latest" if until else f"within {LOGIN_TOKEN_DAYS} days"
+    if not server.machine.can_ask:
+        return warning(f"a log-in token: it ends {when}", set_up(server))
     command = lines.setup(server.target, "existing")
     return warning(f"a log-in token: it ends {when}", Remedy(f"{command} makes a permanent one of it", (command,)))
 
@@ -92,11 +95,12 @@ def _kind(server: ServerFacts) -> Finding | None:
 ACCOUNT = Check(
     "account", "account", "account", ServerFacts, _account, (FORM, SHADOW, AUTH),
     explains="The auth server does not know the token, or its answer could not be understood.",
-    mends="`%cave_setup existing`; where the answer could not be understood, `%cave_check` again later.",
+    mends="`%cave_setup existing`; where `.netrc` replaces the token, `%env NETRC=/dev/null`; where the answer could "
+    "not be understood, `%cave_check` again later.",
 )
 KIND = Check(
     "token-kind", "account", "kind of token", ServerFacts, _kind, (ACCOUNT,), quiet=True,
     explains="The stored token is a log-in token, which ends by itself within a week.",
-    mends="Make a permanent one on the tokens page and paste it to `%cave_save --overwrite`.",
+    mends="`%cave_setup existing` makes a permanent one of it.",
 )
 CHECKS = (ACCOUNT, KIND)

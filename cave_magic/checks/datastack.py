@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from difflib import get_close_matches
 
 from .. import lines
-from ..answers import Account, Answer, is_cave, lacks_datastack, local_server_in, names_in, terms_in
+from ..addresses import host_of
+from ..answers import (
+    MEMORY_SECONDS,
+    Account,
+    Answer,
+    Terms,
+    dataset_in,
+    is_cave,
+    lacks_datastack,
+    local_server_in,
+    names_in,
+    terms_in,
+)
 from ..doctor import Check, Finding, Remedy, Status, failed, ok, private, unknown, warning
 from ..evidence import MOST_DATASTACKS, DatastackFacts, ServerFacts
 from ..plain import plain
-from ..servers import KNOWN_DATASTACKS, deployment_of, host_of
+from ..servers import KNOWN_DATASTACKS, deployment_of
 from ..store import show_path
 from ..target import siblings
+from ..times import duration
 from .account import ACCOUNT
-from .network import UNKNOWN_ANSWER, then, trouble_with
-from .token import save_this, untried
+from .network import UNKNOWN_ANSWER, at, then, trouble_with
+from .token import save_this, set_up, untried
 
 
 def _listed(server: ServerFacts) -> Finding | None:
@@ -35,22 +49,49 @@ def _info(datastack: DatastackFacts) -> Finding | None:
         return None
     if is_cave(answer):
         return ok(f"answered in {answer.seconds:.1f} s")
-    return trouble_with(answer, datastack.server, "the info service")
+    return trouble_with(answer, server_for(datastack), "the info service")
+
+
+def server_for(datastack: DatastackFacts) -> ServerFacts:
+    """Its server, for lines that are about this datastack."""
+    return replace(datastack.server, target=datastack.target)
 
 
 def _terms(datastack: DatastackFacts) -> Finding | None:
-    answer = datastack.info
-    if answer is None or answer.code != "missing_tos":
-        return ok("accepted") if answer is not None and local_server_in(answer) else None
-    terms, again = terms_in(answer.data, datastack.target.server), lines.check(datastack.target)
-    account = datastack.server.account
+    answer, account = datastack.info, datastack.server.account
+    if answer is None or account is None:
+        return None
+    is_old = datastack.since is not None
+    if answer.code != "missing_tos":
+        terms = account.terms_for(_dataset(datastack)) if is_old else None
+        if terms is not None:
+            return _not_accepted(datastack, terms, "says the auth server; the info service has not noticed yet")
+        return ok("accepted") if local_server_in(answer) else None
+    if is_old:
+        said = f"{datastack.name}: terms of service no longer missing, says the auth server"
+        return _wait(datastack, f"{said}; the info service still refuses (403 missing_tos)")
+    return _not_accepted(datastack, terms_in(answer.data, datastack.target.server), "403 missing_tos")
+
+
+def _not_accepted(datastack: DatastackFacts, terms: Terms | None, source: str) -> Finding:
+    account, again = datastack.server.account, lines.check(datastack.target)
     if account is not None and account.service_account:
         text = f"the person whose service account this is accepts them; then {again}"
         return failed(f"{datastack.name}: terms of service not accepted by the owner", Remedy(text, (again,)))
-    evidence = f"{datastack.name}: terms of service not accepted (403 missing_tos)"
+    evidence = f"{datastack.name}: terms of service not accepted ({source})"
     if terms is None:
         return failed(evidence, Remedy(f"accept them on the server's pages, then {again}", (again,)))
     return failed(evidence, Remedy(f"accept the terms at {terms.url}, then {again}", (again,), terms.url))
+
+
+def _wait(datastack: DatastackFacts, evidence: str) -> Finding:
+    """The info service goes on with what the auth server said before; whoever asks in the meantime asks in vain."""
+    again, answer, since = lines.check(datastack.target), datastack.info, datastack.since
+    if answer is None or since is None or answer.at >= since + MEMORY_SECONDS:
+        advice = f"it remembers for more than {duration(MEMORY_SECONDS)}: tell the people of the server"
+        return unknown(evidence, then(advice, again))
+    remembers = f"it remembers for up to {MEMORY_SECONDS} s"
+    return failed(f"{evidence}: {remembers}", at(since, MEMORY_SECONDS, again))
 
 
 def _name(datastack: DatastackFacts) -> Finding | None:
@@ -109,16 +150,24 @@ def _access(datastack: DatastackFacts) -> Finding:
     if answer.is_good and not _is_datastack(answer):
         return unknown(answer.evidence, then(UNKNOWN_ANSWER, check))
     if local := local_server_in(answer):
+        if datastack.since is not None and account is not None:
+            return _no_longer(datastack, account)
         return ok(f"{datastack.name} can be read, its data is on {host_of(local)}")
     if answer.is_good:
-        evidence = f"{answer.host} did not say where the data of {plain(datastack.name, 60)} is"
+        evidence = f"{answer.host} gives no usable address for the data of {plain(datastack.name, 60)}"
         return unknown(evidence, then(UNKNOWN_ANSWER, check))
     if answer.code == "missing_permission" and account is not None:
-        return _or_another_token(datastack, _no_permission(datastack, account, answer))
-    if answer.code in ("invalid_token", "no_token"):
-        text = f"the auth service takes the token, the info service not yet: wait five minutes, then {check}"
-        return unknown(answer.evidence, Remedy(text, again.commands))
+        return _or_another_token(datastack, _no_permission(datastack, account))
+    if datastack.since is not None:
+        said = "the auth server takes the token; the info service still refuses it"
+        return _wait(datastack, f"{said} (401 invalid_token)")
     return unknown(answer.evidence, then(UNKNOWN_ANSWER, check))
+
+
+def _no_longer(datastack: DatastackFacts, account: Account) -> Finding:
+    dataset, who = _dataset(datastack), private(account.email or account.name)
+    what = f"no permission to view {dataset}" if dataset else "no permission to view anything"
+    return _wait(datastack, f"{who} has {what}, says the auth server; the info service still opens {datastack.name}")
 
 
 def _is_datastack(answer: Answer) -> bool:
@@ -126,31 +175,38 @@ def _is_datastack(answer: Answer) -> bool:
     return isinstance(answer.body, dict) and isinstance(answer.body.get("aligned_volume"), dict)
 
 
-def _dataset(answer: Answer, datastack: DatastackFacts) -> str:
-    named = answer.data.get("auth_dataset")
-    return plain(named if named and isinstance(named, str) else datastack.name, 60)
+def _dataset(datastack: DatastackFacts) -> str:
+    """The dataset that it belongs to, by the word of a server; "" if none has said."""
+    said = dataset_in(datastack.info) if datastack.info else ""
+    return said or datastack.server.datasets.get(datastack.name, "")
 
 
-def _no_permission(datastack: DatastackFacts, account: Account, answer: Answer) -> Finding:
-    dataset = _dataset(answer, datastack)
-    evidence = f"{private(account.email or account.name)} has no permission to view {dataset} (403 missing_permission)"
+def _no_permission(datastack: DatastackFacts, account: Account) -> Finding:
+    dataset = _dataset(datastack) or plain(datastack.name, 60)
+    who, again = private(account.email or account.name), lines.check(datastack.target)
+    if datastack.since is not None:
+        said = f"{who} may view {dataset}, says the auth server; the info service still refuses"
+        return _wait(datastack, f"{said} (403 missing_permission)")
+    evidence = f"{who} has no permission to view {dataset} (403 missing_permission)"
+    if account.admin:
+        text = f"you administer {datastack.server.host}: give your own account that permission, then {again}"
+        return failed(f"{evidence}, which an administrator needs too", Remedy(text, (again,)))
     if not account.before_terms:
-        command = lines.setup(datastack.target, "existing")
-        text = f"if you have another Google account, use that one: {command}. If not, ask the people of {dataset}"
-        return failed(f"{evidence}, nor anything else", Remedy(text, (command,)))
+        other = set_up(server_for(datastack))
+        text = f"if you have another Google account, use that one: {other.text}. If not, ask the people of {dataset}"
+        return failed(f"{evidence}, nor anything else", Remedy(text, other.commands))
     home = deployment_of(datastack.name)
     known = home.public if home else ()
     public = tuple(name for name in known if name in account.before_terms and name != datastack.name)
     if public:
         command = lines.check_all(siblings(datastack.target, public[:1]))
         return failed(evidence, Remedy(f"ask the people of {dataset}, or use the public one: {command}", (command,)))
-    again = lines.check(datastack.target)
     return failed(evidence, Remedy(f"ask the people of {dataset} to let your account in, then {again}", (again,)))
 
 
 def _or_another_token(datastack: DatastackFacts, finding: Finding) -> Finding:
     """A refusal for lack of permission, and the token of this computer that may, or that nobody was asked about."""
-    server, remedy = datastack.server, finding.remedy
+    server, remedy = server_for(datastack), finding.remedy
     if finding.status is not Status.FAILED or remedy is None:
         return finding
     if datastack.near is not None:
@@ -172,12 +228,13 @@ LISTED = Check(
 INFO = Check(
     "info", "datastack", "info service", DatastackFacts, _info, (ACCOUNT,), quiet=True,
     explains="The server answers, but its info service is in trouble. The token is not the reason.",
-    mends="Wait; the people of the server mend it.",
+    mends="Wait, until the time that the check prints if it knows one; the people of the server mend it.",
 )
 TERMS = Check(
     "terms", "account", "terms", DatastackFacts, _terms, (INFO,), quiet=True,
     explains="The terms of service of the datastack are not accepted yet.",
-    mends="Accept them at the link that the check prints, logged in with the same account.",
+    mends="Accept them at the link that the check prints, logged in with the same account. Where you have just "
+    "accepted them, try again at the time that it prints.",
 )
 NAME = Check(
     "datastack", "datastack", "datastack", DatastackFacts, _name, (INFO,), quiet=True,
@@ -186,8 +243,10 @@ NAME = Check(
 )
 ACCESS = Check(
     "access", "datastack", "data access", DatastackFacts, _access, (TERMS, NAME),
-    explains="The account has no permission to view the datastack.",
+    explains="The account has no permission to view the datastack, or has just got or lost it and the info service "
+    "does not know yet.",
     mends="Take another token of this computer that may, as the check prints it; else ask the people of the dataset to "
-    "let your account in, or use the public datastack.",
+    "let your account in, or use the public datastack, or another account with `%cave_setup existing`. Where it has "
+    "just changed, try again at the time that the check prints.",
 )
 CHECKS = (LISTED, INFO, TERMS, NAME, ACCESS)

@@ -94,6 +94,7 @@ PACKAGES = Check(
 HOME = Check(
     "home", "environment", "home folder", Machine, _home,
     explains="The home folder is thrown away with the session, so a saved token does not last.",
-    mends="Keep the token in the secrets of the platform, and begin with the lines that the check prints for it.",
+    mends="Keep the token in the secrets of the platform, and begin with the lines that the check prints: what gets it "
+    "from there, and `%cave_save`.",
 )
 CHECKS = (REQUESTS, CAVECLIENT, PACKAGES, HOME)

@@ -16,7 +16,7 @@ def _clients(server: ServerFacts) -> Finding | None:
     names = " and ".join(one.variable for one in server.stale_clients[:3])
     first = server.stale_clients[0]
     remembered = server.machine.map_file.opens_on(first.datastack) if server.machine.map_file else DEFAULT_SERVER
-    command = lines.assign(first.variable, lines.client(plain(first.datastack), server.address, remembered))
+    command = lines.client(first.variable, plain(first.datastack), server.address, remembered)
     return warning(
         f"{names} {'was' if len(server.stale_clients) == 1 else 'were'} made with another token than the stored one",
         Remedy(f"make it again: {command}", (command,)),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from .. import lines
+from ..addresses import host_of
 from ..answers import REFUSALS, Answer, is_cave, lacks_datastack
 from ..doctor import Check, Command, Finding, Remedy, Status, failed, ok, private, unknown, warning
 from ..evidence import Machine, Mend, ServerFacts
+from ..guide import without_anybody
 from ..plain import plain
-from ..servers import DEFAULT_SERVER, deployment_of, host_of
+from ..servers import DEFAULT_SERVER, deployment_of
 from ..store import State, TokenFile, secrets_folder, show_path
 from ..troubles import Trouble
 
@@ -17,6 +19,8 @@ from ..troubles import Trouble
 
 def set_up(server: ServerFacts, kind: str = "existing") -> Remedy:
     """A set-up for this server, which ends in a token that works."""
+    if not server.machine.can_ask:
+        return without_anybody(server.target, server.machine.place, server.stored.token is not None)
     command = lines.setup(server.target, kind)
     return Remedy(command, (command,))
 
@@ -41,9 +45,9 @@ def within_reach(server: ServerFacts, evidence: str, otherwise: Remedy) -> Findi
         return failed(f"{evidence}; {found}", save_this(server, server.near))
     if server.untried is None:
         return failed(evidence, otherwise)
-    save, old = save_this(server, server.untried), lines.setup(server.target, "existing")
-    text = f"{save.text}   (or {old} if {server.host} does not take it)"
-    return failed(f"{evidence}; {untried(server.untried)}", Remedy(text, (*save.commands, old)))
+    save, other = save_this(server, server.untried), set_up(server)
+    text = f"{save.text}   (or {other.text} if {server.host} does not take it)"
+    return failed(f"{evidence}; {untried(server.untried)}", Remedy(text, (*save.commands, *other.commands)))
 
 
 def untried(file: TokenFile) -> str:
@@ -102,11 +106,13 @@ def _map(server: ServerFacts) -> Finding | None:
         return None
     if (server.info and server.info.is_good) or (server.identity and server.identity.is_good):
         return None
-    reason = next((answer.sentence for answer in server.answers if _is_elsewhere(answer)), "")
-    if not reason or any(is_cave(answer) for answer in server.answers if not _is_elsewhere(answer)):
+    reached = server.compared is not None and is_cave(server.compared)
+    found = next((one for one in server.answers if _is_elsewhere(one) or (reached and not is_cave(one))), None)
+    if found is None or any(is_cave(answer) for answer in server.answers if not _is_elsewhere(answer)):
         return None
-    evidence = f"{target.datastack} is remembered on {server.host}, where it is not ({reason})"
-    return failed(f"{evidence}; it is on {host_of(home.server)}", _fix(server))
+    evidence = f"{target.datastack} is remembered on {server.host}, where it is not ({found.evidence})"
+    through = ", which the same proxy reaches" if reached else ""
+    return failed(f"{evidence}; it is on {host_of(home.server)}{through}", _fix(server))
 
 
 def _is_elsewhere(answer: Answer) -> bool:
@@ -167,7 +173,7 @@ def _after_the_server(server: ServerFacts, finding: Finding) -> Finding:
 def _stored(server: ServerFacts) -> Finding:
     stored = server.stored
     if stored.belongs_to:
-        return _another_servers(server, host_of(stored.belongs_to))
+        return _another_servers(server, host_of(stored.belongs_to) or stored.belongs_to)
     if stored.blocker is not None:
         return _blocked(server, stored.blocker)
     if stored.token is None:
@@ -229,6 +235,8 @@ def _missing(server: ServerFacts) -> Finding:
 
 
 def _first_time(server: ServerFacts) -> Remedy:
+    if not server.machine.can_ask:
+        return set_up(server)
     new, old = lines.setup(server.target, "new"), lines.setup(server.target, "existing")
     return Remedy(f"{new}   (or {old} if you have an account)", (new, old))
 
@@ -305,7 +313,7 @@ def _variable(server: ServerFacts) -> Finding | None:
 MAP_FILE = Check(
     "map-file", "stored token", "map of datastacks", Machine, _map_file, quiet=True,
     explains="The file in which caveclient remembers servers is damaged.",
-    mends="`%cave_check --fix` puts it in order and keeps a copy of what it was.",
+    mends="`%cave_check --fix` puts it in order and keeps a copy of what it was; `!mv` moves away what is no file.",
 )
 MAP = Check(
     "map", "stored token", "server address", ServerFacts, _map, (MAP_FILE,), quiet=True,
@@ -320,14 +328,15 @@ MAP_SECRET = Check(
 FOLDER = Check(
     "token-folder", "stored token", "token folder", Machine, _folder, quiet=True,
     explains="The folder of the token files cannot be opened, or nothing can be saved in it.",
-    mends="`!chmod 700` on the folder, or move away what stands in its place, as the check prints it.",
+    mends="`!chmod 700` on the folder, or `!mv` for what stands in its place, as the check prints it.",
 )
 TOKEN = Check(
     "token", "stored token", "stored token", ServerFacts, _token, (MAP, FOLDER),
     explains="No token is stored for the server, or its file cannot be used.",
     mends="The check prints the line: `%cave_save` where a token is in reach (for a damaged file also "
     "`%cave_check --fix`), "
-    "else `%cave_setup new` or `existing`.",
+    "`!chmod 600` or `!mv` where it cannot be read, `%pip install -U caveclient` where caveclient takes another, else "
+    "`%cave_setup new` or `%cave_setup existing`.",
 )
 FORM = Check(
     "token-form", "stored token", "form of the token", ServerFacts, _form, (TOKEN,), quiet=True,

@@ -12,8 +12,9 @@ from IPython.core.magic_arguments import argument, magic_arguments
 
 from .. import history, lines
 from ..command_line import where
-from ..dialogue import Dialogue
-from ..errors import BadInput, CheckFailed
+from ..dialogue import NOTHING, Dialogue
+from ..doctor import Command
+from ..errors import BadInput, CheckFailed, TokenNotSaved
 
 
 @magic_arguments()
@@ -40,8 +41,7 @@ def cave_check(dialogue: Dialogue, args: argparse.Namespace) -> Any:
     _refuse_contradictions(args)
     found = _look(dialogue, args, _last_error(dialogue.shell))
     _show(dialogue, found.report, args)
-    fix = lines.with_option(found.report.again, "--fix --yes")
-    if args.fix and _repair(dialogue, _repairs(dialogue.shell, found), fix, args.yes):
+    if args.fix and _repair(dialogue, _repairs(dialogue.shell, found), found.report.again, args.yes):
         found = _look(dialogue, args, None)
         _show(dialogue, found.report, args)
     if args.strict and not found.report.ok:
@@ -66,7 +66,8 @@ def _look(dialogue: Dialogue, args: argparse.Namespace, error: BaseException | N
     seconds = dialogue.seconds(args.timeout)
     names = dict.fromkeys((*args.names, *([args.datastack] if args.datastack else [])))
     targets = [dialogue.target(args, name) for name in names or [None]]
-    session = Session(dialogue.shell.user_ns, functools.partial(history.found_anywhere, dialogue.shell))
+    find_left = functools.partial(history.found_anywhere, dialogue.shell)
+    session = Session(dialogue.shell.user_ns, find_left, dialogue.front.can_ask)
     with dialogue.front.waiting() as watcher:
         return look(targets, seconds, watcher, session, error, args.all)
 
@@ -95,19 +96,46 @@ def _repairs(shell: Any, found: Any) -> list[Any]:
     return [*found.repairs, *([history.Wiping(shell, tokens)] if found.evidence.machine.left else [])]
 
 
-def _repair(dialogue: Dialogue, repairs: Sequence[Any], again: str, yes: bool) -> bool:
+def _repair(dialogue: Dialogue, repairs: Sequence[Any], again: Command, yes: bool) -> bool:
     """Offers each local repair, makes those that are wanted, and says whether any was made."""
     from ..store import show_path
 
-    say, unasked = dialogue.front.say, f"To repair without being asked: {again}"
+    say, unasked = dialogue.front.say, f"To repair without being asked: {lines.with_option(again, '--fix --yes')}"
     if not repairs:
         say("There is nothing here that --fix can repair.")
-    made = False
+    made: list[str] = []
     for repair in repairs:
         say(f"Repair: {repair.words}")
         if not yes and not dialogue.agrees("Do it?", unasked):
             continue
-        for backup in repair.apply():
+        before, after = _made(made, repairs), _made([*made, repair.words], repairs)
+        perhaps = f"{before} This one may have been made: {repair.words}.".lstrip()
+        left = f" To see what is left: {again}"
+        try:
+            with dialogue.changing(after + left, perhaps + left):
+                backups = repair.apply()
+        except TokenNotSaved as error:
+            raise _with_what_was_done(error, before, left) from None
+        made.append(repair.words)
+        for backup in backups:
             say(f"  kept as it was: {show_path(backup)}")
-        made = True
-    return made
+    if repairs and not made:
+        say(NOTHING)
+    return bool(made)
+
+
+def _made(made: Sequence[str], repairs: Sequence[Any]) -> str:
+    """Which of the repairs were made; "" for none."""
+    if not made:
+        return ""
+    nouns, were = "repair" if len(repairs) == 1 else "repairs", "was" if len(made) == 1 else "were"
+    return f"{len(made)} of {len(repairs)} {nouns} {were} made: {'; '.join(made)}."
+
+
+def _with_what_was_done(error: TokenNotSaved, before: str, left: str) -> TokenNotSaved:
+    """Why a repair could not be made, with those that were made before it."""
+    from ..store import UNCHANGED, NotPutBack, WriteProtected
+
+    done = before or ("" if isinstance(error, NotPutBack) else UNCHANGED)
+    then = f" To allow it: {lines.make_private(error.path)}" if isinstance(error, WriteProtected) else left
+    return TokenNotSaved(f"{error} {done}".rstrip() + then)

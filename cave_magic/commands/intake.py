@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from .. import history, lines
+from ..addresses import host_of, parse, place_of
 from ..dialogue import Dialogue
-from ..errors import BadInput, Cancelled, NotAToken, TokenRejected
+from ..errors import BadInput, Cancelled, NotAToken, TokenNotSaved, TokenRejected
 from ..page import Page
-from ..servers import KNOWN_SERVERS, datastack_for, host_of
+from ..routes import tokens_page
+from ..servers import KNOWN_SERVERS, datastack_for, meant_address
 from ..store import resolve
 from ..target import Target
 from ..tokens import Pasted, Token, read_pasted, unusual_token
@@ -65,15 +68,30 @@ def exchanged(dialogue: Dialogue, checked: Checked, overwrite: bool, text: str =
     return exchange(checked, wish, dialogue.front, asks=not came_by_address(text)) or Outcome(checked)
 
 
-def save(outcome: Outcome, overwrite: bool) -> Page:
+def save(dialogue: Dialogue, outcome: Outcome, overwrite: bool) -> Page:
     """Saves what was checked; the card that says so."""
     from ..installed import import_caveclient
     from ..login import save_checked
     from ..pages import card_page
     from ..signin_page import with_lines
 
-    saved = save_checked(outcome.checked, overwrite or outcome.exchanged)
+    token, target = outcome.checked.token, outcome.checked.target
+    try:
+        with saving(dialogue, token, target):
+            saved = save_checked(outcome.checked, overwrite or outcome.exchanged)
+    except TokenNotSaved as error:
+        if not outcome.exchanged:
+            raise
+        page = tokens_page(target.server)
+        raise TokenNotSaved(f"the token ending in {token.ending} is on {page} but not saved here: {error}") from None
     return with_lines(card_page(outcome.checked, saved, works=not import_caveclient()), outcome.remarks)
+
+
+def saving(dialogue: Dialogue, token: Token, target: Target) -> AbstractContextManager[None]:
+    """Around the saving of a token; keeps what is said after an interrupt true."""
+    look, ending = lines.whoami(target), f" ending in {token.ending}" if token.ending else ""
+    done = f"The token{ending} is saved for {host_of(target.server)}. To see it: {look}"
+    return dialogue.changing(done, f"Which token is stored now: {look}")
 
 
 # ---------------------------------------------------------------- picking it from a text
@@ -115,14 +133,15 @@ def _choose(dialogue: Dialogue, found: Sequence[Pasted]) -> Pasted:
 
 def _refuse_foreign(named: str, target: Target) -> None:
     """A downloaded token says whose it is; one of another server is not sent to this one."""
-    host = host_of(named if "://" in named else f"https://{named}")
-    if host == host_of(target.server) or not {".", ":"} & set(host):
+    address = parse(named)
+    if address is None or not {".", ":"} & set(address.host_and_port):
         return
-    scheme = target.server.partition("://")[0] if host.startswith(("127.", "localhost")) else "https"
-    server = next((one for one in KNOWN_SERVERS if host == host_of(one)), f"{scheme}://{host}")
+    server = meant_address(address.host_and_port)
+    if server == target.server or address.place == place_of(target.server):
+        return
     there = Target(datastack_for(server, ""), server, "option")
     raise BadInput(
-        f"this token is for {host}, not for {host_of(target.server)}. Nothing was sent. "
+        f"this token is for {host_of(server)}, not for {host_of(target.server)}. Nothing was sent. "
         f"To save it there: {lines.save(there)}"
     )
 

@@ -18,7 +18,7 @@ from . import intake
 
 
 @magic_arguments()
-@argument("token", nargs="*", help="$variable, or nothing to be asked (a token typed here is wiped afterwards)")
+@argument("token", nargs="*", help="$variable or {variable}, or nothing to be asked (a token typed here is wiped)")
 @argument("--overwrite", action="store_true", help="replace another token of this server")
 @argument("--from-env", metavar="NAME", help="take it from an environment variable")
 @argument("--from-file", metavar="PATH", help="take it from a file, such as the one that the token page offers")
@@ -33,8 +33,12 @@ def cave_save(dialogue: Dialogue, args: argparse.Namespace) -> None:
         %cave_save --from-env CAVE_TOKEN
         %cave_save --from-file ~/Downloads/token.json --overwrite
     """
+    names = dialogue.shell.user_ns
+    for option in ("server", "datastack", "from_file"):
+        if (variable := _variable_in(getattr(args, option) or "")) is not None:
+            setattr(args, option, _from_variable(variable, names))
     target = dialogue.target(args)
-    text, given = _given_text(args, dialogue.shell.user_ns), _given(args)
+    text, given = _given_text(args, names), _given(args)
     try:
         page = _saved(dialogue, target, args, text, given)
     except TokenExists as error:
@@ -47,8 +51,8 @@ def _saved(dialogue: Dialogue, target: Target, args: argparse.Namespace, text: s
     if args.no_check:
         return _save_unchecked(dialogue, dialogue.ask_secret(target) if text is None else text, target, args)
     if text is None:
-        return intake.save(intake.by_prompt(dialogue, target, args.overwrite), args.overwrite)
-    return intake.save(intake.accepted(dialogue, text, target, args.overwrite, given), args.overwrite)
+        return intake.save(dialogue, intake.by_prompt(dialogue, target, args.overwrite), args.overwrite)
+    return intake.save(dialogue, intake.accepted(dialogue, text, target, args.overwrite, given), args.overwrite)
 
 
 def _given(args: argparse.Namespace) -> list[str]:
@@ -57,7 +61,8 @@ def _given(args: argparse.Namespace) -> list[str]:
         return ["--from-env", args.from_env]
     if args.from_file is not None:
         return ["--from-file", lines.quoted(args.from_file)]
-    return args.token if len(args.token) == 1 and args.token[0].startswith("$") else []
+    variable = _variable_in(" ".join(args.token))
+    return [] if variable is None else [f"${variable}"]
 
 
 def _save_unchecked(dialogue: Dialogue, text: str, target: Target, args: argparse.Namespace) -> Page:
@@ -65,7 +70,9 @@ def _save_unchecked(dialogue: Dialogue, text: str, target: Target, args: argpars
     from ..pages import unchecked_page
 
     token = intake.pick(dialogue, text, target)
-    return unchecked_page(token, target, save_unchecked(token, target, args.overwrite))
+    with intake.saving(dialogue, token, target):
+        saved = save_unchecked(token, target, args.overwrite)
+    return unchecked_page(token, target, saved)
 
 
 def _given_text(args: argparse.Namespace, names: dict[str, object]) -> str | None:
@@ -78,11 +85,26 @@ def _given_text(args: argparse.Namespace, names: dict[str, object]) -> str | Non
         return _from_environment(args.from_env)
     if args.from_file is not None:
         return _from_file(args.from_file)
-    return _from_variable(typed[1:].strip("{}"), names) if typed.startswith("$") else typed or None
+    variable = _variable_in(typed)
+    return typed or None if variable is None else _from_variable(variable, names)
+
+
+def _variable_in(text: str) -> str | None:
+    """The name in `$name`, `{name}` or `${name}`; None where the text is something else, such as a JSON object.
+
+    The other magics get their line from IPython with the values filled in. This one must not: a token would be in it.
+
+    Raises:
+        BadInput: it is an expression.
+    """
+    found = re.fullmatch(r"\$(\w+)|\$?\{\s*(\w+)\s*\}", text)
+    if found is None and re.match(r"\$|\{(?!\s*[\"'])", text):
+        raise BadInput("after $ and in braces only the name of a variable can stand, no expression.")
+    return (found[1] or found[2]) if found else None
 
 
 def _from_environment(name: str) -> str:
-    safe = name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,40}", name) else "that name"
+    safe = name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,40}", name) else "of that name"
     value = os.environ.get(name, "")
     if not value.strip():
         raise BadInput(f"the environment variable {safe} is not set, or is empty. Nothing was changed.")

@@ -46,7 +46,7 @@ def cave_setup(dialogue: Dialogue, args: argparse.Namespace) -> None:
         _raise_if_in_trouble(facts)
     if args.kind is None:
         return _advise(dialogue, facts)
-    return dialogue.show(intake.save(_new_token(dialogue, facts.target, args), overwrite=True))
+    return dialogue.show(intake.save(dialogue, _new_token(dialogue, facts.target, args), overwrite=True))
 
 
 def _show_status(dialogue: Dialogue, facts: ServerFacts) -> None:
@@ -74,7 +74,7 @@ def _exchange_stored(dialogue: Dialogue, facts: ServerFacts) -> bool:
     outcome = intake.exchanged(dialogue, checked, overwrite=True)
     if outcome.checked is checked:
         return False
-    dialogue.show(intake.save(outcome, overwrite=True))
+    dialogue.show(intake.save(dialogue, outcome, overwrite=True))
     return True
 
 

@@ -36,13 +36,14 @@ def cave_whoami(dialogue: Dialogue, args: argparse.Namespace) -> None:
 
 def _why_nobody(facts: ServerFacts) -> CaveMagicError:
     """Why it cannot be said who you are."""
+    from ..checks.token import set_up
+
     target, blocker = facts.target, facts.stored.blocker
     if blocker is not None:
         return NoToken(f"{blocker.fault}, so no token can be read from it. To mend it: {lines.check(target)}")
     if facts.stored.token is None or facts.stored.belongs_to:
-        return NoToken(f"no token is stored for {facts.host}. To begin: {lines.setup(target, 'new')}")
+        return NoToken(f"no token is stored for {facts.host}. To begin: {set_up(facts, 'new').text}")
     if facts.identity is not None and facts.identity.code == "invalid_token":
-        again = lines.setup(target, "existing")
-        return TokenRejected(f"{facts.host} does not know the stored token. Next: {again}")
+        return TokenRejected(f"{facts.host} does not know the stored token. Next: {set_up(facts).text}")
     sentence = facts.answers[0].sentence if facts.answers else f"{facts.host} was not asked"
     return ServerInTrouble(f"{sentence}. To see why: {lines.check(target)}")

@@ -40,7 +40,10 @@ class DescriptionTooLong(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One account of the auth server: a person, or a service account with a parent."""
+    """One account of the auth server: a person, or a service account with a parent.
+
+    `name` is that of the Google account; `custom_name` is shown in its place while `custom` is true.
+    """
 
     id: int
     nick: str
@@ -56,6 +59,13 @@ class Account:
     parent_id: int | None = None
     pi: str = "PI Example"
     note: str = ""
+    custom_name: str = ""
+    custom: bool = False
+
+    @property
+    def public_name(self) -> str:
+        """The name that others see."""
+        return self.custom_name if self.custom else self.name
 
     @property
     def may_list_people(self) -> bool:
@@ -110,7 +120,7 @@ class Accounts:
     """The auth server's memory. Every method is safe to call from several threads.
 
     `tos_of` maps a dataset to the id of its terms, `one_key` makes a new key end the older one, as
-    middle_auth did before version 2.19, `clock` tells the seconds by which log-in tokens expire.
+    middle_auth did before version 2.19, `clock` tells the seconds by which temporary tokens expire.
     """
 
     def __init__(
@@ -170,10 +180,17 @@ class Accounts:
                     return person
         raise LookupError(f"no account {who!r} on this practice server")
 
-    def rename(self, account_id: int, name: str) -> None:
-        """Set the name that others see."""
+    def choose_name(self, account_id: int, custom: str | None) -> bool:
+        """Let others see a custom name, or with none that of the Google account.
+
+        False when the account has another custom name already, which cannot be changed.
+        """
         with self._lock:
-            self.add(replace(self._people[account_id], name=name))
+            person = self._people[account_id]
+            if custom and person.custom_name not in ("", custom):
+                return False
+            self.add(replace(person, custom=bool(custom), custom_name=custom or person.custom_name))
+            return True
 
     def grant(self, who: str, datasets: Iterable[str]) -> None:
         """Give `who` the view permission on `datasets`. Raises LookupError for an unknown one."""
@@ -356,6 +373,10 @@ class Accounts:
 
     # -- what the auth server says about a person -----------------------------------------------
 
+    def dataset_rows(self, names: Iterable[str]) -> list[dict[str, Any]]:
+        """Datasets as `GET /auth/api/v1/dataset` lists them."""
+        return [{"id": self._dataset_ids[name], "name": name, "tos_id": self.tos_of[name]} for name in names]
+
     def missing_terms(self, person: Account) -> list[dict[str, Any]]:
         """The unsigned terms of datasets that the person could otherwise see."""
         return [
@@ -381,7 +402,7 @@ class Accounts:
             "groups_admin": [],
             "id": person.id,
             "missing_tos": self.missing_terms(person),
-            "name": person.name,
+            "name": person.public_name,
             "parent_id": person.parent_id,
             "permissions": dict.fromkeys(open_datasets, 1),
             "permissions_v2": {dataset: ["view"] for dataset in open_datasets},

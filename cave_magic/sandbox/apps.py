@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import flask
 from werkzeug.exceptions import InternalServerError
@@ -20,23 +21,25 @@ Custom = Callable[[flask.Request], flask.Response]
 
 
 def auth_app(shared: World) -> flask.Flask:
-    """The auth server with its pages; its failures are HTML."""
-    return _app("cave_auth", shared, (auth, sticky, practice))
+    """The auth server with its pages; its failures are HTML. Its routes exist under `/sticky_auth` too."""
+    app = _app("cave_auth", shared, (auth, sticky, practice), is_auth=True)
+    app.register_blueprint(auth, name="auth_of_sticky", url_prefix="/sticky_auth")
+    return app
 
 
 def info_app(shared: World) -> flask.Flask:
     """The info service and its global neighbours; its failures are JSON."""
-    return _app("cave_info", shared, (info, schema, state), json_failures=True)
+    return _app("cave_info", shared, (info, schema, state))
 
 
 def local_app(shared: World) -> flask.Flask:
     """The services of a local server; their failures are JSON."""
-    return _app("cave_local", shared, BLUEPRINTS, json_failures=True)
+    return _app("cave_local", shared, BLUEPRINTS)
 
 
 def is_global_service(path: str) -> bool:
     """Whether the info application answers `path` on the global server."""
-    return path.startswith(("/info/", "/schema/", "/nglstate/"))
+    return path.split("/")[1] in ("info", "schema", "nglstate")
 
 
 def ask(app: flask.Flask, request: Request, port: Port) -> Reply:
@@ -60,18 +63,17 @@ def _reply(response: Response) -> Reply:
     return Reply(response.status_code, tuple(response.headers.items()), response.get_data())
 
 
-def _app(
-    name: str, shared: World, blueprints: tuple[flask.Blueprint, ...], *, json_failures: bool = False
-) -> flask.Flask:
+def _app(name: str, shared: World, blueprints: tuple[flask.Blueprint, ...], *, is_auth: bool = False) -> flask.Flask:
     app = flask.Flask(name, static_folder=None)
     app.secret_key = shared.service_token
     app.logger.disabled = True
     app.url_map.merge_slashes = False
-    attach(app, shared)
+    app.permanent_session_lifetime = timedelta(hours=1)
+    attach(app, shared, is_auth=is_auth)
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
     app.add_url_rule("/captive-portal", "captive_portal", captive_portal)
-    if json_failures:
+    if not is_auth:
         app.register_error_handler(InternalServerError, _json_failure)
     return app
 

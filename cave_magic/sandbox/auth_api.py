@@ -1,4 +1,4 @@
-"""The JSON routes of the auth server, under `/auth`, answering as middle_auth 2.30.3 does."""
+"""The JSON routes of the auth server, under `/auth` and `/sticky_auth`, answering as middle_auth 2.30.3 does."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import flask
 from flask import Blueprint, Response, jsonify
 
 from cave_magic.sandbox.accounts import TERMS, Account, http_date
-from cave_magic.sandbox.gate import TOKEN, end_session, signed_in, visitor, world
+from cave_magic.sandbox.gate import signed_in, visitor, world
 
 auth = Blueprint("auth", __name__, url_prefix="/auth")
 _NO_ADMIN = "Requires admin privilege."
@@ -30,24 +30,15 @@ def user_cache() -> Response:
 @auth.get("/api/v1/my_permissions")
 @signed_in
 def my_permissions() -> Response:
-    """The permissions of the token's owner."""
-    passport = world().accounts.passport(visitor())
-    return jsonify({key: value for key, value in passport.items() if key.startswith("permissions")})
+    """The same as `user/cache`, read from the database."""
+    return jsonify(world().accounts.passport(visitor()))
 
 
 @auth.get("/api/v1/user/me")
 @signed_in
 def user_me() -> Response:
     """The account behind the token, without permissions."""
-    person = visitor()
-    passport = world().accounts.passport(person)
-    same = ("admin", "affiliations", "email", "id", "name", "pi", "service_account")
-    more = {
-        "admin_datasets": list(person.admin_of),
-        "created": http_date(person.created),
-        "gdpr_consent": False,
-    }
-    return jsonify({**{key: passport[key] for key in same}, **more})
+    return jsonify(_described(visitor(), full=True))
 
 
 @auth.get("/api/v1/user/missing")
@@ -60,22 +51,24 @@ def user_missing() -> Response:
 @auth.get("/api/v1/user")
 @signed_in
 def users() -> Response:
-    """People by id: for service accounts, dataset administrators and administrators only."""
+    """People by id, or all: for service accounts, administrators of a dataset and of the server."""
     asking = visitor()
     if not asking.may_list_people:
         return Response(_NO_ADMIN, 403)
-    full = asking.admin or asking.service_account
-    return jsonify([_described(person, full) for person in _people(flask.request.args.get("id", ""))])
+    if "id" in flask.request.args:
+        return jsonify([_described(person, _sees_all(asking)) for person in _people(flask.request.args["id"])])
+    people = [person for person in world().accounts.everyone() if not person.service_account]
+    return jsonify({"pages": 1, "items": [_described(person) for person in people]})
 
 
 @auth.get("/api/v1/user/<int:user_id>")
 @signed_in
 def user(user_id: int) -> Response:
-    """One person's public name."""
-    found = _people(str(user_id))
+    """One person, not a service account; the e-mail is for administrators and service accounts."""
+    found = [person for person in _people(str(user_id)) if not person.service_account]
     if not found:
         return Response("User doesn't exist", 404)
-    return jsonify({"id": found[0].id, "name": found[0].name, "pi": found[0].pi})
+    return jsonify(_described(found[0], _sees_all(visitor())))
 
 
 @auth.get("/api/v1/username")
@@ -83,7 +76,7 @@ def user(user_id: int) -> Response:
 def usernames() -> Response:
     """Public names by id, which anybody may ask for."""
     found = _people(flask.request.args.get("id", ""))
-    return jsonify([{"id": person.id, "name": person.name} for person in found])
+    return jsonify([{"id": person.id, "name": person.public_name} for person in found])
 
 
 @auth.get("/api/v1/group/<int:group_id>/user")
@@ -93,15 +86,16 @@ def group_users(group_id: int) -> Response:
     if not visitor().may_list_people:
         return Response(_NO_ADMIN, 403)
     name = {1: "default", 2: "connectomics"}.get(group_id)
-    members = [p for p in world().accounts.everyone() if name in p.groups]
+    members = [p for p in world().accounts.everyone() if name in p.groups and not p.service_account]
     return jsonify([{"id": p.id, "name": p.name, "admin": False} for p in members])
 
 
 @auth.get("/api/v1/dataset")
 @signed_in
 def datasets() -> Response:
-    """The datasets that the visitor administers."""
-    return jsonify([{"name": name} for name in visitor().admin_of])
+    """The datasets that the visitor administers; all of them for an administrator."""
+    accounts, person = world().accounts, visitor()
+    return jsonify(accounts.dataset_rows(accounts.tos_of if person.admin else person.admin_of))
 
 
 @auth.get("/api/v1/tos")
@@ -128,12 +122,17 @@ def list_tokens() -> Response:
     return jsonify([row.as_json() for row in world().accounts.keys(visitor().id)])
 
 
+@auth.get("/api/v1/create_token")
 @auth.post("/api/v1/user/token")
 @signed_in
 def make_token() -> Response:
-    """A new key with a description. Broken JSON is taken for none; a list makes the server fail."""
-    _since_2_19()
-    data: Any = flask.request.get_json(force=True, silent=True) or {}
+    """Make a permanent token on every visit, HEAD included.
+
+    A body that is not declared as JSON, or is broken, is ignored; a list makes the server fail.
+    """
+    if flask.request.method == "POST":
+        _since_2_19()
+    data: Any = flask.request.get_json(silent=True) or {}
     return jsonify(world().accounts.make_key(visitor().id, data.get("description")))
 
 
@@ -161,13 +160,6 @@ def token_ttl(token: str) -> Response:
     return refusal
 
 
-@auth.get("/api/v1/create_token")
-@signed_in
-def create_token() -> Response:
-    """One more key for every visit, HEAD included."""
-    return jsonify(world().accounts.make_key(visitor().id))
-
-
 @auth.get("/api/v1/refresh_token")
 @signed_in
 def refresh_token() -> Response:
@@ -181,26 +173,19 @@ def refresh_token() -> Response:
 @auth.get("/api/v1/logout")
 @signed_in
 def logout() -> Response:
-    """End the log-in token that asks, and the browser's session with it."""
+    """Revoke the temporary token that asks, for every tab that uses it; the browser keeps the cookie."""
     if world().accounts.is_key(flask.g.auth_token):
         return Response("Can't logout an API Key.", 422)
     world().accounts.delete_token(flask.g.auth_token)
-    end_session()
-    return _without_cookie(jsonify("success"))
+    return jsonify("success")
 
 
 @auth.get("/api/v1/logout_all")
 @signed_in
 def logout_all() -> Response:
-    """End every log-in token of the visitor; keys live on."""
+    """Revoke every temporary token of the visitor; permanent ones stay valid."""
     world().accounts.end_logins(visitor().id)
-    return _without_cookie(jsonify("success"))
-
-
-def _without_cookie(response: Response) -> Response:
-    if TOKEN in flask.request.cookies:
-        response.delete_cookie(TOKEN)
-    return response
+    return jsonify("success")
 
 
 def _since_2_19() -> None:
@@ -210,17 +195,33 @@ def _since_2_19() -> None:
 
 def _people(ids: str) -> list[Account]:
     wanted = {int(part) for part in ids.split(",") if part.strip().isdigit()}
-    return [person for person in world().accounts.everyone() if not wanted or person.id in wanted]
+    return [person for person in world().accounts.everyone() if person.id in wanted]
 
 
-def _described(person: Account, full: bool) -> dict[str, Any]:
-    short = {"id": person.id, "name": person.name}
+def _sees_all(asking: Account) -> bool:
+    return asking.admin or asking.service_account
+
+
+def _described(person: Account, full: bool = False) -> dict[str, Any]:
+    """An account as the auth server shows it; the full form has the e-mail."""
+    short = {
+        "id": person.id,
+        "service_account": person.service_account,
+        "name": person.public_name,
+        "created": http_date(person.created),
+        "pi": person.pi,
+        "affiliations": [[]],
+    }
     if not full:
         return short
-    return {
+    rows = world().accounts.dataset_rows(person.admin_of)
+    whole = {
         **short,
-        "email": person.email,
+        "gdpr_consent": False,
+        "admin_datasets": [{"id": row["id"], "name": row["name"]} for row in rows],
         "admin": person.admin,
-        "pi": person.pi,
-        "service_account": person.service_account,
+        "email": person.email,
     }
+    if person.parent_id is not None:
+        whole |= {"parent_id": person.parent_id, "parent": _described(world().accounts.find(person.parent_id))}
+    return whole

@@ -113,8 +113,9 @@ class Sandbox:
 
     `port` and `local_port` choose the ports (0: any free one), `auth_version` the age of the auth server,
     `datastacks` adds so many datastacks, spread over `local_servers` local servers, `tls` serves https with
-    a certificate that nobody trusts (its file is `certificate`). The services remember what auth said about a
-    token for `cache_seconds`, as the real ones do; with 0 they ask each time. Use it as a context manager.
+    a certificate that nobody trusts (its file is `certificate`). The services cache what auth said about a
+    token for `cache_seconds`, as the real ones do; with 0 they ask each time. `hosts` are names of its servers in
+    place of 127.0.0.1 and a port, for tests that lead connections to them to `doors`. Use it as a context manager.
     """
 
     def __init__(
@@ -127,6 +128,7 @@ class Sandbox:
         local_servers: int = 1,
         tls: bool = False,
         cache_seconds: float = CACHE_SECONDS,
+        hosts: Sequence[str] = (),
     ) -> None:
         self.auth_version = auth_version
         self.cache_seconds = cache_seconds
@@ -141,6 +143,7 @@ class Sandbox:
         self._numbers = [port, local_port, *[0] * (local_servers - 1)]
         self._inner_number = 0
         self._tls = tls
+        self._hosts = tuple(hosts)
         self._faults: tuple[Fault, ...] = ()
         self._ports: list[Port] = []
         self._stopped = threading.Event()
@@ -203,6 +206,11 @@ class Sandbox:
         return [self._port(place).address for place in range(1, len(self._numbers))]
 
     @property
+    def doors(self) -> dict[str, int]:
+        """Host -> the port of 127.0.0.1 behind it, for the servers that have names."""
+        return {port.name: port.number for port in self._ports if port.name}
+
+    @property
     def datastacks(self) -> list[str]:
         """Names of the rows of the info service."""
         return list(self._catalogue.datastacks)
@@ -248,37 +256,45 @@ class Sandbox:
     def grant(self, person: str, datastack: str) -> None:
         """Give `person` the permission to view a datastack.
 
-        Auth shows it at once. A service that remembers the token asks auth again before it denies, so the
-        datastack opens at once, while the list of datastacks goes on without it until then, or for 300 s. After
-        20 denials of a token in 300 s (see `use_up_rechecks`) it goes on denying, too.
+        `user/cache` of auth shows it at once. The info service asks auth again before it denies, so
+        `datastack/full` works at once too, while `datastacks` leaves the name out until then, or for 300 s.
+        After 20 denials of a token in 300 s it asks no more: see `use_up_rechecks`.
         """
         self._accounts.grant(person, [datastack])
 
     def revoke(self, person: str, datastack: str) -> None:
         """Take that permission away.
 
-        Auth shows it at once. A service that has seen the token goes on allowing for 300 s: `advance(300)`
-        lets them pass, `forget` ends it without that, and a `Sandbox(cache_seconds=0)` never remembers.
+        `user/cache` of auth shows it at once. A service that has cached the token goes on allowing for 300 s.
+        To get past that: `advance(300)`, or `forget()`, or a `Sandbox(cache_seconds=0)`, which caches nothing.
+
+            get(full, token)  # 200, and the info service caches whose token it is
+            cave.revoke("ada", "minnie65_public")
+            get(full, token)  # still 200, while user/cache no longer has the permission
+            cave.advance(300)
+            get(full, token)  # 403 missing_permission
         """
         self._accounts.revoke(person, datastack)
 
     # -- time and what services remember --------------------------------------------------------
 
     def advance(self, seconds: float) -> None:
-        """Let so many seconds pass at once for everything that expires.
+        """Let so many seconds pass at once for everything that expires: no test needs to sleep.
 
-        These are log-in tokens, what services remember of tokens and permissions, and their count of denials.
-        Dates, such as that of a key, stay. Raises ValueError for a negative number.
+        That is temporary tokens, what the services cached, and their count of denials. Dates do not change.
+        Raises ValueError for a negative number.
         """
         self._clock.advance(seconds)
 
     def use_up_rechecks(self) -> None:
-        """Let the services deny from memory, as after 20 denials of every token; for 300 s, or until `forget`.
+        """Let the services deny what they cached as denied, as after 20 denials of every token.
 
-        A permission that is granted now stays unnoticed by a service that has seen the token:
+        It ends after 300 s or with `forget()`. A token that a service has not cached is still asked about.
 
-            get(full, token); cave.use_up_rechecks(); cave.grant("carol", "minnie65_public")
-            get(full, token)  # still 403 missing_permission, while user/cache has the permission
+            get(full, token)  # 403 missing_permission, cached
+            cave.use_up_rechecks()
+            cave.grant("carol", "minnie65_public")
+            get(full, token)  # still 403, while user/cache has the permission
             cave.advance(300)
             get(full, token)  # 200
         """
@@ -286,7 +302,7 @@ class Sandbox:
             self._gate.use_up_rechecks(app)
 
     def forget(self) -> None:
-        """Let the services drop what they remember of tokens, permissions and denials."""
+        """Empty the caches of the services: tokens, permissions and denials."""
         for app in self._services():
             self._gate.forget(app)
 
@@ -300,9 +316,9 @@ class Sandbox:
         `faults.MISBEHAVIOURS` or a function from a Flask request to a Flask response. Of several targets that
         concern a request the one that was named last counts. Raises UnknownMisbehaviour.
 
-            cave.misbehave("/auth/api/v1/logout", "down")            # 502, only when a log-in token is ended
-            cave.misbehave("POST /auth/api/v1/user/token", "down")   # keys are listed but not made
-            cave.misbehave("sticky_auth", "down")                    # the pages and the log-in
+            cave.misbehave("/auth/api/v1/logout", "down")            # 502, only when a temporary token is revoked
+            cave.misbehave("POST /auth/api/v1/user/token", "down")   # tokens are listed but not made
+            cave.misbehave("sticky_auth", "down")                    # the pages and the sign-in
             cave.misbehave("info", "retry-after:3600:429")           # or "retry-after:120" for a 503
             cave.misbehave("local", "missing")                       # no service of a data server is there
             cave.misbehave(cave.local_servers[1], "missing")         # the same for one data server
@@ -362,14 +378,15 @@ class Sandbox:
         from cave_magic.sandbox import tls
 
         with tempfile.TemporaryDirectory(prefix="cave-sandbox-") as folder:
-            self.certificate = str(tls.self_signed(Path(folder)))
+            self.certificate = str(tls.self_signed(Path(folder), self._hosts))
             yield tls.context(Path(folder))
 
     def _listen(self, place: int, number: int, context: ssl.SSLContext | None) -> None:
         def answer(request: Request, connection: Connection) -> Reply | None:
             return self._answer(place, request, connection)
 
-        port = Port(answer, number, context, self._count)
+        name = self._hosts[place] if place < len(self._hosts) else ""
+        port = Port(answer, number, context, self._count, name)
         self._undo.enter_context(contextlib.closing(port))
         self._ports.append(port)
         self._numbers[place] = port.number

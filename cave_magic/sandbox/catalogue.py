@@ -88,13 +88,11 @@ def build(extra: int = 0, local_servers: int = 1) -> Catalogue:
     has no row: both happen on real servers.
     """
     rows = [*_USUAL, *_more(extra, local_servers)]
-    guards = {row.name: row.name for row in rows if row.name != "orphan_ds"}
-    tables = {row.chunkedgraph: row.name for row in rows}
-    volumes = {row.volume: guards.get(row.name, row.name) for row in rows}
+    known = [row for row in rows if row.name != "orphan_ds"]
     mapping = {
-        "datastack": {**guards, "ghost_ds": "flywire_fafb_public"},
-        "pcg_table": tables,
-        "aligned_volume": volumes,
+        "datastack": {**{row.name: row.name for row in known}, "ghost_ds": "flywire_fafb_public"},
+        "pcg_table": {row.chunkedgraph: row.name for row in known},
+        "aligned_volume": {row.volume: row.name for row in known},
     }
     return Catalogue({row.name: row for row in rows}, mapping)
 

@@ -97,7 +97,7 @@ def _forget(cave: Sandbox, words: list[str]) -> str:
 
 def _advance(cave: Sandbox, words: list[str]) -> str:
     cave.advance(float(words[0]))
-    return f"{float(words[0]):g} s have passed for log-in tokens and for what the services remember."
+    return f"{float(words[0]):g} s have passed for temporary tokens and for the caches of the services."
 
 
 def _delay(cave: Sandbox, words: list[str]) -> str:
@@ -138,7 +138,7 @@ COMMANDS: Mapping[str, Command] = {
     "revoke": Command("revoke WHO DATASTACK", "takes it away", _revoke),
     "delete": Command("delete WHO", "deletes a person's tokens", _delete),
     "forget": Command("forget", "empties the 300 s caches of the services", _forget),
-    "advance": Command("advance SECONDS", "lets time pass at once for all that expires", _advance),
+    "advance": Command("advance SECONDS", "lets time pass at once for whatever expires", _advance),
     "delay": Command("delay SECONDS", "makes every answer wait", _delay),
     "people": Command("people", "who is here", _people),
     "requests": Command("requests [N]", "the last requests", _requests),

@@ -307,8 +307,11 @@ MISBEHAVIOURS = {
     "missing": Misbehaviour(_missing, "nginx says 404 Not Found, as where no service is installed", "missing"),
     "status": Misbehaviour(_status, "answers with a bare status", "status:503", (STATUS,), needs=True),
     "retry-after": Misbehaviour(
-        _retry_after, "503 with a Retry-After of so many seconds, or 429", "retry-after:3600:429",
-        (SECONDS, STATUS), needs=True,
+        _retry_after,
+        "503 with a Retry-After of so many seconds, or 429",
+        "retry-after:3600:429",
+        (SECONDS, STATUS),
+        needs=True,
     ),
     "html": Misbehaviour(_maintenance, "200 with an HTML page instead of JSON", "html"),
     "redirect": Misbehaviour(_redirect, "sends everybody elsewhere, as a guest network does", "redirect"),

@@ -25,7 +25,7 @@ PLACEHOLDER = "cave-sandbox.invalid"
 TOKEN = "middle_auth_token"  # noqa: S105 - the name of the cookie, not a secret
 _EXTENSION = "cave_sandbox"
 _MEMORY = "cave_sandbox_memory"
-_ON_THE_SPOT = {"auth", "sticky", "practice"}
+_IS_AUTH = "cave_sandbox_is_auth"
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -69,7 +69,7 @@ class Rechecks:
 
 
 class Memory:
-    """What the services of one application remember, as middle_auth_client does in a process of its own."""
+    """The caches of one application, as middle_auth_client keeps them in a process of its own."""
 
     def __init__(self, clock: Clock, seconds: float) -> None:
         library = _library()
@@ -101,40 +101,35 @@ def needs_permission(namespace: str, table_arg: str, *, ignore_tos: bool = False
     return cast(Callable[[View], View], decorate)
 
 
-def may_view(datastack: str) -> bool:
-    """Whether the visitor may view a datastack once the terms are signed: `user_has_permission`."""
-    answer = _library().user_has_permission("view", datastack, "datastack", ignore_tos=True)
+def may_view(namespace: str, name: str) -> bool:
+    """Whether the visitor may view a resource once the terms are signed: `user_has_permission`."""
+    answer = _library().user_has_permission("view", name, namespace, ignore_tos=True)
     return bool(answer)
 
 
-def end_session() -> None:
-    """Forget the browser's session; without one the reply sets no cookie."""
-    if flask.session:
-        flask.session.clear()
-
-
-def attach(app: flask.Flask, shared: World) -> None:
-    """Make `app` part of the sandbox that `shared` describes."""
+def attach(app: flask.Flask, shared: World, *, is_auth: bool) -> None:
+    """Make `app` part of the sandbox that `shared` describes, as its auth server or as one that asks it."""
     app.extensions[_EXTENSION] = shared
+    app.extensions[_IS_AUTH] = is_auth
     app.extensions[_MEMORY] = Memory(shared.clock, shared.cache_seconds)
     app.config["AUTH_TOKEN"] = shared.service_token
     app.after_request(_finish)
 
 
 def forget(app: flask.Flask) -> None:
-    """Drop what the services of `app` remember about tokens, permissions and the datasets behind names."""
+    """Empty the caches of `app`: tokens with their permissions, the datasets behind names, denials."""
     with _memory_lock:
         app.extensions[_MEMORY] = Memory(app.extensions[_EXTENSION].clock, app.extensions[_EXTENSION].cache_seconds)
 
 
 def use_up_rechecks(app: flask.Flask) -> None:
-    """Let the services of `app` deny from memory, as after 20 denials of every token."""
+    """Let `app` deny from its cache, as after 20 denials of every token."""
     app.extensions[_MEMORY].rechecks.use_up()
 
 
 def _finish(response: flask.Response) -> flask.Response:
     """Put this sandbox's address where the library wrote the placeholder; add what every reply carries."""
-    response.headers["Access-Control-Allow-Origin"] = "*"
+    _share_with_origins(response)
     location = response.headers.get("Location")
     if location:
         response.headers["Location"] = _own(location)
@@ -145,6 +140,23 @@ def _finish(response: flask.Response) -> flask.Response:
         response.set_data(_own(response.get_data(as_text=True)))
     _loosen_cookies(response)
     return response
+
+
+def _share_with_origins(response: flask.Response) -> None:
+    """The CORS headers of flask-cors as deployed: auth allows credentials, for which `*` would not do."""
+    asked, headers, is_auth = flask.request.headers, response.headers, flask.current_app.extensions[_IS_AUTH]
+    origin = asked.get("Origin")
+    if is_auth and not origin:
+        return
+    headers["Access-Control-Allow-Origin"] = origin or "*"
+    headers["Access-Control-Expose-Headers"] = "WWW-Authenticate, X-Requested-With" if is_auth else "WWW-Authenticate"
+    if is_auth:
+        headers["Access-Control-Allow-Credentials"] = "true"
+    if origin:
+        headers.add("Vary", "Origin")
+    if flask.request.method == "OPTIONS" and "Access-Control-Request-Method" in asked:
+        headers["Access-Control-Allow-Methods"] = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
+        headers["Access-Control-Allow-Headers"] = asked.get("Access-Control-Request-Headers", "")
 
 
 def _loosen_cookies(response: flask.Response) -> None:
@@ -163,7 +175,7 @@ def _own(text: str) -> str:
 
 def _who(token: str) -> Any:
     """The auth server looks into its own memory; the other services ask it and remember for 300 s."""
-    if flask.request.blueprint not in _ON_THE_SPOT:
+    if not flask.current_app.extensions[_IS_AUTH]:
         return _library().user_cache_http(token)
     accounts = world().accounts
     person = accounts.let_in(token)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+import difflib
+import re
 
 import flask
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, jsonify, render_template
+from werkzeug.exceptions import NotFound
 
 from cave_magic.sandbox.catalogue import Datastack
 from cave_magic.sandbox.gate import may_view, needs_permission, signed_in, world
 
-info = Blueprint("info", __name__, url_prefix="/info")
+info = Blueprint("info", __name__, url_prefix="/info", template_folder="templates")
 schema = Blueprint("schema", __name__, url_prefix="/schema")
 state = Blueprint("state", __name__, url_prefix="/nglstate")
 
@@ -29,14 +31,30 @@ def versions() -> Response:
     return jsonify([2])
 
 
+@info.get("/")
+@signed_in
+def index() -> str:
+    """The page with the datastacks that the visitor may view, a link each."""
+    names = [name for name in world().catalogue.datastacks if may_view("datastack", name)]
+    return render_template("datastacks.html", names=names)
+
+
+@info.get("/datastack/<datastack>")
+@needs_permission("datastack", "datastack")
+def datastack_page(datastack: str) -> str:
+    """The page of one datastack."""
+    row = world().catalogue.datastacks.get(datastack) or flask.abort(404)
+    return render_template("info_datastack.html", row=row.full(local_server(row)), name=datastack)
+
+
 @info.get("/api/v2/datastacks")
 @signed_in
 def datastacks() -> Response:
     """Names that the visitor may view, also those whose terms are not signed."""
-    return jsonify([name for name in world().catalogue.datastacks if may_view(name)])
+    return jsonify([name for name in world().catalogue.datastacks if may_view("datastack", name)])
 
 
-@info.get("/api/v2/datastack/full/<datastack>")
+@info.get("/api/v2/datastack/full/<string:datastack>")
 @needs_permission("datastack", "datastack")
 def datastack_full(datastack: str) -> Response:
     """The whole record of a datastack."""
@@ -44,7 +62,7 @@ def datastack_full(datastack: str) -> Response:
     return jsonify(row.full(local_server(row))) if row else _no_row()
 
 
-@info.get("/api/v2/datastack/<datastack>")
+@info.get("/api/v2/datastack/<string:datastack>")
 @needs_permission("datastack", "datastack", ignore_tos=True)
 def datastack_short(datastack: str) -> Response:
     """The short record, for whose sake no terms need be signed."""
@@ -52,43 +70,47 @@ def datastack_short(datastack: str) -> Response:
     return jsonify(row.short(local_server(row))) if row else _no_row()
 
 
-@info.get("/api/v2/aligned_volume")
-@signed_in
-def aligned_volumes() -> Response:
-    """Names of all image volumes."""
-    return jsonify([row.volume for row in world().catalogue.datastacks.values()])
-
-
-@info.get("/api/v2/aligned_volume/<name>")
-@signed_in
-def aligned_volume(name: str) -> Response:
-    """One image volume."""
-    rows = [row for row in world().catalogue.datastacks.values() if row.volume == name]
-    return jsonify(rows[0].aligned_volume()) if rows else _no_row()
-
-
-@info.get("/api/v2/aligned_volume/id/<int:number>")
-@signed_in
-def aligned_volume_by_id(number: int) -> Response:
-    """One image volume by its id."""
-    rows = [row for row in world().catalogue.datastacks.values() if row.volume_id == number]
-    return jsonify(rows[0].aligned_volume()) if rows else _no_row()
-
-
-@info.get("/api/v2/aligned_volume/<name>/datastacks")
-@signed_in
-def volume_datastacks(name: str) -> Response:
-    """Names of the datastacks on an image volume."""
-    rows = world().catalogue.datastacks.values()
-    return jsonify([row.name for row in rows if row.volume == name])
-
-
-@info.get("/api/v2/datastack/<datastack>/image_sources")
+@info.get("/api/v2/datastack/<string:datastack>/image_sources")
 @needs_permission("datastack", "datastack")
 def image_sources(datastack: str) -> Response:
     """The one image source of a datastack."""
     row = world().catalogue.datastacks.get(datastack)
     return jsonify([row.aligned_volume()]) if row else _no_row()
+
+
+@info.get("/api/v2/aligned_volume")
+@signed_in
+def aligned_volumes() -> Response:
+    """Names of the image volumes that the visitor may view, also those whose terms are not signed."""
+    names = [row.volume for row in world().catalogue.datastacks.values()]
+    return jsonify([name for name in names if may_view("aligned_volume", name)])
+
+
+@info.get("/api/v2/aligned_volume/<string:volume>")
+@needs_permission("aligned_volume", "volume")
+def aligned_volume(volume: str) -> Response:
+    """One image volume."""
+    rows = _on(volume)
+    return jsonify(rows[0].aligned_volume()) if rows else _no_row()
+
+
+@info.get("/api/v2/aligned_volume/id/<int:number>")
+def aligned_volume_by_id(number: int) -> Response:
+    """One image volume by its id, for anybody, whatever the token."""
+    rows = [row for row in world().catalogue.datastacks.values() if row.volume_id == number]
+    return jsonify(rows[0].aligned_volume()) if rows else _no_row()
+
+
+@info.get("/api/v2/aligned_volume/<string:volume>/datastacks")
+@signed_in
+def volume_datastacks(volume: str) -> Response:
+    """Names of the datastacks on an image volume that the visitor may view."""
+    rows = _on(volume)
+    return jsonify([row.name for row in rows if may_view("datastack", row.name)]) if rows else _no_row()
+
+
+def _on(volume: str) -> list[Datastack]:
+    return [row for row in world().catalogue.datastacks.values() if row.volume == volume]
 
 
 @schema.get("/versions")
@@ -117,14 +139,12 @@ def local_server(row: Datastack) -> str:
 
 
 def _no_row() -> Response:
-    """The auth server knows the name, the info service has no such row."""
-    here: Any = flask.request.path
-    message = (
-        "The requested URL was not found on the server. If you entered the URL manually please check your "
-        f"spelling and try again. You have requested this URI [{here}] but did you mean "
-        "/info/api/v2/datastack/full/<string:datastack> or /info/api/v2/datastacks or "
-        "/info/api/v2/datastack/<string:datastack> ?"
-    )
+    """The auth server knows the name, the info service has no such row: flask-restx guesses at what was meant."""
+    rules = {re.sub("(<.*>)", "", rule.rule): rule.rule for rule in flask.current_app.url_map.iter_rules()}
+    close = [rules[match] for match in difflib.get_close_matches(flask.request.path, rules)]
+    message = NotFound.description
+    if close:
+        message += f" You have requested this URI [{flask.request.path}] but did you mean {' or '.join(close)} ?"
     answer = jsonify({"message": message})
     answer.status_code = 404
     return answer

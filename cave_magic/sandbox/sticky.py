@@ -5,19 +5,21 @@ from __future__ import annotations
 
 import re
 import secrets
+from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import flask
 from flask import Blueprint, redirect, render_template, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from cave_magic.sandbox.accounts import TERMS, WEEK, Account, DescriptionTooLong
-from cave_magic.sandbox.gate import TOKEN, end_session, signed_in, visitor, world
+from cave_magic.sandbox.accounts import TERMS, Account, DescriptionTooLong
+from cave_magic.sandbox.gate import TOKEN, signed_in, visitor, world
 
 sticky = Blueprint("sticky", __name__, url_prefix="/sticky_auth", template_folder="templates")
 practice = Blueprint("practice", __name__, template_folder="templates")
 
 LOGIN_PAGE = "/practice/log-in"
+_OAUTH_ERROR = "authorization error"
 Page = BaseResponse | str | tuple[str, int]
 
 
@@ -30,7 +32,7 @@ def welcome() -> str:
 @practice.get(LOGIN_PAGE)
 def log_in_page() -> Page:
     """Stands where Google's page is: whom do you want to be?"""
-    return render_template("log_in.html", people=_pickable(), state=flask.request.args.get("state", ""))
+    return _log_in_page(flask.request.args.get("state", ""))
 
 
 @practice.post(LOGIN_PAGE)
@@ -39,17 +41,26 @@ def log_in() -> Page:
     email = flask.request.form.get("email", "").strip().lower()
     state = flask.request.form.get("state", "")
     if not _is_email(email):
-        again = render_template(
-            "log_in.html", people=_pickable(), state=state, typed=email, problem="Type a whole e-mail address."
-        )
-        return again, 400
-    code = world().accounts.make_code(email)
-    return redirect(f"{world().server}/sticky_auth/api/v1/oauth2callback?{urlencode({'state': state, 'code': code})}")
+        return _log_in_page(state, typed=email, problem="Type a whole e-mail address."), 400
+    return redirect(_back_with(state, code=world().accounts.make_code(email)))
+
+
+def _log_in_page(state: str, **more: str) -> str:
+    cancel = _back_with(state, error="access_denied")
+    return render_template("log_in.html", people=_pickable(), state=state, cancel=cancel, **more)
+
+
+def _back_with(state: str, **outcome: str) -> str:
+    """The auth server's callback, as Google calls it with a code or an error."""
+    return f"{world().server}/sticky_auth/api/v1/oauth2callback?{urlencode({'state': state, **outcome})}"
 
 
 @sticky.get("/api/v1/authorize")
 def authorize() -> Page:
-    """Begin a log-in: remember where to go afterwards and send the browser to the log-in page."""
+    """Begin a sign-in: remember where to go afterwards and send the browser to the log-in page.
+
+    A browser has one session, so a second sign-in takes the place of one that has not ended.
+    """
     flask.session.permanent = True
     flask.session["state"] = secrets.token_urlsafe(16)
     flask.session["redirect"] = flask.request.args.get("redirect")
@@ -70,57 +81,68 @@ def authorize() -> Page:
 
 @sticky.get("/api/v1/oauth2callback")
 def oauth2callback() -> Page:
-    """Come back from the log-in page: make the account if it is new, and a log-in token."""
-    if "state" not in flask.session:
+    """Come back from the log-in page: make the account if it is new, and a temporary token.
+
+    The real callback insists on https, which a practice server does not have.
+    """
+    if "session" not in flask.request.cookies:
         return "Invalid Request, are third-party cookies enabled?", 400
-    if flask.session.pop("state") != flask.request.args.get("state"):
-        return "Your session has expired. Please try again.", 400
-    email = world().accounts.take_code(flask.request.args.get("code", ""))
-    if email is None:
-        return "authorization error", 400
+    if "state" not in flask.session:
+        return "Your session has expired.", 400
+    said = flask.request.args
+    if said.get("state") != flask.session["state"]:
+        return flask.jsonify(_OAUTH_ERROR)
+    if "code" not in said:  # Google was left with "Cancel"
+        flask.abort(500)
+    email = world().accounts.take_code(said["code"])
+    return flask.jsonify(_OAUTH_ERROR) if email is None else _enter(email)
+
+
+def _enter(email: str) -> Page:
+    accounts = world().accounts
     try:
-        person, new = world().accounts.find(email), False
+        person, new = accounts.find(email), False
     except LookupError:
-        person, new = world().accounts.sign_up(email), True
-    return _enter(person, new)
-
-
-def _enter(person: Account, new: bool) -> BaseResponse:
-    token = world().accounts.make_login_token(person.id)
-    answer = redirect(url_for("sticky.choose_username")) if new else _onward(token)
-    answer.set_cookie(TOKEN, token, secure=True, httponly=True, max_age=WEEK)
-    return answer
+        person, new = accounts.sign_up(email), True
+    token = accounts.make_login_token(person.id)
+    if new:
+        return _with_cookie(redirect(url_for("sticky.choose_username", new_account="true")), token)
+    return _onward(token)
 
 
 @sticky.get("/api/v1/register/choose_username")
+@sticky.get("/settings/username")
 @signed_in
 def choose_username() -> Page:
-    """Ask a new person for the name that others will see."""
+    """Ask for the name that others will see: that of the Google account, or another, which is final."""
     return render_template("choose_username.html", person=visitor())
 
 
 @sticky.post("/api/v1/register/choose_username")
+@sticky.post("/settings/username")
 @signed_in
 def set_username() -> Page:
-    """Keep the name and go on to where the log-in was meant to lead."""
-    name = " ".join(flask.request.form.get("username", "").split())[:60]
-    if not name:
-        page = render_template("choose_username.html", person=visitor(), problem="Type a name of at least one letter.")
-        return page, 400
-    world().accounts.rename(visitor().id, name)
-    return _onward(flask.g.auth_token)
+    """Save the name, which `customName` alone decides; a new account goes on to where the sign-in was to lead."""
+    custom = flask.request.form.get("customName")
+    if not world().accounts.choose_name(visitor().id, custom):
+        return render_template("choose_username.html", person=visitor(), problem="You cannot change your custom name.")
+    if flask.request.args.get("new_account") == "true":
+        return _onward(flask.g.auth_token)
+    kept = f"changed to {custom}" if custom else "reset to the one associated with your Google Account"
+    return _onward(flask.g.auth_token, ("User Settings Updated", f"Your username was {kept}"))
 
 
-def _onward(token: str) -> BaseResponse:
-    """To the terms if the log-in was for them, to the remembered address, or nowhere: then the token itself."""
-    target = flask.session.pop("redirect", None)
-    tos_id = flask.session.pop("tos_id", None)
+def _onward(token: str, message: tuple[str, str] | None = None) -> Page:
+    """To the terms if the sign-in was for them, or to the remembered address; else a message, or the token itself."""
+    tos_id = _pop_from_session("tos_id")
     if tos_id is not None:
-        # The remembered address is forgotten here, as the real server does.
-        return redirect(url_for("sticky.terms_page", tos_id=tos_id))
+        return _with_cookie(redirect(url_for("sticky.terms_page", tos_id=tos_id)), token)
+    target = _pop_from_session("redirect")
     if target:
-        return redirect(with_token(target, token))
-    return flask.jsonify(token)
+        return _with_cookie(redirect(with_token(target, token)), token)
+    if message:
+        return render_template("message.html", title=message[0], message=message[1])
+    return render_template("post_message.html", message={"token": token, "app_urls": []})
 
 
 def with_token(target: str, token: str) -> str:
@@ -131,36 +153,55 @@ def with_token(target: str, token: str) -> str:
     return urlunsplit(parts._replace(query=query))
 
 
+def _with_cookie(answer: BaseResponse, token: str) -> BaseResponse:
+    """Set a session cookie, which nothing deletes before the browser is closed, not even signing out."""
+    answer.set_cookie(TOKEN, token, secure=True, httponly=True)
+    return answer
+
+
+def _pop_from_session(name: str) -> Any:
+    """Take a value out of the session; a session that is empty then is deleted."""
+    if name not in flask.session:
+        return None
+    value = flask.session.pop(name)
+    if not set(flask.session) - {"_permanent"}:
+        flask.session.clear()
+    return value
+
+
 @sticky.get("/api/v1/tos/<int:tos_id>/accept")
 @signed_in
 def terms_page(tos_id: int) -> Page:
-    """The terms of service, to be accepted; where to go afterwards comes from this page's own `redirect`."""
+    """The terms of service, to be accepted.
+
+    This page's own `redirect` says where to go afterwards; where it is absent, that of the sign-in is forgotten too.
+    """
     flask.session.permanent = True
-    flask.session["tos_redirect"] = flask.request.args.get("redirect")
-    return _terms(tos_id) or render_template("terms.html", terms=TERMS[tos_id], person=visitor())
+    flask.session["redirect"] = flask.request.args.get("redirect")
+    return _no_terms_to_accept(tos_id) or render_template("terms.html", terms=TERMS[tos_id], person=visitor())
 
 
 @sticky.post("/api/v1/tos/<int:tos_id>/accept")
 @signed_in
 def accept_terms(tos_id: int) -> Page:
     """Accept; without an address to go to the server fails *after* it noted the acceptance."""
-    page = _terms(tos_id)
+    page = _no_terms_to_accept(tos_id)
     if page:
         return page
     world().accounts.accept_terms(visitor().id, tos_id)
-    target = flask.session.get("tos_redirect")
-    end_session()
-    if target:
-        return redirect(with_token(target, flask.g.auth_token))
-    return flask.abort(500)
+    target = _pop_from_session("redirect")
+    if not target:
+        flask.abort(500)
+    return _with_cookie(redirect(with_token(target, flask.g.auth_token)), flask.g.auth_token)
 
 
-def _terms(tos_id: int) -> Page | None:
+def _no_terms_to_accept(tos_id: int) -> Page | None:
     """The answer when there is nothing to accept; None when there is."""
     if tos_id not in TERMS:
         return "Terms of Service does not exist", 404
     if world().accounts.has_accepted(visitor().id, tos_id):
-        return render_template("accepted.html", terms=TERMS[tos_id], person=visitor())
+        title = f"{TERMS[tos_id][0]}'s Terms of Service"
+        return render_template("message.html", title=title, message="You have already accepted the Terms of Service")
     return None
 
 
@@ -200,31 +241,28 @@ def delete_token(row_id: int) -> Page:
 @sticky.get("/settings/tokens/<int:row_id>/download")
 @signed_in
 def download_token(row_id: int) -> Page:
-    """A key as a file: `token`, `description` and `middle_auth_url`, with a name as on the real page."""
+    """A token as the file that the real page's button downloads, under the name that Chromium gives it."""
     rows = [row for row in world().accounts.keys(visitor().id) if row.id == row_id]
     if not rows:
         return "Token doesn't exist", 404
     home = urlsplit(world().server).netloc + "/auth"
-    body = {"token": rows[0].token, "description": rows[0].description or "unknown", "middle_auth_url": home}
-    answer = flask.jsonify(body)
-    name = re.sub("[/:]", "_", f"{home}-cave-secret.json")  # as browsers save it
-    answer.headers["Content-Disposition"] = f"attachment; filename={name}"
+    description = rows[0].description or "unknown"
+    answer = flask.jsonify({"token": rows[0].token, "description": description, "middle_auth_url": home})
+    name = re.sub("[:/]", "_", home)
+    answer.headers["Content-Disposition"] = f"attachment; filename={name}-cave-secret.json"
     return answer
 
 
 @sticky.post("/settings/log-out")
 @signed_in
 def log_out() -> Page:
-    """End this browser's log-in; keys live on."""
+    """Revoke this browser's temporary token, as the real page does by calling `logout`; the cookie stays."""
     if not _own_page():
         return "This form belongs to the page of this server.", 403
     accounts = world().accounts
     if not accounts.is_key(flask.g.auth_token):
         accounts.delete_token(flask.g.auth_token)
-    end_session()
-    answer = flask.make_response(render_template("logged_out.html", person=visitor()))
-    answer.delete_cookie(TOKEN)
-    return answer
+    return render_template("logged_out.html", person=visitor())
 
 
 def _tokens_page(problem: str = "") -> str:

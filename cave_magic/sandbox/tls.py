@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import ssl
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from cave_magic.sandbox.wire import HOST
@@ -17,15 +18,15 @@ class NoCertificate(RuntimeError):
     """Neither way to make a certificate is there."""
 
 
-def self_signed(folder: Path) -> Path:
-    """Make a certificate for 127.0.0.1 and its key in `folder`; gives the certificate's file.
+def self_signed(folder: Path, hosts: Sequence[str] = ()) -> Path:
+    """Make a certificate for 127.0.0.1 and `hosts`, and its key, in `folder`; gives the certificate's file.
 
     Raises NoCertificate without the `cryptography` package and the `openssl` command.
     """
     try:
-        _with_cryptography(folder)
+        _with_cryptography(folder, ("localhost", *hosts))
     except ImportError:
-        _with_openssl(folder)
+        _with_openssl(folder, ("localhost", *hosts))
     return folder / _CERTIFICATE
 
 
@@ -36,12 +37,14 @@ def context(folder: Path) -> ssl.SSLContext:
     return made
 
 
-def _with_openssl(folder: Path) -> None:
+def _with_openssl(folder: Path, hosts: Sequence[str]) -> None:
     program = shutil.which("openssl")
     if program is None:
         raise NoCertificate("https needs a certificate: install the package `cryptography` or the command `openssl`")
-    command = [program, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", str(_DAYS)]
-    command += ["-subj", "/CN=practice CAVE server", "-addext", f"subjectAltName=IP:{HOST},DNS:localhost"]
+    names = ",".join(f"DNS:{host}" for host in hosts)
+    command = [program, "req", "-x509", "-nodes", "-days", str(_DAYS), "-newkey", "ec"]
+    command += ["-pkeyopt", "ec_paramgen_curve:prime256v1"]
+    command += ["-subj", "/CN=practice CAVE server", "-addext", f"subjectAltName=IP:{HOST},{names}"]
     command += ["-keyout", str(folder / _KEY), "-out", str(folder / _CERTIFICATE)]
     try:
         subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - a fixed command
@@ -49,7 +52,7 @@ def _with_openssl(folder: Path) -> None:
         raise NoCertificate(f"openssl made no certificate: {failed.stderr.decode(errors='replace')}") from failed
 
 
-def _with_cryptography(folder: Path) -> None:
+def _with_cryptography(folder: Path, hosts: Sequence[str]) -> None:
     import datetime
     import ipaddress
 
@@ -60,7 +63,7 @@ def _with_cryptography(folder: Path) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "practice CAVE server")])
     start = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=1)
-    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(HOST)), x509.DNSName("localhost")])
+    names = [x509.IPAddress(ipaddress.ip_address(HOST)), *map(x509.DNSName, hosts)]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -69,7 +72,7 @@ def _with_cryptography(folder: Path) -> None:
         .serial_number(x509.random_serial_number())
         .not_valid_before(start)
         .not_valid_after(start + datetime.timedelta(days=_DAYS))
-        .add_extension(names, critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )

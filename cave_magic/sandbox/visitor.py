@@ -89,8 +89,8 @@ class Visitor:
         for form in page.forms:
             if form.action.endswith("/practice/log-in") and "state" in form.fields:
                 return Form(form.action, {**form.fields, "email": self.email})
-            if "username" in form.fields:
-                return Form(form.action, {"username": self.name})
+            if "customName" in form.fields:
+                return Form(form.action, {"name": "custom", "customName": self.name})
             if form.action.endswith("/accept") or "/accept?" in form.action:
                 return form
         return None

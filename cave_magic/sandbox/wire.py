@@ -109,12 +109,16 @@ Answer = Callable[[Request, Connection], "Reply | None"]
 
 @dataclass
 class Port:
-    """One listening port of 127.0.0.1. `answer` is called in a thread of its own for every connection."""
+    """One listening port of 127.0.0.1. `answer` is called in a thread of its own for every connection.
+
+    `name` is the host by which it is known, without a port, where somebody leads that host here.
+    """
 
     answer: Answer
     number: int = 0
     tls: ssl.SSLContext | None = None
     accepted: Callable[[], None] = lambda: None
+    name: str = ""
     _open: set[socket.socket] = field(default_factory=set)
     _threads: list[threading.Thread] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -137,7 +141,7 @@ class Port:
     @property
     def netloc(self) -> str:
         """Host and port, as in an address."""
-        return f"{HOST}:{self.number}"
+        return self.name or f"{HOST}:{self.number}"
 
     @property
     def address(self) -> str:

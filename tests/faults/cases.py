@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cave_magic import evidence
-from cave_magic.servers import host_of
+from cave_magic.addresses import host_of
 
 from .world import NEW, World
 
@@ -175,6 +175,19 @@ def _terms(world: World) -> None:
     world.cave.forget()
 
 
+def _revoked(world: World) -> None:
+    world.check()
+    world.cave.revoke(world.person, "minnie65_public")
+
+
+def _granted(world: World) -> None:
+    world.cave.revoke(world.person, "minnie65_public")
+    world.cave.forget()
+    world.check()
+    world.cave.use_up_rechecks()
+    world.cave.grant(world.person, "minnie65_public")
+
+
 def _asks_for(name: str) -> Callable[[World], None]:
     def make(world: World) -> None:
         world.argument = name
@@ -225,6 +238,13 @@ def _cloud_volume_other_server(world: World) -> None:
     _with_cloud_volume(world)
     world.local_file.unlink()
     world.write(world.default_file, {"token": NEW})
+
+
+def _cloud_volume_moved(world: World) -> None:
+    _with_cloud_volume(world)
+    folder = world.home / "elsewhere"
+    world.patch.setenv("CLOUD_VOLUME_DIR", str(folder))
+    world.write(folder / "secrets" / "cave-secret.json", {"token": NEW})
 
 
 def _stale_client(world: World) -> None:
@@ -290,6 +310,7 @@ FILES = (
     Case("a log-in in .netrc", _netrc, "account"),
     Case("cloud-volume reads an old token", _cloud_volume_stale, "cloud-volume", "warning"),
     Case("cloud-volume reads another server's", _cloud_volume_other_server, "cloud-volume", "warning"),
+    Case("CLOUD_VOLUME_DIR leads to another token", _cloud_volume_moved, "cloud-volume", "warning"),
     Case("a client made before", _stale_client, "clients", "warning"),
     Case("a home that is thrown away", _colab, "home", "warning", mends=False),
 )
@@ -321,6 +342,11 @@ SERVERS = (
     Case("info broken", _does("info", "error500"), "info", mends=False, kind="server"),
     Case("info page", _does("info", "html"), "info", mends=False, kind="server"),
     Case("info of another shape", _does("info", "garbage"), "access", "unknown", mends=False, kind="server"),
+    Case("no data service", _does("local", "missing"), "data-server", mends=False, kind="server"),
+    Case("no materialize", _does("materialize", "missing"), "materialize", mends=False, kind="server"),
+    Case("permission revoked a moment ago", _revoked, "access", mends=False, kind="server"),
+    Case("permission granted a moment ago", _granted, "access", mends=False, kind="server"),
+    Case("asked to wait for an hour", _does("info", "retry-after:3600"), "info", mends=False, kind="server"),
     Case("materialize down", _does("materialize", "status:503"), "materialize", mends=False, kind="server"),
     Case("chunkedgraph silent", _does("chunkedgraph", "silent"), "chunkedgraph", mends=False, kind="server"),
     Case("l2cache down", _does("l2cache", "down"), "l2cache", mends=False, kind="server"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from cave_magic.servers import Deployment
+
 from .world import working
 
 
@@ -12,3 +14,12 @@ def world(cave, home, run, shell, set_up, monkeypatch):
     """Ada's computer, on which everything works; she answers every prompt with a token that works."""
     with working(cave, home, run, shell, monkeypatch, set_up) as world:
         yield world
+
+
+@pytest.fixture
+def mapped(world, monkeypatch):
+    """The same, where minnie65_public is known to be on the practice server, and no setting names it."""
+    deployment = Deployment("practice", world.cave.server, (world.cave.local_server,), ("minnie65_public",))
+    monkeypatch.setattr("cave_magic.servers.DEPLOYMENTS", (deployment,))
+    world.run('%config CaveMagics.server = ""')
+    return world

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
 
 from cave_magic.checks import CHECKS
@@ -21,8 +24,35 @@ MENDING = [
 OTHERS = [(file, server) for file, server in PAIRS if not server.mends and "silent" not in server.id][::29]
 
 
+PYTHON = ("from", "import")
+"""How lines begin that are no command: the reference has words for them."""
+
+
 def _name(pair: tuple[Case, Case]) -> str:
     return " + ".join(case.id for case in pair)
+
+
+def assert_the_reference_agrees(report: Any) -> None:
+    """Holds every line that a report prints against the reference: each is named there, as what mends that row."""
+    mends = {check.id: {kind_of(line) for line in re.findall("`([^`]+)`", check.mends)} for check in CHECKS}
+    for row in report.rows:
+        printed = {kind_of(command) for command in row.remedy.commands} if row.remedy else set()
+        assert printed - {"%cave_check", *PYTHON, *mends[row.id.partition(":")[0]]} == set(), row.id
+
+
+def kind_of(line: str) -> str:
+    """What a line does, without what it does it to: `%cave_setup existing`, `%cave_save`, `%cave_check --fix`, `!mv`."""
+    first, *words = line.split() or [""]
+    if first == "%cave_check":
+        return f"{first} --fix" if "--fix" in words else first
+    return f"{first} {words[0]}" if first in ("%cave_setup", "%pip") and words else first
+
+
+def test_the_reference_names_lines_as_they_are_printed():
+    """A line that nobody prints for a row would be found: the kinds are told apart."""
+    kinds = {"%cave_setup existing": "%cave_setup existing", "%cave_save --overwrite": "%cave_save", "!mv a b": "!mv"}
+    assert {line: kind_of(line) for line in kinds} == kinds
+    assert kind_of("%cave_check x --fix") == "%cave_check --fix" != kind_of("%cave_check x")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
@@ -37,6 +67,7 @@ def test_the_one_cause_is_named(world: World, case: Case):
     ids = {row.id for row in report.rows}
     assert all(row.blocked_by in ids for row in report.rows if row.status == "skipped")
     assert report.ok is (case.status == "warning")
+    assert_the_reference_agrees(report)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.mends], ids=lambda case: case.id)

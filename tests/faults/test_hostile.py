@@ -169,7 +169,8 @@ def test_an_old_client_is_made_again_for_its_own_datastack(world: World):
     assert world.run(f"from caveclient import CAVEclient\n{made}").error == ""
     world.save(world.cave.new_token("ada"))
     (row,) = [row for row in world.check().rows if row.id == "clients"]
-    assert row.remedy.commands == ('fly = CAVEclient("flywire_fafb_public")',)  # caveclient remembers the server now
+    line = 'from caveclient import CAVEclient; fly = CAVEclient("flywire_fafb_public")'
+    assert row.remedy.commands == (line,)  # caveclient remembers the server now
     assert world.run(row.remedy.commands[0]).error == ""
     assert "clients" not in [row.id for row in world.check().rows]
 

@@ -6,24 +6,16 @@ import json
 
 import pytest
 
+from cave_magic.addresses import host_of
 from cave_magic.sandbox import Sandbox
-from cave_magic.servers import Deployment, host_of
 
-from .world import World
+from .world import FULL, World, says
 
 
 @pytest.fixture
-def world(cave, home, run, shell, set_up, monkeypatch):
-    """Ada's computer, where minnie65_public is known to be on the practice server, and no setting names it."""
-    from cave_magic.frontend import Frontend
-
-    deployment = Deployment("practice", cave.server, (cave.local_server,), ("minnie65_public",))
-    monkeypatch.setattr("cave_magic.servers.DEPLOYMENTS", (deployment,))
-    monkeypatch.setattr(Frontend, "can_ask", True)
-    monkeypatch.setattr("builtins.input", lambda prompt="": "y")
-    run('%config CaveMagics.server = ""')
-    run("%config CaveMagics.timeout = 3.0")
-    return World(cave, home, run, shell, monkeypatch, token=set_up)
+def world(mapped: World) -> World:
+    """Ada's computer, where the map says which server is meant."""
+    return mapped
 
 
 @pytest.mark.parametrize(
@@ -98,6 +90,43 @@ def test_a_token_in_a_remembered_address_is_found_and_taken_out(world):
     assert secret not in json.dumps(report.to_dict())
     world.run("%cave_check --fix --yes")
     assert secret not in world.map_file.read_text()
+
+
+@pytest.mark.parametrize("form", ["http://{secret}@{host}", "http://ada:{secret}@{host}/x", "{secret}@{host}"])
+@pytest.mark.parametrize("name", ["minnie65_public", "mine"])
+def test_an_address_with_a_token_is_not_asked_and_is_mended(world, name, form):
+    """Nobody is asked there; it is the one cause, and `--fix` leaves the address without the token, and no copy of it."""
+    secret = "0123456789abcdef0123456789abcdef"
+    with Sandbox() as other:
+        address = form.format(secret=secret, host=host_of(other.server))
+        world.write(world.map_file, {name: address, "other": address})
+        world.patch.setattr("cave_magic.servers.DEFAULT_SERVER", world.cave.server)
+        world.argument = name
+        report = world.check()
+        assert not other.requests
+        assert [(row.id, row.status.value) for row in report.rows if row.status in ("failed", "warning")] == [
+            ("map-secret", "warning"), ("map", "failed"),
+        ]
+        evidence = f"{name} is remembered with a wrong address: the address has a name or password in it"
+        assert evidence in [row.evidence for row in report.rows]
+        for command in report.next.commands:
+            out = world.run(command).out
+            assert out.count("Repair:") == 1
+        known = {"minnie65_public": world.cave.server}
+        assert json.loads(world.map_file.read_text()) == {name: known.get(name, other.server), "other": other.server}
+    assert not [path for path in world.secrets.iterdir() if secret in path.read_text()]
+
+
+@pytest.mark.parametrize("address", ["http://{secret}@{host}", "http://{host}/x?token={secret}"])
+def test_a_data_server_s_address_with_a_token_is_not_asked(world, address):
+    """Where the info service gives such an address for the data, nobody is asked there, and that is said."""
+    secret = "0123456789abcdef0123456789abcdef"
+    with Sandbox() as other:
+        local = address.format(secret=secret, host=host_of(other.server))
+        world.cave.misbehave(FULL, says(200, {"aligned_volume": {}, "local_server": local}))
+        row = next(row for row in world.check().rows if row.id == "access")
+        assert not other.requests
+    assert row.evidence == f"{host_of(world.cave.server)} gives no usable address for the data of minnie65_public"
 
 
 def test_each_server_keeps_its_own_token(world):

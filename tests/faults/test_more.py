@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from cave_magic.servers import host_of
+from cave_magic.addresses import host_of
 
 from .world import FULL, ID, World, bad, says
 

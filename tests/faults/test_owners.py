@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from cave_magic import store
+from cave_magic.addresses import host_of
 from cave_magic.sandbox import Sandbox
-from cave_magic.servers import DEFAULT_SERVER, host_of
+from cave_magic.servers import DEFAULT_SERVER
 from cave_magic.store import resolve, save_token, server_file
 from cave_magic.tokens import Token
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from cave_magic import nearby
+from cave_magic.addresses import host_of
 from cave_magic.sandbox import Sandbox
-from cave_magic.servers import host_of
 
 from .world import FULL, ID, NEW, World, bad
 

@@ -15,8 +15,8 @@ import flask
 import pytest
 import requests
 
+from cave_magic.addresses import host_of
 from cave_magic.sandbox import Sandbox
-from cave_magic.servers import host_of
 
 from ..stage import Ran, Run, ipython, move_to, run_in, save_for_ada
 

@@ -36,7 +36,8 @@ def test_a_new_person_gets_a_token(cave: Sandbox, page: Any) -> None:
     page.goto(f"{cave.local_server}/materialize/views/datastack/minnie65_public")
     page.get_by_label("E-mail").fill("zoe@lab.example.org")
     page.get_by_role("button", name="Log in", exact=True).click()
-    page.get_by_label("User name").fill("Zoé")
+    page.get_by_label("Use a custom name").check()
+    page.get_by_label("Custom name", exact=True).fill("Zoé")
     page.get_by_role("button", name="Continue").click()
     page.get_by_role("button", name="I accept").click()
     assert page.get_by_text("You are in, Zoé.").is_visible()
@@ -48,6 +49,35 @@ def test_a_new_person_gets_a_token(cave: Sandbox, page: Any) -> None:
     _take(page, token)
     page.get_by_role("button", name="Log out").click()
     assert page.get_by_text("You are logged out").is_visible()
+
+
+def test_two_log_ins_in_two_tabs_and_a_cancelled_one(cave: Sandbox, page: Any) -> None:
+    """The first tab ends in an error as JSON text, the second is served; Cancel ends in the server's error page."""
+    start = f"{cave.server}/sticky_auth/settings/tokens"
+    page.goto(start)
+    other = page.context.new_page()
+    other.goto(start)
+    for tab in (page, other):
+        tab.get_by_role("button", name="Ada").click()
+    assert page.content().count("authorization error") == 1
+    assert other.url.startswith(start)
+    assert other.get_by_text("lab workstation").is_visible()
+    page.context.clear_cookies()
+    page.goto(start)
+    page.get_by_role("link", name="Cancel").click()
+    assert page.get_by_role("heading", name="Internal Server Error").is_visible()
+
+
+def test_the_name_of_the_google_account_takes_one_click(cave: Sandbox, page: Any) -> None:
+    """It is chosen from the start; where scripts run the field for another name is out of the way."""
+    page.goto(f"{cave.server}/sticky_auth/settings/tokens")
+    page.get_by_label("E-mail").fill("zoe@lab.example.org")
+    page.get_by_role("button", name="Log in", exact=True).click()
+    assert page.get_by_label("Use the name of your Google account").is_checked()
+    assert page.get_by_label("Custom name", exact=True).is_disabled() is page.has_script
+    if page.has_script:
+        page.get_by_role("button", name="Continue").click()
+        assert page.get_by_role("heading", name="API tokens").is_visible()
 
 
 def _take(page: Any, token: str) -> None:

@@ -15,6 +15,8 @@ from cave_magic.sandbox import Sandbox
 RECEIVER = "http://127.0.0.1:1/done?state=abc"
 TERMS = "/sticky_auth/api/v1/tos/2/accept"
 TOKENS = "/sticky_auth/settings/tokens"
+USERNAME = "/sticky_auth/settings/username?new_account=true"
+CALLBACK = "/sticky_auth/api/v1/oauth2callback"
 
 
 class Person:
@@ -78,6 +80,11 @@ def authorize(cave: Sandbox, target: str, more: str = "") -> str:
     return f"{cave.server}/sticky_auth/api/v1/authorize?redirect={requests.utils.quote(target, safe='')}{more}"
 
 
+def who(cave: Sandbox, token: str) -> requests.Response:
+    """What auth says about a token."""
+    return requests.get(f"{cave.server}/auth/api/v1/user/me", headers={"Authorization": f"Bearer {token}"}, timeout=5)
+
+
 def test_a_known_person_is_sent_back_with_a_log_in_token(cave: Sandbox, person: Person) -> None:
     """After the log-in the browser goes to the given address, its own query kept and the token added twice."""
     person.open(authorize(cave, RECEIVER))
@@ -111,21 +118,51 @@ def test_a_log_in_token_can_list_and_make_keys_and_end_itself(cave: Sandbox, per
 def test_a_new_person_chooses_a_name_first(cave: Sandbox, person: Person) -> None:
     """An e-mail that nobody has makes an account, which asks for a user name before going on."""
     person.open(authorize(cave, RECEIVER)).log_in(" Zoe@Lab.example.org ")
-    assert person.where.endswith("/sticky_auth/api/v1/register/choose_username")
-    assert person.title == "Welcome to CAVE"
-    assert person.send(username="   ").page.status_code == 400
-    person.send(username="Zoé <b>")
+    assert person.where == cave.server + USERNAME
+    assert person.title == "Choose Username"
+    assert re.findall('name="(name|customName)"', person.page.text) == ["name", "name", "customName"]
+    person.send(name="custom", customName="Zoé <b>")
     assert person.where.startswith("http://127.0.0.1:1/done?state=abc&middle_auth_token=")
     assert cave.tokens("zoe") == []
-    assert cave.people()[-1].name == "Zoé <b>"
-    person.open(cave.server + TOKENS)
-    assert "Zoé &lt;b&gt;" in person.page.text
+    assert cave.people()[-1].public_name == "Zoé <b>"
+    person.open(f"{cave.local_server}/materialize/views/datastack/flywire_fafb_public")
+    assert "You are in, Zoé &lt;b&gt;." in person.page.text
+
+
+def test_the_name_of_the_google_account_is_the_usual_choice(cave: Sandbox, person: Person) -> None:
+    """Without a custom name the account is called as Google calls it."""
+    person.open(authorize(cave, RECEIVER)).log_in("zoe@lab.example.org").send(name="google")
+    assert person.where.startswith("http://127.0.0.1:1/done?")
+    assert cave.people()[-1].public_name == "zoe"
+
+
+def test_a_custom_name_is_final(cave: Sandbox, person: Person) -> None:
+    """It can be put aside and taken up again; another one is refused."""
+    page = f"{cave.server}/sticky_auth/settings/username"
+    person.open(page).log_in("ada@example.org")
+    for custom, title in (("Countess", "User Settings Updated"), ("Duchess", "Choose Username"), ("", "User Settings Updated")):  # fmt: skip
+        assert person.open(page).send(customName=custom).title == title
+    assert cave.people()[9].public_name == "Ada Example"
+    assert "reset to the one associated with your Google Account" in person.page.text
+    assert "changed to Countess" in person.open(page).send(customName="Countess").page.text
+    assert cave.people()[9].public_name == "Countess"
+    assert "You cannot change your custom name." in person.open(page).send(customName="Duchess").page.text
+
+
+def test_a_token_lives_on_when_its_tab_is_closed_at_the_user_name(cave: Sandbox, person: Person) -> None:
+    """The log-in token of a new account is made before the page that asks for the name, and lives for 7 days."""
+    person.open(authorize(cave, RECEIVER)).log_in("zoe@lab.example.org")
+    token = person.session.cookies["middle_auth_token"]
+    cave.advance(7 * 24 * 3600 - 60)
+    assert who(cave, token).json()["email"] == "zoe@lab.example.org"
+    cave.advance(60)
+    assert who(cave, token).status_code == 401
 
 
 def test_the_first_log_in_page_of_a_datastack_leads_through_everything(cave: Sandbox, person: Person) -> None:
     """Log-in, user name and terms, then the page that was asked for, with no token left in the address."""
     person.open(f"{cave.local_server}/materialize/views/datastack/minnie65_public")
-    person.log_in("new@example.net").send(username="New")
+    person.log_in("new@example.net").send(name="custom", customName="New")
     assert person.title == "MICrONS Public TOS (practice)"
     person.send()
     assert person.title == "minnie65_public"
@@ -143,6 +180,29 @@ def test_terms_go_to_where_they_were_asked_for(cave: Sandbox, person: Person) ->
     assert person.where.startswith("https://ngl.example.org/x?y=1&middle_auth_token=")
     assert person.open(cave.server + TERMS).page.status_code == 200
     assert "You have already accepted" in person.page.text
+
+
+@pytest.mark.parametrize(("target", "title"), [("/info/", "Datastacks"), (TOKENS, "API tokens")])
+def test_terms_may_end_at_a_page_of_the_same_server(cave: Sandbox, person: Person, target: str, title: str) -> None:
+    """Accepting with a `redirect` to the info page or the tokens page ends there, the token gone from the address."""
+    person.open(f"{cave.server}{TERMS}?redirect={cave.server}{target}").log_in("bob@example.org").send()
+    assert (person.page.status_code, person.title) == (200, title)
+    assert person.where.startswith(cave.server + target)
+    assert "token=" not in person.where
+    assert "You have already accepted" in person.open(cave.server + TERMS).page.text
+
+
+def test_the_info_page_lists_what_one_may_view(cave: Sandbox, person: Person) -> None:
+    """It asks for a log-in, shows the datastacks of the account, and has a page for each."""
+    assert person.open(f"{cave.server}/info/").title == "Who are you today?"
+    person.log_in("ada@example.org")
+    assert re.findall('href="(/info/[^"]*)"', person.page.text) == [
+        "/info/datastack/minnie65_public",
+        "/info/datastack/flywire_fafb_public",
+    ]
+    assert person.open(f"{cave.server}/info/datastack/minnie65_public").title == "minnie65_public"
+    assert person.open(f"{cave.server}/info/datastack/secret_ds").page.json()["error"] == "missing_permission"
+    assert person.open(f"{cave.server}/info/datastack/ghost_ds").page.status_code == 404
 
 
 def test_a_log_in_for_terms_forgets_where_to_go(cave: Sandbox, person: Person) -> None:
@@ -187,15 +247,17 @@ def test_a_description_that_is_too_long_is_refused_with_a_word(cave: Sandbox, pe
 
 def test_a_key_can_be_downloaded_as_a_file(cave: Sandbox, person: Person) -> None:
     """The file has the token, its description and the auth server; foreign keys are not given out."""
-    (row,) = cave.tokens("ada")
+    cave.new_token("ada")
+    (unnamed, row), home = cave.tokens("ada"), cave.server.removeprefix("http://")
     person.open(cave.server + TOKENS).log_in("ada@example.org").open(f"{cave.server}{TOKENS}/{row['id']}/download")
-    name = cave.server.removeprefix("http://").replace(":", "_") + "_auth-cave-secret.json"
+    name = f"{home.replace(':', '_')}_auth-cave-secret.json"
     assert person.page.headers["Content-Disposition"] == f"attachment; filename={name}"
     assert person.page.json() == {
         "token": row["token"],
         "description": "lab workstation",
-        "middle_auth_url": cave.server.removeprefix("http://") + "/auth",
+        "middle_auth_url": f"{home}/auth",
     }
+    assert person.open(f"{cave.server}{TOKENS}/{unnamed['id']}/download").page.json()["description"] == "unknown"
     foreign = cave.tokens("alice")[0]["id"]
     assert person.open(f"{cave.server}{TOKENS}/{foreign}/download").page.status_code == 404
     person.send(f"{TOKENS}/{foreign}/delete")
@@ -212,14 +274,78 @@ def test_logging_out_ends_the_browsers_token_only(cave: Sandbox, person: Person)
     assert "alice@example.org" in person.log_in("alice@example.org").page.text
 
 
+def test_the_cookie_lives_as_long_as_the_browser(cave: Sandbox, person: Person) -> None:
+    """It has no expiry of its own, and no log-out deletes it: the token in it is dead then."""
+    person.open(cave.server + TOKENS).log_in("ada@example.org")
+    (cookie,) = [one for one in person.session.cookies if one.name == "middle_auth_token"]
+    assert cookie.expires is None
+    assert cookie.has_nonstandard_attr("HttpOnly")
+    out = person.session.get(f"{cave.server}/sticky_auth/api/v1/logout", timeout=5)
+    assert out.json() == "success"
+    assert "middle_auth_token" not in out.headers.get("Set-Cookie", "")
+    assert person.session.cookies["middle_auth_token"] == cookie.value
+    assert person.open(cave.server + TOKENS).title == "Who are you today?"
+
+
+def test_the_end_of_a_token_logs_out_the_other_tabs_that_use_it(cave: Sandbox, person: Person) -> None:
+    """Tabs of one browser share the token of its log-in; another browser's token of the same person stays valid."""
+    other = Person(cave)
+    with other.session:
+        for one in (person, other):
+            one.open(authorize(cave, RECEIVER)).log_in("ada@example.org")
+        token = parse_qs(urlsplit(person.where).query)["token"][0]
+        assert person.open(cave.server + TOKENS).title == "API tokens"
+        ended = requests.get(
+            f"{cave.server}/auth/api/v1/logout", headers={"Authorization": f"Bearer {token}"}, timeout=5
+        )
+        assert ended.json() == "success"
+        assert person.open(cave.server + TOKENS).title == "Who are you today?"
+        assert other.open(cave.server + TOKENS).title == "API tokens"
+
+
+def test_of_two_log_ins_in_one_browser_the_second_works(cave: Sandbox, person: Person) -> None:
+    """The second takes the place of the first, whose callback answers 200 with an error as JSON text."""
+    first = person.open(authorize(cave, "http://127.0.0.1:1/first")).state
+    second = person.open(authorize(cave, "http://127.0.0.1:1/second")).state
+    person.send("/practice/log-in", email="ada@example.org", state=first)
+    assert (person.page.status_code, person.page.json()) == (200, "authorization error")
+    person.send("/practice/log-in", email="ada@example.org", state=second)
+    assert person.where.startswith("http://127.0.0.1:1/second?middle_auth_token=")
+    person.send("/practice/log-in", email="ada@example.org", state=first)
+    assert person.page.json() == "authorization error"
+
+
+def test_cancel_ends_in_an_error_page(cave: Sandbox, person: Person) -> None:
+    """Whoever changes their mind at Google's page meets an internal error, and may begin anew."""
+    person.open(authorize(cave, RECEIVER))
+    link = unescape(re.search('href="([^"]*error=access_denied[^"]*)">Cancel', person.page.text)[1])
+    assert link.startswith(cave.server + CALLBACK)
+    person.open(link)
+    assert (person.page.status_code, person.title) == (500, "Internal Server Error")
+    assert person.page.headers["Content-Type"] == "text/html; charset=utf-8"
+    person.open(authorize(cave, RECEIVER)).log_in("ada@example.org")
+    assert person.where.startswith("http://127.0.0.1:1/done?")
+
+
+def test_a_log_in_that_leads_nowhere_posts_its_token(cave: Sandbox, person: Person) -> None:
+    """Without a `redirect` the callback is a script for the window that opened it, and sets no cookie."""
+    person.open(f"{cave.server}/sticky_auth/api/v1/authorize").log_in("ada@example.org")
+    token = re.search('"token": "([0-9a-f]{32})"', person.page.text)[1]
+    assert "window.opener.postMessage" in person.page.text
+    assert "middle_auth_token" not in person.session.cookies
+    assert who(cave, token).json()["email"] == "ada@example.org"
+
+
 def test_a_log_in_cannot_be_replayed_or_made_up(cave: Sandbox, person: Person) -> None:
-    """A callback without a session, with a foreign state, or with a used code ends in a plain message."""
-    callback = f"{cave.server}/sticky_auth/api/v1/oauth2callback"
+    """A callback without a session, without a log-in in it, with a foreign state or a used code ends in a word."""
+    callback = cave.server + CALLBACK
     assert "third-party cookies" in person.open(f"{callback}?state=x&code=y").page.text
+    person.open(f"{cave.server}{TERMS}?middle_auth_token={cave.new_login_token('bob')}")
+    assert person.open(f"{callback}?state=x&code=y").page.text == "Your session has expired."
     person.open(authorize(cave, RECEIVER))
-    assert "session has expired" in person.open(f"{callback}?state=x&code=y").page.text
+    assert person.open(f"{callback}?state=x&code=y").page.json() == "authorization error"
     person.open(authorize(cave, RECEIVER))
-    assert "authorization error" in person.open(f"{callback}?state={person.state}&code=y").page.text
+    assert person.open(f"{callback}?state={person.state}&code=y").page.json() == "authorization error"
 
 
 @pytest.mark.parametrize("typed", ["", "zoe", "a b@c.de", "@c.de", "a@", "a@b"])

@@ -1,0 +1,30 @@
+"""Durations and moments, in words for somebody who has to wait."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+
+
+def duration(seconds: float) -> str:
+    """`20` -> "20 seconds", `300` -> "5 minutes", `86400` -> "24 hours"; parts count as whole ones."""
+    for size, unit, most in ((1, "second", 90), (60, "minute", 90), (3600, "hour", 48)):
+        if seconds <= size * most:
+            return _counted(math.ceil(seconds / size), unit)
+    return _counted(math.ceil(seconds / 86_400), "day")
+
+
+def _counted(number: int, unit: str) -> str:
+    return f"{number} {unit}" + ("" if number == 1 else "s")
+
+
+def moment(start: float, seconds: float) -> str:
+    """The local time so long after a start (in seconds since 1970): "at 15:35", on another day "on 3 May at 15:35".
+
+    It is rounded up to the minute: whoever comes a moment early waited in vain. UTC is named, since the clock of a
+    kernel on a hub runs by it and that of its person does not.
+    """
+    begin = datetime.fromtimestamp(start).astimezone()
+    end = datetime.fromtimestamp(math.ceil((start + seconds) / 60) * 60).astimezone()
+    day = "" if end.date() == begin.date() else f"on {end.day} {end:%B} "
+    return f"{day}at {end:%H:%M}" + (" UTC" if end.tzname() == "UTC" else "")

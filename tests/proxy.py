@@ -1,0 +1,63 @@
+"""A proxy on loopback that reaches some hosts, and answers for all others itself."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterable
+
+
+class Proxy:
+    """Use it as a context manager.
+
+    `address` is what goes into `HTTP_PROXY`, `reaches` the hosts (with ports) that it forwards to, `answer` what it
+    says in the place of every other, `asked` the hosts that it was asked for.
+    """
+
+    def __init__(self, reaches: Iterable[str], answer: bytes) -> None:
+        self.reaches = set(reaches)
+        self.answer = answer
+        self.asked: list[str] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def __enter__(self) -> Proxy:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=self._serve, args=(self._listener.accept()[0],), daemon=True).start()
+
+    def _serve(self, sock: socket.socket) -> None:
+        with sock, contextlib.suppress(OSError, ValueError):
+            head = b""
+            while b"\r\n\r\n" not in head and (part := sock.recv(65536)):
+                head += part
+            first, _, rest = head.partition(b"\r\n")
+            method, url, version = first.decode().split(" ")
+            host, _, path = url.removeprefix("http://").partition("/")
+            self.asked.append(host)
+            if method == "CONNECT" or host not in self.reaches:
+                sock.sendall(self.answer)
+                return
+            name, _, port = host.partition(":")
+            with socket.create_connection((name, int(port or 80)), timeout=10) as server:
+                lines = [line for line in rest.split(b"\r\n") if not line.lower().startswith(b"connection:")]
+                server.sendall(f"{method} /{path} {version}\r\nConnection: close\r\n".encode() + b"\r\n".join(lines))
+                while part := server.recv(65536):
+                    sock.sendall(part)
+
+
+def page(status: int, text: str = "ERROR: The requested URL could not be retrieved") -> bytes:
+    """An answer of a proxy: a page of its own."""
+    body = f"<html><h1>{text}</h1></html>".encode()
+    head = f"HTTP/1.1 {status} Not reached\r\nContent-Type: text/html\r\nContent-Length: {len(body)}\r\nConnection: close"
+    return f"{head}\r\n\r\n".encode() + body
