@@ -165,6 +165,30 @@ def clients_in(names: Mapping[str, object], server: str, token: Token) -> tuple[
     return tuple(found)
 
 
+def asked_key(error: BaseException) -> AskedKey | None:
+    """The key that the client was made with which raised an error, where that is not the usual one."""
+    for one in troubles.causes(error):
+        traceback = one.__traceback__
+        while traceback is not None:
+            frame, traceback = traceback.tb_frame, traceback.tb_next
+            if str(frame.f_globals.get("__name__", "")).startswith("caveclient"):
+                with suppress(Exception):  # another caveclient than those that are known
+                    if found := _asked_key_of(frame.f_locals.get("self")):
+                        return found
+    return None
+
+
+def _asked_key_of(one: Any) -> AskedKey | None:
+    """The same of a client, of one of its services, or of its `AuthClient`; caveclient 7 and 8 name them so."""
+    client = getattr(one, "_fc", None) or one
+    auth = vars(client).get("_auth") or client
+    key = auth._token_key
+    if not isinstance(key, str) or key == "token":
+        return None
+    datastack = str(vars(client).get("_datastack_name") or "")
+    return AskedKey(key, Path(auth._token_file), auth._token is not None, str(auth._server_address), datastack)
+
+
 # ---------------------------------------------------------------- cloud-volume and cloud-files
 
 @dataclass(frozen=True, slots=True)
@@ -257,27 +281,3 @@ def forget_cached(addresses: Iterable[str]) -> None:
             is_one_for_all = isinstance(cache.get("token"), str)  # as in `_kept_by`
             for key in [key for key in cache if is_one_for_all or key.partition(":")[0].lower() in names]:
                 del cache[key]
-
-
-def asked_key(error: BaseException) -> AskedKey | None:
-    """The key that the client was made with which raised an error, where that is not the usual one."""
-    for one in troubles.causes(error):
-        traceback = one.__traceback__
-        while traceback is not None:
-            frame, traceback = traceback.tb_frame, traceback.tb_next
-            if str(frame.f_globals.get("__name__", "")).startswith("caveclient"):
-                with suppress(Exception):  # another caveclient than those that are known
-                    if found := _asked_key_of(frame.f_locals.get("self")):
-                        return found
-    return None
-
-
-def _asked_key_of(one: Any) -> AskedKey | None:
-    """The same of a client, of one of its services, or of its `AuthClient`; caveclient 7 and 8 name them so."""
-    client = getattr(one, "_fc", None) or one
-    auth = vars(client).get("_auth") or client
-    key = auth._token_key
-    if not isinstance(key, str) or key == "token":
-        return None
-    datastack = str(vars(client).get("_datastack_name") or "")
-    return AskedKey(key, Path(auth._token_file), auth._token is not None, str(auth._server_address), datastack)

@@ -13,7 +13,6 @@ from types import TracebackType
 
 from . import answers, lines, questions, troubles
 from .addresses import host_of, parse
-from .answers import is_name
 from .doctor import Command, LastError, explanation, private
 from .errors import Cancelled
 from .installed import AskedKey, asked_key
@@ -184,10 +183,11 @@ def _under_key(raised: Raised) -> LastError | None:
     asked = asked_key(raised.error)
     if asked is None:
         return None
-    keys, command = _keys_in(asked), _without_key(raised, asked)
-    file = asked.file.name if asked.file.parent == secrets_folder() else private(show_path(asked.file))
+    file, command = read_token_file(asked.file), _without_key(raised, asked)
+    keys = (*((TOKEN_KEY,) if file.token is not None else ()), *file.keys)
     made = f'the client was made with auth_token_key="{private(show_key(asked.key))}"'
-    has = f"{file} has {' and '.join(map(private, keys)) if keys else 'none'}"
+    where = file.name if asked.file.parent == secrets_folder() else private(show_path(asked.file))
+    has = f"{where} has {' and '.join(map(private, keys)) if keys else 'none'}"
     if not asked.found:
         without = f" Without that argument: {command}" if command and TOKEN_KEY in keys else ""
         return explanation(f"{made}, and there is no such key: {has}.{without}", command if without else None)
@@ -195,15 +195,9 @@ def _under_key(raised: Raised) -> LastError | None:
     return explanation(f"{said} That is the token under another key: {made}; {has}.") if said else None
 
 
-def _keys_in(asked: AskedKey) -> tuple[str, ...]:
-    """The keys of the file that a client read."""
-    file = read_token_file(asked.file)
-    return (*((TOKEN_KEY,) if file.token is not None else ()), *file.keys)
-
-
 def _without_key(raised: Raised, asked: AskedKey) -> Command | None:
     """The line that opens the same datastack with the usual key."""
-    if not is_name(asked.datastack) or asked.server.rstrip("/") != raised.target.server:
+    if not answers.is_name(asked.datastack) or asked.server.rstrip("/") != raised.target.server:
         return None
     return lines.go_on(siblings(raised.target, (asked.datastack,))[0])
 

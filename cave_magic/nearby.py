@@ -101,7 +101,7 @@ def _is_the_default_servers(server: str, path: Path) -> bool:
 
 def _is_of(server: str, host: str) -> bool:
     """Whether a host is the server's or one of its data servers'; a name of a file cannot have the `:` of a port."""
-    return store.is_host_of(server, host) or host == host_of(server).lower().replace(":", "_")
+    return store.is_host_of(server, host) or host == host_of(server).replace(":", "_")
 
 
 def _host_in(name: str) -> str:

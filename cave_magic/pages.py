@@ -145,7 +145,7 @@ def advice_page(facts: ServerFacts) -> Page:
     if facts.near is not None:
         save = save_this(facts, facts.near).text
         rows.insert(0, (line(Word(save, "command")), line("a token that works is in that file")))
-    return Page((line(Word(_why_not(facts), "strong")), Table(tuple(rows), "which of them to type")))
+    return Page((why, Table(tuple(rows), "which of them to type")))
 
 
 def _why_not(facts: ServerFacts) -> str:

@@ -78,7 +78,7 @@ class WriteProtected(TokenNotSaved):
 
 
 class LostLink(TokenNotSaved):
-    """A token file is a link into a folder that is not there."""
+    """A token file, or their folder, is a link that leads to no folder."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(f"{show_path(path)} {_where_link_leads(path)}.")
@@ -277,8 +277,8 @@ def _read_secret(path: Path, text: str) -> TokenFile:
 
 def host_named(address: object) -> str:
     """The host in what a file of the tokens page says of its server: `global.daf-apis.com/auth`; "" if it says none."""
-    text = address.strip().lower() if isinstance(address, str) else ""
-    return plain(host_of(text if "://" in text else f"https://{text}"), 100)
+    found = parse(address)
+    return found.host_and_port if found else ""
 
 
 def read_map() -> ServerMap:
@@ -342,31 +342,31 @@ def owner_of(server: str, file: TokenFile) -> str:
         return there
     if file.path != server_file(server):
         return other_owner(server, file.meant)
-    for host, other in _others_with(server, file.meant):
-        if file.modified + SAME_TIME >= other.modified and not _are_one(server, _server_with(host)):
-            return _server_with(host)
+    for there, other in _others_with(server, file.meant):
+        if file.modified + SAME_TIME >= other.modified and not _are_one(server, there):
+            return there
     return ""
 
 
 def is_host_of(server: str, host: str) -> bool:
     """Whether a host is a server's or one of its data servers'."""
-    return place_of(host) in set(map(place_of, (server, *local_servers_of(server))))
+    return place_of(host) in map(place_of, (server, *local_servers_of(server)))
 
 
 def other_owner(server: str, token: Token | None) -> str:
     """The other server in whose own file, or data server's file, this very token is; "" if there is none."""
-    return next((_server_with(name) for name, _ in _others_with(server, token)), "")
+    return next((there for there, _ in _others_with(server, token)), "")
 
 
 def _others_with(server: str, token: Token | None) -> Iterator[tuple[str, TokenFile]]:
-    """The token files of other hosts in which a token is, each with what its name begins with."""
-    if token is None:
-        return
+    """The other servers with a token in one of their files, and that file."""
     # Once this server is set up here, a host that is not known to be a server is one of its data servers.
     is_set_up = os.path.lexists(server_file(server))
     for name in _names_of_servers() if is_set_up else hosts_with_files():
-        if not is_host_of(server, name) and (file := read_token_file(_file_called(name))).meant == token:
-            yield name, file
+        if token is not None and not is_host_of(server, name):
+            file = read_token_file(_file_called(name))
+            if file.meant == token:
+                yield _server_with(name), file
 
 
 def _are_one(server: str, other: str) -> bool:
@@ -756,7 +756,7 @@ def _own_folder() -> Path:
         raise TokenNotSaved("this user has no home folder. Set HOME to one that can be written.")
     fault = folder_fault()
     if fault is not None and os.path.islink(fault[0]):
-        raise TokenNotSaved(f"{show_path(fault[0])} {fault[1]}. Move it away and try again.")
+        raise LostLink(fault[0])
     return folder
 
 

@@ -206,7 +206,7 @@ def _no_permission(datastack: DatastackFacts, account: Account) -> Finding:
 
 def _or_another_token(datastack: DatastackFacts, finding: Finding) -> Finding:
     """A refusal for lack of permission, and the token of this computer that may, or that nobody was asked about."""
-    server, remedy = datastack.server, finding.remedy
+    server, remedy = server_for(datastack), finding.remedy
     if finding.status is not Status.FAILED or remedy is None:
         return finding
     if datastack.near is not None:

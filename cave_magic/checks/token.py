@@ -45,9 +45,9 @@ def within_reach(server: ServerFacts, evidence: str, otherwise: Remedy) -> Findi
         return failed(f"{evidence}; {found}", save_this(server, server.near))
     if server.untried is None:
         return failed(evidence, otherwise)
-    save, old = save_this(server, server.untried), lines.setup(server.target, "existing")
-    text = f"{save.text}   (or {old} if {server.host} does not take it)"
-    return failed(f"{evidence}; {untried(server.untried)}", Remedy(text, (*save.commands, old)))
+    save, other = save_this(server, server.untried), set_up(server)
+    text = f"{save.text}   (or {other.text} if {server.host} does not take it)"
+    return failed(f"{evidence}; {untried(server.untried)}", Remedy(text, (*save.commands, *other.commands)))
 
 
 def untried(file: TokenFile) -> str:
@@ -173,7 +173,7 @@ def _after_the_server(server: ServerFacts, finding: Finding) -> Finding:
 def _stored(server: ServerFacts) -> Finding:
     stored = server.stored
     if stored.belongs_to:
-        return _another_servers(server, host_of(stored.belongs_to))
+        return _another_servers(server, host_of(stored.belongs_to) or stored.belongs_to)
     if stored.blocker is not None:
         return _blocked(server, stored.blocker)
     if stored.token is None:

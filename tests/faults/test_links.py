@@ -66,7 +66,7 @@ def test_a_link_to_a_drive_that_is_not_mounted_asks_for_the_drive(alone: World):
     alone.patch.setattr("getpass.getpass", lambda prompt="": pytest.fail("asked"))
     ran = alone.run("%cave_setup existing --paste")
     assert ran.error == "TokenNotSaved"
-    assert "~/usb/keys is not there. Nothing was changed. To do without the link: !mv " in ran.message
+    assert "~/usb/keys is not there. No file was changed. To do without the link: !mv " in ran.message
     alone.patch.setattr("getpass.getpass", lambda prompt="": alone.cave.new_token("ada"))
     assert alone.mend().ok
     assert not alone.server_file.is_symlink()
@@ -234,4 +234,5 @@ def test_a_save_names_the_folder_that_leads_nowhere(world: World):
     world.patch.setattr("getpass.getpass", lambda prompt="": pytest.fail("asked"))
     ran = world.run(f"%cave_setup existing --paste --server {world.cave.server}")
     assert ran.error == "TokenNotSaved"
-    assert ran.message.startswith("~/.cloudvolume is a link to ~/usb, which is not there. Nothing was changed.")
+    words = "No file was changed. To do without the link: !mv ~/.cloudvolume ~/.cloudvolume.old"
+    assert ran.message == f"~/.cloudvolume is a link to ~/usb, which is not there. {words}"
