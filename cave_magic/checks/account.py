@@ -95,8 +95,9 @@ def _kind(server: ServerFacts) -> Finding | None:
 ACCOUNT = Check(
     "account", "account", "account", ServerFacts, _account, (FORM, SHADOW, AUTH),
     explains="The auth server does not know the token, or its answer could not be understood.",
-    mends="`%cave_setup existing`; where `.netrc` replaces the token, `%env NETRC=/dev/null`; where the answer could "
-    "not be understood, `%cave_check` again later.",
+    mends="`%cave_save --from-file FILE --overwrite` where a token that works is near, else `%cave_setup existing`; "
+    "where `.netrc` replaces the token, `%env NETRC=/dev/null`; where the answer could not be understood, "
+    "`%cave_check` again later.",
 )
 KIND = Check(
     "token-kind", "account", "kind of token", ServerFacts, _kind, (ACCOUNT,), quiet=True,

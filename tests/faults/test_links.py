@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from .test_faults import assert_the_reference_agrees
 from .world import World, bad
 
 as_administrator = pytest.mark.skipif(
@@ -16,6 +17,7 @@ as_administrator = pytest.mark.skipif(
 
 
 def _row(report, name: str):
+    assert_the_reference_agrees(report)
     return next(row for row in report.rows if row.id == name)
 
 

@@ -17,6 +17,7 @@ from cave_magic.servers import DEFAULT_SERVER
 from cave_magic.store import resolve, save_token, server_file
 from cave_magic.tokens import Token
 
+from .test_faults import assert_the_reference_agrees
 from .world import NEW, World, bad
 
 ZETTA, MINE, ALIAS = "https://proofreading.zetta.ai", "https://cave.example.org", "https://cave-alias.example.org"
@@ -55,6 +56,7 @@ def know(*servers: str) -> None:
 
 
 def _row(report, name: str):
+    assert_the_reference_agrees(report)
     return next(row for row in report.rows if row.id == name)
 
 

@@ -11,6 +11,7 @@ from cave_magic import nearby
 from cave_magic.addresses import host_of
 from cave_magic.sandbox import Sandbox
 
+from .test_faults import assert_the_reference_agrees
 from .world import FULL, ID, NEW, World, bad
 
 
@@ -25,6 +26,7 @@ def _named(world: World, host: str = "", number: str = "") -> str:
 
 
 def _row(report, name: str):
+    assert_the_reference_agrees(report)
     return next(row for row in report.rows if row.id == name)
 
 
