@@ -34,7 +34,7 @@ def terms_page(server: str, number: int, back: str = "") -> str:
         number: of the terms.
         back: our own receiver; without it the browser stays on that server.
     """
-    to = quote(back or info_page(server), safe="")
+    to = quote(back or info_page(server), safe=":/")
     return f"{server}/sticky_auth/api/v1/tos/{number}/accept?redirect={to}"
 
 
@@ -88,7 +88,7 @@ def dataset_address(server: str, datastack: str) -> str:
 
 def sign_in_page(server: str, back: str) -> str:
     """Where a browser logs in and is sent on to `back`, with a log-in token in the query (middle_auth 2.30)."""
-    return f"{server}/sticky_auth/api/v1/authorize?redirect={quote(back, safe='')}"
+    return f"{server}/sticky_auth/api/v1/authorize?redirect={quote(back, safe=':/')}"
 
 
 def sign_out_addresses(server: str) -> tuple[str, ...]:

@@ -568,7 +568,7 @@ def test_a_terms_link_stays_on_its_server_or_comes_back_to_us():
     server = "https://cave.example.org"
     assert back_of(routes.terms_page(server, 2)) == f"{server}/info/"
     link = routes.terms_page(server, 2, "http://127.0.0.1:40123/k3J")
-    assert link == f"{server}/sticky_auth/api/v1/tos/2/accept?redirect=http%3A%2F%2F127.0.0.1%3A40123%2Fk3J"
+    assert link == f"{server}/sticky_auth/api/v1/tos/2/accept?redirect=http://127.0.0.1:40123/k3J"
 
 
 @pytest.mark.parametrize("name", ["lab-mac.local", "", "x" * 500, "Лаборатория", "<b>\n\x1b[31m"])

@@ -245,8 +245,8 @@ ACCESS = Check(
     "access", "datastack", "data access", DatastackFacts, _access, (TERMS, NAME),
     explains="The account has no permission to view the datastack, or has just got or lost it and the info service "
     "does not know yet.",
-    mends="`%cave_save --from-file FILE --overwrite` where another token of this computer has it; else ask the people "
-    "of the dataset to let your account in, or use the public datastack, or another account with `%cave_setup "
-    "existing`. Where it has just changed, try again at the time that the check prints.",
+    mends="Take another token of this computer that may, with the `%cave_save` that the check prints; else ask the "
+    "people of the dataset to let your account in, or use the public datastack, or another account with "
+    "`%cave_setup existing`. Where it has just changed, try again at the time that the check prints.",
 )
 CHECKS = (LISTED, INFO, TERMS, NAME, ACCESS)

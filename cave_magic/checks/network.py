@@ -13,7 +13,7 @@ from ..servers import KNOWN_SERVERS, local_servers_of
 from ..times import duration, moment
 from ..troubles import Trouble
 from .environment import REQUESTS
-from .token import FORM, MAP
+from .token import FORM, MAP, is_malformed
 
 _OTHER_NETWORK = "try another network (a phone's); if that works, ask the IT of this one to allow {host}"
 _ADVICE = {
@@ -204,7 +204,8 @@ def then(advice: str, again: Command) -> Remedy:
 
 def _network(server: ServerFacts) -> Finding:
     answers = server.answers
-    good = [answer for answer in answers if is_cave(answer)]
+    has_odd_token = server.stored.token is not None and server.stored.token.oddity is not None
+    good = [answer for answer in answers if is_cave(answer) or (has_odd_token and is_malformed(answer))]
     if not good and answers:
         return _remembered(_no_server(answers[0], server), answers[0], server)
     if not good:
