@@ -191,11 +191,11 @@ def _copies(resolved: Resolved, token: Token, local_servers: Iterable[str]) -> l
     """The server's files that should hold the token and do not."""
     own, default = resolved.server_file, resolved.default_file
     found = [own] if own.state != State.ABSENT or default.token != token else []
-    if default.state == State.READ and default.token is not None and _is_ours(resolved, default.token):
+    if default.state == State.READ and default.token is not None and _is_ours(resolved, default):
         found.insert(0, default)
     for path in store.local_files(resolved.server, local_servers):
         local = store.read_token_file(path)
-        if local.token is not None and not store.other_owner(resolved.server, local.token):
+        if local.token is not None and not store.owner_of(resolved.server, local):
             found.insert(0, local)
     return [file for file in found if file.token != token]
 
@@ -220,10 +220,10 @@ def _with_token(token: Token, paths: Iterable[Path]) -> Plan:
     return {path: text for path in paths if (text := store.with_token(path, token)) is not None}
 
 
-def _is_ours(resolved: Resolved, token: Token) -> bool:
-    if token == resolved.server_file.token:
+def _is_ours(resolved: Resolved, file: TokenFile) -> bool:
+    if file.token == resolved.server_file.token:
         return True
-    return resolved.server == DEFAULT_SERVER and not store.other_owner(resolved.server, token)
+    return resolved.server == DEFAULT_SERVER and not store.owner_of(resolved.server, file)
 
 
 def _agreeing(server: str, token: Token, local_servers: Iterable[str]) -> Plan:

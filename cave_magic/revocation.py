@@ -47,6 +47,7 @@ class Held:
         server: whose token it is, and who alone is sent it.
         token: the token.
         permanent: whether it is one that was made, and not saved.
+        only: whether it has replaced the person's only one, on an old server: it is named, and never revoked.
         tells: whether the person is told if it lives on. Not so if a stranger may have sent it.
         told: whether the person was told.
         why: what came of the last attempt to revoke it; "" before the first one.
@@ -57,6 +58,7 @@ class Held:
     server: str
     token: Token
     permanent: bool = False
+    only: bool = False
     tells: bool = True
     told: bool = False
     why: str = ""
@@ -68,10 +70,10 @@ _held: dict[Token, Held] = {}
 _lock = threading.Lock()
 
 
-def hold(server: str, token: Token, *, permanent: bool = False, tells: bool = True) -> None:
-    """Takes on a token that is to be revoked, now or later. A second time changes nothing."""
+def hold(server: str, token: Token, *, permanent: bool = False, only: bool = False, tells: bool = True) -> None:
+    """Takes on a token that is to be revoked, or named, now or later. A second time changes nothing."""
     with _lock:
-        one = _held.setdefault(token, Held(server, token, permanent, tells))
+        one = _held.setdefault(token, Held(server, token, permanent, only, tells))
         one.tells |= tells
 
 
@@ -91,7 +93,9 @@ def revoke(tokens: Iterable[Token] | None = None) -> None:
     chosen = [one for one in _mine() if (not one.why if wanted is None else one.token in wanted)]
     inquiry, deadline = Inquiry(REVOKING), time.monotonic() + REVOKING
     for one in chosen:
-        one.why = f"{host_of(one.server)} has not answered yet"
+        one.why = "it is the only one" if one.only else f"{host_of(one.server)} has not answered yet"
+        if one.only:
+            continue
         inquiry.ask(host_of(one.server), partial(_try_often, one, deadline))
     with suppress(KeyboardInterrupt):
         inquiry.wait()
@@ -164,6 +168,6 @@ def _at_exit() -> None:
     """Tries once more what is left. No thread is started: Python ends."""
     deadline = time.monotonic() + AT_EXIT
     for one in _mine():
-        if (left := deadline - time.monotonic()) > 0:
+        if (left := deadline - time.monotonic()) > 0 and not one.only:
             with suppress(Exception):
                 _try(one, min(1.0, left))

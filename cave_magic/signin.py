@@ -11,6 +11,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
@@ -367,6 +368,11 @@ def came_by_address(text: str) -> bool:
     return re.match(rf"[\s\"'<]*http://(?:{hosts}):\d+/[\w-]+\?\S*token=", text) is not None
 
 
+def stood_in_address(text: str) -> bool:
+    """Whether the token in a paste stood in an address, as only temporary tokens do."""
+    return re.search(r"[?&#](?:middle_auth_)?token=", text) is not None
+
+
 def description() -> str:
     """By which a person knows the token of this computer on the tokens page."""
     return f"cave_magic on {_computer() or 'a computer without a name'}"
@@ -434,9 +440,11 @@ def _choose(keys: Sequence[Key], checked: Checked, wish: Wish, version: str, fro
 
 
 def _made_and_checked(checked: Checked, wish: Wish, version: str, front: Front) -> Outcome:
-    """A new token. Until it is saved it is held for revocation, except where it has replaced the person's only one."""
+    """A new token. Until it is saved it is held: to be revoked, or named where it has replaced the only one."""
     name, server, one_only = description(), wish.target.server, keeps_one_token(version)
-    answer = _finished(lambda: _make(checked, name, version, wish.seconds), host_of(server))
+    latest = lines.setup(wish.target, "existing", "--use latest")
+    fate = f"then your only token there. To save it: {latest}" if one_only else "revoked then."
+    answer = _finished(lambda: _make(checked, name, version, wish.seconds), host_of(server), front, fate)
     token = answer.body
     if not answer.is_good or not isinstance(token, Token) or not token.can_be_sent:
         perhaps = f" If one was made all the same, it is “{name}” on {routes.tokens_page(server)}."
@@ -457,20 +465,31 @@ def _make(checked: Checked, name: str, version: str, seconds: float) -> Answer:
         answer = make_key(asking, server, checked.token, name, version, seconds)
     finally:
         asking.close()
-    if answer.is_good and isinstance(answer.body, Token) and not keeps_one_token(version):
-        revocation.hold(server, answer.body, permanent=True)
+    if answer.is_good and isinstance(answer.body, Token):
+        revocation.hold(server, answer.body, permanent=True, only=keeps_one_token(version))
     return answer
 
 
-def _finished(job: Callable[[], Answer], host: str) -> Answer:
+def _finished(job: Callable[[], Answer], host: str, front: Front, fate: str) -> Answer:
     """What a request brings. An interrupt waits a while for its end: what it makes on the server must not get lost."""
     future = Inquiry(LONGEST).ask(host, job)
     try:
         return future.result()
     except KeyboardInterrupt:
-        with suppress(Exception):
-            future.result(PATIENCE)
+        try:
+            with suppress(Exception):
+                future.result(PATIENCE)
+        finally:
+            if not future.done():
+                future.add_done_callback(_revoke_late)
+                front.say(f"{host} has not answered yet. What it still makes is {fate}")
         raise
+
+
+def _revoke_late(done: Future[Answer]) -> None:
+    """Revokes a token that came when nobody waited for it any more. One that must stay is named by the next line."""
+    if done.exception() is None and isinstance(token := done.result().body, Token):
+        revocation.revoke_soon([token])
 
 
 _NEVER_ARRIVED = (

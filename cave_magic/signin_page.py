@@ -15,6 +15,7 @@ from .evidence import ServerFacts
 from .login import Checked
 from .page import Block, Line, Page, Table, Word, line
 from .revocation import Held
+from .servers import datastack_for
 from .target import Target
 
 _CELLS = ("command", "", "dim", "dim", "dim")
@@ -107,7 +108,12 @@ def ends_soon(facts: ServerFacts) -> Line:
     """What to say of a stored temporary token."""
     until = ends_by(facts)
     when = f"by {until:%d %B %Y} at the latest" if until else WITHIN
-    again = Word(lines.setup(facts.target, "existing"), "command")
+    return expires(facts.target, when)
+
+
+def expires(target: Target, when: str = WITHIN) -> Line:
+    """What to say of a temporary token that is saved."""
+    again = Word(lines.setup(target, "existing"), "command")
     return line(Word("Note: ", "warning"), f"the token is temporary and expires {when}. For a permanent one: ", again)
 
 
@@ -120,6 +126,10 @@ def how_to_revoke(server: str, until: datetime) -> tuple[str, str]:
 def not_revoked(one: Held) -> Line:
     """A token that could not be revoked, where, and what ends it."""
     host = host_of(one.server)
+    if one.only:
+        start = f"a new token ending in {one.token.ending} was made on {host} and ended your other one, but not saved. "
+        latest = lines.setup(Target(datastack_for(one.server, ""), one.server, "option"), "existing", "--use latest")
+        return line(Word("Note: ", "warning"), f"{start}To save it: ", Word(latest, "command"))
     if one.permanent:
         start = f"a new token was made on {host}, not saved, and could not be revoked ({one.why}). To delete it: "
         return line(Word("Note: ", "warning"), start, Word(routes.tokens_page(one.server), "link"))

@@ -338,14 +338,22 @@ def owner_of(server: str, file: TokenFile) -> str:
     It is another's if the file says so, or if it is in another server's own file too. In this server's own file that
     counts only where it came later than into the other's, and where the two are not names of one machine.
     """
-    if file.names and not is_host_of(server, file.names) and not _are_one(server, there := _server_with(file.names)):
-        return there
+    if named := named_owner(server, file):
+        return named
     if file.path != server_file(server):
         return other_owner(server, file.meant)
     for there, other in _others_with(server, file.meant):
         if file.modified + SAME_TIME >= other.modified and not _are_one(server, there):
             return there
     return ""
+
+
+def named_owner(server: str, file: TokenFile) -> str:
+    """The other server that a file says its token is for; "" if it names none."""
+    if not file.names or is_host_of(server, file.names):
+        return ""
+    there = _server_with(file.names)
+    return "" if _are_one(server, there) else there
 
 
 def is_host_of(server: str, host: str) -> bool:
@@ -462,7 +470,7 @@ def _parse(text: str) -> tuple[object, State, str]:
 
 
 def _kind(data: object) -> str:
-    kinds = {list: "a list", str: "a text", bool: "a true or false", type(None): "null"}
+    kinds = {list: "a list", dict: "an object", str: "a text", bool: "a true or false", type(None): "null"}
     return kinds.get(type(data), "a number")
 
 
@@ -662,8 +670,12 @@ def _files_for(
     for path in local_files(wanted.server, wanted.local_servers):
         if gap_of(path):
             continue
+        local = read_token_file(path)
+        if named_owner(wanted.server, local):
+            kept.append(path)
+            continue
         paths.append(path)
-        if read_token_file(path).token not in ours:
+        if local.token not in ours:
             strange.append(path)
     return list(dict.fromkeys(paths)), kept, strange
 
@@ -697,7 +709,7 @@ def with_token(path: Path, token: Token) -> str | None:
         raise LostLink(path)
     data = _parse(text)[0] if state == State.READ else None
     entries: dict[str, Any] = data if isinstance(data, dict) else {}
-    if entries.get(TOKEN_KEY) != token.reveal():
+    if _read_secret(path, text).meant != token:
         entries = {key: value for key, value in entries.items() if key not in OF_THE_TOKEN}
     private = info is not None and not (os.name == "posix" and info.st_mode & 0o077)
     if entries.get(TOKEN_KEY) == token.reveal() and private:

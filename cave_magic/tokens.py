@@ -237,7 +237,7 @@ def _from_json(text: str) -> Iterator[Pasted]:
 
 def _word(item: dict[str, object], key: str) -> str:
     value = item.get(key)
-    return value[:120] if isinstance(value, str) else ""
+    return value if isinstance(value, str) else ""
 
 
 def _from_address(text: str) -> Iterator[Pasted]:

@@ -303,3 +303,35 @@ def test_nothing_is_offered_where_nothing_is_wrong(secrets):
         repairs.repair_map(),
         repairs.repair_map_secrets(),
     ] == [None] * 6
+
+
+# ---------------------------------------------------------------- files that name another server
+
+GLOBAL = "https://global.daf-apis.com"
+
+
+def _named(folder, name, **entries):
+    path = folder / name
+    path.write_text(json.dumps({**entries, "middle_auth_url": "other.example.org/auth"}))
+    path.chmod(0o600)
+    return path
+
+
+@pytest.mark.parametrize("name", ["cave-secret.json", "other.example.org-cave-secret.json"])
+def test_a_file_that_names_another_server_is_no_copy(secrets, name):
+    """Copies are made to agree where they are this server's; a file that says whose token it has is left alone."""
+    store.save_token(Token("a" * 31 + "1"), GLOBAL)
+    _named(secrets, name, token="b" * 31 + "2")
+    found = repairs.repair_copies(store.resolve(GLOBAL), Token("a" * 31 + "1"), ["https://other.example.org"])
+    assert found is None
+
+
+@pytest.mark.parametrize("entries", [{"token": f" {'b' * 32} "}, {"token": "B" * 32}, {"tokn": "b" * 32}])
+def test_a_shape_repair_keeps_whose_the_token_is(secrets, entries):
+    """The token stays the same one, so what the file says of it stays too."""
+    path = _named(secrets, "cave-secret.json", **entries)
+    repair = repairs.repair_shape(store.read_token_file(path))
+    assert repair is not None
+    repair.apply()
+    found = store.read_token_file(path)
+    assert (found.token, found.names) == (Token("b" * 32), "other.example.org")

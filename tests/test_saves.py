@@ -478,3 +478,13 @@ def test_a_stale_lock_is_no_lock(secrets, monkeypatch):
     os.utime(soft, (time.time() - 400,) * 2)
     save_token(Token(B), SERVER, overwrite=True)
     assert not soft.exists()
+
+
+def test_a_data_servers_file_that_names_another_server_stays(secrets):
+    """A server that calls another one its data server does not get at that one's token file."""
+    path = secrets / "b.example.org-cave-secret.json"
+    path.write_text('{"token": "' + "b" * 32 + '", "middle_auth_url": "b.example.org/auth"}')
+    before = path.read_bytes()
+    saved = store.save_token(Token("a" * 32), "https://a.example.org", local_servers=["https://b.example.org"])
+    assert path.read_bytes() == before
+    assert path in saved.kept

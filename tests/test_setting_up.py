@@ -308,3 +308,48 @@ def test_an_old_server_can_be_set_up_too(run, person, home, monkeypatch):
         person(old.new_token("ada"))
         ran = run("%cave_save")
         assert not ran.error, ran.message
+
+
+# ---------------------------------------------------------------- hostile files
+
+def test_names_of_tokens_in_a_file_are_shown_as_plain_text(here, cave, desk, tmp_path):
+    """A description or a day in a list of tokens holds no terminal escape and shows no token, whole or cut."""
+    mine, other = cave.new_token("ada"), "fedcba9876543210" * 2
+    file = tmp_path / "list.json"
+    names = [f"\x1b[2J\n{other}", f"{'x ' * 50}{other}"]
+    file.write_text(json.dumps([{"token": one, "description": name, "created": other}
+                                for one, name in zip((mine, "1" * 32), names, strict=True)]))
+    desk.answers = ["1"]
+    ran = here(f"%cave_save --from-file {file}")
+    assert ran.error == ""
+    assert not [secret for secret in (mine, other[:12], "\x1b") if secret in ran.out]
+
+
+def test_a_list_of_thousands_is_not_shown(here, desk, tmp_path):
+    """Nobody chooses from thousands of tokens."""
+    file = tmp_path / "list.json"
+    file.write_text(json.dumps([{"token": f"{number:032x}"} for number in range(4000)]))
+    ran = here(f"%cave_save --from-file {file}")
+    assert (ran.error, desk.questions) == ("BadInput", [])
+    assert "4000 tokens are in it" in ran.message
+
+
+@pytest.mark.parametrize(
+    "named", ["//evil.example.org", "evil.example.org:99999", "[::1", "evil.example.org /auth", f"{'a' * 200}.example.org"]
+)
+def test_a_token_of_an_unreadable_or_long_named_server_is_not_sent(here, cave, tmp_path, named):
+    """Whose a token is must be known where the file says anything about it."""
+    file = tmp_path / "one.json"
+    file.write_text(json.dumps({"token": cave.new_token("ada"), "middle_auth_url": named}))
+    cave.clear_requests()
+    ran = here(f"%cave_save --from-file {file}")
+    assert ran.error == "BadInput"
+    assert "Nothing was sent" in ran.message
+    assert len(cave.requests) == 0
+
+
+def test_unchecked_a_token_out_of_an_address_is_called_temporary(here, cave, monkeypatch):
+    """No server is asked, but only temporary tokens stand in addresses."""
+    monkeypatch.setenv("MINE", f"http://127.0.0.1:40123/abc?token={cave.new_login_token('ada')}")
+    ran = here("%cave_save --from-env MINE --no-check")
+    assert "the token is temporary" in " ".join(ran.out.split())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import Event, main_thread
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -597,3 +599,58 @@ def test_nothing_shows_a_token(cave, desk):
         Visitor("ada@example.org").open(sign_in.page)
         assert sign_in.came is not None
         assert nothing_secret(cave, repr(sign_in), repr(sign_in.came), repr(vars(sign_in)))
+
+
+# ---------------------------------------------------------------- stopped on an old server
+
+@pytest.mark.parametrize("place_", ["signin._check", "login.save_checked"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+def test_on_an_old_server_a_new_token_that_is_not_saved_is_named(old, desk, run, home, monkeypatch, place_, error):
+    """It has ended the other one, so it is not revoked; what is printed saves it."""
+
+    def stop(*_: Any) -> None:
+        raise error
+
+    desk.answers, desk.goes = ["y"], Visitor("ada@example.org").open
+    with monkeypatch.context() as patch:
+        patch.setattr(f"cave_magic.{place_}", stop)
+        ran = run("%cave_setup new")
+    made = old.tokens("ada")[0]["token"]
+    assert ran.error
+    assert f"ending in {made[-4:]}" in ran.out
+    assert "--use latest" in ran.out
+    assert (stored(home), living_logins(old)) == ([], [])
+    assert run("%cave_setup existing --use latest").error == ""
+    assert stored(home) == [made]
+
+
+def test_on_an_old_server_a_no_to_a_pasted_sign_in_revokes_it(old, desk, run, home, monkeypatch):
+    """A token that stood in an address is not saved, also where no other is wanted."""
+    monkeypatch.setenv("MINE", address_of(old.new_login_token("ada")))
+    desk.answers = ["n"]
+    assert run("%cave_save --from-env MINE").error == "Cancelled"
+    assert (stored(home), living_logins(old)) == ([], [])
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no such interrupt here")
+def test_a_token_that_is_made_after_the_patience_is_revoked(here, cave, desk, monkeypatch):
+    """Stopped before the server answers: it is said, and what it still makes does not live on."""
+    made, go = signin.make_key, Event()
+
+    def slow(*arguments: Any) -> Any:
+        answer = made(*arguments)
+        signal.pthread_kill(main_thread().ident, signal.SIGINT)  # wakes a wait, which `interrupt_main` does not
+        go.wait(20)
+        return answer
+
+    monkeypatch.setattr(signin, "make_key", slow)
+    monkeypatch.setattr(signin, "PATIENCE", 2.0)
+    desk.goes = Visitor("ada@example.org").open
+    ran = here("%cave_setup new")
+    assert "What it still makes is revoked then" in ran.out
+    assert MINE in by_name(cave, "ada")
+    go.set()
+    deadline = time.monotonic() + 10
+    while MINE in by_name(cave, "ada") and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert MINE not in by_name(cave, "ada")

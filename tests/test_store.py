@@ -342,3 +342,10 @@ def test_paths_are_shown_as_people_write_them(home):
     assert show_path(home / ".cloudvolume" / "x") == "~/.cloudvolume/x"
     assert show_path(Path("/etc/passwd")) == "/etc/passwd"
     assert "\x1b" not in show_path(home / "a\x1b[31mb")
+
+
+def test_an_object_in_the_place_of_a_token_is_called_so(secrets):
+    """What stands under the key is named as what it is."""
+    path = secrets / "cave-secret.json"
+    path.write_text('{"token": {"value": "x"}}')
+    assert "has an object under" in store.read_token_file(path).problem

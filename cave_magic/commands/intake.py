@@ -21,9 +21,10 @@ from ..errors import (
     TokenRejected,
 )
 from ..page import Page
+from ..plain import plain
 from ..routes import tokens_page
 from ..servers import KNOWN_SERVERS, datastack_for, meant_address
-from ..store import resolve
+from ..store import SERVER_KEY, resolve
 from ..target import Target
 from ..tokens import Pasted, Token, read_pasted, unusual_token
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from ..login import Checked
     from ..signin import Outcome
 
+MOST_LISTED = 100
+"""So many tokens of one paste are listed to choose from."""
 TRIES = 3
 """So many odd answers to a prompt; then the magic ends and says what to do."""
 
@@ -97,7 +100,10 @@ def exchanged(dialogue: Dialogue, checked: Checked, overwrite: bool, asks: bool 
         dialogue.confirm(f"Another token is saved for {host_of(checked.target.server)}. Replace it?")
     try_saving(checked.target)
     wish = Wish(checked.target, "new", dialogue.seconds())
-    return exchange(checked, wish, dialogue.front, asks) or Outcome(checked)
+    outcome = exchange(checked, wish, dialogue.front, asks)
+    if outcome is None and not asks:
+        raise Cancelled("nothing was changed.")
+    return outcome or Outcome(checked)
 
 
 def save(dialogue: Dialogue, outcome: Outcome, overwrite: bool) -> Page:
@@ -131,9 +137,10 @@ def _not_saved(outcome: Outcome, error: TokenNotSaved) -> TokenNotSaved:
     from .. import revocation
 
     token, server = outcome.checked.token, outcome.checked.target.server
-    if revocation.is_held(token):
+    if outcome.made:
         revocation.revoke([token])
         return error  # `cleaning_up` says it if that failed
+    revocation.release(token)
     if not outcome.exchanged:
         return error
     return TokenNotSaved(f"the token ending in {token.ending} is on {tokens_page(server)} but not saved here: {error}")
@@ -214,11 +221,11 @@ def _takes_unusual(server: str) -> bool:
 
 
 def _choose(dialogue: Dialogue, found: Sequence[Pasted]) -> Pasted:
-    if not dialogue.front.can_ask:
+    if not dialogue.front.can_ask or len(found) > MOST_LISTED:
         raise BadInput(f"{len(found)} tokens are in it; give the one to use.")
     for number, one in enumerate(found, 1):
-        name = one.description or "(no description)"
-        dialogue.front.say(f"{number}. {name}  {one.created[:16]}  ends in {one.token.ending}")
+        name, created = plain(one.description) or "(no description)", plain(one.created)[:16]
+        dialogue.front.say(f"{number}. {name}  {created}  ends in {one.token.ending}")
     answer = dialogue.ask(f"Which one? [1-{len(found)}] ")
     if not answer:
         raise Cancelled("nothing was changed.")
@@ -230,6 +237,11 @@ def _choose(dialogue: Dialogue, found: Sequence[Pasted]) -> Pasted:
 def _refuse_foreign(named: str, target: Target) -> None:
     """A downloaded token says whose it is; one of another server is not sent to this one."""
     address = parse(named)
+    if named.strip() and address is None:
+        raise BadInput(
+            f"the server that this token is for cannot be read (\"{SERVER_KEY}\" is no address). Nothing was sent. "
+            "Give the token alone to save it here."
+        )
     if address is None or not {".", ":"} & set(address.host_and_port):
         return
     server = meant_address(address.host_and_port)

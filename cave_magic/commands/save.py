@@ -71,11 +71,14 @@ def _given(args: argparse.Namespace) -> list[str]:
 def _save_unchecked(dialogue: Dialogue, text: str, target: Target, args: argparse.Namespace) -> Page:
     from ..login import save_unchecked
     from ..pages import unchecked_page
+    from ..signin import stood_in_address
+    from ..signin_page import expires, with_lines
 
     token = intake.pick(dialogue, text, target)
     with intake.saving(dialogue, token, target):
         saved = save_unchecked(token, target, args.overwrite)
-    return unchecked_page(token, target, saved)
+    page = unchecked_page(token, target, saved)
+    return with_lines(page, [expires(target)]) if stood_in_address(text) else page
 
 
 def _given_text(args: argparse.Namespace, names: dict[str, object]) -> str | None:
