@@ -93,6 +93,12 @@ def find(server: str) -> tuple[Near, ...]:
     return tuple(found.values())
 
 
+def tokens(server: str) -> set[Token]:
+    """The tokens in all of these files, a data server's among them: some program of this computer may use each."""
+    found = (store.read_token_file(path).meant for path in _newest(_candidates(server)))
+    return {token for token in found if token is not None}
+
+
 def _is_the_default_servers(server: str, path: Path) -> bool:
     """Whether a file that names no server is one from which CAVEclient takes the token of its default server."""
     usual = path.parent == store.secrets_folder() and path.name in (store.DEFAULT_NAME, store.LEGACY_NAME)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import answers, routes, store
+from . import answers, nearby, routes, store
 from .answers import Key
 from .keys import is_dead, revoke_permanent
 from .questions import Line
@@ -26,7 +26,7 @@ def older_keys(outcome: Outcome) -> list[Key]:
     finally:
         asking.close()
     newest = next((key.number for key in keys if key.token == made), None)
-    stored = {file.token for file in store.resolve(server).files}
+    stored = {file.meant for file in store.resolve(server).files} | nearby.tokens(server)
     named = [key for key in keys if key.description == outcome.made and key.token not in stored]
     return [key for key in named if newest is not None and key.number is not None and key.number < newest]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,18 @@ def test_other_tokens_are_left_alone(ada, cave, desk):
     ran = ada("%cave_setup new")
     assert not [one for one in kept if one[-4:] in ran.out]
     assert [one for one in kept if cave._accounts.owner(one)] == kept
+
+
+@pytest.mark.parametrize("folder", [".cloudvolume/secrets", "Downloads"])
+def test_a_token_that_a_program_may_use_is_left_alone(ada, cave, desk, home, folder):
+    """One in a data server's file, or still in the downloads, is not called an older one."""
+    file = home / folder / "data.example.org-cave-secret.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps({"token": mine(cave)[0]}))
+    ran = ada("%cave_setup new")
+    assert "You are set up" in ran.out
+    assert desk.questions == []
+    assert len(mine(cave)) == 2
 
 
 def test_a_token_that_some_file_has_is_left_alone(ada, cave, desk, home):
