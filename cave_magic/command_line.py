@@ -25,7 +25,8 @@ from .tokens import typed_secrets
 Command = Callable[[Dialogue, argparse.Namespace], Any]
 F = TypeVar("F", bound=Callable[..., Any])
 
-_COMMENT = re.compile(r"(?:^|\s)#(?:\s.*)?$")
+_COMMENT = re.compile(r"""((?:^|\s)(?:"[^"]*"|'[^']*'))|(?:^|\s)#(?:\s.*)?$""")
+"""A comment; before one come quoted words, in which `#` is a letter."""
 _WITH_VALUE = ("-s", "--server", "-d", "--datastack", "--from-env", "--from-file", "--timeout", "--use")
 _SAVES = ("cave_save", "cave_setup")
 """The magics that save a token, and may do something on the server before."""
@@ -150,7 +151,7 @@ def read(command: Command, line: str) -> argparse.Namespace:
         BadInput: it is none that the command takes; the message quotes nothing of it but options.
     """
     try:
-        args: argparse.Namespace = parse_argstring(command, _COMMENT.sub("", line).rstrip("; "))
+        args: argparse.Namespace = parse_argstring(command, _without_comment(line).rstrip("; "))
     except UsageError as error:
         raise BadInput(_without_values(str(error), command)) from None
     except ValueError:
@@ -162,9 +163,13 @@ def read(command: Command, line: str) -> argparse.Namespace:
     return args
 
 
+def _without_comment(line: str) -> str:
+    return _COMMENT.sub(lambda found: found[1] or "", line)
+
+
 def _without_commas(command: Command, line: str) -> str:
     """The line that was meant, unless a token stands in it."""
-    words = re.sub(r"[\s,]+", " ", _COMMENT.sub("", line)).strip()
+    words = re.sub(r"[\s,]+", " ", _without_comment(line)).strip()
     return "." if typed_secrets(words) else f": %{command.__name__} {plain(words, 400)}"
 
 

@@ -291,12 +291,13 @@ def gather(
         round_.wait(watcher)
         again = lines.check_everything(wanted[0]) if everything else lines.check_all(wanted)
         here = _here(machine)
+        is_pasted = session.can_ask and not here.place.store
         here = replace(
             here,
             requests_problem=result_of(asking, ""),
             shadows=find_shadows(),
             again=again,
-            recall=lines.recall(here.place, wanted[0]) if here.place.store else (lines.save(wanted[0]),),
+            recall=(lines.save(wanted[0]),) if is_pasted else lines.recall(here.place, wanted[0]),
             can_ask=session.can_ask,
         )
         return look.evidence(here, importing, session)

@@ -7,12 +7,14 @@ another one without: a token goes where it was meant to go, also when a line is 
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from .doctor import Command
 from .place import Place
+from .plain import hide_secrets
 from .servers import DEFAULT_SERVER
 from .store import show_path
 from .target import Target
@@ -50,14 +52,22 @@ def setup(target: Target, kind: str, *options: str) -> Command:
 
 
 def save(target: Target, *options: str) -> Command:
-    """`%cave_save` for the server of a target: at the prompt, unless an option says where the token is."""
-    return _magic("cave_save", *options, *_options(target))
+    """`%cave_save` for the server of a target: at the prompt, unless an option says where the token is.
+
+    A path that cannot be typed behind a magic goes into a variable, whose name the magic takes.
+    """
+    odd = next((one for one in options if not _can_be_quoted(one)), None)
+    if odd is None:
+        return _magic("cave_save", *map(quoted, options), *_options(target))
+    words = ("$path" if one == odd else one for one in options)
+    line = json.dumps(" ".join((*words, *_options(target))))
+    return Command(f'path = {_literal(odd)}; get_ipython().run_line_magic("cave_save", {line})')
 
 
 def save_from(target: Target, file: Path, replaces: bool = True) -> Command:
     """`%cave_save` of the token in a file, in place of the one that is stored, if one may be."""
     options = ("--overwrite",) if replaces else ()
-    return save(target, "--from-file", quoted(show_path(file, _LONGEST_PATH)), *options)
+    return save(target, "--from-file", _typed(file), *options)
 
 
 def whoami(target: Target) -> Command:
@@ -80,7 +90,12 @@ def _server(target: Target) -> tuple[str, ...]:
 
 def quoted(word: str) -> str:
     """A word as it is typed behind a magic."""
-    return f'"{word}"' if set(word) & set(" #;'") else word
+    return f'"{word}"' if set(word) & set(" #;'?") else word
+
+
+def _can_be_quoted(word: str) -> bool:
+    """Whether a word can be typed behind a magic; blanks at an end or in a row do not survive being copied."""
+    return word.isprintable() and '"' not in word and " ".join(word.split()) == word
 
 
 # ---------------------------------------------------------------- Python
@@ -136,20 +151,45 @@ def pip_install(*words: str) -> Command:
 
 def move_away(path: Path) -> Command:
     """Gives what is in the place of a file another name."""
-    return Command(f"!mv {for_shell(path)} {for_shell(path)}.old")
+    text = _typed(path)
+    if not _shell_takes(text):
+        return Command(f"import os; os.rename({_expanded(text)}, {_expanded(text + '.old')})")
+    return Command(f"!mv {_for_shell(text)} {_for_shell(text)}.old")
 
 
 def make_private(path: Path, mode: int = 0o600) -> Command:
     """Gives a file or a folder back to its owner, and to nobody else."""
-    return Command(f"!chmod {mode:o} {for_shell(path)}")
+    text = _typed(path)
+    if not _shell_takes(text):
+        return Command(f"import os; os.chmod({_expanded(text)}, 0o{mode:o})")
+    return Command(f"!chmod {mode:o} {_for_shell(text)}")
 
 
-def for_shell(path: Path) -> str:
-    """A path as it is typed behind `!`: with `~` for the home, and quoted where it has to be.
+def _shell_takes(text: str) -> bool:
+    """Whether a path can be typed behind `!`. IPython replaces `$name` and `{name}` there, by rules of its own."""
+    return _can_be_quoted(text.replace('"', "")) and not set(text) & set("${}")
 
-    IPython replaces `$name` and `{name}` before the shell sees them; two braces or dollars are one.
-    """
+
+def _for_shell(text: str) -> str:
+    start = "~/" if text.startswith("~/") else ""
+    return start + shlex.quote(text[len(start) :])
+
+
+def _expanded(text: str) -> str:
+    """The Python for a path."""
+    return f"os.path.expanduser({_literal(text)})" if text.startswith("~/") else _literal(text)
+
+
+def _literal(text: str) -> str:
+    """The Python for a text, in which no two blanks stand in a row."""
+    return repr(text).replace("  ", " \\x20")
+
+
+# ---------------------------------------------------------------- paths
+
+def _typed(path: Path) -> str:
+    """A path to the letter, with `~` for the home; as it is shown where a secret stands in it."""
+    text, home = str(path), os.path.expanduser("~")
+    text = "~" + text[len(home) :] if text.startswith(home + os.sep) else text
     shown = show_path(path, _LONGEST_PATH)
-    start = "~/" if shown.startswith("~/") else ""
-    quoted = shlex.quote(shown[len(start) :])
-    return start + quoted.replace("{", "{{").replace("}", "}}").replace("$", "$$")
+    return text if " ".join(text.split()) == shown or hide_secrets(text) == text else shown

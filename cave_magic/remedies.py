@@ -10,7 +10,7 @@ from .addresses import host_of
 from .doctor import Report, Status
 from .evidence import DatastackFacts, Evidence, ServerFacts
 from .repairs import Repair
-from .servers import deployment_of, local_servers_of
+from .servers import local_servers_of
 from .target import BLANKS
 
 Offer = Callable[[ServerFacts], "Repair | None"]
@@ -23,8 +23,7 @@ def _entry(server: ServerFacts) -> Repair | None:
         return repairs.repair_map_entry(server.target.datastack, server.address)
     if server.target.datastack in server.machine.map_secrets:
         return repairs.repair_map_secrets()
-    home = deployment_of(server.target.datastack)
-    return repairs.repair_map_entry(server.target.datastack, home.server if home else "")
+    return repairs.repair_wrong_entry(server.target.datastack)
 
 
 def _shape(server: ServerFacts) -> Repair | None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from . import files, store
 from .addresses import holds_secret, shown, shown_file_name
 from .plain import plain
-from .servers import DEFAULT_SERVER, deployment_of, meant_address
+from .servers import DEFAULT_SERVER, meant_address, server_meant
 from .store import Resolved, State, TokenFile, show_path
 from .tokens import Token
 
@@ -252,13 +252,18 @@ def repair_map_entry(datastack: str, server: str = "") -> Repair | None:
     return Repair("map-entry", words, (current.path,), partial(_rewrite, find))
 
 
+def repair_wrong_entry(datastack: str) -> Repair | None:
+    """Corrects a wrong entry to the server that it means, or forgets it where that cannot be told."""
+    return repair_map_entry(datastack, server_meant(datastack, store.read_map().entries.get(datastack)))
+
+
 def repair_map_secrets() -> Repair | None:
     """Takes tokens and passwords out of the addresses in the map: what stays is the server that is meant.
 
     That is where a known datastack is, else the address without them; what is no address is forgotten. No copy is kept.
     """
     current = store.read_map()
-    found = {name: _server_meant(name, current.entries[name]) for name in entries_with_secrets()}
+    found = {name: server_meant(name, current.entries[name]) for name in entries_with_secrets()}
     if not found:
         return None
     words = f"take what is secret out of the address of {_listed([plain(name) for name in found])} in the datastack map"
@@ -269,11 +274,6 @@ def repair_map_secrets() -> Repair | None:
 def entries_with_secrets() -> tuple[str, ...]:
     """The datastacks in whose remembered address there is a token or a password."""
     return tuple(name for name, value in store.read_map().entries.items() if holds_secret(value))
-
-
-def _server_meant(datastack: str, address: object) -> str:
-    home = deployment_of(datastack)
-    return home.server if home else meant_address(address)
 
 
 def _map_with(changes: Mapping[str, str], before: Mapping[str, object]) -> Plan:

@@ -122,6 +122,12 @@ def server_for(datastack: str, configured: str, remembered: Mapping[str, object]
     return known.server if known else DEFAULT_SERVER
 
 
+def server_meant(datastack: str, entry: object) -> str:
+    """The server that a wrong entry of the datastack map means: the known one, else what can be read; "" for none."""
+    known = deployment_of(datastack)
+    return known.server if known else meant_address(entry)
+
+
 def datastack_for(server: str, preferred: str) -> str:
     """The datastack to look at on a server when none was named: the preferred one if it can be there."""
     preferred = preferred.strip() or DEFAULT_DATASTACK

@@ -5,9 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from . import store
+from .addresses import holds_secret
 from .errors import BadInput
 from .plain import HIDDEN
-from .servers import DEFAULT_DATASTACK, DEFAULT_SERVER, check_address, datastack_for, deployment_of, server_for
+from .servers import (
+    DEFAULT_DATASTACK,
+    DEFAULT_SERVER,
+    check_address,
+    datastack_for,
+    deployment_of,
+    server_for,
+    server_meant,
+)
 from .tokens import typed_secrets
 
 BLANKS = "a blank or a line break stands around it"
@@ -133,5 +142,6 @@ def _by_name(datastack: str, configured: str, map_file: store.ServerMap) -> tupl
     try:
         address = check_address(entry if isinstance(entry, str) else "")
     except BadInput as error:
-        return server_for(datastack, "", {}), "map", str(error)
+        meant = server_meant(datastack, "" if holds_secret(entry) else entry)  # nobody is asked at such an address
+        return meant or DEFAULT_SERVER, "map", str(error)
     return address, "map", "" if entry == str(entry).strip() else BLANKS

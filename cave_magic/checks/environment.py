@@ -57,7 +57,8 @@ def _home(machine: Machine) -> Finding | None:
     place = machine.place
     if not place.forgets:
         return None
-    keep = f"keep it as CAVE_TOKEN in {place.store}, and" if place.store else "there is no place for secrets here:"
+    kept = place.store or ("" if machine.can_ask else "an environment variable")
+    keep = f"keep it as CAVE_TOKEN in {kept}, and" if kept else "there is no place for secrets here:"
     return warning(
         f"{place.platform} throws this home folder away at the end, and a saved token with it",
         Remedy(f"{keep} begin the next notebook with {', then '.join(machine.recall)}", machine.recall),

@@ -63,7 +63,7 @@ def _given(args: argparse.Namespace) -> list[str]:
     if args.from_env is not None:
         return ["--from-env", args.from_env]
     if args.from_file is not None:
-        return ["--from-file", lines.quoted(args.from_file)]
+        return ["--from-file", args.from_file]
     variable = _variable_in(" ".join(args.token))
     return [] if variable is None else [f"${variable}"]
 

@@ -44,6 +44,18 @@ def test_a_wrong_address_in_the_map_is_named_and_repaired(world, address):
     assert not address or entries["minnie65_public"] == world.cave.server
 
 
+@pytest.mark.parametrize("form", ["{host}", "http://{host}/info/", "HTTP://{host}?x=1"])
+def test_a_token_goes_to_the_server_that_a_wrong_entry_means(world, monkeypatch, form):
+    """Of a datastack that nobody knows, the map alone says where it is: the default server is nobody's business."""
+    world.write(world.map_file, {"mine": form.format(host=host_of(world.cave.server))})
+    monkeypatch.setenv("MINE", world.cave.new_token("ada"))
+    ran = world.run("%cave_save --from-env MINE --overwrite --datastack mine")
+    assert not ran.error, ran.message
+    assert f"server    {host_of(world.cave.server)}" in ran.out
+    world.run("%cave_check mine --fix --yes")
+    assert json.loads(world.map_file.read_text())["mine"] == world.cave.server
+
+
 def test_an_address_that_is_no_text_is_a_wrong_address(world):
     """Whatever else stands in the place of an address is named and repaired the same way."""
     world.write(world.map_file, {"minnie65_public": [1]})

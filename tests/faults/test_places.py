@@ -75,3 +75,11 @@ def test_where_there_are_no_secrets_an_environment_variable_is_left(world: World
     world.patch.setenv(MARKS["Binder"], "1")
     world.patch.setattr(Frontend, "can_ask", False)
     assert "%cave_save --from-env CAVE_TOKEN" in world.run("%cave_save").message
+
+
+def test_nobody_is_asked_for_the_next_token_where_nobody_answers(world):
+    """In a batch run on Binder `%cave_save` alone would fail: the line takes the token from a variable."""
+    world.patch.setenv(MARKS["Binder"], "1")
+    world.patch.setattr("cave_magic.frontend.Frontend.can_ask", False)
+    row = next(row for row in world.check().rows if row.id == "home")
+    assert all("--from-env CAVE_TOKEN" in command for command in row.remedy.commands)
