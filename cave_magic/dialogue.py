@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from IPython.core.error import StdinNotImplementedError
 
-from .errors import Cancelled, NobodyToAsk
+from . import lines
+from .errors import BadInput, Cancelled, NobodyToAsk
 from .evidence import ServerFacts, Session, ask_server
 from .frontend import Frontend
 from .guide import without_anybody
@@ -60,6 +61,17 @@ class Dialogue:
         settings = Settings(self._settings.server, self._settings.datastack)
         datastack = named or datastack_for(server or settings.server, settings.datastack)
         return find_target(datastack, server, settings, asked=named is not None)
+
+    def target_of_token(self, args: argparse.Namespace) -> Target:
+        """The same for a line that gets a token, which goes to no server that is only a guess."""
+        target = self.target(args)
+        if target.is_guess:
+            fix = lines.check(target, "--fix")
+            raise BadInput(
+                f"which server {target.datastack} is on is not known: its address in the datastack map cannot be used. "
+                f"Nothing was sent. To mend it: {fix}, or name the server with --server."
+            )
+        return target
 
     def facts(self, target: Target, access: bool = False) -> ServerFacts:
         """Whose token is stored, as the server says now; with `access`, whether it opens the datastack."""

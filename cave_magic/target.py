@@ -50,6 +50,7 @@ class Target:
         opens_on: where `CAVEclient(datastack)` goes without an address: what its map says, else its default.
         by_name: the servers that the datastack's name alone means, in a fresh kernel and with this one's settings.
         settings: the settings of this kernel.
+        is_guess: whether nothing says which server is meant: the map's entry cannot be used, and no table has the name.
     """
 
     datastack: str
@@ -60,6 +61,7 @@ class Target:
     opens_on: str = DEFAULT_SERVER
     by_name: tuple[str, ...] = (DEFAULT_SERVER,)
     settings: Settings = FRESH
+    is_guess: bool = False
 
     @property
     def names_server(self) -> bool:
@@ -75,7 +77,7 @@ class Target:
 
     def on(self, server: str) -> Target:
         """The same datastack, looked for on another server."""
-        return replace(self, server=server, named_by="option")
+        return replace(self, server=server, named_by="option", is_guess=False)
 
 
 def find_target(
@@ -129,7 +131,14 @@ def _found(datastack: str, server: str, settings: Settings, asked: bool, map_fil
     if server:
         return Target(datastack, check_address(server), "option", "", asked, opens, (fresh,), settings)
     address, named_by, problem = _by_name(datastack, settings.server, map_file)
-    return Target(datastack, address, named_by, problem, asked, opens, (fresh, address), settings)
+    is_guess = named_by == "map" and not _meant(datastack, map_file) and problem not in ("", BLANKS)
+    return Target(datastack, address, named_by, problem, asked, opens, (fresh, address), settings, is_guess)
+
+
+def _meant(datastack: str, map_file: store.ServerMap) -> str:
+    """The server that a wrong entry means; "" where it cannot be read, or has a secret in it: nobody is asked there."""
+    entry = map_file.entries[datastack]
+    return server_meant(datastack, "" if holds_secret(entry) else entry)
 
 
 def _by_name(datastack: str, configured: str, map_file: store.ServerMap) -> tuple[str, str, str]:
@@ -142,6 +151,5 @@ def _by_name(datastack: str, configured: str, map_file: store.ServerMap) -> tupl
     try:
         address = check_address(entry if isinstance(entry, str) else "")
     except BadInput as error:
-        meant = server_meant(datastack, "" if holds_secret(entry) else entry)  # nobody is asked at such an address
-        return meant or DEFAULT_SERVER, "map", str(error)
+        return _meant(datastack, map_file) or DEFAULT_SERVER, "map", str(error)
     return address, "map", "" if entry == str(entry).strip() else BLANKS

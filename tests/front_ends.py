@@ -21,7 +21,10 @@ from cave_magic import place, signin
 cave_magic.inquiry.QUIET = 0.0
 signin.LOOK_AGAIN = 0.1
 place.find_place = lambda environ=None: place.Place("", False, "NOTE" in os.environ)
-place.open_browser = lambda address: bool(pathlib.Path(os.environ.get("NOTE", os.devnull)).write_text(address))
+def _open(address):
+    pathlib.Path(os.environ.get("NOTE", os.devnull)).write_text(address)
+    return place.Opening().settle("")
+place.open_browser = _open
 """
 """What makes a kernel show every wait, and its computer the person's own where `NOTE` says to which file pages go."""
 

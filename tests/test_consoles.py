@@ -55,7 +55,7 @@ def assert_seen(messages: list[Message], *texts: str, waits: int = 1) -> None:
     """
     for front_end in FRONT_ENDS:
         outputs = front_end.draw(messages)
-        lines = [one for one in outputs if one.startswith(("waiting for ", "logged in as "))]
+        lines = [one for one in outputs if one.startswith(("waiting for ", "signed in as "))]
         assert len(lines) <= (0 if front_end.updates else waits), outputs
         assert all(one.endswith(" …") for one in lines)
         others = [one for one in outputs if one not in lines]
@@ -112,7 +112,7 @@ def test_a_dialogue_is_seen_once(run: Run, cave: Sandbox, token: str):
     """A question, the guide, a wrong answer, the right one, the card: each page once, in this order."""
     new = cave.new_token("alice")
     messages = run("%cave_setup existing --paste", "y", "abc", new)
-    assert_seen(messages, "Access to minnie65_public", "This is not a token", "You are set up.", waits=2)
+    assert_seen(messages, "Access to minnie65_public", "This is not a token", "You are set up.", waits=3)
     assert "Alice Example" in CONSOLE.draw(messages)[-1]
 
 
@@ -141,7 +141,7 @@ def browse(home: Path, visitor: Visitor) -> Callable[[str], None]:
     started: list[threading.Thread] = []
 
     def look(text: str) -> None:
-        if "waiting for your log-in" in text and not started:
+        if "waiting for your sign-in" in text and not started:
             started.append(threading.Thread(target=visitor.open, args=((home / "note").read_text(),), daemon=True))
             started[0].start()
 
@@ -157,7 +157,7 @@ def test_a_sign_in_shows_its_card(run: Run, cave: Sandbox, home: Path):
     page, line, *_, card = [text for text in console if not text.startswith("waiting for 127.")]
     assert "A browser tab has opened" in page
     assert f"{cave.server}/sticky_auth" in page.replace("\n", "")
-    assert line == "waiting for your log-in in the browser …"
+    assert line == "waiting for your sign-in in the browser …"
     assert "You are set up." in card
 
 
@@ -170,5 +170,5 @@ def test_a_console_hears_that_the_terms_are_waited_for(run: Run, cave: Sandbox, 
     messages = run("%cave_setup new", seen=browse(home, visitor), stop_at="waiting for the terms of service, ")
     assert ["/tos/2/accept" in text for text in NOTEBOOK.draw(messages)] == [True]
     console = CONSOLE.draw(messages)
-    assert "logged in as Bob Example <bob@example.org>; waiting for the terms of service …" in console
+    assert "signed in as Bob Example <bob@example.org>; waiting for the terms of service …" in console
     assert "/tos/2/accept" in console[-1]

@@ -37,7 +37,7 @@ def cave_save(dialogue: Dialogue, args: argparse.Namespace) -> None:
     for option in ("server", "datastack", "from_file"):
         if (variable := _variable_in(getattr(args, option) or "")) is not None:
             setattr(args, option, _from_variable(variable, names))
-    target = dialogue.target(args)
+    target = dialogue.target_of_token(args)
     text, given = _given_text(args, names), _given(args)
     try:
         with intake.cleaning_up(dialogue):

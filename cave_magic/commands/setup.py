@@ -40,7 +40,7 @@ def cave_setup(dialogue: Dialogue, args: argparse.Namespace) -> None:
 
 def _set_up(dialogue: Dialogue, args: argparse.Namespace) -> None:
     is_status = args.kind is None or not dialogue.front.can_ask
-    facts = dialogue.facts(dialogue.target(args), access=is_status)
+    facts = dialogue.facts(dialogue.target_of_token(args), access=is_status)
     if facts.account is not None and is_status:
         return _show_status(dialogue, facts)
     if facts.account is not None and not args.use:

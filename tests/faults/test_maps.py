@@ -56,6 +56,23 @@ def test_a_token_goes_to_the_server_that_a_wrong_entry_means(world, monkeypatch,
     assert json.loads(world.map_file.read_text())["mine"] == world.cave.server
 
 
+@pytest.mark.parametrize("entry", ["http://ada:pw12345@{host}", [1], "???"])
+def test_a_token_goes_to_no_server_that_is_a_guess(world, monkeypatch, entry):
+    """Where nothing says which server is meant, nothing is sent; after the line that mends it the save works."""
+    entry = entry.format(host=host_of(world.cave.server)) if isinstance(entry, str) else entry
+    world.write(world.map_file, {"mine": entry})
+    monkeypatch.setenv("MINE", world.cave.new_token("ada"))
+    for line in ("%cave_save --from-env MINE --datastack mine", "%cave_setup new --paste --datastack mine"):
+        ran = world.run(line)
+        assert ran.error == "BadInput"
+        assert "Nothing was sent. To mend it: %cave_check mine --fix" in ran.message
+        assert "pw12345" not in ran.message
+    world.run("%cave_check mine --fix --yes")
+    if isinstance(entry, str) and "@" in entry:
+        ran = world.run("%cave_save --from-env MINE --overwrite --datastack mine")
+        assert f"server    {host_of(world.cave.server)}" in ran.out
+
+
 def test_an_address_that_is_no_text_is_a_wrong_address(world):
     """Whatever else stands in the place of an address is named and repaired the same way."""
     world.write(world.map_file, {"minnie65_public": [1]})
