@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
@@ -102,24 +101,6 @@ def local_servers_of(server: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-
-
-def server_for(datastack: str, configured: str, remembered: Mapping[str, object]) -> str:
-    """Which server a datastack is on, as an address.
-
-    Args:
-        datastack: its name.
-        configured: the address from `--server` or `%config CaveMagics.server`, or "".
-        remembered: caveclient's own datastack-to-server map.
-    Returns:
-        The first of: configured, remembered, known deployments, caveclient's default. Not checked for form.
-    """
-    if configured:
-        return configured
-    if isinstance(entry := remembered.get(datastack), str) and entry:
-        return entry
-    known = deployment_of(datastack)
-    return known.server if known else DEFAULT_SERVER
 
 
 def server_meant(datastack: str, entry: object) -> str:

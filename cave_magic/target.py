@@ -14,7 +14,6 @@ from .servers import (
     check_address,
     datastack_for,
     deployment_of,
-    server_for,
     server_meant,
 )
 from .tokens import typed_secrets
@@ -146,7 +145,8 @@ def _by_name(datastack: str, configured: str, map_file: store.ServerMap) -> tupl
     if configured:
         return check_address(configured), "setting", ""
     if datastack not in map_file.entries:
-        return server_for(datastack, "", {}), "known" if deployment_of(datastack) else "default", ""
+        known = deployment_of(datastack)
+        return (known.server, "known", "") if known else (DEFAULT_SERVER, "default", "")
     entry = map_file.entries[datastack]
     try:
         address = check_address(entry if isinstance(entry, str) else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -18,8 +19,9 @@ from cave_magic.servers import (
     datastack_for,
     deployment_of,
     local_servers_of,
-    server_for,
 )
+from cave_magic.store import MAP_NAME
+from cave_magic.target import Settings, find_target
 
 TOKEN = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 
@@ -130,9 +132,12 @@ def test_a_token_in_place_of_an_address_is_not_repeated(typed):
         ("nobody_knows", "", {}, DEFAULT_SERVER),
     ],
 )
-def test_a_datastack_is_looked_for_where_one_said_or_where_it_is_known_to_be(datastack, configured, remembered, server):
+def test_a_datastack_is_looked_for_where_one_said_or_where_it_is_known_to_be(
+    secrets, datastack, configured, remembered, server
+):
     """The setting goes before caveclient's map, that before the known deployments, and those before the default."""
-    assert server_for(datastack, configured, remembered) == server
+    (secrets / MAP_NAME).write_text(json.dumps(remembered))
+    assert find_target(datastack, settings=Settings(configured)).server == server
 
 
 def test_a_server_is_looked_at_by_a_datastack_that_it_has():
