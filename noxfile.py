@@ -11,8 +11,7 @@ nox.options.reuse_existing_virtualenvs = True
 TOOLS = ["hypothesis", "ipykernel", "nbclient", "pytest", "pytest-timeout", "pytest-xdist"]
 # What depends on the versions of IPython, rich and caveclient, from the magics down to a whole journey.
 CORE = [
-    f"tests/test_{name}.py"
-    for name in ("magics", "completion", "frontend", "render", "store", "demo", "notebooks")
+    f"tests/test_{name}.py" for name in ("magics", "completion", "frontend", "render", "store", "demo", "notebooks")
 ]
 # One column for each Python; a library that is not named is the newest. The full run has the newest of everything.
 VERSIONS = {

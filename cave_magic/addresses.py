@@ -145,6 +145,7 @@ def holds_secret(value: object) -> bool:
 
 # ---------------------------------------------------------------- token files
 
+
 def name_for_files(server: str) -> str:
     """What caveclient puts before `-cave-secret.json` for a server. It may hold a password: it is never shown.
 

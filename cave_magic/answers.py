@@ -36,7 +36,12 @@ VIEW = "view"
 """The permission that reading takes, as the auth server names it."""
 
 KNOWN_CODES = (
-    "invalid_token", "no_token", "bad_auth_header", "missing_tos", "missing_permission", "invalid_table_id",
+    "invalid_token",
+    "no_token",
+    "bad_auth_header",
+    "missing_tos",
+    "missing_permission",
+    "invalid_table_id",
 )
 """The `error` words of the servers' JSON (middle_auth-client 3.19)."""
 

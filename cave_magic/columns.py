@@ -52,6 +52,7 @@ def _step(step: tuple[Line, ...], number: str, width: int) -> Iterator[Line]:
 
 # ---------------------------------------------------------------- tables
 
+
 def _table(table: Table, width: int) -> Iterator[Line]:
     widths = _widths(table, width)
     for row in table.rows:
@@ -79,6 +80,7 @@ def _side_by_side(cells: tuple[Line, ...], widths: list[int]) -> Line:
 
 
 # ---------------------------------------------------------------- wrapping
+
 
 def wrap(words: Line, width: int) -> list[Line]:
     """A line as lines of at most so many columns, except where a word that must stay whole is longer."""

@@ -36,10 +36,13 @@ def where(function: F) -> F:
     """The options that mean the same in every magic."""
     function = argument("-h", "--help", action="store_true", help="show this text")(function)
     function = argument("-d", "--datastack", metavar="NAME", help="the datastack that is meant")(function)
-    return argument("-s", "--server", metavar="URL", help="the CAVE server, such as https://global.daf-apis.com")(function)
+    return argument("-s", "--server", metavar="URL", help="the CAVE server, such as https://global.daf-apis.com")(
+        function
+    )
 
 
 # ---------------------------------------------------------------- running a line
+
 
 def run(command: Command, dialogue: Dialogue, line: str) -> tuple[Any, CaveMagicError | None]:
     """Wipes a typed token, reads the line, and does what it says.
@@ -112,6 +115,7 @@ def _where_in_us(error: BaseException) -> str:
 
 # ---------------------------------------------------------------- a token on the line
 
+
 def _secrets_in(line: str, command: Command) -> list[str]:
     """The words of a line that are or, where one belongs on the line, may be tokens; longest first."""
     return typed_secrets(line, _WITH_VALUE if command.__name__ == "cave_save" else None)
@@ -143,6 +147,7 @@ def _without_typed(cell: str) -> str:
 
 
 # ---------------------------------------------------------------- reading a line
+
 
 def read(command: Command, line: str) -> argparse.Namespace:
     """What a line says, without a comment and without `;`, by which people keep IPython from showing a result.

@@ -512,6 +512,7 @@ class _Server:
 
     def hold_against(self, datastack: str, info: Question) -> None:
         """Asks which dataset a datastack belongs to, where the info service opens it and no permission has its name."""
+
         def go_on(opened: Answer) -> None:
             if self.identity is not None:
                 self.round.then(self.identity, partial(self._ask_dataset, datastack, opened))

@@ -42,6 +42,7 @@ class NotPutBack(Exception):
 
 # ---------------------------------------------------------------- one after the other
 
+
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Keeps all other processes and threads that save in a folder waiting.
@@ -103,6 +104,7 @@ def uninterrupted(too_late: bool = False) -> Iterator[None]:
 
 
 # ---------------------------------------------------------------- all or none
+
 
 @dataclass(frozen=True, slots=True)
 class _Step:
@@ -220,6 +222,7 @@ def _remove(*paths: Path) -> None:
 
 
 # ---------------------------------------------------------------- around it
+
 
 def back_up(path: Path) -> tuple[Path, bytes]:
     """A free name for a copy of a file, and its content: for a plan, so that the copy too is made or not at all."""

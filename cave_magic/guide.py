@@ -49,9 +49,7 @@ class Guide:
         return next((step.url for step in self.steps if step.url), "")
 
 
-def guide_for(
-    target: Target, new: bool, can_ask: bool = True, place: Place | None = None, trouble: str = ""
-) -> Guide:
+def guide_for(target: Target, new: bool, can_ask: bool = True, place: Place | None = None, trouble: str = "") -> Guide:
     """The way to a token for a server.
 
     Args:

@@ -57,6 +57,7 @@ class Left:
 
 # ---------------------------------------------------------------- in a session: wiping
 
+
 def wipe(shell: Any, secrets: Iterable[str]) -> tuple[str, ...]:
     """Replaces secrets by a mask in everything that this shell remembers, on disk too, earlier sessions included.
 
@@ -185,6 +186,7 @@ _PLACES: tuple[tuple[str, _Wiper], ...] = (
 
 # ---------------------------------------------------------------- in a session: finding
 
+
 def found(shell: Any, tokens: Iterable[Token]) -> tuple[Left, ...]:
     """Where stored tokens, or what looks like one and is called so, lie about in this shell's history.
 
@@ -310,6 +312,7 @@ def _is_in_file(path: Path, secrets: Iterable[str]) -> bool:
 
 
 # ---------------------------------------------------------------- in a notebook
+
 
 def notebook_of(shell: Any, environ: Mapping[str, str] | None = None) -> Path | None:
     """The notebook file that this kernel runs, where the front end says which: VS Code and Jupyter servers do."""

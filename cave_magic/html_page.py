@@ -33,9 +33,7 @@ _CODE = (
 )
 _SHORT = 40
 """So many characters of a command stay in one line on the narrowest of screens."""
-_CELL = (
-    "text-align:left;vertical-align:top;border:none;max-width:none;font-weight:inherit;padding:.1em 1.4em .1em 0;"
-)
+_CELL = "text-align:left;vertical-align:top;border:none;max-width:none;font-weight:inherit;padding:.1em 1.4em .1em 0;"
 _TABLE = "border-collapse:collapse;border:none;margin:.3em 0;font-size:inherit"
 
 

@@ -191,6 +191,7 @@ def _asked_key_of(one: Any) -> AskedKey | None:
 
 # ---------------------------------------------------------------- cloud-volume and cloud-files
 
+
 @dataclass(frozen=True, slots=True)
 class _Library:
     """A library that reads the same token files, by its own rules (cloud-volume 8 to 12.15, cloud-files 6 to 6.4)."""
@@ -202,9 +203,7 @@ class _Library:
 
 
 _LIBRARIES = (
-    _Library(
-        "cloud-volume", "cloudvolume.secrets", "CAVE_CREDENTIALS_CACHE", (store.DEFAULT_NAME, store.LEGACY_NAME)
-    ),
+    _Library("cloud-volume", "cloudvolume.secrets", "CAVE_CREDENTIALS_CACHE", (store.DEFAULT_NAME, store.LEGACY_NAME)),
     _Library("cloud-files", "cloudfiles.secrets", "CAVE_CREDENTIALS", (store.DEFAULT_NAME,)),
 )
 

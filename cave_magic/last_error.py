@@ -171,6 +171,7 @@ def _frames(traceback: TracebackType | None) -> Iterator[tuple[str, str]]:
 
 # ---------------------------------------------------------------- rules, the most telling first
 
+
 def _own(raised: Raised) -> LastError | None:
     kind = type(raised.error)
     if kind.__module__ != "cave_magic.errors" or isinstance(raised.error, Cancelled):
@@ -274,7 +275,7 @@ def _token_file(raised: Raised) -> str | LastError:
     if outer == "JSONDecodeError" and type(raised.error).__module__.startswith("json") and "auth.py" in raised.files:
         return "a token file on this computer is not valid JSON. The server was not asked."
     if outer == "AttributeError" and "auth.py" in raised.files and "has no attribute 'get'" in raised.text:
-        return "a token file on this computer holds something else than {\"token\": ...}. The server was not asked."
+        return 'a token file on this computer holds something else than {"token": ...}. The server was not asked.'
     if outer == "AttributeError" and "_server_file_path" in raised.text:
         save = lines.save(raised.target)
         return explanation(f"a client that was made with auth_token_file= cannot save a token; use {save}", save)
@@ -347,6 +348,18 @@ def _network(raised: Raised) -> str:
 
 
 _RULES: tuple[Callable[[Raised], str | LastError | None], ...] = (
-    _own, _under_key, _by_code, _admin, _version_gone, _by_status, _login_page, _token_file, _unsendable, _cloud_volume,
-    _versions, _not_json, _address, _network,
+    _own,
+    _under_key,
+    _by_code,
+    _admin,
+    _version_gone,
+    _by_status,
+    _login_page,
+    _token_file,
+    _unsendable,
+    _cloud_volume,
+    _versions,
+    _not_json,
+    _address,
+    _network,
 )

@@ -25,6 +25,7 @@ _LONGEST_PATH = 4096
 
 # ---------------------------------------------------------------- magics
 
+
 def check(target: Target, *options: str) -> Command:
     """`%cave_check` of a target."""
     return check_all([target], *options)
@@ -100,6 +101,7 @@ def _can_be_quoted(word: str) -> bool:
 
 # ---------------------------------------------------------------- Python
 
+
 def client(variable: str, datastack: str, server: str, opens_on: str) -> Command:
     """The Python that opens a datastack.
 
@@ -144,6 +146,7 @@ def with_more_hosts(name: str, hosts: str) -> Command:
 
 # ---------------------------------------------------------------- shell
 
+
 def pip_install(*words: str) -> Command:
     """Installs packages into the environment of this kernel."""
     return Command(" ".join(("%pip install", *words)))
@@ -186,6 +189,7 @@ def _literal(text: str) -> str:
 
 
 # ---------------------------------------------------------------- paths
+
 
 def _typed(path: Path) -> str:
     """A path to the letter, with `~` for the home; as it is shown where a secret stands in it."""

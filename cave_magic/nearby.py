@@ -120,10 +120,11 @@ def _host_in(name: str) -> str:
 def _can_be_typed(path: Path) -> bool:
     """Whether a line to type can name the file: its name is shown whole, and nothing in it ends the line."""
     shown = store.show_path(path, 4096)
-    return Path(os.path.expanduser(shown)) == path and not set(shown) & set("\"#;")
+    return Path(os.path.expanduser(shown)) == path and not set(shown) & set('"#;')
 
 
 # ---------------------------------------------------------------- where
+
 
 def _candidates(server: str) -> Iterator[Path]:
     own = store.server_file(server)

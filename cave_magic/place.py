@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 TOKEN_VARIABLES = ("CAVE_TOKEN", "CAVECLIENT_TOKEN", "CHUNKEDGRAPH_SECRET", "API_SECRET")
 """Environment variables that people put a token in; caveclient reads none of them."""
 
+
 @dataclass(frozen=True, slots=True)
 class Platform:
     """A kind of place, and how a secret is kept there.

@@ -215,9 +215,7 @@ class Round:
             return known
 
     def _start(self, address: str, token: Token | None) -> Future[Answer]:
-        return self._inquiry.ask(
-            host_of(address), lambda: self._line.get(address, token, seconds=self._inquiry.each)
-        )
+        return self._inquiry.ask(host_of(address), lambda: self._line.get(address, token, seconds=self._inquiry.each))
 
     def then(self, question: Question, go_on: Callable[[Answer], object]) -> None:
         """Asks on when an answer is there; whatever is asked then belongs to this round too."""

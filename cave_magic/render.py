@@ -92,6 +92,7 @@ def writable(text: str, encoding: str) -> str:
 
 # ---------------------------------------------------------------- progress
 
+
 def waiting_words(whom: Sequence[str], seconds: float | None = None, width: int = WIDTH) -> str:
     """For whom a magic waits, and how long it has if that is given, in so many columns."""
     end = " …" if seconds is None else f" … {seconds:.0f} s"
@@ -139,6 +140,7 @@ class TerminalProgress:
 
 
 # ---------------------------------------------------------------- streams, which may be anything
+
 
 def is_terminal(out: TextIO | None) -> bool:
     """Whether somebody sees at once what is written."""

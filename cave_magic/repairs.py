@@ -77,6 +77,7 @@ def _is_map_with_secrets(path: Path) -> bool:
 
 # ---------------------------------------------------------------- permissions
 
+
 def repair_permissions(resolved: Resolved) -> Repair | None:
     """Makes the folder, and every token file in it, one's own alone.
 
@@ -121,6 +122,7 @@ def _tighten(shared: Iterable[Path]) -> tuple[Path, ...]:
 
 
 # ---------------------------------------------------------------- one file
+
 
 def repair_shape(file: TokenFile) -> Repair | None:
     """Writes a token file properly that holds a token in a way in which it does not work.
@@ -168,6 +170,7 @@ def _without_legacy(server: str, token: Token | None) -> Plan:
 
 
 # ---------------------------------------------------------------- several files of one server
+
 
 def repair_copies(resolved: Resolved, token: Token, local_servers: Iterable[str] = ()) -> Repair | None:
     """Makes the copies of one server's token agree.
@@ -235,6 +238,7 @@ def _ending(token: Token | None) -> str:
 
 
 # ---------------------------------------------------------------- the map
+
 
 def repair_map_entry(datastack: str, server: str = "") -> Repair | None:
     """Corrects where a datastack is opened, or forgets it.

@@ -101,8 +101,6 @@ def local_servers_of(server: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-
-
 def server_meant(datastack: str, entry: object) -> str:
     """The server that a wrong entry of the datastack map means: the known one, else what can be read; "" for none."""
     known = deployment_of(datastack)

@@ -123,6 +123,7 @@ class AuthServer:
 
 # ---------------------------------------------------------------- the whole way
 
+
 def look_ahead(wish: Wish, front: Front) -> AuthServer:
     """Asks the auth server for its version, and whether its pages can be opened."""
     server = wish.target.server
@@ -186,6 +187,7 @@ def _wait(sign_in: SignIn, opening: Opening, front: Front) -> Checked | None:
 
 
 # ---------------------------------------------------------------- what the browser does meanwhile
+
 
 class SignIn:
     """One sign-in under way: a receiver, what it got, and the end of that. Use it as a context manager.
@@ -336,6 +338,7 @@ def _has_accepted(came: Checked, terms: Terms) -> bool:
 
 
 # ---------------------------------------------------------------- a permanent token for it
+
 
 def exchange(checked: Checked, wish: Wish, front: Front, asks: bool) -> Outcome | None:
     """Makes a permanent token with a temporary one, which is to be revoked once the new one is saved.
@@ -509,6 +512,7 @@ def _check(token: Token, wish: Wish, front: Front) -> Checked:
 
 
 # ---------------------------------------------------------------- asking
+
 
 def _ask(front: Front, question: str) -> str:
     try:

@@ -141,8 +141,10 @@ def not_revoked(one: Held) -> Line:
 def older_page(keys: Sequence[Key], server: str) -> Page:
     """Tokens with this computer's name that a new one has replaced."""
     rows = [tuple(map(line, _cells(*one)[2:])) for one in enumerate(keys, 1)]
-    many = f"{len(keys)} older tokens with the name of this computer still work" if len(keys) > 1 else (
-        "an older token with the name of this computer still works"
+    many = (
+        f"{len(keys)} older tokens with the name of this computer still work"
+        if len(keys) > 1
+        else ("an older token with the name of this computer still works")
     )
     first = line(Word("Note: ", "warning"), f"{many} on {host_of(server)}.")
     link = line("To revoke tokens later: ", Word(routes.tokens_page(server), "link"))

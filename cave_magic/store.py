@@ -220,6 +220,7 @@ class Saved:
 
 # ---------------------------------------------------------------- where
 
+
 def secrets_folder() -> Path:
     """`~/.cloudvolume/secrets` of the user that this kernel runs as."""
     return Path(os.path.expanduser("~/.cloudvolume/secrets"))
@@ -247,6 +248,7 @@ def show_key(key: str) -> str:
 
 
 # ---------------------------------------------------------------- reading
+
 
 def read_token_file(path: Path) -> TokenFile:
     """Reads one token file, whatever is there; never raises and never waits."""
@@ -465,7 +467,7 @@ def _parse(text: str) -> tuple[object, State, str]:
         where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
         return None, State.MALFORMED, f"is not valid JSON{where}"
     if not isinstance(data, dict):
-        return data, State.MALFORMED, f"holds {_kind(data)}, not an object with the key \"{TOKEN_KEY}\""
+        return data, State.MALFORMED, f'holds {_kind(data)}, not an object with the key "{TOKEN_KEY}"'
     return data, State.READ, ""
 
 
@@ -489,6 +491,7 @@ def _only_token_in(data: Mapping[str, object]) -> Token | None:
 
 
 # ---------------------------------------------------------------- links, and the folder
+
 
 def _end_of(link: Path) -> Path:
     """Where a link leads in the end, over all other links, whether or not anything is there."""
@@ -549,6 +552,7 @@ def folder_of_another() -> tuple[Path, str] | None:
 
 
 # ---------------------------------------------------------------- saving
+
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
@@ -656,9 +660,7 @@ def _own_token(old: Resolved) -> Token | None:
     return token if token is not None and token.reveal().strip() else None
 
 
-def _files_for(
-    wanted: _Wanted, old: Resolved, previous: Token | None
-) -> tuple[list[Path], list[Path], list[Path]]:
+def _files_for(wanted: _Wanted, old: Resolved, previous: Token | None) -> tuple[list[Path], list[Path], list[Path]]:
     """The files to write, those with another server's token to leave, and those to copy before."""
     paths, kept = [old.server_file.path], []
     strange = [old.server_file.path] if old.belongs_to and old.source is old.server_file else []
@@ -736,6 +738,7 @@ def _is_broken(path: Path) -> bool:
 
 
 # ---------------------------------------------------------------- writing
+
 
 @contextlib.contextmanager
 def changing() -> Iterator[None]:

@@ -79,9 +79,7 @@ class Target:
         return replace(self, server=server, named_by="option", is_guess=False)
 
 
-def find_target(
-    datastack: str, server: str = "", settings: Settings = FRESH, asked: bool = False
-) -> Target:
+def find_target(datastack: str, server: str = "", settings: Settings = FRESH, asked: bool = False) -> Target:
     """Where caveclient would look for a datastack.
 
     Args:

@@ -68,7 +68,11 @@ def by_name(cave: Sandbox, person: str) -> dict[str, str]:
 def living_logins(cave: Sandbox) -> list[str]:
     """Log-in tokens of people that still let somebody in."""
     accounts = cave._accounts
-    return [one for one in accounts.known_tokens() if (who := accounts.owner(one)) and who.id > 0 and not accounts.is_key(one)]
+    return [
+        one
+        for one in accounts.known_tokens()
+        if (who := accounts.owner(one)) and who.id > 0 and not accounts.is_key(one)
+    ]
 
 
 def nothing_secret(cave: Sandbox, *texts: str) -> bool:

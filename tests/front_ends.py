@@ -35,7 +35,9 @@ class Kernel:
     def __init__(self, manager: Any, client: Any) -> None:
         self._manager, self._client = manager, client
 
-    def run(self, code: str, *answers: object, stop_at: str = "", cell: bool = True, seen: Callable[[str], None] = str) -> list[Message]:
+    def run(
+        self, code: str, *answers: object, stop_at: str = "", cell: bool = True, seen: Callable[[str], None] = str
+    ) -> list[Message]:
         """Runs a cell; gives what the kernel sent.
 
         Args:
@@ -88,6 +90,7 @@ def kernel(home: Path) -> Iterator[Kernel]:
 
 
 # ---------------------------------------------------------------- what is seen
+
 
 @dataclass(frozen=True)
 class FrontEnd:

@@ -59,5 +59,7 @@ class Proxy:
 def page(status: int, text: str = "ERROR: The requested URL could not be retrieved") -> bytes:
     """An answer of a proxy: a page of its own."""
     body = f"<html><h1>{text}</h1></html>".encode()
-    head = f"HTTP/1.1 {status} Not reached\r\nContent-Type: text/html\r\nContent-Length: {len(body)}\r\nConnection: close"
+    head = (
+        f"HTTP/1.1 {status} Not reached\r\nContent-Type: text/html\r\nContent-Length: {len(body)}\r\nConnection: close"
+    )
     return f"{head}\r\n\r\n".encode() + body

@@ -38,7 +38,14 @@ def move_to(folder: Path, patch: Any) -> Path:
     for name in ("HOME", "USERPROFILE"):
         patch.setenv(name, str(folder))
     patch.setenv("IPYTHONDIR", str(folder / ".ipython"))
-    for name in (*_SETTINGS, *(name.lower() for name in _SETTINGS), *TOKEN_VARIABLES, "DISPLAY", "WAYLAND_DISPLAY", "NETRC"):
+    for name in (
+        *_SETTINGS,
+        *(name.lower() for name in _SETTINGS),
+        *TOKEN_VARIABLES,
+        "DISPLAY",
+        "WAYLAND_DISPLAY",
+        "NETRC",
+    ):
         patch.delenv(name, raising=False)
     assert os.path.expanduser("~") == str(folder)
     return folder

@@ -57,7 +57,9 @@ def test_what_is_no_address_is_none(text):
     assert shown(text) == UNREADABLE
 
 
-@pytest.mark.parametrize(("host", "here"), [("127.0.0.1:8900", True), ("[::1]", True), ("localhost", True), ("127.evil.org", False)])
+@pytest.mark.parametrize(
+    ("host", "here"), [("127.0.0.1:8900", True), ("[::1]", True), ("localhost", True), ("127.evil.org", False)]
+)
 def test_this_computer_is_known(host, here):
     """Only what means this computer itself is loopback, not a name that begins so."""
     address = parse(f"http://{host}")
@@ -106,7 +108,10 @@ def test_a_page_is_shown_with_its_path_alone(location, page):
     assert shown_page(location, "http://a.org:8900/info") == page
 
 
-@given(st.text(WORD, min_size=9, max_size=40), st.sampled_from(["https://{}@a.org/x", "https://ada:{}@a.org", "{}@a.org", "https://a.org?{}", "https://a.org#{}"]))
+@given(
+    st.text(WORD, min_size=9, max_size=40),
+    st.sampled_from(["https://{}@a.org/x", "https://ada:{}@a.org", "{}@a.org", "https://a.org?{}", "https://a.org#{}"]),
+)
 def test_no_password_is_shown(password, form):
     """Whatever stands before the host, or in a query or fragment, is in no text and no repr."""
     text = form.format(password)
@@ -114,7 +119,18 @@ def test_no_password_is_shown(password, form):
         assert password not in said
 
 
-@pytest.mark.parametrize("value", [f"http://{TOKEN}@a.org", "ada:pw@a.org", f"http://a.org/{TOKEN}", f"a.org?{ODD}", TOKEN, [TOKEN], "https://a.org?token=x"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        f"http://{TOKEN}@a.org",
+        "ada:pw@a.org",
+        f"http://a.org/{TOKEN}",
+        f"a.org?{ODD}",
+        TOKEN,
+        [TOKEN],
+        "https://a.org?token=x",
+    ],
+)
 def test_a_secret_in_an_address_is_seen(value):
     """Wherever it stands, and whatever else stands in the place of an address."""
     assert holds_secret(value)

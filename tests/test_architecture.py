@@ -109,7 +109,9 @@ def test_each_library_has_its_owners(path: Path):
 @named([path for path in IN_THE_HOUSE if floor_of(path) != "addresses"])
 def test_addresses_are_taken_apart_in_one_place(path: Path):
     """No other module splits an address: there is one rule for what is host, what is secret and what may be shown."""
-    splitters = {"urlsplit", "urlparse", "urlunsplit", "urljoin", "netloc", "hostname"} - MAY_SPLIT.get(floor_of(path), set())
+    splitters = {"urlsplit", "urlparse", "urlunsplit", "urljoin", "netloc", "hostname"} - MAY_SPLIT.get(
+        floor_of(path), set()
+    )
     names = {getattr(node, "id", getattr(node, "attr", "")) for node in ast.walk(tree_of(path))}
     assert not names & splitters
     cut = {"partition", "rpartition", "split", "rsplit"}
@@ -149,7 +151,9 @@ def test_lines_to_type_are_built_in_one_place(path: Path):
 
     `magics` has one of its own, for where the rest of this package cannot be imported.
     """
-    typed = re.compile(r"%cave_|%pip|%env|CAVEclient\(|server_address=|os\.environ|!mv|!chmod|--server http|--server URL")
+    typed = re.compile(
+        r"%cave_|%pip|%env|CAVEclient\(|server_address=|os\.environ|!mv|!chmod|--server http|--server URL"
+    )
     assert not [one.value for one in _texts(tree_of(path)) if typed.search(one.value)]
 
 

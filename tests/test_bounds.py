@@ -73,9 +73,7 @@ def test_all_has_an_end(cave, set_up, timed):
     assert timed("%cave_check --all --timeout 2 -o").value.datastacks == ("minnie65_public",)
 
 
-@pytest.mark.parametrize(
-    "answer", [says_nothing, drips(SILENT, b"x")], ids=["says nothing", "one byte at a time"]
-)
+@pytest.mark.parametrize("answer", [says_nothing, drips(SILENT, b"x")], ids=["says nothing", "one byte at a time"])
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_an_odd_server_is_left_alone(timed, token_for, answer, scheme):
     """A port that takes connections, with TLS or without, and never answers them, is given up."""

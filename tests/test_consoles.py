@@ -70,6 +70,7 @@ def waited(messages: list[Message]) -> bool:
 
 # ---------------------------------------------------------------- the four magics
 
+
 @pytest.mark.parametrize(
     ("line", "text"),
     [
@@ -108,6 +109,7 @@ def test_what_was_captured_can_be_shown(run: Run, token: str):
 
 # ---------------------------------------------------------------- prompts and the stop button
 
+
 def test_a_dialogue_is_seen_once(run: Run, cave: Sandbox, token: str):
     """A question, the guide, a wrong answer, the right one, the card: each page once, in this order."""
     new = cave.new_token("alice")
@@ -135,6 +137,7 @@ def test_the_stop_button_leaves_one_line(run: Run, cave: Sandbox, token: str, li
 
 
 # ---------------------------------------------------------------- the sign-in
+
 
 def browse(home: Path, visitor: Visitor) -> Callable[[str], None]:
     """What opens the page that the kernel wants opened, once the wait for the log-in is shown."""

@@ -28,7 +28,9 @@ def execute(home: Path, cave: Sandbox, monkeypatch: pytest.MonkeyPatch):
 
     def run(*cells: str) -> Outputs:
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-        nbclient.NotebookClient(notebook, timeout=60, allow_errors=True, resources={"metadata": {"path": str(home)}}).execute()
+        nbclient.NotebookClient(
+            notebook, timeout=60, allow_errors=True, resources={"metadata": {"path": str(home)}}
+        ).execute()
         nbformat.validate(notebook)
         return [cell["outputs"] for cell in json.loads(nbformat.writes(notebook))["cells"]]
 

@@ -42,7 +42,12 @@ def database(tmp_path: Path) -> Path:
     with connection:
         connection.execute("CREATE TABLE history (session integer, line integer, source text, source_raw text)")
         connection.execute("CREATE TABLE output_history (session integer, line integer, output text)")
-        rows = [(1, 1, f"x = '{A}'"), (2, 1, "1 + 1"), (2, 2, f"client.auth.save_token('{A}')"), (3, 1, f"%cave_save {A}")]
+        rows = [
+            (1, 1, f"x = '{A}'"),
+            (2, 1, "1 + 1"),
+            (2, 2, f"client.auth.save_token('{A}')"),
+            (3, 1, f"%cave_save {A}"),
+        ]
         connection.executemany("INSERT INTO history VALUES (?, ?, ?3, ?3)", rows)
         connection.execute("INSERT INTO output_history VALUES (1, 1, ?)", (f"'{A}'",))
     connection.close()
@@ -58,10 +63,13 @@ def a_shell(inputs: list[str], database: Path | str = ":memory:", **others: Any)
         db_input_cache=[(1, text, text) for text in inputs], db_input_cache_lock=threading.Lock(),
         _i00=inputs[-1], _i=inputs[-1], _ii="", _iii="", exceptions={1: {"evalue": inputs[-1], "traceback": [inputs[-1], 1]}},
     )  # fmt: skip
-    return SimpleNamespace(history_manager=manager, user_ns={"_i1": inputs[-1], "x": A}, user_ns_hidden={"_i1": "", **others})
+    return SimpleNamespace(
+        history_manager=manager, user_ns={"_i1": inputs[-1], "x": A}, user_ns_hidden={"_i1": "", **others}
+    )
 
 
 # ---------------------------------------------------------------- wiping
+
 
 def test_everything_that_is_remembered_is_wiped(database):
     """Inputs, their variables, what waits to be written, kept errors and every session of the database lose it."""
@@ -74,7 +82,10 @@ def test_everything_that_is_remembered_is_wiped(database):
     assert A not in repr([vars(shell.history_manager), vars(shell)])
     assert A.encode() not in database.read_bytes()
     rows = sqlite3.connect(database)
-    assert [text for (text,) in rows.execute("SELECT source_raw FROM history")][1:3] == ["1 + 1", f"client.auth.save_token('{MASK}')"]
+    assert [text for (text,) in rows.execute("SELECT source_raw FROM history")][1:3] == [
+        "1 + 1",
+        f"client.auth.save_token('{MASK}')",
+    ]
     rows.close()
 
 
@@ -84,7 +95,9 @@ def test_the_leavings_of_the_database_are_wiped_too(database):
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA secure_delete=OFF")
     with connection:
-        connection.executemany("INSERT INTO history VALUES (9, ?, ?2, ?2)", [(n, f"y = '{B}' #{n}") for n in range(200)])
+        connection.executemany(
+            "INSERT INTO history VALUES (9, ?, ?2, ?2)", [(n, f"y = '{B}' #{n}") for n in range(200)]
+        )
     with connection:
         connection.execute("DELETE FROM history WHERE session = 9")
     assert found_in_database(database, [B], 3) == Left(
@@ -97,7 +110,9 @@ def test_the_leavings_of_the_database_are_wiped_too(database):
 
 def test_a_database_in_use_is_named(database, monkeypatch):
     """Where another program holds the database, `wipe` says that it stays there, and wipes all other places."""
-    monkeypatch.setattr(history.sqlite3, "connect", lambda *_, **__: (_ for _ in ()).throw(sqlite3.OperationalError("locked")))
+    monkeypatch.setattr(
+        history.sqlite3, "connect", lambda *_, **__: (_ for _ in ()).throw(sqlite3.OperationalError("locked"))
+    )
     shell = a_shell(["", A], database)
     assert wipe(shell, [A]) == ("the history database",)
     assert shell.history_manager.input_hist_raw == ["", MASK]
@@ -155,9 +170,17 @@ def test_a_text_is_masked():
 
 # ---------------------------------------------------------------- finding, in a session
 
+
 def test_inputs_with_a_token_are_named_by_number():
     """A stored token is found in any cell, another one where it is called a token, and neither is told."""
-    inputs = ["", "1 + 1", f"x = '{ZETTA}'", f"my_token = '{B}'", f"md5 = '{B}'", f"client.auth.save_token(token='{B}')"]
+    inputs = [
+        "",
+        "1 + 1",
+        f"x = '{ZETTA}'",
+        f"my_token = '{B}'",
+        f"md5 = '{B}'",
+        f"client.auth.save_token(token='{B}')",
+    ]
     left = found_in_inputs(inputs, [ZETTA])
     assert left == Left("this session's inputs", "In[2], In[3], In[5]")
     assert found_in_inputs(["", "token = 'mine'"], [A]) is None
@@ -200,6 +223,7 @@ def test_a_shell_without_a_history_has_nothing_left():
 
 # ---------------------------------------------------------------- in a notebook
 
+
 def a_notebook(path: Path, indent: int | None = 1) -> Path:
     """A notebook with a token in a cell, in outputs of every kind, and in an error."""
     path.parent.mkdir(exist_ok=True)
@@ -226,7 +250,16 @@ def test_a_notebook_says_where_a_token_is(tmp_path):
     assert found_in_notebook(notebook, [])[0].where == "cell 4"
 
 
-@pytest.mark.parametrize("line", ["%cave_save -x{}", "%cave_check --datastack{}", "%cave_setup new --x={} -v", "x = %cave_whoami -d'{}'", "%cave_sav {}"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "%cave_save -x{}",
+        "%cave_check --datastack{}",
+        "%cave_setup new --x={} -v",
+        "x = %cave_whoami -d'{}'",
+        "%cave_sav {}",
+    ],
+)
 def test_a_token_that_is_glued_to_an_option_is_found(tmp_path, line):
     """A cell that was saved with such a line before it ran is found, and wiped, as it is when it runs."""
     path = tmp_path / "a.ipynb"
@@ -259,7 +292,19 @@ def test_a_token_with_odd_characters_is_wiped_from_a_notebook(tmp_path):
     assert MASK in json.loads(notebook.read_text())["cells"][0]["source"]
 
 
-@pytest.mark.parametrize("text", ["", "no JSON", "[]", "{}", '{"cells": 5}', '{"cells": [5, null, {}]}', "[" * 5000, '{"a":' * 900 + "1" + "}" * 900])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "no JSON",
+        "[]",
+        "{}",
+        '{"cells": 5}',
+        '{"cells": [5, null, {}]}',
+        "[" * 5000,
+        '{"a":' * 900 + "1" + "}" * 900,
+    ],
+)
 def test_what_is_no_notebook_is_left(tmp_path, text):
     """A file that is no notebook has no token to find, and is not written."""
     path = tmp_path / "a.ipynb"

@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # ---------------------------------------------------------------- the suite
 
+
 def test_an_interrupt_is_heard_here_and_in_children():
     """In the process of the tests, and in programs that they start, SIGINT is a KeyboardInterrupt."""
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -42,6 +43,7 @@ def test_the_suite_does_not_inherit_an_ignored_interrupt():
 
 # ---------------------------------------------------------------- around a magic
 
+
 @pytest.mark.parametrize("owner", [history, Frontend])
 def test_whoever_presses_twice_gets_one_line(run, cave, set_up, monkeypatch, owner):
     """An interrupt while a token is wiped, or while a wait is taken away, is no error of its own."""
@@ -58,6 +60,7 @@ def test_whoever_presses_twice_gets_one_line(run, cave, set_up, monkeypatch, own
 
 
 # ---------------------------------------------------------------- while files are written
+
 
 @pytest.fixture
 def handle() -> Iterator[Callable[[Any], None]]:

@@ -110,7 +110,9 @@ def test_a_404_is_explained_by_its_body(body, said, kept):
     url = "https://x.org/materialize/api/v3/datastack/d/version/1/tables"
     response = requests.Response()
     response.status_code, response._content = 404, content
-    error = requests.HTTPError(f"404 Client Error: NOT FOUND for url: {url} content: {content!r}", response=response if kept else None)
+    error = requests.HTTPError(
+        f"404 Client Error: NOT FOUND for url: {url} content: {content!r}", response=response if kept else None
+    )
     assert said.format(host="x.org") in meaning_of(error, TARGET).text
 
 
@@ -132,7 +134,9 @@ def test_how_long_a_server_asked_to_wait_is_repeated(status):
     """It stands in the header, which no message of requests shows."""
     response = requests.Response()
     response.status_code, response._content, response.headers["Retry-After"] = status, b"", "3600"
-    error = requests.HTTPError(f"{status} Client Error: x for url: https://x.org/info/version content:b''", response=response)
+    error = requests.HTTPError(
+        f"{status} Client Error: x for url: https://x.org/info/version content:b''", response=response
+    )
     assert "asked to wait 60 minutes" in meaning_of(error, TARGET).text
 
 
@@ -153,7 +157,9 @@ def test_a_gateway_is_not_told_from_a_proxy(monkeypatch):
     error = requests.HTTPError("502 Server Error: x for url: https://x.org/info/version content:b''")
     assert "proxy" not in meaning_of(error, TARGET).text
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
-    assert "was down or broken (502), or the proxy that is set here could not reach it" in meaning_of(error, TARGET).text
+    assert (
+        "was down or broken (502), or the proxy that is set here could not reach it" in meaning_of(error, TARGET).text
+    )
 
 
 def test_unsigned_terms_are_explained(fails, cave):
@@ -195,7 +201,9 @@ def test_our_own_errors_are_repeated(fails):
     assert "NOT_SET_AT_ALL" in fails("%cave_save --from-env NOT_SET_AT_ALL")
 
 
-KEYED = "CAVEclient({name!r}, server_address={server!r}, auth_token_key={key!r}, write_server_cache=False, max_retries=0)"
+KEYED = (
+    "CAVEclient({name!r}, server_address={server!r}, auth_token_key={key!r}, write_server_cache=False, max_retries=0)"
+)
 
 
 @pytest.fixture
@@ -250,9 +258,15 @@ def test_a_token_in_the_place_of_a_key_is_not_repeated(with_key):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("No Graphene authentication token was provided. Does ~/.cloudvolume/secrets/cave-secret.json exist?", "no token"),
+        (
+            "No Graphene authentication token was provided. Does ~/.cloudvolume/secrets/cave-secret.json exist?",
+            "no token",
+        ),
         ("Graphene authentication token was not formatted correctly", "32 hexadecimal"),
-        ("410 Client Error: GONE for url: https://x.org/materialize/api/v3 content: b'version not available'", "version"),
+        (
+            "410 Client Error: GONE for url: https://x.org/materialize/api/v3 content: b'version not available'",
+            "version",
+        ),
         ("504 Server Error: for url: https://x.org/materialize/api/v3/query content:b''", "took too long"),
         ('Key "token" already exists in token file "x"', "--overwrite"),
     ],
@@ -267,14 +281,20 @@ def test_a_server_incompatibility_is_explained():
     """caveclient's own word for a version that does not fit."""
     from caveclient.base import ServerIncompatibilityError
 
-    assert "do not fit" in meaning_of(ServerIncompatibilityError("Use of x is only permitted for server version >=5"), TARGET).text
+    assert (
+        "do not fit"
+        in meaning_of(ServerIncompatibilityError("Use of x is only permitted for server version >=5"), TARGET).text
+    )
 
 
 def test_a_login_page_at_the_end_is_explained():
     """AuthException means that the request was redirected, whatever its text says about a missing token."""
     from caveclient.base import AuthException
 
-    assert "log-in page" in meaning_of(AuthException("You have not setup a token to access\nhttps://x.org/info"), TARGET).text
+    assert (
+        "log-in page"
+        in meaning_of(AuthException("You have not setup a token to access\nhttps://x.org/info"), TARGET).text
+    )
 
 
 @pytest.mark.parametrize("body", [b"{", json.dumps({"error": "zzz"}).encode(), b"\xff\xfe", b"[]" * 1000])

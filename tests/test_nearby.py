@@ -163,7 +163,9 @@ def test_the_newest_comes_first(home):
     assert [ending for ending, _ in found()] == ["b1", "a0", "c2"]
 
 
-@pytest.mark.parametrize("content", [A, f'"{A}"', [{"token": A}], {"api_key": A}, {"token": f" {A}\n"}, {"token": A.upper()}])
+@pytest.mark.parametrize(
+    "content", [A, f'"{A}"', [{"token": A}], {"api_key": A}, {"token": f" {A}\n"}, {"token": A.upper()}]
+)
 def test_a_token_is_found_however_it_is_written(home, content):
     """What is in a file need not be written as CAVEclient wants it."""
     put(home / "Downloads" / "cave-secret.json", content)

@@ -78,9 +78,17 @@ class Person:
         manager.writeout_cache()
         yield from (("output", text) for text in self.output)
         yield from (("log", line) for line in self.logs.lines)
-        yield "In", repr([manager.input_hist_raw, manager.input_hist_parsed, self.shell.user_ns["In"], self.shell.user_ns["_ih"]])
+        yield (
+            "In",
+            repr(
+                [manager.input_hist_raw, manager.input_hist_parsed, self.shell.user_ns["In"], self.shell.user_ns["_ih"]]
+            ),
+        )
         yield "_i", repr({name: value for name, value in self.shell.user_ns.items() if name.startswith("_i")})
-        yield "hidden", repr({name: value for name, value in self.shell.user_ns_hidden.items() if name.startswith("_i")})
+        yield (
+            "hidden",
+            repr({name: value for name, value in self.shell.user_ns_hidden.items() if name.startswith("_i")}),
+        )
         yield "manager", repr([getattr(manager, name) for name in ("_i00", "_i", "_ii", "_iii", "db_input_cache")])
         yield "errors kept", repr(getattr(manager, "exceptions", None))
         yield "Out", repr(self.shell.user_ns["Out"])
@@ -195,8 +203,11 @@ TYPED = {
     "in a function that fails": "def f(t):\n    get_ipython().run_line_magic('cave_whoami', t)\nf('{token}')",
     "with a magic that is not there": "%cave_save {token}\n%cave_sav nothing",
     "help": "%cave_save {token} --help",
-    **{f"{line} behind {name}": f"%{name} {line}" for name in ("cave_save", "cave_check", "cave_setup", "cave_whoami")
-       for line in ("-x{token}", "--from-file{token}", "-d{token} -x{upper}")},
+    **{
+        f"{line} behind {name}": f"%{name} {line}"
+        for name in ("cave_save", "cave_check", "cave_setup", "cave_whoami")
+        for line in ("-x{token}", "--from-file{token}", "-d{token} -x{upper}")
+    },
     "glued, short option": "%cave_save -s{token}",
     "glued, a server": "%cave_whoami --server={token}",
     "glued, a variable of the environment": "%cave_save --from-env={token}",
@@ -228,7 +239,9 @@ def test_a_typed_token_leaves_no_trace(person, way):
         assert person.traces(ZETTA) == []
 
 
-@pytest.mark.parametrize("state", ["refused", "down", "silent", "html", "another is stored", "unusual", "unusual, refused"])
+@pytest.mark.parametrize(
+    "state", ["refused", "down", "silent", "html", "another is stored", "unusual", "unusual, refused"]
+)
 def test_a_typed_token_that_is_not_saved_leaves_no_trace(person, state):
     """Neither a refusal, nor a server in trouble, nor another stored token keeps what was typed."""
     token = ZETTA if "unusual" in state else person.cave.new_token("ada")
@@ -248,7 +261,16 @@ def test_a_typed_token_that_is_not_saved_leaves_no_trace(person, state):
 
 
 @pytest.mark.parametrize(
-    "line", ["check -x$tok", "check {tok}", "setup new {tok}", "whoami --server https://$tok@a.org", "save -x$tok", "save --from-env=$tok", "save {tok} -x{tok}"]
+    "line",
+    [
+        "check -x$tok",
+        "check {tok}",
+        "setup new {tok}",
+        "whoami --server https://$tok@a.org",
+        "save -x$tok",
+        "save --from-env=$tok",
+        "save {tok} -x{tok}",
+    ],
 )
 def test_a_variable_in_a_wrong_place_leaves_no_trace(person, line):
     """IPython fills in the value before the other magics see their line: no message has it."""
@@ -323,6 +345,7 @@ def test_what_cannot_be_wiped_is_named(person, monkeypatch):
 
 
 # ---------------------------------------------------------------- the other ways in
+
 
 def from_variable(person: Person, token: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """A variable that an earlier cell gave the token to."""
@@ -401,12 +424,21 @@ def test_a_stored_token_is_shown_by_no_magic(person, monkeypatch):
     monkeypatch.setenv("MINE", token)
     person.types("%cave_save --from-env MINE")
     monkeypatch.delenv("MINE")
-    for cell in ("%cave_whoami", "%cave_setup", "%cave_check -v", "%cave_check --json", "r = %cave_check -o", "r", "%cave_check --report"):
+    for cell in (
+        "%cave_whoami",
+        "%cave_setup",
+        "%cave_check -v",
+        "%cave_check --json",
+        "r = %cave_check -o",
+        "r",
+        "%cave_check --report",
+    ):
         assert person.types(cell)
     assert person.traces(token) == []
 
 
 # ---------------------------------------------------------------- servers that would have it
+
 
 def test_a_redirect_does_not_take_it_along(person):
     """A server that sends one on to another host does not make the token, or a cookie, go there."""
@@ -436,7 +468,9 @@ def test_a_server_that_repeats_it_is_not_quoted(person, monkeypatch, kind):
         if kind == "json":
             return make_response({"error": "odd", "message": f"not you, {sent}!", "x": [{"a": sent}]}, 403)
         if kind == "named":
-            return make_response({"id": 1, "name": f"Ada {sent}", "email": f"{sent}@example.org", "missing_tos": []}, 200)
+            return make_response(
+                {"id": 1, "name": f"Ada {sent}", "email": f"{sent}@example.org", "missing_tos": []}, 200
+            )
         reply = make_response(f"<h1>Hello x{sent}y</h1>", 502)
         if kind == "header":
             reply.headers["Location"] = f"https://cave.example.org/{sent}?token={sent}"
@@ -455,6 +489,7 @@ def test_a_server_that_repeats_it_is_not_quoted(person, monkeypatch, kind):
 
 
 # ---------------------------------------------------------------- our own objects
+
 
 def test_no_object_of_ours_gives_it_away(person, monkeypatch):
     """Answers, accounts, evidence, reports and what a save did show no token in their repr, and are not pickled with one."""

@@ -75,10 +75,13 @@ def test_the_card_says_who_where_what_and_how_to_go_on(cave, run, monkeypatch):
     assert lines[-1].endswith('CAVEclient("minnie65_public")')
 
 
-@pytest.mark.parametrize(("make", "said"), [
-    (lambda cave: cave.withdraw_terms("ada", "minnie65_public"), "Token saved. One step left."),
-    (lambda cave: cave.revoke("ada", "minnie65_public"), "minnie65_public cannot be read yet."),
-])
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda cave: cave.withdraw_terms("ada", "minnie65_public"), "Token saved. One step left."),
+        (lambda cave: cave.revoke("ada", "minnie65_public"), "minnie65_public cannot be read yet."),
+    ],
+)
 def test_the_card_says_what_is_left_to_do(cave, run, monkeypatch, make, said):
     """A card whose datastack stays closed says what opens it, or how to find out."""
     make(cave)

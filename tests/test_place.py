@@ -148,7 +148,9 @@ def test_what_BROWSER_names_is_watched(monkeypatch, desktop, browser, said):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the programs are those of a Unix system")
-@pytest.mark.parametrize("kind", [webbrowser.GenericBrowser, webbrowser.BackgroundBrowser, webbrowser.Mozilla, webbrowser.Chrome])
+@pytest.mark.parametrize(
+    "kind", [webbrowser.GenericBrowser, webbrowser.BackgroundBrowser, webbrowser.Mozilla, webbrowser.Chrome]
+)
 def test_every_kind_of_browser_is_watched(monkeypatch, desktop, tmp_path, capfd, kind):
     """`webbrowser` calls some of them opened that have failed; they cannot write into the terminal or read from it."""
     path = script(tmp_path, f'echo words; cat; echo "$@" > {tmp_path}/asked; exit 3')

@@ -99,7 +99,9 @@ def port_of(door: Receiver) -> int:
     return urlsplit(door.address).port or 0
 
 
-def ask(door: Receiver, target: str, method: str = "GET", host: str | None = None, more: str = "", body: str = "") -> Got:
+def ask(
+    door: Receiver, target: str, method: str = "GET", host: str | None = None, more: str = "", body: str = ""
+) -> Got:
     """Sends one request as it stands."""
     head = f"{method} {target} HTTP/1.1\r\nHost: {door._address if host is None else host}\r\n{more}\r\n{body}"
     return send(door, head.encode("latin-1"))
@@ -134,6 +136,7 @@ def is_sent_away(got: Got) -> bool:
 
 
 # ---------------------------------------------------------------- what it is for
+
 
 def test_a_sign_in_is_taken_and_the_address_bar_is_clean(door, judge):
     """The token is judged, and the browser goes on to a page whose address and text do not hold it."""
@@ -197,7 +200,10 @@ def test_a_failure_ends_at_a_clean_page_too(door, judge):
 
 # ---------------------------------------------------------------- attacks
 
-@pytest.mark.parametrize("target", ["/", "/favicon.ico", DONE, FAILED, OVER, "/../etc/passwd", "//", "/%2e%2e", "/" + "A" * 22])
+
+@pytest.mark.parametrize(
+    "target", ["/", "/favicon.ico", DONE, FAILED, OVER, "/../etc/passwd", "//", "/%2e%2e", "/" + "A" * 22]
+)
 def test_a_wrong_path_finds_nothing(door, judge, target):
     """Another path finds nothing; with a token in it the browser is sent to a clean address; the wait goes on."""
     assert is_sent_away(ask(door, f"{target}?{CAME}"))
@@ -264,6 +270,7 @@ def test_preloading_is_no_visit(door, judge, header):
 
 
 # ---------------------------------------------------------------- tokens in refused requests
+
 
 def test_a_token_in_a_refused_request_is_reported(door, judge):
     """Whatever is wrong with a request to a secret address, the token in it is not forgotten; each is reported once."""
@@ -452,6 +459,7 @@ def test_a_judge_that_fails_is_a_refusal_that_says_nothing(door, judge, caplog, 
 
 
 # ---------------------------------------------------------------- its end
+
 
 def can_connect(door: Receiver) -> bool:
     try:

@@ -94,6 +94,7 @@ def drawn(page: Page) -> str:
 
 # ---------------------------------------------------------------- columns
 
+
 @pytest.mark.parametrize("width", [40, 60, 80, 88])
 def test_only_addresses_and_commands_are_longer_than_the_screen(width):
     """Every line fits, but those that have something in them to click or to copy."""
@@ -139,6 +140,7 @@ def test_wrapping_loses_nothing_and_keeps_to_the_width(texts, width):
 
 # ---------------------------------------------------------------- terminals
 
+
 def test_a_terminal_and_plain_text_say_the_same(in_color):
     """Without its escape codes a terminal's page is the plain text."""
     bare = re.sub(r"\x1b\[[0-9;]*m|\x1b\]8;[^\x1b]*\x1b\\", "", drawn(EVERYTHING))
@@ -179,6 +181,7 @@ def test_a_stream_of_few_characters_gets_plainer_marks():
 
 # ---------------------------------------------------------------- HTML
 
+
 def test_html_is_well_formed_and_says_the_same():
     """Every tag is closed, and the words are those of the plain text."""
     page = Parsed(as_html(EVERYTHING))
@@ -212,6 +215,7 @@ def test_html_reads_well_without_its_styles():
 
 # ---------------------------------------------------------------- text from outside
 
+
 def _hostile_pages() -> Iterator[Page]:
     for style in ("", "link", "command", "failed"):
         words = line(Word(HOSTILE, style))
@@ -233,7 +237,9 @@ def test_hostile_text_is_shown_and_not_obeyed(page, in_color):
     assert "<script>" in parsed.text
 
 
-@pytest.mark.parametrize("text", ["javascript:alert(1)", "https://x.org/\"onmouseover=x", "https://x.org/ y", "file:///etc"])
+@pytest.mark.parametrize(
+    "text", ["javascript:alert(1)", 'https://x.org/"onmouseover=x', "https://x.org/ y", "file:///etc"]
+)
 def test_only_web_addresses_become_links(text):
     """What is not an address stays text."""
     assert not is_address(text)
@@ -258,7 +264,11 @@ GO_ON, CHECK = lines.go_on(TARGET), lines.check(TARGET)
 
 
 def shown(*rows: Row, verbose: bool = False, error: LastError | None = None) -> str:
-    return as_text(report_page(Report("https://x.org", ("minnie65_public",), None, rows, 0.1, error, go_on=GO_ON, again=CHECK), verbose))
+    return as_text(
+        report_page(
+            Report("https://x.org", ("minnie65_public",), None, rows, 0.1, error, go_on=GO_ON, again=CHECK), verbose
+        )
+    )
 
 
 def test_a_good_report_ends_with_the_line_to_go_on_with():
@@ -306,7 +316,11 @@ def test_the_line_to_type_in_an_explanation_is_set_off():
     """It has the style of a command, as in the last line of the report."""
     error = explanation(f"there is no such key: {GO_ON}", GO_ON)
     page = report_page(Report("https://x.org", ("minnie65_public",), None, (OK,), 0.1, error))
-    assert page.blocks[0] == (Word("The last error: ", "strong"), Word("there is no such key: "), Word(GO_ON, "command"))
+    assert page.blocks[0] == (
+        Word("The last error: ", "strong"),
+        Word("there is no such key: "),
+        Word(GO_ON, "command"),
+    )
 
 
 def test_a_remedy_sets_off_its_commands_and_its_link():
@@ -316,6 +330,7 @@ def test_a_remedy_sets_off_its_commands_and_its_link():
 
 
 # ---------------------------------------------------------------- progress
+
 
 def test_waiting_names_whom_it_waits_for():
     """One host, some, many, and too many for a narrow screen."""

@@ -64,6 +64,7 @@ def made(repair: repairs.Repair | None) -> tuple[Path, ...]:
 
 # ---------------------------------------------------------------- permissions
 
+
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
 def test_permissions_are_taken_from_others(secrets):
     """Every token file, also of other servers, and the folder become private; contents and times stay."""
@@ -83,6 +84,7 @@ def test_permissions_are_taken_from_others(secrets):
 
 
 # ---------------------------------------------------------------- one file
+
 
 @pytest.mark.parametrize(
     "text",
@@ -153,6 +155,7 @@ def test_an_old_file_of_another_server_is_left(secrets):
 
 # ---------------------------------------------------------------- several files
 
+
 @pytest.mark.parametrize("own", [B, "", None])
 def test_a_good_token_in_the_shadow_comes_to_light(secrets, own):
     """The token of cave-secret.json is written to the server's file that hides it."""
@@ -201,6 +204,7 @@ def test_a_repair_is_made_whole_or_not_at_all(secrets):
 
 # ---------------------------------------------------------------- the map
 
+
 def test_a_wrong_entry_is_corrected_or_forgotten(secrets):
     """One entry changes, with a copy of the map; the others stay, whatever they are."""
     write_map({"minnie65_public": "https://wrong.example.org", "v1dd": OTHER, "odd": [1]})
@@ -242,15 +246,25 @@ def test_secrets_in_addresses_are_taken_out(secrets):
     assert repairs.entries_with_secrets() == ("a", "b", "d", "e", "minnie65_public", "v1dd", "f")
     repair = repairs.repair_map_secrets()
     assert repair is not None
-    assert repair.words == "take what is secret out of the address of a, b, d, e, minnie65_public, v1dd and f in the datastack map"
+    assert (
+        repair.words
+        == "take what is secret out of the address of a, b, d, e, minnie65_public, v1dd and f in the datastack map"
+    )
     assert made(repair) == ()
-    meant = {"c": SERVER, "e": "https://cave.example.org:8443", "minnie65_public": SERVER, "v1dd": "https://global.em.brain.allentech.org"}
+    meant = {
+        "c": SERVER,
+        "e": "https://cave.example.org:8443",
+        "minnie65_public": SERVER,
+        "v1dd": "https://global.em.brain.allentech.org",
+    }
     assert read_map().entries == {**dict.fromkeys("abd", "https://cave.example.org"), **meant}
     assert [path.name for path in secrets.iterdir() if not path.name.startswith(".")] == [store.MAP_NAME]
     assert repairs.repair_map_secrets() is None
 
 
-@pytest.mark.parametrize("text", [{"a": "https://wrong.org", "b": f"https://{A}@x.org"}, f'{{"a": "https://{A}@x.org", }}'])
+@pytest.mark.parametrize(
+    "text", [{"a": "https://wrong.org", "b": f"https://{A}@x.org"}, f'{{"a": "https://{A}@x.org", }}']
+)
 def test_no_copy_is_made_of_a_map_with_a_secret(secrets, text):
     """Whatever is repaired in such a map, there is no second file with the secret afterwards."""
     write_map(text)

@@ -87,7 +87,9 @@ def test_several_datastacks_have_rows_of_their_own(run, set_up, shell):
     run("report = %cave_check minnie65_public flywire_fafb_public secret_ds -o")
     rows = shell.user_ns["report"].rows
     assert [row.id for row in rows if row.id.startswith("access")] == [
-        "access:minnie65_public", "access:flywire_fafb_public", "access:secret_ds",
+        "access:minnie65_public",
+        "access:flywire_fafb_public",
+        "access:secret_ds",
     ]
     assert [row.status.value for row in rows if row.id.startswith("access")] == ["ok", "ok", "failed"]
     assert len([row for row in rows if row.id == "account"]) == 1
@@ -167,7 +169,9 @@ def test_the_block_holds_whatever_the_server_says(run, cave, set_up, how):
     assert "back in a few hours" not in out
 
 
-secrets = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="|&~"), min_size=12, max_size=24)
+secrets = st.text(
+    st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="|&~"), min_size=12, max_size=24
+)
 
 
 @settings(max_examples=80, deadline=None)
@@ -177,8 +181,17 @@ def test_a_secret_planted_in_any_field_stays_out_of_the_block(data):
     secret = "Zq7" + data.draw(secrets).replace("[", "").replace("]", "") + "qZ"
     token = Token(data.draw(st.sampled_from([secret, "0" * 31 + "1", "x" * 44])))
     target = Target("minnie65_public", "https://global.daf-apis.com")
-    body = data.draw(st.sampled_from([{"error": secret}, {"error": "missing_tos", "data": {"tos_name": secret, "tos_id": 2}},
-                                      {"message": secret}, [secret], {"name": secret, "email": secret, "id": 1}]))
+    body = data.draw(
+        st.sampled_from(
+            [
+                {"error": secret},
+                {"error": "missing_tos", "data": {"tos_name": secret, "tos_id": 2}},
+                {"message": secret},
+                [secret],
+                {"name": secret, "email": secret, "id": 1},
+            ]
+        )
+    )
     status = data.draw(st.sampled_from([200, 400, 401, 403, 404, 418, 500]))
     answer = Answer(target.server + "/auth", status, None, "", body, True, "", "", 0.1)
     page = Answer(target.server + "/info", status, None, "", None, False, secret, f"https://x.org/{secret}", 0.1)
@@ -187,7 +200,11 @@ def test_a_secret_planted_in_any_field_stays_out_of_the_block(data):
     gone = TokenFile(secrets_folder() / "x", State.ABSENT)
     stored = Resolved(target.server, token, file, None, gone, file, gone)
     identity = data.draw(st.sampled_from([answer, page]))
-    server = ServerFacts(target.server, target, Machine({"caveclient": "8.2.1"}), stored, None, identity, person, info=page)
-    datastack = DatastackFacts(target, server, data.draw(st.sampled_from([answer, page])), (secret,), {"materialize": page})
+    server = ServerFacts(
+        target.server, target, Machine({"caveclient": "8.2.1"}), stored, None, identity, person, info=page
+    )
+    datastack = DatastackFacts(
+        target, server, data.draw(st.sampled_from([answer, page])), (secret,), {"materialize": page}
+    )
     report = judge([target], Evidence(server.machine, (server,), (datastack,)), 0.1)
     assert secret not in to_markdown(report)

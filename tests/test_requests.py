@@ -145,7 +145,9 @@ def test_a_token_that_is_not_known(cave, set_up, run, asked):
     assert asked() == {IDENTITY, DATASTACK}
 
 
-@pytest.mark.parametrize("line", ["%cave_check -h", "%cave_whoami -h", "%cave_check --nonsense", "%load_ext cave_magic"])
+@pytest.mark.parametrize(
+    "line", ["%cave_check -h", "%cave_whoami -h", "%cave_check --nonsense", "%load_ext cave_magic"]
+)
 def test_what_asks_nobody(cave, set_up, run, line):
     """Loading, help and mistyped lines make no request."""
     cave.clear_requests()

@@ -58,6 +58,7 @@ def flat(ran: Any) -> str:
 
 # ---------------------------------------------------------------- every way out
 
+
 def _signs_in(cave: Sandbox, desk: Desk, patch: pytest.MonkeyPatch) -> str:
     desk.goes = Visitor("ada@example.org").open
     return "%cave_setup new"
@@ -196,6 +197,7 @@ def test_the_page_that_is_named_ends_the_token(here, cave, desk):
 
 # ---------------------------------------------------------------- attempts
 
+
 def test_it_is_tried_again_within_a_bound(here, cave, desk):
     """A server that is being restarted: the second attempt works, and nothing is said."""
     asked: list[str] = []
@@ -297,6 +299,7 @@ def test_a_fork_leaves_the_tokens_to_its_parent(cave, desk, monkeypatch):
 
 # ---------------------------------------------------------------- permanent tokens that nobody has
 
+
 def test_a_new_token_that_cannot_be_saved_is_revoked(here, cave, desk, monkeypatch):
     """Made on the server and not saved: it would work for ever, for nobody."""
     ran = here(_cannot_save(cave, desk, monkeypatch))
@@ -326,7 +329,9 @@ def test_an_interrupt_while_a_token_is_made_leaves_none(here, cave, desk, home):
     """The answer comes after the stop button: the token is known all the same, and revoked."""
     cave.misbehave("POST /auth/api/v1/user/token", "slow:0.5")
     desk.goes = Visitor("ada@example.org").open
-    interrupt_when(lambda: any(record.method == "POST" and record.path.endswith("/user/token") for record in cave.requests))
+    interrupt_when(
+        lambda: any(record.method == "POST" and record.path.endswith("/user/token") for record in cave.requests)
+    )
     ran = here("%cave_setup new")
     assert ran.error == "Cancelled"
     assert stored(home) == []
@@ -384,6 +389,7 @@ def test_a_pasted_address_that_meets_another_token_leads_to_a_question(here, cav
 
 
 # ---------------------------------------------------------------- what comes too late, or not as it should
+
 
 def test_a_token_that_comes_after_the_end_is_revoked(here, cave, desk, home):
     """The link is opened again after the set-up: the tab says that it is over, and the new token is dead."""

@@ -67,6 +67,7 @@ def picture(folder: Path) -> dict[str, object]:
 
 # ---------------------------------------------------------------- what is written where
 
+
 def test_the_first_save_writes_what_caveclient_would(home):
     """The server's file, cave-secret.json and the data server's file hold it, and a fresh AuthClient takes it."""
     from caveclient.auth import AuthClient
@@ -211,6 +212,7 @@ def test_the_map_is_kept_and_extended(secrets):
 
 # ---------------------------------------------------------------- permissions and links
 
+
 @pytest.fixture
 def open_umask() -> Iterator[None]:
     """A umask that would leave everything open to everybody."""
@@ -289,6 +291,7 @@ def test_what_cannot_be_replaced_is_named_and_left(secrets, name):
 
 
 # ---------------------------------------------------------------- all or nothing
+
 
 def test_a_failed_proof_puts_everything_back(secrets):
     """If the last step fails, every file has its content, permissions and times of before, and no file is new."""

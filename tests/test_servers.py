@@ -27,7 +27,8 @@ TOKEN = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 
 
 @pytest.mark.parametrize(
-    "address", [*KNOWN_SERVERS, "http://127.0.0.1:8900", "http://localhost:1", "http://[::1]:8000", "https://a_b.example.org"]
+    "address",
+    [*KNOWN_SERVERS, "http://127.0.0.1:8900", "http://localhost:1", "http://[::1]:8000", "https://a_b.example.org"],
 )
 def test_a_good_address_stays_as_it_is(address):
     """Scheme and host, with nothing behind, is the one form."""
@@ -71,7 +72,9 @@ def test_a_wrong_address_is_told_with_the_right_one(typed, problem, meant):
         check_address(typed)
 
 
-@pytest.mark.parametrize("typed", ["", "   ", "what is this", "https://", "https://[", "https://a b", "http://x:99999999", "/etc"])
+@pytest.mark.parametrize(
+    "typed", ["", "   ", "what is this", "https://", "https://[", "https://a b", "http://x:99999999", "/etc"]
+)
 def test_what_is_no_address_is_told_how_one_looks(typed):
     """The error shows an example."""
     with pytest.raises(BadInput, match=re.escape(DEFAULT_SERVER)):
@@ -81,7 +84,10 @@ def test_what_is_no_address_is_told_how_one_looks(typed):
 @pytest.mark.parametrize(
     ("name", "server"),
     [
-        *((name, DEFAULT_SERVER) for name in ("microns", "MICrONS", "microsn", "flywire", "fly_wire", "banc", "FANC", "minnie65_publc")),
+        *(
+            (name, DEFAULT_SERVER)
+            for name in ("microns", "MICrONS", "microsn", "flywire", "fly_wire", "banc", "FANC", "minnie65_publc")
+        ),
         *((name, "https://global.em.brain.allentech.org") for name in ("v1dd", "V1DD", "v1dd_public")),
         *((name, "https://global.brain-wire-test.org") for name in ("h01", "fish1", "h01_c3_flatt")),
         *((name, "https://proofreading.zetta.ai") for name in ("zetta", "zeta", "kronauer_ants")),
@@ -94,7 +100,27 @@ def test_the_name_of_a_deployment_leads_to_its_address(name, server):
 
 
 @pytest.mark.parametrize(
-    "word", ["and", "And", "or", "the", "fish", "fancy", "fan", "bank", "ban", "server", "public", "brain", "ant", "test", "h02", "v2dd", "global", "cave"]
+    "word",
+    [
+        "and",
+        "And",
+        "or",
+        "the",
+        "fish",
+        "fancy",
+        "fan",
+        "bank",
+        "ban",
+        "server",
+        "public",
+        "brain",
+        "ant",
+        "test",
+        "h02",
+        "v2dd",
+        "global",
+        "cave",
+    ],
 )
 def test_another_word_leads_nowhere(word):
     """A word that is no deployment's name gets no server suggested that was not meant."""

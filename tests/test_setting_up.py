@@ -112,7 +112,10 @@ def test_three_odd_answers_end_it(run, person, home, line):
 def test_several_tokens_are_asked_about(cave, run, person, home):
     """Of a list with several tokens the person chooses one, seeing description, date and last four."""
     first, second = cave.new_token("ada", description="laptop"), cave.new_token("ada", description="cluster")
-    items = [{"token": first, "description": "laptop"}, {"token": second, "description": "cluster", "created": "Sat, 21 Nov"}]
+    items = [
+        {"token": first, "description": "laptop"},
+        {"token": second, "description": "cluster", "created": "Sat, 21 Nov"},
+    ]
     person(json.dumps(items), "2")
     ran = run("%cave_save")
     assert not ran.error, ran.message
@@ -205,7 +208,10 @@ def test_a_variable_is_read_not_shown(cave, run, person, shell, home):
     assert shell.history_manager.input_hist_raw[-1] == "%cave_save $mine"
 
 
-@pytest.mark.parametrize("typed", ["{mine}", "${mine}", "{ mine }", '"{mine}"', "{mine} --server $server", "--from-file {file} --server {server}"])
+@pytest.mark.parametrize(
+    "typed",
+    ["{mine}", "${mine}", "{ mine }", '"{mine}"', "{mine} --server $server", "--from-file {file} --server {server}"],
+)
 def test_a_name_in_braces_is_the_variable_too(cave, run, person, shell, home, typed):
     """`{name}` means what `$name` does, for the server and the file as well, as in the other magics."""
     token = cave.new_token("ada")
@@ -217,13 +223,29 @@ def test_a_name_in_braces_is_the_variable_too(cave, run, person, shell, home, ty
     assert shell.history_manager.input_hist_raw[-1] == f"%cave_save {typed}"
 
 
-@pytest.mark.parametrize("typed", ["{mine.strip()}", "{mine[0]}", "${mine + 'x'}", "{f(1)}", "$mine.strip()", "{}", "{{mine}}", "{mine!r}", "--server {server()}"])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "{mine.strip()}",
+        "{mine[0]}",
+        "${mine + 'x'}",
+        "{f(1)}",
+        "$mine.strip()",
+        "{}",
+        "{{mine}}",
+        "{mine!r}",
+        "--server {server()}",
+    ],
+)
 def test_an_expression_in_braces_is_refused(run, person, shell, home, typed):
     """Only a name can be meant: what else stands there is not run and not quoted, and nobody is asked."""
     shell.user_ns["mine"] = WRONG
     asked = person()
     ran = run(f"%cave_save {typed}")
-    assert (ran.error, ran.message) == ("BadInput", "after $ and in braces only the name of a variable can stand, no expression.")
+    assert (ran.error, ran.message) == (
+        "BadInput",
+        "after $ and in braces only the name of a variable can stand, no expression.",
+    )
     assert (asked, _files(home)) == ([], {})
 
 
@@ -312,13 +334,20 @@ def test_an_old_server_can_be_set_up_too(run, person, home, monkeypatch):
 
 # ---------------------------------------------------------------- hostile files
 
+
 def test_names_of_tokens_in_a_file_are_shown_as_plain_text(here, cave, desk, tmp_path):
     """A description or a day in a list of tokens holds no terminal escape and shows no token, whole or cut."""
     mine, other = cave.new_token("ada"), "fedcba9876543210" * 2
     file = tmp_path / "list.json"
     names = [f"\x1b[2J\n{other}", f"{'x ' * 50}{other}"]
-    file.write_text(json.dumps([{"token": one, "description": name, "created": other}
-                                for one, name in zip((mine, "1" * 32), names, strict=True)]))
+    file.write_text(
+        json.dumps(
+            [
+                {"token": one, "description": name, "created": other}
+                for one, name in zip((mine, "1" * 32), names, strict=True)
+            ]
+        )
+    )
     desk.answers = ["1"]
     ran = here(f"%cave_save --from-file {file}")
     assert ran.error == ""
@@ -335,7 +364,8 @@ def test_a_list_of_thousands_is_not_shown(here, desk, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "named", ["//evil.example.org", "evil.example.org:99999", "[::1", "evil.example.org /auth", f"{'a' * 200}.example.org"]
+    "named",
+    ["//evil.example.org", "evil.example.org:99999", "[::1", "evil.example.org /auth", f"{'a' * 200}.example.org"],
 )
 def test_a_token_of_an_unreadable_or_long_named_server_is_not_sent(here, cave, tmp_path, named):
     """Whose a token is must be known where the file says anything about it."""

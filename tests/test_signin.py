@@ -37,6 +37,7 @@ from .desk import (
 
 # ---------------------------------------------------------------- the three ways home
 
+
 def test_a_new_person_signs_in_without_copying_anything(here, cave, desk, home):
     """Log-in, user name and terms in one tab; a token with this computer's name is made and saved, the log-in ended."""
     desk.goes = Visitor("robin@lab.example.org", "Robin").open
@@ -84,6 +85,7 @@ def test_missing_terms_are_accepted_in_the_same_tab(here, cave, desk):
 
 
 # ---------------------------------------------------------------- an existing person's tokens
+
 
 def test_an_existing_person_is_shown_the_tokens_and_reuses_one(here, cave, desk, home):
     """The list has names, days and endings, the one used last in front; Enter takes that one and makes none."""
@@ -156,6 +158,7 @@ def test_a_listed_token_that_is_dead_is_not_taken(here, cave, desk, home):
 
 # ---------------------------------------------------------------- old servers
 
+
 @pytest.fixture
 def old(run: Any, desk: Desk) -> Iterator[Sandbox]:
     """A server on which a person has one token."""
@@ -202,6 +205,7 @@ def test_on_an_old_server_making_one_from_the_list_is_asked(old, desk, run, home
 
 
 # ---------------------------------------------------------------- another account
+
 
 def test_the_last_account_that_signs_in_counts(here, cave, desk, home):
     """The wrong account is noticed at the terms, and the link opened again: the right one is set up, no terms are waited
@@ -276,6 +280,7 @@ def test_the_waiting_page_says_how_to_change_the_account(here, cave, desk):
 
 # ---------------------------------------------------------------- when it does not come
 
+
 def test_interrupting_the_wait_gives_the_prompt(here, cave, desk, home):
     """The stop button during the wait: the guide and the prompt; who then signs in all the same is told that it is over."""
     desk.answers = [cave.new_token("ada", description="by hand")]
@@ -348,6 +353,7 @@ def test_a_token_that_the_server_refuses_does_not_end_the_wait(here, cave, desk,
 
 # ---------------------------------------------------------------- where it is not taken
 
+
 @pytest.mark.parametrize("line", ["%cave_setup new --paste", "%cave_setup existing --paste"])
 def test_paste_is_the_prompt(here, cave, desk, home, line):
     """With `--paste` nobody waits for a browser."""
@@ -403,6 +409,7 @@ def test_a_token_can_be_pasted_while_the_pages_are_down(here, cave, desk, home, 
 
 
 # ---------------------------------------------------------------- browsers that do not open
+
 
 def test_without_a_browser_the_link_is_there_and_the_wait_goes_on(here, cave, desk, home, monkeypatch):
     """No browser opens: why is said, and who opens the link in some browser is signed in."""
@@ -463,6 +470,7 @@ def test_where_nobody_can_be_asked_nobody_waits(here, cave, desk, monkeypatch):
 
 
 # ---------------------------------------------------------------- log-in tokens that a person brings
+
 
 def test_the_address_of_a_page_that_could_not_be_reached_is_exchanged(here, cave, desk, home):
     """A browser on another machine: its address, pasted at the prompt, becomes a permanent token; the log-in is ended."""
@@ -545,11 +553,14 @@ def test_where_nobody_can_be_asked_a_log_in_token_is_saved_as_it_is(here, cave, 
 
 # ---------------------------------------------------------------- small things
 
+
 def test_two_sign_ins_at_once_do_not_disturb_each_other(cave, desk):
     """Two waits, each with its own door: each gets its own person."""
     target = Target("minnie65_public", cave.server)
     with signin.SignIn(target, 5) as one, signin.SignIn(target, 5) as two, ThreadPoolExecutor(2) as pool:
-        pages = pool.map(lambda pair: Visitor(pair[0]).open(pair[1]), [("ada@example.org", one.page), ("bob@example.org", two.page)])
+        pages = pool.map(
+            lambda pair: Visitor(pair[0]).open(pair[1]), [("ada@example.org", one.page), ("bob@example.org", two.page)]
+        )
         assert [urlsplit(page.address).path for page in pages] == [DONE, DONE]
         assert (one.came.account.name, two.came.account.name) == ("Ada Example", "Bob Example")
         one.__exit__()
@@ -602,6 +613,7 @@ def test_nothing_shows_a_token(cave, desk):
 
 
 # ---------------------------------------------------------------- stopped on an old server
+
 
 @pytest.mark.parametrize("place_", ["signin._check", "login.save_checked"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])

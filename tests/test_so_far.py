@@ -133,11 +133,15 @@ def test_a_repair_that_fails_leaves_the_one_before_it(run: Run, answers, two_fau
     at_permissions(monkeypatch, two_faults[0], refuse)
     ran = run(line)
     assert ran.error == "TokenNotSaved"
-    assert "cannot be written (Operation not permitted). 1 of 2 repairs was made: write the datastack map" in ran.message
+    assert (
+        "cannot be written (Operation not permitted). 1 of 2 repairs was made: write the datastack map" in ran.message
+    )
     assert mended(two_faults) == [False, True]
 
 
-@pytest.mark.parametrize(("way", "then"), [(refuse_writing, "To see what is left: %cave_check"), (protect, "To allow it: !chmod 600 ")])
+@pytest.mark.parametrize(
+    ("way", "then"), [(refuse_writing, "To see what is left: %cave_check"), (protect, "To allow it: !chmod 600 ")]
+)
 def test_a_first_repair_that_fails_changes_nothing(run: Run, set_up: str, cave: Sandbox, monkeypatch, way, then):
     """Where the first one fails no file was changed, and the line that helps is given."""
     path = store.server_file(cave.server)
@@ -175,6 +179,7 @@ def test_a_mistake_of_ours_after_a_repair_names_the_repair(run: Run, answers, tw
 
 
 # ---------------------------------------------------------------- saving
+
 
 @pytest.mark.parametrize("line", ["%cave_save --from-env MINE", "%cave_save --from-env MINE --no-check"])
 def test_stopped_after_the_save_it_says_that_the_token_is_saved(run: Run, cave: Sandbox, monkeypatch, line):

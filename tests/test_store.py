@@ -169,6 +169,7 @@ def test_an_address_that_cannot_be_parsed_has_a_name_all_the_same(home, address)
 
 # ---------------------------------------------------------------- hostile places
 
+
 @pytest.mark.parametrize("kind", ["pipe", "socket", "folder"])
 @pytest.mark.parametrize("name", [store.DEFAULT_NAME, store.LEGACY_NAME, f"global.daf-apis.com-{store.DEFAULT_NAME}"])
 def test_what_is_no_file_is_never_waited_for(secrets, monkeypatch, kind, name):
@@ -226,6 +227,7 @@ def test_a_home_that_is_gone_has_no_token(home, monkeypatch):
 
 # ---------------------------------------------------------------- whose token
 
+
 def save(host: str, token: str) -> None:
     """Puts a token into the file of a host."""
     (store.secrets_folder() / f"{host}-{store.DEFAULT_NAME}").write_text(json.dumps({"token": token}))
@@ -256,7 +258,10 @@ def test_its_own_data_servers_do_not_make_it_another_s(secrets):
     assert resolve(SERVER).belongs_to == ""
 
 
-@pytest.mark.parametrize("name", ["ada:pw@global.daf-apis.com", "GLOBAL.daf-apis.com", "global.daf-apis.com:443", "ada@minnie.microns-daf.com"])
+@pytest.mark.parametrize(
+    "name",
+    ["ada:pw@global.daf-apis.com", "GLOBAL.daf-apis.com", "global.daf-apis.com:443", "ada@minnie.microns-daf.com"],
+)
 def test_another_spelling_is_no_other_server(secrets, name):
     """A file that caveclient named after its address with a password, capitals or a port is this server's."""
     (secrets / store.DEFAULT_NAME).write_text(CONTENTS["good"])
@@ -293,6 +298,7 @@ def test_a_folder_of_ten_thousand_files_is_not_read_through(secrets, monkeypatch
 
 
 # ---------------------------------------------------------------- what is said of a file
+
 
 @pytest.mark.parametrize(
     ("kind", "problem", "inside"),

@@ -225,6 +225,7 @@ def test_a_pipe_gets_no_escape_codes(home: Path, cave: Sandbox, set_up: str):
 
 # ---------------------------------------------------------------- jupyter console: a kernel behind a terminal
 
+
 @pytest.fixture
 def console(terminal: Start, home: Path) -> Terminal:
     """A `jupyter console`, which drops updates of what it shows."""

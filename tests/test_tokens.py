@@ -177,7 +177,9 @@ FORMS: dict[str, Any] = {
     "colon": lambda t: f"token: {t}",
     "assignment": lambda t: f'token = "{t}"',
     "object": lambda t: json.dumps({"token": t}),
-    "object of the file": lambda t: json.dumps({"token": t, "description": "x", "middle_auth_url": "https://a.example.org"}),
+    "object of the file": lambda t: json.dumps(
+        {"token": t, "description": "x", "middle_auth_url": "https://a.example.org"}
+    ),
     "list": lambda t: json.dumps([{"id": 3, "token": t, "created": "now", "last_used": None}]),
     "string": lambda t: json.dumps(t),
     "string in a string": lambda t: json.dumps(json.dumps(t)),
@@ -287,14 +289,21 @@ def test_tokens_in_a_text_are_listed_for_wiping():
 OPTIONS = ("--server", "-s", "--datastack", "-d", "--from-env", "--from-file", "--timeout")
 
 
-@pytest.mark.parametrize("secret", [TOKEN, TOKEN.upper(), TOKEN[:31], TOKEN + "ab", ZETTA, ZETTA.replace("/", "_"), "/" + ZETTA[1:]])
-@pytest.mark.parametrize("line", ["{}", "--overwrit {}", "{} --server https://a.example.org", '"{}"', "token='{}'", "--token={}", "# {}", "#{}"])
+@pytest.mark.parametrize(
+    "secret", [TOKEN, TOKEN.upper(), TOKEN[:31], TOKEN + "ab", ZETTA, ZETTA.replace("/", "_"), "/" + ZETTA[1:]]
+)
+@pytest.mark.parametrize(
+    "line",
+    ["{}", "--overwrit {}", "{} --server https://a.example.org", '"{}"', "token='{}'", "--token={}", "# {}", "#{}"],
+)
 def test_a_typed_token_is_recognised_to_be_wiped(line, secret):
     """A token, or most of one, in any usual form is found on a magic's line, whatever stands beside it."""
     assert any(word.strip("=") in secret and len(word) >= 28 for word in typed_secrets(line.format(secret), OPTIONS))
 
 
-@pytest.mark.parametrize("secret", [TOKEN, "abcdef" + TOKEN[6:], TOKEN.upper(), ZETTA, ZETTA.replace("/", "_"), "/" + ZETTA[1:]])
+@pytest.mark.parametrize(
+    "secret", [TOKEN, "abcdef" + TOKEN[6:], TOKEN.upper(), ZETTA, ZETTA.replace("/", "_"), "/" + ZETTA[1:]]
+)
 @pytest.mark.parametrize(
     "line",
     ["-x{}", "-s{}", "-d{}", "-e{} -v", "--x{}", "--overwrite{}", "--from-file{}", "--datastack{}", "--from-env={}", "--server={}",
@@ -314,7 +323,9 @@ def test_a_glued_token_is_also_found_alone(line):
         assert token in typed_secrets(line.format(token))
 
 
-@pytest.mark.parametrize(("line", "secret"), [("--server https://ada:pw@a.org", "https://ada:pw@"), ("-s ada:hunter2@a.org", "ada:hunter2@")])
+@pytest.mark.parametrize(
+    ("line", "secret"), [("--server https://ada:pw@a.org", "https://ada:pw@"), ("-s ada:hunter2@a.org", "ada:hunter2@")]
+)
 def test_a_password_in_an_address_is_recognised(line, secret):
     """What stands before the host is wiped as a token is; an address without it is not."""
     assert typed_secrets(line) == [secret]

@@ -93,4 +93,6 @@ def test_the_reference_is_that_of_the_checks():
     assert nbformat.read(PATH, as_version=4).cells[-1].source == reference()
     assert all(check.explains and check.mends for check in CHECKS)
     assert all("--fix" in check.mends for check in CHECKS if check.id in OFFERS)
-    assert [line.split("`")[1] for line in reference().splitlines() if line.startswith("| `")] == [one.id for one in CHECKS]
+    assert [line.split("`")[1] for line in reference().splitlines() if line.startswith("| `")] == [
+        one.id for one in CHECKS
+    ]

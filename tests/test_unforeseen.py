@@ -98,8 +98,15 @@ def test_any_token_file(cave, ada, content):
 
 
 @PROPERTY
-@given(content=st.one_of(st.binary(max_size=300), bodies, st.dictionaries(st.text(max_size=20), json_values).map(
-    lambda value: json.dumps({**value, "minnie65_public": "http://x"}).encode())))
+@given(
+    content=st.one_of(
+        st.binary(max_size=300),
+        bodies,
+        st.dictionaries(st.text(max_size=20), json_values).map(
+            lambda value: json.dumps({**value, "minnie65_public": "http://x"}).encode()
+        ),
+    )
+)
 def test_any_datastack_map(cave, ada, content):
     """Whatever stands in the map of datastacks, the check goes on."""
     _, target = ada
@@ -110,7 +117,9 @@ def test_any_datastack_map(cave, ada, content):
 
 
 headers = st.dictionaries(
-    st.sampled_from(["Location", "WWW-Authenticate", "Warning", "Retry-After", "Content-Encoding", "Set-Cookie", "X-Odd"]),
+    st.sampled_from(
+        ["Location", "WWW-Authenticate", "Warning", "Retry-After", "Content-Encoding", "Set-Cookie", "X-Odd"]
+    ),
     st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=40),
     max_size=3,
 )
@@ -121,5 +130,7 @@ headers = st.dictionaries(
 def test_any_headers(cave, ada, status, headers):
     """Whatever headers come with an answer, nothing is followed and nothing breaks."""
     token, target = ada
-    cave.misbehave("all", lambda request: Response(b"{}", status=status, headers=headers, content_type="application/json"))
+    cave.misbehave(
+        "all", lambda request: Response(b"{}", status=status, headers=headers, content_type="application/json")
+    )
     _is_honest(diagnose([target], 5), token, ("network", "auth", "account", "info", "access"))

@@ -28,8 +28,11 @@ def _account(server: ServerFacts) -> Finding:
         return _netrc(server)
     if answer.code in REFUSALS:
         way = "try another network, or go without the proxy or VPN"
-        return failed(f"the token did not arrive at {answer.host} ({answer.status} {answer.code}): "
-                      "something on the way takes it out", then(way, check))
+        return failed(
+            f"the token did not arrive at {answer.host} ({answer.status} {answer.code}): "
+            "something on the way takes it out",
+            then(way, check),
+        )
     return unknown(f"could not be verified: {answer.evidence}", then(UNKNOWN_ANSWER, check))
 
 
@@ -50,8 +53,7 @@ def _netrc(server: ServerFacts) -> Finding:
     return failed(
         f"{file} has a log-in for {host}, which is sent in place of the token",
         Remedy(
-            f'remove the entry for {host} (or "default") from {file}, or in this kernel: {command}, '
-            f"then {check}",
+            f'remove the entry for {host} (or "default") from {file}, or in this kernel: {command}, then {check}',
             (command, check),
         ),
     )
@@ -93,14 +95,25 @@ def _kind(server: ServerFacts) -> Finding | None:
 
 
 ACCOUNT = Check(
-    "account", "account", "account", ServerFacts, _account, (FORM, SHADOW, AUTH),
+    "account",
+    "account",
+    "account",
+    ServerFacts,
+    _account,
+    (FORM, SHADOW, AUTH),
     explains="The auth server does not know the token, or its answer could not be understood.",
     mends="`%cave_save --from-file FILE --overwrite` where a token that works is near, else `%cave_setup existing`; "
     "where `.netrc` replaces the token, `%env NETRC=/dev/null`; where the answer could not be understood, "
     "`%cave_check` again later.",
 )
 KIND = Check(
-    "token-kind", "account", "kind of token", ServerFacts, _kind, (ACCOUNT,), quiet=True,
+    "token-kind",
+    "account",
+    "kind of token",
+    ServerFacts,
+    _kind,
+    (ACCOUNT,),
+    quiet=True,
     explains="The stored token is a log-in token, which ends by itself within a week.",
     mends="`%cave_setup existing` makes a permanent one of it.",
 )

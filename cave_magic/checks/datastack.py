@@ -221,28 +221,57 @@ def _or_another_token(datastack: DatastackFacts, finding: Finding) -> Finding:
 
 
 LISTED = Check(
-    "datastacks", "datastack", "all datastacks", ServerFacts, _listed, (ACCOUNT,), quiet=True,
+    "datastacks",
+    "datastack",
+    "all datastacks",
+    ServerFacts,
+    _listed,
+    (ACCOUNT,),
+    quiet=True,
     explains="`--all` could not look at every datastack: the list did not come, or it is very long.",
     mends="Name the datastacks: `%cave_check NAME NAME`.",
 )
 INFO = Check(
-    "info", "datastack", "info service", DatastackFacts, _info, (ACCOUNT,), quiet=True,
+    "info",
+    "datastack",
+    "info service",
+    DatastackFacts,
+    _info,
+    (ACCOUNT,),
+    quiet=True,
     explains="The server answers, but its info service is in trouble. The token is not the reason.",
     mends="Wait, until the time that the check prints if it knows one; the people of the server mend it.",
 )
 TERMS = Check(
-    "terms", "account", "terms", DatastackFacts, _terms, (INFO,), quiet=True,
+    "terms",
+    "account",
+    "terms",
+    DatastackFacts,
+    _terms,
+    (INFO,),
+    quiet=True,
     explains="The terms of service of the datastack are not accepted yet.",
     mends="Accept them at the link that the check prints, logged in with the same account. Where you have just "
     "accepted them, try again at the time that it prints.",
 )
 NAME = Check(
-    "datastack", "datastack", "datastack", DatastackFacts, _name, (INFO,), quiet=True,
+    "datastack",
+    "datastack",
+    "datastack",
+    DatastackFacts,
+    _name,
+    (INFO,),
+    quiet=True,
     explains="The server has no datastack of that name.",
     mends="Use the name that the check suggests; `%cave_whoami` lists what you can read.",
 )
 ACCESS = Check(
-    "access", "datastack", "data access", DatastackFacts, _access, (TERMS, NAME),
+    "access",
+    "datastack",
+    "data access",
+    DatastackFacts,
+    _access,
+    (TERMS, NAME),
     explains="The account has no permission to view the datastack, or has just got or lost it and the info service "
     "does not know yet.",
     mends="Take another token of this computer that may, with the `%cave_save` that the check prints; else ask the "

@@ -78,22 +78,41 @@ def _packages(machine: Machine) -> Finding | None:
 
 
 REQUESTS = Check(
-    "requests", "environment", "requests", Machine, _requests,
+    "requests",
+    "environment",
+    "requests",
+    Machine,
+    _requests,
     explains="The package requests cannot be imported in this kernel, so no server can be asked.",
     mends="`%pip install -U requests`, or rename the file that stands in its place, then restart the kernel.",
 )
 CAVECLIENT = Check(
-    "environment", "environment", "environment", Machine, _caveclient, (REQUESTS,),
+    "environment",
+    "environment",
+    "environment",
+    Machine,
+    _caveclient,
+    (REQUESTS,),
     explains="caveclient cannot be imported in this kernel, or a file of the notebook's folder hides a package.",
     mends="`%pip install -U caveclient`, or rename the file as the check prints it, then restart the kernel.",
 )
 PACKAGES = Check(
-    "packages", "environment", "packages", Machine, _packages, (CAVECLIENT,), quiet=True,
+    "packages",
+    "environment",
+    "packages",
+    Machine,
+    _packages,
+    (CAVECLIENT,),
+    quiet=True,
     explains="A package that caveclient needs is missing or of the wrong version.",
     mends="`%pip install -U caveclient`, then restart the kernel.",
 )
 HOME = Check(
-    "home", "environment", "home folder", Machine, _home,
+    "home",
+    "environment",
+    "home folder",
+    Machine,
+    _home,
     explains="The home folder is thrown away with the session, so a saved token does not last.",
     mends="Keep the token in the secrets of the platform, and begin with the lines that the check prints: what gets it "
     "from there, and `%cave_save`.",

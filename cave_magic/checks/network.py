@@ -250,13 +250,24 @@ def _auth(server: ServerFacts) -> Finding | None:
 
 
 NETWORK = Check(
-    "network", "network", "network", ServerFacts, _network, (MAP, REQUESTS),
+    "network",
+    "network",
+    "network",
+    ServerFacts,
+    _network,
+    (MAP, REQUESTS),
     explains="The server cannot be reached, or what answers at the address is not a working CAVE server.",
     mends="As the check says: log in to the network, correct the address or the proxy (`%env NO_PROXY=HOST`, "
-    "`%pip install \"requests[socks]\"`), name a certificate, or wait.",
+    '`%pip install "requests[socks]"`), name a certificate, or wait.',
 )
 AUTH = Check(
-    "auth", "network", "auth service", ServerFacts, _auth, (NETWORK, FORM), quiet=True,
+    "auth",
+    "network",
+    "auth service",
+    ServerFacts,
+    _auth,
+    (NETWORK, FORM),
+    quiet=True,
     explains="The server answers, but its auth service is in trouble. The token is not the reason.",
     mends="Wait, until the time that the check prints if it knows one; the people of the server mend it.",
 )

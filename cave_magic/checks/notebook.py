@@ -32,12 +32,23 @@ def _left(machine: Machine) -> Finding | None:
 
 
 LEFT = Check(
-    "token-left", "this notebook", "traces", Machine, _left, quiet=True,
+    "token-left",
+    "this notebook",
+    "traces",
+    Machine,
+    _left,
+    quiet=True,
     explains="A token stands in this session's history or in the notebook file.",
     mends="`%cave_check --fix` wipes it; make a new token if somebody may have seen it.",
 )
 CLIENTS = Check(
-    "clients", "this notebook", "old clients", ServerFacts, _clients, (ACCOUNT,), quiet=True,
+    "clients",
+    "this notebook",
+    "old clients",
+    ServerFacts,
+    _clients,
+    (ACCOUNT,),
+    quiet=True,
     explains="A variable holds a CAVEclient that was made with another token; it goes on sending that one.",
     mends='Make the client again: `client = CAVEclient("minnie65_public")`.',
 )

@@ -106,20 +106,38 @@ def number(version: str) -> tuple[int, ...]:
 
 
 LOCAL = Check(
-    "data-server", "services", "data server", DatastackFacts, _local_server, (ACCESS,), quiet=True,
+    "data-server",
+    "services",
+    "data server",
+    DatastackFacts,
+    _local_server,
+    (ACCESS,),
+    quiet=True,
     explains="The server with the datastack's data cannot be reached, or has none of its services in good health.",
     mends="As for `network` above; where the server itself is down, wait.",
 )
 SERVICE_CHECKS = tuple(
     Check(
-        name, "services", name, DatastackFacts, partial(_service, name), (LOCAL,), quiet=True,
+        name,
+        "services",
+        name,
+        DatastackFacts,
+        partial(_service, name),
+        (LOCAL,),
+        quiet=True,
         explains=f"The {name} service of the data server is in trouble, or not there. The token is not the reason.",
         mends="Wait, until the time that the check prints if it knows one; the people of the server mend it.",
     )
     for name in SERVICES
 )
 FITS = Check(
-    "client-version", "services", "versions", DatastackFacts, _fits, (ACCESS,), quiet=True,
+    "client-version",
+    "services",
+    "versions",
+    DatastackFacts,
+    _fits,
+    (ACCESS,),
+    quiet=True,
     explains="The installed caveclient is newer than the materialize service works with.",
     mends='`%pip install "caveclient<8"` if a query says so, then restart the kernel.',
 )

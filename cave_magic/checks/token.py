@@ -17,6 +17,7 @@ from ..troubles import Trouble
 
 # ---------------------------------------------------------------- remedies
 
+
 def set_up(server: ServerFacts, kind: str = "existing") -> Remedy:
     """A set-up for this server, which ends in a token that works."""
     if not server.machine.can_ask:
@@ -75,6 +76,7 @@ def _first(command: Command, check: Command) -> Remedy:
 
 
 # ---------------------------------------------------------------- the map
+
 
 def _map_file(machine: Machine) -> Finding | None:
     found = machine.map_file
@@ -141,6 +143,7 @@ def _fix(about: Machine | ServerFacts) -> Remedy:
 
 
 # ---------------------------------------------------------------- finding it
+
 
 def _folder(machine: Machine) -> Finding | None:
     trouble = machine.folder_trouble
@@ -243,6 +246,7 @@ def _first_time(server: ServerFacts) -> Remedy:
 
 # ---------------------------------------------------------------- its form
 
+
 def _form(server: ServerFacts) -> Finding | None:
     token, file, identity = server.stored.token, server.stored.source, server.identity
     if token is None or file is None or token.oddity is None:
@@ -311,27 +315,54 @@ def _variable(server: ServerFacts) -> Finding | None:
 
 
 MAP_FILE = Check(
-    "map-file", "stored token", "map of datastacks", Machine, _map_file, quiet=True,
+    "map-file",
+    "stored token",
+    "map of datastacks",
+    Machine,
+    _map_file,
+    quiet=True,
     explains="The file in which caveclient remembers servers is damaged.",
     mends="`%cave_check --fix` puts it in order and keeps a copy of what it was; `!mv` moves away what is no file.",
 )
 MAP = Check(
-    "map", "stored token", "server address", ServerFacts, _map, (MAP_FILE,), quiet=True,
+    "map",
+    "stored token",
+    "server address",
+    ServerFacts,
+    _map,
+    (MAP_FILE,),
+    quiet=True,
     explains="caveclient remembers a wrong server address for the datastack.",
     mends="`%cave_check --fix` puts the right address there, or lets caveclient forget the wrong one.",
 )
 MAP_SECRET = Check(
-    "map-secret", "stored token", "map of datastacks", Machine, _map_secret, (MAP_FILE,), quiet=True,
+    "map-secret",
+    "stored token",
+    "map of datastacks",
+    Machine,
+    _map_secret,
+    (MAP_FILE,),
+    quiet=True,
     explains="A token or a password stands in an address that caveclient remembers.",
     mends="`%cave_check --fix` takes it out.",
 )
 FOLDER = Check(
-    "token-folder", "stored token", "token folder", Machine, _folder, quiet=True,
+    "token-folder",
+    "stored token",
+    "token folder",
+    Machine,
+    _folder,
+    quiet=True,
     explains="The folder of the token files cannot be opened, or nothing can be saved in it.",
     mends="`!chmod 700` on the folder, or `!mv` for what stands in its place, as the check prints it.",
 )
 TOKEN = Check(
-    "token", "stored token", "stored token", ServerFacts, _token, (MAP, FOLDER),
+    "token",
+    "stored token",
+    "stored token",
+    ServerFacts,
+    _token,
+    (MAP, FOLDER),
     explains="No token is stored for the server, or its file cannot be used.",
     mends="The check prints the line: `%cave_save` where a token is in reach (for a damaged file also "
     "`%cave_check --fix`), "
@@ -339,33 +370,68 @@ TOKEN = Check(
     "`%cave_setup new` or `%cave_setup existing`.",
 )
 FORM = Check(
-    "token-form", "stored token", "form of the token", ServerFacts, _form, (TOKEN,), quiet=True,
+    "token-form",
+    "stored token",
+    "form of the token",
+    ServerFacts,
+    _form,
+    (TOKEN,),
+    quiet=True,
     explains="What is stored is not a token as the server made it: quotes, a blank, a part of it.",
     mends="`%cave_save --from-file FILE --overwrite` or `%cave_check --fix` if the token is still in it, else "
     "`%cave_setup existing`.",
 )
 SHADOW = Check(
-    "token-shadow", "stored token", "two tokens", ServerFacts, _shadow, (FORM,), quiet=True,
+    "token-shadow",
+    "stored token",
+    "two tokens",
+    ServerFacts,
+    _shadow,
+    (FORM,),
+    quiet=True,
     explains="An old token in the server's own file hides a good one in cave-secret.json.",
     mends="`%cave_save --from-file ~/.cloudvolume/secrets/cave-secret.json --overwrite` or `%cave_check --fix`.",
 )
 LEGACY = Check(
-    "token-legacy", "stored token", "old file", ServerFacts, _legacy, (TOKEN,), quiet=True,
+    "token-legacy",
+    "stored token",
+    "old file",
+    ServerFacts,
+    _legacy,
+    (TOKEN,),
+    quiet=True,
     explains="The token comes from chunkedgraph-secret.json, which caveclient still reads as a last resort.",
     mends="`%cave_check --fix` writes its token to the file that it belongs in.",
 )
 LINK = Check(
-    "token-link", "stored token", "link", ServerFacts, _link, (TOKEN,), quiet=True,
+    "token-link",
+    "stored token",
+    "link",
+    ServerFacts,
+    _link,
+    (TOKEN,),
+    quiet=True,
     explains="A token file is a link that leads to nothing, or to the file of another user of this computer.",
     mends="`%cave_save --from-file FILE --overwrite` fills the place that it leads to; `!mv` moves the link away.",
 )
 PRIVATE = Check(
-    "token-private", "stored token", "token file", ServerFacts, _private, quiet=True,
+    "token-private",
+    "stored token",
+    "token file",
+    ServerFacts,
+    _private,
+    quiet=True,
     explains="Other users of this computer can read the token file, or put another in its place.",
     mends="`%cave_check --fix`, which is `chmod 600` on the file and `chmod 700` on its folder.",
 )
 VARIABLE = Check(
-    "token-variable", "stored token", "variable", ServerFacts, _variable, (TOKEN,), quiet=True,
+    "token-variable",
+    "stored token",
+    "variable",
+    ServerFacts,
+    _variable,
+    (TOKEN,),
+    quiet=True,
     explains="An environment variable holds a token, which caveclient does not read.",
     mends="Nothing has to be done; `%cave_save --from-env NAME --overwrite` takes that token instead.",
 )

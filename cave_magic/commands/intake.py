@@ -199,6 +199,7 @@ def saving(dialogue: Dialogue, token: Token, target: Target) -> AbstractContextM
 
 # ---------------------------------------------------------------- picking it from a text
 
+
 def pick(dialogue: Dialogue, text: str, target: Target) -> Token:
     """The one token in what was pasted."""
     try:
@@ -239,7 +240,7 @@ def _refuse_foreign(named: str, target: Target) -> None:
     address = parse(named)
     if named.strip() and address is None:
         raise BadInput(
-            f"the server that this token is for cannot be read (\"{SERVER_KEY}\" is no address). Nothing was sent. "
+            f'the server that this token is for cannot be read ("{SERVER_KEY}" is no address). Nothing was sent. '
             "Give the token alone to save it here."
         )
     if address is None or not {".", ":"} & set(address.host_and_port):

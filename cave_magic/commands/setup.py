@@ -97,6 +97,7 @@ def _raise_if_in_trouble(facts: ServerFacts) -> None:
 
 # ---------------------------------------------------------------- the two ways in
 
+
 def _new_token(dialogue: Dialogue, target: Target, args: argparse.Namespace) -> Outcome:
     """A token that the server has accepted: by the browser where that works, else by the prompt."""
     from ..login import try_saving

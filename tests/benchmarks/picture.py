@@ -76,7 +76,9 @@ def _files(axes: Any, points: Curve, colours: Mapping[str, str]) -> None:
     axes.set_title("milliseconds, second check")
     axes.set_xlabel("files in the secrets folder")
     if points:
-        axes.plot([x for x, _ in points], [y * 1000 for _, y in points], marker="o", markersize=4, color=colours["ours"])
+        axes.plot(
+            [x for x, _ in points], [y * 1000 for _, y in points], marker="o", markersize=4, color=colours["ours"]
+        )
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
     axes.xaxis.set_minor_locator(NullLocator())

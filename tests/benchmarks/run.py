@@ -59,6 +59,7 @@ class Results:
 
 # ---------------------------------------------------------------- a computer and its processes
 
+
 @contextlib.contextmanager
 def computer(cave: Sandbox, files: int = 0) -> Iterator[Path]:
     """A home folder in which access to a practice server is set up for Ada, and so many other token files are."""
@@ -101,6 +102,7 @@ def ms(values: Sequence[float]) -> str:
 
 
 # ---------------------------------------------------------------- what is measured
+
 
 def load(results: Results, runs: int) -> None:
     """`%load_ext` beside an import of caveclient, and beside other extensions that happen to be here."""
@@ -200,7 +202,9 @@ def many_files(results: Results, runs: int, most: int) -> None:
         results.files += [(count + 2, median(values)) for count, values in found.items()]
     more = median(a - b for a, b in zip(found[counts[-1]], found[0], strict=True))
     last = ms(found[counts[-1]])
-    results.add(f"second `%cave_check`, {counts[-1]:,} more files", "", last, f"{round(more * 1000):+d} ms beside two files")
+    results.add(
+        f"second `%cave_check`, {counts[-1]:,} more files", "", last, f"{round(more * 1000):+d} ms beside two files"
+    )
 
 
 def silence(results: Results) -> None:
@@ -217,6 +221,7 @@ def silence(results: Results) -> None:
 
 # ---------------------------------------------------------------- what comes of it
 
+
 def machine() -> str:
     """What it was measured on."""
     names = ("caveclient", "ipython", "requests", "urllib3")
@@ -226,8 +231,16 @@ def machine() -> str:
 
 def write(results: Results, folder: Path, runs: int, readme: bool) -> None:
     """Writes the table and the picture, and where it is wanted the table into the README too."""
-    lines = ["| | caveclient | cave-magic | |", "|---|---:|---:|---|", *(f"| {' | '.join(row)} |" for row in results.rows)]
-    lines += ["", f"Medians of {runs} runs (growth: {max(1, runs // 3)}), each in a fresh process, in turn; {machine()}.", ""]
+    lines = [
+        "| | caveclient | cave-magic | |",
+        "|---|---:|---:|---|",
+        *(f"| {' | '.join(row)} |" for row in results.rows),
+    ]
+    lines += [
+        "",
+        f"Medians of {runs} runs (growth: {max(1, runs // 3)}), each in a fresh process, in turn; {machine()}.",
+        "",
+    ]
     table = "\n".join(lines)
     (folder / "results.md").write_text(table, encoding="utf-8")
     draw(folder, results.bars, results.datastacks, results.files)

@@ -44,6 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 # ---------------------------------------------------------------- the server and the browser
 
+
 @dataclass(frozen=True)
 class Jupyter:
     """A running Jupyter server: its address, and the folders of its notebooks and kernels."""
@@ -144,6 +145,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 # ---------------------------------------------------------------- a person at a notebook
+
 
 class Notebook:
     """A notebook that is open in a browser, as the person in front of it sees and uses it."""

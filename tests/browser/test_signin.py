@@ -145,6 +145,7 @@ def test_a_closed_tab_then_the_stop_button_then_a_paste(at_desk: Any, cave: Sand
 
 # ---------------------------------------------------------------- a shell of the test itself, and a real browser
 
+
 class Cell:
     """A line that runs in the test's own shell, on a thread, while the test is the person at the browser."""
 
@@ -294,7 +295,10 @@ def test_a_browser_on_another_machine(cell: Cell, cave: Sandbox, monkeypatch: py
 def seen_in(tab: Any, text: str) -> list[str]:
     """Waits for a text; gives the addresses that the tab has shown, each as it stood when something was drawn."""
     tab.get_by_text(text).first.wait_for()
-    return [tab.url, *tab.evaluate("[location.href, document.referrer, ...performance.getEntries().map(one => one.name)]")]
+    return [
+        tab.url,
+        *tab.evaluate("[location.href, document.referrer, ...performance.getEntries().map(one => one.name)]"),
+    ]
 
 
 def is_clean(cave: Sandbox, *texts: str) -> bool:
@@ -360,7 +364,11 @@ def test_every_page_of_ours_has_a_clean_address(cell: Cell, cave: Sandbox):
     back = parse_qs(urlsplit(cell.address).query)["redirect"][0]
     token = cave.new_login_token("bob")
     issuer = f"{urlsplit(cave.server).netloc}/sticky_auth"
-    for address in (f"{back}x?token={token}&middle_auth_url={issuer}", f"{back}?token={token}&a=1", f"{back}?token={'f' * 32}"):
+    for address in (
+        f"{back}x?token={token}&middle_auth_url={issuer}",
+        f"{back}?token={token}&a=1",
+        f"{back}?token={'f' * 32}",
+    ):
         tab.goto(address)
         assert is_clean(cave, *seen_in(tab, "Not accepted"))
     tab.goto(f"{back}/nothing")
@@ -430,7 +438,11 @@ def test_two_sign_ins_at_once(browser: Any, cave: Sandbox, doors: Any):
         third.goto(three.page)
         log_in(third, "dave@example.org")
         assert is_done(third)
-        assert [each.came.account.name for each in (one, two, three)] == ["Ada Example", "Alice Example", "Dave Example"]
+        assert [each.came.account.name for each in (one, two, three)] == [
+            "Ada Example",
+            "Alice Example",
+            "Dave Example",
+        ]
         for context in contexts:
             context.close()
     assert no_login_lives(cave)

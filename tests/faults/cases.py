@@ -330,7 +330,9 @@ SERVERS = (
     Case("server closes", _does("all", "reset"), "network", mends=False, kind="server"),
     Case("server silent", _does("all", "silent"), "network", mends=False, kind="server"),
     Case("web page instead of data", _does("all", "html"), "network", mends=False, kind="server"),
-    Case("sends one elsewhere", _does("all", "redirect:http://127.0.0.1:9/portal"), "network", mends=False, kind="server"),
+    Case(
+        "sends one elsewhere", _does("all", "redirect:http://127.0.0.1:9/portal"), "network", mends=False, kind="server"
+    ),
     Case("redirects in a circle", _does("all", "loop"), "network", mends=False, kind="server"),
     Case("slow down", _does("all", "status:429"), "network", mends=False, kind="server"),
     Case("an unknown status", _does("all", "status:418"), "network", "unknown", mends=False, kind="server"),

@@ -27,7 +27,9 @@ def test_a_token_that_does_not_arrive_is_not_a_bad_one(world: World, code):
     assert "%cave_setup" not in report.next.text
 
 
-@pytest.mark.parametrize("address", ["http://", "http://[::1", "http://127.0.0.1:99999", "https://mi nnie.example", "minnie", 5])
+@pytest.mark.parametrize(
+    "address", ["http://", "http://[::1", "http://127.0.0.1:99999", "https://mi nnie.example", "minnie", 5]
+)
 def test_an_address_of_the_data_that_is_none_is_not_all_well(world: World, address):
     """Where the info service names no address that can be asked, CAVEclient fails, and the check is not green."""
     world.cave.misbehave(FULL, says(200, {"local_server": address, "aligned_volume": {"name": "x"}}))

@@ -21,7 +21,15 @@ def says_text(status: int, text: str):
 
 
 @pytest.mark.parametrize(
-    "name", ["minie65_public{open('pwned','w').write('x')}", "minie65_public --fix --yes", "minie65_public; ls", "$x", "`x`", ".."]
+    "name",
+    [
+        "minie65_public{open('pwned','w').write('x')}",
+        "minie65_public --fix --yes",
+        "minie65_public; ls",
+        "$x",
+        "`x`",
+        "..",
+    ],
 )
 def test_no_name_is_printed_to_be_typed_that_can_be_none(world: World, name):
     """A server cannot choose what `Next:` says: IPython would evaluate what stands in braces."""
@@ -44,7 +52,9 @@ def test_a_server_that_is_not_where_the_table_says_is_not_wrong_for_that(world: 
     assert bad(world.check()) == [("account", "failed")]
 
 
-@pytest.mark.parametrize("answer", [None, (200, []), (500, {"message": "no"})], ids=["nothing permitted", "empty", "broken"])
+@pytest.mark.parametrize(
+    "answer", [None, (200, []), (500, {"message": "no"})], ids=["nothing permitted", "empty", "broken"]
+)
 def test_without_a_list_all_looks_at_the_one(world: World, answer):
     """`--all` ends in the rows of `%cave_check`, and says where it could not get the list."""
     if answer is None:
@@ -56,7 +66,9 @@ def test_without_a_list_all_looks_at_the_one(world: World, answer):
     report = world.check()
     assert bad(report) == plain
     listed = [row.evidence for row in report.rows if row.id == "datastacks"]
-    assert [text.endswith("so only minnie65_public was looked at") for text in listed] == ([True] if answer and answer[0] == 500 else [])
+    assert [text.endswith("so only minnie65_public was looked at") for text in listed] == (
+        [True] if answer and answer[0] == 500 else []
+    )
 
 
 def test_an_endless_list_is_not_gone_through(world: World):
@@ -66,24 +78,32 @@ def test_an_endless_list_is_not_gone_through(world: World):
     start = time.monotonic()
     report = world.check()
     assert time.monotonic() - start < 15
-    assert "lists 3,000; the first 200 were looked at" in next(row.evidence for row in report.rows if row.id == "datastacks")
+    assert "lists 3,000; the first 200 were looked at" in next(
+        row.evidence for row in report.rows if row.id == "datastacks"
+    )
 
 
 def test_a_table_that_is_not_there_is_not_a_version_that_is_gone(world: World):
     """A misspelt table name is said to be one, though every address of materialize has a version in it."""
-    world.run(f'from caveclient import CAVEclient\nclient = CAVEclient("minnie65_public", server_address="{world.cave.server}")')
+    world.run(
+        f'from caveclient import CAVEclient\nclient = CAVEclient("minnie65_public", server_address="{world.cave.server}")'
+    )
     world.run('client.materialize.version = 1300\nclient.materialize.get_table_metadata("nosuch_table")')
     out = world.run("%cave_check").out
     assert "does not know that table, view or version (404). Your token is not the reason." in " ".join(out.split())
 
 
-@pytest.mark.parametrize("escaped", [lambda text: text.replace("/", "\\/"), lambda text: "".join(f"\\u{ord(c):04x}" for c in text)])
+@pytest.mark.parametrize(
+    "escaped", [lambda text: text.replace("/", "\\/"), lambda text: "".join(f"\\u{ord(c):04x}" for c in text)]
+)
 @pytest.mark.parametrize("where", ["body", "key", "list"])
 def test_an_echoed_token_is_hidden_however_it_is_escaped(world: World, escaped, where):
     """A server that sends the token back in JSON, with any escapes, does not get it shown."""
     token = "AbCdEfGhIjKlMnOpQrStUvWxYz0123456789+/AbCd8="
     world.save(token)
-    body = {"body": '{"message": "bad token %s"}', "key": '{"%s": 1}', "list": '{"message": ["%s", {"a": "%s"}]}'}[where]
+    body = {"body": '{"message": "bad token %s"}', "key": '{"%s": 1}', "list": '{"message": ["%s", {"a": "%s"}]}'}[
+        where
+    ]
     world.cave.misbehave("all", says_text(418, body.replace("%s", escaped(token))))
     for line in ("%cave_check -v", "%cave_check --report", "%cave_check --json", "%cave_whoami"):
         assert token not in world.run(line).out
@@ -179,6 +199,8 @@ def test_a_folder_in_which_everybody_may_write_is_warned_of(world: World):
     """Whoever may put files there can put another token in the place of this one; `--fix` closes the folder."""
     world.secrets.chmod(0o777)
     report = world.check()
-    assert [(row.id, row.status.value) for row in report.rows if row.status == "warning"] == [("token-private", "warning")]
+    assert [(row.id, row.status.value) for row in report.rows if row.status == "warning"] == [
+        ("token-private", "warning")
+    ]
     world.follow(next(row.remedy for row in report.rows if row.id == "token-private"))
     assert world.secrets.stat().st_mode & 0o777 == 0o700

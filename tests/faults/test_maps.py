@@ -105,7 +105,9 @@ def test_a_repair_keeps_a_copy_of_what_was(world):
     ran = world.run("%cave_check --fix --yes")
     assert "kept as it was" in ran.out
     assert "All well" in ran.out
-    copies = [path for path in world.secrets.iterdir() if path.name.startswith(world.map_file.name) and path != world.map_file]
+    copies = [
+        path for path in world.secrets.iterdir() if path.name.startswith(world.map_file.name) and path != world.map_file
+    ]
     assert [json.loads(path.read_text()) for path in copies] == [{"minnie65_public": "http://127.0.0.1:1"}]
 
 
@@ -134,7 +136,8 @@ def test_an_address_with_a_token_is_not_asked_and_is_mended(world, name, form):
         report = world.check()
         assert not other.requests
         assert [(row.id, row.status.value) for row in report.rows if row.status in ("failed", "warning")] == [
-            ("map-secret", "warning"), ("map", "failed"),
+            ("map-secret", "warning"),
+            ("map", "failed"),
         ]
         evidence = f"{name} is remembered with a wrong address: the address has a name or password in it"
         assert evidence in [row.evidence for row in report.rows]

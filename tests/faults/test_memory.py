@@ -197,7 +197,9 @@ def test_an_account_without_any_permission_cannot_read_anything(world: World):
     assert "no permission to view anything, says the auth server" in _row(report, "access").evidence
 
 
-@pytest.mark.parametrize("body", [{"id": 1, "name": "A", "email": "a@b.org"}, {"id": 1, "permissions_v2": {}, "missing_tos": None}])
+@pytest.mark.parametrize(
+    "body", [{"id": 1, "name": "A", "email": "a@b.org"}, {"id": 1, "permissions_v2": {}, "missing_tos": None}]
+)
 def test_an_older_auth_server_that_says_less_is_not_taken_for_a_refusal(world: World, body):
     """An answer without permissions says nothing about them."""
     world.cave.misbehave(ID, says(200, body))

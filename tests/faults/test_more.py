@@ -43,7 +43,9 @@ def test_a_set_up_says_what_was_found(world: World):
     assert "line break" in world.run("%cave_setup").out
 
 
-@pytest.mark.parametrize("body", [[1], None, {}, {"maintenance": True}, {"local_server": 5}, {"local_server": "minnie"}])
+@pytest.mark.parametrize(
+    "body", [[1], None, {}, {"maintenance": True}, {"local_server": 5}, {"local_server": "minnie"}]
+)
 def test_an_answer_about_no_datastack_is_not_all_well(world: World, body):
     """JSON of another shape in place of the datastack is unknown, since CAVEclient cannot open it."""
     world.cave.misbehave(FULL, says(200, body))
@@ -195,7 +197,9 @@ def broken(world: World):
         package = world.home / "stub" / "caveclient"
         package.mkdir(parents=True)
         (package / "__init__.py").write_text(source)
-        (package / "auth.py").write_text("class AuthClient:\n    def __init__(self, **k):\n        raise TypeError('old')\n")
+        (package / "auth.py").write_text(
+            "class AuthClient:\n    def __init__(self, **k):\n        raise TypeError('old')\n"
+        )
         for name in [name for name in sys.modules if name.partition(".")[0] == "caveclient"]:
             world.patch.delitem(sys.modules, name)
         world.patch.syspath_prepend(str(package.parent))

@@ -22,7 +22,11 @@ from .world import NEW, World, bad
 
 ZETTA, MINE, ALIAS = "https://proofreading.zetta.ai", "https://cave.example.org", "https://cave-alias.example.org"
 A, B = "a" * 31 + "0", "b" * 31 + "1"
-ADDRESSES = {"cave.example.org": "192.0.2.1", "cave-alias.example.org": "192.0.2.1", "proofreading.zetta.ai": "192.0.2.9"}
+ADDRESSES = {
+    "cave.example.org": "192.0.2.1",
+    "cave-alias.example.org": "192.0.2.1",
+    "proofreading.zetta.ai": "192.0.2.9",
+}
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,12 @@ from cave_magic.frontend import Frontend
 
 from .world import World
 
-MARKS = {"Colab": "COLAB_RELEASE_TAG", "Kaggle": "KAGGLE_KERNEL_RUN_TYPE", "Code Ocean": "CO_CAPSULE_ID", "Binder": "BINDER_SERVICE_HOST"}
+MARKS = {
+    "Colab": "COLAB_RELEASE_TAG",
+    "Kaggle": "KAGGLE_KERNEL_RUN_TYPE",
+    "Code Ocean": "CO_CAPSULE_ID",
+    "Binder": "BINDER_SERVICE_HOST",
+}
 WITH_SECRETS = ["Colab", "Kaggle", "Code Ocean"]
 
 

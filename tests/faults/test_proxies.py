@@ -89,7 +89,10 @@ def test_a_datastack_that_nobody_knows_may_be_on_a_server_that_is_down(world: Wo
     report = world.check()
     assert bad(report) == [("network", "failed")]
     said = _row(report, "network").evidence
-    assert f"the proxy reaches {host_of(world.cave.server)}, so no.such.host.invalid is down, or is a wrong address" in said
+    assert (
+        f"the proxy reaches {host_of(world.cave.server)}, so no.such.host.invalid is down, or is a wrong address"
+        in said
+    )
     assert said.endswith("(address from cave_datastack_to_server_map.json)")
     assert "name the right one with --server" in report.next.text
 

@@ -19,7 +19,7 @@ from cave_magic.tokens import Token
 from .world import FULL, NEW, World, says
 
 STAND_INS = {
-    "cloudvolume.secrets": '''
+    "cloudvolume.secrets": """
 from collections import defaultdict
 import os, json
 HOME = os.path.expanduser("~")
@@ -41,8 +41,8 @@ def cave_credentials(domain=""):
             break
     CAVE_CREDENTIALS_CACHE[domain] = found
     return found
-''',
-    "cloudfiles.secrets": '''
+""",
+    "cloudfiles.secrets": """
 import os, json
 HOME = os.path.expanduser("~")
 CLOUD_VOLUME_DIR = os.environ.get("CLOUD_VOLUME_DIR", os.path.join(HOME, ".cloudvolume"))
@@ -62,7 +62,7 @@ def cave_credentials(server=""):
                 CAVE_CREDENTIALS[server] = json.loads(file.read())
             break
     return CAVE_CREDENTIALS.get(server, None)
-''',
+""",
 }  # cloud-volume 12.15 and cloud-files 6.4, `secrets.py`, as far as they are about CAVE
 
 
@@ -117,7 +117,9 @@ def _rows(report) -> dict[str, str]:
 
 @pytest.mark.parametrize("imported", [True, False], ids=["imported before", "imported after"])
 @pytest.mark.parametrize("name", ["cave-secret.json", "{host}-cave-secret.json", "nothing"])
-def test_another_token_where_the_variable_leads_is_mended_by_its_line(world: World, libraries: Libraries, name, imported):
+def test_another_token_where_the_variable_leads_is_mended_by_its_line(
+    world: World, libraries: Libraries, name, imported
+):
     """What `%cave_check` prints, typed to the letter, makes the libraries send the token, and the warning go."""
     secrets = _moved(world)
     if name != "nothing":

@@ -134,5 +134,7 @@ def test_a_script_that_hides_what_a_command_needs_is_named(beside):
 
 def test_a_script_that_exits_ends_no_check(beside):
     """A `requests.py` that calls `sys.exit()` is a failed row, in a script too."""
-    report, _ = beside("requests.py", "import cave_magic; report = cave_magic.check()", script="import sys; sys.exit(3)")
+    report, _ = beside(
+        "requests.py", "import cave_magic; report = cave_magic.check()", script="import sys; sys.exit(3)"
+    )
     assert _bad(report) == [("requests", "failed")]

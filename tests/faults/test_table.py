@@ -23,7 +23,9 @@ def test_two_faults_make_a_table_with_totals():
     assert "JSONDecodeError" in rows[0]
     assert "403" in rows[1]
     assert all("(right) | yes |" in row for row in rows)
-    assert ran.stdout.splitlines()[-1].startswith("2 faults: 2 named right, 2 mended by their own Next line, 0 by others, 0 not;")
+    assert ran.stdout.splitlines()[-1].startswith(
+        "2 faults: 2 named right, 2 mended by their own Next line, 0 by others, 0 not;"
+    )
 
 
 def test_a_fault_that_is_not_there_is_said():

@@ -25,7 +25,9 @@ def _evidence(report, row: str) -> str:
 
 
 @pytest.mark.parametrize("status", [429, 503])
-@pytest.mark.parametrize(("service", "row"), [("all", "network"), ("auth", "auth"), ("info", "info"), ("materialize", "materialize")])
+@pytest.mark.parametrize(
+    ("service", "row"), [("all", "network"), ("auth", "auth"), ("info", "info"), ("materialize", "materialize")]
+)
 def test_how_long_and_until_when(world: World, service, row, status):
     """An hour is said as an hour, and Next names the time when it is over."""
     world.cave.misbehave(service, f"retry-after:3600:{status}")
@@ -37,7 +39,10 @@ def test_how_long_and_until_when(world: World, service, row, status):
     assert "minute or so" not in report.next.text
 
 
-@pytest.mark.parametrize(("service", "row", "sleeps"), [("info", "info", True), ("materialize", "materialize", True), ("auth", "auth", False)])
+@pytest.mark.parametrize(
+    ("service", "row", "sleeps"),
+    [("info", "info", True), ("materialize", "materialize", True), ("auth", "auth", False)],
+)
 def test_what_caveclient_makes_of_it_is_said(world: World, service, row, sleeps):
     """Its session sleeps for as long as it is told to; its requests to the auth service take no notice."""
     world.cave.misbehave(service, "retry-after:3600")

@@ -203,14 +203,21 @@ BODIES = {
     "random bytes": (random.Random(1).randbytes(400), {}, "unknown", "answered 200 with binary data"),
     "brotli": (random.Random(2).randbytes(90), {"Content-Encoding": "br"}, "unknown", "with data packed as br"),
     "zstd": (random.Random(3).randbytes(90), {"Content-Encoding": "zstd"}, "unknown", "with data packed as zstd"),
-    "a packing of no name": (random.Random(5).randbytes(90), {"Content-Encoding": "\x1b[31m" + "y" * 90}, "unknown", "with data packed as something unknown"),
+    "a packing of no name": (
+        random.Random(5).randbytes(90),
+        {"Content-Encoding": "\x1b[31m" + "y" * 90},
+        "unknown",
+        "with data packed as something unknown",
+    ),
 }
 
 
 @pytest.mark.parametrize(("body", "headers", "status", "words"), BODIES.values(), ids=BODIES)
 def test_what_is_no_data_is_called_what_it_is(world: World, body, headers, status, words):
     """A page sends one to the portal; what nobody can read in an answer is unknown, and its bytes are not shown."""
-    with OddServer(says("\r\n".join([f"Content-Length: {len(body)}", *(f"{a}: {b}" for a, b in headers.items())]), body)) as odd:
+    with OddServer(
+        says("\r\n".join([f"Content-Length: {len(body)}", *(f"{a}: {b}" for a, b in headers.items())]), body)
+    ) as odd:
         world.argument = f"--server http://{odd.host}"
         report = world.check()
     assert bad(report) == [("network", status)]
