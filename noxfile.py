@@ -11,7 +11,16 @@ nox.options.reuse_existing_virtualenvs = True
 TOOLS = ["hypothesis", "ipykernel", "nbclient", "pytest", "pytest-timeout", "pytest-xdist"]
 # What depends on the versions of IPython, rich and caveclient, from the magics down to a whole journey.
 CORE = [
-    f"tests/test_{name}.py" for name in ("magics", "completion", "frontend", "render", "store", "demo", "notebooks")
+    f"tests/{name}.py"
+    for name in (
+        "test_magics",
+        "test_completion",
+        "ui/test_frontend",
+        "ui/test_terminal",
+        "credentials/test_token_files",
+        "whole_way/test_demo",
+        "whole_way/test_notebooks",
+    )
 ]
 # One column for each Python; a library that is not named is the newest. The full run has the newest of everything.
 VERSIONS = {

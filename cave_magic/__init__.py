@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .doctor import Report
+    from .doctor.model import Report
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "check", "load_ipython_extension", "unload_ipython_extension"]
@@ -41,10 +41,10 @@ def check(*datastacks: str, server: str = "", timeout: float = 10.0) -> Report:
     Raises:
         BadInput: the address is malformed, a name is none, or nobody waits so long.
     """
-    from .diagnosis import diagnose
-    from .inquiry import bound_of
-    from .servers import DEFAULT_DATASTACK
-    from .target import find_target
+    from .api.tasks import bound_of
+    from .credentials.target import find_target
+    from .deployments import DEFAULT_DATASTACK
+    from .doctor.diagnose import diagnose
 
     seconds = bound_of(timeout, "timeout")
     return diagnose([find_target(name, server, asked=True) for name in datastacks or (DEFAULT_DATASTACK,)], seconds)

@@ -82,21 +82,21 @@ def _offered(magic: str, before: list[str], fragment: str, options: tuple[str, .
 
 def _datastacks() -> list[str]:
     """The known datastacks and those that caveclient remembers on this computer."""
-    from .servers import KNOWN_DATASTACKS
-    from .store import read_map
+    from .credentials.datastack_map import read_map
+    from .deployments import KNOWN_DATASTACKS
 
     return sorted({*KNOWN_DATASTACKS, *(name for name in read_map().entries if name.isprintable() and " " not in name)})
 
 
 def _servers() -> list[str]:
-    from .servers import KNOWN_SERVERS
+    from .deployments import KNOWN_SERVERS
 
     return list(KNOWN_SERVERS)
 
 
 def _variables() -> list[str]:
     """The variables that people put a token in, those first that are set."""
-    from .place import TOKEN_VARIABLES
+    from .environment.platforms import TOKEN_VARIABLES
 
     return sorted(TOKEN_VARIABLES, key=lambda name: name not in os.environ)
 

@@ -11,7 +11,7 @@ from traitlets import Float, Unicode, validate
 from . import completion
 
 if TYPE_CHECKING:
-    from .dialogue import Dialogue
+    from .commands.context import Dialogue
     from .errors import CaveMagicError
 
 NAMES = ("cave_setup", "cave_save", "cave_whoami", "cave_check")
@@ -40,7 +40,7 @@ class LineMagic:
         from .errors import Cancelled
 
         try:
-            from .command_line import run
+            from .commands.line import run
 
             command, dialogue = self.__wrapped__, self.__self__.dialogue
         except KeyboardInterrupt:  # in the first tenth of a second
@@ -61,15 +61,15 @@ class LineMagic:
 
     @property
     def __doc__(self) -> str:  # type: ignore[override]
-        from .command_line import help_of
+        from .commands.line import help_of
 
         return help_of(self.__wrapped__)
 
 
 def _cannot_be_imported(error: BaseException) -> CaveMagicError:
     """What to say where a module of Python's own is hidden, or this package is not whole."""
+    from .environment.shadowed import find_shadows
     from .errors import CaveMagicError
-    from .shadows import find_shadows
 
     for one in find_shadows()[:1]:
         return CaveMagicError(f"{one.path} {one.words}. Rename it and restart the kernel.")
@@ -97,19 +97,19 @@ class CaveMagics(Magics):
         value: str = proposal["value"]
         if value in ("", type(self).datastack.default_value):
             return value
-        from . import history
-        from .plain import hide_secrets
-        from .tokens import typed_secrets
+        from .credentials import scrub
+        from .redact import hide_secrets
+        from .token import typed_secrets
 
         secrets = typed_secrets(value)
         if secrets and self.shell is not None:
-            history.wipe(self.shell, secrets)
-        return history.mask(hide_secrets(value), secrets)
+            scrub.wipe(self.shell, secrets)
+        return scrub.mask(hide_secrets(value), secrets)
 
     @cached_property
     def dialogue(self) -> Dialogue:
         """The settings, the front end and the person before it."""
-        from .dialogue import Dialogue
+        from .commands.context import Dialogue
 
         return Dialogue(self)
 
@@ -125,8 +125,8 @@ def _options(name: str) -> tuple[str, ...]:
     """The long options of a magic, for Tab; none for one that is not ours."""
     if name not in NAMES:
         return ()
-    from .command_line import options_of
     from .commands import COMMANDS
+    from .commands.line import options_of
 
     return tuple(option for option in options_of(COMMANDS[name]) if option.startswith("--"))
 

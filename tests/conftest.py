@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from cave_magic import place, revocation, signin
-from cave_magic.frontend import Frontend
-from cave_magic.receiver import Receiver
+from cave_magic.environment import platforms
+from cave_magic.login import browser, revocation, web_browser
+from cave_magic.login.loopback import Receiver
 from cave_magic.sandbox import Sandbox
+from cave_magic.ui.frontend import Frontend
 
-from .desk import Desk
-from .stage import Ran, Run, ipython, move_to, run_in, save_for_ada
+from .support.desk import Desk
+from .support.shell import Ran, Run, ipython, move_to, run_in, save_for_ada
 
 
 def pytest_configure() -> None:
@@ -109,7 +110,7 @@ def doors(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Receiver]]:
             opened.append(self)
             return door
 
-    monkeypatch.setattr(signin, "Receiver", Door)
+    monkeypatch.setattr(browser, "Receiver", Door)
     monkeypatch.setattr(revocation, "PAUSES", (0.0, 0.05))
     yield opened
     for door in opened:
@@ -121,8 +122,8 @@ def doors(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Receiver]]:
 def desk(monkeypatch: pytest.MonkeyPatch, home: Path, doors: list[Receiver]) -> Iterator[Desk]:
     """The kernel runs on the person's own desktop, and the person can be asked."""
     desk, before = Desk(), signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
-    monkeypatch.setattr(place, "find_place", lambda environ=None: place.Place("", False, True))
-    monkeypatch.setattr(place, "open_browser", desk.open_browser)
+    monkeypatch.setattr(platforms, "find_place", lambda environ=None: platforms.Place("", False, True))
+    monkeypatch.setattr(web_browser, "open_browser", desk.open_browser)
     monkeypatch.setattr(Frontend, "can_ask", property(lambda self: True))
     monkeypatch.setattr("builtins.input", desk.answer)
     monkeypatch.setattr("getpass.getpass", desk.answer)

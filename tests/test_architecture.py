@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -15,37 +16,30 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "cave_magic"
 LONGEST = 40
 
-FLOORS = (
-    # words and values, which know nothing of CAVE's servers
-    "errors", "doctor", "inquiry", "place", "page", "shadows", "tokens", "plain", "addresses", "servers",
-    "times", "variables", "receiver",
-    # the doors to the world: files, what IPython keeps, servers, the browser that comes back
-    "files", "history", "store", "nearby", "repairs",
-    "troubles", "routes", "answers", "connections", "questions", "installed", "keys", "revocation",
-    # what is known, and what is to be thought of it
-    "target", "lines", "guide", "last_error", "evidence", "checks", "remedies", "reference", "diagnosis",
-    # what is done and said
-    "login", "html_page", "columns", "render", "report_page", "pages",
-    "signin_page", "signin", "older",
-    # what is typed
-    "completion", "frontend", "dialogue", "command_line", "commands", "magics",
+LAYERS = (
+    "errors", "token", "redact", "ui", "api", "deployments", "credentials", "environment", "doctor", "login",
+    "commands", "completion", "magics", "__init__",
 )  # fmt: skip
-"""From the ground up: a module imports only modules that stand before it."""
+"""The modules and folders of the package from the ground up: each imports only what stands before it, lazily too."""
+
+MOST_ENTRIES = 16
+MOST_LINES = 450
+LONG = {PACKAGE / "sandbox" / "accounts.py", PACKAGE / "sandbox" / "box.py"}
 
 OWNERS = {
-    "requests": {"questions", "connections"},
-    "urllib3": {"connections"},
-    "caveclient": {"installed"},
-    "rich": {"render"},
-    "IPython": {"magics", "commands", "command_line", "dialogue", "completion", "frontend"},
+    "requests": {"api.http", "api.connections"},
+    "urllib3": {"api.connections"},
+    "caveclient": {"environment.packages", "environment.caveclient_adapter"},
+    "rich": {"ui.terminal"},
+    "IPython": {"magics", "completion", "commands.*", "ui.frontend"},
     "traitlets": {"magics"},
-    "filelock": {"files", "store"},
-    "packaging": {"installed"},
+    "filelock": {"credentials.atomic_write"},
+    "packaging": {"environment.packages"},
 }
 """Which modules may import a library. A library that is not here belongs to nobody."""
 
-MAY_SPLIT = {"tokens": {"urlsplit"}}
-"""Which module may use what of `urllib.parse`: `tokens` looks for a token in whatever text was pasted."""
+MAY_SPLIT = {"token": {"urlsplit"}}
+"""Which module may use what of `urllib.parse`: `token` looks for a token in whatever text was pasted."""
 
 OF_THE_SANDBOX = {"flask", "werkzeug", "middle_auth_client", "cachetools", "requests", "cryptography", "pexpect"}
 
@@ -60,14 +54,19 @@ def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def floor_of(path: Path) -> str:
-    """`cave_magic/store.py` -> "store", `cave_magic/checks/token.py` -> "checks"."""
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def module_of(path: Path) -> str:
+    """`cave_magic/credentials/save.py` -> "credentials.save", `cave_magic/ui/__init__.py` -> "ui"."""
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
 
 
-def imports_of(path: Path) -> Iterator[str]:
-    """The full names of everything that a file imports anywhere, relative imports resolved."""
-    for node in ast.walk(tree_of(path)):
+def layer_of(module: str) -> str:
+    """`credentials.save` -> "credentials"."""
+    return module.partition(".")[0]
+
+
+def imports_of(path: Path, within: ast.AST | None = None) -> Iterator[str]:
+    """The full names of everything that a file, or a part of it, imports, relative imports resolved."""
+    for node in ast.walk(within or tree_of(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -87,30 +86,73 @@ def named(paths: list[Path]) -> object:
     return pytest.mark.parametrize("path", paths, ids=[str(path.relative_to(ROOT)) for path in paths])
 
 
-IN_THE_HOUSE = [path for path in MODULES if floor_of(path) not in ("sandbox", "__init__")]
-IN_THE_SANDBOX = [path for path in MODULES if floor_of(path) == "sandbox"]
+OURS = [path for path in MODULES if layer_of(module_of(path)) not in ("sandbox", "__init__")]
+OF_SANDBOX = [path for path in MODULES if layer_of(module_of(path)) == "sandbox"]
+NAMES = {module_of(path) for path in MODULES}
 
 
-@named(IN_THE_HOUSE)
+@cache
+def own_imports(path: Path) -> set[str]:
+    """The modules of this package that a file imports when it runs, lazily too; not those for the type checker."""
+    typed = [
+        node for node in ast.walk(tree_of(path)) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+    ]
+    skipped = {name for block in typed for name in imports_of(path, block)} - {
+        name for node in ast.walk(tree_of(path)) if not any(node in ast.walk(block) for block in typed)
+        for name in (imports_of(path, node) if isinstance(node, ast.Import | ast.ImportFrom) else ())
+    }  # fmt: skip
+    found = set()
+    for name in set(imports_of(path)) - skipped:
+        if name == "cave_magic" or name.startswith("cave_magic."):
+            inner = name.removeprefix("cave_magic").lstrip(".")
+            while inner and inner not in NAMES:
+                inner = inner.rpartition(".")[0]
+            found.add(inner or "__init__")
+    return found - {module_of(path)}
+
+
+@named(OURS)
 def test_imports_point_down(path: Path):
-    """A module imports only modules of floors below its own, or of its own folder, and never the practice server."""
-    floor = floor_of(path)
-    assert floor in FLOORS, f"give {floor} its place in FLOORS"
-    mine = {name.split(".")[1] for name in imports_of(path) if name.startswith("cave_magic.")} - {"__version__", floor}
-    assert mine <= set(FLOORS[: FLOORS.index(floor)])
+    """A module imports only layers below its own, or modules of its own folder, and never the practice server."""
+    mine = layer_of(module_of(path))
+    assert mine in LAYERS, f"give {mine} its place in LAYERS"
+    below = LAYERS[: LAYERS.index(mine) + 1]
+    assert {layer_of(name) for name in own_imports(path)} <= set(below)
 
 
-@named(IN_THE_HOUSE)
+def test_no_modules_import_each_other():
+    """No module imports itself by way of others, lazily or not."""
+    graph = {module_of(path): own_imports(path) for path in MODULES}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_the_package_fits_on_one_screen():
+    """The package has few entries at its top, so that a newcomer finds the right folder by its name."""
+    assert len([one for one in PACKAGE.iterdir() if one.name != "__pycache__"]) <= MOST_ENTRIES
+
+
+@named([path for path in MODULES if path not in LONG])
+def test_no_module_is_long(path: Path):
+    """No module has more than 450 lines."""
+    assert path.read_text(encoding="utf-8").count("\n") <= MOST_LINES
+
+
+@named(OURS)
 def test_each_library_has_its_owners(path: Path):
     """A third-party library is imported by the modules that own it and by no other."""
-    assert all(floor_of(path) in OWNERS.get(library, ()) for library in libraries_of(path)), libraries_of(path)
+    module = module_of(path)
+    wild = f"{layer_of(module)}.*"
+    assert all({module, wild} & OWNERS.get(library, set()) for library in libraries_of(path)), libraries_of(path)
 
 
-@named([path for path in IN_THE_HOUSE if floor_of(path) != "addresses"])
+@named([path for path in OURS if module_of(path) != "api.urls"])
 def test_addresses_are_taken_apart_in_one_place(path: Path):
     """No other module splits an address: there is one rule for what is host, what is secret and what may be shown."""
     splitters = {"urlsplit", "urlparse", "urlunsplit", "urljoin", "netloc", "hostname"} - MAY_SPLIT.get(
-        floor_of(path), set()
+        module_of(path), set()
     )
     names = {getattr(node, "id", getattr(node, "attr", "")) for node in ast.walk(tree_of(path))}
     assert not names & splitters
@@ -123,7 +165,7 @@ def test_addresses_are_taken_apart_in_one_place(path: Path):
     ]  # fmt: skip
 
 
-@named(IN_THE_SANDBOX)
+@named(OF_SANDBOX)
 def test_the_practice_server_stands_apart(path: Path):
     """The practice server uses its own libraries and nothing of the package that it is to test."""
     assert libraries_of(path) <= OF_THE_SANDBOX
@@ -145,7 +187,7 @@ def _texts(node: ast.AST) -> Iterator[ast.Constant]:
                 yield from _texts(child)
 
 
-@named([path for path in IN_THE_HOUSE if path.stem not in ("lines", "reference", "magics")])
+@named([path for path in OURS if path.stem not in ("next_steps", "reference", "magics")])
 def test_lines_to_type_are_built_in_one_place(path: Path):
     """No other module writes a magic, a `CAVEclient(...)` or a shell line into a sentence.
 
@@ -157,9 +199,9 @@ def test_lines_to_type_are_built_in_one_place(path: Path):
     assert not [one.value for one in _texts(tree_of(path)) if typed.search(one.value)]
 
 
-@named([path for path in IN_THE_HOUSE if path.stem != "lines"])
+@named([path for path in OURS if path.stem != "next_steps"])
 def test_a_command_is_made_in_one_place(path: Path):
-    """Only `lines` makes a `Command`, so that none is made without the target that it is about."""
+    """Only `next_steps` makes a `Command`, so that none is made without the target that it is about."""
     calls = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)]
     made = [node for node in calls if isinstance(node.func, ast.Name) and node.func.id == "Command"]
     assert not [node for node in made if node.args and getattr(node.args[0], "value", None) != ""]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cave_magic.servers import KNOWN_DATASTACKS, KNOWN_SERVERS
+from cave_magic.deployments import KNOWN_DATASTACKS, KNOWN_SERVERS
 
 CASES = {
     "%cave_setup ": {"new", "existing", "--server"},

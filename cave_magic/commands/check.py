@@ -10,11 +10,12 @@ from typing import Any
 
 from IPython.core.magic_arguments import argument, magic_arguments
 
-from .. import history, lines
-from ..command_line import where
-from ..dialogue import NOTHING, Dialogue
-from ..doctor import Command
+from ..credentials import scrub
+from ..doctor import next_steps
+from ..doctor.model import Command
 from ..errors import BadInput, CheckFailed, TokenNotSaved
+from .context import NOTHING, Dialogue
+from .line import where
 
 
 @magic_arguments()
@@ -60,13 +61,13 @@ def _refuse_contradictions(args: argparse.Namespace) -> None:
 
 
 def _look(dialogue: Dialogue, args: argparse.Namespace, error: BaseException | None) -> Any:
-    from ..diagnosis import look
-    from ..evidence import Session
+    from ..doctor.diagnose import look
+    from ..doctor.evidence import Session
 
     seconds = dialogue.seconds(args.timeout)
     names = dict.fromkeys((*args.names, *([args.datastack] if args.datastack else [])))
     targets = [dialogue.target(args, name) for name in names or [None]]
-    find_left = functools.partial(history.found_anywhere, dialogue.shell)
+    find_left = functools.partial(scrub.found_anywhere, dialogue.shell)
     session = Session(dialogue.shell.user_ns, find_left, dialogue.front.can_ask)
     with dialogue.front.waiting() as watcher:
         return look(targets, seconds, watcher, session, error, args.all)
@@ -79,8 +80,8 @@ def _last_error(shell: Any) -> BaseException | None:
 
 
 def _show(dialogue: Dialogue, report: Any, args: argparse.Namespace) -> None:
-    from ..diagnosis import to_markdown
-    from ..report_page import report_page
+    from ..doctor.diagnose import to_markdown
+    from .views.report import report_page
 
     if args.json:
         dialogue.front.say(json.dumps(report.to_dict(), indent=2))
@@ -93,14 +94,14 @@ def _show(dialogue: Dialogue, report: Any, args: argparse.Namespace) -> None:
 def _repairs(shell: Any, found: Any) -> list[Any]:
     """The repairs for a diagnosis: those of files, and the wiping of what lies about in this notebook."""
     tokens = tuple(one.stored.token for one in found.evidence.servers if one.stored.token is not None)
-    return [*found.repairs, *([history.Wiping(shell, tokens)] if found.evidence.machine.left else [])]
+    return [*found.repairs, *([scrub.Wiping(shell, tokens)] if found.evidence.machine.left else [])]
 
 
 def _repair(dialogue: Dialogue, repairs: Sequence[Any], again: Command, yes: bool) -> bool:
     """Offers each local repair, makes those that are wanted, and says whether any was made."""
-    from ..store import show_path
+    from ..credentials.token_files import show_path
 
-    say, unasked = dialogue.front.say, f"To repair without being asked: {lines.with_option(again, '--fix --yes')}"
+    say, unasked = dialogue.front.say, f"To repair without being asked: {next_steps.with_option(again, '--fix --yes')}"
     if not repairs:
         say("There is nothing here that --fix can repair.")
     made: list[str] = []
@@ -134,8 +135,8 @@ def _made(made: Sequence[str], repairs: Sequence[Any]) -> str:
 
 def _with_what_was_done(error: TokenNotSaved, before: str, left: str) -> TokenNotSaved:
     """Why a repair could not be made, with those that were made before it."""
-    from ..store import UNCHANGED, NotPutBack, WriteProtected
+    from ..credentials.save import UNCHANGED, NotPutBack, WriteProtected
 
     done = before or ("" if isinstance(error, NotPutBack) else UNCHANGED)
-    then = f" To allow it: {lines.make_private(error.path)}" if isinstance(error, WriteProtected) else left
+    then = f" To allow it: {next_steps.make_private(error.path)}" if isinstance(error, WriteProtected) else left
     return TokenNotSaved(f"{error} {done}".rstrip() + then)

@@ -8,13 +8,13 @@ import re
 
 from IPython.core.magic_arguments import argument, magic_arguments
 
-from .. import lines
-from ..command_line import where
-from ..dialogue import Dialogue
+from ..credentials.target import Target
+from ..doctor import next_steps
 from ..errors import BadInput, TokenExists
-from ..page import Page
-from ..target import Target
-from . import intake
+from ..ui.document import Page
+from . import token_input
+from .context import Dialogue
+from .line import where
 
 
 @magic_arguments()
@@ -40,11 +40,13 @@ def cave_save(dialogue: Dialogue, args: argparse.Namespace) -> None:
     target = dialogue.target_of_token(args)
     text, given = _given_text(args, names), _given(args)
     try:
-        with intake.cleaning_up(dialogue):
+        with token_input.cleaning_up(dialogue):
             _save(dialogue, target, args, text, given)
     except TokenExists as error:
         unchecked = ("--no-check",) if args.no_check else ()
-        raise TokenExists(f"{error} To replace it: {lines.save(target, *given, '--overwrite', *unchecked)}") from None
+        raise TokenExists(
+            f"{error} To replace it: {next_steps.save(target, *given, '--overwrite', *unchecked)}"
+        ) from None
 
 
 def _save(dialogue: Dialogue, target: Target, args: argparse.Namespace, text: str | None, given: list[str]) -> None:
@@ -52,10 +54,10 @@ def _save(dialogue: Dialogue, target: Target, args: argparse.Namespace, text: st
         text = dialogue.ask_secret(target) if text is None else text
         return dialogue.show(_save_unchecked(dialogue, text, target, args))
     if text is None:
-        outcome = intake.by_prompt(dialogue, target, args.overwrite)
+        outcome = token_input.by_prompt(dialogue, target, args.overwrite)
     else:
-        outcome = intake.accepted(dialogue, text, target, args.overwrite, given)
-    return intake.finish(dialogue, outcome, args.overwrite)
+        outcome = token_input.accepted(dialogue, text, target, args.overwrite, given)
+    return token_input.finish(dialogue, outcome, args.overwrite)
 
 
 def _given(args: argparse.Namespace) -> list[str]:
@@ -69,13 +71,13 @@ def _given(args: argparse.Namespace) -> list[str]:
 
 
 def _save_unchecked(dialogue: Dialogue, text: str, target: Target, args: argparse.Namespace) -> Page:
-    from ..login import save_unchecked
-    from ..pages import unchecked_page
-    from ..signin import stood_in_address
-    from ..signin_page import expires, with_lines
+    from ..login.exchange import stood_in_address
+    from ..login.pages import expires, with_lines
+    from ..login.verify import save_unchecked
+    from .views.access import unchecked_page
 
-    token = intake.pick(dialogue, text, target)
-    with intake.saving(dialogue, token, target):
+    token = token_input.pick(dialogue, text, target)
+    with token_input.saving(dialogue, token, target):
         saved = save_unchecked(token, target, args.overwrite)
     page = unchecked_page(token, target, saved)
     return with_lines(page, [expires(target)]) if stood_in_address(text) else page
@@ -118,7 +120,7 @@ def _from_environment(name: str) -> str:
 
 
 def _from_file(path: str) -> str:
-    from ..store import read_any_file
+    from ..credentials.token_files import read_any_file
 
     text, problem = read_any_file(path)
     if problem:

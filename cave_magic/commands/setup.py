@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from IPython.core.magic_arguments import argument, magic_arguments
 
-from .. import lines
-from ..command_line import where
-from ..dialogue import Dialogue, nobody_to_ask
+from ..credentials.target import Target
+from ..doctor import next_steps
+from ..doctor.evidence import ServerFacts
 from ..errors import ServerInTrouble
-from ..evidence import ServerFacts
-from ..target import Target
-from . import intake
+from . import token_input
+from .context import Dialogue, nobody_to_ask
+from .line import where
 
 if TYPE_CHECKING:
-    from ..signin import Outcome
+    from ..login.exchange import Outcome
 
 
 @magic_arguments()
@@ -34,7 +34,7 @@ def cave_setup(dialogue: Dialogue, args: argparse.Namespace) -> None:
         %cave_setup existing --datastack v1dd_public
         %cave_setup existing --use latest
     """
-    with intake.cleaning_up(dialogue):
+    with token_input.cleaning_up(dialogue):
         _set_up(dialogue, args)
 
 
@@ -52,47 +52,47 @@ def _set_up(dialogue: Dialogue, args: argparse.Namespace) -> None:
     if args.kind is None:
         return _advise(dialogue, facts)
     outcome = _new_token(dialogue, facts.target, args)
-    return intake.finish(dialogue, outcome, overwrite=True, asks=not args.use)
+    return token_input.finish(dialogue, outcome, overwrite=True, asks=not args.use)
 
 
 def _show_status(dialogue: Dialogue, facts: ServerFacts) -> None:
-    from ..checks.account import is_login_token
-    from ..pages import status_page
-    from ..signin_page import ends_soon, with_lines
+    from ..doctor.checks.account import is_login_token
+    from ..login.pages import ends_soon, with_lines
+    from .views.access import status_page
 
     page = status_page(facts)
     dialogue.show(with_lines(page, [ends_soon(facts)]) if is_login_token(facts) else page)
 
 
 def _advise(dialogue: Dialogue, facts: ServerFacts) -> None:
-    from ..pages import advice_page
+    from .views.access import advice_page
 
     dialogue.show(advice_page(facts))
 
 
 def _exchange_stored(dialogue: Dialogue, facts: ServerFacts) -> bool:
     """Offers a permanent token for a stored one that ends by itself; says whether that was done."""
-    from ..checks.account import is_login_token
+    from ..doctor.checks.account import is_login_token
 
     if facts.stored.token is None or not is_login_token(facts):
         return False
-    checked = intake.check(dialogue, facts.stored.token, facts.target)
-    outcome = intake.exchanged(dialogue, checked, overwrite=True)
+    checked = token_input.check(dialogue, facts.stored.token, facts.target)
+    outcome = token_input.exchanged(dialogue, checked, overwrite=True)
     if outcome.checked is checked:
         return False
-    intake.finish(dialogue, outcome, overwrite=True)
+    token_input.finish(dialogue, outcome, overwrite=True)
     return True
 
 
 def _raise_if_in_trouble(facts: ServerFacts) -> None:
     """Ends a set-up before it asks for anything, where the server could not be asked."""
-    from ..answers import is_cave
-    from ..checks.token import is_malformed
+    from ..api.responses import is_cave
+    from ..doctor.checks.token import is_malformed
 
     good = any(is_cave(answer) for answer in facts.answers)
     first = next(iter(facts.answers), None)  # the auth server's
     if first is not None and not is_cave(first) and not (good and is_malformed(first)):
-        raise ServerInTrouble(f"{first.sentence}. Nothing was changed. To see why: {lines.check(facts.target)}")
+        raise ServerInTrouble(f"{first.sentence}. Nothing was changed. To see why: {next_steps.check(facts.target)}")
 
 
 # ---------------------------------------------------------------- the two ways in
@@ -100,8 +100,9 @@ def _raise_if_in_trouble(facts: ServerFacts) -> None:
 
 def _new_token(dialogue: Dialogue, target: Target, args: argparse.Namespace) -> Outcome:
     """A token that the server has accepted: by the browser where that works, else by the prompt."""
-    from ..login import try_saving
-    from ..signin import Wish, by_browser, look_ahead
+    from ..login.browser import by_browser
+    from ..login.exchange import Wish, look_ahead
+    from ..login.verify import try_saving
 
     try_saving(target)
     if not dialogue.front.can_ask:
@@ -111,7 +112,7 @@ def _new_token(dialogue: Dialogue, target: Target, args: argparse.Namespace) -> 
     if auth.trouble and args.kind == "new" and not args.paste:
         raise ServerInTrouble(
             f"nobody can sign in now: {auth.trouble}. Nothing was changed. Try again later, or paste a token that you "
-            f"have: {lines.setup(target, 'existing', '--paste')}"
+            f"have: {next_steps.setup(target, 'existing', '--paste')}"
         )
     came = None if args.paste or auth.trouble else by_browser(wish, auth, dialogue.front)
     return came or _by_paste(dialogue, target, args.kind == "new", auth.trouble)
@@ -119,9 +120,9 @@ def _new_token(dialogue: Dialogue, target: Target, args: argparse.Namespace) -> 
 
 def _by_paste(dialogue: Dialogue, target: Target, is_new: bool, trouble: str = "") -> Outcome:
     """The way that works everywhere: the pages to go to, unless they are known to be down, and a prompt."""
-    from ..guide import guide_for
-    from ..pages import guide_page
-    from ..place import open_browser
+    from ..login.web_browser import open_browser
+    from .guide import guide_for
+    from .views.guide import guide_page
 
     guide = guide_for(target, is_new, dialogue.front.can_ask, trouble=trouble)
     dialogue.show(guide_page(guide))
@@ -129,4 +130,4 @@ def _by_paste(dialogue: Dialogue, target: Target, is_new: bool, trouble: str = "
         raise nobody_to_ask(target)
     if guide.first_page:
         open_browser(guide.first_page)
-    return intake.by_prompt(dialogue, target, overwrite=True)
+    return token_input.by_prompt(dialogue, target, overwrite=True)

@@ -6,11 +6,11 @@ import argparse
 
 from IPython.core.magic_arguments import argument, magic_arguments
 
-from .. import lines
-from ..command_line import where
-from ..dialogue import Dialogue
+from ..doctor import next_steps
+from ..doctor.evidence import ServerFacts
 from ..errors import CaveMagicError, NoToken, ServerInTrouble, TokenRejected
-from ..evidence import ServerFacts
+from .context import Dialogue
+from .line import where
 
 
 @magic_arguments()
@@ -24,7 +24,7 @@ def cave_whoami(dialogue: Dialogue, args: argparse.Namespace) -> None:
         %cave_whoami
         %cave_whoami --reveal
     """
-    from ..pages import revealed_page, whoami_page
+    from .views.whoami import revealed_page, whoami_page
 
     facts = dialogue.facts(dialogue.target(args))
     if args.reveal and facts.stored.token is not None:
@@ -36,14 +36,14 @@ def cave_whoami(dialogue: Dialogue, args: argparse.Namespace) -> None:
 
 def _why_nobody(facts: ServerFacts) -> CaveMagicError:
     """Why it cannot be said who you are."""
-    from ..checks.token import set_up
+    from ..doctor.checks.token import set_up
 
     target, blocker = facts.target, facts.stored.blocker
     if blocker is not None:
-        return NoToken(f"{blocker.fault}, so no token can be read from it. To mend it: {lines.check(target)}")
+        return NoToken(f"{blocker.fault}, so no token can be read from it. To mend it: {next_steps.check(target)}")
     if facts.stored.token is None or facts.stored.belongs_to:
         return NoToken(f"no token is stored for {facts.host}. To begin: {set_up(facts, 'new').text}")
     if facts.identity is not None and facts.identity.code == "invalid_token":
         return TokenRejected(f"{facts.host} does not know the stored token. Next: {set_up(facts).text}")
     sentence = facts.answers[0].sentence if facts.answers else f"{facts.host} was not asked"
-    return ServerInTrouble(f"{sentence}. To see why: {lines.check(target)}")
+    return ServerInTrouble(f"{sentence}. To see why: {next_steps.check(target)}")

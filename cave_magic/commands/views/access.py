@@ -1,0 +1,143 @@
+"""The pages of `%cave_setup`, `%cave_save` and `%cave_whoami`: guides, cards and who you are, in words."""
+
+from __future__ import annotations
+
+from ...api import endpoints, responses
+from ...api.responses import Terms
+from ...api.urls import host_of
+from ...credentials.save import Saved
+from ...credentials.target import Target, again
+from ...credentials.token_files import show_path
+from ...doctor import next_steps
+from ...doctor.checks.token import save_this, set_up
+from ...doctor.evidence import ServerFacts
+from ...login.verify import Checked
+from ...token import Token
+from ...ui.document import Line, Page, Table, Word, line
+from .report import go_on_words, remedy_words
+from .whoami import fact_table, readable
+
+
+def card_page(checked: Checked, saved: Saved, works: bool = True) -> Page:
+    """Where a set-up ends: who, where, what, and the line to go on with, or the step that is left.
+
+    Args:
+        checked: the token and what it opens.
+        saved: where it is stored now.
+        works: whether CAVEclient can be imported here.
+    """
+    target = again(checked.target)
+    done = works and checked.opens
+    rows = [
+        ("you", line(checked.account.label)),
+        ("server", line(host_of(target.server))),
+        *_token_rows(checked.token, saved),
+        ("can read", line(readable(checked.account.permissions))),
+    ]
+    last = go_on_words(target) if done else _step_left(target, checked.terms)
+    return Page((_headline(saved, done, checked), fact_table(rows, "your access"), *_remarks(checked, saved), last))
+
+
+def _headline(saved: Saved, done: bool, checked: Checked) -> Line:
+    if done:
+        return line(Word("✔ This token is already saved." if saved.unchanged else "✔ You are set up.", "done"))
+    token = "This token is already saved." if saved.unchanged else "Token saved."
+    if checked.terms is not None:
+        return line(Word(f"! {token} One step left.", "warning"))
+    name = checked.target.datastack
+    missing = "CAVEclient cannot be imported yet." if checked.opens else f"{name} cannot be read yet."
+    return line(Word(f"! {token} {missing}", "warning"))
+
+
+def _step_left(target: Target, terms: Terms | None) -> Line:
+    """What to do before the datastack can be read."""
+    check = Word(next_steps.check(target), "command")
+    if terms is None:
+        return line(Word("Next: ", "strong"), check, " says why")
+    accept = f"accept the terms of service of {target.datastack} at "
+    return line(Word("Next: ", "strong"), accept, Word(terms.url, "link"), ", then ", check)
+
+
+def _token_rows(token: Token, saved: Saved) -> list[tuple[str, Line]]:
+    ending = [("token", line(f"ends in {token.ending}"))] if token.ending else []
+    return [*ending, ("file", line(show_path(saved.written[0])))]
+
+
+def _remarks(checked: Checked, saved: Saved) -> list[Line]:
+    """What the person should know or still do."""
+    found: list[Line] = []
+    if checked.permanent is False:
+        link = Word(endpoints.tokens_page(checked.target.server), "link")
+        short = Word(f"This token is temporary, and expires {responses.WITHIN}. ", "warning")
+        found.append(line(short, "A permanent one is made at ", link))
+    for moved, before in saved.remapped.items():
+        found.append(line(Word("Note: ", "warning"), f"{moved} was opened on {before} until now"))
+    for path in saved.backups:
+        found.append(line(Word("Note: ", "warning"), f"a file that was not valid JSON was kept as {show_path(path)}"))
+    return found
+
+
+def unchecked_page(token: Token, target: Target, saved: Saved) -> Page:
+    """What `%cave_save --no-check` says."""
+    head = "! Already saved, but not checked." if saved.unchanged else "! Saved, but not checked."
+    rows = [("server", line(host_of(target.server))), *_token_rows(token, saved)]
+    then = line("When the server can be reached: ", Word(next_steps.check(target), "command"))
+    return Page((line(Word(head, "warning")), fact_table(rows, "what was saved"), then))
+
+
+def status_page(facts: ServerFacts) -> Page:
+    """What `%cave_setup` alone says where a token is stored that works."""
+    label, target, info = facts.account.label if facts.account else "", facts.target, facts.info
+    terms = responses.terms_in(info.data, facts.address) if info and info.code == "missing_tos" else None
+    opens = info is not None and bool(responses.local_server_in(info)) and not _is_old(facts)
+    works = not facts.machine.caveclient_problem and not facts.disagrees
+    said = f"The stored token works on {facts.host}: {label}"
+    if opens and works:
+        other = next_steps.setup(target, "existing")
+        return Page(
+            (
+                line(Word("✔ Nothing is needed. ", "done"), said),
+                go_on_words(target),
+                line("To use another account: ", Word(other, "command")),
+            )
+        )
+    name = target.datastack
+    missing = "One step is left. " if terms else "CAVEclient does not work. " if opens else f"{name} cannot be read. "
+    return Page((line(Word(f"! {missing}", "warning"), said), _step_left(target, terms)))
+
+
+def _is_old(facts: ServerFacts) -> bool:
+    """Whether the info service still opens the datastack, against what the auth server says now."""
+    dataset = facts.datasets.get(facts.target.datastack, "")
+    return bool(facts.account and facts.info and responses.contradicts(facts.account, facts.info, dataset))
+
+
+def advice_page(facts: ServerFacts) -> Page:
+    """What `%cave_setup` alone says when something is needed."""
+    why = line(Word(_why_not(facts), "strong"))
+    if not facts.machine.can_ask:
+        return Page((why, line(Word("Next: ", "strong"), *remedy_words(set_up(facts)))))
+    new, existing = (Word(next_steps.setup(facts.target, kind), "command") for kind in ("new", "existing"))
+    rows = [
+        (line(new), line("no account yet, or the terms of service not accepted")),
+        (line(existing), line("an account, and a token on another computer or lost")),
+    ]
+    if facts.near is not None:
+        save = save_this(facts, facts.near).text
+        rows.insert(0, (line(Word(save, "command")), line("a token that works is in that file")))
+    return Page((why, Table(tuple(rows), "which of them to type")))
+
+
+def _why_not(facts: ServerFacts) -> str:
+    """Why the set-up is not complete, by what was really found."""
+    stored, answer = facts.stored, facts.identity
+    if stored.blocker is not None:
+        return f"{stored.blocker.fault}, so no token can be read from it."
+    if stored.token is None or stored.belongs_to:
+        return f"No token is stored for {facts.host}."
+    if answer is not None and answer.code == "invalid_token":
+        return f"{facts.host} does not know the stored token."
+    if stored.token.oddity and (answer is None or answer.code in responses.REFUSALS or not answer.is_json):
+        return f"The stored token {stored.token.oddity}, so it cannot work."
+    why = f": {answer.sentence}" if answer is not None else ""
+    return f"Whether the stored token works could not be found out{why}."

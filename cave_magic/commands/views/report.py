@@ -1,0 +1,113 @@
+"""The report of `%cave_check` as a page: rows in columns, then the one thing to do next."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from ...api.urls import host_of
+from ...credentials.target import Target
+from ...doctor import next_steps
+from ...doctor.model import Command, Remedy, Report, Row, Status
+from ...ui.document import Block, Line, Page, Table, Word, line
+
+MARKS = {
+    Status.OK: "✔",
+    Status.WARNING: "!",
+    Status.FAILED: "✘",
+    Status.SKIPPED: "\u2013",
+    Status.UNKNOWN: "?",
+    Status.CRASHED: "✘",
+}
+
+
+def report_page(report: Report, verbose: bool = False) -> Page:
+    """The report of `%cave_check`.
+
+    Args:
+        report: what was found.
+        verbose: every row, also the quiet good ones and each that was skipped.
+    """
+    blocks: list[Block] = []
+    if report.error is not None:
+        commands = (report.error.command,) if report.error.command else ()
+        blocks.append((Word("The last error: ", "strong"), *_words(report.error.text, commands)))
+    blocks.append(line(Word(f"CAVE check: {', '.join(report.datastacks)} on {host_of(report.server)}", "strong")))
+    shown = [row for row in report.rows if verbose or _is_shown(row)]
+    rows = [_row(row) for row in shown] + ([] if verbose else _skipped(report.rows))
+    if rows:
+        blocks.append(Table(tuple(rows), "what was checked", head=1))
+    blocks += [advice for row in shown if row.status is Status.WARNING and (advice := _advice(row, report.next))]
+    return Page((*blocks, _ending(report)))
+
+
+def _is_shown(row: Row) -> bool:
+    return row.status is not Status.SKIPPED and not (row.quiet and row.status is Status.OK)
+
+
+def _row(row: Row) -> tuple[Line, ...]:
+    calm = row.status in (Status.OK, Status.SKIPPED)
+    return _mark(row.status), line(Word(row.title, "" if calm else "strong")), line(row.evidence)
+
+
+def _mark(status: Status) -> Line:
+    return line(Word(f"{MARKS[status]} {status.value}", status.value))
+
+
+def _skipped(rows: Iterable[Row]) -> list[tuple[Line, ...]]:
+    """One row for all that wait for the same thing."""
+    waiting: dict[str, list[str]] = {}
+    for row in rows:
+        if row.status is Status.SKIPPED and not row.quiet:
+            waiting.setdefault(row.evidence, []).append(row.title)
+    return [
+        (_mark(Status.SKIPPED), line(Word(_named(titles), "skipped")), line(Word(need, "skipped")))
+        for need, titles in waiting.items()
+    ]
+
+
+def _named(titles: list[str]) -> str:
+    return titles[0] if len(titles) == 1 else f"{len(titles)} more checks"
+
+
+def _advice(row: Row, following: Remedy | None) -> Line | None:
+    """What to do about a warning, unless the last line says it already."""
+    if row.remedy is None or row.remedy == following:
+        return None
+    return (Word(f"About {row.title}: ", "dim"), *remedy_words(row.remedy))
+
+
+def _ending(report: Report) -> Line:
+    statuses = {row.status for row in report.rows}
+    if report.next is not None:
+        return (Word("Next: ", "strong"), *remedy_words(report.next))
+    if Status.CRASHED in statuses:
+        tell = Word(next_steps.with_option(report.again, "--report"), "command")
+        return line(Word("A check broke, by a fault of cave_magic. ", "strong"), "To tell us: ", tell)
+    if not report.ok:
+        return line(Word("Something could not be told; try again later.", "strong"))
+    head = "✔ Access works. " if Status.WARNING in statuses else "✔ All well. "
+    return (Word(head, "done"), *_go_on(report.go_on))
+
+
+def remedy_words(remedy: Remedy) -> Line:
+    """The sentence of a remedy with its commands and its link set off."""
+    return _words(remedy.text, remedy.commands, remedy.url)
+
+
+def _words(text: str, commands: Iterable[Command], url: str | None = None) -> Line:
+    kinds: dict[str, str] = dict.fromkeys(commands, "command") | ({url: "link"} if url else {})
+    if not kinds:
+        return line(text)
+    parts = sorted(kinds, key=len, reverse=True)
+    pieces = re.split("(" + "|".join(re.escape(part) for part in parts) + ")", text)
+    return tuple(Word(piece, kinds.get(piece, "")) for piece in pieces if piece)
+
+
+def go_on_words(target: Target) -> Line:
+    """How work goes on, in words."""
+    return _go_on(next_steps.go_on(target))
+
+
+def _go_on(command: Command) -> Line:
+    return line("Go on with: ", Word(command, "command"))

@@ -1,0 +1,1 @@
+"""Tokens on this computer: the files that hold them, saving, the datastack map, and scrubbing what was typed."""

@@ -1,0 +1,59 @@
+"""The file in which caveclient remembers the server of each datastack. Read here; written by `save` and the fixes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..api.urls import holds_secret
+from ..deployments import DEFAULT_SERVER, KNOWN_SERVERS, meant_address
+from .token_files import State, parse_object, read_text, secrets_folder
+
+MAP_NAME = "cave_datastack_to_server_map.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerMap:
+    """caveclient's map from datastack to server, as it is on disk."""
+
+    path: Path
+    state: State
+    problem: str = ""
+    entries: Mapping[str, object] = field(default_factory=dict, repr=False)
+
+    def opens_on(self, datastack: str) -> str:
+        """Where `CAVEclient(datastack)` goes without an address: what is remembered, else its default.
+
+        Returns:
+            "" where a secret stands in what is remembered: nothing is to be asked there.
+        """
+        entry = self.entries.get(datastack)
+        if not isinstance(entry, str) or not entry:
+            return DEFAULT_SERVER
+        return "" if holds_secret(entry) else entry.rstrip("/")
+
+
+def read_map() -> ServerMap:
+    """Reads caveclient's datastack-to-server map, whatever is there; never raises."""
+    path = secrets_folder() / MAP_NAME
+    text, state, problem, info = read_text(path)
+    if info is None or state != State.READ:
+        return ServerMap(path, state, problem)
+    data, state, problem = parse_object(text)
+    return ServerMap(path, state, problem, data if isinstance(data, dict) else {})
+
+
+def known_servers() -> tuple[str, ...]:
+    """The servers of the known deployments and of the datastack map, in the one form."""
+    return tuple(dict.fromkeys((*KNOWN_SERVERS, *filter(None, map(meant_address, remembered_servers())))))
+
+
+def remembered_servers() -> list[str]:
+    """The addresses in the datastack map, as they are written there."""
+    return [value for value in read_map().entries.values() if isinstance(value, str)][:200]
+
+
+def entries_with_secrets() -> tuple[str, ...]:
+    """The datastacks in whose remembered address there is a token or a password."""
+    return tuple(name for name, value in read_map().entries.items() if holds_secret(value))

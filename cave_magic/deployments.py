@@ -1,0 +1,175 @@
+"""The known CAVE deployments, and which server an address or a datastack means. Data and pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+
+from .api.urls import Address, parse, place_of
+from .errors import BadInput
+
+DEFAULT_SERVER = "https://global.daf-apis.com"
+"""Where caveclient goes when nothing else is said (caveclient 7 and 8, `endpoints.py`)."""
+
+DEFAULT_DATASTACK = "minnie65_public"
+
+SHORT = 4
+"""Letters of a deployment's name (digits at its end not counted) that is too near to other words to be guessed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A public CAVE deployment.
+
+    Attributes:
+        name: what people call it.
+        server: address of its global server (auth and info services).
+        local_servers: addresses of the servers with its data services.
+        public: datastacks that anyone with an account and accepted terms may read.
+        restricted: datastacks that need a permission.
+    """
+
+    name: str
+    server: str
+    local_servers: tuple[str, ...]
+    public: tuple[str, ...] = ()
+    restricted: tuple[str, ...] = ()
+
+    @property
+    def datastacks(self) -> tuple[str, ...]:
+        """All of its datastacks, the public ones first."""
+        return self.public + self.restricted
+
+
+# Collected in November 2026 from public code and documents of the projects.
+DEPLOYMENTS = (
+    Deployment(
+        "MICrONS",
+        DEFAULT_SERVER,
+        ("https://minnie.microns-daf.com",),
+        ("minnie65_public", "minnie35_public_v0"),
+        ("minnie65_phase3_v1",),
+    ),
+    Deployment(
+        "FlyWire",
+        DEFAULT_SERVER,
+        ("https://prod.flywire-daf.com",),
+        ("flywire_fafb_public",),
+        ("flywire_fafb_production",),
+    ),
+    Deployment(
+        "BANC",
+        DEFAULT_SERVER,
+        ("https://cave.fanc-fly.com",),
+        ("brain_and_nerve_cord_public",),
+        ("brain_and_nerve_cord",),
+    ),
+    Deployment("FANC", DEFAULT_SERVER, ("https://cave.fanc-fly.com",), (), ("fanc_production_mar2021",)),
+    Deployment(
+        "V1DD",
+        "https://global.em.brain.allentech.org",
+        ("https://api.em.brain.allentech.org",),
+        ("v1dd_public",),
+        ("v1dd",),
+    ),
+    Deployment(
+        "H01 and Fish1",
+        "https://global.brain-wire-test.org",
+        ("https://local.brain-wire-test.org",),
+        ("h01_c3_flat", "fish1_full"),
+    ),
+    Deployment(
+        "Zetta",
+        "https://proofreading.zetta.ai",
+        ("https://data.proofreading.zetta.ai",),
+        ("kronauer_ant", "lichtman_zebrafish_hindbrain"),
+    ),
+)
+
+KNOWN_SERVERS = tuple(dict.fromkeys(deployment.server for deployment in DEPLOYMENTS))
+KNOWN_DATASTACKS = tuple(sorted(name for deployment in DEPLOYMENTS for name in deployment.datastacks))
+
+
+def deployment_of(datastack: str) -> Deployment | None:
+    """The known deployment that has this datastack, or None."""
+    return next((one for one in DEPLOYMENTS if datastack in one.datastacks), None)
+
+
+def local_servers_of(server: str) -> tuple[str, ...]:
+    """Addresses of the data servers that are known to belong to a global server."""
+    found = (local for one in DEPLOYMENTS if one.server == server for local in one.local_servers)
+    return tuple(dict.fromkeys(found))
+
+
+def server_meant(datastack: str, entry: object) -> str:
+    """The server that a wrong entry of the datastack map means: the known one, else what can be read; "" for none."""
+    known = deployment_of(datastack)
+    return known.server if known else meant_address(entry)
+
+
+def datastack_for(server: str, preferred: str) -> str:
+    """The datastack to look at on a server when none was named: the preferred one if it can be there."""
+    preferred = preferred.strip() or DEFAULT_DATASTACK
+    home = deployment_of(preferred)
+    if home is None or home.server == server:
+        return preferred
+    return next((one.datastacks[0] for one in DEPLOYMENTS if one.server == server), preferred)
+
+
+def check_address(text: str) -> str:
+    """Puts a server's address into the one form used everywhere: scheme, host and port, nothing behind.
+
+    Raises:
+        BadInput: what is wrong with it, and the corrected form; nothing of it but the host is quoted.
+    """
+    address, meant = parse(text), meant_address(text)
+    if address is None or not meant:
+        raise BadInput(f"this is not a server's address. An address looks like this: {DEFAULT_SERVER}")
+    if problem := _problem_with(address):
+        raise BadInput(f"{problem}. Use {meant}")
+    return meant
+
+
+def _problem_with(address: Address) -> str:
+    if address.has_credentials:
+        return "the address has a name or password in it"
+    if _is_word(address):
+        return "this is a name, not an address"
+    if not address.scheme:
+        return f"the address has no {'http' if address.is_loopback else 'https'}:// in front"
+    if address.scheme not in ("http", "https"):
+        return "the address does not begin with https://"
+    if any(address.place == place_of(local) for one in DEPLOYMENTS for local in one.local_servers):
+        return "the address is that of a data server, not of the server where one logs in"
+    if address.scheme == "http" and address.place in map(place_of, KNOWN_SERVERS):
+        return "the address begins with http://; this server wants https://"
+    return "the address has something behind the host" if address.has_more else ""
+
+
+def meant_address(text: object) -> str:
+    """The address that was probably meant, in the one form; "" where there is nothing to go by."""
+    address = parse(text)
+    if address is None:
+        return ""
+    if _is_word(address):
+        return _server_called(address.host)
+    for one in DEPLOYMENTS:
+        if address.place in map(place_of, (one.server, *one.local_servers)):
+            return one.server
+    is_web = address.scheme in ("http", "https")
+    return (address if is_web else replace(address, scheme="http" if address.is_loopback else "https")).normal
+
+
+def _is_word(address: Address) -> bool:
+    """Whether it may be the name of a deployment: no scheme, no dot, no port."""
+    return not (address.scheme or address.port or "." in address.host or address.is_loopback)
+
+
+def _server_called(word: str) -> str:
+    """The server of the deployment or datastack with this name, or one that is spelt nearly so; "" if there is none.
+
+    A short name counts only as it is: `fancy`, `fish` and `and` are words.
+    """
+    names = {part.lower(): one.server for one in DEPLOYMENTS for part in (*one.name.split(" and "), *one.datastacks)}
+    near = get_close_matches(word, [name for name in names if len(name.rstrip("0123456789")) > SHORT], n=1, cutoff=0.8)
+    return names.get(word) or (names[near[0]] if near else "")

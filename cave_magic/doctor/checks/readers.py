@@ -1,0 +1,88 @@
+"""Do the other programs that read the same files, cloud-volume above all, get the same token?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...credentials.token_files import TokenFile, secrets_folder, show_path
+from ...environment.cloud_volume import Reading
+from ...redact import private
+from .. import next_steps
+from ..evidence import DatastackFacts, Machine
+from ..model import Check, Finding, Remedy, ok, warning
+from .datastack import ACCESS
+from .services import number
+from .token import save_from
+
+GOOD_CLOUD_FILES = (6, 3)
+"""The oldest cloud-files that finds the server's own token file (6.1.1 was reported not to)."""
+
+
+def _cloud_volume(datastack: DatastackFacts) -> Finding | None:
+    stored, server = datastack.server.stored, datastack.server
+    found = [one for one in datastack.readings if _is_looked_at(one.library, server.machine)]
+    if not found or stored.source is None:
+        return None
+    if wrong := [one for one in found if one.file.token != stored.token]:
+        return _other_file(datastack, wrong, stored.source)
+    if stale := [one for one in found if one.kept not in ("", stored.token)]:
+        kept = "another token" if stale[0].kept else "that there was no token"
+        return warning(f"in this kernel {_named(stale, 'know')} {kept} still", save_from(server, stored.source))
+    return ok(f"{_named(found, 'read')} the same token")
+
+
+def _other_file(datastack: DatastackFacts, wrong: Sequence[Reading], source: TokenFile) -> Finding:
+    """It reads a file that has something else; if that is in a folder of its own, saving again would not change it."""
+    file = wrong[0].file
+    reads = _named([one for one in wrong if one.file.path == file.path], "read")
+    what = "another token" if file.token else "no token"
+    if wrong[0].first.parent == secrets_folder():
+        return warning(f"{reads} {file.name}, which has {what}", save_from(datastack.server, source))
+    fix = next_steps.check(datastack.target, "--fix")
+    return warning(
+        f"{reads} {private(show_path(file.path))}, which has {what}: CLOUD_VOLUME_DIR leads there",
+        Remedy(f"{fix} saves the token there too", (fix,)),
+    )
+
+
+def _named(found: Sequence[Reading], verb: str) -> str:
+    """`cloud-volume reads`, `cloud-volume and cloud-files read`."""
+    return f"{' and '.join(one.library for one in found)} {verb}{'s' if len(found) == 1 else ''}"
+
+
+def _is_looked_at(library: str, machine: Machine) -> bool:
+    """Whether it is installed, in a version that reads a server's own file; for older ones there is another row."""
+    version = machine.versions.get(library, "")
+    return bool(version) and (library != "cloud-files" or number(version) >= GOOD_CLOUD_FILES)
+
+
+def _cloud_files(machine: Machine) -> Finding | None:
+    version = machine.versions.get("cloud-files", "")
+    if not version or number(version) >= GOOD_CLOUD_FILES:
+        return None
+    command = next_steps.pip_install("-U", "cloud-files", "cloud-volume")
+    evidence = f"cloud-files {version} does not find the token of a server's own file"
+    return warning(evidence, Remedy(f"{command}, then restart the kernel", (command,)))
+
+
+CLOUD_VOLUME = Check(
+    "cloud-volume",
+    "other readers",
+    "cloud-volume",
+    DatastackFacts,
+    _cloud_volume,
+    (ACCESS,),
+    quiet=True,
+    explains="cloud-volume or cloud-files reads another token than caveclient, or keeps an old one in this kernel.",
+    mends="`%cave_save --from-file FILE --overwrite`; `%cave_check --fix` where CLOUD_VOLUME_DIR leads them elsewhere.",
+)
+CLOUD_FILES = Check(
+    "cloud-files",
+    "other readers",
+    "cloud-files",
+    Machine,
+    _cloud_files,
+    explains="The installed cloud-files is too old to find a server's own token file.",
+    mends="`%pip install -U cloud-files cloud-volume`, then restart the kernel.",
+)
+CHECKS = (CLOUD_VOLUME, CLOUD_FILES)

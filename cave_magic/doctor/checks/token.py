@@ -1,0 +1,438 @@
+"""Is there a token for the server, in a file that caveclient reads, in a form that can work?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...api.failures import Trouble
+from ...api.responses import REFUSALS, Answer, is_cave, lacks_datastack
+from ...api.urls import host_of
+from ...credentials.token_files import State, TokenFile, secrets_folder, show_path
+from ...deployments import DEFAULT_SERVER, deployment_of
+from ...redact import plain, private
+from .. import next_steps
+from ..evidence import Machine, Mend, ServerFacts
+from ..model import Check, Command, Finding, Remedy, Status, failed, ok, unknown, warning
+from ..next_steps import without_anybody
+
+# ---------------------------------------------------------------- remedies
+
+
+def set_up(server: ServerFacts, kind: str = "existing") -> Remedy:
+    """A set-up for this server, which ends in a token that works."""
+    if not server.machine.can_ask:
+        return without_anybody(server.target, server.machine.place, server.stored.token is not None)
+    command = next_steps.setup(server.target, kind)
+    return Remedy(command, (command,))
+
+
+def save_from(server: ServerFacts, file: TokenFile) -> Remedy:
+    """Takes the token that a file has; a new one where the server refuses that one too."""
+    if server.salvaged is not None and server.salvaged.code in REFUSALS:
+        return set_up(server)
+    return save_this(server, file)
+
+
+def save_this(server: ServerFacts, file: TokenFile) -> Remedy:
+    """Takes the token that a file has."""
+    command = next_steps.save_from(server.target, file.path, replaces=bool(server.stored.files))
+    return Remedy(command, (command,))
+
+
+def within_reach(server: ServerFacts, evidence: str, otherwise: Remedy) -> Finding:
+    """A failed finding about the stored token; its remedy takes one that is within reach, if there is one."""
+    if server.near is not None:
+        found = f"{show_path(server.near.path)} has one that works, but CAVEclient does not read it"
+        return failed(f"{evidence}; {found}", save_this(server, server.near))
+    if server.untried is None:
+        return failed(evidence, otherwise)
+    save, other = save_this(server, server.untried), set_up(server)
+    text = f"{save.text}   (or {other.text} if {server.host} does not take it)"
+    return failed(f"{evidence}; {untried(server.untried)}", Remedy(text, (*save.commands, *other.commands)))
+
+
+def untried(file: TokenFile) -> str:
+    """What is said of a token within reach that nobody was asked about."""
+    return f"{show_path(file.path)} has one that does not say which server it is for, so it was not tried"
+
+
+def _move_away(server: ServerFacts, file: TokenFile) -> Remedy:
+    return _first(next_steps.move_away(file.path), next_steps.check(server.target))
+
+
+def _make_readable(server: ServerFacts, file: TokenFile) -> Remedy:
+    return _first(next_steps.make_private(file.path), next_steps.check(server.target))
+
+
+def _without_link(link: Path, check: Command) -> Remedy:
+    """Makes a link that leads to nothing lead to something, or does without it."""
+    move = next_steps.move_away(link)
+    return Remedy(f"if that is on a drive that is not mounted, mount it; else {move}, then {check}", (move, check))
+
+
+def _first(command: Command, check: Command) -> Remedy:
+    """A command, and the check again."""
+    return Remedy(f"{command}, then {check}", (command, check))
+
+
+# ---------------------------------------------------------------- the map
+
+
+def _map_file(machine: Machine) -> Finding | None:
+    found = machine.map_file
+    if found is None or found.state is State.READ or (found.state is State.ABSENT and not found.problem):
+        return None
+    move = next_steps.move_away(found.path)
+    remedy = _fix(machine) if found.state is State.MALFORMED else Remedy(move, (move,))
+    evidence = f"{found.path.name} {found.problem}"
+    if "holds" not in found.problem:
+        return warning(f"{evidence}: CAVEclient ignores it and forgets which server a datastack is on", remedy)
+    return failed(f"{evidence}: CAVEclient stumbles over it", remedy)
+
+
+def _map_secret(machine: Machine) -> Finding | None:
+    if not machine.map_secrets:
+        return None
+    names = ", ".join(plain(name, 60) for name in machine.map_secrets[:3])
+    return warning(f"the remembered address of {names} has a token or a password in it", _fix(machine))
+
+
+def _map(server: ServerFacts) -> Finding | None:
+    target, home = server.target, deployment_of(server.target.datastack)
+    if target.map_problem:
+        problem = target.map_problem.partition(". Use")[0]
+        return failed(f"{target.datastack} is remembered with a wrong address: {problem}", _fix(server))
+    if target.named_by in ("option", "setting"):
+        return _opened_elsewhere(server)
+    if target.named_by != "map" or home is None or home.server == server.address:
+        return None
+    if (server.info and server.info.is_good) or (server.identity and server.identity.is_good):
+        return None
+    reached = server.compared is not None and is_cave(server.compared)
+    found = next((one for one in server.answers if _is_elsewhere(one) or (reached and not is_cave(one))), None)
+    if found is None or any(is_cave(answer) for answer in server.answers if not _is_elsewhere(answer)):
+        return None
+    evidence = f"{target.datastack} is remembered on {server.host}, where it is not ({found.evidence})"
+    through = ", which the same proxy reaches" if reached else ""
+    return failed(f"{evidence}; it is on {host_of(home.server)}{through}", _fix(server))
+
+
+def _is_elsewhere(answer: Answer) -> bool:
+    """Whether an answer shows that this is no place for the datastack, and not only one in trouble or hard to reach."""
+    if answer.trouble in (Trouble.NAME, Trouble.REFUSED):
+        return True
+    return lacks_datastack(answer) or (answer.status == 200 and not answer.is_json)
+
+
+def _opened_elsewhere(server: ServerFacts) -> Finding | None:
+    """The server was named, works, and is not the one that caveclient has in its map."""
+    target = server.target
+    if target.opens_on in (server.address, DEFAULT_SERVER) or not (server.info and server.info.is_good):
+        return None
+    return warning(
+        f"CAVEclient opens {target.datastack} on {host_of(target.opens_on) or 'a malformed address'}, "
+        f"not on {server.host}, unless it is told to",
+        _fix(server),
+    )
+
+
+def _fix(about: Machine | ServerFacts) -> Remedy:
+    """The repair that `--fix` offers for the row."""
+    command = about.fix if isinstance(about, Machine) else next_steps.check(about.target, "--fix")
+    return Remedy(command, (command,))
+
+
+# ---------------------------------------------------------------- finding it
+
+
+def _folder(machine: Machine) -> Finding | None:
+    trouble = machine.folder_trouble
+    if trouble is None:
+        return None
+    evidence = f"{show_path(trouble.at)} {trouble.problem}"
+    if trouble.mend is Mend.HOME:
+        text = f"set HOME to a folder of yours before the kernel starts, then {machine.again}"
+        return failed(evidence, Remedy(text, (machine.again,)))
+    if trouble.mend is Mend.MOUNT:
+        return failed(evidence, _without_link(trouble.at, machine.again))
+    move = trouble.mend is Mend.MOVE
+    command = next_steps.move_away(trouble.at) if move else next_steps.make_private(trouble.at, 0o700)
+    remedy = _first(command, machine.again)
+    return failed(evidence, remedy) if trouble.unusable else warning(evidence, remedy)
+
+
+def _token(server: ServerFacts) -> Finding:
+    return _after_the_server(server, _stored(server))
+
+
+def _after_the_server(server: ServerFacts, finding: Finding) -> Finding:
+    """While the auth server cannot be asked nothing can be mended with it: then a fault of the token comes second."""
+    answer = server.identity or server.bare
+    if finding.status is not Status.FAILED or answer is None or is_cave(answer) or is_malformed(answer):
+        return finding
+    return warning(f"{finding.evidence}; the server comes first")
+
+
+def _stored(server: ServerFacts) -> Finding:
+    stored = server.stored
+    if stored.belongs_to:
+        return _another_servers(server, host_of(stored.belongs_to) or stored.belongs_to)
+    if stored.blocker is not None:
+        return _blocked(server, stored.blocker)
+    if stored.token is None:
+        return _missing(server)
+    file = stored.source or stored.server_file
+    if server.disagrees:
+        command, again = next_steps.pip_install("-U", "caveclient"), next_steps.check(server.target)
+        remedy = Remedy(f"{command}, restart the kernel, then {again}", (command, again))
+        return unknown(f"the installed caveclient does not take the token that {file.name} holds", remedy)
+    ending = f", ends in {private(stored.token.ending)}" if stored.token.ending else ""
+    alone = "" if file.readable_by_others else ", only you can read it"
+    return ok(f"{file.name}{ending}{alone}")
+
+
+def _another_servers(server: ServerFacts, owner: str) -> Finding:
+    stored = server.stored
+    file = stored.source or stored.server_file
+    evidence = f"none for {server.host}; {file.name} has the token of {owner}, which is not sent here"
+    if server.salvaged is not None and server.salvaged.is_good and stored.shadowed is not None:
+        hidden = f"{evidence}; {stored.default_file.name} has one that works, but is not read"
+        return failed(hidden, save_from(server, stored.default_file))
+    return within_reach(server, evidence, set_up(server))
+
+
+def _blocked(server: ServerFacts, file: TokenFile) -> Finding:
+    evidence = file.fault
+    default = server.stored.default_file
+    if file.state is State.UNREADABLE:
+        return failed(evidence, _move_away(server, file) if file.link else _make_readable(server, file))
+    if file.state in (State.NOT_A_FILE, State.TOO_LARGE):
+        return failed(evidence, _move_away(server, file))
+    if file.inside is not None:
+        return failed(f"{evidence}, but has a token in it", save_from(server, file))
+    if file.path != default.path and default.token is not None:
+        hidden = f"{evidence}; {default.name} has a token, but is not read because of it"
+        return failed(hidden, save_from(server, default))
+    return within_reach(server, evidence, set_up(server))
+
+
+def _missing(server: ServerFacts) -> Finding:
+    own, default = server.stored.server_file, server.stored.default_file
+    if own.gap:
+        return failed(own.fault, _without_link(own.path, next_steps.check(server.target)))
+    if own.state is State.NOT_A_FILE:
+        return failed(own.fault, _move_away(server, own))
+    if own.state is State.READ and default.token is not None:
+        return failed(f"{own.name} {own.problem}, and hides the one in {default.name}", save_from(server, default))
+    if own.state is State.READ and own.inside is not None:
+        return failed(f"{own.name} {own.problem}, but has one under another key", save_from(server, own))
+    if default.state is State.READ and default.inside is not None:
+        return failed(f"{default.name} {default.problem}", save_from(server, default))
+    if file := next((file for file in (own, default) if file.problem), None):
+        return within_reach(server, f"{file.name} {file.problem}", set_up(server))
+    name = next(iter(server.machine.token_variables), "")
+    if server.near is None and server.untried is None and name:
+        command = next_steps.save(server.target, "--from-env", name)
+        return failed(f"none in a file; {name} is set, but CAVEclient does not read it", Remedy(command, (command,)))
+    return within_reach(server, f"none for {server.host} in {private(secrets_folder())}", _first_time(server))
+
+
+def _first_time(server: ServerFacts) -> Remedy:
+    if not server.machine.can_ask:
+        return set_up(server)
+    new, old = next_steps.setup(server.target, "new"), next_steps.setup(server.target, "existing")
+    return Remedy(f"{new}   (or {old} if you have an account)", (new, old))
+
+
+# ---------------------------------------------------------------- its form
+
+
+def _form(server: ServerFacts) -> Finding | None:
+    token, file, identity = server.stored.token, server.stored.source, server.identity
+    if token is None or file is None or token.oddity is None:
+        return None
+    if identity is not None and identity.is_good:
+        remedy = save_from(server, file) if token.reads_as else None
+        return warning(f"the one in {file.name} {token.oddity}, but {server.host} takes it", remedy)
+    if token.can_be_sent and not (identity and (identity.code in REFUSALS or is_malformed(identity))):
+        return None
+    remedy = save_from(server, file) if token.reads_as else set_up(server)
+    return _after_the_server(server, failed(f"the one in {file.name} {token.oddity}, so it cannot work", remedy))
+
+
+def is_malformed(answer: Answer) -> bool:
+    """Whether a proxy before the server did not even let the request in: an odd or endless header."""
+    return answer.status in (400, 431) and not answer.is_json
+
+
+def _shadow(server: ServerFacts) -> Finding | None:
+    file, default = server.stored.server_file, server.stored.default_file
+    if server.salvaged is None or not server.salvaged.is_good or server.stored.shadowed is None:
+        return None
+    return failed(
+        f"{file.name} has an old one that {server.host} refuses; {default.name} has one that works, but is not read",
+        save_from(server, default),
+    )
+
+
+def _link(server: ServerFacts) -> Finding | None:
+    """Links that lead to nothing, though CAVEclient found a token, and one to a file of somebody else."""
+    stored, check = server.stored, next_steps.check(server.target)
+    for file in (stored.server_file, stored.default_file):
+        if file.state is State.ABSENT and file.problem and stored.source is not None:
+            fill = save_from(server, stored.source)
+            return warning(f"{file.name} {file.problem}", _without_link(file.path, check) if file.gap else fill)
+    file = stored.source or stored.server_file
+    if not file.link or not file.foreign:
+        return None
+    evidence = f"{file.name} is a link to {file.link}, which belongs to another user: the token may be theirs"
+    return warning(evidence, _move_away(server, file))
+
+
+def _legacy(server: ServerFacts) -> Finding | None:
+    legacy = server.stored.legacy_file
+    if server.stored.source is not legacy or server.stored.token is None:
+        return None
+    return warning(f"comes from {legacy.name}, a place that CAVEclient is about to drop", _fix(server))
+
+
+def _private(server: ServerFacts) -> Finding | None:
+    if server.machine.folder_open:
+        evidence = f"everybody on this computer may put files into {server.machine.folder}"
+        return warning(evidence, _fix(server))
+    shared = [file for file in server.stored.files if file.readable_by_others and file.owned]
+    if not shared:
+        return None
+    names = " and ".join(file.name for file in shared)
+    return warning(f"{names} can be read by other users of this computer", _fix(server))
+
+
+def _variable(server: ServerFacts) -> Finding | None:
+    names = server.machine.token_variables
+    if not names or server.stored.token is None:
+        return None
+    return warning(f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} set, but CAVEclient does not read it")
+
+
+MAP_FILE = Check(
+    "map-file",
+    "stored token",
+    "map of datastacks",
+    Machine,
+    _map_file,
+    quiet=True,
+    explains="The file in which caveclient remembers servers is damaged.",
+    mends="`%cave_check --fix` puts it in order and keeps a copy of what it was; `!mv` moves away what is no file.",
+)
+MAP = Check(
+    "map",
+    "stored token",
+    "server address",
+    ServerFacts,
+    _map,
+    (MAP_FILE,),
+    quiet=True,
+    explains="caveclient remembers a wrong server address for the datastack.",
+    mends="`%cave_check --fix` puts the right address there, or lets caveclient forget the wrong one.",
+)
+MAP_SECRET = Check(
+    "map-secret",
+    "stored token",
+    "map of datastacks",
+    Machine,
+    _map_secret,
+    (MAP_FILE,),
+    quiet=True,
+    explains="A token or a password stands in an address that caveclient remembers.",
+    mends="`%cave_check --fix` takes it out.",
+)
+FOLDER = Check(
+    "token-folder",
+    "stored token",
+    "token folder",
+    Machine,
+    _folder,
+    quiet=True,
+    explains="The folder of the token files cannot be opened, or nothing can be saved in it.",
+    mends="`!chmod 700` on the folder, or `!mv` for what stands in its place, as the check prints it.",
+)
+TOKEN = Check(
+    "token",
+    "stored token",
+    "stored token",
+    ServerFacts,
+    _token,
+    (MAP, FOLDER),
+    explains="No token is stored for the server, or its file cannot be used.",
+    mends="The check prints the line: `%cave_save` where a token is in reach (for a damaged file also "
+    "`%cave_check --fix`), "
+    "`!chmod 600` or `!mv` where it cannot be read, `%pip install -U caveclient` where caveclient takes another, else "
+    "`%cave_setup new` or `%cave_setup existing`.",
+)
+FORM = Check(
+    "token-form",
+    "stored token",
+    "form of the token",
+    ServerFacts,
+    _form,
+    (TOKEN,),
+    quiet=True,
+    explains="What is stored is not a token as the server made it: quotes, a blank, a part of it.",
+    mends="`%cave_save --from-file FILE --overwrite` or `%cave_check --fix` if the token is still in it, else "
+    "`%cave_setup existing`.",
+)
+SHADOW = Check(
+    "token-shadow",
+    "stored token",
+    "two tokens",
+    ServerFacts,
+    _shadow,
+    (FORM,),
+    quiet=True,
+    explains="An old token in the server's own file hides a good one in cave-secret.json.",
+    mends="`%cave_save --from-file ~/.cloudvolume/secrets/cave-secret.json --overwrite` or `%cave_check --fix`.",
+)
+LEGACY = Check(
+    "token-legacy",
+    "stored token",
+    "old file",
+    ServerFacts,
+    _legacy,
+    (TOKEN,),
+    quiet=True,
+    explains="The token comes from chunkedgraph-secret.json, which caveclient still reads as a last resort.",
+    mends="`%cave_check --fix` writes its token to the file that it belongs in.",
+)
+LINK = Check(
+    "token-link",
+    "stored token",
+    "link",
+    ServerFacts,
+    _link,
+    (TOKEN,),
+    quiet=True,
+    explains="A token file is a link that leads to nothing, or to the file of another user of this computer.",
+    mends="`%cave_save --from-file FILE --overwrite` fills the place that it leads to; `!mv` moves the link away.",
+)
+PRIVATE = Check(
+    "token-private",
+    "stored token",
+    "token file",
+    ServerFacts,
+    _private,
+    quiet=True,
+    explains="Other users of this computer can read the token file, or put another in its place.",
+    mends="`%cave_check --fix`, which is `chmod 600` on the file and `chmod 700` on its folder.",
+)
+VARIABLE = Check(
+    "token-variable",
+    "stored token",
+    "variable",
+    ServerFacts,
+    _variable,
+    (TOKEN,),
+    quiet=True,
+    explains="An environment variable holds a token, which caveclient does not read.",
+    mends="Nothing has to be done; `%cave_save --from-env NAME --overwrite` takes that token instead.",
+)
+CHECKS = (MAP_FILE, MAP_SECRET, MAP, FOLDER, TOKEN, FORM, SHADOW, LEGACY, LINK, PRIVATE, VARIABLE)

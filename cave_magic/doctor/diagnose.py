@@ -1,0 +1,136 @@
+"""From the names of datastacks to a report: gather the evidence, run the checks, say it so that it can be shared."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from ..api.tasks import Watcher
+from ..api.urls import host_of
+from ..credentials.target import Target
+from ..environment.platforms import find_place
+from ..redact import hide_secrets
+from . import next_steps
+from .checks import CHECKS
+from .evidence import NO_SESSION, Evidence, Session
+from .explain_error import meaning_of
+from .fixes import Repair
+from .gather import gather
+from .model import Report, Status
+from .remedies import repairs_for
+from .runner import examine
+
+DEFAULT_SECONDS = 10.0
+
+
+def diagnose(
+    targets: Iterable[Target],
+    seconds: float = DEFAULT_SECONDS,
+    watcher: Watcher | None = None,
+    session: Session = NO_SESSION,
+    error: BaseException | None = None,
+) -> Report:
+    """Looks at everything and says what is wrong. Writes nothing and opens nothing.
+
+    Args:
+        targets: the datastacks to look at, at least one.
+        seconds: the bound on the whole.
+        watcher: told whom it waits for, once that takes more than a second.
+        session: what can be seen of the notebook.
+        error: what the person's last cell ended with, if it did not go well.
+    """
+    return look(targets, seconds, watcher, session, error).report
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """A report, with the evidence that it was made from."""
+
+    report: Report
+    evidence: Evidence
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """The changes on this computer that mend rows of the report; each was named by a remedy."""
+        return repairs_for(self.report, self.evidence)
+
+
+def look(
+    targets: Iterable[Target],
+    seconds: float = DEFAULT_SECONDS,
+    watcher: Watcher | None = None,
+    session: Session = NO_SESSION,
+    error: BaseException | None = None,
+    everything: bool = False,
+) -> Diagnosis:
+    """As `diagnose`, and keeps the evidence: for those who want to repair.
+
+    With `everything` it looks, in place of the targets, at every datastack of their servers that may be seen.
+    """
+    start = time.monotonic()
+    wanted = tuple(targets)
+    evidence = gather(wanted, seconds, watcher, session, everything)
+    return Diagnosis(judge(wanted, evidence, time.monotonic() - start, error), evidence)
+
+
+def judge(targets: Sequence[Target], evidence: Evidence, seconds: float, error: BaseException | None = None) -> Report:
+    """Runs the checks over evidence that is already there; a pure function."""
+    rows = examine(CHECKS, evidence.subjects, evidence.above, evidence.label)
+    person = next((facts.account for facts in evidence.servers if facts.account), None)
+    account = {"name": person.name, "email": person.email, "id": person.id} if person else None
+    names = tuple(facts.name for facts in evidence.datastacks)
+    versions = evidence.machine.versions
+    first = evidence.datastacks[0].target if evidence.datastacks else targets[0]
+    return Report(
+        targets[0].server,
+        names,
+        account,
+        tuple(rows),
+        seconds,
+        meaning_of(error, targets[0]),
+        versions,
+        next_steps.go_on(first),
+        evidence.machine.again,
+    )
+
+
+def to_markdown(report: Report) -> str:
+    """The report as one block for a forum or an e-mail: what is wrong, and nothing that is the person's own.
+
+    Each row goes in with its shareable text, which is built without e-mail, names, token or paths; what a check forgot
+    to keep back is hidden once more at the end.
+    """
+    said = [f"**CAVE check** of {', '.join(report.datastacks)} on {host_of(report.server)}", ""]
+    if report.error is not None:
+        said += [f"The last error: {_cell(report.error.shared)}", ""]
+    said += ["| | check | found |", "|---|---|---|"]
+    for row in report.rows:
+        if row.status is not Status.OK or not row.quiet:
+            said.append(f"| {row.status.value} | {row.id} | {_cell(row.shared)} |")
+    if report.next is not None:
+        said += ["", f"Next: {_cell(report.next.text)}"]
+    place = find_place().platform or "own computer"
+    versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
+    said += ["", f"{versions}; {platform.system()} {platform.machine()}, {place}; {report.seconds:.1f} s"]
+    return _without_person("\n".join(said), report)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "/")
+
+
+def _without_person(text: str, report: Report) -> str:
+    import getpass
+    import os
+
+    own = {os.path.expanduser("~")}
+    if report.account:
+        own |= {str(report.account[key]) for key in ("name", "email") if report.account.get(key)}
+    with suppress(OSError, KeyError, ImportError):
+        own.add(getpass.getuser())
+    for word in sorted((word for word in own if len(word) > 3), key=len, reverse=True):
+        text = text.replace(word, "[withheld]")
+    return hide_secrets(text)

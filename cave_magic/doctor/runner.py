@@ -1,0 +1,67 @@
+"""Runs the checks in order: each on its facts, skipping what depends on a check that did not pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from ..redact import shareable, shown
+from .model import Check, Row, Status
+
+Subjects = Callable[[type], Sequence[Any]]
+Above = Callable[[Any, type], Any]
+
+
+def examine(checks: Iterable[Check], subjects: Subjects, above: Above, label: Callable[[Any], str]) -> list[Row]:
+    """Runs checks in their order.
+
+    Args:
+        checks: in run order: what a check needs stands before it.
+        subjects: type -> the subjects of that type.
+        above: (subject, type) -> the subject of that type that it belongs to.
+        label: subject -> its name, which tells rows apart where there are several of a kind.
+    Returns:
+        A row for each check and subject that has something to say.
+    """
+    rows: list[Row] = []
+    states: dict[tuple[str, int], tuple[Status, str]] = {}
+    for check in checks:
+        several = len(subjects(check.about)) > 1
+        for subject in subjects(check.about):
+            name = f"{check.id}:{label(subject)}" if several else check.id
+            title = f"{check.title} ({label(subject)})" if several else check.title
+            blocker = _blocker(check, subject, above, states)
+            row = _skipped(check, name, title, blocker, rows) if blocker else _look(check, name, title, subject)
+            status = row.status if row else Status.OK
+            states[check.id, id(subject)] = status, blocker or name
+            if row is not None:
+                rows.append(row)
+    return rows
+
+
+def _blocker(check: Check, subject: Any, above: Above, states: Mapping[tuple[str, int], tuple[Status, str]]) -> str:
+    for need in check.needs:
+        status, name = states[need.id, id(above(subject, need.about))]
+        if not status.lets_on:
+            return name
+    return ""
+
+
+def _skipped(check: Check, name: str, title: str, blocker: str, rows: Iterable[Row]) -> Row:
+    reason = next((row.title for row in rows if row.id == blocker), blocker)
+    needs = f"needs: {reason}"
+    return Row(name, check.group, Status.SKIPPED, title, needs, blocker, None, check.quiet, needs)
+
+
+def _look(check: Check, name: str, title: str, subject: Any) -> Row | None:
+    try:
+        finding = check.look(subject)
+    except Exception as error:
+        evidence = f"this check broke ({type(error).__name__}); the others went on"
+        return Row(name, check.group, Status.CRASHED, title, evidence, shared=evidence)
+    if finding is None:
+        return None
+    said = finding.evidence
+    return Row(
+        name, check.group, finding.status, title, shown(said), None, finding.remedy, check.quiet, shareable(said)
+    )

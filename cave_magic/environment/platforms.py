@@ -1,0 +1,124 @@
+"""Where this kernel runs: the person's own desktop, a hosted notebook, a batch run. Standard library only."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+TOKEN_VARIABLES = ("CAVE_TOKEN", "CAVECLIENT_TOKEN", "CHUNKEDGRAPH_SECRET", "API_SECRET")
+"""Environment variables that people put a token in; caveclient reads none of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """A kind of place, and how a secret is kept there.
+
+    Attributes:
+        name: what people call it.
+        marks: environment variables that it sets itself.
+        forgets: whether the home folder is thrown away with the session.
+        store: its place for secrets, or "" where it has none.
+        code: the Python that puts a secret called CAVE_TOKEN into `token`; "" where it is an environment variable.
+    """
+
+    name: str
+    marks: tuple[str, ...]
+    forgets: bool = False
+    store: str = "an environment variable or a secret of this platform"
+    code: str = ""
+
+
+_PLATFORMS = (
+    Platform(
+        "Colab",
+        ("COLAB_RELEASE_TAG", "COLAB_GPU"),
+        forgets=True,
+        store="the Secrets of Colab (the key on the left)",
+        code='from google.colab import userdata; token = userdata.get("CAVE_TOKEN")',
+    ),
+    Platform(
+        "Binder",
+        ("BINDER_SERVICE_HOST", "BINDER_LAUNCH_HOST", "BINDER_REPO_URL"),
+        forgets=True,
+        store="",
+    ),
+    Platform(
+        "Code Ocean",
+        ("CO_CAPSULE_ID", "CO_COMPUTATION_ID"),
+        forgets=True,
+        store="the Secrets of your Code Ocean account, attached to this capsule",
+    ),
+    Platform(
+        "Kaggle",
+        ("KAGGLE_KERNEL_RUN_TYPE",),
+        forgets=True,
+        store="the Secrets of Kaggle (menu Add-ons)",
+        code='from kaggle_secrets import UserSecretsClient; token = UserSecretsClient().get_secret("CAVE_TOKEN")',
+    ),
+    Platform("Codespaces", ("CODESPACES",), store="the Codespaces secrets in your settings on GitHub"),
+    Platform("JupyterHub", ("JUPYTERHUB_USER", "JUPYTERHUB_API_TOKEN")),
+    Platform("a cluster job", ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID")),
+    Platform("ssh", ("SSH_CONNECTION", "SSH_TTY")),
+    Platform("a container", ("container", "KUBERNETES_SERVICE_HOST")),
+)
+_CONTAINER = ("/.dockerenv", "/run/.containerenv")
+_BY_NAME = {platform.name: platform for platform in _PLATFORMS}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the kernel runs.
+
+    Attributes:
+        platform: "Colab", "Binder", "Code Ocean", "Kaggle", "Codespaces", "JupyterHub", "a cluster job", "ssh",
+            "a container", or "" for the person's own computer as far as can be seen.
+        forgets: whether the home folder is thrown away with the session.
+        has_screen: whether a browser opened by this kernel appears before the person.
+    """
+
+    platform: str
+    forgets: bool
+    has_screen: bool
+
+    @property
+    def store(self) -> str:
+        """Where a secret is kept here, in words; "" where there is no place for it."""
+        return self._kind.store
+
+    @property
+    def code(self) -> str:
+        """The Python that puts a secret called CAVE_TOKEN into `token`; "" where it is an environment variable."""
+        return self._kind.code
+
+    @property
+    def note(self) -> str:
+        """What a person should know before a token is saved here; mostly "". `lines.recall` goes with it."""
+        if not self.forgets:
+            return ""
+        lost = f"{self.platform} throws this home folder away at the end, and a saved token with it. "
+        if not self.store:
+            return f"{lost}It has no place for secrets, so paste the token again next time."
+        return f"{lost}Keep the token as CAVE_TOKEN in {self.store}, and begin the next notebook with:"
+
+    @property
+    def _kind(self) -> Platform:
+        return _BY_NAME.get(self.platform, Platform(self.platform, ()))
+
+
+def find_place(environ: Mapping[str, str] | None = None) -> Place:
+    """Recognises the place from the environment (of this process, unless another is given)."""
+    env = os.environ if environ is None else environ
+    kind = next((one for one in _PLATFORMS if any(env.get(mark) for mark in one.marks)), None)
+    if kind is None and any(map(os.path.exists, _CONTAINER)):
+        kind = _BY_NAME["a container"]
+    if kind is None:
+        return Place("", False, _has_desktop(env))
+    return Place(kind.name, kind.forgets, False)
+
+
+def _has_desktop(env: Mapping[str, str]) -> bool:
+    if sys.platform in ("darwin", "win32"):
+        return True
+    return bool(env.get("DISPLAY") or env.get("WAYLAND_DISPLAY"))

@@ -1,0 +1,54 @@
+"""The environment variables that requests, and so caveclient, obeys on its way to a server: names, never values."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..api.urls import parse
+
+
+@dataclass(frozen=True, slots=True)
+class Variables:
+    """Which of them are set. Their values, in which a password may be, are not kept.
+
+    Attributes:
+        proxies: scheme, or "all" -> the variable that names the proxy for it.
+        no_proxy: the one that names hosts to be reached without a proxy: where both are set, the small one counts.
+        has_exceptions: whether it names any.
+        bundle: the one that names the file of trusted certificates, or "".
+    """
+
+    proxies: Mapping[str, str] = field(default_factory=dict)
+    no_proxy: str = "NO_PROXY"
+    has_exceptions: bool = False
+    bundle: str = ""
+
+    def proxy_for(self, address: str) -> str:
+        """The variable that sets the proxy for an address; "" where none does."""
+        parsed = parse(address)
+        scheme = parsed.scheme if parsed else ""
+        return self.proxies.get(scheme) or self.proxies.get("all", "")
+
+
+def read_variables(environ: Mapping[str, str] | None = None) -> Variables:
+    """Looks which of them count (in this process, unless another environment is given), as requests 2.34 does."""
+    env = os.environ if environ is None else environ
+    no_proxy = "no_proxy" if env.get("no_proxy") else "NO_PROXY"
+    bundle = next((name for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") if env.get(name)), "")
+    return Variables(_proxies(env), no_proxy, bool(env.get(no_proxy)), bundle)
+
+
+def _proxies(env: Mapping[str, str]) -> dict[str, str]:
+    """Scheme -> variable, as `urllib.request.getproxies_environment`: small letters count first, even if empty."""
+    found: dict[str, str] = {}
+    for name in sorted(env, key=lambda name: name.endswith("_proxy")):
+        scheme = name.lower().removesuffix("_proxy")
+        if scheme == name.lower():
+            continue
+        if env[name]:
+            found[scheme] = name
+        elif name.endswith("_proxy"):
+            found.pop(scheme, None)
+    return found

@@ -1,0 +1,206 @@
+"""From a token to working access: check it with its server, save it, prove that caveclient finds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ..api import endpoints, responses
+from ..api.batch import Question, Round
+from ..api.responses import Account, Answer, Terms
+from ..api.tasks import Watcher
+from ..api.urls import host_of
+from ..credentials import save, stored_tokens
+from ..credentials.target import Target
+from ..deployments import KNOWN_SERVERS, local_servers_of
+from ..doctor import next_steps
+from ..environment import caveclient_adapter, cloud_volume, packages
+from ..errors import TokenNotChecked, TokenNotSaved, TokenRejected
+from ..token import Token
+
+MOST_DATASTACKS = 20
+"""So many datastacks are asked for their local server when a token is saved; the rest is found when it is used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A token that its server has accepted, and what it opens.
+
+    Attributes:
+        token: the token.
+        target: the server, and the datastack that is to be opened.
+        account: whose token it is.
+        permanent: False for a log-in token, which ends within a week; None if it could not be told.
+        datastacks: the datastacks of the server that the account may see.
+        local_servers: addresses of the data servers that take the same token.
+        terms: the terms of service that keep the target datastack closed, or None.
+        opens: whether the target datastack can be read.
+    """
+
+    token: Token
+    target: Target
+    account: Account
+    permanent: bool | None
+    datastacks: tuple[str, ...]
+    local_servers: tuple[str, ...]
+    terms: Terms | None
+    opens: bool
+
+
+def check_token(
+    token: Token, target: Target, seconds: float, watcher: Watcher | None = None, given: Sequence[str] = ()
+) -> Checked:
+    """Holds a token against the server it is for.
+
+    Args:
+        token: what was given; it is sent to that server only.
+        target: the server, and the datastack that is to be opened.
+        seconds: the bound on the whole.
+        watcher: told whom it waits for.
+        given: how the token was given to `%cave_save`, such as `--from-env NAME`, for the lines in an error.
+    Raises:
+        TokenRejected: the auth server does not know it.
+        TokenNotChecked: the auth server could not say.
+    """
+    server = target.server
+    with Round(seconds) as round_:
+        identity = round_.ask(endpoints.identity_address(server), token)
+        keys = round_.ask(endpoints.keys_address(server), token)
+        listed = round_.ask(endpoints.datastacks_address(server), token)
+        opened = round_.ask(endpoints.datastack_address(server, target.datastack), token)
+        others: list[Question] = []
+        if server not in KNOWN_SERVERS:  # else its data servers are known
+            round_.then(listed, lambda answer: others.extend(_ask_each(round_, token, target, answer)))
+        round_.wait(watcher)
+        account = _account_or_raise(identity.answer, target, given)
+        infos = [opened.answer, *(other.answer for other in others)]
+        return _checked(token, target, account, keys.answer, listed.answer, infos)
+
+
+def _ask_each(round_: Round, token: Token, target: Target, listed: Answer) -> list[Question]:
+    """Asks where the data of the listed datastacks is, for some of them."""
+    names = (responses.names_in(listed) or ())[:MOST_DATASTACKS]
+    return [round_.ask(endpoints.datastack_address(target.server, name), token) for name in names]
+
+
+def _account_or_raise(answer: Answer, target: Target, given: Sequence[str]) -> Account:
+    account = responses.account_in(answer, target.server)
+    if account is not None:
+        return account
+    if answer.code == "invalid_token":
+        raise TokenRejected(
+            f"{answer.host} does not know this token. Nothing was changed. "
+            f"Copy it again from {endpoints.tokens_page(target.server)}, then {next_steps.save(target)}"
+        )
+    error = TokenNotChecked(
+        f"{answer.sentence}, so the token was not checked, and not saved. "
+        f"To see why: {next_steps.check(target)}. To save it unchecked: {next_steps.save(target, *given, '--no-check')}"
+    )
+    error.why = answer.sentence
+    raise error
+
+
+def _checked(
+    token: Token, target: Target, account: Account, keys: Answer, listed: Answer, infos: Iterable[Answer]
+) -> Checked:
+    opened, *others = infos
+    known = responses.keys_in(keys)
+    locals_ = [responses.local_server_in(answer) for answer in (opened, *others)]
+    terms = responses.terms_in(opened.data, target.server) if opened.code == "missing_tos" else None
+    return Checked(
+        token,
+        target,
+        account,
+        None if known is None else any(key.token == token for key in known),
+        responses.names_in(listed) or (),
+        tuple(dict.fromkeys(filter(None, (*locals_, *local_servers_of(target.server))))),
+        terms,
+        bool(responses.local_server_in(opened)),
+    )
+
+
+def save_checked(checked: Checked, overwrite: bool) -> save.Saved:
+    """Saves a checked token for its server and its data servers, and maps the server's datastacks.
+
+    Raises:
+        TokenExists, TokenNotSaved: as `store.save_token`.
+    """
+    target = checked.target
+    opened = (target.datastack,) if checked.opens or checked.terms else ()
+    return _save(checked.token, target, checked.local_servers, checked.datastacks, opened, overwrite)
+
+
+def save_unchecked(token: Token, target: Target, overwrite: bool) -> save.Saved:
+    """Saves a token that no server was asked about; the datastack map is left alone.
+
+    Raises:
+        TokenExists, TokenNotSaved: as `store.save_token`.
+    """
+    return _save(token, target, local_servers_of(target.server), (), (), overwrite)
+
+
+def _save(
+    token: Token,
+    target: Target,
+    local_servers: Iterable[str],
+    datastacks: Iterable[str],
+    opened: Iterable[str],
+    overwrite: bool,
+) -> save.Saved:
+    def prove() -> None:
+        if not _found_again(token, target.server):
+            raise _NotFoundAgain(f"CAVEclient would go on to read another token for {host_of(target.server)}.")
+
+    try:
+        saved = save.save_token(
+            token,
+            target.server,
+            local_servers=local_servers,
+            datastacks=datastacks,
+            opened=opened,
+            overwrite=overwrite,
+            confirm=prove,
+        )
+    except TokenNotSaved as error:
+        raise _whole(error, target) from None
+    cloud_volume.forget_cached((target.server, *local_servers))
+    return saved
+
+
+def try_saving(target: Target) -> None:
+    """Finds out whether a token for a target could be saved, before one is asked for or made. Leaves no trace.
+
+    Raises:
+        TokenNotSaved: it could not, and why.
+    """
+    try:
+        save.try_saving(target.server)
+    except TokenNotSaved as error:
+        raise _whole(error, target) from None
+
+
+class _NotFoundAgain(TokenNotSaved):
+    """The token was written and was not what caveclient read then, so everything was put back."""
+
+
+def _whole(error: TokenNotSaved, target: Target) -> TokenNotSaved:
+    """The same error with what it means for the files, and with what to type."""
+    if isinstance(error, save.NotPutBack):
+        return TokenNotSaved(f"{error} To see what is there: {next_steps.check(target)}")
+    then = ""
+    if isinstance(error, save.WriteProtected):
+        then = f" To allow it: {next_steps.make_private(error.path)}"
+    if isinstance(error, save.LostLink):
+        then = f" To do without the link: {next_steps.move_away(error.path)}"
+    if isinstance(error, _NotFoundAgain):
+        then = f" To see why: {next_steps.check(target)}"
+    return TokenNotSaved(f"{error} {save.UNCHANGED}{then}")
+
+
+def _found_again(token: Token, server: str) -> bool:
+    if packages.import_caveclient():
+        return stored_tokens.resolve(server).token == token
+    try:
+        return caveclient_adapter.token_of_caveclient(server) == token
+    except Exception:
+        return False

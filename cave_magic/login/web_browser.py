@@ -1,0 +1,108 @@
+"""Opening a page in a graphical browser on the person's own screen, and noticing when none opens."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING
+
+from ..environment import platforms
+
+if TYPE_CHECKING:
+    import webbrowser
+
+
+TEXT_BROWSERS = ("www-browser", "links", "elinks", "lynx", "w3m", "browsh")
+"""Browsers that would take over the terminal (those that Python's `webbrowser` may choose)."""
+
+WATCHED = 10.0
+"""Seconds in which a browser that cannot start has ended. One that still runs has started."""
+
+
+class Opening:
+    """A browser that was told to open a page; whether it did is found out meanwhile."""
+
+    def __init__(self) -> None:
+        self.problem = ""
+        """Why no page opened, in words to follow "No browser opened:"; "" as long as nothing is known."""
+        self._settled = threading.Event()
+
+    def settle(self, problem: str) -> Opening:
+        """What became of it."""
+        self.problem = problem
+        self._settled.set()
+        return self
+
+    def wait(self, seconds: float) -> None:
+        """Waits until it is known, at most so many seconds."""
+        self._settled.wait(seconds)
+
+
+def open_browser(address: str) -> Opening:
+    """Opens a page in a graphical browser on the person's own screen, without waiting for it.
+
+    A text browser, which would take over the terminal, is never started.
+    """
+    import webbrowser
+
+    opening = Opening()
+    if not platforms.find_place().has_screen:
+        return opening.settle("this computer has no screen")
+    try:
+        browser = webbrowser.get()
+    except webbrowser.Error:
+        return opening.settle("none was found on this computer")
+    name = getattr(browser, "name", "")
+    if os.path.basename(name) in TEXT_BROWSERS:
+        return opening.settle(f"{_called(name)} is a text browser")
+    threading.Thread(target=_open, args=(browser, address, opening), daemon=True).start()
+    return opening
+
+
+def _open(browser: webbrowser.BaseBrowser, address: str, opening: Opening) -> None:
+    import webbrowser
+
+    if command := _command(browser, address):
+        return _watch(command, opening)
+    try:
+        opening.settle("" if browser.open(address) else "the browser of this computer could not be started")
+    except (OSError, webbrowser.Error) as error:
+        opening.settle(f"the browser of this computer could not be started ({type(error).__name__})")
+
+
+def _command(browser: webbrowser.BaseBrowser, address: str) -> list[str]:
+    """The program behind a browser, whose end `webbrowser` itself does not report; [] where there is none."""
+    import webbrowser
+
+    if isinstance(browser, webbrowser.GenericBrowser):
+        return [browser.name, *(one.replace("%s", address) for one in browser.args)]
+    if isinstance(browser, webbrowser.UnixBrowser):
+        action = browser.remote_action or ""
+        args = [one.replace("%s", address).replace("%action", action) for one in browser.remote_args]
+        return [browser.name, *filter(None, args)]
+    return []
+
+
+def _watch(command: list[str], opening: Opening) -> None:
+    """Starts a browser, which cannot write into the terminal or read from it, and looks whether it stays or fails."""
+    import subprocess
+
+    name, none = _called(command[0]), subprocess.DEVNULL
+    try:
+        # What runs is the browser that the person has chosen, with an address that was built here.
+        started = subprocess.Popen(command, stdin=none, stdout=none, stderr=none, start_new_session=True)  # noqa: S603
+    except OSError as error:
+        opening.settle(f"{name} cannot be started ({error.strerror})")
+        return
+    try:
+        status = started.wait(WATCHED)
+    except subprocess.TimeoutExpired:
+        opening.settle("")
+        started.wait()
+        return
+    opening.settle(f"{name} ended with status {status}" if status else "")
+
+
+def _called(name: str) -> str:
+    named = [one.split()[:1] for one in os.environ.get("BROWSER", "").split(os.pathsep)]
+    return f"{name}, which BROWSER names," if [name] in named else name

@@ -1,0 +1,129 @@
+"""Text from outside (servers, files, exceptions) made safe and short enough to show."""
+
+from __future__ import annotations
+
+import json
+import re
+from html import unescape
+from typing import Any
+from urllib.parse import quote, unquote
+
+from .token import Token
+
+HIDDEN = "****"
+SHORTEST = 4
+"""A given value of fewer characters is not searched for: it would tear words apart and hide nothing."""
+
+_BASE64 = r"(?=[A-Za-z0-9+/_-]{43}(?:=|%3D))(?=.{0,42}[a-z])(?=.{0,42}[A-Z])(?=.{0,42}\d).{43}(?:=|%3D)"  # 32 bytes
+_SECRET = re.compile(rf"[0-9A-Fa-f]{{32,}}|{_BASE64}")
+_HEADER = re.compile(r"(?i)(\bbearer\s+|\bauthorization\s*:\s*basic\s+)(?:bearer\s+)*[^\s'\"]+")
+_KEYED = re.compile(r"""(?i)(token\\*["']?\s*[:=]\s*\\*["']?)(?!<Token)[^\s&'"\\;,)}\]]+""")
+_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]+@|(?<![^\s\"'(=,])[^\s\"'(=,:/@]+:[^\s\"'/@]+@")
+_MASKS = ((_SECRET, HIDDEN), (_HEADER, rf"\1{HIDDEN}"), (_KEYED, rf"\1{HIDDEN}"), (_CREDENTIALS, f"{HIDDEN}@"))
+
+
+def plain(text: object, limit: int = 120) -> str:
+    """One line of printable characters.
+
+    Args:
+        text: anything; what is not a string is turned into one.
+        limit: the most characters to keep.
+    Returns:
+        The text without control characters (terminal escapes, bidirectional marks), with blanks folded, every
+        token, header value and `user:password@` in it hidden, and cut at the limit.
+    """
+    raw = _start_of(str(text), limit * 20)
+    line = "".join(ch if ch.isprintable() else " " for ch in raw)
+    line = hide_secrets(" ".join(line.split()))
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def _start_of(text: str, size: int) -> str:
+    """The beginning of a text, without the word that the cut goes through: half a token could not be recognised."""
+    if len(text) <= size:
+        return text
+    words = text[:size].rsplit(None, 1)
+    return words[0] if len(words) == 2 else text[: size - 64] if size > 64 else ""
+
+
+def hide_secrets(text: str, *tokens: Token) -> str:
+    """The same text with everything that looks like a credential, and the given tokens, hidden."""
+    text = _without_forms(text, *tokens)
+    for pattern, mask in _MASKS:
+        text = pattern.sub(mask, text)
+    return text
+
+
+def _without_forms(text: str, *tokens: Token) -> str:
+    for form in sorted({form for token in tokens for form in _forms_of(token)}, key=len, reverse=True):
+        text = text.replace(form, HIDDEN)
+    return text
+
+
+def without(value: Any, token: Token | None) -> Any:
+    """What a server sent, parsed or not, without the token that was sent to it, however it is written there.
+
+    Args:
+        value: a text, or a JSON value; `Token` objects in it stay.
+        token: the token; None if none was sent.
+    """
+    if token is None:
+        return value
+    if isinstance(value, str):
+        return _text_without(value, token)
+    if isinstance(value, list):
+        return [without(one, token) for one in value]
+    if isinstance(value, dict):
+        return {without(key, token): without(one, token) for key, one in value.items()}
+    return value
+
+
+def _text_without(text: str, token: Token) -> str:
+    if len(text) < len(token.reveal()):
+        return text
+    text = _without_forms(text, token)
+    bare = _letters(token.reveal())
+    return HIDDEN if len(bare) >= 2 * SHORTEST and bare in _letters(text) else text
+
+
+def _letters(text: str) -> str:
+    """The letters and digits of a text, whatever stands between them and however they are written."""
+    return re.sub(r"[^0-9A-Za-z]", "", unquote(unescape(text)))
+
+
+def _forms_of(token: Token) -> set[str]:
+    """How a token may stand in a text: as it is, without what is around it, escaped, percent-encoded."""
+    value = token.reveal()
+    bare = {value, value.strip(), value.strip(" \t\r\n\"'")}
+    forms = bare | {repr(one)[1:-1] for one in bare} | {json.dumps(one)[1:-1] for one in bare}
+    forms |= {_quoted(one, safe) for one in bare for safe in ("/", "")}
+    return {form for form in forms if len(form) >= SHORTEST}
+
+
+def _quoted(text: str, safe: str) -> str:
+    return quote(text, safe=safe, errors="replace")
+
+
+# ---------------------------------------------------------------- private and shared
+
+_OPEN, _CLOSE = "\x02", "\x03"
+_PRIVATE = re.compile(f"{_OPEN}[^{_CLOSE}]*{_CLOSE}")
+WITHHELD = "[withheld]"
+
+
+def private(text: object) -> str:
+    """Marks a part of an evidence that is the person's own business: shown to them, withheld from what they share.
+
+    Text from outside reaches evidence without control characters (`plain`), so it cannot forge the marks.
+    """
+    return f"{_OPEN}{text}{_CLOSE}" if str(text) else ""
+
+
+def shown(text: str) -> str:
+    """The text as its person sees it."""
+    return text.replace(_OPEN, "").replace(_CLOSE, "")
+
+
+def shareable(text: str) -> str:
+    """The text as anybody may see it."""
+    return shown(_PRIVATE.sub(WITHHELD, text))

@@ -1,0 +1,88 @@
+"""Pages as HTML for notebooks: follows the theme, wraps at any width, and reads well where styles are stripped.
+
+Only tags that every cleaner of notebooks lets through (nbconvert's shows `p`, `br`, `th` and `tbody` as text).
+"""
+
+from __future__ import annotations
+
+import html
+
+from .document import Block, Line, Page, Steps, Table, Word, is_address
+
+# The colours keep a contrast of 4 or more on white and on the #111 of Jupyter's dark theme, whichever is in use:
+# a theme's own variables are dropped in a notebook that somebody else has run.
+STYLES = {
+    "strong": "font-weight:600",
+    "dim": "opacity:.75",
+    "ok": "color:#12894c",
+    "done": "color:#12894c;font-weight:600",
+    "warning": "color:#a56b05;font-weight:600",
+    "failed": "color:#d8434e;font-weight:600",
+    "skipped": "opacity:.75",
+    "unknown": "color:#9760cf;font-weight:600",
+    "crashed": "color:#9760cf;font-weight:600",
+}
+_PAGE = (
+    "font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:var(--jp-ui-font-size1,13px);"
+    "line-height:1.5;max-width:76em"
+)
+_CODE = (
+    "font-family:var(--jp-code-font-family,ui-monospace,Menlo,Consolas,monospace);font-size:inherit;color:inherit;"
+    "background:rgba(127,127,127,.15);border-radius:3px;padding:.1em .35em;user-select:all;"
+    "-webkit-box-decoration-break:clone;box-decoration-break:clone;"
+)
+_SHORT = 40
+"""So many characters of a command stay in one line on the narrowest of screens."""
+_CELL = "text-align:left;vertical-align:top;border:none;max-width:none;font-weight:inherit;padding:.1em 1.4em .1em 0;"
+_TABLE = "border-collapse:collapse;border:none;margin:.3em 0;font-size:inherit"
+
+
+def as_html(page: Page) -> str:
+    """The page as HTML."""
+    return f'<div class="cave-magic" style="{_PAGE}">{"".join(map(_block, page.blocks))}</div>'
+
+
+def _block(block: Block) -> str:
+    if isinstance(block, Table):
+        return _table(block)
+    if isinstance(block, Steps):
+        steps = "".join(f'<li style="margin:.3em 0">{_lines(step)}</li>' for step in block.steps)
+        return f'<ol style="margin:.3em 0;padding-left:1.6em">{steps}</ol>'
+    return f'<div style="margin:.3em 0">{_words(block)}</div>'
+
+
+def _lines(lines: tuple[Line, ...]) -> str:
+    first, *others = map(_words, lines)
+    return first + "".join(f"<div>{other}</div>" for other in others)
+
+
+def _table(table: Table) -> str:
+    name = f' aria-label="{html.escape(table.name)}"' if table.name else ""
+    rows = "".join(f'<tr style="background:none">{_cells(table, row)}</tr>' for row in table.rows)
+    return f'<table{name} style="{_TABLE}">{rows}</table>'
+
+
+def _cells(table: Table, row: tuple[Line, ...]) -> str:
+    cells = []
+    for at, words in enumerate(row):
+        role = ' role="rowheader"' if at == table.head else ""
+        fits = at < len(row) - 1 and sum(len(word.text) for word in words) <= 18
+        wraps = "white-space:nowrap" if fits else "white-space:normal;overflow-wrap:break-word"
+        cells.append(f'<td{role} style="{_CELL}{wraps}">{_words(words)}</td>')
+    return "".join(cells)
+
+
+def _words(words: Line) -> str:
+    return "".join(map(_word, words))
+
+
+def _word(word: Word) -> str:
+    text = html.escape(word.text)
+    if word.style == "link" and is_address(word.text):
+        return f'<a href="{text}" target="_blank" rel="noopener noreferrer" style="overflow-wrap:anywhere">{text}</a>'
+    if word.style == "command":
+        wraps = "white-space:pre" if len(word.text) <= _SHORT else "white-space:pre-wrap;overflow-wrap:anywhere"
+        return f'<code style="{_CODE}{wraps}">{text}</code>'
+    css = STYLES.get(word.style, "")
+    tag = "b" if "weight" in css else "span"
+    return f'<{tag} style="{css}">{text}</{tag}>' if css else text

@@ -1,0 +1,164 @@
+"""Pages laid out in columns of characters, for terminals and plain text. Standard library only.
+
+Long text goes on below its own beginning. Addresses and lines to type are never broken: they are clicked and copied.
+No line ends in a blank.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import zip_longest
+from unicodedata import combining, east_asian_width
+
+from .document import KEPT, Block, Line, Page, Steps, Table, Word
+
+GAP = 2
+"""Blanks between two columns of a table."""
+
+INDENT = 3
+"""Blanks before the text of a step, which its number stands in."""
+
+
+def lay_out(page: Page, width: int) -> Iterator[Line]:
+    """The lines of a page on a screen that is so many columns wide."""
+    for block in page.blocks:
+        for one in _block(block, max(width, 20)):
+            yield _without_end(one)
+
+
+def width_of(text: str) -> int:
+    """The columns that a text takes: two for a wide character, none for an accent on another one."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if combining(ch) else 2 if east_asian_width(ch) in "WF" else 1 for ch in text)
+
+
+def _block(block: Block, width: int) -> Iterator[Line]:
+    if isinstance(block, Table):
+        yield from _table(block, width)
+    elif isinstance(block, Steps):
+        for number, step in enumerate(block.steps, 1):
+            yield from _step(step, f"{number}. ".ljust(INDENT), width)
+    else:
+        yield from wrap(block, width)
+
+
+def _step(step: tuple[Line, ...], number: str, width: int) -> Iterator[Line]:
+    rows = [row for one in step for row in wrap(one, width - INDENT)]
+    for place, row in enumerate(rows):
+        yield (Word(" " * INDENT) if place else Word(number, "strong"), *row)
+
+
+# ---------------------------------------------------------------- tables
+
+
+def _table(table: Table, width: int) -> Iterator[Line]:
+    widths = _widths(table, width)
+    for row in table.rows:
+        cells = [wrap(cell, room) for cell, room in zip(row, widths, strict=False)]
+        for parts in zip_longest(*cells, fillvalue=()):
+            yield _side_by_side(parts, widths)
+
+
+def _widths(table: Table, width: int) -> list[int]:
+    """Each column as wide as it has to be; all before the last together leave it half of the screen."""
+    columns = max(len(row) for row in table.rows)
+    widths: list[int] = []
+    for at in range(columns - 1):
+        cells = [row[at] for row in table.rows if at < len(row)]
+        room = max(width // 2 - sum(widths) - GAP * (columns - 1), 8)
+        widths.append(max(_width(one) for cell in cells for one in wrap(cell, room)))
+    return [*widths, max(width - sum(widths) - GAP * (columns - 1), 8)]
+
+
+def _side_by_side(cells: tuple[Line, ...], widths: list[int]) -> Line:
+    row: list[Word] = []
+    for cell, width in zip(cells, widths, strict=False):
+        row += [*cell, Word(" " * (max(width - _width(cell), 0) + GAP))]
+    return tuple(row)
+
+
+# ---------------------------------------------------------------- wrapping
+
+
+def wrap(words: Line, width: int) -> list[Line]:
+    """A line as lines of at most so many columns, except where a word that must stay whole is longer."""
+    rows: list[list[Word]] = [[]]
+    used = 0
+    for blank, unit in _units(words):
+        for piece in _pieces(unit, width):
+            if rows[-1] and ("\n" in blank or used + len(blank) + _width(piece) > width):
+                rows.append([])
+            blank = blank if rows[-1] else ""
+            used = (used if rows[-1] else 0) + len(blank) + _width(piece)
+            rows[-1] += [_blank(blank, rows[-1][-1], piece[0]), *piece] if blank else piece
+            blank = ""
+    return [_joined(row) for row in rows]
+
+
+def _blank(text: str, before: Word, after: Word) -> Word:
+    """The blank between two words, in their style where it is the same."""
+    return Word(text, before.style if before.style == after.style and before.style not in KEPT else "")
+
+
+def _units(words: Line) -> Iterator[tuple[str, Line]]:
+    """The parts of a line that stay together, each with the blank before it."""
+    blank, unit = "", []
+    for word in words:
+        for piece in [word.text] if word.style in KEPT else re.findall(r"\s+|\S+", word.text):
+            if not piece.isspace():
+                unit.append(Word(piece, word.style))
+                continue
+            if unit:
+                yield blank, tuple(unit)
+                blank, unit = "", []
+            blank += piece
+    if unit:
+        yield blank, tuple(unit)
+
+
+def _pieces(unit: Line, width: int) -> Iterator[Line]:
+    """The unit, in several pieces where it is too long and may be broken."""
+    if _width(unit) <= width or any(word.style in KEPT for word in unit):
+        yield unit
+        return
+    for word in unit:
+        for text in _broken(word.text, width):
+            yield (Word(text, word.style),)
+
+
+def _broken(text: str, width: int) -> Iterator[str]:
+    """A long word in pieces, broken behind a slash, a hyphen or the like where there is one."""
+    while width_of(text) > width:
+        end = next(at for at in range(len(text) + 1) if width_of(text[: at + 1]) > width) or 1
+        found = [match.end() for match in re.finditer(r"[/\-_.,:)\]]", text[:end])]
+        end = found[-1] if found and found[-1] > end // 2 else end
+        yield text[:end]
+        text = text[end:]
+    if text:
+        yield text
+
+
+def _joined(row: list[Word]) -> Line:
+    """Neighbours of one style as one word."""
+    joined: list[Word] = []
+    for word in row:
+        if joined and joined[-1].style == word.style and word.style not in KEPT:
+            joined[-1] = Word(joined[-1].text + word.text, word.style)
+        else:
+            joined.append(word)
+    return tuple(joined)
+
+
+def _without_end(row: Line) -> Line:
+    """The line without the blanks at its end."""
+    while row and not row[-1].text.strip():
+        row = row[:-1]
+    if not row:
+        return row
+    return (*row[:-1], Word(row[-1].text.rstrip(), row[-1].style))
+
+
+def _width(words: Line) -> int:
+    return sum(width_of(word.text) for word in words)

@@ -1,0 +1,297 @@
+"""The line to the servers: what an answer is, how each trouble is called, what is sent and what is not."""
+
+from __future__ import annotations
+
+import gc
+import gzip
+import json
+import socket
+import sys
+import threading
+import time
+
+import pytest
+
+import cave_magic.api
+from cave_magic.api.batch import Round
+from cave_magic.api.failures import Trouble, explain
+from cave_magic.api.http import Line
+from cave_magic.environment.packages import import_caveclient
+from cave_magic.token import Token
+
+from ..support.odd_server import OddServer, drips, full_backlog, says, says_nothing
+
+LONG = 20.0
+TOKEN = Token("a" * 31 + "0")
+JSON = "Content-Type: application/json"
+
+
+@pytest.fixture
+def line():
+    """A line, closed at the end."""
+    line = Line()
+    yield line
+    line.close()
+
+
+def test_a_good_answer_is_parsed(cave, line):
+    """A healthy server's answer has its status, its JSON and how long it took."""
+    answer = line.get(f"{cave.server}/info/version")
+    assert (answer.status, answer.body, answer.trouble) == (200, "4.3.3", None)
+    assert answer.is_good
+    assert 0 < answer.seconds < LONG
+
+
+def test_connections_are_used_again(cave, line):
+    """Questions one after the other go over one connection."""
+    for _ in range(5):
+        line.get(f"{cave.server}/info/version")
+    assert (len(cave.requests), cave.connections) == (5, 1)
+
+
+def test_a_token_goes_as_bearer_to_that_host_only(cave, line):
+    """The token goes in the header, no cookie goes or stays, and a redirect is not followed."""
+    with OddServer(says(JSON, b"1")) as elsewhere:
+        cave.misbehave("info", f"redirect:http://{elsewhere.host}/trap")
+        answer = line.get(f"{cave.server}/info/api/v2/datastacks", Token(cave.new_token("ada")))
+    assert (answer.status, answer.location) == (302, f"http://{elsewhere.host}/trap")
+    assert elsewhere.connections == 0
+    assert [(one.authorization, one.cookie, one.user) for one in cave.requests] == [(True, False, "ada")]
+
+
+def test_an_unsendable_token_is_not_sent(cave, line):
+    """A token with a line break in it is told apart before anything is sent."""
+    assert line.get(f"{cave.server}/info/version", Token("abc\ndef")).trouble is Trouble.UNSENDABLE
+    assert len(cave.requests) == 0
+
+
+def test_an_echoed_token_is_hidden(line):
+    """A server that repeats the token cannot bring it onto the screen."""
+    with OddServer(says("Content-Length: 36", b"You sent " + TOKEN.reveal().encode()[:27])) as odd:
+        assert TOKEN.reveal() not in repr(line.get(f"http://{odd.host}/", TOKEN))
+    with OddServer(says("Content-Length: 41", b"You sent " + TOKEN.reveal().encode())) as odd:
+        answer = line.get(f"http://{odd.host}/", TOKEN)
+    assert answer.opening == "You sent ****"
+
+
+@pytest.mark.parametrize(
+    ("how", "trouble"),
+    [
+        ("reset", Trouble.RESET),
+        ("close", Trouble.RESET),
+        ("truncated", Trouble.BROKEN),
+        ("silent", Trouble.SILENT),
+        ("drip", Trouble.SILENT),
+        ("big", Trouble.BROKEN),
+    ],
+)
+def test_a_trouble_has_its_name(cave, line, how, trouble):
+    """What a server does in place of answering is named, and soon."""
+    cave.misbehave("info", how)
+    start = time.monotonic()
+    answer = line.get(f"{cave.server}/info/version", seconds=0.4)
+    assert time.monotonic() - start < LONG
+    assert answer.trouble is trouble
+    assert answer.body is None
+
+
+@pytest.mark.parametrize("how", ["retry-after:3600", "retry-after:3600:429", "loop"])
+def test_one_question_is_one_request(cave, line, how):
+    """Neither `Retry-After` nor a circle of redirects leads to a second request or to any waiting."""
+    cave.misbehave("info", how)
+    assert line.get(f"{cave.server}/info/version").status in (503, 429, 302)
+    assert len(cave.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "trouble"),
+    [
+        ("http://127.0.0.1:9/x", Trouble.REFUSED),
+        ("http://no-such-host.invalid/", Trouble.NAME),
+        ("127.0.0.1:80/x", Trouble.ADDRESS),
+        ("ftp://127.0.0.1/", Trouble.ADDRESS),
+        ("http://", Trouble.ADDRESS),
+    ],
+)
+def test_where_nothing_can_be_asked(line, monkeypatch, address, trouble):
+    """An address that leads nowhere is told apart from a server in trouble."""
+    find = socket.getaddrinfo
+
+    def resolve(host, *args, **options):
+        if host.endswith("invalid"):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return find(host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    assert line.get(address, seconds=2).trouble is trouble
+
+
+def test_connecting_that_never_completes_has_an_end(line):
+    """A port whose queue is full is given up in time, and named as one that cannot be reached."""
+    with full_backlog() as host:
+        assert line.get(f"http://{host}/", seconds=0.3).trouble is Trouble.CONNECT_TIMEOUT
+
+
+def test_a_handshake_that_never_completes_has_an_end(line):
+    """A server that takes a TLS connection and says nothing is given up in time."""
+    with OddServer(says_nothing) as odd:
+        assert line.get(f"https://{odd.host}/", seconds=0.3).trouble is not None
+
+
+@pytest.mark.parametrize(
+    ("start", "more"),
+    [
+        (b"HTTP/1.1 200 OK\r\nX-Long: ", b"x"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b"x"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", b"x"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n", b"\x1f"),
+    ],
+    ids=["in the head", "in the body", "without an end", "in chunks", "not yet", "compressed"],
+)
+def test_an_answer_that_drips_has_an_end(line, start, more):
+    """However a server draws out its answer, the question ends in time, and so does its thread."""
+    with OddServer(drips(start, more)) as odd:
+        begin = time.monotonic()
+        answer = line.get(f"http://{odd.host}/", seconds=0.3)
+    assert time.monotonic() - begin < LONG
+    assert answer.trouble in (Trouble.SILENT, Trouble.SLOW, Trouble.RESET)
+
+
+def test_a_compressed_answer_is_unpacked(line):
+    """A server that compresses unasked is understood."""
+    body = gzip.compress(json.dumps({"ok": True}).encode())
+    with OddServer(says(f"Content-Encoding: gzip\r\nContent-Length: {len(body)}", body)) as odd:
+        assert line.get(f"http://{odd.host}/").body == {"ok": True}
+
+
+def test_a_compressed_bomb_stays_small(line):
+    """A small answer that would unpack to a large one is given up."""
+    body = gzip.compress(b" " * 50_000_000, 1)
+    with OddServer(says(f"Content-Encoding: gzip\r\nContent-Length: {len(body)}", body)) as odd:
+        answer = line.get(f"http://{odd.host}/")
+    assert (answer.trouble, answer.detail) == (Trouble.BROKEN, "more came than was read")
+
+
+def test_a_proxy_is_obeyed_and_bounded(line, monkeypatch):
+    """What the proxy variables say holds here as for caveclient; a proxy that hangs is given up in time."""
+    with OddServer(says_nothing) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://{proxy.host}")
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.host}")
+        plain = line.get("http://cave.example.org/info/version", seconds=0.3)
+        secure = line.get("https://cave.example.org/info/version", seconds=0.3)
+    assert plain.trouble is Trouble.SILENT
+    assert secure.trouble is not None
+    assert proxy.got.startswith((b"GET http://cave.example.org", b"CONNECT cave.example.org:443"))
+
+
+def test_a_certificate_that_is_named_is_trusted(line, monkeypatch):
+    """`REQUESTS_CA_BUNDLE` holds here as for caveclient, and nothing is trusted without it."""
+    from cave_magic.sandbox import Sandbox
+
+    pytest.importorskip("ssl")
+    with Sandbox(tls=True) as secure:
+        assert line.get(f"{secure.server}/info/version").trouble is Trouble.TLS
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", secure.certificate)
+        assert line.get(f"{secure.server}/info/version").is_good
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/not/there")
+        answer = line.get(f"{secure.server}/info/version")
+    assert (answer.trouble, answer.detail) == (Trouble.BUNDLE, "it is not there")
+
+
+def test_a_closed_line_sends_nothing(cave):
+    """After closing nothing is asked; the answer says that the time was over."""
+    line = Line()
+    line.close()
+    assert line.get(f"{cave.server}/info/version").trouble is Trouble.LATE
+    assert cave.connections == 0
+
+
+def test_closing_ends_what_is_under_way(cave):
+    """A question that hangs ends at once when its line is closed, and its thread with it."""
+    cave.misbehave("info", "silent")
+    line, answers = Line(), []
+    thread = threading.Thread(target=lambda: answers.append(line.get(f"{cave.server}/info/version", seconds=120)))
+    thread.start()
+    while not len(cave.requests):
+        time.sleep(0.01)
+    line.close()
+    thread.join(LONG)
+    assert answers[0].trouble is Trouble.SILENT
+
+
+def test_a_name_that_is_found_too_late_is_not_asked(monkeypatch):
+    """Where the name server answers after the bound, neither request nor token is sent."""
+    found, find = threading.Event(), socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: (found.wait(LONG), find(*args, **options))[1])
+    with OddServer(says(JSON, b"1")) as odd:
+        with Round(0.5) as round_:
+            question = round_.ask(f"http://{odd.host}/", TOKEN)
+            round_.wait()
+            answer = question.answer
+        found.set()
+        question.future.result(LONG)
+        assert odd.got == b""
+    assert answer.trouble is Trouble.CONNECT_TIMEOUT
+    assert "looked up" in answer.detail
+
+
+def test_a_round_asks_each_question_once(cave):
+    """The same address is asked once for a token, however often it is wanted."""
+    with Round(LONG) as round_:
+        first, second = (round_.ask(f"{cave.server}/info/version") for _ in range(2))
+        round_.wait()
+    assert first is second
+    assert len(cave.requests) == 1
+
+
+def test_a_question_whose_turn_never_came_says_so(cave):
+    """What could not be asked in time is not called silent."""
+    with Round(0.01) as round_:
+        pass
+    assert round_.ask(f"{cave.server}/info/version").answer.trouble is Trouble.LATE
+
+
+def test_a_broken_requests_is_a_trouble(monkeypatch, line):
+    """Where requests itself cannot be imported, asking says so and does not raise."""
+    monkeypatch.delitem(sys.modules, "cave_magic.api.connections")
+    monkeypatch.delattr(cave_magic.api, "connections")
+    monkeypatch.setitem(sys.modules, "requests", None)
+    answer = line.get("http://127.0.0.1:9/")
+    assert (answer.trouble, answer.detail) == (Trouble.UNKNOWN, "ModuleNotFoundError")
+
+
+def test_an_unknown_error_is_named_by_its_kind():
+    """An error of no known kind is told by its kind alone: its text could hold anything."""
+    assert explain(RuntimeError(TOKEN.reveal())) == (Trouble.UNKNOWN, "RuntimeError")
+
+
+def test_cookies_are_not_kept(line):
+    """A cookie that a server sets is not sent back."""
+    with OddServer(says("Set-Cookie: a=b\r\nContent-Length: 1\r\nConnection: close", b"1")) as odd:
+        line.get(f"http://{odd.host}/")
+        line.get(f"http://{odd.host}/")
+    assert b"Cookie" not in odd.got
+    assert odd.got.count(b"GET") == 2
+
+
+def test_version_names_the_program(cave, line):
+    """The servers can tell from the User-Agent who asks."""
+    with OddServer(says("Content-Length: 1", b"1")) as odd:
+        line.get(f"http://{odd.host}/")
+    assert b"User-Agent: cave-magic/" in odd.got
+    assert cave_magic.__version__.encode() in odd.got
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_importing_leaves_the_collector_as_it_was(monkeypatch, collects):
+    """The garbage collector rests during the import of caveclient only, also where that import fails."""
+    was = gc.isenabled()
+    try:
+        gc.enable() if collects else gc.disable()
+        monkeypatch.setitem(sys.modules, "caveclient", None)
+        assert import_caveclient().startswith("ModuleNotFoundError")
+        assert gc.isenabled() is collects
+    finally:
+        gc.enable() if was else gc.disable()

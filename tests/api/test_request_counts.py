@@ -1,0 +1,164 @@
+"""How many requests each magic makes, on how many connections, and that no fact is asked for twice.
+
+| magic | requests to a healthy server | connections, at most |
+|---|---|---|
+| `%cave_check` of a datastack, the first in a kernel | 7: identity, tokens, datastack; four services | 6 |
+| `%cave_check` again (all at the same time) | 7 | 7 |
+| the same of a datastack that no permission is named after, the first in a kernel | 1 more: its dataset | 7 |
+| `%cave_check --all` of n datastacks on m local servers | 3 + n + 4 m | 6 for each server |
+| `%cave_whoami`, `%cave_setup` where all is well | 2: identity, tokens | 2 |
+| `%cave_save` for a known server | 4: identity, tokens, list, datastack | 4 |
+| `%cave_save` for another one that lists n datastacks | 3 + n, at most 24 | 6 |
+| any of them without a token | 2: version, and the auth service without a token | 2 |
+| `%cave_save --no-check`, `-h`, `--fix` without a fault | 0 | 0 |
+
+A class of 300 students who all check in the same minute is 35 small requests a second for the servers together: 15 for the
+global one, 20 for the local one. caveclient's own `CAVEclient("minnie65_public")` makes 2, and 4 more for the services.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from urllib.parse import urlsplit
+
+import pytest
+
+from cave_magic import deployments
+from cave_magic.doctor import gather as gathering
+from cave_magic.doctor.gather import Target, ask_server, gather
+from cave_magic.login import verify
+from cave_magic.login.verify import MOST_DATASTACKS, check_token
+from cave_magic.sandbox import Sandbox
+from cave_magic.token import Token
+
+LONG = 60.0
+IDENTITY, TOKENS = "/auth/api/v1/user/cache", "/auth/api/v1/user/token"
+LIST, DATASTACK = "/info/api/v2/datastacks", "/info/api/v2/datastack/full/minnie65_public"
+SERVICES = {
+    "/materialize/version", "/segmentation/api/version", "/l2cache/api/v1/table_mapping", "/skeletoncache/api/version",
+}  # fmt: skip
+CHECK = {IDENTITY, TOKENS, DATASTACK, *SERVICES}
+
+
+@pytest.fixture
+def asked(cave, set_up):
+    """What is asked from now on, by path; nothing of it may be asked twice."""
+    cave.clear_requests()
+
+    def paths():
+        counts = Counter(one.path for one in cave.requests)
+        assert set(counts.values()) <= {1}, counts
+        return set(counts)
+
+    return paths
+
+
+@pytest.fixture
+def target(cave):
+    """The default datastack on the practice server."""
+    return Target("minnie65_public", cave.server, "option")
+
+
+def test_the_check(cave, run, asked):
+    """`%cave_check` makes seven requests, on at most six connections."""
+    run("%cave_check minnie65_public")
+    assert asked() == CHECK
+    assert cave.connections <= 6
+
+
+def test_the_check_again(cave, run, asked):
+    """A second `%cave_check` asks the same seven anew, all at the same time, and no more."""
+    run("%cave_check minnie65_public")
+    cave.clear_requests()
+    cave.delay = 0.5
+    run("%cave_check minnie65_public")
+    assert asked() == CHECK
+    times = [one.time for one in cave.requests]
+    assert max(times) - min(times) < 0.5
+    assert cave.connections == 7
+
+
+def test_one_request_after_the_other_shares_a_connection(cave, target, asked):
+    """What is asked one after the other goes over the same connection."""
+    gathering._worked.clear()
+    ask_server(target, LONG)
+    assert asked() == {IDENTITY, TOKENS}
+    assert cave.connections == 1
+
+
+@pytest.mark.parametrize(("magic", "more"), [("%cave_whoami", set()), ("%cave_setup", {DATASTACK})])
+def test_who_takes_two_requests_and_whether_three(cave, run, asked, magic, more):
+    """`%cave_whoami` and `%cave_setup` ask whose token it is and which are permanent; the second also whether it opens."""
+    assert run(magic).error == ""
+    assert asked() == {IDENTITY, TOKENS, *more}
+    assert cave.connections <= 3
+
+
+def test_a_save(cave, set_up, target, asked):
+    """Checking a token for a server that lists five datastacks takes eight requests, at most six at once."""
+    checked = check_token(Token(set_up), target, LONG)
+    names = {f"/info/api/v2/datastack/full/{name}" for name in checked.datastacks}
+    assert asked() == {IDENTITY, TOKENS, LIST, DATASTACK, *names}
+    assert cave.connections <= 6
+
+
+def test_a_save_for_a_known_server(cave, set_up, target, asked, monkeypatch):
+    """For a server whose data servers are known only the wanted datastack is looked at: four requests."""
+    monkeypatch.setattr(verify, "KNOWN_SERVERS", (*deployments.KNOWN_SERVERS, cave.server))
+    check_token(Token(set_up), target, LONG)
+    assert asked() == {IDENTITY, TOKENS, LIST, DATASTACK}
+    assert cave.connections <= 4
+
+
+def test_a_save_where_there_are_many_datastacks():
+    """However many datastacks a server lists, a save looks at twenty."""
+    with Sandbox(datastacks=40) as cave:
+        check_token(Token(cave.new_token("ada")), Target("minnie65_public", cave.server, "option"), LONG)
+        assert len(cave.requests) <= 4 + MOST_DATASTACKS
+        assert cave.connections <= 6
+
+
+def test_all_datastacks(secrets):
+    """`--all` asks once for each datastack and once for each service of each local server, on few connections."""
+    from cave_magic.credentials.save import save_token
+
+    with Sandbox(datastacks=30, local_servers=3) as cave:
+        save_token(Token(cave.new_token("ada")), cave.server)
+        found = gather([Target("minnie65_public", cave.server, "option")], LONG, everything=True)
+        paths = Counter((one.host, one.path) for one in cave.requests)
+        locals_ = {urlsplit(address).netloc for address in cave.local_servers}
+    assert set(paths.values()) == {1}
+    assert len(found.datastacks) >= 30
+    assert len(paths) == 3 + len(found.datastacks) + 4 * len(locals_)
+    assert cave.connections <= 6 * (1 + len(locals_))
+
+
+def test_without_a_token(cave, run):
+    """Without a token two questions are asked: whether there is a CAVE server, and whether its auth service answers."""
+    run(f"%cave_check --server {cave.server}")
+    assert sorted(one.path for one in cave.requests) == [IDENTITY, "/info/version"]
+
+
+def test_a_token_that_is_not_known(cave, set_up, run, asked):
+    """A token that the server does not know leads neither to its list of tokens nor to any data server."""
+    cave.delete_token(set_up)
+    cave.forget()
+    run("%cave_check")
+    assert asked() == {IDENTITY, DATASTACK}
+
+
+@pytest.mark.parametrize(
+    "line", ["%cave_check -h", "%cave_whoami -h", "%cave_check --nonsense", "%load_ext cave_magic"]
+)
+def test_what_asks_nobody(cave, set_up, run, line):
+    """Loading, help and mistyped lines make no request."""
+    cave.clear_requests()
+    run(line)
+    assert (len(cave.requests), cave.connections) == (0, 0)
+
+
+def test_an_unchecked_save_asks_nobody(cave, run, monkeypatch):
+    """`%cave_save --no-check` makes no request."""
+    monkeypatch.setenv("ADA", cave.new_token("ada"))
+    run(f"%cave_save --no-check --from-env ADA --server {cave.server}")
+    assert (len(cave.requests), cave.connections) == (0, 0)

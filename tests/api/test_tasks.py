@@ -1,0 +1,136 @@
+"""Asking at the same time, within one bound: what comes back, when, and that nothing is left to wait for."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from cave_magic.api.tasks import AT_ONCE, Inquiry, result_of
+
+LONG = 20.0
+"""Seconds that no test takes: an answer that hangs is not waited for."""
+
+
+@pytest.fixture
+def release():
+    """An event that questions wait for; set at the end, so that no thread stays."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def test_answers_come_back():
+    """Each question gets its own answer, and an error of one is its own affair."""
+    inquiry = Inquiry(LONG)
+    good, bad = inquiry.ask("a", lambda: 1), inquiry.ask("a", lambda: 1 / 0)
+    inquiry.wait()
+    assert (result_of(good, 0), result_of(bad, 0)) == (1, 0)
+
+
+def test_what_hangs_is_not_waited_for(release):
+    """At the bound `wait` comes back with what there is."""
+    inquiry = Inquiry(0.3)
+    hangs, answers = inquiry.ask("a", release.wait), inquiry.ask("b", lambda: "here")
+    start = time.monotonic()
+    inquiry.wait()
+    assert time.monotonic() - start < LONG / 2
+    assert (result_of(hangs, None), result_of(answers, "")) == (None, "here")
+
+
+def test_at_most_six_at_once_for_a_host(release):
+    """More than six questions to a host queue; another host is not held up by them."""
+    inquiry, begun = Inquiry(LONG), []
+    for number in range(20):
+        inquiry.ask("a", lambda number=number: (begun.append(number), release.wait()))
+    assert inquiry.ask("b", lambda: "free").result(LONG) == "free"
+    while len(begun) < AT_ONCE:
+        time.sleep(0.01)
+    time.sleep(0.1)
+    inquiry.close()
+    assert sorted(begun) == list(range(AT_ONCE))
+
+
+def test_nothing_begins_after_the_bound(release):
+    """A question that was still in the queue when the bound passed is never asked."""
+    inquiry, begun = Inquiry(0.2), []
+    for number in range(AT_ONCE + 3):
+        inquiry.ask("a", lambda number=number: (release.wait(), begun.append(number)))
+    inquiry.wait()
+    release.set()
+    later = Inquiry(LONG)
+    later.ask("a", lambda: time.sleep(0.2))
+    later.wait()
+    assert len(begun) == AT_ONCE
+
+
+def test_an_answer_leads_on():
+    """What an answer leads to is waited for as well, however long the chain."""
+    inquiry, found = Inquiry(LONG), []
+
+    def go_on(number: int) -> None:
+        found.append(number)
+        if number < 5:
+            inquiry.then(inquiry.ask("a", lambda: number + 1), go_on)
+
+    inquiry.then(inquiry.ask("a", lambda: 1), go_on)
+    inquiry.wait()
+    assert found == [1, 2, 3, 4, 5]
+
+
+def test_going_on_that_breaks_stops_nothing(capsys, caplog):
+    """An error while going on is neither printed nor keeps `wait` from ending."""
+    inquiry = Inquiry(LONG)
+    inquiry.then(inquiry.ask("a", lambda: 1), lambda _: 1 / 0)
+    inquiry.wait()
+    assert capsys.readouterr().err + caplog.text == ""
+    assert inquiry.left > LONG / 2
+
+
+def test_many_questions_need_few_threads(release):
+    """A hundred questions to a host take no more than six threads."""
+    before, inquiry = threading.active_count(), Inquiry(0.3)
+    for _ in range(100):
+        inquiry.ask("a", release.wait)
+    inquiry.wait()
+    assert threading.active_count() - before <= AT_ONCE
+
+
+def test_the_watcher_hears_whom_it_waits_for(release):
+    """After a second the watcher is told the hosts and the seconds, and never before."""
+    heard = []
+    inquiry = Inquiry(1.4)
+    inquiry.ask("slow", release.wait)
+    inquiry.ask("", release.wait)
+    inquiry.ask("quick", lambda: None)
+    inquiry.wait(lambda whom, seconds: heard.append((whom, seconds)))
+    assert heard
+    assert {tuple(whom) for whom, _ in heard} == {("slow",)}
+    assert all(seconds >= 1 for _, seconds in heard)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+def test_an_interrupt_ends_the_waiting_at_once(release):
+    """Ctrl-C while waiting ends it, long before the bound, and nothing more is asked."""
+    inquiry, begun = Inquiry(120), []
+    for number in range(AT_ONCE + 1):
+        inquiry.ask("a", lambda number=number: (begun.append(number), release.wait()))
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        inquiry.wait()
+    assert time.monotonic() - start < LONG
+    release.set()
+    time.sleep(0.1)
+    assert len(begun) == AT_ONCE
+
+
+def test_one_question_may_take_half_of_the_time():
+    """One question gets half of the bound, and never more than is left."""
+    assert Inquiry(10).each == 5.0
+    inquiry = Inquiry(0.2)
+    time.sleep(0.15)
+    assert inquiry.each <= 0.1

@@ -1,0 +1,174 @@
+"""Every magic ends within its bound, whatever servers, proxies and name servers do, and leaves nothing behind.
+
+The times here are generous on purpose: a short bound is held to have an end at all, not to be sharp.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from ..support.odd_server import OddServer, drips, full_backlog, says_nothing
+
+LONG = 20.0
+ROOT = Path(__file__).resolve().parents[2]
+SILENT = b"HTTP/1.1 200 OK\r\nX-Long: "
+
+HANGING = ["silent", "drip", "retry-after:3600", "loop", "big"]
+
+
+@pytest.fixture
+def timed(run):
+    """Runs a cell, which must end within a generous time."""
+
+    def run_in_time(cell):
+        start = time.monotonic()
+        ran = run(cell)
+        assert time.monotonic() - start < LONG
+        return ran
+
+    return run_in_time
+
+
+@pytest.mark.parametrize("how", HANGING)
+def test_the_check_has_an_end(cave, set_up, timed, how):
+    """Whatever the server does, `%cave_check` ends and says that something is wrong with the server."""
+    cave.misbehave("all", how)
+    report = timed("%cave_check --timeout 0.6 -o").value
+    assert {row.id: row.status.value for row in report.rows}["network"] == "failed"
+
+
+@pytest.mark.parametrize(("service", "row"), [("materialize", "materialize"), ("info", "info"), ("auth", "auth")])
+def test_one_hanging_service_hides_no_other(cave, set_up, timed, service, row):
+    """Where one service sends a byte a second it is named, and the others are seen to work."""
+    cave.misbehave(service, "drip")
+    rows = {row.id: row.status.value for row in timed("%cave_check --timeout 2.5 -o").value.rows}
+    assert [name for name, status in rows.items() if status == "failed"] == [row]
+    assert rows["network"] == "ok"
+
+
+@pytest.mark.parametrize("how", ["drip", "big"])
+def test_the_others_have_an_end(cave, set_up, timed, monkeypatch, how):
+    """`%cave_whoami`, `%cave_setup` and `%cave_save` end with an error of ours."""
+    monkeypatch.setenv("ADA", cave.new_token("ada"))
+    timed("%config CaveMagics.timeout = 0.6")
+    cave.misbehave("all", how)
+    assert timed("%cave_whoami").error == "ServerInTrouble"
+    assert timed("%cave_setup").error == "ServerInTrouble"
+    assert timed("%cave_save --from-env ADA --overwrite").error == "TokenNotChecked"
+
+
+def test_all_has_an_end(cave, set_up, timed):
+    """`%cave_check --all` ends where the list of datastacks never comes."""
+    cave.misbehave("/info/api/v2/datastacks", "silent")
+    assert timed("%cave_check --all --timeout 2 -o").value.datastacks == ("minnie65_public",)
+
+
+@pytest.mark.parametrize("answer", [says_nothing, drips(SILENT, b"x")], ids=["says nothing", "one byte at a time"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_an_odd_server_is_left_alone(timed, token_for, answer, scheme):
+    """A port that takes connections, with TLS or without, and never answers them, is given up."""
+    with OddServer(answer) as odd:
+        token_for(f"{scheme}://{odd.host}")
+        report = timed(f"%cave_check --server {scheme}://{odd.host} --timeout 0.6 -o").value
+    assert not report.ok
+    assert report.next is not None
+
+
+def test_a_connection_that_never_completes(timed, token_for):
+    """A host that lets connections hang is named as one that cannot be reached."""
+    with full_backlog() as host:
+        token_for(f"http://{host}")
+        report = timed(f"%cave_check --server http://{host} --timeout 0.6 -o").value
+    assert "cannot be reached" in next(row.evidence for row in report.rows if row.id == "network")
+
+
+def test_a_proxy_that_hangs(timed, token_for, monkeypatch):
+    """A proxy that takes connections and never answers is given up."""
+    token_for("http://cave.example.org")
+    with OddServer(says_nothing) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://{proxy.host}")
+        report = timed("%cave_check --server http://cave.example.org --timeout 0.6 -o").value
+    assert not report.ok
+
+
+def test_a_name_server_that_hangs(timed, token_for, monkeypatch):
+    """A name that is never found ends in a row that says so; when it is found later, nothing is asked any more."""
+    found = threading.Event()
+    with OddServer(says_nothing) as odd:
+        token_for("http://cave.example.org")
+        address = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", int(odd.host.rpartition(":")[2])))
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: found.wait(LONG) and [address])
+        report = timed("%cave_check --server http://cave.example.org --timeout 0.6 -o").value
+        found.set()
+        time.sleep(0.5)
+        assert odd.got == b""
+    assert "looked up" in next(row.evidence for row in report.rows if row.id == "network")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+def test_an_interrupt_ends_a_magic_at_once(cave, set_up, timed):
+    """Ctrl-C while it waits ends the magic in one line, long before its bound."""
+    cave.misbehave("all", "silent")
+    cave.clear_requests()
+
+    def interrupt() -> None:
+        while not len(cave.requests):
+            time.sleep(0.01)
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    ran = timed("%cave_check --timeout 300")
+    assert ran.error == "Cancelled"
+    assert "Traceback" not in ran.out
+
+
+def test_nothing_is_asked_after_the_end(cave, set_up, timed):
+    """Once a magic has ended no further request comes, although questions were still open."""
+    cave.misbehave("all", "slow:1.5")
+    timed("%cave_check --timeout 0.4")
+    cave.behave()
+    asked = len(cave.requests)
+    time.sleep(0.5)
+    assert len(cave.requests) == asked
+
+
+def test_threads_that_hang_do_not_keep_python_from_ending(home, tmp_path):
+    """A program whose name server hangs ends right after its check, with exit code 0."""
+    program = """
+        import socket, threading, json, pathlib
+        never = threading.Event()
+        socket.getaddrinfo = lambda *args, **options: never.wait()
+        folder = pathlib.Path.home() / ".cloudvolume" / "secrets"
+        folder.mkdir(parents=True)
+        (folder / "cave.example.org-cave-secret.json").write_text(json.dumps({"token": "a" * 31 + "0"}))
+        import cave_magic
+        print(cave_magic.check(server="http://cave.example.org", timeout=1).ok)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        cwd=ROOT, capture_output=True, text=True, timeout=3 * LONG, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout.strip()) == (0, "False"), done.stderr
+
+
+@pytest.fixture
+def token_for(secrets):
+    """Stores a token for a server, as `%cave_save --no-check` does."""
+    from cave_magic.credentials.save import save_token
+    from cave_magic.token import Token
+
+    def store(server):
+        save_token(Token("a" * 31 + "0"), server)
+
+    return store

@@ -1,0 +1,234 @@
+"""What is said when a magic is stopped, refused or breaks off half-way: what was done until then, and nothing else."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cave_magic.credentials import atomic_write, datastack_map, save, stored_tokens, token_files
+from cave_magic.login import verify
+from cave_magic.sandbox import Sandbox
+from cave_magic.ui.frontend import Frontend
+
+from ..support.shell import Run
+
+NOTHING = "Nothing was changed."
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The answers that are given to the questions; an exception is raised in the place of an answer."""
+    given: list[Any] = []
+
+    def answer(question: str = "") -> str:
+        one = given.pop(0)
+        if isinstance(one, BaseException):
+            raise one
+        return str(one)
+
+    monkeypatch.setattr(Frontend, "can_ask", True)
+    monkeypatch.setattr("builtins.input", answer)
+    monkeypatch.setattr("getpass.getpass", answer)
+    return given
+
+
+@pytest.fixture
+def two_faults(set_up: str, home: Path, cave: Sandbox) -> tuple[Path, Path]:
+    """Two files of which each needs a repair: a token that is not owner-only, and a datastack map that is no JSON."""
+    folder = home / ".cloudvolume" / "secrets"
+    token, names = token_files.server_file(cave.server), folder / datastack_map.MAP_NAME
+    token.chmod(0o644)
+    names.write_text("{")
+    return token, names
+
+
+def interrupted(*_: object, **__: object) -> None:
+    """Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+def refuse(*_: object) -> None:
+    """The system does not allow it."""
+    raise OSError(errno.EPERM, "no")
+
+
+def at_permissions(monkeypatch: pytest.MonkeyPatch, file: Path, happens: Callable[[], object]) -> None:
+    """Something happens when the permissions of a file are to be changed."""
+    real = atomic_write.tighten
+    monkeypatch.setattr(atomic_write, "tighten", lambda path, mode: happens() if path == file else real(path, mode))
+
+
+def refuse_writing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing can be written."""
+    monkeypatch.setattr(atomic_write, "write_all", refuse)
+
+
+def protect(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file may not be written."""
+    path.chmod(0o400)
+
+
+def mended(faults: tuple[Path, Path]) -> list[bool]:
+    """Which of the two files are in order."""
+    token, names = faults
+    return [token.stat().st_mode & 0o77 == 0, names.read_text() != "{"]
+
+
+# ---------------------------------------------------------------- %cave_check --fix
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), EOFError()])
+def test_stopped_at_the_second_question_it_names_the_first_repair(run: Run, cave: Sandbox, answers, two_faults, stop):
+    """Yes to the first repair, Ctrl-C at the second: what was made is said, and how to see what is left."""
+    answers += ["y", stop]
+    ran = run("%cave_check --fix")
+    assert mended(two_faults) == [False, True]
+    assert ran.error == "Cancelled"
+    assert ran.message.startswith("1 of 2 repairs was made: write the datastack map anew, ")
+    assert ran.message.endswith(f". To see what is left: %cave_check --server {cave.server}")
+
+
+def test_stopped_at_the_first_question_nothing_was_changed(run: Run, answers, two_faults):
+    """Where no repair was made, that is said."""
+    answers.append(KeyboardInterrupt())
+    assert run("%cave_check --fix").message == "nothing was changed."
+    assert mended(two_faults) == [False, False]
+
+
+def test_a_no_to_every_repair_changes_nothing_and_says_so(run: Run, answers, two_faults):
+    """After the last no a line says that nothing was changed; it is no error."""
+    answers += ["n", ""]
+    ran = run("%cave_check --fix")
+    assert (ran.error, ran.out.rstrip().splitlines()[-1]) == ("", NOTHING)
+    assert mended(two_faults) == [False, False]
+
+
+def test_a_no_then_a_yes_counts_one(run: Run, answers, two_faults, monkeypatch):
+    """Only what was made is counted, and it is named after an interrupt of the second report too."""
+    answers += ["n", "y"]
+    real = Frontend.show
+    shown: list[Any] = []
+
+    def show(self: Frontend, page: Any) -> None:
+        shown.append(page)
+        return real(self, page) if len(shown) == 1 else interrupted()
+
+    monkeypatch.setattr(Frontend, "show", show)
+    ran = run("%cave_check --fix")
+    assert ran.error == "Cancelled"
+    assert ran.message.startswith("stopped. 1 of 2 repairs was made: allow nobody but you to read ")
+    assert mended(two_faults) == [True, False]
+
+
+@pytest.mark.parametrize("line", ["%cave_check --fix", "%cave_check --fix --yes"])
+def test_a_repair_that_fails_leaves_the_one_before_it(run: Run, answers, two_faults, monkeypatch, line):
+    """The second repair is refused by the system: its reason is said, and what was made before it."""
+    answers += ["y", "y"]
+    at_permissions(monkeypatch, two_faults[0], refuse)
+    ran = run(line)
+    assert ran.error == "TokenNotSaved"
+    assert (
+        "cannot be written (Operation not permitted). 1 of 2 repairs was made: write the datastack map" in ran.message
+    )
+    assert mended(two_faults) == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("way", "then"), [(refuse_writing, "To see what is left: %cave_check"), (protect, "To allow it: !chmod 600 ")]
+)
+def test_a_first_repair_that_fails_changes_nothing(run: Run, set_up: str, cave: Sandbox, monkeypatch, way, then):
+    """Where the first one fails no file was changed, and the line that helps is given."""
+    path = token_files.server_file(cave.server)
+    path.write_text(set_up)
+    way(path, monkeypatch)
+    ran = run("%cave_check --fix --yes")
+    assert ran.error == "TokenNotSaved"
+    assert f". {save.UNCHANGED} {then}" in ran.message
+    assert path.read_text() == set_up
+
+
+def test_a_file_that_refuses_gives_the_others_their_permissions_back(run: Run, two_faults, cave: Sandbox, monkeypatch):
+    """Permissions of several files are taken away from all of them or from none."""
+    local = token_files.server_file(cave.local_server)
+    local.chmod(0o640)
+    at_permissions(monkeypatch, local, refuse)
+    assert run("%cave_check --fix --yes").error == "TokenNotSaved"
+    assert [path.stat().st_mode & 0o777 for path in (two_faults[0], local)] == [0o644, 0o640]
+
+
+def test_stopped_within_a_repair_it_says_what_may_be(run: Run, answers, two_faults, monkeypatch):
+    """Where it cannot be told whether a repair was made, neither is said."""
+    at_permissions(monkeypatch, two_faults[0], interrupted)
+    message = run("%cave_check --fix --yes").message
+    assert message.startswith("stopped. 1 of 2 repairs was made: write the datastack map anew")
+    assert ". This one may have been made: allow nobody but you to read " in message
+
+
+def test_a_mistake_of_ours_after_a_repair_names_the_repair(run: Run, answers, two_faults, monkeypatch):
+    """Also where something breaks that should not, what was done before is said."""
+    at_permissions(monkeypatch, two_faults[0], lambda: 1 / 0)
+    message = run("%cave_check --fix --yes").message
+    assert "this should not have happened" in message
+    assert "1 of 2 repairs was made: write the datastack map" in message
+
+
+# ---------------------------------------------------------------- saving
+
+
+@pytest.mark.parametrize("line", ["%cave_save --from-env MINE", "%cave_save --from-env MINE --no-check"])
+def test_stopped_after_the_save_it_says_that_the_token_is_saved(run: Run, cave: Sandbox, monkeypatch, line):
+    """Ctrl-C while the card is drawn: the token is saved, and that is said."""
+    token = cave.new_token("ada")
+    monkeypatch.setenv("MINE", token)
+    run(f'%config CaveMagics.server = "{cave.server}"')
+    monkeypatch.setattr(Frontend, "show", interrupted)
+    ran = run(line)
+    assert ran.message.startswith(f"stopped. The token ending in {token[-4:]} is saved for 127.0.0.1")
+    assert "%cave_whoami --server" in ran.message
+    assert stored_tokens.resolve(cave.server).token.reveal() == token
+
+
+def test_stopped_before_the_save_nothing_was_saved(run: Run, cave: Sandbox, monkeypatch):
+    """Ctrl-C while the server is asked: no token was saved, which is said without a detour."""
+    monkeypatch.setenv("MINE", cave.new_token("ada"))
+    run(f'%config CaveMagics.server = "{cave.server}"')
+    monkeypatch.setattr(verify, "check_token", interrupted)
+    assert run("%cave_save --from-env MINE").message == "stopped. Nothing was saved."
+
+
+def test_stopped_within_the_save_it_says_where_to_look(run: Run, cave: Sandbox, monkeypatch):
+    """Where it cannot be told whether the token was saved, the line that tells is given."""
+    monkeypatch.setenv("MINE", cave.new_token("ada"))
+    run(f'%config CaveMagics.server = "{cave.server}"')
+    monkeypatch.setattr(save, "save_token", interrupted)
+    message = run("%cave_save --from-env MINE").message
+    assert message.startswith("stopped. Which token is stored now: %cave_whoami --server")
+
+
+def test_a_set_up_that_is_stopped_at_its_card_is_saved(run: Run, cave: Sandbox, answers, monkeypatch):
+    """`%cave_setup` says the same: the token is saved."""
+    token = cave.new_token("ada")
+    run(f'%config CaveMagics.server = "{cave.server}"')
+    answers.append(token)
+    monkeypatch.setattr("cave_magic.commands.views.access.card_page", interrupted)
+    assert f"The token ending in {token[-4:]} is saved" in run("%cave_setup existing --paste").message
+
+
+def test_a_token_that_was_made_and_not_saved_is_revoked(run: Run, cave: Sandbox, answers, monkeypatch):
+    """A permanent token took the place of a temporary one, and the disk is full: nobody has it, so it is revoked."""
+    run(f'%config CaveMagics.server = "{cave.server}"')
+    answers += [cave.new_login_token("ada"), "y"]
+    before = {one["token"] for one in cave.tokens("ada")}
+    monkeypatch.setattr(atomic_write, "write_all", lambda *_: (_ for _ in ()).throw(OSError(28, "full", "/full")))
+    ran = run("%cave_setup existing --paste")
+    assert ran.error == "TokenNotSaved"
+    assert ran.message.startswith("/full cannot be written")
+    assert ran.message.endswith("No file was changed.")
+    assert {one["token"] for one in cave.tokens("ada")} == before

@@ -1,0 +1,122 @@
+"""Ctrl-C and SIGINT: in this suite wherever it is started, and around the writing of files."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cave_magic.credentials import scrub
+from cave_magic.credentials.atomic_write import uninterrupted
+from cave_magic.ui.frontend import Frontend
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+# ---------------------------------------------------------------- the suite
+
+
+def test_an_interrupt_is_heard_here_and_in_children():
+    """In the process of the tests, and in programs that they start, SIGINT is a KeyboardInterrupt."""
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    program = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout == b"True\n"
+
+
+def test_the_suite_does_not_inherit_an_ignored_interrupt():
+    """Started where SIGINT is ignored, as in a background job, the test above passes all the same."""
+    one = f"{Path(__file__).relative_to(ROOT)}::{test_an_interrupt_is_heard_here_and_in_children.__name__}"
+    done = subprocess.run(
+        ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", one],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
+# ---------------------------------------------------------------- around a magic
+
+
+@pytest.mark.parametrize("owner", [scrub, Frontend])
+def test_whoever_presses_twice_gets_one_line(run, cave, set_up, monkeypatch, owner):
+    """An interrupt while a token is wiped, or while a wait is taken away, is no error of its own."""
+    name = "wipe" if owner is scrub else "finish"
+    real = getattr(owner, name)
+
+    def pressed(*args: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return real(*args)
+
+    monkeypatch.setattr(owner, name, pressed)
+    ran = run("%cave_whoami")
+    assert (ran.error, "Ada Example" in ran.out) == ("", True)
+
+
+# ---------------------------------------------------------------- while files are written
+
+
+@pytest.fixture
+def handle() -> Iterator[Callable[[Any], None]]:
+    """Sets what happens at SIGINT; afterwards that is as it was."""
+    before = signal.getsignal(signal.SIGINT)
+    yield lambda handler: signal.signal(signal.SIGINT, handler)
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_waits_for_the_end(handle):
+    """It comes once the block is over, and the handler is what it was."""
+    done = []
+
+    def write() -> None:
+        with uninterrupted():
+            signal.raise_signal(signal.SIGINT)
+            done.append("all of the block")
+
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    assert done
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupt_that_comes_too_late_is_dropped(handle):
+    """While only the tidying up is left an interrupt would say that something was stopped, which is not so."""
+    with uninterrupted(too_late=True):
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("too_late", [False, True])
+def test_where_interrupts_are_ignored_they_stay_ignored(handle, too_late):
+    """A program that ignores SIGINT, or was started so, is not stopped by one."""
+    handle(signal.SIG_IGN)
+    with uninterrupted(too_late):
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+@pytest.mark.parametrize("too_late", [False, True])
+def test_a_handler_of_the_program_is_called_afterwards(handle, too_late):
+    """A program that handles SIGINT itself hears of it once, at the end, and no KeyboardInterrupt comes."""
+    heard = []
+    handle(lambda number, frame: heard.append(number))
+    with uninterrupted(too_late):
+        signal.raise_signal(signal.SIGINT)
+        assert heard == []
+    assert heard == [signal.SIGINT]
+
+
+def test_a_program_that_interrupts_kill_is_killed_afterwards():
+    """Where SIGINT has its effect of the system, the block is finished and then the program ends by the signal."""
+    program = (
+        "import signal; from cave_magic.credentials.atomic_write import uninterrupted; signal.signal(signal.SIGINT, signal.SIG_DFL)\n"
+        "with uninterrupted():\n    signal.raise_signal(signal.SIGINT); print('finished', flush=True)\n"
+        "print('not reached', flush=True)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (-signal.SIGINT, b"finished\n")

@@ -1,0 +1,108 @@
+"""Guides, cards and who you are: the words a person reads, from the steps as data and from a healthy server."""
+
+from __future__ import annotations
+
+import pytest
+
+from cave_magic.commands.guide import guide_for
+from cave_magic.commands.views.guide import again_page, guide_page
+from cave_magic.commands.views.whoami import revealed_page
+from cave_magic.doctor.gather import Target
+from cave_magic.environment.platforms import Place
+from cave_magic.token import Token
+from cave_magic.ui.frontend import Frontend
+from cave_magic.ui.terminal import as_text
+
+TARGET = Target("minnie65_public", "https://global.daf-apis.com")
+TOKENS = "https://global.daf-apis.com/sticky_auth/settings/tokens"
+AT_HOME = Place("", False, True)
+
+
+def guide(new: bool = True, can_ask: bool = True, place: Place = AT_HOME) -> str:
+    return as_text(guide_page(guide_for(TARGET, new, can_ask, place)))
+
+
+def test_a_new_person_is_led_to_an_account_first():
+    """The steps for a new person: account, token, paste, each link on a line of its own."""
+    lines = guide().splitlines()
+    assert lines[0] == "Access to minnie65_public on global.daf-apis.com"
+    assert [one[:10] for one in lines if one[0].isdigit()] == ["1. Account", "2. Token: ", "3. Paste: "]
+    assert f"   {TOKENS}" in lines
+    assert sum("https://" in one for one in lines) == 2
+
+
+def test_somebody_with_an_account_is_led_to_the_tokens():
+    """Who has an account already goes to the tokens page at once."""
+    lines = guide(new=False).splitlines()
+    assert lines[1].startswith("1. Token: ")
+    assert guide_for(TARGET, False, place=AT_HOME).first_page == TOKENS
+
+
+def test_where_nothing_can_be_asked_the_last_step_keeps_the_token():
+    """Without a prompt the guide says where the token goes instead."""
+    assert "3. Keep: put the token as CAVE_TOKEN into" in guide(can_ask=False)
+
+
+def test_a_place_that_forgets_says_so_before_the_steps():
+    """On Colab the guide begins with what is lost and the lines that bring it back."""
+    lines = guide(place=Place("Colab", True, False)).splitlines()
+    assert lines[1].startswith("Note: Colab throws this home folder away")
+    assert lines.index("%cave_save $token") < next(at for at, one in enumerate(lines) if one.startswith("1. "))
+
+
+def test_an_odd_answer_is_a_sentence_that_leaves_the_way_open():
+    """What was odd is said once, and that nothing was changed."""
+    text = as_text(again_page("x.org does not know this token. Nothing was changed. Copy it again"))
+    assert text.startswith("! x.org does not know this token. Copy it again")
+    assert text.count("Nothing was changed") == 1
+
+
+def test_a_revealed_token_stands_alone_below_its_warning():
+    """The token has a line of its own, so that it can be copied, and the warning comes first."""
+    token = "0f3b8c6e1d2a4b5c" * 2
+    *warning, last = as_text(revealed_page(Token(token))).splitlines()
+    assert "can use your account" in " ".join(warning)
+    assert last == token
+
+
+def test_the_card_says_who_where_what_and_how_to_go_on(cave, run, monkeypatch):
+    """After a save: the person, the server, the token's end, its file, what can be read, the next line."""
+    monkeypatch.setenv("ADA", token := cave.new_token("ada"))
+    run(f'%config CaveMagics.server = "{cave.server}"')
+    lines = run("%cave_save --from-env ADA").out.splitlines()
+    assert lines[0] == "✔ You are set up."
+    assert [one.split("  ")[0] for one in lines[1:6]] == ["you", "server", "token", "file", "can read"]
+    assert f"token     ends in {token[-4:]}" in lines
+    assert lines[-1].endswith('CAVEclient("minnie65_public")')
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda cave: cave.withdraw_terms("ada", "minnie65_public"), "Token saved. One step left."),
+        (lambda cave: cave.revoke("ada", "minnie65_public"), "minnie65_public cannot be read yet."),
+    ],
+)
+def test_the_card_says_what_is_left_to_do(cave, run, monkeypatch, make, said):
+    """A card whose datastack stays closed says what opens it, or how to find out."""
+    make(cave)
+    monkeypatch.setenv("ADA", cave.new_token("ada"))
+    run(f'%config CaveMagics.server = "{cave.server}"')
+    assert said in run("%cave_save --from-env ADA").out
+
+
+def test_setup_alone_says_that_nothing_is_needed(run, set_up):
+    """With a token that works, `%cave_setup` says so and how to change it."""
+    out = run("%cave_setup").out
+    assert out.startswith("✔ Nothing is needed.")
+    assert "To use another account: %cave_setup existing" in out
+
+
+def test_setup_alone_says_which_of_the_two_to_type(cave, run, monkeypatch):
+    """Without a token, `%cave_setup` names both ways and whom they are for, or the line that works unasked."""
+    run(f'%config CaveMagics.server = "{cave.server}"')
+    assert f"%cave_save --from-env CAVE_TOKEN --server {cave.server}" in run("%cave_setup").out
+    monkeypatch.setattr(Frontend, "can_ask", True)
+    out = run("%cave_setup").out
+    assert f"%cave_setup new --server {cave.server}" in out
+    assert f"%cave_setup existing --server {cave.server}" in out

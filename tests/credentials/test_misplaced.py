@@ -1,0 +1,231 @@
+"""Tokens within reach: which files are looked at, whose they are, and that nothing else is opened."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from cave_magic.credentials import misplaced, token_files
+from cave_magic.credentials.token_files import server_file
+from cave_magic.deployments import DEFAULT_SERVER
+from cave_magic.token import Token
+
+SERVER = "https://cave.example.org"
+OTHER = "https://proofreading.zetta.ai"
+A, B, C = "a" * 31 + "0", "b" * 31 + "1", "c" * 31 + "2"
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the notebook, which is not the home."""
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def put(path: Path, content: object, age: float = 0.0) -> Path:
+    """Writes a file as old as that, text as it is and anything else as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    when = path.stat().st_mtime - age
+    os.utime(path, (when, when))
+    return path
+
+
+def found(server: str = SERVER) -> list[tuple[str, bool]]:
+    """What is found for a server: the last characters of each token, and whether it is known to be the server's."""
+    return [(one.token.reveal()[-2:], one.ours) for one in misplaced.find(server)]
+
+
+PLACES = [folder for folder in misplaced.FOLDERS if folder.startswith("~")]
+
+
+@pytest.mark.parametrize("folder", PLACES)
+def test_each_place_is_looked_at(home, folder):
+    """A token file is found in every folder of the list, and is told of without being anybody's."""
+    put(Path(os.path.expanduser(folder)) / "cave-secret.json", {"token": A})
+    assert found() == [("a0", False)]
+
+
+@pytest.mark.parametrize("variable", misplaced.MOVED)
+def test_a_folder_that_a_variable_moves_is_looked_at(home, monkeypatch, variable):
+    """Other programs of the field find their folder by these variables."""
+    monkeypatch.setenv(variable, str(home / "moved"))
+    put(home / "moved" / misplaced.MOVED[variable] / "cave-secret.json", {"token": A})
+    assert found() == [("a0", False)]
+
+
+def test_a_file_that_a_variable_names_is_looked_at(home, monkeypatch):
+    """`CAVE_TOKEN_FILE` holds a path, and the file the bare token."""
+    monkeypatch.setenv("CAVE_TOKEN_FILE", str(put(home / "keys" / "mine", A)))
+    assert found() == [("a0", False)]
+
+
+@pytest.mark.parametrize("line", ['XDG_DOWNLOAD_DIR="$HOME/Descargas"', 'XDG_DOWNLOAD_DIR="{home}/Descargas"'])
+def test_the_downloads_folder_has_another_name_in_other_languages(home, line):
+    """What a Linux desktop wrote down is believed."""
+    put(home / ".config" / "user-dirs.dirs", f"# made by xdg\n{line.format(home=home)}\n")
+    put(home / "Descargas" / "cave-secret.json", {"token": A})
+    assert found() == [("a0", False)]
+
+
+NAMES = {
+    "cave-secret.json": False,
+    "cave-secret (1).json": False,
+    "cave-secret(2).json": False,
+    "cave-secret-3.json": False,
+    "cave-secret - Copy.json": False,
+    "cave-secret.json.txt": False,
+    "CAVE-SECRET.JSON": False,
+    "chunkedgraph-secret.json": False,
+    "my-cave-secret.json": False,
+    "-cave-secret.json": False,
+    "cave.example.org-cave-secret (1).json": True,
+    "cave.example.org_auth-cave-secret.json": True,
+    "cave.example.org_auth-cave-secret (12).json": True,
+    "cave.example.org-auth-cave-secret.json": True,
+    "cave.example.org:sticky_auth-cave-secret.json": True,
+    "https___cave.example.org_auth-cave-secret.json": True,
+}
+
+
+@pytest.mark.parametrize(("name", "ours"), NAMES.items())
+def test_names_that_browsers_and_people_make_are_known(home, name, ours):
+    """A name may say whose the token is; what does not name a server is nobody's."""
+    put(home / "Downloads" / name, {"token": A})
+    assert found() == [("a0", ours)]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "proofreading.zetta.ai_auth-cave-secret.json",
+        "127.0.0.1_8900_auth-cave-secret.json",
+        "127.0.0.1:8900-cave-secret.json",
+        "cave.example.org-cave-secret.json.20261121-040000.bak",
+        "google-secret.json",
+        "cave-secret.json.old",
+        "cave-secret.pdf",
+        "secret.json",
+        'cave-secret".json',
+        "cave-secret #1.json",
+    ],
+)
+def test_other_names_are_not_opened(home, monkeypatch, name):
+    """A file that names another server, a copy that was set aside, and one of another kind are not offered."""
+    put(home / "Downloads" / name, {"token": A})
+    assert found() == []
+
+
+def test_the_file_says_whose_it_is(home):
+    """What stands in the file of the tokens page counts more than its name."""
+    put(home / "Downloads" / "cave-secret.json", {"token": A, "middle_auth_url": "cave.example.org/auth"})
+    put(home / "Downloads" / "cave-secret (1).json", {"token": B, "middle_auth_url": "proofreading.zetta.ai/auth"})
+    put(home / "Downloads" / "cave.example.org_auth-cave-secret.json", {"token": C, "middle_auth_url": f"{OTHER}/auth"})
+    assert found() == [("a0", True)]
+
+
+def test_a_token_of_another_server_is_not_found(secrets):
+    """A token that is in another server's own file is that one's, wherever else it lies."""
+    put(secrets / "proofreading.zetta.ai-cave-secret.json", {"token": A})
+    put(secrets.parent / "cave-secret.json", {"token": A})
+    assert found() == []
+
+
+def test_its_data_servers_files_are_the_servers(secrets):
+    """The file that cloud-volume reads for a known data server says whose its token is."""
+    put(secrets / "data.proofreading.zetta.ai-cave-secret.json", {"token": A})
+    assert found(OTHER) == [("a0", True)]
+    assert found() == []
+
+
+def test_the_usual_file_is_the_default_servers(secrets):
+    """From `cave-secret.json` the default server would get its token; of another server it says nothing."""
+    put(secrets / "cave-secret.json", {"token": A})
+    assert found(DEFAULT_SERVER) == [("a0", True)]
+    assert found() == [("a0", False)]
+
+
+def test_the_servers_own_file_is_not_within_reach(secrets):
+    """It is read anyway."""
+    put(server_file(SERVER), {"token": A})
+    assert found() == []
+
+
+def test_the_newest_comes_first(home):
+    """Whoever has downloaded several wants the last one."""
+    for age, token in ((300, A), (0, B), (600, C)):
+        put(home / "Downloads" / f"cave-secret ({age}).json", {"token": token}, age)
+    assert [ending for ending, _ in found()] == ["b1", "a0", "c2"]
+
+
+@pytest.mark.parametrize(
+    "content", [A, f'"{A}"', [{"token": A}], {"api_key": A}, {"token": f" {A}\n"}, {"token": A.upper()}]
+)
+def test_a_token_is_found_however_it_is_written(home, content):
+    """What is in a file need not be written as CAVEclient wants it."""
+    put(home / "Downloads" / "cave-secret.json", content)
+    assert found() == [("a0", False)]
+
+
+def test_what_is_no_token_file_is_passed_over(home):
+    """Folders, pipes, dangling links, pages and large files of such names are not waited for and not read."""
+    folder = home / "Downloads"
+    (folder / "cave-secret.json").mkdir(parents=True)
+    os.mkfifo(folder / "cave-secret (1).json")
+    (folder / "cave-secret (2).json").symlink_to(home / "nowhere")
+    put(folder / "cave-secret (3).json", "<html>log in</html>")
+    put(folder / "cave-secret (4).json", json.dumps({"token": A}) + " " * misplaced.LARGEST)
+    put(folder / "cave-secret (5).json", {"token": "\n"})
+    assert found() == []
+
+
+def test_few_files_are_read(home, monkeypatch):
+    """Of a hundred files with such names the newest are read, and of the others in the folder none."""
+    for number in range(100):
+        put(home / "Downloads" / f"cave-secret ({number}).json", {"token": f"{number:032x}"}, number)
+        put(home / "Downloads" / f"{number}.json", {"token": A})
+    opened: list[Path] = []
+    real = token_files.read_text
+    monkeypatch.setattr(token_files, "read_text", lambda path: (opened.append(path), real(path))[1])
+    assert [int(one.token.reveal(), 16) for one in misplaced.find(SERVER)] == list(range(misplaced.MOST_READ))
+    assert len({path for path in opened if path.parent.name == "Downloads"}) == misplaced.MOST_READ
+
+
+def test_the_home_and_the_notebooks_folder_are_not_listed(home, elsewhere, monkeypatch):
+    """Of these a file is looked up by its exact name: they are a person's own."""
+    listed: list[str] = []
+    real = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: (listed.append(str(path)), real(path))[1])
+    put(elsewhere / "cave.example.org_auth-cave-secret.json", {"token": A})
+    put(home / "cave-secret.json", {"token": B}, 60)
+    put(home / "cave-secret (1).json", {"token": C})
+    assert found() == [("a0", True), ("b1", False)]
+    assert not {str(home), str(elsewhere)} & set(listed)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="gives a file away")
+def test_another_users_file_is_passed_over(home, elsewhere):
+    """In a folder that several people use, the token of a colleague is not offered; the administrator's is."""
+    path = put(elsewhere / "cave-secret.json", {"token": A})
+    os.chown(path, 12345, -1)
+    assert found() == []
+    os.chown(path, 0, -1)
+    assert found() == [("a0", False)]
+
+
+def test_a_folder_that_is_gone_is_no_trouble(home, elsewhere):
+    """The notebook's folder may have been deleted."""
+    elsewhere.rmdir()
+    assert found() == []
+
+
+def test_nothing_shows_the_token(home):
+    """What is found can be printed."""
+    put(home / "Downloads" / "cave-secret.json", {"token": A})
+    assert A[:8] not in repr(misplaced.find(SERVER))
+    assert misplaced.find(SERVER)[0].token == Token(A)

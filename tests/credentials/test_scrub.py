@@ -1,0 +1,344 @@
+"""Wiping tokens out of what IPython keeps, and finding those that lie about in histories and notebooks."""
+
+from __future__ import annotations
+
+import json
+import linecache
+import os
+import sqlite3
+import sys
+import types
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from cave_magic.credentials import scrub
+from cave_magic.credentials.scrub import (
+    MASK,
+    Left,
+    found,
+    found_in_database,
+    found_in_inputs,
+    found_in_notebook,
+    mask,
+    notebook_of,
+    secrets_of,
+    wipe,
+    wipe_notebook,
+)
+from cave_magic.token import Token
+
+A, B = "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "00112233445566778899aabbccddeeff"
+ZETTA = "qwERty7+uIopAsdFghJklZxcVbnM1/23456qwErtyuQ="
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """A history database as IPython makes it, with lines of three sessions."""
+    path = tmp_path / "history.sqlite"
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute("CREATE TABLE history (session integer, line integer, source text, source_raw text)")
+        connection.execute("CREATE TABLE output_history (session integer, line integer, output text)")
+        rows = [
+            (1, 1, f"x = '{A}'"),
+            (2, 1, "1 + 1"),
+            (2, 2, f"client.auth.save_token('{A}')"),
+            (3, 1, f"%cave_save {A}"),
+        ]
+        connection.executemany("INSERT INTO history VALUES (?, ?, ?3, ?3)", rows)
+        connection.execute("INSERT INTO output_history VALUES (1, 1, ?)", (f"'{A}'",))
+    connection.close()
+    return path
+
+
+def a_shell(inputs: list[str], database: Path | str = ":memory:", **others: Any) -> Any:
+    """What `wipe` and `found` need of a shell."""
+    import threading
+
+    manager = SimpleNamespace(
+        input_hist_raw=list(inputs), input_hist_parsed=list(inputs), hist_file=database, enabled=True, session_number=3,
+        db_input_cache=[(1, text, text) for text in inputs], db_input_cache_lock=threading.Lock(),
+        _i00=inputs[-1], _i=inputs[-1], _ii="", _iii="", exceptions={1: {"evalue": inputs[-1], "traceback": [inputs[-1], 1]}},
+    )  # fmt: skip
+    return SimpleNamespace(
+        history_manager=manager, user_ns={"_i1": inputs[-1], "x": A}, user_ns_hidden={"_i1": "", **others}
+    )
+
+
+# ---------------------------------------------------------------- wiping
+
+
+def test_everything_that_is_remembered_is_wiped(database):
+    """Inputs, their variables, what waits to be written, kept errors and every session of the database lose it."""
+    shell = a_shell(["", f"%cave_save {A} # and {A}"], database)
+    lists = shell.history_manager.input_hist_raw
+    assert wipe(shell, [A]) == ()
+    assert lists == ["", f"%cave_save {MASK} # and {MASK}"]
+    assert shell.user_ns["x"] == A
+    del shell.user_ns["x"]
+    assert A not in repr([vars(shell.history_manager), vars(shell)])
+    assert A.encode() not in database.read_bytes()
+    rows = sqlite3.connect(database)
+    assert [text for (text,) in rows.execute("SELECT source_raw FROM history")][1:3] == [
+        "1 + 1",
+        f"client.auth.save_token('{MASK}')",
+    ]
+    rows.close()
+
+
+def test_the_leavings_of_the_database_are_wiped_too(database):
+    """A token in a part of the database file that is not used any more, or in its log, goes as well."""
+    connection = sqlite3.connect(database)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA secure_delete=OFF")
+    with connection:
+        connection.executemany(
+            "INSERT INTO history VALUES (9, ?, ?2, ?2)", [(n, f"y = '{B}' #{n}") for n in range(200)]
+        )
+    with connection:
+        connection.execute("DELETE FROM history WHERE session = 9")
+    assert found_in_database(database, [B], 3) == Left(
+        "the history database", "a part of the file that is not used any more", database
+    )
+    assert wipe(a_shell([""], database), [B]) == ()
+    connection.close()
+    assert found_in_database(database, [B], 3) is None
+
+
+def test_a_database_in_use_is_named(database, monkeypatch):
+    """Where another program holds the database, `wipe` says that it stays there, and wipes all other places."""
+    monkeypatch.setattr(
+        scrub.sqlite3, "connect", lambda *_, **__: (_ for _ in ()).throw(sqlite3.OperationalError("locked"))
+    )
+    shell = a_shell(["", A], database)
+    assert wipe(shell, [A]) == ("the history database",)
+    assert shell.history_manager.input_hist_raw == ["", MASK]
+
+
+def test_what_is_too_short_for_a_token_is_not_wiped(database):
+    """A short word does not tear the history apart."""
+    shell = a_shell(["", "x = 1"], database)
+    wipe(shell, ["x", "", "cave"])
+    assert shell.history_manager.input_hist_raw == ["", "x = 1"]
+
+
+def test_the_source_that_tracebacks_quote_is_wiped(monkeypatch):
+    """The cells that tracebacks show lines of lose it, and lazily loaded sources stay."""
+    monkeypatch.setitem(linecache.cache, "cell 1", (9, None, [f"save('{A}')\n", "x\n"], "cell 1"))
+    monkeypatch.setitem(linecache.cache, "lazy", (lambda: None,))
+    wipe(a_shell([""]), [A])
+    assert linecache.cache["cell 1"][2] == [f"save('{MASK}')\n", "x\n"]
+    assert len(linecache.cache["lazy"]) == 1
+
+
+def test_the_arrow_keys_do_not_bring_it_back(monkeypatch):
+    """The memory of prompt_toolkit, and readline's, have the mask."""
+    shell = a_shell([""])
+    shell.pt_app = SimpleNamespace(history=SimpleNamespace(_loaded_strings=[f"a {A}", "b"], _storage=[A]))
+    lines = [f"%cave_save {A}", "1 + 1"]
+    fake = types.ModuleType("readline")
+    fake.get_current_history_length = lambda: len(lines)  # type: ignore[attr-defined]
+    fake.get_history_item = lambda number: lines[number - 1]  # type: ignore[attr-defined]
+    fake.replace_history_item = lines.__setitem__  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "readline", fake)
+    assert wipe(shell, [A]) == ()
+    assert shell.pt_app.history._loaded_strings == [f"a {MASK}", "b"]
+    assert shell.pt_app.history._storage == [MASK]
+    assert lines == [f"%cave_save {MASK}", "1 + 1"]
+
+
+def test_a_session_log_is_wiped_in_its_place(shell, tmp_path):
+    """The file of `%logstart` loses the token and goes on being written."""
+    shell.run_line_magic("logstart", f"{tmp_path / 'log.py'} append")
+    shell.run_cell(f"t = '{A}'", store_history=True)
+    assert wipe(shell, [A]) == ()
+    shell.run_cell("after = 1", store_history=True)
+    shell.run_line_magic("logstop", "")
+    text = (tmp_path / "log.py").read_text()
+    assert A not in text
+    assert f"t = '{'*' * 32}'" in text
+    assert "after = 1" in text
+
+
+def test_a_text_is_masked():
+    """Each secret in a text is replaced by the mask."""
+    assert mask(f"a {A} b {B}", [A, B]) == f"a {MASK} b {MASK}"
+
+
+# ---------------------------------------------------------------- finding, in a session
+
+
+def test_inputs_with_a_token_are_named_by_number():
+    """A stored token is found in any cell, another one where it is called a token, and neither is told."""
+    inputs = [
+        "",
+        "1 + 1",
+        f"x = '{ZETTA}'",
+        f"my_token = '{B}'",
+        f"md5 = '{B}'",
+        f"client.auth.save_token(token='{B}')",
+    ]
+    left = found_in_inputs(inputs, [ZETTA])
+    assert left == Left("this session's inputs", "In[2], In[3], In[5]")
+    assert found_in_inputs(["", "token = 'mine'"], [A]) is None
+
+
+def test_lines_of_the_database_are_counted(database):
+    """How many lines of this and of earlier sessions have it is said; the database is not changed."""
+    before = database.read_bytes()
+    assert found_in_database(database, [A, B], 3) == Left(
+        "the history database", "1 line of this session and 2 lines of earlier sessions", database
+    )
+    assert found_in_database(database, [B], 3) is None
+    assert found_in_database(database, [], 3) is None
+    assert database.read_bytes() == before
+
+
+def test_a_broken_database_is_no_error(database):
+    """A file that is no database, and has the token among its bytes, is named."""
+    database.write_bytes(b"no database " + A.encode())
+    assert found_in_database(database, [A], 3) == Left("the history database", "it is busy", database)
+
+
+def test_what_was_found_can_be_wiped(database):
+    """After `wipe` with `secrets_of`, `found` finds nothing."""
+    shell = a_shell(["", f"x = '{A}'", f"token = '{B}'"], database)
+    assert [one.place for one in found(shell, [Token(A)])] == ["this session's inputs", "the history database"]
+    assert A not in repr(found(shell, [Token(A)]))
+    wipe(shell, secrets_of(shell, [Token(A)]))
+    assert found(shell, [Token(A)]) == ()
+    assert shell.history_manager.input_hist_raw == ["", f"x = '{MASK}'", f"token = '{MASK}'"]
+
+
+def test_a_shell_without_a_history_has_nothing_left():
+    """No history, or one in memory only, is no error."""
+    shell = a_shell([""])
+    assert found(shell, [Token(A)]) == ()
+    shell.history_manager = None
+    assert found(shell, [Token(A)]) == ()
+
+
+# ---------------------------------------------------------------- in a notebook
+
+
+def a_notebook(path: Path, indent: int | None = 1) -> Path:
+    """A notebook with a token in a cell, in outputs of every kind, and in an error."""
+    path.parent.mkdir(exist_ok=True)
+    cells = [
+        {"cell_type": "markdown", "metadata": {}, "source": ["# Grüße\n", "no token here\n"]},
+        {"cell_type": "code", "metadata": {}, "execution_count": 1, "outputs": [],
+         "source": ["import caveclient\n", f"t = '{A}'\n", "checksum = 'd41d8cd98f00b204e9800998ecf8427e'"]},
+        {"cell_type": "code", "metadata": {}, "execution_count": 2, "source": "t", "outputs": [
+            {"output_type": "execute_result", "metadata": {}, "execution_count": 2, "data": {"text/plain": [f"'{A}'"]}},
+            {"output_type": "error", "ename": "E", "evalue": f"no {A}", "traceback": [f"\x1b[31m{A}"]}]},
+        {"cell_type": "code", "metadata": {}, "execution_count": 3, "outputs": [], "source": f"%cave_save {B}"},
+    ]  # fmt: skip
+    data = {"cells": cells, "metadata": {"kernelspec": {"name": "python3"}}, "nbformat": 4, "nbformat_minor": 5}
+    path.write_text(json.dumps(data, indent=indent, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.chmod(0o640)
+    return path
+
+
+def test_a_notebook_says_where_a_token_is(tmp_path):
+    """Cells and outputs are named by number: with the stored token, and with one that a magic's line has."""
+    notebook = a_notebook(tmp_path / "a.ipynb")
+    (left,) = found_in_notebook(notebook, [Token(A)])
+    assert left == Left("the notebook a.ipynb", "cell 2, output of cell 3, cell 4", notebook)
+    assert found_in_notebook(notebook, [])[0].where == "cell 4"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "%cave_save -x{}",
+        "%cave_check --datastack{}",
+        "%cave_setup new --x={} -v",
+        "x = %cave_whoami -d'{}'",
+        "%cave_sav {}",
+    ],
+)
+def test_a_token_that_is_glued_to_an_option_is_found(tmp_path, line):
+    """A cell that was saved with such a line before it ran is found, and wiped, as it is when it runs."""
+    path = tmp_path / "a.ipynb"
+    path.write_text(json.dumps({"cells": [{"cell_type": "code", "source": f"1\n{line.format(A)}\n2"}]}))
+    assert found_in_notebook(path, [])[0].where == "cell 1"
+    assert wipe_notebook(path, []) == (path,)
+    assert A not in path.read_text()
+
+
+@pytest.mark.parametrize("indent", [1, None, 4])
+def test_a_notebook_is_wiped_and_otherwise_the_same(tmp_path, indent):
+    """Tokens become the mask, in its checkpoint too; every other byte and the permissions stay, also of checksums."""
+    notebook = a_notebook(tmp_path / "a.ipynb", indent)
+    copy = a_notebook(tmp_path / ".ipynb_checkpoints" / "a-checkpoint.ipynb", indent)
+    before = notebook.read_text()
+    assert wipe_notebook(notebook, [Token(A)]) == (notebook, copy)
+    assert notebook.read_text() == copy.read_text() == before.replace(A, MASK).replace(B, MASK)
+    assert os.name != "posix" or notebook.stat().st_mode & 0o777 == 0o640
+    assert found_in_notebook(notebook, [Token(A)]) == ()
+    assert wipe_notebook(notebook, [Token(A)]) == ()
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_a_token_with_odd_characters_is_wiped_from_a_notebook(tmp_path):
+    """A stored token that JSON writes with escapes is found and wiped as well."""
+    odd = 'quote"and\\backslash/1'
+    notebook = tmp_path / "a.ipynb"
+    notebook.write_text(json.dumps({"cells": [{"cell_type": "code", "source": f"t = {odd!r}; u = '''{odd}'''"}]}))
+    assert wipe_notebook(notebook, [Token(odd)]) == (notebook,)
+    assert MASK in json.loads(notebook.read_text())["cells"][0]["source"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "no JSON",
+        "[]",
+        "{}",
+        '{"cells": 5}',
+        '{"cells": [5, null, {}]}',
+        "[" * 5000,
+        '{"a":' * 900 + "1" + "}" * 900,
+    ],
+)
+def test_what_is_no_notebook_is_left(tmp_path, text):
+    """A file that is no notebook has no token to find, and is not written."""
+    path = tmp_path / "a.ipynb"
+    path.write_text(text)
+    assert found_in_notebook(path, [Token(A)]) == ()
+    assert wipe_notebook(path, [Token(A)]) == ()
+    assert path.read_text() == text
+
+
+def test_a_notebook_that_cannot_be_written_stays(tmp_path, monkeypatch):
+    """If one of the two files cannot be written, neither is."""
+    notebook = a_notebook(tmp_path / "a.ipynb")
+    a_notebook(tmp_path / ".ipynb_checkpoints" / "a-checkpoint.ipynb")
+    before = notebook.read_text()
+    real = os.replace
+    answers = iter([None, OSError("full")])
+
+    def replace(old: Path, new: Path) -> None:
+        if error := next(answers, None):
+            raise error
+        real(old, new)
+
+    monkeypatch.setattr(os, "replace", replace)
+    with pytest.raises(OSError, match="full"):
+        wipe_notebook(notebook, [Token(A)])
+    assert notebook.read_text() == before
+
+
+def test_the_notebook_of_a_kernel_is_known_where_the_front_end_says_it(tmp_path):
+    """VS Code's variable and a Jupyter server's are taken if they name a notebook that is there."""
+    notebook = a_notebook(tmp_path / "a.ipynb")
+    nobody = SimpleNamespace(user_ns={})
+    assert notebook_of(SimpleNamespace(user_ns={"__vsc_ipynb_file__": str(notebook)}), {}) == notebook
+    assert notebook_of(nobody, {"JPY_SESSION_NAME": str(notebook)}) == notebook
+    assert notebook_of(nobody, {"JPY_SESSION_NAME": str(tmp_path / "b.ipynb")}) is None
+    assert notebook_of(nobody, {"JPY_SESSION_NAME": "console-1"}) is None
+    assert notebook_of(nobody, {}) is None

@@ -1,0 +1,361 @@
+"""Reading token files: the same answer as caveclient's own, whatever stands there."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from cave_magic.credentials import datastack_map, save, token_files
+from cave_magic.credentials.datastack_map import read_map
+from cave_magic.credentials.stored_tokens import MOST_FILES, resolve
+from cave_magic.credentials.token_files import State, read_token_file, server_file, show_path
+from cave_magic.errors import TokenNotSaved
+from cave_magic.token import Token
+
+SERVER = "https://global.daf-apis.com"
+OTHER = "https://proofreading.zetta.ai"
+UNKNOWN = "https://cave.example.org"
+A, B, C = "a" * 31 + "0", "b" * 31 + "1", "c" * 31 + "2"
+
+CONTENTS = {
+    "good": f'{{"token": "{A}"}}',
+    "more keys": f'{{"fanc": "{C}", "token": "{B}"}}',
+    "two keys of that name": f'{{"token": "{A}", "token": "{B}"}}',
+    "spaces in it": f'{{"token": " {A} "}}',
+    "line break in it": f'{{"token": "{A}\\n"}}',
+    "no key": f'{{"fanc": "{A}"}}',
+    "another case": f'{{"Token": "{A}"}}',
+    "null": '{"token": null}',
+    "empty": '{"token": ""}',
+    "number": '{"token": 12345678901234567890}',
+    "fraction": '{"token": 1.5}',
+    "infinity": '{"token": Infinity}',
+    "false": '{"token": false}',
+    "list": '{"token": ["x", 1]}',
+    "object": '{"token": {"a": null}}',
+    "nothing in it": "{}",
+    "surrogate": '{"token": "\\ud800"}',
+    "0 bytes": "",
+    "line break only": "\n",
+    "NULs": "\0\0\0\0",
+    "NUL after it": f'{{"token": "{A}"}}\0',
+    "bare": A,
+    "bare, digits": "1" * 32,
+    "bare, one zero too many": "0" + "1" * 31,
+    "string": f'"{A}"',
+    "whole list": f'[{{"token": "{A}"}}]',
+    "null alone": "null",
+    "true alone": "true",
+    "single quotes": f"{{'token': '{A}'}}",
+    "trailing comma": f'{{"token": "{A}",}}',
+    "two objects": f'{{"token": "{A}"}}{{"token": "{B}"}}',
+    "byte order mark": f'\ufeff{{"token": "{A}"}}',
+    "html": "<!doctype html><title>Sign in</title>",
+    "deep": "[" * 100_000 + "]" * 100_000,
+    "deep in the key": '{"token": ' + "[" * 100_000 + "]" * 100_000 + "}",
+    "long number": '{"token": ' + "9" * 5000 + "}",
+}
+SOME = ("good", "no key", "null", "bare", "0 bytes", "empty")
+
+
+def put(path: Path, kind: str) -> None:
+    """Puts one kind of content, or of thing, at a path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "latin-1":
+        path.write_bytes(f'{{"token": "{A}", "note": "caf\u00e9"}}'.encode("latin-1"))
+    elif kind == "dangling":
+        path.symlink_to(path.with_name("nowhere"))
+    elif kind == "loop":
+        path.symlink_to(path)
+    elif kind == "link":
+        path.with_name(f"{path.name}.target").write_text(CONTENTS["good"])
+        path.symlink_to(path.with_name(f"{path.name}.target"))
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as one:
+            one.bind(os.path.relpath(path))
+    elif kind != "absent":
+        path.write_bytes(CONTENTS[kind].encode())
+
+
+def as_caveclient(server: str) -> tuple[Token | None, bool]:
+    """What a fresh AuthClient takes for a token, and whether it stops with an error."""
+    from caveclient.auth import AuthClient
+
+    logging.getLogger("caveclient.auth").disabled = True
+    try:
+        value = AuthClient(server_address=server).token
+    except Exception:
+        return None, True
+    return (None if value is None else Token(str(value))), False
+
+
+def as_ours(server: str) -> tuple[Token | None, bool]:
+    """The same by our own reading."""
+    found = resolve(server)
+    return found.token, found.blocker is not None
+
+
+def fill(secrets: Path, own: str, default: str, legacy: str) -> None:
+    """Puts three kinds of thing at the three places, and nothing else."""
+    for path in secrets.iterdir():
+        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+    put(server_file(SERVER), own)
+    put(secrets / token_files.DEFAULT_NAME, default)
+    put(secrets / token_files.LEGACY_NAME, legacy)
+
+
+THINGS = ("absent", "folder", "dangling", "loop", "link", "latin-1", *CONTENTS)
+
+
+@pytest.mark.parametrize("own", [*THINGS, "pipe", "socket"])
+def test_the_token_is_the_one_that_caveclient_takes(secrets, monkeypatch, own):
+    """For every content of the server's file, with many of the other two, a fresh AuthClient agrees."""
+    monkeypatch.chdir(secrets)
+    for default, legacy in product(("absent", "folder", "dangling", *SOME), ("absent", "good", "no key", "bare")):
+        fill(secrets, own, default, legacy)
+        assert as_ours(SERVER) == as_caveclient(SERVER), (own, default, legacy)
+
+
+@pytest.mark.parametrize("default", THINGS)
+def test_the_default_file_is_read_as_caveclient_reads_it(secrets, default):
+    """For every content of cave-secret.json, with many of the old file, a fresh AuthClient agrees."""
+    for legacy in ("absent", "folder", "link", "loop", "latin-1", "number", *SOME):
+        fill(secrets, "absent", default, legacy)
+        assert as_ours(SERVER) == as_caveclient(SERVER), (default, legacy)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        SERVER,
+        "https://global.daf-apis.com/",
+        "https://global.daf-apis.com/auth/x?y#z",
+        "http://127.0.0.1:8900",
+        "http://[::1]:8900",
+        "https://CAPITALS.example.org",
+        "https://user:pw@host.example.org",
+        "global.daf-apis.com",
+        "localhost:8900",
+        "127.0.0.1:8900",
+        "//host.example.org",
+        "https://",
+        "",
+        "https:///path",
+        "https://a\tb\nc.example.org",
+        "ftp://x.example.org",
+        "mailto:a@b",
+    ],
+)
+def test_the_server_file_has_the_name_that_caveclient_gives_it(home, address):
+    """The name made of an address is caveclient's, odd addresses included."""
+    from caveclient.auth import server_token_filename
+
+    assert str(server_file(address)) == server_token_filename(address)
+
+
+@pytest.mark.parametrize("address", ["https://[bad", "https://[::1"])
+def test_an_address_that_cannot_be_parsed_has_a_name_all_the_same(home, address):
+    """Where caveclient raises, ours gives a file that nobody has."""
+    assert read_token_file(server_file(address)).state == State.ABSENT
+
+
+# ---------------------------------------------------------------- hostile places
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "folder"])
+@pytest.mark.parametrize(
+    "name", [token_files.DEFAULT_NAME, token_files.LEGACY_NAME, f"global.daf-apis.com-{token_files.DEFAULT_NAME}"]
+)
+def test_what_is_no_file_is_never_waited_for(secrets, monkeypatch, kind, name):
+    """A pipe (at which caveclient hangs), socket or folder is named and not opened."""
+    monkeypatch.chdir(secrets)
+    put(secrets / name, kind)
+    found = read_token_file(secrets / name)
+    assert found.state == State.NOT_A_FILE
+    assert found.problem
+    assert resolve(SERVER).token is None
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="no devices here")
+def test_a_device_is_not_read(secrets):
+    """A link to an endless device is no token file."""
+    (secrets / token_files.DEFAULT_NAME).symlink_to("/dev/zero")
+    assert read_token_file(secrets / token_files.DEFAULT_NAME).state == State.NOT_A_FILE
+
+
+def test_a_huge_file_is_not_read(secrets):
+    """50 MB are measured, not read."""
+    with open(secrets / token_files.DEFAULT_NAME, "wb") as file:
+        file.truncate(50_000_000)
+    found = read_token_file(secrets / token_files.DEFAULT_NAME)
+    assert (found.state, found.problem) == (State.TOO_LARGE, "has 50 MB, which no token file has")
+
+
+@pytest.mark.usefixtures("permissions_count")
+@pytest.mark.parametrize("place", ["folder", "file"])
+def test_what_may_not_be_read_is_named(home, place):
+    """A file without read permission stops both; in a folder that may not be entered caveclient sees nothing."""
+    path = server_file(SERVER)
+    put(path, "good")
+    os.chmod(path if place == "file" else path.parent, 0)
+    assert as_ours(SERVER) == (None, True)
+    assert as_caveclient(SERVER) == (None, place == "file")
+    assert read_token_file(path).problem == "may not be read by you"
+
+
+def test_without_a_home_nothing_is_found_or_made(tmp_path, monkeypatch):
+    """A user without a home folder has no token, and saving one says so instead of making a folder named `~`."""
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    monkeypatch.chdir(tmp_path)
+    assert resolve(SERVER).token is None
+    with pytest.raises(TokenNotSaved, match="no home folder"):
+        save.save_token(Token(A), SERVER)
+    assert list(tmp_path.glob("~*")) == []
+
+
+def test_a_home_that_is_gone_has_no_token(home, monkeypatch):
+    """HOME may name a folder that is not there."""
+    monkeypatch.setenv("HOME", str(home / "gone"))
+    assert (resolve(SERVER).token, read_map().state) == (None, State.ABSENT)
+
+
+# ---------------------------------------------------------------- whose token
+
+
+def put_token(host: str, token: str) -> None:
+    """Puts a token into the file of a host."""
+    (token_files.secrets_folder() / f"{host}-{token_files.DEFAULT_NAME}").write_text(json.dumps({"token": token}))
+
+
+def test_a_default_token_of_another_server_is_not_sent(secrets):
+    """What cave-secret.json has is another server's if that one's own file has the same, known server or not."""
+    (secrets / token_files.DEFAULT_NAME).write_text(CONTENTS["good"])
+    assert resolve(SERVER).belongs_to == ""
+    put_token("cave.example.org", A)
+    assert resolve(SERVER).belongs_to == "https://cave.example.org"
+    put_token("data.proofreading.zetta.ai", A)
+    assert resolve(UNKNOWN).belongs_to == ""
+
+
+def test_a_data_server_s_token_is_its_global_server_s(secrets):
+    """The file of a known data server tells which global server the token is for."""
+    (secrets / token_files.DEFAULT_NAME).write_text(CONTENTS["good"])
+    put_token("data.proofreading.zetta.ai", A)
+    assert resolve(SERVER).belongs_to == OTHER
+    assert resolve(OTHER).belongs_to == ""
+
+
+def test_its_own_data_servers_do_not_make_it_another_s(secrets):
+    """The copy that cloud-volume reads does not take the token away from its server."""
+    (secrets / token_files.DEFAULT_NAME).write_text(CONTENTS["good"])
+    put_token("minnie.microns-daf.com", A)
+    assert resolve(SERVER).belongs_to == ""
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["ada:pw@global.daf-apis.com", "GLOBAL.daf-apis.com", "global.daf-apis.com:443", "ada@minnie.microns-daf.com"],
+)
+def test_another_spelling_is_no_other_server(secrets, name):
+    """A file that caveclient named after its address with a password, capitals or a port is this server's."""
+    (secrets / token_files.DEFAULT_NAME).write_text(CONTENTS["good"])
+    put_token(name, A)
+    assert resolve(SERVER).belongs_to == ""
+    assert resolve(OTHER).belongs_to == SERVER
+
+
+def test_the_server_of_another_token_is_named_without_its_password(secrets):
+    """The address in the map may have one; the file is found under that name, and the server named without it."""
+    (secrets / token_files.DEFAULT_NAME).write_text(CONTENTS["good"])
+    (secrets / datastack_map.MAP_NAME).write_text(json.dumps({"mine": "http://ada:Hunter2@cave.example.org:8900"}))
+    put_token("ada:Hunter2@cave.example.org:8900", A)
+    assert resolve(SERVER).belongs_to == "http://cave.example.org:8900"
+    (secrets / datastack_map.MAP_NAME).unlink()
+    assert resolve(SERVER).belongs_to == "https://cave.example.org:8900"
+
+
+def test_a_folder_of_ten_thousand_files_is_not_read_through(secrets, monkeypatch):
+    """Only files that can matter are opened: a few where the server has its own, a bounded number otherwise."""
+    for number in range(1000):
+        (secrets / f"{number}-{token_files.DEFAULT_NAME}").touch()
+        (secrets / f"{number}.json").touch()
+    opened: list[object] = []
+    real = token_files.read_text
+    monkeypatch.setattr(token_files, "read_text", lambda path: (opened.append(path), real(path))[1])
+    put_token("global.daf-apis.com", A)
+    resolve(SERVER)
+    assert len(opened) < 10
+    opened.clear()
+    (secrets / token_files.DEFAULT_NAME).write_text(CONTENTS["good"])
+    resolve(UNKNOWN)
+    assert len(opened) < MOST_FILES + 20
+
+
+# ---------------------------------------------------------------- what is said of a file
+
+
+@pytest.mark.parametrize(
+    ("kind", "problem", "inside"),
+    [
+        ("bare", "is not valid JSON (line 1)", A),
+        ("string", 'holds a text, not an object with the key "token"', A),
+        ("whole list", 'holds a list, not an object with the key "token"', A),
+        ("single quotes", "is not valid JSON (line 1)", A),
+        ("two objects", "is not valid JSON (line 1)", None),
+        ("no key", 'has no key "token"', A),
+        ("null", 'has nothing (null) under "token"', None),
+        ("number", 'has a number under "token", where a text belongs', None),
+        ("0 bytes", "is empty", None),
+        ("NULs", "is empty", None),
+        ("latin-1", "has bytes in it that are no text (UTF-8)", A),
+        ("deep", "is not valid JSON", None),
+        ("bare, digits", 'holds a number, not an object with the key "token"', "1" * 32),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said(secrets, kind, problem, inside):
+    """The problem is named without what is in the file, and a single usual token in it is found."""
+    path = secrets / token_files.DEFAULT_NAME
+    put(path, kind)
+    found = read_token_file(path)
+    assert (found.problem, found.inside) == (problem, Token(inside) if inside else None)
+    assert A[:8] not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[1]", 'holds a list, not an object with the key "token"'),
+        ("{", "is not valid JSON (line 1)"),
+        ("", "is empty"),
+    ],
+)
+def test_a_malformed_map_has_no_entries(secrets, text, problem):
+    """A map that caveclient would overwrite in silence is told from an empty one."""
+    (secrets / datastack_map.MAP_NAME).write_text(text)
+    found = read_map()
+    assert (found.state, dict(found.entries)) == (State.MALFORMED, {})
+    assert found.problem.startswith(problem.partition(",")[0])
+
+
+def test_paths_are_shown_as_people_write_them(home):
+    """The home is `~`, and nothing in a name can act in a terminal."""
+    assert show_path(home / ".cloudvolume" / "x") == "~/.cloudvolume/x"
+    assert show_path(Path("/etc/passwd")) == "/etc/passwd"
+    assert "\x1b" not in show_path(home / "a\x1b[31mb")
+
+
+def test_an_object_in_the_place_of_a_token_is_called_so(secrets):
+    """What stands under the key is named as what it is."""
+    path = secrets / "cave-secret.json"
+    path.write_text('{"token": {"value": "x"}}')
+    assert "has an object under" in token_files.read_token_file(path).problem

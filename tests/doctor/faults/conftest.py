@@ -1,0 +1,25 @@
+"""Ada's computer, for every test about faults."""
+
+from __future__ import annotations
+
+import pytest
+
+from cave_magic.deployments import Deployment
+
+from .world import working
+
+
+@pytest.fixture
+def world(cave, home, run, shell, set_up, monkeypatch):
+    """Ada's computer, on which everything works; she answers every prompt with a token that works."""
+    with working(cave, home, run, shell, monkeypatch, set_up) as world:
+        yield world
+
+
+@pytest.fixture
+def mapped(world, monkeypatch):
+    """The same, where minnie65_public is known to be on the practice server, and no setting names it."""
+    deployment = Deployment("practice", world.cave.server, (world.cave.local_server,), ("minnie65_public",))
+    monkeypatch.setattr("cave_magic.deployments.DEPLOYMENTS", (deployment,))
+    world.run('%config CaveMagics.server = ""')
+    return world

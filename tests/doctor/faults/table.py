@@ -1,0 +1,155 @@
+"""Prints, fault by fault, what CAVEclient says and what `%cave_check` says: `python tests/doctor/faults/table.py [FAULT ...]`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+from tests.doctor.faults.cases import CASES, Case
+from tests.doctor.faults.world import World, from_nothing
+
+SECONDS = 8.0
+"""So long may CAVEclient take; it knows no bound itself."""
+WIDTH = 70
+HEAD = """\
+| fault | `CAVEclient("minnie65_public")` says | row named by `%cave_check` | mended by its own Next line |
+|---|---|---|---|"""
+LEGEND = """\
+
+Where a fault lies in the name or the address that is asked for, both were given that one. "By others": the check must be right, and what
+it advises is for somebody else (the people of a server or a network), or for the person outside of the notebook."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of one fault."""
+
+    fault: str
+    plain: str
+    rows: str
+    right: bool
+    mended: str
+
+    def __str__(self) -> str:
+        named = f"{self.rows or 'none'} ({'right' if self.right else 'wrong'})"
+        return f"| {self.fault} | {self.plain} | {named} | {self.mended} |"
+
+
+def result_of(case: Case) -> Result:
+    """Makes a fault, asks CAVEclient, asks the check, and does what it says."""
+    with from_nothing() as world:
+        world.patch.setattr("webbrowser.open", lambda *_, **__: True)
+        case.make(world)
+        plain = said_by(lambda: plain_client(world), world)
+        rows = bad_rows(world.check(), case)
+        right = rows == [case.row]
+        return Result(case.id, plain, ", ".join(rows), right, mended(world, case) if right else "no")
+
+
+def bad_rows(report: Any, case: Case) -> list[str]:
+    """The ids of the rows that are not well; warnings count where the fault is to give one."""
+    ignored = {"ok", "skipped"} | (set() if case.status == "warning" else {"warning"})
+    return [row.id for row in report.rows if row.status.value not in ignored]
+
+
+def mended(world: World, case: Case) -> str:
+    """Whether following the Next line makes the check green."""
+    if not case.mends:
+        return "by others"
+    report = world.mend()
+    return "yes" if report.ok and case.row not in bad_rows(report, case) else "no"
+
+
+# ---------------------------------------------------------------- CAVEclient alone
+
+
+def plain_client(world: World) -> None:
+    """Makes a client as people do, on a computer whose default server is the practice server."""
+    from caveclient import CAVEclient, frameworkclient
+
+    world.patch.setattr(frameworkclient, "default_global_server_address", world.cave.server)
+    option, _, address = world.argument.partition(" ")
+    if option == "--server":
+        CAVEclient("minnie65_public", server_address=address, write_server_cache=False)
+    else:
+        CAVEclient(world.argument or "minnie65_public")
+
+
+def said_by(make: Callable[[], object], world: World) -> str:
+    """The error that a call ends with, in one cell of the table, without any part of a token."""
+    ended: list[BaseException | None] = []
+
+    def call() -> None:
+        try:
+            make()
+            ended.append(None)
+        except Exception as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    thread.join(SECONDS)
+    if not ended:
+        return f"hangs (more than {SECONDS:.0f} s)"
+    return "nothing, it works" if ended[0] is None else _in_a_cell(ended[0], world)
+
+
+def _in_a_cell(error: BaseException, world: World) -> str:
+    from cave_magic.redact import hide_secrets
+
+    text = str(error).replace(world.token, "(token)").replace(str(world.home), "~")
+    text = text.replace(world.cave.server, "http://cave").replace(world.cave.local_server, "http://local")
+    calm = "".join(one if one.isprintable() else " " for one in hide_secrets(text))
+    short = " ".join(calm.split())
+    cut = short if len(short) <= WIDTH else short[:WIDTH].rstrip() + "…"
+    return f"{type(error).__name__}: {cut}".replace("|", "\\|").replace("<", "&lt;")
+
+
+# ---------------------------------------------------------------- the table
+
+
+def table(cases: Iterable[Case]) -> list[Result]:
+    """Prints the table, row by row as it comes, and gives what is in it."""
+    print(HEAD)
+    results = []
+    for case in cases:
+        results.append(result_of(case))
+        print(results[-1], flush=True)
+    print(LEGEND)
+    return results
+
+
+def totals(results: list[Result]) -> str:
+    """How it went, in one line."""
+    count = Counter(result.mended for result in results)
+    right = sum(result.right for result in results)
+    silent = sum(result.plain.startswith("hangs") for result in results)
+    return (
+        f"{len(results)} faults: {right} named right, {count['yes']} mended by their own Next line, "
+        f"{count['by others']} by others, {count['no']} not; CAVEclient alone hangs in {silent}."
+    )
+
+
+def main(names: list[str]) -> int:
+    """Prints the table of all faults, or of those that are named; 0 if every one was named right and mended."""
+    logging.disable(logging.WARNING)
+    unknown = set(names) - {case.id for case in CASES}
+    if unknown:
+        print(f"There is no fault called {', '.join(sorted(unknown))}.", file=sys.stderr)
+        return 2
+    results = table(case for case in CASES if not names or case.id in names)
+    print(f"\n{totals(results)}")
+    return int(any(result.mended == "no" for result in results))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

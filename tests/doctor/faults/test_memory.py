@@ -1,0 +1,261 @@
+"""A permission or terms that have just changed: the auth server knows at once, the info service remembers for 300 s."""
+
+from __future__ import annotations
+
+import time
+
+import flask
+import pytest
+
+from cave_magic.api.responses import MEMORY_SECONDS, Account, Answer, Terms, contradicts
+from cave_magic.doctor import gather
+from cave_magic.ui.durations import moment
+
+from .world import FULL, ID, World, bad, says
+
+NAME = "minnie65_public"
+GUARD = f"/auth/api/v1/service/datastack/table/{NAME}/dataset"
+
+
+def _row(report, name: str):
+    return next(row for row in report.rows if row.id == name)
+
+
+def _waits(world: World, start: float, ago: float = 0) -> bool:
+    """Whether Next is to wait for as long as the info service may remember, and nothing else.
+
+    That counts from a moment between `start` and now, or so many seconds before.
+    """
+    text = world.check().next.text
+    return text in {f"try again {moment(when - ago, MEMORY_SECONDS)}: %cave_check" for when in (start, time.time())}
+
+
+def _is_over(world: World) -> None:
+    """The time is up by every clock."""
+    world.cave.advance(MEMORY_SECONDS)
+    for key, (first, last) in gather._contradictions.items():
+        gather._contradictions[key] = first - MEMORY_SECONDS, last - MEMORY_SECONDS
+
+
+def test_a_permission_that_was_revoked_is_not_all_well(world: World):
+    """The info service still lets the person in; both are said, and after the time that is named only the truth is left."""
+    assert world.check().ok
+    world.cave.revoke("ada", NAME)
+    start = time.time()
+    report = world.check()
+    assert bad(report) == [("access", "failed")]
+    said = _row(report, "access").evidence
+    assert "ada@example.org has no permission to view minnie65_public, says the auth server" in said
+    assert "the info service still opens minnie65_public: it remembers for up to 300 s" in said
+    assert _waits(world, start)
+    assert "All well" not in world.run("%cave_check").out
+    _is_over(world)
+    assert "403 missing_permission" in _row(world.check(), "access").evidence
+
+
+def test_a_permission_that_was_given_is_waited_for(world: World):
+    """The info service still refuses; nobody is to be asked for what is there already."""
+    world.save(world.cave.new_token("carol"))
+    assert bad(world.check()) == [("access", "failed")]
+    world.cave.use_up_rechecks()
+    world.cave.grant("carol", NAME)
+    start = time.time()
+    report = world.check()
+    assert bad(report) == [("access", "failed")]
+    said = _row(report, "access").evidence
+    assert "carol@example.org may view minnie65_public, says the auth server" in said
+    assert "still refuses (403 missing_permission): it remembers for up to 300 s" in said
+    assert _waits(world, start)
+    _is_over(world)
+    assert world.check().ok
+
+
+def test_a_permission_with_terms_to_accept_leads_to_the_terms(world: World):
+    """Waiting would not help: what the auth server still wants is named, with its link, and then the time."""
+    world.save(world.cave.new_token("carol"))
+    world.check()
+    world.cave.use_up_rechecks()
+    world.cave.grant("carol", NAME)
+    world.cave.withdraw_terms("carol", NAME)
+    world.person = "carol"
+    start = time.time()
+    report = world.check()
+    assert bad(report) == [("terms", "failed")]
+    assert "/tos/2/accept" in (report.next.url or "")
+    world.follow(report.next)
+    assert _waits(world, start)
+    _is_over(world)
+    assert world.check().ok
+
+
+def test_terms_that_were_accepted_a_moment_ago_are_not_asked_for_again(world: World):
+    """The info service still refuses; the auth server no longer lists them as missing."""
+    world.cave.withdraw_terms("ada", NAME)
+    world.cave.forget()
+    assert bad(world.check()) == [("terms", "failed")]
+    world.cave.use_up_rechecks()
+    world.cave.accept_terms("ada", NAME)
+    start = time.time()
+    report = world.check()
+    assert bad(report) == [("terms", "failed")]
+    assert "no longer missing, says the auth server" in _row(report, "terms").evidence
+    assert _waits(world, start)
+    _is_over(world)
+    assert world.check().ok
+
+
+def test_terms_that_were_withdrawn_are_to_be_accepted_at_once(world: World):
+    """The info service still opens the datastack; the link is there before it no longer does, and mends it."""
+    assert world.check().ok
+    world.cave.withdraw_terms("ada", NAME)
+    report = world.check()
+    assert bad(report) == [("terms", "failed")]
+    assert "says the auth server; the info service has not noticed yet" in _row(report, "terms").evidence
+    assert world.mend().ok
+
+
+def test_a_set_up_does_not_say_that_nothing_is_needed(world: World):
+    """`%cave_setup` has asked both too, and leads to the check that says when."""
+    assert "Nothing is needed" in world.run("%cave_setup").out
+    world.cave.revoke("ada", NAME)
+    out = world.run("%cave_setup").out
+    assert "minnie65_public cannot be read" in out
+    assert "%cave_check" in out
+
+
+def test_the_time_that_is_named_stays(world: World):
+    """Who checks again and again is told the same time, since the info service does not remember anything newer."""
+    world.check()
+    world.cave.revoke("ada", NAME)
+    start = time.time()
+    world.check()
+    for key, (first, last) in gather._contradictions.items():
+        gather._contradictions[key] = first - 200, last
+    assert _waits(world, start, 200)
+
+
+def test_a_contradiction_that_lasts_is_no_memory(world: World):
+    """An info service that goes on after its time is in the dark, and there is no new time to wait for."""
+    world.check()
+    world.cave.revoke("ada", NAME)
+    world.check()
+    for key, (first, last) in gather._contradictions.items():
+        gather._contradictions[key] = first - MEMORY_SECONDS, last
+    report = world.check()
+    assert bad(report) == [("access", "unknown")]
+    assert "people of the server" in report.next.text
+
+
+def test_another_contradiction_has_a_time_of_its_own(world: World):
+    """What was seen long ago has passed meanwhile, though nobody looked."""
+    world.check()
+    world.cave.revoke("ada", NAME)
+    world.check()
+    for key in gather._contradictions:
+        gather._contradictions[key] = 1000.0, 1000.0
+    assert _waits(world, time.time())
+
+
+@pytest.mark.parametrize("says_what", ["minnie65_phase3", "flywire_fafb_public"])
+def test_a_dataset_of_another_name_counts_as_what_it_is(world: World, says_what):
+    """A datastack may belong to a dataset of another name: the auth server is asked, and its permissions count."""
+    world.cave.misbehave(GUARD, lambda request: flask.jsonify(says_what))
+    world.cave.revoke("ada", NAME)
+    report = world.check()
+    if says_what == "flywire_fafb_public":
+        assert report.ok
+    else:
+        assert bad(report) == [("access", "failed")]
+        assert "no permission to view minnie65_phase3, says" in _row(report, "access").evidence
+
+
+def test_a_dataset_of_another_name_is_asked_for_once(world: World):
+    """A healthy check of such a datastack makes no request more, after the first one of a kernel."""
+    world.cave.misbehave(GUARD, lambda request: flask.jsonify("flywire_fafb_public"))
+    world.cave.revoke("ada", NAME)
+    assert world.check().ok
+    world.cave.clear_requests()
+    assert world.check().ok
+    assert GUARD not in {one.path for one in world.cave.requests}
+
+
+@pytest.mark.parametrize("answer", [(404, "No dataset for given service and table names"), (500, "x"), (200, {"a": 1})])
+def test_a_dataset_that_is_not_known_is_not_made_up(world: World, answer):
+    """Where the auth server does not say which dataset counts, nothing is claimed: it may be one that is permitted."""
+    world.cave.misbehave(GUARD, says(*answer))
+    world.cave.revoke("ada", NAME)
+    assert world.check().ok
+
+
+def test_an_account_without_any_permission_cannot_read_anything(world: World):
+    """Whatever dataset it is."""
+    world.cave.misbehave(GUARD, says(404, "x"))
+    for name in (NAME, "flywire_fafb_public"):
+        world.cave.revoke("ada", name)
+    report = world.check()
+    assert bad(report) == [("access", "failed")]
+    assert "no permission to view anything, says the auth server" in _row(report, "access").evidence
+
+
+@pytest.mark.parametrize(
+    "body", [{"id": 1, "name": "A", "email": "a@b.org"}, {"id": 1, "permissions_v2": {}, "missing_tos": None}]
+)
+def test_an_older_auth_server_that_says_less_is_not_taken_for_a_refusal(world: World, body):
+    """An answer without permissions says nothing about them."""
+    world.cave.misbehave(ID, says(200, body))
+    assert world.check().ok
+
+
+def test_a_token_that_the_info_service_met_too_early_is_waited_for(world: World):
+    """It remembers also that there was no such token."""
+    world.cave.misbehave(FULL, says(401, {"error": "invalid_token"}))
+    start = time.time()
+    report = world.check()
+    assert bad(report) == [("access", "failed")]
+    assert "the auth server takes the token; the info service still refuses it" in _row(report, "access").evidence
+    assert _waits(world, start)
+
+
+def test_an_administrator_gives_the_permission_to_themselves(world: World):
+    """Who administers the server may read nothing by that alone, and need not ask anybody."""
+    world.save(world.cave.new_token("admin"))
+    report = world.check()
+    assert bad(report) == [("access", "failed")]
+    assert "give your own account that permission" in report.next.text
+    assert "ask" not in report.next.text
+
+
+PERMITTED = {"a": ("view",), "b": ("view", "edit")}
+ADA = Account("Ada", "ada@example.org", 1, {"a": ("view",)}, PERMITTED, (Terms("b", "T", "u", 2),))
+NOBODY = Account("Nobody", "n@example.org", 2)
+OPEN = Answer("s", 200, None, "", {"local_server": "https://l.org"}, True)
+
+
+def _refused(code: str, **data: object) -> Answer:
+    return Answer("s", 403, None, "", {"error": code, "data": data}, True)
+
+
+@pytest.mark.parametrize(
+    ("account", "info", "dataset", "expected"),
+    [
+        (ADA, OPEN, "a", False),
+        (ADA, OPEN, "", False),
+        (ADA, OPEN, "b", True),
+        (ADA, OPEN, "c", True),
+        (NOBODY, OPEN, "", True),
+        (ADA, _refused("missing_permission", auth_dataset="a"), "", True),
+        (ADA, _refused("missing_permission", auth_dataset="b"), "", True),
+        (ADA, _refused("missing_permission", auth_dataset="c"), "", False),
+        (ADA, _refused("missing_permission"), "", False),
+        (ADA, _refused("missing_permission", auth_dataset=["a"]), "", False),
+        (ADA, _refused("missing_tos", tos_id=2), "", False),
+        (ADA, _refused("missing_tos", tos_id=3), "", True),
+        (ADA, _refused("missing_tos", tos_id="x"), "", False),
+        (ADA, _refused("invalid_token"), "", True),
+        (ADA, _refused("invalid_table_id"), "", False),
+        (ADA, Answer("s", 502), "", False),
+    ],
+)
+def test_which_answers_contradict_each_other(account, info, dataset, expected):
+    """Only what both cannot say at the same time."""
+    assert contradicts(account, info, dataset) is expected

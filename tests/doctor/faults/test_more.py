@@ -1,0 +1,452 @@
+"""Faults beside the list: what odd servers, odd proxies, odd lines and a broken caveclient are called."""
+
+from __future__ import annotations
+
+import builtins
+import json
+
+import pytest
+
+from cave_magic.api.urls import host_of
+
+from .world import FULL, ID, World, bad, says
+
+ODD_REFUSALS = {
+    "a page of a proxy": (401, "<html><h1>401 Authorization Required</h1><hr>nginx</html>"),
+    "a list": (401, ["invalid_token"]),
+    "nested": (401, {"error": {"code": "invalid_token"}}),
+    "a message alone": (401, {"message": "Unauthorized"}),
+    "nothing": (403, ""),
+    "broken": (502, "<html>502</html>"),
+}
+
+
+@pytest.mark.parametrize("answer", ODD_REFUSALS.values(), ids=ODD_REFUSALS)
+def test_only_the_auth_server_calls_a_token_unknown(world: World, answer):
+    """While it has not said so, no magic does, though the info service answers as ever."""
+    world.cave.misbehave(ID, says(*answer))
+    for line in ("%cave_setup", "%cave_whoami", "%cave_check"):
+        assert "not know the stored token" not in world.run(line).out, line
+
+
+@pytest.mark.parametrize("line", ["%cave_setup", "%cave_setup existing --paste", "%cave_setup new --paste"])
+def test_a_set_up_asks_for_nothing_while_the_auth_service_is_down(world: World, line):
+    """No prompt comes up for a token that nobody could check, even where the info service answers."""
+    world.cave.misbehave("auth", "down")
+    world.patch.setattr("getpass.getpass", lambda prompt="": pytest.fail("asked"))
+    assert world.run(line).error == "ServerInTrouble"
+
+
+def test_a_set_up_says_what_was_found(world: World):
+    """A token that cannot be sent was not refused by anybody: the set-up says what is odd about it."""
+    world.write(world.server_file, {"token": f"{world.token}\n"})
+    assert "line break" in world.run("%cave_setup").out
+
+
+@pytest.mark.parametrize(
+    "body", [[1], None, {}, {"maintenance": True}, {"local_server": 5}, {"local_server": "minnie"}]
+)
+def test_an_answer_about_no_datastack_is_not_all_well(world: World, body):
+    """JSON of another shape in place of the datastack is unknown, since CAVEclient cannot open it."""
+    world.cave.misbehave(FULL, says(200, body))
+    assert bad(world.check()) == [("access", "unknown")]
+
+
+def test_a_save_does_not_promise_what_the_info_service_did_not_say(world: World):
+    """After such an answer a saved token comes with the advice to check."""
+    world.cave.misbehave(FULL, says(200, {}))
+    assert "cannot be read yet" in world.run("%cave_save --overwrite").out
+
+
+def test_an_info_service_that_is_gone_leaves_the_server_a_cave_server(world: World):
+    """A 404 page of the info service alone does not send the person to another server."""
+    world.cave.misbehave("info", says(404, "<html>404 Not Found</html>"))
+    report = world.check()
+    assert bad(report) == [("info", "failed")]
+    assert "global.daf-apis.com" not in report.next.text
+    assert "your token is not the reason" in report.next.text
+
+
+@pytest.mark.parametrize("name", ["a/b", "minnie65_public/", "..", "https://global.daf-apis.com"])
+def test_what_can_be_no_name_is_said_to_be_none(world: World, name):
+    """A slash in a name would make another address of it; an address is told where it belongs."""
+    world.cave.clear_requests()
+    ran = world.run(f"%cave_check {name}")
+    assert ran.error == "BadInput"
+    assert "--server" in ran.message
+    assert not world.cave.requests
+
+
+def test_quotes_around_a_word_are_not_part_of_it(world: World):
+    """IPython leaves them there; a name, an address and a path with a blank mean what they would mean in Python."""
+    world.write(world.home / "my token.json", {"token": world.token})
+    assert not world.run('%cave_save --from-file "~/my token.json"').error
+    world.argument = f"\"minnie65_public\" --server '{world.cave.server}'"
+    assert world.check().ok
+
+
+def test_a_name_with_a_blank_can_be_checked_again(world: World):
+    """The line that runs the check again means the same name."""
+    world.argument = "'my stack'"
+    world.cave.misbehave("info", "down")
+    report = world.check()
+    assert report.next.commands[-1] == f'%cave_check "my stack" --server {world.cave.server}'
+    world.follow(report.next)
+    assert world.check().datastacks == ("my stack",)
+
+
+def test_a_comment_is_not_a_name(world: World):
+    """What stands behind `# ` is for people."""
+    world.argument = "minnie65_public  # what is wrong?"
+    assert world.run("%cave_check minnie65_public -v # what is wrong?").error == ""
+    assert world.run("_report = %cave_check -o # minnie65_public?").error == ""
+    assert world.shell.user_ns["_report"].ok
+
+
+@pytest.mark.parametrize("end", [";", " ;", ";  ", "; # quiet"])
+def test_a_semicolon_at_the_end_is_a_habit(world: World, end):
+    """IPython takes it as "show no result", and it is part of no name and of no option."""
+    assert world.run(f"%cave_check minnie65_public{end}").error == ""
+    assert world.run(f"_report = %cave_check -o{end}").error == ""
+    assert world.shell.user_ns["_report"].datastacks == ("minnie65_public",)
+    assert world.run(f"_report = %cave_check minnie65_public -o{end}").error == ""
+    assert world.shell.user_ns["_report"].ok
+
+
+def test_a_semicolon_is_no_part_of_what_is_saved(world: World):
+    """A variable and a file are found in a line that ends with one."""
+    world.shell.user_ns["mine"] = world.token
+    assert not world.run("%cave_save $mine;").error
+    world.write(world.home / "token.json", {"token": world.token})
+    assert not world.run("%cave_save --from-file ~/token.json;").error
+    assert not world.run(f"%cave_save {world.token};").error
+
+
+@pytest.mark.parametrize("proxy", ["http://[::1", "http://127.0.0.1:99999", "ftp://127.0.0.1:1"])
+def test_a_malformed_proxy_is_not_blamed_on_the_server(world: World, proxy):
+    """What the variable holds is at fault, not the server's address; the Next line mends it."""
+    world.patch.setenv("http_proxy", proxy)
+    report = world.check()
+    assert bad(report) == [("network", "failed")]
+    assert "proxy" in report.rows[[row.id for row in report.rows].index("network")].evidence
+    world.patch.setenv("NO_PROXY", "")
+    assert world.mend().ok
+
+
+def test_the_proxy_is_passed_by_where_requests_looks(world: World):
+    """With `no_proxy` in small letters set, `NO_PROXY` counts for nothing, so Next sets the small one."""
+    world.patch.setenv("http_proxy", "http://127.0.0.1:1")
+    world.patch.setenv("no_proxy", "localhost")
+    assert world.mend().ok
+
+
+@pytest.mark.parametrize("status", [407, 511])
+def test_a_network_that_wants_a_log_in_is_named(world: World, status):
+    """A proxy and a guest network have codes of their own, which say that the server is not to blame."""
+    world.cave.misbehave("all", says(status, "<html>Log in</html>"))
+    report = world.check()
+    assert bad(report) == [("network", "failed")]
+    assert "wait" not in report.next.text
+    assert ("proxy" if status == 407 else "portal") in report.next.text
+
+
+def test_an_empty_answer_is_no_web_page(world: World):
+    """Status 200 without a body is called what it is."""
+    world.cave.misbehave("all", says(200, ""))
+    assert "with nothing" in next(row.evidence for row in world.check().rows if row.id == "network")
+
+
+def test_json_with_a_byte_order_mark_is_read(world: World):
+    """CAVEclient reads it too."""
+    world.cave.misbehave(ID, says(200, '\ufeff{"id": 1, "name": "A", "email": "a@b.org"}'))
+    assert world.check().account["name"] == "A"
+
+
+def test_the_wrong_scheme_leads_to_the_right_one(world: World):
+    """The line to type has the other scheme, not the one that just failed."""
+    world.argument = f"--server {world.cave.server.replace('http:', 'https:')}"
+    report = world.check()
+    assert bad(report) == [("network", "failed")]
+    world.follow(report.next)
+    assert world.check().ok
+
+
+def test_a_data_server_of_the_wrong_scheme_is_not_the_persons_to_mend(world: World):
+    """Its address comes from the info service, so the person is not told to change one."""
+    wrong = world.cave.local_server.replace("http:", "https:")
+    world.cave.misbehave(FULL, says(200, {"local_server": wrong, "aligned_volume": {"name": "x"}}))
+    report = world.check()
+    assert bad(report) == [("data-server", "failed")]
+    assert "people of the server" in report.next.text
+
+
+BROKEN = {
+    "at import": "raise RuntimeError('boom')",
+    "leaves": "raise SystemExit(3)",
+    "another shape": "from . import auth",
+}
+
+
+@pytest.fixture
+def broken(world: World):
+    """Puts another caveclient before the installed one."""
+
+    def put(source: str) -> None:
+        import sys
+
+        package = world.home / "stub" / "caveclient"
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text(source)
+        (package / "auth.py").write_text(
+            "class AuthClient:\n    def __init__(self, **k):\n        raise TypeError('old')\n"
+        )
+        for name in [name for name in sys.modules if name.partition(".")[0] == "caveclient"]:
+            world.patch.delitem(sys.modules, name)
+        world.patch.syspath_prepend(str(package.parent))
+
+    return put
+
+
+@pytest.mark.parametrize("source", BROKEN.values(), ids=BROKEN)
+def test_a_broken_caveclient_is_what_is_to_be_mended(world: World, broken, source):
+    """However it is broken, the advice is about caveclient, not about the token."""
+    broken(source)
+    report = world.check()
+    assert len(bad(report)) == 1
+    assert "%pip install -U caveclient" in report.next.commands
+
+
+@pytest.mark.parametrize("source", ["raise RuntimeError('boom')", "raise SystemExit(3)"])
+def test_a_token_is_saved_though_caveclient_cannot_be_imported(world: World, broken, source):
+    """What cannot be asked cannot disagree: the token stays saved, whatever the import ended with."""
+    broken(source)
+    ran = world.run("%cave_save --overwrite")
+    assert not ran.error, ran.message
+    assert json.loads(world.server_file.read_text())["token"] != world.token
+
+
+@pytest.mark.parametrize("missing", ["rich", "requests"])
+def test_without_a_package_the_check_still_reports(world: World, missing):
+    """In a damaged environment there are rows in plain text, not an excuse."""
+    real = builtins.__import__
+
+    def without(name, *args, **options):
+        if name.partition(".")[0] == missing or (missing == "requests" and name == "connections"):
+            raise ImportError(missing)
+        return real(name, *args, **options)
+
+    world.patch.setattr(builtins, "__import__", without)
+    ran = world.run("%cave_check")
+    assert not ran.error, ran.message
+    assert "stored token" in ran.out
+
+
+def test_an_odd_object_of_the_person_is_nobodys_trouble(world: World):
+    """A variable whose class says nothing of its module leaves every row of the check as it is."""
+    world.run("X = type('X', (), {'__module__': None}); x = X()")
+    world.run("class Y(type):\n    __module__ = property(lambda self: 1 / 0)\ny = Y('Y', (), {})()")
+    world.shell.user_ns[5] = "not a name"
+    assert world.check().ok
+
+
+class Odd(dict):
+    """A mapping that is no help."""
+
+    def __contains__(self, key: object) -> bool:
+        raise RuntimeError("not yours")
+
+    get = __getitem__ = __contains__
+
+
+@pytest.mark.parametrize("kept", [5, {"token": 5}, Odd(token="x"), None])
+def test_an_odd_cloud_volume_is_nobodys_trouble(world: World, kept):
+    """What cloud-volume keeps in another form is not known, and the rest goes on."""
+    import sys
+    import types
+
+    cache = Odd() if kept is None else {host_of(world.cave.local_server): kept}
+    world.patch.setitem(sys.modules, "cloudvolume.secrets", types.SimpleNamespace(CAVE_CREDENTIALS_CACHE=cache))
+    assert world.check().ok
+
+
+def test_what_cloud_volume_keeps_is_looked_at_and_not_touched(world: World):
+    """Its cache makes an entry for every host that is looked up; the check makes none, and takes none for an answer."""
+    import sys
+    import types
+    from collections import defaultdict
+
+    cache = defaultdict(dict)
+    world.patch.setitem(sys.modules, "cloudvolume.secrets", types.SimpleNamespace(CAVE_CREDENTIALS_CACHE=cache))
+    assert "cloud-volume" not in [row.id for row in world.check().rows if row.status == "warning"]
+    assert not cache
+
+
+@pytest.fixture
+def metadata(world: World):
+    """Puts another record of the installed caveclient before its own: files of a `.dist-info` folder."""
+
+    def put(**files: bytes) -> None:
+        folder = world.home / "site" / "caveclient-8.0.0.dist-info"
+        folder.mkdir(parents=True)
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+        world.patch.syspath_prepend(str(folder.parent))
+
+    return put
+
+
+BROKEN_METADATA = {
+    "nothing": {},
+    "not text": {"METADATA": b"Name: caveclient\nVersion: 8.0.0\nAuthor: J\xf6rg\n"},
+    "no version": {"METADATA": b"Name: caveclient\n"},
+}
+
+
+@pytest.mark.parametrize("files", BROKEN_METADATA.values(), ids=BROKEN_METADATA)
+def test_a_broken_record_of_a_package_is_passed_over(world: World, metadata, files):
+    """What an uninstall left behind says nothing, so the record that does is the one that counts."""
+    from importlib.metadata import version
+
+    have = version("caveclient")
+    metadata(**files)
+    report = world.check()
+    assert report.ok
+    assert next(row for row in report.rows if row.id == "environment").evidence.startswith(f"caveclient {have}, ")
+
+
+@pytest.mark.parametrize("files", BROKEN_METADATA.values(), ids=BROKEN_METADATA)
+def test_a_version_that_is_not_known_is_not_shown(world: World, metadata, files):
+    """Where no record of caveclient says its version, none is shown, and nothing is claimed of what it asks for."""
+    import sys
+
+    metadata(**files)
+    world.patch.setattr(sys, "path", [one for one in sys.path if "-packages" not in one])
+    report = world.check()
+    assert not [row.id for row in report.rows if "None" in row.evidence or row.status == "crashed"]
+    assert "packages" not in {row.id for row in report.rows}
+
+
+def test_without_packaging_the_check_still_reports(world: World):
+    """What caveclient asks of other packages cannot be read without it; all else can."""
+    import sys
+
+    world.patch.setitem(sys.modules, "packaging.requirements", None)
+    report = world.check()
+    assert report.ok
+    assert "packages" not in {row.id for row in report.rows}
+
+
+def test_a_home_that_is_a_file_is_called_so(world: World):
+    """It exists; it is no folder."""
+    path = world.home / "file"
+    path.write_text("")
+    world.patch.setenv("HOME", str(path))
+    row = next(row for row in world.check().rows if row.id == "token-folder")
+    assert "is not a folder" in row.evidence
+
+
+COMMAS = {
+    "minnie65_public,flywire_fafb_public": "%cave_check minnie65_public flywire_fafb_public",
+    "minnie65_public, flywire_fafb_public": "%cave_check minnie65_public flywire_fafb_public",
+    "a,b , c,": "%cave_check a b c",
+    "b,c -v --server https://my.server.org # both": "%cave_check b c -v --server https://my.server.org",
+}
+
+
+@pytest.mark.parametrize(("typed", "meant"), COMMAS.items())
+def test_names_with_commas_between_them_are_put_right(world: World, typed, meant):
+    """The line that was meant is printed, with every name in it, and no server is asked."""
+    world.cave.clear_requests()
+    ran = world.run(f"%cave_check {typed}")
+    assert ran.error == "BadInput"
+    assert ran.message.endswith(meant)
+    assert not world.cave.requests
+
+
+def test_the_line_for_names_with_commas_works(world: World):
+    """Typed as it is printed, it looks at each of them."""
+    line = world.run("%cave_check minnie65_public,flywire_fafb_public").message.rpartition(": ")[2]
+    world.argument = line.removeprefix("%cave_check ")
+    assert world.check().datastacks == ("minnie65_public", "flywire_fafb_public")
+
+
+def test_one_name_is_wanted_where_one_is_meant(world: World):
+    """Two in one `--datastack` are none."""
+    assert "one datastack name" in world.run("%cave_whoami --datastack a,b").message
+
+
+@pytest.mark.parametrize("between", [",", ", "])
+def test_a_token_among_names_is_not_repeated(world: World, between):
+    """The line that was meant is not printed where a token stands in it."""
+    ran = world.run(f"%cave_check a{between}{world.token}")
+    assert ran.error == "BadInput"
+    assert world.token[:8] not in ran.message + ran.out
+
+
+@pytest.mark.parametrize("name", [" minnie65_public ", "", "  "])
+def test_blanks_around_the_name_in_the_settings_do_not_matter(world: World, name):
+    """A blank is taken away, and an empty setting is none."""
+    world.run(f'%config CaveMagics.datastack = "{name}"')
+    report = world.check()
+    assert report.datastacks == ("minnie65_public",)
+    assert report.ok
+
+
+LIST = "/info/api/v2/datastacks"
+NO_ROW = {"message": "The requested URL was not found on the server."}
+
+
+def _row(report, name: str):
+    return next(row for row in report.rows if row.id == name)
+
+
+def test_a_datastack_that_is_listed_and_not_there_is_the_servers_matter(world: World):
+    """A server of its own that lists a known name, and has nothing about it, is not left for another one."""
+    world.cave.misbehave(FULL, says(404, NO_ROW))
+    report = world.check()
+    assert bad(report) == [("datastack", "failed")]
+    assert "lists minnie65_public" in _row(report, "datastack").evidence
+    assert "people of the server" in report.next.text
+    assert "daf-apis" not in json.dumps(report.to_dict())
+
+
+@pytest.mark.parametrize("answer", [(404, NO_ROW), (400, {"error": "invalid_table_id", "message": "Invalid table_id"})])
+def test_a_server_that_lacks_the_usual_datastack_is_asked_for_its_own(world: World, answer):
+    """Nobody typed the name, so the person stays on the server, and Next names one that it has."""
+    world.cave.misbehave(FULL, says(*answer))
+    world.cave.misbehave(LIST, says(200, ["flywire_fafb_public"]))
+    world.argument = f"--server {world.cave.server}"
+    report = world.check()
+    assert bad(report) == [("datastack", "failed")]
+    assert "daf-apis" not in json.dumps(report.to_dict())
+    assert report.next.commands == (f"%cave_check flywire_fafb_public --server {world.cave.server}",)
+    assert world.mend().ok
+
+
+def test_a_server_that_lists_nothing_is_not_said_to_have_anything(world: World):
+    """Without its list nobody knows what it has."""
+    world.cave.misbehave(LIST, says(200, []))
+    for name in ("minie65_public", "zzzz"):
+        world.argument = name
+        assert "it has" not in _row(world.check(), "datastack").evidence
+    world.cave.misbehave(FULL, says(404, NO_ROW))
+    world.argument = ""
+    assert "%cave_whoami" in world.check().next.text
+
+
+def test_a_name_that_is_known_elsewhere_is_sent_there_when_it_was_typed(world: World):
+    """Whoever names a known datastack on a server of another deployment learns where the known one is."""
+    world.argument = "v1dd_public"
+    report = world.check()
+    assert "the known one is on global.em.brain.allentech.org" in _row(report, "datastack").evidence
+    assert report.next.commands == ("%cave_check v1dd_public --server https://global.em.brain.allentech.org",)
+
+
+def test_the_log_in_file_is_named_as_it_is(world: World):
+    """A log-in in `~/_netrc`, or in the file that NETRC names, is not called one of `~/.netrc`."""
+    entry = "machine 127.0.0.1 login a password b\n"
+    world.write(world.home / "_netrc", entry)
+    assert "~/_netrc has a log-in" in world.run("%cave_check").out
+    world.write(world.home / "mine", entry)
+    world.patch.setenv("NETRC", str(world.home / "mine"))
+    assert "the file that NETRC names has a log-in" in world.run("%cave_check").out

@@ -1,0 +1,207 @@
+"""A token or a password in an address, wherever one comes from: nothing shows it, and nobody is asked there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import flask
+import pytest
+
+from cave_magic.api.urls import host_of
+from cave_magic.credentials.target import find_target
+from cave_magic.deployments import Deployment
+from cave_magic.doctor.diagnose import look
+
+from ...support.odd_server import OddServer
+from ...support.odd_server import says as answers
+from .world import FULL, World, says
+
+SECRETS = {
+    "token": "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
+    "odd token": "qwERty7uIopAsdFghJklZxcVbnM1/23456qwErtyuQa=",
+    "token and password": "0f1e2d3c4b5a69788796a5b4c3d2e1f0:Hunter2Zq",
+}
+LEAST = 9
+"""So many characters in a row count as a part of a secret."""
+
+CHECKS = ("-v", "--json", "--report")
+OTHERS = ("%cave_whoami", "%cave_setup", "%cave_save --from-env MINE")
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_far(world, monkeypatch):
+    """Every datastack is known to be on the practice server, which is also the one where CAVEclient goes by itself."""
+    deployment = Deployment("practice", world.cave.server, (world.cave.local_server,), ("minnie65_public",))
+    monkeypatch.setattr("cave_magic.deployments.DEPLOYMENTS", (deployment,))
+    monkeypatch.setattr("cave_magic.deployments.DEFAULT_SERVER", world.cave.server)
+    world.patch.setenv("MINE", world.token)
+
+
+def in_the_map(form: str):
+    """A remembered address, looked at by the check of that datastack and of another one."""
+
+    def plant(world: World, secret: str, elsewhere: str) -> str:
+        world.run('%config CaveMagics.server = ""')
+        remembered = form.format(secret=secret, host=elsewhere)
+        world.write(world.map_file, {"minnie65_public": remembered, "mine": remembered, "other": [remembered]})
+        return "minnie65_public mine"
+
+    return plant
+
+
+def in_the_option(form: str):
+    """`--server`."""
+    return lambda world, secret, elsewhere: f"--server {form.format(secret=secret, host=elsewhere)}"
+
+
+def in_the_argument(world: World, secret: str, elsewhere: str) -> str:
+    """`server=` of the function for scripts, which fails in the cell before the check."""
+    world.run("import cave_magic")
+    ran = world.run(f'cave_magic.check(server="http://{secret}@{elsewhere}")')
+    assert ran.error == "BadInput"
+    assert not shown_of(secret, ran.out + ran.message)
+    return ""
+
+
+def in_the_setting(world: World, secret: str, elsewhere: str) -> str:
+    """`CaveMagics.server`."""
+    world.run(f'%config CaveMagics.server = "http://{secret}@{elsewhere}"')
+    return ""
+
+
+def in_the_place_of_the_data(world: World, secret: str, elsewhere: str) -> str:
+    """`local_server` in the answer about the datastack."""
+    body = {"aligned_volume": {}, "local_server": f"http://{secret}@{elsewhere}"}
+    world.cave.misbehave(FULL, says(200, body))
+    return ""
+
+
+def in_a_redirect(form: str):
+    """`Location` of every answer."""
+
+    def plant(world: World, secret: str, elsewhere: str) -> str:
+        location = form.format(secret=secret, host=elsewhere)
+        world.cave.misbehave("all", lambda request: flask.Response("", 302, {"Location": location}))
+        return ""
+
+    return plant
+
+
+def in_the_proxy(world: World, secret: str, elsewhere: str) -> str:
+    """The variable that names the proxy, which is not there."""
+    world.patch.setenv("HTTP_PROXY", f"http://{secret}@127.0.0.1:1/{secret}")
+    return ""
+
+
+def in_no_proxy_s_address(world: World, secret: str, elsewhere: str) -> str:
+    """The variable that names the proxy, of a kind that there is none of."""
+    world.patch.setenv("ALL_PROXY", f"odd://{secret}@127.0.0.1:1")
+    return ""
+
+
+def in_a_client(world: World, secret: str, elsewhere: str) -> str:
+    """The server's address of a client in the notebook."""
+    made = f'CAVEclient(server_address="http://{secret}@{host_of(world.cave.server)}", auth_token="x")'
+    assert not world.run(f"from caveclient import CAVEclient\nclient = {made}").error
+    return ""
+
+
+def in_the_last_error(world: World, secret: str, elsewhere: str) -> str:
+    """The message of the exception that the cell before ended with."""
+    text = f"500 Server Error for url: http://{secret}@{elsewhere}/info/{secret}?token={secret}"
+    assert world.run(f"import requests\nraise requests.HTTPError({text!r})").error
+    return ""
+
+
+def in_netrc(world: World, secret: str, elsewhere: str) -> str:
+    """A log-in for the server, which requests sends in place of the token."""
+    world.write(world.home / ".netrc", f"machine 127.0.0.1\nlogin ada\npassword {secret.replace('/', '')}\n")
+    return ""
+
+
+def in_a_file_name(world: World, secret: str, elsewhere: str) -> str:
+    """The token file that caveclient names after such an address; others can read it."""
+    name = f"{secret.replace('/', '')}@{elsewhere}-cave-secret.json"
+    world.write(world.secrets / name, {"token": world.token})
+    (world.secrets / name).chmod(0o644)
+    for path in (world.server_file, world.default_file):
+        path.unlink()
+    world.write(world.default_file, {"token": world.token})
+    return ""
+
+
+def in_a_download(world: World, secret: str, elsewhere: str) -> str:
+    """The server that a downloaded token says it is for."""
+    named = f"https://{secret}@global.daf-apis.com/{secret}"
+    world.patch.setenv("MINE", json.dumps({"token": world.token, "middle_auth_url": named}))
+    return ""
+
+
+FIELDS_OF_TOKENS = ("map, host", "map, alone", "map, scheme", "option, host", "redirect, path")
+"""Where no rule could tell a password from a host or a path."""
+
+FIELDS = {
+    "map, user": in_the_map("http://{secret}@{host}"),
+    "map, no scheme": in_the_map("{secret}@{host}"),
+    "map, path": in_the_map("http://{host}/{secret}"),
+    "map, query": in_the_map("http://{host}?token={secret}#{secret}"),
+    "map, host": in_the_map("http://{secret}"),
+    "map, alone": in_the_map("{secret}"),
+    "map, scheme": in_the_map("{secret}://{host}"),
+    "option, user": in_the_option("http://{secret}@{host}"),
+    "option, path": in_the_option("http://{host}/{secret}"),
+    "option, host": in_the_option("http://{secret}"),
+    "option, no scheme": in_the_option("{secret}@{host}"),
+    "argument": in_the_argument,
+    "setting": in_the_setting,
+    "local server": in_the_place_of_the_data,
+    "redirect, user": in_a_redirect("http://{secret}@{host}/x"),
+    "redirect, path": in_a_redirect("http://{host}/x/{secret}"),
+    "redirect, query": in_a_redirect("http://{host}/x?token={secret}&a={secret}#{secret}"),
+    "redirect, relative": in_a_redirect("/x?token={secret}&a={secret}#{secret}"),
+    "proxy": in_the_proxy,
+    "no proxy": in_no_proxy_s_address,
+    "client": in_a_client,
+    "last error": in_the_last_error,
+    "netrc": in_netrc,
+    "file name": in_a_file_name,
+    "download": in_a_download,
+}
+
+
+def outputs(world: World, words: str) -> Iterator[tuple[str, str]]:
+    """All that there is to see: each line with what it printed, raised and returned, and the repr of our objects."""
+    option = words if words.startswith("-") else ""
+    others = [f"{line} {option}" for line in OTHERS]
+    for line in [*(f"%cave_check {words} {form}" for form in CHECKS), *others, "%config CaveMagics.server"]:
+        ran = world.run(line)
+        yield line, f"{ran.out} {ran.error} {ran.message} {ran.value!r}"
+    found = look([find_target("minnie65_public"), find_target("mine")], 2.0)
+    yield "objects", repr([found, found.repairs])
+
+
+def shown_of(secret: str, text: str) -> bool:
+    """Whether a part of a secret is in a text, in whatever case."""
+    parts = {secret[at : at + LEAST].lower() for at in range(len(secret) - LEAST + 1)}
+    return any(part in text.lower() for part in parts)
+
+
+CASES = [
+    (field, kind)
+    for field in FIELDS
+    for kind in ("odd token", "token" if field in FIELDS_OF_TOKENS else "token and password")
+]
+
+
+@pytest.mark.parametrize(("field", "kind"), CASES)
+def test_a_secret_in_an_address_is_shown_by_nothing(world: World, field, kind):
+    """Planted in any field that holds an address, it is in no output, exception or repr, and nobody is asked there."""
+    secret = SECRETS[kind]
+    with OddServer(answers("Content-Type: application/json", b"1")) as elsewhere:
+        words = FIELDS[field](world, secret, elsewhere.host)
+        found = list(outputs(world, words))
+        assert elsewhere.connections == 0
+        found.append(("the repair", world.run("%cave_check --fix --yes").out))
+    assert [name for name, text in found if shown_of(secret, text)] == []
+    assert not [text for name, text in found if "Traceback" in text or "should not have happened" in text]

@@ -1,0 +1,263 @@
+"""cloud-volume and cloud-files send the same token as caveclient, or it is said and mended: also elsewhere, also in a kernel
+that keeps what it read. Once with stand-ins of the same shape, once with the libraries themselves where they are installed."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from cave_magic.api.urls import host_of
+from cave_magic.doctor import gather
+from cave_magic.environment import cloud_volume
+from cave_magic.token import Token
+
+from .world import FULL, NEW, World, says
+
+STAND_INS = {
+    "cloudvolume.secrets": """
+from collections import defaultdict
+import os, json
+HOME = os.path.expanduser("~")
+CLOUD_VOLUME_DIR = os.environ.get("CLOUD_VOLUME_DIR", os.path.join(HOME, ".cloudvolume"))
+def secretpath(*parts):
+    preferred = os.path.join(CLOUD_VOLUME_DIR, *parts)
+    older = [os.path.join(path, *parts) for path in (os.path.join(HOME, ".neuroglancer"), "/")]
+    return next((path for path in (preferred, *older) if os.path.exists(path)), preferred)
+CAVE_CREDENTIALS_CACHE = defaultdict(dict)
+def cave_credentials(domain=""):
+    if domain in CAVE_CREDENTIALS_CACHE.keys():
+        return CAVE_CREDENTIALS_CACHE[domain]
+    names = [f"{domain}-cave-secret.json"] * bool(domain) + ["cave-secret.json", "chunkedgraph-secret.json"]
+    found = {}
+    for path in [secretpath("secrets", name) for name in names]:
+        if os.path.exists(path):
+            with open(path, "rt") as file:
+                found = json.loads(file.read())
+            break
+    CAVE_CREDENTIALS_CACHE[domain] = found
+    return found
+""",
+    "cloudfiles.secrets": """
+import os, json
+HOME = os.path.expanduser("~")
+CLOUD_VOLUME_DIR = os.environ.get("CLOUD_VOLUME_DIR", os.path.join(HOME, ".cloudvolume"))
+CLOUD_FILES_DIR = os.environ.get("CLOUD_FILES_DIR", os.path.join(HOME, ".cloudfiles"))
+def secretpath(name):
+    preferred = os.path.join(CLOUD_VOLUME_DIR, "secrets", name)
+    older = [os.path.join("/", name), os.path.join(CLOUD_FILES_DIR, "secrets", name)]
+    return next((path for path in (preferred, *older) if os.path.exists(path)), preferred)
+CAVE_CREDENTIALS = {}
+def cave_credentials(server=""):
+    paths = [secretpath(f"{server}-cave-secret.json")] * bool(server) + [secretpath("cave-secret.json")]
+    if server in CAVE_CREDENTIALS:
+        return CAVE_CREDENTIALS.get(server, None)
+    for path in paths:
+        if os.path.exists(path):
+            with open(path, "rt") as file:
+                CAVE_CREDENTIALS[server] = json.loads(file.read())
+            break
+    return CAVE_CREDENTIALS.get(server, None)
+""",
+}  # cloud-volume 12.15 and cloud-files 6.4, `secrets.py`, as far as they are about CAVE
+
+
+class Libraries:
+    """cloud-volume and cloud-files in this kernel."""
+
+    def __init__(self, world: World, kind: str) -> None:
+        self.world, self.kind = world, kind
+        versions = gather.versions()
+        both = {"cloud-volume": "12.15.2", "cloud-files": "6.4.3"}
+        world.patch.setattr(gather, "versions", lambda: {**versions, **both})
+
+    def start(self) -> None:
+        """Imports them anew, as a fresh kernel does."""
+        for name, source in STAND_INS.items():
+            if self.kind == "real":
+                sys.modules.pop(name, None)
+                importlib.import_module(name)
+                continue
+            module = types.ModuleType(name)
+            exec(source, vars(module))
+            sys.modules[name] = module
+
+    def sends(self) -> list[str | None]:
+        """The tokens that the two would send to the data server."""
+        host = host_of(self.world.cave.local_server)
+        said = [sys.modules[name].cave_credentials(host) for name in STAND_INS]
+        return [one.get("token") if one else None for one in said]
+
+
+@pytest.fixture(params=["stand-ins", "real"])
+def libraries(world: World, request: pytest.FixtureRequest):
+    """The two libraries, not imported yet."""
+    for name in STAND_INS:
+        if request.param == "real":
+            pytest.importorskip(name)
+        sys.modules.pop(name, None)
+    yield Libraries(world, request.param)
+    for name in STAND_INS:
+        sys.modules.pop(name, None)
+
+
+def _moved(world: World) -> Path:
+    folder = world.home / "my cv"
+    world.patch.setenv("CLOUD_VOLUME_DIR", str(folder))
+    return folder / "secrets"
+
+
+def _rows(report) -> dict[str, str]:
+    return {row.id: row.evidence for row in report.rows if row.group == "other readers" and row.status != "ok"}
+
+
+@pytest.mark.parametrize("imported", [True, False], ids=["imported before", "imported after"])
+@pytest.mark.parametrize("name", ["cave-secret.json", "{host}-cave-secret.json", "nothing"])
+def test_another_token_where_the_variable_leads_is_mended_by_its_line(
+    world: World, libraries: Libraries, name, imported
+):
+    """What `%cave_check` prints, typed to the letter, makes the libraries send the token, and the warning go."""
+    secrets = _moved(world)
+    if name != "nothing":
+        world.write(secrets / name.format(host=host_of(world.cave.local_server)), {"token": NEW, "other": "kept"})
+    if imported:
+        libraries.start()
+        assert libraries.sends() == ([None] * 2 if name == "nothing" else [NEW] * 2)
+    (said,) = _rows(world.check()).values()
+    assert "cloud-volume and cloud-files read " in said
+    assert ("no token" if name == "nothing" else "another token") in said
+    report = world.check()
+    world.follow(next(row.remedy for row in report.rows if row.id == "cloud-volume"))
+    if not imported:
+        libraries.start()
+    assert libraries.sends() == [world.token] * 2
+    report = world.check()
+    assert report.ok
+    assert not _rows(report)
+
+
+def test_what_stood_there_is_kept(world: World, libraries: Libraries):
+    """The other folder may be for other programs: what is replaced is copied, other keys stay, nobody else can read it."""
+    path = _moved(world) / f"{host_of(world.cave.local_server)}-cave-secret.json"
+    world.write(path, {"token": NEW, "other": "kept"})
+    assert "kept as it was" in world.run("%cave_check --fix --yes").out
+    assert json.loads(path.read_text()) == {"token": world.token, "other": "kept"}
+    assert path.stat().st_mode & 0o077 == 0
+    (copy,) = path.parent.glob("*.bak")
+    assert json.loads(copy.read_text())["token"] == NEW
+
+
+@pytest.mark.usefixtures("permissions_count")
+def test_a_folder_that_may_not_be_written_is_said(world: World, libraries: Libraries):
+    """Then the repair changes nothing and says so, and the token of caveclient is as it was."""
+    secrets = _moved(world)
+    world.write(secrets / "cave-secret.json", {"token": NEW})
+    secrets.chmod(0o500)
+    ran = world.run("%cave_check --fix --yes")
+    assert ran.error == "TokenNotSaved"
+    assert "my cv" in ran.message
+    assert json.loads(world.server_file.read_text())["token"] == world.token
+
+
+def test_a_variable_that_leads_to_the_same_token_is_no_warning(world: World, libraries: Libraries):
+    """Who keeps the files elsewhere on purpose, with the right token, has nothing to mend."""
+    world.write(_moved(world) / "cave-secret.json", {"token": world.token})
+    report = world.check()
+    assert report.ok
+    assert not _rows(report)
+
+
+def test_to_unset_the_variable_is_too_late_once_they_are_imported(world: World, libraries: Libraries):
+    """They looked at it when they were imported, and so the check looks at what they know."""
+    world.write(_moved(world) / "cave-secret.json", {"token": NEW})
+    libraries.start()
+    world.run("import os; os.environ.pop('CLOUD_VOLUME_DIR')")
+    assert "my cv" in _rows(world.check())["cloud-volume"]
+    libraries.start()
+    assert not _rows(world.check())
+
+
+def test_a_save_makes_both_read_again(world: World, libraries: Libraries):
+    """A token that is replaced in a kernel in which they were used is the one that they send next."""
+    libraries.start()
+    assert libraries.sends() == [world.token] * 2
+    assert not world.run("%cave_save --overwrite").error
+    new = json.loads(world.server_file.read_text())["token"]
+    assert new != world.token
+    assert libraries.sends() == [new] * 2
+
+
+@pytest.mark.parametrize("library", STAND_INS)
+def test_an_old_token_that_one_of_them_keeps_is_named_and_forgotten(world: World, libraries: Libraries, library):
+    """The files agree, and still one sends what it read before; its line makes it read again."""
+    world.save(NEW)
+    libraries.start()
+    sys.modules[library].cave_credentials(host_of(world.cave.local_server))
+    world.save(world.token)
+    name = {"cloudvolume.secrets": "cloud-volume", "cloudfiles.secrets": "cloud-files"}[library]
+    report = world.check()
+    assert _rows(report) == {"cloud-volume": f"in this kernel {name} knows another token still"}
+    world.follow(next(row.remedy for row in report.rows if row.id == "cloud-volume"))
+    assert libraries.sends() == [world.token] * 2
+    assert not _rows(world.check())
+
+
+def test_both_find_the_file_that_the_check_says(world: World, libraries: Libraries):
+    """Whatever files there are, the check reads the one that the library reads."""
+    host, home = host_of(world.cave.local_server), world.home
+    for path in (world.server_file, world.default_file, world.local_file):
+        path.unlink()
+    places = [
+        home / ".cloudfiles/secrets/cave-secret.json", home / ".neuroglancer/secrets/cave-secret.json",
+        home / f".cloudfiles/secrets/{host}-cave-secret.json", home / f".neuroglancer/secrets/{host}-cave-secret.json",
+        world.secrets / "chunkedgraph-secret.json", world.secrets / "cave-secret.json", world.local_file,
+    ]  # fmt: skip
+    for number, path in enumerate(places):
+        world.write(path, {"token": f"{number:032x}"})
+        libraries.start()
+        found = [one.file.token for one in cloud_volume.readings(host)]
+        assert [token.reveal() if token else None for token in found] == libraries.sends(), path
+
+
+OTHER_FORMS = ["{host}:443", "{host}:80", ""]
+
+
+@pytest.mark.parametrize("form", OTHER_FORMS)
+def test_other_forms_of_a_host_are_forgotten_too(libraries: Libraries, form):
+    """An address of data may name the port; what was kept for it, or for no host, is forgotten."""
+    libraries.start()
+    key = form.format(host="minnie.microns-daf.com")
+    for name, cache in (("cloudvolume.secrets", "CAVE_CREDENTIALS_CACHE"), ("cloudfiles.secrets", "CAVE_CREDENTIALS")):
+        vars(sys.modules[name])[cache].update({key: {"token": NEW}, "other.host": {"token": NEW}})
+    if key:
+        assert [one.kept for one in cloud_volume.readings("minnie.microns-daf.com")] == [Token(NEW)] * 2
+    cloud_volume.forget_cached(["minnie.microns-daf.com"])
+    assert [one.kept for one in cloud_volume.readings("minnie.microns-daf.com")] == ["", ""]
+    assert [one.kept for one in cloud_volume.readings("other.host")] == [Token(NEW)] * 2
+
+
+@pytest.mark.parametrize("cache", [None, {}, {"token": NEW, "id": 5}, 7])
+def test_the_one_cache_of_older_versions_is_known(world: World, cache):
+    """cloud-files 5 keeps the content of one file for every server."""
+    module = types.SimpleNamespace(CAVE_CREDENTIALS=cache)
+    world.patch.setitem(sys.modules, "cloudfiles.secrets", module)
+    _, found = cloud_volume.readings("any.host")
+    assert found.kept == (Token(NEW) if isinstance(cache, dict) and cache else "")
+    cloud_volume.forget_cached(["any.host"])
+    assert not module.CAVE_CREDENTIALS or module.CAVE_CREDENTIALS == 7
+
+
+def test_nobody_elses_file_gets_the_token(world: World, libraries: Libraries):
+    """Where the info service names another server's host as that of the data, its file does not get this one's token."""
+    secrets, theirs = _moved(world), "http://127.0.0.1:1"
+    world.write(secrets / "cave-secret.json", {"token": NEW})
+    world.write(world.map_file, {"theirs": theirs})
+    world.cave.misbehave(FULL, says(200, {"local_server": theirs, "aligned_volume": {"name": "x"}}))
+    assert "another token" in _rows(world.check())["cloud-volume"]
+    world.run("%cave_check --fix --yes")
+    assert os.listdir(secrets) == ["cave-secret.json"]

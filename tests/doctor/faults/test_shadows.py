@@ -1,0 +1,140 @@
+"""Files in the notebook's folder that hide a package: they are named, and no reinstalling is advised."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cave_magic.environment.shadowed import LIBRARIES, find_shadows
+
+ROOT = Path(__file__).resolve().parents[3]
+SCRIPT = "print('a script of somebody')"
+
+NOTEBOOK = """
+import json, sys
+from IPython.core.history import HistoryManager
+HistoryManager.enabled = False
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+sys.path.insert(0, "")  # as in a notebook
+for cell in ["%load_ext cave_magic", "report = None", *json.loads(sys.argv[1])]:
+    result = shell.run_cell(cell, store_history=True)
+error = result.error_in_exec
+report = shell.user_ns["report"]
+print("\\n" + json.dumps([report and report.to_dict(), f"{type(error).__name__}: {error}" if error else ""]))
+"""
+
+
+@pytest.fixture
+def beside(home, cave, monkeypatch):
+    """Runs cells in a notebook of its own beside a script of a name; the report, and the error of the last cell."""
+    monkeypatch.setenv("ADA", cave.new_token("ada"))
+    folder = home / "analysis"
+    folder.mkdir()
+
+    def run(name: str, *cells: str, script: str = SCRIPT):
+        (folder / name).write_text(script)
+        settings = [f'%config CaveMagics.server = "{cave.server}"', *cells]
+        done = subprocess.run(
+            [sys.executable, "-B", "-c", NOTEBOOK, json.dumps(settings)],
+            cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120,
+            check=True,
+        )  # fmt: skip
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return run
+
+
+def _bad(report) -> list[tuple[str, str]]:
+    return [(row["id"], row["status"]) for row in report["rows"] if row["status"] not in ("ok", "skipped", "warning")]
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "what"),
+    [
+        ("caveclient.py", "environment", "the package caveclient"),
+        ("numpy.py", "environment", "the package numpy"),
+        ("packaging.py", "environment", "the package packaging"),
+        ("secrets.py", "environment", "Python's own secrets"),
+        ("email.py", "requests", "Python's own email"),
+        ("requests.py", "requests", "the package requests"),
+    ],
+)
+def test_a_script_that_hides_a_package_is_the_one_cause(beside, name, row, what):
+    """The one failed row names the file, and the advice is to rename it."""
+    report, _ = beside(name, "%cave_save --no-check --from-env ADA", "report = %cave_check -o")
+    assert _bad(report) == [(row, "failed")]
+    evidence = next(one["evidence"] for one in report["rows"] if one["id"] == row)
+    assert evidence == f"~/analysis/{name} stands in the place of {what}"
+    assert report["next"]["text"].startswith(f"rename {name}, restart the kernel, then %cave_check")
+
+
+def test_without_requests_nothing_is_said_of_the_network(beside):
+    """Nobody was asked, so the network is skipped, and names what it waits for."""
+    report, _ = beside("requests.py", "report = %cave_check -o")
+    network = next(row for row in report["rows"] if row["id"] == "network")
+    assert (network["status"], network["blocked_by"]) == ("skipped", "requests")
+
+
+def test_a_script_that_does_no_harm_to_caveclient_is_a_warning(beside):
+    """Access works beside a script named filelock.py, but no save does, so it is named all the same."""
+    report, _ = beside("filelock.py", "report = %cave_check -o")
+    assert next(row for row in report["rows"] if row["id"] == "environment")["status"] == "warning"
+
+
+def test_an_error_that_nobody_foresaw_names_the_script(beside):
+    """A save that breaks on a script in the folder says which file to rename, and no more that it should not happen."""
+    _, error = beside("filelock.py", "%cave_save --no-check --from-env ADA")
+    assert error.startswith("CaveMagicError: ~/analysis/filelock.py stands in the place of the package filelock (")
+    assert "Rename it, restart the kernel" in error
+
+
+@pytest.mark.parametrize("script", ["raise SystemExit(0)", "1 / 0"])
+def test_a_script_that_ends_by_itself_is_named_too(beside, script):
+    """What the script does when it is imported in the place of requests never leaves the magic."""
+    _, error = beside("requests.py", "report = %cave_check -o --strict", script=script)
+    assert error.startswith(("CaveMagicError: ~/analysis/requests.py stands", "CheckFailed"))
+
+
+def test_a_save_needs_no_secrets_module(beside):
+    """A script named secrets.py is common among people who keep tokens, and no save minds it."""
+    _, error = beside("secrets.py", "%cave_save --no-check --from-env ADA")
+    assert error == ""
+
+
+@pytest.mark.parametrize("name", ["json.py", "test.py", "analysis.py", "time.py"])
+def test_a_script_that_hides_nothing_is_not_named(home, monkeypatch, name):
+    """What Python has imported already cannot be hidden, and many a script is called test.py."""
+    (home / name).write_text(SCRIPT)
+    monkeypatch.chdir(home)
+    monkeypatch.syspath_prepend("")
+    assert not find_shadows()
+
+
+def test_a_library_is_a_folder():
+    """None of the packages that are looked for is a single file, or its own file would be taken for a shadow."""
+    from importlib.util import find_spec
+
+    specs = [spec for name in LIBRARIES if (spec := find_spec(name))]
+    assert specs
+    assert all(spec.submodule_search_locations for spec in specs)
+
+
+def test_a_script_that_hides_what_a_command_needs_is_named(beside):
+    """Where a command itself cannot be imported, one line names the file, and no frames are shown."""
+    _, error = beside("difflib.py", "%cave_whoami", script="")
+    assert error.startswith("CaveMagicError: ")
+    assert "analysis/difflib.py stands in the place of Python's own difflib. Rename it and restart the kernel." in error
+
+
+def test_a_script_that_exits_ends_no_check(beside):
+    """A `requests.py` that calls `sys.exit()` is a failed row, in a script too."""
+    report, _ = beside(
+        "requests.py", "import cave_magic; report = cave_magic.check()", script="import sys; sys.exit(3)"
+    )
+    assert _bad(report) == [("requests", "failed")]

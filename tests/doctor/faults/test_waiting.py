@@ -1,0 +1,102 @@
+"""A server that asks to wait (`Retry-After`) is taken at its word: how long, until when, and not a minute by guess."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+
+import flask
+import pytest
+
+from cave_magic.api.http import LONGEST_WAIT, Line
+from cave_magic.api.responses import Answer
+from cave_magic.ui.durations import moment
+
+from ...support.odd_server import OddServer, says
+from .world import World, bad
+
+TIME = r"at \d\d:\d\d( UTC)?"
+
+
+def _evidence(report, row: str) -> str:
+    return next(one.evidence for one in report.rows if one.id == row)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(
+    ("service", "row"), [("all", "network"), ("auth", "auth"), ("info", "info"), ("materialize", "materialize")]
+)
+def test_how_long_and_until_when(world: World, service, row, status):
+    """An hour is said as an hour, and Next names the time when it is over."""
+    world.cave.misbehave(service, f"retry-after:3600:{status}")
+    start = time.time()
+    report = world.check()
+    assert bad(report) == [(row, "failed")]
+    assert "to wait 60 minutes" in _evidence(report, row)
+    assert report.next.text in {f"try again {moment(when, 3600)}: %cave_check" for when in (start, time.time())}
+    assert "minute or so" not in report.next.text
+
+
+@pytest.mark.parametrize(
+    ("service", "row", "sleeps"),
+    [("info", "info", True), ("materialize", "materialize", True), ("auth", "auth", False)],
+)
+def test_what_caveclient_makes_of_it_is_said(world: World, service, row, sleeps):
+    """Its session sleeps for as long as it is told to; its requests to the auth service take no notice."""
+    world.cave.misbehave(service, "retry-after:3600")
+    assert ("CAVEclient sleeps that long" in _evidence(world.check(), row)) is sleeps
+
+
+def test_a_few_seconds_are_counted(world: World):
+    """Below a minute there is no time of day."""
+    world.cave.misbehave("all", "retry-after:20:429")
+    assert world.check().next.text == "wait 20 seconds, then %cave_check"
+
+
+@pytest.mark.parametrize(("status", "words"), [(429, "wait a minute or so"), (503, "wait, then")])
+def test_without_a_word_of_the_server_no_time_is_made_up(world: World, status, words):
+    """A limit is mostly one of a minute; of a server that is down nobody knows for how long."""
+    world.cave.misbehave("all", f"status:{status}")
+    report = world.check()
+    assert words in report.next.text
+    assert not re.search(TIME, report.next.text)
+
+
+def test_a_date_is_understood(world: World):
+    """The other form of the header: a date, by the clock of the server."""
+    later = format_datetime(datetime.now(timezone.utc) + timedelta(minutes=30), usegmt=True)
+    world.cave.misbehave("all", lambda request: flask.Response("", status=503, headers={"Retry-After": later}))
+    report = world.check()
+    assert "30 minutes" in _evidence(report, "network")
+    assert re.search(f"^try again {TIME}: ", report.next.text)
+
+
+ODD = ["-5", "0", "soon", "1e9", "9" * 40, "\u0663", "120, 120", "Sat, 21 Nov 1999 16:40:00 GMT", "Sat, 99 Nov 2036 99:40:00 GMT",
+       str(LONGEST_WAIT + 1), "Sat, 21 Nov 2036 16:40:00 -9999999"]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", ODD)
+def test_what_nobody_can_wait_for_is_passed_over(value):
+    """Hostile and senseless values are as good as none."""
+    line = Line()
+    with OddServer(says(f"Retry-After: {value}\r\nContent-Length: 0")) as odd:
+        assert line.get(f"http://{odd.host}/").wait is None
+    line.close()
+
+
+def test_the_clock_of_the_server_counts_for_its_date():
+    """A computer whose clock is wrong waits as long as one whose clock is right."""
+    line = Line()
+    head = "Date: Fri, 21 Nov 2036 16:00:00 GMT\r\nRetry-After: Fri, 21 Nov 2036 16:40:00 GMT\r\nContent-Length: 0"
+    with OddServer(says(head)) as odd:
+        answer = line.get(f"http://{odd.host}/")
+    assert answer.wait == 2400
+    assert abs(answer.at - time.time()) < 60
+    line.close()
+
+
+def test_when_an_answer_came_does_not_tell_it_from_another():
+    """Two answers that say the same are equal."""
+    assert Answer("http://x", 200, at=1.0) == Answer("http://x", 200, at=2.0)

@@ -1,0 +1,167 @@
+"""A person on a computer with a practice server: what a fault is made in, and who follows the advice to the letter."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import flask
+import pytest
+import requests
+
+from cave_magic.api.urls import host_of
+from cave_magic.sandbox import Sandbox
+
+from ...support.shell import Ran, Run, ipython, move_to, run_in, save_for_ada
+
+NEW = "0123456789abcdef0123456789abcdef"
+"""A token that no server knows."""
+ID = "/auth/api/v1/user/cache"
+FULL = "/info/api/v2/datastack/full/minnie65_public"
+
+
+def says(status: int, body: object) -> Any:
+    """A service that gives one answer to everything."""
+    text = body if isinstance(body, str) else json.dumps(body)
+    kind = "text/html" if isinstance(body, str) else "application/json"
+    return lambda request: flask.Response(text, status=status, content_type=kind)
+
+
+def bad(report: Any) -> list[tuple[str, str]]:
+    """The rows of a report that are neither well nor skipped nor a warning: id and status."""
+    return [(row.id, row.status.value) for row in report.rows if row.status.value not in ("ok", "skipped", "warning")]
+
+
+@dataclass
+class World:
+    """Where a fault happens."""
+
+    cave: Sandbox
+    home: Path
+    run: Run
+    shell: Any
+    patch: Any
+    person: str = "ada"
+    token: str = ""
+    argument: str = ""
+    closing: list[Any] = field(default_factory=list)
+
+    @property
+    def secrets(self) -> Path:
+        return self.home / ".cloudvolume" / "secrets"
+
+    @property
+    def server_file(self) -> Path:
+        return self.secrets / f"{host_of(self.cave.server)}-cave-secret.json"
+
+    @property
+    def local_file(self) -> Path:
+        return self.secrets / f"{host_of(self.cave.local_server)}-cave-secret.json"
+
+    @property
+    def default_file(self) -> Path:
+        return self.secrets / "cave-secret.json"
+
+    @property
+    def map_file(self) -> Path:
+        return self.secrets / "cave_datastack_to_server_map.json"
+
+    def write(self, path: Path, content: object) -> None:
+        """Writes a file as a person would: text as it is, anything else as JSON; only they can read it."""
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        path.chmod(0o600)
+
+    def save(self, token: str) -> None:
+        """What stands in every place that this server's token stands in."""
+        for path in (self.server_file, self.default_file, self.local_file):
+            self.write(path, {"token": token})
+
+    def check(self) -> Any:
+        """The report that `%cave_check` makes now."""
+        ran = self.run(f"_report = %cave_check {self.argument} -o".replace("  ", " "))
+        assert ran.error == "", ran.message
+        assert "Traceback" not in ran.out
+        return self.shell.user_ns["_report"]
+
+    def visit(self, url: str) -> None:
+        """The person opens a link, logs in and accepts what is to be accepted there."""
+        token = self.cave.new_login_token(self.person)
+        with requests.Session() as browser:
+            page = browser.get(url, cookies={"middle_auth_token": token}, timeout=10)
+            if "/tos/" in url and page.status_code == 200:
+                browser.post(url, cookies={"middle_auth_token": token}, timeout=10)
+
+    def follow(self, remedy: Any) -> None:
+        """Does what the `Next:` line says, to the letter: first the link, then each command."""
+        if remedy.url:
+            self.visit(remedy.url)
+        for command in remedy.commands:
+            if command.startswith("%cave_check") and "--fix" not in command:
+                self.argument = command.removeprefix("%cave_check").strip()
+                continue
+            self.run(command)
+
+    def mend(self, rounds: int = 4) -> Any:
+        """Checks and follows Next until the report is green, at most four rounds."""
+        report = self.check()
+        for _ in range(rounds):
+            remedy = report.next or self._advice(report)
+            if remedy is None:
+                return report
+            self.follow(remedy)
+            report = self.check()
+        return report
+
+    @staticmethod
+    def _advice(report: Any) -> Any:
+        """The remedy of the first warning, once nothing failed."""
+        return next((row.remedy for row in report.rows if row.status == "warning" and row.remedy), None)
+
+
+@contextmanager
+def working(cave: Sandbox, home: Path, run: Run, shell: Any, patch: Any, token: str) -> Iterator[World]:
+    """Ada's computer, on which everything works; she answers every prompt with a token that works."""
+    from cave_magic.ui.frontend import Frontend
+
+    world = World(cave, home, run, shell, patch, token=token)
+    patch.setattr(Frontend, "can_ask", True)
+    patch.setattr("getpass.getpass", lambda prompt="": cave.new_token(world.person))
+    patch.setattr("builtins.input", lambda prompt="": "y")
+    run("%config CaveMagics.timeout = 3.0")
+    try:
+        yield world
+    finally:
+        cave.behave()
+
+
+@contextmanager
+def from_nothing() -> Iterator[World]:
+    """The same without pytest: with a practice server, a home and a shell that are gone afterwards."""
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        tempfile.TemporaryDirectory(prefix="cave-fault-") as folder,
+        Sandbox() as cave,
+    ):
+        home = move_to(Path(folder) / "home", patch)
+        with ipython() as shell:
+            run = _quietly(shell)
+            with working(cave, home, run, shell, patch, save_for_ada(cave, run, patch)) as world:
+                yield world
+
+
+def _quietly(shell: Any) -> Run:
+    """Runs cells and keeps what they print."""
+
+    def run(cell: str) -> Ran:
+        said = io.StringIO()
+        with redirect_stdout(said), redirect_stderr(said):
+            return run_in(shell, cell, said.getvalue)
+
+    return run

@@ -1,0 +1,66 @@
+"""Lines about files of odd names do what they say when they are typed as printed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cave_magic.credentials.target import find_target
+from cave_magic.doctor import next_steps
+from cave_magic.sandbox import Sandbox
+
+from ..support.shell import Run
+
+NAMES = (
+    "plain", "with blank", "two  blanks", "end ", "it's", 'a"b', "a'b\"c", "a # b", "a$HOME", "a${HOME}", "'$HOME'", "{b}",
+    "a;b", "a\\b", "a\tb", "a\u00a0b", "a\nb", "a?", "(a)&|<*>",
+)  # fmt: skip
+
+
+@pytest.fixture(params=("home", "else where"))
+def folder(request: pytest.FixtureRequest, home: Path, tmp_path: Path) -> Path:
+    """The home folder, or one with a blank in its name beside it."""
+    folder: Path = tmp_path / request.param
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_token_is_saved_from_the_file_that_is_named(name: str, folder: Path, cave: Sandbox, run: Run, secrets: Path):
+    """The line for it names exactly that file, whatever is in its name."""
+    token = cave.new_token("ada")
+    (folder / name).write_text(json.dumps({"token": token}))
+    ran = run(next_steps.save_from(find_target("minnie65_public", cave.server), folder / name, replaces=False))
+    assert not ran.error, ran.message
+    assert any(token in file.read_text() for file in secrets.glob("*-cave-secret.json"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_is_made_private_and_moved_by_its_name(name: str, folder: Path, shell: object, run: Run):
+    """No variable of the notebook and no rule of the shell makes another name of it."""
+    run("b = HOME = 'wrong'")
+    file = folder / name
+    file.write_text("x")
+    file.chmod(0o644)
+    run(next_steps.make_private(file))
+    assert file.stat().st_mode & 0o777 == 0o600
+    run(next_steps.move_away(file))
+    assert (folder / f"{name}.old").exists()
+
+
+def test_the_line_that_replaces_a_token_names_the_same_file(folder: Path, cave: Sandbox, set_up: str, run: Run):
+    """A file that a variable named, since its name cannot be typed behind a magic, can be given again."""
+    token, file = cave.new_token("ada"), folder / "a'b\"  c"
+    file.write_text(json.dumps({"token": token}))
+    run(f"file = {str(file)!r}")
+    ran = run(f"%cave_save --from-file {{file}} --server {cave.server}")
+    assert ran.error == "TokenExists"
+    assert not run(ran.message.partition("To replace it: ")[2]).error
+
+
+def test_a_comment_ends_no_quoted_word(cave: Sandbox, run: Run, home: Path):
+    """`#` in the name of a file is a letter; behind the words of a line it begins a comment."""
+    (home / "a # b").write_text(cave.new_token("ada"))
+    assert not run(f"""%cave_save --from-file "~/a # b" --server {cave.server} # it's mine, "really""").error

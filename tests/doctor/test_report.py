@@ -1,0 +1,212 @@
+"""The report as data, as a block to share, for several datastacks, for batch runs."""
+
+from __future__ import annotations
+
+import json
+import pickle
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import cave_magic
+from cave_magic.api.responses import Account, Answer
+from cave_magic.credentials.stored_tokens import Resolved
+from cave_magic.credentials.token_files import State, TokenFile, secrets_folder
+from cave_magic.doctor.diagnose import judge, to_markdown
+from cave_magic.doctor.evidence import DatastackFacts, Evidence, Machine, ServerFacts
+from cave_magic.doctor.gather import Target
+from cave_magic.errors import BadInput
+from cave_magic.token import Token
+
+ROW = {"id", "group", "status", "title", "evidence", "blocked_by", "remedy"}
+
+
+def test_json_is_the_schema_and_nothing_else(run, set_up):
+    """`--json` prints one JSON object of the documented shape."""
+    data = json.loads(run("%cave_check --json").out)
+    assert set(data) == {"schema", "ok", "server", "datastacks", "account", "rows", "next", "error", "seconds"}
+    assert data["schema"] == 1
+    assert data["ok"] is True
+    assert data["next"] is None
+    assert data["error"] is None
+    assert data["account"]["email"] == "ada@example.org"
+    assert all(set(row) == ROW for row in data["rows"])
+
+
+def test_the_object_has_the_same_content_and_pickles(run, set_up, shell):
+    """`-o` returns what `--json` prints; it pickles, and the token is not in the pickle."""
+    run("report = %cave_check -o")
+    report = shell.user_ns["report"]
+    again = pickle.loads(pickle.dumps(report))
+    assert again.to_dict() == report.to_dict()
+    assert set_up.encode() not in pickle.dumps(report)
+    assert repr(report) == "<CAVE report on minnie65_public: all well>"
+
+
+FAILS = """
+from caveclient import CAVEclient
+CAVEclient("minnie65_public", server_address="{server}", auth_token_key="my_lab", write_server_cache=False, max_retries=0)
+"""
+
+
+def test_the_last_error_is_in_every_form_of_the_report(run, cave, set_up, shell):
+    """`--json`, `-o` and `--report` hold what the last error meant and the line to type; what is private stays out."""
+    fails = FAILS.format(server=cave.server)
+    assert run(fails).error
+    error = json.loads(run("%cave_check --json").out)["error"]
+    assert 'auth_token_key="my_lab"' in error["text"]
+    assert error["command"] == 'from caveclient import CAVEclient; client = CAVEclient("minnie65_public")'
+    run(fails)
+    run("report = %cave_check -o")
+    assert pickle.loads(pickle.dumps(shell.user_ns["report"])).to_dict()["error"] == error
+    run(fails)
+    block = run("%cave_check --report").out
+    assert "The last error: the client was made with" in block
+    assert "my_lab" not in block
+
+
+def test_an_error_of_ours_is_named_and_not_repeated_in_the_block(run, set_up, monkeypatch):
+    """What a magic said may be the person's own business: the block has the kind of the error only."""
+    monkeypatch.setenv("MINE", "0123456789abcdef0123456789abcdef")
+    assert "ending in" in run("%cave_save --from-env MINE --no-check").message
+    block = run("%cave_check --report").out
+    assert "The last error: TokenExists, an error of cave_magic" in block
+    assert set_up[-4:] not in block
+
+
+def test_strict_fails_the_cell_after_the_report(run, cave, set_up):
+    """`--strict` shows the report, then fails; without a fault it does not."""
+    assert not run("%cave_check --strict").error
+    cave.delete_token(set_up)
+    ran = run("%cave_check --strict")
+    assert ran.error == "CheckFailed"
+    assert "then %cave_save --from-env CAVE_TOKEN --overwrite" in ran.out
+
+
+def test_several_datastacks_have_rows_of_their_own(run, set_up, shell):
+    """Rows about a datastack carry its name, rows about the server are not repeated."""
+    run("report = %cave_check minnie65_public flywire_fafb_public secret_ds -o")
+    rows = shell.user_ns["report"].rows
+    assert [row.id for row in rows if row.id.startswith("access")] == [
+        "access:minnie65_public",
+        "access:flywire_fafb_public",
+        "access:secret_ds",
+    ]
+    assert [row.status.value for row in rows if row.id.startswith("access")] == ["ok", "ok", "failed"]
+    assert len([row for row in rows if row.id == "account"]) == 1
+
+
+def test_all_looks_at_every_datastack_that_may_be_seen(run, set_up, shell):
+    """`--all` asks the server for the list."""
+    run("report = %cave_check --all -o")
+    assert set(shell.user_ns["report"].datastacks) == {"minnie65_public", "flywire_fafb_public"}
+
+
+def test_options_work_together(run, cave, set_up):
+    """--all, --json, --strict and --timeout in one line."""
+    cave.withdraw_terms("ada", "minnie65_public")
+    cave.forget()
+    ran = run("%cave_check --all --json --strict --timeout 5")
+    assert ran.error == "CheckFailed"
+    data, _ = json.JSONDecoder().raw_decode(ran.out)
+    assert [row["id"] for row in data["rows"] if row["status"] == "failed"] == ["terms:minnie65_public"]
+
+
+def test_the_function_for_scripts_gives_the_same_report(cave, run, set_up):
+    """`cave_magic.check()` is the magic without IPython."""
+    report = cave_magic.check("minnie65_public", server=cave.server)
+    assert report.ok
+    assert report.account["name"] == "Ada Example"
+
+
+@pytest.mark.parametrize("name", ["0f1e2d3c4b5a69788796a5b4c3d2e1f0", "Aa1" * 15, 7, None, b"name"])
+def test_what_is_no_name_is_not_sent(cave, name):
+    """`cave_magic.check()` refuses a token and what is no text, as the magic does, and says no part of it."""
+    with pytest.raises(BadInput) as caught:
+        cave_magic.check(name, server=cave.server)
+    assert str(name) not in str(caught.value)
+    assert not cave.requests
+
+
+@pytest.mark.parametrize("timeout", ["5", None, 0, -1, float("nan"), float("inf"), 3600, [5]])
+def test_no_time_is_refused(cave, timeout):
+    """A bound that nobody can keep is refused in one sentence, before anybody is asked."""
+    with pytest.raises(BadInput, match=r"^timeout takes seconds, more than 0 and less than 3600\.$"):
+        cave_magic.check(server=cave.server, timeout=timeout)
+    assert not cave.requests
+
+
+def test_an_address_that_is_no_text_is_refused():
+    """A server is named by its address."""
+    with pytest.raises(BadInput, match="An address looks like this"):
+        cave_magic.check(server=5)
+
+
+@pytest.mark.parametrize("setting", ["float('nan')", "0.0", "-3.0"])
+def test_a_setting_is_held_to_the_same_bounds(run, setting):
+    """`%config CaveMagics.timeout` takes what `--timeout` takes."""
+    run(f"%config CaveMagics.timeout = {setting}")
+    ran = run("%cave_check")
+    assert (ran.error, ran.message[:32]) == ("BadInput", "CaveMagics.timeout takes seconds")
+
+
+def test_the_block_to_share_names_the_fault_and_not_the_person(run, cave, set_up, home):
+    """`--report` prints rows, versions and platform; no token, none of its characters, no e-mail, name or home."""
+    cave.delete_token(set_up)
+    out = run("%cave_check --report").out
+    assert "| failed | account |" in out
+    assert "caveclient" in out
+    for secret in (set_up, set_up[-4:], "ada@example.org", "Ada Example", str(home)):
+        assert secret not in out
+
+
+@pytest.mark.parametrize("how", ["down", "html", "status:418", "garbage", "escapes"])
+def test_the_block_holds_whatever_the_server_says(run, cave, set_up, how):
+    """The server's own words are withheld, whatever they are."""
+    cave.misbehave("all", how)
+    out = run("%cave_check --report --timeout 3").out
+    assert "CAVE check" in out
+    assert "\x1b" not in out
+    assert "back in a few hours" not in out
+
+
+secrets = st.text(
+    st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="|&~"), min_size=12, max_size=24
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(data=st.data())
+def test_a_secret_planted_in_any_field_stays_out_of_the_block(data):
+    """Names, e-mails, tokens, bodies, addresses and keys that are planted anywhere do not come out."""
+    secret = "Zq7" + data.draw(secrets).replace("[", "").replace("]", "") + "qZ"
+    token = Token(data.draw(st.sampled_from([secret, "0" * 31 + "1", "x" * 44])))
+    target = Target("minnie65_public", "https://global.daf-apis.com")
+    body = data.draw(
+        st.sampled_from(
+            [
+                {"error": secret},
+                {"error": "missing_tos", "data": {"tos_name": secret, "tos_id": 2}},
+                {"message": secret},
+                [secret],
+                {"name": secret, "email": secret, "id": 1},
+            ]
+        )
+    )
+    status = data.draw(st.sampled_from([200, 400, 401, 403, 404, 418, 500]))
+    answer = Answer(target.server + "/auth", status, None, "", body, True, "", "", 0.1)
+    page = Answer(target.server + "/info", status, None, "", None, False, secret, f"https://x.org/{secret}", 0.1)
+    person = data.draw(st.none() | st.just(Account(secret, f"{secret}@example.org", 1, {secret: ("view",)})))
+    file = TokenFile(secrets_folder() / "cave-secret.json", State.READ, "", token, (secret,))
+    gone = TokenFile(secrets_folder() / "x", State.ABSENT)
+    stored = Resolved(target.server, token, file, None, gone, file, gone)
+    identity = data.draw(st.sampled_from([answer, page]))
+    server = ServerFacts(
+        target.server, target, Machine({"caveclient": "8.2.1"}), stored, None, identity, person, info=page
+    )
+    datastack = DatastackFacts(
+        target, server, data.draw(st.sampled_from([answer, page])), (secret,), {"materialize": page}
+    )
+    report = judge([target], Evidence(server.machine, (server,), (datastack,)), 0.1)
+    assert secret not in to_markdown(report)

@@ -1,0 +1,172 @@
+"""Where the kernel runs: recognised from its environment, and what follows for secrets and the browser."""
+
+from __future__ import annotations
+
+import os
+import webbrowser
+from pathlib import Path
+
+import pytest
+
+from cave_magic.credentials.target import Target
+from cave_magic.deployments import DEFAULT_SERVER
+from cave_magic.doctor import next_steps
+from cave_magic.environment import platforms
+from cave_magic.environment.platforms import find_place
+from cave_magic.login import web_browser
+from cave_magic.login.web_browser import open_browser
+
+TARGET = Target("minnie65_public", DEFAULT_SERVER)
+
+PLACES = {
+    "Colab": ({"COLAB_RELEASE_TAG": "release-1"}, True),
+    "Binder": ({"BINDER_SERVICE_HOST": "1.2.3.4", "JUPYTERHUB_USER": "x"}, True),
+    "Code Ocean": ({"CO_CAPSULE_ID": "x"}, True),
+    "Kaggle": ({"KAGGLE_KERNEL_RUN_TYPE": "Interactive"}, True),
+    "Codespaces": ({"CODESPACES": "true"}, False),
+    "JupyterHub": ({"JUPYTERHUB_USER": "ada"}, False),
+    "a cluster job": ({"SLURM_JOB_ID": "1"}, False),
+    "ssh": ({"SSH_CONNECTION": "1 2 3 4"}, False),
+    "a container": ({"container": "podman"}, False),
+}
+
+
+@pytest.fixture(autouse=True)
+def no_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests themselves may run in a container."""
+    monkeypatch.setattr(platforms, "_CONTAINER", ())
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_a_place_is_known_by_its_marks(name):
+    """Each platform is recognised, whatever display it has, and it is known whether it forgets the home folder."""
+    marks, forgets = PLACES[name]
+    found = find_place({**marks, "DISPLAY": ":0"})
+    assert (found.platform, found.forgets, found.has_screen) == (name, forgets, False)
+
+
+def test_ones_own_desktop_has_a_screen():
+    """With a display and no platform's mark it is the person's own computer."""
+    assert find_place({"DISPLAY": ":0"}) == platforms.Place("", False, True)
+
+
+@pytest.mark.parametrize("name", [name for name, (_, forgets) in PLACES.items() if forgets])
+def test_a_forgetful_place_says_so_and_how_to_keep_the_token(name):
+    """Where the home folder is thrown away, the note says so; where secrets can be kept, it says how they are read."""
+    found = find_place(PLACES[name][0])
+    assert f"{name} throws this home folder away" in found.note
+    way = "--from-env CAVE_TOKEN" if not found.code else "$token"
+    assert next_steps.recall(found, TARGET)[-1] == f"%cave_save {way}"
+
+
+def test_a_place_that_keeps_its_home_has_no_note():
+    """Elsewhere nothing is said, and the line that works everywhere is at hand."""
+    found = find_place({})
+    assert found.note == ""
+    assert next_steps.recall(found, TARGET) == ("%cave_save --from-env CAVE_TOKEN",)
+
+
+class Browser:
+    """A graphical browser that notes what it is to open; one that is no program, as on macOS and Windows."""
+
+    def __init__(self, opens: bool = True) -> None:
+        self.opened: list[str] = []
+        self.opens = opens
+
+    def open(self, address: str) -> bool:
+        self.opened.append(address)
+        return self.opens
+
+
+def problem_of(address: str = "https://x.org") -> str:
+    """Why a page does not open, once that is known."""
+    opening = open_browser(address)
+    opening.wait(20)
+    return opening.problem
+
+
+@pytest.fixture
+def desktop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The person's own desktop, and a `webbrowser` that looks for browsers anew."""
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(webbrowser, "_tryorder", None)
+    monkeypatch.setattr(webbrowser, "_browsers", {})
+
+
+def script(folder: Path, text: str) -> Path:
+    """A program that is called as a browser."""
+    path = folder / "browser"
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_the_browser_opens_on_ones_own_desktop_only(monkeypatch, desktop):
+    """With a screen the page is opened; on a hub, over ssh or without a display it is not."""
+    browser = Browser()
+    monkeypatch.setattr(webbrowser, "get", lambda: browser)
+    assert problem_of() == ""
+    monkeypatch.setenv("JUPYTERHUB_USER", "ada")
+    assert problem_of() == "this computer has no screen"
+    assert browser.opened == ["https://x.org"]
+
+
+def test_a_browser_that_does_not_open_is_noticed(monkeypatch, desktop):
+    """A system that reports a failure is believed."""
+    monkeypatch.setattr(webbrowser, "get", lambda: Browser(opens=False))
+    assert problem_of() == "the browser of this computer could not be started"
+
+
+@pytest.mark.parametrize("name", ["lynx", "/usr/bin/w3m", "www-browser"])
+def test_a_text_browser_is_never_started(monkeypatch, desktop, name):
+    """A browser that would take over the terminal is left alone."""
+    monkeypatch.setattr(webbrowser, "get", lambda: webbrowser.GenericBrowser(name))
+    assert problem_of() == f"{name} is a text browser"
+
+
+def test_no_browser_at_all_is_said(monkeypatch, desktop):
+    """A computer without one."""
+
+    def none_there() -> None:
+        raise webbrowser.Error("could not locate runnable browser")
+
+    monkeypatch.setattr(webbrowser, "get", none_there)
+    assert problem_of() == "none was found on this computer"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the programs are those of a Unix system")
+@pytest.mark.parametrize(
+    ("browser", "said"),
+    [
+        ("/bin/false", "/bin/false, which BROWSER names, ended with status 1"),
+        ("/bin/false %s", "/bin/false, which BROWSER names, ended with status 1"),
+        ("/nowhere/browser", "/nowhere/browser, which BROWSER names, cannot be started (No such file or directory)"),
+        ("/bin/true", ""),
+    ],
+)
+def test_what_BROWSER_names_is_watched(monkeypatch, desktop, browser, said):
+    """A program that fails at once, one that is not there, one that does its work: each as it is."""
+    monkeypatch.setenv("BROWSER", browser)
+    assert problem_of() == said
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the programs are those of a Unix system")
+@pytest.mark.parametrize(
+    "kind", [webbrowser.GenericBrowser, webbrowser.BackgroundBrowser, webbrowser.Mozilla, webbrowser.Chrome]
+)
+def test_every_kind_of_browser_is_watched(monkeypatch, desktop, tmp_path, capfd, kind):
+    """`webbrowser` calls some of them opened that have failed; they cannot write into the terminal or read from it."""
+    path = script(tmp_path, f'echo words; cat; echo "$@" > {tmp_path}/asked; exit 3')
+    monkeypatch.setattr(webbrowser, "get", lambda: kind(str(path)))
+    assert problem_of("https://x.org/?a=%25s&b=1") == f"{path} ended with status 3"
+    assert (tmp_path / "asked").read_text() == "https://x.org/?a=%25s&b=1\n"
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the programs are those of a Unix system")
+def test_a_browser_that_stays_has_opened(monkeypatch, desktop, tmp_path):
+    """A program that still runs after a while is a browser with a window."""
+    monkeypatch.setattr(web_browser, "WATCHED", 0.1)
+    path = script(tmp_path, "exec sleep 1")
+    monkeypatch.setattr(webbrowser, "get", lambda: webbrowser.GenericBrowser(str(path)))
+    assert problem_of() == ""

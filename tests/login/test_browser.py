@@ -1,0 +1,673 @@
+"""Signing in through the browser, played over HTTP: what is made, saved, said and ended."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Event, main_thread
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from cave_magic.api import endpoints
+from cave_magic.credentials.target import Target
+from cave_magic.doctor import next_steps
+from cave_magic.environment import platforms
+from cave_magic.environment.platforms import Place
+from cave_magic.login import browser, exchange, loopback, web_browser
+from cave_magic.login.browser import came_by_address
+from cave_magic.login.exchange import description
+from cave_magic.login.loopback import DONE, OVER
+from cave_magic.login.web_browser import Opening
+from cave_magic.sandbox import Sandbox
+from cave_magic.sandbox.visitor import Page, Visitor
+from cave_magic.ui.frontend import Frontend
+
+from ..support.desk import (
+    MINE,
+    Desk,
+    Hesitant,
+    address_of,
+    back_of,
+    by_name,
+    interrupt_when,
+    living_logins,
+    nothing_secret,
+    stored,
+)
+
+# ---------------------------------------------------------------- the three ways home
+
+
+def test_a_new_person_signs_in_without_copying_anything(here, cave, desk, home):
+    """Log-in, user name and terms in one tab; a token with this computer's name is made and saved, the log-in ended."""
+    desk.goes = Visitor("robin@lab.example.org", "Robin").open
+    ran = here("%cave_setup new")
+    assert ran.error == ""
+    assert (len(desk.opened), desk.questions) == (1, [])
+    assert "You are set up" in ran.out
+    assert "robin@lab.example.org" in ran.out
+    assert "One step left" not in ran.out
+    assert by_name(cave, "robin@lab.example.org") == {MINE: stored(home)[0]}
+    assert living_logins(cave) == []
+    assert nothing_secret(cave, ran.out)
+
+
+def test_the_tab_ends_on_a_clean_page_of_ours(here, cave, desk):
+    """The browser ends at an address without query, on a page that sends the person back and holds no token."""
+    desk.goes = Visitor("robin@lab.example.org").open
+    here("%cave_setup new")
+    assert urlsplit(desk.last_page.address).path == DONE
+    assert urlsplit(desk.last_page.address).query == ""
+    assert "Done, go back to your notebook" in desk.last_page.source
+    assert nothing_secret(cave, desk.last_page.source, desk.last_page.address)
+
+
+def test_a_known_person_needs_the_log_in_only(here, cave, desk, home):
+    """Whoever has accepted the terms is done after the log-in; the older tokens live on."""
+    before = by_name(cave, "ada")
+    desk.goes = Visitor("ada@example.org").open
+    assert here("%cave_setup new").error == ""
+    after = by_name(cave, "ada")
+    assert after.keys() - before.keys() == {MINE}
+    assert before.items() <= after.items()
+    assert stored(home) == [after[MINE]]
+    assert living_logins(cave) == []
+
+
+def test_missing_terms_are_accepted_in_the_same_tab(here, cave, desk):
+    """The tab goes on to the terms and comes back; the data can be read."""
+    desk.goes = Visitor("bob@example.org").open
+    ran = here("%cave_setup new")
+    assert "One step left" not in ran.out
+    assert cave._accounts.has_accepted(cave._accounts.find("bob").id, 2)
+    assert urlsplit(desk.last_page.address).path == DONE
+    assert len(desk.opened) == 1
+
+
+# ---------------------------------------------------------------- an existing person's tokens
+
+
+def test_an_existing_person_is_shown_the_tokens_and_reuses_one(here, cave, desk, home):
+    """The list has names, days and endings, the one used last in front; Enter takes that one and makes none."""
+    keys = by_name(cave, "alice")
+    cave._accounts.let_in(keys["laptop"])
+    desk.goes, desk.answers = Visitor("alice@example.org").open, [""]
+    ran = here("%cave_setup existing")
+    assert ran.error == ""
+    assert by_name(cave, "alice") == keys
+    assert stored(home) == [keys["laptop"]]
+    assert "Alice Example <alice@example.org>" in ran.out
+    assert ran.out.index("laptop") < ran.out.index("cluster")
+    assert keys["cluster"][-4:] in ran.out
+    assert "never" in ran.out
+    assert living_logins(cave) == []
+    assert nothing_secret(cave, ran.out)
+
+
+@pytest.mark.parametrize(("answer", "taken"), [("2", "laptop"), ("1", "cluster"), ("n", MINE), ("NEW", MINE)])
+def test_the_answer_decides(here, cave, desk, home, answer, taken):
+    """A number takes that token, n makes one for this computer."""
+    desk.goes, desk.answers = Visitor("alice@example.org").open, [answer]
+    assert here("%cave_setup existing").error == ""
+    assert stored(home) == [by_name(cave, "alice")[taken]]
+
+
+def test_three_odd_answers_cancel_and_end_the_log_in(here, cave, desk, home):
+    """A number that is none of them is asked again, three times at most."""
+    desk.goes, desk.answers = Visitor("alice@example.org").open, ["7", "0", "x"]
+    assert here("%cave_setup existing").error == "Cancelled"
+    assert stored(home) == []
+    assert living_logins(cave) == []
+
+
+@pytest.mark.parametrize(("use", "made"), [("latest", False), ("new", True)])
+def test_with_use_nothing_is_asked(here, cave, desk, use, made):
+    """`--use latest` and `--use new` decide beforehand."""
+    desk.goes = Visitor("alice@example.org").open
+    assert here(f"%cave_setup existing --use {use}").error == ""
+    assert desk.questions == []
+    assert (MINE in by_name(cave, "alice")) is made
+
+
+def test_use_replaces_a_working_token_without_asking(here, cave, desk, home):
+    """On a computer that is set up already, `--use` is the yes to replacing."""
+    desk.goes = Visitor("ada@example.org").open
+    assert here("%cave_setup existing --use latest").error == ""
+    assert here("%cave_setup existing --use new").error == ""
+    assert stored(home) == [by_name(cave, "ada")[MINE]]
+    assert desk.questions == []
+
+
+def test_somebody_without_tokens_gets_one_without_a_question(here, cave, desk, home):
+    """Where there is nothing to choose from, one is made."""
+    desk.goes = Visitor("dave@example.org").open
+    assert here("%cave_setup existing").error == ""
+    assert desk.questions == []
+    assert stored(home) == [by_name(cave, "dave")[MINE]]
+
+
+def test_a_listed_token_that_is_dead_is_not_taken(here, cave, desk, home):
+    """The list may hold tokens that the server lost; the choice is then offered again without it."""
+    keys = by_name(cave, "alice")
+    cave.lose_token(keys["cluster"])
+    desk.goes, desk.answers = Visitor("alice@example.org").open, ["1", "1"]
+    ran = here("%cave_setup existing")
+    assert "does not work any more" in ran.out
+    assert stored(home) == [keys["laptop"]]
+
+
+# ---------------------------------------------------------------- old servers
+
+
+@pytest.fixture
+def old(run: Any, desk: Desk) -> Iterator[Sandbox]:
+    """A server on which a person has one token."""
+    with Sandbox(auth_version="2.18.3") as sandbox:
+        run(f'%config CaveMagics.server = "{sandbox.server}"')
+        yield sandbox
+
+
+@pytest.mark.parametrize("line", ["%cave_setup new", "%cave_setup existing --use new"])
+def test_on_an_old_server_it_is_said_and_asked_before_anything_is_done(old, desk, run, line):
+    """Where a new token ends the other: no browser, no log-in, nothing made, unless the person says yes."""
+    desk.answers = ["n"]
+    ran = run(line)
+    assert ran.error == "Cancelled"
+    assert "ends the one that is in use elsewhere" in desk.questions[0]
+    assert desk.opened == []
+
+
+def test_on_an_old_server_a_yes_replaces_the_token(old, desk, run, home):
+    """After the yes the one token is a new one, and it is saved."""
+    before = old.tokens("ada")[0]["token"]
+    desk.answers, desk.goes = ["y"], Visitor("ada@example.org").open
+    assert run("%cave_setup new").error == ""
+    assert [row["token"] for row in old.tokens("ada")] == stored(home) != [before]
+    assert living_logins(old) == []
+
+
+def test_on_an_old_server_reusing_ends_nothing(old, desk, run, home):
+    """The list says what making one would do; taking the one there is needs no second yes."""
+    before = old.tokens("ada")[0]["token"]
+    desk.answers, desk.goes = [""], Visitor("ada@example.org").open
+    ran = run("%cave_setup existing")
+    assert "ends the one that is in use elsewhere" in " ".join(ran.out.split())
+    assert stored(home) == [before]
+
+
+def test_on_an_old_server_making_one_from_the_list_is_asked(old, desk, run, home):
+    """Choosing a new one there is asked once more, and a no ends the log-in."""
+    desk.answers, desk.goes = ["n", "no"], Visitor("ada@example.org").open
+    assert run("%cave_setup existing").error == "Cancelled"
+    assert len(old.tokens("ada")) == 1
+    assert living_logins(old) == []
+    assert stored(home) == []
+
+
+# ---------------------------------------------------------------- another account
+
+
+def test_the_last_account_that_signs_in_counts(here, cave, desk, home):
+    """The wrong account is noticed at the terms, and the link opened again: the right one is set up, no terms are waited
+    for, and the token of the wrong one is dead."""
+
+    def go(address: str) -> Page:
+        Hesitant("bob@example.org").open(address)
+        return Visitor("ada@example.org").open(address)
+
+    desk.goes = go
+    ran = here("%cave_setup new")
+    assert ran.error == ""
+    assert "Ada Example <ada@example.org>" in ran.out
+    assert "bob" not in ran.out.replace("waiting for", "")
+    assert stored(home) == [by_name(cave, "ada")[MINE]]
+    assert urlsplit(desk.last_page.address).path == DONE
+    assert living_logins(cave) == []
+
+
+def test_the_wrong_account_is_signed_out_at_once(cave, desk):
+    """Its token does not wait for the end; the terms page of the right account comes back to us."""
+    with browser.SignIn(Target("minnie65_public", cave.server), 5) as sign_in:
+        Hesitant("bob@example.org").open(sign_in.page)
+        (first,) = living_logins(cave)
+        cave.sign_up("carla@lab.example.org")
+        page = Hesitant("carla@lab.example.org").open(sign_in.page)
+        deadline = time.monotonic() + 10
+        while cave._accounts.owner(first) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert cave._accounts.owner(first) is None
+        assert back_of(page.address) == sign_in._receiver.back
+        assert sign_in.came.account.email == "carla@lab.example.org"
+        assert sign_in.goes_on
+
+
+def test_the_same_account_may_sign_in_again_at_the_terms(here, cave, desk):
+    """The tab with the terms is lost and the link opened again: the terms come again, and their end counts."""
+
+    def go(address: str) -> Page:
+        Hesitant("bob@example.org").open(address)
+        return Visitor("bob@example.org").open(address)
+
+    desk.goes = go
+    ran = here("%cave_setup new")
+    assert ran.error == ""
+    assert "You are set up" in ran.out
+    assert living_logins(cave) == []
+
+
+def test_a_page_that_is_loaded_twice_changes_nothing(cave, desk):
+    """Reload, Back, or a browser that asks twice: the same token at the same address goes on to the same page."""
+    with browser.SignIn(Target("minnie65_public", cave.server), 5) as sign_in:
+        visitor = Hesitant("bob@example.org")
+        first = visitor.open(sign_in.page).address
+        (token,) = living_logins(cave)
+        again = f"{back_of(sign_in.page)}?token={token}"
+        assert visitor._load(again).address == first
+        assert sign_in.goes_on
+        back = f"{sign_in._receiver.back}?token={token}"
+        assert [urlsplit(visitor._load(one).address).path for one in (back, back, again)] == [DONE] * 3
+        assert not sign_in.goes_on
+
+
+def test_the_waiting_page_says_how_to_change_the_account(here, cave, desk):
+    """While one waits: which link to open again, that the last sign-in counts, and what helps where no choice is offered."""
+    desk.goes = Visitor("ada@example.org").open
+    said = " ".join(here("%cave_setup new").out.split())
+    assert f"the wrong account? Open this address again: {desk.opened[0]}" in said
+    assert "The last sign-in counts" in said
+    assert "in a private window" in said
+
+
+# ---------------------------------------------------------------- when it does not come
+
+
+def test_interrupting_the_wait_gives_the_prompt(here, cave, desk, home):
+    """The stop button during the wait: the guide and the prompt; who then signs in all the same is told that it is over."""
+    desk.answers = [cave.new_token("ada", description="by hand")]
+    interrupt_when(lambda: bool(desk.opened))
+    ran = here("%cave_setup new")
+    assert ran.error == ""
+    assert desk.questions == ["Token (hidden): "]
+    assert "make one on this page" in " ".join(ran.out.split())
+    assert stored(home) == [by_name(cave, "ada")["by hand"]]
+    page = Visitor("bob@example.org").open(desk.opened[0])
+    assert (urlsplit(page.address).path, urlsplit(page.address).query, page.status) == (OVER, "", 410)
+    assert living_logins(cave) == []
+
+
+def test_interrupting_the_wait_for_the_terms_goes_on_without_them(here, cave, desk, home):
+    """Who is logged in already gets the token; the card says that the terms are left."""
+    desk.goes = Hesitant("bob@example.org").open
+    interrupt_when(lambda: bool(desk.pages and desk.pages[-1].done()))
+    ran = here("%cave_setup new")
+    assert ran.error == ""
+    assert "/sticky_auth/api/v1/tos/2/accept" in desk.last_page.address
+    assert "One step left." in ran.out
+    assert stored(home) == [by_name(cave, "bob")[MINE]]
+    assert living_logins(cave) == []
+
+
+def test_terms_accepted_elsewhere_end_the_wait(here, cave, desk, monkeypatch):
+    """If the terms are accepted in another tab, which cannot come back, the wait notices."""
+    monkeypatch.setattr(browser, "LOOK_AGAIN", 0.1)
+    visitor = Hesitant("bob@example.org")
+
+    def go(address: str) -> Page:
+        page = visitor.open(address)
+        cave.accept_terms("bob", "minnie65_public")
+        return page
+
+    desk.goes = go
+    ran = here("%cave_setup new")
+    assert ran.error == ""
+    assert "One step left" not in ran.out
+
+
+def test_nothing_comes_back_in_time(here, cave, desk, monkeypatch, home):
+    """A closed tab: after the life of the door it is said, and the prompt comes."""
+    monkeypatch.setattr(browser, "LIFE", 0.5)
+    desk.answers = [cave.new_token("ada")]
+    ran = here("%cave_setup existing")
+    assert "No sign-in came back" in ran.out
+    assert desk.questions == ["Token (hidden): "]
+    assert len(stored(home)) == 1
+
+
+def test_a_token_that_the_server_refuses_does_not_end_the_wait(here, cave, desk, home):
+    """Something else that knows the address sends a made-up token: refused, and the real log-in still counts."""
+    visitor, statuses = Visitor("ada@example.org"), []
+
+    def go(address: str) -> Page:
+        back = back_of(address)
+        statuses.append(visitor._load(f"{back}?token={'f' * 32}").status)
+        statuses.append(visitor._load(f"{back}?token={by_name(cave, 'ada')['lab workstation']}").status)
+        return visitor.open(address)
+
+    desk.goes = go
+    ran = here("%cave_setup new")
+    assert statuses == [403, 403]
+    assert ran.error == ""
+    assert stored(home) == [by_name(cave, "ada")[MINE]]
+    assert cave._accounts.owner(by_name(cave, "ada")["lab workstation"]) is not None
+
+
+# ---------------------------------------------------------------- where it is not taken
+
+
+@pytest.mark.parametrize("line", ["%cave_setup new --paste", "%cave_setup existing --paste"])
+def test_paste_is_the_prompt(here, cave, desk, home, line):
+    """With `--paste` nobody waits for a browser."""
+    desk.answers = [cave.new_token("ada")]
+    assert here(line).error == ""
+    assert desk.questions == ["Token (hidden): "]
+    assert "authorize" not in desk.opened[0]
+
+
+def test_elsewhere_it_is_the_prompt(here, cave, desk, monkeypatch):
+    """On a hub, over ssh, in a container: the prompt, and no browser."""
+    monkeypatch.setattr(platforms, "find_place", lambda environ=None: Place("JupyterHub", False, False))
+    monkeypatch.setattr(web_browser, "open_browser", lambda address: Opening().settle("this computer has no screen"))
+    desk.answers = [cave.new_token("ada")]
+    assert here("%cave_setup new").error == ""
+    assert desk.questions == ["Token (hidden): "]
+
+
+def test_a_server_without_the_sign_in_gets_the_prompt(here, cave, desk):
+    """Where the auth server has no such page, nobody is sent there, and that is said."""
+    cave.misbehave("/sticky_auth/api/v1/authorize", "status:404")
+    desk.answers = [cave.new_token("ada")]
+    ran = here("%cave_setup new")
+    assert ran.error == ""
+    assert "has no sign-in that could come back" in ran.out
+    assert not [address for address in desk.opened if "authorize" in address]
+
+
+@pytest.mark.parametrize("how", ["down", "error500", "reset", "retry-after:60:429"])
+def test_where_the_pages_are_down_nobody_is_sent_there(here, cave, desk, how):
+    """A new person is told why nobody can sign in now; no link is printed or opened that is known to be down."""
+    cave.misbehave("sticky_auth", how)
+    ran = here("%cave_setup new")
+    assert ran.error == "ServerInTrouble"
+    assert "nobody can sign in now: 127.0.0.1" in ran.message
+    assert "Nothing was changed" in ran.message
+    assert next_steps.setup(Target("minnie65_public", cave.server, "option"), "existing", "--paste") in ran.message
+    assert (desk.opened, desk.questions) == ([], [])
+    assert "http" not in (ran.out + ran.message).replace(f"--server {cave.server}", "")
+
+
+@pytest.mark.parametrize("line", ["%cave_setup existing", "%cave_setup existing --paste", "%cave_setup new --paste"])
+def test_a_token_can_be_pasted_while_the_pages_are_down(here, cave, desk, home, line):
+    """Who has a token elsewhere is asked for it, and told why there is no link."""
+    cave.misbehave("sticky_auth", "down")
+    desk.answers = [cave.new_token("ada")]
+    ran = here(line)
+    assert ran.error == ""
+    assert "tokens are made and listed cannot be opened now: 127.0.0.1" in " ".join(ran.out.split())
+    assert desk.opened == []
+    assert "sticky_auth" not in ran.out
+    assert len(stored(home)) == 1
+
+
+# ---------------------------------------------------------------- browsers that do not open
+
+
+def test_without_a_browser_the_link_is_there_and_the_wait_goes_on(here, cave, desk, home, monkeypatch):
+    """No browser opens: why is said, and who opens the link in some browser is signed in."""
+
+    def no_browser(address: str) -> Opening:
+        desk.open_browser(address)
+        return Opening().settle("/bin/false, which BROWSER names, ended with status 1")
+
+    monkeypatch.setattr(web_browser, "open_browser", no_browser)
+    desk.goes = Visitor("ada@example.org").open
+    ran = here("%cave_setup new")
+    said = " ".join(ran.out.split())
+    assert ran.error == ""
+    assert "No browser opened: /bin/false, which BROWSER names, ended with status 1." in said
+    assert f"Open this address in a browser on this computer: {desk.opened[0]}" in said
+    assert "A browser tab has opened" not in said
+    assert stored(home) == [by_name(cave, "ada")[MINE]]
+
+
+def test_a_browser_that_fails_later_is_told_of_in_the_last_line(cave, desk, monkeypatch):
+    """The failure shows while one waits already: the line below the page says so."""
+    opening, said = Opening(), []
+
+    class Screen:
+        @contextmanager
+        def standing(self, page: Any) -> Iterator[Any]:
+            yield lambda topic, left: said.append(topic)
+
+        def say(self, text: str) -> None:
+            said.append(text)
+
+    monkeypatch.setattr(browser, "STARTING", 0.0)
+    with browser.SignIn(Target("minnie65_public", cave.server), 5) as sign_in:
+        steps = iter([lambda: opening.settle("firefox ended with status 1"), sign_in.settle])
+        monkeypatch.setattr(sign_in, "step", lambda seconds: next(steps)())
+        assert browser._wait(sign_in, opening, Screen()) is None
+    assert said[0] == "waiting for your sign-in in the browser"
+    assert said[1] == "no browser opened: firefox ended with status 1. Open the address above"
+
+
+def test_where_no_program_may_listen_it_is_the_prompt(here, cave, desk, home, monkeypatch):
+    """A computer that lets nobody listen on loopback: said, and the prompt comes."""
+    monkeypatch.setattr(loopback, "HOSTS", ("192.0.2.1",))
+    desk.answers = [cave.new_token("ada")]
+    ran = here("%cave_setup new")
+    assert ran.error == ""
+    assert "a sign-in cannot come back" in " ".join(ran.out.split())
+    assert not [address for address in desk.opened if "authorize" in address]
+
+
+def test_where_nobody_can_be_asked_nobody_waits(here, cave, desk, monkeypatch):
+    """In a batch run no browser is opened and nothing blocks."""
+    monkeypatch.setattr(Frontend, "can_ask", property(lambda self: False))
+    start = time.monotonic()
+    assert here("%cave_setup new").error == "NobodyToAsk"
+    assert time.monotonic() - start < 5
+    assert desk.opened == []
+
+
+# ---------------------------------------------------------------- log-in tokens that a person brings
+
+
+def test_the_address_of_a_page_that_could_not_be_reached_is_exchanged(here, cave, desk, home):
+    """A browser on another machine: its address, pasted at the prompt, becomes a permanent token; the log-in is ended."""
+    desk.answers = [address_of(cave.new_login_token("ada"))]
+    ran = here("%cave_setup existing --paste")
+    assert ran.error == ""
+    assert desk.questions == ["Token (hidden): "]
+    assert stored(home) == [by_name(cave, "ada")[MINE]]
+    assert living_logins(cave) == []
+    assert nothing_secret(cave, ran.out)
+
+
+@pytest.mark.parametrize(("answer", "kept"), [("y", False), ("n", True), ("", True)])
+def test_a_pasted_log_in_token_is_offered_an_exchange(here, cave, desk, home, answer, kept):
+    """`%cave_save` says that it ends, and makes a permanent one if that is wanted."""
+    login = cave.new_login_token("ada")
+    desk.answers = [login, answer]
+    ran = here("%cave_save")
+    assert "expires within 7 days" in desk.questions[1]
+    assert stored(home) == [login if kept else by_name(cave, "ada")[MINE]]
+    assert ("expires within 7 days" in ran.out) is kept
+    assert living_logins(cave) == ([login] if kept else [])
+
+
+def test_a_token_in_the_way_stops_before_anything_is_made(here, cave, desk, home):
+    """Without `--overwrite` another stored token stays, and no token is made for nothing."""
+    desk.answers = [cave.new_token("alice"), cave.new_login_token("ada")]
+    assert here("%cave_save").error == ""
+    assert here("%cave_save").error == "TokenExists"
+    assert MINE not in by_name(cave, "ada")
+
+
+@pytest.mark.usefixtures("permissions_count")
+@pytest.mark.parametrize("line", ["%cave_setup new", "%cave_setup existing --paste", "%cave_save"])
+def test_where_nothing_can_be_saved_nothing_is_made(here, cave, desk, home, line):
+    """A folder that may not be written is said before a browser opens, a token is asked for, or one is made."""
+    folder = home / ".cloudvolume" / "secrets"
+    folder.mkdir(parents=True)
+    folder.chmod(0o555)
+    desk.answers = [address_of(cave.new_login_token("ada"))]
+    ran = here(line)
+    assert ran.error == "TokenNotSaved"
+    assert "cannot be written (Permission denied). No file was changed." in ran.message
+    assert desk.opened == []
+    assert MINE not in by_name(cave, "ada")
+    assert line == "%cave_save" or desk.questions == []
+
+
+def test_trying_out_whether_saving_works_leaves_no_trace(here, cave, desk, home):
+    """A set-up that is given up leaves the home as it was, and no folder for a token that never came."""
+    desk.answers = [""]
+    assert here("%cave_setup existing --paste").error == "Cancelled"
+    assert not (home / ".cloudvolume").exists()
+    assert not list(home.glob(".cave_magic*"))
+
+
+def test_a_stored_log_in_token_is_exchanged_without_a_browser(here, cave, desk, home):
+    """`%cave_setup` says when it dies; `%cave_setup existing` offers the exchange."""
+    desk.answers = [cave.new_login_token("ada"), "n"]
+    assert here("%cave_save").error == ""
+    alone = here("%cave_setup")
+    assert "temporary and expires by" in " ".join(alone.out.split())
+    desk.answers = ["y"]
+    assert here("%cave_setup existing").error == ""
+    assert stored(home) == [by_name(cave, "ada")[MINE]]
+    assert desk.opened == []
+    assert living_logins(cave) == []
+
+
+@pytest.mark.parametrize("asks", [False, True])
+def test_where_nobody_can_be_asked_a_log_in_token_is_saved_as_it_is(here, cave, desk, home, monkeypatch, asks):
+    """In a batch run a log-in token is saved with a warning; with somebody there it is offered an exchange."""
+    login = cave.new_login_token("ada")
+    monkeypatch.setenv("ADA", login)
+    monkeypatch.setattr(Frontend, "can_ask", property(lambda self: asks))
+    desk.answers = ["y"]
+    assert here("%cave_save --from-env ADA").error == ""
+    assert (stored(home) == [login]) is not asks
+
+
+# ---------------------------------------------------------------- small things
+
+
+def test_two_sign_ins_at_once_do_not_disturb_each_other(cave, desk):
+    """Two waits, each with its own door: each gets its own person."""
+    target = Target("minnie65_public", cave.server)
+    with browser.SignIn(target, 5) as one, browser.SignIn(target, 5) as two, ThreadPoolExecutor(2) as pool:
+        pages = pool.map(
+            lambda pair: Visitor(pair[0]).open(pair[1]), [("ada@example.org", one.page), ("bob@example.org", two.page)]
+        )
+        assert [urlsplit(page.address).path for page in pages] == [DONE, DONE]
+        assert (one.came.account.name, two.came.account.name) == ("Ada Example", "Bob Example")
+        one.__exit__()
+        assert len(living_logins(cave)) == 1
+    assert living_logins(cave) == []
+
+
+def test_the_words_say_how_long_is_left(cave, desk):
+    """Minutes first, then seconds."""
+    with browser.SignIn(Target("minnie65_public", cave.server), 5) as sign_in:
+        assert sign_in.words == ("waiting for your sign-in in the browser", "5 min left")
+        sign_in._receiver._ends = time.monotonic() + 41
+        assert sign_in.words == ("waiting for your sign-in in the browser", "50 s left")
+
+
+def test_a_terms_link_stays_on_its_server_or_comes_back_to_us():
+    """The server adds the token to the one address that the link names: its own page, or our receiver."""
+    server = "https://cave.example.org"
+    assert back_of(endpoints.terms_page(server, 2)) == f"{server}/info/"
+    link = endpoints.terms_page(server, 2, "http://127.0.0.1:40123/k3J")
+    assert link == f"{server}/sticky_auth/api/v1/tos/2/accept?redirect=http://127.0.0.1:40123/k3J"
+
+
+@pytest.mark.parametrize("name", ["lab-mac.local", "", "x" * 500, "Лаборатория", "<b>\n\x1b[31m"])
+def test_the_name_of_the_token_is_short_and_plain(monkeypatch, name):
+    """Whatever the computer is called, the description is printable and far from the length that breaks the server."""
+    monkeypatch.setattr("platform.node", lambda: name)
+    words = description()
+    assert words.startswith("cave_magic on ")
+    assert words.isascii()
+    assert words.isprintable()
+    assert len(words) < 100
+
+
+def test_only_an_address_of_the_door_is_exchanged_unasked():
+    """Other addresses and bare tokens are asked about."""
+    assert came_by_address(address_of("0" * 32))
+    assert came_by_address(f"  {address_of('0' * 32)}")
+    assert came_by_address(address_of("0" * 32).replace("127.0.0.1", "[::1]"))
+    assert not came_by_address("0" * 32)
+    assert not came_by_address(f"https://ngl.example.org/?middle_auth_token={'0' * 32}")
+
+
+def test_nothing_shows_a_token(cave, desk):
+    """The reprs of what is under way hold none."""
+    with browser.SignIn(Target("minnie65_public", cave.server), 5) as sign_in:
+        Visitor("ada@example.org").open(sign_in.page)
+        assert sign_in.came is not None
+        assert nothing_secret(cave, repr(sign_in), repr(sign_in.came), repr(vars(sign_in)))
+
+
+# ---------------------------------------------------------------- stopped on an old server
+
+
+@pytest.mark.parametrize("place_", ["login.exchange._check", "login.verify.save_checked"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+def test_on_an_old_server_a_new_token_that_is_not_saved_is_named(old, desk, run, home, monkeypatch, place_, error):
+    """It has ended the other one, so it is not revoked; what is printed saves it."""
+
+    def stop(*_: Any) -> None:
+        raise error
+
+    desk.answers, desk.goes = ["y"], Visitor("ada@example.org").open
+    with monkeypatch.context() as patch:
+        patch.setattr(f"cave_magic.{place_}", stop)
+        ran = run("%cave_setup new")
+    made = old.tokens("ada")[0]["token"]
+    assert ran.error
+    assert f"ending in {made[-4:]}" in ran.out
+    assert "--use latest" in ran.out
+    assert (stored(home), living_logins(old)) == ([], [])
+    assert run("%cave_setup existing --use latest").error == ""
+    assert stored(home) == [made]
+
+
+def test_on_an_old_server_a_no_to_a_pasted_sign_in_revokes_it(old, desk, run, home, monkeypatch):
+    """A token that stood in an address is not saved, also where no other is wanted."""
+    monkeypatch.setenv("MINE", address_of(old.new_login_token("ada")))
+    desk.answers = ["n"]
+    assert run("%cave_save --from-env MINE").error == "Cancelled"
+    assert (stored(home), living_logins(old)) == ([], [])
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no such interrupt here")
+def test_a_token_that_is_made_after_the_patience_is_revoked(here, cave, desk, monkeypatch):
+    """Stopped before the server answers: it is said, and what it still makes does not live on."""
+    made, go = browser.make_key, Event()
+
+    def slow(*arguments: Any) -> Any:
+        answer = made(*arguments)
+        signal.pthread_kill(main_thread().ident, signal.SIGINT)  # wakes a wait, which `interrupt_main` does not
+        go.wait(20)
+        return answer
+
+    monkeypatch.setattr(browser, "make_key", slow)
+    monkeypatch.setattr(exchange, "PATIENCE", 2.0)
+    desk.goes = Visitor("ada@example.org").open
+    ran = here("%cave_setup new")
+    assert "What it still makes is revoked then" in ran.out
+    assert MINE in by_name(cave, "ada")
+    go.set()
+    deadline = time.monotonic() + 10
+    while MINE in by_name(cave, "ada") and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert MINE not in by_name(cave, "ada")

@@ -1,0 +1,176 @@
+"""Older tokens with this computer's name: offered to be revoked once a new one is saved, and no other token is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cave_magic.sandbox import Sandbox
+from cave_magic.sandbox.visitor import Visitor
+
+from ..support.desk import MINE, address_of, by_name, stored
+
+
+@pytest.fixture
+def ada(here: Any, cave: Sandbox, desk: Any) -> Any:
+    """Ada has set up this computer before, and the file is lost."""
+    cave.new_token("ada", description=MINE)
+    desk.goes = Visitor("ada@example.org").open
+    return here
+
+
+def mine(cave: Sandbox) -> list[str]:
+    """Ada's tokens with this computer's name, the newest first."""
+    return [row["token"] for row in cave.tokens("ada") if row["description"] == MINE]
+
+
+@pytest.mark.parametrize(("answer", "kept"), [("y", False), ("n", True), ("", True), (None, True)])
+def test_an_older_token_is_revoked_only_after_a_yes(ada, cave, desk, home, answer, kept):
+    """After the card: the older token is named with its days and its ending; Enter, no and an interrupt keep it."""
+    older = mine(cave)[0]
+    cave._accounts.let_in(older)
+    desk.answers = [] if answer is None else [answer]
+    ran = ada("%cave_setup new")
+    assert ran.error == ""
+    assert desk.questions == ["Revoke it? [y/N] "]
+    assert "You are set up" in ran.out
+    assert ran.out.index("You are set up") < ran.out.index("an older token with the name of this computer")
+    assert older[-4:] in ran.out
+    assert (older in mine(cave)) is kept
+    assert (f"The token ending in {older[-4:]} is revoked." in ran.out) is not kept
+    assert stored(home) == mine(cave)[:1]
+
+
+def test_several_are_listed_and_asked_about_once(ada, cave, desk):
+    """Three set-ups have left three tokens: one table, one question."""
+    cave.new_token("ada", description=MINE)
+    older, desk.answers = mine(cave), ["yes"]
+    ran = ada("%cave_setup new")
+    assert desk.questions == ["Revoke them? [y/N] "]
+    assert "2 older tokens with the name of this computer" in ran.out
+    assert all(one[-4:] in ran.out for one in older)
+    assert len(mine(cave)) == 1
+
+
+def test_other_tokens_are_left_alone(ada, cave, desk):
+    """Another name, another computer's, one that only begins alike, another person's: neither named nor touched."""
+    others = ("cave_magic on lab-mac-2", "cave_magic on lab", "CAVE_MAGIC ON LAB-MAC", "", "laptop")
+    kept = [cave.new_token("ada", description=name) for name in others] + [cave.new_token("alice", description=MINE)]
+    desk.answers = ["y"]
+    ran = ada("%cave_setup new")
+    assert not [one for one in kept if one[-4:] in ran.out]
+    assert [one for one in kept if cave._accounts.owner(one)] == kept
+
+
+@pytest.mark.parametrize("folder", [".cloudvolume/secrets", "Downloads"])
+def test_a_token_that_a_program_may_use_is_left_alone(ada, cave, desk, home, folder):
+    """One in a data server's file, or still in the downloads, is not called an older one."""
+    file = home / folder / "data.example.org-cave-secret.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps({"token": mine(cave)[0]}))
+    ran = ada("%cave_setup new")
+    assert "You are set up" in ran.out
+    assert desk.questions == []
+    assert len(mine(cave)) == 2
+
+
+def test_a_token_that_some_file_has_is_left_alone(ada, cave, desk, home):
+    """A token of that name that a file of this server holds is in use here: it is not offered."""
+    folder = Path(home) / ".cloudvolume" / "secrets"
+    folder.mkdir(parents=True)
+    (folder / "chunkedgraph-secret.json").write_text(f'{{"token": "{mine(cave)[0]}"}}')
+    desk.answers = ["y"]
+    assert ada("%cave_setup new").error == ""
+    assert [question for question in desk.questions if "Revoke" in question] == []
+    assert len(mine(cave)) == 2
+
+
+def test_a_second_set_up_replaces_the_first_one(ada, cave, desk, home):
+    """Set up twice: the token of the first time, which no file has any more, is offered and revoked."""
+    desk.answers = ["n", "y", "y"]
+    ada("%cave_setup new")
+    first = stored(home)
+    ada("%cave_setup new")
+    assert stored(home) != first
+    assert mine(cave) == stored(home)
+
+
+def test_a_first_set_up_is_asked_nothing(here, cave, desk):
+    """Where there is no older token nothing is said."""
+    desk.goes = Visitor("ada@example.org").open
+    assert "older token" not in here("%cave_setup new").out
+    assert desk.questions == []
+
+
+def test_reusing_a_token_offers_nothing(ada, cave, desk):
+    """Who takes a token that is there has not replaced one."""
+    desk.answers = ["1"]
+    assert "older token" not in ada("%cave_setup existing").out
+    assert len(mine(cave)) == 1
+
+
+def test_with_use_it_is_said_and_not_asked(ada, cave, desk):
+    """`--use new` asks nothing: the older token is named, with the page where it can be revoked."""
+    ran = ada("%cave_setup existing --use new")
+    assert desk.questions == []
+    assert "an older token with the name of this computer" in ran.out
+    assert f"{cave.server}/sticky_auth/settings/tokens" in ran.out
+    assert len(mine(cave)) == 2
+
+
+def test_an_exchanged_token_offers_it_too(ada, cave, desk):
+    """Whichever way a new token was made: also by the pasted address of another machine."""
+    desk.answers = [address_of(cave.new_login_token("ada")), "y"]
+    ada("%cave_setup existing --paste")
+    assert len(mine(cave)) == 1
+
+
+@pytest.mark.parametrize("name", ["", "localhost", "localhost.localdomain"])
+def test_a_name_that_many_computers_have_offers_nothing(ada, cave, desk, monkeypatch, name):
+    """A computer without a name of its own shares its tokens' name with others, on which they may be in use."""
+    monkeypatch.setattr("platform.node", lambda: name)
+    ada("%cave_setup new")
+    ada("%cave_setup existing --use new")
+    assert desk.questions == []
+
+
+def test_a_failed_save_offers_nothing(ada, cave, desk, monkeypatch):
+    """Before the new token is saved and proven the older one is not touched."""
+    monkeypatch.setattr("cave_magic.login.verify.save_checked", lambda *_: 1 / 0)
+    older = mine(cave)
+    assert ada("%cave_setup new").error == "CaveMagicError"
+    assert desk.questions == []
+    assert mine(cave) == older
+
+
+@pytest.mark.parametrize(("how", "said"), [("down", "could not be revoked"), ("status:404", "is revoked")])
+def test_what_the_server_answers_is_said(ada, cave, desk, how, said):
+    """A server that does not do it is named; a token that is gone already counts as revoked."""
+    cave.misbehave("DELETE /auth/api/v1/user/token", how)
+    desk.answers = ["y"]
+    ran = ada("%cave_setup new")
+    assert ran.error == ""
+    assert said in ran.out
+
+
+def test_the_number_and_no_token_is_in_the_address(ada, cave, desk):
+    """The request names the row of the token."""
+    numbers = {row["token"]: row["id"] for row in cave.tokens("ada")}
+    older, desk.answers = mine(cave)[0], ["y"]
+    ada("%cave_setup new")
+    asked = [record.path for record in cave.requests if record.method == "DELETE"]
+    assert asked == [f"/auth/api/v1/user/token/{numbers[older]}"]
+
+
+def test_an_old_server_is_never_asked(run, desk):
+    """Where a person has one token, the new one has ended the other already."""
+    with Sandbox(auth_version="2.18.3") as old:
+        run(f'%config CaveMagics.server = "{old.server}"')
+        desk.goes, desk.answers = Visitor("ada@example.org").open, ["y"]
+        assert run("%cave_setup new").error == ""
+        assert "older token" not in "".join(desk.questions)
+        assert not [record for record in old.requests if record.method == "DELETE"]
+        assert len(by_name(old, "ada")) == 1

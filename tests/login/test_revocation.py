@@ -1,0 +1,457 @@
+"""Every end of a sign-in revokes the tokens that came, or says which one lives on, where, until when, and what ends it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import flask
+import pytest
+
+from cave_magic.api.responses import LOGIN_TOKEN_DAYS
+from cave_magic.api.urls import host_of
+from cave_magic.errors import TokenNotSaved
+from cave_magic.login import browser, revocation, verify
+from cave_magic.login.loopback import NOT_REVOKED, OVER
+from cave_magic.sandbox import Sandbox
+from cave_magic.sandbox.visitor import Page, Visitor
+from cave_magic.token import Token
+
+from ..support.desk import (
+    MINE,
+    Desk,
+    Hesitant,
+    address_of,
+    back_of,
+    by_name,
+    interrupt_when,
+    living_logins,
+    nothing_secret,
+    stored,
+)
+
+ENDS = ("/auth/api/v1/logout", "/sticky_auth/api/v1/logout")
+
+
+def block(cave: Sandbox, how: Any = "down") -> None:
+    """From now on no temporary token can be revoked."""
+    for path in ENDS:
+        cave.misbehave(path, how)
+
+
+def unblock(cave: Sandbox) -> None:
+    """They can again."""
+    for path in ENDS:
+        cave.behave(path)
+
+
+def flat(ran: Any) -> str:
+    """All that was said, without its line breaks."""
+    return " ".join(f"{ran.out} {ran.message}".split())
+
+
+# ---------------------------------------------------------------- every way out
+
+
+def _signs_in(cave: Sandbox, desk: Desk, patch: pytest.MonkeyPatch) -> str:
+    desk.goes = Visitor("ada@example.org").open
+    return "%cave_setup new"
+
+
+def _reuses(cave: Sandbox, desk: Desk, patch: pytest.MonkeyPatch) -> str:
+    desk.goes, desk.answers = Visitor("alice@example.org").open, ["2"]
+    return "%cave_setup existing"
+
+
+def _identity_fails(cave: Sandbox, desk: Desk, patch: pytest.MonkeyPatch) -> str:
+    def go(address: str) -> Page:
+        cave.misbehave("/auth/api/v1/user/cache", "down")
+        return Visitor("ada@example.org").open(address)
+
+    desk.goes = go
+    return "%cave_setup new"
+
+
+def _cannot_make(cave: Sandbox, desk: Desk, patch: pytest.MonkeyPatch) -> str:
+    cave.misbehave("POST /auth/api/v1/user/token", "down")
+    return _signs_in(cave, desk, patch)
+
+
+def _cannot_list(cave: Sandbox, desk: Desk, patch: pytest.MonkeyPatch) -> str:
+    cave.misbehave("GET /auth/api/v1/user/token", "down")
+    desk.goes = Visitor("ada@example.org").open
+    return "%cave_setup existing"
+
+
+def _odd_answers(cave: Sandbox, desk: Desk, patch: pytest.MonkeyPatch) -> str:
+    desk.goes, desk.answers = Visitor("alice@example.org").open, ["7", "0", "x"]
+    return "%cave_setup existing"
+
+
+def _interrupts_the_choice(cave: Sandbox, desk: Desk, patch: pytest.MonkeyPatch) -> str:
+    desk.goes = Visitor("alice@example.org").open
+    return "%cave_setup existing"
+
+
+def _a_mistake_of_ours(cave: Sandbox, desk: Desk, patch: pytest.MonkeyPatch) -> str:
+    patch.setattr(browser, "check_token", lambda *_: 1 / 0)
+    return _signs_in(cave, desk, patch)
+
+
+def _a_later_mistake(cave: Sandbox, desk: Desk, patch: pytest.MonkeyPatch) -> str:
+    patch.setattr(browser, "make_key", lambda *_: 1 / 0)
+    return _signs_in(cave, desk, patch)
+
+
+def _cannot_save(cave: Sandbox, desk: Desk, patch: pytest.MonkeyPatch) -> str:
+    def fail(*_: object) -> None:
+        raise TokenNotSaved("the disk is full. Nothing was changed.")
+
+    patch.setattr(verify, "save_checked", fail)
+    return _signs_in(cave, desk, patch)
+
+
+def _changes_the_account(cave: Sandbox, desk: Desk, patch: pytest.MonkeyPatch) -> str:
+    def go(address: str) -> Page:
+        Hesitant("bob@example.org").open(address)
+        return Visitor("ada@example.org").open(address)
+
+    desk.goes = go
+    return "%cave_setup new"
+
+
+def _stops_at_the_terms(cave: Sandbox, desk: Desk, patch: pytest.MonkeyPatch) -> str:
+    desk.goes = Hesitant("bob@example.org").open
+    interrupt_when(lambda: bool(desk.pages and desk.pages[-1].done()))
+    return "%cave_setup new"
+
+
+def _pastes_an_address(cave: Sandbox, desk: Desk, patch: pytest.MonkeyPatch) -> str:
+    desk.answers = [address_of(cave.new_login_token("ada"))]
+    return "%cave_setup existing --paste"
+
+
+def _pastes_an_address_to_a_server_in_trouble(cave: Sandbox, desk: Desk, patch: pytest.MonkeyPatch) -> str:
+    cave.misbehave("/auth/api/v1/user/cache", "down")
+    desk.answers = [address_of(cave.new_login_token("ada"))]
+    return "%cave_save"
+
+
+def _pastes_an_address_in_vain(cave: Sandbox, desk: Desk, patch: pytest.MonkeyPatch) -> str:
+    cave.misbehave("POST /auth/api/v1/user/token", "down")
+    return _pastes_an_address(cave, desk, patch)
+
+
+WAYS: dict[str, Callable[[Sandbox, Desk, pytest.MonkeyPatch], str]] = {
+    way.__name__[1:]: way
+    for way in (
+        _signs_in, _reuses, _identity_fails, _cannot_make, _cannot_list, _odd_answers, _interrupts_the_choice,
+        _a_mistake_of_ours, _a_later_mistake, _cannot_save, _changes_the_account, _stops_at_the_terms, _pastes_an_address,
+        _pastes_an_address_to_a_server_in_trouble, _pastes_an_address_in_vain,
+    )
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_whatever_the_end_every_temporary_token_is_revoked(here, cave, desk, monkeypatch, way):
+    """Success, trouble, a cancel, an interrupt, a mistake of ours: nothing temporary lives, and nothing is said of it."""
+    ran = here(WAYS[way](cave, desk, monkeypatch))
+    assert living_logins(cave) == []
+    assert "temporary token" not in flat(ran)
+    assert nothing_secret(cave, ran.out, ran.message)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_temporary_token_that_lives_on_is_told_of(here, cave, desk, monkeypatch, way):
+    """Where it cannot be revoked: where it lives, why, until when, and the page that ends it; no word to the contrary."""
+    block(cave)
+    ran = here(WAYS[way](cave, desk, monkeypatch))
+    said, alive = flat(ran), len(living_logins(cave))
+    until = datetime.now(timezone.utc) + timedelta(days=LOGIN_TOKEN_DAYS)
+    assert alive == (2 if way == "changes_the_account" else 1)
+    assert said.count(f"could not be revoked on {host_of(cave.server)} ({host_of(cave.server)} answered 502") == alive
+    assert f"expires by itself by {until:%d %B %Y} at the latest" in said
+    assert f"{cave.server}/sticky_auth/api/v1/logout_all" in said
+    assert "was revoked" not in said
+    assert "ended" not in said
+    assert nothing_secret(cave, ran.out, ran.message)
+
+
+def test_the_page_that_is_named_ends_the_token(here, cave, desk):
+    """The link works in any browser in which the person signs in: every temporary token of the account is dead."""
+    block(cave)
+    desk.goes = Visitor("ada@example.org").open
+    ran = here("%cave_setup new")
+    link = next(word for word in flat(ran).split() if word.endswith("/logout_all"))
+    assert len(living_logins(cave)) == 1
+    Visitor("ada@example.org").open(link)
+    assert living_logins(cave) == []
+    assert cave._accounts.owner(by_name(cave, "ada")[MINE]) is not None
+
+
+# ---------------------------------------------------------------- attempts
+
+
+def test_it_is_tried_again_within_a_bound(here, cave, desk):
+    """A server that is being restarted: the second attempt works, and nothing is said."""
+    asked: list[str] = []
+
+    def restarting(request: flask.Request) -> flask.Response:
+        asked.append(request.path)
+        if len(asked) >= 2:
+            unblock(cave)
+        return flask.Response("", 502)
+
+    block(cave, restarting)
+    desk.goes = Visitor("ada@example.org").open
+    assert "could not be revoked" not in flat(here("%cave_setup new"))
+    assert living_logins(cave) == []
+
+
+def test_one_of_two_services_is_enough(here, cave, desk):
+    """One auth server has two services for it, of which one may be down."""
+    cave.misbehave("auth", "down")
+    token = cave.new_login_token("ada")
+    revocation.hold(cave.server, Token(token))
+    revocation.revoke()
+    assert cave._accounts.owner(token) is None
+    assert revocation.untold() == ()
+
+
+@pytest.mark.parametrize("how", ["html", "garbage", "status:200", "redirect", "error500", "status:403"])
+def test_only_the_server_s_own_word_counts(here, cave, desk, how):
+    """A page of a guest network, something unknown, a refusal: none of them says that the token is dead."""
+    block(cave, how)
+    desk.goes = Visitor("ada@example.org").open
+    assert "could not be revoked" in flat(here("%cave_setup new"))
+
+
+def test_a_silent_server_is_not_waited_for_long(here, cave, desk, monkeypatch):
+    """The person gets the card within the bound, with a word on the token."""
+    monkeypatch.setattr(revocation, "REVOKING", 0.5)
+    block(cave, "silent")
+    desk.goes = Visitor("ada@example.org").open
+    start = time.monotonic()
+    assert f"{host_of(cave.server)} has not answered yet" in flat(here("%cave_setup new"))
+    assert time.monotonic() - start < 10
+
+
+def test_what_could_not_be_revoked_is_tried_again_at_the_next_sign_in(here, cave, desk):
+    """In the same kernel: the next sign-in ends what the one before had to leave."""
+    block(cave)
+    desk.goes = Visitor("ada@example.org").open
+    here("%cave_setup new")
+    assert len(living_logins(cave)) == 1
+    unblock(cave)
+    ran = here("%cave_setup existing --use latest")
+    deadline = time.monotonic() + 10
+    while living_logins(cave) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert living_logins(cave) == []
+    assert "could not be revoked" not in flat(ran)
+
+
+def test_an_interrupt_ends_the_waiting_and_not_the_attempt(cave, desk):
+    """The stop button while a slow server is asked: the person goes on at once, and the token dies all the same."""
+    token = cave.new_login_token("ada")
+    revocation.hold(cave.server, Token(token))
+    block(cave, "silent")
+    interrupt_when(lambda: any(record.path in ENDS for record in cave.requests))
+    revocation.revoke()
+    assert cave._accounts.owner(token) is not None
+    unblock(cave)
+    deadline = time.monotonic() + 10
+    while cave._accounts.owner(token) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert cave._accounts.owner(token) is None
+
+
+def test_the_exit_of_python_revokes_what_is_held(cave, home):
+    """A kernel that ends in the middle of a sign-in: the token that had come is revoked on the way out."""
+    token = cave.new_login_token("ada")
+    script = f"""
+        import sys
+        from cave_magic import revocation
+        from cave_magic.token import Token
+        revocation.hold({cave.server!r}, Token(sys.stdin.read().strip()))
+        sys.exit(3)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    ended = subprocess.run(command, input=token, text=True, capture_output=True, timeout=30, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (3, "", "")
+    assert living_logins(cave) == []
+
+
+def test_a_fork_leaves_the_tokens_to_its_parent(cave, desk, monkeypatch):
+    """Another process that got a copy of this one's memory revokes nothing."""
+    revocation.hold(cave.server, Token(cave.new_login_token("ada")))
+    monkeypatch.setattr("os.getpid", lambda: -1)
+    revocation._at_exit()
+    revocation.revoke()
+    assert len(living_logins(cave)) == 1
+
+
+# ---------------------------------------------------------------- permanent tokens that nobody has
+
+
+def test_a_new_token_that_cannot_be_saved_is_revoked(here, cave, desk, monkeypatch):
+    """Made on the server and not saved: it would work for ever, for nobody."""
+    ran = here(_cannot_save(cave, desk, monkeypatch))
+    assert ran.error == "TokenNotSaved"
+    assert MINE not in by_name(cave, "ada")
+
+
+def test_a_new_token_that_can_neither_be_saved_nor_revoked_is_told_of(here, cave, desk, monkeypatch):
+    """The person is told where to delete it."""
+    cave.misbehave("DELETE /auth/api/v1/user/token", "down")
+    said = flat(here(_cannot_save(cave, desk, monkeypatch)))
+    assert "a new token was made" in said
+    assert f"To delete it: {cave.server}/sticky_auth/settings/tokens" in said
+
+
+def test_a_listed_token_that_cannot_be_saved_is_named(here, cave, desk, monkeypatch):
+    """One that was there before stays, and it is said where it can be found."""
+    _cannot_save(cave, desk, monkeypatch)
+    keys = by_name(cave, "alice")
+    ran = here(_reuses(cave, desk, monkeypatch))
+    page = f"{cave.server}/sticky_auth/settings/tokens"
+    assert ran.message.startswith(f"the token ending in {keys['laptop'][-4:]} is on {page} but not saved here: ")
+    assert by_name(cave, "alice") == keys
+
+
+def test_an_interrupt_while_a_token_is_made_leaves_none(here, cave, desk, home):
+    """The answer comes after the stop button: the token is known all the same, and revoked."""
+    cave.misbehave("POST /auth/api/v1/user/token", "slow:0.5")
+    desk.goes = Visitor("ada@example.org").open
+    interrupt_when(
+        lambda: any(record.method == "POST" and record.path.endswith("/user/token") for record in cave.requests)
+    )
+    ran = here("%cave_setup new")
+    assert ran.error == "Cancelled"
+    assert stored(home) == []
+    assert MINE not in by_name(cave, "ada")
+    assert living_logins(cave) == []
+
+
+def test_a_token_that_was_saved_is_not_revoked_by_an_interrupt(here, cave, desk, home, monkeypatch):
+    """The stop button a moment after the files were written: the token in them works."""
+    save = verify.save_checked
+
+    def save_and_stop(*args: Any) -> None:
+        save(*args)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(verify, "save_checked", save_and_stop)
+    desk.goes = Visitor("ada@example.org").open
+    assert here("%cave_setup new").error == "Cancelled"
+    assert stored(home) == [by_name(cave, "ada")[MINE]]
+    assert cave._accounts.owner(stored(home)[0]) is not None
+
+
+def test_a_token_that_may_have_been_made_is_told_of(here, cave, desk):
+    """The server broke while it made one: by which name it would be found, if there is one."""
+    cave.misbehave("POST /auth/api/v1/user/token", "reset")
+    desk.goes = Visitor("ada@example.org").open
+    said = flat(here("%cave_setup new"))
+    assert f"If one was made all the same, it is “{MINE}” on {cave.server}/sticky_auth/settings/tokens" in said
+    cave.misbehave("POST /auth/api/v1/user/token", "status:403")
+    assert "made all the same" not in flat(here("%cave_setup new"))
+
+
+def test_a_stored_temporary_token_lives_until_the_new_one_is_saved(here, cave, desk, home):
+    """An exchange that fails takes nothing away: the token that was there still works."""
+    login = cave.new_login_token("ada")
+    desk.answers = [login, "n"]
+    assert here("%cave_save").error == ""
+    cave.misbehave("POST /auth/api/v1/user/token", "down")
+    desk.answers = ["y"]
+    assert here("%cave_setup existing").error == "ServerInTrouble"
+    assert stored(home) == [login]
+    assert living_logins(cave) == [login]
+
+
+@pytest.mark.parametrize(("answer", "taken"), [("y", True), ("n", False)])
+def test_a_pasted_address_that_meets_another_token_leads_to_a_question(here, cave, desk, home, answer, taken):
+    """`%cave_save` asks before it replaces; after a no the stored token stays, and the one of the address is dead."""
+    desk.answers = [kept := cave.new_token("alice")]
+    assert here("%cave_save").error == ""
+    desk.answers = [address_of(cave.new_login_token("ada")), answer]
+    assert here("%cave_save").error == ("" if taken else "Cancelled")
+    assert stored(home) == [by_name(cave, "ada")[MINE] if taken else kept]
+    assert (MINE in by_name(cave, "ada")) is taken
+    assert living_logins(cave) == []
+
+
+# ---------------------------------------------------------------- what comes too late, or not as it should
+
+
+def test_a_token_that_comes_after_the_end_is_revoked(here, cave, desk, home):
+    """The link is opened again after the set-up: the tab says that it is over, and the new token is dead."""
+    desk.goes = Visitor("ada@example.org").open
+    assert here("%cave_setup new").error == ""
+    page = Visitor("alice@example.org").open(desk.opened[0])
+    assert page.address.endswith(OVER)
+    assert living_logins(cave) == []
+    assert stored(home) == [by_name(cave, "ada")[MINE]]
+
+
+def test_a_late_token_that_cannot_be_revoked_is_told_of_in_the_tab(here, cave, desk):
+    """Nobody reads the notebook any more: the page says until when, and what ends it."""
+    desk.goes = Visitor("ada@example.org").open
+    here("%cave_setup new")
+    block(cave)
+    page = Visitor("alice@example.org").open(desk.opened[0])
+    assert page.address.endswith(NOT_REVOKED)
+    assert "could not be revoked" in page.source
+    assert f"{cave.server}/sticky_auth/api/v1/logout_all" in page.source
+    assert nothing_secret(cave, page.source, page.address)
+
+
+def test_tokens_in_refused_requests_are_revoked_at_the_end(here, cave, desk):
+    """Preloaded, asked for by another program, with something added: the real sign-in counts, and the others die."""
+    tokens = [cave.new_login_token("bob") for _ in range(3)]
+
+    def go(address: str) -> Page:
+        visitor, back = Visitor("ada@example.org"), back_of(address)
+        visitor._load(f"{back}?token={tokens[0]}&utm_source=mail")
+        visitor._load(f"{back}x?token={tokens[1]}&middle_auth_url={host_of(cave.server)}/sticky_auth")
+        visitor._load(f"{back}x?token={tokens[2]}&middle_auth_url=other.example.org/sticky_auth")
+        return visitor.open(address)
+
+    desk.goes = go
+    assert here("%cave_setup new").error == ""
+    assert living_logins(cave) == [tokens[2]]  # it says that it is another server's, so it was not sent to this one
+
+
+def test_a_sign_in_that_is_given_up_while_it_is_looked_at_is_revoked(cave, desk):
+    """The stop button while the server is asked whose token it is: dead, and the tab says that it is over."""
+    target, asked, go_on = (
+        browser.next_steps.Target("minnie65_public", cave.server),
+        threading.Event(),
+        threading.Event(),
+    )
+    check = browser.check_token
+
+    def slow(*args: Any) -> Any:
+        asked.set()
+        go_on.wait(10)
+        return check(*args)
+
+    with pytest.MonkeyPatch.context() as patch, browser.SignIn(target, 5) as sign_in:
+        patch.setattr(browser, "check_token", slow)
+        pages: list[Page] = []
+        tab = threading.Thread(target=lambda: pages.append(Visitor("ada@example.org").open(sign_in.page)))
+        tab.start()
+        assert asked.wait(10)
+        sign_in.__exit__()
+        assert living_logins(cave) == []
+        go_on.set()
+        tab.join(10)
+        assert pages[0].address.endswith(("/refused", OVER))
+        assert sign_in.came is None

@@ -1,0 +1,112 @@
+"""A person at a desktop of their own who signs in: what is opened, asked and answered, and what is left on the server."""
+
+from __future__ import annotations
+
+import _thread
+import json
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from cave_magic.login.web_browser import Opening
+from cave_magic.sandbox import Sandbox
+from cave_magic.sandbox.visitor import Page, Visitor
+
+MINE = "cave_magic on lab-mac"
+
+
+class Desk:
+    """A person's own computer: what the browser was told to open, what is asked and answered."""
+
+    def __init__(self) -> None:
+        self.opened: list[str] = []
+        self.questions: list[str] = []
+        self.answers: list[str] = []
+        self.pages: list[Future[Any]] = []
+        self.goes: Callable[[str], Any] = lambda address: None
+        self._pool = ThreadPoolExecutor(8)
+
+    def open_browser(self, address: str) -> Opening:
+        """Opens a page in the background; the person there does what `goes` says."""
+        self.opened.append(address)
+        self.pages.append(self._pool.submit(self.goes, address))
+        return Opening().settle("")
+
+    def answer(self, question: str = "") -> str:
+        """The next answer; when there is none left the person interrupts."""
+        self.questions.append(question)
+        if not self.answers:
+            raise KeyboardInterrupt
+        return self.answers.pop(0)
+
+    @property
+    def last_page(self) -> Page:
+        """Where the browser ended."""
+        page: Page = self.pages[-1].result(20)
+        return page
+
+    def close(self) -> None:
+        """Goes home."""
+        self._pool.shutdown()
+
+
+def stored(home: Path) -> list[str]:
+    """The tokens that are saved, each once."""
+    files = (home / ".cloudvolume" / "secrets").glob("*-secret.json")
+    return list({json.loads(path.read_text())["token"] for path in files})
+
+
+def by_name(cave: Sandbox, person: str) -> dict[str, str]:
+    """The tokens of a person by description."""
+    return {row["description"]: row["token"] for row in cave.tokens(person)}
+
+
+def living_logins(cave: Sandbox) -> list[str]:
+    """Log-in tokens of people that still let somebody in."""
+    accounts = cave._accounts
+    return [
+        one
+        for one in accounts.known_tokens()
+        if (who := accounts.owner(one)) and who.id > 0 and not accounts.is_key(one)
+    ]
+
+
+def nothing_secret(cave: Sandbox, *texts: str) -> bool:
+    """Whether no token that was ever made stands in these texts, or in a path that a server was asked for."""
+    asked = [record.path for record in cave.requests]
+    return not [token for token in cave._accounts.known_tokens() for text in (*texts, *asked) if token in text]
+
+
+def back_of(address: str) -> str:
+    """Where a sign-in page sends the browser in the end."""
+    return parse_qs(urlsplit(address).query)["redirect"][0]
+
+
+class Hesitant(Visitor):
+    """Signs in, and does nothing more."""
+
+    def _in_the_way(self, page: Page) -> Any:
+        return super()._in_the_way(page) if "/log-in" in page.address else None
+
+
+def interrupt_when(condition: Callable[[], bool]) -> None:
+    """Presses the stop button once something is so."""
+
+    def watch() -> None:
+        deadline = time.monotonic() + 20
+        while not (met := condition()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(0.1)
+        if met:
+            _thread.interrupt_main()
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def address_of(token: str) -> str:
+    """Where a browser on another machine ends."""
+    return f"http://127.0.0.1:40123/k3J_9-abcDEF?middle_auth_token={token}&middle_auth_url=x/sticky_auth&token={token}"

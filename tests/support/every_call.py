@@ -1,0 +1,146 @@
+"""Saves a token again and again, each time in a process of its own, and lets something happen at each call in turn.
+
+`python every_call.py HOME BEFORE HOW` prints what the files held afterwards, call by call, as JSON.
+BEFORE: `nothing` or `files` (an old token in three files). HOW: `kill`, `interrupt`, `fail` (that call), `full` (from
+that call on nothing can be written).
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+import filelock  # noqa: F401  here, so that its import is not among the calls of a save
+
+from cave_magic.credentials.save import NotPutBack, save_token
+from cave_magic.credentials.token_files import secrets_folder
+from cave_magic.errors import TokenNotSaved
+from cave_magic.token import Token
+
+OLD, NEW = "a" * 31 + "0", "b" * 31 + "1"
+SERVER, LOCAL = "https://global.daf-apis.com", "https://minnie.microns-daf.com"
+NAMES = ("global.daf-apis.com-cave-secret.json", "cave-secret.json", "minnie.microns-daf.com-cave-secret.json")
+WATCHED = ("open", "os.rename", "os.remove", "os.mkdir", "os.chmod", "os.link", "os.scandir", "fcntl.flock", "call")
+CODES = {0: "saved", 3: "interrupted", 4: "not saved", -signal.SIGKILL: "killed"}
+
+
+def prepare(before: str) -> None:
+    """Puts the files of before."""
+    shutil.rmtree(secrets_folder().parent, ignore_errors=True)
+    if before == "files":
+        secrets_folder().mkdir(parents=True)
+        for name in NAMES:
+            path = secrets_folder() / name
+            path.write_text(json.dumps({"token": OLD, "fanc": "kept"}))
+            path.chmod(0o644)
+
+
+class Watch:
+    """Counts the file-system calls of this process and lets something happen at one of them."""
+
+    def __init__(self, at: int, how: str) -> None:
+        self.at, self.how, self.count, self.on = at, how, 0, True
+        sys.addaudithook(self.see)
+        for name, real in (("write", os.write), ("fsync", lambda _: None)):
+            setattr(os, name, self.announced(name, real))  # without fsync: no disk needs to turn for this
+
+    def announced(self, name: str, real):
+        """A function of `os` that tells the audit hooks, as most others do by themselves."""
+
+        def call(*args):
+            sys.audit("call", name)
+            return real(*args)
+
+        return call
+
+    def see(self, event: str, args: tuple) -> None:
+        """The audit hook."""
+        if not self.on or event not in WATCHED:
+            return
+        self.count += 1
+        writes = args[0] == "write" if event == "call" else event == "open" and bool(args[2] & os.O_CREAT)
+        if self.how == "full" and self.count >= self.at and writes:
+            raise OSError(errno.ENOSPC, "full")
+        if self.count == self.at:
+            self.happen()
+
+    def happen(self) -> None:
+        """What happens at the chosen call."""
+        if self.how == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif self.how == "interrupt":
+            signal.raise_signal(signal.SIGINT)
+        elif self.how == "fail":
+            raise OSError(errno.EIO, "broken")
+
+
+def run(at: int, how: str) -> tuple[str, int]:
+    """One save in a child process; how it ended, and how many calls it made (written to a pipe at its end)."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        watch, code = Watch(at, how), 0
+        try:
+            save_token(Token(NEW), SERVER, local_servers=[LOCAL], opened=["minnie65_public"], overwrite=True)
+        except KeyboardInterrupt:
+            code = 3
+        except TokenNotSaved as error:
+            code = 5 if isinstance(error, NotPutBack) else 4
+        watch.on = False
+        os.write(writing, str(watch.count).encode())
+        os._exit(code)
+    os.close(writing)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    with open(reading) as pipe:
+        return CODES.get(status, f"exit {status}"), int(pipe.read() or 0)
+
+
+def found() -> dict[str, str]:
+    """What each file holds: old, new, or what is wrong with it."""
+    names = sorted(os.listdir(secrets_folder())) if secrets_folder().is_dir() else []
+    return {name: judged(secrets_folder() / name) for name in names if not name.startswith(".")}
+
+
+def judged(path: Path) -> str:
+    """Old or new, whole, private if new, with its other keys."""
+    try:
+        data = json.loads(path.read_text())
+    except ValueError:
+        return "torn"
+    if path.name not in NAMES:
+        return "new" if data == {"minnie65_public": SERVER} else "wrong"
+    whole = {OLD: ({"token": OLD, "fanc": "kept"},), NEW: ({"token": NEW, "fanc": "kept"}, {"token": NEW})}
+    if data not in whole.get(data.get("token"), ()):
+        return "keys lost"
+    if data["token"] == NEW:
+        return "new" if path.stat().st_mode & 0o777 == 0o600 else "open"
+    return "old" if path.stat().st_mode & 0o777 == 0o644 else "old, other mode"
+
+
+def hidden() -> list[str]:
+    """The files that begin with a dot: locks, and what a killed save left."""
+    return sorted(path.name for path in secrets_folder().glob(".*")) if secrets_folder().is_dir() else []
+
+
+def main(before: str, how: str) -> list[dict[str, object]]:
+    """Goes through all calls; after a killed save a second, undisturbed one must mend everything."""
+    prepare(before)
+    _, calls = run(0, "nothing")
+    outcomes = []
+    for at in range(1, calls + 1):
+        prepare(before)
+        ended, _ = run(at, how)
+        outcome = {"call": at, "ended": ended, "files": found(), "hidden": hidden()}
+        again = run(0, "nothing")[0] if how == "kill" else ""
+        outcomes.append({**outcome, "again": again, "then": found(), "hidden then": hidden()})
+    return outcomes
+
+
+if __name__ == "__main__":
+    os.environ["HOME"] = sys.argv[1]
+    print(json.dumps(main(*sys.argv[2:])))

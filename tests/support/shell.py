@@ -1,0 +1,91 @@
+"""A home that is thrown away, a real IPython shell, a person who is set up: for fixtures and for programs."""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cave_magic.environment.platforms import TOKEN_VARIABLES
+from cave_magic.sandbox import Sandbox
+
+_SETTINGS = (
+    "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "CLOUD_VOLUME_DIR",
+    "CLOUD_FILES_DIR", "R_USER", "CAVE_TOKEN_FILE", "XDG_CONFIG_HOME",
+)  # fmt: skip
+
+
+@dataclass
+class Ran:
+    """What a cell did: what it printed, its error's name and text, and its value."""
+
+    out: str
+    error: str
+    message: str
+    value: Any
+
+
+Run = Callable[[str], Ran]
+
+
+def move_to(folder: Path, patch: Any) -> Path:
+    """Makes a folder the home of this process, with no setting of the person's left."""
+    folder.mkdir()
+    for name in ("HOME", "USERPROFILE"):
+        patch.setenv(name, str(folder))
+    patch.setenv("IPYTHONDIR", str(folder / ".ipython"))
+    for name in (
+        *_SETTINGS,
+        *(name.lower() for name in _SETTINGS),
+        *TOKEN_VARIABLES,
+        "DISPLAY",
+        "WAYLAND_DISPLAY",
+        "NETRC",
+    ):
+        patch.delenv(name, raising=False)
+    assert os.path.expanduser("~") == str(folder)
+    return folder
+
+
+@contextmanager
+def ipython() -> Iterator[Any]:
+    """A real IPython shell of its own, with the extension loaded and no history file."""
+    from IPython.core.history import HistoryManager
+    from IPython.core.interactiveshell import InteractiveShell
+
+    before, HistoryManager.enabled = HistoryManager.enabled, False
+    InteractiveShell.clear_instance()
+    shell = InteractiveShell.instance()
+    shell.run_line_magic("load_ext", "cave_magic")
+    try:
+        yield shell
+    finally:
+        shell.run_line_magic("unload_ext", "cave_magic")
+        atexit.unregister(shell.atexit_operations)
+        shell.displayhook.flush = lambda: None  # it collects all garbage of the process: a third of a test's time
+        shell.atexit_operations()
+        InteractiveShell.clear_instance()
+        HistoryManager.enabled = before
+
+
+def run_in(shell: Any, cell: str, printed: Callable[[], str]) -> Ran:
+    """Runs a cell as a person would; `printed` gives what was printed since it was last asked."""
+    printed()
+    result = shell.run_cell(cell, store_history=True)
+    error = result.error_in_exec or result.error_before_exec
+    return Ran(printed(), type(error).__name__ if error else "", str(error or ""), result.result)
+
+
+def save_for_ada(cave: Sandbox, run: Run, patch: Any) -> str:
+    """Sets up a person (Ada) whose access works; gives the token that was saved for her."""
+    token = cave.new_token("ada", description="laptop")
+    patch.setenv("ADA", token)
+    run(f'%config CaveMagics.server = "{cave.server}"')
+    saved = run("%cave_save --from-env ADA")
+    assert not saved.error, saved.message
+    patch.delenv("ADA")
+    return token

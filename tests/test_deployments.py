@@ -1,0 +1,184 @@
+"""Which server an address or a datastack means."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cave_magic.credentials.datastack_map import MAP_NAME
+from cave_magic.credentials.target import Settings, find_target
+from cave_magic.deployments import (
+    DEFAULT_SERVER,
+    DEPLOYMENTS,
+    KNOWN_DATASTACKS,
+    KNOWN_SERVERS,
+    check_address,
+    datastack_for,
+    deployment_of,
+    local_servers_of,
+)
+from cave_magic.errors import BadInput
+
+TOKEN = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [*KNOWN_SERVERS, "http://127.0.0.1:8900", "http://localhost:1", "http://[::1]:8000", "https://a_b.example.org"],
+)
+def test_a_good_address_stays_as_it_is(address):
+    """Scheme and host, with nothing behind, is the one form."""
+    assert check_address(address) == address
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("https://GLOBAL.daf-apis.com/", DEFAULT_SERVER),
+        (" https://global.daf-apis.com:443 ", DEFAULT_SERVER),
+        ("http://127.0.0.1:80", "http://127.0.0.1"),
+        ("HTTPS://cave.example.org", "https://cave.example.org"),
+    ],
+)
+def test_capitals_blanks_slashes_and_usual_ports_do_not_matter(typed, meant):
+    """What means the same is brought into the one form without a word."""
+    assert check_address(typed) == meant
+
+
+@pytest.mark.parametrize(
+    ("typed", "problem", "meant"),
+    [
+        ("global.daf-apis.com", "has no https:// in front", DEFAULT_SERVER),
+        ("localhost:8900", "has no http:// in front", "http://localhost:8900"),
+        ("127.0.0.1:8900", "has no http:// in front", "http://127.0.0.1:8900"),
+        ("http://global.daf-apis.com", "wants https://", DEFAULT_SERVER),
+        ("ftp://cave.example.org", "does not begin with https://", "https://cave.example.org"),
+        ("https://minnie.microns-daf.com", "data server", DEFAULT_SERVER),
+        ("https://data.proofreading.zetta.ai", "data server", "https://proofreading.zetta.ai"),
+        ("https://global.daf-apis.com/auth", "something behind the host", DEFAULT_SERVER),
+        ("https://cave.example.org/?token=1", "something behind the host", "https://cave.example.org"),
+        ("https://ada:pw@cave.example.org", "name or password", "https://cave.example.org"),
+        ("https://ada:pw@global.daf-apis.com/x", "name or password", DEFAULT_SERVER),
+        ("https://global.daf-apis.com@evil.org", "name or password", "https://evil.org"),
+    ],
+)
+def test_a_wrong_address_is_told_with_the_right_one(typed, problem, meant):
+    """The error says what is wrong and which address was meant."""
+    with pytest.raises(BadInput, match=f"{re.escape(problem)}.*Use {re.escape(meant)}$"):
+        check_address(typed)
+
+
+@pytest.mark.parametrize(
+    "typed", ["", "   ", "what is this", "https://", "https://[", "https://a b", "http://x:99999999", "/etc"]
+)
+def test_what_is_no_address_is_told_how_one_looks(typed):
+    """The error shows an example."""
+    with pytest.raises(BadInput, match=re.escape(DEFAULT_SERVER)):
+        check_address(typed)
+
+
+@pytest.mark.parametrize(
+    ("name", "server"),
+    [
+        *(
+            (name, DEFAULT_SERVER)
+            for name in ("microns", "MICrONS", "microsn", "flywire", "fly_wire", "banc", "FANC", "minnie65_publc")
+        ),
+        *((name, "https://global.em.brain.allentech.org") for name in ("v1dd", "V1DD", "v1dd_public")),
+        *((name, "https://global.brain-wire-test.org") for name in ("h01", "fish1", "h01_c3_flatt")),
+        *((name, "https://proofreading.zetta.ai") for name in ("zetta", "zeta", "kronauer_ants")),
+    ],
+)
+def test_the_name_of_a_deployment_leads_to_its_address(name, server):
+    """A name in the place of an address, or one that is spelt nearly so, gets the address of that server."""
+    with pytest.raises(BadInput, match=f"^this is a name, not an address. Use {re.escape(server)}$"):
+        check_address(name)
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "and",
+        "And",
+        "or",
+        "the",
+        "fish",
+        "fancy",
+        "fan",
+        "bank",
+        "ban",
+        "server",
+        "public",
+        "brain",
+        "ant",
+        "test",
+        "h02",
+        "v2dd",
+        "global",
+        "cave",
+    ],
+)
+def test_another_word_leads_nowhere(word):
+    """A word that is no deployment's name gets no server suggested that was not meant."""
+    with pytest.raises(BadInput, match=r"^this is not a server's address\. An address looks like this"):
+        check_address(word)
+
+
+@given(st.text(max_size=60))
+def test_any_text_gives_a_clean_address_or_an_error(text):
+    """Whatever is typed, the result has a scheme and a host and nothing else, and no token or password in it."""
+    try:
+        address = check_address(text)
+    except BadInput as error:
+        address = str(error).rpartition(" ")[2]  # what it says to use
+    assert re.fullmatch(r"https?://(?:\[[0-9a-f:]+\]|[0-9a-z_.-]+)(?::\d+)?", address)
+    assert check_address(address) == address or address in ("http://", "https://")
+
+
+@pytest.mark.parametrize("typed", [TOKEN, f"https://cave.example.org/{TOKEN}", f"https://{TOKEN}@cave.example.org"])
+def test_a_token_in_place_of_an_address_is_not_repeated(typed):
+    """The error about an address never has the token that was pasted there."""
+    with pytest.raises(BadInput) as caught:
+        check_address(typed)
+    assert TOKEN not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("datastack", "configured", "remembered", "server"),
+    [
+        ("v1dd", "https://a.org", {"v1dd": "https://b.org"}, "https://a.org"),
+        ("v1dd", "", {"v1dd": "https://b.org"}, "https://b.org"),
+        ("v1dd", "", {"v1dd": ""}, "https://global.em.brain.allentech.org"),
+        ("v1dd", "", {"v1dd": 5}, "https://global.em.brain.allentech.org"),
+        ("kronauer_ant", "", {}, "https://proofreading.zetta.ai"),
+        ("nobody_knows", "", {}, DEFAULT_SERVER),
+    ],
+)
+def test_a_datastack_is_looked_for_where_one_said_or_where_it_is_known_to_be(
+    secrets, datastack, configured, remembered, server
+):
+    """The setting goes before caveclient's map, that before the known deployments, and those before the default."""
+    (secrets / MAP_NAME).write_text(json.dumps(remembered))
+    assert find_target(datastack, settings=Settings(configured)).server == server
+
+
+def test_a_server_is_looked_at_by_a_datastack_that_it_has():
+    """The preferred datastack is taken unless it is known to be elsewhere."""
+    assert datastack_for(DEFAULT_SERVER, "minnie65_public") == "minnie65_public"
+    assert datastack_for("https://proofreading.zetta.ai", "minnie65_public") == "kronauer_ant"
+    assert datastack_for("https://cave.example.org", "minnie65_public") == "minnie65_public"
+    assert datastack_for("https://cave.example.org", "mine") == "mine"
+
+
+def test_the_table_does_not_contradict_itself():
+    """Every datastack is on one server, every address is in the one form, no data server is a global one."""
+    assert len(KNOWN_DATASTACKS) == len(set(KNOWN_DATASTACKS))
+    for one in DEPLOYMENTS:
+        assert check_address(one.server) == one.server
+        assert all(deployment_of(name) is one for name in one.datastacks)
+        assert set(one.local_servers) <= set(local_servers_of(one.server))
+        assert not set(one.local_servers) & set(KNOWN_SERVERS)

@@ -1,0 +1,114 @@
+"""Loading: what `%load_ext` brings into a bare IPython, and when the heavy libraries come in."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+HEAVY = {"caveclient", "requests", "urllib3", "rich", "pandas", "numpy", "filelock", "packaging"}
+
+PROGRAM = """
+import json, sys
+from IPython.core.history import HistoryManager
+HistoryManager.enabled = False
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+before = set(sys.modules)
+for cell in json.loads(sys.argv[1]):
+    assert shell.run_cell(cell).success
+print("\\n" + json.dumps(sorted(set(sys.modules) - before)))
+"""
+
+
+def modules_of(*cells: str, home: Path) -> set[str]:
+    """The modules that cells bring into a bare IPython in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, json.dumps(cells)],
+        cwd=ROOT, env={**os.environ, "HOME": str(home)}, capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def tops(modules: set[str]) -> set[str]:
+    """The top names of modules."""
+    return {name.partition(".")[0] for name in modules}
+
+
+def test_loading_brings_in_no_library(home):
+    """`%load_ext` adds modules of this package, of Python and of IPython, and of nobody else."""
+    new = tops(modules_of("%load_ext cave_magic", home=home))
+    assert new - set(sys.stdlib_module_names) == {"cave_magic", "IPython"}
+
+
+def test_loading_brings_in_the_names_only(home):
+    """`%load_ext` imports the names of the magics, their settings and Tab; what they do is imported when it is used."""
+    new = modules_of("%load_ext cave_magic", home=home)
+    assert {name for name in new if name.startswith("cave_magic")} == {
+        "cave_magic", "cave_magic.completion", "cave_magic.magics",
+    }  # fmt: skip
+    assert not new & {"argparse", "sqlite3", "http.client", "ssl", "urllib.request"}
+
+
+@pytest.mark.parametrize("cell", ["%cave_check -h", "%cave_check --nonsense", "%config CaveMagics"])
+def test_help_brings_in_no_library(home, cell):
+    """Help and settings need none of the heavy libraries."""
+    loaded = "%load_ext cave_magic\ntry:\n    get_ipython().run_line_magic(*{!r})\nexcept Exception: pass"
+    magic, _, line = cell[1:].partition(" ")
+    assert not tops(modules_of(loaded.format((magic, line)), home=home)) & HEAVY
+
+
+def test_importing_the_package_brings_in_nothing(home):
+    """`import cave_magic` alone brings in the front door and no more."""
+    new = modules_of("import cave_magic", home=home)
+    assert {name for name in new if name.startswith("cave_magic")} == {"cave_magic"}
+
+
+def test_who_am_i_needs_no_caveclient(home):
+    """A question to the server itself needs requests, and none of caveclient and pandas."""
+    asks = "from cave_magic.doctor.gather import ask_server, Target\nask_server(Target('x', 'http://127.0.0.1:9'), 5)"
+    new = tops(modules_of(asks, home=home))
+    assert "requests" in new
+    assert not new & {"caveclient", "pandas", "rich"}
+
+
+SLOW_IMPORTS = """
+import json, sys, threading, time
+who = {}
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("requests", "urllib3"):
+            who.setdefault(name, set()).add(threading.get_ident())
+            time.sleep(0.005)  # so that other threads have their turn in the middle of it
+sys.meta_path.insert(0, Slow())
+from cave_magic.doctor.gather import Target, gather
+found = gather([Target("x", "http://127.0.0.1:9")], 60)
+print(json.dumps([len(set.union(*who.values())), found.machine.caveclient_problem, found.servers[0].answers[0].trouble.value]))
+"""
+
+
+def test_requests_is_imported_by_one_thread(home):
+    """Questions and caveclient need requests at the same moment; one imports it, so that none runs into a deadlock."""
+    done = subprocess.run(
+        [sys.executable, "-c", SLOW_IMPORTS],
+        cwd=ROOT, env={**os.environ, "HOME": str(home)}, capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    threads, problem, trouble = json.loads(done.stdout)
+    assert (threads, problem) == (1, "")
+    assert trouble.startswith("refuses")
+
+
+def test_a_check_in_a_script_needs_no_ipython(home):
+    """`cave_magic.check()` runs in a program without IPython, and without rich."""
+    program = "import sys, cave_magic; cave_magic.check(server='http://127.0.0.1:9', timeout=1); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT, env={**os.environ, "HOME": str(home)}, capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    names = set(done.stdout.split())
+    assert not names & {"cave_magic.magics", "cave_magic.ui.frontend", "cave_magic.ui.terminal", "rich"}

@@ -1,0 +1,124 @@
+"""Text from outside, made safe to show."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cave_magic.redact import HIDDEN, hide_secrets, plain
+from cave_magic.token import Token
+
+HEX = "0123456789abcdef"
+TOKEN = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+ZETTA = "qwERty7+uIopAsdFghJklZxcVbnM1/23456qwErtyuQ="
+
+values = st.text(HEX, min_size=32, max_size=32)
+around = st.text(st.characters(codec="utf-8") | st.sampled_from("\x1b\n\t \u202e%\\\"'=:/@xnu0aA"), max_size=120)
+
+
+def shows(text: str, value: str, most: int = 8) -> bool:
+    """Whether a text has more than so many characters in a row of a value."""
+    return any(value[at : at + most + 1] in text for at in range(len(value) - most))
+
+
+@given(around, values, around)
+def test_a_token_in_any_text_is_hidden(before, value, after):
+    """Whatever stands directly before and after a token, letters and escapes too, the token is not in the result."""
+    assert not shows(plain(before + value + after, 1000), value)
+    assert not shows(hide_secrets(before + value + after), value)
+
+
+@given(st.sampled_from([" ", "x", ": ", "="]), st.integers(0, 40), values, st.integers(1, 200))
+def test_cutting_a_text_leaves_no_part_of_a_token(glue, inside, value, limit):
+    """A token that stands where the text is cut off does not leave its beginning behind."""
+    for size in (limit, limit * 20):
+        assert not shows(plain(" " * (size - inside) + glue + value + " and on" * 9, limit), value)
+        assert not shows(plain("y" * (size - inside) + glue + value + " and on" * 9, limit), value)
+
+
+@given(around)
+def test_the_result_is_one_printable_line_within_its_limit(text):
+    """No control character, no terminal escape, no direction mark and no line break comes through."""
+    line = plain(text, 60)
+    assert line.isprintable()
+    assert len(line) <= 60
+
+
+@pytest.mark.parametrize("wrap", [repr, json.dumps, quote, ascii, lambda v: quote(json.dumps({"token": v}))])
+@given(value=values)
+def test_escaping_does_not_uncover_a_token(wrap, value):
+    """A token with a quote or line break before it stays hidden in repr, JSON and percent-escaped forms."""
+    for odd in (f"\n{value}", f'"{value}"', f"\x00{value}\r\n", f"\u201c{value}\u201d"):
+        assert not shows(hide_secrets(wrap(odd)), value)
+
+
+@pytest.mark.parametrize(
+    ("text", "gone"),
+    [
+        ("Invalid header: 'Bearer hunter2hunter2\\n'", "hunter2"),
+        ("Authorization: Bearer  Bearer hunter2", "hunter2"),
+        ("Authorization: Basic dXNlcjpwYXNz", "dXNlcjpwYXNz"),
+        ("https://a.example.org/?middle_auth_token=hunter2&x=1", "hunter2"),
+        ("https://a.example.org/?TOKEN=hunter2", "hunter2"),
+        ('{"token": "hunter2"}', "hunter2"),
+        ("{'token': 'hunter2'}", "hunter2"),
+        ('{\\"token\\":\\"hunter2\\"}', "hunter2"),
+        ('save_token(token="hunter2")', "hunter2"),
+        ("http://user:p@ss@proxy.example.org:3128/", "p@ss"),
+        ("http://user:p@ss@proxy.example.org:3128/", "ss@"),
+        ("http://AbCd:efGh@a.example.org", "efGh"),
+        ("'ada:hunter2@a.example.org:8900'", "hunter2"),
+        (f"https://a.example.org/x/{ZETTA}/y", ZETTA[4:]),
+        (f"https://a.example.org/x/{ZETTA[:-1]}%3D", ZETTA[4:-1]),
+        ("Cookie: middle_auth_token=hunter2; path=/", "hunter2"),
+    ],
+)
+def test_headers_cookies_addresses_and_json_keep_their_secret(text, gone):
+    """A credential is hidden by where it stands, whatever form it has."""
+    assert gone not in hide_secrets(text)
+    assert gone not in plain(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "401 Client Error: UNAUTHORIZED for url: https://global.daf-apis.com/info/api/v2/datastacks",
+        "Authorization header must begin with 'Bearer'",
+        "Unauthorized - Token is Invalid or Expired",
+        "minnie65_phase3_v1 segmentation 864691135 and 2026-11-21T04:12:00",
+        "https://global.daf-apis.com/auth?who=a@b.org",
+        "ada@example.org (10:30), Ada <ada@example.org>",
+        "~/cloudvolume/Secrets2026/of_some_long_path_name/cave-secret.json=",
+    ],
+)
+def test_what_is_no_secret_stays(text):
+    """Messages, addresses, names and numbers come through unchanged."""
+    assert plain(text) == text
+
+
+@pytest.mark.parametrize("value", [ZETTA, ZETTA + "\n", f'"{ZETTA}"', " " + ZETTA, "pass word/1"])
+def test_a_given_token_is_hidden_in_every_form(value):
+    """A token that is passed along is hidden as it is, stripped, escaped and percent-encoded."""
+    for text in (value, value.strip(), repr(value), json.dumps({"a": value}), quote(value), quote(value, safe="")):
+        assert not shows(hide_secrets(f"said {text} again", Token(value)), value.strip().strip('"'), 6)
+
+
+def test_a_token_that_contains_another_is_hidden_whole():
+    """The longer of two given tokens goes first, so nothing of it is left."""
+    short = Token("secret-part")
+    assert hide_secrets("it is secret-part-and-more", short, Token("secret-part-and-more")) == f"it is {HIDDEN}"
+
+
+def test_a_very_short_value_is_not_searched_for():
+    """One or two characters are no secret worth tearing a text apart for."""
+    assert hide_secrets("banana", Token("a")) == "banana"
+
+
+def test_what_is_not_text_is_turned_into_one():
+    """An exception or None can be given as it is."""
+    assert plain(ValueError(f"bad {TOKEN}")) == f"bad {HIDDEN}"
+    assert plain(None) == "None"

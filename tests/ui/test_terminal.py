@@ -1,0 +1,408 @@
+"""Pages as plain text, in terminals and as HTML: what stands where, and what is never let through."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cave_magic.commands.views.report import remedy_words, report_page
+from cave_magic.credentials.target import Target
+from cave_magic.deployments import DEFAULT_SERVER
+from cave_magic.doctor import next_steps
+from cave_magic.doctor.model import LastError, Remedy, Report, Row, Status, explanation
+from cave_magic.ui.document import Page, Steps, Table, Word, is_address, line
+from cave_magic.ui.terminal import TerminalProgress, as_html, as_text, draw, waiting_words
+from cave_magic.ui.text_layout import width_of, wrap
+
+HOSTILE = "\x1b]0;t\x07\x1b[31mred\x1b[2J\r<script>alert(1)</script> [bold]x[/bold] [/auth] \u202e \ud800 end"
+URL = "https://global.daf-apis.com/sticky_auth/api/v1/tos/2/accept"
+
+EVERYTHING = Page(
+    (
+        line(Word("CAVE check: minnie65_public on global.daf-apis.com", "strong")),
+        Table(
+            (
+                (line(Word("✔ ok", "ok")), line("environment"), line("caveclient 8.2.1, " * 12)),
+                (line(Word("✘ failed", "failed")), line("data access (flywire_fafb_production)"), line("x" * 150)),
+                (line(Word("– skipped", "skipped")), line("terms"), line("你好" * 40)),  # noqa: RUF001
+            ),
+            "what was checked",
+            head=1,
+        ),
+        Steps(((line("do this and that, " * 8), line(Word(URL, "link"))), (line("then this"),))),
+        line(Word("Next: ", "strong"), "accept at ", Word(URL, "link"), ", then ", Word("%cave_check", "command")),
+    )
+)
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
+class Parsed(HTMLParser):
+    """The tags, attributes and texts of a piece of HTML."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[tuple[str, str]] = []
+        self.text = ""
+        self.open: list[str] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag != "br":
+            self.open.append(tag)
+        if tag == "a":
+            self.links.append((dict(attributes)["href"] or "", dict(attributes)["rel"] or ""))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture
+def in_color(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal of 88 columns that shows colours."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "88")
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def drawn(page: Page) -> str:
+    out = Terminal()
+    draw(page, out)
+    return out.getvalue()
+
+
+# ---------------------------------------------------------------- columns
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 88])
+def test_only_addresses_and_commands_are_longer_than_the_screen(width):
+    """Every line fits, but those that have something in them to click or to copy."""
+    for one in as_text(EVERYTHING, width).splitlines():
+        assert width_of(one) <= width or URL in one
+
+
+def test_no_line_ends_in_a_blank():
+    """Plain text has no blanks at the end of a line, so it reads well in a diff."""
+    assert not re.search(r"[ \t]+$", as_text(EVERYTHING), re.MULTILINE)
+
+
+def test_long_evidence_goes_on_in_its_own_column():
+    """What does not fit goes on below its own beginning."""
+    rows = (line("✘ failed"), line("terms"), line("word " * 40)), (line("✔ ok"), line("network"), line("fine"))
+    first, second, *_ = as_text(Page((Table(rows),))).splitlines()
+    assert first.index("word") == second.index("word") == len("✘ failed  network  ")
+
+
+def test_a_step_hangs_below_its_number():
+    """The lines of a step stand behind its number, the link on its own."""
+    step = (line("log in and accept the terms, " * 5), line(Word(URL, "link")))
+    first, *others = as_text(Page((Steps((step,)),))).splitlines()
+    assert first.startswith("1. log in")
+    assert all(one.startswith("   ") and one[3] != " " for one in others)
+    assert others[-1] == f"   {URL}"
+
+
+def test_a_comma_stays_with_its_link():
+    """No line begins with the comma of the one before."""
+    words = line("accept the terms at ", Word(URL, "link"), ", then ", Word("%cave_check minnie65_public", "command"))
+    for width in range(20, 100):
+        assert not [row for row in wrap(words, width) if row and row[0].text.startswith(",")]
+
+
+@given(st.lists(st.text(alphabet="ab-/ 你é", max_size=30), max_size=6), st.integers(8, 60))
+def test_wrapping_loses_nothing_and_keeps_to_the_width(texts, width):
+    """Wrapped lines hold every character but blanks, and none is too long."""
+    rows = ["".join(word.text for word in row) for row in wrap(line(*texts), width)]
+    assert "".join(rows).replace(" ", "") == "".join(texts).replace(" ", "")
+    assert all(width_of(row.rstrip()) <= width for row in rows)
+
+
+# ---------------------------------------------------------------- terminals
+
+
+def test_a_terminal_and_plain_text_say_the_same(in_color):
+    """Without its escape codes a terminal's page is the plain text."""
+    bare = re.sub(r"\x1b\[[0-9;]*m|\x1b\]8;[^\x1b]*\x1b\\", "", drawn(EVERYTHING))
+    assert bare.rstrip("\n") == as_text(EVERYTHING)
+
+
+def test_a_terminal_gets_colours_and_links(in_color):
+    """Statuses are coloured, and an address can be clicked as a whole."""
+    text = drawn(EVERYTHING)
+    assert "\x1b[1;31m✘ failed" in text
+    assert f";{URL}\x1b\\" in text
+
+
+@pytest.mark.parametrize("setting", [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_no_colour_where_none_is_wanted(in_color, monkeypatch, setting):
+    """NO_COLOR and a dumb terminal get no colours, and the address all the same."""
+    monkeypatch.setenv(*setting)
+    text = drawn(EVERYTHING)
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", text)
+    assert URL in text
+
+
+def test_a_pipe_gets_plain_text(in_color):
+    """What is piped has no escape codes at all."""
+    out = io.StringIO()
+    draw(EVERYTHING, out)
+    assert "\x1b" not in out.getvalue()
+
+
+def test_a_stream_of_few_characters_gets_plainer_marks():
+    """Where the stream cannot write a mark, a plainer one stands for it; the words are the same."""
+    raw = io.BytesIO()
+    out = io.TextIOWrapper(raw, encoding="ascii")
+    draw(EVERYTHING, out)
+    out.flush()
+    assert "x failed" in raw.getvalue().decode("ascii")
+
+
+# ---------------------------------------------------------------- HTML
+
+
+def test_html_is_well_formed_and_says_the_same():
+    """Every tag is closed, and the words are those of the plain text."""
+    page = Parsed(as_html(EVERYTHING))
+    for text in ("CAVE check", "✘ failed", "terms", URL, "%cave_check"):
+        assert text in page.text
+
+
+def test_links_show_their_address_and_open_apart():
+    """A link's text is its address; the page it opens cannot reach back."""
+    page = Parsed(as_html(EVERYTHING))
+    assert page.links == [(URL, "noopener noreferrer")] * 2
+    assert page.text.count(URL) == 2
+
+
+def test_rows_are_named_for_those_who_hear_them():
+    """A table has a name, and its title column heads the rows."""
+    text = as_html(EVERYTHING)
+    assert 'aria-label="what was checked"' in text
+    assert len(re.findall(r'<td role="rowheader"[^>]*>(environment|data access|terms)', text)) == 3
+
+
+def test_html_reads_well_without_its_styles():
+    """With every style stripped there are still list items, rows, bold words and code, and no tag that is escaped."""
+    bare = re.sub(r' style="[^"]*"', "", as_html(EVERYTHING))
+    assert "<b>Next: </b>" in bare
+    assert "<code>%cave_check</code>" in bare
+    assert bare.count("<li>") == 2
+    assert bare.count("<tr>") == 3
+    assert set(Parsed(bare).tags) <= {"div", "table", "tr", "td", "ol", "li", "a", "b", "code", "span"}
+
+
+# ---------------------------------------------------------------- text from outside
+
+
+def _hostile_pages() -> Iterator[Page]:
+    for style in ("", "link", "command", "failed"):
+        words = line(Word(HOSTILE, style))
+        yield Page((words, Steps(((words,),)), Table(((words,),), "<i>'\"")))
+    row = Row("terms", "account", Status.FAILED, HOSTILE, HOSTILE, None, Remedy(f"do {HOSTILE}", (HOSTILE,)))
+    yield report_page(Report("https://x.org", (HOSTILE,), None, (row,), 0.1, LastError(HOSTILE, HOSTILE)), verbose=True)
+
+
+@pytest.mark.parametrize("page", list(_hostile_pages()))
+def test_hostile_text_is_shown_and_not_obeyed(page, in_color):
+    """Terminal codes, HTML, markup and direction marks come out as harmless text."""
+    text = as_text(page)
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]", text)
+    assert "[/auth]" in text
+    assert not re.search(r"\x1b\[31m|\x1b\[2J|\x07", drawn(page))
+    parsed = Parsed(as_html(page))
+    assert "script" not in parsed.tags
+    assert "a" not in parsed.tags
+    assert "<script>" in parsed.text
+
+
+@pytest.mark.parametrize(
+    "text", ["javascript:alert(1)", 'https://x.org/"onmouseover=x', "https://x.org/ y", "file:///etc"]
+)
+def test_only_web_addresses_become_links(text):
+    """What is not an address stays text."""
+    assert not is_address(text)
+    assert "<a " not in as_html(Page((line(Word(text, "link")),)))
+
+
+# ---------------------------------------------------------------- the report
+
+OK = Row("environment", "environment", Status.OK, "environment", "caveclient 8.2.1")
+QUIET = Row("info", "datastack", Status.OK, "info service", "answered in 0.1 s", quiet=True)
+ACCEPT = Remedy(f"accept at {URL}, then %cave_check", ("%cave_check",), URL)
+FAILED = Row("terms", "account", Status.FAILED, "terms", "not accepted", None, ACCEPT)
+SKIPPED = Row("access", "datastack", Status.SKIPPED, "data access", "needs: terms", "terms")
+KEEP = Remedy("use %cave_save --from-env X", ("%cave_save --from-env X",))
+WARNED = Row("home", "environment", Status.WARNING, "home folder", "is thrown away", None, KEEP)
+UNKNOWN = Row("account", "account", Status.UNKNOWN, "account", "could not be told")
+CRASHED = Row("map", "stored token", Status.CRASHED, "server address", "this check broke (KeyError)")
+
+
+TARGET = Target("minnie65_public", DEFAULT_SERVER)
+GO_ON, CHECK = next_steps.go_on(TARGET), next_steps.check(TARGET)
+
+
+def shown(*rows: Row, verbose: bool = False, error: LastError | None = None) -> str:
+    return as_text(
+        report_page(
+            Report("https://x.org", ("minnie65_public",), None, rows, 0.1, error, go_on=GO_ON, again=CHECK), verbose
+        )
+    )
+
+
+def test_a_good_report_ends_with_the_line_to_go_on_with():
+    """All well: few rows, and how work goes on."""
+    text = shown(OK, QUIET)
+    assert text.splitlines()[:2] == ["CAVE check: minnie65_public on x.org", "✔ ok  environment  caveclient 8.2.1"]
+    assert text.endswith('from caveclient import CAVEclient; client = CAVEclient("minnie65_public")')
+    assert "info service" not in text
+
+
+def test_a_bad_report_ends_with_the_one_thing_to_do():
+    """A failed row, what waits for it, and one last line that can be followed."""
+    lines = shown(OK, FAILED, SKIPPED).splitlines()
+    assert "✘ failed   terms        not accepted" in lines
+    assert "– skipped  data access  needs: terms" in lines  # noqa: RUF001
+    assert " ".join(lines[-2:]) == f"Next: accept at {URL}, then %cave_check"
+
+
+def test_many_that_wait_for_the_same_take_one_line():
+    """Rows that wait for the same one are counted; with -v each has its line."""
+    assert "3 more checks" in shown(FAILED, SKIPPED, SKIPPED, SKIPPED)
+    assert shown(FAILED, SKIPPED, SKIPPED, verbose=True).count("data access") == 2
+
+
+def test_a_warning_is_followed_by_its_advice():
+    """A warning does not hide that access works, and says what to do about it."""
+    text = shown(OK, WARNED)
+    assert "About home folder: use %cave_save --from-env X" in text
+    assert "✔ Access works." in text
+
+
+def test_what_stays_unknown_or_broke_is_said():
+    """Neither an unknown row nor a broken check passes for all well."""
+    assert "could not be told; try again later" in shown(OK, UNKNOWN)
+    assert shown(OK, CRASHED).endswith("To tell us: %cave_check --report")
+
+
+def test_the_error_just_had_comes_first():
+    """The report begins with what the last error meant."""
+    said = LastError("the server said 401")
+    assert shown(OK, error=said).startswith("The last error: the server said 401\n")
+
+
+def test_the_line_to_type_in_an_explanation_is_set_off():
+    """It has the style of a command, as in the last line of the report."""
+    error = explanation(f"there is no such key: {GO_ON}", GO_ON)
+    page = report_page(Report("https://x.org", ("minnie65_public",), None, (OK,), 0.1, error))
+    assert page.blocks[0] == (
+        Word("The last error: ", "strong"),
+        Word("there is no such key: "),
+        Word(GO_ON, "command"),
+    )
+
+
+def test_a_remedy_sets_off_its_commands_and_its_link():
+    """In the sentence of a remedy the commands and the address are words of their own."""
+    styles = [(word.text, word.style) for word in remedy_words(ACCEPT) if word.style]
+    assert styles == [(URL, "link"), ("%cave_check", "command")]
+
+
+# ---------------------------------------------------------------- progress
+
+
+def test_waiting_names_whom_it_waits_for():
+    """One host, some, many, and too many for a narrow screen."""
+    assert waiting_words(["a.org"], 1.2) == "waiting for a.org … 1 s"
+    assert waiting_words(["a", "b", "c", "d", "e"], 3) == "waiting for a, b, c and 2 more … 3 s"
+    assert waiting_words(["a" * 30, "b" * 30], 3, 60) == f"waiting for {'a' * 30} and 1 more … 3 s"
+    assert waiting_words(["a" * 90], 3, 60) == "waiting … 3 s"
+
+
+def test_progress_leaves_the_terminal_as_it_was(in_color):
+    """The waiting line is rewritten in place and wiped at the end."""
+    out = Terminal()
+    progress = TerminalProgress(out)
+    progress(["a.org"], 1)
+    progress(["a.org"], 2)
+    progress.clear()
+    assert "\n" not in out.getvalue()
+    assert out.getvalue().endswith("\r\x1b[2K")
+
+
+@pytest.mark.parametrize("out", [io.StringIO(), Terminal()])
+def test_progress_is_silent_where_lines_cannot_be_rewritten(monkeypatch, out):
+    """A pipe and a dumb terminal get nothing."""
+    monkeypatch.setenv("TERM", "dumb")
+    TerminalProgress(out)(["a.org"], 1)
+    assert out.getvalue() == ""
+
+
+class OnlyWrite:
+    """A stream that has nothing but `write`, as programs put one in the place of `sys.stdout`."""
+
+    def __init__(self) -> None:
+        self.got = ""
+
+    def write(self, text: str) -> None:
+        self.got += text
+
+
+class Odd(io.StringIO):
+    """A stream whose attributes are of no use."""
+
+    encoding = "no-such"
+
+    def isatty(self) -> bool:
+        raise ValueError("closed")
+
+    def fileno(self) -> int:
+        return "no number"  # type: ignore[return-value]
+
+
+def test_a_stream_that_can_only_be_written_to_gets_plain_text(run, monkeypatch):
+    """A magic's page comes out, and its words are all there, whatever stands in the place of `sys.stdout`."""
+    out = OnlyWrite()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", OnlyWrite())
+    ran = run("%cave_check --server http://127.0.0.1:9 --timeout 0.5")
+    assert ran.error == ""
+    assert "Next: " in out.got
+
+
+def test_odd_streams_are_written_to_as_well_as_can_be():
+    """An unknown encoding and a number that is none are passed over."""
+    out = Odd()
+    draw(Page((line("✔ done"),)), out)
+    TerminalProgress(out)(["a.org"], 1)
+    TerminalProgress(out).stop()
+    assert out.getvalue() == "✔ done\n"
+
+
+def test_without_any_stream_nothing_is_drawn(shell, monkeypatch):
+    """In a program without a console, such as pythonw, a magic says nothing and does its work."""
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert shell.run_line_magic("cave_check", "--server http://127.0.0.1:9 --timeout 0.5 -o").next
+    TerminalProgress().stop()

@@ -1,0 +1,90 @@
+"""Makes the pictures of the README from a real run: `python -m pytest tests/whole_way/browser/make_pictures.py`, with Pillow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cave_magic.sandbox import Sandbox
+
+from .conftest import Jupyter, Notebook
+
+PICTURES = Path(__file__).resolve().parents[3] / "notebooks" / "pictures"
+WORK = 'from caveclient import CAVEclient\nclient = CAVEclient("minnie65_public")'
+LARGEST = 150_000
+
+
+@pytest.fixture
+def cave() -> Iterator[Sandbox]:
+    """A practice server at its usual address."""
+    with Sandbox(port=8900, local_port=8901) as sandbox:
+        yield sandbox
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_a_fault_found_and_mended(
+    jupyter: Jupyter, browser: Any, kernel: str, home: Path, cave: Sandbox, set_up: str, theme: str
+):
+    """A notebook in which CAVEclient fails, the check names the cause, its link is followed, and the check is green."""
+    config = home / ".ipython" / "profile_default" / "ipython_config.py"
+    config.write_text('c = get_config()\nc.InteractiveShell.xmode = "Minimal"\n')
+    sharp = browser.browser.new_context(device_scale_factor=2, viewport={"width": 980, "height": 1400})
+    try:
+        notebook = open_in(sharp, jupyter, kernel)
+        notebook.switch_theme(f"JupyterLab {theme}")
+        fail_and_mend(notebook, cave)
+        take(notebook, 3, PICTURES / f"check-{theme.lower()}.png")
+    finally:
+        sharp.close()
+
+
+def open_in(context: Any, jupyter: Jupyter, kernel: str) -> Notebook:
+    """A fresh notebook in JupyterLab without side bars."""
+    import nbformat
+
+    path = jupyter.notebooks / f"{kernel}.ipynb"
+    fresh = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell()])
+    fresh.metadata.kernelspec = {"name": kernel, "display_name": "Python 3", "language": "python"}
+    nbformat.write(fresh, path)
+    page = context.new_page()
+    page.goto(jupyter.link("lab", path))
+    page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.wait_for()
+    page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
+    page.wait_for_timeout(3000)
+    return Notebook(page, path)
+
+
+def fail_and_mend(notebook: Notebook, cave: Sandbox) -> None:
+    """The person has not accepted the terms of service; the report's link leads to them."""
+    cave.withdraw_terms("ada", "minnie65_public")
+    cave.forget()
+    assert "403" in notebook.run(WORK)
+    checked = notebook.start("%cave_check")
+    assert "terms of service not accepted" in notebook.wait(checked)
+    link = notebook.output(checked).locator("a").last
+    with notebook.page.context.expect_page() as opened:
+        link.click()
+    opened.value.get_by_text("ada@example.org").click()
+    opened.value.get_by_role("button", name="I accept").click()
+    opened.value.wait_for_load_state()
+    opened.value.close()
+    assert "All well" in notebook.run("%cave_check")
+
+
+def take(notebook: Notebook, cells: int, path: Path) -> None:
+    """Photographs the first cells, no larger than a README can bear."""
+    image = pytest.importorskip("PIL.Image")
+    page = notebook.page
+    page.evaluate("() => document.activeElement.blur()")
+    page.evaluate("() => document.querySelector('.jp-WindowedPanel-outer').scrollTo(0, 0)")
+    page.wait_for_timeout(500)
+    first, last = notebook.cell(0).bounding_box(), notebook.cell(cells - 1).bounding_box()
+    first["height"] = last["y"] + last["height"] - first["y"]
+    path.parent.mkdir(exist_ok=True)
+    page.screenshot(path=str(path), clip=first)
+    with image.open(path) as sharp:
+        sharp.convert("RGB").quantize(160, dither=image.Dither.NONE).save(path, optimize=True)
+    assert path.stat().st_size < LARGEST

@@ -1,0 +1,451 @@
+"""Signing in with one click, in a real JupyterLab and a real browser: who comes home, and what else can happen."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from cave_magic.api import endpoints
+from cave_magic.credentials.target import Target
+from cave_magic.environment import platforms
+from cave_magic.login import browser, web_browser
+from cave_magic.sandbox import Sandbox
+from cave_magic.ui.frontend import Frontend
+
+from .conftest import Notebook, Open
+
+STARTUP = """
+import pathlib
+from cave_magic.environment import platforms
+from cave_magic.login import exchange, web_browser
+platforms.find_place = lambda environ=None: platforms.Place("", False, True)
+def _open(address):
+    pathlib.Path({note!r}).write_text(address)
+    return web_browser.Opening().settle("")
+web_browser.open_browser = _open
+exchange.platform.node = lambda: "lab-mac"
+"""
+MINE = "cave_magic on lab-mac"
+
+
+class Desktop:
+    """The person's own computer: a notebook in one tab, and a tab that the kernel opens."""
+
+    def __init__(self, notebook: Notebook, note: Path) -> None:
+        self.notebook = notebook
+        self._note = note
+
+    def start(self, line: str) -> int:
+        """Runs a line that opens a tab; gives the number of its cell."""
+        self._note.unlink(missing_ok=True)
+        return self.notebook.start(line)
+
+    def tab(self) -> Any:
+        """The tab that the kernel has opened."""
+        end = time.monotonic() + 30
+        while not (self._note.exists() and self._note.read_text()) and time.monotonic() < end:
+            self.notebook.page.wait_for_timeout(50)
+        page = self.notebook.page.context.new_page()
+        page.goto(self._note.read_text())
+        return page
+
+
+@pytest.fixture
+def at_desk(kernel: str, home: Path, open_notebook: Open) -> Callable[..., Desktop]:
+    """Opens a notebook on the person's own computer."""
+
+    def sit_down() -> Desktop:
+        note, folder = home / "opened", home / ".ipython" / "profile_default" / "startup"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "00-desktop.py").write_text(STARTUP.format(note=str(note)))
+        return Desktop(open_notebook(), note)
+
+    return sit_down
+
+
+def log_in(tab: Any, email: str) -> None:
+    """Chooses an account on the log-in page: a click on a known one, an e-mail for another."""
+    known = tab.get_by_role("button", name=re.compile(re.escape(email)))
+    if known.count():
+        known.click()
+    else:
+        tab.get_by_label("E-mail").fill(email)
+        tab.get_by_role("button", name="Log in", exact=True).click()
+
+
+def is_done(tab: Any) -> bool:
+    """Whether a tab ended on our page, at an address that holds nothing."""
+    tab.get_by_text("Done, go back to your notebook").wait_for()
+    return re.fullmatch(r"http://127\.0\.0\.1:\d+/done", tab.url) is not None
+
+
+def names(cave: Sandbox, person: str) -> list[str]:
+    """The descriptions of a person's tokens."""
+    return [row["description"] for row in cave.tokens(person)]
+
+
+def no_login_lives(cave: Sandbox) -> bool:
+    """Whether every log-in token of a person is dead."""
+    accounts = cave._accounts
+    owned = [one for one in accounts.known_tokens() if (who := accounts.owner(one)) and who.id > 0]
+    return all(accounts.is_key(one) for one in owned)
+
+
+def nothing_saved_in(notebook: Notebook, cave: Sandbox) -> bool:
+    """Whether no token stands in the notebook's file, nor an address of the door."""
+    text = json.dumps(notebook.saved())
+    return not [one for one in cave._accounts.known_tokens() if one in text] and "authorize" not in text
+
+
+def test_a_new_person_clicks_through_one_tab(at_desk: Any, cave: Sandbox):
+    """Log in, user name, terms, done: the cell shows where it stands and ends in the card; CAVEclient works."""
+    desk = at_desk()
+    setup = desk.start("%cave_setup new")
+    tab = desk.tab()
+    desk.notebook.sees(setup, re.compile("waiting for your sign-in in the browser, 5 min left"))
+    log_in(tab, "grace@lab.example.org")
+    tab.get_by_role("button", name="Continue").click()
+    tab.get_by_role("button", name="I accept").wait_for()
+    desk.notebook.sees(setup, re.compile("signed in as .*waiting for the terms of service"))
+    tab.get_by_role("button", name="I accept").click()
+    assert is_done(tab)
+    said = desk.notebook.wait(setup)
+    assert "You are set up." in said
+    assert "waiting for" not in said
+    assert "One step left" not in said
+    assert names(cave, "grace") == [MINE]
+    assert no_login_lives(cave)
+    assert "minnie65_public" in desk.notebook.run(
+        'from caveclient import CAVEclient; print(CAVEclient("minnie65_public").info.datastack_name)'
+    )
+    assert nothing_saved_in(desk.notebook, cave)
+
+
+def test_a_closed_tab_then_the_stop_button_then_a_paste(at_desk: Any, cave: Sandbox):
+    """The tab is closed: the cell goes on to say how long is left; the stop button gives the prompt."""
+    desk = at_desk()
+    setup = desk.start("%cave_setup existing")
+    desk.tab().close()
+    desk.notebook.sees(setup, re.compile(r"waiting for your sign-in in the browser, \d min left"))
+    desk.notebook.stop()
+    desk.notebook.box(setup).wait_for()
+    desk.notebook.answer(setup, cave.tokens("ada")[0]["token"])
+    said = desk.notebook.wait(setup)
+    assert "You are set up." in said
+    assert "waiting for" not in said
+    assert nothing_saved_in(desk.notebook, cave)
+
+
+# ---------------------------------------------------------------- a shell of the test itself, and a real browser
+
+
+class Cell:
+    """A line that runs in the test's own shell, on a thread, while the test is the person at the browser."""
+
+    def __init__(self, run: Any, browser: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.answers: list[str] = []
+        self.questions: list[str] = []
+        self._run, self._browser = run, browser
+        self._opened: list[str] = []
+        self._pool = ThreadPoolExecutor(1)
+        self._thread = self._pool.submit(threading.get_ident).result()
+        monkeypatch.setattr(platforms, "find_place", lambda environ=None: platforms.Place("", False, True))
+        monkeypatch.setattr(web_browser, "open_browser", self._open)
+        monkeypatch.setattr(Frontend, "can_ask", property(lambda self: True))
+        monkeypatch.setattr("builtins.input", self._answer)
+        monkeypatch.setattr("getpass.getpass", self._answer)
+        monkeypatch.setattr("platform.node", lambda: "lab-mac")
+
+    def _open(self, address: str) -> web_browser.Opening:
+        self._opened.append(address)
+        return web_browser.Opening().settle("")
+
+    def _answer(self, question: str = "") -> str:
+        self.questions.append(question)
+        end = time.monotonic() + 20
+        while not self.answers and time.monotonic() < end:
+            time.sleep(0.02)
+        return self.answers.pop(0)
+
+    def start(self, line: str) -> Any:
+        """Runs a line; gives the tab that it opens."""
+        self._opened.clear()
+        self._ran = self._pool.submit(self._run, line)
+        end = time.monotonic() + 20
+        while not self._opened and time.monotonic() < end:
+            time.sleep(0.02)
+        tab = self._browser.new_page()
+        tab.goto(self._opened[0])
+        return tab
+
+    @property
+    def address(self) -> str:
+        """The address that it has opened, which it also shows."""
+        return self._opened[0]
+
+    def again(self) -> Any:
+        """Opens it once more, in another tab."""
+        tab = self._browser.new_page()
+        tab.goto(self.address)
+        return tab
+
+    def stop(self) -> None:
+        """Interrupts it."""
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), ctypes.py_object(KeyboardInterrupt))
+
+    def end(self) -> Any:
+        """What it did."""
+        return self._ran.result(30)
+
+
+@pytest.fixture
+def cell(run: Any, cave: Sandbox, browser: Any, monkeypatch: pytest.MonkeyPatch, doors: Any) -> Iterator[Cell]:
+    """The person's own computer, where the practice server is the configured one."""
+    browser.clear_cookies()
+    run(f'%config CaveMagics.server = "{cave.server}"')
+    cell = Cell(run, browser, monkeypatch)
+    yield cell
+    cell._pool.shutdown()
+
+
+def test_a_known_person_clicks_once_and_chooses_a_token(cell: Cell, cave: Sandbox):
+    """One click on the account; the tokens are listed, Enter takes the first, none is made."""
+    before = names(cave, "alice")
+    tab = cell.start("%cave_setup existing")
+    log_in(tab, "alice@example.org")
+    assert is_done(tab)
+    cell.answers.append("")
+    said = cell.end().out
+    assert "You are signed in as Alice Example" in said
+    assert "You are set up." in said
+    assert names(cave, "alice") == before
+    assert no_login_lives(cave)
+
+
+def test_missing_terms_are_accepted_in_the_same_tab(cell: Cell, cave: Sandbox):
+    """A person with an account accepts the terms on the way, in the one tab."""
+    tab = cell.start("%cave_setup new")
+    log_in(tab, "bob@example.org")
+    tab.get_by_role("button", name="I accept").click()
+    assert is_done(tab)
+    said = cell.end().out
+    assert "You are set up." in said
+    assert "One step left" not in said
+    assert no_login_lives(cave)
+
+
+def test_terms_that_are_not_wanted_now(cell: Cell, cave: Sandbox):
+    """Who does not want to accept the terms now interrupts: set up, with a word on what is left."""
+    tab = cell.start("%cave_setup new")
+    log_in(tab, "bob@example.org")
+    tab.get_by_role("button", name="I accept").wait_for()
+    cell.stop()
+    said = cell.end().out
+    assert "One step left." in said
+    assert names(cave, "bob")[0] == MINE
+    assert no_login_lives(cave)
+
+
+def test_a_tab_that_never_comes_back(cell: Cell, cave: Sandbox, monkeypatch: pytest.MonkeyPatch):
+    """The tab is closed: when the time is over it is said, and the prompt comes."""
+    monkeypatch.setattr(browser, "LIFE", 1.0)
+    cell.answers = [cave.tokens("ada")[0]["token"]]
+    cell.start("%cave_setup existing").close()
+    said = cell.end().out
+    assert "No sign-in came back" in said
+    assert "You are set up." in said
+
+
+def test_the_wrong_account_is_named_and_can_be_changed(cell: Cell, cave: Sandbox):
+    """The card says whose account it is; `%cave_setup existing` leads back to the choice of accounts."""
+    log_in(cell.start("%cave_setup new"), "dave@example.org")
+    said = cell.end().out
+    assert "Dave Example <dave@example.org>" in said
+    assert "Not your account? %cave_setup existing" in said
+    tab = cell.start("%cave_setup existing --use latest")
+    log_in(tab, "ada@example.org")
+    assert is_done(tab)
+    assert "Ada Example" in cell.end().out
+
+
+def test_a_browser_on_another_machine(cell: Cell, cave: Sandbox, monkeypatch: pytest.MonkeyPatch):
+    """The tab ends on a page that cannot be reached; its address, pasted at the prompt, is enough."""
+    monkeypatch.setattr(browser.Receiver, "address", "http://127.0.0.1:1/nobody_listens-there")
+    tab = cell.start("%cave_setup existing")
+    came: list[str] = []
+    tab.on("request", lambda request: came.append(request.url))
+    log_in(tab, "ada@example.org")
+    tab.wait_for_url(re.compile("chrome-error|token="))
+    cell.stop()
+    cell.answers.append(next(url for url in came if "token=" in url))
+    ran = cell.end()
+    assert "You are set up." in ran.out
+    assert "Ada Example" in ran.out
+    assert names(cave, "ada")[0] == MINE
+    assert no_login_lives(cave)
+
+
+def seen_in(tab: Any, text: str) -> list[str]:
+    """Waits for a text; gives the addresses that the tab has shown, each as it stood when something was drawn."""
+    tab.get_by_text(text).first.wait_for()
+    return [
+        tab.url,
+        *tab.evaluate("[location.href, document.referrer, ...performance.getEntries().map(one => one.name)]"),
+    ]
+
+
+def is_clean(cave: Sandbox, *texts: str) -> bool:
+    """Whether none of these holds a token or a query."""
+    return not [one for one in texts if "?" in one or any(token in one for token in cave._accounts.known_tokens())]
+
+
+def test_the_right_account_after_the_wrong_one(cell: Cell, cave: Sandbox):
+    """The wrong account shows at the terms; the printed link opened again, with the right one, ends the wait."""
+    wrong = cell.start("%cave_setup new")
+    log_in(wrong, "bob@example.org")
+    wrong.get_by_role("button", name="I accept").wait_for()
+    right = cell.again()
+    log_in(right, "ada@example.org")
+    assert is_done(right)
+    said = cell.end().out
+    assert "Ada Example" in said
+    assert names(cave, "ada")[0] == MINE
+    assert MINE not in names(cave, "bob")
+    assert no_login_lives(cave)
+
+
+def test_after_cancel_the_link_can_be_opened_again(cell: Cell, cave: Sandbox):
+    """Cancel on the log-in page ends on an error page of the server; the printed link leads to a new try."""
+    tab = cell.start("%cave_setup existing --use latest")
+    tab.get_by_role("link", name="Cancel").click()
+    tab.get_by_text("Internal Server Error").first.wait_for()
+    tab.goto(cell.address)
+    log_in(tab, "ada@example.org")
+    assert is_done(tab)
+    assert cell.end().error == ""
+    assert no_login_lives(cave)
+
+
+def test_of_two_tabs_the_one_that_was_opened_last_counts(cell: Cell, cave: Sandbox):
+    """A browser has one sign-in under way: the first of two tabs ends on an error, the second one comes back."""
+    first = cell.start("%cave_setup existing --use latest")
+    second = cell.again()
+    log_in(first, "bob@example.org")
+    first.get_by_text("authorization error").wait_for()
+    log_in(second, "ada@example.org")
+    assert is_done(second)
+    assert "Ada Example" in cell.end().out
+    assert no_login_lives(cave)
+
+
+def test_the_link_that_is_opened_after_the_end(cell: Cell, cave: Sandbox):
+    """A forgotten tab is finished later: our page says that it is over, at an address that holds nothing."""
+    late = cell.start("%cave_setup existing --use latest")
+    tab = cell.again()
+    log_in(tab, "ada@example.org")
+    assert is_done(tab)
+    assert cell.end().error == ""
+    late.goto(cell.address)
+    log_in(late, "alice@example.org")
+    assert is_clean(cave, *seen_in(late, "This sign-in is over"))
+    assert no_login_lives(cave)
+
+
+def test_every_page_of_ours_has_a_clean_address(cell: Cell, cave: Sandbox):
+    """A token at a wrong path, with something added, or unknown to the server: never on the screen, nor in the history."""
+    tab = cell.start("%cave_setup existing --use latest")
+    back = parse_qs(urlsplit(cell.address).query)["redirect"][0]
+    token = cave.new_login_token("bob")
+    issuer = f"{urlsplit(cave.server).netloc}/sticky_auth"
+    for address in (
+        f"{back}x?token={token}&middle_auth_url={issuer}",
+        f"{back}?token={token}&a=1",
+        f"{back}?token={'f' * 32}",
+    ):
+        tab.goto(address)
+        assert is_clean(cave, *seen_in(tab, "Not accepted"))
+    tab.goto(f"{back}/nothing")
+    seen_in(tab, "Nothing is here")
+    tab.goto(cell.address)
+    log_in(tab, "ada@example.org")
+    assert is_done(tab)
+    assert cell.end().error == ""
+    assert no_login_lives(cave)
+
+
+def test_back_and_reload_after_the_end(cell: Cell, cave: Sandbox):
+    """Reload shows the last page again; Back leads to the log-in page, not to an address with a token."""
+    tab = cell.start("%cave_setup existing --use latest")
+    log_in(tab, "ada@example.org")
+    assert is_done(tab)
+    tab.reload()
+    assert is_done(tab)
+    assert cell.end().error == ""
+    tab.go_back()
+    assert "token" not in tab.url
+    assert tab.get_by_role("button", name="Log in", exact=True).is_visible()
+    tab.go_forward()
+    assert is_done(tab)
+
+
+def test_a_preloaded_address_counts_once_it_is_opened(cell: Cell, cave: Sandbox):
+    """A browser that fetches the address ahead changes nothing: the sign-in is taken when the page is opened."""
+    tab = cell.start("%cave_setup existing --use latest")
+    back = parse_qs(urlsplit(cell.address).query)["redirect"][0]
+    address = f"{back}?token={cave.new_login_token('ada')}"
+    ahead = tab.request.get(address, headers={"Sec-Purpose": "prefetch;prerender", "Sec-Fetch-Dest": "document"})
+    assert ahead.status == 503
+    tab.goto(address)
+    assert is_done(tab)
+    assert cell.end().error == ""
+    assert no_login_lives(cave)
+
+
+def test_the_terms_end_on_a_page_of_the_server(browser: Any, cave: Sandbox):
+    """A terms link that is opened by itself: after Accept a good page of the same server, without the token in the address."""
+    browser.clear_cookies()
+    tab = browser.new_page()
+    tab.goto(endpoints.terms_page(cave.server, 2))
+    log_in(tab, "bob@example.org")
+    with tab.expect_navigation(url=re.compile("/info/")) as navigation:
+        tab.get_by_role("button", name="I accept").click()
+    assert navigation.value.status == 200
+    assert tab.url.startswith(f"{cave.server}/info/")
+    assert not [token for token in cave._accounts.known_tokens() if token in tab.url + tab.content()]
+    assert tab.get_by_text("minnie65_public").first.is_visible()
+    assert cave._accounts.has_accepted(cave._accounts.find("bob").id, 2)
+
+
+def test_two_sign_ins_at_once(browser: Any, cave: Sandbox, doors: Any):
+    """Two waits: in two browsers at the same time, and in one browser one after the other, each gets its own person."""
+    target = Target("minnie65_public", cave.server)
+    with browser.SignIn(target, 5) as one, browser.SignIn(target, 5) as two, browser.SignIn(target, 5) as three:
+        contexts = [browser.browser.new_context() for _ in range(2)]
+        tabs = [context.new_page() for context in contexts]
+        for tab, sign_in in zip(tabs, (one, two), strict=True):
+            tab.goto(sign_in.page)
+        for tab, email in zip(reversed(tabs), ("alice@example.org", "ada@example.org"), strict=True):
+            log_in(tab, email)
+            assert is_done(tab)
+        third = contexts[0].new_page()
+        third.goto(three.page)
+        log_in(third, "dave@example.org")
+        assert is_done(third)
+        assert [each.came.account.name for each in (one, two, three)] == [
+            "Ada Example",
+            "Alice Example",
+            "Dave Example",
+        ]
+        for context in contexts:
+            context.close()
+    assert no_login_lives(cave)

@@ -1,0 +1,529 @@
+"""After any magic, whichever way a token came in, it is in no place where somebody else might find it."""
+
+from __future__ import annotations
+
+import atexit
+import base64
+import getpass
+import json
+import linecache
+import logging
+import os
+import pickle
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cave_magic.credentials import scrub
+from cave_magic.login import verify
+from cave_magic.sandbox import Sandbox
+from cave_magic.token import Token
+
+ZETTA = base64.b64encode(bytes(range(162, 194))).decode()
+"""Another form of token. It stands in no source that a traceback of a test could bring into the line cache."""
+XMODES = ("Plain", "Context", "Verbose", "Minimal")
+LEAST = 9
+"""So many characters in a row of a token count as a trace of it. Its last four are shown on purpose."""
+
+
+class Records(logging.Handler):
+    """Keeps every log record as it would be written."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keeps one."""
+        self.lines.append(f"{record.getMessage()} {record.args!r} {record.exc_info!r}")
+
+
+@dataclass
+class Person:
+    """Somebody at a shell that keeps everything: a real history database, all logs, every output."""
+
+    shell: Any
+    home: Path
+    cave: Sandbox
+    capsys: pytest.CaptureFixture[str]
+    logs: Records
+    output: list[str] = field(default_factory=list)
+
+    def types(self, cell: str) -> str:
+        """Runs a cell; gives what it printed."""
+        self.shell.run_cell(cell, store_history=True)
+        out = self.capsys.readouterr()
+        self.output.append(out.out + out.err)
+        return self.output[-1]
+
+    def looks_back(self) -> None:
+        """Has the last error shown in every form."""
+        for mode in XMODES:
+            self.types(f"%xmode {mode}")
+            self.types("%tb")
+
+    def traces(self, token: str, *but: str) -> list[str]:
+        """The places in which a part of a token is found, but those named."""
+        parts = {token[at : at + LEAST] for at in range(len(token) - LEAST + 1)}
+        found = [name for name, text in self.places() if any(part in text for part in parts)]
+        return sorted(set(found) - set(but))
+
+    def places(self) -> Iterator[tuple[str, str]]:
+        """Every place where a token might lie, with what is in it."""
+        manager = self.shell.history_manager
+        manager.writeout_cache()
+        yield from (("output", text) for text in self.output)
+        yield from (("log", line) for line in self.logs.lines)
+        yield (
+            "In",
+            repr(
+                [manager.input_hist_raw, manager.input_hist_parsed, self.shell.user_ns["In"], self.shell.user_ns["_ih"]]
+            ),
+        )
+        yield "_i", repr({name: value for name, value in self.shell.user_ns.items() if name.startswith("_i")})
+        yield (
+            "hidden",
+            repr({name: value for name, value in self.shell.user_ns_hidden.items() if name.startswith("_i")}),
+        )
+        yield "manager", repr([getattr(manager, name) for name in ("_i00", "_i", "_ii", "_iii", "db_input_cache")])
+        yield "errors kept", repr(getattr(manager, "exceptions", None))
+        yield "Out", repr(self.shell.user_ns["Out"])
+        yield "environment", repr(dict(os.environ))
+        yield "linecache", repr(linecache.cache)
+        yield "last error", "".join(_pieces(getattr(sys, "last_value", None)))
+        yield "last frames", "".join(_frames(getattr(sys, "last_traceback", None)))
+        yield "requests", repr(self.cave.requests)
+        for path in self.home.rglob("*"):
+            if path.is_file() and not path.name.endswith("-cave-secret.json") and path.name != "cave-secret.json":
+                yield f"file {path.name}", path.read_bytes().decode("latin-1")
+
+
+def _pieces(error: BaseException | None, depth: int = 0) -> Iterator[str]:
+    """Everything that hangs on an error."""
+    if error is None or depth > 5:
+        return
+    yield repr([error, error.args, vars(error)])
+    yield from _frames(error.__traceback__)
+    yield from _pieces(error.__cause__, depth + 1)
+    yield from _pieces(error.__context__, depth + 1)
+
+
+def _frames(traceback: Any) -> Iterator[str]:
+    while traceback is not None:
+        yield repr([value for value in traceback.tb_frame.f_locals.values() if isinstance(value, (str, list, tuple))])
+        traceback = traceback.tb_next
+
+
+@pytest.fixture
+def person(home: Path, cave: Sandbox, capsys: pytest.CaptureFixture[str]) -> Iterator[Person]:
+    """A person at a shell with a history database on disk, everything logged at DEBUG."""
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    logs, root = Records(), logging.getLogger()
+    before = root.level
+    root.addHandler(logs)
+    root.setLevel(logging.DEBUG)
+    InteractiveShell.clear_instance()
+    settings = Config({"HistoryManager": {"hist_file": str(home / "history.sqlite"), "enabled": True}})
+    shell = InteractiveShell.instance(config=settings)
+    shell.run_line_magic("load_ext", "cave_magic")
+    shell.run_line_magic("config", f'CaveMagics.server = "{cave.server}"')
+    for name in ("last_value", "last_type", "last_traceback", "last_exc"):
+        if hasattr(sys, name):
+            delattr(sys, name)
+    yield Person(shell, home, cave, capsys, logs)
+    root.removeHandler(logs)
+    root.setLevel(before)
+    shell.run_line_magic("unload_ext", "cave_magic")
+    manager = shell.history_manager
+    atexit.unregister(shell.atexit_operations)
+    shell.reset = lambda *_, **__: None  # it would collect garbage, which takes longer than the test
+    shell.atexit_operations()
+    _close(manager)
+    InteractiveShell.clear_instance()
+
+
+def _close(manager: Any) -> None:
+    """IPython 8 leaves its database and the thread that writes it open."""
+    thread = manager.save_thread
+    if thread is not None and thread.is_alive():
+        thread.stop()
+    if thread is not None and getattr(thread, "db", None) is not None:
+        thread.db.close()
+    manager.db.close()
+
+
+# ---------------------------------------------------------------- typed on the line
+
+TYPED = {
+    "alone": "%cave_save {token}",
+    "with options": "%cave_save {token} --overwrite",
+    "before options": "%cave_save --overwrite {token}",
+    "in quotes": '%cave_save "{token}"',
+    "as JSON": """%cave_save '{{"token": "{token}"}}'""",
+    "as an assignment": "%cave_save token={token}",
+    "in capitals": "%cave_save {upper}",
+    "with Bearer": "%cave_save Bearer {token}",
+    "unchecked": "%cave_save {token} --no-check",
+    "automagic": "cave_save {token}",
+    "assigned": "x = %cave_save {token}",
+    "in a cell of several lines": "a = 1\nif a:\n    %cave_save {token}\nb = 2",
+    "called": "get_ipython().run_line_magic('cave_save', '{token}')",
+    "in a loop": "for turn in range(2):\n    %cave_save {token} --overwrite",
+    "two times": "%cave_save {token}\n%cave_save {token}",
+    "in an address": "%cave_save https://cave.example.org/?middle_auth_token={token}",
+    "mistyped option": "%cave_save {token} --overwrit",
+    "mistyped option with it": "%cave_save --tokn {token}",
+    "mistyped option, joined": "%cave_save --tokn={token}",
+    "option that wants a value": "%cave_save {token} --from-env",
+    "open quote": "%cave_save '{token}",
+    "a part of it": "%cave_save {part}",
+    "two of them": "%cave_save {token} 00112233445566778899aabbccddeeff",
+    "whoami": "%cave_whoami {token}",
+    "check": "%cave_check {token}",
+    "check, mistyped option": "%cave_check --jsn {token}",
+    "check, as a datastack": "%cave_check --datastack {token} --timeout 2",
+    "setup": "%cave_setup {token}",
+    "setup, as an option": "%cave_setup existing --use {token}",
+    "as a server": "%cave_whoami --server {token}",
+    "as a server's path": "%cave_whoami --server https://cave.example.org/{token}",
+    "as a file": "%cave_save --from-file {token}",
+    "as a variable of the environment": "%cave_save --from-env {token}",
+    "as a variable": "%cave_save ${token}",
+    "a part of it as a variable": "%cave_save ${part}",
+    "as a number of seconds": "%cave_check --timeout {token}",
+    "raised on": "try:\n    %cave_save {token} --tokn\nexcept Exception as error:\n    raise RuntimeError('on top') from error",
+    "raised while handling": "try:\n    %cave_whoami {token}\nexcept Exception:\n    1 / 0",
+    "followed by an error": "%cave_save {token}\n1 / 0",
+    "in a function that fails": "def f(t):\n    get_ipython().run_line_magic('cave_whoami', t)\nf('{token}')",
+    "with a magic that is not there": "%cave_save {token}\n%cave_sav nothing",
+    "help": "%cave_save {token} --help",
+    **{
+        f"{line} behind {name}": f"%{name} {line}"
+        for name in ("cave_save", "cave_check", "cave_setup", "cave_whoami")
+        for line in ("-x{token}", "--from-file{token}", "-d{token} -x{upper}")
+    },
+    "glued, short option": "%cave_save -s{token}",
+    "glued, a server": "%cave_whoami --server={token}",
+    "glued, a variable of the environment": "%cave_save --from-env={token}",
+    "glued, in quotes": "%cave_save '-x{token}'",
+    "glued, several in a cell": "for t in 'a':\n    %cave_save -x{token} --y{upper}\n    %cave_check --datastack{token}\n",
+    "glued, another form": "%cave_check --x{odd} -d{odd}",
+    "in an address's credentials": "%cave_check --server https://{token}@cave.example.org",
+    "a password in an address": "%cave_check --server https://ada:{odd}@cave.example.org",
+    "in a comment": "%cave_save --no-such # {token}",
+    "in a comment, glued": "%cave_whoami #x{token}",
+    "behind a choice": "%cave_setup new {token}",
+    "as an expression": "%cave_save {{f('{token}')}}",
+    "as a server's setting": '%config CaveMagics.server = "https://{token}@cave.example.org"',
+    "as a server's setting, a password": '%config CaveMagics.server = "https://ada:{odd}@cave.example.org"\n%cave_check --json',
+    "as a datastack's setting": '%config CaveMagics.datastack = "{token}"\n%config CaveMagics.datastack\n%cave_check',
+}
+
+
+@pytest.mark.parametrize("way", TYPED)
+def test_a_typed_token_leaves_no_trace(person, way):
+    """Typed in any place of any magic, right or wrong, it is neither kept nor quoted, under any kind of traceback."""
+    person.shell.run_line_magic("xmode", "Verbose")
+    for first in ("0123456789", "abcdef"):  # the latter could be a name
+        token = next(new for _ in range(500) if (new := person.cave.new_token("ada"))[0] in first)
+        person.types(TYPED[way].format(token=token, upper=token.upper(), part=token[:29], odd=ZETTA))
+        person.looks_back()
+        assert person.traces(token) == []
+        assert person.traces(token.upper()) == []
+        assert person.traces(ZETTA) == []
+
+
+@pytest.mark.parametrize(
+    "state", ["refused", "down", "silent", "html", "another is stored", "unusual", "unusual, refused"]
+)
+def test_a_typed_token_that_is_not_saved_leaves_no_trace(person, state):
+    """Neither a refusal, nor a server in trouble, nor another stored token keeps what was typed."""
+    token = ZETTA if "unusual" in state else person.cave.new_token("ada")
+    if state == "refused":
+        person.cave.delete_token(token)
+    if state in ("down", "silent", "html"):
+        person.cave.misbehave("all", state)
+        person.shell.run_line_magic("config", "CaveMagics.timeout = 0.5")
+    if state == "another is stored":
+        person.shell.user_ns["mine"] = person.cave.new_token("bob")
+        person.types("%cave_save $mine")
+        del person.shell.user_ns["mine"]
+    person.shell.run_line_magic("xmode", "Verbose")
+    person.types(f"%cave_save {token}" + (" --no-check" if state == "unusual" else ""))
+    person.looks_back()
+    assert person.traces(token) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "check -x$tok",
+        "check {tok}",
+        "setup new {tok}",
+        "whoami --server https://$tok@a.org",
+        "save -x$tok",
+        "save --from-env=$tok",
+        "save {tok} -x{tok}",
+    ],
+)
+def test_a_variable_in_a_wrong_place_leaves_no_trace(person, line):
+    """IPython fills in the value before the other magics see their line: no message has it."""
+    token = person.cave.new_token("ada")
+    person.shell.user_ns["tok"] = token
+    person.types(f"%cave_{line}")
+    person.looks_back()
+    assert person.traces(token) == []
+
+
+def test_a_password_that_was_typed_is_called_one(person):
+    """What was wiped is named for what it is."""
+    said = person.types("%cave_check --server https://ada:hunter2@cave.example.org")
+    assert "The password that you typed was taken out of the history in memory and on disk." in said
+    assert "BadInput: the address has a name or password in it. Use https://cave.example.org" in said
+
+
+def test_the_person_is_told_what_may_be_left(person):
+    """After a typed token two lines say what was done and what cannot be done from here, also after an error."""
+    for line in ("%cave_save {} --overwrite", "%cave_whoami {}"):
+        said = person.types(line.format(person.cave.new_token("ada")))
+        assert "The token that you typed was taken out of the history in memory and on disk." in said
+        assert "It may still be in the terminal above; clear it where it can be seen." in said
+
+
+@pytest.mark.parametrize(
+    ("cell", "after"),
+    [
+        ("%cave_save {}", "%cave_save"),
+        ("%cave_save {} --overwrite", "%cave_save --overwrite"),
+        ("%cave_save '{}' --no-check", "%cave_save --no-check"),
+        ("a = 1\n%cave_save --overwrite {}\nb = 2", "a = 1\n%cave_save --overwrite\nb = 2"),
+        ("""%cave_save '{{"token": "{}"}}'""", "%cave_save"),
+        ("x = %cave_save {}", "x = %cave_save"),
+        ("%cave_save --no-check {0} # {0}", "%cave_save --no-check #"),
+        ("get_ipython().run_line_magic('cave_save', '{}')", "get_ipython().run_line_magic('cave_save', '****')"),
+    ],
+)
+def test_a_notebook_s_cell_is_rewritten(person, monkeypatch, cell, after):
+    """In a kernel the cell is written anew without the token, its options and the rest of it stay."""
+    rewritten: list[str] = []
+    magics = person.shell.magics_manager.registry["CaveMagics"]
+    monkeypatch.setattr(magics.dialogue.front, "kernel", object())
+    monkeypatch.setattr(person.shell, "set_next_input", lambda text, replace: rewritten.append(text))
+    said = person.types(cell.format(person.cave.new_token("ada")))
+    assert rewritten == [after]
+    assert "the front end's undo and a checkpoint of the notebook" in said
+
+
+def test_a_cell_that_is_not_kept_is_not_rewritten(person, monkeypatch):
+    """Where the input is not stored, no other cell is taken for it."""
+    magics = person.shell.magics_manager.registry["CaveMagics"]
+    monkeypatch.setattr(magics.dialogue.front, "kernel", object())
+    monkeypatch.setattr(person.shell, "set_next_input", lambda *_, **__: pytest.fail("this was another cell"))
+    person.types("other = 1")
+    person.shell.run_cell(f"%cave_save {person.cave.new_token('ada')}", store_history=False)
+
+
+def test_what_cannot_be_wiped_is_named(person, monkeypatch):
+    """Where another program keeps the history database locked, that is said."""
+    token = person.cave.new_token("ada")
+    real = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **options: real(*args, **{**options, "timeout": 0.05}))
+    person.types(f"t = '{token}'")
+    person.shell.history_manager.writeout_cache()
+    other = real(person.home / "history.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    said = person.types("%cave_save $t")
+    other.rollback()
+    other.close()
+    assert "The token could not be taken out of the history database." in said
+
+
+# ---------------------------------------------------------------- the other ways in
+
+
+def from_variable(person: Person, token: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A variable that an earlier cell gave the token to."""
+    person.types(f"mine = '{token}'")
+    return "%cave_save $mine"
+
+
+def from_odd_variable(person: Person, token: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The same with what was downloaded."""
+    person.types(f"""mine = '''{{"token": "{token}"}}'''""")
+    return "%cave_save ${mine} --no-check"
+
+
+def from_environment(person: Person, token: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A variable of the environment that an earlier cell set."""
+    person.types(f"import os; os.environ['MINE'] = '{token}'")
+    monkeypatch.setenv("MINE", token)
+    return "%cave_save --from-env MINE"
+
+
+def from_file(person: Person, token: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A downloaded file."""
+    (person.home / "download.json").write_text(json.dumps({"token": token}))
+    return f"%cave_save --from-file {person.home / 'download.json'}"
+
+
+def from_prompt(person: Person, token: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The hidden prompt."""
+    monkeypatch.setattr("cave_magic.ui.frontend.Frontend.can_ask", True)
+    monkeypatch.setattr(getpass, "getpass", lambda *_: token)
+    return "%cave_save"
+
+
+def from_setup(person: Person, token: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The hidden prompt of the set-up."""
+    from_prompt(person, token, monkeypatch)
+    return "%cave_setup existing --paste"
+
+
+Way = Callable[[Person, str, pytest.MonkeyPatch], str]
+WAYS: tuple[tuple[Way, str], ...] = (
+    (from_variable, ""),
+    (from_odd_variable, ""),
+    (from_environment, "environment"),
+    (from_file, "file download.json"),
+    (from_prompt, ""),
+    (from_setup, ""),
+)
+
+
+@pytest.mark.parametrize(("way", "but"), WAYS, ids=[way.__name__ for way, _ in WAYS])
+@pytest.mark.parametrize("fate", ["saved", "refused", "down", "interrupted", "broken"])
+def test_a_token_that_came_otherwise_leaves_no_trace(person, monkeypatch, way, but, fate):
+    """From a variable, the environment, a file or a prompt, saved or not, it is where it was put and in its files."""
+    token = person.cave.new_token("ada")
+    cell = way(person, token, monkeypatch)
+    if fate == "refused":
+        person.cave.delete_token(token)
+    if fate == "down":
+        person.cave.misbehave("all", "down")
+    if fate in ("interrupted", "broken"):
+        error = KeyboardInterrupt() if fate == "interrupted" else ValueError(f"no luck with {token}")
+        monkeypatch.setattr(verify, "check_token", lambda *_, **__: (_ for _ in ()).throw(error))
+        monkeypatch.setattr(verify.save, "save_token", lambda *_, **__: (_ for _ in ()).throw(error))
+    person.shell.run_line_magic("xmode", "Verbose")
+    person.types(cell)
+    person.looks_back()
+    stored = list(person.home.rglob("*-cave-secret.json"))
+    assert bool(stored) == (fate == "saved") or "--no-check" in cell
+    assert person.traces(token, but) == []
+
+
+def test_a_stored_token_is_shown_by_no_magic(person, monkeypatch):
+    """Looking at who one is and checking, in every form, leaves no trace of what is stored."""
+    token = person.cave.new_token("ada")
+    monkeypatch.setenv("MINE", token)
+    person.types("%cave_save --from-env MINE")
+    monkeypatch.delenv("MINE")
+    for cell in (
+        "%cave_whoami",
+        "%cave_setup",
+        "%cave_check -v",
+        "%cave_check --json",
+        "r = %cave_check -o",
+        "r",
+        "%cave_check --report",
+    ):
+        assert person.types(cell)
+    assert person.traces(token) == []
+
+
+# ---------------------------------------------------------------- servers that would have it
+
+
+def test_a_redirect_does_not_take_it_along(person):
+    """A server that sends one on to another host does not make the token, or a cookie, go there."""
+    from flask import redirect
+
+    token = person.cave.new_token("ada")
+    with Sandbox() as other:
+        person.cave.misbehave("all", lambda request: redirect(f"{other.server}/auth/api/v1/user/cache", 302))
+        person.types(f"%cave_save {token}")
+        person.types(f"%cave_save {token} --no-check")
+        person.types("%cave_whoami")
+        person.types("%cave_check -v")
+        assert not [record for record in other.requests if record.authorization or record.cookie]
+        assert token not in repr(other.requests)
+    assert person.traces(token) == []
+
+
+@pytest.mark.parametrize("kind", ["json", "html", "header", "named"])
+def test_a_server_that_repeats_it_is_not_quoted(person, monkeypatch, kind):
+    """A server that sends the token back in its message, page, header or a person's name does not get it shown."""
+    from flask import make_response
+
+    token = person.cave.new_token("ada")
+
+    def echo(request: Any) -> Any:
+        sent = request.headers.get("Authorization", "").partition(" ")[2]
+        if kind == "json":
+            return make_response({"error": "odd", "message": f"not you, {sent}!", "x": [{"a": sent}]}, 403)
+        if kind == "named":
+            return make_response(
+                {"id": 1, "name": f"Ada {sent}", "email": f"{sent}@example.org", "missing_tos": []}, 200
+            )
+        reply = make_response(f"<h1>Hello x{sent}y</h1>", 502)
+        if kind == "header":
+            reply.headers["Location"] = f"https://cave.example.org/{sent}?token={sent}"
+            reply.status_code = 302
+        return reply
+
+    person.cave.misbehave("auth", echo)
+    person.cave.misbehave("info", echo)
+    monkeypatch.setenv("MINE", token)
+    person.types("%cave_save --from-env MINE")
+    person.types("%cave_save --from-env MINE --no-check")
+    monkeypatch.delenv("MINE")
+    for cell in ("%cave_whoami", "%cave_check -v", "%cave_check --json", "r = %cave_check -o", "r"):
+        person.types(cell)
+    assert person.traces(token) == []
+
+
+# ---------------------------------------------------------------- our own objects
+
+
+def test_no_object_of_ours_gives_it_away(person, monkeypatch):
+    """Answers, accounts, evidence, reports and what a save did show no token in their repr, and are not pickled with one."""
+    from cave_magic.credentials.target import find_target
+    from cave_magic.doctor.diagnose import diagnose
+    from cave_magic.doctor.gather import gather
+
+    token = person.cave.new_token("ada")
+    target = find_target("minnie65_public", person.cave.server)
+    checked = verify.check_token(Token(token), target, 10)
+    saved = verify.save_checked(checked, overwrite=False)
+    evidence = gather([target], 10)
+    report = diagnose([target], 10)
+    for one in (checked, saved, evidence, report, report.to_dict(), *report.rows):
+        assert token not in repr(one)
+        assert token not in str(one)
+        try:
+            dumped = pickle.dumps(one)
+        except (TypeError, AttributeError, pickle.PicklingError) as error:
+            dumped = str(error).encode()
+        assert token.encode() not in dumped
+
+
+def test_an_error_of_ours_keeps_nothing_but_its_sentence(person):
+    """The error of a magic has no frames, no cause and no context, in which what was typed could be read."""
+    token = person.cave.new_token("ada")
+    person.types(f"try:\n    %cave_save {token} --tokn\nexcept Exception as error:\n    kept = error")
+    kept = person.shell.user_ns["kept"]
+    assert (kept.__cause__, kept.__context__, kept.__traceback__) == (None, None, None)
+    assert not person.traces(token)
+
+
+def test_an_own_mask_is_what_remains(person):
+    """What is left of the line in the history is the mask."""
+    person.types(f"%cave_save {person.cave.new_token('ada')} --overwrite")
+    assert person.shell.user_ns["In"][-1].count(scrub.MASK) == 1

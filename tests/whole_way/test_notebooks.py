@@ -1,0 +1,96 @@
+"""The quickstart, run in a real kernel against the practice server by somebody who opens links and answers prompts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from cave_magic.sandbox import Sandbox
+from cave_magic.sandbox.visitor import Visitor
+
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+SECONDS = 120
+
+
+class AttendedClient(NotebookClient):
+    """Runs a notebook as nbclient does, with a person who answers when a cell asks."""
+
+    def __init__(self, notebook: Any, visitor: Visitor, folder: Path) -> None:
+        where = {"metadata": {"path": str(folder)}}
+        super().__init__(notebook, timeout=SECONDS, kernel_name="python3", resources=where)
+        self.visitor = visitor
+        self.tokens: list[str] = []
+        self.asked: list[dict[str, Any]] = []
+
+    async def async_execute_cell(self, cell: Any, *args: Any, **more: Any) -> Any:
+        """Executes a cell while the person watches for its prompts."""
+        self.kc.allow_stdin = True
+        person = asyncio.create_task(self._attend(cell))
+        try:
+            return await super().async_execute_cell(cell, *args, **more)
+        finally:
+            person.cancel()
+
+    async def _attend(self, cell: Any) -> None:
+        while True:
+            message = await self.kc.get_stdin_msg()
+            self.asked.append(message["content"])
+            self.kc.input(await self._token_from_the_links_of(cell))
+
+    async def _token_from_the_links_of(self, cell: Any) -> str:
+        while not (links := re.findall(r"https?://[^\s\"'<]+", text_of(cell))):
+            await asyncio.sleep(0.05)
+        for link in links[:-1]:
+            await asyncio.to_thread(self.visitor.open, link)
+        self.tokens.append(await asyncio.to_thread(self.visitor.make_token, links[-1], "notebook"))
+        return self.tokens[-1]
+
+
+def text_of(cell: Any) -> str:
+    """What stands under a cell, as plain text."""
+    outputs = cell.get("outputs", [])
+    return "\n".join(out.get("text") or out.get("data", {}).get("text/plain", "") for out in outputs)
+
+
+def use(cave: Sandbox, home: Path) -> None:
+    """Lets IPython know the practice server as a person would let it know one of their own."""
+    profile = home / ".ipython" / "profile_default"
+    profile.mkdir(parents=True)
+    (profile / "ipython_config.py").write_text(f"c = get_config()\nc.CaveMagics.server = {cave.server!r}\n")
+
+
+@pytest.fixture
+def ran(cave: Sandbox, home: Path) -> AttendedClient:
+    """The quickstart after a new person went through it from top to bottom."""
+    use(cave, home)
+    notebook = nbformat.read(NOTEBOOKS / "quickstart.ipynb", as_version=4)
+    client = AttendedClient(notebook, Visitor(), home)
+    client.execute()
+    return client
+
+
+def test_the_quickstart_leads_a_new_person_to_data(cave: Sandbox, home: Path, ran: AttendedClient):
+    """Every cell runs, the set-up asks once and hidden, the client answers, and no token is left in the notebook."""
+    cells = {cell.source: text_of(cell) for cell in ran.nb.cells if cell.cell_type == "code"}
+    assert [asked["password"] for asked in ran.asked] == [True]
+    assert "set up" in cells["%cave_setup new"]
+    assert ran.visitor.email in cells["%cave_whoami"]
+    assert "All well" in cells["%cave_check"]
+    assert list(cells.values())[-1].strip().endswith("is version 1412")
+    assert ran.tokens == [row["token"] for row in cave.tokens(ran.visitor.email)]
+    assert ran.tokens[0] not in json.dumps(ran.nb)
+
+
+def test_the_quickstart_is_a_page_without_output():
+    """The quickstart in the repository is valid, short, and holds no output of anybody's run."""
+    notebook = nbformat.read(NOTEBOOKS / "quickstart.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    assert len(notebook.cells) <= 16
+    assert not [cell for cell in notebook.cells if cell.get("outputs") or cell.get("execution_count")]
