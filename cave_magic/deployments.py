@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
-from .api.urls import Address, parse, place_of
+from .api.urls import Url, host_port_of, parse
 from .errors import BadInput
 
 DEFAULT_SERVER = "https://global.daf-apis.com"
@@ -130,7 +130,7 @@ def check_address(text: str) -> str:
     return meant
 
 
-def _problem_with(address: Address) -> str:
+def _problem_with(address: Url) -> str:
     if address.has_credentials:
         return "the address has a name or password in it"
     if _is_word(address):
@@ -139,9 +139,9 @@ def _problem_with(address: Address) -> str:
         return f"the address has no {'http' if address.is_loopback else 'https'}:// in front"
     if address.scheme not in ("http", "https"):
         return "the address does not begin with https://"
-    if any(address.place == place_of(local) for one in DEPLOYMENTS for local in one.local_servers):
+    if any(address.host_port == host_port_of(local) for one in DEPLOYMENTS for local in one.local_servers):
         return "the address is that of a data server, not of the server where one logs in"
-    if address.scheme == "http" and address.place in map(place_of, KNOWN_SERVERS):
+    if address.scheme == "http" and address.host_port in map(host_port_of, KNOWN_SERVERS):
         return "the address begins with http://; this server wants https://"
     return "the address has something behind the host" if address.has_more else ""
 
@@ -154,13 +154,13 @@ def meant_address(text: object) -> str:
     if _is_word(address):
         return _server_called(address.host)
     for one in DEPLOYMENTS:
-        if address.place in map(place_of, (one.server, *one.local_servers)):
+        if address.host_port in map(host_port_of, (one.server, *one.local_servers)):
             return one.server
     is_web = address.scheme in ("http", "https")
     return (address if is_web else replace(address, scheme="http" if address.is_loopback else "https")).normal
 
 
-def _is_word(address: Address) -> bool:
+def _is_word(address: Url) -> bool:
     """Whether it may be the name of a deployment: no scheme, no dot, no port."""
     return not (address.scheme or address.port or "." in address.host or address.is_loopback)
 

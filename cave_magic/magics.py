@@ -11,7 +11,7 @@ from traitlets import Float, Unicode, validate
 from . import completion
 
 if TYPE_CHECKING:
-    from .commands.context import Dialogue
+    from .commands.context import Context
     from .errors import CaveMagicError
 
 NAMES = ("cave_setup", "cave_save", "cave_whoami", "cave_check")
@@ -30,10 +30,10 @@ class LineMagic:
 
     def __call__(self, line: str = "") -> Any:
         """Runs the line; raises a CaveMagicError, which holds nothing of it, where it cannot do its job."""
-        result, trouble = self._run(line)
+        result, failure = self._run(line)
         line = ""  # what a debugger would show of this frame
-        if trouble is not None:
-            raise trouble
+        if failure is not None:
+            raise failure
         return result
 
     def _run(self, line: str) -> tuple[Any, CaveMagicError | None]:
@@ -42,13 +42,13 @@ class LineMagic:
         try:
             from .commands.line import run
 
-            command, dialogue = self.__wrapped__, self.__self__.dialogue
+            command, context = self.__wrapped__, self.__self__.context
         except KeyboardInterrupt:  # in the first tenth of a second
             return None, Cancelled("stopped. Nothing was changed.")
         except (Exception, SystemExit) as error:
             return None, _cannot_be_imported(error)
         try:
-            return run(command, dialogue, line)
+            return run(command, context, line)
         except KeyboardInterrupt:  # another one, while the first was taken care of
             return None, Cancelled("stopped.")
 
@@ -68,10 +68,10 @@ class LineMagic:
 
 def _cannot_be_imported(error: BaseException) -> CaveMagicError:
     """What to say where a module of Python's own is hidden, or this package is not whole."""
-    from .environment.shadowed import find_shadows
+    from .environment.shadowed import find_shadowing_files
     from .errors import CaveMagicError
 
-    for one in find_shadows()[:1]:
+    for one in find_shadowing_files()[:1]:
         return CaveMagicError(f"{one.path} {one.words}. Rename it and restart the kernel.")
     return CaveMagicError(f"cave_magic cannot be imported whole ({type(error).__name__}): %pip install -U cave-magic")
 
@@ -98,20 +98,20 @@ class CaveMagics(Magics):
         if value in ("", type(self).datastack.default_value):
             return value
         from .credentials import scrub
-        from .redact import hide_secrets
+        from .redact import redact
         from .token import typed_secrets
 
         secrets = typed_secrets(value)
         if secrets and self.shell is not None:
             scrub.wipe(self.shell, secrets)
-        return scrub.mask(hide_secrets(value), secrets)
+        return scrub.mask(redact(value), secrets)
 
     @cached_property
-    def dialogue(self) -> Dialogue:
+    def context(self) -> Context:
         """The settings, the front end and the person before it."""
-        from .commands.context import Dialogue
+        from .commands.context import Context
 
-        return Dialogue(self)
+        return Context(self)
 
 
 def load(shell: Any) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 
 from .token import Token
 
-HIDDEN = "****"
+MASK = "****"
 SHORTEST = 4
 """A given value of fewer characters is not searched for: it would tear words apart and hide nothing."""
 
@@ -19,10 +19,10 @@ _SECRET = re.compile(rf"[0-9A-Fa-f]{{32,}}|{_BASE64}")
 _HEADER = re.compile(r"(?i)(\bbearer\s+|\bauthorization\s*:\s*basic\s+)(?:bearer\s+)*[^\s'\"]+")
 _KEYED = re.compile(r"""(?i)(token\\*["']?\s*[:=]\s*\\*["']?)(?!<Token)[^\s&'"\\;,)}\]]+""")
 _CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]+@|(?<![^\s\"'(=,])[^\s\"'(=,:/@]+:[^\s\"'/@]+@")
-_MASKS = ((_SECRET, HIDDEN), (_HEADER, rf"\1{HIDDEN}"), (_KEYED, rf"\1{HIDDEN}"), (_CREDENTIALS, f"{HIDDEN}@"))
+_MASKS = ((_SECRET, MASK), (_HEADER, rf"\1{MASK}"), (_KEYED, rf"\1{MASK}"), (_CREDENTIALS, f"{MASK}@"))
 
 
-def plain(text: object, limit: int = 120) -> str:
+def sanitize(text: object, limit: int = 120) -> str:
     """One line of printable characters.
 
     Args:
@@ -34,7 +34,7 @@ def plain(text: object, limit: int = 120) -> str:
     """
     raw = _start_of(str(text), limit * 20)
     line = "".join(ch if ch.isprintable() else " " for ch in raw)
-    line = hide_secrets(" ".join(line.split()))
+    line = redact(" ".join(line.split()))
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
@@ -46,7 +46,7 @@ def _start_of(text: str, size: int) -> str:
     return words[0] if len(words) == 2 else text[: size - 64] if size > 64 else ""
 
 
-def hide_secrets(text: str, *tokens: Token) -> str:
+def redact(text: str, *tokens: Token) -> str:
     """The same text with everything that looks like a credential, and the given tokens, hidden."""
     text = _without_forms(text, *tokens)
     for pattern, mask in _MASKS:
@@ -56,11 +56,11 @@ def hide_secrets(text: str, *tokens: Token) -> str:
 
 def _without_forms(text: str, *tokens: Token) -> str:
     for form in sorted({form for token in tokens for form in _forms_of(token)}, key=len, reverse=True):
-        text = text.replace(form, HIDDEN)
+        text = text.replace(form, MASK)
     return text
 
 
-def without(value: Any, token: Token | None) -> Any:
+def redact_token(value: Any, token: Token | None) -> Any:
     """What a server sent, parsed or not, without the token that was sent to it, however it is written there.
 
     Args:
@@ -72,9 +72,9 @@ def without(value: Any, token: Token | None) -> Any:
     if isinstance(value, str):
         return _text_without(value, token)
     if isinstance(value, list):
-        return [without(one, token) for one in value]
+        return [redact_token(one, token) for one in value]
     if isinstance(value, dict):
-        return {without(key, token): without(one, token) for key, one in value.items()}
+        return {redact_token(key, token): redact_token(one, token) for key, one in value.items()}
     return value
 
 
@@ -83,7 +83,7 @@ def _text_without(text: str, token: Token) -> str:
         return text
     text = _without_forms(text, token)
     bare = _letters(token.reveal())
-    return HIDDEN if len(bare) >= 2 * SHORTEST and bare in _letters(text) else text
+    return MASK if len(bare) >= 2 * SHORTEST and bare in _letters(text) else text
 
 
 def _letters(text: str) -> str:
@@ -114,7 +114,7 @@ WITHHELD = "[withheld]"
 def private(text: object) -> str:
     """Marks a part of an evidence that is the person's own business: shown to them, withheld from what they share.
 
-    Text from outside reaches evidence without control characters (`plain`), so it cannot forge the marks.
+    Text from outside reaches evidence without control characters (`sanitize`), so it cannot forge the marks.
     """
     return f"{_OPEN}{text}{_CLOSE}" if str(text) else ""
 

@@ -122,7 +122,7 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
-class Pasted:
+class PastedToken:
     """One token found in what was pasted, with what the paste says about it.
 
     Attributes:
@@ -138,7 +138,7 @@ class Pasted:
     server: str = ""
 
 
-def read_pasted(text: str) -> list[Pasted]:
+def read_pasted(text: str) -> list[PastedToken]:
     """Finds the token in whatever a person pasted.
 
     Args:
@@ -153,7 +153,7 @@ def read_pasted(text: str) -> list[Pasted]:
     if not text.strip(_QUOTES + " "):
         return []
     found = list(_from_json(text)) or list(_from_address(text)) or list(_from_words(text))
-    once: dict[Token, Pasted] = {}
+    once: dict[Token, PastedToken] = {}
     for one in found:
         once.setdefault(one.token, one)
     return list(once.values())
@@ -223,7 +223,7 @@ def _is_mixed(word: str) -> bool:
     return all(re.search(kind, word) for kind in ("[a-z]", "[A-Z]", "[0-9]"))
 
 
-def _from_json(text: str) -> Iterator[Pasted]:
+def _from_json(text: str) -> Iterator[PastedToken]:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
@@ -232,7 +232,9 @@ def _from_json(text: str) -> Iterator[Pasted]:
         yield from read_pasted(data)
     for item in data if isinstance(data, list) else [data]:
         if isinstance(item, dict) and isinstance(value := item.get("token"), str):
-            yield Pasted(_usual(value), *(_word(item, key) for key in ("description", "created", "middle_auth_url")))
+            yield PastedToken(
+                _usual(value), *(_word(item, key) for key in ("description", "created", "middle_auth_url"))
+            )
 
 
 def _word(item: dict[str, object], key: str) -> str:
@@ -240,7 +242,7 @@ def _word(item: dict[str, object], key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _from_address(text: str) -> Iterator[Pasted]:
+def _from_address(text: str) -> Iterator[PastedToken]:
     for match in re.finditer(r"https?://[^\s\"'<>]+", text):
         try:
             address = urlsplit(match.group())
@@ -249,16 +251,16 @@ def _from_address(text: str) -> Iterator[Pasted]:
         for part in (address.query, address.fragment):
             for key, values in parse_qs(part).items():
                 if key in ("middle_auth_token", "token"):
-                    yield from (Pasted(_usual(value)) for value in values)
+                    yield from (PastedToken(_usual(value)) for value in values)
 
 
-def _from_words(text: str) -> Iterator[Pasted]:
+def _from_words(text: str) -> Iterator[PastedToken]:
     words = {word.lower(): None for word in _HEX_WORD.findall(text)}
     if len(words) > 1:
         raise NotAToken(f"{len(words)} different tokens are in it; paste the one to use.")
     if not words:
         raise NotAToken(_describe_pasted(_bare_word(text)))
-    yield from (Pasted(Token(word)) for word in words)
+    yield from (PastedToken(Token(word)) for word in words)
 
 
 def _bare_word(text: str) -> str:

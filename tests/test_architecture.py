@@ -177,7 +177,7 @@ def _texts(node: ast.AST) -> Iterator[ast.Constant]:
     """The texts that a module may print: not docstrings, and not the examples of the reference of checks."""
     for field, value in ast.iter_fields(node):
         for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, ast.keyword) and child.arg in ("explains", "mends", "help"):
+            if isinstance(child, ast.keyword) and child.arg in ("explains", "fixed_by", "help"):
                 continue
             if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant) and field == "body":
                 continue

@@ -42,7 +42,7 @@ def ada(cave, secrets):
 
 
 def _said(report) -> str:
-    remedies = " ".join(row.remedy.text for row in report.rows if row.remedy)
+    remedies = " ".join(row.next_step.text for row in report.rows if row.next_step)
     return " ".join((*(row.evidence for row in report.rows), remedies))
 
 

@@ -88,7 +88,7 @@ class Slow:
 sys.meta_path.insert(0, Slow())
 from cave_magic.doctor.gather import Target, gather
 found = gather([Target("x", "http://127.0.0.1:9")], 60)
-print(json.dumps([len(set.union(*who.values())), found.machine.caveclient_problem, found.servers[0].answers[0].trouble.value]))
+print(json.dumps([len(set.union(*who.values())), found.machine.caveclient_problem, found.servers[0].responses[0].failure.value]))
 """
 
 
@@ -98,9 +98,9 @@ def test_requests_is_imported_by_one_thread(home):
         [sys.executable, "-c", SLOW_IMPORTS],
         cwd=ROOT, env={**os.environ, "HOME": str(home)}, capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
-    threads, problem, trouble = json.loads(done.stdout)
+    threads, problem, failure = json.loads(done.stdout)
     assert (threads, problem) == (1, "")
-    assert trouble.startswith("refuses")
+    assert failure.startswith("refuses")
 
 
 def test_a_check_in_a_script_needs_no_ipython(home):

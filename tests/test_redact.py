@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cave_magic.redact import HIDDEN, hide_secrets, plain
+from cave_magic.redact import MASK, redact, sanitize
 from cave_magic.token import Token
 
 HEX = "0123456789abcdef"
@@ -28,22 +28,22 @@ def shows(text: str, value: str, most: int = 8) -> bool:
 @given(around, values, around)
 def test_a_token_in_any_text_is_hidden(before, value, after):
     """Whatever stands directly before and after a token, letters and escapes too, the token is not in the result."""
-    assert not shows(plain(before + value + after, 1000), value)
-    assert not shows(hide_secrets(before + value + after), value)
+    assert not shows(sanitize(before + value + after, 1000), value)
+    assert not shows(redact(before + value + after), value)
 
 
 @given(st.sampled_from([" ", "x", ": ", "="]), st.integers(0, 40), values, st.integers(1, 200))
 def test_cutting_a_text_leaves_no_part_of_a_token(glue, inside, value, limit):
     """A token that stands where the text is cut off does not leave its beginning behind."""
     for size in (limit, limit * 20):
-        assert not shows(plain(" " * (size - inside) + glue + value + " and on" * 9, limit), value)
-        assert not shows(plain("y" * (size - inside) + glue + value + " and on" * 9, limit), value)
+        assert not shows(sanitize(" " * (size - inside) + glue + value + " and on" * 9, limit), value)
+        assert not shows(sanitize("y" * (size - inside) + glue + value + " and on" * 9, limit), value)
 
 
 @given(around)
 def test_the_result_is_one_printable_line_within_its_limit(text):
     """No control character, no terminal escape, no direction mark and no line break comes through."""
-    line = plain(text, 60)
+    line = sanitize(text, 60)
     assert line.isprintable()
     assert len(line) <= 60
 
@@ -53,7 +53,7 @@ def test_the_result_is_one_printable_line_within_its_limit(text):
 def test_escaping_does_not_uncover_a_token(wrap, value):
     """A token with a quote or line break before it stays hidden in repr, JSON and percent-escaped forms."""
     for odd in (f"\n{value}", f'"{value}"', f"\x00{value}\r\n", f"\u201c{value}\u201d"):
-        assert not shows(hide_secrets(wrap(odd)), value)
+        assert not shows(redact(wrap(odd)), value)
 
 
 @pytest.mark.parametrize(
@@ -79,8 +79,8 @@ def test_escaping_does_not_uncover_a_token(wrap, value):
 )
 def test_headers_cookies_addresses_and_json_keep_their_secret(text, gone):
     """A credential is hidden by where it stands, whatever form it has."""
-    assert gone not in hide_secrets(text)
-    assert gone not in plain(text)
+    assert gone not in redact(text)
+    assert gone not in sanitize(text)
 
 
 @pytest.mark.parametrize(
@@ -97,28 +97,28 @@ def test_headers_cookies_addresses_and_json_keep_their_secret(text, gone):
 )
 def test_what_is_no_secret_stays(text):
     """Messages, addresses, names and numbers come through unchanged."""
-    assert plain(text) == text
+    assert sanitize(text) == text
 
 
 @pytest.mark.parametrize("value", [ZETTA, ZETTA + "\n", f'"{ZETTA}"', " " + ZETTA, "pass word/1"])
 def test_a_given_token_is_hidden_in_every_form(value):
     """A token that is passed along is hidden as it is, stripped, escaped and percent-encoded."""
     for text in (value, value.strip(), repr(value), json.dumps({"a": value}), quote(value), quote(value, safe="")):
-        assert not shows(hide_secrets(f"said {text} again", Token(value)), value.strip().strip('"'), 6)
+        assert not shows(redact(f"said {text} again", Token(value)), value.strip().strip('"'), 6)
 
 
 def test_a_token_that_contains_another_is_hidden_whole():
     """The longer of two given tokens goes first, so nothing of it is left."""
     short = Token("secret-part")
-    assert hide_secrets("it is secret-part-and-more", short, Token("secret-part-and-more")) == f"it is {HIDDEN}"
+    assert redact("it is secret-part-and-more", short, Token("secret-part-and-more")) == f"it is {MASK}"
 
 
 def test_a_very_short_value_is_not_searched_for():
     """One or two characters are no secret worth tearing a text apart for."""
-    assert hide_secrets("banana", Token("a")) == "banana"
+    assert redact("banana", Token("a")) == "banana"
 
 
 def test_what_is_not_text_is_turned_into_one():
     """An exception or None can be given as it is."""
-    assert plain(ValueError(f"bad {TOKEN}")) == f"bad {HIDDEN}"
-    assert plain(None) == "None"
+    assert sanitize(ValueError(f"bad {TOKEN}")) == f"bad {MASK}"
+    assert sanitize(None) == "None"

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from cave_magic.credentials import scrub
 from cave_magic.errors import NotAToken
-from cave_magic.token import Pasted, Token, read_pasted, tokens_in, typed_secrets, unusual_token
+from cave_magic.token import PastedToken, Token, read_pasted, tokens_in, typed_secrets, unusual_token
 
 HEX = "0123456789abcdef"
 TOKEN = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
@@ -36,8 +36,8 @@ SHOWN = {
     "format": lambda token: f"{token} {token!r} {token:>60}",
     "str.format": lambda token: str.format("{0} {0!r} {0!s:<50}", token),
     "list": lambda token: repr([token, {"a": token}, {token}]),
-    "dataclass": lambda token: repr(Pasted(token, "laptop")),
-    "asdict": lambda token: repr(dataclasses.asdict(Pasted(token))),
+    "dataclass": lambda token: repr(PastedToken(token, "laptop")),
+    "asdict": lambda token: repr(dataclasses.asdict(PastedToken(token))),
     "vars": lambda token: repr([getattr(token, "__dict__", None), dir(token)]),
     "copies": lambda token: repr([copy.copy(token), copy.deepcopy([token])]),
 }

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from ..token import Token
-from .http import Line
-from .responses import Answer
-from .tasks import Inquiry, Watcher
+from .http import Session
+from .responses import Response
+from .tasks import OnWait, TaskPool
 from .urls import host_of
 
 T = TypeVar("T")
@@ -20,7 +20,7 @@ AFTERWARDS = 0.3
 """Seconds of a bound that are kept for what follows the waiting: judging, drawing."""
 
 
-class Round:
+class Batch:
     """The questions of one run: all within one bound, and each address asked once for a token.
 
     Use it as a context manager: at its end nothing more is sent.
@@ -31,57 +31,59 @@ class Round:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._inquiry = Inquiry(seconds - min(AFTERWARDS, seconds / 10))
-        self._line = Line()
-        self._asked: dict[tuple[str, Token | None], Question] = {}
+        self._pool = TaskPool(seconds - min(AFTERWARDS, seconds / 10))
+        self._session = Session()
+        self._asked: dict[tuple[str, Token | None], PendingResponse] = {}
         self._lock = threading.Lock()
 
-    def __enter__(self) -> Round:
+    def __enter__(self) -> Batch:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._inquiry.close()
-        self._line.close()
+        self._pool.close()
+        self._session.close()
 
-    def ask(self, address: str, token: Token | None = None) -> Question:
+    def ask(self, address: str, token: Token | None = None) -> PendingResponse:
         """Starts asking, unless that very question was put before."""
         with self._lock:
             known = self._asked.get((address, token))
             if known is None:
-                known = self._asked[address, token] = Question(address, self._line, self._start(address, token))
+                known = self._asked[address, token] = PendingResponse(
+                    address, self._session, self._start(address, token)
+                )
             return known
 
-    def _start(self, address: str, token: Token | None) -> Future[Answer]:
-        return self._inquiry.ask(host_of(address), lambda: self._line.get(address, token, seconds=self._inquiry.each))
+    def _start(self, address: str, token: Token | None) -> Future[Response]:
+        return self._pool.ask(host_of(address), lambda: self._session.get(address, token, seconds=self._pool.each))
 
-    def then(self, question: Question, go_on: Callable[[Answer], object]) -> None:
+    def then(self, question: PendingResponse, go_on: Callable[[Response], object]) -> None:
         """Asks on when an answer is there; whatever is asked then belongs to this round too."""
-        self._inquiry.then(question.future, go_on)
+        self._pool.then(question.future, go_on)
 
     def work(self, job: Callable[[], T]) -> Future[T]:
         """Does something else on this computer meanwhile, and waits for it as for an answer."""
-        return self._inquiry.ask("", job)
+        return self._pool.ask("", job)
 
-    def wait(self, watcher: Watcher | None = None) -> None:
+    def wait(self, on_wait: OnWait | None = None) -> None:
         """Waits until all is answered or the bound has passed."""
-        self._inquiry.wait(watcher)
+        self._pool.wait(on_wait)
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class PendingResponse:
     """A question that was put.
 
     Attributes:
         address: what was asked.
-        line: on which it was.
+        session: on which it was.
         future: its answer, some time.
     """
 
     address: str
-    line: Line
-    future: Future[Answer]
+    session: Session
+    future: Future[Response]
 
     @property
-    def answer(self) -> Answer:
+    def response(self) -> Response:
         """Its answer, or why there is none yet."""
-        return self.future.result() if self.future.done() else self.line.late(self.address)
+        return self.future.result() if self.future.done() else self.session.late(self.address)

@@ -46,42 +46,42 @@ def first_page(server: str, datastack: str, local_server: str = "") -> str:
     return f"{server}/info/api/v2/datastack/full/{name}"
 
 
-def identity_address(server: str) -> str:
+def identity_url(server: str) -> str:
     """Whose token is it, and what may that person do."""
     return f"{server}/auth/api/v1/user/cache"
 
 
-def keys_address(server: str) -> str:
+def tokens_url(server: str) -> str:
     """The permanent tokens of the token's owner."""
     return f"{server}/auth/api/v1/user/token"
 
 
-def key_address(server: str, number: int) -> str:
+def token_url(server: str, number: int) -> str:
     """One of them, by the number that the list has for it."""
-    return f"{keys_address(server)}/{number}"
+    return f"{tokens_url(server)}/{number}"
 
 
-def auth_version_address(server: str) -> str:
+def auth_version_url(server: str) -> str:
     """The version of the auth service; answers anybody."""
     return f"{server}/auth/version"
 
 
-def info_version_address(server: str) -> str:
+def info_version_url(server: str) -> str:
     """The version of the info service; answers anybody."""
     return f"{server}/info/version"
 
 
-def datastacks_address(server: str) -> str:
+def datastacks_url(server: str) -> str:
     """The datastacks that the token's owner may see."""
     return f"{server}/info/api/v2/datastacks"
 
 
-def datastack_address(server: str, datastack: str) -> str:
+def datastack_url(server: str, datastack: str) -> str:
     """All about one datastack; refused without a permission or accepted terms."""
     return f"{server}/info/api/v2/datastack/full/{quote(datastack, safe='')}"
 
 
-def dataset_address(server: str, datastack: str) -> str:
+def dataset_url(server: str, datastack: str) -> str:
     """The dataset that a datastack belongs to, and so whose permissions count for it."""
     return f"{server}/auth/api/v1/service/datastack/table/{quote(datastack, safe='')}/dataset"
 
@@ -91,7 +91,7 @@ def sign_in_page(server: str, back: str) -> str:
     return f"{server}/sticky_auth/api/v1/authorize?redirect={quote(back, safe=':/')}"
 
 
-def sign_out_addresses(server: str) -> tuple[str, ...]:
+def sign_out_urls(server: str) -> tuple[str, ...]:
     """Where a temporary token is revoked: two services of one auth server, of which one may be down."""
     return tuple(f"{server}/{service}/api/v1/logout" for service in ("auth", "sticky_auth"))
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from enum import Enum
 
 
-class Trouble(Enum):
+class Failure(Enum):
     """Why no answer came. The value is a sentence without its subject, the host."""
 
     ADDRESS = "is not an address that can be asked"
@@ -31,43 +31,43 @@ class Trouble(Enum):
 
 
 _BY_KIND = (
-    ({"InvalidHeader", "UnicodeEncodeError"}, Trouble.UNSENDABLE),
-    ({"MissingSchema", "InvalidSchema", "InvalidURL", "LocationParseError", "LocationValueError"}, Trouble.ADDRESS),
-    ({"ProxyError", "InvalidProxyURL"}, Trouble.PROXY),
-    ({"ProxyConnectionError", "GeneralProxyError", "SOCKS4Error", "SOCKS5Error", "SOCKS5AuthError"}, Trouble.PROXY),
-    ({"UnusableBundle"}, Trouble.BUNDLE),
-    ({"SSLError"}, Trouble.TLS),
-    ({"NameResolutionError", "gaierror", "UnicodeError"}, Trouble.NAME),
-    ({"ConnectTimeoutError", "ConnectTimeout"}, Trouble.CONNECT_TIMEOUT),
-    ({"ReadTimeoutError", "ReadTimeout", "TimeoutError"}, Trouble.SILENT),
-    ({"ConnectionRefusedError"}, Trouble.REFUSED),
-    ({"ChunkedEncodingError", "IncompleteRead"}, Trouble.BROKEN),
-    ({"ConnectionResetError", "RemoteDisconnected", "BrokenPipeError", "BadStatusLine"}, Trouble.RESET),
+    ({"InvalidHeader", "UnicodeEncodeError"}, Failure.UNSENDABLE),
+    ({"MissingSchema", "InvalidSchema", "InvalidURL", "LocationParseError", "LocationValueError"}, Failure.ADDRESS),
+    ({"ProxyError", "InvalidProxyURL"}, Failure.PROXY),
+    ({"ProxyConnectionError", "GeneralProxyError", "SOCKS4Error", "SOCKS5Error", "SOCKS5AuthError"}, Failure.PROXY),
+    ({"UnusableBundle"}, Failure.BUNDLE),
+    ({"SSLError"}, Failure.TLS),
+    ({"NameResolutionError", "gaierror", "UnicodeError"}, Failure.NAME),
+    ({"ConnectTimeoutError", "ConnectTimeout"}, Failure.CONNECT_TIMEOUT),
+    ({"ReadTimeoutError", "ReadTimeout", "TimeoutError"}, Failure.SILENT),
+    ({"ConnectionRefusedError"}, Failure.REFUSED),
+    ({"ChunkedEncodingError", "IncompleteRead"}, Failure.BROKEN),
+    ({"ConnectionResetError", "RemoteDisconnected", "BrokenPipeError", "BadStatusLine"}, Failure.RESET),
 )
 """Names of exceptions, and what it means where one of them is among the causes; the first that fits counts."""
 
 _BY_TEXT = (
-    ("Missing dependencies for SOCKS", Trouble.SOCKS, ""),
-    ("Unable to determine SOCKS version", Trouble.PROXY, "its address should begin with socks5h://"),
-    ("TLS CA certificate bundle, invalid path", Trouble.BUNDLE, "it is not there"),
-    ("NO_CERTIFICATE", Trouble.BUNDLE, "there are no certificates in it"),
+    ("Missing dependencies for SOCKS", Failure.SOCKS, ""),
+    ("Unable to determine SOCKS version", Failure.PROXY, "its address should begin with socks5h://"),
+    ("TLS CA certificate bundle, invalid path", Failure.BUNDLE, "it is not there"),
+    ("NO_CERTIFICATE", Failure.BUNDLE, "there are no certificates in it"),
 )
 """What requests and urllib3 say with an exception of no telling name."""
 
 _TLS = (
-    ("WRONG_VERSION_NUMBER|UNKNOWN_PROTOCOL|HTTP_REQUEST|RECORD_LAYER_FAILURE", Trouble.NOT_TLS, ""),
-    ("self[- ]signed", Trouble.TLS, "its certificate is signed by itself or by a company's own authority"),
-    ("unable to get local issuer", Trouble.TLS, "its certificate is signed by an authority that is not known here"),
-    ("certificate has expired", Trouble.CERTIFICATE, "it has expired"),
-    ("not yet valid", Trouble.CERTIFICATE, "its time has not begun"),
-    ("ostname mismatch|doesn't match|IP address mismatch", Trouble.CERTIFICATE, "it is for another host"),
+    ("WRONG_VERSION_NUMBER|UNKNOWN_PROTOCOL|HTTP_REQUEST|RECORD_LAYER_FAILURE", Failure.NOT_TLS, ""),
+    ("self[- ]signed", Failure.TLS, "its certificate is signed by itself or by a company's own authority"),
+    ("unable to get local issuer", Failure.TLS, "its certificate is signed by an authority that is not known here"),
+    ("certificate has expired", Failure.CERTIFICATE, "it has expired"),
+    ("not yet valid", Failure.CERTIFICATE, "its time has not begun"),
+    ("ostname mismatch|doesn't match|IP address mismatch", Failure.CERTIFICATE, "it is for another host"),
 )
 """What OpenSSL says, and what that means."""
 
 _NO_NETWORK = (101, 113, 51, 65, 10051, 10065)
 
 
-def explain(error: BaseException) -> tuple[Trouble, str]:
+def classify(error: BaseException) -> tuple[Failure, str]:
     """What an exception of requests means, and its reason in few words.
 
     Args:
@@ -78,19 +78,19 @@ def explain(error: BaseException) -> tuple[Trouble, str]:
     chain = list(causes(error))
     kinds = {type(one).__name__ for one in chain}
     text = " ".join(str(one) for one in chain)
-    for words, trouble, reason in _BY_TEXT:
+    for words, failure, reason in _BY_TEXT:
         if words in text:
-            return trouble, reason
-    trouble = next((trouble for names, trouble in _BY_KIND if kinds & names), Trouble.UNKNOWN)
-    if trouble is Trouble.PROXY:
-        return trouble, _proxy_reason(text)
-    if trouble is Trouble.TLS:
-        return next(((kind, reason) for words, kind, reason in _TLS if re.search(words, text)), (trouble, ""))
-    if trouble is not Trouble.UNKNOWN:
-        return trouble, ""
+            return failure, reason
+    failure = next((failure for names, failure in _BY_KIND if kinds & names), Failure.UNKNOWN)
+    if failure is Failure.PROXY:
+        return failure, _proxy_reason(text)
+    if failure is Failure.TLS:
+        return next(((kind, reason) for words, kind, reason in _TLS if re.search(words, text)), (failure, ""))
+    if failure is not Failure.UNKNOWN:
+        return failure, ""
     if any(isinstance(one, OSError) and one.errno in _NO_NETWORK for one in chain):
-        return Trouble.UNREACHABLE, ""
-    return trouble, type(error).__name__
+        return Failure.UNREACHABLE, ""
+    return failure, type(error).__name__
 
 
 def causes(error: BaseException | None) -> Iterable[BaseException]:

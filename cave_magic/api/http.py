@@ -14,11 +14,11 @@ from datetime import datetime, timezone
 from html import unescape
 from typing import TYPE_CHECKING, Any
 
-from ..redact import hide_secrets, plain, without
+from ..redact import redact, redact_token, sanitize
 from ..token import Token
-from .failures import Trouble, explain
-from .responses import PAGE, TEXT, Answer
-from .urls import parse, shown, shown_page
+from .failures import Failure, classify
+from .responses import PAGE, TEXT, Response
+from .urls import display_page, parse, shown
 
 if TYPE_CHECKING:
     import requests
@@ -56,7 +56,7 @@ def _user_agent() -> str:
         return "cave-magic"
 
 
-class Line:
+class Session:
     """A line to the servers: one requests session with few, reused connections, as caveclient's own would be set up.
 
     It obeys the same proxies, certificates and `.netrc` as caveclient, since they are what can be wrong. It keeps no
@@ -71,10 +71,10 @@ class Line:
         self._closed = False
         self._lock = threading.Lock()
 
-    def get(self, address: str, token: Token | None = None, *, seconds: float = 5.0) -> Answer:
+    def get(self, address: str, token: Token | None = None, *, seconds: float = 5.0) -> Response:
         """Asks once. Never raises, never follows, never takes much longer than `seconds`.
 
-        Only name resolution can take longer, since nothing can end it; ask in a thread (`Round`).
+        Only name resolution can take longer, since nothing can end it; ask in a thread (`Batch`).
 
         Args:
             address: the whole URL; the token never stands in it.
@@ -83,22 +83,22 @@ class Line:
         """
         return self._ask("GET", address, token, seconds)
 
-    def post(self, address: str, token: Token, data: Mapping[str, str], *, seconds: float = 5.0) -> Answer:
+    def post(self, address: str, token: Token, data: Mapping[str, str], *, seconds: float = 5.0) -> Response:
         """Sends JSON once, never a second time. Otherwise as `get`."""
         return self._ask("POST", address, token, seconds, data)
 
-    def delete(self, address: str, token: Token, *, seconds: float = 5.0) -> Answer:
+    def delete(self, address: str, token: Token, *, seconds: float = 5.0) -> Response:
         """Deletes what stands at an address. Otherwise as `get`."""
         return self._ask("DELETE", address, token, seconds)
 
-    def late(self, address: str) -> Answer:
+    def late(self, address: str) -> Response:
         """What there is to say of a question whose answer has not come when nobody waits any longer."""
         call = self._by_address.get(address)
         if call is None:
-            return Answer(address, trouble=Trouble.LATE)
+            return Response(address, failure=Failure.LATE)
         if not call.connected:
-            return Answer(address, trouble=Trouble.CONNECT_TIMEOUT, detail="its name may still be looked up")
-        return Answer(address, trouble=Trouble.SILENT)
+            return Response(address, failure=Failure.CONNECT_TIMEOUT, detail="its name may still be looked up")
+        return Response(address, failure=Failure.SILENT)
 
     def close(self) -> None:
         """Gives the connections back and ends what is under way."""
@@ -110,29 +110,29 @@ class Line:
 
     def _ask(
         self, method: str, address: str, token: Token | None, seconds: float, data: Mapping[str, str] | None = None
-    ) -> Answer:
+    ) -> Response:
         parsed = parse(address)
         if parsed is None or parsed.has_credentials:
-            return Answer(shown(address), trouble=Trouble.ADDRESS)
+            return Response(shown(address), failure=Failure.ADDRESS)
         if token is not None and not token.can_be_sent:
-            return Answer(address, trouble=Trouble.UNSENDABLE)
+            return Response(address, failure=Failure.UNSENDABLE)
         if self._closed:
-            return Answer(address, trouble=Trouble.LATE)
+            return Response(address, failure=Failure.LATE)
         start, call = time.monotonic(), None
         try:
             session, calls, call = self._begin(address, seconds)
             start = time.monotonic()
             with calls.begin(call):
-                answer = _sent(session, call, method, address, token, seconds, data)
+                response = _sent(session, call, method, address, token, seconds, data)
         except (Exception, SystemExit) as error:  # a script in the place of requests may want to exit
-            trouble, detail = explain(error)
-            if trouble is Trouble.ADDRESS and has_proxy(address):
-                trouble, detail = Trouble.PROXY, "it is no proxy's address, or of a kind that requests cannot use here"
-            detail = hide_secrets(detail, token) if token else detail
-            answer = Answer(address, trouble=trouble, detail=detail)
+            failure, detail = classify(error)
+            if failure is Failure.ADDRESS and has_proxy(address):
+                failure, detail = Failure.PROXY, "it is no proxy's address, or of a kind that requests cannot use here"
+            detail = redact(detail, token) if token else detail
+            response = Response(address, failure=failure, detail=detail)
             if call is not None and call.is_cut:
-                answer = self.late(address)
-        return replace(answer, seconds=time.monotonic() - start)
+                response = self.late(address)
+        return replace(response, seconds=time.monotonic() - start)
 
     def _begin(self, address: str, seconds: float) -> tuple[requests.Session, Calls, Call]:
         """The session, made when the first question is asked, and a new call on it.
@@ -158,7 +158,7 @@ def _sent(
     token: Token | None,
     seconds: float,
     data: Mapping[str, str] | None,
-) -> Answer:
+) -> Response:
     """Sends a question and reads its answer, whatever it is.
 
     Raises:
@@ -172,15 +172,15 @@ def _sent(
         text = raw.decode("utf-8-sig", errors="replace")
         body, is_json = (None, False) if problem else _json(text, token)
         form = "" if is_json else _form(text, response.headers.get("Content-Encoding", ""))
-        return Answer(
+        return Response(
             address,
             response.status_code,
-            (Trouble.SLOW if call.is_cut else Trouble.BROKEN) if problem and response.status_code < 400 else None,
+            (Failure.SLOW if call.is_cut else Failure.BROKEN) if problem and response.status_code < 400 else None,
             problem,
             body,
             is_json,
             _opening(text, token) if form in (PAGE, TEXT) else "",
-            shown_page(without(response.headers["Location"], token), address) if response.is_redirect else "",
+            display_page(redact_token(response.headers["Location"], token), address) if response.is_redirect else "",
             form=form,
             wait=wait_in(response.headers),
         )
@@ -243,7 +243,7 @@ def _unpacked(raw: bytes, how: str) -> tuple[bytes, str]:
 
 def _json(text: str, token: Token | None) -> tuple[Any, bool]:
     try:
-        return without(json.loads(text, object_hook=_with_hidden_tokens), token), True
+        return redact_token(json.loads(text, object_hook=_with_hidden_tokens), token), True
     except (ValueError, RecursionError):
         return None, False
 
@@ -270,7 +270,7 @@ def _opening(text: str, token: Token | None) -> str:
     """How a text begins, as a browser would show it."""
     text = re.sub(r"(?is)<(script|style)\b.*?</\1>", " ", text[:20_000])
     text = unescape(re.sub(r"<[^>]{0,500}>", " ", text))[:2000]
-    return plain(without(text, token), 80)
+    return sanitize(redact_token(text, token), 80)
 
 
 def wait_in(headers: Mapping[str, str]) -> float | None:

@@ -9,10 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..redact import plain, private, shown
+from ..redact import private, sanitize, shown
 from ..token import Token
 from .endpoints import terms_page
-from .failures import Trouble
+from .failures import Failure
 from .urls import host_of, parse
 
 PAGE, TEXT = "a web page", "text"
@@ -21,10 +21,10 @@ PAGE, TEXT = "a web page", "text"
 FLASK_404 = "The requested URL was not found on the server. If you"
 """How the page begins that Flask makes of a 404 (werkzeug 2 and 3). A web server's own is worded in another way."""
 
-LOGIN_TOKEN_DAYS = 7
+TEMPORARY_TOKEN_DAYS = 7
 """How long a temporary token lives (middle_auth 2.30: 604800 s, not extended by use)."""
 
-WITHIN = f"within {LOGIN_TOKEN_DAYS} days"
+WITHIN = f"within {TEMPORARY_TOKEN_DAYS} days"
 """When a temporary token expires of which nothing more is known."""
 
 MEMORY_SECONDS = 300
@@ -50,13 +50,13 @@ REFUSALS = ("invalid_token", "no_token", "bad_auth_header")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """What one GET brought. Holds no token: tokens in it are `Token` objects, and in texts they are hidden.
 
     Attributes:
         address: what was asked.
         status: the HTTP status, or 0 if none came.
-        trouble: why none came, or None.
+        failure: why none came, or None.
         detail: the reason in the words of the library, short and safe to show.
         body: the parsed JSON, or None.
         is_json: whether the body was JSON.
@@ -70,7 +70,7 @@ class Answer:
 
     address: str
     status: int = 0
-    trouble: Trouble | None = None
+    failure: Failure | None = None
     detail: str = ""
     body: Any = field(default=None, repr=False)
     is_json: bool = False
@@ -90,7 +90,7 @@ class Answer:
     def code(self) -> str:
         """The `error` word of a JSON error (`invalid_token`, `missing_tos`, ...), or ""."""
         value = self.body.get("error") if isinstance(self.body, dict) else None
-        return plain(value, 40) if isinstance(value, str) else ""
+        return sanitize(value, 40) if isinstance(value, str) else ""
 
     @property
     def data(self) -> dict[str, Any]:
@@ -114,11 +114,11 @@ class Answer:
     @property
     def evidence(self) -> str:
         """What came, in one line that begins with the host; the server's own words are marked as private."""
-        if self.trouble is not None:
-            return f"{self.host} {self.trouble.value}" + (f" ({self.detail})" if self.detail else "")
+        if self.failure is not None:
+            return f"{self.host} {self.failure.value}" + (f" ({self.detail})" if self.detail else "")
         if self.location:
             return f"{self.host} sends one on to {private(self.location)} ({self.status})"
-        said = self.code or (plain(json.dumps(self.body, default=repr), 80) if self.is_json else self.opening)
+        said = self.code or (sanitize(json.dumps(self.body, default=repr), 80) if self.is_json else self.opening)
         said = said if said in KNOWN_CODES else private(said)
         return f"{self.host} answered {self.status}" + (f": {said}" if said else f" with {self.form or 'nothing'}")
 
@@ -189,7 +189,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class ListedToken:
     """A permanent token of a person, from the list of the tokens page; `number` is how the server knows it."""
 
     token: Token
@@ -199,29 +199,29 @@ class Key:
     number: int | None = None
 
 
-def is_cave(answer: Answer) -> bool:
+def is_cave(response: Response) -> bool:
     """Whether an answer is one that a working CAVE service gives, be it a refusal."""
-    if answer.trouble is not None or not answer.is_json or answer.status >= 500 or answer.location:
+    if response.failure is not None or not response.is_json or response.status >= 500 or response.location:
         return False
-    if answer.status == 200 or answer.code:
+    if response.status == 200 or response.code:
         return True
-    return answer.status != 429 and isinstance(answer.body, dict) and "message" in answer.body
+    return response.status != 429 and isinstance(response.body, dict) and "message" in response.body
 
 
-def account_in(answer: Answer, server: str) -> Account | None:
+def account_in(response: Response, server: str) -> Account | None:
     """The account in an answer of the identity route; None if it is not one."""
-    body = answer.body
-    if not answer.is_good or not isinstance(body, dict) or not {"email", "name", "id"} & set(body):
+    body = response.body
+    if not response.is_good or not isinstance(body, dict) or not {"email", "name", "id"} & set(body):
         return None
     number = body.get("id")
     return Account(
-        plain(_text(body.get("name")) or "(no name)", 80),
-        plain(_text(body.get("email")), 120),
+        sanitize(_text(body.get("name")) or "(no name)", 80),
+        sanitize(_text(body.get("email")), 120),
         number if isinstance(number, int) else None,
         _rights(body.get("permissions_v2")),
         _rights(body.get("permissions_v2_ignore_tos")),
         tuple(terms for item in _items(body.get("missing_tos")) if (terms := terms_in(item, server))),
-        tuple(plain(name, 80) for name in _texts(body.get("groups"))),
+        tuple(sanitize(name, 80) for name in _texts(body.get("groups"))),
         body.get("service_account") is True,
         body.get("admin") is True,
         all(isinstance(body.get(key), kind) for key, kind in _OF_ACCESS.items()),
@@ -235,26 +235,26 @@ _OF_ACCESS = {"permissions_v2": dict, "permissions_v2_ignore_tos": dict, "missin
 def terms_in(item: dict[str, Any], server: str) -> Terms | None:
     """Unsigned terms out of `missing_tos` or out of the data of a 403; None if there is no number in it."""
     with suppress(TypeError, ValueError):
-        name = plain(item.get("tos_name") or "terms of service", 100)
+        name = sanitize(item.get("tos_name") or "terms of service", 100)
         number = int(str(item.get("tos_id")))
-        return Terms(plain(item.get("dataset_name") or "", 80), name, terms_page(server, number), number)
+        return Terms(sanitize(item.get("dataset_name") or "", 80), name, terms_page(server, number), number)
     return None
 
 
-def keys_in(answer: Answer) -> tuple[Key, ...] | None:
+def listed_tokens_in(response: Response) -> tuple[ListedToken, ...] | None:
     """The permanent tokens in an answer of the tokens route; None if it is not a list with all of their values."""
-    if not answer.is_good or not isinstance(answer.body, list):
+    if not response.is_good or not isinstance(response.body, list):
         return None
-    items = [item for item in _items(answer.body) if _is_whole(item.get("token"))]
-    if len(items) < len(answer.body):
+    items = [item for item in _items(response.body) if _is_whole(item.get("token"))]
+    if len(items) < len(response.body):
         return None
     return tuple(map(_key, items))
 
 
-def _key(item: dict[str, Any]) -> Key:
-    description, created, last_used = (plain(item.get(name) or "", 120) for name in _TEXTS_OF_A_KEY)
+def _key(item: dict[str, Any]) -> ListedToken:
+    description, created, last_used = (sanitize(item.get(name) or "", 120) for name in _TEXTS_OF_A_KEY)
     number = item.get("id")
-    return Key(item["token"], description, created, last_used, number if isinstance(number, int) else None)
+    return ListedToken(item["token"], description, created, last_used, number if isinstance(number, int) else None)
 
 
 _TEXTS_OF_A_KEY = ("description", "created", "last_used")
@@ -265,11 +265,11 @@ def _is_whole(token: object) -> bool:
     return isinstance(token, Token) and token.can_be_sent and "*" not in token.reveal()
 
 
-def names_in(answer: Answer) -> tuple[str, ...] | None:
+def names_in(response: Response) -> tuple[str, ...] | None:
     """The datastacks in an answer of the info service; None if it is not a list of names."""
-    if not answer.is_good or not isinstance(answer.body, list):
+    if not response.is_good or not isinstance(response.body, list):
         return None
-    return tuple(name for name in _texts(answer.body) if is_name(name))
+    return tuple(name for name in _texts(response.body) if is_name(name))
 
 
 def is_name(text: str) -> bool:
@@ -277,27 +277,27 @@ def is_name(text: str) -> bool:
     return re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", text) is not None
 
 
-def lacks_datastack(answer: Answer) -> bool:
+def lacks_datastack(response: Response) -> bool:
     """Whether the info service says that it has no such datastack."""
-    return answer.code == "invalid_table_id" or answer.status == 404
+    return response.code == "invalid_table_id" or response.status == 404
 
 
-def local_server_in(answer: Answer) -> str:
+def local_server_in(response: Response) -> str:
     """The local server's address in an answer about a datastack; "" if there is none that is to be asked."""
-    value = answer.body.get("local_server") if answer.is_good and isinstance(answer.body, dict) else None
+    value = response.body.get("local_server") if response.is_good and isinstance(response.body, dict) else None
     address = parse(value)
     if not isinstance(value, str) or address is None or address.scheme not in ("http", "https"):
         return ""
-    return "" if plain(value, 200) != value or set(value) & set("@?# \"'<>") else value.rstrip("/")
+    return "" if sanitize(value, 200) != value or set(value) & set("@?# \"'<>") else value.rstrip("/")
 
 
-def dataset_in(answer: Answer) -> str:
+def dataset_in(response: Response) -> str:
     """The dataset that a refusal is about, as the auth server names it, or ""."""
-    named = answer.data.get("auth_dataset")
-    return plain(named, 80) if isinstance(named, str) else ""
+    named = response.data.get("auth_dataset")
+    return sanitize(named, 80) if isinstance(named, str) else ""
 
 
-def contradicts(account: Account, info: Answer, dataset: str) -> bool:
+def contradicts(account: Account, info: Response, dataset: str) -> bool:
     """Whether what the info service says of a datastack cannot be what the auth server says now.
 
     Args:
@@ -320,11 +320,11 @@ def contradicts(account: Account, info: Answer, dataset: str) -> bool:
     return not account.may_view(dataset) if dataset else not account.may_view_something
 
 
-def version_in(answer: Answer) -> str:
+def version_in(response: Response) -> str:
     """The version number in an answer of a version route, or ""."""
-    if answer.status != 200:
+    if response.status != 200:
         return ""
-    text = answer.body if isinstance(answer.body, str) else answer.opening
+    text = response.body if isinstance(response.body, str) else response.opening
     match = re.search(r"\d+(?:\.\d+)+", text or "")
     return match.group() if match else ""
 
@@ -344,4 +344,6 @@ def _texts(value: object) -> list[str]:
 def _rights(value: object) -> dict[str, tuple[str, ...]]:
     if not isinstance(value, dict):
         return {}
-    return {plain(name, 80): tuple(plain(right, 20) for right in _texts(rights)) for name, rights in value.items()}
+    return {
+        sanitize(name, 80): tuple(sanitize(right, 20) for right in _texts(rights)) for name, rights in value.items()
+    }

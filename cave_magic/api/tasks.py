@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from ..errors import BadInput
 
 T = TypeVar("T")
-Watcher = Callable[[list[str], float], None]
+OnWait = Callable[[list[str], float], None]
 """Told, while the waiting lasts, for whom it is and for how many seconds so far."""
 _Job = tuple["Future[Any]", Callable[[], Any]]
 
@@ -27,7 +27,7 @@ AT_ONCE = 6
 """Questions to one host under way at the same time: few connections, each used again."""
 
 
-class Inquiry:
+class TaskPool:
     """Questions under way on threads that nobody has to wait for, at most six for each host.
 
     A thread that hangs (name resolution, a server that drips) is left behind: it is a daemon, holds no lock and ends
@@ -102,14 +102,14 @@ class Inquiry:
 
         first.add_done_callback(step)
 
-    def wait(self, watcher: Watcher | None = None) -> None:
+    def wait(self, on_wait: OnWait | None = None) -> None:
         """Waits until all is answered or the bound has passed, and tells the watcher four times a second."""
         try:
             while (pending := self._pending()) and self.left > 0:
                 wait_for(pending, timeout=min(0.25, self.left))
                 waited = time.monotonic() - self._start
-                if watcher is not None and waited >= QUIET and (whom := self._waiting_for()):
-                    watcher(whom, waited)
+                if on_wait is not None and waited >= QUIET and (whom := self._waiting_for()):
+                    on_wait(whom, waited)
         finally:
             self.close()
 
@@ -127,7 +127,7 @@ class Inquiry:
         return sorted(set(filter(None, names)))
 
 
-def bound_of(seconds: object, name: str) -> float:
+def check_timeout(seconds: object, name: str) -> float:
     """A bound that a person gave, under a name, if it is one.
 
     Raises:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..token import Token
-from .endpoints import key_address, keys_address
-from .http import Line
-from .responses import Answer, keys_in
+from .endpoints import token_url, tokens_url
+from .http import Session
+from .responses import Response, listed_tokens_in
 
 LONGEST_DESCRIPTION = 100
 """Characters of a description. From 121 on middle_auth 2.30 answers 500 and leaves a token that no list shows."""
@@ -22,13 +22,15 @@ def keeps_one_token(version: str) -> bool:
     return bool(numbers) and numbers < FIRST_WITH_MANY_KEYS
 
 
-def make_key(line: Line, server: str, token: Token, description: str, version: str, seconds: float) -> Answer:
+def create_token(
+    session: Session, server: str, token: Token, description: str, version: str, seconds: float
+) -> Response:
     """Makes a permanent token, once. The body of a good answer is the new `Token`.
 
     On a server that keeps one token for a person this ends the one there was: ask first.
 
     Args:
-        line: where to ask.
+        session: where to ask.
         server: the auth server.
         token: a log-in token of the person.
         description: by which the person knows it later.
@@ -36,37 +38,39 @@ def make_key(line: Line, server: str, token: Token, description: str, version: s
         seconds: the bound.
     """
     if keeps_one_token(version):
-        answer = line.get(f"{server}/auth/api/v1/create_token", token, seconds=seconds)
+        response = session.get(f"{server}/auth/api/v1/create_token", token, seconds=seconds)
     else:
         words = {"description": description[:LONGEST_DESCRIPTION]}
-        answer = line.post(keys_address(server), token, words, seconds=seconds)
-    return replace(answer, body=Token(answer.body)) if isinstance(answer.body, str) else answer
+        response = session.post(tokens_url(server), token, words, seconds=seconds)
+    return replace(response, body=Token(response.body)) if isinstance(response.body, str) else response
 
 
-def revoke_temporary(line: Line, address: str, token: Token, seconds: float) -> Answer:
-    """Asks for the end of a temporary token, and with it of the browser's session. `is_dead` judges the answer.
+def revoke_temporary(session: Session, address: str, token: Token, seconds: float) -> Response:
+    """Asks for the end of a temporary token, and with it of the browser's session. `is_revoked` judges the answer.
 
     Args:
-        line: where to ask.
+        session: where to ask.
         address: one of `routes.sign_out_addresses`.
         token: a permanent token is refused (422).
         seconds: the bound.
     """
-    return line.get(address, token, seconds=seconds)
+    return session.get(address, token, seconds=seconds)
 
 
-def revoke_permanent(line: Line, server: str, token: Token, number: int, seconds: float) -> Answer:
+def revoke_permanent(session: Session, server: str, token: Token, number: int, seconds: float) -> Response:
     """Revokes the permanent token with a number, in the name of any token of the same person."""
-    return line.delete(key_address(server, number), token, seconds=seconds)
+    return session.delete(token_url(server, number), token, seconds=seconds)
 
 
-def revoke_itself(line: Line, server: str, token: Token, seconds: float) -> Answer:
+def revoke_itself(session: Session, server: str, token: Token, seconds: float) -> Response:
     """Revokes a permanent token that has just been made, whose number is not known yet."""
-    answer = line.get(keys_address(server), token, seconds=seconds)
-    number = next((key.number for key in keys_in(answer) or () if key.token == token), None)
-    return answer if number is None else revoke_permanent(line, server, token, number, seconds)
+    response = session.get(tokens_url(server), token, seconds=seconds)
+    number = next((key.number for key in listed_tokens_in(response) or () if key.token == token), None)
+    return response if number is None else revoke_permanent(session, server, token, number, seconds)
 
 
-def is_dead(answer: Answer) -> bool:
+def is_revoked(response: Response) -> bool:
     """Whether a token is known to be revoked: the auth server says so itself, or does not know it any more."""
-    return (answer.is_good and answer.body == "success") or (answer.status == 401 and answer.code == "invalid_token")
+    return (response.is_good and response.body == "success") or (
+        response.status == 401 and response.code == "invalid_token"
+    )

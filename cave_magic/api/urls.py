@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from urllib.parse import urljoin, urlsplit
 
-from ..redact import HIDDEN, hide_secrets, plain
+from ..redact import MASK, redact, sanitize
 from ..token import is_token
 
 UNREADABLE = "an unreadable address"
@@ -25,7 +25,7 @@ _USUAL_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
+class Url:
     """An address with a host.
 
     Attributes:
@@ -53,7 +53,7 @@ class Address:
             return self.host == "localhost"
 
     @property
-    def place(self) -> tuple[str, int | None]:
+    def host_port(self) -> tuple[str, int | None]:
         """Host and port, the same for every way to write them."""
         return self.host, None if self.port in _USUAL_PORTS.values() else self.port
 
@@ -69,7 +69,7 @@ class Address:
         return f"{self.scheme}://{self.host_and_port}" if self.scheme else self.host_and_port
 
 
-def parse(text: object) -> Address | None:
+def parse(text: object) -> Url | None:
     """Takes an address apart.
 
     Args:
@@ -94,7 +94,7 @@ def parse(text: object) -> Address | None:
         return None
     has_more = bool(parts.path.strip("/") or parts.query or parts.fragment)
     name = scheme[1].lower() if scheme else ""
-    return Address(
+    return Url(
         scheme=name, host=host, port=port, path=parts.path, has_credentials="@" in parts.netloc, has_more=has_more
     )
 
@@ -111,19 +111,19 @@ def name_of_host(text: str) -> str:
     return address.host if address else ""
 
 
-def place_of(text: str) -> tuple[str, int | None] | None:
+def host_port_of(text: str) -> tuple[str, int | None] | None:
     """Host and port of an address with or without a scheme, to compare; None where it is no address."""
     address = parse(text)
-    return address.place if address else None
+    return address.host_port if address else None
 
 
 def shown(text: object) -> str:
     """A server's address as it may be shown, whatever stands in it: the normal form."""
     address = parse(text)
-    return plain(address.normal, 100) if address else UNREADABLE
+    return sanitize(address.normal, 100) if address else UNREADABLE
 
 
-def shown_page(text: str, base: str) -> str:
+def display_page(text: str, base: str) -> str:
     """The address of a page as it may be shown: with its path, without credentials, query and fragment.
 
     Args:
@@ -134,13 +134,13 @@ def shown_page(text: str, base: str) -> str:
         address = parse(urljoin(base, text))
     except ValueError:
         address = None
-    return plain(address.normal + address.path, 100) if address else UNREADABLE
+    return sanitize(address.normal + address.path, 100) if address else UNREADABLE
 
 
 def holds_secret(value: object) -> bool:
     """Whether a text that should be a server's address has a token, a user name or a password anywhere in it."""
     text = value if isinstance(value, str) else json.dumps(value, default=str)
-    return "@" in text or hide_secrets(text) != text
+    return "@" in text or redact(text) != text
 
 
 # ---------------------------------------------------------------- token files
@@ -161,4 +161,4 @@ def name_for_files(server: str) -> str:
 def shown_file_name(name: str) -> str:
     """The name of a token file as it may be shown."""
     credentials, _, rest = name.rpartition("@")
-    return plain(f"{HIDDEN}@{rest}" if credentials else rest, 200)
+    return sanitize(f"{MASK}@{rest}" if credentials else rest, 200)

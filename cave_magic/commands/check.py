@@ -14,7 +14,7 @@ from ..credentials import scrub
 from ..doctor import next_steps
 from ..doctor.model import Command
 from ..errors import BadInput, CheckFailed, TokenNotSaved
-from .context import NOTHING, Dialogue
+from .context import NOTHING, Context
 from .line import where
 
 
@@ -30,7 +30,7 @@ from .line import where
 @argument("--strict", action="store_true", help="fail the cell if anything failed; nothing is returned then")
 @argument("--timeout", type=float, metavar="S", help="the most seconds to wait")
 @where
-def cave_check(dialogue: Dialogue, args: argparse.Namespace) -> Any:
+def cave_check(context: Context, args: argparse.Namespace) -> Any:
     """Finds out why access to CAVE does not work, and what mends it. Changes nothing without --fix.
 
     Examples::
@@ -40,11 +40,11 @@ def cave_check(dialogue: Dialogue, args: argparse.Namespace) -> Any:
         report = %cave_check --json -o
     """
     _refuse_contradictions(args)
-    found = _look(dialogue, args, _last_error(dialogue.shell))
-    _show(dialogue, found.report, args)
-    if args.fix and _repair(dialogue, _repairs(dialogue.shell, found), found.report.again, args.yes):
-        found = _look(dialogue, args, None)
-        _show(dialogue, found.report, args)
+    found = _look(context, args, _last_error(context.shell))
+    _show(context, found.report, args)
+    if args.fix and _repair(context, _repairs(context.shell, found), found.report.again, args.yes):
+        found = _look(context, args, None)
+        _show(context, found.report, args)
     if args.strict and not found.report.ok:
         raise CheckFailed("access does not work as it should; the rows above say why.")
     return found.report if args.output else None
@@ -60,17 +60,17 @@ def _refuse_contradictions(args: argparse.Namespace) -> None:
         raise BadInput("--yes is for repairs: give it together with --fix.")
 
 
-def _look(dialogue: Dialogue, args: argparse.Namespace, error: BaseException | None) -> Any:
+def _look(context: Context, args: argparse.Namespace, error: BaseException | None) -> Any:
     from ..doctor.diagnose import look
-    from ..doctor.evidence import Session
+    from ..doctor.evidence import NotebookSession
 
-    seconds = dialogue.seconds(args.timeout)
+    seconds = context.seconds(args.timeout)
     names = dict.fromkeys((*args.names, *([args.datastack] if args.datastack else [])))
-    targets = [dialogue.target(args, name) for name in names or [None]]
-    find_left = functools.partial(scrub.found_anywhere, dialogue.shell)
-    session = Session(dialogue.shell.user_ns, find_left, dialogue.front.can_ask)
-    with dialogue.front.waiting() as watcher:
-        return look(targets, seconds, watcher, session, error, args.all)
+    targets = [context.target(args, name) for name in names or [None]]
+    find_left = functools.partial(scrub.found_anywhere, context.shell)
+    notebook = NotebookSession(context.shell.user_ns, find_left, context.front.can_ask)
+    with context.front.waiting() as on_wait:
+        return look(targets, seconds, on_wait, notebook, error, args.all)
 
 
 def _last_error(shell: Any) -> BaseException | None:
@@ -79,41 +79,41 @@ def _last_error(shell: Any) -> BaseException | None:
     return getattr(result, "error_in_exec", None) or getattr(result, "error_before_exec", None)
 
 
-def _show(dialogue: Dialogue, report: Any, args: argparse.Namespace) -> None:
+def _show(context: Context, report: Any, args: argparse.Namespace) -> None:
     from ..doctor.diagnose import to_markdown
     from .views.report import report_page
 
     if args.json:
-        dialogue.front.say(json.dumps(report.to_dict(), indent=2))
+        context.front.say(json.dumps(report.to_dict(), indent=2))
     elif args.report:
-        dialogue.front.say(to_markdown(report))
+        context.front.say(to_markdown(report))
     else:
-        dialogue.show(report_page(report, args.verbose))
+        context.show(report_page(report, args.verbose))
 
 
 def _repairs(shell: Any, found: Any) -> list[Any]:
     """The repairs for a diagnosis: those of files, and the wiping of what lies about in this notebook."""
     tokens = tuple(one.stored.token for one in found.evidence.servers if one.stored.token is not None)
-    return [*found.repairs, *([scrub.Wiping(shell, tokens)] if found.evidence.machine.left else [])]
+    return [*found.repairs, *([scrub.Scrubbing(shell, tokens)] if found.evidence.machine.left else [])]
 
 
-def _repair(dialogue: Dialogue, repairs: Sequence[Any], again: Command, yes: bool) -> bool:
+def _repair(context: Context, repairs: Sequence[Any], again: Command, yes: bool) -> bool:
     """Offers each local repair, makes those that are wanted, and says whether any was made."""
     from ..credentials.token_files import show_path
 
-    say, unasked = dialogue.front.say, f"To repair without being asked: {next_steps.with_option(again, '--fix --yes')}"
+    say, unasked = context.front.say, f"To repair without being asked: {next_steps.with_option(again, '--fix --yes')}"
     if not repairs:
         say("There is nothing here that --fix can repair.")
     made: list[str] = []
     for repair in repairs:
         say(f"Repair: {repair.words}")
-        if not yes and not dialogue.agrees("Do it?", unasked):
+        if not yes and not context.agrees("Do it?", unasked):
             continue
         before, after = _made(made, repairs), _made([*made, repair.words], repairs)
         perhaps = f"{before} This one may have been made: {repair.words}.".lstrip()
         left = f" To see what is left: {again}"
         try:
-            with dialogue.changing(after + left, perhaps + left):
+            with context.changing(after + left, perhaps + left):
                 backups = repair.apply()
         except TokenNotSaved as error:
             raise _with_what_was_done(error, before, left) from None

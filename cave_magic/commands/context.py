@@ -9,15 +9,15 @@ from typing import Any, Protocol
 
 from IPython.core.error import StdinNotImplementedError
 
-from ..api.tasks import bound_of
+from ..api.tasks import check_timeout
 from ..credentials.stored_tokens import resolve
 from ..credentials.target import Settings, Target, find_target
 from ..deployments import check_address, datastack_for
 from ..doctor import next_steps
-from ..doctor.evidence import ServerFacts, Session
+from ..doctor.evidence import NotebookSession, ServerFacts
 from ..doctor.gather import ask_server
 from ..doctor.next_steps import without_anybody
-from ..environment.platforms import find_place
+from ..environment.platforms import detect_runtime
 from ..errors import BadInput, Cancelled, NobodyToAsk
 from ..ui.document import Page
 from ..ui.frontend import Frontend
@@ -34,7 +34,7 @@ class Configured(Protocol):
     timeout: float
 
 
-class Dialogue:
+class Context:
     """A person before a front end, and the settings that hold there.
 
     Args:
@@ -52,8 +52,8 @@ class Dialogue:
     def seconds(self, given: float | None = None) -> float:
         """The most seconds to wait: what the line says, else what is set."""
         if given is None:
-            return bound_of(self._settings.timeout, "CaveMagics.timeout")
-        return bound_of(given, "--timeout")
+            return check_timeout(self._settings.timeout, "CaveMagics.timeout")
+        return check_timeout(given, "--timeout")
 
     def target(self, args: argparse.Namespace, name: str | None = None) -> Target:
         """The datastack and the server that a line means."""
@@ -77,8 +77,8 @@ class Dialogue:
     def facts(self, target: Target, access: bool = False) -> ServerFacts:
         """Whose token is stored, as the server says now; with `access`, whether it opens the datastack."""
         seconds = self.seconds()
-        with self.front.waiting() as watcher:
-            return ask_server(target, seconds, watcher, Session(can_ask=self.front.can_ask), access)
+        with self.front.waiting() as on_wait:
+            return ask_server(target, seconds, on_wait, NotebookSession(can_ask=self.front.can_ask), access)
 
     # ------------------------------------------------------------ what is asked and shown
 
@@ -144,5 +144,5 @@ class Dialogue:
 
 def nobody_to_ask(target: Target) -> NobodyToAsk:
     """What to do where no token can be typed."""
-    way = without_anybody(target, find_place(), replaces=resolve(target.server).token is not None)
+    way = without_anybody(target, detect_runtime(), replaces=resolve(target.server).token is not None)
     return NobodyToAsk(f"nothing can be asked here: {way.text}")

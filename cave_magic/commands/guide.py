@@ -10,7 +10,7 @@ from ..credentials.target import Target
 from ..deployments import deployment_of
 from ..doctor import next_steps
 from ..doctor.model import Command
-from ..environment.platforms import Place, find_place
+from ..environment.platforms import Runtime, detect_runtime
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +50,27 @@ class Guide:
         return next((step.url for step in self.steps if step.url), "")
 
 
-def guide_for(target: Target, new: bool, can_ask: bool = True, place: Place | None = None, trouble: str = "") -> Guide:
+def guide_for(
+    target: Target, new: bool, can_ask: bool = True, runtime: Runtime | None = None, failure: str = ""
+) -> Guide:
     """The way to a token for a server.
 
     Args:
         target: the server, and the datastack whose terms a new person accepts on the way.
         new: whether the person has no account yet.
         can_ask: whether the token can be asked for once it is there.
-        place: where the kernel runs; found out if not given.
-        trouble: why the pages of the auth server cannot be opened now, or "".
+        runtime: where the kernel runs; found out if not given.
+        failure: why the pages of the auth server cannot be opened now, or "".
     """
     steps = [_account(target), _make_token(target)] if new else [_find_token(target)]
-    if trouble:
-        steps = [_bring_token(trouble)]
+    if failure:
+        steps = [_bring_token(failure)]
     heading = f"Access to {target.datastack} on {host_of(target.server)}"
-    where = place or find_place()
-    recall = next_steps.recall(where, target) if where.forgets and where.store else ()
+    where = runtime or detect_runtime()
+    recall = next_steps.recall(where, target) if where.is_ephemeral and where.secrets_name else ()
     last = Step("Paste", "put the token into the prompt below. What you paste stays hidden.")
     if not can_ask:
-        last = Step("Keep", f"put the token as CAVE_TOKEN into {where.store or 'an environment variable'}.")
+        last = Step("Keep", f"put the token as CAVE_TOKEN into {where.secrets_name or 'an environment variable'}.")
     return Guide(heading, (*filter(None, steps), last), where.note, recall)
 
 
@@ -87,8 +89,8 @@ def _make_token(target: Target) -> Step:
     return Step("Token", todo, endpoints.tokens_page(target.server))
 
 
-def _bring_token(trouble: str) -> Step:
-    why = f"the pages on which tokens are made and listed cannot be opened now: {trouble}."
+def _bring_token(failure: str) -> Step:
+    why = f"the pages on which tokens are made and listed cannot be opened now: {failure}."
     return Step("Token", f"{why} Copy one from where you have it, such as another computer.")
 
 

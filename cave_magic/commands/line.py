@@ -16,13 +16,13 @@ from IPython.core.magic_arguments import argument, parse_argstring
 from ..credentials import scrub
 from ..credentials.atomic_write import uninterrupted
 from ..credentials.token_files import show_path
-from ..environment.shadowed import find_shadows
+from ..environment.shadowed import find_shadowing_files
 from ..errors import BadInput, Cancelled, CaveMagicError
-from ..redact import plain
+from ..redact import sanitize
 from ..token import typed_secrets
-from .context import NOTHING, Dialogue
+from .context import NOTHING, Context
 
-Command = Callable[[Dialogue, argparse.Namespace], Any]
+Command = Callable[[Context, argparse.Namespace], Any]
 F = TypeVar("F", bound=Callable[..., Any])
 
 _COMMENT = re.compile(r"""((?:^|\s)(?:"[^"]*"|'[^']*'))|(?:^|\s)#(?:\s.*)?$""")
@@ -44,46 +44,46 @@ def where(function: F) -> F:
 # ---------------------------------------------------------------- running a line
 
 
-def run(command: Command, dialogue: Dialogue, line: str) -> tuple[Any, CaveMagicError | None]:
+def run(command: Command, context: Context, line: str) -> tuple[Any, CaveMagicError | None]:
     """Wipes a typed token, reads the line, and does what it says.
 
     Args:
         command: made with `magic_arguments`.
-        dialogue: the person and the settings.
+        context: the person and the settings.
         line: what was typed behind the magic.
     Returns:
         What the command returned, and what went wrong; the error holds no frame, and nothing of a token.
     """
     secrets = _secrets_in(line, command)
     with uninterrupted(too_late=True):
-        stuck = scrub.wipe(dialogue.shell, secrets)
-    result, trouble = _done(command, dialogue, line)
+        stuck = scrub.wipe(context.shell, secrets)
+    result, failure = _done(command, context, line)
     with uninterrupted(too_late=True):  # who presses Ctrl-C twice means the command
         if secrets:
-            _say_what_is_left(dialogue, secrets, stuck, trouble is None)
-        dialogue.front.finish()
-    return result, None if trouble is None else _bare(trouble, secrets)
+            _say_what_is_left(context, secrets, stuck, failure is None)
+        context.front.finish()
+    return result, None if failure is None else _bare(failure, secrets)
 
 
-def _done(command: Command, dialogue: Dialogue, line: str) -> tuple[Any, CaveMagicError | None]:
-    dialogue.so_far = NOTHING
+def _done(command: Command, context: Context, line: str) -> tuple[Any, CaveMagicError | None]:
+    context.so_far = NOTHING
     try:
         args = read(command, line)
-        return (print(help_of(command), end="") if args.help else command(dialogue, args)), None
+        return (print(help_of(command), end="") if args.help else command(context, args)), None
     except CaveMagicError as error:
         return None, error
     except KeyboardInterrupt:
-        return None, Cancelled(_stopped(command, dialogue))
+        return None, Cancelled(_stopped(command, context))
     except (Exception, SystemExit) as error:  # a script that is imported in the place of a package may want to exit
-        done = "" if dialogue.so_far == NOTHING else f" {dialogue.so_far}"
+        done = "" if context.so_far == NOTHING else f" {context.so_far}"
         return None, CaveMagicError(_unforeseen(error) + done)
 
 
-def _stopped(command: Command, dialogue: Dialogue) -> str:
+def _stopped(command: Command, context: Context) -> str:
     """What to say after an interrupt. A sign-in that is stopped may have made a token on the server."""
-    if command.__name__ in _SAVES and dialogue.so_far == NOTHING:
+    if command.__name__ in _SAVES and context.so_far == NOTHING:
         return "stopped. Nothing was saved."
-    return f"stopped. {dialogue.so_far}"
+    return f"stopped. {context.so_far}"
 
 
 def _bare(error: CaveMagicError, secrets: Sequence[str]) -> CaveMagicError:
@@ -96,7 +96,7 @@ def _bare(error: CaveMagicError, secrets: Sequence[str]) -> CaveMagicError:
 def _unforeseen(error: BaseException) -> str:
     """What to say of an error that nobody expected: its likely cause, where one can be seen."""
     where = _where_in_us(error)
-    for one in find_shadows()[:1]:
+    for one in find_shadowing_files()[:1]:
         path = show_path(Path(one.path))
         return f"{path} {one.words} ({where}). Rename it, restart the kernel, and try again."
     return f"this should not have happened ({where}). Please report it with what you typed, without the token."
@@ -121,9 +121,9 @@ def _secrets_in(line: str, command: Command) -> list[str]:
     return typed_secrets(line, _WITH_VALUE if command.__name__ == "cave_save" else None)
 
 
-def _say_what_is_left(dialogue: Dialogue, secrets: Sequence[str], stuck: Sequence[str], succeeded: bool) -> None:
+def _say_what_is_left(context: Context, secrets: Sequence[str], stuck: Sequence[str], succeeded: bool) -> None:
     """Takes a typed token out of the cell, where the front end allows it, and says where it still may be."""
-    shell, front = dialogue.shell, dialogue.front
+    shell, front = context.shell, context.front
     what = "password" if all(secret.endswith("@") for secret in secrets) else "token"
     place = "the front end's undo and a checkpoint of the notebook" if front.kernel else "the terminal above"
     but = f", but not out of {' and '.join(stuck)}" if stuck else " in memory and on disk"
@@ -175,7 +175,7 @@ def _without_comment(line: str) -> str:
 def _without_commas(command: Command, line: str) -> str:
     """The line that was meant, unless a token stands in it."""
     words = re.sub(r"[\s,]+", " ", _without_comment(line)).strip()
-    return "." if typed_secrets(words) else f": %{command.__name__} {plain(words, 400)}"
+    return "." if typed_secrets(words) else f": %{command.__name__} {sanitize(words, 400)}"
 
 
 def _unquoted(value: Any) -> Any:

@@ -13,7 +13,7 @@ from ..doctor import next_steps
 from ..errors import BadInput, TokenExists
 from ..ui.document import Page
 from . import token_input
-from .context import Dialogue
+from .context import Context
 from .line import where
 
 
@@ -24,7 +24,7 @@ from .line import where
 @argument("--from-file", metavar="PATH", help="take it from a file, such as the one that the token page offers")
 @argument("--no-check", action="store_true", help="do not ask the server first (no network here)")
 @where
-def cave_save(dialogue: Dialogue, args: argparse.Namespace) -> None:
+def cave_save(context: Context, args: argparse.Namespace) -> None:
     """Saves a token where CAVEclient and cloud-volume find it, once the server has accepted it.
 
     Examples::
@@ -33,15 +33,15 @@ def cave_save(dialogue: Dialogue, args: argparse.Namespace) -> None:
         %cave_save --from-env CAVE_TOKEN
         %cave_save --from-file ~/Downloads/token.json --overwrite
     """
-    names = dialogue.shell.user_ns
+    names = context.shell.user_ns
     for option in ("server", "datastack", "from_file"):
         if (variable := _variable_in(getattr(args, option) or "")) is not None:
             setattr(args, option, _from_variable(variable, names))
-    target = dialogue.target_of_token(args)
+    target = context.target_of_token(args)
     text, given = _given_text(args, names), _given(args)
     try:
-        with token_input.cleaning_up(dialogue):
-            _save(dialogue, target, args, text, given)
+        with token_input.cleaning_up(context):
+            _save(context, target, args, text, given)
     except TokenExists as error:
         unchecked = ("--no-check",) if args.no_check else ()
         raise TokenExists(
@@ -49,15 +49,15 @@ def cave_save(dialogue: Dialogue, args: argparse.Namespace) -> None:
         ) from None
 
 
-def _save(dialogue: Dialogue, target: Target, args: argparse.Namespace, text: str | None, given: list[str]) -> None:
+def _save(context: Context, target: Target, args: argparse.Namespace, text: str | None, given: list[str]) -> None:
     if args.no_check:
-        text = dialogue.ask_secret(target) if text is None else text
-        return dialogue.show(_save_unchecked(dialogue, text, target, args))
+        text = context.ask_secret(target) if text is None else text
+        return context.show(_save_unchecked(context, text, target, args))
     if text is None:
-        outcome = token_input.by_prompt(dialogue, target, args.overwrite)
+        result = token_input.by_prompt(context, target, args.overwrite)
     else:
-        outcome = token_input.accepted(dialogue, text, target, args.overwrite, given)
-    return token_input.finish(dialogue, outcome, args.overwrite)
+        result = token_input.accepted(context, text, target, args.overwrite, given)
+    return token_input.finish(context, result, args.overwrite)
 
 
 def _given(args: argparse.Namespace) -> list[str]:
@@ -70,15 +70,15 @@ def _given(args: argparse.Namespace) -> list[str]:
     return [] if variable is None else [f"${variable}"]
 
 
-def _save_unchecked(dialogue: Dialogue, text: str, target: Target, args: argparse.Namespace) -> Page:
+def _save_unchecked(context: Context, text: str, target: Target, args: argparse.Namespace) -> Page:
     from ..login.exchange import stood_in_address
     from ..login.pages import expires, with_lines
-    from ..login.verify import save_unchecked
+    from ..login.verify import save_unverified
     from .views.access import unchecked_page
 
-    token = token_input.pick(dialogue, text, target)
-    with token_input.saving(dialogue, token, target):
-        saved = save_unchecked(token, target, args.overwrite)
+    token = token_input.pick(context, text, target)
+    with token_input.saving(context, token, target):
+        saved = save_unverified(token, target, args.overwrite)
     page = unchecked_page(token, target, saved)
     return with_lines(page, [expires(target)]) if stood_in_address(text) else page
 

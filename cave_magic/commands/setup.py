@@ -12,11 +12,11 @@ from ..doctor import next_steps
 from ..doctor.evidence import ServerFacts
 from ..errors import ServerInTrouble
 from . import token_input
-from .context import Dialogue, nobody_to_ask
+from .context import Context, nobody_to_ask
 from .line import where
 
 if TYPE_CHECKING:
-    from ..login.exchange import Outcome
+    from ..login.exchange import LoginResult
 
 
 @magic_arguments()
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @argument("--paste", action="store_true", help="paste a token instead of signing in through the browser")
 @argument("--use", choices=("latest", "new"), help="take the token used last, or make one, without being asked")
 @where
-def cave_setup(dialogue: Dialogue, args: argparse.Namespace) -> None:
+def cave_setup(context: Context, args: argparse.Namespace) -> None:
     """Sets up access to CAVE on this computer, step by step.
 
     Alone it says which of the two is needed, or that nothing is::
@@ -34,53 +34,53 @@ def cave_setup(dialogue: Dialogue, args: argparse.Namespace) -> None:
         %cave_setup existing --datastack v1dd_public
         %cave_setup existing --use latest
     """
-    with token_input.cleaning_up(dialogue):
-        _set_up(dialogue, args)
+    with token_input.cleaning_up(context):
+        _set_up(context, args)
 
 
-def _set_up(dialogue: Dialogue, args: argparse.Namespace) -> None:
-    is_status = args.kind is None or not dialogue.front.can_ask
-    facts = dialogue.facts(dialogue.target_of_token(args), access=is_status)
+def _set_up(context: Context, args: argparse.Namespace) -> None:
+    is_status = args.kind is None or not context.front.can_ask
+    facts = context.facts(context.target_of_token(args), access=is_status)
     if facts.account is not None and is_status:
-        return _show_status(dialogue, facts)
+        return _show_status(context, facts)
     if facts.account is not None and not args.use:
-        if _exchange_stored(dialogue, facts):
+        if _exchange_stored(context, facts):
             return None
-        dialogue.confirm(f"{facts.account.label} is set up here already. Replace that token?")
+        context.confirm(f"{facts.account.label} is set up here already. Replace that token?")
     if facts.account is None:
         _raise_if_in_trouble(facts)
     if args.kind is None:
-        return _advise(dialogue, facts)
-    outcome = _new_token(dialogue, facts.target, args)
-    return token_input.finish(dialogue, outcome, overwrite=True, asks=not args.use)
+        return _advise(context, facts)
+    result = _new_token(context, facts.target, args)
+    return token_input.finish(context, result, overwrite=True, asks=not args.use)
 
 
-def _show_status(dialogue: Dialogue, facts: ServerFacts) -> None:
-    from ..doctor.checks.account import is_login_token
+def _show_status(context: Context, facts: ServerFacts) -> None:
+    from ..doctor.checks.account import is_temporary
     from ..login.pages import ends_soon, with_lines
     from .views.access import status_page
 
     page = status_page(facts)
-    dialogue.show(with_lines(page, [ends_soon(facts)]) if is_login_token(facts) else page)
+    context.show(with_lines(page, [ends_soon(facts)]) if is_temporary(facts) else page)
 
 
-def _advise(dialogue: Dialogue, facts: ServerFacts) -> None:
+def _advise(context: Context, facts: ServerFacts) -> None:
     from .views.access import advice_page
 
-    dialogue.show(advice_page(facts))
+    context.show(advice_page(facts))
 
 
-def _exchange_stored(dialogue: Dialogue, facts: ServerFacts) -> bool:
+def _exchange_stored(context: Context, facts: ServerFacts) -> bool:
     """Offers a permanent token for a stored one that ends by itself; says whether that was done."""
-    from ..doctor.checks.account import is_login_token
+    from ..doctor.checks.account import is_temporary
 
-    if facts.stored.token is None or not is_login_token(facts):
+    if facts.stored.token is None or not is_temporary(facts):
         return False
-    checked = token_input.check(dialogue, facts.stored.token, facts.target)
-    outcome = token_input.exchanged(dialogue, checked, overwrite=True)
-    if outcome.checked is checked:
+    checked = token_input.check(context, facts.stored.token, facts.target)
+    result = token_input.exchanged(context, checked, overwrite=True)
+    if result.checked is checked:
         return False
-    token_input.finish(dialogue, outcome, overwrite=True)
+    token_input.finish(context, result, overwrite=True)
     return True
 
 
@@ -89,8 +89,8 @@ def _raise_if_in_trouble(facts: ServerFacts) -> None:
     from ..api.responses import is_cave
     from ..doctor.checks.token import is_malformed
 
-    good = any(is_cave(answer) for answer in facts.answers)
-    first = next(iter(facts.answers), None)  # the auth server's
+    good = any(is_cave(answer) for answer in facts.responses)
+    first = next(iter(facts.responses), None)  # the auth server's
     if first is not None and not is_cave(first) and not (good and is_malformed(first)):
         raise ServerInTrouble(f"{first.sentence}. Nothing was changed. To see why: {next_steps.check(facts.target)}")
 
@@ -98,36 +98,36 @@ def _raise_if_in_trouble(facts: ServerFacts) -> None:
 # ---------------------------------------------------------------- the two ways in
 
 
-def _new_token(dialogue: Dialogue, target: Target, args: argparse.Namespace) -> Outcome:
+def _new_token(context: Context, target: Target, args: argparse.Namespace) -> LoginResult:
     """A token that the server has accepted: by the browser where that works, else by the prompt."""
-    from ..login.browser import by_browser
-    from ..login.exchange import Wish, look_ahead
+    from ..login.browser import sign_in_in_browser
+    from ..login.exchange import LoginRequest, probe_auth_server
     from ..login.verify import try_saving
 
     try_saving(target)
-    if not dialogue.front.can_ask:
-        return _by_paste(dialogue, target, args.kind == "new")
-    wish = Wish(target, args.use or ("new" if args.kind == "new" else ""), dialogue.seconds())
-    auth = look_ahead(wish, dialogue.front)
-    if auth.trouble and args.kind == "new" and not args.paste:
+    if not context.front.can_ask:
+        return _by_paste(context, target, args.kind == "new")
+    request = LoginRequest(target, args.use or ("new" if args.kind == "new" else ""), context.seconds())
+    auth = probe_auth_server(request, context.front)
+    if auth.failure and args.kind == "new" and not args.paste:
         raise ServerInTrouble(
-            f"nobody can sign in now: {auth.trouble}. Nothing was changed. Try again later, or paste a token that you "
+            f"nobody can sign in now: {auth.failure}. Nothing was changed. Try again later, or paste a token that you "
             f"have: {next_steps.setup(target, 'existing', '--paste')}"
         )
-    came = None if args.paste or auth.trouble else by_browser(wish, auth, dialogue.front)
-    return came or _by_paste(dialogue, target, args.kind == "new", auth.trouble)
+    came = None if args.paste or auth.failure else sign_in_in_browser(request, auth, context.front)
+    return came or _by_paste(context, target, args.kind == "new", auth.failure)
 
 
-def _by_paste(dialogue: Dialogue, target: Target, is_new: bool, trouble: str = "") -> Outcome:
+def _by_paste(context: Context, target: Target, is_new: bool, failure: str = "") -> LoginResult:
     """The way that works everywhere: the pages to go to, unless they are known to be down, and a prompt."""
     from ..login.web_browser import open_browser
     from .guide import guide_for
     from .views.guide import guide_page
 
-    guide = guide_for(target, is_new, dialogue.front.can_ask, trouble=trouble)
-    dialogue.show(guide_page(guide))
-    if not dialogue.front.can_ask:
+    guide = guide_for(target, is_new, context.front.can_ask, failure=failure)
+    context.show(guide_page(guide))
+    if not context.front.can_ask:
         raise nobody_to_ask(target)
     if guide.first_page:
         open_browser(guide.first_page)
-    return token_input.by_prompt(dialogue, target, overwrite=True)
+    return token_input.by_prompt(context, target, overwrite=True)

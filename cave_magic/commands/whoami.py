@@ -9,14 +9,14 @@ from IPython.core.magic_arguments import argument, magic_arguments
 from ..doctor import next_steps
 from ..doctor.evidence import ServerFacts
 from ..errors import CaveMagicError, NoToken, ServerInTrouble, TokenRejected
-from .context import Dialogue
+from .context import Context
 from .line import where
 
 
 @magic_arguments()
 @argument("--reveal", action="store_true", help="print the token itself")
 @where
-def cave_whoami(dialogue: Dialogue, args: argparse.Namespace) -> None:
+def cave_whoami(context: Context, args: argparse.Namespace) -> None:
     """Says who you are for the server, and which token this computer sends.
 
     Examples::
@@ -26,12 +26,12 @@ def cave_whoami(dialogue: Dialogue, args: argparse.Namespace) -> None:
     """
     from .views.whoami import revealed_page, whoami_page
 
-    facts = dialogue.facts(dialogue.target(args))
+    facts = context.facts(context.target(args))
     if args.reveal and facts.stored.token is not None:
-        dialogue.show(revealed_page(facts.stored.token))
+        context.show(revealed_page(facts.stored.token))
     if facts.account is None:
         raise _why_nobody(facts)
-    dialogue.show(whoami_page(facts))
+    context.show(whoami_page(facts))
 
 
 def _why_nobody(facts: ServerFacts) -> CaveMagicError:
@@ -45,5 +45,5 @@ def _why_nobody(facts: ServerFacts) -> CaveMagicError:
         return NoToken(f"no token is stored for {facts.host}. To begin: {set_up(facts, 'new').text}")
     if facts.identity is not None and facts.identity.code == "invalid_token":
         return TokenRejected(f"{facts.host} does not know the stored token. Next: {set_up(facts).text}")
-    sentence = facts.answers[0].sentence if facts.answers else f"{facts.host} was not asked"
+    sentence = facts.responses[0].sentence if facts.responses else f"{facts.host} was not asked"
     return ServerInTrouble(f"{sentence}. To see why: {next_steps.check(target)}")

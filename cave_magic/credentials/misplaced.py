@@ -59,7 +59,7 @@ and `:`. A second one gets ` (1)`, `(1)` or `-2` before its end, and an editor o
 
 
 @dataclass(frozen=True, slots=True)
-class Near:
+class MisplacedToken:
     """A token that CAVEclient does not read for a server.
 
     Attributes:
@@ -73,12 +73,12 @@ class Near:
     ours: bool
 
 
-def find(server: str) -> tuple[Near, ...]:
+def find(server: str) -> tuple[MisplacedToken, ...]:
     """The tokens that may be a server's and that are not in the file named after it, the newest first.
 
     Those that are known to be another server's are not among them.
     """
-    found: dict[Token, Near] = {}
+    found: dict[Token, MisplacedToken] = {}
     for path in _newest(_candidates(server)):
         file = token_files.read_token_file(path)
         token = file.meant
@@ -87,7 +87,7 @@ def find(server: str) -> tuple[Near, ...]:
         names = file.names or _host_in(path.name)
         if (names and not _is_of(server, names)) or stored_tokens.other_owner(server, token):
             continue
-        near = Near(file, token, bool(names) or _is_the_default_servers(server, path))
+        near = MisplacedToken(file, token, bool(names) or _is_the_default_servers(server, path))
         if token not in found or (near.ours and not found[token].ours):
             found[token] = near
     return tuple(found.values())

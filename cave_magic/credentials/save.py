@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..api.urls import host_of, place_of, shown
+from ..api.urls import host_of, host_port_of, shown
 from ..deployments import DEFAULT_SERVER, DEPLOYMENTS, local_servers_of
 from ..errors import TokenExists, TokenNotSaved
-from ..redact import plain
+from ..redact import sanitize
 from ..token import Token
 from . import atomic_write
 from .datastack_map import known_servers, read_map
-from .stored_tokens import Resolved, named_owner, resolve
+from .stored_tokens import StoredToken, named_owner, resolve
 from .token_files import (
     FORBIDDEN,
     SERVER_KEY,
@@ -160,7 +160,7 @@ def _raise_if_another(previous: Token | None, wanted: _Wanted) -> None:
     raise TokenExists(f"another token{ending} is saved for {host_of(wanted.server)}, and stays.")
 
 
-def _save(wanted: _Wanted, old: Resolved, previous: Token | None, confirm: Callable[[], None]) -> Saved:
+def _save(wanted: _Wanted, old: StoredToken, previous: Token | None, confirm: Callable[[], None]) -> Saved:
     for file in (old.server_file, old.default_file):
         if file.state == State.UNREADABLE and file.problem != FORBIDDEN:
             raise TokenNotSaved(f"{file.fault}.")
@@ -186,7 +186,7 @@ def _in_order(paths: list[Path], previous: Token | None) -> list[Path]:
     return [*copies, *(path for path in paths if path not in copies)]
 
 
-def _own_token(old: Resolved) -> Token | None:
+def _own_token(old: StoredToken) -> Token | None:
     """The token that is this server's for sure: its own file's, or at the default server that of `cave-secret.json`."""
     token = None if old.belongs_to else old.server_file.token
     if token is None and old.server == DEFAULT_SERVER and not old.belongs_to:
@@ -194,7 +194,7 @@ def _own_token(old: Resolved) -> Token | None:
     return token if token is not None and token.reveal().strip() else None
 
 
-def _files_for(wanted: _Wanted, old: Resolved, previous: Token | None) -> tuple[list[Path], list[Path], list[Path]]:
+def _files_for(wanted: _Wanted, old: StoredToken, previous: Token | None) -> tuple[list[Path], list[Path], list[Path]]:
     """The files to write, those with another server's token to leave, and those to copy before."""
     paths, kept = [old.server_file.path], []
     strange = [old.server_file.path] if old.belongs_to and old.source is old.server_file else []
@@ -226,8 +226,8 @@ def _is_free(file: TokenFile, ours: tuple[Token | None, ...]) -> bool:
 def local_files(server: str, local_servers: Iterable[str]) -> tuple[Path, ...]:
     """The token files of a server's data servers, without any that is known to be another server's."""
     everybody = (*known_servers(), *(local for one in DEPLOYMENTS for local in one.local_servers))
-    own = {None, *map(place_of, everybody)} - set(map(place_of, local_servers_of(server)))
-    return tuple(sorted({server_file(local) for local in local_servers if place_of(local) not in own}))
+    own = {None, *map(host_port_of, everybody)} - set(map(host_port_of, local_servers_of(server)))
+    return tuple(sorted({server_file(local) for local in local_servers if host_port_of(local) not in own}))
 
 
 def with_token(path: Path, token: Token) -> str | None:
@@ -336,5 +336,5 @@ def write_files(
 
 def not_saved(path: Path, error: OSError) -> TokenNotSaved:
     """What to say where the system refused to change a file."""
-    reason = plain(os.strerror(error.errno) if error.errno else type(error).__name__)
+    reason = sanitize(os.strerror(error.errno) if error.errno else type(error).__name__)
     return TokenNotSaved(f"{show_path(path)} cannot be written ({reason}).")

@@ -212,7 +212,7 @@ def found_anywhere(shell: Any, tokens: Iterable[Token]) -> tuple[Left, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Wiping:
+class Scrubbing:
     """The repair of what `found_anywhere` finds. It keeps no copy, since that would have the token.
 
     Attributes:

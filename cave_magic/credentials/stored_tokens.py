@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..api.urls import name_for_files, parse, place_of
+from ..api.urls import host_port_of, name_for_files, parse
 from ..deployments import KNOWN_SERVERS, local_servers_of
 from ..token import Token
 from .datastack_map import known_servers, remembered_servers
@@ -39,7 +39,7 @@ MOST_FILES = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Resolved:
+class StoredToken:
     """Which token caveclient takes for a server, and from where.
 
     Attributes:
@@ -77,7 +77,7 @@ class Resolved:
         return other if other is not None and other != self.token else None
 
 
-def resolve(server: str) -> Resolved:
+def resolve(server: str) -> StoredToken:
     """Which token caveclient takes for a server, by its own order of files.
 
     Args:
@@ -94,7 +94,7 @@ def resolve(server: str) -> Resolved:
         source = legacy if legacy.token is not None else None
     token = source.token if source and not blocker else None
     owner = owner_of(server, source) if source is not None and token is not None else ""
-    return Resolved(server, token, source if token else None, blocker, own, default, legacy, owner)
+    return StoredToken(server, token, source if token else None, blocker, own, default, legacy, owner)
 
 
 def _paths(server: str) -> tuple[Path, Path, Path]:
@@ -132,7 +132,7 @@ def named_owner(server: str, file: TokenFile) -> str:
 
 def is_host_of(server: str, host: str) -> bool:
     """Whether a host is a server's or one of its data servers'."""
-    return place_of(host) in map(place_of, (server, *local_servers_of(server)))
+    return host_port_of(host) in map(host_port_of, (server, *local_servers_of(server)))
 
 
 def other_owner(server: str, token: Token | None) -> str:
@@ -156,7 +156,7 @@ def _are_one(server: str, other: str) -> bool:
     mine, theirs = parse(server), parse(other)
     if mine is None or theirs is None or (server in KNOWN_SERVERS and other in KNOWN_SERVERS):
         return False
-    return mine.place[1] == theirs.place[1] and bool(_addresses_of(mine.host) & _addresses_of(theirs.host))
+    return mine.host_port[1] == theirs.host_port[1] and bool(_addresses_of(mine.host) & _addresses_of(theirs.host))
 
 
 def _addresses_of(host: str) -> set[str]:
@@ -185,9 +185,9 @@ def hosts_with_files() -> tuple[str, ...]:
 
 def _server_with(name: str) -> str:
     """The server, in the one form, whose own or whose data server's token file has a name that begins so."""
-    place = place_of(name)
+    host_port = host_port_of(name)
     for server in known_servers():
-        if place is not None and place in map(place_of, (server, *local_servers_of(server))):
+        if host_port is not None and host_port in map(host_port_of, (server, *local_servers_of(server))):
             return server
     address = parse(name)
     return f"https://{address.host_and_port}" if address else "another server"

@@ -17,7 +17,7 @@ from enum import Enum
 from pathlib import Path
 
 from ..api.urls import name_for_files, parse, shown_file_name
-from ..redact import HIDDEN, plain
+from ..redact import MASK, sanitize
 from ..token import Token, typed_secrets
 
 TOKEN_KEY = "token"  # noqa: S105  the key, no token
@@ -115,12 +115,12 @@ def show_path(path: Path, longest: int = 200) -> str:
     """A path as people write it, with `~` for their home."""
     home = os.path.expanduser("~")
     text = str(path.parent / shown_file_name(path.name) if DEFAULT_NAME in path.name else path)
-    return plain("~" + text[len(home) :] if text.startswith(home + os.sep) else text, longest)
+    return sanitize("~" + text[len(home) :] if text.startswith(home + os.sep) else text, longest)
 
 
 def show_key(key: str) -> str:
     """A key of a token file, short; hidden where somebody put a token in the place of one."""
-    return HIDDEN if typed_secrets(key) else plain(key, 40)
+    return MASK if typed_secrets(key) else sanitize(key, 40)
 
 
 # ---------------------------------------------------------------- reading

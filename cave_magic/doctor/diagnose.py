@@ -8,20 +8,20 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from ..api.tasks import Watcher
+from ..api.tasks import OnWait
 from ..api.urls import host_of
 from ..credentials.target import Target
-from ..environment.platforms import find_place
-from ..redact import hide_secrets
+from ..environment.platforms import detect_runtime
+from ..redact import redact
 from . import next_steps
 from .checks import CHECKS
-from .evidence import NO_SESSION, Evidence, Session
-from .explain_error import meaning_of
+from .evidence import NO_NOTEBOOK, Evidence, NotebookSession
+from .explain_error import explain_error
 from .fixes import Repair
 from .gather import gather
 from .model import Report, Status
 from .remedies import repairs_for
-from .runner import examine
+from .runner import run_checks
 
 DEFAULT_SECONDS = 10.0
 
@@ -29,8 +29,8 @@ DEFAULT_SECONDS = 10.0
 def diagnose(
     targets: Iterable[Target],
     seconds: float = DEFAULT_SECONDS,
-    watcher: Watcher | None = None,
-    session: Session = NO_SESSION,
+    on_wait: OnWait | None = None,
+    notebook: NotebookSession = NO_NOTEBOOK,
     error: BaseException | None = None,
 ) -> Report:
     """Looks at everything and says what is wrong. Writes nothing and opens nothing.
@@ -38,11 +38,11 @@ def diagnose(
     Args:
         targets: the datastacks to look at, at least one.
         seconds: the bound on the whole.
-        watcher: told whom it waits for, once that takes more than a second.
-        session: what can be seen of the notebook.
+        on_wait: told whom it waits for, once that takes more than a second.
+        notebook: what can be seen of the notebook.
         error: what the person's last cell ended with, if it did not go well.
     """
-    return look(targets, seconds, watcher, session, error).report
+    return look(targets, seconds, on_wait, notebook, error).report
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,8 @@ class Diagnosis:
 def look(
     targets: Iterable[Target],
     seconds: float = DEFAULT_SECONDS,
-    watcher: Watcher | None = None,
-    session: Session = NO_SESSION,
+    on_wait: OnWait | None = None,
+    notebook: NotebookSession = NO_NOTEBOOK,
     error: BaseException | None = None,
     everything: bool = False,
 ) -> Diagnosis:
@@ -72,13 +72,13 @@ def look(
     """
     start = time.monotonic()
     wanted = tuple(targets)
-    evidence = gather(wanted, seconds, watcher, session, everything)
+    evidence = gather(wanted, seconds, on_wait, notebook, everything)
     return Diagnosis(judge(wanted, evidence, time.monotonic() - start, error), evidence)
 
 
 def judge(targets: Sequence[Target], evidence: Evidence, seconds: float, error: BaseException | None = None) -> Report:
     """Runs the checks over evidence that is already there; a pure function."""
-    rows = examine(CHECKS, evidence.subjects, evidence.above, evidence.label)
+    rows = run_checks(CHECKS, evidence.subjects, evidence.above, evidence.label)
     person = next((facts.account for facts in evidence.servers if facts.account), None)
     account = {"name": person.name, "email": person.email, "id": person.id} if person else None
     names = tuple(facts.name for facts in evidence.datastacks)
@@ -90,7 +90,7 @@ def judge(targets: Sequence[Target], evidence: Evidence, seconds: float, error: 
         account,
         tuple(rows),
         seconds,
-        meaning_of(error, targets[0]),
+        explain_error(error, targets[0]),
         versions,
         next_steps.go_on(first),
         evidence.machine.again,
@@ -112,9 +112,9 @@ def to_markdown(report: Report) -> str:
             said.append(f"| {row.status.value} | {row.id} | {_cell(row.shared)} |")
     if report.next is not None:
         said += ["", f"Next: {_cell(report.next.text)}"]
-    place = find_place().platform or "own computer"
+    runtime = detect_runtime().platform or "own computer"
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
-    said += ["", f"{versions}; {platform.system()} {platform.machine()}, {place}; {report.seconds:.1f} s"]
+    said += ["", f"{versions}; {platform.system()} {platform.machine()}, {runtime}; {report.seconds:.1f} s"]
     return _without_person("\n".join(said), report)
 
 
@@ -133,4 +133,4 @@ def _without_person(text: str, report: Report) -> str:
         own.add(getpass.getuser())
     for word in sorted((word for word in own if len(word) > 3), key=len, reverse=True):
         text = text.replace(word, "[withheld]")
-    return hide_secrets(text)
+    return redact(text)

@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from ..api.responses import Account, Answer, Key
+from ..api.responses import Account, ListedToken, Response
 from ..api.urls import host_of
 from ..credentials import datastack_map, stored_tokens, token_files
 from ..credentials.scrub import Left
@@ -16,9 +16,9 @@ from ..credentials.target import Target
 from ..deployments import DEFAULT_DATASTACK, DEFAULT_SERVER
 from ..environment.caveclient_adapter import Client
 from ..environment.cloud_volume import Reading
-from ..environment.platforms import Place, find_place
-from ..environment.proxies import Variables
-from ..environment.shadowed import Shadow
+from ..environment.platforms import Runtime, detect_runtime
+from ..environment.proxies import ProxySettings
+from ..environment.shadowed import ShadowingFile
 from ..token import Token
 from . import next_steps
 from .model import Command
@@ -26,7 +26,7 @@ from .model import Command
 BARE_CHECK = next_steps.check(Target(DEFAULT_DATASTACK, DEFAULT_SERVER))
 
 
-class Mend(Enum):
+class FolderFix(Enum):
     """What mends a folder."""
 
     HOME = "name another home"
@@ -36,7 +36,7 @@ class Mend(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class FolderTrouble:
+class FolderProblem:
     """What is wrong with the folder of the token files.
 
     Attributes:
@@ -49,7 +49,7 @@ class FolderTrouble:
     at: Path
     problem: str
     unusable: bool
-    mend: Mend
+    mend: FolderFix
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +60,17 @@ class Machine:
         versions: package -> version, for those that are installed, and `python`.
         caveclient_problem: why caveclient cannot be imported, or "".
         token_variables: environment variables that seem to hold a token, which caveclient does not read.
-        place: where the kernel runs.
+        runtime: where the kernel runs.
         folder: the folder of the token files, with `~` for the home.
-        folder_trouble: what is wrong with it, or None.
+        folder_problem: what is wrong with it, or None.
         folder_open: whether everybody on this computer may put files there, and so another token in the place of yours.
         map_file: caveclient's map of datastacks.
         map_secrets: datastacks in whose remembered address there is a token or a password.
         left: where tokens lie about in this notebook's session and file.
         unmet: what the installed caveclient asks of other packages and does not find; None if that is not known.
-        variables: those of the environment that lead to a proxy or to a file of certificates.
+        proxy_settings: those of the environment that lead to a proxy or to a file of certificates.
         requests_problem: why requests, without which nobody can be asked, cannot be imported, or "".
-        shadows: files in the notebook's folder that Python takes in the place of a package.
+        shadowing: files in the notebook's folder that Python takes in the place of a package.
         again: the line that runs this check again.
         recall: the lines that save a token which this platform keeps, or the one that asks for it.
         can_ask: whether somebody can answer a prompt.
@@ -79,17 +79,17 @@ class Machine:
     versions: Mapping[str, str] = field(default_factory=dict)
     caveclient_problem: str = ""
     token_variables: tuple[str, ...] = ()
-    place: Place = field(default_factory=find_place)
+    runtime: Runtime = field(default_factory=detect_runtime)
     folder: str = ""
-    folder_trouble: FolderTrouble | None = None
+    folder_problem: FolderProblem | None = None
     folder_open: bool = False
     unmet: tuple[str, ...] | None = ()
-    variables: Variables = field(default_factory=Variables)
+    proxy_settings: ProxySettings = field(default_factory=ProxySettings)
     map_file: datastack_map.ServerMap | None = None
     map_secrets: tuple[str, ...] = ()
     left: tuple[Left, ...] = ()
     requests_problem: str = ""
-    shadows: tuple[Shadow, ...] = ()
+    shadowing: tuple[ShadowingFile, ...] = ()
     again: Command = BARE_CHECK
     recall: tuple[Command, ...] = ()
     can_ask: bool = True
@@ -105,7 +105,7 @@ def _nothing_left(tokens: Iterable[Token]) -> tuple[Left, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class NotebookSession:
     """What can be seen of the notebook from which one looks.
 
     Attributes:
@@ -119,7 +119,7 @@ class Session:
     can_ask: bool = True
 
 
-NO_SESSION = Session()
+NO_NOTEBOOK = NotebookSession()
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,24 +155,24 @@ class ServerFacts:
     address: str
     target: Target
     machine: Machine
-    stored: stored_tokens.Resolved
+    stored: stored_tokens.StoredToken
     disagrees: bool | None = None
-    identity: Answer | None = None
+    identity: Response | None = None
     account: Account | None = None
-    keys: tuple[Key, ...] | None = None
-    version: Answer | None = None
-    salvaged: Answer | None = None
-    info: Answer | None = None
+    keys: tuple[ListedToken, ...] | None = None
+    version: Response | None = None
+    salvaged: Response | None = None
+    info: Response | None = None
     netrc: str = ""
     near: token_files.TokenFile | None = None
     untried: token_files.TokenFile | None = None
     stale_clients: tuple[Client, ...] = ()
-    bare: Answer | None = None
-    listed: Answer | None = None
+    bare: Response | None = None
+    listed: Response | None = None
     bound: float = 10.0
     datasets: Mapping[str, str] = field(default_factory=dict)
     proxied: bool = False
-    compared: Answer | None = None
+    compared: Response | None = None
 
     @property
     def host(self) -> str:
@@ -180,7 +180,7 @@ class ServerFacts:
         return host_of(self.address)
 
     @property
-    def answers(self) -> tuple[Answer, ...]:
+    def responses(self) -> tuple[Response, ...]:
         """All that this server said."""
         return tuple(one for one in (self.identity, self.bare, self.info, self.version) if one is not None)
 
@@ -204,9 +204,9 @@ class DatastackFacts:
 
     target: Target
     server: ServerFacts
-    info: Answer | None = None
+    info: Response | None = None
     listed: tuple[str, ...] | None = None
-    services: Mapping[str, Answer] = field(default_factory=dict)
+    services: Mapping[str, Response] = field(default_factory=dict)
     readings: tuple[Reading, ...] = ()
     since: float | None = None
     near: token_files.TokenFile | None = None

@@ -16,9 +16,9 @@ from ..api.urls import host_of, parse
 from ..credentials.target import Target, siblings
 from ..credentials.token_files import TOKEN_KEY, read_token_file, secrets_folder, show_key, show_path
 from ..environment.caveclient_adapter import AskedKey, asked_key
-from ..environment.proxies import read_variables
+from ..environment.proxies import read_proxy_settings
 from ..errors import Cancelled
-from ..redact import plain, private
+from ..redact import private, sanitize
 from ..ui.durations import duration
 from . import next_steps
 from .model import Command, LastError, explanation
@@ -61,8 +61,8 @@ class Raised:
         found = _ADDRESS.search(self.text)
         pool = re.search(r"host='([^']+)', port=(\d+)", self.text)
         if found:
-            return plain(host_of(found.group()), 80) or "the server"
-        return plain(pool[1], 80) if pool else "the server"
+            return sanitize(host_of(found.group()), 80) or "the server"
+        return sanitize(pool[1], 80) if pool else "the server"
 
     @property
     def service(self) -> str:
@@ -128,7 +128,7 @@ _SERVICES = {
 }
 
 
-def meaning_of(error: BaseException | None, target: Target) -> LastError | None:
+def explain_error(error: BaseException | None, target: Target) -> LastError | None:
     """What an error meant, in one line.
 
     Args:
@@ -177,7 +177,7 @@ def _own(raised: Raised) -> LastError | None:
     kind = type(raised.error)
     if kind.__module__ != "cave_magic.errors" or isinstance(raised.error, Cancelled):
         return None
-    return LastError(plain(raised.error, 200), None, f"{kind.__name__}, an error of cave_magic")
+    return LastError(sanitize(raised.error, 200), None, f"{kind.__name__}, an error of cave_magic")
 
 
 def _under_key(raised: Raised) -> LastError | None:
@@ -249,7 +249,7 @@ def _by_status(raised: Raised) -> str:
 
 
 def _or_the_proxy() -> str:
-    return ", or the proxy that is set here could not reach it" if read_variables().proxies else ""
+    return ", or the proxy that is set here could not reach it" if read_proxy_settings().proxies else ""
 
 
 def _not_found(raised: Raised) -> str:
@@ -342,10 +342,10 @@ def _network(raised: Raised) -> str:
         return "the cell was waiting for as long as a server had asked (Retry-After), which caveclient does in silence."
     if raised.names[0] == "KeyboardInterrupt":
         return "the cell was waiting for a server, which caveclient does without end."
-    trouble, detail = failures.explain(raised.error)
-    if trouble is failures.Trouble.UNKNOWN:
+    failure, detail = failures.classify(raised.error)
+    if failure is failures.Failure.UNKNOWN:
         return ""
-    return f"{raised.host} {trouble.value}" + (f" ({detail})" if detail else "") + f". {_FINE}"
+    return f"{raised.host} {failure.value}" + (f" ({detail})" if detail else "") + f". {_FINE}"
 
 
 _RULES: tuple[Callable[[Raised], str | LastError | None], ...] = (

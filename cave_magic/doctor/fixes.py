@@ -18,10 +18,10 @@ from pathlib import Path
 from ..api.urls import holds_secret, shown, shown_file_name
 from ..credentials import atomic_write, datastack_map, save, stored_tokens, token_files
 from ..credentials.datastack_map import entries_with_secrets
-from ..credentials.stored_tokens import Resolved
+from ..credentials.stored_tokens import StoredToken
 from ..credentials.token_files import State, TokenFile, show_path
 from ..deployments import DEFAULT_SERVER, meant_address, server_meant
-from ..redact import plain
+from ..redact import sanitize
 from ..token import Token
 
 Plan = Mapping[Path, str | None]
@@ -80,7 +80,7 @@ def _is_map_with_secrets(path: Path) -> bool:
 # ---------------------------------------------------------------- permissions
 
 
-def repair_permissions(resolved: Resolved) -> Repair | None:
+def repair_permissions(resolved: StoredToken) -> Repair | None:
     """Makes the folder, and every token file in it, one's own alone.
 
     Args:
@@ -97,7 +97,7 @@ def repair_permissions(resolved: Resolved) -> Repair | None:
     return Repair("permissions", words, tuple(shared), partial(_tighten, shared))
 
 
-def _shared_files(resolved: Resolved) -> list[Path]:
+def _shared_files(resolved: StoredToken) -> list[Path]:
     others = [
         token_files.secrets_folder() / f"{host}-{token_files.DEFAULT_NAME}" for host in stored_tokens.hosts_with_files()
     ]
@@ -152,7 +152,7 @@ def _in_shape(path: Path, token: Token) -> Plan:
     return {} if text is None else {path: text}
 
 
-def repair_legacy(resolved: Resolved) -> Repair | None:
+def repair_legacy(resolved: StoredToken) -> Repair | None:
     """Sets `chunkedgraph-secret.json` aside; a token that caveclient takes from it goes to the server's file."""
     legacy, own = resolved.legacy_file, resolved.server_file
     used = resolved.source is not None and resolved.source.path == legacy.path
@@ -176,7 +176,7 @@ def _without_legacy(server: str, token: Token | None) -> Plan:
 # ---------------------------------------------------------------- several files of one server
 
 
-def repair_copies(resolved: Resolved, token: Token, local_servers: Iterable[str] = ()) -> Repair | None:
+def repair_copies(resolved: StoredToken, token: Token, local_servers: Iterable[str] = ()) -> Repair | None:
     """Makes the copies of one server's token agree.
 
     Args:
@@ -194,7 +194,7 @@ def repair_copies(resolved: Resolved, token: Token, local_servers: Iterable[str]
     return Repair("copies", words, tuple(file.path for file in found), partial(_rewrite, find))
 
 
-def _copies(resolved: Resolved, token: Token, local_servers: Iterable[str]) -> list[TokenFile]:
+def _copies(resolved: StoredToken, token: Token, local_servers: Iterable[str]) -> list[TokenFile]:
     """The server's files that should hold the token and do not."""
     own, default = resolved.server_file, resolved.default_file
     found = [own] if own.state != State.ABSENT or default.token != token else []
@@ -227,7 +227,7 @@ def _with_token(token: Token, paths: Iterable[Path]) -> Plan:
     return {path: text for path in paths if (text := save.with_token(path, token)) is not None}
 
 
-def _is_ours(resolved: Resolved, file: TokenFile) -> bool:
+def _is_ours(resolved: StoredToken, file: TokenFile) -> bool:
     if file.token == resolved.server_file.token:
         return True
     return resolved.server == DEFAULT_SERVER and not stored_tokens.owner_of(resolved.server, file)
@@ -254,7 +254,7 @@ def repair_map_entry(datastack: str, server: str = "") -> Repair | None:
     current = datastack_map.read_map()
     if datastack not in current.entries or current.entries[datastack] == server:
         return None
-    name, old = plain(datastack), shown(current.entries[datastack])
+    name, old = sanitize(datastack), shown(current.entries[datastack])
     words = f"open {name} on {server} (now: {old})" if server else f"forget that {name} is on {old}"
     find = partial(_map_with, {datastack: server}, dict(current.entries))
     return Repair("map-entry", words, (current.path,), partial(_rewrite, find))
@@ -274,7 +274,9 @@ def repair_map_secrets() -> Repair | None:
     found = {name: server_meant(name, current.entries[name]) for name in entries_with_secrets()}
     if not found:
         return None
-    words = f"take what is secret out of the address of {_listed([plain(name) for name in found])} in the datastack map"
+    words = (
+        f"take what is secret out of the address of {_listed([sanitize(name) for name in found])} in the datastack map"
+    )
     find = partial(_map_with, found, dict(current.entries))
     return Repair("map-secrets", words, (current.path,), partial(_rewrite, find))
 

@@ -17,23 +17,32 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..api import endpoints, http, responses
-from ..api.batch import Question, Round
-from ..api.failures import Trouble
-from ..api.responses import Answer
-from ..api.tasks import Watcher, result_of
+from ..api.batch import Batch, PendingResponse
+from ..api.failures import Failure
+from ..api.responses import Response
+from ..api.tasks import OnWait, result_of
 from ..api.urls import name_for_files
 from ..credentials import datastack_map, misplaced, stored_tokens, token_files
 from ..credentials.datastack_map import entries_with_secrets
 from ..credentials.target import Target, siblings
 from ..deployments import DEFAULT_SERVER, KNOWN_SERVERS, deployment_of
 from ..environment import caveclient_adapter, cloud_volume, packages
-from ..environment.platforms import TOKEN_VARIABLES, find_place
-from ..environment.proxies import read_variables
-from ..environment.shadowed import find_shadows
-from ..redact import plain
+from ..environment.platforms import TOKEN_VARIABLES, detect_runtime
+from ..environment.proxies import read_proxy_settings
+from ..environment.shadowed import find_shadowing_files
+from ..redact import sanitize
 from ..token import Token
 from . import next_steps
-from .evidence import NO_SESSION, DatastackFacts, Evidence, FolderTrouble, Machine, Mend, ServerFacts, Session
+from .evidence import (
+    NO_NOTEBOOK,
+    DatastackFacts,
+    Evidence,
+    FolderFix,
+    FolderProblem,
+    Machine,
+    NotebookSession,
+    ServerFacts,
+)
 
 T = TypeVar("T")
 
@@ -49,8 +58,8 @@ MOST_DATASTACKS = 200
 def gather(
     targets: Iterable[Target],
     seconds: float,
-    watcher: Watcher | None = None,
-    session: Session = NO_SESSION,
+    on_wait: OnWait | None = None,
+    notebook: NotebookSession = NO_NOTEBOOK,
     everything: bool = False,
 ) -> Evidence:
     """Looks at everything, with all questions under way at the same time.
@@ -58,62 +67,62 @@ def gather(
     Args:
         targets: the datastacks to look at.
         seconds: the bound on the whole.
-        watcher: told whom it waits for.
-        session: what can be seen of the notebook.
+        on_wait: told whom it waits for.
+        notebook: what can be seen of the notebook.
         everything: look in their place at every datastack that their servers list for the stored token.
     """
-    with Round(seconds) as round_:
-        look, wanted = _Look(round_), tuple(targets)
+    with Batch(seconds) as batch:
+        look, wanted = _Look(batch), tuple(targets)
         for target in wanted:
             look.at_all(target) if everything else look.at(target)
-        importing = round_.work(packages.import_caveclient)  # after the questions, so that it fills the waiting
-        asking = round_.work(packages.import_requests)
-        machine = round_.work(_machine)
-        round_.wait(watcher)
+        importing = batch.work(packages.import_caveclient)  # after the questions, so that it fills the waiting
+        asking = batch.work(packages.import_requests)
+        machine = batch.work(_machine)
+        batch.wait(on_wait)
         again = next_steps.check_everything(wanted[0]) if everything else next_steps.check_all(wanted)
         here = _here(machine)
-        is_pasted = session.can_ask and not here.place.store
+        is_pasted = notebook.can_ask and not here.runtime.secrets_name
         here = replace(
             here,
             requests_problem=result_of(asking, ""),
-            shadows=find_shadows(),
+            shadowing=find_shadowing_files(),
             again=again,
-            recall=(next_steps.save(wanted[0]),) if is_pasted else next_steps.recall(here.place, wanted[0]),
-            can_ask=session.can_ask,
+            recall=(next_steps.save(wanted[0]),) if is_pasted else next_steps.recall(here.runtime, wanted[0]),
+            can_ask=notebook.can_ask,
         )
-        return look.evidence(here, importing, session)
+        return look.evidence(here, importing, notebook)
 
 
 def ask_server(
     target: Target,
     seconds: float,
-    watcher: Watcher | None = None,
-    session: Session = NO_SESSION,
+    on_wait: OnWait | None = None,
+    notebook: NotebookSession = NO_NOTEBOOK,
     access: bool = False,
 ) -> ServerFacts:
     """Looks at a server and its token alone: two requests, and caveclient is not imported.
 
     With `access` it also finds out whether `CAVEclient` opens the datastack: one request more, and the import.
     """
-    with Round(seconds) as round_:
-        server = _Server(round_, target)
+    with Batch(seconds) as batch:
+        server = _Server(batch, target)
         importing = None
         if access and server.token is not None:
-            server.info = round_.ask(endpoints.datastack_address(target.server, target.datastack), server.token)
+            server.info = batch.ask(endpoints.datastack_url(target.server, target.datastack), server.token)
             server.hold_against(target.datastack, server.info)
-            importing = round_.work(packages.import_caveclient)
-        machine = round_.work(_machine)
-        round_.wait(watcher)
+            importing = batch.work(packages.import_caveclient)
+        machine = batch.work(_machine)
+        batch.wait(on_wait)
         problem = result_of(importing, "not imported")
-        here = replace(_here(machine), caveclient_problem=problem, can_ask=session.can_ask)
-        return server.facts(here, importing, session)
+        here = replace(_here(machine), caveclient_problem=problem, can_ask=notebook.can_ask)
+        return server.facts(here, importing, notebook)
 
 
 class _Look:
     """What is being looked at, while the questions are under way."""
 
-    def __init__(self, round_: Round) -> None:
-        self.round = round_
+    def __init__(self, batch: Batch) -> None:
+        self.round = batch
         self.servers: dict[str, _Server] = {}
         self.datastacks: dict[tuple[str, str], _Datastack] = {}
         self.targets: list[Target] = []
@@ -129,11 +138,11 @@ class _Look:
         server = self._server(target)
         if server.token is None:
             return self.at(target)
-        server.listed = self.round.ask(endpoints.datastacks_address(target.server), server.token)
+        server.listed = self.round.ask(endpoints.datastacks_url(target.server), server.token)
         self.targets.append(target)
         return self.round.then(server.listed, partial(self._at_each, target))
 
-    def _at_each(self, target: Target, listed: Answer) -> None:
+    def _at_each(self, target: Target, listed: Response) -> None:
         names = responses.names_in(listed)
         for one in siblings(target, (names or ())[:MOST_DATASTACKS]):
             self.at(one)
@@ -145,14 +154,14 @@ class _Look:
             self.servers[target.server] = _Server(self.round, target)
         return self.servers[target.server]
 
-    def evidence(self, machine: Machine, importing: Future[str], session: Session) -> Evidence:
+    def evidence(self, machine: Machine, importing: Future[str], notebook: NotebookSession) -> Evidence:
         """What was found, when nobody waits any longer."""
         for target in self.targets:
             if target.server not in {server for server, _ in self.datastacks}:
                 self.at(target)
         tokens = [one.stored.token for one in self.servers.values() if one.stored.token is not None]
-        machine = replace(machine, caveclient_problem=result_of(importing, ""), left=session.find_left(tokens))
-        facts = {address: server.facts(machine, importing, session) for address, server in self.servers.items()}
+        machine = replace(machine, caveclient_problem=result_of(importing, ""), left=notebook.find_left(tokens))
+        facts = {address: server.facts(machine, importing, notebook) for address, server in self.servers.items()}
         found = tuple(one.facts(facts[one.target.server]) for one in list(self.datastacks.values()))
         return Evidence(machine, tuple(facts.values()), found)
 
@@ -171,15 +180,15 @@ _contradictions: dict[tuple[str, str, Token, str], tuple[float, float]] = {}
 """When the info service was first and last seen to contradict the auth server: datastack, token and what it said."""
 
 
-def _answer(question: Question | None) -> Answer | None:
-    return question.answer if question else None
+def _response(question: PendingResponse | None) -> Response | None:
+    return question.response if question else None
 
 
 class _Near:
     """The tokens within reach that CAVEclient does not read, and the questions to their server about them.
 
     Args:
-        round_: to ask in.
+        batch: to ask in.
         stored: what CAVEclient takes; that token is not looked at again.
         address: what the server is asked with each token that is said to be its own.
         works: which answers show a token that helps.
@@ -188,16 +197,16 @@ class _Near:
 
     def __init__(
         self,
-        round_: Round,
-        stored: stored_tokens.Resolved,
+        batch: Batch,
+        stored: stored_tokens.StoredToken,
         address: str,
-        works: Callable[[Answer], bool],
+        works: Callable[[Response], bool],
         skipped: tuple[Path, ...] = (),
     ) -> None:
-        self.round, self.stored, self.address, self.works, self.skipped = round_, stored, address, works, skipped
-        self.asked: list[tuple[misplaced.Near, Question]] = []
-        self.untried: list[misplaced.Near] = []
-        self.looking = round_.work(self._look)
+        self.round, self.stored, self.address, self.works, self.skipped = batch, stored, address, works, skipped
+        self.asked: list[tuple[misplaced.MisplacedToken, PendingResponse]] = []
+        self.untried: list[misplaced.MisplacedToken] = []
+        self.looking = batch.work(self._look)
 
     def _look(self) -> None:
         for one in misplaced.find(self.stored.server):
@@ -210,7 +219,7 @@ class _Near:
 
     def files(self) -> tuple[token_files.TokenFile | None, token_files.TokenFile | None]:
         """The newest file with a token that helps, and the newest with one that was not tried."""
-        good = (one.file for one, question in self.asked if self.works(question.answer))
+        good = (one.file for one, question in self.asked if self.works(question.response))
         return next(good, None), next((one.file for one in self.untried), None)
 
 
@@ -221,32 +230,32 @@ def _files_near(near: _Near | None) -> tuple[token_files.TokenFile | None, token
 class _Server:
     """The questions to one server, while they are under way."""
 
-    def __init__(self, round_: Round, target: Target) -> None:
-        self.target, self.round, self.address = target, round_, target.server
+    def __init__(self, batch: Batch, target: Target) -> None:
+        self.target, self.round, self.address = target, batch, target.server
         self.stored = stored_tokens.resolve(self.address)
         token = None if self.stored.belongs_to else self.stored.token
         self.token = token if token is not None and token.can_be_sent else None
-        self.identity: Question | None = None
-        self.keys: Question | None = None
-        self.salvaged: Question | None = None
-        self.version: Question | None = None
-        self.bare: Question | None = None
-        self.info: Question | None = None
-        self.listed: Question | None = None
-        self.guards: dict[str, Question] = {}
-        self.compared: Question | None = None
+        self.identity: PendingResponse | None = None
+        self.keys: PendingResponse | None = None
+        self.salvaged: PendingResponse | None = None
+        self.version: PendingResponse | None = None
+        self.bare: PendingResponse | None = None
+        self.info: PendingResponse | None = None
+        self.listed: PendingResponse | None = None
+        self.guards: dict[str, PendingResponse] = {}
+        self.compared: PendingResponse | None = None
         self.near: _Near | None = None
         if self.token is None:
             self._ask_without_token()
             return
-        self.identity = round_.ask(endpoints.identity_address(self.address), self.token)
+        self.identity = batch.ask(endpoints.identity_url(self.address), self.token)
         if (self.address, self.token) in _worked:
-            self.keys = round_.ask(endpoints.keys_address(self.address), self.token)
-        round_.then(self.identity, partial(self._go_on, self.token))
+            self.keys = batch.ask(endpoints.tokens_url(self.address), self.token)
+        batch.then(self.identity, partial(self._go_on, self.token))
 
     def _ask_without_token(self) -> None:
-        self.version = self.round.ask(endpoints.info_version_address(self.address))
-        self.bare = self.round.ask(endpoints.identity_address(self.address))
+        self.version = self.round.ask(endpoints.info_version_url(self.address))
+        self.bare = self.round.ask(endpoints.identity_url(self.address))
         self.round.then(self.bare, self._compare)
         self._salvage()
 
@@ -256,64 +265,66 @@ class _Server:
         if file is None or other is None or not other.can_be_sent or stored_tokens.owner_of(self.address, file):
             self._look_near()
             return
-        self.salvaged = self.round.ask(endpoints.identity_address(self.address), other)
+        self.salvaged = self.round.ask(endpoints.identity_url(self.address), other)
         self.round.then(self.salvaged, self._look_near)
 
-    def _look_near(self, salvaged: Answer | None = None) -> None:
+    def _look_near(self, salvaged: Response | None = None) -> None:
         """Looks for tokens within reach, unless there was one to salvage that was not refused."""
         if salvaged is not None and salvaged.code not in responses.REFUSALS:
             return
-        address = endpoints.identity_address(self.address)
+        address = endpoints.identity_url(self.address)
         looked_at = (self.stored.server_file, self.stored.default_file, self.stored.legacy_file)
         skipped = tuple(file.path for file in looked_at)
-        self.near = _Near(self.round, self.stored, address, lambda answer: answer.is_good, skipped)
+        self.near = _Near(self.round, self.stored, address, lambda response: response.is_good, skipped)
 
-    def _go_on(self, token: Token, identity: Answer) -> None:
+    def _go_on(self, token: Token, identity: Response) -> None:
         """A good answer leads to the list of tokens, a bad one to the questions that tell why."""
         if identity.is_good:
             _worked.add((self.address, token))
-            self.keys = self.round.ask(endpoints.keys_address(self.address), token)
+            self.keys = self.round.ask(endpoints.tokens_url(self.address), token)
             return
         _worked.discard((self.address, token))
         if identity.code in responses.REFUSALS:
             self._salvage()
         elif not identity.code:
-            self.version = self.round.ask(endpoints.info_version_address(self.address))
+            self.version = self.round.ask(endpoints.info_version_url(self.address))
             self._compare(identity)
 
-    def _compare(self, answer: Answer) -> None:
+    def _compare(self, response: Response) -> None:
         """Asks another server where a proxy may have answered for a remembered address that is wrong."""
         home = deployment_of(self.target.datastack)
         other = home.server if home else "" if self.address in KNOWN_SERVERS else DEFAULT_SERVER
-        if self.target.named_by != "map" or other in ("", self.address) or responses.is_cave(answer):
+        if self.target.named_by != "map" or other in ("", self.address) or responses.is_cave(response):
             return
-        may_be_the_proxys = answer.trouble is Trouble.PROXY or answer.status >= 400
+        may_be_the_proxys = response.failure is Failure.PROXY or response.status >= 400
         if may_be_the_proxys and http.has_proxy(self.address):
-            self.compared = self.round.ask(endpoints.info_version_address(other))
+            self.compared = self.round.ask(endpoints.info_version_url(other))
 
-    def hold_against(self, datastack: str, info: Question) -> None:
+    def hold_against(self, datastack: str, info: PendingResponse) -> None:
         """Asks which dataset a datastack belongs to, where the info service opens it and no permission has its name."""
 
-        def go_on(opened: Answer) -> None:
+        def go_on(opened: Response) -> None:
             if self.identity is not None:
                 self.round.then(self.identity, partial(self._ask_dataset, datastack, opened))
 
         self.round.then(info, go_on)
 
-    def _ask_dataset(self, datastack: str, info: Answer, identity: Answer) -> None:
+    def _ask_dataset(self, datastack: str, info: Response, identity: Response) -> None:
         account = responses.account_in(identity, self.address)
         known = _datasets.get((self.address, datastack), datastack)
         if account is not None and account.whole and responses.local_server_in(info) and not account.may_view(known):
-            self.guards[datastack] = self.round.ask(endpoints.dataset_address(self.address, datastack), self.token)
+            self.guards[datastack] = self.round.ask(endpoints.dataset_url(self.address, datastack), self.token)
 
     def _found_datasets(self) -> dict[str, str]:
-        said = {name: question.answer for name, question in self.guards.items()}
-        found = {name: plain(one.body, 80) for name, one in said.items() if one.is_good and isinstance(one.body, str)}
+        said = {name: question.response for name, question in self.guards.items()}
+        found = {
+            name: sanitize(one.body, 80) for name, one in said.items() if one.is_good and isinstance(one.body, str)
+        }
         _datasets.update({(self.address, name): dataset for name, dataset in found.items()})
         return found
 
-    def facts(self, machine: Machine, importing: Future[str] | None, session: Session) -> ServerFacts:
-        identity, keys = _answer(self.identity), _answer(self.keys)
+    def facts(self, machine: Machine, importing: Future[str] | None, notebook: NotebookSession) -> ServerFacts:
+        identity, keys = _response(self.identity), _response(self.keys)
         return ServerFacts(
             self.address,
             self.target,
@@ -322,23 +333,23 @@ class _Server:
             self._disagrees() if result_of(importing, "not yet") == "" else None,
             identity,
             responses.account_in(identity, self.address) if identity else None,
-            responses.keys_in(keys) if keys else None,
-            _answer(self.version),
-            _answer(self.salvaged),
-            _answer(self.info),
+            responses.listed_tokens_in(keys) if keys else None,
+            _response(self.version),
+            _response(self.salvaged),
+            _response(self.info),
             http.netrc_for(self.address) if identity is not None and not identity.is_good else "",
             *_files_near(self.near),
-            caveclient_adapter.clients_in(session.names, self.address, self.token) if self.token else (),
-            _answer(self.bare),
-            _answer(self.listed),
+            caveclient_adapter.clients_in(notebook.names, self.address, self.token) if self.token else (),
+            _response(self.bare),
+            _response(self.listed),
             self.round.seconds,
             self._found_datasets(),
-            self._is_proxied(identity or _answer(self.bare)),
-            _answer(self.compared),
+            self._is_proxied(identity or _response(self.bare)),
+            _response(self.compared),
         )
 
-    def _is_proxied(self, answer: Answer | None) -> bool:
-        return bool(answer and answer.status >= 500) and _known(lambda: http.has_proxy(self.address), False)
+    def _is_proxied(self, response: Response | None) -> bool:
+        return bool(response and response.status >= 500) and _known(lambda: http.has_proxy(self.address), False)
 
     def _disagrees(self) -> bool | None:
         if self.stored.blocker is not None:
@@ -349,7 +360,7 @@ class _Server:
             return True
 
 
-def _salvageable(stored: stored_tokens.Resolved) -> tuple[token_files.TokenFile | None, Token | None]:
+def _salvageable(stored: stored_tokens.StoredToken) -> tuple[token_files.TokenFile | None, Token | None]:
     """The token that the remedy would take, where the one that caveclient reads cannot work, and its file."""
     own, default = stored.server_file, stored.default_file
     if stored.token is not None:
@@ -370,28 +381,28 @@ def _salvageable(stored: stored_tokens.Resolved) -> tuple[token_files.TokenFile 
 class _Datastack:
     """The questions about one datastack, while they are under way."""
 
-    def __init__(self, round_: Round, target: Target, server: _Server) -> None:
-        self.target, self.round, self.server = target, round_, server
-        self.info: Question | None = None
-        self.listed: Question | None = None
+    def __init__(self, batch: Batch, target: Target, server: _Server) -> None:
+        self.target, self.round, self.server = target, batch, server
+        self.info: PendingResponse | None = None
+        self.listed: PendingResponse | None = None
         self.near: _Near | None = None
-        self.services: dict[str, Question] = {}
+        self.services: dict[str, PendingResponse] = {}
         if server.token is None:
             return
-        self.info = round_.ask(endpoints.datastack_address(target.server, target.datastack), server.token)
+        self.info = batch.ask(endpoints.datastack_url(target.server, target.datastack), server.token)
         server.info = server.info or self.info
         server.hold_against(target.datastack, self.info)
         if before := _places.get((target.server, target.datastack)):
             self._ask_services(before)
-        round_.then(self.info, self._go_on)
+        batch.then(self.info, self._go_on)
 
-    def _go_on(self, info: Answer) -> None:
+    def _go_on(self, info: Response) -> None:
         _places.pop((self.target.server, self.target.datastack), None)
         if info.code == "missing_permission":
-            address = endpoints.datastack_address(self.target.server, self.target.datastack)
+            address = endpoints.datastack_url(self.target.server, self.target.datastack)
             self.near = _Near(self.round, self.server.stored, address, _may_be_read)
         if responses.lacks_datastack(info):
-            self.listed = self.round.ask(endpoints.datastacks_address(self.target.server), self.server.token)
+            self.listed = self.round.ask(endpoints.datastacks_url(self.target.server), self.server.token)
         if local := responses.local_server_in(info):
             _places[self.target.server, self.target.datastack] = local
             self._ask_services(local)
@@ -400,20 +411,20 @@ class _Datastack:
         self.services = {name: self.round.ask(local + route) for name, route in endpoints.SERVICES.items()}
 
     def facts(self, server: ServerFacts) -> DatastackFacts:
-        listed, info = _answer(self.listed), _answer(self.info)
+        listed, info = _response(self.listed), _response(self.info)
         local = name_for_files(responses.local_server_in(info)) if info else ""
         return DatastackFacts(
             self.target,
             server,
             info,
             responses.names_in(listed) if listed else None,
-            {name: question.answer for name, question in self.services.items()} if local else {},
+            {name: question.response for name, question in self.services.items()} if local else {},
             cloud_volume.readings(local) if local else (),
             self._contradicted_since(server, info),
             *_files_near(self.near),
         )
 
-    def _contradicted_since(self, server: ServerFacts, info: Answer | None) -> float | None:
+    def _contradicted_since(self, server: ServerFacts, info: Response | None) -> float | None:
         """When the info service was first seen to contradict the auth server: what it remembers is not newer."""
         account, token, name = server.account, self.server.token, self.target.datastack
         if account is None or info is None or token is None:
@@ -427,7 +438,7 @@ class _Datastack:
         return first
 
 
-def _may_be_read(info: Answer) -> bool:
+def _may_be_read(info: Response) -> bool:
     """Whether the token with which a datastack was asked for may read it, be it after its terms are accepted."""
     return bool(responses.local_server_in(info)) or info.code == "missing_tos"
 
@@ -437,14 +448,14 @@ def _machine() -> Machine:
         versions(),
         "",  # not known before caveclient is imported
         tuple(name for name in TOKEN_VARIABLES if os.environ.get(name, "").strip()),
-        find_place(),
+        detect_runtime(),
         token_files.show_path(token_files.secrets_folder()),
-        _known(_folder_trouble, None),
+        _known(_folder_problem, None),
         _known(
             lambda: os.name == "posix" and bool(os.stat(token_files.secrets_folder()).st_mode & stat.S_IWOTH), False
         ),
         _known(packages.unmet_requirements, None),
-        read_variables(),
+        read_proxy_settings(),
         _known(datastack_map.read_map, None),
         _known(entries_with_secrets, ()),
     )
@@ -462,21 +473,23 @@ def _known(look: Callable[[], T], otherwise: T) -> T:
         return otherwise
 
 
-def _folder_trouble() -> FolderTrouble | None:
+def _folder_problem() -> FolderProblem | None:
     home, folder = Path(os.path.expanduser("~")), token_files.secrets_folder()
     if not home.is_dir():
         why = "is not a folder" if os.path.lexists(home) else "does not exist"
         problem = f"cannot be there: the home folder {token_files.show_path(home)} {why}"
-        return FolderTrouble(folder, problem, True, Mend.HOME)
+        return FolderProblem(folder, problem, True, FolderFix.HOME)
     unusable = not os.access(folder, os.R_OK | os.X_OK)
     if at_fault := token_files.folder_fault():
-        return FolderTrouble(*at_fault, unusable, Mend.MOUNT if token_files.is_lost_link(at_fault[0]) else Mend.MOVE)
+        return FolderProblem(
+            *at_fault, unusable, FolderFix.MOUNT if token_files.is_lost_link(at_fault[0]) else FolderFix.MOVE
+        )
     if of_another := token_files.folder_of_another():
-        return FolderTrouble(*of_another, unusable, Mend.MOVE)
+        return FolderProblem(*of_another, unusable, FolderFix.MOVE)
     if unusable and os.path.lexists(folder):
-        return FolderTrouble(folder, "may not be opened by you", True, Mend.OPEN)
+        return FolderProblem(folder, "may not be opened by you", True, FolderFix.OPEN)
     if os.path.lexists(folder) and not os.access(folder, os.W_OK):
-        return FolderTrouble(folder, "may not be written by you", False, Mend.OPEN)
+        return FolderProblem(folder, "may not be written by you", False, FolderFix.OPEN)
     return None
 
 

@@ -25,7 +25,7 @@ class Status(str, Enum):
     CRASHED = "crashed"
 
     @property
-    def lets_on(self) -> bool:
+    def passed(self) -> bool:
         """Whether checks that need this one may run."""
         return self in (Status.OK, Status.WARNING)
 
@@ -37,7 +37,7 @@ NO_COMMAND = Command("")
 
 
 @dataclass(frozen=True, slots=True)
-class Remedy:
+class NextStep:
     """What mends a fault.
 
     Attributes:
@@ -98,15 +98,15 @@ class Finding:
     Attributes:
         status: ok, warning, failed or unknown.
         evidence: one line: which file, host, status, code; what is the person's own is marked `private`.
-        remedy: what mends it; a failed finding always has one.
+        next_step: what mends it; a failed finding always has one.
     """
 
     status: Status
     evidence: str
-    remedy: Remedy | None = None
+    next_step: NextStep | None = None
 
     def __post_init__(self) -> None:
-        if self.status is Status.FAILED and self.remedy is None:
+        if self.status is Status.FAILED and self.next_step is None:
             raise ValueError("a failed finding needs a remedy")
 
 
@@ -115,19 +115,19 @@ def ok(evidence: str) -> Finding:
     return Finding(Status.OK, evidence)
 
 
-def warning(evidence: str, remedy: Remedy | None = None) -> Finding:
+def warning(evidence: str, next_step: NextStep | None = None) -> Finding:
     """It works, but not as it should."""
-    return Finding(Status.WARNING, evidence, remedy)
+    return Finding(Status.WARNING, evidence, next_step)
 
 
-def failed(evidence: str, remedy: Remedy) -> Finding:
+def failed(evidence: str, next_step: NextStep) -> Finding:
     """It does not work, and this is what mends it."""
-    return Finding(Status.FAILED, evidence, remedy)
+    return Finding(Status.FAILED, evidence, next_step)
 
 
-def unknown(evidence: str, remedy: Remedy | None = None) -> Finding:
+def unknown(evidence: str, next_step: NextStep | None = None) -> Finding:
     """It could not be told."""
-    return Finding(Status.UNKNOWN, evidence, remedy)
+    return Finding(Status.UNKNOWN, evidence, next_step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ class Check:
         look: facts about a subject -> a finding, or None where there is nothing to say.
         needs: checks that must have passed first, for the same subject or the one it belongs to.
         explains: what a failure means, for the reference table.
-        mends: how it is mended, for the reference table.
+        fixed_by: how it is mended, for the reference table.
         quiet: whether a good result is shown only with `-v`.
     """
 
@@ -153,19 +153,19 @@ class Check:
     look: Callable[[Any], Finding | None] = field(compare=False)
     needs: tuple[Check, ...] = ()
     explains: str = ""
-    mends: str = ""
+    fixed_by: str = ""
     quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CheckResult:
     """One line of the report: a finding with its place, or what kept the check from running.
 
     Attributes:
         id, group, status, title: what was looked at, and what came of it.
         evidence: one line for the person.
         blocked_by: the id of the row that kept this one from being looked at, or None.
-        remedy: what mends it, or None.
+        next_step: what mends it, or None.
         quiet: whether a good result is shown only with `-v`.
         shared: the evidence without what is the person's own, for `%cave_check --report`.
     """
@@ -176,7 +176,7 @@ class Row:
     title: str
     evidence: str
     blocked_by: str | None = None
-    remedy: Remedy | None = None
+    next_step: NextStep | None = None
     quiet: bool = False
     shared: str = ""
 
@@ -189,7 +189,7 @@ class Row:
             "title": self.title,
             "evidence": self.evidence,
             "blocked_by": self.blocked_by,
-            "remedy": self.remedy.to_dict() if self.remedy else None,
+            "remedy": self.next_step.to_dict() if self.next_step else None,
         }
 
 
@@ -212,7 +212,7 @@ class Report:
     server: str
     datastacks: tuple[str, ...]
     account: Mapping[str, Any] | None
-    rows: tuple[Row, ...]
+    rows: tuple[CheckResult, ...]
     seconds: float
     error: LastError | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -229,12 +229,12 @@ class Report:
         return not any(row.status in (Status.FAILED, Status.CRASHED, Status.UNKNOWN) for row in self.rows)
 
     @property
-    def next(self) -> Remedy | None:
+    def next(self) -> NextStep | None:
         """The remedy of the row to mend first: the first that failed, else the first that stayed open."""
         for status in (Status.FAILED, Status.UNKNOWN, Status.CRASHED):
             for row in self.rows:
-                if row.status is status and row.remedy is not None:
-                    return row.remedy
+                if row.status is status and row.next_step is not None:
+                    return row.next_step
         return None
 
     def to_dict(self) -> dict[str, Any]:

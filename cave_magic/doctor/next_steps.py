@@ -15,9 +15,9 @@ from pathlib import Path
 from ..credentials.target import Target
 from ..credentials.token_files import show_path
 from ..deployments import DEFAULT_SERVER
-from ..environment.platforms import Place
-from ..redact import hide_secrets
-from .model import Command, Remedy
+from ..environment.platforms import Runtime
+from ..redact import redact
+from .model import Command, NextStep
 
 _LONGEST_PATH = 4096
 """Characters of a path in a line: none is cut, or the line would name another file."""
@@ -122,10 +122,10 @@ def go_on(target: Target) -> Command:
     return client("client", target.datastack, target.server, target.opens_on)
 
 
-def recall(place: Place, target: Target, *options: str) -> tuple[Command, ...]:
+def recall(runtime: Runtime, target: Target, *options: str) -> tuple[Command, ...]:
     """The lines that save the token that a platform keeps as CAVE_TOKEN; nobody is asked for anything."""
-    if place.store and place.code:
-        return (Command(place.code), save(target, "$token", *options))
+    if runtime.secrets_name and runtime.python:
+        return (Command(runtime.python), save(target, "$token", *options))
     return (save(target, "--from-env", "CAVE_TOKEN", *options),)
 
 
@@ -196,17 +196,17 @@ def _typed(path: Path) -> str:
     text, home = str(path), os.path.expanduser("~")
     text = "~" + text[len(home) :] if text.startswith(home + os.sep) else text
     shown = show_path(path, _LONGEST_PATH)
-    return text if " ".join(text.split()) == shown or hide_secrets(text) == text else shown
+    return text if " ".join(text.split()) == shown or redact(text) == text else shown
 
 
-def without_anybody(target: Target, place: Place, replaces: bool) -> Remedy:
+def without_anybody(target: Target, runtime: Runtime, replaces: bool) -> NextStep:
     """How a token gets here where nobody can be asked for it.
 
     Args:
         target: the server that it is for.
-        place: where the kernel runs.
+        runtime: where the kernel runs.
         replaces: whether one is stored that it is to replace.
     """
-    way = recall(place, target, *(["--overwrite"] if replaces else []))
-    kept = place.store or "an environment variable"
-    return Remedy(f"keep a token as CAVE_TOKEN in {kept}, then {', then '.join(way)}", way)
+    way = recall(runtime, target, *(["--overwrite"] if replaces else []))
+    kept = runtime.secrets_name or "an environment variable"
+    return NextStep(f"keep a token as CAVE_TOKEN in {kept}, then {', then '.join(way)}", way)

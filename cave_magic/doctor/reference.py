@@ -20,7 +20,7 @@ def reference() -> str:
 
 
 def _row(check: Check) -> str:
-    return f"| `{check.id}` | {check.title} | {_cell(check.explains)} | {_cell(check.mends)} |"
+    return f"| `{check.id}` | {check.title} | {_cell(check.explains)} | {_cell(check.fixed_by)} |"
 
 
 def _cell(text: str) -> str:

@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..redact import shareable, shown
-from .model import Check, Row, Status
+from .model import Check, CheckResult, Status
 
 Subjects = Callable[[type], Sequence[Any]]
 Above = Callable[[Any, type], Any]
 
 
-def examine(checks: Iterable[Check], subjects: Subjects, above: Above, label: Callable[[Any], str]) -> list[Row]:
+def run_checks(
+    checks: Iterable[Check], subjects: Subjects, above: Above, label: Callable[[Any], str]
+) -> list[CheckResult]:
     """Runs checks in their order.
 
     Args:
@@ -23,7 +25,7 @@ def examine(checks: Iterable[Check], subjects: Subjects, above: Above, label: Ca
     Returns:
         A row for each check and subject that has something to say.
     """
-    rows: list[Row] = []
+    rows: list[CheckResult] = []
     states: dict[tuple[str, int], tuple[Status, str]] = {}
     for check in checks:
         several = len(subjects(check.about)) > 1
@@ -42,26 +44,26 @@ def examine(checks: Iterable[Check], subjects: Subjects, above: Above, label: Ca
 def _blocker(check: Check, subject: Any, above: Above, states: Mapping[tuple[str, int], tuple[Status, str]]) -> str:
     for need in check.needs:
         status, name = states[need.id, id(above(subject, need.about))]
-        if not status.lets_on:
+        if not status.passed:
             return name
     return ""
 
 
-def _skipped(check: Check, name: str, title: str, blocker: str, rows: Iterable[Row]) -> Row:
+def _skipped(check: Check, name: str, title: str, blocker: str, rows: Iterable[CheckResult]) -> CheckResult:
     reason = next((row.title for row in rows if row.id == blocker), blocker)
     needs = f"needs: {reason}"
-    return Row(name, check.group, Status.SKIPPED, title, needs, blocker, None, check.quiet, needs)
+    return CheckResult(name, check.group, Status.SKIPPED, title, needs, blocker, None, check.quiet, needs)
 
 
-def _look(check: Check, name: str, title: str, subject: Any) -> Row | None:
+def _look(check: Check, name: str, title: str, subject: Any) -> CheckResult | None:
     try:
         finding = check.look(subject)
     except Exception as error:
         evidence = f"this check broke ({type(error).__name__}); the others went on"
-        return Row(name, check.group, Status.CRASHED, title, evidence, shared=evidence)
+        return CheckResult(name, check.group, Status.CRASHED, title, evidence, shared=evidence)
     if finding is None:
         return None
     said = finding.evidence
-    return Row(
-        name, check.group, finding.status, title, shown(said), None, finding.remedy, check.quiet, shareable(said)
+    return CheckResult(
+        name, check.group, finding.status, title, shown(said), None, finding.next_step, check.quiet, shareable(said)
     )

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ..api.http import import_connections
-from ..redact import plain
+from ..redact import sanitize
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
@@ -34,7 +34,7 @@ def _problem_of(importing: Callable[[], object]) -> str:
     try:
         importing()
     except (Exception, SystemExit) as error:
-        return f"{type(error).__name__}: {plain(error, 100)}"
+        return f"{type(error).__name__}: {sanitize(error, 100)}"
     return ""
 
 

@@ -18,46 +18,46 @@ class Platform:
     Attributes:
         name: what people call it.
         marks: environment variables that it sets itself.
-        forgets: whether the home folder is thrown away with the session.
-        store: its place for secrets, or "" where it has none.
-        code: the Python that puts a secret called CAVE_TOKEN into `token`; "" where it is an environment variable.
+        is_ephemeral: whether the home folder is thrown away with the session.
+        secrets_name: its place for secrets, or "" where it has none.
+        python: the Python that puts a secret called CAVE_TOKEN into `token`; "" where it is an environment variable.
     """
 
     name: str
     marks: tuple[str, ...]
-    forgets: bool = False
-    store: str = "an environment variable or a secret of this platform"
-    code: str = ""
+    is_ephemeral: bool = False
+    secrets_name: str = "an environment variable or a secret of this platform"
+    python: str = ""
 
 
 _PLATFORMS = (
     Platform(
         "Colab",
         ("COLAB_RELEASE_TAG", "COLAB_GPU"),
-        forgets=True,
-        store="the Secrets of Colab (the key on the left)",
-        code='from google.colab import userdata; token = userdata.get("CAVE_TOKEN")',
+        is_ephemeral=True,
+        secrets_name="the Secrets of Colab (the key on the left)",
+        python='from google.colab import userdata; token = userdata.get("CAVE_TOKEN")',
     ),
     Platform(
         "Binder",
         ("BINDER_SERVICE_HOST", "BINDER_LAUNCH_HOST", "BINDER_REPO_URL"),
-        forgets=True,
-        store="",
+        is_ephemeral=True,
+        secrets_name="",
     ),
     Platform(
         "Code Ocean",
         ("CO_CAPSULE_ID", "CO_COMPUTATION_ID"),
-        forgets=True,
-        store="the Secrets of your Code Ocean account, attached to this capsule",
+        is_ephemeral=True,
+        secrets_name="the Secrets of your Code Ocean account, attached to this capsule",
     ),
     Platform(
         "Kaggle",
         ("KAGGLE_KERNEL_RUN_TYPE",),
-        forgets=True,
-        store="the Secrets of Kaggle (menu Add-ons)",
-        code='from kaggle_secrets import UserSecretsClient; token = UserSecretsClient().get_secret("CAVE_TOKEN")',
+        is_ephemeral=True,
+        secrets_name="the Secrets of Kaggle (menu Add-ons)",
+        python='from kaggle_secrets import UserSecretsClient; token = UserSecretsClient().get_secret("CAVE_TOKEN")',
     ),
-    Platform("Codespaces", ("CODESPACES",), store="the Codespaces secrets in your settings on GitHub"),
+    Platform("Codespaces", ("CODESPACES",), secrets_name="the Codespaces secrets in your settings on GitHub"),
     Platform("JupyterHub", ("JUPYTERHUB_USER", "JUPYTERHUB_API_TOKEN")),
     Platform("a cluster job", ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID")),
     Platform("ssh", ("SSH_CONNECTION", "SSH_TTY")),
@@ -68,54 +68,54 @@ _BY_NAME = {platform.name: platform for platform in _PLATFORMS}
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Runtime:
     """Where the kernel runs.
 
     Attributes:
         platform: "Colab", "Binder", "Code Ocean", "Kaggle", "Codespaces", "JupyterHub", "a cluster job", "ssh",
             "a container", or "" for the person's own computer as far as can be seen.
-        forgets: whether the home folder is thrown away with the session.
-        has_screen: whether a browser opened by this kernel appears before the person.
+        is_ephemeral: whether the home folder is thrown away with the session.
+        has_display: whether a browser opened by this kernel appears before the person.
     """
 
     platform: str
-    forgets: bool
-    has_screen: bool
+    is_ephemeral: bool
+    has_display: bool
 
     @property
-    def store(self) -> str:
+    def secrets_name(self) -> str:
         """Where a secret is kept here, in words; "" where there is no place for it."""
-        return self._kind.store
+        return self._kind.secrets_name
 
     @property
-    def code(self) -> str:
+    def python(self) -> str:
         """The Python that puts a secret called CAVE_TOKEN into `token`; "" where it is an environment variable."""
-        return self._kind.code
+        return self._kind.python
 
     @property
     def note(self) -> str:
         """What a person should know before a token is saved here; mostly "". `lines.recall` goes with it."""
-        if not self.forgets:
+        if not self.is_ephemeral:
             return ""
         lost = f"{self.platform} throws this home folder away at the end, and a saved token with it. "
-        if not self.store:
+        if not self.secrets_name:
             return f"{lost}It has no place for secrets, so paste the token again next time."
-        return f"{lost}Keep the token as CAVE_TOKEN in {self.store}, and begin the next notebook with:"
+        return f"{lost}Keep the token as CAVE_TOKEN in {self.secrets_name}, and begin the next notebook with:"
 
     @property
     def _kind(self) -> Platform:
         return _BY_NAME.get(self.platform, Platform(self.platform, ()))
 
 
-def find_place(environ: Mapping[str, str] | None = None) -> Place:
+def detect_runtime(environ: Mapping[str, str] | None = None) -> Runtime:
     """Recognises the place from the environment (of this process, unless another is given)."""
     env = os.environ if environ is None else environ
     kind = next((one for one in _PLATFORMS if any(env.get(mark) for mark in one.marks)), None)
     if kind is None and any(map(os.path.exists, _CONTAINER)):
         kind = _BY_NAME["a container"]
     if kind is None:
-        return Place("", False, _has_desktop(env))
-    return Place(kind.name, kind.forgets, False)
+        return Runtime("", False, _has_desktop(env))
+    return Runtime(kind.name, kind.is_ephemeral, False)
 
 
 def _has_desktop(env: Mapping[str, str]) -> bool:

@@ -10,7 +10,7 @@ from ..api.urls import parse
 
 
 @dataclass(frozen=True, slots=True)
-class Variables:
+class ProxySettings:
     """Which of them are set. Their values, in which a password may be, are not kept.
 
     Attributes:
@@ -32,12 +32,12 @@ class Variables:
         return self.proxies.get(scheme) or self.proxies.get("all", "")
 
 
-def read_variables(environ: Mapping[str, str] | None = None) -> Variables:
+def read_proxy_settings(environ: Mapping[str, str] | None = None) -> ProxySettings:
     """Looks which of them count (in this process, unless another environment is given), as requests 2.34 does."""
     env = os.environ if environ is None else environ
     no_proxy = "no_proxy" if env.get("no_proxy") else "NO_PROXY"
     bundle = next((name for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") if env.get(name)), "")
-    return Variables(_proxies(env), no_proxy, bool(env.get(no_proxy)), bundle)
+    return ProxySettings(_proxies(env), no_proxy, bool(env.get(no_proxy)), bundle)
 
 
 def _proxies(env: Mapping[str, str]) -> dict[str, str]:

@@ -22,7 +22,7 @@ _OWN = sys.stdlib_module_names - set(sys.builtin_module_names) - _NEEDED_BY_NOBO
 
 
 @dataclass(frozen=True, slots=True)
-class Shadow:
+class ShadowingFile:
     """A file that stands in the place of something else.
 
     Attributes:
@@ -42,16 +42,16 @@ class Shadow:
         return f"stands in the place of {hidden}"
 
 
-def find_shadows() -> tuple[Shadow, ...]:
+def find_shadowing_files() -> tuple[ShadowingFile, ...]:
     """The files that Python takes in the place of a library's or its own, those first that do harm for certain."""
-    found: dict[str, Shadow] = {}
+    found: dict[str, ShadowingFile] = {}
     for folder in _searched_first():
         for path in _scripts_in(folder):
             name = os.path.basename(path).removesuffix(".py")
             taken = getattr(sys.modules.get(name), "__file__", None)
             is_taken = isinstance(taken, str) and os.path.abspath(taken) == path
             if is_taken or name not in sys.modules:
-                found.setdefault(name, Shadow(path, name, is_taken or name in LIBRARIES))
+                found.setdefault(name, ShadowingFile(path, name, is_taken or name in LIBRARIES))
     return tuple(sorted(found.values(), key=lambda one: not one.harms))
 
 

@@ -13,8 +13,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 from ..api import endpoints, responses
-from ..api.http import Line
-from ..api.responses import LOGIN_TOKEN_DAYS, Terms
+from ..api.http import Session
+from ..api.responses import TEMPORARY_TOKEN_DAYS, Terms
 from ..api.tokens import keeps_one_token
 from ..api.urls import host_of
 from ..credentials.target import Target
@@ -23,10 +23,18 @@ from ..environment import platforms
 from ..errors import ServerInTrouble, TokenNotChecked, TokenRejected
 from ..token import Token
 from . import revocation, web_browser
-from .exchange import PATIENCE, AuthServer, Front, Outcome, Wish, ask_to_replace_only_token, choose_or_create
+from .exchange import (
+    PATIENCE,
+    AuthServer,
+    Front,
+    LoginRequest,
+    LoginResult,
+    ask_to_replace_only_token,
+    choose_or_create,
+)
 from .loopback import DONE, FAILED, HOSTS, LIFE, NOT_REVOKED, OVER, REFUSED, NoLoopback, Receiver
 from .pages import another_account, how_to_revoke, waiting_page
-from .verify import Checked, check_token
+from .verify import VerifiedToken, verify_token
 from .web_browser import Opening
 
 LOOK_AGAIN = 3.0
@@ -35,7 +43,7 @@ STARTING = 0.3
 """Seconds in which a browser that cannot start mostly says so."""
 
 
-def by_browser(wish: Wish, auth: AuthServer, front: Front) -> Outcome | None:
+def sign_in_in_browser(request: LoginRequest, auth: AuthServer, front: Front) -> LoginResult | None:
     """Signs in through the browser on the person's own screen.
 
     Returns:
@@ -45,26 +53,26 @@ def by_browser(wish: Wish, auth: AuthServer, front: Front) -> Outcome | None:
         Cancelled: the person does not want to go on.
         ServerInTrouble: the server did not answer as it should after the sign-in.
     """
-    if not platforms.find_place().has_screen:
+    if not platforms.detect_runtime().has_display:
         return None
     if not auth.has_sign_in:
-        front.say(f"{host_of(wish.target.server)} has no sign-in that could come back to this notebook.")
+        front.say(f"{host_of(request.target.server)} has no sign-in that could come back to this notebook.")
         return None
-    if wish.use == "new" and keeps_one_token(auth.version):
-        ask_to_replace_only_token(front, wish.target)
+    if request.use == "new" and keeps_one_token(auth.version):
+        ask_to_replace_only_token(front, request.target)
     try:
-        with SignIn(wish.target, wish.seconds) as sign_in:
+        with SignIn(request.target, request.seconds) as sign_in:
             checked = _wait(sign_in, web_browser.open_browser(sign_in.page), front)
             if checked is None:
                 return None
-            outcome = choose_or_create(checked, wish, auth.version, front)
+            result = choose_or_create(checked, request, auth.version, front)
     except NoLoopback:
         front.say("No program may listen on the loopback interface of this computer, so a sign-in cannot come back.")
         return None
-    return replace(outcome, remarks=(*outcome.remarks, another_account(wish.target)), exchanged=True)
+    return replace(result, remarks=(*result.remarks, another_account(request.target)), exchanged=True)
 
 
-def _wait(sign_in: SignIn, opening: Opening, front: Front) -> Checked | None:
+def _wait(sign_in: SignIn, opening: Opening, front: Front) -> VerifiedToken | None:
     """Waits for the browser; what came, or None where the prompt is to be used."""
     try:
         opening.wait(STARTING)
@@ -101,11 +109,11 @@ class SignIn:
 
     def __init__(self, target: Target, seconds: float) -> None:
         self.target = target
-        self.came: Checked | None = None
+        self.came: VerifiedToken | None = None
         self.error: Exception | None = None
         self._seconds = seconds
         self._tokens: dict[Token, None] = {}
-        until = datetime.now(timezone.utc) + timedelta(days=LOGIN_TOKEN_DAYS, hours=1)
+        until = datetime.now(timezone.utc) + timedelta(days=TEMPORARY_TOKEN_DAYS, hours=1)
         text, link = how_to_revoke(target.server, until)
         alive = (f"The temporary token that came could not be revoked. {text}", link)
         self._receiver = Receiver(self, f"{host_of(target.server)}/sticky_auth", LIFE, alive)
@@ -149,7 +157,7 @@ class SignIn:
                 if self.came is came:  # else another account has signed in meanwhile
                     self._back.set()
 
-    def settle(self) -> Checked | None:
+    def settle(self) -> VerifiedToken | None:
         """Accepts nothing any more; gives what came."""
         with self._lock:
             self._closed = True
@@ -198,7 +206,7 @@ class SignIn:
         if before is not None and token == before.token:
             return self._is_back() if returns else self._next_page(before)
         try:
-            checked = check_token(token, self.target, min(self._seconds, PATIENCE))
+            checked = verify_token(token, self.target, min(self._seconds, PATIENCE))
         except TokenRejected:
             revocation.release(token)
             return REFUSED
@@ -214,7 +222,7 @@ class SignIn:
             revocation.revoke_soon([before.token])
         return self._next_page(checked)
 
-    def _next_page(self, checked: Checked) -> str:
+    def _next_page(self, checked: VerifiedToken) -> str:
         """The terms that are left, or the end."""
         if checked.terms is None:
             return self._is_back()
@@ -225,17 +233,17 @@ class SignIn:
         return DONE
 
 
-def _has_accepted(came: Checked, terms: Terms) -> bool:
+def _has_accepted(came: VerifiedToken, terms: Terms) -> bool:
     """Whether terms that the account had not accepted are accepted now; False where that cannot be told."""
     if all(one.number != terms.number for one in came.account.unsigned):
         return False
-    asking, server = Line(), came.target.server
+    session, server = Session(), came.target.server
     try:
         account = responses.account_in(
-            asking.get(endpoints.identity_address(server), came.token, seconds=PATIENCE), server
+            session.get(endpoints.identity_url(server), came.token, seconds=PATIENCE), server
         )
     finally:
-        asking.close()
+        session.close()
     return account is not None and all(one.number != terms.number for one in account.unsigned)
 
 

@@ -12,12 +12,12 @@ from datetime import datetime
 from typing import Protocol
 
 from ..api import endpoints, responses
-from ..api.batch import Round
-from ..api.failures import Trouble
-from ..api.http import Line
-from ..api.responses import WITHIN, Answer, Key
-from ..api.tasks import LONGEST, Inquiry, Watcher
-from ..api.tokens import keeps_one_token, make_key
+from ..api.batch import Batch
+from ..api.failures import Failure
+from ..api.http import Session
+from ..api.responses import WITHIN, ListedToken, Response
+from ..api.tasks import LONGEST, OnWait, TaskPool
+from ..api.tokens import create_token, keeps_one_token
 from ..api.urls import host_of
 from ..credentials.target import Target
 from ..doctor import next_steps
@@ -28,7 +28,7 @@ from ..ui.document import Page
 from . import revocation
 from .loopback import HOSTS
 from .pages import another_account, called, choice_page, moment_of
-from .verify import Checked, check_token
+from .verify import VerifiedToken, verify_token
 
 PATIENCE = 5.0
 """The most seconds that a browser tab waits for us to look at what it brought."""
@@ -48,7 +48,7 @@ class Front(Protocol):
     def ask(self, question: str) -> str:
         """The answer to a question."""
 
-    def waiting(self) -> AbstractContextManager[Watcher]:
+    def waiting(self) -> AbstractContextManager[OnWait]:
         """What shows for whom one waits."""
 
     def standing(self, page: Page) -> AbstractContextManager[Callable[[str, str], None]]:
@@ -56,7 +56,7 @@ class Front(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class LoginRequest:
     """What was typed.
 
     Attributes:
@@ -71,7 +71,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class LoginResult:
     """A token that was checked.
 
     Attributes:
@@ -82,7 +82,7 @@ class Outcome:
         exchanged: whether it came for a temporary token, and so is nowhere but on the server.
     """
 
-    checked: Checked
+    checked: VerifiedToken
     remarks: tuple[Words, ...] = ()
     made: str = ""
     replaces: Token | None = None
@@ -99,37 +99,37 @@ class AuthServer:
     """
 
     version: str
-    page: Answer
+    page: Response
 
     @property
     def has_sign_in(self) -> bool:
         """Whether it has the sign-in. To programs that say that they are one the server names the log-in page."""
-        return self.page.trouble is None and 200 <= self.page.status < 400
+        return self.page.failure is None and 200 <= self.page.status < 400
 
     @property
-    def trouble(self) -> str:
+    def failure(self) -> str:
         """Why nobody can open its pages now; "" if they are not known to be down."""
-        is_down = self.page.trouble is not None or self.page.status >= 500 or self.page.status == 429
+        is_down = self.page.failure is not None or self.page.status >= 500 or self.page.status == 429
         return self.page.sentence if is_down else ""
 
 
-def look_ahead(wish: Wish, front: Front) -> AuthServer:
+def probe_auth_server(request: LoginRequest, front: Front) -> AuthServer:
     """Asks the auth server for its version, and whether its pages can be opened."""
-    server = wish.target.server
-    with Round(wish.seconds) as round_:
-        version = round_.ask(endpoints.auth_version_address(server))
-        page = round_.ask(endpoints.sign_in_page(server, f"http://{HOSTS[0]}/"))
-        with front.waiting() as watcher:
-            round_.wait(watcher)
-        return AuthServer(responses.version_in(version.answer), page.answer)
+    server = request.target.server
+    with Batch(request.seconds) as batch:
+        version = batch.ask(endpoints.auth_version_url(server))
+        page = batch.ask(endpoints.sign_in_page(server, f"http://{HOSTS[0]}/"))
+        with front.waiting() as on_wait:
+            batch.wait(on_wait)
+        return AuthServer(responses.version_in(version.response), page.response)
 
 
-def exchange(checked: Checked, wish: Wish, front: Front, asks: bool) -> Outcome | None:
+def exchange(checked: VerifiedToken, request: LoginRequest, front: Front, asks: bool) -> LoginResult | None:
     """Makes a permanent token with a temporary one, which is to be revoked once the new one is saved.
 
     Args:
         checked: the temporary token.
-        wish: for which server, within which time.
+        request: for which server, within which time.
         front: where questions are asked.
         asks: whether the person is asked first.
     Returns:
@@ -137,16 +137,16 @@ def exchange(checked: Checked, wish: Wish, front: Front, asks: bool) -> Outcome 
     Raises:
         ServerInTrouble: none could be made.
     """
-    version = look_ahead(wish, front).version
+    version = probe_auth_server(request, front).version
     question = f"This token is temporary: it expires {WITHIN}. Make a permanent one, and revoke this one?"
     if keeps_one_token(version):
-        question = f"{question} {_ends_the_other(wish.target)}"
+        question = f"{question} {_ends_the_other(request.target)}"
         asks = True
     if asks and not _agrees(front, question):
         return None
-    outcome = _made_and_checked(checked, wish, version, front)
-    remarks = (*outcome.remarks, another_account(wish.target))
-    return replace(outcome, remarks=remarks, replaces=checked.token, exchanged=True)
+    result = _made_and_checked(checked, request, version, front)
+    remarks = (*result.remarks, another_account(request.target))
+    return replace(result, remarks=remarks, replaces=checked.token, exchanged=True)
 
 
 def stood_in_address(text: str) -> bool:
@@ -168,29 +168,29 @@ def _computer() -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", platform.node()[:60]).strip("-")
 
 
-def choose_or_create(checked: Checked, wish: Wish, version: str, front: Front) -> Outcome:
+def choose_or_create(checked: VerifiedToken, request: LoginRequest, version: str, front: Front) -> LoginResult:
     """One of the person's tokens, or a new one, checked."""
-    keys = [] if wish.use == "new" else _list_keys(checked, wish)
-    while (key := _choose(keys, checked, wish, version, front)) is not None:
+    keys = [] if request.use == "new" else _list_keys(checked, request)
+    while (key := _choose(keys, checked, request, version, front)) is not None:
         try:
-            return Outcome(_check(key.token, wish, front))
+            return LoginResult(_check(key.token, request, front))
         except TokenRejected:
             keys = [one for one in keys if one.token != key.token]
             front.say(f"The token ending in {key.token.ending} is listed, but does not work any more.")
-    return _made_and_checked(checked, wish, version, front)
+    return _made_and_checked(checked, request, version, front)
 
 
-def _list_keys(checked: Checked, wish: Wish) -> list[Key]:
+def _list_keys(checked: VerifiedToken, request: LoginRequest) -> list[ListedToken]:
     """The person's tokens, the one that was used last in front."""
-    asking = Line()
+    session = Session()
     try:
-        answer = asking.get(endpoints.keys_address(wish.target.server), checked.token, seconds=wish.seconds)
+        response = session.get(endpoints.tokens_url(request.target.server), checked.token, seconds=request.seconds)
     finally:
-        asking.close()
-    keys = responses.keys_in(answer)
+        session.close()
+    keys = responses.listed_tokens_in(response)
     if keys is None:
-        why = f"you signed in, but your tokens could not be listed: {answer.sentence}"
-        raise ServerInTrouble(f"{why}. {_by_hand(wish.target)}")
+        why = f"you signed in, but your tokens could not be listed: {response.sentence}"
+        raise ServerInTrouble(f"{why}. {_by_hand(request.target)}")
     return sorted(keys, key=_last_used, reverse=True)[:MOST_LISTED]
 
 
@@ -198,62 +198,64 @@ def _by_hand(target: Target) -> str:
     return f"Nothing was saved. To paste a token: {next_steps.setup(target, 'existing', '--paste')}"
 
 
-def _last_used(key: Key) -> tuple[datetime, datetime]:
+def _last_used(key: ListedToken) -> tuple[datetime, datetime]:
     return moment_of(key.last_used), moment_of(key.created)
 
 
-def _choose(keys: Sequence[Key], checked: Checked, wish: Wish, version: str, front: Front) -> Key | None:
+def _choose(
+    keys: Sequence[ListedToken], checked: VerifiedToken, request: LoginRequest, version: str, front: Front
+) -> ListedToken | None:
     """The token to reuse; None to make one."""
-    if not keys or wish.use:
+    if not keys or request.use:
         return keys[0] if keys else None
-    one_only = _ends_the_other(wish.target) if keeps_one_token(version) else ""
+    one_only = _ends_the_other(request.target) if keeps_one_token(version) else ""
     front.show(choice_page(keys, checked, one_only))
     numbers = f"1 to {len(keys)}" if len(keys) > 1 else "1"
     for _ in range(TRIES):
-        answer = _ask(front, f"Which one? {numbers}, or n for a new one [1] ").strip().lower()
-        if answer in ("n", "new"):
+        response = _ask(front, f"Which one? {numbers}, or n for a new one [1] ").strip().lower()
+        if response in ("n", "new"):
             if one_only:
-                ask_to_replace_only_token(front, wish.target)
+                ask_to_replace_only_token(front, request.target)
             return None
-        if not answer or (answer.isdecimal() and 1 <= int(answer) <= len(keys)):
-            return keys[int(answer or 1) - 1]
+        if not response or (response.isdecimal() and 1 <= int(response) <= len(keys)):
+            return keys[int(response or 1) - 1]
     raise Cancelled("that is none of them. Nothing was changed.")
 
 
-def _made_and_checked(checked: Checked, wish: Wish, version: str, front: Front) -> Outcome:
+def _made_and_checked(checked: VerifiedToken, request: LoginRequest, version: str, front: Front) -> LoginResult:
     """A new token. Until it is saved it is held: to be revoked, or named where it has replaced the only one."""
-    name, server, one_only = description(), wish.target.server, keeps_one_token(version)
-    latest = next_steps.setup(wish.target, "existing", "--use latest")
+    name, server, one_only = description(), request.target.server, keeps_one_token(version)
+    latest = next_steps.setup(request.target, "existing", "--use latest")
     fate = f"then your only token there. To save it: {latest}" if one_only else "revoked then."
-    answer = _finished(lambda: _make(checked, name, version, wish.seconds), host_of(server), front, fate)
-    token = answer.body
-    if not answer.is_good or not isinstance(token, Token) or not token.can_be_sent:
+    response = _finished(lambda: _make(checked, name, version, request.seconds), host_of(server), front, fate)
+    token = response.body
+    if not response.is_good or not isinstance(token, Token) or not token.can_be_sent:
         perhaps = f" If one was made all the same, it is “{name}” on {endpoints.tokens_page(server)}."
-        may_be = "" if one_only or _was_not_made(answer) else perhaps
+        may_be = "" if one_only or _was_not_made(response) else perhaps
         raise ServerInTrouble(
-            f"you signed in, but no token came back: {answer.sentence}.{may_be} {_by_hand(wish.target)}"
+            f"you signed in, but no token came back: {response.sentence}.{may_be} {_by_hand(request.target)}"
         )
     try:
-        made = _check(token, wish, front)
+        made = _check(token, request, front)
     except TokenNotChecked:
         made = replace(checked, token=token, permanent=True)  # the auth server itself has just given it
-    return Outcome(made) if one_only else Outcome(made, (called(name),), name)
+    return LoginResult(made) if one_only else LoginResult(made, (called(name),), name)
 
 
-def _make(checked: Checked, name: str, version: str, seconds: float) -> Answer:
-    asking, server = Line(), checked.target.server
+def _make(checked: VerifiedToken, name: str, version: str, seconds: float) -> Response:
+    session, server = Session(), checked.target.server
     try:
-        answer = make_key(asking, server, checked.token, name, version, seconds)
+        response = create_token(session, server, checked.token, name, version, seconds)
     finally:
-        asking.close()
-    if answer.is_good and isinstance(answer.body, Token):
-        revocation.hold(server, answer.body, permanent=True, only=keeps_one_token(version))
-    return answer
+        session.close()
+    if response.is_good and isinstance(response.body, Token):
+        revocation.hold(server, response.body, permanent=True, only=keeps_one_token(version))
+    return response
 
 
-def _finished(job: Callable[[], Answer], host: str, front: Front, fate: str) -> Answer:
+def _finished(job: Callable[[], Response], host: str, front: Front, fate: str) -> Response:
     """What a request brings. An interrupt waits a while for its end: what it makes on the server must not get lost."""
-    future = Inquiry(LONGEST).ask(host, job)
+    future = TaskPool(LONGEST).ask(host, job)
     try:
         return future.result()
     except KeyboardInterrupt:
@@ -267,26 +269,26 @@ def _finished(job: Callable[[], Answer], host: str, front: Front, fate: str) -> 
         raise
 
 
-def _revoke_late(done: Future[Answer]) -> None:
+def _revoke_late(done: Future[Response]) -> None:
     """Revokes a token that came when nobody waited for it any more. One that must stay is named by the next line."""
     if done.exception() is None and isinstance(token := done.result().body, Token):
         revocation.revoke_soon([token])
 
 
 _NEVER_ARRIVED = (
-    Trouble.ADDRESS, Trouble.NAME, Trouble.REFUSED, Trouble.UNREACHABLE, Trouble.CONNECT_TIMEOUT, Trouble.LATE,
-    Trouble.TLS, Trouble.CERTIFICATE, Trouble.BUNDLE, Trouble.NOT_TLS, Trouble.SOCKS, Trouble.UNSENDABLE,
+    Failure.ADDRESS, Failure.NAME, Failure.REFUSED, Failure.UNREACHABLE, Failure.CONNECT_TIMEOUT, Failure.LATE,
+    Failure.TLS, Failure.CERTIFICATE, Failure.BUNDLE, Failure.NOT_TLS, Failure.SOCKS, Failure.UNSENDABLE,
 )  # fmt: skip
 
 
-def _was_not_made(answer: Answer) -> bool:
+def _was_not_made(response: Response) -> bool:
     """Whether the server certainly made no token. With a 500 it may have (middle_auth 2.30)."""
-    return answer.trouble in _NEVER_ARRIVED or 400 <= answer.status < 500
+    return response.failure in _NEVER_ARRIVED or 400 <= response.status < 500
 
 
-def _check(token: Token, wish: Wish, front: Front) -> Checked:
-    with front.waiting() as watcher:
-        return check_token(token, wish.target, wish.seconds, watcher)
+def _check(token: Token, request: LoginRequest, front: Front) -> VerifiedToken:
+    with front.waiting() as on_wait:
+        return verify_token(token, request.target, request.seconds, on_wait)
 
 
 def _ask(front: Front, question: str) -> str:

@@ -8,16 +8,16 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
 from ..api import endpoints
-from ..api.responses import WITHIN, Key
+from ..api.responses import WITHIN, ListedToken
 from ..api.urls import host_of
 from ..credentials.target import Target
 from ..deployments import datastack_for
 from ..doctor import next_steps
-from ..doctor.checks.account import ends_by
+from ..doctor.checks.account import expires_by
 from ..doctor.evidence import ServerFacts
 from ..ui.document import Block, Line, Page, Table, Word, line
-from .revocation import Held
-from .verify import Checked
+from .revocation import UnrevokedToken
+from .verify import VerifiedToken
 
 _CELLS = ("command", "", "dim", "dim", "dim")
 _TITLES = tuple(line(Word(title, "dim")) for title in ("", "", "made", "last used", "ends in"))
@@ -57,7 +57,7 @@ _TO_PASTE = (
 )
 
 
-def choice_page(keys: Sequence[Key], checked: Checked, warning: str = "") -> Page:
+def choice_page(keys: Sequence[ListedToken], checked: VerifiedToken, warning: str = "") -> Page:
     """Whose tokens there are, to choose one of.
 
     Args:
@@ -76,7 +76,7 @@ def choice_page(keys: Sequence[Key], checked: Checked, warning: str = "") -> Pag
     return Page(tuple(blocks))
 
 
-def _cells(number: int, key: Key) -> tuple[str, ...]:
+def _cells(number: int, key: ListedToken) -> tuple[str, ...]:
     name = key.description or "(no description)"
     return (str(number), name, _day(key.created), _day(key.last_used), key.token.ending)
 
@@ -107,7 +107,7 @@ def another_account(target: Target) -> Line:
 
 def ends_soon(facts: ServerFacts) -> Line:
     """What to say of a stored temporary token."""
-    until = ends_by(facts)
+    until = expires_by(facts)
     when = f"by {until:%d %B %Y} at the latest" if until else WITHIN
     return expires(facts.target, when)
 
@@ -124,7 +124,7 @@ def how_to_revoke(server: str, until: datetime) -> tuple[str, str]:
     return f"It expires by itself by {until:%d %B %Y} at the latest. {rest}", endpoints.sign_out_page(server)
 
 
-def not_revoked(one: Held) -> Line:
+def not_revoked(one: UnrevokedToken) -> Line:
     """A token that could not be revoked, where, and what ends it."""
     host = host_of(one.server)
     if one.only:
@@ -141,7 +141,7 @@ def not_revoked(one: Held) -> Line:
     return line(Word("Note: ", "warning"), start, Word(link, "link"))
 
 
-def older_page(keys: Sequence[Key], server: str) -> Page:
+def older_page(keys: Sequence[ListedToken], server: str) -> Page:
     """Tokens with this computer's name that a new one has replaced."""
     rows = [tuple(map(line, _cells(*one)[2:])) for one in enumerate(keys, 1)]
     many = (

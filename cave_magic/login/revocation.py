@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import partial
 
-from ..api.endpoints import sign_out_addresses
-from ..api.http import Line
-from ..api.responses import LOGIN_TOKEN_DAYS, Answer
-from ..api.tasks import Inquiry
-from ..api.tokens import is_dead, revoke_itself, revoke_temporary
+from ..api.endpoints import sign_out_urls
+from ..api.http import Session
+from ..api.responses import TEMPORARY_TOKEN_DAYS, Response
+from ..api.tasks import TaskPool
+from ..api.tokens import is_revoked, revoke_itself, revoke_temporary
 from ..api.urls import host_of
 from ..token import Token
 
@@ -40,7 +40,7 @@ USELESS = 422
 
 
 @dataclass(slots=True, eq=False)
-class Held:
+class UnrevokedToken:
     """A token that this process has to revoke.
 
     Attributes:
@@ -62,18 +62,18 @@ class Held:
     tells: bool = True
     told: bool = False
     why: str = ""
-    expires: datetime = field(default_factory=lambda: datetime.now(timezone.utc) + timedelta(days=LOGIN_TOKEN_DAYS))
+    expires: datetime = field(default_factory=lambda: datetime.now(timezone.utc) + timedelta(days=TEMPORARY_TOKEN_DAYS))
     process: int = field(default_factory=os.getpid)
 
 
-_held: dict[Token, Held] = {}
+_held: dict[Token, UnrevokedToken] = {}
 _lock = threading.Lock()
 
 
 def hold(server: str, token: Token, *, permanent: bool = False, only: bool = False, tells: bool = True) -> None:
     """Takes on a token that is to be revoked, or named, now or later. A second time changes nothing."""
     with _lock:
-        one = _held.setdefault(token, Held(server, token, permanent, only, tells))
+        one = _held.setdefault(token, UnrevokedToken(server, token, permanent, only, tells))
         one.tells |= tells
 
 
@@ -91,14 +91,14 @@ def revoke(tokens: Iterable[Token] | None = None) -> None:
     """
     wanted = None if tokens is None else set(tokens)
     chosen = [one for one in _mine() if (not one.why if wanted is None else one.token in wanted)]
-    inquiry, deadline = Inquiry(REVOKING), time.monotonic() + REVOKING
+    pool, deadline = TaskPool(REVOKING), time.monotonic() + REVOKING
     for one in chosen:
         one.why = "it is the only one" if one.only else f"{host_of(one.server)} has not answered yet"
         if one.only:
             continue
-        inquiry.ask(host_of(one.server), partial(_try_often, one, deadline))
+        pool.ask(host_of(one.server), partial(_try_often, one, deadline))
     with suppress(KeyboardInterrupt):
-        inquiry.wait()
+        pool.wait()
 
 
 def revoke_soon(tokens: Iterable[Token]) -> None:
@@ -118,7 +118,7 @@ def is_held(token: Token) -> bool:
         return token in _held
 
 
-def untold() -> tuple[Held, ...]:
+def untold() -> tuple[UnrevokedToken, ...]:
     """The tokens that could not be revoked and of which the person was not told; from now on they count as told."""
     found = tuple(one for one in _mine() if one.why and one.tells and not one.told)
     for one in found:
@@ -126,41 +126,41 @@ def untold() -> tuple[Held, ...]:
     return found
 
 
-def _mine() -> list[Held]:
+def _mine() -> list[UnrevokedToken]:
     with _lock:
         return [one for one in _held.values() if one.process == os.getpid()]
 
 
-def _try_often(one: Held, deadline: float) -> None:
+def _try_often(one: UnrevokedToken, deadline: float) -> None:
     for pause in PAUSES:
         time.sleep(max(0.0, min(pause, deadline - time.monotonic())))
         if (left := deadline - time.monotonic()) <= 0 or not is_held(one.token) or not _try(one, min(EACH, left)):
             return
 
 
-def _try(one: Held, seconds: float) -> bool:
+def _try(one: UnrevokedToken, seconds: float) -> bool:
     """Tries to revoke a token; whether another attempt may be of use."""
-    line = Line()
+    session = Session()
     try:
-        answers = _ask(line, one, seconds)
+        responses = _ask(session, one, seconds)
     finally:
-        line.close()
-    if any(is_dead(answer) or (answer.status == USELESS and not one.permanent) for answer in answers):
+        session.close()
+    if any(is_revoked(response) or (response.status == USELESS and not one.permanent) for response in responses):
         release(one.token)
         return False
-    one.why = answers[0].sentence
-    return any(answer.trouble or answer.status >= 500 or answer.status == 429 for answer in answers)
+    one.why = responses[0].sentence
+    return any(response.failure or response.status >= 500 or response.status == 429 for response in responses)
 
 
-def _ask(line: Line, one: Held, seconds: float) -> list[Answer]:
+def _ask(session: Session, one: UnrevokedToken, seconds: float) -> list[Response]:
     if one.permanent:
-        return [revoke_itself(line, one.server, one.token, seconds)]
-    answers: list[Answer] = []
-    for address in sign_out_addresses(one.server):
-        answers.append(revoke_temporary(line, address, one.token, seconds))
-        if is_dead(answers[-1]):
+        return [revoke_itself(session, one.server, one.token, seconds)]
+    responses: list[Response] = []
+    for address in sign_out_urls(one.server):
+        responses.append(revoke_temporary(session, address, one.token, seconds))
+        if is_revoked(responses[-1]):
             break
-    return answers
+    return responses
 
 
 @atexit.register

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..api import endpoints, responses
-from ..api.batch import Question, Round
-from ..api.responses import Account, Answer, Terms
-from ..api.tasks import Watcher
+from ..api.batch import Batch, PendingResponse
+from ..api.responses import Account, Response, Terms
+from ..api.tasks import OnWait
 from ..api.urls import host_of
 from ..credentials import save, stored_tokens
 from ..credentials.target import Target
@@ -23,7 +23,7 @@ MOST_DATASTACKS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class VerifiedToken:
     """A token that its server has accepted, and what it opens.
 
     Attributes:
@@ -47,67 +47,67 @@ class Checked:
     opens: bool
 
 
-def check_token(
-    token: Token, target: Target, seconds: float, watcher: Watcher | None = None, given: Sequence[str] = ()
-) -> Checked:
+def verify_token(
+    token: Token, target: Target, seconds: float, on_wait: OnWait | None = None, given: Sequence[str] = ()
+) -> VerifiedToken:
     """Holds a token against the server it is for.
 
     Args:
         token: what was given; it is sent to that server only.
         target: the server, and the datastack that is to be opened.
         seconds: the bound on the whole.
-        watcher: told whom it waits for.
+        on_wait: told whom it waits for.
         given: how the token was given to `%cave_save`, such as `--from-env NAME`, for the lines in an error.
     Raises:
         TokenRejected: the auth server does not know it.
         TokenNotChecked: the auth server could not say.
     """
     server = target.server
-    with Round(seconds) as round_:
-        identity = round_.ask(endpoints.identity_address(server), token)
-        keys = round_.ask(endpoints.keys_address(server), token)
-        listed = round_.ask(endpoints.datastacks_address(server), token)
-        opened = round_.ask(endpoints.datastack_address(server, target.datastack), token)
-        others: list[Question] = []
+    with Batch(seconds) as batch:
+        identity = batch.ask(endpoints.identity_url(server), token)
+        keys = batch.ask(endpoints.tokens_url(server), token)
+        listed = batch.ask(endpoints.datastacks_url(server), token)
+        opened = batch.ask(endpoints.datastack_url(server, target.datastack), token)
+        others: list[PendingResponse] = []
         if server not in KNOWN_SERVERS:  # else its data servers are known
-            round_.then(listed, lambda answer: others.extend(_ask_each(round_, token, target, answer)))
-        round_.wait(watcher)
-        account = _account_or_raise(identity.answer, target, given)
-        infos = [opened.answer, *(other.answer for other in others)]
-        return _checked(token, target, account, keys.answer, listed.answer, infos)
+            batch.then(listed, lambda response: others.extend(_ask_each(batch, token, target, response)))
+        batch.wait(on_wait)
+        account = _account_or_raise(identity.response, target, given)
+        infos = [opened.response, *(other.response for other in others)]
+        return _checked(token, target, account, keys.response, listed.response, infos)
 
 
-def _ask_each(round_: Round, token: Token, target: Target, listed: Answer) -> list[Question]:
+def _ask_each(batch: Batch, token: Token, target: Target, listed: Response) -> list[PendingResponse]:
     """Asks where the data of the listed datastacks is, for some of them."""
     names = (responses.names_in(listed) or ())[:MOST_DATASTACKS]
-    return [round_.ask(endpoints.datastack_address(target.server, name), token) for name in names]
+    return [batch.ask(endpoints.datastack_url(target.server, name), token) for name in names]
 
 
-def _account_or_raise(answer: Answer, target: Target, given: Sequence[str]) -> Account:
-    account = responses.account_in(answer, target.server)
+def _account_or_raise(response: Response, target: Target, given: Sequence[str]) -> Account:
+    account = responses.account_in(response, target.server)
     if account is not None:
         return account
-    if answer.code == "invalid_token":
+    if response.code == "invalid_token":
         raise TokenRejected(
-            f"{answer.host} does not know this token. Nothing was changed. "
+            f"{response.host} does not know this token. Nothing was changed. "
             f"Copy it again from {endpoints.tokens_page(target.server)}, then {next_steps.save(target)}"
         )
     error = TokenNotChecked(
-        f"{answer.sentence}, so the token was not checked, and not saved. "
+        f"{response.sentence}, so the token was not checked, and not saved. "
         f"To see why: {next_steps.check(target)}. To save it unchecked: {next_steps.save(target, *given, '--no-check')}"
     )
-    error.why = answer.sentence
+    error.why = response.sentence
     raise error
 
 
 def _checked(
-    token: Token, target: Target, account: Account, keys: Answer, listed: Answer, infos: Iterable[Answer]
-) -> Checked:
+    token: Token, target: Target, account: Account, keys: Response, listed: Response, infos: Iterable[Response]
+) -> VerifiedToken:
     opened, *others = infos
-    known = responses.keys_in(keys)
-    locals_ = [responses.local_server_in(answer) for answer in (opened, *others)]
+    known = responses.listed_tokens_in(keys)
+    locals_ = [responses.local_server_in(response) for response in (opened, *others)]
     terms = responses.terms_in(opened.data, target.server) if opened.code == "missing_tos" else None
-    return Checked(
+    return VerifiedToken(
         token,
         target,
         account,
@@ -119,7 +119,7 @@ def _checked(
     )
 
 
-def save_checked(checked: Checked, overwrite: bool) -> save.Saved:
+def save_verified(checked: VerifiedToken, overwrite: bool) -> save.Saved:
     """Saves a checked token for its server and its data servers, and maps the server's datastacks.
 
     Raises:
@@ -130,7 +130,7 @@ def save_checked(checked: Checked, overwrite: bool) -> save.Saved:
     return _save(checked.token, target, checked.local_servers, checked.datastacks, opened, overwrite)
 
 
-def save_unchecked(token: Token, target: Target, overwrite: bool) -> save.Saved:
+def save_unverified(token: Token, target: Target, overwrite: bool) -> save.Saved:
     """Saves a token that no server was asked about; the datastack map is left alone.
 
     Raises:

@@ -46,7 +46,7 @@ def open_browser(address: str) -> Opening:
     import webbrowser
 
     opening = Opening()
-    if not platforms.find_place().has_screen:
+    if not platforms.detect_runtime().has_display:
         return opening.settle("this computer has no screen")
     try:
         browser = webbrowser.get()

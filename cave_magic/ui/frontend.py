@@ -14,7 +14,7 @@ from typing import Any
 
 from .document import Page, Word, line
 
-Watcher = Callable[[list[str], float], None]
+OnWait = Callable[[list[str], float], None]
 """Told for whom one waits, and for how many seconds so far."""
 
 EMPTY = {"text/plain": "", "text/html": ""}
@@ -124,7 +124,7 @@ class Frontend:
         _output(text)
 
     @contextmanager
-    def waiting(self) -> Iterator[Watcher]:
+    def waiting(self) -> Iterator[OnWait]:
         """A watcher for questions that are under way; what it shows is gone once the next page is up."""
         from .terminal import TerminalProgress
 

@@ -13,9 +13,9 @@ import time
 import pytest
 
 import cave_magic.api
-from cave_magic.api.batch import Round
-from cave_magic.api.failures import Trouble, explain
-from cave_magic.api.http import Line
+from cave_magic.api.batch import Batch
+from cave_magic.api.failures import Failure, classify
+from cave_magic.api.http import Session
 from cave_magic.environment.packages import import_caveclient
 from cave_magic.token import Token
 
@@ -27,93 +27,93 @@ JSON = "Content-Type: application/json"
 
 
 @pytest.fixture
-def line():
+def session():
     """A line, closed at the end."""
-    line = Line()
-    yield line
-    line.close()
+    session = Session()
+    yield session
+    session.close()
 
 
-def test_a_good_answer_is_parsed(cave, line):
+def test_a_good_answer_is_parsed(cave, session):
     """A healthy server's answer has its status, its JSON and how long it took."""
-    answer = line.get(f"{cave.server}/info/version")
-    assert (answer.status, answer.body, answer.trouble) == (200, "4.3.3", None)
-    assert answer.is_good
-    assert 0 < answer.seconds < LONG
+    response = session.get(f"{cave.server}/info/version")
+    assert (response.status, response.body, response.failure) == (200, "4.3.3", None)
+    assert response.is_good
+    assert 0 < response.seconds < LONG
 
 
-def test_connections_are_used_again(cave, line):
+def test_connections_are_used_again(cave, session):
     """Questions one after the other go over one connection."""
     for _ in range(5):
-        line.get(f"{cave.server}/info/version")
+        session.get(f"{cave.server}/info/version")
     assert (len(cave.requests), cave.connections) == (5, 1)
 
 
-def test_a_token_goes_as_bearer_to_that_host_only(cave, line):
+def test_a_token_goes_as_bearer_to_that_host_only(cave, session):
     """The token goes in the header, no cookie goes or stays, and a redirect is not followed."""
     with OddServer(says(JSON, b"1")) as elsewhere:
         cave.misbehave("info", f"redirect:http://{elsewhere.host}/trap")
-        answer = line.get(f"{cave.server}/info/api/v2/datastacks", Token(cave.new_token("ada")))
-    assert (answer.status, answer.location) == (302, f"http://{elsewhere.host}/trap")
+        response = session.get(f"{cave.server}/info/api/v2/datastacks", Token(cave.new_token("ada")))
+    assert (response.status, response.location) == (302, f"http://{elsewhere.host}/trap")
     assert elsewhere.connections == 0
     assert [(one.authorization, one.cookie, one.user) for one in cave.requests] == [(True, False, "ada")]
 
 
-def test_an_unsendable_token_is_not_sent(cave, line):
+def test_an_unsendable_token_is_not_sent(cave, session):
     """A token with a line break in it is told apart before anything is sent."""
-    assert line.get(f"{cave.server}/info/version", Token("abc\ndef")).trouble is Trouble.UNSENDABLE
+    assert session.get(f"{cave.server}/info/version", Token("abc\ndef")).failure is Failure.UNSENDABLE
     assert len(cave.requests) == 0
 
 
-def test_an_echoed_token_is_hidden(line):
+def test_an_echoed_token_is_hidden(session):
     """A server that repeats the token cannot bring it onto the screen."""
     with OddServer(says("Content-Length: 36", b"You sent " + TOKEN.reveal().encode()[:27])) as odd:
-        assert TOKEN.reveal() not in repr(line.get(f"http://{odd.host}/", TOKEN))
+        assert TOKEN.reveal() not in repr(session.get(f"http://{odd.host}/", TOKEN))
     with OddServer(says("Content-Length: 41", b"You sent " + TOKEN.reveal().encode())) as odd:
-        answer = line.get(f"http://{odd.host}/", TOKEN)
-    assert answer.opening == "You sent ****"
+        response = session.get(f"http://{odd.host}/", TOKEN)
+    assert response.opening == "You sent ****"
 
 
 @pytest.mark.parametrize(
-    ("how", "trouble"),
+    ("how", "failure"),
     [
-        ("reset", Trouble.RESET),
-        ("close", Trouble.RESET),
-        ("truncated", Trouble.BROKEN),
-        ("silent", Trouble.SILENT),
-        ("drip", Trouble.SILENT),
-        ("big", Trouble.BROKEN),
+        ("reset", Failure.RESET),
+        ("close", Failure.RESET),
+        ("truncated", Failure.BROKEN),
+        ("silent", Failure.SILENT),
+        ("drip", Failure.SILENT),
+        ("big", Failure.BROKEN),
     ],
 )
-def test_a_trouble_has_its_name(cave, line, how, trouble):
+def test_a_trouble_has_its_name(cave, session, how, failure):
     """What a server does in place of answering is named, and soon."""
     cave.misbehave("info", how)
     start = time.monotonic()
-    answer = line.get(f"{cave.server}/info/version", seconds=0.4)
+    response = session.get(f"{cave.server}/info/version", seconds=0.4)
     assert time.monotonic() - start < LONG
-    assert answer.trouble is trouble
-    assert answer.body is None
+    assert response.failure is failure
+    assert response.body is None
 
 
 @pytest.mark.parametrize("how", ["retry-after:3600", "retry-after:3600:429", "loop"])
-def test_one_question_is_one_request(cave, line, how):
+def test_one_question_is_one_request(cave, session, how):
     """Neither `Retry-After` nor a circle of redirects leads to a second request or to any waiting."""
     cave.misbehave("info", how)
-    assert line.get(f"{cave.server}/info/version").status in (503, 429, 302)
+    assert session.get(f"{cave.server}/info/version").status in (503, 429, 302)
     assert len(cave.requests) == 1
 
 
 @pytest.mark.parametrize(
-    ("address", "trouble"),
+    ("address", "failure"),
     [
-        ("http://127.0.0.1:9/x", Trouble.REFUSED),
-        ("http://no-such-host.invalid/", Trouble.NAME),
-        ("127.0.0.1:80/x", Trouble.ADDRESS),
-        ("ftp://127.0.0.1/", Trouble.ADDRESS),
-        ("http://", Trouble.ADDRESS),
+        ("http://127.0.0.1:9/x", Failure.REFUSED),
+        ("http://no-such-host.invalid/", Failure.NAME),
+        ("127.0.0.1:80/x", Failure.ADDRESS),
+        ("ftp://127.0.0.1/", Failure.ADDRESS),
+        ("http://", Failure.ADDRESS),
     ],
 )
-def test_where_nothing_can_be_asked(line, monkeypatch, address, trouble):
+def test_where_nothing_can_be_asked(session, monkeypatch, address, failure):
     """An address that leads nowhere is told apart from a server in trouble."""
     find = socket.getaddrinfo
 
@@ -123,19 +123,19 @@ def test_where_nothing_can_be_asked(line, monkeypatch, address, trouble):
         return find(host, *args, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    assert line.get(address, seconds=2).trouble is trouble
+    assert session.get(address, seconds=2).failure is failure
 
 
-def test_connecting_that_never_completes_has_an_end(line):
+def test_connecting_that_never_completes_has_an_end(session):
     """A port whose queue is full is given up in time, and named as one that cannot be reached."""
     with full_backlog() as host:
-        assert line.get(f"http://{host}/", seconds=0.3).trouble is Trouble.CONNECT_TIMEOUT
+        assert session.get(f"http://{host}/", seconds=0.3).failure is Failure.CONNECT_TIMEOUT
 
 
-def test_a_handshake_that_never_completes_has_an_end(line):
+def test_a_handshake_that_never_completes_has_an_end(session):
     """A server that takes a TLS connection and says nothing is given up in time."""
     with OddServer(says_nothing) as odd:
-        assert line.get(f"https://{odd.host}/", seconds=0.3).trouble is not None
+        assert session.get(f"https://{odd.host}/", seconds=0.3).failure is not None
 
 
 @pytest.mark.parametrize(
@@ -150,75 +150,75 @@ def test_a_handshake_that_never_completes_has_an_end(line):
     ],
     ids=["in the head", "in the body", "without an end", "in chunks", "not yet", "compressed"],
 )
-def test_an_answer_that_drips_has_an_end(line, start, more):
+def test_an_answer_that_drips_has_an_end(session, start, more):
     """However a server draws out its answer, the question ends in time, and so does its thread."""
     with OddServer(drips(start, more)) as odd:
         begin = time.monotonic()
-        answer = line.get(f"http://{odd.host}/", seconds=0.3)
+        response = session.get(f"http://{odd.host}/", seconds=0.3)
     assert time.monotonic() - begin < LONG
-    assert answer.trouble in (Trouble.SILENT, Trouble.SLOW, Trouble.RESET)
+    assert response.failure in (Failure.SILENT, Failure.SLOW, Failure.RESET)
 
 
-def test_a_compressed_answer_is_unpacked(line):
+def test_a_compressed_answer_is_unpacked(session):
     """A server that compresses unasked is understood."""
     body = gzip.compress(json.dumps({"ok": True}).encode())
     with OddServer(says(f"Content-Encoding: gzip\r\nContent-Length: {len(body)}", body)) as odd:
-        assert line.get(f"http://{odd.host}/").body == {"ok": True}
+        assert session.get(f"http://{odd.host}/").body == {"ok": True}
 
 
-def test_a_compressed_bomb_stays_small(line):
+def test_a_compressed_bomb_stays_small(session):
     """A small answer that would unpack to a large one is given up."""
     body = gzip.compress(b" " * 50_000_000, 1)
     with OddServer(says(f"Content-Encoding: gzip\r\nContent-Length: {len(body)}", body)) as odd:
-        answer = line.get(f"http://{odd.host}/")
-    assert (answer.trouble, answer.detail) == (Trouble.BROKEN, "more came than was read")
+        response = session.get(f"http://{odd.host}/")
+    assert (response.failure, response.detail) == (Failure.BROKEN, "more came than was read")
 
 
-def test_a_proxy_is_obeyed_and_bounded(line, monkeypatch):
+def test_a_proxy_is_obeyed_and_bounded(session, monkeypatch):
     """What the proxy variables say holds here as for caveclient; a proxy that hangs is given up in time."""
     with OddServer(says_nothing) as proxy:
         monkeypatch.setenv("HTTP_PROXY", f"http://{proxy.host}")
         monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.host}")
-        plain = line.get("http://cave.example.org/info/version", seconds=0.3)
-        secure = line.get("https://cave.example.org/info/version", seconds=0.3)
-    assert plain.trouble is Trouble.SILENT
-    assert secure.trouble is not None
+        sanitize = session.get("http://cave.example.org/info/version", seconds=0.3)
+        secure = session.get("https://cave.example.org/info/version", seconds=0.3)
+    assert sanitize.failure is Failure.SILENT
+    assert secure.failure is not None
     assert proxy.got.startswith((b"GET http://cave.example.org", b"CONNECT cave.example.org:443"))
 
 
-def test_a_certificate_that_is_named_is_trusted(line, monkeypatch):
+def test_a_certificate_that_is_named_is_trusted(session, monkeypatch):
     """`REQUESTS_CA_BUNDLE` holds here as for caveclient, and nothing is trusted without it."""
     from cave_magic.sandbox import Sandbox
 
     pytest.importorskip("ssl")
     with Sandbox(tls=True) as secure:
-        assert line.get(f"{secure.server}/info/version").trouble is Trouble.TLS
+        assert session.get(f"{secure.server}/info/version").failure is Failure.TLS
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", secure.certificate)
-        assert line.get(f"{secure.server}/info/version").is_good
+        assert session.get(f"{secure.server}/info/version").is_good
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/not/there")
-        answer = line.get(f"{secure.server}/info/version")
-    assert (answer.trouble, answer.detail) == (Trouble.BUNDLE, "it is not there")
+        response = session.get(f"{secure.server}/info/version")
+    assert (response.failure, response.detail) == (Failure.BUNDLE, "it is not there")
 
 
 def test_a_closed_line_sends_nothing(cave):
     """After closing nothing is asked; the answer says that the time was over."""
-    line = Line()
-    line.close()
-    assert line.get(f"{cave.server}/info/version").trouble is Trouble.LATE
+    session = Session()
+    session.close()
+    assert session.get(f"{cave.server}/info/version").failure is Failure.LATE
     assert cave.connections == 0
 
 
 def test_closing_ends_what_is_under_way(cave):
     """A question that hangs ends at once when its line is closed, and its thread with it."""
     cave.misbehave("info", "silent")
-    line, answers = Line(), []
-    thread = threading.Thread(target=lambda: answers.append(line.get(f"{cave.server}/info/version", seconds=120)))
+    session, responses = Session(), []
+    thread = threading.Thread(target=lambda: responses.append(session.get(f"{cave.server}/info/version", seconds=120)))
     thread.start()
     while not len(cave.requests):
         time.sleep(0.01)
-    line.close()
+    session.close()
     thread.join(LONG)
-    assert answers[0].trouble is Trouble.SILENT
+    assert responses[0].failure is Failure.SILENT
 
 
 def test_a_name_that_is_found_too_late_is_not_asked(monkeypatch):
@@ -226,60 +226,60 @@ def test_a_name_that_is_found_too_late_is_not_asked(monkeypatch):
     found, find = threading.Event(), socket.getaddrinfo
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: (found.wait(LONG), find(*args, **options))[1])
     with OddServer(says(JSON, b"1")) as odd:
-        with Round(0.5) as round_:
-            question = round_.ask(f"http://{odd.host}/", TOKEN)
-            round_.wait()
-            answer = question.answer
+        with Batch(0.5) as batch:
+            question = batch.ask(f"http://{odd.host}/", TOKEN)
+            batch.wait()
+            response = question.response
         found.set()
         question.future.result(LONG)
         assert odd.got == b""
-    assert answer.trouble is Trouble.CONNECT_TIMEOUT
-    assert "looked up" in answer.detail
+    assert response.failure is Failure.CONNECT_TIMEOUT
+    assert "looked up" in response.detail
 
 
 def test_a_round_asks_each_question_once(cave):
     """The same address is asked once for a token, however often it is wanted."""
-    with Round(LONG) as round_:
-        first, second = (round_.ask(f"{cave.server}/info/version") for _ in range(2))
-        round_.wait()
+    with Batch(LONG) as batch:
+        first, second = (batch.ask(f"{cave.server}/info/version") for _ in range(2))
+        batch.wait()
     assert first is second
     assert len(cave.requests) == 1
 
 
 def test_a_question_whose_turn_never_came_says_so(cave):
     """What could not be asked in time is not called silent."""
-    with Round(0.01) as round_:
+    with Batch(0.01) as batch:
         pass
-    assert round_.ask(f"{cave.server}/info/version").answer.trouble is Trouble.LATE
+    assert batch.ask(f"{cave.server}/info/version").response.failure is Failure.LATE
 
 
-def test_a_broken_requests_is_a_trouble(monkeypatch, line):
+def test_a_broken_requests_is_a_trouble(monkeypatch, session):
     """Where requests itself cannot be imported, asking says so and does not raise."""
     monkeypatch.delitem(sys.modules, "cave_magic.api.connections")
     monkeypatch.delattr(cave_magic.api, "connections")
     monkeypatch.setitem(sys.modules, "requests", None)
-    answer = line.get("http://127.0.0.1:9/")
-    assert (answer.trouble, answer.detail) == (Trouble.UNKNOWN, "ModuleNotFoundError")
+    response = session.get("http://127.0.0.1:9/")
+    assert (response.failure, response.detail) == (Failure.UNKNOWN, "ModuleNotFoundError")
 
 
 def test_an_unknown_error_is_named_by_its_kind():
     """An error of no known kind is told by its kind alone: its text could hold anything."""
-    assert explain(RuntimeError(TOKEN.reveal())) == (Trouble.UNKNOWN, "RuntimeError")
+    assert classify(RuntimeError(TOKEN.reveal())) == (Failure.UNKNOWN, "RuntimeError")
 
 
-def test_cookies_are_not_kept(line):
+def test_cookies_are_not_kept(session):
     """A cookie that a server sets is not sent back."""
     with OddServer(says("Set-Cookie: a=b\r\nContent-Length: 1\r\nConnection: close", b"1")) as odd:
-        line.get(f"http://{odd.host}/")
-        line.get(f"http://{odd.host}/")
+        session.get(f"http://{odd.host}/")
+        session.get(f"http://{odd.host}/")
     assert b"Cookie" not in odd.got
     assert odd.got.count(b"GET") == 2
 
 
-def test_version_names_the_program(cave, line):
+def test_version_names_the_program(cave, session):
     """The servers can tell from the User-Agent who asks."""
     with OddServer(says("Content-Length: 1", b"1")) as odd:
-        line.get(f"http://{odd.host}/")
+        session.get(f"http://{odd.host}/")
     assert b"User-Agent: cave-magic/" in odd.got
     assert cave_magic.__version__.encode() in odd.got
 

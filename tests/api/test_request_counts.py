@@ -27,7 +27,7 @@ from cave_magic import deployments
 from cave_magic.doctor import gather as gathering
 from cave_magic.doctor.gather import Target, ask_server, gather
 from cave_magic.login import verify
-from cave_magic.login.verify import MOST_DATASTACKS, check_token
+from cave_magic.login.verify import MOST_DATASTACKS, verify_token
 from cave_magic.sandbox import Sandbox
 from cave_magic.token import Token
 
@@ -96,7 +96,7 @@ def test_who_takes_two_requests_and_whether_three(cave, run, asked, magic, more)
 
 def test_a_save(cave, set_up, target, asked):
     """Checking a token for a server that lists five datastacks takes eight requests, at most six at once."""
-    checked = check_token(Token(set_up), target, LONG)
+    checked = verify_token(Token(set_up), target, LONG)
     names = {f"/info/api/v2/datastack/full/{name}" for name in checked.datastacks}
     assert asked() == {IDENTITY, TOKENS, LIST, DATASTACK, *names}
     assert cave.connections <= 6
@@ -105,7 +105,7 @@ def test_a_save(cave, set_up, target, asked):
 def test_a_save_for_a_known_server(cave, set_up, target, asked, monkeypatch):
     """For a server whose data servers are known only the wanted datastack is looked at: four requests."""
     monkeypatch.setattr(verify, "KNOWN_SERVERS", (*deployments.KNOWN_SERVERS, cave.server))
-    check_token(Token(set_up), target, LONG)
+    verify_token(Token(set_up), target, LONG)
     assert asked() == {IDENTITY, TOKENS, LIST, DATASTACK}
     assert cave.connections <= 4
 
@@ -113,7 +113,7 @@ def test_a_save_for_a_known_server(cave, set_up, target, asked, monkeypatch):
 def test_a_save_where_there_are_many_datastacks():
     """However many datastacks a server lists, a save looks at twenty."""
     with Sandbox(datastacks=40) as cave:
-        check_token(Token(cave.new_token("ada")), Target("minnie65_public", cave.server, "option"), LONG)
+        verify_token(Token(cave.new_token("ada")), Target("minnie65_public", cave.server, "option"), LONG)
         assert len(cave.requests) <= 4 + MOST_DATASTACKS
         assert cave.connections <= 6
 

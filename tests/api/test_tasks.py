@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from cave_magic.api.tasks import AT_ONCE, Inquiry, result_of
+from cave_magic.api.tasks import AT_ONCE, TaskPool, result_of
 
 LONG = 20.0
 """Seconds that no test takes: an answer that hangs is not waited for."""
@@ -25,43 +25,43 @@ def release():
 
 def test_answers_come_back():
     """Each question gets its own answer, and an error of one is its own affair."""
-    inquiry = Inquiry(LONG)
-    good, bad = inquiry.ask("a", lambda: 1), inquiry.ask("a", lambda: 1 / 0)
-    inquiry.wait()
+    pool = TaskPool(LONG)
+    good, bad = pool.ask("a", lambda: 1), pool.ask("a", lambda: 1 / 0)
+    pool.wait()
     assert (result_of(good, 0), result_of(bad, 0)) == (1, 0)
 
 
 def test_what_hangs_is_not_waited_for(release):
     """At the bound `wait` comes back with what there is."""
-    inquiry = Inquiry(0.3)
-    hangs, answers = inquiry.ask("a", release.wait), inquiry.ask("b", lambda: "here")
+    pool = TaskPool(0.3)
+    hangs, responses = pool.ask("a", release.wait), pool.ask("b", lambda: "here")
     start = time.monotonic()
-    inquiry.wait()
+    pool.wait()
     assert time.monotonic() - start < LONG / 2
-    assert (result_of(hangs, None), result_of(answers, "")) == (None, "here")
+    assert (result_of(hangs, None), result_of(responses, "")) == (None, "here")
 
 
 def test_at_most_six_at_once_for_a_host(release):
     """More than six questions to a host queue; another host is not held up by them."""
-    inquiry, begun = Inquiry(LONG), []
+    pool, begun = TaskPool(LONG), []
     for number in range(20):
-        inquiry.ask("a", lambda number=number: (begun.append(number), release.wait()))
-    assert inquiry.ask("b", lambda: "free").result(LONG) == "free"
+        pool.ask("a", lambda number=number: (begun.append(number), release.wait()))
+    assert pool.ask("b", lambda: "free").result(LONG) == "free"
     while len(begun) < AT_ONCE:
         time.sleep(0.01)
     time.sleep(0.1)
-    inquiry.close()
+    pool.close()
     assert sorted(begun) == list(range(AT_ONCE))
 
 
 def test_nothing_begins_after_the_bound(release):
     """A question that was still in the queue when the bound passed is never asked."""
-    inquiry, begun = Inquiry(0.2), []
+    pool, begun = TaskPool(0.2), []
     for number in range(AT_ONCE + 3):
-        inquiry.ask("a", lambda number=number: (release.wait(), begun.append(number)))
-    inquiry.wait()
+        pool.ask("a", lambda number=number: (release.wait(), begun.append(number)))
+    pool.wait()
     release.set()
-    later = Inquiry(LONG)
+    later = TaskPool(LONG)
     later.ask("a", lambda: time.sleep(0.2))
     later.wait()
     assert len(begun) == AT_ONCE
@@ -69,44 +69,44 @@ def test_nothing_begins_after_the_bound(release):
 
 def test_an_answer_leads_on():
     """What an answer leads to is waited for as well, however long the chain."""
-    inquiry, found = Inquiry(LONG), []
+    pool, found = TaskPool(LONG), []
 
     def go_on(number: int) -> None:
         found.append(number)
         if number < 5:
-            inquiry.then(inquiry.ask("a", lambda: number + 1), go_on)
+            pool.then(pool.ask("a", lambda: number + 1), go_on)
 
-    inquiry.then(inquiry.ask("a", lambda: 1), go_on)
-    inquiry.wait()
+    pool.then(pool.ask("a", lambda: 1), go_on)
+    pool.wait()
     assert found == [1, 2, 3, 4, 5]
 
 
 def test_going_on_that_breaks_stops_nothing(capsys, caplog):
     """An error while going on is neither printed nor keeps `wait` from ending."""
-    inquiry = Inquiry(LONG)
-    inquiry.then(inquiry.ask("a", lambda: 1), lambda _: 1 / 0)
-    inquiry.wait()
+    pool = TaskPool(LONG)
+    pool.then(pool.ask("a", lambda: 1), lambda _: 1 / 0)
+    pool.wait()
     assert capsys.readouterr().err + caplog.text == ""
-    assert inquiry.left > LONG / 2
+    assert pool.left > LONG / 2
 
 
 def test_many_questions_need_few_threads(release):
     """A hundred questions to a host take no more than six threads."""
-    before, inquiry = threading.active_count(), Inquiry(0.3)
+    before, pool = threading.active_count(), TaskPool(0.3)
     for _ in range(100):
-        inquiry.ask("a", release.wait)
-    inquiry.wait()
+        pool.ask("a", release.wait)
+    pool.wait()
     assert threading.active_count() - before <= AT_ONCE
 
 
 def test_the_watcher_hears_whom_it_waits_for(release):
     """After a second the watcher is told the hosts and the seconds, and never before."""
     heard = []
-    inquiry = Inquiry(1.4)
-    inquiry.ask("slow", release.wait)
-    inquiry.ask("", release.wait)
-    inquiry.ask("quick", lambda: None)
-    inquiry.wait(lambda whom, seconds: heard.append((whom, seconds)))
+    pool = TaskPool(1.4)
+    pool.ask("slow", release.wait)
+    pool.ask("", release.wait)
+    pool.ask("quick", lambda: None)
+    pool.wait(lambda whom, seconds: heard.append((whom, seconds)))
     assert heard
     assert {tuple(whom) for whom, _ in heard} == {("slow",)}
     assert all(seconds >= 1 for _, seconds in heard)
@@ -115,13 +115,13 @@ def test_the_watcher_hears_whom_it_waits_for(release):
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
 def test_an_interrupt_ends_the_waiting_at_once(release):
     """Ctrl-C while waiting ends it, long before the bound, and nothing more is asked."""
-    inquiry, begun = Inquiry(120), []
+    pool, begun = TaskPool(120), []
     for number in range(AT_ONCE + 1):
-        inquiry.ask("a", lambda number=number: (begun.append(number), release.wait()))
+        pool.ask("a", lambda number=number: (begun.append(number), release.wait()))
     threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
     start = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        inquiry.wait()
+        pool.wait()
     assert time.monotonic() - start < LONG
     release.set()
     time.sleep(0.1)
@@ -130,7 +130,7 @@ def test_an_interrupt_ends_the_waiting_at_once(release):
 
 def test_one_question_may_take_half_of_the_time():
     """One question gets half of the bound, and never more than is left."""
-    assert Inquiry(10).each == 5.0
-    inquiry = Inquiry(0.2)
+    assert TaskPool(10).each == 5.0
+    pool = TaskPool(0.2)
     time.sleep(0.15)
-    assert inquiry.each <= 0.1
+    assert pool.each <= 0.1

@@ -73,11 +73,11 @@ def test_all_has_an_end(cave, set_up, timed):
     assert timed("%cave_check --all --timeout 2 -o").value.datastacks == ("minnie65_public",)
 
 
-@pytest.mark.parametrize("answer", [says_nothing, drips(SILENT, b"x")], ids=["says nothing", "one byte at a time"])
+@pytest.mark.parametrize("response", [says_nothing, drips(SILENT, b"x")], ids=["says nothing", "one byte at a time"])
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_an_odd_server_is_left_alone(timed, token_for, answer, scheme):
+def test_an_odd_server_is_left_alone(timed, token_for, response, scheme):
     """A port that takes connections, with TLS or without, and never answers them, is given up."""
-    with OddServer(answer) as odd:
+    with OddServer(response) as odd:
         token_for(f"{scheme}://{odd.host}")
         report = timed(f"%cave_check --server {scheme}://{odd.host} --timeout 0.6 -o").value
     assert not report.ok

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from cave_magic.api.urls import (
     UNREADABLE,
+    display_page,
     holds_secret,
     host_of,
+    host_port_of,
     name_of_host,
     parse,
-    place_of,
     shown,
     shown_file_name,
-    shown_page,
 )
 
 TOKEN = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
@@ -87,9 +87,9 @@ def test_the_host_has_no_name_and_password(text, host, name):
 def test_one_place_has_many_spellings():
     """Capitals, the usual port, credentials and the scheme make no other place; another port does."""
     ways = ("https://a.org", "http://A.org.", "a.org:443", "https://ada:pw@a.org:80/x")
-    assert {place_of(text) for text in ways} == {("a.org", None)}
-    assert place_of("https://a.org:8443") == ("a.org", 8443)
-    assert place_of("no address") is None
+    assert {host_port_of(text) for text in ways} == {("a.org", None)}
+    assert host_port_of("https://a.org:8443") == ("a.org", 8443)
+    assert host_port_of("no address") is None
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_one_place_has_many_spellings():
 )
 def test_a_page_is_shown_with_its_path_alone(location, page):
     """A redirect is shown as where it leads, with no credentials, query, fragment or token."""
-    assert shown_page(location, "http://a.org:8900/info") == page
+    assert display_page(location, "http://a.org:8900/info") == page
 
 
 @given(
@@ -115,7 +115,7 @@ def test_a_page_is_shown_with_its_path_alone(location, page):
 def test_no_password_is_shown(password, form):
     """Whatever stands before the host, or in a query or fragment, is in no text and no repr."""
     text = form.format(password)
-    for said in (shown(text), shown_page(text, "https://b.org"), host_of(text), repr(parse(text))):
+    for said in (shown(text), display_page(text, "https://b.org"), host_of(text), repr(parse(text))):
         assert password not in said
 
 

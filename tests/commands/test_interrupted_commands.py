@@ -199,7 +199,7 @@ def test_stopped_before_the_save_nothing_was_saved(run: Run, cave: Sandbox, monk
     """Ctrl-C while the server is asked: no token was saved, which is said without a detour."""
     monkeypatch.setenv("MINE", cave.new_token("ada"))
     run(f'%config CaveMagics.server = "{cave.server}"')
-    monkeypatch.setattr(verify, "check_token", interrupted)
+    monkeypatch.setattr(verify, "verify_token", interrupted)
     assert run("%cave_save --from-env MINE").message == "stopped. Nothing was saved."
 
 

@@ -8,17 +8,17 @@ from cave_magic.commands.guide import guide_for
 from cave_magic.commands.views.guide import again_page, guide_page
 from cave_magic.commands.views.whoami import revealed_page
 from cave_magic.doctor.gather import Target
-from cave_magic.environment.platforms import Place
+from cave_magic.environment.platforms import Runtime
 from cave_magic.token import Token
 from cave_magic.ui.frontend import Frontend
 from cave_magic.ui.terminal import as_text
 
 TARGET = Target("minnie65_public", "https://global.daf-apis.com")
 TOKENS = "https://global.daf-apis.com/sticky_auth/settings/tokens"
-AT_HOME = Place("", False, True)
+AT_HOME = Runtime("", False, True)
 
 
-def guide(new: bool = True, can_ask: bool = True, place: Place = AT_HOME) -> str:
+def guide(new: bool = True, can_ask: bool = True, place: Runtime = AT_HOME) -> str:
     return as_text(guide_page(guide_for(TARGET, new, can_ask, place)))
 
 
@@ -45,7 +45,7 @@ def test_where_nothing_can_be_asked_the_last_step_keeps_the_token():
 
 def test_a_place_that_forgets_says_so_before_the_steps():
     """On Colab the guide begins with what is lost and the lines that bring it back."""
-    lines = guide(place=Place("Colab", True, False)).splitlines()
+    lines = guide(place=Runtime("Colab", True, False)).splitlines()
     assert lines[1].startswith("Note: Colab throws this home folder away")
     assert lines.index("%cave_save $token") < next(at for at, one in enumerate(lines) if one.startswith("1. "))
 

@@ -10,7 +10,7 @@ import requests
 from cave_magic.api.urls import host_of
 from cave_magic.credentials.target import Target
 from cave_magic.deployments import DEFAULT_SERVER
-from cave_magic.doctor.explain_error import meaning_of
+from cave_magic.doctor.explain_error import explain_error
 
 TARGET = Target("minnie65_public", DEFAULT_SERVER)
 TOKEN = "00112233445566778899aabbccddeeff"
@@ -113,7 +113,7 @@ def test_a_404_is_explained_by_its_body(body, said, kept):
     error = requests.HTTPError(
         f"404 Client Error: NOT FOUND for url: {url} content: {content!r}", response=response if kept else None
     )
-    assert said.format(host="x.org") in meaning_of(error, TARGET).text
+    assert said.format(host="x.org") in explain_error(error, TARGET).text
 
 
 def test_a_data_server_without_services_is_explained(fails, cave):
@@ -137,7 +137,7 @@ def test_how_long_a_server_asked_to_wait_is_repeated(status):
     error = requests.HTTPError(
         f"{status} Client Error: x for url: https://x.org/info/version content:b''", response=response
     )
-    assert "asked to wait 60 minutes" in meaning_of(error, TARGET).text
+    assert "asked to wait 60 minutes" in explain_error(error, TARGET).text
 
 
 def test_who_stops_a_client_that_waits_as_it_was_told_hears_so(fails, cave, monkeypatch):
@@ -155,10 +155,11 @@ def test_who_stops_a_client_that_waits_as_it_was_told_hears_so(fails, cave, monk
 def test_a_gateway_is_not_told_from_a_proxy(monkeypatch):
     """Where a proxy is set, a 502 may be its own."""
     error = requests.HTTPError("502 Server Error: x for url: https://x.org/info/version content:b''")
-    assert "proxy" not in meaning_of(error, TARGET).text
+    assert "proxy" not in explain_error(error, TARGET).text
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     assert (
-        "was down or broken (502), or the proxy that is set here could not reach it" in meaning_of(error, TARGET).text
+        "was down or broken (502), or the proxy that is set here could not reach it"
+        in explain_error(error, TARGET).text
     )
 
 
@@ -274,7 +275,7 @@ def test_a_token_in_the_place_of_a_key_is_not_repeated(with_key):
 def test_texts_of_other_libraries(text, said):
     """Texts that cannot be acted out here are known by their words."""
     kind = type("AuthenticationError", (Exception,), {"__module__": "cloudvolume.exceptions"})
-    assert said in meaning_of(kind(text), TARGET).text
+    assert said in explain_error(kind(text), TARGET).text
 
 
 def test_a_server_incompatibility_is_explained():
@@ -283,7 +284,7 @@ def test_a_server_incompatibility_is_explained():
 
     assert (
         "do not fit"
-        in meaning_of(ServerIncompatibilityError("Use of x is only permitted for server version >=5"), TARGET).text
+        in explain_error(ServerIncompatibilityError("Use of x is only permitted for server version >=5"), TARGET).text
     )
 
 
@@ -293,7 +294,7 @@ def test_a_login_page_at_the_end_is_explained():
 
     assert (
         "log-in page"
-        in meaning_of(AuthException("You have not setup a token to access\nhttps://x.org/info"), TARGET).text
+        in explain_error(AuthException("You have not setup a token to access\nhttps://x.org/info"), TARGET).text
     )
 
 
@@ -303,5 +304,5 @@ def test_no_answer_breaks_the_explanation(body, status):
     """Whatever a response holds, there is a sentence or nothing, and never an exception."""
     response = requests.Response()
     response.status_code, response._content = status, body
-    said = meaning_of(requests.HTTPError(f"{status} Client Error: content: {body!r}", response=response), TARGET)
+    said = explain_error(requests.HTTPError(f"{status} Client Error: content: {body!r}", response=response), TARGET)
     assert said is None or "did not take the token" not in said.text

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cave_magic
-from cave_magic.api.responses import Account, Answer
-from cave_magic.credentials.stored_tokens import Resolved
+from cave_magic.api.responses import Account, Response
+from cave_magic.credentials.stored_tokens import StoredToken
 from cave_magic.credentials.token_files import State, TokenFile, secrets_folder
 from cave_magic.doctor.diagnose import judge, to_markdown
 from cave_magic.doctor.evidence import DatastackFacts, Evidence, Machine, ServerFacts
@@ -195,18 +195,18 @@ def test_a_secret_planted_in_any_field_stays_out_of_the_block(data):
         )
     )
     status = data.draw(st.sampled_from([200, 400, 401, 403, 404, 418, 500]))
-    answer = Answer(target.server + "/auth", status, None, "", body, True, "", "", 0.1)
-    page = Answer(target.server + "/info", status, None, "", None, False, secret, f"https://x.org/{secret}", 0.1)
+    response = Response(target.server + "/auth", status, None, "", body, True, "", "", 0.1)
+    page = Response(target.server + "/info", status, None, "", None, False, secret, f"https://x.org/{secret}", 0.1)
     person = data.draw(st.none() | st.just(Account(secret, f"{secret}@example.org", 1, {secret: ("view",)})))
     file = TokenFile(secrets_folder() / "cave-secret.json", State.READ, "", token, (secret,))
     gone = TokenFile(secrets_folder() / "x", State.ABSENT)
-    stored = Resolved(target.server, token, file, None, gone, file, gone)
-    identity = data.draw(st.sampled_from([answer, page]))
+    stored = StoredToken(target.server, token, file, None, gone, file, gone)
+    identity = data.draw(st.sampled_from([response, page]))
     server = ServerFacts(
         target.server, target, Machine({"caveclient": "8.2.1"}), stored, None, identity, person, info=page
     )
     datastack = DatastackFacts(
-        target, server, data.draw(st.sampled_from([answer, page])), (secret,), {"materialize": page}
+        target, server, data.draw(st.sampled_from([response, page])), (secret,), {"materialize": page}
     )
     report = judge([target], Evidence(server.machine, (server,), (datastack,)), 0.1)
     assert secret not in to_markdown(report)

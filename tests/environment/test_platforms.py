@@ -12,7 +12,7 @@ from cave_magic.credentials.target import Target
 from cave_magic.deployments import DEFAULT_SERVER
 from cave_magic.doctor import next_steps
 from cave_magic.environment import platforms
-from cave_magic.environment.platforms import find_place
+from cave_magic.environment.platforms import detect_runtime
 from cave_magic.login import web_browser
 from cave_magic.login.web_browser import open_browser
 
@@ -40,28 +40,28 @@ def no_container(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", PLACES)
 def test_a_place_is_known_by_its_marks(name):
     """Each platform is recognised, whatever display it has, and it is known whether it forgets the home folder."""
-    marks, forgets = PLACES[name]
-    found = find_place({**marks, "DISPLAY": ":0"})
-    assert (found.platform, found.forgets, found.has_screen) == (name, forgets, False)
+    marks, is_ephemeral = PLACES[name]
+    found = detect_runtime({**marks, "DISPLAY": ":0"})
+    assert (found.platform, found.is_ephemeral, found.has_display) == (name, is_ephemeral, False)
 
 
 def test_ones_own_desktop_has_a_screen():
     """With a display and no platform's mark it is the person's own computer."""
-    assert find_place({"DISPLAY": ":0"}) == platforms.Place("", False, True)
+    assert detect_runtime({"DISPLAY": ":0"}) == platforms.Runtime("", False, True)
 
 
-@pytest.mark.parametrize("name", [name for name, (_, forgets) in PLACES.items() if forgets])
+@pytest.mark.parametrize("name", [name for name, (_, is_ephemeral) in PLACES.items() if is_ephemeral])
 def test_a_forgetful_place_says_so_and_how_to_keep_the_token(name):
     """Where the home folder is thrown away, the note says so; where secrets can be kept, it says how they are read."""
-    found = find_place(PLACES[name][0])
+    found = detect_runtime(PLACES[name][0])
     assert f"{name} throws this home folder away" in found.note
-    way = "--from-env CAVE_TOKEN" if not found.code else "$token"
+    way = "--from-env CAVE_TOKEN" if not found.python else "$token"
     assert next_steps.recall(found, TARGET)[-1] == f"%cave_save {way}"
 
 
 def test_a_place_that_keeps_its_home_has_no_note():
     """Elsewhere nothing is said, and the line that works everywhere is at hand."""
-    found = find_place({})
+    found = detect_runtime({})
     assert found.note == ""
     assert next_steps.recall(found, TARGET) == ("%cave_save --from-env CAVE_TOKEN",)
 

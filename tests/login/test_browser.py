@@ -17,7 +17,7 @@ from cave_magic.api import endpoints
 from cave_magic.credentials.target import Target
 from cave_magic.doctor import next_steps
 from cave_magic.environment import platforms
-from cave_magic.environment.platforms import Place
+from cave_magic.environment.platforms import Runtime
 from cave_magic.login import browser, exchange, loopback, web_browser
 from cave_magic.login.browser import came_by_address
 from cave_magic.login.exchange import description
@@ -370,7 +370,7 @@ def test_paste_is_the_prompt(here, cave, desk, home, line):
 
 def test_elsewhere_it_is_the_prompt(here, cave, desk, monkeypatch):
     """On a hub, over ssh, in a container: the prompt, and no browser."""
-    monkeypatch.setattr(platforms, "find_place", lambda environ=None: Place("JupyterHub", False, False))
+    monkeypatch.setattr(platforms, "detect_runtime", lambda environ=None: Runtime("JupyterHub", False, False))
     monkeypatch.setattr(web_browser, "open_browser", lambda address: Opening().settle("this computer has no screen"))
     desk.answers = [cave.new_token("ada")]
     assert here("%cave_setup new").error == ""
@@ -652,7 +652,7 @@ def test_on_an_old_server_a_no_to_a_pasted_sign_in_revokes_it(old, desk, run, ho
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no such interrupt here")
 def test_a_token_that_is_made_after_the_patience_is_revoked(here, cave, desk, monkeypatch):
     """Stopped before the server answers: it is said, and what it still makes does not live on."""
-    made, go = browser.make_key, Event()
+    made, go = browser.create_token, Event()
 
     def slow(*arguments: Any) -> Any:
         answer = made(*arguments)
@@ -660,7 +660,7 @@ def test_a_token_that_is_made_after_the_patience_is_revoked(here, cave, desk, mo
         go.wait(20)
         return answer
 
-    monkeypatch.setattr(browser, "make_key", slow)
+    monkeypatch.setattr(browser, "create_token", slow)
     monkeypatch.setattr(exchange, "PATIENCE", 2.0)
     desk.goes = Visitor("ada@example.org").open
     ran = here("%cave_setup new")

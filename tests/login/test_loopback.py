@@ -418,12 +418,12 @@ def test_a_slow_connection_is_ended(door, monkeypatch):
 def test_a_hundred_at_once_are_judged_one_after_the_other(door, judge):
     """A hundred right requests at the same time: never are two judged together, and all go to the same page."""
     path, busy = path_of(door.address), threading.Lock()
-    plain, met = judge.judge, []
+    sanitize, met = judge.judge, []
 
     def judge_alone(token: Token, returns: bool) -> str:
         met.append(busy.acquire(blocking=False))
         try:
-            return plain(token, returns)
+            return sanitize(token, returns)
         finally:
             busy.release()
 
@@ -445,10 +445,10 @@ def test_a_hundred_wrong_requests_at_once_do_not_keep_the_right_one_out(door):
 
 def test_a_judge_that_fails_is_a_refusal_that_says_nothing(door, judge, caplog, capsys):
     """An error while judging: the browser leaves the address, nothing is printed or logged, and the wait goes on."""
-    plain = judge.judge
+    sanitize = judge.judge
 
     def fail(token: Token, returns: bool) -> str:
-        judge.judge = plain
+        judge.judge = sanitize
         raise RuntimeError(token.reveal())
 
     judge.judge = fail

@@ -139,7 +139,7 @@ def test_a_name_that_many_computers_have_offers_nothing(ada, cave, desk, monkeyp
 
 def test_a_failed_save_offers_nothing(ada, cave, desk, monkeypatch):
     """Before the new token is saved and proven the older one is not touched."""
-    monkeypatch.setattr("cave_magic.login.verify.save_checked", lambda *_: 1 / 0)
+    monkeypatch.setattr("cave_magic.login.verify.save_verified", lambda *_: 1 / 0)
     older = mine(cave)
     assert ada("%cave_setup new").error == "CaveMagicError"
     assert desk.questions == []

@@ -14,7 +14,7 @@ from typing import Any
 import flask
 import pytest
 
-from cave_magic.api.responses import LOGIN_TOKEN_DAYS
+from cave_magic.api.responses import TEMPORARY_TOKEN_DAYS
 from cave_magic.api.urls import host_of
 from cave_magic.errors import TokenNotSaved
 from cave_magic.login import browser, revocation, verify
@@ -100,12 +100,12 @@ def _interrupts_the_choice(cave: Sandbox, desk: Desk, patch: pytest.MonkeyPatch)
 
 
 def _a_mistake_of_ours(cave: Sandbox, desk: Desk, patch: pytest.MonkeyPatch) -> str:
-    patch.setattr(browser, "check_token", lambda *_: 1 / 0)
+    patch.setattr(browser, "verify_token", lambda *_: 1 / 0)
     return _signs_in(cave, desk, patch)
 
 
 def _a_later_mistake(cave: Sandbox, desk: Desk, patch: pytest.MonkeyPatch) -> str:
-    patch.setattr(browser, "make_key", lambda *_: 1 / 0)
+    patch.setattr(browser, "create_token", lambda *_: 1 / 0)
     return _signs_in(cave, desk, patch)
 
 
@@ -113,7 +113,7 @@ def _cannot_save(cave: Sandbox, desk: Desk, patch: pytest.MonkeyPatch) -> str:
     def fail(*_: object) -> None:
         raise TokenNotSaved("the disk is full. Nothing was changed.")
 
-    patch.setattr(verify, "save_checked", fail)
+    patch.setattr(verify, "save_verified", fail)
     return _signs_in(cave, desk, patch)
 
 
@@ -173,7 +173,7 @@ def test_a_temporary_token_that_lives_on_is_told_of(here, cave, desk, monkeypatc
     block(cave)
     ran = here(WAYS[way](cave, desk, monkeypatch))
     said, alive = flat(ran), len(living_logins(cave))
-    until = datetime.now(timezone.utc) + timedelta(days=LOGIN_TOKEN_DAYS)
+    until = datetime.now(timezone.utc) + timedelta(days=TEMPORARY_TOKEN_DAYS)
     assert alive == (2 if way == "changes_the_account" else 1)
     assert said.count(f"could not be revoked on {host_of(cave.server)} ({host_of(cave.server)} answered 502") == alive
     assert f"expires by itself by {until:%d %B %Y} at the latest" in said
@@ -341,13 +341,13 @@ def test_an_interrupt_while_a_token_is_made_leaves_none(here, cave, desk, home):
 
 def test_a_token_that_was_saved_is_not_revoked_by_an_interrupt(here, cave, desk, home, monkeypatch):
     """The stop button a moment after the files were written: the token in them works."""
-    save = verify.save_checked
+    save = verify.save_verified
 
     def save_and_stop(*args: Any) -> None:
         save(*args)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(verify, "save_checked", save_and_stop)
+    monkeypatch.setattr(verify, "save_verified", save_and_stop)
     desk.goes = Visitor("ada@example.org").open
     assert here("%cave_setup new").error == "Cancelled"
     assert stored(home) == [by_name(cave, "ada")[MINE]]
@@ -436,7 +436,7 @@ def test_a_sign_in_that_is_given_up_while_it_is_looked_at_is_revoked(cave, desk)
         threading.Event(),
         threading.Event(),
     )
-    check = browser.check_token
+    check = browser.verify_token
 
     def slow(*args: Any) -> Any:
         asked.set()
@@ -444,7 +444,7 @@ def test_a_sign_in_that_is_given_up_while_it_is_looked_at_is_revoked(cave, desk)
         return check(*args)
 
     with pytest.MonkeyPatch.context() as patch, browser.SignIn(target, 5) as sign_in:
-        patch.setattr(browser, "check_token", slow)
+        patch.setattr(browser, "verify_token", slow)
         pages: list[Page] = []
         tab = threading.Thread(target=lambda: pages.append(Visitor("ada@example.org").open(sign_in.page)))
         tab.start()

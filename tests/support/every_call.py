@@ -135,9 +135,9 @@ def main(before: str, how: str) -> list[dict[str, object]]:
     for at in range(1, calls + 1):
         prepare(before)
         ended, _ = run(at, how)
-        outcome = {"call": at, "ended": ended, "files": found(), "hidden": hidden()}
+        result = {"call": at, "ended": ended, "files": found(), "hidden": hidden()}
         again = run(0, "nothing")[0] if how == "kill" else ""
-        outcomes.append({**outcome, "again": again, "then": found(), "hidden then": hidden()})
+        outcomes.append({**result, "again": again, "then": found(), "hidden then": hidden()})
     return outcomes
 
 

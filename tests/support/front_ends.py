@@ -22,7 +22,7 @@ from cave_magic.environment import platforms
 from cave_magic.login import browser, web_browser
 tasks.QUIET = 0.0
 browser.LOOK_AGAIN = 0.1
-platforms.find_place = lambda environ=None: platforms.Place("", False, "NOTE" in os.environ)
+platforms.detect_runtime = lambda environ=None: platforms.Runtime("", False, "NOTE" in os.environ)
 def _open(address):
     pathlib.Path(os.environ.get("NOTE", os.devnull)).write_text(address)
     return web_browser.Opening().settle("")

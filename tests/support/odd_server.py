@@ -8,13 +8,13 @@ import threading
 import time
 from collections.abc import Callable
 
-Answer = Callable[[socket.socket, threading.Event], None]
+Response = Callable[[socket.socket, threading.Event], None]
 
 
 class OddServer:
     """Use it as a context manager; `got` is what came in, `connections` how often somebody connected."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Response) -> None:
         self.answer = answer
         self.got = b""
         self.connections = 0
@@ -48,7 +48,7 @@ class OddServer:
             self.answer(sock, self.over)
 
 
-def says(head: str, body: bytes = b"") -> Answer:
+def says(head: str, body: bytes = b"") -> Response:
     """Answers 200 with these header lines and this body."""
 
     def answer(sock: socket.socket, over: threading.Event) -> None:
@@ -57,7 +57,7 @@ def says(head: str, body: bytes = b"") -> Answer:
     return answer
 
 
-def drips(start: bytes, more: bytes, pause: float = 0.1) -> Answer:
+def drips(start: bytes, more: bytes, pause: float = 0.1) -> Response:
     """Sends `start`, and then `more` again and again, with pauses, without an end."""
 
     def answer(sock: socket.socket, over: threading.Event) -> None:

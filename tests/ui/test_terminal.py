@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cave_magic.commands.views.report import remedy_words, report_page
+from cave_magic.commands.views.report import next_step_words, report_page
 from cave_magic.credentials.target import Target
 from cave_magic.deployments import DEFAULT_SERVER
 from cave_magic.doctor import next_steps
-from cave_magic.doctor.model import LastError, Remedy, Report, Row, Status, explanation
+from cave_magic.doctor.model import CheckResult, LastError, NextStep, Report, Status, explanation
 from cave_magic.ui.document import Page, Steps, Table, Word, is_address, line
 from cave_magic.ui.terminal import TerminalProgress, as_html, as_text, draw, waiting_words
 from cave_magic.ui.text_layout import width_of, wrap
@@ -220,7 +220,7 @@ def _hostile_pages() -> Iterator[Page]:
     for style in ("", "link", "command", "failed"):
         words = line(Word(HOSTILE, style))
         yield Page((words, Steps(((words,),)), Table(((words,),), "<i>'\"")))
-    row = Row("terms", "account", Status.FAILED, HOSTILE, HOSTILE, None, Remedy(f"do {HOSTILE}", (HOSTILE,)))
+    row = CheckResult("terms", "account", Status.FAILED, HOSTILE, HOSTILE, None, NextStep(f"do {HOSTILE}", (HOSTILE,)))
     yield report_page(Report("https://x.org", (HOSTILE,), None, (row,), 0.1, LastError(HOSTILE, HOSTILE)), verbose=True)
 
 
@@ -248,22 +248,22 @@ def test_only_web_addresses_become_links(text):
 
 # ---------------------------------------------------------------- the report
 
-OK = Row("environment", "environment", Status.OK, "environment", "caveclient 8.2.1")
-QUIET = Row("info", "datastack", Status.OK, "info service", "answered in 0.1 s", quiet=True)
-ACCEPT = Remedy(f"accept at {URL}, then %cave_check", ("%cave_check",), URL)
-FAILED = Row("terms", "account", Status.FAILED, "terms", "not accepted", None, ACCEPT)
-SKIPPED = Row("access", "datastack", Status.SKIPPED, "data access", "needs: terms", "terms")
-KEEP = Remedy("use %cave_save --from-env X", ("%cave_save --from-env X",))
-WARNED = Row("home", "environment", Status.WARNING, "home folder", "is thrown away", None, KEEP)
-UNKNOWN = Row("account", "account", Status.UNKNOWN, "account", "could not be told")
-CRASHED = Row("map", "stored token", Status.CRASHED, "server address", "this check broke (KeyError)")
+OK = CheckResult("environment", "environment", Status.OK, "environment", "caveclient 8.2.1")
+QUIET = CheckResult("info", "datastack", Status.OK, "info service", "answered in 0.1 s", quiet=True)
+ACCEPT = NextStep(f"accept at {URL}, then %cave_check", ("%cave_check",), URL)
+FAILED = CheckResult("terms", "account", Status.FAILED, "terms", "not accepted", None, ACCEPT)
+SKIPPED = CheckResult("access", "datastack", Status.SKIPPED, "data access", "needs: terms", "terms")
+KEEP = NextStep("use %cave_save --from-env X", ("%cave_save --from-env X",))
+WARNED = CheckResult("home", "environment", Status.WARNING, "home folder", "is thrown away", None, KEEP)
+UNKNOWN = CheckResult("account", "account", Status.UNKNOWN, "account", "could not be told")
+CRASHED = CheckResult("map", "stored token", Status.CRASHED, "server address", "this check broke (KeyError)")
 
 
 TARGET = Target("minnie65_public", DEFAULT_SERVER)
 GO_ON, CHECK = next_steps.go_on(TARGET), next_steps.check(TARGET)
 
 
-def shown(*rows: Row, verbose: bool = False, error: LastError | None = None) -> str:
+def shown(*rows: CheckResult, verbose: bool = False, error: LastError | None = None) -> str:
     return as_text(
         report_page(
             Report("https://x.org", ("minnie65_public",), None, rows, 0.1, error, go_on=GO_ON, again=CHECK), verbose
@@ -325,7 +325,7 @@ def test_the_line_to_type_in_an_explanation_is_set_off():
 
 def test_a_remedy_sets_off_its_commands_and_its_link():
     """In the sentence of a remedy the commands and the address are words of their own."""
-    styles = [(word.text, word.style) for word in remedy_words(ACCEPT) if word.style]
+    styles = [(word.text, word.style) for word in next_step_words(ACCEPT) if word.style]
     assert styles == [(URL, "link"), ("%cave_check", "command")]
 
 

@@ -314,7 +314,7 @@ def test_a_notebook_s_cell_is_rewritten(person, monkeypatch, cell, after):
     """In a kernel the cell is written anew without the token, its options and the rest of it stay."""
     rewritten: list[str] = []
     magics = person.shell.magics_manager.registry["CaveMagics"]
-    monkeypatch.setattr(magics.dialogue.front, "kernel", object())
+    monkeypatch.setattr(magics.context.front, "kernel", object())
     monkeypatch.setattr(person.shell, "set_next_input", lambda text, replace: rewritten.append(text))
     said = person.types(cell.format(person.cave.new_token("ada")))
     assert rewritten == [after]
@@ -324,7 +324,7 @@ def test_a_notebook_s_cell_is_rewritten(person, monkeypatch, cell, after):
 def test_a_cell_that_is_not_kept_is_not_rewritten(person, monkeypatch):
     """Where the input is not stored, no other cell is taken for it."""
     magics = person.shell.magics_manager.registry["CaveMagics"]
-    monkeypatch.setattr(magics.dialogue.front, "kernel", object())
+    monkeypatch.setattr(magics.context.front, "kernel", object())
     monkeypatch.setattr(person.shell, "set_next_input", lambda *_, **__: pytest.fail("this was another cell"))
     person.types("other = 1")
     person.shell.run_cell(f"%cave_save {person.cave.new_token('ada')}", store_history=False)
@@ -409,7 +409,7 @@ def test_a_token_that_came_otherwise_leaves_no_trace(person, monkeypatch, way, b
         person.cave.misbehave("all", "down")
     if fate in ("interrupted", "broken"):
         error = KeyboardInterrupt() if fate == "interrupted" else ValueError(f"no luck with {token}")
-        monkeypatch.setattr(verify, "check_token", lambda *_, **__: (_ for _ in ()).throw(error))
+        monkeypatch.setattr(verify, "verify_token", lambda *_, **__: (_ for _ in ()).throw(error))
         monkeypatch.setattr(verify.save, "save_token", lambda *_, **__: (_ for _ in ()).throw(error))
     person.shell.run_line_magic("xmode", "Verbose")
     person.types(cell)
@@ -500,8 +500,8 @@ def test_no_object_of_ours_gives_it_away(person, monkeypatch):
 
     token = person.cave.new_token("ada")
     target = find_target("minnie65_public", person.cave.server)
-    checked = verify.check_token(Token(token), target, 10)
-    saved = verify.save_checked(checked, overwrite=False)
+    checked = verify.verify_token(Token(token), target, 10)
+    saved = verify.save_verified(checked, overwrite=False)
     evidence = gather([target], 10)
     report = diagnose([target], 10)
     for one in (checked, saved, evidence, report, report.to_dict(), *report.rows):

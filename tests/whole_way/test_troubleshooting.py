@@ -91,8 +91,8 @@ def test_the_home_is_changed_before_anything_else():
 def test_the_reference_is_that_of_the_checks():
     """The table at the end has a row for each check, with its meaning and its remedy, as the checks give them."""
     assert nbformat.read(PATH, as_version=4).cells[-1].source == reference()
-    assert all(check.explains and check.mends for check in CHECKS)
-    assert all("--fix" in check.mends for check in CHECKS if check.id in OFFERS)
+    assert all(check.explains and check.fixed_by for check in CHECKS)
+    assert all("--fix" in check.fixed_by for check in CHECKS if check.id in OFFERS)
     assert [line.split("`")[1] for line in reference().splitlines() if line.startswith("| `")] == [
         one.id for one in CHECKS
     ]

@@ -11,14 +11,14 @@ from ...credentials.token_files import show_path
 from ...doctor import next_steps
 from ...doctor.checks.token import save_this, set_up
 from ...doctor.evidence import ServerFacts
-from ...login.verify import Checked
+from ...login.verify import VerifiedToken
 from ...token import Token
 from ...ui.document import Line, Page, Table, Word, line
-from .report import go_on_words, remedy_words
+from .report import go_on_words, next_step_words
 from .whoami import fact_table, readable
 
 
-def card_page(checked: Checked, saved: Saved, works: bool = True) -> Page:
+def card_page(checked: VerifiedToken, saved: Saved, works: bool = True) -> Page:
     """Where a set-up ends: who, where, what, and the line to go on with, or the step that is left.
 
     Args:
@@ -38,7 +38,7 @@ def card_page(checked: Checked, saved: Saved, works: bool = True) -> Page:
     return Page((_headline(saved, done, checked), fact_table(rows, "your access"), *_remarks(checked, saved), last))
 
 
-def _headline(saved: Saved, done: bool, checked: Checked) -> Line:
+def _headline(saved: Saved, done: bool, checked: VerifiedToken) -> Line:
     if done:
         return line(Word("✔ This token is already saved." if saved.unchanged else "✔ You are set up.", "done"))
     token = "This token is already saved." if saved.unchanged else "Token saved."
@@ -63,7 +63,7 @@ def _token_rows(token: Token, saved: Saved) -> list[tuple[str, Line]]:
     return [*ending, ("file", line(show_path(saved.written[0])))]
 
 
-def _remarks(checked: Checked, saved: Saved) -> list[Line]:
+def _remarks(checked: VerifiedToken, saved: Saved) -> list[Line]:
     """What the person should know or still do."""
     found: list[Line] = []
     if checked.permanent is False:
@@ -116,7 +116,7 @@ def advice_page(facts: ServerFacts) -> Page:
     """What `%cave_setup` alone says when something is needed."""
     why = line(Word(_why_not(facts), "strong"))
     if not facts.machine.can_ask:
-        return Page((why, line(Word("Next: ", "strong"), *remedy_words(set_up(facts)))))
+        return Page((why, line(Word("Next: ", "strong"), *next_step_words(set_up(facts)))))
     new, existing = (Word(next_steps.setup(facts.target, kind), "command") for kind in ("new", "existing"))
     rows = [
         (line(new), line("no account yet, or the terms of service not accepted")),
@@ -130,14 +130,14 @@ def advice_page(facts: ServerFacts) -> Page:
 
 def _why_not(facts: ServerFacts) -> str:
     """Why the set-up is not complete, by what was really found."""
-    stored, answer = facts.stored, facts.identity
+    stored, response = facts.stored, facts.identity
     if stored.blocker is not None:
         return f"{stored.blocker.fault}, so no token can be read from it."
     if stored.token is None or stored.belongs_to:
         return f"No token is stored for {facts.host}."
-    if answer is not None and answer.code == "invalid_token":
+    if response is not None and response.code == "invalid_token":
         return f"{facts.host} does not know the stored token."
-    if stored.token.oddity and (answer is None or answer.code in responses.REFUSALS or not answer.is_json):
+    if stored.token.oddity and (response is None or response.code in responses.REFUSALS or not response.is_json):
         return f"The stored token {stored.token.oddity}, so it cannot work."
-    why = f": {answer.sentence}" if answer is not None else ""
+    why = f": {response.sentence}" if response is not None else ""
     return f"Whether the stored token works could not be found out{why}."

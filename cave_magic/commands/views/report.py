@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from ...api.urls import host_of
 from ...credentials.target import Target
 from ...doctor import next_steps
-from ...doctor.model import Command, Remedy, Report, Row, Status
+from ...doctor.model import CheckResult, Command, NextStep, Report, Status
 from ...ui.document import Block, Line, Page, Table, Word, line
 
 MARKS = {
@@ -41,11 +41,11 @@ def report_page(report: Report, verbose: bool = False) -> Page:
     return Page((*blocks, _ending(report)))
 
 
-def _is_shown(row: Row) -> bool:
+def _is_shown(row: CheckResult) -> bool:
     return row.status is not Status.SKIPPED and not (row.quiet and row.status is Status.OK)
 
 
-def _row(row: Row) -> tuple[Line, ...]:
+def _row(row: CheckResult) -> tuple[Line, ...]:
     calm = row.status in (Status.OK, Status.SKIPPED)
     return _mark(row.status), line(Word(row.title, "" if calm else "strong")), line(row.evidence)
 
@@ -54,7 +54,7 @@ def _mark(status: Status) -> Line:
     return line(Word(f"{MARKS[status]} {status.value}", status.value))
 
 
-def _skipped(rows: Iterable[Row]) -> list[tuple[Line, ...]]:
+def _skipped(rows: Iterable[CheckResult]) -> list[tuple[Line, ...]]:
     """One row for all that wait for the same thing."""
     waiting: dict[str, list[str]] = {}
     for row in rows:
@@ -70,17 +70,17 @@ def _named(titles: list[str]) -> str:
     return titles[0] if len(titles) == 1 else f"{len(titles)} more checks"
 
 
-def _advice(row: Row, following: Remedy | None) -> Line | None:
+def _advice(row: CheckResult, following: NextStep | None) -> Line | None:
     """What to do about a warning, unless the last line says it already."""
-    if row.remedy is None or row.remedy == following:
+    if row.next_step is None or row.next_step == following:
         return None
-    return (Word(f"About {row.title}: ", "dim"), *remedy_words(row.remedy))
+    return (Word(f"About {row.title}: ", "dim"), *next_step_words(row.next_step))
 
 
 def _ending(report: Report) -> Line:
     statuses = {row.status for row in report.rows}
     if report.next is not None:
-        return (Word("Next: ", "strong"), *remedy_words(report.next))
+        return (Word("Next: ", "strong"), *next_step_words(report.next))
     if Status.CRASHED in statuses:
         tell = Word(next_steps.with_option(report.again, "--report"), "command")
         return line(Word("A check broke, by a fault of cave_magic. ", "strong"), "To tell us: ", tell)
@@ -90,9 +90,9 @@ def _ending(report: Report) -> Line:
     return (Word(head, "done"), *_go_on(report.go_on))
 
 
-def remedy_words(remedy: Remedy) -> Line:
+def next_step_words(next_step: NextStep) -> Line:
     """The sentence of a remedy with its commands and its link set off."""
-    return _words(remedy.text, remedy.commands, remedy.url)
+    return _words(next_step.text, next_step.commands, next_step.url)
 
 
 def _words(text: str, commands: Iterable[Command], url: str | None = None) -> Line:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from ...api import responses
 from ...credentials.token_files import show_path
-from ...doctor.checks.account import ends_by, is_login_token
+from ...doctor.checks.account import expires_by, is_temporary
 from ...doctor.evidence import ServerFacts
 from ...token import Token
 from ...ui.document import Line, Page, Table, Word, line
@@ -41,12 +41,12 @@ def whoami_page(facts: ServerFacts) -> Page:
 
 
 def _kind(facts: ServerFacts) -> str:
-    login = is_login_token(facts)
+    login = is_temporary(facts)
     if login is None:
         return "of a kind that could not be told"
     if not login:
         return "a permanent token"
-    until: datetime | None = ends_by(facts)
+    until: datetime | None = expires_by(facts)
     return "a log-in token that ends " + (f"by {until:%d %B %Y} at the latest" if until else responses.WITHIN)
 
 

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from ...api.responses import (
     MEMORY_SECONDS,
     Account,
-    Answer,
+    Response,
     Terms,
     dataset_in,
     is_cave,
@@ -22,14 +22,14 @@ from ...api.urls import host_of
 from ...credentials.target import siblings
 from ...credentials.token_files import show_path
 from ...deployments import KNOWN_DATASTACKS, deployment_of
-from ...redact import plain, private
+from ...redact import private, sanitize
 from ...ui.durations import duration
 from .. import next_steps
 from ..evidence import DatastackFacts, ServerFacts
 from ..gather import MOST_DATASTACKS
-from ..model import Check, Finding, Remedy, Status, failed, ok, unknown, warning
+from ..model import Check, Finding, NextStep, Status, failed, ok, unknown, warning
 from .account import ACCOUNT
-from .network import UNKNOWN_ANSWER, at, then, trouble_with
+from .network import UNKNOWN_ANSWER, at, failure_finding, then
 from .token import save_this, set_up, untried
 
 
@@ -45,12 +45,12 @@ def _listed(server: ServerFacts) -> Finding | None:
 
 
 def _info(datastack: DatastackFacts) -> Finding | None:
-    answer = datastack.info
-    if answer is None:
+    response = datastack.info
+    if response is None:
         return None
-    if is_cave(answer):
-        return ok(f"answered in {answer.seconds:.1f} s")
-    return trouble_with(answer, server_for(datastack), "the info service")
+    if is_cave(response):
+        return ok(f"answered in {response.seconds:.1f} s")
+    return failure_finding(response, server_for(datastack), "the info service")
 
 
 def server_for(datastack: DatastackFacts) -> ServerFacts:
@@ -59,36 +59,36 @@ def server_for(datastack: DatastackFacts) -> ServerFacts:
 
 
 def _terms(datastack: DatastackFacts) -> Finding | None:
-    answer, account = datastack.info, datastack.server.account
-    if answer is None or account is None:
+    response, account = datastack.info, datastack.server.account
+    if response is None or account is None:
         return None
     is_old = datastack.since is not None
-    if answer.code != "missing_tos":
+    if response.code != "missing_tos":
         terms = account.terms_for(_dataset(datastack)) if is_old else None
         if terms is not None:
             return _not_accepted(datastack, terms, "says the auth server; the info service has not noticed yet")
-        return ok("accepted") if local_server_in(answer) else None
+        return ok("accepted") if local_server_in(response) else None
     if is_old:
         said = f"{datastack.name}: terms of service no longer missing, says the auth server"
         return _wait(datastack, f"{said}; the info service still refuses (403 missing_tos)")
-    return _not_accepted(datastack, terms_in(answer.data, datastack.target.server), "403 missing_tos")
+    return _not_accepted(datastack, terms_in(response.data, datastack.target.server), "403 missing_tos")
 
 
 def _not_accepted(datastack: DatastackFacts, terms: Terms | None, source: str) -> Finding:
     account, again = datastack.server.account, next_steps.check(datastack.target)
     if account is not None and account.service_account:
         text = f"the person whose service account this is accepts them; then {again}"
-        return failed(f"{datastack.name}: terms of service not accepted by the owner", Remedy(text, (again,)))
+        return failed(f"{datastack.name}: terms of service not accepted by the owner", NextStep(text, (again,)))
     evidence = f"{datastack.name}: terms of service not accepted ({source})"
     if terms is None:
-        return failed(evidence, Remedy(f"accept them on the server's pages, then {again}", (again,)))
-    return failed(evidence, Remedy(f"accept the terms at {terms.url}, then {again}", (again,), terms.url))
+        return failed(evidence, NextStep(f"accept them on the server's pages, then {again}", (again,)))
+    return failed(evidence, NextStep(f"accept the terms at {terms.url}, then {again}", (again,), terms.url))
 
 
 def _wait(datastack: DatastackFacts, evidence: str) -> Finding:
     """The info service goes on with what the auth server said before; whoever asks in the meantime asks in vain."""
-    again, answer, since = next_steps.check(datastack.target), datastack.info, datastack.since
-    if answer is None or since is None or answer.at >= since + MEMORY_SECONDS:
+    again, response, since = next_steps.check(datastack.target), datastack.info, datastack.since
+    if response is None or since is None or response.at >= since + MEMORY_SECONDS:
         advice = f"it remembers for more than {duration(MEMORY_SECONDS)}: tell the people of the server"
         return unknown(evidence, then(advice, again))
     remembers = f"it remembers for up to {MEMORY_SECONDS} s"
@@ -96,25 +96,25 @@ def _wait(datastack: DatastackFacts, evidence: str) -> Finding:
 
 
 def _name(datastack: DatastackFacts) -> Finding | None:
-    answer = datastack.info
-    if answer is None or not lacks_datastack(answer):
+    response = datastack.info
+    if response is None or not lacks_datastack(response):
         return None
     host, name, target = datastack.server.host, datastack.name, datastack.target
     home, listed = deployment_of(name), datastack.listed or ()
     if name in listed:
         advice = then("tell the people of the server", next_steps.check(target))
-        return failed(f"{host} lists {name}, but has nothing about it ({answer.status})", advice)
+        return failed(f"{host} lists {name}, but has nothing about it ({response.status})", advice)
     if home is not None and home.server != target.server:
         if not target.asked and target.named_by in ("option", "setting"):
             return failed(f"{host} has no {name}, which is looked for where no name is given", _others(datastack))
         command = next_steps.check(target.on(home.server))
         evidence = f"{name} is not on {host}; the known one is on {host_of(home.server)}"
-        return failed(evidence, Remedy(command, (command,)))
+        return failed(evidence, NextStep(command, (command,)))
     near = _near(name, KNOWN_DATASTACKS if datastack.listed is None else listed)
     if near:
         has = "perhaps you mean" if datastack.listed is None else "it has"
         return failed(f"{host} has no {name}; {has} {' or '.join(near)}", _use(datastack, near[0]))
-    return failed(f"{host} has no datastack {plain(name, 60)} that you may see", _list(datastack))
+    return failed(f"{host} has no datastack {sanitize(name, 60)} that you may see", _list(datastack))
 
 
 def _near(name: str, known: Collection[str]) -> list[str]:
@@ -123,46 +123,46 @@ def _near(name: str, known: Collection[str]) -> list[str]:
     return [one for one in near if one != name]
 
 
-def _others(datastack: DatastackFacts) -> Remedy:
+def _others(datastack: DatastackFacts) -> NextStep:
     """Nobody chose the datastack, but somebody the server: one that it has."""
     if not datastack.listed:
         return _list(datastack)
     first, *more = datastack.listed[:4]
-    remedy = _use(datastack, first)
-    return Remedy(f"{remedy.text} (it has also {', '.join(more)})", remedy.commands) if more else remedy
+    next_step = _use(datastack, first)
+    return NextStep(f"{next_step.text} (it has also {', '.join(more)})", next_step.commands) if more else next_step
 
 
-def _use(datastack: DatastackFacts, name: str) -> Remedy:
+def _use(datastack: DatastackFacts, name: str) -> NextStep:
     command = next_steps.check_all(siblings(datastack.target, (name,)))
-    return Remedy(command, (command,))
+    return NextStep(command, (command,))
 
 
-def _list(datastack: DatastackFacts) -> Remedy:
+def _list(datastack: DatastackFacts) -> NextStep:
     command = next_steps.whoami(datastack.target)
-    return Remedy(f"{command} lists what you can read", (command,))
+    return NextStep(f"{command} lists what you can read", (command,))
 
 
 def _access(datastack: DatastackFacts) -> Finding:
-    answer, account = datastack.info, datastack.server.account
+    response, account = datastack.info, datastack.server.account
     check = next_steps.check(datastack.target)
-    again = Remedy(check, (check,))
-    if answer is None:
+    again = NextStep(check, (check,))
+    if response is None:
         return unknown(f"{datastack.server.host} was not asked", again)
-    if answer.is_good and not _is_datastack(answer):
-        return unknown(answer.evidence, then(UNKNOWN_ANSWER, check))
-    if local := local_server_in(answer):
+    if response.is_good and not _is_datastack(response):
+        return unknown(response.evidence, then(UNKNOWN_ANSWER, check))
+    if local := local_server_in(response):
         if datastack.since is not None and account is not None:
             return _no_longer(datastack, account)
         return ok(f"{datastack.name} can be read, its data is on {host_of(local)}")
-    if answer.is_good:
-        evidence = f"{answer.host} gives no usable address for the data of {plain(datastack.name, 60)}"
+    if response.is_good:
+        evidence = f"{response.host} gives no usable address for the data of {sanitize(datastack.name, 60)}"
         return unknown(evidence, then(UNKNOWN_ANSWER, check))
-    if answer.code == "missing_permission" and account is not None:
+    if response.code == "missing_permission" and account is not None:
         return _or_another_token(datastack, _no_permission(datastack, account))
     if datastack.since is not None:
         said = "the auth server takes the token; the info service still refuses it"
         return _wait(datastack, f"{said} (401 invalid_token)")
-    return unknown(answer.evidence, then(UNKNOWN_ANSWER, check))
+    return unknown(response.evidence, then(UNKNOWN_ANSWER, check))
 
 
 def _no_longer(datastack: DatastackFacts, account: Account) -> Finding:
@@ -171,9 +171,9 @@ def _no_longer(datastack: DatastackFacts, account: Account) -> Finding:
     return _wait(datastack, f"{who} has {what}, says the auth server; the info service still opens {datastack.name}")
 
 
-def _is_datastack(answer: Answer) -> bool:
+def _is_datastack(response: Response) -> bool:
     """Whether it has the form of an answer about a datastack, without which caveclient stumbles."""
-    return isinstance(answer.body, dict) and isinstance(answer.body.get("aligned_volume"), dict)
+    return isinstance(response.body, dict) and isinstance(response.body.get("aligned_volume"), dict)
 
 
 def _dataset(datastack: DatastackFacts) -> str:
@@ -183,7 +183,7 @@ def _dataset(datastack: DatastackFacts) -> str:
 
 
 def _no_permission(datastack: DatastackFacts, account: Account) -> Finding:
-    dataset = _dataset(datastack) or plain(datastack.name, 60)
+    dataset = _dataset(datastack) or sanitize(datastack.name, 60)
     who, again = private(account.email or account.name), next_steps.check(datastack.target)
     if datastack.since is not None:
         said = f"{who} may view {dataset}, says the auth server; the info service still refuses"
@@ -191,24 +191,24 @@ def _no_permission(datastack: DatastackFacts, account: Account) -> Finding:
     evidence = f"{who} has no permission to view {dataset} (403 missing_permission)"
     if account.admin:
         text = f"you administer {datastack.server.host}: give your own account that permission, then {again}"
-        return failed(f"{evidence}, which an administrator needs too", Remedy(text, (again,)))
+        return failed(f"{evidence}, which an administrator needs too", NextStep(text, (again,)))
     if not account.before_terms:
         other = set_up(server_for(datastack))
         text = f"if you have another Google account, use that one: {other.text}. If not, ask the people of {dataset}"
-        return failed(f"{evidence}, nor anything else", Remedy(text, other.commands))
+        return failed(f"{evidence}, nor anything else", NextStep(text, other.commands))
     home = deployment_of(datastack.name)
     known = home.public if home else ()
     public = tuple(name for name in known if name in account.before_terms and name != datastack.name)
     if public:
         command = next_steps.check_all(siblings(datastack.target, public[:1]))
-        return failed(evidence, Remedy(f"ask the people of {dataset}, or use the public one: {command}", (command,)))
-    return failed(evidence, Remedy(f"ask the people of {dataset} to let your account in, then {again}", (again,)))
+        return failed(evidence, NextStep(f"ask the people of {dataset}, or use the public one: {command}", (command,)))
+    return failed(evidence, NextStep(f"ask the people of {dataset} to let your account in, then {again}", (again,)))
 
 
 def _or_another_token(datastack: DatastackFacts, finding: Finding) -> Finding:
     """A refusal for lack of permission, and the token of this computer that may, or that nobody was asked about."""
-    server, remedy = server_for(datastack), finding.remedy
-    if finding.status is not Status.FAILED or remedy is None:
+    server, next_step = server_for(datastack), finding.next_step
+    if finding.status is not Status.FAILED or next_step is None:
         return finding
     if datastack.near is not None:
         found = f"{show_path(datastack.near.path)} has a token that may"
@@ -216,9 +216,9 @@ def _or_another_token(datastack: DatastackFacts, finding: Finding) -> Finding:
     if datastack.untried is None:
         return finding
     save = save_this(server, datastack.untried)
-    text = f"{save.text} if that is one for {server.host}; else {remedy.text}"
+    text = f"{save.text} if that is one for {server.host}; else {next_step.text}"
     evidence = f"{finding.evidence}; {untried(datastack.untried)}"
-    return failed(evidence, Remedy(text, (*save.commands, *remedy.commands), remedy.url))
+    return failed(evidence, NextStep(text, (*save.commands, *next_step.commands), next_step.url))
 
 
 LISTED = Check(
@@ -230,7 +230,7 @@ LISTED = Check(
     (ACCOUNT,),
     quiet=True,
     explains="`--all` could not look at every datastack: the list did not come, or it is very long.",
-    mends="Name the datastacks: `%cave_check NAME NAME`.",
+    fixed_by="Name the datastacks: `%cave_check NAME NAME`.",
 )
 INFO = Check(
     "info",
@@ -241,7 +241,7 @@ INFO = Check(
     (ACCOUNT,),
     quiet=True,
     explains="The server answers, but its info service is in trouble. The token is not the reason.",
-    mends="Wait, until the time that the check prints if it knows one; the people of the server mend it.",
+    fixed_by="Wait, until the time that the check prints if it knows one; the people of the server mend it.",
 )
 TERMS = Check(
     "terms",
@@ -252,7 +252,7 @@ TERMS = Check(
     (INFO,),
     quiet=True,
     explains="The terms of service of the datastack are not accepted yet.",
-    mends="Accept them at the link that the check prints, logged in with the same account. Where you have just "
+    fixed_by="Accept them at the link that the check prints, logged in with the same account. Where you have just "
     "accepted them, try again at the time that it prints.",
 )
 NAME = Check(
@@ -264,7 +264,7 @@ NAME = Check(
     (INFO,),
     quiet=True,
     explains="The server has no datastack of that name.",
-    mends="Use the name that the check suggests; `%cave_whoami` lists what you can read.",
+    fixed_by="Use the name that the check suggests; `%cave_whoami` lists what you can read.",
 )
 ACCESS = Check(
     "access",
@@ -275,7 +275,7 @@ ACCESS = Check(
     (TERMS, NAME),
     explains="The account has no permission to view the datastack, or has just got or lost it and the info service "
     "does not know yet.",
-    mends="Take another token of this computer that may, with the `%cave_save` that the check prints; else ask the "
+    fixed_by="Take another token of this computer that may, with the `%cave_save` that the check prints; else ask the "
     "people of the dataset to let your account in, or use the public datastack, or another account with "
     "`%cave_setup existing`. Where it has just changed, try again at the time that the check prints.",
 )

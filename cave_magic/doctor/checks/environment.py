@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ...credentials.token_files import show_path
-from ...environment.shadowed import Shadow
+from ...environment.shadowed import ShadowingFile
 from ...redact import private
 from .. import next_steps
 from ..evidence import Machine
-from ..model import Check, Finding, Remedy, failed, ok, warning
+from ..model import Check, Finding, NextStep, failed, ok, warning
 
 _MAIN = ("caveclient", "ipython")
 _NAMES = {"ipython": "IPython", "python": "Python"}
@@ -34,35 +34,37 @@ def _caveclient(machine: Machine) -> Finding:
 
 
 def _not_importable(name: str, problem: str, machine: Machine) -> Finding:
-    if blamed := _harmful(machine) or machine.shadows:
+    if blamed := _harmful(machine) or machine.shadowing:
         return _in_the_way(blamed, failed, machine)
     command = next_steps.pip_install("-U", name)
     return failed(
         f"{name} {machine.versions.get(name, '')}".rstrip() + f" cannot be imported here ({problem})",
-        Remedy(f"{command}, restart the kernel, then {machine.again}", (command, machine.again)),
+        NextStep(f"{command}, restart the kernel, then {machine.again}", (command, machine.again)),
     )
 
 
-def _harmful(machine: Machine) -> tuple[Shadow, ...]:
-    return tuple(one for one in machine.shadows if one.harms)
+def _harmful(machine: Machine) -> tuple[ShadowingFile, ...]:
+    return tuple(one for one in machine.shadowing if one.harms)
 
 
-def _in_the_way(shadows: Sequence[Shadow], found: Callable[[str, Remedy], Finding], machine: Machine) -> Finding:
+def _in_the_way(
+    shadowing: Sequence[ShadowingFile], found: Callable[[str, NextStep], Finding], machine: Machine
+) -> Finding:
     """Files that hide packages: each a cause of its own, so all are named, and only renaming them helps."""
-    said = " and ".join(f"{private(show_path(Path(one.path)))} {one.words}" for one in shadows)
-    names = " and ".join(os.path.basename(one.path) for one in shadows)
-    return found(said, Remedy(f"rename {names}, restart the kernel, then {machine.again}", (machine.again,)))
+    said = " and ".join(f"{private(show_path(Path(one.path)))} {one.words}" for one in shadowing)
+    names = " and ".join(os.path.basename(one.path) for one in shadowing)
+    return found(said, NextStep(f"rename {names}, restart the kernel, then {machine.again}", (machine.again,)))
 
 
 def _home(machine: Machine) -> Finding | None:
-    place = machine.place
-    if not place.forgets:
+    runtime = machine.runtime
+    if not runtime.is_ephemeral:
         return None
-    kept = place.store or ("" if machine.can_ask else "an environment variable")
+    kept = runtime.secrets_name or ("" if machine.can_ask else "an environment variable")
     keep = f"keep it as CAVE_TOKEN in {kept}, and" if kept else "there is no place for secrets here:"
     return warning(
-        f"{place.platform} throws this home folder away at the end, and a saved token with it",
-        Remedy(f"{keep} begin the next notebook with {', then '.join(machine.recall)}", machine.recall),
+        f"{runtime.platform} throws this home folder away at the end, and a saved token with it",
+        NextStep(f"{keep} begin the next notebook with {', then '.join(machine.recall)}", machine.recall),
     )
 
 
@@ -74,7 +76,7 @@ def _packages(machine: Machine) -> Finding | None:
     command = next_steps.pip_install("-U", "caveclient")
     return warning(
         f"caveclient asks for {' and '.join(machine.unmet[:3])}",
-        Remedy(f"{command}, then restart the kernel", (command,)),
+        NextStep(f"{command}, then restart the kernel", (command,)),
     )
 
 
@@ -85,7 +87,7 @@ REQUESTS = Check(
     Machine,
     _requests,
     explains="The package requests cannot be imported in this kernel, so no server can be asked.",
-    mends="`%pip install -U requests`, or rename the file that stands in its place, then restart the kernel.",
+    fixed_by="`%pip install -U requests`, or rename the file that stands in its place, then restart the kernel.",
 )
 CAVECLIENT = Check(
     "environment",
@@ -95,7 +97,7 @@ CAVECLIENT = Check(
     _caveclient,
     (REQUESTS,),
     explains="caveclient cannot be imported in this kernel, or a file of the notebook's folder hides a package.",
-    mends="`%pip install -U caveclient`, or rename the file as the check prints it, then restart the kernel.",
+    fixed_by="`%pip install -U caveclient`, or rename the file as the check prints it, then restart the kernel.",
 )
 PACKAGES = Check(
     "packages",
@@ -106,7 +108,7 @@ PACKAGES = Check(
     (CAVECLIENT,),
     quiet=True,
     explains="A package that caveclient needs is missing or of the wrong version.",
-    mends="`%pip install -U caveclient`, then restart the kernel.",
+    fixed_by="`%pip install -U caveclient`, then restart the kernel.",
 )
 HOME = Check(
     "home",
@@ -115,7 +117,7 @@ HOME = Check(
     Machine,
     _home,
     explains="The home folder is thrown away with the session, so a saved token does not last.",
-    mends="Keep the token in the secrets of the platform, and begin with the lines that the check prints: what gets it "
-    "from there, and `%cave_save`.",
+    fixed_by="Keep the token in the secrets of the platform, and begin with the lines that the check prints: "
+    "what gets it from there, and `%cave_save`.",
 )
 CHECKS = (REQUESTS, CAVECLIENT, PACKAGES, HOME)

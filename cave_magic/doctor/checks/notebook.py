@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ...deployments import DEFAULT_SERVER
-from ...redact import plain, private
+from ...redact import private, sanitize
 from .. import next_steps
 from ..evidence import Machine, ServerFacts
-from ..model import Check, Finding, Remedy, warning
+from ..model import Check, Finding, NextStep, warning
 from .account import ACCOUNT
 
 
@@ -16,10 +16,10 @@ def _clients(server: ServerFacts) -> Finding | None:
     names = " and ".join(one.variable for one in server.stale_clients[:3])
     first = server.stale_clients[0]
     remembered = server.machine.map_file.opens_on(first.datastack) if server.machine.map_file else DEFAULT_SERVER
-    command = next_steps.client(first.variable, plain(first.datastack), server.address, remembered)
+    command = next_steps.client(first.variable, sanitize(first.datastack), server.address, remembered)
     return warning(
         f"{names} {'was' if len(server.stale_clients) == 1 else 'were'} made with another token than the stored one",
-        Remedy(f"make it again: {command}", (command,)),
+        NextStep(f"make it again: {command}", (command,)),
     )
 
 
@@ -28,7 +28,9 @@ def _left(machine: Machine) -> Finding | None:
         return None
     places = "; ".join(f"{left.place} ({left.where})" for left in machine.left[:3])
     command = machine.fix
-    return warning(f"a token lies about in {private(plain(places, 200))}", Remedy(f"to wipe it: {command}", (command,)))
+    return warning(
+        f"a token lies about in {private(sanitize(places, 200))}", NextStep(f"to wipe it: {command}", (command,))
+    )
 
 
 LEFT = Check(
@@ -39,7 +41,7 @@ LEFT = Check(
     _left,
     quiet=True,
     explains="A token stands in this session's history or in the notebook file.",
-    mends="`%cave_check --fix` wipes it; make a new token if somebody may have seen it.",
+    fixed_by="`%cave_check --fix` wipes it; make a new token if somebody may have seen it.",
 )
 CLIENTS = Check(
     "clients",
@@ -50,6 +52,6 @@ CLIENTS = Check(
     (ACCOUNT,),
     quiet=True,
     explains="A variable holds a CAVEclient that was made with another token; it goes on sending that one.",
-    mends='Make the client again: `client = CAVEclient("minnie65_public")`.',
+    fixed_by='Make the client again: `client = CAVEclient("minnie65_public")`.',
 )
 CHECKS = (LEFT, CLIENTS)

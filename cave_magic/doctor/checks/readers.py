@@ -9,7 +9,7 @@ from ...environment.cloud_volume import Reading
 from ...redact import private
 from .. import next_steps
 from ..evidence import DatastackFacts, Machine
-from ..model import Check, Finding, Remedy, ok, warning
+from ..model import Check, Finding, NextStep, ok, warning
 from .datastack import ACCESS
 from .services import number
 from .token import save_from
@@ -41,7 +41,7 @@ def _other_file(datastack: DatastackFacts, wrong: Sequence[Reading], source: Tok
     fix = next_steps.check(datastack.target, "--fix")
     return warning(
         f"{reads} {private(show_path(file.path))}, which has {what}: CLOUD_VOLUME_DIR leads there",
-        Remedy(f"{fix} saves the token there too", (fix,)),
+        NextStep(f"{fix} saves the token there too", (fix,)),
     )
 
 
@@ -62,7 +62,7 @@ def _cloud_files(machine: Machine) -> Finding | None:
         return None
     command = next_steps.pip_install("-U", "cloud-files", "cloud-volume")
     evidence = f"cloud-files {version} does not find the token of a server's own file"
-    return warning(evidence, Remedy(f"{command}, then restart the kernel", (command,)))
+    return warning(evidence, NextStep(f"{command}, then restart the kernel", (command,)))
 
 
 CLOUD_VOLUME = Check(
@@ -74,7 +74,7 @@ CLOUD_VOLUME = Check(
     (ACCESS,),
     quiet=True,
     explains="cloud-volume or cloud-files reads another token than caveclient, or keeps an old one in this kernel.",
-    mends="`%cave_save --from-file FILE --overwrite`; `%cave_check --fix` where CLOUD_VOLUME_DIR leads them elsewhere.",
+    fixed_by="`%cave_save --from-file FILE --overwrite`; `%cave_check --fix` where CLOUD_VOLUME_DIR leads elsewhere.",
 )
 CLOUD_FILES = Check(
     "cloud-files",
@@ -83,6 +83,6 @@ CLOUD_FILES = Check(
     Machine,
     _cloud_files,
     explains="The installed cloud-files is too old to find a server's own token file.",
-    mends="`%pip install -U cloud-files cloud-volume`, then restart the kernel.",
+    fixed_by="`%pip install -U cloud-files cloud-volume`, then restart the kernel.",
 )
 CHECKS = (CLOUD_VOLUME, CLOUD_FILES)

@@ -4,42 +4,42 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ...api.failures import Trouble
-from ...api.responses import REFUSALS, Answer, is_cave, lacks_datastack
+from ...api.failures import Failure
+from ...api.responses import REFUSALS, Response, is_cave, lacks_datastack
 from ...api.urls import host_of
 from ...credentials.token_files import State, TokenFile, secrets_folder, show_path
 from ...deployments import DEFAULT_SERVER, deployment_of
-from ...redact import plain, private
+from ...redact import private, sanitize
 from .. import next_steps
-from ..evidence import Machine, Mend, ServerFacts
-from ..model import Check, Command, Finding, Remedy, Status, failed, ok, unknown, warning
+from ..evidence import FolderFix, Machine, ServerFacts
+from ..model import Check, Command, Finding, NextStep, Status, failed, ok, unknown, warning
 from ..next_steps import without_anybody
 
 # ---------------------------------------------------------------- remedies
 
 
-def set_up(server: ServerFacts, kind: str = "existing") -> Remedy:
+def set_up(server: ServerFacts, kind: str = "existing") -> NextStep:
     """A set-up for this server, which ends in a token that works."""
     if not server.machine.can_ask:
-        return without_anybody(server.target, server.machine.place, server.stored.token is not None)
+        return without_anybody(server.target, server.machine.runtime, server.stored.token is not None)
     command = next_steps.setup(server.target, kind)
-    return Remedy(command, (command,))
+    return NextStep(command, (command,))
 
 
-def save_from(server: ServerFacts, file: TokenFile) -> Remedy:
+def save_from(server: ServerFacts, file: TokenFile) -> NextStep:
     """Takes the token that a file has; a new one where the server refuses that one too."""
     if server.salvaged is not None and server.salvaged.code in REFUSALS:
         return set_up(server)
     return save_this(server, file)
 
 
-def save_this(server: ServerFacts, file: TokenFile) -> Remedy:
+def save_this(server: ServerFacts, file: TokenFile) -> NextStep:
     """Takes the token that a file has."""
     command = next_steps.save_from(server.target, file.path, replaces=bool(server.stored.files))
-    return Remedy(command, (command,))
+    return NextStep(command, (command,))
 
 
-def within_reach(server: ServerFacts, evidence: str, otherwise: Remedy) -> Finding:
+def within_reach(server: ServerFacts, evidence: str, otherwise: NextStep) -> Finding:
     """A failed finding about the stored token; its remedy takes one that is within reach, if there is one."""
     if server.near is not None:
         found = f"{show_path(server.near.path)} has one that works, but CAVEclient does not read it"
@@ -48,7 +48,7 @@ def within_reach(server: ServerFacts, evidence: str, otherwise: Remedy) -> Findi
         return failed(evidence, otherwise)
     save, other = save_this(server, server.untried), set_up(server)
     text = f"{save.text}   (or {other.text} if {server.host} does not take it)"
-    return failed(f"{evidence}; {untried(server.untried)}", Remedy(text, (*save.commands, *other.commands)))
+    return failed(f"{evidence}; {untried(server.untried)}", NextStep(text, (*save.commands, *other.commands)))
 
 
 def untried(file: TokenFile) -> str:
@@ -56,23 +56,23 @@ def untried(file: TokenFile) -> str:
     return f"{show_path(file.path)} has one that does not say which server it is for, so it was not tried"
 
 
-def _move_away(server: ServerFacts, file: TokenFile) -> Remedy:
+def _move_away(server: ServerFacts, file: TokenFile) -> NextStep:
     return _first(next_steps.move_away(file.path), next_steps.check(server.target))
 
 
-def _make_readable(server: ServerFacts, file: TokenFile) -> Remedy:
+def _make_readable(server: ServerFacts, file: TokenFile) -> NextStep:
     return _first(next_steps.make_private(file.path), next_steps.check(server.target))
 
 
-def _without_link(link: Path, check: Command) -> Remedy:
+def _without_link(link: Path, check: Command) -> NextStep:
     """Makes a link that leads to nothing lead to something, or does without it."""
     move = next_steps.move_away(link)
-    return Remedy(f"if that is on a drive that is not mounted, mount it; else {move}, then {check}", (move, check))
+    return NextStep(f"if that is on a drive that is not mounted, mount it; else {move}, then {check}", (move, check))
 
 
-def _first(command: Command, check: Command) -> Remedy:
+def _first(command: Command, check: Command) -> NextStep:
     """A command, and the check again."""
-    return Remedy(f"{command}, then {check}", (command, check))
+    return NextStep(f"{command}, then {check}", (command, check))
 
 
 # ---------------------------------------------------------------- the map
@@ -83,17 +83,17 @@ def _map_file(machine: Machine) -> Finding | None:
     if found is None or found.state is State.READ or (found.state is State.ABSENT and not found.problem):
         return None
     move = next_steps.move_away(found.path)
-    remedy = _fix(machine) if found.state is State.MALFORMED else Remedy(move, (move,))
+    next_step = _fix(machine) if found.state is State.MALFORMED else NextStep(move, (move,))
     evidence = f"{found.path.name} {found.problem}"
     if "holds" not in found.problem:
-        return warning(f"{evidence}: CAVEclient ignores it and forgets which server a datastack is on", remedy)
-    return failed(f"{evidence}: CAVEclient stumbles over it", remedy)
+        return warning(f"{evidence}: CAVEclient ignores it and forgets which server a datastack is on", next_step)
+    return failed(f"{evidence}: CAVEclient stumbles over it", next_step)
 
 
 def _map_secret(machine: Machine) -> Finding | None:
     if not machine.map_secrets:
         return None
-    names = ", ".join(plain(name, 60) for name in machine.map_secrets[:3])
+    names = ", ".join(sanitize(name, 60) for name in machine.map_secrets[:3])
     return warning(f"the remembered address of {names} has a token or a password in it", _fix(machine))
 
 
@@ -109,19 +109,19 @@ def _map(server: ServerFacts) -> Finding | None:
     if (server.info and server.info.is_good) or (server.identity and server.identity.is_good):
         return None
     reached = server.compared is not None and is_cave(server.compared)
-    found = next((one for one in server.answers if _is_elsewhere(one) or (reached and not is_cave(one))), None)
-    if found is None or any(is_cave(answer) for answer in server.answers if not _is_elsewhere(answer)):
+    found = next((one for one in server.responses if _is_elsewhere(one) or (reached and not is_cave(one))), None)
+    if found is None or any(is_cave(response) for response in server.responses if not _is_elsewhere(response)):
         return None
     evidence = f"{target.datastack} is remembered on {server.host}, where it is not ({found.evidence})"
     through = ", which the same proxy reaches" if reached else ""
     return failed(f"{evidence}; it is on {host_of(home.server)}{through}", _fix(server))
 
 
-def _is_elsewhere(answer: Answer) -> bool:
+def _is_elsewhere(response: Response) -> bool:
     """Whether an answer shows that this is no place for the datastack, and not only one in trouble or hard to reach."""
-    if answer.trouble in (Trouble.NAME, Trouble.REFUSED):
+    if response.failure in (Failure.NAME, Failure.REFUSED):
         return True
-    return lacks_datastack(answer) or (answer.status == 200 and not answer.is_json)
+    return lacks_datastack(response) or (response.status == 200 and not response.is_json)
 
 
 def _opened_elsewhere(server: ServerFacts) -> Finding | None:
@@ -136,29 +136,29 @@ def _opened_elsewhere(server: ServerFacts) -> Finding | None:
     )
 
 
-def _fix(about: Machine | ServerFacts) -> Remedy:
+def _fix(about: Machine | ServerFacts) -> NextStep:
     """The repair that `--fix` offers for the row."""
     command = about.fix if isinstance(about, Machine) else next_steps.check(about.target, "--fix")
-    return Remedy(command, (command,))
+    return NextStep(command, (command,))
 
 
 # ---------------------------------------------------------------- finding it
 
 
 def _folder(machine: Machine) -> Finding | None:
-    trouble = machine.folder_trouble
-    if trouble is None:
+    failure = machine.folder_problem
+    if failure is None:
         return None
-    evidence = f"{show_path(trouble.at)} {trouble.problem}"
-    if trouble.mend is Mend.HOME:
+    evidence = f"{show_path(failure.at)} {failure.problem}"
+    if failure.mend is FolderFix.HOME:
         text = f"set HOME to a folder of yours before the kernel starts, then {machine.again}"
-        return failed(evidence, Remedy(text, (machine.again,)))
-    if trouble.mend is Mend.MOUNT:
-        return failed(evidence, _without_link(trouble.at, machine.again))
-    move = trouble.mend is Mend.MOVE
-    command = next_steps.move_away(trouble.at) if move else next_steps.make_private(trouble.at, 0o700)
-    remedy = _first(command, machine.again)
-    return failed(evidence, remedy) if trouble.unusable else warning(evidence, remedy)
+        return failed(evidence, NextStep(text, (machine.again,)))
+    if failure.mend is FolderFix.MOUNT:
+        return failed(evidence, _without_link(failure.at, machine.again))
+    move = failure.mend is FolderFix.MOVE
+    command = next_steps.move_away(failure.at) if move else next_steps.make_private(failure.at, 0o700)
+    next_step = _first(command, machine.again)
+    return failed(evidence, next_step) if failure.unusable else warning(evidence, next_step)
 
 
 def _token(server: ServerFacts) -> Finding:
@@ -167,8 +167,8 @@ def _token(server: ServerFacts) -> Finding:
 
 def _after_the_server(server: ServerFacts, finding: Finding) -> Finding:
     """While the auth server cannot be asked nothing can be mended with it: then a fault of the token comes second."""
-    answer = server.identity or server.bare
-    if finding.status is not Status.FAILED or answer is None or is_cave(answer) or is_malformed(answer):
+    response = server.identity or server.bare
+    if finding.status is not Status.FAILED or response is None or is_cave(response) or is_malformed(response):
         return finding
     return warning(f"{finding.evidence}; the server comes first")
 
@@ -184,8 +184,8 @@ def _stored(server: ServerFacts) -> Finding:
     file = stored.source or stored.server_file
     if server.disagrees:
         command, again = next_steps.pip_install("-U", "caveclient"), next_steps.check(server.target)
-        remedy = Remedy(f"{command}, restart the kernel, then {again}", (command, again))
-        return unknown(f"the installed caveclient does not take the token that {file.name} holds", remedy)
+        next_step = NextStep(f"{command}, restart the kernel, then {again}", (command, again))
+        return unknown(f"the installed caveclient does not take the token that {file.name} holds", next_step)
     ending = f", ends in {private(stored.token.ending)}" if stored.token.ending else ""
     alone = "" if file.readable_by_others else ", only you can read it"
     return ok(f"{file.name}{ending}{alone}")
@@ -233,15 +233,15 @@ def _missing(server: ServerFacts) -> Finding:
     name = next(iter(server.machine.token_variables), "")
     if server.near is None and server.untried is None and name:
         command = next_steps.save(server.target, "--from-env", name)
-        return failed(f"none in a file; {name} is set, but CAVEclient does not read it", Remedy(command, (command,)))
+        return failed(f"none in a file; {name} is set, but CAVEclient does not read it", NextStep(command, (command,)))
     return within_reach(server, f"none for {server.host} in {private(secrets_folder())}", _first_time(server))
 
 
-def _first_time(server: ServerFacts) -> Remedy:
+def _first_time(server: ServerFacts) -> NextStep:
     if not server.machine.can_ask:
         return set_up(server)
     new, old = next_steps.setup(server.target, "new"), next_steps.setup(server.target, "existing")
-    return Remedy(f"{new}   (or {old} if you have an account)", (new, old))
+    return NextStep(f"{new}   (or {old} if you have an account)", (new, old))
 
 
 # ---------------------------------------------------------------- its form
@@ -252,17 +252,17 @@ def _form(server: ServerFacts) -> Finding | None:
     if token is None or file is None or token.oddity is None:
         return None
     if identity is not None and identity.is_good:
-        remedy = save_from(server, file) if token.reads_as else None
-        return warning(f"the one in {file.name} {token.oddity}, but {server.host} takes it", remedy)
+        next_step = save_from(server, file) if token.reads_as else None
+        return warning(f"the one in {file.name} {token.oddity}, but {server.host} takes it", next_step)
     if token.can_be_sent and not (identity and (identity.code in REFUSALS or is_malformed(identity))):
         return None
-    remedy = save_from(server, file) if token.reads_as else set_up(server)
-    return _after_the_server(server, failed(f"the one in {file.name} {token.oddity}, so it cannot work", remedy))
+    next_step = save_from(server, file) if token.reads_as else set_up(server)
+    return _after_the_server(server, failed(f"the one in {file.name} {token.oddity}, so it cannot work", next_step))
 
 
-def is_malformed(answer: Answer) -> bool:
+def is_malformed(response: Response) -> bool:
     """Whether a proxy before the server did not even let the request in: an odd or endless header."""
-    return answer.status in (400, 431) and not answer.is_json
+    return response.status in (400, 431) and not response.is_json
 
 
 def _shadow(server: ServerFacts) -> Finding | None:
@@ -322,7 +322,7 @@ MAP_FILE = Check(
     _map_file,
     quiet=True,
     explains="The file in which caveclient remembers servers is damaged.",
-    mends="`%cave_check --fix` puts it in order and keeps a copy of what it was; `!mv` moves away what is no file.",
+    fixed_by="`%cave_check --fix` puts it in order and keeps a copy of what it was; `!mv` moves away what is no file.",
 )
 MAP = Check(
     "map",
@@ -333,7 +333,7 @@ MAP = Check(
     (MAP_FILE,),
     quiet=True,
     explains="caveclient remembers a wrong server address for the datastack.",
-    mends="`%cave_check --fix` puts the right address there, or lets caveclient forget the wrong one.",
+    fixed_by="`%cave_check --fix` puts the right address there, or lets caveclient forget the wrong one.",
 )
 MAP_SECRET = Check(
     "map-secret",
@@ -344,7 +344,7 @@ MAP_SECRET = Check(
     (MAP_FILE,),
     quiet=True,
     explains="A token or a password stands in an address that caveclient remembers.",
-    mends="`%cave_check --fix` takes it out.",
+    fixed_by="`%cave_check --fix` takes it out.",
 )
 FOLDER = Check(
     "token-folder",
@@ -354,7 +354,7 @@ FOLDER = Check(
     _folder,
     quiet=True,
     explains="The folder of the token files cannot be opened, or nothing can be saved in it.",
-    mends="`!chmod 700` on the folder, or `!mv` for what stands in its place, as the check prints it.",
+    fixed_by="`!chmod 700` on the folder, or `!mv` for what stands in its place, as the check prints it.",
 )
 TOKEN = Check(
     "token",
@@ -364,7 +364,7 @@ TOKEN = Check(
     _token,
     (MAP, FOLDER),
     explains="No token is stored for the server, or its file cannot be used.",
-    mends="The check prints the line: `%cave_save` where a token is in reach (for a damaged file also "
+    fixed_by="The check prints the line: `%cave_save` where a token is in reach (for a damaged file also "
     "`%cave_check --fix`), "
     "`!chmod 600` or `!mv` where it cannot be read, `%pip install -U caveclient` where caveclient takes another, else "
     "`%cave_setup new` or `%cave_setup existing`.",
@@ -378,7 +378,7 @@ FORM = Check(
     (TOKEN,),
     quiet=True,
     explains="What is stored is not a token as the server made it: quotes, a blank, a part of it.",
-    mends="`%cave_save --from-file FILE --overwrite` or `%cave_check --fix` if the token is still in it, else "
+    fixed_by="`%cave_save --from-file FILE --overwrite` or `%cave_check --fix` if the token is still in it, else "
     "`%cave_setup existing`.",
 )
 SHADOW = Check(
@@ -390,7 +390,7 @@ SHADOW = Check(
     (FORM,),
     quiet=True,
     explains="An old token in the server's own file hides a good one in cave-secret.json.",
-    mends="`%cave_save --from-file ~/.cloudvolume/secrets/cave-secret.json --overwrite` or `%cave_check --fix`.",
+    fixed_by="`%cave_save --from-file ~/.cloudvolume/secrets/cave-secret.json --overwrite` or `%cave_check --fix`.",
 )
 LEGACY = Check(
     "token-legacy",
@@ -401,7 +401,7 @@ LEGACY = Check(
     (TOKEN,),
     quiet=True,
     explains="The token comes from chunkedgraph-secret.json, which caveclient still reads as a last resort.",
-    mends="`%cave_check --fix` writes its token to the file that it belongs in.",
+    fixed_by="`%cave_check --fix` writes its token to the file that it belongs in.",
 )
 LINK = Check(
     "token-link",
@@ -412,7 +412,7 @@ LINK = Check(
     (TOKEN,),
     quiet=True,
     explains="A token file is a link that leads to nothing, or to the file of another user of this computer.",
-    mends="`%cave_save --from-file FILE --overwrite` fills the place that it leads to; `!mv` moves the link away.",
+    fixed_by="`%cave_save --from-file FILE --overwrite` fills the place that it leads to; `!mv` moves the link away.",
 )
 PRIVATE = Check(
     "token-private",
@@ -422,7 +422,7 @@ PRIVATE = Check(
     _private,
     quiet=True,
     explains="Other users of this computer can read the token file, or put another in its place.",
-    mends="`%cave_check --fix`, which is `chmod 600` on the file and `chmod 700` on its folder.",
+    fixed_by="`%cave_check --fix`, which is `chmod 600` on the file and `chmod 700` on its folder.",
 )
 VARIABLE = Check(
     "token-variable",
@@ -433,6 +433,6 @@ VARIABLE = Check(
     (TOKEN,),
     quiet=True,
     explains="An environment variable holds a token, which caveclient does not read.",
-    mends="Nothing has to be done; `%cave_save --from-env NAME --overwrite` takes that token instead.",
+    fixed_by="Nothing has to be done; `%cave_save --from-env NAME --overwrite` takes that token instead.",
 )
 CHECKS = (MAP_FILE, MAP_SECRET, MAP, FOLDER, TOKEN, FORM, SHADOW, LEGACY, LINK, PRIVATE, VARIABLE)

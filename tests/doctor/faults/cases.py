@@ -22,7 +22,7 @@ class Case:
         make: breaks a world in which everything works.
         row: the id of the row that must name it.
         status: failed, warning or unknown.
-        mends: whether following `Next:` must make the check green.
+        fixed_by: whether following `Next:` must make the check green.
         kind: "file" for what is on the computer, "server" for what the server does.
     """
 
@@ -30,7 +30,7 @@ class Case:
     make: Callable[[World], object]
     row: str
     status: str = "failed"
-    mends: bool = True
+    fixed_by: bool = True
     kind: str = "file"
 
 
@@ -312,7 +312,7 @@ FILES = (
     Case("cloud-volume reads another server's", _cloud_volume_other_server, "cloud-volume", "warning"),
     Case("CLOUD_VOLUME_DIR leads to another token", _cloud_volume_moved, "cloud-volume", "warning"),
     Case("a client made before", _stale_client, "clients", "warning"),
-    Case("a home that is thrown away", _colab, "home", "warning", mends=False),
+    Case("a home that is thrown away", _colab, "home", "warning", fixed_by=False),
 )
 
 SERVERS = (
@@ -320,44 +320,48 @@ SERVERS = (
     Case("log-in token", _login_token, "token-kind", "warning", kind="server"),
     Case("no permission for anything", _no_group, "access", kind="server"),
     Case("terms not accepted", _terms, "terms", kind="server"),
-    Case("no permission for this", _asks_for("secret_ds"), "access", mends=False, kind="server"),
+    Case("no permission for this", _asks_for("secret_ds"), "access", fixed_by=False, kind="server"),
     Case("misspelt datastack", _asks_for("minie65_public"), "datastack", kind="server"),
     Case("datastack in capitals", _asks_for("MINNIE65_PUBLIC"), "datastack", kind="server"),
-    Case("a name like nothing", _asks_for("zzzz"), "datastack", mends=False, kind="server"),
-    Case("another deployment's datastack", _asks_for("v1dd_public"), "datastack", mends=False, kind="server"),
-    Case("known to auth, not to info", _asks_for("ghost_ds"), "datastack", mends=False, kind="server"),
-    Case("server down", _does("all", "down"), "network", mends=False, kind="server"),
-    Case("server closes", _does("all", "reset"), "network", mends=False, kind="server"),
-    Case("server silent", _does("all", "silent"), "network", mends=False, kind="server"),
-    Case("web page instead of data", _does("all", "html"), "network", mends=False, kind="server"),
+    Case("a name like nothing", _asks_for("zzzz"), "datastack", fixed_by=False, kind="server"),
+    Case("another deployment's datastack", _asks_for("v1dd_public"), "datastack", fixed_by=False, kind="server"),
+    Case("known to auth, not to info", _asks_for("ghost_ds"), "datastack", fixed_by=False, kind="server"),
+    Case("server down", _does("all", "down"), "network", fixed_by=False, kind="server"),
+    Case("server closes", _does("all", "reset"), "network", fixed_by=False, kind="server"),
+    Case("server silent", _does("all", "silent"), "network", fixed_by=False, kind="server"),
+    Case("web page instead of data", _does("all", "html"), "network", fixed_by=False, kind="server"),
     Case(
-        "sends one elsewhere", _does("all", "redirect:http://127.0.0.1:9/portal"), "network", mends=False, kind="server"
+        "sends one elsewhere",
+        _does("all", "redirect:http://127.0.0.1:9/portal"),
+        "network",
+        fixed_by=False,
+        kind="server",
     ),
-    Case("redirects in a circle", _does("all", "loop"), "network", mends=False, kind="server"),
-    Case("slow down", _does("all", "status:429"), "network", mends=False, kind="server"),
-    Case("an unknown status", _does("all", "status:418"), "network", "unknown", mends=False, kind="server"),
-    Case("JSON of another shape", _does("auth", "garbage"), "account", "unknown", mends=False, kind="server"),
-    Case("auth down", _does("auth", "down"), "auth", mends=False, kind="server"),
-    Case("auth silent", _does("auth", "silent"), "auth", mends=False, kind="server"),
-    Case("auth broken", _does("auth", "error500"), "auth", mends=False, kind="server"),
-    Case("info down", _does("info", "down"), "info", mends=False, kind="server"),
-    Case("info broken", _does("info", "error500"), "info", mends=False, kind="server"),
-    Case("info page", _does("info", "html"), "info", mends=False, kind="server"),
-    Case("info of another shape", _does("info", "garbage"), "access", "unknown", mends=False, kind="server"),
-    Case("no data service", _does("local", "missing"), "data-server", mends=False, kind="server"),
-    Case("no materialize", _does("materialize", "missing"), "materialize", mends=False, kind="server"),
-    Case("permission revoked a moment ago", _revoked, "access", mends=False, kind="server"),
-    Case("permission granted a moment ago", _granted, "access", mends=False, kind="server"),
-    Case("asked to wait for an hour", _does("info", "retry-after:3600"), "info", mends=False, kind="server"),
-    Case("materialize down", _does("materialize", "status:503"), "materialize", mends=False, kind="server"),
-    Case("chunkedgraph silent", _does("chunkedgraph", "silent"), "chunkedgraph", mends=False, kind="server"),
-    Case("l2cache down", _does("l2cache", "down"), "l2cache", mends=False, kind="server"),
-    Case("skeleton closes", _does("skeleton", "reset"), "skeleton", mends=False, kind="server"),
-    Case("data server down", _data_server_down, "data-server", mends=False, kind="server"),
+    Case("redirects in a circle", _does("all", "loop"), "network", fixed_by=False, kind="server"),
+    Case("slow down", _does("all", "status:429"), "network", fixed_by=False, kind="server"),
+    Case("an unknown status", _does("all", "status:418"), "network", "unknown", fixed_by=False, kind="server"),
+    Case("JSON of another shape", _does("auth", "garbage"), "account", "unknown", fixed_by=False, kind="server"),
+    Case("auth down", _does("auth", "down"), "auth", fixed_by=False, kind="server"),
+    Case("auth silent", _does("auth", "silent"), "auth", fixed_by=False, kind="server"),
+    Case("auth broken", _does("auth", "error500"), "auth", fixed_by=False, kind="server"),
+    Case("info down", _does("info", "down"), "info", fixed_by=False, kind="server"),
+    Case("info broken", _does("info", "error500"), "info", fixed_by=False, kind="server"),
+    Case("info page", _does("info", "html"), "info", fixed_by=False, kind="server"),
+    Case("info of another shape", _does("info", "garbage"), "access", "unknown", fixed_by=False, kind="server"),
+    Case("no data service", _does("local", "missing"), "data-server", fixed_by=False, kind="server"),
+    Case("no materialize", _does("materialize", "missing"), "materialize", fixed_by=False, kind="server"),
+    Case("permission revoked a moment ago", _revoked, "access", fixed_by=False, kind="server"),
+    Case("permission granted a moment ago", _granted, "access", fixed_by=False, kind="server"),
+    Case("asked to wait for an hour", _does("info", "retry-after:3600"), "info", fixed_by=False, kind="server"),
+    Case("materialize down", _does("materialize", "status:503"), "materialize", fixed_by=False, kind="server"),
+    Case("chunkedgraph silent", _does("chunkedgraph", "silent"), "chunkedgraph", fixed_by=False, kind="server"),
+    Case("l2cache down", _does("l2cache", "down"), "l2cache", fixed_by=False, kind="server"),
+    Case("skeleton closes", _does("skeleton", "reset"), "skeleton", fixed_by=False, kind="server"),
+    Case("data server down", _data_server_down, "data-server", fixed_by=False, kind="server"),
     Case("proxy that is dead", _proxy, "network", kind="server"),
-    Case("no such host", _no_such_name, "network", mends=False, kind="server"),
-    Case("nothing listens", _nothing_listens, "network", mends=False, kind="server"),
-    Case("a data server's address", _data_server_address, "network", mends=False, kind="server"),
+    Case("no such host", _no_such_name, "network", fixed_by=False, kind="server"),
+    Case("nothing listens", _nothing_listens, "network", fixed_by=False, kind="server"),
+    Case("a data server's address", _data_server_address, "network", fixed_by=False, kind="server"),
 )
 BOTH = (Case("another token may read it", _another_may, "access"),)
 """What takes a file and a server."""

@@ -19,9 +19,9 @@ ELSEWHERE = {"only an environment variable"}
 MENDING = [
     (file, server)
     for file, server in PAIRS
-    if file.mends and server.mends and not (file.id in ELSEWHERE and server.id == "token deleted")
+    if file.fixed_by and server.fixed_by and not (file.id in ELSEWHERE and server.id == "token deleted")
 ]
-OTHERS = [(file, server) for file, server in PAIRS if not server.mends and "silent" not in server.id][::29]
+OTHERS = [(file, server) for file, server in PAIRS if not server.fixed_by and "silent" not in server.id][::29]
 
 
 PYTHON = ("from", "import")
@@ -34,10 +34,10 @@ def _name(pair: tuple[Case, Case]) -> str:
 
 def assert_the_reference_agrees(report: Any) -> None:
     """Holds every line that a report prints against the reference: each is named there, as what mends that row."""
-    mends = {check.id: {kind_of(line) for line in re.findall("`([^`]+)`", check.mends)} for check in CHECKS}
+    fixed_by = {check.id: {kind_of(line) for line in re.findall("`([^`]+)`", check.fixed_by)} for check in CHECKS}
     for row in report.rows:
-        printed = {kind_of(command) for command in row.remedy.commands} if row.remedy else set()
-        assert printed - {"%cave_check", *PYTHON, *mends[row.id.partition(":")[0]]} == set(), row.id
+        printed = {kind_of(command) for command in row.next_step.commands} if row.next_step else set()
+        assert printed - {"%cave_check", *PYTHON, *fixed_by[row.id.partition(":")[0]]} == set(), row.id
 
 
 def kind_of(line: str) -> str:
@@ -70,7 +70,7 @@ def test_the_one_cause_is_named(world: World, case: Case):
     assert_the_reference_agrees(report)
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.mends], ids=lambda case: case.id)
+@pytest.mark.parametrize("case", [case for case in CASES if case.fixed_by], ids=lambda case: case.id)
 def test_its_own_next_line_mends_it(world: World, case: Case):
     """Following what is printed, to the letter, makes the check green within four rounds."""
     case.make(world)
@@ -87,7 +87,7 @@ def test_two_faults_are_mended_one_after_the_other(world: World, pair: tuple[Cas
     file.make(world)
     report = world.check()
     first = next((row for row in report.rows if row.status in ("failed", "unknown")), None)
-    assert first is None or report.next is first.remedy
+    assert first is None or report.next is first.next_step
     report = world.mend()
     assert report.ok, [(row.id, row.evidence) for row in report.rows if row.status == "failed"]
 

@@ -53,21 +53,21 @@ def test_a_server_that_is_not_where_the_table_says_is_not_wrong_for_that(world: 
 
 
 @pytest.mark.parametrize(
-    "answer", [None, (200, []), (500, {"message": "no"})], ids=["nothing permitted", "empty", "broken"]
+    "response", [None, (200, []), (500, {"message": "no"})], ids=["nothing permitted", "empty", "broken"]
 )
-def test_without_a_list_all_looks_at_the_one(world: World, answer):
+def test_without_a_list_all_looks_at_the_one(world: World, response):
     """`--all` ends in the rows of `%cave_check`, and says where it could not get the list."""
-    if answer is None:
+    if response is None:
         world.token = world.cave.new_token("carol")
         world.save(world.token)
     else:
-        world.cave.misbehave(LIST, says(*answer))
-    plain, world.argument = bad(world.check()), "--all"
+        world.cave.misbehave(LIST, says(*response))
+    sanitize, world.argument = bad(world.check()), "--all"
     report = world.check()
-    assert bad(report) == plain
+    assert bad(report) == sanitize
     listed = [row.evidence for row in report.rows if row.id == "datastacks"]
     assert [text.endswith("so only minnie65_public was looked at") for text in listed] == (
-        [True] if answer and answer[0] == 500 else []
+        [True] if response and response[0] == 500 else []
     )
 
 
@@ -190,8 +190,8 @@ def test_an_old_client_is_made_again_for_its_own_datastack(world: World):
     world.save(world.cave.new_token("ada"))
     (row,) = [row for row in world.check().rows if row.id == "clients"]
     line = 'from caveclient import CAVEclient; fly = CAVEclient("flywire_fafb_public")'
-    assert row.remedy.commands == (line,)  # caveclient remembers the server now
-    assert world.run(row.remedy.commands[0]).error == ""
+    assert row.next_step.commands == (line,)  # caveclient remembers the server now
+    assert world.run(row.next_step.commands[0]).error == ""
     assert "clients" not in [row.id for row in world.check().rows]
 
 
@@ -202,5 +202,5 @@ def test_a_folder_in_which_everybody_may_write_is_warned_of(world: World):
     assert [(row.id, row.status.value) for row in report.rows if row.status == "warning"] == [
         ("token-private", "warning")
     ]
-    world.follow(next(row.remedy for row in report.rows if row.id == "token-private"))
+    world.follow(next(row.next_step for row in report.rows if row.id == "token-private"))
     assert world.secrets.stat().st_mode & 0o777 == 0o700

@@ -124,7 +124,7 @@ def test_a_map_that_is_a_dangling_link_is_named(world: World):
     world.map_file.symlink_to(world.home / "usb" / "map.json")
     assert "is a link to ~/usb/map.json" in _said(world.check(), "map-file")
     assert not world.run("%cave_save --overwrite").error
-    world.run(_row(world.check(), "map-file").remedy.commands[0])
+    world.run(_row(world.check(), "map-file").next_step.commands[0])
     assert "map-file" not in {row.id for row in world.check().rows}
 
 

@@ -7,7 +7,7 @@ import time
 import flask
 import pytest
 
-from cave_magic.api.responses import MEMORY_SECONDS, Account, Answer, Terms, contradicts
+from cave_magic.api.responses import MEMORY_SECONDS, Account, Response, Terms, contradicts
 from cave_magic.doctor import gather
 from cave_magic.ui.durations import moment
 
@@ -179,10 +179,12 @@ def test_a_dataset_of_another_name_is_asked_for_once(world: World):
     assert GUARD not in {one.path for one in world.cave.requests}
 
 
-@pytest.mark.parametrize("answer", [(404, "No dataset for given service and table names"), (500, "x"), (200, {"a": 1})])
-def test_a_dataset_that_is_not_known_is_not_made_up(world: World, answer):
+@pytest.mark.parametrize(
+    "response", [(404, "No dataset for given service and table names"), (500, "x"), (200, {"a": 1})]
+)
+def test_a_dataset_that_is_not_known_is_not_made_up(world: World, response):
     """Where the auth server does not say which dataset counts, nothing is claimed: it may be one that is permitted."""
-    world.cave.misbehave(GUARD, says(*answer))
+    world.cave.misbehave(GUARD, says(*response))
     world.cave.revoke("ada", NAME)
     assert world.check().ok
 
@@ -228,11 +230,11 @@ def test_an_administrator_gives_the_permission_to_themselves(world: World):
 PERMITTED = {"a": ("view",), "b": ("view", "edit")}
 ADA = Account("Ada", "ada@example.org", 1, {"a": ("view",)}, PERMITTED, (Terms("b", "T", "u", 2),))
 NOBODY = Account("Nobody", "n@example.org", 2)
-OPEN = Answer("s", 200, None, "", {"local_server": "https://l.org"}, True)
+OPEN = Response("s", 200, None, "", {"local_server": "https://l.org"}, True)
 
 
-def _refused(code: str, **data: object) -> Answer:
-    return Answer("s", 403, None, "", {"error": code, "data": data}, True)
+def _refused(code: str, **data: object) -> Response:
+    return Response("s", 403, None, "", {"error": code, "data": data}, True)
 
 
 @pytest.mark.parametrize(
@@ -253,7 +255,7 @@ def _refused(code: str, **data: object) -> Answer:
         (ADA, _refused("missing_tos", tos_id="x"), "", False),
         (ADA, _refused("invalid_token"), "", True),
         (ADA, _refused("invalid_table_id"), "", False),
-        (ADA, Answer("s", 502), "", False),
+        (ADA, Response("s", 502), "", False),
     ],
 )
 def test_which_answers_contradict_each_other(account, info, dataset, expected):

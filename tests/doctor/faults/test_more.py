@@ -21,10 +21,10 @@ ODD_REFUSALS = {
 }
 
 
-@pytest.mark.parametrize("answer", ODD_REFUSALS.values(), ids=ODD_REFUSALS)
-def test_only_the_auth_server_calls_a_token_unknown(world: World, answer):
+@pytest.mark.parametrize("response", ODD_REFUSALS.values(), ids=ODD_REFUSALS)
+def test_only_the_auth_server_calls_a_token_unknown(world: World, response):
     """While it has not said so, no magic does, though the info service answers as ever."""
-    world.cave.misbehave(ID, says(*answer))
+    world.cave.misbehave(ID, says(*response))
     for line in ("%cave_setup", "%cave_whoami", "%cave_check"):
         assert "not know the stored token" not in world.run(line).out, line
 
@@ -230,12 +230,12 @@ def test_without_a_package_the_check_still_reports(world: World, missing):
     """In a damaged environment there are rows in plain text, not an excuse."""
     real = builtins.__import__
 
-    def without(name, *args, **options):
+    def redact_token(name, *args, **options):
         if name.partition(".")[0] == missing or (missing == "requests" and name == "connections"):
             raise ImportError(missing)
         return real(name, *args, **options)
 
-    world.patch.setattr(builtins, "__import__", without)
+    world.patch.setattr(builtins, "__import__", redact_token)
     ran = world.run("%cave_check")
     assert not ran.error, ran.message
     assert "stored token" in ran.out
@@ -410,10 +410,12 @@ def test_a_datastack_that_is_listed_and_not_there_is_the_servers_matter(world: W
     assert "daf-apis" not in json.dumps(report.to_dict())
 
 
-@pytest.mark.parametrize("answer", [(404, NO_ROW), (400, {"error": "invalid_table_id", "message": "Invalid table_id"})])
-def test_a_server_that_lacks_the_usual_datastack_is_asked_for_its_own(world: World, answer):
+@pytest.mark.parametrize(
+    "response", [(404, NO_ROW), (400, {"error": "invalid_table_id", "message": "Invalid table_id"})]
+)
+def test_a_server_that_lacks_the_usual_datastack_is_asked_for_its_own(world: World, response):
     """Nobody typed the name, so the person stays on the server, and Next names one that it has."""
-    world.cave.misbehave(FULL, says(*answer))
+    world.cave.misbehave(FULL, says(*response))
     world.cave.misbehave(LIST, says(200, ["flywire_fafb_public"]))
     world.argument = f"--server {world.cave.server}"
     report = world.check()

@@ -37,16 +37,16 @@ def _home(world: World):
     return next(row for row in world.check().rows if row.id == "home")
 
 
-@pytest.mark.parametrize("place", WITH_SECRETS)
-def test_the_next_notebook_begins_with_lines_that_work_there(world: World, secret, place):
+@pytest.mark.parametrize("runtime", WITH_SECRETS)
+def test_the_next_notebook_begins_with_lines_that_work_there(world: World, secret, runtime):
     """The remedy names the place for secrets and the lines that read one; typed into a new home, they save the token."""
-    world.patch.setenv(MARKS[place], "1")
+    world.patch.setenv(MARKS[runtime], "1")
     row = _home(world)
-    assert place in row.evidence
-    assert "Secrets of" in row.remedy.text
+    assert runtime in row.evidence
+    assert "Secrets of" in row.next_step.text
     for path in (world.server_file, world.default_file, world.local_file):
         path.unlink()
-    for line in row.remedy.commands:
+    for line in row.next_step.commands:
         assert not world.run(line).error
     assert secret in world.server_file.read_text()
 
@@ -54,15 +54,15 @@ def test_the_next_notebook_begins_with_lines_that_work_there(world: World, secre
 def test_a_place_without_secrets_says_so(world: World):
     """Nothing is promised that is not there: the token is pasted each time."""
     world.patch.setenv(MARKS["Binder"], "1")
-    remedy = _home(world).remedy
-    assert "no place for secrets" in remedy.text
-    assert remedy.commands == ("%cave_save",)
+    next_step = _home(world).next_step
+    assert "no place for secrets" in next_step.text
+    assert next_step.commands == ("%cave_save",)
 
 
-@pytest.mark.parametrize("place", WITH_SECRETS)
-def test_where_nobody_can_be_asked_the_lines_of_the_place_are_named(world: World, secret, place):
+@pytest.mark.parametrize("runtime", WITH_SECRETS)
+def test_where_nobody_can_be_asked_the_lines_of_the_place_are_named(world: World, secret, runtime):
     """In a batch run the message ends in lines that save the token for the server that was meant."""
-    world.patch.setenv(MARKS[place], "1")
+    world.patch.setenv(MARKS[runtime], "1")
     world.patch.setattr(Frontend, "can_ask", False)
     message = world.run(f"%cave_save --server {world.cave.server}").message
     assert "Secrets of" in message
@@ -87,4 +87,4 @@ def test_nobody_is_asked_for_the_next_token_where_nobody_answers(world):
     world.patch.setenv(MARKS["Binder"], "1")
     world.patch.setattr("cave_magic.ui.frontend.Frontend.can_ask", False)
     row = next(row for row in world.check().rows if row.id == "home")
-    assert all("--from-env CAVE_TOKEN" in command for command in row.remedy.commands)
+    assert all("--from-env CAVE_TOKEN" in command for command in row.next_step.commands)

@@ -14,7 +14,7 @@ from cave_magic.deployments import Deployment
 from cave_magic.doctor.diagnose import look
 
 from ...support.odd_server import OddServer
-from ...support.odd_server import says as answers
+from ...support.odd_server import says as responses
 from .world import FULL, World, says
 
 SECRETS = {
@@ -198,7 +198,7 @@ CASES = [
 def test_a_secret_in_an_address_is_shown_by_nothing(world: World, field, kind):
     """Planted in any field that holds an address, it is in no output, exception or repr, and nobody is asked there."""
     secret = SECRETS[kind]
-    with OddServer(answers("Content-Type: application/json", b"1")) as elsewhere:
+    with OddServer(responses("Content-Type: application/json", b"1")) as elsewhere:
         words = FIELDS[field](world, secret, elsewhere.host)
         found = list(outputs(world, words))
         assert elsewhere.connections == 0

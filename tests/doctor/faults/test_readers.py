@@ -132,7 +132,7 @@ def test_another_token_where_the_variable_leads_is_mended_by_its_line(
     assert "cloud-volume and cloud-files read " in said
     assert ("no token" if name == "nothing" else "another token") in said
     report = world.check()
-    world.follow(next(row.remedy for row in report.rows if row.id == "cloud-volume"))
+    world.follow(next(row.next_step for row in report.rows if row.id == "cloud-volume"))
     if not imported:
         libraries.start()
     assert libraries.sends() == [world.token] * 2
@@ -202,7 +202,7 @@ def test_an_old_token_that_one_of_them_keeps_is_named_and_forgotten(world: World
     name = {"cloudvolume.secrets": "cloud-volume", "cloudfiles.secrets": "cloud-files"}[library]
     report = world.check()
     assert _rows(report) == {"cloud-volume": f"in this kernel {name} knows another token still"}
-    world.follow(next(row.remedy for row in report.rows if row.id == "cloud-volume"))
+    world.follow(next(row.next_step for row in report.rows if row.id == "cloud-volume"))
     assert libraries.sends() == [world.token] * 2
     assert not _rows(world.check())
 

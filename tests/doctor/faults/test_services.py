@@ -111,16 +111,16 @@ def test_a_redirect_is_no_service(world: World, location):
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         lambda request: flask.redirect("https://global.example/sticky_auth/api/v1/authorize?redirect=x"),
         lambda request: flask.Response("Unauthorized", 401, content_type="text/html"),
     ],
     ids=["log-in page", "text"],
 )
-def test_a_service_that_asks_for_a_token_in_another_way_is_up(world: World, answer):
+def test_a_service_that_asks_for_a_token_in_another_way_is_up(world: World, response):
     """Older ones send a browser to the log-in, or refuse in plain text."""
-    world.cave.misbehave("l2cache", answer)
+    world.cave.misbehave("l2cache", response)
     assert world.check().ok
     assert "l2cache" not in {row.id for row in world.check().rows if row.status == "warning"}
 

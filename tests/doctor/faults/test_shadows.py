@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cave_magic.environment.shadowed import LIBRARIES, find_shadows
+from cave_magic.environment.shadowed import LIBRARIES, find_shadowing_files
 
 ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = "print('a script of somebody')"
@@ -113,7 +113,7 @@ def test_a_script_that_hides_nothing_is_not_named(home, monkeypatch, name):
     (home / name).write_text(SCRIPT)
     monkeypatch.chdir(home)
     monkeypatch.syspath_prepend("")
-    assert not find_shadows()
+    assert not find_shadowing_files()
 
 
 def test_a_library_is_a_folder():

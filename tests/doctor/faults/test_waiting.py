@@ -11,7 +11,7 @@ import flask
 import pytest
 
 from cave_magic.api.http import LONGEST_WAIT, Line
-from cave_magic.api.responses import Answer
+from cave_magic.api.responses import Response
 from cave_magic.ui.durations import moment
 
 from ...support.odd_server import OddServer, says
@@ -91,12 +91,12 @@ def test_the_clock_of_the_server_counts_for_its_date():
     line = Line()
     head = "Date: Fri, 21 Nov 2036 16:00:00 GMT\r\nRetry-After: Fri, 21 Nov 2036 16:40:00 GMT\r\nContent-Length: 0"
     with OddServer(says(head)) as odd:
-        answer = line.get(f"http://{odd.host}/")
-    assert answer.wait == 2400
-    assert abs(answer.at - time.time()) < 60
+        response = line.get(f"http://{odd.host}/")
+    assert response.wait == 2400
+    assert abs(response.at - time.time()) < 60
     line.close()
 
 
 def test_when_an_answer_came_does_not_tell_it_from_another():
     """Two answers that say the same are equal."""
-    assert Answer("http://x", 200, at=1.0) == Answer("http://x", 200, at=2.0)
+    assert Response("http://x", 200, at=1.0) == Response("http://x", 200, at=2.0)

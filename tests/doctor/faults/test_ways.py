@@ -11,10 +11,10 @@ import flask
 import pytest
 import requests
 
-from cave_magic.api.failures import Trouble, explain
-from cave_magic.api.responses import Answer
+from cave_magic.api.failures import Failure, classify
+from cave_magic.api.responses import Response
 from cave_magic.credentials.stored_tokens import resolve
-from cave_magic.doctor.checks.network import trouble_with
+from cave_magic.doctor.checks.network import failure_finding
 from cave_magic.doctor.evidence import Machine, ServerFacts
 from cave_magic.doctor.gather import Target
 from cave_magic.sandbox import Sandbox
@@ -26,10 +26,10 @@ from .world import World, bad, working
 SERVER = "https://cave.example.org"
 
 
-def _judged(answer: Answer, machine: Machine | None = None, **facts):
+def _judged(response: Response, machine: Machine | None = None, **facts):
     """What the check says of an answer of a server that it knows nothing else of."""
     server = ServerFacts(SERVER, Target("minnie65_public", SERVER), machine or Machine(), resolve(SERVER), **facts)
-    return trouble_with(answer, server, "the server")
+    return failure_finding(response, server, "the server")
 
 
 # ---------------------------------------------------------------- time
@@ -54,19 +54,19 @@ def test_more_time_is_asked_for_with_the_same_words(world: World):
     assert world.check().next.commands == (again,)
 
 
-@pytest.mark.parametrize("trouble", [Trouble.SILENT, Trouble.SLOW, Trouble.LATE, Trouble.CONNECT_TIMEOUT])
-def test_who_waited_a_minute_is_not_told_to_wait_longer(trouble):
+@pytest.mark.parametrize("failure", [Failure.SILENT, Failure.SLOW, Failure.LATE, Failure.CONNECT_TIMEOUT])
+def test_who_waited_a_minute_is_not_told_to_wait_longer(failure):
     """More time is named while there was little of it."""
-    answer = Answer(f"{SERVER}/auth", trouble=trouble, seconds=1.5)
+    response = Response(f"{SERVER}/auth", failure=failure, seconds=1.5)
     check = f"%cave_check --server {SERVER}"
-    assert f"{check} --timeout 60" in _judged(answer).remedy.commands
-    assert _judged(answer, bound=60).remedy.commands in [(check,), (f"{check} --report",)]
+    assert f"{check} --timeout 60" in _judged(response).next_step.commands
+    assert _judged(response, bound=60).next_step.commands in [(check,), (f"{check} --report",)]
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(0.4, "not answer"), (1.5, "within 1.5 s"), (14.7, "within 15 s")])
 def test_how_long_was_waited(seconds, words):
     """A few seconds are said with one decimal, many without, and less than one not at all."""
-    assert _judged(Answer(f"{SERVER}/auth", trouble=Trouble.SILENT, seconds=seconds)).evidence.endswith(words)
+    assert _judged(Response(f"{SERVER}/auth", failure=Failure.SILENT, seconds=seconds)).evidence.endswith(words)
 
 
 # ---------------------------------------------------------------- proxies
@@ -99,7 +99,9 @@ def test_hosts_that_need_no_proxy_already_are_kept(world: World, variable):
 
 def test_a_proxy_that_no_variable_sets_is_looked_for_elsewhere():
     """A proxy of the operating system, or one that nobody set, is in none of the variables."""
-    assert _judged(Answer(f"{SERVER}/auth", 407)).remedy.text.endswith("correct the proxy in this computer's settings")
+    assert _judged(Response(f"{SERVER}/auth", 407)).next_step.text.endswith(
+        "correct the proxy in this computer's settings"
+    )
 
 
 def test_a_socks_proxy_wants_a_package(world: World):
@@ -122,7 +124,7 @@ def test_a_socks_proxy_that_fails_is_the_proxy(kind):
     """What PySocks raises is not blamed on the server behind the proxy."""
     error = requests.exceptions.ConnectionError("refused")
     error.__cause__ = type(kind, (OSError,), {})("Connection refused")
-    assert explain(error)[0] is Trouble.PROXY
+    assert classify(error)[0] is Failure.PROXY
 
 
 # ---------------------------------------------------------------- certificates
@@ -187,10 +189,10 @@ def test_what_requests_brings_along_can_be_damaged(secure: World):
 @pytest.mark.parametrize("reason", ["certificate has expired", "Hostname mismatch, certificate is not valid for"])
 def test_a_certificate_that_is_not_valid_is_no_matter_of_trust(reason):
     """No file of certificates helps against one that has expired or is another host's."""
-    trouble, detail = explain(requests.exceptions.SSLError(f"certificate verify failed: {reason}"))
-    found = _judged(Answer(f"{SERVER}/auth", trouble=trouble, detail=detail))
-    assert "BUNDLE" not in found.remedy.text
-    assert "clock" in found.remedy.text
+    failure, detail = classify(requests.exceptions.SSLError(f"certificate verify failed: {reason}"))
+    found = _judged(Response(f"{SERVER}/auth", failure=failure, detail=detail))
+    assert "BUNDLE" not in found.next_step.text
+    assert "clock" in found.next_step.text
 
 
 # ---------------------------------------------------------------- answers that are no data

@@ -93,16 +93,16 @@ class World:
     def visit(self, url: str) -> None:
         """The person opens a link, logs in and accepts what is to be accepted there."""
         token = self.cave.new_login_token(self.person)
-        with requests.Session() as browser:
+        with requests.NotebookSession() as browser:
             page = browser.get(url, cookies={"middle_auth_token": token}, timeout=10)
             if "/tos/" in url and page.status_code == 200:
                 browser.post(url, cookies={"middle_auth_token": token}, timeout=10)
 
-    def follow(self, remedy: Any) -> None:
+    def follow(self, next_step: Any) -> None:
         """Does what the `Next:` line says, to the letter: first the link, then each command."""
-        if remedy.url:
-            self.visit(remedy.url)
-        for command in remedy.commands:
+        if next_step.url:
+            self.visit(next_step.url)
+        for command in next_step.commands:
             if command.startswith("%cave_check") and "--fix" not in command:
                 self.argument = command.removeprefix("%cave_check").strip()
                 continue
@@ -112,17 +112,17 @@ class World:
         """Checks and follows Next until the report is green, at most four rounds."""
         report = self.check()
         for _ in range(rounds):
-            remedy = report.next or self._advice(report)
-            if remedy is None:
+            next_step = report.next or self._advice(report)
+            if next_step is None:
                 return report
-            self.follow(remedy)
+            self.follow(next_step)
             report = self.check()
         return report
 
     @staticmethod
     def _advice(report: Any) -> Any:
         """The remedy of the first warning, once nothing failed."""
-        return next((row.remedy for row in report.rows if row.status == "warning" and row.remedy), None)
+        return next((row.next_step for row in report.rows if row.status == "warning" and row.next_step), None)
 
 
 @contextmanager

@@ -28,7 +28,7 @@ STARTUP = """
 import pathlib
 from cave_magic.environment import platforms
 from cave_magic.login import exchange, web_browser
-platforms.find_place = lambda environ=None: platforms.Place("", False, True)
+platforms.detect_runtime = lambda environ=None: platforms.Runtime("", False, True)
 def _open(address):
     pathlib.Path({note!r}).write_text(address)
     return web_browser.Opening().settle("")
@@ -159,7 +159,7 @@ class Cell:
         self._opened: list[str] = []
         self._pool = ThreadPoolExecutor(1)
         self._thread = self._pool.submit(threading.get_ident).result()
-        monkeypatch.setattr(platforms, "find_place", lambda environ=None: platforms.Place("", False, True))
+        monkeypatch.setattr(platforms, "detect_runtime", lambda environ=None: platforms.Runtime("", False, True))
         monkeypatch.setattr(web_browser, "open_browser", self._open)
         monkeypatch.setattr(Frontend, "can_ask", property(lambda self: True))
         monkeypatch.setattr("builtins.input", self._answer)
