@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from cave_magic.environment import platforms
-from cave_magic.login import browser, revocation, web_browser
+from cave_magic.login import browser_sign_in, revocation, web_browser
 from cave_magic.login.loopback import Receiver
 from cave_magic.sandbox import Sandbox
 from cave_magic.ui.frontend import Frontend
@@ -110,7 +110,7 @@ def doors(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Receiver]]:
             opened.append(self)
             return door
 
-    monkeypatch.setattr(browser, "Receiver", Door)
+    monkeypatch.setattr(browser_sign_in, "Receiver", Door)
     monkeypatch.setattr(revocation, "PAUSES", (0.0, 0.05))
     yield opened
     for door in opened:

@@ -100,7 +100,7 @@ def _raise_if_in_trouble(facts: ServerFacts) -> None:
 
 def _new_token(context: Context, target: Target, args: argparse.Namespace) -> LoginResult:
     """A token that the server has accepted: by the browser where that works, else by the prompt."""
-    from ..login.browser import sign_in_in_browser
+    from ..login.browser_sign_in import sign_in_in_browser
     from ..login.exchange import LoginRequest, probe_auth_server
     from ..login.verify import try_saving
 

@@ -62,7 +62,7 @@ def accepted(context: Context, text: str, target: Target, overwrite: bool, given
     is the one that is stored.
     """
     from ..login import revocation
-    from ..login.browser import came_by_address
+    from ..login.browser_sign_in import came_by_address
 
     token = pick(context, text, target)
     if not came_by_address(text) or not context.front.can_ask or resolve(target.server).token == token:

@@ -35,7 +35,7 @@ def test_somebody_with_an_account_is_led_to_the_tokens():
     """Who has an account already goes to the tokens page at once."""
     lines = guide(new=False).splitlines()
     assert lines[1].startswith("1. Token: ")
-    assert guide_for(TARGET, False, place=AT_HOME).first_page == TOKENS
+    assert guide_for(TARGET, False, runtime=AT_HOME).first_page == TOKENS
 
 
 def test_where_nothing_can_be_asked_the_last_step_keeps_the_token():
@@ -45,7 +45,7 @@ def test_where_nothing_can_be_asked_the_last_step_keeps_the_token():
 
 def test_a_place_that_forgets_says_so_before_the_steps():
     """On Colab the guide begins with what is lost and the lines that bring it back."""
-    lines = guide(place=Runtime("Colab", True, False)).splitlines()
+    lines = guide(runtime=Runtime("Colab", True, False)).splitlines()
     assert lines[1].startswith("Note: Colab throws this home folder away")
     assert lines.index("%cave_save $token") < next(at for at, one in enumerate(lines) if one.startswith("1. "))
 

@@ -17,7 +17,7 @@ import pytest
 from cave_magic.api.responses import TEMPORARY_TOKEN_DAYS
 from cave_magic.api.urls import host_of
 from cave_magic.errors import TokenNotSaved
-from cave_magic.login import browser, revocation, verify
+from cave_magic.login import browser_sign_in, exchange, revocation, verify
 from cave_magic.login.loopback import NOT_REVOKED, OVER
 from cave_magic.sandbox import Sandbox
 from cave_magic.sandbox.visitor import Page, Visitor
@@ -100,12 +100,12 @@ def _interrupts_the_choice(cave: Sandbox, desk: Desk, patch: pytest.MonkeyPatch)
 
 
 def _a_mistake_of_ours(cave: Sandbox, desk: Desk, patch: pytest.MonkeyPatch) -> str:
-    patch.setattr(browser, "verify_token", lambda *_: 1 / 0)
+    patch.setattr(browser_sign_in, "verify_token", lambda *_: 1 / 0)
     return _signs_in(cave, desk, patch)
 
 
 def _a_later_mistake(cave: Sandbox, desk: Desk, patch: pytest.MonkeyPatch) -> str:
-    patch.setattr(browser, "create_token", lambda *_: 1 / 0)
+    patch.setattr(exchange, "create_token", lambda *_: 1 / 0)
     return _signs_in(cave, desk, patch)
 
 
@@ -277,7 +277,7 @@ def test_the_exit_of_python_revokes_what_is_held(cave, home):
     token = cave.new_login_token("ada")
     script = f"""
         import sys
-        from cave_magic import revocation
+        from cave_magic.login import revocation
         from cave_magic.token import Token
         revocation.hold({cave.server!r}, Token(sys.stdin.read().strip()))
         sys.exit(3)
@@ -432,19 +432,19 @@ def test_tokens_in_refused_requests_are_revoked_at_the_end(here, cave, desk):
 def test_a_sign_in_that_is_given_up_while_it_is_looked_at_is_revoked(cave, desk):
     """The stop button while the server is asked whose token it is: dead, and the tab says that it is over."""
     target, asked, go_on = (
-        browser.next_steps.Target("minnie65_public", cave.server),
+        browser_sign_in.next_steps.Target("minnie65_public", cave.server),
         threading.Event(),
         threading.Event(),
     )
-    check = browser.verify_token
+    check = browser_sign_in.verify_token
 
     def slow(*args: Any) -> Any:
         asked.set()
         go_on.wait(10)
         return check(*args)
 
-    with pytest.MonkeyPatch.context() as patch, browser.SignIn(target, 5) as sign_in:
-        patch.setattr(browser, "verify_token", slow)
+    with pytest.MonkeyPatch.context() as patch, browser_sign_in.SignIn(target, 5) as sign_in:
+        patch.setattr(browser_sign_in, "verify_token", slow)
         pages: list[Page] = []
         tab = threading.Thread(target=lambda: pages.append(Visitor("ada@example.org").open(sign_in.page)))
         tab.start()

@@ -19,9 +19,9 @@ DESKTOP = """
 import os, pathlib
 from cave_magic.api import tasks
 from cave_magic.environment import platforms
-from cave_magic.login import browser, web_browser
+from cave_magic.login import browser_sign_in, web_browser
 tasks.QUIET = 0.0
-browser.LOOK_AGAIN = 0.1
+browser_sign_in.LOOK_AGAIN = 0.1
 platforms.detect_runtime = lambda environ=None: platforms.Runtime("", False, "NOTE" in os.environ)
 def _open(address):
     pathlib.Path(os.environ.get("NOTE", os.devnull)).write_text(address)

@@ -18,7 +18,7 @@ import pytest
 from cave_magic.api import endpoints
 from cave_magic.credentials.target import Target
 from cave_magic.environment import platforms
-from cave_magic.login import browser, web_browser
+from cave_magic.login import browser_sign_in, web_browser
 from cave_magic.sandbox import Sandbox
 from cave_magic.ui.frontend import Frontend
 
@@ -258,7 +258,7 @@ def test_terms_that_are_not_wanted_now(cell: Cell, cave: Sandbox):
 
 def test_a_tab_that_never_comes_back(cell: Cell, cave: Sandbox, monkeypatch: pytest.MonkeyPatch):
     """The tab is closed: when the time is over it is said, and the prompt comes."""
-    monkeypatch.setattr(browser, "LIFE", 1.0)
+    monkeypatch.setattr(browser_sign_in, "LIFE", 1.0)
     cell.answers = [cave.tokens("ada")[0]["token"]]
     cell.start("%cave_setup existing").close()
     said = cell.end().out
@@ -280,7 +280,7 @@ def test_the_wrong_account_is_named_and_can_be_changed(cell: Cell, cave: Sandbox
 
 def test_a_browser_on_another_machine(cell: Cell, cave: Sandbox, monkeypatch: pytest.MonkeyPatch):
     """The tab ends on a page that cannot be reached; its address, pasted at the prompt, is enough."""
-    monkeypatch.setattr(browser.Receiver, "address", "http://127.0.0.1:1/nobody_listens-there")
+    monkeypatch.setattr(browser_sign_in.Receiver, "address", "http://127.0.0.1:1/nobody_listens-there")
     tab = cell.start("%cave_setup existing")
     came: list[str] = []
     tab.on("request", lambda request: came.append(request.url))
@@ -429,7 +429,11 @@ def test_the_terms_end_on_a_page_of_the_server(browser: Any, cave: Sandbox):
 def test_two_sign_ins_at_once(browser: Any, cave: Sandbox, doors: Any):
     """Two waits: in two browsers at the same time, and in one browser one after the other, each gets its own person."""
     target = Target("minnie65_public", cave.server)
-    with browser.SignIn(target, 5) as one, browser.SignIn(target, 5) as two, browser.SignIn(target, 5) as three:
+    with (
+        browser_sign_in.SignIn(target, 5) as one,
+        browser_sign_in.SignIn(target, 5) as two,
+        browser_sign_in.SignIn(target, 5) as three,
+    ):
         contexts = [browser.browser.new_context() for _ in range(2)]
         tabs = [context.new_page() for context in contexts]
         for tab, sign_in in zip(tabs, (one, two), strict=True):

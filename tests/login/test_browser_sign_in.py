@@ -18,8 +18,8 @@ from cave_magic.credentials.target import Target
 from cave_magic.doctor import next_steps
 from cave_magic.environment import platforms
 from cave_magic.environment.platforms import Runtime
-from cave_magic.login import browser, exchange, loopback, web_browser
-from cave_magic.login.browser import came_by_address
+from cave_magic.login import browser_sign_in, exchange, loopback, web_browser
+from cave_magic.login.browser_sign_in import came_by_address
 from cave_magic.login.exchange import description
 from cave_magic.login.loopback import DONE, OVER
 from cave_magic.login.web_browser import Opening
@@ -232,7 +232,7 @@ def test_the_last_account_that_signs_in_counts(here, cave, desk, home):
 
 def test_the_wrong_account_is_signed_out_at_once(cave, desk):
     """Its token does not wait for the end; the terms page of the right account comes back to us."""
-    with browser.SignIn(Target("minnie65_public", cave.server), 5) as sign_in:
+    with browser_sign_in.SignIn(Target("minnie65_public", cave.server), 5) as sign_in:
         Hesitant("bob@example.org").open(sign_in.page)
         (first,) = living_logins(cave)
         cave.sign_up("carla@lab.example.org")
@@ -262,7 +262,7 @@ def test_the_same_account_may_sign_in_again_at_the_terms(here, cave, desk):
 
 def test_a_page_that_is_loaded_twice_changes_nothing(cave, desk):
     """Reload, Back, or a browser that asks twice: the same token at the same address goes on to the same page."""
-    with browser.SignIn(Target("minnie65_public", cave.server), 5) as sign_in:
+    with browser_sign_in.SignIn(Target("minnie65_public", cave.server), 5) as sign_in:
         visitor = Hesitant("bob@example.org")
         first = visitor.open(sign_in.page).address
         (token,) = living_logins(cave)
@@ -314,7 +314,7 @@ def test_interrupting_the_wait_for_the_terms_goes_on_without_them(here, cave, de
 
 def test_terms_accepted_elsewhere_end_the_wait(here, cave, desk, monkeypatch):
     """If the terms are accepted in another tab, which cannot come back, the wait notices."""
-    monkeypatch.setattr(browser, "LOOK_AGAIN", 0.1)
+    monkeypatch.setattr(browser_sign_in, "LOOK_AGAIN", 0.1)
     visitor = Hesitant("bob@example.org")
 
     def go(address: str) -> Page:
@@ -330,7 +330,7 @@ def test_terms_accepted_elsewhere_end_the_wait(here, cave, desk, monkeypatch):
 
 def test_nothing_comes_back_in_time(here, cave, desk, monkeypatch, home):
     """A closed tab: after the life of the door it is said, and the prompt comes."""
-    monkeypatch.setattr(browser, "LIFE", 0.5)
+    monkeypatch.setattr(browser_sign_in, "LIFE", 0.5)
     desk.answers = [cave.new_token("ada")]
     ran = here("%cave_setup existing")
     assert "No sign-in came back" in ran.out
@@ -446,11 +446,11 @@ def test_a_browser_that_fails_later_is_told_of_in_the_last_line(cave, desk, monk
         def say(self, text: str) -> None:
             said.append(text)
 
-    monkeypatch.setattr(browser, "STARTING", 0.0)
-    with browser.SignIn(Target("minnie65_public", cave.server), 5) as sign_in:
+    monkeypatch.setattr(browser_sign_in, "STARTING", 0.0)
+    with browser_sign_in.SignIn(Target("minnie65_public", cave.server), 5) as sign_in:
         steps = iter([lambda: opening.settle("firefox ended with status 1"), sign_in.settle])
         monkeypatch.setattr(sign_in, "step", lambda seconds: next(steps)())
-        assert browser._wait(sign_in, opening, Screen()) is None
+        assert browser_sign_in._wait(sign_in, opening, Screen()) is None
     assert said[0] == "waiting for your sign-in in the browser"
     assert said[1] == "no browser opened: firefox ended with status 1. Open the address above"
 
@@ -562,7 +562,11 @@ def test_where_nobody_can_be_asked_a_log_in_token_is_saved_as_it_is(here, cave, 
 def test_two_sign_ins_at_once_do_not_disturb_each_other(cave, desk):
     """Two waits, each with its own door: each gets its own person."""
     target = Target("minnie65_public", cave.server)
-    with browser.SignIn(target, 5) as one, browser.SignIn(target, 5) as two, ThreadPoolExecutor(2) as pool:
+    with (
+        browser_sign_in.SignIn(target, 5) as one,
+        browser_sign_in.SignIn(target, 5) as two,
+        ThreadPoolExecutor(2) as pool,
+    ):
         pages = pool.map(
             lambda pair: Visitor(pair[0]).open(pair[1]), [("ada@example.org", one.page), ("bob@example.org", two.page)]
         )
@@ -575,7 +579,7 @@ def test_two_sign_ins_at_once_do_not_disturb_each_other(cave, desk):
 
 def test_the_words_say_how_long_is_left(cave, desk):
     """Minutes first, then seconds."""
-    with browser.SignIn(Target("minnie65_public", cave.server), 5) as sign_in:
+    with browser_sign_in.SignIn(Target("minnie65_public", cave.server), 5) as sign_in:
         assert sign_in.words == ("waiting for your sign-in in the browser", "5 min left")
         sign_in._receiver._ends = time.monotonic() + 41
         assert sign_in.words == ("waiting for your sign-in in the browser", "50 s left")
@@ -611,7 +615,7 @@ def test_only_an_address_of_the_door_is_exchanged_unasked():
 
 def test_nothing_shows_a_token(cave, desk):
     """The reprs of what is under way hold none."""
-    with browser.SignIn(Target("minnie65_public", cave.server), 5) as sign_in:
+    with browser_sign_in.SignIn(Target("minnie65_public", cave.server), 5) as sign_in:
         Visitor("ada@example.org").open(sign_in.page)
         assert sign_in.came is not None
         assert nothing_secret(cave, repr(sign_in), repr(sign_in.came), repr(vars(sign_in)))
@@ -620,7 +624,7 @@ def test_nothing_shows_a_token(cave, desk):
 # ---------------------------------------------------------------- stopped on an old server
 
 
-@pytest.mark.parametrize("place_", ["login.exchange._check", "login.verify.save_checked"])
+@pytest.mark.parametrize("place_", ["login.exchange._check", "login.verify.save_verified"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
 def test_on_an_old_server_a_new_token_that_is_not_saved_is_named(old, desk, run, home, monkeypatch, place_, error):
     """It has ended the other one, so it is not revoked; what is printed saves it."""
@@ -652,7 +656,7 @@ def test_on_an_old_server_a_no_to_a_pasted_sign_in_revokes_it(old, desk, run, ho
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no such interrupt here")
 def test_a_token_that_is_made_after_the_patience_is_revoked(here, cave, desk, monkeypatch):
     """Stopped before the server answers: it is said, and what it still makes does not live on."""
-    made, go = browser.create_token, Event()
+    made, go = exchange.create_token, Event()
 
     def slow(*arguments: Any) -> Any:
         answer = made(*arguments)
@@ -660,7 +664,7 @@ def test_a_token_that_is_made_after_the_patience_is_revoked(here, cave, desk, mo
         go.wait(20)
         return answer
 
-    monkeypatch.setattr(browser, "create_token", slow)
+    monkeypatch.setattr(exchange, "create_token", slow)
     monkeypatch.setattr(exchange, "PATIENCE", 2.0)
     desk.goes = Visitor("ada@example.org").open
     ran = here("%cave_setup new")
