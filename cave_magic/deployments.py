@@ -17,7 +17,7 @@ SHORT = 4
 """Letters of a deployment's name (digits at its end not counted) that is too near to other words to be guessed."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
     """A public CAVE deployment.
 
@@ -44,45 +44,51 @@ class Deployment:
 # Collected in November 2026 from public code and documents of the projects.
 DEPLOYMENTS = (
     Deployment(
-        "MICrONS",
-        DEFAULT_SERVER,
-        ("https://minnie.microns-daf.com",),
-        ("minnie65_public", "minnie35_public_v0"),
-        ("minnie65_phase3_v1",),
+        name="MICrONS",
+        server=DEFAULT_SERVER,
+        local_servers=("https://minnie.microns-daf.com",),
+        public=("minnie65_public", "minnie35_public_v0"),
+        restricted=("minnie65_phase3_v1",),
     ),
     Deployment(
-        "FlyWire",
-        DEFAULT_SERVER,
-        ("https://prod.flywire-daf.com",),
-        ("flywire_fafb_public",),
-        ("flywire_fafb_production",),
+        name="FlyWire",
+        server=DEFAULT_SERVER,
+        local_servers=("https://prod.flywire-daf.com",),
+        public=("flywire_fafb_public",),
+        restricted=("flywire_fafb_production",),
     ),
     Deployment(
-        "BANC",
-        DEFAULT_SERVER,
-        ("https://cave.fanc-fly.com",),
-        ("brain_and_nerve_cord_public",),
-        ("brain_and_nerve_cord",),
-    ),
-    Deployment("FANC", DEFAULT_SERVER, ("https://cave.fanc-fly.com",), (), ("fanc_production_mar2021",)),
-    Deployment(
-        "V1DD",
-        "https://global.em.brain.allentech.org",
-        ("https://api.em.brain.allentech.org",),
-        ("v1dd_public",),
-        ("v1dd",),
+        name="BANC",
+        server=DEFAULT_SERVER,
+        local_servers=("https://cave.fanc-fly.com",),
+        public=("brain_and_nerve_cord_public",),
+        restricted=("brain_and_nerve_cord",),
     ),
     Deployment(
-        "H01 and Fish1",
-        "https://global.brain-wire-test.org",
-        ("https://local.brain-wire-test.org",),
-        ("h01_c3_flat", "fish1_full"),
+        name="FANC",
+        server=DEFAULT_SERVER,
+        local_servers=("https://cave.fanc-fly.com",),
+        public=(),
+        restricted=("fanc_production_mar2021",),
     ),
     Deployment(
-        "Zetta",
-        "https://proofreading.zetta.ai",
-        ("https://data.proofreading.zetta.ai",),
-        ("kronauer_ant", "lichtman_zebrafish_hindbrain"),
+        name="V1DD",
+        server="https://global.em.brain.allentech.org",
+        local_servers=("https://api.em.brain.allentech.org",),
+        public=("v1dd_public",),
+        restricted=("v1dd",),
+    ),
+    Deployment(
+        name="H01 and Fish1",
+        server="https://global.brain-wire-test.org",
+        local_servers=("https://local.brain-wire-test.org",),
+        public=("h01_c3_flat", "fish1_full"),
+    ),
+    Deployment(
+        name="Zetta",
+        server="https://proofreading.zetta.ai",
+        local_servers=("https://data.proofreading.zetta.ai",),
+        public=("kronauer_ant", "lichtman_zebrafish_hindbrain"),
     ),
 )
 

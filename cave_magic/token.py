@@ -121,7 +121,7 @@ class Token:
         raise TypeError("a Token is not pickled")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PastedToken:
     """One token found in what was pasted, with what the paste says about it.
 
@@ -233,7 +233,10 @@ def _from_json(text: str) -> Iterator[PastedToken]:
     for item in data if isinstance(data, list) else [data]:
         if isinstance(item, dict) and isinstance(value := item.get("token"), str):
             yield PastedToken(
-                _usual(value), *(_word(item, key) for key in ("description", "created", "middle_auth_url"))
+                token=_usual(value),
+                description=_word(item, "description"),
+                created=_word(item, "created"),
+                server=_word(item, "middle_auth_url"),
             )
 
 
@@ -251,7 +254,7 @@ def _from_address(text: str) -> Iterator[PastedToken]:
         for part in (address.query, address.fragment):
             for key, values in parse_qs(part).items():
                 if key in ("middle_auth_token", "token"):
-                    yield from (PastedToken(_usual(value)) for value in values)
+                    yield from (PastedToken(token=_usual(value)) for value in values)
 
 
 def _from_words(text: str) -> Iterator[PastedToken]:
@@ -260,7 +263,7 @@ def _from_words(text: str) -> Iterator[PastedToken]:
         raise NotAToken(f"{len(words)} different tokens are in it; paste the one to use.")
     if not words:
         raise NotAToken(_describe_pasted(_bare_word(text)))
-    yield from (PastedToken(Token(word)) for word in words)
+    yield from (PastedToken(token=Token(word)) for word in words)
 
 
 def _bare_word(text: str) -> str:

@@ -122,7 +122,11 @@ def doors(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Receiver]]:
 def desk(monkeypatch: pytest.MonkeyPatch, home: Path, doors: list[Receiver]) -> Iterator[Desk]:
     """The kernel runs on the person's own desktop, and the person can be asked."""
     desk, before = Desk(), signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
-    monkeypatch.setattr(platforms, "detect_runtime", lambda environ=None: platforms.Runtime("", False, True))
+    monkeypatch.setattr(
+        platforms,
+        "detect_runtime",
+        lambda environ=None: platforms.Runtime(platform="", is_ephemeral=False, has_display=True),
+    )
     monkeypatch.setattr(web_browser, "open_browser", desk.open_browser)
     monkeypatch.setattr(Frontend, "can_ask", property(lambda self: True))
     monkeypatch.setattr("builtins.input", desk.answer)

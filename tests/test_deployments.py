@@ -163,7 +163,7 @@ def test_a_datastack_is_looked_for_where_one_said_or_where_it_is_known_to_be(
 ):
     """The setting goes before caveclient's map, that before the known deployments, and those before the default."""
     (secrets / MAP_NAME).write_text(json.dumps(remembered))
-    assert find_target(datastack, settings=Settings(configured)).server == server
+    assert find_target(datastack, settings=Settings(server=configured)).server == server
 
 
 def test_a_server_is_looked_at_by_a_datastack_that_it_has():

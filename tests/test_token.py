@@ -36,8 +36,8 @@ SHOWN = {
     "format": lambda token: f"{token} {token!r} {token:>60}",
     "str.format": lambda token: str.format("{0} {0!r} {0!s:<50}", token),
     "list": lambda token: repr([token, {"a": token}, {token}]),
-    "dataclass": lambda token: repr(PastedToken(token, "laptop")),
-    "asdict": lambda token: repr(dataclasses.asdict(PastedToken(token))),
+    "dataclass": lambda token: repr(PastedToken(token=token, description="laptop")),
+    "asdict": lambda token: repr(dataclasses.asdict(PastedToken(token=token))),
     "vars": lambda token: repr([getattr(token, "__dict__", None), dir(token)]),
     "copies": lambda token: repr([copy.copy(token), copy.deepcopy([token])]),
 }

@@ -49,7 +49,7 @@ class Batch:
             known = self._asked.get((address, token))
             if known is None:
                 known = self._asked[address, token] = PendingResponse(
-                    address, self._session, self._start(address, token)
+                    address=address, session=self._session, future=self._start(address, token)
                 )
             return known
 
@@ -69,7 +69,7 @@ class Batch:
         self._pool.wait(on_wait)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PendingResponse:
     """A question that was put.
 

@@ -95,10 +95,10 @@ class Session:
         """What there is to say of a question whose answer has not come when nobody waits any longer."""
         call = self._by_address.get(address)
         if call is None:
-            return Response(address, failure=Failure.LATE)
+            return Response(address=address, failure=Failure.LATE)
         if not call.connected:
-            return Response(address, failure=Failure.CONNECT_TIMEOUT, detail="its name may still be looked up")
-        return Response(address, failure=Failure.SILENT)
+            return Response(address=address, failure=Failure.CONNECT_TIMEOUT, detail="its name may still be looked up")
+        return Response(address=address, failure=Failure.SILENT)
 
     def close(self) -> None:
         """Gives the connections back and ends what is under way."""
@@ -113,11 +113,11 @@ class Session:
     ) -> Response:
         parsed = parse(address)
         if parsed is None or parsed.has_credentials:
-            return Response(shown(address), failure=Failure.ADDRESS)
+            return Response(address=shown(address), failure=Failure.ADDRESS)
         if token is not None and not token.can_be_sent:
-            return Response(address, failure=Failure.UNSENDABLE)
+            return Response(address=address, failure=Failure.UNSENDABLE)
         if self._closed:
-            return Response(address, failure=Failure.LATE)
+            return Response(address=address, failure=Failure.LATE)
         start, call = time.monotonic(), None
         try:
             session, calls, call = self._begin(address, seconds)
@@ -129,7 +129,7 @@ class Session:
             if failure is Failure.ADDRESS and has_proxy(address):
                 failure, detail = Failure.PROXY, "it is no proxy's address, or of a kind that requests cannot use here"
             detail = redact(detail, token) if token else detail
-            response = Response(address, failure=failure, detail=detail)
+            response = Response(address=address, failure=failure, detail=detail)
             if call is not None and call.is_cut:
                 response = self.late(address)
         return replace(response, seconds=time.monotonic() - start)
@@ -173,14 +173,18 @@ def _sent(
         body, is_json = (None, False) if problem else _json(text, token)
         form = "" if is_json else _form(text, response.headers.get("Content-Encoding", ""))
         return Response(
-            address,
-            response.status_code,
-            (Failure.SLOW if call.is_cut else Failure.BROKEN) if problem and response.status_code < 400 else None,
-            problem,
-            body,
-            is_json,
-            _opening(text, token) if form in (PAGE, TEXT) else "",
-            display_page(redact_token(response.headers["Location"], token), address) if response.is_redirect else "",
+            address=address,
+            status=response.status_code,
+            failure=(Failure.SLOW if call.is_cut else Failure.BROKEN)
+            if problem and response.status_code < 400
+            else None,
+            detail=problem,
+            body=body,
+            is_json=is_json,
+            opening=_opening(text, token) if form in (PAGE, TEXT) else "",
+            location=display_page(redact_token(response.headers["Location"], token), address)
+            if response.is_redirect
+            else "",
             form=form,
             wait=wait_in(response.headers),
         )

@@ -49,7 +49,7 @@ REFUSALS = ("invalid_token", "no_token", "bad_auth_header")
 """Those of them that refuse a token, or what was sent in its place."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
     """What one GET brought. Holds no token: tokens in it are `Token` objects, and in texts they are hidden.
 
@@ -128,7 +128,7 @@ class Response:
         return shown(self.evidence)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """Terms of service that an account has not accepted yet.
 
@@ -145,7 +145,7 @@ class Terms:
     number: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """Who a token belongs to, by the auth server's own word (`/auth/api/v1/user/cache`, middle_auth 2.30).
 
@@ -188,7 +188,7 @@ class Account:
         return next((terms for terms in self.unsigned if terms.dataset == dataset), None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListedToken:
     """A permanent token of a person, from the list of the tokens page; `number` is how the server knows it."""
 
@@ -215,16 +215,16 @@ def account_in(response: Response, server: str) -> Account | None:
         return None
     number = body.get("id")
     return Account(
-        sanitize(_text(body.get("name")) or "(no name)", 80),
-        sanitize(_text(body.get("email")), 120),
-        number if isinstance(number, int) else None,
-        _rights(body.get("permissions_v2")),
-        _rights(body.get("permissions_v2_ignore_tos")),
-        tuple(terms for item in _items(body.get("missing_tos")) if (terms := terms_in(item, server))),
-        tuple(sanitize(name, 80) for name in _texts(body.get("groups"))),
-        body.get("service_account") is True,
-        body.get("admin") is True,
-        all(isinstance(body.get(key), kind) for key, kind in _OF_ACCESS.items()),
+        name=sanitize(_text(body.get("name")) or "(no name)", 80),
+        email=sanitize(_text(body.get("email")), 120),
+        id=number if isinstance(number, int) else None,
+        permissions=_rights(body.get("permissions_v2")),
+        before_terms=_rights(body.get("permissions_v2_ignore_tos")),
+        unsigned=tuple(terms for item in _items(body.get("missing_tos")) if (terms := terms_in(item, server))),
+        groups=tuple(sanitize(name, 80) for name in _texts(body.get("groups"))),
+        service_account=body.get("service_account") is True,
+        admin=body.get("admin") is True,
+        whole=all(isinstance(body.get(key), kind) for key, kind in _OF_ACCESS.items()),
     )
 
 
@@ -237,7 +237,12 @@ def terms_in(item: dict[str, Any], server: str) -> Terms | None:
     with suppress(TypeError, ValueError):
         name = sanitize(item.get("tos_name") or "terms of service", 100)
         number = int(str(item.get("tos_id")))
-        return Terms(sanitize(item.get("dataset_name") or "", 80), name, terms_page(server, number), number)
+        return Terms(
+            dataset=sanitize(item.get("dataset_name") or "", 80),
+            name=name,
+            url=terms_page(server, number),
+            number=number,
+        )
     return None
 
 
@@ -254,7 +259,13 @@ def listed_tokens_in(response: Response) -> tuple[ListedToken, ...] | None:
 def _key(item: dict[str, Any]) -> ListedToken:
     description, created, last_used = (sanitize(item.get(name) or "", 120) for name in _TEXTS_OF_A_KEY)
     number = item.get("id")
-    return ListedToken(item["token"], description, created, last_used, number if isinstance(number, int) else None)
+    return ListedToken(
+        token=item["token"],
+        description=description,
+        created=created,
+        last_used=last_used,
+        number=number if isinstance(number, int) else None,
+    )
 
 
 _TEXTS_OF_A_KEY = ("description", "created", "last_used")

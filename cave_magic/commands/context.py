@@ -59,7 +59,7 @@ class Context:
         """The datastack and the server that a line means."""
         named = name or args.datastack
         server = check_address(args.server) if args.server is not None else ""
-        settings = Settings(self._settings.server, self._settings.datastack)
+        settings = Settings(server=self._settings.server, datastack=self._settings.datastack)
         datastack = named or datastack_for(server or settings.server, settings.datastack)
         return find_target(datastack, server, settings, asked=named is not None)
 

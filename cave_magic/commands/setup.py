@@ -107,7 +107,9 @@ def _new_token(context: Context, target: Target, args: argparse.Namespace) -> Lo
     try_saving(target)
     if not context.front.can_ask:
         return _by_paste(context, target, args.kind == "new")
-    request = LoginRequest(target, args.use or ("new" if args.kind == "new" else ""), context.seconds())
+    request = LoginRequest(
+        target=target, use=args.use or ("new" if args.kind == "new" else ""), seconds=context.seconds()
+    )
     auth = probe_auth_server(request, context.front)
     if auth.failure and args.kind == "new" and not args.paste:
         raise ServerInTrouble(

@@ -95,17 +95,17 @@ def exchanged(context: Context, checked: VerifiedToken, overwrite: bool, asks: b
     stored = resolve(checked.target.server)
     in_the_way = stored.token not in (None, checked.token) and not stored.belongs_to
     if checked.permanent is not False or not context.front.can_ask:
-        return LoginResult(checked)
+        return LoginResult(checked=checked)
     if in_the_way and not overwrite:
         if asks:
-            return LoginResult(checked)
+            return LoginResult(checked=checked)
         context.confirm(f"Another token is saved for {host_of(checked.target.server)}. Replace it?")
     try_saving(checked.target)
-    request = LoginRequest(checked.target, "new", context.seconds())
+    request = LoginRequest(target=checked.target, use="new", seconds=context.seconds())
     result = exchange(checked, request, context.front, asks)
     if result is None and not asks:
         raise Cancelled("nothing was changed.")
-    return result or LoginResult(checked)
+    return result or LoginResult(checked=checked)
 
 
 def save(context: Context, result: LoginResult, overwrite: bool) -> Page:
@@ -250,7 +250,7 @@ def _refuse_foreign(named: str, target: Target) -> None:
     server = meant_address(address.host_and_port)
     if server == target.server or address.host_port == host_port_of(target.server):
         return
-    there = Target(datastack_for(server, ""), server, "option")
+    there = Target(datastack=datastack_for(server, ""), server=server, named_by="option")
     raise BadInput(
         f"this token is for {host_of(server)}, not for {host_of(target.server)}. Nothing was sent. "
         f"To save it there: {next_steps.save(there)}"

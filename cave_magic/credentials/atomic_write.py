@@ -106,7 +106,7 @@ def uninterrupted(too_late: bool = False) -> Iterator[None]:
 # ---------------------------------------------------------------- all or none
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Step:
     """One file to change: `new` is staged, `old` is a second name for what is there (it may not exist)."""
 
@@ -149,7 +149,7 @@ def write_all(
 
 def _stage(steps: list[_Step], path: Path, content: bytes | None, mode: int | None) -> None:
     target = path if content is None else Path(os.path.realpath(path))
-    step = _Step(target, None if content is None else _beside(target), _beside(target))
+    step = _Step(target=target, new=None if content is None else _beside(target), old=_beside(target))
     steps.append(step)
     if step.new is not None and content is not None:
         kept = stat.S_IMODE(target.stat().st_mode) if mode is None and target.exists() else 0o600

@@ -13,7 +13,7 @@ from .token_files import State, parse_object, read_text, secrets_folder
 MAP_NAME = "cave_datastack_to_server_map.json"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerMap:
     """caveclient's map from datastack to server, as it is on disk."""
 
@@ -39,9 +39,9 @@ def read_map() -> ServerMap:
     path = secrets_folder() / MAP_NAME
     text, state, problem, info = read_text(path)
     if info is None or state != State.READ:
-        return ServerMap(path, state, problem)
+        return ServerMap(path=path, state=state, problem=problem)
     data, state, problem = parse_object(text)
-    return ServerMap(path, state, problem, data if isinstance(data, dict) else {})
+    return ServerMap(path=path, state=state, problem=problem, entries=data if isinstance(data, dict) else {})
 
 
 def known_servers() -> tuple[str, ...]:

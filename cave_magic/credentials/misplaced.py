@@ -58,7 +58,7 @@ and `:`. A second one gets ` (1)`, `(1)` or `-2` before its end, and an editor o
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MisplacedToken:
     """A token that CAVEclient does not read for a server.
 
@@ -87,7 +87,7 @@ def find(server: str) -> tuple[MisplacedToken, ...]:
         names = file.names or _host_in(path.name)
         if (names and not _is_of(server, names)) or stored_tokens.other_owner(server, token):
             continue
-        near = MisplacedToken(file, token, bool(names) or _is_the_default_servers(server, path))
+        near = MisplacedToken(file=file, token=token, ours=bool(names) or _is_the_default_servers(server, path))
         if token not in found or (near.ours and not found[token].ours):
             found[token] = near
     return tuple(found.values())

@@ -67,7 +67,7 @@ class LostLink(TokenNotSaved):
         self.path = path
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Saved:
     """What a save did.
 
@@ -88,7 +88,7 @@ class Saved:
     remapped: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Wanted:
     """What is to be saved: the arguments of `save_token`."""
 
@@ -130,7 +130,13 @@ def save_token(
         TokenExists: a different token is saved for this server, and `overwrite` is False. Nothing was changed.
         TokenNotSaved: the folder or a file cannot be written. No file was changed; with `NotPutBack` some were.
     """
-    wanted = _Wanted(token, server, tuple(local_servers), tuple(datastacks), tuple(opened))
+    wanted = _Wanted(
+        token=token,
+        server=server,
+        local_servers=tuple(local_servers),
+        datastacks=tuple(datastacks),
+        opened=tuple(opened),
+    )
     with changing():
         old = resolve(server)
         previous = _own_token(old)
@@ -173,7 +179,9 @@ def _save(wanted: _Wanted, old: StoredToken, previous: Token | None, confirm: Ca
         plan[read_map().path] = map_text
     copied = [path for path in plan if path in strange or _is_broken(path)]
     made = write_files(plan, copied, confirm)
-    return Saved(tuple(paths), unchanged, tuple(kept), made, mapping, before)
+    return Saved(
+        written=tuple(paths), unchanged=unchanged, kept=tuple(kept), backups=made, mapped=mapping, remapped=before
+    )
 
 
 def _in_order(paths: list[Path], previous: Token | None) -> list[Path]:

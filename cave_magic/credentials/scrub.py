@@ -40,7 +40,7 @@ _UPDATES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Left:
     """A place where a token lies about. It says where, never what.
 
@@ -211,7 +211,7 @@ def found_anywhere(shell: Any, tokens: Iterable[Token]) -> tuple[Left, ...]:
     return found(shell, known) + (found_in_notebook(notebook, known) if notebook is not None else ())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scrubbing:
     """The repair of what `found_anywhere` finds. It keeps no copy, since that would have the token.
 
@@ -249,7 +249,9 @@ def secrets_of(shell: Any, tokens: Iterable[Token]) -> tuple[str, ...]:
 def found_in_inputs(inputs: Sequence[str], known: Sequence[str]) -> Left | None:
     """Which inputs hold a secret: one of these, or a word of 32 hexadecimal digits that is called a token."""
     numbers = [number for number, text in enumerate(inputs) if _secrets_in(text, known)]
-    return Left("this session's inputs", ", ".join(f"In[{number}]" for number in numbers)) if numbers else None
+    return (
+        Left(place="this session's inputs", where=", ".join(f"In[{number}]" for number in numbers)) if numbers else None
+    )
 
 
 def found_in_database(path: Path, known: Sequence[str], session: int | None) -> Left | None:
@@ -268,13 +270,13 @@ def found_in_database(path: Path, known: Sequence[str], session: int | None) -> 
         with contextlib.closing(sqlite3.connect(address, uri=True, timeout=1)) as database:
             rows = database.execute(f"SELECT session FROM history WHERE {has_one}", tuple(known)).fetchall()  # noqa: S608
     except sqlite3.Error:
-        return Left("the history database", "it is busy", path)
+        return Left(place="the history database", where="it is busy", path=path)
     if not rows:
-        return Left("the history database", "a part of the file that is not used any more", path)
+        return Left(place="the history database", where="a part of the file that is not used any more", path=path)
     earlier = sum(number != session for (number,) in rows)
     parts = [(len(rows) - earlier, "of this session"), (earlier, "of earlier sessions")]
     words = [f"{count} line{'s' if count > 1 else ''} {whose}" for count, whose in parts if count]
-    return Left("the history database", " and ".join(words), path)
+    return Left(place="the history database", where=" and ".join(words), path=path)
 
 
 def database_of(shell: Any) -> Path | None:
@@ -331,7 +333,9 @@ def found_in_notebook(path: Path, tokens: Iterable[Token]) -> tuple[Left, ...]:
     """
     known = _values(tokens)
     seen = ((one, _parts_with_secrets(_read_notebook(one), known)) for one in _with_checkpoint(path))
-    return tuple(Left(f"the notebook {one.name}", ", ".join(parts), one) for one, parts in seen if parts)
+    return tuple(
+        Left(place=f"the notebook {one.name}", where=", ".join(parts), path=one) for one, parts in seen if parts
+    )
 
 
 def wipe_notebook(path: Path, tokens: Iterable[Token]) -> tuple[Path, ...]:

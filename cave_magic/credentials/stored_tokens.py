@@ -38,7 +38,7 @@ MOST_FILES = 500
 """So many token files of other servers are held against one token to find whose it is."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredToken:
     """Which token caveclient takes for a server, and from where.
 
@@ -94,7 +94,16 @@ def resolve(server: str) -> StoredToken:
         source = legacy if legacy.token is not None else None
     token = source.token if source and not blocker else None
     owner = owner_of(server, source) if source is not None and token is not None else ""
-    return StoredToken(server, token, source if token else None, blocker, own, default, legacy, owner)
+    return StoredToken(
+        server=server,
+        token=token,
+        source=source if token else None,
+        blocker=blocker,
+        server_file=own,
+        default_file=default,
+        legacy_file=legacy,
+        belongs_to=owner,
+    )
 
 
 def _paths(server: str) -> tuple[Path, Path, Path]:

@@ -17,7 +17,7 @@ _NOT_TYPED = frozenset("{}$\"'`\\;")
 """Characters that IPython or the reader of a magic's line takes for something else; no datastack has one."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What holds in a kernel where nothing is typed: `%config CaveMagics.server` and `.datastack`."""
 
@@ -29,7 +29,7 @@ FRESH = Settings()
 """A kernel in which nobody has set anything."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """A datastack to look at, and the server on which caveclient would look for it.
 
@@ -119,10 +119,29 @@ def _found(datastack: str, server: str, settings: Settings, asked: bool, map_fil
     opens = map_file.opens_on(datastack)
     fresh, *_ = _by_name(datastack, "", map_file)
     if server:
-        return Target(datastack, check_address(server), "option", "", asked, opens, (fresh,), settings)
+        return Target(
+            datastack=datastack,
+            server=check_address(server),
+            named_by="option",
+            map_problem="",
+            asked=asked,
+            opens_on=opens,
+            by_name=(fresh,),
+            settings=settings,
+        )
     address, named_by, problem = _by_name(datastack, settings.server, map_file)
     is_guess = named_by == "map" and not _meant(datastack, map_file) and problem not in ("", BLANKS)
-    return Target(datastack, address, named_by, problem, asked, opens, (fresh, address), settings, is_guess)
+    return Target(
+        datastack=datastack,
+        server=address,
+        named_by=named_by,
+        map_problem=problem,
+        asked=asked,
+        opens_on=opens,
+        by_name=(fresh, address),
+        settings=settings,
+        is_guess=is_guess,
+    )
 
 
 def _meant(datastack: str, map_file: datastack_map.ServerMap) -> str:

@@ -41,7 +41,7 @@ class State(Enum):
     TOO_LARGE = "too large"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TokenFile:
     """One token file as it is on disk.
 
@@ -131,7 +131,7 @@ def read_token_file(path: Path) -> TokenFile:
     text, state, problem, info = read_text(path)
     link = show_path(link_target(path)) if os.path.islink(path) else ""
     if info is None or state != State.READ:
-        return TokenFile(path, state, problem, link=link, gap=gap_of(path))
+        return TokenFile(path=path, state=state, problem=problem, link=link, gap=gap_of(path))
     found = parse_token_file(path, text)
     shared = bool(info.st_mode & 0o077) and os.name == "posix"
     owned = not hasattr(os, "getuid") or info.st_uid == os.getuid()
@@ -145,13 +145,21 @@ def parse_token_file(path: Path, text: str) -> TokenFile:
     data, state, problem = parse_object(text)
     if not isinstance(data, dict):
         inside = Token(text.strip()[:4096]).reads_as if text.strip() else None
-        return TokenFile(path, state, problem, inside=inside)
+        return TokenFile(path=path, state=state, problem=problem, inside=inside)
     value = data.get(TOKEN_KEY)
     token = Token(str(value)) if value is not None else None  # a number is sent as it is written
     problem = "" if isinstance(value, str) else _problem_with_key(data)
     keys = tuple(show_key(key) for key in list(data)[:8] if key != TOKEN_KEY)
     inside = None if token else _only_token_in(data)
-    return TokenFile(path, state, problem, token, keys, inside, names=host_named(data.get(SERVER_KEY)))
+    return TokenFile(
+        path=path,
+        state=state,
+        problem=problem,
+        token=token,
+        keys=keys,
+        inside=inside,
+        names=host_named(data.get(SERVER_KEY)),
+    )
 
 
 def host_named(address: object) -> str:

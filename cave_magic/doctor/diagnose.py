@@ -45,7 +45,7 @@ def diagnose(
     return look(targets, seconds, on_wait, notebook, error).report
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
     """A report, with the evidence that it was made from."""
 
@@ -73,7 +73,7 @@ def look(
     start = time.monotonic()
     wanted = tuple(targets)
     evidence = gather(wanted, seconds, on_wait, notebook, everything)
-    return Diagnosis(judge(wanted, evidence, time.monotonic() - start, error), evidence)
+    return Diagnosis(report=judge(wanted, evidence, time.monotonic() - start, error), evidence=evidence)
 
 
 def judge(targets: Sequence[Target], evidence: Evidence, seconds: float, error: BaseException | None = None) -> Report:
@@ -85,15 +85,15 @@ def judge(targets: Sequence[Target], evidence: Evidence, seconds: float, error: 
     versions = evidence.machine.versions
     first = evidence.datastacks[0].target if evidence.datastacks else targets[0]
     return Report(
-        targets[0].server,
-        names,
-        account,
-        tuple(rows),
-        seconds,
-        explain_error(error, targets[0]),
-        versions,
-        next_steps.go_on(first),
-        evidence.machine.again,
+        server=targets[0].server,
+        datastacks=names,
+        account=account,
+        rows=tuple(rows),
+        seconds=seconds,
+        error=explain_error(error, targets[0]),
+        versions=versions,
+        go_on=next_steps.go_on(first),
+        again=evidence.machine.again,
     )
 
 

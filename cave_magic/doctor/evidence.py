@@ -23,7 +23,7 @@ from ..token import Token
 from . import next_steps
 from .model import Command
 
-BARE_CHECK = next_steps.check(Target(DEFAULT_DATASTACK, DEFAULT_SERVER))
+BARE_CHECK = next_steps.check(Target(datastack=DEFAULT_DATASTACK, server=DEFAULT_SERVER))
 
 
 class FolderFix(Enum):
@@ -35,7 +35,7 @@ class FolderFix(Enum):
     OPEN = "allow it"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FolderProblem:
     """What is wrong with the folder of the token files.
 
@@ -52,7 +52,7 @@ class FolderProblem:
     mend: FolderFix
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
     """This computer and its Python.
 
@@ -104,7 +104,7 @@ def _nothing_left(tokens: Iterable[Token]) -> tuple[Left, ...]:
     return ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NotebookSession:
     """What can be seen of the notebook from which one looks.
 
@@ -122,7 +122,7 @@ class NotebookSession:
 NO_NOTEBOOK = NotebookSession()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerFacts:
     """One global server and the token that this computer has for it.
 
@@ -185,7 +185,7 @@ class ServerFacts:
         return tuple(one for one in (self.identity, self.bare, self.info, self.version) if one is not None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatastackFacts:
     """One datastack.
 
@@ -218,7 +218,7 @@ class DatastackFacts:
         return self.target.datastack
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """Everything that the checks look at."""
 

@@ -35,7 +35,7 @@ _OF_GATEWAYS = re.compile(r"default backend|response 404 \(backend|404 page not 
 _ADDRESS = re.compile(r"https?://[^\s\"'<>\\]+")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Raised:
     """An exception with all it was made of, taken apart.
 
@@ -158,7 +158,14 @@ def _take_apart(error: BaseException, target: Target) -> Raised:
             modules.add(module)
             files.add(file)
     text = " ".join(str(one)[:20_000] for one in chain)
-    return Raised(tuple(type(one).__name__ for one in chain), text, frozenset(modules), frozenset(files), error, target)
+    return Raised(
+        names=tuple(type(one).__name__ for one in chain),
+        text=text,
+        modules=frozenset(modules),
+        files=frozenset(files),
+        error=error,
+        target=target,
+    )
 
 
 def _frames(traceback: TracebackType | None) -> Iterator[tuple[str, str]]:

@@ -30,7 +30,7 @@ Plan = Mapping[Path, str | None]
 _ENTRY = re.compile(r'"([\w.-]{1,100})"\s*:\s*"(https?://[^"\s\\]{1,200})"')
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Repair:
     """One change that can be made on this computer.
 
@@ -94,7 +94,7 @@ def repair_permissions(resolved: StoredToken) -> Repair | None:
     if not names or os.name != "posix":
         return None
     words = f"allow nobody but you to read {_listed(names)}"
-    return Repair("permissions", words, tuple(shared), partial(_tighten, shared))
+    return Repair(id="permissions", words=words, paths=tuple(shared), _make=partial(_tighten, shared))
 
 
 def _shared_files(resolved: StoredToken) -> list[Path]:
@@ -138,7 +138,9 @@ def repair_shape(file: TokenFile) -> Repair | None:
         return None
     problem = file.problem or f"holds one that {file.token.oddity if file.token else ''}"
     words = f'write {file.name} as {{"token": "..."}} with the token ending in {token.ending}; now it {problem}'
-    return Repair("shape", words, (file.path,), partial(_rewrite, partial(_in_shape, file.path, token)))
+    return Repair(
+        id="shape", words=words, paths=(file.path,), _make=partial(_rewrite, partial(_in_shape, file.path, token))
+    )
 
 
 def _token_in(file: TokenFile) -> Token | None:
@@ -162,7 +164,9 @@ def repair_legacy(resolved: StoredToken) -> Repair | None:
     aside = f"set {legacy.name} aside, as {legacy.name}.*.bak"
     words = f"write the token of {legacy.name} to {own.path.name}, and {aside}" if token else f"{aside}; it is not used"
     paths = (own.path, legacy.path) if token else (legacy.path,)
-    return Repair("legacy", words, paths, partial(_rewrite, partial(_without_legacy, resolved.server, token)))
+    return Repair(
+        id="legacy", words=words, paths=paths, _make=partial(_rewrite, partial(_without_legacy, resolved.server, token))
+    )
 
 
 def _without_legacy(server: str, token: Token | None) -> Plan:
@@ -191,7 +195,7 @@ def repair_copies(resolved: StoredToken, token: Token, local_servers: Iterable[s
     had = [f"{file.name} ({_ending(file.token)} -> {_ending(token)})" for file in found]
     find = partial(_agreeing, resolved.server, token, locals_)
     words = f"write the token that works to {_listed(had)}"
-    return Repair("copies", words, tuple(file.path for file in found), partial(_rewrite, find))
+    return Repair(id="copies", words=words, paths=tuple(file.path for file in found), _make=partial(_rewrite, find))
 
 
 def _copies(resolved: StoredToken, token: Token, local_servers: Iterable[str]) -> list[TokenFile]:
@@ -220,7 +224,7 @@ def repair_readers(token: Token, paths: Iterable[Path]) -> Repair | None:
     had = [f"{show_path(file.path)} ({_ending(file.token)} -> {_ending(token)})" for file in found]
     wanted = tuple(file.path for file in found)
     words = f"write the token also to {_listed(had)}"
-    return Repair("readers", words, wanted, partial(_rewrite, partial(_with_token, token, wanted)))
+    return Repair(id="readers", words=words, paths=wanted, _make=partial(_rewrite, partial(_with_token, token, wanted)))
 
 
 def _with_token(token: Token, paths: Iterable[Path]) -> Plan:
@@ -257,7 +261,7 @@ def repair_map_entry(datastack: str, server: str = "") -> Repair | None:
     name, old = sanitize(datastack), shown(current.entries[datastack])
     words = f"open {name} on {server} (now: {old})" if server else f"forget that {name} is on {old}"
     find = partial(_map_with, {datastack: server}, dict(current.entries))
-    return Repair("map-entry", words, (current.path,), partial(_rewrite, find))
+    return Repair(id="map-entry", words=words, paths=(current.path,), _make=partial(_rewrite, find))
 
 
 def repair_wrong_entry(datastack: str) -> Repair | None:
@@ -278,7 +282,7 @@ def repair_map_secrets() -> Repair | None:
         f"take what is secret out of the address of {_listed([sanitize(name) for name in found])} in the datastack map"
     )
     find = partial(_map_with, found, dict(current.entries))
-    return Repair("map-secrets", words, (current.path,), partial(_rewrite, find))
+    return Repair(id="map-secrets", words=words, paths=(current.path,), _make=partial(_rewrite, find))
 
 
 def _map_with(changes: Mapping[str, str], before: Mapping[str, object]) -> Plan:
@@ -301,7 +305,7 @@ def repair_map() -> Repair | None:
     count = len(_readable_entries(current.path))
     stay = "nothing in it can be read" if not count else f"the {count} entries that can be read in it stay"
     words = f"write the datastack map anew, which {current.problem}; {stay}"
-    return Repair("map", words, (current.path,), partial(_rewrite, _rebuilt_map))
+    return Repair(id="map", words=words, paths=(current.path,), _make=partial(_rewrite, _rebuilt_map))
 
 
 def _rebuilt_map() -> Plan:

@@ -163,7 +163,7 @@ class _Look:
         machine = replace(machine, caveclient_problem=result_of(importing, ""), left=notebook.find_left(tokens))
         facts = {address: server.facts(machine, importing, notebook) for address, server in self.servers.items()}
         found = tuple(one.facts(facts[one.target.server]) for one in list(self.datastacks.values()))
-        return Evidence(machine, tuple(facts.values()), found)
+        return Evidence(machine=machine, servers=tuple(facts.values()), datastacks=found)
 
 
 _worked: set[tuple[str, Token]] = set()
@@ -325,27 +325,29 @@ class _Server:
 
     def facts(self, machine: Machine, importing: Future[str] | None, notebook: NotebookSession) -> ServerFacts:
         identity, keys = _response(self.identity), _response(self.keys)
+        near, untried = _files_near(self.near)
         return ServerFacts(
-            self.address,
-            self.target,
-            machine,
-            self.stored,
-            self._disagrees() if result_of(importing, "not yet") == "" else None,
-            identity,
-            responses.account_in(identity, self.address) if identity else None,
-            responses.listed_tokens_in(keys) if keys else None,
-            _response(self.version),
-            _response(self.salvaged),
-            _response(self.info),
-            http.netrc_for(self.address) if identity is not None and not identity.is_good else "",
-            *_files_near(self.near),
-            caveclient_adapter.clients_in(notebook.names, self.address, self.token) if self.token else (),
-            _response(self.bare),
-            _response(self.listed),
-            self.round.seconds,
-            self._found_datasets(),
-            self._is_proxied(identity or _response(self.bare)),
-            _response(self.compared),
+            address=self.address,
+            target=self.target,
+            machine=machine,
+            stored=self.stored,
+            disagrees=self._disagrees() if result_of(importing, "not yet") == "" else None,
+            identity=identity,
+            account=responses.account_in(identity, self.address) if identity else None,
+            keys=responses.listed_tokens_in(keys) if keys else None,
+            version=_response(self.version),
+            salvaged=_response(self.salvaged),
+            info=_response(self.info),
+            netrc=http.netrc_for(self.address) if identity is not None and not identity.is_good else "",
+            near=near,
+            untried=untried,
+            stale_clients=caveclient_adapter.clients_in(notebook.names, self.address, self.token) if self.token else (),
+            bare=_response(self.bare),
+            listed=_response(self.listed),
+            bound=self.round.seconds,
+            datasets=self._found_datasets(),
+            proxied=self._is_proxied(identity or _response(self.bare)),
+            compared=_response(self.compared),
         )
 
     def _is_proxied(self, response: Response | None) -> bool:
@@ -413,15 +415,17 @@ class _Datastack:
     def facts(self, server: ServerFacts) -> DatastackFacts:
         listed, info = _response(self.listed), _response(self.info)
         local = name_for_files(responses.local_server_in(info)) if info else ""
+        near, untried = _files_near(self.near)
         return DatastackFacts(
-            self.target,
-            server,
-            info,
-            responses.names_in(listed) if listed else None,
-            {name: question.response for name, question in self.services.items()} if local else {},
-            cloud_volume.readings(local) if local else (),
-            self._contradicted_since(server, info),
-            *_files_near(self.near),
+            target=self.target,
+            server=server,
+            info=info,
+            listed=responses.names_in(listed) if listed else None,
+            services={name: question.response for name, question in self.services.items()} if local else {},
+            readings=cloud_volume.readings(local) if local else (),
+            since=self._contradicted_since(server, info),
+            near=near,
+            untried=untried,
         )
 
     def _contradicted_since(self, server: ServerFacts, info: Response | None) -> float | None:
@@ -445,19 +449,19 @@ def _may_be_read(info: Response) -> bool:
 
 def _machine() -> Machine:
     return Machine(
-        versions(),
-        "",  # not known before caveclient is imported
-        tuple(name for name in TOKEN_VARIABLES if os.environ.get(name, "").strip()),
-        detect_runtime(),
-        token_files.show_path(token_files.secrets_folder()),
-        _known(_folder_problem, None),
-        _known(
+        versions=versions(),
+        caveclient_problem="",  # not known before caveclient is imported
+        token_variables=tuple(name for name in TOKEN_VARIABLES if os.environ.get(name, "").strip()),
+        runtime=detect_runtime(),
+        folder=token_files.show_path(token_files.secrets_folder()),
+        folder_problem=_known(_folder_problem, None),
+        folder_open=_known(
             lambda: os.name == "posix" and bool(os.stat(token_files.secrets_folder()).st_mode & stat.S_IWOTH), False
         ),
-        _known(packages.unmet_requirements, None),
-        read_proxy_settings(),
-        _known(datastack_map.read_map, None),
-        _known(entries_with_secrets, ()),
+        unmet=_known(packages.unmet_requirements, None),
+        proxy_settings=read_proxy_settings(),
+        map_file=_known(datastack_map.read_map, None),
+        map_secrets=_known(entries_with_secrets, ()),
     )
 
 
@@ -478,18 +482,19 @@ def _folder_problem() -> FolderProblem | None:
     if not home.is_dir():
         why = "is not a folder" if os.path.lexists(home) else "does not exist"
         problem = f"cannot be there: the home folder {token_files.show_path(home)} {why}"
-        return FolderProblem(folder, problem, True, FolderFix.HOME)
+        return FolderProblem(at=folder, problem=problem, unusable=True, mend=FolderFix.HOME)
     unusable = not os.access(folder, os.R_OK | os.X_OK)
     if at_fault := token_files.folder_fault():
-        return FolderProblem(
-            *at_fault, unusable, FolderFix.MOUNT if token_files.is_lost_link(at_fault[0]) else FolderFix.MOVE
-        )
+        at, problem = at_fault
+        mend = FolderFix.MOUNT if token_files.is_lost_link(at) else FolderFix.MOVE
+        return FolderProblem(at=at, problem=problem, unusable=unusable, mend=mend)
     if of_another := token_files.folder_of_another():
-        return FolderProblem(*of_another, unusable, FolderFix.MOVE)
+        at, problem = of_another
+        return FolderProblem(at=at, problem=problem, unusable=unusable, mend=FolderFix.MOVE)
     if unusable and os.path.lexists(folder):
-        return FolderProblem(folder, "may not be opened by you", True, FolderFix.OPEN)
+        return FolderProblem(at=folder, problem="may not be opened by you", unusable=True, mend=FolderFix.OPEN)
     if os.path.lexists(folder) and not os.access(folder, os.W_OK):
-        return FolderProblem(folder, "may not be written by you", False, FolderFix.OPEN)
+        return FolderProblem(at=folder, problem="may not be written by you", unusable=False, mend=FolderFix.OPEN)
     return None
 
 

@@ -130,7 +130,7 @@ def unknown(evidence: str, next_step: NextStep | None = None) -> Finding:
     return Finding(Status.UNKNOWN, evidence, next_step)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """A question that `%cave_check` puts.
 
@@ -157,7 +157,7 @@ class Check:
     quiet: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
     """One line of the report: a finding with its place, or what kept the check from running.
 
@@ -193,7 +193,7 @@ class CheckResult:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What `%cave_check` found. It pickles, and holds no secret.
 

@@ -52,7 +52,17 @@ def _blocker(check: Check, subject: Any, above: Above, states: Mapping[tuple[str
 def _skipped(check: Check, name: str, title: str, blocker: str, rows: Iterable[CheckResult]) -> CheckResult:
     reason = next((row.title for row in rows if row.id == blocker), blocker)
     needs = f"needs: {reason}"
-    return CheckResult(name, check.group, Status.SKIPPED, title, needs, blocker, None, check.quiet, needs)
+    return CheckResult(
+        id=name,
+        group=check.group,
+        status=Status.SKIPPED,
+        title=title,
+        evidence=needs,
+        blocked_by=blocker,
+        next_step=None,
+        quiet=check.quiet,
+        shared=needs,
+    )
 
 
 def _look(check: Check, name: str, title: str, subject: Any) -> CheckResult | None:
@@ -60,10 +70,20 @@ def _look(check: Check, name: str, title: str, subject: Any) -> CheckResult | No
         finding = check.look(subject)
     except Exception as error:
         evidence = f"this check broke ({type(error).__name__}); the others went on"
-        return CheckResult(name, check.group, Status.CRASHED, title, evidence, shared=evidence)
+        return CheckResult(
+            id=name, group=check.group, status=Status.CRASHED, title=title, evidence=evidence, shared=evidence
+        )
     if finding is None:
         return None
     said = finding.evidence
     return CheckResult(
-        name, check.group, finding.status, title, shown(said), None, finding.next_step, check.quiet, shareable(said)
+        id=name,
+        group=check.group,
+        status=finding.status,
+        title=title,
+        evidence=shown(said),
+        blocked_by=None,
+        next_step=finding.next_step,
+        quiet=check.quiet,
+        shared=shareable(said),
     )

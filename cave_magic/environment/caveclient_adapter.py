@@ -12,7 +12,7 @@ from ..api import failures
 from ..token import Token
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
     """A variable that holds a CAVEclient, and the datastack that it is for; "" for one without."""
 
@@ -20,7 +20,7 @@ class Client:
     datastack: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AskedKey:
     """The key of a token file that a client was told to take its token from (`auth_token_key=`).
 
@@ -68,7 +68,7 @@ def clients_in(names: Mapping[str, object], server: str, token: Token) -> tuple[
             auth = vars(value).get("_auth")
             same = getattr(value, "_server_address", "").rstrip("/") == server
             if same and auth is not None and auth.token is not None and Token(str(auth.token)) != token:
-                found.append(Client(name, str(vars(value).get("_datastack_name") or "")))
+                found.append(Client(variable=name, datastack=str(vars(value).get("_datastack_name") or "")))
     return tuple(found)
 
 
@@ -93,4 +93,10 @@ def _asked_key_of(one: Any) -> AskedKey | None:
     if not isinstance(key, str) or key == "token":
         return None
     datastack = str(vars(client).get("_datastack_name") or "")
-    return AskedKey(key, Path(auth._token_file), auth._token is not None, str(auth._server_address), datastack)
+    return AskedKey(
+        key=key,
+        file=Path(auth._token_file),
+        found=auth._token is not None,
+        server=str(auth._server_address),
+        datastack=datastack,
+    )

@@ -14,7 +14,7 @@ from ..credentials import token_files
 from ..token import Token
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Library:
     """A library that reads the same token files, by its own rules (cloud-volume 8 to 12.15, cloud-files 6 to 6.4)."""
 
@@ -26,16 +26,18 @@ class _Library:
 
 _LIBRARIES = (
     _Library(
-        "cloud-volume",
-        "cloudvolume.secrets",
-        "CAVE_CREDENTIALS_CACHE",
-        (token_files.DEFAULT_NAME, token_files.LEGACY_NAME),
+        name="cloud-volume",
+        module="cloudvolume.secrets",
+        cache="CAVE_CREDENTIALS_CACHE",
+        files=(token_files.DEFAULT_NAME, token_files.LEGACY_NAME),
     ),
-    _Library("cloud-files", "cloudfiles.secrets", "CAVE_CREDENTIALS", (token_files.DEFAULT_NAME,)),
+    _Library(
+        name="cloud-files", module="cloudfiles.secrets", cache="CAVE_CREDENTIALS", files=(token_files.DEFAULT_NAME,)
+    ),
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """What such a library takes for the token of a data server.
 
@@ -62,7 +64,7 @@ def _reading(library: _Library, host: str) -> Reading:
     names = (f"{host}-{token_files.DEFAULT_NAME}", *library.files)
     files = [token_files.read_token_file(folder / name) for name in names for folder in folders]
     found = next((file for file in files if file.state is not token_files.State.ABSENT), files[0])
-    return Reading(library.name, found, folders[0] / names[0], _kept_by(library, host))
+    return Reading(library=library.name, file=found, first=folders[0] / names[0], kept=_kept_by(library, host))
 
 
 def _folders_of(library: _Library) -> tuple[Path, Path, Path]:

@@ -11,7 +11,7 @@ TOKEN_VARIABLES = ("CAVE_TOKEN", "CAVECLIENT_TOKEN", "CHUNKEDGRAPH_SECRET", "API
 """Environment variables that people put a token in; caveclient reads none of them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
     """A kind of place, and how a secret is kept there.
 
@@ -32,42 +32,44 @@ class Platform:
 
 _PLATFORMS = (
     Platform(
-        "Colab",
-        ("COLAB_RELEASE_TAG", "COLAB_GPU"),
+        name="Colab",
+        marks=("COLAB_RELEASE_TAG", "COLAB_GPU"),
         is_ephemeral=True,
         secrets_name="the Secrets of Colab (the key on the left)",
         python='from google.colab import userdata; token = userdata.get("CAVE_TOKEN")',
     ),
     Platform(
-        "Binder",
-        ("BINDER_SERVICE_HOST", "BINDER_LAUNCH_HOST", "BINDER_REPO_URL"),
+        name="Binder",
+        marks=("BINDER_SERVICE_HOST", "BINDER_LAUNCH_HOST", "BINDER_REPO_URL"),
         is_ephemeral=True,
         secrets_name="",
     ),
     Platform(
-        "Code Ocean",
-        ("CO_CAPSULE_ID", "CO_COMPUTATION_ID"),
+        name="Code Ocean",
+        marks=("CO_CAPSULE_ID", "CO_COMPUTATION_ID"),
         is_ephemeral=True,
         secrets_name="the Secrets of your Code Ocean account, attached to this capsule",
     ),
     Platform(
-        "Kaggle",
-        ("KAGGLE_KERNEL_RUN_TYPE",),
+        name="Kaggle",
+        marks=("KAGGLE_KERNEL_RUN_TYPE",),
         is_ephemeral=True,
         secrets_name="the Secrets of Kaggle (menu Add-ons)",
         python='from kaggle_secrets import UserSecretsClient; token = UserSecretsClient().get_secret("CAVE_TOKEN")',
     ),
-    Platform("Codespaces", ("CODESPACES",), secrets_name="the Codespaces secrets in your settings on GitHub"),
-    Platform("JupyterHub", ("JUPYTERHUB_USER", "JUPYTERHUB_API_TOKEN")),
-    Platform("a cluster job", ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID")),
-    Platform("ssh", ("SSH_CONNECTION", "SSH_TTY")),
-    Platform("a container", ("container", "KUBERNETES_SERVICE_HOST")),
+    Platform(
+        name="Codespaces", marks=("CODESPACES",), secrets_name="the Codespaces secrets in your settings on GitHub"
+    ),
+    Platform(name="JupyterHub", marks=("JUPYTERHUB_USER", "JUPYTERHUB_API_TOKEN")),
+    Platform(name="a cluster job", marks=("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID")),
+    Platform(name="ssh", marks=("SSH_CONNECTION", "SSH_TTY")),
+    Platform(name="a container", marks=("container", "KUBERNETES_SERVICE_HOST")),
 )
 _CONTAINER = ("/.dockerenv", "/run/.containerenv")
 _BY_NAME = {platform.name: platform for platform in _PLATFORMS}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
     """Where the kernel runs.
 
@@ -104,7 +106,7 @@ class Runtime:
 
     @property
     def _kind(self) -> Platform:
-        return _BY_NAME.get(self.platform, Platform(self.platform, ()))
+        return _BY_NAME.get(self.platform, Platform(name=self.platform, marks=()))
 
 
 def detect_runtime(environ: Mapping[str, str] | None = None) -> Runtime:
@@ -114,8 +116,8 @@ def detect_runtime(environ: Mapping[str, str] | None = None) -> Runtime:
     if kind is None and any(map(os.path.exists, _CONTAINER)):
         kind = _BY_NAME["a container"]
     if kind is None:
-        return Runtime("", False, _has_desktop(env))
-    return Runtime(kind.name, kind.is_ephemeral, False)
+        return Runtime(platform="", is_ephemeral=False, has_display=_has_desktop(env))
+    return Runtime(platform=kind.name, is_ephemeral=kind.is_ephemeral, has_display=False)
 
 
 def _has_desktop(env: Mapping[str, str]) -> bool:

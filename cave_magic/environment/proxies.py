@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ..api.urls import parse
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProxySettings:
     """Which of them are set. Their values, in which a password may be, are not kept.
 
@@ -37,7 +37,9 @@ def read_proxy_settings(environ: Mapping[str, str] | None = None) -> ProxySettin
     env = os.environ if environ is None else environ
     no_proxy = "no_proxy" if env.get("no_proxy") else "NO_PROXY"
     bundle = next((name for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") if env.get(name)), "")
-    return ProxySettings(_proxies(env), no_proxy, bool(env.get(no_proxy)), bundle)
+    return ProxySettings(
+        proxies=_proxies(env), no_proxy=no_proxy, has_exceptions=bool(env.get(no_proxy)), bundle=bundle
+    )
 
 
 def _proxies(env: Mapping[str, str]) -> dict[str, str]:

@@ -21,7 +21,7 @@ _NEEDED_BY_NOBODY = {"antigravity", "idlelib", "test", "this", "turtle", "turtle
 _OWN = sys.stdlib_module_names - set(sys.builtin_module_names) - _NEEDED_BY_NOBODY
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShadowingFile:
     """A file that stands in the place of something else.
 
@@ -51,7 +51,7 @@ def find_shadowing_files() -> tuple[ShadowingFile, ...]:
             taken = getattr(sys.modules.get(name), "__file__", None)
             is_taken = isinstance(taken, str) and os.path.abspath(taken) == path
             if is_taken or name not in sys.modules:
-                found.setdefault(name, ShadowingFile(path, name, is_taken or name in LIBRARIES))
+                found.setdefault(name, ShadowingFile(path=path, name=name, harms=is_taken or name in LIBRARIES))
     return tuple(sorted(found.values(), key=lambda one: not one.harms))
 
 

@@ -55,7 +55,7 @@ class Front(Protocol):
         """A page, and what sets the line below it: where it stands, and the time that is left."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoginRequest:
     """What was typed.
 
@@ -70,7 +70,7 @@ class LoginRequest:
     seconds: float = 10.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoginResult:
     """A token that was checked.
 
@@ -89,7 +89,7 @@ class LoginResult:
     exchanged: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuthServer:
     """An auth server, as far as it is known before a person is sent there.
 
@@ -121,7 +121,7 @@ def probe_auth_server(request: LoginRequest, front: Front) -> AuthServer:
         page = batch.ask(endpoints.sign_in_page(server, f"http://{HOSTS[0]}/"))
         with front.waiting() as on_wait:
             batch.wait(on_wait)
-        return AuthServer(responses.version_in(version.response), page.response)
+        return AuthServer(version=responses.version_in(version.response), page=page.response)
 
 
 def exchange(checked: VerifiedToken, request: LoginRequest, front: Front, asks: bool) -> LoginResult | None:
@@ -173,7 +173,7 @@ def choose_or_create(checked: VerifiedToken, request: LoginRequest, version: str
     keys = [] if request.use == "new" else _list_keys(checked, request)
     while (key := _choose(keys, checked, request, version, front)) is not None:
         try:
-            return LoginResult(_check(key.token, request, front))
+            return LoginResult(checked=_check(key.token, request, front))
         except TokenRejected:
             keys = [one for one in keys if one.token != key.token]
             front.say(f"The token ending in {key.token.ending} is listed, but does not work any more.")
@@ -239,7 +239,7 @@ def _made_and_checked(checked: VerifiedToken, request: LoginRequest, version: st
         made = _check(token, request, front)
     except TokenNotChecked:
         made = replace(checked, token=token, permanent=True)  # the auth server itself has just given it
-    return LoginResult(made) if one_only else LoginResult(made, (called(name),), name)
+    return LoginResult(checked=made) if one_only else LoginResult(checked=made, remarks=(called(name),), made=name)
 
 
 def _make(checked: VerifiedToken, name: str, version: str, seconds: float) -> Response:

@@ -130,7 +130,9 @@ def not_revoked(one: UnrevokedToken) -> Line:
     if one.only:
         start = f"a new token ending in {one.token.ending} was made on {host} and ended your other one, but not saved. "
         latest = next_steps.setup(
-            Target(datastack_for(one.server, ""), one.server, "option"), "existing", "--use latest"
+            Target(datastack=datastack_for(one.server, ""), server=one.server, named_by="option"),
+            "existing",
+            "--use latest",
         )
         return line(Word("Note: ", "warning"), f"{start}To save it: ", Word(latest, "command"))
     if one.permanent:

@@ -39,7 +39,7 @@ USELESS = 422
 """The status with which middle_auth says that a token is a permanent one, and stays."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, kw_only=True)
 class UnrevokedToken:
     """A token that this process has to revoke.
 
@@ -73,7 +73,9 @@ _lock = threading.Lock()
 def hold(server: str, token: Token, *, permanent: bool = False, only: bool = False, tells: bool = True) -> None:
     """Takes on a token that is to be revoked, or named, now or later. A second time changes nothing."""
     with _lock:
-        one = _held.setdefault(token, UnrevokedToken(server, token, permanent, only, tells))
+        one = _held.setdefault(
+            token, UnrevokedToken(server=server, token=token, permanent=permanent, only=only, tells=tells)
+        )
         one.tells |= tells
 
 

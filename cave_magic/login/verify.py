@@ -22,7 +22,7 @@ MOST_DATASTACKS = 20
 """So many datastacks are asked for their local server when a token is saved; the rest is found when it is used."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedToken:
     """A token that its server has accepted, and what it opens.
 
@@ -108,14 +108,14 @@ def _checked(
     locals_ = [responses.local_server_in(response) for response in (opened, *others)]
     terms = responses.terms_in(opened.data, target.server) if opened.code == "missing_tos" else None
     return VerifiedToken(
-        token,
-        target,
-        account,
-        None if known is None else any(key.token == token for key in known),
-        responses.names_in(listed) or (),
-        tuple(dict.fromkeys(filter(None, (*locals_, *local_servers_of(target.server))))),
-        terms,
-        bool(responses.local_server_in(opened)),
+        token=token,
+        target=target,
+        account=account,
+        permanent=None if known is None else any(key.token == token for key in known),
+        datastacks=responses.names_in(listed) or (),
+        local_servers=tuple(dict.fromkeys(filter(None, (*locals_, *local_servers_of(target.server))))),
+        terms=terms,
+        opens=bool(responses.local_server_in(opened)),
     )
 
 

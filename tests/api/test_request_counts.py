@@ -56,7 +56,7 @@ def asked(cave, set_up):
 @pytest.fixture
 def target(cave):
     """The default datastack on the practice server."""
-    return Target("minnie65_public", cave.server, "option")
+    return Target(datastack="minnie65_public", server=cave.server, named_by="option")
 
 
 def test_the_check(cave, run, asked):
@@ -113,7 +113,11 @@ def test_a_save_for_a_known_server(cave, set_up, target, asked, monkeypatch):
 def test_a_save_where_there_are_many_datastacks():
     """However many datastacks a server lists, a save looks at twenty."""
     with Sandbox(datastacks=40) as cave:
-        verify_token(Token(cave.new_token("ada")), Target("minnie65_public", cave.server, "option"), LONG)
+        verify_token(
+            Token(cave.new_token("ada")),
+            Target(datastack="minnie65_public", server=cave.server, named_by="option"),
+            LONG,
+        )
         assert len(cave.requests) <= 4 + MOST_DATASTACKS
         assert cave.connections <= 6
 
@@ -124,7 +128,9 @@ def test_all_datastacks(secrets):
 
     with Sandbox(datastacks=30, local_servers=3) as cave:
         save_token(Token(cave.new_token("ada")), cave.server)
-        found = gather([Target("minnie65_public", cave.server, "option")], LONG, everything=True)
+        found = gather(
+            [Target(datastack="minnie65_public", server=cave.server, named_by="option")], LONG, everything=True
+        )
         paths = Counter((one.host, one.path) for one in cave.requests)
         locals_ = {urlsplit(address).netloc for address in cave.local_servers}
     assert set(paths.values()) == {1}

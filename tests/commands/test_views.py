@@ -13,9 +13,9 @@ from cave_magic.token import Token
 from cave_magic.ui.frontend import Frontend
 from cave_magic.ui.terminal import as_text
 
-TARGET = Target("minnie65_public", "https://global.daf-apis.com")
+TARGET = Target(datastack="minnie65_public", server="https://global.daf-apis.com")
 TOKENS = "https://global.daf-apis.com/sticky_auth/settings/tokens"
-AT_HOME = Runtime("", False, True)
+AT_HOME = Runtime(platform="", is_ephemeral=False, has_display=True)
 
 
 def guide(new: bool = True, can_ask: bool = True, place: Runtime = AT_HOME) -> str:
@@ -45,7 +45,7 @@ def test_where_nothing_can_be_asked_the_last_step_keeps_the_token():
 
 def test_a_place_that_forgets_says_so_before_the_steps():
     """On Colab the guide begins with what is lost and the lines that bring it back."""
-    lines = guide(runtime=Runtime("Colab", True, False)).splitlines()
+    lines = guide(runtime=Runtime(platform="Colab", is_ephemeral=True, has_display=False)).splitlines()
     assert lines[1].startswith("Note: Colab throws this home folder away")
     assert lines.index("%cave_save $token") < next(at for at, one in enumerate(lines) if one.startswith("1. "))
 

@@ -101,7 +101,7 @@ def test_the_leavings_of_the_database_are_wiped_too(database):
     with connection:
         connection.execute("DELETE FROM history WHERE session = 9")
     assert found_in_database(database, [B], 3) == Left(
-        "the history database", "a part of the file that is not used any more", database
+        place="the history database", where="a part of the file that is not used any more", path=database
     )
     assert wipe(a_shell([""], database), [B]) == ()
     connection.close()
@@ -182,7 +182,7 @@ def test_inputs_with_a_token_are_named_by_number():
         f"client.auth.save_token(token='{B}')",
     ]
     left = found_in_inputs(inputs, [ZETTA])
-    assert left == Left("this session's inputs", "In[2], In[3], In[5]")
+    assert left == Left(place="this session's inputs", where="In[2], In[3], In[5]")
     assert found_in_inputs(["", "token = 'mine'"], [A]) is None
 
 
@@ -190,7 +190,7 @@ def test_lines_of_the_database_are_counted(database):
     """How many lines of this and of earlier sessions have it is said; the database is not changed."""
     before = database.read_bytes()
     assert found_in_database(database, [A, B], 3) == Left(
-        "the history database", "1 line of this session and 2 lines of earlier sessions", database
+        place="the history database", where="1 line of this session and 2 lines of earlier sessions", path=database
     )
     assert found_in_database(database, [B], 3) is None
     assert found_in_database(database, [], 3) is None
@@ -200,7 +200,7 @@ def test_lines_of_the_database_are_counted(database):
 def test_a_broken_database_is_no_error(database):
     """A file that is no database, and has the token among its bytes, is named."""
     database.write_bytes(b"no database " + A.encode())
-    assert found_in_database(database, [A], 3) == Left("the history database", "it is busy", database)
+    assert found_in_database(database, [A], 3) == Left(place="the history database", where="it is busy", path=database)
 
 
 def test_what_was_found_can_be_wiped(database):
@@ -246,7 +246,7 @@ def test_a_notebook_says_where_a_token_is(tmp_path):
     """Cells and outputs are named by number: with the stored token, and with one that a magic's line has."""
     notebook = a_notebook(tmp_path / "a.ipynb")
     (left,) = found_in_notebook(notebook, [Token(A)])
-    assert left == Left("the notebook a.ipynb", "cell 2, output of cell 3, cell 4", notebook)
+    assert left == Left(place="the notebook a.ipynb", where="cell 2, output of cell 3, cell 4", path=notebook)
     assert found_in_notebook(notebook, [])[0].where == "cell 4"
 
 

@@ -12,7 +12,7 @@ from cave_magic.credentials.target import Target
 from cave_magic.deployments import DEFAULT_SERVER
 from cave_magic.doctor.explain_error import explain_error
 
-TARGET = Target("minnie65_public", DEFAULT_SERVER)
+TARGET = Target(datastack="minnie65_public", server=DEFAULT_SERVER)
 TOKEN = "00112233445566778899aabbccddeeff"
 PREPARE = """
 import webbrowser; webbrowser.open = lambda *a, **k: True

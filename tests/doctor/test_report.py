@@ -182,7 +182,7 @@ def test_a_secret_planted_in_any_field_stays_out_of_the_block(data):
     """Names, e-mails, tokens, bodies, addresses and keys that are planted anywhere do not come out."""
     secret = "Zq7" + data.draw(secrets).replace("[", "").replace("]", "") + "qZ"
     token = Token(data.draw(st.sampled_from([secret, "0" * 31 + "1", "x" * 44])))
-    target = Target("minnie65_public", "https://global.daf-apis.com")
+    target = Target(datastack="minnie65_public", server="https://global.daf-apis.com")
     body = data.draw(
         st.sampled_from(
             [
@@ -195,18 +195,61 @@ def test_a_secret_planted_in_any_field_stays_out_of_the_block(data):
         )
     )
     status = data.draw(st.sampled_from([200, 400, 401, 403, 404, 418, 500]))
-    response = Response(target.server + "/auth", status, None, "", body, True, "", "", 0.1)
-    page = Response(target.server + "/info", status, None, "", None, False, secret, f"https://x.org/{secret}", 0.1)
-    person = data.draw(st.none() | st.just(Account(secret, f"{secret}@example.org", 1, {secret: ("view",)})))
-    file = TokenFile(secrets_folder() / "cave-secret.json", State.READ, "", token, (secret,))
-    gone = TokenFile(secrets_folder() / "x", State.ABSENT)
-    stored = StoredToken(target.server, token, file, None, gone, file, gone)
+    response = Response(
+        address=target.server + "/auth",
+        status=status,
+        failure=None,
+        detail="",
+        body=body,
+        is_json=True,
+        opening="",
+        location="",
+        seconds=0.1,
+    )
+    page = Response(
+        address=target.server + "/info",
+        status=status,
+        failure=None,
+        detail="",
+        body=None,
+        is_json=False,
+        opening=secret,
+        location=f"https://x.org/{secret}",
+        seconds=0.1,
+    )
+    person = data.draw(
+        st.none() | st.just(Account(name=secret, email=f"{secret}@example.org", id=1, permissions={secret: ("view",)}))
+    )
+    file = TokenFile(
+        path=secrets_folder() / "cave-secret.json", state=State.READ, problem="", token=token, keys=(secret,)
+    )
+    gone = TokenFile(path=secrets_folder() / "x", state=State.ABSENT)
+    stored = StoredToken(
+        server=target.server,
+        token=token,
+        source=file,
+        blocker=None,
+        server_file=gone,
+        default_file=file,
+        legacy_file=gone,
+    )
     identity = data.draw(st.sampled_from([response, page]))
     server = ServerFacts(
-        target.server, target, Machine({"caveclient": "8.2.1"}), stored, None, identity, person, info=page
+        address=target.server,
+        target=target,
+        machine=Machine(versions={"caveclient": "8.2.1"}),
+        stored=stored,
+        disagrees=None,
+        identity=identity,
+        account=person,
+        info=page,
     )
     datastack = DatastackFacts(
-        target, server, data.draw(st.sampled_from([response, page])), (secret,), {"materialize": page}
+        target=target,
+        server=server,
+        info=data.draw(st.sampled_from([response, page])),
+        listed=(secret,),
+        services={"materialize": page},
     )
-    report = judge([target], Evidence(server.machine, (server,), (datastack,)), 0.1)
+    report = judge([target], Evidence(machine=server.machine, servers=(server,), datastacks=(datastack,)), 0.1)
     assert secret not in to_markdown(report)

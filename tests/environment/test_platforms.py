@@ -16,7 +16,7 @@ from cave_magic.environment.platforms import detect_runtime
 from cave_magic.login import web_browser
 from cave_magic.login.web_browser import open_browser
 
-TARGET = Target("minnie65_public", DEFAULT_SERVER)
+TARGET = Target(datastack="minnie65_public", server=DEFAULT_SERVER)
 
 PLACES = {
     "Colab": ({"COLAB_RELEASE_TAG": "release-1"}, True),
@@ -47,7 +47,7 @@ def test_a_place_is_known_by_its_marks(name):
 
 def test_ones_own_desktop_has_a_screen():
     """With a display and no platform's mark it is the person's own computer."""
-    assert detect_runtime({"DISPLAY": ":0"}) == platforms.Runtime("", False, True)
+    assert detect_runtime({"DISPLAY": ":0"}) == platforms.Runtime(platform="", is_ephemeral=False, has_display=True)
 
 
 @pytest.mark.parametrize("name", [name for name, (_, is_ephemeral) in PLACES.items() if is_ephemeral])

@@ -232,7 +232,7 @@ def test_the_last_account_that_signs_in_counts(here, cave, desk, home):
 
 def test_the_wrong_account_is_signed_out_at_once(cave, desk):
     """Its token does not wait for the end; the terms page of the right account comes back to us."""
-    with browser_sign_in.SignIn(Target("minnie65_public", cave.server), 5) as sign_in:
+    with browser_sign_in.SignIn(Target(datastack="minnie65_public", server=cave.server), 5) as sign_in:
         Hesitant("bob@example.org").open(sign_in.page)
         (first,) = living_logins(cave)
         cave.sign_up("carla@lab.example.org")
@@ -262,7 +262,7 @@ def test_the_same_account_may_sign_in_again_at_the_terms(here, cave, desk):
 
 def test_a_page_that_is_loaded_twice_changes_nothing(cave, desk):
     """Reload, Back, or a browser that asks twice: the same token at the same address goes on to the same page."""
-    with browser_sign_in.SignIn(Target("minnie65_public", cave.server), 5) as sign_in:
+    with browser_sign_in.SignIn(Target(datastack="minnie65_public", server=cave.server), 5) as sign_in:
         visitor = Hesitant("bob@example.org")
         first = visitor.open(sign_in.page).address
         (token,) = living_logins(cave)
@@ -370,7 +370,11 @@ def test_paste_is_the_prompt(here, cave, desk, home, line):
 
 def test_elsewhere_it_is_the_prompt(here, cave, desk, monkeypatch):
     """On a hub, over ssh, in a container: the prompt, and no browser."""
-    monkeypatch.setattr(platforms, "detect_runtime", lambda environ=None: Runtime("JupyterHub", False, False))
+    monkeypatch.setattr(
+        platforms,
+        "detect_runtime",
+        lambda environ=None: Runtime(platform="JupyterHub", is_ephemeral=False, has_display=False),
+    )
     monkeypatch.setattr(web_browser, "open_browser", lambda address: Opening().settle("this computer has no screen"))
     desk.answers = [cave.new_token("ada")]
     assert here("%cave_setup new").error == ""
@@ -395,7 +399,12 @@ def test_where_the_pages_are_down_nobody_is_sent_there(here, cave, desk, how):
     assert ran.error == "ServerInTrouble"
     assert "nobody can sign in now: 127.0.0.1" in ran.message
     assert "Nothing was changed" in ran.message
-    assert next_steps.setup(Target("minnie65_public", cave.server, "option"), "existing", "--paste") in ran.message
+    assert (
+        next_steps.setup(
+            Target(datastack="minnie65_public", server=cave.server, named_by="option"), "existing", "--paste"
+        )
+        in ran.message
+    )
     assert (desk.opened, desk.questions) == ([], [])
     assert "http" not in (ran.out + ran.message).replace(f"--server {cave.server}", "")
 
@@ -447,7 +456,7 @@ def test_a_browser_that_fails_later_is_told_of_in_the_last_line(cave, desk, monk
             said.append(text)
 
     monkeypatch.setattr(browser_sign_in, "STARTING", 0.0)
-    with browser_sign_in.SignIn(Target("minnie65_public", cave.server), 5) as sign_in:
+    with browser_sign_in.SignIn(Target(datastack="minnie65_public", server=cave.server), 5) as sign_in:
         steps = iter([lambda: opening.settle("firefox ended with status 1"), sign_in.settle])
         monkeypatch.setattr(sign_in, "step", lambda seconds: next(steps)())
         assert browser_sign_in._wait(sign_in, opening, Screen()) is None
@@ -561,7 +570,7 @@ def test_where_nobody_can_be_asked_a_log_in_token_is_saved_as_it_is(here, cave, 
 
 def test_two_sign_ins_at_once_do_not_disturb_each_other(cave, desk):
     """Two waits, each with its own door: each gets its own person."""
-    target = Target("minnie65_public", cave.server)
+    target = Target(datastack="minnie65_public", server=cave.server)
     with (
         browser_sign_in.SignIn(target, 5) as one,
         browser_sign_in.SignIn(target, 5) as two,
@@ -579,7 +588,7 @@ def test_two_sign_ins_at_once_do_not_disturb_each_other(cave, desk):
 
 def test_the_words_say_how_long_is_left(cave, desk):
     """Minutes first, then seconds."""
-    with browser_sign_in.SignIn(Target("minnie65_public", cave.server), 5) as sign_in:
+    with browser_sign_in.SignIn(Target(datastack="minnie65_public", server=cave.server), 5) as sign_in:
         assert sign_in.words == ("waiting for your sign-in in the browser", "5 min left")
         sign_in._receiver._ends = time.monotonic() + 41
         assert sign_in.words == ("waiting for your sign-in in the browser", "50 s left")
@@ -615,7 +624,7 @@ def test_only_an_address_of_the_door_is_exchanged_unasked():
 
 def test_nothing_shows_a_token(cave, desk):
     """The reprs of what is under way hold none."""
-    with browser_sign_in.SignIn(Target("minnie65_public", cave.server), 5) as sign_in:
+    with browser_sign_in.SignIn(Target(datastack="minnie65_public", server=cave.server), 5) as sign_in:
         Visitor("ada@example.org").open(sign_in.page)
         assert sign_in.came is not None
         assert nothing_secret(cave, repr(sign_in), repr(sign_in.came), repr(vars(sign_in)))

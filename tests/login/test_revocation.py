@@ -432,7 +432,7 @@ def test_tokens_in_refused_requests_are_revoked_at_the_end(here, cave, desk):
 def test_a_sign_in_that_is_given_up_while_it_is_looked_at_is_revoked(cave, desk):
     """The stop button while the server is asked whose token it is: dead, and the tab says that it is over."""
     target, asked, go_on = (
-        browser_sign_in.next_steps.Target("minnie65_public", cave.server),
+        browser_sign_in.next_steps.Target(datastack="minnie65_public", server=cave.server),
         threading.Event(),
         threading.Event(),
     )

@@ -220,8 +220,26 @@ def _hostile_pages() -> Iterator[Page]:
     for style in ("", "link", "command", "failed"):
         words = line(Word(HOSTILE, style))
         yield Page((words, Steps(((words,),)), Table(((words,),), "<i>'\"")))
-    row = CheckResult("terms", "account", Status.FAILED, HOSTILE, HOSTILE, None, NextStep(f"do {HOSTILE}", (HOSTILE,)))
-    yield report_page(Report("https://x.org", (HOSTILE,), None, (row,), 0.1, LastError(HOSTILE, HOSTILE)), verbose=True)
+    row = CheckResult(
+        id="terms",
+        group="account",
+        status=Status.FAILED,
+        title=HOSTILE,
+        evidence=HOSTILE,
+        blocked_by=None,
+        next_step=NextStep(f"do {HOSTILE}", (HOSTILE,)),
+    )
+    yield report_page(
+        Report(
+            server="https://x.org",
+            datastacks=(HOSTILE,),
+            account=None,
+            rows=(row,),
+            seconds=0.1,
+            error=LastError(HOSTILE, HOSTILE),
+        ),
+        verbose=True,
+    )
 
 
 @pytest.mark.parametrize("page", list(_hostile_pages()))
@@ -248,25 +266,70 @@ def test_only_web_addresses_become_links(text):
 
 # ---------------------------------------------------------------- the report
 
-OK = CheckResult("environment", "environment", Status.OK, "environment", "caveclient 8.2.1")
-QUIET = CheckResult("info", "datastack", Status.OK, "info service", "answered in 0.1 s", quiet=True)
+OK = CheckResult(
+    id="environment", group="environment", status=Status.OK, title="environment", evidence="caveclient 8.2.1"
+)
+QUIET = CheckResult(
+    id="info", group="datastack", status=Status.OK, title="info service", evidence="answered in 0.1 s", quiet=True
+)
 ACCEPT = NextStep(f"accept at {URL}, then %cave_check", ("%cave_check",), URL)
-FAILED = CheckResult("terms", "account", Status.FAILED, "terms", "not accepted", None, ACCEPT)
-SKIPPED = CheckResult("access", "datastack", Status.SKIPPED, "data access", "needs: terms", "terms")
+FAILED = CheckResult(
+    id="terms",
+    group="account",
+    status=Status.FAILED,
+    title="terms",
+    evidence="not accepted",
+    blocked_by=None,
+    next_step=ACCEPT,
+)
+SKIPPED = CheckResult(
+    id="access",
+    group="datastack",
+    status=Status.SKIPPED,
+    title="data access",
+    evidence="needs: terms",
+    blocked_by="terms",
+)
 KEEP = NextStep("use %cave_save --from-env X", ("%cave_save --from-env X",))
-WARNED = CheckResult("home", "environment", Status.WARNING, "home folder", "is thrown away", None, KEEP)
-UNKNOWN = CheckResult("account", "account", Status.UNKNOWN, "account", "could not be told")
-CRASHED = CheckResult("map", "stored token", Status.CRASHED, "server address", "this check broke (KeyError)")
+WARNED = CheckResult(
+    id="home",
+    group="environment",
+    status=Status.WARNING,
+    title="home folder",
+    evidence="is thrown away",
+    blocked_by=None,
+    next_step=KEEP,
+)
+UNKNOWN = CheckResult(
+    id="account", group="account", status=Status.UNKNOWN, title="account", evidence="could not be told"
+)
+CRASHED = CheckResult(
+    id="map",
+    group="stored token",
+    status=Status.CRASHED,
+    title="server address",
+    evidence="this check broke (KeyError)",
+)
 
 
-TARGET = Target("minnie65_public", DEFAULT_SERVER)
+TARGET = Target(datastack="minnie65_public", server=DEFAULT_SERVER)
 GO_ON, CHECK = next_steps.go_on(TARGET), next_steps.check(TARGET)
 
 
 def shown(*rows: CheckResult, verbose: bool = False, error: LastError | None = None) -> str:
     return as_text(
         report_page(
-            Report("https://x.org", ("minnie65_public",), None, rows, 0.1, error, go_on=GO_ON, again=CHECK), verbose
+            Report(
+                server="https://x.org",
+                datastacks=("minnie65_public",),
+                account=None,
+                rows=rows,
+                seconds=0.1,
+                error=error,
+                go_on=GO_ON,
+                again=CHECK,
+            ),
+            verbose,
         )
     )
 
@@ -315,7 +378,11 @@ def test_the_error_just_had_comes_first():
 def test_the_line_to_type_in_an_explanation_is_set_off():
     """It has the style of a command, as in the last line of the report."""
     error = explanation(f"there is no such key: {GO_ON}", GO_ON)
-    page = report_page(Report("https://x.org", ("minnie65_public",), None, (OK,), 0.1, error))
+    page = report_page(
+        Report(
+            server="https://x.org", datastacks=("minnie65_public",), account=None, rows=(OK,), seconds=0.1, error=error
+        )
+    )
     assert page.blocks[0] == (
         Word("The last error: ", "strong"),
         Word("there is no such key: "),

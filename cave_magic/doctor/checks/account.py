@@ -96,24 +96,24 @@ def _kind(server: ServerFacts) -> Finding | None:
 
 
 ACCOUNT = Check(
-    "account",
-    "account",
-    "account",
-    ServerFacts,
-    _account,
-    (FORM, SHADOW, AUTH),
+    id="account",
+    group="account",
+    title="account",
+    about=ServerFacts,
+    look=_account,
+    needs=(FORM, SHADOW, AUTH),
     explains="The auth server does not know the token, or its answer could not be understood.",
     fixed_by="`%cave_save --from-file FILE --overwrite` where a token that works is near, else `%cave_setup existing`; "
     "where `.netrc` replaces the token, `%env NETRC=/dev/null`; where the answer could not be understood, "
     "`%cave_check` again later.",
 )
 KIND = Check(
-    "token-kind",
-    "account",
-    "kind of token",
-    ServerFacts,
-    _kind,
-    (ACCOUNT,),
+    id="token-kind",
+    group="account",
+    title="kind of token",
+    about=ServerFacts,
+    look=_kind,
+    needs=(ACCOUNT,),
     quiet=True,
     explains="The stored token is a log-in token, which ends by itself within a week.",
     fixed_by="`%cave_setup existing` makes a permanent one of it.",

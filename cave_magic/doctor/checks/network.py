@@ -253,23 +253,23 @@ def _auth(server: ServerFacts) -> Finding | None:
 
 
 NETWORK = Check(
-    "network",
-    "network",
-    "network",
-    ServerFacts,
-    _network,
-    (MAP, REQUESTS),
+    id="network",
+    group="network",
+    title="network",
+    about=ServerFacts,
+    look=_network,
+    needs=(MAP, REQUESTS),
     explains="The server cannot be reached, or what answers at the address is not a working CAVE server.",
     fixed_by="As the check says: log in to the network, correct the address or the proxy (`%env NO_PROXY=HOST`, "
     '`%pip install "requests[socks]"`), name a certificate, or wait.',
 )
 AUTH = Check(
-    "auth",
-    "network",
-    "auth service",
-    ServerFacts,
-    _auth,
-    (NETWORK, FORM),
+    id="auth",
+    group="network",
+    title="auth service",
+    about=ServerFacts,
+    look=_auth,
+    needs=(NETWORK, FORM),
     quiet=True,
     explains="The server answers, but its auth service is in trouble. The token is not the reason.",
     fixed_by="Wait, until the time that the check prints if it knows one; the people of the server mend it.",

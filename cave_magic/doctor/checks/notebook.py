@@ -34,22 +34,22 @@ def _left(machine: Machine) -> Finding | None:
 
 
 LEFT = Check(
-    "token-left",
-    "this notebook",
-    "traces",
-    Machine,
-    _left,
+    id="token-left",
+    group="this notebook",
+    title="traces",
+    about=Machine,
+    look=_left,
     quiet=True,
     explains="A token stands in this session's history or in the notebook file.",
     fixed_by="`%cave_check --fix` wipes it; make a new token if somebody may have seen it.",
 )
 CLIENTS = Check(
-    "clients",
-    "this notebook",
-    "old clients",
-    ServerFacts,
-    _clients,
-    (ACCOUNT,),
+    id="clients",
+    group="this notebook",
+    title="old clients",
+    about=ServerFacts,
+    look=_clients,
+    needs=(ACCOUNT,),
     quiet=True,
     explains="A variable holds a CAVEclient that was made with another token; it goes on sending that one.",
     fixed_by='Make the client again: `client = CAVEclient("minnie65_public")`.',

@@ -66,22 +66,22 @@ def _cloud_files(machine: Machine) -> Finding | None:
 
 
 CLOUD_VOLUME = Check(
-    "cloud-volume",
-    "other readers",
-    "cloud-volume",
-    DatastackFacts,
-    _cloud_volume,
-    (ACCESS,),
+    id="cloud-volume",
+    group="other readers",
+    title="cloud-volume",
+    about=DatastackFacts,
+    look=_cloud_volume,
+    needs=(ACCESS,),
     quiet=True,
     explains="cloud-volume or cloud-files reads another token than caveclient, or keeps an old one in this kernel.",
     fixed_by="`%cave_save --from-file FILE --overwrite`; `%cave_check --fix` where CLOUD_VOLUME_DIR leads elsewhere.",
 )
 CLOUD_FILES = Check(
-    "cloud-files",
-    "other readers",
-    "cloud-files",
-    Machine,
-    _cloud_files,
+    id="cloud-files",
+    group="other readers",
+    title="cloud-files",
+    about=Machine,
+    look=_cloud_files,
     explains="The installed cloud-files is too old to find a server's own token file.",
     fixed_by="`%pip install -U cloud-files cloud-volume`, then restart the kernel.",
 )

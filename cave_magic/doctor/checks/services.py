@@ -106,24 +106,24 @@ def number(version: str) -> tuple[int, ...]:
 
 
 LOCAL = Check(
-    "data-server",
-    "services",
-    "data server",
-    DatastackFacts,
-    _local_server,
-    (ACCESS,),
+    id="data-server",
+    group="services",
+    title="data server",
+    about=DatastackFacts,
+    look=_local_server,
+    needs=(ACCESS,),
     quiet=True,
     explains="The server with the datastack's data cannot be reached, or has none of its services in good health.",
     fixed_by="As for `network` above; where the server itself is down, wait.",
 )
 SERVICE_CHECKS = tuple(
     Check(
-        name,
-        "services",
-        name,
-        DatastackFacts,
-        partial(_service, name),
-        (LOCAL,),
+        id=name,
+        group="services",
+        title=name,
+        about=DatastackFacts,
+        look=partial(_service, name),
+        needs=(LOCAL,),
         quiet=True,
         explains=f"The {name} service of the data server is in trouble, or not there. The token is not the reason.",
         fixed_by="Wait, until the time that the check prints if it knows one; the people of the server mend it.",
@@ -131,12 +131,12 @@ SERVICE_CHECKS = tuple(
     for name in SERVICES
 )
 FITS = Check(
-    "client-version",
-    "services",
-    "versions",
-    DatastackFacts,
-    _fits,
-    (ACCESS,),
+    id="client-version",
+    group="services",
+    title="versions",
+    about=DatastackFacts,
+    look=_fits,
+    needs=(ACCESS,),
     quiet=True,
     explains="The installed caveclient is newer than the materialize service works with.",
     fixed_by='`%pip install "caveclient<8"` if a query says so, then restart the kernel.',

@@ -19,7 +19,9 @@ def world(cave, home, run, shell, set_up, monkeypatch):
 @pytest.fixture
 def mapped(world, monkeypatch):
     """The same, where minnie65_public is known to be on the practice server, and no setting names it."""
-    deployment = Deployment("practice", world.cave.server, (world.cave.local_server,), ("minnie65_public",))
+    deployment = Deployment(
+        name="practice", server=world.cave.server, local_servers=(world.cave.local_server,), public=("minnie65_public",)
+    )
     monkeypatch.setattr("cave_magic.deployments.DEPLOYMENTS", (deployment,))
     world.run('%config CaveMagics.server = ""')
     return world

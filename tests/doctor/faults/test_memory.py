@@ -228,13 +228,20 @@ def test_an_administrator_gives_the_permission_to_themselves(world: World):
 
 
 PERMITTED = {"a": ("view",), "b": ("view", "edit")}
-ADA = Account("Ada", "ada@example.org", 1, {"a": ("view",)}, PERMITTED, (Terms("b", "T", "u", 2),))
-NOBODY = Account("Nobody", "n@example.org", 2)
-OPEN = Response("s", 200, None, "", {"local_server": "https://l.org"}, True)
+ADA = Account(
+    name="Ada",
+    email="ada@example.org",
+    id=1,
+    permissions={"a": ("view",)},
+    before_terms=PERMITTED,
+    unsigned=(Terms(dataset="b", name="T", url="u", number=2),),
+)
+NOBODY = Account(name="Nobody", email="n@example.org", id=2)
+OPEN = Response(address="s", status=200, failure=None, detail="", body={"local_server": "https://l.org"}, is_json=True)
 
 
 def _refused(code: str, **data: object) -> Response:
-    return Response("s", 403, None, "", {"error": code, "data": data}, True)
+    return Response(address="s", status=403, failure=None, detail="", body={"error": code, "data": data}, is_json=True)
 
 
 @pytest.mark.parametrize(
@@ -255,7 +262,7 @@ def _refused(code: str, **data: object) -> Response:
         (ADA, _refused("missing_tos", tos_id="x"), "", False),
         (ADA, _refused("invalid_token"), "", True),
         (ADA, _refused("invalid_table_id"), "", False),
-        (ADA, Response("s", 502), "", False),
+        (ADA, Response(address="s", status=502), "", False),
     ],
 )
 def test_which_answers_contradict_each_other(account, info, dataset, expected):

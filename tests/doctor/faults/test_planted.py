@@ -32,7 +32,9 @@ OTHERS = ("%cave_whoami", "%cave_setup", "%cave_save --from-env MINE")
 @pytest.fixture(autouse=True)
 def nobody_is_far(world, monkeypatch):
     """Every datastack is known to be on the practice server, which is also the one where CAVEclient goes by itself."""
-    deployment = Deployment("practice", world.cave.server, (world.cave.local_server,), ("minnie65_public",))
+    deployment = Deployment(
+        name="practice", server=world.cave.server, local_servers=(world.cave.local_server,), public=("minnie65_public",)
+    )
     monkeypatch.setattr("cave_magic.deployments.DEPLOYMENTS", (deployment,))
     monkeypatch.setattr("cave_magic.deployments.DEFAULT_SERVER", world.cave.server)
     world.patch.setenv("MINE", world.token)

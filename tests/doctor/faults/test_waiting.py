@@ -99,4 +99,4 @@ def test_the_clock_of_the_server_counts_for_its_date():
 
 def test_when_an_answer_came_does_not_tell_it_from_another():
     """Two answers that say the same are equal."""
-    assert Response("http://x", 200, at=1.0) == Response("http://x", 200, at=2.0)
+    assert Response(address="http://x", status=200, at=1.0) == Response(address="http://x", status=200, at=2.0)

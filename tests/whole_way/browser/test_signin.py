@@ -159,7 +159,11 @@ class Cell:
         self._opened: list[str] = []
         self._pool = ThreadPoolExecutor(1)
         self._thread = self._pool.submit(threading.get_ident).result()
-        monkeypatch.setattr(platforms, "detect_runtime", lambda environ=None: platforms.Runtime("", False, True))
+        monkeypatch.setattr(
+            platforms,
+            "detect_runtime",
+            lambda environ=None: platforms.Runtime(platform="", is_ephemeral=False, has_display=True),
+        )
         monkeypatch.setattr(web_browser, "open_browser", self._open)
         monkeypatch.setattr(Frontend, "can_ask", property(lambda self: True))
         monkeypatch.setattr("builtins.input", self._answer)
@@ -428,7 +432,7 @@ def test_the_terms_end_on_a_page_of_the_server(browser: Any, cave: Sandbox):
 
 def test_two_sign_ins_at_once(browser: Any, cave: Sandbox, doors: Any):
     """Two waits: in two browsers at the same time, and in one browser one after the other, each gets its own person."""
-    target = Target("minnie65_public", cave.server)
+    target = Target(datastack="minnie65_public", server=cave.server)
     with (
         browser_sign_in.SignIn(target, 5) as one,
         browser_sign_in.SignIn(target, 5) as two,
