@@ -18,8 +18,8 @@ TOKENS = "https://global.daf-apis.com/sticky_auth/settings/tokens"
 AT_HOME = Runtime(platform="", is_ephemeral=False, has_display=True)
 
 
-def guide(new: bool = True, can_ask: bool = True, place: Runtime = AT_HOME) -> str:
-    return as_text(guide_page(guide_for(TARGET, new, can_ask, place)))
+def guide(new: bool = True, can_ask: bool = True, runtime: Runtime = AT_HOME) -> str:
+    return as_text(guide_page(guide_for(TARGET, new, can_ask, runtime)))
 
 
 def test_a_new_person_is_led_to_an_account_first():

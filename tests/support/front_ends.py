@@ -22,7 +22,9 @@ from cave_magic.environment import platforms
 from cave_magic.login import browser_sign_in, web_browser
 tasks.QUIET = 0.0
 browser_sign_in.LOOK_AGAIN = 0.1
-platforms.detect_runtime = lambda environ=None: platforms.Runtime("", False, "NOTE" in os.environ)
+platforms.detect_runtime = lambda environ=None: platforms.Runtime(
+    platform="", is_ephemeral=False, has_display="NOTE" in os.environ
+)
 def _open(address):
     pathlib.Path(os.environ.get("NOTE", os.devnull)).write_text(address)
     return web_browser.Opening().settle("")

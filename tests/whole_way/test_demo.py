@@ -97,7 +97,7 @@ def test_on_windows_it_says_what_to_do_instead(monkeypatch: pytest.MonkeyPatch, 
 def test_what_was_written_over_is_not_shown_twice():
     """Plain text of a terminal keeps the last state of a line and drops colours, links and titles."""
     written = "waiting … 1 s\r\x1b[2Kdone \r\n\x1b]8;id=1;http://a\x1b\\\x1b[4mhttp://a\x1b[0m\x1b]8;;\x1b\\"
-    assert demo.sanitize(written) == "done\nhttp://a"
+    assert demo.plain(written) == "done\nhttp://a"
 
 
 def test_a_visitor_who_finds_no_page_says_so(cave: Sandbox):

@@ -60,14 +60,8 @@ def failure_finding(response: Response, server: ServerFacts, whole: str) -> Find
         return _proxy(response, server)
     if response.failure is not None:
         return _no_answer(response, server)
-    is_theirs = response.host != server.host
-    if response.location.startswith(f"https://{response.host}/") and response.address.startswith("http://"):
-        if is_theirs:
-            return failed(f"{response.host} sends one on to https", then(NOT_YOURS, again))
-        return _other_scheme("sends one on to https: the address should begin with https://", server, "https")
     if response.location or response.status == 511:
-        other = "tell the people of the server" if is_theirs else "correct the address"
-        return failed(response.evidence, then(f"log in to this network (VPN, portal) or {other}", again))
+        return _redirected(response, server)
     if response.status == 400 and "HTTPS port" in response.opening and response.host == server.host:
         return _other_scheme("speaks https: the address should begin with https://", server, "https")
     if response.status >= 500:
@@ -83,6 +77,17 @@ def failure_finding(response: Response, server: ServerFacts, whole: str) -> Find
         asked = f", and {asked}" if (asked := _asked_to_wait(response)) else ""
         return failed(f"{response.host} asks to slow down (429){asked}", _later(response, "wait a minute or so", again))
     return unknown(response.evidence, then(UNKNOWN_ANSWER, again))
+
+
+def _redirected(response: Response, server: ServerFacts) -> Finding:
+    """A redirect to https, to the page of a network's portal or to another address."""
+    again, is_data_server = next_steps.check(server.target), response.host != server.host
+    if response.location.startswith(f"https://{response.host}/") and response.address.startswith("http://"):
+        if is_data_server:
+            return failed(f"{response.host} sends one on to https", then(NOT_YOURS, again))
+        return _other_scheme("sends one on to https: the address should begin with https://", server, "https")
+    other = "tell the people of the server" if is_data_server else "correct the address"
+    return failed(response.evidence, then(f"log in to this network (VPN, portal) or {other}", again))
 
 
 def _broken(response: Response, server: ServerFacts, whole: str) -> Finding:

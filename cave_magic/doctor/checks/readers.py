@@ -74,7 +74,8 @@ CLOUD_VOLUME = Check(
     needs=(ACCESS,),
     quiet=True,
     explains="cloud-volume or cloud-files reads another token than caveclient, or keeps an old one in this kernel.",
-    fixed_by="`%cave_save --from-file FILE --overwrite`; `%cave_check --fix` where CLOUD_VOLUME_DIR leads elsewhere.",
+    fixed_by="`%cave_save --from-file FILE --overwrite`; "
+    "`%cave_check --fix` where CLOUD_VOLUME_DIR leads them elsewhere.",
 )
 CLOUD_FILES = Check(
     id="cloud-files",

@@ -34,14 +34,14 @@ class Result:
     """What came of one fault."""
 
     fault: str
-    sanitize: str
+    plain: str
     rows: str
     right: bool
     mended: str
 
     def __str__(self) -> str:
         named = f"{self.rows or 'none'} ({'right' if self.right else 'wrong'})"
-        return f"| {self.fault} | {self.sanitize} | {named} | {self.mended} |"
+        return f"| {self.fault} | {self.plain} | {named} | {self.mended} |"
 
 
 def result_of(case: Case) -> Result:
@@ -49,10 +49,10 @@ def result_of(case: Case) -> Result:
     with from_nothing() as world:
         world.patch.setattr("webbrowser.open", lambda *_, **__: True)
         case.make(world)
-        sanitize = said_by(lambda: plain_client(world), world)
+        plain = said_by(lambda: plain_client(world), world)
         rows = bad_rows(world.check(), case)
         right = rows == [case.row]
-        return Result(case.id, sanitize, ", ".join(rows), right, mended(world, case) if right else "no")
+        return Result(case.id, plain, ", ".join(rows), right, mended(world, case) if right else "no")
 
 
 def bad_rows(report: Any, case: Case) -> list[str]:
@@ -132,7 +132,7 @@ def totals(results: list[Result]) -> str:
     """How it went, in one line."""
     count = Counter(result.mended for result in results)
     right = sum(result.right for result in results)
-    silent = sum(result.sanitize.startswith("hangs") for result in results)
+    silent = sum(result.plain.startswith("hangs") for result in results)
     return (
         f"{len(results)} faults: {right} named right, {count['yes']} mended by their own Next line, "
         f"{count['by others']} by others, {count['no']} not; CAVEclient alone hangs in {silent}."

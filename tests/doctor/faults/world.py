@@ -93,7 +93,7 @@ class World:
     def visit(self, url: str) -> None:
         """The person opens a link, logs in and accepts what is to be accepted there."""
         token = self.cave.new_login_token(self.person)
-        with requests.NotebookSession() as browser:
+        with requests.Session() as browser:
             page = browser.get(url, cookies={"middle_auth_token": token}, timeout=10)
             if "/tos/" in url and page.status_code == 200:
                 browser.post(url, cookies={"middle_auth_token": token}, timeout=10)

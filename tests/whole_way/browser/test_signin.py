@@ -28,7 +28,7 @@ STARTUP = """
 import pathlib
 from cave_magic.environment import platforms
 from cave_magic.login import exchange, web_browser
-platforms.detect_runtime = lambda environ=None: platforms.Runtime("", False, True)
+platforms.detect_runtime = lambda environ=None: platforms.Runtime(platform="", is_ephemeral=False, has_display=True)
 def _open(address):
     pathlib.Path({note!r}).write_text(address)
     return web_browser.Opening().settle("")
