@@ -48,10 +48,15 @@ def by_prompt(context: Context, target: Target, overwrite: bool) -> LoginResult:
         text = context.ask_secret(target)
         try:
             return accepted(context, text, target, overwrite)
-        except (NotAToken, TokenRejected) as error:
+        except NotAToken as error:
             if not left:
                 raise
-            context.show(again_page(str(error)))
+            message = str(error)
+            context.show(again_page(message[:1].upper() + message[1:]))
+        except TokenRejected as error:
+            if not left:
+                raise
+            context.show(again_page(error.why))
     raise AssertionError  # the loop always returns or raises
 
 

@@ -17,9 +17,9 @@ from ..redact import sanitize
 from ..token import Token
 from . import atomic_write
 from .datastack_map import known_servers, read_map
+from .file_problems import FileFault
 from .stored_tokens import StoredToken, named_owner, resolve
 from .token_files import (
-    FORBIDDEN,
     SERVER_KEY,
     TOKEN_KEY,
     State,
@@ -168,7 +168,7 @@ def _raise_if_another(previous: Token | None, wanted: _Wanted) -> None:
 
 def _save(wanted: _Wanted, old: StoredToken, previous: Token | None, confirm: Callable[[], None]) -> Saved:
     for file in (old.server_file, old.default_file):
-        if file.state == State.UNREADABLE and file.problem != FORBIDDEN:
+        if file.problem is not None and file.problem.fault is FileFault.READ_ERROR:
             raise TokenNotSaved(f"{file.fault}.")
     paths, kept, strange = _files_for(wanted, old, previous)
     atomic_write.sweep(Path(os.path.realpath(path)).parent for path in paths if path.is_symlink())
@@ -244,16 +244,17 @@ def with_token(path: Path, token: Token) -> str | None:
     Raises:
         TokenNotSaved: what stands there cannot be replaced.
     """
-    text, state, problem, info = read_text(path)
-    if state in (State.NOT_A_FILE, State.UNREADABLE, State.TOO_LARGE):
-        raise TokenNotSaved(f"{show_path(path)} {problem}. Move it away and try again.")
+    content = read_text(path)
+    info = content.info
+    if content.state in (State.NOT_A_FILE, State.UNREADABLE, State.TOO_LARGE):
+        raise TokenNotSaved(f"{show_path(path)} {content.problem}. Move it away and try again.")
     if info is not None and not info.st_mode & 0o222:
         raise WriteProtected(path)
     if gap_of(path):
         raise LostLink(path)
-    data = parse_object(text)[0] if state == State.READ else None
+    data, _ = parse_object(content.text)
     entries: dict[str, Any] = data if isinstance(data, dict) else {}
-    if parse_token_file(path, text).meant != token:
+    if parse_token_file(path, content.text).meant != token:
         entries = {key: value for key, value in entries.items() if key not in OF_THE_TOKEN}
     private = info is not None and not (os.name == "posix" and info.st_mode & 0o077)
     if entries.get(TOKEN_KEY) == token.reveal() and private:
@@ -275,8 +276,8 @@ def _map_with(wanted: _Wanted) -> tuple[dict[str, str], dict[str, str], str | No
 
 
 def _is_broken(path: Path) -> bool:
-    text, state, _, _ = read_text(path)
-    return state == State.READ and parse_object(text)[1] == State.MALFORMED
+    content = read_text(path)
+    return content.state is State.READ and parse_object(content.text)[1] is not None
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 from ..api.responses import Account, ListedToken, Response
 from ..api.urls import host_of
 from ..credentials import datastack_map, stored_tokens, token_files
+from ..credentials.file_problems import FileProblem
 from ..credentials.scrub import Left
 from ..credentials.target import Target
 from ..deployments import DEFAULT_DATASTACK, DEFAULT_SERVER
@@ -41,13 +42,13 @@ class FolderProblem:
 
     Attributes:
         at: what is at fault: that folder, the one above it, or what stands in the place of one.
-        problem: what is wrong with it, in words to follow its name.
+        problem: what is wrong with it.
         unusable: whether token files in it cannot be read (else they only should not, or cannot be written).
         mend: what mends it.
     """
 
     at: Path
-    problem: str
+    problem: FileProblem
     unusable: bool
     mend: FolderFix
 

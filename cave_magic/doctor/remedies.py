@@ -8,8 +8,7 @@ from functools import partial
 from ..api import responses
 from ..api.urls import host_of
 from ..credentials import save
-from ..credentials.target import BLANKS
-from ..deployments import local_servers_of
+from ..deployments import AddressFault, local_servers_of
 from ..environment import cloud_volume
 from . import fixes
 from .evidence import DatastackFacts, Evidence, ServerFacts
@@ -22,7 +21,8 @@ Offer = Callable[[ServerFacts], "Repair | None"]
 def _entry(server: ServerFacts) -> Repair | None:
     if server.target.named_by in ("option", "setting"):
         return fixes.repair_map_entry(server.target.datastack, server.address)
-    if server.target.map_problem == BLANKS:
+    problem = server.target.map_problem
+    if problem is not None and problem.fault is AddressFault.BLANKS:
         return fixes.repair_map_entry(server.target.datastack, server.address)
     if server.target.datastack in server.machine.map_secrets:
         return fixes.repair_map_secrets()

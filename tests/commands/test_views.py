@@ -52,9 +52,18 @@ def test_a_place_that_forgets_says_so_before_the_steps():
 
 def test_an_odd_answer_is_a_sentence_that_leaves_the_way_open():
     """What was odd is said once, and that nothing was changed."""
-    text = as_text(again_page("x.org does not know this token. Nothing was changed. Copy it again"))
+    text = as_text(again_page("x.org does not know this token. Copy it again"))
     assert text.startswith("! x.org does not know this token. Copy it again")
     assert text.count("Nothing was changed") == 1
+
+
+def test_a_rejected_token_is_said_once_that_nothing_was_changed(cave, run, desk):
+    """At the prompt the server's sentence stands without what the page around it says anyway."""
+    desk.answers = ["0" * 32, ""]
+    out = run(f"%cave_save --server {cave.server}").out
+    assert "! 127.0.0.1" in out
+    assert "does not know this token. Copy it again from" in out
+    assert out.count("Nothing was changed.") == 1
 
 
 def test_a_revealed_token_stands_alone_below_its_warning():

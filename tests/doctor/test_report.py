@@ -220,9 +220,7 @@ def test_a_secret_planted_in_any_field_stays_out_of_the_block(data):
     person = data.draw(
         st.none() | st.just(Account(name=secret, email=f"{secret}@example.org", id=1, permissions={secret: ("view",)}))
     )
-    file = TokenFile(
-        path=secrets_folder() / "cave-secret.json", state=State.READ, problem="", token=token, keys=(secret,)
-    )
+    file = TokenFile(path=secrets_folder() / "cave-secret.json", state=State.READ, token=token, keys=(secret,))
     gone = TokenFile(path=secrets_folder() / "x", state=State.ABSENT)
     stored = StoredToken(
         server=target.server,

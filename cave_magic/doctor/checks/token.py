@@ -7,6 +7,7 @@ from pathlib import Path
 from ...api.failures import Failure
 from ...api.responses import REFUSALS, Response, is_cave, lacks_datastack
 from ...api.urls import host_of
+from ...credentials.file_problems import FileFault
 from ...credentials.token_files import State, TokenFile, secrets_folder, show_path
 from ...deployments import DEFAULT_SERVER, deployment_of
 from ...redact import private, sanitize
@@ -85,7 +86,7 @@ def _map_file(machine: Machine) -> Finding | None:
     move = next_steps.move_away(found.path)
     next_step = _fix(machine) if found.state is State.MALFORMED else NextStep(move, (move,))
     evidence = f"{found.path.name} {found.problem}"
-    if "holds" not in found.problem:
+    if found.problem is None or found.problem.fault is not FileFault.NOT_AN_OBJECT:
         return warning(f"{evidence}: CAVEclient ignores it and forgets which server a datastack is on", next_step)
     return failed(f"{evidence}: CAVEclient stumbles over it", next_step)
 
@@ -100,8 +101,7 @@ def _map_secret(machine: Machine) -> Finding | None:
 def _map(server: ServerFacts) -> Finding | None:
     target, home = server.target, deployment_of(server.target.datastack)
     if target.map_problem:
-        problem = target.map_problem.partition(". Use")[0]
-        return failed(f"{target.datastack} is remembered with a wrong address: {problem}", _fix(server))
+        return failed(f"{target.datastack} is remembered with a wrong address: {target.map_problem}", _fix(server))
     if target.named_by in ("option", "setting"):
         return _opened_elsewhere(server)
     if target.named_by != "map" or home is None or home.server == server.address:
