@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..api.urls import host_of, host_port_of, shown
-from ..deployments import DEFAULT_SERVER, DEPLOYMENTS, local_servers_of
+from ..api.urls import host_of, shown
+from ..deployments import DEFAULT_SERVER
 from ..errors import TokenExists, TokenNotSaved
 from ..redact import sanitize
 from ..token import Token
 from . import atomic_write
-from .datastack_map import known_servers, read_map
+from .datastack_map import read_map
 from .file_problems import FileFault
+from .locations import Role, locations
 from .stored_tokens import StoredToken, named_owner, resolve
 from .token_files import (
     SERVER_KEY,
@@ -211,10 +212,10 @@ def _files_for(wanted: _Wanted, old: StoredToken, previous: Token | None) -> tup
         paths.append(old.default_file.path)
     elif old.default_file.state in (State.READ, State.MALFORMED, State.UNREADABLE):
         kept.append(old.default_file.path)
-    for path in local_files(wanted.server, wanted.local_servers):
-        if gap_of(path):
+    for location in locations(wanted.server, wanted.local_servers, (Role.DATA_SERVER,)):
+        local, path = location.read(), location.path
+        if local.gap:
             continue
-        local = read_token_file(path)
         if named_owner(wanted.server, local):
             kept.append(path)
             continue
@@ -229,13 +230,6 @@ def _is_free(file: TokenFile, ours: tuple[Token | None, ...]) -> bool:
     token = file.token if file.state == State.READ else file.inside
     writable = file.state in (State.ABSENT, State.READ, State.MALFORMED) and not file.gap
     return writable and (token in ours or token is None or not token.reveal().strip())
-
-
-def local_files(server: str, local_servers: Iterable[str]) -> tuple[Path, ...]:
-    """The token files of a server's data servers, without any that is known to be another server's."""
-    everybody = (*known_servers(), *(local for one in DEPLOYMENTS for local in one.local_servers))
-    own = {None, *map(host_port_of, everybody)} - set(map(host_port_of, local_servers_of(server)))
-    return tuple(sorted({server_file(local) for local in local_servers if host_port_of(local) not in own}))
 
 
 def with_token(path: Path, token: Token) -> str | None:

@@ -211,32 +211,13 @@ def found_anywhere(shell: Any, tokens: Iterable[Token]) -> tuple[Left, ...]:
     return found(shell, known) + (found_in_notebook(notebook, known) if notebook is not None else ())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scrubbing:
-    """The repair of what `found_anywhere` finds. It keeps no copy, since that would have the token.
-
-    Attributes:
-        shell: the InteractiveShell.
-        tokens: the stored tokens.
-    """
-
-    shell: Any
-    tokens: tuple[Token, ...]
-
-    @property
-    def words(self) -> str:
-        """What it does, in one line."""
-        notebook = notebook_of(self.shell)
-        file = f" and in {notebook.name} (read it again in the browser before you save)" if notebook is not None else ""
-        return f"put {MASK} in the place of the token in this session's history{file}"
-
-    def apply(self) -> tuple[Path, ...]:
-        """Wipes; there are no backups."""
-        wipe(self.shell, secrets_of(self.shell, self.tokens))
-        notebook = notebook_of(self.shell)
-        if notebook is not None:
-            wipe_notebook(notebook, self.tokens)
-        return ()
+def wipe_anywhere(shell: Any, tokens: Iterable[Token]) -> None:
+    """Wipes what `found_anywhere` finds. No copy is kept, since it would have the token."""
+    known = tuple(tokens)
+    wipe(shell, secrets_of(shell, known))
+    notebook = notebook_of(shell)
+    if notebook is not None:
+        wipe_notebook(notebook, known)
 
 
 def secrets_of(shell: Any, tokens: Iterable[Token]) -> tuple[str, ...]:

@@ -27,6 +27,10 @@ from .model import Command
 BARE_CHECK = next_steps.check(Target(datastack=DEFAULT_DATASTACK, server=DEFAULT_SERVER))
 
 
+def _nothing_left(tokens: Iterable[Token] = ()) -> tuple[Left, ...]:
+    return ()
+
+
 class FolderFix(Enum):
     """What mends a folder."""
 
@@ -67,7 +71,8 @@ class Machine:
         folder_open: whether everybody on this computer may put files there, and so another token in the place of yours.
         map_file: caveclient's map of datastacks.
         map_secrets: datastacks in whose remembered address there is a token or a password.
-        left: where tokens lie about in this notebook's session and file.
+        left: where tokens were left in this notebook's session and file.
+        wipe_left: takes them out there.
         unmet: what the installed caveclient asks of other packages and does not find; None if that is not known.
         proxy_settings: those of the environment that lead to a proxy or to a file of certificates.
         requests_problem: why requests, without which nobody can be asked, cannot be imported, or "".
@@ -89,6 +94,7 @@ class Machine:
     map_file: datastack_map.ServerMap | None = None
     map_secrets: tuple[str, ...] = ()
     left: tuple[Left, ...] = ()
+    wipe_left: Callable[[], object] = field(default=_nothing_left, repr=False, compare=False)
     requests_problem: str = ""
     shadowing: tuple[ShadowingFile, ...] = ()
     again: Command = BARE_CHECK
@@ -97,12 +103,8 @@ class Machine:
 
     @property
     def fix(self) -> Command:
-        """The line that offers the repairs."""
+        """The line that offers the fixes."""
         return next_steps.with_option(self.again, "--fix")
-
-
-def _nothing_left(tokens: Iterable[Token]) -> tuple[Left, ...]:
-    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,12 +113,14 @@ class NotebookSession:
 
     Attributes:
         names: its variables, to find clients that were made with another token.
-        find_left: stored tokens -> the places in its history and file where they lie about.
+        find_left: stored tokens -> where in its history and file they were left.
+        wipe_left: takes stored tokens out there.
         can_ask: whether somebody can answer a prompt.
     """
 
     names: Mapping[str, object] = field(default_factory=dict)
     find_left: Callable[[Iterable[Token]], tuple[Left, ...]] = _nothing_left
+    wipe_left: Callable[[Iterable[Token]], object] = _nothing_left
     can_ask: bool = True
 
 

@@ -161,7 +161,12 @@ class _Look:
             if target.server not in {server for server, _ in self.datastacks}:
                 self.at(target)
         tokens = [one.stored.token for one in self.servers.values() if one.stored.token is not None]
-        machine = replace(machine, caveclient_problem=result_of(importing, ""), left=notebook.find_left(tokens))
+        machine = replace(
+            machine,
+            caveclient_problem=result_of(importing, ""),
+            left=notebook.find_left(tokens),
+            wipe_left=partial(notebook.wipe_left, tokens),
+        )
         facts = {address: server.facts(machine, importing, notebook) for address, server in self.servers.items()}
         found = tuple(one.facts(facts[one.target.server]) for one in list(self.datastacks.values()))
         return Evidence(machine=machine, servers=tuple(facts.values()), datastacks=found)

@@ -14,7 +14,8 @@ import pytest
 from cave_magic.credentials import datastack_map, save, token_files
 from cave_magic.credentials.datastack_map import read_map
 from cave_magic.credentials.file_problems import FileFault, FileProblem
-from cave_magic.credentials.stored_tokens import MOST_FILES, resolve
+from cave_magic.credentials.locations import MOST_FOREIGN
+from cave_magic.credentials.stored_tokens import resolve
 from cave_magic.credentials.token_files import State, read_token_file, server_file, show_path
 from cave_magic.errors import TokenNotSaved
 from cave_magic.token import Token
@@ -299,7 +300,7 @@ def test_a_folder_of_ten_thousand_files_is_not_read_through(secrets, monkeypatch
     opened.clear()
     (secrets / token_files.DEFAULT_NAME).write_text(CONTENTS["good"])
     resolve(UNKNOWN)
-    assert len(opened) < MOST_FILES + 20
+    assert len(opened) < MOST_FOREIGN + 20
 
 
 # ---------------------------------------------------------------- what is said of a file

@@ -249,5 +249,5 @@ def test_a_secret_planted_in_any_field_stays_out_of_the_block(data):
         listed=(secret,),
         services={"materialize": page},
     )
-    report = judge([target], Evidence(machine=server.machine, servers=(server,), datastacks=(datastack,)), 0.1)
+    report = judge([target], Evidence(machine=server.machine, servers=(server,), datastacks=(datastack,)), 0.1).report
     assert secret not in to_markdown(report)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...deployments import DEFAULT_SERVER
 from ...redact import private, sanitize
-from .. import next_steps
+from .. import fixes, next_steps
 from ..evidence import Machine, ServerFacts
 from ..model import Check, Finding, NextStep, warning
 from .account import ACCOUNT
@@ -27,10 +27,8 @@ def _left(machine: Machine) -> Finding | None:
     if not machine.left:
         return None
     places = "; ".join(f"{left.place} ({left.where})" for left in machine.left[:3])
-    command = machine.fix
-    return warning(
-        f"a token lies about in {private(sanitize(places, 200))}", NextStep(f"to wipe it: {command}", (command,))
-    )
+    evidence = f"a token was left in {private(sanitize(places, 200))}"
+    return warning(evidence, fix=fixes.fix_left(machine))
 
 
 LEFT = Check(
