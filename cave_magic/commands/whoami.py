@@ -6,6 +6,7 @@ import argparse
 
 from IPython.core.magic_arguments import argument, magic_arguments
 
+from ..credentials.stored_tokens import other_files
 from ..doctor import next_steps
 from ..doctor.evidence import ServerFacts
 from ..errors import CaveMagicError, NoToken, ServerInTrouble, TokenRejected
@@ -31,7 +32,7 @@ def cave_whoami(context: Context, args: argparse.Namespace) -> None:
         context.show(revealed_page(facts.stored.token))
     if facts.account is None:
         raise _why_nobody(facts)
-    context.show(whoami_page(facts))
+    context.show(whoami_page(facts, other_files(facts.stored)))
 
 
 def _why_nobody(facts: ServerFacts) -> CaveMagicError:

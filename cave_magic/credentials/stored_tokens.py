@@ -16,7 +16,7 @@ from ..api.urls import host_port_of, parse
 from ..deployments import KNOWN_SERVERS, local_servers_of
 from ..token import Token
 from .datastack_map import known_servers
-from .locations import READ_BY_CAVECLIENT, READ_BY_PROGRAMS, hosts_of_servers, is_host_of, locations, other_hosts
+from .locations import READ_BY_CAVECLIENT, READ_BY_PROGRAMS, Role, hosts_of_servers, is_host_of, locations, other_hosts
 from .token_files import State, TokenFile, read_token_file, server_file, token_file_called
 
 SAME_TIME = 60.0
@@ -96,6 +96,35 @@ def resolve(server: str) -> StoredToken:
         copies=tuple(one.read() for one in where if one.role not in READ_BY_CAVECLIENT and os.path.lexists(one.path)),
         belongs_to=owner,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherFile:
+    """A file with a token, beside the one from which caveclient takes it.
+
+    Attributes:
+        file: the file.
+        role: why it counts for the server.
+        same: whether it holds the same token.
+    """
+
+    file: TokenFile
+    role: Role
+    same: bool
+
+
+def other_files(stored: StoredToken) -> tuple[OtherFile, ...]:
+    """All other files with the stored token, and those with another token that is not known to be another server's."""
+    if stored.source is None:
+        return ()
+    found = []
+    for location in locations(stored.server):
+        if location.path == stored.source.path or (file := location.read()).meant is None:
+            continue
+        same = file.meant == stored.source.meant
+        if same or not (location.role is Role.FOREIGN or owner_of(stored.server, file)):
+            found.append(OtherFile(file=file, role=location.role, same=same))
+    return tuple(found)
 
 
 def _stops_caveclient(found: TokenFile) -> bool:

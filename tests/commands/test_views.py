@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from cave_magic.commands.guide import guide_for
@@ -72,6 +74,20 @@ def test_a_revealed_token_stands_alone_below_its_warning():
     *warning, last = as_text(revealed_page(Token(token))).splitlines()
     assert "can use your account" in " ".join(warning)
     assert last == token
+
+
+def test_the_other_files_with_a_token_are_named(cave, run, set_up, home, monkeypatch):
+    """Copies, a token that cloud-volume sends, and one that nobody reads: each file is named for what it is."""
+    other, secrets = "0f3b8c6e1d2a4b5c" * 2, home / ".cloudvolume" / "secrets"
+    (secrets / "chunkedgraph-secret.json").write_text(json.dumps({"token": other}))
+    (home / "moved" / "secrets").mkdir(parents=True)
+    (home / "moved" / "secrets" / "cave-secret.json").write_text(json.dumps({"token": other}))
+    monkeypatch.setenv("CLOUD_VOLUME_DIR", str(home / "moved"))
+    rows = [one.split(maxsplit=2) for one in run("%cave_whoami").out.splitlines()]
+    assert ["also", "in", "cave-secret.json"] in rows
+    assert ["also", "in", f"127.0.0.1:{cave.local_server.rpartition(':')[2]}-cave-secret.json"] in rows
+    assert ["not", "read", "chunkedgraph-secret.json (another token, ends in 4b5c)"] in rows
+    assert ["cloud-volume", "~/moved/secrets/cave-secret.json", "(another token, ends in 4b5c)"] in rows
 
 
 def test_the_card_says_who_where_what_and_how_to_go_on(cave, run, monkeypatch):
