@@ -288,6 +288,15 @@ def test_a_command_is_made_in_one_place(path: Path):
     assert not [node for node in made if node.args and getattr(node.args[0], "value", None) != ""]
 
 
+@named([path for path in OURS if module_of(path) not in ("commands.check", "commands.context", "doctor.evidence")])
+def test_only_a_fix_prints_the_line_that_offers_it(path: Path):
+    """No check writes `--fix` into a next step: it is the runner that adds it, to a finding that carries a fix.
+
+    `context` has one of its own, for an entry of the datastack map that can be corrected or forgotten in any case.
+    """
+    assert not [one.value for one in _texts(tree_of(path)) if "--fix" in one.value]
+
+
 def test_the_front_door_imports_nothing_at_once():
     """`cave_magic/__init__.py` imports at module level only what every Python has."""
     nodes = tree_of(PACKAGE / "__init__.py").body

@@ -247,7 +247,7 @@ def fix_map_entry(datastack: str, server: str, current: ServerMap) -> Fix | None
         server: the right address; "" to forget the entry.
         current: the map.
     """
-    if current.entries.get(datastack, "") == server:
+    if current.entries.get(datastack) == server if server else datastack not in current.entries:
         return None
     name, old = sanitize(datastack), shown(current.entries.get(datastack))
     words = f"open {name} on {server} (now: {old})" if server else f"forget that {name} is on {old}"

@@ -13,9 +13,10 @@ import pytest
 from cave_magic.credentials import datastack_map, save, stored_tokens, token_files
 from cave_magic.credentials.datastack_map import read_map
 from cave_magic.credentials.stored_tokens import resolve
+from cave_magic.credentials.target import find_target
 from cave_magic.credentials.token_files import read_token_file, server_file
 from cave_magic.doctor import fixes
-from cave_magic.doctor.evidence import Machine
+from cave_magic.doctor.evidence import Machine, ServerFacts
 from cave_magic.doctor.model import Fix
 from cave_magic.errors import TokenNotSaved
 from cave_magic.token import Token
@@ -226,6 +227,17 @@ def test_a_wrong_entry_is_corrected_or_forgotten(secrets):
     made(fixes.fix_map_entry("minnie65_public", "", read_map()))
     assert read_map().entries == {"v1dd": OTHER}
     assert fixes.fix_map_entry("not there", "", read_map()) is None
+
+
+@pytest.mark.parametrize("entry", ["", None, [], "no address at all"])
+def test_an_entry_that_means_no_server_can_always_be_forgotten(secrets, entry):
+    """Whatever is wrong with the entry of an unknown datastack, its finding carries a fix, an empty text included."""
+    write_map({"mine": entry})
+    target = find_target("mine")
+    assert (target.is_guess, target.map_problem is None) == (True, False)
+    server = ServerFacts(address=target.server, target=target, machine=machine(), stored=resolve(target.server))
+    made(fixes.fix_entry(server))
+    assert read_map().entries == {}
 
 
 def test_an_entry_that_has_changed_since_stays(secrets):
