@@ -45,11 +45,11 @@ def find(server: str) -> tuple[MisplacedToken, ...]:
         token = file.meant
         if token is None or not token.can_be_sent or not _can_be_typed(path):
             continue
-        names = file.names or host_in_name(path)
-        if (names and not is_host_of(server, names)) or stored_tokens.other_owner(server, token):
+        host = file.named_host or host_in_name(path)
+        if (host and not is_host_of(server, host)) or stored_tokens.other_owner(server, token):
             continue
         is_default_servers = server == DEFAULT_SERVER and roles[path] in READ_BY_CAVECLIENT
-        one = MisplacedToken(file=file, token=token, ours=bool(names) or is_default_servers)
+        one = MisplacedToken(file=file, token=token, ours=bool(host) or is_default_servers)
         if token not in found or (one.ours and not found[token].ours):
             found[token] = one
     return tuple(found.values())

@@ -149,9 +149,9 @@ def owner_of(server: str, file: TokenFile) -> str:
 
 def named_owner(server: str, file: TokenFile) -> str:
     """The other server that a file says its token is for; "" if it names none."""
-    if not file.names or is_host_of(server, file.names):
+    if not file.named_host or is_host_of(server, file.named_host):
         return ""
-    there = _server_with(file.names)
+    there = _server_with(file.named_host)
     return "" if _are_one(server, there) else there
 
 

@@ -54,7 +54,7 @@ class TokenFile:
         readable_by_others: whether its mode lets other users of the machine read it.
         owned: whether it belongs to the user who runs this.
         modified: when it was last written, in seconds since 1970.
-        names: the host of the server that the token is for, where the file says so: those of the tokens page do.
+        named_host: the host of the server that the token is for, where the file says so: those of the tokens page do.
         link: where it leads, if it is a link; else "".
         gap: the folder that a link leads into and that is not there, so that nothing can be saved through it; else "".
         foreign: whether it belongs to another user of this computer, other than its administrator.
@@ -69,7 +69,7 @@ class TokenFile:
     readable_by_others: bool = False
     owned: bool = True
     modified: float = 0.0
-    names: str = ""
+    named_host: str = ""
     link: str = ""
     gap: str = ""
     foreign: bool = False
@@ -154,7 +154,7 @@ def parse_token_file(path: Path, text: str) -> TokenFile:
         token=token,
         keys=tuple(show_key(key) for key in list(data)[:8] if key != TOKEN_KEY),
         inside=None if token else _only_token_in(data),
-        names=host_named(data.get(SERVER_KEY)),
+        named_host=host_named(data.get(SERVER_KEY)),
     )
 
 

@@ -54,10 +54,10 @@ class NextStep:
     def __post_init__(self) -> None:
         for part in (*self.commands, *((self.url,) if self.url else ())):
             if part not in self.text:
-                raise ValueError(f"the sentence of a remedy must contain {part!r}")
+                raise ValueError(f"the sentence of a next step must contain {part!r}")
 
     def to_dict(self) -> dict[str, Any]:
-        """The remedy as it stands in `%cave_check --json`."""
+        """The next step as it stands in `%cave_check --json`."""
         return {"text": self.text, "commands": list(self.commands), "url": self.url}
 
 
@@ -261,7 +261,7 @@ class Report:
 
     @property
     def next(self) -> NextStep | None:
-        """The remedy of the row to mend first: the first that failed, else the first that stayed open."""
+        """The next step of the row to deal with first: the first that failed, else the first that stayed open."""
         for status in (Status.FAILED, Status.UNKNOWN, Status.CRASHED):
             for row in self.rows:
                 if row.status is status and row.next_step is not None:

@@ -368,4 +368,4 @@ def test_a_shape_fix_keeps_whose_the_token_is(secrets, entries):
     assert fix is not None
     fix.apply()
     found = token_files.read_token_file(path)
-    assert (found.token, found.names) == (Token("b" * 32), "other.example.org")
+    assert (found.token, found.named_host) == (Token("b" * 32), "other.example.org")

@@ -17,7 +17,7 @@ from ..evidence import FolderFix, Machine, ServerFacts
 from ..model import Check, Command, Finding, NextStep, Status, failed, ok, unknown, warning
 from ..next_steps import without_anybody
 
-# ---------------------------------------------------------------- remedies
+# ---------------------------------------------------------------- next steps
 
 
 def set_up(server: ServerFacts, kind: str = "existing") -> NextStep:
@@ -42,7 +42,7 @@ def save_this(server: ServerFacts, file: TokenFile) -> NextStep:
 
 
 def within_reach(server: ServerFacts, evidence: str, otherwise: NextStep) -> Finding:
-    """A failed finding about the stored token; its remedy takes one that is within reach, if there is one."""
+    """A failed finding about the stored token; its next step takes one that is within reach, if there is one."""
     if server.near is not None:
         found = f"{show_path(server.near.path)} has one that works, but CAVEclient does not read it"
         return failed(f"{evidence}; {found}", save_this(server, server.near))
