@@ -24,6 +24,8 @@ from cave_magic.login import verify
 from cave_magic.sandbox import Sandbox
 from cave_magic.token import Token
 
+from ..support.shell import sit_at_terminal
+
 ZETTA = base64.b64encode(bytes(range(162, 194))).decode()
 """Another form of token. It stands in no source that a traceback of a test could bring into the line cache."""
 XMODES = ("Plain", "Context", "Verbose", "Minimal")
@@ -313,8 +315,7 @@ def test_the_person_is_told_what_may_be_left(person):
 def test_a_notebook_s_cell_is_rewritten(person, monkeypatch, cell, after):
     """In a kernel the cell is written anew without the token, its options and the rest of it stay."""
     rewritten: list[str] = []
-    magics = person.shell.magics_manager.registry["CaveMagics"]
-    monkeypatch.setattr(magics.context.front, "kernel", object())
+    monkeypatch.setattr(person.shell, "kernel", object(), raising=False)
     monkeypatch.setattr(person.shell, "set_next_input", lambda text, replace: rewritten.append(text))
     said = person.types(cell.format(person.cave.new_token("ada")))
     assert rewritten == [after]
@@ -323,8 +324,7 @@ def test_a_notebook_s_cell_is_rewritten(person, monkeypatch, cell, after):
 
 def test_a_cell_that_is_not_kept_is_not_rewritten(person, monkeypatch):
     """Where the input is not stored, no other cell is taken for it."""
-    magics = person.shell.magics_manager.registry["CaveMagics"]
-    monkeypatch.setattr(magics.context.front, "kernel", object())
+    monkeypatch.setattr(person.shell, "kernel", object(), raising=False)
     monkeypatch.setattr(person.shell, "set_next_input", lambda *_, **__: pytest.fail("this was another cell"))
     person.types("other = 1")
     person.shell.run_cell(f"%cave_save {person.cave.new_token('ada')}", store_history=False)
@@ -375,7 +375,7 @@ def from_file(person: Person, token: str, monkeypatch: pytest.MonkeyPatch) -> st
 
 def from_prompt(person: Person, token: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The hidden prompt."""
-    monkeypatch.setattr("cave_magic.ui.frontend.Frontend.can_ask", True)
+    sit_at_terminal(monkeypatch)
     monkeypatch.setattr(getpass, "getpass", lambda *_: token)
     return "%cave_save"
 

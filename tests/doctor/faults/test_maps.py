@@ -65,7 +65,7 @@ def test_a_token_goes_to_no_server_that_is_a_guess(world, monkeypatch, entry):
     for line in ("%cave_save --from-env MINE --datastack mine", "%cave_setup new --paste --datastack mine"):
         ran = world.run(line)
         assert ran.error == "BadInput"
-        assert "Nothing was sent. To mend it: %cave_check mine --fix" in ran.message
+        assert "Nothing was sent. To fix the map: %cave_check mine --fix" in ran.message
         assert "pw12345" not in ran.message
     world.run("%cave_check mine --fix --yes")
     if isinstance(entry, str) and "@" in entry:
