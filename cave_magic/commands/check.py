@@ -67,7 +67,7 @@ def _look(context: Context, args: argparse.Namespace, error: BaseException | Non
     seconds = context.seconds(args.timeout)
     names = dict.fromkeys((*args.names, *([args.datastack] if args.datastack else [])))
     targets = [context.target(args, name) for name in names or [None]]
-    find_left = functools.partial(scrub.found_anywhere, context.shell)
+    find_left = functools.partial(scrub.find_tokens, context.shell)
     notebook = NotebookSession(names=context.shell.user_ns, find_left=find_left, can_ask=context.front.can_ask)
     with context.front.waiting() as on_wait:
         return look(targets, seconds, on_wait, notebook, error, args.all)
@@ -92,7 +92,7 @@ def _show(context: Context, report: Any, args: argparse.Namespace) -> None:
 
 
 def _repairs(shell: Any, found: Any) -> list[Any]:
-    """The repairs for a diagnosis: those of files, and the wiping of what lies about in this notebook."""
+    """The repairs for a diagnosis: those of files, and the scrubbing of tokens left in this notebook."""
     tokens = tuple(one.stored.token for one in found.evidence.servers if one.stored.token is not None)
     return [*found.repairs, *([scrub.Scrubbing(shell=shell, tokens=tokens)] if found.evidence.machine.left else [])]
 

@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
-from cave_magic.credentials import scrub
 from cave_magic.login import verify
+from cave_magic.redact import MASK
 from cave_magic.sandbox import Sandbox
 from cave_magic.token import Token
 
@@ -285,7 +285,7 @@ def test_a_variable_in_a_wrong_place_leaves_no_trace(person, line):
 def test_a_password_that_was_typed_is_called_one(person):
     """What was wiped is named for what it is."""
     said = person.types("%cave_check --server https://ada:hunter2@cave.example.org")
-    assert "The password that you typed was taken out of the history in memory and on disk." in said
+    assert "The password that you typed was removed from the history in memory and on disk." in said
     assert "BadInput: the address has a name or password in it. Use https://cave.example.org" in said
 
 
@@ -293,7 +293,7 @@ def test_the_person_is_told_what_may_be_left(person):
     """After a typed token two lines say what was done and what cannot be done from here, also after an error."""
     for line in ("%cave_save {} --overwrite", "%cave_whoami {}"):
         said = person.types(line.format(person.cave.new_token("ada")))
-        assert "The token that you typed was taken out of the history in memory and on disk." in said
+        assert "The token that you typed was removed from the history in memory and on disk." in said
         assert "It may still be in the terminal above; clear it where it can be seen." in said
 
 
@@ -342,7 +342,7 @@ def test_what_cannot_be_wiped_is_named(person, monkeypatch):
     said = person.types("%cave_save $t")
     other.rollback()
     other.close()
-    assert "The token could not be taken out of the history database." in said
+    assert "The token could not be removed from the history database." in said
 
 
 # ---------------------------------------------------------------- the other ways in
@@ -526,4 +526,4 @@ def test_an_error_of_ours_keeps_nothing_but_its_sentence(person):
 def test_an_own_mask_is_what_remains(person):
     """What is left of the line in the history is the mask."""
     person.types(f"%cave_save {person.cave.new_token('ada')} --overwrite")
-    assert person.shell.user_ns["In"][-1].count(scrub.MASK) == 1
+    assert person.shell.user_ns["In"][-1].count(MASK) == 1
