@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import time
 from urllib.parse import quote
 
 import pytest
@@ -11,6 +13,8 @@ from hypothesis import strategies as st
 
 from cave_magic.redact import MASK, find_secrets, mask, redact, sanitize
 from cave_magic.token import Token
+
+from .support.token_formats import JWT, registered
 
 DIGITS = "0123456789abcdef"
 TOKEN = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
@@ -113,9 +117,35 @@ def test_a_token_that_contains_another_is_hidden_whole():
     assert redact("it is secret-part-and-more", short, Token("secret-part-and-more")) == f"it is {MASK}"
 
 
-def test_a_very_short_value_is_not_searched_for():
-    """One or two characters are no secret worth tearing a text apart for."""
+def test_only_given_secrets_are_masked():
+    """`mask` hides what it is given, tokens and texts alike, and leaves other secrets and keyed words as they are."""
+    assert mask(f"a {TOKEN} b {ZETTA}, token: x", Token(TOKEN)) == f"a {MASK} b {ZETTA}, token: x"
+    assert mask(f"a {TOKEN} b {quote(ZETTA, safe='')}", TOKEN, ZETTA) == f"a {MASK} b {MASK}"
+
+
+def test_a_short_value_is_not_searched_for():
+    """A few characters are no secret worth tearing a text apart for."""
     assert redact("banana", Token("a")) == "banana"
+    assert mask("hand in hand", "hand") == "hand in hand"
+
+
+@pytest.mark.parametrize("scheme", ["JWT", "", "Bearer"])
+def test_the_header_of_a_format_keeps_its_value(scheme):
+    """Whatever value stands in the header that carries a token is hidden, also one of no known format."""
+    with registered(dataclasses.replace(JWT, scheme=scheme)):
+        for text in ("X-Cave-Token: {}hunter2", "{{'X-Cave-Token': '{}hunter2'}}", "x-cave-token:{}hunter2"):
+            assert "hunter2" not in redact(text.format(f"{scheme} " if scheme else ""))
+
+
+@pytest.mark.parametrize(
+    "start", ["words and 13 more. ", "Ab1" * 14 + "=x", "a" * 31 + "g", "eyJ", "eyJ" + "a" * 400 + ".", '{"token": 1}']
+)
+def test_a_large_text_is_redacted_in_linear_time(start):
+    """Half a megabyte takes a second, whatever it consists of; a quadratic search would take hours."""
+    with registered():
+        begun = time.perf_counter()
+        redact(start * (500_000 // len(start)))
+        assert time.perf_counter() - begun < 10
 
 
 def test_what_is_not_text_is_turned_into_one():

@@ -147,7 +147,7 @@ def test_a_variable_in_a_wrong_place_leaves_no_trace(person, line):
 
 
 def test_a_password_that_was_typed_is_called_one(person):
-    """What was wiped is named for what it is."""
+    """What was scrubbed is named for what it is."""
     said = person.types("%cave_check --server https://ada:hunter2@cave.example.org")
     assert "The password that you typed was removed from the history in memory and on disk." in said
     assert "BadInput: the address has a name or password in it. Use https://cave.example.org" in said
@@ -194,7 +194,7 @@ def test_a_cell_that_is_not_kept_is_not_rewritten(person, monkeypatch):
     person.shell.run_cell(f"%cave_save {person.cave.new_token('ada')}", store_history=False)
 
 
-def test_what_cannot_be_wiped_is_named(person, monkeypatch):
+def test_what_cannot_be_scrubbed_is_named(person, monkeypatch):
     """Where another program keeps the history database locked, that is said."""
     token = person.cave.new_token("ada")
     real = sqlite3.connect
