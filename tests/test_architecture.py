@@ -30,7 +30,7 @@ OWNERS = {
     "urllib3": {"api.connections"},
     "caveclient": {"environment.packages", "environment.caveclient_adapter"},
     "rich": {"ui.terminal"},
-    "IPython": {"magics", "completion", "commands.*", "ui.frontend"},
+    "IPython": {"magics", "completion", "ui.notebook"},
     "traitlets": {"magics"},
     "filelock": {"credentials.atomic_write"},
     "packaging": {"environment.packages"},
@@ -171,7 +171,7 @@ OUR_WORDS = {
 
 OTHER_TEXT = {
     "api.*", "completion", "credentials.scrub", "doctor.explain_error", "redact", "token",
-    "commands.line._without_values", "commands.save._variable_in", "login.browser_sign_in.came_by_address",
+    "commands.arguments._without_values", "commands.save._variable_in", "login.browser_sign_in.came_by_address",
     "login.exchange.stood_in_address",  # from a server, a library or a person
     "ui.*", "commands.views.report", "doctor.diagnose", "doctor.next_steps", "doctor.reference",  # laid out, not read
 }  # fmt: skip

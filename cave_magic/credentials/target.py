@@ -19,8 +19,7 @@ from ..deployments import (
     server_meant,
 )
 from ..errors import BadInput
-from ..redact import MASK
-from ..token import typed_secrets
+from ..redact import MASK, find_secrets
 from . import datastack_map
 from .datastack_map import ServerMap
 
@@ -118,7 +117,7 @@ def again(target: Target) -> Target:
 def _refuse_bad_name(datastack: str) -> None:
     if not isinstance(datastack, str):
         raise BadInput("the name of a datastack is text, such as minnie65_public.")
-    if typed_secrets(datastack) or MASK in datastack:
+    if find_secrets(datastack) or MASK in datastack:
         raise BadInput("that is not the name of a datastack. Nothing was sent. A token goes to cave_save.")
     if "," in datastack:
         raise BadInput("expected one datastack name; names cannot contain commas.")

@@ -12,7 +12,7 @@ from ..api.responses import Account, ListedToken, Response
 from ..api.urls import host_of
 from ..credentials import datastack_map, stored_tokens, token_files
 from ..credentials.file_problems import FileProblem
-from ..credentials.scrub import Left
+from ..credentials.scrub import LeftoverToken
 from ..credentials.target import Target
 from ..deployments import DEFAULT_DATASTACK, DEFAULT_SERVER
 from ..environment.caveclient_adapter import Client
@@ -27,7 +27,7 @@ from .model import Command
 BARE_CHECK = next_steps.check(Target(datastack=DEFAULT_DATASTACK, server=DEFAULT_SERVER))
 
 
-def _nothing_left(tokens: Iterable[Token] = ()) -> tuple[Left, ...]:
+def _nothing_left(tokens: Iterable[Token] = ()) -> tuple[LeftoverToken, ...]:
     return ()
 
 
@@ -72,7 +72,7 @@ class Machine:
         map_file: caveclient's map of datastacks.
         map_secrets: datastacks in whose remembered address there is a token or a password.
         left: where tokens were left in this notebook's session and file.
-        wipe_left: takes them out there.
+        scrub_left: takes them out there.
         unmet: what the installed caveclient asks of other packages and does not find; None if that is not known.
         proxy_settings: those of the environment that lead to a proxy or to a file of certificates.
         requests_problem: why requests, without which nobody can be asked, cannot be imported, or "".
@@ -93,8 +93,8 @@ class Machine:
     proxy_settings: ProxySettings = field(default_factory=ProxySettings)
     map_file: datastack_map.ServerMap | None = None
     map_secrets: tuple[str, ...] = ()
-    left: tuple[Left, ...] = ()
-    wipe_left: Callable[[], object] = field(default=_nothing_left, repr=False, compare=False)
+    left: tuple[LeftoverToken, ...] = ()
+    scrub_left: Callable[[], object] = field(default=_nothing_left, repr=False, compare=False)
     requests_problem: str = ""
     shadowing: tuple[ShadowingFile, ...] = ()
     again: Command = BARE_CHECK
@@ -113,14 +113,14 @@ class NotebookSession:
 
     Attributes:
         names: its variables, to find clients that were made with another token.
-        find_left: stored tokens -> where in its history and file they were left.
-        wipe_left: takes stored tokens out there.
+        find_left: stored tokens -> where they are left in its history and file.
+        scrub_left: takes stored tokens out there.
         can_ask: whether somebody can answer a prompt.
     """
 
     names: Mapping[str, object] = field(default_factory=dict)
-    find_left: Callable[[Iterable[Token]], tuple[Left, ...]] = _nothing_left
-    wipe_left: Callable[[Iterable[Token]], object] = _nothing_left
+    find_left: Callable[[Iterable[Token]], tuple[LeftoverToken, ...]] = _nothing_left
+    scrub_left: Callable[[Iterable[Token]], object] = _nothing_left
     can_ask: bool = True
 
 

@@ -19,11 +19,10 @@ from ..api.urls import holds_secret, shown, shown_file_name
 from ..credentials import atomic_write, datastack_map, save, stored_tokens, token_files
 from ..credentials.datastack_map import ServerMap
 from ..credentials.locations import Role, locations
-from ..credentials.scrub import MASK
 from ..credentials.stored_tokens import StoredToken
 from ..credentials.token_files import State, TokenFile, show_path
 from ..deployments import DEFAULT_SERVER, AddressFault, meant_address, server_meant
-from ..redact import sanitize
+from ..redact import MASK, sanitize
 from ..token import Token
 from .evidence import DatastackFacts, Machine, ServerFacts
 from .model import Fix
@@ -111,12 +110,12 @@ def fix_stored_shape(server: ServerFacts) -> Fix | None:
 def fix_shape(file: TokenFile) -> Fix | None:
     """Writes a token file properly that holds a token in a form in which it does not work.
 
-    That is a bare token, a list, a wrong key, quotes, blanks or capitals: whatever has exactly one usual token in it.
+    That is a bare token, a list, a wrong key, quotes, blanks or capitals: whatever holds exactly one token.
     """
     token = _token_in(file)
     if token is None:
         return None
-    problem = file.problem or f"holds one that {file.token.oddity if file.token else ''}"
+    problem = file.problem or f"holds one that {file.token.oddity() if file.token else ''}"
     words = f'write {file.name} as {{"token": "..."}} with the token ending in {token.ending}; now it {problem}'
     return _fix("shape", words, [file.path], partial(_in_shape, file.path, token))
 
@@ -124,7 +123,7 @@ def fix_shape(file: TokenFile) -> Fix | None:
 def _token_in(file: TokenFile) -> Token | None:
     if file.inside is not None:
         return file.inside
-    return file.token.reads_as if file.token is not None and not file.token.is_usual else None
+    return file.token.reads_as if file.token is not None and file.token.format is None else None
 
 
 def _in_shape(path: Path, token: Token) -> Plan:
@@ -314,7 +313,7 @@ def fix_left(machine: Machine) -> Fix | None:
     file = f" and in {notebook.name} (read it again in the browser before you save)" if notebook is not None else ""
 
     def apply() -> tuple[Path, ...]:
-        machine.wipe_left()
+        machine.scrub_left()
         return ()
 
     return Fix(id="left", words=f"replace the token by {MASK} in this session's history{file}", apply=apply)
