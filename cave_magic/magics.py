@@ -100,13 +100,12 @@ class CaveMagics(Magics):
         if value in ("", type(self).datastack.default_value):
             return value
         from .credentials import scrub
-        from .redact import redact
-        from .token import typed_secrets
+        from .redact import find_secrets, redact
 
-        secrets = typed_secrets(value)
+        secrets = find_secrets(value)
         if secrets and self.shell is not None:
-            scrub.wipe(self.shell, secrets)
-        return scrub.mask(redact(value), secrets)
+            scrub.scrub_session(self.shell, secrets)
+        return redact(value, *secrets)
 
     def new_context(self) -> Context:
         """What a command gets: the front end of this moment, the settings, the shell."""

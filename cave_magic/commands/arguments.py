@@ -12,8 +12,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from ..errors import BadInput
-from ..redact import sanitize
-from ..token import typed_secrets
+from ..redact import find_secrets, sanitize
 from .context import Context
 
 Run = Callable[[Context, argparse.Namespace], Any]
@@ -125,7 +124,7 @@ def _without_comment(line: str) -> str:
 def _without_commas(command: MagicCommand, line: str) -> str:
     """The line that was meant, unless a token stands in it."""
     words = re.sub(r"[\s,]+", " ", _without_comment(line)).strip()
-    return "." if typed_secrets(words) else f": %{command.name} {sanitize(words, 400)}"
+    return "." if find_secrets(words) else f": %{command.name} {sanitize(words, 400)}"
 
 
 def _unquoted(value: Any) -> Any:

@@ -65,7 +65,7 @@ def _look(context: Context, args: argparse.Namespace, error: BaseException | Non
     names = dict.fromkeys((*args.names, *([args.datastack] if args.datastack else [])))
     targets = [context.target(args, name) for name in names or [None]]
     shell, can_ask = context.shell, context.frontend.can_ask
-    notebook = NotebookSession(names=shell.variables, find_left=shell.find_left, can_ask=can_ask)
+    notebook = NotebookSession(names=shell.variables, find_left=shell.find_tokens, can_ask=can_ask)
     with context.frontend.waiting() as on_wait:
         return look(targets, seconds, on_wait, notebook, error, args.all)
 
@@ -85,7 +85,7 @@ def _show(context: Context, report: Any, args: argparse.Namespace) -> None:
 def _repairs(context: Context, found: Any) -> list[Any]:
     """The fixes for a diagnosis: those of files, and the masking of tokens that were left in this notebook."""
     tokens = tuple(one.stored.token for one in found.evidence.servers if one.stored.token is not None)
-    return [*found.repairs, *(context.shell.scrubbing(tokens) if found.evidence.machine.left else ())]
+    return [*found.repairs, *(context.shell.scrubbing_of(tokens) if found.evidence.machine.left else ())]
 
 
 def _repair(context: Context, repairs: Sequence[Any], again: Command, yes: bool) -> bool:

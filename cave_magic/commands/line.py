@@ -1,4 +1,4 @@
-"""One line behind a magic: read it, wipe a token from it, and end in one line of words where something goes wrong."""
+"""One line behind a magic: read it, scrub a token from it, and end in one line of words where something goes wrong."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..credentials import scrub
 from ..credentials.atomic_write import uninterrupted
 from ..credentials.token_files import show_path
 from ..environment.shadowed import find_shadowing_files
 from ..errors import Cancelled, CaveMagicError
-from ..token import typed_secrets
+from ..redact import MASK, find_secrets, mask
 from .arguments import MagicCommand, read
 from .context import NOTHING, Context
 
@@ -26,7 +25,7 @@ _SAVES = ("cave_save", "cave_setup")
 
 
 def run(command: MagicCommand, context: Context, line: str) -> tuple[Any, CaveMagicError | None]:
-    """Wipes a typed token, reads the line, and does what it says.
+    """Scrubs a typed token, reads the line, and does what it says.
 
     Args:
         command: one of `COMMANDS`.
@@ -35,13 +34,13 @@ def run(command: MagicCommand, context: Context, line: str) -> tuple[Any, CaveMa
     Returns:
         What the command returned, and what went wrong; the error holds no frame, and nothing of a token.
     """
-    secrets = _secrets_in(line, command)
+    secrets = find_secrets(line, _WITH_VALUE if command.name == "cave_save" else None)
     with uninterrupted(too_late=True):
-        stuck = context.shell.wipe(secrets)
+        failed = context.shell.scrub(secrets)
     result, failure = _done(command, context, line)
     with uninterrupted(too_late=True):  # who presses Ctrl-C twice means the command
         if secrets:
-            _say_what_is_left(context, secrets, stuck, failure is None)
+            _say_what_is_left(context, secrets, failed, failure is None)
         context.frontend.finish()
     return result, None if failure is None else _bare(failure, secrets)
 
@@ -75,7 +74,7 @@ def _stopped(command: MagicCommand, context: Context) -> str:
 def _bare(error: CaveMagicError, secrets: Sequence[str]) -> CaveMagicError:
     """An error without the frames and errors that led to it, and without what was typed, in which a token may be."""
     error.__cause__ = error.__context__ = None
-    error.args = tuple(scrub.mask(str(word), secrets) for word in error.args)
+    error.args = tuple(mask(str(word), *secrets) for word in error.args)
     return error.with_traceback(None)
 
 
@@ -102,23 +101,18 @@ def _where_in_us(error: BaseException) -> str:
 # ---------------------------------------------------------------- a token on the line
 
 
-def _secrets_in(line: str, command: MagicCommand) -> list[str]:
-    """The words of a line that are or, where one belongs on the line, may be tokens; longest first."""
-    return typed_secrets(line, _WITH_VALUE if command.name == "cave_save" else None)
-
-
-def _say_what_is_left(context: Context, secrets: Sequence[str], stuck: Sequence[str], succeeded: bool) -> None:
-    """Takes a typed token out of the cell, where the front end allows it, and says where it still may be."""
+def _say_what_is_left(context: Context, secrets: Sequence[str], failed: Sequence[str], succeeded: bool) -> None:
+    """Removes a typed token from the cell, where the front end allows it, and says where it may still be."""
     shell, frontend = context.shell, context.frontend
     what = "password" if all(secret.endswith("@") for secret in secrets) else "token"
     place = "the front end's undo and a checkpoint of the notebook" if shell.has_cells else "the terminal above"
-    but = f", but not out of {' and '.join(stuck)}" if stuck else " in memory and on disk"
+    but = f", but not from {' and '.join(failed)}" if failed else " in memory and on disk"
     frontend.say(
-        f"The {what} that you typed was taken out of the history{but}.\n"
+        f"The {what} that you typed was removed from the history{but}.\n"
         f"It may still be in {place}; clear it where it can be seen."
     )
     inputs = shell.inputs
-    if succeeded and shell.has_cells and inputs and scrub.MASK in inputs[-1]:
+    if succeeded and shell.has_cells and inputs and MASK in inputs[-1]:
         shell.replace_cell(_without_typed(inputs[-1]))
 
 

@@ -17,7 +17,9 @@ from .context import Context
 
 
 @command(
-    argument("token", nargs="*", help="$variable or {variable}, or nothing to be asked (a token typed here is wiped)"),
+    argument(
+        "token", nargs="*", help="$variable or {variable}, or nothing to be asked (a token typed here is scrubbed)"
+    ),
     argument("--overwrite", action="store_true", help="replace another token of this server"),
     argument("--from-env", metavar="NAME", help="take it from an environment variable"),
     argument("--from-file", metavar="PATH", help="take it from a file, such as the one that the token page offers"),

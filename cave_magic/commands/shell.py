@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from ..credentials import scrub
+from ..credentials import scrub as scrubbing
 from ..token import Token
 
 
@@ -28,14 +28,14 @@ class Shell(Protocol):
     def has_cells(self) -> bool:
         """Whether lines are typed into cells that stay, as in a notebook."""
 
-    def wipe(self, secrets: Iterable[str]) -> tuple[str, ...]:
+    def scrub(self, secrets: Iterable[str]) -> tuple[str, ...]:
         """Masks texts in everything that the session remembers; returns the places where that failed."""
 
-    def find_left(self, tokens: Iterable[Token]) -> tuple[scrub.Left, ...]:
+    def find_tokens(self, tokens: Iterable[Token]) -> tuple[scrubbing.LeftoverToken, ...]:
         """Where tokens were left in the session's history and in the notebook file."""
 
-    def scrubbing(self, tokens: tuple[Token, ...]) -> tuple[scrub.Scrubbing, ...]:
-        """The fix for what `find_left` finds."""
+    def scrubbing_of(self, tokens: tuple[Token, ...]) -> tuple[scrubbing.Scrubbing, ...]:
+        """The fix for what `find_tokens` finds."""
 
     def replace_cell(self, text: str) -> None:
         """Puts a text in place of the cell that runs, where the program can do that."""
@@ -49,15 +49,15 @@ class NoShell:
     last_error: BaseException | None = None
     has_cells = False
 
-    def wipe(self, secrets: Iterable[str]) -> tuple[str, ...]:
+    def scrub(self, secrets: Iterable[str]) -> tuple[str, ...]:
         """Nothing is remembered."""
         return ()
 
-    def find_left(self, tokens: Iterable[Token]) -> tuple[scrub.Left, ...]:
+    def find_tokens(self, tokens: Iterable[Token]) -> tuple[scrubbing.LeftoverToken, ...]:
         """Nothing is left."""
         return ()
 
-    def scrubbing(self, tokens: tuple[Token, ...]) -> tuple[scrub.Scrubbing, ...]:
+    def scrubbing_of(self, tokens: tuple[Token, ...]) -> tuple[scrubbing.Scrubbing, ...]:
         """Nothing to fix."""
         return ()
 
@@ -98,17 +98,17 @@ class IPythonShell:
         """Whether a kernel runs the shell."""
         return getattr(self._shell, "kernel", None) is not None
 
-    def wipe(self, secrets: Iterable[str]) -> tuple[str, ...]:
+    def scrub(self, secrets: Iterable[str]) -> tuple[str, ...]:
         """Masks texts in memory, in the history database and in the log."""
-        return scrub.wipe(self._shell, secrets)
+        return scrubbing.scrub_session(self._shell, secrets)
 
-    def find_left(self, tokens: Iterable[Token]) -> tuple[scrub.Left, ...]:
+    def find_tokens(self, tokens: Iterable[Token]) -> tuple[scrubbing.LeftoverToken, ...]:
         """Looks in the inputs, the history database and the notebook file."""
-        return scrub.found_anywhere(self._shell, tokens)
+        return scrubbing.find_tokens(self._shell, tokens)
 
-    def scrubbing(self, tokens: tuple[Token, ...]) -> tuple[scrub.Scrubbing, ...]:
+    def scrubbing_of(self, tokens: tuple[Token, ...]) -> tuple[scrubbing.Scrubbing, ...]:
         """Masks tokens in the history and in the notebook file."""
-        return (scrub.Scrubbing(shell=self._shell, tokens=tokens),)
+        return (scrubbing.Scrubbing(shell=self._shell, tokens=tokens),)
 
     def replace_cell(self, text: str) -> None:
         """Asks the front end to replace the cell; a notebook may insert one instead."""

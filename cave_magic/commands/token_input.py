@@ -13,7 +13,7 @@ from ..credentials import scrub
 from ..credentials.stored_tokens import resolve
 from ..credentials.target import Target
 from ..credentials.token_files import SERVER_KEY
-from ..deployments import KNOWN_SERVERS, datastack_for, meant_address
+from ..deployments import datastack_for, formats_of, meant_address
 from ..doctor import next_steps
 from ..errors import (
     BadInput,
@@ -25,7 +25,7 @@ from ..errors import (
     TokenNotSaved,
     TokenRejected,
 )
-from ..token import PastedToken, Token, read_pasted, unusual_token
+from ..token import PastedToken, Token, read_pasted
 from ..ui.document import Page
 from ..ui.prompts import TRIES, ask_secret, choose, confirm
 from .context import Context
@@ -209,22 +209,14 @@ def saving(context: Context, token: Token, target: Target) -> AbstractContextMan
 def pick(context: Context, text: str, target: Target) -> Token:
     """The one token in what was pasted."""
     try:
-        found = read_pasted(text)
+        found = read_pasted(text, formats_of(target.server))
     except NotAToken as error:
-        unusual = unusual_token(text)
-        if unusual is None or not _takes_unusual(target.server):
-            raise NotAToken(f"this is not a token: {error}") from None
-        context.frontend.say("Note: this does not look like a usual token; the server will say.")
-        return _forgotten(context, unusual)
+        raise NotAToken(f"this is not a token: {error}") from None
     if not found:
         raise Cancelled("no token was given.")
     one = found[0] if len(found) == 1 else _choose(context, found)
     _refuse_foreign(one.server, target)
-    return _forgotten(context, one.token)
-
-
-def _takes_unusual(server: str) -> bool:
-    return server not in KNOWN_SERVERS or "zetta" in server
+    return _scrubbed(context, one.token)
 
 
 def _choose(context: Context, found: Sequence[PastedToken]) -> PastedToken:
@@ -256,11 +248,11 @@ def _refuse_foreign(named: str, target: Target) -> None:
     )
 
 
-def _forgotten(context: Context, token: Token) -> Token:
-    """The token, wiped from where it lies in the history, such as the cell that gave it to a variable."""
-    left = scrub.found_in_inputs(context.shell.inputs, [token.reveal()])
-    if stuck := context.shell.wipe([token.reveal()]):
-        context.frontend.say(f"The token could not be taken out of {' and '.join(stuck)}.")
-    elif left:
-        context.frontend.say(f"The token also stood in {left.where}; it was taken out there.")
+def _scrubbed(context: Context, token: Token) -> Token:
+    """The token, once it is scrubbed from the history, such as the cell that gave it to a variable."""
+    found = scrub.find_tokens_in_inputs(context.shell.inputs, [token.reveal()])
+    if failed := context.shell.scrub([token.reveal()]):
+        context.frontend.say(f"The token could not be removed from {' and '.join(failed)}.")
+    elif found:
+        context.frontend.say(f"The token was also in {found.details}; it was removed from there.")
     return token

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import parse_qsl
 
-from ..token import Token, unusual_token
+from ..token import Token
 
 HOSTS = ("127.0.0.1", "::1")
 """Where it listens: at the first of them that this computer has."""
@@ -170,7 +170,7 @@ def strays_in(query: str, issuer: str) -> list[Token]:
 
 def _token(text: str) -> Token | None:
     token = Token(text)
-    return token if token.is_usual or unusual_token(text) == token else None
+    return token if token.format is not None else None
 
 
 class Receiver:

@@ -46,8 +46,8 @@ def test_the_suite_does_not_inherit_an_ignored_interrupt():
 
 @pytest.mark.parametrize("owner", [scrub, PlainFrontend])
 def test_whoever_presses_twice_gets_one_line(run, cave, set_up, monkeypatch, owner):
-    """An interrupt while a token is wiped, or while a wait is taken away, is no error of its own."""
-    name = "wipe" if owner is scrub else "finish"
+    """An interrupt while a token is scrubbed, or while a wait is taken away, is no error of its own."""
+    name = "scrub_session" if owner is scrub else "finish"
     real = getattr(owner, name)
 
     def pressed(*args: Any) -> Any:

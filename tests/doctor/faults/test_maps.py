@@ -189,8 +189,8 @@ def test_the_token_of_another_server_is_not_tried(world):
         assert not [record for record in other.requests if record.authorization or record.cookie]
 
 
-def test_a_typed_token_in_the_history_is_found_and_wiped(world):
-    """A token that stands in an earlier input is a warning, and `--fix` wipes it."""
+def test_a_typed_token_in_the_history_is_found_and_scrubbed(world):
+    """A token that stands in an earlier input is a warning, and `--fix` scrubs it."""
     world.run(f'token = "{world.token}"')
     report = world.check()
     row = next(row for row in report.rows if row.id == "token-left")
