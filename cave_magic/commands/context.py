@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from IPython.core.error import StdinNotImplementedError
 
-from ..api.tasks import check_timeout
+from ..api.batch import validate_timeout
 from ..credentials.stored_tokens import resolve
 from ..credentials.target import Settings, Target, find_target
 from ..deployments import check_address, datastack_for
@@ -52,8 +52,8 @@ class Context:
     def seconds(self, given: float | None = None) -> float:
         """The most seconds to wait: what the line says, else what is set."""
         if given is None:
-            return check_timeout(self._settings.timeout, "CaveMagics.timeout")
-        return check_timeout(given, "--timeout")
+            return validate_timeout(self._settings.timeout, "CaveMagics.timeout")
+        return validate_timeout(given, "--timeout")
 
     def target(self, args: argparse.Namespace, name: str | None = None) -> Target:
         """The datastack and the server that a line means."""

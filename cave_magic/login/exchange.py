@@ -12,11 +12,10 @@ from datetime import datetime
 from typing import Protocol
 
 from ..api import endpoints, responses
-from ..api.batch import Batch
+from ..api.batch import MAX_TIMEOUT, Batch, OnWait
 from ..api.failures import Failure
 from ..api.http import Session
 from ..api.responses import WITHIN, ListedToken, Response
-from ..api.tasks import LONGEST, OnWait, TaskPool
 from ..api.tokens import create_token, keeps_one_token
 from ..api.urls import host_of
 from ..credentials.target import Target
@@ -117,8 +116,8 @@ def probe_auth_server(request: LoginRequest, front: Front) -> AuthServer:
     """Asks the auth server for its version, and whether its pages can be opened."""
     server = request.target.server
     with Batch(request.seconds) as batch:
-        version = batch.ask(endpoints.auth_version_url(server))
-        page = batch.ask(endpoints.sign_in_page(server, f"http://{HOSTS[0]}/"))
+        version = batch.get(endpoints.auth_version_url(server))
+        page = batch.get(endpoints.sign_in_page(server, f"http://{HOSTS[0]}/"))
         with front.waiting() as on_wait:
             batch.wait(on_wait)
         return AuthServer(version=responses.version_in(version.response), page=page.response)
@@ -255,7 +254,7 @@ def _make(checked: VerifiedToken, name: str, version: str, seconds: float) -> Re
 
 def _finished(job: Callable[[], Response], host: str, front: Front, fate: str) -> Response:
     """What a request brings. An interrupt waits a while for its end: what it makes on the server must not get lost."""
-    future = TaskPool(LONGEST).ask(host, job)
+    future = Batch(MAX_TIMEOUT).submit(job, host)
     try:
         return future.result()
     except KeyboardInterrupt:
@@ -276,8 +275,9 @@ def _revoke_late(done: Future[Response]) -> None:
 
 
 _NEVER_ARRIVED = (
-    Failure.ADDRESS, Failure.NAME, Failure.REFUSED, Failure.UNREACHABLE, Failure.CONNECT_TIMEOUT, Failure.LATE,
-    Failure.TLS, Failure.CERTIFICATE, Failure.BUNDLE, Failure.NOT_TLS, Failure.SOCKS, Failure.UNSENDABLE,
+    Failure.INVALID_URL, Failure.NAME_NOT_FOUND, Failure.REFUSED, Failure.UNREACHABLE, Failure.CONNECT_TIMEOUT,
+    Failure.NOT_CONTACTED, Failure.TLS, Failure.CERTIFICATE, Failure.CA_BUNDLE, Failure.NOT_TLS, Failure.SOCKS,
+    Failure.UNSENDABLE,
 )  # fmt: skip
 
 
