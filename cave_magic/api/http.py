@@ -139,9 +139,9 @@ class Session:
                 request,
                 self._session.request(
                     method, url, json=data, headers=headers, timeout=seconds, allow_redirects=False, stream=True
-                ) as answer,
+                ) as received,
             ):
-                response = _response(url, answer, request, token)
+                response = _response(url, received, request, token)
         except (Exception, SystemExit) as error:  # a script that shadows requests may exit
             if request is not None and request.cancelled:
                 response = self.unfinished(url, token)
@@ -157,30 +157,30 @@ def _failed(url: str, error: BaseException, token: Token | None) -> Response:
     return Response(url=url, failure=failure, detail=redact(detail, token) if token else detail)
 
 
-def _response(url: str, answer: requests.Response, request: ActiveRequest, token: Token | None) -> Response:
+def _response(url: str, received: requests.Response, request: ActiveRequest, token: Token | None) -> Response:
     """Reads a response, whatever it is.
 
     Raises:
         Exception: the connection broke.
     """
-    raw, problem = _read(answer, request)
+    raw, problem = _read(received, request)
     text = raw.decode("utf-8-sig", errors="replace")
     body, is_json = (None, False) if problem else _json(text, token)
-    form = "" if is_json else _form(text, answer.headers.get("Content-Encoding", ""))
+    form = "" if is_json else _form(text, received.headers.get("Content-Encoding", ""))
     failure = None
-    if problem and answer.status_code < 400:
+    if problem and received.status_code < 400:
         failure = Failure.TOO_SLOW if request.cancelled else Failure.INCOMPLETE
     return Response(
         url=url,
-        status=answer.status_code,
+        status=received.status_code,
         failure=failure,
         detail=problem,
         body=body,
         is_json=is_json,
         opening=_opening(text, token) if form in (PAGE, TEXT) else "",
-        location=display_page(redact_token(answer.headers["Location"], token), url) if answer.is_redirect else "",
+        location=display_page(redact_token(received.headers["Location"], token), url) if received.is_redirect else "",
         form=form,
-        wait=retry_after(answer.headers),
+        wait=retry_after(received.headers),
     )
 
 
@@ -202,7 +202,7 @@ def has_proxy(url: str) -> bool:
     return select_proxy(url, get_environ_proxies(url)) is not None
 
 
-def _read(answer: requests.Response, request: ActiveRequest) -> tuple[bytes, str]:
+def _read(received: requests.Response, request: ActiveRequest) -> tuple[bytes, str]:
     """Reads a body up to a size and the deadline; says why that was not all of it, or "".
 
     It is decompressed here, so that a small body cannot become a large one in memory.
@@ -210,7 +210,7 @@ def _read(answer: requests.Response, request: ActiveRequest) -> tuple[bytes, str
     parts: list[bytes] = []
     size = 0
     try:
-        while size <= MAX_BODY and (part := answer.raw.read(65536, decode_content=False)):
+        while size <= MAX_BODY and (part := received.raw.read(65536, decode_content=False)):
             parts.append(part)
             size += len(part)
     except Exception:
@@ -220,9 +220,9 @@ def _read(answer: requests.Response, request: ActiveRequest) -> tuple[bytes, str
         return b"".join(parts), "it was too slow"
     if size > MAX_BODY:
         return b"".join(parts), "it is too long"
-    if getattr(answer.raw, "length_remaining", 0):
+    if getattr(received.raw, "length_remaining", 0):
         return b"".join(parts), "a part is missing"
-    return _decompress(b"".join(parts), answer.headers.get("Content-Encoding", ""))
+    return _decompress(b"".join(parts), received.headers.get("Content-Encoding", ""))
 
 
 def _decompress(raw: bytes, encoding: str) -> tuple[bytes, str]:

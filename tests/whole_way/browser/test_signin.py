@@ -262,7 +262,7 @@ def test_terms_that_are_not_wanted_now(cell: Cell, cave: Sandbox):
 
 def test_a_tab_that_never_comes_back(cell: Cell, cave: Sandbox, monkeypatch: pytest.MonkeyPatch):
     """The tab is closed: when the time is over it is said, and the prompt comes."""
-    monkeypatch.setattr(browser_sign_in, "LIFE", 1.0)
+    monkeypatch.setattr(browser_sign_in, "LIFETIME", 1.0)
     cell.answers = [cave.tokens("ada")[0]["token"]]
     cell.start("%cave_setup existing").close()
     said = cell.end().out
@@ -284,7 +284,7 @@ def test_the_wrong_account_is_named_and_can_be_changed(cell: Cell, cave: Sandbox
 
 def test_a_browser_on_another_machine(cell: Cell, cave: Sandbox, monkeypatch: pytest.MonkeyPatch):
     """The tab ends on a page that cannot be reached; its address, pasted at the prompt, is enough."""
-    monkeypatch.setattr(browser_sign_in.Receiver, "address", "http://127.0.0.1:1/nobody_listens-there")
+    monkeypatch.setattr(browser_sign_in.Receiver, "sign_in_url", "http://127.0.0.1:1/nobody_listens-there")
     tab = cell.start("%cave_setup existing")
     came: list[str] = []
     tab.on("request", lambda request: came.append(request.url))
@@ -379,7 +379,7 @@ def test_every_page_of_ours_has_a_clean_address(cell: Cell, cave: Sandbox):
         tab.goto(address)
         assert is_clean(cave, *seen_in(tab, "Not accepted"))
     tab.goto(f"{back}/nothing")
-    seen_in(tab, "Nothing is here")
+    seen_in(tab, "Nothing here")
     tab.goto(cell.address)
     log_in(tab, "ada@example.org")
     assert is_done(tab)
