@@ -95,7 +95,7 @@ def test_missing_terms_are_accepted_in_the_same_tab(here, cave, desk):
 def test_an_existing_person_is_shown_the_tokens_and_reuses_one(here, cave, desk, home):
     """The list has names, days and endings, the one used last in front; Enter takes that one and makes none."""
     keys = by_name(cave, "alice")
-    cave._accounts.let_in(keys["laptop"])
+    cave._accounts.authenticate(keys["laptop"])
     desk.goes, desk.answers = Visitor("alice@example.org").open, [""]
     ran = here("%cave_setup existing")
     assert ran.error == ""

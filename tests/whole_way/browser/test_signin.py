@@ -97,14 +97,14 @@ def names(cave: Sandbox, person: str) -> list[str]:
 def no_login_lives(cave: Sandbox) -> bool:
     """Whether every log-in token of a person is dead."""
     accounts = cave._accounts
-    owned = [one for one in accounts.known_tokens() if (who := accounts.owner(one)) and who.id > 0]
-    return all(accounts.is_key(one) for one in owned)
+    owned = [one for one in accounts.tokens.known() if (who := accounts.owner(one)) and who.id > 0]
+    return all(accounts.tokens.is_permanent(one) for one in owned)
 
 
 def nothing_saved_in(notebook: Notebook, cave: Sandbox) -> bool:
     """Whether no token stands in the notebook's file, nor an address of the door."""
     text = json.dumps(notebook.saved())
-    return not [one for one in cave._accounts.known_tokens() if one in text] and "authorize" not in text
+    return not [one for one in cave._accounts.tokens.known() if one in text] and "authorize" not in text
 
 
 def test_a_new_person_clicks_through_one_tab(at_desk: Any, cave: Sandbox):
@@ -310,7 +310,7 @@ def seen_in(tab: Any, text: str) -> list[str]:
 
 def is_clean(cave: Sandbox, *texts: str) -> bool:
     """Whether none of these holds a token or a query."""
-    return not [one for one in texts if "?" in one or any(token in one for token in cave._accounts.known_tokens())]
+    return not [one for one in texts if "?" in one or any(token in one for token in cave._accounts.tokens.known())]
 
 
 def test_the_right_account_after_the_wrong_one(cell: Cell, cave: Sandbox):
@@ -425,7 +425,7 @@ def test_the_terms_end_on_a_page_of_the_server(browser: Any, cave: Sandbox):
         tab.get_by_role("button", name="I accept").click()
     assert navigation.value.status == 200
     assert tab.url.startswith(f"{cave.server}/info/")
-    assert not [token for token in cave._accounts.known_tokens() if token in tab.url + tab.content()]
+    assert not [token for token in cave._accounts.tokens.known() if token in tab.url + tab.content()]
     assert tab.get_by_text("minnie65_public").first.is_visible()
     assert cave._accounts.has_accepted(cave._accounts.find("bob").id, 2)
 
