@@ -140,7 +140,7 @@ def test_checking_all_datastacks_sends_no_request_twice(secrets):
 
 
 def test_a_check_without_a_token_sends_two_requests(cave, run):
-    """Without a token two requests are sent: is it a CAVE server, and does its auth service respond?"""
+    """Without a token two requests are sent: to the info service and to the auth service."""
     run(f"%cave_check --server {cave.server}")
     assert sorted(one.path for one in cave.requests) == [IDENTITY, "/info/version"]
 
