@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
-from .api.urls import Url, host_port_of, parse
+from .api.urls import Url, host_port_of, parse_url
 from .errors import BadInput
 from .token import BASE64, HEX, TokenFormat, formats
 
@@ -138,7 +138,7 @@ def check_address(text: str) -> str:
     Raises:
         BadInput: what is wrong with it, and the corrected form; nothing of it but the host is quoted.
     """
-    address, meant = parse(text), meant_address(text)
+    address, meant = parse_url(text), meant_address(text)
     if address is None or not meant:
         raise BadInput(f"this is not a server's address. An address looks like this: {DEFAULT_SERVER}")
     if problem := _problem_with(address):
@@ -164,7 +164,7 @@ def _problem_with(address: Url) -> str:
 
 def meant_address(text: object) -> str:
     """The address that was probably meant, in the one form; "" where there is nothing to go by."""
-    address = parse(text)
+    address = parse_url(text)
     if address is None:
         return ""
     if _is_word(address):

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..api.urls import host_port_of, name_for_files, parse
+from ..api.urls import host_port_of, name_for_files, parse_url
 from ..deployments import KNOWN_SERVERS, local_servers_of
 from ..token import Token
 from .datastack_map import known_servers, remembered_servers
@@ -162,7 +162,7 @@ def _others_with(server: str, token: Token | None) -> Iterator[tuple[str, TokenF
 
 def _are_one(server: str, other: str) -> bool:
     """Whether two addresses lead to one machine, so that they are two names of one deployment."""
-    mine, theirs = parse(server), parse(other)
+    mine, theirs = parse_url(server), parse_url(other)
     if mine is None or theirs is None or (server in KNOWN_SERVERS and other in KNOWN_SERVERS):
         return False
     return mine.host_port[1] == theirs.host_port[1] and bool(_addresses_of(mine.host) & _addresses_of(theirs.host))
@@ -198,7 +198,7 @@ def _server_with(name: str) -> str:
     for server in known_servers():
         if host_port is not None and host_port in map(host_port_of, (server, *local_servers_of(server))):
             return server
-    address = parse(name)
+    address = parse_url(name)
     return f"https://{address.host_and_port}" if address else "another server"
 
 

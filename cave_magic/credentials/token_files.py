@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
-from ..api.urls import name_for_files, parse, shown_file_name
+from ..api.urls import display_file_name, name_for_files, parse_url
 from ..redact import MASK, find_secrets, sanitize
 from ..token import Token
 
@@ -78,7 +78,7 @@ class TokenFile:
     @property
     def name(self) -> str:
         """Its name without the folder, as it may be shown."""
-        return shown_file_name(self.path.name)
+        return display_file_name(self.path.name)
 
     @property
     def meant(self) -> Token | None:
@@ -114,7 +114,7 @@ def token_file_called(name: str) -> Path:
 def show_path(path: Path, longest: int = 200) -> str:
     """A path as people write it, with `~` for their home."""
     home = os.path.expanduser("~")
-    text = str(path.parent / shown_file_name(path.name) if DEFAULT_NAME in path.name else path)
+    text = str(path.parent / display_file_name(path.name) if DEFAULT_NAME in path.name else path)
     return sanitize("~" + text[len(home) :] if text.startswith(home + os.sep) else text, longest)
 
 
@@ -164,7 +164,7 @@ def parse_token_file(path: Path, text: str) -> TokenFile:
 
 def host_named(address: object) -> str:
     """The host in what a file of the tokens page says of its server: `global.daf-apis.com/auth`; "" if it says none."""
-    found = parse(address)
+    found = parse_url(address)
     return found.host_and_port if found else ""
 
 

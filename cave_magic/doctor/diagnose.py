@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from ..api.tasks import OnWait
+from ..api.batch import OnWait
 from ..api.urls import host_of
 from ..credentials.target import Target
 from ..environment.platforms import detect_runtime

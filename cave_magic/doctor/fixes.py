@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from ..api.urls import holds_secret, shown, shown_file_name
+from ..api.urls import display_file_name, display_url, holds_secret
 from ..credentials import atomic_write, datastack_map, save, stored_tokens, token_files
 from ..credentials.datastack_map import entries_with_secrets
 from ..credentials.stored_tokens import StoredToken
@@ -90,7 +90,7 @@ def repair_permissions(resolved: StoredToken) -> Repair | None:
     folder = token_files.secrets_folder()
     mode = _mode_of(folder)
     opened = [f"{show_path(folder)} ({mode & 0o777:04o} -> 0700)"] if mode & 0o077 else []
-    names = opened + [f"{shown_file_name(path.name)} ({_mode_of(path):04o} -> 0600)" for path in shared]
+    names = opened + [f"{display_file_name(path.name)} ({_mode_of(path):04o} -> 0600)" for path in shared]
     if not names or os.name != "posix":
         return None
     words = f"allow nobody but you to read {_listed(names)}"
@@ -258,7 +258,7 @@ def repair_map_entry(datastack: str, server: str = "") -> Repair | None:
     current = datastack_map.read_map()
     if datastack not in current.entries or current.entries[datastack] == server:
         return None
-    name, old = sanitize(datastack), shown(current.entries[datastack])
+    name, old = sanitize(datastack), display_url(current.entries[datastack])
     words = f"open {name} on {server} (now: {old})" if server else f"forget that {name} is on {old}"
     find = partial(_map_with, {datastack: server}, dict(current.entries))
     return Repair(id="map-entry", words=words, paths=(current.path,), _make=partial(_rewrite, find))
