@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from enum import Enum
 
-from .api.urls import Url, host_port_of, parse
+from .api.urls import Url, host_port_of, parse_url
 from .errors import BadInput
 from .token import BASE64, HEX, TokenFormat, formats
 
@@ -179,7 +179,7 @@ class AddressProblem:
 
 def problem_with_address(text: object) -> AddressProblem | None:
     """Why a text cannot be used as the address of a global server as it stands; blanks around it do not matter."""
-    address = parse(text)
+    address = parse_url(text)
     if address is None or not meant_address(text):
         return AddressProblem(fault=AddressFault.NOT_AN_ADDRESS)
     fault = _fault_of(address)
@@ -204,7 +204,7 @@ def _fault_of(address: Url) -> AddressFault | None:
 
 def meant_address(text: object) -> str:
     """The address that was probably meant, in the one form; "" where there is nothing to go by."""
-    address = parse(text)
+    address = parse_url(text)
     if address is None:
         return ""
     if _is_word(address):

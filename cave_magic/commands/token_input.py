@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..api.endpoints import tokens_page
-from ..api.urls import host_of, host_port_of, parse
+from ..api.urls import host_of, host_port_of, parse_url
 from ..credentials import scrub
 from ..credentials.stored_tokens import resolve
 from ..credentials.target import Target
@@ -235,7 +235,7 @@ def _choose(context: Context, found: Sequence[PastedToken]) -> PastedToken:
 
 def _refuse_foreign(named: str, target: Target) -> None:
     """A downloaded token says whose it is; one of another server is not sent to this one."""
-    address = parse(named)
+    address = parse_url(named)
     if named.strip() and address is None:
         raise BadInput(
             f'the server that this token is for cannot be read ("{SERVER_KEY}" is no address). Nothing was sent. '

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..api.urls import host_of, shown
+from ..api.urls import display_url, host_of
 from ..deployments import DEFAULT_SERVER
 from ..errors import TokenExists, TokenNotSaved
 from ..redact import sanitize
@@ -272,7 +272,7 @@ def _map_with(wanted: _Wanted) -> tuple[dict[str, str], dict[str, str], str | No
     entries = dict(current.entries)
     mapping = {name: server for name in wanted.datastacks if entries.get(name, server) == server}
     mapping.update(dict.fromkeys(wanted.opened, server))
-    before = {name: shown(entries[name]) for name in wanted.opened if entries.get(name, server) != server}
+    before = {name: display_url(entries[name]) for name in wanted.opened if entries.get(name, server) != server}
     changed = any(entries.get(name) != server for name in mapping)
     return mapping, before, json.dumps({**entries, **mapping}, indent=2) + "\n" if changed else None
 

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..api.urls import host_port_of, parse
+from ..api.urls import host_port_of, parse_url
 from ..deployments import KNOWN_SERVERS, local_servers_of
 from ..token import Token
 from .datastack_map import known_servers
@@ -174,7 +174,7 @@ def _others_with(server: str, token: Token | None) -> Iterator[tuple[str, TokenF
 
 def _are_one(server: str, other: str) -> bool:
     """Whether two addresses lead to one machine, so that they are two names of one deployment."""
-    mine, theirs = parse(server), parse(other)
+    mine, theirs = parse_url(server), parse_url(other)
     if mine is None or theirs is None or (server in KNOWN_SERVERS and other in KNOWN_SERVERS):
         return False
     return mine.host_port[1] == theirs.host_port[1] and bool(_addresses_of(mine.host) & _addresses_of(theirs.host))
@@ -200,5 +200,5 @@ def _server_with(name: str) -> str:
     for server in known_servers():
         if host_port is not None and host_port in map(host_port_of, (server, *local_servers_of(server))):
             return server
-    address = parse(name)
+    address = parse_url(name)
     return f"https://{address.host_and_port}" if address else "another server"

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 
-from ..api.urls import name_for_files, parse, shown_file_name
+from ..api.urls import display_file_name, name_for_files, parse_url
 from ..redact import MASK, find_secrets, sanitize
 from ..token import Token
 from .file_problems import FileFault, FileProblem
@@ -77,7 +77,7 @@ class TokenFile:
     @property
     def name(self) -> str:
         """Its name without the folder, as it may be shown."""
-        return shown_file_name(self.path.name)
+        return display_file_name(self.path.name)
 
     @property
     def meant(self) -> Token | None:
@@ -113,7 +113,7 @@ def token_file_called(name: str) -> Path:
 def show_path(path: Path, longest: int = 200) -> str:
     """A path as people write it, with `~` for their home."""
     home = os.path.expanduser("~")
-    whole = str(path.parent / shown_file_name(path.name) if DEFAULT_NAME in path.name else path)
+    whole = str(path.parent / display_file_name(path.name) if DEFAULT_NAME in path.name else path)
     return sanitize("~" + whole[len(home) :] if whole.startswith(home + os.sep) else whole, longest)
 
 
@@ -160,7 +160,7 @@ def parse_token_file(path: Path, text: str) -> TokenFile:
 
 def host_named(address: object) -> str:
     """The host in what a file of the tokens page says of its server: `global.daf-apis.com/auth`; "" if it says none."""
-    found = parse(address)
+    found = parse_url(address)
     return found.host_and_port if found else ""
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ..api import responses
-from ..api.tasks import OnWait
+from ..api.batch import OnWait
 from ..api.urls import host_of
 from ..credentials.target import Target
 from ..environment import cloud_volume

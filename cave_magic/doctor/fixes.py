@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from ..api.responses import REFUSALS, local_server_in
-from ..api.urls import holds_secret, shown, shown_file_name
+from ..api.urls import display_file_name, display_url, holds_secret
 from ..credentials import atomic_write, datastack_map, save, stored_tokens, token_files
 from ..credentials.datastack_map import ServerMap
 from ..credentials.locations import Role, locations
@@ -248,7 +248,7 @@ def fix_map_entry(datastack: str, server: str, current: ServerMap) -> Fix | None
     """
     if current.entries.get(datastack) == server if server else datastack not in current.entries:
         return None
-    name, old = sanitize(datastack), shown(current.entries.get(datastack))
+    name, old = sanitize(datastack), display_url(current.entries.get(datastack))
     words = f"open {name} on {server} (now: {old})" if server else f"forget that {name} is on {old}"
     find = partial(_map_with, {datastack: server}, current.entries)
     return _fix("map-entry", words, [current.path], find)
@@ -324,7 +324,7 @@ def fix_left(machine: Machine) -> Fix | None:
 
 def _name_of(path: Path) -> str:
     """A file's name if it is in the folder of the token files, else its path."""
-    return shown_file_name(path.name) if path.parent == token_files.secrets_folder() else show_path(path)
+    return display_file_name(path.name) if path.parent == token_files.secrets_folder() else show_path(path)
 
 
 def _listed(words: list[str]) -> str:

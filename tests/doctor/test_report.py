@@ -196,7 +196,7 @@ def test_a_secret_planted_in_any_field_stays_out_of_the_block(data):
     )
     status = data.draw(st.sampled_from([200, 400, 401, 403, 404, 418, 500]))
     response = Response(
-        address=target.server + "/auth",
+        url=target.server + "/auth",
         status=status,
         failure=None,
         detail="",
@@ -207,7 +207,7 @@ def test_a_secret_planted_in_any_field_stays_out_of_the_block(data):
         seconds=0.1,
     )
     page = Response(
-        address=target.server + "/info",
+        url=target.server + "/info",
         status=status,
         failure=None,
         detail="",
@@ -233,7 +233,7 @@ def test_a_secret_planted_in_any_field_stays_out_of_the_block(data):
     )
     identity = data.draw(st.sampled_from([response, page]))
     server = ServerFacts(
-        address=target.server,
+        url=target.server,
         target=target,
         machine=Machine(versions={"caveclient": "8.2.1"}),
         stored=stored,

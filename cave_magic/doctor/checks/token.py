@@ -129,7 +129,7 @@ def _wrong_entry(evidence: str, server: ServerFacts) -> Finding:
 
 def _is_elsewhere(response: Response) -> bool:
     """Whether an answer shows that this is no place for the datastack, and not only one in trouble or hard to reach."""
-    if response.failure in (Failure.NAME, Failure.REFUSED):
+    if response.failure in (Failure.NAME_NOT_FOUND, Failure.REFUSED):
         return True
     return lacks_datastack(response) or (response.status == 200 and not response.is_json)
 
