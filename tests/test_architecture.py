@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "cave_magic"
 
 LAYERS = (
-    "errors", "token", "redact", "ui", "api", "deployments", "credentials", "environment", "doctor", "login",
+    "errors", "token", "ui", "redact", "api", "deployments", "credentials", "environment", "doctor", "login",
     "commands", "completion", "magics", "__init__",
 )  # fmt: skip
 """The modules and folders of the package from the ground up: each imports only what stands before it, lazily too."""

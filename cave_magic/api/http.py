@@ -14,10 +14,10 @@ from datetime import datetime, timezone
 from html import unescape
 from typing import TYPE_CHECKING, Any
 
-from ..redact import redact, redact_token, sanitize
+from ..redact import Untrusted, redact, redact_token, sanitize
 from ..token import Token
 from .failures import Failure, classify
-from .responses import PAGE, TEXT, Response
+from .responses import NOTHING, PAGE, TEXT, Response
 from .urls import display_page, parse, shown
 
 if TYPE_CHECKING:
@@ -181,10 +181,10 @@ def _sent(
             detail=problem,
             body=body,
             is_json=is_json,
-            opening=_opening(text, token) if form in (PAGE, TEXT) else "",
-            location=display_page(redact_token(response.headers["Location"], token), address)
+            opening=_opening(text, token) if form in (PAGE, TEXT) else NOTHING,
+            location=Untrusted(display_page(redact_token(response.headers["Location"], token), address))
             if response.is_redirect
-            else "",
+            else NOTHING,
             form=form,
             wait=wait_in(response.headers),
         )
@@ -270,11 +270,11 @@ def _form(text: str, packing: str) -> str:
     return TEXT if start.strip() else ""
 
 
-def _opening(text: str, token: Token | None) -> str:
+def _opening(text: str, token: Token | None) -> Untrusted:
     """How a text begins, as a browser would show it."""
     text = re.sub(r"(?is)<(script|style)\b.*?</\1>", " ", text[:20_000])
     text = unescape(re.sub(r"<[^>]{0,500}>", " ", text))[:2000]
-    return sanitize(redact_token(text, token), 80)
+    return Untrusted(sanitize(redact_token(text, token), 80).text)
 
 
 def wait_in(headers: Mapping[str, str]) -> float | None:

@@ -120,7 +120,7 @@ def host_port_of(text: str) -> tuple[str, int | None] | None:
 def shown(text: object) -> str:
     """A server's address as it may be shown, whatever stands in it: the normal form."""
     address = parse(text)
-    return sanitize(address.normal, 100) if address else UNREADABLE
+    return sanitize(address.normal, 100).text if address else UNREADABLE
 
 
 def display_page(text: str, base: str) -> str:
@@ -134,7 +134,7 @@ def display_page(text: str, base: str) -> str:
         address = parse(urljoin(base, text))
     except ValueError:
         address = None
-    return sanitize(address.normal + address.path, 100) if address else UNREADABLE
+    return sanitize(address.normal + address.path, 100).text if address else UNREADABLE
 
 
 def holds_secret(value: object) -> bool:
@@ -161,4 +161,4 @@ def name_for_files(server: str) -> str:
 def shown_file_name(name: str) -> str:
     """The name of a token file as it may be shown."""
     credentials, _, rest = name.rpartition("@")
-    return sanitize(f"{MASK}@{rest}" if credentials else rest, 200)
+    return sanitize(f"{MASK}@{rest}" if credentials else rest, 200).text

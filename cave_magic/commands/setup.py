@@ -46,7 +46,7 @@ def _set_up(context: Context, args: argparse.Namespace) -> None:
     if facts.account is not None and not args.use:
         if _exchange_stored(context, facts):
             return None
-        context.confirm(f"{facts.account.label} is set up here already. Replace that token?")
+        context.confirm(f"{facts.account.label.text} is set up here already. Replace that token?")
     if facts.account is None:
         _raise_if_in_trouble(facts)
     if args.kind is None:

@@ -227,7 +227,7 @@ def _choose(context: Context, found: Sequence[PastedToken]) -> PastedToken:
     if not context.front.can_ask or len(found) > MOST_LISTED:
         raise BadInput(f"{len(found)} tokens are in it; give the one to use.")
     for number, one in enumerate(found, 1):
-        name, created = sanitize(one.description) or "(no description)", sanitize(one.created)[:16]
+        name, created = sanitize(one.description).text or "(no description)", sanitize(one.created).text[:16]
         context.front.say(f"{number}. {name}  {created}  ends in {one.token.ending}")
     answer = context.ask(f"Which one? [1-{len(found)}] ")
     if not answer:

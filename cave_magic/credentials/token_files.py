@@ -19,6 +19,7 @@ from pathlib import Path
 from ..api.urls import name_for_files, parse, shown_file_name
 from ..redact import MASK, sanitize
 from ..token import Token, typed_secrets
+from ..ui.document import Span
 
 TOKEN_KEY = "token"  # noqa: S105  the key, no token
 SERVER_KEY = "middle_auth_url"
@@ -50,7 +51,7 @@ class TokenFile:
         state: what was found there.
         problem: what is wrong with it, in words to follow its name; "" if nothing.
         token: what stands under the key `token`, if that is a text.
-        keys: the other keys in it, shortened for show.
+        keys: the other keys in it, as they may be shown to their owner.
         inside: a usual token that is in the file although the file cannot be used as it is (bare, in a list, ...).
         readable_by_others: whether its mode lets other users of the machine read it.
         owned: whether it belongs to the user who runs this.
@@ -65,7 +66,7 @@ class TokenFile:
     state: State
     problem: str = ""
     token: Token | None = None
-    keys: tuple[str, ...] = ()
+    keys: tuple[Span, ...] = ()
     inside: Token | None = None
     readable_by_others: bool = False
     owned: bool = True
@@ -115,12 +116,12 @@ def show_path(path: Path, longest: int = 200) -> str:
     """A path as people write it, with `~` for their home."""
     home = os.path.expanduser("~")
     text = str(path.parent / shown_file_name(path.name) if DEFAULT_NAME in path.name else path)
-    return sanitize("~" + text[len(home) :] if text.startswith(home + os.sep) else text, longest)
+    return sanitize("~" + text[len(home) :] if text.startswith(home + os.sep) else text, longest).text
 
 
-def show_key(key: str) -> str:
-    """A key of a token file, short; hidden where somebody put a token in the place of one."""
-    return MASK if typed_secrets(key) else sanitize(key, 40)
+def show_key(key: str) -> Span:
+    """A key of a token file, short and private; masked where somebody put a token in the place of one."""
+    return sanitize(MASK if typed_secrets(key) else key, 40)
 
 
 # ---------------------------------------------------------------- reading

@@ -258,7 +258,7 @@ def repair_map_entry(datastack: str, server: str = "") -> Repair | None:
     current = datastack_map.read_map()
     if datastack not in current.entries or current.entries[datastack] == server:
         return None
-    name, old = sanitize(datastack), shown(current.entries[datastack])
+    name, old = sanitize(datastack).text, shown(current.entries[datastack])
     words = f"open {name} on {server} (now: {old})" if server else f"forget that {name} is on {old}"
     find = partial(_map_with, {datastack: server}, dict(current.entries))
     return Repair(id="map-entry", words=words, paths=(current.path,), _make=partial(_rewrite, find))
@@ -278,9 +278,8 @@ def repair_map_secrets() -> Repair | None:
     found = {name: server_meant(name, current.entries[name]) for name in entries_with_secrets()}
     if not found:
         return None
-    words = (
-        f"take what is secret out of the address of {_listed([sanitize(name) for name in found])} in the datastack map"
-    )
+    names = _listed([sanitize(name).text for name in found])
+    words = f"take what is secret out of the address of {names} in the datastack map"
     find = partial(_map_with, found, dict(current.entries))
     return Repair(id="map-secrets", words=words, paths=(current.path,), _make=partial(_rewrite, find))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ..redact import shareable, shown
+from ..ui.document import line
 from .model import Check, CheckResult, Status
 
 Subjects = Callable[[type], Sequence[Any]]
@@ -51,17 +51,14 @@ def _blocker(check: Check, subject: Any, above: Above, states: Mapping[tuple[str
 
 def _skipped(check: Check, name: str, title: str, blocker: str, rows: Iterable[CheckResult]) -> CheckResult:
     reason = next((row.title for row in rows if row.id == blocker), blocker)
-    needs = f"needs: {reason}"
     return CheckResult(
         id=name,
         group=check.group,
         status=Status.SKIPPED,
         title=title,
-        evidence=needs,
+        found=line(f"needs: {reason}"),
         blocked_by=blocker,
-        next_step=None,
         quiet=check.quiet,
-        shared=needs,
     )
 
 
@@ -69,21 +66,16 @@ def _look(check: Check, name: str, title: str, subject: Any) -> CheckResult | No
     try:
         finding = check.look(subject)
     except Exception as error:
-        evidence = f"this check broke ({type(error).__name__}); the others went on"
-        return CheckResult(
-            id=name, group=check.group, status=Status.CRASHED, title=title, evidence=evidence, shared=evidence
-        )
+        found = line(f"this check failed with a {type(error).__name__}; the others went on")
+        return CheckResult(id=name, group=check.group, status=Status.CRASHED, title=title, found=found)
     if finding is None:
         return None
-    said = finding.evidence
     return CheckResult(
         id=name,
         group=check.group,
         status=finding.status,
         title=title,
-        evidence=shown(said),
-        blocked_by=None,
+        found=finding.evidence,
         next_step=finding.next_step,
         quiet=check.quiet,
-        shared=shareable(said),
     )

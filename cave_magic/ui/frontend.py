@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
-from .document import Page, Word, line
+from .document import Page, Span, line
 
 OnWait = Callable[[list[str], float], None]
 """Told for whom one waits, and for how many seconds so far."""
@@ -64,7 +64,7 @@ class Progress:
 
 
 def _dim(words: str) -> Page:
-    return Page((line(Word(words, "dim")),))
+    return Page((line(Span(words, "dim")),))
 
 
 class Frontend:

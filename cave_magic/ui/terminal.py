@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
-from .document import WIDTH, Line, Page, Steps, Table, Word, is_address, line
+from .document import WIDTH, Line, Page, Span, Steps, Table, is_address, line
 from .html import as_html
 from .text_layout import lay_out, width_of
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-__all__ = ["Line", "Page", "Steps", "Table", "TerminalProgress", "Word", "as_html", "as_text", "bundle", "draw", "line"]
+__all__ = ["Line", "Page", "Span", "Steps", "Table", "TerminalProgress", "as_html", "as_text", "bundle", "draw", "line"]
 
 STYLES = {
     "": "",
@@ -38,7 +38,7 @@ _PLAINER = str.maketrans({"✔": "+", "✘": "x", "\u2013": "-", "…": "..."})
 
 def as_text(page: Page, width: int = WIDTH) -> str:
     """The page as plain text: no escape codes, no blanks at an end, at most so many columns except for addresses."""
-    return "\n".join("".join(word.text for word in row) for row in lay_out(page, width))
+    return "\n".join("".join(span.text for span in row) for row in lay_out(page, width))
 
 
 def bundle(page: Page) -> dict[str, str]:
@@ -74,10 +74,10 @@ def _text(words: Line, encoding: str) -> Text:
     from rich.text import Text
 
     text = Text()
-    for word in words:
-        style = Style.parse(STYLES[word.style])
-        is_link = word.style == "link" and is_address(word.text)
-        text.append(writable(word.text, encoding), style + Style(link=word.text) if is_link else style)
+    for span in words:
+        style = Style.parse(STYLES[span.style])
+        is_link = span.style == "link" and is_address(span.text)
+        text.append(writable(span.text, encoding), style + Style(link=span.text) if is_link else style)
     return text
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from cave_magic.api.responses import MEMORY_SECONDS, Account, Response, Terms, contradicts
 from cave_magic.doctor import gather
+from cave_magic.redact import Untrusted, sanitize
 from cave_magic.ui.durations import moment
 
 from .world import FULL, ID, World, bad, says
@@ -229,14 +230,14 @@ def test_an_administrator_gives_the_permission_to_themselves(world: World):
 
 PERMITTED = {"a": ("view",), "b": ("view", "edit")}
 ADA = Account(
-    name="Ada",
-    email="ada@example.org",
+    name=sanitize("Ada"),
+    email=sanitize("ada@example.org"),
     id=1,
     permissions={"a": ("view",)},
     before_terms=PERMITTED,
-    unsigned=(Terms(dataset="b", name="T", url="u", number=2),),
+    unsigned=(Terms(dataset="b", name=Untrusted("T"), url="u", number=2),),
 )
-NOBODY = Account(name="Nobody", email="n@example.org", id=2)
+NOBODY = Account(name=sanitize("Nobody"), email=sanitize("n@example.org"), id=2)
 OPEN = Response(address="s", status=200, failure=None, detail="", body={"local_server": "https://l.org"}, is_json=True)
 
 
