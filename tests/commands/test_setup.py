@@ -285,11 +285,11 @@ def test_whoami_reveals_the_token_only_when_asked(run, set_up):
 
 
 def test_whoami_names_the_kind_of_token_and_unsigned_terms(cave, run, person):
-    """A log-in token has a date; unsigned terms have a link."""
+    """A temporary token has a date; unsigned terms have a link."""
     person(cave.new_login_token("bob"), "n")
     run("%cave_save")
     out = run("%cave_whoami").out
-    assert "log-in token" in out
+    assert "temporary token" in out
     assert "/tos/2/accept" in out
     assert any(str(year) in out for year in range(2024, 2100))
 

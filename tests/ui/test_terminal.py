@@ -269,7 +269,7 @@ OK = CheckResult(
     id="environment", group="environment", status=Status.OK, title="environment", found=line("caveclient 8.2.1")
 )
 QUIET = CheckResult(
-    id="info", group="datastack", status=Status.OK, title="info service", found=line("answered in 0.1 s"), quiet=True
+    id="info", group="datastack", status=Status.OK, title="info service", found=line("responded in 0.1 s"), quiet=True
 )
 ACCEPT = advise("accept at ", Span(URL, "link"), ", then ", Command("%cave_check"))
 FAILED = CheckResult(
@@ -298,14 +298,14 @@ WARNED = CheckResult(
     next_step=KEEP,
 )
 UNKNOWN = CheckResult(
-    id="account", group="account", status=Status.UNKNOWN, title="account", found=line("could not be told")
+    id="account", group="account", status=Status.UNKNOWN, title="account", found=line("could not be verified")
 )
 CRASHED = CheckResult(
     id="map",
     group="stored token",
     status=Status.CRASHED,
     title="server address",
-    found=line("this check broke (KeyError)"),
+    found=line("this check failed with a KeyError"),
 )
 
 

@@ -46,8 +46,8 @@ def test_a_permission_that_was_revoked_is_not_all_well(world: World):
     report = world.check()
     assert bad(report) == [("access", "failed")]
     said = _row(report, "access").evidence
-    assert "ada@example.org has no permission to view minnie65_public, says the auth server" in said
-    assert "the info service still opens minnie65_public: it remembers for up to 300 s" in said
+    assert "ada@example.org has no permission to view minnie65_public, according to the auth server" in said
+    assert "the info service still opens minnie65_public: it caches permissions for up to 300 s" in said
     assert _waits(world, start)
     assert "All well" not in world.run("%cave_check").out
     _is_over(world)
@@ -64,8 +64,8 @@ def test_a_permission_that_was_given_is_waited_for(world: World):
     report = world.check()
     assert bad(report) == [("access", "failed")]
     said = _row(report, "access").evidence
-    assert "carol@example.org may view minnie65_public, says the auth server" in said
-    assert "still refuses (403 missing_permission): it remembers for up to 300 s" in said
+    assert "carol@example.org may view minnie65_public, according to the auth server" in said
+    assert "still refuses access (403 missing_permission): it caches permissions for up to 300 s" in said
     assert _waits(world, start)
     _is_over(world)
     assert world.check().ok
@@ -99,7 +99,7 @@ def test_terms_that_were_accepted_a_moment_ago_are_not_asked_for_again(world: Wo
     start = time.time()
     report = world.check()
     assert bad(report) == [("terms", "failed")]
-    assert "no longer missing, says the auth server" in _row(report, "terms").evidence
+    assert "terms of service accepted, according to the auth server" in _row(report, "terms").evidence
     assert _waits(world, start)
     _is_over(world)
     assert world.check().ok
@@ -111,7 +111,7 @@ def test_terms_that_were_withdrawn_are_to_be_accepted_at_once(world: World):
     world.cave.withdraw_terms("ada", NAME)
     report = world.check()
     assert bad(report) == [("terms", "failed")]
-    assert "says the auth server; the info service has not noticed yet" in _row(report, "terms").evidence
+    assert "according to the auth server; the info service has not noticed yet" in _row(report, "terms").evidence
     assert world.mend().ok
 
 
@@ -197,7 +197,7 @@ def test_an_account_without_any_permission_cannot_read_anything(world: World):
         world.cave.revoke("ada", name)
     report = world.check()
     assert bad(report) == [("access", "failed")]
-    assert "no permission to view anything, says the auth server" in _row(report, "access").evidence
+    assert "no permission to view anything, according to the auth server" in _row(report, "access").evidence
 
 
 @pytest.mark.parametrize(

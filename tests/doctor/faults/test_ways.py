@@ -208,8 +208,8 @@ BODIES = {
     "a page": (b"<!DOCTYPE html><h1>Log in</h1>", {}, "failed", 'with a web page, not with data ("Log in")'),
     "an older page": ("<p>Portail d'accès: identité</p>".encode("latin-1"), {}, "failed", "with a web page"),
     "words": (b"OK", {}, "failed", 'with text, not with data ("OK")'),
-    "an archive": (b"PK\x03\x04" + bytes(range(256)), {}, "unknown", "answered 200 with binary data"),
-    "random bytes": (random.Random(1).randbytes(400), {}, "unknown", "answered 200 with binary data"),
+    "an archive": (b"PK\x03\x04" + bytes(range(256)), {}, "unknown", "returned HTTP 200 with binary data"),
+    "random bytes": (random.Random(1).randbytes(400), {}, "unknown", "returned HTTP 200 with binary data"),
     "brotli": (random.Random(2).randbytes(90), {"Content-Encoding": "br"}, "unknown", "with data packed as br"),
     "zstd": (random.Random(3).randbytes(90), {"Content-Encoding": "zstd"}, "unknown", "with data packed as zstd"),
     "a packing of no name": (
@@ -241,4 +241,4 @@ def test_a_refusal_in_bytes_is_told_by_its_status(world: World):
     """Bytes that come with another status are named, not shown."""
     body = random.Random(4).randbytes(300)
     world.cave.misbehave("all", lambda request: flask.Response(body, status=418))
-    assert "answered 418 with binary data" in next(row.evidence for row in world.check().rows if row.id == "network")
+    assert "returned HTTP 418 with binary data" in next(row.evidence for row in world.check().rows if row.id == "network")
