@@ -201,9 +201,26 @@ def test_lines_to_type_are_built_in_one_place(path: Path):
 @named([path for path in OURS if path.stem != "next_steps"])
 def test_a_command_is_made_in_one_place(path: Path):
     """Only `next_steps` makes a `Command`, so that none is made without the target that it is about."""
-    calls = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)]
-    made = [node for node in calls if isinstance(node.func, ast.Name) and node.func.id == "Command"]
-    assert not [node for node in made if node.args and getattr(node.args[0], "value", None) != ""]
+    assert not [call.lineno for call in _calls_of(path, "Command") if getattr(call.args[0], "value", None) != ""]
+
+
+@named([path for path in OURS if layer_of(module_of(path)) in ("doctor", "login")])
+def test_no_other_span_looks_like_a_command(path: Path):
+    """What has the style of a command in a finding is one, so that it is among the commands of the next step."""
+    styles = [getattr(one, "value", "") for call in _calls_of(path, "Span") for one in (*call.args[1:], *call.keywords)]
+    assert "command" not in [getattr(one, "value", one) for one in styles]
+
+
+@named([path for path in OURS if module_of(path) != "redact"])
+def test_untrusted_text_is_opened_in_one_place(path: Path):
+    """Only `redact` looks into an `Untrusted`, so that nothing but `sanitize` makes it something to show."""
+    assert not [node.lineno for node in ast.walk(tree_of(path)) if getattr(node, "attr", "") == "_text"]
+
+
+def _calls_of(path: Path, name: str) -> list[ast.Call]:
+    """The calls of a function or class, by its own name or as an attribute, that pass an argument."""
+    calls = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call) and node.args]
+    return [call for call in calls if name in (getattr(call.func, "id", ""), getattr(call.func, "attr", ""))]
 
 
 def test_the_front_door_imports_nothing_at_once():

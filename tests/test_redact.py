@@ -1,15 +1,17 @@
-"""Text from outside, made safe to show."""
+"""Text from outside: made safe to show, and kept out of everything until it is."""
 
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cave_magic.redact import MASK, redact, sanitize
+from cave_magic.redact import MASK, Untrusted, redact, sanitize
 from cave_magic.token import Token
 
 HEX = "0123456789abcdef"
@@ -127,3 +129,63 @@ def test_what_is_not_text_is_turned_into_one():
     """An exception or None can be given as it is."""
     assert text_of(ValueError(f"bad {TOKEN}")) == f"bad {MASK}"
     assert text_of(None) == "None"
+
+
+# ---------------------------------------------------------------- text that nobody has sanitized
+
+
+def test_what_is_sanitized_is_private_unless_it_may_be_shared():
+    """Text from outside is withheld from what a person shares; only who sanitizes it can say otherwise."""
+    assert sanitize(Untrusted("their words")).private
+    assert not sanitize(Untrusted("x.org"), shareable=True).private
+
+
+@pytest.mark.parametrize("show", [str, "{}".format, "it said {}".format, "it said %s".__mod__, "".__add__, json.dumps])
+def test_untrusted_text_cannot_be_formatted(show):
+    """Every way into a string raises, and the error does not repeat the text."""
+    with pytest.raises(TypeError) as caught:
+        show(Untrusted("their words"))
+    assert "their words" not in str(caught.value)
+
+
+def test_the_repr_of_untrusted_text_shows_none_of_it():
+    """Neither alone nor within something else."""
+    assert "their words" not in repr([Untrusted("their words")])
+
+
+def test_untrusted_text_is_compared_and_searched():
+    """What it is can be found out without showing it; what a pattern allows can be taken out."""
+    said = Untrusted("version 5.13.2 <script>")
+    assert said == Untrusted("version 5.13.2 <script>") == "version 5.13.2 <script>"
+    assert {said: 1}["version 5.13.2 <script>"]
+    assert said
+    assert not Untrusted("")
+    assert "5.13" in said
+    assert said.matches(r"\Aversion")
+    assert said.extract(r"\d+(?:\.\d+)+") == "5.13.2"
+    assert said.extract(r"version (\d+)") == "5"
+    assert said.extract("nothing") == ""
+    assert not said.without(r"<.*>").matches("script")
+
+
+MISTAKES = """
+from cave_magic.redact import Untrusted, sanitize
+from cave_magic.ui.document import Span, line
+
+said = Untrusted("x")
+line("ours ", sanitize(said), Span("ours"))
+Span(said)  # wrong
+line("it said ", said)  # wrong
+raise ValueError("it said " + said)  # wrong
+"""
+
+
+def test_the_type_checker_rejects_untrusted_text(tmp_path: Path):
+    """mypy lets text from outside into a line through `sanitize` alone."""
+    mypy = pytest.importorskip("mypy.api")
+    file = tmp_path / "mistakes.py"
+    file.write_text(MISTAKES)
+    options = ("--strict", "--config-file=", "--no-error-summary", f"--cache-dir={tmp_path}")
+    said, _, _ = mypy.run([*options, str(file)])
+    wrong = [at for at, one in enumerate(MISTAKES.splitlines(), 1) if "# wrong" in one]
+    assert [int(at) for at in re.findall(r":(\d+): error", said)] == wrong

@@ -241,4 +241,6 @@ def test_a_refusal_in_bytes_is_told_by_its_status(world: World):
     """Bytes that come with another status are named, not shown."""
     body = random.Random(4).randbytes(300)
     world.cave.misbehave("all", lambda request: flask.Response(body, status=418))
-    assert "returned HTTP 418 with binary data" in next(row.evidence for row in world.check().rows if row.id == "network")
+    assert "returned HTTP 418 with binary data" in next(
+        row.evidence for row in world.check().rows if row.id == "network"
+    )
