@@ -144,7 +144,7 @@ def test_a_contradiction_that_lasts_is_no_memory(world: World):
         gather._contradictions[key] = first - MEMORY_SECONDS, last
     report = world.check()
     assert bad(report) == [("access", "unknown")]
-    assert "people of the server" in report.next.text
+    assert "tell the administrators of" in report.next.text
 
 
 def test_another_contradiction_has_a_time_of_its_own(world: World):
@@ -167,7 +167,7 @@ def test_a_dataset_of_another_name_counts_as_what_it_is(world: World, says_what)
         assert report.ok
     else:
         assert bad(report) == [("access", "failed")]
-        assert "no permission to view minnie65_phase3, says" in _row(report, "access").evidence
+        assert "no permission to view minnie65_phase3, according to" in _row(report, "access").evidence
 
 
 def test_a_dataset_of_another_name_is_asked_for_once(world: World):
@@ -215,7 +215,7 @@ def test_a_token_that_the_info_service_met_too_early_is_waited_for(world: World)
     start = time.time()
     report = world.check()
     assert bad(report) == [("access", "failed")]
-    assert "the auth server takes the token; the info service still refuses it" in _row(report, "access").evidence
+    assert "the auth server accepts the token; the info service still rejects it" in _row(report, "access").evidence
     assert _waits(world, start)
 
 

@@ -31,7 +31,7 @@ def test_a_data_server_without_any_service_is_not_all_well(world: World, body):
     report = world.check()
     assert bad(report) == [("data-server", "failed")]
     assert "none of the data services (404 on each)" in _row(report, "data-server").evidence
-    assert "people of the server" in report.next.text
+    assert "tell the administrators of" in report.next.text
 
 
 @pytest.mark.parametrize("service", ["materialize", "chunkedgraph"])
@@ -131,7 +131,7 @@ def test_a_data_server_that_sends_on_to_https_is_not_the_persons_to_mend(world: 
     report = world.check()
     assert bad(report) == [("data-server", "failed")]
     assert "--server" not in report.next.text
-    assert "people of the server" in report.next.text
+    assert "tell the administrators of" in report.next.text
 
 
 def test_the_line_is_about_the_datastack_whose_service_it_is(world: World):
