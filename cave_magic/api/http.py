@@ -78,7 +78,7 @@ class Session:
 
         Args:
             address: the whole URL; the token never stands in it.
-            token: sent as `Authorization: Bearer`, to this host only.
+            token: sent in the header of its format, to this host only.
             seconds: the bound on the whole: connecting, each silence, head and body.
         """
         return self._ask("GET", address, token, seconds)
@@ -164,7 +164,7 @@ def _sent(
     Raises:
         Exception: no answer came.
     """
-    headers = {"Authorization": f"Bearer {token.reveal()}"} if token else {}
+    headers = token.headers if token else {}
     with session.request(
         how, address, json=data, headers=headers, timeout=seconds, allow_redirects=False, stream=True
     ) as response:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import parse_qsl
 
-from ..token import Token, unusual_token
+from ..token import Token
 
 HOSTS = ("127.0.0.1", "::1")
 """Where it listens: at the first of them that this computer has."""
@@ -38,7 +38,7 @@ LONGEST_HEAD = 32_768
 LONGEST_TARGET = 2048
 MOST_AT_ONCE = 64
 """Connections that may be sending their request at the same time; one more cuts off the one that began first."""
-MOST_JUDGED = 30
+MOST_HANDLED = 30
 """Different tokens that are looked at, and so sent to the auth server. A person needs one, seldom two."""
 MOST_STRAY = 8
 """Different tokens out of refused requests that are revoked. A flood of them does not become one of the auth server."""
@@ -55,21 +55,21 @@ class NoLoopback(Exception):
     """There is no address of this computer itself at which a program may listen."""
 
 
-class Judge(Protocol):
-    """Who decides about the tokens that come: the sign-in. Called in threads of the receiver."""
+class TokenHandler(Protocol):
+    """What the receiver passes tokens to: the sign-in. Called in threads of the receiver."""
 
-    def judge(self, token: Token, returns: bool) -> str:
-        """Looks at a token, one at a time, and says where the browser goes: `DONE`, `FAILED`, `REFUSED` or an address.
+    def receive(self, token: Token, returns: bool) -> str:
+        """Takes one token at a time; returns where the browser goes: `DONE`, `FAILED`, `REFUSED` or an address.
 
         Args:
             token: what came.
             returns: whether it came to the address for coming back, not to the one for signing in.
         """
 
-    def judge_late(self, token: Token) -> str:
+    def receive_late(self, token: Token) -> str:
         """The same for a token that came after the end: `DONE`, `OVER` or `NOT_REVOKED`."""
 
-    def note_stray(self, token: Token, knows_path: bool) -> None:
+    def receive_stray(self, token: Token, knows_path: bool) -> None:
         """Takes notice of a token in a request that is refused.
 
         Args:
@@ -170,7 +170,7 @@ def strays_in(query: str, issuer: str) -> list[Token]:
 
 def _token(text: str) -> Token | None:
     token = Token(text)
-    return token if token.is_usual or unusual_token(text) == token else None
+    return token if token.format is not None else None
 
 
 class Receiver:
@@ -180,7 +180,7 @@ class Receiver:
     open the link again. After that it only takes in what comes too late.
 
     Args:
-        judge: who decides about well-formed tokens.
+        handler: takes the well-formed tokens.
         issuer: what the auth server calls itself in `middle_auth_url`.
         life: seconds after which the sign-in is over.
         alive: what the browser is told of a token that came too late and could not be revoked, and a link for it.
@@ -188,14 +188,16 @@ class Receiver:
         NoLoopback: when entered.
     """
 
-    def __init__(self, judge: Judge, issuer: str, life: float = LIFE, alive: tuple[str, str] = ("", "")) -> None:
-        self._judge = judge
+    def __init__(
+        self, handler: TokenHandler, issuer: str, life: float = LIFE, alive: tuple[str, str] = ("", "")
+    ) -> None:
+        self._handler = handler
         self._life = life
         self._alive = alive
         self._issuer = issuer
         self._turn = threading.Lock()
         self._first, self._second = _new_path(), _new_path()
-        self._judged: dict[Token, None] = {}
+        self._handled: dict[Token, None] = {}
         self._strays: dict[Token, None] = {}
         self._ended_at = ""
         self.is_over = threading.Event()
@@ -278,17 +280,17 @@ class Receiver:
         is_opened = request.method == "GET" and request.fetched_as == "document" and not request.is_prefetch
         token = token_in(request.query)
         if token is not None and path and is_known and is_opened:
-            return self._let_judge(token, path == self._second)
+            return self._handle(token, path == self._second)
         for stray in strays_in(request.query, "" if path else self._issuer):
             if stray not in self._strays and _has_room(self._strays, stray, MOST_STRAY):
-                self._judge.note_stray(stray, bool(path))
+                self._handler.receive_stray(stray, bool(path))
         return None if request.is_prefetch else REFUSED
 
-    def _let_judge(self, token: Token, returns: bool) -> str:
+    def _handle(self, token: Token, returns: bool) -> str:
         with self._turn, suppress(Exception):  # the browser must leave the address whatever happens
-            if _has_room(self._judged, token, MOST_JUDGED):
+            if _has_room(self._handled, token, MOST_HANDLED):
                 is_late = self.is_over.is_set()
-                where = self._judge.judge_late(token) if is_late else self._judge.judge(token, returns)
+                where = self._handler.receive_late(token) if is_late else self._handler.receive(token, returns)
                 self._ended_at = where if where in (DONE, FAILED) else self._ended_at
                 return where
         return REFUSED

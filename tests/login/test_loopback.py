@@ -21,7 +21,7 @@ from cave_magic.login.loopback import (
     DONE,
     FAILED,
     LIFE,
-    MOST_JUDGED,
+    MOST_HANDLED,
     MOST_STRAY,
     NOT_REVOKED,
     OVER,
@@ -40,7 +40,7 @@ LINK = "https://example.org/sign-out?a=1&b=2"
 
 
 @dataclass
-class Judge:
+class Handler:
     """Takes `GOOD`, and notes what came."""
 
     where: str = DONE
@@ -50,23 +50,23 @@ class Judge:
     too_late: list[Token] = field(default_factory=list)
     strays: list[tuple[Token, bool]] = field(default_factory=list)
 
-    def judge(self, token: Token, returns: bool) -> str:
+    def receive(self, token: Token, returns: bool) -> str:
         self.asked.append(token)
         self.returned.append(returns)
         return self.where if token == Token(GOOD) else REFUSED
 
-    def judge_late(self, token: Token) -> str:
+    def receive_late(self, token: Token) -> str:
         self.too_late.append(token)
         return self.late
 
-    def note_stray(self, token: Token, knows_path: bool) -> None:
+    def receive_stray(self, token: Token, knows_path: bool) -> None:
         self.strays.append((token, knows_path))
 
 
 @contextmanager
-def waiting(judge: Judge, life: float = LIFE) -> Iterator[Receiver]:
+def waiting(handler: Handler, life: float = LIFE) -> Iterator[Receiver]:
     """A receiver that waits, and is closed whatever happens."""
-    with Receiver(judge, ISSUER, life, ("It lives on.", LINK)) as receiver:
+    with Receiver(handler, ISSUER, life, ("It lives on.", LINK)) as receiver:
         try:
             yield receiver
         finally:
@@ -74,15 +74,15 @@ def waiting(judge: Judge, life: float = LIFE) -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def judge() -> Judge:
-    """A judge that takes one token."""
-    return Judge()
+def handler() -> Handler:
+    """A handler that accepts one token."""
+    return Handler()
 
 
 @pytest.fixture
-def door(judge: Judge) -> Iterator[Receiver]:
+def door(handler: Handler) -> Iterator[Receiver]:
     """A receiver that waits."""
-    with waiting(judge) as receiver:
+    with waiting(handler) as receiver:
         yield receiver
 
 
@@ -138,11 +138,11 @@ def is_sent_away(got: Got) -> bool:
 # ---------------------------------------------------------------- what it is for
 
 
-def test_a_sign_in_is_taken_and_the_address_bar_is_clean(door, judge):
-    """The token is judged, and the browser goes on to a page whose address and text do not hold it."""
+def test_a_sign_in_is_taken_and_the_address_bar_is_clean(door, handler):
+    """The token is passed on, and the browser goes to a page whose address and text do not hold it."""
     got = ask(door, f"{path_of(door.address)}?{CAME}")
     assert (got.status, got.headers["location"], got.body) == (303, DONE, "")
-    assert judge.asked == [Token(GOOD)]
+    assert handler.asked == [Token(GOOD)]
     page = ask(door, DONE)
     assert page.status == 200
     assert "Done, go back to your notebook" in page.body
@@ -167,32 +167,32 @@ def test_the_address_is_on_loopback_and_cannot_be_guessed(door):
     assert parts.hostname == "127.0.0.1"
     assert door._server.socket.getsockname()[0] == "127.0.0.1"
     assert len(parts.path) == 1 + 22
-    with waiting(Judge()) as other:
+    with waiting(Handler()) as other:
         assert len({path_of(one) for one in (other.address, other.back, door.address, door.back)}) == 4
         assert port_of(other) != port_of(door)
 
 
-def test_a_browser_can_be_sent_on_and_come_back(door, judge):
+def test_a_browser_can_be_sent_on_and_come_back(door, handler):
     """Sent on to another page, the browser comes back to a second address; which of the two it was is told."""
-    judge.where = "https://example.org/terms"
+    handler.where = "https://example.org/terms"
     assert ask(door, f"{path_of(door.address)}?{CAME}").headers["location"] == "https://example.org/terms"
     assert ask(door, DONE).status == 404
-    judge.where = DONE
+    handler.where = DONE
     assert ask(door, f"{path_of(door.back)}?{CAME}").headers["location"] == DONE
-    assert judge.returned == [False, True]
+    assert handler.returned == [False, True]
 
 
-def test_the_link_can_be_opened_again_while_it_waits(door, judge):
-    """Who has chosen the wrong account opens the link again; every token that comes is judged."""
-    judge.where = "https://example.org/terms"
+def test_the_link_can_be_opened_again_while_it_waits(door, handler):
+    """After choosing the wrong account one opens the link again; every token that comes is passed on."""
+    handler.where = "https://example.org/terms"
     for _ in range(3):
-        assert ask(door, f"{path_of(door.address)}?{CAME}").headers["location"] == judge.where
-    assert len(judge.asked) == 3
+        assert ask(door, f"{path_of(door.address)}?{CAME}").headers["location"] == handler.where
+    assert len(handler.asked) == 3
 
 
-def test_a_failure_ends_at_a_clean_page_too(door, judge):
+def test_a_failure_ends_at_a_clean_page_too(door, handler):
     """If the sign-in came and cannot be used, the page says so and the address holds nothing."""
-    judge.where = FAILED
+    handler.where = FAILED
     assert ask(door, f"{path_of(door.address)}?{CAME}").headers["location"] == FAILED
     assert "This did not work" in ask(door, FAILED).body
     assert ask(door, DONE).status == 404
@@ -204,27 +204,27 @@ def test_a_failure_ends_at_a_clean_page_too(door, judge):
 @pytest.mark.parametrize(
     "target", ["/", "/favicon.ico", DONE, FAILED, OVER, "/../etc/passwd", "//", "/%2e%2e", "/" + "A" * 22]
 )
-def test_a_wrong_path_finds_nothing(door, judge, target):
+def test_a_wrong_path_finds_nothing(door, handler, target):
     """Another path finds nothing; with a token in it the browser is sent to a clean address; the wait goes on."""
     assert is_sent_away(ask(door, f"{target}?{CAME}"))
     got = ask(door, target)
     assert (got.status, "Nothing is here" in got.body) == (404, True)
-    assert judge.asked == []
+    assert handler.asked == []
     assert still_works(door)
 
 
-def test_a_path_that_is_nearly_right_finds_nothing(door, judge):
+def test_a_path_that_is_nearly_right_finds_nothing(door, handler):
     """A slash more, a letter less or another case is a wrong path."""
     path = path_of(door.address)
     for near in (path + "/", path[:-1], path.swapcase(), path + "%00", path + ";", "/" + path):
         assert is_sent_away(ask(door, f"{near}?{CAME}"))
         assert ask(door, near).status == 404
-    assert judge.asked == []
+    assert handler.asked == []
     assert still_works(door)
 
 
 @pytest.mark.parametrize("method", ["POST", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "BREW"])
-def test_another_method_gets_405(door, judge, method):
+def test_another_method_gets_405(door, handler, method):
     """Only GET is served; a preflight is told nothing about who may ask; a token in the address leaves it."""
     path = path_of(door.address)
     got = ask(door, path, method, more="Content-Length: 4\r\n", body="a=b&")
@@ -232,11 +232,11 @@ def test_another_method_gets_405(door, judge, method):
     assert not [name for name in got.headers if name.startswith("access-control")]
     assert ("Not accepted" in got.body) is (method != "HEAD")
     assert is_sent_away(ask(door, f"{path}?{CAME}", method, more="Content-Length: 4\r\n", body="a=b&"))
-    assert judge.asked == []
+    assert handler.asked == []
     assert still_works(door)
 
 
-def test_a_foreign_host_gets_403(door, judge):
+def test_a_foreign_host_gets_403(door, handler):
     """A name that was re-bound to 127.0.0.1, or no name at all, is refused before anything is looked at."""
     port = port_of(door)
     names = ("evil.example.com", f"evil.example.com:{port}", f"localhost:{port}", f"127.0.0.1.nip.io:{port}", "127.0.0.1",
@@ -247,24 +247,24 @@ def test_a_foreign_host_gets_403(door, judge):
         assert ask(door, DONE, host=host).status == 403
         assert ask(door, REFUSED, host=host).status == 403
     assert is_sent_away(ask(door, f"{path_of(door.address)}?{CAME}", more="Host: evil.example.com\r\n"))
-    assert judge.asked == []
+    assert handler.asked == []
     assert still_works(door)
 
 
 @pytest.mark.parametrize("kind", ["image", "script", "empty", "iframe", "document, document", ""])
-def test_a_request_from_inside_a_page_is_refused(door, judge, kind):
+def test_a_request_from_inside_a_page_is_refused(door, handler, kind):
     """A browser says what it fetches for; only opening it as a page counts."""
     more = f"Sec-Fetch-Dest: {kind}\r\n"
     assert is_sent_away(ask(door, f"{path_of(door.address)}?{CAME}", more=more))
-    assert judge.asked == []
+    assert handler.asked == []
     assert ask(door, f"{path_of(door.address)}?{CAME}", more="Sec-Fetch-Dest: document\r\n").headers["location"] == DONE
 
 
 @pytest.mark.parametrize("header", ["Sec-Purpose: prefetch", "Sec-Purpose: prefetch;prerender", "Purpose: prefetch"])
-def test_preloading_is_no_visit(door, judge, header):
+def test_preloading_is_no_visit(door, handler, header):
     """A browser that loads the address ahead gets an error, which it throws away; opening it then counts."""
     got = ask(door, f"{path_of(door.address)}?{CAME}", more=f"{header}\r\n")
-    assert (got.status, judge.asked) == (503, [])
+    assert (got.status, handler.asked) == (503, [])
     assert GOOD not in got.body
     assert still_works(door)
 
@@ -272,7 +272,7 @@ def test_preloading_is_no_visit(door, judge, header):
 # ---------------------------------------------------------------- tokens in refused requests
 
 
-def test_a_token_in_a_refused_request_is_reported(door, judge):
+def test_a_token_in_a_refused_request_is_reported(door, handler):
     """Whatever is wrong with a request to a secret address, the token in it is not forgotten; each is reported once."""
     path = path_of(door.address)
     tokens = [f"{number:032x}" for number in range(5)]
@@ -282,27 +282,27 @@ def test_a_token_in_a_refused_request_is_reported(door, judge):
     ], strict=True):  # fmt: skip
         for _ in range(2):
             ask(door, f"{path}?token={token}{rest}", method, more=more)
-    assert judge.strays == [(Token(token), True) for token in tokens]
-    assert judge.asked == []
+    assert handler.strays == [(Token(token), True) for token in tokens]
+    assert handler.asked == []
 
 
-def test_at_a_wrong_path_only_a_token_of_this_auth_server_is_reported(door, judge):
+def test_at_a_wrong_path_only_a_token_of_this_auth_server_is_reported(door, handler):
     """A token that says nothing about its server, or names another one, must not be sent to this one."""
     ask(door, f"/wrong?token={BAD}")
     ask(door, f"/wrong?token={BAD}&middle_auth_url=other.example.org/sticky_auth")
-    assert judge.strays == []
+    assert handler.strays == []
     ask(door, f"/wrong?{CAME}")
-    assert judge.strays == [(Token(GOOD), False)]
+    assert handler.strays == [(Token(GOOD), False)]
 
 
-def test_a_flood_of_tokens_does_not_pass_through(door, judge):
-    """Only so many different tokens are reported or judged, however many come; then the browser is still answered."""
+def test_a_flood_of_tokens_does_not_pass_through(door, handler):
+    """Only so many different tokens are passed on, however many come; after that the browser still gets a page."""
     for number in range(MOST_STRAY + 5):
         ask(door, f"/wrong?token={number:032x}&middle_auth_url={ISSUER}")
-    assert len(judge.strays) == MOST_STRAY
-    for number in range(MOST_JUDGED + 5):
+    assert len(handler.strays) == MOST_STRAY
+    for number in range(MOST_HANDLED + 5):
         assert is_sent_away(ask(door, f"{path_of(door.address)}?token={number:032x}"))
-    assert len(judge.asked) == MOST_JUDGED
+    assert len(handler.asked) == MOST_HANDLED
 
 
 @pytest.mark.parametrize(
@@ -331,11 +331,11 @@ def test_a_flood_of_tokens_does_not_pass_through(door, judge):
         "token=YOUR_TOKEN_GOES_RIGHT_HERE",
     ],
 )
-def test_parameters_that_the_auth_server_would_not_send_are_refused(door, judge, query):
+def test_parameters_that_the_auth_server_would_not_send_are_refused(door, handler, query):
     """Missing, malformed, doubled, contradicting or additional parameters: nobody is asked, nothing is echoed."""
     got = ask(door, f"{path_of(door.address)}?{query}")
     assert is_sent_away(got) or (query == "" and got.status == 404)
-    assert judge.asked == []
+    assert handler.asked == []
     assert still_works(door)
 
 
@@ -347,13 +347,13 @@ def test_a_script_in_the_other_parameter_reaches_no_page(door):
     assert "script" not in ask(door, DONE).body
 
 
-def test_a_token_that_is_refused_leads_to_a_page_and_the_wait_goes_on(door, judge):
-    """A well-formed token that the judge refuses does not use up the path."""
+def test_a_token_that_is_refused_leads_to_a_page_and_the_wait_goes_on(door, handler):
+    """A well-formed token that the handler refuses does not use up the path."""
     for _ in range(5):
         assert is_sent_away(ask(door, f"{path_of(door.address)}?token={BAD}"))
     assert ask(door, REFUSED).status == 403
     assert "Not accepted" in ask(door, REFUSED).body
-    assert len(judge.asked) == 5
+    assert len(handler.asked) == 5
     assert still_works(door)
 
 
@@ -375,10 +375,10 @@ def test_a_token_that_is_refused_leads_to_a_page_and_the_wait_goes_on(door, judg
         b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 20_000 + b"\r\n",
     ],
 )
-def test_what_is_no_plain_request_gets_no_answer(door, judge, data):
+def test_what_is_no_plain_request_gets_no_answer(door, handler, data):
     """Malformed, huge, or another protocol: the connection ends, and the wait goes on."""
     assert send(door, data).status == 0
-    assert judge.asked == []
+    assert handler.asked == []
     assert still_works(door)
 
 
@@ -415,19 +415,19 @@ def test_a_slow_connection_is_ended(door, monkeypatch):
     assert time.monotonic() - start < 2
 
 
-def test_a_hundred_at_once_are_judged_one_after_the_other(door, judge):
-    """A hundred right requests at the same time: never are two judged together, and all go to the same page."""
+def test_a_hundred_at_once_are_passed_on_one_after_the_other(door, handler):
+    """A hundred right requests at the same time: no two tokens are handled together, and all go to the same page."""
     path, busy = path_of(door.address), threading.Lock()
-    sanitize, met = judge.judge, []
+    sanitize, met = handler.receive, []
 
-    def judge_alone(token: Token, returns: bool) -> str:
+    def receive_alone(token: Token, returns: bool) -> str:
         met.append(busy.acquire(blocking=False))
         try:
             return sanitize(token, returns)
         finally:
             busy.release()
 
-    judge.judge = judge_alone
+    handler.receive = receive_alone
     with ThreadPoolExecutor(100) as pool:
         all_ = list(pool.map(lambda _: ask(door, f"{path}?{CAME}").headers.get("location"), range(100)))
     assert set(all_) <= {DONE, None}  # None: more at once than are read; cut off
@@ -443,15 +443,15 @@ def test_a_hundred_wrong_requests_at_once_do_not_keep_the_right_one_out(door):
         assert {guess.result().status for guess in guesses} <= {303, 0}
 
 
-def test_a_judge_that_fails_is_a_refusal_that_says_nothing(door, judge, caplog, capsys):
+def test_a_handler_that_fails_is_a_refusal_that_says_nothing(door, handler, caplog, capsys):
     """An error while judging: the browser leaves the address, nothing is printed or logged, and the wait goes on."""
-    sanitize = judge.judge
+    sanitize = handler.receive
 
     def fail(token: Token, returns: bool) -> str:
-        judge.judge = sanitize
+        handler.receive = sanitize
         raise RuntimeError(token.reveal())
 
-    judge.judge = fail
+    handler.receive = fail
     assert is_sent_away(ask(door, f"{path_of(door.address)}?{CAME}"))
     assert still_works(door)
     assert capsys.readouterr() == ("", "")
@@ -485,7 +485,7 @@ def test_it_ends_by_itself(monkeypatch):
     """After its life, five minutes if nothing else is said, nothing is accepted; after its afterlife nobody listens."""
     assert (LIFE, module.AFTERLIFE) == (300, 300)
     monkeypatch.setattr(module, "AFTERLIFE", 0.2)
-    with waiting(Judge(), life=0.2) as door:
+    with waiting(Handler(), life=0.2) as door:
         assert 0 < door.left <= 0.2
         assert door.is_over.wait(5)
         assert door.left == 0
@@ -496,21 +496,21 @@ def test_it_ends_by_itself(monkeypatch):
         assert not can_connect(door)
 
 
-def test_what_comes_too_late_is_taken_away_and_the_browser_told(door, judge):
-    """After the end a token is judged as a late one; the page says that it is over, at a clean address."""
+def test_what_comes_too_late_is_taken_away_and_the_browser_told(door, handler):
+    """After the end a token counts as late; the page says that it is over, at a clean address."""
     door.finish()
     door.finish()
     for address in (door.address, door.back):
         assert ask(door, f"{path_of(address)}?{CAME}").headers["location"] == OVER
-    assert (judge.asked, judge.too_late) == ([], [Token(GOOD)] * 2)
+    assert (handler.asked, handler.too_late) == ([], [Token(GOOD)] * 2)
     got = ask(door, OVER)
     assert (got.status, "This sign-in is over" in got.body) == (410, True)
 
 
-def test_a_late_token_that_lives_on_is_told_of_in_the_browser(door, judge):
+def test_a_late_token_that_lives_on_is_told_of_in_the_browser(door, handler):
     """Nobody looks at the notebook any more: the page says it, with a link to what ends the token."""
     door.finish()
-    judge.late = NOT_REVOKED
+    handler.late = NOT_REVOKED
     assert ask(door, f"{path_of(door.address)}?{CAME}").headers["location"] == NOT_REVOKED
     body = ask(door, NOT_REVOKED).body
     assert "It lives on." in body
@@ -526,18 +526,18 @@ def test_the_last_page_is_shown_as_long_as_it_listens(door):
     assert ask(door, FAILED).status == 404
 
 
-def test_where_only_ipv6_has_a_loopback_it_listens_there(judge, monkeypatch):
+def test_where_only_ipv6_has_a_loopback_it_listens_there(handler, monkeypatch):
     """A computer without 127.0.0.1: the address is that of the other loopback, and the sign-in comes back."""
     monkeypatch.setattr(module, "HOSTS", ("192.0.2.1", "::1"))
-    with waiting(judge) as door:
+    with waiting(handler) as door:
         assert door.address.startswith("http://[::1]:")
         assert still_works(door)
 
 
-def test_without_a_loopback_it_says_so(judge, monkeypatch):
+def test_without_a_loopback_it_says_so(handler, monkeypatch):
     """Where no program may listen, that has a name of its own."""
     monkeypatch.setattr(module, "HOSTS", ("192.0.2.1",))
-    with pytest.raises(NoLoopback), waiting(judge):
+    with pytest.raises(NoLoopback), waiting(handler):
         pass
 
 

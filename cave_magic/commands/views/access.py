@@ -8,6 +8,7 @@ from ...api.urls import host_of
 from ...credentials.save import Saved
 from ...credentials.target import Target, again
 from ...credentials.token_files import show_path
+from ...deployments import formats_of
 from ...doctor import next_steps
 from ...doctor.checks.token import save_this, set_up
 from ...doctor.evidence import ServerFacts
@@ -136,8 +137,10 @@ def _why_not(facts: ServerFacts) -> Line:
         said = f"No token is stored for {facts.host}."
     elif response is not None and response.code == "invalid_token":
         said = f"{facts.host} rejected the stored token."
-    elif stored.token.oddity and (response is None or response.code in responses.REFUSALS or not response.is_json):
-        said = f"The stored token {stored.token.oddity}, so it cannot work."
+    elif (oddity := stored.token.oddity(formats_of(stored.server))) and (
+        response is None or response.code in responses.REFUSALS or not response.is_json
+    ):
+        said = f"The stored token {oddity}, so it cannot work."
     else:
         why = f": {response.sentence}" if response is not None else ""
         said = f"It is not known whether the stored token works{why}."

@@ -26,7 +26,7 @@ def _clients(server: ServerFacts) -> Finding | None:
 def _left(machine: Machine) -> Finding | None:
     if not machine.left:
         return None
-    places = "; ".join(f"{left.place} ({left.where})" for left in machine.left[:3])
+    places = "; ".join(f"{left.found_in} ({left.details})" for left in machine.left[:3])
     return warning("a token was left in ", sanitize(places, 200), next_step=advise("to remove it: ", machine.fix))
 
 
@@ -37,7 +37,7 @@ LEFT = Check(
     about=Machine,
     look=_left,
     quiet=True,
-    explains="A token stands in this session's history or in the notebook file.",
+    explains="A token is in this session's history or in the notebook file.",
     fixed_by="`%cave_check --fix` removes it; make a new token if somebody may have seen it.",
 )
 CLIENTS = Check(
