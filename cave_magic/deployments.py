@@ -7,6 +7,7 @@ from difflib import get_close_matches
 
 from .api.urls import Url, host_port_of, parse_url
 from .errors import BadInput
+from .token import BASE64, HEX, TokenFormat, formats
 
 DEFAULT_SERVER = "https://global.daf-apis.com"
 """Where caveclient goes when nothing else is said (caveclient 7 and 8, `endpoints.py`)."""
@@ -27,6 +28,7 @@ class Deployment:
         local_servers: addresses of the servers with its data services.
         public: datastacks that anyone with an account and accepted terms may read.
         restricted: datastacks that need a permission.
+        formats: the formats of the tokens that its auth server makes.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Deployment:
     local_servers: tuple[str, ...]
     public: tuple[str, ...] = ()
     restricted: tuple[str, ...] = ()
+    formats: tuple[TokenFormat, ...] = (HEX,)
 
     @property
     def datastacks(self) -> tuple[str, ...]:
@@ -89,6 +92,7 @@ DEPLOYMENTS = (
         server="https://proofreading.zetta.ai",
         local_servers=("https://data.proofreading.zetta.ai",),
         public=("kronauer_ant", "lichtman_zebrafish_hindbrain"),
+        formats=(HEX, BASE64),
     ),
 )
 
@@ -105,6 +109,12 @@ def local_servers_of(server: str) -> tuple[str, ...]:
     """Addresses of the data servers that are known to belong to a global server."""
     found = (local for one in DEPLOYMENTS if one.server == server for local in one.local_servers)
     return tuple(dict.fromkeys(found))
+
+
+def formats_of(server: str) -> tuple[TokenFormat, ...]:
+    """The formats that a server's tokens may have: those of its deployments, or all where the server is not known."""
+    found = [one.formats for one in DEPLOYMENTS if one.server == server] or [formats()]
+    return tuple(dict.fromkeys(token_format for some in found for token_format in some))
 
 
 def server_meant(datastack: str, entry: object) -> str:

@@ -29,7 +29,7 @@ OWNERS = {
     "urllib3": {"api.connections"},
     "caveclient": {"environment.packages", "environment.caveclient_adapter"},
     "rich": {"ui.terminal"},
-    "IPython": {"magics", "completion", "commands.*", "ui.frontend"},
+    "IPython": {"magics", "completion", "ui.notebook"},
     "traitlets": {"magics"},
     "filelock": {"credentials.atomic_write"},
     "packaging": {"environment.packages"},

@@ -85,7 +85,7 @@ class Session:
 
         Args:
             url: the whole URL; it never contains the token.
-            token: sent as `Authorization: Bearer`, to this host only.
+            token: sent in the header of its format, to this host only.
             seconds: the timeout of the whole: connecting, headers and body.
         """
         return self._request("GET", url, token, seconds)
@@ -134,7 +134,7 @@ class Session:
                 if self._session is None:
                     self._session = connections.open_session(_user_agent(), CONNECTIONS_PER_HOST)
                 request = self._requests[url, token] = connections.ActiveRequest(seconds)
-            headers = {"Authorization": f"Bearer {token.reveal()}"} if token else {}
+            headers = token.headers if token else {}
             with (
                 request,
                 self._session.request(

@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from urllib.parse import urljoin, urlsplit
 
 from ..redact import MASK, redact, sanitize
-from ..token import is_token
+from ..token import as_token
 
 UNREADABLE = "an unreadable address"
 MAX_LENGTH = 2000
@@ -89,13 +89,23 @@ def parse_url(text: object) -> Url | None:
         return None
     if not _HOST.fullmatch(host) or port == 0 or "@" in parts.path:  # a password with a slash in it
         return None
-    if any(map(is_token, parts.netloc.rpartition("@")[2].split("."))):
+    written = parts.netloc.rpartition("@")[2]
+    if as_token(written) is not None or any(map(_is_no_label, written.split("."))):
         return None
     has_more = bool(parts.path.strip("/") or parts.query or parts.fragment)
     name = scheme[1].lower() if scheme else ""
     return Url(
         scheme=name, host=host, port=port, path=parts.path, has_credentials="@" in parts.netloc, has_more=has_more
     )
+
+
+def _is_no_label(label: str) -> bool:
+    """Whether a part of a host is a token, or begins like one: no long label mixes lower case and capitals.
+
+    A token of base64 is cut off at its first slash.
+    """
+    is_mixed = all(re.search(kind, label) for kind in ("[a-z]", "[A-Z]", "[0-9]"))
+    return as_token(label) is not None or (len(label) >= 20 and is_mixed)
 
 
 def host_of(text: str) -> str:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from ..api.urls import holds_secret
 from ..deployments import DEFAULT_DATASTACK, DEFAULT_SERVER, check_address, datastack_for, deployment_of, server_meant
 from ..errors import BadInput
-from ..redact import MASK
-from ..token import typed_secrets
+from ..redact import MASK, find_secrets
 from . import datastack_map
 
 BLANKS = "a blank or a line break stands around it"
@@ -105,7 +104,7 @@ def again(target: Target) -> Target:
 def _refuse_bad_name(datastack: str) -> None:
     if not isinstance(datastack, str):
         raise BadInput("the name of a datastack is text, such as minnie65_public.")
-    if typed_secrets(datastack) or MASK in datastack:
+    if find_secrets(datastack) or MASK in datastack:
         raise BadInput("that is not the name of a datastack. Nothing was sent. A token goes to cave_save.")
     if "," in datastack:
         raise BadInput("expected one datastack name; names cannot contain commas.")

@@ -17,8 +17,8 @@ from enum import Enum
 from pathlib import Path
 
 from ..api.urls import display_file_name, name_for_files, parse_url
-from ..redact import MASK, sanitize
-from ..token import Token, typed_secrets
+from ..redact import MASK, find_secrets, sanitize
+from ..token import Token
 
 TOKEN_KEY = "token"  # noqa: S105  the key, no token
 SERVER_KEY = "middle_auth_url"
@@ -51,7 +51,7 @@ class TokenFile:
         problem: what is wrong with it, in words to follow its name; "" if nothing.
         token: what stands under the key `token`, if that is a text.
         keys: the other keys in it, shortened for show.
-        inside: a usual token that is in the file although the file cannot be used as it is (bare, in a list, ...).
+        inside: a token that is in the file although the file cannot be used as it is (bare, in a list, ...).
         readable_by_others: whether its mode lets other users of the machine read it.
         owned: whether it belongs to the user who runs this.
         modified: when it was last written, in seconds since 1970.
@@ -83,7 +83,7 @@ class TokenFile:
     @property
     def meant(self) -> Token | None:
         """The token in it, wherever in it that stands and whatever stands around it."""
-        if self.token is None or self.token.is_usual:
+        if self.token is None or self.token.format is not None:
             return self.token or self.inside
         return self.token.reads_as or self.token
 
@@ -120,7 +120,7 @@ def show_path(path: Path, longest: int = 200) -> str:
 
 def show_key(key: str) -> str:
     """A key of a token file, short; hidden where somebody put a token in the place of one."""
-    return MASK if typed_secrets(key) else sanitize(key, 40)
+    return MASK if find_secrets(key) else sanitize(key, 40)
 
 
 # ---------------------------------------------------------------- reading
@@ -233,8 +233,8 @@ def _problem_with_key(data: Mapping[str, object]) -> str:
 
 def _only_token_in(data: Mapping[str, object]) -> Token | None:
     found = {Token(value.strip()) for value in data.values() if isinstance(value, str)}
-    usual = [token for token in found if token.is_usual]
-    return usual[0] if len(usual) == 1 else None
+    usable = [token for token in found if token.format is not None]
+    return usable[0] if len(usable) == 1 else None
 
 
 # ---------------------------------------------------------------- links, and the folder

@@ -11,7 +11,7 @@ from typing import Any
 from ..api.responses import Account, ListedToken, Response
 from ..api.urls import host_of
 from ..credentials import datastack_map, stored_tokens, token_files
-from ..credentials.scrub import Left
+from ..credentials.scrub import LeftoverToken
 from ..credentials.target import Target
 from ..deployments import DEFAULT_DATASTACK, DEFAULT_SERVER
 from ..environment.caveclient_adapter import Client
@@ -87,7 +87,7 @@ class Machine:
     proxy_settings: ProxySettings = field(default_factory=ProxySettings)
     map_file: datastack_map.ServerMap | None = None
     map_secrets: tuple[str, ...] = ()
-    left: tuple[Left, ...] = ()
+    left: tuple[LeftoverToken, ...] = ()
     requests_problem: str = ""
     shadowing: tuple[ShadowingFile, ...] = ()
     again: Command = BARE_CHECK
@@ -100,7 +100,7 @@ class Machine:
         return next_steps.with_option(self.again, "--fix")
 
 
-def _nothing_left(tokens: Iterable[Token]) -> tuple[Left, ...]:
+def _nothing_left(tokens: Iterable[Token]) -> tuple[LeftoverToken, ...]:
     return ()
 
 
@@ -110,12 +110,12 @@ class NotebookSession:
 
     Attributes:
         names: its variables, to find clients that were made with another token.
-        find_left: stored tokens -> the places in its history and file where they lie about.
+        find_left: stored tokens -> where they are left in its history and file.
         can_ask: whether somebody can answer a prompt.
     """
 
     names: Mapping[str, object] = field(default_factory=dict)
-    find_left: Callable[[Iterable[Token]], tuple[Left, ...]] = _nothing_left
+    find_left: Callable[[Iterable[Token]], tuple[LeftoverToken, ...]] = _nothing_left
     can_ask: bool = True
 
 

@@ -131,12 +131,12 @@ def _tighten(shared: Iterable[Path]) -> tuple[Path, ...]:
 def repair_shape(file: TokenFile) -> Repair | None:
     """Writes a token file properly that holds a token in a way in which it does not work.
 
-    That is a bare token, a list, a wrong key, quotes, blanks or capitals: whatever has exactly one usual token in it.
+    That is a bare token, a list, a wrong key, quotes, blanks or capitals: whatever holds exactly one token.
     """
     token = _token_in(file)
     if token is None:
         return None
-    problem = file.problem or f"holds one that {file.token.oddity if file.token else ''}"
+    problem = file.problem or f"holds one that {file.token.oddity() if file.token else ''}"
     words = f'write {file.name} as {{"token": "..."}} with the token ending in {token.ending}; now it {problem}'
     return Repair(
         id="shape", words=words, paths=(file.path,), _make=partial(_rewrite, partial(_in_shape, file.path, token))
@@ -146,7 +146,7 @@ def repair_shape(file: TokenFile) -> Repair | None:
 def _token_in(file: TokenFile) -> Token | None:
     if file.inside is not None:
         return file.inside
-    return file.token.reads_as if file.token is not None and not file.token.is_usual else None
+    return file.token.reads_as if file.token is not None and file.token.format is None else None
 
 
 def _in_shape(path: Path, token: Token) -> Plan:

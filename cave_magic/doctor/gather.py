@@ -24,7 +24,7 @@ from ..api.urls import name_for_files
 from ..credentials import datastack_map, misplaced, stored_tokens, token_files
 from ..credentials.datastack_map import entries_with_secrets
 from ..credentials.target import Target, siblings
-from ..deployments import DEFAULT_SERVER, KNOWN_SERVERS, deployment_of
+from ..deployments import DEFAULT_SERVER, KNOWN_SERVERS, deployment_of, formats_of
 from ..environment import caveclient_adapter, cloud_volume, packages
 from ..environment.platforms import TOKEN_VARIABLES, detect_runtime
 from ..environment.proxies import read_proxy_settings
@@ -367,7 +367,7 @@ def _salvageable(stored: stored_tokens.StoredToken) -> tuple[token_files.TokenFi
     if stored.token is not None:
         if stored.shadowed is not None:
             return default, stored.shadowed
-        odd = stored.token.oddity and not stored.belongs_to
+        odd = stored.token.oddity(formats_of(stored.server)) and not stored.belongs_to
         return (stored.source, stored.token.reads_as) if odd else (None, None)
     blocker = stored.blocker or own
     found = (

@@ -13,9 +13,9 @@ import pytest
 from cave_magic.credentials import atomic_write, datastack_map, save, stored_tokens, token_files
 from cave_magic.login import verify
 from cave_magic.sandbox import Sandbox
-from cave_magic.ui.frontend import Frontend
+from cave_magic.ui.frontend import PlainFrontend, TerminalFrontend
 
-from ..support.shell import Run
+from ..support.shell import Run, sit_at_terminal
 
 NOTHING = "Nothing was changed."
 
@@ -31,7 +31,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             raise one
         return str(one)
 
-    monkeypatch.setattr(Frontend, "can_ask", True)
+    sit_at_terminal(monkeypatch)
     monkeypatch.setattr("builtins.input", answer)
     monkeypatch.setattr("getpass.getpass", answer)
     return given
@@ -113,14 +113,14 @@ def test_a_no_to_every_repair_changes_nothing_and_says_so(run: Run, answers, two
 def test_a_no_then_a_yes_counts_one(run: Run, answers, two_faults, monkeypatch):
     """Only what was made is counted, and it is named after an interrupt of the second report too."""
     answers += ["n", "y"]
-    real = Frontend.show
+    real = TerminalFrontend.show
     shown: list[Any] = []
 
-    def show(self: Frontend, page: Any) -> None:
+    def show(self: TerminalFrontend, page: Any) -> None:
         shown.append(page)
         return real(self, page) if len(shown) == 1 else interrupted()
 
-    monkeypatch.setattr(Frontend, "show", show)
+    monkeypatch.setattr(TerminalFrontend, "show", show)
     ran = run("%cave_check --fix")
     assert ran.error == "Cancelled"
     assert ran.message.startswith("stopped. 1 of 2 repairs was made: allow nobody but you to read ")
@@ -188,7 +188,7 @@ def test_stopped_after_the_save_it_says_that_the_token_is_saved(run: Run, cave: 
     token = cave.new_token("ada")
     monkeypatch.setenv("MINE", token)
     run(f'%config CaveMagics.server = "{cave.server}"')
-    monkeypatch.setattr(Frontend, "show", interrupted)
+    monkeypatch.setattr(PlainFrontend, "show", interrupted)
     ran = run(line)
     assert ran.message.startswith(f"stopped. The token ending in {token[-4:]} is saved for 127.0.0.1")
     assert "%cave_whoami --server" in ran.message

@@ -1,17 +1,17 @@
-"""Guides, cards and who you are: the words a person reads, from the steps as data and from a healthy server."""
+"""Guides, cards and who you are: the words a person reads, from made-up facts and from a healthy server."""
 
 from __future__ import annotations
 
 import pytest
 
-from cave_magic.commands.guide import guide_for
-from cave_magic.commands.views.guide import again_page, guide_page
+from cave_magic.commands.views.guide import again_page, first_address, guide_page
 from cave_magic.commands.views.whoami import revealed_page
 from cave_magic.doctor.gather import Target
 from cave_magic.environment.platforms import Runtime
 from cave_magic.token import Token
-from cave_magic.ui.frontend import Frontend
 from cave_magic.ui.terminal import as_text
+
+from ..support.shell import sit_at_terminal
 
 TARGET = Target(datastack="minnie65_public", server="https://global.daf-apis.com")
 TOKENS = "https://global.daf-apis.com/sticky_auth/settings/tokens"
@@ -19,7 +19,7 @@ AT_HOME = Runtime(platform="", is_ephemeral=False, has_display=True)
 
 
 def guide(new: bool = True, can_ask: bool = True, runtime: Runtime = AT_HOME) -> str:
-    return as_text(guide_page(guide_for(TARGET, new, can_ask, runtime)))
+    return as_text(guide_page(TARGET, new, can_ask, runtime))
 
 
 def test_a_new_person_is_led_to_an_account_first():
@@ -35,7 +35,7 @@ def test_somebody_with_an_account_is_led_to_the_tokens():
     """Who has an account already goes to the tokens page at once."""
     lines = guide(new=False).splitlines()
     assert lines[1].startswith("1. Token: ")
-    assert guide_for(TARGET, False, runtime=AT_HOME).first_page == TOKENS
+    assert first_address(TARGET, is_new=False) == TOKENS
 
 
 def test_where_nothing_can_be_asked_the_last_step_keeps_the_token():
@@ -102,7 +102,7 @@ def test_setup_alone_says_which_of_the_two_to_type(cave, run, monkeypatch):
     """Without a token, `%cave_setup` names both ways and whom they are for, or the line that works unasked."""
     run(f'%config CaveMagics.server = "{cave.server}"')
     assert f"%cave_save --from-env CAVE_TOKEN --server {cave.server}" in run("%cave_setup").out
-    monkeypatch.setattr(Frontend, "can_ask", True)
+    sit_at_terminal(monkeypatch)
     out = run("%cave_setup").out
     assert f"%cave_setup new --server {cave.server}" in out
     assert f"%cave_setup existing --server {cave.server}" in out

@@ -66,7 +66,7 @@ def by_name(cave: Sandbox, person: str) -> dict[str, str]:
 
 
 def living_logins(cave: Sandbox) -> list[str]:
-    """Log-in tokens of people that still let somebody in."""
+    """Temporary tokens of people that still let somebody in."""
     accounts = cave._accounts
     return [
         one

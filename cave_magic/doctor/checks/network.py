@@ -7,7 +7,7 @@ from dataclasses import replace
 from ...api.failures import Failure
 from ...api.responses import PAGE, TEXT, Response, is_cave
 from ...api.urls import name_of_host
-from ...deployments import KNOWN_SERVERS, local_servers_of
+from ...deployments import KNOWN_SERVERS, formats_of, local_servers_of
 from ...redact import private
 from ...ui.durations import duration, moment
 from .. import next_steps
@@ -210,7 +210,8 @@ def then(advice: str, again: Command) -> NextStep:
 
 def _network(server: ServerFacts) -> Finding:
     responses = server.responses
-    has_odd_token = server.stored.token is not None and server.stored.token.oddity is not None
+    token = server.stored.token
+    has_odd_token = token is not None and token.oddity(formats_of(server.address)) is not None
     good = [response for response in responses if is_cave(response) or (has_odd_token and is_malformed(response))]
     if not good and responses:
         return _remembered(_no_server(responses[0], server), responses[0], server)

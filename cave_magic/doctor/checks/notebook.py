@@ -26,10 +26,10 @@ def _clients(server: ServerFacts) -> Finding | None:
 def _left(machine: Machine) -> Finding | None:
     if not machine.left:
         return None
-    places = "; ".join(f"{left.place} ({left.where})" for left in machine.left[:3])
+    places = "; ".join(f"{left.found_in} ({left.details})" for left in machine.left[:3])
     command = machine.fix
     return warning(
-        f"a token lies about in {private(sanitize(places, 200))}", NextStep(f"to wipe it: {command}", (command,))
+        f"a token was left in {private(sanitize(places, 200))}", NextStep(f"to remove it: {command}", (command,))
     )
 
 
@@ -40,8 +40,8 @@ LEFT = Check(
     about=Machine,
     look=_left,
     quiet=True,
-    explains="A token stands in this session's history or in the notebook file.",
-    fixed_by="`%cave_check --fix` wipes it; make a new token if somebody may have seen it.",
+    explains="A token is in this session's history or in the notebook file.",
+    fixed_by="`%cave_check --fix` removes it; make a new token if somebody may have seen it.",
 )
 CLIENTS = Check(
     id="clients",

@@ -8,7 +8,7 @@ from ...api.failures import Failure
 from ...api.responses import REFUSALS, Response, is_cave, lacks_datastack
 from ...api.urls import host_of
 from ...credentials.token_files import State, TokenFile, secrets_folder, show_path
-from ...deployments import DEFAULT_SERVER, deployment_of
+from ...deployments import DEFAULT_SERVER, deployment_of, formats_of
 from ...redact import private, sanitize
 from .. import next_steps
 from ..evidence import FolderFix, Machine, ServerFacts
@@ -249,15 +249,16 @@ def _first_time(server: ServerFacts) -> NextStep:
 
 def _form(server: ServerFacts) -> Finding | None:
     token, file, identity = server.stored.token, server.stored.source, server.identity
-    if token is None or file is None or token.oddity is None:
+    oddity = token.oddity(formats_of(server.address)) if token is not None else None
+    if token is None or file is None or oddity is None:
         return None
     if identity is not None and identity.is_good:
         next_step = save_from(server, file) if token.reads_as else None
-        return warning(f"the one in {file.name} {token.oddity}, but {server.host} takes it", next_step)
+        return warning(f"the one in {file.name} {oddity}, but {server.host} takes it", next_step)
     if token.can_be_sent and not (identity and (identity.code in REFUSALS or is_malformed(identity))):
         return None
     next_step = save_from(server, file) if token.reads_as else set_up(server)
-    return _after_the_server(server, failed(f"the one in {file.name} {token.oddity}, so it cannot work", next_step))
+    return _after_the_server(server, failed(f"the one in {file.name} {oddity}, so it cannot work", next_step))
 
 
 def is_malformed(response: Response) -> bool:

@@ -65,7 +65,7 @@ def test_a_token_goes_to_no_server_that_is_a_guess(world, monkeypatch, entry):
     for line in ("%cave_save --from-env MINE --datastack mine", "%cave_setup new --paste --datastack mine"):
         ran = world.run(line)
         assert ran.error == "BadInput"
-        assert "Nothing was sent. To mend it: %cave_check mine --fix" in ran.message
+        assert "Nothing was sent. To fix the map: %cave_check mine --fix" in ran.message
         assert "pw12345" not in ran.message
     world.run("%cave_check mine --fix --yes")
     if isinstance(entry, str) and "@" in entry:
@@ -189,8 +189,8 @@ def test_the_token_of_another_server_is_not_tried(world):
         assert not [record for record in other.requests if record.authorization or record.cookie]
 
 
-def test_a_typed_token_in_the_history_is_found_and_wiped(world):
-    """A token that stands in an earlier input is a warning, and `--fix` wipes it."""
+def test_a_typed_token_in_the_history_is_found_and_scrubbed(world):
+    """A token that stands in an earlier input is a warning, and `--fix` scrubs it."""
     world.run(f'token = "{world.token}"')
     report = world.check()
     row = next(row for row in report.rows if row.id == "token-left")
