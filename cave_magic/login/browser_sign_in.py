@@ -160,15 +160,15 @@ class SignIn:
 
     # ------------------------------------------------------------ called by the receiver, in its threads
 
-    def receive(self, token: Token, returns: bool) -> str:
-        """Verifies a token that the browser brought; returns where the browser goes next. An error ends the wait."""
+    def handle_token(self, token: Token, returned: bool) -> str:
+        """Verifies a token that the browser brought, and returns where the browser goes now. An error ends the wait."""
         with self._lock:
             if is_wanted := not (self._closed or self._back.is_set()):
                 self._hold(token)
         if not is_wanted:
-            return self.receive_late(token)
+            return self.handle_late_token(token)
         try:
-            return self._received(token, returns)
+            return self._verify(token, returned)
         except TokenNotChecked as error:
             again = next_steps.check(self.target)
             self.error = ServerInTrouble(f"you signed in, but {error.why}. Nothing was saved. To see why: {again}")
@@ -177,16 +177,16 @@ class SignIn:
         self._back.set()
         return FAILED
 
-    def receive_late(self, token: Token) -> str:
-        """Revokes a token that nobody waits for any more."""
+    def handle_late_token(self, token: Token) -> str:
+        """Revokes a token that arrives after the end."""
         if self.came is not None and token == self.came.token and self.error is None:
             return DONE
         self._hold(token, tells=False)  # the browser says it
         revocation.revoke([token])
         return NOT_REVOKED if revocation.is_held(token) else OVER
 
-    def receive_stray(self, token: Token, knows_path: bool) -> None:
-        """Holds a token of a refused request, to be revoked unless it comes again as it should."""
+    def handle_stray_token(self, token: Token, knows_path: bool) -> None:
+        """Registers a token in a refused request, to be revoked unless it arrives again in a valid one."""
         self._hold(token, tells=knows_path)
         if self._closed:
             revocation.revoke_soon([token])
@@ -195,10 +195,10 @@ class SignIn:
         self._tokens[token] = None
         revocation.hold(self.target.server, token, tells=tells)
 
-    def _received(self, token: Token, returns: bool) -> str:
+    def _verify(self, token: Token, returned: bool) -> str:
         before = self.came
         if before is not None and token == before.token:
-            return self._is_back() if returns else self._next_page(before)
+            return self._is_back() if returned else self._next_page(before)
         try:
             verified = verify_token(token, self.target, min(self._seconds, PATIENCE))
         except TokenRejected:
@@ -211,7 +211,7 @@ class SignIn:
             if not self._closed:
                 self.came = verified
         if self.came is not verified:  # the person gave up while it was verified
-            return self.receive_late(token)
+            return self.handle_late_token(token)
         if before is not None:
             revocation.revoke_soon([before.token])
         return self._next_page(verified)

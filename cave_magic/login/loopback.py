@@ -59,18 +59,18 @@ class NoLoopback(Exception):
 class TokenHandler(Protocol):
     """What a sign-in does with the tokens that arrive. Called in threads of the receiver."""
 
-    def receive(self, token: Token, returns: bool) -> str:
+    def handle_token(self, token: Token, returned: bool) -> str:
         """Verifies a token, one at a time, and returns where the browser goes: `DONE`, `FAILED`, `REFUSED` or a URL.
 
         Args:
             token: what arrived.
-            returns: whether it arrived at the return URL, not at the one for signing in.
+            returned: whether it arrived at the return URL, not at the one for signing in.
         """
 
-    def receive_late(self, token: Token) -> str:
+    def handle_late_token(self, token: Token) -> str:
         """The same for a token that arrives after the end: `DONE`, `OVER` or `NOT_REVOKED`."""
 
-    def receive_stray(self, token: Token, knows_path: bool) -> None:
+    def handle_stray_token(self, token: Token, knows_path: bool) -> None:
         """Takes note of a token in a refused request.
 
         Args:
@@ -298,14 +298,14 @@ class Receiver:
             return self._handle_token(token, path == self._return_path)
         for stray in stray_tokens_in(request.query, "" if path else self._issuer):
             if stray not in self._stray_tokens and _has_room(self._stray_tokens, stray, MAX_STRAY_TOKENS):
-                self._handler.receive_stray(stray, bool(path))
+                self._handler.handle_stray_token(stray, bool(path))
         return None if request.is_prefetch else REFUSED
 
-    def _handle_token(self, token: Token, returns: bool) -> str:
+    def _handle_token(self, token: Token, returned: bool) -> str:
         with self._one_at_a_time, suppress(Exception):  # the browser must leave the URL whatever happens
             if _has_room(self._tokens, token, MAX_TOKENS):
                 late, handler = self.is_over.is_set(), self._handler
-                location = handler.receive_late(token) if late else handler.receive(token, returns)
+                location = handler.handle_late_token(token) if late else handler.handle_token(token, returned)
                 self._last_page = location if location in (DONE, FAILED) else self._last_page
                 return location
         return REFUSED

@@ -50,16 +50,16 @@ class Handler:
     too_late: list[Token] = field(default_factory=list)
     strays: list[tuple[Token, bool]] = field(default_factory=list)
 
-    def receive(self, token: Token, returns: bool) -> str:
+    def handle_token(self, token: Token, returned: bool) -> str:
         self.asked.append(token)
-        self.returned.append(returns)
+        self.returned.append(returned)
         return self.where if token == Token(GOOD) else REFUSED
 
-    def receive_late(self, token: Token) -> str:
+    def handle_late_token(self, token: Token) -> str:
         self.too_late.append(token)
         return self.late
 
-    def receive_stray(self, token: Token, knows_path: bool) -> None:
+    def handle_stray_token(self, token: Token, knows_path: bool) -> None:
         self.strays.append((token, knows_path))
 
 
@@ -433,16 +433,16 @@ def test_a_slow_connection_is_closed(receiver, monkeypatch):
 def test_a_hundred_requests_are_handled_one_at_a_time(receiver, handler):
     """Of a hundred valid requests at the same time never two are handled together, and all go to the same page."""
     path, busy = path_of(receiver.sign_in_url), threading.Lock()
-    receive, met = handler.receive, []
+    handle_token, met = handler.handle_token, []
 
-    def handle_alone(token: Token, returns: bool) -> str:
+    def handle_alone(token: Token, returned: bool) -> str:
         met.append(busy.acquire(blocking=False))
         try:
-            return receive(token, returns)
+            return handle_token(token, returned)
         finally:
             busy.release()
 
-    handler.receive = handle_alone
+    handler.handle_token = handle_alone
     with ThreadPoolExecutor(100) as pool:
         all_ = list(pool.map(lambda _: ask(receiver, f"{path}?{CAME}").headers.get("location"), range(100)))
     assert set(all_) <= {DONE, None}  # None: more at once than are read; cut off
@@ -460,13 +460,13 @@ def test_a_hundred_wrong_requests_at_once_do_not_keep_the_right_one_out(receiver
 
 def test_an_error_in_the_handler_is_not_shown(receiver, handler, caplog, capsys):
     """If the handler raises, the browser leaves the URL, nothing is printed or logged, and the wait goes on."""
-    receive = handler.receive
+    handle_token = handler.handle_token
 
-    def fail(token: Token, returns: bool) -> str:
-        handler.receive = receive
+    def fail(token: Token, returned: bool) -> str:
+        handler.handle_token = handle_token
         raise RuntimeError(token.reveal())
 
-    handler.receive = fail
+    handler.handle_token = fail
     assert is_redirected_away(ask(receiver, f"{path_of(receiver.sign_in_url)}?{CAME}"))
     assert still_works(receiver)
     assert capsys.readouterr() == ("", "")

@@ -20,8 +20,9 @@ from cave_magic.credentials.target import Target
 from cave_magic.environment import platforms
 from cave_magic.login import browser_sign_in, web_browser
 from cave_magic.sandbox import Sandbox
+from cave_magic.ui import frontend
+from cave_magic.ui.frontend import TerminalFrontend
 
-from ...support.shell import sit_at_terminal
 from .conftest import Notebook, Open
 
 STARTUP = """
@@ -165,7 +166,8 @@ class Cell:
             lambda environ=None: platforms.Runtime(platform="", is_ephemeral=False, has_display=True),
         )
         monkeypatch.setattr(web_browser, "open_browser", self._open)
-        sit_at_terminal(monkeypatch)
+        monkeypatch.setattr(frontend, "frontend_for", lambda shell: TerminalFrontend())
+        monkeypatch.setattr(TerminalFrontend, "can_ask", True)
         monkeypatch.setattr("builtins.input", self._answer)
         monkeypatch.setattr("getpass.getpass", self._answer)
         monkeypatch.setattr("platform.node", lambda: "lab-mac")
