@@ -235,7 +235,7 @@ def test_a_secret_planted_in_any_field_stays_out_of_the_block(data):
     )
     identity = data.draw(st.sampled_from([response, page]))
     server = ServerFacts(
-        url=target.server,
+        address=target.server,
         target=target,
         machine=Machine(versions={"caveclient": "8.2.1"}),
         stored=stored,
