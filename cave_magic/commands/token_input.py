@@ -51,10 +51,15 @@ def by_prompt(context: Context, target: Target, overwrite: bool) -> LoginResult:
         text = ask(context, target)
         try:
             return accepted(context, text, target, overwrite)
-        except (NotAToken, TokenRejected) as error:
+        except NotAToken as error:
             if not left:
                 raise
-            context.frontend.show(again_page(str(error)))
+            message = str(error)
+            context.frontend.show(again_page(message[:1].upper() + message[1:]))
+        except TokenRejected as error:
+            if not left:
+                raise
+            context.frontend.show(again_page(error.why))
     raise AssertionError  # the loop always returns or raises
 
 

@@ -23,6 +23,7 @@ from ..api.responses import Response
 from ..api.urls import name_for_files
 from ..credentials import datastack_map, misplaced, stored_tokens, token_files
 from ..credentials.datastack_map import entries_with_secrets
+from ..credentials.file_problems import FileFault, FileProblem
 from ..credentials.target import Target, siblings
 from ..deployments import DEFAULT_SERVER, KNOWN_SERVERS, deployment_of, formats_of
 from ..environment import caveclient_adapter, cloud_volume, packages
@@ -159,7 +160,12 @@ class _Look:
             if target.server not in {server for server, _ in self.datastacks}:
                 self.at(target)
         tokens = [one.stored.token for one in self.servers.values() if one.stored.token is not None]
-        machine = replace(machine, caveclient_problem=result_or(importing, ""), left=notebook.find_left(tokens))
+        machine = replace(
+            machine,
+            caveclient_problem=result_or(importing, ""),
+            left=notebook.find_left(tokens),
+            scrub_left=partial(notebook.scrub_left, tokens),
+        )
         facts = {address: server.facts(machine, importing, notebook) for address, server in self.servers.items()}
         found = tuple(one.facts(facts[one.target.server]) for one in list(self.datastacks.values()))
         return Evidence(machine=machine, servers=tuple(facts.values()), datastacks=found)
@@ -479,8 +485,8 @@ def _known(look: Callable[[], T], otherwise: T) -> T:
 def _folder_problem() -> FolderProblem | None:
     home, folder = Path(os.path.expanduser("~")), token_files.secrets_folder()
     if not home.is_dir():
-        why = "is not a folder" if os.path.lexists(home) else "does not exist"
-        problem = f"cannot be there: the home folder {token_files.show_path(home)} {why}"
+        fault = FileFault.HOME_NOT_A_FOLDER if os.path.lexists(home) else FileFault.HOME_MISSING
+        problem = FileProblem(fault=fault, details=(token_files.show_path(home),))
         return FolderProblem(at=folder, problem=problem, unusable=True, mend=FolderFix.HOME)
     unusable = not os.access(folder, os.R_OK | os.X_OK)
     if at_fault := token_files.folder_fault():
@@ -491,9 +497,11 @@ def _folder_problem() -> FolderProblem | None:
         at, problem = of_another
         return FolderProblem(at=at, problem=problem, unusable=unusable, mend=FolderFix.MOVE)
     if unusable and os.path.lexists(folder):
-        return FolderProblem(at=folder, problem="may not be opened by you", unusable=True, mend=FolderFix.OPEN)
+        problem = FileProblem(fault=FileFault.NOT_OPENABLE)
+        return FolderProblem(at=folder, problem=problem, unusable=True, mend=FolderFix.OPEN)
     if os.path.lexists(folder) and not os.access(folder, os.W_OK):
-        return FolderProblem(at=folder, problem="may not be written by you", unusable=False, mend=FolderFix.OPEN)
+        problem = FileProblem(fault=FileFault.NOT_WRITABLE)
+        return FolderProblem(at=folder, problem=problem, unusable=False, mend=FolderFix.OPEN)
     return None
 
 

@@ -87,10 +87,11 @@ def _account_or_raise(response: Response, target: Target, given: Sequence[str]) 
     if account is not None:
         return account
     if response.code == "invalid_token":
-        raise TokenRejected(
-            f"{response.host} does not know this token. Nothing was changed. "
-            f"Copy it again from {endpoints.tokens_page(target.server)}, then {next_steps.save(target)}"
-        )
+        fact = f"{response.host} does not know this token."
+        advice = f"Copy it again from {endpoints.tokens_page(target.server)}, then {next_steps.save(target)}"
+        rejected = TokenRejected(f"{fact} Nothing was changed. {advice}")
+        rejected.why = f"{fact} {advice}"
+        raise rejected
     error = TokenNotChecked(
         f"{response.sentence}, so the token was not checked, and not saved. "
         f"To see why: {next_steps.check(target)}. To save it unchecked: {next_steps.save(target, *given, '--no-check')}"

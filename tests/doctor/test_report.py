@@ -220,9 +220,7 @@ def test_a_secret_planted_in_any_field_stays_out_of_the_block(data):
     person = data.draw(
         st.none() | st.just(Account(name=secret, email=f"{secret}@example.org", id=1, permissions={secret: ("view",)}))
     )
-    file = TokenFile(
-        path=secrets_folder() / "cave-secret.json", state=State.READ, problem="", token=token, keys=(secret,)
-    )
+    file = TokenFile(path=secrets_folder() / "cave-secret.json", state=State.READ, token=token, keys=(secret,))
     gone = TokenFile(path=secrets_folder() / "x", state=State.ABSENT)
     stored = StoredToken(
         server=target.server,
@@ -251,5 +249,5 @@ def test_a_secret_planted_in_any_field_stays_out_of_the_block(data):
         listed=(secret,),
         services={"materialize": page},
     )
-    report = judge([target], Evidence(machine=server.machine, servers=(server,), datastacks=(datastack,)), 0.1)
+    report = judge([target], Evidence(machine=server.machine, servers=(server,), datastacks=(datastack,)), 0.1).report
     assert secret not in to_markdown(report)

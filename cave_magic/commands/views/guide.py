@@ -92,16 +92,10 @@ def pasted_page(found: Sequence[PastedToken]) -> Page:
 
 
 def again_page(problem: str) -> Page:
-    """What an odd answer to a prompt gets, while it may be answered again."""
+    """What an odd answer to a prompt gets, while it may be answered again: whole sentences that say what is wrong."""
     return Page(
         (
-            line(Word("! ", "warning"), _sentence(problem)),
+            line(Word("! ", "warning"), problem),
             line(Word("Nothing was changed. Try again, or answer with nothing to cancel.", "dim")),
         )
     )
-
-
-def _sentence(text: str) -> str:
-    text = text.replace(" Nothing was changed.", "")
-    is_host = "." in text.partition(" ")[0]
-    return text if is_host else text[:1].upper() + text[1:]

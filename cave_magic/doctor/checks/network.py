@@ -243,7 +243,8 @@ def _remembered(finding: Finding, response: Response, server: ServerFacts) -> Fi
     if file is None or next_step is None or is_known or not is_doubtful or server.target.named_by != "map":
         return finding
     text = next_step.text
-    if "--server" not in text:
+    names_server = server.target.names_server or (response.status == 404 and not is_elsewhere)
+    if not names_server:
         text += "; if the address is wrong, name the right one with --server"
     evidence = f"{finding.evidence} (address from {file.path.name})"
     return replace(finding, evidence=evidence, next_step=replace(next_step, text=text))

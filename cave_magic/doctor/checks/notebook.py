@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...deployments import DEFAULT_SERVER
 from ...redact import private, sanitize
-from .. import next_steps
+from .. import fixes, next_steps
 from ..evidence import Machine, ServerFacts
 from ..model import Check, Finding, NextStep, warning
 from .account import ACCOUNT
@@ -27,10 +27,7 @@ def _left(machine: Machine) -> Finding | None:
     if not machine.left:
         return None
     places = "; ".join(f"{left.found_in} ({left.details})" for left in machine.left[:3])
-    command = machine.fix
-    return warning(
-        f"a token was left in {private(sanitize(places, 200))}", NextStep(f"to remove it: {command}", (command,))
-    )
+    return warning(f"a token was left in {private(sanitize(places, 200))}", fix=fixes.fix_left(machine))
 
 
 LEFT = Check(
