@@ -68,7 +68,7 @@ def _look(context: Context, args: argparse.Namespace, error: BaseException | Non
     names = dict.fromkeys((*args.names, *([args.datastack] if args.datastack else [])))
     targets = [context.target(args, name) for name in names or [None]]
     find_left = functools.partial(scrub.found_anywhere, context.shell)
-    notebook = NotebookSession(names=context.shell.user_ns, find_left=find_left, can_ask=context.front.can_ask)
+    notebook = NotebookSession(variables=context.shell.user_ns, find_left=find_left, can_ask=context.front.can_ask)
     with context.front.waiting() as on_wait:
         return look(targets, seconds, on_wait, notebook, error, args.all)
 
@@ -94,7 +94,10 @@ def _show(context: Context, report: Any, args: argparse.Namespace) -> None:
 def _repairs(shell: Any, found: Any) -> list[Any]:
     """The repairs for a diagnosis: those of files, and the wiping of what lies about in this notebook."""
     tokens = tuple(one.stored.token for one in found.evidence.servers if one.stored.token is not None)
-    return [*found.repairs, *([scrub.Scrubbing(shell=shell, tokens=tokens)] if found.evidence.machine.left else [])]
+    return [
+        *found.repairs,
+        *([scrub.Scrubbing(shell=shell, tokens=tokens)] if found.evidence.machine.leftover_tokens else []),
+    ]
 
 
 def _repair(context: Context, repairs: Sequence[Any], again: Command, yes: bool) -> bool:

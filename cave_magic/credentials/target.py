@@ -87,9 +87,9 @@ def find_target(datastack: str, server: str = "", settings: Settings = FRESH, as
     return _found(datastack, server, settings, asked, datastack_map.read_map())
 
 
-def siblings(target: Target, names: tuple[str, ...]) -> tuple[Target, ...]:
-    """Other datastacks on the server of a target."""
-    map_file, found = datastack_map.read_map(), []
+def siblings(target: Target, names: tuple[str, ...], map_file: datastack_map.ServerMap) -> tuple[Target, ...]:
+    """Other datastacks on the server of a target, by what the datastack map says of them."""
+    found = []
     for name in names:
         here = _found(name, target.server, target.settings, True, map_file)
         found.append(replace(here, named_by=target.named_by))

@@ -93,7 +93,7 @@ def judge(targets: Sequence[Target], evidence: Evidence, seconds: float, error: 
         error=explain_error(error, targets[0]),
         versions=versions,
         go_on=next_steps.go_on(first),
-        again=evidence.machine.again,
+        again=evidence.machine.check_command,
     )
 
 

@@ -24,7 +24,7 @@ def _entry(server: ServerFacts) -> Repair | None:
         return fixes.repair_map_entry(server.target.datastack, server.address)
     if server.target.map_problem == BLANKS:
         return fixes.repair_map_entry(server.target.datastack, server.address)
-    if server.target.datastack in server.machine.map_secrets:
+    if server.target.datastack in server.machine.datastacks_with_secrets:
         return fixes.repair_map_secrets()
     return fixes.repair_wrong_entry(server.target.datastack)
 
@@ -32,7 +32,7 @@ def _entry(server: ServerFacts) -> Repair | None:
 def _shape(server: ServerFacts) -> Repair | None:
     stored = server.stored
     file = stored.blocker or stored.source or (stored.server_file if stored.server_file.inside else stored.default_file)
-    refused = server.salvaged is not None and server.salvaged.code in responses.REFUSALS
+    refused = server.salvaged_identity is not None and server.salvaged_identity.code in responses.REFUSALS
     return None if refused or stored.belongs_to else fixes.repair_shape(file)
 
 

@@ -90,7 +90,7 @@ def status_page(facts: ServerFacts) -> Page:
     label, target, info = facts.account.label if facts.account else "", facts.target, facts.info
     terms = responses.terms_in(info.data, facts.address) if info and info.code == "missing_tos" else None
     opens = info is not None and bool(responses.local_server_in(info)) and not _is_old(facts)
-    works = not facts.machine.caveclient_problem and not facts.disagrees
+    works = not facts.machine.caveclient_problem and not facts.caveclient_disagrees
     said = f"The stored token works on {facts.host}: {label}"
     if opens and works:
         other = next_steps.setup(target, "existing")
@@ -122,8 +122,8 @@ def advice_page(facts: ServerFacts) -> Page:
         (line(new), line("no account yet, or the terms of service not accepted")),
         (line(existing), line("an account, and a token on another computer or lost")),
     ]
-    if facts.near is not None:
-        save = save_this(facts, facts.near).text
+    if facts.misplaced_file is not None:
+        save = save_this(facts, facts.misplaced_file).text
         rows.insert(0, (line(Word(save, "command")), line("a token that works is in that file")))
     return Page((why, Table(tuple(rows), "which of them to type")))
 

@@ -25,7 +25,7 @@ def _account(server: ServerFacts) -> Finding:
         return ok(private(server.account.label))
     if response.code == "invalid_token":
         return _refused(server)
-    if server.netrc:
+    if server.netrc_file:
         return _netrc(server)
     if response.code in REFUSALS:
         way = "try another network, or go without the proxy or VPN"
@@ -44,13 +44,13 @@ def _refused(server: ServerFacts) -> Finding:
         f"{server.host} does not know the stored token{ending}: it was deleted, replaced, has ended, or is another "
         "server's"
     )
-    return within_reach(server, evidence, set_up(server)) if server.near else failed(evidence, set_up(server))
+    return within_reach(server, evidence, set_up(server)) if server.misplaced_file else failed(evidence, set_up(server))
 
 
 def _netrc(server: ServerFacts) -> Finding:
     host, check = name_of_host(server.address), next_steps.check(server.target)
     command = next_steps.with_variable("NETRC", os.devnull)
-    file = server.netrc if server.netrc.startswith("~/") else "the file that NETRC names"
+    file = server.netrc_file if server.netrc_file.startswith("~/") else "the file that NETRC names"
     return failed(
         f"{file} has a log-in for {host}, which is sent in place of the token",
         NextStep(
@@ -78,10 +78,10 @@ def is_temporary(server: ServerFacts) -> bool | None:
     The tokens page lists every permanent token of a person and no other; the route that would give the seconds left
     carries the token in its address, so it is not asked.
     """
-    if server.keys is None or server.stored.token is None or server.account is None:
+    if server.listed_tokens is None or server.stored.token is None or server.account is None:
         return None
     sent = server.stored.token.reads_as or server.stored.token
-    return all(key.token != sent for key in server.keys)
+    return all(key.token != sent for key in server.listed_tokens)
 
 
 def _kind(server: ServerFacts) -> Finding | None:

@@ -25,20 +25,19 @@ from ...deployments import KNOWN_DATASTACKS, deployment_of
 from ...redact import private, sanitize
 from ...ui.durations import duration
 from .. import next_steps
-from ..evidence import DatastackFacts, ServerFacts
-from ..gather import MOST_DATASTACKS
-from ..model import Check, Finding, NextStep, Status, failed, ok, unknown, warning
+from ..evidence import MOST_DATASTACKS, DatastackFacts, ServerFacts
+from ..model import Check, Command, Finding, NextStep, Status, failed, ok, unknown, warning
 from .account import ACCOUNT
 from .network import UNKNOWN_ANSWER, at, failure_finding, then
 from .token import save_this, set_up, untried
 
 
 def _listed(server: ServerFacts) -> Finding | None:
-    if server.listed is None:
+    if server.datastack_list is None:
         return None
-    names = names_in(server.listed)
+    names = names_in(server.datastack_list)
     if names is None:
-        return warning(f"{server.listed.evidence}, so only {server.target.datastack} was looked at")
+        return warning(f"{server.datastack_list.evidence}, so only {server.target.datastack} was looked at")
     if len(names) > MOST_DATASTACKS:
         return warning(f"{server.host} lists {len(names):,}; the first {MOST_DATASTACKS} were looked at")
     return None
@@ -62,7 +61,7 @@ def _terms(datastack: DatastackFacts) -> Finding | None:
     response, account = datastack.info, datastack.server.account
     if response is None or account is None:
         return None
-    is_old = datastack.since is not None
+    is_old = datastack.contradicted_since is not None
     if response.code != "missing_tos":
         terms = account.terms_for(_dataset(datastack)) if is_old else None
         if terms is not None:
@@ -87,7 +86,7 @@ def _not_accepted(datastack: DatastackFacts, terms: Terms | None, source: str) -
 
 def _wait(datastack: DatastackFacts, evidence: str) -> Finding:
     """The info service goes on with what the auth server said before; whoever asks in the meantime asks in vain."""
-    again, response, since = next_steps.check(datastack.target), datastack.info, datastack.since
+    again, response, since = next_steps.check(datastack.target), datastack.info, datastack.contradicted_since
     if response is None or since is None or response.at >= since + MEMORY_SECONDS:
         advice = f"it remembers for more than {duration(MEMORY_SECONDS)}: tell the people of the server"
         return unknown(evidence, then(advice, again))
@@ -100,7 +99,7 @@ def _name(datastack: DatastackFacts) -> Finding | None:
     if response is None or not lacks_datastack(response):
         return None
     host, name, target = datastack.server.host, datastack.name, datastack.target
-    home, listed = deployment_of(name), datastack.listed or ()
+    home, listed = deployment_of(name), datastack.listed_datastacks or ()
     if name in listed:
         advice = then("tell the people of the server", next_steps.check(target))
         return failed(f"{host} lists {name}, but has nothing about it ({response.status})", advice)
@@ -110,9 +109,9 @@ def _name(datastack: DatastackFacts) -> Finding | None:
         command = next_steps.check(target.on(home.server))
         evidence = f"{name} is not on {host}; the known one is on {host_of(home.server)}"
         return failed(evidence, NextStep(command, (command,)))
-    near = _near(name, KNOWN_DATASTACKS if datastack.listed is None else listed)
+    near = _near(name, KNOWN_DATASTACKS if datastack.listed_datastacks is None else listed)
     if near:
-        has = "perhaps you mean" if datastack.listed is None else "it has"
+        has = "perhaps you mean" if datastack.listed_datastacks is None else "it has"
         return failed(f"{host} has no {name}; {has} {' or '.join(near)}", _use(datastack, near[0]))
     return failed(f"{host} has no datastack {sanitize(name, 60)} that you may see", _list(datastack))
 
@@ -125,16 +124,21 @@ def _near(name: str, known: Collection[str]) -> list[str]:
 
 def _others(datastack: DatastackFacts) -> NextStep:
     """Nobody chose the datastack, but somebody the server: one that it has."""
-    if not datastack.listed:
+    if not datastack.listed_datastacks:
         return _list(datastack)
-    first, *more = datastack.listed[:4]
+    first, *more = datastack.listed_datastacks[:4]
     next_step = _use(datastack, first)
     return NextStep(f"{next_step.text} (it has also {', '.join(more)})", next_step.commands) if more else next_step
 
 
 def _use(datastack: DatastackFacts, name: str) -> NextStep:
-    command = next_steps.check_all(siblings(datastack.target, (name,)))
+    command = _check_of(name, datastack)
     return NextStep(command, (command,))
+
+
+def _check_of(name: str, datastack: DatastackFacts) -> Command:
+    """The check of another datastack on the same server."""
+    return next_steps.check_all(siblings(datastack.target, (name,), datastack.server.machine.datastack_map))
 
 
 def _list(datastack: DatastackFacts) -> NextStep:
@@ -151,7 +155,7 @@ def _access(datastack: DatastackFacts) -> Finding:
     if response.is_good and not _is_datastack(response):
         return unknown(response.evidence, then(UNKNOWN_ANSWER, check))
     if local := local_server_in(response):
-        if datastack.since is not None and account is not None:
+        if datastack.contradicted_since is not None and account is not None:
             return _no_longer(datastack, account)
         return ok(f"{datastack.name} can be read, its data is on {host_of(local)}")
     if response.is_good:
@@ -159,7 +163,7 @@ def _access(datastack: DatastackFacts) -> Finding:
         return unknown(evidence, then(UNKNOWN_ANSWER, check))
     if response.code == "missing_permission" and account is not None:
         return _or_another_token(datastack, _no_permission(datastack, account))
-    if datastack.since is not None:
+    if datastack.contradicted_since is not None:
         said = "the auth server takes the token; the info service still refuses it"
         return _wait(datastack, f"{said} (401 invalid_token)")
     return unknown(response.evidence, then(UNKNOWN_ANSWER, check))
@@ -185,7 +189,7 @@ def _dataset(datastack: DatastackFacts) -> str:
 def _no_permission(datastack: DatastackFacts, account: Account) -> Finding:
     dataset = _dataset(datastack) or sanitize(datastack.name, 60)
     who, again = private(account.email or account.name), next_steps.check(datastack.target)
-    if datastack.since is not None:
+    if datastack.contradicted_since is not None:
         said = f"{who} may view {dataset}, says the auth server; the info service still refuses"
         return _wait(datastack, f"{said} (403 missing_permission)")
     evidence = f"{who} has no permission to view {dataset} (403 missing_permission)"
@@ -200,7 +204,7 @@ def _no_permission(datastack: DatastackFacts, account: Account) -> Finding:
     known = home.public if home else ()
     public = tuple(name for name in known if name in account.before_terms and name != datastack.name)
     if public:
-        command = next_steps.check_all(siblings(datastack.target, public[:1]))
+        command = _check_of(public[0], datastack)
         return failed(evidence, NextStep(f"ask the people of {dataset}, or use the public one: {command}", (command,)))
     return failed(evidence, NextStep(f"ask the people of {dataset} to let your account in, then {again}", (again,)))
 
@@ -210,14 +214,14 @@ def _or_another_token(datastack: DatastackFacts, finding: Finding) -> Finding:
     server, next_step = server_for(datastack), finding.next_step
     if finding.status is not Status.FAILED or next_step is None:
         return finding
-    if datastack.near is not None:
-        found = f"{show_path(datastack.near.path)} has a token that may"
-        return failed(f"{finding.evidence}; {found}", save_this(server, datastack.near))
-    if datastack.untried is None:
+    if datastack.misplaced_file is not None:
+        found = f"{show_path(datastack.misplaced_file.path)} has a token that may"
+        return failed(f"{finding.evidence}; {found}", save_this(server, datastack.misplaced_file))
+    if datastack.untried_file is None:
         return finding
-    save = save_this(server, datastack.untried)
+    save = save_this(server, datastack.untried_file)
     text = f"{save.text} if that is one for {server.host}; else {next_step.text}"
-    evidence = f"{finding.evidence}; {untried(datastack.untried)}"
+    evidence = f"{finding.evidence}; {untried(datastack.untried_file)}"
     return failed(evidence, NextStep(text, (*save.commands, *next_step.commands), next_step.url))
 
 

@@ -34,17 +34,17 @@ def _caveclient(machine: Machine) -> Finding:
 
 
 def _not_importable(name: str, problem: str, machine: Machine) -> Finding:
-    if blamed := _harmful(machine) or machine.shadowing:
+    if blamed := _harmful(machine) or machine.shadowing_files:
         return _in_the_way(blamed, failed, machine)
     command = next_steps.pip_install("-U", name)
     return failed(
         f"{name} {machine.versions.get(name, '')}".rstrip() + f" cannot be imported here ({problem})",
-        NextStep(f"{command}, restart the kernel, then {machine.again}", (command, machine.again)),
+        NextStep(f"{command}, restart the kernel, then {machine.check_command}", (command, machine.check_command)),
     )
 
 
 def _harmful(machine: Machine) -> tuple[ShadowingFile, ...]:
-    return tuple(one for one in machine.shadowing if one.harms)
+    return tuple(one for one in machine.shadowing_files if one.harms)
 
 
 def _in_the_way(
@@ -53,7 +53,9 @@ def _in_the_way(
     """Files that hide packages: each a cause of its own, so all are named, and only renaming them helps."""
     said = " and ".join(f"{private(show_path(Path(one.path)))} {one.words}" for one in shadowing)
     names = " and ".join(os.path.basename(one.path) for one in shadowing)
-    return found(said, NextStep(f"rename {names}, restart the kernel, then {machine.again}", (machine.again,)))
+    return found(
+        said, NextStep(f"rename {names}, restart the kernel, then {machine.check_command}", (machine.check_command,))
+    )
 
 
 def _home(machine: Machine) -> Finding | None:
@@ -64,18 +66,18 @@ def _home(machine: Machine) -> Finding | None:
     keep = f"keep it as CAVE_TOKEN in {kept}, and" if kept else "there is no place for secrets here:"
     return warning(
         f"{runtime.platform} throws this home folder away at the end, and a saved token with it",
-        NextStep(f"{keep} begin the next notebook with {', then '.join(machine.recall)}", machine.recall),
+        NextStep(f"{keep} begin the next notebook with {', then '.join(machine.save_commands)}", machine.save_commands),
     )
 
 
 def _packages(machine: Machine) -> Finding | None:
-    if machine.unmet is None:
+    if machine.unmet_requirements is None:
         return None
-    if not machine.unmet:
+    if not machine.unmet_requirements:
         return ok("as caveclient asks for them") if "caveclient" in machine.versions else None
     command = next_steps.pip_install("-U", "caveclient")
     return warning(
-        f"caveclient asks for {' and '.join(machine.unmet[:3])}",
+        f"caveclient asks for {' and '.join(machine.unmet_requirements[:3])}",
         NextStep(f"{command}, then restart the kernel", (command,)),
     )
 

@@ -92,7 +92,7 @@ def _redirected(response: Response, server: ServerFacts) -> Finding:
 
 def _broken(response: Response, server: ServerFacts, whole: str) -> Finding:
     """A status of 500 and more; where nobody knows the server and a proxy is on the way, it may be the proxy's."""
-    is_sure = not server.proxied or response.status not in GATEWAY or response.host != server.host
+    is_sure = not server.uses_proxy or response.status not in GATEWAY or response.host != server.host
     other = "" if is_sure or server.address in KNOWN_SERVERS else ", or the proxy that is set here does not find it"
     asked = f", and asks {asked}" if (asked := _asked_to_wait(response)) else ""
     evidence = f"{whole} on {response.host} is down or broken ({response.status}){other}{asked}"
@@ -157,7 +157,7 @@ def _no_answer(response: Response, server: ServerFacts) -> Finding:
         return failed(_sentence(response), _certificates(server))
     advice = _ADVICE.get(failure, "").format(host=response.host) if failure else ""
     make = failed if advice else unknown
-    if failure in _OUR_TIME and server.bound < LONGER:
+    if failure in _OUR_TIME and server.timeout < LONGER:
         return make(_sentence(response), _more_time(advice, server))
     return make(_sentence(response), then(advice, again) if advice else _ask_for_help(server))
 
@@ -222,7 +222,7 @@ def _network(server: ServerFacts) -> Finding:
 
 def _no_server(response: Response, server: ServerFacts) -> Finding:
     """What a server's first answer means that is none of CAVE's, or that of a proxy in its place."""
-    other, again = server.compared, next_steps.check(server.target)
+    other, again = server.reference, next_steps.check(server.target)
     if other is not None and is_cave(other):
         evidence = (
             f"{response.evidence}; the proxy reaches {other.host}, so {server.host} is down, or is a wrong address"
@@ -236,20 +236,20 @@ def _no_server(response: Response, server: ServerFacts) -> Finding:
 
 def _remembered(finding: Finding, response: Response, server: ServerFacts) -> Finding:
     """Says where the address is from that may be wrong: nobody typed it, and no table of ours has it."""
-    file, next_step, is_known = server.machine.map_file, finding.next_step, server.address in KNOWN_SERVERS
-    is_elsewhere = server.compared is not None and is_cave(server.compared)
+    next_step, is_known = finding.next_step, server.address in KNOWN_SERVERS
+    is_elsewhere = server.reference is not None and is_cave(server.reference)
     is_doubtful = is_elsewhere or response.failure in _OF_THE_ADDRESS or response.status in (200, 404)
-    if file is None or next_step is None or is_known or not is_doubtful or server.target.named_by != "map":
+    if next_step is None or is_known or not is_doubtful or server.target.named_by != "map":
         return finding
     text = next_step.text
     if "--server" not in text:
         text += "; if the address is wrong, name the right one with --server"
-    evidence = f"{finding.evidence} (address from {file.path.name})"
+    evidence = f"{finding.evidence} (address from {server.machine.datastack_map.path.name})"
     return replace(finding, evidence=evidence, next_step=replace(next_step, text=text))
 
 
 def _auth(server: ServerFacts) -> Finding | None:
-    response = server.identity or server.bare
+    response = server.identity or server.anonymous_identity
     if response is None:
         return None
     if is_cave(response):

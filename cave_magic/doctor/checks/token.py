@@ -7,7 +7,7 @@ from pathlib import Path
 from ...api.failures import Failure
 from ...api.responses import REFUSALS, Response, is_cave, lacks_datastack
 from ...api.urls import host_of
-from ...credentials.token_files import State, TokenFile, secrets_folder, show_path
+from ...credentials.token_files import State, TokenFile, show_path
 from ...deployments import DEFAULT_SERVER, deployment_of
 from ...redact import private, sanitize
 from .. import next_steps
@@ -28,7 +28,7 @@ def set_up(server: ServerFacts, kind: str = "existing") -> NextStep:
 
 def save_from(server: ServerFacts, file: TokenFile) -> NextStep:
     """Takes the token that a file has; a new one where the server refuses that one too."""
-    if server.salvaged is not None and server.salvaged.code in REFUSALS:
+    if server.salvaged_identity is not None and server.salvaged_identity.code in REFUSALS:
         return set_up(server)
     return save_this(server, file)
 
@@ -41,14 +41,14 @@ def save_this(server: ServerFacts, file: TokenFile) -> NextStep:
 
 def within_reach(server: ServerFacts, evidence: str, otherwise: NextStep) -> Finding:
     """A failed finding about the stored token; its remedy takes one that is within reach, if there is one."""
-    if server.near is not None:
-        found = f"{show_path(server.near.path)} has one that works, but CAVEclient does not read it"
-        return failed(f"{evidence}; {found}", save_this(server, server.near))
-    if server.untried is None:
+    if server.misplaced_file is not None:
+        found = f"{show_path(server.misplaced_file.path)} has one that works, but CAVEclient does not read it"
+        return failed(f"{evidence}; {found}", save_this(server, server.misplaced_file))
+    if server.untried_file is None:
         return failed(evidence, otherwise)
-    save, other = save_this(server, server.untried), set_up(server)
+    save, other = save_this(server, server.untried_file), set_up(server)
     text = f"{save.text}   (or {other.text} if {server.host} does not take it)"
-    return failed(f"{evidence}; {untried(server.untried)}", NextStep(text, (*save.commands, *other.commands)))
+    return failed(f"{evidence}; {untried(server.untried_file)}", NextStep(text, (*save.commands, *other.commands)))
 
 
 def untried(file: TokenFile) -> str:
@@ -79,8 +79,8 @@ def _first(command: Command, check: Command) -> NextStep:
 
 
 def _map_file(machine: Machine) -> Finding | None:
-    found = machine.map_file
-    if found is None or found.state is State.READ or (found.state is State.ABSENT and not found.problem):
+    found = machine.datastack_map
+    if found.state is State.READ or (found.state is State.ABSENT and not found.problem):
         return None
     move = next_steps.move_away(found.path)
     next_step = _fix(machine) if found.state is State.MALFORMED else NextStep(move, (move,))
@@ -91,9 +91,9 @@ def _map_file(machine: Machine) -> Finding | None:
 
 
 def _map_secret(machine: Machine) -> Finding | None:
-    if not machine.map_secrets:
+    if not machine.datastacks_with_secrets:
         return None
-    names = ", ".join(sanitize(name, 60) for name in machine.map_secrets[:3])
+    names = ", ".join(sanitize(name, 60) for name in machine.datastacks_with_secrets[:3])
     return warning(f"the remembered address of {names} has a token or a password in it", _fix(machine))
 
 
@@ -108,7 +108,7 @@ def _map(server: ServerFacts) -> Finding | None:
         return None
     if (server.info and server.info.is_good) or (server.identity and server.identity.is_good):
         return None
-    reached = server.compared is not None and is_cave(server.compared)
+    reached = server.reference is not None and is_cave(server.reference)
     found = next((one for one in server.responses if _is_elsewhere(one) or (reached and not is_cave(one))), None)
     if found is None or any(is_cave(response) for response in server.responses if not _is_elsewhere(response)):
         return None
@@ -138,7 +138,7 @@ def _opened_elsewhere(server: ServerFacts) -> Finding | None:
 
 def _fix(about: Machine | ServerFacts) -> NextStep:
     """The repair that `--fix` offers for the row."""
-    command = about.fix if isinstance(about, Machine) else next_steps.check(about.target, "--fix")
+    command = about.fix_command if isinstance(about, Machine) else next_steps.check(about.target, "--fix")
     return NextStep(command, (command,))
 
 
@@ -149,15 +149,15 @@ def _folder(machine: Machine) -> Finding | None:
     failure = machine.folder_problem
     if failure is None:
         return None
-    evidence = f"{show_path(failure.at)} {failure.problem}"
-    if failure.mend is FolderFix.HOME:
-        text = f"set HOME to a folder of yours before the kernel starts, then {machine.again}"
-        return failed(evidence, NextStep(text, (machine.again,)))
-    if failure.mend is FolderFix.MOUNT:
-        return failed(evidence, _without_link(failure.at, machine.again))
-    move = failure.mend is FolderFix.MOVE
-    command = next_steps.move_away(failure.at) if move else next_steps.make_private(failure.at, 0o700)
-    next_step = _first(command, machine.again)
+    evidence = f"{show_path(failure.path)} {failure.problem}"
+    if failure.fix is FolderFix.SET_HOME:
+        text = f"set HOME to a folder of yours before the kernel starts, then {machine.check_command}"
+        return failed(evidence, NextStep(text, (machine.check_command,)))
+    if failure.fix is FolderFix.RESTORE_LINK:
+        return failed(evidence, _without_link(failure.path, machine.check_command))
+    move = failure.fix is FolderFix.MOVE_AWAY
+    command = next_steps.move_away(failure.path) if move else next_steps.make_private(failure.path, 0o700)
+    next_step = _first(command, machine.check_command)
     return failed(evidence, next_step) if failure.unusable else warning(evidence, next_step)
 
 
@@ -167,7 +167,7 @@ def _token(server: ServerFacts) -> Finding:
 
 def _after_the_server(server: ServerFacts, finding: Finding) -> Finding:
     """While the auth server cannot be asked nothing can be mended with it: then a fault of the token comes second."""
-    response = server.identity or server.bare
+    response = server.identity or server.anonymous_identity
     if finding.status is not Status.FAILED or response is None or is_cave(response) or is_malformed(response):
         return finding
     return warning(f"{finding.evidence}; the server comes first")
@@ -182,7 +182,7 @@ def _stored(server: ServerFacts) -> Finding:
     if stored.token is None:
         return _missing(server)
     file = stored.source or stored.server_file
-    if server.disagrees:
+    if server.caveclient_disagrees:
         command, again = next_steps.pip_install("-U", "caveclient"), next_steps.check(server.target)
         next_step = NextStep(f"{command}, restart the kernel, then {again}", (command, again))
         return unknown(f"the installed caveclient does not take the token that {file.name} holds", next_step)
@@ -195,7 +195,7 @@ def _another_servers(server: ServerFacts, owner: str) -> Finding:
     stored = server.stored
     file = stored.source or stored.server_file
     evidence = f"none for {server.host}; {file.name} has the token of {owner}, which is not sent here"
-    if server.salvaged is not None and server.salvaged.is_good and stored.shadowed is not None:
+    if server.salvaged_identity is not None and server.salvaged_identity.is_good and stored.shadowed is not None:
         hidden = f"{evidence}; {stored.default_file.name} has one that works, but is not read"
         return failed(hidden, save_from(server, stored.default_file))
     return within_reach(server, evidence, set_up(server))
@@ -231,10 +231,12 @@ def _missing(server: ServerFacts) -> Finding:
     if file := next((file for file in (own, default) if file.problem), None):
         return within_reach(server, f"{file.name} {file.problem}", set_up(server))
     name = next(iter(server.machine.token_variables), "")
-    if server.near is None and server.untried is None and name:
+    if server.misplaced_file is None and server.untried_file is None and name:
         command = next_steps.save(server.target, "--from-env", name)
         return failed(f"none in a file; {name} is set, but CAVEclient does not read it", NextStep(command, (command,)))
-    return within_reach(server, f"none for {server.host} in {private(secrets_folder())}", _first_time(server))
+    return within_reach(
+        server, f"none for {server.host} in {private(server.machine.token_folder)}", _first_time(server)
+    )
 
 
 def _first_time(server: ServerFacts) -> NextStep:
@@ -267,7 +269,7 @@ def is_malformed(response: Response) -> bool:
 
 def _shadow(server: ServerFacts) -> Finding | None:
     file, default = server.stored.server_file, server.stored.default_file
-    if server.salvaged is None or not server.salvaged.is_good or server.stored.shadowed is None:
+    if server.salvaged_identity is None or not server.salvaged_identity.is_good or server.stored.shadowed is None:
         return None
     return failed(
         f"{file.name} has an old one that {server.host} refuses; {default.name} has one that works, but is not read",
@@ -297,8 +299,8 @@ def _legacy(server: ServerFacts) -> Finding | None:
 
 
 def _private(server: ServerFacts) -> Finding | None:
-    if server.machine.folder_open:
-        evidence = f"everybody on this computer may put files into {server.machine.folder}"
+    if server.machine.folder_writable_by_others:
+        evidence = f"everybody on this computer may put files into {show_path(server.machine.token_folder)}"
         return warning(evidence, _fix(server))
     shared = [file for file in server.stored.files if file.readable_by_others and file.owned]
     if not shared:
