@@ -31,6 +31,7 @@ from .facts import (
     commands_of,
     each,
     error,
+    finding,
     nothing_but_facts,
     page,
     response,
@@ -107,12 +108,14 @@ CASES = [
     case("a redirect to https", NETWORK, _server(response(301, address="http://cave.example.org/auth", location="https://cave.example.org/auth"), target=replace(MINE, server="http://cave.example.org")), "failed", "https://", AT_MINE),
     case("plain http at an https port", NETWORK, _server(page(400, "The plain HTTP request was sent to HTTPS port"), target=MINE), "failed", "speaks https", AT_MINE),
     case("the server is down", NETWORK, _server(response(502)), "failed", ("the server", "(502)"), CHECK, advises="your token is not the reason"),
+    case("a redirect from http to a portal", NETWORK, _server(response(302, location="https://portal.example/login"), target=replace(MINE, server="http://cave.example.org")), "failed", "portal.example", f"{CHECK} --server http://cave.example.org"),
     case("the server is down, or the proxy does not find it", NETWORK, _server(response(502), target=MINE, uses_proxy=True), "failed", "or the proxy", AT_MINE),
     case("a known server is down behind a proxy", NETWORK, _server(response(502), uses_proxy=True), "failed", "down or broken (502)", CHECK),
     case("the server is broken behind a proxy", NETWORK, _server(response(500), target=MINE, uses_proxy=True), "failed", "down or broken (500)", AT_MINE),
     case("asked to wait for an hour", NETWORK, _server(response(503, wait=3600.0)), "failed", "to wait 60 minutes", CHECK, advises="try again at 01:00 UTC"),
     case("asked to wait for 20 seconds", NETWORK, _server(response(429, wait=20.0)), "failed", ("slow down (429)", "20 seconds"), CHECK, advises="wait 20 seconds"),
-    case("asked to slow down", NETWORK, _server(response(429)), "failed", "slow down (429)", CHECK, advises="a minute"),
+    case("asked to slow down", NETWORK, _server(response(429, {"message": "429 Too Many Requests: 5 per 1 minute"})), "failed", "slow down (429)", CHECK, advises=f"a minute or so, then {CHECK}"),
+    case("asked to slow down for an hour", NETWORK, _server(response(429, wait=3600.0)), "failed", ("slow down (429)", "to wait 60 minutes"), CHECK, advises="try again at 01:00 UTC"),
     case("a page in place of data", NETWORK, _server(page(words="Log in")), "failed", ("a web page", '"Log in"'), CHECK, advises="portal"),
     case("text in place of data", NETWORK, _server(response(form=TEXT, opening="OK")), "failed", ("text", '"OK"'), CHECK),
     case("a page without words", NETWORK, _server(response(form=PAGE)), "failed", "a web page", CHECK),
@@ -133,6 +136,7 @@ CASES = [
     case("the auth service works", AUTH, ServerFacts(), "ok", "answered in 0.1 s"),
     case("the auth service works for nobody", AUTH, ServerFacts(identity=None, anonymous_identity=error(401, "no_token")), "ok"),
     case("the auth service was not asked", AUTH, ServerFacts(identity=None), "nothing"),
+    case("the auth service asks to slow down", AUTH, ServerFacts(identity=response(429, {"message": "x"})), "failed", "slow down (429)", CHECK, advises="a minute"),
     case("the auth service is down", AUTH, ServerFacts(identity=response(503)), "failed", "the auth service", CHECK, advises="wait"),
     case("the auth service is gone", AUTH, ServerFacts(identity=page(404)), "failed", ("auth service", "(404)"), CHECK, advises="your token is not the reason"),
     case("the auth service asks to wait", AUTH, ServerFacts(identity=response(503, wait=3600.0)), "failed", "to wait 60 minutes", CHECK),
@@ -154,6 +158,13 @@ def _judged(one: Response, **facts: Any) -> tuple[str, str, tuple[str, ...]]:
     with nothing_but_facts():
         found = failure_finding(one, ServerFacts(**facts), "the data server")
     return said(found), advice_of(found), commands_of(found)
+
+
+def test_no_proxy_is_blamed_where_there_is_none():
+    """A server that is down without a proxy on the way is down."""
+    found = finding(NETWORK, _server(response(502), target=MINE))
+    assert found is not None
+    assert said(found).endswith("(502)")
 
 
 @pytest.mark.parametrize("failure", [Failure.NAME, Failure.REFUSED, Failure.NOT_TLS])

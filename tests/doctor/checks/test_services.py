@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from cave_magic.api.endpoints import SERVICES
 from cave_magic.api.failures import Failure
 from cave_magic.api.responses import FLASK_404, PAGE, TEXT, Response
@@ -49,10 +51,17 @@ ODD = healthy.json_response(healthy.INFO.address, {**healthy.INFO.body, "segment
 def _not_up() -> Iterator[Case]:
     """Responses that are not those of the service itself."""
     for name, one in {
-        "maintenance": {"maintenance": True}, "a list": ["5.20.0"], "a number": 5, "a word": "soon",
+        "maintenance": {"maintenance": True}, "a list": ["5.20.0"], "a number": 5, "a word": "soon", "null": None,
     }.items():  # fmt: skip
         for check in (MATERIALIZE, CHUNKEDGRAPH, SKELETON):
-            yield case(f"{check.id} says {name}", check, _but(check.id, _answers(200, one)), "unknown", LOCAL, CHECK)
+            yield case(
+                f"{check.id} says {name}",
+                check,
+                _but(check.id, _answers(200, one, is_json=True)),
+                "unknown",
+                LOCAL,
+                CHECK,
+            )
     yield case("l2cache says a word", L2CACHE, _but("l2cache", _answers(200, "soon")), "unknown", LOCAL, CHECK)
 
 
@@ -79,6 +88,7 @@ CASES = [
     case("a flat segmentation needs none", CHUNKEDGRAPH, _but("chunkedgraph", GONE, info=FLAT), "warning", "client.chunkedgraph does not work"),
     case("no l2cache", L2CACHE, _but("l2cache", GONE), "warning", "client.l2cache does not work there"),
     case("no skeleton", SKELETON, _but("skeleton", GONE), "warning", "client.skeleton"),
+    case("materialize asks to wait", MATERIALIZE, _but("materialize", _answers(429, wait=3600.0)), "failed", ("to wait 60 minutes", "CAVEclient sleeps"), CHECK, advises="try again at 01:00 UTC"),
     case("materialize is down", MATERIALIZE, _but("materialize", DOWN), "failed", ("materialize", "503"), CHECK, advises="wait"),
     case("chunkedgraph does not respond", CHUNKEDGRAPH, _but("chunkedgraph", Response(address=healthy.LOCAL_SERVER, failure=Failure.SILENT, seconds=5)), "failed", "within 5.0 s", f"{CHECK} --timeout 60"),
     case("a service that asks for a token", L2CACHE, _but("l2cache", _answers(401, {"error": "no_token"})), "ok"),
@@ -86,6 +96,7 @@ CASES = [
     case("an older one asks in plain text", L2CACHE, _but("l2cache", _answers(401, form=TEXT, opening="Unauthorized")), "ok"),
     case("a web server forbids", L2CACHE, _but("l2cache", _answers(403, form=TEXT, opening="Forbidden")), "unknown", "403", CHECK),
     case("a firewall's page", MATERIALIZE, _but("materialize", _answers(401, form=PAGE, opening="nginx")), "unknown", "401", CHECK),
+    case("a web server's page forbids", MATERIALIZE, _but("materialize", _answers(403, form=PAGE, opening="nginx")), "unknown", "403", CHECK),
     case("a redirect to the sign-in", L2CACHE, _but("l2cache", _answers(302, location=AUTHORIZE)), "ok"),
     case("a redirect to a portal", CHUNKEDGRAPH, _but("chunkedgraph", _answers(302, location="https://portal.example/")), "failed", "portal.example", CHECK),
     *_not_up(),
@@ -99,6 +110,21 @@ CASES = [
     case("materialize asks for a token first", FITS, _with_client("8.2.1", _answers(401, {"error": "no_token"})), "nothing"),
     case("materialize is not there", FITS, _with_client("8.2.1", GONE), "nothing"),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("opening", "is_its_own"),
+    [
+        ("404 Not Found nginx/1.22", False),
+        ("default backend - 404", False),
+        ("", False),
+        ("404 Not Found Not Found The requested URL was not found on this server.", False),
+        (f"404 Not Found Not Found {FLASK_404} entered the URL manually", True),
+    ],
+)
+def test_a_web_servers_404_is_no_service(opening: str, is_its_own: bool):
+    """A service that lacks a route answers in JSON or with the page of Flask; a web server words it otherwise."""
+    assert response(404, form=PAGE, opening=opening).is_of_a_service is is_its_own
 
 
 @each(CASES)
