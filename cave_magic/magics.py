@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, magics_class, no_var_expand
@@ -11,6 +10,7 @@ from traitlets import Float, Unicode, validate
 from . import completion
 
 if TYPE_CHECKING:
+    from .commands.arguments import MagicCommand
     from .commands.context import Context
     from .errors import CaveMagicError
 
@@ -42,7 +42,7 @@ class LineMagic:
         try:
             from .commands.line import run
 
-            command, context = self.__wrapped__, self.__self__.context
+            command, context = self._command, self.__self__.new_context()
         except KeyboardInterrupt:  # in the first tenth of a second
             return None, Cancelled("stopped. Nothing was changed.")
         except (Exception, SystemExit) as error:
@@ -53,17 +53,19 @@ class LineMagic:
             return None, Cancelled("stopped.")
 
     @property
-    def __wrapped__(self) -> Any:
-        """The command: its help is shown by `%cave_check?`, its source by `%cave_check??`."""
+    def _command(self) -> MagicCommand:
         from .commands import COMMANDS
 
         return COMMANDS[self.__name__]
 
     @property
-    def __doc__(self) -> str:  # type: ignore[override]
-        from .commands.line import help_of
+    def __wrapped__(self) -> Any:
+        """The function whose source `%cave_check??` shows."""
+        return self._command.run
 
-        return help_of(self.__wrapped__)
+    @property
+    def __doc__(self) -> str:  # type: ignore[override]
+        return self._command.help
 
 
 def _cannot_be_imported(error: BaseException) -> CaveMagicError:
@@ -98,20 +100,23 @@ class CaveMagics(Magics):
         if value in ("", type(self).datastack.default_value):
             return value
         from .credentials import scrub
-        from .redact import redact
-        from .token import typed_secrets
+        from .redact import find_secrets, redact
 
-        secrets = typed_secrets(value)
+        secrets = find_secrets(value)
         if secrets and self.shell is not None:
-            scrub.wipe(self.shell, secrets)
-        return scrub.mask(redact(value), secrets)
+            scrub.scrub_session(self.shell, secrets)
+        return redact(value, *secrets)
 
-    @cached_property
-    def context(self) -> Context:
-        """The settings, the front end and the person before it."""
+    def new_context(self) -> Context:
+        """What a command gets: the front end of this moment, the settings, the shell."""
         from .commands.context import Context
+        from .commands.shell import IPythonShell
+        from .credentials.target import Settings
+        from .ui.frontend import frontend_for
 
-        return Context(self)
+        settings = Settings(server=self.server, datastack=self.datastack)
+        shell = IPythonShell(self.shell)
+        return Context(frontend=frontend_for(self.shell), settings=settings, timeout=self.timeout, shell=shell)
 
 
 def load(shell: Any) -> None:
@@ -126,9 +131,8 @@ def _options(name: str) -> tuple[str, ...]:
     if name not in NAMES:
         return ()
     from .commands import COMMANDS
-    from .commands.line import options_of
 
-    return tuple(option for option in options_of(COMMANDS[name]) if option.startswith("--"))
+    return tuple(option for option in COMMANDS[name].options if option.startswith("--"))
 
 
 def unload(shell: Any) -> None:

@@ -16,10 +16,9 @@ from cave_magic.environment import platforms
 from cave_magic.login import browser_sign_in, revocation, web_browser
 from cave_magic.login.loopback import Receiver
 from cave_magic.sandbox import Sandbox
-from cave_magic.ui.frontend import Frontend
 
 from .support.desk import Desk
-from .support.shell import Ran, Run, ipython, move_to, run_in, save_for_ada
+from .support.shell import Ran, Run, ipython, move_to, run_in, save_for_ada, sit_at_terminal
 
 
 def pytest_configure() -> None:
@@ -128,7 +127,7 @@ def desk(monkeypatch: pytest.MonkeyPatch, home: Path, doors: list[Receiver]) -> 
         lambda environ=None: platforms.Runtime(platform="", is_ephemeral=False, has_display=True),
     )
     monkeypatch.setattr(web_browser, "open_browser", desk.open_browser)
-    monkeypatch.setattr(Frontend, "can_ask", property(lambda self: True))
+    sit_at_terminal(monkeypatch)
     monkeypatch.setattr("builtins.input", desk.answer)
     monkeypatch.setattr("getpass.getpass", desk.answer)
     monkeypatch.setattr("platform.node", lambda: "lab-mac")

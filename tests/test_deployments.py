@@ -19,9 +19,13 @@ from cave_magic.deployments import (
     check_address,
     datastack_for,
     deployment_of,
+    formats_of,
     local_servers_of,
 )
 from cave_magic.errors import BadInput
+from cave_magic.token import BASE64, HEX, formats
+
+from .support.token_formats import JWT, registered
 
 TOKEN = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 
@@ -182,3 +186,13 @@ def test_the_table_does_not_contradict_itself():
         assert all(deployment_of(name) is one for name in one.datastacks)
         assert set(one.local_servers) <= set(local_servers_of(one.server))
         assert not set(one.local_servers) & set(KNOWN_SERVERS)
+
+
+def test_a_server_s_tokens_have_the_formats_of_its_deployments():
+    """A known server makes what its deployments say, each of which is registered; another one may make anything."""
+    assert formats_of(DEFAULT_SERVER) == (HEX,)
+    assert formats_of("https://proofreading.zetta.ai") == (HEX, BASE64)
+    assert {one for deployment in DEPLOYMENTS for one in deployment.formats} <= set(formats())
+    with registered():
+        assert set(formats_of("https://cave.example.org")) == {HEX, BASE64, JWT}
+        assert formats_of(DEFAULT_SERVER) == (HEX,)

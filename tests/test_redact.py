@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import time
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cave_magic.redact import MASK, redact, sanitize
+from cave_magic.redact import MASK, find_secrets, mask, redact, sanitize
 from cave_magic.token import Token
 
-HEX = "0123456789abcdef"
+from .support.token_formats import JWT, registered
+
+DIGITS = "0123456789abcdef"
 TOKEN = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 ZETTA = "qwERty7+uIopAsdFghJklZxcVbnM1/23456qwErtyuQ="
 
-values = st.text(HEX, min_size=32, max_size=32)
+values = st.text(DIGITS, min_size=32, max_size=32)
 around = st.text(st.characters(codec="utf-8") | st.sampled_from("\x1b\n\t \u202e%\\\"'=:/@xnu0aA"), max_size=120)
 
 
@@ -113,12 +117,125 @@ def test_a_token_that_contains_another_is_hidden_whole():
     assert redact("it is secret-part-and-more", short, Token("secret-part-and-more")) == f"it is {MASK}"
 
 
-def test_a_very_short_value_is_not_searched_for():
-    """One or two characters are no secret worth tearing a text apart for."""
+def test_only_given_secrets_are_masked():
+    """`mask` hides what it is given, tokens and texts alike, and leaves other secrets and keyed words as they are."""
+    assert mask(f"a {TOKEN} b {ZETTA}, token: x", Token(TOKEN)) == f"a {MASK} b {ZETTA}, token: x"
+    assert mask(f"a {TOKEN} b {quote(ZETTA, safe='')}", TOKEN, ZETTA) == f"a {MASK} b {MASK}"
+
+
+def test_a_short_value_is_not_searched_for():
+    """A few characters are no secret worth tearing a text apart for."""
     assert redact("banana", Token("a")) == "banana"
+    assert mask("hand in hand", "hand") == "hand in hand"
+
+
+@pytest.mark.parametrize("scheme", ["JWT", "", "Bearer"])
+def test_the_header_of_a_format_keeps_its_value(scheme):
+    """Whatever value stands in the header that carries a token is hidden, also one of no known format."""
+    with registered(dataclasses.replace(JWT, scheme=scheme)):
+        for text in ("X-Cave-Token: {}hunter2", "{{'X-Cave-Token': '{}hunter2'}}", "x-cave-token:{}hunter2"):
+            assert "hunter2" not in redact(text.format(f"{scheme} " if scheme else ""))
+
+
+@pytest.mark.parametrize(
+    "start", ["words and 13 more. ", "Ab1" * 14 + "=x", "a" * 31 + "g", "eyJ", "eyJ" + "a" * 400 + ".", '{"token": 1}']
+)
+def test_a_large_text_is_redacted_in_linear_time(start):
+    """Half a megabyte takes a second, whatever it consists of; a quadratic search would take hours."""
+    with registered():
+        begun = time.perf_counter()
+        redact(start * (500_000 // len(start)))
+        assert time.perf_counter() - begun < 10
 
 
 def test_what_is_not_text_is_turned_into_one():
     """An exception or None can be given as it is."""
     assert sanitize(ValueError(f"bad {TOKEN}")) == f"bad {MASK}"
     assert sanitize(None) == "None"
+
+
+# ---------------------------------------------------------------- finding what was typed
+
+OPTIONS = ("--server", "-s", "--datastack", "-d", "--from-env", "--from-file", "--timeout")
+
+
+@pytest.mark.parametrize(
+    "secret", [TOKEN, TOKEN.upper(), TOKEN[:31], TOKEN + "ab", ZETTA, ZETTA.replace("/", "_"), "/" + ZETTA[1:]]
+)
+@pytest.mark.parametrize(
+    "line",
+    ["{}", "--overwrit {}", "{} --server https://a.example.org", '"{}"', "token='{}'", "--token={}", "# {}", "#{}"],
+)
+def test_a_typed_token_is_recognised(line, secret):
+    """A token, or most of one, in any usual form is found on a magic's line, whatever stands beside it."""
+    assert any(word.strip("=") in secret and len(word) >= 28 for word in find_secrets(line.format(secret), OPTIONS))
+
+
+@pytest.mark.parametrize(
+    "secret", [TOKEN, "abcdef" + TOKEN[6:], TOKEN.upper(), ZETTA, ZETTA.replace("/", "_"), "/" + ZETTA[1:]]
+)
+@pytest.mark.parametrize(
+    "line",
+    ["-x{}", "-s{}", "-d{}", "-e{} -v", "--x{}", "--overwrite{}", "--from-file{}", "--datastack{}", "--from-env={}", "--server={}",
+     "-s '{}'", "-x'{}'", '"-x{}"', '--from-file"{}"', "-x{0} --y{0}", "new -x{}", "--server https://{}@a.example.org", "-shttps://ada:{}@a.org"],
+)  # fmt: skip
+@pytest.mark.parametrize("odd", [None, OPTIONS], ids=["any magic", "%cave_save"])
+def test_a_token_that_is_glued_to_an_option_is_recognised(line, secret, odd):
+    """Alone, so that it is scrubbed wherever else it stands, or with all that is in front of it."""
+    text = line.format(secret)
+    assert secret[-28:] not in mask(text, *find_secrets(text, odd))
+
+
+@pytest.mark.parametrize("line", ["-d{}", "-x{}", "--overwrite{}"])
+def test_a_glued_token_is_also_found_alone(line):
+    """The option's name may end in a letter that a token may begin with: the token itself is among what is scrubbed."""
+    for token in (TOKEN, "abcdef" + TOKEN[6:], ZETTA):
+        assert token in find_secrets(line.format(token))
+
+
+@pytest.mark.parametrize(
+    ("line", "secret"), [("--server https://ada:pw@a.org", "https://ada:pw@"), ("-s ada:hunter2@a.org", "ada:hunter2@")]
+)
+def test_a_password_in_an_address_is_recognised(line, secret):
+    """What stands before the host is scrubbed as a token is; an address without it is not."""
+    assert find_secrets(line) == [secret]
+
+
+def test_an_odd_token_on_the_line_is_recognised_as_a_whole():
+    """A word of no known form that is long and has digits is taken for a token where nothing else stands there."""
+    assert find_secrets("ey.JhbGciOiJIUzI1NiJ9.eyJzdWIiOiIx", OPTIONS) == ["ey.JhbGciOiJIUzI1NiJ9.eyJzdWIiOiIx"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "flywire_fafb_production_v783_copy2",
+        "minnie65_phase3_v1 -v --timeout 20",
+        "-d some-very-long-datastack-name-v1300",
+        "--server https://global.em.brain.allentech.org:8443/a1b2c3",
+        "--from-file ~/Downloads/token_20261121_040000.json",
+        "--from-flie /home/ada/Downloads/token20261121040000.json",
+        "--from-flie token20261121040000backup.json",
+        "--from-env MY_CAVE_TOKEN_NUMBER_2_LONG",
+        "--from-evn MY_CAVE_TOKEN_NUMBER_2_LONG",
+        "$a_variable_with_a_long_name_1",
+        "864691135012345678",
+        "-dsome_very_long_datastack_name_v1300 -sHTTPS://Global.em.brain.allentech.org:8443",
+        "--datastack=MyDataStackVersion20261121",
+        "--datastackMyDataStackVersion20261121",
+        "--from-file=/home/Ada1/Downloads/token_20261121_040000.json",
+        "--from-flie=token20261121040000backup.json",
+        "--from-evn=MY_CAVE_TOKEN_NUMBER_2_LONG",
+        "--timeout=864691135012345678",
+    ],
+)
+def test_names_paths_and_addresses_are_no_typed_tokens(line):
+    """What is scrubbed from histories for good is never the name of a datastack, file, server or variable."""
+    assert find_secrets(line, OPTIONS) == []
+
+
+def test_a_long_name_is_no_token_where_no_token_belongs():
+    """On the lines of the other magics only what looks like a token of a known form is one."""
+    assert find_secrets("MyDataStackVersion20261121") == []
+    assert find_secrets("MyDataStackVersion20261121", OPTIONS) == ["MyDataStackVersion20261121"]
+    assert find_secrets(f"--json {ZETTA} {TOKEN}") == [ZETTA, TOKEN]

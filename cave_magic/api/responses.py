@@ -13,7 +13,7 @@ from ..redact import private, sanitize, shown
 from ..token import Token
 from .endpoints import terms_page
 from .failures import Failure
-from .urls import host_of, parse
+from .urls import host_of, parse_url
 
 PAGE, TEXT = "a web page", "text"
 """Forms of an answer that is no JSON and that a person can read."""
@@ -54,7 +54,7 @@ class Response:
     """What one GET brought. Holds no token: tokens in it are `Token` objects, and in texts they are hidden.
 
     Attributes:
-        address: what was asked.
+        url: where the request went.
         status: the HTTP status, or 0 if none came.
         failure: why none came, or None.
         detail: the reason in the words of the library, short and safe to show.
@@ -68,7 +68,7 @@ class Response:
         at: when it came, in seconds since 1970.
     """
 
-    address: str
+    url: str
     status: int = 0
     failure: Failure | None = None
     detail: str = ""
@@ -84,7 +84,7 @@ class Response:
     @property
     def host(self) -> str:
         """The host that was asked, with its port."""
-        return host_of(self.address)
+        return host_of(self.url)
 
     @property
     def code(self) -> str:
@@ -296,7 +296,7 @@ def lacks_datastack(response: Response) -> bool:
 def local_server_in(response: Response) -> str:
     """The local server's address in an answer about a datastack; "" if there is none that is to be asked."""
     value = response.body.get("local_server") if response.is_good and isinstance(response.body, dict) else None
-    address = parse(value)
+    address = parse_url(value)
     if not isinstance(value, str) or address is None or address.scheme not in ("http", "https"):
         return ""
     return "" if sanitize(value, 200) != value or set(value) & set("@?# \"'<>") else value.rstrip("/")

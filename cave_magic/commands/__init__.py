@@ -7,4 +7,4 @@ from .save import cave_save
 from .setup import cave_setup
 from .whoami import cave_whoami
 
-COMMANDS = {one.__name__: one for one in (cave_setup, cave_save, cave_whoami, cave_check)}
+COMMANDS = {one.name: one for one in (cave_setup, cave_save, cave_whoami, cave_check)}

@@ -5,35 +5,36 @@ from __future__ import annotations
 import argparse
 import os
 import re
-
-from IPython.core.magic_arguments import argument, magic_arguments
+from collections.abc import Mapping
 
 from ..credentials.target import Target
 from ..doctor import next_steps
 from ..errors import BadInput, TokenExists
 from ..ui.document import Page
 from . import token_input
+from .arguments import argument, command
 from .context import Context
-from .line import where
 
 
-@magic_arguments()
-@argument("token", nargs="*", help="$variable or {variable}, or nothing to be asked (a token typed here is wiped)")
-@argument("--overwrite", action="store_true", help="replace another token of this server")
-@argument("--from-env", metavar="NAME", help="take it from an environment variable")
-@argument("--from-file", metavar="PATH", help="take it from a file, such as the one that the token page offers")
-@argument("--no-check", action="store_true", help="do not ask the server first (no network here)")
-@where
+@command(
+    argument(
+        "token", nargs="*", help="$variable or {variable}, or nothing to be asked (a token typed here is scrubbed)"
+    ),
+    argument("--overwrite", action="store_true", help="replace another token of this server"),
+    argument("--from-env", metavar="NAME", help="take it from an environment variable"),
+    argument("--from-file", metavar="PATH", help="take it from a file, such as the one that the token page offers"),
+    argument("--no-check", action="store_true", help="do not ask the server first (no network here)"),
+)
 def cave_save(context: Context, args: argparse.Namespace) -> None:
     """Saves a token where CAVEclient and cloud-volume find it, once the server has accepted it.
 
-    Examples::
+    Examples:
 
         %cave_save
         %cave_save --from-env CAVE_TOKEN
         %cave_save --from-file ~/Downloads/token.json --overwrite
     """
-    names = context.shell.user_ns
+    names = context.shell.variables
     for option in ("server", "datastack", "from_file"):
         if (variable := _variable_in(getattr(args, option) or "")) is not None:
             setattr(args, option, _from_variable(variable, names))
@@ -51,8 +52,8 @@ def cave_save(context: Context, args: argparse.Namespace) -> None:
 
 def _save(context: Context, target: Target, args: argparse.Namespace, text: str | None, given: list[str]) -> None:
     if args.no_check:
-        text = context.ask_secret(target) if text is None else text
-        return context.show(_save_unchecked(context, text, target, args))
+        text = token_input.ask(context, target) if text is None else text
+        return context.frontend.show(_save_unchecked(context, text, target, args))
     if text is None:
         result = token_input.by_prompt(context, target, args.overwrite)
     else:
@@ -83,7 +84,7 @@ def _save_unchecked(context: Context, text: str, target: Target, args: argparse.
     return with_lines(page, [expires(target)]) if stood_in_address(text) else page
 
 
-def _given_text(args: argparse.Namespace, names: dict[str, object]) -> str | None:
+def _given_text(args: argparse.Namespace, names: Mapping[str, object]) -> str | None:
     """The text that a token was given in on the line, or None if it is to be asked for."""
     typed = " ".join(args.token)
     given = [bool(typed), args.from_env is not None, args.from_file is not None]
@@ -128,7 +129,7 @@ def _from_file(path: str) -> str:
     return text
 
 
-def _from_variable(name: str, names: dict[str, object]) -> str:
+def _from_variable(name: str, names: Mapping[str, object]) -> str:
     value = names.get(name) if name.isidentifier() else None
     if value is None:
         shown = name if name.isidentifier() and len(name) < 30 else "of that name"

@@ -5,29 +5,28 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from IPython.core.magic_arguments import argument, magic_arguments
-
 from ..credentials.target import Target
 from ..doctor import next_steps
 from ..doctor.evidence import ServerFacts
-from ..errors import ServerInTrouble
+from ..errors import Cancelled, ServerInTrouble
+from ..ui.prompts import confirm
 from . import token_input
-from .context import Context, nobody_to_ask
-from .line import where
+from .arguments import argument, command
+from .context import Context
 
 if TYPE_CHECKING:
     from ..login.exchange import LoginResult
 
 
-@magic_arguments()
-@argument("kind", nargs="?", choices=("new", "existing"), help="new: no account yet; existing: a token somewhere")
-@argument("--paste", action="store_true", help="paste a token instead of signing in through the browser")
-@argument("--use", choices=("latest", "new"), help="take the token used last, or make one, without being asked")
-@where
+@command(
+    argument("kind", nargs="?", choices=("new", "existing"), help="new: no account yet; existing: a token somewhere"),
+    argument("--paste", action="store_true", help="paste a token instead of signing in through the browser"),
+    argument("--use", choices=("latest", "new"), help="take the token used last, or make one, without being asked"),
+)
 def cave_setup(context: Context, args: argparse.Namespace) -> None:
     """Sets up access to CAVE on this computer, step by step.
 
-    Alone it says which of the two is needed, or that nothing is::
+    Alone it says which of the two is needed, or that nothing is:
 
         %cave_setup
         %cave_setup new
@@ -39,14 +38,15 @@ def cave_setup(context: Context, args: argparse.Namespace) -> None:
 
 
 def _set_up(context: Context, args: argparse.Namespace) -> None:
-    is_status = args.kind is None or not context.front.can_ask
+    is_status = args.kind is None or not context.frontend.can_ask
     facts = context.facts(context.target_of_token(args), access=is_status)
     if facts.account is not None and is_status:
         return _show_status(context, facts)
     if facts.account is not None and not args.use:
         if _exchange_stored(context, facts):
             return None
-        context.confirm(f"{facts.account.label} is set up here already. Replace that token?")
+        if not confirm(context.frontend, f"{facts.account.label} is set up here already. Replace that token?"):
+            raise Cancelled
     if facts.account is None:
         _raise_if_in_trouble(facts)
     if args.kind is None:
@@ -61,24 +61,24 @@ def _show_status(context: Context, facts: ServerFacts) -> None:
     from .views.access import status_page
 
     page = status_page(facts)
-    context.show(with_lines(page, [ends_soon(facts)]) if is_temporary(facts) else page)
+    context.frontend.show(with_lines(page, [ends_soon(facts)]) if is_temporary(facts) else page)
 
 
 def _advise(context: Context, facts: ServerFacts) -> None:
     from .views.access import advice_page
 
-    context.show(advice_page(facts))
+    context.frontend.show(advice_page(facts))
 
 
 def _exchange_stored(context: Context, facts: ServerFacts) -> bool:
-    """Offers a permanent token for a stored one that ends by itself; says whether that was done."""
+    """Offers a permanent token for a stored temporary one; returns whether it was replaced."""
     from ..doctor.checks.account import is_temporary
 
     if facts.stored.token is None or not is_temporary(facts):
         return False
-    checked = token_input.check(context, facts.stored.token, facts.target)
-    result = token_input.exchanged(context, checked, overwrite=True)
-    if result.checked is checked:
+    verified = token_input.verify(context, facts.stored.token, facts.target)
+    result = token_input.exchanged(context, verified, overwrite=True)
+    if result.verified is verified:
         return False
     token_input.finish(context, result, overwrite=True)
     return True
@@ -100,36 +100,33 @@ def _raise_if_in_trouble(facts: ServerFacts) -> None:
 
 def _new_token(context: Context, target: Target, args: argparse.Namespace) -> LoginResult:
     """A token that the server has accepted: by the browser where that works, else by the prompt."""
+    from ..login.auth_server import probe_auth_server
     from ..login.browser_sign_in import sign_in_in_browser
-    from ..login.exchange import LoginRequest, probe_auth_server
+    from ..login.exchange import LoginRequest
     from ..login.verify import try_saving
 
     try_saving(target)
-    if not context.front.can_ask:
+    if not context.frontend.can_ask:
         return _by_paste(context, target, args.kind == "new")
     request = LoginRequest(
         target=target, use=args.use or ("new" if args.kind == "new" else ""), seconds=context.seconds()
     )
-    auth = probe_auth_server(request, context.front)
+    auth = probe_auth_server(target, request.seconds, context.frontend)
     if auth.failure and args.kind == "new" and not args.paste:
         raise ServerInTrouble(
             f"nobody can sign in now: {auth.failure}. Nothing was changed. Try again later, or paste a token that you "
             f"have: {next_steps.setup(target, 'existing', '--paste')}"
         )
-    came = None if args.paste or auth.failure else sign_in_in_browser(request, auth, context.front)
+    came = None if args.paste or auth.failure else sign_in_in_browser(request, auth, context.frontend)
     return came or _by_paste(context, target, args.kind == "new", auth.failure)
 
 
 def _by_paste(context: Context, target: Target, is_new: bool, failure: str = "") -> LoginResult:
     """The way that works everywhere: the pages to go to, unless they are known to be down, and a prompt."""
     from ..login.web_browser import open_browser
-    from .guide import guide_for
-    from .views.guide import guide_page
+    from .views.guide import first_address, guide_page
 
-    guide = guide_for(target, is_new, context.front.can_ask, failure=failure)
-    context.show(guide_page(guide))
-    if not context.front.can_ask:
-        raise nobody_to_ask(target)
-    if guide.first_page:
-        open_browser(guide.first_page)
+    context.frontend.show(guide_page(target, is_new, context.frontend.can_ask, failure=failure))
+    if context.frontend.can_ask and not failure:
+        open_browser(first_address(target, is_new))
     return token_input.by_prompt(context, target, overwrite=True)

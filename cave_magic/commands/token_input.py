@@ -1,4 +1,4 @@
-"""A token on its way in: picked from what was pasted, held against its server, exchanged for a permanent one, saved."""
+"""A token on its way in: found in a paste, verified by its server, exchanged for a permanent one, saved."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..api.endpoints import tokens_page
-from ..api.urls import host_of, host_port_of, parse
+from ..api.urls import host_of, host_port_of, parse_url
 from ..credentials import scrub
 from ..credentials.stored_tokens import resolve
 from ..credentials.target import Target
 from ..credentials.token_files import SERVER_KEY
-from ..deployments import KNOWN_SERVERS, datastack_for, meant_address
+from ..deployments import datastack_for, formats_of, meant_address
 from ..doctor import next_steps
 from ..errors import (
     BadInput,
@@ -25,9 +25,9 @@ from ..errors import (
     TokenNotSaved,
     TokenRejected,
 )
-from ..redact import sanitize
-from ..token import PastedToken, Token, read_pasted, unusual_token
+from ..token import PastedToken, Token, read_pasted
 from ..ui.document import Page
+from ..ui.prompts import TRIES, ask_secret, choose, confirm
 from .context import Context
 
 if TYPE_CHECKING:
@@ -36,8 +36,11 @@ if TYPE_CHECKING:
 
 MOST_LISTED = 100
 """So many tokens of one paste are listed to choose from."""
-TRIES = 3
-"""So many odd answers to a prompt; then the magic ends and says what to do."""
+
+
+def ask(context: Context, target: Target) -> str:
+    """A token, typed where nobody sees it."""
+    return ask_secret(context.frontend, "Token (hidden)", context.without_asking(target))
 
 
 def by_prompt(context: Context, target: Target, overwrite: bool) -> LoginResult:
@@ -45,81 +48,87 @@ def by_prompt(context: Context, target: Target, overwrite: bool) -> LoginResult:
     from .views.guide import again_page
 
     for left in reversed(range(TRIES)):
-        text = context.ask_secret(target)
+        text = ask(context, target)
         try:
             return accepted(context, text, target, overwrite)
-        except (NotAToken, TokenRejected) as error:
+        except NotAToken as error:
             if not left:
                 raise
-            context.show(again_page(str(error)))
+            message = str(error)
+            context.frontend.show(again_page(message[:1].upper() + message[1:]))
+        except TokenRejected as error:
+            if not left:
+                raise
+            context.frontend.show(again_page(error.why))
     raise AssertionError  # the loop always returns or raises
 
 
 def accepted(context: Context, text: str, target: Target, overwrite: bool, given: Sequence[str] = ()) -> LoginResult:
-    """The token in a text, once its server has accepted it; in place of a temporary one a permanent one, if wanted.
+    """The token in a text, verified by its server; a permanent one in place of a temporary one, if the person agrees.
 
-    The address of a sign-in that could not come back was meant for us: its token is revoked whatever happens, unless it
-    is the one that is stored.
+    The address of a sign-in that could not reach this computer was meant for us: its token is revoked whatever happens,
+    unless it is the one that is stored.
     """
     from ..login import revocation
     from ..login.browser_sign_in import came_by_address
 
     token = pick(context, text, target)
-    if not came_by_address(text) or not context.front.can_ask or resolve(target.server).token == token:
-        return exchanged(context, check(context, token, target, given), overwrite)
+    if not came_by_address(text) or not context.frontend.can_ask or resolve(target.server).token == token:
+        return exchanged(context, verify(context, token, target, given), overwrite)
     revocation.hold(target.server, token)
     try:
-        checked = check(context, token, target)
+        verified = verify(context, token, target)
     except TokenNotChecked as error:
         again = next_steps.check(target)
         raise ServerInTrouble(f"you signed in, but {error.why}. Nothing was saved. To see why: {again}") from None
-    if checked.permanent:
+    if verified.permanent:
         revocation.release(token)
-    return exchanged(context, replace(checked, permanent=bool(checked.permanent)), overwrite, asks=False)
+    return exchanged(context, replace(verified, permanent=bool(verified.permanent)), overwrite, asks=False)
 
 
-def check(context: Context, token: Token, target: Target, given: Sequence[str] = ()) -> VerifiedToken:
-    """Holds a token against its server."""
+def verify(context: Context, token: Token, target: Target, given: Sequence[str] = ()) -> VerifiedToken:
+    """Asks a token's server whose it is and what it opens."""
     from ..login.verify import verify_token
 
     seconds = context.seconds()
-    with context.front.waiting() as on_wait:
+    with context.frontend.waiting() as on_wait:
         return verify_token(token, target, seconds, on_wait, given)
 
 
-def exchanged(context: Context, checked: VerifiedToken, overwrite: bool, asks: bool = True) -> LoginResult:
-    """A permanent token in the place of a temporary one, where the person wants it and it could be saved."""
+def exchanged(context: Context, verified: VerifiedToken, overwrite: bool, asks: bool = True) -> LoginResult:
+    """A permanent token in place of a temporary one, where the person agrees and it could be saved."""
     from ..login.exchange import LoginRequest, LoginResult, exchange
     from ..login.verify import try_saving
 
-    stored = resolve(checked.target.server)
-    in_the_way = stored.token not in (None, checked.token) and not stored.belongs_to
-    if checked.permanent is not False or not context.front.can_ask:
-        return LoginResult(checked=checked)
+    stored = resolve(verified.target.server)
+    in_the_way = stored.token not in (None, verified.token) and not stored.belongs_to
+    if verified.permanent is not False or not context.frontend.can_ask:
+        return LoginResult(verified=verified)
     if in_the_way and not overwrite:
         if asks:
-            return LoginResult(checked=checked)
-        context.confirm(f"Another token is saved for {host_of(checked.target.server)}. Replace it?")
-    try_saving(checked.target)
-    request = LoginRequest(target=checked.target, use="new", seconds=context.seconds())
-    result = exchange(checked, request, context.front, asks)
+            return LoginResult(verified=verified)
+        if not confirm(context.frontend, f"Another token is saved for {host_of(verified.target.server)}. Replace it?"):
+            raise Cancelled
+    try_saving(verified.target)
+    request = LoginRequest(target=verified.target, use="new", seconds=context.seconds())
+    result = exchange(verified, request, context.frontend, asks)
     if result is None and not asks:
-        raise Cancelled("nothing was changed.")
-    return result or LoginResult(checked=checked)
+        raise Cancelled
+    return result or LoginResult(verified=verified)
 
 
 def save(context: Context, result: LoginResult, overwrite: bool) -> Page:
-    """Saves what was checked, and revokes the temporary token in whose place it is; the card that says so."""
+    """Saves a verified token, and revokes the temporary one that it replaces; returns the card that says so."""
     from ..environment.packages import import_caveclient
     from ..login import revocation
     from ..login.pages import not_revoked, with_lines
     from ..login.verify import save_verified
     from .views.access import card_page
 
-    token, target = result.checked.token, result.checked.target
+    token, target = result.verified.token, result.verified.target
     try:
         with saving(context, token, target):
-            saved = save_verified(result.checked, overwrite or result.exchanged)
+            saved = save_verified(result.verified, overwrite or result.exchanged)
     except TokenNotSaved as error:
         raise _not_saved(result, error) from None
     except BaseException:
@@ -130,15 +139,15 @@ def save(context: Context, result: LoginResult, overwrite: bool) -> Page:
     if result.replaces is not None:
         revocation.hold(target.server, result.replaces)
         revocation.revoke([result.replaces])
-    card = card_page(result.checked, saved, works=not import_caveclient())
+    card = card_page(result.verified, saved, works=not import_caveclient())
     return with_lines(card, (*result.remarks, *map(not_revoked, revocation.untold())))
 
 
 def _not_saved(result: LoginResult, error: TokenNotSaved) -> TokenNotSaved:
-    """The same error, with where the token is if the person has it nowhere else. One that was just made is revoked."""
+    """The same error; it says where the token is if the person has it nowhere else. A new token is revoked."""
     from ..login import revocation
 
-    token, server = result.checked.token, result.checked.target.server
+    token, server = result.verified.token, result.verified.target.server
     if result.made:
         revocation.revoke([token])
         return error  # `cleaning_up` says it if that failed
@@ -149,16 +158,16 @@ def _not_saved(result: LoginResult, error: TokenNotSaved) -> TokenNotSaved:
 
 
 def finish(context: Context, result: LoginResult, overwrite: bool, asks: bool = True) -> None:
-    """Saves a token, says so, and offers to revoke those that it has replaced."""
-    context.show(save(context, result, overwrite))
+    """Saves a token, says so, and offers to revoke those that it replaced."""
+    context.frontend.show(save(context, result, overwrite))
     offer_to_revoke(context, result, asks)
 
 
 @contextmanager
 def cleaning_up(context: Context) -> Iterator[None]:
-    """Revokes in the end, however that comes, the tokens that came or were made and not saved; says which live on.
+    """Revokes in the end, whatever happens, the tokens that came or were made and not saved; says which still work.
 
-    What could not be revoked at an earlier time is tried again meanwhile.
+    Meanwhile it tries again to revoke what could not be revoked before.
     """
     from ..login import revocation
     from ..login.pages import not_revoked
@@ -169,7 +178,7 @@ def cleaning_up(context: Context) -> Iterator[None]:
     finally:
         revocation.revoke()
         if alive := tuple(map(not_revoked, revocation.untold())):
-            context.show(Page(alive))
+            context.frontend.show(Page(alive))
 
 
 def offer_to_revoke(context: Context, result: LoginResult, asks: bool = True) -> None:
@@ -177,23 +186,23 @@ def offer_to_revoke(context: Context, result: LoginResult, asks: bool = True) ->
     from ..login.pages import older_page
     from ..login.replaced import older_keys, revoke_older
 
-    older = older_keys(result) if context.front.can_ask else []
+    older = older_keys(result) if context.frontend.can_ask else []
     if not older:
         return
-    context.show(older_page(older, result.checked.target.server))
+    context.frontend.show(older_page(older, result.verified.target.server))
     try:
-        if not asks or not context.agrees("Revoke them?" if len(older) > 1 else "Revoke it?"):
+        if not asks or not confirm(context.frontend, "Revoke them?" if len(older) > 1 else "Revoke it?"):
             return
     except (Cancelled, NobodyToAsk):
         return
     for key in older:
         problem = revoke_older(result, key)
         done = "is revoked" if not problem else f"could not be revoked: {problem}"
-        context.front.say(f"The token ending in {key.token.ending} {done}.")
+        context.frontend.say(f"The token ending in {key.token.ending} {done}.")
 
 
 def saving(context: Context, token: Token, target: Target) -> AbstractContextManager[None]:
-    """Around the saving of a token; keeps what is said after an interrupt true."""
+    """Around the saving of a token; keeps true what is said after an interrupt."""
     look, ending = next_steps.whoami(target), f" ending in {token.ending}" if token.ending else ""
     done = f"The token{ending} is saved for {host_of(target.server)}. To see it: {look}"
     return context.changing(done, f"Which token is stored now: {look}")
@@ -205,41 +214,28 @@ def saving(context: Context, token: Token, target: Target) -> AbstractContextMan
 def pick(context: Context, text: str, target: Target) -> Token:
     """The one token in what was pasted."""
     try:
-        found = read_pasted(text)
+        found = read_pasted(text, formats_of(target.server))
     except NotAToken as error:
-        unusual = unusual_token(text)
-        if unusual is None or not _takes_unusual(target.server):
-            raise NotAToken(f"this is not a token: {error}") from None
-        context.front.say("Note: this does not look like a usual token; the server will say.")
-        return _forgotten(context, unusual)
+        raise NotAToken(f"this is not a token: {error}") from None
     if not found:
-        raise Cancelled("no token was given. Nothing was changed.")
+        raise Cancelled("no token was given.")
     one = found[0] if len(found) == 1 else _choose(context, found)
     _refuse_foreign(one.server, target)
-    return _forgotten(context, one.token)
-
-
-def _takes_unusual(server: str) -> bool:
-    return server not in KNOWN_SERVERS or "zetta" in server
+    return _scrubbed(context, one.token)
 
 
 def _choose(context: Context, found: Sequence[PastedToken]) -> PastedToken:
-    if not context.front.can_ask or len(found) > MOST_LISTED:
-        raise BadInput(f"{len(found)} tokens are in it; give the one to use.")
-    for number, one in enumerate(found, 1):
-        name, created = sanitize(one.description) or "(no description)", sanitize(one.created)[:16]
-        context.front.say(f"{number}. {name}  {created}  ends in {one.token.ending}")
-    answer = context.ask(f"Which one? [1-{len(found)}] ")
-    if not answer:
-        raise Cancelled("nothing was changed.")
-    if not answer.isdigit() or not 1 <= int(answer) <= len(found):
-        raise Cancelled("that is none of them. Nothing was changed.")
-    return found[int(answer) - 1]
+    from .views.guide import pasted_page
+
+    only_one = f"found {len(found)} tokens; give just one"
+    if len(found) > MOST_LISTED:
+        raise BadInput(f"{only_one}.")
+    return found[choose(context.frontend, pasted_page(found), len(found), otherwise=only_one) or 0]
 
 
 def _refuse_foreign(named: str, target: Target) -> None:
     """A downloaded token says whose it is; one of another server is not sent to this one."""
-    address = parse(named)
+    address = parse_url(named)
     if named.strip() and address is None:
         raise BadInput(
             f'the server that this token is for cannot be read ("{SERVER_KEY}" is no address). Nothing was sent. '
@@ -257,12 +253,11 @@ def _refuse_foreign(named: str, target: Target) -> None:
     )
 
 
-def _forgotten(context: Context, token: Token) -> Token:
-    """The token, wiped from where it lies in the history, such as the cell that gave it to a variable."""
-    manager = context.shell.history_manager
-    lies = scrub.found_in_inputs(manager.input_hist_raw if manager else (), [token.reveal()])
-    if stuck := scrub.wipe(context.shell, [token.reveal()]):
-        context.front.say(f"The token could not be taken out of {' and '.join(stuck)}.")
-    elif lies:
-        context.front.say(f"The token also stood in {lies.where}; it was taken out there.")
+def _scrubbed(context: Context, token: Token) -> Token:
+    """The token, once it is scrubbed from the history, such as the cell that gave it to a variable."""
+    found = scrub.find_tokens_in_inputs(context.shell.inputs, [token.reveal()])
+    if failed := context.shell.scrub([token.reveal()]):
+        context.frontend.say(f"The token could not be removed from {' and '.join(failed)}.")
+    elif found:
+        context.frontend.say(f"The token was also in {found.details}; it was removed from there.")
     return token

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import argparse
 
-from IPython.core.magic_arguments import argument, magic_arguments
-
+from ..credentials.stored_tokens import other_files
 from ..doctor import next_steps
 from ..doctor.evidence import ServerFacts
 from ..errors import CaveMagicError, NoToken, ServerInTrouble, TokenRejected
+from .arguments import argument, command
 from .context import Context
-from .line import where
 
 
-@magic_arguments()
-@argument("--reveal", action="store_true", help="print the token itself")
-@where
+@command(
+    argument("--reveal", action="store_true", help="print the token itself"),
+)
 def cave_whoami(context: Context, args: argparse.Namespace) -> None:
     """Says who you are for the server, and which token this computer sends.
 
-    Examples::
+    Examples:
 
         %cave_whoami
         %cave_whoami --reveal
@@ -28,10 +27,10 @@ def cave_whoami(context: Context, args: argparse.Namespace) -> None:
 
     facts = context.facts(context.target(args))
     if args.reveal and facts.stored.token is not None:
-        context.show(revealed_page(facts.stored.token))
+        context.frontend.show(revealed_page(facts.stored.token))
     if facts.account is None:
         raise _why_nobody(facts)
-    context.show(whoami_page(facts))
+    context.frontend.show(whoami_page(facts, other_files(facts.stored)))
 
 
 def _why_nobody(facts: ServerFacts) -> CaveMagicError:

@@ -1,4 +1,4 @@
-"""Finding a token that was typed or left in a session or a notebook, and wiping it there.
+"""Finding tokens in histories and notebooks, where they were typed or printed, and scrubbing them there.
 
 What IPython keeps, and where, was measured on IPython 8.39 and 9.18. What nobody here can reach: the front end's undo,
 a checkpoint that is saved while the cell runs, and other programs that listen to the kernel.
@@ -15,24 +15,21 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..token import USUAL_LENGTH, Token, typed_secrets
+from ..redact import MASK, SHORTEST, find_secrets, mask
+from ..token import Token, TokenFormat, formats
 from . import atomic_write
 
-MASK = "****"
-SHORTEST = 8
-"""A text of fewer characters is no token: it is neither looked for nor wiped."""
 LARGEST_NOTEBOOK = 200_000_000
 """Bytes. A larger notebook is not looked into."""
 DEEPEST = 100
 """Levels of JSON. No front end writes a notebook that is deeper."""
 
-_PASTED = re.compile(
-    r"(?i)(?:token|secret|api_?key|bearer|cave_[a-z]+)[^\n]{0,40}?(?<![0-9a-z])([0-9a-f]{32})(?![0-9a-z])"
-)
-_OUR_LINE = re.compile(r"cave_[a-z]+\b([^\n<]{1,300})")  # also one with a slip in its name, which nobody has wiped
+_OUR_LINE = re.compile(r"cave_[a-z]+\b([^\n<]{1,10000})")
+"""A line of a magic; also one with a slip in its name, which nobody has scrubbed."""
 _UPDATES = (
     "UPDATE history SET source = replace(source, :secret, :mask) WHERE instr(source, :secret)",
     "UPDATE history SET source_raw = replace(source_raw, :secret, :mask) WHERE instr(source_raw, :secret)",
@@ -41,49 +38,42 @@ _UPDATES = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Left:
-    """A place where a token lies about. It says where, never what.
+class LeftoverToken:
+    """Tokens that were found in one history or file. It says where, and never what.
 
     Attributes:
-        place: what kind of place, in words: "this session's inputs", "the history database", "the notebook x.ipynb".
-        where: which parts of it: "In[3], In[7]", "2 lines of earlier sessions", "cell 4, output of cell 5".
+        found_in: the history or file, in words: "this session's inputs", "the history database", "the notebook x".
+        details: where in it: "In[3], In[7]", "2 lines of earlier sessions", "cell 4, output of cell 5".
         path: the file, for a database or notebook.
     """
 
-    place: str
-    where: str
+    found_in: str
+    details: str
     path: Path | None = None
 
 
-# ---------------------------------------------------------------- in a session: wiping
+# ---------------------------------------------------------------- in a session: scrubbing
 
 
-def wipe(shell: Any, secrets: Iterable[str]) -> tuple[str, ...]:
+def scrub_session(shell: Any, secrets: Iterable[str]) -> tuple[str, ...]:
     """Replaces secrets by a mask in everything that this shell remembers, on disk too, earlier sessions included.
 
     Args:
         shell: the InteractiveShell.
-        secrets: the texts to wipe, as they were typed.
+        secrets: the texts to scrub, as they were typed.
     Returns:
-        The places that could not be wiped, in words; usually none.
+        What could not be scrubbed, in words; usually nothing.
     """
-    stuck: dict[str, None] = {}
+    failed: dict[str, None] = {}
     for secret in secrets:
         if len(secret) < SHORTEST:
             continue
-        for name, place in _PLACES:
+        for name, scrub in _SCRUBBERS:
             try:
-                place(shell, secret)
+                scrub(shell, secret)
             except Exception:
-                stuck[name] = None
-    return tuple(stuck)
-
-
-def mask(text: str, secrets: Iterable[str]) -> str:
-    """The text with each secret replaced by the mask."""
-    for secret in secrets:
-        text = text.replace(secret, MASK)
-    return text
+                failed[name] = None
+    return tuple(failed)
 
 
 def _inputs(shell: Any, secret: str) -> None:
@@ -152,10 +142,10 @@ def _terminal(shell: Any, secret: str) -> None:
         if isinstance(strings, list):
             strings[:] = [text.replace(secret, MASK) for text in strings]
     if (readline := sys.modules.get("readline")) is not None:
-        for place in range(readline.get_current_history_length()):
-            line = readline.get_history_item(place + 1) or ""
+        for index in range(readline.get_current_history_length()):
+            line = readline.get_history_item(index + 1) or ""
             if secret in line:
-                readline.replace_history_item(place, line.replace(secret, MASK))
+                readline.replace_history_item(index, line.replace(secret, MASK))
 
 
 def _log(shell: Any, secret: str) -> None:
@@ -171,8 +161,8 @@ def _log(shell: Any, secret: str) -> None:
             file.write(text.replace(secret.encode(), b"*" * len(secret.encode())))
 
 
-_Wiper = Callable[[Any, str], None]
-_PLACES: tuple[tuple[str, _Wiper], ...] = (
+_Scrubber = Callable[[Any, str], None]
+_SCRUBBERS: tuple[tuple[str, _Scrubber], ...] = (
     ("this session's inputs", _inputs),
     ("this session's inputs", _variables),
     ("this session's errors", _tracebacks),
@@ -187,74 +177,52 @@ _PLACES: tuple[tuple[str, _Wiper], ...] = (
 # ---------------------------------------------------------------- in a session: finding
 
 
-def found(shell: Any, tokens: Iterable[Token]) -> tuple[Left, ...]:
-    """Where stored tokens, or what looks like one and is called so, lie about in this shell's history.
+def find_tokens(shell: Any, tokens: Iterable[Token]) -> tuple[LeftoverToken, ...]:
+    """Finds tokens in this shell's history and in the notebook file that it runs, where that file is known.
 
     Args:
         shell: the InteractiveShell.
-        tokens: the stored tokens.
-    Returns:
-        The places; `wipe(shell, secrets_of(shell, tokens))` wipes them.
+        tokens: the stored tokens. Others are found where they are called a token, or typed behind one of our magics.
     """
+    known = tuple(tokens)
+    notebook = notebook_of(shell)
+    found = find_tokens_in_history(shell, known)
+    return found + (find_tokens_in_notebook(notebook, known) if notebook is not None else ())
+
+
+def find_tokens_in_history(shell: Any, tokens: Iterable[Token]) -> tuple[LeftoverToken, ...]:
+    """The same in this shell's history alone; `scrub_session` with `secrets_of` scrubs what it finds."""
     known = _values(tokens)
     manager = shell.history_manager
-    in_memory = found_in_inputs(manager.input_hist_raw, known) if manager is not None else None
+    in_memory = find_tokens_in_inputs(manager.input_hist_raw, known) if manager is not None else None
     path = database_of(shell)
-    on_disk = found_in_database(path, known, manager.session_number) if path is not None else None
+    on_disk = find_tokens_in_database(path, known, manager.session_number) if path is not None else None
     return tuple(one for one in (in_memory, on_disk) if one is not None)
 
 
-def found_anywhere(shell: Any, tokens: Iterable[Token]) -> tuple[Left, ...]:
-    """Where tokens lie about in this shell's history and in the notebook file that it runs, where that is known."""
+def scrub_tokens(shell: Any, tokens: Iterable[Token]) -> None:
+    """Scrubs what `find_tokens` finds. No copy is kept, which would hold the token."""
     known = tuple(tokens)
+    scrub_session(shell, secrets_of(shell, known))
     notebook = notebook_of(shell)
-    return found(shell, known) + (found_in_notebook(notebook, known) if notebook is not None else ())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scrubbing:
-    """The repair of what `found_anywhere` finds. It keeps no copy, since that would have the token.
-
-    Attributes:
-        shell: the InteractiveShell.
-        tokens: the stored tokens.
-    """
-
-    shell: Any
-    tokens: tuple[Token, ...]
-
-    @property
-    def words(self) -> str:
-        """What it does, in one line."""
-        notebook = notebook_of(self.shell)
-        file = f" and in {notebook.name} (read it again in the browser before you save)" if notebook is not None else ""
-        return f"put {MASK} in the place of the token in this session's history{file}"
-
-    def apply(self) -> tuple[Path, ...]:
-        """Wipes; there are no backups."""
-        wipe(self.shell, secrets_of(self.shell, self.tokens))
-        notebook = notebook_of(self.shell)
-        if notebook is not None:
-            wipe_notebook(notebook, self.tokens)
-        return ()
+    if notebook is not None:
+        scrub_notebook(notebook, known)
 
 
 def secrets_of(shell: Any, tokens: Iterable[Token]) -> tuple[str, ...]:
-    """The texts that `found` found: for `wipe` only."""
+    """The texts that `find_tokens_in_history` found: for `scrub_session` only."""
     known = _values(tokens)
     inputs = shell.history_manager.input_hist_raw if shell.history_manager is not None else []
     return tuple(dict.fromkeys((*known, *(secret for text in inputs for secret in _secrets_in(text, known)))))
 
 
-def found_in_inputs(inputs: Sequence[str], known: Sequence[str]) -> Left | None:
-    """Which inputs hold a secret: one of these, or a word of 32 hexadecimal digits that is called a token."""
-    numbers = [number for number, text in enumerate(inputs) if _secrets_in(text, known)]
-    return (
-        Left(place="this session's inputs", where=", ".join(f"In[{number}]" for number in numbers)) if numbers else None
-    )
+def find_tokens_in_inputs(inputs: Sequence[str], known: Sequence[str]) -> LeftoverToken | None:
+    """Which inputs hold a secret: one of those given, or a token that is called one."""
+    numbers = [f"In[{number}]" for number, text in enumerate(inputs) if _secrets_in(text, known)]
+    return LeftoverToken(found_in="this session's inputs", details=", ".join(numbers)) if numbers else None
 
 
-def found_in_database(path: Path, known: Sequence[str], session: int | None) -> Left | None:
+def find_tokens_in_database(path: Path, known: Sequence[str], session: int | None) -> LeftoverToken | None:
     """How many lines of the history database hold one of these secrets.
 
     Args:
@@ -270,13 +238,13 @@ def found_in_database(path: Path, known: Sequence[str], session: int | None) -> 
         with contextlib.closing(sqlite3.connect(address, uri=True, timeout=1)) as database:
             rows = database.execute(f"SELECT session FROM history WHERE {has_one}", tuple(known)).fetchall()  # noqa: S608
     except sqlite3.Error:
-        return Left(place="the history database", where="it is busy", path=path)
+        return LeftoverToken(found_in="the history database", details="it is busy", path=path)
     if not rows:
-        return Left(place="the history database", where="a part of the file that is not used any more", path=path)
+        return LeftoverToken(found_in="the history database", details="an unused part of the file", path=path)
     earlier = sum(number != session for (number,) in rows)
     parts = [(len(rows) - earlier, "of this session"), (earlier, "of earlier sessions")]
     words = [f"{count} line{'s' if count > 1 else ''} {whose}" for count, whose in parts if count]
-    return Left(place="the history database", where=" and ".join(words), path=path)
+    return LeftoverToken(found_in="the history database", details=" and ".join(words), path=path)
 
 
 def database_of(shell: Any) -> Path | None:
@@ -293,8 +261,17 @@ def _values(tokens: Iterable[Token]) -> tuple[str, ...]:
 
 
 def _secrets_in(text: str, known: Iterable[str]) -> set[str]:
-    glued = {one for line in _OUR_LINE.findall(text) for one in typed_secrets(line) if len(one) >= USUAL_LENGTH}
-    return {secret for secret in known if secret in text} | set(_PASTED.findall(text)) | glued
+    """The known secrets in a text, the tokens in it that are called so, and those on the lines of our magics."""
+    shortest = min(one.lengths[0] for one in formats())
+    typed = {one for line in _OUR_LINE.findall(text) for one in find_secrets(line) if len(one) >= shortest}
+    return {secret for secret in known if secret in text} | set(_called_a_token(formats()).findall(text)) | typed
+
+
+@cache
+def _called_a_token(known: tuple[TokenFormat, ...]) -> re.Pattern[str]:
+    """A pattern for a token that stands behind a word such as `token` on the same line."""
+    tokens = "|".join(one.alone for one in known)
+    return re.compile(rf"(?i:token|secret|api_?key|bearer|cave_[a-z]+)[^\n]{{0,40}}?({tokens})")
 
 
 def _is_in_file(path: Path, secrets: Iterable[str]) -> bool:
@@ -324,8 +301,8 @@ def notebook_of(shell: Any, environ: Mapping[str, str] | None = None) -> Path | 
     return path if named and path.suffix == ".ipynb" and path.is_file() else None
 
 
-def found_in_notebook(path: Path, tokens: Iterable[Token]) -> tuple[Left, ...]:
-    """Where in a notebook file, and in its checkpoint, a stored token lies, or one that is called so.
+def find_tokens_in_notebook(path: Path, tokens: Iterable[Token]) -> tuple[LeftoverToken, ...]:
+    """Where in a notebook file, and in its checkpoint, there is a stored token, or one that is called so.
 
     Args:
         path: the notebook.
@@ -334,11 +311,13 @@ def found_in_notebook(path: Path, tokens: Iterable[Token]) -> tuple[Left, ...]:
     known = _values(tokens)
     seen = ((one, _parts_with_secrets(_read_notebook(one), known)) for one in _with_checkpoint(path))
     return tuple(
-        Left(place=f"the notebook {one.name}", where=", ".join(parts), path=one) for one, parts in seen if parts
+        LeftoverToken(found_in=f"the notebook {one.name}", details=", ".join(parts), path=one)
+        for one, parts in seen
+        if parts
     )
 
 
-def wipe_notebook(path: Path, tokens: Iterable[Token]) -> tuple[Path, ...]:
+def scrub_notebook(path: Path, tokens: Iterable[Token]) -> tuple[Path, ...]:
     """Replaces tokens by a mask in a notebook file and its checkpoint; everything else in it stays as it is.
 
     A front end in which the notebook is open must read it again before it saves it. A signed notebook is not
@@ -353,8 +332,7 @@ def wipe_notebook(path: Path, tokens: Iterable[Token]) -> tuple[Path, ...]:
     for one in _with_checkpoint(path):
         text = _read_notebook(one)
         secrets = {secret for _, part in _parts(text) for secret in _secrets_in(part, known)}
-        escaped = {json.dumps(secret, ensure_ascii=escape)[1:-1] for secret in secrets for escape in (True, False)}
-        clean = mask(text, sorted(escaped, key=len, reverse=True))
+        clean = mask(text, *secrets)
         if clean != text:
             json.loads(clean)
             plan[one] = clean.encode()

@@ -7,20 +7,21 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
-from ..api.tasks import OnWait
+from ..api import responses
+from ..api.batch import OnWait
 from ..api.urls import host_of
 from ..credentials.target import Target
+from ..environment import cloud_volume
 from ..environment.platforms import detect_runtime
 from ..redact import redact
 from . import next_steps
 from .checks import CHECKS
 from .evidence import NO_NOTEBOOK, Evidence, NotebookSession
 from .explain_error import explain_error
-from .fixes import Repair
 from .gather import gather
-from .model import Report, Status
-from .remedies import repairs_for
+from .model import Fix, NextStep, Report, Status
 from .runner import run_checks
 
 DEFAULT_SECONDS = 10.0
@@ -47,15 +48,15 @@ def diagnose(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """A report, with the evidence that it was made from."""
+    """What was found, and what can be changed about it here.
+
+    Attributes:
+        report: the rows; it can be pickled and holds no secret.
+        fixes: the changes that the findings carry, in the order of the rows; they hold tokens.
+    """
 
     report: Report
-    evidence: Evidence
-
-    @property
-    def repairs(self) -> tuple[Repair, ...]:
-        """The changes on this computer that mend rows of the report; each was named by a remedy."""
-        return repairs_for(self.report, self.evidence)
+    fixes: tuple[Fix, ...]
 
 
 def look(
@@ -66,25 +67,30 @@ def look(
     error: BaseException | None = None,
     everything: bool = False,
 ) -> Diagnosis:
-    """As `diagnose`, and keeps the evidence: for those who want to repair.
+    """As `diagnose`, with the fixes.
 
     With `everything` it looks, in place of the targets, at every datastack of their servers that may be seen.
     """
     start = time.monotonic()
     wanted = tuple(targets)
     evidence = gather(wanted, seconds, on_wait, notebook, everything)
-    return Diagnosis(report=judge(wanted, evidence, time.monotonic() - start, error), evidence=evidence)
+    return judge(wanted, evidence, time.monotonic() - start, error)
 
 
-def judge(targets: Sequence[Target], evidence: Evidence, seconds: float, error: BaseException | None = None) -> Report:
-    """Runs the checks over evidence that is already there; a pure function."""
-    rows = run_checks(CHECKS, evidence.subjects, evidence.above, evidence.label)
+def judge(
+    targets: Sequence[Target], evidence: Evidence, seconds: float, error: BaseException | None = None
+) -> Diagnosis:
+    """Runs the checks over evidence that is already there, and asks nobody."""
+    fix_all = evidence.machine.fix_command
+    offer = NextStep(fix_all, (fix_all,))
+    rows, fixes = run_checks(CHECKS, evidence.subjects, evidence.above, evidence.label, offer)
+    forget = partial(cloud_volume.forget_cached, _hosts(evidence))
     person = next((facts.account for facts in evidence.servers if facts.account), None)
     account = {"name": person.name, "email": person.email, "id": person.id} if person else None
     names = tuple(facts.name for facts in evidence.datastacks)
     versions = evidence.machine.versions
     first = evidence.datastacks[0].target if evidence.datastacks else targets[0]
-    return Report(
+    report = Report(
         server=targets[0].server,
         datastacks=names,
         account=account,
@@ -95,6 +101,13 @@ def judge(targets: Sequence[Target], evidence: Evidence, seconds: float, error: 
         go_on=next_steps.go_on(first),
         again=evidence.machine.check_command,
     )
+    return Diagnosis(report=report, fixes=tuple(fix.then(forget) for fix in fixes))
+
+
+def _hosts(evidence: Evidence) -> list[str]:
+    """The hosts whose token a fix may change: the servers, and the data servers that the info service named."""
+    infos = [one.info for one in evidence.datastacks if one.info is not None]
+    return [one.host for one in evidence.servers] + [host_of(responses.local_server_in(info)) for info in infos]
 
 
 def to_markdown(report: Report) -> str:

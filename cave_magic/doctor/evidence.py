@@ -16,7 +16,8 @@ from typing import Any
 from ..api.responses import Account, ListedToken, Response
 from ..api.urls import host_of
 from ..credentials.datastack_map import ServerMap
-from ..credentials.scrub import Left
+from ..credentials.file_problems import FileProblem
+from ..credentials.scrub import LeftoverToken
 from ..credentials.stored_tokens import StoredToken
 from ..credentials.target import Target
 from ..credentials.token_files import TokenFile
@@ -52,15 +53,19 @@ class FolderProblem:
 
     Attributes:
         path: what is at fault: that folder, the one above it, or what is in the place of either.
-        problem: what is wrong with it, in words to follow its name.
+        problem: what is wrong with it.
         fix: what fixes it.
         unusable: whether token files in it cannot be read; else they only should not be, or cannot be written.
     """
 
     path: Path
-    problem: str
+    problem: FileProblem
     fix: FolderFix
     unusable: bool = True
+
+
+def _nothing_left(tokens: Iterable[Token] = ()) -> tuple[LeftoverToken, ...]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +88,7 @@ class Machine:
         datastack_map: caveclient's map of datastacks to servers.
         datastacks_with_secrets: datastacks in whose remembered address there is a token or a password.
         leftover_tokens: where this notebook's history and file still hold a token.
+        scrub_left: takes tokens out there.
         check_command: the command that runs this check again.
         save_commands: the commands that save a token in a new session here: from where this platform keeps secrets, or
             the one that asks for it.
@@ -102,7 +108,8 @@ class Machine:
     folder_writable_by_others: bool = False
     datastack_map: ServerMap = healthy.DATASTACK_MAP
     datastacks_with_secrets: tuple[str, ...] = ()
-    leftover_tokens: tuple[Left, ...] = ()
+    leftover_tokens: tuple[LeftoverToken, ...] = ()
+    scrub_left: Callable[[], object] = field(default=_nothing_left, repr=False, compare=False)
     check_command: Command = healthy.CHECK_COMMAND
     save_commands: tuple[Command, ...] = (healthy.SAVE_COMMAND,)
     can_ask: bool = True
@@ -113,10 +120,6 @@ class Machine:
         return next_steps.with_option(self.check_command, "--fix")
 
 
-def _nothing_left(tokens: Iterable[Token]) -> tuple[Left, ...]:
-    return ()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotebookSession:
     """What can be seen of the notebook from which the check runs.
@@ -124,11 +127,13 @@ class NotebookSession:
     Attributes:
         variables: name -> value, to find clients that were made with another token.
         find_left: stored tokens -> where its history and file still hold one.
+        scrub_left: takes stored tokens out there.
         can_ask: whether somebody can answer a prompt.
     """
 
     variables: Mapping[str, object] = field(default_factory=dict)
-    find_left: Callable[[Iterable[Token]], tuple[Left, ...]] = _nothing_left
+    find_left: Callable[[Iterable[Token]], tuple[LeftoverToken, ...]] = _nothing_left
+    scrub_left: Callable[[Iterable[Token]], object] = _nothing_left
     can_ask: bool = True
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from ..api import failures, http, responses
-from ..api.urls import host_of, parse
+from ..api.urls import host_of, parse_url
 from ..credentials.datastack_map import read_map
 from ..credentials.target import Target, siblings
 from ..credentials.token_files import TOKEN_KEY, read_token_file, secrets_folder, show_key, show_path
@@ -69,7 +69,7 @@ class Raised:
     def service(self) -> str:
         """The service whose address is in the message, in words."""
         found = _ADDRESS.search(self.text)
-        address = parse(found.group()) if found else None
+        address = parse_url(found.group()) if found else None
         path = address.path if address else self.text
         for start, name in _SERVICES.items():
             if path.lstrip("/").startswith(start) or f"url: /{start}" in self.text:
@@ -111,7 +111,7 @@ class Raised:
     def wait(self) -> str:
         """For how long the answer asked to wait, in words to follow what else it did, or ""."""
         headers = getattr(getattr(self.error, "response", None), "headers", None)
-        seconds = http.wait_in(headers) if headers else None
+        seconds = http.retry_after(headers) if headers else None
         return f", and asked to wait {duration(seconds)}" if seconds else ""
 
 

@@ -13,9 +13,8 @@ from dataclasses import replace
 from functools import partial
 
 from ..api import endpoints, responses
-from ..api.batch import Batch
+from ..api.batch import Batch, OnWait, result_or
 from ..api.responses import Response
-from ..api.tasks import OnWait, result_of
 from ..credentials.datastack_map import read_map
 from ..credentials.target import Target, siblings
 from ..environment import packages
@@ -48,18 +47,19 @@ def gather(
         search, wanted = _Search(batch), tuple(targets)
         for target in wanted:
             search.look_at_all(target) if everything else search.look_at(target)
-        importing = batch.work(packages.import_caveclient)  # after the requests, to use the time of the waiting
-        importing_requests = batch.work(packages.import_requests)
+        importing = batch.submit(packages.import_caveclient)  # after the requests, to use the time of the waiting
+        importing_requests = batch.submit(packages.import_requests)
         check_command = next_steps.check_everything(wanted[0]) if everything else next_steps.check_all(wanted)
         look = partial(look_at_computer, wanted[0], check_command, notebook.can_ask)
-        looking = batch.work(look)
+        looking = batch.submit(look)
         batch.wait(on_wait)
         machine = replace(
             looking.result() if looking.done() else look(),
-            caveclient_problem=result_of(importing, ""),
-            requests_problem=result_of(importing_requests, ""),
+            caveclient_problem=result_or(importing, ""),
+            requests_problem=result_or(importing_requests, ""),
             shadowing_files=find_shadowing_files(),
             leftover_tokens=notebook.find_left(search.tokens),
+            scrub_left=partial(notebook.scrub_left, search.tokens),
         )
         return search.evidence(machine, importing, notebook)
 
@@ -79,13 +79,13 @@ def ask_server(
         server = ServerRequests(batch, target)
         importing = None
         if access and server.token is not None:
-            server.info = batch.ask(endpoints.datastack_url(target.server, target.datastack), server.token)
+            server.info = batch.get(endpoints.datastack_url(target.server, target.datastack), server.token)
             server.ask_dataset_of(target.datastack, server.info)
-            importing = batch.work(packages.import_caveclient)
+            importing = batch.submit(packages.import_caveclient)
         look = partial(look_at_computer, target, next_steps.check(target), notebook.can_ask)
-        looking = batch.work(look)
+        looking = batch.submit(look)
         batch.wait(on_wait)
-        problem = result_of(importing, "not imported")
+        problem = result_or(importing, "not imported")
         machine = replace(looking.result() if looking.done() else look(), caveclient_problem=problem)
         return server.facts(machine, importing, notebook)
 
@@ -111,7 +111,7 @@ class _Search:
         if server.token is None:
             self.look_at(target)
             return
-        server.datastack_list = self._batch.ask(endpoints.datastacks_url(target.server), server.token)
+        server.datastack_list = self._batch.get(endpoints.datastacks_url(target.server), server.token)
         self._listing.append(target)
         self._batch.then(server.datastack_list, partial(self._look_at_each, target))
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..credentials import datastack_map, token_files
+from ..credentials.file_problems import FileFault, FileProblem
 from ..credentials.target import Target
 from ..environment import packages
 from ..environment.platforms import TOKEN_VARIABLES, detect_runtime
@@ -49,6 +50,7 @@ def look_at_computer(target: Target, check_command: Command, can_ask: bool) -> M
         datastack_map=datastack_map.read_map(),
         datastacks_with_secrets=attempt(datastack_map.entries_with_secrets, ()),
         leftover_tokens=(),
+        scrub_left=tuple,  # nothing is looked for here
         check_command=check_command,
         save_commands=(next_steps.save(target),) if is_pasted else next_steps.recall(runtime, target),
         can_ask=can_ask,
@@ -77,8 +79,8 @@ def _is_writable_by_others(folder: Path) -> bool:
 def _folder_problem() -> FolderProblem | None:
     home, folder = Path(os.path.expanduser("~")), token_files.secrets_folder()
     if not home.is_dir():
-        why = "is not a folder" if os.path.lexists(home) else "does not exist"
-        problem = f"cannot be there: the home folder {token_files.show_path(home)} {why}"
+        fault = FileFault.HOME_NOT_A_FOLDER if os.path.lexists(home) else FileFault.HOME_MISSING
+        problem = FileProblem(fault=fault, details=(token_files.show_path(home),))
         return FolderProblem(path=folder, problem=problem, fix=FolderFix.SET_HOME, unusable=True)
     unusable = not os.access(folder, os.R_OK | os.X_OK)
     if at_fault := token_files.folder_fault():
@@ -90,5 +92,5 @@ def _folder_problem() -> FolderProblem | None:
         return FolderProblem(path=path, problem=problem, fix=FolderFix.MOVE_AWAY, unusable=unusable)
     if not os.path.lexists(folder) or (not unusable and os.access(folder, os.W_OK)):
         return None
-    problem = "may not be opened by you" if unusable else "may not be written by you"
+    problem = FileProblem(fault=FileFault.NOT_OPENABLE if unusable else FileFault.NOT_WRITABLE)
     return FolderProblem(path=folder, problem=problem, fix=FolderFix.GRANT_ACCESS, unusable=unusable)

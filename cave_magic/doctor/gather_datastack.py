@@ -24,7 +24,7 @@ class DatastackRequests:
         self._misplaced: MisplacedTokens | None = None
         if server.token is None:
             return
-        self._info = batch.ask(endpoints.datastack_url(target.server, target.datastack), server.token)
+        self._info = batch.get(endpoints.datastack_url(target.server, target.datastack), server.token)
         server.info = server.info or self._info
         server.ask_dataset_of(target.datastack, self._info)
         if known := MEMORY.local_servers.get((target.server, target.datastack)):
@@ -38,13 +38,13 @@ class DatastackRequests:
             address = endpoints.datastack_url(server, datastack)
             self._misplaced = MisplacedTokens(self._batch, self._server.stored, address, _may_be_read)
         if responses.lacks_datastack(info):
-            self._list = self._batch.ask(endpoints.datastacks_url(server), self._server.token)
+            self._list = self._batch.get(endpoints.datastacks_url(server), self._server.token)
         if local := responses.local_server_in(info):
             MEMORY.local_servers[server, datastack] = local
             self._ask_services(local)
 
     def _ask_services(self, local: str) -> None:
-        self._services = {name: self._batch.ask(local + route) for name, route in endpoints.SERVICES.items()}
+        self._services = {name: self._batch.get(local + route) for name, route in endpoints.SERVICES.items()}
 
     def facts(self, server: ServerFacts) -> DatastackFacts:
         """What the responses say, once nobody waits for them any longer."""

@@ -8,15 +8,14 @@ from functools import partial
 from pathlib import Path
 
 from ..api import endpoints, http, responses
-from ..api.batch import Batch, PendingResponse
+from ..api.batch import Batch, PendingResponse, result_or
 from ..api.failures import Failure
 from ..api.responses import Response
-from ..api.tasks import result_of
 from ..credentials import misplaced, stored_tokens
 from ..credentials.stored_tokens import StoredToken
 from ..credentials.target import Target
 from ..credentials.token_files import TokenFile
-from ..deployments import DEFAULT_SERVER, KNOWN_SERVERS, deployment_of
+from ..deployments import DEFAULT_SERVER, KNOWN_SERVERS, deployment_of, formats_of
 from ..environment import caveclient_adapter
 from ..redact import sanitize
 from ..token import Token
@@ -55,7 +54,7 @@ class MisplacedTokens:
         self._batch, self._stored, self._address, self._works, self._skipped = batch, stored, address, works, skipped
         self._tried: list[tuple[TokenFile, PendingResponse]] = []
         self._untried: list[TokenFile] = []
-        batch.work(self._look)
+        batch.submit(self._look)
 
     def _look(self) -> None:
         for one in misplaced.find(self._stored.server):
@@ -64,7 +63,7 @@ class MisplacedTokens:
             if not one.ours:
                 self._untried.append(one.file)
             elif len(self._tried) < MOST_MISPLACED:
-                self._tried.append((one.file, self._batch.ask(self._address, one.token)))
+                self._tried.append((one.file, self._batch.get(self._address, one.token)))
 
     @property
     def working_file(self) -> TokenFile | None:
@@ -98,14 +97,14 @@ class ServerRequests:
         if self.token is None:
             self._ask_without_token()
             return
-        self.identity = batch.ask(endpoints.identity_url(self.address), self.token)
+        self.identity = batch.get(endpoints.identity_url(self.address), self.token)
         if (self.address, self.token) in MEMORY.accepted:
-            self._token_list = batch.ask(endpoints.tokens_url(self.address), self.token)
+            self._token_list = batch.get(endpoints.tokens_url(self.address), self.token)
         batch.then(self.identity, partial(self._after_identity, self.token))
 
     def _ask_without_token(self) -> None:
-        self._info_version = self._batch.ask(endpoints.info_version_url(self.address))
-        self._anonymous_identity = self._batch.ask(endpoints.identity_url(self.address))
+        self._info_version = self._batch.get(endpoints.info_version_url(self.address))
+        self._anonymous_identity = self._batch.get(endpoints.identity_url(self.address))
         self._batch.then(self._anonymous_identity, self._compare)
         self._salvage()
 
@@ -113,13 +112,13 @@ class ServerRequests:
         """A good response leads to the list of tokens, a bad one to the requests that tell why."""
         if identity.is_good:
             MEMORY.accepted.add((self.address, token))
-            self._token_list = self._batch.ask(endpoints.tokens_url(self.address), token)
+            self._token_list = self._batch.get(endpoints.tokens_url(self.address), token)
             return
         MEMORY.accepted.discard((self.address, token))
         if identity.code in responses.REFUSALS:
             self._salvage()
         elif not identity.code:
-            self._info_version = self._batch.ask(endpoints.info_version_url(self.address))
+            self._info_version = self._batch.get(endpoints.info_version_url(self.address))
             self._compare(identity)
 
     def _salvage(self) -> None:
@@ -128,7 +127,7 @@ class ServerRequests:
         if file is None or other is None or not other.can_be_sent or stored_tokens.owner_of(self.address, file):
             self._look_for_misplaced()
             return
-        self._salvaged_identity = self._batch.ask(endpoints.identity_url(self.address), other)
+        self._salvaged_identity = self._batch.get(endpoints.identity_url(self.address), other)
         self._batch.then(self._salvaged_identity, self._look_for_misplaced)
 
     def _look_for_misplaced(self, salvaged: Response | None = None) -> None:
@@ -152,7 +151,7 @@ class ServerRequests:
             return
         may_be_the_proxys = response.failure is Failure.PROXY or response.status >= 400
         if may_be_the_proxys and http.has_proxy(self.address):
-            self._reference = self._batch.ask(endpoints.info_version_url(other))
+            self._reference = self._batch.get(endpoints.info_version_url(other))
 
     def ask_dataset_of(self, datastack: str, info: PendingResponse) -> None:
         """Asks which dataset a datastack belongs to, where the info service opens it and no permission has its name."""
@@ -167,7 +166,7 @@ class ServerRequests:
         account = responses.account_in(identity, self.address)
         known = MEMORY.datasets.get((self.address, datastack), datastack)
         if account is not None and account.whole and responses.local_server_in(info) and not account.may_view(known):
-            self._datasets[datastack] = self._batch.ask(endpoints.dataset_url(self.address, datastack), self.token)
+            self._datasets[datastack] = self._batch.get(endpoints.dataset_url(self.address, datastack), self.token)
 
     # ---------------------------------------------------------------- what came of them
 
@@ -186,7 +185,7 @@ class ServerRequests:
             target=self.target,
             machine=machine,
             stored=self.stored,
-            caveclient_disagrees=self._disagrees() if result_of(importing, "not yet") == "" else None,
+            caveclient_disagrees=self._disagrees() if result_or(importing, "not yet") == "" else None,
             identity=identity,
             account=responses.account_in(identity, self.address) if identity else None,
             anonymous_identity=anonymous,
@@ -236,7 +235,7 @@ def _salvageable(stored: StoredToken) -> tuple[TokenFile | None, Token | None]:
     if stored.token is not None:
         if stored.shadowed is not None:
             return default, stored.shadowed
-        odd = stored.token.oddity and not stored.belongs_to
+        odd = stored.token.oddity(formats_of(stored.server)) and not stored.belongs_to
         return (stored.source, stored.token.reads_as) if odd else (None, None)
     blocker = stored.blocker or own
     found = (

@@ -7,8 +7,9 @@ whose requirement did not pass is skipped and names what it waits for; a check t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
+from pathlib import Path
 from typing import Any, NewType
 
 from ..redact import shareable, shown
@@ -53,10 +54,10 @@ class NextStep:
     def __post_init__(self) -> None:
         for part in (*self.commands, *((self.url,) if self.url else ())):
             if part not in self.text:
-                raise ValueError(f"the sentence of a remedy must contain {part!r}")
+                raise ValueError(f"the sentence of a next step must contain {part!r}")
 
     def to_dict(self) -> dict[str, Any]:
-        """The remedy as it stands in `%cave_check --json`."""
+        """The next step as it stands in `%cave_check --json`."""
         return {"text": self.text, "commands": list(self.commands), "url": self.url}
 
 
@@ -91,6 +92,34 @@ def explanation(said: str, command: Command | None = None) -> LastError:
     return LastError(shown(said), command, shareable(said))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fix:
+    """One change that can be made on this computer, in this kernel.
+
+    Attributes:
+        id: what kind it is.
+        words: what it does, before -> after, in one line without a secret.
+        paths: the files that it changes.
+        apply: makes the change, planned anew: what somebody else has changed since is not undone. Gives the copies of
+            the files as they were before; raises TokenNotSaved where a file cannot be written.
+    """
+
+    id: str
+    words: str
+    paths: tuple[Path, ...] = field(default=(), repr=False)
+    apply: Callable[[], tuple[Path, ...]] = field(repr=False, compare=False)
+
+    def then(self, follow: Callable[[], object]) -> Fix:
+        """The same fix, with something that is to be done once it is made."""
+
+        def apply() -> tuple[Path, ...]:
+            backups = self.apply()
+            follow()
+            return backups
+
+        return replace(self, apply=apply)
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What one check says.
@@ -98,16 +127,18 @@ class Finding:
     Attributes:
         status: ok, warning, failed or unknown.
         evidence: one line: which file, host, status, code; what is the person's own is marked `private`.
-        next_step: what mends it; a failed finding always has one.
+        next_step: what to do about it. Where there is none but a fix, it is the `%cave_check --fix` that offers it.
+        fix: the change on this computer that `%cave_check --fix` offers, if one can be made.
     """
 
     status: Status
     evidence: str
     next_step: NextStep | None = None
+    fix: Fix | None = None
 
     def __post_init__(self) -> None:
-        if self.status is Status.FAILED and self.next_step is None:
-            raise ValueError("a failed finding needs a remedy")
+        if self.status is Status.FAILED and self.next_step is None and self.fix is None:
+            raise ValueError("a failed finding needs a next step or a fix")
 
 
 def ok(evidence: str) -> Finding:
@@ -115,14 +146,14 @@ def ok(evidence: str) -> Finding:
     return Finding(Status.OK, evidence)
 
 
-def warning(evidence: str, next_step: NextStep | None = None) -> Finding:
+def warning(evidence: str, next_step: NextStep | None = None, fix: Fix | None = None) -> Finding:
     """It works, but not as it should."""
-    return Finding(Status.WARNING, evidence, next_step)
+    return Finding(Status.WARNING, evidence, next_step, fix)
 
 
-def failed(evidence: str, next_step: NextStep) -> Finding:
-    """It does not work, and this is what mends it."""
-    return Finding(Status.FAILED, evidence, next_step)
+def failed(evidence: str, next_step: NextStep | None = None, fix: Fix | None = None) -> Finding:
+    """It does not work, and this is what to do about it: a next step, a fix or both."""
+    return Finding(Status.FAILED, evidence, next_step, fix)
 
 
 def unknown(evidence: str, next_step: NextStep | None = None) -> Finding:
@@ -230,7 +261,7 @@ class Report:
 
     @property
     def next(self) -> NextStep | None:
-        """The remedy of the row to mend first: the first that failed, else the first that stayed open."""
+        """The next step of the row to deal with first: the first that failed, else the first that stayed open."""
         for status in (Status.FAILED, Status.UNKNOWN, Status.CRASHED):
             for row in self.rows:
                 if row.status is status and row.next_step is not None:

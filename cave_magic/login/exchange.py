@@ -6,63 +6,43 @@ import platform
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
 
 from ..api import endpoints, responses
-from ..api.batch import Batch
+from ..api.batch import MAX_TIMEOUT, Batch
 from ..api.failures import Failure
 from ..api.http import Session
 from ..api.responses import WITHIN, ListedToken, Response
-from ..api.tasks import LONGEST, OnWait, TaskPool
 from ..api.tokens import create_token, keeps_one_token
 from ..api.urls import host_of
 from ..credentials.target import Target
 from ..doctor import next_steps
-from ..errors import Cancelled, NobodyToAsk, ServerInTrouble, TokenNotChecked, TokenRejected
+from ..errors import Cancelled, ServerInTrouble, TokenNotChecked, TokenRejected
 from ..token import Token
-from ..ui.document import Line as Words
-from ..ui.document import Page
+from ..ui.document import Line
+from ..ui.frontend import Frontend
+from ..ui.prompts import choose, confirm
 from . import revocation
-from .loopback import HOSTS
+from .auth_server import probe_auth_server
 from .pages import another_account, called, choice_page, moment_of
 from .verify import VerifiedToken, verify_token
 
 PATIENCE = 5.0
 """The most seconds that a browser tab waits for us to look at what it brought."""
 MOST_LISTED = 20
-TRIES = 3
-
-
-class Front(Protocol):
-    """What the sign-in needs of the screen."""
-
-    def show(self, page: Page) -> None:
-        """Shows a page, in place of one that stands."""
-
-    def say(self, text: str) -> None:
-        """Prints a text."""
-
-    def ask(self, question: str) -> str:
-        """The answer to a question."""
-
-    def waiting(self) -> AbstractContextManager[OnWait]:
-        """What shows for whom one waits."""
-
-    def standing(self, page: Page) -> AbstractContextManager[Callable[[str, str], None]]:
-        """A page, and what sets the line below it: where it stands, and the time that is left."""
+"""So many of the person's tokens are listed to choose from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginRequest:
-    """What was typed.
+    """What the person asked for.
 
     Attributes:
         target: the server, and the datastack whose terms are accepted on the way.
         use: "new": make a token; "latest": reuse the one that was used last; "": ask, where there is something to ask.
-        seconds: the bound on the questions to the servers.
+        seconds: the timeout for the requests of each step.
     """
 
     target: Target
@@ -72,81 +52,46 @@ class LoginRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginResult:
-    """A token that was checked.
+    """A token to save.
 
     Attributes:
-        checked: the token.
-        remarks: what the person should know about how it came.
-        made: the description with which it was made just now, "" for one that was there before.
+        verified: the token, and what it opens.
+        remarks: what the person should know about where it comes from.
+        made: the description that it was created with just now, "" for a token that existed before.
         replaces: a temporary token that is revoked once this one is saved in its place, or None.
         exchanged: whether it came for a temporary token, and so is nowhere but on the server.
     """
 
-    checked: VerifiedToken
-    remarks: tuple[Words, ...] = ()
+    verified: VerifiedToken
+    remarks: tuple[Line, ...] = ()
     made: str = ""
     replaces: Token | None = None
     exchanged: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuthServer:
-    """An auth server, as far as it is known before a person is sent there.
-
-    Attributes:
-        version: its version, "" if unknown.
-        page: what its sign-in page answered.
-    """
-
-    version: str
-    page: Response
-
-    @property
-    def has_sign_in(self) -> bool:
-        """Whether it has the sign-in. To programs that say that they are one the server names the log-in page."""
-        return self.page.failure is None and 200 <= self.page.status < 400
-
-    @property
-    def failure(self) -> str:
-        """Why nobody can open its pages now; "" if they are not known to be down."""
-        is_down = self.page.failure is not None or self.page.status >= 500 or self.page.status == 429
-        return self.page.sentence if is_down else ""
-
-
-def probe_auth_server(request: LoginRequest, front: Front) -> AuthServer:
-    """Asks the auth server for its version, and whether its pages can be opened."""
-    server = request.target.server
-    with Batch(request.seconds) as batch:
-        version = batch.ask(endpoints.auth_version_url(server))
-        page = batch.ask(endpoints.sign_in_page(server, f"http://{HOSTS[0]}/"))
-        with front.waiting() as on_wait:
-            batch.wait(on_wait)
-        return AuthServer(version=responses.version_in(version.response), page=page.response)
-
-
-def exchange(checked: VerifiedToken, request: LoginRequest, front: Front, asks: bool) -> LoginResult | None:
-    """Makes a permanent token with a temporary one, which is to be revoked once the new one is saved.
+def exchange(verified: VerifiedToken, request: LoginRequest, frontend: Frontend, asks: bool) -> LoginResult | None:
+    """Creates a permanent token with a temporary one, which is to be revoked once the new one is saved.
 
     Args:
-        checked: the temporary token.
-        request: for which server, within which time.
-        front: where questions are asked.
+        verified: the temporary token.
+        request: the server and the timeout.
+        frontend: where questions are asked.
         asks: whether the person is asked first.
     Returns:
         The permanent token, not saved yet; None if the person does not want it.
     Raises:
-        ServerInTrouble: none could be made.
+        ServerInTrouble: no token could be created.
     """
-    version = probe_auth_server(request, front).version
+    version = probe_auth_server(request.target, request.seconds, frontend).version
     question = f"This token is temporary: it expires {WITHIN}. Make a permanent one, and revoke this one?"
     if keeps_one_token(version):
         question = f"{question} {_ends_the_other(request.target)}"
         asks = True
-    if asks and not _agrees(front, question):
+    if asks and not confirm(frontend, question):
         return None
-    result = _made_and_checked(checked, request, version, front)
+    result = _create(verified, request, version, frontend)
     remarks = (*result.remarks, another_account(request.target))
-    return replace(result, remarks=remarks, replaces=checked.token, exchanged=True)
+    return replace(result, remarks=remarks, replaces=verified.token, exchanged=True)
 
 
 def stood_in_address(text: str) -> bool:
@@ -168,23 +113,23 @@ def _computer() -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", platform.node()[:60]).strip("-")
 
 
-def choose_or_create(checked: VerifiedToken, request: LoginRequest, version: str, front: Front) -> LoginResult:
-    """One of the person's tokens, or a new one, checked."""
-    keys = [] if request.use == "new" else _list_keys(checked, request)
-    while (key := _choose(keys, checked, request, version, front)) is not None:
+def choose_or_create(verified: VerifiedToken, request: LoginRequest, version: str, frontend: Frontend) -> LoginResult:
+    """One of the person's tokens, or a new one, verified."""
+    keys = [] if request.use == "new" else _list_keys(verified, request)
+    while (key := _choose(keys, verified, request, version, frontend)) is not None:
         try:
-            return LoginResult(checked=_check(key.token, request, front))
+            return LoginResult(verified=_verify(key.token, request, frontend))
         except TokenRejected:
             keys = [one for one in keys if one.token != key.token]
-            front.say(f"The token ending in {key.token.ending} is listed, but does not work any more.")
-    return _made_and_checked(checked, request, version, front)
+            frontend.say(f"The token ending in {key.token.ending} is listed, but no longer works.")
+    return _create(verified, request, version, frontend)
 
 
-def _list_keys(checked: VerifiedToken, request: LoginRequest) -> list[ListedToken]:
+def _list_keys(verified: VerifiedToken, request: LoginRequest) -> list[ListedToken]:
     """The person's tokens, the one that was used last in front."""
     session = Session()
     try:
-        response = session.get(endpoints.tokens_url(request.target.server), checked.token, seconds=request.seconds)
+        response = session.get(endpoints.tokens_url(request.target.server), verified.token, seconds=request.seconds)
     finally:
         session.close()
     keys = responses.listed_tokens_in(response)
@@ -203,31 +148,25 @@ def _last_used(key: ListedToken) -> tuple[datetime, datetime]:
 
 
 def _choose(
-    keys: Sequence[ListedToken], checked: VerifiedToken, request: LoginRequest, version: str, front: Front
+    keys: Sequence[ListedToken], verified: VerifiedToken, request: LoginRequest, version: str, frontend: Frontend
 ) -> ListedToken | None:
     """The token to reuse; None to make one."""
     if not keys or request.use:
         return keys[0] if keys else None
     one_only = _ends_the_other(request.target) if keeps_one_token(version) else ""
-    front.show(choice_page(keys, checked, one_only))
-    numbers = f"1 to {len(keys)}" if len(keys) > 1 else "1"
-    for _ in range(TRIES):
-        response = _ask(front, f"Which one? {numbers}, or n for a new one [1] ").strip().lower()
-        if response in ("n", "new"):
-            if one_only:
-                ask_to_replace_only_token(front, request.target)
-            return None
-        if not response or (response.isdecimal() and 1 <= int(response) <= len(keys)):
-            return keys[int(response or 1) - 1]
-    raise Cancelled("that is none of them. Nothing was changed.")
+    page = choice_page(keys, verified, one_only)
+    chosen = choose(frontend, page, len(keys), or_new=True, otherwise="say --use latest or --use new")
+    if chosen is None and one_only:
+        ask_to_replace_only_token(frontend, request.target)
+    return None if chosen is None else keys[chosen]
 
 
-def _made_and_checked(checked: VerifiedToken, request: LoginRequest, version: str, front: Front) -> LoginResult:
+def _create(verified: VerifiedToken, request: LoginRequest, version: str, frontend: Frontend) -> LoginResult:
     """A new token. Until it is saved it is held: to be revoked, or named where it has replaced the only one."""
     name, server, one_only = description(), request.target.server, keeps_one_token(version)
     latest = next_steps.setup(request.target, "existing", "--use latest")
     fate = f"then your only token there. To save it: {latest}" if one_only else "revoked then."
-    response = _finished(lambda: _make(checked, name, version, request.seconds), host_of(server), front, fate)
+    response = _finished(lambda: _make(verified, name, version, request.seconds), host_of(server), frontend, fate)
     token = response.body
     if not response.is_good or not isinstance(token, Token) or not token.can_be_sent:
         perhaps = f" If one was made all the same, it is “{name}” on {endpoints.tokens_page(server)}."
@@ -236,16 +175,16 @@ def _made_and_checked(checked: VerifiedToken, request: LoginRequest, version: st
             f"you signed in, but no token came back: {response.sentence}.{may_be} {_by_hand(request.target)}"
         )
     try:
-        made = _check(token, request, front)
+        made = _verify(token, request, frontend)
     except TokenNotChecked:
-        made = replace(checked, token=token, permanent=True)  # the auth server itself has just given it
-    return LoginResult(checked=made) if one_only else LoginResult(checked=made, remarks=(called(name),), made=name)
+        made = replace(verified, token=token, permanent=True)  # the auth server itself has just given it
+    return LoginResult(verified=made) if one_only else LoginResult(verified=made, remarks=(called(name),), made=name)
 
 
-def _make(checked: VerifiedToken, name: str, version: str, seconds: float) -> Response:
-    session, server = Session(), checked.target.server
+def _make(verified: VerifiedToken, name: str, version: str, seconds: float) -> Response:
+    session, server = Session(), verified.target.server
     try:
-        response = create_token(session, server, checked.token, name, version, seconds)
+        response = create_token(session, server, verified.token, name, version, seconds)
     finally:
         session.close()
     if response.is_good and isinstance(response.body, Token):
@@ -253,9 +192,9 @@ def _make(checked: VerifiedToken, name: str, version: str, seconds: float) -> Re
     return response
 
 
-def _finished(job: Callable[[], Response], host: str, front: Front, fate: str) -> Response:
+def _finished(job: Callable[[], Response], host: str, frontend: Frontend, fate: str) -> Response:
     """What a request brings. An interrupt waits a while for its end: what it makes on the server must not get lost."""
-    future = TaskPool(LONGEST).ask(host, job)
+    future = Batch(MAX_TIMEOUT).submit(job, host)
     try:
         return future.result()
     except KeyboardInterrupt:
@@ -265,7 +204,7 @@ def _finished(job: Callable[[], Response], host: str, front: Front, fate: str) -
         finally:
             if not future.done():
                 future.add_done_callback(_revoke_late)
-                front.say(f"{host} has not answered yet. What it still makes is {fate}")
+                frontend.say(f"{host} has not answered yet. What it still makes is {fate}")
         raise
 
 
@@ -276,8 +215,9 @@ def _revoke_late(done: Future[Response]) -> None:
 
 
 _NEVER_ARRIVED = (
-    Failure.ADDRESS, Failure.NAME, Failure.REFUSED, Failure.UNREACHABLE, Failure.CONNECT_TIMEOUT, Failure.LATE,
-    Failure.TLS, Failure.CERTIFICATE, Failure.BUNDLE, Failure.NOT_TLS, Failure.SOCKS, Failure.UNSENDABLE,
+    Failure.INVALID_URL, Failure.NAME_NOT_FOUND, Failure.REFUSED, Failure.UNREACHABLE, Failure.CONNECT_TIMEOUT,
+    Failure.NOT_CONTACTED, Failure.TLS, Failure.CERTIFICATE, Failure.CA_BUNDLE, Failure.NOT_TLS, Failure.SOCKS,
+    Failure.UNSENDABLE,
 )  # fmt: skip
 
 
@@ -286,32 +226,19 @@ def _was_not_made(response: Response) -> bool:
     return response.failure in _NEVER_ARRIVED or 400 <= response.status < 500
 
 
-def _check(token: Token, request: LoginRequest, front: Front) -> VerifiedToken:
-    with front.waiting() as on_wait:
+def _verify(token: Token, request: LoginRequest, frontend: Frontend) -> VerifiedToken:
+    with frontend.waiting() as on_wait:
         return verify_token(token, request.target, request.seconds, on_wait)
 
 
-def _ask(front: Front, question: str) -> str:
-    try:
-        return front.ask(question)
-    except (KeyboardInterrupt, EOFError):
-        raise Cancelled("nothing was changed.") from None
-    except NotImplementedError:  # a front end that cannot ask
-        raise NobodyToAsk("nothing can be asked here. Say --use latest or --use new.") from None
-
-
-def _agrees(front: Front, question: str) -> bool:
-    return _ask(front, f"{question} [y/N] ").strip().lower() in ("y", "yes")
-
-
-def ask_to_replace_only_token(front: Front, target: Target) -> None:
+def ask_to_replace_only_token(frontend: Frontend, target: Target) -> None:
     """Asks before a token is created on a server that keeps one token for each account.
 
     Raises:
         Cancelled: the person says no.
     """
-    if not _agrees(front, f"{_ends_the_other(target)} Make one?"):
-        raise Cancelled("nothing was changed.")
+    if not confirm(frontend, f"{_ends_the_other(target)} Make one?"):
+        raise Cancelled
 
 
 def _ends_the_other(target: Target) -> str:

@@ -57,19 +57,19 @@ _TO_PASTE = (
 )
 
 
-def choice_page(keys: Sequence[ListedToken], checked: VerifiedToken, warning: str = "") -> Page:
+def choice_page(keys: Sequence[ListedToken], verified: VerifiedToken, warning: str = "") -> Page:
     """Whose tokens there are, to choose one of.
 
     Args:
         keys: the tokens, the one to take first.
-        checked: the temporary token of the sign-in.
+        verified: the temporary token of the sign-in.
         warning: what to know before a new one is made.
     """
     rows = [tuple(line(Word(*cell)) for cell in zip(_cells(*one), _CELLS, strict=True)) for one in enumerate(keys, 1)]
     blocks: list[Block] = [
-        line("You are signed in as ", Word(checked.account.label, "strong"), ". Your tokens:"),
+        line("You are signed in as ", Word(verified.account.label, "strong"), ". Your tokens:"),
         Table((_TITLES, *rows), "your tokens", head=1),
-        another_account(checked.target),
+        another_account(verified.target),
     ]
     if warning:
         blocks.append(line(Word("Note: ", "warning"), warning))

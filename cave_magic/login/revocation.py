@@ -1,9 +1,9 @@
-"""Tokens that must not live on: each is revoked, however a sign-in ends; of one that could not be the person is told.
+"""Tokens that must not stay valid: each is revoked, however a sign-in ends, or the person is told that it was not.
 
 The auth server lists permanent tokens only, and gives each sign-in a new temporary one, whatever the browser's cookie
-holds (middle_auth 2.30), so one that is forgotten here can be found nowhere again. It is kept from the moment it comes
-until the server has confirmed its end, in memory alone: a file with it would be one more place to steal it from. What
-could not be revoked is tried again at the next sign-in and when Python exits. A permanent token that was made and not
+holds (middle_auth 2.30), so one that is forgotten here cannot be found again. It is kept from the moment it comes until
+the server has confirmed that it is revoked, in memory only: a file would be one more place to steal it from. What could
+not be revoked is tried again at the next sign-in and when Python exits. A permanent token that was created and not
 saved is treated in the same way.
 """
 
@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import partial
 
+from ..api.batch import Batch
 from ..api.endpoints import sign_out_urls
 from ..api.http import Session
 from ..api.responses import TEMPORARY_TOKEN_DAYS, Response
-from ..api.tasks import TaskPool
 from ..api.tokens import is_revoked, revoke_itself, revoke_temporary
 from ..api.urls import host_of
 from ..token import Token
@@ -48,7 +48,7 @@ class UnrevokedToken:
         token: the token.
         permanent: whether it is one that was made, and not saved.
         only: whether it has replaced the person's only one, on an old server: it is named, and never revoked.
-        tells: whether the person is told if it lives on. Not so if a stranger may have sent it.
+        tells: whether the person is told if it stays valid. Not so if a stranger may have sent it.
         told: whether the person was told.
         why: what came of the last attempt to revoke it; "" before the first one.
         expires: the latest moment at which a temporary one expires by itself.
@@ -71,7 +71,7 @@ _lock = threading.Lock()
 
 
 def hold(server: str, token: Token, *, permanent: bool = False, only: bool = False, tells: bool = True) -> None:
-    """Takes on a token that is to be revoked, or named, now or later. A second time changes nothing."""
+    """Remembers a token that is to be revoked, or named, now or later. A second time changes nothing."""
     with _lock:
         one = _held.setdefault(
             token, UnrevokedToken(server=server, token=token, permanent=permanent, only=only, tells=tells)
@@ -80,27 +80,28 @@ def hold(server: str, token: Token, *, permanent: bool = False, only: bool = Fal
 
 
 def release(token: Token) -> None:
-    """Lets go of a token: it is dead, or may live on."""
+    """Forgets a token: it is revoked, or may stay valid."""
     with _lock:
         _held.pop(token, None)
 
 
 def revoke(tokens: Iterable[Token] | None = None) -> None:
-    """Revokes tokens that are held, within a bound. An interrupt ends the waiting, not the attempts.
+    """Revokes tokens that are held, within `REVOKING` seconds. An interrupt ends the waiting, not the attempts.
 
     Args:
         tokens: which; without them all that nobody has tried to revoke yet.
     """
     wanted = None if tokens is None else set(tokens)
     chosen = [one for one in _mine() if (not one.why if wanted is None else one.token in wanted)]
-    pool, deadline = TaskPool(REVOKING), time.monotonic() + REVOKING
+    batch = Batch(REVOKING)
+    deadline = time.monotonic() + batch.left
     for one in chosen:
         one.why = "it is the only one" if one.only else f"{host_of(one.server)} has not answered yet"
         if one.only:
             continue
-        pool.ask(host_of(one.server), partial(_try_often, one, deadline))
+        batch.submit(partial(_try_often, one, deadline), host_of(one.server))
     with suppress(KeyboardInterrupt):
-        pool.wait()
+        batch.wait()
 
 
 def revoke_soon(tokens: Iterable[Token]) -> None:
@@ -115,13 +116,13 @@ def retry_soon() -> None:
 
 
 def is_held(token: Token) -> bool:
-    """Whether a token may still live."""
+    """Whether a token may still be valid."""
     with _lock:
         return token in _held
 
 
 def untold() -> tuple[UnrevokedToken, ...]:
-    """The tokens that could not be revoked and of which the person was not told; from now on they count as told."""
+    """The tokens that could not be revoked and that the person does not know of; from now on they count as told."""
     found = tuple(one for one in _mine() if one.why and one.tells and not one.told)
     for one in found:
         one.told = True
@@ -141,7 +142,7 @@ def _try_often(one: UnrevokedToken, deadline: float) -> None:
 
 
 def _try(one: UnrevokedToken, seconds: float) -> bool:
-    """Tries to revoke a token; whether another attempt may be of use."""
+    """Tries to revoke a token; returns whether another attempt may succeed."""
     session = Session()
     try:
         responses = _ask(session, one, seconds)

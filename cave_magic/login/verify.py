@@ -1,4 +1,4 @@
-"""From a token to working access: check it with its server, save it, prove that caveclient finds it."""
+"""From a token to working access: verify it with its server, save it, prove that caveclient finds it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..api import endpoints, responses
-from ..api.batch import Batch, PendingResponse
+from ..api.batch import Batch, OnWait, PendingResponse
 from ..api.responses import Account, Response, Terms
-from ..api.tasks import OnWait
 from ..api.urls import host_of
 from ..credentials import save, stored_tokens
 from ..credentials.target import Target
@@ -30,7 +29,7 @@ class VerifiedToken:
         token: the token.
         target: the server, and the datastack that is to be opened.
         account: whose token it is.
-        permanent: False for a log-in token, which ends within a week; None if it could not be told.
+        permanent: False for a temporary token, which expires within 7 days; None if unknown.
         datastacks: the datastacks of the server that the account may see.
         local_servers: addresses of the data servers that take the same token.
         terms: the terms of service that keep the target datastack closed, or None.
@@ -50,37 +49,37 @@ class VerifiedToken:
 def verify_token(
     token: Token, target: Target, seconds: float, on_wait: OnWait | None = None, given: Sequence[str] = ()
 ) -> VerifiedToken:
-    """Holds a token against the server it is for.
+    """Asks a token's server whose it is and what it opens.
 
     Args:
         token: what was given; it is sent to that server only.
         target: the server, and the datastack that is to be opened.
-        seconds: the bound on the whole.
-        on_wait: told whom it waits for.
+        seconds: the timeout for all requests together.
+        on_wait: called with the hosts that it waits for.
         given: how the token was given to `%cave_save`, such as `--from-env NAME`, for the lines in an error.
     Raises:
-        TokenRejected: the auth server does not know it.
+        TokenRejected: the auth server does not accept it.
         TokenNotChecked: the auth server could not say.
     """
     server = target.server
     with Batch(seconds) as batch:
-        identity = batch.ask(endpoints.identity_url(server), token)
-        keys = batch.ask(endpoints.tokens_url(server), token)
-        listed = batch.ask(endpoints.datastacks_url(server), token)
-        opened = batch.ask(endpoints.datastack_url(server, target.datastack), token)
+        identity = batch.get(endpoints.identity_url(server), token)
+        keys = batch.get(endpoints.tokens_url(server), token)
+        listed = batch.get(endpoints.datastacks_url(server), token)
+        opened = batch.get(endpoints.datastack_url(server, target.datastack), token)
         others: list[PendingResponse] = []
         if server not in KNOWN_SERVERS:  # else its data servers are known
             batch.then(listed, lambda response: others.extend(_ask_each(batch, token, target, response)))
         batch.wait(on_wait)
         account = _account_or_raise(identity.response, target, given)
         infos = [opened.response, *(other.response for other in others)]
-        return _checked(token, target, account, keys.response, listed.response, infos)
+        return _verified(token, target, account, keys.response, listed.response, infos)
 
 
 def _ask_each(batch: Batch, token: Token, target: Target, listed: Response) -> list[PendingResponse]:
     """Asks where the data of the listed datastacks is, for some of them."""
     names = (responses.names_in(listed) or ())[:MOST_DATASTACKS]
-    return [batch.ask(endpoints.datastack_url(target.server, name), token) for name in names]
+    return [batch.get(endpoints.datastack_url(target.server, name), token) for name in names]
 
 
 def _account_or_raise(response: Response, target: Target, given: Sequence[str]) -> Account:
@@ -88,10 +87,11 @@ def _account_or_raise(response: Response, target: Target, given: Sequence[str]) 
     if account is not None:
         return account
     if response.code == "invalid_token":
-        raise TokenRejected(
-            f"{response.host} does not know this token. Nothing was changed. "
-            f"Copy it again from {endpoints.tokens_page(target.server)}, then {next_steps.save(target)}"
-        )
+        fact = f"{response.host} does not know this token."
+        advice = f"Copy it again from {endpoints.tokens_page(target.server)}, then {next_steps.save(target)}"
+        rejected = TokenRejected(f"{fact} Nothing was changed. {advice}")
+        rejected.why = f"{fact} {advice}"
+        raise rejected
     error = TokenNotChecked(
         f"{response.sentence}, so the token was not checked, and not saved. "
         f"To see why: {next_steps.check(target)}. To save it unchecked: {next_steps.save(target, *given, '--no-check')}"
@@ -100,7 +100,7 @@ def _account_or_raise(response: Response, target: Target, given: Sequence[str]) 
     raise error
 
 
-def _checked(
+def _verified(
     token: Token, target: Target, account: Account, keys: Response, listed: Response, infos: Iterable[Response]
 ) -> VerifiedToken:
     opened, *others = infos
@@ -119,22 +119,22 @@ def _checked(
     )
 
 
-def save_verified(checked: VerifiedToken, overwrite: bool) -> save.Saved:
-    """Saves a checked token for its server and its data servers, and maps the server's datastacks.
+def save_verified(verified: VerifiedToken, overwrite: bool) -> save.Saved:
+    """Saves a verified token for its server and its data servers, and maps the server's datastacks.
 
     Raises:
-        TokenExists, TokenNotSaved: as `store.save_token`.
+        TokenExists, TokenNotSaved: as `credentials.save.save_token`.
     """
-    target = checked.target
-    opened = (target.datastack,) if checked.opens or checked.terms else ()
-    return _save(checked.token, target, checked.local_servers, checked.datastacks, opened, overwrite)
+    target = verified.target
+    opened = (target.datastack,) if verified.opens or verified.terms else ()
+    return _save(verified.token, target, verified.local_servers, verified.datastacks, opened, overwrite)
 
 
 def save_unverified(token: Token, target: Target, overwrite: bool) -> save.Saved:
     """Saves a token that no server was asked about; the datastack map is left alone.
 
     Raises:
-        TokenExists, TokenNotSaved: as `store.save_token`.
+        TokenExists, TokenNotSaved: as `credentials.save.save_token`.
     """
     return _save(token, target, local_servers_of(target.server), (), (), overwrite)
 

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 TEXT_BROWSERS = ("www-browser", "links", "elinks", "lynx", "w3m", "browsh")
-"""Browsers that would take over the terminal (those that Python's `webbrowser` may choose)."""
+"""The text browsers that Python's `webbrowser` may choose. They would take over the terminal."""
 
 WATCHED = 10.0
-"""Seconds in which a browser that cannot start has ended. One that still runs has started."""
+"""Seconds after which a browser that still runs counts as started."""
 
 
 class Opening:
-    """A browser that was told to open a page; whether it did is found out meanwhile."""
+    """A browser that was told to open a page; whether it does is found out in the background."""
 
     def __init__(self) -> None:
         self.problem = ""
@@ -28,13 +28,13 @@ class Opening:
         self._settled = threading.Event()
 
     def settle(self, problem: str) -> Opening:
-        """What became of it."""
+        """Sets the outcome."""
         self.problem = problem
         self._settled.set()
         return self
 
     def wait(self, seconds: float) -> None:
-        """Waits until it is known, at most so many seconds."""
+        """Waits until the outcome is known, at most so many seconds."""
         self._settled.wait(seconds)
 
 
@@ -71,7 +71,7 @@ def _open(browser: webbrowser.BaseBrowser, address: str, opening: Opening) -> No
 
 
 def _command(browser: webbrowser.BaseBrowser, address: str) -> list[str]:
-    """The program behind a browser, whose end `webbrowser` itself does not report; [] where there is none."""
+    """The command line of a browser, whose exit `webbrowser` does not report; [] if it is not a program."""
     import webbrowser
 
     if isinstance(browser, webbrowser.GenericBrowser):
@@ -84,7 +84,7 @@ def _command(browser: webbrowser.BaseBrowser, address: str) -> list[str]:
 
 
 def _watch(command: list[str], opening: Opening) -> None:
-    """Starts a browser, which cannot write into the terminal or read from it, and looks whether it stays or fails."""
+    """Starts a browser, cut off from the terminal, and notices when it exits with an error."""
     import subprocess
 
     name, none = _called(command[0]), subprocess.DEVNULL

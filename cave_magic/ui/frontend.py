@@ -1,136 +1,132 @@
-"""Where a magic's words go and a person's answers come from: a notebook's cell or a terminal."""
-
-# mypy: disallow-untyped-calls=False
-# (IPython does not type its display functions.)
+"""Where pages go and answers come from: a terminal or plain text here, a notebook's cell in `ui.notebook`."""
 
 from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
-from typing import Any
+from typing import Any, NoReturn, Protocol
 
-from .document import Page, Word, line
+from ..errors import NobodyToAsk
+from .document import Page
+from .terminal import TerminalProgress, as_text, draw, is_terminal, write
 
 OnWait = Callable[[list[str], float], None]
-"""Told for whom one waits, and for how many seconds so far."""
-
-EMPTY = {"text/plain": "", "text/html": ""}
-"""What nobody sees in a notebook; nbconvert warns of a bundle with no type at all."""
-
-
-class Progress:
-    """What stands in a cell only as long as something lasts: perhaps a page, and a line below it that changes.
-
-    Consoles (jupyter console, qtconsole, Spyder's) drop every update. There the page and the first words of each topic
-    stay for good, so those must be true for good. That is also why nothing else is ever shown by an update.
-    """
-
-    def __init__(self) -> None:
-        self._outputs: list[Any] = []
-        self._topic = self._words = ""
-
-    def __bool__(self) -> bool:
-        return bool(self._outputs)
-
-    def show(self, page: Page) -> None:
-        """Shows a page that goes with the rest."""
-        from IPython.display import DisplayHandle
-
-        from .terminal import bundle
-
-        self._outputs.append(DisplayHandle())  # first, so that an interrupt leaves nothing that is not known here
-        self._outputs[-1].display(bundle(page), raw=True)
-
-    def tell(self, topic: str, first: str, words: str) -> None:
-        """Changes the line to some words; a new topic gets a line of its own, which begins with `first`."""
-        from .terminal import bundle
-
-        if topic != self._topic:
-            if self._topic:
-                self._outputs[-1].update(EMPTY, raw=True)
-            self.show(_dim(first))
-            self._topic = topic
-        if words != self._words:
-            self._outputs[-1].update(bundle(_dim(words)), raw=True)
-            self._words = words
-
-    def end(self) -> None:
-        """Empties all of it, where updates are known."""
-        for output in self._outputs:
-            output.update(EMPTY, raw=True)
+"""Called with the hosts that have not responded yet, and the seconds waited so far."""
+SetStatus = Callable[[str, str], None]
+"""Called with what is under way, and the time that is left."""
 
 
-def _dim(words: str) -> Page:
-    return Page((line(Word(words, "dim")),))
-
-
-class Frontend:
-    """The place in front of which the person sits.
-
-    Args:
-        shell: the InteractiveShell; one with a kernel is a notebook's or a console's, any other a terminal's.
-    """
-
-    def __init__(self, shell: Any) -> None:
-        self.kernel: Any = getattr(shell, "kernel", None)
-        self._progress = Progress()
-        self._shown: list[dict[str, str] | str] = []  # the pages and texts that the present magic has shown in a cell
+class Frontend(Protocol):
+    """Everything that a command needs of the screen and of the person in front of it."""
 
     @property
     def can_ask(self) -> bool:
         """Whether somebody can answer a question."""
-        if self.kernel is not None:
-            return bool(getattr(self.kernel, "_allow_stdin", False))
-        from .terminal import is_terminal
-
-        return is_terminal(sys.stdin)
-
-    def ask(self, question: str) -> str:
-        """The answer to a question, which may be seen by others."""
-        return self._asked(input, question)
-
-    def ask_secret(self, question: str) -> str:
-        """The answer to a question, typed where nobody sees it."""
-        return self._asked(getpass.getpass, question)
-
-    def _asked(self, ask: Callable[[str], str], question: str) -> str:
-        self._end_progress()
-        try:
-            return ask(question)
-        except (KeyboardInterrupt, EOFError):
-            if self.kernel is None:
-                print()  # the cursor still stands behind the question
-            elif self._is_alone() and self._parent("metadata", "cellId"):
-                self._draw_again()  # or the dead box stays in the page
-            raise
 
     def show(self, page: Page) -> None:
-        """Shows a page, in a display of its own."""
-        from .terminal import bundle, draw
-
-        if self.kernel is None:
-            return draw(page)
-        self._end_progress()
-        self._shown.append(bundle(page))
-        return _output(self._shown[-1])
+        """Shows a page."""
 
     def say(self, text: str) -> None:
         """Prints a text as it is."""
-        self._end_progress()
-        self._shown.append(text)
-        _output(text)
+
+    def ask(self, question: str) -> str:
+        """Returns the answer to a question, typed in the open.
+
+        Raises:
+            KeyboardInterrupt, EOFError: the person did not answer.
+            NobodyToAsk: nobody can.
+        """
+
+    def ask_secret(self, question: str) -> str:
+        """Returns the answer to a question, typed without being shown. Raises what `ask` raises."""
+
+    def waiting(self) -> AbstractContextManager[OnWait]:
+        """Shows, while requests are under way, which hosts have not responded; nothing of it stays."""
+
+    def standing(self, page: Page) -> AbstractContextManager[SetStatus]:
+        """Shows a page with a status line below it, as long as the block runs."""
+
+    def finish(self) -> None:
+        """Ends a command: nothing of a wait is left."""
+
+
+def frontend_for(shell: Any) -> Frontend:
+    """The front end of a shell.
+
+    Args:
+        shell: an InteractiveShell; None where there is no IPython.
+    """
+    kernel = getattr(shell, "kernel", None)
+    if kernel is not None:
+        from .notebook import NotebookFrontend
+
+        return NotebookFrontend(kernel)
+    is_seen = any(map(is_terminal, (sys.stdin, sys.stdout, sys.stderr)))
+    return TerminalFrontend() if is_seen else PlainFrontend()
+
+
+class PlainFrontend:
+    """Text without colours, for a pipe, a batch job or a script: nothing is updated, and nobody can answer."""
+
+    can_ask = False
+
+    def show(self, page: Page) -> None:
+        """Prints a page."""
+        write(as_text(page))
+
+    def say(self, text: str) -> None:
+        """Prints a text as it is."""
+        write(text)
+
+    def ask(self, question: str) -> NoReturn:
+        """Always raises NobodyToAsk."""
+        raise NobodyToAsk
+
+    ask_secret = ask
+
+    def waiting(self) -> AbstractContextManager[OnWait]:
+        """Shows nothing."""
+        return nullcontext(lambda hosts, seconds: None)
+
+    def standing(self, page: Page) -> AbstractContextManager[SetStatus]:
+        """Prints the page, without a status line."""
+        self.show(page)
+        return nullcontext(lambda topic, left: None)
+
+    def finish(self) -> None:
+        """Does nothing."""
+
+
+class TerminalFrontend:
+    """A terminal: colours and links where it has them, and one line that is updated in place."""
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether the input comes from a terminal."""
+        return is_terminal(sys.stdin)
+
+    def show(self, page: Page) -> None:
+        """Draws a page."""
+        draw(page)
+
+    def say(self, text: str) -> None:
+        """Prints a text as it is."""
+        write(text)
+
+    def ask(self, question: str) -> str:
+        """Reads a line."""
+        return _answer(input, question)
+
+    def ask_secret(self, question: str) -> str:
+        """Reads a line that the terminal does not show."""
+        return _answer(getpass.getpass, question)
 
     @contextmanager
     def waiting(self) -> Iterator[OnWait]:
-        """A watcher for questions that are under way; what it shows is gone once the next page is up."""
-        from .terminal import TerminalProgress
-
-        if self.kernel is not None:
-            yield self._wait_in_cell
-            return
+        """Shows the hosts in a line that is updated in place."""
         progress = TerminalProgress()
         try:
             yield progress
@@ -140,26 +136,10 @@ class Frontend:
         finally:
             progress.clear()
 
-    def _wait_in_cell(self, whom: Sequence[str], seconds: float) -> None:
-        from .terminal import waiting_words
-
-        self._progress.tell("servers", waiting_words(whom), waiting_words(whom, seconds))
-
     @contextmanager
-    def standing(self, page: Page) -> Iterator[Callable[[str, str], None]]:
-        """Shows a page with a line below it that changes; a notebook takes both away when the next page comes.
-
-        Yields:
-            What sets the line: where it stands, and the time that is left.
-        """
-        from .terminal import TerminalProgress, draw
-
-        if self.kernel is not None:
-            self._end_progress()
-            self._progress.show(page)
-            yield lambda topic, left: self._progress.tell(topic, f"{topic} …", f"{topic}, {left}")
-            return
-        draw(page)
+    def standing(self, page: Page) -> Iterator[SetStatus]:
+        """Draws the page, which stays, and a status line, which does not."""
+        self.show(page)
         progress = TerminalProgress()
         try:
             yield lru_cache(1)(lambda topic, left: progress.write(f"{topic}, {left}"))  # the same words are drawn once
@@ -167,51 +147,12 @@ class Frontend:
             progress.clear()
 
     def finish(self) -> None:
-        """Ends a magic: nothing of a wait is left, and the next magic starts with an empty page."""
-        self._end_progress(at_end=True)
-        self._shown.clear()
-
-    def _end_progress(self, at_end: bool = False) -> None:
-        """Takes away what shows a wait, and its empty outputs too where it can be told that nobody is asked next.
-
-        JupyterLab may clear a cell after it has put a prompt there, and with that take the prompt away.
-        """
-        if not self._progress:
-            return
-        self._progress.end()
-        self._progress = Progress()
-        if (at_end or not self.can_ask) and not self._shown and self._is_alone():
-            from IPython.display import clear_output
-
-            clear_output()
-
-    def _is_alone(self) -> bool:
-        """Whether the cell is this magic's line and nothing else, so that all its outputs are ours."""
-        lines = [one.strip() for one in str(self._parent("content", "code") or "").splitlines()]
-        lines = [one for one in lines if one and not one.startswith("#")]
-        return len(lines) == 1 and lines[0].lstrip("%").startswith("cave_")
-
-    def _parent(self, part: str, name: str) -> Any:
-        """Something of the request that the kernel works on; None if it is not there. Notebooks name their cell."""
-        try:
-            return self.kernel.get_parent()[part].get(name)
-        except (AttributeError, KeyError, TypeError):
-            return None
-
-    def _draw_again(self) -> None:
-        """Shows again what the present magic has shown, and with that takes everything else out of the cell."""
-        from IPython.display import clear_output
-
-        clear_output()
-        for shown in self._shown:
-            _output(shown)
+        """Does nothing: each wait has removed its own line."""
 
 
-def _output(shown: dict[str, str] | str) -> None:
-    """Puts a text or a page into a cell."""
-    if isinstance(shown, str):
-        return print(shown)
-    from IPython.display import display
-
-    display(shown, raw=True)
-    return None
+def _answer(ask: Callable[[str], str], question: str) -> str:
+    try:
+        return ask(question)
+    except (KeyboardInterrupt, EOFError):
+        print()  # the cursor is still behind the question
+        raise

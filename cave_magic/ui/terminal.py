@@ -1,4 +1,4 @@
-"""Pages drawn in a terminal, as plain text, or as the bundle that a notebook picks from. Nobody else imports rich."""
+"""Pages drawn in a terminal, as plain text, or as the bundle that a notebook picks from. No other module uses rich."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
-from .document import WIDTH, Line, Page, Steps, Table, Word, is_address, line
+from .document import WIDTH, Line, Page, is_address
 from .html import as_html
 from .text_layout import lay_out, width_of
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.text import Text
-
-__all__ = ["Line", "Page", "Steps", "Table", "TerminalProgress", "Word", "as_html", "as_text", "bundle", "draw", "line"]
 
 STYLES = {
     "": "",
@@ -46,27 +43,24 @@ def bundle(page: Page) -> dict[str, str]:
     return {"text/plain": as_text(page), "text/html": as_html(page)}
 
 
+def write(text: str, out: TextIO | None = None) -> None:
+    """Prints a text; characters that the stream cannot encode are replaced."""
+    stream = out or sys.stdout
+    print(writable(text, encoding_of(stream)), file=stream)
+
+
 def draw(page: Page, out: TextIO | None = None) -> None:
     """Draws a page in a terminal, with the colours and links that it takes; in a pipe or a file as plain text."""
+    from rich.console import Console
+
     stream = out or sys.stdout
-    width, encoding = min(columns_of(stream), WIDTH), encoding_of(stream)
-    console = _console(stream)
-    if console is None:
-        print(writable(as_text(page, width), encoding), file=stream)
-        return
+    width = min(columns_of(stream), WIDTH)
+    if not hasattr(stream, "flush"):  # no stream at all, or one that has only `write`: rich needs more
+        return write(as_text(page, width), stream)
+    console = Console(file=stream, force_jupyter=False, highlight=False, markup=False, emoji=False)
     for row in lay_out(page, width):
-        console.print(_text(row, encoding), soft_wrap=True)
-
-
-def _console(stream: TextIO | None) -> Console | None:
-    """What rich draws on; None without rich, and where there is nothing but `write` to a stream, or no stream."""
-    try:
-        from rich.console import Console
-    except ImportError:
-        return None
-    if not hasattr(stream, "flush"):
-        return None
-    return Console(file=stream, force_jupyter=False, highlight=False, markup=False, emoji=False)
+        console.print(_text(row, encoding_of(stream)), soft_wrap=True)
+    return None
 
 
 def _text(words: Line, encoding: str) -> Text:

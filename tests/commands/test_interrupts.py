@@ -14,7 +14,7 @@ import pytest
 
 from cave_magic.credentials import scrub
 from cave_magic.credentials.atomic_write import uninterrupted
-from cave_magic.ui.frontend import Frontend
+from cave_magic.ui.frontend import PlainFrontend
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 
@@ -44,10 +44,10 @@ def test_the_suite_does_not_inherit_an_ignored_interrupt():
 # ---------------------------------------------------------------- around a magic
 
 
-@pytest.mark.parametrize("owner", [scrub, Frontend])
+@pytest.mark.parametrize("owner", [scrub, PlainFrontend])
 def test_whoever_presses_twice_gets_one_line(run, cave, set_up, monkeypatch, owner):
-    """An interrupt while a token is wiped, or while a wait is taken away, is no error of its own."""
-    name = "wipe" if owner is scrub else "finish"
+    """An interrupt while a token is scrubbed, or while a wait is taken away, is no error of its own."""
+    name = "scrub_session" if owner is scrub else "finish"
     real = getattr(owner, name)
 
     def pressed(*args: Any) -> Any:

@@ -12,13 +12,14 @@ import pytest
 from cave_magic.api.urls import host_of
 from cave_magic.sandbox import Sandbox
 
+from ..support.shell import sit_at_terminal
+
 WRONG = "0123456789abcdef0123456789abcdef"
 
 
 @pytest.fixture
 def person(cave, run, monkeypatch):
     """Somebody at a prompt: `person(answer, ...)` lays the answers ready and counts the questions."""
-    from cave_magic.ui.frontend import Frontend
 
     answers: list[object] = []
     asked: list[str] = []
@@ -30,7 +31,7 @@ def person(cave, run, monkeypatch):
             raise value
         return str(value)
 
-    monkeypatch.setattr(Frontend, "can_ask", True)
+    sit_at_terminal(monkeypatch)
     monkeypatch.setattr("getpass.getpass", answer)
     monkeypatch.setattr("builtins.input", answer)
     run(f'%config CaveMagics.server = "{cave.server}"')
@@ -285,7 +286,7 @@ def test_whoami_reveals_the_token_only_when_asked(run, set_up):
 
 
 def test_whoami_names_the_kind_of_token_and_unsigned_terms(cave, run, person):
-    """A log-in token has a date; unsigned terms have a link."""
+    """A temporary token has a date; unsigned terms have a link."""
     person(cave.new_login_token("bob"), "n")
     run("%cave_save")
     out = run("%cave_whoami").out
@@ -360,7 +361,7 @@ def test_a_list_of_thousands_is_not_shown(here, desk, tmp_path):
     file.write_text(json.dumps([{"token": f"{number:032x}"} for number in range(4000)]))
     ran = here(f"%cave_save --from-file {file}")
     assert (ran.error, desk.questions) == ("BadInput", [])
-    assert "4000 tokens are in it" in ran.message
+    assert ran.message == "found 4000 tokens; give just one."
 
 
 @pytest.mark.parametrize(

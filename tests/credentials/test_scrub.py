@@ -1,4 +1,4 @@
-"""Wiping tokens out of what IPython keeps, and finding those that lie about in histories and notebooks."""
+"""Scrubbing tokens from what IPython keeps, and finding those that were left in histories and notebooks."""
 
 from __future__ import annotations
 
@@ -16,18 +16,17 @@ import pytest
 
 from cave_magic.credentials import scrub
 from cave_magic.credentials.scrub import (
-    MASK,
-    Left,
-    found,
-    found_in_database,
-    found_in_inputs,
-    found_in_notebook,
-    mask,
+    LeftoverToken,
+    find_tokens_in_database,
+    find_tokens_in_history,
+    find_tokens_in_inputs,
+    find_tokens_in_notebook,
     notebook_of,
+    scrub_notebook,
+    scrub_session,
     secrets_of,
-    wipe,
-    wipe_notebook,
 )
+from cave_magic.redact import MASK
 from cave_magic.token import Token
 
 A, B = "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "00112233445566778899aabbccddeeff"
@@ -55,7 +54,7 @@ def database(tmp_path: Path) -> Path:
 
 
 def a_shell(inputs: list[str], database: Path | str = ":memory:", **others: Any) -> Any:
-    """What `wipe` and `found` need of a shell."""
+    """What `scrub_session` and `find_tokens_in_history` need of a shell."""
     import threading
 
     manager = SimpleNamespace(
@@ -68,14 +67,14 @@ def a_shell(inputs: list[str], database: Path | str = ":memory:", **others: Any)
     )
 
 
-# ---------------------------------------------------------------- wiping
+# ---------------------------------------------------------------- scrubbing
 
 
-def test_everything_that_is_remembered_is_wiped(database):
+def test_everything_that_is_remembered_is_scrubbed(database):
     """Inputs, their variables, what waits to be written, kept errors and every session of the database lose it."""
     shell = a_shell(["", f"%cave_save {A} # and {A}"], database)
     lists = shell.history_manager.input_hist_raw
-    assert wipe(shell, [A]) == ()
+    assert scrub_session(shell, [A]) == ()
     assert lists == ["", f"%cave_save {MASK} # and {MASK}"]
     assert shell.user_ns["x"] == A
     del shell.user_ns["x"]
@@ -89,7 +88,7 @@ def test_everything_that_is_remembered_is_wiped(database):
     rows.close()
 
 
-def test_the_leavings_of_the_database_are_wiped_too(database):
+def test_the_leavings_of_the_database_are_scrubbed_too(database):
     """A token in a part of the database file that is not used any more, or in its log, goes as well."""
     connection = sqlite3.connect(database)
     connection.execute("PRAGMA journal_mode=WAL")
@@ -100,36 +99,36 @@ def test_the_leavings_of_the_database_are_wiped_too(database):
         )
     with connection:
         connection.execute("DELETE FROM history WHERE session = 9")
-    assert found_in_database(database, [B], 3) == Left(
-        place="the history database", where="a part of the file that is not used any more", path=database
+    assert find_tokens_in_database(database, [B], 3) == LeftoverToken(
+        found_in="the history database", details="an unused part of the file", path=database
     )
-    assert wipe(a_shell([""], database), [B]) == ()
+    assert scrub_session(a_shell([""], database), [B]) == ()
     connection.close()
-    assert found_in_database(database, [B], 3) is None
+    assert find_tokens_in_database(database, [B], 3) is None
 
 
 def test_a_database_in_use_is_named(database, monkeypatch):
-    """Where another program holds the database, `wipe` says that it stays there, and wipes all other places."""
+    """Where another program holds the database, it says that the token stays there, and scrubs all other places."""
     monkeypatch.setattr(
         scrub.sqlite3, "connect", lambda *_, **__: (_ for _ in ()).throw(sqlite3.OperationalError("locked"))
     )
     shell = a_shell(["", A], database)
-    assert wipe(shell, [A]) == ("the history database",)
+    assert scrub_session(shell, [A]) == ("the history database",)
     assert shell.history_manager.input_hist_raw == ["", MASK]
 
 
-def test_what_is_too_short_for_a_token_is_not_wiped(database):
+def test_what_is_too_short_for_a_token_is_not_scrubbed(database):
     """A short word does not tear the history apart."""
     shell = a_shell(["", "x = 1"], database)
-    wipe(shell, ["x", "", "cave"])
+    scrub_session(shell, ["x", "", "cave"])
     assert shell.history_manager.input_hist_raw == ["", "x = 1"]
 
 
-def test_the_source_that_tracebacks_quote_is_wiped(monkeypatch):
+def test_the_source_that_tracebacks_quote_is_scrubbed(monkeypatch):
     """The cells that tracebacks show lines of lose it, and lazily loaded sources stay."""
     monkeypatch.setitem(linecache.cache, "cell 1", (9, None, [f"save('{A}')\n", "x\n"], "cell 1"))
     monkeypatch.setitem(linecache.cache, "lazy", (lambda: None,))
-    wipe(a_shell([""]), [A])
+    scrub_session(a_shell([""]), [A])
     assert linecache.cache["cell 1"][2] == [f"save('{MASK}')\n", "x\n"]
     assert len(linecache.cache["lazy"]) == 1
 
@@ -144,28 +143,23 @@ def test_the_arrow_keys_do_not_bring_it_back(monkeypatch):
     fake.get_history_item = lambda number: lines[number - 1]  # type: ignore[attr-defined]
     fake.replace_history_item = lines.__setitem__  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "readline", fake)
-    assert wipe(shell, [A]) == ()
+    assert scrub_session(shell, [A]) == ()
     assert shell.pt_app.history._loaded_strings == [f"a {MASK}", "b"]
     assert shell.pt_app.history._storage == [MASK]
     assert lines == [f"%cave_save {MASK}", "1 + 1"]
 
 
-def test_a_session_log_is_wiped_in_its_place(shell, tmp_path):
+def test_a_session_log_is_scrubbed_in_its_place(shell, tmp_path):
     """The file of `%logstart` loses the token and goes on being written."""
     shell.run_line_magic("logstart", f"{tmp_path / 'log.py'} append")
     shell.run_cell(f"t = '{A}'", store_history=True)
-    assert wipe(shell, [A]) == ()
+    assert scrub_session(shell, [A]) == ()
     shell.run_cell("after = 1", store_history=True)
     shell.run_line_magic("logstop", "")
     text = (tmp_path / "log.py").read_text()
     assert A not in text
     assert f"t = '{'*' * 32}'" in text
     assert "after = 1" in text
-
-
-def test_a_text_is_masked():
-    """Each secret in a text is replaced by the mask."""
-    assert mask(f"a {A} b {B}", [A, B]) == f"a {MASK} b {MASK}"
 
 
 # ---------------------------------------------------------------- finding, in a session
@@ -181,44 +175,49 @@ def test_inputs_with_a_token_are_named_by_number():
         f"md5 = '{B}'",
         f"client.auth.save_token(token='{B}')",
     ]
-    left = found_in_inputs(inputs, [ZETTA])
-    assert left == Left(place="this session's inputs", where="In[2], In[3], In[5]")
-    assert found_in_inputs(["", "token = 'mine'"], [A]) is None
+    left = find_tokens_in_inputs(inputs, [ZETTA])
+    assert left == LeftoverToken(found_in="this session's inputs", details="In[2], In[3], In[5]")
+    assert find_tokens_in_inputs(["", "token = 'mine'"], [A]) is None
 
 
 def test_lines_of_the_database_are_counted(database):
     """How many lines of this and of earlier sessions have it is said; the database is not changed."""
     before = database.read_bytes()
-    assert found_in_database(database, [A, B], 3) == Left(
-        place="the history database", where="1 line of this session and 2 lines of earlier sessions", path=database
+    assert find_tokens_in_database(database, [A, B], 3) == LeftoverToken(
+        found_in="the history database", details="1 line of this session and 2 lines of earlier sessions", path=database
     )
-    assert found_in_database(database, [B], 3) is None
-    assert found_in_database(database, [], 3) is None
+    assert find_tokens_in_database(database, [B], 3) is None
+    assert find_tokens_in_database(database, [], 3) is None
     assert database.read_bytes() == before
 
 
 def test_a_broken_database_is_no_error(database):
     """A file that is no database, and has the token among its bytes, is named."""
     database.write_bytes(b"no database " + A.encode())
-    assert found_in_database(database, [A], 3) == Left(place="the history database", where="it is busy", path=database)
+    assert find_tokens_in_database(database, [A], 3) == LeftoverToken(
+        found_in="the history database", details="it is busy", path=database
+    )
 
 
-def test_what_was_found_can_be_wiped(database):
-    """After `wipe` with `secrets_of`, `found` finds nothing."""
+def test_what_was_found_can_be_scrubbed(database):
+    """After `scrub_session` with `secrets_of` nothing is found."""
     shell = a_shell(["", f"x = '{A}'", f"token = '{B}'"], database)
-    assert [one.place for one in found(shell, [Token(A)])] == ["this session's inputs", "the history database"]
-    assert A not in repr(found(shell, [Token(A)]))
-    wipe(shell, secrets_of(shell, [Token(A)]))
-    assert found(shell, [Token(A)]) == ()
+    assert [one.found_in for one in find_tokens_in_history(shell, [Token(A)])] == [
+        "this session's inputs",
+        "the history database",
+    ]
+    assert A not in repr(find_tokens_in_history(shell, [Token(A)]))
+    scrub_session(shell, secrets_of(shell, [Token(A)]))
+    assert find_tokens_in_history(shell, [Token(A)]) == ()
     assert shell.history_manager.input_hist_raw == ["", f"x = '{MASK}'", f"token = '{MASK}'"]
 
 
 def test_a_shell_without_a_history_has_nothing_left():
     """No history, or one in memory only, is no error."""
     shell = a_shell([""])
-    assert found(shell, [Token(A)]) == ()
+    assert find_tokens_in_history(shell, [Token(A)]) == ()
     shell.history_manager = None
-    assert found(shell, [Token(A)]) == ()
+    assert find_tokens_in_history(shell, [Token(A)]) == ()
 
 
 # ---------------------------------------------------------------- in a notebook
@@ -245,9 +244,11 @@ def a_notebook(path: Path, indent: int | None = 1) -> Path:
 def test_a_notebook_says_where_a_token_is(tmp_path):
     """Cells and outputs are named by number: with the stored token, and with one that a magic's line has."""
     notebook = a_notebook(tmp_path / "a.ipynb")
-    (left,) = found_in_notebook(notebook, [Token(A)])
-    assert left == Left(place="the notebook a.ipynb", where="cell 2, output of cell 3, cell 4", path=notebook)
-    assert found_in_notebook(notebook, [])[0].where == "cell 4"
+    (left,) = find_tokens_in_notebook(notebook, [Token(A)])
+    assert left == LeftoverToken(
+        found_in="the notebook a.ipynb", details="cell 2, output of cell 3, cell 4", path=notebook
+    )
+    assert find_tokens_in_notebook(notebook, [])[0].details == "cell 4"
 
 
 @pytest.mark.parametrize(
@@ -261,34 +262,34 @@ def test_a_notebook_says_where_a_token_is(tmp_path):
     ],
 )
 def test_a_token_that_is_glued_to_an_option_is_found(tmp_path, line):
-    """A cell that was saved with such a line before it ran is found, and wiped, as it is when it runs."""
+    """A cell that was saved with such a line before it ran is found and scrubbed, as it is when it runs."""
     path = tmp_path / "a.ipynb"
     path.write_text(json.dumps({"cells": [{"cell_type": "code", "source": f"1\n{line.format(A)}\n2"}]}))
-    assert found_in_notebook(path, [])[0].where == "cell 1"
-    assert wipe_notebook(path, []) == (path,)
+    assert find_tokens_in_notebook(path, [])[0].details == "cell 1"
+    assert scrub_notebook(path, []) == (path,)
     assert A not in path.read_text()
 
 
 @pytest.mark.parametrize("indent", [1, None, 4])
-def test_a_notebook_is_wiped_and_otherwise_the_same(tmp_path, indent):
+def test_a_notebook_is_scrubbed_and_otherwise_the_same(tmp_path, indent):
     """Tokens become the mask, in its checkpoint too; every other byte and the permissions stay, also of checksums."""
     notebook = a_notebook(tmp_path / "a.ipynb", indent)
     copy = a_notebook(tmp_path / ".ipynb_checkpoints" / "a-checkpoint.ipynb", indent)
     before = notebook.read_text()
-    assert wipe_notebook(notebook, [Token(A)]) == (notebook, copy)
+    assert scrub_notebook(notebook, [Token(A)]) == (notebook, copy)
     assert notebook.read_text() == copy.read_text() == before.replace(A, MASK).replace(B, MASK)
     assert os.name != "posix" or notebook.stat().st_mode & 0o777 == 0o640
-    assert found_in_notebook(notebook, [Token(A)]) == ()
-    assert wipe_notebook(notebook, [Token(A)]) == ()
+    assert find_tokens_in_notebook(notebook, [Token(A)]) == ()
+    assert scrub_notebook(notebook, [Token(A)]) == ()
     assert not list(tmp_path.rglob("*.tmp"))
 
 
-def test_a_token_with_odd_characters_is_wiped_from_a_notebook(tmp_path):
-    """A stored token that JSON writes with escapes is found and wiped as well."""
+def test_a_token_with_odd_characters_is_scrubbed_from_a_notebook(tmp_path):
+    """A stored token that JSON writes with escapes is found and scrubbed as well."""
     odd = 'quote"and\\backslash/1'
     notebook = tmp_path / "a.ipynb"
     notebook.write_text(json.dumps({"cells": [{"cell_type": "code", "source": f"t = {odd!r}; u = '''{odd}'''"}]}))
-    assert wipe_notebook(notebook, [Token(odd)]) == (notebook,)
+    assert scrub_notebook(notebook, [Token(odd)]) == (notebook,)
     assert MASK in json.loads(notebook.read_text())["cells"][0]["source"]
 
 
@@ -309,8 +310,8 @@ def test_what_is_no_notebook_is_left(tmp_path, text):
     """A file that is no notebook has no token to find, and is not written."""
     path = tmp_path / "a.ipynb"
     path.write_text(text)
-    assert found_in_notebook(path, [Token(A)]) == ()
-    assert wipe_notebook(path, [Token(A)]) == ()
+    assert find_tokens_in_notebook(path, [Token(A)]) == ()
+    assert scrub_notebook(path, [Token(A)]) == ()
     assert path.read_text() == text
 
 
@@ -329,7 +330,7 @@ def test_a_notebook_that_cannot_be_written_stays(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "replace", replace)
     with pytest.raises(OSError, match="full"):
-        wipe_notebook(notebook, [Token(A)])
+        scrub_notebook(notebook, [Token(A)])
     assert notebook.read_text() == before
 
 

@@ -29,7 +29,7 @@ def test_gathering_names_every_fact(facts: type):
 def test_default_facts_are_healthy():
     """A report on the facts as they are by default has nothing but good results."""
     found = Evidence()
-    report = judge([found.datastacks[0].target], found, 0.1)
+    report = judge([found.datastacks[0].target], found, 0.1).report
     assert {row.status.value for row in report.rows} == {"ok"}
     assert {"environment", "token", "network", "account", "access", "data-server", "cloud-volume"} <= {
         row.id for row in report.rows

@@ -196,7 +196,7 @@ def test_a_secret_planted_in_any_field_stays_out_of_the_block(data):
     )
     status = data.draw(st.sampled_from([200, 400, 401, 403, 404, 418, 500]))
     response = Response(
-        address=target.server + "/auth",
+        url=target.server + "/auth",
         status=status,
         failure=None,
         detail="",
@@ -207,7 +207,7 @@ def test_a_secret_planted_in_any_field_stays_out_of_the_block(data):
         seconds=0.1,
     )
     page = Response(
-        address=target.server + "/info",
+        url=target.server + "/info",
         status=status,
         failure=None,
         detail="",
@@ -220,9 +220,7 @@ def test_a_secret_planted_in_any_field_stays_out_of_the_block(data):
     person = data.draw(
         st.none() | st.just(Account(name=secret, email=f"{secret}@example.org", id=1, permissions={secret: ("view",)}))
     )
-    file = TokenFile(
-        path=secrets_folder() / "cave-secret.json", state=State.READ, problem="", token=token, keys=(secret,)
-    )
+    file = TokenFile(path=secrets_folder() / "cave-secret.json", state=State.READ, token=token, keys=(secret,))
     gone = TokenFile(path=secrets_folder() / "x", state=State.ABSENT)
     stored = StoredToken(
         server=target.server,
@@ -247,5 +245,5 @@ def test_a_secret_planted_in_any_field_stays_out_of_the_block(data):
         listed_datastacks=(secret,),
         services={"materialize": page},
     )
-    report = judge([target], Evidence(machine=server.machine, servers=(server,), datastacks=(datastack,)), 0.1)
+    report = judge([target], Evidence(machine=server.machine, servers=(server,), datastacks=(datastack,)), 0.1).report
     assert secret not in to_markdown(report)

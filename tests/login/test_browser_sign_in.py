@@ -25,7 +25,6 @@ from cave_magic.login.loopback import DONE, OVER
 from cave_magic.login.web_browser import Opening
 from cave_magic.sandbox import Sandbox
 from cave_magic.sandbox.visitor import Page, Visitor
-from cave_magic.ui.frontend import Frontend
 
 from ..support.desk import (
     MINE,
@@ -39,6 +38,7 @@ from ..support.desk import (
     nothing_secret,
     stored,
 )
+from ..support.shell import sit_at_terminal
 
 # ---------------------------------------------------------------- the three ways home
 
@@ -95,7 +95,7 @@ def test_missing_terms_are_accepted_in_the_same_tab(here, cave, desk):
 def test_an_existing_person_is_shown_the_tokens_and_reuses_one(here, cave, desk, home):
     """The list has names, days and endings, the one used last in front; Enter takes that one and makes none."""
     keys = by_name(cave, "alice")
-    cave._accounts.let_in(keys["laptop"])
+    cave._accounts.authenticate(keys["laptop"])
     desk.goes, desk.answers = Visitor("alice@example.org").open, [""]
     ran = here("%cave_setup existing")
     assert ran.error == ""
@@ -157,7 +157,7 @@ def test_a_listed_token_that_is_dead_is_not_taken(here, cave, desk, home):
     cave.lose_token(keys["cluster"])
     desk.goes, desk.answers = Visitor("alice@example.org").open, ["1", "1"]
     ran = here("%cave_setup existing")
-    assert "does not work any more" in ran.out
+    assert "no longer works" in ran.out
     assert stored(home) == [keys["laptop"]]
 
 
@@ -241,7 +241,7 @@ def test_the_wrong_account_is_signed_out_at_once(cave, desk):
         while cave._accounts.owner(first) and time.monotonic() < deadline:
             time.sleep(0.02)
         assert cave._accounts.owner(first) is None
-        assert back_of(page.address) == sign_in._receiver.back
+        assert back_of(page.address) == sign_in._receiver.return_url
         assert sign_in.came.account.email == "carla@lab.example.org"
         assert sign_in.goes_on
 
@@ -269,7 +269,7 @@ def test_a_page_that_is_loaded_twice_changes_nothing(cave, desk):
         again = f"{back_of(sign_in.page)}?token={token}"
         assert visitor._load(again).address == first
         assert sign_in.goes_on
-        back = f"{sign_in._receiver.back}?token={token}"
+        back = f"{sign_in._receiver.return_url}?token={token}"
         assert [urlsplit(visitor._load(one).address).path for one in (back, back, again)] == [DONE] * 3
         assert not sign_in.goes_on
 
@@ -330,7 +330,7 @@ def test_terms_accepted_elsewhere_end_the_wait(here, cave, desk, monkeypatch):
 
 def test_nothing_comes_back_in_time(here, cave, desk, monkeypatch, home):
     """A closed tab: after the life of the door it is said, and the prompt comes."""
-    monkeypatch.setattr(browser_sign_in, "LIFE", 0.5)
+    monkeypatch.setattr(browser_sign_in, "LIFETIME", 0.5)
     desk.answers = [cave.new_token("ada")]
     ran = here("%cave_setup existing")
     assert "No sign-in came back" in ran.out
@@ -387,7 +387,7 @@ def test_a_server_without_the_sign_in_gets_the_prompt(here, cave, desk):
     desk.answers = [cave.new_token("ada")]
     ran = here("%cave_setup new")
     assert ran.error == ""
-    assert "has no sign-in that could come back" in ran.out
+    assert "does not support signing in through the browser" in ran.out
     assert not [address for address in desk.opened if "authorize" in address]
 
 
@@ -476,14 +476,14 @@ def test_where_no_program_may_listen_it_is_the_prompt(here, cave, desk, home, mo
 
 def test_where_nobody_can_be_asked_nobody_waits(here, cave, desk, monkeypatch):
     """In a batch run no browser is opened and nothing blocks."""
-    monkeypatch.setattr(Frontend, "can_ask", property(lambda self: False))
+    sit_at_terminal(monkeypatch, can_ask=False)
     start = time.monotonic()
     assert here("%cave_setup new").error == "NobodyToAsk"
     assert time.monotonic() - start < 5
     assert desk.opened == []
 
 
-# ---------------------------------------------------------------- log-in tokens that a person brings
+# ---------------------------------------------------------------- temporary tokens that a person brings
 
 
 def test_the_address_of_a_page_that_could_not_be_reached_is_exchanged(here, cave, desk, home):
@@ -498,7 +498,7 @@ def test_the_address_of_a_page_that_could_not_be_reached_is_exchanged(here, cave
 
 
 @pytest.mark.parametrize(("answer", "kept"), [("y", False), ("n", True), ("", True)])
-def test_a_pasted_log_in_token_is_offered_an_exchange(here, cave, desk, home, answer, kept):
+def test_a_pasted_temporary_token_is_offered_an_exchange(here, cave, desk, home, answer, kept):
     """`%cave_save` says that it ends, and makes a permanent one if that is wanted."""
     login = cave.new_login_token("ada")
     desk.answers = [login, answer]
@@ -541,7 +541,7 @@ def test_trying_out_whether_saving_works_leaves_no_trace(here, cave, desk, home)
     assert not list(home.glob(".cave_magic*"))
 
 
-def test_a_stored_log_in_token_is_exchanged_without_a_browser(here, cave, desk, home):
+def test_a_stored_temporary_token_is_exchanged_without_a_browser(here, cave, desk, home):
     """`%cave_setup` says when it dies; `%cave_setup existing` offers the exchange."""
     desk.answers = [cave.new_login_token("ada"), "n"]
     assert here("%cave_save").error == ""
@@ -555,11 +555,11 @@ def test_a_stored_log_in_token_is_exchanged_without_a_browser(here, cave, desk, 
 
 
 @pytest.mark.parametrize("asks", [False, True])
-def test_where_nobody_can_be_asked_a_log_in_token_is_saved_as_it_is(here, cave, desk, home, monkeypatch, asks):
-    """In a batch run a log-in token is saved with a warning; with somebody there it is offered an exchange."""
+def test_where_nobody_can_be_asked_a_temporary_token_is_saved_as_it_is(here, cave, desk, home, monkeypatch, asks):
+    """In a batch run a temporary token is saved with a warning; with somebody there it is offered an exchange."""
     login = cave.new_login_token("ada")
     monkeypatch.setenv("ADA", login)
-    monkeypatch.setattr(Frontend, "can_ask", property(lambda self: asks))
+    sit_at_terminal(monkeypatch, can_ask=asks)
     desk.answers = ["y"]
     assert here("%cave_save --from-env ADA").error == ""
     assert (stored(home) == [login]) is not asks
@@ -633,7 +633,7 @@ def test_nothing_shows_a_token(cave, desk):
 # ---------------------------------------------------------------- stopped on an old server
 
 
-@pytest.mark.parametrize("place_", ["login.exchange._check", "login.verify.save_verified"])
+@pytest.mark.parametrize("place_", ["login.exchange._verify", "login.verify.save_verified"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
 def test_on_an_old_server_a_new_token_that_is_not_saved_is_named(old, desk, run, home, monkeypatch, place_, error):
     """It has ended the other one, so it is not revoked; what is printed saves it."""

@@ -66,19 +66,19 @@ def by_name(cave: Sandbox, person: str) -> dict[str, str]:
 
 
 def living_logins(cave: Sandbox) -> list[str]:
-    """Log-in tokens of people that still let somebody in."""
+    """Temporary tokens of people that still let somebody in."""
     accounts = cave._accounts
     return [
         one
-        for one in accounts.known_tokens()
-        if (who := accounts.owner(one)) and who.id > 0 and not accounts.is_key(one)
+        for one in accounts.tokens.known()
+        if (who := accounts.owner(one)) and who.id > 0 and not accounts.tokens.is_permanent(one)
     ]
 
 
 def nothing_secret(cave: Sandbox, *texts: str) -> bool:
     """Whether no token that was ever made stands in these texts, or in a path that a server was asked for."""
     asked = [record.path for record in cave.requests]
-    return not [token for token in cave._accounts.known_tokens() for text in (*texts, *asked) if token in text]
+    return not [token for token in cave._accounts.tokens.known() for text in (*texts, *asked) if token in text]
 
 
 def back_of(address: str) -> str:

@@ -22,9 +22,8 @@ from cave_magic.api.urls import host_of
 from cave_magic.doctor import next_steps
 from cave_magic.doctor.gather_memory import MEMORY
 from cave_magic.sandbox import Sandbox
-from cave_magic.ui.frontend import Frontend
 
-from .shell import Ran, ipython, run_in
+from .shell import Ran, ipython, run_in, sit_at_terminal
 
 DEFAULT_HOSTS = ("global.daf-apis.com", "minnie.microns-daf.com")
 LINK = re.compile(r"https?://[^\s,;)]+[^\s,;).]")
@@ -127,7 +126,7 @@ def computer(home: Path, patch: Any, printed: Callable[[], str]) -> Iterator[Com
         here = Computer(home, patch, printed, default, stack.enter_context(Sandbox()))
         patch.setenv("REQUESTS_CA_BUNDLE", default.certificate)
         patch.setattr(connection, "create_connection", _led(here, connection.create_connection))
-        patch.setattr(Frontend, "can_ask", True)
+        sit_at_terminal(patch)
         patch.setattr("getpass.getpass", lambda prompt="": (here.answers or here.other).new_token("ada"))
         patch.setattr("builtins.input", lambda prompt="": "y")
         patch.setattr("webbrowser.open", lambda *args, **options: True)

@@ -12,6 +12,7 @@ from typing import Any
 
 from cave_magic.environment.platforms import TOKEN_VARIABLES
 from cave_magic.sandbox import Sandbox
+from cave_magic.ui import frontend
 
 _SETTINGS = (
     "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "CLOUD_VOLUME_DIR",
@@ -70,6 +71,12 @@ def ipython() -> Iterator[Any]:
         shell.atexit_operations()
         InteractiveShell.clear_instance()
         HistoryManager.enabled = before
+
+
+def sit_at_terminal(patch: Any, *, can_ask: bool = True) -> None:
+    """Makes the front end a terminal, where somebody answers questions or nobody does."""
+    patch.setattr(frontend, "frontend_for", lambda shell: frontend.TerminalFrontend())
+    patch.setattr(frontend.TerminalFrontend, "can_ask", can_ask)
 
 
 def run_in(shell: Any, cell: str, printed: Callable[[], str]) -> Ran:

@@ -2,161 +2,26 @@
 
 from __future__ import annotations
 
-import atexit
 import base64
 import getpass
 import json
-import linecache
-import logging
-import os
 import pickle
 import sqlite3
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from cave_magic.credentials import scrub
 from cave_magic.login import verify
+from cave_magic.redact import MASK
 from cave_magic.sandbox import Sandbox
 from cave_magic.token import Token
 
+from ..support.person import Person
+from ..support.shell import sit_at_terminal
+
 ZETTA = base64.b64encode(bytes(range(162, 194))).decode()
 """Another form of token. It stands in no source that a traceback of a test could bring into the line cache."""
-XMODES = ("Plain", "Context", "Verbose", "Minimal")
-LEAST = 9
-"""So many characters in a row of a token count as a trace of it. Its last four are shown on purpose."""
-
-
-class Records(logging.Handler):
-    """Keeps every log record as it would be written."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.DEBUG)
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keeps one."""
-        self.lines.append(f"{record.getMessage()} {record.args!r} {record.exc_info!r}")
-
-
-@dataclass
-class Person:
-    """Somebody at a shell that keeps everything: a real history database, all logs, every output."""
-
-    shell: Any
-    home: Path
-    cave: Sandbox
-    capsys: pytest.CaptureFixture[str]
-    logs: Records
-    output: list[str] = field(default_factory=list)
-
-    def types(self, cell: str) -> str:
-        """Runs a cell; gives what it printed."""
-        self.shell.run_cell(cell, store_history=True)
-        out = self.capsys.readouterr()
-        self.output.append(out.out + out.err)
-        return self.output[-1]
-
-    def looks_back(self) -> None:
-        """Has the last error shown in every form."""
-        for mode in XMODES:
-            self.types(f"%xmode {mode}")
-            self.types("%tb")
-
-    def traces(self, token: str, *but: str) -> list[str]:
-        """The places in which a part of a token is found, but those named."""
-        parts = {token[at : at + LEAST] for at in range(len(token) - LEAST + 1)}
-        found = [name for name, text in self.places() if any(part in text for part in parts)]
-        return sorted(set(found) - set(but))
-
-    def places(self) -> Iterator[tuple[str, str]]:
-        """Every place where a token might lie, with what is in it."""
-        manager = self.shell.history_manager
-        manager.writeout_cache()
-        yield from (("output", text) for text in self.output)
-        yield from (("log", line) for line in self.logs.lines)
-        yield (
-            "In",
-            repr(
-                [manager.input_hist_raw, manager.input_hist_parsed, self.shell.user_ns["In"], self.shell.user_ns["_ih"]]
-            ),
-        )
-        yield "_i", repr({name: value for name, value in self.shell.user_ns.items() if name.startswith("_i")})
-        yield (
-            "hidden",
-            repr({name: value for name, value in self.shell.user_ns_hidden.items() if name.startswith("_i")}),
-        )
-        yield "manager", repr([getattr(manager, name) for name in ("_i00", "_i", "_ii", "_iii", "db_input_cache")])
-        yield "errors kept", repr(getattr(manager, "exceptions", None))
-        yield "Out", repr(self.shell.user_ns["Out"])
-        yield "environment", repr(dict(os.environ))
-        yield "linecache", repr(linecache.cache)
-        yield "last error", "".join(_pieces(getattr(sys, "last_value", None)))
-        yield "last frames", "".join(_frames(getattr(sys, "last_traceback", None)))
-        yield "requests", repr(self.cave.requests)
-        for path in self.home.rglob("*"):
-            if path.is_file() and not path.name.endswith("-cave-secret.json") and path.name != "cave-secret.json":
-                yield f"file {path.name}", path.read_bytes().decode("latin-1")
-
-
-def _pieces(error: BaseException | None, depth: int = 0) -> Iterator[str]:
-    """Everything that hangs on an error."""
-    if error is None or depth > 5:
-        return
-    yield repr([error, error.args, vars(error)])
-    yield from _frames(error.__traceback__)
-    yield from _pieces(error.__cause__, depth + 1)
-    yield from _pieces(error.__context__, depth + 1)
-
-
-def _frames(traceback: Any) -> Iterator[str]:
-    while traceback is not None:
-        yield repr([value for value in traceback.tb_frame.f_locals.values() if isinstance(value, (str, list, tuple))])
-        traceback = traceback.tb_next
-
-
-@pytest.fixture
-def person(home: Path, cave: Sandbox, capsys: pytest.CaptureFixture[str]) -> Iterator[Person]:
-    """A person at a shell with a history database on disk, everything logged at DEBUG."""
-    from IPython.core.interactiveshell import InteractiveShell
-    from traitlets.config import Config
-
-    logs, root = Records(), logging.getLogger()
-    before = root.level
-    root.addHandler(logs)
-    root.setLevel(logging.DEBUG)
-    InteractiveShell.clear_instance()
-    settings = Config({"HistoryManager": {"hist_file": str(home / "history.sqlite"), "enabled": True}})
-    shell = InteractiveShell.instance(config=settings)
-    shell.run_line_magic("load_ext", "cave_magic")
-    shell.run_line_magic("config", f'CaveMagics.server = "{cave.server}"')
-    for name in ("last_value", "last_type", "last_traceback", "last_exc"):
-        if hasattr(sys, name):
-            delattr(sys, name)
-    yield Person(shell, home, cave, capsys, logs)
-    root.removeHandler(logs)
-    root.setLevel(before)
-    shell.run_line_magic("unload_ext", "cave_magic")
-    manager = shell.history_manager
-    atexit.unregister(shell.atexit_operations)
-    shell.reset = lambda *_, **__: None  # it would collect garbage, which takes longer than the test
-    shell.atexit_operations()
-    _close(manager)
-    InteractiveShell.clear_instance()
-
-
-def _close(manager: Any) -> None:
-    """IPython 8 leaves its database and the thread that writes it open."""
-    thread = manager.save_thread
-    if thread is not None and thread.is_alive():
-        thread.stop()
-    if thread is not None and getattr(thread, "db", None) is not None:
-        thread.db.close()
-    manager.db.close()
 
 
 # ---------------------------------------------------------------- typed on the line
@@ -283,9 +148,9 @@ def test_a_variable_in_a_wrong_place_leaves_no_trace(person, line):
 
 
 def test_a_password_that_was_typed_is_called_one(person):
-    """What was wiped is named for what it is."""
+    """What was scrubbed is named for what it is."""
     said = person.types("%cave_check --server https://ada:hunter2@cave.example.org")
-    assert "The password that you typed was taken out of the history in memory and on disk." in said
+    assert "The password that you typed was removed from the history in memory and on disk." in said
     assert "BadInput: the address has a name or password in it. Use https://cave.example.org" in said
 
 
@@ -293,7 +158,7 @@ def test_the_person_is_told_what_may_be_left(person):
     """After a typed token two lines say what was done and what cannot be done from here, also after an error."""
     for line in ("%cave_save {} --overwrite", "%cave_whoami {}"):
         said = person.types(line.format(person.cave.new_token("ada")))
-        assert "The token that you typed was taken out of the history in memory and on disk." in said
+        assert "The token that you typed was removed from the history in memory and on disk." in said
         assert "It may still be in the terminal above; clear it where it can be seen." in said
 
 
@@ -313,8 +178,7 @@ def test_the_person_is_told_what_may_be_left(person):
 def test_a_notebook_s_cell_is_rewritten(person, monkeypatch, cell, after):
     """In a kernel the cell is written anew without the token, its options and the rest of it stay."""
     rewritten: list[str] = []
-    magics = person.shell.magics_manager.registry["CaveMagics"]
-    monkeypatch.setattr(magics.context.front, "kernel", object())
+    monkeypatch.setattr(person.shell, "kernel", object(), raising=False)
     monkeypatch.setattr(person.shell, "set_next_input", lambda text, replace: rewritten.append(text))
     said = person.types(cell.format(person.cave.new_token("ada")))
     assert rewritten == [after]
@@ -323,14 +187,13 @@ def test_a_notebook_s_cell_is_rewritten(person, monkeypatch, cell, after):
 
 def test_a_cell_that_is_not_kept_is_not_rewritten(person, monkeypatch):
     """Where the input is not stored, no other cell is taken for it."""
-    magics = person.shell.magics_manager.registry["CaveMagics"]
-    monkeypatch.setattr(magics.context.front, "kernel", object())
+    monkeypatch.setattr(person.shell, "kernel", object(), raising=False)
     monkeypatch.setattr(person.shell, "set_next_input", lambda *_, **__: pytest.fail("this was another cell"))
     person.types("other = 1")
     person.shell.run_cell(f"%cave_save {person.cave.new_token('ada')}", store_history=False)
 
 
-def test_what_cannot_be_wiped_is_named(person, monkeypatch):
+def test_what_cannot_be_scrubbed_is_named(person, monkeypatch):
     """Where another program keeps the history database locked, that is said."""
     token = person.cave.new_token("ada")
     real = sqlite3.connect
@@ -342,7 +205,7 @@ def test_what_cannot_be_wiped_is_named(person, monkeypatch):
     said = person.types("%cave_save $t")
     other.rollback()
     other.close()
-    assert "The token could not be taken out of the history database." in said
+    assert "The token could not be removed from the history database." in said
 
 
 # ---------------------------------------------------------------- the other ways in
@@ -375,7 +238,7 @@ def from_file(person: Person, token: str, monkeypatch: pytest.MonkeyPatch) -> st
 
 def from_prompt(person: Person, token: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The hidden prompt."""
-    monkeypatch.setattr("cave_magic.ui.frontend.Frontend.can_ask", True)
+    sit_at_terminal(monkeypatch)
     monkeypatch.setattr(getpass, "getpass", lambda *_: token)
     return "%cave_save"
 
@@ -526,4 +389,4 @@ def test_an_error_of_ours_keeps_nothing_but_its_sentence(person):
 def test_an_own_mask_is_what_remains(person):
     """What is left of the line in the history is the mask."""
     person.types(f"%cave_save {person.cave.new_token('ada')} --overwrite")
-    assert person.shell.user_ns["In"][-1].count(scrub.MASK) == 1
+    assert person.shell.user_ns["In"][-1].count(MASK) == 1

@@ -16,9 +16,9 @@ import pytest
 from cave_magic.api.urls import host_of
 from cave_magic.deployments import local_servers_of
 from cave_magic.sandbox import Sandbox
-from cave_magic.ui.frontend import Frontend
 
 from ..support.followed import Computer, computer, visit
+from ..support.shell import sit_at_terminal
 
 NEVER_TYPED = ("%pip", "!mv", "!chmod")
 """What a test does not type: it would change this environment, or needs files of its own."""
@@ -137,7 +137,7 @@ def typed(here: Computer, place: str, line: str, name: str) -> tuple[Sandbox, li
     option = f" --server {meant.server}" if place == "typed" else ""
     option += f" --datastack {name}" if name else ""
     line, _, nobody = line.partition(" #")
-    here.patch.setattr(Frontend, "can_ask", not nobody)
+    sit_at_terminal(here.patch, can_ask=not nobody)
     before = [f'%config CaveMagics.server = "{meant.server}"'] if place == "set" else []
     if place == "remembered":
         here.file_of(meant)

@@ -88,9 +88,8 @@ def test_the_first_cell_sets_up(cave: Sandbox, run: Any):
 
 def test_every_magic_in_the_text_is_understood(shell: Any):
     """Each `%cave_...` line, and each option beside one in the table, is a line that the magic takes."""
-    from IPython.core.magic_arguments import parse_argstring
-
     from cave_magic.commands import COMMANDS
+    from cave_magic.commands.arguments import read
 
     lines = re.findall(r"%(cave_\w+)([^`\n]*)", re.sub(r'alt="[^"]*"', "", README))
     for row in re.findall(r"^\| `%(cave_\w+).*\|$", README, re.MULTILINE):
@@ -98,7 +97,7 @@ def test_every_magic_in_the_text_is_understood(shell: Any):
         lines += [(row, f" {option}") for option in re.findall(r"`(--?\w[^`]*)`", whole)]
     assert len(lines) > 15
     for name, arguments in lines:
-        parse_argstring(COMMANDS[name], arguments.strip())
+        read(COMMANDS[name], arguments.strip())
 
 
 def test_every_option_in_the_text_exists(run: Any):

@@ -8,6 +8,7 @@ from ...api.urls import host_of
 from ...credentials.save import Saved
 from ...credentials.target import Target, again
 from ...credentials.token_files import show_path
+from ...deployments import formats_of
 from ...doctor import next_steps
 from ...doctor.checks.token import save_this, set_up
 from ...doctor.evidence import ServerFacts
@@ -137,7 +138,8 @@ def _why_not(facts: ServerFacts) -> str:
         return f"No token is stored for {facts.host}."
     if response is not None and response.code == "invalid_token":
         return f"{facts.host} does not know the stored token."
-    if stored.token.oddity and (response is None or response.code in responses.REFUSALS or not response.is_json):
-        return f"The stored token {stored.token.oddity}, so it cannot work."
+    oddity = stored.token.oddity(formats_of(stored.server))
+    if oddity and (response is None or response.code in responses.REFUSALS or not response.is_json):
+        return f"The stored token {oddity}, so it cannot work."
     why = f": {response.sentence}" if response is not None else ""
     return f"Whether the stored token works could not be found out{why}."

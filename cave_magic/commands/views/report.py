@@ -91,7 +91,7 @@ def _ending(report: Report) -> Line:
 
 
 def next_step_words(next_step: NextStep) -> Line:
-    """The sentence of a remedy with its commands and its link set off."""
+    """The sentence of a next step with its commands and its link set off."""
     return _words(next_step.text, next_step.commands, next_step.url)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from ...api.failures import Failure
 from ...api.responses import PAGE, TEXT, Response, is_cave
 from ...api.urls import name_of_host
-from ...deployments import KNOWN_SERVERS, local_servers_of
+from ...deployments import KNOWN_SERVERS, formats_of, local_servers_of
 from ...redact import private
 from ...ui.durations import duration, moment
 from .. import next_steps
@@ -18,22 +18,22 @@ from .token import FORM, MAP, is_malformed
 
 _OTHER_NETWORK = "try another network (a phone's); if that works, ask the IT of this one to allow {host}"
 _ADVICE = {
-    Failure.NAME: "look whether this computer is online and the address is right",
+    Failure.NAME_NOT_FOUND: "look whether this computer is online and the address is right",
     Failure.REFUSED: "look whether the address is right; if it is, the server is down: wait",
     Failure.UNREACHABLE: "look whether this computer is online (VPN, cable, Wi-Fi)",
     Failure.RESET: _OTHER_NETWORK,
     Failure.CONNECT_TIMEOUT: _OTHER_NETWORK,
-    Failure.SILENT: "the server may be overloaded or down: wait a while",
-    Failure.SLOW: "the server may be overloaded: wait a while",
+    Failure.NO_RESPONSE: "the server may be overloaded or down: wait a while",
+    Failure.TOO_SLOW: "the server may be overloaded: wait a while",
     Failure.TLS: "if your institute inspects traffic, point REQUESTS_CA_BUNDLE at its certificate file",
     Failure.CERTIFICATE: "look at the clock of this computer, or log in to this network (portal); if both are right, "
     "tell the people of the server",
-    Failure.BROKEN: "wait a while",
+    Failure.INCOMPLETE: "wait a while",
 }
-_OUR_TIME = (Failure.SILENT, Failure.SLOW, Failure.LATE, Failure.CONNECT_TIMEOUT)
+_OUR_TIME = (Failure.NO_RESPONSE, Failure.TOO_SLOW, Failure.NOT_CONTACTED, Failure.CONNECT_TIMEOUT)
 """What a question ends with when the time for it is over: a server that only is slow looks the same."""
 
-_OF_THE_ADDRESS = (Failure.NAME, Failure.REFUSED, Failure.CONNECT_TIMEOUT, Failure.CERTIFICATE)
+_OF_THE_ADDRESS = (Failure.NAME_NOT_FOUND, Failure.REFUSED, Failure.CONNECT_TIMEOUT, Failure.CERTIFICATE)
 """What a wrong address can lead to."""
 
 LONGER = 60
@@ -82,7 +82,7 @@ def failure_finding(response: Response, server: ServerFacts, whole: str) -> Find
 def _redirected(response: Response, server: ServerFacts) -> Finding:
     """A redirect to https, to the page of a network's portal or to another address."""
     again, is_data_server = next_steps.check(server.target), response.host != server.host
-    if response.location.startswith(f"https://{response.host}/") and response.address.startswith("http://"):
+    if response.location.startswith(f"https://{response.host}/") and response.url.startswith("http://"):
         if is_data_server:
             return failed(f"{response.host} sends one on to https", then(NOT_YOURS, again))
         return _other_scheme("sends one on to https: the address should begin with https://", server, "https")
@@ -103,7 +103,7 @@ def _asked_to_wait(response: Response) -> str:
     """For how long, where the server said so, and what CAVEclient makes of it (caveclient 8.2 and urllib3 2)."""
     if response.wait is None:
         return ""
-    is_slept_through = response.wait >= 60 and "/auth/" not in response.address
+    is_slept_through = response.wait >= 60 and "/auth/" not in response.url
     quiet = "; CAVEclient sleeps that long without a word" if is_slept_through else ""
     return f"to wait {duration(response.wait)}{quiet}"
 
@@ -134,7 +134,7 @@ def _no_data(response: Response, again: Command) -> Finding:
 
 def _proxy(response: Response, server: ServerFacts) -> Finding:
     again, known = next_steps.check(server.target), server.machine.proxy_settings
-    proxy = known.proxy_for(response.address) or "the proxy in this computer's settings"
+    proxy = known.proxy_for(response.url) or "the proxy in this computer's settings"
     if response.failure is Failure.SOCKS:
         install = next_steps.pip_install('"requests[socks]"')
         text = f"{install}, restart the kernel, then {again}; if this network needs no proxy, unset {proxy}"
@@ -149,11 +149,11 @@ def _proxy(response: Response, server: ServerFacts) -> Finding:
 def _no_answer(response: Response, server: ServerFacts) -> Finding:
     again, failure = next_steps.check(server.target), response.failure
     is_named_by_info = response.host != server.host
-    if is_named_by_info and failure in (Failure.NAME, Failure.REFUSED, Failure.NOT_TLS):
+    if is_named_by_info and failure in (Failure.NAME_NOT_FOUND, Failure.REFUSED, Failure.NOT_TLS):
         return failed(_sentence(response), then(NOT_YOURS, again))
     if failure is Failure.NOT_TLS:
         return _other_scheme(failure.value, server, "http")
-    if failure is Failure.BUNDLE or (failure is Failure.TLS and server.machine.proxy_settings.bundle):
+    if failure is Failure.CA_BUNDLE or (failure is Failure.TLS and server.machine.proxy_settings.bundle):
         return failed(_sentence(response), _certificates(server))
     advice = _ADVICE.get(failure, "").format(host=response.host) if failure else ""
     make = failed if advice else unknown
@@ -198,7 +198,7 @@ def _not_cave(response: Response, server: ServerFacts) -> Finding:
 
 
 def _sentence(response: Response) -> str:
-    if response.failure not in (Failure.SILENT, Failure.SLOW) or response.seconds < 1:
+    if response.failure not in (Failure.NO_RESPONSE, Failure.TOO_SLOW) or response.seconds < 1:
         return response.evidence
     return f"{response.evidence} within {response.seconds:.{1 if response.seconds < 10 else 0}f} s"
 
@@ -210,7 +210,8 @@ def then(advice: str, again: Command) -> NextStep:
 
 def _network(server: ServerFacts) -> Finding:
     responses = server.responses
-    has_odd_token = server.stored.token is not None and server.stored.token.oddity is not None
+    token = server.stored.token
+    has_odd_token = token is not None and token.oddity(formats_of(server.address)) is not None
     good = [response for response in responses if is_cave(response) or (has_odd_token and is_malformed(response))]
     if not good and responses:
         return _remembered(_no_server(responses[0], server), responses[0], server)
@@ -242,7 +243,8 @@ def _remembered(finding: Finding, response: Response, server: ServerFacts) -> Fi
     if next_step is None or is_known or not is_doubtful or server.target.named_by != "map":
         return finding
     text = next_step.text
-    if "--server" not in text:
+    names_server = server.target.names_server or (response.status == 404 and not is_elsewhere)
+    if not names_server:
         text += "; if the address is wrong, name the right one with --server"
     evidence = f"{finding.evidence} (address from {server.machine.datastack_map.path.name})"
     return replace(finding, evidence=evidence, next_step=replace(next_step, text=text))

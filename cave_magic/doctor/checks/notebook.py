@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...redact import private, sanitize
-from .. import next_steps
+from .. import fixes, next_steps
 from ..evidence import Machine, ServerFacts
 from ..model import Check, Finding, NextStep, warning
 from .account import ACCOUNT
@@ -25,11 +25,8 @@ def _clients(server: ServerFacts) -> Finding | None:
 def _left(machine: Machine) -> Finding | None:
     if not machine.leftover_tokens:
         return None
-    places = "; ".join(f"{left.place} ({left.where})" for left in machine.leftover_tokens[:3])
-    command = machine.fix_command
-    return warning(
-        f"a token lies about in {private(sanitize(places, 200))}", NextStep(f"to wipe it: {command}", (command,))
-    )
+    places = "; ".join(f"{left.found_in} ({left.details})" for left in machine.leftover_tokens[:3])
+    return warning(f"a token was left in {private(sanitize(places, 200))}", fix=fixes.fix_left(machine))
 
 
 LEFT = Check(
@@ -39,8 +36,8 @@ LEFT = Check(
     about=Machine,
     look=_left,
     quiet=True,
-    explains="A token stands in this session's history or in the notebook file.",
-    fixed_by="`%cave_check --fix` wipes it; make a new token if somebody may have seen it.",
+    explains="A token is in this session's history or in the notebook file.",
+    fixed_by="`%cave_check --fix` removes it; make a new token if somebody may have seen it.",
 )
 CLIENTS = Check(
     id="clients",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ...credentials.token_files import TokenFile, show_path
 from ...environment.cloud_volume import Reading
 from ...redact import private
-from .. import next_steps
+from .. import fixes, next_steps
 from ..evidence import DatastackFacts, Machine
 from ..model import Check, Finding, NextStep, ok, warning
 from .datastack import ACCESS
@@ -36,13 +36,10 @@ def _other_file(datastack: DatastackFacts, wrong: Sequence[Reading], source: Tok
     file = wrong[0].file
     reads = _named([one for one in wrong if one.file.path == file.path], "read")
     what = "another token" if file.token else "no token"
+    fix = fixes.fix_readers(datastack)
     if wrong[0].first.parent == datastack.server.machine.token_folder:
-        return warning(f"{reads} {file.name}, which has {what}", save_from(datastack.server, source))
-    fix = next_steps.check(datastack.target, "--fix")
-    return warning(
-        f"{reads} {private(show_path(file.path))}, which has {what}: CLOUD_VOLUME_DIR leads there",
-        NextStep(f"{fix} saves the token there too", (fix,)),
-    )
+        return warning(f"{reads} {file.name}, which has {what}", save_from(datastack.server, source), fix)
+    return warning(f"{reads} {private(show_path(file.path))}, which has {what}: CLOUD_VOLUME_DIR leads there", fix=fix)
 
 
 def _named(found: Sequence[Reading], verb: str) -> str:

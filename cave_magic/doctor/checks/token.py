@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from ...api.failures import Failure
 from ...api.responses import REFUSALS, Response, is_cave, lacks_datastack
 from ...api.urls import host_of
+from ...credentials.file_problems import FileFault
 from ...credentials.token_files import State, TokenFile, show_path
-from ...deployments import DEFAULT_SERVER, deployment_of
+from ...deployments import DEFAULT_SERVER, deployment_of, formats_of
 from ...redact import private, sanitize
-from .. import next_steps
+from .. import fixes, next_steps
 from ..evidence import FolderFix, Machine, ServerFacts
 from ..model import Check, Command, Finding, NextStep, Status, failed, ok, unknown, warning
 from ..next_steps import without_anybody
 
-# ---------------------------------------------------------------- remedies
+# ---------------------------------------------------------------- next steps
 
 
 def set_up(server: ServerFacts, kind: str = "existing") -> NextStep:
@@ -40,7 +42,7 @@ def save_this(server: ServerFacts, file: TokenFile) -> NextStep:
 
 
 def within_reach(server: ServerFacts, evidence: str, otherwise: NextStep) -> Finding:
-    """A failed finding about the stored token; its remedy takes one that is within reach, if there is one."""
+    """A failed finding about the stored token; its next step takes one that is within reach, if there is one."""
     if server.misplaced_file is not None:
         found = f"{show_path(server.misplaced_file.path)} has one that works, but CAVEclient does not read it"
         return failed(f"{evidence}; {found}", save_this(server, server.misplaced_file))
@@ -83,25 +85,26 @@ def _map_file(machine: Machine) -> Finding | None:
     if found.state is State.READ or (found.state is State.ABSENT and not found.problem):
         return None
     move = next_steps.move_away(found.path)
-    next_step = _fix(machine) if found.state is State.MALFORMED else NextStep(move, (move,))
+    fix = fixes.fix_map(found)
+    next_step = None if fix else NextStep(move, (move,))
     evidence = f"{found.path.name} {found.problem}"
-    if "holds" not in found.problem:
-        return warning(f"{evidence}: CAVEclient ignores it and forgets which server a datastack is on", next_step)
-    return failed(f"{evidence}: CAVEclient stumbles over it", next_step)
+    if found.problem is None or found.problem.fault is not FileFault.NOT_AN_OBJECT:
+        return warning(f"{evidence}: CAVEclient ignores it and forgets which server a datastack is on", next_step, fix)
+    return failed(f"{evidence}: CAVEclient cannot read it", next_step, fix)
 
 
 def _map_secret(machine: Machine) -> Finding | None:
     if not machine.datastacks_with_secrets:
         return None
     names = ", ".join(sanitize(name, 60) for name in machine.datastacks_with_secrets[:3])
-    return warning(f"the remembered address of {names} has a token or a password in it", _fix(machine))
+    fix = fixes.fix_map_secrets(machine)
+    return warning(f"the remembered address of {names} has a token or a password in it", fix=fix)
 
 
 def _map(server: ServerFacts) -> Finding | None:
     target, home = server.target, deployment_of(server.target.datastack)
     if target.map_problem:
-        problem = target.map_problem.partition(". Use")[0]
-        return failed(f"{target.datastack} is remembered with a wrong address: {problem}", _fix(server))
+        return _wrong_entry(f"{target.datastack} is remembered with a wrong address: {target.map_problem}", server)
     if target.named_by in ("option", "setting"):
         return _opened_elsewhere(server)
     if target.named_by != "map" or home is None or home.server == server.address:
@@ -114,12 +117,18 @@ def _map(server: ServerFacts) -> Finding | None:
         return None
     evidence = f"{target.datastack} is remembered on {server.host}, where it is not ({found.evidence})"
     through = ", which the same proxy reaches" if reached else ""
-    return failed(f"{evidence}; it is on {host_of(home.server)}{through}", _fix(server))
+    return _wrong_entry(f"{evidence}; it is on {host_of(home.server)}{through}", server)
+
+
+def _wrong_entry(evidence: str, server: ServerFacts) -> Finding:
+    """An entry of the map that is wrong; there is nothing to fix if it was corrected meanwhile."""
+    fix, again = fixes.fix_entry(server), next_steps.check(server.target)
+    return failed(evidence, None if fix else NextStep(again, (again,)), fix)
 
 
 def _is_elsewhere(response: Response) -> bool:
     """Whether an answer shows that this is no place for the datastack, and not only one in trouble or hard to reach."""
-    if response.failure in (Failure.NAME, Failure.REFUSED):
+    if response.failure in (Failure.NAME_NOT_FOUND, Failure.REFUSED):
         return True
     return lacks_datastack(response) or (response.status == 200 and not response.is_json)
 
@@ -129,17 +138,9 @@ def _opened_elsewhere(server: ServerFacts) -> Finding | None:
     target = server.target
     if target.opens_on in (server.address, DEFAULT_SERVER) or not (server.info and server.info.is_good):
         return None
-    return warning(
-        f"CAVEclient opens {target.datastack} on {host_of(target.opens_on) or 'a malformed address'}, "
-        f"not on {server.host}, unless it is told to",
-        _fix(server),
-    )
-
-
-def _fix(about: Machine | ServerFacts) -> NextStep:
-    """The repair that `--fix` offers for the row."""
-    command = about.fix_command if isinstance(about, Machine) else next_steps.check(about.target, "--fix")
-    return NextStep(command, (command,))
+    elsewhere = host_of(target.opens_on) or "a malformed address"
+    evidence = f"CAVEclient opens {target.datastack} on {elsewhere}, not on {server.host}, unless it is told to"
+    return warning(evidence, fix=fixes.fix_entry(server))
 
 
 # ---------------------------------------------------------------- finding it
@@ -162,7 +163,9 @@ def _folder(machine: Machine) -> Finding | None:
 
 
 def _token(server: ServerFacts) -> Finding:
-    return _after_the_server(server, _stored(server))
+    finding = _stored(server)
+    fix = fixes.fix_stored_shape(server) if finding.status is Status.FAILED else None
+    return _after_the_server(server, replace(finding, fix=fix))
 
 
 def _after_the_server(server: ServerFacts, finding: Finding) -> Finding:
@@ -251,15 +254,18 @@ def _first_time(server: ServerFacts) -> NextStep:
 
 def _form(server: ServerFacts) -> Finding | None:
     token, file, identity = server.stored.token, server.stored.source, server.identity
-    if token is None or file is None or token.oddity is None:
+    oddity = token.oddity(formats_of(server.address)) if token is not None else None
+    if token is None or file is None or oddity is None:
         return None
     if identity is not None and identity.is_good:
         next_step = save_from(server, file) if token.reads_as else None
-        return warning(f"the one in {file.name} {token.oddity}, but {server.host} takes it", next_step)
+        fix, words = fixes.fix_stored_shape(server), f"the one in {file.name} {oddity}, but {server.host} takes it"
+        return warning(words, next_step, fix)
     if token.can_be_sent and not (identity and (identity.code in REFUSALS or is_malformed(identity))):
         return None
     next_step = save_from(server, file) if token.reads_as else set_up(server)
-    return _after_the_server(server, failed(f"the one in {file.name} {token.oddity}, so it cannot work", next_step))
+    evidence = f"the one in {file.name} {oddity}, so it cannot work"
+    return _after_the_server(server, failed(evidence, next_step, fixes.fix_stored_shape(server)))
 
 
 def is_malformed(response: Response) -> bool:
@@ -274,6 +280,7 @@ def _shadow(server: ServerFacts) -> Finding | None:
     return failed(
         f"{file.name} has an old one that {server.host} refuses; {default.name} has one that works, but is not read",
         save_from(server, default),
+        fixes.fix_shadow(server.stored),
     )
 
 
@@ -295,18 +302,20 @@ def _legacy(server: ServerFacts) -> Finding | None:
     legacy = server.stored.legacy_file
     if server.stored.source is not legacy or server.stored.token is None:
         return None
-    return warning(f"comes from {legacy.name}, a place that CAVEclient is about to drop", _fix(server))
+    fix = fixes.fix_legacy(server.stored)
+    return warning(f"comes from {legacy.name}, which CAVEclient is about to stop reading", fix=fix)
 
 
 def _private(server: ServerFacts) -> Finding | None:
     if server.machine.folder_writable_by_others:
-        evidence = f"everybody on this computer may put files into {show_path(server.machine.token_folder)}"
-        return warning(evidence, _fix(server))
-    shared = [file for file in server.stored.files if file.readable_by_others and file.owned]
+        folder, fix = show_path(server.machine.token_folder), fixes.fix_permissions(server.stored, folder_open=True)
+        return warning(f"everybody on this computer may put files into {folder}", fix=fix)
+    files = (*server.stored.files, *server.stored.copies)
+    shared = [file for file in files if file.readable_by_others and file.owned]
     if not shared:
         return None
-    names = " and ".join(file.name for file in shared)
-    return warning(f"{names} can be read by other users of this computer", _fix(server))
+    names, fix = " and ".join(file.name for file in shared), fixes.fix_permissions(server.stored)
+    return warning(f"{names} can be read by other users of this computer", fix=fix)
 
 
 def _variable(server: ServerFacts) -> Finding | None:

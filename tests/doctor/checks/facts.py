@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -14,13 +15,15 @@ import pytest
 
 from cave_magic.api import endpoints
 from cave_magic.api.responses import PAGE, Response
+from cave_magic.credentials.datastack_map import ServerMap
+from cave_magic.credentials.file_problems import FileFault, FileProblem
 from cave_magic.credentials.stored_tokens import StoredToken
 from cave_magic.credentials.target import Target
 from cave_magic.credentials.token_files import State, TokenFile
 from cave_magic.deployments import DEFAULT_SERVER
-from cave_magic.doctor import healthy
+from cave_magic.doctor import fixes, healthy
 from cave_magic.doctor.evidence import DatastackFacts, Machine, ServerFacts
-from cave_magic.doctor.model import Check, Finding
+from cave_magic.doctor.model import Check, Finding, Fix
 from cave_magic.redact import shareable, shown
 from cave_magic.token import Token
 
@@ -66,19 +69,23 @@ def stored(
     )
 
 
+def problem(fault: FileFault, *details: str) -> FileProblem:
+    """What is wrong with a file."""
+    return FileProblem(fault=fault, details=details)
+
+
 def response(
-    status: int = 200, body: object = None, address: str = endpoints.identity_url(DEFAULT_SERVER), **facts: Any
+    status: int = 200, body: object = None, url: str = endpoints.identity_url(DEFAULT_SERVER), **facts: Any
 ) -> Response:
     """A response in JSON, or where there is no body, one without data."""
     return Response(
-        **{"address": address, "status": status, "body": body, "is_json": body is not None, "seconds": 0.1, "at": 0.0}
-        | facts
+        **{"url": url, "status": status, "body": body, "is_json": body is not None, "seconds": 0.1, "at": 0.0} | facts
     )
 
 
-def error(status: int, code: str, address: str = endpoints.identity_url(DEFAULT_SERVER), **data: object) -> Response:
+def error(status: int, code: str, url: str = endpoints.identity_url(DEFAULT_SERVER), **data: object) -> Response:
     """A response in which a CAVE service refuses something."""
-    return response(status, {"error": code, "data": data}, address)
+    return response(status, {"error": code, "data": data}, url)
 
 
 def page(status: int = 200, words: str = "Welcome", **facts: Any) -> Response:
@@ -129,6 +136,7 @@ class Case:
         says: words of the evidence, all of which it contains.
         advises: words of the next step.
         types: the commands of the next step, all of them in order.
+        fix: the id of the fix that the finding carries; "" for none.
         url: the link of the next step.
     """
 
@@ -139,6 +147,7 @@ class Case:
     says: tuple[str, ...] = ()
     advises: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
+    fix: str = ""
     url: str | None = None
 
     def holds(self) -> None:
@@ -151,6 +160,7 @@ class Case:
         assert not [words for words in self.says if words not in said(found)], said(found)
         assert not [words for words in self.advises if words not in advice_of(found)], advice_of(found)
         assert commands_of(found) == self.types
+        assert (found.fix.id if found.fix else "") == self.fix
         assert (found.next_step.url if found.next_step else None) == self.url
 
 
@@ -162,12 +172,15 @@ def case(
     says: str | tuple[str, ...] = (),
     *types: str,
     advises: str | tuple[str, ...] = (),
+    fix: str = "",
     url: str | None = None,
 ) -> Case:
     """A case in one line: the facts, then the status, words of the evidence, and the commands of the next step."""
     says = (says,) if isinstance(says, str) else says
     advises = (advises,) if isinstance(advises, str) else advises
-    return Case(id=id, check=check, facts=facts, status=status, says=says, advises=advises, types=types, url=url)
+    return Case(
+        id=id, check=check, facts=facts, status=status, says=says, advises=advises, types=types, fix=fix, url=url
+    )
 
 
 def each(cases: list[Case]) -> pytest.MarkDecorator:
@@ -194,15 +207,25 @@ def _refuse(event: str, args: tuple[object, ...]) -> None:
 sys.addaudithook(_refuse)
 
 
+def _fix(name: str, *args: object, **options: object) -> Fix | None:
+    is_map = isinstance(args[0], ServerMap)
+    return None if is_map and args[0].state is not State.MALFORMED else Fix(id=name, words="", apply=tuple)
+
+
 @contextmanager
 def nothing_but_facts() -> Iterator[None]:
-    """Whoever touches disk, network or another program meanwhile raises `LookedElsewhere`."""
+    """Whoever touches disk, network or another program meanwhile raises `LookedElsewhere`.
+
+    Planning some of the fixes looks at other files on the disk, to say what would be changed. A check only has to carry
+    such a fix: here it is one of that name that does nothing.
+    """
     global _guarded
     unseen = {
         name: lambda *args, name=name, **options: _refuse(f"os.{name}", args)
         for name in ("stat", "lstat", "access", "readlink")
     }
-    with patch.multiple(os, **unseen):
+    planned = {f"fix_{name}": partial(_fix, name) for name in ("permissions", "copies", "map")}
+    with patch.multiple(os, **unseen), patch.multiple(fixes, **planned):
         _guarded = True
         try:
             yield

@@ -20,7 +20,7 @@ from .facts import CHECK, EXISTING, HOST, OTHER, Case, case, each, finding, page
 from .facts import error as refused
 
 DATASTACK = "minnie65_public"
-ADDRESS = healthy.INFO.address
+ADDRESS = healthy.INFO.url
 WHOAMI = "%cave_whoami"
 NEAR = token_file(path=Path("~/Downloads/cave-secret.json"), token=OTHER)
 SAVE_NEAR = "%cave_save --from-file ~/Downloads/cave-secret.json --overwrite"
@@ -80,11 +80,11 @@ CASES = [
     case("the info service works", INFO, DatastackFacts(), "ok", "answered in 0.1 s"),
     case("the info service refuses", INFO, _facts(FORBIDDEN), "ok"),
     case("the info service was not asked", INFO, DatastackFacts(info=None), "nothing"),
-    case("the info service is down", INFO, _facts(response(502, address=ADDRESS)), "failed", ("the info service", "502"), CHECK, advises="wait"),
+    case("the info service is down", INFO, _facts(response(502, url=ADDRESS)), "failed", ("the info service", "502"), CHECK, advises="wait"),
     case("the info service asks to slow down", INFO, _facts(response(429, {"message": "x"}, ADDRESS)), "failed", "slow down (429)", CHECK, advises="a minute"),
-    case("the info service asks to wait", INFO, _facts(response(503, address=ADDRESS, wait=3600.0)), "failed", ("to wait 60 minutes", "CAVEclient sleeps"), CHECK, advises="try again at 01:00 UTC"),
-    case("the info service is gone", INFO, _facts(page(404, address=ADDRESS)), "failed", "the info service is not where it should be", CHECK, advises="your token is not the reason"),
-    case("the line is about the datastack whose answer it is", INFO, replace(_facts(response(502, address=ADDRESS)), target=_named("fly")), "failed", "502", f"{CHECK} fly"),
+    case("the info service asks to wait", INFO, _facts(response(503, url=ADDRESS, wait=3600.0)), "failed", ("to wait 60 minutes", "CAVEclient sleeps"), CHECK, advises="try again at 01:00 UTC"),
+    case("the info service is gone", INFO, _facts(page(404, url=ADDRESS)), "failed", "the info service is not where it should be", CHECK, advises="your token is not the reason"),
+    case("the line is about the datastack whose answer it is", INFO, replace(_facts(response(502, url=ADDRESS)), target=_named("fly")), "failed", "502", f"{CHECK} fly"),
     case("terms are accepted", TERMS, DatastackFacts(), "ok", "accepted"),
     case("terms where the info service was not asked", TERMS, DatastackFacts(info=None), "nothing"),
     case("terms of an unknown account", TERMS, _facts(MISSING_TERMS, None), "nothing"),

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cave_magic.credentials.scrub import Left
+from cave_magic.credentials.scrub import LeftoverToken
 from cave_magic.doctor import healthy
 from cave_magic.doctor.checks.notebook import CLIENTS, LEFT
 from cave_magic.doctor.evidence import Machine, ServerFacts
 from cave_magic.environment.caveclient_adapter import Client
 
-from .facts import CHECK, MINE, Case, case, each, finding, shared
+from .facts import MINE, Case, case, each, finding, shared
 
-INPUTS = Left(place="this session's inputs", where="In[3]")
+INPUTS = LeftoverToken(found_in="this session's inputs", details="In[3]")
 CLIENT, FLY = Client(variable="client", datastack="minnie65_public"), Client(variable="fly", datastack="")
 AGAIN = 'from caveclient import CAVEclient; client = CAVEclient("minnie65_public")'
 ELSEWHERE = Machine(
@@ -21,8 +21,8 @@ ELSEWHERE = Machine(
 
 CASES = [
     case("no token was left", LEFT, Machine(), "nothing"),
-    case("a token was left in the session", LEFT, Machine(leftover_tokens=(INPUTS,)), "warning", "this session's inputs (In[3])", f"{CHECK} --fix"),
-    case("three places are named", LEFT, Machine(leftover_tokens=(INPUTS,) * 2 + (Left(place="the notebook a.ipynb", where="cell 4"), Left(place="x", where="y"))), "warning", "In[3]); the notebook a.ipynb (cell 4)", f"{CHECK} --fix"),
+    case("a token was left in the session", LEFT, Machine(leftover_tokens=(INPUTS,)), "warning", "this session's inputs (In[3])", fix="left"),
+    case("three places are named", LEFT, Machine(leftover_tokens=(INPUTS,) * 2 + (LeftoverToken(found_in="the notebook a.ipynb", details="cell 4"), LeftoverToken(found_in="x", details="y"))), "warning", "In[3]); the notebook a.ipynb (cell 4)", fix="left"),
     case("no client is old", CLIENTS, ServerFacts(), "nothing"),
     case("an old client", CLIENTS, ServerFacts(stale_clients=(CLIENT,)), "warning", "client was made with another token", AGAIN),
     case("two old clients", CLIENTS, ServerFacts(stale_clients=(CLIENT, FLY)), "warning", "client and fly were made", AGAIN),
@@ -40,6 +40,8 @@ def test_the_notebook(case: Case):
 
 def test_where_a_token_was_left_is_not_shared():
     """The name of a notebook is its person's own."""
-    found = finding(LEFT, Machine(leftover_tokens=(Left(place="the notebook thesis.ipynb", where="cell 4"),)))
+    found = finding(
+        LEFT, Machine(leftover_tokens=(LeftoverToken(found_in="the notebook thesis.ipynb", details="cell 4"),))
+    )
     assert found is not None
     assert "thesis" not in shared(found)

@@ -11,7 +11,7 @@ from cave_magic.doctor.checks.readers import CLOUD_FILES, CLOUD_VOLUME
 from cave_magic.doctor.evidence import DatastackFacts, Machine, ServerFacts
 from cave_magic.environment.cloud_volume import Reading
 
-from .facts import CHECK, LOCAL, OTHER, SAVE_OWN, Case, case, each, stored, token_file
+from .facts import LOCAL, OTHER, SAVE_OWN, Case, case, each, stored, token_file
 
 VOLUME, FILES = healthy.READINGS
 UPGRADE = "%pip install -U cloud-files cloud-volume"
@@ -40,10 +40,10 @@ CASES = [
     case("neither is installed", CLOUD_VOLUME, _with(VOLUME, FILES, caveclient="8.2.1"), "nothing"),
     case("the local server is not known", CLOUD_VOLUME, DatastackFacts(readings=()), "nothing"),
     case("no token is stored", CLOUD_VOLUME, DatastackFacts(server=ServerFacts(stored=stored())), "nothing"),
-    case("cloud-volume reads another token", CLOUD_VOLUME, _with(STALE, FILES), "warning", (f"cloud-volume reads {LOCAL}-cave-secret.json", "another token"), SAVE_OWN),
-    case("both read another token", CLOUD_VOLUME, _with(STALE, replace(STALE, library="cloud-files")), "warning", "cloud-volume and cloud-files read", SAVE_OWN),
-    case("cloud-volume finds no token", CLOUD_VOLUME, _with(EMPTY, FILES), "warning", "no token", SAVE_OWN),
-    case("a variable leads elsewhere", CLOUD_VOLUME, _with(ELSEWHERE, FILES), "warning", (str(MOVED), "another token", "CLOUD_VOLUME_DIR"), f"{CHECK} --fix"),
+    case("cloud-volume reads another token", CLOUD_VOLUME, _with(STALE, FILES), "warning", (f"cloud-volume reads {LOCAL}-cave-secret.json", "another token"), SAVE_OWN, fix="copies"),
+    case("both read another token", CLOUD_VOLUME, _with(STALE, replace(STALE, library="cloud-files")), "warning", "cloud-volume and cloud-files read", SAVE_OWN, fix="copies"),
+    case("cloud-volume finds no token", CLOUD_VOLUME, _with(EMPTY, FILES), "warning", "no token", SAVE_OWN, fix="copies"),
+    case("a variable leads elsewhere", CLOUD_VOLUME, _with(ELSEWHERE, FILES), "warning", (str(MOVED), "another token", "CLOUD_VOLUME_DIR"), fix="copies"),
     case("cloud-volume keeps an old token", CLOUD_VOLUME, _with(_reading(VOLUME, kept=OTHER), FILES), "warning", ("cloud-volume knows", "another token"), SAVE_OWN),
     case("both remember that there was none", CLOUD_VOLUME, _with(_reading(VOLUME, kept=None), _reading(FILES, kept=None)), "warning", ("cloud-volume and cloud-files know", "there was no token"), SAVE_OWN),
     case("what is kept is the stored token", CLOUD_VOLUME, _with(_reading(VOLUME, kept=healthy.TOKEN)), "ok"),

@@ -22,14 +22,14 @@ MATERIALIZE, CHUNKEDGRAPH, L2CACHE, SKELETON = (BY_NAME[name] for name in SERVIC
 AUTHORIZE = "https://global.daf-apis.com/sticky_auth/api/v1/authorize"
 
 
-def _answers(status: int = 200, body: object = None, address: str = healthy.LOCAL_SERVER, **facts: Any) -> Response:
-    return response(status, body, address + "/x", **facts)
+def _answers(status: int = 200, body: object = None, url: str = healthy.LOCAL_SERVER, **facts: Any) -> Response:
+    return response(status, body, url + "/x", **facts)
 
 
 GONE, DOWN = _answers(404, form=PAGE, opening="nginx"), _answers(503)
-REFUSED = Response(address=healthy.LOCAL_SERVER, failure=Failure.REFUSED)
+REFUSED = Response(url=healthy.LOCAL_SERVER, failure=Failure.REFUSED)
 FLASK = _answers(404, form=PAGE, opening=FLASK_404)
-HTTPS = _answers(301, address="http://minnie.microns-daf.com", location="https://minnie.microns-daf.com/x")
+HTTPS = _answers(301, url="http://minnie.microns-daf.com", location="https://minnie.microns-daf.com/x")
 
 
 def _every(one: Response) -> DatastackFacts:
@@ -44,8 +44,8 @@ def _with_client(version: str, one: Response) -> DatastackFacts:
     return _but("materialize", one, server=ServerFacts(machine=Machine(versions={"caveclient": version})))
 
 
-FLAT = healthy.json_response(healthy.INFO.address, {**healthy.INFO.body, "segmentation_source": "precomputed://gs://x"})
-ODD = healthy.json_response(healthy.INFO.address, {**healthy.INFO.body, "segmentation_source": None})
+FLAT = healthy.json_response(healthy.INFO.url, {**healthy.INFO.body, "segmentation_source": "precomputed://gs://x"})
+ODD = healthy.json_response(healthy.INFO.url, {**healthy.INFO.body, "segmentation_source": None})
 
 
 def _not_up() -> Iterator[Case]:
@@ -90,7 +90,7 @@ CASES = [
     case("no skeleton", SKELETON, _but("skeleton", GONE), "warning", "client.skeleton"),
     case("materialize asks to wait", MATERIALIZE, _but("materialize", _answers(429, wait=3600.0)), "failed", ("to wait 60 minutes", "CAVEclient sleeps"), CHECK, advises="try again at 01:00 UTC"),
     case("materialize is down", MATERIALIZE, _but("materialize", DOWN), "failed", ("materialize", "503"), CHECK, advises="wait"),
-    case("chunkedgraph does not respond", CHUNKEDGRAPH, _but("chunkedgraph", Response(address=healthy.LOCAL_SERVER, failure=Failure.SILENT, seconds=5)), "failed", "within 5.0 s", f"{CHECK} --timeout 60"),
+    case("chunkedgraph does not respond", CHUNKEDGRAPH, _but("chunkedgraph", Response(url=healthy.LOCAL_SERVER, failure=Failure.NO_RESPONSE, seconds=5)), "failed", "within 5.0 s", f"{CHECK} --timeout 60"),
     case("a service that asks for a token", L2CACHE, _but("l2cache", _answers(401, {"error": "no_token"})), "ok"),
     case("a service that forbids", L2CACHE, _but("l2cache", _answers(403, {"error": "missing_permission"})), "ok"),
     case("an older one asks in plain text", L2CACHE, _but("l2cache", _answers(401, form=TEXT, opening="Unauthorized")), "ok"),

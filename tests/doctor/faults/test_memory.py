@@ -237,11 +237,11 @@ ADA = Account(
     unsigned=(Terms(dataset="b", name="T", url="u", number=2),),
 )
 NOBODY = Account(name="Nobody", email="n@example.org", id=2)
-OPEN = Response(address="s", status=200, failure=None, detail="", body={"local_server": "https://l.org"}, is_json=True)
+OPEN = Response(url="s", status=200, failure=None, detail="", body={"local_server": "https://l.org"}, is_json=True)
 
 
 def _refused(code: str, **data: object) -> Response:
-    return Response(address="s", status=403, failure=None, detail="", body={"error": code, "data": data}, is_json=True)
+    return Response(url="s", status=403, failure=None, detail="", body={"error": code, "data": data}, is_json=True)
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ def _refused(code: str, **data: object) -> Response:
         (ADA, _refused("missing_tos", tos_id="x"), "", False),
         (ADA, _refused("invalid_token"), "", True),
         (ADA, _refused("invalid_table_id"), "", False),
-        (ADA, Response(address="s", status=502), "", False),
+        (ADA, Response(url="s", status=502), "", False),
     ],
 )
 def test_which_answers_contradict_each_other(account, info, dataset, expected):

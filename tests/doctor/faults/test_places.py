@@ -7,8 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from cave_magic.ui.frontend import Frontend
-
+from ...support.shell import sit_at_terminal
 from .world import World
 
 MARKS = {
@@ -63,7 +62,7 @@ def test_a_place_without_secrets_says_so(world: World):
 def test_where_nobody_can_be_asked_the_lines_of_the_place_are_named(world: World, secret, runtime):
     """In a batch run the message ends in lines that save the token for the server that was meant."""
     world.patch.setenv(MARKS[runtime], "1")
-    world.patch.setattr(Frontend, "can_ask", False)
+    sit_at_terminal(world.patch, can_ask=False)
     message = world.run(f"%cave_save --server {world.cave.server}").message
     assert "Secrets of" in message
     *first, last = message.split(", then ")[1:]
@@ -78,13 +77,13 @@ def test_where_nobody_can_be_asked_the_lines_of_the_place_are_named(world: World
 def test_where_there_are_no_secrets_an_environment_variable_is_left(world: World):
     """In a batch run on Binder nothing else remains."""
     world.patch.setenv(MARKS["Binder"], "1")
-    world.patch.setattr(Frontend, "can_ask", False)
+    sit_at_terminal(world.patch, can_ask=False)
     assert "%cave_save --from-env CAVE_TOKEN" in world.run("%cave_save").message
 
 
 def test_nobody_is_asked_for_the_next_token_where_nobody_answers(world):
     """In a batch run on Binder `%cave_save` alone would fail: the line takes the token from a variable."""
     world.patch.setenv(MARKS["Binder"], "1")
-    world.patch.setattr("cave_magic.ui.frontend.Frontend.can_ask", False)
+    sit_at_terminal(world.patch, can_ask=False)
     row = next(row for row in world.check().rows if row.id == "home")
     assert all("--from-env CAVE_TOKEN" in command for command in row.next_step.commands)

@@ -66,7 +66,7 @@ def test_the_file_of_another_servers_page_is_not_asked_about(world: World):
         assert not _sent(world)
 
 
-@pytest.mark.parametrize("runtime", [".cloudvolume", ".cloudfiles/secrets", "moved/secrets"])
+@pytest.mark.parametrize("place", [".cloudvolume", ".cloudfiles/secrets", "moved/secrets"])
 def test_a_token_of_no_named_server_is_offered_and_not_sent(world: World, place):
     """Whose it is, its person knows; the line that is printed checks it before it is saved."""
     _forget_all(world)

@@ -154,7 +154,7 @@ def test_what_stood_there_is_kept(world: World, libraries: Libraries):
 
 @pytest.mark.usefixtures("permissions_count")
 def test_a_folder_that_may_not_be_written_is_said(world: World, libraries: Libraries):
-    """Then the repair changes nothing and says so, and the token of caveclient is as it was."""
+    """Then the fix changes nothing and says so, and the token of caveclient is as it was."""
     secrets = _moved(world)
     world.write(secrets / "cave-secret.json", {"token": NEW})
     secrets.chmod(0o500)

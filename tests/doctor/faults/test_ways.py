@@ -60,19 +60,23 @@ def test_more_time_is_asked_for_with_the_same_words(world: World):
     assert world.check().next.commands == (again,)
 
 
-@pytest.mark.parametrize("failure", [Failure.SILENT, Failure.SLOW, Failure.LATE, Failure.CONNECT_TIMEOUT])
+@pytest.mark.parametrize(
+    "failure", [Failure.NO_RESPONSE, Failure.TOO_SLOW, Failure.NOT_CONTACTED, Failure.CONNECT_TIMEOUT]
+)
 def test_who_waited_a_minute_is_not_told_to_wait_longer(failure):
     """More time is named while there was little of it."""
-    response = Response(address=f"{SERVER}/auth", failure=failure, seconds=1.5)
+    response = Response(url=f"{SERVER}/auth", failure=failure, seconds=1.5)
     check = f"%cave_check --server {SERVER}"
     assert f"{check} --timeout 60" in _judged(response).next_step.commands
     assert _judged(response, bound=60).next_step.commands in [(check,), (f"{check} --report",)]
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(0.4, "not answer"), (1.5, "within 1.5 s"), (14.7, "within 15 s")])
+@pytest.mark.parametrize(("seconds", "words"), [(0.4, "not respond"), (1.5, "within 1.5 s"), (14.7, "within 15 s")])
 def test_how_long_was_waited(seconds, words):
     """A few seconds are said with one decimal, many without, and less than one not at all."""
-    assert _judged(Response(address=f"{SERVER}/auth", failure=Failure.SILENT, seconds=seconds)).evidence.endswith(words)
+    assert _judged(Response(url=f"{SERVER}/auth", failure=Failure.NO_RESPONSE, seconds=seconds)).evidence.endswith(
+        words
+    )
 
 
 # ---------------------------------------------------------------- proxies
@@ -105,7 +109,7 @@ def test_hosts_that_need_no_proxy_already_are_kept(world: World, variable):
 
 def test_a_proxy_that_no_variable_sets_is_looked_for_elsewhere():
     """A proxy of the operating system, or one that nobody set, is in none of the variables."""
-    assert _judged(Response(address=f"{SERVER}/auth", status=407)).next_step.text.endswith(
+    assert _judged(Response(url=f"{SERVER}/auth", status=407)).next_step.text.endswith(
         "correct the proxy in this computer's settings"
     )
 
@@ -196,7 +200,7 @@ def test_what_requests_brings_along_can_be_damaged(secure: World):
 def test_a_certificate_that_is_not_valid_is_no_matter_of_trust(reason):
     """No file of certificates helps against one that has expired or is another host's."""
     failure, detail = classify(requests.exceptions.SSLError(f"certificate verify failed: {reason}"))
-    found = _judged(Response(address=f"{SERVER}/auth", failure=failure, detail=detail))
+    found = _judged(Response(url=f"{SERVER}/auth", failure=failure, detail=detail))
     assert "BUNDLE" not in found.next_step.text
     assert "clock" in found.next_step.text
 
@@ -210,13 +214,13 @@ BODIES = {
     "words": (b"OK", {}, "failed", 'with text, not with data ("OK")'),
     "an archive": (b"PK\x03\x04" + bytes(range(256)), {}, "unknown", "answered 200 with binary data"),
     "random bytes": (random.Random(1).randbytes(400), {}, "unknown", "answered 200 with binary data"),
-    "brotli": (random.Random(2).randbytes(90), {"Content-Encoding": "br"}, "unknown", "with data packed as br"),
-    "zstd": (random.Random(3).randbytes(90), {"Content-Encoding": "zstd"}, "unknown", "with data packed as zstd"),
+    "brotli": (random.Random(2).randbytes(90), {"Content-Encoding": "br"}, "unknown", "with data compressed as br"),
+    "zstd": (random.Random(3).randbytes(90), {"Content-Encoding": "zstd"}, "unknown", "with data compressed as zstd"),
     "a packing of no name": (
         random.Random(5).randbytes(90),
         {"Content-Encoding": "\x1b[31m" + "y" * 90},
         "unknown",
-        "with data packed as something unknown",
+        "with data compressed as something unknown",
     ),
 }
 

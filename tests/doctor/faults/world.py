@@ -18,7 +18,7 @@ import requests
 from cave_magic.api.urls import host_of
 from cave_magic.sandbox import Sandbox
 
-from ...support.shell import Ran, Run, ipython, move_to, run_in, save_for_ada
+from ...support.shell import Ran, Run, ipython, move_to, run_in, save_for_ada, sit_at_terminal
 
 NEW = "0123456789abcdef0123456789abcdef"
 """A token that no server knows."""
@@ -128,10 +128,9 @@ class World:
 @contextmanager
 def working(cave: Sandbox, home: Path, run: Run, shell: Any, patch: Any, token: str) -> Iterator[World]:
     """Ada's computer, on which everything works; she answers every prompt with a token that works."""
-    from cave_magic.ui.frontend import Frontend
 
     world = World(cave, home, run, shell, patch, token=token)
-    patch.setattr(Frontend, "can_ask", True)
+    sit_at_terminal(patch)
     patch.setattr("getpass.getpass", lambda prompt="": cave.new_token(world.person))
     patch.setattr("builtins.input", lambda prompt="": "y")
     run("%config CaveMagics.timeout = 3.0")

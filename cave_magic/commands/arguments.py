@@ -1,0 +1,148 @@
+"""The arguments of a command: declared once, read from a line, shown as help, completed on Tab."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import re
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from ..errors import BadInput
+from ..redact import find_secrets, sanitize
+from .context import Context
+
+Run = Callable[[Context, argparse.Namespace], Any]
+Argument = Callable[[argparse.ArgumentParser], object]
+
+_COMMENT = re.compile(r"""((?:^|\s)(?:"[^"]*"|'[^']*'))|(?:^|\s)#(?:\s.*)?$""")
+"""A comment; before one come quoted words, in which `#` is a letter."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MagicCommand:
+    """One of the four commands.
+
+    Attributes:
+        name: such as "cave_check".
+        run: does what the arguments say; returns what the magic returns.
+        parser: the arguments.
+    """
+
+    name: str
+    run: Run
+    parser: argparse.ArgumentParser
+
+    @property
+    def help(self) -> str:
+        """How to use it: the usage, the docstring, the arguments."""
+        return self.parser.format_help()
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Its options, such as `--server`."""
+        return _options_of(self.parser)
+
+
+def argument(*names: str, **settings: Any) -> Argument:
+    """An argument of a command, as `argparse.ArgumentParser.add_argument` takes it."""
+    return lambda parser: parser.add_argument(*names, **settings)
+
+
+_COMMON = (
+    argument("-s", "--server", metavar="URL", help="the CAVE server, such as https://global.daf-apis.com"),
+    argument("-d", "--datastack", metavar="NAME", help="the datastack that is meant"),
+    argument("-h", "--help", action="store_true", help="show this text"),
+)
+"""The options that mean the same in every command."""
+
+
+def command(*arguments: Argument) -> Callable[[Run], MagicCommand]:
+    """Makes a command of a function, whose name and docstring it takes."""
+
+    def made(run: Run) -> MagicCommand:
+        parser = _Parser(
+            prog=f"%{run.__name__}",
+            description=inspect.getdoc(run),
+            formatter_class=_HelpFormatter,
+            add_help=False,
+        )
+        for add_to in (*arguments, *_COMMON):
+            add_to(parser)
+        return MagicCommand(name=run.__name__, run=run, parser=parser)
+
+    return made
+
+
+def _options_of(parser: argparse.ArgumentParser) -> tuple[str, ...]:
+    return tuple(option for action in parser._actions for option in action.option_strings)
+
+
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Help without the words "usage" and "positional"."""
+
+    def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None = None) -> None:
+        super().add_usage(usage, actions, groups, prefix="")
+
+    def start_section(self, heading: str | None) -> None:
+        super().start_section("arguments" if heading == "positional arguments" else heading)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that neither prints nor exits."""
+
+    def error(self, message: str) -> Any:
+        raise BadInput(_without_values(message, self.prog.lstrip("%"), _options_of(self))) from None
+
+
+def read(command: MagicCommand, line: str) -> argparse.Namespace:
+    """What a line says, without a comment and without `;`, by which people keep IPython from showing a result.
+
+    Raises:
+        BadInput: the command does not take it; the message quotes nothing of it but options.
+    """
+    words = shlex.shlex(_without_comment(line).rstrip("; "), posix=False)
+    words.whitespace_split, words.commenters = True, ""
+    try:
+        args = command.parser.parse_args(list(words))
+    except ValueError:
+        raise BadInput("a quote is not closed.") from None
+    for name, value in vars(args).items():
+        setattr(args, name, [_unquoted(one) for one in value] if isinstance(value, list) else _unquoted(value))
+    if any("," in name for name in getattr(args, "names", ())):
+        raise BadInput(f"separate names with spaces, not commas{_without_commas(command, line)}")
+    return args
+
+
+def _without_comment(line: str) -> str:
+    return _COMMENT.sub(lambda found: found[1] or "", line)
+
+
+def _without_commas(command: MagicCommand, line: str) -> str:
+    """The line that was meant, unless a token stands in it."""
+    words = re.sub(r"[\s,]+", " ", _without_comment(line)).strip()
+    return "." if find_secrets(words) else f": %{command.name} {sanitize(words, 400)}"
+
+
+def _unquoted(value: Any) -> Any:
+    """A word without the quotes around it, which the lexer leaves there."""
+    is_quoted = isinstance(value, str) and len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+    return value[1:-1] if is_quoted else value
+
+
+def _without_values(message: str, name: str, options: tuple[str, ...]) -> str:
+    """argparse's message without what was typed, which may be a token, and with the choices."""
+    if "unrecognized arguments" in message:
+        flags = re.findall(r"(?<!\S)(--?[a-z][a-z-]{0,24})(?=[\s=]|$)", message.partition(":")[2])
+        near = get_close_matches(flags[0], options, n=1) if flags else []
+        hint = f"Did you mean {near[0]}?" if near else f"Its options: {', '.join(o for o in options if o[:2] == '--')}."
+        return f"{name} has no {'option ' + flags[0] if flags else 'place for another word'}. {hint}"
+    if "invalid choice" in message and "--use" in message:
+        return f"{name} --use takes latest or new."
+    if "invalid choice" in message:
+        return f"{name} takes new or existing."
+    without_value = re.sub(r":? '.*", "", message, flags=re.DOTALL)  # argparse quotes the value at the end
+    return f"{name}: {without_value}."

@@ -1,0 +1,145 @@
+"""The questions, on front ends that answer, interrupt or cannot ask; and which front end a shell gets."""
+
+from __future__ import annotations
+
+import io
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from cave_magic.errors import Cancelled, NobodyToAsk
+from cave_magic.ui.document import Page, line
+from cave_magic.ui.frontend import PlainFrontend, TerminalFrontend, frontend_for
+from cave_magic.ui.notebook import NotebookFrontend
+from cave_magic.ui.prompts import ask_secret, choose, confirm
+
+PAGE = Page((line("the list"),))
+
+
+class Scripted(PlainFrontend):
+    """Gives answers; raises those that are exceptions."""
+
+    can_ask = True
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers, self.questions = list(answers), list[str]()
+
+    def ask(self, question: str) -> Any:
+        self.questions.append(question)
+        answer = self.answers.pop(0)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    ask_secret = ask
+
+
+class Terminal(io.StringIO):
+    """A stream that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("answer", "agrees"), [("y", True), (" YES ", True), ("", False), ("n", False), ("yeah", False), ("1", False)]
+)
+def test_only_yes_is_yes(answer, agrees):
+    """Everything but y and yes is a no."""
+    front = Scripted(answer)
+    assert confirm(front, "Go on?") is agrees
+    assert front.questions == ["Go on? [y/N] "]
+
+
+@pytest.mark.parametrize(
+    ("answers", "or_new", "index"),
+    [
+        (["2"], False, 1),
+        ([" 1 "], True, 0),
+        ([""], True, 0),
+        (["n"], True, None),
+        (["NEW"], True, None),
+        (["0", "x", "3"], False, 2),
+        (["-1", "٢"], True, 1),
+    ],
+)
+def test_one_of_a_list_is_chosen(answers, or_new, index, capsys):
+    """A number chooses, also after two odd answers; where a new one can be had Enter takes the first."""
+    front = Scripted(*answers)
+    assert choose(front, PAGE, 3, or_new=or_new) == index
+    assert front.answers == []
+    assert capsys.readouterr().out == "the list\n"
+
+
+@pytest.mark.parametrize("answers", [["4", "x", "n"], [""], [KeyboardInterrupt()], [EOFError()]])
+def test_no_choice_cancels(answers):
+    """Three odd answers, Enter where nothing is proposed, and an interrupt cancel."""
+    front = Scripted(*answers)
+    with pytest.raises(Cancelled):
+        choose(front, PAGE, 3)
+    assert front.answers == []
+
+
+def test_a_secret_is_asked_for_once():
+    """The blanks around it are removed; an empty one cancels."""
+    assert ask_secret(Scripted(" abc\n"), "Token") == "abc"
+    with pytest.raises(Cancelled):
+        ask_secret(Scripted("  "), "Token")
+
+
+@pytest.mark.parametrize("front", [PlainFrontend(), Scripted(NobodyToAsk())])
+def test_where_nobody_can_answer_the_way_out_is_named(front):
+    """The error says what to do instead, also where a front end only notices when it asks."""
+    with pytest.raises(NobodyToAsk, match=r"^nobody can answer a question here: say --yes$"):
+        confirm(front, "Go on?", "say --yes")
+
+
+def test_plain_text_is_never_updated(capsys):
+    """A wait shows nothing, a standing page is printed once."""
+    front = PlainFrontend()
+    with front.waiting() as on_wait, front.standing(PAGE) as set_status:
+        on_wait(["a.org"], 3.0)
+        set_status("signing in", "3 min left")
+    assert capsys.readouterr() == ("the list\n", "")
+
+
+def test_plain_text_is_printed_in_any_encoding(monkeypatch):
+    """What the stream cannot encode is replaced."""
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, "ascii"))
+    PlainFrontend().say("✔ done …")
+    PlainFrontend().show(Page((line("é"),)))
+    sys.stdout.flush()
+    assert raw.getvalue().split() == [b"+", b"done", b"...", b"?"]
+
+
+@pytest.mark.parametrize("name", ["stdin", "stdout", "stderr"])
+def test_one_terminal_among_the_streams_is_enough(monkeypatch, name):
+    """With a terminal anywhere it is the terminal's front end; it can ask only where that is the input."""
+    assert isinstance(frontend_for(None), PlainFrontend)
+    monkeypatch.setattr(sys, name, Terminal())
+    front = frontend_for(SimpleNamespace())
+    assert isinstance(front, TerminalFrontend)
+    assert front.can_ask is (name == "stdin")
+
+
+@pytest.mark.parametrize("answers", [False, True])
+def test_a_kernel_gets_the_notebook_front_end(answers):
+    """Whether somebody can answer is what the kernel was told with its request."""
+    front = frontend_for(SimpleNamespace(kernel=SimpleNamespace(_allow_stdin=answers)))
+    assert isinstance(front, NotebookFrontend)
+    assert front.can_ask is answers
+
+
+def test_a_kernel_that_turns_out_unable_to_ask_is_no_traceback(monkeypatch):
+    """ipykernel's StdinNotImplementedError becomes the error that every front end raises."""
+    from IPython.core.error import StdinNotImplementedError
+
+    def ask(question: str = "") -> str:
+        raise StdinNotImplementedError("raw_input was called, but this frontend does not support input requests.")
+
+    monkeypatch.setattr("builtins.input", ask)
+    with pytest.raises(NobodyToAsk, match="nobody can answer"):
+        confirm(NotebookFrontend(SimpleNamespace(_allow_stdin=True)), "Go on?")
