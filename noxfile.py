@@ -1,9 +1,16 @@
-"""`nox -s core`: the core tests on other Pythons, with other versions of the libraries than the newest."""
+#!/usr/bin/env -S uv run --script
+# /// script
+# dependencies = ["nox>=2025.10.14"]
+# ///
+"""`nox -s lint`: all that checks the code without running it. `nox -s core`: the core tests on other Pythons."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import nox
 
+nox.needs_version = ">=2025.10.14"
 nox.options.default_venv_backend = "uv|venv"  # uv makes an environment in a sixth of the time
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
@@ -30,8 +37,33 @@ VERSIONS = {
 }
 
 
-@nox.session(python=list(VERSIONS))
+@nox.session(tags=["check"])
+def lint(session: nox.Session) -> None:
+    """Format, lint, spelling, Markdown, workflows, types and the layout of the repository. Changes nothing."""
+    session.install("-q", "-e", ".[lint,sandbox]")
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+    session.run("codespell")
+    session.run("rumdl", "check", "--quiet", ".")
+    session.run("zizmor", "--quiet", "--offline", ".github")
+    session.run("mypy")
+    session.run("repo-review", ".")
+
+
+@nox.session(python=list(VERSIONS), tags=["check"])
 def core(session: nox.Session) -> None:
     """The core tests on one Python and its column of versions."""
     session.install("-q", "-e", ".[sandbox]", *TOOLS, *VERSIONS[str(session.python)])
     session.run("python", "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", *(session.posargs or CORE))
+
+
+@nox.session(default=False)
+def build(session: nox.Session) -> None:
+    """The two files of a release, in `dist/`, checked as PyPI checks them."""
+    session.install("-q", "build", "twine")
+    session.run("python", "-m", "build", "--outdir", (dist := session.create_tmp()))
+    session.run("twine", "check", "--strict", *map(str, Path(dist).iterdir()))
+
+
+if __name__ == "__main__":
+    nox.main()

@@ -18,7 +18,7 @@ from cave_magic.login.loopback import Receiver
 from cave_magic.sandbox import Sandbox
 
 from .support.desk import Desk
-from .support.shell import Ran, Run, ipython, move_to, run_in, save_for_ada, sit_at_terminal
+from .support.shell import Ran, Run, ipython, move_to, run_in, save_for_ada, settings, sit_at_terminal
 
 
 def pytest_configure() -> None:
@@ -93,9 +93,9 @@ def run(shell: Any, capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 @pytest.fixture
-def set_up(cave: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch) -> str:
+def set_up(cave: Sandbox, shell: Any) -> str:
     """A person (Ada) whose access works; the token that was saved for her."""
-    return save_for_ada(cave, run, monkeypatch)
+    return save_for_ada(cave, shell)
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def desk(monkeypatch: pytest.MonkeyPatch, home: Path, doors: list[Receiver]) -> 
 
 
 @pytest.fixture
-def here(cave: Sandbox, run: Run, desk: Desk) -> Run:
+def here(cave: Sandbox, run: Run, shell: Any, desk: Desk) -> Run:
     """Runs cells where the practice server is the configured one."""
-    run(f'%config CaveMagics.server = "{cave.server}"')
+    settings(shell).server = cave.server
     return run

@@ -36,7 +36,7 @@ class Locked(Exception):
     """Another process has held the lock all the time. Its argument is the lock's path."""
 
 
-class NotPutBack(Exception):
+class NotRestored(Exception):
     """A failed change could not be undone. Its argument is the files that hold something new."""
 
 
@@ -125,7 +125,7 @@ def write_all(
         confirm: called when everything is in place; if it raises, everything is put back.
         mode: the permissions of every file from its first byte; None keeps those of the file that is there.
     Raises:
-        NotPutBack: something failed, and so did undoing it.
+        NotRestored: something failed, and so did undoing it.
         Exception: whatever went wrong. Every file is as it was, with its permissions and times.
     """
     steps: list[_Step] = []
@@ -212,7 +212,7 @@ def _put_back(taken: Iterable[_Step]) -> None:
         except OSError:
             stuck.append(step.target)
     if stuck:
-        raise NotPutBack(tuple(stuck))
+        raise NotRestored(tuple(stuck))
 
 
 def _remove(*paths: Path) -> None:

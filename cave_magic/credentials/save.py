@@ -338,7 +338,7 @@ def write_files(
             atomic_write.make_private_folder(path.parent)  # another program's may not be there
         atomic_write.write_all({**backups, **contents}, confirm)
         return tuple(backups)
-    except atomic_write.NotPutBack as error:
+    except atomic_write.NotRestored as error:
         names = " and ".join(show_path(path) for path in error.args[0])
         raise NotPutBack(f"saving broke off, and {names} could not be put back.") from None
     except OSError as error:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from datetime import timedelta
+from functools import cache
 
 import flask
 from werkzeug.exceptions import InternalServerError
 from werkzeug.wrappers import Response
 
 from cave_magic.sandbox.auth_api import auth
-from cave_magic.sandbox.gate import World, attach
+from cave_magic.sandbox.gate import World, attach, finish
 from cave_magic.sandbox.info_api import info, schema, state
 from cave_magic.sandbox.local_api import BLUEPRINTS
 from cave_magic.sandbox.sticky import practice, sticky
@@ -22,9 +24,7 @@ Custom = Callable[[flask.Request], flask.Response]
 
 def auth_app(shared: World) -> flask.Flask:
     """The auth server with its pages; its failures are HTML. Its routes exist under `/sticky_auth` too."""
-    app = _app("cave_auth", shared, (auth, sticky, practice), is_auth=True)
-    app.register_blueprint(auth, name="auth_of_sticky", url_prefix="/sticky_auth")
-    return app
+    return _app("cave_auth", shared, (auth, sticky, practice), is_auth=True)
 
 
 def info_app(shared: World) -> flask.Flask:
@@ -64,17 +64,29 @@ def _reply(response: Response) -> Reply:
 
 
 def _app(name: str, shared: World, blueprints: tuple[flask.Blueprint, ...], *, is_auth: bool = False) -> flask.Flask:
-    app = flask.Flask(name, static_folder=None)
+    """An application of one sandbox. It has its own settings and state; all share the routes and templates."""
+    app = copy(_routes(name, blueprints, is_auth))
+    app.config, app.extensions = copy(app.config), {}
     app.secret_key = shared.service_token
+    attach(app, shared, is_auth=is_auth)
+    return app
+
+
+@cache  # to compile the routes takes nine tenths of the time in which a sandbox starts
+def _routes(name: str, blueprints: tuple[flask.Blueprint, ...], is_auth: bool) -> flask.Flask:
+    app = flask.Flask(name, static_folder=None)
     app.logger.disabled = True
     app.url_map.merge_slashes = False
     app.permanent_session_lifetime = timedelta(hours=1)
-    attach(app, shared, is_auth=is_auth)
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
-    app.add_url_rule("/captive-portal", "captive_portal", captive_portal)
-    if not is_auth:
+    if is_auth:
+        app.register_blueprint(auth, name="auth_of_sticky", url_prefix="/sticky_auth")
+    else:
         app.register_error_handler(InternalServerError, _json_failure)
+    app.add_url_rule("/captive-portal", "captive_portal", captive_portal)
+    app.after_request(finish)
+    app.jinja_env.auto_reload = False  # makes the environment, so that it is shared, too
     return app
 
 

@@ -114,7 +114,6 @@ def attach(app: flask.Flask, shared: World, *, is_auth: bool) -> None:
     app.extensions[_IS_AUTH] = is_auth
     app.extensions[_MEMORY] = Memory(shared.clock, shared.cache_seconds)
     app.config["AUTH_TOKEN"] = shared.service_token
-    app.after_request(_finish)
 
 
 def forget(app: flask.Flask) -> None:
@@ -128,7 +127,7 @@ def use_up_rechecks(app: flask.Flask) -> None:
     app.extensions[_MEMORY].rechecks.use_up()
 
 
-def _finish(response: flask.Response) -> flask.Response:
+def finish(response: flask.Response) -> flask.Response:
     """Put this sandbox's address where the library wrote the placeholder; add what every reply carries."""
     _share_with_origins(response)
     location = response.headers.get("Location")

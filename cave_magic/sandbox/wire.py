@@ -175,7 +175,7 @@ class Port:
         thread.start()
 
     def _accept(self) -> None:
-        while not self._closing:
+        while True:
             ready, _, _ = select.select([self._listener, self._woken], [], [])
             if self._closing or self._listener not in ready:
                 return

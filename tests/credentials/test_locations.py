@@ -126,8 +126,8 @@ def test_a_token_in_any_kind_of_file_is_not_called_an_older_one(role, monkeypatc
     monkeypatch.setattr(replaced, "names_this_computer", lambda: True)
     monkeypatch.setattr(replaced, "Session", lambda: SimpleNamespace(get=lambda *_, **__: None, close=lambda: None))
     monkeypatch.setattr(replaced.responses, "listed_tokens_in", lambda response: (made, older))
-    checked = SimpleNamespace(token=made.token, target=SimpleNamespace(server=SERVER))
-    result = SimpleNamespace(checked=checked, made="cave_magic")
+    verified = SimpleNamespace(token=made.token, target=SimpleNamespace(server=SERVER))
+    result = SimpleNamespace(verified=verified, made="cave_magic")
     assert replaced.older_keys(result) == [older]
     put(role, B)
     assert replaced.older_keys(result) == []

@@ -288,7 +288,7 @@ def test_a_server_incompatibility_is_explained():
     )
 
 
-def test_a_login_page_at_the_end_is_explained():
+def test_a_sign_in_page_at_the_end_is_explained():
     """AuthException means that the request was redirected, whatever its text says about a missing token."""
     from caveclient.base import AuthException
 

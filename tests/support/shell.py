@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cave_magic.credentials.save import save_token
 from cave_magic.environment.platforms import TOKEN_VARIABLES
 from cave_magic.sandbox import Sandbox
+from cave_magic.token import Token
 from cave_magic.ui import frontend
 
 _SETTINGS = (
@@ -87,12 +89,15 @@ def run_in(shell: Any, cell: str, printed: Callable[[], str]) -> Ran:
     return Ran(printed(), type(error).__name__ if error else "", str(error or ""), result.result)
 
 
-def save_for_ada(cave: Sandbox, run: Run, patch: Any) -> str:
-    """Sets up a person (Ada) whose access works; gives the token that was saved for her."""
+def settings(shell: Any) -> Any:
+    """The settings of the magics, as `%config CaveMagics` sets them: that line itself loads every magic of IPython."""
+    return shell.magics_manager.registry["CaveMagics"]
+
+
+def save_for_ada(cave: Sandbox, shell: Any) -> str:
+    """Sets up a person (Ada) whose access works, as `%cave_save` does it; gives the token that was saved for her."""
+    settings(shell).server = cave.server
     token = cave.new_token("ada", description="laptop")
-    patch.setenv("ADA", token)
-    run(f'%config CaveMagics.server = "{cave.server}"')
-    saved = run("%cave_save --from-env ADA")
-    assert not saved.error, saved.message
-    patch.delenv("ADA")
+    seen = [name for name in cave.datastacks if name not in ("secret_ds", "orphan_ds")]
+    save_token(Token(token), cave.server, local_servers=[cave.local_server], datastacks=seen, opened=seen[:1])
     return token

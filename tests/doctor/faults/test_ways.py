@@ -145,7 +145,7 @@ def secure(home, run, shell, monkeypatch):
     """Ada's computer with a server that speaks https, whose certificate requests is told to trust."""
     with Sandbox(tls=True) as cave:
         monkeypatch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", cave.certificate)
-        with working(cave, home, run, shell, monkeypatch, save_for_ada(cave, run, monkeypatch)) as world:
+        with working(cave, home, run, shell, monkeypatch, save_for_ada(cave, shell)) as world:
             yield world
 
 

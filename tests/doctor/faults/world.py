@@ -18,7 +18,7 @@ import requests
 from cave_magic.api.urls import host_of
 from cave_magic.sandbox import Sandbox
 
-from ...support.shell import Ran, Run, ipython, move_to, run_in, save_for_ada, sit_at_terminal
+from ...support.shell import Ran, Run, ipython, move_to, run_in, save_for_ada, settings, sit_at_terminal
 
 NEW = "0123456789abcdef0123456789abcdef"
 """A token that no server knows."""
@@ -133,7 +133,7 @@ def working(cave: Sandbox, home: Path, run: Run, shell: Any, patch: Any, token: 
     sit_at_terminal(patch)
     patch.setattr("getpass.getpass", lambda prompt="": cave.new_token(world.person))
     patch.setattr("builtins.input", lambda prompt="": "y")
-    run("%config CaveMagics.timeout = 3.0")
+    settings(shell).timeout = 3.0
     try:
         yield world
     finally:
@@ -151,7 +151,7 @@ def from_nothing() -> Iterator[World]:
         home = move_to(Path(folder) / "home", patch)
         with ipython() as shell:
             run = _quietly(shell)
-            with working(cave, home, run, shell, patch, save_for_ada(cave, run, patch)) as world:
+            with working(cave, home, run, shell, patch, save_for_ada(cave, shell)) as world:
                 yield world
 
 

@@ -1,0 +1,26 @@
+"""The table of defects: each can still be planted, and one that cannot is reported."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from .plant import DEFECTS, ROOT, CannotBePlanted, planted
+
+PACKAGE = ROOT / "cave_magic"
+
+
+def test_each_defect_can_be_planted():
+    """Each function and each text of the table is in the package once."""
+    for defect in DEFECTS:
+        path, text = planted(PACKAGE, defect)
+        assert text != Path(path).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("change", [{"where": "token:gone"}, {"old": "gone"}, {"where": "gone:__repr__"}])
+def test_a_defect_whose_place_is_gone_is_reported(change: dict[str, str]):
+    """A defect that no longer applies is an error and not one more that was caught."""
+    with pytest.raises(CannotBePlanted):
+        planted(PACKAGE, replace(DEFECTS[0], **change))

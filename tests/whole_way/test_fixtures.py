@@ -1,0 +1,29 @@
+"""The fixtures: a shortcut that many tests take leads to where the long way leads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cave_magic.sandbox import Sandbox
+
+from ..support.shell import Run
+
+
+def _files(home: Path) -> dict[str, tuple[int, str]]:
+    return {
+        path.name: (path.stat().st_mode, path.read_text()) for path in (home / ".cloudvolume" / "secrets").iterdir()
+    }
+
+
+def test_a_person_who_is_set_up_has_what_cave_save_leaves(
+    cave: Sandbox, home: Path, set_up: str, run: Run, monkeypatch: pytest.MonkeyPatch
+):
+    """The fixture that sets a person up writes the files that `%cave_save` writes, with the same permissions."""
+    shortcut = _files(home)
+    for path in (home / ".cloudvolume" / "secrets").iterdir():
+        path.unlink()
+    monkeypatch.setenv("ADA", set_up)
+    assert run("%cave_save --from-env ADA").error == ""
+    assert _files(home) == shortcut
