@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 import cave_magic
 from cave_magic.api.responses import Account, Response
 from cave_magic.credentials.stored_tokens import StoredToken
+from cave_magic.credentials.target import Target
 from cave_magic.credentials.token_files import State, TokenFile, secrets_folder
 from cave_magic.doctor.diagnose import judge, to_markdown
 from cave_magic.doctor.evidence import DatastackFacts, Evidence, Machine, ServerFacts
-from cave_magic.doctor.gather import Target
 from cave_magic.errors import BadInput
 from cave_magic.redact import Untrusted, sanitize
 from cave_magic.token import Token
@@ -230,20 +230,16 @@ def test_a_secret_planted_in_any_field_stays_out_of_the_block(data):
     gone = TokenFile(path=secrets_folder() / "x", state=State.ABSENT)
     stored = StoredToken(
         server=target.server,
-        token=token,
-        source=file,
-        blocker=None,
         server_file=gone,
         default_file=file,
         legacy_file=gone,
     )
     identity = data.draw(st.sampled_from([response, page]))
     server = ServerFacts(
-        address=target.server,
         target=target,
         machine=Machine(versions={"caveclient": "8.2.1"}),
         stored=stored,
-        disagrees=None,
+        caveclient_disagrees=None,
         identity=identity,
         account=person,
         info=page,
@@ -252,7 +248,7 @@ def test_a_secret_planted_in_any_field_stays_out_of_the_block(data):
         target=target,
         server=server,
         info=data.draw(st.sampled_from([response, page])),
-        listed=(secret,),
+        listed_datastacks=(secret,),
         services={"materialize": page},
     )
     report = judge([target], Evidence(machine=server.machine, servers=(server,), datastacks=(datastack,)), 0.1).report

@@ -5,18 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from ...api.failures import Failure
-from ...api.responses import REFUSALS, Response, is_cave, lacks_datastack
+from ...api.responses import REFUSALS, Response, is_cave
 from ...api.urls import host_of
-from ...credentials.file_problems import FileFault
-from ...credentials.token_files import State, TokenFile, secrets_folder, show_path
-from ...deployments import DEFAULT_SERVER, deployment_of, formats_of
-from ...redact import sanitize
+from ...credentials.token_files import State, TokenFile, show_path
+from ...deployments import formats_of
 from ...ui.document import Line, Span, line
 from .. import fixes, next_steps
 from ..evidence import FolderFix, Machine, ServerFacts
 from ..model import Check, Command, Finding, NextStep, Status, advise, failed, ok, unknown, warning
 from ..next_steps import without_anybody
+from .datastack_map import MAP
 
 # ---------------------------------------------------------------- next steps
 
@@ -30,7 +28,7 @@ def set_up(server: ServerFacts, kind: str = "existing") -> NextStep:
 
 def save_from(server: ServerFacts, file: TokenFile) -> NextStep:
     """Saves the token that a file has; a new one where the server rejects that one too."""
-    if server.salvaged is not None and server.salvaged.code in REFUSALS:
+    if server.salvaged_identity is not None and server.salvaged_identity.code in REFUSALS:
         return set_up(server)
     return save_this(server, file)
 
@@ -42,15 +40,15 @@ def save_this(server: ServerFacts, file: TokenFile) -> NextStep:
 
 def within_reach(server: ServerFacts, evidence: str | Line, otherwise: NextStep) -> Finding:
     """A failed finding about the stored token; its next step saves one that is within reach, if there is one."""
-    if server.near is not None:
-        found = f"; {show_path(server.near.path)} has one that works, but CAVEclient does not read it"
-        return failed(evidence, found, next_step=save_this(server, server.near))
-    if server.untried is None:
+    if server.misplaced_file is not None:
+        found = f"; {show_path(server.misplaced_file.path)} has one that works, but CAVEclient does not read it"
+        return failed(evidence, found, next_step=save_this(server, server.misplaced_file))
+    if server.untried_file is None:
         return failed(evidence, next_step=otherwise)
-    save, other = save_this(server, server.untried).line, set_up(server).line
+    save, other = save_this(server, server.untried_file).line, set_up(server).line
     return failed(
         evidence,
-        f"; {untried(server.untried)}",
+        f"; {untried(server.untried_file)}",
         next_step=advise(save, "   (or ", other, f" if {server.host} rejects it)"),
     )
 
@@ -79,76 +77,6 @@ def _first(command: Command, check: Command) -> NextStep:
     return advise(command, ", then ", check)
 
 
-# ---------------------------------------------------------------- the map
-
-
-def _map_file(machine: Machine) -> Finding | None:
-    found = machine.map_file
-    if found is None or found.state is State.READ or (found.state is State.ABSENT and not found.problem):
-        return None
-    fix = fixes.fix_map(found)
-    step = None if fix else advise(next_steps.move_away(found.path))
-    evidence = f"{found.path.name} {found.problem}"
-    if found.problem is None or found.problem.fault is not FileFault.NOT_AN_OBJECT:
-        said = f"{evidence}: CAVEclient ignores it and forgets which server a datastack is on"
-        return warning(said, next_step=step, fix=fix)
-    return failed(f"{evidence}: CAVEclient cannot read it", next_step=step, fix=fix)
-
-
-def _map_secret(machine: Machine) -> Finding | None:
-    if not machine.map_secrets:
-        return None
-    names = ", ".join(sanitize(name, 60).text for name in machine.map_secrets[:3])
-    said = f"the remembered address of {names} contains a token or a password"
-    return warning(said, fix=fixes.fix_map_secrets(machine))
-
-
-def _map(server: ServerFacts) -> Finding | None:
-    target, home = server.target, deployment_of(server.target.datastack)
-    if target.map_problem:
-        return _wrong_entry(server, f"{target.datastack} is remembered with a wrong address: {target.map_problem}")
-    if target.named_by in ("option", "setting"):
-        return _opened_elsewhere(server)
-    if target.named_by != "map" or home is None or home.server == server.address:
-        return None
-    if (server.info and server.info.is_good) or (server.identity and server.identity.is_good):
-        return None
-    reached = server.compared is not None and is_cave(server.compared)
-    found = next((one for one in server.responses if _is_elsewhere(one) or (reached and not is_cave(one))), None)
-    if found is None or any(is_cave(response) for response in server.responses if not _is_elsewhere(response)):
-        return None
-    through = ", which the same proxy reaches" if reached else ""
-    return _wrong_entry(
-        server,
-        f"{target.datastack} is remembered on {server.host}, where it is not (",
-        found.evidence,
-        f"); it is on {host_of(home.server)}{through}",
-    )
-
-
-def _wrong_entry(server: ServerFacts, *evidence: str | Line) -> Finding:
-    """An entry of the map that is wrong; there is nothing to fix if it was corrected meanwhile."""
-    fix = fixes.fix_entry(server)
-    return failed(*evidence, next_step=None if fix else advise(next_steps.check(server.target)), fix=fix)
-
-
-def _is_elsewhere(response: Response) -> bool:
-    """Whether an answer shows that this is no place for the datastack, and not only one in trouble or hard to reach."""
-    if response.failure in (Failure.NAME_NOT_FOUND, Failure.REFUSED):
-        return True
-    return lacks_datastack(response) or (response.status == 200 and not response.is_json)
-
-
-def _opened_elsewhere(server: ServerFacts) -> Finding | None:
-    """The server was named, works, and is not the one that caveclient has in its map."""
-    target = server.target
-    if target.opens_on in (server.address, DEFAULT_SERVER) or not (server.info and server.info.is_good):
-        return None
-    elsewhere = host_of(target.opens_on) or "a malformed address"
-    evidence = f"CAVEclient opens {target.datastack} on {elsewhere}, not on {server.host}, unless it is told to"
-    return warning(evidence, fix=fixes.fix_entry(server))
-
-
 # ---------------------------------------------------------------- finding it
 
 
@@ -156,15 +84,15 @@ def _folder(machine: Machine) -> Finding | None:
     failure = machine.folder_problem
     if failure is None:
         return None
-    evidence = f"{show_path(failure.at)} {failure.problem}"
-    if failure.mend is FolderFix.HOME:
-        step = advise("set HOME to a folder of yours before the kernel starts, then ", machine.again)
+    evidence = f"{show_path(failure.path)} {failure.problem}"
+    if failure.fix is FolderFix.SET_HOME:
+        step = advise("set HOME to a folder of yours before the kernel starts, then ", machine.check_command)
         return failed(evidence, next_step=step)
-    if failure.mend is FolderFix.MOUNT:
-        return failed(evidence, next_step=_without_link(failure.at, machine.again))
-    move = failure.mend is FolderFix.MOVE
-    command = next_steps.move_away(failure.at) if move else next_steps.make_private(failure.at, 0o700)
-    step = _first(command, machine.again)
+    if failure.fix is FolderFix.RESTORE_LINK:
+        return failed(evidence, next_step=_without_link(failure.path, machine.check_command))
+    move = failure.fix is FolderFix.MOVE_AWAY
+    command = next_steps.move_away(failure.path) if move else next_steps.make_private(failure.path, 0o700)
+    step = _first(command, machine.check_command)
     return failed(evidence, next_step=step) if failure.unusable else warning(evidence, next_step=step)
 
 
@@ -176,7 +104,7 @@ def _token(server: ServerFacts) -> Finding:
 
 def _after_the_server(server: ServerFacts, finding: Finding) -> Finding:
     """While the auth server is in trouble nothing can be fixed with it: then a problem of the token comes second."""
-    response = server.identity or server.bare
+    response = server.identity or server.anonymous_identity
     if finding.status is not Status.FAILED or response is None or is_cave(response) or is_malformed(response):
         return finding
     return warning(finding.evidence, "; fix the server first")
@@ -191,7 +119,7 @@ def _stored(server: ServerFacts) -> Finding:
     if stored.token is None:
         return _missing(server)
     file = stored.source or stored.server_file
-    if server.disagrees:
+    if server.caveclient_disagrees:
         command, again = next_steps.pip_install("-U", "caveclient"), next_steps.check(server.target)
         return unknown(
             f"the installed caveclient does not use the token in {file.name}",
@@ -206,7 +134,7 @@ def _another_servers(server: ServerFacts, owner: str) -> Finding:
     stored = server.stored
     file = stored.source or stored.server_file
     evidence = f"none for {server.host}; {file.name} has the token of {owner}, which is not sent here"
-    if server.salvaged is not None and server.salvaged.is_good and stored.shadowed is not None:
+    if server.salvaged_identity is not None and server.salvaged_identity.is_good and stored.shadowed is not None:
         hidden = f"; {stored.default_file.name} has one that works, but is not read"
         return failed(evidence, hidden, next_step=save_from(server, stored.default_file))
     return within_reach(server, evidence, set_up(server))
@@ -243,12 +171,12 @@ def _missing(server: ServerFacts) -> Finding:
     if file := next((file for file in (own, default) if file.problem), None):
         return within_reach(server, f"{file.name} {file.problem}", set_up(server))
     name = next(iter(server.machine.token_variables), "")
-    if server.near is None and server.untried is None and name:
+    if server.misplaced_file is None and server.untried_file is None and name:
         return failed(
             f"none in a file; {name} is set, but CAVEclient does not read it",
             next_step=advise(next_steps.save(server.target, "--from-env", name)),
         )
-    folder = Span(str(secrets_folder()), private=True)
+    folder = Span(str(server.machine.token_folder), private=True)
     return within_reach(server, line(f"none for {server.host} in ", folder), _first_time(server))
 
 
@@ -284,7 +212,7 @@ def is_malformed(response: Response) -> bool:
 
 def _shadow(server: ServerFacts) -> Finding | None:
     file, default = server.stored.server_file, server.stored.default_file
-    if server.salvaged is None or not server.salvaged.is_good or server.stored.shadowed is None:
+    if server.salvaged_identity is None or not server.salvaged_identity.is_good or server.stored.shadowed is None:
         return None
     return failed(
         f"{file.name} has an old one that {server.host} rejects; {default.name} has one that works, but is not read",
@@ -317,9 +245,9 @@ def _legacy(server: ServerFacts) -> Finding | None:
 
 
 def _private(server: ServerFacts) -> Finding | None:
-    if server.machine.folder_open:
+    if server.machine.folder_writable_by_others:
         fix = fixes.fix_permissions(server.stored, folder_open=True)
-        return warning(f"everybody on this computer can put files into {server.machine.folder}", fix=fix)
+        return warning(f"everybody on this computer can put files into {server.machine.token_folder}", fix=fix)
     files = (*server.stored.files, *server.stored.copies)
     shared = [file for file in files if file.readable_by_others and file.owned]
     if not shared:
@@ -335,38 +263,6 @@ def _variable(server: ServerFacts) -> Finding | None:
     return warning(f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} set, but CAVEclient does not read it")
 
 
-MAP_FILE = Check(
-    id="map-file",
-    group="stored token",
-    title="map of datastacks",
-    about=Machine,
-    look=_map_file,
-    quiet=True,
-    explains="The file in which caveclient remembers servers is damaged.",
-    fixed_by="`%cave_check --fix` repairs it and keeps a copy; `!mv` moves away what is not a file.",
-)
-MAP = Check(
-    id="map",
-    group="stored token",
-    title="server address",
-    about=ServerFacts,
-    look=_map,
-    needs=(MAP_FILE,),
-    quiet=True,
-    explains="caveclient remembers a wrong server address for the datastack.",
-    fixed_by="`%cave_check --fix` corrects the address, or removes it.",
-)
-MAP_SECRET = Check(
-    id="map-secret",
-    group="stored token",
-    title="map of datastacks",
-    about=Machine,
-    look=_map_secret,
-    needs=(MAP_FILE,),
-    quiet=True,
-    explains="An address that caveclient remembers contains a token or a password.",
-    fixed_by="`%cave_check --fix` removes it.",
-)
 FOLDER = Check(
     id="token-folder",
     group="stored token",
@@ -455,4 +351,4 @@ VARIABLE = Check(
     explains="An environment variable holds a token, which caveclient does not read.",
     fixed_by="Nothing has to be done; `%cave_save --from-env NAME --overwrite` saves that token instead.",
 )
-CHECKS = (MAP_FILE, MAP_SECRET, MAP, FOLDER, TOKEN, FORM, SHADOW, LEGACY, LINK, PRIVATE, VARIABLE)
+CHECKS = (FOLDER, TOKEN, FORM, SHADOW, LEGACY, LINK, PRIVATE, VARIABLE)
