@@ -41,10 +41,10 @@ def check(*datastacks: str, server: str = "", timeout: float = 10.0) -> Report:
     Raises:
         BadInput: the address is malformed, a name is none, or nobody waits so long.
     """
-    from .api.tasks import check_timeout
+    from .api.batch import validate_timeout
     from .credentials.target import find_target
     from .deployments import DEFAULT_DATASTACK
     from .doctor.diagnose import diagnose
 
-    seconds = check_timeout(timeout, "timeout")
+    seconds = validate_timeout(timeout, "timeout")
     return diagnose([find_target(name, server, asked=True) for name in datastacks or (DEFAULT_DATASTACK,)], seconds)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from enum import Enum
 
-from .api.urls import Url, host_port_of, parse
+from .api.urls import Url, host_port_of, parse_url
 from .errors import BadInput
 from .token import BASE64, HEX, TokenFormat, formats
 
@@ -133,38 +134,77 @@ def datastack_for(server: str, preferred: str) -> str:
 
 
 def check_address(text: str) -> str:
-    """Puts a server's address into the one form used everywhere: scheme, host and port, nothing behind.
+    """Puts a server's address into the one form used everywhere: scheme, host and port, nothing after them.
 
     Raises:
         BadInput: what is wrong with it, and the corrected form; nothing of it but the host is quoted.
     """
-    address, meant = parse(text), meant_address(text)
-    if address is None or not meant:
-        raise BadInput(f"this is not a server's address. An address looks like this: {DEFAULT_SERVER}")
-    if problem := _problem_with(address):
-        raise BadInput(f"{problem}. Use {meant}")
-    return meant
+    problem = problem_with_address(text)
+    if problem is None:
+        return meant_address(text)
+    if problem.fault is AddressFault.NOT_AN_ADDRESS:
+        raise BadInput(f"{problem}. An address looks like this: {DEFAULT_SERVER}")
+    raise BadInput(f"{problem}. Use {meant_address(text)}")
 
 
-def _problem_with(address: Url) -> str:
+class AddressFault(Enum):
+    """Kinds of problems with a server's address. The value words them."""
+
+    NOT_AN_ADDRESS = "this is not a server's address"
+    NAME = "this is a name, not an address"
+    CREDENTIALS = "the address has a name or password in it"
+    NO_SCHEME = "the address has no {}:// in front"
+    WRONG_SCHEME = "the address does not begin with https://"
+    DATA_SERVER = "the address is that of a data server, not of the server where you sign in"
+    NOT_HTTPS = "the address begins with http://; this server wants https://"
+    MORE_THAN_HOST = "the address has something behind the host"
+    BLANKS = "a blank or a line break stands around it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressProblem:
+    """What is wrong with a server's address. `str()` words it; code decides by `fault`.
+
+    Attributes:
+        fault: the kind of problem.
+        scheme: the one that the address should begin with.
+    """
+
+    fault: AddressFault
+    scheme: str = ""
+
+    def __str__(self) -> str:
+        return self.fault.value.format(self.scheme)
+
+
+def problem_with_address(text: object) -> AddressProblem | None:
+    """Why a text cannot be used as the address of a global server as it stands; blanks around it do not matter."""
+    address = parse_url(text)
+    if address is None or not meant_address(text):
+        return AddressProblem(fault=AddressFault.NOT_AN_ADDRESS)
+    fault = _fault_of(address)
+    return AddressProblem(fault=fault, scheme="http" if address.is_loopback else "https") if fault else None
+
+
+def _fault_of(address: Url) -> AddressFault | None:
     if address.has_credentials:
-        return "the address has a name or password in it"
+        return AddressFault.CREDENTIALS
     if _is_word(address):
-        return "this is a name, not an address"
+        return AddressFault.NAME
     if not address.scheme:
-        return f"the address has no {'http' if address.is_loopback else 'https'}:// in front"
+        return AddressFault.NO_SCHEME
     if address.scheme not in ("http", "https"):
-        return "the address does not begin with https://"
+        return AddressFault.WRONG_SCHEME
     if any(address.host_port == host_port_of(local) for one in DEPLOYMENTS for local in one.local_servers):
-        return "the address is that of a data server, not of the server where one logs in"
+        return AddressFault.DATA_SERVER
     if address.scheme == "http" and address.host_port in map(host_port_of, KNOWN_SERVERS):
-        return "the address begins with http://; this server wants https://"
-    return "the address has something behind the host" if address.has_more else ""
+        return AddressFault.NOT_HTTPS
+    return AddressFault.MORE_THAN_HOST if address.has_more else None
 
 
 def meant_address(text: object) -> str:
     """The address that was probably meant, in the one form; "" where there is nothing to go by."""
-    address = parse(text)
+    address = parse_url(text)
     if address is None:
         return ""
     if _is_word(address):

@@ -45,7 +45,9 @@ class NotAToken(CaveMagicError):
 
 
 class TokenRejected(CaveMagicError):
-    """The auth server itself said that it does not know this token."""
+    """The auth server itself said that it does not know this token; `why` says so, and where to get another one."""
+
+    why = ""
 
 
 class TokenNotChecked(CaveMagicError):

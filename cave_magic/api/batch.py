@@ -1,89 +1,191 @@
-"""Many requests at the same time, all within one timeout."""
+"""Requests and local work that run at the same time, all within one timeout."""
 
 from __future__ import annotations
 
 import threading
+import time
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
+from ..errors import BadInput
 from ..token import Token
-from .http import Session
+from .http import CONNECTIONS_PER_HOST, Session
 from .responses import Response
-from .tasks import OnWait, TaskPool
 from .urls import host_of
 
 T = TypeVar("T")
+OnWait = Callable[[list[str], float], None]
+"""A progress callback: the hosts that have not responded yet, and the seconds since the start."""
 
-AFTERWARDS = 0.3
-"""Seconds of a bound that are kept for what follows the waiting: judging, drawing."""
+MAX_TIMEOUT = 3600
+"""Seconds. A timeout must be shorter."""
+
+PROGRESS_AFTER = 1.0
+"""Seconds before the progress callback is called for the first time."""
+
+RESERVE = 0.3
+"""Seconds of the timeout that are kept for judging and showing the responses."""
 
 
 class Batch:
-    """The questions of one run: all within one bound, and each address asked once for a token.
+    """Runs requests in threads: six at a time for each host, and one for each URL and token.
 
-    Use it as a context manager: at its end nothing more is sent.
+    `wait` returns within the timeout, whatever the servers do. Nothing is sent after it has returned and the batch is
+    closed: leave the `with` block. `ThreadPoolExecutor` cannot promise that Python exits while a thread hangs in name
+    resolution, because Python joins its threads at exit. These are daemon threads, which end with Python.
 
     Args:
-        seconds: the bound on everything, from now.
+        seconds: the timeout of the whole batch, from now.
     """
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._pool = TaskPool(seconds - min(AFTERWARDS, seconds / 10))
+        self._start = time.monotonic()
         self._session = Session()
-        self._asked: dict[tuple[str, Token | None], PendingResponse] = {}
-        self._lock = threading.Lock()
+        self._pending: dict[tuple[str, Token | None], PendingResponse] = {}
+        self._queues: dict[str, deque[Callable[[], None]]] = defaultdict(deque)
+        self._threads: Counter[str] = Counter()
+        self._unfinished: list[str] = []  # the host of each task
+        self._all_finished = threading.Event()
+        self._all_finished.set()
+        self._closed = threading.Event()
+        self._lock = threading.RLock()
 
     def __enter__(self) -> Batch:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._pool.close()
+        self._closed.set()
         self._session.close()
 
-    def ask(self, address: str, token: Token | None = None) -> PendingResponse:
-        """Starts asking, unless that very question was put before."""
+    @property
+    def left(self) -> float:
+        """Seconds until the timeout; 0 after it."""
+        return max(0.0, self._start + self.seconds - min(RESERVE, self.seconds / 10) - time.monotonic())
+
+    @property
+    def request_timeout(self) -> float:
+        """Seconds that one request may take: half of the timeout, so that one response can lead to another request."""
+        return max(0.05, min(self.seconds / 2, self.left))
+
+    def get(self, url: str, token: Token | None = None) -> PendingResponse:
+        """Starts a GET request. A second call with the same URL and token returns the first request."""
         with self._lock:
-            known = self._asked.get((address, token))
-            if known is None:
-                known = self._asked[address, token] = PendingResponse(
-                    address=address, session=self._session, future=self._start(address, token)
+            if (url, token) not in self._pending:
+                future = self.submit(
+                    lambda: self._session.get(url, token, seconds=self.request_timeout), host=host_of(url)
                 )
-            return known
+                self._pending[url, token] = PendingResponse(url=url, token=token, session=self._session, future=future)
+            return self._pending[url, token]
 
-    def _start(self, address: str, token: Token | None) -> Future[Response]:
-        return self._pool.ask(host_of(address), lambda: self._session.get(address, token, seconds=self._pool.each))
+    def submit(self, function: Callable[[], T], host: str = "") -> Future[T]:
+        """Runs a function in a thread.
 
-    def then(self, question: PendingResponse, go_on: Callable[[Response], object]) -> None:
-        """Asks on when an answer is there; whatever is asked then belongs to this round too."""
-        self._pool.then(question.future, go_on)
+        Args:
+            function: what to run. An error in it is kept in the future and stops nothing else.
+            host: the server that it contacts; "" for work on this computer.
+        """
+        future: Future[T] = Future()
 
-    def work(self, job: Callable[[], T]) -> Future[T]:
-        """Does something else on this computer meanwhile, and waits for it as for an answer."""
-        return self._pool.ask("", job)
+        def task() -> None:
+            try:
+                result = function()
+            except BaseException as error:
+                future.set_exception(error)
+            else:
+                future.set_result(result)  # runs the follow-ups, so that their tasks begin before this one ends
+            finally:
+                with self._lock:
+                    self._unfinished.remove(host)
+                    if not self._unfinished:
+                        self._all_finished.set()
+
+        with self._lock:
+            self._unfinished.append(host)
+            self._all_finished.clear()
+            self._queues[host].append(task)
+            needs_thread = self._threads[host] < CONNECTIONS_PER_HOST
+            self._threads[host] += needs_thread
+        if needs_thread:
+            threading.Thread(target=self._work, args=(host,), daemon=True).start()
+        return future
+
+    def then(self, pending: PendingResponse, follow_up: Callable[[Response], object]) -> None:
+        """Calls a function with the response once it is there; `wait` also waits for the requests that it starts."""
+
+        def run(done: Future[Response]) -> None:
+            with suppress(Exception):  # concurrent.futures would log it
+                if not self._closed.is_set():
+                    follow_up(done.result())
+
+        pending.future.add_done_callback(run)
 
     def wait(self, on_wait: OnWait | None = None) -> None:
-        """Waits until all is answered or the bound has passed."""
-        self._pool.wait(on_wait)
+        """Waits until every task has finished, the time is out, or an interrupt. After that no task begins.
+
+        Args:
+            on_wait: called four times a second, after the first second.
+        """
+        try:
+            while self.left > 0 and not self._all_finished.wait(min(0.25, self.left)):
+                waited = time.monotonic() - self._start
+                with self._lock:
+                    hosts = sorted(set(self._unfinished) - {""})
+                if on_wait is not None and hosts and waited >= PROGRESS_AFTER:
+                    on_wait(hosts, waited)
+        finally:
+            self._closed.set()
+
+    def _work(self, host: str) -> None:
+        """Runs the tasks of a host one after the other until its queue is empty."""
+        while True:
+            with self._lock:
+                if self._closed.is_set() or not self._queues[host]:
+                    self._threads[host] -= 1
+                    return
+                task = self._queues[host].popleft()
+            task()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingResponse:
-    """A question that was put.
+    """A request that was started.
 
     Attributes:
-        address: what was asked.
-        session: on which it was.
-        future: its answer, some time.
+        url: where it goes.
+        token: what it is sent with.
+        session: what sends it.
+        future: its response, once there is one.
     """
 
-    address: str
+    url: str
+    token: Token | None
     session: Session
     future: Future[Response]
 
     @property
     def response(self) -> Response:
-        """Its answer, or why there is none yet."""
-        return self.future.result() if self.future.done() else self.session.late(self.address)
+        """The response, or why there is none yet."""
+        return self.future.result() if self.future.done() else self.session.unfinished(self.url, self.token)
+
+
+def validate_timeout(seconds: object, name: str) -> float:
+    """Returns a timeout that was given under a name, such as an option's.
+
+    Raises:
+        BadInput: it is not a number between 0 and `MAX_TIMEOUT`.
+    """
+    if isinstance(seconds, int | float) and 0 < seconds < MAX_TIMEOUT:
+        return float(seconds)
+    raise BadInput(f"{name} takes seconds, more than 0 and less than {MAX_TIMEOUT}.")
+
+
+def result_or(future: Future[T] | None, default: T) -> T:
+    """The result of a future, or a default if it has not finished or has failed."""
+    if future is None or not future.done() or future.exception() is not None:
+        return default
+    return future.result()

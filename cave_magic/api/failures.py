@@ -1,4 +1,4 @@
-"""Why no answer came: what an exception of requests, and of all that it is made of, means."""
+"""Why there is no response: what an exception of requests, and whatever it wraps, means."""
 
 from __future__ import annotations
 
@@ -8,72 +8,72 @@ from enum import Enum
 
 
 class Failure(Enum):
-    """Why no answer came. The value is a sentence without its subject, the host."""
+    """Why there is no response. The value is a sentence without its subject, the host; no code searches it."""
 
-    ADDRESS = "is not an address that can be asked"
-    NAME = "cannot be found: its name does not resolve"
-    REFUSED = "refuses the connection: nothing listens there"
-    UNREACHABLE = "cannot be reached from this network"
-    RESET = "closed the connection without an answer"
-    CONNECT_TIMEOUT = "cannot be reached: nothing came back while connecting"
-    SILENT = "took the connection but did not answer"
-    SLOW = "did not come to the end of its answer"
-    LATE = "was not asked: the time was over before its turn"
-    TLS = "has no secure connection (TLS) that this computer trusts"
-    CERTIFICATE = "has a certificate for its secure connection (TLS) that is not valid"
-    BUNDLE = "was not asked: the file of trusted certificates cannot be used"
+    INVALID_URL = "is not a valid address of a server"
+    NAME_NOT_FOUND = "cannot be found: its name does not resolve"
+    REFUSED = "refused the connection: nothing is listening there"
+    UNREACHABLE = "is unreachable from this network"
+    RESET = "closed the connection without a response"
+    CONNECT_TIMEOUT = "is unreachable: connecting timed out"
+    NO_RESPONSE = "accepted the connection but did not respond"
+    TOO_SLOW = "did not finish its response"
+    NOT_CONTACTED = "timed out before it was contacted"
+    TLS = "has a secure connection (TLS) that this computer does not trust"
+    CERTIFICATE = "has an invalid certificate for its secure connection (TLS)"
+    CA_BUNDLE = "was not contacted: the file of trusted certificates cannot be used"
     NOT_TLS = "does not speak https: the address should begin with http://"
-    PROXY = "cannot be reached through the proxy that is set here"
-    SOCKS = "was not asked: the proxy that is set here is a SOCKS one, for which PySocks is not installed"
-    BROKEN = "broke off in the middle of its answer"
-    UNSENDABLE = "was not asked: the token cannot be sent in a header"
-    UNKNOWN = "could not be asked"
+    PROXY = "is unreachable through the configured proxy"
+    SOCKS = "was not contacted: the configured proxy is a SOCKS proxy, which needs PySocks, which is not installed"
+    INCOMPLETE = "broke off in the middle of its response"
+    UNSENDABLE = "was not contacted: the token cannot be sent in a header"
+    UNKNOWN = "could not be contacted"
 
 
 _BY_KIND = (
     ({"InvalidHeader", "UnicodeEncodeError"}, Failure.UNSENDABLE),
-    ({"MissingSchema", "InvalidSchema", "InvalidURL", "LocationParseError", "LocationValueError"}, Failure.ADDRESS),
+    ({"MissingSchema", "InvalidSchema", "InvalidURL", "LocationParseError", "LocationValueError"}, Failure.INVALID_URL),
     ({"ProxyError", "InvalidProxyURL"}, Failure.PROXY),
     ({"ProxyConnectionError", "GeneralProxyError", "SOCKS4Error", "SOCKS5Error", "SOCKS5AuthError"}, Failure.PROXY),
-    ({"UnusableBundle"}, Failure.BUNDLE),
+    ({"UnusableBundle"}, Failure.CA_BUNDLE),
     ({"SSLError"}, Failure.TLS),
-    ({"NameResolutionError", "gaierror", "UnicodeError"}, Failure.NAME),
+    ({"NameResolutionError", "gaierror", "UnicodeError"}, Failure.NAME_NOT_FOUND),
     ({"ConnectTimeoutError", "ConnectTimeout"}, Failure.CONNECT_TIMEOUT),
-    ({"ReadTimeoutError", "ReadTimeout", "TimeoutError"}, Failure.SILENT),
+    ({"ReadTimeoutError", "ReadTimeout", "TimeoutError"}, Failure.NO_RESPONSE),
     ({"ConnectionRefusedError"}, Failure.REFUSED),
-    ({"ChunkedEncodingError", "IncompleteRead"}, Failure.BROKEN),
+    ({"ChunkedEncodingError", "IncompleteRead"}, Failure.INCOMPLETE),
     ({"ConnectionResetError", "RemoteDisconnected", "BrokenPipeError", "BadStatusLine"}, Failure.RESET),
 )
-"""Names of exceptions, and what it means where one of them is among the causes; the first that fits counts."""
+"""Names of exceptions, and what it means if one of them is among the causes. The first match counts."""
 
 _BY_TEXT = (
     ("Missing dependencies for SOCKS", Failure.SOCKS, ""),
     ("Unable to determine SOCKS version", Failure.PROXY, "its address should begin with socks5h://"),
-    ("TLS CA certificate bundle, invalid path", Failure.BUNDLE, "it is not there"),
-    ("NO_CERTIFICATE", Failure.BUNDLE, "there are no certificates in it"),
+    ("TLS CA certificate bundle, invalid path", Failure.CA_BUNDLE, "it does not exist"),
+    ("NO_CERTIFICATE", Failure.CA_BUNDLE, "it contains no certificates"),
 )
-"""What requests and urllib3 say with an exception of no telling name."""
+"""What requests and urllib3 say in exceptions whose names say nothing."""
 
 _TLS = (
     ("WRONG_VERSION_NUMBER|UNKNOWN_PROTOCOL|HTTP_REQUEST|RECORD_LAYER_FAILURE", Failure.NOT_TLS, ""),
-    ("self[- ]signed", Failure.TLS, "its certificate is signed by itself or by a company's own authority"),
-    ("unable to get local issuer", Failure.TLS, "its certificate is signed by an authority that is not known here"),
+    ("self[- ]signed", Failure.TLS, "its certificate is self-signed or signed by a company's own authority"),
+    ("unable to get local issuer", Failure.TLS, "its certificate is signed by an unknown authority"),
     ("certificate has expired", Failure.CERTIFICATE, "it has expired"),
-    ("not yet valid", Failure.CERTIFICATE, "its time has not begun"),
+    ("not yet valid", Failure.CERTIFICATE, "it is not valid yet"),
     ("ostname mismatch|doesn't match|IP address mismatch", Failure.CERTIFICATE, "it is for another host"),
 )
-"""What OpenSSL says, and what that means."""
+"""What OpenSSL says, and what it means."""
 
-_NO_NETWORK = (101, 113, 51, 65, 10051, 10065)
+_NO_NETWORK = (101, 113, 51, 65, 10051, 10065)  # ENETUNREACH and EHOSTUNREACH on Linux, macOS and Windows
 
 
 def classify(error: BaseException) -> tuple[Failure, str]:
-    """What an exception of requests means, and its reason in few words.
+    """What an exception of requests means.
 
     Args:
         error: what was raised, with whatever it wraps.
     Returns:
-        The kind of trouble, and a short reason without addresses or header values.
+        The kind of failure, and a short reason without URLs or header values, or "".
     """
     chain = list(causes(error))
     kinds = {type(one).__name__ for one in chain}
@@ -94,7 +94,7 @@ def classify(error: BaseException) -> tuple[Failure, str]:
 
 
 def causes(error: BaseException | None) -> Iterable[BaseException]:
-    """An exception and all it was made of: causes, contexts, and exceptions carried as arguments or reasons."""
+    """An exception and all that it wraps: causes, contexts, and exceptions carried as arguments or reasons."""
     queue: list[BaseException | None] = [error]
     seen: set[int] = set()
     while queue:
@@ -110,4 +110,4 @@ def causes(error: BaseException | None) -> Iterable[BaseException]:
 
 def _proxy_reason(text: str) -> str:
     tunnel = re.search(r"Tunnel connection failed: (\d{3})", text)
-    return f"the proxy answered {tunnel[1]}" if tunnel else ""
+    return f"the proxy returned HTTP {tunnel[1]}" if tunnel else ""

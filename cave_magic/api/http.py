@@ -1,4 +1,4 @@
-"""One bounded question to a server, and a round of them at the same time. Nobody else imports requests."""
+"""One bounded HTTP request, and how its response is read. Only this module and `connections` import requests."""
 
 from __future__ import annotations
 
@@ -12,31 +12,34 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
 from html import unescape
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from ..redact import redact, redact_token, sanitize
+from ..redact import Untrusted, redact, redact_token, sanitize
 from ..token import Token
 from .failures import Failure, classify
-from .responses import PAGE, TEXT, Response
-from .urls import display_page, parse, shown
+from .responses import NOTHING, PAGE, TEXT, Response
+from .urls import display_page, display_url, parse_url
 
 if TYPE_CHECKING:
     import requests
 
-    from .connections import Call, Calls
+    from .connections import ActiveRequest
 
+CONNECTIONS_PER_HOST = 6
+"""Connections to one host at the same time, each of them reused: as many as a browser opens."""
 
-LARGEST_ANSWER = 2_000_000
-"""Bytes of an answer that are read. The longest real one (a list of all datastacks) has some thousand."""
+MAX_BODY = 2_000_000
+"""Bytes of a body that are read. The longest real one (a list of all datastacks) has some thousand."""
 
-LONGEST_WAIT = 7 * 86_400
-"""Seconds. A server that asks to wait longer (`Retry-After`) is not taken at its word."""
+MAX_RETRY_AFTER = 7 * 86_400
+"""Seconds. A longer `Retry-After` is ignored."""
 
 _importing = threading.Lock()
 
 
-def import_connections() -> Any:
-    """The module that has requests. One thread imports it, and all others wait, the one with caveclient too.
+def import_connections() -> ModuleType:
+    """The module that uses requests. One thread imports it, and all others wait, also the one that imports caveclient.
 
     requests and urllib3 import each other; two threads that begin at different ends can deadlock, which Python notices
     and turns into an error in one of them.
@@ -47,7 +50,6 @@ def import_connections() -> Any:
 
 
 def _user_agent() -> str:
-    """By which the servers know these requests."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
@@ -57,192 +59,186 @@ def _user_agent() -> str:
 
 
 class Session:
-    """A line to the servers: one requests session with few, reused connections, as caveclient's own would be set up.
+    """A requests session with few, reused connections, set up as caveclient's own is. Use it as a context manager.
 
-    It obeys the same proxies, certificates and `.netrc` as caveclient, since they are what can be wrong. It keeps no
-    cookies, follows no redirect, and gives each question a bound in seconds and bytes. Once it is closed it sends
-    nothing more, not even for a question that was under way.
+    It uses the same proxies, certificates and `.netrc` as caveclient, because they can be at fault. It keeps no
+    cookies, follows no redirect, and limits each request in seconds and bytes. Once it is closed it sends nothing more,
+    not even for a request in progress.
     """
 
     def __init__(self) -> None:
         self._session: requests.Session | None = None
-        self._calls: Calls | None = None
-        self._by_address: dict[str, Call] = {}
+        self._requests: dict[tuple[str, Token | None], ActiveRequest] = {}
         self._closed = False
         self._lock = threading.Lock()
 
-    def get(self, address: str, token: Token | None = None, *, seconds: float = 5.0) -> Response:
-        """Asks once. Never raises, never follows, never takes much longer than `seconds`.
+    def __enter__(self) -> Session:
+        return self
 
-        Only name resolution can take longer, since nothing can end it; ask in a thread (`Batch`).
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def get(self, url: str, token: Token | None = None, *, seconds: float = 5.0) -> Response:
+        """Sends one request. Never raises, follows no redirect, and never takes much longer than its timeout.
+
+        Only name resolution can take longer, because nothing can interrupt it: use a thread (`Batch`).
 
         Args:
-            address: the whole URL; the token never stands in it.
+            url: the whole URL; it never contains the token.
             token: sent in the header of its format, to this host only.
-            seconds: the bound on the whole: connecting, each silence, head and body.
+            seconds: the timeout of the whole: connecting, headers and body.
         """
-        return self._ask("GET", address, token, seconds)
+        return self._request("GET", url, token, seconds)
 
-    def post(self, address: str, token: Token, data: Mapping[str, str], *, seconds: float = 5.0) -> Response:
-        """Sends JSON once, never a second time. Otherwise as `get`."""
-        return self._ask("POST", address, token, seconds, data)
+    def post(self, url: str, token: Token, data: Mapping[str, str], *, seconds: float = 5.0) -> Response:
+        """Sends JSON, and never retries. Otherwise as `get`."""
+        return self._request("POST", url, token, seconds, data)
 
-    def delete(self, address: str, token: Token, *, seconds: float = 5.0) -> Response:
-        """Deletes what stands at an address. Otherwise as `get`."""
-        return self._ask("DELETE", address, token, seconds)
+    def delete(self, url: str, token: Token, *, seconds: float = 5.0) -> Response:
+        """Sends a DELETE request. Otherwise as `get`."""
+        return self._request("DELETE", url, token, seconds)
 
-    def late(self, address: str) -> Response:
-        """What there is to say of a question whose answer has not come when nobody waits any longer."""
-        call = self._by_address.get(address)
-        if call is None:
-            return Response(address=address, failure=Failure.LATE)
-        if not call.connected:
-            return Response(address=address, failure=Failure.CONNECT_TIMEOUT, detail="its name may still be looked up")
-        return Response(address=address, failure=Failure.SILENT)
+    def unfinished(self, url: str, token: Token | None) -> Response:
+        """What to report for a request that has no response when its time is over."""
+        request = self._requests.get((url, token))
+        if request is None:
+            return Response(url=url, failure=Failure.NOT_CONTACTED)
+        if not request.connected:
+            return Response(url=url, failure=Failure.CONNECT_TIMEOUT, detail="its name may still be looked up")
+        return Response(url=url, failure=Failure.NO_RESPONSE)
 
     def close(self) -> None:
-        """Gives the connections back and ends what is under way."""
+        """Cancels the requests in progress and closes the connections."""
         with self._lock:
             self._closed = True
-        if self._session is not None and self._calls is not None:
-            self._calls.close()
+            for request in self._requests.values():
+                request.cancel()
+        if self._session is not None:
             self._session.close()
 
-    def _ask(
-        self, method: str, address: str, token: Token | None, seconds: float, data: Mapping[str, str] | None = None
+    def _request(
+        self, method: str, url: str, token: Token | None, seconds: float, data: Mapping[str, str] | None = None
     ) -> Response:
-        parsed = parse(address)
+        parsed = parse_url(url)
         if parsed is None or parsed.has_credentials:
-            return Response(address=shown(address), failure=Failure.ADDRESS)
+            return Response(url=display_url(url), failure=Failure.INVALID_URL)
         if token is not None and not token.can_be_sent:
-            return Response(address=address, failure=Failure.UNSENDABLE)
-        if self._closed:
-            return Response(address=address, failure=Failure.LATE)
-        start, call = time.monotonic(), None
+            return Response(url=url, failure=Failure.UNSENDABLE)
+        start, request = time.monotonic(), None
         try:
-            session, calls, call = self._begin(address, seconds)
+            connections = import_connections()
             start = time.monotonic()
-            with calls.begin(call):
-                response = _sent(session, call, method, address, token, seconds, data)
-        except (Exception, SystemExit) as error:  # a script in the place of requests may want to exit
-            failure, detail = classify(error)
-            if failure is Failure.ADDRESS and has_proxy(address):
-                failure, detail = Failure.PROXY, "it is no proxy's address, or of a kind that requests cannot use here"
-            detail = redact(detail, token) if token else detail
-            response = Response(address=address, failure=failure, detail=detail)
-            if call is not None and call.is_cut:
-                response = self.late(address)
+            with self._lock:
+                if self._closed:
+                    return Response(url=url, failure=Failure.NOT_CONTACTED)
+                if self._session is None:
+                    self._session = connections.open_session(_user_agent(), CONNECTIONS_PER_HOST)
+                request = self._requests[url, token] = connections.ActiveRequest(seconds)
+            headers = token.headers if token else {}
+            with (
+                request,
+                self._session.request(
+                    method, url, json=data, headers=headers, timeout=seconds, allow_redirects=False, stream=True
+                ) as received,
+            ):
+                response = _response(url, received, request, token)
+        except (Exception, SystemExit) as error:  # a script that shadows requests may exit
+            if request is not None and request.cancelled:
+                response = self.unfinished(url, token)
+            else:
+                response = _failed(url, error, token)
         return replace(response, seconds=time.monotonic() - start)
 
-    def _begin(self, address: str, seconds: float) -> tuple[requests.Session, Calls, Call]:
-        """The session, made when the first question is asked, and a new call on it.
 
-        Raises:
-            Exception: requests cannot be imported.
-        """
-        connections = import_connections()
-        with self._lock:
-            if self._session is None or self._calls is None:
-                self._calls, self._session = connections.Calls(), connections.open_session(_user_agent())
-                if self._closed:
-                    self._calls.close()
-            call = self._by_address[address] = connections.Call(time.monotonic() + seconds)
-            return self._session, self._calls, call
+def _failed(url: str, error: BaseException, token: Token | None) -> Response:
+    failure, detail = classify(error)
+    if failure is Failure.INVALID_URL and has_proxy(url):
+        failure, detail = Failure.PROXY, "its address is malformed, or of a kind that requests cannot use here"
+    return Response(url=url, failure=failure, detail=redact(detail, token) if token else detail)
 
 
-def _sent(
-    session: requests.Session,
-    call: Call,
-    how: str,
-    address: str,
-    token: Token | None,
-    seconds: float,
-    data: Mapping[str, str] | None,
-) -> Response:
-    """Sends a question and reads its answer, whatever it is.
+def _response(url: str, received: requests.Response, request: ActiveRequest, token: Token | None) -> Response:
+    """Reads a response, whatever it is.
 
     Raises:
-        Exception: no answer came.
+        Exception: the connection broke.
     """
-    headers = token.headers if token else {}
-    with session.request(
-        how, address, json=data, headers=headers, timeout=seconds, allow_redirects=False, stream=True
-    ) as response:
-        raw, problem = _read(response, call)
-        text = raw.decode("utf-8-sig", errors="replace")
-        body, is_json = (None, False) if problem else _json(text, token)
-        form = "" if is_json else _form(text, response.headers.get("Content-Encoding", ""))
-        return Response(
-            address=address,
-            status=response.status_code,
-            failure=(Failure.SLOW if call.is_cut else Failure.BROKEN)
-            if problem and response.status_code < 400
-            else None,
-            detail=problem,
-            body=body,
-            is_json=is_json,
-            opening=_opening(text, token) if form in (PAGE, TEXT) else "",
-            location=display_page(redact_token(response.headers["Location"], token), address)
-            if response.is_redirect
-            else "",
-            form=form,
-            wait=wait_in(response.headers),
-        )
+    raw, problem = _read(received, request)
+    text = raw.decode("utf-8-sig", errors="replace")
+    body, is_json = (None, False) if problem else _json(text, token)
+    form = "" if is_json else _form(text, received.headers.get("Content-Encoding", ""))
+    failure, location = None, NOTHING
+    if problem and received.status_code < 400:
+        failure = Failure.TOO_SLOW if request.cancelled else Failure.INCOMPLETE
+    if received.is_redirect:
+        location = Untrusted(display_page(redact_token(received.headers["Location"], token), url))
+    return Response(
+        url=url,
+        status=received.status_code,
+        failure=failure,
+        detail=problem,
+        body=body,
+        is_json=is_json,
+        opening=_opening(text, token) if form in (PAGE, TEXT) else NOTHING,
+        location=location,
+        form=form,
+        wait=retry_after(received.headers),
+    )
 
 
-def netrc_for(address: str) -> str:
-    """The file with a log-in for this host, which requests (and so caveclient) sends in place of the token, or ""."""
+def netrc_for(url: str) -> str:
+    """The file with a password for this host, which requests (and so caveclient) sends instead of the token, or ""."""
     with suppress(Exception):  # requests is broken: then nothing was sent
         from requests.utils import NETRC_FILES, get_netrc_auth
 
-        if get_netrc_auth(address) is not None:
+        if get_netrc_auth(url) is not None:
             names = [os.environ.get("NETRC") or "", *(f"~/{name}" for name in NETRC_FILES)]
             return next(name for name in names if name and os.path.exists(os.path.expanduser(name)))
     return ""
 
 
-def has_proxy(address: str) -> bool:
-    """Whether requests would go to this address through a proxy."""
+def has_proxy(url: str) -> bool:
+    """Whether requests would use a proxy for this URL."""
     from requests.utils import get_environ_proxies, select_proxy
 
-    return select_proxy(address, get_environ_proxies(address)) is not None
+    return select_proxy(url, get_environ_proxies(url)) is not None
 
 
-def _read(response: requests.Response, call: Call) -> tuple[bytes, str]:
-    """Reads a body up to a size and a moment; says why that was not all of it, or "".
+def _read(received: requests.Response, request: ActiveRequest) -> tuple[bytes, str]:
+    """Reads a body up to a size and the deadline; says why that was not all of it, or "".
 
-    It is unpacked here, if need be, so that a small answer cannot become a large one in memory.
+    It is decompressed here, so that a small body cannot become a large one in memory.
     """
     parts: list[bytes] = []
     size = 0
     try:
-        while size <= LARGEST_ANSWER and (part := response.raw.read(65536, decode_content=False)):
+        while size <= MAX_BODY and (part := received.raw.read(65536, decode_content=False)):
             parts.append(part)
             size += len(part)
     except Exception:
-        if not call.is_cut:
+        if not request.cancelled:
             raise
-    if call.is_cut:
-        return b"".join(parts), "it came too slowly"
-    if size > LARGEST_ANSWER:
-        return b"".join(parts), "more came than was read"
-    if getattr(response.raw, "length_remaining", 0):
-        return b"".join(parts), "a part of it is missing"
-    return _unpacked(b"".join(parts), response.headers.get("Content-Encoding", ""))
+    if request.cancelled:
+        return b"".join(parts), "it was too slow"
+    if size > MAX_BODY:
+        return b"".join(parts), "it is too long"
+    if getattr(received.raw, "length_remaining", 0):
+        return b"".join(parts), "a part is missing"
+    return _decompress(b"".join(parts), received.headers.get("Content-Encoding", ""))
 
 
-def _unpacked(raw: bytes, how: str) -> tuple[bytes, str]:
-    """A body as it was before it was compressed, as far as it is not too large; says what is wrong with it, or ""."""
-    if how.lower() not in ("gzip", "x-gzip", "deflate"):
+def _decompress(raw: bytes, encoding: str) -> tuple[bytes, str]:
+    """A decompressed body, up to the size limit; says what is wrong with it, or ""."""
+    if encoding.lower() not in ("gzip", "x-gzip", "deflate"):
         return raw, ""
     import zlib
 
-    unpacking = zlib.decompressobj(32 + zlib.MAX_WBITS)
+    decompressor = zlib.decompressobj(32 + zlib.MAX_WBITS)
     try:
-        text = unpacking.decompress(raw, LARGEST_ANSWER)
+        text = decompressor.decompress(raw, MAX_BODY)
     except zlib.error:
-        return b"", "it cannot be unpacked"
-    return text, "" if unpacking.eof else "more came than was read"
+        return b"", "it cannot be decompressed"
+    return text, "" if decompressor.eof else "it is too long"
 
 
 def _json(text: str, token: Token | None) -> tuple[Any, bool]:
@@ -258,41 +254,41 @@ def _with_hidden_tokens(item: dict[str, Any]) -> dict[str, Any]:
     return item
 
 
-def _form(text: str, packing: str) -> str:
-    """What a body is that is no JSON; "" for none. Not by its `Content-Type`, which is often wrong."""
+def _form(text: str, encoding: str) -> str:
+    """What a body is that is not JSON; "" if it is empty. Not by its `Content-Type`, which is often wrong."""
     start = text[:1000]
     if re.match(r"\s*<[!?a-zA-Z]", start):
         return PAGE
     unreadable = sum(one == "\ufffd" or not (one.isprintable() or one.isspace()) for one in start)
     if unreadable > len(start) / 10:
-        name = packing if re.fullmatch(r"[A-Za-z0-9-]{1,12}", packing) else "something unknown"
-        return f"data packed as {name}" if packing else "binary data"
+        name = encoding if re.fullmatch(r"[A-Za-z0-9-]{1,12}", encoding) else "something unknown"
+        return f"data compressed as {name}" if encoding else "binary data"
     return TEXT if start.strip() else ""
 
 
-def _opening(text: str, token: Token | None) -> str:
-    """How a text begins, as a browser would show it."""
+def _opening(text: str, token: Token | None) -> Untrusted:
+    """The beginning of a text, as a browser would show it."""
     text = re.sub(r"(?is)<(script|style)\b.*?</\1>", " ", text[:20_000])
     text = unescape(re.sub(r"<[^>]{0,500}>", " ", text))[:2000]
-    return sanitize(redact_token(text, token), 80)
+    return Untrusted(sanitize(redact_token(text, token), 80).text)
 
 
-def wait_in(headers: Mapping[str, str]) -> float | None:
-    """The seconds in a `Retry-After`, which has a number of them or a date; None if nobody can wait for it."""
-    said = headers.get("Retry-After", "").strip()
-    until = _date(said)
-    if re.fullmatch(r"[0-9]{1,9}", said):
-        seconds = float(said)
-    elif until is not None:  # by the clock of the server, if it says what that shows
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds in a `Retry-After` header, which is a number or a date; None if it is neither, or out of range."""
+    value = headers.get("Retry-After", "").strip()
+    until = _date(value)
+    if re.fullmatch(r"[0-9]{1,9}", value):
+        seconds = float(value)
+    elif until is not None:  # by the server's clock, if it sends its time
         seconds = (until - (_date(headers.get("Date", "")) or datetime.now(timezone.utc))).total_seconds()
     else:
         return None
-    return seconds if 0 < seconds <= LONGEST_WAIT else None
+    return seconds if 0 < seconds <= MAX_RETRY_AFTER else None
 
 
 def _date(text: str) -> datetime | None:
     try:
-        from email.utils import parsedate_to_datetime  # a script called email.py may stand in its place
+        from email.utils import parsedate_to_datetime  # a script called email.py may shadow it
 
         found = parsedate_to_datetime(text)
     except Exception:

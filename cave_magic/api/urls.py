@@ -1,7 +1,7 @@
-"""A server's address, taken apart. Nothing else in the package splits one. Pure; no repr and no text here has a secret.
+"""URLs of servers. No other module of the package splits one. No repr and no text from here contains a secret.
 
-Addresses come from people, caveclient's map, answers and redirects, and a password or a token may stand in one:
-`https://TOKEN@host`. requests would send that in place of the stored token, so nobody is asked at such an address.
+URLs come from people, caveclient's datastack map, responses and redirects, and may contain a password or a token:
+`https://TOKEN@host`. requests would send that instead of the stored token, so no request goes to such a URL.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from ..redact import MASK, redact, sanitize
 from ..token import as_token
 
 UNREADABLE = "an unreadable address"
-LONGEST = 2000
-"""Characters. A longer text is no address."""
+MAX_LENGTH = 2000
+"""Characters. A longer text is not a URL."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _HOST = re.compile(r"[0-9a-z_][0-9a-z_.-]*|[0-9a-f:]+")
-_USUAL_PORTS = {"http": 80, "https": 443}
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Url:
-    """An address with a host.
+    """A URL with a host.
 
     Attributes:
-        scheme: in lower case; "" where none is written.
+        scheme: in lower case; "" if there is none.
         host: in lower case, without brackets and final dot.
-        port: as it is written; None where none is.
-        path: what follows the host, up to a query or fragment.
-        has_credentials: whether a user name, a password or a token stands before the host.
+        port: as written; None if there is none.
+        path: what follows the host, without query and fragment.
+        has_credentials: whether a user name, a password or a token precedes the host.
         has_more: whether anything but a slash follows the host.
     """
 
@@ -46,7 +46,7 @@ class Url:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether it means this computer itself."""
+        """Whether it is this computer itself."""
         try:
             return ip_address(self.host).is_loopback
         except ValueError:
@@ -54,34 +54,33 @@ class Url:
 
     @property
     def host_port(self) -> tuple[str, int | None]:
-        """Host and port, the same for every way to write them."""
-        return self.host, None if self.port in _USUAL_PORTS.values() else self.port
+        """Host and port, the same for every spelling."""
+        return self.host, None if self.port in _DEFAULT_PORTS.values() else self.port
 
     @property
     def host_and_port(self) -> str:
-        """The host, with its port where that is not the usual one of the scheme."""
+        """The host, with its port if that is not the default of the scheme."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port in (None, _USUAL_PORTS.get(self.scheme)) else f"{host}:{self.port}"
+        return host if self.port in (None, _DEFAULT_PORTS.get(self.scheme)) else f"{host}:{self.port}"
 
     @property
     def normal(self) -> str:
-        """The one normal form: scheme, host and port, and nothing behind."""
+        """The normal form: scheme, host and port, nothing after them."""
         return f"{self.scheme}://{self.host_and_port}" if self.scheme else self.host_and_port
 
 
-def parse(text: object) -> Url | None:
-    """Takes an address apart.
+def parse_url(text: object) -> Url | None:
+    """Parses a URL.
 
     Args:
-        text: with or without a scheme; blanks, quotes and angle brackets around it do not matter.
+        text: with or without a scheme; spaces, quotes and angle brackets around it are ignored.
     Returns:
-        None where the text is no address: no host, a port that is none, a token in the place of the host, an `@`
-        behind it.
+        None if the text is not a URL: no host, an invalid port, a token instead of the host, an `@` after it.
     """
     bare = text.strip().strip("\"'<>") if isinstance(text, str) else ""
     scheme = _SCHEME.match(bare)
     rest = bare[scheme.end() :] if scheme else bare
-    if len(rest) > LONGEST or not rest.isprintable() or " " in rest or _SCHEME.match(rest):
+    if len(rest) > MAX_LENGTH or not rest.isprintable() or " " in rest or _SCHEME.match(rest):
         return None
     try:
         parts = urlsplit(f"//{rest}")
@@ -110,45 +109,45 @@ def _is_no_label(label: str) -> bool:
 
 
 def host_of(text: str) -> str:
-    """`https://ada:pw@Host:443/path` -> `host`, with the port where it is not the usual one; "" where there is none."""
-    address = parse(text)
-    return address.host_and_port if address and address.scheme else ""
+    """`https://ada:pw@Host:443/path` -> `host`, with the port if it is not the default; "" if there is none."""
+    url = parse_url(text)
+    return url.host_and_port if url and url.scheme else ""
 
 
 def name_of_host(text: str) -> str:
-    """The host alone, without its port, as proxies and `.netrc` files know it; "" where there is none."""
-    address = parse(text)
-    return address.host if address else ""
+    """The host without its port, as proxies and `.netrc` files know it; "" if there is none."""
+    url = parse_url(text)
+    return url.host if url else ""
 
 
 def host_port_of(text: str) -> tuple[str, int | None] | None:
-    """Host and port of an address with or without a scheme, to compare; None where it is no address."""
-    address = parse(text)
-    return address.host_port if address else None
+    """Host and port of a URL with or without a scheme, to compare; None if it is not a URL."""
+    url = parse_url(text)
+    return url.host_port if url else None
 
 
-def shown(text: object) -> str:
-    """A server's address as it may be shown, whatever stands in it: the normal form."""
-    address = parse(text)
-    return sanitize(address.normal, 100) if address else UNREADABLE
+def display_url(text: object) -> str:
+    """A server's URL as it may be shown, whatever it contains: the normal form."""
+    url = parse_url(text)
+    return sanitize(url.normal, 100).text if url else UNREADABLE
 
 
 def display_page(text: str, base: str) -> str:
-    """The address of a page as it may be shown: with its path, without credentials, query and fragment.
+    """The URL of a page as it may be shown: with its path, without credentials, query and fragment.
 
     Args:
-        text: the address, which may be relative.
-        base: the address of the page that led there.
+        text: the URL, which may be relative.
+        base: the URL that it is relative to.
     """
     try:
-        address = parse(urljoin(base, text))
+        url = parse_url(urljoin(base, text))
     except ValueError:
-        address = None
-    return sanitize(address.normal + address.path, 100) if address else UNREADABLE
+        url = None
+    return sanitize(url.normal + url.path, 100).text if url else UNREADABLE
 
 
 def holds_secret(value: object) -> bool:
-    """Whether a text that should be a server's address has a token, a user name or a password anywhere in it."""
+    """Whether a text that should be a server's URL contains a token, a user name or a password."""
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     return "@" in text or redact(text) != text
 
@@ -157,10 +156,10 @@ def holds_secret(value: object) -> bool:
 
 
 def name_for_files(server: str) -> str:
-    """What caveclient puts before `-cave-secret.json` for a server. It may hold a password: it is never shown.
+    """What caveclient puts before `-cave-secret.json` for a server. It may contain a password: never show it.
 
-    Source: caveclient 8.2, `auth.server_token_filename`: all that stands between `//` and the path, capitals and
-    `user:password@` included, with `https://` put before an address without a scheme.
+    Source: caveclient 8.2, `auth.server_token_filename`: everything between `//` and the path, capitals and
+    `user:password@` included, with `https://` added to a URL without a scheme.
     """
     try:
         return urlsplit(server if urlsplit(server).scheme else f"https://{server}").netloc
@@ -168,7 +167,7 @@ def name_for_files(server: str) -> str:
         return ""
 
 
-def shown_file_name(name: str) -> str:
+def display_file_name(name: str) -> str:
     """The name of a token file as it may be shown."""
     credentials, _, rest = name.rpartition("@")
-    return sanitize(f"{MASK}@{rest}" if credentials else rest, 200)
+    return sanitize(f"{MASK}@{rest}" if credentials else rest, 200).text

@@ -21,7 +21,7 @@ from .context import NOTHING, Context
     argument("-o", "--output", action="store_true", help="return the report as an object"),
     argument("--json", action="store_true", help="print the report as JSON and nothing else"),
     argument("--report", action="store_true", help="print one block for a forum, with nothing of your own in it"),
-    argument("--fix", action="store_true", help="offer the repairs that can be made on this computer"),
+    argument("--fix", action="store_true", help="offer the fixes that can be made on this computer"),
     argument("--yes", action="store_true", help="with --fix: make them without asking"),
     argument("--all", action="store_true", help="every datastack that you may see"),
     argument("--strict", action="store_true", help="fail the cell if anything failed; nothing is returned then"),
@@ -39,7 +39,7 @@ def cave_check(context: Context, args: argparse.Namespace) -> Any:
     _refuse_contradictions(args)
     found = _look(context, args, context.shell.last_error)
     _show(context, found.report, args)
-    if args.fix and _repair(context, _repairs(context, found), found.report.again, args.yes):
+    if args.fix and _apply(context, found.fixes, found.report.again, args.yes):
         found = _look(context, args, None)
         _show(context, found.report, args)
     if args.strict and not found.report.ok:
@@ -54,7 +54,7 @@ def _refuse_contradictions(args: argparse.Namespace) -> None:
     if args.json and args.report:
         raise BadInput("--json and --report are two forms of the same: give one of them.")
     if args.yes and not args.fix:
-        raise BadInput("--yes is for repairs: give it together with --fix.")
+        raise BadInput("--yes goes with --fix: it applies the fixes without asking.")
 
 
 def _look(context: Context, args: argparse.Namespace, error: BaseException | None) -> Any:
@@ -65,7 +65,9 @@ def _look(context: Context, args: argparse.Namespace, error: BaseException | Non
     names = dict.fromkeys((*args.names, *([args.datastack] if args.datastack else [])))
     targets = [context.target(args, name) for name in names or [None]]
     shell, can_ask = context.shell, context.frontend.can_ask
-    notebook = NotebookSession(names=shell.variables, find_left=shell.find_tokens, can_ask=can_ask)
+    notebook = NotebookSession(
+        names=shell.variables, find_left=shell.find_tokens, scrub_left=shell.scrub_tokens, can_ask=can_ask
+    )
     with context.frontend.waiting() as on_wait:
         return look(targets, seconds, on_wait, notebook, error, args.all)
 
@@ -82,50 +84,44 @@ def _show(context: Context, report: Any, args: argparse.Namespace) -> None:
         context.frontend.show(report_page(report, args.verbose))
 
 
-def _repairs(context: Context, found: Any) -> list[Any]:
-    """The fixes for a diagnosis: those of files, and the masking of tokens that were left in this notebook."""
-    tokens = tuple(one.stored.token for one in found.evidence.servers if one.stored.token is not None)
-    return [*found.repairs, *(context.shell.scrubbing_of(tokens) if found.evidence.machine.left else ())]
-
-
-def _repair(context: Context, repairs: Sequence[Any], again: Command, yes: bool) -> bool:
-    """Offers each local repair, makes those that are wanted, and says whether any was made."""
+def _apply(context: Context, fixes: Sequence[Any], again: Command, yes: bool) -> bool:
+    """Offers each fix, applies those that are wanted, and says whether any was applied."""
     from ..credentials.token_files import show_path
 
     say, unasked = context.frontend.say, f"{next_steps.with_option(again, '--fix --yes')} fixes without asking"
-    if not repairs:
-        say("There is nothing here that --fix can repair.")
+    if not fixes:
+        say("There is nothing here that --fix can change.")
     made: list[str] = []
-    for repair in repairs:
-        say(f"Repair: {repair.words}")
+    for fix in fixes:
+        say(f"Fix: {fix.words}")
         if not yes and not confirm(context.frontend, "Do it?", unasked):
             continue
-        before, after = _made(made, repairs), _made([*made, repair.words], repairs)
-        perhaps = f"{before} This one may have been made: {repair.words}.".lstrip()
+        before, after = _made(made, fixes), _made([*made, fix.words], fixes)
+        perhaps = f"{before} This one may have been applied: {fix.words}.".lstrip()
         left = f" To see what is left: {again}"
         try:
             with context.changing(after + left, perhaps + left):
-                backups = repair.apply()
+                backups = fix.apply()
         except TokenNotSaved as error:
             raise _with_what_was_done(error, before, left) from None
-        made.append(repair.words)
+        made.append(fix.words)
         for backup in backups:
             say(f"  kept as it was: {show_path(backup)}")
-    if repairs and not made:
+    if fixes and not made:
         say(NOTHING)
     return bool(made)
 
 
-def _made(made: Sequence[str], repairs: Sequence[Any]) -> str:
-    """Which of the repairs were made; "" for none."""
+def _made(made: Sequence[str], fixes: Sequence[Any]) -> str:
+    """Which of the fixes were applied; "" for none."""
     if not made:
         return ""
-    nouns, were = "repair" if len(repairs) == 1 else "repairs", "was" if len(made) == 1 else "were"
-    return f"{len(made)} of {len(repairs)} {nouns} {were} made: {'; '.join(made)}."
+    nouns, were = "fix" if len(fixes) == 1 else "fixes", "was" if len(made) == 1 else "were"
+    return f"{len(made)} of {len(fixes)} {nouns} {were} applied: {'; '.join(made)}."
 
 
 def _with_what_was_done(error: TokenNotSaved, before: str, left: str) -> TokenNotSaved:
-    """Why a repair could not be made, with those that were made before it."""
+    """Why a fix could not be applied, with those that were applied before it."""
     from ..credentials.save import UNCHANGED, NotPutBack, WriteProtected
 
     done = before or ("" if isinstance(error, NotPutBack) else UNCHANGED)

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..api.tasks import check_timeout
+from ..api.batch import validate_timeout
 from ..credentials.stored_tokens import resolve
 from ..credentials.target import FRESH, Settings, Target, find_target
 from ..deployments import check_address, datastack_for
@@ -45,8 +45,8 @@ class Context:
     def seconds(self, given: float | None = None) -> float:
         """The most seconds to wait: what the line says, else what is set."""
         if given is None:
-            return check_timeout(self._timeout, "CaveMagics.timeout")
-        return check_timeout(given, "--timeout")
+            return validate_timeout(self._timeout, "CaveMagics.timeout")
+        return validate_timeout(given, "--timeout")
 
     def target(self, args: argparse.Namespace, name: str | None = None) -> Target:
         """The datastack and the server that a line means."""

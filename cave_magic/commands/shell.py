@@ -34,8 +34,8 @@ class Shell(Protocol):
     def find_tokens(self, tokens: Iterable[Token]) -> tuple[scrubbing.LeftoverToken, ...]:
         """Where tokens were left in the session's history and in the notebook file."""
 
-    def scrubbing_of(self, tokens: tuple[Token, ...]) -> tuple[scrubbing.Scrubbing, ...]:
-        """The fix for what `find_tokens` finds."""
+    def scrub_tokens(self, tokens: Iterable[Token]) -> None:
+        """Masks what `find_tokens` finds."""
 
     def replace_cell(self, text: str) -> None:
         """Puts a text in place of the cell that runs, where the program can do that."""
@@ -57,9 +57,8 @@ class NoShell:
         """Nothing is left."""
         return ()
 
-    def scrubbing_of(self, tokens: tuple[Token, ...]) -> tuple[scrubbing.Scrubbing, ...]:
-        """Nothing to fix."""
-        return ()
+    def scrub_tokens(self, tokens: Iterable[Token]) -> None:
+        """Nothing is left."""
 
     def replace_cell(self, text: str) -> None:
         """There are no cells."""
@@ -106,9 +105,9 @@ class IPythonShell:
         """Looks in the inputs, the history database and the notebook file."""
         return scrubbing.find_tokens(self._shell, tokens)
 
-    def scrubbing_of(self, tokens: tuple[Token, ...]) -> tuple[scrubbing.Scrubbing, ...]:
+    def scrub_tokens(self, tokens: Iterable[Token]) -> None:
         """Masks tokens in the history and in the notebook file."""
-        return (scrubbing.Scrubbing(shell=self._shell, tokens=tokens),)
+        scrubbing.scrub_tokens(self._shell, tokens)
 
     def replace_cell(self, text: str) -> None:
         """Asks the front end to replace the cell; a notebook may insert one instead."""

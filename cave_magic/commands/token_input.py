@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..api.endpoints import tokens_page
-from ..api.urls import host_of, host_port_of, parse
+from ..api.urls import host_of, host_port_of, parse_url
 from ..credentials import scrub
 from ..credentials.stored_tokens import resolve
 from ..credentials.target import Target
@@ -51,10 +51,15 @@ def by_prompt(context: Context, target: Target, overwrite: bool) -> LoginResult:
         text = ask(context, target)
         try:
             return accepted(context, text, target, overwrite)
-        except (NotAToken, TokenRejected) as error:
+        except NotAToken as error:
             if not left:
                 raise
-            context.frontend.show(again_page(str(error)))
+            message = str(error)
+            context.frontend.show(again_page(message[:1].upper() + message[1:]))
+        except TokenRejected as error:
+            if not left:
+                raise
+            context.frontend.show(again_page(error.why))
     raise AssertionError  # the loop always returns or raises
 
 
@@ -230,7 +235,7 @@ def _choose(context: Context, found: Sequence[PastedToken]) -> PastedToken:
 
 def _refuse_foreign(named: str, target: Target) -> None:
     """A downloaded token says whose it is; one of another server is not sent to this one."""
-    address = parse(named)
+    address = parse_url(named)
     if named.strip() and address is None:
         raise BadInput(
             f'the server that this token is for cannot be read ("{SERVER_KEY}" is no address). Nothing was sent. '

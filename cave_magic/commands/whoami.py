@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from ..credentials.stored_tokens import other_files
 from ..doctor import next_steps
 from ..doctor.evidence import ServerFacts
 from ..errors import CaveMagicError, NoToken, ServerInTrouble, TokenRejected
@@ -29,7 +30,7 @@ def cave_whoami(context: Context, args: argparse.Namespace) -> None:
         context.frontend.show(revealed_page(facts.stored.token))
     if facts.account is None:
         raise _why_nobody(facts)
-    context.frontend.show(whoami_page(facts))
+    context.frontend.show(whoami_page(facts, other_files(facts.stored)))
 
 
 def _why_nobody(facts: ServerFacts) -> CaveMagicError:

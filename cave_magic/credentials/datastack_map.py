@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..api.urls import holds_secret
 from ..deployments import DEFAULT_SERVER, KNOWN_SERVERS, meant_address
+from .file_problems import FileProblem
 from .token_files import State, parse_object, read_text, secrets_folder
 
 MAP_NAME = "cave_datastack_to_server_map.json"
@@ -19,7 +20,7 @@ class ServerMap:
 
     path: Path
     state: State
-    problem: str = ""
+    problem: FileProblem | None = None
     entries: Mapping[str, object] = field(default_factory=dict, repr=False)
 
     def opens_on(self, datastack: str) -> str:
@@ -34,14 +35,21 @@ class ServerMap:
         return "" if holds_secret(entry) else entry.rstrip("/")
 
 
+def map_file() -> Path:
+    """Where caveclient keeps its datastack map."""
+    return secrets_folder() / MAP_NAME
+
+
 def read_map() -> ServerMap:
-    """Reads caveclient's datastack-to-server map, whatever is there; never raises."""
-    path = secrets_folder() / MAP_NAME
-    text, state, problem, info = read_text(path)
-    if info is None or state != State.READ:
-        return ServerMap(path=path, state=state, problem=problem)
-    data, state, problem = parse_object(text)
-    return ServerMap(path=path, state=state, problem=problem, entries=data if isinstance(data, dict) else {})
+    """Reads caveclient's datastack map, whatever is there; never raises."""
+    path = map_file()
+    content = read_text(path)
+    if content.state is not State.READ:
+        return ServerMap(path=path, state=content.state, problem=content.problem)
+    data, problem = parse_object(content.text)
+    if not isinstance(data, dict):
+        return ServerMap(path=path, state=State.MALFORMED, problem=problem)
+    return ServerMap(path=path, state=State.READ, entries=data)
 
 
 def known_servers() -> tuple[str, ...]:

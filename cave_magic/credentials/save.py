@@ -5,21 +5,22 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..api.urls import host_of, host_port_of, shown
-from ..deployments import DEFAULT_SERVER, DEPLOYMENTS, local_servers_of
+from ..api.urls import display_url, host_of
+from ..deployments import DEFAULT_SERVER
 from ..errors import TokenExists, TokenNotSaved
 from ..redact import sanitize
 from ..token import Token
 from . import atomic_write
-from .datastack_map import known_servers, read_map
+from .datastack_map import map_file, read_map
+from .file_problems import FileFault
+from .locations import Role, locations
 from .stored_tokens import StoredToken, named_owner, resolve
 from .token_files import (
-    FORBIDDEN,
     SERVER_KEY,
     TOKEN_KEY,
     State,
@@ -168,27 +169,27 @@ def _raise_if_another(previous: Token | None, wanted: _Wanted) -> None:
 
 def _save(wanted: _Wanted, old: StoredToken, previous: Token | None, confirm: Callable[[], None]) -> Saved:
     for file in (old.server_file, old.default_file):
-        if file.state == State.UNREADABLE and file.problem != FORBIDDEN:
+        if file.problem is not None and file.problem.fault is FileFault.READ_ERROR:
             raise TokenNotSaved(f"{file.fault}.")
-    paths, kept, strange = _files_for(wanted, old, previous)
+    files = _sorted_files(wanted, old, previous)
+    paths = _in_order(files.write, previous)
     atomic_write.sweep(Path(os.path.realpath(path)).parent for path in paths if path.is_symlink())
-    plan = {path: text for path in _in_order(paths, previous) if (text := with_token(path, wanted.token)) is not None}
+    plan = {path: text for path in paths if (text := with_token(path, wanted.token)) is not None}
     unchanged = not plan
     mapping, before, map_text = _map_with(wanted)
     if map_text is not None:
-        plan[read_map().path] = map_text
-    copied = [path for path in plan if path in strange or _is_broken(path)]
-    made = write_files(plan, copied, confirm)
+        plan[map_file()] = map_text
+    made = write_files(plan, [path for path in plan if path in files.copy or _is_broken(path)], confirm)
     return Saved(
-        written=tuple(paths), unchanged=unchanged, kept=tuple(kept), backups=made, mapped=mapping, remapped=before
+        written=files.write, unchanged=unchanged, kept=files.keep, backups=made, mapped=mapping, remapped=before
     )
 
 
-def _in_order(paths: list[Path], previous: Token | None) -> list[Path]:
-    """The order in which a save that is killed leaves it plain whose token is where.
+def _in_order(paths: Sequence[Path], previous: Token | None) -> list[Path]:
+    """The order in which a save that is killed leaves no doubt whose token is where.
 
-    Copies of the token that is replaced go before the server's own file, which tells that they are copies; files that
-    get one for the first time go after it, since it tells whose that is.
+    Copies of the token that is replaced go before the server's own file, which shows that they are copies; files that
+    get one for the first time go after it, since it shows whose that is.
     """
     copies = [path for path in paths[1:] if previous is not None and read_token_file(path).token == previous]
     return [*copies, *(path for path in paths if path not in copies)]
@@ -202,26 +203,34 @@ def _own_token(old: StoredToken) -> Token | None:
     return token if token is not None and token.reveal().strip() else None
 
 
-def _files_for(wanted: _Wanted, old: StoredToken, previous: Token | None) -> tuple[list[Path], list[Path], list[Path]]:
-    """The files to write, those with another server's token to leave, and those to copy before."""
-    paths, kept = [old.server_file.path], []
-    strange = [old.server_file.path] if old.belongs_to and old.source is old.server_file else []
-    ours = (None, wanted.token, previous)
-    if _is_free(old.default_file, ours):
-        paths.append(old.default_file.path)
-    elif old.default_file.state in (State.READ, State.MALFORMED, State.UNREADABLE):
-        kept.append(old.default_file.path)
-    for path in local_files(wanted.server, wanted.local_servers):
-        if gap_of(path):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Files:
+    """What becomes of the server's files: the ones to write, its own first; those to keep; those to copy before."""
+
+    write: tuple[Path, ...]
+    keep: tuple[Path, ...]
+    copy: tuple[Path, ...]
+
+
+def _sorted_files(wanted: _Wanted, old: StoredToken, previous: Token | None) -> _Files:
+    own, default = old.server_file.path, old.default_file
+    write, keep, ours = [own], [], (None, wanted.token, previous)
+    copy = [own] if old.belongs_to and old.source is old.server_file else []
+    if _is_free(default, ours):
+        write.append(default.path)
+    elif default.state in (State.READ, State.MALFORMED, State.UNREADABLE):
+        keep.append(default.path)
+    for location in locations(wanted.server, wanted.local_servers, (Role.DATA_SERVER,)):
+        file = location.read()
+        if file.gap:
             continue
-        local = read_token_file(path)
-        if named_owner(wanted.server, local):
-            kept.append(path)
+        if named_owner(wanted.server, file):
+            keep.append(file.path)
             continue
-        paths.append(path)
-        if local.token not in ours:
-            strange.append(path)
-    return list(dict.fromkeys(paths)), kept, strange
+        write.append(file.path)
+        if file.token not in ours:
+            copy.append(file.path)
+    return _Files(write=tuple(write), keep=tuple(keep), copy=tuple(copy))
 
 
 def _is_free(file: TokenFile, ours: tuple[Token | None, ...]) -> bool:
@@ -231,29 +240,23 @@ def _is_free(file: TokenFile, ours: tuple[Token | None, ...]) -> bool:
     return writable and (token in ours or token is None or not token.reveal().strip())
 
 
-def local_files(server: str, local_servers: Iterable[str]) -> tuple[Path, ...]:
-    """The token files of a server's data servers, without any that is known to be another server's."""
-    everybody = (*known_servers(), *(local for one in DEPLOYMENTS for local in one.local_servers))
-    own = {None, *map(host_port_of, everybody)} - set(map(host_port_of, local_servers_of(server)))
-    return tuple(sorted({server_file(local) for local in local_servers if host_port_of(local) not in own}))
-
-
 def with_token(path: Path, token: Token) -> str | None:
     """The new content of a token file with its other keys kept; None if it holds the token and needs no tightening.
 
     Raises:
         TokenNotSaved: what stands there cannot be replaced.
     """
-    text, state, problem, info = read_text(path)
-    if state in (State.NOT_A_FILE, State.UNREADABLE, State.TOO_LARGE):
-        raise TokenNotSaved(f"{show_path(path)} {problem}. Move it away and try again.")
+    content = read_text(path)
+    info = content.info
+    if content.state in (State.NOT_A_FILE, State.UNREADABLE, State.TOO_LARGE):
+        raise TokenNotSaved(f"{show_path(path)} {content.problem}. Move it away and try again.")
     if info is not None and not info.st_mode & 0o222:
         raise WriteProtected(path)
     if gap_of(path):
         raise LostLink(path)
-    data = parse_object(text)[0] if state == State.READ else None
+    data, _ = parse_object(content.text)
     entries: dict[str, Any] = data if isinstance(data, dict) else {}
-    if parse_token_file(path, text).meant != token:
+    if parse_token_file(path, content.text).meant != token:
         entries = {key: value for key, value in entries.items() if key not in OF_THE_TOKEN}
     private = info is not None and not (os.name == "posix" and info.st_mode & 0o077)
     if entries.get(TOKEN_KEY) == token.reveal() and private:
@@ -269,14 +272,14 @@ def _map_with(wanted: _Wanted) -> tuple[dict[str, str], dict[str, str], str | No
     entries = dict(current.entries)
     mapping = {name: server for name in wanted.datastacks if entries.get(name, server) == server}
     mapping.update(dict.fromkeys(wanted.opened, server))
-    before = {name: shown(entries[name]) for name in wanted.opened if entries.get(name, server) != server}
+    before = {name: display_url(entries[name]) for name in wanted.opened if entries.get(name, server) != server}
     changed = any(entries.get(name) != server for name in mapping)
     return mapping, before, json.dumps({**entries, **mapping}, indent=2) + "\n" if changed else None
 
 
 def _is_broken(path: Path) -> bool:
-    text, state, _, _ = read_text(path)
-    return state == State.READ and parse_object(text)[1] == State.MALFORMED
+    content = read_text(path)
+    return content.state is State.READ and parse_object(content.text)[1] is not None
 
 
 @contextlib.contextmanager
@@ -344,5 +347,5 @@ def write_files(
 
 def not_saved(path: Path, error: OSError) -> TokenNotSaved:
     """What to say where the system refused to change a file."""
-    reason = sanitize(os.strerror(error.errno) if error.errno else type(error).__name__)
+    reason = sanitize(os.strerror(error.errno) if error.errno else type(error).__name__).text
     return TokenNotSaved(f"{show_path(path)} cannot be written ({reason}).")

@@ -200,32 +200,13 @@ def find_tokens_in_history(shell: Any, tokens: Iterable[Token]) -> tuple[Leftove
     return tuple(one for one in (in_memory, on_disk) if one is not None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scrubbing:
-    """The fix for what `find_tokens` finds. It keeps no copy, which would hold the token.
-
-    Attributes:
-        shell: the InteractiveShell.
-        tokens: the stored tokens.
-    """
-
-    shell: Any
-    tokens: tuple[Token, ...]
-
-    @property
-    def words(self) -> str:
-        """What it does, in one line."""
-        notebook = notebook_of(self.shell)
-        file = f" and in {notebook.name} (read it again in the browser before you save)" if notebook is not None else ""
-        return f"replace the token by {MASK} in this session's history{file}"
-
-    def apply(self) -> tuple[Path, ...]:
-        """Scrubs; there are no backups."""
-        scrub_session(self.shell, secrets_of(self.shell, self.tokens))
-        notebook = notebook_of(self.shell)
-        if notebook is not None:
-            scrub_notebook(notebook, self.tokens)
-        return ()
+def scrub_tokens(shell: Any, tokens: Iterable[Token]) -> None:
+    """Scrubs what `find_tokens` finds. No copy is kept, which would hold the token."""
+    known = tuple(tokens)
+    scrub_session(shell, secrets_of(shell, known))
+    notebook = notebook_of(shell)
+    if notebook is not None:
+        scrub_notebook(notebook, known)
 
 
 def secrets_of(shell: Any, tokens: Iterable[Token]) -> tuple[str, ...]:

@@ -11,31 +11,19 @@ import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-from ..api.urls import host_port_of, name_for_files, parse
+from ..api.urls import host_port_of, parse_url
 from ..deployments import KNOWN_SERVERS, local_servers_of
 from ..token import Token
-from .datastack_map import known_servers, remembered_servers
-from .token_files import (
-    DEFAULT_NAME,
-    LEGACY_NAME,
-    State,
-    TokenFile,
-    read_token_file,
-    secrets_folder,
-    server_file,
-    token_file_called,
-)
+from .datastack_map import known_servers
+from .locations import READ_BY_CAVECLIENT, READ_BY_PROGRAMS, Role, hosts_of_servers, is_host_of, locations, other_hosts
+from .token_files import State, TokenFile, read_token_file, server_file, token_file_called
 
 SAME_TIME = 60.0
-"""Seconds: of two files that were written within them it cannot be told which had its token first."""
+"""Seconds. Of two files that were written within them it is not known which had its token first."""
 
 LOOK_UP_SECONDS = 1.0
-"""So long the names of two servers with one token are looked up, which may be two names of one."""
-
-MOST_FILES = 500
-"""So many token files of other servers are held against one token to find whose it is."""
+"""The most time to look up the names of two servers with one token, which may be two names of one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +38,7 @@ class StoredToken:
         server_file: the file named after the server.
         default_file: `cave-secret.json`, read only where there is no server file.
         legacy_file: `chunkedgraph-secret.json`, the last resort.
+        copies: the files that cloud-volume and cloud-files read for the server's known data servers, if they exist.
         belongs_to: another server, if the token is known to be that one's; then it must not be sent to this one.
     """
 
@@ -60,11 +49,12 @@ class StoredToken:
     server_file: TokenFile
     default_file: TokenFile
     legacy_file: TokenFile
+    copies: tuple[TokenFile, ...] = ()
     belongs_to: str = ""
 
     @property
     def files(self) -> tuple[TokenFile, ...]:
-        """Those of the three that are there."""
+        """Those of the three files of caveclient that exist."""
         all_three = (self.server_file, self.default_file, self.legacy_file)
         return tuple(one for one in all_three if one.state != State.ABSENT)
 
@@ -85,7 +75,8 @@ def resolve(server: str) -> StoredToken:
     Source: caveclient 8.2 `AuthClient.__init__`: the server's file if it is a file, else `cave-secret.json`; if
         that gave nothing, `chunkedgraph-secret.json`.
     """
-    own, default, legacy = (read_token_file(path) for path in _paths(server))
+    where = locations(server, roles=READ_BY_PROGRAMS)
+    own, default, legacy = (one.read() for one in where if one.role in READ_BY_CAVECLIENT)
     first = default if own.state in (State.ABSENT, State.NOT_A_FILE) else own
     blocker = first if _stops_caveclient(first) else None
     source = first if first.token is not None else None
@@ -102,13 +93,38 @@ def resolve(server: str) -> StoredToken:
         server_file=own,
         default_file=default,
         legacy_file=legacy,
+        copies=tuple(one.read() for one in where if one.role not in READ_BY_CAVECLIENT and os.path.lexists(one.path)),
         belongs_to=owner,
     )
 
 
-def _paths(server: str) -> tuple[Path, Path, Path]:
-    folder = secrets_folder()
-    return server_file(server), folder / DEFAULT_NAME, folder / LEGACY_NAME
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherFile:
+    """A file with a token, beside the one from which caveclient takes it.
+
+    Attributes:
+        file: the file.
+        role: why it counts for the server.
+        same: whether it holds the same token.
+    """
+
+    file: TokenFile
+    role: Role
+    same: bool
+
+
+def other_files(stored: StoredToken) -> tuple[OtherFile, ...]:
+    """All other files with the stored token, and those with another token that is not known to be another server's."""
+    if stored.source is None:
+        return ()
+    found = []
+    for location in locations(stored.server):
+        if location.path == stored.source.path or (file := location.read()).meant is None:
+            continue
+        same = file.meant == stored.source.meant
+        if same or not (location.role is Role.FOREIGN or owner_of(stored.server, file)):
+            found.append(OtherFile(file=file, role=location.role, same=same))
+    return tuple(found)
 
 
 def _stops_caveclient(found: TokenFile) -> bool:
@@ -133,15 +149,10 @@ def owner_of(server: str, file: TokenFile) -> str:
 
 def named_owner(server: str, file: TokenFile) -> str:
     """The other server that a file says its token is for; "" if it names none."""
-    if not file.names or is_host_of(server, file.names):
+    if not file.named_host or is_host_of(server, file.named_host):
         return ""
-    there = _server_with(file.names)
+    there = _server_with(file.named_host)
     return "" if _are_one(server, there) else there
-
-
-def is_host_of(server: str, host: str) -> bool:
-    """Whether a host is a server's or one of its data servers'."""
-    return host_port_of(host) in map(host_port_of, (server, *local_servers_of(server)))
 
 
 def other_owner(server: str, token: Token | None) -> str:
@@ -153,7 +164,8 @@ def _others_with(server: str, token: Token | None) -> Iterator[tuple[str, TokenF
     """The other servers with a token in one of their files, and that file."""
     # Once this server is set up here, a host that is not known to be a server is one of its data servers.
     is_set_up = os.path.lexists(server_file(server))
-    for name in _names_of_servers() if is_set_up else hosts_with_files():
+    names = hosts_of_servers() if is_set_up else other_hosts(server)
+    for name in names:
         if token is not None and not is_host_of(server, name):
             file = read_token_file(token_file_called(name))
             if file.meant == token:
@@ -162,7 +174,7 @@ def _others_with(server: str, token: Token | None) -> Iterator[tuple[str, TokenF
 
 def _are_one(server: str, other: str) -> bool:
     """Whether two addresses lead to one machine, so that they are two names of one deployment."""
-    mine, theirs = parse(server), parse(other)
+    mine, theirs = parse_url(server), parse_url(other)
     if mine is None or theirs is None or (server in KNOWN_SERVERS and other in KNOWN_SERVERS):
         return False
     return mine.host_port[1] == theirs.host_port[1] and bool(_addresses_of(mine.host) & _addresses_of(theirs.host))
@@ -182,26 +194,11 @@ def _addresses_of(host: str) -> set[str]:
     return set(found)
 
 
-def hosts_with_files() -> tuple[str, ...]:
-    """What the names of token files begin with, those of known servers first. They may hold a password."""
-    names = dict.fromkeys(_names_of_servers())
-    ending = f"-{DEFAULT_NAME}"
-    with contextlib.suppress(OSError), os.scandir(secrets_folder()) as entries:
-        found = sorted(entry.name[: -len(ending)] for entry in entries if entry.name.endswith(ending))
-        names.update(dict.fromkeys(found[:MOST_FILES]))
-    return tuple(filter(None, names))
-
-
 def _server_with(name: str) -> str:
     """The server, in the one form, whose own or whose data server's token file has a name that begins so."""
     host_port = host_port_of(name)
     for server in known_servers():
         if host_port is not None and host_port in map(host_port_of, (server, *local_servers_of(server))):
             return server
-    address = parse(name)
+    address = parse_url(name)
     return f"https://{address.host_and_port}" if address else "another server"
-
-
-def _names_of_servers() -> tuple[str, ...]:
-    """What the names of their token files begin with."""
-    return tuple(dict.fromkeys(map(name_for_files, (*KNOWN_SERVERS, *remembered_servers()))))

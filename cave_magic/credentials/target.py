@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from ..api.urls import holds_secret
-from ..deployments import DEFAULT_DATASTACK, DEFAULT_SERVER, check_address, datastack_for, deployment_of, server_meant
+from ..deployments import (
+    DEFAULT_DATASTACK,
+    DEFAULT_SERVER,
+    AddressFault,
+    AddressProblem,
+    check_address,
+    datastack_for,
+    deployment_of,
+    meant_address,
+    problem_with_address,
+    server_meant,
+)
 from ..errors import BadInput
 from ..redact import MASK, find_secrets
 from . import datastack_map
+from .datastack_map import ServerMap
 
-BLANKS = "a blank or a line break stands around it"
+NamedBy = Literal["option", "setting", "map", "known", "default"]
+"""Who named a server: the line, `%config`, caveclient's datastack map, our table of deployments, or nobody."""
 
 _NOT_TYPED = frozenset("{}$\"'`\\;")
 """Characters that IPython or the reader of a magic's line takes for something else; no datastack has one."""
@@ -35,19 +49,20 @@ class Target:
     Attributes:
         datastack: its name.
         server: address of its server, in the one form.
-        named_by: who named the server: "option", "setting", "map", "known" or "default".
-        map_problem: what is wrong with the address that the map has for it, or "".
+        named_by: who named the server.
+        map_problem: what is wrong with the address that the datastack map has for it, or None.
         asked: whether the person named the datastack.
         opens_on: where `CAVEclient(datastack)` goes without an address: what its map says, else its default.
         by_name: the servers that the datastack's name alone means, in a fresh kernel and with this one's settings.
         settings: the settings of this kernel.
-        is_guess: whether nothing says which server is meant: the map's entry cannot be used, and no table has the name.
+        is_guess: whether nothing says which server is meant: the map's entry cannot be used, and the datastack is not
+            a known one.
     """
 
     datastack: str
     server: str
-    named_by: str = "default"
-    map_problem: str = ""
+    named_by: NamedBy = "default"
+    map_problem: AddressProblem | None = None
     asked: bool = False
     opens_on: str = DEFAULT_SERVER
     by_name: tuple[str, ...] = (DEFAULT_SERVER,)
@@ -83,21 +98,19 @@ def find_target(datastack: str, server: str = "", settings: Settings = FRESH, as
         BadInput: an address that was typed or set is malformed, or the name cannot be a datastack's.
     """
     _refuse_bad_name(datastack)
-    return _found(datastack, server, settings, asked, datastack_map.read_map())
+    return _target(datastack, server, settings, asked, datastack_map.read_map())
 
 
 def siblings(target: Target, names: tuple[str, ...]) -> tuple[Target, ...]:
     """Other datastacks on the server of a target."""
-    map_file, found = datastack_map.read_map(), []
-    for name in names:
-        here = _found(name, target.server, target.settings, True, map_file)
-        found.append(replace(here, named_by=target.named_by))
-    return tuple(found)
+    server_map = datastack_map.read_map()
+    found = (_target(name, target.server, target.settings, True, server_map) for name in names)
+    return tuple(replace(one, named_by=target.named_by) for one in found)
 
 
 def again(target: Target) -> Target:
     """The same target, by what the datastack map says now."""
-    here = _found(target.datastack, target.server, target.settings, target.asked, datastack_map.read_map())
+    here = _target(target.datastack, target.server, target.settings, target.asked, datastack_map.read_map())
     return replace(here, named_by=target.named_by)
 
 
@@ -114,51 +127,46 @@ def _refuse_bad_name(datastack: str) -> None:
         raise BadInput("that is not the name of a datastack: names have letters, digits, and the signs _ . -")
 
 
-def _found(datastack: str, server: str, settings: Settings, asked: bool, map_file: datastack_map.ServerMap) -> Target:
-    opens = map_file.opens_on(datastack)
-    fresh, *_ = _by_name(datastack, "", map_file)
+def _target(datastack: str, server: str, settings: Settings, asked: bool, server_map: ServerMap) -> Target:
+    """The target on a server that was given, else configured, else meant by the datastack's name."""
+    by_name = _target_by_name(datastack, server_map)
+    target = replace(by_name, asked=asked, settings=settings)
+    if not server and not settings.server:
+        return target
+    address = check_address(server or settings.server)
+    named = replace(target, server=address, map_problem=None, is_guess=False)
     if server:
-        return Target(
-            datastack=datastack,
-            server=check_address(server),
-            named_by="option",
-            map_problem="",
-            asked=asked,
-            opens_on=opens,
-            by_name=(fresh,),
-            settings=settings,
-        )
-    address, named_by, problem = _by_name(datastack, settings.server, map_file)
-    is_guess = named_by == "map" and not _meant(datastack, map_file) and problem not in ("", BLANKS)
+        return replace(named, named_by="option")
+    return replace(named, named_by="setting", by_name=(by_name.server, address))
+
+
+def _target_by_name(datastack: str, server_map: ServerMap) -> Target:
+    """Where a fresh kernel would look for a datastack: on the server in the map, else on the known one."""
+    known, problem, is_guess = deployment_of(datastack), None, False
+    server = known.server if known else DEFAULT_SERVER
+    named_by: NamedBy = "known" if known else "default"
+    if datastack in server_map.entries:
+        entry = server_map.entries[datastack]
+        problem, named_by = _problem_with_entry(entry), "map"
+        if problem is None or problem.fault is AddressFault.BLANKS:
+            server = meant_address(entry)
+        else:  # nobody is asked at an address that holds a secret
+            meant = server_meant(datastack, "" if holds_secret(entry) else entry)
+            server, is_guess = meant or DEFAULT_SERVER, not meant
     return Target(
         datastack=datastack,
-        server=address,
+        server=server,
         named_by=named_by,
         map_problem=problem,
-        asked=asked,
-        opens_on=opens,
-        by_name=(fresh, address),
-        settings=settings,
+        opens_on=server_map.opens_on(datastack),
+        by_name=(server,),
         is_guess=is_guess,
     )
 
 
-def _meant(datastack: str, map_file: datastack_map.ServerMap) -> str:
-    """The server that a wrong entry means; "" where it cannot be read, or has a secret in it: nobody is asked there."""
-    entry = map_file.entries[datastack]
-    return server_meant(datastack, "" if holds_secret(entry) else entry)
-
-
-def _by_name(datastack: str, configured: str, map_file: datastack_map.ServerMap) -> tuple[str, str, str]:
-    """The server that a datastack's name means, who named it, and what is wrong with the map's entry."""
-    if configured:
-        return check_address(configured), "setting", ""
-    if datastack not in map_file.entries:
-        known = deployment_of(datastack)
-        return (known.server, "known", "") if known else (DEFAULT_SERVER, "default", "")
-    entry = map_file.entries[datastack]
-    try:
-        address = check_address(entry if isinstance(entry, str) else "")
-    except BadInput as error:
-        return _meant(datastack, map_file) or DEFAULT_SERVER, "map", str(error)
-    return address, "map", "" if entry == str(entry).strip() else BLANKS
+def _problem_with_entry(entry: object) -> AddressProblem | None:
+    """What is wrong with an address in the map, which caveclient takes as it stands, blanks included."""
+    problem = problem_with_address(entry)
+    if problem is None and entry != str(entry).strip():
+        return AddressProblem(fault=AddressFault.BLANKS)
+    return problem

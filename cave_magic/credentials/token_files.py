@@ -1,7 +1,6 @@
-"""The token files and the datastack map in `~/.cloudvolume/secrets`: find, read, save. Only `repairs` does so too.
+"""Reading one file in `~/.cloudvolume/secrets`, whatever is there: a token file or the datastack map.
 
-Which file holds what, and in which order the files are read, is caveclient's rule (caveclient 7 and 8, `auth.py`,
-`datastack_lookup.py`); a test holds this module against it. How they are written is ours: whole or not at all.
+What a token file holds is caveclient's rule (caveclient 7 and 8, `auth.py`); a test compares this module with it.
 """
 
 from __future__ import annotations
@@ -12,20 +11,21 @@ import json
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 
-from ..api.urls import name_for_files, parse, shown_file_name
+from ..api.urls import display_file_name, name_for_files, parse_url
 from ..redact import MASK, find_secrets, sanitize
 from ..token import Token
+from ..ui.document import Span
+from .file_problems import FileFault, FileProblem
 
 TOKEN_KEY = "token"  # noqa: S105  the key, no token
 SERVER_KEY = "middle_auth_url"
 
 DEFAULT_NAME = "cave-secret.json"
 LEGACY_NAME = "chunkedgraph-secret.json"
-FORBIDDEN = "may not be read by you"
 LARGEST_FILE = 20_000_000
 """Bytes. A token file has some hundred; a larger one is not read."""
 
@@ -48,14 +48,14 @@ class TokenFile:
     Attributes:
         path: where it is.
         state: what was found there.
-        problem: what is wrong with it, in words to follow its name; "" if nothing.
+        problem: what is wrong with it, or None.
         token: what stands under the key `token`, if that is a text.
-        keys: the other keys in it, shortened for show.
+        keys: the other keys in it, as they may be shown to their owner.
         inside: a token that is in the file although the file cannot be used as it is (bare, in a list, ...).
         readable_by_others: whether its mode lets other users of the machine read it.
         owned: whether it belongs to the user who runs this.
         modified: when it was last written, in seconds since 1970.
-        names: the host of the server that the token is for, where the file says so: those of the tokens page do.
+        named_host: the host of the server that the token is for, where the file says so: those of the tokens page do.
         link: where it leads, if it is a link; else "".
         gap: the folder that a link leads into and that is not there, so that nothing can be saved through it; else "".
         foreign: whether it belongs to another user of this computer, other than its administrator.
@@ -63,14 +63,14 @@ class TokenFile:
 
     path: Path
     state: State
-    problem: str = ""
+    problem: FileProblem | None = None
     token: Token | None = None
-    keys: tuple[str, ...] = ()
+    keys: tuple[Span, ...] = ()
     inside: Token | None = None
     readable_by_others: bool = False
     owned: bool = True
     modified: float = 0.0
-    names: str = ""
+    named_host: str = ""
     link: str = ""
     gap: str = ""
     foreign: bool = False
@@ -78,7 +78,7 @@ class TokenFile:
     @property
     def name(self) -> str:
         """Its name without the folder, as it may be shown."""
-        return shown_file_name(self.path.name)
+        return display_file_name(self.path.name)
 
     @property
     def meant(self) -> Token | None:
@@ -89,7 +89,7 @@ class TokenFile:
 
     @property
     def fault(self) -> str:
-        """What is wrong with it, beginning with where it is."""
+        """Where it is and what is wrong with it, as the start of a sentence."""
         return f"{show_path(self.path)} {self.problem}"
 
 
@@ -114,13 +114,13 @@ def token_file_called(name: str) -> Path:
 def show_path(path: Path, longest: int = 200) -> str:
     """A path as people write it, with `~` for their home."""
     home = os.path.expanduser("~")
-    text = str(path.parent / shown_file_name(path.name) if DEFAULT_NAME in path.name else path)
-    return sanitize("~" + text[len(home) :] if text.startswith(home + os.sep) else text, longest)
+    whole = str(path.parent / display_file_name(path.name) if DEFAULT_NAME in path.name else path)
+    return sanitize("~" + whole[len(home) :] if whole.startswith(home + os.sep) else whole, longest).text
 
 
-def show_key(key: str) -> str:
-    """A key of a token file, short; hidden where somebody put a token in the place of one."""
-    return MASK if find_secrets(key) else sanitize(key, 40)
+def show_key(key: str) -> Span:
+    """A key of a token file, short and private; masked where somebody put a token in the place of one."""
+    return sanitize(MASK if find_secrets(key) else key, 40)
 
 
 # ---------------------------------------------------------------- reading
@@ -128,11 +128,11 @@ def show_key(key: str) -> str:
 
 def read_token_file(path: Path) -> TokenFile:
     """Reads one token file, whatever is there; never raises and never waits."""
-    text, state, problem, info = read_text(path)
-    link = show_path(link_target(path)) if os.path.islink(path) else ""
-    if info is None or state != State.READ:
-        return TokenFile(path=path, state=state, problem=problem, link=link, gap=gap_of(path))
-    found = parse_token_file(path, text)
+    content = read_text(path)
+    link, info = show_path(link_target(path)) if os.path.islink(path) else "", content.info
+    if info is None:
+        return TokenFile(path=path, state=content.state, problem=content.problem, link=link, gap=gap_of(path))
+    found = parse_token_file(path, content.text)
     shared = bool(info.st_mode & 0o077) and os.name == "posix"
     owned = not hasattr(os, "getuid") or info.st_uid == os.getuid()
     return replace(
@@ -142,93 +142,107 @@ def read_token_file(path: Path) -> TokenFile:
 
 def parse_token_file(path: Path, text: str) -> TokenFile:
     """What the text of a token file says."""
-    data, state, problem = parse_object(text)
+    data, problem = parse_object(text)
     if not isinstance(data, dict):
         inside = Token(text.strip()[:4096]).reads_as if text.strip() else None
-        return TokenFile(path=path, state=state, problem=problem, inside=inside)
+        return TokenFile(path=path, state=State.MALFORMED, problem=problem, inside=inside)
     value = data.get(TOKEN_KEY)
     token = Token(str(value)) if value is not None else None  # a number is sent as it is written
-    problem = "" if isinstance(value, str) else _problem_with_key(data)
-    keys = tuple(show_key(key) for key in list(data)[:8] if key != TOKEN_KEY)
-    inside = None if token else _only_token_in(data)
     return TokenFile(
         path=path,
-        state=state,
-        problem=problem,
+        state=State.READ,
+        problem=None if isinstance(value, str) else _problem_with_key(data),
         token=token,
-        keys=keys,
-        inside=inside,
-        names=host_named(data.get(SERVER_KEY)),
+        keys=tuple(show_key(key) for key in list(data)[:8] if key != TOKEN_KEY),
+        inside=None if token else _only_token_in(data),
+        named_host=host_named(data.get(SERVER_KEY)),
     )
 
 
 def host_named(address: object) -> str:
     """The host in what a file of the tokens page says of its server: `global.daf-apis.com/auth`; "" if it says none."""
-    found = parse(address)
+    found = parse_url(address)
     return found.host_and_port if found else ""
 
 
-def read_any_file(path: str) -> tuple[str, str]:
-    """Reads a file that a person named.
+def read_any_file(path: str) -> tuple[str, FileProblem | None]:
+    """Reads a file that a person named: its text, and what is wrong with it."""
+    content = read_text(Path(os.path.expanduser(path)))
+    if content.state is State.ABSENT:
+        return "", content.problem or FileProblem(fault=FileFault.MISSING)
+    is_empty = content.problem is None and not content.text.strip()
+    return content.text, FileProblem(fault=FileFault.EMPTY) if is_empty else content.problem
 
-    Returns:
-        Its text, and what is wrong with it in words to follow "the file", or "".
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileContent:
+    """What was found at a path.
+
+    Attributes:
+        state: whether it was read, and if not, what is there.
+        problem: what is wrong with it, or None; nothing is wrong with a file that is absent, only with a link to it.
+        text: its text, if it was read.
+        info: its `stat`, if it was read.
     """
-    text, state, problem, _ = read_text(Path(os.path.expanduser(path)))
-    if state is State.ABSENT:
-        return "", problem or "is not there"
-    return text, problem or ("" if text.strip() else "is empty")
+
+    state: State
+    problem: FileProblem | None = None
+    text: str = field(default="", repr=False)
+    info: os.stat_result | None = None
 
 
-def read_text(path: Path) -> tuple[str, State, str, os.stat_result | None]:
-    """Reads a file whatever it is: its text, what was found, what is wrong with it, and its `stat`; never raises."""
+def read_text(path: Path) -> FileContent:
+    """Reads a file, whatever is there; never raises and never waits."""
     try:
         info = os.stat(path)
         if not stat.S_ISREG(info.st_mode):
-            kind = "a folder" if stat.S_ISDIR(info.st_mode) else "not an ordinary file"
-            return "", State.NOT_A_FILE, f"is {kind}", None
+            fault = FileFault.IS_A_FOLDER if stat.S_ISDIR(info.st_mode) else FileFault.NOT_A_REGULAR_FILE
+            return FileContent(state=State.NOT_A_FILE, problem=FileProblem(fault=fault))
         if info.st_size > LARGEST_FILE:
-            return "", State.TOO_LARGE, f"has {info.st_size // 1_000_000 or 1} MB, which no token file has", None
+            size = str(info.st_size // 1_000_000)
+            return FileContent(state=State.TOO_LARGE, problem=FileProblem(fault=FileFault.TOO_LARGE, details=(size,)))
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         with open(descriptor, "rb") as file:
-            return file.read(LARGEST_FILE + 1).decode("utf-8", errors="surrogateescape"), State.READ, "", info
+            text = file.read(LARGEST_FILE + 1).decode("utf-8", errors="surrogateescape")
+        return FileContent(state=State.READ, text=text, info=info)
     except (FileNotFoundError, NotADirectoryError):
-        return "", State.ABSENT, link_problem(path), None
+        return FileContent(state=State.ABSENT, problem=link_problem(path))
     except PermissionError:
-        return "", State.UNREADABLE, FORBIDDEN, None
+        return FileContent(state=State.UNREADABLE, problem=FileProblem(fault=FileFault.NOT_READABLE))
     except (OSError, ValueError) as error:
         if getattr(error, "errno", 0) == errno.ELOOP:
-            return "", State.ABSENT, link_problem(path), None
-        return "", State.UNREADABLE, f"cannot be read ({type(error).__name__})", None
+            return FileContent(state=State.ABSENT, problem=link_problem(path))
+        problem = FileProblem(fault=FileFault.READ_ERROR, details=(type(error).__name__,))
+        return FileContent(state=State.UNREADABLE, problem=problem)
 
 
-def parse_object(text: str) -> tuple[object, State, str]:
-    """Parses the JSON of a token file or of the datastack map: the value, its state, and what is wrong with it."""
+def parse_object(text: str) -> tuple[object, FileProblem | None]:
+    """Parses the JSON of a token file or of the datastack map: the value, and why it is not an object."""
     if not text.strip("\0 \t\r\n"):
-        return None, State.MALFORMED, "is empty"
+        return None, FileProblem(fault=FileFault.EMPTY)
     if not text.isascii() and any("\udc80" <= letter <= "\udcff" for letter in text):
-        return None, State.MALFORMED, "has bytes in it that are no text (UTF-8)"
+        return None, FileProblem(fault=FileFault.NOT_TEXT)
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
         where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
-        return None, State.MALFORMED, f"is not valid JSON{where}"
+        return None, FileProblem(fault=FileFault.NOT_JSON, details=(where,))
     if not isinstance(data, dict):
-        return data, State.MALFORMED, f'holds {_kind(data)}, not an object with the key "{TOKEN_KEY}"'
-    return data, State.READ, ""
+        return data, FileProblem(fault=FileFault.NOT_AN_OBJECT, details=(_type_of(data),))
+    return data, None
 
 
-def _kind(data: object) -> str:
-    kinds = {list: "a list", dict: "an object", str: "a text", bool: "a true or false", type(None): "null"}
+def _type_of(data: object) -> str:
+    kinds = {list: "a list", dict: "an object", str: "a string", bool: "a Boolean", type(None): "null"}
     return kinds.get(type(data), "a number")
 
 
-def _problem_with_key(data: Mapping[str, object]) -> str:
-    if TOKEN_KEY in data and data[TOKEN_KEY] is not None:
-        return f'has {_kind(data[TOKEN_KEY])} under "{TOKEN_KEY}", where a text belongs'
-    if TOKEN_KEY in data:
-        return f'has nothing (null) under "{TOKEN_KEY}"'
-    return f'has no key "{TOKEN_KEY}"'
+def _problem_with_key(data: Mapping[str, object]) -> FileProblem:
+    if TOKEN_KEY not in data:
+        return FileProblem(fault=FileFault.NO_KEY)
+    if data[TOKEN_KEY] is None:
+        return FileProblem(fault=FileFault.NULL_VALUE)
+    return FileProblem(fault=FileFault.VALUE_NOT_TEXT, details=(_type_of(data[TOKEN_KEY]),))
 
 
 def _only_token_in(data: Mapping[str, object]) -> Token | None:
@@ -245,21 +259,22 @@ def link_target(link: Path) -> Path:
     return Path(os.path.realpath(link))
 
 
-def link_problem(link: Path) -> str:
-    """What is wrong with a link that leads to nothing, in words to follow its name; "" for what is no link."""
+def link_problem(link: Path) -> FileProblem | None:
+    """What is wrong with a link that leads to nothing; None for what is not a link."""
     if not os.path.islink(link):
-        return ""
+        return None
+    target, fault = show_path(link_target(link)), FileFault.LINK_TO_NO_FOLDER
     try:
         os.stat(link)
     except PermissionError:
-        why = "which may not be opened by you"
+        fault = FileFault.LINK_NOT_OPENABLE
     except OSError as error:
         if error.errno == errno.ELOOP:
-            return "is a link to itself"
-        why = f"and {gap} is not there" if (gap := gap_of(link)) else "which is not there"
-    else:
-        why = "which is not a folder"
-    return f"is a link to {show_path(link_target(link))}, {why}"
+            return FileProblem(fault=FileFault.LINK_LOOP)
+        if gap := gap_of(link):
+            return FileProblem(fault=FileFault.LINK_INTO_NOTHING, details=(target, gap))
+        fault = FileFault.LINK_TO_NOTHING
+    return FileProblem(fault=fault, details=(target,))
 
 
 def is_lost_link(path: Path) -> bool:
@@ -279,20 +294,21 @@ def is_foreign(info: os.stat_result) -> bool:
     return hasattr(os, "getuid") and info.st_uid not in (os.getuid(), 0)
 
 
-def folder_fault() -> tuple[Path, str] | None:
-    """What stands in the way to the folder of the token files: where, and what is wrong with it; None if nothing."""
+def folder_fault() -> tuple[Path, FileProblem] | None:
+    """What keeps the folder of the token files from being one: where, and what is wrong there; None if nothing."""
     folder = secrets_folder()
     for one in (folder.parent, folder):
         if os.path.lexists(one) and not os.path.isdir(one):
-            return one, link_problem(one) or "is not a folder"
+            return one, link_problem(one) or FileProblem(fault=FileFault.NOT_A_FOLDER)
     return None
 
 
-def folder_of_another() -> tuple[Path, str] | None:
-    """The link that leads to another user's folder, and the words to follow its name; None if none does."""
+def folder_of_another() -> tuple[Path, FileProblem] | None:
+    """The link that leads to another user's folder, and what is wrong with it; None if none does."""
     folder = secrets_folder()
     for one in (folder.parent, folder):
         with contextlib.suppress(OSError):
             if os.path.islink(one) and is_foreign(os.stat(one)):
-                return one, f"is a link to {show_path(link_target(one))}, which belongs to another user"
+                target = show_path(link_target(one))
+                return one, FileProblem(fault=FileFault.LINK_TO_ANOTHER_USERS, details=(target,))
     return None

@@ -11,6 +11,7 @@ from typing import Any
 from ..api.responses import Account, ListedToken, Response
 from ..api.urls import host_of
 from ..credentials import datastack_map, stored_tokens, token_files
+from ..credentials.file_problems import FileProblem
 from ..credentials.scrub import LeftoverToken
 from ..credentials.target import Target
 from ..deployments import DEFAULT_DATASTACK, DEFAULT_SERVER
@@ -24,6 +25,10 @@ from . import next_steps
 from .model import Command
 
 BARE_CHECK = next_steps.check(Target(datastack=DEFAULT_DATASTACK, server=DEFAULT_SERVER))
+
+
+def _nothing_left(tokens: Iterable[Token] = ()) -> tuple[LeftoverToken, ...]:
+    return ()
 
 
 class FolderFix(Enum):
@@ -41,13 +46,13 @@ class FolderProblem:
 
     Attributes:
         at: what is at fault: that folder, the one above it, or what stands in the place of one.
-        problem: what is wrong with it, in words to follow its name.
+        problem: what is wrong with it.
         unusable: whether token files in it cannot be read (else they only should not, or cannot be written).
         mend: what mends it.
     """
 
     at: Path
-    problem: str
+    problem: FileProblem
     unusable: bool
     mend: FolderFix
 
@@ -66,7 +71,8 @@ class Machine:
         folder_open: whether everybody on this computer may put files there, and so another token in the place of yours.
         map_file: caveclient's map of datastacks.
         map_secrets: datastacks in whose remembered address there is a token or a password.
-        left: where tokens lie about in this notebook's session and file.
+        left: where tokens were left in this notebook's session and file.
+        scrub_left: takes them out there.
         unmet: what the installed caveclient asks of other packages and does not find; None if that is not known.
         proxy_settings: those of the environment that lead to a proxy or to a file of certificates.
         requests_problem: why requests, without which nobody can be asked, cannot be imported, or "".
@@ -88,6 +94,7 @@ class Machine:
     map_file: datastack_map.ServerMap | None = None
     map_secrets: tuple[str, ...] = ()
     left: tuple[LeftoverToken, ...] = ()
+    scrub_left: Callable[[], object] = field(default=_nothing_left, repr=False, compare=False)
     requests_problem: str = ""
     shadowing: tuple[ShadowingFile, ...] = ()
     again: Command = BARE_CHECK
@@ -96,12 +103,8 @@ class Machine:
 
     @property
     def fix(self) -> Command:
-        """The line that offers the repairs."""
+        """The line that offers the fixes."""
         return next_steps.with_option(self.again, "--fix")
-
-
-def _nothing_left(tokens: Iterable[Token]) -> tuple[LeftoverToken, ...]:
-    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,11 +114,13 @@ class NotebookSession:
     Attributes:
         names: its variables, to find clients that were made with another token.
         find_left: stored tokens -> where they are left in its history and file.
+        scrub_left: takes stored tokens out there.
         can_ask: whether somebody can answer a prompt.
     """
 
     names: Mapping[str, object] = field(default_factory=dict)
     find_left: Callable[[Iterable[Token]], tuple[LeftoverToken, ...]] = _nothing_left
+    scrub_left: Callable[[Iterable[Token]], object] = _nothing_left
     can_ask: bool = True
 
 

@@ -1,7 +1,7 @@
-"""Changes to token files and the datastack map that `%cave_check --fix` offers. None of them needs a server.
+"""Changes to token files and the datastack map that findings carry and `%cave_check --fix` makes. None needs a server.
 
-Each function looks at what is there and gives a repair, or None where there is nothing to repair. A repair is found
-anew when it is applied: what somebody else has changed since is not undone. All of it is done or none of it.
+Each function takes facts and gives a fix, or None where nothing can be changed. A fix plans its change anew when it is
+applied: what somebody else has changed since is not undone. All of it is done or none of it.
 """
 
 from __future__ import annotations
@@ -11,18 +11,21 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from ..api.urls import holds_secret, shown, shown_file_name
+from ..api.responses import REFUSALS, local_server_in
+from ..api.urls import display_file_name, display_url, holds_secret
 from ..credentials import atomic_write, datastack_map, save, stored_tokens, token_files
-from ..credentials.datastack_map import entries_with_secrets
+from ..credentials.datastack_map import ServerMap
+from ..credentials.locations import Role, locations
 from ..credentials.stored_tokens import StoredToken
 from ..credentials.token_files import State, TokenFile, show_path
-from ..deployments import DEFAULT_SERVER, meant_address, server_meant
-from ..redact import sanitize
+from ..deployments import DEFAULT_SERVER, AddressFault, meant_address, server_meant
+from ..redact import MASK, sanitize
 from ..token import Token
+from .evidence import DatastackFacts, Machine, ServerFacts
+from .model import Fix
 
 Plan = Mapping[Path, str | None]
 """File -> its new text, or None to remove it."""
@@ -30,79 +33,45 @@ Plan = Mapping[Path, str | None]
 _ENTRY = re.compile(r'"([\w.-]{1,100})"\s*:\s*"(https?://[^"\s\\]{1,200})"')
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Repair:
-    """One change that can be made on this computer.
+def _fix(id: str, words: str, paths: Iterable[Path], find: Callable[[], Plan]) -> Fix:
+    """A fix that writes files: all or none, with copies of what they were."""
 
-    Attributes:
-        id: what kind it is.
-        words: what it does, before -> after, in one line without a secret.
-        paths: the files that it changes.
-    """
-
-    id: str
-    words: str
-    paths: tuple[Path, ...] = field(repr=False)
-    _make: Callable[[], tuple[Path, ...]] = field(repr=False, compare=False)
-
-    def apply(self) -> tuple[Path, ...]:
-        """Makes the change; nothing if it is not needed any more.
-
-        Returns:
-            The copies of the files as they were before.
-        Raises:
-            TokenNotSaved: a file cannot be written. Everything is as it was; with `NotPutBack` it is not.
-        """
+    def apply() -> tuple[Path, ...]:
         with save.changing():
-            return self._make()
+            plan = find()
+            return save.write_files(plan, [path for path in plan if path.exists() and not _is_map_with_secrets(path)])
 
-    def then(self, follow: Callable[[], object]) -> Repair:
-        """The same repair, with something that is to be done once it is made."""
-
-        def make() -> tuple[Path, ...]:
-            backups = self._make()
-            follow()
-            return backups
-
-        return replace(self, _make=make)
-
-
-def _rewrite(find: Callable[[], Plan]) -> tuple[Path, ...]:
-    plan = find()
-    return save.write_files(plan, [path for path in plan if path.exists() and not _is_map_with_secrets(path)])
+    return Fix(id=id, words=words, paths=tuple(paths), apply=apply)
 
 
 def _is_map_with_secrets(path: Path) -> bool:
-    """Whether a copy of the file would only be one more place where a token or a password lies about."""
+    """Whether a copy of the file would only be one more file with a token or a password in it."""
     return path.name == datastack_map.MAP_NAME and holds_secret(token_files.read_any_file(str(path))[0])
 
 
 # ---------------------------------------------------------------- permissions
 
 
-def repair_permissions(resolved: StoredToken) -> Repair | None:
-    """Makes the folder, and every token file in it, one's own alone.
+def fix_permissions(stored: StoredToken, folder_open: bool = False) -> Fix | None:
+    """Makes the folder of the token files and every token file owner-only, those of other servers included.
 
     Args:
-        resolved: the files of a server; those of other servers are looked at too.
+        stored: the files of a server.
+        folder_open: whether everybody on this computer may write in the folder.
     """
-    shared = _shared_files(resolved)
+    if os.name != "posix":
+        return None
+    listed = (one.read() for one in locations(stored.server))
+    files = (*stored.files, *stored.copies, *(file for file in listed if file.meant is not None))
+    shared = list(dict.fromkeys(file.path for file in files if file.readable_by_others and file.owned))
     folder = token_files.secrets_folder()
     mode = _mode_of(folder)
-    opened = [f"{show_path(folder)} ({mode & 0o777:04o} -> 0700)"] if mode & 0o077 else []
-    names = opened + [f"{shown_file_name(path.name)} ({_mode_of(path):04o} -> 0600)" for path in shared]
-    if not names or os.name != "posix":
+    names = [f"{show_path(folder)} ({mode:04o} -> 0700)"] if mode & 0o077 or folder_open else []
+    names += [f"{_name_of(path)} ({_mode_of(path):04o} -> 0600)" for path in shared]
+    if not names:
         return None
     words = f"allow nobody but you to read {_listed(names)}"
-    return Repair(id="permissions", words=words, paths=tuple(shared), _make=partial(_tighten, shared))
-
-
-def _shared_files(resolved: StoredToken) -> list[Path]:
-    others = [
-        token_files.secrets_folder() / f"{host}-{token_files.DEFAULT_NAME}" for host in stored_tokens.hosts_with_files()
-    ]
-    found = [*resolved.files, *(token_files.read_token_file(path) for path in others)]
-    return list(dict.fromkeys(file.path for file in found if file.readable_by_others and file.owned))
+    return Fix(id="permissions", words=words, paths=tuple(shared), apply=partial(_tighten, shared))
 
 
 def _mode_of(path: Path) -> int:
@@ -114,22 +83,32 @@ def _mode_of(path: Path) -> int:
 
 def _tighten(shared: Iterable[Path]) -> tuple[Path, ...]:
     done: list[tuple[Path, int]] = []
-    for path in shared:  # the folder was tightened when it was locked
-        done.append((path, _mode_of(path)))
-        try:
-            atomic_write.tighten(path, 0o600)
-        except OSError as error:
-            for changed, mode in done:
-                atomic_write.set_mode(changed, mode)
-            raise save.not_saved(path, error) from None
+    with save.changing():  # that tightens the folder
+        for path in shared:
+            done.append((path, _mode_of(path)))
+            try:
+                atomic_write.tighten(path, 0o600)
+            except OSError as error:
+                for changed, mode in done:
+                    atomic_write.set_mode(changed, mode)
+                raise save.not_saved(path, error) from None
     return ()
 
 
 # ---------------------------------------------------------------- one file
 
 
-def repair_shape(file: TokenFile) -> Repair | None:
-    """Writes a token file properly that holds a token in a way in which it does not work.
+def fix_stored_shape(server: ServerFacts) -> Fix | None:
+    """Rewrites the file whose token is not read, or does not work as it is written; not one that was refused."""
+    stored = server.stored
+    if stored.belongs_to or (server.salvaged is not None and server.salvaged.code in REFUSALS):
+        return None
+    other = stored.server_file if stored.server_file.inside else stored.default_file
+    return fix_shape(stored.blocker or stored.source or other)
+
+
+def fix_shape(file: TokenFile) -> Fix | None:
+    """Writes a token file properly that holds a token in a form in which it does not work.
 
     That is a bare token, a list, a wrong key, quotes, blanks or capitals: whatever holds exactly one token.
     """
@@ -138,9 +117,7 @@ def repair_shape(file: TokenFile) -> Repair | None:
         return None
     problem = file.problem or f"holds one that {file.token.oddity() if file.token else ''}"
     words = f'write {file.name} as {{"token": "..."}} with the token ending in {token.ending}; now it {problem}'
-    return Repair(
-        id="shape", words=words, paths=(file.path,), _make=partial(_rewrite, partial(_in_shape, file.path, token))
-    )
+    return _fix("shape", words, [file.path], partial(_in_shape, file.path, token))
 
 
 def _token_in(file: TokenFile) -> Token | None:
@@ -154,135 +131,141 @@ def _in_shape(path: Path, token: Token) -> Plan:
     return {} if text is None else {path: text}
 
 
-def repair_legacy(resolved: StoredToken) -> Repair | None:
-    """Sets `chunkedgraph-secret.json` aside; a token that caveclient takes from it goes to the server's file."""
-    legacy, own = resolved.legacy_file, resolved.server_file
-    used = resolved.source is not None and resolved.source.path == legacy.path
-    if legacy.state != State.READ or (own.token is None and not used) or resolved.belongs_to:
+def fix_legacy(stored: StoredToken) -> Fix | None:
+    """Moves the token that caveclient takes from `chunkedgraph-secret.json` to the server's own file."""
+    legacy, own = stored.legacy_file, stored.server_file
+    if stored.source != legacy or stored.token is None or stored.belongs_to:
         return None
-    token = legacy.token if used else None
-    aside = f"set {legacy.name} aside, as {legacy.name}.*.bak"
-    words = f"write the token of {legacy.name} to {own.path.name}, and {aside}" if token else f"{aside}; it is not used"
-    paths = (own.path, legacy.path) if token else (legacy.path,)
-    return Repair(
-        id="legacy", words=words, paths=paths, _make=partial(_rewrite, partial(_without_legacy, resolved.server, token))
-    )
+    words = f"write the token of {legacy.name} to {own.path.name}, and set {legacy.name} aside, as {legacy.name}.*.bak"
+    return _fix("legacy", words, [own.path, legacy.path], partial(_without_legacy, stored.server, stored.token))
 
 
-def _without_legacy(server: str, token: Token | None) -> Plan:
+def _without_legacy(server: str, token: Token) -> Plan:
     now = stored_tokens.resolve(server)
-    if now.legacy_file.state != State.READ or (token is not None and now.token != token):
+    if now.source != now.legacy_file or now.token != token:
         return {}
-    text = save.with_token(now.server_file.path, token) if token else None
+    text = save.with_token(now.server_file.path, token)
     return {**({now.server_file.path: text} if text else {}), now.legacy_file.path: None}
 
 
 # ---------------------------------------------------------------- several files of one server
 
 
-def repair_copies(resolved: StoredToken, token: Token, local_servers: Iterable[str] = ()) -> Repair | None:
+def fix_shadow(stored: StoredToken) -> Fix | None:
+    """Writes the token that `cave-secret.json` has to the server's own file, which hides it."""
+    return fix_copies(stored, stored.shadowed) if stored.shadowed else None
+
+
+def fix_readers(datastack: DatastackFacts) -> Fix | None:
+    """Gives cloud-volume and cloud-files the token that caveclient takes."""
+    stored, local = datastack.server.stored, local_server_in(datastack.info) if datastack.info else ""
+    if stored.token is None or not local:
+        return None
+    first = [one.first for one in datastack.readings if one.file.token != stored.token]
+    return fix_copies(stored, stored.token, [local], first)
+
+
+def fix_copies(
+    stored: StoredToken, token: Token, data_servers: Iterable[str] | None = None, readers: Iterable[Path] = ()
+) -> Fix | None:
     """Makes the copies of one server's token agree.
 
     Args:
-        resolved: the server's files.
+        stored: the server's files.
         token: the one that works.
-        local_servers: addresses of its data servers, whose files cloud-volume reads.
+        data_servers: addresses of its data servers, whose files cloud-volume reads; None for those that are known.
+        readers: files that cloud-volume and cloud-files read first in a folder of their own.
     """
-    locals_ = tuple(local_servers)
-    found = _copies(resolved, token, locals_)
+    locals_ = None if data_servers is None else tuple(data_servers)
+    others = tuple(dict.fromkeys(readers))
+    found = _copies(stored, token, locals_, others)
     if not found:
         return None
-    had = [f"{file.name} ({_ending(file.token)} -> {_ending(token)})" for file in found]
-    find = partial(_agreeing, resolved.server, token, locals_)
+    had = [f"{_name_of(file.path)} ({_ending(file.token)} -> {_ending(token)})" for file in found]
     words = f"write the token that works to {_listed(had)}"
-    return Repair(id="copies", words=words, paths=tuple(file.path for file in found), _make=partial(_rewrite, find))
+    return _fix(
+        "copies", words, [file.path for file in found], partial(_agreeing, stored.server, token, locals_, others)
+    )
 
 
-def _copies(resolved: StoredToken, token: Token, local_servers: Iterable[str]) -> list[TokenFile]:
-    """The server's files that should hold the token and do not."""
-    own, default = resolved.server_file, resolved.default_file
-    found = [own] if own.state != State.ABSENT or default.token != token else []
-    if default.state == State.READ and default.token is not None and _is_ours(resolved, default):
-        found.insert(0, default)
-    for path in save.local_files(resolved.server, local_servers):
-        local = token_files.read_token_file(path)
-        if local.token is not None and not stored_tokens.owner_of(resolved.server, local):
-            found.insert(0, local)
+def _copies(
+    stored: StoredToken, token: Token, data_servers: Iterable[str] | None, readers: Iterable[Path]
+) -> list[TokenFile]:
+    """The server's files that should hold the token and do not, its own file and those outside its folder last."""
+    own, default, server = stored.server_file, stored.default_file, stored.server
+    places = locations(server, data_servers, (Role.DATA_SERVER,))
+    found = [one.read() for one in reversed(places)]
+    found = [file for file in found if file.token is not None and not stored_tokens.owner_of(server, file)]
+    if default.state == State.READ and default.token is not None and _is_ours(stored, default):
+        found.append(default)
+    if own.state != State.ABSENT or default.token != token:
+        found.append(own)
+    names = {one.path.name for one in places}  # no file that is known to be another server's
+    paths = dict.fromkeys(file.path for file in found)
+    found += [token_files.read_token_file(path) for path in readers if path.name in names and path not in paths]
     return [file for file in found if file.token != token]
 
 
-def repair_readers(token: Token, paths: Iterable[Path]) -> Repair | None:
-    """Saves the token also where only cloud-volume and cloud-files look for it.
-
-    Args:
-        token: the one that works.
-        paths: the files that they read first.
-    """
-    found = [file for file in map(token_files.read_token_file, dict.fromkeys(paths)) if file.token != token]
-    if not found:
-        return None
-    had = [f"{show_path(file.path)} ({_ending(file.token)} -> {_ending(token)})" for file in found]
-    wanted = tuple(file.path for file in found)
-    words = f"write the token also to {_listed(had)}"
-    return Repair(id="readers", words=words, paths=wanted, _make=partial(_rewrite, partial(_with_token, token, wanted)))
-
-
-def _with_token(token: Token, paths: Iterable[Path]) -> Plan:
-    return {path: text for path in paths if (text := save.with_token(path, token)) is not None}
-
-
-def _is_ours(resolved: StoredToken, file: TokenFile) -> bool:
-    if file.token == resolved.server_file.token:
+def _is_ours(stored: StoredToken, file: TokenFile) -> bool:
+    if file.token == stored.server_file.token:
         return True
-    return resolved.server == DEFAULT_SERVER and not stored_tokens.owner_of(resolved.server, file)
+    return stored.server == DEFAULT_SERVER and not stored_tokens.owner_of(stored.server, file)
 
 
-def _agreeing(server: str, token: Token, local_servers: Iterable[str]) -> Plan:
-    return _with_token(token, [file.path for file in _copies(stored_tokens.resolve(server), token, local_servers)])
+def _agreeing(server: str, token: Token, data_servers: Iterable[str] | None, readers: Iterable[Path]) -> Plan:
+    paths = [file.path for file in _copies(stored_tokens.resolve(server), token, data_servers, readers)]
+    return {path: text for path in paths if (text := save.with_token(path, token)) is not None}
 
 
 def _ending(token: Token | None) -> str:
     return f"…{token.ending}" if token is not None and token.ending else "another one" if token else "none"
 
 
-# ---------------------------------------------------------------- the map
+# ---------------------------------------------------------------- the datastack map
 
 
-def repair_map_entry(datastack: str, server: str = "") -> Repair | None:
+def fix_entry(server: ServerFacts) -> Fix | None:
+    """Corrects the map's entry for a datastack to the server that was named, else to the one that the entry means."""
+    target, current = server.target, server.machine.map_file or datastack_map.read_map()
+    problem = target.map_problem
+    is_named = target.named_by in ("option", "setting")
+    if is_named or (problem is not None and problem.fault is AddressFault.BLANKS):
+        return fix_map_entry(target.datastack, server.address, current)
+    if target.datastack in server.machine.map_secrets:
+        return fix_map_secrets(server.machine)
+    return fix_map_entry(
+        target.datastack, server_meant(target.datastack, current.entries.get(target.datastack)), current
+    )
+
+
+def fix_map_entry(datastack: str, server: str, current: ServerMap) -> Fix | None:
     """Corrects where a datastack is opened, or forgets it.
 
     Args:
         datastack: its name in the map.
         server: the right address; "" to forget the entry.
+        current: the map.
     """
-    current = datastack_map.read_map()
-    if datastack not in current.entries or current.entries[datastack] == server:
+    if current.entries.get(datastack) == server if server else datastack not in current.entries:
         return None
-    name, old = sanitize(datastack), shown(current.entries[datastack])
+    name, old = sanitize(datastack).text, display_url(current.entries.get(datastack))
     words = f"open {name} on {server} (now: {old})" if server else f"forget that {name} is on {old}"
-    find = partial(_map_with, {datastack: server}, dict(current.entries))
-    return Repair(id="map-entry", words=words, paths=(current.path,), _make=partial(_rewrite, find))
+    find = partial(_map_with, {datastack: server}, current.entries)
+    return _fix("map-entry", words, [current.path], find)
 
 
-def repair_wrong_entry(datastack: str) -> Repair | None:
-    """Corrects a wrong entry to the server that it means, or forgets it where that cannot be told."""
-    return repair_map_entry(datastack, server_meant(datastack, datastack_map.read_map().entries.get(datastack)))
-
-
-def repair_map_secrets() -> Repair | None:
+def fix_map_secrets(machine: Machine) -> Fix | None:
     """Takes tokens and passwords out of the addresses in the map: what stays is the server that is meant.
 
     That is where a known datastack is, else the address without them; what is no address is forgotten. No copy is kept.
     """
-    current = datastack_map.read_map()
-    found = {name: server_meant(name, current.entries[name]) for name in entries_with_secrets()}
+    current = machine.map_file or datastack_map.read_map()
+    found = {name: server_meant(name, current.entries.get(name)) for name in machine.map_secrets}
     if not found:
         return None
-    words = (
-        f"take what is secret out of the address of {_listed([sanitize(name) for name in found])} in the datastack map"
-    )
-    find = partial(_map_with, found, dict(current.entries))
-    return Repair(id="map-secrets", words=words, paths=(current.path,), _make=partial(_rewrite, find))
+    names = _listed([sanitize(name).text for name in found])
+    words = f"take what is secret out of the address of {names} in the datastack map"
+    return _fix("map-secrets", words, [current.path], partial(_map_with, found, current.entries))
 
 
 def _map_with(changes: Mapping[str, str], before: Mapping[str, object]) -> Plan:
@@ -297,15 +280,14 @@ def _map_with(changes: Mapping[str, str], before: Mapping[str, object]) -> Plan:
     return {} if entries == current.entries else {current.path: json.dumps(entries, indent=2) + "\n"}
 
 
-def repair_map() -> Repair | None:
-    """Writes a datastack map anew that is no JSON object, with the entries that can still be read in it."""
-    current = datastack_map.read_map()
+def fix_map(current: ServerMap) -> Fix | None:
+    """Rewrites a datastack map that is no JSON object, with the entries that can still be read in it."""
     if current.state != State.MALFORMED:
         return None
     count = len(_readable_entries(current.path))
     stay = "nothing in it can be read" if not count else f"the {count} entries that can be read in it stay"
-    words = f"write the datastack map anew, which {current.problem}; {stay}"
-    return Repair(id="map", words=words, paths=(current.path,), _make=partial(_rewrite, _rebuilt_map))
+    words = f"rewrite the datastack map, which {current.problem}; {stay}"
+    return _fix("map", words, [current.path], _rebuilt_map)
 
 
 def _rebuilt_map() -> Plan:
@@ -318,6 +300,31 @@ def _rebuilt_map() -> Plan:
 def _readable_entries(path: Path) -> dict[str, str]:
     text, _ = token_files.read_any_file(str(path))
     return {name: meant for name, address in _ENTRY.findall(text) if (meant := meant_address(address))}
+
+
+# ---------------------------------------------------------------- this notebook
+
+
+def fix_left(machine: Machine) -> Fix | None:
+    """Takes tokens out of this session's history and out of the notebook. No copy is kept, since it would have them."""
+    if not machine.left:
+        return None
+    notebook = next((one.path for one in machine.left if one.path is not None and one.path.suffix == ".ipynb"), None)
+    file = f" and in {notebook.name} (read it again in the browser before you save)" if notebook is not None else ""
+
+    def apply() -> tuple[Path, ...]:
+        machine.scrub_left()
+        return ()
+
+    return Fix(id="left", words=f"replace the token by {MASK} in this session's history{file}", apply=apply)
+
+
+# ---------------------------------------------------------------- words
+
+
+def _name_of(path: Path) -> str:
+    """A file's name if it is in the folder of the token files, else its path."""
+    return display_file_name(path.name) if path.parent == token_files.secrets_folder() else show_path(path)
 
 
 def _listed(words: list[str]) -> str:

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..api import endpoints, http, responses
-from ..api.batch import Batch, PendingResponse
+from ..api.batch import Batch, OnWait, PendingResponse, result_or
 from ..api.failures import Failure
 from ..api.responses import Response
-from ..api.tasks import OnWait, result_of
 from ..api.urls import name_for_files
 from ..credentials import datastack_map, misplaced, stored_tokens, token_files
 from ..credentials.datastack_map import entries_with_secrets
+from ..credentials.file_problems import FileFault, FileProblem
 from ..credentials.target import Target, siblings
 from ..deployments import DEFAULT_SERVER, KNOWN_SERVERS, deployment_of, formats_of
 from ..environment import caveclient_adapter, cloud_volume, packages
@@ -75,16 +75,16 @@ def gather(
         look, wanted = _Look(batch), tuple(targets)
         for target in wanted:
             look.at_all(target) if everything else look.at(target)
-        importing = batch.work(packages.import_caveclient)  # after the questions, so that it fills the waiting
-        asking = batch.work(packages.import_requests)
-        machine = batch.work(_machine)
+        importing = batch.submit(packages.import_caveclient)  # after the questions, so that it fills the waiting
+        asking = batch.submit(packages.import_requests)
+        machine = batch.submit(_machine)
         batch.wait(on_wait)
         again = next_steps.check_everything(wanted[0]) if everything else next_steps.check_all(wanted)
         here = _here(machine)
         is_pasted = notebook.can_ask and not here.runtime.secrets_name
         here = replace(
             here,
-            requests_problem=result_of(asking, ""),
+            requests_problem=result_or(asking, ""),
             shadowing=find_shadowing_files(),
             again=again,
             recall=(next_steps.save(wanted[0]),) if is_pasted else next_steps.recall(here.runtime, wanted[0]),
@@ -108,12 +108,12 @@ def ask_server(
         server = _Server(batch, target)
         importing = None
         if access and server.token is not None:
-            server.info = batch.ask(endpoints.datastack_url(target.server, target.datastack), server.token)
+            server.info = batch.get(endpoints.datastack_url(target.server, target.datastack), server.token)
             server.hold_against(target.datastack, server.info)
-            importing = batch.work(packages.import_caveclient)
-        machine = batch.work(_machine)
+            importing = batch.submit(packages.import_caveclient)
+        machine = batch.submit(_machine)
         batch.wait(on_wait)
-        problem = result_of(importing, "not imported")
+        problem = result_or(importing, "not imported")
         here = replace(_here(machine), caveclient_problem=problem, can_ask=notebook.can_ask)
         return server.facts(here, importing, notebook)
 
@@ -138,7 +138,7 @@ class _Look:
         server = self._server(target)
         if server.token is None:
             return self.at(target)
-        server.listed = self.round.ask(endpoints.datastacks_url(target.server), server.token)
+        server.listed = self.round.get(endpoints.datastacks_url(target.server), server.token)
         self.targets.append(target)
         return self.round.then(server.listed, partial(self._at_each, target))
 
@@ -160,7 +160,12 @@ class _Look:
             if target.server not in {server for server, _ in self.datastacks}:
                 self.at(target)
         tokens = [one.stored.token for one in self.servers.values() if one.stored.token is not None]
-        machine = replace(machine, caveclient_problem=result_of(importing, ""), left=notebook.find_left(tokens))
+        machine = replace(
+            machine,
+            caveclient_problem=result_or(importing, ""),
+            left=notebook.find_left(tokens),
+            scrub_left=partial(notebook.scrub_left, tokens),
+        )
         facts = {address: server.facts(machine, importing, notebook) for address, server in self.servers.items()}
         found = tuple(one.facts(facts[one.target.server]) for one in list(self.datastacks.values()))
         return Evidence(machine=machine, servers=tuple(facts.values()), datastacks=found)
@@ -206,7 +211,7 @@ class _Near:
         self.round, self.stored, self.address, self.works, self.skipped = batch, stored, address, works, skipped
         self.asked: list[tuple[misplaced.MisplacedToken, PendingResponse]] = []
         self.untried: list[misplaced.MisplacedToken] = []
-        self.looking = batch.work(self._look)
+        self.looking = batch.submit(self._look)
 
     def _look(self) -> None:
         for one in misplaced.find(self.stored.server):
@@ -215,7 +220,7 @@ class _Near:
             if not one.ours:
                 self.untried.append(one)
             elif len(self.asked) < MOST_NEAR:
-                self.asked.append((one, self.round.ask(self.address, one.token)))
+                self.asked.append((one, self.round.get(self.address, one.token)))
 
     def files(self) -> tuple[token_files.TokenFile | None, token_files.TokenFile | None]:
         """The newest file with a token that helps, and the newest with one that was not tried."""
@@ -248,14 +253,14 @@ class _Server:
         if self.token is None:
             self._ask_without_token()
             return
-        self.identity = batch.ask(endpoints.identity_url(self.address), self.token)
+        self.identity = batch.get(endpoints.identity_url(self.address), self.token)
         if (self.address, self.token) in _worked:
-            self.keys = batch.ask(endpoints.tokens_url(self.address), self.token)
+            self.keys = batch.get(endpoints.tokens_url(self.address), self.token)
         batch.then(self.identity, partial(self._go_on, self.token))
 
     def _ask_without_token(self) -> None:
-        self.version = self.round.ask(endpoints.info_version_url(self.address))
-        self.bare = self.round.ask(endpoints.identity_url(self.address))
+        self.version = self.round.get(endpoints.info_version_url(self.address))
+        self.bare = self.round.get(endpoints.identity_url(self.address))
         self.round.then(self.bare, self._compare)
         self._salvage()
 
@@ -265,7 +270,7 @@ class _Server:
         if file is None or other is None or not other.can_be_sent or stored_tokens.owner_of(self.address, file):
             self._look_near()
             return
-        self.salvaged = self.round.ask(endpoints.identity_url(self.address), other)
+        self.salvaged = self.round.get(endpoints.identity_url(self.address), other)
         self.round.then(self.salvaged, self._look_near)
 
     def _look_near(self, salvaged: Response | None = None) -> None:
@@ -281,13 +286,13 @@ class _Server:
         """A good answer leads to the list of tokens, a bad one to the questions that tell why."""
         if identity.is_good:
             _worked.add((self.address, token))
-            self.keys = self.round.ask(endpoints.tokens_url(self.address), token)
+            self.keys = self.round.get(endpoints.tokens_url(self.address), token)
             return
         _worked.discard((self.address, token))
         if identity.code in responses.REFUSALS:
             self._salvage()
-        elif not identity.code:
-            self.version = self.round.ask(endpoints.info_version_url(self.address))
+        elif not identity.error:
+            self.version = self.round.get(endpoints.info_version_url(self.address))
             self._compare(identity)
 
     def _compare(self, response: Response) -> None:
@@ -298,7 +303,7 @@ class _Server:
             return
         may_be_the_proxys = response.failure is Failure.PROXY or response.status >= 400
         if may_be_the_proxys and http.has_proxy(self.address):
-            self.compared = self.round.ask(endpoints.info_version_url(other))
+            self.compared = self.round.get(endpoints.info_version_url(other))
 
     def hold_against(self, datastack: str, info: PendingResponse) -> None:
         """Asks which dataset a datastack belongs to, where the info service opens it and no permission has its name."""
@@ -313,12 +318,12 @@ class _Server:
         account = responses.account_in(identity, self.address)
         known = _datasets.get((self.address, datastack), datastack)
         if account is not None and account.whole and responses.local_server_in(info) and not account.may_view(known):
-            self.guards[datastack] = self.round.ask(endpoints.dataset_url(self.address, datastack), self.token)
+            self.guards[datastack] = self.round.get(endpoints.dataset_url(self.address, datastack), self.token)
 
     def _found_datasets(self) -> dict[str, str]:
         said = {name: question.response for name, question in self.guards.items()}
         found = {
-            name: sanitize(one.body, 80) for name, one in said.items() if one.is_good and isinstance(one.body, str)
+            name: sanitize(one.body, 80).text for name, one in said.items() if one.is_good and isinstance(one.body, str)
         }
         _datasets.update({(self.address, name): dataset for name, dataset in found.items()})
         return found
@@ -331,7 +336,7 @@ class _Server:
             target=self.target,
             machine=machine,
             stored=self.stored,
-            disagrees=self._disagrees() if result_of(importing, "not yet") == "" else None,
+            disagrees=self._disagrees() if result_or(importing, "not yet") == "" else None,
             identity=identity,
             account=responses.account_in(identity, self.address) if identity else None,
             keys=responses.listed_tokens_in(keys) if keys else None,
@@ -391,7 +396,7 @@ class _Datastack:
         self.services: dict[str, PendingResponse] = {}
         if server.token is None:
             return
-        self.info = batch.ask(endpoints.datastack_url(target.server, target.datastack), server.token)
+        self.info = batch.get(endpoints.datastack_url(target.server, target.datastack), server.token)
         server.info = server.info or self.info
         server.hold_against(target.datastack, self.info)
         if before := _places.get((target.server, target.datastack)):
@@ -404,13 +409,13 @@ class _Datastack:
             address = endpoints.datastack_url(self.target.server, self.target.datastack)
             self.near = _Near(self.round, self.server.stored, address, _may_be_read)
         if responses.lacks_datastack(info):
-            self.listed = self.round.ask(endpoints.datastacks_url(self.target.server), self.server.token)
+            self.listed = self.round.get(endpoints.datastacks_url(self.target.server), self.server.token)
         if local := responses.local_server_in(info):
             _places[self.target.server, self.target.datastack] = local
             self._ask_services(local)
 
     def _ask_services(self, local: str) -> None:
-        self.services = {name: self.round.ask(local + route) for name, route in endpoints.SERVICES.items()}
+        self.services = {name: self.round.get(local + route) for name, route in endpoints.SERVICES.items()}
 
     def facts(self, server: ServerFacts) -> DatastackFacts:
         listed, info = _response(self.listed), _response(self.info)
@@ -480,8 +485,8 @@ def _known(look: Callable[[], T], otherwise: T) -> T:
 def _folder_problem() -> FolderProblem | None:
     home, folder = Path(os.path.expanduser("~")), token_files.secrets_folder()
     if not home.is_dir():
-        why = "is not a folder" if os.path.lexists(home) else "does not exist"
-        problem = f"cannot be there: the home folder {token_files.show_path(home)} {why}"
+        fault = FileFault.HOME_NOT_A_FOLDER if os.path.lexists(home) else FileFault.HOME_MISSING
+        problem = FileProblem(fault=fault, details=(token_files.show_path(home),))
         return FolderProblem(at=folder, problem=problem, unusable=True, mend=FolderFix.HOME)
     unusable = not os.access(folder, os.R_OK | os.X_OK)
     if at_fault := token_files.folder_fault():
@@ -492,9 +497,11 @@ def _folder_problem() -> FolderProblem | None:
         at, problem = of_another
         return FolderProblem(at=at, problem=problem, unusable=unusable, mend=FolderFix.MOVE)
     if unusable and os.path.lexists(folder):
-        return FolderProblem(at=folder, problem="may not be opened by you", unusable=True, mend=FolderFix.OPEN)
+        problem = FileProblem(fault=FileFault.NOT_OPENABLE)
+        return FolderProblem(at=folder, problem=problem, unusable=True, mend=FolderFix.OPEN)
     if os.path.lexists(folder) and not os.access(folder, os.W_OK):
-        return FolderProblem(at=folder, problem="may not be written by you", unusable=False, mend=FolderFix.OPEN)
+        problem = FileProblem(fault=FileFault.NOT_WRITABLE)
+        return FolderProblem(at=folder, problem=problem, unusable=False, mend=FolderFix.OPEN)
     return None
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from ..redact import shareable, shown
-from .model import Check, CheckResult, Status
+from ..ui.document import line
+from .model import Check, CheckResult, Finding, Fix, NextStep, Status
 
 Subjects = Callable[[type], Sequence[Any]]
 Above = Callable[[Any, type], Any]
 
 
 def run_checks(
-    checks: Iterable[Check], subjects: Subjects, above: Above, label: Callable[[Any], str]
-) -> list[CheckResult]:
+    checks: Iterable[Check], subjects: Subjects, above: Above, label: Callable[[Any], str], offer: NextStep
+) -> tuple[list[CheckResult], list[Fix]]:
     """Runs checks in their order.
 
     Args:
@@ -22,10 +23,12 @@ def run_checks(
         subjects: type -> the subjects of that type.
         above: (subject, type) -> the subject of that type that it belongs to.
         label: subject -> its name, which tells rows apart where there are several of a kind.
+        offer: the next step of a finding that has a fix and no other next step.
     Returns:
-        A row for each check and subject that has something to say.
+        A row for each check and subject that has something to say, and the fixes that were found, each once.
     """
     rows: list[CheckResult] = []
+    fixes: dict[tuple[str, tuple[Path, ...]], Fix] = {}
     states: dict[tuple[str, int], tuple[Status, str]] = {}
     for check in checks:
         several = len(subjects(check.about)) > 1
@@ -33,12 +36,15 @@ def run_checks(
             name = f"{check.id}:{label(subject)}" if several else check.id
             title = f"{check.title} ({label(subject)})" if several else check.title
             blocker = _blocker(check, subject, above, states)
-            row = _skipped(check, name, title, blocker, rows) if blocker else _look(check, name, title, subject)
+            finding = None if blocker else _look(check, subject)
+            if finding is not None and finding.fix is not None:
+                fixes.setdefault((finding.fix.id, finding.fix.paths), finding.fix)
+            row = _skipped(check, name, title, blocker, rows) if blocker else _row(check, name, title, finding, offer)
             status = row.status if row else Status.OK
             states[check.id, id(subject)] = status, blocker or name
             if row is not None:
                 rows.append(row)
-    return rows
+    return rows, list(fixes.values())
 
 
 def _blocker(check: Check, subject: Any, above: Above, states: Mapping[tuple[str, int], tuple[Status, str]]) -> str:
@@ -51,39 +57,34 @@ def _blocker(check: Check, subject: Any, above: Above, states: Mapping[tuple[str
 
 def _skipped(check: Check, name: str, title: str, blocker: str, rows: Iterable[CheckResult]) -> CheckResult:
     reason = next((row.title for row in rows if row.id == blocker), blocker)
-    needs = f"needs: {reason}"
     return CheckResult(
         id=name,
         group=check.group,
         status=Status.SKIPPED,
         title=title,
-        evidence=needs,
+        found=line(f"needs: {reason}"),
         blocked_by=blocker,
-        next_step=None,
         quiet=check.quiet,
-        shared=needs,
     )
 
 
-def _look(check: Check, name: str, title: str, subject: Any) -> CheckResult | None:
+def _look(check: Check, subject: Any) -> Finding | None:
     try:
-        finding = check.look(subject)
+        return check.look(subject)
     except Exception as error:
-        evidence = f"this check broke ({type(error).__name__}); the others went on"
-        return CheckResult(
-            id=name, group=check.group, status=Status.CRASHED, title=title, evidence=evidence, shared=evidence
-        )
+        found = line(f"this check failed with a {type(error).__name__}; the others went on")
+        return Finding(status=Status.CRASHED, evidence=found)
+
+
+def _row(check: Check, name: str, title: str, finding: Finding | None, offer: NextStep) -> CheckResult | None:
     if finding is None:
         return None
-    said = finding.evidence
     return CheckResult(
         id=name,
         group=check.group,
         status=finding.status,
         title=title,
-        evidence=shown(said),
-        blocked_by=None,
-        next_step=finding.next_step,
-        quiet=check.quiet,
-        shared=shareable(said),
+        found=finding.evidence,
+        next_step=finding.next_step or (offer if finding.fix else None),
+        quiet=check.quiet and finding.status is not Status.CRASHED,
     )

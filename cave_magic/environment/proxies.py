@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ..api.urls import parse
+from ..api.urls import parse_url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class ProxySettings:
 
     def proxy_for(self, address: str) -> str:
         """The variable that sets the proxy for an address; "" where none does."""
-        parsed = parse(address)
+        parsed = parse_url(address)
         scheme = parsed.scheme if parsed else ""
         return self.proxies.get(scheme) or self.proxies.get("all", "")
 

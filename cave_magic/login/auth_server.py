@@ -40,8 +40,8 @@ def probe_auth_server(target: Target, seconds: float, frontend: Frontend) -> Aut
     """Asks the auth server for its version, and whether its pages can be opened."""
     server = target.server
     with Batch(seconds) as batch:
-        version = batch.ask(endpoints.auth_version_url(server))
-        page = batch.ask(endpoints.sign_in_page(server, f"http://{HOSTS[0]}/"))
+        version = batch.get(endpoints.auth_version_url(server))
+        page = batch.get(endpoints.sign_in_page(server, f"http://{HOSTS[0]}/"))
         with frontend.waiting() as on_wait:
             batch.wait(on_wait)
         return AuthServer(version=responses.version_in(version.response), page=page.response)

@@ -26,7 +26,7 @@ from ..ui.frontend import Frontend
 from . import revocation, web_browser
 from .auth_server import AuthServer
 from .exchange import PATIENCE, LoginRequest, LoginResult, ask_to_replace_only_token, choose_or_create
-from .loopback import DONE, FAILED, HOSTS, LIFE, NOT_REVOKED, OVER, REFUSED, NoLoopback, Receiver
+from .loopback import DONE, FAILED, HOSTS, LIFETIME, NOT_REVOKED, OVER, REFUSED, NoLoopback, Receiver
 from .pages import another_account, how_to_revoke, waiting_page
 from .verify import VerifiedToken, verify_token
 from .web_browser import Opening
@@ -84,7 +84,7 @@ def _wait(sign_in: SignIn, opening: Opening, frontend: Frontend) -> VerifiedToke
     if sign_in.error is not None:
         raise sign_in.error
     if came is None:
-        frontend.say(f"No sign-in came back within {LIFE / 60:.0f} minutes.")
+        frontend.say(f"No sign-in came back within {LIFETIME / 60:.0f} minutes.")
     return came
 
 
@@ -110,7 +110,7 @@ class SignIn:
         until = datetime.now(timezone.utc) + timedelta(days=TEMPORARY_TOKEN_DAYS, hours=1)
         text, link = how_to_revoke(target.server, until)
         alive = (f"The temporary token that came could not be revoked. {text}", link)
-        self._receiver = Receiver(self, f"{host_of(target.server)}/sticky_auth", LIFE, alive)
+        self._receiver = Receiver(self, f"{host_of(target.server)}/sticky_auth", LIFETIME, alive)
         self._lock = threading.Lock()
         self._closed = False
         self._back = threading.Event()  # the browser has nothing more to bring
@@ -118,7 +118,7 @@ class SignIn:
 
     def __enter__(self) -> SignIn:
         self._receiver.__enter__()
-        self.page = endpoints.sign_in_page(self.target.server, self._receiver.address)
+        self.page = endpoints.sign_in_page(self.target.server, self._receiver.sign_in_url)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -137,7 +137,7 @@ class SignIn:
         left = f"{math.ceil(seconds / 60)} min left" if seconds > 60 else f"{math.ceil(seconds / 10) * 10} s left"
         if self.came is None:
             return "waiting for your sign-in in the browser", left
-        return f"signed in as {self.came.account.label}; waiting for the terms of service", left
+        return f"signed in as {self.came.account.label.text}; waiting for the terms of service", left
 
     def step(self, seconds: float) -> None:
         """Waits a little, and now and then finds out whether the terms were accepted in another tab."""
@@ -160,15 +160,15 @@ class SignIn:
 
     # ------------------------------------------------------------ called by the receiver, in its threads
 
-    def receive(self, token: Token, returns: bool) -> str:
-        """Verifies a token that the browser brought; returns where the browser goes next. An error ends the wait."""
+    def handle_token(self, token: Token, returned: bool) -> str:
+        """Verifies a token that the browser brought, and returns where the browser goes now. An error ends the wait."""
         with self._lock:
             if is_wanted := not (self._closed or self._back.is_set()):
                 self._hold(token)
         if not is_wanted:
-            return self.receive_late(token)
+            return self.handle_late_token(token)
         try:
-            return self._received(token, returns)
+            return self._verify(token, returned)
         except TokenNotChecked as error:
             again = next_steps.check(self.target)
             self.error = ServerInTrouble(f"you signed in, but {error.why}. Nothing was saved. To see why: {again}")
@@ -177,16 +177,16 @@ class SignIn:
         self._back.set()
         return FAILED
 
-    def receive_late(self, token: Token) -> str:
-        """Revokes a token that nobody waits for any more."""
+    def handle_late_token(self, token: Token) -> str:
+        """Revokes a token that arrives after the end."""
         if self.came is not None and token == self.came.token and self.error is None:
             return DONE
         self._hold(token, tells=False)  # the browser says it
         revocation.revoke([token])
         return NOT_REVOKED if revocation.is_held(token) else OVER
 
-    def receive_stray(self, token: Token, knows_path: bool) -> None:
-        """Holds a token of a refused request, to be revoked unless it comes again as it should."""
+    def handle_stray_token(self, token: Token, knows_path: bool) -> None:
+        """Registers a token in a refused request, to be revoked unless it arrives again in a valid one."""
         self._hold(token, tells=knows_path)
         if self._closed:
             revocation.revoke_soon([token])
@@ -195,10 +195,10 @@ class SignIn:
         self._tokens[token] = None
         revocation.hold(self.target.server, token, tells=tells)
 
-    def _received(self, token: Token, returns: bool) -> str:
+    def _verify(self, token: Token, returned: bool) -> str:
         before = self.came
         if before is not None and token == before.token:
-            return self._is_back() if returns else self._next_page(before)
+            return self._is_back() if returned else self._next_page(before)
         try:
             verified = verify_token(token, self.target, min(self._seconds, PATIENCE))
         except TokenRejected:
@@ -211,7 +211,7 @@ class SignIn:
             if not self._closed:
                 self.came = verified
         if self.came is not verified:  # the person gave up while it was verified
-            return self.receive_late(token)
+            return self.handle_late_token(token)
         if before is not None:
             revocation.revoke_soon([before.token])
         return self._next_page(verified)
@@ -220,7 +220,7 @@ class SignIn:
         """The terms that are left, or the end."""
         if verified.terms is None:
             return self._is_back()
-        return endpoints.terms_page(self.target.server, verified.terms.number, self._receiver.back)
+        return endpoints.terms_page(self.target.server, verified.terms.number, self._receiver.return_url)
 
     def _is_back(self) -> str:
         self._back.set()

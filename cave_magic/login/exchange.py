@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ..api import endpoints, responses
+from ..api.batch import MAX_TIMEOUT, Batch
 from ..api.failures import Failure
 from ..api.http import Session
 from ..api.responses import WITHIN, ListedToken, Response
-from ..api.tasks import LONGEST, TaskPool
 from ..api.tokens import create_token, keeps_one_token
 from ..api.urls import host_of
 from ..credentials.target import Target
@@ -194,7 +194,7 @@ def _make(verified: VerifiedToken, name: str, version: str, seconds: float) -> R
 
 def _finished(job: Callable[[], Response], host: str, frontend: Frontend, fate: str) -> Response:
     """What a request brings. An interrupt waits a while for its end: what it makes on the server must not get lost."""
-    future = TaskPool(LONGEST).ask(host, job)
+    future = Batch(MAX_TIMEOUT).submit(job, host)
     try:
         return future.result()
     except KeyboardInterrupt:
@@ -215,8 +215,9 @@ def _revoke_late(done: Future[Response]) -> None:
 
 
 _NEVER_ARRIVED = (
-    Failure.ADDRESS, Failure.NAME, Failure.REFUSED, Failure.UNREACHABLE, Failure.CONNECT_TIMEOUT, Failure.LATE,
-    Failure.TLS, Failure.CERTIFICATE, Failure.BUNDLE, Failure.NOT_TLS, Failure.SOCKS, Failure.UNSENDABLE,
+    Failure.INVALID_URL, Failure.NAME_NOT_FOUND, Failure.REFUSED, Failure.UNREACHABLE, Failure.CONNECT_TIMEOUT,
+    Failure.NOT_CONTACTED, Failure.TLS, Failure.CERTIFICATE, Failure.CA_BUNDLE, Failure.NOT_TLS, Failure.SOCKS,
+    Failure.UNSENDABLE,
 )  # fmt: skip
 
 

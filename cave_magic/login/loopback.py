@@ -1,8 +1,8 @@
-"""The receiver on loopback to which a sign-in comes back. The only server that this package opens.
+"""The receiver on loopback to which a sign-in redirects. The only server that this package opens.
 
-Standard library only. RFC 8252, section 7.3: a port of the system's choice on loopback, paths that nobody can guess, a
-short life. Nothing is logged, and nothing of a request is ever repeated in an answer. Every address with a query, which
-may hold a token, is answered with a redirect to an address without one, before a browser shows anything.
+Standard library only. RFC 8252, section 7.3: an ephemeral port on loopback, random paths, a short lifetime. Nothing is
+logged, and no response repeats any part of a request. A URL with a query, which may contain a token, always gets a
+redirect to a URL without one, before a browser shows anything.
 """
 
 from __future__ import annotations
@@ -26,55 +26,56 @@ from urllib.parse import parse_qsl
 from ..token import Token
 
 HOSTS = ("127.0.0.1", "::1")
-"""Where it listens: at the first of them that this computer has."""
-LIFE = 300.0
-"""Seconds in which a sign-in must have come back."""
-AFTERLIFE = 300.0
-"""Seconds after the end of a sign-in in which a token that still comes is revoked, and the browser is told so."""
-READING = 5.0
-"""Seconds in which a whole request must have come, and in which an answer must have gone."""
-LONGEST_HEAD = 32_768
+"""It listens on the first of them that this computer has."""
+LIFETIME = 300.0
+"""Seconds that a sign-in may take."""
+GRACE_PERIOD = 300.0
+"""Seconds after the end of a sign-in in which a late token is revoked, and the browser is told so."""
+REQUEST_TIMEOUT = 5.0
+"""Seconds in which a whole request must arrive, and in which a response must be sent."""
+MAX_HEAD = 32_768
 """Bytes of a request line with its headers; browsers send the cookies of every server on 127.0.0.1."""
-LONGEST_TARGET = 2048
-MOST_AT_ONCE = 64
-"""Connections that may be sending their request at the same time; one more cuts off the one that began first."""
-MOST_HANDLED = 30
-"""Different tokens that are looked at, and so sent to the auth server. A person needs one, seldom two."""
-MOST_STRAY = 8
-"""Different tokens out of refused requests that are revoked. A flood of them does not become one of the auth server."""
+MAX_TARGET = 2048
+"""Bytes of a path with its query."""
+MAX_READING = 64
+"""Connections that may send their request at the same time. One more closes the oldest."""
+MAX_TOKENS = 30
+"""Different tokens that are verified, and so sent to the auth server. A person needs one, seldom two."""
+MAX_STRAY_TOKENS = 8
+"""Different tokens in refused requests that are revoked. A flood of them must not flood the auth server."""
 
 DONE, FAILED, OVER, NOT_REVOKED, REFUSED = "/done", "/failed", "/over", "/not-revoked", "/refused"
-"""The pages at which a browser ends. Their addresses hold nothing."""
+"""The pages at which a browser ends. Their URLs contain no secret."""
 
 TOKEN_PARAMETERS = ("token", "middle_auth_token")
 PARAMETERS = (*TOKEN_PARAMETERS, "middle_auth_url")
-"""What the auth server adds to the address (middle_auth 2.30); nothing else may stand there."""
+"""What the auth server adds to the URL (middle_auth 2.30); nothing else is accepted."""
 
 
 class NoLoopback(Exception):
-    """There is no address of this computer itself at which a program may listen."""
+    """No program may listen on a loopback address of this computer."""
 
 
 class TokenHandler(Protocol):
-    """What the receiver passes tokens to: the sign-in. Called in threads of the receiver."""
+    """What a sign-in does with the tokens that arrive. Called in threads of the receiver."""
 
-    def receive(self, token: Token, returns: bool) -> str:
-        """Takes one token at a time; returns where the browser goes: `DONE`, `FAILED`, `REFUSED` or an address.
+    def handle_token(self, token: Token, returned: bool) -> str:
+        """Verifies a token, one at a time, and returns where the browser goes: `DONE`, `FAILED`, `REFUSED` or a URL.
 
         Args:
-            token: what came.
-            returns: whether it came to the address for coming back, not to the one for signing in.
+            token: what arrived.
+            returned: whether it arrived at the return URL, not at the one for signing in.
         """
 
-    def receive_late(self, token: Token) -> str:
-        """The same for a token that came after the end: `DONE`, `OVER` or `NOT_REVOKED`."""
+    def handle_late_token(self, token: Token) -> str:
+        """The same for a token that arrives after the end: `DONE`, `OVER` or `NOT_REVOKED`."""
 
-    def receive_stray(self, token: Token, knows_path: bool) -> None:
-        """Takes notice of a token in a request that is refused.
+    def handle_stray_token(self, token: Token, knows_path: bool) -> None:
+        """Takes note of a token in a refused request.
 
         Args:
-            token: what came.
-            knows_path: whether it came to an address of this sign-in, which no stranger knows.
+            token: what arrived.
+            knows_path: whether it arrived at a secret path of this sign-in.
         """
 
 
@@ -90,11 +91,11 @@ _WORDS = {
     FAILED: (200, "This did not work", "Go back to your notebook: it says what to do. You can close this tab."),
     OVER: (410, "This sign-in is over", "To sign in again, start from your notebook. You can close this tab."),
     NOT_REVOKED: (410, "This sign-in is over", ""),
-    REFUSED: (403, "Not accepted", "Nothing was done with this address. Your notebook says whether it still waits."),
+    REFUSED: (403, "Not accepted", "This address was not used. Your notebook shows whether it is still waiting."),
 }
-_NOT_FOUND = (404, "Nothing is here", "This address belongs to a sign-in in a notebook.")
+_NOT_FOUND = (404, "Nothing here", "This address belongs to a sign-in in a notebook.")
 _NOT_ALLOWED = (405, "Not accepted", "This address can only be opened in a browser.")
-_PREFETCHED = (503, "Not yet", "This address is answered once it is opened.")
+_PREFETCHED = (503, "Not yet", "Open this address in a browser to go on.")
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{0}</title><style>{2}</style><main><h1>{0}</h1><p>{1}</p></main></html>
@@ -114,39 +115,49 @@ _REASONS = {
     200: "OK", 303: "See Other", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 410: "Gone",
     503: "Service Unavailable",
 }  # fmt: skip
-_FIRST_LINE = re.compile(rf"([A-Z]{{1,20}}) (/[\x21-\x7e]{{0,{LONGEST_TARGET}}}) HTTP/1\.[01]")
+_REQUEST_LINE = re.compile(rf"([A-Z]{{1,20}}) (/[\x21-\x7e]{{0,{MAX_TARGET}}}) HTTP/1\.[01]")
 _HEADER = re.compile(r"([!#-'*+.^-z|~0-9A-Z-]{1,80}):[ \t]*(.*?)[ \t]*")
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Request:
-    """What counts of a request: how, what for, and to whom the browser thinks it speaks."""
+    """The parts of a request that matter. It has no repr, because its query may contain a token.
+
+    Attributes:
+        hosts: the values of its `Host` headers.
+        destination: what the browser fetches it for (`Sec-Fetch-Dest`); "document" if it does not say.
+        is_prefetch: whether the browser only loads it ahead.
+    """
 
     method: str
     path: str
     query: str
     hosts: tuple[str, ...]
-    fetched_as: str
-    is_prefetch: bool = False
+    destination: str
+    is_prefetch: bool
 
 
-def read_request(head: bytes) -> Request | None:
-    """Reads a request line and its headers; None if they are not a plain HTTP/1 request for a path."""
+def parse_request(head: bytes) -> Request | None:
+    """Parses a request line and its headers; None if they are not a plain HTTP/1 request for a path."""
     first, *lines = head.decode("latin-1").split("\r\n")
-    asked = _FIRST_LINE.fullmatch(first)
-    fields = [_HEADER.fullmatch(one) for one in lines]
-    if asked is None or None in fields:
+    request_line = _REQUEST_LINE.fullmatch(first)
+    fields = [_HEADER.fullmatch(line) for line in lines]
+    if request_line is None or None in fields:
         return None
-    named = [(field[1].lower(), field[2]) for field in fields if field]
-    path, _, query = asked[2].partition("?")
-    hosts = tuple(value for name, value in named if name == "host")
-    fetched_as = next((value for name, value in named if name == "sec-fetch-dest"), "document")
-    is_prefetch = any(name in ("sec-purpose", "purpose") and "prefetch" in value for name, value in named)
-    return Request(asked[1], path, query, hosts, fetched_as, is_prefetch)
+    headers = [(field[1].lower(), field[2]) for field in fields if field]
+    path, _, query = request_line[2].partition("?")
+    return Request(
+        method=request_line[1],
+        path=path,
+        query=query,
+        hosts=tuple(value for name, value in headers if name == "host"),
+        destination=next((value for name, value in headers if name == "sec-fetch-dest"), "document"),
+        is_prefetch=any(name in ("sec-purpose", "purpose") and "prefetch" in value for name, value in headers),
+    )
 
 
 def token_in(query: str) -> Token | None:
-    """The token in the query that the auth server makes; None if anything about it is not as that server makes it."""
+    """The token in a query; None if the query is not exactly as the auth server makes it."""
     try:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=3)
     except ValueError:
@@ -158,8 +169,8 @@ def token_in(query: str) -> Token | None:
     return _token(values.pop())
 
 
-def strays_in(query: str, issuer: str) -> list[Token]:
-    """What may be tokens in any query; with an issuer only in a query that says that it comes from there."""
+def stray_tokens_in(query: str, issuer: str) -> list[Token]:
+    """What may be tokens in any query; with an issuer only in a query that names this issuer."""
     with suppress(ValueError):
         pairs = parse_qsl(query, max_num_fields=20)
         if not issuer or ("middle_auth_url", issuer) in pairs:
@@ -176,41 +187,41 @@ def _token(text: str) -> Token | None:
 class Receiver:
     """Waits on loopback for one sign-in. Use it as a context manager.
 
-    While the sign-in lasts a browser may come as often as it wants to: the person may have chosen the wrong account and
-    open the link again. After that it only takes in what comes too late.
+    During the sign-in a browser may come several times: the person may have chosen the wrong account and open the link
+    again. After that it only handles late tokens.
 
     Args:
-        handler: takes the well-formed tokens.
+        handler: decides about well-formed tokens.
         issuer: what the auth server calls itself in `middle_auth_url`.
-        life: seconds after which the sign-in is over.
-        alive: what the browser is told of a token that came too late and could not be revoked, and a link for it.
+        lifetime: seconds after which the sign-in is over.
+        not_revoked: what the browser is told about a late token that could not be revoked, and a link for it.
     Raises:
         NoLoopback: when entered.
     """
 
     def __init__(
-        self, handler: TokenHandler, issuer: str, life: float = LIFE, alive: tuple[str, str] = ("", "")
+        self, handler: TokenHandler, issuer: str, lifetime: float = LIFETIME, not_revoked: tuple[str, str] = ("", "")
     ) -> None:
         self._handler = handler
-        self._life = life
-        self._alive = alive
+        self._lifetime = lifetime
+        self._not_revoked = not_revoked
         self._issuer = issuer
-        self._turn = threading.Lock()
-        self._first, self._second = _new_path(), _new_path()
-        self._handled: dict[Token, None] = {}
-        self._strays: dict[Token, None] = {}
-        self._ended_at = ""
+        self._one_at_a_time = threading.Lock()
+        self._sign_in_path, self._return_path = (f"/{secrets.token_urlsafe(16)}" for _ in range(2))
+        self._tokens: dict[Token, None] = {}
+        self._stray_tokens: dict[Token, None] = {}
+        self._last_page = ""
         self.is_over = threading.Event()
-        """Set once nothing is accepted any more."""
+        """Set once no token is accepted any more."""
         self.closed = threading.Event()
-        """Set once nobody listens any more."""
+        """Set once it stops listening."""
 
     def __enter__(self) -> Receiver:
         self._server = _listen(self)
         host, port = map(str, self._server.server_address[:2])
-        self._address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        self._ends = time.monotonic() + self._life
-        self._timer = _after(self._life, self.finish)
+        self._host = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self._ends = time.monotonic() + self._lifetime
+        self._timer = _start_timer(self._lifetime, self.finish)
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
@@ -218,31 +229,31 @@ class Receiver:
         self.finish()
 
     @property
-    def address(self) -> str:
-        """Where the sign-in comes to."""
-        return f"http://{self._address}{self._first}"
+    def sign_in_url(self) -> str:
+        """The URL to which the sign-in redirects."""
+        return f"http://{self._host}{self._sign_in_path}"
 
     @property
-    def back(self) -> str:
-        """Where a browser comes back to from a page that it was sent on to."""
-        return f"http://{self._address}{self._second}"
+    def return_url(self) -> str:
+        """The URL to which another page, such as the terms of service, redirects."""
+        return f"http://{self._host}{self._return_path}"
 
     @property
     def left(self) -> float:
-        """Seconds until the sign-in is over by itself."""
+        """Seconds until the sign-in times out."""
         return 0.0 if self.is_over.is_set() else max(0.0, self._ends - time.monotonic())
 
     def finish(self) -> None:
-        """Accepts nothing any more; what still comes is revoked for some minutes. A second time changes nothing."""
+        """Ends the sign-in. For the grace period late tokens are revoked. A second call changes nothing."""
         with self._server.lock:
             if self.is_over.is_set():
                 return
             self.is_over.set()
         self._timer.cancel()
-        self._timer = _after(AFTERLIFE, self.close)
+        self._timer = _start_timer(GRACE_PERIOD, self.close)
 
     def close(self) -> None:
-        """Stops listening at once. A second time changes nothing."""
+        """Stops listening at once. A second call changes nothing."""
         self.is_over.set()
         with self._server.lock:
             if self.closed.is_set():
@@ -251,56 +262,60 @@ class Receiver:
         self._timer.cancel()
         self._server.shutdown()
         self._server.server_close()
-        self._server.cut_all()
+        self._server.shut_down_all()
 
-    def answer(self, request: Request) -> bytes:
-        """What a request gets."""
-        is_known = request.hosts == (self._address,)
-        if request.query and (where := self._take(request, is_known)) is not None:
-            return _reply(303, location=where)
-        status, title, text = _PREFETCHED if request.is_prefetch else self._page(request, is_known)
+    def respond(self, request: Request) -> bytes:
+        """The response to a request."""
+        is_own_host = request.hosts == (self._host,)
+        if request.query and (location := self._handle_query(request, is_own_host)) is not None:
+            return _response(303, location=location)
+        status, title, text = _PREFETCHED if request.is_prefetch else self._page(request, is_own_host)
         body = _PAGE.format(html.escape(title), text, _STYLE)
-        return _reply(status, "" if request.method == "HEAD" else body)
+        return _response(status, "" if request.method == "HEAD" else body)
 
-    def _page(self, request: Request, is_known: bool) -> tuple[int, str, str]:
-        """The page at an address without a query."""
-        if not is_known:
+    def _page(self, request: Request, is_own_host: bool) -> tuple[int, str, str]:
+        """Status, title and text (HTML) of the page at a URL without a query."""
+        if not is_own_host:
             return _WORDS[REFUSED]
         if request.method != "GET":
             return _NOT_ALLOWED
-        shown = {REFUSED, self._ended_at} | ({OVER, NOT_REVOKED} if self._ended_at or self.is_over.is_set() else set())
-        if request.path not in shown or request.path not in _WORDS:
+        over = {OVER, NOT_REVOKED} if self._last_page or self.is_over.is_set() else set()
+        if request.path not in {REFUSED, self._last_page} | over or request.path not in _WORDS:
             return _NOT_FOUND
         status, title, text = _WORDS[request.path]
-        return status, title, _with_link(*self._alive) if request.path == NOT_REVOKED else text
+        if request.path == NOT_REVOKED:
+            text, link = map(html.escape, self._not_revoked)
+            text = f'{text} <a href="{link}" rel="noreferrer">{link}</a>'
+        return status, title, text
 
-    def _take(self, request: Request, is_known: bool) -> str | None:
-        """Takes the token out of an address; where the browser goes now, None for one that has only been preloaded."""
-        path = next((one for one in (self._first, self._second) if _is_same(request.path, one)), "")
-        is_opened = request.method == "GET" and request.fetched_as == "document" and not request.is_prefetch
+    def _handle_query(self, request: Request, is_own_host: bool) -> str | None:
+        """Takes the token out of a query; returns where the browser goes now, or None for a prefetch."""
+        paths = (self._sign_in_path, self._return_path)
+        path = next((one for one in paths if hmac.compare_digest(request.path.encode(), one.encode())), "")
+        is_opened = request.method == "GET" and request.destination == "document" and not request.is_prefetch
         token = token_in(request.query)
-        if token is not None and path and is_known and is_opened:
-            return self._handle(token, path == self._second)
-        for stray in strays_in(request.query, "" if path else self._issuer):
-            if stray not in self._strays and _has_room(self._strays, stray, MOST_STRAY):
-                self._handler.receive_stray(stray, bool(path))
+        if token is not None and path and is_own_host and is_opened:
+            return self._handle_token(token, path == self._return_path)
+        for stray in stray_tokens_in(request.query, "" if path else self._issuer):
+            if stray not in self._stray_tokens and _has_room(self._stray_tokens, stray, MAX_STRAY_TOKENS):
+                self._handler.handle_stray_token(stray, bool(path))
         return None if request.is_prefetch else REFUSED
 
-    def _handle(self, token: Token, returns: bool) -> str:
-        with self._turn, suppress(Exception):  # the browser must leave the address whatever happens
-            if _has_room(self._handled, token, MOST_HANDLED):
-                is_late = self.is_over.is_set()
-                where = self._handler.receive_late(token) if is_late else self._handler.receive(token, returns)
-                self._ended_at = where if where in (DONE, FAILED) else self._ended_at
-                return where
+    def _handle_token(self, token: Token, returned: bool) -> str:
+        with self._one_at_a_time, suppress(Exception):  # the browser must leave the URL whatever happens
+            if _has_room(self._tokens, token, MAX_TOKENS):
+                late, handler = self.is_over.is_set(), self._handler
+                location = handler.handle_late_token(token) if late else handler.handle_token(token, returned)
+                self._last_page = location if location in (DONE, FAILED) else self._last_page
+                return location
         return REFUSED
 
 
 def _listen(receiver: Receiver) -> _Server:
-    """A server at the first address of loopback that there is.
+    """A server on the first loopback address that this computer has.
 
     Raises:
-        NoLoopback: there is none.
+        NoLoopback: it has none.
     """
     for host in HOSTS:
         with suppress(OSError):
@@ -308,42 +323,31 @@ def _listen(receiver: Receiver) -> _Server:
     raise NoLoopback
 
 
-def _after(seconds: float, then: Callable[[], None]) -> threading.Timer:
-    timer = threading.Timer(seconds, then)
+def _start_timer(seconds: float, function: Callable[[], None]) -> threading.Timer:
+    timer = threading.Timer(seconds, function)
     timer.daemon = True
     timer.start()
     return timer
 
 
 def _has_room(known: dict[Token, None], token: Token, most: int) -> bool:
-    """Whether a token is known, or one of the first so many."""
+    """Whether a token is among the first so many different ones; adds it if it is."""
     if token not in known and len(known) < most:
         known[token] = None
     return token in known
 
 
-def _is_same(one: str, other: str) -> bool:
-    return hmac.compare_digest(one.encode(), other.encode())
-
-
-def _new_path() -> str:
-    return f"/{secrets.token_urlsafe(16)}"
-
-
-def _with_link(text: str, link: str) -> str:
-    """A sentence that ends in a link, as HTML."""
-    return f'{html.escape(text)} <a href="{html.escape(link)}" rel="noreferrer">{html.escape(link)}</a>'
-
-
-def _reply(status: int, body: str = "", location: str = "") -> bytes:
+def _response(status: int, body: str = "", location: str = "") -> bytes:
     more = [f"Location: {location}"] if location else []
     content = body.encode()
     head = (f"HTTP/1.1 {status} {_REASONS[status]}", *_HEADERS, *more, f"Content-Length: {len(content)}", "", "")
     return "\r\n".join(head).encode("latin-1") + content
 
 
+# Not `http.server`: it limits each read but no whole request, accepts folded headers and HTTP/0.9, repeats the request
+# line (and so a token) in error pages, and resolves the host's name. Nearly all of it would have to be overridden.
 class _Server(socketserver.ThreadingTCPServer):
-    """A thread for each connection, and an end to each that is slow."""
+    """A thread for each connection, with limits for slow ones."""
 
     daemon_threads = True
     block_on_close = False
@@ -357,61 +361,62 @@ class _Server(socketserver.ThreadingTCPServer):
         super().__init__((host, 0), _Handler)
 
     def server_bind(self) -> None:
-        if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # Windows: nobody else may listen on this port
+        if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # Windows: no other program may share the port
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
         super().server_bind()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Says nothing: what came in may hold a token."""
+        """Logs nothing: a request may contain a token."""
 
-    def begins(self, connection: socket.socket) -> None:
-        """Notes that a connection sends its request; too many at once, and the oldest is cut off."""
+    def begin_reading(self, connection: socket.socket) -> None:
+        """Registers a connection that sends its request. If there are too many, the oldest is shut down."""
         with self.lock:
             self._reading[connection] = None
-            if len(self._reading) > MOST_AT_ONCE:
-                _cut(oldest := next(iter(self._reading)))
+            if len(self._reading) > MAX_READING:
+                _shut_down(oldest := next(iter(self._reading)))
                 del self._reading[oldest]
 
-    def has_read(self, connection: socket.socket) -> None:
+    def end_reading(self, connection: socket.socket) -> None:
+        """Unregisters it."""
         with self.lock:
             self._reading.pop(connection, None)
 
-    def cut_all(self) -> None:
-        """Ends the connections that have not sent their request yet."""
+    def shut_down_all(self) -> None:
+        """Shuts down the connections that have not sent their request yet."""
         with self.lock:
             for connection in self._reading:
-                _cut(connection)
+                _shut_down(connection)
             self._reading.clear()
 
 
 class _Handler(socketserver.BaseRequestHandler):
-    """One connection: one request, one answer; no answer to what is no request."""
+    """One connection: one request and its response; none if it is not a valid request."""
 
     server: _Server
 
     def setup(self) -> None:
-        self.server.begins(self.request)
+        self.server.begin_reading(self.request)
 
     def handle(self) -> None:
         with suppress(OSError):
             head = _read_head(self.request)
-            self.server.has_read(self.request)
-            request = read_request(head) if head else None
+            self.server.end_reading(self.request)
+            request = parse_request(head) if head else None
             if request is None:
                 return
-            answer = self.server.receiver.answer(request)
-            self.request.settimeout(READING)
-            self.request.sendall(answer)
+            response = self.server.receiver.respond(request)
+            self.request.settimeout(REQUEST_TIMEOUT)
+            self.request.sendall(response)
             _drain(self.request)
 
     def finish(self) -> None:
-        self.server.has_read(self.request)
+        self.server.end_reading(self.request)
 
 
 def _read_head(connection: socket.socket) -> bytes:
-    """The request line and the headers; b"" if they are too long or too slow."""
-    deadline, head = time.monotonic() + READING, b""
-    while len(head) <= LONGEST_HEAD and (left := deadline - time.monotonic()) > 0:
+    """The request line and the headers; b"" if they are too long or take too long."""
+    deadline, head = time.monotonic() + REQUEST_TIMEOUT, b""
+    while len(head) <= MAX_HEAD and (left := deadline - time.monotonic()) > 0:
         connection.settimeout(left)
         part = connection.recv(4096)
         head += part
@@ -423,7 +428,7 @@ def _read_head(connection: socket.socket) -> bytes:
 
 
 def _drain(connection: socket.socket) -> None:
-    """Takes what is still being sent (the body of a POST), so that the answer is not lost with it."""
+    """Reads what is still being sent (the body of a POST), because closing would discard the response with it."""
     connection.shutdown(socket.SHUT_WR)
     connection.settimeout(0.5)
     for _ in range(16):
@@ -431,6 +436,6 @@ def _drain(connection: socket.socket) -> None:
             return
 
 
-def _cut(connection: socket.socket) -> None:
+def _shut_down(connection: socket.socket) -> None:
     with suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)

@@ -6,7 +6,7 @@ from ..api import endpoints, responses
 from ..api.http import Session
 from ..api.responses import ListedToken
 from ..api.tokens import is_revoked, revoke_permanent
-from ..credentials import misplaced, stored_tokens
+from ..credentials.locations import locations
 from .exchange import PATIENCE, LoginResult, names_this_computer
 
 
@@ -27,7 +27,7 @@ def older_keys(result: LoginResult) -> list[ListedToken]:
     finally:
         session.close()
     newest = next((key.number for key in keys if key.token == made), None)
-    stored = {file.meant for file in stored_tokens.resolve(server).files} | misplaced.tokens(server)
+    stored = {one.read().meant for one in locations(server)}
     named = [key for key in keys if key.description == result.made and key.token not in stored]
     return [key for key in named if newest is not None and key.number is not None and key.number < newest]
 

@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import partial
 
+from ..api.batch import Batch
 from ..api.endpoints import sign_out_urls
 from ..api.http import Session
 from ..api.responses import TEMPORARY_TOKEN_DAYS, Response
-from ..api.tasks import TaskPool
 from ..api.tokens import is_revoked, revoke_itself, revoke_temporary
 from ..api.urls import host_of
 from ..token import Token
@@ -93,14 +93,15 @@ def revoke(tokens: Iterable[Token] | None = None) -> None:
     """
     wanted = None if tokens is None else set(tokens)
     chosen = [one for one in _mine() if (not one.why if wanted is None else one.token in wanted)]
-    pool, deadline = TaskPool(REVOKING), time.monotonic() + REVOKING
+    batch = Batch(REVOKING)
+    deadline = time.monotonic() + batch.left
     for one in chosen:
         one.why = "it is the only one" if one.only else f"{host_of(one.server)} has not answered yet"
         if one.only:
             continue
-        pool.ask(host_of(one.server), partial(_try_often, one, deadline))
+        batch.submit(partial(_try_often, one, deadline), host_of(one.server))
     with suppress(KeyboardInterrupt):
-        pool.wait()
+        batch.wait()
 
 
 def revoke_soon(tokens: Iterable[Token]) -> None:

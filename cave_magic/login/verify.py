@@ -6,9 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..api import endpoints, responses
-from ..api.batch import Batch, PendingResponse
+from ..api.batch import Batch, OnWait, PendingResponse
 from ..api.responses import Account, Response, Terms
-from ..api.tasks import OnWait
 from ..api.urls import host_of
 from ..credentials import save, stored_tokens
 from ..credentials.target import Target
@@ -64,10 +63,10 @@ def verify_token(
     """
     server = target.server
     with Batch(seconds) as batch:
-        identity = batch.ask(endpoints.identity_url(server), token)
-        keys = batch.ask(endpoints.tokens_url(server), token)
-        listed = batch.ask(endpoints.datastacks_url(server), token)
-        opened = batch.ask(endpoints.datastack_url(server, target.datastack), token)
+        identity = batch.get(endpoints.identity_url(server), token)
+        keys = batch.get(endpoints.tokens_url(server), token)
+        listed = batch.get(endpoints.datastacks_url(server), token)
+        opened = batch.get(endpoints.datastack_url(server, target.datastack), token)
         others: list[PendingResponse] = []
         if server not in KNOWN_SERVERS:  # else its data servers are known
             batch.then(listed, lambda response: others.extend(_ask_each(batch, token, target, response)))
@@ -80,7 +79,7 @@ def verify_token(
 def _ask_each(batch: Batch, token: Token, target: Target, listed: Response) -> list[PendingResponse]:
     """Asks where the data of the listed datastacks is, for some of them."""
     names = (responses.names_in(listed) or ())[:MOST_DATASTACKS]
-    return [batch.ask(endpoints.datastack_url(target.server, name), token) for name in names]
+    return [batch.get(endpoints.datastack_url(target.server, name), token) for name in names]
 
 
 def _account_or_raise(response: Response, target: Target, given: Sequence[str]) -> Account:
@@ -88,10 +87,11 @@ def _account_or_raise(response: Response, target: Target, given: Sequence[str]) 
     if account is not None:
         return account
     if response.code == "invalid_token":
-        raise TokenRejected(
-            f"{response.host} does not know this token. Nothing was changed. "
-            f"Copy it again from {endpoints.tokens_page(target.server)}, then {next_steps.save(target)}"
-        )
+        fact = f"{response.host} does not know this token."
+        advice = f"Copy it again from {endpoints.tokens_page(target.server)}, then {next_steps.save(target)}"
+        rejected = TokenRejected(f"{fact} Nothing was changed. {advice}")
+        rejected.why = f"{fact} {advice}"
+        raise rejected
     error = TokenNotChecked(
         f"{response.sentence}, so the token was not checked, and not saved. "
         f"To see why: {next_steps.check(target)}. To save it unchecked: {next_steps.save(target, *given, '--no-check')}"

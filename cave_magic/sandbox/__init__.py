@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from cave_magic.sandbox.accounts import Account
-from cave_magic.sandbox.box import Record, Sandbox
 from cave_magic.sandbox.faults import ESCAPES, MISBEHAVIOURS, SERVICES, UnknownMisbehaviour
+from cave_magic.sandbox.people import Account
+from cave_magic.sandbox.request_log import Record
+from cave_magic.sandbox.server import Sandbox
 
 __all__ = ["ESCAPES", "MISBEHAVIOURS", "SERVICES", "Account", "Record", "Sandbox", "UnknownMisbehaviour"]

@@ -7,8 +7,10 @@ from typing import Any
 import flask
 from flask import Blueprint, Response, jsonify
 
-from cave_magic.sandbox.accounts import TERMS, Account, http_date
+from cave_magic.sandbox.accounts import TERMS
 from cave_magic.sandbox.gate import signed_in, visitor, world
+from cave_magic.sandbox.people import Account
+from cave_magic.sandbox.token_store import http_date
 
 auth = Blueprint("auth", __name__, url_prefix="/auth")
 _NO_ADMIN = "Requires admin privilege."
@@ -119,7 +121,7 @@ def table_dataset(namespace: str, table: str) -> Response:
 @signed_in
 def list_tokens() -> Response:
     """The visitor's keys with their values, newest first; log-in tokens are not among them."""
-    return jsonify([row.as_json() for row in world().accounts.keys(visitor().id)])
+    return jsonify([row.as_json() for row in world().accounts.tokens.of(visitor().id)])
 
 
 @auth.get("/api/v1/create_token")
@@ -133,7 +135,7 @@ def make_token() -> Response:
     if flask.request.method == "POST":
         _since_2_19()
     data: Any = flask.request.get_json(silent=True) or {}
-    return jsonify(world().accounts.make_key(visitor().id, data.get("description")))
+    return jsonify(world().accounts.tokens.create_permanent(visitor().id, data.get("description")))
 
 
 @auth.delete("/api/v1/user/token/<int:row_id>")
@@ -141,7 +143,7 @@ def make_token() -> Response:
 def delete_token(row_id: int) -> Response:
     """Delete one of the visitor's keys by the id of its row."""
     _since_2_19()
-    if not world().accounts.delete_row(row_id, visitor().id):
+    if not world().accounts.tokens.delete(row_id, visitor().id):
         return Response("Token doesn't exist", 404)
     return jsonify("success")
 
@@ -150,7 +152,7 @@ def delete_token(row_id: int) -> Response:
 @signed_in
 def token_ttl(token: str) -> Response:
     """Seconds that one of the visitor's tokens has left; -1 for a key."""
-    left = world().accounts.seconds_left(token, visitor().id)
+    left = world().accounts.tokens.seconds_left(token, visitor().id)
     if left is not None:
         return jsonify(left)
     # The spelling is the real server's.
@@ -165,7 +167,7 @@ def token_ttl(token: str) -> Response:
 def refresh_token() -> Response:
     """Replace the visitor's only key, or make the first one."""
     try:
-        return jsonify(world().accounts.refresh_key(visitor().id))
+        return jsonify(world().accounts.tokens.refresh(visitor().id))
     except ValueError:
         return Response("Refresh token does not work for accounts with more than one API Key", 400)
 
@@ -174,9 +176,9 @@ def refresh_token() -> Response:
 @signed_in
 def logout() -> Response:
     """Revoke the temporary token that asks, for every tab that uses it; the browser keeps the cookie."""
-    if world().accounts.is_key(flask.g.auth_token):
+    if world().accounts.tokens.is_permanent(flask.g.auth_token):
         return Response("Can't logout an API Key.", 422)
-    world().accounts.delete_token(flask.g.auth_token)
+    world().accounts.tokens.revoke(flask.g.auth_token)
     return jsonify("success")
 
 
@@ -184,12 +186,12 @@ def logout() -> Response:
 @signed_in
 def logout_all() -> Response:
     """Revoke every temporary token of the visitor; permanent ones stay valid."""
-    world().accounts.end_logins(visitor().id)
+    world().accounts.tokens.revoke_temporary(visitor().id)
     return jsonify("success")
 
 
 def _since_2_19() -> None:
-    if world().accounts.one_key:
+    if world().accounts.tokens.one_token:
         flask.abort(405)
 
 

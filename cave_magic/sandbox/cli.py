@@ -14,9 +14,9 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from cave_magic.sandbox.box import AUTH_VERSION, Sandbox
 from cave_magic.sandbox.console import Quit, obey
 from cave_magic.sandbox.faults import MISBEHAVIOURS, SERVERS, SERVICES, UnknownMisbehaviour, fault
+from cave_magic.sandbox.server import AUTH_VERSION, Sandbox
 
 USUAL_PORT = 8900
 _PORTS_TO_TRY = 50
@@ -24,7 +24,7 @@ _PROGRAM = "python -m cave_magic.sandbox"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; gives the exit status."""
+    """Runs the command line, and returns the exit status."""
     options = _parser().parse_args(arguments)
     if options.what == "demo":
         from cave_magic.sandbox import demo  # type: ignore[attr-defined,unused-ignore]
@@ -59,8 +59,8 @@ def _parser() -> argparse.ArgumentParser:
         help="let a service misbehave from the start; may be given several times",
     )
     add("--unsigned", action="append", default=[], type=_pair, metavar="WHO=DATASTACK", help="terms not accepted")
-    add("--auth-version", default=AUTH_VERSION, type=_version, help="before 2.19.0 a person has one key")
-    add("--delay", type=float, default=0.0, metavar="SECONDS", help="let every answer wait")
+    add("--auth-version", default=AUTH_VERSION, type=_version, help="before 2.19.0 an account has one permanent token")
+    add("--delay", type=float, default=0.0, metavar="SECONDS", help="delay every response")
     add("--tls", action="store_true", help="serve https with a certificate that nobody trusts")
     return parser
 
@@ -89,7 +89,7 @@ def _version(text: str) -> str:
 
 @contextlib.contextmanager
 def _running(options: argparse.Namespace) -> Iterator[Sandbox]:
-    """A started sandbox as the options want it, on the usual port or the next free ones."""
+    """A running sandbox with these options, on the default port or the next free ones."""
     cave = _started(options)
     try:
         cave.delay = options.delay
@@ -115,13 +115,13 @@ def _started(options: argparse.Namespace) -> Sandbox:
 
 @contextlib.contextmanager
 def _throw_away_home() -> Iterator[Path]:
-    """A home directory that is gone afterwards, so that the real secrets are never touched."""
+    """A temporary home directory, so that the real secrets are never touched."""
     with tempfile.TemporaryDirectory(prefix="cave-practice-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 
 
 def _serve(cave: Sandbox, home: Path) -> int:
-    """Tell what to type, then obey lines from the terminal until the end."""
+    """Prints what to type, then runs lines from the terminal until the end."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         print(_what_to_type(cave, home), flush=True)
@@ -167,11 +167,11 @@ def _shell_line(home: Path) -> str:
 
 
 def _ipython(cave: Sandbox, home: Path) -> int:
-    """A real IPython beside the server, at home in `home`, with the magics loaded and pointed at the server."""
+    """An IPython with `home` as its home directory, and with the magics loaded and configured for the server."""
     _write_profile(home, cave.server)
     # Ctrl-C is for IPython; a handler of our own is not inherited as an ignored signal would be.
     signal.signal(signal.SIGINT, lambda *_: None)
-    print(f"A practice CAVE server is running at {cave.server} as long as this IPython.", flush=True)
+    print(f"A practice CAVE server is running at {cave.server} until you leave this IPython.", flush=True)
     print("Type %cave_setup new", flush=True)
     return subprocess.call([sys.executable, "-m", "IPython"], env=_environment(home))
 
@@ -189,7 +189,7 @@ def _write_profile(home: Path, server: str) -> None:
 
 
 def _environment(home: Path) -> Mapping[str, str]:
-    """This environment with another home; packages that live in the real home are still found."""
+    """This environment with another home; packages in the real home are still found."""
     moved = {"HOME": str(home), "USERPROFILE": str(home), "IPYTHONDIR": str(home / ".ipython")}
     return {"PYTHONUSERBASE": site.getuserbase(), **os.environ, **moved}
 

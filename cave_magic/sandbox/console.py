@@ -1,21 +1,21 @@
-"""What a teacher can type at a running practice server: one line in, one text out."""
+"""The commands that a teacher can type at a running practice server: one line in, one text out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from cave_magic.sandbox.box import Sandbox
 from cave_magic.sandbox.faults import METHODS, MISBEHAVIOURS, SERVERS, SERVICES, UnknownMisbehaviour, read_target
+from cave_magic.sandbox.server import Sandbox
 
 
 class Quit(Exception):
-    """The line asked to stop the server."""
+    """The line was `quit`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One word that the console knows; `usage` shows its arguments."""
+    """One command of the console; `usage` shows its arguments."""
 
     usage: str
     about: str
@@ -23,7 +23,7 @@ class Command:
 
 
 def obey(cave: Sandbox, line: str) -> str:
-    """Do what a line says and tell what happened. Raises Quit; a line that makes no sense gets a hint."""
+    """Runs a line, and returns what happened; for an invalid line a hint. Raises Quit."""
     words = line.split()
     if not words:
         return ""
@@ -48,19 +48,19 @@ def _misbehave(cave: Sandbox, words: list[str]) -> str:
     except UnknownMisbehaviour:
         return f"{words[0]!r} is neither a command nor a service. Type help."
     cave.misbehave(words[0], words[1])
-    return f"{words[0]} is {words[1]} now. End it with: behave {words[0]}"
+    return f"{words[0]} is {words[1]} now. To end it: behave {words[0]}"
 
 
 def _behave(cave: Sandbox, words: list[str]) -> str:
     target = " ".join(words)
     cave.behave(target or None)
-    return f"{target} is well again." if target else "Everything is well again."
+    return f"{target} works again." if target else "Everything works again."
 
 
 def _status(cave: Sandbox, words: list[str]) -> str:
     ill = ", ".join(f"{target} {how}" for target, how in cave.misbehaving.items())
-    delay = f" Every answer waits {cave.delay:g} s." if cave.delay else ""
-    return f"{cave.server} and {', '.join(cave.local_servers)}. {ill or 'Everything is well.'}{delay}"
+    delay = f" Every response is delayed by {cave.delay:g} s." if cave.delay else ""
+    return f"{cave.server} and {', '.join(cave.local_servers)}. {ill or 'Everything works.'}{delay}"
 
 
 def _withdraw(cave: Sandbox, words: list[str]) -> str:
@@ -80,19 +80,19 @@ def _grant(cave: Sandbox, words: list[str]) -> str:
 
 def _revoke(cave: Sandbox, words: list[str]) -> str:
     cave.revoke(words[0], words[1])
-    return f"{words[0]} may not view {words[1]}. The services may take 300 s to notice; forget makes them."
+    return f"{words[0]} may not view {words[1]}. The services may need 300 s to notice; `forget` tells them."
 
 
 def _delete(cave: Sandbox, words: list[str]) -> str:
     rows = cave.tokens(words[0])
     for row in rows:
         cave.delete_token(row["token"])
-    return f"{len(rows)} tokens of {words[0]} deleted. The services may take 300 s to notice; forget makes them."
+    return f"{len(rows)} tokens of {words[0]} deleted. The services may need 300 s to notice; `forget` tells them."
 
 
 def _forget(cave: Sandbox, words: list[str]) -> str:
     cave.forget()
-    return "The services have forgotten what they knew of tokens and permissions."
+    return "The services have forgotten all tokens and permissions."
 
 
 def _advance(cave: Sandbox, words: list[str]) -> str:
@@ -102,7 +102,7 @@ def _advance(cave: Sandbox, words: list[str]) -> str:
 
 def _delay(cave: Sandbox, words: list[str]) -> str:
     cave.delay = float(words[0])
-    return f"Every answer waits {cave.delay:g} s."
+    return f"Every response is delayed by {cave.delay:g} s."
 
 
 def _people(cave: Sandbox, words: list[str]) -> str:
@@ -132,18 +132,18 @@ def _help(cave: Sandbox, words: list[str]) -> str:
 
 COMMANDS: Mapping[str, Command] = {
     "behave": Command("behave [SERVICE]", "ends misbehaviour", _behave),
-    "withdraw": Command("withdraw WHO DATASTACK", "makes the terms unsigned", _withdraw),
-    "accept": Command("accept WHO DATASTACK", "signs the terms", _accept),
+    "withdraw": Command("withdraw WHO DATASTACK", "makes the terms not accepted", _withdraw),
+    "accept": Command("accept WHO DATASTACK", "accepts the terms", _accept),
     "grant": Command("grant WHO DATASTACK", "gives the permission to view", _grant),
-    "revoke": Command("revoke WHO DATASTACK", "takes it away", _revoke),
+    "revoke": Command("revoke WHO DATASTACK", "takes that permission away", _revoke),
     "delete": Command("delete WHO", "deletes a person's tokens", _delete),
-    "forget": Command("forget", "empties the 300 s caches of the services", _forget),
-    "advance": Command("advance SECONDS", "lets time pass at once for whatever expires", _advance),
-    "delay": Command("delay SECONDS", "makes every answer wait", _delay),
-    "people": Command("people", "who is here", _people),
-    "requests": Command("requests [N]", "the last requests", _requests),
-    "status": Command("status", "addresses and what misbehaves", _status),
-    "help": Command("help", "this text", _help),
+    "forget": Command("forget", "empties the caches of the services (300 s)", _forget),
+    "advance": Command("advance SECONDS", "lets time pass at once for everything that expires", _advance),
+    "delay": Command("delay SECONDS", "delays every response", _delay),
+    "people": Command("people", "lists the people", _people),
+    "requests": Command("requests [N]", "lists the last requests", _requests),
+    "status": Command("status", "shows the URLs and what misbehaves", _status),
+    "help": Command("help", "shows this text", _help),
     "quit": Command("quit", "stops the server", _quit),
 }
-"""The words that the console knows."""
+"""The commands by name."""

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cave_magic.sandbox.box import Sandbox
+from cave_magic.sandbox.server import Sandbox
 from cave_magic.sandbox.visitor import LostOnThePages, Visitor
 
 DATASTACK = "minnie65_public"

@@ -1,4 +1,4 @@
-"""The ways in which a practice service can misbehave, as text such as `slow:3` or as a function of one's own."""
+"""The ways in which a practice service can misbehave, as a text such as `slow:3` or as a custom function."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ SERVICES = {
     "skeleton": "/skeletoncache",
     "annotation": "/annotation",
 }
-"""Names of services and the paths that they answer."""
+"""Services and the prefixes of their paths."""
 
 SERVERS = ("all", "global", "local")
-"""Names of servers: every one, that of auth and info, those of the datastacks."""
+"""Servers: all, the one with auth and info, those of the datastacks."""
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -45,14 +45,14 @@ _TEXTS = {"name", "display_name", "message", "description", "pi", "tos_name", "i
 
 
 class UnknownMisbehaviour(ValueError):
-    """The text names no misbehaviour, or its argument makes no sense; the message lists what there is."""
+    """There is no such misbehaviour, or its argument is invalid; the message lists what there is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One request that meets a misbehaviour, at the port whose number among the sandbox's ports is `place`.
+    """One request to a misbehaving target, at the port with the index `place` among the sandbox's ports.
 
-    `answer` gives what a healthy service says to it.
+    `answer` returns the response of a healthy service.
     """
 
     request: Request
@@ -64,7 +64,7 @@ class Exchange:
     portal: str
 
     def pause(self, seconds: float | None) -> None:
-        """Wait; None waits until the misbehaviour ends. Ends early when it does."""
+        """Waits, but not longer than the misbehaviour lasts; with None until it ends."""
         self.over.wait(seconds)
 
     def encode(self, reply: Reply, length: int | None = None) -> bytes:
@@ -73,14 +73,14 @@ class Exchange:
 
 
 class Act(Protocol):
-    """What a misbehaviour does with an exchange; None means that the connection is to be closed."""
+    """What a misbehaviour does with an exchange; None closes the connection."""
 
     def __call__(self, exchange: Exchange, argument: str) -> Reply | None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The requests that a misbehaviour concerns; None stands for any."""
+    """The requests that misbehave; None stands for any."""
 
     method: str | None
     server: str | None
@@ -98,7 +98,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One misbehaviour of one target, on from its making until `over` is set."""
+    """One misbehaviour of one target, until `over` is set."""
 
     target: str
     text: str
@@ -107,7 +107,7 @@ class Fault:
 
     @property
     def where(self) -> Target:
-        """The requests that it concerns."""
+        """The requests that misbehave."""
         return read_target(self.target)
 
 
@@ -126,12 +126,12 @@ def fault(target: str, text: str) -> Fault:
 
 
 def no_misbehaviour(how: object) -> UnknownMisbehaviour:
-    """The error that lists what there is in place of `how`."""
+    """The error that lists what there is instead of `how`."""
     return UnknownMisbehaviour(f"{how!r} is not a misbehaviour; there are: {', '.join(MISBEHAVIOURS)}")
 
 
 def read_target(target: str) -> Target:
-    """What a target means: a service, a server, or a path with all below it; a method may stand before it.
+    """Parses a target: a service, a server, or a path with everything below it; a method may precede it.
 
     `info`, `local`, `http://127.0.0.1:8901`, `/auth/api/v1/logout`, `POST /auth/api/v1/user/token`.
     Raises UnknownMisbehaviour.
@@ -166,7 +166,7 @@ class Numbers:
 
     @property
     def words(self) -> str:
-        """What they are, for an error."""
+        """Their description, for an error."""
         return f"{self.what} from {self.least} to {self.most}"
 
     def has(self, text: str) -> bool:
@@ -290,7 +290,7 @@ def _defaced(data: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Misbehaviour:
-    """One entry of the list that `help` shows; `takes` are the numbers behind its name, `needs` that one must stand."""
+    """One kind of misbehaviour. `takes` are the numbers after its name; `needs` says that one is required."""
 
     act: Act
     about: str
@@ -300,12 +300,12 @@ class Misbehaviour:
 
 
 MISBEHAVIOURS = {
-    "silent": Misbehaviour(_silent, "accepts the request and never answers", "silent"),
+    "silent": Misbehaviour(_silent, "accepts the request and never responds", "silent"),
     "drip": Misbehaviour(_drip, "sends one byte a second", "drip", (SECONDS,)),
-    "slow": Misbehaviour(_slow, "answers after so many seconds", "slow:3", (SECONDS,), needs=True),
-    "down": Misbehaviour(_down, "nginx says 502 Bad Gateway", "down"),
-    "missing": Misbehaviour(_missing, "nginx says 404 Not Found, as where no service is installed", "missing"),
-    "status": Misbehaviour(_status, "answers with a bare status", "status:503", (STATUS,), needs=True),
+    "slow": Misbehaviour(_slow, "responds after so many seconds", "slow:3", (SECONDS,), needs=True),
+    "down": Misbehaviour(_down, "nginx returns 502 Bad Gateway", "down"),
+    "missing": Misbehaviour(_missing, "nginx returns 404 Not Found, as if no service were installed", "missing"),
+    "status": Misbehaviour(_status, "returns a status without a body", "status:503", (STATUS,), needs=True),
     "retry-after": Misbehaviour(
         _retry_after,
         "503 with a Retry-After of so many seconds, or 429",
@@ -314,14 +314,14 @@ MISBEHAVIOURS = {
         needs=True,
     ),
     "html": Misbehaviour(_maintenance, "200 with an HTML page instead of JSON", "html"),
-    "redirect": Misbehaviour(_redirect, "sends everybody elsewhere, as a guest network does", "redirect"),
-    "loop": Misbehaviour(_loop, "redirects to itself for ever", "loop"),
+    "redirect": Misbehaviour(_redirect, "redirects elsewhere, as a guest network does", "redirect"),
+    "loop": Misbehaviour(_loop, "redirects to itself forever", "loop"),
     "reset": Misbehaviour(_reset, "resets the connection", "reset"),
-    "close": Misbehaviour(_close, "closes the connection without an answer", "close"),
-    "garbage": Misbehaviour(_garbage, "200 with JSON of another shape", "garbage:[1,2]"),
+    "close": Misbehaviour(_close, "closes the connection without a response", "close"),
+    "garbage": Misbehaviour(_garbage, "200 with unexpected JSON", "garbage:[1,2]"),
     "truncated": Misbehaviour(_truncated, "breaks off before the end of the body", "truncated"),
     "big": Misbehaviour(_big, "5 MB of HTML", "big"),
-    "error500": Misbehaviour(_error500, "500 as the service itself says it: JSON, or HTML from auth", "error500"),
+    "error500": Misbehaviour(_error500, "500 from the service itself: JSON, or HTML from auth", "error500"),
     "escapes": Misbehaviour(_escapes, "puts terminal codes, HTML and markup into names", "escapes"),
 }
 """Every misbehaviour by name."""

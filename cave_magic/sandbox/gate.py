@@ -15,9 +15,10 @@ import requests
 from cachetools import TTLCache, cached
 from requests.adapters import HTTPAdapter
 
-from cave_magic.sandbox.accounts import Account, Accounts
+from cave_magic.sandbox.accounts import Accounts
 from cave_magic.sandbox.catalogue import Catalogue
 from cave_magic.sandbox.clock import Clock
+from cave_magic.sandbox.people import Account
 
 PLACEHOLDER = "cave-sandbox.invalid"
 """Host name that middle_auth_client believes in; each reply carries the address of its own sandbox instead."""
@@ -177,7 +178,7 @@ def _who(token: str) -> Any:
     if not flask.current_app.extensions[_IS_AUTH]:
         return _library().user_cache_http(token)
     accounts = world().accounts
-    person = accounts.let_in(token)
+    person = accounts.authenticate(token)
     return accounts.passport(person) if person else None
 
 

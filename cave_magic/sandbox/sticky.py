@@ -12,8 +12,10 @@ import flask
 from flask import Blueprint, redirect, render_template, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from cave_magic.sandbox.accounts import TERMS, Account, DescriptionTooLong
+from cave_magic.sandbox.accounts import TERMS
 from cave_magic.sandbox.gate import TOKEN, signed_in, visitor, world
+from cave_magic.sandbox.people import Account
+from cave_magic.sandbox.token_store import DescriptionTooLong
 
 sticky = Blueprint("sticky", __name__, url_prefix="/sticky_auth", template_folder="templates")
 practice = Blueprint("practice", __name__, template_folder="templates")
@@ -104,7 +106,7 @@ def _enter(email: str) -> Page:
         person, new = accounts.find(email), False
     except LookupError:
         person, new = accounts.sign_up(email), True
-    token = accounts.make_login_token(person.id)
+    token = accounts.tokens.create_temporary(person.id)
     if new:
         return _with_cookie(redirect(url_for("sticky.choose_username", new_account="true")), token)
     return _onward(token)
@@ -221,10 +223,10 @@ def make_token() -> Page:
     accounts, person = world().accounts, visitor()
     description = flask.request.form.get("description", "").strip() or None
     try:
-        accounts.make_key(person.id, description)
+        accounts.tokens.create_permanent(person.id, description)
     except DescriptionTooLong:
         return _tokens_page("That description is too long, 120 characters is the most."), 400
-    newest = accounts.keys(person.id)[0]
+    newest = accounts.tokens.of(person.id)[0]
     return redirect(url_for("sticky.tokens_page", new=newest.id), 303)
 
 
@@ -234,7 +236,7 @@ def delete_token(row_id: int) -> Page:
     """Delete a key; whatever uses it stops working at once."""
     if not _own_page():
         return "This form belongs to the page of this server.", 403
-    world().accounts.delete_row(row_id, visitor().id)
+    world().accounts.tokens.delete(row_id, visitor().id)
     return redirect(url_for("sticky.tokens_page"), 303)
 
 
@@ -242,7 +244,7 @@ def delete_token(row_id: int) -> Page:
 @signed_in
 def download_token(row_id: int) -> Page:
     """A token as the file that the real page's button downloads, under the name that Chromium gives it."""
-    rows = [row for row in world().accounts.keys(visitor().id) if row.id == row_id]
+    rows = [row for row in world().accounts.tokens.of(visitor().id) if row.id == row_id]
     if not rows:
         return "Token doesn't exist", 404
     home = urlsplit(world().server).netloc + "/auth"
@@ -260,19 +262,19 @@ def log_out() -> Page:
     if not _own_page():
         return "This form belongs to the page of this server.", 403
     accounts = world().accounts
-    if not accounts.is_key(flask.g.auth_token):
-        accounts.delete_token(flask.g.auth_token)
+    if not accounts.tokens.is_permanent(flask.g.auth_token):
+        accounts.tokens.revoke(flask.g.auth_token)
     return render_template("logged_out.html", person=visitor())
 
 
 def _tokens_page(problem: str = "") -> str:
-    if world().accounts.one_key:
+    if world().accounts.tokens.one_token:
         flask.abort(404)
     person = visitor()
     return render_template(
         "tokens.html",
         person=person,
-        keys=world().accounts.keys(person.id),
+        keys=world().accounts.tokens.of(person.id),
         new=flask.request.args.get("new", type=int),
         problem=problem,
     )

@@ -1,4 +1,4 @@
-"""The line to the servers: what an answer is, how each trouble is called, what is sent and what is not."""
+"""Sessions: how responses are read, how each failure is named, what is sent and what is not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import time
 import pytest
 
 import cave_magic.api
-from cave_magic.api.batch import Batch
 from cave_magic.api.failures import Failure, classify
 from cave_magic.api.http import Session
 from cave_magic.environment.packages import import_caveclient
@@ -28,29 +27,28 @@ JSON = "Content-Type: application/json"
 
 @pytest.fixture
 def session():
-    """A line, closed at the end."""
-    session = Session()
-    yield session
-    session.close()
+    """A session, closed at the end."""
+    with Session() as session:
+        yield session
 
 
-def test_a_good_answer_is_parsed(cave, session):
-    """A healthy server's answer has its status, its JSON and how long it took."""
+def test_a_good_response_is_parsed(cave, session):
+    """A healthy server's response has its status, its JSON and its duration."""
     response = session.get(f"{cave.server}/info/version")
     assert (response.status, response.body, response.failure) == (200, "4.3.3", None)
     assert response.is_good
     assert 0 < response.seconds < LONG
 
 
-def test_connections_are_used_again(cave, session):
-    """Questions one after the other go over one connection."""
+def test_connections_are_reused(cave, session):
+    """Requests one after the other use one connection."""
     for _ in range(5):
         session.get(f"{cave.server}/info/version")
     assert (len(cave.requests), cave.connections) == (5, 1)
 
 
-def test_a_token_goes_as_bearer_to_that_host_only(cave, session):
-    """The token goes in the header, no cookie goes or stays, and a redirect is not followed."""
+def test_a_token_is_sent_as_bearer_to_that_host_only(cave, session):
+    """The token is sent in the header, no cookie is sent or kept, and a redirect is not followed."""
     with OddServer(says(JSON, b"1")) as elsewhere:
         cave.misbehave("info", f"redirect:http://{elsewhere.host}/trap")
         response = session.get(f"{cave.server}/info/api/v2/datastacks", Token(cave.new_token("ada")))
@@ -60,13 +58,13 @@ def test_a_token_goes_as_bearer_to_that_host_only(cave, session):
 
 
 def test_an_unsendable_token_is_not_sent(cave, session):
-    """A token with a line break in it is told apart before anything is sent."""
+    """A token with a line break is detected before anything is sent."""
     assert session.get(f"{cave.server}/info/version", Token("abc\ndef")).failure is Failure.UNSENDABLE
     assert len(cave.requests) == 0
 
 
-def test_an_echoed_token_is_hidden(session):
-    """A server that repeats the token cannot bring it onto the screen."""
+def test_an_echoed_token_is_masked(session):
+    """A server that repeats the token cannot get it shown."""
     with OddServer(says("Content-Length: 36", b"You sent " + TOKEN.reveal().encode()[:27])) as odd:
         assert TOKEN.reveal() not in repr(session.get(f"http://{odd.host}/", TOKEN))
     with OddServer(says("Content-Length: 41", b"You sent " + TOKEN.reveal().encode())) as odd:
@@ -79,14 +77,14 @@ def test_an_echoed_token_is_hidden(session):
     [
         ("reset", Failure.RESET),
         ("close", Failure.RESET),
-        ("truncated", Failure.BROKEN),
-        ("silent", Failure.SILENT),
-        ("drip", Failure.SILENT),
-        ("big", Failure.BROKEN),
+        ("truncated", Failure.INCOMPLETE),
+        ("silent", Failure.NO_RESPONSE),
+        ("drip", Failure.NO_RESPONSE),
+        ("big", Failure.INCOMPLETE),
     ],
 )
-def test_a_trouble_has_its_name(cave, session, how, failure):
-    """What a server does in place of answering is named, and soon."""
+def test_failures_are_named(cave, session, how, failure):
+    """What a server does instead of responding is named, and soon."""
     cave.misbehave("info", how)
     start = time.monotonic()
     response = session.get(f"{cave.server}/info/version", seconds=0.4)
@@ -96,8 +94,8 @@ def test_a_trouble_has_its_name(cave, session, how, failure):
 
 
 @pytest.mark.parametrize("how", ["retry-after:3600", "retry-after:3600:429", "loop"])
-def test_one_question_is_one_request(cave, session, how):
-    """Neither `Retry-After` nor a circle of redirects leads to a second request or to any waiting."""
+def test_nothing_is_retried(cave, session, how):
+    """Neither `Retry-After` nor a redirect loop leads to a second request or to a wait."""
     cave.misbehave("info", how)
     assert session.get(f"{cave.server}/info/version").status in (503, 429, 302)
     assert len(cave.requests) == 1
@@ -107,14 +105,14 @@ def test_one_question_is_one_request(cave, session, how):
     ("address", "failure"),
     [
         ("http://127.0.0.1:9/x", Failure.REFUSED),
-        ("http://no-such-host.invalid/", Failure.NAME),
-        ("127.0.0.1:80/x", Failure.ADDRESS),
-        ("ftp://127.0.0.1/", Failure.ADDRESS),
-        ("http://", Failure.ADDRESS),
+        ("http://no-such-host.invalid/", Failure.NAME_NOT_FOUND),
+        ("127.0.0.1:80/x", Failure.INVALID_URL),
+        ("ftp://127.0.0.1/", Failure.INVALID_URL),
+        ("http://", Failure.INVALID_URL),
     ],
 )
-def test_where_nothing_can_be_asked(session, monkeypatch, address, failure):
-    """An address that leads nowhere is told apart from a server in trouble."""
+def test_urls_that_lead_nowhere_are_named(session, monkeypatch, address, failure):
+    """A URL that leads nowhere is told apart from a server with a problem."""
     find = socket.getaddrinfo
 
     def resolve(host, *args, **options):
@@ -126,14 +124,14 @@ def test_where_nothing_can_be_asked(session, monkeypatch, address, failure):
     assert session.get(address, seconds=2).failure is failure
 
 
-def test_connecting_that_never_completes_has_an_end(session):
-    """A port whose queue is full is given up in time, and named as one that cannot be reached."""
+def test_connecting_times_out(session):
+    """A port whose queue is full is given up in time, and reported as unreachable."""
     with full_backlog() as host:
         assert session.get(f"http://{host}/", seconds=0.3).failure is Failure.CONNECT_TIMEOUT
 
 
-def test_a_handshake_that_never_completes_has_an_end(session):
-    """A server that takes a TLS connection and says nothing is given up in time."""
+def test_a_tls_handshake_times_out(session):
+    """A server that accepts a TLS connection and sends nothing is given up in time."""
     with OddServer(says_nothing) as odd:
         assert session.get(f"https://{odd.host}/", seconds=0.3).failure is not None
 
@@ -150,44 +148,44 @@ def test_a_handshake_that_never_completes_has_an_end(session):
     ],
     ids=["in the head", "in the body", "without an end", "in chunks", "not yet", "compressed"],
 )
-def test_an_answer_that_drips_has_an_end(session, start, more):
-    """However a server draws out its answer, the question ends in time, and so does its thread."""
+def test_a_response_that_drips_times_out(session, start, more):
+    """However a server draws out its response, the request ends in time, and so does its thread."""
     with OddServer(drips(start, more)) as odd:
         begin = time.monotonic()
         response = session.get(f"http://{odd.host}/", seconds=0.3)
     assert time.monotonic() - begin < LONG
-    assert response.failure in (Failure.SILENT, Failure.SLOW, Failure.RESET)
+    assert response.failure in (Failure.NO_RESPONSE, Failure.TOO_SLOW, Failure.RESET)
 
 
-def test_a_compressed_answer_is_unpacked(session):
-    """A server that compresses unasked is understood."""
+def test_a_compressed_response_is_decompressed(session):
+    """A server that compresses although it was not asked to is understood."""
     body = gzip.compress(json.dumps({"ok": True}).encode())
     with OddServer(says(f"Content-Encoding: gzip\r\nContent-Length: {len(body)}", body)) as odd:
         assert session.get(f"http://{odd.host}/").body == {"ok": True}
 
 
 def test_a_compressed_bomb_stays_small(session):
-    """A small answer that would unpack to a large one is given up."""
+    """A small response that decompresses to a large one is given up."""
     body = gzip.compress(b" " * 50_000_000, 1)
     with OddServer(says(f"Content-Encoding: gzip\r\nContent-Length: {len(body)}", body)) as odd:
         response = session.get(f"http://{odd.host}/")
-    assert (response.failure, response.detail) == (Failure.BROKEN, "more came than was read")
+    assert (response.failure, response.detail) == (Failure.INCOMPLETE, "it is too long")
 
 
-def test_a_proxy_is_obeyed_and_bounded(session, monkeypatch):
-    """What the proxy variables say holds here as for caveclient; a proxy that hangs is given up in time."""
+def test_a_proxy_is_used_and_times_out(session, monkeypatch):
+    """The proxy variables apply here as in caveclient; a proxy that hangs is given up in time."""
     with OddServer(says_nothing) as proxy:
         monkeypatch.setenv("HTTP_PROXY", f"http://{proxy.host}")
         monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.host}")
-        sanitize = session.get("http://cave.example.org/info/version", seconds=0.3)
+        plain = session.get("http://cave.example.org/info/version", seconds=0.3)
         secure = session.get("https://cave.example.org/info/version", seconds=0.3)
-    assert sanitize.failure is Failure.SILENT
+    assert plain.failure is Failure.NO_RESPONSE
     assert secure.failure is not None
     assert proxy.got.startswith((b"GET http://cave.example.org", b"CONNECT cave.example.org:443"))
 
 
-def test_a_certificate_that_is_named_is_trusted(session, monkeypatch):
-    """`REQUESTS_CA_BUNDLE` holds here as for caveclient, and nothing is trusted without it."""
+def test_a_configured_ca_bundle_is_trusted(session, monkeypatch):
+    """`REQUESTS_CA_BUNDLE` applies here as in caveclient, and nothing is trusted without it."""
     from cave_magic.sandbox import Sandbox
 
     pytest.importorskip("ssl")
@@ -197,19 +195,19 @@ def test_a_certificate_that_is_named_is_trusted(session, monkeypatch):
         assert session.get(f"{secure.server}/info/version").is_good
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/not/there")
         response = session.get(f"{secure.server}/info/version")
-    assert (response.failure, response.detail) == (Failure.BUNDLE, "it is not there")
+    assert (response.failure, response.detail) == (Failure.CA_BUNDLE, "it does not exist")
 
 
-def test_a_closed_line_sends_nothing(cave):
-    """After closing nothing is asked; the answer says that the time was over."""
+def test_a_closed_session_sends_nothing(cave):
+    """After `close` no request is sent, and the failure says so."""
     session = Session()
     session.close()
-    assert session.get(f"{cave.server}/info/version").failure is Failure.LATE
+    assert session.get(f"{cave.server}/info/version").failure is Failure.NOT_CONTACTED
     assert cave.connections == 0
 
 
-def test_closing_ends_what_is_under_way(cave):
-    """A question that hangs ends at once when its line is closed, and its thread with it."""
+def test_closing_cancels_requests_in_progress(cave):
+    """A request that hangs ends at once when its session is closed, and its thread with it."""
     cave.misbehave("info", "silent")
     session, responses = Session(), []
     thread = threading.Thread(target=lambda: responses.append(session.get(f"{cave.server}/info/version", seconds=120)))
@@ -218,43 +216,11 @@ def test_closing_ends_what_is_under_way(cave):
         time.sleep(0.01)
     session.close()
     thread.join(LONG)
-    assert responses[0].failure is Failure.SILENT
+    assert responses[0].failure is Failure.NO_RESPONSE
 
 
-def test_a_name_that_is_found_too_late_is_not_asked(monkeypatch):
-    """Where the name server answers after the bound, neither request nor token is sent."""
-    found, find = threading.Event(), socket.getaddrinfo
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: (found.wait(LONG), find(*args, **options))[1])
-    with OddServer(says(JSON, b"1")) as odd:
-        with Batch(0.5) as batch:
-            question = batch.ask(f"http://{odd.host}/", TOKEN)
-            batch.wait()
-            response = question.response
-        found.set()
-        question.future.result(LONG)
-        assert odd.got == b""
-    assert response.failure is Failure.CONNECT_TIMEOUT
-    assert "looked up" in response.detail
-
-
-def test_a_round_asks_each_question_once(cave):
-    """The same address is asked once for a token, however often it is wanted."""
-    with Batch(LONG) as batch:
-        first, second = (batch.ask(f"{cave.server}/info/version") for _ in range(2))
-        batch.wait()
-    assert first is second
-    assert len(cave.requests) == 1
-
-
-def test_a_question_whose_turn_never_came_says_so(cave):
-    """What could not be asked in time is not called silent."""
-    with Batch(0.01) as batch:
-        pass
-    assert batch.ask(f"{cave.server}/info/version").response.failure is Failure.LATE
-
-
-def test_a_broken_requests_is_a_trouble(monkeypatch, session):
-    """Where requests itself cannot be imported, asking says so and does not raise."""
+def test_a_broken_requests_package_is_a_failure(monkeypatch, session):
+    """If requests itself cannot be imported, the response says so and nothing is raised."""
     monkeypatch.delitem(sys.modules, "cave_magic.api.connections")
     monkeypatch.delattr(cave_magic.api, "connections")
     monkeypatch.setitem(sys.modules, "requests", None)
@@ -262,8 +228,8 @@ def test_a_broken_requests_is_a_trouble(monkeypatch, session):
     assert (response.failure, response.detail) == (Failure.UNKNOWN, "ModuleNotFoundError")
 
 
-def test_an_unknown_error_is_named_by_its_kind():
-    """An error of no known kind is told by its kind alone: its text could hold anything."""
+def test_an_unknown_error_is_named_by_its_type():
+    """An unknown error is named by its type alone: its text could contain anything."""
     assert classify(RuntimeError(TOKEN.reveal())) == (Failure.UNKNOWN, "RuntimeError")
 
 
@@ -276,8 +242,8 @@ def test_cookies_are_not_kept(session):
     assert odd.got.count(b"GET") == 2
 
 
-def test_version_names_the_program(cave, session):
-    """The servers can tell from the User-Agent who asks."""
+def test_the_user_agent_names_the_program(cave, session):
+    """The servers can tell from the User-Agent which program sends the requests."""
     with OddServer(says("Content-Length: 1", b"1")) as odd:
         session.get(f"http://{odd.host}/")
     assert b"User-Agent: cave-magic/" in odd.got
@@ -286,7 +252,7 @@ def test_version_names_the_program(cave, session):
 
 @pytest.mark.parametrize("collects", [True, False])
 def test_importing_leaves_the_collector_as_it_was(monkeypatch, collects):
-    """The garbage collector rests during the import of caveclient only, also where that import fails."""
+    """The garbage collector pauses only while caveclient is imported, also if that import fails."""
     was = gc.isenabled()
     try:
         gc.enable() if collects else gc.disable()

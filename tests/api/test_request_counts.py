@@ -1,4 +1,4 @@
-"""How many requests each magic makes, on how many connections, and that no fact is asked for twice.
+"""How many requests each magic sends, on how many connections, and that none is sent twice.
 
 | magic | requests to a healthy server | connections, at most |
 |---|---|---|
@@ -12,7 +12,7 @@
 | any of them without a token | 2: version, and the auth service without a token | 2 |
 | `%cave_save --no-check`, `-h`, `--fix` without a fault | 0 | 0 |
 
-A class of 300 students who all check in the same minute is 35 small requests a second for the servers together: 15 for the
+If 300 students of a class all check in the same minute, that is 35 small requests a second for the servers together: 15 for the
 global one, 20 for the local one. caveclient's own `CAVEclient("minnie65_public")` makes 2, and 4 more for the services.
 """
 
@@ -42,7 +42,7 @@ CHECK = {IDENTITY, TOKENS, DATASTACK, *SERVICES}
 
 @pytest.fixture
 def asked(cave, set_up):
-    """What is asked from now on, by path; nothing of it may be asked twice."""
+    """The paths that are requested from now on; none may be requested twice."""
     cave.clear_requests()
 
     def paths():
@@ -59,15 +59,15 @@ def target(cave):
     return Target(datastack="minnie65_public", server=cave.server, named_by="option")
 
 
-def test_the_check(cave, run, asked):
-    """`%cave_check` makes seven requests, on at most six connections."""
+def test_a_check_sends_seven_requests(cave, run, asked):
+    """`%cave_check` sends seven requests, on at most six connections."""
     run("%cave_check minnie65_public")
     assert asked() == CHECK
     assert cave.connections <= 6
 
 
-def test_the_check_again(cave, run, asked):
-    """A second `%cave_check` asks the same seven anew, all at the same time, and no more."""
+def test_a_second_check_sends_all_requests_at_once(cave, run, asked):
+    """A second `%cave_check` sends the same seven requests again, all at the same time, and no more."""
     run("%cave_check minnie65_public")
     cave.clear_requests()
     cave.delay = 0.5
@@ -78,8 +78,8 @@ def test_the_check_again(cave, run, asked):
     assert cave.connections == 7
 
 
-def test_one_request_after_the_other_shares_a_connection(cave, target, asked):
-    """What is asked one after the other goes over the same connection."""
+def test_consecutive_requests_share_a_connection(cave, target, asked):
+    """Requests that follow each other use the same connection."""
     gathering._worked.clear()
     ask_server(target, LONG)
     assert asked() == {IDENTITY, TOKENS}
@@ -87,31 +87,31 @@ def test_one_request_after_the_other_shares_a_connection(cave, target, asked):
 
 
 @pytest.mark.parametrize(("magic", "more"), [("%cave_whoami", set()), ("%cave_setup", {DATASTACK})])
-def test_who_takes_two_requests_and_whether_three(cave, run, asked, magic, more):
-    """`%cave_whoami` and `%cave_setup` ask whose token it is and which are permanent; the second also whether it opens."""
+def test_whoami_sends_two_requests_and_setup_three(cave, run, asked, magic, more):
+    """`%cave_whoami` and `%cave_setup` request the identity and the tokens; `%cave_setup` also the datastack."""
     assert run(magic).error == ""
     assert asked() == {IDENTITY, TOKENS, *more}
     assert cave.connections <= 3
 
 
-def test_a_save(cave, set_up, target, asked):
-    """Checking a token for a server that lists five datastacks takes eight requests, at most six at once."""
+def test_a_save_sends_one_request_for_each_datastack(cave, set_up, target, asked):
+    """Verifying a token for a server that lists five datastacks takes eight requests, at most six at once."""
     checked = verify_token(Token(set_up), target, LONG)
     names = {f"/info/api/v2/datastack/full/{name}" for name in checked.datastacks}
     assert asked() == {IDENTITY, TOKENS, LIST, DATASTACK, *names}
     assert cave.connections <= 6
 
 
-def test_a_save_for_a_known_server(cave, set_up, target, asked, monkeypatch):
-    """For a server whose data servers are known only the wanted datastack is looked at: four requests."""
+def test_a_save_for_a_known_server_sends_four_requests(cave, set_up, target, asked, monkeypatch):
+    """For a server whose data servers are known only the target datastack is requested: four requests."""
     monkeypatch.setattr(verify, "KNOWN_SERVERS", (*deployments.KNOWN_SERVERS, cave.server))
     verify_token(Token(set_up), target, LONG)
     assert asked() == {IDENTITY, TOKENS, LIST, DATASTACK}
     assert cave.connections <= 4
 
 
-def test_a_save_where_there_are_many_datastacks():
-    """However many datastacks a server lists, a save looks at twenty."""
+def test_a_save_requests_at_most_twenty_datastacks():
+    """However many datastacks a server lists, a save requests twenty."""
     with Sandbox(datastacks=40) as cave:
         verify_token(
             Token(cave.new_token("ada")),
@@ -122,8 +122,8 @@ def test_a_save_where_there_are_many_datastacks():
         assert cave.connections <= 6
 
 
-def test_all_datastacks(secrets):
-    """`--all` asks once for each datastack and once for each service of each local server, on few connections."""
+def test_checking_all_datastacks_sends_no_request_twice(secrets):
+    """`--all` sends one request for each datastack and each service of each data server, on few connections."""
     from cave_magic.credentials.save import save_token
 
     with Sandbox(datastacks=30, local_servers=3) as cave:
@@ -139,14 +139,14 @@ def test_all_datastacks(secrets):
     assert cave.connections <= 6 * (1 + len(locals_))
 
 
-def test_without_a_token(cave, run):
-    """Without a token two questions are asked: whether there is a CAVE server, and whether its auth service answers."""
+def test_a_check_without_a_token_sends_two_requests(cave, run):
+    """Without a token two requests are sent: to the info service and to the auth service."""
     run(f"%cave_check --server {cave.server}")
     assert sorted(one.path for one in cave.requests) == [IDENTITY, "/info/version"]
 
 
-def test_a_token_that_is_not_known(cave, set_up, run, asked):
-    """A token that the server does not know leads neither to its list of tokens nor to any data server."""
+def test_an_unknown_token_is_sent_to_no_data_server(cave, set_up, run, asked):
+    """A token that the server does not know leads to no request for the list of tokens or to a data server."""
     cave.delete_token(set_up)
     cave.forget()
     run("%cave_check")
@@ -156,15 +156,15 @@ def test_a_token_that_is_not_known(cave, set_up, run, asked):
 @pytest.mark.parametrize(
     "line", ["%cave_check -h", "%cave_whoami -h", "%cave_check --nonsense", "%load_ext cave_magic"]
 )
-def test_what_asks_nobody(cave, set_up, run, line):
-    """Loading, help and mistyped lines make no request."""
+def test_loading_and_help_send_nothing(cave, set_up, run, line):
+    """Loading, help and mistyped lines send no request."""
     cave.clear_requests()
     run(line)
     assert (len(cave.requests), cave.connections) == (0, 0)
 
 
-def test_an_unchecked_save_asks_nobody(cave, run, monkeypatch):
-    """`%cave_save --no-check` makes no request."""
+def test_an_unchecked_save_sends_nothing(cave, run, monkeypatch):
+    """`%cave_save --no-check` sends no request."""
     monkeypatch.setenv("ADA", cave.new_token("ada"))
     run(f"%cave_save --no-check --from-env ADA --server {cave.server}")
     assert (len(cave.requests), cave.connections) == (0, 0)

@@ -1,6 +1,6 @@
-"""Every magic ends within its bound, whatever servers, proxies and name servers do, and leaves nothing behind.
+"""Every magic ends within its timeout, whatever servers, proxies and name servers do, and leaves nothing behind.
 
-The times here are generous on purpose: a short bound is held to have an end at all, not to be sharp.
+The limits here are generous on purpose: they show that a short timeout has an effect, not that it is exact.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ HANGING = ["silent", "drip", "retry-after:3600", "loop", "big"]
 
 @pytest.fixture
 def timed(run):
-    """Runs a cell, which must end within a generous time."""
+    """Runs a cell, which must end within a generous limit."""
 
     def run_in_time(cell):
         start = time.monotonic()
@@ -40,8 +40,8 @@ def timed(run):
 
 
 @pytest.mark.parametrize("how", HANGING)
-def test_the_check_has_an_end(cave, set_up, timed, how):
-    """Whatever the server does, `%cave_check` ends and says that something is wrong with the server."""
+def test_the_check_times_out(cave, set_up, timed, how):
+    """Whatever the server does, `%cave_check` ends and reports a problem with the server."""
     cave.misbehave("all", how)
     report = timed("%cave_check --timeout 0.6 -o").value
     assert {row.id: row.status.value for row in report.rows}["network"] == "failed"
@@ -49,7 +49,7 @@ def test_the_check_has_an_end(cave, set_up, timed, how):
 
 @pytest.mark.parametrize(("service", "row"), [("materialize", "materialize"), ("info", "info"), ("auth", "auth")])
 def test_one_hanging_service_hides_no_other(cave, set_up, timed, service, row):
-    """Where one service sends a byte a second it is named, and the others are seen to work."""
+    """A service that sends one byte a second is reported, and the others are seen to work."""
     cave.misbehave(service, "drip")
     rows = {row.id: row.status.value for row in timed("%cave_check --timeout 2.5 -o").value.rows}
     assert [name for name, status in rows.items() if status == "failed"] == [row]
@@ -57,7 +57,7 @@ def test_one_hanging_service_hides_no_other(cave, set_up, timed, service, row):
 
 
 @pytest.mark.parametrize("how", ["drip", "big"])
-def test_the_others_have_an_end(cave, set_up, timed, monkeypatch, how):
+def test_the_other_magics_time_out(cave, set_up, timed, monkeypatch, how):
     """`%cave_whoami`, `%cave_setup` and `%cave_save` end with an error of ours."""
     monkeypatch.setenv("ADA", cave.new_token("ada"))
     timed("%config CaveMagics.timeout = 0.6")
@@ -67,16 +67,16 @@ def test_the_others_have_an_end(cave, set_up, timed, monkeypatch, how):
     assert timed("%cave_save --from-env ADA --overwrite").error == "TokenNotChecked"
 
 
-def test_all_has_an_end(cave, set_up, timed):
-    """`%cave_check --all` ends where the list of datastacks never comes."""
+def test_checking_all_datastacks_times_out(cave, set_up, timed):
+    """`%cave_check --all` ends if the list of datastacks never comes."""
     cave.misbehave("/info/api/v2/datastacks", "silent")
     assert timed("%cave_check --all --timeout 2 -o").value.datastacks == ("minnie65_public",)
 
 
 @pytest.mark.parametrize("response", [says_nothing, drips(SILENT, b"x")], ids=["says nothing", "one byte at a time"])
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_an_odd_server_is_left_alone(timed, token_for, response, scheme):
-    """A port that takes connections, with TLS or without, and never answers them, is given up."""
+def test_a_server_that_never_responds_is_given_up(timed, token_for, response, scheme):
+    """A port that accepts connections, with or without TLS, and never responds is given up."""
     with OddServer(response) as odd:
         token_for(f"{scheme}://{odd.host}")
         report = timed(f"%cave_check --server {scheme}://{odd.host} --timeout 0.6 -o").value
@@ -84,16 +84,16 @@ def test_an_odd_server_is_left_alone(timed, token_for, response, scheme):
     assert report.next is not None
 
 
-def test_a_connection_that_never_completes(timed, token_for):
-    """A host that lets connections hang is named as one that cannot be reached."""
+def test_a_host_where_connecting_hangs_is_unreachable(timed, token_for):
+    """A host that lets connections hang is reported as unreachable."""
     with full_backlog() as host:
         token_for(f"http://{host}")
         report = timed(f"%cave_check --server http://{host} --timeout 0.6 -o").value
-    assert "cannot be reached" in next(row.evidence for row in report.rows if row.id == "network")
+    assert "is unreachable" in next(row.evidence for row in report.rows if row.id == "network")
 
 
-def test_a_proxy_that_hangs(timed, token_for, monkeypatch):
-    """A proxy that takes connections and never answers is given up."""
+def test_a_proxy_that_hangs_is_given_up(timed, token_for, monkeypatch):
+    """A proxy that accepts connections and never responds is given up."""
     token_for("http://cave.example.org")
     with OddServer(says_nothing) as proxy:
         monkeypatch.setenv("HTTP_PROXY", f"http://{proxy.host}")
@@ -101,8 +101,8 @@ def test_a_proxy_that_hangs(timed, token_for, monkeypatch):
     assert not report.ok
 
 
-def test_a_name_server_that_hangs(timed, token_for, monkeypatch):
-    """A name that is never found ends in a row that says so; when it is found later, nothing is asked any more."""
+def test_a_name_server_that_hangs_is_reported(timed, token_for, monkeypatch):
+    """A name that is never resolved is reported; if it is resolved later, no request is sent."""
     found = threading.Event()
     with OddServer(says_nothing) as odd:
         token_for("http://cave.example.org")
@@ -116,8 +116,8 @@ def test_a_name_server_that_hangs(timed, token_for, monkeypatch):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
-def test_an_interrupt_ends_a_magic_at_once(cave, set_up, timed):
-    """Ctrl-C while it waits ends the magic in one line, long before its bound."""
+def test_an_interrupt_cancels_a_magic_at_once(cave, set_up, timed):
+    """Ctrl-C during the wait ends the magic with one line, long before its timeout."""
     cave.misbehave("all", "silent")
     cave.clear_requests()
 
@@ -133,8 +133,8 @@ def test_an_interrupt_ends_a_magic_at_once(cave, set_up, timed):
     assert "Traceback" not in ran.out
 
 
-def test_nothing_is_asked_after_the_end(cave, set_up, timed):
-    """Once a magic has ended no further request comes, although questions were still open."""
+def test_nothing_is_sent_after_the_end(cave, set_up, timed):
+    """Once a magic has ended no further request comes, although some were still unfinished."""
     cave.misbehave("all", "slow:1.5")
     timed("%cave_check --timeout 0.4")
     cave.behave()
@@ -143,8 +143,8 @@ def test_nothing_is_asked_after_the_end(cave, set_up, timed):
     assert len(cave.requests) == asked
 
 
-def test_threads_that_hang_do_not_keep_python_from_ending(home, tmp_path):
-    """A program whose name server hangs ends right after its check, with exit code 0."""
+def test_threads_that_hang_do_not_keep_python_from_exiting(home, tmp_path):
+    """A program whose name server hangs exits right after its check, with code 0."""
     program = """
         import socket, threading, json, pathlib
         never = threading.Event()
@@ -164,7 +164,7 @@ def test_threads_that_hang_do_not_keep_python_from_ending(home, tmp_path):
 
 @pytest.fixture
 def token_for(secrets):
-    """Stores a token for a server, as `%cave_save --no-check` does."""
+    """Saves a token for a server, as `%cave_save --no-check` does."""
     from cave_magic.credentials.save import save_token
     from cave_magic.token import Token
 

@@ -1,4 +1,4 @@
-"""Addresses are taken apart in one place, which shows no password and no token."""
+"""URLs are parsed in one place, which shows no password and no token."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from cave_magic.api.urls import (
     UNREADABLE,
+    display_file_name,
     display_page,
+    display_url,
     holds_secret,
     host_of,
     host_port_of,
     name_of_host,
-    parse,
-    shown,
-    shown_file_name,
+    parse_url,
 )
 
 TOKEN = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
@@ -38,11 +38,11 @@ WORD = string.ascii_letters + string.digits + "-._~!$&()*+,;=%:"
         ("https://ada:p@ss@a.org", "https://a.org"),
     ],
 )
-def test_an_address_has_one_normal_form(text, normal):
-    """Scheme, host and port in small letters; what was typed around, before and behind them is left out."""
-    address = parse(text)
-    assert address is not None
-    assert address.normal == normal
+def test_a_url_has_one_normal_form(text, normal):
+    """Scheme, host and port in lower case; whatever else was typed is left out."""
+    url = parse_url(text)
+    assert url is not None
+    assert url.normal == normal
 
 
 @pytest.mark.parametrize(
@@ -51,20 +51,20 @@ def test_an_address_has_one_normal_form(text, normal):
      f"http://{TOKEN}", f"http://{TOKEN.upper()}.org/x", TOKEN, f"https://{ODD}", f"https://{ODD}@a.org", "http://ada:1/2@a.org",
      "http://a.org\n.b.org", "x" * 3000, 5, None, ["https://a.org"]],
 )  # fmt: skip
-def test_what_is_no_address_is_none(text):
-    """No host, a port that is none, a token in the place of the host, a password with a slash, no text at all."""
-    assert parse(text) is None
-    assert shown(text) == UNREADABLE
+def test_invalid_urls_are_rejected(text):
+    """No host, an invalid port, a token instead of the host, a password with a slash, not a text at all."""
+    assert parse_url(text) is None
+    assert display_url(text) == UNREADABLE
 
 
 @pytest.mark.parametrize(
     ("host", "here"), [("127.0.0.1:8900", True), ("[::1]", True), ("localhost", True), ("127.evil.org", False)]
 )
-def test_this_computer_is_known(host, here):
-    """Only what means this computer itself is loopback, not a name that begins so."""
-    address = parse(f"http://{host}")
-    assert address is not None
-    assert address.is_loopback is here
+def test_loopback_is_recognised(host, here):
+    """Only this computer itself is loopback, not a name that begins in the same way."""
+    url = parse_url(f"http://{host}")
+    assert url is not None
+    assert url.is_loopback is here
 
 
 @pytest.mark.parametrize(
@@ -78,18 +78,18 @@ def test_this_computer_is_known(host, here):
         ("", "", ""),
     ],
 )
-def test_the_host_has_no_name_and_password(text, host, name):
-    """With its port for messages, without for proxies; an address without a scheme has none that requests could ask."""
+def test_a_host_has_no_credentials(text, host, name):
+    """With its port for messages, without it for proxies; "" for a URL without a scheme, which requests cannot use."""
     assert host_of(text) == host
     assert name_of_host(text) == name
 
 
-def test_one_place_has_many_spellings():
-    """Capitals, the usual port, credentials and the scheme make no other place; another port does."""
+def test_spellings_of_one_host_and_port_are_equal():
+    """Capitals, the default port, credentials and the scheme make no difference; another port does."""
     ways = ("https://a.org", "http://A.org.", "a.org:443", "https://ada:pw@a.org:80/x")
     assert {host_port_of(text) for text in ways} == {("a.org", None)}
     assert host_port_of("https://a.org:8443") == ("a.org", 8443)
-    assert host_port_of("no address") is None
+    assert host_port_of("not a URL") is None
 
 
 @pytest.mark.parametrize(
@@ -103,8 +103,8 @@ def test_one_place_has_many_spellings():
         ("https://b.org/@x", UNREADABLE),
     ],
 )
-def test_a_page_is_shown_with_its_path_alone(location, page):
-    """A redirect is shown as where it leads, with no credentials, query, fragment or token."""
+def test_a_page_is_shown_with_its_path(location, page):
+    """A redirect is shown without credentials, query, fragment and token."""
     assert display_page(location, "http://a.org:8900/info") == page
 
 
@@ -113,9 +113,9 @@ def test_a_page_is_shown_with_its_path_alone(location, page):
     st.sampled_from(["https://{}@a.org/x", "https://ada:{}@a.org", "{}@a.org", "https://a.org?{}", "https://a.org#{}"]),
 )
 def test_no_password_is_shown(password, form):
-    """Whatever stands before the host, or in a query or fragment, is in no text and no repr."""
+    """What precedes the host, or is in a query or fragment, is in no text and no repr."""
     text = form.format(password)
-    for said in (shown(text), display_page(text, "https://b.org"), host_of(text), repr(parse(text))):
+    for said in (display_url(text), display_page(text, "https://b.org"), host_of(text), repr(parse_url(text))):
         assert password not in said
 
 
@@ -131,14 +131,14 @@ def test_no_password_is_shown(password, form):
         "https://a.org?token=x",
     ],
 )
-def test_a_secret_in_an_address_is_seen(value):
-    """Wherever it stands, and whatever else stands in the place of an address."""
+def test_a_secret_in_a_url_is_detected(value):
+    """Wherever it is, and whatever there is instead of a URL."""
     assert holds_secret(value)
     assert not holds_secret("https://global.daf-apis.com")
 
 
-def test_the_name_of_a_token_file_is_shown_without_the_password():
-    """The name that is shown has the host alone."""
-    assert shown_file_name("ada:pw@a.org-cave-secret.json") == "****@a.org-cave-secret.json"
-    assert shown_file_name(f"{TOKEN}-cave-secret.json") == "****-cave-secret.json"
-    assert shown_file_name("cave-secret.json") == "cave-secret.json"
+def test_a_token_file_is_shown_without_the_password():
+    """The displayed name of a token file contains only the host."""
+    assert display_file_name("ada:pw@a.org-cave-secret.json") == "****@a.org-cave-secret.json"
+    assert display_file_name(f"{TOKEN}-cave-secret.json") == "****-cave-secret.json"
+    assert display_file_name("cave-secret.json") == "cave-secret.json"

@@ -39,7 +39,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 @pytest.fixture
 def two_faults(set_up: str, home: Path, cave: Sandbox) -> tuple[Path, Path]:
-    """Two files of which each needs a repair: a token that is not owner-only, and a datastack map that is no JSON."""
+    """Two files of which each needs a fix: a token that is not owner-only, and a datastack map that is no JSON."""
     folder = home / ".cloudvolume" / "secrets"
     token, names = token_files.server_file(cave.server), folder / datastack_map.MAP_NAME
     token.chmod(0o644)
@@ -85,24 +85,24 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), EOFError()])
-def test_stopped_at_the_second_question_it_names_the_first_repair(run: Run, cave: Sandbox, answers, two_faults, stop):
-    """Yes to the first repair, Ctrl-C at the second: what was made is said, and how to see what is left."""
+def test_stopped_at_the_second_question_it_names_the_first_fix(run: Run, cave: Sandbox, answers, two_faults, stop):
+    """Yes to the first fix, Ctrl-C at the second: what was made is said, and how to see what is left."""
     answers += ["y", stop]
     ran = run("%cave_check --fix")
     assert mended(two_faults) == [False, True]
     assert ran.error == "Cancelled"
-    assert ran.message.startswith("1 of 2 repairs was made: write the datastack map anew, ")
+    assert ran.message.startswith("1 of 2 fixes was applied: rewrite the datastack map, ")
     assert ran.message.endswith(f". To see what is left: %cave_check --server {cave.server}")
 
 
 def test_stopped_at_the_first_question_nothing_was_changed(run: Run, answers, two_faults):
-    """Where no repair was made, that is said."""
+    """Where no fix was made, that is said."""
     answers.append(KeyboardInterrupt())
     assert run("%cave_check --fix").message == "nothing was changed."
     assert mended(two_faults) == [False, False]
 
 
-def test_a_no_to_every_repair_changes_nothing_and_says_so(run: Run, answers, two_faults):
+def test_a_no_to_every_fix_changes_nothing_and_says_so(run: Run, answers, two_faults):
     """After the last no a line says that nothing was changed; it is no error."""
     answers += ["n", ""]
     ran = run("%cave_check --fix")
@@ -123,19 +123,20 @@ def test_a_no_then_a_yes_counts_one(run: Run, answers, two_faults, monkeypatch):
     monkeypatch.setattr(TerminalFrontend, "show", show)
     ran = run("%cave_check --fix")
     assert ran.error == "Cancelled"
-    assert ran.message.startswith("stopped. 1 of 2 repairs was made: allow nobody but you to read ")
+    assert ran.message.startswith("stopped. 1 of 2 fixes was applied: allow nobody but you to read ")
     assert mended(two_faults) == [True, False]
 
 
 @pytest.mark.parametrize("line", ["%cave_check --fix", "%cave_check --fix --yes"])
-def test_a_repair_that_fails_leaves_the_one_before_it(run: Run, answers, two_faults, monkeypatch, line):
-    """The second repair is refused by the system: its reason is said, and what was made before it."""
+def test_a_fix_that_fails_leaves_the_one_before_it(run: Run, answers, two_faults, monkeypatch, line):
+    """The second fix is refused by the system: its reason is said, and what was made before it."""
     answers += ["y", "y"]
     at_permissions(monkeypatch, two_faults[0], refuse)
     ran = run(line)
     assert ran.error == "TokenNotSaved"
     assert (
-        "cannot be written (Operation not permitted). 1 of 2 repairs was made: write the datastack map" in ran.message
+        "cannot be written (Operation not permitted). 1 of 2 fixes was applied: rewrite the datastack map"
+        in ran.message
     )
     assert mended(two_faults) == [False, True]
 
@@ -143,7 +144,7 @@ def test_a_repair_that_fails_leaves_the_one_before_it(run: Run, answers, two_fau
 @pytest.mark.parametrize(
     ("way", "then"), [(refuse_writing, "To see what is left: %cave_check"), (protect, "To allow it: !chmod 600 ")]
 )
-def test_a_first_repair_that_fails_changes_nothing(run: Run, set_up: str, cave: Sandbox, monkeypatch, way, then):
+def test_a_first_fix_that_fails_changes_nothing(run: Run, set_up: str, cave: Sandbox, monkeypatch, way, then):
     """Where the first one fails no file was changed, and the line that helps is given."""
     path = token_files.server_file(cave.server)
     path.write_text(set_up)
@@ -163,20 +164,20 @@ def test_a_file_that_refuses_gives_the_others_their_permissions_back(run: Run, t
     assert [path.stat().st_mode & 0o777 for path in (two_faults[0], local)] == [0o644, 0o640]
 
 
-def test_stopped_within_a_repair_it_says_what_may_be(run: Run, answers, two_faults, monkeypatch):
-    """Where it cannot be told whether a repair was made, neither is said."""
+def test_stopped_within_a_fix_it_says_what_may_be(run: Run, answers, two_faults, monkeypatch):
+    """Where it cannot be told whether a fix was made, neither is said."""
     at_permissions(monkeypatch, two_faults[0], interrupted)
     message = run("%cave_check --fix --yes").message
-    assert message.startswith("stopped. 1 of 2 repairs was made: write the datastack map anew")
-    assert ". This one may have been made: allow nobody but you to read " in message
+    assert message.startswith("stopped. 1 of 2 fixes was applied: rewrite the datastack map")
+    assert ". This one may have been applied: allow nobody but you to read " in message
 
 
-def test_a_mistake_of_ours_after_a_repair_names_the_repair(run: Run, answers, two_faults, monkeypatch):
+def test_a_mistake_of_ours_after_a_fix_names_the_fix(run: Run, answers, two_faults, monkeypatch):
     """Also where something breaks that should not, what was done before is said."""
     at_permissions(monkeypatch, two_faults[0], lambda: 1 / 0)
     message = run("%cave_check --fix --yes").message
     assert "this should not have happened" in message
-    assert "1 of 2 repairs was made: write the datastack map" in message
+    assert "1 of 2 fixes was applied: rewrite the datastack map" in message
 
 
 # ---------------------------------------------------------------- saving

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from cave_magic.commands.views.guide import again_page, first_address, guide_page
@@ -52,9 +54,18 @@ def test_a_place_that_forgets_says_so_before_the_steps():
 
 def test_an_odd_answer_is_a_sentence_that_leaves_the_way_open():
     """What was odd is said once, and that nothing was changed."""
-    text = as_text(again_page("x.org does not know this token. Nothing was changed. Copy it again"))
+    text = as_text(again_page("x.org does not know this token. Copy it again"))
     assert text.startswith("! x.org does not know this token. Copy it again")
     assert text.count("Nothing was changed") == 1
+
+
+def test_a_rejected_token_is_said_once_that_nothing_was_changed(cave, run, desk):
+    """At the prompt the server's sentence stands without what the page around it says anyway."""
+    desk.answers = ["0" * 32, ""]
+    out = run(f"%cave_save --server {cave.server}").out
+    assert "! 127.0.0.1" in out
+    assert "does not know this token. Copy it again from" in out
+    assert out.count("Nothing was changed.") == 1
 
 
 def test_a_revealed_token_stands_alone_below_its_warning():
@@ -63,6 +74,20 @@ def test_a_revealed_token_stands_alone_below_its_warning():
     *warning, last = as_text(revealed_page(Token(token))).splitlines()
     assert "can use your account" in " ".join(warning)
     assert last == token
+
+
+def test_the_other_files_with_a_token_are_named(cave, run, set_up, home, monkeypatch):
+    """Copies, a token that cloud-volume sends, and one that nobody reads: each file is named for what it is."""
+    other, secrets = "0f3b8c6e1d2a4b5c" * 2, home / ".cloudvolume" / "secrets"
+    (secrets / "chunkedgraph-secret.json").write_text(json.dumps({"token": other}))
+    (home / "moved" / "secrets").mkdir(parents=True)
+    (home / "moved" / "secrets" / "cave-secret.json").write_text(json.dumps({"token": other}))
+    monkeypatch.setenv("CLOUD_VOLUME_DIR", str(home / "moved"))
+    rows = [one.split(maxsplit=2) for one in run("%cave_whoami").out.splitlines()]
+    assert ["also", "in", "cave-secret.json"] in rows
+    assert ["also", "in", f"127.0.0.1:{cave.local_server.rpartition(':')[2]}-cave-secret.json"] in rows
+    assert ["not", "read", "chunkedgraph-secret.json (another token, ends in 4b5c)"] in rows
+    assert ["cloud-volume", "~/moved/secrets/cave-secret.json", "(another token, ends in 4b5c)"] in rows
 
 
 def test_the_card_says_who_where_what_and_how_to_go_on(cave, run, monkeypatch):

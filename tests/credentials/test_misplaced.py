@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cave_magic.credentials import misplaced, token_files
+from cave_magic.credentials import locations, misplaced, token_files
 from cave_magic.credentials.token_files import server_file
 from cave_magic.deployments import DEFAULT_SERVER
 from cave_magic.token import Token
@@ -41,7 +41,7 @@ def found(server: str = SERVER) -> list[tuple[str, bool]]:
     return [(one.token.reveal()[-2:], one.ours) for one in misplaced.find(server)]
 
 
-PLACES = [folder for folder in misplaced.FOLDERS if folder.startswith("~")]
+PLACES = [folder for folder in locations.FOLDERS if folder.startswith("~")]
 
 
 @pytest.mark.parametrize("folder", PLACES)
@@ -51,11 +51,11 @@ def test_each_place_is_looked_at(home, folder):
     assert found() == [("a0", False)]
 
 
-@pytest.mark.parametrize("variable", misplaced.MOVED)
+@pytest.mark.parametrize("variable", locations.MOVED)
 def test_a_folder_that_a_variable_moves_is_looked_at(home, monkeypatch, variable):
     """Other programs of the field find their folder by these variables."""
     monkeypatch.setenv(variable, str(home / "moved"))
-    put(home / "moved" / misplaced.MOVED[variable] / "cave-secret.json", {"token": A})
+    put(home / "moved" / locations.MOVED[variable] / "cave-secret.json", {"token": A})
     assert found() == [("a0", False)]
 
 
@@ -179,7 +179,7 @@ def test_what_is_no_token_file_is_passed_over(home):
     os.mkfifo(folder / "cave-secret (1).json")
     (folder / "cave-secret (2).json").symlink_to(home / "nowhere")
     put(folder / "cave-secret (3).json", "<html>log in</html>")
-    put(folder / "cave-secret (4).json", json.dumps({"token": A}) + " " * misplaced.LARGEST)
+    put(folder / "cave-secret (4).json", json.dumps({"token": A}) + " " * locations.LARGEST)
     put(folder / "cave-secret (5).json", {"token": "\n"})
     assert found() == []
 
@@ -192,8 +192,8 @@ def test_few_files_are_read(home, monkeypatch):
     opened: list[Path] = []
     real = token_files.read_text
     monkeypatch.setattr(token_files, "read_text", lambda path: (opened.append(path), real(path))[1])
-    assert [int(one.token.reveal(), 16) for one in misplaced.find(SERVER)] == list(range(misplaced.MOST_READ))
-    assert len({path for path in opened if path.parent.name == "Downloads"}) == misplaced.MOST_READ
+    assert [int(one.token.reveal(), 16) for one in misplaced.find(SERVER)] == list(range(locations.MOST_READ))
+    assert len({path for path in opened if path.parent.name == "Downloads"}) == locations.MOST_READ
 
 
 def test_the_home_and_the_notebooks_folder_are_not_listed(home, elsewhere, monkeypatch):

@@ -50,7 +50,7 @@ def fails(cave, run, set_up):
         (f'client(token="{TOKEN}\\n")', "line break", "fine"),
         ('client(token="\u201cx\u201d")', "odd character", "fine"),
         ('client(server="127.0.0.1:8900")', "address is malformed", "fine"),
-        ('client(server="http://127.0.0.1:1")', "refuses the connection", "did not take"),
+        ('client(server="http://127.0.0.1:1")', "refused the connection", "did not take"),
         ('client(server="http://no.such.host.invalid")', "cannot be found", "did not take"),
         ("client().auth.get_user_information([1])", "for admins", "did not take"),
     ],

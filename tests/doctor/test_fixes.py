@@ -13,8 +13,11 @@ import pytest
 from cave_magic.credentials import datastack_map, save, stored_tokens, token_files
 from cave_magic.credentials.datastack_map import read_map
 from cave_magic.credentials.stored_tokens import resolve
+from cave_magic.credentials.target import find_target
 from cave_magic.credentials.token_files import read_token_file, server_file
 from cave_magic.doctor import fixes
+from cave_magic.doctor.evidence import Machine, ServerFacts
+from cave_magic.doctor.model import Fix
 from cave_magic.errors import TokenNotSaved
 from cave_magic.token import Token
 
@@ -47,20 +50,25 @@ def write_map(text: object) -> Path:
     return path
 
 
+def machine() -> Machine:
+    """What the check knows of the map."""
+    return Machine(map_file=read_map(), map_secrets=datastack_map.entries_with_secrets())
+
+
 def token_of(path: Path) -> str:
     """The token in a file, or ""."""
     token = read_token_file(path).token
     return token.reveal() if token else ""
 
 
-def made(repair: fixes.Repair | None) -> tuple[Path, ...]:
-    """Applies a repair that must be there, has no token in its words, and cannot be pickled with one."""
-    assert repair is not None
-    assert not [one for one in (A, B, C) if one[:28] in repair.words or one[:28] in repr(repair)]
-    assert len(repair.words.splitlines()) == 1
+def made(fix: Fix | None) -> tuple[Path, ...]:
+    """Applies a fix that must be there, has no token in its words, and cannot be pickled with one."""
+    assert fix is not None
+    assert not [one for one in (A, B, C) if one[:28] in fix.words or one[:28] in repr(fix)]
+    assert len(fix.words.splitlines()) == 1
     with pytest.raises((TypeError, AttributeError, pickle.PicklingError)):
-        pickle.dumps([repair, Token(A)])
-    backups = repair.apply()
+        pickle.dumps([fix, Token(A)])
+    backups = fix.apply()
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in backups)
     return backups
 
@@ -75,15 +83,15 @@ def test_permissions_are_taken_from_others(secrets):
         path.chmod(0o644)
     secrets.chmod(0o755)
     changed = server_file(OTHER).stat().st_mtime_ns
-    repair = fixes.repair_permissions(resolve(SERVER))
-    assert repair is not None
-    assert "(0644 -> 0600)" in repair.words
-    assert "~/.cloudvolume/secrets (0755 -> 0700)" in repair.words
-    assert made(repair) == ()
+    fix = fixes.fix_permissions(resolve(SERVER))
+    assert fix is not None
+    assert "(0644 -> 0600)" in fix.words
+    assert "~/.cloudvolume/secrets (0755 -> 0700)" in fix.words
+    assert made(fix) == ()
     assert {stat.S_IMODE(path.stat().st_mode) for path in secrets.glob("*.json")} == {0o600}
     assert stat.S_IMODE(secrets.stat().st_mode) == 0o700
     assert server_file(OTHER).stat().st_mtime_ns == changed
-    assert fixes.repair_permissions(resolve(SERVER)) is None
+    assert fixes.fix_permissions(resolve(SERVER)) is None
 
 
 # ---------------------------------------------------------------- one file
@@ -107,53 +115,51 @@ def test_permissions_are_taken_from_others(secrets):
 def test_a_token_in_a_wrong_shape_is_put_right(secrets, text):
     """A file with one usual token in a shape that does not work becomes the file that caveclient reads."""
     default().write_text(text)
-    (backup,) = made(fixes.repair_shape(read_token_file(default())))
+    (backup,) = made(fixes.fix_shape(read_token_file(default())))
     assert backup.read_text() == text
     assert resolve(SERVER).token == Token(A)
     assert "x" not in text or json.loads(default().read_text())["fanc"] == "x"
-    assert fixes.repair_shape(read_token_file(default())) is None
+    assert fixes.fix_shape(read_token_file(default())) is None
 
 
 @pytest.mark.parametrize("text", [f'{{"token": "{A}"}}', "{}", "", f"{A} {B}", "<html>", '{"token": ""}'])
 def test_what_holds_no_single_token_is_left(secrets, text):
     """Where there is nothing to put right, or no telling which token is meant, nothing is offered."""
     default().write_text(text)
-    assert fixes.repair_shape(read_token_file(default())) is None
+    assert fixes.fix_shape(read_token_file(default())) is None
 
 
 def test_a_file_that_has_changed_since_is_left(secrets):
-    """A repair does nothing to a file that somebody else has written after it was offered."""
+    """A fix does nothing to a file that somebody else has written after it was offered."""
     default().write_text(A)
-    repair = fixes.repair_shape(read_token_file(default()))
+    fix = fixes.fix_shape(read_token_file(default()))
     put(default(), B)
-    assert made(repair) == ()
+    assert made(fix) == ()
     assert token_of(default()) == B
 
 
 def test_the_old_file_s_token_moves_to_the_server_s(secrets):
     """A token that caveclient finds in chunkedgraph-secret.json only is written to the server's file first."""
     put(legacy(), A, old=C)
-    (backup,) = made(fixes.repair_legacy(resolve(SERVER)))
+    (backup,) = made(fixes.fix_legacy(resolve(SERVER)))
     assert json.loads(backup.read_text()) == {"old": C, "token": A}
     assert not legacy().exists()
     assert resolve(SERVER).source == read_token_file(server_file(SERVER))
     assert resolve(SERVER).token == Token(A)
 
 
-def test_an_unused_old_file_is_set_aside(secrets):
-    """Where the server has its own file, the old one is only renamed."""
+def test_an_unused_old_file_is_left(secrets):
+    """Where the server has its own file, CAVEclient does not read the old one, and nothing is offered."""
     put(server_file(SERVER), A)
     put(legacy(), B)
-    (backup,) = made(fixes.repair_legacy(resolve(SERVER)))
-    assert (token_of(backup), token_of(server_file(SERVER)), legacy().exists()) == (B, A, False)
-    assert fixes.repair_legacy(resolve(SERVER)) is None
+    assert fixes.fix_legacy(resolve(SERVER)) is None
 
 
 def test_an_old_file_of_another_server_is_left(secrets):
     """What is known to be another server's token is not moved to this one's file."""
     put(legacy(), B)
     put(server_file(OTHER), B)
-    assert fixes.repair_legacy(resolve(SERVER)) is None
+    assert fixes.fix_legacy(resolve(SERVER)) is None
 
 
 # ---------------------------------------------------------------- several files
@@ -164,10 +170,10 @@ def test_a_good_token_in_the_shadow_comes_to_light(secrets, own):
     """The token of cave-secret.json is written to the server's file that hides it."""
     put(server_file(SERVER), own, fanc=C)
     put(default(), A)
-    (backup,) = made(fixes.repair_copies(resolve(SERVER), Token(A)))
+    (backup,) = made(fixes.fix_copies(resolve(SERVER), Token(A)))
     assert token_of(backup) == (own or "")
     assert json.loads(server_file(SERVER).read_text()) == {"fanc": C, "token": A}
-    assert fixes.repair_copies(resolve(SERVER), Token(A)) is None
+    assert fixes.fix_copies(resolve(SERVER), Token(A)) is None
 
 
 def test_old_copies_get_the_token_that_works(secrets):
@@ -175,10 +181,10 @@ def test_old_copies_get_the_token_that_works(secrets):
     put(server_file(SERVER), A)
     put(default(), B)
     put(server_file(LOCAL), C)
-    repair = fixes.repair_copies(resolve(SERVER), Token(A), [LOCAL])
-    assert repair is not None
-    assert "(…bbb1 -> …aaa0)" in repair.words
-    assert len(made(repair)) == 2
+    fix = fixes.fix_copies(resolve(SERVER), Token(A), [LOCAL])
+    assert fix is not None
+    assert "(…bbb1 -> …aaa0)" in fix.words
+    assert len(made(fix)) == 2
     assert {token_of(path) for path in (server_file(SERVER), default(), server_file(LOCAL))} == {A}
 
 
@@ -188,20 +194,20 @@ def test_another_server_s_copies_are_left(secrets):
     put(server_file(OTHER), B)
     put(default(), B)
     put(server_file(OTHER_LOCAL), B)
-    assert fixes.repair_copies(resolve(SERVER), Token(A), [OTHER_LOCAL]) is None
+    assert fixes.fix_copies(resolve(SERVER), Token(A), [OTHER_LOCAL]) is None
     put(default(), C)
-    assert fixes.repair_copies(resolve(OTHER), Token(B), [OTHER_LOCAL]) is None
+    assert fixes.fix_copies(resolve(OTHER), Token(B), [OTHER_LOCAL]) is None
 
 
-def test_a_repair_is_made_whole_or_not_at_all(secrets):
+def test_a_fix_is_made_whole_or_not_at_all(secrets):
     """If one of the files cannot be written, none is, and no copy is left."""
     put(server_file(SERVER), A)
     put(default(), B)
     put(server_file(LOCAL), B)
-    repair = fixes.repair_copies(resolve(SERVER), Token(A), [LOCAL])
+    fix = fixes.fix_copies(resolve(SERVER), Token(A), [LOCAL])
     default().chmod(0o400)
     with pytest.raises(TokenNotSaved, match="write-protected"):
-        made(repair)
+        made(fix)
     assert (token_of(default()), token_of(server_file(LOCAL)), list(secrets.glob("*.bak"))) == (B, B, [])
 
 
@@ -211,24 +217,35 @@ def test_a_repair_is_made_whole_or_not_at_all(secrets):
 def test_a_wrong_entry_is_corrected_or_forgotten(secrets):
     """One entry changes, with a copy of the map; the others stay, whatever they are."""
     write_map({"minnie65_public": "https://wrong.example.org", "v1dd": OTHER, "odd": [1]})
-    repair = fixes.repair_map_entry("minnie65_public", SERVER)
-    assert repair is not None
-    assert repair.words == f"open minnie65_public on {SERVER} (now: https://wrong.example.org)"
-    assert len(made(repair)) == 1
+    fix = fixes.fix_map_entry("minnie65_public", SERVER, read_map())
+    assert fix is not None
+    assert fix.words == f"open minnie65_public on {SERVER} (now: https://wrong.example.org)"
+    assert len(made(fix)) == 1
     assert read_map().entries == {"minnie65_public": SERVER, "v1dd": OTHER, "odd": [1]}
-    assert fixes.repair_map_entry("minnie65_public", SERVER) is None
-    made(fixes.repair_map_entry("odd"))
-    made(fixes.repair_map_entry("minnie65_public"))
+    assert fixes.fix_map_entry("minnie65_public", SERVER, read_map()) is None
+    made(fixes.fix_map_entry("odd", "", read_map()))
+    made(fixes.fix_map_entry("minnie65_public", "", read_map()))
     assert read_map().entries == {"v1dd": OTHER}
-    assert fixes.repair_map_entry("not there") is None
+    assert fixes.fix_map_entry("not there", "", read_map()) is None
+
+
+@pytest.mark.parametrize("entry", ["", None, [], "no address at all"])
+def test_an_entry_that_means_no_server_can_always_be_forgotten(secrets, entry):
+    """Whatever is wrong with the entry of an unknown datastack, its finding carries a fix, an empty text included."""
+    write_map({"mine": entry})
+    target = find_target("mine")
+    assert (target.is_guess, target.map_problem is None) == (True, False)
+    server = ServerFacts(address=target.server, target=target, machine=machine(), stored=resolve(target.server))
+    made(fixes.fix_entry(server))
+    assert read_map().entries == {}
 
 
 def test_an_entry_that_has_changed_since_stays(secrets):
-    """An entry that was mended in the meantime is not undone."""
+    """An entry that was corrected in the meantime is not undone."""
     write_map({"a": "https://wrong.example.org"})
-    repair = fixes.repair_map_entry("a")
+    fix = fixes.fix_map_entry("a", "", read_map())
     write_map({"a": SERVER})
-    assert made(repair) == ()
+    assert made(fix) == ()
     assert read_map().entries == {"a": SERVER}
 
 
@@ -247,13 +264,13 @@ def test_secrets_in_addresses_are_taken_out(secrets):
         }
     )
     assert datastack_map.entries_with_secrets() == ("a", "b", "d", "e", "minnie65_public", "v1dd", "f")
-    repair = fixes.repair_map_secrets()
-    assert repair is not None
+    fix = fixes.fix_map_secrets(machine())
+    assert fix is not None
     assert (
-        repair.words
+        fix.words
         == "take what is secret out of the address of a, b, d, e, minnie65_public, v1dd and f in the datastack map"
     )
-    assert made(repair) == ()
+    assert made(fix) == ()
     meant = {
         "c": SERVER,
         "e": "https://cave.example.org:8443",
@@ -262,17 +279,17 @@ def test_secrets_in_addresses_are_taken_out(secrets):
     }
     assert read_map().entries == {**dict.fromkeys("abd", "https://cave.example.org"), **meant}
     assert [path.name for path in secrets.iterdir() if not path.name.startswith(".")] == [datastack_map.MAP_NAME]
-    assert fixes.repair_map_secrets() is None
+    assert fixes.fix_map_secrets(machine()) is None
 
 
 @pytest.mark.parametrize(
     "text", [{"a": "https://wrong.org", "b": f"https://{A}@x.org"}, f'{{"a": "https://{A}@x.org", }}']
 )
 def test_no_copy_is_made_of_a_map_with_a_secret(secrets, text):
-    """Whatever is repaired in such a map, there is no second file with the secret afterwards."""
+    """Whatever is fixed in such a map, there is no second file with the secret afterwards."""
     write_map(text)
-    repair = fixes.repair_map_entry("a", SERVER) if isinstance(text, dict) else fixes.repair_map()
-    assert made(repair) == ()
+    fix = fixes.fix_map_entry("a", SERVER, read_map()) if isinstance(text, dict) else fixes.fix_map(read_map())
+    assert made(fix) == ()
     assert not list(secrets.glob("*.bak"))
 
 
@@ -280,11 +297,11 @@ def test_a_password_in_the_name_of_a_file_is_not_repeated(secrets):
     """The files of servers whose address has one are tightened too, and named without it."""
     path = put(secrets / f"ada:Hunter2@cave.example.org-{token_files.DEFAULT_NAME}", A)
     path.chmod(0o644)
-    repair = fixes.repair_permissions(resolve(SERVER))
-    assert repair is not None
-    assert "****@cave.example.org-cave-secret.json (0644 -> 0600)" in repair.words
-    assert "Hunter2" not in repr(repair)
-    made(repair)
+    fix = fixes.fix_permissions(resolve(SERVER))
+    assert fix is not None
+    assert "****@cave.example.org-cave-secret.json (0644 -> 0600)" in fix.words
+    assert "Hunter2" not in repr(fix)
+    made(fix)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -301,24 +318,24 @@ def test_a_password_in_the_name_of_a_file_is_not_repeated(secrets):
 def test_a_broken_map_is_rebuilt(secrets, text, left):
     """A map that is no JSON object is copied and written anew with the entries that can be read."""
     write_map(text)
-    (backup,) = made(fixes.repair_map())
+    (backup,) = made(fixes.fix_map(read_map()))
     assert backup.read_text() == text
     assert (read_map().state, read_map().entries) == (token_files.State.READ, left)
-    assert fixes.repair_map() is None
+    assert fixes.fix_map(read_map()) is None
 
 
 def test_nothing_is_offered_where_nothing_is_wrong(secrets):
-    """A healthy folder needs no repair."""
+    """A healthy folder needs no fix."""
     put(server_file(SERVER), A)
     write_map({"minnie65_public": SERVER})
     found = resolve(SERVER)
     assert [
-        fixes.repair_permissions(found),
-        fixes.repair_shape(found.server_file),
-        fixes.repair_legacy(found),
-        fixes.repair_copies(found, Token(A), [LOCAL]),
-        fixes.repair_map(),
-        fixes.repair_map_secrets(),
+        fixes.fix_permissions(found),
+        fixes.fix_shape(found.server_file),
+        fixes.fix_legacy(found),
+        fixes.fix_copies(found, Token(A), [LOCAL]),
+        fixes.fix_map(read_map()),
+        fixes.fix_map_secrets(machine()),
     ] == [None] * 6
 
 
@@ -339,16 +356,16 @@ def test_a_file_that_names_another_server_is_no_copy(secrets, name):
     """Copies are made to agree where they are this server's; a file that says whose token it has is left alone."""
     save.save_token(Token("a" * 31 + "1"), GLOBAL)
     _named(secrets, name, token="b" * 31 + "2")
-    found = fixes.repair_copies(stored_tokens.resolve(GLOBAL), Token("a" * 31 + "1"), ["https://other.example.org"])
+    found = fixes.fix_copies(stored_tokens.resolve(GLOBAL), Token("a" * 31 + "1"), ["https://other.example.org"])
     assert found is None
 
 
 @pytest.mark.parametrize("entries", [{"token": f" {'b' * 32} "}, {"token": "B" * 32}, {"tokn": "b" * 32}])
-def test_a_shape_repair_keeps_whose_the_token_is(secrets, entries):
+def test_a_shape_fix_keeps_whose_the_token_is(secrets, entries):
     """The token stays the same one, so what the file says of it stays too."""
     path = _named(secrets, "cave-secret.json", **entries)
-    repair = fixes.repair_shape(token_files.read_token_file(path))
-    assert repair is not None
-    repair.apply()
+    fix = fixes.fix_shape(token_files.read_token_file(path))
+    assert fix is not None
+    fix.apply()
     found = token_files.read_token_file(path)
-    assert (found.token, found.names) == (Token("b" * 32), "other.example.org")
+    assert (found.token, found.named_host) == (Token("b" * 32), "other.example.org")

@@ -17,6 +17,7 @@ from cave_magic.doctor.diagnose import judge, to_markdown
 from cave_magic.doctor.evidence import DatastackFacts, Evidence, Machine, ServerFacts
 from cave_magic.doctor.gather import Target
 from cave_magic.errors import BadInput
+from cave_magic.redact import Untrusted, sanitize
 from cave_magic.token import Token
 
 ROW = {"id", "group", "status", "title", "evidence", "blocked_by", "remedy"}
@@ -71,7 +72,7 @@ def test_an_error_of_ours_is_named_and_not_repeated_in_the_block(run, set_up, mo
     monkeypatch.setenv("MINE", "0123456789abcdef0123456789abcdef")
     assert "ending in" in run("%cave_save --from-env MINE --no-check").message
     block = run("%cave_check --report").out
-    assert "The last error: TokenExists, an error of cave_magic" in block
+    assert "The last error: TokenExists (cave_magic): [withheld]" in block
     assert set_up[-4:] not in block
 
 
@@ -196,32 +197,35 @@ def test_a_secret_planted_in_any_field_stays_out_of_the_block(data):
     )
     status = data.draw(st.sampled_from([200, 400, 401, 403, 404, 418, 500]))
     response = Response(
-        address=target.server + "/auth",
+        url=target.server + "/auth",
         status=status,
         failure=None,
         detail="",
         body=body,
         is_json=True,
-        opening="",
-        location="",
         seconds=0.1,
     )
     page = Response(
-        address=target.server + "/info",
+        url=target.server + "/info",
         status=status,
         failure=None,
         detail="",
         body=None,
         is_json=False,
-        opening=secret,
-        location=f"https://x.org/{secret}",
+        opening=Untrusted(secret),
+        location=Untrusted(f"https://x.org/{secret}"),
         seconds=0.1,
     )
     person = data.draw(
-        st.none() | st.just(Account(name=secret, email=f"{secret}@example.org", id=1, permissions={secret: ("view",)}))
+        st.none()
+        | st.just(
+            Account(
+                name=sanitize(secret), email=sanitize(f"{secret}@example.org"), id=1, permissions={secret: ("view",)}
+            )
+        )
     )
     file = TokenFile(
-        path=secrets_folder() / "cave-secret.json", state=State.READ, problem="", token=token, keys=(secret,)
+        path=secrets_folder() / "cave-secret.json", state=State.READ, token=token, keys=(sanitize(secret),)
     )
     gone = TokenFile(path=secrets_folder() / "x", state=State.ABSENT)
     stored = StoredToken(
@@ -251,5 +255,5 @@ def test_a_secret_planted_in_any_field_stays_out_of_the_block(data):
         listed=(secret,),
         services={"materialize": page},
     )
-    report = judge([target], Evidence(machine=server.machine, servers=(server,), datastacks=(datastack,)), 0.1)
+    report = judge([target], Evidence(machine=server.machine, servers=(server,), datastacks=(datastack,)), 0.1).report
     assert secret not in to_markdown(report)

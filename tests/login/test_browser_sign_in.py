@@ -95,7 +95,7 @@ def test_missing_terms_are_accepted_in_the_same_tab(here, cave, desk):
 def test_an_existing_person_is_shown_the_tokens_and_reuses_one(here, cave, desk, home):
     """The list has names, days and endings, the one used last in front; Enter takes that one and makes none."""
     keys = by_name(cave, "alice")
-    cave._accounts.let_in(keys["laptop"])
+    cave._accounts.authenticate(keys["laptop"])
     desk.goes, desk.answers = Visitor("alice@example.org").open, [""]
     ran = here("%cave_setup existing")
     assert ran.error == ""
@@ -241,7 +241,7 @@ def test_the_wrong_account_is_signed_out_at_once(cave, desk):
         while cave._accounts.owner(first) and time.monotonic() < deadline:
             time.sleep(0.02)
         assert cave._accounts.owner(first) is None
-        assert back_of(page.address) == sign_in._receiver.back
+        assert back_of(page.address) == sign_in._receiver.return_url
         assert sign_in.came.account.email == "carla@lab.example.org"
         assert sign_in.goes_on
 
@@ -269,7 +269,7 @@ def test_a_page_that_is_loaded_twice_changes_nothing(cave, desk):
         again = f"{back_of(sign_in.page)}?token={token}"
         assert visitor._load(again).address == first
         assert sign_in.goes_on
-        back = f"{sign_in._receiver.back}?token={token}"
+        back = f"{sign_in._receiver.return_url}?token={token}"
         assert [urlsplit(visitor._load(one).address).path for one in (back, back, again)] == [DONE] * 3
         assert not sign_in.goes_on
 
@@ -330,7 +330,7 @@ def test_terms_accepted_elsewhere_end_the_wait(here, cave, desk, monkeypatch):
 
 def test_nothing_comes_back_in_time(here, cave, desk, monkeypatch, home):
     """A closed tab: after the life of the door it is said, and the prompt comes."""
-    monkeypatch.setattr(browser_sign_in, "LIFE", 0.5)
+    monkeypatch.setattr(browser_sign_in, "LIFETIME", 0.5)
     desk.answers = [cave.new_token("ada")]
     ran = here("%cave_setup existing")
     assert "No sign-in came back" in ran.out

@@ -1,4 +1,4 @@
-"""The door on loopback, attacked: whatever is not the one expected sign-in gets nothing, and the wait goes on."""
+"""The receiver on loopback under attack: whatever is not the expected sign-in gets nothing, and the wait goes on."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from cave_magic.login import loopback as module
 from cave_magic.login.loopback import (
     DONE,
     FAILED,
-    LIFE,
-    MOST_HANDLED,
-    MOST_STRAY,
+    LIFETIME,
+    MAX_STRAY_TOKENS,
+    MAX_TOKENS,
     NOT_REVOKED,
     OVER,
     REFUSED,
@@ -41,7 +41,7 @@ LINK = "https://example.org/sign-out?a=1&b=2"
 
 @dataclass
 class Handler:
-    """Takes `GOOD`, and notes what came."""
+    """Accepts `GOOD`, and records what arrived."""
 
     where: str = DONE
     late: str = OVER
@@ -50,23 +50,23 @@ class Handler:
     too_late: list[Token] = field(default_factory=list)
     strays: list[tuple[Token, bool]] = field(default_factory=list)
 
-    def receive(self, token: Token, returns: bool) -> str:
+    def handle_token(self, token: Token, returned: bool) -> str:
         self.asked.append(token)
-        self.returned.append(returns)
+        self.returned.append(returned)
         return self.where if token == Token(GOOD) else REFUSED
 
-    def receive_late(self, token: Token) -> str:
+    def handle_late_token(self, token: Token) -> str:
         self.too_late.append(token)
         return self.late
 
-    def receive_stray(self, token: Token, knows_path: bool) -> None:
+    def handle_stray_token(self, token: Token, knows_path: bool) -> None:
         self.strays.append((token, knows_path))
 
 
 @contextmanager
-def waiting(handler: Handler, life: float = LIFE) -> Iterator[Receiver]:
-    """A receiver that waits, and is closed whatever happens."""
-    with Receiver(handler, ISSUER, life, ("It lives on.", LINK)) as receiver:
+def waiting(handler: Handler, lifetime: float = LIFETIME) -> Iterator[Receiver]:
+    """A receiver that waits, and is closed in any case."""
+    with Receiver(handler, ISSUER, lifetime, ("It is still valid.", LINK)) as receiver:
         try:
             yield receiver
         finally:
@@ -80,7 +80,7 @@ def handler() -> Handler:
 
 
 @pytest.fixture
-def door(handler: Handler) -> Iterator[Receiver]:
+def receiver(handler: Handler) -> Iterator[Receiver]:
     """A receiver that waits."""
     with waiting(handler) as receiver:
         yield receiver
@@ -88,28 +88,28 @@ def door(handler: Handler) -> Iterator[Receiver]:
 
 @dataclass
 class Got:
-    """An answer: status 0 if the connection ended without one."""
+    """A response: status 0 if the connection ended without one."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
     body: str = ""
 
 
-def port_of(door: Receiver) -> int:
-    return urlsplit(door.address).port or 0
+def port_of(receiver: Receiver) -> int:
+    return urlsplit(receiver.sign_in_url).port or 0
 
 
 def ask(
-    door: Receiver, target: str, method: str = "GET", host: str | None = None, more: str = "", body: str = ""
+    receiver: Receiver, target: str, method: str = "GET", host: str | None = None, more: str = "", body: str = ""
 ) -> Got:
     """Sends one request as it stands."""
-    head = f"{method} {target} HTTP/1.1\r\nHost: {door._address if host is None else host}\r\n{more}\r\n{body}"
-    return send(door, head.encode("latin-1"))
+    head = f"{method} {target} HTTP/1.1\r\nHost: {receiver._host if host is None else host}\r\n{more}\r\n{body}"
+    return send(receiver, head.encode("latin-1"))
 
 
-def send(door: Receiver, data: bytes) -> Got:
-    """Sends bytes, and reads the answer if one comes."""
-    with socket.create_connection((urlsplit(door.address).hostname, port_of(door)), timeout=10) as sock:
+def send(receiver: Receiver, data: bytes) -> Got:
+    """Sends bytes, and reads the response if there is one."""
+    with socket.create_connection((urlsplit(receiver.sign_in_url).hostname, port_of(receiver)), timeout=10) as sock:
         answer = http.client.HTTPResponse(sock, method="HEAD" if data.startswith(b"HEAD") else "GET")
         try:
             sock.sendall(data)
@@ -125,34 +125,34 @@ def path_of(address: str) -> str:
     return urlsplit(address).path
 
 
-def still_works(door: Receiver) -> bool:
-    """Whether the real sign-in is still taken."""
-    return ask(door, f"{path_of(door.address)}?{CAME}").headers.get("location") == DONE
+def still_works(receiver: Receiver) -> bool:
+    """Whether the real sign-in is still accepted."""
+    return ask(receiver, f"{path_of(receiver.sign_in_url)}?{CAME}").headers.get("location") == DONE
 
 
-def is_sent_away(got: Got) -> bool:
-    """Whether a browser is sent to a clean page that says that nothing was accepted."""
+def is_redirected_away(got: Got) -> bool:
+    """Whether a browser is redirected to a clean page that says that nothing was accepted."""
     return (got.status, got.headers.get("location"), got.body) == (303, REFUSED, "")
 
 
 # ---------------------------------------------------------------- what it is for
 
 
-def test_a_sign_in_is_taken_and_the_address_bar_is_clean(door, handler):
-    """The token is passed on, and the browser goes to a page whose address and text do not hold it."""
-    got = ask(door, f"{path_of(door.address)}?{CAME}")
+def test_a_sign_in_is_accepted_and_the_url_is_clean(receiver, handler):
+    """The token is handled, and the browser is redirected to a page whose URL and text do not contain it."""
+    got = ask(receiver, f"{path_of(receiver.sign_in_url)}?{CAME}")
     assert (got.status, got.headers["location"], got.body) == (303, DONE, "")
     assert handler.asked == [Token(GOOD)]
-    page = ask(door, DONE)
+    page = ask(receiver, DONE)
     assert page.status == 200
     assert "Done, go back to your notebook" in page.body
     assert GOOD not in str(got) + str(page)
 
 
 @pytest.mark.parametrize("target", ["address", "/done", "/nothing", REFUSED])
-def test_every_answer_forbids_storing_referring_and_running_anything(door, target):
-    """Whatever is asked: not stored, no referrer, no script, no frame, nothing about the software."""
-    got = ask(door, f"{path_of(door.address)}?{CAME}" if target == "address" else target)
+def test_every_response_forbids_caching_referrers_and_scripts(receiver, target):
+    """Every response: no caching, no referrer, no script, no frame, nothing about the software."""
+    got = ask(receiver, f"{path_of(receiver.sign_in_url)}?{CAME}" if target == "address" else target)
     assert got.headers["cache-control"] == "no-store"
     assert got.headers["referrer-policy"] == "no-referrer"
     assert got.headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha256-")
@@ -161,41 +161,49 @@ def test_every_answer_forbids_storing_referring_and_running_anything(door, targe
     assert "server" not in got.headers
 
 
-def test_the_address_is_on_loopback_and_cannot_be_guessed(door):
-    """127.0.0.1, a port of the system's choice, 128 random bits."""
-    parts = urlsplit(door.address)
+def test_the_url_is_on_loopback_and_cannot_be_guessed(receiver):
+    """127.0.0.1, an ephemeral port, 128 random bits."""
+    parts = urlsplit(receiver.sign_in_url)
     assert parts.hostname == "127.0.0.1"
-    assert door._server.socket.getsockname()[0] == "127.0.0.1"
+    assert receiver._server.socket.getsockname()[0] == "127.0.0.1"
     assert len(parts.path) == 1 + 22
     with waiting(Handler()) as other:
-        assert len({path_of(one) for one in (other.address, other.back, door.address, door.back)}) == 4
-        assert port_of(other) != port_of(door)
+        assert (
+            len(
+                {
+                    path_of(one)
+                    for one in (other.sign_in_url, other.return_url, receiver.sign_in_url, receiver.return_url)
+                }
+            )
+            == 4
+        )
+        assert port_of(other) != port_of(receiver)
 
 
-def test_a_browser_can_be_sent_on_and_come_back(door, handler):
-    """Sent on to another page, the browser comes back to a second address; which of the two it was is told."""
+def test_a_browser_can_be_redirected_and_return(receiver, handler):
+    """A browser that was redirected to another page returns to a second URL; the handler learns which of the two it was."""
     handler.where = "https://example.org/terms"
-    assert ask(door, f"{path_of(door.address)}?{CAME}").headers["location"] == "https://example.org/terms"
-    assert ask(door, DONE).status == 404
+    assert ask(receiver, f"{path_of(receiver.sign_in_url)}?{CAME}").headers["location"] == "https://example.org/terms"
+    assert ask(receiver, DONE).status == 404
     handler.where = DONE
-    assert ask(door, f"{path_of(door.back)}?{CAME}").headers["location"] == DONE
+    assert ask(receiver, f"{path_of(receiver.return_url)}?{CAME}").headers["location"] == DONE
     assert handler.returned == [False, True]
 
 
-def test_the_link_can_be_opened_again_while_it_waits(door, handler):
-    """After choosing the wrong account one opens the link again; every token that comes is passed on."""
+def test_the_link_can_be_opened_again_while_it_waits(receiver, handler):
+    """A person who chose the wrong account opens the link again; every token that arrives is handled."""
     handler.where = "https://example.org/terms"
     for _ in range(3):
-        assert ask(door, f"{path_of(door.address)}?{CAME}").headers["location"] == handler.where
+        assert ask(receiver, f"{path_of(receiver.sign_in_url)}?{CAME}").headers["location"] == handler.where
     assert len(handler.asked) == 3
 
 
-def test_a_failure_ends_at_a_clean_page_too(door, handler):
-    """If the sign-in came and cannot be used, the page says so and the address holds nothing."""
+def test_a_failure_ends_at_a_clean_page_too(receiver, handler):
+    """If a sign-in cannot be used, the page says so and its URL contains nothing."""
     handler.where = FAILED
-    assert ask(door, f"{path_of(door.address)}?{CAME}").headers["location"] == FAILED
-    assert "This did not work" in ask(door, FAILED).body
-    assert ask(door, DONE).status == 404
+    assert ask(receiver, f"{path_of(receiver.sign_in_url)}?{CAME}").headers["location"] == FAILED
+    assert "This did not work" in ask(receiver, FAILED).body
+    assert ask(receiver, DONE).status == 404
 
 
 # ---------------------------------------------------------------- attacks
@@ -204,105 +212,112 @@ def test_a_failure_ends_at_a_clean_page_too(door, handler):
 @pytest.mark.parametrize(
     "target", ["/", "/favicon.ico", DONE, FAILED, OVER, "/../etc/passwd", "//", "/%2e%2e", "/" + "A" * 22]
 )
-def test_a_wrong_path_finds_nothing(door, handler, target):
-    """Another path finds nothing; with a token in it the browser is sent to a clean address; the wait goes on."""
-    assert is_sent_away(ask(door, f"{target}?{CAME}"))
-    got = ask(door, target)
-    assert (got.status, "Nothing is here" in got.body) == (404, True)
+def test_a_wrong_path_finds_nothing(receiver, handler, target):
+    """Another path finds nothing; with a token the browser is redirected to a clean URL; the wait goes on."""
+    assert is_redirected_away(ask(receiver, f"{target}?{CAME}"))
+    got = ask(receiver, target)
+    assert (got.status, "Nothing here" in got.body) == (404, True)
     assert handler.asked == []
-    assert still_works(door)
+    assert still_works(receiver)
 
 
-def test_a_path_that_is_nearly_right_finds_nothing(door, handler):
-    """A slash more, a letter less or another case is a wrong path."""
-    path = path_of(door.address)
+def test_a_nearly_right_path_finds_nothing(receiver, handler):
+    """One more slash, one letter less or another case is a wrong path."""
+    path = path_of(receiver.sign_in_url)
     for near in (path + "/", path[:-1], path.swapcase(), path + "%00", path + ";", "/" + path):
-        assert is_sent_away(ask(door, f"{near}?{CAME}"))
-        assert ask(door, near).status == 404
+        assert is_redirected_away(ask(receiver, f"{near}?{CAME}"))
+        assert ask(receiver, near).status == 404
     assert handler.asked == []
-    assert still_works(door)
+    assert still_works(receiver)
 
 
 @pytest.mark.parametrize("method", ["POST", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "BREW"])
-def test_another_method_gets_405(door, handler, method):
-    """Only GET is served; a preflight is told nothing about who may ask; a token in the address leaves it."""
-    path = path_of(door.address)
-    got = ask(door, path, method, more="Content-Length: 4\r\n", body="a=b&")
+def test_another_method_gets_405(receiver, handler, method):
+    """Only GET is served; a preflight learns nothing about allowed origins; a token in the URL is removed from it."""
+    path = path_of(receiver.sign_in_url)
+    got = ask(receiver, path, method, more="Content-Length: 4\r\n", body="a=b&")
     assert got.status == 405
     assert not [name for name in got.headers if name.startswith("access-control")]
     assert ("Not accepted" in got.body) is (method != "HEAD")
-    assert is_sent_away(ask(door, f"{path}?{CAME}", method, more="Content-Length: 4\r\n", body="a=b&"))
+    assert is_redirected_away(ask(receiver, f"{path}?{CAME}", method, more="Content-Length: 4\r\n", body="a=b&"))
     assert handler.asked == []
-    assert still_works(door)
+    assert still_works(receiver)
 
 
-def test_a_foreign_host_gets_403(door, handler):
-    """A name that was re-bound to 127.0.0.1, or no name at all, is refused before anything is looked at."""
-    port = port_of(door)
+def test_a_foreign_host_gets_403(receiver, handler):
+    """A name that was rebound to 127.0.0.1, or no name at all, is refused before anything is read."""
+    port = port_of(receiver)
     names = ("evil.example.com", f"evil.example.com:{port}", f"localhost:{port}", f"127.0.0.1.nip.io:{port}", "127.0.0.1",
              f"127.0.0.1:{port + 1}", f"[::1]:{port}", f"0.0.0.0:{port}", f"127.1:{port}", f"2130706433:{port}",
              f"127.0.0.1:{port}.evil.example.com", f"user@127.0.0.1:{port}", f"127.0.0.1:{port},evil.example.com", "")  # fmt: skip
     for host in names:
-        assert is_sent_away(ask(door, f"{path_of(door.address)}?{CAME}", host=host)), host
-        assert ask(door, DONE, host=host).status == 403
-        assert ask(door, REFUSED, host=host).status == 403
-    assert is_sent_away(ask(door, f"{path_of(door.address)}?{CAME}", more="Host: evil.example.com\r\n"))
+        assert is_redirected_away(ask(receiver, f"{path_of(receiver.sign_in_url)}?{CAME}", host=host)), host
+        assert ask(receiver, DONE, host=host).status == 403
+        assert ask(receiver, REFUSED, host=host).status == 403
+    assert is_redirected_away(
+        ask(receiver, f"{path_of(receiver.sign_in_url)}?{CAME}", more="Host: evil.example.com\r\n")
+    )
     assert handler.asked == []
-    assert still_works(door)
+    assert still_works(receiver)
 
 
 @pytest.mark.parametrize("kind", ["image", "script", "empty", "iframe", "document, document", ""])
-def test_a_request_from_inside_a_page_is_refused(door, handler, kind):
-    """A browser says what it fetches for; only opening it as a page counts."""
+def test_a_request_from_within_a_page_is_refused(receiver, handler, kind):
+    """A browser says what it fetches a URL for; only opening it as a page is accepted."""
     more = f"Sec-Fetch-Dest: {kind}\r\n"
-    assert is_sent_away(ask(door, f"{path_of(door.address)}?{CAME}", more=more))
+    assert is_redirected_away(ask(receiver, f"{path_of(receiver.sign_in_url)}?{CAME}", more=more))
     assert handler.asked == []
-    assert ask(door, f"{path_of(door.address)}?{CAME}", more="Sec-Fetch-Dest: document\r\n").headers["location"] == DONE
+    assert (
+        ask(receiver, f"{path_of(receiver.sign_in_url)}?{CAME}", more="Sec-Fetch-Dest: document\r\n").headers[
+            "location"
+        ]
+        == DONE
+    )
 
 
 @pytest.mark.parametrize("header", ["Sec-Purpose: prefetch", "Sec-Purpose: prefetch;prerender", "Purpose: prefetch"])
-def test_preloading_is_no_visit(door, handler, header):
-    """A browser that loads the address ahead gets an error, which it throws away; opening it then counts."""
-    got = ask(door, f"{path_of(door.address)}?{CAME}", more=f"{header}\r\n")
+def test_a_prefetch_is_not_accepted(receiver, handler, header):
+    """A browser that prefetches the URL gets an error, which it discards; opening the URL then works."""
+    got = ask(receiver, f"{path_of(receiver.sign_in_url)}?{CAME}", more=f"{header}\r\n")
     assert (got.status, handler.asked) == (503, [])
     assert GOOD not in got.body
-    assert still_works(door)
+    assert still_works(receiver)
 
 
 # ---------------------------------------------------------------- tokens in refused requests
 
 
-def test_a_token_in_a_refused_request_is_reported(door, handler):
-    """Whatever is wrong with a request to a secret address, the token in it is not forgotten; each is reported once."""
-    path = path_of(door.address)
+def test_a_token_in_a_refused_request_is_reported(receiver, handler):
+    """Whatever is wrong with a request to a secret path, the token in it is reported, and only once."""
+    path = path_of(receiver.sign_in_url)
     tokens = [f"{number:032x}" for number in range(5)]
     for token, (method, more, rest) in zip(tokens, [
         ("HEAD", "", ""), ("POST", "", ""), ("GET", "Sec-Fetch-Dest: image\r\n", ""), ("GET", "Purpose: prefetch\r\n", ""),
         ("GET", "", "&utm_source=mail"),
     ], strict=True):  # fmt: skip
         for _ in range(2):
-            ask(door, f"{path}?token={token}{rest}", method, more=more)
+            ask(receiver, f"{path}?token={token}{rest}", method, more=more)
     assert handler.strays == [(Token(token), True) for token in tokens]
     assert handler.asked == []
 
 
-def test_at_a_wrong_path_only_a_token_of_this_auth_server_is_reported(door, handler):
-    """A token that says nothing about its server, or names another one, must not be sent to this one."""
-    ask(door, f"/wrong?token={BAD}")
-    ask(door, f"/wrong?token={BAD}&middle_auth_url=other.example.org/sticky_auth")
+def test_at_a_wrong_path_only_a_token_of_this_auth_server_is_reported(receiver, handler):
+    """A token without an issuer, or with another one, must not be sent to this server."""
+    ask(receiver, f"/wrong?token={BAD}")
+    ask(receiver, f"/wrong?token={BAD}&middle_auth_url=other.example.org/sticky_auth")
     assert handler.strays == []
-    ask(door, f"/wrong?{CAME}")
+    ask(receiver, f"/wrong?{CAME}")
     assert handler.strays == [(Token(GOOD), False)]
 
 
-def test_a_flood_of_tokens_does_not_pass_through(door, handler):
-    """Only so many different tokens are passed on, however many come; after that the browser still gets a page."""
-    for number in range(MOST_STRAY + 5):
-        ask(door, f"/wrong?token={number:032x}&middle_auth_url={ISSUER}")
-    assert len(handler.strays) == MOST_STRAY
-    for number in range(MOST_HANDLED + 5):
-        assert is_sent_away(ask(door, f"{path_of(door.address)}?token={number:032x}"))
-    assert len(handler.asked) == MOST_HANDLED
+def test_a_flood_of_tokens_is_limited(receiver, handler):
+    """Only so many different tokens are reported or handled; after that the browser still gets a response."""
+    for number in range(MAX_STRAY_TOKENS + 5):
+        ask(receiver, f"/wrong?token={number:032x}&middle_auth_url={ISSUER}")
+    assert len(handler.strays) == MAX_STRAY_TOKENS
+    for number in range(MAX_TOKENS + 5):
+        assert is_redirected_away(ask(receiver, f"{path_of(receiver.sign_in_url)}?token={number:032x}"))
+    assert len(handler.asked) == MAX_TOKENS
 
 
 @pytest.mark.parametrize(
@@ -331,30 +346,30 @@ def test_a_flood_of_tokens_does_not_pass_through(door, handler):
         "token=YOUR_TOKEN_GOES_RIGHT_HERE",
     ],
 )
-def test_parameters_that_the_auth_server_would_not_send_are_refused(door, handler, query):
-    """Missing, malformed, doubled, contradicting or additional parameters: nobody is asked, nothing is echoed."""
-    got = ask(door, f"{path_of(door.address)}?{query}")
-    assert is_sent_away(got) or (query == "" and got.status == 404)
+def test_parameters_that_the_auth_server_would_not_send_are_refused(receiver, handler, query):
+    """Missing, malformed, repeated, contradictory or additional parameters: nothing is handled or echoed."""
+    got = ask(receiver, f"{path_of(receiver.sign_in_url)}?{query}")
+    assert is_redirected_away(got) or (query == "" and got.status == 404)
     assert handler.asked == []
-    assert still_works(door)
+    assert still_works(receiver)
 
 
-def test_a_script_in_the_other_parameter_reaches_no_page(door):
-    """`middle_auth_url` is not used, so what stands in it appears nowhere."""
+def test_a_script_in_the_other_parameter_reaches_no_page(receiver):
+    """`middle_auth_url` is not used, so its value appears nowhere."""
     script = "%3Cscript%3Ealert(1)%3C/script%3E"
-    got = ask(door, f"{path_of(door.address)}?token={GOOD}&middle_auth_url={script}")
+    got = ask(receiver, f"{path_of(receiver.sign_in_url)}?token={GOOD}&middle_auth_url={script}")
     assert got.headers["location"] == DONE
-    assert "script" not in ask(door, DONE).body
+    assert "script" not in ask(receiver, DONE).body
 
 
-def test_a_token_that_is_refused_leads_to_a_page_and_the_wait_goes_on(door, handler):
+def test_a_refused_token_leads_to_a_page_and_the_wait_goes_on(receiver, handler):
     """A well-formed token that the handler refuses does not use up the path."""
     for _ in range(5):
-        assert is_sent_away(ask(door, f"{path_of(door.address)}?token={BAD}"))
-    assert ask(door, REFUSED).status == 403
-    assert "Not accepted" in ask(door, REFUSED).body
+        assert is_redirected_away(ask(receiver, f"{path_of(receiver.sign_in_url)}?token={BAD}"))
+    assert ask(receiver, REFUSED).status == 403
+    assert "Not accepted" in ask(receiver, REFUSED).body
     assert len(handler.asked) == 5
-    assert still_works(door)
+    assert still_works(receiver)
 
 
 @pytest.mark.parametrize(
@@ -375,33 +390,33 @@ def test_a_token_that_is_refused_leads_to_a_page_and_the_wait_goes_on(door, hand
         b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 20_000 + b"\r\n",
     ],
 )
-def test_what_is_no_plain_request_gets_no_answer(door, handler, data):
+def test_an_invalid_request_gets_no_response(receiver, handler, data):
     """Malformed, huge, or another protocol: the connection ends, and the wait goes on."""
-    assert send(door, data).status == 0
+    assert send(receiver, data).status == 0
     assert handler.asked == []
-    assert still_works(door)
+    assert still_works(receiver)
 
 
-def test_slow_connections_block_nobody(door, monkeypatch):
-    """Many connections that send nothing, or a letter now and then, do not keep the browser out."""
-    monkeypatch.setattr(module, "READING", 1.0)
-    slow = [socket.create_connection(("127.0.0.1", port_of(door)), timeout=10) for _ in range(200)]
+def test_slow_connections_block_nobody(receiver, monkeypatch):
+    """Many connections that send nothing, or very little, do not keep the browser out."""
+    monkeypatch.setattr(module, "REQUEST_TIMEOUT", 1.0)
+    slow = [socket.create_connection(("127.0.0.1", port_of(receiver)), timeout=10) for _ in range(200)]
     try:
         for one in slow[::2]:
             one.sendall(b"GET /")
         start = time.monotonic()
-        assert still_works(door)
+        assert still_works(receiver)
         assert time.monotonic() - start < 1
     finally:
         for one in slow:
             one.close()
 
 
-def test_a_slow_connection_is_ended(door, monkeypatch):
-    """A request that drips is cut off when its time is over, however often a letter comes."""
-    monkeypatch.setattr(module, "READING", 0.4)
+def test_a_slow_connection_is_closed(receiver, monkeypatch):
+    """A request that drips is cut off at the timeout, however often a byte arrives."""
+    monkeypatch.setattr(module, "REQUEST_TIMEOUT", 0.4)
     start = time.monotonic()
-    with socket.create_connection(("127.0.0.1", port_of(door)), timeout=10) as sock:
+    with socket.create_connection(("127.0.0.1", port_of(receiver)), timeout=10) as sock:
         sock.settimeout(0.05)
         while time.monotonic() - start < 5:
             try:
@@ -415,45 +430,45 @@ def test_a_slow_connection_is_ended(door, monkeypatch):
     assert time.monotonic() - start < 2
 
 
-def test_a_hundred_at_once_are_passed_on_one_after_the_other(door, handler):
-    """A hundred right requests at the same time: no two tokens are handled together, and all go to the same page."""
-    path, busy = path_of(door.address), threading.Lock()
-    sanitize, met = handler.receive, []
+def test_a_hundred_requests_are_handled_one_at_a_time(receiver, handler):
+    """Of a hundred valid requests at the same time never two are handled together, and all go to the same page."""
+    path, busy = path_of(receiver.sign_in_url), threading.Lock()
+    handle_token, met = handler.handle_token, []
 
-    def receive_alone(token: Token, returns: bool) -> str:
+    def handle_alone(token: Token, returned: bool) -> str:
         met.append(busy.acquire(blocking=False))
         try:
-            return sanitize(token, returns)
+            return handle_token(token, returned)
         finally:
             busy.release()
 
-    handler.receive = receive_alone
+    handler.handle_token = handle_alone
     with ThreadPoolExecutor(100) as pool:
-        all_ = list(pool.map(lambda _: ask(door, f"{path}?{CAME}").headers.get("location"), range(100)))
+        all_ = list(pool.map(lambda _: ask(receiver, f"{path}?{CAME}").headers.get("location"), range(100)))
     assert set(all_) <= {DONE, None}  # None: more at once than are read; cut off
     assert all(met)
 
 
-def test_a_hundred_wrong_requests_at_once_do_not_keep_the_right_one_out(door):
-    """While others guess, the browser gets through."""
+def test_a_hundred_wrong_requests_at_once_do_not_keep_the_right_one_out(receiver):
+    """While others guess paths, the browser gets through."""
     with ThreadPoolExecutor(50) as pool:
-        guesses = [pool.submit(ask, door, f"/{n:022d}?{CAME}") for n in range(100)]
-        right = pool.submit(still_works, door)
+        guesses = [pool.submit(ask, receiver, f"/{n:022d}?{CAME}") for n in range(100)]
+        right = pool.submit(still_works, receiver)
         assert right.result()
         assert {guess.result().status for guess in guesses} <= {303, 0}
 
 
-def test_a_handler_that_fails_is_a_refusal_that_says_nothing(door, handler, caplog, capsys):
-    """An error while judging: the browser leaves the address, nothing is printed or logged, and the wait goes on."""
-    sanitize = handler.receive
+def test_an_error_in_the_handler_is_not_shown(receiver, handler, caplog, capsys):
+    """If the handler raises, the browser leaves the URL, nothing is printed or logged, and the wait goes on."""
+    handle_token = handler.handle_token
 
-    def fail(token: Token, returns: bool) -> str:
-        handler.receive = sanitize
+    def fail(token: Token, returned: bool) -> str:
+        handler.handle_token = handle_token
         raise RuntimeError(token.reveal())
 
-    handler.receive = fail
-    assert is_sent_away(ask(door, f"{path_of(door.address)}?{CAME}"))
-    assert still_works(door)
+    handler.handle_token = fail
+    assert is_redirected_away(ask(receiver, f"{path_of(receiver.sign_in_url)}?{CAME}"))
+    assert still_works(receiver)
     assert capsys.readouterr() == ("", "")
     assert caplog.text == ""
 
@@ -461,98 +476,98 @@ def test_a_handler_that_fails_is_a_refusal_that_says_nothing(door, handler, capl
 # ---------------------------------------------------------------- its end
 
 
-def can_connect(door: Receiver) -> bool:
+def can_connect(receiver: Receiver) -> bool:
     try:
-        socket.create_connection((urlsplit(door.address).hostname, port_of(door)), timeout=5).close()
+        socket.create_connection((urlsplit(receiver.sign_in_url).hostname, port_of(receiver)), timeout=5).close()
     except OSError:
         return False
     return True
 
 
-def test_closing_ends_it_at_once_also_for_slow_connections(door):
-    """After `close` nobody listens, and whoever was still sending is cut off; twice is harmless."""
-    with socket.create_connection(("127.0.0.1", port_of(door)), timeout=5) as sock:
+def test_closing_also_cuts_off_slow_connections(receiver):
+    """After `close` nothing listens, and unfinished requests are cut off; a second call is harmless."""
+    with socket.create_connection(("127.0.0.1", port_of(receiver)), timeout=5) as sock:
         sock.sendall(b"GET /")
         time.sleep(0.1)
-        door.close()
-        door.close()
+        receiver.close()
+        receiver.close()
         assert sock.recv(1) == b""
-    assert not can_connect(door)
-    assert door.left == 0
+    assert not can_connect(receiver)
+    assert receiver.left == 0
 
 
-def test_it_ends_by_itself(monkeypatch):
-    """After its life, five minutes if nothing else is said, nothing is accepted; after its afterlife nobody listens."""
-    assert (LIFE, module.AFTERLIFE) == (300, 300)
-    monkeypatch.setattr(module, "AFTERLIFE", 0.2)
-    with waiting(Handler(), life=0.2) as door:
-        assert 0 < door.left <= 0.2
-        assert door.is_over.wait(5)
-        assert door.left == 0
-        assert door.closed.wait(5)
+def test_a_sign_in_times_out(monkeypatch):
+    """After its lifetime, five minutes by default, nothing is accepted; after the grace period nothing listens."""
+    assert (LIFETIME, module.GRACE_PERIOD) == (300, 300)
+    monkeypatch.setattr(module, "GRACE_PERIOD", 0.2)
+    with waiting(Handler(), lifetime=0.2) as receiver:
+        assert 0 < receiver.left <= 0.2
+        assert receiver.is_over.wait(5)
+        assert receiver.left == 0
+        assert receiver.closed.wait(5)
         deadline = time.monotonic() + 5
-        while can_connect(door) and time.monotonic() < deadline:
+        while can_connect(receiver) and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert not can_connect(door)
+        assert not can_connect(receiver)
 
 
-def test_what_comes_too_late_is_taken_away_and_the_browser_told(door, handler):
-    """After the end a token counts as late; the page says that it is over, at a clean address."""
-    door.finish()
-    door.finish()
-    for address in (door.address, door.back):
-        assert ask(door, f"{path_of(address)}?{CAME}").headers["location"] == OVER
+def test_a_late_token_is_handled_and_the_browser_told(receiver, handler):
+    """After the end a token is handled as a late one; the page at a clean URL says that the sign-in is over."""
+    receiver.finish()
+    receiver.finish()
+    for address in (receiver.sign_in_url, receiver.return_url):
+        assert ask(receiver, f"{path_of(address)}?{CAME}").headers["location"] == OVER
     assert (handler.asked, handler.too_late) == ([], [Token(GOOD)] * 2)
-    got = ask(door, OVER)
+    got = ask(receiver, OVER)
     assert (got.status, "This sign-in is over" in got.body) == (410, True)
 
 
-def test_a_late_token_that_lives_on_is_told_of_in_the_browser(door, handler):
-    """Nobody looks at the notebook any more: the page says it, with a link to what ends the token."""
-    door.finish()
+def test_the_browser_is_told_of_a_late_token_that_is_not_revoked(receiver, handler):
+    """Nobody looks at the notebook any more, so the page says it, with a link to where the token can be revoked."""
+    receiver.finish()
     handler.late = NOT_REVOKED
-    assert ask(door, f"{path_of(door.address)}?{CAME}").headers["location"] == NOT_REVOKED
-    body = ask(door, NOT_REVOKED).body
-    assert "It lives on." in body
+    assert ask(receiver, f"{path_of(receiver.sign_in_url)}?{CAME}").headers["location"] == NOT_REVOKED
+    body = ask(receiver, NOT_REVOKED).body
+    assert "It is still valid." in body
     assert f'href="{html.escape(LINK)}"' in body
     assert GOOD not in body
 
 
-def test_the_last_page_is_shown_as_long_as_it_listens(door):
-    """The page at which a sign-in ended can be reloaded after the end, and no other appears in its place."""
-    assert still_works(door)
-    door.finish()
-    assert ask(door, DONE).status == 200
-    assert ask(door, FAILED).status == 404
+def test_the_last_page_can_be_reloaded(receiver):
+    """The page at which a sign-in ended can be reloaded after the end, and no other one is shown instead."""
+    assert still_works(receiver)
+    receiver.finish()
+    assert ask(receiver, DONE).status == 200
+    assert ask(receiver, FAILED).status == 404
 
 
-def test_where_only_ipv6_has_a_loopback_it_listens_there(handler, monkeypatch):
-    """A computer without 127.0.0.1: the address is that of the other loopback, and the sign-in comes back."""
+def test_it_listens_on_ipv6_if_there_is_no_ipv4(handler, monkeypatch):
+    """On a computer without 127.0.0.1 the URL has the other loopback address, and the sign-in works."""
     monkeypatch.setattr(module, "HOSTS", ("192.0.2.1", "::1"))
-    with waiting(handler) as door:
-        assert door.address.startswith("http://[::1]:")
-        assert still_works(door)
+    with waiting(handler) as receiver:
+        assert receiver.sign_in_url.startswith("http://[::1]:")
+        assert still_works(receiver)
 
 
-def test_without_a_loopback_it_says_so(handler, monkeypatch):
-    """Where no program may listen, that has a name of its own."""
+def test_a_computer_without_loopback_is_reported(handler, monkeypatch):
+    """If no program may listen, `NoLoopback` is raised."""
     monkeypatch.setattr(module, "HOSTS", ("192.0.2.1",))
     with pytest.raises(NoLoopback), waiting(handler):
         pass
 
 
-def test_nothing_is_logged(door, caplog, capsys):
-    """Neither good nor bad requests leave a line anywhere."""
+def test_nothing_is_logged(receiver, caplog, capsys):
+    """Neither valid nor invalid requests are logged."""
     caplog.set_level(logging.DEBUG)
-    ask(door, f"/wrong?{CAME}")
-    send(door, b"\xff\xff\r\n\r\n")
-    assert still_works(door)
+    ask(receiver, f"/wrong?{CAME}")
+    send(receiver, b"\xff\xff\r\n\r\n")
+    assert still_works(receiver)
     assert caplog.text == ""
     assert capsys.readouterr() == ("", "")
 
 
-def test_only_the_form_of_a_token_is_read():
-    """The usual form and that of older deployments are tokens; what came is never shown by its type."""
+def test_both_forms_of_a_token_are_read():
+    """The usual form and that of older deployments are tokens, and their repr does not show them."""
     assert token_in(f"token={GOOD}") == Token(GOOD)
     assert token_in(f"middle_auth_token={GOOD}") == Token(GOOD)
     older = "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA"

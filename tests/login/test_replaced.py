@@ -31,7 +31,7 @@ def mine(cave: Sandbox) -> list[str]:
 def test_an_older_token_is_revoked_only_after_a_yes(ada, cave, desk, home, answer, kept):
     """After the card: the older token is named with its days and its ending; Enter, no and an interrupt keep it."""
     older = mine(cave)[0]
-    cave._accounts.let_in(older)
+    cave._accounts.authenticate(older)
     desk.answers = [] if answer is None else [answer]
     ran = ada("%cave_setup new")
     assert ran.error == ""

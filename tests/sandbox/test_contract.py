@@ -215,10 +215,10 @@ def test_changes_happen_as_recorded(cave: Sandbox, raw: Ask) -> None:
             continue
         if record["n"] == 362:
             cave.lose_token(names["alice.api_key_2"])
-        before = cave._accounts.known_tokens()
+        before = cave._accounts.tokens.known()
         replay(record, cave, names, raw)
         if record["n"] == 330:
-            (names["new key 9"],) = cave._accounts.known_tokens() - before
+            (names["new key 9"],) = cave._accounts.tokens.known() - before
 
 
 def test_terms_are_accepted_as_recorded(cave: Sandbox, raw: Ask) -> None:

@@ -287,7 +287,7 @@ def test_a_server_can_be_named_by_its_address() -> None:
         cave.misbehave(f"{cave.local_servers[0]}/materialize", "down")
         assert [requests.get(url, timeout=5).status_code for url in (first, second)] == [502, 200]
         assert requests.get(f"{cave.local_servers[0]}/annotation/version", timeout=5).status_code == 200
-        with pytest.raises(UnknownMisbehaviour, match="is no address of this practice server; there are: http"):
+        with pytest.raises(UnknownMisbehaviour, match="is not a URL of this practice server; it has: http"):
             cave.misbehave("http://127.0.0.1:9", "down")
 
 

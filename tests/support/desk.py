@@ -70,15 +70,15 @@ def living_logins(cave: Sandbox) -> list[str]:
     accounts = cave._accounts
     return [
         one
-        for one in accounts.known_tokens()
-        if (who := accounts.owner(one)) and who.id > 0 and not accounts.is_key(one)
+        for one in accounts.tokens.known()
+        if (who := accounts.owner(one)) and who.id > 0 and not accounts.tokens.is_permanent(one)
     ]
 
 
 def nothing_secret(cave: Sandbox, *texts: str) -> bool:
     """Whether no token that was ever made stands in these texts, or in a path that a server was asked for."""
     asked = [record.path for record in cave.requests]
-    return not [token for token in cave._accounts.known_tokens() for text in (*texts, *asked) if token in text]
+    return not [token for token in cave._accounts.tokens.known() for text in (*texts, *asked) if token in text]
 
 
 def back_of(address: str) -> str:

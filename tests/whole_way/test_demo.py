@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cave_magic.sandbox import demo
-from cave_magic.sandbox.box import Sandbox
+from cave_magic.sandbox.server import Sandbox
 from cave_magic.sandbox.visitor import LostOnThePages, Visitor
 
 pexpect = pytest.importorskip("pexpect", reason="the demo needs a pseudo-terminal")

@@ -37,7 +37,7 @@ def test_an_address_of_the_data_that_is_none_is_not_all_well(world: World, addre
 
 
 @pytest.mark.parametrize("around", [" {} ", "{}\n", "\t{}"])
-def test_a_blank_around_a_remembered_address_is_named_and_repaired(world: World, around):
+def test_a_blank_around_a_remembered_address_is_named_and_fixed(world: World, around):
     """caveclient would ask at an address that is none; `--fix` takes the blanks away."""
     world.write(world.map_file, {"minnie65_public": around.format(world.cave.server)})
     world.run('%config CaveMagics.server = ""')

@@ -30,7 +30,7 @@ def world(mapped: World) -> World:
         "http://",
     ],
 )
-def test_a_wrong_address_in_the_map_is_named_and_repaired(world, address):
+def test_a_wrong_address_in_the_map_is_named_and_fixed(world, address):
     """A datastack that is remembered on a wrong address is the one cause, and `--fix` puts it right."""
     world.write(world.map_file, {"minnie65_public": address, "mine": "https://my.server.org"})
     report = world.check()
@@ -74,7 +74,7 @@ def test_a_token_goes_to_no_server_that_is_a_guess(world, monkeypatch, entry):
 
 
 def test_an_address_that_is_no_text_is_a_wrong_address(world):
-    """Whatever else stands in the place of an address is named and repaired the same way."""
+    """Whatever else stands in the place of an address is named and fixed the same way."""
     world.write(world.map_file, {"minnie65_public": [1]})
     assert [row.id for row in world.check().rows if row.status == "failed"] == ["map"]
     assert world.mend().ok
@@ -91,7 +91,7 @@ def test_caveclient_is_not_said_to_work_where_it_goes_elsewhere(world):
 
 
 def test_a_map_that_is_a_folder_is_moved_away(world):
-    """What cannot be repaired in place is moved, by the line that is printed."""
+    """What cannot be fixed in place is moved, by the line that is printed."""
     world.map_file.unlink()
     world.map_file.mkdir()
     report = world.mend()
@@ -99,7 +99,7 @@ def test_a_map_that_is_a_folder_is_moved_away(world):
     assert not [row for row in report.rows if row.id == "map-file"]
 
 
-def test_a_repair_keeps_a_copy_of_what_was(world):
+def test_a_fix_keeps_a_copy_of_what_was(world):
     """Before the map is changed it is copied."""
     world.write(world.map_file, {"minnie65_public": "http://127.0.0.1:1"})
     ran = world.run("%cave_check --fix --yes")
@@ -143,7 +143,7 @@ def test_an_address_with_a_token_is_not_asked_and_is_mended(world, name, form):
         assert evidence in [row.evidence for row in report.rows]
         for command in report.next.commands:
             out = world.run(command).out
-            assert out.count("Repair:") == 1
+            assert out.count("Fix:") == 1
         known = {"minnie65_public": world.cave.server}
         assert json.loads(world.map_file.read_text()) == {name: known.get(name, other.server), "other": other.server}
     assert not [path for path in world.secrets.iterdir() if secret in path.read_text()]

@@ -180,7 +180,7 @@ def outputs(world: World, words: str) -> Iterator[tuple[str, str]]:
         ran = world.run(line)
         yield line, f"{ran.out} {ran.error} {ran.message} {ran.value!r}"
     found = look([find_target("minnie65_public"), find_target("mine")], 2.0)
-    yield "objects", repr([found, found.repairs])
+    yield "objects", repr([found, found.fixes])
 
 
 def shown_of(secret: str, text: str) -> bool:
@@ -204,6 +204,6 @@ def test_a_secret_in_an_address_is_shown_by_nothing(world: World, field, kind):
         words = FIELDS[field](world, secret, elsewhere.host)
         found = list(outputs(world, words))
         assert elsewhere.connections == 0
-        found.append(("the repair", world.run("%cave_check --fix --yes").out))
+        found.append(("the fix", world.run("%cave_check --fix --yes").out))
     assert [name for name, text in found if shown_of(secret, text)] == []
     assert not [text for name, text in found if "Traceback" in text or "should not have happened" in text]

@@ -38,7 +38,7 @@ def _row(report, name: str):
 
 @pytest.mark.parametrize("address", [WRONG, WRONG.replace("http:", "https:")])
 def test_the_map_is_the_cause_and_not_the_proxy(world: World, proxy: Proxy, address):
-    """The proxy answers 502 or refuses the tunnel; since it reaches the known server, the map is repaired."""
+    """The proxy answers 502 or refuses the tunnel; since it reaches the known server, the map is fixed."""
     world.write(world.map_file, {"minnie65_public": address})
     report = world.check()
     assert bad(report) == [("map", "failed")]
@@ -103,7 +103,7 @@ def test_a_typed_address_may_be_one_that_the_proxy_does_not_find(world: World, p
     world.cave.clear_requests()
     report = world.check()
     assert bad(report) == [("network", "failed")]
-    assert "or the proxy that is set here does not find it" in _row(report, "network").evidence
+    assert "or the proxy that is set here cannot find it" in _row(report, "network").evidence
     assert not world.cave.requests
 
 

@@ -154,7 +154,7 @@ def test_what_stood_there_is_kept(world: World, libraries: Libraries):
 
 @pytest.mark.usefixtures("permissions_count")
 def test_a_folder_that_may_not_be_written_is_said(world: World, libraries: Libraries):
-    """Then the repair changes nothing and says so, and the token of caveclient is as it was."""
+    """Then the fix changes nothing and says so, and the token of caveclient is as it was."""
     secrets = _moved(world)
     world.write(secrets / "cave-secret.json", {"token": NEW})
     secrets.chmod(0o500)
@@ -201,7 +201,7 @@ def test_an_old_token_that_one_of_them_keeps_is_named_and_forgotten(world: World
     world.save(world.token)
     name = {"cloudvolume.secrets": "cloud-volume", "cloudfiles.secrets": "cloud-files"}[library]
     report = world.check()
-    assert _rows(report) == {"cloud-volume": f"in this kernel {name} knows another token still"}
+    assert _rows(report) == {"cloud-volume": f"in this kernel {name} remembers another token"}
     world.follow(next(row.next_step for row in report.rows if row.id == "cloud-volume"))
     assert libraries.sends() == [world.token] * 2
     assert not _rows(world.check())

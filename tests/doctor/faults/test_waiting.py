@@ -10,7 +10,7 @@ from email.utils import format_datetime
 import flask
 import pytest
 
-from cave_magic.api.http import LONGEST_WAIT, Line
+from cave_magic.api.http import MAX_RETRY_AFTER, Session
 from cave_magic.api.responses import Response
 from cave_magic.ui.durations import moment
 
@@ -74,29 +74,25 @@ def test_a_date_is_understood(world: World):
 
 
 ODD = ["-5", "0", "soon", "1e9", "9" * 40, "\u0663", "120, 120", "Sat, 21 Nov 1999 16:40:00 GMT", "Sat, 99 Nov 2036 99:40:00 GMT",
-       str(LONGEST_WAIT + 1), "Sat, 21 Nov 2036 16:40:00 -9999999"]  # fmt: skip
+       str(MAX_RETRY_AFTER + 1), "Sat, 21 Nov 2036 16:40:00 -9999999"]  # fmt: skip
 
 
 @pytest.mark.parametrize("value", ODD)
 def test_what_nobody_can_wait_for_is_passed_over(value):
     """Hostile and senseless values are as good as none."""
-    line = Line()
-    with OddServer(says(f"Retry-After: {value}\r\nContent-Length: 0")) as odd:
-        assert line.get(f"http://{odd.host}/").wait is None
-    line.close()
+    with Session() as session, OddServer(says(f"Retry-After: {value}\r\nContent-Length: 0")) as odd:
+        assert session.get(f"http://{odd.host}/").wait is None
 
 
 def test_the_clock_of_the_server_counts_for_its_date():
     """A computer whose clock is wrong waits as long as one whose clock is right."""
-    line = Line()
     head = "Date: Fri, 21 Nov 2036 16:00:00 GMT\r\nRetry-After: Fri, 21 Nov 2036 16:40:00 GMT\r\nContent-Length: 0"
-    with OddServer(says(head)) as odd:
-        response = line.get(f"http://{odd.host}/")
+    with Session() as session, OddServer(says(head)) as odd:
+        response = session.get(f"http://{odd.host}/")
     assert response.wait == 2400
     assert abs(response.at - time.time()) < 60
-    line.close()
 
 
 def test_when_an_answer_came_does_not_tell_it_from_another():
     """Two answers that say the same are equal."""
-    assert Response(address="http://x", status=200, at=1.0) == Response(address="http://x", status=200, at=2.0)
+    assert Response(url="http://x", status=200, at=1.0) == Response(url="http://x", status=200, at=2.0)

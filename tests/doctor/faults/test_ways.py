@@ -18,6 +18,7 @@ from cave_magic.doctor.checks.network import failure_finding
 from cave_magic.doctor.evidence import Machine, ServerFacts
 from cave_magic.doctor.gather import Target
 from cave_magic.sandbox import Sandbox
+from cave_magic.ui.document import plain_text
 
 from ...support.odd_server import OddServer, says
 from ...support.shell import save_for_ada
@@ -60,19 +61,22 @@ def test_more_time_is_asked_for_with_the_same_words(world: World):
     assert world.check().next.commands == (again,)
 
 
-@pytest.mark.parametrize("failure", [Failure.SILENT, Failure.SLOW, Failure.LATE, Failure.CONNECT_TIMEOUT])
+@pytest.mark.parametrize(
+    "failure", [Failure.NO_RESPONSE, Failure.TOO_SLOW, Failure.NOT_CONTACTED, Failure.CONNECT_TIMEOUT]
+)
 def test_who_waited_a_minute_is_not_told_to_wait_longer(failure):
     """More time is named while there was little of it."""
-    response = Response(address=f"{SERVER}/auth", failure=failure, seconds=1.5)
+    response = Response(url=f"{SERVER}/auth", failure=failure, seconds=1.5)
     check = f"%cave_check --server {SERVER}"
     assert f"{check} --timeout 60" in _judged(response).next_step.commands
     assert _judged(response, bound=60).next_step.commands in [(check,), (f"{check} --report",)]
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(0.4, "not answer"), (1.5, "within 1.5 s"), (14.7, "within 15 s")])
+@pytest.mark.parametrize(("seconds", "words"), [(0.4, "not respond"), (1.5, "within 1.5 s"), (14.7, "within 15 s")])
 def test_how_long_was_waited(seconds, words):
     """A few seconds are said with one decimal, many without, and less than one not at all."""
-    assert _judged(Response(address=f"{SERVER}/auth", failure=Failure.SILENT, seconds=seconds)).evidence.endswith(words)
+    found = _judged(Response(url=f"{SERVER}/auth", failure=Failure.NO_RESPONSE, seconds=seconds))
+    assert plain_text(found.evidence).endswith(words)
 
 
 # ---------------------------------------------------------------- proxies
@@ -105,7 +109,7 @@ def test_hosts_that_need_no_proxy_already_are_kept(world: World, variable):
 
 def test_a_proxy_that_no_variable_sets_is_looked_for_elsewhere():
     """A proxy of the operating system, or one that nobody set, is in none of the variables."""
-    assert _judged(Response(address=f"{SERVER}/auth", status=407)).next_step.text.endswith(
+    assert _judged(Response(url=f"{SERVER}/auth", status=407)).next_step.text.endswith(
         "correct the proxy in this computer's settings"
     )
 
@@ -196,7 +200,7 @@ def test_what_requests_brings_along_can_be_damaged(secure: World):
 def test_a_certificate_that_is_not_valid_is_no_matter_of_trust(reason):
     """No file of certificates helps against one that has expired or is another host's."""
     failure, detail = classify(requests.exceptions.SSLError(f"certificate verify failed: {reason}"))
-    found = _judged(Response(address=f"{SERVER}/auth", failure=failure, detail=detail))
+    found = _judged(Response(url=f"{SERVER}/auth", failure=failure, detail=detail))
     assert "BUNDLE" not in found.next_step.text
     assert "clock" in found.next_step.text
 
@@ -205,18 +209,18 @@ def test_a_certificate_that_is_not_valid_is_no_matter_of_trust(reason):
 
 
 BODIES = {
-    "a page": (b"<!DOCTYPE html><h1>Log in</h1>", {}, "failed", 'with a web page, not with data ("Log in")'),
-    "an older page": ("<p>Portail d'accès: identité</p>".encode("latin-1"), {}, "failed", "with a web page"),
-    "words": (b"OK", {}, "failed", 'with text, not with data ("OK")'),
-    "an archive": (b"PK\x03\x04" + bytes(range(256)), {}, "unknown", "answered 200 with binary data"),
-    "random bytes": (random.Random(1).randbytes(400), {}, "unknown", "answered 200 with binary data"),
-    "brotli": (random.Random(2).randbytes(90), {"Content-Encoding": "br"}, "unknown", "with data packed as br"),
-    "zstd": (random.Random(3).randbytes(90), {"Content-Encoding": "zstd"}, "unknown", "with data packed as zstd"),
+    "a page": (b"<!DOCTYPE html><h1>Log in</h1>", {}, "failed", 'returned a web page instead of data ("Log in")'),
+    "an older page": ("<p>Portail d'accès: identité</p>".encode("latin-1"), {}, "failed", "returned a web page"),
+    "words": (b"OK", {}, "failed", 'returned text instead of data ("OK")'),
+    "an archive": (b"PK\x03\x04" + bytes(range(256)), {}, "unknown", "returned HTTP 200 with binary data"),
+    "random bytes": (random.Random(1).randbytes(400), {}, "unknown", "returned HTTP 200 with binary data"),
+    "brotli": (random.Random(2).randbytes(90), {"Content-Encoding": "br"}, "unknown", "with data compressed as br"),
+    "zstd": (random.Random(3).randbytes(90), {"Content-Encoding": "zstd"}, "unknown", "with data compressed as zstd"),
     "a packing of no name": (
         random.Random(5).randbytes(90),
         {"Content-Encoding": "\x1b[31m" + "y" * 90},
         "unknown",
-        "with data packed as something unknown",
+        "with data compressed as something unknown",
     ),
 }
 
@@ -241,4 +245,6 @@ def test_a_refusal_in_bytes_is_told_by_its_status(world: World):
     """Bytes that come with another status are named, not shown."""
     body = random.Random(4).randbytes(300)
     world.cave.misbehave("all", lambda request: flask.Response(body, status=418))
-    assert "answered 418 with binary data" in next(row.evidence for row in world.check().rows if row.id == "network")
+    assert "returned HTTP 418 with binary data" in next(
+        row.evidence for row in world.check().rows if row.id == "network"
+    )

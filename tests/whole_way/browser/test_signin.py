@@ -20,8 +20,9 @@ from cave_magic.credentials.target import Target
 from cave_magic.environment import platforms
 from cave_magic.login import browser_sign_in, web_browser
 from cave_magic.sandbox import Sandbox
+from cave_magic.ui import frontend
+from cave_magic.ui.frontend import TerminalFrontend
 
-from ...support.shell import sit_at_terminal
 from .conftest import Notebook, Open
 
 STARTUP = """
@@ -97,14 +98,14 @@ def names(cave: Sandbox, person: str) -> list[str]:
 def no_login_lives(cave: Sandbox) -> bool:
     """Whether every log-in token of a person is dead."""
     accounts = cave._accounts
-    owned = [one for one in accounts.known_tokens() if (who := accounts.owner(one)) and who.id > 0]
-    return all(accounts.is_key(one) for one in owned)
+    owned = [one for one in accounts.tokens.known() if (who := accounts.owner(one)) and who.id > 0]
+    return all(accounts.tokens.is_permanent(one) for one in owned)
 
 
 def nothing_saved_in(notebook: Notebook, cave: Sandbox) -> bool:
     """Whether no token stands in the notebook's file, nor an address of the door."""
     text = json.dumps(notebook.saved())
-    return not [one for one in cave._accounts.known_tokens() if one in text] and "authorize" not in text
+    return not [one for one in cave._accounts.tokens.known() if one in text] and "authorize" not in text
 
 
 def test_a_new_person_clicks_through_one_tab(at_desk: Any, cave: Sandbox):
@@ -165,7 +166,8 @@ class Cell:
             lambda environ=None: platforms.Runtime(platform="", is_ephemeral=False, has_display=True),
         )
         monkeypatch.setattr(web_browser, "open_browser", self._open)
-        sit_at_terminal(monkeypatch)
+        monkeypatch.setattr(frontend, "frontend_for", lambda shell: TerminalFrontend())
+        monkeypatch.setattr(TerminalFrontend, "can_ask", True)
         monkeypatch.setattr("builtins.input", self._answer)
         monkeypatch.setattr("getpass.getpass", self._answer)
         monkeypatch.setattr("platform.node", lambda: "lab-mac")
@@ -262,7 +264,7 @@ def test_terms_that_are_not_wanted_now(cell: Cell, cave: Sandbox):
 
 def test_a_tab_that_never_comes_back(cell: Cell, cave: Sandbox, monkeypatch: pytest.MonkeyPatch):
     """The tab is closed: when the time is over it is said, and the prompt comes."""
-    monkeypatch.setattr(browser_sign_in, "LIFE", 1.0)
+    monkeypatch.setattr(browser_sign_in, "LIFETIME", 1.0)
     cell.answers = [cave.tokens("ada")[0]["token"]]
     cell.start("%cave_setup existing").close()
     said = cell.end().out
@@ -284,7 +286,7 @@ def test_the_wrong_account_is_named_and_can_be_changed(cell: Cell, cave: Sandbox
 
 def test_a_browser_on_another_machine(cell: Cell, cave: Sandbox, monkeypatch: pytest.MonkeyPatch):
     """The tab ends on a page that cannot be reached; its address, pasted at the prompt, is enough."""
-    monkeypatch.setattr(browser_sign_in.Receiver, "address", "http://127.0.0.1:1/nobody_listens-there")
+    monkeypatch.setattr(browser_sign_in.Receiver, "sign_in_url", "http://127.0.0.1:1/nobody_listens-there")
     tab = cell.start("%cave_setup existing")
     came: list[str] = []
     tab.on("request", lambda request: came.append(request.url))
@@ -310,7 +312,7 @@ def seen_in(tab: Any, text: str) -> list[str]:
 
 def is_clean(cave: Sandbox, *texts: str) -> bool:
     """Whether none of these holds a token or a query."""
-    return not [one for one in texts if "?" in one or any(token in one for token in cave._accounts.known_tokens())]
+    return not [one for one in texts if "?" in one or any(token in one for token in cave._accounts.tokens.known())]
 
 
 def test_the_right_account_after_the_wrong_one(cell: Cell, cave: Sandbox):
@@ -379,7 +381,7 @@ def test_every_page_of_ours_has_a_clean_address(cell: Cell, cave: Sandbox):
         tab.goto(address)
         assert is_clean(cave, *seen_in(tab, "Not accepted"))
     tab.goto(f"{back}/nothing")
-    seen_in(tab, "Nothing is here")
+    seen_in(tab, "Nothing here")
     tab.goto(cell.address)
     log_in(tab, "ada@example.org")
     assert is_done(tab)
@@ -425,7 +427,7 @@ def test_the_terms_end_on_a_page_of_the_server(browser: Any, cave: Sandbox):
         tab.get_by_role("button", name="I accept").click()
     assert navigation.value.status == 200
     assert tab.url.startswith(f"{cave.server}/info/")
-    assert not [token for token in cave._accounts.known_tokens() if token in tab.url + tab.content()]
+    assert not [token for token in cave._accounts.tokens.known() if token in tab.url + tab.content()]
     assert tab.get_by_text("minnie65_public").first.is_visible()
     assert cave._accounts.has_accepted(cave._accounts.find("bob").id, 2)
 

@@ -1,25 +1,22 @@
-"""`Sandbox`: a whole practice CAVE on loopback, with its people, its faults and a log of what was asked."""
+"""`Sandbox`: a whole practice CAVE on loopback, with its people, its misbehaviour and a log of its requests."""
 
 from __future__ import annotations
 
 import contextlib
-import secrets
 import ssl
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
-from cave_magic.sandbox.accounts import WEEK, Account, Accounts, admit_cast
+from cave_magic.sandbox.accounts import Accounts
 from cave_magic.sandbox.catalogue import build, extra_names
 from cave_magic.sandbox.clock import Clock
 from cave_magic.sandbox.faults import (
     SERVERS,
-    SERVICES,
     Exchange,
     Fault,
     Target,
@@ -28,6 +25,9 @@ from cave_magic.sandbox.faults import (
     no_misbehaviour,
     read_target,
 )
+from cave_magic.sandbox.people import Account
+from cave_magic.sandbox.request_log import RequestLog, record_of
+from cave_magic.sandbox.token_store import WEEK, TokenStore
 from cave_magic.sandbox.wire import Connection, Port, Reply, Request
 
 if TYPE_CHECKING:
@@ -37,85 +37,24 @@ if TYPE_CHECKING:
 
 AUTH_VERSION = "2.30.3"
 CACHE_SECONDS = 300
-"""How long a real service goes on with what the auth server told it about a token."""
-_TOS = {"minnie65_public": 2, "flywire_fafb_public": 1, "secret_ds": 1}
-_FIRST_WITH_MANY_KEYS = (2, 19, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One request that a sandbox got: what was asked and whether credentials came along, never which."""
-
-    service: str
-    method: str
-    host: str
-    path: str
-    status: int | None
-    """None as long as there is no answer, and for good when there was none."""
-    time: float
-    """Seconds since the epoch at which it came in."""
-    authorization: bool
-    cookie: bool
-    user: str | None
-    """The nick of the person whose token came along, None without a valid one."""
-
-
-class RequestLog(Sequence[Record]):
-    """The requests of a sandbox in the order of their arrival. Safe to use from several threads."""
-
-    def __init__(self) -> None:
-        self._records: dict[int, Record] = {}
-        self._next = 0
-        self._lock = threading.Lock()
-
-    def __len__(self) -> int:
-        return len(self._records)
-
-    @overload
-    def __getitem__(self, index: int) -> Record: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Record]: ...
-    def __getitem__(self, index: int | slice) -> Record | list[Record]:
-        return self.snapshot()[index]
-
-    def __iter__(self) -> Iterator[Record]:
-        return iter(self.snapshot())
-
-    def __repr__(self) -> str:
-        return f"RequestLog({self.snapshot()!r})"
-
-    def snapshot(self) -> list[Record]:
-        """A list of what there is now."""
-        with self._lock:
-            return list(self._records.values())
-
-    def clear(self) -> None:
-        """Forget everything so far; requests that wait for their answer are forgotten too."""
-        with self._lock:
-            self._records.clear()
-
-    def add(self, record: Record) -> int:
-        """Note a request that came in; gives the number to note its answer under."""
-        with self._lock:
-            self._next += 1
-            self._records[self._next] = record
-            return self._next
-
-    def answered(self, number: int, status: int | None) -> None:
-        """Note the status of the answer."""
-        with self._lock:
-            if number in self._records:
-                self._records[number] = replace(self._records[number], status=status)
+"""Seconds for which a real service caches what the auth server told it about a token."""
+_FIRST_WITH_MANY_TOKENS = (2, 19, 0)
 
 
 class Sandbox:
     """A practice CAVE: `server` has auth and info, `local_server` the services of a datastack.
 
-    `port` and `local_port` choose the ports (0: any free one), `auth_version` the age of the auth server,
-    `datastacks` adds so many datastacks, spread over `local_servers` local servers, `tls` serves https with
-    a certificate that nobody trusts (its file is `certificate`). The services cache what auth said about a
-    token for `cache_seconds`, as the real ones do; with 0 they ask each time. `hosts` are names of its servers in
-    place of 127.0.0.1 and a port, for tests that lead connections to them to `doors`. Use it as a context manager.
+    Use it as a context manager.
+
+    Args:
+        port: of the global server; 0 for any free one.
+        local_port: of the first local server; 0 for any free one.
+        auth_version: of the auth server. Before 2.19.0 an account has one permanent token.
+        datastacks: how many datastacks to add.
+        local_servers: how many local servers they are spread over.
+        tls: serve https with a certificate that nobody trusts; its file is `certificate`.
+        cache_seconds: how long the services cache what auth said about a token; with 0 they ask each time.
+        hosts: names of the servers instead of 127.0.0.1 and a port, for tests that redirect connections to `doors`.
     """
 
     def __init__(
@@ -138,8 +77,9 @@ class Sandbox:
         self.certificate: str | None = None
         self._catalogue = build(datastacks, local_servers)
         self._clock = Clock()
-        self._accounts = _accounts(datastacks, auth_version, self._clock)
-        self._service_token = self._accounts.make_login_token(0, seconds=10**9)
+        one_token = tuple(int(part) for part in auth_version.split(".")) < _FIRST_WITH_MANY_TOKENS
+        self._accounts = Accounts(TokenStore(one_token=one_token, clock=self._clock), extra_names(datastacks))
+        self._service_token = self._accounts.tokens.create_temporary(0, seconds=10**9)
         self._numbers = [port, local_port, *[0] * (local_servers - 1)]
         self._inner_number = 0
         self._tls = tls
@@ -156,7 +96,7 @@ class Sandbox:
     # -- life -----------------------------------------------------------------------------------
 
     def start(self) -> Sandbox:
-        """Listen. Raises OSError when a chosen port is taken; after `close()` the same ports are used again."""
+        """Starts to listen. After `close()` it uses the same ports again. Raises OSError if a chosen port is taken."""
         if self._ports:
             raise RuntimeError("this practice server is running already")
         self._stopped = threading.Event()
@@ -174,7 +114,7 @@ class Sandbox:
         return self
 
     def close(self) -> None:
-        """Stop at once, also while requests hang, which are cut; misbehaviour ends with it."""
+        """Stops at once, cuts off requests that hang, and ends all misbehaviour."""
         self._stopped.set()
         self.behave()
         self._undo.close()
@@ -192,17 +132,17 @@ class Sandbox:
 
     @property
     def server(self) -> str:
-        """Address of the global server: auth and info. Raises RuntimeError when it is not running."""
+        """URL of the global server: auth and info. Raises RuntimeError if it is not running."""
         return self._port(0).address
 
     @property
     def local_server(self) -> str:
-        """Address of the first local server."""
+        """URL of the first local server."""
         return self._port(1).address
 
     @property
     def local_servers(self) -> list[str]:
-        """Addresses of all local servers."""
+        """URLs of all local servers."""
         return [self._port(place).address for place in range(1, len(self._numbers))]
 
     @property
@@ -212,49 +152,49 @@ class Sandbox:
 
     @property
     def datastacks(self) -> list[str]:
-        """Names of the rows of the info service."""
+        """Names of the datastacks that the info service has."""
         return list(self._catalogue.datastacks)
 
     # -- people and tokens ----------------------------------------------------------------------
 
     def new_token(self, person: str, description: str | None = None) -> str:
-        """A permanent key of `person`, who is named by nick or e-mail. Raises LookupError for a stranger."""
-        return self._accounts.make_key(self._accounts.find(person).id, description)
+        """A new permanent token of `person` (nick or e-mail). Raises LookupError for an unknown person."""
+        return self._accounts.tokens.create_permanent(self._accounts.find(person).id, description)
 
     def new_login_token(self, person: str, seconds: float = WEEK) -> str:
-        """A log-in token with so many seconds to live; with 0 it is dead already."""
-        return self._accounts.make_login_token(self._accounts.find(person).id, seconds)
+        """A new temporary token that expires after so many seconds; with 0 it has expired already."""
+        return self._accounts.tokens.create_temporary(self._accounts.find(person).id, seconds)
 
     def delete_token(self, token: str) -> None:
-        """End a token, as the tokens page does. Raises LookupError for one that was never made here."""
-        self._accounts.delete_token(token)
+        """Revokes a token, as the tokens page does. Raises LookupError for one that was never created here."""
+        self._accounts.tokens.revoke(token)
 
     def lose_token(self, token: str) -> None:
-        """Refuse a token that is still listed, as after a loss in the auth server's token store."""
-        self._accounts.lose(token)
+        """Rejects a token that is still listed, as after a loss in the auth server's token store."""
+        self._accounts.tokens.lose(token)
 
     def tokens(self, person: str) -> list[dict[str, Any]]:
-        """The keys of `person` as `GET /auth/api/v1/user/token` lists them, newest first."""
-        return [row.as_json() for row in self._accounts.keys(self._accounts.find(person).id)]
+        """The permanent tokens of `person` as `GET /auth/api/v1/user/token` lists them, newest first."""
+        return [row.as_json() for row in self._accounts.tokens.of(self._accounts.find(person).id)]
 
     def people(self) -> list[Account]:
-        """Everybody with an account."""
+        """All accounts."""
         return self._accounts.everyone()
 
     def sign_up(self, email: str) -> str:
-        """Make an account as the first log-in does; gives the nick to name it by."""
+        """Creates an account, as the first sign-in does, and returns its nick."""
         return self._accounts.sign_up(email).nick
 
     def withdraw_terms(self, person: str, datastack: str) -> None:
-        """Make the terms of service of a datastack unsigned for `person`."""
+        """Makes the terms of service of a datastack not accepted by `person`."""
         self._accounts.withdraw_terms(person, datastack)
 
     def accept_terms(self, person: str, datastack: str) -> None:
-        """Sign the terms of service of a datastack for `person`."""
+        """Accepts the terms of service of a datastack for `person`."""
         self._accounts.accept_terms(self._accounts.find(person).id, self._accounts.terms_of(datastack))
 
     def grant(self, person: str, datastack: str) -> None:
-        """Give `person` the permission to view a datastack.
+        """Gives `person` the permission to view a datastack.
 
         `user/cache` of auth shows it at once. The info service asks auth again before it denies, so
         `datastack/full` works at once too, while `datastacks` leaves the name out until then, or for 300 s.
@@ -263,10 +203,10 @@ class Sandbox:
         self._accounts.grant(person, [datastack])
 
     def revoke(self, person: str, datastack: str) -> None:
-        """Take that permission away.
+        """Takes that permission away.
 
-        `user/cache` of auth shows it at once. A service that has cached the token goes on allowing for 300 s.
-        To get past that: `advance(300)`, or `forget()`, or a `Sandbox(cache_seconds=0)`, which caches nothing.
+        `user/cache` of auth shows it at once. A service that has cached the token still allows it for 300 s.
+        To skip that: `advance(300)`, or `forget()`, or a `Sandbox(cache_seconds=0)`, which caches nothing.
 
             get(full, token)  # 200, and the info service caches whose token it is
             cave.revoke("ada", "minnie65_public")
@@ -279,7 +219,7 @@ class Sandbox:
     # -- time and what services remember --------------------------------------------------------
 
     def advance(self, seconds: float) -> None:
-        """Let so many seconds pass at once for everything that expires: no test needs to sleep.
+        """Lets so many seconds pass at once for everything that expires, so that no test needs to sleep.
 
         That is temporary tokens, what the services cached, and their count of denials. Dates do not change.
         Raises ValueError for a negative number.
@@ -287,7 +227,7 @@ class Sandbox:
         self._clock.advance(seconds)
 
     def use_up_rechecks(self) -> None:
-        """Let the services deny what they cached as denied, as after 20 denials of every token.
+        """Lets the services deny what they cached as denied, as after 20 denials of every token.
 
         It ends after 300 s or with `forget()`. A token that a service has not cached is still asked about.
 
@@ -302,25 +242,25 @@ class Sandbox:
             self._gate.use_up_rechecks(app)
 
     def forget(self) -> None:
-        """Empty the caches of the services: tokens, permissions and denials."""
+        """Empties the caches of the services: tokens, permissions and denials."""
         for app in self._services():
             self._gate.forget(app)
 
-    # -- faults and what was asked --------------------------------------------------------------
+    # -- misbehaviour and requests --------------------------------------------------------------
 
     def misbehave(self, target: str, how: str | Custom) -> None:
-        """Let a part of the practice server misbehave from now on, in place of what the same target did before.
+        """Lets a part of the practice server misbehave from now on, instead of what the same target did before.
 
-        `target` is a service (`info`), `all`, the `global` server, each `local` one, the address of a server, or a
-        path with all below it, which may follow an address. A method before it narrows it. `how` is a text from
-        `faults.MISBEHAVIOURS` or a function from a Flask request to a Flask response. Of several targets that
-        concern a request the one that was named last counts. Raises UnknownMisbehaviour.
+        `target` is a service (`info`), `all`, the `global` server, each `local` one, the URL of a server, or a
+        path with everything below it, which may follow a URL. A method before it narrows it. `how` is a text from
+        `faults.MISBEHAVIOURS` or a function from a Flask request to a Flask response. If several targets match a
+        request, the last one counts. Raises UnknownMisbehaviour.
 
             cave.misbehave("/auth/api/v1/logout", "down")            # 502, only when a temporary token is revoked
-            cave.misbehave("POST /auth/api/v1/user/token", "down")   # tokens are listed but not made
+            cave.misbehave("POST /auth/api/v1/user/token", "down")   # tokens are listed but not created
             cave.misbehave("sticky_auth", "down")                    # the pages and the sign-in
             cave.misbehave("info", "retry-after:3600:429")           # or "retry-after:120" for a 503
-            cave.misbehave("local", "missing")                       # no service of a data server is there
+            cave.misbehave("local", "missing")                       # a data server has none of its services
             cave.misbehave(cave.local_servers[1], "missing")         # the same for one data server
         """
         self._check_address(read_target(target))
@@ -335,7 +275,7 @@ class Sandbox:
             self._faults = (*self._faults, new)
 
     def behave(self, target: str | None = None) -> None:
-        """End the misbehaviour of one target, or all of it; requests that hang are answered."""
+        """Ends the misbehaviour of one target, or all of it; requests that hang get their response."""
         with self._lock:
             ended = [f for f in self._faults if target in (None, f.target)]
             self._faults = tuple(f for f in self._faults if f not in ended)
@@ -348,14 +288,14 @@ class Sandbox:
         return {f.target: f.text for f in self._faults}
 
     def clear_requests(self) -> None:
-        """Forget the requests so far, and the number of connections."""
+        """Forgets the requests so far, and the number of connections."""
         self.requests.clear()
         self.connections = 0
 
     # -- inside ---------------------------------------------------------------------------------
 
     def _services(self) -> tuple[flask.Flask, ...]:
-        """The applications that ask auth about tokens. Raises RuntimeError when the server is not running."""
+        """The applications that ask auth about tokens. Raises RuntimeError if the server is not running."""
         self._port(0)
         return self._info_app, self._local_app
 
@@ -363,7 +303,7 @@ class Sandbox:
         addresses = [port.address for port in self._ports]
         if target.server not in (None, *SERVERS, *addresses):
             here = ", ".join(addresses) or "none, as it is not running"
-            raise UnknownMisbehaviour(f"{target.server} is no address of this practice server; there are: {here}")
+            raise UnknownMisbehaviour(f"{target.server} is not a URL of this practice server; it has: {here}")
 
     def _port(self, place: int) -> Port:
         if len(self._ports) <= place:
@@ -420,18 +360,18 @@ class Sandbox:
         return self._info_app if self._web.is_global_service(path) else self._auth_app
 
     def _answer(self, place: int, request: Request, connection: Connection) -> Reply | None:
-        """Note the request, answer it as the faults of the moment want, note the answer."""
-        number = self.requests.add(self._record(request))
+        """Logs the request, responds as the present misbehaviour wants, and logs the response."""
+        number = self.requests.add(record_of(request, self._accounts.owner))
         if self.delay:
             self._stopped.wait(self.delay)
         portal = f"{self.local_server if place == 0 else self.server}/captive-portal"
         reply = self._troubled(self._exchange(place, request, connection, portal))
         if reply:
-            self.requests.answered(number, reply.status)
+            self.requests.responded(number, reply.status)
         return reply
 
     def _answer_inside(self, request: Request, connection: Connection) -> Reply | None:
-        """A question of another service to the auth server: no record, the same faults."""
+        """Responds to another service's request to the auth server: not logged, the same misbehaviour."""
         return self._troubled(self._exchange(0, request, connection))
 
     def _exchange(self, place: int, request: Request, connection: Connection, portal: str = "") -> Exchange:
@@ -462,54 +402,3 @@ class Sandbox:
             return reply
 
         return act
-
-    def _record(self, request: Request) -> Record:
-        sent = request.header("authorization")
-        cookie = _cookie(request.header("cookie") or "")
-        words = (sent or "").split(" ")
-        token = words[1] if len(words) > 1 else cookie
-        person = self._accounts.owner(token) if token else None
-        return Record(
-            _service(request.path),
-            request.method,
-            request.header("host") or "",
-            request.path,
-            None,
-            time.time(),
-            sent is not None,
-            cookie is not None,
-            person.nick if person else None,
-        )
-
-
-def _service(path: str) -> str:
-    for name, prefix in SERVICES.items():
-        if path == prefix or path.startswith(prefix + "/"):
-            return name
-    return "other"
-
-
-def _cookie(header: str) -> str | None:
-    for part in header.split(";"):
-        name, _, value = part.strip().partition("=")
-        if name == "middle_auth_token":
-            return value
-    return None
-
-
-def _accounts(extra: int, auth_version: str, clock: Clock) -> Accounts:
-    """The usual people; ada may also view the extra datastacks."""
-    numbers = tuple(int(part) for part in auth_version.split("."))
-    tos_of = {**_TOS, **dict.fromkeys(extra_names(extra), 1)}
-    accounts = Accounts(tos_of, one_key=numbers < _FIRST_WITH_MANY_KEYS, clock=clock)
-    admit_cast(accounts)
-    accounts.add(_services_own(accounts))
-    accounts.grant("ada", extra_names(extra))
-    return accounts
-
-
-def _services_own(accounts: Accounts) -> Account:
-    """The account with which services ask the auth server about each other's resources."""
-    made = accounts.find("admin").created
-    hidden = secrets.token_hex(4)
-    return Account(0, f"services-{hidden}", "CAVE services", f"services-{hidden}@example.org", made)

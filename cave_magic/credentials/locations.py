@@ -1,0 +1,253 @@
+"""Every file on this computer that may hold a server's token, and why it counts. Nothing else lists token files.
+
+Saving, fixing, `%cave_whoami` and revoking take what they need from this one list, by role. It is a list of paths: most
+are not there, and whose token a file holds is said by its content (`stored_tokens`, `misplaced`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+import sys
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from itertools import islice
+from pathlib import Path
+
+from ..api.urls import host_of, host_port_of, name_for_files
+from ..deployments import DEPLOYMENTS, KNOWN_SERVERS, local_servers_of
+from .datastack_map import known_servers, remembered_servers
+from .token_files import DEFAULT_NAME, LEGACY_NAME, TokenFile, is_foreign, read_token_file, secrets_folder, server_file
+
+
+class Role(Enum):
+    """Why a file counts for a server. A path that has several roles is listed under the first."""
+
+    OWN = "named after the server: CAVEclient reads it first"
+    DEFAULT = "`cave-secret.json`: CAVEclient reads it where there is no file of the server's own"
+    LEGACY = "`chunkedgraph-secret.json`: CAVEclient reads it last"
+    DATA_SERVER = "named after one of the server's data servers: cloud-volume reads it"
+    READER = "where cloud-volume or cloud-files look besides, such as the folder that CLOUD_VOLUME_DIR names"
+    MISPLACED = "where tokens are left by mistake: a wrong folder, a wrong name, a download"
+    FOREIGN = "named after another server"
+
+
+READ_BY_CAVECLIENT = (Role.OWN, Role.DEFAULT, Role.LEGACY)
+READ_BY_PROGRAMS = (*READ_BY_CAVECLIENT, Role.DATA_SERVER, Role.READER)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Location:
+    """A path at which a server's token may be."""
+
+    path: Path
+    role: Role
+
+    def read(self) -> TokenFile:
+        """The token file there, whatever it is."""
+        return read_token_file(self.path)
+
+
+FOLDERS = {
+    "~/.cloudvolume": "one level too high",
+    "~/.cloudvolume/secrets": "the right folder: a wrong name, such as that of the download",
+    "~/.cloudvolume/secrets/secrets": "one level too deep",
+    "~/cloudvolume/secrets": "without the dot",
+    "~/.cloudfiles/secrets": "cloud-files 6 looks there too",
+    "~/.neuroglancer/secrets": "cloud-volume 12 looks there too, as its first versions did",
+    "~/.secrets": "some programs of the field look there",
+    "~/Documents/.cloudvolume/secrets": "R on Windows, where ~ is Documents (natverse: fafbseg, bancr, crantr)",
+    "~/OneDrive/Documents/.cloudvolume/secrets": "the same where OneDrive keeps Documents",
+    "/secrets": "where containers get theirs; cloud-volume 12 looks there too",
+    "~/Downloads": "where browsers save the file of the tokens page",
+}
+"""The folders in which misplaced files are looked for by their names, and why."""
+
+MOVED = {"CLOUD_VOLUME_DIR": "secrets", "CLOUD_FILES_DIR": "secrets", "R_USER": ".cloudvolume/secrets"}
+"""Variables that move the folder of another program, and where in it the token files are."""
+
+NAMED_BY = "CAVE_TOKEN_FILE"
+"""A variable that names a token file itself (crantcli and others)."""
+
+MOST_LISTED, MOST_READ, LARGEST = 5000, 20, 100_000
+"""The most entries of a folder that are listed, misplaced files that are read (the newest), and bytes of each."""
+
+MOST_FOREIGN = 500
+"""The most files of other servers in the folder of the token files."""
+
+_NAME = re.compile(
+    r"(?:(?:https?_+)?(?P<host>[\w.\[\]:-]*?)(?:[_:-](?:sticky_)?auth)?-)?(?:cave|chunkedgraph)[-_]secret"
+    r"[^/\\\"#]{0,16}?\.(?:json|txt)(?:\.txt)?",
+    re.IGNORECASE,
+)
+"""`cave-secret.json`, a server's `HOST-cave-secret.json`, and what browsers and people make of them.
+
+The tokens page offers `HOST/auth-cave-secret.json` (middle_auth 2.30); Chromium 156 saves it with `_` in place of `/`
+and `:`. A second one gets ` (1)`, `(1)` or `-2` before its end, and an editor on Windows adds `.txt`.
+"""
+
+
+def locations(
+    server: str, data_servers: Iterable[str] | None = None, roles: Collection[Role] = tuple(Role)
+) -> tuple[Location, ...]:
+    """The files that may hold a token of a server, each once.
+
+    Args:
+        server: the server's address.
+        data_servers: addresses of its data servers; None for those that are known. One that is known to belong to
+            another server is left out.
+        roles: what to list. Only `MISPLACED` and `FOREIGN` list folders; the others look at nothing on the disk.
+    Returns:
+        The locations in the order of their roles.
+    """
+    found: dict[Path, Role] = {}
+    hosts = _own_hosts(server, local_servers_of(server) if data_servers is None else data_servers)
+    for role, paths in _paths(server, hosts, roles):
+        for path in paths:
+            found.setdefault(path, role)
+    return tuple(Location(path=path, role=role) for path, role in found.items() if role in roles)
+
+
+def _paths(server: str, hosts: Collection[str], roles: Collection[Role]) -> Iterator[tuple[Role, Iterable[Path]]]:
+    folder = secrets_folder()
+    yield Role.OWN, [server_file(server)]
+    yield Role.DEFAULT, [folder / DEFAULT_NAME]
+    yield Role.LEGACY, [folder / LEGACY_NAME]
+    yield Role.DATA_SERVER, [folder / f"{host}-{DEFAULT_NAME}" for host in hosts]
+    yield Role.READER, [path for reader in READERS for host in hosts or [""] for path in reader.paths(host)]
+    if {Role.MISPLACED, Role.FOREIGN} & set(roles):
+        listed = list(_listed_and_named(server))
+        others = {path for path in listed if _names_another(server, path)}
+        yield Role.MISPLACED, newest(path for path in listed if path not in others)
+        yield Role.FOREIGN, [*(folder / f"{host}-{DEFAULT_NAME}" for host in other_hosts(server)), *others]
+
+
+def _own_hosts(server: str, data_servers: Iterable[str]) -> list[str]:
+    """What the files of a server's data servers are named after, without those known to be another server's."""
+    everybody = (*known_servers(), *(local for one in DEPLOYMENTS for local in one.local_servers))
+    others = {None, *map(host_port_of, everybody)} - set(map(host_port_of, local_servers_of(server)))
+    return sorted({name_for_files(local) for local in data_servers if host_port_of(local) not in others})
+
+
+# ---------------------------------------------------------------- cloud-volume and cloud-files
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """A library that reads the same token files, by its own rules (cloud-volume 8 to 12.15, cloud-files 6 to 6.4).
+
+    Attributes:
+        library: its name, as it is installed.
+        module: the one that finds the files, and has found the folders when it was imported.
+        names: the files that it reads where there is none for the host.
+    """
+
+    library: str
+    module: str
+    names: tuple[str, ...]
+
+    def paths(self, host: str) -> tuple[Path, ...]:
+        """The files that it reads for a data server, in its order: the first that is there counts."""
+        names = (*([f"{host}-{DEFAULT_NAME}"] if host else []), *self.names)
+        return tuple(folder / name for name in names for folder in self._folders())
+
+    def _folders(self) -> tuple[Path, Path, Path]:
+        moved = self._folder_named("CLOUD_VOLUME_DIR", "~/.cloudvolume") / "secrets"
+        if self.library == "cloud-files":
+            return moved, Path("/"), self._folder_named("CLOUD_FILES_DIR", "~/.cloudfiles") / "secrets"
+        return moved, Path(os.path.expanduser("~/.neuroglancer/secrets")), Path("/secrets")
+
+    def _folder_named(self, name: str, otherwise: str) -> Path:
+        """The folder that its module, else the environment, has under a name: the module does not look again."""
+        said = getattr(sys.modules.get(self.module), name, None)
+        return Path(said if isinstance(said, str) else os.environ.get(name, os.path.expanduser(otherwise)))
+
+
+READERS = (
+    Reader(library="cloud-volume", module="cloudvolume.secrets", names=(DEFAULT_NAME, LEGACY_NAME)),
+    Reader(library="cloud-files", module="cloudfiles.secrets", names=(DEFAULT_NAME,)),
+)
+
+
+# ---------------------------------------------------------------- other servers
+
+
+def hosts_of_servers() -> tuple[str, ...]:
+    """What the files of known and remembered servers are named after. They may hold a password."""
+    return tuple(filter(None, dict.fromkeys(map(name_for_files, (*KNOWN_SERVERS, *remembered_servers())))))
+
+
+def other_hosts(server: str) -> tuple[str, ...]:
+    """What the token files of other servers are named after, those of known servers first. They may hold a password."""
+    names = dict.fromkeys(hosts_of_servers())
+    ending = f"-{DEFAULT_NAME}"
+    with contextlib.suppress(OSError), os.scandir(secrets_folder()) as entries:
+        found = sorted(entry.name[: -len(ending)] for entry in entries if entry.name.endswith(ending))
+        names.update(dict.fromkeys(found[:MOST_FOREIGN]))
+    return tuple(name for name in names if name and not is_host_of(server, name))
+
+
+def is_host_of(server: str, host: str) -> bool:
+    """Whether a host is a server's or one of its data servers'; in names of downloads `_` stands for the port's `:`."""
+    own = (server, *local_servers_of(server))
+    return host_port_of(host) in map(host_port_of, own) or host == host_of(server).replace(":", "_")
+
+
+def host_in_name(path: Path) -> str:
+    """The host that the name of a token file begins with; "" where it begins with another word, or with none."""
+    match = _NAME.fullmatch(path.name)
+    host = (match["host"] or "").lower() if match else ""
+    return host if set(host) & set(".:") or host.startswith("localhost") else ""
+
+
+def _names_another(server: str, path: Path) -> bool:
+    host = host_in_name(path)
+    return bool(host) and not is_host_of(server, host)
+
+
+# ---------------------------------------------------------------- misplaced files
+
+
+def _listed_and_named(server: str) -> Iterator[Path]:
+    for folder in _folders():
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+            yield from [Path(one.path) for one in islice(entries, MOST_LISTED) if _NAME.fullmatch(one.name)]
+    if named := os.environ.get(NAMED_BY):
+        yield Path(os.path.expanduser(named))
+    # Nobody's home is listed, nor the folder of the notebook, where a hub puts what is uploaded.
+    host = name_for_files(server)
+    uploads = (f"{host.replace(':', '_')}{sign}auth-{DEFAULT_NAME}" for sign in "_-")
+    names = (DEFAULT_NAME, f"{host}-{DEFAULT_NAME}", *uploads)
+    with contextlib.suppress(OSError):  # the folder of the notebook may be gone
+        for folder in (Path(os.path.expanduser("~")), Path.cwd()):
+            yield from (folder / name for name in names)
+
+
+def _folders() -> Iterable[Path]:
+    moved = [Path(os.path.expanduser(value)) / rest for name, rest in MOVED.items() if (value := os.environ.get(name))]
+    usual = [Path(os.path.expanduser(folder)) for folder in FOLDERS]
+    return dict.fromkeys(filter(Path.is_absolute, (*usual, *moved, *_downloads())))
+
+
+def _downloads() -> Iterator[Path]:
+    """The downloads folder where Linux has it under another name (`~/Descargas`), as its desktops write it down."""
+    with contextlib.suppress(OSError, ValueError):
+        config = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+        with open(os.path.join(config, "user-dirs.dirs"), encoding="utf-8") as file:
+            for line in islice(file, 100):
+                if match := re.match(r'XDG_DOWNLOAD_DIR="(?:\$HOME/)?([^"$]+)"', line[:1000]):
+                    yield Path(os.path.expanduser("~")) / match[1]
+
+
+def newest(paths: Iterable[Path]) -> list[Path]:
+    """The files among them that are small and not another user's, the newest first, and not too many."""
+    times: dict[Path, float] = {}
+    for path in paths:
+        with contextlib.suppress(OSError, ValueError):
+            info = os.stat(path)
+            if stat.S_ISREG(info.st_mode) and info.st_size <= LARGEST and not is_foreign(info):
+                times[path] = info.st_mtime
+    return sorted(times, key=lambda path: times[path], reverse=True)[:MOST_READ]

@@ -1,0 +1,203 @@
+"""Batches: what comes back, when, and that nothing is left to wait for."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+
+import pytest
+
+from cave_magic.api.batch import Batch, PendingResponse, result_or
+from cave_magic.api.failures import Failure
+from cave_magic.api.http import CONNECTIONS_PER_HOST, Session
+from cave_magic.token import Token
+
+from ..support.odd_server import OddServer, says
+
+LONG = 20.0
+"""Seconds that no test takes: a server that hangs is not waited for."""
+
+TOKEN, OTHER = Token("a" * 31 + "0"), Token("b" * 31 + "1")
+
+
+@pytest.fixture
+def release():
+    """An event that tasks wait for; set at the end, so that no thread stays."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def test_results_come_back():
+    """Each task has its own result, and an error in one does not affect the others."""
+    batch = Batch(LONG)
+    good, bad = batch.submit(lambda: 1, "a"), batch.submit(lambda: 1 / 0, "a")
+    batch.wait()
+    assert (result_or(good, 0), result_or(bad, 0), result_or(None, 0)) == (1, 0, 0)
+
+
+def test_a_task_that_hangs_is_not_waited_for(release):
+    """At the timeout `wait` returns, and the results so far are there."""
+    batch = Batch(0.3)
+    hangs, responds = batch.submit(release.wait, "a"), batch.submit(lambda: "here", "b")
+    start = time.monotonic()
+    batch.wait()
+    assert time.monotonic() - start < LONG / 2
+    assert (result_or(hangs, None), result_or(responds, "")) == (None, "here")
+
+
+def test_at_most_six_tasks_run_for_a_host(release):
+    """More than six tasks for a host queue; another host's tasks do not wait for them."""
+    batch, begun = Batch(LONG), []
+    for number in range(20):
+        batch.submit(lambda number=number: (begun.append(number), release.wait()), "a")
+    assert batch.submit(lambda: "free", "b").result(LONG) == "free"
+    while len(begun) < CONNECTIONS_PER_HOST:
+        time.sleep(0.01)
+    time.sleep(0.1)
+    with batch:
+        pass
+    assert sorted(begun) == list(range(CONNECTIONS_PER_HOST))
+
+
+def test_nothing_begins_after_the_timeout(release):
+    """A task that is still in the queue at the timeout never runs."""
+    batch, begun = Batch(0.2), []
+    for number in range(CONNECTIONS_PER_HOST + 3):
+        batch.submit(lambda number=number: (release.wait(), begun.append(number)), "a")
+    batch.wait()
+    release.set()
+    later = Batch(LONG)
+    later.submit(lambda: time.sleep(0.2), "a")
+    later.wait()
+    assert len(begun) == CONNECTIONS_PER_HOST
+
+
+def test_wait_includes_follow_ups(cave):
+    """`wait` also waits for the requests that responses lead to, however long the chain."""
+    found = []
+    with Batch(LONG) as batch:
+
+        def follow_up(response) -> None:
+            found.append(response.url[-1])
+            if len(found) < 5:
+                batch.then(batch.get(f"{cave.server}/{len(found)}"), follow_up)
+
+        batch.then(batch.get(f"{cave.server}/0"), follow_up)
+        batch.wait()
+        assert found == list("01234")
+
+
+def test_a_follow_up_that_fails_stops_nothing(cave, capsys, caplog):
+    """An error in a follow-up is not printed, and `wait` still returns."""
+    with Batch(LONG) as batch:
+        batch.then(batch.get(f"{cave.server}/info/version"), lambda _: 1 / 0)
+        batch.wait()
+        assert capsys.readouterr().err + caplog.text == ""
+        assert batch.left > LONG / 2
+
+
+def test_no_follow_up_runs_after_the_wait(release):
+    """A response that comes after the wait leads to nothing."""
+    followed = []
+    with Batch(0.2) as batch, Session() as session:
+        late = PendingResponse(url="", token=None, session=session, future=batch.submit(release.wait))
+        batch.then(late, followed.append)
+        batch.wait()
+        release.set()
+        assert late.future.result(LONG)
+    assert followed == []
+
+
+def test_many_requests_need_few_threads(release):
+    """A hundred tasks for a host take no more than six threads."""
+    before, batch = threading.active_count(), Batch(0.3)
+    for _ in range(100):
+        batch.submit(release.wait, "a")
+    batch.wait()
+    assert threading.active_count() - before <= CONNECTIONS_PER_HOST
+
+
+def test_progress_names_the_hosts(release):
+    """After a second the callback gets the hosts and the seconds, and never before."""
+    heard = []
+    batch = Batch(1.5)
+    batch.submit(release.wait, "slow")
+    batch.submit(release.wait)
+    batch.submit(lambda: None, "quick")
+    batch.wait(lambda hosts, seconds: heard.append((hosts, seconds)))
+    assert heard
+    assert {tuple(hosts) for hosts, _ in heard} == {("slow",)}
+    assert all(seconds >= 1 for _, seconds in heard)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+def test_an_interrupt_ends_the_wait_at_once(release):
+    """Ctrl-C ends the wait long before the timeout, and no further task begins."""
+    batch, begun = Batch(120), []
+    for number in range(CONNECTIONS_PER_HOST + 1):
+        batch.submit(lambda number=number: (begun.append(number), release.wait()), "a")
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        batch.wait()
+    assert time.monotonic() - start < LONG
+    release.set()
+    time.sleep(0.1)
+    assert len(begun) == CONNECTIONS_PER_HOST
+
+
+def test_one_request_may_take_half_of_the_timeout():
+    """One request gets half of the timeout, and never more than is left."""
+    assert Batch(10).request_timeout == 5.0
+    batch = Batch(0.2)
+    time.sleep(0.15)
+    assert batch.request_timeout <= 0.1
+
+
+def test_a_batch_sends_each_request_once(cave):
+    """A URL is requested once for each token, however often it is wanted."""
+    with Batch(LONG) as batch:
+        first, second = (batch.get(f"{cave.server}/info/version") for _ in range(2))
+        other = batch.get(f"{cave.server}/info/version", TOKEN)
+        batch.wait()
+    assert first is second
+    assert first is not other
+    assert len(cave.requests) == 2
+
+
+def test_a_request_whose_turn_never_came_says_so(cave):
+    """A request that was not sent in time is not reported as one without a response."""
+    with Batch(0.01) as batch:
+        pass
+    assert batch.get(f"{cave.server}/info/version").response.failure is Failure.NOT_CONTACTED
+
+
+def test_unfinished_requests_for_one_url_are_told_apart(cave):
+    """Of two requests to one URL with different tokens each is reported as what it is."""
+    cave.misbehave("info", "silent")
+    with Batch(LONG) as batch:
+        sent = batch.get(f"{cave.server}/info/version", TOKEN)
+        while not len(cave.requests):
+            time.sleep(0.01)
+    unsent = batch.get(f"{cave.server}/info/version", OTHER)
+    assert (sent.response.failure, unsent.response.failure) == (Failure.NO_RESPONSE, Failure.NOT_CONTACTED)
+
+
+def test_a_name_that_resolves_too_late_gets_no_request(monkeypatch):
+    """If the name server responds after the timeout, neither request nor token is sent."""
+    found, find = threading.Event(), socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: (found.wait(LONG), find(*args, **options))[1])
+    with OddServer(says("Content-Type: application/json", b"1")) as odd:
+        with Batch(0.5) as batch:
+            pending = batch.get(f"http://{odd.host}/", TOKEN)
+            batch.wait()
+            response = pending.response
+        found.set()
+        pending.future.result(LONG)
+        assert odd.got == b""
+    assert response.failure is Failure.CONNECT_TIMEOUT
+    assert "looked up" in response.detail

@@ -1,0 +1,159 @@
+"""The list of files that may hold a server's token: every consumer sees a token in every kind of file."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from cave_magic.api.responses import ListedToken
+from cave_magic.credentials import locations as listing
+from cave_magic.credentials import misplaced
+from cave_magic.credentials.locations import READ_BY_PROGRAMS, Role, locations
+from cave_magic.credentials.save import save_token
+from cave_magic.credentials.stored_tokens import other_files, resolve
+from cave_magic.credentials.token_files import read_token_file
+from cave_magic.doctor import fixes
+from cave_magic.login import replaced
+from cave_magic.token import Token
+
+SERVER, DATA = "https://global.daf-apis.com", "https://minnie.microns-daf.com"
+OTHER = "https://proofreading.zetta.ai"
+A, B, C = "a" * 31 + "0", "b" * 31 + "1", "c" * 31 + "2"
+
+FILES = {
+    Role.OWN: "~/.cloudvolume/secrets/global.daf-apis.com-cave-secret.json",
+    Role.DEFAULT: "~/.cloudvolume/secrets/cave-secret.json",
+    Role.LEGACY: "~/.cloudvolume/secrets/chunkedgraph-secret.json",
+    Role.DATA_SERVER: "~/.cloudvolume/secrets/minnie.microns-daf.com-cave-secret.json",
+    Role.READER: "~/elsewhere/secrets/minnie.microns-daf.com-cave-secret.json",
+    Role.MISPLACED: "~/Downloads/global.daf-apis.com_auth-cave-secret (1).json",
+    Role.FOREIGN: "~/.cloudvolume/secrets/cave.example.org-cave-secret.json",
+}
+"""One file of every role."""
+
+OWNED = [role for role in Role if role is not Role.FOREIGN]
+
+
+@pytest.fixture(autouse=True)
+def moved(monkeypatch: pytest.MonkeyPatch, home: Path, secrets: Path) -> None:
+    """cloud-volume looks in a folder of its own too, and nobody works in the home."""
+    monkeypatch.setenv("CLOUD_VOLUME_DIR", str(home / "elsewhere"))
+    (home / "work").mkdir()
+    monkeypatch.chdir(home / "work")
+
+
+def put(role: Role, token: str = A) -> Path:
+    """Puts a token into the file of a role."""
+    path = Path(os.path.expanduser(FILES[role]))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"token": token}))
+    path.chmod(0o600)
+    return path
+
+
+def test_there_is_an_example_of_every_role():
+    """A new role is tried with every consumer below."""
+    assert set(FILES) == set(Role)
+
+
+@pytest.mark.parametrize("role", Role)
+def test_every_kind_of_file_is_listed_with_its_role(role):
+    """A token in any of these files is found, once, for the reason that counts."""
+    path = put(role)
+    assert [one.role for one in locations(SERVER) if one.path == path] == [role]
+    assert [one.role for one in locations(SERVER) if one.read().meant == Token(A)] == [role]
+
+
+def test_only_the_roles_that_are_asked_for_are_listed():
+    """Who reads what programs read does not list folders."""
+    for role in Role:
+        put(role)
+    for role in Role:
+        assert {one.role for one in locations(SERVER, roles=(role,))} == {role}
+
+
+def test_what_programs_read_is_found_without_listing_a_folder(monkeypatch):
+    """Resolving a token lists no folder, however many files there are."""
+    put(Role.OWN)
+    monkeypatch.setattr(listing.os, "scandir", lambda path: pytest.fail(f"listed {path}"))
+    assert {one.role for one in locations(SERVER, roles=READ_BY_PROGRAMS)} == set(READ_BY_PROGRAMS)
+
+
+def test_no_other_servers_data_server_is_this_ones():
+    """A data server that is known to be another's is not listed as this one's, whatever the info service says."""
+    theirs = ["https://data.proofreading.zetta.ai", OTHER, "https://global.em.brain.allentech.org", "nonsense://"]
+    assert not locations(SERVER, theirs, (Role.DATA_SERVER,))
+    assert [one.path.name for one in locations(SERVER, [DATA], (Role.DATA_SERVER,))] == [
+        "minnie.microns-daf.com-cave-secret.json"
+    ]
+
+
+# ---------------------------------------------------------------- the consumers
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+@pytest.mark.parametrize("role", Role)
+def test_permissions_are_fixed_in_every_kind_of_file(role):
+    """A file that others can read becomes owner-only, wherever it is."""
+    path = put(role)
+    path.chmod(0o644)
+    fix = fixes.fix_permissions(resolve(SERVER))
+    assert fix is not None
+    fix.apply()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert fixes.fix_permissions(resolve(SERVER)) is None
+
+
+@pytest.mark.parametrize("role", [role for role in Role if role is not Role.OWN])
+@pytest.mark.parametrize("token", [A, B])
+def test_whoami_names_every_kind_of_file(role, token):
+    """A copy is said to be one, and another token is said to be there, unless it is another server's."""
+    put(Role.OWN)
+    path = put(role, token)
+    found = {one.file.path: (one.role, one.same) for one in other_files(resolve(SERVER))}
+    assert found == ({} if (role, token) == (Role.FOREIGN, B) else {path: (role, token == A)})
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_token_in_any_kind_of_file_is_not_called_an_older_one(role, monkeypatch):
+    """An older token with this computer's name is offered to be revoked only if no file here holds it."""
+    made, older = (ListedToken(token=Token(one), description="cave_magic", number=at) for at, one in ((9, A), (5, B)))
+    monkeypatch.setattr(replaced, "names_this_computer", lambda: True)
+    monkeypatch.setattr(replaced, "Session", lambda: SimpleNamespace(get=lambda *_, **__: None, close=lambda: None))
+    monkeypatch.setattr(replaced.responses, "listed_tokens_in", lambda response: (made, older))
+    verified = SimpleNamespace(token=made.token, target=SimpleNamespace(server=SERVER))
+    result = SimpleNamespace(verified=verified, made="cave_magic")
+    assert replaced.older_keys(result) == [older]
+    put(role, B)
+    assert replaced.older_keys(result) == []
+
+
+@pytest.mark.parametrize("role", [role for role in OWNED if role is not Role.OWN])
+def test_a_misplaced_token_is_found_in_every_kind_of_file(role):
+    """Where the server's own file has none, a token in any other file of this server is found."""
+    path = put(role)
+    assert [one.file.path for one in misplaced.find(SERVER)] == [path]
+
+
+def test_a_save_reaches_what_programs_read_first():
+    """The server's own file, the default one and the data servers' get the new token; nobody else's file changes."""
+    paths = {role: put(role, A if role in OWNED else B) for role in Role}
+    save_token(Token(C), SERVER, local_servers=[DATA], overwrite=True)
+    written = {role for role, path in paths.items() if read_token_file(path).token == Token(C)}
+    assert written == {Role.OWN, Role.DEFAULT, Role.DATA_SERVER}
+    assert read_token_file(paths[Role.FOREIGN]).token == Token(B)
+
+
+def test_copies_agree_in_every_file_that_a_program_reads():
+    """One fix writes the token that works to all files from which programs take another one."""
+    paths = {role: put(role, B) for role in (Role.DEFAULT, Role.DATA_SERVER, Role.READER)}
+    put(Role.OWN)
+    fix = fixes.fix_copies(resolve(SERVER), Token(A), [DATA], [paths[Role.READER]])
+    assert fix is not None
+    fix.apply()
+    assert {read_token_file(path).token for path in paths.values()} == {Token(A)}

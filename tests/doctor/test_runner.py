@@ -1,0 +1,67 @@
+"""Running checks: what is skipped, what a crash becomes, and which next step offers a fix."""
+
+from __future__ import annotations
+
+import pytest
+
+from cave_magic.doctor.model import Check, Finding, Fix, NextStep, Status, failed, ok, unknown, warning
+from cave_magic.doctor.runner import run_checks
+
+OFFER, OTHER = NextStep("the line that offers fixes"), NextStep("another step")
+
+
+def fix(id: str = "x") -> Fix:
+    """A fix that changes nothing."""
+    return Fix(id=id, words="does nothing", apply=lambda: ())
+
+
+def run_all(*findings: Finding | None) -> tuple[list, list]:
+    """The rows and fixes of checks that find these things in one subject."""
+    checks = [
+        Check(id=f"check-{at}", group="g", title="t", about=str, look=lambda _, one=one: one)
+        for at, one in enumerate(findings)
+    ]
+    return run_checks(checks, lambda about: ["subject"], lambda subject, about: subject, str, OFFER)
+
+
+@pytest.mark.parametrize("make", [warning, failed])
+def test_a_fix_without_another_next_step_is_offered(make):
+    """Only then the line that offers fixes is the next step; the fix is collected in any case."""
+    rows, fixes = run_all(make("wrong", fix=fix()))
+    assert (rows[0].next_step, fixes) == (OFFER, [fix()])
+    rows, fixes = run_all(make("wrong", OTHER, fix()))
+    assert (rows[0].next_step, fixes) == (OTHER, [fix()])
+
+
+@pytest.mark.parametrize("finding", [ok("well"), warning("odd"), unknown("who knows"), failed("wrong", OTHER), None])
+def test_without_a_fix_none_is_offered(finding):
+    """No finding without a fix prints the line that offers one."""
+    rows, fixes = run_all(finding)
+    assert not [row for row in rows if row.next_step == OFFER]
+    assert not fixes
+
+
+def test_a_failure_says_what_to_do():
+    """A failed finding has a next step or a fix."""
+    with pytest.raises(ValueError, match="next step or a fix"):
+        failed("wrong")
+
+
+def test_fixes_keep_the_order_of_the_rows_and_come_once():
+    """Two findings may carry the same fix: it is made once, where it was found first."""
+    rows, fixes = run_all(warning("a", fix=fix("b")), warning("b", fix=fix("a")), warning("c", fix=fix("b")))
+    assert [one.id for one in fixes] == ["b", "a"]
+    assert {row.next_step for row in rows} == {OFFER}
+
+
+def test_a_crashed_check_is_a_row():
+    """A check that raises is named by the kind of its error alone, and the others run."""
+
+    def crash(_: object) -> Finding:
+        raise ValueError("secret")
+
+    checks = [Check(id="a", group="g", title="t", about=str, look=crash, quiet=True)]
+    rows, fixes = run_checks(checks, lambda about: ["x"], lambda subject, about: subject, str, OFFER)
+    assert (rows[0].status, rows[0].quiet, fixes) == (Status.CRASHED, False, [])
+    assert "ValueError" in rows[0].evidence
+    assert "secret" not in rows[0].evidence
