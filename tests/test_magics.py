@@ -83,7 +83,7 @@ def test_help_shows_usage_and_an_example(run, name):
         ("%cave_check --all v1dd_public", "give --all or a name"),
         ("%cave_check --all -d v1dd_public", "give --all or a name"),
         ("%cave_check --json --report", "--json and --report are two forms"),
-        ("%cave_check --yes", "give it together with --fix"),
+        ("%cave_check --yes", "--yes goes with --fix"),
         ("%cave_whoami me", "no place for another word"),
         ("%cave_save 'abc", "a quote is not closed"),
         ("%cave_check --server global.daf-apis.com", "Use https://global.daf-apis.com"),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from cave_magic.doctor.model import Check, Finding, Fix, NextStep, Status, failed, ok, unknown, warning
+from cave_magic.doctor.model import Check, Finding, Fix, Status, advise, failed, ok, unknown, warning
 from cave_magic.doctor.runner import run_checks
 
-OFFER, OTHER = NextStep("the line that offers fixes"), NextStep("another step")
+OFFER, OTHER = advise("the line that offers fixes"), advise("another step")
 
 
 def fix(id: str = "x") -> Fix:

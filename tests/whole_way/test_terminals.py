@@ -230,7 +230,8 @@ def test_a_pipe_gets_no_escape_codes(home: Path, cave: Sandbox, set_up: str):
 def console(terminal: Start, home: Path) -> Terminal:
     """A `jupyter console`, which drops updates of what it shows."""
     pytest.importorskip("jupyter_console")
-    return terminal(100, program=CONSOLE, JUPYTER_RUNTIME_DIR=str(home / "runtime"))
+    quiet = {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}  # on a busy machine the kernel's debugger warns in the first cell
+    return terminal(100, program=CONSOLE, JUPYTER_RUNTIME_DIR=str(home / "runtime"), **quiet)
 
 
 def test_a_jupyter_console_shows_the_report_after_a_wait(console: Terminal, cave: Sandbox, set_up: str):
