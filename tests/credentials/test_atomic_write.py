@@ -1,0 +1,20 @@
+"""Writing files whole: what a power failure leaves."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from cave_magic.credentials.atomic_write import write_all
+
+
+def test_a_file_reaches_the_disk_before_it_gets_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A new file is flushed before it replaces the old one, so that a power failure leaves one of them whole."""
+    done: list[str] = []
+    flush, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda descriptor: done.append("flush") or flush(descriptor))
+    monkeypatch.setattr(os, "replace", lambda old, new: done.append("replace") or replace(old, new))
+    write_all({tmp_path / "a": b"one", tmp_path / "b": b"two"})
+    assert done == ["flush", "flush", "replace", "flush", "replace", "flush"]
