@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from .token import Token, TokenFormat, as_token, formats
+from .ui.document import Span
 
 MASK = "****"
 """What stands in the place of a secret, in what is shown and in histories."""
@@ -24,20 +25,69 @@ _OPTION = re.compile(r"--?[a-z-]{0,40}")
 _NAME = re.compile(r"-|\$|~|\.|/|\w*://|[\"']?(?:[A-Z0-9_]+|[a-z0-9]+(?:[_-][a-z0-9]+)+|.*\.[a-z]{2,5})[\"']?$")
 
 
-def sanitize(text: object, limit: int = 120) -> str:
-    """One line of printable characters.
+class Untrusted:
+    """Text from outside: what a server, a file or an exception says. Only `sanitize` makes it something to show.
+
+    It is no `str`, so the type checker keeps it out of messages, and neither `str()`, an f-string nor `repr` shows any
+    of it. It can be compared, and searched for what a pattern of ours allows.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        return self._text == (other._text if isinstance(other, Untrusted) else other)
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __contains__(self, part: str) -> bool:
+        return part in self._text
+
+    def __repr__(self) -> str:
+        return "Untrusted(...)"
+
+    def __str__(self) -> str:
+        raise TypeError("text from outside has to go through sanitize()")
+
+    def __format__(self, spec: str) -> str:
+        return str(self)
+
+    def matches(self, pattern: str | re.Pattern[str]) -> bool:
+        """Whether a pattern is found anywhere in it."""
+        return re.search(pattern, self._text) is not None
+
+    def without(self, pattern: str) -> Untrusted:
+        """The same without whatever a pattern finds in it."""
+        return Untrusted(re.sub(pattern, "", self._text))
+
+    def extract(self, pattern: str | re.Pattern[str]) -> str:
+        """What a pattern finds in it first, or its first group; "" if nothing. The pattern says what that can be."""
+        found = re.search(pattern, self._text)
+        return found[1 if found.re.groups else 0] or "" if found else ""
+
+
+def sanitize(text: object, limit: int = 120, *, shareable: bool = False) -> Span:
+    """One line of printable characters: the only way from outside into what is shown.
 
     Args:
-        text: anything; what is not a string is turned into one.
+        text: anything; what is neither a string nor `Untrusted` is turned into a string.
         limit: the most characters to keep.
+        shareable: whether anybody may see it; else it is private, and withheld from what the person shares.
     Returns:
         The text without control characters (terminal escapes, bidirectional marks), with blanks folded, every
-        token, header value and `user:password@` in it hidden, and cut at the limit.
+        token, header value and `user:password@` in it hidden, and cut at the limit. Its `text` is for the messages of
+        exceptions, which nobody shares unseen, and for names to compare and to sort.
     """
-    raw = _start_of(str(text), limit * 20)
+    raw = _start_of(text._text if isinstance(text, Untrusted) else str(text), limit * 20)
     line = "".join(ch if ch.isprintable() else " " for ch in raw)
     line = redact(" ".join(line.split()))
-    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+    return Span(line if len(line) <= limit else line[: limit - 1].rstrip() + "…", private=not shareable)
 
 
 def _start_of(text: str, size: int) -> str:
@@ -177,28 +227,3 @@ def _in_place_of_token(word: str) -> Iterator[str]:
     value = word.lstrip("-").partition("=")[2] or word.lstrip("-")
     if not _NAME.match(value):
         yield from (part for part in re.findall(r"[A-Za-z0-9+/_.=~-]{20,}", value) if re.search(r"\d", part))
-
-
-# ---------------------------------------------------------------- private and shared
-
-_OPEN, _CLOSE = "\x02", "\x03"
-_PRIVATE = re.compile(f"{_OPEN}[^{_CLOSE}]*{_CLOSE}")
-WITHHELD = "[withheld]"
-
-
-def private(text: object) -> str:
-    """Marks a part of an evidence that is the person's own business: shown to them, withheld from what they share.
-
-    Text from outside reaches evidence without control characters (`sanitize`), so it cannot forge the marks.
-    """
-    return f"{_OPEN}{text}{_CLOSE}" if str(text) else ""
-
-
-def shown(text: str) -> str:
-    """The text as its person sees it."""
-    return text.replace(_OPEN, "").replace(_CLOSE, "")
-
-
-def shareable(text: str) -> str:
-    """The text as anybody may see it."""
-    return shown(_PRIVATE.sub(WITHHELD, text))

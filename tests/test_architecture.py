@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "cave_magic"
 
 LAYERS = (
-    "errors", "token", "redact", "ui", "api", "deployments", "credentials", "environment", "doctor", "login",
+    "errors", "token", "ui", "redact", "api", "deployments", "credentials", "environment", "doctor", "login",
     "commands", "completion", "magics", "__init__",
 )  # fmt: skip
 """The modules and folders of the package from the ground up: each imports only what stands before it, lazily too."""
@@ -247,15 +247,31 @@ def _texts(node: ast.AST) -> Iterator[ast.Constant]:
 
 def test_a_command_is_made_in_one_place():
     """Only `next_steps` makes a `Command`, so that none is made without the target that it is about."""
-    found = [
-        where(path, node)
-        for path in OURS
-        if path.stem != "next_steps"
-        for node in nodes_of(path)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Command"
-        if node.args and getattr(node.args[0], "value", None) != ""
-    ]
-    assert found == []
+    calls = [(path, call) for path in OURS if path.stem != "next_steps" for call in _calls_of(path, "Command")]
+    assert [where(path, call) for path, call in calls if getattr(call.args[0], "value", None) != ""] == []
+
+
+def test_no_other_span_looks_like_a_command():
+    """What has the style of a command in a finding is one, so that it is among the commands of the next step."""
+    paths = [path for path in OURS if layer_of(module_of(path)) in ("doctor", "login")]
+    spans = [(path, call) for path in paths for call in _calls_of(path, "Span")]
+    styled = [(path, call) for path, call in spans for one in (*call.args[1:], *(key.value for key in call.keywords))
+              if getattr(one, "value", "") == "command"]  # fmt: skip
+    assert [where(path, call) for path, call in styled] == []
+
+
+def test_untrusted_text_is_opened_in_one_place():
+    """Only `redact` looks into an `Untrusted`, so that nothing but `sanitize` makes it something to show."""
+    paths = [path for path in OURS if module_of(path) != "redact"]
+    assert [
+        where(path, node) for path in paths for node in nodes_of(path) if getattr(node, "attr", "") == "_text"
+    ] == []
+
+
+def _calls_of(path: Path, name: str) -> list[ast.Call]:
+    """The calls of a function or class, by its own name or as an attribute, that pass an argument."""
+    calls = [node for node in nodes_of(path) if isinstance(node, ast.Call) and node.args]
+    return [call for call in calls if name in (getattr(call.func, "id", ""), getattr(call.func, "attr", ""))]
 
 
 # ---------------------------------------------------------------- sentences are for people

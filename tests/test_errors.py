@@ -63,7 +63,7 @@ def test_any_answer_of_the_auth_service(cave, ada, status, body, kind):
     report = diagnose([target], 5)
     _is_honest(report, token, ("auth", "network", "account", "terms", "access"))
     assert "%cave_setup existing" not in (report.next.commands if report.next else ())
-    assert "does not know the stored token" not in _said(report)
+    assert "rejected the stored token" not in _said(report)
 
 
 @PROPERTY

@@ -71,7 +71,7 @@ def test_importing_the_package_brings_in_nothing(home):
 
 def test_who_am_i_needs_no_caveclient(home):
     """A question to the server itself needs requests, and none of caveclient and pandas."""
-    asks = "from cave_magic.doctor.gather import ask_server, Target\nask_server(Target('x', 'http://127.0.0.1:9'), 5)"
+    asks = "from cave_magic.doctor.gather import ask_server, Target\nask_server(Target(datastack='x', server='http://127.0.0.1:9', named_by='option'), 5)"
     new = tops(modules_of(asks, home=home))
     assert "requests" in new
     assert not new & {"caveclient", "pandas", "rich"}
@@ -87,20 +87,20 @@ class Slow:
             time.sleep(0.005)  # so that other threads have their turn in the middle of it
 sys.meta_path.insert(0, Slow())
 from cave_magic.doctor.gather import Target, gather
-found = gather([Target("x", "http://127.0.0.1:9")], 60)
+found = gather([Target(datastack="x", server="http://127.0.0.1:9", named_by="option")], 60)
 print(json.dumps([len(set.union(*who.values())), found.machine.caveclient_problem, found.servers[0].responses[0].failure.value]))
 """
 
 
 def test_requests_is_imported_by_one_thread(home):
-    """Questions and caveclient need requests at the same moment; one imports it, so that none runs into a deadlock."""
+    """Requests and caveclient both need the package; one thread imports it, so that none runs into a deadlock."""
     done = subprocess.run(
         [sys.executable, "-c", SLOW_IMPORTS],
         cwd=ROOT, env={**os.environ, "HOME": str(home)}, capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
     threads, problem, failure = json.loads(done.stdout)
     assert (threads, problem) == (1, "")
-    assert failure.startswith("refuses")
+    assert failure.startswith("refused")
 
 
 def test_a_check_in_a_script_needs_no_ipython(home):

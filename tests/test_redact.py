@@ -1,17 +1,19 @@
-"""Text from outside, made safe to show."""
+"""Text from outside: made safe to show, and kept out of everything until it is."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import time
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cave_magic.redact import MASK, find_secrets, mask, redact, sanitize
+from cave_magic.redact import MASK, Untrusted, find_secrets, mask, redact, sanitize
 from cave_magic.token import Token
 
 from .support.token_formats import JWT, registered
@@ -24,6 +26,11 @@ values = st.text(DIGITS, min_size=32, max_size=32)
 around = st.text(st.characters(codec="utf-8") | st.sampled_from("\x1b\n\t \u202e%\\\"'=:/@xnu0aA"), max_size=120)
 
 
+def text_of(text: object, limit: int = 120) -> str:
+    """A text from outside as it is shown."""
+    return sanitize(text, limit).text
+
+
 def shows(text: str, value: str, most: int = 8) -> bool:
     """Whether a text has more than so many characters in a row of a value."""
     return any(value[at : at + most + 1] in text for at in range(len(value) - most))
@@ -32,7 +39,7 @@ def shows(text: str, value: str, most: int = 8) -> bool:
 @given(around, values, around)
 def test_a_token_in_any_text_is_hidden(before, value, after):
     """Whatever stands directly before and after a token, letters and escapes too, the token is not in the result."""
-    assert not shows(sanitize(before + value + after, 1000), value)
+    assert not shows(text_of(before + value + after, 1000), value)
     assert not shows(redact(before + value + after), value)
 
 
@@ -40,14 +47,14 @@ def test_a_token_in_any_text_is_hidden(before, value, after):
 def test_cutting_a_text_leaves_no_part_of_a_token(glue, inside, value, limit):
     """A token that stands where the text is cut off does not leave its beginning behind."""
     for size in (limit, limit * 20):
-        assert not shows(sanitize(" " * (size - inside) + glue + value + " and on" * 9, limit), value)
-        assert not shows(sanitize("y" * (size - inside) + glue + value + " and on" * 9, limit), value)
+        assert not shows(text_of(" " * (size - inside) + glue + value + " and on" * 9, limit), value)
+        assert not shows(text_of("y" * (size - inside) + glue + value + " and on" * 9, limit), value)
 
 
 @given(around)
 def test_the_result_is_one_printable_line_within_its_limit(text):
     """No control character, no terminal escape, no direction mark and no line break comes through."""
-    line = sanitize(text, 60)
+    line = text_of(text, 60)
     assert line.isprintable()
     assert len(line) <= 60
 
@@ -84,7 +91,7 @@ def test_escaping_does_not_uncover_a_token(wrap, value):
 def test_headers_cookies_addresses_and_json_keep_their_secret(text, gone):
     """A credential is hidden by where it stands, whatever form it has."""
     assert gone not in redact(text)
-    assert gone not in sanitize(text)
+    assert gone not in text_of(text)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +108,7 @@ def test_headers_cookies_addresses_and_json_keep_their_secret(text, gone):
 )
 def test_what_is_no_secret_stays(text):
     """Messages, addresses, names and numbers come through unchanged."""
-    assert sanitize(text) == text
+    assert text_of(text) == text
 
 
 @pytest.mark.parametrize("value", [ZETTA, ZETTA + "\n", f'"{ZETTA}"', " " + ZETTA, "pass word/1"])
@@ -150,8 +157,8 @@ def test_a_large_text_is_redacted_in_linear_time(start):
 
 def test_what_is_not_text_is_turned_into_one():
     """An exception or None can be given as it is."""
-    assert sanitize(ValueError(f"bad {TOKEN}")) == f"bad {MASK}"
-    assert sanitize(None) == "None"
+    assert text_of(ValueError(f"bad {TOKEN}")) == f"bad {MASK}"
+    assert text_of(None) == "None"
 
 
 # ---------------------------------------------------------------- finding what was typed
@@ -239,3 +246,63 @@ def test_a_long_name_is_no_token_where_no_token_belongs():
     assert find_secrets("MyDataStackVersion20261121") == []
     assert find_secrets("MyDataStackVersion20261121", OPTIONS) == ["MyDataStackVersion20261121"]
     assert find_secrets(f"--json {ZETTA} {TOKEN}") == [ZETTA, TOKEN]
+
+
+# ---------------------------------------------------------------- text that nobody has sanitized
+
+
+def test_what_is_sanitized_is_private_unless_it_may_be_shared():
+    """Text from outside is withheld from what a person shares; only who sanitizes it can say otherwise."""
+    assert sanitize(Untrusted("their words")).private
+    assert not sanitize(Untrusted("x.org"), shareable=True).private
+
+
+@pytest.mark.parametrize("show", [str, "{}".format, "it said {}".format, "it said %s".__mod__, "".__add__, json.dumps])
+def test_untrusted_text_cannot_be_formatted(show):
+    """Every way into a string raises, and the error does not repeat the text."""
+    with pytest.raises(TypeError) as caught:
+        show(Untrusted("their words"))
+    assert "their words" not in str(caught.value)
+
+
+def test_the_repr_of_untrusted_text_shows_none_of_it():
+    """Neither alone nor within something else."""
+    assert "their words" not in repr([Untrusted("their words")])
+
+
+def test_untrusted_text_is_compared_and_searched():
+    """What it is can be found out without showing it; what a pattern allows can be taken out."""
+    said = Untrusted("version 5.13.2 <script>")
+    assert said == Untrusted("version 5.13.2 <script>") == "version 5.13.2 <script>"
+    assert {said: 1}["version 5.13.2 <script>"]
+    assert said
+    assert not Untrusted("")
+    assert "5.13" in said
+    assert said.matches(r"\Aversion")
+    assert said.extract(r"\d+(?:\.\d+)+") == "5.13.2"
+    assert said.extract(r"version (\d+)") == "5"
+    assert said.extract("nothing") == ""
+    assert not said.without(r"<.*>").matches("script")
+
+
+MISTAKES = """
+from cave_magic.redact import Untrusted, sanitize
+from cave_magic.ui.document import Span, line
+
+said = Untrusted("x")
+line("ours ", sanitize(said), Span("ours"))
+Span(said)  # wrong
+line("it said ", said)  # wrong
+raise ValueError("it said " + said)  # wrong
+"""
+
+
+def test_the_type_checker_rejects_untrusted_text(tmp_path: Path):
+    """mypy lets text from outside into a line through `sanitize` alone."""
+    mypy = pytest.importorskip("mypy.api")
+    file = tmp_path / "mistakes.py"
+    file.write_text(MISTAKES)
+    options = ("--strict", "--config-file=", "--no-error-summary", f"--cache-dir={tmp_path}")
+    said, _, _ = mypy.run([*options, str(file)])
+    wrong = [at for at, one in enumerate(MISTAKES.splitlines(), 1) if "# wrong" in one]
+    assert [int(at) for at in re.findall(r":(\d+): error", said)] == wrong

@@ -15,10 +15,10 @@ from html import unescape
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from ..redact import redact, redact_token, sanitize
+from ..redact import Untrusted, redact, redact_token, sanitize
 from ..token import Token
 from .failures import Failure, classify
-from .responses import PAGE, TEXT, Response
+from .responses import NOTHING, PAGE, TEXT, Response
 from .urls import display_page, display_url, parse_url
 
 if TYPE_CHECKING:
@@ -167,9 +167,11 @@ def _response(url: str, received: requests.Response, request: ActiveRequest, tok
     text = raw.decode("utf-8-sig", errors="replace")
     body, is_json = (None, False) if problem else _json(text, token)
     form = "" if is_json else _form(text, received.headers.get("Content-Encoding", ""))
-    failure = None
+    failure, location = None, NOTHING
     if problem and received.status_code < 400:
         failure = Failure.TOO_SLOW if request.cancelled else Failure.INCOMPLETE
+    if received.is_redirect:
+        location = Untrusted(display_page(redact_token(received.headers["Location"], token), url))
     return Response(
         url=url,
         status=received.status_code,
@@ -177,8 +179,8 @@ def _response(url: str, received: requests.Response, request: ActiveRequest, tok
         detail=problem,
         body=body,
         is_json=is_json,
-        opening=_opening(text, token) if form in (PAGE, TEXT) else "",
-        location=display_page(redact_token(received.headers["Location"], token), url) if received.is_redirect else "",
+        opening=_opening(text, token) if form in (PAGE, TEXT) else NOTHING,
+        location=location,
         form=form,
         wait=retry_after(received.headers),
     )
@@ -264,11 +266,11 @@ def _form(text: str, encoding: str) -> str:
     return TEXT if start.strip() else ""
 
 
-def _opening(text: str, token: Token | None) -> str:
+def _opening(text: str, token: Token | None) -> Untrusted:
     """The beginning of a text, as a browser would show it."""
     text = re.sub(r"(?is)<(script|style)\b.*?</\1>", " ", text[:20_000])
     text = unescape(re.sub(r"<[^>]{0,500}>", " ", text))[:2000]
-    return sanitize(redact_token(text, token), 80)
+    return Untrusted(sanitize(redact_token(text, token), 80).text)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

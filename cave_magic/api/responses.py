@@ -9,8 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..redact import private, sanitize, shown
+from ..redact import Untrusted, sanitize
 from ..token import Token
+from ..ui.document import Line, Span, line, plain_text
 from .endpoints import terms_page
 from .failures import Failure
 from .urls import host_of, parse_url
@@ -49,21 +50,24 @@ REFUSALS = ("invalid_token", "no_token", "bad_auth_header")
 """Those of them that refuse a token, or what was sent in its place."""
 
 
+NOTHING = Untrusted("")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """What one GET brought. Holds no token: tokens in it are `Token` objects, and in texts they are hidden.
+    """What one request brought. Holds no token: tokens in it are `Token` objects, and in texts they are hidden.
 
     Attributes:
         url: where the request went.
-        status: the HTTP status, or 0 if none came.
+        status: the HTTP status, or 0 if no response came.
         failure: why none came, or None.
-        detail: the reason in the words of the library, short and safe to show.
-        body: the parsed JSON, or None.
+        detail: the reason in our own words, short.
+        body: the parsed JSON, or None. Its texts are as the server sent them.
         is_json: whether the body was JSON.
-        opening: its first words if it was a page or a text.
-        location: where it redirects to, as it may be shown.
+        opening: the first words of a page or a text.
+        location: where it redirects to.
         seconds: how long it took.
-        form: what came in place of JSON: `PAGE`, `TEXT`, else in words what nobody can read; "" if nothing did.
+        form: what came in place of JSON: `PAGE`, `TEXT`, else our words for what nobody can read; "" if nothing did.
         wait: the seconds that it asks to wait (`Retry-After`); None if it does not.
         at: when it came, in seconds since 1970.
     """
@@ -74,8 +78,8 @@ class Response:
     detail: str = ""
     body: Any = field(default=None, repr=False)
     is_json: bool = False
-    opening: str = ""
-    location: str = ""
+    opening: Untrusted = NOTHING
+    location: Untrusted = NOTHING
     seconds: float = 0.0
     form: str = ""
     wait: float | None = None
@@ -87,10 +91,15 @@ class Response:
         return host_of(self.url)
 
     @property
-    def code(self) -> str:
-        """The `error` word of a JSON error (`invalid_token`, `missing_tos`, ...), or ""."""
+    def error(self) -> Untrusted:
+        """The `error` word of a JSON error, whatever it is."""
         value = self.body.get("error") if isinstance(self.body, dict) else None
-        return sanitize(value, 40) if isinstance(value, str) else ""
+        return Untrusted(value) if isinstance(value, str) else NOTHING
+
+    @property
+    def code(self) -> str:
+        """The `error` word of a JSON error if it is one of `KNOWN_CODES`, or ""."""
+        return next((code for code in KNOWN_CODES if self.error == code), "")
 
     @property
     def data(self) -> dict[str, Any]:
@@ -112,20 +121,29 @@ class Response:
         return isinstance(self.body, dict) or FLASK_404 in self.opening
 
     @property
-    def evidence(self) -> str:
-        """What came, in one line that begins with the host; the server's own words are marked as private."""
+    def evidence(self) -> Line:
+        """What came, in one line that begins with the host; the server's own words are private."""
         if self.failure is not None:
-            return f"{self.host} {self.failure.value}" + (f" ({self.detail})" if self.detail else "")
+            return line(f"{self.host} {self.failure.value}", f" ({self.detail})" if self.detail else "")
         if self.location:
-            return f"{self.host} sends one on to {private(self.location)} ({self.status})"
-        said = self.code or (sanitize(json.dumps(self.body, default=repr), 80) if self.is_json else self.opening)
-        said = said if said in KNOWN_CODES else private(said)
-        return f"{self.host} answered {self.status}" + (f": {said}" if said else f" with {self.form or 'nothing'}")
+            return line(f"{self.host} redirects to ", sanitize(self.location), f" (HTTP {self.status})")
+        said = line(self.code or self._own_words)
+        return line(f"{self.host} returned HTTP {self.status}", *((": ", said) if said else (self._instead,)))
+
+    @property
+    def _own_words(self) -> Span:
+        if self.error or not self.is_json:
+            return sanitize(self.error or self.opening, 40 if self.error else 80)
+        return sanitize(json.dumps(self.body, default=repr), 80)
+
+    @property
+    def _instead(self) -> str:
+        return f" with {self.form}" if self.form else " and no content"
 
     @property
     def sentence(self) -> str:
-        """The same line for the person alone."""
-        return shown(self.evidence)
+        """The same line as a string, for a message that only the person sees."""
+        return plain_text(self.evidence)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,14 +151,14 @@ class Terms:
     """Terms of service that an account has not accepted yet.
 
     Attributes:
-        dataset: the dataset that they are for, as the auth server names it.
+        dataset: the dataset that they are for, as the auth server names it: sanitized, to compare.
         name: their title.
         url: the page where they are accepted.
         number: their number on the auth server, by which two are compared.
     """
 
     dataset: str
-    name: str
+    name: Untrusted
     url: str
     number: int = 0
 
@@ -150,14 +168,15 @@ class Account:
     """Who a token belongs to, by the auth server's own word (`/auth/api/v1/user/cache`, middle_auth 2.30).
 
     Attributes:
-        permissions: dataset -> what the account may do with it now (`permissions_v2`).
+        name, email: sanitized and private.
+        permissions: dataset -> what the account may do with it now (`permissions_v2`); sanitized, to compare and sort.
         before_terms: the same, as if all terms of service were accepted.
         unsigned: the terms of service that are not.
         whole: whether the answer said all three; one of an older server may not.
     """
 
-    name: str
-    email: str
+    name: Span
+    email: Span
     id: int | None
     permissions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     before_terms: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -168,9 +187,14 @@ class Account:
     whole: bool = True
 
     @property
-    def label(self) -> str:
+    def label(self) -> Span:
         """Name and e-mail, as people write them."""
-        return f"{self.name} <{self.email}>" if self.email else self.name
+        return Span(f"{self.name.text} <{self.email.text}>", private=True) if self.email.text else self.name
+
+    @property
+    def who(self) -> Span:
+        """The e-mail address, or the name where there is none."""
+        return self.email if self.email.text else self.name
 
     def may_view(self, dataset: str) -> bool:
         """Whether it may read a dataset."""
@@ -193,9 +217,9 @@ class ListedToken:
     """A permanent token of a person, from the list of the tokens page; `number` is how the server knows it."""
 
     token: Token
-    description: str = ""
-    created: str = ""
-    last_used: str = ""
+    description: Untrusted = NOTHING
+    created: Untrusted = NOTHING
+    last_used: Untrusted = NOTHING
     number: int | None = None
 
 
@@ -203,7 +227,7 @@ def is_cave(response: Response) -> bool:
     """Whether an answer is one that a working CAVE service gives, be it a refusal."""
     if response.failure is not None or not response.is_json or response.status >= 500 or response.location:
         return False
-    if response.status == 200 or response.code:
+    if response.status == 200 or response.error:
         return True
     return response.status != 429 and isinstance(response.body, dict) and "message" in response.body
 
@@ -221,7 +245,7 @@ def account_in(response: Response, server: str) -> Account | None:
         permissions=_rights(body.get("permissions_v2")),
         before_terms=_rights(body.get("permissions_v2_ignore_tos")),
         unsigned=tuple(terms for item in _items(body.get("missing_tos")) if (terms := terms_in(item, server))),
-        groups=tuple(sanitize(name, 80) for name in _texts(body.get("groups"))),
+        groups=tuple(sanitize(name, 80).text for name in _texts(body.get("groups"))),
         service_account=body.get("service_account") is True,
         admin=body.get("admin") is True,
         whole=all(isinstance(body.get(key), kind) for key, kind in _OF_ACCESS.items()),
@@ -235,11 +259,10 @@ _OF_ACCESS = {"permissions_v2": dict, "permissions_v2_ignore_tos": dict, "missin
 def terms_in(item: dict[str, Any], server: str) -> Terms | None:
     """Unsigned terms out of `missing_tos` or out of the data of a 403; None if there is no number in it."""
     with suppress(TypeError, ValueError):
-        name = sanitize(item.get("tos_name") or "terms of service", 100)
         number = int(str(item.get("tos_id")))
         return Terms(
-            dataset=sanitize(item.get("dataset_name") or "", 80),
-            name=name,
+            dataset=sanitize(item.get("dataset_name") or "", 80).text,
+            name=Untrusted(str(item.get("tos_name") or "terms of service")),
             url=terms_page(server, number),
             number=number,
         )
@@ -257,7 +280,7 @@ def listed_tokens_in(response: Response) -> tuple[ListedToken, ...] | None:
 
 
 def _key(item: dict[str, Any]) -> ListedToken:
-    description, created, last_used = (sanitize(item.get(name) or "", 120) for name in _TEXTS_OF_A_KEY)
+    description, created, last_used = (Untrusted(str(item.get(name) or "")) for name in _TEXTS_OF_A_KEY)
     number = item.get("id")
     return ListedToken(
         token=item["token"],
@@ -299,13 +322,13 @@ def local_server_in(response: Response) -> str:
     address = parse_url(value)
     if not isinstance(value, str) or address is None or address.scheme not in ("http", "https"):
         return ""
-    return "" if sanitize(value, 200) != value or set(value) & set("@?# \"'<>") else value.rstrip("/")
+    return "" if sanitize(value, 200).text != value or set(value) & set("@?# \"'<>") else value.rstrip("/")
 
 
 def dataset_in(response: Response) -> str:
     """The dataset that a refusal is about, as the auth server names it, or ""."""
     named = response.data.get("auth_dataset")
-    return sanitize(named, 80) if isinstance(named, str) else ""
+    return sanitize(named, 80).text if isinstance(named, str) else ""
 
 
 def contradicts(account: Account, info: Response, dataset: str) -> bool:
@@ -335,9 +358,8 @@ def version_in(response: Response) -> str:
     """The version number in an answer of a version route, or ""."""
     if response.status != 200:
         return ""
-    text = response.body if isinstance(response.body, str) else response.opening
-    match = re.search(r"\d+(?:\.\d+)+", text or "")
-    return match.group() if match else ""
+    text = Untrusted(response.body) if isinstance(response.body, str) else response.opening
+    return text.extract(r"\d+(?:\.\d+)+")
 
 
 def _text(value: object) -> str:
@@ -356,5 +378,6 @@ def _rights(value: object) -> dict[str, tuple[str, ...]]:
     if not isinstance(value, dict):
         return {}
     return {
-        sanitize(name, 80): tuple(sanitize(right, 20) for right in _texts(rights)) for name, rights in value.items()
+        sanitize(name, 80).text: tuple(sanitize(right, 20).text for right in _texts(rights))
+        for name, rights in value.items()
     }

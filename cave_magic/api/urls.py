@@ -129,7 +129,7 @@ def host_port_of(text: str) -> tuple[str, int | None] | None:
 def display_url(text: object) -> str:
     """A server's URL as it may be shown, whatever it contains: the normal form."""
     url = parse_url(text)
-    return sanitize(url.normal, 100) if url else UNREADABLE
+    return sanitize(url.normal, 100).text if url else UNREADABLE
 
 
 def display_page(text: str, base: str) -> str:
@@ -143,7 +143,7 @@ def display_page(text: str, base: str) -> str:
         url = parse_url(urljoin(base, text))
     except ValueError:
         url = None
-    return sanitize(url.normal + url.path, 100) if url else UNREADABLE
+    return sanitize(url.normal + url.path, 100).text if url else UNREADABLE
 
 
 def holds_secret(value: object) -> bool:
@@ -170,4 +170,4 @@ def name_for_files(server: str) -> str:
 def display_file_name(name: str) -> str:
     """The name of a token file as it may be shown."""
     credentials, _, rest = name.rpartition("@")
-    return sanitize(f"{MASK}@{rest}" if credentials else rest, 200)
+    return sanitize(f"{MASK}@{rest}" if credentials else rest, 200).text

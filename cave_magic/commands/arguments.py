@@ -124,7 +124,7 @@ def _without_comment(line: str) -> str:
 def _without_commas(command: MagicCommand, line: str) -> str:
     """The line that was meant, unless a token stands in it."""
     words = re.sub(r"[\s,]+", " ", _without_comment(line)).strip()
-    return "." if find_secrets(words) else f": %{command.name} {sanitize(words, 400)}"
+    return "." if find_secrets(words) else f": %{command.name} {sanitize(words, 400).text}"
 
 
 def _unquoted(value: Any) -> Any:

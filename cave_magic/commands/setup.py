@@ -45,7 +45,7 @@ def _set_up(context: Context, args: argparse.Namespace) -> None:
     if facts.account is not None and not args.use:
         if _exchange_stored(context, facts):
             return None
-        if not confirm(context.frontend, f"{facts.account.label} is set up here already. Replace that token?"):
+        if not confirm(context.frontend, f"{facts.account.label.text} is set up here already. Replace that token?"):
             raise Cancelled
     if facts.account is None:
         _raise_if_in_trouble(facts)

@@ -347,5 +347,5 @@ def write_files(
 
 def not_saved(path: Path, error: OSError) -> TokenNotSaved:
     """What to say where the system refused to change a file."""
-    reason = sanitize(os.strerror(error.errno) if error.errno else type(error).__name__)
+    reason = sanitize(os.strerror(error.errno) if error.errno else type(error).__name__).text
     return TokenNotSaved(f"{show_path(path)} cannot be written ({reason}).")

@@ -18,6 +18,7 @@ from pathlib import Path
 from ..api.urls import display_file_name, name_for_files, parse_url
 from ..redact import MASK, find_secrets, sanitize
 from ..token import Token
+from ..ui.document import Span
 from .file_problems import FileFault, FileProblem
 
 TOKEN_KEY = "token"  # noqa: S105  the key, no token
@@ -49,7 +50,7 @@ class TokenFile:
         state: what was found there.
         problem: what is wrong with it, or None.
         token: what stands under the key `token`, if that is a text.
-        keys: the other keys in it, shortened for show.
+        keys: the other keys in it, as they may be shown to their owner.
         inside: a token that is in the file although the file cannot be used as it is (bare, in a list, ...).
         readable_by_others: whether its mode lets other users of the machine read it.
         owned: whether it belongs to the user who runs this.
@@ -64,7 +65,7 @@ class TokenFile:
     state: State
     problem: FileProblem | None = None
     token: Token | None = None
-    keys: tuple[str, ...] = ()
+    keys: tuple[Span, ...] = ()
     inside: Token | None = None
     readable_by_others: bool = False
     owned: bool = True
@@ -114,12 +115,12 @@ def show_path(path: Path, longest: int = 200) -> str:
     """A path as people write it, with `~` for their home."""
     home = os.path.expanduser("~")
     whole = str(path.parent / display_file_name(path.name) if DEFAULT_NAME in path.name else path)
-    return sanitize("~" + whole[len(home) :] if whole.startswith(home + os.sep) else whole, longest)
+    return sanitize("~" + whole[len(home) :] if whole.startswith(home + os.sep) else whole, longest).text
 
 
-def show_key(key: str) -> str:
-    """A key of a token file, short; hidden where somebody put a token in the place of one."""
-    return MASK if find_secrets(key) else sanitize(key, 40)
+def show_key(key: str) -> Span:
+    """A key of a token file, short and private; masked where somebody put a token in the place of one."""
+    return sanitize(MASK if find_secrets(key) else key, 40)
 
 
 # ---------------------------------------------------------------- reading

@@ -16,12 +16,13 @@ from ..credentials.target import Target
 from ..environment import cloud_volume
 from ..environment.platforms import detect_runtime
 from ..redact import redact
+from ..ui.document import WITHHELD, Line, shareable_text
 from . import next_steps
 from .checks import CHECKS
 from .evidence import NO_NOTEBOOK, Evidence, NotebookSession
 from .explain_error import explain_error
 from .gather import gather
-from .model import Fix, NextStep, Report, Status
+from .model import Fix, Report, Status, advise
 from .runner import run_checks
 
 DEFAULT_SECONDS = 10.0
@@ -81,12 +82,11 @@ def judge(
     targets: Sequence[Target], evidence: Evidence, seconds: float, error: BaseException | None = None
 ) -> Diagnosis:
     """Runs the checks over evidence that is already there, and asks nobody."""
-    fix_all = evidence.machine.fix
-    offer = NextStep(fix_all, (fix_all,))
+    offer = advise(evidence.machine.fix)
     rows, fixes = run_checks(CHECKS, evidence.subjects, evidence.above, evidence.label, offer)
     forget = partial(cloud_volume.forget_cached, _hosts(evidence))
     person = next((facts.account for facts in evidence.servers if facts.account), None)
-    account = {"name": person.name, "email": person.email, "id": person.id} if person else None
+    account = {"name": person.name.text, "email": person.email.text, "id": person.id} if person else None
     names = tuple(facts.name for facts in evidence.datastacks)
     versions = evidence.machine.versions
     first = evidence.datastacks[0].target if evidence.datastacks else targets[0]
@@ -113,26 +113,25 @@ def _hosts(evidence: Evidence) -> list[str]:
 def to_markdown(report: Report) -> str:
     """The report as one block for a forum or an e-mail: what is wrong, and nothing that is the person's own.
 
-    Each row goes in with its shareable text, which is built without e-mail, names, token or paths; what a check forgot
-    to keep back is hidden once more at the end.
+    What is private in a line is withheld; a name, an e-mail or a token that a check did not mark is hidden at the end.
     """
     said = [f"**CAVE check** of {', '.join(report.datastacks)} on {host_of(report.server)}", ""]
     if report.error is not None:
-        said += [f"The last error: {_cell(report.error.shared)}", ""]
+        said += [f"The last error: {_cell(report.error.line)}", ""]
     said += ["| | check | found |", "|---|---|---|"]
     for row in report.rows:
         if row.status is not Status.OK or not row.quiet:
-            said.append(f"| {row.status.value} | {row.id} | {_cell(row.shared)} |")
+            said.append(f"| {row.status.value} | {row.id} | {_cell(row.found)} |")
     if report.next is not None:
-        said += ["", f"Next: {_cell(report.next.text)}"]
+        said += ["", f"Next: {_cell(report.next.line)}"]
     runtime = detect_runtime().platform or "own computer"
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
     said += ["", f"{versions}; {platform.system()} {platform.machine()}, {runtime}; {report.seconds:.1f} s"]
     return _without_person("\n".join(said), report)
 
 
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "/")
+def _cell(words: Line) -> str:
+    return " ".join(shareable_text(words).split()).replace("|", "/")
 
 
 def _without_person(text: str, report: Report) -> str:
@@ -145,5 +144,5 @@ def _without_person(text: str, report: Report) -> str:
     with suppress(OSError, KeyError, ImportError):
         own.add(getpass.getuser())
     for word in sorted((word for word in own if len(word) > 3), key=len, reverse=True):
-        text = text.replace(word, "[withheld]")
+        text = text.replace(word, WITHHELD)
     return redact(text)

@@ -18,10 +18,11 @@ from ..credentials.token_files import TOKEN_KEY, read_token_file, secrets_folder
 from ..environment.caveclient_adapter import AskedKey, asked_key
 from ..environment.proxies import read_proxy_settings
 from ..errors import Cancelled
-from ..redact import private, sanitize
+from ..redact import Untrusted, sanitize
+from ..ui.document import Line, Span, joined, line
 from ..ui.durations import duration
 from . import next_steps
-from .model import Command, LastError, explanation
+from .model import Command, LastError
 
 LIBRARIES = ("caveclient", "cloudvolume", "cloudfiles", "requests", "urllib3", "cave_magic")
 """Only errors that come out of these are spoken about."""
@@ -30,9 +31,11 @@ _FINE = "Your token is not the reason."
 _FILE_ERRORS = ("PermissionError", "IsADirectoryError", "FileExistsError", "NotADirectoryError")
 _OF_FLASK = re.compile(r"<title>404 Not Found</title>(?:\s|\\n)*<h1>Not Found</h1>")
 """In a page that Flask makes of a 404, with words of the service or its own. A web server's has a head and a body."""
-_OF_GATEWAYS = re.compile(r"default backend|response 404 \(backend|404 page not found")
+_OF_GATEWAYS = r"default backend|response 404 \(backend|404 page not found"
 """How the 404s of load balancers begin."""
 _ADDRESS = re.compile(r"https?://[^\s\"'<>\\]+")
+_POOL = re.compile(r"host='([^']+)', port=\d+")
+"""How the connections of urllib3 name themselves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,30 +52,26 @@ class Raised:
     """
 
     names: tuple[str, ...]
-    text: str
+    text: Untrusted
     modules: frozenset[str]
     files: frozenset[str]
     error: BaseException
     target: Target
 
     @property
-    def host(self) -> str:
+    def host(self) -> Span:
         """The host in the message, or "the server"."""
-        found = _ADDRESS.search(self.text)
-        pool = re.search(r"host='([^']+)', port=(\d+)", self.text)
-        if found:
-            return sanitize(host_of(found.group()), 80) or "the server"
-        return sanitize(pool[1], 80) if pool else "the server"
+        named = host_of(self.text.extract(_ADDRESS)) if self.text.matches(_ADDRESS) else self.text.extract(_POOL)
+        return sanitize(named or "the server", 80, shareable=True)
 
     @property
-    def service(self) -> str:
+    def service(self) -> Span:
         """The service whose address is in the message, in words."""
-        found = _ADDRESS.search(self.text)
-        address = parse_url(found.group()) if found else None
-        path = address.path if address else self.text
+        address = parse_url(self.text.extract(_ADDRESS))
         for start, name in _SERVICES.items():
-            if path.lstrip("/").startswith(start) or f"url: /{start}" in self.text:
-                return f"{name} on {self.host}"
+            named = address.path.lstrip("/").startswith(start) if address else self.text.matches(rf"\A/*{start}")
+            if named or f"url: /{start}" in self.text:
+                return Span(f"{name} on {self.host}")
         return self.host
 
     @property
@@ -81,30 +80,30 @@ class Raised:
         value = getattr(getattr(self.error, "response", None), "status_code", None)
         if isinstance(value, int):
             return value
-        found = re.search(r"\b([345]\d\d) (?:Client|Server) Error", self.text)
-        return int(found[1]) if found else 0
+        return int(self.text.extract(r"\b([345]\d\d) (?:Client|Server) Error") or 0)
 
     @property
     def code(self) -> str:
-        """The `error` word of the server's JSON in the message, or ""."""
-        found = re.search(r"\\?[\"']error\\?[\"']\s*:\s*\\?[\"']([a-z_]{1,40})", self.text)
-        return found[1] if found else ""
+        """The `error` word of the server's JSON in the message if it is a known one, or ""."""
+        said = self.text.extract(r"\\?[\"']error\\?[\"']\s*:\s*\\?[\"']([a-z_]{1,40})")
+        return said if said in responses.KNOWN_CODES else ""
 
     @property
-    def body(self) -> str | None:
-        """The beginning of the answer that was an error; None if it is not known."""
+    def body(self) -> Untrusted | None:
+        """The beginning of the body of an error response; None if it is not known."""
         content = getattr(getattr(self.error, "response", None), "_content", None)  # `content` could wait for it
         if isinstance(content, bytes):
-            return content[:2000].decode("utf-8", errors="replace").strip()
-        found = re.search(r"content:\s*b['\"](.{0,2000})", self.text, re.DOTALL)
-        return found[1].strip("'\" \n") if found else None
+            return Untrusted(content[:2000].decode("utf-8", errors="replace").strip())
+        if not self.text.matches(_CONTENT):
+            return None
+        return Untrusted(self.text.extract(_CONTENT).strip("'\" \n"))
 
     @property
     def is_no_services(self) -> bool:
-        """Whether a web server answered a 404 in the place of a service: with a page of its own, or with nothing."""
-        if self.status != 404 or self.body is None or _OF_FLASK.search(self.body):
+        """Whether a web server returned a 404 in place of a service: with a page of its own, or with nothing."""
+        if self.status != 404 or self.body is None or self.body.matches(_OF_FLASK):
             return False
-        return not self.body or self.body.startswith("<") or _OF_GATEWAYS.match(self.body) is not None
+        return not self.body or self.body.matches(rf"\A(?:<|{_OF_GATEWAYS})")
 
     @property
     def wait(self) -> str:
@@ -114,6 +113,7 @@ class Raised:
         return f", and asked to wait {duration(seconds)}" if seconds else ""
 
 
+_CONTENT = re.compile(r"content:\s*b['\"](.{0,2000})", re.DOTALL)
 _SERVICES = {
     "auth": "the auth service",
     "sticky_auth": "the auth service",
@@ -143,8 +143,8 @@ def explain_error(error: BaseException | None, target: Target) -> LastError | No
         raised = _take_apart(error, target)
         if not raised.modules & set(LIBRARIES):
             return None
-        said = next((said for rule in _RULES if (said := rule(raised))), None)
-        return explanation(said) if isinstance(said, str) else said
+        said = next((said for rule in _RULES if (said := rule(raised))), "")
+        return LastError(line=line(said)) if said else None
     except Exception:
         return None
 
@@ -160,7 +160,7 @@ def _take_apart(error: BaseException, target: Target) -> Raised:
     text = " ".join(str(one)[:20_000] for one in chain)
     return Raised(
         names=tuple(type(one).__name__ for one in chain),
-        text=text,
+        text=Untrusted(text),
         modules=frozenset(modules),
         files=frozenset(files),
         error=error,
@@ -180,28 +180,29 @@ def _frames(traceback: TracebackType | None) -> Iterator[tuple[str, str]]:
 # ---------------------------------------------------------------- rules, the most telling first
 
 
-def _own(raised: Raised) -> LastError | None:
+def _own(raised: Raised) -> Line:
     kind = type(raised.error)
     if kind.__module__ != "cave_magic.errors" or isinstance(raised.error, Cancelled):
-        return None
-    return LastError(sanitize(raised.error, 200), None, f"{kind.__name__}, an error of cave_magic")
+        return ()
+    return line(f"{kind.__name__} (cave_magic): ", sanitize(raised.error, 200))
 
 
-def _under_key(raised: Raised) -> LastError | None:
+def _under_key(raised: Raised) -> Line:
     """A client that was told to take its token from another key of the file than the usual one."""
     asked = asked_key(raised.error)
     if asked is None:
-        return None
+        return ()
     file, command = read_token_file(asked.file), _without_key(raised, asked)
-    keys = (*((TOKEN_KEY,) if file.token is not None else ()), *file.keys)
-    made = f'the client was made with auth_token_key="{private(show_key(asked.key))}"'
-    where = file.name if asked.file.parent == secrets_folder() else private(show_path(asked.file))
-    has = f"{where} has {' and '.join(map(private, keys)) if keys else 'none'}"
+    has_usual = file.token is not None
+    keys = [*([Span(TOKEN_KEY, private=True)] if has_usual else []), *file.keys]
+    made = line('the client was made with auth_token_key="', show_key(asked.key), '"')
+    where = Span(file.name) if asked.file.parent == secrets_folder() else Span(show_path(asked.file), private=True)
+    has = line(where, " has ", joined(" and ", keys) if keys else "none")
     if not asked.found:
-        without = f" Without that argument: {command}" if command and TOKEN_KEY in keys else ""
-        return explanation(f"{made}, and there is no such key: {has}.{without}", command if without else None)
+        without = line(" Without that argument: ", command) if command and has_usual else ()
+        return line(made, ", and there is no such key: ", has, ".", without)
     said = _by_code(raised) if raised.code in ("invalid_token", "missing_permission", "missing_tos") else ""
-    return explanation(f"{said} That is the token under another key: {made}; {has}.") if said else None
+    return line(f"{said} That is the token under another key: ", made, "; ", has, ".") if said else ()
 
 
 def _without_key(raised: Raised, asked: AskedKey) -> Command | None:
@@ -230,8 +231,8 @@ def _admin(raised: Raised) -> str:
 
 
 def _version_gone(raised: Raised) -> str:
-    said = re.sub(r"https?://\S+", "", raised.text)  # an address of materialize always has a version in it
-    if raised.status in (404, 410) and not raised.is_no_services and re.search(r"(?i)version", said):
+    said = raised.text.without(r"https?://\S+")  # an address of materialize always has a version in it
+    if raised.status in (404, 410) and not raised.is_no_services and said.matches(r"(?i)version"):
         return f"that materialization version is not available (any more). {_FINE}"
     if "Version must be an integer" in raised.text:
         return f"a materialization version is a whole number. {_FINE}"
@@ -263,11 +264,11 @@ def _not_found(raised: Raised) -> str:
     """What a 404 says: who answered shows in its body."""
     if raised.is_no_services:
         return "is not there: a web server answered in its place (404)"
-    if responses.FLASK_404 in (raised.body or "").partition("<p>")[2]:
+    if raised.body and raised.body.matches(r"(?s)<p>.*" + re.escape(responses.FLASK_404)):
         return "does not have that function (404): it may be older than this caveclient"
-    if raised.service.startswith("materialize"):
+    if raised.service.text.startswith("materialize"):
         return "does not know that table, view or version (404)"
-    if raised.service.startswith("the info service"):
+    if raised.service.text.startswith("the info service"):
         return "has nothing about that datastack (404)"
     return "did not find what was asked for (404)"
 
@@ -278,7 +279,7 @@ def _login_page(raised: Raised) -> str:
     return "CAVEclient was sent on to a log-in page: no token was found, or something on the way redirected it."
 
 
-def _token_file(raised: Raised) -> str | LastError:
+def _token_file(raised: Raised) -> str | Line:
     outer = raised.names[0]
     if outer == "JSONDecodeError" and type(raised.error).__module__.startswith("json") and "auth.py" in raised.files:
         return "a token file on this computer is not valid JSON. The server was not asked."
@@ -286,11 +287,10 @@ def _token_file(raised: Raised) -> str | LastError:
         return 'a token file on this computer holds something else than {"token": ...}. The server was not asked.'
     if outer == "AttributeError" and "_server_file_path" in raised.text:
         save = next_steps.save(raised.target)
-        return explanation(f"a client that was made with auth_token_file= cannot save a token; use {save}", save)
-    if re.search(r'Key "[^"]{0,60}" already exists in token file', raised.text):
+        return line("a client that was made with auth_token_file= cannot save a token; use ", save)
+    if raised.text.matches(r'Key "[^"]{0,60}" already exists in token file'):
         replace = next_steps.save(raised.target, "--overwrite")
-        said = f"another token was saved before, and CAVEclient does not replace one unasked: {replace}"
-        return explanation(said, replace)
+        return line("another token is already saved, and CAVEclient does not replace it unasked: ", replace)
     if outer in _FILE_ERRORS and _in_secrets(raised):
         return f"a token file or its folder could not be opened ({outer}). The server was not asked."
     return ""
@@ -311,7 +311,7 @@ def _unsendable(raised: Raised) -> str:
 
 
 def _cloud_volume(raised: Raised) -> str:
-    if re.search(r"(?i)no graphene authentication token", raised.text):
+    if raised.text.matches(r"(?i)no graphene authentication token"):
         return "cloud-volume found no token: it looks in other files than CAVEclient does."
     if "not formatted correctly" in raised.text:
         return "cloud-volume found a token that is not 32 hexadecimal characters."
@@ -355,7 +355,7 @@ def _network(raised: Raised) -> str:
     return f"{raised.host} {failure.value}" + (f" ({detail})" if detail else "") + f". {_FINE}"
 
 
-_RULES: tuple[Callable[[Raised], str | LastError | None], ...] = (
+_RULES: tuple[Callable[[Raised], str | Line], ...] = (
     _own,
     _under_key,
     _by_code,

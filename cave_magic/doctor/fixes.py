@@ -248,7 +248,7 @@ def fix_map_entry(datastack: str, server: str, current: ServerMap) -> Fix | None
     """
     if current.entries.get(datastack) == server if server else datastack not in current.entries:
         return None
-    name, old = sanitize(datastack), display_url(current.entries.get(datastack))
+    name, old = sanitize(datastack).text, display_url(current.entries.get(datastack))
     words = f"open {name} on {server} (now: {old})" if server else f"forget that {name} is on {old}"
     find = partial(_map_with, {datastack: server}, current.entries)
     return _fix("map-entry", words, [current.path], find)
@@ -263,7 +263,7 @@ def fix_map_secrets(machine: Machine) -> Fix | None:
     found = {name: server_meant(name, current.entries.get(name)) for name in machine.map_secrets}
     if not found:
         return None
-    names = _listed([sanitize(name) for name in found])
+    names = _listed([sanitize(name).text for name in found])
     words = f"take what is secret out of the address of {names} in the datastack map"
     return _fix("map-secrets", words, [current.path], partial(_map_with, found, current.entries))
 

@@ -291,7 +291,7 @@ class _Server:
         _worked.discard((self.address, token))
         if identity.code in responses.REFUSALS:
             self._salvage()
-        elif not identity.code:
+        elif not identity.error:
             self.version = self.round.get(endpoints.info_version_url(self.address))
             self._compare(identity)
 
@@ -323,7 +323,7 @@ class _Server:
     def _found_datasets(self) -> dict[str, str]:
         said = {name: question.response for name, question in self.guards.items()}
         found = {
-            name: sanitize(one.body, 80) for name, one in said.items() if one.is_good and isinstance(one.body, str)
+            name: sanitize(one.body, 80).text for name, one in said.items() if one.is_good and isinstance(one.body, str)
         }
         _datasets.update({(self.address, name): dataset for name, dataset in found.items()})
         return found

@@ -1,7 +1,7 @@
-"""Findings, checks, rows and the report: how a diagnosis is made and what it is. Standard library only.
+"""Findings, checks, results and the report: how a diagnosis is made and what it is. Standard library only.
 
 A check is a pure function from facts about one subject (this machine, a server, a datastack) to a finding. A check
-whose requirement did not pass is skipped and names what it waits for; a check that crashes is a row of its own.
+whose requirement did not pass is skipped and names what it waits for; a check that crashes is a result, too.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
-from typing import Any, NewType
+from typing import Any
 
-from ..redact import shareable, shown
+from ..ui.document import Line, Span, line, plain_text
 
 
 class Status(str, Enum):
@@ -31,65 +31,78 @@ class Status(str, Enum):
         return self in (Status.OK, Status.WARNING)
 
 
-Command = NewType("Command", str)
-"""A line to type: a magic, Python or a shell command. Only `lines` makes one, from the data that it is about."""
+@dataclass(frozen=True, slots=True)
+class Command(Span):
+    """A line to type: a magic, Python or shell. Only `next_steps` makes one, from the data that it is about."""
+
+    style: str = "command"
+
 
 NO_COMMAND = Command("")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NextStep:
-    """What mends a fault.
+    """What fixes a problem.
 
     Attributes:
-        text: one sentence that contains the commands and the link, so that it can be followed as it stands.
-        commands: lines to type, in order.
-        url: a page to open, or None.
+        line: one sentence with its commands and its link, so that it can be followed as it stands.
     """
 
-    text: str
-    commands: tuple[Command, ...] = ()
-    url: str | None = None
+    line: Line
 
-    def __post_init__(self) -> None:
-        for part in (*self.commands, *((self.url,) if self.url else ())):
-            if part not in self.text:
-                raise ValueError(f"the sentence of a next step must contain {part!r}")
+    @property
+    def text(self) -> str:
+        """The sentence as the person reads it."""
+        return plain_text(self.line)
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """The lines to type, in order."""
+        return _commands_in(self.line)
+
+    @property
+    def url(self) -> str | None:
+        """The page to open, or None."""
+        return next((span.text for span in self.line if span.style == "link"), None)
 
     def to_dict(self) -> dict[str, Any]:
         """The next step as it stands in `%cave_check --json`."""
         return {"text": self.text, "commands": list(self.commands), "url": self.url}
 
 
-@dataclass(frozen=True, slots=True)
+def advise(*parts: str | Span | Line) -> NextStep:
+    """A next step, from the parts of its sentence."""
+    return NextStep(line=line(*parts))
+
+
+def _commands_in(words: Line) -> tuple[str, ...]:
+    return tuple(span.text for span in words if isinstance(span, Command))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LastError:
     """What the error that the person just had means.
 
     Attributes:
-        text: one or two sentences for the person.
-        command: the line to type that stands in them, or None.
-        shared: the sentences without what is the person's own, for `%cave_check --report`.
+        line: one or two sentences, with the line to type if there is one.
     """
 
-    text: str
-    command: Command | None = None
-    shared: str = ""
+    line: Line
+
+    @property
+    def text(self) -> str:
+        """The sentences as the person reads them."""
+        return plain_text(self.line)
+
+    @property
+    def command(self) -> str | None:
+        """The line to type, or None."""
+        return next(iter(_commands_in(self.line)), None)
 
     def to_dict(self) -> dict[str, Any]:
         """The explanation as it stands in `%cave_check --json`."""
         return {"text": self.text, "command": self.command}
-
-
-def explanation(said: str, command: Command | None = None) -> LastError:
-    """What an error means, from sentences in which what is the person's own is marked `private`.
-
-    Args:
-        said: the sentences.
-        command: the line to type that stands in them, if one does.
-    """
-    if command is not None and command not in said:
-        raise ValueError(f"the sentences about an error must contain {command!r}")
-    return LastError(shown(said), command, shareable(said))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,19 +133,19 @@ class Fix:
         return replace(self, apply=apply)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What one check says.
+    """What one check found.
 
     Attributes:
         status: ok, warning, failed or unknown.
-        evidence: one line: which file, host, status, code; what is the person's own is marked `private`.
+        evidence: which file, host, status, code.
         next_step: what to do about it. Where there is none but a fix, it is the `%cave_check --fix` that offers it.
         fix: the change on this computer that `%cave_check --fix` offers, if one can be made.
     """
 
     status: Status
-    evidence: str
+    evidence: Line
     next_step: NextStep | None = None
     fix: Fix | None = None
 
@@ -141,24 +154,24 @@ class Finding:
             raise ValueError("a failed finding needs a next step or a fix")
 
 
-def ok(evidence: str) -> Finding:
-    """All is well with it."""
-    return Finding(Status.OK, evidence)
+def ok(*evidence: str | Span | Line) -> Finding:
+    """All is well."""
+    return Finding(status=Status.OK, evidence=line(*evidence))
 
 
-def warning(evidence: str, next_step: NextStep | None = None, fix: Fix | None = None) -> Finding:
+def warning(*evidence: str | Span | Line, next_step: NextStep | None = None, fix: Fix | None = None) -> Finding:
     """It works, but not as it should."""
-    return Finding(Status.WARNING, evidence, next_step, fix)
+    return Finding(status=Status.WARNING, evidence=line(*evidence), next_step=next_step, fix=fix)
 
 
-def failed(evidence: str, next_step: NextStep | None = None, fix: Fix | None = None) -> Finding:
+def failed(*evidence: str | Span | Line, next_step: NextStep | None = None, fix: Fix | None = None) -> Finding:
     """It does not work, and this is what to do about it: a next step, a fix or both."""
-    return Finding(Status.FAILED, evidence, next_step, fix)
+    return Finding(status=Status.FAILED, evidence=line(*evidence), next_step=next_step, fix=fix)
 
 
-def unknown(evidence: str, next_step: NextStep | None = None) -> Finding:
-    """It could not be told."""
-    return Finding(Status.UNKNOWN, evidence, next_step)
+def unknown(*evidence: str | Span | Line, next_step: NextStep | None = None) -> Finding:
+    """It is not known whether it works."""
+    return Finding(status=Status.UNKNOWN, evidence=line(*evidence), next_step=next_step)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,25 +207,28 @@ class CheckResult:
 
     Attributes:
         id, group, status, title: what was looked at, and what came of it.
-        evidence: one line for the person.
-        blocked_by: the id of the row that kept this one from being looked at, or None.
-        next_step: what mends it, or None.
+        found: the evidence with what is private in it marked, for the page and for `%cave_check --report`.
+        blocked_by: the id of the result that kept this check from running, or None.
+        next_step: what fixes it, or None.
         quiet: whether a good result is shown only with `-v`.
-        shared: the evidence without what is the person's own, for `%cave_check --report`.
     """
 
     id: str
     group: str
     status: Status
     title: str
-    evidence: str
+    found: Line
     blocked_by: str | None = None
     next_step: NextStep | None = None
     quiet: bool = False
-    shared: str = ""
+
+    @property
+    def evidence(self) -> str:
+        """The evidence as the person reads it."""
+        return plain_text(self.found)
 
     def to_dict(self) -> dict[str, Any]:
-        """The row as it stands in `%cave_check --json`."""
+        """The result as it stands in `%cave_check --json`."""
         return {
             "id": self.id,
             "group": self.group,
@@ -261,7 +277,7 @@ class Report:
 
     @property
     def next(self) -> NextStep | None:
-        """The next step of the row to deal with first: the first that failed, else the first that stayed open."""
+        """What to do first: the next step of the first result that failed, else of the first that is not known."""
         for status in (Status.FAILED, Status.UNKNOWN, Status.CRASHED):
             for row in self.rows:
                 if row.status is status and row.next_step is not None:

@@ -17,7 +17,8 @@ from ..credentials.token_files import show_path
 from ..deployments import DEFAULT_SERVER
 from ..environment.platforms import Runtime
 from ..redact import redact
-from .model import Command, NextStep
+from ..ui.document import joined
+from .model import Command, NextStep, advise
 
 _LONGEST_PATH = 4096
 """Characters of a path in a line: none is cut, or the line would name another file."""
@@ -44,7 +45,7 @@ def check_everything(target: Target) -> Command:
 
 def with_option(command: Command, option: str) -> Command:
     """A magic with one more option."""
-    return Command(f"{command} {option}")
+    return Command(f"{command.text} {option}")
 
 
 def setup(target: Target, kind: str, *options: str) -> Command:
@@ -209,4 +210,4 @@ def without_anybody(target: Target, runtime: Runtime, replaces: bool) -> NextSte
     """
     way = recall(runtime, target, *(["--overwrite"] if replaces else []))
     kept = runtime.secrets_name or "an environment variable"
-    return NextStep(f"keep a token as CAVE_TOKEN in {kept}, then {', then '.join(way)}", way)
+    return advise(f"keep a token as CAVE_TOKEN in {kept}, then ", joined(", then ", way))

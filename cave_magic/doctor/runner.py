@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..redact import shareable, shown
+from ..ui.document import line
 from .model import Check, CheckResult, Finding, Fix, NextStep, Status
 
 Subjects = Callable[[type], Sequence[Any]]
@@ -57,17 +57,14 @@ def _blocker(check: Check, subject: Any, above: Above, states: Mapping[tuple[str
 
 def _skipped(check: Check, name: str, title: str, blocker: str, rows: Iterable[CheckResult]) -> CheckResult:
     reason = next((row.title for row in rows if row.id == blocker), blocker)
-    needs = f"needs: {reason}"
     return CheckResult(
         id=name,
         group=check.group,
         status=Status.SKIPPED,
         title=title,
-        evidence=needs,
+        found=line(f"needs: {reason}"),
         blocked_by=blocker,
-        next_step=None,
         quiet=check.quiet,
-        shared=needs,
     )
 
 
@@ -75,7 +72,8 @@ def _look(check: Check, subject: Any) -> Finding | None:
     try:
         return check.look(subject)
     except Exception as error:
-        return Finding(Status.CRASHED, f"this check broke ({type(error).__name__}); the others went on")
+        found = line(f"this check failed with a {type(error).__name__}; the others went on")
+        return Finding(status=Status.CRASHED, evidence=found)
 
 
 def _row(check: Check, name: str, title: str, finding: Finding | None, offer: NextStep) -> CheckResult | None:
@@ -86,8 +84,7 @@ def _row(check: Check, name: str, title: str, finding: Finding | None, offer: Ne
         group=check.group,
         status=finding.status,
         title=title,
-        evidence=shown(finding.evidence),
+        found=finding.evidence,
         next_step=finding.next_step or (offer if finding.fix else None),
         quiet=check.quiet and finding.status is not Status.CRASHED,
-        shared=shareable(finding.evidence),
     )

@@ -34,7 +34,7 @@ def _problem_of(importing: Callable[[], object]) -> str:
     try:
         importing()
     except (Exception, SystemExit) as error:
-        return f"{type(error).__name__}: {sanitize(error, 100)}"
+        return f"{type(error).__name__}: {sanitize(error, 100).text}"
     return ""
 
 

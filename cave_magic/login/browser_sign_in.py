@@ -137,7 +137,7 @@ class SignIn:
         left = f"{math.ceil(seconds / 60)} min left" if seconds > 60 else f"{math.ceil(seconds / 10) * 10} s left"
         if self.came is None:
             return "waiting for your sign-in in the browser", left
-        return f"signed in as {self.came.account.label}; waiting for the terms of service", left
+        return f"signed in as {self.came.account.label.text}; waiting for the terms of service", left
 
     def step(self, seconds: float) -> None:
         """Waits a little, and now and then finds out whether the terms were accepted in another tab."""

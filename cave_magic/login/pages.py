@@ -13,14 +13,15 @@ from ..api.urls import host_of
 from ..credentials.target import Target
 from ..deployments import datastack_for
 from ..doctor import next_steps
-from ..doctor.checks.account import expires_by
+from ..doctor.checks.account import expiry
 from ..doctor.evidence import ServerFacts
-from ..ui.document import Block, Line, Page, Table, Word, line
+from ..redact import Untrusted, sanitize
+from ..ui.document import Block, Line, Page, Span, Table, line
 from .revocation import UnrevokedToken
 from .verify import VerifiedToken
 
 _CELLS = ("command", "", "dim", "dim", "dim")
-_TITLES = tuple(line(Word(title, "dim")) for title in ("", "", "made", "last used", "ends in"))
+_TITLES = tuple(line(Span(title, "dim")) for title in ("", "", "made", "last used", "ends in"))
 
 
 def waiting_page(target: Target, address: str, problem: str = "") -> Page:
@@ -31,16 +32,16 @@ def waiting_page(target: Target, address: str, problem: str = "") -> Page:
         address: the page that has been opened.
         problem: why it has not, or "".
     """
-    link = Word(address, "link")
+    link = Span(address, "link")
     ways: tuple[Line, ...] = (
         line(f"A browser tab has opened. {_TODO}"),
         line("No tab, an error page, or the wrong account? Open this address again: ", link),
     )
     if problem:
         opens = line("Open this address in a browser on this computer: ", link)
-        ways = (line(Word("No browser opened: ", "warning"), f"{problem}."), opens, line(_TODO))
-    title = line(Word(f"Access to {target.datastack} on {host_of(target.server)}", "strong"))
-    return Page((title, *ways, line(Word(f"{_LAST_COUNTS} {_TO_PASTE}", "dim"))))
+        ways = (line(Span("No browser opened: ", "warning"), f"{problem}."), opens, line(_TODO))
+    title = line(Span(f"Access to {target.datastack} on {host_of(target.server)}", "strong"))
+    return Page((title, *ways, line(Span(f"{_LAST_COUNTS} {_TO_PASTE}", "dim"))))
 
 
 _TODO = (
@@ -65,57 +66,55 @@ def choice_page(keys: Sequence[ListedToken], verified: VerifiedToken, warning: s
         verified: the temporary token of the sign-in.
         warning: what to know before a new one is made.
     """
-    rows = [tuple(line(Word(*cell)) for cell in zip(_cells(*one), _CELLS, strict=True)) for one in enumerate(keys, 1)]
+    rows = [tuple(line(Span(*cell)) for cell in zip(_cells(*one), _CELLS, strict=True)) for one in enumerate(keys, 1)]
     blocks: list[Block] = [
-        line("You are signed in as ", Word(verified.account.label, "strong"), ". Your tokens:"),
+        line("You are signed in as ", Span(verified.account.label.text, "strong"), ". Your tokens:"),
         Table((_TITLES, *rows), "your tokens", head=1),
         another_account(verified.target),
     ]
     if warning:
-        blocks.append(line(Word("Note: ", "warning"), warning))
+        blocks.append(line(Span("Note: ", "warning"), warning))
     return Page(tuple(blocks))
 
 
 def _cells(number: int, key: ListedToken) -> tuple[str, ...]:
-    name = key.description or "(no description)"
+    name = sanitize(key.description).text or "(no description)"
     return (str(number), name, _day(key.created), _day(key.last_used), key.token.ending)
 
 
-def _day(text: str) -> str:
-    moment = moment_of(text)
+def _day(said: Untrusted) -> str:
+    moment = moment_of(said)
     return f"{moment:%d %b %Y}" if moment.year > 1 else "never"
 
 
-def moment_of(text: str) -> datetime:
+def moment_of(said: Untrusted) -> datetime:
     """When that was, from how the auth server writes it; the beginning of time if it never was."""
     with suppress(TypeError, ValueError):
-        found = parsedate_to_datetime(text)
+        found = parsedate_to_datetime(sanitize(said).text)
         return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
     return datetime.min.replace(tzinfo=timezone.utc)
 
 
 def called(name: str) -> Line:
     """By which name a new token is found again."""
-    return line(Word(f"On the tokens page this token is called “{name}”.", "dim"))
+    return line(Span(f"On the tokens page this token is called “{name}”.", "dim"))
 
 
 def another_account(target: Target) -> Line:
     """What to do where the wrong account was chosen."""
-    again = Word(next_steps.setup(target, "existing"), "command")
-    return line(Word("Not your account? ", "dim"), again, Word(" and choose another when you sign in.", "dim"))
+    again = next_steps.setup(target, "existing")
+    return line(Span("Not your account? ", "dim"), again, Span(" and choose another when you sign in.", "dim"))
 
 
 def ends_soon(facts: ServerFacts) -> Line:
     """What to say of a stored temporary token."""
-    until = expires_by(facts)
-    when = f"by {until:%d %B %Y} at the latest" if until else WITHIN
-    return expires(facts.target, when)
+    return expires(facts.target, expiry(facts))
 
 
 def expires(target: Target, when: str = WITHIN) -> Line:
     """What to say of a temporary token that is saved."""
-    again = Word(next_steps.setup(target, "existing"), "command")
-    return line(Word("Note: ", "warning"), f"the token is temporary and expires {when}. For a permanent one: ", again)
+    again = next_steps.setup(target, "existing")
+    return line(Span("Note: ", "warning"), f"the token is temporary and expires {when}. For a permanent one: ", again)
 
 
 def how_to_revoke(server: str, until: datetime) -> tuple[str, str]:
@@ -134,13 +133,13 @@ def not_revoked(one: UnrevokedToken) -> Line:
             "existing",
             "--use latest",
         )
-        return line(Word("Note: ", "warning"), f"{start}To save it: ", Word(latest, "command"))
+        return line(Span("Note: ", "warning"), f"{start}To save it: ", latest)
     if one.permanent:
         start = f"a new token was made on {host}, not saved, and could not be revoked ({one.why}). To delete it: "
-        return line(Word("Note: ", "warning"), start, Word(endpoints.tokens_page(one.server), "link"))
+        return line(Span("Note: ", "warning"), start, Span(endpoints.tokens_page(one.server), "link"))
     rest, link = how_to_revoke(one.server, one.expires)
     start = f"a temporary token could not be revoked on {host} ({one.why}). {rest} "
-    return line(Word("Note: ", "warning"), start, Word(link, "link"))
+    return line(Span("Note: ", "warning"), start, Span(link, "link"))
 
 
 def older_page(keys: Sequence[ListedToken], server: str) -> Page:
@@ -151,8 +150,8 @@ def older_page(keys: Sequence[ListedToken], server: str) -> Page:
         if len(keys) > 1
         else ("an older token with the name of this computer still works")
     )
-    first = line(Word("Note: ", "warning"), f"{many} on {host_of(server)}.")
-    link = line("To revoke tokens later: ", Word(endpoints.tokens_page(server), "link"))
+    first = line(Span("Note: ", "warning"), f"{many} on {host_of(server)}.")
+    link = line("To revoke tokens later: ", Span(endpoints.tokens_page(server), "link"))
     return Page((first, Table((_TITLES[2:], *rows), "older tokens"), link))
 
 

@@ -1,40 +1,52 @@
-"""What a magic shows, as data: lines, lists of steps and tables, made of words. Standard library only.
+"""What a magic shows, as data: lines, lists of steps and tables, made of spans. Standard library only.
 
 The terminal, the notebook and the plain text all draw the same page, so they cannot say different things. Text from
-outside is only ever a word, never markup.
+outside is only ever a span, never markup.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 WIDTH = 88
 """The most columns of plain text and of a page in a terminal; only addresses and lines to type may be longer."""
 
+WITHHELD = "[withheld]"
+"""What stands in place of a private span in a text to share."""
+
 KEPT = ("link", "command")
-"""Styles of words that are clicked or copied, so they are never broken."""
+"""Styles of spans that are clicked or copied, so they are never broken."""
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class Span:
     """A piece of text with one style.
 
     Attributes:
         text: printable text; control characters, which could steer a terminal, become blanks.
-        style: a key of `render.STYLES`; the address of a "link" is its text.
+        style: a key of `terminal.STYLES`; the address of a "link" is its text.
+        private: whether it is withheld where a line is shared with others.
     """
 
     text: str
     style: str = ""
+    private: bool = False
 
     def __post_init__(self) -> None:
         if not self.text.isprintable():
             calm = "".join(ch if ch.isprintable() or ch == "\n" else " " for ch in self.text)
             object.__setattr__(self, "text", calm)
 
+    def __str__(self) -> str:
+        """The text, for a message. A private span has to stay one: in a string nothing says that it is private."""
+        if self.private:
+            raise TypeError("a private span cannot become part of a string; put it into a line")
+        return self.text
 
-Line = tuple[Word, ...]
+
+Line = tuple[Span, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,24 +81,30 @@ class Page:
     blocks: tuple[Block, ...]
 
 
-def line(*parts: str | Word) -> Line:
-    """A line of words; a bare string has no style."""
-    return tuple(Word(part) if isinstance(part, str) else part for part in parts)
+def line(*parts: str | Span | Line) -> Line:
+    """A line of spans; a bare string has no style, a line in it is taken apart, and what is empty is left out."""
+    spans: list[Span] = []
+    for part in parts:
+        spans += part if isinstance(part, tuple) else [Span(part) if isinstance(part, str) else part]
+    return tuple(span for span in spans if span.text)
+
+
+def joined(separator: str, parts: Iterable[str | Span | Line]) -> Line:
+    """A line of parts with a separator between them, as `str.join` makes one of strings."""
+    first, *others = parts
+    return line(first, *(line(separator, other) for other in others))
+
+
+def plain_text(words: Line) -> str:
+    """A line as the person sees it, without its styles."""
+    return "".join(span.text for span in words)
+
+
+def shareable_text(words: Line) -> str:
+    """A line as anybody may see it: what is private is withheld."""
+    return "".join(WITHHELD if span.private else span.text for span in words)
 
 
 def is_address(text: str) -> bool:
     """Whether a text is a web address, without a name or password, and nothing else: it can be made a link."""
     return re.fullmatch(r"https?://[^\s\"'<>@/?#]+(?:[/?#][^\s\"'<>]*)?", text) is not None
-
-
-def words_of(page: Page) -> tuple[Word, ...]:
-    """All words of a page in reading order."""
-    return tuple(word for block in page.blocks for one in _lines(block) for word in one)
-
-
-def _lines(block: Block) -> tuple[Line, ...]:
-    if isinstance(block, Table):
-        return tuple(cell for row in block.rows for cell in row)
-    if isinstance(block, Steps):
-        return tuple(one for step in block.steps for one in step)
-    return (block,)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 
-from .document import Block, Line, Page, Steps, Table, Word, is_address
+from .document import Block, Line, Page, Span, Steps, Table, is_address
 
 # The colours keep a contrast of 4 or more on white and on the #111 of Jupyter's dark theme, whichever is in use:
 # a theme's own variables are dropped in a notebook that somebody else has run.
@@ -66,23 +66,23 @@ def _cells(table: Table, row: tuple[Line, ...]) -> str:
     cells = []
     for at, words in enumerate(row):
         role = ' role="rowheader"' if at == table.head else ""
-        fits = at < len(row) - 1 and sum(len(word.text) for word in words) <= 18
+        fits = at < len(row) - 1 and sum(len(span.text) for span in words) <= 18
         wraps = "white-space:nowrap" if fits else "white-space:normal;overflow-wrap:break-word"
         cells.append(f'<td{role} style="{_CELL}{wraps}">{_words(words)}</td>')
     return "".join(cells)
 
 
 def _words(words: Line) -> str:
-    return "".join(map(_word, words))
+    return "".join(map(_span, words))
 
 
-def _word(word: Word) -> str:
-    text = html.escape(word.text)
-    if word.style == "link" and is_address(word.text):
+def _span(span: Span) -> str:
+    text = html.escape(span.text)
+    if span.style == "link" and is_address(span.text):
         return f'<a href="{text}" target="_blank" rel="noopener noreferrer" style="overflow-wrap:anywhere">{text}</a>'
-    if word.style == "command":
-        wraps = "white-space:pre" if len(word.text) <= _SHORT else "white-space:pre-wrap;overflow-wrap:anywhere"
+    if span.style == "command":
+        wraps = "white-space:pre" if len(span.text) <= _SHORT else "white-space:pre-wrap;overflow-wrap:anywhere"
         return f'<code style="{_CODE}{wraps}">{text}</code>'
-    css = STYLES.get(word.style, "")
+    css = STYLES.get(span.style, "")
     tag = "b" if "weight" in css else "span"
     return f'<{tag} style="{css}">{text}</{tag}>' if css else text

@@ -13,7 +13,7 @@ from typing import Any
 from IPython.display import DisplayHandle, clear_output, display
 
 from ..errors import NobodyToAsk
-from .document import Page, Word, line
+from .document import Page, Span, line
 from .terminal import bundle, waiting_words
 
 EMPTY = {"text/plain": "", "text/html": ""}
@@ -57,7 +57,7 @@ class NotebookProgress:
 
 
 def _dim(words: str) -> Page:
-    return Page((line(Word(words, "dim")),))
+    return Page((line(Span(words, "dim")),))
 
 
 class NotebookFrontend:

@@ -35,7 +35,7 @@ _PLAINER = str.maketrans({"✔": "+", "✘": "x", "\u2013": "-", "…": "..."})
 
 def as_text(page: Page, width: int = WIDTH) -> str:
     """The page as plain text: no escape codes, no blanks at an end, at most so many columns except for addresses."""
-    return "\n".join("".join(word.text for word in row) for row in lay_out(page, width))
+    return "\n".join("".join(span.text for span in row) for row in lay_out(page, width))
 
 
 def bundle(page: Page) -> dict[str, str]:
@@ -68,10 +68,10 @@ def _text(words: Line, encoding: str) -> Text:
     from rich.text import Text
 
     text = Text()
-    for word in words:
-        style = Style.parse(STYLES[word.style])
-        is_link = word.style == "link" and is_address(word.text)
-        text.append(writable(word.text, encoding), style + Style(link=word.text) if is_link else style)
+    for span in words:
+        style = Style.parse(STYLES[span.style])
+        is_link = span.style == "link" and is_address(span.text)
+        text.append(writable(span.text, encoding), style + Style(link=span.text) if is_link else style)
     return text
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from unicodedata import combining, east_asian_width
 
-from .document import KEPT, Block, Line, Page, Steps, Table, Word
+from .document import KEPT, Block, Line, Page, Span, Steps, Table
 
 GAP = 2
 """Blanks between two columns of a table."""
@@ -47,7 +47,7 @@ def _block(block: Block, width: int) -> Iterator[Line]:
 def _step(step: tuple[Line, ...], number: str, width: int) -> Iterator[Line]:
     rows = [row for one in step for row in wrap(one, width - INDENT)]
     for place, row in enumerate(rows):
-        yield (Word(" " * INDENT) if place else Word(number, "strong"), *row)
+        yield (Span(" " * INDENT) if place else Span(number, "strong"), *row)
 
 
 # ---------------------------------------------------------------- tables
@@ -73,9 +73,9 @@ def _widths(table: Table, width: int) -> list[int]:
 
 
 def _side_by_side(cells: tuple[Line, ...], widths: list[int]) -> Line:
-    row: list[Word] = []
+    row: list[Span] = []
     for cell, width in zip(cells, widths, strict=False):
-        row += [*cell, Word(" " * (max(width - _width(cell), 0) + GAP))]
+        row += [*cell, Span(" " * (max(width - _width(cell), 0) + GAP))]
     return tuple(row)
 
 
@@ -84,7 +84,7 @@ def _side_by_side(cells: tuple[Line, ...], widths: list[int]) -> Line:
 
 def wrap(words: Line, width: int) -> list[Line]:
     """A line as lines of at most so many columns, except where a word that must stay whole is longer."""
-    rows: list[list[Word]] = [[]]
+    rows: list[list[Span]] = [[]]
     used = 0
     for blank, unit in _units(words):
         for piece in _pieces(unit, width):
@@ -97,18 +97,18 @@ def wrap(words: Line, width: int) -> list[Line]:
     return [_joined(row) for row in rows]
 
 
-def _blank(text: str, before: Word, after: Word) -> Word:
+def _blank(text: str, before: Span, after: Span) -> Span:
     """The blank between two words, in their style where it is the same."""
-    return Word(text, before.style if before.style == after.style and before.style not in KEPT else "")
+    return Span(text, before.style if before.style == after.style and before.style not in KEPT else "")
 
 
 def _units(words: Line) -> Iterator[tuple[str, Line]]:
     """The parts of a line that stay together, each with the blank before it."""
     blank, unit = "", []
-    for word in words:
-        for piece in [word.text] if word.style in KEPT else re.findall(r"\s+|\S+", word.text):
+    for span in words:
+        for piece in [span.text] if span.style in KEPT else re.findall(r"\s+|\S+", span.text):
             if not piece.isspace():
-                unit.append(Word(piece, word.style))
+                unit.append(Span(piece, span.style))
                 continue
             if unit:
                 yield blank, tuple(unit)
@@ -120,12 +120,12 @@ def _units(words: Line) -> Iterator[tuple[str, Line]]:
 
 def _pieces(unit: Line, width: int) -> Iterator[Line]:
     """The unit, in several pieces where it is too long and may be broken."""
-    if _width(unit) <= width or any(word.style in KEPT for word in unit):
+    if _width(unit) <= width or any(span.style in KEPT for span in unit):
         yield unit
         return
-    for word in unit:
-        for text in _broken(word.text, width):
-            yield (Word(text, word.style),)
+    for span in unit:
+        for text in _broken(span.text, width):
+            yield (Span(text, span.style),)
 
 
 def _broken(text: str, width: int) -> Iterator[str]:
@@ -140,14 +140,14 @@ def _broken(text: str, width: int) -> Iterator[str]:
         yield text
 
 
-def _joined(row: list[Word]) -> Line:
-    """Neighbours of one style as one word."""
-    joined: list[Word] = []
-    for word in row:
-        if joined and joined[-1].style == word.style and word.style not in KEPT:
-            joined[-1] = Word(joined[-1].text + word.text, word.style)
+def _joined(row: list[Span]) -> Line:
+    """Neighbours of one style as one span."""
+    joined: list[Span] = []
+    for span in row:
+        if joined and joined[-1].style == span.style and span.style not in KEPT:
+            joined[-1] = Span(joined[-1].text + span.text, span.style)
         else:
-            joined.append(word)
+            joined.append(span)
     return tuple(joined)
 
 
@@ -157,8 +157,8 @@ def _without_end(row: Line) -> Line:
         row = row[:-1]
     if not row:
         return row
-    return (*row[:-1], Word(row[-1].text.rstrip(), row[-1].style))
+    return (*row[:-1], Span(row[-1].text.rstrip(), row[-1].style))
 
 
 def _width(words: Line) -> int:
-    return sum(width_of(word.text) for word in words)
+    return sum(width_of(span.text) for span in words)

@@ -290,7 +290,7 @@ def test_whoami_names_the_kind_of_token_and_unsigned_terms(cave, run, person):
     person(cave.new_login_token("bob"), "n")
     run("%cave_save")
     out = run("%cave_whoami").out
-    assert "log-in token" in out
+    assert "temporary token" in out
     assert "/tos/2/accept" in out
     assert any(str(year) in out for year in range(2024, 2100))
 

@@ -32,7 +32,7 @@ def test_a_token_is_saved_from_the_file_that_is_named(name: str, folder: Path, c
     """The line for it names exactly that file, whatever is in its name."""
     token = cave.new_token("ada")
     (folder / name).write_text(json.dumps({"token": token}))
-    ran = run(next_steps.save_from(find_target("minnie65_public", cave.server), folder / name, replaces=False))
+    ran = run(next_steps.save_from(find_target("minnie65_public", cave.server), folder / name, replaces=False).text)
     assert not ran.error, ran.message
     assert any(token in file.read_text() for file in secrets.glob("*-cave-secret.json"))
 
@@ -44,9 +44,9 @@ def test_a_file_is_made_private_and_moved_by_its_name(name: str, folder: Path, s
     file = folder / name
     file.write_text("x")
     file.chmod(0o644)
-    run(next_steps.make_private(file))
+    run(next_steps.make_private(file).text)
     assert file.stat().st_mode & 0o777 == 0o600
-    run(next_steps.move_away(file))
+    run(next_steps.move_away(file).text)
     assert (folder / f"{name}.old").exists()
 
 

@@ -22,6 +22,7 @@ from cave_magic.doctor.diagnose import judge, to_markdown
 from cave_magic.doctor.evidence import DatastackFacts, Evidence, Machine, ServerFacts
 from cave_magic.doctor.gather import Target
 from cave_magic.errors import BadInput
+from cave_magic.redact import Untrusted, sanitize
 from cave_magic.token import Token
 
 ROW = {"id", "group", "status", "title", "evidence", "blocked_by", "remedy"}
@@ -76,7 +77,7 @@ def test_an_error_of_ours_is_named_and_not_repeated_in_the_block(run, set_up, mo
     monkeypatch.setenv("MINE", "0123456789abcdef0123456789abcdef")
     assert "ending in" in run("%cave_save --from-env MINE --no-check").message
     block = run("%cave_check --report").out
-    assert "The last error: TokenExists, an error of cave_magic" in block
+    assert "The last error: TokenExists (cave_magic): [withheld]" in block
     assert set_up[-4:] not in block
 
 
@@ -207,8 +208,6 @@ def test_a_secret_planted_in_any_field_stays_out_of_the_block(data):
         detail="",
         body=body,
         is_json=True,
-        opening="",
-        location="",
         seconds=0.1,
     )
     page = Response(
@@ -218,14 +217,21 @@ def test_a_secret_planted_in_any_field_stays_out_of_the_block(data):
         detail="",
         body=None,
         is_json=False,
-        opening=secret,
-        location=f"https://x.org/{secret}",
+        opening=Untrusted(secret),
+        location=Untrusted(f"https://x.org/{secret}"),
         seconds=0.1,
     )
     person = data.draw(
-        st.none() | st.just(Account(name=secret, email=f"{secret}@example.org", id=1, permissions={secret: ("view",)}))
+        st.none()
+        | st.just(
+            Account(
+                name=sanitize(secret), email=sanitize(f"{secret}@example.org"), id=1, permissions={secret: ("view",)}
+            )
+        )
     )
-    file = TokenFile(path=secrets_folder() / "cave-secret.json", state=State.READ, token=token, keys=(secret,))
+    file = TokenFile(
+        path=secrets_folder() / "cave-secret.json", state=State.READ, token=token, keys=(sanitize(secret),)
+    )
     gone = TokenFile(path=secrets_folder() / "x", state=State.ABSENT)
     stored = StoredToken(
         server=target.server,

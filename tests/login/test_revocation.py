@@ -175,7 +175,9 @@ def test_a_temporary_token_that_lives_on_is_told_of(here, cave, desk, monkeypatc
     said, alive = flat(ran), len(living_logins(cave))
     until = datetime.now(timezone.utc) + timedelta(days=TEMPORARY_TOKEN_DAYS)
     assert alive == (2 if way == "changes_the_account" else 1)
-    assert said.count(f"could not be revoked on {host_of(cave.server)} ({host_of(cave.server)} answered 502") == alive
+    assert (
+        said.count(f"could not be revoked on {host_of(cave.server)} ({host_of(cave.server)} returned HTTP 502") == alive
+    )
     assert f"expires by itself by {until:%d %B %Y} at the latest" in said
     assert f"{cave.server}/sticky_auth/api/v1/logout_all" in said
     assert "was revoked" not in said

@@ -20,6 +20,7 @@ from urllib3.util import connection
 
 from cave_magic.api.urls import host_of
 from cave_magic.doctor import gather, next_steps
+from cave_magic.doctor.model import Command
 from cave_magic.sandbox import Sandbox
 
 from .shell import Ran, ipython, run_in, sit_at_terminal
@@ -80,7 +81,7 @@ class Computer:
                 assert not run(cell).error
             built: list[str] = []
             with self.patch.context() as patch:
-                patch.setattr(next_steps, "Command", lambda text: built.append(text) or text)
+                patch.setattr(next_steps, "Command", lambda text: built.append(text) or Command(text))
                 ran = run(cells[-1])
         said = " ".join((ran.out + " " + ran.message).split())
         shown = [one for one in dict.fromkeys(built) if _stands_in(one, said)]

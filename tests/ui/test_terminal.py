@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cave_magic.commands.views.report import next_step_words, report_page
+from cave_magic.commands.views.report import report_page
 from cave_magic.credentials.target import Target
 from cave_magic.deployments import DEFAULT_SERVER
 from cave_magic.doctor import next_steps
-from cave_magic.doctor.model import CheckResult, LastError, NextStep, Report, Status, explanation
-from cave_magic.ui.document import Page, Steps, Table, Word, is_address, line
+from cave_magic.doctor.model import CheckResult, Command, LastError, Report, Status, advise
+from cave_magic.ui.document import Page, Span, Steps, Table, is_address, line
 from cave_magic.ui.terminal import TerminalProgress, as_html, as_text, draw, waiting_words
 from cave_magic.ui.text_layout import width_of, wrap
 
@@ -26,18 +26,18 @@ URL = "https://global.daf-apis.com/sticky_auth/api/v1/tos/2/accept"
 
 EVERYTHING = Page(
     (
-        line(Word("CAVE check: minnie65_public on global.daf-apis.com", "strong")),
+        line(Span("CAVE check: minnie65_public on global.daf-apis.com", "strong")),
         Table(
             (
-                (line(Word("✔ ok", "ok")), line("environment"), line("caveclient 8.2.1, " * 12)),
-                (line(Word("✘ failed", "failed")), line("data access (flywire_fafb_production)"), line("x" * 150)),
-                (line(Word("– skipped", "skipped")), line("terms"), line("你好" * 40)),  # noqa: RUF001
+                (line(Span("✔ ok", "ok")), line("environment"), line("caveclient 8.2.1, " * 12)),
+                (line(Span("✘ failed", "failed")), line("data access (flywire_fafb_production)"), line("x" * 150)),
+                (line(Span("– skipped", "skipped")), line("terms"), line("你好" * 40)),  # noqa: RUF001
             ),
             "what was checked",
             head=1,
         ),
-        Steps(((line("do this and that, " * 8), line(Word(URL, "link"))), (line("then this"),))),
-        line(Word("Next: ", "strong"), "accept at ", Word(URL, "link"), ", then ", Word("%cave_check", "command")),
+        Steps(((line("do this and that, " * 8), line(Span(URL, "link"))), (line("then this"),))),
+        line(Span("Next: ", "strong"), "accept at ", Span(URL, "link"), ", then ", Span("%cave_check", "command")),
     )
 )
 
@@ -116,7 +116,7 @@ def test_long_evidence_goes_on_in_its_own_column():
 
 def test_a_step_hangs_below_its_number():
     """The lines of a step stand behind its number, the link on its own."""
-    step = (line("log in and accept the terms, " * 5), line(Word(URL, "link")))
+    step = (line("log in and accept the terms, " * 5), line(Span(URL, "link")))
     first, *others = as_text(Page((Steps((step,)),))).splitlines()
     assert first.startswith("1. log in")
     assert all(one.startswith("   ") and one[3] != " " for one in others)
@@ -125,7 +125,7 @@ def test_a_step_hangs_below_its_number():
 
 def test_a_comma_stays_with_its_link():
     """No line begins with the comma of the one before."""
-    words = line("accept the terms at ", Word(URL, "link"), ", then ", Word("%cave_check minnie65_public", "command"))
+    words = line("accept the terms at ", Span(URL, "link"), ", then ", Span("%cave_check minnie65_public", "command"))
     for width in range(20, 100):
         assert not [row for row in wrap(words, width) if row and row[0].text.startswith(",")]
 
@@ -218,16 +218,15 @@ def test_html_reads_well_without_its_styles():
 
 def _hostile_pages() -> Iterator[Page]:
     for style in ("", "link", "command", "failed"):
-        words = line(Word(HOSTILE, style))
+        words = line(Span(HOSTILE, style))
         yield Page((words, Steps(((words,),)), Table(((words,),), "<i>'\"")))
     row = CheckResult(
         id="terms",
         group="account",
         status=Status.FAILED,
         title=HOSTILE,
-        evidence=HOSTILE,
-        blocked_by=None,
-        next_step=NextStep(f"do {HOSTILE}", (HOSTILE,)),
+        found=line(HOSTILE),
+        next_step=advise("do ", Command(HOSTILE)),
     )
     yield report_page(
         Report(
@@ -236,7 +235,7 @@ def _hostile_pages() -> Iterator[Page]:
             account=None,
             rows=(row,),
             seconds=0.1,
-            error=LastError(HOSTILE, HOSTILE),
+            error=LastError(line=line(Command(HOSTILE))),
         ),
         verbose=True,
     )
@@ -261,25 +260,24 @@ def test_hostile_text_is_shown_and_not_obeyed(page, in_color):
 def test_only_web_addresses_become_links(text):
     """What is not an address stays text."""
     assert not is_address(text)
-    assert "<a " not in as_html(Page((line(Word(text, "link")),)))
+    assert "<a " not in as_html(Page((line(Span(text, "link")),)))
 
 
 # ---------------------------------------------------------------- the report
 
 OK = CheckResult(
-    id="environment", group="environment", status=Status.OK, title="environment", evidence="caveclient 8.2.1"
+    id="environment", group="environment", status=Status.OK, title="environment", found=line("caveclient 8.2.1")
 )
 QUIET = CheckResult(
-    id="info", group="datastack", status=Status.OK, title="info service", evidence="answered in 0.1 s", quiet=True
+    id="info", group="datastack", status=Status.OK, title="info service", found=line("responded in 0.1 s"), quiet=True
 )
-ACCEPT = NextStep(f"accept at {URL}, then %cave_check", ("%cave_check",), URL)
+ACCEPT = advise("accept at ", Span(URL, "link"), ", then ", Command("%cave_check"))
 FAILED = CheckResult(
     id="terms",
     group="account",
     status=Status.FAILED,
     title="terms",
-    evidence="not accepted",
-    blocked_by=None,
+    found=line("not accepted"),
     next_step=ACCEPT,
 )
 SKIPPED = CheckResult(
@@ -287,28 +285,27 @@ SKIPPED = CheckResult(
     group="datastack",
     status=Status.SKIPPED,
     title="data access",
-    evidence="needs: terms",
+    found=line("needs: terms"),
     blocked_by="terms",
 )
-KEEP = NextStep("use %cave_save --from-env X", ("%cave_save --from-env X",))
+KEEP = advise("use ", Command("%cave_save --from-env X"))
 WARNED = CheckResult(
     id="home",
     group="environment",
     status=Status.WARNING,
     title="home folder",
-    evidence="is thrown away",
-    blocked_by=None,
+    found=line("is thrown away"),
     next_step=KEEP,
 )
 UNKNOWN = CheckResult(
-    id="account", group="account", status=Status.UNKNOWN, title="account", evidence="could not be told"
+    id="account", group="account", status=Status.UNKNOWN, title="account", found=line("could not be verified")
 )
 CRASHED = CheckResult(
     id="map",
     group="stored token",
     status=Status.CRASHED,
     title="server address",
-    evidence="this check broke (KeyError)",
+    found=line("this check failed with a KeyError"),
 )
 
 
@@ -365,35 +362,35 @@ def test_a_warning_is_followed_by_its_advice():
 
 def test_what_stays_unknown_or_broke_is_said():
     """Neither an unknown row nor a broken check passes for all well."""
-    assert "could not be told; try again later" in shown(OK, UNKNOWN)
-    assert shown(OK, CRASHED).endswith("To tell us: %cave_check --report")
+    assert "Not everything could be checked; try again later" in shown(OK, UNKNOWN)
+    assert shown(OK, CRASHED).endswith("To report it: %cave_check --report")
 
 
 def test_the_error_just_had_comes_first():
     """The report begins with what the last error meant."""
-    said = LastError("the server said 401")
-    assert shown(OK, error=said).startswith("The last error: the server said 401\n")
+    said = LastError(line=line("the server returned 401"))
+    assert shown(OK, error=said).startswith("The last error: the server returned 401\n")
 
 
 def test_the_line_to_type_in_an_explanation_is_set_off():
     """It has the style of a command, as in the last line of the report."""
-    error = explanation(f"there is no such key: {GO_ON}", GO_ON)
+    error = LastError(line=line("there is no such key: ", GO_ON))
     page = report_page(
         Report(
             server="https://x.org", datastacks=("minnie65_public",), account=None, rows=(OK,), seconds=0.1, error=error
         )
     )
     assert page.blocks[0] == (
-        Word("The last error: ", "strong"),
-        Word("there is no such key: "),
-        Word(GO_ON, "command"),
+        Span("The last error: ", "strong"),
+        Span("there is no such key: "),
+        GO_ON,
     )
 
 
-def test_a_remedy_sets_off_its_commands_and_its_link():
-    """In the sentence of a remedy the commands and the address are words of their own."""
-    styles = [(word.text, word.style) for word in next_step_words(ACCEPT) if word.style]
-    assert styles == [(URL, "link"), ("%cave_check", "command")]
+def test_commands_and_link_of_a_next_step_are_its_spans():
+    """What is to be typed and opened is taken from the spans of the sentence, and stands in it."""
+    assert (ACCEPT.commands, ACCEPT.url) == (("%cave_check",), URL)
+    assert ACCEPT.text == f"accept at {URL}, then %cave_check"
 
 
 # ---------------------------------------------------------------- progress

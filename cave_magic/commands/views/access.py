@@ -14,8 +14,8 @@ from ...doctor.checks.token import save_this, set_up
 from ...doctor.evidence import ServerFacts
 from ...login.verify import VerifiedToken
 from ...token import Token
-from ...ui.document import Line, Page, Table, Word, line
-from .report import go_on_words, next_step_words
+from ...ui.document import Line, Page, Span, Table, line
+from .report import go_on_words
 from .whoami import fact_table, readable
 
 
@@ -41,22 +41,22 @@ def card_page(checked: VerifiedToken, saved: Saved, works: bool = True) -> Page:
 
 def _headline(saved: Saved, done: bool, checked: VerifiedToken) -> Line:
     if done:
-        return line(Word("✔ This token is already saved." if saved.unchanged else "✔ You are set up.", "done"))
+        return line(Span("✔ This token is already saved." if saved.unchanged else "✔ You are set up.", "done"))
     token = "This token is already saved." if saved.unchanged else "Token saved."
     if checked.terms is not None:
-        return line(Word(f"! {token} One step left.", "warning"))
+        return line(Span(f"! {token} One step left.", "warning"))
     name = checked.target.datastack
     missing = "CAVEclient cannot be imported yet." if checked.opens else f"{name} cannot be read yet."
-    return line(Word(f"! {token} {missing}", "warning"))
+    return line(Span(f"! {token} {missing}", "warning"))
 
 
 def _step_left(target: Target, terms: Terms | None) -> Line:
     """What to do before the datastack can be read."""
-    check = Word(next_steps.check(target), "command")
+    check = next_steps.check(target)
     if terms is None:
-        return line(Word("Next: ", "strong"), check, " says why")
+        return line(Span("Next: ", "strong"), check, " says why")
     accept = f"accept the terms of service of {target.datastack} at "
-    return line(Word("Next: ", "strong"), accept, Word(terms.url, "link"), ", then ", check)
+    return line(Span("Next: ", "strong"), accept, Span(terms.url, "link"), ", then ", check)
 
 
 def _token_rows(token: Token, saved: Saved) -> list[tuple[str, Line]]:
@@ -68,13 +68,13 @@ def _remarks(checked: VerifiedToken, saved: Saved) -> list[Line]:
     """What the person should know or still do."""
     found: list[Line] = []
     if checked.permanent is False:
-        link = Word(endpoints.tokens_page(checked.target.server), "link")
-        short = Word(f"This token is temporary, and expires {responses.WITHIN}. ", "warning")
+        link = Span(endpoints.tokens_page(checked.target.server), "link")
+        short = Span(f"This token is temporary, and expires {responses.WITHIN}. ", "warning")
         found.append(line(short, "A permanent one is made at ", link))
     for moved, before in saved.remapped.items():
-        found.append(line(Word("Note: ", "warning"), f"{moved} was opened on {before} until now"))
+        found.append(line(Span("Note: ", "warning"), f"{moved} was opened on {before} until now"))
     for path in saved.backups:
-        found.append(line(Word("Note: ", "warning"), f"a file that was not valid JSON was kept as {show_path(path)}"))
+        found.append(line(Span("Note: ", "warning"), f"a file that was not valid JSON was kept as {show_path(path)}"))
     return found
 
 
@@ -82,29 +82,29 @@ def unchecked_page(token: Token, target: Target, saved: Saved) -> Page:
     """What `%cave_save --no-check` says."""
     head = "! Already saved, but not checked." if saved.unchanged else "! Saved, but not checked."
     rows = [("server", line(host_of(target.server))), *_token_rows(token, saved)]
-    then = line("When the server can be reached: ", Word(next_steps.check(target), "command"))
-    return Page((line(Word(head, "warning")), fact_table(rows, "what was saved"), then))
+    then = line("When the server can be reached: ", next_steps.check(target))
+    return Page((line(Span(head, "warning")), fact_table(rows, "what was saved"), then))
 
 
 def status_page(facts: ServerFacts) -> Page:
     """What `%cave_setup` alone says where a token is stored that works."""
-    label, target, info = facts.account.label if facts.account else "", facts.target, facts.info
+    target, info = facts.target, facts.info
     terms = responses.terms_in(info.data, facts.address) if info and info.code == "missing_tos" else None
     opens = info is not None and bool(responses.local_server_in(info)) and not _is_old(facts)
     works = not facts.machine.caveclient_problem and not facts.disagrees
-    said = f"The stored token works on {facts.host}: {label}"
+    said = line(f"The stored token works on {facts.host}: ", facts.account.label if facts.account else "")
     if opens and works:
         other = next_steps.setup(target, "existing")
         return Page(
             (
-                line(Word("✔ Nothing is needed. ", "done"), said),
+                line(Span("✔ Nothing is needed. ", "done"), said),
                 go_on_words(target),
-                line("To use another account: ", Word(other, "command")),
+                line("To use another account: ", other),
             )
         )
     name = target.datastack
     missing = "One step is left. " if terms else "CAVEclient does not work. " if opens else f"{name} cannot be read. "
-    return Page((line(Word(f"! {missing}", "warning"), said), _step_left(target, terms)))
+    return Page((line(Span(f"! {missing}", "warning"), said), _step_left(target, terms)))
 
 
 def _is_old(facts: ServerFacts) -> bool:
@@ -115,31 +115,33 @@ def _is_old(facts: ServerFacts) -> bool:
 
 def advice_page(facts: ServerFacts) -> Page:
     """What `%cave_setup` alone says when something is needed."""
-    why = line(Word(_why_not(facts), "strong"))
+    why = _why_not(facts)
     if not facts.machine.can_ask:
-        return Page((why, line(Word("Next: ", "strong"), *next_step_words(set_up(facts)))))
-    new, existing = (Word(next_steps.setup(facts.target, kind), "command") for kind in ("new", "existing"))
+        return Page((why, line(Span("Next: ", "strong"), set_up(facts).line)))
+    new, existing = (next_steps.setup(facts.target, kind) for kind in ("new", "existing"))
     rows = [
         (line(new), line("no account yet, or the terms of service not accepted")),
         (line(existing), line("an account, and a token on another computer or lost")),
     ]
     if facts.near is not None:
-        save = save_this(facts, facts.near).text
-        rows.insert(0, (line(Word(save, "command")), line("a token that works is in that file")))
+        rows.insert(0, (save_this(facts, facts.near).line, line("that file has a token that works")))
     return Page((why, Table(tuple(rows), "which of them to type")))
 
 
-def _why_not(facts: ServerFacts) -> str:
+def _why_not(facts: ServerFacts) -> Line:
     """Why the set-up is not complete, by what was really found."""
     stored, response = facts.stored, facts.identity
     if stored.blocker is not None:
-        return f"{stored.blocker.fault}, so no token can be read from it."
-    if stored.token is None or stored.belongs_to:
-        return f"No token is stored for {facts.host}."
-    if response is not None and response.code == "invalid_token":
-        return f"{facts.host} does not know the stored token."
-    oddity = stored.token.oddity(formats_of(stored.server))
-    if oddity and (response is None or response.code in responses.REFUSALS or not response.is_json):
-        return f"The stored token {oddity}, so it cannot work."
-    why = f": {response.sentence}" if response is not None else ""
-    return f"Whether the stored token works could not be found out{why}."
+        said = f"{stored.blocker.fault}, so no token can be read from it."
+    elif stored.token is None or stored.belongs_to:
+        said = f"No token is stored for {facts.host}."
+    elif response is not None and response.code == "invalid_token":
+        said = f"{facts.host} rejected the stored token."
+    elif (oddity := stored.token.oddity(formats_of(stored.server))) and (
+        response is None or response.code in responses.REFUSALS or not response.is_json
+    ):
+        said = f"The stored token {oddity}, so it cannot work."
+    else:
+        why = f": {response.sentence}" if response is not None else ""
+        said = f"It is not known whether the stored token works{why}."
+    return line(Span(said, "strong"))

@@ -12,7 +12,7 @@ from ...doctor import next_steps
 from ...environment.platforms import Runtime, detect_runtime
 from ...redact import sanitize
 from ...token import PastedToken
-from ...ui.document import Block, Line, Page, Steps, Table, Word, line
+from ...ui.document import Block, Line, Page, Span, Steps, Table, line
 
 
 def guide_page(
@@ -28,11 +28,11 @@ def guide_page(
         failure: why the pages of the auth server cannot be opened now, or "".
     """
     where = runtime or detect_runtime()
-    blocks: list[Block] = [line(Word(f"Access to {target.datastack} on {host_of(target.server)}", "strong"))]
+    blocks: list[Block] = [line(Span(f"Access to {target.datastack} on {host_of(target.server)}", "strong"))]
     if where.note:
-        blocks.append(line(Word("Note: ", "warning"), where.note))
+        blocks.append(line(Span("Note: ", "warning"), where.note))
     if where.is_ephemeral and where.secrets_name:
-        blocks += [line(Word(command, "command")) for command in next_steps.recall(where, target)]
+        blocks += [line(command) for command in next_steps.recall(where, target)]
     last = _step("Paste", "put the token into the prompt below. What you paste stays hidden.")
     if not can_ask:
         last = _step("Keep", f"put the token as CAVE_TOKEN into {where.secrets_name or 'an environment variable'}.")
@@ -73,8 +73,8 @@ def _account_address(target: Target) -> str:
 
 
 def _step(title: str, todo: str, address: str = "") -> tuple[Line, ...]:
-    first = line(Word(f"{title}: ", "strong"), todo)
-    return (first, line(Word(address, "link"))) if address else (first,)
+    first = line(Span(f"{title}: ", "strong"), todo)
+    return (first, line(Span(address, "link"))) if address else (first,)
 
 
 def pasted_page(found: Sequence[PastedToken]) -> Page:
@@ -82,9 +82,9 @@ def pasted_page(found: Sequence[PastedToken]) -> Page:
     rows = [
         (
             line(str(number)),
-            line(sanitize(one.description) or "(no description)"),
-            line(Word(sanitize(one.created)[:16], "dim")),
-            line(Word(f"ends in {one.token.ending}", "dim")),
+            line(sanitize(one.description).text or "(no description)"),
+            line(Span(sanitize(one.created).text[:16], "dim")),
+            line(Span(f"ends in {one.token.ending}", "dim")),
         )
         for number, one in enumerate(found, 1)
     ]
@@ -95,7 +95,7 @@ def again_page(problem: str) -> Page:
     """What an odd answer to a prompt gets, while it may be answered again: whole sentences that say what is wrong."""
     return Page(
         (
-            line(Word("! ", "warning"), problem),
-            line(Word("Nothing was changed. Try again, or answer with nothing to cancel.", "dim")),
+            line(Span("! ", "warning"), problem),
+            line(Span("Nothing was changed. Try again, or press Enter to cancel.", "dim")),
         )
     )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from ...api.urls import host_of
 from ...credentials.target import Target
 from ...doctor import next_steps
 from ...doctor.model import CheckResult, Command, NextStep, Report, Status
-from ...ui.document import Block, Line, Page, Table, Word, line
+from ...ui.document import Block, Line, Page, Span, Table, line
 
 MARKS = {
     Status.OK: "✔",
@@ -30,9 +29,8 @@ def report_page(report: Report, verbose: bool = False) -> Page:
     """
     blocks: list[Block] = []
     if report.error is not None:
-        commands = (report.error.command,) if report.error.command else ()
-        blocks.append((Word("The last error: ", "strong"), *_words(report.error.text, commands)))
-    blocks.append(line(Word(f"CAVE check: {', '.join(report.datastacks)} on {host_of(report.server)}", "strong")))
+        blocks.append(line(Span("The last error: ", "strong"), report.error.line))
+    blocks.append(line(Span(f"CAVE check: {', '.join(report.datastacks)} on {host_of(report.server)}", "strong")))
     shown = [row for row in report.rows if verbose or _is_shown(row)]
     rows = [_row(row) for row in shown] + ([] if verbose else _skipped(report.rows))
     if rows:
@@ -47,11 +45,11 @@ def _is_shown(row: CheckResult) -> bool:
 
 def _row(row: CheckResult) -> tuple[Line, ...]:
     calm = row.status in (Status.OK, Status.SKIPPED)
-    return _mark(row.status), line(Word(row.title, "" if calm else "strong")), line(row.evidence)
+    return _mark(row.status), line(Span(row.title, "" if calm else "strong")), row.found
 
 
 def _mark(status: Status) -> Line:
-    return line(Word(f"{MARKS[status]} {status.value}", status.value))
+    return line(Span(f"{MARKS[status]} {status.value}", status.value))
 
 
 def _skipped(rows: Iterable[CheckResult]) -> list[tuple[Line, ...]]:
@@ -61,7 +59,7 @@ def _skipped(rows: Iterable[CheckResult]) -> list[tuple[Line, ...]]:
         if row.status is Status.SKIPPED and not row.quiet:
             waiting.setdefault(row.evidence, []).append(row.title)
     return [
-        (_mark(Status.SKIPPED), line(Word(_named(titles), "skipped")), line(Word(need, "skipped")))
+        (_mark(Status.SKIPPED), line(Span(_named(titles), "skipped")), line(Span(need, "skipped")))
         for need, titles in waiting.items()
     ]
 
@@ -74,34 +72,20 @@ def _advice(row: CheckResult, following: NextStep | None) -> Line | None:
     """What to do about a warning, unless the last line says it already."""
     if row.next_step is None or row.next_step == following:
         return None
-    return (Word(f"About {row.title}: ", "dim"), *next_step_words(row.next_step))
+    return line(Span(f"About {row.title}: ", "dim"), row.next_step.line)
 
 
 def _ending(report: Report) -> Line:
     statuses = {row.status for row in report.rows}
     if report.next is not None:
-        return (Word("Next: ", "strong"), *next_step_words(report.next))
+        return line(Span("Next: ", "strong"), report.next.line)
     if Status.CRASHED in statuses:
-        tell = Word(next_steps.with_option(report.again, "--report"), "command")
-        return line(Word("A check broke, by a fault of cave_magic. ", "strong"), "To tell us: ", tell)
+        tell = next_steps.with_option(report.again, "--report")
+        return line(Span("A check failed because of a bug in cave_magic. ", "strong"), "To report it: ", tell)
     if not report.ok:
-        return line(Word("Something could not be told; try again later.", "strong"))
+        return line(Span("Not everything could be checked; try again later.", "strong"))
     head = "✔ Access works. " if Status.WARNING in statuses else "✔ All well. "
-    return (Word(head, "done"), *_go_on(report.go_on))
-
-
-def next_step_words(next_step: NextStep) -> Line:
-    """The sentence of a next step with its commands and its link set off."""
-    return _words(next_step.text, next_step.commands, next_step.url)
-
-
-def _words(text: str, commands: Iterable[Command], url: str | None = None) -> Line:
-    kinds: dict[str, str] = dict.fromkeys(commands, "command") | ({url: "link"} if url else {})
-    if not kinds:
-        return line(text)
-    parts = sorted(kinds, key=len, reverse=True)
-    pieces = re.split("(" + "|".join(re.escape(part) for part in parts) + ")", text)
-    return tuple(Word(piece, kinds.get(piece, "")) for piece in pieces if piece)
+    return line(Span(head, "done"), _go_on(report.go_on))
 
 
 def go_on_words(target: Target) -> Line:
@@ -110,4 +94,4 @@ def go_on_words(target: Target) -> Line:
 
 
 def _go_on(command: Command) -> Line:
-    return line("Go on with: ", Word(command, "command"))
+    return line("Go on with: ", command)

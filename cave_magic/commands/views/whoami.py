@@ -3,39 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 
-from ...api import responses
 from ...credentials.locations import Role
 from ...credentials.stored_tokens import OtherFile
 from ...credentials.token_files import secrets_folder, show_path
-from ...doctor.checks.account import expires_by, is_temporary
+from ...doctor.checks.account import expiry, is_temporary
 from ...doctor.evidence import ServerFacts
+from ...redact import sanitize
 from ...token import Token
-from ...ui.document import Line, Page, Table, Word, line
+from ...ui.document import Line, Page, Span, Table, line
 
 
 def fact_table(rows: Iterable[tuple[str, Line]], name: str) -> Table:
     """A table of titles and what is known under them."""
-    return Table(tuple((line(Word(title, "dim")), words) for title, words in rows), name)
+    return Table(tuple((line(Span(title, "dim")), words) for title, words in rows), name)
 
 
 def whoami_page(facts: ServerFacts, others: Iterable[OtherFile] = ()) -> Page:
     """Who the stored token belongs to, where it comes from and what it opens; `others` are the other files with one."""
     account, stored = facts.account, facts.stored
     if account is None or stored.token is None or stored.source is None:
-        raise ValueError("nobody is logged in")
+        raise ValueError("nobody is signed in")
     number = f" (id {account.id})" if account.id is not None else ""
     rows = [
-        ("you", line(Word(account.name, "strong"), number)),
-        ("e-mail", line(account.email or "(none)")),
+        ("you", line(Span(account.name.text, "strong"), number)),
+        ("e-mail", line(account.email if account.email.text else "(none)")),
         ("server", line(facts.address)),
         ("token", line(f"{_kind(facts)}{_ending_of(stored.token)}")),
         ("file", line(show_path(stored.source.path))),
         ("can read", line(readable(account.permissions))),
     ]
     for terms in account.unsigned:
-        rows.append(("unsigned", line(f"{terms.dataset or terms.name}: ", Word(terms.url, "link"))))
+        rows.append(("unsigned", line(terms.dataset or sanitize(terms.name), ": ", Span(terms.url, "link"))))
     rows += [_other_row(one) for one in others]
     rows += [("not read", line(f"{name} in the environment")) for name in facts.machine.token_variables]
     if account.service_account:
@@ -44,13 +43,10 @@ def whoami_page(facts: ServerFacts, others: Iterable[OtherFile] = ()) -> Page:
 
 
 def _kind(facts: ServerFacts) -> str:
-    login = is_temporary(facts)
-    if login is None:
-        return "of a kind that could not be told"
-    if not login:
-        return "a permanent token"
-    until: datetime | None = expires_by(facts)
-    return "a log-in token that ends " + (f"by {until:%d %B %Y} at the latest" if until else responses.WITHIN)
+    temporary = is_temporary(facts)
+    if temporary is None:
+        return "of unknown type"
+    return f"a temporary token that expires {expiry(facts)}" if temporary else "a permanent token"
 
 
 def _other_row(other: OtherFile) -> tuple[str, Line]:
@@ -79,4 +75,4 @@ def readable(permissions: dict[str, tuple[str, ...]]) -> str:
 def revealed_page(token: Token) -> Page:
     """What `--reveal` adds: a warning, and the token."""
     warning = "Anyone who reads the next line can use your account. Clear this output before you share it."
-    return Page((line(Word(f"! {warning}", "warning")), line(Word(token.reveal(), "command"))))
+    return Page((line(Span(f"! {warning}", "warning")), line(Span(token.reveal(), "command"))))

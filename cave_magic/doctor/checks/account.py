@@ -7,44 +7,43 @@ from datetime import datetime, timedelta, timezone
 
 from ...api.responses import REFUSALS, TEMPORARY_TOKEN_DAYS, WITHIN
 from ...api.urls import name_of_host
-from ...redact import private
+from ...ui.document import Span, line
 from .. import next_steps
 from ..evidence import ServerFacts
-from ..model import Check, Finding, NextStep, failed, ok, unknown, warning
-from .network import AUTH, UNKNOWN_ANSWER, then
+from ..model import Check, Finding, advise, failed, ok, unknown, warning
+from .network import AUTH, UNEXPECTED, then
 from .token import FORM, SHADOW, set_up, within_reach
 
 
 def _account(server: ServerFacts) -> Finding:
     response = server.identity
     check = next_steps.check(server.target)
-    again = NextStep(check, (check,))
     if response is None:
-        return unknown(f"{server.host} was not asked", again)
+        return unknown(f"{server.host} was not asked", next_step=advise(check))
     if server.account is not None:
-        return ok(private(server.account.label))
+        return ok(server.account.label)
     if response.code == "invalid_token":
-        return _refused(server)
+        return _rejected(server)
     if server.netrc:
         return _netrc(server)
     if response.code in REFUSALS:
-        way = "try another network, or go without the proxy or VPN"
         return failed(
             f"the token did not arrive at {response.host} ({response.status} {response.code}): "
-            "something on the way takes it out",
-            then(way, check),
+            "something on the way removes it",
+            next_step=then("try another network, or turn off the proxy or VPN", check),
         )
-    return unknown(f"could not be verified: {response.evidence}", then(UNKNOWN_ANSWER, check))
+    return unknown("could not be verified: ", response.evidence, next_step=then(UNEXPECTED, check))
 
 
-def _refused(server: ServerFacts) -> Finding:
-    stored = server.stored
-    ending = f" (it ends in {private(stored.token.ending)})" if stored.token and stored.token.ending else ""
-    evidence = (
-        f"{server.host} does not know the stored token{ending}: it was deleted, replaced, has ended, or is another "
-        "server's"
+def _rejected(server: ServerFacts) -> Finding:
+    ending = server.stored.token.ending if server.stored.token else ""
+    evidence = line(
+        f"{server.host} rejected the stored token",
+        *((" (it ends in ", Span(ending, private=True), ")") if ending else ()),
+        ": it was revoked or replaced, has expired, or belongs to another server",
     )
-    return within_reach(server, evidence, set_up(server)) if server.near else failed(evidence, set_up(server))
+    step = set_up(server)
+    return within_reach(server, evidence, step) if server.near else failed(evidence, next_step=step)
 
 
 def _netrc(server: ServerFacts) -> Finding:
@@ -52,18 +51,17 @@ def _netrc(server: ServerFacts) -> Finding:
     command = next_steps.with_variable("NETRC", os.devnull)
     file = server.netrc if server.netrc.startswith("~/") else "the file that NETRC names"
     return failed(
-        f"{file} has a log-in for {host}, which is sent in place of the token",
-        NextStep(
-            f'remove the entry for {host} (or "default") from {file}, or in this kernel: {command}, then {check}',
-            (command, check),
+        f"{file} has a password for {host}, which is sent in place of the token",
+        next_step=advise(
+            f'remove the entry for {host} (or "default") from {file}, or in this kernel: ', command, ", then ", check
         ),
     )
 
 
 def expires_by(server: ServerFacts) -> datetime | None:
-    """The latest moment at which a stored log-in token ends, from when its file was written; None if unknown.
+    """The latest moment at which a stored temporary token expires, from when its file was written; None if unknown.
 
-    A token that works has not ended: a file that is older got its time from somewhere else.
+    A token that works has not expired: a file that is older got its time from somewhere else.
     """
     file = server.stored.source
     if file is None or not file.modified:
@@ -73,7 +71,7 @@ def expires_by(server: ServerFacts) -> datetime | None:
 
 
 def is_temporary(server: ServerFacts) -> bool | None:
-    """True for one that ends by itself, False for a permanent one, None if it cannot be told.
+    """True for one that expires by itself, False for a permanent one, None if that is not known.
 
     The tokens page lists every permanent token of a person and no other; the route that would give the seconds left
     carries the token in its address, so it is not asked.
@@ -87,12 +85,18 @@ def is_temporary(server: ServerFacts) -> bool | None:
 def _kind(server: ServerFacts) -> Finding | None:
     if not is_temporary(server):
         return ok("a permanent token") if is_temporary(server) is False else None
-    until = expires_by(server)
-    when = f"by {until:%d %B %Y} at the latest" if until else WITHIN
+    evidence = f"a temporary token: it expires {expiry(server)}"
     if not server.machine.can_ask:
-        return warning(f"a log-in token: it ends {when}", set_up(server))
-    command = next_steps.setup(server.target, "existing")
-    return warning(f"a log-in token: it ends {when}", NextStep(f"{command} makes a permanent one of it", (command,)))
+        return warning(evidence, next_step=set_up(server))
+    return warning(
+        evidence, next_step=advise(next_steps.setup(server.target, "existing"), " replaces it with a permanent one")
+    )
+
+
+def expiry(server: ServerFacts) -> str:
+    """When the stored temporary token expires, in words to follow "expires"."""
+    until = expires_by(server)
+    return f"by {until:%d %B %Y} at the latest" if until else WITHIN
 
 
 ACCOUNT = Check(
@@ -102,9 +106,9 @@ ACCOUNT = Check(
     about=ServerFacts,
     look=_account,
     needs=(FORM, SHADOW, AUTH),
-    explains="The auth server does not know the token, or its answer could not be understood.",
-    fixed_by="`%cave_save --from-file FILE --overwrite` where a token that works is near, else `%cave_setup existing`; "
-    "where `.netrc` replaces the token, `%env NETRC=/dev/null`; where the answer could not be understood, "
+    explains="The auth server rejects the token, or its response is not one that CAVE gives.",
+    fixed_by="`%cave_save --from-file FILE --overwrite` if another file has a token that works, else "
+    "`%cave_setup existing`; if `.netrc` replaces the token, `%env NETRC=/dev/null`; after an unexpected response, "
     "`%cave_check` again later.",
 )
 KIND = Check(
@@ -115,7 +119,7 @@ KIND = Check(
     look=_kind,
     needs=(ACCOUNT,),
     quiet=True,
-    explains="The stored token is a log-in token, which ends by itself within a week.",
-    fixed_by="`%cave_setup existing` makes a permanent one of it.",
+    explains="The stored token is a temporary one, which expires within a week.",
+    fixed_by="`%cave_setup existing` replaces it with a permanent one.",
 )
 CHECKS = (ACCOUNT, KIND)

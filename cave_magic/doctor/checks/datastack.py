@@ -22,14 +22,15 @@ from ...api.urls import host_of
 from ...credentials.target import siblings
 from ...credentials.token_files import show_path
 from ...deployments import KNOWN_DATASTACKS, deployment_of
-from ...redact import private, sanitize
+from ...redact import sanitize
+from ...ui.document import Span, line
 from ...ui.durations import duration
 from .. import next_steps
 from ..evidence import DatastackFacts, ServerFacts
 from ..gather import MOST_DATASTACKS
-from ..model import Check, Finding, NextStep, Status, failed, ok, unknown, warning
+from ..model import Check, Finding, NextStep, Status, advise, failed, ok, unknown, warning
 from .account import ACCOUNT
-from .network import UNKNOWN_ANSWER, at, failure_finding, then
+from .network import UNEXPECTED, at, failure_finding, tell_administrators, then
 from .token import save_this, set_up, untried
 
 
@@ -38,9 +39,9 @@ def _listed(server: ServerFacts) -> Finding | None:
         return None
     names = names_in(server.listed)
     if names is None:
-        return warning(f"{server.listed.evidence}, so only {server.target.datastack} was looked at")
+        return warning(server.listed.evidence, f", so only {server.target.datastack} was checked")
     if len(names) > MOST_DATASTACKS:
-        return warning(f"{server.host} lists {len(names):,}; the first {MOST_DATASTACKS} were looked at")
+        return warning(f"{server.host} lists {len(names):,}; the first {MOST_DATASTACKS} were checked")
     return None
 
 
@@ -49,12 +50,12 @@ def _info(datastack: DatastackFacts) -> Finding | None:
     if response is None:
         return None
     if is_cave(response):
-        return ok(f"answered in {response.seconds:.1f} s")
+        return ok(f"responded in {response.seconds:.1f} s")
     return failure_finding(response, server_for(datastack), "the info service")
 
 
 def server_for(datastack: DatastackFacts) -> ServerFacts:
-    """Its server, for lines that are about this datastack."""
+    """Its server, for commands that are about this datastack."""
     return replace(datastack.server, target=datastack.target)
 
 
@@ -66,33 +67,35 @@ def _terms(datastack: DatastackFacts) -> Finding | None:
     if response.code != "missing_tos":
         terms = account.terms_for(_dataset(datastack)) if is_old else None
         if terms is not None:
-            return _not_accepted(datastack, terms, "says the auth server; the info service has not noticed yet")
+            return _not_accepted(datastack, terms, "according to the auth server; the info service has not noticed yet")
         return ok("accepted") if local_server_in(response) else None
     if is_old:
-        said = f"{datastack.name}: terms of service no longer missing, says the auth server"
-        return _wait(datastack, f"{said}; the info service still refuses (403 missing_tos)")
+        said = f"{datastack.name}: terms of service accepted, according to the auth server"
+        return _wait(datastack, f"{said}; the info service still refuses access (403 missing_tos)")
     return _not_accepted(datastack, terms_in(response.data, datastack.target.server), "403 missing_tos")
 
 
 def _not_accepted(datastack: DatastackFacts, terms: Terms | None, source: str) -> Finding:
     account, again = datastack.server.account, next_steps.check(datastack.target)
     if account is not None and account.service_account:
-        text = f"the person whose service account this is accepts them; then {again}"
-        return failed(f"{datastack.name}: terms of service not accepted by the owner", NextStep(text, (again,)))
+        return failed(
+            f"{datastack.name}: terms of service not accepted by the owner",
+            next_step=then("the person who owns this service account has to accept them", again),
+        )
     evidence = f"{datastack.name}: terms of service not accepted ({source})"
     if terms is None:
-        return failed(evidence, NextStep(f"accept them on the server's pages, then {again}", (again,)))
-    return failed(evidence, NextStep(f"accept the terms at {terms.url}, then {again}", (again,), terms.url))
+        return failed(evidence, next_step=then("accept them on the server's pages", again))
+    return failed(evidence, next_step=advise("accept the terms at ", Span(terms.url, "link"), ", then ", again))
 
 
-def _wait(datastack: DatastackFacts, evidence: str) -> Finding:
-    """The info service goes on with what the auth server said before; whoever asks in the meantime asks in vain."""
+def _wait(datastack: DatastackFacts, *evidence: str | Span) -> Finding:
+    """The info service goes on with what the auth server said before; asking it again in the meantime is no use."""
     again, response, since = next_steps.check(datastack.target), datastack.info, datastack.since
     if response is None or since is None or response.at >= since + MEMORY_SECONDS:
-        advice = f"it remembers for more than {duration(MEMORY_SECONDS)}: tell the people of the server"
-        return unknown(evidence, then(advice, again))
-    remembers = f"it remembers for up to {MEMORY_SECONDS} s"
-    return failed(f"{evidence}: {remembers}", at(since, MEMORY_SECONDS, again))
+        advice = f"it has cached that for more than {duration(MEMORY_SECONDS)}"
+        return unknown(*evidence, next_step=then(f"{advice}: {tell_administrators(datastack.server.host)}", again))
+    cached = f": it caches permissions for up to {MEMORY_SECONDS} s"
+    return failed(*evidence, cached, next_step=at(since, MEMORY_SECONDS, again))
 
 
 def _name(datastack: DatastackFacts) -> Finding | None:
@@ -102,19 +105,30 @@ def _name(datastack: DatastackFacts) -> Finding | None:
     host, name, target = datastack.server.host, datastack.name, datastack.target
     home, listed = deployment_of(name), datastack.listed or ()
     if name in listed:
-        advice = then("tell the people of the server", next_steps.check(target))
-        return failed(f"{host} lists {name}, but has nothing about it ({response.status})", advice)
+        return failed(
+            f"{host} lists {name}, but has no information about it ({response.status})",
+            next_step=then(tell_administrators(host), next_steps.check(target)),
+        )
     if home is not None and home.server != target.server:
-        if not target.asked and target.named_by in ("option", "setting"):
-            return failed(f"{host} has no {name}, which is looked for where no name is given", _others(datastack))
-        command = next_steps.check(target.on(home.server))
-        evidence = f"{name} is not on {host}; the known one is on {host_of(home.server)}"
-        return failed(evidence, NextStep(command, (command,)))
+        return _is_on_another(datastack, home.server)
     near = _near(name, KNOWN_DATASTACKS if datastack.listed is None else listed)
     if near:
-        has = "perhaps you mean" if datastack.listed is None else "it has"
-        return failed(f"{host} has no {name}; {has} {' or '.join(near)}", _use(datastack, near[0]))
-    return failed(f"{host} has no datastack {sanitize(name, 60)} that you may see", _list(datastack))
+        has = "did you mean" if datastack.listed is None else "it has"
+        end = "?" if datastack.listed is None else ""
+        return failed(f"{host} has no {name}; {has} {' or '.join(near)}{end}", next_step=_use(datastack, near[0]))
+    shown = sanitize(name, 60, shareable=True)
+    return failed(f"{host} has no datastack {shown} that you may see", next_step=_list(datastack))
+
+
+def _is_on_another(datastack: DatastackFacts, home: str) -> Finding:
+    """A known datastack, looked for on a server that is not its own."""
+    host, name, target = datastack.server.host, datastack.name, datastack.target
+    if not target.asked and target.named_by in ("option", "setting"):
+        return failed(f"{host} has no {name}, which is checked if no name is given", next_step=_others(datastack))
+    return failed(
+        f"{name} is not on {host}; the known one is on {host_of(home)}",
+        next_step=advise(next_steps.check(target.on(home))),
+    )
 
 
 def _near(name: str, known: Collection[str]) -> list[str]:
@@ -128,81 +142,84 @@ def _others(datastack: DatastackFacts) -> NextStep:
     if not datastack.listed:
         return _list(datastack)
     first, *more = datastack.listed[:4]
-    next_step = _use(datastack, first)
-    return NextStep(f"{next_step.text} (it has also {', '.join(more)})", next_step.commands) if more else next_step
+    return advise(_use(datastack, first).line, f" (it also has {', '.join(more)})" if more else "")
 
 
 def _use(datastack: DatastackFacts, name: str) -> NextStep:
-    command = next_steps.check_all(siblings(datastack.target, (name,)))
-    return NextStep(command, (command,))
+    return advise(next_steps.check_all(siblings(datastack.target, (name,))))
 
 
 def _list(datastack: DatastackFacts) -> NextStep:
-    command = next_steps.whoami(datastack.target)
-    return NextStep(f"{command} lists what you can read", (command,))
+    return advise(next_steps.whoami(datastack.target), " lists what you can read")
 
 
 def _access(datastack: DatastackFacts) -> Finding:
     response, account = datastack.info, datastack.server.account
     check = next_steps.check(datastack.target)
-    again = NextStep(check, (check,))
     if response is None:
-        return unknown(f"{datastack.server.host} was not asked", again)
+        return unknown(f"{datastack.server.host} was not asked", next_step=advise(check))
     if response.is_good and not _is_datastack(response):
-        return unknown(response.evidence, then(UNKNOWN_ANSWER, check))
+        return unknown(response.evidence, next_step=then(UNEXPECTED, check))
     if local := local_server_in(response):
         if datastack.since is not None and account is not None:
             return _no_longer(datastack, account)
         return ok(f"{datastack.name} can be read, its data is on {host_of(local)}")
     if response.is_good:
-        evidence = f"{response.host} gives no usable address for the data of {sanitize(datastack.name, 60)}"
-        return unknown(evidence, then(UNKNOWN_ANSWER, check))
+        name = sanitize(datastack.name, 60, shareable=True)
+        return unknown(
+            f"{response.host} gives no usable address for the data of {name}", next_step=then(UNEXPECTED, check)
+        )
     if response.code == "missing_permission" and account is not None:
         return _or_another_token(datastack, _no_permission(datastack, account))
     if datastack.since is not None:
-        said = "the auth server takes the token; the info service still refuses it"
+        said = "the auth server accepts the token; the info service still rejects it"
         return _wait(datastack, f"{said} (401 invalid_token)")
-    return unknown(response.evidence, then(UNKNOWN_ANSWER, check))
+    return unknown(response.evidence, next_step=then(UNEXPECTED, check))
 
 
 def _no_longer(datastack: DatastackFacts, account: Account) -> Finding:
-    dataset, who = _dataset(datastack), private(account.email or account.name)
+    dataset = _dataset(datastack)
     what = f"no permission to view {dataset}" if dataset else "no permission to view anything"
-    return _wait(datastack, f"{who} has {what}, says the auth server; the info service still opens {datastack.name}")
+    source = f"according to the auth server; the info service still opens {datastack.name}"
+    return _wait(datastack, account.who, f" has {what}, {source}")
 
 
 def _is_datastack(response: Response) -> bool:
-    """Whether it has the form of an answer about a datastack, without which caveclient stumbles."""
+    """Whether it has the form of a response about a datastack, without which caveclient fails."""
     return isinstance(response.body, dict) and isinstance(response.body.get("aligned_volume"), dict)
 
 
 def _dataset(datastack: DatastackFacts) -> str:
-    """The dataset that it belongs to, by the word of a server; "" if none has said."""
+    """The dataset that it belongs to, as a server says; "" if none has said."""
     said = dataset_in(datastack.info) if datastack.info else ""
     return said or datastack.server.datasets.get(datastack.name, "")
 
 
 def _no_permission(datastack: DatastackFacts, account: Account) -> Finding:
-    dataset = _dataset(datastack) or sanitize(datastack.name, 60)
-    who, again = private(account.email or account.name), next_steps.check(datastack.target)
+    dataset = _dataset(datastack) or sanitize(datastack.name, 60, shareable=True)
+    again = next_steps.check(datastack.target)
     if datastack.since is not None:
-        said = f"{who} may view {dataset}, says the auth server; the info service still refuses"
-        return _wait(datastack, f"{said} (403 missing_permission)")
-    evidence = f"{who} has no permission to view {dataset} (403 missing_permission)"
+        source = "according to the auth server; the info service still refuses access (403 missing_permission)"
+        return _wait(datastack, account.who, f" may view {dataset}, {source}")
+    evidence = line(account.who, f" has no permission to view {dataset} (403 missing_permission)")
+    ask = f"ask the administrators of {dataset}"
     if account.admin:
-        text = f"you administer {datastack.server.host}: give your own account that permission, then {again}"
-        return failed(f"{evidence}, which an administrator needs too", NextStep(text, (again,)))
+        give = f"you administer {datastack.server.host}: give your own account that permission"
+        return failed(evidence, ", which an administrator needs too", next_step=then(give, again))
     if not account.before_terms:
-        other = set_up(server_for(datastack))
-        text = f"if you have another Google account, use that one: {other.text}. If not, ask the people of {dataset}"
-        return failed(f"{evidence}, nor anything else", NextStep(text, other.commands))
+        other = set_up(server_for(datastack)).line
+        return failed(
+            evidence,
+            ", nor anything else",
+            next_step=advise("if you have another Google account, use it: ", other, f". If not, {ask} for access"),
+        )
     home = deployment_of(datastack.name)
     known = home.public if home else ()
     public = tuple(name for name in known if name in account.before_terms and name != datastack.name)
     if public:
-        command = next_steps.check_all(siblings(datastack.target, public[:1]))
-        return failed(evidence, NextStep(f"ask the people of {dataset}, or use the public one: {command}", (command,)))
-    return failed(evidence, NextStep(f"ask the people of {dataset} to let your account in, then {again}", (again,)))
+        use = next_steps.check_all(siblings(datastack.target, public[:1]))
+        return failed(evidence, next_step=advise(f"{ask} for access, or use the public datastack: ", use))
+    return failed(evidence, next_step=then(f"{ask} for access", again))
 
 
 def _or_another_token(datastack: DatastackFacts, finding: Finding) -> Finding:
@@ -211,14 +228,16 @@ def _or_another_token(datastack: DatastackFacts, finding: Finding) -> Finding:
     if finding.status is not Status.FAILED or next_step is None:
         return finding
     if datastack.near is not None:
-        found = f"{show_path(datastack.near.path)} has a token that may"
-        return failed(f"{finding.evidence}; {found}", save_this(server, datastack.near))
+        found = f"; {show_path(datastack.near.path)} has a token that does"
+        return failed(finding.evidence, found, next_step=save_this(server, datastack.near))
     if datastack.untried is None:
         return finding
     save = save_this(server, datastack.untried)
-    text = f"{save.text} if that is one for {server.host}; else {next_step.text}"
-    evidence = f"{finding.evidence}; {untried(datastack.untried)}"
-    return failed(evidence, NextStep(text, (*save.commands, *next_step.commands), next_step.url))
+    return failed(
+        finding.evidence,
+        f"; {untried(datastack.untried)}",
+        next_step=advise(save.line, f" if that is one for {server.host}; else ", next_step.line),
+    )
 
 
 LISTED = Check(
@@ -229,7 +248,7 @@ LISTED = Check(
     look=_listed,
     needs=(ACCOUNT,),
     quiet=True,
-    explains="`--all` could not look at every datastack: the list did not come, or it is very long.",
+    explains="`--all` could not check every datastack: the list did not come, or it is very long.",
     fixed_by="Name the datastacks: `%cave_check NAME NAME`.",
 )
 INFO = Check(
@@ -240,8 +259,8 @@ INFO = Check(
     look=_info,
     needs=(ACCOUNT,),
     quiet=True,
-    explains="The server answers, but its info service is in trouble. The token is not the reason.",
-    fixed_by="Wait, until the time that the check prints if it knows one; the people of the server mend it.",
+    explains="The server responds, but its info service is in trouble. The token is not the reason.",
+    fixed_by="Wait for the server's administrators to fix it; the check prints until when, if it knows.",
 )
 TERMS = Check(
     id="terms",
@@ -252,7 +271,7 @@ TERMS = Check(
     needs=(INFO,),
     quiet=True,
     explains="The terms of service of the datastack are not accepted yet.",
-    fixed_by="Accept them at the link that the check prints, logged in with the same account. Where you have just "
+    fixed_by="Accept them at the link that the check prints, signed in with the same account. If you have just "
     "accepted them, try again at the time that it prints.",
 )
 NAME = Check(
@@ -274,9 +293,9 @@ ACCESS = Check(
     look=_access,
     needs=(TERMS, NAME),
     explains="The account has no permission to view the datastack, or has just got or lost it and the info service "
-    "does not know yet.",
-    fixed_by="Take another token of this computer that may, with the `%cave_save` that the check prints; else ask the "
-    "people of the dataset to let your account in, or use the public datastack, or another account with "
-    "`%cave_setup existing`. Where it has just changed, try again at the time that the check prints.",
+    "has not noticed yet.",
+    fixed_by="Save another token of this computer that has it, with the `%cave_save` that the check prints; else ask "
+    "the administrators of the dataset for access, or use the public datastack, or another account with "
+    "`%cave_setup existing`. If it has just changed, try again at the time that the check prints.",
 )
 CHECKS = (LISTED, INFO, TERMS, NAME, ACCESS)

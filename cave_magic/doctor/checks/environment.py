@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from ...credentials.token_files import show_path
 from ...environment.shadowed import ShadowingFile
-from ...redact import private
+from ...ui.document import Line, Span, joined, line
 from .. import next_steps
 from ..evidence import Machine
-from ..model import Check, Finding, NextStep, failed, ok, warning
+from ..model import Check, Finding, NextStep, advise, failed, ok, warning
 
 _MAIN = ("caveclient", "ipython")
 _NAMES = {"ipython": "IPython", "python": "Python"}
@@ -29,17 +29,20 @@ def _requests(machine: Machine) -> Finding | None:
 def _caveclient(machine: Machine) -> Finding:
     if machine.caveclient_problem:
         return _not_importable("caveclient", machine.caveclient_problem, machine)
-    harmful = _harmful(machine)
-    return _in_the_way(harmful, warning, machine) if harmful else ok(_versions(machine))
+    if harmful := _harmful(machine):
+        said, step = _in_the_way(harmful, machine)
+        return warning(said, next_step=step)
+    return ok(_versions(machine))
 
 
 def _not_importable(name: str, problem: str, machine: Machine) -> Finding:
     if blamed := _harmful(machine) or machine.shadowing:
-        return _in_the_way(blamed, failed, machine)
+        said, step = _in_the_way(blamed, machine)
+        return failed(said, next_step=step)
     command = next_steps.pip_install("-U", name)
     return failed(
         f"{name} {machine.versions.get(name, '')}".rstrip() + f" cannot be imported here ({problem})",
-        NextStep(f"{command}, restart the kernel, then {machine.again}", (command, machine.again)),
+        next_step=advise(command, ", restart the kernel, then ", machine.again),
     )
 
 
@@ -47,13 +50,11 @@ def _harmful(machine: Machine) -> tuple[ShadowingFile, ...]:
     return tuple(one for one in machine.shadowing if one.harms)
 
 
-def _in_the_way(
-    shadowing: Sequence[ShadowingFile], found: Callable[[str, NextStep], Finding], machine: Machine
-) -> Finding:
-    """Files that hide packages: each a cause of its own, so all are named, and only renaming them helps."""
-    said = " and ".join(f"{private(show_path(Path(one.path)))} {one.words}" for one in shadowing)
+def _in_the_way(shadowing: Sequence[ShadowingFile], machine: Machine) -> tuple[Line, NextStep]:
+    """Files that shadow packages: each a cause of its own, so all are named, and only renaming them helps."""
+    said = [line(Span(show_path(Path(one.path)), private=True), f" {one.words}") for one in shadowing]
     names = " and ".join(os.path.basename(one.path) for one in shadowing)
-    return found(said, NextStep(f"rename {names}, restart the kernel, then {machine.again}", (machine.again,)))
+    return joined(" and ", said), advise(f"rename {names}, restart the kernel, then ", machine.again)
 
 
 def _home(machine: Machine) -> Finding | None:
@@ -61,10 +62,10 @@ def _home(machine: Machine) -> Finding | None:
     if not runtime.is_ephemeral:
         return None
     kept = runtime.secrets_name or ("" if machine.can_ask else "an environment variable")
-    keep = f"keep it as CAVE_TOKEN in {kept}, and" if kept else "there is no place for secrets here:"
+    keep = f"keep it as CAVE_TOKEN in {kept}, and" if kept else "secrets cannot be kept here:"
     return warning(
-        f"{runtime.platform} throws this home folder away at the end, and a saved token with it",
-        NextStep(f"{keep} begin the next notebook with {', then '.join(machine.recall)}", machine.recall),
+        f"{runtime.platform} deletes this home folder at the end of the session, and a saved token with it",
+        next_step=advise(f"{keep} begin the next notebook with ", joined(", then ", machine.recall)),
     )
 
 
@@ -72,11 +73,11 @@ def _packages(machine: Machine) -> Finding | None:
     if machine.unmet is None:
         return None
     if not machine.unmet:
-        return ok("as caveclient asks for them") if "caveclient" in machine.versions else None
+        return ok("as caveclient needs them") if "caveclient" in machine.versions else None
     command = next_steps.pip_install("-U", "caveclient")
     return warning(
-        f"caveclient asks for {' and '.join(machine.unmet[:3])}",
-        NextStep(f"{command}, then restart the kernel", (command,)),
+        f"caveclient needs {' and '.join(machine.unmet[:3])}",
+        next_step=advise(command, ", then restart the kernel"),
     )
 
 
@@ -87,7 +88,7 @@ REQUESTS = Check(
     about=Machine,
     look=_requests,
     explains="The package requests cannot be imported in this kernel, so no server can be asked.",
-    fixed_by="`%pip install -U requests`, or rename the file that stands in its place, then restart the kernel.",
+    fixed_by="`%pip install -U requests`, or rename the file that shadows it, then restart the kernel.",
 )
 CAVECLIENT = Check(
     id="environment",
@@ -96,7 +97,7 @@ CAVECLIENT = Check(
     about=Machine,
     look=_caveclient,
     needs=(REQUESTS,),
-    explains="caveclient cannot be imported in this kernel, or a file of the notebook's folder hides a package.",
+    explains="caveclient cannot be imported in this kernel, or a file in the notebook's folder shadows a package.",
     fixed_by="`%pip install -U caveclient`, or rename the file as the check prints it, then restart the kernel.",
 )
 PACKAGES = Check(
@@ -116,8 +117,8 @@ HOME = Check(
     title="home folder",
     about=Machine,
     look=_home,
-    explains="The home folder is thrown away with the session, so a saved token does not last.",
-    fixed_by="Keep the token in the secrets of the platform, and begin with the lines that the check prints: "
-    "what gets it from there, and `%cave_save`.",
+    explains="The home folder is deleted with the session, so a saved token does not last.",
+    fixed_by="Keep the token in the secrets of the platform, and begin each notebook with the lines that the "
+    "check prints: one that gets it from there, and `%cave_save`.",
 )
 CHECKS = (REQUESTS, CAVECLIENT, PACKAGES, HOME)

@@ -1,12 +1,12 @@
-"""Does this notebook hold on to something old?"""
+"""Is something old left in this notebook?"""
 
 from __future__ import annotations
 
 from ...deployments import DEFAULT_SERVER
-from ...redact import private, sanitize
+from ...redact import sanitize
 from .. import fixes, next_steps
 from ..evidence import Machine, ServerFacts
-from ..model import Check, Finding, NextStep, warning
+from ..model import Check, Finding, advise, warning
 from .account import ACCOUNT
 
 
@@ -16,10 +16,10 @@ def _clients(server: ServerFacts) -> Finding | None:
     names = " and ".join(one.variable for one in server.stale_clients[:3])
     first = server.stale_clients[0]
     remembered = server.machine.map_file.opens_on(first.datastack) if server.machine.map_file else DEFAULT_SERVER
-    command = next_steps.client(first.variable, sanitize(first.datastack), server.address, remembered)
+    command = next_steps.client(first.variable, sanitize(first.datastack).text, server.address, remembered)
     return warning(
         f"{names} {'was' if len(server.stale_clients) == 1 else 'were'} made with another token than the stored one",
-        NextStep(f"make it again: {command}", (command,)),
+        next_step=advise("make it again: ", command),
     )
 
 
@@ -27,7 +27,7 @@ def _left(machine: Machine) -> Finding | None:
     if not machine.left:
         return None
     places = "; ".join(f"{left.found_in} ({left.details})" for left in machine.left[:3])
-    return warning(f"a token was left in {private(sanitize(places, 200))}", fix=fixes.fix_left(machine))
+    return warning("a token was left in ", sanitize(places, 200), fix=fixes.fix_left(machine))
 
 
 LEFT = Check(
@@ -48,7 +48,7 @@ CLIENTS = Check(
     look=_clients,
     needs=(ACCOUNT,),
     quiet=True,
-    explains="A variable holds a CAVEclient that was made with another token; it goes on sending that one.",
+    explains="A variable holds a CAVEclient that was made with another token, and still sends that one.",
     fixed_by='Make the client again: `client = CAVEclient("minnie65_public")`.',
 )
 CHECKS = (LEFT, CLIENTS)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from ...credentials.token_files import TokenFile, secrets_folder, show_path
 from ...environment.cloud_volume import Reading
-from ...redact import private
+from ...ui.document import Span
 from .. import fixes, next_steps
 from ..evidence import DatastackFacts, Machine
-from ..model import Check, Finding, NextStep, ok, warning
+from ..model import Check, Finding, advise, ok, warning
 from .datastack import ACCESS
 from .services import number
 from .token import save_from
@@ -27,7 +27,7 @@ def _cloud_volume(datastack: DatastackFacts) -> Finding | None:
         return _other_file(datastack, wrong, stored.source)
     if stale := [one for one in found if one.kept not in ("", stored.token)]:
         kept = "another token" if stale[0].kept else "that there was no token"
-        return warning(f"in this kernel {_named(stale, 'know')} {kept} still", save_from(server, stored.source))
+        return warning(f"in this kernel {_named(stale, 'remember')} {kept}", next_step=save_from(server, stored.source))
     return ok(f"{_named(found, 'read')} the same token")
 
 
@@ -38,8 +38,13 @@ def _other_file(datastack: DatastackFacts, wrong: Sequence[Reading], source: Tok
     what = "another token" if file.token else "no token"
     fix = fixes.fix_readers(datastack)
     if wrong[0].first.parent == secrets_folder():
-        return warning(f"{reads} {file.name}, which has {what}", save_from(datastack.server, source), fix)
-    return warning(f"{reads} {private(show_path(file.path))}, which has {what}: CLOUD_VOLUME_DIR leads there", fix=fix)
+        return warning(f"{reads} {file.name}, which has {what}", next_step=save_from(datastack.server, source), fix=fix)
+    return warning(
+        f"{reads} ",
+        Span(show_path(file.path), private=True),
+        f", which has {what}: CLOUD_VOLUME_DIR points there",
+        fix=fix,
+    )
 
 
 def _named(found: Sequence[Reading], verb: str) -> str:
@@ -59,7 +64,7 @@ def _cloud_files(machine: Machine) -> Finding | None:
         return None
     command = next_steps.pip_install("-U", "cloud-files", "cloud-volume")
     evidence = f"cloud-files {version} does not find the token of a server's own file"
-    return warning(evidence, NextStep(f"{command}, then restart the kernel", (command,)))
+    return warning(evidence, next_step=advise(command, ", then restart the kernel"))
 
 
 CLOUD_VOLUME = Check(
@@ -70,9 +75,8 @@ CLOUD_VOLUME = Check(
     look=_cloud_volume,
     needs=(ACCESS,),
     quiet=True,
-    explains="cloud-volume or cloud-files reads another token than caveclient, or keeps an old one in this kernel.",
-    fixed_by="`%cave_save --from-file FILE --overwrite`; "
-    "`%cave_check --fix` where CLOUD_VOLUME_DIR leads them elsewhere.",
+    explains="cloud-volume or cloud-files reads another token than caveclient, or remembers an old one in this kernel.",
+    fixed_by="`%cave_save --from-file FILE --overwrite`; `%cave_check --fix` if CLOUD_VOLUME_DIR points elsewhere.",
 )
 CLOUD_FILES = Check(
     id="cloud-files",

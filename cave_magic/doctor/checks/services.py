@@ -1,4 +1,4 @@
-"""Do the data services of the datastack's local server answer?"""
+"""Do the services of the datastack's data server respond?"""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from ...api.endpoints import SERVICES
 from ...api.responses import TEXT, Response, is_cave, version_in
 from .. import next_steps
 from ..evidence import DatastackFacts
-from ..model import Check, Finding, NextStep, failed, ok, warning
+from ..model import Check, Finding, advise, failed, ok, warning
 from .datastack import ACCESS, server_for
-from .network import FINE, NOT_YOURS, failure_finding, then
+from .network import FINE, failure_finding, not_yours, tell_administrators, then
 
 OLDEST_MATERIALIZE = (5, 13)
 """The oldest materialize service that the queries of caveclient 8 work with (its own error texts)."""
@@ -22,10 +22,12 @@ def _local_server(datastack: DatastackFacts) -> Finding | None:
     if not responses:
         return None
     if all(response.status == 404 for response in responses):  # even an old service would have one of the routes
-        advice = then(NOT_YOURS, next_steps.check(datastack.target))
-        return failed(f"{responses[0].host} has none of the data services (404 on each)", advice)
+        return failed(
+            f"{responses[0].host} has none of the data services (404 on each)",
+            next_step=then(not_yours(datastack.server), next_steps.check(datastack.target)),
+        )
     if any(_is_up(name, response) for name, response in services.items()):
-        return ok(f"{responses[0].host} answered in {max(response.seconds for response in responses):.1f} s")
+        return ok(f"{responses[0].host} responded in {max(response.seconds for response in responses):.1f} s")
     if len({(response.failure, response.status) for response in responses}) > 1:
         return None  # each service has a trouble of its own, and a row
     return failure_finding(responses[0], server_for(datastack), "the data server")
@@ -40,16 +42,16 @@ def _service(name: str, datastack: DatastackFacts) -> Finding | None:
     if not _is_up(name, response):
         return failure_finding(response, server_for(datastack), name)
     version = version_in(response)
-    told = f", version {version}" if version else ", but does not tell its version" if response.status == 404 else ""
-    return ok(f"{response.host} answered in {response.seconds:.1f} s{told}")
+    told = f", version {version}" if version else ", but does not say its version" if response.status == 404 else ""
+    return ok(f"{response.host} responded in {response.seconds:.1f} s{told}")
 
 
 def _missing(name: str, datastack: DatastackFacts, response: Response) -> Finding:
     evidence = f"{response.host} has no {name} service (404)"
     if not _is_needed(name, datastack):
-        return warning(f"{evidence}, so client.{name} does not work there")
-    advice = f"{FINE}: tell the people of the server"
-    return failed(evidence, then(advice, next_steps.check(datastack.target)))
+        return warning(f"{evidence}, so client.{name} does not work for this datastack")
+    advice = f"{FINE}: {tell_administrators(datastack.server.host)}"
+    return failed(evidence, next_step=then(advice, next_steps.check(datastack.target)))
 
 
 def _is_needed(name: str, datastack: DatastackFacts) -> bool:
@@ -82,7 +84,7 @@ def _is_up(name: str, response: Response) -> bool:
         return response.is_of_a_service
     if response.status in (401, 403):
         return is_cave(response) or (response.status == 401 and response.form == TEXT)
-    return response.location.endswith("auth/api/v1/authorize")
+    return response.location.matches(r"auth/api/v1/authorize\Z")
 
 
 def _fits(datastack: DatastackFacts) -> Finding | None:
@@ -92,11 +94,11 @@ def _fits(datastack: DatastackFacts) -> Finding | None:
     server = version_in(response)
     if number(server) >= OLDEST_MATERIALIZE or (not server and response.status != 404):
         return None
-    is_old = f"is version {server}" if server else "is so old that it does not tell its version"
+    is_old = f"is version {server}" if server else "is too old to say its version"
     command = next_steps.pip_install('"caveclient<8"')
     return warning(
-        f"materialize on {response.host} {is_old}; queries of caveclient {client} want 5.13",
-        NextStep(f"if a query says so: {command}, then restart the kernel", (command,)),
+        f"materialize on {response.host} {is_old}; queries of caveclient {client} need 5.13",
+        next_step=advise("if a query says so: ", command, ", then restart the kernel"),
     )
 
 
@@ -113,7 +115,7 @@ LOCAL = Check(
     look=_local_server,
     needs=(ACCESS,),
     quiet=True,
-    explains="The server with the datastack's data cannot be reached, or has none of its services in good health.",
+    explains="The data server of the datastack is unreachable, or none of its services is in good health.",
     fixed_by="As for `network` above; where the server itself is down, wait.",
 )
 SERVICE_CHECKS = tuple(
@@ -126,7 +128,7 @@ SERVICE_CHECKS = tuple(
         needs=(LOCAL,),
         quiet=True,
         explains=f"The {name} service of the data server is in trouble, or not there. The token is not the reason.",
-        fixed_by="Wait, until the time that the check prints if it knows one; the people of the server mend it.",
+        fixed_by="Wait for the server's administrators to fix it; the check prints until when, if it knows.",
     )
     for name in SERVICES
 )

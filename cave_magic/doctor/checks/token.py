@@ -11,10 +11,11 @@ from ...api.urls import host_of
 from ...credentials.file_problems import FileFault
 from ...credentials.token_files import State, TokenFile, secrets_folder, show_path
 from ...deployments import DEFAULT_SERVER, deployment_of, formats_of
-from ...redact import private, sanitize
+from ...redact import sanitize
+from ...ui.document import Line, Span, line
 from .. import fixes, next_steps
 from ..evidence import FolderFix, Machine, ServerFacts
-from ..model import Check, Command, Finding, NextStep, Status, failed, ok, unknown, warning
+from ..model import Check, Command, Finding, NextStep, Status, advise, failed, ok, unknown, warning
 from ..next_steps import without_anybody
 
 # ---------------------------------------------------------------- next steps
@@ -24,37 +25,38 @@ def set_up(server: ServerFacts, kind: str = "existing") -> NextStep:
     """A set-up for this server, which ends in a token that works."""
     if not server.machine.can_ask:
         return without_anybody(server.target, server.machine.runtime, server.stored.token is not None)
-    command = next_steps.setup(server.target, kind)
-    return NextStep(command, (command,))
+    return advise(next_steps.setup(server.target, kind))
 
 
 def save_from(server: ServerFacts, file: TokenFile) -> NextStep:
-    """Takes the token that a file has; a new one where the server refuses that one too."""
+    """Saves the token that a file has; a new one where the server rejects that one too."""
     if server.salvaged is not None and server.salvaged.code in REFUSALS:
         return set_up(server)
     return save_this(server, file)
 
 
 def save_this(server: ServerFacts, file: TokenFile) -> NextStep:
-    """Takes the token that a file has."""
-    command = next_steps.save_from(server.target, file.path, replaces=bool(server.stored.files))
-    return NextStep(command, (command,))
+    """Saves the token that a file has."""
+    return advise(next_steps.save_from(server.target, file.path, replaces=bool(server.stored.files)))
 
 
-def within_reach(server: ServerFacts, evidence: str, otherwise: NextStep) -> Finding:
-    """A failed finding about the stored token; its next step takes one that is within reach, if there is one."""
+def within_reach(server: ServerFacts, evidence: str | Line, otherwise: NextStep) -> Finding:
+    """A failed finding about the stored token; its next step saves one that is within reach, if there is one."""
     if server.near is not None:
-        found = f"{show_path(server.near.path)} has one that works, but CAVEclient does not read it"
-        return failed(f"{evidence}; {found}", save_this(server, server.near))
+        found = f"; {show_path(server.near.path)} has one that works, but CAVEclient does not read it"
+        return failed(evidence, found, next_step=save_this(server, server.near))
     if server.untried is None:
-        return failed(evidence, otherwise)
-    save, other = save_this(server, server.untried), set_up(server)
-    text = f"{save.text}   (or {other.text} if {server.host} does not take it)"
-    return failed(f"{evidence}; {untried(server.untried)}", NextStep(text, (*save.commands, *other.commands)))
+        return failed(evidence, next_step=otherwise)
+    save, other = save_this(server, server.untried).line, set_up(server).line
+    return failed(
+        evidence,
+        f"; {untried(server.untried)}",
+        next_step=advise(save, "   (or ", other, f" if {server.host} rejects it)"),
+    )
 
 
 def untried(file: TokenFile) -> str:
-    """What is said of a token within reach that nobody was asked about."""
+    """What is said of a token within reach that no server was asked about."""
     return f"{show_path(file.path)} has one that does not say which server it is for, so it was not tried"
 
 
@@ -67,14 +69,14 @@ def _make_readable(server: ServerFacts, file: TokenFile) -> NextStep:
 
 
 def _without_link(link: Path, check: Command) -> NextStep:
-    """Makes a link that leads to nothing lead to something, or does without it."""
+    """Makes the target of a dangling link reachable, or does without the link."""
     move = next_steps.move_away(link)
-    return NextStep(f"if that is on a drive that is not mounted, mount it; else {move}, then {check}", (move, check))
+    return advise("if that is on a drive that is not mounted, mount it; else ", move, ", then ", check)
 
 
 def _first(command: Command, check: Command) -> NextStep:
     """A command, and the check again."""
-    return NextStep(f"{command}, then {check}", (command, check))
+    return advise(command, ", then ", check)
 
 
 # ---------------------------------------------------------------- the map
@@ -84,28 +86,27 @@ def _map_file(machine: Machine) -> Finding | None:
     found = machine.map_file
     if found is None or found.state is State.READ or (found.state is State.ABSENT and not found.problem):
         return None
-    move = next_steps.move_away(found.path)
     fix = fixes.fix_map(found)
-    next_step = None if fix else NextStep(move, (move,))
+    step = None if fix else advise(next_steps.move_away(found.path))
     evidence = f"{found.path.name} {found.problem}"
     if found.problem is None or found.problem.fault is not FileFault.NOT_AN_OBJECT:
-        return warning(f"{evidence}: CAVEclient ignores it and forgets which server a datastack is on", next_step, fix)
-    return failed(f"{evidence}: CAVEclient cannot read it", next_step, fix)
+        said = f"{evidence}: CAVEclient ignores it and forgets which server a datastack is on"
+        return warning(said, next_step=step, fix=fix)
+    return failed(f"{evidence}: CAVEclient cannot read it", next_step=step, fix=fix)
 
 
 def _map_secret(machine: Machine) -> Finding | None:
     if not machine.map_secrets:
         return None
-    names = ", ".join(sanitize(name, 60) for name in machine.map_secrets[:3])
-    return warning(
-        f"the remembered address of {names} has a token or a password in it", fix=fixes.fix_map_secrets(machine)
-    )
+    names = ", ".join(sanitize(name, 60).text for name in machine.map_secrets[:3])
+    said = f"the remembered address of {names} contains a token or a password"
+    return warning(said, fix=fixes.fix_map_secrets(machine))
 
 
 def _map(server: ServerFacts) -> Finding | None:
     target, home = server.target, deployment_of(server.target.datastack)
     if target.map_problem:
-        return _wrong_entry(f"{target.datastack} is remembered with a wrong address: {target.map_problem}", server)
+        return _wrong_entry(server, f"{target.datastack} is remembered with a wrong address: {target.map_problem}")
     if target.named_by in ("option", "setting"):
         return _opened_elsewhere(server)
     if target.named_by != "map" or home is None or home.server == server.address:
@@ -116,15 +117,19 @@ def _map(server: ServerFacts) -> Finding | None:
     found = next((one for one in server.responses if _is_elsewhere(one) or (reached and not is_cave(one))), None)
     if found is None or any(is_cave(response) for response in server.responses if not _is_elsewhere(response)):
         return None
-    evidence = f"{target.datastack} is remembered on {server.host}, where it is not ({found.evidence})"
     through = ", which the same proxy reaches" if reached else ""
-    return _wrong_entry(f"{evidence}; it is on {host_of(home.server)}{through}", server)
+    return _wrong_entry(
+        server,
+        f"{target.datastack} is remembered on {server.host}, where it is not (",
+        found.evidence,
+        f"); it is on {host_of(home.server)}{through}",
+    )
 
 
-def _wrong_entry(evidence: str, server: ServerFacts) -> Finding:
+def _wrong_entry(server: ServerFacts, *evidence: str | Line) -> Finding:
     """An entry of the map that is wrong; there is nothing to fix if it was corrected meanwhile."""
-    fix, again = fixes.fix_entry(server), next_steps.check(server.target)
-    return failed(evidence, None if fix else NextStep(again, (again,)), fix)
+    fix = fixes.fix_entry(server)
+    return failed(*evidence, next_step=None if fix else advise(next_steps.check(server.target)), fix=fix)
 
 
 def _is_elsewhere(response: Response) -> bool:
@@ -153,14 +158,14 @@ def _folder(machine: Machine) -> Finding | None:
         return None
     evidence = f"{show_path(failure.at)} {failure.problem}"
     if failure.mend is FolderFix.HOME:
-        text = f"set HOME to a folder of yours before the kernel starts, then {machine.again}"
-        return failed(evidence, NextStep(text, (machine.again,)))
+        step = advise("set HOME to a folder of yours before the kernel starts, then ", machine.again)
+        return failed(evidence, next_step=step)
     if failure.mend is FolderFix.MOUNT:
-        return failed(evidence, _without_link(failure.at, machine.again))
+        return failed(evidence, next_step=_without_link(failure.at, machine.again))
     move = failure.mend is FolderFix.MOVE
     command = next_steps.move_away(failure.at) if move else next_steps.make_private(failure.at, 0o700)
-    next_step = _first(command, machine.again)
-    return failed(evidence, next_step) if failure.unusable else warning(evidence, next_step)
+    step = _first(command, machine.again)
+    return failed(evidence, next_step=step) if failure.unusable else warning(evidence, next_step=step)
 
 
 def _token(server: ServerFacts) -> Finding:
@@ -170,11 +175,11 @@ def _token(server: ServerFacts) -> Finding:
 
 
 def _after_the_server(server: ServerFacts, finding: Finding) -> Finding:
-    """While the auth server cannot be asked nothing can be mended with it: then a fault of the token comes second."""
+    """While the auth server is in trouble nothing can be fixed with it: then a problem of the token comes second."""
     response = server.identity or server.bare
     if finding.status is not Status.FAILED or response is None or is_cave(response) or is_malformed(response):
         return finding
-    return warning(f"{finding.evidence}; the server comes first")
+    return warning(finding.evidence, "; fix the server first")
 
 
 def _stored(server: ServerFacts) -> Finding:
@@ -188,11 +193,13 @@ def _stored(server: ServerFacts) -> Finding:
     file = stored.source or stored.server_file
     if server.disagrees:
         command, again = next_steps.pip_install("-U", "caveclient"), next_steps.check(server.target)
-        next_step = NextStep(f"{command}, restart the kernel, then {again}", (command, again))
-        return unknown(f"the installed caveclient does not take the token that {file.name} holds", next_step)
-    ending = f", ends in {private(stored.token.ending)}" if stored.token.ending else ""
+        return unknown(
+            f"the installed caveclient does not use the token in {file.name}",
+            next_step=advise(command, ", restart the kernel, then ", again),
+        )
+    ending = (", ends in ", Span(stored.token.ending, private=True)) if stored.token.ending else ()
     alone = "" if file.readable_by_others else ", only you can read it"
-    return ok(f"{file.name}{ending}{alone}")
+    return ok(file.name, *ending, alone)
 
 
 def _another_servers(server: ServerFacts, owner: str) -> Finding:
@@ -200,8 +207,8 @@ def _another_servers(server: ServerFacts, owner: str) -> Finding:
     file = stored.source or stored.server_file
     evidence = f"none for {server.host}; {file.name} has the token of {owner}, which is not sent here"
     if server.salvaged is not None and server.salvaged.is_good and stored.shadowed is not None:
-        hidden = f"{evidence}; {stored.default_file.name} has one that works, but is not read"
-        return failed(hidden, save_from(server, stored.default_file))
+        hidden = f"; {stored.default_file.name} has one that works, but is not read"
+        return failed(evidence, hidden, next_step=save_from(server, stored.default_file))
     return within_reach(server, evidence, set_up(server))
 
 
@@ -209,43 +216,47 @@ def _blocked(server: ServerFacts, file: TokenFile) -> Finding:
     evidence = file.fault
     default = server.stored.default_file
     if file.state is State.UNREADABLE:
-        return failed(evidence, _move_away(server, file) if file.link else _make_readable(server, file))
+        return failed(evidence, next_step=_move_away(server, file) if file.link else _make_readable(server, file))
     if file.state in (State.NOT_A_FILE, State.TOO_LARGE):
-        return failed(evidence, _move_away(server, file))
+        return failed(evidence, next_step=_move_away(server, file))
     if file.inside is not None:
-        return failed(f"{evidence}, but has a token in it", save_from(server, file))
+        return failed(f"{evidence}, but contains a token", next_step=save_from(server, file))
     if file.path != default.path and default.token is not None:
-        hidden = f"{evidence}; {default.name} has a token, but is not read because of it"
-        return failed(hidden, save_from(server, default))
+        hidden = f"; {default.name} has a token, but is not read because of it"
+        return failed(evidence, hidden, next_step=save_from(server, default))
     return within_reach(server, evidence, set_up(server))
 
 
 def _missing(server: ServerFacts) -> Finding:
     own, default = server.stored.server_file, server.stored.default_file
     if own.gap:
-        return failed(own.fault, _without_link(own.path, next_steps.check(server.target)))
+        return failed(own.fault, next_step=_without_link(own.path, next_steps.check(server.target)))
     if own.state is State.NOT_A_FILE:
-        return failed(own.fault, _move_away(server, own))
+        return failed(own.fault, next_step=_move_away(server, own))
     if own.state is State.READ and default.token is not None:
-        return failed(f"{own.name} {own.problem}, and hides the one in {default.name}", save_from(server, default))
+        hides = f"{own.name} {own.problem}, and hides the one in {default.name}"
+        return failed(hides, next_step=save_from(server, default))
     if own.state is State.READ and own.inside is not None:
-        return failed(f"{own.name} {own.problem}, but has one under another key", save_from(server, own))
+        return failed(f"{own.name} {own.problem}, but has one under another key", next_step=save_from(server, own))
     if default.state is State.READ and default.inside is not None:
-        return failed(f"{default.name} {default.problem}", save_from(server, default))
+        return failed(f"{default.name} {default.problem}", next_step=save_from(server, default))
     if file := next((file for file in (own, default) if file.problem), None):
         return within_reach(server, f"{file.name} {file.problem}", set_up(server))
     name = next(iter(server.machine.token_variables), "")
     if server.near is None and server.untried is None and name:
-        command = next_steps.save(server.target, "--from-env", name)
-        return failed(f"none in a file; {name} is set, but CAVEclient does not read it", NextStep(command, (command,)))
-    return within_reach(server, f"none for {server.host} in {private(secrets_folder())}", _first_time(server))
+        return failed(
+            f"none in a file; {name} is set, but CAVEclient does not read it",
+            next_step=advise(next_steps.save(server.target, "--from-env", name)),
+        )
+    folder = Span(str(secrets_folder()), private=True)
+    return within_reach(server, line(f"none for {server.host} in ", folder), _first_time(server))
 
 
 def _first_time(server: ServerFacts) -> NextStep:
     if not server.machine.can_ask:
         return set_up(server)
     new, old = next_steps.setup(server.target, "new"), next_steps.setup(server.target, "existing")
-    return NextStep(f"{new}   (or {old} if you have an account)", (new, old))
+    return advise(new, "   (or ", old, " if you have an account)")
 
 
 # ---------------------------------------------------------------- its form
@@ -257,14 +268,13 @@ def _form(server: ServerFacts) -> Finding | None:
     if token is None or file is None or (oddity := token.oddity(among)) is None:
         return None
     if identity is not None and identity.is_good:
-        next_step = save_from(server, file) if token.reads_as(among) else None
-        fix, words = fixes.fix_stored_shape(server), f"the one in {file.name} {oddity}, but {server.host} takes it"
-        return warning(words, next_step, fix)
+        step, fix = save_from(server, file) if token.reads_as(among) else None, fixes.fix_stored_shape(server)
+        return warning(f"the one in {file.name} {oddity}, but {server.host} accepts it", next_step=step, fix=fix)
     if token.can_be_sent and not (identity and (identity.code in REFUSALS or is_malformed(identity))):
         return None
-    next_step = save_from(server, file) if token.reads_as(among) else set_up(server)
+    step = save_from(server, file) if token.reads_as(among) else set_up(server)
     evidence = f"the one in {file.name} {oddity}, so it cannot work"
-    return _after_the_server(server, failed(evidence, next_step, fixes.fix_stored_shape(server)))
+    return _after_the_server(server, failed(evidence, next_step=step, fix=fixes.fix_stored_shape(server)))
 
 
 def is_malformed(response: Response) -> bool:
@@ -277,9 +287,9 @@ def _shadow(server: ServerFacts) -> Finding | None:
     if server.salvaged is None or not server.salvaged.is_good or server.stored.shadowed is None:
         return None
     return failed(
-        f"{file.name} has an old one that {server.host} refuses; {default.name} has one that works, but is not read",
-        save_from(server, default),
-        fixes.fix_shadow(server.stored),
+        f"{file.name} has an old one that {server.host} rejects; {default.name} has one that works, but is not read",
+        next_step=save_from(server, default),
+        fix=fixes.fix_shadow(server.stored),
     )
 
 
@@ -289,12 +299,13 @@ def _link(server: ServerFacts) -> Finding | None:
     for file in (stored.server_file, stored.default_file):
         if file.state is State.ABSENT and file.problem and stored.source is not None:
             fill = save_from(server, stored.source)
-            return warning(f"{file.name} {file.problem}", _without_link(file.path, check) if file.gap else fill)
+            step = _without_link(file.path, check) if file.gap else fill
+            return warning(f"{file.name} {file.problem}", next_step=step)
     file = stored.source or stored.server_file
     if not file.link or not file.foreign:
         return None
     evidence = f"{file.name} is a link to {file.link}, which belongs to another user: the token may be theirs"
-    return warning(evidence, _move_away(server, file))
+    return warning(evidence, next_step=_move_away(server, file))
 
 
 def _legacy(server: ServerFacts) -> Finding | None:
@@ -302,13 +313,13 @@ def _legacy(server: ServerFacts) -> Finding | None:
     if server.stored.source is not legacy or server.stored.token is None:
         return None
     fix = fixes.fix_legacy(server.stored)
-    return warning(f"comes from {legacy.name}, which CAVEclient is about to stop reading", fix=fix)
+    return warning(f"comes from {legacy.name}, which CAVEclient will soon stop reading", fix=fix)
 
 
 def _private(server: ServerFacts) -> Finding | None:
     if server.machine.folder_open:
         fix = fixes.fix_permissions(server.stored, folder_open=True)
-        return warning(f"everybody on this computer may put files into {server.machine.folder}", fix=fix)
+        return warning(f"everybody on this computer can put files into {server.machine.folder}", fix=fix)
     files = (*server.stored.files, *server.stored.copies)
     shared = [file for file in files if file.readable_by_others and file.owned]
     if not shared:
@@ -332,7 +343,7 @@ MAP_FILE = Check(
     look=_map_file,
     quiet=True,
     explains="The file in which caveclient remembers servers is damaged.",
-    fixed_by="`%cave_check --fix` puts it in order and keeps a copy of what it was; `!mv` moves away what is no file.",
+    fixed_by="`%cave_check --fix` repairs it and keeps a copy; `!mv` moves away what is not a file.",
 )
 MAP = Check(
     id="map",
@@ -343,7 +354,7 @@ MAP = Check(
     needs=(MAP_FILE,),
     quiet=True,
     explains="caveclient remembers a wrong server address for the datastack.",
-    fixed_by="`%cave_check --fix` puts the right address there, or lets caveclient forget the wrong one.",
+    fixed_by="`%cave_check --fix` corrects the address, or removes it.",
 )
 MAP_SECRET = Check(
     id="map-secret",
@@ -353,8 +364,8 @@ MAP_SECRET = Check(
     look=_map_secret,
     needs=(MAP_FILE,),
     quiet=True,
-    explains="A token or a password stands in an address that caveclient remembers.",
-    fixed_by="`%cave_check --fix` takes it out.",
+    explains="An address that caveclient remembers contains a token or a password.",
+    fixed_by="`%cave_check --fix` removes it.",
 )
 FOLDER = Check(
     id="token-folder",
@@ -364,7 +375,7 @@ FOLDER = Check(
     look=_folder,
     quiet=True,
     explains="The folder of the token files cannot be opened, or nothing can be saved in it.",
-    fixed_by="`!chmod 700` on the folder, or `!mv` for what stands in its place, as the check prints it.",
+    fixed_by="`!chmod 700` on the folder, or `!mv` for what is there instead, as the check prints it.",
 )
 TOKEN = Check(
     id="token",
@@ -374,10 +385,9 @@ TOKEN = Check(
     look=_token,
     needs=(MAP, FOLDER),
     explains="No token is stored for the server, or its file cannot be used.",
-    fixed_by="The check prints the line: `%cave_save` where a token is in reach (for a damaged file also "
-    "`%cave_check --fix`), "
-    "`!chmod 600` or `!mv` where it cannot be read, `%pip install -U caveclient` where caveclient takes another, else "
-    "`%cave_setup new` or `%cave_setup existing`.",
+    fixed_by="The check prints the command: `%cave_save` if a token is within reach (for a damaged file also "
+    "`%cave_check --fix`), `!chmod 600` or `!mv` if it cannot be read, `%pip install -U caveclient` if caveclient uses "
+    "another, else `%cave_setup new` or `%cave_setup existing`.",
 )
 FORM = Check(
     id="token-form",
@@ -387,7 +397,7 @@ FORM = Check(
     look=_form,
     needs=(TOKEN,),
     quiet=True,
-    explains="What is stored is not a token as the server made it: quotes, a blank, a part of it.",
+    explains="The stored token is not as the server made it: it has quotes or a blank, or a part is missing.",
     fixed_by="`%cave_save --from-file FILE --overwrite` or `%cave_check --fix` if the token is still in it, else "
     "`%cave_setup existing`.",
 )
@@ -410,8 +420,8 @@ LEGACY = Check(
     look=_legacy,
     needs=(TOKEN,),
     quiet=True,
-    explains="The token comes from chunkedgraph-secret.json, which caveclient still reads as a last resort.",
-    fixed_by="`%cave_check --fix` writes its token to the file that it belongs in.",
+    explains="The token comes from chunkedgraph-secret.json, which caveclient reads as a last resort.",
+    fixed_by="`%cave_check --fix` moves its token to the file that it belongs in.",
 )
 LINK = Check(
     id="token-link",
@@ -421,8 +431,8 @@ LINK = Check(
     look=_link,
     needs=(TOKEN,),
     quiet=True,
-    explains="A token file is a link that leads to nothing, or to the file of another user of this computer.",
-    fixed_by="`%cave_save --from-file FILE --overwrite` fills the place that it leads to; `!mv` moves the link away.",
+    explains="A token file is a link to nothing, or to a file of another user of this computer.",
+    fixed_by="`%cave_save --from-file FILE --overwrite` writes the file that it points to; `!mv` moves the link away.",
 )
 PRIVATE = Check(
     id="token-private",
@@ -431,7 +441,7 @@ PRIVATE = Check(
     about=ServerFacts,
     look=_private,
     quiet=True,
-    explains="Other users of this computer can read the token file, or put another in its place.",
+    explains="Other users of this computer can read the token file, or replace it.",
     fixed_by="`%cave_check --fix`, which is `chmod 600` on the file and `chmod 700` on its folder.",
 )
 VARIABLE = Check(
@@ -443,6 +453,6 @@ VARIABLE = Check(
     needs=(TOKEN,),
     quiet=True,
     explains="An environment variable holds a token, which caveclient does not read.",
-    fixed_by="Nothing has to be done; `%cave_save --from-env NAME --overwrite` takes that token instead.",
+    fixed_by="Nothing has to be done; `%cave_save --from-env NAME --overwrite` saves that token instead.",
 )
 CHECKS = (MAP_FILE, MAP_SECRET, MAP, FOLDER, TOKEN, FORM, SHADOW, LEGACY, LINK, PRIVATE, VARIABLE)

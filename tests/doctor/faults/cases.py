@@ -317,7 +317,7 @@ FILES = (
 
 SERVERS = (
     Case("token deleted", _deleted, "account", kind="server"),
-    Case("log-in token", _login_token, "token-kind", "warning", kind="server"),
+    Case("temporary token", _login_token, "token-kind", "warning", kind="server"),
     Case("no permission for anything", _no_group, "access", kind="server"),
     Case("terms not accepted", _terms, "terms", kind="server"),
     Case("no permission for this", _asks_for("secret_ds"), "access", fixed_by=False, kind="server"),

@@ -26,7 +26,7 @@ HEAD = """\
 LEGEND = """\
 
 Where a fault lies in the name or the address that is asked for, both were given that one. "By others": the check must be right, and what
-it advises is for somebody else (the people of a server or a network), or for the person outside of the notebook."""
+it advises is for somebody else (the administrators of a server or a network), or for the person outside of the notebook."""
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def test_without_a_list_all_looks_at_the_one(world: World, response):
     report = world.check()
     assert bad(report) == sanitize
     listed = [row.evidence for row in report.rows if row.id == "datastacks"]
-    assert [text.endswith("so only minnie65_public was looked at") for text in listed] == (
+    assert [text.endswith("so only minnie65_public was checked") for text in listed] == (
         [True] if response and response[0] == 500 else []
     )
 
@@ -78,7 +78,7 @@ def test_an_endless_list_is_not_gone_through(world: World):
     start = time.monotonic()
     report = world.check()
     assert time.monotonic() - start < 15
-    assert "lists 3,000; the first 200 were looked at" in next(
+    assert "lists 3,000; the first 200 were checked" in next(
         row.evidence for row in report.rows if row.id == "datastacks"
     )
 
@@ -136,17 +136,17 @@ def test_nothing_is_printed_where_http_is_debugged(world: World, monkeypatch):
 
 @pytest.mark.parametrize("keys", [[{"token": "****1234", "id": 1}], [{"id": 1}], [{"token": None}, "x"], {"keys": []}])
 def test_a_list_of_keys_without_their_values_tells_nothing(world: World, keys):
-    """A permanent token is not called a log-in token because the list shows stars."""
+    """A permanent token is not called a temporary token because the list shows stars."""
     world.cave.misbehave(KEYS, says(200, keys))
     assert "token-kind" not in [row.id for row in world.check().rows]
 
 
 def test_a_log_in_token_that_works_has_not_ended(world: World):
-    """Where the file is older than a log-in token lives, no day in the past is said."""
+    """Where the file is older than a temporary token lives, no day in the past is said."""
     token = world.cave.new_login_token("ada")
     world.save(token)
     os.utime(world.server_file, (1.5e9, 1.5e9))
-    assert "a log-in token: it ends within 7 days" in world.run("%cave_check").out
+    assert "a temporary token: it expires within 7 days" in world.run("%cave_check").out
 
 
 def test_a_path_with_a_blank_is_printed_so_that_it_works(world: World):

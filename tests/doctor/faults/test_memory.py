@@ -9,6 +9,7 @@ import pytest
 
 from cave_magic.api.responses import MEMORY_SECONDS, Account, Response, Terms, contradicts
 from cave_magic.doctor import gather
+from cave_magic.redact import Untrusted, sanitize
 from cave_magic.ui.durations import moment
 
 from .world import FULL, ID, World, bad, says
@@ -45,8 +46,8 @@ def test_a_permission_that_was_revoked_is_not_all_well(world: World):
     report = world.check()
     assert bad(report) == [("access", "failed")]
     said = _row(report, "access").evidence
-    assert "ada@example.org has no permission to view minnie65_public, says the auth server" in said
-    assert "the info service still opens minnie65_public: it remembers for up to 300 s" in said
+    assert "ada@example.org has no permission to view minnie65_public, according to the auth server" in said
+    assert "the info service still opens minnie65_public: it caches permissions for up to 300 s" in said
     assert _waits(world, start)
     assert "All well" not in world.run("%cave_check").out
     _is_over(world)
@@ -63,8 +64,8 @@ def test_a_permission_that_was_given_is_waited_for(world: World):
     report = world.check()
     assert bad(report) == [("access", "failed")]
     said = _row(report, "access").evidence
-    assert "carol@example.org may view minnie65_public, says the auth server" in said
-    assert "still refuses (403 missing_permission): it remembers for up to 300 s" in said
+    assert "carol@example.org may view minnie65_public, according to the auth server" in said
+    assert "still refuses access (403 missing_permission): it caches permissions for up to 300 s" in said
     assert _waits(world, start)
     _is_over(world)
     assert world.check().ok
@@ -98,7 +99,7 @@ def test_terms_that_were_accepted_a_moment_ago_are_not_asked_for_again(world: Wo
     start = time.time()
     report = world.check()
     assert bad(report) == [("terms", "failed")]
-    assert "no longer missing, says the auth server" in _row(report, "terms").evidence
+    assert "terms of service accepted, according to the auth server" in _row(report, "terms").evidence
     assert _waits(world, start)
     _is_over(world)
     assert world.check().ok
@@ -110,7 +111,7 @@ def test_terms_that_were_withdrawn_are_to_be_accepted_at_once(world: World):
     world.cave.withdraw_terms("ada", NAME)
     report = world.check()
     assert bad(report) == [("terms", "failed")]
-    assert "says the auth server; the info service has not noticed yet" in _row(report, "terms").evidence
+    assert "according to the auth server; the info service has not noticed yet" in _row(report, "terms").evidence
     assert world.mend().ok
 
 
@@ -143,7 +144,7 @@ def test_a_contradiction_that_lasts_is_no_memory(world: World):
         gather._contradictions[key] = first - MEMORY_SECONDS, last
     report = world.check()
     assert bad(report) == [("access", "unknown")]
-    assert "people of the server" in report.next.text
+    assert "tell the administrators of" in report.next.text
 
 
 def test_another_contradiction_has_a_time_of_its_own(world: World):
@@ -166,7 +167,7 @@ def test_a_dataset_of_another_name_counts_as_what_it_is(world: World, says_what)
         assert report.ok
     else:
         assert bad(report) == [("access", "failed")]
-        assert "no permission to view minnie65_phase3, says" in _row(report, "access").evidence
+        assert "no permission to view minnie65_phase3, according to" in _row(report, "access").evidence
 
 
 def test_a_dataset_of_another_name_is_asked_for_once(world: World):
@@ -196,7 +197,7 @@ def test_an_account_without_any_permission_cannot_read_anything(world: World):
         world.cave.revoke("ada", name)
     report = world.check()
     assert bad(report) == [("access", "failed")]
-    assert "no permission to view anything, says the auth server" in _row(report, "access").evidence
+    assert "no permission to view anything, according to the auth server" in _row(report, "access").evidence
 
 
 @pytest.mark.parametrize(
@@ -214,7 +215,7 @@ def test_a_token_that_the_info_service_met_too_early_is_waited_for(world: World)
     start = time.time()
     report = world.check()
     assert bad(report) == [("access", "failed")]
-    assert "the auth server takes the token; the info service still refuses it" in _row(report, "access").evidence
+    assert "the auth server accepts the token; the info service still rejects it" in _row(report, "access").evidence
     assert _waits(world, start)
 
 
@@ -229,14 +230,14 @@ def test_an_administrator_gives_the_permission_to_themselves(world: World):
 
 PERMITTED = {"a": ("view",), "b": ("view", "edit")}
 ADA = Account(
-    name="Ada",
-    email="ada@example.org",
+    name=sanitize("Ada"),
+    email=sanitize("ada@example.org"),
     id=1,
     permissions={"a": ("view",)},
     before_terms=PERMITTED,
-    unsigned=(Terms(dataset="b", name="T", url="u", number=2),),
+    unsigned=(Terms(dataset="b", name=Untrusted("T"), url="u", number=2),),
 )
-NOBODY = Account(name="Nobody", email="n@example.org", id=2)
+NOBODY = Account(name=sanitize("Nobody"), email=sanitize("n@example.org"), id=2)
 OPEN = Response(url="s", status=200, failure=None, detail="", body={"local_server": "https://l.org"}, is_json=True)
 
 

@@ -153,7 +153,7 @@ def test_a_network_that_wants_a_log_in_is_named(world: World, status):
 def test_an_empty_answer_is_no_web_page(world: World):
     """Status 200 without a body is called what it is."""
     world.cave.misbehave("all", says(200, ""))
-    assert "with nothing" in next(row.evidence for row in world.check().rows if row.id == "network")
+    assert "an empty response" in next(row.evidence for row in world.check().rows if row.id == "network")
 
 
 def test_json_with_a_byte_order_mark_is_read(world: World):
@@ -177,7 +177,7 @@ def test_a_data_server_of_the_wrong_scheme_is_not_the_persons_to_mend(world: Wor
     world.cave.misbehave(FULL, says(200, {"local_server": wrong, "aligned_volume": {"name": "x"}}))
     report = world.check()
     assert bad(report) == [("data-server", "failed")]
-    assert "people of the server" in report.next.text
+    assert "tell the administrators of" in report.next.text
 
 
 BROKEN = {
@@ -406,7 +406,7 @@ def test_a_datastack_that_is_listed_and_not_there_is_the_servers_matter(world: W
     report = world.check()
     assert bad(report) == [("datastack", "failed")]
     assert "lists minnie65_public" in _row(report, "datastack").evidence
-    assert "people of the server" in report.next.text
+    assert "tell the administrators of" in report.next.text
     assert "daf-apis" not in json.dumps(report.to_dict())
 
 
@@ -448,7 +448,7 @@ def test_the_log_in_file_is_named_as_it_is(world: World):
     """A log-in in `~/_netrc`, or in the file that NETRC names, is not called one of `~/.netrc`."""
     entry = "machine 127.0.0.1 login a password b\n"
     world.write(world.home / "_netrc", entry)
-    assert "~/_netrc has a log-in" in world.run("%cave_check").out
+    assert "~/_netrc has a password" in world.run("%cave_check").out
     world.write(world.home / "mine", entry)
     world.patch.setenv("NETRC", str(world.home / "mine"))
-    assert "the file that NETRC names has a log-in" in world.run("%cave_check").out
+    assert "the file that NETRC names has a password" in world.run("%cave_check").out

@@ -54,7 +54,7 @@ def test_a_place_without_secrets_says_so(world: World):
     """Nothing is promised that is not there: the token is pasted each time."""
     world.patch.setenv(MARKS["Binder"], "1")
     next_step = _home(world).next_step
-    assert "no place for secrets" in next_step.text
+    assert "secrets cannot be kept here" in next_step.text
     assert next_step.commands == ("%cave_save",)
 
 

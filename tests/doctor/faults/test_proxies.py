@@ -103,7 +103,7 @@ def test_a_typed_address_may_be_one_that_the_proxy_does_not_find(world: World, p
     world.cave.clear_requests()
     report = world.check()
     assert bad(report) == [("network", "failed")]
-    assert "or the proxy that is set here does not find it" in _row(report, "network").evidence
+    assert "or the proxy that is set here cannot find it" in _row(report, "network").evidence
     assert not world.cave.requests
 
 

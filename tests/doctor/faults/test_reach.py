@@ -172,7 +172,7 @@ def test_a_token_with_the_permission_is_named(world: World, carol):
     world.cave.clear_requests()
     report = world.check()
     assert bad(report) == [("access", "failed")]
-    assert f"~/.cloudvolume/secrets/{_named(world)} has a token that may" in _row(report, "access").evidence
+    assert f"~/.cloudvolume/secrets/{_named(world)} has a token that does" in _row(report, "access").evidence
     assert report.next.commands == (f"%cave_save --from-file ~/.cloudvolume/secrets/{_named(world)} --overwrite",)
     assert _sent(world, but="carol") == [FULL]
     assert world.mend().ok
@@ -200,7 +200,7 @@ def test_the_usual_file_of_the_default_server_is_tried(world: World, carol):
     world.patch.setattr(misplaced, "DEFAULT_SERVER", world.cave.server)
     world.write(world.default_file, {"token": world.token})
     report = world.check()
-    assert "cave-secret.json has a token that may" in _row(report, "access").evidence
+    assert "cave-secret.json has a token that does" in _row(report, "access").evidence
     assert world.mend().ok
 
 

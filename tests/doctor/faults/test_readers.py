@@ -201,7 +201,7 @@ def test_an_old_token_that_one_of_them_keeps_is_named_and_forgotten(world: World
     world.save(world.token)
     name = {"cloudvolume.secrets": "cloud-volume", "cloudfiles.secrets": "cloud-files"}[library]
     report = world.check()
-    assert _rows(report) == {"cloud-volume": f"in this kernel {name} knows another token still"}
+    assert _rows(report) == {"cloud-volume": f"in this kernel {name} remembers another token"}
     world.follow(next(row.next_step for row in report.rows if row.id == "cloud-volume"))
     assert libraries.sends() == [world.token] * 2
     assert not _rows(world.check())

@@ -31,7 +31,7 @@ def test_a_data_server_without_any_service_is_not_all_well(world: World, body):
     report = world.check()
     assert bad(report) == [("data-server", "failed")]
     assert "none of the data services (404 on each)" in _row(report, "data-server").evidence
-    assert "people of the server" in report.next.text
+    assert "tell the administrators of" in report.next.text
 
 
 @pytest.mark.parametrize("service", ["materialize", "chunkedgraph"])
@@ -52,7 +52,7 @@ def test_a_service_that_not_everybody_has_is_a_warning(world: World, service):
     assert report.ok
     row = _row(report, service)
     assert row.status == "warning"
-    assert f"client.{service} does not work there" in row.evidence
+    assert f"client.{service} does not work for this datastack" in row.evidence
 
 
 def test_a_flat_segmentation_needs_no_chunkedgraph(world: World):
@@ -72,15 +72,15 @@ def test_an_old_service_without_that_route_is_up(world: World, service, body):
     world.cave.misbehave(service, says(404, body))
     report = world.check()
     assert report.ok
-    assert "does not tell its version" in _row(report, service).evidence
+    assert "does not say its version" in _row(report, service).evidence
 
 
 def test_a_materialize_of_unknown_version_is_too_old_for_the_queries_of_caveclient_8(world: World):
-    """caveclient 8 refuses to query a service that does not tell its version."""
+    """caveclient 8 refuses to query a service that does not say its version."""
     world.cave.misbehave("/materialize/version", says(404, FLASK))
     row = _row(world.check(), "client-version")
     assert row.status == "warning"
-    assert "so old that it does not tell its version" in row.evidence
+    assert "is too old to say its version" in row.evidence
     world.run("from caveclient import CAVEclient")
     ran = world.run("CAVEclient('minnie65_public').materialize.query_table('nuclei')")
     assert ran.error == "ServerIncompatibilityError"
@@ -131,7 +131,7 @@ def test_a_data_server_that_sends_on_to_https_is_not_the_persons_to_mend(world: 
     report = world.check()
     assert bad(report) == [("data-server", "failed")]
     assert "--server" not in report.next.text
-    assert "people of the server" in report.next.text
+    assert "tell the administrators of" in report.next.text
 
 
 def test_the_line_is_about_the_datastack_whose_service_it_is(world: World):

@@ -18,6 +18,7 @@ from cave_magic.doctor.checks.network import failure_finding
 from cave_magic.doctor.evidence import Machine, ServerFacts
 from cave_magic.doctor.gather import Target
 from cave_magic.sandbox import Sandbox
+from cave_magic.ui.document import plain_text
 
 from ...support.odd_server import OddServer, says
 from ...support.shell import save_for_ada
@@ -74,9 +75,8 @@ def test_who_waited_a_minute_is_not_told_to_wait_longer(failure):
 @pytest.mark.parametrize(("seconds", "words"), [(0.4, "not respond"), (1.5, "within 1.5 s"), (14.7, "within 15 s")])
 def test_how_long_was_waited(seconds, words):
     """A few seconds are said with one decimal, many without, and less than one not at all."""
-    assert _judged(Response(url=f"{SERVER}/auth", failure=Failure.NO_RESPONSE, seconds=seconds)).evidence.endswith(
-        words
-    )
+    found = _judged(Response(url=f"{SERVER}/auth", failure=Failure.NO_RESPONSE, seconds=seconds))
+    assert plain_text(found.evidence).endswith(words)
 
 
 # ---------------------------------------------------------------- proxies
@@ -209,11 +209,11 @@ def test_a_certificate_that_is_not_valid_is_no_matter_of_trust(reason):
 
 
 BODIES = {
-    "a page": (b"<!DOCTYPE html><h1>Log in</h1>", {}, "failed", 'with a web page, not with data ("Log in")'),
-    "an older page": ("<p>Portail d'accès: identité</p>".encode("latin-1"), {}, "failed", "with a web page"),
-    "words": (b"OK", {}, "failed", 'with text, not with data ("OK")'),
-    "an archive": (b"PK\x03\x04" + bytes(range(256)), {}, "unknown", "answered 200 with binary data"),
-    "random bytes": (random.Random(1).randbytes(400), {}, "unknown", "answered 200 with binary data"),
+    "a page": (b"<!DOCTYPE html><h1>Log in</h1>", {}, "failed", 'returned a web page instead of data ("Log in")'),
+    "an older page": ("<p>Portail d'accès: identité</p>".encode("latin-1"), {}, "failed", "returned a web page"),
+    "words": (b"OK", {}, "failed", 'returned text instead of data ("OK")'),
+    "an archive": (b"PK\x03\x04" + bytes(range(256)), {}, "unknown", "returned HTTP 200 with binary data"),
+    "random bytes": (random.Random(1).randbytes(400), {}, "unknown", "returned HTTP 200 with binary data"),
     "brotli": (random.Random(2).randbytes(90), {"Content-Encoding": "br"}, "unknown", "with data compressed as br"),
     "zstd": (random.Random(3).randbytes(90), {"Content-Encoding": "zstd"}, "unknown", "with data compressed as zstd"),
     "a packing of no name": (
@@ -245,4 +245,6 @@ def test_a_refusal_in_bytes_is_told_by_its_status(world: World):
     """Bytes that come with another status are named, not shown."""
     body = random.Random(4).randbytes(300)
     world.cave.misbehave("all", lambda request: flask.Response(body, status=418))
-    assert "answered 418 with binary data" in next(row.evidence for row in world.check().rows if row.id == "network")
+    assert "returned HTTP 418 with binary data" in next(
+        row.evidence for row in world.check().rows if row.id == "network"
+    )
