@@ -123,7 +123,7 @@ def fix_shape(file: TokenFile) -> Fix | None:
 def _token_in(file: TokenFile) -> Token | None:
     if file.inside is not None:
         return file.inside
-    return file.token.reads_as if file.token is not None and file.token.format is None else None
+    return file.token.reads_as() if file.token is not None and file.token.format is None else None
 
 
 def _in_shape(path: Path, token: Token) -> Plan:

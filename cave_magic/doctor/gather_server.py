@@ -235,8 +235,9 @@ def _salvageable(stored: StoredToken) -> tuple[TokenFile | None, Token | None]:
     if stored.token is not None:
         if stored.shadowed is not None:
             return default, stored.shadowed
-        odd = stored.token.oddity(formats_of(stored.server)) and not stored.belongs_to
-        return (stored.source, stored.token.reads_as) if odd else (None, None)
+        among = formats_of(stored.server)
+        odd = stored.token.oddity(among) and not stored.belongs_to
+        return (stored.source, stored.token.reads_as(among)) if odd else (None, None)
     blocker = stored.blocker or own
     found = (
         (blocker, blocker.inside if stored.blocker else None),

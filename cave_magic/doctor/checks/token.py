@@ -192,15 +192,15 @@ def _first_time(server: ServerFacts) -> NextStep:
 
 def _form(server: ServerFacts) -> Finding | None:
     token, file, identity = server.stored.token, server.stored.source, server.identity
-    oddity = token.oddity(formats_of(server.address)) if token is not None else None
-    if token is None or file is None or oddity is None:
+    among = formats_of(server.address)
+    if token is None or file is None or (oddity := token.oddity(among)) is None:
         return None
     if identity is not None and identity.is_good:
-        step, fix = save_from(server, file) if token.reads_as else None, fixes.fix_stored_shape(server)
+        step, fix = save_from(server, file) if token.reads_as(among) else None, fixes.fix_stored_shape(server)
         return warning(f"the one in {file.name} {oddity}, but {server.host} accepts it", next_step=step, fix=fix)
     if token.can_be_sent and not (identity and (identity.code in REFUSALS or is_malformed(identity))):
         return None
-    step = save_from(server, file) if token.reads_as else set_up(server)
+    step = save_from(server, file) if token.reads_as(among) else set_up(server)
     evidence = f"the one in {file.name} {oddity}, so it cannot work"
     return _after_the_server(server, failed(evidence, next_step=step, fix=fixes.fix_stored_shape(server)))
 

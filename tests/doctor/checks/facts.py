@@ -24,8 +24,8 @@ from cave_magic.deployments import DEFAULT_SERVER
 from cave_magic.doctor import fixes, healthy
 from cave_magic.doctor.evidence import DatastackFacts, Machine, ServerFacts
 from cave_magic.doctor.model import Check, Finding, Fix
-from cave_magic.redact import shareable, shown
 from cave_magic.token import Token
+from cave_magic.ui.document import plain_text, shareable_text
 
 HOST, LOCAL = "global.daf-apis.com", "minnie.microns-daf.com"
 FOLDER = "~/.cloudvolume/secrets"
@@ -106,12 +106,12 @@ NO_TOKEN: dict[str, Any] = {
 
 def said(finding: Finding) -> str:
     """The evidence as its person reads it."""
-    return shown(finding.evidence)
+    return plain_text(finding.evidence)
 
 
 def shared(finding: Finding) -> str:
     """The evidence as anybody may read it."""
-    return shareable(finding.evidence)
+    return shareable_text(finding.evidence)
 
 
 def advice_of(finding: Finding) -> str:

@@ -13,14 +13,12 @@ from cave_magic.credentials.target import Target
 from cave_magic.credentials.token_files import State, TokenFile
 from cave_magic.deployments import AddressFault, AddressProblem
 from cave_magic.doctor import healthy
+from cave_magic.doctor.checks.datastack_map import MAP, MAP_FILE, MAP_SECRET
 from cave_magic.doctor.checks.token import FOLDER as TOKEN_FOLDER
 from cave_magic.doctor.checks.token import (
     FORM,
     LEGACY,
     LINK,
-    MAP,
-    MAP_FILE,
-    MAP_SECRET,
     PRIVATE,
     SHADOW,
     TOKEN,
