@@ -12,7 +12,7 @@ from cave_magic.doctor.gather_memory import MEMORY
 from cave_magic.redact import Untrusted, sanitize
 from cave_magic.ui.durations import moment
 
-from .world import FULL, ID, World, bad, says
+from .world import ID, World, bad, says
 
 NAME = "minnie65_public"
 GUARD = f"/auth/api/v1/service/datastack/table/{NAME}/dataset"
@@ -207,25 +207,6 @@ def test_an_older_auth_server_that_says_less_is_not_taken_for_a_refusal(world: W
     """An answer without permissions says nothing about them."""
     world.cave.misbehave(ID, says(200, body))
     assert world.check().ok
-
-
-def test_a_token_that_the_info_service_met_too_early_is_waited_for(world: World):
-    """It remembers also that there was no such token."""
-    world.cave.misbehave(FULL, says(401, {"error": "invalid_token"}))
-    start = time.time()
-    report = world.check()
-    assert bad(report) == [("access", "failed")]
-    assert "the auth server accepts the token; the info service still rejects it" in _row(report, "access").evidence
-    assert _waits(world, start)
-
-
-def test_an_administrator_gives_the_permission_to_themselves(world: World):
-    """Who administers the server may read nothing by that alone, and need not ask anybody."""
-    world.save(world.cave.new_token("admin"))
-    report = world.check()
-    assert bad(report) == [("access", "failed")]
-    assert "give your own account that permission" in report.next.text
-    assert "ask" not in report.next.text
 
 
 PERMITTED = {"a": ("view",), "b": ("view", "edit")}
