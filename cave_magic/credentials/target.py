@@ -147,7 +147,7 @@ def _target_by_name(datastack: str, server_map: ServerMap) -> Target:
     if datastack in server_map.entries:
         entry = server_map.entries[datastack]
         problem, named_by = _problem_with_entry(entry), "map"
-        if problem is None or problem.fault is AddressFault.BLANKS:
+        if problem is None or problem.fault is AddressFault.WHITE_SPACE:
             server = meant_address(entry)
         else:  # nobody is asked at an address that holds a secret
             meant = server_meant(datastack, "" if holds_secret(entry) else entry)
@@ -167,5 +167,5 @@ def _problem_with_entry(entry: object) -> AddressProblem | None:
     """What is wrong with an address in the map, which caveclient takes as it stands, blanks included."""
     problem = problem_with_address(entry)
     if problem is None and entry != str(entry).strip():
-        return AddressProblem(fault=AddressFault.BLANKS)
+        return AddressProblem(fault=AddressFault.WHITE_SPACE)
     return problem
