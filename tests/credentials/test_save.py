@@ -326,7 +326,7 @@ def test_what_cannot_be_put_back_is_named(secrets, monkeypatch):
         real(old, new)
 
     monkeypatch.setattr(os, "replace", replace)
-    with pytest.raises(TokenNotSaved, match=r"global\.daf-apis\.com-cave-secret\.json could not be put back"):
+    with pytest.raises(TokenNotSaved, match=r"global\.daf-apis\.com-cave-secret\.json could not be restored"):
         save_token(Token(A), SERVER, overwrite=True)
 
 
