@@ -56,6 +56,7 @@ from .facts import LEGACY as LEGACY_NAME
 
 MINE = healthy.TOKEN
 ABSENT, EMPTY = State.ABSENT, {"state": State.MALFORMED, "problem": problem(FileFault.EMPTY)}
+BASE64 = Token("qwERty7+uIopAsdFghJklZxcVbnM1/23456qwErtyuQ=")
 NEAR = token_file(path=Path("~/Downloads/cave-secret.json"), token=OTHER)
 SAVE_NEAR = "%cave_save --from-file ~/Downloads/cave-secret.json"
 FROM_ENV = "%cave_save --from-env CAVE_TOKEN"
@@ -250,13 +251,14 @@ LOST = token_file(DEFAULT, state=ABSENT, problem=problem(FileFault.LINK_TO_NOTHI
 FROM_LEGACY = stored(legacy=token_file(LEGACY_NAME, MINE))
 
 FILES = [
-    case("a usual token", FORM, ServerFacts(), "nothing"),
-    case("a usual token where none is", FORM, _none(), "nothing"),
+    case("a whole token", FORM, ServerFacts(), "nothing"),
+    case("no token at all", FORM, _none(), "nothing"),
     case("an odd token that is accepted", FORM, _form(QUOTED, GOOD), "warning", ("has quotes inside it", f"{HOST} takes it"), SAVE_OWN, fix="shape"),
     case("an odd token that is accepted as it is", FORM, _form(Token("G" * 40), GOOD), "warning", "is not 32 hexadecimal characters"),
     case("an odd token that is rejected", FORM, _form(QUOTED, REJECTED), "failed", ("has quotes inside it", "cannot work"), SAVE_OWN, fix="shape"),
     case("an odd token whose inside is rejected too", FORM, _form(QUOTED, REJECTED, salvaged_identity=REJECTED), "failed", "cannot work", EXISTING),
     case("a part of a token", FORM, _form(Token("a" * 30), REJECTED), "failed", "has 30 characters", EXISTING),
+    case("a whole token of another format", FORM, _form(BASE64, REJECTED), "failed", "is not 32 hexadecimal characters", EXISTING),
     case("a token that cannot be sent", FORM, _form(BROKEN), "failed", "line break", EXISTING),
     case("a token that cannot be sent, and a server that is down", FORM, _form(BROKEN, anonymous_identity=DOWN), "warning", ("line break", "the server comes first")),
     case("an odd token that a proxy turns away", FORM, _form(QUOTED, response(431)), "failed", "cannot work", SAVE_OWN, fix="shape"),
