@@ -99,7 +99,7 @@ def judge(
         error=explain_error(error, targets[0]),
         versions=versions,
         go_on=next_steps.go_on(first),
-        again=evidence.machine.again,
+        again=evidence.machine.check_command,
     )
     return Diagnosis(report=report, fixes=tuple(fix.then(forget) for fix in fixes))
 

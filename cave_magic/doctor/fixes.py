@@ -101,7 +101,7 @@ def _tighten(shared: Iterable[Path]) -> tuple[Path, ...]:
 def fix_stored_shape(server: ServerFacts) -> Fix | None:
     """Rewrites the file whose token is not read, or does not work as it is written; not one that was refused."""
     stored = server.stored
-    if stored.belongs_to or (server.salvaged is not None and server.salvaged.code in REFUSALS):
+    if stored.belongs_to or (server.salvaged_identity is not None and server.salvaged_identity.code in REFUSALS):
         return None
     other = stored.server_file if stored.server_file.inside else stored.default_file
     return fix_shape(stored.blocker or stored.source or other)
@@ -226,12 +226,12 @@ def _ending(token: Token | None) -> str:
 
 def fix_entry(server: ServerFacts) -> Fix | None:
     """Corrects the map's entry for a datastack to the server that was named, else to the one that the entry means."""
-    target, current = server.target, server.machine.map_file or datastack_map.read_map()
+    target, current = server.target, server.machine.datastack_map or datastack_map.read_map()
     problem = target.map_problem
     is_named = target.named_by in ("option", "setting")
     if is_named or (problem is not None and problem.fault is AddressFault.BLANKS):
         return fix_map_entry(target.datastack, server.address, current)
-    if target.datastack in server.machine.map_secrets:
+    if target.datastack in server.machine.datastacks_with_secrets:
         return fix_map_secrets(server.machine)
     return fix_map_entry(
         target.datastack, server_meant(target.datastack, current.entries.get(target.datastack)), current
@@ -259,8 +259,8 @@ def fix_map_secrets(machine: Machine) -> Fix | None:
 
     That is where a known datastack is, else the address without them; what is no address is forgotten. No copy is kept.
     """
-    current = machine.map_file or datastack_map.read_map()
-    found = {name: server_meant(name, current.entries.get(name)) for name in machine.map_secrets}
+    current = machine.datastack_map or datastack_map.read_map()
+    found = {name: server_meant(name, current.entries.get(name)) for name in machine.datastacks_with_secrets}
     if not found:
         return None
     names = _listed([sanitize(name).text for name in found])
@@ -307,9 +307,9 @@ def _readable_entries(path: Path) -> dict[str, str]:
 
 def fix_left(machine: Machine) -> Fix | None:
     """Takes tokens out of this session's history and out of the notebook. No copy is kept, since it would have them."""
-    if not machine.left:
+    if not machine.leftover_tokens:
         return None
-    notebook = next((one.path for one in machine.left if one.path is not None and one.path.suffix == ".ipynb"), None)
+    notebook = next((one.path for one in machine.leftover_tokens if one.path is not None and one.path.suffix == ".ipynb"), None)
     file = f" and in {notebook.name} (read it again in the browser before you save)" if notebook is not None else ""
 
     def apply() -> tuple[Path, ...]:

@@ -91,7 +91,7 @@ def status_page(facts: ServerFacts) -> Page:
     target, info = facts.target, facts.info
     terms = responses.terms_in(info.data, facts.address) if info and info.code == "missing_tos" else None
     opens = info is not None and bool(responses.local_server_in(info)) and not _is_old(facts)
-    works = not facts.machine.caveclient_problem and not facts.disagrees
+    works = not facts.machine.caveclient_problem and not facts.caveclient_disagrees
     said = line(f"The stored token works on {facts.host}: ", facts.account.label if facts.account else "")
     if opens and works:
         other = next_steps.setup(target, "existing")
@@ -123,8 +123,8 @@ def advice_page(facts: ServerFacts) -> Page:
         (line(new), line("no account yet, or the terms of service not accepted")),
         (line(existing), line("an account, and a token on another computer or lost")),
     ]
-    if facts.near is not None:
-        rows.insert(0, (save_this(facts, facts.near).line, line("that file has a token that works")))
+    if facts.misplaced_file is not None:
+        rows.insert(0, (save_this(facts, facts.misplaced_file).line, line("that file has a token that works")))
     return Page((why, Table(tuple(rows), "which of them to type")))
 
 

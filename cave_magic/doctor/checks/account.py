@@ -24,7 +24,7 @@ def _account(server: ServerFacts) -> Finding:
         return ok(server.account.label)
     if response.code == "invalid_token":
         return _rejected(server)
-    if server.netrc:
+    if server.netrc_file:
         return _netrc(server)
     if response.code in REFUSALS:
         return failed(
@@ -43,13 +43,13 @@ def _rejected(server: ServerFacts) -> Finding:
         ": it was revoked or replaced, has expired, or belongs to another server",
     )
     step = set_up(server)
-    return within_reach(server, evidence, step) if server.near else failed(evidence, next_step=step)
+    return within_reach(server, evidence, step) if server.misplaced_file else failed(evidence, next_step=step)
 
 
 def _netrc(server: ServerFacts) -> Finding:
     host, check = name_of_host(server.address), next_steps.check(server.target)
     command = next_steps.with_variable("NETRC", os.devnull)
-    file = server.netrc if server.netrc.startswith("~/") else "the file that NETRC names"
+    file = server.netrc_file if server.netrc_file.startswith("~/") else "the file that NETRC names"
     return failed(
         f"{file} has a password for {host}, which is sent in place of the token",
         next_step=advise(
@@ -76,10 +76,10 @@ def is_temporary(server: ServerFacts) -> bool | None:
     The tokens page lists every permanent token of a person and no other; the route that would give the seconds left
     carries the token in its address, so it is not asked.
     """
-    if server.keys is None or server.stored.token is None or server.account is None:
+    if server.listed_tokens is None or server.stored.token is None or server.account is None:
         return None
     sent = server.stored.token.reads_as or server.stored.token
-    return all(key.token != sent for key in server.keys)
+    return all(key.token != sent for key in server.listed_tokens)
 
 
 def _kind(server: ServerFacts) -> Finding | None:

@@ -35,11 +35,11 @@ from .token import save_this, set_up, untried
 
 
 def _listed(server: ServerFacts) -> Finding | None:
-    if server.listed is None:
+    if server.datastack_list is None:
         return None
-    names = names_in(server.listed)
+    names = names_in(server.datastack_list)
     if names is None:
-        return warning(server.listed.evidence, f", so only {server.target.datastack} was checked")
+        return warning(server.datastack_list.evidence, f", so only {server.target.datastack} was checked")
     if len(names) > MOST_DATASTACKS:
         return warning(f"{server.host} lists {len(names):,}; the first {MOST_DATASTACKS} were checked")
     return None
@@ -63,7 +63,7 @@ def _terms(datastack: DatastackFacts) -> Finding | None:
     response, account = datastack.info, datastack.server.account
     if response is None or account is None:
         return None
-    is_old = datastack.since is not None
+    is_old = datastack.contradicted_since is not None
     if response.code != "missing_tos":
         terms = account.terms_for(_dataset(datastack)) if is_old else None
         if terms is not None:
@@ -90,7 +90,7 @@ def _not_accepted(datastack: DatastackFacts, terms: Terms | None, source: str) -
 
 def _wait(datastack: DatastackFacts, *evidence: str | Span) -> Finding:
     """The info service goes on with what the auth server said before; asking it again in the meantime is no use."""
-    again, response, since = next_steps.check(datastack.target), datastack.info, datastack.since
+    again, response, since = next_steps.check(datastack.target), datastack.info, datastack.contradicted_since
     if response is None or since is None or response.at >= since + MEMORY_SECONDS:
         advice = f"it has cached that for more than {duration(MEMORY_SECONDS)}"
         return unknown(*evidence, next_step=then(f"{advice}: {tell_administrators(datastack.server.host)}", again))
@@ -103,7 +103,7 @@ def _name(datastack: DatastackFacts) -> Finding | None:
     if response is None or not lacks_datastack(response):
         return None
     host, name, target = datastack.server.host, datastack.name, datastack.target
-    home, listed = deployment_of(name), datastack.listed or ()
+    home, listed = deployment_of(name), datastack.listed_datastacks or ()
     if name in listed:
         return failed(
             f"{host} lists {name}, but has no information about it ({response.status})",
@@ -111,10 +111,10 @@ def _name(datastack: DatastackFacts) -> Finding | None:
         )
     if home is not None and home.server != target.server:
         return _is_on_another(datastack, home.server)
-    near = _near(name, KNOWN_DATASTACKS if datastack.listed is None else listed)
+    near = _near(name, KNOWN_DATASTACKS if datastack.listed_datastacks is None else listed)
     if near:
-        has = "did you mean" if datastack.listed is None else "it has"
-        end = "?" if datastack.listed is None else ""
+        has = "did you mean" if datastack.listed_datastacks is None else "it has"
+        end = "?" if datastack.listed_datastacks is None else ""
         return failed(f"{host} has no {name}; {has} {' or '.join(near)}{end}", next_step=_use(datastack, near[0]))
     shown = sanitize(name, 60, shareable=True)
     return failed(f"{host} has no datastack {shown} that you may see", next_step=_list(datastack))
@@ -139,9 +139,9 @@ def _near(name: str, known: Collection[str]) -> list[str]:
 
 def _others(datastack: DatastackFacts) -> NextStep:
     """Nobody chose the datastack, but somebody the server: one that it has."""
-    if not datastack.listed:
+    if not datastack.listed_datastacks:
         return _list(datastack)
-    first, *more = datastack.listed[:4]
+    first, *more = datastack.listed_datastacks[:4]
     return advise(_use(datastack, first).line, f" (it also has {', '.join(more)})" if more else "")
 
 
@@ -161,7 +161,7 @@ def _access(datastack: DatastackFacts) -> Finding:
     if response.is_good and not _is_datastack(response):
         return unknown(response.evidence, next_step=then(UNEXPECTED, check))
     if local := local_server_in(response):
-        if datastack.since is not None and account is not None:
+        if datastack.contradicted_since is not None and account is not None:
             return _no_longer(datastack, account)
         return ok(f"{datastack.name} can be read, its data is on {host_of(local)}")
     if response.is_good:
@@ -171,7 +171,7 @@ def _access(datastack: DatastackFacts) -> Finding:
         )
     if response.code == "missing_permission" and account is not None:
         return _or_another_token(datastack, _no_permission(datastack, account))
-    if datastack.since is not None:
+    if datastack.contradicted_since is not None:
         said = "the auth server accepts the token; the info service still rejects it"
         return _wait(datastack, f"{said} (401 invalid_token)")
     return unknown(response.evidence, next_step=then(UNEXPECTED, check))
@@ -198,7 +198,7 @@ def _dataset(datastack: DatastackFacts) -> str:
 def _no_permission(datastack: DatastackFacts, account: Account) -> Finding:
     dataset = _dataset(datastack) or sanitize(datastack.name, 60, shareable=True)
     again = next_steps.check(datastack.target)
-    if datastack.since is not None:
+    if datastack.contradicted_since is not None:
         source = "according to the auth server; the info service still refuses access (403 missing_permission)"
         return _wait(datastack, account.who, f" may view {dataset}, {source}")
     evidence = line(account.who, f" has no permission to view {dataset} (403 missing_permission)")
@@ -227,15 +227,15 @@ def _or_another_token(datastack: DatastackFacts, finding: Finding) -> Finding:
     server, next_step = server_for(datastack), finding.next_step
     if finding.status is not Status.FAILED or next_step is None:
         return finding
-    if datastack.near is not None:
-        found = f"; {show_path(datastack.near.path)} has a token that does"
-        return failed(finding.evidence, found, next_step=save_this(server, datastack.near))
-    if datastack.untried is None:
+    if datastack.misplaced_file is not None:
+        found = f"; {show_path(datastack.misplaced_file.path)} has a token that does"
+        return failed(finding.evidence, found, next_step=save_this(server, datastack.misplaced_file))
+    if datastack.untried_file is None:
         return finding
-    save = save_this(server, datastack.untried)
+    save = save_this(server, datastack.untried_file)
     return failed(
         finding.evidence,
-        f"; {untried(datastack.untried)}",
+        f"; {untried(datastack.untried_file)}",
         next_step=advise(save.line, f" if that is one for {server.host}; else ", next_step.line),
     )
 

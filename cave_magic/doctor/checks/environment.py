@@ -36,25 +36,25 @@ def _caveclient(machine: Machine) -> Finding:
 
 
 def _not_importable(name: str, problem: str, machine: Machine) -> Finding:
-    if blamed := _harmful(machine) or machine.shadowing:
+    if blamed := _harmful(machine) or machine.shadowing_files:
         said, step = _in_the_way(blamed, machine)
         return failed(said, next_step=step)
     command = next_steps.pip_install("-U", name)
     return failed(
         f"{name} {machine.versions.get(name, '')}".rstrip() + f" cannot be imported here ({problem})",
-        next_step=advise(command, ", restart the kernel, then ", machine.again),
+        next_step=advise(command, ", restart the kernel, then ", machine.check_command),
     )
 
 
 def _harmful(machine: Machine) -> tuple[ShadowingFile, ...]:
-    return tuple(one for one in machine.shadowing if one.harms)
+    return tuple(one for one in machine.shadowing_files if one.harms)
 
 
 def _in_the_way(shadowing: Sequence[ShadowingFile], machine: Machine) -> tuple[Line, NextStep]:
     """Files that shadow packages: each a cause of its own, so all are named, and only renaming them helps."""
     said = [line(Span(show_path(Path(one.path)), private=True), f" {one.words}") for one in shadowing]
     names = " and ".join(os.path.basename(one.path) for one in shadowing)
-    return joined(" and ", said), advise(f"rename {names}, restart the kernel, then ", machine.again)
+    return joined(" and ", said), advise(f"rename {names}, restart the kernel, then ", machine.check_command)
 
 
 def _home(machine: Machine) -> Finding | None:
@@ -65,18 +65,18 @@ def _home(machine: Machine) -> Finding | None:
     keep = f"keep it as CAVE_TOKEN in {kept}, and" if kept else "secrets cannot be kept here:"
     return warning(
         f"{runtime.platform} deletes this home folder at the end of the session, and a saved token with it",
-        next_step=advise(f"{keep} begin the next notebook with ", joined(", then ", machine.recall)),
+        next_step=advise(f"{keep} begin the next notebook with ", joined(", then ", machine.save_commands)),
     )
 
 
 def _packages(machine: Machine) -> Finding | None:
-    if machine.unmet is None:
+    if machine.unmet_requirements is None:
         return None
-    if not machine.unmet:
+    if not machine.unmet_requirements:
         return ok("as caveclient needs them") if "caveclient" in machine.versions else None
     command = next_steps.pip_install("-U", "caveclient")
     return warning(
-        f"caveclient needs {' and '.join(machine.unmet[:3])}",
+        f"caveclient needs {' and '.join(machine.unmet_requirements[:3])}",
         next_step=advise(command, ", then restart the kernel"),
     )
 

@@ -108,7 +108,7 @@ def _redirected(response: Response, server: ServerFacts) -> Finding:
 
 def _broken(response: Response, server: ServerFacts, whole: str) -> Finding:
     """A status of 500 and more; where nobody knows the server and a proxy is on the way, it may be the proxy's."""
-    is_sure = not server.proxied or response.status not in GATEWAY or response.host != server.host
+    is_sure = not server.uses_proxy or response.status not in GATEWAY or response.host != server.host
     other = "" if is_sure or server.address in KNOWN_SERVERS else ", or the proxy that is set here cannot find it"
     asked = f", and asks {asked}" if (asked := _asked_to_wait(response)) else ""
     return failed(
@@ -177,7 +177,7 @@ def _no_response(response: Response, server: ServerFacts) -> Finding:
     if failure is Failure.CA_BUNDLE or (failure is Failure.TLS and server.machine.proxy_settings.bundle):
         return failed(evidence, next_step=_certificates(server))
     advice = _ADVICE.get(failure, "").format(host=response.host) if failure else ""
-    if failure in _OUR_TIME and server.bound < LONGER:
+    if failure in _OUR_TIME and server.timeout < LONGER:
         next_step = _more_time(advice, server)
     else:
         next_step = then(advice, again) if advice else _ask_for_help(server)
@@ -242,7 +242,7 @@ def _network(server: ServerFacts) -> Finding:
 
 def _no_server(response: Response, server: ServerFacts) -> Finding:
     """What a server's first response means that is not from CAVE, or that of a proxy in its place."""
-    other, again = server.compared, next_steps.check(server.target)
+    other, again = server.reference, next_steps.check(server.target)
     if other is not None and is_cave(other):
         return failed(
             response.evidence,
@@ -257,8 +257,8 @@ def _no_server(response: Response, server: ServerFacts) -> Finding:
 
 def _remembered(finding: Finding, response: Response, server: ServerFacts) -> Finding:
     """Says where the address is from that may be wrong: nobody typed it, and no table of ours has it."""
-    file, next_step, is_known = server.machine.map_file, finding.next_step, server.address in KNOWN_SERVERS
-    is_elsewhere = server.compared is not None and is_cave(server.compared)
+    file, next_step, is_known = server.machine.datastack_map, finding.next_step, server.address in KNOWN_SERVERS
+    is_elsewhere = server.reference is not None and is_cave(server.reference)
     is_doubtful = is_elsewhere or response.failure in _OF_THE_ADDRESS or response.status in (200, 404)
     if file is None or next_step is None or is_known or not is_doubtful or server.target.named_by != "map":
         return finding
@@ -270,7 +270,7 @@ def _remembered(finding: Finding, response: Response, server: ServerFacts) -> Fi
 
 
 def _auth(server: ServerFacts) -> Finding | None:
-    response = server.identity or server.bare
+    response = server.identity or server.anonymous_identity
     if response is None:
         return None
     if is_cave(response):

@@ -15,7 +15,7 @@ def _clients(server: ServerFacts) -> Finding | None:
         return None
     names = " and ".join(one.variable for one in server.stale_clients[:3])
     first = server.stale_clients[0]
-    remembered = server.machine.map_file.opens_on(first.datastack) if server.machine.map_file else DEFAULT_SERVER
+    remembered = server.machine.datastack_map.opens_on(first.datastack) if server.machine.datastack_map else DEFAULT_SERVER
     command = next_steps.client(first.variable, sanitize(first.datastack).text, server.address, remembered)
     return warning(
         f"{names} {'was' if len(server.stale_clients) == 1 else 'were'} made with another token than the stored one",
@@ -24,9 +24,9 @@ def _clients(server: ServerFacts) -> Finding | None:
 
 
 def _left(machine: Machine) -> Finding | None:
-    if not machine.left:
+    if not machine.leftover_tokens:
         return None
-    places = "; ".join(f"{left.found_in} ({left.details})" for left in machine.left[:3])
+    places = "; ".join(f"{left.found_in} ({left.details})" for left in machine.leftover_tokens[:3])
     return warning("a token was left in ", sanitize(places, 200), fix=fixes.fix_left(machine))
 
 

@@ -30,7 +30,7 @@ def set_up(server: ServerFacts, kind: str = "existing") -> NextStep:
 
 def save_from(server: ServerFacts, file: TokenFile) -> NextStep:
     """Saves the token that a file has; a new one where the server rejects that one too."""
-    if server.salvaged is not None and server.salvaged.code in REFUSALS:
+    if server.salvaged_identity is not None and server.salvaged_identity.code in REFUSALS:
         return set_up(server)
     return save_this(server, file)
 
@@ -42,15 +42,15 @@ def save_this(server: ServerFacts, file: TokenFile) -> NextStep:
 
 def within_reach(server: ServerFacts, evidence: str | Line, otherwise: NextStep) -> Finding:
     """A failed finding about the stored token; its next step saves one that is within reach, if there is one."""
-    if server.near is not None:
-        found = f"; {show_path(server.near.path)} has one that works, but CAVEclient does not read it"
-        return failed(evidence, found, next_step=save_this(server, server.near))
-    if server.untried is None:
+    if server.misplaced_file is not None:
+        found = f"; {show_path(server.misplaced_file.path)} has one that works, but CAVEclient does not read it"
+        return failed(evidence, found, next_step=save_this(server, server.misplaced_file))
+    if server.untried_file is None:
         return failed(evidence, next_step=otherwise)
-    save, other = save_this(server, server.untried).line, set_up(server).line
+    save, other = save_this(server, server.untried_file).line, set_up(server).line
     return failed(
         evidence,
-        f"; {untried(server.untried)}",
+        f"; {untried(server.untried_file)}",
         next_step=advise(save, "   (or ", other, f" if {server.host} rejects it)"),
     )
 
@@ -83,7 +83,7 @@ def _first(command: Command, check: Command) -> NextStep:
 
 
 def _map_file(machine: Machine) -> Finding | None:
-    found = machine.map_file
+    found = machine.datastack_map
     if found is None or found.state is State.READ or (found.state is State.ABSENT and not found.problem):
         return None
     fix = fixes.fix_map(found)
@@ -96,9 +96,9 @@ def _map_file(machine: Machine) -> Finding | None:
 
 
 def _map_secret(machine: Machine) -> Finding | None:
-    if not machine.map_secrets:
+    if not machine.datastacks_with_secrets:
         return None
-    names = ", ".join(sanitize(name, 60).text for name in machine.map_secrets[:3])
+    names = ", ".join(sanitize(name, 60).text for name in machine.datastacks_with_secrets[:3])
     said = f"the remembered address of {names} contains a token or a password"
     return warning(said, fix=fixes.fix_map_secrets(machine))
 
@@ -113,7 +113,7 @@ def _map(server: ServerFacts) -> Finding | None:
         return None
     if (server.info and server.info.is_good) or (server.identity and server.identity.is_good):
         return None
-    reached = server.compared is not None and is_cave(server.compared)
+    reached = server.reference is not None and is_cave(server.reference)
     found = next((one for one in server.responses if _is_elsewhere(one) or (reached and not is_cave(one))), None)
     if found is None or any(is_cave(response) for response in server.responses if not _is_elsewhere(response)):
         return None
@@ -158,13 +158,13 @@ def _folder(machine: Machine) -> Finding | None:
         return None
     evidence = f"{show_path(failure.at)} {failure.problem}"
     if failure.mend is FolderFix.HOME:
-        step = advise("set HOME to a folder of yours before the kernel starts, then ", machine.again)
+        step = advise("set HOME to a folder of yours before the kernel starts, then ", machine.check_command)
         return failed(evidence, next_step=step)
     if failure.mend is FolderFix.MOUNT:
-        return failed(evidence, next_step=_without_link(failure.at, machine.again))
+        return failed(evidence, next_step=_without_link(failure.at, machine.check_command))
     move = failure.mend is FolderFix.MOVE
     command = next_steps.move_away(failure.at) if move else next_steps.make_private(failure.at, 0o700)
-    step = _first(command, machine.again)
+    step = _first(command, machine.check_command)
     return failed(evidence, next_step=step) if failure.unusable else warning(evidence, next_step=step)
 
 
@@ -176,7 +176,7 @@ def _token(server: ServerFacts) -> Finding:
 
 def _after_the_server(server: ServerFacts, finding: Finding) -> Finding:
     """While the auth server is in trouble nothing can be fixed with it: then a problem of the token comes second."""
-    response = server.identity or server.bare
+    response = server.identity or server.anonymous_identity
     if finding.status is not Status.FAILED or response is None or is_cave(response) or is_malformed(response):
         return finding
     return warning(finding.evidence, "; fix the server first")
@@ -191,7 +191,7 @@ def _stored(server: ServerFacts) -> Finding:
     if stored.token is None:
         return _missing(server)
     file = stored.source or stored.server_file
-    if server.disagrees:
+    if server.caveclient_disagrees:
         command, again = next_steps.pip_install("-U", "caveclient"), next_steps.check(server.target)
         return unknown(
             f"the installed caveclient does not use the token in {file.name}",
@@ -206,7 +206,7 @@ def _another_servers(server: ServerFacts, owner: str) -> Finding:
     stored = server.stored
     file = stored.source or stored.server_file
     evidence = f"none for {server.host}; {file.name} has the token of {owner}, which is not sent here"
-    if server.salvaged is not None and server.salvaged.is_good and stored.shadowed is not None:
+    if server.salvaged_identity is not None and server.salvaged_identity.is_good and stored.shadowed is not None:
         hidden = f"; {stored.default_file.name} has one that works, but is not read"
         return failed(evidence, hidden, next_step=save_from(server, stored.default_file))
     return within_reach(server, evidence, set_up(server))
@@ -243,7 +243,7 @@ def _missing(server: ServerFacts) -> Finding:
     if file := next((file for file in (own, default) if file.problem), None):
         return within_reach(server, f"{file.name} {file.problem}", set_up(server))
     name = next(iter(server.machine.token_variables), "")
-    if server.near is None and server.untried is None and name:
+    if server.misplaced_file is None and server.untried_file is None and name:
         return failed(
             f"none in a file; {name} is set, but CAVEclient does not read it",
             next_step=advise(next_steps.save(server.target, "--from-env", name)),
@@ -284,7 +284,7 @@ def is_malformed(response: Response) -> bool:
 
 def _shadow(server: ServerFacts) -> Finding | None:
     file, default = server.stored.server_file, server.stored.default_file
-    if server.salvaged is None or not server.salvaged.is_good or server.stored.shadowed is None:
+    if server.salvaged_identity is None or not server.salvaged_identity.is_good or server.stored.shadowed is None:
         return None
     return failed(
         f"{file.name} has an old one that {server.host} rejects; {default.name} has one that works, but is not read",
@@ -317,9 +317,9 @@ def _legacy(server: ServerFacts) -> Finding | None:
 
 
 def _private(server: ServerFacts) -> Finding | None:
-    if server.machine.folder_open:
+    if server.machine.folder_writable_by_others:
         fix = fixes.fix_permissions(server.stored, folder_open=True)
-        return warning(f"everybody on this computer can put files into {server.machine.folder}", fix=fix)
+        return warning(f"everybody on this computer can put files into {server.machine.token_folder}", fix=fix)
     files = (*server.stored.files, *server.stored.copies)
     shared = [file for file in files if file.readable_by_others and file.owned]
     if not shared:
