@@ -136,7 +136,7 @@ def find_tokens(text: str, among: Iterable[TokenFormat] | None = None) -> list[T
 
 
 class Token:
-    """A credential. Printing, formatting, logging or pickling it shows at most its last four characters.
+    """A credential. Printing, formatting or logging it shows at most its ending, and it cannot be pickled.
 
     Args:
         value: the token as the server wants it. `reveal()` gives it back; nothing else does.
@@ -188,11 +188,14 @@ class Token:
         """Whether it can travel in an HTTP header (caveclient raises an error that prints it when it cannot)."""
         return bool(self._value) and self._value.isascii() and self._value.isprintable()
 
-    @property
-    def reads_as(self) -> Token | None:
-        """The token inside an odd one (quotes, spaces, `Bearer` or JSON around it), if there is just one."""
+    def reads_as(self, among: Iterable[TokenFormat] | None = None) -> Token | None:
+        """The token inside an odd one (quotes, spaces, `Bearer` or JSON around it), if there is just one.
+
+        Args:
+            among: the formats that its server makes; None for all.
+        """
         try:
-            found = read_pasted(self._value)
+            found = read_pasted(self._value, among)
         except NotAToken:
             return None
         return found[0].token if len(found) == 1 else None

@@ -168,7 +168,7 @@ def test_a_stored_oddity_is_named_and_the_token_inside_found(value, oddity, insi
     token = Token(value)
     assert (token.oddity() is None) if oddity is None else (oddity in (token.oddity() or ""))
     assert TOKEN[:8] not in (token.oddity() or "")
-    assert token.reads_as == (Token(inside) if inside else None)
+    assert token.reads_as() == (Token(inside) if inside else None)
 
 
 # ---------------------------------------------------------------- what people paste

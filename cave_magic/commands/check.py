@@ -66,7 +66,7 @@ def _look(context: Context, args: argparse.Namespace, error: BaseException | Non
     targets = [context.target(args, name) for name in names or [None]]
     shell, can_ask = context.shell, context.frontend.can_ask
     notebook = NotebookSession(
-        names=shell.variables, find_left=shell.find_tokens, scrub_left=shell.scrub_tokens, can_ask=can_ask
+        variables=shell.variables, find_left=shell.find_tokens, scrub_left=shell.scrub_tokens, can_ask=can_ask
     )
     with context.frontend.waiting() as on_wait:
         return look(targets, seconds, on_wait, notebook, error, args.all)

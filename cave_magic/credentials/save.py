@@ -161,7 +161,7 @@ def try_saving(server: str) -> None:
 
 
 def _raise_if_another(previous: Token | None, wanted: _Wanted) -> None:
-    if previous is None or wanted.token in (previous, previous.reads_as):
+    if previous is None or wanted.token in (previous, previous.reads_as()):
         return
     ending = f" ending in {previous.ending}" if previous.ending else ""
     raise TokenExists(f"another token{ending} is saved for {host_of(wanted.server)}, and stays.")

@@ -10,7 +10,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..api.urls import host_port_of, parse_url
 from ..deployments import KNOWN_SERVERS, local_servers_of
@@ -28,13 +28,13 @@ LOOK_UP_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredToken:
-    """Which token caveclient takes for a server, and from where.
+    """The files that caveclient reads for a server, and which token it takes from them.
+
+    Source: caveclient 8.2 `AuthClient.__init__`: the server's file if it is a file, else `cave-secret.json`; if that
+    gave nothing, `chunkedgraph-secret.json`.
 
     Attributes:
         server: the server's address.
-        token: the token that a fresh `AuthClient` would send, or None.
-        source: the file that it comes from, or None.
-        blocker: the file at which caveclient stops with an error of its own, or None.
         server_file: the file named after the server.
         default_file: `cave-secret.json`, read only where there is no server file.
         legacy_file: `chunkedgraph-secret.json`, the last resort.
@@ -43,14 +43,30 @@ class StoredToken:
     """
 
     server: str
-    token: Token | None
-    source: TokenFile | None
-    blocker: TokenFile | None
     server_file: TokenFile
     default_file: TokenFile
     legacy_file: TokenFile
     copies: tuple[TokenFile, ...] = ()
     belongs_to: str = ""
+
+    @property
+    def blocker(self) -> TokenFile | None:
+        """The file at which caveclient stops with an error of its own, or None."""
+        if _stops_caveclient(self._first):
+            return self._first
+        return self.legacy_file if self._first.token is None and _stops_caveclient(self.legacy_file) else None
+
+    @property
+    def source(self) -> TokenFile | None:
+        """The file that the token comes from, or None."""
+        if self.blocker is not None:
+            return None
+        return next((file for file in (self._first, self.legacy_file) if file.token is not None), None)
+
+    @property
+    def token(self) -> Token | None:
+        """The token that a fresh `AuthClient` would send, or None."""
+        return self.source.token if self.source is not None else None
 
     @property
     def files(self) -> tuple[TokenFile, ...]:
@@ -61,41 +77,33 @@ class StoredToken:
     @property
     def shadowed(self) -> Token | None:
         """The token of `cave-secret.json` where the server's own file hides it and has another one, or none."""
-        if self.server_file.state in (State.ABSENT, State.NOT_A_FILE):
+        if self._first is self.default_file:
             return None
         other = self.default_file.token
         return other if other is not None and other != self.token else None
 
+    @property
+    def _first(self) -> TokenFile:
+        is_absent = self.server_file.state in (State.ABSENT, State.NOT_A_FILE)
+        return self.default_file if is_absent else self.server_file
+
 
 def resolve(server: str) -> StoredToken:
-    """Which token caveclient takes for a server, by its own order of files.
+    """Reads the files of a server, and finds out whether the token in them is another server's.
 
     Args:
         server: the server's address, as caveclient is given it.
-    Source: caveclient 8.2 `AuthClient.__init__`: the server's file if it is a file, else `cave-secret.json`; if
-        that gave nothing, `chunkedgraph-secret.json`.
     """
     where = locations(server, roles=READ_BY_PROGRAMS)
     own, default, legacy = (one.read() for one in where if one.role in READ_BY_CAVECLIENT)
-    first = default if own.state in (State.ABSENT, State.NOT_A_FILE) else own
-    blocker = first if _stops_caveclient(first) else None
-    source = first if first.token is not None else None
-    if blocker is None and source is None:
-        blocker = legacy if _stops_caveclient(legacy) else None
-        source = legacy if legacy.token is not None else None
-    token = source.token if source and not blocker else None
-    owner = owner_of(server, source) if source is not None and token is not None else ""
-    return StoredToken(
+    found = StoredToken(
         server=server,
-        token=token,
-        source=source if token else None,
-        blocker=blocker,
         server_file=own,
         default_file=default,
         legacy_file=legacy,
         copies=tuple(one.read() for one in where if one.role not in READ_BY_CAVECLIENT and os.path.lexists(one.path)),
-        belongs_to=owner,
     )
+    return replace(found, belongs_to=owner_of(server, found.source)) if found.source is not None else found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

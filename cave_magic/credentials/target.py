@@ -101,9 +101,8 @@ def find_target(datastack: str, server: str = "", settings: Settings = FRESH, as
     return _target(datastack, server, settings, asked, datastack_map.read_map())
 
 
-def siblings(target: Target, names: tuple[str, ...]) -> tuple[Target, ...]:
-    """Other datastacks on the server of a target."""
-    server_map = datastack_map.read_map()
+def siblings(target: Target, names: tuple[str, ...], server_map: ServerMap) -> tuple[Target, ...]:
+    """Other datastacks on the server of a target, by what the datastack map says of them."""
     found = (_target(name, target.server, target.settings, True, server_map) for name in names)
     return tuple(replace(one, named_by=target.named_by) for one in found)
 

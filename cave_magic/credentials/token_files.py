@@ -85,7 +85,7 @@ class TokenFile:
         """The token in it, wherever in it that stands and whatever stands around it."""
         if self.token is None or self.token.format is not None:
             return self.token or self.inside
-        return self.token.reads_as or self.token
+        return self.token.reads_as() or self.token
 
     @property
     def fault(self) -> str:
@@ -144,7 +144,7 @@ def parse_token_file(path: Path, text: str) -> TokenFile:
     """What the text of a token file says."""
     data, problem = parse_object(text)
     if not isinstance(data, dict):
-        inside = Token(text.strip()[:4096]).reads_as if text.strip() else None
+        inside = Token(text.strip()[:4096]).reads_as() if text.strip() else None
         return TokenFile(path=path, state=State.MALFORMED, problem=problem, inside=inside)
     value = data.get(TOKEN_KEY)
     token = Token(str(value)) if value is not None else None  # a number is sent as it is written

@@ -82,7 +82,7 @@ def judge(
     targets: Sequence[Target], evidence: Evidence, seconds: float, error: BaseException | None = None
 ) -> Diagnosis:
     """Runs the checks over evidence that is already there, and asks nobody."""
-    offer = advise(evidence.machine.fix)
+    offer = advise(evidence.machine.fix_command)
     rows, fixes = run_checks(CHECKS, evidence.subjects, evidence.above, evidence.label, offer)
     forget = partial(cloud_volume.forget_cached, _hosts(evidence))
     person = next((facts.account for facts in evidence.servers if facts.account), None)

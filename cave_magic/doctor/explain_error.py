@@ -13,6 +13,7 @@ from types import TracebackType
 
 from ..api import failures, http, responses
 from ..api.urls import host_of, parse_url
+from ..credentials.datastack_map import read_map
 from ..credentials.target import Target, siblings
 from ..credentials.token_files import TOKEN_KEY, read_token_file, secrets_folder, show_key, show_path
 from ..environment.caveclient_adapter import AskedKey, asked_key
@@ -209,7 +210,7 @@ def _without_key(raised: Raised, asked: AskedKey) -> Command | None:
     """The line that opens the same datastack with the usual key."""
     if not responses.is_name(asked.datastack) or asked.server.rstrip("/") != raised.target.server:
         return None
-    return next_steps.go_on(siblings(raised.target, (asked.datastack,))[0])
+    return next_steps.go_on(siblings(raised.target, (asked.datastack,), read_map())[0])
 
 
 def _by_code(raised: Raised) -> str:

@@ -123,7 +123,7 @@ def fix_shape(file: TokenFile) -> Fix | None:
 def _token_in(file: TokenFile) -> Token | None:
     if file.inside is not None:
         return file.inside
-    return file.token.reads_as if file.token is not None and file.token.format is None else None
+    return file.token.reads_as() if file.token is not None and file.token.format is None else None
 
 
 def _in_shape(path: Path, token: Token) -> Plan:
@@ -226,7 +226,7 @@ def _ending(token: Token | None) -> str:
 
 def fix_entry(server: ServerFacts) -> Fix | None:
     """Corrects the map's entry for a datastack to the server that was named, else to the one that the entry means."""
-    target, current = server.target, server.machine.datastack_map or datastack_map.read_map()
+    target, current = server.target, server.machine.datastack_map
     problem = target.map_problem
     is_named = target.named_by in ("option", "setting")
     if is_named or (problem is not None and problem.fault is AddressFault.BLANKS):
@@ -259,7 +259,7 @@ def fix_map_secrets(machine: Machine) -> Fix | None:
 
     That is where a known datastack is, else the address without them; what is no address is forgotten. No copy is kept.
     """
-    current = machine.datastack_map or datastack_map.read_map()
+    current = machine.datastack_map
     found = {name: server_meant(name, current.entries.get(name)) for name in machine.datastacks_with_secrets}
     if not found:
         return None
@@ -309,7 +309,9 @@ def fix_left(machine: Machine) -> Fix | None:
     """Takes tokens out of this session's history and out of the notebook. No copy is kept, since it would have them."""
     if not machine.leftover_tokens:
         return None
-    notebook = next((one.path for one in machine.leftover_tokens if one.path is not None and one.path.suffix == ".ipynb"), None)
+    notebook = next(
+        (one.path for one in machine.leftover_tokens if one.path is not None and one.path.suffix == ".ipynb"), None
+    )
     file = f" and in {notebook.name} (read it again in the browser before you save)" if notebook is not None else ""
 
     def apply() -> tuple[Path, ...]:

@@ -71,7 +71,7 @@ _BY_NAME = {platform.name: platform for platform in _PLATFORMS}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
-    """Where the kernel runs.
+    """Where the kernel runs; by default a person's own desktop.
 
     Attributes:
         platform: "Colab", "Binder", "Code Ocean", "Kaggle", "Codespaces", "JupyterHub", "a cluster job", "ssh",
@@ -80,9 +80,9 @@ class Runtime:
         has_display: whether a browser opened by this kernel appears before the person.
     """
 
-    platform: str
-    is_ephemeral: bool
-    has_display: bool
+    platform: str = ""
+    is_ephemeral: bool = False
+    has_display: bool = True
 
     @property
     def secrets_name(self) -> str:

@@ -24,8 +24,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from cave_magic import deployments
-from cave_magic.doctor import gather as gathering
-from cave_magic.doctor.gather import Target, ask_server, gather
+from cave_magic.credentials.target import Target
+from cave_magic.doctor.gather import ask_server, gather
+from cave_magic.doctor.gather_memory import MEMORY
 from cave_magic.login import verify
 from cave_magic.login.verify import MOST_DATASTACKS, verify_token
 from cave_magic.sandbox import Sandbox
@@ -80,7 +81,7 @@ def test_a_second_check_sends_all_requests_at_once(cave, run, asked):
 
 def test_consecutive_requests_share_a_connection(cave, target, asked):
     """Requests that follow each other use the same connection."""
-    gathering._worked.clear()
+    MEMORY.accepted.clear()
     ask_server(target, LONG)
     assert asked() == {IDENTITY, TOKENS}
     assert cave.connections == 1

@@ -8,7 +8,7 @@ import pytest
 
 from cave_magic.commands.views.guide import again_page, first_address, guide_page
 from cave_magic.commands.views.whoami import revealed_page
-from cave_magic.doctor.gather import Target
+from cave_magic.credentials.target import Target
 from cave_magic.environment.platforms import Runtime
 from cave_magic.token import Token
 from cave_magic.ui.terminal import as_text

@@ -52,7 +52,7 @@ def write_map(text: object) -> Path:
 
 def machine() -> Machine:
     """What the check knows of the map."""
-    return Machine(map_file=read_map(), map_secrets=datastack_map.entries_with_secrets())
+    return Machine(datastack_map=read_map(), datastacks_with_secrets=datastack_map.entries_with_secrets())
 
 
 def token_of(path: Path) -> str:
@@ -235,7 +235,7 @@ def test_an_entry_that_means_no_server_can_always_be_forgotten(secrets, entry):
     write_map({"mine": entry})
     target = find_target("mine")
     assert (target.is_guess, target.map_problem is None) == (True, False)
-    server = ServerFacts(address=target.server, target=target, machine=machine(), stored=resolve(target.server))
+    server = ServerFacts(target=target, machine=machine(), stored=resolve(target.server))
     made(fixes.fix_entry(server))
     assert read_map().entries == {}
 

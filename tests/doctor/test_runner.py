@@ -29,11 +29,13 @@ def test_a_fix_without_another_next_step_is_offered(make):
     """Only then the line that offers fixes is the next step; the fix is collected in any case."""
     rows, fixes = run_all(make("wrong", fix=fix()))
     assert (rows[0].next_step, fixes) == (OFFER, [fix()])
-    rows, fixes = run_all(make("wrong", OTHER, fix()))
+    rows, fixes = run_all(make("wrong", next_step=OTHER, fix=fix()))
     assert (rows[0].next_step, fixes) == (OTHER, [fix()])
 
 
-@pytest.mark.parametrize("finding", [ok("well"), warning("odd"), unknown("who knows"), failed("wrong", OTHER), None])
+@pytest.mark.parametrize(
+    "finding", [ok("well"), warning("odd"), unknown("who knows"), failed("wrong", next_step=OTHER), None]
+)
 def test_without_a_fix_none_is_offered(finding):
     """No finding without a fix prints the line that offers one."""
     rows, fixes = run_all(finding)

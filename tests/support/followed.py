@@ -19,7 +19,8 @@ import requests
 from urllib3.util import connection
 
 from cave_magic.api.urls import host_of
-from cave_magic.doctor import gather, next_steps
+from cave_magic.doctor import next_steps
+from cave_magic.doctor.gather_memory import MEMORY
 from cave_magic.doctor.model import Command
 from cave_magic.sandbox import Sandbox
 
@@ -69,8 +70,7 @@ class Computer:
     @contextmanager
     def kernel(self) -> Iterator[Callable[[str], Ran]]:
         """A fresh kernel: what runs a cell in it."""
-        gather._worked.clear()
-        gather._places.clear()
+        MEMORY.clear()
         with ipython() as shell:
             yield lambda cell: run_in(shell, cell, self.printed_by)
 

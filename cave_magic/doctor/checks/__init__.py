@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from . import account, datastack, environment, network, notebook, readers, services, token
+from . import account, datastack, datastack_map, environment, network, notebook, readers, services, token
 
 CHECKS = (
     *environment.CHECKS,
+    *datastack_map.CHECKS,
     *token.CHECKS,
     *network.CHECKS,
     *account.CHECKS,

@@ -26,9 +26,8 @@ from ...redact import sanitize
 from ...ui.document import Span, line
 from ...ui.durations import duration
 from .. import next_steps
-from ..evidence import DatastackFacts, ServerFacts
-from ..gather import MOST_DATASTACKS
-from ..model import Check, Finding, NextStep, Status, advise, failed, ok, unknown, warning
+from ..evidence import MOST_DATASTACKS, DatastackFacts, ServerFacts
+from ..model import Check, Command, Finding, NextStep, Status, advise, failed, ok, unknown, warning
 from .account import ACCOUNT
 from .network import UNEXPECTED, at, failure_finding, tell_administrators, then
 from .token import save_this, set_up, untried
@@ -146,7 +145,12 @@ def _others(datastack: DatastackFacts) -> NextStep:
 
 
 def _use(datastack: DatastackFacts, name: str) -> NextStep:
-    return advise(next_steps.check_all(siblings(datastack.target, (name,))))
+    return advise(_check_of(name, datastack))
+
+
+def _check_of(name: str, datastack: DatastackFacts) -> Command:
+    """The check of another datastack on the same server."""
+    return next_steps.check_all(siblings(datastack.target, (name,), datastack.server.machine.datastack_map))
 
 
 def _list(datastack: DatastackFacts) -> NextStep:
@@ -217,7 +221,7 @@ def _no_permission(datastack: DatastackFacts, account: Account) -> Finding:
     known = home.public if home else ()
     public = tuple(name for name in known if name in account.before_terms and name != datastack.name)
     if public:
-        use = next_steps.check_all(siblings(datastack.target, public[:1]))
+        use = _check_of(public[0], datastack)
         return failed(evidence, next_step=advise(f"{ask} for access, or use the public datastack: ", use))
     return failed(evidence, next_step=then(f"{ask} for access", again))
 

@@ -15,8 +15,9 @@ from ...ui.durations import duration, moment
 from .. import next_steps
 from ..evidence import ServerFacts
 from ..model import Check, Command, Finding, NextStep, advise, failed, ok, unknown
+from .datastack_map import MAP
 from .environment import REQUESTS
-from .token import FORM, MAP, is_malformed
+from .token import FORM, is_malformed
 
 _OTHER_NETWORK = "try another network (a phone's); if that works, ask the IT department of this one to allow {host}"
 _ADVICE = {
@@ -257,12 +258,12 @@ def _no_server(response: Response, server: ServerFacts) -> Finding:
 
 def _remembered(finding: Finding, response: Response, server: ServerFacts) -> Finding:
     """Says where the address is from that may be wrong: nobody typed it, and no table of ours has it."""
-    file, next_step, is_known = server.machine.datastack_map, finding.next_step, server.address in KNOWN_SERVERS
+    next_step, is_known = finding.next_step, server.address in KNOWN_SERVERS
     is_elsewhere = server.reference is not None and is_cave(server.reference)
     is_doubtful = is_elsewhere or response.failure in _OF_THE_ADDRESS or response.status in (200, 404)
-    if file is None or next_step is None or is_known or not is_doubtful or server.target.named_by != "map":
+    if next_step is None or is_known or not is_doubtful or server.target.named_by != "map":
         return finding
-    evidence = line(finding.evidence, f" (address from {file.path.name})")
+    evidence = line(finding.evidence, f" (address from {server.machine.datastack_map.path.name})")
     names_server = server.target.names_server or (response.status == 404 and not is_elsewhere)
     if not names_server:
         next_step = advise(next_step.line, "; if the address is wrong, name the right one with --server")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ...deployments import DEFAULT_SERVER
 from ...redact import sanitize
 from .. import fixes, next_steps
 from ..evidence import Machine, ServerFacts
@@ -15,7 +14,7 @@ def _clients(server: ServerFacts) -> Finding | None:
         return None
     names = " and ".join(one.variable for one in server.stale_clients[:3])
     first = server.stale_clients[0]
-    remembered = server.machine.datastack_map.opens_on(first.datastack) if server.machine.datastack_map else DEFAULT_SERVER
+    remembered = server.machine.datastack_map.opens_on(first.datastack)
     command = next_steps.client(first.variable, sanitize(first.datastack).text, server.address, remembered)
     return warning(
         f"{names} {'was' if len(server.stale_clients) == 1 else 'were'} made with another token than the stored one",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...credentials.token_files import TokenFile, secrets_folder, show_path
+from ...credentials.token_files import TokenFile, show_path
 from ...environment.cloud_volume import Reading
 from ...ui.document import Span
 from .. import fixes, next_steps
@@ -37,7 +37,7 @@ def _other_file(datastack: DatastackFacts, wrong: Sequence[Reading], source: Tok
     reads = _named([one for one in wrong if one.file.path == file.path], "read")
     what = "another token" if file.token else "no token"
     fix = fixes.fix_readers(datastack)
-    if wrong[0].first.parent == secrets_folder():
+    if wrong[0].first.parent == datastack.server.machine.token_folder:
         return warning(f"{reads} {file.name}, which has {what}", next_step=save_from(datastack.server, source), fix=fix)
     return warning(
         f"{reads} ",

@@ -5,18 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from ...api.failures import Failure
-from ...api.responses import REFUSALS, Response, is_cave, lacks_datastack
+from ...api.responses import REFUSALS, Response, is_cave
 from ...api.urls import host_of
-from ...credentials.file_problems import FileFault
-from ...credentials.token_files import State, TokenFile, secrets_folder, show_path
-from ...deployments import DEFAULT_SERVER, deployment_of, formats_of
-from ...redact import sanitize
+from ...credentials.token_files import State, TokenFile, show_path
+from ...deployments import formats_of
 from ...ui.document import Line, Span, line
 from .. import fixes, next_steps
 from ..evidence import FolderFix, Machine, ServerFacts
 from ..model import Check, Command, Finding, NextStep, Status, advise, failed, ok, unknown, warning
 from ..next_steps import without_anybody
+from .datastack_map import MAP
 
 # ---------------------------------------------------------------- next steps
 
@@ -79,76 +77,6 @@ def _first(command: Command, check: Command) -> NextStep:
     return advise(command, ", then ", check)
 
 
-# ---------------------------------------------------------------- the map
-
-
-def _map_file(machine: Machine) -> Finding | None:
-    found = machine.datastack_map
-    if found is None or found.state is State.READ or (found.state is State.ABSENT and not found.problem):
-        return None
-    fix = fixes.fix_map(found)
-    step = None if fix else advise(next_steps.move_away(found.path))
-    evidence = f"{found.path.name} {found.problem}"
-    if found.problem is None or found.problem.fault is not FileFault.NOT_AN_OBJECT:
-        said = f"{evidence}: CAVEclient ignores it and forgets which server a datastack is on"
-        return warning(said, next_step=step, fix=fix)
-    return failed(f"{evidence}: CAVEclient cannot read it", next_step=step, fix=fix)
-
-
-def _map_secret(machine: Machine) -> Finding | None:
-    if not machine.datastacks_with_secrets:
-        return None
-    names = ", ".join(sanitize(name, 60).text for name in machine.datastacks_with_secrets[:3])
-    said = f"the remembered address of {names} contains a token or a password"
-    return warning(said, fix=fixes.fix_map_secrets(machine))
-
-
-def _map(server: ServerFacts) -> Finding | None:
-    target, home = server.target, deployment_of(server.target.datastack)
-    if target.map_problem:
-        return _wrong_entry(server, f"{target.datastack} is remembered with a wrong address: {target.map_problem}")
-    if target.named_by in ("option", "setting"):
-        return _opened_elsewhere(server)
-    if target.named_by != "map" or home is None or home.server == server.address:
-        return None
-    if (server.info and server.info.is_good) or (server.identity and server.identity.is_good):
-        return None
-    reached = server.reference is not None and is_cave(server.reference)
-    found = next((one for one in server.responses if _is_elsewhere(one) or (reached and not is_cave(one))), None)
-    if found is None or any(is_cave(response) for response in server.responses if not _is_elsewhere(response)):
-        return None
-    through = ", which the same proxy reaches" if reached else ""
-    return _wrong_entry(
-        server,
-        f"{target.datastack} is remembered on {server.host}, where it is not (",
-        found.evidence,
-        f"); it is on {host_of(home.server)}{through}",
-    )
-
-
-def _wrong_entry(server: ServerFacts, *evidence: str | Line) -> Finding:
-    """An entry of the map that is wrong; there is nothing to fix if it was corrected meanwhile."""
-    fix = fixes.fix_entry(server)
-    return failed(*evidence, next_step=None if fix else advise(next_steps.check(server.target)), fix=fix)
-
-
-def _is_elsewhere(response: Response) -> bool:
-    """Whether an answer shows that this is no place for the datastack, and not only one in trouble or hard to reach."""
-    if response.failure in (Failure.NAME_NOT_FOUND, Failure.REFUSED):
-        return True
-    return lacks_datastack(response) or (response.status == 200 and not response.is_json)
-
-
-def _opened_elsewhere(server: ServerFacts) -> Finding | None:
-    """The server was named, works, and is not the one that caveclient has in its map."""
-    target = server.target
-    if target.opens_on in (server.address, DEFAULT_SERVER) or not (server.info and server.info.is_good):
-        return None
-    elsewhere = host_of(target.opens_on) or "a malformed address"
-    evidence = f"CAVEclient opens {target.datastack} on {elsewhere}, not on {server.host}, unless it is told to"
-    return warning(evidence, fix=fixes.fix_entry(server))
-
-
 # ---------------------------------------------------------------- finding it
 
 
@@ -156,14 +84,14 @@ def _folder(machine: Machine) -> Finding | None:
     failure = machine.folder_problem
     if failure is None:
         return None
-    evidence = f"{show_path(failure.at)} {failure.problem}"
-    if failure.mend is FolderFix.HOME:
+    evidence = f"{show_path(failure.path)} {failure.problem}"
+    if failure.fix is FolderFix.SET_HOME:
         step = advise("set HOME to a folder of yours before the kernel starts, then ", machine.check_command)
         return failed(evidence, next_step=step)
-    if failure.mend is FolderFix.MOUNT:
-        return failed(evidence, next_step=_without_link(failure.at, machine.check_command))
-    move = failure.mend is FolderFix.MOVE
-    command = next_steps.move_away(failure.at) if move else next_steps.make_private(failure.at, 0o700)
+    if failure.fix is FolderFix.RESTORE_LINK:
+        return failed(evidence, next_step=_without_link(failure.path, machine.check_command))
+    move = failure.fix is FolderFix.MOVE_AWAY
+    command = next_steps.move_away(failure.path) if move else next_steps.make_private(failure.path, 0o700)
     step = _first(command, machine.check_command)
     return failed(evidence, next_step=step) if failure.unusable else warning(evidence, next_step=step)
 
@@ -248,7 +176,7 @@ def _missing(server: ServerFacts) -> Finding:
             f"none in a file; {name} is set, but CAVEclient does not read it",
             next_step=advise(next_steps.save(server.target, "--from-env", name)),
         )
-    folder = Span(str(secrets_folder()), private=True)
+    folder = Span(str(server.machine.token_folder), private=True)
     return within_reach(server, line(f"none for {server.host} in ", folder), _first_time(server))
 
 
@@ -264,15 +192,15 @@ def _first_time(server: ServerFacts) -> NextStep:
 
 def _form(server: ServerFacts) -> Finding | None:
     token, file, identity = server.stored.token, server.stored.source, server.identity
-    oddity = token.oddity(formats_of(server.address)) if token is not None else None
-    if token is None or file is None or oddity is None:
+    among = formats_of(server.address)
+    if token is None or file is None or (oddity := token.oddity(among)) is None:
         return None
     if identity is not None and identity.is_good:
-        step, fix = save_from(server, file) if token.reads_as else None, fixes.fix_stored_shape(server)
+        step, fix = save_from(server, file) if token.reads_as(among) else None, fixes.fix_stored_shape(server)
         return warning(f"the one in {file.name} {oddity}, but {server.host} accepts it", next_step=step, fix=fix)
     if token.can_be_sent and not (identity and (identity.code in REFUSALS or is_malformed(identity))):
         return None
-    step = save_from(server, file) if token.reads_as else set_up(server)
+    step = save_from(server, file) if token.reads_as(among) else set_up(server)
     evidence = f"the one in {file.name} {oddity}, so it cannot work"
     return _after_the_server(server, failed(evidence, next_step=step, fix=fixes.fix_stored_shape(server)))
 
@@ -335,38 +263,6 @@ def _variable(server: ServerFacts) -> Finding | None:
     return warning(f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} set, but CAVEclient does not read it")
 
 
-MAP_FILE = Check(
-    id="map-file",
-    group="stored token",
-    title="map of datastacks",
-    about=Machine,
-    look=_map_file,
-    quiet=True,
-    explains="The file in which caveclient remembers servers is damaged.",
-    fixed_by="`%cave_check --fix` repairs it and keeps a copy; `!mv` moves away what is not a file.",
-)
-MAP = Check(
-    id="map",
-    group="stored token",
-    title="server address",
-    about=ServerFacts,
-    look=_map,
-    needs=(MAP_FILE,),
-    quiet=True,
-    explains="caveclient remembers a wrong server address for the datastack.",
-    fixed_by="`%cave_check --fix` corrects the address, or removes it.",
-)
-MAP_SECRET = Check(
-    id="map-secret",
-    group="stored token",
-    title="map of datastacks",
-    about=Machine,
-    look=_map_secret,
-    needs=(MAP_FILE,),
-    quiet=True,
-    explains="An address that caveclient remembers contains a token or a password.",
-    fixed_by="`%cave_check --fix` removes it.",
-)
 FOLDER = Check(
     id="token-folder",
     group="stored token",
@@ -455,4 +351,4 @@ VARIABLE = Check(
     explains="An environment variable holds a token, which caveclient does not read.",
     fixed_by="Nothing has to be done; `%cave_save --from-env NAME --overwrite` saves that token instead.",
 )
-CHECKS = (MAP_FILE, MAP_SECRET, MAP, FOLDER, TOKEN, FORM, SHADOW, LEGACY, LINK, PRIVATE, VARIABLE)
+CHECKS = (FOLDER, TOKEN, FORM, SHADOW, LEGACY, LINK, PRIVATE, VARIABLE)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cave_magic.api.urls import host_of
-from cave_magic.doctor import gather
+from cave_magic.doctor import gather_computer
 
 from .world import NEW, World
 
@@ -225,8 +225,8 @@ def _data_server_address(world: World) -> None:
 
 def _with_cloud_volume(world: World) -> None:
     """As if cloud-volume were installed; the check reads the files that it would read."""
-    installed = gather.versions()
-    world.patch.setattr(gather, "versions", lambda: {**installed, "cloud-volume": "12.15.2"})
+    installed = gather_computer.versions()
+    world.patch.setattr(gather_computer, "versions", lambda: {**installed, "cloud-volume": "12.15.2"})
 
 
 def _cloud_volume_stale(world: World) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import time
 
 import flask
@@ -139,14 +138,6 @@ def test_a_list_of_keys_without_their_values_tells_nothing(world: World, keys):
     """A permanent token is not called a temporary token because the list shows stars."""
     world.cave.misbehave(KEYS, says(200, keys))
     assert "token-kind" not in [row.id for row in world.check().rows]
-
-
-def test_a_log_in_token_that_works_has_not_ended(world: World):
-    """Where the file is older than a temporary token lives, no day in the past is said."""
-    token = world.cave.new_login_token("ada")
-    world.save(token)
-    os.utime(world.server_file, (1.5e9, 1.5e9))
-    assert "a temporary token: it expires within 7 days" in world.run("%cave_check").out
 
 
 def test_a_path_with_a_blank_is_printed_so_that_it_works(world: World):

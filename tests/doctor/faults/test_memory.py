@@ -8,11 +8,11 @@ import flask
 import pytest
 
 from cave_magic.api.responses import MEMORY_SECONDS, Account, Response, Terms, contradicts
-from cave_magic.doctor import gather
+from cave_magic.doctor.gather_memory import MEMORY
 from cave_magic.redact import Untrusted, sanitize
 from cave_magic.ui.durations import moment
 
-from .world import FULL, ID, World, bad, says
+from .world import ID, World, bad, says
 
 NAME = "minnie65_public"
 GUARD = f"/auth/api/v1/service/datastack/table/{NAME}/dataset"
@@ -34,8 +34,8 @@ def _waits(world: World, start: float, ago: float = 0) -> bool:
 def _is_over(world: World) -> None:
     """The time is up by every clock."""
     world.cave.advance(MEMORY_SECONDS)
-    for key, (first, last) in gather._contradictions.items():
-        gather._contradictions[key] = first - MEMORY_SECONDS, last - MEMORY_SECONDS
+    for key, (first, last) in MEMORY.contradictions.items():
+        MEMORY.contradictions[key] = first - MEMORY_SECONDS, last - MEMORY_SECONDS
 
 
 def test_a_permission_that_was_revoked_is_not_all_well(world: World):
@@ -130,8 +130,8 @@ def test_the_time_that_is_named_stays(world: World):
     world.cave.revoke("ada", NAME)
     start = time.time()
     world.check()
-    for key, (first, last) in gather._contradictions.items():
-        gather._contradictions[key] = first - 200, last
+    for key, (first, last) in MEMORY.contradictions.items():
+        MEMORY.contradictions[key] = first - 200, last
     assert _waits(world, start, 200)
 
 
@@ -140,8 +140,8 @@ def test_a_contradiction_that_lasts_is_no_memory(world: World):
     world.check()
     world.cave.revoke("ada", NAME)
     world.check()
-    for key, (first, last) in gather._contradictions.items():
-        gather._contradictions[key] = first - MEMORY_SECONDS, last
+    for key, (first, last) in MEMORY.contradictions.items():
+        MEMORY.contradictions[key] = first - MEMORY_SECONDS, last
     report = world.check()
     assert bad(report) == [("access", "unknown")]
     assert "tell the administrators of" in report.next.text
@@ -152,8 +152,8 @@ def test_another_contradiction_has_a_time_of_its_own(world: World):
     world.check()
     world.cave.revoke("ada", NAME)
     world.check()
-    for key in gather._contradictions:
-        gather._contradictions[key] = 1000.0, 1000.0
+    for key in MEMORY.contradictions:
+        MEMORY.contradictions[key] = 1000.0, 1000.0
     assert _waits(world, time.time())
 
 
@@ -207,25 +207,6 @@ def test_an_older_auth_server_that_says_less_is_not_taken_for_a_refusal(world: W
     """An answer without permissions says nothing about them."""
     world.cave.misbehave(ID, says(200, body))
     assert world.check().ok
-
-
-def test_a_token_that_the_info_service_met_too_early_is_waited_for(world: World):
-    """It remembers also that there was no such token."""
-    world.cave.misbehave(FULL, says(401, {"error": "invalid_token"}))
-    start = time.time()
-    report = world.check()
-    assert bad(report) == [("access", "failed")]
-    assert "the auth server accepts the token; the info service still rejects it" in _row(report, "access").evidence
-    assert _waits(world, start)
-
-
-def test_an_administrator_gives_the_permission_to_themselves(world: World):
-    """Who administers the server may read nothing by that alone, and need not ask anybody."""
-    world.save(world.cave.new_token("admin"))
-    report = world.check()
-    assert bad(report) == [("access", "failed")]
-    assert "give your own account that permission" in report.next.text
-    assert "ask" not in report.next.text
 
 
 PERMITTED = {"a": ("view",), "b": ("view", "edit")}

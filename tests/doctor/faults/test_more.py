@@ -43,28 +43,10 @@ def test_a_set_up_says_what_was_found(world: World):
     assert "line break" in world.run("%cave_setup").out
 
 
-@pytest.mark.parametrize(
-    "body", [[1], None, {}, {"maintenance": True}, {"local_server": 5}, {"local_server": "minnie"}]
-)
-def test_an_answer_about_no_datastack_is_not_all_well(world: World, body):
-    """JSON of another shape in place of the datastack is unknown, since CAVEclient cannot open it."""
-    world.cave.misbehave(FULL, says(200, body))
-    assert bad(world.check()) == [("access", "unknown")]
-
-
 def test_a_save_does_not_promise_what_the_info_service_did_not_say(world: World):
     """After such an answer a saved token comes with the advice to check."""
     world.cave.misbehave(FULL, says(200, {}))
     assert "cannot be read yet" in world.run("%cave_save --overwrite").out
-
-
-def test_an_info_service_that_is_gone_leaves_the_server_a_cave_server(world: World):
-    """A 404 page of the info service alone does not send the person to another server."""
-    world.cave.misbehave("info", says(404, "<html>404 Not Found</html>"))
-    report = world.check()
-    assert bad(report) == [("info", "failed")]
-    assert "global.daf-apis.com" not in report.next.text
-    assert "your token is not the reason" in report.next.text
 
 
 @pytest.mark.parametrize("name", ["a/b", "minnie65_public/", "..", "https://global.daf-apis.com"])
@@ -140,16 +122,6 @@ def test_the_proxy_is_passed_by_where_requests_looks(world: World):
     assert world.mend().ok
 
 
-@pytest.mark.parametrize("status", [407, 511])
-def test_a_network_that_wants_a_log_in_is_named(world: World, status):
-    """A proxy and a guest network have codes of their own, which say that the server is not to blame."""
-    world.cave.misbehave("all", says(status, "<html>Log in</html>"))
-    report = world.check()
-    assert bad(report) == [("network", "failed")]
-    assert "wait" not in report.next.text
-    assert ("proxy" if status == 407 else "portal") in report.next.text
-
-
 def test_an_empty_answer_is_no_web_page(world: World):
     """Status 200 without a body is called what it is."""
     world.cave.misbehave("all", says(200, ""))
@@ -169,15 +141,6 @@ def test_the_wrong_scheme_leads_to_the_right_one(world: World):
     assert bad(report) == [("network", "failed")]
     world.follow(report.next)
     assert world.check().ok
-
-
-def test_a_data_server_of_the_wrong_scheme_is_not_the_persons_to_mend(world: World):
-    """Its address comes from the info service, so the person is not told to change one."""
-    wrong = world.cave.local_server.replace("http:", "https:")
-    world.cave.misbehave(FULL, says(200, {"local_server": wrong, "aligned_volume": {"name": "x"}}))
-    report = world.check()
-    assert bad(report) == [("data-server", "failed")]
-    assert "tell the administrators of" in report.next.text
 
 
 BROKEN = {
@@ -423,25 +386,6 @@ def test_a_server_that_lacks_the_usual_datastack_is_asked_for_its_own(world: Wor
     assert "daf-apis" not in json.dumps(report.to_dict())
     assert report.next.commands == (f"%cave_check flywire_fafb_public --server {world.cave.server}",)
     assert world.mend().ok
-
-
-def test_a_server_that_lists_nothing_is_not_said_to_have_anything(world: World):
-    """Without its list nobody knows what it has."""
-    world.cave.misbehave(LIST, says(200, []))
-    for name in ("minie65_public", "zzzz"):
-        world.argument = name
-        assert "it has" not in _row(world.check(), "datastack").evidence
-    world.cave.misbehave(FULL, says(404, NO_ROW))
-    world.argument = ""
-    assert "%cave_whoami" in world.check().next.text
-
-
-def test_a_name_that_is_known_elsewhere_is_sent_there_when_it_was_typed(world: World):
-    """Whoever names a known datastack on a server of another deployment learns where the known one is."""
-    world.argument = "v1dd_public"
-    report = world.check()
-    assert "the known one is on global.em.brain.allentech.org" in _row(report, "datastack").evidence
-    assert report.next.commands == ("%cave_check v1dd_public --server https://global.em.brain.allentech.org",)
 
 
 def test_the_log_in_file_is_named_as_it_is(world: World):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cave_magic.doctor import gather
+from cave_magic.doctor import gather_computer
 
 from .world import NEW, World
 
@@ -45,8 +45,8 @@ def _typed(world: World) -> None:
 
 
 def _moved_folder(world: World) -> None:
-    versions = gather.versions()
-    world.patch.setattr(gather, "versions", lambda: {**versions, "cloud-volume": "12.15.2"})
+    versions = gather_computer.versions()
+    world.patch.setattr(gather_computer, "versions", lambda: {**versions, "cloud-volume": "12.15.2"})
     world.patch.setenv("CLOUD_VOLUME_DIR", str(world.home / "moved"))
     world.write(world.home / "moved" / "secrets" / "cave-secret.json", {"token": NEW})
 

@@ -83,7 +83,7 @@ def test_a_proxy_that_reaches_nobody_is_the_cause(world: World, proxy: Proxy):
 
 def test_a_datastack_that_nobody_knows_may_be_on_a_server_that_is_down(world: World, proxy: Proxy):
     """Both are said, with where the address is from, since the right one is not known."""
-    world.patch.setattr("cave_magic.doctor.gather.DEFAULT_SERVER", world.cave.server)
+    world.patch.setattr("cave_magic.doctor.gather_server.DEFAULT_SERVER", world.cave.server)
     world.write(world.map_file, {"mine": WRONG})
     world.argument = "mine"
     report = world.check()

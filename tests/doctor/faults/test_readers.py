@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cave_magic.api.urls import host_of
-from cave_magic.doctor import gather
+from cave_magic.doctor import gather_computer
 from cave_magic.environment import cloud_volume
 from cave_magic.token import Token
 
@@ -72,9 +72,9 @@ class Libraries:
 
     def __init__(self, world: World, kind: str) -> None:
         self.world, self.kind = world, kind
-        versions = gather.versions()
+        versions = gather_computer.versions()
         both = {"cloud-volume": "12.15.2", "cloud-files": "6.4.3"}
-        world.patch.setattr(gather, "versions", lambda: {**versions, **both})
+        world.patch.setattr(gather_computer, "versions", lambda: {**versions, **both})
 
     def start(self) -> None:
         """Imports them anew, as a fresh kernel does."""

@@ -12,56 +12,15 @@ import pytest
 
 from cave_magic.api.http import MAX_RETRY_AFTER, Session
 from cave_magic.api.responses import Response
-from cave_magic.ui.durations import moment
 
 from ...support.odd_server import OddServer, says
-from .world import World, bad
+from .world import World
 
 TIME = r"at \d\d:\d\d( UTC)?"
 
 
 def _evidence(report, row: str) -> str:
     return next(one.evidence for one in report.rows if one.id == row)
-
-
-@pytest.mark.parametrize("status", [429, 503])
-@pytest.mark.parametrize(
-    ("service", "row"), [("all", "network"), ("auth", "auth"), ("info", "info"), ("materialize", "materialize")]
-)
-def test_how_long_and_until_when(world: World, service, row, status):
-    """An hour is said as an hour, and Next names the time when it is over."""
-    world.cave.misbehave(service, f"retry-after:3600:{status}")
-    start = time.time()
-    report = world.check()
-    assert bad(report) == [(row, "failed")]
-    assert "to wait 60 minutes" in _evidence(report, row)
-    assert report.next.text in {f"try again {moment(when, 3600)}: %cave_check" for when in (start, time.time())}
-    assert "minute or so" not in report.next.text
-
-
-@pytest.mark.parametrize(
-    ("service", "row", "sleeps"),
-    [("info", "info", True), ("materialize", "materialize", True), ("auth", "auth", False)],
-)
-def test_what_caveclient_makes_of_it_is_said(world: World, service, row, sleeps):
-    """Its session sleeps for as long as it is told to; its requests to the auth service take no notice."""
-    world.cave.misbehave(service, "retry-after:3600")
-    assert ("CAVEclient sleeps that long" in _evidence(world.check(), row)) is sleeps
-
-
-def test_a_few_seconds_are_counted(world: World):
-    """Below a minute there is no time of day."""
-    world.cave.misbehave("all", "retry-after:20:429")
-    assert world.check().next.text == "wait 20 seconds, then %cave_check"
-
-
-@pytest.mark.parametrize(("status", "words"), [(429, "wait a minute or so"), (503, "wait, then")])
-def test_without_a_word_of_the_server_no_time_is_made_up(world: World, status, words):
-    """A limit is mostly one of a minute; of a server that is down nobody knows for how long."""
-    world.cave.misbehave("all", f"status:{status}")
-    report = world.check()
-    assert words in report.next.text
-    assert not re.search(TIME, report.next.text)
 
 
 def test_a_date_is_understood(world: World):

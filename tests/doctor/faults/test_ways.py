@@ -12,32 +12,11 @@ import pytest
 import requests
 
 from cave_magic.api.failures import Failure, classify
-from cave_magic.api.responses import Response
-from cave_magic.credentials.stored_tokens import resolve
-from cave_magic.doctor.checks.network import failure_finding
-from cave_magic.doctor.evidence import Machine, ServerFacts
-from cave_magic.doctor.gather import Target
 from cave_magic.sandbox import Sandbox
-from cave_magic.ui.document import plain_text
 
 from ...support.odd_server import OddServer, says
 from ...support.shell import save_for_ada
 from .world import World, bad, working
-
-SERVER = "https://cave.example.org"
-
-
-def _judged(response: Response, machine: Machine | None = None, **facts):
-    """What the check says of an answer of a server that it knows nothing else of."""
-    server = ServerFacts(
-        address=SERVER,
-        target=Target(datastack="minnie65_public", server=SERVER),
-        machine=machine or Machine(),
-        stored=resolve(SERVER),
-        **facts,
-    )
-    return failure_finding(response, server, "the server")
-
 
 # ---------------------------------------------------------------- time
 
@@ -59,24 +38,6 @@ def test_more_time_is_asked_for_with_the_same_words(world: World):
     world.cave.misbehave("all", "silent")
     again = f"%cave_check flywire_fafb_public --server {world.cave.server} --timeout 60"
     assert world.check().next.commands == (again,)
-
-
-@pytest.mark.parametrize(
-    "failure", [Failure.NO_RESPONSE, Failure.TOO_SLOW, Failure.NOT_CONTACTED, Failure.CONNECT_TIMEOUT]
-)
-def test_who_waited_a_minute_is_not_told_to_wait_longer(failure):
-    """More time is named while there was little of it."""
-    response = Response(url=f"{SERVER}/auth", failure=failure, seconds=1.5)
-    check = f"%cave_check --server {SERVER}"
-    assert f"{check} --timeout 60" in _judged(response).next_step.commands
-    assert _judged(response, bound=60).next_step.commands in [(check,), (f"{check} --report",)]
-
-
-@pytest.mark.parametrize(("seconds", "words"), [(0.4, "not respond"), (1.5, "within 1.5 s"), (14.7, "within 15 s")])
-def test_how_long_was_waited(seconds, words):
-    """A few seconds are said with one decimal, many without, and less than one not at all."""
-    found = _judged(Response(url=f"{SERVER}/auth", failure=Failure.NO_RESPONSE, seconds=seconds))
-    assert plain_text(found.evidence).endswith(words)
 
 
 # ---------------------------------------------------------------- proxies
@@ -105,13 +66,6 @@ def test_hosts_that_need_no_proxy_already_are_kept(world: World, variable):
     assert "intranet" not in report.next.text
     assert world.mend().ok
     assert os.environ[variable] == "intranet.example.org,10.0.0.0/8,127.0.0.1"
-
-
-def test_a_proxy_that_no_variable_sets_is_looked_for_elsewhere():
-    """A proxy of the operating system, or one that nobody set, is in none of the variables."""
-    assert _judged(Response(url=f"{SERVER}/auth", status=407)).next_step.text.endswith(
-        "correct the proxy in this computer's settings"
-    )
 
 
 def test_a_socks_proxy_wants_a_package(world: World):
@@ -197,12 +151,10 @@ def test_what_requests_brings_along_can_be_damaged(secure: World):
 
 
 @pytest.mark.parametrize("reason", ["certificate has expired", "Hostname mismatch, certificate is not valid for"])
-def test_a_certificate_that_is_not_valid_is_no_matter_of_trust(reason):
+def test_an_invalid_certificate_is_not_a_matter_of_trust(reason):
     """No file of certificates helps against one that has expired or is another host's."""
-    failure, detail = classify(requests.exceptions.SSLError(f"certificate verify failed: {reason}"))
-    found = _judged(Response(url=f"{SERVER}/auth", failure=failure, detail=detail))
-    assert "BUNDLE" not in found.next_step.text
-    assert "clock" in found.next_step.text
+    error = requests.exceptions.SSLError(f"certificate verify failed: {reason}")
+    assert classify(error)[0] is Failure.CERTIFICATE
 
 
 # ---------------------------------------------------------------- answers that are no data

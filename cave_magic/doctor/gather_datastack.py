@@ -1,0 +1,79 @@
+"""Gathers the facts about a datastack: whether it may be read, and once its local server is known, its services."""
+
+from __future__ import annotations
+
+from ..api import endpoints, responses
+from ..api.batch import Batch, PendingResponse
+from ..api.responses import Response
+from ..api.urls import name_for_files
+from ..credentials.target import Target
+from ..environment import cloud_volume
+from .evidence import DatastackFacts, ServerFacts
+from .gather_memory import MEMORY
+from .gather_server import MisplacedTokens, ServerRequests, response_of
+
+
+class DatastackRequests:
+    """The requests about one datastack while they are under way."""
+
+    def __init__(self, batch: Batch, target: Target, server: ServerRequests) -> None:
+        self.target, self._server, self._batch = target, server, batch
+        self._info: PendingResponse | None = None
+        self._list: PendingResponse | None = None
+        self._services: dict[str, PendingResponse] = {}
+        self._misplaced: MisplacedTokens | None = None
+        if server.token is None:
+            return
+        self._info = batch.get(endpoints.datastack_url(target.server, target.datastack), server.token)
+        server.info = server.info or self._info
+        server.ask_dataset_of(target.datastack, self._info)
+        if known := MEMORY.local_servers.get((target.server, target.datastack)):
+            self._ask_services(known)
+        batch.then(self._info, self._after_info)
+
+    def _after_info(self, info: Response) -> None:
+        server, datastack = self.target.server, self.target.datastack
+        MEMORY.local_servers.pop((server, datastack), None)
+        if info.code == "missing_permission":
+            address = endpoints.datastack_url(server, datastack)
+            self._misplaced = MisplacedTokens(self._batch, self._server.stored, address, _may_be_read)
+        if responses.lacks_datastack(info):
+            self._list = self._batch.get(endpoints.datastacks_url(server), self._server.token)
+        if local := responses.local_server_in(info):
+            MEMORY.local_servers[server, datastack] = local
+            self._ask_services(local)
+
+    def _ask_services(self, local: str) -> None:
+        self._services = {name: self._batch.get(local + route) for name, route in endpoints.SERVICES.items()}
+
+    def facts(self, server: ServerFacts) -> DatastackFacts:
+        """What the responses say, once nobody waits for them any longer."""
+        listed, info = response_of(self._list), response_of(self._info)
+        local = name_for_files(responses.local_server_in(info)) if info else ""
+        return DatastackFacts(
+            target=self.target,
+            server=server,
+            info=info,
+            contradicted_since=self._contradicted_since(server, info),
+            listed_datastacks=responses.names_in(listed) if listed else None,
+            services={name: request.response for name, request in self._services.items()} if local else {},
+            readings=cloud_volume.readings(local) if local else (),
+            misplaced_file=self._misplaced.working_file if self._misplaced else None,
+            untried_file=self._misplaced.untried_file if self._misplaced else None,
+        )
+
+    def _contradicted_since(self, server: ServerFacts, info: Response | None) -> float | None:
+        """When the info service was first seen to contradict the auth server: what it remembers is not newer."""
+        account, token, name = server.account, self._server.token, self.target.datastack
+        if account is None or info is None or token is None:
+            return None
+        key = self.target.server, name, token, info.code
+        if responses.contradicts(account, info, server.datasets.get(name, "")):
+            return MEMORY.contradicted_since(key, info.at)
+        MEMORY.contradictions.pop(key, None)
+        return None
+
+
+def _may_be_read(info: Response) -> bool:
+    """Whether the token with which a datastack was requested may read it, if only after its terms are accepted."""
+    return bool(responses.local_server_in(info)) or info.code == "missing_tos"

@@ -1,0 +1,248 @@
+"""Gathers the facts about a server: whose token is stored for it, and if that does not work, which one would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from pathlib import Path
+
+from ..api import endpoints, http, responses
+from ..api.batch import Batch, PendingResponse, result_or
+from ..api.failures import Failure
+from ..api.responses import Response
+from ..credentials import misplaced, stored_tokens
+from ..credentials.stored_tokens import StoredToken
+from ..credentials.target import Target
+from ..credentials.token_files import TokenFile
+from ..deployments import DEFAULT_SERVER, KNOWN_SERVERS, deployment_of, formats_of
+from ..environment import caveclient_adapter
+from ..redact import sanitize
+from ..token import Token
+from .evidence import Machine, NotebookSession, ServerFacts
+from .gather_computer import attempt
+from .gather_memory import MEMORY
+
+MOST_MISPLACED = 3
+"""So many misplaced tokens are sent to a server to find one that it accepts, the newest first."""
+
+
+def response_of(request: PendingResponse | None) -> Response | None:
+    """The response to a request; None if it was not sent."""
+    return request.response if request else None
+
+
+class MisplacedTokens:
+    """The tokens on this computer that caveclient does not read, and the requests that tell which of them work.
+
+    Args:
+        batch: to send them in.
+        stored: what caveclient takes; that token is not tried again.
+        address: what is requested with each token that is said to be the server's own.
+        works: which responses show a token that helps.
+        skipped: files that were looked at already.
+    """
+
+    def __init__(
+        self,
+        batch: Batch,
+        stored: StoredToken,
+        address: str,
+        works: Callable[[Response], bool],
+        skipped: tuple[Path, ...] = (),
+    ) -> None:
+        self._batch, self._stored, self._address, self._works, self._skipped = batch, stored, address, works, skipped
+        self._tried: list[tuple[TokenFile, PendingResponse]] = []
+        self._untried: list[TokenFile] = []
+        batch.submit(self._look)
+
+    def _look(self) -> None:
+        for one in misplaced.find(self._stored.server):
+            if one.file.path in self._skipped or (self._stored.source and one.token == self._stored.source.meant):
+                continue
+            if not one.ours:
+                self._untried.append(one.file)
+            elif len(self._tried) < MOST_MISPLACED:
+                self._tried.append((one.file, self._batch.get(self._address, one.token)))
+
+    @property
+    def working_file(self) -> TokenFile | None:
+        """The newest file with a token that helps."""
+        return next((file for file, request in self._tried if self._works(request.response)), None)
+
+    @property
+    def untried_file(self) -> TokenFile | None:
+        """The newest file with a token that does not say which server it is for."""
+        return next(iter(self._untried), None)
+
+
+class ServerRequests:
+    """The requests to one server while they are under way. Each response decides what else has to be known."""
+
+    def __init__(self, batch: Batch, target: Target) -> None:
+        self.target, self.address, self._batch = target, target.server, batch
+        self.stored = stored_tokens.resolve(self.address)
+        token = None if self.stored.belongs_to else self.stored.token
+        self.token = token if token is not None and token.can_be_sent else None
+        self.identity: PendingResponse | None = None
+        self.info: PendingResponse | None = None
+        self.datastack_list: PendingResponse | None = None
+        self._anonymous_identity: PendingResponse | None = None
+        self._salvaged_identity: PendingResponse | None = None
+        self._token_list: PendingResponse | None = None
+        self._info_version: PendingResponse | None = None
+        self._reference: PendingResponse | None = None
+        self._datasets: dict[str, PendingResponse] = {}
+        self._misplaced: MisplacedTokens | None = None
+        if self.token is None:
+            self._ask_without_token()
+            return
+        self.identity = batch.get(endpoints.identity_url(self.address), self.token)
+        if (self.address, self.token) in MEMORY.accepted:
+            self._token_list = batch.get(endpoints.tokens_url(self.address), self.token)
+        batch.then(self.identity, partial(self._after_identity, self.token))
+
+    def _ask_without_token(self) -> None:
+        self._info_version = self._batch.get(endpoints.info_version_url(self.address))
+        self._anonymous_identity = self._batch.get(endpoints.identity_url(self.address))
+        self._batch.then(self._anonymous_identity, self._compare)
+        self._salvage()
+
+    def _after_identity(self, token: Token, identity: Response) -> None:
+        """A good response leads to the list of tokens, a bad one to the requests that tell why."""
+        if identity.is_good:
+            MEMORY.accepted.add((self.address, token))
+            self._token_list = self._batch.get(endpoints.tokens_url(self.address), token)
+            return
+        MEMORY.accepted.discard((self.address, token))
+        if identity.code in responses.REFUSALS:
+            self._salvage()
+        elif not identity.error:
+            self._info_version = self._batch.get(endpoints.info_version_url(self.address))
+            self._compare(identity)
+
+    def _salvage(self) -> None:
+        """Tries a token that is here but is not read, if there is one that is not another server's."""
+        file, other = _salvageable(self.stored)
+        if file is None or other is None or not other.can_be_sent or stored_tokens.owner_of(self.address, file):
+            self._look_for_misplaced()
+            return
+        self._salvaged_identity = self._batch.get(endpoints.identity_url(self.address), other)
+        self._batch.then(self._salvaged_identity, self._look_for_misplaced)
+
+    def _look_for_misplaced(self, salvaged: Response | None = None) -> None:
+        """Looks for misplaced tokens, unless there was one to salvage that was not refused."""
+        if salvaged is not None and salvaged.code not in responses.REFUSALS:
+            return
+        looked_at = (self.stored.server_file, self.stored.default_file, self.stored.legacy_file)
+        self._misplaced = MisplacedTokens(
+            self._batch,
+            self.stored,
+            endpoints.identity_url(self.address),
+            works=lambda response: response.is_good,
+            skipped=tuple(file.path for file in looked_at),
+        )
+
+    def _compare(self, response: Response) -> None:
+        """Asks another server where a proxy may have answered for a remembered address that is wrong."""
+        home = deployment_of(self.target.datastack)
+        other = home.server if home else "" if self.address in KNOWN_SERVERS else DEFAULT_SERVER
+        if self.target.named_by != "map" or other in ("", self.address) or responses.is_cave(response):
+            return
+        may_be_the_proxys = response.failure is Failure.PROXY or response.status >= 400
+        if may_be_the_proxys and http.has_proxy(self.address):
+            self._reference = self._batch.get(endpoints.info_version_url(other))
+
+    def ask_dataset_of(self, datastack: str, info: PendingResponse) -> None:
+        """Asks which dataset a datastack belongs to, where the info service opens it and no permission has its name."""
+
+        def after_info(opened: Response) -> None:
+            if self.identity is not None:
+                self._batch.then(self.identity, partial(self._ask_dataset, datastack, opened))
+
+        self._batch.then(info, after_info)
+
+    def _ask_dataset(self, datastack: str, info: Response, identity: Response) -> None:
+        account = responses.account_in(identity, self.address)
+        known = MEMORY.datasets.get((self.address, datastack), datastack)
+        if account is not None and account.whole and responses.local_server_in(info) and not account.may_view(known):
+            self._datasets[datastack] = self._batch.get(endpoints.dataset_url(self.address, datastack), self.token)
+
+    # ---------------------------------------------------------------- what came of them
+
+    def facts(self, machine: Machine, importing: Future[str] | None, notebook: NotebookSession) -> ServerFacts:
+        """What the responses say, once nobody waits for them any longer.
+
+        Args:
+            machine: this computer.
+            importing: the import of caveclient; None if nobody needs it.
+            notebook: what can be seen of the notebook.
+        """
+        identity, token_list = response_of(self.identity), response_of(self._token_list)
+        anonymous = response_of(self._anonymous_identity)
+        is_refused = identity is not None and not identity.is_good
+        return ServerFacts(
+            target=self.target,
+            machine=machine,
+            stored=self.stored,
+            caveclient_disagrees=self._disagrees() if result_or(importing, "not yet") == "" else None,
+            identity=identity,
+            account=responses.account_in(identity, self.address) if identity else None,
+            anonymous_identity=anonymous,
+            salvaged_identity=response_of(self._salvaged_identity),
+            listed_tokens=responses.listed_tokens_in(token_list) if token_list else None,
+            info=response_of(self.info),
+            info_version=response_of(self._info_version),
+            reference=response_of(self._reference),
+            uses_proxy=self._uses_proxy(identity or anonymous),
+            netrc_file=http.netrc_for(self.address) if is_refused else "",
+            misplaced_file=self._misplaced.working_file if self._misplaced else None,
+            untried_file=self._misplaced.untried_file if self._misplaced else None,
+            stale_clients=self._stale_clients(notebook),
+            datastack_list=response_of(self.datastack_list),
+            datasets=self._found_datasets(),
+            timeout=self._batch.seconds,
+        )
+
+    def _stale_clients(self, notebook: NotebookSession) -> tuple[caveclient_adapter.Client, ...]:
+        if self.token is None:
+            return ()
+        return caveclient_adapter.clients_in(notebook.variables, self.address, self.token)
+
+    def _found_datasets(self) -> dict[str, str]:
+        said = {name: request.response for name, request in self._datasets.items()}
+        found = {
+            name: sanitize(one.body, 80).text for name, one in said.items() if one.is_good and isinstance(one.body, str)
+        }
+        MEMORY.datasets.update({(self.address, name): dataset for name, dataset in found.items()})
+        return found
+
+    def _uses_proxy(self, response: Response | None) -> bool:
+        return bool(response and response.status >= 500) and attempt(lambda: http.has_proxy(self.address), False)
+
+    def _disagrees(self) -> bool | None:
+        if self.stored.blocker is not None:
+            return None
+        try:
+            return caveclient_adapter.token_of_caveclient(self.address) != self.stored.token
+        except Exception:
+            return True
+
+
+def _salvageable(stored: StoredToken) -> tuple[TokenFile | None, Token | None]:
+    """The token that the fix would take, where the one that caveclient reads cannot work, and its file."""
+    own, default = stored.server_file, stored.default_file
+    if stored.token is not None:
+        if stored.shadowed is not None:
+            return default, stored.shadowed
+        among = formats_of(stored.server)
+        odd = stored.token.oddity(among) and not stored.belongs_to
+        return (stored.source, stored.token.reads_as(among)) if odd else (None, None)
+    blocker = stored.blocker or own
+    found = (
+        (blocker, blocker.inside if stored.blocker else None),
+        (default, default.token),
+        (own, own.inside),
+        (default, default.inside),
+    )
+    return next(((file, token) for file, token in found if token is not None), (None, None))

@@ -1,0 +1,91 @@
+"""The checks of the account and the kind of its token, on facts alone."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from cave_magic.api.responses import ListedToken, account_in
+from cave_magic.doctor import healthy
+from cave_magic.doctor.checks.account import ACCOUNT, KIND
+from cave_magic.doctor.evidence import Machine, ServerFacts
+from cave_magic.token import Token
+
+from .facts import (
+    CHECK,
+    EXISTING,
+    HOST,
+    OTHER,
+    REJECTED,
+    Case,
+    case,
+    each,
+    error,
+    finding,
+    page,
+    response,
+    shared,
+    stored,
+    token_file,
+)
+
+NEAR = token_file(path=Path("~/Downloads/cave-secret.json"), token=OTHER)
+NOW = time.time()
+
+
+def _not_accepted(identity: Any, **facts: Any) -> ServerFacts:
+    return ServerFacts(identity=identity, account=None, **facts)
+
+
+def _temporary(file: Any = None, **facts: Any) -> ServerFacts:
+    return ServerFacts(
+        listed_tokens=(ListedToken(token=OTHER),), stored=stored(file or token_file(token=healthy.TOKEN)), **facts
+    )
+
+
+NEW_FILE = token_file(token=healthy.TOKEN, modified=NOW - 86_400)
+ENDS = f"{datetime.fromtimestamp(NOW + 6 * 86_400, timezone.utc):%d %B %Y}"
+NAMELESS = account_in(response(200, {"name": ["A"], "email": {"x": 1}, "id": 7}), HOST)
+
+CASES = [
+    case("the token is accepted", ACCOUNT, ServerFacts(), "ok", "Ada Lovelace <ada@example.org>"),
+    case("an account without a name", ACCOUNT, ServerFacts(account=NAMELESS), "ok", "(no name)"),
+    case("no request was sent", ACCOUNT, _not_accepted(None), "unknown", f"{HOST} was not asked", CHECK),
+    case("the token is rejected", ACCOUNT, _not_accepted(REJECTED), "failed", ("stored token", "5a3b"), EXISTING),
+    case("a short token is rejected", ACCOUNT, _not_accepted(REJECTED, stored=stored(token_file(token=Token("abc")))), "failed", "the stored token:", EXISTING),
+    case("another token works", ACCOUNT, _not_accepted(REJECTED, misplaced_file=NEAR), "failed", "~/Downloads/cave-secret.json has one that works", "%cave_save --from-file ~/Downloads/cave-secret.json --overwrite"),
+    case("a rejected token where nobody can be asked", ACCOUNT, _not_accepted(REJECTED, machine=Machine(can_ask=False)), "failed", "stored token", "%cave_save --from-env CAVE_TOKEN --overwrite"),
+    case("netrc replaces the token", ACCOUNT, _not_accepted(error(401, "no_token"), netrc_file="~/.netrc"), "failed", "~/.netrc has a log-in", "%env NETRC=/dev/null", CHECK, advises=f"remove the entry for {HOST}"),
+    case("NETRC names the file", ACCOUNT, _not_accepted(error(401, "no_token"), netrc_file="/etc/mine"), "failed", "the file that NETRC names", "%env NETRC=/dev/null", CHECK),
+    case("the token does not arrive", ACCOUNT, _not_accepted(error(401, "no_token")), "failed", ("did not arrive", "401 no_token"), CHECK, advises="VPN"),
+    case("a part of the token does not arrive", ACCOUNT, _not_accepted(error(401, "bad_auth_header")), "failed", "did not arrive", CHECK),
+    case("no account in the response", ACCOUNT, _not_accepted(response(200, {"maintenance": True})), "unknown", "could not be verified", CHECK),
+    case("a page of a proxy", ACCOUNT, _not_accepted(page(401, "Authorization Required")), "unknown", ("could not be verified", "401"), CHECK),
+    case("a permanent token", KIND, ServerFacts(), "ok", "permanent"),
+    case("a permanent token in quotes", KIND, ServerFacts(stored=stored(token_file(token=Token(f'"{healthy.TOKEN.reveal()}"')))), "ok", "permanent"),
+    case("the list is not known", KIND, ServerFacts(listed_tokens=None), "nothing"),
+    case("no token is stored", KIND, ServerFacts(stored=stored()), "nothing"),
+    case("the account is not known", KIND, ServerFacts(account=None), "nothing"),
+    case("a temporary token", KIND, _temporary(), "warning", "within 7 days", EXISTING),
+    case("a temporary token of yesterday", KIND, _temporary(NEW_FILE), "warning", f"by {ENDS}", EXISTING),
+    case("a temporary token in an old file", KIND, _temporary(replace(NEW_FILE, modified=1.5e9)), "warning", "within 7 days", EXISTING),
+    case("a temporary token where nobody can be asked", KIND, _temporary(machine=Machine(can_ask=False)), "warning", "within 7 days", "%cave_save --from-env CAVE_TOKEN --overwrite"),
+]  # fmt: skip
+
+
+@each(CASES)
+def test_the_account(case: Case):
+    """Each check of the account says what the facts mean, and what to type."""
+    case.holds()
+
+
+def test_the_account_is_not_shared():
+    """Name, e-mail and the end of a token are their person's own."""
+    healthy_one, rejected = finding(ACCOUNT, ServerFacts()), finding(ACCOUNT, _not_accepted(REJECTED))
+    assert healthy_one is not None
+    assert rejected is not None
+    assert "Ada" not in shared(healthy_one)
+    assert "5a3b" not in shared(rejected)

@@ -1,0 +1,36 @@
+"""Facts are healthy by default, and nothing that was not looked at is taken for healthy."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from cave_magic.doctor import evidence
+from cave_magic.doctor.diagnose import judge
+from cave_magic.doctor.evidence import DatastackFacts, Evidence, Machine, ServerFacts
+
+GATHER = sorted(Path(evidence.__file__).parent.glob("gather*.py"))
+FACTS = [Machine, ServerFacts, DatastackFacts, Evidence]
+
+
+@pytest.mark.parametrize("facts", FACTS)
+def test_gathering_names_every_fact(facts: type):
+    """No default, which describes a healthy computer, ever stands for something that was not looked at."""
+    nodes = [node for path in GATHER for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+    calls = [node for node in nodes if isinstance(node, ast.Call) and getattr(node.func, "id", "") == facts.__name__]
+    assert calls
+    names = {field.name for field in dataclasses.fields(facts)}
+    assert [{keyword.arg for keyword in call.keywords} for call in calls] == [names] * len(calls)
+
+
+def test_default_facts_are_healthy():
+    """A report on the facts as they are by default has nothing but good results."""
+    found = Evidence()
+    report = judge([found.datastacks[0].target], found, 0.1).report
+    assert {row.status.value for row in report.rows} == {"ok"}
+    assert {"environment", "token", "network", "account", "access", "data-server", "cloud-volume"} <= {
+        row.id for row in report.rows
+    }
