@@ -16,7 +16,7 @@ from ..doctor.gather import ask_server
 from ..environment.platforms import detect_runtime
 from ..errors import BadInput
 from ..ui.frontend import Frontend
-from .shell import NoShell, Shell
+from .shell import Shell
 
 NOTHING = "Nothing was changed."
 
@@ -35,7 +35,7 @@ class Context:
         self, *, frontend: Frontend, settings: Settings = FRESH, timeout: float = 10.0, shell: Shell | None = None
     ) -> None:
         self.frontend = frontend
-        self.shell = shell or NoShell()
+        self.shell = shell or Shell()
         self.so_far = NOTHING  # what to say about changes if the line is interrupted
         self._settings = settings
         self._timeout = timeout

@@ -210,7 +210,7 @@ def test_stopped_within_the_save_it_says_where_to_look(run: Run, cave: Sandbox, 
     run(f'%config CaveMagics.server = "{cave.server}"')
     monkeypatch.setattr(save, "save_token", interrupted)
     message = run("%cave_save --from-env MINE").message
-    assert message.startswith("stopped. Which token is stored now: %cave_whoami --server")
+    assert message.startswith("stopped. To see which token is stored now: %cave_whoami --server")
 
 
 def test_a_set_up_that_is_stopped_at_its_card_is_saved(run: Run, cave: Sandbox, answers, monkeypatch):
