@@ -283,8 +283,8 @@ OUR_WORDS = {
 
 OTHER_TEXT = {
     "api.*", "completion", "credentials.scrub", "doctor.explain_error", "redact", "token",
-    "commands.arguments._without_values", "commands.save._variable_in", "login.browser_sign_in.came_by_address",
-    "login.exchange.stood_in_address",  # from a server, a library or a person
+    "commands.arguments._without_values", "commands.save._variable_in", "login.browser_sign_in.is_sign_in_address",
+    "login.exchange.is_from_address",  # from a server, a library or a person
     "ui.*", "commands.views.report", "doctor.diagnose", "doctor.next_steps", "doctor.reference",  # laid out, not read
 }  # fmt: skip
 """Modules and functions whose `text` is none of our sentences, and those that only lay sentences out."""
