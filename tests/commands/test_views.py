@@ -48,7 +48,7 @@ def test_where_nothing_can_be_asked_the_last_step_keeps_the_token():
 def test_a_place_that_forgets_says_so_before_the_steps():
     """On Colab the guide begins with what is lost and the lines that bring it back."""
     lines = guide(runtime=Runtime(platform="Colab", is_ephemeral=True, has_display=False)).splitlines()
-    assert lines[1].startswith("Note: Colab throws this home folder away")
+    assert lines[1].startswith("Note: Colab deletes this home folder")
     assert lines.index("%cave_save $token") < next(at for at, one in enumerate(lines) if one.startswith("1. "))
 
 

@@ -54,7 +54,7 @@ def test_ones_own_desktop_has_a_screen():
 def test_a_forgetful_place_says_so_and_how_to_keep_the_token(name):
     """Where the home folder is thrown away, the note says so; where secrets can be kept, it says how they are read."""
     found = detect_runtime(PLACES[name][0])
-    assert f"{name} throws this home folder away" in found.note
+    assert f"{name} deletes this home folder" in found.note
     way = "--from-env CAVE_TOKEN" if not found.python else "$token"
     assert next_steps.recall(found, TARGET)[-1].text == f"%cave_save {way}"
 

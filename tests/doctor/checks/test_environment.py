@@ -27,7 +27,7 @@ COLAB = _on("Colab")
 CASES = [
     case("requests works", REQUESTS, Machine(), "nothing"),
     case("requests is broken", REQUESTS, Machine(requests_problem=BROKEN), "failed", "requests cannot be imported here (ImportError: x)", "%pip install -U requests", CHECK, advises="restart the kernel"),
-    case("a script may hide what requests needs", REQUESTS, Machine(requests_problem=BROKEN, shadowing_files=(EMAIL,)), "failed", ("~/email.py", "Python's own email"), CHECK, advises="rename email.py, restart the kernel"),
+    case("a script may hide what requests needs", REQUESTS, Machine(requests_problem=BROKEN, shadowing_files=(EMAIL,)), "failed", ("~/email.py", "Python's `email` module"), CHECK, advises="rename email.py, restart the kernel"),
     case("the script that does harm is blamed first", REQUESTS, Machine(requests_problem=BROKEN, shadowing_files=(NUMPY, EMAIL)), "failed", "~/numpy.py", CHECK, advises="rename numpy.py, restart"),
     case("caveclient works", CAVECLIENT, Machine(), "ok", "caveclient 8.2.1, IPython 9.4.0, Python 3.12.4"),
     case("without IPython", CAVECLIENT, Machine(versions={"caveclient": "8.2.1", "python": "3.12.4"}), "ok", "caveclient 8.2.1, Python 3.12.4"),
@@ -42,7 +42,7 @@ CASES = [
     case("no caveclient has requirements", PACKAGES, Machine(versions={}), "nothing"),
     case("requirements are not met", PACKAGES, Machine(unmet_requirements=("a<1", "b<2", "c<3", "d<4")), "warning", "a<1 and b<2 and c<3", "%pip install -U caveclient"),
     case("a home of one's own", HOME, Machine(), "nothing"),
-    case("Colab", HOME, COLAB, "warning", "Colab throws this home folder away", *COLAB.save_commands, advises=("CAVE_TOKEN in the Secrets of Colab", "begin the next notebook with")),
+    case("Colab", HOME, COLAB, "warning", "Colab deletes this home folder", *COLAB.save_commands, advises=("CAVE_TOKEN in the Secrets of Colab", "begin the next notebook with")),
     case("Binder has no secrets", HOME, _on("Binder", SAVE), "warning", "Binder throws", SAVE, advises="there is no place for secrets here: begin"),
     case("Binder where nobody can be asked", HOME, _on("Binder", FROM_ENV, can_ask=False), "warning", "Binder throws", FROM_ENV, advises="CAVE_TOKEN in an environment variable"),
 ]  # fmt: skip
