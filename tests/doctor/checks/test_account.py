@@ -58,7 +58,7 @@ CASES = [
     case("a short token is rejected", ACCOUNT, _not_accepted(REJECTED, stored=stored(token_file(token=Token("abc")))), "failed", "the stored token:", EXISTING),
     case("another token works", ACCOUNT, _not_accepted(REJECTED, misplaced_file=NEAR), "failed", "~/Downloads/cave-secret.json has one that works", "%cave_save --from-file ~/Downloads/cave-secret.json --overwrite"),
     case("a rejected token where nobody can be asked", ACCOUNT, _not_accepted(REJECTED, machine=Machine(can_ask=False)), "failed", "stored token", "%cave_save --from-env CAVE_TOKEN --overwrite"),
-    case("netrc replaces the token", ACCOUNT, _not_accepted(error(401, "no_token"), netrc_file="~/.netrc"), "failed", "~/.netrc has a log-in", "%env NETRC=/dev/null", CHECK, advises=f"remove the entry for {HOST}"),
+    case("netrc replaces the token", ACCOUNT, _not_accepted(error(401, "no_token"), netrc_file="~/.netrc"), "failed", "~/.netrc has a password", "%env NETRC=/dev/null", CHECK, advises=f"remove the entry for {HOST}"),
     case("NETRC names the file", ACCOUNT, _not_accepted(error(401, "no_token"), netrc_file="/etc/mine"), "failed", "the file that NETRC names", "%env NETRC=/dev/null", CHECK),
     case("the token does not arrive", ACCOUNT, _not_accepted(error(401, "no_token")), "failed", ("did not arrive", "401 no_token"), CHECK, advises="VPN"),
     case("a part of the token does not arrive", ACCOUNT, _not_accepted(error(401, "bad_auth_header")), "failed", "did not arrive", CHECK),

@@ -70,7 +70,7 @@ def _set(**settings: Any) -> Machine:
 
 FAILURES = {
     Failure.NAME_NOT_FOUND: ("failed", (CHECK,), "online"),
-    Failure.REFUSED: ("failed", (CHECK,), "the address is right"),
+    Failure.REFUSED: ("failed", (CHECK,), "check the address"),
     Failure.UNREACHABLE: ("failed", (CHECK,), "VPN"),
     Failure.RESET: ("failed", (CHECK,), f"allow {HOST}"),
     Failure.INCOMPLETE: ("failed", (CHECK,), "wait"),
@@ -91,7 +91,7 @@ FAILURES = {
 """Why no response came: what that gives, which commands, and a word of the advice."""
 
 CASES = [
-    case("the server works", NETWORK, ServerFacts(), "ok", f"{HOST} answered in 0.1 s"),
+    case("the server works", NETWORK, ServerFacts(), "ok", f"{HOST} responded in 0.1 s"),
     case("a rejected token needs a server that works", NETWORK, _server(REJECTED), "ok"),
     case("no request was sent", NETWORK, _server(None), "unknown", f"{HOST} was not asked", CHECK),
     *(case(f"no response: {failure.name}", NETWORK, _server(_none(failure)), status, failure.value if failure is not Failure.NOT_TLS else "does not speak https", *commands, advises=words) for failure, (status, commands, words) in FAILURES.items()),
@@ -119,7 +119,7 @@ CASES = [
     case("a page in place of data", NETWORK, _server(page(words="Log in")), "failed", ("a web page", '"Log in"'), CHECK, advises="portal"),
     case("text in place of data", NETWORK, _server(response(form=TEXT, opening="OK")), "failed", ("text", '"OK"'), CHECK),
     case("a page without words", NETWORK, _server(response(form=PAGE)), "failed", "a web page", CHECK),
-    case("an empty response", NETWORK, _server(response()), "failed", "with nothing", CHECK),
+    case("an empty response", NETWORK, _server(response()), "failed", "an empty response", CHECK),
     case("binary data in place of data", NETWORK, _server(response(form="binary data")), "unknown", "binary data", CHECK),
     case("no CAVE server", NETWORK, _server(page(404)), "failed", f"{HOST} is not a CAVE server (404)", f"{CHECK} --server {KNOWN_SERVERS[0]}", advises=KNOWN_SERVERS[-1]),
     case("an unexpected status", NETWORK, _server(page(418, "teapot")), "unknown", ("418", "teapot"), CHECK),
@@ -131,9 +131,9 @@ CASES = [
     case("a remembered server that is known", NETWORK, _server(_none(Failure.NAME_NOT_FOUND), target=replace(healthy.TARGET, named_by="map")), "failed", Failure.NAME_NOT_FOUND.value, CHECK),
     case("a typed address that does not resolve", NETWORK, _server(_none(Failure.NAME_NOT_FOUND), target=MINE), "failed", Failure.NAME_NOT_FOUND.value, AT_MINE),
     case("the proxy reaches another server", NETWORK, _server(response(503), target=REMEMBERED, reference=VERSION), "failed", (f"the proxy reaches {HOST}", "is down, or is a wrong address", "(address from"), f"{CHECK} mine", advises="with --server"),
-    case("the proxy reaches neither", NETWORK, _server(response(503), target=REMEMBERED, reference=replace(VERSION, status=503, is_json=False)), "failed", f"and {HOST} too: the proxy reaches neither", f"%env NO_PROXY={MINE_HOST}", f"{CHECK} mine"),
+    case("the proxy reaches neither", NETWORK, _server(response(503), target=REMEMBERED, reference=replace(VERSION, status=503, is_json=False)), "failed", f"and so does {HOST}: the proxy reaches neither", f"%env NO_PROXY={MINE_HOST}", f"{CHECK} mine"),
     case("the proxy says something else of another server", NETWORK, _server(response(503), target=REMEMBERED, reference=replace(VERSION, status=404, is_json=False)), "failed", "(503)", f"{CHECK} mine"),
-    case("the auth service works", AUTH, ServerFacts(), "ok", "answered in 0.1 s"),
+    case("the auth service works", AUTH, ServerFacts(), "ok", "responded in 0.1 s"),
     case("the auth service works for nobody", AUTH, ServerFacts(identity=None, anonymous_identity=error(401, "no_token")), "ok"),
     case("the auth service was not asked", AUTH, ServerFacts(identity=None), "nothing"),
     case("the auth service asks to slow down", AUTH, ServerFacts(identity=response(429, {"message": "x"})), "failed", "slow down (429)", CHECK, advises="a minute"),
