@@ -68,7 +68,7 @@ def _not_up() -> Iterator[Case]:
 CASES = [
     case("the data server works", DATA_SERVER, DatastackFacts(), "ok", f"{LOCAL} responded in 0.1 s"),
     case("the data server is not known", DATA_SERVER, DatastackFacts(services={}), "nothing"),
-    case("none of the services is there", DATA_SERVER, _every(GONE), "failed", "404 on each", CHECK, advises="wrong address"),
+    case("none of the services is there", DATA_SERVER, _every(GONE), "failed", "404 for each", CHECK, advises="wrong address"),
     case("nothing listens", DATA_SERVER, _every(REFUSED), "failed", LOCAL, CHECK, advises="wrong address"),
     case("the data server is down", DATA_SERVER, _every(DOWN), "failed", ("data server", "503"), CHECK, advises="wait"),
     case("the data server redirects to https", DATA_SERVER, _every(HTTPS), "failed", "https", CHECK, advises="wrong address"),
@@ -104,7 +104,7 @@ CASES = [
     case("materialize was not asked for its version", FITS, DatastackFacts(services={}), "nothing"),
     case("caveclient 7 queries any materialize", FITS, _with_client("7.5.0", _answers(200, "5.12.9")), "nothing"),
     case("no caveclient", FITS, DatastackFacts(server=ServerFacts(machine=Machine(versions={}))), "nothing"),
-    case("materialize is too old", FITS, _with_client("8.2.1", _answers(200, "5.12.9")), "warning", ("version 5.12.9", "caveclient 8.2.1 need 5.13"), '%pip install "caveclient<8"'),
+    case("materialize is too old", FITS, _with_client("8.2.1", _answers(200, "5.12.9")), "warning", ("version 5.12.9", "caveclient 8.2.1 needs 5.13"), '%pip install "caveclient<8"'),
     case("materialize is just new enough", FITS, _with_client("8.2.1", _answers(200, "5.13")), "nothing"),
     case("materialize is too old to tell", FITS, _with_client("8.2.1", FLASK), "warning", "too old to say its version", '%pip install "caveclient<8"'),
     case("materialize asks for a token first", FITS, _with_client("8.2.1", _answers(401, {"error": "no_token"})), "nothing"),
