@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import pickle
 
@@ -11,14 +12,18 @@ from hypothesis import strategies as st
 
 import cave_magic
 from cave_magic.api.responses import Account, Response
-from cave_magic.credentials.stored_tokens import StoredToken
-from cave_magic.credentials.target import Target
+from cave_magic.credentials.save import save_token
+from cave_magic.credentials.stored_tokens import StoredToken, resolve
+from cave_magic.credentials.target import Target, find_target
 from cave_magic.credentials.token_files import State, TokenFile, secrets_folder
+from cave_magic.deployments import DEFAULT_SERVER
+from cave_magic.doctor.checks.token import FORM
 from cave_magic.doctor.diagnose import judge, to_markdown
 from cave_magic.doctor.evidence import DatastackFacts, Evidence, Machine, ServerFacts
 from cave_magic.errors import BadInput
 from cave_magic.redact import Untrusted, sanitize
 from cave_magic.token import Token
+from cave_magic.ui.document import plain_text
 
 ROW = {"id", "group", "status", "title", "evidence", "blocked_by", "remedy"}
 
@@ -253,3 +258,19 @@ def test_a_secret_planted_in_any_field_stays_out_of_the_block(data):
     )
     report = judge([target], Evidence(machine=server.machine, servers=(server,), datastacks=(datastack,)), 0.1).report
     assert secret not in to_markdown(report)
+
+
+def test_a_token_of_another_format_is_not_offered_to_be_saved_again(home):
+    """A whole token that this server does not make cannot work, and saving it once more would not help."""
+    save_token(Token(base64.b64encode(bytes(range(162, 194))).decode()), DEFAULT_SERVER)
+    server = ServerFacts(
+        target=find_target("minnie65_public"),
+        machine=Machine(),
+        stored=resolve(DEFAULT_SERVER),
+        identity=Response(url=DEFAULT_SERVER, status=401, body={"error": "invalid_token"}, is_json=True),
+    )
+    finding = FORM.look(server)
+    assert finding is not None
+    assert "is not 32 hexadecimal characters (0-9, a-f), so it cannot work" in plain_text(finding.evidence)
+    assert finding.next_step is not None
+    assert finding.next_step.commands == ("%cave_setup existing",)
