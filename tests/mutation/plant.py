@@ -69,7 +69,7 @@ DEFECTS = (
     defect("a failed save is not undone", "credentials:write_all", "_put_back(taken)", "pass", "credentials/test_save.py"),
     defect("another token is replaced", "credentials:_raise_if_another", "if previous is None or", "if True or", "credentials/test_save.py"),
     defect("the default file is taken from another server", "credentials:_is_free", "return writable and", "return writable or", "credentials/test_save.py"),
-    defect("the default file is never read", "credentials:resolve", "first = default if", "first = own if", "credentials/test_token_files.py"),
+    defect("the default file is never read", "credentials:StoredToken._first", "return self.default_file if", "return self.server_file if", "credentials/test_token_files.py"),
     defect("a file that names another server is this server's", "credentials:named_owner", "if not file.named_host or", "if True or", "credentials", "doctor/faults/test_owners.py"),
     # HTTP
     defect("an address with a password is asked", "api:Session._request", "parsed is None or parsed.has_credentials", "parsed is None", "api", "doctor/faults/test_planted.py"),
