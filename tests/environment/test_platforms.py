@@ -131,16 +131,16 @@ def test_a_missing_browser_is_reported(monkeypatch, desktop):
         raise webbrowser.Error("could not locate runnable browser")
 
     monkeypatch.setattr(webbrowser, "get", none_there)
-    assert problem_of() == "none was found on this computer"
+    assert problem_of() == "none is installed on this computer"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the programs are those of a Unix system")
 @pytest.mark.parametrize(
     ("browser", "said"),
     [
-        ("/bin/false", "/bin/false, which BROWSER names, ended with status 1"),
-        ("/bin/false %s", "/bin/false, which BROWSER names, ended with status 1"),
-        ("/nowhere/browser", "/nowhere/browser, which BROWSER names, cannot be started (No such file or directory)"),
+        ("/bin/false", "/bin/false (set in BROWSER) exited with status 1"),
+        ("/bin/false %s", "/bin/false (set in BROWSER) exited with status 1"),
+        ("/nowhere/browser", "/nowhere/browser (set in BROWSER) cannot be started (No such file or directory)"),
         ("/bin/true", ""),
     ],
 )
@@ -158,7 +158,7 @@ def test_every_kind_of_browser_is_watched(monkeypatch, desktop, tmp_path, capfd,
     """A failure is noticed even if `webbrowser` is not, and browsers neither read from nor write to the terminal."""
     path = script(tmp_path, f'echo words; cat; echo "$@" > {tmp_path}/asked; exit 3')
     monkeypatch.setattr(webbrowser, "get", lambda: kind(str(path)))
-    assert problem_of("https://x.org/?a=%25s&b=1") == f"{path} ended with status 3"
+    assert problem_of("https://x.org/?a=%25s&b=1") == f"{path} exited with status 3"
     assert (tmp_path / "asked").read_text() == "https://x.org/?a=%25s&b=1\n"
     assert capfd.readouterr() == ("", "")
 

@@ -117,7 +117,7 @@ def test_terms_that_were_withdrawn_are_to_be_accepted_at_once(world: World):
 
 def test_a_set_up_does_not_say_that_nothing_is_needed(world: World):
     """`%cave_setup` has asked both too, and leads to the check that says when."""
-    assert "Nothing is needed" in world.run("%cave_setup").out
+    assert "You are set up" in world.run("%cave_setup").out
     world.cave.revoke("ada", NAME)
     out = world.run("%cave_setup").out
     assert "minnie65_public cannot be read" in out

@@ -82,4 +82,4 @@ def test_the_line_that_offers_a_fix_makes_it(world: World, row: str, spoil: Call
 def test_where_nothing_is_wrong_nothing_is_offered(world: World):
     """A healthy computer prints no line with `--fix`, and `--fix` has nothing to change."""
     assert not [one for one in world.check().rows if one.next_step and "--fix" in one.next_step.text]
-    assert "There is nothing here that --fix can change." in world.run("%cave_check --fix").out
+    assert "There is nothing that --fix can fix." in world.run("%cave_check --fix").out
