@@ -33,7 +33,7 @@ def _opening(server: str) -> Machine:
 
 
 def _remembered(first: Response | None, **facts: Any) -> ServerFacts:
-    """A server that the map names for a datastack that is known to be elsewhere."""
+    """A server that the map names for a datastack that is on another one."""
     target = Target(
         datastack="minnie65_public",
         server="https://cave.example.org",
@@ -93,5 +93,5 @@ CASES = [
 
 @each(CASES)
 def test_the_datastack_map(case: Case):
-    """Each check of the datastack map says what the facts mean, and what to type."""
-    case.holds()
+    """Each check of the datastack map gives the expected finding."""
+    case.run()

@@ -1,4 +1,4 @@
-"""The checks of this Python and its home, on facts alone."""
+"""The checks of this Python and the home folder, on facts alone."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ CASES = [
 
 @each(CASES)
 def test_the_environment(case: Case):
-    """Each check of the environment says what the facts mean, and what to type."""
-    case.holds()
+    """Each check of the environment gives the expected finding."""
+    case.run()
 
 
 def test_the_secrets_of_colab_are_read_by_python():
