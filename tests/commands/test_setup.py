@@ -245,7 +245,7 @@ def test_an_expression_in_braces_is_refused(run, person, shell, home, typed):
     ran = run(f"%cave_save {typed}")
     assert (ran.error, ran.message) == (
         "BadInput",
-        "after $ and in braces only the name of a variable can stand, no expression.",
+        "$ and braces take the name of a variable, not an expression.",
     )
     assert (asked, _files(home)) == ([], {})
 
@@ -303,7 +303,7 @@ def test_a_file_that_cannot_be_read_is_not_called_a_missing_token(cave, run, set
     assert ran.error == "NoToken"
     assert "cave-secret.json is not valid JSON (line 1), so no token can be read from it" in ran.message
     assert "is not valid JSON" in " ".join(run("%cave_setup").out.split())
-    assert "Next: " in run(ran.message.partition("To mend it: ")[2]).out
+    assert "Next: " in run(ran.message.partition("To fix it: ")[2]).out
 
 
 @pytest.mark.parametrize("line", ["%cave_whoami", "%cave_setup", "%cave_save --from-env ADA", "%cave_check"])

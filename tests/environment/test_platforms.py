@@ -54,16 +54,16 @@ def test_ones_own_desktop_has_a_screen():
 def test_a_forgetful_place_says_so_and_how_to_keep_the_token(name):
     """Where the home folder is thrown away, the note says so; where secrets can be kept, it says how they are read."""
     found = detect_runtime(PLACES[name][0])
-    assert f"{name} throws this home folder away" in found.note
+    assert f"{name} deletes this home folder" in found.note
     way = "--from-env CAVE_TOKEN" if not found.python else "$token"
-    assert next_steps.recall(found, TARGET)[-1] == f"%cave_save {way}"
+    assert next_steps.recall(found, TARGET)[-1].text == f"%cave_save {way}"
 
 
 def test_a_place_that_keeps_its_home_has_no_note():
     """Elsewhere nothing is said, and the line that works everywhere is at hand."""
     found = detect_runtime({})
     assert found.note == ""
-    assert next_steps.recall(found, TARGET) == ("%cave_save --from-env CAVE_TOKEN",)
+    assert [one.text for one in next_steps.recall(found, TARGET)] == ["%cave_save --from-env CAVE_TOKEN"]
 
 
 class Browser:
@@ -131,16 +131,16 @@ def test_no_browser_at_all_is_said(monkeypatch, desktop):
         raise webbrowser.Error("could not locate runnable browser")
 
     monkeypatch.setattr(webbrowser, "get", none_there)
-    assert problem_of() == "none was found on this computer"
+    assert problem_of() == "none is installed on this computer"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the programs are those of a Unix system")
 @pytest.mark.parametrize(
     ("browser", "said"),
     [
-        ("/bin/false", "/bin/false, which BROWSER names, ended with status 1"),
-        ("/bin/false %s", "/bin/false, which BROWSER names, ended with status 1"),
-        ("/nowhere/browser", "/nowhere/browser, which BROWSER names, cannot be started (No such file or directory)"),
+        ("/bin/false", "/bin/false (set in BROWSER) exited with status 1"),
+        ("/bin/false %s", "/bin/false (set in BROWSER) exited with status 1"),
+        ("/nowhere/browser", "/nowhere/browser (set in BROWSER) cannot be started (No such file or directory)"),
         ("/bin/true", ""),
     ],
 )
@@ -158,7 +158,7 @@ def test_every_kind_of_browser_is_watched(monkeypatch, desktop, tmp_path, capfd,
     """`webbrowser` calls some of them opened that have failed; they cannot write into the terminal or read from it."""
     path = script(tmp_path, f'echo words; cat; echo "$@" > {tmp_path}/asked; exit 3')
     monkeypatch.setattr(webbrowser, "get", lambda: kind(str(path)))
-    assert problem_of("https://x.org/?a=%25s&b=1") == f"{path} ended with status 3"
+    assert problem_of("https://x.org/?a=%25s&b=1") == f"{path} exited with status 3"
     assert (tmp_path / "asked").read_text() == "https://x.org/?a=%25s&b=1\n"
     assert capfd.readouterr() == ("", "")
 

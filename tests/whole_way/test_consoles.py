@@ -77,7 +77,7 @@ def waited(messages: list[Message]) -> bool:
         ("%cave_check", "All well."),
         ("%cave_check --json", '"ok": true'),
         ("%cave_whoami", "Ada Example"),
-        ("%cave_setup", "Nothing is needed."),
+        ("%cave_setup", "You are set up."),
         ("%cave_save --from-file ~/token.txt", "This token is already saved."),
     ],
 )
@@ -169,7 +169,7 @@ def test_a_console_hears_that_the_terms_are_waited_for(run: Run, cave: Sandbox, 
     cave.behave()
     visitor = Visitor("bob@example.org")
     whole = visitor._in_the_way
-    visitor._in_the_way = lambda page: whole(page) if "/log-in" in page.address else None
+    visitor._in_the_way = lambda page: whole(page) if "/sign-in" in page.address else None
     messages = run("%cave_setup new", seen=browse(home, visitor), stop_at="waiting for the terms of service, ")
     assert ["/tos/2/accept" in text for text in NOTEBOOK.draw(messages)] == [True]
     console = CONSOLE.draw(messages)

@@ -117,7 +117,7 @@ def test_withdrawn_terms_are_reported_at_once(world: World):
 
 def test_a_set_up_does_not_say_that_nothing_is_needed(world: World):
     """`%cave_setup` compares both, too, and points to the check."""
-    assert "Nothing is needed" in world.run("%cave_setup").out
+    assert "You are set up" in world.run("%cave_setup").out
     world.cave.revoke("ada", NAME)
     out = world.run("%cave_setup").out
     assert "minnie65_public cannot be read" in out

@@ -82,4 +82,4 @@ def test_the_line_that_offers_a_fix_applies_it(world: World, row: str, spoil: Ca
 def test_a_healthy_computer_needs_no_fix(world: World):
     """No line with `--fix` is printed, and `--fix` has nothing to change."""
     assert not [one for one in world.check().rows if one.next_step and "--fix" in one.next_step.text]
-    assert "There is nothing here that --fix can change." in world.run("%cave_check --fix").out
+    assert "There is nothing that --fix can fix." in world.run("%cave_check --fix").out
