@@ -310,8 +310,8 @@ def test_only_few_files_of_a_large_folder_are_opened(secrets, monkeypatch):
     ("kind", "problem", "inside"),
     [
         ("bare", "is not valid JSON (line 1)", A),
-        ("string", 'contains a string, not an object with the key "token"', A),
-        ("whole list", 'contains a list, not an object with the key "token"', A),
+        ("string", "contains a string, not a JSON object", A),
+        ("whole list", "contains a list, not a JSON object", A),
         ("single quotes", "is not valid JSON (line 1)", A),
         ("two objects", "is not valid JSON (line 1)", None),
         ("no key", 'has no key "token"', A),
@@ -321,7 +321,7 @@ def test_only_few_files_of_a_large_folder_are_opened(secrets, monkeypatch):
         ("NULs", "is empty", None),
         ("latin-1", "is not UTF-8 text", A),
         ("deep", "is not valid JSON", None),
-        ("bare, digits", 'contains a number, not an object with the key "token"', "1" * 32),
+        ("bare, digits", "contains a number, not a JSON object", "1" * 32),
     ],
 )
 def test_problems_of_files_are_described(secrets, kind, problem, inside):
@@ -336,7 +336,7 @@ def test_problems_of_files_are_described(secrets, kind, problem, inside):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("[1]", 'contains a list, not an object with the key "token"'),
+        ("[1]", "contains a list, not a JSON object"),
         ("{", "is not valid JSON (line 1)"),
         ("", "is empty"),
     ],
