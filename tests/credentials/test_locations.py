@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -124,7 +125,7 @@ def test_a_token_in_any_kind_of_file_is_not_offered_to_be_revoked(role, monkeypa
     """An older token with this computer's name is offered to be revoked only if no file here contains it."""
     made, older = (ListedToken(token=Token(one), description="cave_magic", number=at) for at, one in ((9, A), (5, B)))
     monkeypatch.setattr(replaced, "names_this_computer", lambda: True)
-    monkeypatch.setattr(replaced, "Session", lambda: SimpleNamespace(get=lambda *_, **__: None, close=lambda: None))
+    monkeypatch.setattr(replaced, "Session", lambda: nullcontext(SimpleNamespace(get=lambda *_, **__: None)))
     monkeypatch.setattr(replaced.responses, "listed_tokens_in", lambda response: (made, older))
     verified = SimpleNamespace(token=made.token, target=SimpleNamespace(server=SERVER))
     result = SimpleNamespace(verified=verified, made="cave_magic")
