@@ -103,7 +103,7 @@ def test_a_fix_keeps_a_backup_of_the_map(world):
     """The map is backed up before it is changed."""
     world.write(world.map_file, {"minnie65_public": "http://127.0.0.1:1"})
     ran = world.run("%cave_check --fix --yes")
-    assert "kept as it was" in ran.out
+    assert "backup: " in ran.out
     assert "All well" in ran.out
     copies = [
         path for path in world.secrets.iterdir() if path.name.startswith(world.map_file.name) and path != world.map_file

@@ -145,7 +145,7 @@ def test_a_fix_in_another_folder_keeps_a_backup(world: World, libraries: Librari
     """The replaced file is backed up, its other keys stay, and it becomes owner-only."""
     path = _moved(world) / f"{host_of(world.cave.local_server)}-cave-secret.json"
     world.write(path, {"token": NEW, "other": "kept"})
-    assert "kept as it was" in world.run("%cave_check --fix --yes").out
+    assert "backup: " in world.run("%cave_check --fix --yes").out
     assert json.loads(path.read_text()) == {"token": world.token, "other": "kept"}
     assert path.stat().st_mode & 0o077 == 0
     (copy,) = path.parent.glob("*.bak")
