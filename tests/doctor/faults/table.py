@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from caveclient import CAVEclient, frameworkclient
+
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
@@ -74,8 +76,6 @@ def fixed_by_next(world: World, case: Case) -> str:
 
 def plain_client(world: World) -> None:
     """Makes a client as users do, with the practice server as the default server."""
-    from caveclient import CAVEclient, frameworkclient
-
     world.patch.setattr(frameworkclient, "default_global_server_address", world.cave.server)
     option, _, address = world.argument.partition(" ")
     if option == "--server":

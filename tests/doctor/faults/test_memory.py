@@ -160,7 +160,7 @@ def test_another_contradiction_has_a_time_of_its_own(world: World):
 @pytest.mark.parametrize("dataset", ["minnie65_phase3", "flywire_fafb_public"])
 def test_a_dataset_of_another_name_counts(world: World, dataset):
     """The permissions for the dataset count, which may have another name than the datastack."""
-    assert world.check().ok  # now the info service has cached what the auth server said
+    world.check()  # the info service caches Ada's permissions
     world.cave.misbehave(GUARD, lambda request: flask.jsonify(dataset))
     world.cave.revoke("ada", NAME)
     report = world.check()
@@ -173,7 +173,6 @@ def test_a_dataset_of_another_name_counts(world: World, dataset):
 
 def test_a_dataset_of_another_name_is_requested_once(world: World):
     """After the first check in a kernel, such a datastack needs no extra request."""
-    assert world.check().ok  # now the info service has cached what the auth server said
     world.cave.misbehave(GUARD, lambda request: flask.jsonify("flywire_fafb_public"))
     world.cave.revoke("ada", NAME)
     assert world.check().ok
@@ -187,7 +186,7 @@ def test_a_dataset_of_another_name_is_requested_once(world: World):
 )
 def test_an_unknown_dataset_is_not_guessed(world: World, response):
     """If the auth server does not name the dataset, the account may have access to it."""
-    assert world.check().ok  # now the info service has cached what the auth server said
+    world.check()  # the info service caches Ada's permissions
     world.cave.misbehave(GUARD, says(*response))
     world.cave.revoke("ada", NAME)
     assert world.check().ok
@@ -195,7 +194,7 @@ def test_an_unknown_dataset_is_not_guessed(world: World, response):
 
 def test_an_account_without_any_permission_cannot_read_anything(world: World):
     """Without any permission, the dataset does not matter."""
-    assert world.check().ok  # now the info service has cached what the auth server said
+    world.check()  # the info service caches Ada's permissions
     world.cave.misbehave(GUARD, says(404, "x"))
     for name in (NAME, "flywire_fafb_public"):
         world.cave.revoke("ada", name)
@@ -209,7 +208,7 @@ def test_an_account_without_any_permission_cannot_read_anything(world: World):
 )
 def test_a_response_without_permissions_is_not_a_refusal(world: World, body):
     """Older auth servers do not list permissions."""
-    assert world.check().ok  # now the info service has cached what the auth server said
+    world.check()  # the info service caches Ada's permissions
     world.cave.misbehave(ID, says(200, body))
     assert world.check().ok
 
