@@ -40,13 +40,13 @@ def tops(modules: set[str]) -> set[str]:
     return {name.partition(".")[0] for name in modules}
 
 
-def test_loading_brings_in_no_library(home):
+def test_loading_imports_no_library(home):
     """`%load_ext` adds modules of this package, of Python and of IPython, and of nobody else."""
     new = tops(modules_of("%load_ext cave_magic", home=home))
     assert new - set(sys.stdlib_module_names) == {"cave_magic", "IPython"}
 
 
-def test_loading_brings_in_the_names_only(home):
+def test_loading_imports_only_the_names(home):
     """`%load_ext` imports the names of the magics, their settings and Tab; what they do is imported when it is used."""
     new = modules_of("%load_ext cave_magic", home=home)
     assert {name for name in new if name.startswith("cave_magic")} == {
@@ -56,20 +56,20 @@ def test_loading_brings_in_the_names_only(home):
 
 
 @pytest.mark.parametrize("cell", ["%cave_check -h", "%cave_check --nonsense", "%config CaveMagics"])
-def test_help_brings_in_no_library(home, cell):
+def test_help_imports_no_library(home, cell):
     """Help and settings need none of the heavy libraries."""
     loaded = "%load_ext cave_magic\ntry:\n    get_ipython().run_line_magic(*{!r})\nexcept Exception: pass"
     magic, _, line = cell[1:].partition(" ")
     assert not tops(modules_of(loaded.format((magic, line)), home=home)) & HEAVY
 
 
-def test_importing_the_package_brings_in_nothing(home):
+def test_importing_the_package_imports_nothing_else(home):
     """`import cave_magic` alone brings in the front door and no more."""
     new = modules_of("import cave_magic", home=home)
     assert {name for name in new if name.startswith("cave_magic")} == {"cave_magic"}
 
 
-def test_who_am_i_needs_no_caveclient(home):
+def test_whoami_needs_no_caveclient(home):
     """A question to the server itself needs requests, and none of caveclient and pandas."""
     asks = "from cave_magic.doctor.gather import ask_server, Target\nask_server(Target(datastack='x', server='http://127.0.0.1:9', named_by='option'), 5)"
     new = tops(modules_of(asks, home=home))

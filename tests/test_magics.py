@@ -56,7 +56,7 @@ def test_a_question_mark_shows_the_help_and_two_the_source(shell, name):
     assert f"{name.removeprefix('cave_')}.py" in told
 
 
-def test_ipython_lists_them_like_its_own(shell):
+def test_ipython_lists_the_magics(shell):
     """`%lsmagic` has them, and `%quickref` their first words."""
     listed = str(shell.run_line_magic("lsmagic", ""))
     assert all(f"%{name}" in listed for name in NAMES)
@@ -93,7 +93,7 @@ def test_help_shows_usage_and_an_example(run, name):
         ("%cave_save $nothing", "there is no variable nothing"),
     ],
 )
-def test_a_mistyped_line_gets_one_line_back(run, line, said):
+def test_a_mistyped_line_gets_a_one_line_error(run, line, said):
     """Bad input ends in one line of ours that says what is wrong and what would be right."""
     ran = run(line)
     assert ran.error == "BadInput"
@@ -102,7 +102,7 @@ def test_a_mistyped_line_gets_one_line_back(run, line, said):
     assert len(ran.out.strip().splitlines()) == 1
 
 
-def test_the_help_of_the_check_is_true_of_its_options(run):
+def test_the_help_of_the_check_matches_its_options(run):
     """It does not say beside `--fix` that nothing is changed, and says what becomes of `-o` with `--strict`."""
     out = run("%cave_check -h").out
     assert "Changes nothing without --fix." in out

@@ -85,7 +85,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), EOFError()])
-def test_stopped_at_the_second_question_it_names_the_first_fix(run: Run, cave: Sandbox, answers, two_faults, stop):
+def test_an_interrupt_at_the_second_question_names_the_first_fix(run: Run, cave: Sandbox, answers, two_faults, stop):
     """Yes to the first fix, Ctrl-C at the second: what was made is said, and how to see what is left."""
     answers += ["y", stop]
     ran = run("%cave_check --fix")
@@ -95,14 +95,14 @@ def test_stopped_at_the_second_question_it_names_the_first_fix(run: Run, cave: S
     assert ran.message.endswith(f". To see what is left: %cave_check --server {cave.server}")
 
 
-def test_stopped_at_the_first_question_nothing_was_changed(run: Run, answers, two_faults):
+def test_an_interrupt_at_the_first_question_changes_nothing(run: Run, answers, two_faults):
     """Where no fix was made, that is said."""
     answers.append(KeyboardInterrupt())
     assert run("%cave_check --fix").message == "nothing was changed."
     assert mended(two_faults) == [False, False]
 
 
-def test_a_no_to_every_fix_changes_nothing_and_says_so(run: Run, answers, two_faults):
+def test_declining_every_fix_changes_nothing(run: Run, answers, two_faults):
     """After the last no a line says that nothing was changed; it is no error."""
     answers += ["n", ""]
     ran = run("%cave_check --fix")
@@ -110,7 +110,7 @@ def test_a_no_to_every_fix_changes_nothing_and_says_so(run: Run, answers, two_fa
     assert mended(two_faults) == [False, False]
 
 
-def test_a_no_then_a_yes_counts_one(run: Run, answers, two_faults, monkeypatch):
+def test_only_applied_fixes_are_counted(run: Run, answers, two_faults, monkeypatch):
     """Only what was made is counted, and it is named after an interrupt of the second report too."""
     answers += ["n", "y"]
     real = TerminalFrontend.show
@@ -128,7 +128,7 @@ def test_a_no_then_a_yes_counts_one(run: Run, answers, two_faults, monkeypatch):
 
 
 @pytest.mark.parametrize("line", ["%cave_check --fix", "%cave_check --fix --yes"])
-def test_a_fix_that_fails_leaves_the_one_before_it(run: Run, answers, two_faults, monkeypatch, line):
+def test_a_fix_that_fails_keeps_the_one_before_it(run: Run, answers, two_faults, monkeypatch, line):
     """The second fix is refused by the system: its reason is said, and what was made before it."""
     answers += ["y", "y"]
     at_permissions(monkeypatch, two_faults[0], refuse)
@@ -155,7 +155,7 @@ def test_a_first_fix_that_fails_changes_nothing(run: Run, set_up: str, cave: San
     assert path.read_text() == set_up
 
 
-def test_a_file_that_refuses_gives_the_others_their_permissions_back(run: Run, two_faults, cave: Sandbox, monkeypatch):
+def test_permissions_change_for_all_files_or_none(run: Run, two_faults, cave: Sandbox, monkeypatch):
     """Permissions of several files are taken away from all of them or from none."""
     local = token_files.server_file(cave.local_server)
     local.chmod(0o640)
@@ -164,7 +164,7 @@ def test_a_file_that_refuses_gives_the_others_their_permissions_back(run: Run, t
     assert [path.stat().st_mode & 0o777 for path in (two_faults[0], local)] == [0o644, 0o640]
 
 
-def test_stopped_within_a_fix_it_says_what_may_be(run: Run, answers, two_faults, monkeypatch):
+def test_an_interrupt_within_a_fix_says_that_it_may_be_applied(run: Run, answers, two_faults, monkeypatch):
     """Where it cannot be told whether a fix was made, neither is said."""
     at_permissions(monkeypatch, two_faults[0], interrupted)
     message = run("%cave_check --fix --yes").message
@@ -172,7 +172,7 @@ def test_stopped_within_a_fix_it_says_what_may_be(run: Run, answers, two_faults,
     assert ". This one may have been applied: allow nobody but you to read " in message
 
 
-def test_a_mistake_of_ours_after_a_fix_names_the_fix(run: Run, answers, two_faults, monkeypatch):
+def test_an_unexpected_error_after_a_fix_names_the_fix(run: Run, answers, two_faults, monkeypatch):
     """Also where something breaks that should not, what was done before is said."""
     at_permissions(monkeypatch, two_faults[0], lambda: 1 / 0)
     message = run("%cave_check --fix --yes").message
@@ -184,7 +184,7 @@ def test_a_mistake_of_ours_after_a_fix_names_the_fix(run: Run, answers, two_faul
 
 
 @pytest.mark.parametrize("line", ["%cave_save --from-env MINE", "%cave_save --from-env MINE --no-check"])
-def test_stopped_after_the_save_it_says_that_the_token_is_saved(run: Run, cave: Sandbox, monkeypatch, line):
+def test_an_interrupt_after_the_save_says_that_the_token_is_saved(run: Run, cave: Sandbox, monkeypatch, line):
     """Ctrl-C while the card is drawn: the token is saved, and that is said."""
     token = cave.new_token("ada")
     monkeypatch.setenv("MINE", token)
@@ -196,7 +196,7 @@ def test_stopped_after_the_save_it_says_that_the_token_is_saved(run: Run, cave: 
     assert stored_tokens.resolve(cave.server).token.reveal() == token
 
 
-def test_stopped_before_the_save_nothing_was_saved(run: Run, cave: Sandbox, monkeypatch):
+def test_an_interrupt_before_the_save_says_that_nothing_was_saved(run: Run, cave: Sandbox, monkeypatch):
     """Ctrl-C while the server is asked: no token was saved, which is said without a detour."""
     monkeypatch.setenv("MINE", cave.new_token("ada"))
     run(f'%config CaveMagics.server = "{cave.server}"')
@@ -204,7 +204,7 @@ def test_stopped_before_the_save_nothing_was_saved(run: Run, cave: Sandbox, monk
     assert run("%cave_save --from-env MINE").message == "stopped. Nothing was saved."
 
 
-def test_stopped_within_the_save_it_says_where_to_look(run: Run, cave: Sandbox, monkeypatch):
+def test_an_interrupt_within_the_save_says_where_to_look(run: Run, cave: Sandbox, monkeypatch):
     """Where it cannot be told whether the token was saved, the line that tells is given."""
     monkeypatch.setenv("MINE", cave.new_token("ada"))
     run(f'%config CaveMagics.server = "{cave.server}"')
@@ -213,7 +213,9 @@ def test_stopped_within_the_save_it_says_where_to_look(run: Run, cave: Sandbox, 
     assert message.startswith("stopped. To see which token is stored now: %cave_whoami --server")
 
 
-def test_a_set_up_that_is_stopped_at_its_card_is_saved(run: Run, cave: Sandbox, answers, monkeypatch):
+def test_an_interrupt_at_the_card_of_a_set_up_says_that_the_token_is_saved(
+    run: Run, cave: Sandbox, answers, monkeypatch
+):
     """`%cave_setup` says the same: the token is saved."""
     token = cave.new_token("ada")
     run(f'%config CaveMagics.server = "{cave.server}"')
@@ -222,7 +224,7 @@ def test_a_set_up_that_is_stopped_at_its_card_is_saved(run: Run, cave: Sandbox, 
     assert f"The token ending in {token[-4:]} is saved" in run("%cave_setup existing --paste").message
 
 
-def test_a_token_that_was_made_and_not_saved_is_revoked(run: Run, cave: Sandbox, answers, monkeypatch):
+def test_a_created_token_that_is_not_saved_is_revoked(run: Run, cave: Sandbox, answers, monkeypatch):
     """A permanent token took the place of a temporary one, and the disk is full: nobody has it, so it is revoked."""
     run(f'%config CaveMagics.server = "{cave.server}"')
     answers += [cave.new_login_token("ada"), "y"]

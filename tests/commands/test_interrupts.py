@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # ---------------------------------------------------------------- the suite
 
 
-def test_an_interrupt_is_heard_here_and_in_children():
+def test_interrupts_reach_the_tests_and_their_children():
     """In the process of the tests, and in programs that they start, SIGINT is a KeyboardInterrupt."""
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     program = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
@@ -33,7 +33,7 @@ def test_an_interrupt_is_heard_here_and_in_children():
 
 def test_the_suite_does_not_inherit_an_ignored_interrupt():
     """Started where SIGINT is ignored, as in a background job, the test above passes all the same."""
-    one = f"{Path(__file__).relative_to(ROOT)}::{test_an_interrupt_is_heard_here_and_in_children.__name__}"
+    one = f"{Path(__file__).relative_to(ROOT)}::{test_interrupts_reach_the_tests_and_their_children.__name__}"
     done = subprocess.run(
         ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", one],
         cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
@@ -45,7 +45,7 @@ def test_the_suite_does_not_inherit_an_ignored_interrupt():
 
 
 @pytest.mark.parametrize("owner", [scrub, PlainFrontend])
-def test_whoever_presses_twice_gets_one_line(run, cave, set_up, monkeypatch, owner):
+def test_a_second_interrupt_gets_one_line(run, cave, set_up, monkeypatch, owner):
     """An interrupt while a token is scrubbed, or while a wait is taken away, is no error of its own."""
     name = "scrub_session" if owner is scrub else "finish"
     real = getattr(owner, name)
@@ -70,7 +70,7 @@ def handle() -> Iterator[Callable[[Any], None]]:
     signal.signal(signal.SIGINT, before)
 
 
-def test_an_interrupt_waits_for_the_end(handle):
+def test_an_interrupt_waits_for_the_end_of_the_block(handle):
     """It comes once the block is over, and the handler is what it was."""
     done = []
 
@@ -92,7 +92,7 @@ def test_an_interrupt_that_comes_too_late_is_dropped(handle):
 
 
 @pytest.mark.parametrize("too_late", [False, True])
-def test_where_interrupts_are_ignored_they_stay_ignored(handle, too_late):
+def test_ignored_interrupts_stay_ignored(handle, too_late):
     """A program that ignores SIGINT, or was started so, is not stopped by one."""
     handle(signal.SIG_IGN)
     with uninterrupted(too_late):

@@ -97,7 +97,7 @@ def test_an_empty_answer_cancels(run, person, home, line, answer):
 
 
 @pytest.mark.parametrize("line", ["%cave_setup new --paste", "%cave_save"])
-def test_three_odd_answers_end_it(run, person, home, line):
+def test_three_invalid_answers_end_the_prompt(run, person, home, line):
     """A placeholder, a part of a token and a token that nobody knows: three sentences, then it ends with what to do."""
     asked = person("YOUR_TOKEN", WRONG[:-1], WRONG)
     ran = run(line)
@@ -110,7 +110,7 @@ def test_three_odd_answers_end_it(run, person, home, line):
     assert _files(home) == {}
 
 
-def test_several_tokens_are_asked_about(cave, run, person, home):
+def test_one_of_several_pasted_tokens_is_chosen(cave, run, person, home):
     """Of a list with several tokens the person chooses one, seeing description, date and last four."""
     first, second = cave.new_token("ada", description="laptop"), cave.new_token("ada", description="cluster")
     items = [
@@ -124,7 +124,7 @@ def test_several_tokens_are_asked_about(cave, run, person, home):
     assert json.loads(_files(home)["cave-secret.json"])["token"] == second
 
 
-def test_another_token_stays_unless_it_may_be_replaced(cave, run, set_up, home, monkeypatch):
+def test_another_token_is_replaced_only_with_overwrite(cave, run, set_up, home, monkeypatch):
     """Without `--overwrite` the saved one stays, byte for byte; with it, it is replaced."""
     before = _files(home)
     other = cave.new_token("ada")
@@ -147,7 +147,7 @@ def test_the_same_token_is_already_saved(run, set_up, home, monkeypatch):
 
 
 @pytest.mark.parametrize("how", ["down", "silent", "reset", "html", "error500", "status:418", "garbage"])
-def test_a_server_that_cannot_say_saves_nothing(cave, run, person, home, monkeypatch, how):
+def test_a_token_is_not_saved_while_the_server_is_in_trouble(cave, run, person, home, monkeypatch, how):
     """While the auth server is in trouble nothing is saved, the token is not called bad, and `--no-check` is named."""
     run("%config CaveMagics.timeout = 2.0")
     monkeypatch.setenv("TOKEN", cave.new_token("ada"))
@@ -158,7 +158,7 @@ def test_a_server_that_cannot_say_saves_nothing(cave, run, person, home, monkeyp
     assert _files(home) == {}
 
 
-def test_without_network_a_token_is_saved_unchecked_when_one_says_so(cave, run, person, home, monkeypatch):
+def test_no_check_saves_a_token_without_network(cave, run, person, home, monkeypatch):
     """`--no-check` asks nobody, and says that the token was not checked."""
     token = cave.new_token("ada")
     monkeypatch.setenv("TOKEN", token)
@@ -172,7 +172,7 @@ def test_without_network_a_token_is_saved_unchecked_when_one_says_so(cave, run, 
 
 
 @pytest.mark.parametrize("line", ["%cave_setup new --paste", "%cave_setup", "%cave_whoami"])
-def test_a_dead_server_is_said_before_anything_is_asked(cave, run, person, line):
+def test_an_unreachable_server_is_reported_before_any_prompt(cave, run, person, line):
     """No prompt comes up for a server that cannot be reached."""
     cave.misbehave("all", "down")
     asked = person("x")
@@ -200,7 +200,7 @@ def test_from_file_takes_the_download_of_the_tokens_page(cave, run, person, home
     assert json.loads(_files(home)["cave-secret.json"])["token"] == token
 
 
-def test_a_variable_is_read_not_shown(cave, run, person, shell, home):
+def test_a_variable_is_read_and_not_shown(cave, run, person, shell, home):
     """`$name` takes the token from a variable; the line keeps the name only."""
     token = shell.user_ns["mine"] = cave.new_token("ada")
     ran = run("%cave_save $mine")
@@ -213,7 +213,7 @@ def test_a_variable_is_read_not_shown(cave, run, person, shell, home):
     "typed",
     ["{mine}", "${mine}", "{ mine }", '"{mine}"', "{mine} --server $server", "--from-file {file} --server {server}"],
 )
-def test_a_name_in_braces_is_the_variable_too(cave, run, person, shell, home, typed):
+def test_a_name_in_braces_is_a_variable(cave, run, person, shell, home, typed):
     """`{name}` means what `$name` does, for the server and the file as well, as in the other magics."""
     token = cave.new_token("ada")
     (home / "token.json").write_text(json.dumps({"token": token}))
@@ -238,7 +238,7 @@ def test_a_name_in_braces_is_the_variable_too(cave, run, person, shell, home, ty
         "--server {server()}",
     ],
 )
-def test_an_expression_in_braces_is_refused(run, person, shell, home, typed):
+def test_an_expression_in_braces_is_rejected(run, person, shell, home, typed):
     """Only a name can be meant: what else stands there is not run and not quoted, and nobody is asked."""
     shell.user_ns["mine"] = WRONG
     asked = person()
@@ -250,7 +250,7 @@ def test_an_expression_in_braces_is_refused(run, person, shell, home, typed):
     assert (asked, _files(home)) == ([], {})
 
 
-def test_an_existing_set_up_is_asked_about(cave, run, set_up, person, home):
+def test_an_existing_set_up_is_replaced_only_after_yes(cave, run, set_up, person, home):
     """Where a token works already, whose it is is said, and no is the default."""
     before = _files(home)
     asked = person("")
@@ -269,7 +269,7 @@ def test_unsigned_terms_do_not_stop_a_set_up(cave, run, person, home):
     assert json.loads(_files(home)["cave_datastack_to_server_map.json"])["minnie65_public"] == cave.server
 
 
-def test_a_server_that_refuses_is_not_remembered(run, person, home):
+def test_a_server_that_rejects_the_token_is_not_mapped(run, person, home):
     """The map of datastacks is written only after the log-in worked."""
     person(WRONG, WRONG, WRONG)
     run("%cave_setup new --paste")
@@ -285,7 +285,7 @@ def test_whoami_reveals_the_token_only_when_asked(run, set_up):
     assert revealed.index("Anyone") < revealed.index(set_up)
 
 
-def test_whoami_names_the_kind_of_token_and_unsigned_terms(cave, run, person):
+def test_whoami_shows_the_type_of_token_and_unsigned_terms(cave, run, person):
     """A temporary token has a date; unsigned terms have a link."""
     person(cave.new_login_token("bob"), "n")
     run("%cave_save")
@@ -307,7 +307,7 @@ def test_a_file_that_cannot_be_read_is_not_called_a_missing_token(cave, run, set
 
 
 @pytest.mark.parametrize("line", ["%cave_whoami", "%cave_setup", "%cave_save --from-env ADA", "%cave_check"])
-def test_a_time_that_is_none_is_refused(cave, run, set_up, monkeypatch, line):
+def test_an_invalid_timeout_is_rejected(cave, run, set_up, monkeypatch, line):
     """`CaveMagics.timeout` is held to the same bounds by every magic."""
     monkeypatch.setenv("ADA", cave.new_token("ada"))
     run("%config CaveMagics.timeout = -1")
@@ -355,7 +355,7 @@ def test_names_of_tokens_in_a_file_are_shown_as_plain_text(here, cave, desk, tmp
     assert not [secret for secret in (mine, other[:12], "\x1b") if secret in ran.out]
 
 
-def test_a_list_of_thousands_is_not_shown(here, desk, tmp_path):
+def test_a_list_of_thousands_of_tokens_is_not_shown(here, desk, tmp_path):
     """Nobody chooses from thousands of tokens."""
     file = tmp_path / "list.json"
     file.write_text(json.dumps([{"token": f"{number:032x}"} for number in range(4000)]))
@@ -379,7 +379,7 @@ def test_a_token_of_an_unreadable_or_long_named_server_is_not_sent(here, cave, t
     assert len(cave.requests) == 0
 
 
-def test_unchecked_a_token_out_of_an_address_is_called_temporary(here, cave, monkeypatch):
+def test_an_unchecked_token_from_a_url_is_called_temporary(here, cave, monkeypatch):
     """No server is asked, but only temporary tokens stand in addresses."""
     monkeypatch.setenv("MINE", f"http://127.0.0.1:40123/abc?token={cave.new_login_token('ada')}")
     ran = here("%cave_save --from-env MINE --no-check")

@@ -112,7 +112,7 @@ def test_another_front_end_can_choose_and_decline(cave, tmp_path):
 
 
 @pytest.mark.parametrize("line", ["cave_setup new", "cave_setup existing", "cave_save"])
-def test_in_plain_text_nobody_is_asked(cave, capsys, line):
+def test_plain_text_asks_no_question(cave, capsys, line):
     """Where nobody can answer, a command ends with the line that works there."""
     name, _, rest = line.partition(" ")
     _, failure = execute(PlainFrontend(), cave, name, rest)

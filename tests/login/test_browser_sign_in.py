@@ -67,7 +67,7 @@ def test_the_tab_ends_on_a_clean_page_of_ours(here, cave, desk):
     assert nothing_secret(cave, desk.last_page.source, desk.last_page.address)
 
 
-def test_a_known_person_needs_the_log_in_only(here, cave, desk, home):
+def test_a_known_person_only_signs_in(here, cave, desk, home):
     """Whoever has accepted the terms is done after the log-in; the older tokens live on."""
     before = by_name(cave, "ada")
     desk.goes = Visitor("ada@example.org").open
@@ -110,14 +110,14 @@ def test_an_existing_person_is_shown_the_tokens_and_reuses_one(here, cave, desk,
 
 
 @pytest.mark.parametrize(("answer", "taken"), [("2", "laptop"), ("1", "cluster"), ("n", MINE), ("NEW", MINE)])
-def test_the_answer_decides(here, cave, desk, home, answer, taken):
+def test_the_answer_chooses_a_token(here, cave, desk, home, answer, taken):
     """A number takes that token, n makes one for this computer."""
     desk.goes, desk.answers = Visitor("alice@example.org").open, [answer]
     assert here("%cave_setup existing").error == ""
     assert stored(home) == [by_name(cave, "alice")[taken]]
 
 
-def test_three_odd_answers_cancel_and_end_the_log_in(here, cave, desk, home):
+def test_three_invalid_answers_cancel_and_revoke_the_token(here, cave, desk, home):
     """A number that is none of them is asked again, three times at most."""
     desk.goes, desk.answers = Visitor("alice@example.org").open, ["7", "0", "x"]
     assert here("%cave_setup existing").error == "Cancelled"
@@ -126,7 +126,7 @@ def test_three_odd_answers_cancel_and_end_the_log_in(here, cave, desk, home):
 
 
 @pytest.mark.parametrize(("use", "made"), [("latest", False), ("new", True)])
-def test_with_use_nothing_is_asked(here, cave, desk, use, made):
+def test_use_asks_no_question(here, cave, desk, use, made):
     """`--use latest` and `--use new` decide beforehand."""
     desk.goes = Visitor("alice@example.org").open
     assert here(f"%cave_setup existing --use {use}").error == ""
@@ -151,7 +151,7 @@ def test_somebody_without_tokens_gets_one_without_a_question(here, cave, desk, h
     assert stored(home) == [by_name(cave, "dave")[MINE]]
 
 
-def test_a_listed_token_that_is_dead_is_not_taken(here, cave, desk, home):
+def test_a_listed_token_that_is_revoked_is_not_used(here, cave, desk, home):
     """The list may hold tokens that the server lost; the choice is then offered again without it."""
     keys = by_name(cave, "alice")
     cave.lose_token(keys["cluster"])
@@ -173,7 +173,7 @@ def old(run: Any, desk: Desk) -> Iterator[Sandbox]:
 
 
 @pytest.mark.parametrize("line", ["%cave_setup new", "%cave_setup existing --use new"])
-def test_on_an_old_server_it_is_said_and_asked_before_anything_is_done(old, desk, run, line):
+def test_an_old_server_asks_before_anything_is_done(old, desk, run, line):
     """Where a new token ends the other: no browser, no log-in, nothing made, unless the person says yes."""
     desk.answers = ["n"]
     ran = run(line)
@@ -182,7 +182,7 @@ def test_on_an_old_server_it_is_said_and_asked_before_anything_is_done(old, desk
     assert desk.opened == []
 
 
-def test_on_an_old_server_a_yes_replaces_the_token(old, desk, run, home):
+def test_on_an_old_server_yes_replaces_the_token(old, desk, run, home):
     """After the yes the one token is a new one, and it is saved."""
     before = old.tokens("ada")[0]["token"]
     desk.answers, desk.goes = ["y"], Visitor("ada@example.org").open
@@ -191,7 +191,7 @@ def test_on_an_old_server_a_yes_replaces_the_token(old, desk, run, home):
     assert living_logins(old) == []
 
 
-def test_on_an_old_server_reusing_ends_nothing(old, desk, run, home):
+def test_on_an_old_server_reusing_revokes_nothing(old, desk, run, home):
     """The list says what making one would do; taking the one there is needs no second yes."""
     before = old.tokens("ada")[0]["token"]
     desk.answers, desk.goes = [""], Visitor("ada@example.org").open
@@ -200,7 +200,7 @@ def test_on_an_old_server_reusing_ends_nothing(old, desk, run, home):
     assert stored(home) == [before]
 
 
-def test_on_an_old_server_making_one_from_the_list_is_asked(old, desk, run, home):
+def test_an_old_server_asks_again_for_a_new_token_from_the_list(old, desk, run, home):
     """Choosing a new one there is asked once more, and a no ends the log-in."""
     desk.answers, desk.goes = ["n", "no"], Visitor("ada@example.org").open
     assert run("%cave_setup existing").error == "Cancelled"
@@ -286,7 +286,7 @@ def test_the_waiting_page_says_how_to_change_the_account(here, cave, desk):
 # ---------------------------------------------------------------- when it does not come
 
 
-def test_interrupting_the_wait_gives_the_prompt(here, cave, desk, home):
+def test_an_interrupt_of_the_wait_leads_to_the_prompt(here, cave, desk, home):
     """The stop button during the wait: the guide and the prompt; who then signs in all the same is told that it is over."""
     desk.answers = [cave.new_token("ada", description="by hand")]
     interrupt_when(lambda: bool(desk.opened))
@@ -300,7 +300,7 @@ def test_interrupting_the_wait_gives_the_prompt(here, cave, desk, home):
     assert living_logins(cave) == []
 
 
-def test_interrupting_the_wait_for_the_terms_goes_on_without_them(here, cave, desk, home):
+def test_an_interrupt_skips_the_terms(here, cave, desk, home):
     """Who is logged in already gets the token; the card says that the terms are left."""
     desk.goes = Hesitant("bob@example.org").open
     interrupt_when(lambda: bool(desk.pages and desk.pages[-1].done()))
@@ -328,7 +328,7 @@ def test_terms_accepted_elsewhere_end_the_wait(here, cave, desk, monkeypatch):
     assert "One step left" not in ran.out
 
 
-def test_nothing_comes_back_in_time(here, cave, desk, monkeypatch, home):
+def test_a_sign_in_in_the_browser_times_out(here, cave, desk, monkeypatch, home):
     """A closed tab: after the life of the door it is said, and the prompt comes."""
     monkeypatch.setattr(browser_sign_in, "LIFETIME", 0.5)
     desk.answers = [cave.new_token("ada")]
@@ -338,7 +338,7 @@ def test_nothing_comes_back_in_time(here, cave, desk, monkeypatch, home):
     assert len(stored(home)) == 1
 
 
-def test_a_token_that_the_server_refuses_does_not_end_the_wait(here, cave, desk, home):
+def test_a_rejected_token_does_not_end_the_wait(here, cave, desk, home):
     """Something else that knows the address sends a made-up token: refused, and the real log-in still counts."""
     visitor, statuses = Visitor("ada@example.org"), []
 
@@ -360,7 +360,7 @@ def test_a_token_that_the_server_refuses_does_not_end_the_wait(here, cave, desk,
 
 
 @pytest.mark.parametrize("line", ["%cave_setup new --paste", "%cave_setup existing --paste"])
-def test_paste_is_the_prompt(here, cave, desk, home, line):
+def test_paste_leads_to_the_prompt(here, cave, desk, home, line):
     """With `--paste` nobody waits for a browser."""
     desk.answers = [cave.new_token("ada")]
     assert here(line).error == ""
@@ -368,7 +368,7 @@ def test_paste_is_the_prompt(here, cave, desk, home, line):
     assert "authorize" not in desk.opened[0]
 
 
-def test_elsewhere_it_is_the_prompt(here, cave, desk, monkeypatch):
+def test_a_computer_without_a_screen_uses_the_prompt(here, cave, desk, monkeypatch):
     """On a hub, over ssh, in a container: the prompt, and no browser."""
     monkeypatch.setattr(
         platforms,
@@ -381,7 +381,7 @@ def test_elsewhere_it_is_the_prompt(here, cave, desk, monkeypatch):
     assert desk.questions == ["Token (hidden): "]
 
 
-def test_a_server_without_the_sign_in_gets_the_prompt(here, cave, desk):
+def test_a_server_without_a_sign_in_page_uses_the_prompt(here, cave, desk):
     """Where the auth server has no such page, nobody is sent there, and that is said."""
     cave.misbehave("/sticky_auth/api/v1/authorize", "status:404")
     desk.answers = [cave.new_token("ada")]
@@ -392,7 +392,7 @@ def test_a_server_without_the_sign_in_gets_the_prompt(here, cave, desk):
 
 
 @pytest.mark.parametrize("how", ["down", "error500", "reset", "retry-after:60:429"])
-def test_where_the_pages_are_down_nobody_is_sent_there(here, cave, desk, how):
+def test_pages_that_are_down_are_not_linked(here, cave, desk, how):
     """A new person is told why nobody can sign in now; no link is printed or opened that is known to be down."""
     cave.misbehave("sticky_auth", how)
     ran = here("%cave_setup new")
@@ -421,7 +421,7 @@ def test_a_token_can_be_pasted_while_the_pages_are_down(here, cave, desk, home, 
 # ---------------------------------------------------------------- browsers that do not open
 
 
-def test_without_a_browser_the_link_is_there_and_the_wait_goes_on(here, cave, desk, home, monkeypatch):
+def test_without_a_browser_the_link_is_shown_and_the_wait_continues(here, cave, desk, home, monkeypatch):
     """No browser opens: why is said, and who opens the link in some browser is signed in."""
 
     def no_browser(address: str) -> Opening:
@@ -439,7 +439,7 @@ def test_without_a_browser_the_link_is_there_and_the_wait_goes_on(here, cave, de
     assert stored(home) == [by_name(cave, "ada")[MINE]]
 
 
-def test_a_browser_that_fails_later_is_told_of_in_the_last_line(cave, desk, monkeypatch):
+def test_a_browser_that_fails_later_is_reported_in_the_status_line(cave, desk, monkeypatch):
     """The failure shows while one waits already: the line below the page says so."""
     opening, said = Opening(), []
 
@@ -460,7 +460,7 @@ def test_a_browser_that_fails_later_is_told_of_in_the_last_line(cave, desk, monk
     assert said[1] == "no browser opened: firefox exited with status 1. Open the address above"
 
 
-def test_where_no_program_may_listen_it_is_the_prompt(here, cave, desk, home, monkeypatch):
+def test_without_loopback_the_prompt_is_used(here, cave, desk, home, monkeypatch):
     """A computer that lets nobody listen on loopback: said, and the prompt comes."""
     monkeypatch.setattr(loopback, "HOSTS", ("192.0.2.1",))
     desk.answers = [cave.new_token("ada")]
@@ -470,7 +470,7 @@ def test_where_no_program_may_listen_it_is_the_prompt(here, cave, desk, home, mo
     assert not [address for address in desk.opened if "authorize" in address]
 
 
-def test_where_nobody_can_be_asked_nobody_waits(here, cave, desk, monkeypatch):
+def test_a_batch_run_does_not_wait_for_a_browser(here, cave, desk, monkeypatch):
     """In a batch run no browser is opened and nothing blocks."""
     sit_at_terminal(monkeypatch, can_ask=False)
     start = time.monotonic()
@@ -482,7 +482,7 @@ def test_where_nobody_can_be_asked_nobody_waits(here, cave, desk, monkeypatch):
 # ---------------------------------------------------------------- temporary tokens that a person brings
 
 
-def test_the_address_of_a_page_that_could_not_be_reached_is_exchanged(here, cave, desk, home):
+def test_a_pasted_sign_in_address_is_exchanged(here, cave, desk, home):
     """A browser on another machine: its address, pasted at the prompt, becomes a permanent token; the log-in is ended."""
     desk.answers = [address_of(cave.new_login_token("ada"))]
     ran = here("%cave_setup existing --paste")
@@ -505,7 +505,7 @@ def test_a_pasted_temporary_token_is_offered_an_exchange(here, cave, desk, home,
     assert living_logins(cave) == ([login] if kept else [])
 
 
-def test_a_token_in_the_way_stops_before_anything_is_made(here, cave, desk, home):
+def test_another_stored_token_stops_before_a_token_is_created(here, cave, desk, home):
     """Without `--overwrite` another stored token stays, and no token is made for nothing."""
     desk.answers = [cave.new_token("alice"), cave.new_login_token("ada")]
     assert here("%cave_save").error == ""
@@ -515,7 +515,7 @@ def test_a_token_in_the_way_stops_before_anything_is_made(here, cave, desk, home
 
 @pytest.mark.usefixtures("permissions_count")
 @pytest.mark.parametrize("line", ["%cave_setup new", "%cave_setup existing --paste", "%cave_save"])
-def test_where_nothing_can_be_saved_nothing_is_made(here, cave, desk, home, line):
+def test_if_nothing_can_be_saved_no_token_is_created(here, cave, desk, home, line):
     """A folder that may not be written is said before a browser opens, a token is asked for, or one is made."""
     folder = home / ".cloudvolume" / "secrets"
     folder.mkdir(parents=True)
@@ -529,7 +529,7 @@ def test_where_nothing_can_be_saved_nothing_is_made(here, cave, desk, home, line
     assert line == "%cave_save" or desk.questions == []
 
 
-def test_trying_out_whether_saving_works_leaves_no_trace(here, cave, desk, home):
+def test_testing_whether_saving_works_leaves_no_files(here, cave, desk, home):
     """A set-up that is given up leaves the home as it was, and no folder for a token that never came."""
     desk.answers = [""]
     assert here("%cave_setup existing --paste").error == "Cancelled"
@@ -551,7 +551,7 @@ def test_a_stored_temporary_token_is_exchanged_without_a_browser(here, cave, des
 
 
 @pytest.mark.parametrize("asks", [False, True])
-def test_where_nobody_can_be_asked_a_temporary_token_is_saved_as_it_is(here, cave, desk, home, monkeypatch, asks):
+def test_a_batch_run_saves_a_temporary_token_with_a_warning(here, cave, desk, home, monkeypatch, asks):
     """In a batch run a temporary token is saved with a warning; with somebody there it is offered an exchange."""
     login = cave.new_login_token("ada")
     monkeypatch.setenv("ADA", login)
@@ -564,7 +564,7 @@ def test_where_nobody_can_be_asked_a_temporary_token_is_saved_as_it_is(here, cav
 # ---------------------------------------------------------------- small things
 
 
-def test_two_sign_ins_at_once_do_not_disturb_each_other(cave, desk):
+def test_two_sign_ins_at_the_same_time_are_independent(cave, desk):
     """Two waits, each with its own door: each gets its own person."""
     target = Target(datastack="minnie65_public", server=cave.server)
     with (
@@ -582,7 +582,7 @@ def test_two_sign_ins_at_once_do_not_disturb_each_other(cave, desk):
     assert living_logins(cave) == []
 
 
-def test_the_words_say_how_long_is_left(cave, desk):
+def test_the_status_says_how_much_time_is_left(cave, desk):
     """Minutes first, then seconds."""
     with browser_sign_in.SignIn(Target(datastack="minnie65_public", server=cave.server), 5) as sign_in:
         assert sign_in.status == ("waiting for your sign-in in the browser", "5 min left")
@@ -590,7 +590,7 @@ def test_the_words_say_how_long_is_left(cave, desk):
         assert sign_in.status == ("waiting for your sign-in in the browser", "50 s left")
 
 
-def test_a_terms_link_stays_on_its_server_or_comes_back_to_us():
+def test_a_terms_link_leads_to_its_server_or_the_receiver():
     """The server adds the token to the one address that the link names: its own page, or our receiver."""
     server = "https://cave.example.org"
     assert back_of(endpoints.terms_page(server, 2)) == f"{server}/info/"
@@ -599,7 +599,7 @@ def test_a_terms_link_stays_on_its_server_or_comes_back_to_us():
 
 
 @pytest.mark.parametrize("name", ["lab-mac.local", "", "x" * 500, "Лаборатория", "<b>\n\x1b[31m"])
-def test_the_name_of_the_token_is_short_and_plain(monkeypatch, name):
+def test_the_description_of_the_token_is_short_and_printable(monkeypatch, name):
     """Whatever the computer is called, the description is printable and far from the length that breaks the server."""
     monkeypatch.setattr("platform.node", lambda: name)
     words = description()
@@ -609,7 +609,7 @@ def test_the_name_of_the_token_is_short_and_plain(monkeypatch, name):
     assert len(words) < 100
 
 
-def test_only_an_address_of_the_door_is_exchanged_unasked():
+def test_only_a_sign_in_address_is_exchanged_without_asking():
     """Other addresses and bare tokens are asked about."""
     assert is_sign_in_address(address_of("0" * 32))
     assert is_sign_in_address(f"  {address_of('0' * 32)}")
@@ -618,7 +618,7 @@ def test_only_an_address_of_the_door_is_exchanged_unasked():
     assert not is_sign_in_address(f"https://ngl.example.org/?middle_auth_token={'0' * 32}")
 
 
-def test_nothing_shows_a_token(cave, desk):
+def test_no_repr_shows_a_token(cave, desk):
     """The reprs of what is under way hold none."""
     with browser_sign_in.SignIn(Target(datastack="minnie65_public", server=cave.server), 5) as sign_in:
         Visitor("ada@example.org").open(sign_in.page)
@@ -631,7 +631,7 @@ def test_nothing_shows_a_token(cave, desk):
 
 @pytest.mark.parametrize("place_", ["login.exchange._verify", "login.verify.save_verified"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
-def test_on_an_old_server_a_new_token_that_is_not_saved_is_named(old, desk, run, home, monkeypatch, place_, error):
+def test_on_an_old_server_an_unsaved_token_is_reported(old, desk, run, home, monkeypatch, place_, error):
     """It has ended the other one, so it is not revoked; what is printed saves it."""
 
     def stop(*_: Any) -> None:
@@ -650,7 +650,7 @@ def test_on_an_old_server_a_new_token_that_is_not_saved_is_named(old, desk, run,
     assert stored(home) == [made]
 
 
-def test_on_an_old_server_a_no_to_a_pasted_sign_in_revokes_it(old, desk, run, home, monkeypatch):
+def test_on_an_old_server_declining_a_pasted_sign_in_revokes_it(old, desk, run, home, monkeypatch):
     """A token that stood in an address is not saved, also where no other is wanted."""
     monkeypatch.setenv("MINE", address_of(old.new_login_token("ada")))
     desk.answers = ["n"]
@@ -659,7 +659,7 @@ def test_on_an_old_server_a_no_to_a_pasted_sign_in_revokes_it(old, desk, run, ho
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no such interrupt here")
-def test_a_token_that_is_made_after_the_patience_is_revoked(here, cave, desk, monkeypatch):
+def test_a_token_that_is_created_too_late_is_revoked(here, cave, desk, monkeypatch):
     """Stopped before the server answers: it is said, and what it still makes does not live on."""
     made, go = exchange.create_token, Event()
 

@@ -362,7 +362,7 @@ def test_a_script_in_the_other_parameter_reaches_no_page(receiver):
     assert "script" not in ask(receiver, DONE).body
 
 
-def test_a_refused_token_leads_to_a_page_and_the_wait_goes_on(receiver, handler):
+def test_a_rejected_token_leads_to_a_page_and_the_wait_continues(receiver, handler):
     """A well-formed token that the handler refuses does not use up the path."""
     for _ in range(5):
         assert is_redirected_away(ask(receiver, f"{path_of(receiver.sign_in_url)}?token={BAD}"))

@@ -44,7 +44,7 @@ def test_an_older_token_is_revoked_only_after_a_yes(ada, cave, desk, home, answe
     assert stored(home) == mine(cave)[:1]
 
 
-def test_several_are_listed_and_asked_about_once(ada, cave, desk):
+def test_several_older_tokens_need_one_question(ada, cave, desk):
     """Three set-ups have left three tokens: one table, one question."""
     cave.new_token("ada", description=MINE)
     older, desk.answers = mine(cave), ["yes"]
@@ -66,7 +66,7 @@ def test_other_tokens_are_left_alone(ada, cave, desk):
 
 
 @pytest.mark.parametrize("folder", [".cloudvolume/secrets", "Downloads"])
-def test_a_token_that_a_program_may_use_is_left_alone(ada, cave, desk, home, folder):
+def test_a_token_in_another_file_is_left_alone(ada, cave, desk, home, folder):
     """One in a data server's file, or still in the downloads, is not called an older one."""
     file = home / folder / "data.example.org-cave-secret.json"
     file.parent.mkdir(parents=True)
@@ -77,7 +77,7 @@ def test_a_token_that_a_program_may_use_is_left_alone(ada, cave, desk, home, fol
     assert len(mine(cave)) == 2
 
 
-def test_a_token_that_some_file_has_is_left_alone(ada, cave, desk, home):
+def test_a_token_in_a_file_of_the_server_is_left_alone(ada, cave, desk, home):
     """A token of that name that a file of this server holds is in use here: it is not offered."""
     folder = Path(home) / ".cloudvolume" / "secrets"
     folder.mkdir(parents=True)
@@ -98,7 +98,7 @@ def test_a_second_set_up_replaces_the_first_one(ada, cave, desk, home):
     assert mine(cave) == stored(home)
 
 
-def test_a_first_set_up_is_asked_nothing(here, cave, desk):
+def test_a_first_set_up_asks_no_question(here, cave, desk):
     """Where there is no older token nothing is said."""
     desk.goes = Visitor("ada@example.org").open
     assert "older token" not in here("%cave_setup new").out
@@ -112,7 +112,7 @@ def test_reusing_a_token_offers_nothing(ada, cave, desk):
     assert len(mine(cave)) == 1
 
 
-def test_with_use_it_is_said_and_not_asked(ada, cave, desk):
+def test_use_reports_older_tokens_without_asking(ada, cave, desk):
     """`--use new` asks nothing: the older token is named, with the page where it can be revoked."""
     ran = ada("%cave_setup existing --use new")
     assert desk.questions == []
@@ -121,7 +121,7 @@ def test_with_use_it_is_said_and_not_asked(ada, cave, desk):
     assert len(mine(cave)) == 2
 
 
-def test_an_exchanged_token_offers_it_too(ada, cave, desk):
+def test_an_exchange_offers_to_revoke_older_tokens(ada, cave, desk):
     """Whichever way a new token was made: also by the pasted address of another machine."""
     desk.answers = [address_of(cave.new_login_token("ada")), "y"]
     ada("%cave_setup existing --paste")
@@ -129,7 +129,7 @@ def test_an_exchanged_token_offers_it_too(ada, cave, desk):
 
 
 @pytest.mark.parametrize("name", ["", "localhost", "localhost.localdomain"])
-def test_a_name_that_many_computers_have_offers_nothing(ada, cave, desk, monkeypatch, name):
+def test_a_common_computer_name_offers_nothing(ada, cave, desk, monkeypatch, name):
     """A computer without a name of its own shares its tokens' name with others, on which they may be in use."""
     monkeypatch.setattr("platform.node", lambda: name)
     ada("%cave_setup new")
@@ -147,7 +147,7 @@ def test_a_failed_save_offers_nothing(ada, cave, desk, monkeypatch):
 
 
 @pytest.mark.parametrize(("how", "said"), [("down", "could not be revoked"), ("status:404", "is revoked")])
-def test_what_the_server_answers_is_said(ada, cave, desk, how, said):
+def test_the_outcome_of_revoking_is_reported(ada, cave, desk, how, said):
     """A server that does not do it is named; a token that is gone already counts as revoked."""
     cave.misbehave("DELETE /auth/api/v1/user/token", how)
     desk.answers = ["y"]
@@ -156,7 +156,7 @@ def test_what_the_server_answers_is_said(ada, cave, desk, how, said):
     assert said in ran.out
 
 
-def test_the_number_and_no_token_is_in_the_address(ada, cave, desk):
+def test_the_url_contains_the_number_and_no_token(ada, cave, desk):
     """The request names the row of the token."""
     numbers = {row["token"]: row["id"] for row in cave.tokens("ada")}
     older, desk.answers = mine(cave)[0], ["y"]
@@ -165,7 +165,7 @@ def test_the_number_and_no_token_is_in_the_address(ada, cave, desk):
     assert asked == [f"/auth/api/v1/user/token/{numbers[older]}"]
 
 
-def test_an_old_server_is_never_asked(run, desk):
+def test_an_old_server_offers_nothing(run, desk):
     """Where a person has one token, the new one has ended the other already."""
     with Sandbox(auth_version="2.18.3") as old:
         run(f'%config CaveMagics.server = "{old.server}"')

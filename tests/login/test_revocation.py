@@ -159,7 +159,7 @@ WAYS: dict[str, Callable[[Sandbox, Desk, pytest.MonkeyPatch], str]] = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_whatever_the_end_every_temporary_token_is_revoked(here, cave, desk, monkeypatch, way):
+def test_every_temporary_token_is_revoked(here, cave, desk, monkeypatch, way):
     """Success, trouble, a cancel, an interrupt, a mistake of ours: nothing temporary lives, and nothing is said of it."""
     ran = here(WAYS[way](cave, desk, monkeypatch))
     assert living_logins(cave) == []
@@ -168,7 +168,7 @@ def test_whatever_the_end_every_temporary_token_is_revoked(here, cave, desk, mon
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_temporary_token_that_lives_on_is_told_of(here, cave, desk, monkeypatch, way):
+def test_a_temporary_token_that_stays_valid_is_reported(here, cave, desk, monkeypatch, way):
     """Where it cannot be revoked: where it lives, why, until when, and the page that ends it; no word to the contrary."""
     block(cave)
     ran = here(WAYS[way](cave, desk, monkeypatch))
@@ -185,7 +185,7 @@ def test_a_temporary_token_that_lives_on_is_told_of(here, cave, desk, monkeypatc
     assert nothing_secret(cave, ran.out, ran.message)
 
 
-def test_the_page_that_is_named_ends_the_token(here, cave, desk):
+def test_the_linked_page_revokes_the_token(here, cave, desk):
     """The link works in any browser in which the person signs in: every temporary token of the account is dead."""
     block(cave)
     desk.goes = Visitor("ada@example.org").open
@@ -200,7 +200,7 @@ def test_the_page_that_is_named_ends_the_token(here, cave, desk):
 # ---------------------------------------------------------------- attempts
 
 
-def test_it_is_tried_again_within_a_bound(here, cave, desk):
+def test_revoking_is_retried_within_a_timeout(here, cave, desk):
     """A server that is being restarted: the second attempt works, and nothing is said."""
     asked: list[str] = []
 
@@ -227,14 +227,14 @@ def test_one_of_two_services_is_enough(here, cave, desk):
 
 
 @pytest.mark.parametrize("how", ["html", "garbage", "status:200", "redirect", "error500", "status:403"])
-def test_only_the_server_s_own_word_counts(here, cave, desk, how):
+def test_only_a_confirmation_by_the_server_counts(here, cave, desk, how):
     """A page of a guest network, something unknown, a refusal: none of them says that the token is dead."""
     block(cave, how)
     desk.goes = Visitor("ada@example.org").open
     assert "could not be revoked" in flat(here("%cave_setup new"))
 
 
-def test_a_silent_server_is_not_waited_for_long(here, cave, desk, monkeypatch):
+def test_a_slow_server_does_not_block_for_long(here, cave, desk, monkeypatch):
     """The person gets the card within the bound, with a word on the token."""
     monkeypatch.setattr(revocation, "REVOKING", 0.5)
     block(cave, "silent")
@@ -244,7 +244,7 @@ def test_a_silent_server_is_not_waited_for_long(here, cave, desk, monkeypatch):
     assert time.monotonic() - start < 10
 
 
-def test_what_could_not_be_revoked_is_tried_again_at_the_next_sign_in(here, cave, desk):
+def test_the_next_sign_in_retries_what_could_not_be_revoked(here, cave, desk):
     """In the same kernel: the next sign-in ends what the one before had to leave."""
     block(cave)
     desk.goes = Visitor("ada@example.org").open
@@ -259,7 +259,7 @@ def test_what_could_not_be_revoked_is_tried_again_at_the_next_sign_in(here, cave
     assert "could not be revoked" not in flat(ran)
 
 
-def test_an_interrupt_ends_the_waiting_and_not_the_attempt(cave, desk):
+def test_an_interrupt_ends_the_wait_but_not_the_attempt(cave, desk):
     """The stop button while a slow server is asked: the person goes on at once, and the token dies all the same."""
     token = cave.new_login_token("ada")
     revocation.hold(cave.server, Token(token))
@@ -274,7 +274,7 @@ def test_an_interrupt_ends_the_waiting_and_not_the_attempt(cave, desk):
     assert cave._accounts.owner(token) is None
 
 
-def test_the_exit_of_python_revokes_what_is_held(cave, home):
+def test_python_revokes_held_tokens_at_exit(cave, home):
     """A kernel that ends in the middle of a sign-in: the token that had come is revoked on the way out."""
     token = cave.new_login_token("ada")
     script = f"""
@@ -309,7 +309,7 @@ def test_a_new_token_that_cannot_be_saved_is_revoked(here, cave, desk, monkeypat
     assert MINE not in by_name(cave, "ada")
 
 
-def test_a_new_token_that_can_neither_be_saved_nor_revoked_is_told_of(here, cave, desk, monkeypatch):
+def test_a_new_token_that_can_neither_be_saved_nor_revoked_is_reported(here, cave, desk, monkeypatch):
     """The person is told where to delete it."""
     cave.misbehave("DELETE /auth/api/v1/user/token", "down")
     said = flat(here(_cannot_save(cave, desk, monkeypatch)))
@@ -327,7 +327,7 @@ def test_a_listed_token_that_cannot_be_saved_is_named(here, cave, desk, monkeypa
     assert by_name(cave, "alice") == keys
 
 
-def test_an_interrupt_while_a_token_is_made_leaves_none(here, cave, desk, home):
+def test_an_interrupt_while_a_token_is_created_leaves_none(here, cave, desk, home):
     """The answer comes after the stop button: the token is known all the same, and revoked."""
     cave.misbehave("POST /auth/api/v1/user/token", "slow:0.5")
     desk.goes = Visitor("ada@example.org").open
@@ -356,7 +356,7 @@ def test_a_token_that_was_saved_is_not_revoked_by_an_interrupt(here, cave, desk,
     assert cave._accounts.owner(stored(home)[0]) is not None
 
 
-def test_a_token_that_may_have_been_made_is_told_of(here, cave, desk):
+def test_a_token_that_may_have_been_created_is_reported(here, cave, desk):
     """The server broke while it made one: by which name it would be found, if there is one."""
     cave.misbehave("POST /auth/api/v1/user/token", "reset")
     desk.goes = Visitor("ada@example.org").open
@@ -366,7 +366,7 @@ def test_a_token_that_may_have_been_made_is_told_of(here, cave, desk):
     assert "created anyway" not in flat(here("%cave_setup new"))
 
 
-def test_a_stored_temporary_token_lives_until_the_new_one_is_saved(here, cave, desk, home):
+def test_a_stored_temporary_token_stays_valid_until_the_new_one_is_saved(here, cave, desk, home):
     """An exchange that fails takes nothing away: the token that was there still works."""
     login = cave.new_login_token("ada")
     desk.answers = [login, "n"]
@@ -379,7 +379,7 @@ def test_a_stored_temporary_token_lives_until_the_new_one_is_saved(here, cave, d
 
 
 @pytest.mark.parametrize(("answer", "taken"), [("y", True), ("n", False)])
-def test_a_pasted_address_that_meets_another_token_leads_to_a_question(here, cave, desk, home, answer, taken):
+def test_a_pasted_address_asks_before_replacing_another_token(here, cave, desk, home, answer, taken):
     """`%cave_save` asks before it replaces; after a no the stored token stays, and the one of the address is dead."""
     desk.answers = [kept := cave.new_token("alice")]
     assert here("%cave_save").error == ""
@@ -393,7 +393,7 @@ def test_a_pasted_address_that_meets_another_token_leads_to_a_question(here, cav
 # ---------------------------------------------------------------- what comes too late, or not as it should
 
 
-def test_a_token_that_comes_after_the_end_is_revoked(here, cave, desk, home):
+def test_a_late_token_is_revoked(here, cave, desk, home):
     """The link is opened again after the set-up: the tab says that it is over, and the new token is dead."""
     desk.goes = Visitor("ada@example.org").open
     assert here("%cave_setup new").error == ""
@@ -403,7 +403,7 @@ def test_a_token_that_comes_after_the_end_is_revoked(here, cave, desk, home):
     assert stored(home) == [by_name(cave, "ada")[MINE]]
 
 
-def test_a_late_token_that_cannot_be_revoked_is_told_of_in_the_tab(here, cave, desk):
+def test_a_late_token_that_cannot_be_revoked_is_reported_in_the_tab(here, cave, desk):
     """Nobody reads the notebook any more: the page says until when, and what ends it."""
     desk.goes = Visitor("ada@example.org").open
     here("%cave_setup new")
@@ -431,7 +431,7 @@ def test_tokens_in_refused_requests_are_revoked_at_the_end(here, cave, desk):
     assert living_logins(cave) == [tokens[2]]  # it says that it is another server's, so it was not sent to this one
 
 
-def test_a_sign_in_that_is_given_up_while_it_is_looked_at_is_revoked(cave, desk):
+def test_a_sign_in_that_is_cancelled_during_verification_is_revoked(cave, desk):
     """The stop button while the server is asked whose token it is: dead, and the tab says that it is over."""
     target, asked, go_on = (
         browser_sign_in.next_steps.Target(datastack="minnie65_public", server=cave.server),

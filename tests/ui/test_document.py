@@ -32,7 +32,7 @@ def test_only_private_text_is_missing_from_what_is_shared(parts):
     assert shareable_text(line(*parts)) == plain_text(line(*shared))
 
 
-def test_parts_are_joined_and_stay_spans():
+def test_joined_parts_stay_spans():
     """A separator stands between the parts, and a private one stays private."""
     assert joined(" and ", ["x", WHO]) == (Span("x"), Span(" and "), WHO)
 

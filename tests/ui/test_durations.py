@@ -29,7 +29,7 @@ def zone(request, monkeypatch):
         (300, "5 minutes"), (3600, "60 minutes"), (5401, "2 hours"), (86_400, "24 hours"), (200_000, "3 days"),
     ],
 )  # fmt: skip
-def test_a_duration_is_said_in_one_unit(seconds, words):
+def test_a_duration_has_one_unit(seconds, words):
     """One unit, rounded up."""
     assert duration(seconds) == words
 

@@ -37,7 +37,7 @@ def execute(home: Path, cave: Sandbox, monkeypatch: pytest.MonkeyPatch):
     return run
 
 
-def test_nobody_is_asked_and_the_way_that_works_is_named(execute):
+def test_a_batch_run_names_the_command_that_works(execute):
     """Every way to be asked ends at once in one line that names `%cave_save --from-env`."""
     for outputs in execute("%cave_setup new", "%cave_setup existing", "%cave_save"):
         error = outputs[-1]
@@ -84,7 +84,7 @@ def test_a_wait_that_ends_in_an_error_leaves_only_the_error(execute, cave, set_u
     assert error["ename"] == "TokenRejected"
 
 
-def test_json_stands_alone_after_a_wait(execute, cave, set_up):
+def test_json_is_the_only_output_after_a_wait(execute, cave, set_up):
     """`--json` prints the report and nothing else, also when it had to wait."""
     cave.misbehave("auth", "slow:1.6")
     ((output,),) = execute("%cave_check --json")

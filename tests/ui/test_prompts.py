@@ -90,7 +90,7 @@ def test_a_secret_is_asked_for_once():
 
 
 @pytest.mark.parametrize("front", [PlainFrontend(), Scripted(NobodyToAsk())])
-def test_where_nobody_can_answer_the_way_out_is_named(front):
+def test_without_a_person_the_error_says_what_to_do(front):
     """The error says what to do instead, also where a front end only notices when it asks."""
     with pytest.raises(NobodyToAsk, match=r"^no one can answer a question here: say --yes$"):
         confirm(front, "Go on?", "say --yes")
@@ -133,7 +133,7 @@ def test_a_kernel_gets_the_notebook_front_end(answers):
     assert front.can_ask is answers
 
 
-def test_a_kernel_that_turns_out_unable_to_ask_is_no_traceback(monkeypatch):
+def test_a_kernel_that_cannot_ask_raises_no_traceback(monkeypatch):
     """ipykernel's StdinNotImplementedError becomes the error that every front end raises."""
     from IPython.core.error import StdinNotImplementedError
 

@@ -102,19 +102,19 @@ def test_only_addresses_and_commands_are_longer_than_the_screen(width):
         assert width_of(one) <= width or URL in one
 
 
-def test_no_line_ends_in_a_blank():
+def test_no_line_ends_with_a_space():
     """Plain text has no blanks at the end of a line, so it reads well in a diff."""
     assert not re.search(r"[ \t]+$", as_text(EVERYTHING), re.MULTILINE)
 
 
-def test_long_evidence_goes_on_in_its_own_column():
+def test_long_evidence_continues_in_its_own_column():
     """What does not fit goes on below its own beginning."""
     rows = (line("✘ failed"), line("terms"), line("word " * 40)), (line("✔ ok"), line("network"), line("fine"))
     first, second, *_ = as_text(Page((Table(rows),))).splitlines()
     assert first.index("word") == second.index("word") == len("✘ failed  network  ")
 
 
-def test_a_step_hangs_below_its_number():
+def test_the_lines_of_a_step_are_indented():
     """The lines of a step stand behind its number, the link on its own."""
     step = (line("log in and accept the terms, " * 5), line(Span(URL, "link")))
     first, *others = as_text(Page((Steps((step,)),))).splitlines()
@@ -155,7 +155,7 @@ def test_a_terminal_gets_colours_and_links(in_color):
 
 
 @pytest.mark.parametrize("setting", [("NO_COLOR", "1"), ("TERM", "dumb")])
-def test_no_colour_where_none_is_wanted(in_color, monkeypatch, setting):
+def test_colours_can_be_switched_off(in_color, monkeypatch, setting):
     """NO_COLOR and a dumb terminal get no colours, and the address all the same."""
     monkeypatch.setenv(*setting)
     text = drawn(EVERYTHING)
@@ -170,7 +170,7 @@ def test_a_pipe_gets_plain_text(in_color):
     assert "\x1b" not in out.getvalue()
 
 
-def test_a_stream_of_few_characters_gets_plainer_marks():
+def test_a_limited_encoding_gets_plainer_marks():
     """Where the stream cannot write a mark, a plainer one stands for it; the words are the same."""
     raw = io.BytesIO()
     out = io.TextIOWrapper(raw, encoding="ascii")
@@ -189,14 +189,14 @@ def test_html_is_well_formed_and_says_the_same():
         assert text in page.text
 
 
-def test_links_show_their_address_and_open_apart():
+def test_links_show_their_address_and_open_in_a_new_tab():
     """A link's text is its address; the page it opens cannot reach back."""
     page = Parsed(as_html(EVERYTHING))
     assert page.links == [(URL, "noopener noreferrer")] * 2
     assert page.text.count(URL) == 2
 
 
-def test_rows_are_named_for_those_who_hear_them():
+def test_tables_have_titles_for_screen_readers():
     """A table has a name, and its title column heads the rows."""
     text = as_html(EVERYTHING)
     assert 'aria-label="what was checked"' in text
@@ -242,7 +242,7 @@ def _hostile_pages() -> Iterator[Page]:
 
 
 @pytest.mark.parametrize("page", list(_hostile_pages()))
-def test_hostile_text_is_shown_and_not_obeyed(page, in_color):
+def test_hostile_text_is_harmless(page, in_color):
     """Terminal codes, HTML, markup and direction marks come out as harmless text."""
     text = as_text(page)
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]", text)
@@ -331,7 +331,7 @@ def shown(*rows: CheckResult, verbose: bool = False, error: LastError | None = N
     )
 
 
-def test_a_good_report_ends_with_the_line_to_go_on_with():
+def test_a_good_report_ends_with_how_to_continue():
     """All well: few rows, and how work goes on."""
     text = shown(OK, QUIET)
     assert text.splitlines()[:2] == ["CAVE check: minnie65_public on x.org", "✔ ok  environment  caveclient 8.2.1"]
@@ -339,7 +339,7 @@ def test_a_good_report_ends_with_the_line_to_go_on_with():
     assert "info service" not in text
 
 
-def test_a_bad_report_ends_with_the_one_thing_to_do():
+def test_a_bad_report_ends_with_the_next_step():
     """A failed row, what waits for it, and one last line that can be followed."""
     lines = shown(OK, FAILED, SKIPPED).splitlines()
     assert "✘ failed   terms        not accepted" in lines
@@ -347,7 +347,7 @@ def test_a_bad_report_ends_with_the_one_thing_to_do():
     assert " ".join(lines[-2:]) == f"Next: accept at {URL}, then %cave_check"
 
 
-def test_many_that_wait_for_the_same_take_one_line():
+def test_checks_skipped_for_one_reason_take_one_line():
     """Rows that wait for the same one are counted; with -v each has its line."""
     assert "3 more checks" in shown(FAILED, SKIPPED, SKIPPED, SKIPPED)
     assert shown(FAILED, SKIPPED, SKIPPED, verbose=True).count("data access") == 2
@@ -360,19 +360,19 @@ def test_a_warning_is_followed_by_its_advice():
     assert "✔ Access works." in text
 
 
-def test_what_stays_unknown_or_broke_is_said():
+def test_unknown_and_crashed_checks_are_reported():
     """Neither an unknown row nor a broken check passes for all well."""
     assert "Not everything could be checked; try again later" in shown(OK, UNKNOWN)
     assert shown(OK, CRASHED).endswith("To report it: %cave_check --report")
 
 
-def test_the_error_just_had_comes_first():
+def test_the_last_error_comes_first():
     """The report begins with what the last error meant."""
     said = LastError(line=line("the server returned 401"))
     assert shown(OK, error=said).startswith("The last error: the server returned 401\n")
 
 
-def test_the_line_to_type_in_an_explanation_is_set_off():
+def test_a_command_in_an_explanation_has_its_style():
     """It has the style of a command, as in the last line of the report."""
     error = LastError(line=line("there is no such key: ", GO_ON))
     page = report_page(
@@ -396,7 +396,7 @@ def test_commands_and_link_of_a_next_step_are_its_spans():
 # ---------------------------------------------------------------- progress
 
 
-def test_waiting_names_whom_it_waits_for():
+def test_waiting_names_the_hosts():
     """One host, some, many, and too many for a narrow screen."""
     assert waiting_words(["a.org"], 1.2) == "waiting for a.org … 1 s"
     assert waiting_words(["a", "b", "c", "d", "e"], 3) == "waiting for a, b, c and 2 more … 3 s"
@@ -416,7 +416,7 @@ def test_progress_leaves_the_terminal_as_it_was(in_color):
 
 
 @pytest.mark.parametrize("out", [io.StringIO(), Terminal()])
-def test_progress_is_silent_where_lines_cannot_be_rewritten(monkeypatch, out):
+def test_progress_is_silent_without_a_terminal(monkeypatch, out):
     """A pipe and a dumb terminal get nothing."""
     monkeypatch.setenv("TERM", "dumb")
     TerminalProgress(out)(["a.org"], 1)
@@ -445,7 +445,7 @@ class Odd(io.StringIO):
         return "no number"  # type: ignore[return-value]
 
 
-def test_a_stream_that_can_only_be_written_to_gets_plain_text(run, monkeypatch):
+def test_a_stream_with_only_write_gets_plain_text(run, monkeypatch):
     """A magic's page comes out, and its words are all there, whatever stands in the place of `sys.stdout`."""
     out = OnlyWrite()
     monkeypatch.setattr(sys, "stdout", out)
@@ -455,7 +455,7 @@ def test_a_stream_that_can_only_be_written_to_gets_plain_text(run, monkeypatch):
     assert "Next: " in out.got
 
 
-def test_odd_streams_are_written_to_as_well_as_can_be():
+def test_unusual_streams_work():
     """An unknown encoding and a number that is none are passed over."""
     out = Odd()
     draw(Page((line("✔ done"),)), out)

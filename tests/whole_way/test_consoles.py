@@ -81,7 +81,7 @@ def waited(messages: list[Message]) -> bool:
         ("%cave_save --from-file ~/token.txt", "This token is already saved."),
     ],
 )
-def test_the_page_of_every_magic_is_a_display_of_its_own(run: Run, token: str, line: str, text: str):
+def test_every_magic_shows_its_page_once(run: Run, token: str, line: str, text: str):
     """After a wait each page is seen once, in notebooks and in consoles, and the seconds were counted on the way."""
     messages = run(line)
     assert waited(messages)
@@ -96,12 +96,12 @@ def test_an_error_after_a_wait_is_seen(run: Run, cave: Sandbox, token: str):
     assert_seen(messages, "TokenRejected: ")
 
 
-def test_what_else_a_cell_shows_stays(run: Run, token: str):
+def test_other_outputs_of_a_cell_stay(run: Run, token: str):
     """In a cell with other lines nothing but the waiting line goes away."""
     assert_seen(run("print('before')\n%cave_check\nprint('after')"), "before", "All well.", "after")
 
 
-def test_what_was_captured_can_be_shown(run: Run, token: str):
+def test_captured_output_can_be_shown(run: Run, token: str):
     """`%%capture` keeps the page; shown again it stands there without the waiting line."""
     assert_seen(run("%%capture kept\n%cave_check"))
     assert_seen(run("kept.show()"), "All well.")
@@ -164,7 +164,7 @@ def test_a_sign_in_shows_its_card(run: Run, cave: Sandbox, home: Path):
     assert "You are set up." in card
 
 
-def test_a_console_hears_that_the_terms_are_waited_for(run: Run, cave: Sandbox, home: Path):
+def test_a_console_says_that_it_waits_for_the_terms(run: Run, cave: Sandbox, home: Path):
     """After the log-in a line of its own says whose it is and what is left to do; the stop button goes on without."""
     cave.behave()
     visitor = Visitor("bob@example.org")

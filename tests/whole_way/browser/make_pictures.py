@@ -25,7 +25,7 @@ def cave() -> Iterator[Sandbox]:
 
 
 @pytest.mark.parametrize("theme", ["Light", "Dark"])
-def test_a_fault_found_and_mended(
+def test_a_fault_is_found_and_fixed(
     jupyter: Jupyter, browser: Any, kernel: str, home: Path, cave: Sandbox, set_up: str, theme: str
 ):
     """A notebook in which CAVEclient fails, the check names the cause, its link is followed, and the check is green."""

@@ -41,7 +41,7 @@ def _make_and_copy_a_token(notebook: Notebook, link: Any) -> None:
 
 
 @pytest.mark.parametrize("front_end", ["lab", "notebook"])
-def test_a_new_person_is_at_work_after_two_links_and_one_paste(open_notebook: Open, cave: Sandbox, front_end: str):
+def test_a_new_person_is_set_up_after_two_links_and_one_paste(open_notebook: Open, cave: Sandbox, front_end: str):
     """`%cave_setup new`: log in, accept the terms, make a token, copy it, paste it; then CAVEclient answers."""
     notebook = open_notebook(front_end)
     setup = notebook.start("%cave_setup new")
@@ -61,7 +61,7 @@ def test_a_new_person_is_at_work_after_two_links_and_one_paste(open_notebook: Op
     assert token not in json.dumps(notebook.saved())
 
 
-def test_another_token_takes_the_place_of_a_present_one_when_wanted(open_notebook: Open, cave: Sandbox, set_up: str):
+def test_a_stored_token_is_replaced_after_yes(open_notebook: Open, cave: Sandbox, set_up: str):
     """`%cave_setup existing` says whose token is there, asks, and then replaces it."""
     alices = cave.new_token("alice")
     notebook = open_notebook()
@@ -98,7 +98,7 @@ def test_whoami_names_the_person_and_the_token(open_notebook: Open, set_up: str)
     assert set_up not in said
 
 
-def test_a_fault_is_named_and_its_remedy_mends_it(open_notebook: Open, cave: Sandbox, set_up: str):
+def test_a_fault_is_named_and_its_next_step_fixes_it(open_notebook: Open, cave: Sandbox, set_up: str):
     """`%cave_check` names unsigned terms; after the link of its last line the check is green."""
     cave.withdraw_terms("ada", "minnie65_public")
     cave.forget()
@@ -119,7 +119,7 @@ def test_a_fault_is_named_and_its_remedy_mends_it(open_notebook: Open, cave: San
     assert "failed" not in said
 
 
-def test_waiting_says_for_whom_and_leaves_only_the_report(open_notebook: Open, cave: Sandbox, set_up: str):
+def test_waiting_names_the_hosts_and_leaves_only_the_report(open_notebook: Open, cave: Sandbox, set_up: str):
     """While servers are slow the cell names them and counts; then the report stands there alone, also in the file."""
     cave.misbehave("auth", "slow:4")
     notebook = open_notebook()
@@ -177,7 +177,7 @@ _CONTRASTS = """() => {
         return [one.textContent, (pair[0] + .05) / (pair[1] + .05)]; }); }"""
 
 
-def test_both_themes_can_be_read(open_notebook: Open, cave: Sandbox, set_up: str):
+def test_both_themes_are_readable(open_notebook: Open, cave: Sandbox, set_up: str):
     """Every word has a contrast of at least 4 on the ground of the light theme and of the dark one."""
     cave.misbehave("materialize", "down")
     notebook = open_notebook()

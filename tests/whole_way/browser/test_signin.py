@@ -250,7 +250,7 @@ def test_missing_terms_are_accepted_in_the_same_tab(cell: Cell, cave: Sandbox):
     assert no_login_lives(cave)
 
 
-def test_terms_that_are_not_wanted_now(cell: Cell, cave: Sandbox):
+def test_the_terms_can_be_skipped(cell: Cell, cave: Sandbox):
     """Who does not want to accept the terms now interrupts: set up, with a word on what is left."""
     tab = cell.start("%cave_setup new")
     log_in(tab, "bob@example.org")
@@ -262,7 +262,7 @@ def test_terms_that_are_not_wanted_now(cell: Cell, cave: Sandbox):
     assert no_login_lives(cave)
 
 
-def test_a_tab_that_never_comes_back(cell: Cell, cave: Sandbox, monkeypatch: pytest.MonkeyPatch):
+def test_a_closed_tab_times_out(cell: Cell, cave: Sandbox, monkeypatch: pytest.MonkeyPatch):
     """The tab is closed: when the time is over it is said, and the prompt comes."""
     monkeypatch.setattr(browser_sign_in, "LIFETIME", 1.0)
     cell.answers = [cave.tokens("ada")[0]["token"]]
@@ -342,7 +342,7 @@ def test_after_cancel_the_link_can_be_opened_again(cell: Cell, cave: Sandbox):
     assert no_login_lives(cave)
 
 
-def test_of_two_tabs_the_one_that_was_opened_last_counts(cell: Cell, cave: Sandbox):
+def test_the_last_of_two_tabs_counts(cell: Cell, cave: Sandbox):
     """A browser has one sign-in under way: the first of two tabs ends on an error, the second one comes back."""
     first = cell.start("%cave_setup existing --use latest")
     second = cell.again()
@@ -354,7 +354,7 @@ def test_of_two_tabs_the_one_that_was_opened_last_counts(cell: Cell, cave: Sandb
     assert no_login_lives(cave)
 
 
-def test_the_link_that_is_opened_after_the_end(cell: Cell, cave: Sandbox):
+def test_the_link_opened_after_the_end_says_that_it_is_over(cell: Cell, cave: Sandbox):
     """A forgotten tab is finished later: our page says that it is over, at an address that holds nothing."""
     late = cell.start("%cave_setup existing --use latest")
     tab = cell.again()
