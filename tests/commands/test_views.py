@@ -1,4 +1,4 @@
-"""Guides, cards and who you are: the words a person reads, from made-up facts and from a healthy server."""
+"""The pages of guides, cards and accounts, from made-up facts and from a healthy server."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def guide(new: bool = True, can_ask: bool = True, runtime: Runtime = AT_HOME) ->
 
 
 def test_a_new_person_creates_an_account_first():
-    """The steps for a new person: account, token, paste, each link on a line of its own."""
+    """The steps for a new person are account, token and paste, each with its link on a separate line."""
     lines = guide().splitlines()
     assert lines[0] == "Access to minnie65_public on global.daf-apis.com"
     assert [one[:10] for one in lines if one[0].isdigit()] == ["1. Account", "2. Token: ", "3. Paste: "]
@@ -34,33 +34,33 @@ def test_a_new_person_creates_an_account_first():
 
 
 def test_a_person_with_an_account_goes_to_the_tokens_page():
-    """Who has an account already goes to the tokens page at once."""
+    """The first step is the tokens page."""
     lines = guide(new=False).splitlines()
     assert lines[1].startswith("1. Token: ")
     assert first_address(TARGET, is_new=False) == TOKENS
 
 
 def test_without_a_prompt_the_last_step_stores_the_token():
-    """Without a prompt the guide says where the token goes instead."""
+    """Without a prompt the guide says where to store the token instead."""
     assert "3. Keep: store the token as CAVE_TOKEN in" in guide(can_ask=False)
 
 
 def test_an_ephemeral_platform_is_noted_before_the_steps():
-    """On Colab the guide begins with what is lost and the lines that bring it back."""
+    """On Colab the guide begins with what is lost and the commands that restore it."""
     lines = guide(runtime=Runtime(platform="Colab", is_ephemeral=True, has_display=False)).splitlines()
     assert lines[1].startswith("Note: Colab throws this home folder away")
     assert lines.index("%cave_save $token") < next(at for at, one in enumerate(lines) if one.startswith("1. "))
 
 
 def test_an_invalid_answer_can_be_repeated():
-    """What was odd is said once, and that nothing was changed."""
+    """The page says what was wrong, and that nothing was changed."""
     text = as_text(again_page("x.org rejected this token. Copy it again"))
     assert text.startswith("! x.org rejected this token. Copy it again")
     assert text.count("Nothing was changed") == 1
 
 
 def test_a_rejected_token_says_once_that_nothing_was_changed(cave, run, desk):
-    """At the prompt the server's sentence stands without what the page around it says anyway."""
+    """At the prompt the error does not repeat what the page says."""
     desk.answers = ["0" * 32, ""]
     out = run(f"%cave_save --server {cave.server}").out
     assert "! 127.0.0.1" in out
@@ -69,7 +69,7 @@ def test_a_rejected_token_says_once_that_nothing_was_changed(cave, run, desk):
 
 
 def test_a_revealed_token_has_its_own_line_below_the_warning():
-    """The token has a line of its own, so that it can be copied, and the warning comes first."""
+    """The token is on a separate line, so that it can be copied, below the warning."""
     token = "0f3b8c6e1d2a4b5c" * 2
     *warning, last = as_text(revealed_page(Token(token))).splitlines()
     assert "can use your account" in " ".join(warning)
@@ -77,7 +77,7 @@ def test_a_revealed_token_has_its_own_line_below_the_warning():
 
 
 def test_the_other_files_with_a_token_are_named(cave, run, set_up, home, monkeypatch):
-    """Copies, a token that cloud-volume sends, and one that nobody reads: each file is named for what it is."""
+    """Copies, a token for cloud-volume and an unused token are each named for what they are."""
     other, secrets = "0f3b8c6e1d2a4b5c" * 2, home / ".cloudvolume" / "secrets"
     (secrets / "chunkedgraph-secret.json").write_text(json.dumps({"token": other}))
     (home / "moved" / "secrets").mkdir(parents=True)
@@ -91,7 +91,7 @@ def test_the_other_files_with_a_token_are_named(cave, run, set_up, home, monkeyp
 
 
 def test_the_card_shows_the_account_the_token_and_how_to_continue(cave, run, monkeypatch):
-    """After a save: the person, the server, the token's end, its file, what can be read, the next line."""
+    """It shows the account, the server, the end of the token, its file, what can be read, and the next command."""
     monkeypatch.setenv("ADA", token := cave.new_token("ada"))
     run(f'%config CaveMagics.server = "{cave.server}"')
     lines = run("%cave_save --from-env ADA").out.splitlines()
@@ -109,7 +109,7 @@ def test_the_card_shows_the_account_the_token_and_how_to_continue(cave, run, mon
     ],
 )
 def test_the_card_says_what_is_left_to_do(cave, run, monkeypatch, make, said):
-    """A card whose datastack stays closed says what opens it, or how to find out."""
+    """If the datastack cannot be read yet, the card says what to do, or how to find out."""
     make(cave)
     monkeypatch.setenv("ADA", cave.new_token("ada"))
     run(f'%config CaveMagics.server = "{cave.server}"')
@@ -117,14 +117,14 @@ def test_the_card_says_what_is_left_to_do(cave, run, monkeypatch, make, said):
 
 
 def test_setup_without_arguments_says_that_you_are_set_up(run, set_up):
-    """With a token that works, `%cave_setup` says so and how to change it."""
+    """If a token works, `%cave_setup` says so, and how to change the account."""
     out = run("%cave_setup").out
     assert out.startswith("✔ You are set up.")
     assert "To use another account: %cave_setup existing" in out
 
 
 def test_setup_without_arguments_says_what_to_type(cave, run, monkeypatch):
-    """Without a token, `%cave_setup` names both ways and whom they are for, or the line that works unasked."""
+    """Without a token, `%cave_setup` names both commands and whom they are for, or the command for batch runs."""
     run(f'%config CaveMagics.server = "{cave.server}"')
     assert f"%cave_save --from-env CAVE_TOKEN --server {cave.server}" in run("%cave_setup").out
     sit_at_terminal(monkeypatch)

@@ -67,7 +67,7 @@ def test_other_tokens_are_left_alone(ada, cave, desk):
 
 @pytest.mark.parametrize("folder", [".cloudvolume/secrets", "Downloads"])
 def test_a_token_in_another_file_is_left_alone(ada, cave, desk, home, folder):
-    """One in a data server's file, or still in the downloads, is not called an older one."""
+    """A token in a data server's file, or in the downloads, is not offered."""
     file = home / folder / "data.example.org-cave-secret.json"
     file.parent.mkdir(parents=True)
     file.write_text(json.dumps({"token": mine(cave)[0]}))
@@ -99,14 +99,14 @@ def test_a_second_set_up_replaces_the_first_one(ada, cave, desk, home):
 
 
 def test_a_first_set_up_asks_no_question(here, cave, desk):
-    """Where there is no older token nothing is said."""
+    """Without older tokens nothing is offered."""
     desk.goes = Visitor("ada@example.org").open
     assert "older token" not in here("%cave_setup new").out
     assert desk.questions == []
 
 
 def test_reusing_a_token_offers_nothing(ada, cave, desk):
-    """Who takes a token that is there has not replaced one."""
+    """A reused token replaces none."""
     desk.answers = ["1"]
     assert "older token" not in ada("%cave_setup existing").out
     assert len(mine(cave)) == 1
@@ -130,7 +130,7 @@ def test_an_exchange_offers_to_revoke_older_tokens(ada, cave, desk):
 
 @pytest.mark.parametrize("name", ["", "localhost", "localhost.localdomain"])
 def test_a_common_computer_name_offers_nothing(ada, cave, desk, monkeypatch, name):
-    """A computer without a name of its own shares its tokens' name with others, on which they may be in use."""
+    """A common computer name may belong to other computers that use those tokens."""
     monkeypatch.setattr("platform.node", lambda: name)
     ada("%cave_setup new")
     ada("%cave_setup existing --use new")
@@ -138,7 +138,7 @@ def test_a_common_computer_name_offers_nothing(ada, cave, desk, monkeypatch, nam
 
 
 def test_a_failed_save_offers_nothing(ada, cave, desk, monkeypatch):
-    """Before the new token is saved and proven the older one is not touched."""
+    """The older token is not touched before the new one is saved and proven."""
     monkeypatch.setattr("cave_magic.login.verify.save_verified", lambda *_: 1 / 0)
     older = mine(cave)
     assert ada("%cave_setup new").error == "CaveMagicError"
@@ -148,7 +148,7 @@ def test_a_failed_save_offers_nothing(ada, cave, desk, monkeypatch):
 
 @pytest.mark.parametrize(("how", "said"), [("down", "could not be revoked"), ("status:404", "is revoked")])
 def test_the_outcome_of_revoking_is_reported(ada, cave, desk, how, said):
-    """A server that does not do it is named; a token that is gone already counts as revoked."""
+    """A failure names the server; a token that no longer exists counts as revoked."""
     cave.misbehave("DELETE /auth/api/v1/user/token", how)
     desk.answers = ["y"]
     ran = ada("%cave_setup new")
@@ -157,7 +157,7 @@ def test_the_outcome_of_revoking_is_reported(ada, cave, desk, how, said):
 
 
 def test_the_url_contains_the_number_and_no_token(ada, cave, desk):
-    """The request names the row of the token."""
+    """The request identifies the token by its number."""
     numbers = {row["token"]: row["id"] for row in cave.tokens("ada")}
     older, desk.answers = mine(cave)[0], ["y"]
     ada("%cave_setup new")
@@ -166,7 +166,7 @@ def test_the_url_contains_the_number_and_no_token(ada, cave, desk):
 
 
 def test_an_old_server_offers_nothing(run, desk):
-    """Where a person has one token, the new one has ended the other already."""
+    """A server that keeps one token for each account has already revoked the other one."""
     with Sandbox(auth_version="2.18.3") as old:
         run(f'%config CaveMagics.server = "{old.server}"')
         desk.goes, desk.answers = Visitor("ada@example.org").open, ["y"]

@@ -235,7 +235,7 @@ def test_only_a_confirmation_by_the_server_counts(here, cave, desk, how):
 
 
 def test_a_slow_server_does_not_block_for_long(here, cave, desk, monkeypatch):
-    """The person gets the card within the bound, with a word on the token."""
+    """The person gets the card within the timeout, with a note about the token."""
     monkeypatch.setattr(revocation, "REVOKING", 0.5)
     block(cave, "silent")
     desk.goes = Visitor("ada@example.org").open
@@ -291,7 +291,7 @@ def test_python_revokes_held_tokens_at_exit(cave, home):
 
 
 def test_a_fork_leaves_the_tokens_to_its_parent(cave, desk, monkeypatch):
-    """Another process that got a copy of this one's memory revokes nothing."""
+    """A forked process, which has a copy of the memory, revokes nothing."""
     revocation.hold(cave.server, Token(cave.new_login_token("ada")))
     monkeypatch.setattr("os.getpid", lambda: -1)
     revocation._at_exit()
@@ -318,7 +318,7 @@ def test_a_new_token_that_can_neither_be_saved_nor_revoked_is_reported(here, cav
 
 
 def test_a_listed_token_that_cannot_be_saved_is_named(here, cave, desk, monkeypatch):
-    """One that was there before stays, and it is said where it can be found."""
+    """A token that existed before stays valid, and the error says where it is."""
     _cannot_save(cave, desk, monkeypatch)
     keys = by_name(cave, "alice")
     ran = here(_reuses(cave, desk, monkeypatch))
@@ -380,7 +380,7 @@ def test_a_stored_temporary_token_stays_valid_until_the_new_one_is_saved(here, c
 
 @pytest.mark.parametrize(("answer", "taken"), [("y", True), ("n", False)])
 def test_a_pasted_address_asks_before_replacing_another_token(here, cave, desk, home, answer, taken):
-    """`%cave_save` asks before it replaces; after a no the stored token stays, and the one of the address is dead."""
+    """`%cave_save` asks before it replaces; after a no the stored token stays, and the token in the URL is revoked."""
     desk.answers = [kept := cave.new_token("alice")]
     assert here("%cave_save").error == ""
     desk.answers = [address_of(cave.new_login_token("ada")), answer]

@@ -1,4 +1,4 @@
-"""A real JupyterLab server, a real browser, and a person who types in cells and clicks on pages."""
+"""A real JupyterLab server, a real browser, and a person who types in cells and clicks links."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 class Notebook:
-    """A notebook that is open in a browser, as the person in front of it sees and uses it."""
+    """A notebook that is open in a browser."""
 
     def __init__(self, page: Any, path: Path) -> None:
         self.page, self.path = page, path
