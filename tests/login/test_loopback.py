@@ -391,7 +391,7 @@ def test_a_rejected_token_leads_to_a_page_and_the_wait_continues(receiver, handl
     ],
 )
 def test_an_invalid_request_gets_no_response(receiver, handler, data):
-    """Malformed, huge, or another protocol: the connection ends, and the wait goes on."""
+    """Malformed, huge and foreign requests end the connection, and the wait continues."""
     assert send(receiver, data).status == 0
     assert handler.asked == []
     assert still_works(receiver)

@@ -16,7 +16,7 @@ from ..support.desk import MINE, address_of, by_name, stored
 
 @pytest.fixture
 def ada(here: Any, cave: Sandbox, desk: Any) -> Any:
-    """Ada has set up this computer before, and the file is lost."""
+    """Ada, who has set up this computer before and lost the file."""
     cave.new_token("ada", description=MINE)
     desk.goes = Visitor("ada@example.org").open
     return here
@@ -29,7 +29,7 @@ def mine(cave: Sandbox) -> list[str]:
 
 @pytest.mark.parametrize(("answer", "kept"), [("y", False), ("n", True), ("", True), (None, True)])
 def test_an_older_token_is_revoked_only_after_a_yes(ada, cave, desk, home, answer, kept):
-    """After the card: the older token is named with its days and its ending; Enter, no and an interrupt keep it."""
+    """After the card the older token is shown with its dates and ending; Enter, no and an interrupt keep it."""
     older = mine(cave)[0]
     cave._accounts.authenticate(older)
     desk.answers = [] if answer is None else [answer]
@@ -45,7 +45,7 @@ def test_an_older_token_is_revoked_only_after_a_yes(ada, cave, desk, home, answe
 
 
 def test_several_older_tokens_need_one_question(ada, cave, desk):
-    """Three set-ups have left three tokens: one table, one question."""
+    """The tokens of three set-ups are listed in one table with one question."""
     cave.new_token("ada", description=MINE)
     older, desk.answers = mine(cave), ["yes"]
     ran = ada("%cave_setup new")
@@ -56,7 +56,7 @@ def test_several_older_tokens_need_one_question(ada, cave, desk):
 
 
 def test_other_tokens_are_left_alone(ada, cave, desk):
-    """Another name, another computer's, one that only begins alike, another person's: neither named nor touched."""
+    """Tokens with another name, a name with the same prefix, or another owner are neither shown nor changed."""
     others = ("cave_magic on lab-mac-2", "cave_magic on lab", "CAVE_MAGIC ON LAB-MAC", "", "laptop")
     kept = [cave.new_token("ada", description=name) for name in others] + [cave.new_token("alice", description=MINE)]
     desk.answers = ["y"]
@@ -78,7 +78,7 @@ def test_a_token_in_another_file_is_left_alone(ada, cave, desk, home, folder):
 
 
 def test_a_token_in_a_file_of_the_server_is_left_alone(ada, cave, desk, home):
-    """A token of that name that a file of this server holds is in use here: it is not offered."""
+    """A token with the same name in a file of this server is in use, so it is not offered."""
     folder = Path(home) / ".cloudvolume" / "secrets"
     folder.mkdir(parents=True)
     (folder / "chunkedgraph-secret.json").write_text(f'{{"token": "{mine(cave)[0]}"}}')
@@ -89,7 +89,7 @@ def test_a_token_in_a_file_of_the_server_is_left_alone(ada, cave, desk, home):
 
 
 def test_a_second_set_up_replaces_the_first_one(ada, cave, desk, home):
-    """Set up twice: the token of the first time, which no file has any more, is offered and revoked."""
+    """After a second set-up the first token, which is in no file, is offered and revoked."""
     desk.answers = ["n", "y", "y"]
     ada("%cave_setup new")
     first = stored(home)
@@ -113,7 +113,7 @@ def test_reusing_a_token_offers_nothing(ada, cave, desk):
 
 
 def test_use_reports_older_tokens_without_asking(ada, cave, desk):
-    """`--use new` asks nothing: the older token is named, with the page where it can be revoked."""
+    """`--use new` shows the older token and the page where it can be revoked."""
     ran = ada("%cave_setup existing --use new")
     assert desk.questions == []
     assert "an older token with the name of this computer" in ran.out
@@ -122,7 +122,7 @@ def test_use_reports_older_tokens_without_asking(ada, cave, desk):
 
 
 def test_an_exchange_offers_to_revoke_older_tokens(ada, cave, desk):
-    """Whichever way a new token was made: also by the pasted address of another machine."""
+    """A token exchanged for a pasted URL offers it too."""
     desk.answers = [address_of(cave.new_login_token("ada")), "y"]
     ada("%cave_setup existing --paste")
     assert len(mine(cave)) == 1

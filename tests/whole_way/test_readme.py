@@ -129,7 +129,7 @@ def test_the_configuration_file_loads_the_magics(home: Path):
     assert "v1dd_public" in done.stdout
 
 
-# ---------------------------------------------------------------- where nobody can answer
+# ---------------------------------------------------------------- batch runs
 
 
 def test_the_batch_cell_works_and_fails_when_it_should(cave: Sandbox, run: Any, monkeypatch: pytest.MonkeyPatch):

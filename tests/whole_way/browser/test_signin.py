@@ -75,7 +75,7 @@ def at_desk(kernel: str, home: Path, open_notebook: Open) -> Callable[..., Deskt
 
 
 def log_in(tab: Any, email: str) -> None:
-    """Chooses an account on the log-in page: a click on a known one, an e-mail for another."""
+    """Chooses an account on the server's log-in page: a click for a known account, an e-mail for another."""
     known = tab.get_by_role("button", name=re.compile(re.escape(email)))
     if known.count():
         known.click()
@@ -390,7 +390,7 @@ def test_every_page_of_ours_has_a_clean_address(cell: Cell, cave: Sandbox):
 
 
 def test_back_and_reload_after_the_end(cell: Cell, cave: Sandbox):
-    """Reload shows the last page again; Back leads to the log-in page, not to an address with a token."""
+    """Reload shows the last page again; Back leads to the server's log-in page, not to a URL with a token."""
     tab = cell.start("%cave_setup existing --use latest")
     log_in(tab, "ada@example.org")
     assert is_done(tab)
