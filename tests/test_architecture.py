@@ -1,6 +1,6 @@
-"""The rules of the layout, checked on the syntax trees: who imports whom, who owns a library, what has which name.
+"""The rules of the layout, checked on the syntax trees: imports, names, sizes, docstrings.
 
-One test checks one rule in all files and lists every place that breaks it. Its docstring says why the rule is there.
+Each test checks one rule in all files and lists every violation. Its docstring says why the rule exists.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LAYERS = (
     "errors", "token", "ui", "redact", "api", "deployments", "credentials", "environment", "doctor", "login",
     "commands", "completion", "magics", "__init__",
 )  # fmt: skip
-"""The modules and folders of the package from the ground up: each imports only what stands before it, lazily too."""
+"""The modules and folders of the package from the ground up: each imports only what comes before it, even lazily."""
 
 MOST_ENTRIES = 16
 MOST_LINES = 450
@@ -37,30 +37,30 @@ OWNERS = {
     "filelock": {"credentials.atomic_write"},
     "packaging": {"environment.packages"},
 }
-"""Which modules may import a library. A library that is not here belongs to nobody."""
+"""The modules that may import a library. No module may import a library that is not listed."""
 
 MAY_SPLIT = {"token": {"urlsplit"}}
-"""Which module may use what of `urllib.parse`: `token` looks for a token in whatever text was pasted."""
+"""The other modules that may use a function of `urllib.parse`: `token` finds a token in any pasted text."""
 
 OF_THE_SANDBOX = {"flask", "werkzeug", "middle_auth_client", "cachetools", "requests", "cryptography", "pexpect"}
 
 POSITIONAL = {"ui.document", "doctor.model", "login.loopback"}
-"""Modules whose dataclasses also take values by position: short ones, whose order is plain where they are built."""
+"""Modules whose dataclasses also take values by position: short ones with an obvious order."""
 
 CHANGING = {"login.revocation"}
-"""Modules with a dataclass that changes: a token is counted as revoked once it is."""
+"""Modules with a mutable dataclass: a token is marked as revoked."""
 
 SAME_NAME = {"_Server"}
 """Private classes that share a name."""
 
 OUTSIDE = {"benchmarks", "mutation", "support", "whole_way"}
-"""Folders of tests that mirror no folder of the package."""
+"""Folders of tests without a counterpart in the package."""
 
 WORDS_TO_AVOID = {
     "inquiry": "request", "rounds": "batch", "remedies": "fixes", "hide": "redact, mask or scrub", "login": "sign_in",
     "lies": "was_left", "mending": "fixing",
 }  # fmt: skip
-"""Words that test names do not use, and the one that says it here and in the messages."""
+"""Words that test names avoid, and what to use instead."""
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
@@ -103,7 +103,7 @@ NAMES = {module_of(path) for path in MODULES}
 
 
 def imports_of(path: Path, nodes: tuple[ast.AST, ...] | None = None) -> Iterator[str]:
-    """The full names of everything that a file, or a part of it, imports, relative imports resolved."""
+    """The full names of all imports of a file, or of a part of it, with relative imports resolved."""
     for node in nodes_of(path) if nodes is None else nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -121,7 +121,7 @@ def libraries_of(path: Path) -> set[str]:
 
 @cache
 def own_imports(path: Path) -> frozenset[str]:
-    """The modules of this package that a file imports when it runs, lazily too; not those for the type checker."""
+    """The modules of this package that a file imports at run time, even lazily; not those for the type checker."""
     typed = [node for node in nodes_of(path) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)]
     skipped = {id(node) for block in typed for node in ast.walk(block)}
     found = set()
@@ -135,19 +135,19 @@ def own_imports(path: Path) -> frozenset[str]:
 
 
 def test_every_module_has_a_layer():
-    """A new module or folder gets its place in `LAYERS`, or the rule about imports would not hold for it."""
+    """A module or folder that is missing in `LAYERS` would escape the rule about imports."""
     assert {layer_of(module_of(path)) for path in OURS} <= set(LAYERS)
 
 
-def test_the_tables_name_what_is_there():
-    """An exception for a module that is gone would let the next one of its name pass."""
+def test_the_tables_are_up_to_date():
+    """An exception for a module that no longer exists would apply to the next one of its name."""
     named = {*POSITIONAL, *CHANGING, *MAY_SPLIT, *set().union(*OWNERS.values())}
     assert {name for name in named if name.removesuffix(".*") not in NAMES} == set()
     assert [layer for layer in LAYERS if layer not in NAMES] == []
 
 
 def test_imports_point_down():
-    """A module imports only lower layers and its own folder: each can be read, tested and changed without the upper ones."""
+    """A module imports only its own folder and lower layers, so that each layer can be read and tested without upper ones."""
     below = {layer: set(LAYERS[: number + 1]) for number, layer in enumerate(LAYERS)}
     upward = [
         f"{module_of(path)} imports {name}"
@@ -159,7 +159,7 @@ def test_imports_point_down():
 
 
 def test_no_modules_import_each_other():
-    """No module imports itself by way of others, lazily or not: one of them could not be understood alone."""
+    """There are no import cycles, lazy ones included, so that each module can be understood alone."""
     try:
         TopologicalSorter({module_of(path): own_imports(path) for path in MODULES}).prepare()
     except CycleError as error:
@@ -167,7 +167,7 @@ def test_no_modules_import_each_other():
 
 
 def test_each_library_has_its_owners():
-    """A third-party library is imported by its owners alone, so that its next version changes one file."""
+    """Only its owners import a third-party library, so that a new version of it affects one file."""
     strangers = [
         f"{module} imports {library}"
         for path in OURS
@@ -178,36 +178,36 @@ def test_each_library_has_its_owners():
     assert strangers == []
 
 
-def test_the_practice_server_stands_apart():
-    """The practice server uses its own libraries and nothing of the package, or a test would compare it with itself."""
+def test_the_practice_server_is_independent():
+    """The practice server imports nothing else of the package, or tests would compare the package with itself."""
     own = {name for path in OF_SANDBOX for name in own_imports(path) if layer_of(name) != "sandbox"}
     assert own <= {"__init__"}
     assert set().union(*map(libraries_of, OF_SANDBOX)) <= OF_THE_SANDBOX
 
 
-def test_the_front_door_imports_nothing_at_once():
-    """`cave_magic/__init__.py` imports at module level only what every Python has, so that `%load_ext` is instant."""
+def test_the_package_imports_nothing_at_once():
+    """`cave_magic/__init__.py` imports almost nothing at module level, so that `%load_ext` is instant."""
     nodes = tree_of(PACKAGE / "__init__.py").body
     names = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
     assert names <= {"__future__", "typing"}
 
 
-# ---------------------------------------------------------------- one place for one thing
+# ---------------------------------------------------------------- one place for each thing
 
 
-def test_addresses_are_taken_apart_in_one_place():
-    """Only `api.urls` splits addresses: there is one rule for what is host, what is secret and what may be shown."""
+def test_urls_are_parsed_in_one_place():
+    """Only `api.urls` parses URLs, so that there is one rule for the host, the secrets and what may be shown."""
     splitters = {"urlsplit", "urlparse", "urlunsplit", "urljoin", "netloc", "hostname"}
     found = []
     for path in (path for path in OURS if module_of(path) != "api.urls"):
         forbidden = splitters - MAY_SPLIT.get(module_of(path), set())
         for node in nodes_of(path):
-            if getattr(node, "id", getattr(node, "attr", "")) in forbidden or _cuts_an_address(node):
+            if getattr(node, "id", getattr(node, "attr", "")) in forbidden or _splits_a_url(node):
                 found.append(where(path, node))
     assert found == []
 
 
-def _cuts_an_address(node: ast.AST) -> bool:
+def _splits_a_url(node: ast.AST) -> bool:
     if not isinstance(node, ast.Call) or getattr(node.func, "attr", "") not in (
         "partition",
         "rpartition",
@@ -219,9 +219,9 @@ def _cuts_an_address(node: ast.AST) -> bool:
 
 
 def test_lines_to_type_are_built_in_one_place():
-    """Only `next_steps` writes a magic, a `CAVEclient(...)` or a shell line into a sentence, so that it can be followed.
+    """Only `next_steps` writes a magic, a `CAVEclient(...)` or a shell line into a sentence, so that each is tested.
 
-    `magics` has one of its own, for where the rest of this package cannot be imported.
+    `magics` has one of its own, for when the rest of the package cannot be imported.
     """
     typed = re.compile(
         r"%cave_|%pip|%env|CAVEclient\(|server_address=|os\.environ|!mv|!chmod|--server http|--server URL"
@@ -245,14 +245,14 @@ def _texts(node: ast.AST) -> Iterator[ast.Constant]:
                 yield from _texts(child)
 
 
-def test_a_command_is_made_in_one_place():
-    """Only `next_steps` makes a `Command`, so that none is made without the target that it is about."""
+def test_commands_are_built_in_one_place():
+    """Only `next_steps` creates a `Command`, so that each has its target."""
     calls = [(path, call) for path in OURS if path.stem != "next_steps" for call in _calls_of(path, "Command")]
     assert [where(path, call) for path, call in calls if getattr(call.args[0], "value", None) != ""] == []
 
 
 def test_no_other_span_looks_like_a_command():
-    """What has the style of a command in a finding is one, so that it is among the commands of the next step."""
+    """A span in the style of a command is a `Command`, so that it is among the commands of the next step."""
     paths = [path for path in OURS if layer_of(module_of(path)) in ("doctor", "login")]
     spans = [(path, call) for path in paths for call in _calls_of(path, "Span")]
     styled = [(path, call) for path, call in spans for one in (*call.args[1:], *(key.value for key in call.keywords))
@@ -260,8 +260,8 @@ def test_no_other_span_looks_like_a_command():
     assert [where(path, call) for path, call in styled] == []
 
 
-def test_untrusted_text_is_opened_in_one_place():
-    """Only `redact` looks into an `Untrusted`, so that nothing but `sanitize` makes it something to show."""
+def test_untrusted_text_is_read_in_one_place():
+    """Only `redact` reads the text of an `Untrusted`, so that only `sanitize` makes it showable."""
     paths = [path for path in OURS if module_of(path) != "redact"]
     assert [
         where(path, node) for path in paths for node in nodes_of(path) if getattr(node, "attr", "") == "_text"
@@ -269,7 +269,7 @@ def test_untrusted_text_is_opened_in_one_place():
 
 
 def _calls_of(path: Path, name: str) -> list[ast.Call]:
-    """The calls of a function or class, by its own name or as an attribute, that pass an argument."""
+    """The calls of a function or class, by name or as an attribute, with an argument."""
     calls = [node for node in nodes_of(path) if isinstance(node, ast.Call) and node.args]
     return [call for call in calls if name in (getattr(call.func, "id", ""), getattr(call.func, "attr", ""))]
 
@@ -279,15 +279,15 @@ def _calls_of(path: Path, name: str) -> list[ast.Call]:
 OUR_WORDS = {
     "advice", "evidence", "fault", "map_problem", "message", "problem", "sentence", "shared", "text", "why", "words",
 }  # fmt: skip
-"""What a sentence of ours is called where it is a name or an attribute."""
+"""The names and attributes that our own sentences have."""
 
 OTHER_TEXT = {
     "api.*", "completion", "credentials.scrub", "doctor.explain_error", "redact", "token",
     "commands.arguments._without_values", "commands.save._variable_in", "login.browser_sign_in.is_sign_in_address",
-    "login.exchange.is_from_address",  # from a server, a library or a person
-    "ui.*", "commands.views.report", "doctor.diagnose", "doctor.next_steps", "doctor.reference",  # laid out, not read
+    "login.exchange.is_from_address",  # from a server, a library or a user
+    "ui.*", "commands.views.report", "doctor.diagnose", "doctor.next_steps", "doctor.reference",  # layout only
 }  # fmt: skip
-"""Modules and functions whose `text` is none of our sentences, and those that only lay sentences out."""
+"""Modules and functions whose `text` is not our own sentence, and those that only lay sentences out."""
 
 SEARCHES = {
     "partition", "rpartition", "split", "rsplit", "startswith", "endswith", "removeprefix", "removesuffix", "replace",
@@ -296,7 +296,7 @@ SEARCHES = {
 
 
 def searched_sentences(tree: ast.AST) -> Iterator[int]:
-    """The lines on which code searches, compares or cuts one of our own sentences, to decide by what it finds."""
+    """The lines on which code searches, compares or splits one of our own sentences."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Compare):
             left, operators, right = node.left, node.ops, node.comparators
@@ -314,14 +314,14 @@ def searched_sentences(tree: ast.AST) -> Iterator[int]:
 
 
 def _is_text(node: ast.AST) -> bool:
-    """Whether it is a text as it stands or a constant with a name of its own."""
+    """Whether it is a literal text or a named constant."""
     if isinstance(node, ast.Constant):
         return isinstance(node.value, str)
     return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Name) and node.id.isupper())
 
 
 def _is_ours(node: ast.AST) -> bool:
-    """Whether it is a sentence of ours by its name, the text of an exception, or a problem that was worded."""
+    """Whether it is one of our own sentences, by its name or as the text of an exception."""
     if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "str":
         return any(_is_ours(one) or getattr(one, "id", "") == "error" for one in node.args)
     return getattr(node, "id", getattr(node, "attr", "")) in OUR_WORDS
@@ -341,13 +341,13 @@ def _is_ours(node: ast.AST) -> bool:
         'if f"{host} is" in row.evidence: pass',
     ],
 )
-def test_a_searched_sentence_is_found(code: str):
-    """What code once did with our own sentences is seen by the test below."""
+def test_a_searched_sentence_is_detected(code: str):
+    """The test below detects what the code once did."""
     assert list(searched_sentences(ast.parse(code)))
 
 
 def test_no_code_searches_our_sentences():
-    """Code decides by enums and facts: no sentence of ours is searched, compared or cut."""
+    """Code decides by enums and facts, and never searches, compares or splits our own sentences."""
     found = []
     for path in OURS:
         module = module_of(path)
@@ -362,9 +362,9 @@ def test_no_code_searches_our_sentences():
 
 
 def test_only_a_fix_prints_the_line_that_offers_it():
-    """No check writes `--fix` into a next step: it is the runner that adds it, to a finding that carries a fix.
+    """No check writes `--fix` into a next step: the runner adds it to a finding that carries a fix.
 
-    `context` has one of its own, for an entry of the datastack map that can be corrected or forgotten in any case.
+    `context` has one of its own, for an entry of the datastack map that can always be corrected or removed.
     """
     paths = [path for path in OURS if module_of(path) not in ("commands.check", "commands.context", "doctor.evidence")]
     found = [where(path, one) for path in paths for one in _texts(tree_of(path)) if "--fix" in one.value]
@@ -375,7 +375,7 @@ def test_only_a_fix_prints_the_line_that_offers_it():
 
 
 def test_the_package_fits_on_one_screen():
-    """The package has few entries at its top, so that a newcomer finds the right folder by its name."""
+    """The package has few entries at the top, so that a newcomer finds the right folder by its name."""
     assert len([one for one in PACKAGE.iterdir() if one.name not in ("__pycache__", "py.typed")]) <= MOST_ENTRIES
 
 
@@ -386,7 +386,7 @@ def test_no_module_is_long():
 
 
 def test_dataclasses_are_frozen_slotted_and_built_by_name():
-    """A dataclass cannot be changed by accident, takes no unknown attribute, and shows which value goes where."""
+    """A dataclass cannot be changed by accident, rejects unknown attributes, and names each value."""
     found = []
     for path in OURS:
         wanted = {"frozen", "slots", "kw_only"}
@@ -405,19 +405,19 @@ def test_dataclasses_are_frozen_slotted_and_built_by_name():
 
 @pytest.mark.parametrize("paths", [OURS, OF_SANDBOX], ids=["package", "practice server"])
 def test_two_classes_never_share_a_name(paths: list[Path]):
-    """A class is found by its name alone, in a search and in an error message."""
+    """The name of a class is enough to find it, in a search and in an error message."""
     names = [node.name for path in paths for node in nodes_of(path) if isinstance(node, ast.ClassDef)]
     assert {name for name in names if names.count(name) > 1} <= SAME_NAME
 
 
-def test_every_module_says_what_it_is():
-    """Every module begins with a docstring, the first thing that somebody reads who opens it."""
+def test_every_module_has_a_docstring():
+    """Every module begins with a docstring, which is what readers see first."""
     paths = [*MODULES, *(path for path in TESTS if path.name != "__init__.py")]
     assert [str(path) for path in paths if not ast.get_docstring(tree_of(path))] == []
 
 
-def test_every_public_function_says_what_it_does():
-    """Every public class, function and method has a docstring: it can be used without reading its body."""
+def test_every_public_function_has_a_docstring():
+    """Every public class, function and method can be used without reading its body."""
     nodes = [(path, node) for path in MODULES for node in _public(tree_of(path))]
     assert [f"{where(path, node)} {node.name}" for path, node in nodes if not ast.get_docstring(node)] == []
 
@@ -445,33 +445,33 @@ def _tests_in(path: Path) -> list[Function]:
 
 
 def test_every_test_states_its_behaviour():
-    """Every test has a docstring that is a sentence: what is promised, where the name is too short to say it."""
+    """Every test has a docstring of one sentence, which says what its short name cannot."""
     nodes = [(path, node) for path in TESTS if path.name.startswith("test_") for node in _tests_in(path)]
     unsaid = [(path, node) for path, node in nodes if not (ast.get_docstring(node) or "").rstrip().endswith(".")]
     assert [f"{where(path, node)} {node.name}" for path, node in unsaid] == []
 
 
-def test_no_file_of_tests_is_without_tests():
-    """A `test_*.py` has tests: what its name promises is what a run collects."""
+def test_every_test_file_has_tests():
+    """A `test_*.py` has tests, as its name promises."""
     assert [str(path) for path in TESTS if path.name.startswith("test_") and not _tests_in(path)] == []
 
 
 def test_no_script_is_named_like_a_test():
-    """What is run by hand, such as `make_pictures.py`, has a name that says what it makes or does."""
+    """A script, such as `make_pictures.py`, has a name that says what it does."""
     is_script = re.compile(r"^if __name__ == ", re.MULTILINE)
     scripts = [path for path in TESTS if is_script.search(path.read_text(encoding="utf-8"))]
     assert [str(path) for path in scripts if path.name.startswith("test_")] == []
 
 
 def test_tests_mirror_the_package():
-    """The tests of `cave_magic/x/` are in `tests/x/`, where everybody looks for them."""
+    """The tests of `cave_magic/x/` are in `tests/x/`, where everybody expects them."""
     folders = {path.parent.relative_to(ROOT / "tests") for path in TESTS if path.name.startswith("test_")}
     mirrored = [folder for folder in folders if folder.parts and folder.parts[0] not in OUTSIDE]
     assert [str(folder) for folder in mirrored if not (PACKAGE / folder.parts[0]).is_dir()] == []
 
 
 def test_test_names_use_the_vocabulary():
-    """The name of a test uses the words of the messages and the documentation, so that a search finds it."""
+    """Test names use the words of the messages and the documentation, so that a search finds them."""
     names = [(path, node) for path in TESTS for node in _tests_in(path)]
     avoided = [(path, node) for path, node in names if set(node.name.split("_")) & set(WORDS_TO_AVOID)]
     assert [f"{where(path, node)} {node.name}" for path, node in avoided] == []

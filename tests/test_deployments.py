@@ -56,18 +56,18 @@ def test_capitals_blanks_slashes_and_usual_ports_do_not_matter(typed, meant):
 @pytest.mark.parametrize(
     ("typed", "problem", "meant"),
     [
-        ("global.daf-apis.com", "has no https:// in front", DEFAULT_SERVER),
-        ("localhost:8900", "has no http:// in front", "http://localhost:8900"),
-        ("127.0.0.1:8900", "has no http:// in front", "http://127.0.0.1:8900"),
-        ("http://global.daf-apis.com", "wants https://", DEFAULT_SERVER),
+        ("global.daf-apis.com", "does not begin with https://", DEFAULT_SERVER),
+        ("localhost:8900", "does not begin with http://", "http://localhost:8900"),
+        ("127.0.0.1:8900", "does not begin with http://", "http://127.0.0.1:8900"),
+        ("http://global.daf-apis.com", "requires https://", DEFAULT_SERVER),
         ("ftp://cave.example.org", "does not begin with https://", "https://cave.example.org"),
         ("https://minnie.microns-daf.com", "data server", DEFAULT_SERVER),
         ("https://data.proofreading.zetta.ai", "data server", "https://proofreading.zetta.ai"),
-        ("https://global.daf-apis.com/auth", "something behind the host", DEFAULT_SERVER),
-        ("https://cave.example.org/?token=1", "something behind the host", "https://cave.example.org"),
-        ("https://ada:pw@cave.example.org", "name or password", "https://cave.example.org"),
-        ("https://ada:pw@global.daf-apis.com/x", "name or password", DEFAULT_SERVER),
-        ("https://global.daf-apis.com@evil.org", "name or password", "https://evil.org"),
+        ("https://global.daf-apis.com/auth", "something after the host", DEFAULT_SERVER),
+        ("https://cave.example.org/?token=1", "something after the host", "https://cave.example.org"),
+        ("https://ada:pw@cave.example.org", "user name or password", "https://cave.example.org"),
+        ("https://ada:pw@global.daf-apis.com/x", "user name or password", DEFAULT_SERVER),
+        ("https://global.daf-apis.com@evil.org", "user name or password", "https://evil.org"),
     ],
 )
 def test_a_wrong_address_is_told_with_the_right_one(typed, problem, meant):

@@ -89,7 +89,7 @@ def test_help_shows_usage_and_an_example(run, name):
         ("%cave_check --server global.daf-apis.com", "Use https://global.daf-apis.com"),
         ("%cave_check --server https://minnie.microns-daf.com", "data server"),
         ("%cave_save --from-env NOT_SET_HERE", "NOT_SET_HERE is not set"),
-        ("%cave_save --from-file /does/not/exist", "is not there"),
+        ("%cave_save --from-file /does/not/exist", "does not exist"),
         ("%cave_save $nothing", "there is no variable nothing"),
     ],
 )

@@ -238,7 +238,7 @@ def test_a_list_gives_all_of_its_tokens_in_order(listed):
 def test_two_different_tokens_in_a_text_are_refused(one, other):
     """A text with two tokens does not say which is meant, and the complaint has neither."""
     if one != other:
-        with pytest.raises(NotAToken, match="2 different tokens") as caught:
+        with pytest.raises(NotAToken, match="contains 2 different tokens") as caught:
             read_pasted(f"old {one} new {other}")
         assert one not in str(caught.value)
 
@@ -273,7 +273,7 @@ def test_any_text_gives_tokens_or_a_complaint(text):
         ("<paste here>", "placeholder"),
         ('{"token": ""}', "empty"),
         ("[" * 100_000, "something else"),
-        ("the quick brown fox jumps", "without a token"),
+        ("the quick brown fox jumps", "text without a token"),
         ('{"token": "' + TOKEN[:20] + '"}', "20 characters"),
     ],
 )

@@ -28,15 +28,15 @@ PROGRESS_AFTER = 1.0
 """Seconds before the progress callback is called for the first time."""
 
 RESERVE = 0.3
-"""Seconds of the timeout that are kept for judging and showing the responses."""
+"""Seconds of the timeout that are reserved for judging and showing the responses."""
 
 
 class Batch:
     """Runs requests in threads: six at a time for each host, and one for each URL and token.
 
-    `wait` returns within the timeout, whatever the servers do. Nothing is sent after it has returned and the batch is
-    closed: leave the `with` block. `ThreadPoolExecutor` cannot promise that Python exits while a thread hangs in name
-    resolution, because Python joins its threads at exit. These are daemon threads, which end with Python.
+    `wait` returns within the timeout, whatever the servers do. Nothing is sent after the end of the `with` block.
+    The threads are daemons, not a `ThreadPoolExecutor`, whose threads Python joins when it exits: one that hangs in
+    name resolution would keep Python from exiting.
 
     Args:
         seconds: the timeout of the whole batch, from now.
@@ -69,7 +69,7 @@ class Batch:
 
     @property
     def request_timeout(self) -> float:
-        """Seconds that one request may take: half of the timeout, so that one response can lead to another request."""
+        """Seconds that one request may take: half of the timeout, which leaves time for a follow-up request."""
         return max(0.05, min(self.seconds / 2, self.left))
 
     def get(self, url: str, token: Token | None = None) -> PendingResponse:
@@ -87,7 +87,7 @@ class Batch:
 
         Args:
             function: what to run. An error in it is kept in the future and stops nothing else.
-            host: the server that it contacts; "" for work on this computer.
+            host: the server that it contacts; "" for local work.
         """
         future: Future[T] = Future()
 
@@ -125,7 +125,7 @@ class Batch:
         pending.future.add_done_callback(run)
 
     def wait(self, on_wait: OnWait | None = None) -> None:
-        """Waits until every task has finished, the time is out, or an interrupt. After that no task begins.
+        """Waits until every task has finished, the timeout, or an interrupt. After that no task begins.
 
         Args:
             on_wait: called four times a second, after the first second.
@@ -153,14 +153,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingResponse:
-    """A request that was started.
-
-    Attributes:
-        url: where it goes.
-        token: what it is sent with.
-        session: what sends it.
-        future: its response, once there is one.
-    """
+    """A request in progress, and the future of its response."""
 
     url: str
     token: Token | None
@@ -169,12 +162,12 @@ class PendingResponse:
 
     @property
     def response(self) -> Response:
-        """The response, or why there is none yet."""
+        """The response, or one that says why there is none yet."""
         return self.future.result() if self.future.done() else self.session.unfinished(self.url, self.token)
 
 
 def validate_timeout(seconds: object, name: str) -> float:
-    """Returns a timeout that was given under a name, such as an option's.
+    """Returns a timeout as a float. `name` is the option or setting that it comes from.
 
     Raises:
         BadInput: it is not a number between 0 and `MAX_TIMEOUT`.

@@ -1,6 +1,6 @@
-"""Connections that are cut at a deadline, whatever the server does. Nobody else imports urllib3.
+"""Connections that are cut at a deadline, whatever the server does. No other module imports urllib3.
 
-Imported only for the first request: loading the extension stays light.
+It is imported with the first request, so that the extension loads fast.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import threading
 import time
 from contextlib import suppress
 from http.cookiejar import DefaultCookiePolicy
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import requests
@@ -20,8 +21,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util.ssl_ import create_urllib3_context
 
-_of_thread = threading.local()
-"""`request` is the request that this thread sends."""
+_of_thread = threading.local()  # its `request` is the one that this thread sends
 
 
 class ActiveRequest:
@@ -35,7 +35,7 @@ class ActiveRequest:
 
     Attributes:
         connected: whether it got a connection in time.
-        cancelled: whether its time is over. Nothing is sent after that, and reading ends.
+        cancelled: whether it was cancelled. Nothing is sent after that, and reading ends.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -48,7 +48,7 @@ class ActiveRequest:
 
     def __enter__(self) -> ActiveRequest:
         _of_thread.request = self
-        with suppress(RuntimeError):  # Python exits and starts no more threads (3.12): the socket's timeout remains
+        with suppress(RuntimeError):  # no new threads while Python exits (3.12): the timeout of the socket remains
             self._timer.start()
         return self
 
@@ -58,10 +58,10 @@ class ActiveRequest:
         self._use(None)
 
     def attach(self, connection: Any) -> None:
-        """Takes a socket, so that `cancel` can shut it down.
+        """Attaches a socket, so that `cancel` can shut it down.
 
-        It keeps a duplicate, which still works when the ssl module has taken the socket over (from the handshake on),
-        and when http.client has closed its own but still reads the response.
+        It keeps a duplicate, which still works after the ssl module has taken over the socket (from the handshake on),
+        and after http.client has closed its own but still reads the response.
 
         Raises:
             TimeoutError: the request is cancelled, or past its deadline.
@@ -73,7 +73,7 @@ class ActiveRequest:
     def check(self) -> None:
         """Raises TimeoutError if the request is cancelled or past its deadline."""
         if self.cancelled or time.monotonic() > self._deadline:
-            raise TimeoutError("the time for this request is over")
+            raise TimeoutError("this request has timed out")
 
     def cancel(self) -> None:
         """Shuts the connection down. A thread that waits for the server wakes up at once."""
@@ -94,7 +94,7 @@ class _Cancellable:
     """A connection that the request of its thread can cancel."""
 
     debuglevel = 0
-    """A kernel in which http.client prints what it sends would print the token."""
+    """Overrides the one of http.client, with which it would print the token."""
 
     def _new_conn(self) -> socket.socket:
         made: socket.socket = super()._new_conn()  # type: ignore[misc]
@@ -142,9 +142,9 @@ class UnusableBundle(requests.exceptions.SSLError):
 
 
 class _Adapter(HTTPAdapter):
-    """requests' own adapter with these connections. It reads the trusted certificates once.
+    """An adapter with these connections. It reads the trusted certificates once.
 
-    Reading them takes 15 ms or more, and urllib3 does it for every connection.
+    Reading them takes 15 ms or more, and urllib3 does so for every connection.
     """
 
     def __init__(self, connections_per_host: int) -> None:
@@ -183,15 +183,18 @@ def _ssl_context(file: str | None, folder: str | None) -> ssl.SSLContext:
     return context
 
 
-def open_session(user_agent: str, connections_per_host: int) -> requests.Session:
-    """A session that uses this computer's proxies, certificates and `.netrc`, as caveclient's own does.
+def open_session(connections_per_host: int) -> requests.Session:
+    """A session that uses this computer's proxies, certificates and `.netrc`, as caveclient does.
 
     It keeps no cookies, retries nothing, and asks for uncompressed responses.
     """
+    user_agent = "cave-magic"
+    with suppress(PackageNotFoundError):  # the sources, not installed
+        user_agent += f"/{version('cave-magic')}"
     session = requests.Session()
     session.headers["User-Agent"] = f"{user_agent} {session.headers['User-Agent']!s}"
     session.headers["Accept-Encoding"] = "identity"
-    session.headers["X-Requested-With"] = "cave-magic"  # the server then refuses in JSON, not with a sign-in page
+    session.headers["X-Requested-With"] = "cave-magic"  # so that a 401 is JSON, not a redirect to sign in
     session.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
     adapter = _Adapter(connections_per_host)
     for scheme in ("https://", "http://"):

@@ -1,4 +1,4 @@
-"""URLs of the CAVE servers' routes and of their pages for people. Nothing here sends a request."""
+"""URLs of the routes and web pages of CAVE servers. Nothing here sends a request."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ SERVICES = {
     "l2cache": "/l2cache/api/v1/table_mapping",
     "skeleton": "/skeletoncache/api/version",
 }
-"""The services of a data server, each with the small route that caveclient 8.2 requests first (`endpoints.py`)."""
+"""The services of a data server, each with the small route that caveclient 8.2 requests first (its `endpoints.py`)."""
 
 
 def tokens_page(server: str) -> str:
-    """The page where a person lists, creates and revokes tokens (middle_auth 2.19 and later)."""
+    """The page that lists, creates and revokes tokens (middle_auth 2.19 and later)."""
     return f"{server}/sticky_auth/settings/tokens"
 
 
 def info_page(server: str) -> str:
-    """The page that lists what a person may read. It removes a token from its URL, and shows none."""
+    """The page that lists the datastacks. It removes a token from its URL, and shows none."""
     return f"{server}/info/"
 
 
 def terms_page(server: str, number: int, back: str = "") -> str:
-    """The page where terms of service are accepted; built here, never taken from a response.
+    """The page to accept terms of service; built here, never taken from a response.
 
-    Without a redirect URL middle_auth 2.30 ends in "Internal Server Error", although the acceptance counts. It
-    redirects the browser there with the token in the query.
+    Without a redirect URL middle_auth 2.30 ends in "Internal Server Error", although the acceptance counts. It adds the
+    token to the query of that URL.
 
     Args:
         server: the auth server.
         number: the id of the terms.
-        back: the URL of our own receiver; without it the browser stays on that server.
+        back: the URL of our receiver; without it the browser stays on that server.
     """
     redirect = quote(back or info_page(server), safe=":/")
     return f"{server}/sticky_auth/api/v1/tos/{number}/accept?redirect={redirect}"
 
 
 def first_page(server: str, datastack: str, local_server: str = "") -> str:
-    """A page of a datastack that leads a new person through sign-in and its terms of service."""
+    """A page of a datastack that takes a new user through sign-in and its terms of service."""
     name = quote(datastack, safe="")
     if local_server:
         return f"{local_server}/materialize/views/datastack/{name}"
@@ -47,7 +47,7 @@ def first_page(server: str, datastack: str, local_server: str = "") -> str:
 
 
 def identity_url(server: str) -> str:
-    """The account that a token belongs to, and its permissions."""
+    """The account of a token, and its permissions."""
     return f"{server}/auth/api/v1/user/cache"
 
 
@@ -82,7 +82,7 @@ def datastacks_url(server: str) -> str:
 
 
 def datastack_url(server: str, datastack: str) -> str:
-    """The description of one datastack; refused without the permission or the accepted terms."""
+    """The description of one datastack; HTTP 403 without the permission or the accepted terms."""
     return f"{server}/info/api/v2/datastack/full/{quote(datastack, safe='')}"
 
 
@@ -100,10 +100,10 @@ def sign_in_page(server: str, back: str) -> str:
 
 
 def sign_out_urls(server: str) -> tuple[str, ...]:
-    """The routes that revoke a temporary token: two services of one auth server, of which one may be down."""
+    """The routes that revoke a temporary token, on two services of one auth server; one may be down."""
     return tuple(f"{server}/{service}/api/v1/logout" for service in ("auth", "sticky_auth"))
 
 
 def sign_out_page(server: str) -> str:
-    """The page that revokes all temporary tokens of the account, in any browser; permanent ones stay."""
+    """The page that revokes all temporary tokens of the account, in every browser; permanent ones stay."""
     return f"{server}/sticky_auth/api/v1/logout_all"

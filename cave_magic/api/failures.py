@@ -1,4 +1,4 @@
-"""Why there is no response: what an exception of requests, and whatever it wraps, means."""
+"""Why there is no response: what an exception of requests and the exceptions in it mean."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _BY_KIND = (
     ({"ChunkedEncodingError", "IncompleteRead"}, Failure.INCOMPLETE),
     ({"ConnectionResetError", "RemoteDisconnected", "BrokenPipeError", "BadStatusLine"}, Failure.RESET),
 )
-"""Names of exceptions, and what it means if one of them is among the causes. The first match counts."""
+"""Names of exceptions, and the failure if one of them is among the causes. The first match counts."""
 
 _BY_TEXT = (
     ("Missing dependencies for SOCKS", Failure.SOCKS, ""),
@@ -52,7 +52,7 @@ _BY_TEXT = (
     ("TLS CA certificate bundle, invalid path", Failure.CA_BUNDLE, "it does not exist"),
     ("NO_CERTIFICATE", Failure.CA_BUNDLE, "it contains no certificates"),
 )
-"""What requests and urllib3 say in exceptions whose names say nothing."""
+"""Messages of requests and urllib3 in exceptions with generic names."""
 
 _TLS = (
     ("WRONG_VERSION_NUMBER|UNKNOWN_PROTOCOL|HTTP_REQUEST|RECORD_LAYER_FAILURE", Failure.NOT_TLS, ""),
@@ -62,19 +62,13 @@ _TLS = (
     ("not yet valid", Failure.CERTIFICATE, "it is not valid yet"),
     ("ostname mismatch|doesn't match|IP address mismatch", Failure.CERTIFICATE, "it is for another host"),
 )
-"""What OpenSSL says, and what it means."""
+"""Messages of OpenSSL."""
 
 _NO_NETWORK = (101, 113, 51, 65, 10051, 10065)  # ENETUNREACH and EHOSTUNREACH on Linux, macOS and Windows
 
 
 def classify(error: BaseException) -> tuple[Failure, str]:
-    """What an exception of requests means.
-
-    Args:
-        error: what was raised, with whatever it wraps.
-    Returns:
-        The kind of failure, and a short reason without URLs or header values, or "".
-    """
+    """The failure that an exception of requests means, and a short reason without URLs or header values, or ""."""
     chain = list(causes(error))
     kinds = {type(one).__name__ for one in chain}
     text = " ".join(str(one) for one in chain)
@@ -83,7 +77,8 @@ def classify(error: BaseException) -> tuple[Failure, str]:
             return failure, reason
     failure = next((failure for names, failure in _BY_KIND if kinds & names), Failure.UNKNOWN)
     if failure is Failure.PROXY:
-        return failure, _proxy_reason(text)
+        tunnel = re.search(r"Tunnel connection failed: (\d{3})", text)
+        return failure, f"the proxy returned HTTP {tunnel[1]}" if tunnel else ""
     if failure is Failure.TLS:
         return next(((kind, reason) for words, kind, reason in _TLS if re.search(words, text)), (failure, ""))
     if failure is not Failure.UNKNOWN:
@@ -94,7 +89,7 @@ def classify(error: BaseException) -> tuple[Failure, str]:
 
 
 def causes(error: BaseException | None) -> Iterable[BaseException]:
-    """An exception and all that it wraps: causes, contexts, and exceptions carried as arguments or reasons."""
+    """An exception and all in it: causes, contexts, and exceptions among its arguments or as its reason."""
     queue: list[BaseException | None] = [error]
     seen: set[int] = set()
     while queue:
@@ -106,8 +101,3 @@ def causes(error: BaseException | None) -> Iterable[BaseException]:
         reason = getattr(one, "reason", None)
         queue += [one.__cause__, one.__context__, reason if isinstance(reason, BaseException) else None]
         queue += [arg for arg in one.args if isinstance(arg, BaseException)]
-
-
-def _proxy_reason(text: str) -> str:
-    tunnel = re.search(r"Tunnel connection failed: (\d{3})", text)
-    return f"the proxy returned HTTP {tunnel[1]}" if tunnel else ""

@@ -1,4 +1,4 @@
-"""One bounded HTTP request, and how its response is read. Only this module and `connections` import requests."""
+"""One HTTP request with a deadline, and how to read its response. Only this module and `connections` use requests."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CONNECTIONS_PER_HOST = 6
 """Connections to one host at the same time, each of them reused: as many as a browser opens."""
 
 MAX_BODY = 2_000_000
-"""Bytes of a body that are read. The longest real one (a list of all datastacks) has some thousand."""
+"""Bytes of a body that are read. The longest real one (a list of all datastacks) has a few thousand."""
 
 MAX_RETRY_AFTER = 7 * 86_400
 """Seconds. A longer `Retry-After` is ignored."""
@@ -39,27 +39,18 @@ _importing = threading.Lock()
 
 
 def import_connections() -> ModuleType:
-    """The module that uses requests. One thread imports it, and all others wait, also the one that imports caveclient.
+    """Imports the module that uses requests, in one thread at a time; the import of caveclient waits for it too.
 
-    requests and urllib3 import each other; two threads that begin at different ends can deadlock, which Python notices
-    and turns into an error in one of them.
+    requests and urllib3 import each other: two threads that begin at different ends deadlock, and Python then raises
+    an error in one of them.
     """
     with _importing:
         from . import connections
     return connections
 
 
-def _user_agent() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return f"cave-magic/{version('cave-magic')}"
-    except PackageNotFoundError:  # the sources, not installed
-        return "cave-magic"
-
-
 class Session:
-    """A requests session with few, reused connections, set up as caveclient's own is. Use it as a context manager.
+    """A requests session that reuses a few connections. Use it as a context manager.
 
     It uses the same proxies, certificates and `.netrc` as caveclient, because they can be at fault. It keeps no
     cookies, follows no redirect, and limits each request in seconds and bytes. Once it is closed it sends nothing more,
@@ -79,19 +70,19 @@ class Session:
         self.close()
 
     def get(self, url: str, token: Token | None = None, *, seconds: float = 5.0) -> Response:
-        """Sends one request. Never raises, follows no redirect, and never takes much longer than its timeout.
+        """Sends one request. Never raises, and never takes much longer than its timeout.
 
         Only name resolution can take longer, because nothing can interrupt it: use a thread (`Batch`).
 
         Args:
             url: the whole URL; it never contains the token.
             token: sent in the header of its format, to this host only.
-            seconds: the timeout of the whole: connecting, headers and body.
+            seconds: the timeout for connecting, headers and body together.
         """
         return self._request("GET", url, token, seconds)
 
     def post(self, url: str, token: Token, data: Mapping[str, str], *, seconds: float = 5.0) -> Response:
-        """Sends JSON, and never retries. Otherwise as `get`."""
+        """Sends JSON. Otherwise as `get`."""
         return self._request("POST", url, token, seconds, data)
 
     def delete(self, url: str, token: Token, *, seconds: float = 5.0) -> Response:
@@ -99,7 +90,7 @@ class Session:
         return self._request("DELETE", url, token, seconds)
 
     def unfinished(self, url: str, token: Token | None) -> Response:
-        """What to report for a request that has no response when its time is over."""
+        """The response of a request that has timed out."""
         request = self._requests.get((url, token))
         if request is None:
             return Response(url=url, failure=Failure.NOT_CONTACTED)
@@ -132,7 +123,7 @@ class Session:
                 if self._closed:
                     return Response(url=url, failure=Failure.NOT_CONTACTED)
                 if self._session is None:
-                    self._session = connections.open_session(_user_agent(), CONNECTIONS_PER_HOST)
+                    self._session = connections.open_session(CONNECTIONS_PER_HOST)
                 request = self._requests[url, token] = connections.ActiveRequest(seconds)
             headers = token.headers if token else {}
             with (
@@ -158,11 +149,6 @@ def _failed(url: str, error: BaseException, token: Token | None) -> Response:
 
 
 def _response(url: str, received: requests.Response, request: ActiveRequest, token: Token | None) -> Response:
-    """Reads a response, whatever it is.
-
-    Raises:
-        Exception: the connection broke.
-    """
     raw, problem = _read(received, request)
     text = raw.decode("utf-8-sig", errors="replace")
     body, is_json = (None, False) if problem else _json(text, token)
@@ -187,8 +173,8 @@ def _response(url: str, received: requests.Response, request: ActiveRequest, tok
 
 
 def netrc_for(url: str) -> str:
-    """The file with a password for this host, which requests (and so caveclient) sends instead of the token, or ""."""
-    with suppress(Exception):  # requests is broken: then nothing was sent
+    """The `.netrc` file with a password for this host, which caveclient would send instead of the token, or ""."""
+    with suppress(Exception):  # a broken requests sends nothing
         from requests.utils import NETRC_FILES, get_netrc_auth
 
         if get_netrc_auth(url) is not None:
@@ -205,9 +191,9 @@ def has_proxy(url: str) -> bool:
 
 
 def _read(received: requests.Response, request: ActiveRequest) -> tuple[bytes, str]:
-    """Reads a body up to a size and the deadline; says why that was not all of it, or "".
+    """Reads a body up to `MAX_BODY` and the deadline, and says why it is incomplete, or "".
 
-    It is decompressed here, so that a small body cannot become a large one in memory.
+    `_decompress` does what urllib3 would do, so that a small body cannot become a large one in memory.
     """
     parts: list[bytes] = []
     size = 0
@@ -228,7 +214,6 @@ def _read(received: requests.Response, request: ActiveRequest) -> tuple[bytes, s
 
 
 def _decompress(raw: bytes, encoding: str) -> tuple[bytes, str]:
-    """A decompressed body, up to the size limit; says what is wrong with it, or ""."""
     if encoding.lower() not in ("gzip", "x-gzip", "deflate"):
         return raw, ""
     import zlib
@@ -255,7 +240,7 @@ def _with_hidden_tokens(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _form(text: str, encoding: str) -> str:
-    """What a body is that is not JSON; "" if it is empty. Not by its `Content-Type`, which is often wrong."""
+    """What a body is that is not JSON; "" if it is empty. Ignores its `Content-Type`, which is often wrong."""
     start = text[:1000]
     if re.match(r"\s*<[!?a-zA-Z]", start):
         return PAGE
@@ -267,19 +252,18 @@ def _form(text: str, encoding: str) -> str:
 
 
 def _opening(text: str, token: Token | None) -> Untrusted:
-    """The beginning of a text, as a browser would show it."""
     text = re.sub(r"(?is)<(script|style)\b.*?</\1>", " ", text[:20_000])
     text = unescape(re.sub(r"<[^>]{0,500}>", " ", text))[:2000]
     return Untrusted(sanitize(redact_token(text, token), 80).text)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds in a `Retry-After` header, which is a number or a date; None if it is neither, or out of range."""
+    """The seconds in a `Retry-After` header, a number or a date; None if it is neither, or out of range."""
     value = headers.get("Retry-After", "").strip()
     until = _date(value)
     if re.fullmatch(r"[0-9]{1,9}", value):
         seconds = float(value)
-    elif until is not None:  # by the server's clock, if it sends its time
+    elif until is not None:  # by the server's clock, if there is a `Date`
         seconds = (until - (_date(headers.get("Date", "")) or datetime.now(timezone.utc))).total_seconds()
     else:
         return None
@@ -288,7 +272,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 def _date(text: str) -> datetime | None:
     try:
-        from email.utils import parsedate_to_datetime  # a script called email.py may shadow it
+        from email.utils import parsedate_to_datetime  # lazily: a file called email.py may shadow it
 
         found = parsedate_to_datetime(text)
     except Exception:

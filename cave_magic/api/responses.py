@@ -1,4 +1,4 @@
-"""What the servers answer, and what it means: whose token it is, what may be read, where the data is."""
+"""What the servers return, and what it means: whose token it is, what it may read, where the data is."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from .failures import Failure
 from .urls import host_of, parse_url
 
 PAGE, TEXT = "a web page", "text"
-"""Forms of an answer that is no JSON and that a person can read."""
+"""Forms of a body that is not JSON but that a person can read."""
 
 FLASK_404 = "The requested URL was not found on the server. If you"
-"""How the page begins that Flask makes of a 404 (werkzeug 2 and 3). A web server's own is worded in another way."""
+"""The beginning of Flask's own 404 page (werkzeug 2 and 3). nginx and Apache word theirs differently."""
 
 TEMPORARY_TOKEN_DAYS = 7
-"""How long a temporary token lives (middle_auth 2.30: 604800 s, not extended by use)."""
+"""Lifetime of a temporary token (middle_auth 2.30: 604800 s, not extended by use)."""
 
 WITHIN = f"within {TEMPORARY_TOKEN_DAYS} days"
-"""When a temporary token expires of which nothing more is known."""
+"""When a temporary token expires, if nothing more is known about it."""
 
 MEMORY_SECONDS = 300
-"""For how long a service goes on with what the auth server told it about a token, each of its workers for itself
-(middle_auth_client 3.19, `TOKEN_CACHE_TTL`; measured with the info service 4.3)."""
+"""How long each worker of a service caches what the auth server said about a token (middle_auth_client 3.19,
+`TOKEN_CACHE_TTL`; measured with the info service 4.3)."""
 
 VIEW = "view"
-"""The permission that reading takes, as the auth server names it."""
+"""The permission to read, as the auth server names it."""
 
 KNOWN_CODES = (
     "invalid_token",
@@ -43,33 +43,31 @@ KNOWN_CODES = (
     "missing_permission",
     "invalid_table_id",
 )
-"""The `error` words of the servers' JSON (middle_auth-client 3.19)."""
-
+"""The `error` codes in the servers' JSON (middle_auth_client 3.19)."""
 
 REFUSALS = ("invalid_token", "no_token", "bad_auth_header")
-"""Those of them that refuse a token, or what was sent in its place."""
-
+"""The codes that reject a token, or whatever was sent instead of one."""
 
 NOTHING = Untrusted("")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """What one request brought. Holds no token: tokens in it are `Token` objects, and in texts they are hidden.
+    """The result of one request. Tokens in its body are `Token` objects; tokens in its texts are redacted.
 
     Attributes:
         url: where the request went.
-        status: the HTTP status, or 0 if no response came.
-        failure: why none came, or None.
+        status: the HTTP status; 0 without a response.
+        failure: why there is no complete response, or None.
         detail: the reason in our own words, short.
         body: the parsed JSON, or None. Its texts are as the server sent them.
         is_json: whether the body was JSON.
         opening: the first words of a page or a text.
         location: where it redirects to.
         seconds: how long it took.
-        form: what came in place of JSON: `PAGE`, `TEXT`, else our words for what nobody can read; "" if nothing did.
-        wait: the seconds that it asks to wait (`Retry-After`); None if it does not.
-        at: when it came, in seconds since 1970.
+        form: what the body is instead of JSON: `PAGE`, `TEXT`, or our words for what is unreadable; "" if it is empty.
+        wait: the seconds in `Retry-After`, or None.
+        at: when it arrived, in seconds since 1970.
     """
 
     url: str
@@ -87,62 +85,55 @@ class Response:
 
     @property
     def host(self) -> str:
-        """The host that was asked, with its port."""
+        """The host that the request went to, with its port."""
         return host_of(self.url)
 
     @property
     def error(self) -> Untrusted:
-        """The `error` word of a JSON error, whatever it is."""
+        """The `error` code in the JSON, known or not."""
         value = self.body.get("error") if isinstance(self.body, dict) else None
         return Untrusted(value) if isinstance(value, str) else NOTHING
 
     @property
     def code(self) -> str:
-        """The `error` word of a JSON error if it is one of `KNOWN_CODES`, or ""."""
+        """The `error` code if it is one of `KNOWN_CODES`, else ""."""
         return next((code for code in KNOWN_CODES if self.error == code), "")
 
     @property
     def data(self) -> dict[str, Any]:
-        """What a JSON error says beyond its code; {} if nothing."""
+        """The details that come with the `error` code, or {}."""
         value = self.body.get("data") if isinstance(self.body, dict) else None
         return value if isinstance(value, dict) else {}
 
     @property
     def is_good(self) -> bool:
-        """Whether it is a JSON answer of status 200."""
+        """Whether it is JSON with status 200."""
         return self.status == 200 and self.is_json
 
     @property
     def is_of_a_service(self) -> bool:
-        """Whether a 404 is of a service that lacks the route, not of a web server that has no such service.
-
-        A service answers in JSON, or with the page that Flask makes by itself; it is not the one of nginx or Apache.
-        """
+        """Whether a 404 comes from a service without that route (as JSON or Flask's page), not from a web server."""
         return isinstance(self.body, dict) or FLASK_404 in self.opening
 
     @property
     def evidence(self) -> Line:
-        """What came, in one line that begins with the host; the server's own words are private."""
+        """The response in one line that begins with the host; the server's own words are private."""
         if self.failure is not None:
             return line(f"{self.host} {self.failure.value}", f" ({self.detail})" if self.detail else "")
         if self.location:
             return line(f"{self.host} redirects to ", sanitize(self.location), f" (HTTP {self.status})")
-        said = line(self.code or self._own_words)
-        return line(f"{self.host} returned HTTP {self.status}", *((": ", said) if said else (self._instead,)))
-
-    @property
-    def _own_words(self) -> Span:
-        if self.error or not self.is_json:
-            return sanitize(self.error or self.opening, 40 if self.error else 80)
-        return sanitize(json.dumps(self.body, default=repr), 80)
-
-    @property
-    def _instead(self) -> str:
-        return f" with {self.form}" if self.form else " and no content"
+        returned = f"{self.host} returned HTTP {self.status}"
+        if self.error:
+            said = line(self.code or sanitize(self.error, 40))
+        else:
+            said = line(sanitize(json.dumps(self.body, default=repr) if self.is_json else self.opening, 80))
+        if said:
+            return line(returned, ": ", said)
+        return line(returned, f" with {self.form}" if self.form else " and no content")
 
     @property
     def sentence(self) -> str:
-        """The same line as a string, for a message that only the person sees."""
+        """The same line as a string, for a message that only the user sees."""
         return plain_text(self.evidence)
 
 
@@ -151,10 +142,10 @@ class Terms:
     """Terms of service that an account has not accepted yet.
 
     Attributes:
-        dataset: the dataset that they are for, as the auth server names it: sanitized, to compare.
+        dataset: the dataset that they cover, as the auth server names it; sanitized, to compare.
         name: their title.
-        url: the page where they are accepted.
-        number: their number on the auth server, by which two are compared.
+        url: the page to accept them.
+        number: their id on the auth server.
     """
 
     dataset: str
@@ -165,14 +156,14 @@ class Terms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """Who a token belongs to, by the auth server's own word (`/auth/api/v1/user/cache`, middle_auth 2.30).
+    """The account that a token belongs to (`/auth/api/v1/user/cache`, middle_auth 2.30).
 
     Attributes:
         name, email: sanitized and private.
         permissions: dataset -> what the account may do with it now (`permissions_v2`); sanitized, to compare and sort.
         before_terms: the same, as if all terms of service were accepted.
-        unsigned: the terms of service that are not.
-        whole: whether the answer said all three; one of an older server may not.
+        unsigned: the terms of service that are not accepted.
+        whole: whether the response had all three; an older server may omit some.
     """
 
     name: Span
@@ -181,7 +172,6 @@ class Account:
     permissions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     before_terms: dict[str, tuple[str, ...]] = field(default_factory=dict)
     unsigned: tuple[Terms, ...] = ()
-    groups: tuple[str, ...] = ()
     service_account: bool = False
     admin: bool = False
     whole: bool = True
@@ -193,7 +183,7 @@ class Account:
 
     @property
     def who(self) -> Span:
-        """The e-mail address, or the name where there is none."""
+        """The e-mail address, or the name if there is none."""
         return self.email if self.email.text else self.name
 
     def may_view(self, dataset: str) -> bool:
@@ -202,11 +192,11 @@ class Account:
 
     @property
     def may_view_something(self) -> bool:
-        """Whether there is any dataset that it may read, once its terms of service are accepted."""
+        """Whether it may read any dataset, once the terms of service are accepted."""
         return any(VIEW in rights for rights in self.before_terms.values())
 
     def terms_for(self, dataset: str) -> Terms | None:
-        """What it has to accept before it may read a dataset; None if that is not what is missing."""
+        """The terms to accept before it may read a dataset; None if something else is missing, or nothing."""
         if self.may_view(dataset) or VIEW not in self.before_terms.get(dataset, ()):
             return None
         return next((terms for terms in self.unsigned if terms.dataset == dataset), None)
@@ -214,7 +204,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedToken:
-    """A permanent token of a person, from the list of the tokens page; `number` is how the server knows it."""
+    """A permanent token in the list of an account's tokens; `number` is its id there."""
 
     token: Token
     description: Untrusted = NOTHING
@@ -224,7 +214,7 @@ class ListedToken:
 
 
 def is_cave(response: Response) -> bool:
-    """Whether an answer is one that a working CAVE service gives, be it a refusal."""
+    """Whether a response comes from a working CAVE service, even if it denies access."""
     if response.failure is not None or not response.is_json or response.status >= 500 or response.location:
         return False
     if response.status == 200 or response.error:
@@ -233,7 +223,7 @@ def is_cave(response: Response) -> bool:
 
 
 def account_in(response: Response, server: str) -> Account | None:
-    """The account in an answer of the identity route; None if it is not one."""
+    """The account in a response of `endpoints.identity_url`; None if there is none in it."""
     body = response.body
     if not response.is_good or not isinstance(body, dict) or not {"email", "name", "id"} & set(body):
         return None
@@ -245,19 +235,15 @@ def account_in(response: Response, server: str) -> Account | None:
         permissions=_rights(body.get("permissions_v2")),
         before_terms=_rights(body.get("permissions_v2_ignore_tos")),
         unsigned=tuple(terms for item in _items(body.get("missing_tos")) if (terms := terms_in(item, server))),
-        groups=tuple(sanitize(name, 80).text for name in _texts(body.get("groups"))),
         service_account=body.get("service_account") is True,
         admin=body.get("admin") is True,
-        whole=all(isinstance(body.get(key), kind) for key, kind in _OF_ACCESS.items()),
+        whole=all(isinstance(body.get(key), dict) for key in ("permissions_v2", "permissions_v2_ignore_tos"))
+        and isinstance(body.get("missing_tos"), list),
     )
 
 
-_OF_ACCESS = {"permissions_v2": dict, "permissions_v2_ignore_tos": dict, "missing_tos": list}
-"""What an answer says about access, and in which form."""
-
-
 def terms_in(item: dict[str, Any], server: str) -> Terms | None:
-    """Unsigned terms out of `missing_tos` or out of the data of a 403; None if there is no number in it."""
+    """The terms in an item of `missing_tos`, or in the data of a 403; None without their id."""
     with suppress(TypeError, ValueError):
         number = int(str(item.get("tos_id")))
         return Terms(
@@ -270,54 +256,37 @@ def terms_in(item: dict[str, Any], server: str) -> Terms | None:
 
 
 def listed_tokens_in(response: Response) -> tuple[ListedToken, ...] | None:
-    """The permanent tokens in an answer of the tokens route; None if it is not a list with all of their values."""
+    """The permanent tokens in a response of `endpoints.tokens_url`; None if it does not list all of them in full."""
     if not response.is_good or not isinstance(response.body, list):
         return None
-    items = [item for item in _items(response.body) if _is_whole(item.get("token"))]
-    if len(items) < len(response.body):
-        return None
-    return tuple(map(_key, items))
-
-
-def _key(item: dict[str, Any]) -> ListedToken:
-    description, created, last_used = (Untrusted(str(item.get(name) or "")) for name in _TEXTS_OF_A_KEY)
-    number = item.get("id")
-    return ListedToken(
-        token=item["token"],
-        description=description,
-        created=created,
-        last_used=last_used,
-        number=number if isinstance(number, int) else None,
-    )
-
-
-_TEXTS_OF_A_KEY = ("description", "created", "last_used")
-
-
-def _is_whole(token: object) -> bool:
-    """Whether a listed token is one, and not its last characters behind stars."""
-    return isinstance(token, Token) and token.can_be_sent and "*" not in token.reveal()
+    found = []
+    for item in _items(response.body):
+        token, number = item.get("token"), item.get("id")
+        if isinstance(token, Token) and token.can_be_sent and "*" not in token.reveal():  # not masked by the server
+            texts = {name: Untrusted(str(item.get(name) or "")) for name in ("description", "created", "last_used")}
+            found.append(ListedToken(token=token, number=number if isinstance(number, int) else None, **texts))
+    return tuple(found) if len(found) == len(response.body) else None
 
 
 def names_in(response: Response) -> tuple[str, ...] | None:
-    """The datastacks in an answer of the info service; None if it is not a list of names."""
+    """The datastacks in a response of the info service; None if it is not a list."""
     if not response.is_good or not isinstance(response.body, list):
         return None
     return tuple(name for name in _texts(response.body) if is_name(name))
 
 
 def is_name(text: str) -> bool:
-    """Whether a text can be a datastack's name, so that it can be printed in a line to type and typed there."""
+    """Whether a text can be a datastack's name, which is safe to print in a line to type."""
     return re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", text) is not None
 
 
 def lacks_datastack(response: Response) -> bool:
-    """Whether the info service says that it has no such datastack."""
+    """Whether the info service does not know the datastack."""
     return response.code == "invalid_table_id" or response.status == 404
 
 
 def local_server_in(response: Response) -> str:
-    """The local server's address in an answer about a datastack; "" if there is none that is to be asked."""
+    """The data server's address in a response about a datastack; "" if there is none that is safe to contact."""
     value = response.body.get("local_server") if response.is_good and isinstance(response.body, dict) else None
     address = parse_url(value)
     if not isinstance(value, str) or address is None or address.scheme not in ("http", "https"):
@@ -326,18 +295,18 @@ def local_server_in(response: Response) -> str:
 
 
 def dataset_in(response: Response) -> str:
-    """The dataset that a refusal is about, as the auth server names it, or ""."""
+    """The dataset that a 403 is about, as the auth server names it, or ""."""
     named = response.data.get("auth_dataset")
     return sanitize(named, 80).text if isinstance(named, str) else ""
 
 
 def contradicts(account: Account, info: Response, dataset: str) -> bool:
-    """Whether what the info service says of a datastack cannot be what the auth server says now.
+    """Whether the info service contradicts the auth server about a datastack, because it still uses its cache.
 
     Args:
         account: what the auth server says.
         info: what the info service says, which may be as old as `MEMORY_SECONDS`.
-        dataset: the one that the datastack belongs to; "" if that is not known. It may have another name.
+        dataset: the dataset of the datastack, whose name may differ; "" if unknown.
     """
     if info.code == "invalid_token":
         return True
@@ -345,7 +314,7 @@ def contradicts(account: Account, info: Response, dataset: str) -> bool:
         return False
     if info.code == "missing_tos":
         terms = terms_in(info.data, "")
-        return terms is not None and terms.number not in {one.number for one in account.unsigned}
+        return terms is not None and terms.number not in {unsigned.number for unsigned in account.unsigned}
     if info.code == "missing_permission":
         refused = dataset_in(info)
         return account.may_view(refused) or account.terms_for(refused) is not None
@@ -355,7 +324,7 @@ def contradicts(account: Account, info: Response, dataset: str) -> bool:
 
 
 def version_in(response: Response) -> str:
-    """The version number in an answer of a version route, or ""."""
+    """The version number in a response of a version route, or ""."""
     if response.status != 200:
         return ""
     text = Untrusted(response.body) if isinstance(response.body, str) else response.opening

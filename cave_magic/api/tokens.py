@@ -10,7 +10,7 @@ from .http import Session
 from .responses import Response, listed_tokens_in
 
 MAX_DESCRIPTION = 100
-"""Characters. From 121 on middle_auth 2.30 returns HTTP 500 and leaves a token that no list shows."""
+"""Characters. From 121 on, middle_auth 2.30 returns HTTP 500 and leaves a token that it does not list."""
 
 FIRST_WITH_MANY_TOKENS = (2, 19)
 """Before this version of middle_auth (November 2022) an account has one token, and a new one revokes the other."""
@@ -25,15 +25,15 @@ def keeps_one_token(version: str) -> bool:
 def create_token(
     session: Session, server: str, token: Token, description: str, version: str, seconds: float
 ) -> Response:
-    """Creates a permanent token, without a retry. The body of a good response is the new `Token`.
+    """Creates a permanent token. The body of a good response is the new `Token`.
 
-    A server that keeps one token for each account revokes the existing one: ask the person first.
+    A server that keeps one token for each account revokes the existing one: ask the user first.
 
     Args:
         session: sends the request.
         server: the auth server.
         token: a temporary token of the account.
-        description: by which the person recognises it later.
+        description: shown on the tokens page.
         version: the version of the auth server, "" if unknown.
         seconds: the timeout.
     """
@@ -58,19 +58,19 @@ def revoke_temporary(session: Session, url: str, token: Token, seconds: float) -
 
 
 def revoke_permanent(session: Session, server: str, token: Token, number: int, seconds: float) -> Response:
-    """Revokes the permanent token with this number, authorised by any token of the same account."""
+    """Revokes the permanent token with this id, authorised by any token of the same account."""
     return session.delete(token_url(server, number), token, seconds=seconds)
 
 
 def revoke_itself(session: Session, server: str, token: Token, seconds: float) -> Response:
-    """Revokes a permanent token that has just been created and whose number is not known yet."""
+    """Revokes a permanent token whose id is not known yet, because it has just been created."""
     response = session.get(tokens_url(server), token, seconds=seconds)
     number = next((listed.number for listed in listed_tokens_in(response) or () if listed.token == token), None)
     return response if number is None else revoke_permanent(session, server, token, number, seconds)
 
 
 def is_revoked(response: Response) -> bool:
-    """Whether a response shows that a token is revoked: the server confirms it, or does not know the token any more."""
+    """Whether a response shows that a token is revoked: the server confirms it, or no longer knows the token."""
     return (response.is_good and response.body == "success") or (
         response.status == 401 and response.code == "invalid_token"
     )

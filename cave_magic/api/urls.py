@@ -1,6 +1,6 @@
-"""URLs of servers. No other module of the package splits one. No repr and no text from here contains a secret.
+"""Parsing and showing URLs, which no other module does. No repr and no text from here contains a secret.
 
-URLs come from people, caveclient's datastack map, responses and redirects, and may contain a password or a token:
+URLs come from users, caveclient's datastack map, responses and redirects, and may contain a password or a token:
 `https://TOKEN@host`. requests would send that instead of the stored token, so no request goes to such a URL.
 """
 
@@ -29,10 +29,10 @@ class Url:
     """A URL with a host.
 
     Attributes:
-        scheme: in lower case; "" if there is none.
+        scheme: in lower case, or "".
         host: in lower case, without brackets and final dot.
-        port: as written; None if there is none.
-        path: what follows the host, without query and fragment.
+        port: as written, or None.
+        path: without query and fragment.
         has_credentials: whether a user name, a password or a token precedes the host.
         has_more: whether anything but a slash follows the host.
     """
@@ -46,7 +46,7 @@ class Url:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether it is this computer itself."""
+        """Whether it is this computer."""
         try:
             return ip_address(self.host).is_loopback
         except ValueError:
@@ -65,7 +65,7 @@ class Url:
 
     @property
     def normal(self) -> str:
-        """The normal form: scheme, host and port, nothing after them."""
+        """The normal form: scheme, host and port only."""
         return f"{self.scheme}://{self.host_and_port}" if self.scheme else self.host_and_port
 
 
@@ -75,7 +75,7 @@ def parse_url(text: object) -> Url | None:
     Args:
         text: with or without a scheme; spaces, quotes and angle brackets around it are ignored.
     Returns:
-        None if the text is not a URL: no host, an invalid port, a token instead of the host, an `@` after it.
+        None if the text is not a URL: no host, an invalid port, a token as the host, an `@` after it.
     """
     bare = text.strip().strip("\"'<>") if isinstance(text, str) else ""
     scheme = _SCHEME.match(bare)
@@ -90,7 +90,7 @@ def parse_url(text: object) -> Url | None:
     if not _HOST.fullmatch(host) or port == 0 or "@" in parts.path:  # a password with a slash in it
         return None
     written = parts.netloc.rpartition("@")[2]
-    if as_token(written) is not None or any(map(_is_no_label, written.split("."))):
+    if as_token(written) is not None or any(map(_is_token_like, written.split("."))):
         return None
     has_more = bool(parts.path.strip("/") or parts.query or parts.fragment)
     name = scheme[1].lower() if scheme else ""
@@ -99,10 +99,10 @@ def parse_url(text: object) -> Url | None:
     )
 
 
-def _is_no_label(label: str) -> bool:
-    """Whether a part of a host is a token, or begins like one: no long label mixes lower case and capitals.
+def _is_token_like(label: str) -> bool:
+    """Whether a part of a host is a token, or the beginning of a base64 token up to its first slash.
 
-    A token of base64 is cut off at its first slash.
+    No long label of a real host mixes lower case, capitals and digits.
     """
     is_mixed = all(re.search(kind, label) for kind in ("[a-z]", "[A-Z]", "[0-9]"))
     return as_token(label) is not None or (len(label) >= 20 and is_mixed)
@@ -115,7 +115,7 @@ def host_of(text: str) -> str:
 
 
 def name_of_host(text: str) -> str:
-    """The host without its port, as proxies and `.netrc` files know it; "" if there is none."""
+    """The host without its port, as in proxy settings and `.netrc`; "" if there is none."""
     url = parse_url(text)
     return url.host if url else ""
 
@@ -127,13 +127,13 @@ def host_port_of(text: str) -> tuple[str, int | None] | None:
 
 
 def display_url(text: object) -> str:
-    """A server's URL as it may be shown, whatever it contains: the normal form."""
+    """A server's URL, safe to show: its normal form."""
     url = parse_url(text)
     return sanitize(url.normal, 100).text if url else UNREADABLE
 
 
 def display_page(text: str, base: str) -> str:
-    """The URL of a page as it may be shown: with its path, without credentials, query and fragment.
+    """The URL of a page, safe to show: with its path, without credentials, query and fragment.
 
     Args:
         text: the URL, which may be relative.
@@ -147,7 +147,7 @@ def display_page(text: str, base: str) -> str:
 
 
 def holds_secret(value: object) -> bool:
-    """Whether a text that should be a server's URL contains a token, a user name or a password."""
+    """Whether a value that should be a server's URL contains a token, a user name or a password."""
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     return "@" in text or redact(text) != text
 
@@ -156,10 +156,10 @@ def holds_secret(value: object) -> bool:
 
 
 def name_for_files(server: str) -> str:
-    """What caveclient puts before `-cave-secret.json` for a server. It may contain a password: never show it.
+    """What caveclient writes before `-cave-secret.json` for a server. It may contain a password: never show it.
 
-    Source: caveclient 8.2, `auth.server_token_filename`: everything between `//` and the path, capitals and
-    `user:password@` included, with `https://` added to a URL without a scheme.
+    Source: caveclient 8.2, `auth.server_token_filename`: everything between `//` and the path, with capitals and
+    `user:password@`, after adding `https://` to a URL without a scheme.
     """
     try:
         return urlsplit(server if urlsplit(server).scheme else f"https://{server}").netloc
@@ -168,6 +168,6 @@ def name_for_files(server: str) -> str:
 
 
 def display_file_name(name: str) -> str:
-    """The name of a token file as it may be shown."""
+    """The name of a token file, safe to show."""
     credentials, _, rest = name.rpartition("@")
     return sanitize(f"{MASK}@{rest}" if credentials else rest, 200).text

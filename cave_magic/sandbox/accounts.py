@@ -1,4 +1,4 @@
-"""The auth server's memory: accounts, permissions, and the terms of service that they accepted."""
+"""The accounts of the auth server, their permissions, and the terms of service that they accepted."""
 
 from __future__ import annotations
 
@@ -29,12 +29,10 @@ _TERMS_OF = {"minnie65_public": 2, "flywire_fafb_public": 1, "secret_ds": 1}
 
 
 class Accounts:
-    """The accounts of an auth server, with the people that there are at the start.
-
-    Every method is safe to call from several threads.
+    """The accounts of an auth server, those of `people.first_people` at the start. Safe to use from several threads.
 
     Args:
-        tokens: where their tokens are.
+        tokens: the store of their tokens.
         more_datasets: names of further datasets, which ada may view.
     """
 
@@ -62,7 +60,7 @@ class Accounts:
         return account
 
     def sign_up(self, email: str) -> Account:
-        """A new account for `email`: public datasets, terms of MICrONS not accepted, no token."""
+        """Creates an account for `email`: public datasets, MICrONS terms not accepted, no token."""
         nick = email.split("@")[0]
         with self._lock:
             if nick in {person.nick for person in self._people.values()}:
@@ -76,12 +74,12 @@ class Accounts:
                     created=now(),
                     groups=("default",),
                     unsigned=("minnie65_public",),
-                    note="signed up here, on the sign-in page",
+                    note="signed up on this server's sign-in page",
                 )
             )
 
     def everyone(self) -> list[Account]:
-        """All accounts by id, without the one of the services."""
+        """All accounts by id, except the one of the services."""
         with self._lock:
             return [self._people[number] for number in sorted(self._people) if number > 0]
 
@@ -94,19 +92,19 @@ class Accounts:
         raise LookupError(f"no account {who!r} on this practice server")
 
     def owner(self, token: str) -> Account | None:
-        """Whose token this is, without counting it as a use; None if it is not valid."""
+        """The account of a token, without recording a use; None if the token is not valid."""
         number = self.tokens.owner(token)
         return None if number is None else self._people[number]
 
     def authenticate(self, token: str) -> Account | None:
-        """Whose token this is, and records that it was used."""
+        """The account of a token, and records that it was used."""
         self.tokens.record_use(token)
         return self.owner(token)
 
     def choose_name(self, account_id: int, custom: str | None) -> bool:
-        """Shows others a custom name, or without one the name of the Google account.
+        """Sets the public name: a custom one, or with None that of the Google account.
 
-        False if the account already has another custom name, which cannot be changed.
+        Returns False if the account already has another custom name, which is final.
         """
         with self._lock:
             person = self._people[account_id]
@@ -127,7 +125,7 @@ class Accounts:
             self.add(replace(person, datasets=tuple(dict.fromkeys((*person.datasets, *datasets)))))
 
     def revoke(self, who: str, dataset: str) -> None:
-        """Takes the view permission on `dataset` from `who`."""
+        """Takes the view permission on `dataset` away from `who`."""
         with self._lock:
             person = self.find(who)
             self.add(replace(person, datasets=tuple(d for d in person.datasets if d != dataset)))
@@ -146,7 +144,7 @@ class Accounts:
         return self.tos_of[dataset]
 
     def accept_terms(self, account_id: int, tos_id: int) -> None:
-        """Accepts the terms with this id, for every dataset that they cover."""
+        """Accepts these terms, for every dataset that they cover."""
         with self._lock:
             person = self._people[account_id]
             left = tuple(d for d in person.unsigned if self.tos_of[d] != tos_id)
@@ -160,25 +158,25 @@ class Accounts:
     # -- one-time codes of the sign-in page -----------------------------------------------------
 
     def make_code(self, email: str) -> str:
-        """A one-time code that stands for a sign-in as `email`."""
+        """A one-time code for a sign-in as `email`."""
         with self._lock:
             code = secrets.token_urlsafe(16)
             self._codes[code] = email
             return code
 
     def take_code(self, code: str) -> str | None:
-        """The e-mail behind a code, once."""
+        """The e-mail of a code, which works once; None if it is unknown."""
         with self._lock:
             return self._codes.pop(code, None)
 
-    # -- what the auth server says about a person -----------------------------------------------
+    # -- what the auth server says about an account -----------------------------------------------
 
     def dataset_rows(self, names: Iterable[str]) -> list[dict[str, Any]]:
         """Datasets as `GET /auth/api/v1/dataset` lists them."""
         return [{"id": self._dataset_ids[name], "name": name, "tos_id": self.tos_of[name]} for name in names]
 
     def missing_terms(self, person: Account) -> list[dict[str, Any]]:
-        """The terms that are not accepted, of datasets that the person could otherwise see."""
+        """The terms that are not accepted, for the datasets that the account could otherwise view."""
         return [
             {
                 "dataset_id": self._dataset_ids[dataset],

@@ -1,4 +1,4 @@
-"""The Flask applications of a sandbox, and the rule which of them answers a path."""
+"""The Flask applications of a sandbox, and which of them handles a path."""
 
 from __future__ import annotations
 
@@ -19,43 +19,42 @@ from cave_magic.sandbox.sticky import practice, sticky
 from cave_magic.sandbox.wire import Port, Reply, Request, environ
 
 Custom = Callable[[flask.Request], flask.Response]
-"""A misbehaviour of one's own: takes the request, gives the response."""
+"""A custom misbehaviour: takes a request and returns a response."""
 
 
 def auth_app(shared: World) -> flask.Flask:
-    """The auth server with its pages; its failures are HTML. Its routes exist under `/sticky_auth` too."""
+    """The auth server with its pages; its errors are HTML. Its routes exist under `/sticky_auth` too."""
     return _app("cave_auth", shared, (auth, sticky, practice), is_auth=True)
 
 
 def info_app(shared: World) -> flask.Flask:
-    """The info service and its global neighbours; its failures are JSON."""
+    """The info service and its global neighbours; its errors are JSON."""
     return _app("cave_info", shared, (info, schema, state))
 
 
 def local_app(shared: World) -> flask.Flask:
-    """The services of a local server; their failures are JSON."""
+    """The services of a local server; their errors are JSON."""
     return _app("cave_local", shared, BLUEPRINTS)
 
 
 def is_global_service(path: str) -> bool:
-    """Whether the info application answers `path` on the global server."""
+    """Whether the info application handles `path` on the global server."""
     return path.split("/")[1] in ("info", "schema", "nglstate")
 
 
-def ask(app: flask.Flask, request: Request, port: Port) -> Reply:
-    """What `app` answers to a request that came in at `port`."""
-    response = Response.from_app(app, environ(request, port), buffered=True)
-    return _reply(response)
+def respond(app: flask.Flask, request: Request, port: Port) -> Reply:
+    """The response of `app` to a request that arrived at `port`."""
+    return _reply(Response.from_app(app, environ(request, port), buffered=True))
 
 
-def ask_custom(app: flask.Flask, custom: Custom, request: Request, port: Port) -> Reply:
-    """What a function of one's own answers, called with a Flask request inside `app`."""
+def respond_custom(app: flask.Flask, custom: Custom, request: Request, port: Port) -> Reply:
+    """The response of a custom function, which is called with a Flask request inside `app`."""
     with app.request_context(environ(request, port)):
         return _reply(app.make_response(custom(flask.request)))
 
 
 def captive_portal() -> str:
-    """The page of a guest network that swallowed a request."""
+    """The page of a guest network that intercepted a request."""
     return "<!doctype html><title>Guest network</title><h1>Guest network</h1><p>Log in to use the internet.</p>"
 
 
@@ -64,7 +63,7 @@ def _reply(response: Response) -> Reply:
 
 
 def _app(name: str, shared: World, blueprints: tuple[flask.Blueprint, ...], *, is_auth: bool = False) -> flask.Flask:
-    """An application of one sandbox. It has its own settings and state; all share the routes and templates."""
+    """An application with its own settings and state; those of all sandboxes share their routes and templates."""
     app = copy(_routes(name, blueprints, is_auth))
     app.config, app.extensions = copy(app.config), {}
     app.secret_key = shared.service_token
@@ -72,7 +71,7 @@ def _app(name: str, shared: World, blueprints: tuple[flask.Blueprint, ...], *, i
     return app
 
 
-@cache  # to compile the routes takes nine tenths of the time in which a sandbox starts
+@cache  # compiling the routes takes nine tenths of the time to start a sandbox
 def _routes(name: str, blueprints: tuple[flask.Blueprint, ...], is_auth: bool) -> flask.Flask:
     app = flask.Flask(name, static_folder=None)
     app.logger.disabled = True
@@ -86,7 +85,7 @@ def _routes(name: str, blueprints: tuple[flask.Blueprint, ...], is_auth: bool) -
         app.register_error_handler(InternalServerError, _json_failure)
     app.add_url_rule("/captive-portal", "captive_portal", captive_portal)
     app.after_request(finish)
-    app.jinja_env.auto_reload = False  # makes the environment, so that it is shared, too
+    app.jinja_env.auto_reload = False  # creates the environment, so that it is shared too
     return app
 
 

@@ -1,4 +1,4 @@
-"""The JSON routes of the auth server, under `/auth` and `/sticky_auth`, answering as middle_auth 2.30.3 does."""
+"""The JSON routes of the auth server, under `/auth` and `/sticky_auth`, as in middle_auth 2.30.3."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def version() -> str:
 @auth.get("/api/v1/user/cache")
 @signed_in
 def user_cache() -> Response:
-    """Who the token belongs to, with permissions and missing terms."""
+    """The account of the token, with permissions and missing terms."""
     return jsonify(world().accounts.passport(visitor()))
 
 
@@ -39,21 +39,21 @@ def my_permissions() -> Response:
 @auth.get("/api/v1/user/me")
 @signed_in
 def user_me() -> Response:
-    """The account behind the token, without permissions."""
+    """The account of the token, without permissions."""
     return jsonify(_described(visitor(), full=True))
 
 
 @auth.get("/api/v1/user/missing")
 @signed_in
 def user_missing() -> Response:
-    """Terms of service that wait for a signature."""
+    """The terms of service that are not accepted yet."""
     return jsonify(world().accounts.missing_terms(visitor()))
 
 
 @auth.get("/api/v1/user")
 @signed_in
 def users() -> Response:
-    """People by id, or all: for service accounts, administrators of a dataset and of the server."""
+    """People by id, or all; for service accounts and for administrators of a dataset or of the server."""
     asking = visitor()
     if not asking.may_list_people:
         return Response(_NO_ADMIN, 403)
@@ -76,7 +76,7 @@ def user(user_id: int) -> Response:
 @auth.get("/api/v1/username")
 @signed_in
 def usernames() -> Response:
-    """Public names by id, which anybody may ask for."""
+    """Public names by id, for anybody with a token."""
     found = _people(flask.request.args.get("id", ""))
     return jsonify([{"id": person.id, "name": person.public_name} for person in found])
 
@@ -120,7 +120,7 @@ def table_dataset(namespace: str, table: str) -> Response:
 @auth.get("/api/v1/user/token")
 @signed_in
 def list_tokens() -> Response:
-    """The visitor's keys with their values, newest first; log-in tokens are not among them."""
+    """The visitor's permanent tokens with their values, newest first; temporary ones are not listed."""
     return jsonify([row.as_json() for row in world().accounts.tokens.of(visitor().id)])
 
 
@@ -128,7 +128,7 @@ def list_tokens() -> Response:
 @auth.post("/api/v1/user/token")
 @signed_in
 def make_token() -> Response:
-    """Make a permanent token on every visit, HEAD included.
+    """Creates a permanent token on every visit, HEAD included.
 
     A body that is not declared as JSON, or is broken, is ignored; a list makes the server fail.
     """
@@ -141,7 +141,7 @@ def make_token() -> Response:
 @auth.delete("/api/v1/user/token/<int:row_id>")
 @signed_in
 def delete_token(row_id: int) -> Response:
-    """Delete one of the visitor's keys by the id of its row."""
+    """Deletes one of the visitor's permanent tokens by its id."""
     _since_2_19()
     if not world().accounts.tokens.delete(row_id, visitor().id):
         return Response("Token doesn't exist", 404)
@@ -151,21 +151,21 @@ def delete_token(row_id: int) -> Response:
 @auth.get("/api/v1/user/token/<token>/ttl")
 @signed_in
 def token_ttl(token: str) -> Response:
-    """Seconds that one of the visitor's tokens has left; -1 for a key."""
+    """Seconds until one of the visitor's tokens expires; -1 for a permanent one."""
     left = world().accounts.tokens.seconds_left(token, visitor().id)
     if left is not None:
         return jsonify(left)
     # The spelling is the real server's.
     message = "Token does not exist or is not asociated with your account."
-    refusal = jsonify({"error": "invalid_token", "message": message})
-    refusal.status_code = 404
-    return refusal
+    response = jsonify({"error": "invalid_token", "message": message})
+    response.status_code = 404
+    return response
 
 
 @auth.get("/api/v1/refresh_token")
 @signed_in
 def refresh_token() -> Response:
-    """Replace the visitor's only key, or make the first one."""
+    """Replaces the visitor's only permanent token, or creates the first one."""
     try:
         return jsonify(world().accounts.tokens.refresh(visitor().id))
     except ValueError:
@@ -175,7 +175,7 @@ def refresh_token() -> Response:
 @auth.get("/api/v1/logout")
 @signed_in
 def logout() -> Response:
-    """Revoke the temporary token that asks, for every tab that uses it; the browser keeps the cookie."""
+    """Revokes the temporary token of the request, in every tab that uses it; the browser keeps the cookie."""
     if world().accounts.tokens.is_permanent(flask.g.auth_token):
         return Response("Can't logout an API Key.", 422)
     world().accounts.tokens.revoke(flask.g.auth_token)
@@ -185,7 +185,7 @@ def logout() -> Response:
 @auth.get("/api/v1/logout_all")
 @signed_in
 def logout_all() -> Response:
-    """Revoke every temporary token of the visitor; permanent ones stay valid."""
+    """Revokes every temporary token of the visitor; permanent ones stay valid."""
     world().accounts.tokens.revoke_temporary(visitor().id)
     return jsonify("success")
 

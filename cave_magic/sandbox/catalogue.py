@@ -1,4 +1,4 @@
-"""The datastacks of the practice server: what the info service stores and how datasets guard them."""
+"""The datastacks of the practice server: what the info service stores, and the datasets that protect them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Datastack:
-    """One row of the info service. `local` is the number of its local server, counted from nought."""
+    """One row of the info service. `local` is the index of its local server."""
 
     id: int
     name: str
@@ -71,21 +71,21 @@ class Datastack:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What there is: rows of the info service by name, and the dataset behind each resource name."""
+    """The rows of the info service by name, and the dataset of each resource by namespace and name."""
 
     datastacks: Mapping[str, Datastack]
     datasets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def dataset(self, namespace: str, table: str) -> str | None:
-        """The dataset that guards `table` in a namespace of the auth server; None when it is not mapped."""
+        """The dataset of `table` in a namespace of the auth server; None if it is not mapped."""
         return self.datasets.get(namespace, {}).get(table)
 
 
 def build(extra: int = 0, local_servers: int = 1) -> Catalogue:
     """The usual datastacks and `extra` more, spread over the local servers.
 
-    `orphan_ds` has a row that the auth server does not know, `ghost_ds` is known to the auth server and
-    has no row: both happen on real servers.
+    The auth server does not know `orphan_ds`, and the info service does not know `ghost_ds`: both happen on real
+    servers.
     """
     rows = [*_USUAL, *_more(extra, local_servers)]
     known = [row for row in rows if row.name != "orphan_ds"]
@@ -98,7 +98,7 @@ def build(extra: int = 0, local_servers: int = 1) -> Catalogue:
 
 
 def extra_names(extra: int) -> list[str]:
-    """The names of the datastacks that are there for measuring."""
+    """The names of the extra datastacks, which are for benchmarks."""
     return [f"practice_{number:03d}" for number in range(extra)]
 
 

@@ -1,4 +1,4 @@
-"""The command line of the practice server: start it, or start it together with an IPython of its own."""
+"""The command line of the practice server: starts it alone, with an IPython, or as a demo."""
 
 from __future__ import annotations
 
@@ -56,19 +56,26 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         type=_misbehaviour,
         metavar="SERVICE=HOW",
-        help="let a service misbehave from the start; may be given several times",
+        help="make a service misbehave from the start; may be repeated",
     )
-    add("--unsigned", action="append", default=[], type=_pair, metavar="WHO=DATASTACK", help="terms not accepted")
-    add("--auth-version", default=AUTH_VERSION, type=_version, help="before 2.19.0 an account has one permanent token")
+    add(
+        "--unsigned",
+        action="append",
+        default=[],
+        type=_pair,
+        metavar="WHO=DATASTACK",
+        help="terms that a person has not accepted",
+    )
+    add("--auth-version", default=AUTH_VERSION, type=_version, help="before 2.19.0, an account has one permanent token")
     add("--delay", type=float, default=0.0, metavar="SECONDS", help="delay every response")
-    add("--tls", action="store_true", help="serve https with a certificate that nobody trusts")
+    add("--tls", action="store_true", help="serve https with a self-signed certificate")
     return parser
 
 
 def _pair(text: str) -> tuple[str, str]:
     first, equals, second = text.partition("=")
     if not (first and equals and second):
-        raise argparse.ArgumentTypeError(f"{text!r} has no `=` between two words")
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
     return first, second
 
 
@@ -115,18 +122,19 @@ def _started(options: argparse.Namespace) -> Sandbox:
 
 @contextlib.contextmanager
 def _throw_away_home() -> Iterator[Path]:
-    """A temporary home directory, so that the real secrets are never touched."""
+    """A temporary home, so that the real secrets are never touched."""
     with tempfile.TemporaryDirectory(prefix="cave-practice-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 
 
 def _serve(cave: Sandbox, home: Path) -> int:
-    """Prints what to type, then runs lines from the terminal until the end."""
+    """Prints what to type, then runs commands from the terminal until it is stopped."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         print(_what_to_type(cave, home), flush=True)
         if sys.stdin is not None and sys.stdin.isatty():
-            _converse(cave)
+            for line in sys.stdin:
+                print(obey(cave, line), flush=True)
         else:
             threading.Event().wait()
     except (KeyboardInterrupt, Quit):
@@ -134,16 +142,11 @@ def _serve(cave: Sandbox, home: Path) -> int:
     return 0
 
 
-def _converse(cave: Sandbox) -> None:
-    for line in sys.stdin:
-        print(obey(cave, line), flush=True)
-
-
 def _what_to_type(cave: Sandbox, home: Path) -> str:
     lines = [
         f"A practice CAVE server is running at {cave.server}",
         "",
-        "In another terminal, with a home directory of its own, so that your ~/.cloudvolume stays as it is:",
+        "In another terminal, with a temporary home, so that your own ~/.cloudvolume does not change:",
         "",
         f"    {_shell_line(home)}",
         "",
@@ -156,7 +159,7 @@ def _what_to_type(cave: Sandbox, home: Path) -> str:
     if cave.misbehaving:
         lines += ["Misbehaving: " + ", ".join(f"{t} {how}" for t, how in cave.misbehaving.items()) + ".", ""]
     if sys.stdin is not None and sys.stdin.isatty():
-        lines.append("Type `info silent` to let a service misbehave, `behave` to end it, `help` for more.")
+        lines.append("Type `info silent` to make a service misbehave, `behave` to end that, and `help` for more.")
     return "\n".join([*lines, "Ctrl-C stops the server."])
 
 
@@ -167,9 +170,9 @@ def _shell_line(home: Path) -> str:
 
 
 def _ipython(cave: Sandbox, home: Path) -> int:
-    """An IPython with `home` as its home directory, and with the magics loaded and configured for the server."""
+    """Runs IPython in `home`, with the magics loaded and configured for the server."""
     _write_profile(home, cave.server)
-    # Ctrl-C is for IPython; a handler of our own is not inherited as an ignored signal would be.
+    # Ctrl-C is for IPython, which would inherit SIG_IGN but not a handler.
     signal.signal(signal.SIGINT, lambda *_: None)
     print(f"A practice CAVE server is running at {cave.server} until you leave this IPython.", flush=True)
     print("Type %cave_setup new", flush=True)

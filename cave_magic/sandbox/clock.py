@@ -1,4 +1,4 @@
-"""The seconds by which a practice server lets things expire; a test can advance them instead of sleeping."""
+"""The clock of a practice server, which a test can advance instead of sleeping."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 
 
 class Clock:
-    """Seconds that only grow. Call it to read it."""
+    """A monotonic clock in seconds. Call it to read it."""
 
     def __init__(self) -> None:
         self._skipped = 0.0
@@ -15,7 +15,7 @@ class Clock:
         return time.monotonic() + self._skipped
 
     def advance(self, seconds: float) -> None:
-        """Skip so many seconds. Raises ValueError for a negative number."""
+        """Skips some seconds. Raises ValueError for a negative number."""
         if seconds < 0:
-            raise ValueError(f"time does not run backwards: {seconds} s")
+            raise ValueError(f"cannot go back in time: {seconds} s")
         self._skipped += seconds

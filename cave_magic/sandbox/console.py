@@ -1,4 +1,4 @@
-"""The commands that a teacher can type at a running practice server: one line in, one text out."""
+"""The commands that a teacher can type at the prompt of a practice server."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Command:
 
 
 def obey(cave: Sandbox, line: str) -> str:
-    """Runs a line, and returns what happened; for an invalid line a hint. Raises Quit."""
+    """Runs a line and returns what happened, or a hint if the line is invalid. Raises Quit."""
     words = line.split()
     if not words:
         return ""
@@ -58,9 +58,9 @@ def _behave(cave: Sandbox, words: list[str]) -> str:
 
 
 def _status(cave: Sandbox, words: list[str]) -> str:
-    ill = ", ".join(f"{target} {how}" for target, how in cave.misbehaving.items())
+    misbehaving = ", ".join(f"{target} {how}" for target, how in cave.misbehaving.items())
     delay = f" Every response is delayed by {cave.delay:g} s." if cave.delay else ""
-    return f"{cave.server} and {', '.join(cave.local_servers)}. {ill or 'Everything works.'}{delay}"
+    return f"{cave.server} and {', '.join(cave.local_servers)}. {misbehaving or 'Everything works.'}{delay}"
 
 
 def _withdraw(cave: Sandbox, words: list[str]) -> str:
@@ -80,19 +80,19 @@ def _grant(cave: Sandbox, words: list[str]) -> str:
 
 def _revoke(cave: Sandbox, words: list[str]) -> str:
     cave.revoke(words[0], words[1])
-    return f"{words[0]} may not view {words[1]}. The services may need 300 s to notice; `forget` tells them."
+    return f"{words[0]} may no longer view {words[1]}. Services cache permissions for 300 s, or until you type forget."
 
 
 def _delete(cave: Sandbox, words: list[str]) -> str:
     rows = cave.tokens(words[0])
     for row in rows:
         cave.delete_token(row["token"])
-    return f"{len(rows)} tokens of {words[0]} deleted. The services may need 300 s to notice; `forget` tells them."
+    return f"{len(rows)} tokens of {words[0]} deleted. Services cache tokens for 300 s, or until you type forget."
 
 
 def _forget(cave: Sandbox, words: list[str]) -> str:
     cave.forget()
-    return "The services have forgotten all tokens and permissions."
+    return "The caches of the services are empty."
 
 
 def _advance(cave: Sandbox, words: list[str]) -> str:
@@ -112,7 +112,7 @@ def _people(cave: Sandbox, words: list[str]) -> str:
 def _requests(cave: Sandbox, words: list[str]) -> str:
     count = int(words[0]) if words else 10
     lines = [f"  {r.status or '-':>4} {r.method:<5} {r.path}  {r.user or ''}" for r in cave.requests[-count:]]
-    return "\n".join(lines) or "No request so far."
+    return "\n".join(lines) or "No requests so far."
 
 
 def _quit(cave: Sandbox, words: list[str]) -> str:
@@ -124,21 +124,21 @@ def _help(cave: Sandbox, words: list[str]) -> str:
     faults = "\n".join(f"  {known.example:<22} {known.about}" for known in MISBEHAVIOURS.values())
     commands = "\n".join(f"  {known.usage:<22} {known.about}" for known in COMMANDS.values())
     return (
-        "Let a service misbehave: SERVICE MISBEHAVIOUR, such as `info silent`.\n"
+        "To make a service misbehave, type SERVICE MISBEHAVIOUR, for example: info silent\n"
         f"Services: {services}, or a path such as /info/version,\n"
-        f"also after a method, such as POST /auth/api/v1/user/token.\n{faults}\n\nCommands:\n{commands}"
+        f"optionally after a method, such as POST /auth/api/v1/user/token.\n{faults}\n\nCommands:\n{commands}"
     )
 
 
 COMMANDS: Mapping[str, Command] = {
     "behave": Command("behave [SERVICE]", "ends misbehaviour", _behave),
-    "withdraw": Command("withdraw WHO DATASTACK", "makes the terms not accepted", _withdraw),
+    "withdraw": Command("withdraw WHO DATASTACK", "withdraws the acceptance of the terms", _withdraw),
     "accept": Command("accept WHO DATASTACK", "accepts the terms", _accept),
     "grant": Command("grant WHO DATASTACK", "gives the permission to view", _grant),
-    "revoke": Command("revoke WHO DATASTACK", "takes that permission away", _revoke),
+    "revoke": Command("revoke WHO DATASTACK", "removes that permission", _revoke),
     "delete": Command("delete WHO", "deletes a person's tokens", _delete),
     "forget": Command("forget", "empties the caches of the services (300 s)", _forget),
-    "advance": Command("advance SECONDS", "lets time pass at once for everything that expires", _advance),
+    "advance": Command("advance SECONDS", "advances the clock for everything that expires", _advance),
     "delay": Command("delay SECONDS", "delays every response", _delay),
     "people": Command("people", "lists the people", _people),
     "requests": Command("requests [N]", "lists the last requests", _requests),

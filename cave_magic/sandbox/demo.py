@@ -1,7 +1,7 @@
-"""A new user's first minutes, played in a real IPython beside a practice server: `python -m cave_magic.sandbox demo`.
+"""A new user's first minutes, in a real IPython with a practice server: `python -m cave_magic.sandbox demo`.
 
-Nothing is staged but the person: the lines are typed into a pseudo-terminal, the links are opened over HTTP, and every
-step is held against what the server and the disk say afterwards. The home folder is thrown away at the end.
+Only the user is simulated: the demo types lines into a pseudo-terminal, opens the links over HTTP, and checks what
+each step changed on the server and on disk. It deletes its temporary home folder at the end.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _KEPT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "LD_LIBRARY_PATH", "CON
 _ESCAPES = re.compile(r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b\[[0-?]*[ -/]*[@-~]|\x1b[=>]")
 
 _END = """
-# That was practice, in a home folder that is gone now. In your own notebook:
+# That was practice, in a temporary home folder. In your own notebook:
 
     %load_ext cave_magic
     %cave_setup new         once (`existing` if you have a token elsewhere)
@@ -40,14 +40,14 @@ _END = """
 
 
 class DemoFailed(Exception):
-    """A step did not have the effect that it should have."""
+    """A step did not have its effect."""
 
 
-# ---------------------------------------------------------------- what the person sees
+# ---------------------------------------------------------------- what the audience sees
 
 
 class Screen:
-    """Writes for the person who watches: at reading pace on a terminal, plainly and at once elsewhere."""
+    """Writes for the audience: at reading pace on a terminal, as plain text and at once elsewhere."""
 
     def __init__(self, fast: bool = False) -> None:
         self.live = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
@@ -57,17 +57,17 @@ class Screen:
         self.shown = ""
 
     def show(self, text: str) -> None:
-        """What IPython wrote; its colours are kept where they can be seen."""
+        """Shows what IPython wrote, with its colours on a terminal."""
         self.shown += plain(text)
         self._write(text if self.live else plain(text))
 
     def say(self, words: str) -> None:
-        """A word of explanation, set off as a comment."""
+        """Shows an explanation, as a comment."""
         self._write("\n" + self._styled(f"# {words}", "2;3") + "\n")
         self.pause(0.5)
 
     def type(self, prompt: str, line: str) -> None:
-        """A prompt, and a line as somebody types it."""
+        """Shows a prompt and a line, letter by letter."""
         self._write("\n" + self._styled(prompt, "1;32" if prompt.startswith("In") else ""))
         self.pause(0.2)
         for letter in line if len(line) < 60 else [line]:  # a long line is pasted
@@ -77,7 +77,7 @@ class Screen:
         self._write("\n")
 
     def pause(self, seconds: float) -> None:
-        """Waits while somebody watches."""
+        """Waits, if there is an audience."""
         if self._pace:
             time.sleep(seconds * self._pace)
 
@@ -90,16 +90,16 @@ class Screen:
 
 
 def plain(text: str) -> str:
-    """Text of a terminal without escape codes; of a line that was written over, the last state."""
+    """The text of a terminal without escape codes, and without what was overwritten."""
     lines = _ESCAPES.sub("", text).replace("\r\n", "\n").split("\n")
     return "\n".join(line.rpartition("\r")[2].rstrip() for line in lines)
 
 
-# ---------------------------------------------------------------- the IPython that is played in
+# ---------------------------------------------------------------- IPython
 
 
 class Stage:
-    """A real IPython in a pseudo-terminal, at home in a folder of its own."""
+    """A real IPython in a pseudo-terminal, with its own home folder."""
 
     def __init__(self, screen: Screen, home: Path, server: str) -> None:
         import pexpect
@@ -121,24 +121,24 @@ class Stage:
         self._wait_for(_PROMPT)
 
     def run(self, line: str) -> str:
-        """Types a line and gives what it wrote, plain, up to the next prompt of IPython or of a magic."""
+        """Types a line and returns its plain output, up to the next prompt of IPython or of a magic."""
         self._screen.type(self._prompt, line)
         self._child.sendline(line)
         return self._finish(f"{_PROMPT}|{_HIDDEN}")
 
     @property
     def asks(self) -> bool:
-        """Whether a magic waits for a token now."""
+        """Whether a magic is waiting for a token."""
         return self._prompt.startswith("Token")
 
     def paste(self, secret: str) -> str:
-        """Answers the hidden prompt."""
+        """Pastes a token at the hidden prompt."""
         self._screen.type(self._prompt, "")
         self._child.sendline(secret)
         return self._finish(_PROMPT)
 
     def close(self) -> None:
-        """Ends IPython, whatever it does."""
+        """Ends IPython."""
         self._child.close(force=True)
 
     def _finish(self, until: str) -> str:
@@ -154,7 +154,7 @@ class Stage:
         try:
             self._child.expect(pattern)
         except pexpect.TIMEOUT:
-            raise DemoFailed(f"IPython did not come back within {_PATIENCE:.0f} s") from None
+            raise DemoFailed(f"IPython did not respond within {_PATIENCE:.0f} s") from None
         except pexpect.EOF:
             raise DemoFailed(f"IPython ended too early: {plain(self._child.before).strip()[-300:]}") from None
         self._prompt: str = _ESCAPES.sub("", self._child.after)
@@ -162,7 +162,7 @@ class Stage:
 
 
 def _write_profile(home: Path, server: str, colour: bool) -> None:
-    """The one thing that differs from a notebook of one's own: which server is meant."""
+    """Configures the server, the one difference from a real notebook, and a quiet terminal."""
     folder = home / ".ipython" / "profile_default"
     folder.mkdir(parents=True)
     lines = [
@@ -179,7 +179,7 @@ def _write_profile(home: Path, server: str, colour: bool) -> None:
 
 
 def _environment(home: Path, colour: bool) -> Mapping[str, str]:
-    """As little as IPython needs: no token of the person, no proxy, no browser to be opened."""
+    """The environment that IPython needs: without your tokens, your proxies and your browser."""
     package = str(Path(__file__).resolve().parents[2])
     paths = [package, *(os.path.abspath(one) for one in os.environ.get("PYTHONPATH", "").split(os.pathsep) if one)]
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
@@ -191,16 +191,16 @@ def _environment(home: Path, colour: bool) -> Mapping[str, str]:
         "PYTHONUSERBASE": site.getuserbase() or "",
         "PYTHONPATH": os.pathsep.join(paths),
         "PYTHONUTF8": "1",
-        # As over ssh: no browser of the watching person is opened, and the token is pasted.
+        # As over ssh: the magic opens no browser, and asks for the token.
         "SSH_CONNECTION": "demo",
     }
 
 
-# ---------------------------------------------------------------- the play
+# ---------------------------------------------------------------- the steps
 
 
 class Journey:
-    """The steps of a new user, each of which proves that it happened."""
+    """The steps of a new user, each with a check of its effect."""
 
     def __init__(self, cave: Sandbox, stage: Stage, screen: Screen, home: Path) -> None:
         self._cave = cave
@@ -212,11 +212,11 @@ class Journey:
         self._secrets: list[str] = []
 
     def play(self) -> None:
-        """From nothing to work, into trouble and out of it."""
+        """Runs all steps. Raises DemoFailed."""
         self._set_up()
         self._look_around()
         self._lose_the_token()
-        self._find_and_mend()
+        self._find_and_fix()
         self._save_from_file()
         self._work()
         self._prove_that_nothing_leaked()
@@ -225,26 +225,26 @@ class Journey:
         self._screen.say(f"A real IPython, and a practice CAVE server at {self._cave.server}")
         self._screen.say("Robin has no account and no token yet.")
         self._expect_nothing(self._stage.run("%load_ext cave_magic"))
-        self._log_in_with("%cave_setup new")
+        self._sign_in_with("%cave_setup new")
 
-    def _log_in_with(self, line: str) -> None:
-        """Follows the steps that a line shows, to the token and its paste."""
+    def _sign_in_with(self, line: str) -> None:
+        """Types a line, opens the links that it shows, and pastes the token."""
         links = re.findall(r"https?://\S+", self._stage.run(line))
         if not self._stage.asks or not links:
-            raise DemoFailed(f"{line} showed no link, or asked for no token")
+            raise DemoFailed(f"{line} showed no link or did not ask for a token")
         pages = [link for link in links if not link.endswith("/settings/tokens")]
         self._tokens_page = next(iter(link for link in links if link not in pages), "")
         if not self._tokens_page:
-            raise DemoFailed(f"{line} did not link the tokens page")
+            raise DemoFailed(f"{line} did not link to the tokens page")
         for page in pages:
             self._robin.open(page)
         token = self._robin.make_token(self._tokens_page, "my laptop")
-        first = "Robin opens the links, logs in, accepts the terms, makes a token, copies it."
-        self._screen.say(first if pages else "Robin opens the link, makes a token, copies it.")
+        first = "Robin opens the links, signs in, accepts the terms, and copies a new token."
+        self._screen.say(first if pages else "Robin opens the link and copies a new token.")
         self._secrets.append(token)
         card = self._stage.paste(token)
         if "set up" not in card or self._robin.email not in card or not self._is_saved(token):
-            raise DemoFailed(f"{line} did not end with the token saved")
+            raise DemoFailed(f"{line} did not save the token")
 
     def _look_around(self) -> None:
         who = self._stage.run("%cave_whoami")
@@ -255,45 +255,45 @@ class Journey:
     def _check_is_green(self) -> None:
         report = self._stage.run("%cave_check")
         if "All well" not in report or re.search(r"^Next:|\bfailed\b", report, re.MULTILINE):
-            raise DemoFailed("%cave_check was not green")
+            raise DemoFailed("%cave_check found a problem")
 
     def _lose_the_token(self) -> None:
         self._robin.delete_token(self._tokens_page)
         if self._cave.tokens(self._robin.email):
             raise DemoFailed("the tokens page did not delete the token")
-        self._cave.forget()  # the services remember a token for five minutes; here that time is over
-        self._screen.say("A week later. Robin tidied up the tokens page, and that token is gone.")
+        self._cave.forget()  # the services cache a token for five minutes
+        self._screen.say("A week later, Robin has tidied up the tokens page, and that token is gone.")
         error = self._stage.run(WORK)
         if "401" not in error:
             raise DemoFailed("CAVEclient did not fail with the deleted token")
-        self._screen.say("That was the last line of a traceback. What does it mean?")
+        self._screen.say("That is the last line of a traceback. What does it mean?")
 
-    def _find_and_mend(self) -> None:
+    def _find_and_fix(self) -> None:
         report = self._stage.run("%cave_check")
         found = re.search(r"^Next: (%.+?)(?:, then .*)?$", report, re.MULTILINE)
         if not re.search(r"\bfailed\b +account", report) or not found:
             raise DemoFailed("%cave_check did not name the cause and a next line")
-        self._screen.say("The cause, and the line that mends it. Robin types just that.")
-        self._log_in_with(found[1])
+        self._screen.say("The report names the cause and the line that fixes it. Robin types that line.")
+        self._sign_in_with(found[1])
         self._check_is_green()
 
     def _save_from_file(self) -> None:
-        self._screen.say("The tokens page also gives a token as a file, for computers without a browser.")
+        self._screen.say("A token can be downloaded as a file, for computers without a browser.")
         path = self._home / "Downloads" / "cave-token.json"
         path.parent.mkdir()
         path.write_text(self._robin.download_token(self._tokens_page))
         said = self._stage.run("%cave_save --from-file ~/Downloads/cave-token.json")
         if "already saved" not in said:
-            raise DemoFailed("%cave_save did not recognise the token that is saved")
+            raise DemoFailed("%cave_save did not recognise the saved token")
 
     def _work(self) -> None:
         self._screen.say("And to work:")
         self._expect_nothing(self._stage.run(WORK))
         self._cave.clear_requests()
-        answer = self._stage.run("print(client.materialize.version)")
+        shown = self._stage.run("print(client.materialize.version)")
         asked = [one for one in self._cave.requests if one.service == "materialize" and one.status == 200 and one.user]
-        if not re.fullmatch(r"\s*\d+\s*", answer) or not asked:
-            raise DemoFailed("CAVEclient did not answer")
+        if not re.fullmatch(r"\s*\d+\s*", shown) or not asked:
+            raise DemoFailed("CAVEclient returned no data")
 
     def _prove_that_nothing_leaked(self) -> None:
         if any(secret in self._screen.shown for secret in self._secrets):
@@ -306,24 +306,24 @@ class Journey:
     @staticmethod
     def _expect_nothing(written: str) -> None:
         if written.strip():
-            raise DemoFailed(f"a line that should be quiet said: {written.strip()[-300:]}")
+            raise DemoFailed(f"a line printed something unexpected: {written.strip()[-300:]}")
 
 
 def main(fast: bool = False) -> int:
-    """Plays the journey; gives 0 only if every step worked.
+    """Runs the demo; returns 0 if every step worked.
 
     Args:
-        fast: without the pauses for somebody who watches.
+        fast: without pauses.
     """
     if sys.platform == "win32":
-        print("The demo types into a pseudo-terminal, which Windows lacks. Try: python -m cave_magic.sandbox ipython")
+        print("The demo needs a pseudo-terminal, which Windows lacks. Try: python -m cave_magic.sandbox ipython")
         return 1
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")
     try:
         _play(Screen(fast))
     except (DemoFailed, LostOnThePages) as problem:
-        print(f"\nThe demo did not work: {problem}.", file=sys.stderr)
+        print(f"\nThe demo failed: {problem}.", file=sys.stderr)
         return 1
     except ImportError as missing:
         print(f"{missing}. The demo needs: pip install 'cave-magic[sandbox]'", file=sys.stderr)
@@ -331,7 +331,7 @@ def main(fast: bool = False) -> int:
     except KeyboardInterrupt:
         print("\nStopped.")
         return 130
-    except BrokenPipeError:  # whoever read along has left
+    except BrokenPipeError:  # the reader has gone
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - as long as this process lives
         return 1
     print(_END, end="")

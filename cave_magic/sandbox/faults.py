@@ -26,7 +26,7 @@ SERVICES = {
 """Services and the prefixes of their paths."""
 
 SERVERS = ("all", "global", "local")
-"""Servers: all, the one with auth and info, those of the datastacks."""
+"""Servers: all of them, the one with auth and info, and those of the datastacks."""
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -34,7 +34,7 @@ ODD_JSON = '{"maintenance": true, "eta": [1, 2, 3]}'
 ESCAPES = (
     " \x1b]0;title\x07\x1b[31mred\x1b[2J <script>alert('html')</script> [bold red]markup[/bold red] [/auth] \u202e"
 )
-"""What `escapes` adds to every name and message."""
+"""The text that `escapes` adds to every name and message."""
 
 _FLASK_500 = (
     "The server encountered an internal error and was unable to complete your request. Either the server is "
@@ -45,26 +45,26 @@ _TEXTS = {"name", "display_name", "message", "description", "pi", "tos_name", "i
 
 
 class UnknownMisbehaviour(ValueError):
-    """There is no such misbehaviour, or its argument is invalid; the message lists what there is."""
+    """An unknown misbehaviour or an invalid argument; the message lists the choices."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """One request to a misbehaving target, at the port with the index `place` among the sandbox's ports.
 
-    `answer` returns the response of a healthy service.
+    `respond` returns the response of a healthy service.
     """
 
     request: Request
     server: str
     place: int
     connection: Connection
-    answer: Callable[[], Reply]
+    respond: Callable[[], Reply]
     over: threading.Event
     portal: str
 
     def pause(self, seconds: float | None) -> None:
-        """Waits, but not longer than the misbehaviour lasts; with None until it ends."""
+        """Waits for some seconds, or with None indefinitely; returns when the misbehaviour ends."""
         self.over.wait(seconds)
 
     def encode(self, reply: Reply, length: int | None = None) -> bytes:
@@ -73,14 +73,14 @@ class Exchange:
 
 
 class Act(Protocol):
-    """What a misbehaviour does with an exchange; None closes the connection."""
+    """Handles an exchange; None closes the connection."""
 
     def __call__(self, exchange: Exchange, argument: str) -> Reply | None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The requests that misbehave; None stands for any."""
+    """Which requests misbehave; None means any."""
 
     method: str | None
     server: str | None
@@ -112,7 +112,7 @@ class Fault:
 
 
 def fault(target: str, text: str) -> Fault:
-    """The misbehaviour that `text` describes, for what `read_target` understands. Raises UnknownMisbehaviour."""
+    """The misbehaviour that `text` describes, for a target of `read_target`. Raises UnknownMisbehaviour."""
     read_target(target)
     name, _, argument = text.partition(":")
     known = MISBEHAVIOURS.get(name)
@@ -126,8 +126,8 @@ def fault(target: str, text: str) -> Fault:
 
 
 def no_misbehaviour(how: object) -> UnknownMisbehaviour:
-    """The error that lists what there is instead of `how`."""
-    return UnknownMisbehaviour(f"{how!r} is not a misbehaviour; there are: {', '.join(MISBEHAVIOURS)}")
+    """The error for an unknown misbehaviour, which lists the known ones."""
+    return UnknownMisbehaviour(f"{how!r} is not a misbehaviour; choose one of: {', '.join(MISBEHAVIOURS)}")
 
 
 def read_target(target: str) -> Target:
@@ -166,7 +166,7 @@ class Numbers:
 
     @property
     def words(self) -> str:
-        """Their description, for an error."""
+        """A description for an error message."""
         return f"{self.what} from {self.least} to {self.most}"
 
     def has(self, text: str) -> bool:
@@ -193,16 +193,16 @@ def _json(data: str, status: int = 200) -> Reply:
 
 def _silent(exchange: Exchange, argument: str) -> Reply | None:
     exchange.pause(None)
-    return exchange.answer()
+    return exchange.respond()
 
 
 def _slow(exchange: Exchange, argument: str) -> Reply | None:
     exchange.pause(float(argument))
-    return exchange.answer()
+    return exchange.respond()
 
 
 def _drip(exchange: Exchange, argument: str) -> Reply | None:
-    data = exchange.encode(exchange.answer())
+    data = exchange.encode(exchange.respond())
     for position in range(len(data)):
         if exchange.over.is_set():
             exchange.connection.send(data[position:])
@@ -265,13 +265,13 @@ def _close(exchange: Exchange, argument: str) -> Reply | None:
 
 
 def _truncated(exchange: Exchange, argument: str) -> Reply | None:
-    reply = exchange.answer()
+    reply = exchange.respond()
     exchange.connection.send(exchange.encode(reply, len(reply.body) + 100))
     return None
 
 
 def _escapes(exchange: Exchange, argument: str) -> Reply | None:
-    reply = exchange.answer()
+    reply = exchange.respond()
     try:
         data = json.loads(reply.body)
     except ValueError:
@@ -290,7 +290,7 @@ def _defaced(data: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Misbehaviour:
-    """One kind of misbehaviour. `takes` are the numbers after its name; `needs` says that one is required."""
+    """One kind of misbehaviour. `takes` are the numbers after its name; `needs` means that the first is required."""
 
     act: Act
     about: str
@@ -302,13 +302,13 @@ class Misbehaviour:
 MISBEHAVIOURS = {
     "silent": Misbehaviour(_silent, "accepts the request and never responds", "silent"),
     "drip": Misbehaviour(_drip, "sends one byte a second", "drip", (SECONDS,)),
-    "slow": Misbehaviour(_slow, "responds after so many seconds", "slow:3", (SECONDS,), needs=True),
+    "slow": Misbehaviour(_slow, "responds after some seconds", "slow:3", (SECONDS,), needs=True),
     "down": Misbehaviour(_down, "nginx returns 502 Bad Gateway", "down"),
     "missing": Misbehaviour(_missing, "nginx returns 404 Not Found, as if no service were installed", "missing"),
     "status": Misbehaviour(_status, "returns a status without a body", "status:503", (STATUS,), needs=True),
     "retry-after": Misbehaviour(
         _retry_after,
-        "503 with a Retry-After of so many seconds, or 429",
+        "503 (or 429) with a Retry-After in seconds",
         "retry-after:3600:429",
         (SECONDS, STATUS),
         needs=True,
@@ -322,6 +322,6 @@ MISBEHAVIOURS = {
     "truncated": Misbehaviour(_truncated, "breaks off before the end of the body", "truncated"),
     "big": Misbehaviour(_big, "5 MB of HTML", "big"),
     "error500": Misbehaviour(_error500, "500 from the service itself: JSON, or HTML from auth", "error500"),
-    "escapes": Misbehaviour(_escapes, "puts terminal codes, HTML and markup into names", "escapes"),
+    "escapes": Misbehaviour(_escapes, "adds terminal codes, HTML and markup to names", "escapes"),
 }
 """Every misbehaviour by name."""

@@ -1,4 +1,4 @@
-"""The door in front of every route: the only importer of middle_auth_client, whose decorators it lends out."""
+"""Access control for every route: the only importer of middle_auth_client, whose decorators it applies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cave_magic.sandbox.clock import Clock
 from cave_magic.sandbox.people import Account
 
 PLACEHOLDER = "cave-sandbox.invalid"
-"""Host name that middle_auth_client believes in; each reply carries the address of its own sandbox instead."""
+"""The auth server's host for middle_auth_client; `finish` replaces it by the address of the sandbox."""
 
 TOKEN = "middle_auth_token"  # noqa: S105 - the name of the cookie, not a secret
 _EXTENSION = "cave_sandbox"
@@ -48,7 +48,7 @@ class World:
 
 @dataclass(slots=True)
 class Rechecks:
-    """How often a service asked auth again after a denial: for each token `limit` times in `window` seconds."""
+    """How often a service may ask auth again after a denial: for each token `limit` times in `window` seconds."""
 
     clock: Clock
     limit: int
@@ -58,19 +58,19 @@ class Rechecks:
     _used_up: bool = False
 
     def allow(self, token: str) -> bool:
-        """Whether the service may ask once more about `token`; counts it."""
+        """Whether the service may ask again about `token`; counts it."""
         if self.clock() - self._since > self.window:
             self._since, self._counts, self._used_up = self.clock(), Counter(), False
         self._counts[token] += 1
         return not self._used_up and self._counts[token] <= self.limit
 
     def use_up(self) -> None:
-        """Allow no more until a whole window has passed."""
+        """Allows no more until a whole window has passed."""
         self._since, self._used_up = self.clock(), True
 
 
 class Memory:
-    """The caches of one application, as middle_auth_client keeps them in a process of its own."""
+    """The caches of one application, as middle_auth_client keeps them in each process."""
 
     def __init__(self, clock: Clock, seconds: float) -> None:
         library = _library()
@@ -80,22 +80,22 @@ class Memory:
 
 
 def world() -> World:
-    """The world of the sandbox that answers the present request."""
+    """The world of the sandbox that handles the current request."""
     return cast(World, flask.current_app.extensions[_EXTENSION])
 
 
 def visitor() -> Account:
-    """Whose token the present request carries; only behind `signed_in` or `needs_permission`."""
+    """The account of the current request; only behind `signed_in` or `needs_permission`."""
     return world().accounts.find(int(flask.g.auth_user["id"]))
 
 
 def signed_in(view: View) -> View:
-    """Ask for a valid token first: middle_auth_client's `auth_required`."""
+    """Requires a valid token: middle_auth_client's `auth_required`."""
     return cast(View, _library().auth_required(view))
 
 
 def needs_permission(namespace: str, table_arg: str, *, ignore_tos: bool = False) -> Callable[[View], View]:
-    """Ask for the view permission on the dataset behind a resource: `auth_requires_permission`."""
+    """Requires the view permission on the dataset of a resource: `auth_requires_permission`."""
     decorate = _library().auth_requires_permission(
         "view", table_arg=table_arg, resource_namespace=namespace, ignore_tos=ignore_tos
     )
@@ -103,13 +103,12 @@ def needs_permission(namespace: str, table_arg: str, *, ignore_tos: bool = False
 
 
 def may_view(namespace: str, name: str) -> bool:
-    """Whether the visitor may view a resource once the terms are signed: `user_has_permission`."""
-    answer = _library().user_has_permission("view", name, namespace, ignore_tos=True)
-    return bool(answer)
+    """Whether the visitor may view a resource once the terms are accepted: `user_has_permission`."""
+    return bool(_library().user_has_permission("view", name, namespace, ignore_tos=True))
 
 
 def attach(app: flask.Flask, shared: World, *, is_auth: bool) -> None:
-    """Make `app` part of the sandbox that `shared` describes, as its auth server or as one that asks it."""
+    """Makes `app` part of a sandbox, as its auth server or as a service that asks the auth server."""
     app.extensions[_EXTENSION] = shared
     app.extensions[_IS_AUTH] = is_auth
     app.extensions[_MEMORY] = Memory(shared.clock, shared.cache_seconds)
@@ -117,18 +116,18 @@ def attach(app: flask.Flask, shared: World, *, is_auth: bool) -> None:
 
 
 def forget(app: flask.Flask) -> None:
-    """Empty the caches of `app`: tokens with their permissions, the datasets behind names, denials."""
+    """Empties the caches of `app`: tokens with their permissions, the datasets of names, denials."""
     with _memory_lock:
         app.extensions[_MEMORY] = Memory(app.extensions[_EXTENSION].clock, app.extensions[_EXTENSION].cache_seconds)
 
 
 def use_up_rechecks(app: flask.Flask) -> None:
-    """Let `app` deny from its cache, as after 20 denials of every token."""
+    """Makes `app` deny from its cache, as after 20 denials of every token."""
     app.extensions[_MEMORY].rechecks.use_up()
 
 
 def finish(response: flask.Response) -> flask.Response:
-    """Put this sandbox's address where the library wrote the placeholder; add what every reply carries."""
+    """Replaces the placeholder by the sandbox's address, and adds the headers that every response has."""
     _share_with_origins(response)
     location = response.headers.get("Location")
     if location:
@@ -143,7 +142,7 @@ def finish(response: flask.Response) -> flask.Response:
 
 
 def _share_with_origins(response: flask.Response) -> None:
-    """The CORS headers of flask-cors as deployed: auth allows credentials, for which `*` would not do."""
+    """The CORS headers of flask-cors as deployed: auth allows credentials, for which `*` is not enough."""
     asked, headers, is_auth = flask.request.headers, response.headers, flask.current_app.extensions[_IS_AUTH]
     origin = asked.get("Origin")
     if is_auth and not origin:
@@ -160,7 +159,7 @@ def _share_with_origins(response: flask.Response) -> None:
 
 
 def _loosen_cookies(response: flask.Response) -> None:
-    """Drop `Secure` over plain http, where a real server is never met.
+    """Drops `Secure` over plain http, which real servers do not use.
 
     Chromium keeps such cookies for 127.0.0.1, but Safari and Python's cookie jar do not send them back.
     """
@@ -174,7 +173,7 @@ def _own(text: str) -> str:
 
 
 def _who(token: str) -> Any:
-    """The auth server looks into its own memory; the other services ask it and remember for 300 s."""
+    """The auth server looks the token up; the other services ask it, and cache the response for 300 s."""
     if not flask.current_app.extensions[_IS_AUTH]:
         return _library().user_cache_http(token)
     accounts = world().accounts
@@ -183,7 +182,7 @@ def _who(token: str) -> Any:
 
 
 def _forget_owner_maybe(token: str) -> None:
-    """The library's `clear_user_cache_maybe`, which runs before it asks auth again, counted for each application."""
+    """The library's `clear_user_cache_maybe`, called before it asks auth again; counts for each application."""
     with _memory_lock:
         if not _memory().rechecks.allow(token):
             raise importlib.import_module("middle_auth_client.ratelimit").RateLimitError
@@ -195,7 +194,7 @@ def _memory() -> Memory:
 
 
 class _Remembered(MutableMapping[Any, Any]):
-    """A cache of the library, one for each application as every real service has its own."""
+    """A cache of the library, one for each application, because every real service has its own."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -221,10 +220,10 @@ class _Remembered(MutableMapping[Any, Any]):
 
 
 class _Inward(HTTPAdapter):
-    """Carries the services' questions to the auth server of the sandbox in whose request they arise."""
+    """Sends the requests of the services to the auth server of their own sandbox."""
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        """Send `request` over loopback; proxies of the environment have no say in it."""
+        """Sends `request` over loopback, whatever proxies the environment configures."""
         request.url = (request.url or "").replace(f"https://{PLACEHOLDER}", world().inner_auth)
         kwargs["proxies"] = None
         return super().send(request, *args, **kwargs)
@@ -241,7 +240,7 @@ def _library() -> Any:
 
 @functools.cache
 def _prepared() -> Any:
-    """middle_auth_client with its addresses set; each application gets caches of its own, the rest stays."""
+    """middle_auth_client with our addresses, and with separate caches for each application."""
     library: Any = importlib.import_module("middle_auth_client.decorators")
     library.AUTH_URL = f"{PLACEHOLDER}/auth"
     library.STICKY_AUTH_URL = f"{PLACEHOLDER}/sticky_auth"

@@ -1,4 +1,4 @@
-"""The global services besides auth: info, and enough of the schema and state services for a client to start."""
+"""The other global services: info, and what a client needs of the schema and state services to start."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VERSION = "4.3.3"
 
 @info.get("/version")
 def version() -> Response:
-    """Answers anybody, whatever the token."""
+    """Needs no token."""
     return jsonify(VERSION)
 
 
@@ -34,7 +34,7 @@ def versions() -> Response:
 @info.get("/")
 @signed_in
 def index() -> str:
-    """The page with the datastacks that the visitor may view, a link each."""
+    """The page with links to the datastacks that the visitor may view."""
     names = [name for name in world().catalogue.datastacks if may_view("datastack", name)]
     return render_template("datastacks.html", names=names)
 
@@ -50,7 +50,7 @@ def datastack_page(datastack: str) -> str:
 @info.get("/api/v2/datastacks")
 @signed_in
 def datastacks() -> Response:
-    """Names that the visitor may view, also those whose terms are not signed."""
+    """Names that the visitor may view, even without accepting the terms."""
     return jsonify([name for name in world().catalogue.datastacks if may_view("datastack", name)])
 
 
@@ -65,7 +65,7 @@ def datastack_full(datastack: str) -> Response:
 @info.get("/api/v2/datastack/<string:datastack>")
 @needs_permission("datastack", "datastack", ignore_tos=True)
 def datastack_short(datastack: str) -> Response:
-    """The short record, for whose sake no terms need be signed."""
+    """The short record of a datastack, which does not require the terms to be accepted."""
     row = world().catalogue.datastacks.get(datastack)
     return jsonify(row.short(local_server(row))) if row else _no_row()
 
@@ -81,7 +81,7 @@ def image_sources(datastack: str) -> Response:
 @info.get("/api/v2/aligned_volume")
 @signed_in
 def aligned_volumes() -> Response:
-    """Names of the image volumes that the visitor may view, also those whose terms are not signed."""
+    """Names of the image volumes that the visitor may view, even without accepting the terms."""
     names = [row.volume for row in world().catalogue.datastacks.values()]
     return jsonify([name for name in names if may_view("aligned_volume", name)])
 
@@ -96,7 +96,7 @@ def aligned_volume(volume: str) -> Response:
 
 @info.get("/api/v2/aligned_volume/id/<int:number>")
 def aligned_volume_by_id(number: int) -> Response:
-    """One image volume by its id, for anybody, whatever the token."""
+    """One image volume by its id; needs no token."""
     rows = [row for row in world().catalogue.datastacks.values() if row.volume_id == number]
     return jsonify(rows[0].aligned_volume()) if rows else _no_row()
 
@@ -134,17 +134,17 @@ def state_version() -> Response:
 
 
 def local_server(row: Datastack) -> str:
-    """The address of the local server that holds a datastack."""
+    """The URL of the local server of a datastack."""
     return world().local_servers[row.local]
 
 
 def _no_row() -> Response:
-    """The auth server knows the name, the info service has no such row: flask-restx guesses at what was meant."""
+    """The 404 for a name that only the auth server knows; flask-restx suggests similar routes."""
     rules = {re.sub("(<.*>)", "", rule.rule): rule.rule for rule in flask.current_app.url_map.iter_rules()}
     close = [rules[match] for match in difflib.get_close_matches(flask.request.path, rules)]
     message = NotFound.description
     if close:
         message += f" You have requested this URI [{flask.request.path}] but did you mean {' or '.join(close)} ?"
-    answer = jsonify({"message": message})
-    answer.status_code = 404
-    return answer
+    response = jsonify({"message": message})
+    response.status_code = 404
+    return response

@@ -20,7 +20,7 @@ annotation = Blueprint("annotation", __name__, url_prefix="/annotation")
 
 BLUEPRINTS = (materialize, chunkedgraph, l2cache, skeleton, annotation)
 VERSIONS = {1412: True, 1300: True, 1181: False}
-"""Materializations, newest first, and whether each is still there."""
+"""Materialization versions, newest first, and whether each is still valid."""
 
 TABLES = ("nuclei", "synapses", "cell_types")
 _ROWS = 25
@@ -32,7 +32,7 @@ graph_viewable = needs_permission("pcg_table", "table")
 
 @materialize.get("/version")
 def materialize_version() -> Response:
-    """Answers anybody."""
+    """Needs no token."""
     return jsonify("5.20.0")
 
 
@@ -44,15 +44,15 @@ def materialize_api_versions() -> Response:
 
 @materialize.get("/views/datastack/<datastack>")
 @viewable
-def first_login(datastack: str) -> str:
-    """The page that a new person is sent to: it needs a log-in and the terms, and shows the versions."""
+def datastack_page(datastack: str) -> str:
+    """The first page for a new user: requires sign-in and the terms, and shows the versions."""
     return render_template("datastack.html", datastack=datastack, versions=VERSIONS, person=visitor())
 
 
 @materialize.get(f"{_DATASTACK}/versions")
 @viewable
 def versions(api: int, datastack: str) -> Response:
-    """Numbers of the materializations, with the expired ones on request."""
+    """Materialization versions, including expired ones on request."""
     everything = flask.request.args.get("expired", "false").lower() == "true"
     return jsonify([number for number, valid in VERSIONS.items() if valid or everything])
 
@@ -60,7 +60,7 @@ def versions(api: int, datastack: str) -> Response:
 @materialize.get(f"{_DATASTACK}/metadata")
 @viewable
 def versions_metadata(api: int, datastack: str) -> Response:
-    """Metadata of every materialization that is there."""
+    """Metadata of every valid materialization."""
     return jsonify([_metadata(datastack, number) for number, valid in VERSIONS.items() if valid])
 
 
@@ -104,7 +104,7 @@ def table_count(api: int, datastack: str, version: int, table: str) -> Response:
 @materialize.post(f"{_DATASTACK}/version/<int:version>/table/<table>/query")
 @viewable
 def query(api: int, datastack: str, version: int, table: str) -> Response:
-    """The rows of a table as an Arrow stream; of the filters only `limit` is heeded."""
+    """The rows of a table as an Arrow stream; ignores all filters but `limit`."""
     if table not in TABLES:
         return _missing(f"table {table} not found")
     data = flask.request.get_json(force=True, silent=True) or {}
@@ -114,13 +114,13 @@ def query(api: int, datastack: str, version: int, table: str) -> Response:
 @materialize.get(f"{_DATASTACK}/version/<int:version>/views")
 @viewable
 def views(api: int, datastack: str, version: int) -> Response:
-    """No views here."""
+    """There are no views."""
     return jsonify({})
 
 
 @chunkedgraph.get("/api/version")
 def chunkedgraph_version() -> Response:
-    """Answers anybody."""
+    """Needs no token."""
     return jsonify("3.2.0")
 
 
@@ -159,21 +159,21 @@ def graph_info(table: str) -> Response:
 @chunkedgraph.get("/api/v1/table/<table>/oldest_timestamp")
 @graph_viewable
 def oldest_timestamp(table: str) -> Response:
-    """The first moment of the segmentation."""
+    """The time of the first segmentation."""
     return jsonify({"iso": "2020-06-25T20:00:00+00:00"})
 
 
 @chunkedgraph.get("/api/v1/table/<table>/node/<int:node>/root")
 @graph_viewable
 def root(table: str, node: int) -> Response:
-    """Every supervoxel belongs to the one practice cell."""
+    """The root id of a supervoxel, one of a few practice cells."""
     return jsonify({"root_id": _root_id(node % _ROWS)})
 
 
 @chunkedgraph.post("/api/v1/table/<table>/is_latest_roots")
 @graph_viewable
 def is_latest_roots(table: str) -> Response:
-    """Nobody edits here: every root is the latest."""
+    """Nothing is ever edited here, so every root is the latest."""
     data = flask.request.get_json(force=True, silent=True) or {}
     return jsonify({"is_latest": [True] * len(data.get("node_ids", []))})
 
@@ -188,7 +188,7 @@ def attribute_metadata() -> Response:
 @l2cache.get("/api/v1/table_mapping")
 @signed_in
 def table_mapping() -> Response:
-    """Which chunkedgraph tables have a cache."""
+    """The chunkedgraph tables that have a cache."""
     rows = world().catalogue.datastacks.values()
     return jsonify({row.chunkedgraph: {"l2cache_id": f"l2_{row.name}", "cv_path": ""} for row in rows})
 
@@ -204,7 +204,7 @@ def attributes(table: str) -> Response:
 
 @skeleton.get("/version")
 def skeleton_version() -> Response:
-    """Answers anybody."""
+    """Needs no token."""
     return jsonify("0.22.40")
 
 
@@ -234,7 +234,7 @@ def annotation_versions() -> Response:
 
 @annotation.get("/version")
 def annotation_version() -> Response:
-    """Answers anybody."""
+    """Needs no token."""
     return jsonify("4.31.0")
 
 
@@ -281,7 +281,7 @@ def _table(name: str) -> dict[str, Any]:
 
 
 def _arrow(rows: int) -> bytes:
-    """A small table of cells. pyarrow comes with caveclient and is loaded only here."""
+    """A small table of cells. pyarrow comes with caveclient and is imported only here."""
     pyarrow: Any = importlib.import_module("pyarrow")
 
     count = range(min(rows, _ROWS))
@@ -307,6 +307,6 @@ def _root_id(number: int) -> int:
 
 
 def _missing(message: str) -> Response:
-    answer = jsonify({"error": 404, "message": message})
-    answer.status_code = 404
-    return answer
+    response = jsonify({"error": 404, "message": message})
+    response.status_code = 404
+    return response

@@ -1,4 +1,4 @@
-"""The people of the practice server: what an account is, and who is there at the start."""
+"""The accounts that a practice server has at the start."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class Account:
     """One account of the auth server: a person, or a service account with a parent.
 
     Attributes:
-        nick: the short name by which the sandbox finds it.
+        nick: a short name for tests and commands.
         name: the name of the Google account.
         datasets: what it may view.
         unsigned: the datasets whose terms of service it has not accepted.
         admin_of: the datasets that it administers.
-        note: what is special about it, shown on the sign-in page.
+        note: what is special about it; shown on the sign-in page.
         custom_name: shown instead of `name` if `custom` is true.
     """
 
@@ -49,7 +49,7 @@ class Account:
 
     @property
     def may_list_people(self) -> bool:
-        """Whether the admin routes answer this account."""
+        """Whether it may use the admin routes."""
         return self.admin or self.service_account or bool(self.admin_of)
 
 
@@ -67,11 +67,11 @@ FIRST_TOKENS = (
     ("ivan", None),
     ("ivan", None),
 )
-"""Who has a permanent token at the start, and its description."""
+"""The accounts with a permanent token at the start, and its description."""
 
 
 def first_people(created: datetime) -> list[Account]:
-    """The accounts that there are at the start."""
+    """The accounts at the start."""
 
     def person(number: int, nick: str, **more: Any) -> Account:
         name = f"{nick.capitalize()} Example"
@@ -79,16 +79,16 @@ def first_people(created: datetime) -> list[Account]:
 
     minnie = ("minnie65_public",)
     return [
-        person(1, "admin", groups=(), datasets=(), admin=True, note="runs the server, sees no data"),
-        person(2, "alice", note="two tokens, all terms accepted"),
-        person(3, "bob", unsigned=minnie, note="terms of MICrONS not accepted"),
-        person(4, "carol", groups=(), datasets=(), note="no permission for any dataset"),
+        person(1, "admin", groups=(), datasets=(), admin=True, note="administers the server, may view no data"),
+        person(2, "alice", note="has two tokens and accepted all terms"),
+        person(3, "bob", unsigned=minnie, note="has not accepted the MICrONS terms"),
+        person(4, "carol", groups=(), datasets=(), note="has no permission for any dataset"),
         person(5, "dave", note="has no token yet"),
         person(6, "erin"),
         person(7, "frank"),
         person(8, "bot", service_account=True, parent_id=2),
         person(9, "dora", admin_of=minnie, note="administers minnie65_public"),
-        person(10, "ada", note="an ordinary person, one token, all terms accepted"),
+        person(10, "ada", note="a typical user: has one token and accepted all terms"),
         person(11, "heidi"),
         person(12, "ivan"),
         person(13, "judy"),

@@ -15,15 +15,15 @@ from cave_magic.sandbox.wire import Request
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One request that a sandbox received. It says whether there were credentials, never which.
+    """One request that a sandbox received. It records whether there were credentials, never the credentials.
 
     Attributes:
         service: a name from `SERVICES`, or "other".
-        status: of the response; None while there is none, and for good if there never was one.
+        status: of the response; None if there is none (yet).
         time: when it arrived, in seconds since 1970.
         authorization: whether it had an `Authorization` header.
         cookie: whether it had the token cookie.
-        user: the nick of the person whose token it had; None without a valid one.
+        user: the nick of the account of its token; None without a valid one.
     """
 
     service: str
@@ -67,7 +67,7 @@ class RequestLog(Sequence[Record]):
             return list(self._records.values())
 
     def clear(self) -> None:
-        """Forgets all requests so far, also those without a response yet."""
+        """Removes all requests so far, even those without a response yet."""
         with self._lock:
             self._records.clear()
 

@@ -1,4 +1,4 @@
-"""`Sandbox`: a whole practice CAVE on loopback, with its people, its misbehaviour and a log of its requests."""
+"""`Sandbox`: a practice CAVE on loopback, with accounts, misbehaviour and a log of requests."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 AUTH_VERSION = "2.30.3"
 CACHE_SECONDS = 300
-"""Seconds for which a real service caches what the auth server told it about a token."""
+"""Seconds for which a real service caches what the auth server said about a token."""
 _FIRST_WITH_MANY_TOKENS = (2, 19, 0)
 
 
@@ -52,7 +52,7 @@ class Sandbox:
         auth_version: of the auth server. Before 2.19.0 an account has one permanent token.
         datastacks: how many datastacks to add.
         local_servers: how many local servers they are spread over.
-        tls: serve https with a certificate that nobody trusts; its file is `certificate`.
+        tls: serve https with a self-signed certificate; its file is `certificate`.
         cache_seconds: how long the services cache what auth said about a token; with 0 they ask each time.
         hosts: names of the servers instead of 127.0.0.1 and a port, for tests that redirect connections to `doors`.
     """
@@ -96,15 +96,15 @@ class Sandbox:
     # -- life -----------------------------------------------------------------------------------
 
     def start(self) -> Sandbox:
-        """Starts to listen. After `close()` it uses the same ports again. Raises OSError if a chosen port is taken."""
+        """Starts to listen; after `close()` on the same ports. Raises OSError if a port is taken."""
         if self._ports:
-            raise RuntimeError("this practice server is running already")
+            raise RuntimeError("this practice server is already running")
         self._stopped = threading.Event()
         try:
             context = self._undo.enter_context(self._credentials())
             for place, number in enumerate(self._numbers):
                 self._listen(place, number, context)
-            self._inner = self._undo.enter_context(contextlib.closing(Port(self._answer_inside, self._inner_number)))
+            self._inner = self._undo.enter_context(contextlib.closing(Port(self._respond_inside, self._inner_number)))
             self._build()
         except BaseException:
             self.close()
@@ -114,7 +114,7 @@ class Sandbox:
         return self
 
     def close(self) -> None:
-        """Stops at once, cuts off requests that hang, and ends all misbehaviour."""
+        """Stops at once, closes all connections, and ends all misbehaviour."""
         self._stopped.set()
         self.behave()
         self._undo.close()
@@ -147,12 +147,12 @@ class Sandbox:
 
     @property
     def doors(self) -> dict[str, int]:
-        """Host -> the port of 127.0.0.1 behind it, for the servers that have names."""
+        """Host -> port of 127.0.0.1, for the servers that have names."""
         return {port.name: port.number for port in self._ports if port.name}
 
     @property
     def datastacks(self) -> list[str]:
-        """Names of the datastacks that the info service has."""
+        """Names of the datastacks of the info service."""
         return list(self._catalogue.datastacks)
 
     # -- people and tokens ----------------------------------------------------------------------
@@ -162,15 +162,15 @@ class Sandbox:
         return self._accounts.tokens.create_permanent(self._accounts.find(person).id, description)
 
     def new_login_token(self, person: str, seconds: float = WEEK) -> str:
-        """A new temporary token that expires after so many seconds; with 0 it has expired already."""
+        """A new temporary token that expires after `seconds`; with 0 it has already expired."""
         return self._accounts.tokens.create_temporary(self._accounts.find(person).id, seconds)
 
     def delete_token(self, token: str) -> None:
-        """Revokes a token, as the tokens page does. Raises LookupError for one that was never created here."""
+        """Revokes a token, as the tokens page does. Raises LookupError for an unknown one."""
         self._accounts.tokens.revoke(token)
 
     def lose_token(self, token: str) -> None:
-        """Rejects a token that is still listed, as after a loss in the auth server's token store."""
+        """Makes a token invalid that is still listed, as if the auth server had lost it."""
         self._accounts.tokens.lose(token)
 
     def tokens(self, person: str) -> list[dict[str, Any]]:
@@ -186,7 +186,7 @@ class Sandbox:
         return self._accounts.sign_up(email).nick
 
     def withdraw_terms(self, person: str, datastack: str) -> None:
-        """Makes the terms of service of a datastack not accepted by `person`."""
+        """Withdraws `person`'s acceptance of the terms of service of a datastack."""
         self._accounts.withdraw_terms(person, datastack)
 
     def accept_terms(self, person: str, datastack: str) -> None:
@@ -196,9 +196,9 @@ class Sandbox:
     def grant(self, person: str, datastack: str) -> None:
         """Gives `person` the permission to view a datastack.
 
-        `user/cache` of auth shows it at once. The info service asks auth again before it denies, so
-        `datastack/full` works at once too, while `datastacks` leaves the name out until then, or for 300 s.
-        After 20 denials of a token in 300 s it asks no more: see `use_up_rechecks`.
+        `user/cache` of auth shows it at once. The info service asks auth again before it denies access, so
+        `datastack/full` works at once too, while `datastacks` omits the name until then, or for 300 s.
+        After 20 denials of a token in 300 s it no longer asks: see `use_up_rechecks`.
         """
         self._accounts.grant(person, [datastack])
 
@@ -216,20 +216,20 @@ class Sandbox:
         """
         self._accounts.revoke(person, datastack)
 
-    # -- time and what services remember --------------------------------------------------------
+    # -- time and the caches of the services --------------------------------------------------------
 
     def advance(self, seconds: float) -> None:
-        """Lets so many seconds pass at once for everything that expires, so that no test needs to sleep.
+        """Advances the clock for everything that expires, so that no test needs to sleep.
 
-        That is temporary tokens, what the services cached, and their count of denials. Dates do not change.
+        That is temporary tokens, the caches of the services, and their count of denials. Dates do not change.
         Raises ValueError for a negative number.
         """
         self._clock.advance(seconds)
 
     def use_up_rechecks(self) -> None:
-        """Lets the services deny what they cached as denied, as after 20 denials of every token.
+        """Makes the services deny from their caches, as after 20 denials of every token.
 
-        It ends after 300 s or with `forget()`. A token that a service has not cached is still asked about.
+        It ends after 300 s or with `forget()`. They still ask auth about a token that they have not cached.
 
             get(full, token)  # 403 missing_permission, cached
             cave.use_up_rechecks()
@@ -249,18 +249,18 @@ class Sandbox:
     # -- misbehaviour and requests --------------------------------------------------------------
 
     def misbehave(self, target: str, how: str | Custom) -> None:
-        """Lets a part of the practice server misbehave from now on, instead of what the same target did before.
+        """Makes a part of the practice server misbehave, and replaces the misbehaviour of the same target.
 
-        `target` is a service (`info`), `all`, the `global` server, each `local` one, the URL of a server, or a
-        path with everything below it, which may follow a URL. A method before it narrows it. `how` is a text from
+        `target` is a service (`info`), `all`, the `global` server, every `local` one, the URL of a server, or a
+        path with everything below it, which may follow a URL; a method may precede it. `how` is a text from
         `faults.MISBEHAVIOURS` or a function from a Flask request to a Flask response. If several targets match a
         request, the last one counts. Raises UnknownMisbehaviour.
 
-            cave.misbehave("/auth/api/v1/logout", "down")            # 502, only when a temporary token is revoked
+            cave.misbehave("/auth/api/v1/logout", "down")            # 502 when a temporary token is revoked
             cave.misbehave("POST /auth/api/v1/user/token", "down")   # tokens are listed but not created
             cave.misbehave("sticky_auth", "down")                    # the pages and the sign-in
             cave.misbehave("info", "retry-after:3600:429")           # or "retry-after:120" for a 503
-            cave.misbehave("local", "missing")                       # a data server has none of its services
+            cave.misbehave("local", "missing")                       # the services of a data server are gone
             cave.misbehave(cave.local_servers[1], "missing")         # the same for one data server
         """
         self._check_address(read_target(target))
@@ -275,7 +275,7 @@ class Sandbox:
             self._faults = (*self._faults, new)
 
     def behave(self, target: str | None = None) -> None:
-        """Ends the misbehaviour of one target, or all of it; requests that hang get their response."""
+        """Ends the misbehaviour of one target, or of all; delayed requests get their response."""
         with self._lock:
             ended = [f for f in self._faults if target in (None, f.target)]
             self._faults = tuple(f for f in self._faults if f not in ended)
@@ -284,11 +284,11 @@ class Sandbox:
 
     @property
     def misbehaving(self) -> dict[str, str]:
-        """What misbehaves now, and how."""
+        """Target -> its misbehaviour."""
         return {f.target: f.text for f in self._faults}
 
     def clear_requests(self) -> None:
-        """Forgets the requests so far, and the number of connections."""
+        """Clears the log of requests and the number of connections."""
         self.requests.clear()
         self.connections = 0
 
@@ -302,7 +302,7 @@ class Sandbox:
     def _check_address(self, target: Target) -> None:
         addresses = [port.address for port in self._ports]
         if target.server not in (None, *SERVERS, *addresses):
-            here = ", ".join(addresses) or "none, as it is not running"
+            here = ", ".join(addresses) or "none, because it is not running"
             raise UnknownMisbehaviour(f"{target.server} is not a URL of this practice server; it has: {here}")
 
     def _port(self, place: int) -> Port:
@@ -322,11 +322,11 @@ class Sandbox:
             yield tls.context(Path(folder))
 
     def _listen(self, place: int, number: int, context: ssl.SSLContext | None) -> None:
-        def answer(request: Request, connection: Connection) -> Reply | None:
-            return self._answer(place, request, connection)
+        def respond(request: Request, connection: Connection) -> Reply | None:
+            return self._respond(place, request, connection)
 
         name = self._hosts[place] if place < len(self._hosts) else ""
-        port = Port(answer, number, context, self._count, name)
+        port = Port(respond, number, context, self._count, name)
         self._undo.enter_context(contextlib.closing(port))
         self._ports.append(port)
         self._numbers[place] = port.number
@@ -359,8 +359,8 @@ class Sandbox:
             return self._local_app
         return self._info_app if self._web.is_global_service(path) else self._auth_app
 
-    def _answer(self, place: int, request: Request, connection: Connection) -> Reply | None:
-        """Logs the request, responds as the present misbehaviour wants, and logs the response."""
+    def _respond(self, place: int, request: Request, connection: Connection) -> Reply | None:
+        """Logs the request, responds with the current misbehaviour, and logs the response."""
         number = self.requests.add(record_of(request, self._accounts.owner))
         if self.delay:
             self._stopped.wait(self.delay)
@@ -370,8 +370,8 @@ class Sandbox:
             self.requests.responded(number, reply.status)
         return reply
 
-    def _answer_inside(self, request: Request, connection: Connection) -> Reply | None:
-        """Responds to another service's request to the auth server: not logged, the same misbehaviour."""
+    def _respond_inside(self, request: Request, connection: Connection) -> Reply | None:
+        """Responds to a service's request to the auth server: with the same misbehaviour, but not logged."""
         return self._troubled(self._exchange(0, request, connection))
 
     def _exchange(self, place: int, request: Request, connection: Connection, portal: str = "") -> Exchange:
@@ -389,16 +389,16 @@ class Sandbox:
         for each in reversed(self._faults):
             if each.where.covers(exchange):
                 return each.act(replace(exchange, over=each.over))
-        return exchange.answer()
+        return exchange.respond()
 
     def _healthy(self, place: int, request: Request) -> Reply:
         self._check_open()
-        return self._web.ask(self._app(place, request.path), request, self._port(place))
+        return self._web.respond(self._app(place, request.path), request, self._port(place))
 
     def _custom(self, how: Custom) -> Callable[[Exchange], Reply | None]:
         def act(exchange: Exchange) -> Reply | None:
             app = self._app(exchange.place, exchange.request.path)
-            reply: Reply = self._web.ask_custom(app, how, exchange.request, self._port(exchange.place))
+            reply: Reply = self._web.respond_custom(app, how, exchange.request, self._port(exchange.place))
             return reply
 
         return act

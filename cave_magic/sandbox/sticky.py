@@ -1,5 +1,4 @@
-"""The pages a person meets: log-in, user name, terms of service, tokens. Under `/sticky_auth`, and where
-Google's page would be."""
+"""The web pages of the auth server: sign-in, user name, terms of service, tokens; and one in place of Google's."""
 
 from __future__ import annotations
 
@@ -20,36 +19,36 @@ from cave_magic.sandbox.token_store import DescriptionTooLong
 sticky = Blueprint("sticky", __name__, url_prefix="/sticky_auth", template_folder="templates")
 practice = Blueprint("practice", __name__, template_folder="templates")
 
-LOGIN_PAGE = "/practice/log-in"
+SIGN_IN_PAGE = "/practice/sign-in"
 _OAUTH_ERROR = "authorization error"
 Page = BaseResponse | str | tuple[str, int]
 
 
 @practice.get("/")
 def welcome() -> str:
-    """What this server is, and where its pages are."""
+    """The start page, with links to the others."""
     return render_template("welcome.html", world=world(), people=_pickable())
 
 
-@practice.get(LOGIN_PAGE)
-def log_in_page() -> Page:
-    """Stands where Google's page is: whom do you want to be?"""
-    return _log_in_page(flask.request.args.get("state", ""))
+@practice.get(SIGN_IN_PAGE)
+def sign_in_page() -> Page:
+    """Replaces Google's page: choose an account."""
+    return _sign_in_page(flask.request.args.get("state", ""))
 
 
-@practice.post(LOGIN_PAGE)
-def log_in() -> Page:
-    """Go back to the auth server with a one-time code for the chosen e-mail."""
+@practice.post(SIGN_IN_PAGE)
+def sign_in() -> Page:
+    """Redirects to the auth server with a one-time code for the chosen e-mail."""
     email = flask.request.form.get("email", "").strip().lower()
     state = flask.request.form.get("state", "")
     if not _is_email(email):
-        return _log_in_page(state, typed=email, problem="Type a whole e-mail address."), 400
+        return _sign_in_page(state, typed=email, problem="Type a complete e-mail address."), 400
     return redirect(_back_with(state, code=world().accounts.make_code(email)))
 
 
-def _log_in_page(state: str, **more: str) -> str:
+def _sign_in_page(state: str, **more: str) -> str:
     cancel = _back_with(state, error="access_denied")
-    return render_template("log_in.html", people=_pickable(), state=state, cancel=cancel, **more)
+    return render_template("sign_in.html", people=_pickable(), state=state, cancel=cancel, **more)
 
 
 def _back_with(state: str, **outcome: str) -> str:
@@ -59,15 +58,15 @@ def _back_with(state: str, **outcome: str) -> str:
 
 @sticky.get("/api/v1/authorize")
 def authorize() -> Page:
-    """Begin a sign-in: remember where to go afterwards and send the browser to the log-in page.
+    """Starts a sign-in: stores the redirect URL and sends the browser to the sign-in page.
 
-    A browser has one session, so a second sign-in takes the place of one that has not ended.
+    A browser has one session, so a second sign-in replaces an unfinished one.
     """
     flask.session.permanent = True
     flask.session["state"] = secrets.token_urlsafe(16)
     flask.session["redirect"] = flask.request.args.get("redirect")
     flask.session["tos_id"] = flask.request.args.get("tos_id", type=int)
-    question = {
+    query = {
         "response_type": "code",
         "client_id": "practice-client-id.example.org",
         "redirect_uri": f"{world().server}/sticky_auth/api/v1/oauth2callback",
@@ -75,7 +74,7 @@ def authorize() -> Page:
         "state": flask.session["state"],
         "prompt": "consent",
     }
-    url = f"{world().server}{LOGIN_PAGE}?{urlencode(question)}"
+    url = f"{world().server}{SIGN_IN_PAGE}?{urlencode(query)}"
     if flask.request.headers.get("X-Requested-With"):
         return url
     return redirect(url)
@@ -83,20 +82,20 @@ def authorize() -> Page:
 
 @sticky.get("/api/v1/oauth2callback")
 def oauth2callback() -> Page:
-    """Come back from the log-in page: make the account if it is new, and a temporary token.
+    """Ends a sign-in: creates the account if it is new, and a temporary token.
 
-    The real callback insists on https, which a practice server does not have.
+    The real callback requires https, which a practice server does not have.
     """
     if "session" not in flask.request.cookies:
         return "Invalid Request, are third-party cookies enabled?", 400
     if "state" not in flask.session:
         return "Your session has expired.", 400
-    said = flask.request.args
-    if said.get("state") != flask.session["state"]:
+    args = flask.request.args
+    if args.get("state") != flask.session["state"]:
         return flask.jsonify(_OAUTH_ERROR)
-    if "code" not in said:  # Google was left with "Cancel"
+    if "code" not in args:  # "Cancel" on Google's page
         flask.abort(500)
-    email = world().accounts.take_code(said["code"])
+    email = world().accounts.take_code(args["code"])
     return flask.jsonify(_OAUTH_ERROR) if email is None else _enter(email)
 
 
@@ -116,7 +115,7 @@ def _enter(email: str) -> Page:
 @sticky.get("/settings/username")
 @signed_in
 def choose_username() -> Page:
-    """Ask for the name that others will see: that of the Google account, or another, which is final."""
+    """Asks for the public name: that of the Google account, or a custom one, which is final."""
     return render_template("choose_username.html", person=visitor())
 
 
@@ -124,7 +123,7 @@ def choose_username() -> Page:
 @sticky.post("/settings/username")
 @signed_in
 def set_username() -> Page:
-    """Save the name, which `customName` alone decides; a new account goes on to where the sign-in was to lead."""
+    """Saves the name in `customName`, or without it resets it; a new account continues its sign-in."""
     custom = flask.request.form.get("customName")
     if not world().accounts.choose_name(visitor().id, custom):
         return render_template("choose_username.html", person=visitor(), problem="You cannot change your custom name.")
@@ -135,7 +134,7 @@ def set_username() -> Page:
 
 
 def _onward(token: str, message: tuple[str, str] | None = None) -> Page:
-    """To the terms if the sign-in was for them, or to the remembered address; else a message, or the token itself."""
+    """Redirects to the terms, if the sign-in was for them, or to the stored URL; else shows a message or the token."""
     tos_id = _pop_from_session("tos_id")
     if tos_id is not None:
         return _with_cookie(redirect(url_for("sticky.terms_page", tos_id=tos_id)), token)
@@ -148,21 +147,21 @@ def _onward(token: str, message: tuple[str, str] | None = None) -> Page:
 
 
 def with_token(target: str, token: str) -> str:
-    """`target` with the token in its query, its own path and query kept."""
+    """`target` with the token added to its query."""
     more = {TOKEN: token, "middle_auth_url": urlsplit(world().server).netloc + "/sticky_auth", "token": token}
     parts = urlsplit(target)
     query = "&".join(part for part in (parts.query, urlencode(more, safe="/")) if part)
     return urlunsplit(parts._replace(query=query))
 
 
-def _with_cookie(answer: BaseResponse, token: str) -> BaseResponse:
-    """Set a session cookie, which nothing deletes before the browser is closed, not even signing out."""
-    answer.set_cookie(TOKEN, token, secure=True, httponly=True)
-    return answer
+def _with_cookie(response: BaseResponse, token: str) -> BaseResponse:
+    """Sets a session cookie, which stays until the browser is closed, even after signing out."""
+    response.set_cookie(TOKEN, token, secure=True, httponly=True)
+    return response
 
 
 def _pop_from_session(name: str) -> Any:
-    """Take a value out of the session; a session that is empty then is deleted."""
+    """Removes a value from the session, and deletes the session if it is then empty."""
     if name not in flask.session:
         return None
     value = flask.session.pop(name)
@@ -174,10 +173,7 @@ def _pop_from_session(name: str) -> Any:
 @sticky.get("/api/v1/tos/<int:tos_id>/accept")
 @signed_in
 def terms_page(tos_id: int) -> Page:
-    """The terms of service, to be accepted.
-
-    This page's own `redirect` says where to go afterwards; where it is absent, that of the sign-in is forgotten too.
-    """
+    """Shows terms of service to accept. Its own `redirect`, even if missing, replaces that of the sign-in."""
     flask.session.permanent = True
     flask.session["redirect"] = flask.request.args.get("redirect")
     return _no_terms_to_accept(tos_id) or render_template("terms.html", terms=TERMS[tos_id], person=visitor())
@@ -186,7 +182,7 @@ def terms_page(tos_id: int) -> Page:
 @sticky.post("/api/v1/tos/<int:tos_id>/accept")
 @signed_in
 def accept_terms(tos_id: int) -> Page:
-    """Accept; without an address to go to the server fails *after* it noted the acceptance."""
+    """Accepts the terms; without a redirect URL the server fails *after* recording that."""
     page = _no_terms_to_accept(tos_id)
     if page:
         return page
@@ -198,7 +194,7 @@ def accept_terms(tos_id: int) -> Page:
 
 
 def _no_terms_to_accept(tos_id: int) -> Page | None:
-    """The answer when there is nothing to accept; None when there is."""
+    """The page to show if there is nothing to accept, else None."""
     if tos_id not in TERMS:
         return "Terms of Service does not exist", 404
     if world().accounts.has_accepted(visitor().id, tos_id):
@@ -210,22 +206,22 @@ def _no_terms_to_accept(tos_id: int) -> Page | None:
 @sticky.get("/settings/tokens")
 @signed_in
 def tokens_page() -> Page:
-    """The keys of the visitor: list, name, make, delete, download."""
+    """Lists the visitor's permanent tokens, with forms to create, delete and download them."""
     return _tokens_page()
 
 
 @sticky.post("/settings/tokens")
 @signed_in
 def make_token() -> Page:
-    """Make a key with a description and show it."""
+    """Creates a permanent token with a description and shows it."""
     if not _own_page():
-        return "This form belongs to the page of this server.", 403
+        return "Only a page of this server may send this form.", 403
     accounts, person = world().accounts, visitor()
     description = flask.request.form.get("description", "").strip() or None
     try:
         accounts.tokens.create_permanent(person.id, description)
     except DescriptionTooLong:
-        return _tokens_page("That description is too long, 120 characters is the most."), 400
+        return _tokens_page("That description is too long: use at most 120 characters."), 400
     newest = accounts.tokens.of(person.id)[0]
     return redirect(url_for("sticky.tokens_page", new=newest.id), 303)
 
@@ -233,9 +229,9 @@ def make_token() -> Page:
 @sticky.post("/settings/tokens/<int:row_id>/delete")
 @signed_in
 def delete_token(row_id: int) -> Page:
-    """Delete a key; whatever uses it stops working at once."""
+    """Deletes a permanent token, which stops working at once."""
     if not _own_page():
-        return "This form belongs to the page of this server.", 403
+        return "Only a page of this server may send this form.", 403
     world().accounts.tokens.delete(row_id, visitor().id)
     return redirect(url_for("sticky.tokens_page"), 303)
 
@@ -243,28 +239,28 @@ def delete_token(row_id: int) -> Page:
 @sticky.get("/settings/tokens/<int:row_id>/download")
 @signed_in
 def download_token(row_id: int) -> Page:
-    """A token as the file that the real page's button downloads, under the name that Chromium gives it."""
+    """A token as the file that the real page downloads, under the name that Chromium gives it."""
     rows = [row for row in world().accounts.tokens.of(visitor().id) if row.id == row_id]
     if not rows:
         return "Token doesn't exist", 404
     home = urlsplit(world().server).netloc + "/auth"
     description = rows[0].description or "unknown"
-    answer = flask.jsonify({"token": rows[0].token, "description": description, "middle_auth_url": home})
+    response = flask.jsonify({"token": rows[0].token, "description": description, "middle_auth_url": home})
     name = re.sub("[:/]", "_", home)
-    answer.headers["Content-Disposition"] = f"attachment; filename={name}-cave-secret.json"
-    return answer
+    response.headers["Content-Disposition"] = f"attachment; filename={name}-cave-secret.json"
+    return response
 
 
-@sticky.post("/settings/log-out")
+@sticky.post("/settings/sign-out")
 @signed_in
-def log_out() -> Page:
-    """Revoke this browser's temporary token, as the real page does by calling `logout`; the cookie stays."""
+def sign_out() -> Page:
+    """Revokes this browser's temporary token, as the real page does through `logout`; the cookie stays."""
     if not _own_page():
-        return "This form belongs to the page of this server.", 403
+        return "Only a page of this server may send this form.", 403
     accounts = world().accounts
     if not accounts.tokens.is_permanent(flask.g.auth_token):
         accounts.tokens.revoke(flask.g.auth_token)
-    return render_template("logged_out.html", person=visitor())
+    return render_template("signed_out.html", person=visitor())
 
 
 def _tokens_page(problem: str = "") -> str:
@@ -274,20 +270,20 @@ def _tokens_page(problem: str = "") -> str:
     return render_template(
         "tokens.html",
         person=person,
-        keys=world().accounts.tokens.of(person.id),
+        tokens=world().accounts.tokens.of(person.id),
         new=flask.request.args.get("new", type=int),
         problem=problem,
     )
 
 
 def _own_page() -> bool:
-    """Whether a form was sent from a page of this server, which the browser says in `Origin`."""
+    """Whether a form was sent from a page of this server, according to `Origin`."""
     origin = flask.request.headers.get("Origin")
     return origin in (None, flask.request.host_url.rstrip("/"))
 
 
 def _pickable() -> list[Account]:
-    """People to choose from, the ordinary one first."""
+    """The accounts to choose from, ada first."""
     people = [person for person in world().accounts.everyone() if person.note]
     return sorted(people, key=lambda person: person.nick != "ada")
 

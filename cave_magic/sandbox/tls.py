@@ -1,4 +1,4 @@
-"""A self-signed certificate for a practice server, made with `cryptography` or the `openssl` command."""
+"""A self-signed certificate for a practice server, created with `cryptography` or the `openssl` command."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _DAYS = 2
 
 
 class NoCertificate(RuntimeError):
-    """Neither way to make a certificate is there."""
+    """Neither `cryptography` nor `openssl` is installed, or openssl failed."""
 
 
 def self_signed(folder: Path, hosts: Sequence[str] = ()) -> Path:
-    """Make a certificate for 127.0.0.1 and `hosts`, and its key, in `folder`; gives the certificate's file.
+    """Creates a certificate for 127.0.0.1 and `hosts`, and its key, in `folder`. Returns the certificate's file.
 
     Raises NoCertificate without the `cryptography` package and the `openssl` command.
     """
@@ -31,7 +31,7 @@ def self_signed(folder: Path, hosts: Sequence[str] = ()) -> Path:
 
 
 def context(folder: Path) -> ssl.SSLContext:
-    """The server's side of TLS with what `self_signed` made in `folder`."""
+    """The TLS context of a server, with what `self_signed` created in `folder`."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.load_cert_chain(folder / _CERTIFICATE, folder / _KEY)
     return made

@@ -1,4 +1,4 @@
-"""The tokens of the practice server, all in memory."""
+"""The tokens of the practice server, in memory."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ WEEK = 7 * 24 * 3600
 """Lifetime of a temporary token in seconds, as on the real auth server."""
 
 MAX_DESCRIPTION = 120
-"""Width of the description column in the auth server's database; a longer text makes that server fail."""
+"""Characters in the description column of the auth server's database; a longer text makes the server fail."""
 
 
 class DescriptionTooLong(ValueError):
-    """The description of a new token does not fit its column. The token is valid all the same."""
+    """The description of a new token is too long. The token is valid nevertheless."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class PermanentToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidToken:
-    """A token that the auth server accepts: whose it is, and when it expires (seconds of the clock, None: never)."""
+    """A token that the auth server accepts: its account, and when it expires (seconds of the clock, None: never)."""
 
     account_id: int
     expires: float | None = None
@@ -61,16 +61,16 @@ def http_date(moment: datetime) -> str:
 
 
 def now() -> datetime:
-    """The present second in UTC."""
+    """The current time in UTC, without microseconds."""
     return datetime.now(timezone.utc).replace(microsecond=0)
 
 
 class TokenStore:
-    """All tokens of an auth server. Every method is safe to call from several threads.
+    """All tokens of an auth server. Safe to use from several threads.
 
     Args:
         one_token: a new permanent token revokes the older one, as in middle_auth before version 2.19.
-        clock: the seconds by which temporary tokens expire.
+        clock: the seconds that decide when temporary tokens expire.
     """
 
     def __init__(self, *, one_token: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
@@ -104,7 +104,7 @@ class TokenStore:
             return token
 
     def create_temporary(self, account_id: int, seconds: float = WEEK) -> str:
-        """A temporary token that expires after `seconds`; with zero or less it has expired already."""
+        """A temporary token that expires after `seconds`; with zero or less it has already expired."""
         with self._lock:
             return self._create(ValidToken(account_id=account_id, expires=self._clock() + seconds))
 
@@ -129,7 +129,7 @@ class TokenStore:
             return sorted(rows, key=lambda row: row.id, reverse=True)
 
     def delete(self, row_id: int, account_id: int) -> bool:
-        """Revokes a permanent token of this account by its row; False if there is no such row."""
+        """Revokes a permanent token of this account by its id; False if there is none."""
         with self._lock:
             row = self._rows.get(row_id)
             if row is None or row.account_id != account_id:
@@ -142,12 +142,12 @@ class TokenStore:
         """Revokes a token of any kind. Raises LookupError for an unknown one."""
         with self._lock:
             if token not in self._known:
-                raise LookupError("this practice server never created that token")
+                raise LookupError("this practice server did not create that token")
             self._valid.pop(token, None)
             self._rows = {number: row for number, row in self._rows.items() if row.token != token}
 
     def lose(self, token: str) -> None:
-        """Rejects a token that is still listed, as after a loss in the server's token store."""
+        """Makes a token invalid that is still listed, as if the server had lost it."""
         with self._lock:
             self._valid.pop(token, None)
 
@@ -161,7 +161,7 @@ class TokenStore:
             }
 
     def owner(self, token: str) -> int | None:
-        """The account that a token belongs to; None if it is not valid. Does not count as a use."""
+        """The account that a token belongs to; None if it is not valid. Does not record a use."""
         with self._lock:
             valid = self._find(token)
             return valid.account_id if valid else None

@@ -1,4 +1,4 @@
-"""Somebody at a browser, for rehearsals: opens the pages of a practice server over HTTP and fills in their forms."""
+"""A user with a browser: opens the pages of a practice server over HTTP and fills in their forms."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _PATIENCE = 30.0
 
 
 class LostOnThePages(Exception):
-    """A page did not offer what the visitor was looking for."""
+    """A page lacks what the visitor was looking for."""
 
 
 @dataclass
 class Form:
-    """A form on a page: where it is sent, and its fields as they stand."""
+    """A form on a page: where it is sent, and its fields with their values."""
 
     action: str
     fields: dict[str, str] = field(default_factory=dict)
@@ -29,7 +29,7 @@ class Form:
 
 @dataclass(frozen=True)
 class Page:
-    """A page as it came: its address, its status and its source."""
+    """A page: its URL, status and source."""
 
     address: str
     status: int
@@ -44,7 +44,7 @@ class Page:
 
 
 class Visitor:
-    """A new person: logs in with an e-mail address that nobody has used yet, and accepts what is to be accepted."""
+    """A new user, who signs in with an unused e-mail address and accepts all terms of service."""
 
     def __init__(self, email: str = "robin@lab.example.org", name: str = "Robin") -> None:
         self.email = email
@@ -53,17 +53,17 @@ class Visitor:
         self._opener = urllib.request.build_opener(no_proxy, urllib.request.HTTPCookieProcessor(CookieJar()))
 
     def open(self, address: str) -> Page:
-        """Open a link, and answer log-in, user name and terms of service where they stand in the way."""
+        """Opens a link, and completes sign-in, user name and terms of service if they come first."""
         page = self._load(address)
         for _ in range(_MOST_FORMS):
             form = self._in_the_way(page)
             if form is None:
                 return page
             page = self._send(form)
-        raise LostOnThePages(f"{address} went on asking")
+        raise LostOnThePages(f"{address} leads to more forms than expected")
 
     def make_token(self, tokens_page: str, description: str) -> str:
-        """Make a token on the tokens page and copy it."""
+        """Creates a token on the tokens page and copies it."""
         form = self._form_with(self.open(tokens_page), "description")
         page = self._send(Form(form.action, {"description": description}))
         found = re.search(r'id="new-token"[^>]*value="([^"]+)"', page.source)
@@ -72,12 +72,12 @@ class Visitor:
         return found[1]
 
     def delete_token(self, tokens_page: str) -> None:
-        """Delete the token that stands first on the tokens page."""
+        """Deletes the first token on the tokens page."""
         form = self._form_with(self.open(tokens_page), action="/delete")
         self._send(form)
 
     def download_token(self, tokens_page: str) -> str:
-        """The file that the tokens page offers for the first token, as text."""
+        """The downloaded file of the first token on the tokens page, as text."""
         page = self.open(tokens_page)
         found = re.search(r'href="([^"]+/download)"', page.source)
         if not found:
@@ -85,9 +85,9 @@ class Visitor:
         return self._load(urljoin(page.address, found[1])).source
 
     def _in_the_way(self, page: Page) -> Form | None:
-        """The form that comes before the page that was wanted, filled in; None when nothing does."""
+        """The form that comes before the page that was asked for, filled in; None if there is none."""
         for form in page.forms:
-            if form.action.endswith("/practice/log-in") and "state" in form.fields:
+            if form.action.endswith("/practice/sign-in") and "state" in form.fields:
                 return Form(form.action, {**form.fields, "email": self.email})
             if "customName" in form.fields:
                 return Form(form.action, {"name": "custom", "customName": self.name})
@@ -109,17 +109,17 @@ class Visitor:
 
     def _fetch(self, request: urllib.request.Request) -> Page:
         try:
-            with self._opener.open(request, timeout=_PATIENCE) as answer:
-                return _page(answer, answer.status)
-        except urllib.error.HTTPError as answer:
-            with answer:
-                return _page(answer, answer.code)  # also the acceptance of terms may end in an error page
+            with self._opener.open(request, timeout=_PATIENCE) as response:
+                return _page(response, response.status)
+        except urllib.error.HTTPError as response:
+            with response:
+                return _page(response, response.code)  # accepting terms may end on an error page too
         except OSError as error:
             raise LostOnThePages(f"{request.full_url.partition('?')[0]} did not open ({error})") from None
 
 
-def _page(answer: IO[bytes], status: int) -> Page:
-    return Page(str(getattr(answer, "url", "")), status, answer.read().decode(errors="replace"))
+def _page(response: IO[bytes], status: int) -> Page:
+    return Page(str(getattr(response, "url", "")), status, response.read().decode(errors="replace"))
 
 
 class _Reader(HTMLParser):

@@ -1,4 +1,4 @@
-"""Loopback ports that speak HTTP/1.1 as the nginx in front of the real services does. Standard library only."""
+"""Loopback ports that speak HTTP/1.1 like the nginx in front of the real services. Standard library only."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _HARD_LIMIT = 200_000
 
 
 class BadRequest(Exception):
-    """The client sent what nginx refuses by itself; `reason` is the title of its page."""
+    """A request that nginx itself rejects; `reason` is the title of its page."""
 
     def __init__(self, reason: str = "400 Bad Request", detail: str = "") -> None:
         super().__init__(reason)
@@ -35,7 +35,7 @@ class BadRequest(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request as it came in; header names in lower case, values as latin-1 text."""
+    """One request; header names in lower case, values as latin-1 text."""
 
     method: str
     path: str
@@ -44,20 +44,20 @@ class Request:
     body: bytes = b""
 
     def header(self, name: str) -> str | None:
-        """The first value of a header, None when it is absent."""
+        """The first value of a header, or None."""
         return next((value for key, value in self.headers if key == name), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer; `Content-Length`, `Date` and `Server` are added when it is sent."""
+    """One response; `encode` adds `Content-Length`, `Date` and `Server`."""
 
     status: int
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
 
     def encode(self, *, bodyless: bool = False, length: int | None = None, close: bool = False) -> bytes:
-        """The bytes on the wire. `length` lies about the length of the body."""
+        """The bytes on the wire. `length` overrides the true length of the body."""
         try:
             phrase = HTTPStatus(self.status).phrase
         except ValueError:
@@ -88,33 +88,33 @@ def nginx_page(status: int, title: str, heading: str | None = None, detail: str 
 
 
 class Connection:
-    """An accepted connection, in the hands of whoever answers its present request."""
+    """An accepted connection, for the code that responds to its current request."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
 
     def send(self, data: bytes) -> None:
-        """Send all of `data`. Raises OSError when the client has gone."""
+        """Sends all of `data`. Raises OSError if the client has disconnected."""
         self._sock.sendall(data)
 
     def reset(self) -> None:
-        """Let the client see `Connection reset by peer` when the connection is closed."""
+        """Makes the client see `Connection reset by peer` when the connection is closed."""
         linger = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
 
 
-Answer = Callable[[Request, Connection], "Reply | None"]
-"""Answers a request; None means: say nothing more and close the connection."""
+Respond = Callable[[Request, Connection], "Reply | None"]
+"""Handles a request; None closes the connection."""
 
 
 @dataclass
 class Port:
-    """One listening port of 127.0.0.1. `answer` is called in a thread of its own for every connection.
+    """One listening port of 127.0.0.1. Every connection calls `respond` in its own thread.
 
-    `name` is the host by which it is known, without a port, where somebody leads that host here.
+    `name` is its host, without a port, in tests that redirect that host here.
     """
 
-    answer: Answer
+    respond: Respond
     number: int = 0
     tls: ssl.SSLContext | None = None
     accepted: Callable[[], None] = lambda: None
@@ -125,7 +125,7 @@ class Port:
     _closing: bool = False
 
     def __post_init__(self) -> None:
-        """Bind the port. Raises OSError when it is taken."""
+        """Binds the port. Raises OSError if it is taken."""
         self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
             if sys.platform != "win32":
@@ -140,7 +140,7 @@ class Port:
 
     @property
     def netloc(self) -> str:
-        """Host and port, as in an address."""
+        """Host and port, as in a URL."""
         return self.name or f"{HOST}:{self.number}"
 
     @property
@@ -149,11 +149,11 @@ class Port:
         return f"{'https' if self.tls else 'http'}://{self.netloc}"
 
     def start(self) -> None:
-        """Begin to accept connections."""
+        """Starts to accept connections."""
         self._spawn(self._accept)
 
     def close(self) -> None:
-        """Stop listening and cut every connection; returns within about half a second."""
+        """Stops listening and closes every connection; returns within about half a second."""
         self._closing = True
         with contextlib.suppress(OSError):
             self._wake.send(b"x")
@@ -221,7 +221,7 @@ class Port:
 
     @contextlib.contextmanager
     def _wrapped(self, sock: socket.socket, tls: ssl.SSLContext) -> Iterator[ssl.SSLSocket]:
-        """TLS over `sock`, cut like any other connection when the port closes."""
+        """TLS over `sock`; closing the port closes it too."""
         secure = tls.wrap_socket(sock, server_side=True)
         with self._lock:
             self._open.add(secure)
@@ -240,7 +240,7 @@ class Port:
                 except BadRequest as refused:
                     sock.sendall(refused.reply.encode(close=True))
                     return
-                reply = self.answer(request, Connection(sock))
+                reply = self.respond(request, Connection(sock))
                 if reply is None:
                     return
                 last = (request.header("connection") or "").lower() == "close"
@@ -250,8 +250,8 @@ class Port:
 
 
 def read_request(stream: io.BufferedIOBase, send: Callable[[bytes], object]) -> Request:
-    """Read one request by nginx's rules. Raises EOFError at the end of the connection, BadRequest when
-    nginx answers by itself: a folded header, a NUL, a line over 8 kB, no request at all."""
+    """Reads one request by nginx's rules. Raises EOFError at the end of the connection, and BadRequest for what nginx
+    itself rejects: a folded header, a NUL, a line over 8 kB, something that is not HTTP."""
     first = _line(stream)
     parts = first.split(" ")
     if len(parts) != 3 or not parts[2].startswith("HTTP/1."):
@@ -272,7 +272,7 @@ def _line(stream: io.BufferedIOBase) -> str:
 
 
 def _headers(stream: io.BufferedIOBase) -> tuple[tuple[str, str], ...]:
-    """Header lines until the empty one. Read to the end even if one is bad, so that the refusal arrives."""
+    """The header lines up to the empty one. Reads all of them even if one is bad, so that the error page arrives."""
     found: list[tuple[str, str]] = []
     refusal: BadRequest | None = None
     while line := _line(stream):
@@ -290,7 +290,7 @@ def _headers(stream: io.BufferedIOBase) -> tuple[tuple[str, str], ...]:
 
 
 def _target(target: str) -> tuple[str, str]:
-    """Path with doubled slashes merged, and query; a proxy's absolute form loses its host."""
+    """The path, with double slashes merged, and the query; drops the host of an absolute URL."""
     if not target.startswith("/"):
         try:
             parts = urlsplit(target)
@@ -310,7 +310,7 @@ def _body(stream: io.BufferedIOBase, length: str | None) -> bytes:
 
 
 def environ(request: Request, port: Port) -> dict[str, Any]:
-    """The request in the form that a WSGI application takes."""
+    """The WSGI environment of the request."""
     found: dict[str, Any] = {
         "REQUEST_METHOD": request.method,
         "SCRIPT_NAME": "",

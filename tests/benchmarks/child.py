@@ -1,6 +1,6 @@
-"""A fresh kernel that runs cells and says how long each took: `python child.py '["cell", ...]'`.
+"""A fresh kernel that runs cells and measures each: `python child.py '["cell", ...]'`.
 
-Its last line is JSON: for each cell the seconds by the clock and those of the processor.
+Its last line is JSON: the wall-clock and CPU seconds of each cell.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 
 def shell() -> Any:
-    """A bare IPython, warm: it has run a cell."""
+    """A bare IPython that has already run a cell."""
     from IPython.core.history import HistoryManager
     from IPython.core.interactiveshell import InteractiveShell
 
@@ -23,7 +23,7 @@ def shell() -> Any:
 
 
 def slowest_request(addresses: list[str], token: str) -> float:
-    """Seconds of the slowest of these requests, each asked alone by plain requests, the best of three times."""
+    """Seconds of the slowest of these requests, each sent alone with requests; the best of three attempts."""
     import requests
 
     def seconds(address: str) -> float:
@@ -35,7 +35,7 @@ def slowest_request(addresses: list[str], token: str) -> float:
 
 
 def main(cells: list[str]) -> list[tuple[float, float]]:
-    """Runs the cells in order; seconds for each, by the clock and of the processor. A number is its own measure."""
+    """Wall-clock and CPU seconds of each cell, run in order. A cell that returns a number reports its own seconds."""
     ipython, found = shell(), []
     ipython.user_ns["slowest_request"] = slowest_request
     for cell in cells:

@@ -1,4 +1,4 @@
-"""The picture of the benchmark: bars for a first and a second check, curves for how a check grows."""
+"""The pictures of the benchmark: bars for a first and a second check, curves for how a check scales."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ THEMES = {
     "light": {"ink": "#24292f", "ours": "#1a7f37", "theirs": "#8c959f", "grid": "#d0d7de"},
     "dark": {"ink": "#e6edf3", "ours": "#3fb950", "theirs": "#7d8590", "grid": "#30363d"},
 }
-"""Colours that can be read on the white and on the dark page of a code host; the pictures have no ground of their own."""
+"""Colours for the light and the dark theme of a code host; the pictures have a transparent background."""
 
 
 def draw(folder: Path, bars: Sequence[tuple[str, float]], datastacks: Mapping[str, Curve], files: Curve) -> None:

@@ -39,12 +39,12 @@ WHOAMI, ALL = "%cave_whoami", "%cave_check --all"
 FIRST, AGAIN = "first in a kernel", "again"
 CLIENT = 'from caveclient import CAVEclient\nclient = CAVEclient("minnie65_public")'
 OTHERS = {"line_profiler": "line_profiler", "pyinstrument": "pyinstrument", "watermark": "watermark"}
-"""Well-known extensions, measured beside ours where they are installed."""
+"""Well-known extensions, measured for comparison if they are installed."""
 
 
 @dataclass
 class Results:
-    """What was measured: rows of the table, bars and curves of the picture."""
+    """The results: rows of the table, bars and curves of the picture."""
 
     rows: list[tuple[str, str, str, str]] = field(default_factory=list)
     bars: list[tuple[str, float]] = field(default_factory=list)
@@ -52,17 +52,17 @@ class Results:
     files: list[tuple[float, float]] = field(default_factory=list)
 
     def add(self, what: str, theirs: str, ours: str, beside: str) -> None:
-        """Adds a row and prints it at once: what was measured, caveclient, cave_magic, what comes of the two."""
+        """Adds a row and prints it: what was measured, caveclient, cave_magic, the comparison."""
         self.rows.append((what, theirs, ours, beside))
         print(f"{what:<58} {theirs:>20} {ours:>20}   {beside}", flush=True)
 
 
-# ---------------------------------------------------------------- a computer and its processes
+# ---------------------------------------------------------------- a home and its kernels
 
 
 @contextlib.contextmanager
 def computer(cave: Sandbox, files: int = 0) -> Iterator[Path]:
-    """A home folder in which access to a practice server is set up for Ada, and so many other token files are."""
+    """A home folder with access to a practice server for Ada, and with other token files."""
     with tempfile.TemporaryDirectory(prefix="cave-benchmark-") as name:
         folder = Path(name) / ".cloudvolume" / "secrets"
         folder.mkdir(parents=True, mode=0o700)
@@ -79,12 +79,12 @@ def computer(cave: Sandbox, files: int = 0) -> Iterator[Path]:
 
 
 def seconds(home: Path, *cells: str, at_most: float = 300) -> list[float]:
-    """Seconds by the clock that each of some cells takes in a fresh kernel."""
+    """Wall-clock seconds of each cell in a fresh kernel."""
     return [clock for clock, _ in both(home, *cells, at_most=at_most)]
 
 
 def both(home: Path, *cells: str, at_most: float = 300) -> list[tuple[float, float]]:
-    """The same, and beside it the seconds of the processor, which other work on the machine changes less."""
+    """Wall-clock and CPU seconds of each cell; other work on the machine affects CPU seconds less."""
     env = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     env |= {"HOME": str(home), "USERPROFILE": str(home), "IPYTHONDIR": str(home / "ipython"), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
@@ -105,7 +105,7 @@ def ms(values: Sequence[float]) -> str:
 
 
 def load(results: Results, runs: int) -> None:
-    """`%load_ext` beside an import of caveclient, and beside other extensions that happen to be here."""
+    """`%load_ext` compared with an import of caveclient, and with other extensions that are installed."""
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
         cells = {LOAD: LOAD, "import caveclient": "import caveclient"}
@@ -128,7 +128,7 @@ def _is_here(name: str) -> bool:
 
 
 def first_and_second(results: Results, runs: int) -> None:
-    """The first check beside the first client, in turn, and the second check beside its slowest request."""
+    """The first check compared with the first client, in turn, and the second check with its slowest request."""
     client, first, again, slowest, whoami = [], [], [], [], []
     with Sandbox() as cave, computer(cave) as home:
         cave.delay = 0.1
@@ -156,21 +156,21 @@ def first_and_second(results: Results, runs: int) -> None:
 
 
 def _requests(cave: Sandbox, home: Path, *cells: str) -> str:
-    """How many requests some cells make in a fresh kernel, and on how many connections."""
+    """How many requests some cells send in a fresh kernel, and on how many connections."""
     cave.clear_requests()
     seconds(home, *cells)
     return f"{len(cave.requests)} ({cave.connections})"
 
 
 def _probe(cave: Sandbox, home: Path) -> str:
-    """A cell that measures the slowest of the requests that were made last, each by itself."""
+    """A cell that repeats the last requests one by one and measures the slowest."""
     file = home / ".cloudvolume" / "secrets" / f"{urlsplit(cave.server).netloc}-cave-secret.json"
     addresses = [f"http://{one.host}{one.path}" for one in cave.requests]
     return f"slowest_request({addresses!r}, {json.loads(file.read_text())['token']!r})"
 
 
 def many_datastacks(results: Results, runs: int, most: int) -> None:
-    """`--all` with more and more datastacks on five local servers, beside one datastack, at 50 ms a response."""
+    """`--all` with more and more datastacks on five local servers, compared with one, at 50 ms a response."""
     found: dict[tuple[str, int], list[float]] = {}
     ratios: dict[str, list[float]] = {FIRST: [], AGAIN: []}
     for number in sorted({most // 4, most // 2, most}):
@@ -191,7 +191,7 @@ def many_datastacks(results: Results, runs: int, most: int) -> None:
 
 
 def many_files(results: Results, runs: int, most: int) -> None:
-    """A check with more and more files in the secrets folder: in each kernel the best of seven, after the first."""
+    """A check with more and more files in the secrets folder: the best of seven in each kernel, after the first."""
     counts = [count for count in (0, 10, 100, 1000, 10_000) if count <= most]
     with Sandbox() as cave, contextlib.ExitStack() as stack:
         homes = {count: stack.enter_context(computer(cave, count)) for count in counts}
@@ -208,7 +208,7 @@ def many_files(results: Results, runs: int, most: int) -> None:
 
 
 def silence(results: Results) -> None:
-    """A server that never answers: when the check ends, and whether `CAVEclient(...)` does within three times that."""
+    """A server that never responds: when the check ends, and whether `CAVEclient(...)` ends within 30 s."""
     with Sandbox() as cave, computer(cave) as home:
         cave.misbehave("all", "silent")
         took = seconds(home, LOAD, CHECK)[1]
@@ -216,21 +216,21 @@ def silence(results: Results) -> None:
             client = f"{seconds(home, CLIENT, at_most=30)[0]:.1f} s"
         except subprocess.TimeoutExpired:
             client = "not yet after 30 s"
-    results.add("a server that never answers", client, f"{took:.1f} s", "")
+    results.add("a server that never responds", client, f"{took:.1f} s", "")
 
 
-# ---------------------------------------------------------------- what comes of it
+# ---------------------------------------------------------------- the table and the pictures
 
 
 def machine() -> str:
-    """What it was measured on."""
+    """The machine and the versions."""
     names = ("caveclient", "ipython", "requests", "urllib3")
     packages = ", ".join(f"{name} {version(name)}" for name in names if _is_here(name))
     return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {packages}"
 
 
 def write(results: Results, folder: Path, runs: int, readme: bool) -> None:
-    """Writes the table and the picture, and where it is wanted the table into the README too."""
+    """Writes the table and the pictures, and optionally the table in the README."""
     lines = [
         "| | caveclient | cave-magic | |",
         "|---|---:|---:|---|",
@@ -250,7 +250,7 @@ def write(results: Results, folder: Path, runs: int, readme: bool) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measures, prints, writes."""
+    """Runs the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=15, help="how often each pair is run")
     parser.add_argument("--datastacks", type=int, default=100)

@@ -1,4 +1,4 @@
-"""The benchmark runs, whatever its numbers."""
+"""The benchmark runs; its numbers do not matter here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 
 def test_the_benchmark_runs(tmp_path):
-    """With one run of one part it ends well and leaves a table, and for each theme a picture that is a sound SVG."""
+    """One run of one part writes a table, and a valid SVG for each theme."""
     script = Path(__file__).with_name("run.py")
     command = [sys.executable, str(script), "--runs", "1", "--only", "files", "--files", "10", "--out", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)

@@ -123,7 +123,7 @@ def test_only_applied_fixes_are_counted(run: Run, answers, two_faults, monkeypat
     monkeypatch.setattr(TerminalFrontend, "show", show)
     ran = run("%cave_check --fix")
     assert ran.error == "Cancelled"
-    assert ran.message.startswith("stopped. 1 of 2 fixes was applied: allow nobody but you to read ")
+    assert ran.message.startswith("stopped. 1 of 2 fixes was applied: make owner-only: ")
     assert fixed(two_faults) == [True, False]
 
 
@@ -169,7 +169,7 @@ def test_an_interrupt_within_a_fix_says_that_it_may_be_applied(run: Run, answers
     at_permissions(monkeypatch, two_faults[0], interrupted)
     message = run("%cave_check --fix --yes").message
     assert message.startswith("stopped. 1 of 2 fixes was applied: rewrite the datastack map")
-    assert ". This one may have been applied: allow nobody but you to read " in message
+    assert ". This one may have been applied: make owner-only: " in message
 
 
 def test_an_unexpected_error_after_a_fix_names_the_fix(run: Run, answers, two_faults, monkeypatch):

@@ -48,7 +48,7 @@ def test_without_a_prompt_the_last_step_stores_the_token():
 def test_an_ephemeral_platform_is_noted_before_the_steps():
     """On Colab the guide begins with what is lost and the commands that restore it."""
     lines = guide(runtime=Runtime(platform="Colab", is_ephemeral=True, has_display=False)).splitlines()
-    assert lines[1].startswith("Note: Colab throws this home folder away")
+    assert lines[1].startswith("Note: Colab deletes this home folder")
     assert lines.index("%cave_save $token") < next(at for at, one in enumerate(lines) if one.startswith("1. "))
 
 

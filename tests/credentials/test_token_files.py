@@ -310,18 +310,18 @@ def test_a_folder_of_ten_thousand_files_is_not_read_through(secrets, monkeypatch
     ("kind", "problem", "inside"),
     [
         ("bare", "is not valid JSON (line 1)", A),
-        ("string", 'holds a string, not an object with the key "token"', A),
-        ("whole list", 'holds a list, not an object with the key "token"', A),
+        ("string", 'contains a string, not an object with the key "token"', A),
+        ("whole list", 'contains a list, not an object with the key "token"', A),
         ("single quotes", "is not valid JSON (line 1)", A),
         ("two objects", "is not valid JSON (line 1)", None),
         ("no key", 'has no key "token"', A),
-        ("null", 'has nothing (null) under "token"', None),
-        ("number", 'has a number under "token", where a string belongs', None),
+        ("null", 'has null under "token"', None),
+        ("number", 'has a number under "token", not a string', None),
         ("0 bytes", "is empty", None),
         ("NULs", "is empty", None),
         ("latin-1", "is not UTF-8 text", A),
         ("deep", "is not valid JSON", None),
-        ("bare, digits", 'holds a number, not an object with the key "token"', "1" * 32),
+        ("bare, digits", 'contains a number, not an object with the key "token"', "1" * 32),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said(secrets, kind, problem, inside):
@@ -336,7 +336,7 @@ def test_what_is_wrong_with_a_file_is_said(secrets, kind, problem, inside):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("[1]", 'holds a list, not an object with the key "token"'),
+        ("[1]", 'contains a list, not an object with the key "token"'),
         ("{", "is not valid JSON (line 1)"),
         ("", "is empty"),
     ],

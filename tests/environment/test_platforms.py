@@ -54,16 +54,16 @@ def test_ones_own_desktop_has_a_screen():
 def test_a_forgetful_place_says_so_and_how_to_keep_the_token(name):
     """Where the home folder is thrown away, the note says so; where secrets can be kept, it says how they are read."""
     found = detect_runtime(PLACES[name][0])
-    assert f"{name} throws this home folder away" in found.note
+    assert f"{name} deletes this home folder" in found.note
     way = "--from-env CAVE_TOKEN" if not found.python else "$token"
-    assert next_steps.recall(found, TARGET)[-1] == f"%cave_save {way}"
+    assert next_steps.recall(found, TARGET)[-1].text == f"%cave_save {way}"
 
 
 def test_a_place_that_keeps_its_home_has_no_note():
     """Elsewhere nothing is said, and the line that works everywhere is at hand."""
     found = detect_runtime({})
     assert found.note == ""
-    assert next_steps.recall(found, TARGET) == ("%cave_save --from-env CAVE_TOKEN",)
+    assert [one.text for one in next_steps.recall(found, TARGET)] == ["%cave_save --from-env CAVE_TOKEN"]
 
 
 class Browser:

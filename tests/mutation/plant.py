@@ -2,10 +2,10 @@
 
     python tests/mutation/plant.py              all of them: about a quarter of an hour
     python tests/mutation/plant.py token save   those whose name has one of these words
-    python tests/mutation/plant.py --check      only whether each defect can still be planted
+    python tests/mutation/plant.py --check      checks only that each defect can still be planted
 
-Run it before and after tests are moved, merged or deleted: what was caught has to stay caught. A defect is anchored to
-the name of a function, so that it survives a move; where its text is gone, this says so and fails.
+Run it before and after tests are moved, merged or deleted: whatever was caught must still be caught. A defect is anchored to
+the name of a function, so that it survives a move; if its text is gone, the program fails.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("cave_magic", "tests", "notebooks", "docs", "pyproject.toml", "noxfile.py", "README.md", "CHANGELOG.md")
 SECONDS = 600.0
-"""The longest that the tests for one defect may take; a defect that makes them hang counts as caught."""
+"""Timeout of the tests for one defect; a defect that makes them hang counts as caught."""
 
 
 class CannotBePlanted(Exception):
-    """The function or the text of a defect is not there, or is there more than once."""
+    """The function or the text of a defect does not exist exactly once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defect:
-    """One small mistake.
+    """One small defect.
 
     Attributes:
-        name: what is wrong with it.
+        name: what is wrong.
         where: the folder or module of the package, and the function: `credentials:_create`, `token:Token.ending`.
-        old, new: the text in that function, which must be there once, and what takes its place.
-        tests: what should catch it, as arguments of pytest.
+        old, new: the text in that function, which must occur once, and its replacement.
+        tests: the tests that should catch it, as arguments of pytest.
     """
 
     name: str
@@ -56,7 +56,7 @@ def defect(name: str, where: str, old: str, new: str, *tests: str) -> Defect:
 
 
 DEFECTS = (
-    # the token itself, and what may be shown
+    # the token, and what may be shown
     defect("a token shows itself", "token:Token.__repr__", "{self.ending}", "{self._value}", "test_token.py"),
     defect("two tokens are equal", "token:Token.__eq__", "return hmac", "return True or hmac", "test_token.py"),
     defect("redact hides no header", "redact:redact", "(headers, rf", "(_KEYED, rf", "test_redact.py"),
@@ -69,14 +69,14 @@ DEFECTS = (
     defect("a failed save is not undone", "credentials:write_all", "_put_back(taken)", "pass", "credentials/test_save.py"),
     defect("another token is replaced", "credentials:_raise_if_another", "if previous is None or", "if True or", "credentials/test_save.py"),
     defect("the default file is taken from another server", "credentials:_is_free", "return writable and", "return writable or", "credentials/test_save.py"),
-    defect("the default file is never read", "credentials:resolve", "first = default if", "first = own if", "credentials/test_token_files.py"),
+    defect("the default file is never read", "credentials:StoredToken._first", "return self.default_file if", "return self.server_file if", "credentials/test_token_files.py"),
     defect("a file that names another server is this server's", "credentials:named_owner", "if not file.named_host or", "if True or", "credentials", "doctor/faults/test_owners.py"),
     # HTTP
-    defect("an address with a password is asked", "api:Session._request", "parsed is None or parsed.has_credentials", "parsed is None", "api", "doctor/faults/test_planted.py"),
+    defect("a URL with a password is requested", "api:Session._request", "parsed is None or parsed.has_credentials", "parsed is None", "api", "doctor/faults/test_planted.py"),
     defect("a redirect is followed", "api:Session._request", "allow_redirects=False", "allow_redirects=True", "api", "doctor/faults/test_hostile.py"),
     defect("a timeout is ignored", "api:Session._request", "ActiveRequest(seconds)", "ActiveRequest(1e6)", "api/test_timeouts.py", "api/test_http.py"),
     defect("a late request is sent", "api:Batch._work", "if self._closed.is_set() or", "if", "api"),
-    defect("a wait of hours is believed", "api:retry_after", "<= MAX_RETRY_AFTER", "< float('inf')", "api", "doctor/faults/test_waiting.py"),
+    defect("a long Retry-After is accepted", "api:retry_after", "<= MAX_RETRY_AFTER", "< float('inf')", "api", "doctor/faults/test_waiting.py"),
     defect("a host is not compared with its port", "api:host_of", "url.host_and_port if", "url.host if", "api/test_urls.py", "credentials"),
     defect("port 0 is a port", "api:parse_url", " or port == 0 or", " or", "api/test_urls.py", "test_deployments.py"),
     # signing in
@@ -90,7 +90,7 @@ DEFECTS = (
     defect("a rejected token is fine", "doctor.checks.account:_account", 'if response.code == "invalid_token":', "if False:", "doctor/checks", "doctor/faults/test_faults.py"),
     defect("a temporary token is permanent", "doctor.checks.account:_kind", "if not is_temporary(server):", "if True:", "doctor/checks", "doctor/faults/test_faults.py"),
     # this computer, and what is shown
-    defect("an empty small proxy variable counts not", "environment:_proxies", "found.pop(scheme, None)", "pass", "environment", "doctor/faults/test_proxies.py"),
+    defect("an empty lower-case proxy variable is ignored", "environment:_proxies", "found.pop(scheme, None)", "pass", "environment", "doctor/faults/test_proxies.py"),
     defect("a hosted notebook is a desktop", "environment:detect_runtime", "has_display=False", "has_display=True", "environment", "login"),
     defect("HTML is not escaped", "ui:_span", "text = html.escape(span.text)", "text = span.text", "ui", "commands/test_views.py"),
     defect("Tab offers what does not fit", "completion:candidates", " if word.startswith(fragment)]", "]", "test_completion.py"),
@@ -98,29 +98,29 @@ DEFECTS = (
 
 
 def planted(package: Path, defect: Defect) -> tuple[Path, str]:
-    """The file that a defect is in, and its text with the defect.
+    """The file of a defect, and its text with the defect.
 
     Raises:
-        CannotBePlanted: the function, or the text in it, is not there exactly once.
+        CannotBePlanted: the function, or the text in it, does not occur exactly once.
     """
     module, _, function = defect.where.partition(":")
     inside = package.joinpath(*module.split("."))
     files = [inside.with_suffix(".py")] if inside.with_suffix(".py").is_file() else sorted(inside.rglob("*.py"))
     found = [(path, start, end) for path in files for start, end in _lines_of(path, function)]
     if len(found) != 1:
-        raise CannotBePlanted(f"{defect.where} is there {len(found)} times")
+        raise CannotBePlanted(f"{defect.where} occurs {len(found)} times")
     ((path, start, end),) = found
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     body = "".join(lines[start:end])
     if body.count(defect.old) != 1:
-        raise CannotBePlanted(f"{defect.old!r} is {body.count(defect.old)} times in {defect.where}")
+        raise CannotBePlanted(f"{defect.old!r} occurs {body.count(defect.old)} times in {defect.where}")
     text = "".join([*lines[:start], body.replace(defect.old, defect.new), *lines[end:]])
     ast.parse(text)
     return path, text
 
 
 def _lines_of(path: Path, function: str) -> Iterator[tuple[int, int]]:
-    """Where a function or a method (`Token.ending`) of a file begins and ends, counted from 0."""
+    """The first and last line of a function or method (`Token.ending`), counted from 0."""
     scope, _, name = function.rpartition(".")
     tree = ast.parse(path.read_text(encoding="utf-8"))
     bodies = [tree.body] if not scope else [one.body for one in tree.body if getattr(one, "name", "") == scope]
@@ -130,7 +130,7 @@ def _lines_of(path: Path, function: str) -> Iterator[tuple[int, int]]:
 
 
 def tests_fail(copy: Path, tests: tuple[str, ...]) -> str:
-    """Runs tests in the copy until one fails; gives the name of that test, or ""."""
+    """Runs tests in the copy until one fails; returns the name of that test, or ""."""
     there = [one for one in tests if (copy / one).exists()]
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--tb=no", *there]
     environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -145,10 +145,10 @@ def tests_fail(copy: Path, tests: tuple[str, ...]) -> str:
 
 
 def main() -> int:
-    """Plants what was chosen; 0 if all could be planted and were caught."""
+    """Plants the chosen defects; returns 0 if all could be planted and were caught."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("words", nargs="*", help="only the defects with one of these words in their names")
-    parser.add_argument("--check", action="store_true", help="run no test, only look whether each can be planted")
+    parser.add_argument("--check", action="store_true", help="run no tests, only check that each can be planted")
     chosen = parser.parse_args()
     defects = [one for one in DEFECTS if not chosen.words or any(word in one.name for word in chosen.words)]
     gone = []

@@ -1,4 +1,4 @@
-"""What the tests of the practice server share: running servers, and a client that sends any bytes at all."""
+"""Fixtures for the tests of the practice server: running servers, and a client that sends any bytes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cave_magic.sandbox import Sandbox
 
 @dataclass(frozen=True)
 class Got:
-    """One answer as it came over the socket."""
+    """One response, as it came over the socket."""
 
     status: int
     headers: http.client.HTTPMessage
@@ -25,13 +25,13 @@ class Got:
 
     @property
     def data(self) -> Any:
-        """The body as JSON, or as text where it is none."""
+        """The body as JSON, or as text if it is not JSON."""
         text = self.body.decode()
         return json.loads(text) if self.headers.get("Content-Type") == "application/json" and text else text
 
 
 def send_raw(address: str, ask: str, headers: Mapping[str, str] | None = None, body: str | None = None) -> Got:
-    """Send `ask` ("GET /path") with headers that no decent client would send, and read the answer."""
+    """Sends `ask` ("GET /path") with headers that requests would not send, and reads the response."""
     method, path = ask.split(" ", 1)
     host, port = address.removeprefix("http://").split(":")
     lines = [f"{method} {path} HTTP/1.1", f"Host: {host}:{port}"]
@@ -51,7 +51,7 @@ def send_raw(address: str, ask: str, headers: Mapping[str, str] | None = None, b
 
 @pytest.fixture(scope="session")
 def raw() -> Callable[..., Got]:
-    """A client for requests that `requests` would refuse to send."""
+    """A client for requests that `requests` would not send."""
     return send_raw
 
 
@@ -64,7 +64,7 @@ def cave() -> Iterator[Sandbox]:
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home of its own for every test, so that nobody's secrets are read or written."""
+    """An empty home for every test, so that the real secrets are neither read nor written."""
     home = tmp_path / "practice-home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
@@ -76,7 +76,7 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let services ask a broken auth server again at once instead of over three seconds."""
+    """Makes services retry a broken auth server at once instead of over three seconds."""
     from cave_magic.sandbox import gate
 
     adapter = gate._library().session.get_adapter(f"https://{gate.PLACEHOLDER}/")

@@ -1,4 +1,4 @@
-"""The pages in a real Chromium: a new person gets from nothing to a token on the clipboard."""
+"""The pages in Chromium: a new user signs up and copies a token."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ def page(request: pytest.FixtureRequest) -> Iterator[Any]:
         browser.close()
 
 
-def test_a_new_person_gets_a_token(cave: Sandbox, page: Any) -> None:
-    """Log in, choose a name, accept the terms, make a token, take it away, log out."""
+def test_a_new_user_gets_a_token(cave: Sandbox, page: Any) -> None:
+    """Sign in, choose a name, accept the terms, create a token, copy and download it, sign out."""
     page.goto(f"{cave.local_server}/materialize/views/datastack/minnie65_public")
     page.get_by_label("E-mail").fill("zoe@lab.example.org")
-    page.get_by_role("button", name="Log in", exact=True).click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     page.get_by_label("Use a custom name").check()
     page.get_by_label("Custom name", exact=True).fill("Zoé")
     page.get_by_role("button", name="Continue").click()
     page.get_by_role("button", name="I accept").click()
-    assert page.get_by_text("You are in, Zoé.").is_visible()
+    assert page.get_by_text("Zoé, you have access.").is_visible()
     page.goto(f"{cave.server}/sticky_auth/settings/tokens")
     page.get_by_label("Description").fill("my laptop")
     page.get_by_role("button", name="Create token").click()
     token = cave.tokens("zoe")[0]["token"]
     assert page.get_by_label("New token").input_value() == token
     _take(page, token)
-    page.get_by_role("button", name="Log out").click()
-    assert page.get_by_text("You are logged out").is_visible()
+    page.get_by_role("button", name="Sign out").click()
+    assert page.get_by_text("You are signed out").is_visible()
 
 
-def test_two_log_ins_in_two_tabs_and_a_cancelled_one(cave: Sandbox, page: Any) -> None:
-    """The first tab ends in an error as JSON text, the second is served; Cancel ends in the server's error page."""
+def test_two_sign_ins_in_two_tabs_and_a_cancelled_one(cave: Sandbox, page: Any) -> None:
+    """The first tab ends with an error as JSON, the second works; Cancel ends on the server's error page."""
     start = f"{cave.server}/sticky_auth/settings/tokens"
     page.goto(start)
     other = page.context.new_page()
@@ -68,11 +68,11 @@ def test_two_log_ins_in_two_tabs_and_a_cancelled_one(cave: Sandbox, page: Any) -
     assert page.get_by_role("heading", name="Internal Server Error").is_visible()
 
 
-def test_the_name_of_the_google_account_takes_one_click(cave: Sandbox, page: Any) -> None:
-    """It is chosen from the start; where scripts run the field for another name is out of the way."""
+def test_the_google_name_takes_one_click(cave: Sandbox, page: Any) -> None:
+    """It is the default, and scripts disable the field for a custom name."""
     page.goto(f"{cave.server}/sticky_auth/settings/tokens")
     page.get_by_label("E-mail").fill("zoe@lab.example.org")
-    page.get_by_role("button", name="Log in", exact=True).click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     assert page.get_by_label("Use the name of your Google account").is_checked()
     assert page.get_by_label("Custom name", exact=True).is_disabled() is page.has_script
     if page.has_script:
@@ -81,7 +81,7 @@ def test_the_name_of_the_google_account_takes_one_click(cave: Sandbox, page: Any
 
 
 def _take(page: Any, token: str) -> None:
-    """Copy the token where a script may, and download it."""
+    """Copies the token, if scripts may, and downloads it."""
     assert page.get_by_role("button", name="Copy").first.is_visible() is page.has_script
     if page.has_script:
         page.get_by_role("button", name="Copy").first.click()

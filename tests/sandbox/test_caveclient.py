@@ -1,4 +1,4 @@
-"""caveclient meets the practice server: it works with a healthy one, and fails with a sick one as measured."""
+"""caveclient with the practice server: it works with healthy services, and fails with broken ones as measured."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REFUSED = "invalid_token"
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Addresses that caveclient wanted to open in a browser."""
+    """The URLs that caveclient tries to open in a browser."""
     found: list[str] = []
     monkeypatch.setattr("webbrowser.open", found.append)
     return found
@@ -34,7 +34,7 @@ def client(cave: Sandbox, token: Any, datastack: str | None = None, **more: Any)
 
 
 def test_a_client_of_a_datastack_works(cave: Sandbox) -> None:
-    """Every service that `CAVEclient("minnie65_public")` has answers it."""
+    """Every service of `CAVEclient("minnie65_public")` responds."""
     full = client(cave, cave.new_token("ada"), "minnie65_public")
     assert full.materialize.version == 1412
     assert full.materialize.get_versions() == [1412, 1300]
@@ -51,7 +51,7 @@ def test_a_client_of_a_datastack_works(cave: Sandbox) -> None:
 
 
 def test_tables_can_be_queried(cave: Sandbox) -> None:
-    """A table of cells comes as a data frame, with the limit that was asked for."""
+    """A query returns a data frame with the requested number of rows."""
     full = client(cave, cave.new_token("ada"), "minnie65_public")
     frame = full.materialize.query_table("nuclei", limit=3)
     assert list(frame["pt_root_id"]) == [864691135000000000, 864691135000000001, 864691135000000002]
@@ -60,7 +60,7 @@ def test_tables_can_be_queried(cave: Sandbox) -> None:
 
 
 def test_a_version_can_be_fixed(cave: Sandbox) -> None:
-    """A client for an older materialization knows its moment."""
+    """A client for an older materialization has its timestamp."""
     full = client(cave, cave.new_token("ada"), "minnie65_public", version=1300)
     assert full.materialize.version == 1300
     assert full.timestamp.year == 2023
@@ -77,10 +77,10 @@ def test_a_version_can_be_fixed(cave: Sandbox) -> None:
         ("admin", [], "missing_permission"),
     ],
 )
-def test_people_see_what_they_may(
+def test_access_depends_on_permissions_and_terms(
     cave: Sandbox, opened: list[str], who: str, datastacks: list[str], error: str | None
 ) -> None:
-    """The list of datastacks, and whether minnie65_public opens, depend on permission and terms."""
+    """The list of datastacks and access to minnie65_public depend on the permission and the terms."""
     token = cave.new_token(who)
     assert client(cave, token).info.get_datastacks() == datastacks
     if error is None:
@@ -92,8 +92,8 @@ def test_people_see_what_they_may(
 
 
 @pytest.mark.parametrize(("who", "sees"), [("alice", False), ("dora", True), ("bot", True), ("admin", True)])
-def test_user_information_is_not_for_everybody(cave: Sandbox, who: str, sees: bool) -> None:
-    """An ordinary person gets 403 in plain text, even about himself."""
+def test_user_information_needs_permission(cave: Sandbox, who: str, sees: bool) -> None:
+    """A typical user gets 403 in plain text, even for their own account."""
     auth = client(cave, cave.new_token(who)).auth
     if sees:
         assert auth.get_user_information([1])[0]["name"] == "Admin Example"
@@ -103,14 +103,14 @@ def test_user_information_is_not_for_everybody(cave: Sandbox, who: str, sees: bo
 
 
 def test_tokens_are_listed(cave: Sandbox) -> None:
-    """A log-in token lists the keys of its person, who may have none."""
+    """A temporary token lists the permanent tokens of its account, if any."""
     assert client(cave, cave.new_login_token("dave")).auth.get_tokens() == []
     listed = client(cave, cave.new_login_token("alice")).auth.get_tokens()
     assert [row["description"] for row in listed] == ["cluster", "laptop"]
 
 
 def _shapes(token: str) -> dict[str, tuple[Any, int, str]]:
-    """Forms of a token, and what each comes to."""
+    """Forms of a token, and the error for each."""
     return {
         "unknown": ("0" * 32, 401, REFUSED),
         "truncated": (token[:31], 401, REFUSED),
@@ -126,8 +126,8 @@ def _shapes(token: str) -> dict[str, tuple[Any, int, str]]:
 
 
 @pytest.mark.parametrize("form", list(_shapes("")))
-def test_odd_tokens_are_refused_as_measured(cave: Sandbox, form: str) -> None:
-    """Each wrong form of a token ends in the status and the words of the real servers."""
+def test_malformed_tokens_are_rejected_as_measured(cave: Sandbox, form: str) -> None:
+    """Each malformed token gets the status and the message of the real servers."""
     value, status, words = _shapes(cave.new_token("ada"))[form]
     with pytest.raises(E.HTTPError, match=words) as caught:
         client(cave, value).info.get_datastacks()
@@ -135,7 +135,7 @@ def test_odd_tokens_are_refused_as_measured(cave: Sandbox, form: str) -> None:
 
 
 def test_tokens_that_work_or_break_the_client(cave: Sandbox) -> None:
-    """A trailing space works, a newline breaks requests before anything is sent."""
+    """A trailing space works; a line break makes requests fail before it sends anything."""
     token = cave.new_token("ada")
     assert len(client(cave, f"{token} ").info.get_datastacks()) == 2
     cave.clear_requests()
@@ -146,8 +146,8 @@ def test_tokens_that_work_or_break_the_client(cave: Sandbox) -> None:
     assert cave.connections == 0
 
 
-def test_without_a_token_the_log_in_page_is_taken_for_an_answer(cave: Sandbox) -> None:
-    """No token at all ends in AuthException, because the log-in page was reached."""
+def test_without_a_token_caveclient_gets_the_sign_in_page(cave: Sandbox) -> None:
+    """A request without a token raises AuthException, because it ends on the sign-in page."""
     with pytest.raises(caveclient.base.AuthException, match="You have not setup a token"):
         client(cave, None).info.get_datastacks()
 
@@ -178,8 +178,8 @@ SICK: list[tuple[str, type[Exception], int]] = [
 
 
 @pytest.mark.parametrize(("how", "error", "count"), SICK)
-def test_a_sick_info_service(cave: Sandbox, how: str, error: type[Exception], count: int) -> None:
-    """Each sickness of info ends in the error, and after the number of requests, that were measured."""
+def test_a_broken_info_service(cave: Sandbox, how: str, error: type[Exception], count: int) -> None:
+    """Each misbehaviour of info raises the measured error after the measured number of requests."""
     token = cave.new_token("ada")
     cave.misbehave("info", how)
     expected = caveclient.base.AuthException if how == "redirect" else error
@@ -191,8 +191,8 @@ def test_a_sick_info_service(cave: Sandbox, how: str, error: type[Exception], co
 
 
 @pytest.mark.parametrize(("how", "error"), [(how, error) for how, error, _ in SICK if how not in ("redirect", "loop")])
-def test_a_sick_auth_server(cave: Sandbox, how: str, error: type[Exception]) -> None:
-    """The auth client asks once, whatever happens."""
+def test_a_broken_auth_server(cave: Sandbox, how: str, error: type[Exception]) -> None:
+    """The auth client sends one request and does not retry."""
     token = cave.new_token("ada")
     cave.misbehave("auth", how)
     with pytest.raises(error):
@@ -200,8 +200,8 @@ def test_a_sick_auth_server(cave: Sandbox, how: str, error: type[Exception]) -> 
     assert [record.service for record in cave.requests] == ["auth"]
 
 
-def test_json_of_another_shape(cave: Sandbox) -> None:
-    """Info's version cannot be read then, while auth's answer is taken as it is."""
+def test_unexpected_json(cave: Sandbox) -> None:
+    """caveclient cannot read info's version then, but accepts any JSON from auth."""
     from packaging.version import InvalidVersion
 
     token = cave.new_token("ada")
@@ -211,8 +211,8 @@ def test_json_of_another_shape(cave: Sandbox) -> None:
     assert client(cave, token).auth.get_tokens() == "not a version"
 
 
-def test_a_redirect_elsewhere_gives_the_token_away(cave: Sandbox) -> None:
-    """caveclient sends the token as a cookie to whatever host a redirect of info names."""
+def test_a_redirect_leaks_the_token(cave: Sandbox) -> None:
+    """caveclient sends the token as a cookie to any host that info redirects to."""
     token = cave.new_token("ada")
     cave.misbehave("info", "redirect")
     with pytest.raises(caveclient.base.AuthException):
@@ -221,8 +221,8 @@ def test_a_redirect_elsewhere_gives_the_token_away(cave: Sandbox) -> None:
     assert (leaked.path, leaked.authorization, leaked.cookie, leaked.user) == ("/captive-portal", False, True, "ada")
 
 
-def test_retry_after_is_obeyed_by_info_and_ignored_by_auth(cave: Sandbox) -> None:
-    """With one second to wait and one retry, info takes a second for two requests; auth asks once."""
+def test_the_info_client_obeys_retry_after(cave: Sandbox) -> None:
+    """With a wait of one second and one retry, it sends two requests in a second; the auth client sends one."""
     token = cave.new_token("ada")
     cave.misbehave("all", "retry-after:1")
     start = time.perf_counter()
@@ -237,7 +237,7 @@ def test_retry_after_is_obeyed_by_info_and_ignored_by_auth(cave: Sandbox) -> Non
 @pytest.mark.parametrize("how", ["silent", "drip"])
 @pytest.mark.parametrize("ask", [lambda c: c.info.get_datastacks(), lambda c: c.auth.get_tokens()])
 def test_a_silent_server_hangs_the_client(cave: Sandbox, how: str, ask: Callable[[Any], Any]) -> None:
-    """caveclient has no time-out: it waits until the server comes back to life."""
+    """caveclient has no timeout: it waits until the server responds."""
     import threading
 
     done = threading.Event()
@@ -256,8 +256,8 @@ def test_a_silent_server_hangs_the_client(cave: Sandbox, how: str, ask: Callable
     thread.join()
 
 
-def test_a_certificate_that_nobody_trusts() -> None:
-    """A self-signed certificate ends in an SSLError."""
+def test_an_untrusted_certificate() -> None:
+    """A self-signed certificate raises SSLError."""
     with Sandbox(tls=True) as cave:
         with pytest.raises(E.SSLError):
             client(cave, cave.new_token("ada")).info.get_datastacks()
@@ -266,7 +266,7 @@ def test_a_certificate_that_nobody_trusts() -> None:
 
 
 def test_a_slow_auth_server_slows_info(cave: Sandbox) -> None:
-    """Info asks auth about a token that it has not seen, so it waits too."""
+    """Info asks auth about a token that it has not cached, so it is slow too."""
     headers = {"Authorization": f"Bearer {cave.new_token('ada')}"}
     cave.misbehave("auth", "slow:0.3")
     start = time.perf_counter()
@@ -275,8 +275,8 @@ def test_a_slow_auth_server_slows_info(cave: Sandbox) -> None:
     assert time.perf_counter() - start >= 0.3
 
 
-def test_info_gives_up_on_a_dead_auth_server_after_three_seconds(cave: Sandbox) -> None:
-    """With auth down a token that info has not seen ends in its JSON 500, after six tries."""
+def test_info_gives_up_on_auth_after_three_seconds(cave: Sandbox) -> None:
+    """With auth down, a token that info has not cached gets a JSON 500 after six attempts."""
     headers = {"Authorization": f"Bearer {cave.new_token('ada')}"}
     cave.misbehave("auth", "down")
     start = time.perf_counter()

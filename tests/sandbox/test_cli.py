@@ -1,4 +1,4 @@
-"""The command line of the practice server, and the lines that a teacher types at it."""
+"""The command line of the practice server, and its console."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COMMAND = [sys.executable, "-m", "cave_magic.sandbox"]
 
 @pytest.fixture
 def free_port() -> int:
-    """A port of loopback that nobody uses, followed by another such one."""
+    """A free loopback port, followed by another one."""
     while True:
         with socket.socket() as one, socket.socket() as two:
             one.bind(("127.0.0.1", 0))
@@ -36,7 +36,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def started(free_port: int) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A practice server in a process of its own, and the text that it printed."""
+    """A practice server in its own process, and what it printed."""
     options = ["--port", str(free_port), "--misbehave", "l2cache=down", "--unsigned", "ada=minnie65_public"]
     process = subprocess.Popen([*COMMAND, *options], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -52,7 +52,7 @@ def started(free_port: int) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 def test_it_says_what_to_type(started: tuple[subprocess.Popen[str], str], free_port: int) -> None:
-    """The text has the address, an IPython with a home of its own, and the two magics."""
+    """The text has the URL, an IPython with a temporary home, and the two magics."""
     _, text = started
     assert f"%cave_setup new --server http://127.0.0.1:{free_port}" in text
     assert "%load_ext cave_magic" in text
@@ -62,7 +62,7 @@ def test_it_says_what_to_type(started: tuple[subprocess.Popen[str], str], free_p
 
 
 def test_its_options_take_effect(started: tuple[subprocess.Popen[str], str], free_port: int) -> None:
-    """The chosen ports answer and the chosen service is down."""
+    """The chosen ports respond and the chosen service is down."""
     base = "http://127.0.0.1:"
     assert requests.get(f"{base}{free_port}/info/version", timeout=5).status_code == 200
     assert requests.get(f"{base}{free_port + 1}/l2cache/api/v1/table_mapping", timeout=5).status_code == 502
@@ -70,10 +70,8 @@ def test_its_options_take_effect(started: tuple[subprocess.Popen[str], str], fre
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_stops_in_order_and_leaves_no_folder(
-    started: tuple[subprocess.Popen[str], str], number: signal.Signals
-) -> None:
-    """Ctrl-C and a polite kill end it with status 0, and the throw-away home is gone."""
+def test_it_stops_cleanly(started: tuple[subprocess.Popen[str], str], number: signal.Signals) -> None:
+    """Ctrl-C and SIGTERM end it with status 0, and the temporary home is deleted."""
     process, text = started
     home = Path(next(word for word in text.split() if word.startswith("HOME=")).removeprefix("HOME="))
     assert home.is_dir()
@@ -82,8 +80,8 @@ def test_it_stops_in_order_and_leaves_no_folder(
     assert not home.exists()
 
 
-def test_the_next_free_port_is_taken_without_a_word(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
-    """Where the usual port is in use, the next one serves."""
+def test_the_next_free_port_is_used(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
+    """If the default port is in use, the next one is used."""
     from cave_magic.sandbox import cli
 
     monkeypatch.setattr(cli, "USUAL_PORT", free_port)
@@ -94,8 +92,8 @@ def test_the_next_free_port_is_taken_without_a_word(monkeypatch: pytest.MonkeyPa
             assert int(cave.server.rsplit(":", 1)[1]) > free_port
 
 
-def test_a_chosen_port_that_is_taken_is_one_line(free_port: int, capsys: pytest.CaptureFixture[str]) -> None:
-    """`--port` is meant: where it is in use the program says so and ends with status 1."""
+def test_a_chosen_port_that_is_in_use_is_an_error(free_port: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """If the port of `--port` is in use, the program prints one line and ends with status 1."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", free_port))
         taken.listen()
@@ -108,28 +106,28 @@ def test_a_chosen_port_that_is_taken_is_one_line(free_port: int, capsys: pytest.
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--misbehave", "info=sulky"], "there are: silent"),
-        (["--misbehave", "info"], "has no `=`"),
+        (["--misbehave", "info=sulky"], "choose one of: silent"),
+        (["--misbehave", "info"], "is not NAME=VALUE"),
         (["--auth-version", "old"], "not a version such as 2.18.0"),
         (["stop"], "invalid choice"),
     ],
 )
 def test_bad_options_are_explained(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A wrong option ends with status 2 and the choices."""
+    """An invalid option ends with status 2 and lists the choices."""
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
     assert stopped.value.code == 2
     assert message in capsys.readouterr().err
 
 
-def test_an_unknown_person_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """A name that nobody has ends with status 1 and one line."""
+def test_an_unknown_person_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """An unknown name ends with status 1 and one line."""
     assert main(["--unsigned", "zed=minnie65_public"]) == 1
     assert capsys.readouterr().err == "python -m cave_magic.sandbox: no account 'zed' on this practice server\n"
 
 
-def test_ipython_starts_at_home_in_a_folder_of_its_own(own_home: Path) -> None:
-    """`ipython` gives a real IPython with another home, configured for the server, and leaves nothing."""
+def test_ipython_has_a_temporary_home(own_home: Path) -> None:
+    """`ipython` starts a real IPython with a temporary home, configured for the server, and leaves nothing behind."""
     typed = (
         "import os\n"
         "import urllib.request\n"
@@ -158,7 +156,7 @@ def test_ipython_starts_at_home_in_a_folder_of_its_own(own_home: Path) -> None:
         ("local missing", "local is missing now."),
         ("POST", "neither a command nor a service. Type help."),
         ("INFO silent", "neither a command nor a service. Type help."),
-        ("info sulky", "there are: silent"),
+        ("info sulky", "choose one of: silent"),
         ("info", "Type it as: SERVICE MISBEHAVIOUR"),
         ("behave", "Everything works again."),
         ("behave info", "info works again."),
@@ -166,27 +164,27 @@ def test_ipython_starts_at_home_in_a_folder_of_its_own(own_home: Path) -> None:
         ("withdraw ada", "Type it as: withdraw WHO DATASTACK"),
         ("accept bob minnie65_public", "bob has accepted"),
         ("grant carol minnie65_public", "carol may view minnie65_public."),
-        ("revoke ada minnie65_public", "ada may not view minnie65_public."),
+        ("revoke ada minnie65_public", "ada may no longer view minnie65_public."),
         ("grant zed minnie65_public", "no account 'zed' on this practice server"),
         ("delete alice", "2 tokens of alice deleted."),
-        ("forget", "have forgotten"),
+        ("forget", "are empty"),
         ("advance 300", "300 s have passed"),
         ("advance -1", "Type it as: advance SECONDS"),
         ("delay 0.5", "Every response is delayed by 0.5 s."),
         ("delay soon", "Type it as: delay SECONDS"),
-        ("people", "an ordinary person, one token"),
-        ("requests", "No request so far."),
+        ("people", "a typical user"),
+        ("requests", "No requests so far."),
         ("status", "Everything works."),
         ("help", "accepts the request and never responds"),
     ],
 )
-def test_the_console_obeys(cave: Sandbox, line: str, answer: str) -> None:
-    """Each line is done and confirmed, or answered with how to type it."""
+def test_the_console_confirms_each_line(cave: Sandbox, line: str, answer: str) -> None:
+    """Each line is run and confirmed, or gets a hint."""
     assert answer in obey(cave, line)
 
 
 def test_the_console_changes_the_server(cave: Sandbox) -> None:
-    """What is typed takes effect at once and can be ended."""
+    """A line takes effect at once, and can be undone."""
     obey(cave, "info down")
     assert requests.get(f"{cave.server}/info/version", timeout=5).status_code == 502
     assert "info down" in obey(cave, "status")

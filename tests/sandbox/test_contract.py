@@ -1,7 +1,7 @@
-"""The practice server answers as real servers did: their recorded answers, asked again over a socket.
+"""The practice server responds as real servers did: recorded requests, replayed over a socket.
 
-`contract.json` holds what middle_auth 2.30.3 and the info service 4.3.3 said. Tokens in it are placeholders;
-times, addresses and descriptions may differ, everything else may not.
+`contract.json` has responses of middle_auth 2.30.3 and the info service 4.3.3. Tokens in it are placeholders;
+times, URLs and descriptions may differ, nothing else.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ RECORDS: list[dict[str, Any]] = [
 ]
 
 AT_ANY_TIME = ("users", "ttl", "malformed", "no_header", "query_token", "sticky")
-"""Groups whose records change nothing, so that each can be asked by itself."""
+"""Groups of records that change nothing, so that each can be replayed by itself."""
 
-LEFT_OUT = {334: "looks into Redis, not at a route"}
+LEFT_OUT = {334: "inspects Redis, not a route"}
 
 NO_REDIS = {"/auth/api": "error500", "sticky_auth": "error500"}
 OUTAGES: dict[str, tuple[range, dict[str, str]]] = {
@@ -39,27 +39,27 @@ OUTAGES: dict[str, tuple[range, dict[str, str]]] = {
     "Redis is down": (range(380, 389), NO_REDIS),
     "before PostgreSQL went down": (range(389, 391), {}),
     "PostgreSQL is down": (range(391, 400), {**NO_REDIS, "/info/api/v2": "error500"}),
-    "everything is well again": (range(400, 414), {}),
+    "everything works again": (range(400, 414), {}),
 }
-"""The records of each outage, and what misbehaves in it."""
+"""The records of each outage, and the misbehaviour that causes it."""
 
 DIFFERENT = {"segmentation_source", "skeleton_source", "local_server", "text", "image_source"}
-"""Keys whose text is about practice data here; it is there or not as in the record."""
+"""Keys with texts about practice data; only their presence is compared."""
 
 TIMES = {"created", "updated", "last_used"}
 Ask = Callable[..., Any]
 
 
 class Names(dict[str, str]):
-    """What the placeholders of the contract stand for in one sandbox."""
+    """The values of the contract's placeholders in one sandbox."""
 
     def fill(self, text: str) -> str:
-        """`text` with real tokens in the place of placeholders."""
+        """`text` with tokens instead of placeholders."""
         text = re.sub(r"<a x (\d+)>", lambda m: "a" * int(m[1]), text)
         return re.sub(r"<([^<>|]+)(?:\|(\w+))?>", self._one, text)
 
     def learn(self, recorded: Any, got: Any) -> None:
-        """Take the value of placeholders that are in a recorded answer from the real one."""
+        """Takes the values of placeholders in a recorded response from the real one."""
         if isinstance(recorded, str) and re.fullmatch(r"<new key \d+>", recorded):
             self.setdefault(recorded[1:-1], got)
         elif isinstance(recorded, list) and isinstance(got, list):
@@ -75,7 +75,7 @@ class Names(dict[str, str]):
 
 
 def cast(cave: Sandbox) -> Names:
-    """The tokens of the people in the contract; erin's is deleted, frank's has expired."""
+    """The tokens of the accounts in the contract; erin's is deleted, frank's has expired."""
     names = Names({"state": "", "session": "none"})
     for nick, placeholders in {
         "admin": ["admin.api_key"],
@@ -98,7 +98,7 @@ def cast(cave: Sandbox) -> Names:
 
 
 def replay(record: dict[str, Any], cave: Sandbox, names: Names, raw: Ask) -> Any:
-    """Ask what the record asked and compare; gives the answer's data."""
+    """Sends the recorded request and compares the response; returns its data."""
     headers = {name: names.fill(value) for name, value in record.get("send", {}).items()}
     body = record.get("data")
     got = raw(cave.server, names.fill(record["ask"]), headers, body)
@@ -116,7 +116,7 @@ def _compare_headers(recorded: dict[str, str], got: Any, cave: Sandbox) -> None:
         assert got.get(name) == (expected and expected.replace("https://cave.example", base)), name
     _compare_cookies(recorded.get("Set-Cookie", ""), got.get_all("Set-Cookie") or [])
     if "fake-google" in recorded.get("Location", ""):
-        assert got["Location"].startswith(f"{base}/practice/log-in?response_type=code&")
+        assert got["Location"].startswith(f"{base}/practice/sign-in?response_type=code&")
     elif "Location" in recorded:
         assert _address(got["Location"], base) == _address(recorded["Location"], "https://cave.example")
     assert "Warning" not in got
@@ -124,7 +124,7 @@ def _compare_headers(recorded: dict[str, str], got: Any, cave: Sandbox) -> None:
 
 
 def _compare_cookies(recorded: str, got: list[str]) -> None:
-    """The recorded cookie is set, with its attributes and no longer life; `Secure` is dropped over plain http."""
+    """The recorded cookie is set with its attributes and lifetime; without `Secure` over plain http."""
     if not recorded:
         assert got == []
         return
@@ -136,7 +136,7 @@ def _compare_cookies(recorded: str, got: list[str]) -> None:
 
 
 def _address(location: str, base: str) -> str:
-    """An address with the server's name left out and tokens blotted, so that two of them compare."""
+    """A URL without the server's name and with tokens masked, to compare."""
     quoted = base.removeprefix("http://").removeprefix("https://").replace(":", "%3A")
     location = location.replace(base, "")
     for form in (quoted, quoted.replace("%3A", ":")):
@@ -145,7 +145,7 @@ def _address(location: str, base: str) -> str:
 
 
 def _seen(value: Any, cave: Sandbox, names: Names) -> Any:
-    """A body with what may differ made equal: tokens, addresses, the word for what is not real."""
+    """A body in which tokens, URLs and the word for practice data are replaced, to compare."""
     if isinstance(value, dict):
         return {key: _seen(item, cave, names) for key, item in value.items()}
     if isinstance(value, list):
@@ -155,14 +155,16 @@ def _seen(value: Any, cave: Sandbox, names: Names) -> Any:
     if value.startswith(("<html", "\n\n<html", "<!doctype html>\n<html lang=")):
         return _page(value)
     value = value.replace("(fake)", "(practice)").replace("the fake", "the practice").replace("fake al", "practice al")
-    value = value.replace("https://cave.example", cave.server).replace("/fake-google/o/oauth2/auth", "/practice/log-in")
-    if "/practice/log-in?" in value:
+    value = value.replace("https://cave.example", cave.server).replace(
+        "/fake-google/o/oauth2/auth", "/practice/sign-in"
+    )
+    if "/practice/sign-in?" in value:
         return value.split("?")[0]
     return names.fill(value) if re.search(r"<[a-z]+[ .][^>]+>$", value) else value
 
 
 def _page(html: str) -> str:
-    """Pages of Flask and nginx by their title, pages that people see as just that."""
+    """The title of a Flask or nginx page; other pages are not compared."""
     if "<html lang=en>" in html:
         return "Flask " + (re.search(r"<title>(.)", html) or ["", "?"])[1]
     return html if "nginx" in html else "a page"
@@ -196,19 +198,19 @@ def _of(*groups: str) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def still() -> Iterator[tuple[Sandbox, Names]]:
-    """A sandbox that no test changes, with the names of its tokens."""
+    """A sandbox that no test changes, with its placeholders."""
     with Sandbox() as cave:
         yield cave, cast(cave)
 
 
 @pytest.mark.parametrize("record", _of(*AT_ANY_TIME))
-def test_a_question_gets_the_recorded_answer(record: dict[str, Any], still: tuple[Sandbox, Names], raw: Ask) -> None:
-    """Whoever asks, and in whatever form, status, error, challenge and body are those of the real servers."""
+def test_a_request_gets_the_recorded_response(record: dict[str, Any], still: tuple[Sandbox, Names], raw: Ask) -> None:
+    """Status, error, challenge and body are those of the real servers."""
     replay(record, *still, raw)
 
 
 def test_changes_happen_as_recorded(cave: Sandbox, raw: Ask) -> None:
-    """Making, refreshing, deleting and losing tokens, in the recorded order, has the recorded effects."""
+    """Creating, refreshing, deleting and losing tokens in the recorded order has the recorded effects."""
     names = cast(cave)
     for record in RECORDS:
         if record["group"] != "mutate" or record["n"] in LEFT_OUT:
@@ -222,7 +224,7 @@ def test_changes_happen_as_recorded(cave: Sandbox, raw: Ask) -> None:
 
 
 def test_terms_are_accepted_as_recorded(cave: Sandbox, raw: Ask) -> None:
-    """The terms page ends in a failure that worked, or in a redirect that carries the token."""
+    """Accepting terms ends in an error page, although it worked, or in a redirect with the token."""
     names = cast(cave)
     cave.withdraw_terms("heidi", "minnie65_public")
     for record in [r for r in RECORDS if r["group"] == "tosflow"]:
@@ -232,7 +234,7 @@ def test_terms_are_accepted_as_recorded(cave: Sandbox, raw: Ask) -> None:
 
 
 def _replay_with_session(record: dict[str, Any], cave: Sandbox, names: Names, raw: Ask, cookie: str) -> str | None:
-    """Replay one step; gives the session that the server set."""
+    """Replays one step; returns the session that the server set."""
     replay(record, cave, names, raw)
     if record["ask"].startswith("GET /sticky_auth"):
         headers = {name: names.fill(value) for name, value in record["send"].items()}
@@ -243,8 +245,8 @@ def _replay_with_session(record: dict[str, Any], cave: Sandbox, names: Names, ra
 
 @pytest.mark.usefixtures("quick_retries")
 @pytest.mark.parametrize("outage", OUTAGES)
-def test_outages_are_felt_as_recorded(cave: Sandbox, raw: Ask, outage: str) -> None:
-    """A dead service is nginx's 502, a dead database a 500; info lives on what it remembers and fails on the rest."""
+def test_outages_have_the_recorded_effects(cave: Sandbox, raw: Ask, outage: str) -> None:
+    """A service that is down is nginx's 502, a database a 500; info uses its cache and otherwise fails."""
     names = cast(cave)
     warm = {"Authorization": f"Bearer {names['alice.api_key_1']}"}
     raw(cave.server, "GET /info/api/v2/datastack/full/minnie65_public", warm)
@@ -255,8 +257,8 @@ def test_outages_are_felt_as_recorded(cave: Sandbox, raw: Ask, outage: str) -> N
         replay(RECORDS[number], cave, names, raw)
 
 
-def test_no_record_is_dropped_in_silence() -> None:
-    """Every record is replayed by a test above or stands in the list of those left out, with the reason."""
+def test_every_record_is_replayed_or_listed() -> None:
+    """Every record is replayed by a test above, or is in the list of exceptions with a reason."""
     replayed = {r["n"] for r in RECORDS if r["group"] in (*AT_ANY_TIME, "mutate", "tosflow")} - set(LEFT_OUT)
     replayed |= {number for numbers, _ in OUTAGES.values() for number in numbers}
     assert replayed.union(LEFT_OUT) == {record["n"] for record in RECORDS}

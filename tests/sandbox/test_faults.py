@@ -1,4 +1,4 @@
-"""Every misbehaviour of the practice server does what its name says, for the service that was told to."""
+"""Every misbehaviour of the practice server, in the service that it is for."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ FULL = "/info/api/v2/datastack/full/minnie65_public"
 
 
 class Client:
-    """Asks one sandbox as ada, without following redirects."""
+    """Sends requests to one sandbox as ada, without following redirects."""
 
     def __init__(self, cave: Sandbox) -> None:
         self.cave = cave
         self.headers = {"Authorization": f"Bearer {cave.new_token('ada')}"}
 
     def get(self, path: str = FULL, timeout: float = 5, **more: Any) -> requests.Response:
-        """Ask the global server."""
+        """Sends a request to the global server."""
         more.setdefault("allow_redirects", False)
         return requests.get(self.cave.server + path, headers=self.headers, timeout=timeout, **more)
 
 
 @pytest.fixture
 def client(cave: Sandbox) -> Client:
-    """Ada before a healthy server."""
+    """A client of a healthy server."""
     return Client(cave)
 
 
 @pytest.fixture
 def waiting(cave: Sandbox, client: Client) -> Iterator[list[Any]]:
-    """A request that hangs on a silent info service; the list takes its outcome."""
+    """A request that waits for a silent info service; the list receives its outcome."""
     outcome: list[Any] = []
 
     def ask() -> None:
@@ -56,16 +56,16 @@ def waiting(cave: Sandbox, client: Client) -> Iterator[list[Any]]:
     thread.join(5)
 
 
-def test_silent_never_answers(cave: Sandbox, client: Client) -> None:
-    """A silent service takes the request and says nothing, for as long as one waits."""
+def test_silent_never_responds(cave: Sandbox, client: Client) -> None:
+    """A silent service accepts the request and never responds."""
     cave.misbehave("info", "silent")
     with pytest.raises(requests.ReadTimeout):
         client.get(timeout=0.3)
     assert cave.requests[0].status is None
 
 
-def test_a_hanging_request_is_answered_when_the_service_is_well_again(cave: Sandbox, waiting: list[Any]) -> None:
-    """`behave` wakes requests that wait for a silent service."""
+def test_behave_ends_the_wait_for_a_silent_service(cave: Sandbox, waiting: list[Any]) -> None:
+    """After `behave` a waiting request gets its response."""
     cave.behave("info")
     for _ in range(100):
         if waiting:
@@ -75,7 +75,7 @@ def test_a_hanging_request_is_answered_when_the_service_is_well_again(cave: Sand
 
 
 def test_closing_is_quick_while_requests_hang(cave: Sandbox, waiting: list[Any]) -> None:
-    """`close` cuts a request that hangs and returns in well under a second."""
+    """`close` ends a waiting request and returns in well under a second."""
     start = time.perf_counter()
     cave.close()
     assert time.perf_counter() - start < 0.8
@@ -88,7 +88,7 @@ def test_closing_is_quick_while_requests_hang(cave: Sandbox, waiting: list[Any])
 
 @pytest.mark.parametrize("how", ["silent", "drip", "slow:60"])
 def test_closing_is_quick_after_clients_gave_up(how: str) -> None:
-    """`close` does not wait for answers that nobody waits for."""
+    """`close` does not wait for requests whose clients have given up."""
     with Sandbox() as cave:
         cave.misbehave("all", how)
         with pytest.raises(requests.ReadTimeout):
@@ -98,23 +98,23 @@ def test_closing_is_quick_after_clients_gave_up(how: str) -> None:
 
 
 def test_drip_sends_a_byte_at_a_time(cave: Sandbox, client: Client) -> None:
-    """A dripping service sends the usual answer, byte by byte, at the given pace."""
+    """The service sends its normal response byte by byte, at the given rate."""
     cave.misbehave("info", "drip:0.001")
     start = time.perf_counter()
     assert client.get("/info/version", timeout=1).json() == "4.3.3"
     assert time.perf_counter() - start > 0.1
 
 
-def test_slow_answers_late_and_well(cave: Sandbox, client: Client) -> None:
-    """A slow service gives the usual answer after the given seconds."""
+def test_slow_delays_the_response(cave: Sandbox, client: Client) -> None:
+    """A slow service returns its normal response after the given seconds."""
     cave.misbehave("info", "slow:0.3")
     start = time.perf_counter()
     assert client.get("/info/version").json() == "4.3.3"
     assert time.perf_counter() - start >= 0.3
 
 
-def test_down_is_the_page_of_nginx(cave: Sandbox, client: Client) -> None:
-    """A service that is down is answered for by nginx, with HTML."""
+def test_down_is_a_page_of_nginx(cave: Sandbox, client: Client) -> None:
+    """If a service is down, nginx returns an HTML page."""
     cave.misbehave("info", "down")
     got = client.get()
     assert (got.status_code, got.headers["Content-Type"]) == (502, "text/html")
@@ -122,8 +122,8 @@ def test_down_is_the_page_of_nginx(cave: Sandbox, client: Client) -> None:
 
 
 @pytest.mark.parametrize("status", [204, 418, 429, 500, 503])
-def test_status_is_bare(cave: Sandbox, client: Client, status: int) -> None:
-    """Any status can be had, with an empty body and no content type."""
+def test_status_has_no_body(cave: Sandbox, client: Client, status: int) -> None:
+    """Any status can be chosen; the body is empty and there is no content type."""
     cave.misbehave("info", f"status:{status}")
     got = client.get()
     assert (got.status_code, got.content, got.headers.get("Content-Type")) == (status, b"", None)
@@ -132,14 +132,14 @@ def test_status_is_bare(cave: Sandbox, client: Client, status: int) -> None:
 @pytest.mark.parametrize(
     ("how", "status", "seconds"), [("retry-after:2", 503, "2"), ("retry-after:3600:429", 429, "3600")]
 )
-def test_retry_after_asks_for_patience(cave: Sandbox, client: Client, how: str, status: int, seconds: str) -> None:
-    """503 or 429 comes with the header that tells how long to wait."""
+def test_retry_after_sends_the_header(cave: Sandbox, client: Client, how: str, status: int, seconds: str) -> None:
+    """503 or 429 comes with the seconds to wait."""
     cave.misbehave("info", how)
     got = client.get()
     assert (got.status_code, got.headers["Retry-After"]) == (status, seconds)
 
 
-def test_html_is_a_page_where_json_is_expected(cave: Sandbox, client: Client) -> None:
+def test_html_is_a_page_instead_of_json(cave: Sandbox, client: Client) -> None:
     """A maintenance page comes with status 200."""
     cave.misbehave("info", "html")
     got = client.get()
@@ -147,8 +147,8 @@ def test_html_is_a_page_where_json_is_expected(cave: Sandbox, client: Client) ->
     assert got.text.startswith("<!doctype html>")
 
 
-def test_redirect_leads_to_another_host_that_notes_what_it_gets(cave: Sandbox, client: Client) -> None:
-    """By default a redirect leads to a guest network's page on the other server, whose log shows leaks."""
+def test_redirect_leads_to_another_host_that_logs_requests(cave: Sandbox, client: Client) -> None:
+    """By default it redirects to a guest network's page on the other server, whose log shows leaks."""
     cave.misbehave("info", "redirect")
     got = client.get(allow_redirects=True)
     assert got.url == f"{cave.local_server}/captive-portal"
@@ -157,21 +157,21 @@ def test_redirect_leads_to_another_host_that_notes_what_it_gets(cave: Sandbox, c
     assert cave.requests[1].authorization is False
 
 
-def test_redirect_leads_where_it_is_told_to(cave: Sandbox, client: Client) -> None:
-    """The target of the redirect can be chosen, colons and all."""
+def test_the_target_of_redirect_can_be_chosen(cave: Sandbox, client: Client) -> None:
+    """`redirect:URL` redirects to that URL, even one with colons."""
     cave.misbehave("info", "redirect:https://sso.example.org:8443/in?x=1")
     assert client.get().headers["Location"] == "https://sso.example.org:8443/in?x=1"
 
 
 def test_loop_never_ends(cave: Sandbox, client: Client) -> None:
-    """A redirect circle makes requests give up."""
+    """A redirect loop makes requests give up."""
     cave.misbehave("info", "loop")
     with pytest.raises(requests.TooManyRedirects):
         client.get(allow_redirects=True)
 
 
-def test_reset_and_close_give_no_answer(cave: Sandbox, client: Client) -> None:
-    """Both end the connection before an answer, one of them rudely."""
+def test_reset_and_close_end_the_connection(cave: Sandbox, client: Client) -> None:
+    """Both end the connection without a response, the first with a TCP reset."""
     cave.misbehave("info", "reset")
     with pytest.raises(requests.ConnectionError, match="reset"):
         client.get()
@@ -180,8 +180,8 @@ def test_reset_and_close_give_no_answer(cave: Sandbox, client: Client) -> None:
         client.get()
 
 
-def test_garbage_is_json_of_another_shape(cave: Sandbox, client: Client) -> None:
-    """200 and valid JSON, but not what was asked for; the text can be chosen."""
+def test_garbage_is_unexpected_json(cave: Sandbox, client: Client) -> None:
+    """200 with valid JSON of another shape; the text can be chosen."""
     cave.misbehave("info", "garbage")
     assert client.get().json() == {"maintenance": True, "eta": [1, 2, 3]}
     cave.misbehave("info", 'garbage:["a:b", 2]')
@@ -189,20 +189,20 @@ def test_garbage_is_json_of_another_shape(cave: Sandbox, client: Client) -> None
 
 
 def test_truncated_breaks_off(cave: Sandbox, client: Client) -> None:
-    """The body ends before its stated length."""
+    """The body is shorter than its `Content-Length`."""
     cave.misbehave("info", "truncated")
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         client.get()
 
 
 def test_big_is_five_megabytes(cave: Sandbox, client: Client) -> None:
-    """The answer is a page of about 5 MB."""
+    """The response is a page of about 5 MB."""
     cave.misbehave("info", "big")
     assert 5_000_000 < len(client.get().content) < 6_000_000
 
 
 def test_error500_of_info_is_json(cave: Sandbox, client: Client) -> None:
-    """An internal error as the info service words it."""
+    """An internal error of the info service is JSON."""
     cave.misbehave("info", "error500")
     got = client.get()
     assert (got.status_code, got.json()) == (500, {"message": "Internal Server Error"})
@@ -210,15 +210,15 @@ def test_error500_of_info_is_json(cave: Sandbox, client: Client) -> None:
 
 @pytest.mark.parametrize("path", ["/auth/api/v1/user/cache", "/sticky_auth/settings/tokens"])
 def test_error500_of_auth_is_a_page(cave: Sandbox, client: Client, path: str) -> None:
-    """The auth server words an internal error as Flask does, in HTML."""
+    """An internal error of the auth server is Flask's HTML page."""
     cave.misbehave("all", "error500")
     got = client.get(path)
     assert (got.status_code, got.headers["Content-Type"]) == (500, "text/html; charset=utf-8")
     assert "<title>500 Internal Server Error</title>\n<h1>Internal Server Error</h1>" in got.text
 
 
-def test_escapes_are_put_into_every_name_and_message(cave: Sandbox, client: Client) -> None:
-    """Names, descriptions and messages carry terminal codes, HTML and markup; the rest stays usable."""
+def test_escapes_are_added_to_every_name_and_message(cave: Sandbox, client: Client) -> None:
+    """Names, descriptions and messages contain terminal codes, HTML and markup; the rest stays usable."""
     cave.misbehave("all", "escapes")
     passport = client.get("/auth/api/v1/user/cache").json()
     assert passport["name"] == f"Ada Example{ESCAPES}"
@@ -228,8 +228,8 @@ def test_escapes_are_put_into_every_name_and_message(cave: Sandbox, client: Clie
     assert client.get(FULL.replace("minnie65_public", "nope")).json()["message"].endswith(ESCAPES)
 
 
-def test_a_function_of_ones_own_may_answer(cave: Sandbox, client: Client) -> None:
-    """A callable gets the Flask request and gives the response."""
+def test_a_custom_function_can_respond(cave: Sandbox, client: Client) -> None:
+    """A function gets the Flask request and returns the response."""
 
     def teapot(request: flask.Request) -> flask.Response:
         return flask.Response(f"{request.method} {request.path}", 418)
@@ -240,23 +240,23 @@ def test_a_function_of_ones_own_may_answer(cave: Sandbox, client: Client) -> Non
     assert cave.misbehaving == {"auth": "teapot"}
 
 
-def test_a_service_misbehaves_alone(cave: Sandbox, client: Client) -> None:
-    """The other services stay well, also those with a similar path."""
+def test_one_service_can_misbehave(cave: Sandbox, client: Client) -> None:
+    """The other services keep working, even those with a similar path."""
     cave.misbehave("auth", "down")
     assert client.get("/auth/version").status_code == 502
     assert client.get("/sticky_auth/settings/tokens").status_code == 200
     assert client.get("/info/version").status_code == 200
 
 
-def test_a_path_misbehaves_alone(cave: Sandbox, client: Client) -> None:
-    """A path and what is below it can be named instead of a service."""
+def test_one_path_can_misbehave(cave: Sandbox, client: Client) -> None:
+    """A target can be a path, with everything below it."""
     cave.misbehave("/info/api/v2/datastack", "down")
     assert client.get().status_code == 502
     assert client.get("/info/api/v2/datastacks").status_code == 200
 
 
-def test_a_method_can_misbehave_alone(cave: Sandbox, client: Client) -> None:
-    """With a method before the path only that is concerned: keys are listed and not made."""
+def test_one_method_can_misbehave(cave: Sandbox, client: Client) -> None:
+    """A method before the path limits the target to it: tokens are listed but not created."""
     path = "/auth/api/v1/user/token"
     cave.misbehave(f"POST {path}", "down")
     made = requests.post(cave.server + path, headers=client.headers, json={"description": "x"}, timeout=5)
@@ -270,15 +270,15 @@ def test_a_method_can_misbehave_alone(cave: Sandbox, client: Client) -> None:
     ("target", "global_status", "local_status"),
     [("all", 502, 502), ("global", 502, 200), ("local", 200, 502), ("GET local", 200, 502), ("POST local", 200, 200)],
 )
-def test_a_server_can_misbehave_alone(cave: Sandbox, target: str, global_status: int, local_status: int) -> None:
+def test_one_server_can_misbehave(cave: Sandbox, target: str, global_status: int, local_status: int) -> None:
     """`global` and `local` mean every path of a server, known or not."""
     cave.misbehave(target, "down")
     assert requests.get(f"{cave.server}/info/version", timeout=5).status_code == global_status
     assert requests.get(f"{cave.local_server}/materialize/version", timeout=5).status_code == local_status
 
 
-def test_a_server_can_be_named_by_its_address() -> None:
-    """Of several data servers one misbehaves, wholly or under a path, and the others are well."""
+def test_a_target_can_be_the_url_of_a_server() -> None:
+    """One of several data servers misbehaves, or a path of it, and the others keep working."""
     with Sandbox(datastacks=2, local_servers=2) as cave:
         first, second = (f"{server}/materialize/version" for server in cave.local_servers)
         cave.misbehave(cave.local_servers[1], "missing")
@@ -291,8 +291,8 @@ def test_a_server_can_be_named_by_its_address() -> None:
             cave.misbehave("http://127.0.0.1:9", "down")
 
 
-def test_a_function_answers_at_the_server_that_was_asked() -> None:
-    """A callable sees the address that the client used, also at the second data server."""
+def test_a_custom_function_sees_the_requested_server() -> None:
+    """It sees the URL that the client used, even at the second data server."""
     with Sandbox(datastacks=2, local_servers=2) as cave:
         cave.misbehave("all", lambda request: flask.Response(request.host_url))
         for server in (cave.server, *cave.local_servers):
@@ -300,7 +300,7 @@ def test_a_function_answers_at_the_server_that_was_asked() -> None:
 
 
 def test_missing_is_a_web_server_without_the_service(cave: Sandbox) -> None:
-    """Each service of the data server is answered by nginx's own page, as where none is installed."""
+    """For each service of the data server nginx returns its own 404 page, as if none were installed."""
     cave.misbehave("local", "missing")
     for path in ("/materialize/version", "/segmentation/api/version", "/"):
         got = requests.get(cave.local_server + path, timeout=5)
@@ -308,8 +308,8 @@ def test_missing_is_a_web_server_without_the_service(cave: Sandbox) -> None:
         assert "<center><h1>404 Not Found</h1></center>" in got.text
 
 
-def test_the_latest_word_counts_and_all_can_be_ended(cave: Sandbox, client: Client) -> None:
-    """A new misbehaviour replaces that of the same target, a later one goes first, `behave` ends them."""
+def test_the_latest_misbehaviour_counts(cave: Sandbox, client: Client) -> None:
+    """A new misbehaviour replaces that of the same target, the latest takes precedence, and `behave` ends all."""
     cave.misbehave("info", "down")
     cave.misbehave("info", "status:418")
     cave.misbehave("/info/version", "status:429")
@@ -324,7 +324,7 @@ def test_the_latest_word_counts_and_all_can_be_ended(cave: Sandbox, client: Clie
 
 @pytest.mark.parametrize("service", ["materialize", "chunkedgraph", "l2cache", "skeleton", "annotation"])
 def test_local_services_misbehave_on_the_local_server(cave: Sandbox, service: str) -> None:
-    """Each local service can be told by its name, which the log uses too."""
+    """Each local service is a target by its name, which the log uses too."""
     path = {"chunkedgraph": "/segmentation/api/version", "l2cache": "/l2cache/api/v1/table_mapping"}
     path |= {"skeleton": "/skeletoncache/api/version"}
     url = cave.local_server + path.get(service, f"/{service}/version")
@@ -334,8 +334,8 @@ def test_local_services_misbehave_on_the_local_server(cave: Sandbox, service: st
 
 
 @pytest.mark.parametrize("path", ["/info/version", "/nowhere"])
-def test_a_broken_auth_server_is_felt_by_the_others(cave: Sandbox, path: str) -> None:
-    """`all` concerns every path, known or not."""
+def test_all_covers_every_path(cave: Sandbox, path: str) -> None:
+    """`all` covers every path, known or not."""
     cave.misbehave("all", "down")
     assert requests.get(cave.server + path, timeout=5).status_code == 502
 
@@ -343,7 +343,7 @@ def test_a_broken_auth_server_is_felt_by_the_others(cave: Sandbox, path: str) ->
 @pytest.mark.parametrize(
     ("target", "how", "message"),
     [
-        ("info", "sulky", "there are: silent, drip"),
+        ("info", "sulky", "choose one of: silent, drip"),
         ("inf", "down", "nor one of: all, global, local, auth"),
         ("", "down", "'' is neither a path"),
         ("POST", "down", "'POST' is neither a path"),
@@ -364,23 +364,21 @@ def test_a_broken_auth_server_is_felt_by_the_others(cave: Sandbox, path: str) ->
         ("info", "slow:1e99", "seconds from 0 to 86400"),
         ("info", "drip:-1", "seconds from 0 to 86400"),
         ("info", "slow:1:2", "seconds from 0 to 86400"),
-        ("info", 5, "5 is not a misbehaviour; there are: silent, drip"),
-        ("info", None, "there are: silent, drip"),
+        ("info", 5, "5 is not a misbehaviour; choose one of: silent, drip"),
+        ("info", None, "choose one of: silent, drip"),
         (5, "down", "5 is neither a path"),
         (None, lambda request: None, "None is neither a path"),
     ],
 )
-def test_what_cannot_be_understood_is_refused_with_the_choices(
-    cave: Sandbox, target: Any, how: Any, message: str
-) -> None:
-    """An unknown service, misbehaviour or argument raises UnknownMisbehaviour that lists what there is."""
+def test_unknown_misbehaviour_is_rejected(cave: Sandbox, target: Any, how: Any, message: str) -> None:
+    """An unknown service, misbehaviour or argument raises UnknownMisbehaviour, which lists the choices."""
     with pytest.raises(UnknownMisbehaviour, match=message):
         cave.misbehave(target, how)
     assert cave.misbehaving == {}
 
 
 def test_every_misbehaviour_has_a_working_example() -> None:
-    """The example that `help` shows is accepted."""
+    """The examples in `help` are accepted."""
     cave = Sandbox()
     for known in MISBEHAVIOURS.values():
         cave.misbehave("info", known.example)

@@ -1,4 +1,4 @@
-"""Routes of the auth server and the info service that the recorded answers do not show, as their sources have them."""
+"""Routes of the auth server and the info service that the contract does not record, as in their sources."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ORIGIN = {"Origin": "https://ngl.example.org"}
 
 
 def ask(cave: Sandbox, person: str, path: str, method: str = "GET", **more: Any) -> requests.Response:
-    """Ask the global server with a new token of `person`."""
+    """Sends a request with a new token of `person` to the global server."""
     headers = {"Authorization": f"Bearer {cave.new_token(person)}", **more.pop("headers", {})}
     return requests.request(method, cave.server + path, headers=headers, timeout=5, **more)
 
@@ -30,17 +30,17 @@ def ask(cave: Sandbox, person: str, path: str, method: str = "GET", **more: Any)
         ({"Content-Type": "application/x-www-form-urlencoded"}, "description=x", None),
     ],
 )
-def test_a_description_is_read_from_json_that_says_so(
+def test_a_description_must_be_declared_as_json(
     cave: Sandbox, kind: dict[str, str], body: str, description: str | None
 ) -> None:
-    """Without `Content-Type: application/json` the body is ignored, and a key without a description is made."""
+    """Without `Content-Type: application/json` the body is ignored, and the new token has no description."""
     made = ask(cave, "ada", KEYS, "POST", headers=kind, data=body)
     assert made.status_code == 200
     assert (cave.tokens("ada")[0]["token"], cave.tokens("ada")[0]["description"]) == (made.json(), description)
 
 
 def test_every_route_of_auth_exists_under_sticky_auth(cave: Sandbox) -> None:
-    """The version and all of `api/v1` answer there as they do under `/auth`, while the pages are sticky only."""
+    """The version and all of `api/v1` are under both prefixes; the pages are under `/sticky_auth` only."""
     rules = [rule for rule in cave._auth_app.url_map.iter_rules() if rule.rule.startswith("/auth/")]
     twins = {(rule.rule, *rule.methods) for rule in cave._auth_app.url_map.iter_rules()}
     assert len(rules) > 15
@@ -57,7 +57,7 @@ def test_every_route_of_auth_exists_under_sticky_auth(cave: Sandbox) -> None:
 
 
 def test_sticky_auth_stays_up_when_auth_is_down(cave: Sandbox) -> None:
-    """They are two processes: each fails alone."""
+    """The two are separate processes."""
     cave.misbehave("auth", "down")
     assert ask(cave, "ada", "/auth/api/v1/user/me").status_code == 502
     assert ask(cave, "ada", "/sticky_auth/api/v1/user/me").status_code == 200
@@ -72,8 +72,8 @@ def test_sticky_auth_stays_up_when_auth_is_down(cave: Sandbox) -> None:
         ("admin", []),
     ],
 )
-def test_image_volumes_are_listed_for_those_who_may_view_them(cave: Sandbox, person: str, names: list[str]) -> None:
-    """The list has what the account may see, also where terms are missing; so has that of datastacks on a volume."""
+def test_image_volumes_are_listed_by_permission(cave: Sandbox, person: str, names: list[str]) -> None:
+    """The lists of volumes and of their datastacks have what the account may view, even without the terms."""
     assert ask(cave, person, VOLUMES).json() == names
     expected = ["minnie65_public"] if names else []
     assert ask(cave, person, f"{VOLUMES}/minnie65_phase3/datastacks").json() == expected
@@ -90,16 +90,16 @@ def test_image_volumes_are_listed_for_those_who_may_view_them(cave: Sandbox, per
         ("ada", "no_such_volume", 400, "invalid_table_id"),
     ],
 )
-def test_an_image_volume_is_refused_like_a_datastack(
+def test_an_image_volume_is_protected_like_a_datastack(
     cave: Sandbox, person: str, volume: str, status: int, error: str | None
 ) -> None:
-    """Permission and terms count, and a name that auth does not know is 400."""
+    """It requires the permission and the terms, and a name that auth does not know is 400."""
     got = ask(cave, person, f"{VOLUMES}/{volume}")
     assert (got.status_code, got.json().get("error")) == (status, error)
 
 
-def test_an_image_volume_by_its_id_asks_for_no_token(cave: Sandbox) -> None:
-    """Anybody gets it, with a dead token, too; an unknown id is 404."""
+def test_an_image_volume_by_its_id_needs_no_token(cave: Sandbox) -> None:
+    """It is public, even with a revoked token; an unknown id is 404."""
     url = f"{cave.server}{VOLUMES}/id"
     assert requests.get(f"{url}/3", timeout=5).json()["name"] == "secret_volume"
     dead = {"Authorization": f"Bearer {'0' * 32}"}
@@ -118,8 +118,8 @@ def _shared(response: requests.Response) -> tuple[str | None, str | None]:
 
 
 @pytest.mark.parametrize("path", ["/auth/version", "/sticky_auth/version", "/auth/api/v1/user/me", "/auth/nowhere"])
-def test_auth_names_the_origin_that_asks(cave: Sandbox, path: str) -> None:
-    """Without an `Origin` nothing is said of origins; with one it is echoed and credentials are allowed."""
+def test_auth_allows_the_origin_of_the_request(cave: Sandbox, path: str) -> None:
+    """Without `Origin` there are no CORS headers; with one it is echoed and credentials are allowed."""
     assert _shared(requests.get(cave.server + path, timeout=5, allow_redirects=False)) == (None, None)
     named = requests.get(cave.server + path, headers=ORIGIN, timeout=5)
     assert _shared(named) == (ORIGIN["Origin"], "true")
@@ -128,14 +128,14 @@ def test_auth_names_the_origin_that_asks(cave: Sandbox, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/info/version", "/info/api/v2/datastacks", "/info/nowhere"])
-def test_info_answers_every_origin(cave: Sandbox, path: str) -> None:
-    """Without an `Origin` that is `*`, with one it is echoed; credentials are never allowed."""
+def test_info_allows_every_origin(cave: Sandbox, path: str) -> None:
+    """Without `Origin` the allowed origin is `*`, with one it is echoed; credentials are never allowed."""
     assert _shared(requests.get(cave.server + path, timeout=5, allow_redirects=False)) == ("*", None)
     assert _shared(requests.get(cave.server + path, headers=ORIGIN, timeout=5)) == (ORIGIN["Origin"], None)
 
 
 def test_a_browser_may_send_a_token_from_another_origin(cave: Sandbox) -> None:
-    """The question that a browser asks first is answered without a token and allows the header."""
+    """The preflight request needs no token, and its response allows the header."""
     first = {**ORIGIN, "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization"}
     got = requests.options(f"{cave.server}/auth/api/v1/user/cache", headers=first, timeout=5)
     assert got.status_code == 200
@@ -162,10 +162,10 @@ DATASTACK = "/info/api/v2/datastack"
         (f"{DATASTACK}/minnie65_public", (200, 200, "missing_permission")),
     ],
 )
-def test_service_accounts_and_administrators_are_answered_as_measured(
+def test_service_accounts_and_administrators_have_their_access(
     cave: Sandbox, path: str, answers: tuple[int | str, ...]
 ) -> None:
-    """A service account and an administrator of a dataset read data; an administrator of the server has no datastack."""
+    """A service account and a dataset administrator may read data; a server administrator has no datastack."""
     for person, expected in zip(("bot", "dora", "admin"), answers, strict=True):
         got = ask(cave, person, path)
         assert (got.json()["error"] if got.status_code in (400, 403) else got.status_code) == expected
@@ -174,8 +174,8 @@ def test_service_accounts_and_administrators_are_answered_as_measured(
 
 
 @pytest.mark.parametrize(("path", "status"), [("/info", 308), ("/info/version/", 404), ("/auth/api/v1/user/me/", 404)])
-def test_a_slash_at_the_end_matters(cave: Sandbox, path: str, status: int) -> None:
-    """The info page has one, and its address without leads there; a route that has none is not found with one."""
+def test_a_trailing_slash_matters(cave: Sandbox, path: str, status: int) -> None:
+    """The info page has one, and redirects without it; an API route with one is not found."""
     got = requests.get(cave.server + path, timeout=5, allow_redirects=False)
     assert got.status_code == status
     assert got.headers["Content-Type"] == "text/html; charset=utf-8"
@@ -186,7 +186,7 @@ def test_a_slash_at_the_end_matters(cave: Sandbox, path: str, status: int) -> No
     [("ada", 403, False), ("bot", 200, True), ("dora", 200, False), ("admin", 200, True)],
 )
 def test_people_are_listed_for_administrators(cave: Sandbox, person: str, status: int, email: bool) -> None:
-    """Service accounts and administrators see e-mails, an administrator of a dataset sees the short form."""
+    """Service accounts and server administrators see e-mails, dataset administrators do not."""
     got = ask(cave, person, "/auth/api/v1/user?id=2")
     assert got.status_code == status
     if status == 200:
@@ -197,8 +197,8 @@ def test_people_are_listed_for_administrators(cave: Sandbox, person: str, status
         assert got.text == "Requires admin privilege."
 
 
-def test_names_are_for_everybody_and_service_accounts_are_no_people(cave: Sandbox) -> None:
-    """Anybody gets a name by its id, without an e-mail; nothing is listed without an id."""
+def test_names_are_public_except_those_of_service_accounts(cave: Sandbox) -> None:
+    """A name can be requested by id, without the e-mail; without an id nothing is listed."""
     assert ask(cave, "ada", "/auth/api/v1/username?id=2,8").json() == [
         {"id": 2, "name": "Alice Example"},
         {"id": 8, "name": "Bot Example"},
@@ -209,8 +209,8 @@ def test_names_are_for_everybody_and_service_accounts_are_no_people(cave: Sandbo
     assert ask(cave, "bot", "/auth/api/v1/user/me").json()["parent"]["name"] == "Alice Example"
 
 
-def test_datasets_are_those_that_one_administers(cave: Sandbox) -> None:
-    """A person has none, an administrator of a dataset has it, an administrator of the server has all."""
+def test_datasets_are_those_of_the_administrator(cave: Sandbox) -> None:
+    """A typical user has none, a dataset administrator their own, a server administrator all."""
     minnie = {"id": 1, "name": "minnie65_public", "tos_id": 2}
     assert ask(cave, "ada", "/auth/api/v1/dataset").json() == []
     assert ask(cave, "dora", "/auth/api/v1/dataset").json() == [minnie]
@@ -218,7 +218,7 @@ def test_datasets_are_those_that_one_administers(cave: Sandbox) -> None:
     assert ask(cave, "dora", "/auth/api/v1/user/me").json()["admin_datasets"] == [{"id": 1, "name": "minnie65_public"}]
 
 
-def test_my_permissions_is_the_whole_identity(cave: Sandbox) -> None:
-    """It has the same body as `user/cache`."""
+def test_my_permissions_equals_user_cache(cave: Sandbox) -> None:
+    """Both routes return the same body."""
     one, other = (ask(cave, "bob", f"/auth/api/v1/{name}").json() for name in ("my_permissions", "user/cache"))
     assert one == other

@@ -20,32 +20,32 @@ FULL = "/info/api/v2/datastack/full/"
 
 
 def bearer(token: str) -> dict[str, str]:
-    """The header that carries a token."""
+    """The header with a token."""
     return {"Authorization": f"Bearer {token}"}
 
 
 def get(cave: Sandbox, path: str, token: str) -> requests.Response:
-    """Ask the global server with a token."""
+    """Sends a request with a token to the global server."""
     return requests.get(cave.server + path, headers=bearer(token), timeout=5)
 
 
 def test_two_servers_listen_on_loopback(cave: Sandbox) -> None:
-    """The global and the local server have addresses of their own."""
+    """The global and the local server have different URLs."""
     assert cave.server.startswith("http://127.0.0.1:")
     assert cave.local_server.startswith("http://127.0.0.1:")
     assert cave.server != cave.local_server
 
 
-def test_services_live_where_the_real_ones_do(cave: Sandbox) -> None:
-    """Auth and info answer on the global server only, materialization on the local one only."""
+def test_services_are_where_the_real_ones_are(cave: Sandbox) -> None:
+    """Auth and info are on the global server only, materialization is on the local one only."""
     assert requests.get(f"{cave.local_server}/info/version", timeout=5).status_code == 404
     assert requests.get(f"{cave.local_server}/auth/version", timeout=5).status_code == 404
     assert requests.get(f"{cave.server}/materialize/version", timeout=5).status_code == 404
     assert requests.get(f"{cave.local_server}/materialize/version", timeout=5).json() == "5.20.0"
 
 
-def test_ada_is_an_ordinary_person_with_one_key(cave: Sandbox) -> None:
-    """Ada sees both public datastacks and has a key that says where it is used."""
+def test_ada_has_one_token(cave: Sandbox) -> None:
+    """Ada sees both public datastacks and has one token with a description."""
     (row,) = cave.tokens("ada")
     assert row["description"] == "lab workstation"
     passport = get(cave, "/auth/api/v1/user/cache", row["token"]).json()
@@ -54,12 +54,12 @@ def test_ada_is_an_ordinary_person_with_one_key(cave: Sandbox) -> None:
 
 
 def test_the_full_record_names_the_local_server(cave: Sandbox) -> None:
-    """A datastack's record leads to the local server of this sandbox."""
+    """A datastack's record contains the local server of this sandbox."""
     record = get(cave, f"{FULL}minnie65_public", cave.new_token("ada")).json()
     assert record["local_server"] == cave.local_server
 
 
-def test_new_tokens_are_keys_with_a_description(cave: Sandbox) -> None:
+def test_new_tokens_are_permanent(cave: Sandbox) -> None:
     """A new token is 32 hexadecimal characters, listed first with its description, and never expires."""
     token = cave.new_token("ada", description="laptop")
     assert len(token) == 32
@@ -68,8 +68,8 @@ def test_new_tokens_are_keys_with_a_description(cave: Sandbox) -> None:
     assert get(cave, f"/auth/api/v1/user/token/{token}/ttl", token).json() == -1
 
 
-def test_log_in_tokens_are_unlisted_and_expire(cave: Sandbox) -> None:
-    """A log-in token has a time to live, is in no list, and is refused afterwards."""
+def test_temporary_tokens_are_unlisted_and_expire(cave: Sandbox) -> None:
+    """A temporary token has a lifetime, is in no list, and is rejected after it expires."""
     before = cave.tokens("ada")
     token = cave.new_login_token("ada", seconds=20)
     assert 0 < get(cave, f"/auth/api/v1/user/token/{token}/ttl", token).json() <= 20
@@ -78,8 +78,8 @@ def test_log_in_tokens_are_unlisted_and_expire(cave: Sandbox) -> None:
     assert get(cave, "/auth/api/v1/user/me", token).json()["error"] == "invalid_token"
 
 
-def test_a_deleted_token_is_refused_by_auth_at_once_and_by_info_later(cave: Sandbox) -> None:
-    """The info service remembers a token for 300 s; `forget` ends that."""
+def test_info_rejects_a_deleted_token_later_than_auth(cave: Sandbox) -> None:
+    """The info service caches a token for 300 s; `forget` empties its cache."""
     token = cave.new_token("ada")
     assert get(cave, f"{FULL}minnie65_public", token).status_code == 200
     cave.delete_token(token)
@@ -89,8 +89,8 @@ def test_a_deleted_token_is_refused_by_auth_at_once_and_by_info_later(cave: Sand
     assert get(cave, f"{FULL}minnie65_public", token).status_code == 401
 
 
-def test_a_granted_permission_opens_the_datastack_at_once(cave: Sandbox) -> None:
-    """A denial makes info ask again, and only then does the list of datastacks know too."""
+def test_a_granted_permission_works_at_once(cave: Sandbox) -> None:
+    """Info asks auth again before it denies access; only then does the list of datastacks change."""
     token = cave.new_token("carol")
     assert get(cave, f"{FULL}minnie65_public", token).json()["error"] == "missing_permission"
     cave.grant("carol", "minnie65_public")
@@ -99,8 +99,8 @@ def test_a_granted_permission_opens_the_datastack_at_once(cave: Sandbox) -> None
     assert get(cave, "/info/api/v2/datastacks", token).json() == ["minnie65_public"]
 
 
-def test_a_revoked_permission_is_noticed_when_the_cache_is_gone(cave: Sandbox) -> None:
-    """Taking a permission away acts in auth at once and in info after its cache."""
+def test_a_revoked_permission_is_noticed_after_forget(cave: Sandbox) -> None:
+    """A revoked permission is gone from auth at once, and from info once its cache is empty."""
     token = cave.new_token("ada")
     assert get(cave, f"{FULL}minnie65_public", token).status_code == 200
     cave.revoke("ada", "minnie65_public")
@@ -109,8 +109,8 @@ def test_a_revoked_permission_is_noticed_when_the_cache_is_gone(cave: Sandbox) -
     assert get(cave, f"{FULL}minnie65_public", token).json()["error"] == "missing_permission"
 
 
-def test_denials_stop_asking_again_after_twenty(cave: Sandbox) -> None:
-    """After 20 denials of a token info no longer asks auth again, so a new permission goes unnoticed for 300 s."""
+def test_info_asks_auth_again_twenty_times(cave: Sandbox) -> None:
+    """After 20 denials of a token info no longer asks auth, so a new permission has no effect for 300 s."""
     token = cave.new_token("carol")
     for _ in range(21):
         assert get(cave, f"{FULL}minnie65_public", token).status_code == 403
@@ -121,7 +121,7 @@ def test_denials_stop_asking_again_after_twenty(cave: Sandbox) -> None:
 
 
 def _allowed(cave: Sandbox, token: str) -> tuple[bool, bool, bool]:
-    """Whether auth, info and a service of the local server let `token` see minnie65_public."""
+    """Whether auth, info and a service of the local server allow a token to view minnie65_public."""
     passport = get(cave, "/auth/api/v1/user/cache", token).json()
     url = f"{cave.local_server}/materialize/api/v3/datastack/minnie65_public/versions"
     local = requests.get(url, headers=bearer(token), timeout=5)
@@ -129,8 +129,8 @@ def _allowed(cave: Sandbox, token: str) -> tuple[bool, bool, bool]:
     return "minnie65_public" in passport["permissions_v2"], info.status_code == 200, local.status_code == 200
 
 
-def test_a_revoked_permission_lives_on_in_the_services_for_300_seconds(cave: Sandbox) -> None:
-    """Auth shows at once that the permission is gone; info and materialization allow until 300 s have passed."""
+def test_services_cache_a_revoked_permission_for_300_seconds(cave: Sandbox) -> None:
+    """Auth removes the permission at once; info and materialization allow access for another 300 s."""
     token = cave.new_token("ada")
     assert _allowed(cave, token) == (True, True, True)
     cave.revoke("ada", "minnie65_public")
@@ -141,8 +141,8 @@ def test_a_revoked_permission_lives_on_in_the_services_for_300_seconds(cave: San
 
 
 @pytest.mark.parametrize("later", [lambda cave: cave.advance(300), lambda cave: cave.forget()])
-def test_a_granted_permission_can_go_unnoticed(cave: Sandbox, later: Callable[[Sandbox], None]) -> None:
-    """With no rechecks left the services deny what auth already shows, until 300 s have passed or they forget."""
+def test_a_granted_permission_can_have_no_effect_yet(cave: Sandbox, later: Callable[[Sandbox], None]) -> None:
+    """With no rechecks left, services deny access that auth allows, for 300 s or until `forget`."""
     token = cave.new_token("carol")
     assert _allowed(cave, token) == (False, False, False)
     cave.use_up_rechecks()
@@ -153,14 +153,14 @@ def test_a_granted_permission_can_go_unnoticed(cave: Sandbox, later: Callable[[S
     assert _allowed(cave, token) == (True, True, True)
 
 
-def test_a_token_that_was_not_seen_is_asked_about_without_rechecks(cave: Sandbox) -> None:
-    """Another token of the same person is unknown to the services, which ask auth about it."""
+def test_a_token_that_is_not_cached_needs_no_recheck(cave: Sandbox) -> None:
+    """The services ask auth about another token of the same account, which they have not cached."""
     cave.use_up_rechecks()
     cave.grant("carol", "minnie65_public")
     assert _allowed(cave, cave.new_token("carol")) == (True, True, True)
 
 
-def test_services_without_a_memory_notice_at_once() -> None:
+def test_services_without_a_cache_ask_each_time() -> None:
     """With `cache_seconds=0` every service asks auth each time."""
     with Sandbox(cache_seconds=0) as cave:
         token = cave.new_token("ada")
@@ -172,8 +172,8 @@ def test_services_without_a_memory_notice_at_once() -> None:
         assert _allowed(cave, token) == (True, True, True)
 
 
-def test_what_one_sandbox_forgets_the_other_remembers() -> None:
-    """Sandboxes have caches and clocks of their own."""
+def test_sandboxes_have_separate_caches() -> None:
+    """`forget` and `advance` affect one sandbox only."""
     with Sandbox() as one, Sandbox() as other:
         tokens = {cave: cave.new_token("ada") for cave in (one, other)}
         for cave, token in tokens.items():
@@ -186,8 +186,8 @@ def test_what_one_sandbox_forgets_the_other_remembers() -> None:
 
 
 @pytest.mark.usefixtures("quick_retries")
-def test_names_of_datasets_are_remembered_for_300_seconds_too(cave: Sandbox) -> None:
-    """With auth down info lives on what it knows, and fails when that has expired."""
+def test_datasets_are_cached_for_300_seconds_too(cave: Sandbox) -> None:
+    """With auth down, info uses its cache, and fails when the cache has expired."""
     token = cave.new_token("ada")
     assert get(cave, f"{FULL}minnie65_public", token).status_code == 200
     cave.misbehave("auth", "down")
@@ -196,8 +196,8 @@ def test_names_of_datasets_are_remembered_for_300_seconds_too(cave: Sandbox) -> 
     assert get(cave, f"{FULL}minnie65_public", token).status_code == 500
 
 
-def test_log_in_tokens_grow_old(cave: Sandbox) -> None:
-    """`advance` takes its seconds from the life of a log-in token; a key never expires."""
+def test_advance_makes_temporary_tokens_expire(cave: Sandbox) -> None:
+    """`advance` shortens the life of a temporary token; a permanent one never expires."""
     token, key = cave.new_login_token("ada"), cave.new_token("ada")
     ttl = f"/auth/api/v1/user/token/{token}/ttl"
     cave.advance(6 * 24 * 3600)
@@ -208,15 +208,15 @@ def test_log_in_tokens_grow_old(cave: Sandbox) -> None:
     assert get(cave, "/auth/api/v1/user/me", key).status_code == 200
 
 
-def test_time_does_not_run_backwards(cave: Sandbox) -> None:
+def test_the_clock_cannot_go_back(cave: Sandbox) -> None:
     """A negative number of seconds raises ValueError."""
-    with pytest.raises(ValueError, match="backwards"):
+    with pytest.raises(ValueError, match="back in time"):
         cave.advance(-1)
 
 
 @pytest.mark.parametrize("datastack", ["minnie65_public", "flywire_fafb_public"])
 def test_terms_can_be_withdrawn_and_accepted(cave: Sandbox, datastack: str) -> None:
-    """Withdrawn terms close a datastack with `missing_tos`, accepting them opens it again."""
+    """Without the terms a datastack is denied with `missing_tos`; accepting them restores access."""
     token = cave.new_token("ada")
     cave.withdraw_terms("ada", datastack)
     refusal = get(cave, FULL + datastack, token).json()
@@ -226,16 +226,16 @@ def test_terms_can_be_withdrawn_and_accepted(cave: Sandbox, datastack: str) -> N
     assert get(cave, FULL + datastack, token).status_code == 200
 
 
-def test_a_lost_token_is_refused_but_listed(cave: Sandbox) -> None:
-    """A loss in the server's token store looks like a deleted token, except that the list still has it."""
+def test_a_lost_token_is_rejected_but_listed(cave: Sandbox) -> None:
+    """A token that the server lost is rejected like a deleted one, but still listed."""
     (row,) = cave.tokens("ada")
     cave.lose_token(row["token"])
     assert get(cave, "/auth/api/v1/user/cache", row["token"]).json()["error"] == "invalid_token"
     assert [listed["token"] for listed in cave.tokens("ada")] == [row["token"]]
 
 
-def test_last_use_moves_with_every_question_to_auth(cave: Sandbox) -> None:
-    """A key that was never used has no time of last use; asking auth sets it."""
+def test_every_request_to_auth_sets_the_last_use(cave: Sandbox) -> None:
+    """A new token was never used; a request to auth sets when it was."""
     assert cave.tokens("ada")[0]["last_used"] is None
     get(cave, "/auth/api/v1/user/me", cave.tokens("ada")[0]["token"])
     assert cave.tokens("ada")[0]["last_used"].endswith(" GMT")
@@ -251,14 +251,14 @@ def test_last_use_moves_with_every_question_to_auth(cave: Sandbox) -> None:
         lambda cave: cave.grant("ada", "no_such_ds"),
     ],
 )
-def test_strangers_and_unknown_names_are_errors(cave: Sandbox, wrong: Callable[[Sandbox], object]) -> None:
-    """A name that the sandbox does not know raises LookupError instead of doing nothing."""
+def test_unknown_names_are_errors(cave: Sandbox, wrong: Callable[[Sandbox], object]) -> None:
+    """An unknown person, datastack or token raises LookupError."""
     with pytest.raises(LookupError):
         wrong(cave)
 
 
-def test_an_old_auth_server_keeps_one_key_a_person() -> None:
-    """Before 2.19 a new key ends the old one, there is no page of tokens, and no key can be named."""
+def test_an_old_auth_server_keeps_one_token_for_each_account() -> None:
+    """Before 2.19 a new token revokes the old one, and there is neither a tokens page nor a description."""
     with Sandbox(auth_version="2.18.0") as cave:
         (row,) = cave.tokens("ada")
         assert requests.get(f"{cave.server}/auth/version", timeout=5).text.endswith(" 2.18.0")
@@ -271,8 +271,8 @@ def test_an_old_auth_server_keeps_one_key_a_person() -> None:
         assert len(cave.tokens("alice")) == 1
 
 
-def test_requests_are_noted_without_their_tokens(cave: Sandbox) -> None:
-    """The log tells what was asked, whether credentials came along and whose they were, never which."""
+def test_requests_are_logged_without_their_tokens(cave: Sandbox) -> None:
+    """The log has the request, whether it had credentials, and their account, but not the credentials."""
     token = cave.new_token("ada")
     get(cave, "/auth/api/v1/user/cache?secret=1", token)
     requests.get(f"{cave.local_server}/materialize/version", cookies={"middle_auth_token": token}, timeout=5)
@@ -289,15 +289,15 @@ def test_requests_are_noted_without_their_tokens(cave: Sandbox) -> None:
     assert list(cave.requests) == []
 
 
-def test_questions_between_services_are_not_noted(cave: Sandbox) -> None:
-    """What info asks auth is neither in the log nor among the connections."""
+def test_requests_between_services_are_not_logged(cave: Sandbox) -> None:
+    """Requests from info to auth count neither in the log nor as connections."""
     get(cave, f"{FULL}minnie65_public", cave.new_token("ada"))
     assert [record.service for record in cave.requests] == ["info"]
     assert cave.connections == 1
 
 
 def test_connections_are_kept_alive_and_counted(cave: Sandbox) -> None:
-    """Ten requests of one session are one connection; `clear_requests` begins anew."""
+    """Ten requests of one session are one connection; `clear_requests` resets the count."""
     with requests.Session() as session:
         for _ in range(10):
             session.get(f"{cave.server}/info/version", timeout=5)
@@ -307,16 +307,16 @@ def test_connections_are_kept_alive_and_counted(cave: Sandbox) -> None:
     assert (len(cave.requests), cave.connections) == (0, 0)
 
 
-def test_every_answer_can_be_delayed(cave: Sandbox) -> None:
-    """`delay` adds its seconds to each answer."""
+def test_every_response_can_be_delayed(cave: Sandbox) -> None:
+    """`delay` delays each response."""
     cave.delay = 0.2
     start = time.perf_counter()
     requests.get(f"{cave.server}/info/version", timeout=5)
     assert time.perf_counter() - start >= 0.2
 
 
-def test_many_requests_at_once_are_answered(cave: Sandbox) -> None:
-    """Fifty threads that ask at the same time all get their answer and are all noted."""
+def test_many_simultaneous_requests_get_responses(cave: Sandbox) -> None:
+    """Fifty requests at the same time all get a response, and all are logged."""
     token, got = cave.new_token("ada"), []
 
     def ask() -> None:
@@ -331,8 +331,8 @@ def test_many_requests_at_once_are_answered(cave: Sandbox) -> None:
     assert len(cave.requests) == 50
 
 
-def test_two_sandboxes_know_nothing_of_each_other() -> None:
-    """Side by side in one process, each names its own address and refuses the other's tokens."""
+def test_two_sandboxes_are_independent() -> None:
+    """Two in one process name their own URLs and reject each other's tokens."""
     with Sandbox() as one, Sandbox() as other:
         token = one.new_token("ada")
         assert get(one, f"{FULL}minnie65_public", token).status_code == 200
@@ -345,7 +345,7 @@ def test_two_sandboxes_know_nothing_of_each_other() -> None:
         assert len(one.requests) == 1
 
 
-def test_it_grows_for_measurements() -> None:
+def test_it_can_have_more_datastacks() -> None:
     """More datastacks are spread over more local servers, and ada may view them all."""
     with Sandbox(datastacks=10, local_servers=3) as cave:
         token = cave.new_token("ada")
@@ -356,8 +356,8 @@ def test_it_grows_for_measurements() -> None:
         assert len(cave.local_servers) == 3
 
 
-def test_it_can_go_away_and_come_back() -> None:
-    """After `close` and `start` the addresses and the people are the same."""
+def test_it_can_be_restarted() -> None:
+    """After `close` and `start` the URLs and the accounts are the same."""
     cave = Sandbox()
     with pytest.raises(RuntimeError, match="not running"):
         cave.server  # noqa: B018 - asking is the test
@@ -371,7 +371,7 @@ def test_it_can_go_away_and_come_back() -> None:
 
 
 def test_a_taken_port_is_an_error() -> None:
-    """A chosen port that somebody uses raises OSError, and nothing stays open."""
+    """A chosen port that is in use raises OSError, and nothing stays open."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -381,7 +381,7 @@ def test_a_taken_port_is_an_error() -> None:
 
 def test_it_cannot_be_started_twice(cave: Sandbox) -> None:
     """Starting a running sandbox raises RuntimeError and leaves it running."""
-    with pytest.raises(RuntimeError, match="running already"):
+    with pytest.raises(RuntimeError, match="already running"):
         cave.start()
     assert requests.get(f"{cave.server}/info/version", timeout=5).status_code == 200
 
@@ -394,7 +394,7 @@ def test_no_thread_is_left_behind() -> None:
 
 
 def test_https_is_served_with_an_untrusted_certificate() -> None:
-    """With `tls` the servers speak https: refused by default, accepted with the certificate at hand."""
+    """With `tls` the servers use https, which clients reject unless they trust the certificate."""
     with Sandbox(tls=True) as cave:
         assert cave.server.startswith("https://127.0.0.1:")
         with pytest.raises(requests.exceptions.SSLError):
@@ -407,10 +407,10 @@ def test_https_is_served_with_an_untrusted_certificate() -> None:
         assert "The plain HTTP request was sent to HTTPS port" in plain.text
 
 
-def test_https_without_any_way_to_make_a_certificate_is_a_clear_error(
+def test_https_without_a_way_to_create_a_certificate_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Without `cryptography` and `openssl` the error says what to install."""
+    """Without `cryptography` and `openssl` the error names what to install."""
     monkeypatch.setitem(sys.modules, "cryptography", None)
     monkeypatch.setattr("shutil.which", lambda name: None)
     with pytest.raises(RuntimeError, match="install the package `cryptography` or the command `openssl`"):
@@ -418,7 +418,7 @@ def test_https_without_any_way_to_make_a_certificate_is_a_clear_error(
 
 
 def test_https_works_with_the_openssl_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where `cryptography` is missing, the `openssl` command makes the certificate."""
+    """Without `cryptography`, the `openssl` command creates the certificate."""
     import shutil
 
     if shutil.which("openssl") is None:
@@ -429,16 +429,14 @@ def test_https_works_with_the_openssl_command(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_importing_it_imports_no_web_framework() -> None:
-    """Flask and middle_auth_client are loaded when a sandbox starts, not before."""
+    """Flask and middle_auth_client are imported only when a sandbox starts."""
     code = "import sys, cave_magic.sandbox; print({'flask', 'requests', 'middle_auth_client'} & set(sys.modules))"
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert output.strip() == "set()"
 
 
-def test_a_proxy_of_the_environment_does_not_come_between_services(
-    cave: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Info reaches auth even where HTTP_PROXY leads nowhere."""
+def test_services_ignore_proxies_of_the_environment(cave: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Info reaches auth even if HTTP_PROXY is unreachable."""
     with requests.Session() as session:
         session.trust_env = False
         monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
@@ -448,13 +446,13 @@ def test_a_proxy_of_the_environment_does_not_come_between_services(
 
 
 def test_no_home_directory_is_touched(cave: Sandbox, own_home: Path) -> None:
-    """A sandbox writes nothing at home."""
+    """A sandbox writes nothing to the home folder."""
     get(cave, f"{FULL}minnie65_public", cave.new_token("ada"))
     assert os.listdir(own_home) == []
 
 
-def test_its_picture_is_its_address() -> None:
-    """In a notebook it says where it listens, or that it does not, and shows no token."""
+def test_its_repr_is_its_url() -> None:
+    """Its repr has its URL, or says that it is not running, and shows no token."""
     cave = Sandbox()
     assert repr(cave) == "<Sandbox, not running>"
     with cave:

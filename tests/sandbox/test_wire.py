@@ -1,4 +1,4 @@
-"""The front of the practice server takes any bytes at all and stays up."""
+"""The practice server accepts any bytes and keeps running."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ ANY_VALUE = st.text(st.characters(min_codepoint=1, max_codepoint=255, exclude_ch
 
 @pytest.fixture(scope="module")
 def tough() -> Iterator[Sandbox]:
-    """A sandbox that all examples share."""
+    """A sandbox for all examples."""
     with Sandbox() as cave:
         yield cave
 
 
 def read(raw: bytes) -> Request:
-    """What the front makes of some bytes."""
+    """Reads a request from bytes."""
     return read_request(io.BytesIO(raw), lambda data: None)
 
 
@@ -35,16 +35,16 @@ def read(raw: bytes) -> Request:
 @example(b"GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n")
 @example(b"\n")
 @settings(deadline=None)
-def test_bytes_are_a_request_or_refused(raw: bytes) -> None:
-    """Whatever comes in is a request, a bad one, or the end: nothing else is raised."""
+def test_any_bytes_are_a_request_or_rejected(raw: bytes) -> None:
+    """Any bytes are a request, BadRequest or EOFError; nothing else is raised."""
     with contextlib.suppress(BadRequest, EOFError):
         assert read(raw).method is not None
 
 
 @given(st.sampled_from(["Host", "Authorization", "Cookie", "Origin", "X-Requested-With", "Accept"]), ANY_VALUE)
 @settings(deadline=None, max_examples=60)
-def test_any_header_gets_an_answer(tough: Sandbox, raw: Callable[..., Any], name: str, value: str) -> None:
-    """No value of a header keeps the server from answering."""
+def test_any_header_gets_a_response(tough: Sandbox, raw: Callable[..., Any], name: str, value: str) -> None:
+    """The server responds whatever the value of a header."""
     got = raw(tough.server, "GET /info/api/v2/datastack/full/minnie65_public", {name: value})
     assert got.status in (200, 302, 400, 401)
 
@@ -54,14 +54,14 @@ def test_any_header_gets_an_answer(tough: Sandbox, raw: Callable[..., Any], name
 @example("auth/api/v1/user/%00/ttl")
 @example("%ff%fe")
 @settings(deadline=None, max_examples=60)
-def test_any_path_gets_an_answer(tough: Sandbox, raw: Callable[..., Any], path: str) -> None:
-    """No path keeps the server from answering, and none makes it fail."""
+def test_any_path_gets_a_response(tough: Sandbox, raw: Callable[..., Any], path: str) -> None:
+    """The server responds whatever the path, and never with an internal error."""
     headers = {"Authorization": f"Bearer {tough.tokens('ada')[0]['token']}"}
     assert raw(tough.server, f"GET /{path}", headers).status < 500
 
 
 def test_a_request_is_read_as_nginx_reads_it() -> None:
-    """Doubled slashes merge, spaces at the end of a value go, lines without a colon are skipped."""
+    """Double slashes are merged, trailing spaces removed, and lines without a colon skipped."""
     request = read(
         b"POST //info//x?a=//b HTTP/1.1\r\nAuthorization: Bearer tok  \r\nodd\r\nContent-Length: 2\r\n\r\nhi!"
     )
@@ -70,18 +70,18 @@ def test_a_request_is_read_as_nginx_reads_it() -> None:
     assert request.header("odd") is None
 
 
-def test_a_proxys_form_of_the_address_is_understood() -> None:
-    """The absolute form loses its scheme and host."""
+def test_an_absolute_url_is_read_as_its_path() -> None:
+    """Scheme and host of an absolute URL, which proxies send, are dropped."""
     assert read(b"GET http://cave.example/info/version?x=1 HTTP/1.1\r\n\r\n").path == "/info/version"
 
 
-def test_an_unknown_status_still_has_a_line() -> None:
+def test_an_unknown_status_can_be_sent() -> None:
     """Any number can be sent as a status."""
     assert Reply(799).encode().startswith(b"HTTP/1.1 799 Unknown\r\n")
 
 
-def test_a_client_may_ask_before_it_sends_a_body(cave: Sandbox, raw: Callable[..., Any]) -> None:
-    """`Expect: 100-continue` is answered, as curl wants it."""
+def test_expect_continue_is_supported(cave: Sandbox, raw: Callable[..., Any]) -> None:
+    """`Expect: 100-continue`, which curl sends, gets a response before the body."""
     sent: list[bytes] = []
     head = b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx"
     assert read_request(io.BytesIO(head), sent.append).body == b"x"

@@ -90,7 +90,7 @@ class Hesitant(Visitor):
     """Signs in, and does nothing more."""
 
     def _in_the_way(self, page: Page) -> Any:
-        return super()._in_the_way(page) if "/log-in" in page.address else None
+        return super()._in_the_way(page) if "/sign-in" in page.address else None
 
 
 def interrupt_when(condition: Callable[[], bool]) -> None:

@@ -169,7 +169,7 @@ def test_a_console_says_that_it_waits_for_the_terms(run: Run, cave: Sandbox, hom
     cave.behave()
     visitor = Visitor("bob@example.org")
     whole = visitor._in_the_way
-    visitor._in_the_way = lambda page: whole(page) if "/log-in" in page.address else None
+    visitor._in_the_way = lambda page: whole(page) if "/sign-in" in page.address else None
     messages = run("%cave_setup new", seen=browse(home, visitor), stop_at="waiting for the terms of service, ")
     assert ["/tos/2/accept" in text for text in NOTEBOOK.draw(messages)] == [True]
     console = CONSOLE.draw(messages)

@@ -1,4 +1,4 @@
-"""The demo: plays to the end on a terminal, in a pipe and without colour, and says so when a step does not work."""
+"""The demo: runs to the end on a terminal, in a pipe and without colour, and reports a step that fails."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ def piped(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProce
     return done
 
 
-def test_it_plays_to_the_end(piped: subprocess.CompletedProcess[str]):
-    """Every step works, every magic is shown, nothing goes to stderr, and the last word is what to type oneself."""
+def test_it_runs_to_the_end(piped: subprocess.CompletedProcess[str]):
+    """Every step works, every magic is shown, stderr is empty, and the last line says what to type yourself."""
     assert (piped.returncode, piped.stderr) == (0, "")
     assert all(magic in piped.stdout for magic in MAGICS)
     assert piped.stdout.rstrip().endswith("whenever something does not work")
 
 
 def test_in_a_pipe_it_is_plain_text_of_80_columns(piped: subprocess.CompletedProcess[str]):
-    """There are no escape codes, and only what is to be copied, an address or an error of others is wider than 80."""
+    """There are no escape codes, and only lines to copy, URLs and other programs' errors are wider."""
     assert "\x1b" not in piped.stdout
     wide = [line for line in piped.stdout.splitlines() if len(line) > 80]
     assert not [line for line in wide if not re.match(r"In \[|HTTPError|.*https?://|.*CAVEclient\(", line)]
 
 
 def test_the_next_line_is_followed_to_the_letter(piped: subprocess.CompletedProcess[str]):
-    """What the check names as next is what is typed next, and the check after it is green."""
+    """The demo types the line after `Next:`, and the next check finds no problem."""
     named = re.search(r"^Next: (.+)$", piped.stdout, re.MULTILINE)
     assert named is not None
     assert f"]: {named[1]}\n" in piped.stdout[named.end() :]
@@ -55,8 +55,8 @@ def test_the_next_line_is_followed_to_the_letter(piped: subprocess.CompletedProc
 
 
 @pytest.mark.parametrize("colour", [True, False], ids=["colour", "NO_COLOR"])
-def test_it_plays_on_a_terminal(tmp_path: Path, colour: bool):
-    """On a terminal of 80 columns it comes to the end, with colours unless NO_COLOR is set."""
+def test_it_runs_on_a_terminal(tmp_path: Path, colour: bool):
+    """On a terminal of 80 columns it runs to the end, with colours unless NO_COLOR is set."""
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "TERM": "xterm-256color"}
     env |= {"PYTHONPATH": str(Path(demo.__file__).parents[2])} | ({} if colour else {"NO_COLOR": "1"})
     fast = "import sys; from cave_magic.sandbox import demo; sys.exit(demo.main(fast=True))"
@@ -69,47 +69,47 @@ def test_it_plays_on_a_terminal(tmp_path: Path, colour: bool):
     assert bool(re.search(r"\x1b\[[0-9;]*3[0-7]m", shown)) is colour
 
 
-class Ill(Sandbox):
+class Down(Sandbox):
     """A practice server whose pages are down from the start."""
 
-    def start(self) -> Ill:
+    def start(self) -> Down:
         super().start()
         self.misbehave("/sticky_auth", "down")
         return self
 
 
-def test_a_step_that_fails_ends_it_with_a_sentence(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
-    """Where a step has not the effect it should have, the demo says which and gives 1."""
-    monkeypatch.setattr(demo, "Sandbox", Ill)
+def test_a_failed_step_ends_it_with_a_sentence(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
+    """If a step does not have its effect, the demo names it and returns 1."""
+    monkeypatch.setattr(demo, "Sandbox", Down)
     assert demo.main(fast=True) == 1
     said = capfd.readouterr().err.strip().splitlines()
     assert len(said) == 1
-    assert said[0].startswith("The demo did not work: ")
+    assert said[0].startswith("The demo failed: ")
 
 
-def test_on_windows_it_says_what_to_do_instead(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Without pseudo-terminals the demo names the way to play by hand."""
+def test_on_windows_it_names_the_alternative(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Without pseudo-terminals the demo names the command to try by hand."""
     monkeypatch.setattr(demo.sys, "platform", "win32")
     assert demo.main() == 1
     assert "python -m cave_magic.sandbox ipython" in capsys.readouterr().out
 
 
-def test_what_was_written_over_is_not_shown_twice():
-    """Plain text of a terminal keeps the last state of a line and drops colours, links and titles."""
+def test_overwritten_text_is_not_shown():
+    """The plain text of a terminal has the last state of each line, without colours, links and titles."""
     written = "waiting … 1 s\r\x1b[2Kdone \r\n\x1b]8;id=1;http://a\x1b\\\x1b[4mhttp://a\x1b[0m\x1b]8;;\x1b\\"
     assert demo.plain(written) == "done\nhttp://a"
 
 
-def test_a_visitor_who_finds_no_page_says_so(cave: Sandbox):
-    """A link that leads nowhere, or a page without the form, is a sentence and no traceback."""
+def test_a_missing_page_is_an_error(cave: Sandbox):
+    """An unreachable link, or a page without the form, raises LostOnThePages."""
     with pytest.raises(LostOnThePages, match="has no form"):
         Visitor().make_token(f"{cave.server}/", "x")
     with pytest.raises(LostOnThePages, match="did not open"):
         Visitor().open("http://127.0.0.1:9/")
 
 
-def test_the_visitor_leaves_with_what_the_page_gives(cave: Sandbox):
-    """A visitor makes a token, downloads the same one as a file, and deletes it."""
+def test_a_visitor_uses_the_tokens_page(cave: Sandbox):
+    """A visitor creates a token, downloads it as a file, and deletes it."""
     visitor, page = Visitor("zoe@lab.example.org", "Zoé"), f"{cave.server}/sticky_auth/settings/tokens"
     token = visitor.make_token(page, "laptop")
     assert [row["token"] for row in cave.tokens("zoe")] == [token]

@@ -24,6 +24,7 @@ from cave_magic.deployments import DEFAULT_SERVER
 from cave_magic.doctor import fixes, healthy
 from cave_magic.doctor.evidence import DatastackFacts, Machine, ServerFacts
 from cave_magic.doctor.model import Check, Finding, Fix
+from cave_magic.redact import Untrusted
 from cave_magic.token import Token
 from cave_magic.ui.document import plain_text, shareable_text
 
@@ -77,7 +78,8 @@ def problem(fault: FileFault, *details: str) -> FileProblem:
 def response(
     status: int = 200, body: object = None, url: str = endpoints.identity_url(DEFAULT_SERVER), **facts: Any
 ) -> Response:
-    """A response in JSON, or where there is no body, one without data."""
+    """A response in JSON, or one without data if there is no body."""
+    facts |= {name: Untrusted(text) for name in ("opening", "location") if (text := facts.get(name))}
     return Response(
         **{"url": url, "status": status, "body": body, "is_json": body is not None, "seconds": 0.1, "at": 0.0} | facts
     )
@@ -121,7 +123,7 @@ def advice_of(finding: Finding) -> str:
 
 def commands_of(finding: Finding) -> tuple[str, ...]:
     """The commands of the next step."""
-    return tuple(map(str, finding.next_step.commands)) if finding.next_step else ()
+    return finding.next_step.commands if finding.next_step else ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,17 @@ from cave_magic.doctor.checks import CHECKS
 from .facts import Case, LookedElsewhere, finding, nothing_but_facts
 
 FOLDER = Path(checks.__file__).parent
-MODULES = ("account", "datastack", "environment", "network", "notebook", "readers", "services", "token")
+MODULES = (
+    "account",
+    "datastack",
+    "datastack_map",
+    "environment",
+    "network",
+    "notebook",
+    "readers",
+    "services",
+    "token",
+)
 CASES: list[Case] = [case for name in MODULES for case in import_module(f".test_{name}", __package__).CASES]
 
 
@@ -56,7 +66,7 @@ def _lines_of(cases: list[Case]) -> set[tuple[str, int]]:
 
 def test_every_statement_is_reached():
     """No branch of a check is without a case; the modules that are looked at are all there are."""
-    assert {path.stem for path in FOLDER.glob("*.py")} == {"__init__", "datastack_map", *MODULES}
+    assert {path.stem for path in FOLDER.glob("*.py")} == {"__init__", *MODULES}
     reached = _lines_of(CASES)
     missing = [
         f"{path.name}:{lines.start}"

@@ -43,7 +43,7 @@ def test_where_a_dangling_link_leads_is_said(alone: World):
     alone.server_file.symlink_to(target)
     report = alone.check()
     assert bad(report) == [("token", "failed")]
-    assert "is a link to ~/dotfiles/cave.json, which is not there" in _said(report, "token")
+    assert "is a link to ~/dotfiles/cave.json, which does not exist" in _said(report, "token")
     assert alone.mend().ok
     assert alone.server_file.is_symlink()
     assert json.loads(target.read_text())["token"]
@@ -53,7 +53,7 @@ def test_a_link_to_a_link_is_followed_to_its_end(alone: World):
     """What is missing is at the end."""
     (alone.home / "one").symlink_to(alone.home / "two")
     alone.server_file.symlink_to(alone.home / "one")
-    assert "is a link to ~/two, which is not there" in _said(alone.check(), "token")
+    assert "is a link to ~/two, which does not exist" in _said(alone.check(), "token")
     assert alone.mend().ok
     assert (alone.home / "two").is_file()
 
@@ -63,12 +63,12 @@ def test_a_link_to_a_drive_that_is_not_mounted_asks_for_the_drive(alone: World):
     alone.server_file.symlink_to(alone.home / "usb" / "keys" / "cave.json")
     report = alone.check()
     assert bad(report) == [("token", "failed")]
-    assert "is a link to ~/usb/keys/cave.json, and ~/usb/keys is not there" in _said(report, "token")
+    assert "is a link to ~/usb/keys/cave.json, but ~/usb/keys does not exist" in _said(report, "token")
     assert report.next.text.startswith("if that is on a drive that is not mounted, mount it; else !mv ")
     alone.patch.setattr("getpass.getpass", lambda prompt="": pytest.fail("asked"))
     ran = alone.run("%cave_setup existing --paste")
     assert ran.error == "TokenNotSaved"
-    assert "~/usb/keys is not there. No file was changed. To do without the link: !mv " in ran.message
+    assert "~/usb/keys does not exist. No file was changed. To do without the link: !mv " in ran.message
     alone.patch.setattr("getpass.getpass", lambda prompt="": alone.cave.new_token("ada"))
     assert alone.mend().ok
     assert not alone.server_file.is_symlink()
@@ -132,7 +132,7 @@ def test_a_link_that_is_named_in_a_line_is_called_so(world: World):
     """`%cave_save --from-file` says where it leads."""
     (world.home / "mine").symlink_to(world.home / "nowhere")
     ran = world.run("%cave_save --from-file ~/mine")
-    assert ran.message == "the file is a link to ~/nowhere, which is not there. Nothing was changed."
+    assert ran.message == "the file is a link to ~/nowhere, which does not exist. Nothing was changed."
 
 
 @as_administrator
@@ -181,7 +181,7 @@ def _leads_to_a_file(link: Path, home: Path) -> None:
 
 
 WAYS = {
-    _dangles: "is a link to ~/nowhere, which is not there",
+    _dangles: "is a link to ~/nowhere, which does not exist",
     _circles: "is a link to itself",
     _is_a_file: "is not a folder",
     _leads_to_a_file: "is a link to ~/file, which is not a folder",
@@ -237,4 +237,4 @@ def test_a_save_names_the_folder_that_leads_nowhere(world: World):
     ran = world.run(f"%cave_setup existing --paste --server {world.cave.server}")
     assert ran.error == "TokenNotSaved"
     words = "No file was changed. To do without the link: !mv ~/.cloudvolume ~/.cloudvolume.old"
-    assert ran.message == f"~/.cloudvolume is a link to ~/usb, which is not there. {words}"
+    assert ran.message == f"~/.cloudvolume is a link to ~/usb, which does not exist. {words}"

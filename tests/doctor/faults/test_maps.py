@@ -139,7 +139,7 @@ def test_an_address_with_a_token_is_not_asked_and_is_mended(world, name, form):
             ("map-secret", "warning"),
             ("map", "failed"),
         ]
-        evidence = f"{name} is remembered with a wrong address: the address has a name or password in it"
+        evidence = f"{name} is remembered with a wrong address: the address contains a user name or password"
         assert evidence in [row.evidence for row in report.rows]
         for command in report.next.commands:
             out = world.run(command).out

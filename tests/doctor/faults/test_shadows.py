@@ -60,8 +60,8 @@ def _bad(report) -> list[tuple[str, str]]:
         ("caveclient.py", "environment", "the package caveclient"),
         ("numpy.py", "environment", "the package numpy"),
         ("packaging.py", "environment", "the package packaging"),
-        ("secrets.py", "environment", "Python's own secrets"),
-        ("email.py", "requests", "Python's own email"),
+        ("secrets.py", "environment", "Python's `secrets` module"),
+        ("email.py", "requests", "Python's `email` module"),
         ("requests.py", "requests", "the package requests"),
     ],
 )
@@ -70,7 +70,7 @@ def test_a_script_that_hides_a_package_is_the_one_cause(beside, name, row, what)
     report, _ = beside(name, "%cave_save --no-check --from-env ADA", "report = %cave_check -o")
     assert _bad(report) == [(row, "failed")]
     evidence = next(one["evidence"] for one in report["rows"] if one["id"] == row)
-    assert evidence == f"~/analysis/{name} stands in the place of {what}"
+    assert evidence == f"~/analysis/{name} shadows {what}"
     assert report["next"]["text"].startswith(f"rename {name}, restart the kernel, then %cave_check")
 
 
@@ -90,7 +90,7 @@ def test_a_script_that_does_no_harm_to_caveclient_is_a_warning(beside):
 def test_an_error_that_nobody_foresaw_names_the_script(beside):
     """A save that breaks on a script in the folder says which file to rename, and no more that it should not happen."""
     _, error = beside("filelock.py", "%cave_save --no-check --from-env ADA")
-    assert error.startswith("CaveMagicError: ~/analysis/filelock.py stands in the place of the package filelock (")
+    assert error.startswith("CaveMagicError: ~/analysis/filelock.py shadows the package filelock (")
     assert "Rename it, restart the kernel" in error
 
 
@@ -129,7 +129,7 @@ def test_a_script_that_hides_what_a_command_needs_is_named(beside):
     """Where a command itself cannot be imported, one line names the file, and no frames are shown."""
     _, error = beside("difflib.py", "%cave_whoami", script="")
     assert error.startswith("CaveMagicError: ")
-    assert "analysis/difflib.py stands in the place of Python's own difflib. Rename it and restart the kernel." in error
+    assert "analysis/difflib.py shadows Python's `difflib` module. Rename it and restart the kernel." in error
 
 
 def test_a_script_that_exits_ends_no_check(beside):

@@ -21,7 +21,7 @@ def _accept_the_terms(notebook: Notebook, link: Any) -> None:
         link.click()
     page = opened.value
     page.get_by_label("E-mail").fill("grace@example.org")
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Sign in").click()
     page.get_by_role("button", name="Continue").click()
     page.get_by_role("button", name="I accept").click()
     page.wait_for_load_state()

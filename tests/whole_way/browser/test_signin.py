@@ -81,7 +81,7 @@ def log_in(tab: Any, email: str) -> None:
         known.click()
     else:
         tab.get_by_label("E-mail").fill(email)
-        tab.get_by_role("button", name="Log in", exact=True).click()
+        tab.get_by_role("button", name="Sign in", exact=True).click()
 
 
 def is_done(tab: Any) -> bool:
@@ -399,7 +399,7 @@ def test_back_and_reload_after_the_end(cell: Cell, cave: Sandbox):
     assert cell.end().error == ""
     tab.go_back()
     assert "token" not in tab.url
-    assert tab.get_by_role("button", name="Log in", exact=True).is_visible()
+    assert tab.get_by_role("button", name="Sign in", exact=True).is_visible()
     tab.go_forward()
     assert is_done(tab)
 
