@@ -270,6 +270,18 @@ def read_pasted(text: str, among: Iterable[TokenFormat] | None = None) -> list[P
     return list(once.values())
 
 
+def read_unknown_format(text: str) -> Token | None:
+    """The paste as a token of a format that is not registered, for a server that is not in the table.
+
+    Returns:
+        The token, if the paste is one word of 20 to 512 characters that a header can carry and no part of a token
+        or placeholder; else None.
+    """
+    word = _bare_word(text)
+    fits = re.fullmatch(r"[A-Za-z0-9+/_.=~-]{20,512}", word) and _cut_or_glued(word, formats()) is None
+    return Token(word) if fits and not _PLACEHOLDER.search(word) else None
+
+
 def _from_json(text: str, among: Sequence[TokenFormat]) -> Iterator[PastedToken]:
     try:
         data = json.loads(text)

@@ -13,7 +13,7 @@ from ..credentials import scrub
 from ..credentials.stored_tokens import resolve
 from ..credentials.target import Target
 from ..credentials.token_files import SERVER_KEY
-from ..deployments import datastack_for, formats_of, meant_address
+from ..deployments import KNOWN_SERVERS, datastack_for, formats_of, meant_address
 from ..doctor import next_steps
 from ..errors import (
     BadInput,
@@ -25,7 +25,7 @@ from ..errors import (
     TokenNotSaved,
     TokenRejected,
 )
-from ..token import PastedToken, Token, read_pasted
+from ..token import PastedToken, Token, read_pasted, read_unknown_format
 from ..ui.document import Page
 from ..ui.prompts import TRIES, ask_secret, choose, confirm
 from .context import Context
@@ -209,7 +209,11 @@ def pick(context: Context, text: str, target: Target) -> Token:
     try:
         found = read_pasted(text, formats_of(target.server))
     except NotAToken as error:
-        raise NotAToken(f"this is not a token: {error}") from None
+        unknown = None if target.server in KNOWN_SERVERS else read_unknown_format(text)
+        if unknown is None:
+            raise NotAToken(f"this is not a token: {error}") from None
+        context.frontend.say("Note: this does not look like a token of any known server. The server decides.")
+        found = [PastedToken(token=unknown)]
     if not found:
         raise Cancelled("no token was given.")
     pasted = found[0] if len(found) == 1 else _choose(context, found)

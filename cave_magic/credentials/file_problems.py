@@ -13,7 +13,7 @@ class FileFault(Enum):
     EMPTY = "is empty"
     NOT_TEXT = "is not UTF-8 text"
     NOT_JSON = "is not valid JSON{}"
-    NOT_AN_OBJECT = 'contains {}, not an object with the key "token"'
+    NOT_AN_OBJECT = "contains {}, not a JSON object"
     NO_KEY = 'has no key "token"'
     NULL_VALUE = 'has null under "token"'
     VALUE_NOT_TEXT = 'has {} under "token", not a string'

@@ -146,7 +146,7 @@ def parse_token_file(path: Path, text: str) -> TokenFile:
     if not isinstance(data, dict):
         inside = Token(text.strip()[:4096]).reads_as() if text.strip() else None
         return TokenFile(path=path, state=State.MALFORMED, problem=problem, inside=inside)
-    value = data.get(TOKEN_KEY)
+    value, address = data.get(TOKEN_KEY), parse_url(data.get(SERVER_KEY))  # the tokens page writes `HOST/auth`
     token = Token(str(value)) if value is not None else None  # caveclient sends numbers too
     return TokenFile(
         path=path,
@@ -155,14 +155,8 @@ def parse_token_file(path: Path, text: str) -> TokenFile:
         token=token,
         keys=tuple(show_key(key) for key in list(data)[:8] if key != TOKEN_KEY),
         inside=None if token else _only_token_in(data),
-        named_host=host_named(data.get(SERVER_KEY)),
+        named_host=address.host_and_port if address else "",
     )
-
-
-def host_named(address: object) -> str:
-    """The host in the server's address as the tokens page writes it (`global.daf-apis.com/auth`), or ""."""
-    found = parse_url(address)
-    return found.host_and_port if found else ""
 
 
 def read_any_file(path: str) -> tuple[str, FileProblem | None]:

@@ -101,7 +101,7 @@ def test_three_invalid_answers_end_the_prompt(run, person, home, line):
     """A placeholder, a truncated token and an unknown token each get a sentence; the last error says what to do."""
     asked = person("YOUR_TOKEN", WRONG[:-1], WRONG)
     ran = run(line)
-    assert ran.error == "TokenRejected"
+    assert ran.error == "TokenRejected", ran.message
     assert len(asked) == 3
     assert "placeholder" in ran.out
     assert "31 characters" in ran.out
@@ -198,6 +198,24 @@ def test_from_file_takes_the_download_of_the_tokens_page(cave, run, person, home
     file.write_text(json.dumps({"token": token, "description": "x", "middle_auth_url": cave.server}))
     assert not run("%cave_save --from-file ~/token.json").error
     assert json.loads(_files(home)["cave-secret.json"])["token"] == token
+
+
+def test_an_unknown_server_decides_about_a_token_of_an_unknown_format(cave, run, person, shell, home):
+    """An unknown server may use its own token format, so such a token is sent to it."""
+    shell.user_ns["mine"] = "lab-key_0123456789.AbCdEf~Gh=="
+    ran = run("%cave_save $mine")
+    assert ran.error == "TokenRejected", ran.message
+    assert "does not look like a token of any known server" in ran.out
+    assert shell.user_ns["mine"] not in ran.out + ran.message
+    assert not _files(home)
+
+
+@pytest.mark.parametrize("text", ["lab key_0123456789.AbCdEf~Gh==", "your-token-goes-here-0123456789", "short~1"])
+def test_a_text_that_cannot_be_a_token_is_sent_to_no_server(cave, run, person, shell, text):
+    """Words, placeholders and short texts are rejected before any request."""
+    shell.user_ns["mine"] = text
+    assert run("%cave_save $mine").error == "NotAToken"
+    assert not cave.requests
 
 
 def test_a_variable_is_read_and_not_shown(cave, run, person, shell, home):

@@ -78,12 +78,12 @@ CASES = [
 
 @each(CASES)
 def test_the_account(case: Case):
-    """Each check of the account says what the facts mean, and what to type."""
-    case.holds()
+    """Each check of the account gives the expected finding."""
+    case.run()
 
 
 def test_the_account_is_not_shared():
-    """Name, e-mail and the end of a token are their person's own."""
+    """Name, e-mail and the end of the token are private."""
     healthy_one, rejected = finding(ACCOUNT, ServerFacts()), finding(ACCOUNT, _not_accepted(REJECTED))
     assert healthy_one is not None
     assert rejected is not None

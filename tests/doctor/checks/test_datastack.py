@@ -1,4 +1,4 @@
-"""The checks of a datastack, of its terms and of the permission to read it, on facts alone."""
+"""The checks of a datastack, its terms and its permissions, on facts alone."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ LACKING = error(404, "invalid_table_id")
 def _facts(
     info: Response | None, account: Account | None = SIGNED, server: dict[str, Any] | None = None, **facts: Any
 ) -> DatastackFacts:
-    """The response of the info service, and the account."""
+    """Facts with a response of the info service and an account."""
     target = facts.get("target", healthy.TARGET)
     return DatastackFacts(
         info=info, server=ServerFacts(**{"account": account, "target": target, "info": info} | (server or {})), **facts
@@ -139,12 +139,12 @@ CASES = [
 
 @each(CASES)
 def test_the_datastack(case: Case):
-    """Each check of the datastack says what the facts mean, and what to type."""
-    case.holds()
+    """Each check of the datastack gives the expected finding."""
+    case.run()
 
 
 def test_who_lacks_a_permission_is_not_shared():
-    """The e-mail is its person's own."""
+    """The e-mail is private."""
     found = finding(ACCESS, _facts(FORBIDDEN, ELSEWHERE))
     assert found is not None
     assert "ada" not in shared(found)
@@ -152,7 +152,7 @@ def test_who_lacks_a_permission_is_not_shared():
 
 @pytest.mark.parametrize("name", ["x\x1b[31my", "x" * 200])
 def test_an_odd_name_is_shown_in_one_line(name: str):
-    """What was typed as a name comes back short and printable."""
+    """The name is shown short and printable."""
     found = finding(NAME, _lacking(name, "other"))
     assert found is not None
     assert shared(found).isprintable()

@@ -33,7 +33,7 @@ def _opening(server: str) -> Machine:
 
 
 def _remembered(first: Response | None, **facts: Any) -> ServerFacts:
-    """A server that the map names for a datastack that is known to be elsewhere."""
+    """A server that the map names for a datastack that is on another one."""
     target = Target(
         datastack="minnie65_public",
         server="https://cave.example.org",
@@ -60,14 +60,14 @@ CASES = [
     case("no map yet", MAP_FILE, _map(ABSENT), "nothing"),
     case("the map is a link to nothing", MAP_FILE, _map(ABSENT, FileFault.LINK_TO_NOTHING, "/x"), "warning", "forgets", MOVED),
     case("the map is not JSON", MAP_FILE, _map(State.MALFORMED, FileFault.NOT_JSON, " (line 1)"), "warning", "is not valid JSON (line 1)", fix="map"),
-    case("the map is a list", MAP_FILE, _map(State.MALFORMED, FileFault.NOT_AN_OBJECT, "a list"), "failed", "contains a list", fix="map"),
+    case("the map is a list", MAP_FILE, _map(State.MALFORMED, FileFault.NOT_AN_OBJECT, "a list"), "failed", "contains a list, not a JSON object", fix="map"),
     case("the map is a folder", MAP_FILE, _map(State.NOT_A_FILE, FileFault.IS_A_FOLDER), "warning", "is a folder", MOVED),
     case("the map has no secret", MAP_SECRET, Machine(), "nothing"),
     case("the map has secrets", MAP_SECRET, Machine(datastacks_with_secrets=("a", "b", "c", "d")), "warning", "address of a, b, c contains", fix="map-secrets"),
     case("the address is right", MAP, ServerFacts(), "nothing"),
     case("the remembered address is right", MAP, _named(named_by="map"), "nothing"),
-    case("a remembered address is malformed", MAP, _named(named_by="map", opens_on=HOST, map_problem=AddressProblem(fault=AddressFault.NO_SCHEME, scheme="https")), "failed", "the address does not begin with https://", fix="map-entry"),
-    case("a malformed address was corrected meanwhile", MAP, _named(named_by="map", map_problem=AddressProblem(fault=AddressFault.NO_SCHEME, scheme="https")), "failed", "the address does not begin with https://", CHECK),
+    case("a remembered address is malformed", MAP, _named(named_by="map", opens_on=HOST, map_problem=AddressProblem(fault=AddressFault.NO_SCHEME, scheme="https")), "failed", "is malformed: the address does not begin with https://", fix="map-entry"),
+    case("a malformed address was corrected meanwhile", MAP, _named(named_by="map", map_problem=AddressProblem(fault=AddressFault.NO_SCHEME, scheme="https")), "failed", "is malformed: the address does not begin with https://", CHECK),
     case("the server is named, and caveclient opens it", MAP, _named(), "nothing"),
     case("the server is named, and caveclient opens another", MAP, _named(opens_on="https://old.example.org"), "warning", ("old.example.org", f"not on {HOST}"), fix="map-entry"),
     case("the server is named, and the map has a malformed one", MAP, _named(opens_on=""), "warning", "a malformed address", fix="map-entry"),
@@ -93,5 +93,5 @@ CASES = [
 
 @each(CASES)
 def test_the_datastack_map(case: Case):
-    """Each check of the datastack map says what the facts mean, and what to type."""
-    case.holds()
+    """Each check of the datastack map gives the expected finding."""
+    case.run()

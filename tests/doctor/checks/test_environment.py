@@ -1,4 +1,4 @@
-"""The checks of this Python and its home, on facts alone."""
+"""The checks of this Python and the home folder, on facts alone."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COLAB = _on("Colab")
 CASES = [
     case("requests works", REQUESTS, Machine(), "nothing"),
     case("requests is broken", REQUESTS, Machine(requests_problem=BROKEN), "failed", "requests cannot be imported (ImportError: x)", "%pip install -U requests", CHECK, advises="restart the kernel"),
-    case("a script may hide what requests needs", REQUESTS, Machine(requests_problem=BROKEN, shadowing_files=(EMAIL,)), "failed", ("~/email.py", "Python's `email`"), CHECK, advises="rename email.py, restart the kernel"),
+    case("a script may hide what requests needs", REQUESTS, Machine(requests_problem=BROKEN, shadowing_files=(EMAIL,)), "failed", ("~/email.py", "Python's `email` module"), CHECK, advises="rename email.py, restart the kernel"),
     case("the script that does harm is blamed first", REQUESTS, Machine(requests_problem=BROKEN, shadowing_files=(NUMPY, EMAIL)), "failed", "~/numpy.py", CHECK, advises="rename numpy.py, restart"),
     case("caveclient works", CAVECLIENT, Machine(), "ok", "caveclient 8.2.1, IPython 9.4.0, Python 3.12.4"),
     case("without IPython", CAVECLIENT, Machine(versions={"caveclient": "8.2.1", "python": "3.12.4"}), "ok", "caveclient 8.2.1, Python 3.12.4"),
@@ -51,8 +51,8 @@ CASES = [
 
 @each(CASES)
 def test_the_environment(case: Case):
-    """Each check of the environment says what the facts mean, and what to type."""
-    case.holds()
+    """Each check of the environment gives the expected finding."""
+    case.run()
 
 
 def test_the_secrets_of_colab_are_read_by_python():
