@@ -1,4 +1,4 @@
-"""Loading: what `%load_ext` brings into a bare IPython, and when the heavy libraries come in."""
+"""Loading: what `%load_ext` imports into a bare IPython, and when the heavy libraries are imported."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ print("\\n" + json.dumps(sorted(set(sys.modules) - before)))
 
 
 def modules_of(*cells: str, home: Path) -> set[str]:
-    """The modules that cells bring into a bare IPython in a process of its own."""
+    """The modules that cells import into a bare IPython, in a separate process."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps(cells)],
         cwd=ROOT, env={**os.environ, "HOME": str(home)}, capture_output=True, text=True, timeout=120, check=True,
@@ -40,14 +40,14 @@ def tops(modules: set[str]) -> set[str]:
     return {name.partition(".")[0] for name in modules}
 
 
-def test_loading_brings_in_no_library(home):
-    """`%load_ext` adds modules of this package, of Python and of IPython, and of nobody else."""
+def test_loading_imports_no_library(home):
+    """`%load_ext` imports only modules of this package, of Python and of IPython."""
     new = tops(modules_of("%load_ext cave_magic", home=home))
     assert new - set(sys.stdlib_module_names) == {"cave_magic", "IPython"}
 
 
-def test_loading_brings_in_the_names_only(home):
-    """`%load_ext` imports the names of the magics, their settings and Tab; what they do is imported when it is used."""
+def test_loading_imports_only_the_names(home):
+    """`%load_ext` imports the magics, their settings and tab completion; the commands are imported on first use."""
     new = modules_of("%load_ext cave_magic", home=home)
     assert {name for name in new if name.startswith("cave_magic")} == {
         "cave_magic", "cave_magic.completion", "cave_magic.magics",
@@ -56,21 +56,21 @@ def test_loading_brings_in_the_names_only(home):
 
 
 @pytest.mark.parametrize("cell", ["%cave_check -h", "%cave_check --nonsense", "%config CaveMagics"])
-def test_help_brings_in_no_library(home, cell):
+def test_help_imports_no_library(home, cell):
     """Help and settings need none of the heavy libraries."""
     loaded = "%load_ext cave_magic\ntry:\n    get_ipython().run_line_magic(*{!r})\nexcept Exception: pass"
     magic, _, line = cell[1:].partition(" ")
     assert not tops(modules_of(loaded.format((magic, line)), home=home)) & HEAVY
 
 
-def test_importing_the_package_brings_in_nothing(home):
-    """`import cave_magic` alone brings in the front door and no more."""
+def test_importing_the_package_imports_nothing_else(home):
+    """`import cave_magic` imports only the top module."""
     new = modules_of("import cave_magic", home=home)
     assert {name for name in new if name.startswith("cave_magic")} == {"cave_magic"}
 
 
-def test_who_am_i_needs_no_caveclient(home):
-    """A question to the server itself needs requests, and none of caveclient and pandas."""
+def test_whoami_needs_no_caveclient(home):
+    """A request to the server needs requests, but neither caveclient nor pandas."""
     asks = "from cave_magic.doctor.gather import ask_server, Target\nask_server(Target(datastack='x', server='http://127.0.0.1:9', named_by='option'), 5)"
     new = tops(modules_of(asks, home=home))
     assert "requests" in new
@@ -93,7 +93,7 @@ print(json.dumps([len(set.union(*who.values())), found.machine.caveclient_proble
 
 
 def test_requests_is_imported_by_one_thread(home):
-    """Requests and caveclient both need the package; one thread imports it, so that none runs into a deadlock."""
+    """Requests and caveclient both need the package; one thread imports it, so that there is no deadlock."""
     done = subprocess.run(
         [sys.executable, "-c", SLOW_IMPORTS],
         cwd=ROOT, env={**os.environ, "HOME": str(home)}, capture_output=True, text=True, timeout=120, check=True,

@@ -1,4 +1,4 @@
-"""The four magics in a real shell: what is registered, what is said, what a mistyped line gets."""
+"""The four magics in a real shell: registration, help, and errors for mistyped lines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cave_magic.magics import NAMES
 
 
 def test_loading_registers_exactly_the_four_magics(shell):
-    """`%load_ext` adds the four line magics and no other."""
+    """`%load_ext` adds the four line magics and no others."""
     mine = {name for name in shell.magics_manager.magics["line"] if "cave" in name}
     assert mine == set(NAMES)
 
@@ -26,14 +26,14 @@ def test_unloading_removes_every_trace(shell):
 
 
 def test_loading_twice_is_harmless(run, shell):
-    """A second `%load_ext`, and `%reload_ext`, change nothing and complain about nothing."""
+    """A second `%load_ext`, and `%reload_ext`, change nothing and print nothing."""
     assert run("%load_ext cave_magic").error == ""
     assert run("%reload_ext cave_magic").error == ""
     assert len([one for one in shell.configurables if type(one).__name__ == "CaveMagics"]) == 1
 
 
 def test_loading_imports_nothing_heavy():
-    """Loading brings in none of caveclient, pandas, requests and rich."""
+    """Loading does not import caveclient, pandas, requests or rich."""
     code = (
         "import sys; from IPython.core.interactiveshell import InteractiveShell; s = InteractiveShell();"
         "before = set(sys.modules); s.run_line_magic('load_ext', 'cave_magic');"
@@ -46,7 +46,7 @@ def test_loading_imports_nothing_heavy():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_question_mark_shows_the_help_and_two_the_source(shell, name):
-    """`%magic?` shows what `%magic -h` does, `%magic??` the function behind it, and both say in which file it is."""
+    """`%magic?` shows the same as `%magic -h`, `%magic??` shows the source, and both name the file."""
     command = shell.magics_manager.magics["line"][name]
     told = shell.inspector._get_info(command, name, info=shell._ofind(f"%{name}"))["text/plain"]
     source = shell.inspector._get_info(command, name, info=shell._ofind(f"%{name}"), detail_level=1)["text/plain"]
@@ -56,8 +56,8 @@ def test_a_question_mark_shows_the_help_and_two_the_source(shell, name):
     assert f"{name.removeprefix('cave_')}.py" in told
 
 
-def test_ipython_lists_them_like_its_own(shell):
-    """`%lsmagic` has them, and `%quickref` their first words."""
+def test_ipython_lists_the_magics(shell):
+    """`%lsmagic` lists them, and `%quickref` shows the first line of their help."""
     listed = str(shell.run_line_magic("lsmagic", ""))
     assert all(f"%{name}" in listed for name in NAMES)
     docs = shell.magics_manager.lsmagic_docs(brief=True)["line"]
@@ -93,8 +93,8 @@ def test_help_shows_usage_and_an_example(run, name):
         ("%cave_save $nothing", "there is no variable nothing"),
     ],
 )
-def test_a_mistyped_line_gets_one_line_back(run, line, said):
-    """Bad input ends in one line of ours that says what is wrong and what would be right."""
+def test_a_mistyped_line_gets_a_one_line_error(run, line, said):
+    """Invalid input gets a one-line error that says what is wrong and what would be right."""
     ran = run(line)
     assert ran.error == "BadInput"
     assert said in ran.message
@@ -102,8 +102,8 @@ def test_a_mistyped_line_gets_one_line_back(run, line, said):
     assert len(ran.out.strip().splitlines()) == 1
 
 
-def test_the_help_of_the_check_is_true_of_its_options(run):
-    """It does not say beside `--fix` that nothing is changed, and says what becomes of `-o` with `--strict`."""
+def test_the_help_of_the_check_matches_its_options(run):
+    """It says that only `--fix` changes anything, and what `-o` returns with `--strict`."""
     out = run("%cave_check -h").out
     assert "Changes nothing without --fix." in out
     assert "then nothing is returned" in " ".join(out.split())

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def cave_setup(context: Context, args: argparse.Namespace) -> None:
     """Sets up access to CAVE on this computer, step by step.
 
-    Without arguments it says which of the two you need, or that you are set up:
+    Without arguments it says whether you need new or existing, or that you are set up:
 
         %cave_setup
         %cave_setup new
@@ -118,7 +118,7 @@ def _new_token(context: Context, target: Target, args: argparse.Namespace) -> Lo
     auth = probe_auth_server(target, request.seconds, context.frontend)
     if auth.failure and args.kind == "new" and not args.paste:
         raise ServerInTrouble(
-            f"nobody can sign in now: {auth.failure}. Nothing was changed. Try again later, or paste a token "
+            f"signing in does not work now: {auth.failure}. Nothing was changed. Try again later, or paste a token "
             f"that you have: {next_steps.setup(target, 'existing', '--paste')}"
         )
     result = None if args.paste or auth.failure else sign_in_in_browser(request, auth, context.frontend)

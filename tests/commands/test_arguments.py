@@ -1,4 +1,4 @@
-"""The arguments of the commands: how a line is read, what is said of one that is wrong, and the help."""
+"""The arguments of the commands: parsing, error messages and help."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SECRET = "0f3b8c6e1d2a4b5c0f3b8c6e1d2a4b5c"
     ],
 )
 def test_a_line_is_read_as_ipython_reads_it(line, expected):
-    """Quotes group words, a backslash is a letter, a comment and `;` are dropped, options may be shortened."""
+    """Quotes group words, a backslash is an ordinary character, comments and `;` are dropped, options can be abbreviated."""
     name, _, rest = line.partition(" ")
     args = vars(read(COMMANDS[name], rest))
     assert {key: args[key] for key in expected} == expected

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGINT: in this suite wherever it is started, and around the writing of files."""
+"""Ctrl-C and SIGINT: in this suite, and while files are written."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # ---------------------------------------------------------------- the suite
 
 
-def test_an_interrupt_is_heard_here_and_in_children():
+def test_interrupts_reach_the_tests_and_their_children():
     """In the process of the tests, and in programs that they start, SIGINT is a KeyboardInterrupt."""
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     program = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
@@ -32,8 +32,8 @@ def test_an_interrupt_is_heard_here_and_in_children():
 
 
 def test_the_suite_does_not_inherit_an_ignored_interrupt():
-    """Started where SIGINT is ignored, as in a background job, the test above passes all the same."""
-    one = f"{Path(__file__).relative_to(ROOT)}::{test_an_interrupt_is_heard_here_and_in_children.__name__}"
+    """The test above also passes if SIGINT is ignored at the start, as in a background job."""
+    one = f"{Path(__file__).relative_to(ROOT)}::{test_interrupts_reach_the_tests_and_their_children.__name__}"
     done = subprocess.run(
         ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", one],
         cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
@@ -45,8 +45,8 @@ def test_the_suite_does_not_inherit_an_ignored_interrupt():
 
 
 @pytest.mark.parametrize("owner", [scrub, PlainFrontend])
-def test_whoever_presses_twice_gets_one_line(run, cave, set_up, monkeypatch, owner):
-    """An interrupt while a token is scrubbed, or while a wait is taken away, is no error of its own."""
+def test_a_second_interrupt_gets_one_line(run, cave, set_up, monkeypatch, owner):
+    """An interrupt while a token is scrubbed, or while a wait is removed, is not a second error."""
     name = "scrub_session" if owner is scrub else "finish"
     real = getattr(owner, name)
 
@@ -64,14 +64,14 @@ def test_whoever_presses_twice_gets_one_line(run, cave, set_up, monkeypatch, own
 
 @pytest.fixture
 def handle() -> Iterator[Callable[[Any], None]]:
-    """Sets what happens at SIGINT; afterwards that is as it was."""
+    """Sets the handler of SIGINT and restores it afterwards."""
     before = signal.getsignal(signal.SIGINT)
     yield lambda handler: signal.signal(signal.SIGINT, handler)
     signal.signal(signal.SIGINT, before)
 
 
-def test_an_interrupt_waits_for_the_end(handle):
-    """It comes once the block is over, and the handler is what it was."""
+def test_an_interrupt_waits_for_the_end_of_the_block(handle):
+    """It is raised after the block, and the handler is restored."""
     done = []
 
     def write() -> None:
@@ -86,14 +86,14 @@ def test_an_interrupt_waits_for_the_end(handle):
 
 
 def test_an_interrupt_that_comes_too_late_is_dropped(handle):
-    """While only the tidying up is left an interrupt would say that something was stopped, which is not so."""
+    """When only the cleanup is left, an interrupt must not claim that something was stopped."""
     with uninterrupted(too_late=True):
         signal.raise_signal(signal.SIGINT)
 
 
 @pytest.mark.parametrize("too_late", [False, True])
-def test_where_interrupts_are_ignored_they_stay_ignored(handle, too_late):
-    """A program that ignores SIGINT, or was started so, is not stopped by one."""
+def test_ignored_interrupts_stay_ignored(handle, too_late):
+    """A program that ignores SIGINT, or was started that way, is not interrupted."""
     handle(signal.SIG_IGN)
     with uninterrupted(too_late):
         signal.raise_signal(signal.SIGINT)
@@ -102,7 +102,7 @@ def test_where_interrupts_are_ignored_they_stay_ignored(handle, too_late):
 
 @pytest.mark.parametrize("too_late", [False, True])
 def test_a_handler_of_the_program_is_called_afterwards(handle, too_late):
-    """A program that handles SIGINT itself hears of it once, at the end, and no KeyboardInterrupt comes."""
+    """A program's own handler is called once, at the end, and no KeyboardInterrupt is raised."""
     heard = []
     handle(lambda number, frame: heard.append(number))
     with uninterrupted(too_late):
@@ -112,7 +112,7 @@ def test_a_handler_of_the_program_is_called_afterwards(handle, too_late):
 
 
 def test_a_program_that_interrupts_kill_is_killed_afterwards():
-    """Where SIGINT has its effect of the system, the block is finished and then the program ends by the signal."""
+    """With the system's default handler the block is finished, and then the signal ends the program."""
     program = (
         "import signal; from cave_magic.credentials.atomic_write import uninterrupted; signal.signal(signal.SIGINT, signal.SIG_DFL)\n"
         "with uninterrupted():\n    signal.raise_signal(signal.SIGINT); print('finished', flush=True)\n"

@@ -1,4 +1,4 @@
-"""Setting up and saving: every way in, every odd answer, and what works afterwards."""
+"""Setting up and saving: every source of a token, every invalid answer, and what works afterwards."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WRONG = "0123456789abcdef0123456789abcdef"
 
 @pytest.fixture
 def person(cave, run, monkeypatch):
-    """Somebody at a prompt: `person(answer, ...)` lays the answers ready and counts the questions."""
+    """A person at a prompt: `person(answer, ...)` sets the answers and counts the questions."""
 
     answers: list[object] = []
     asked: list[str] = []
@@ -65,7 +65,7 @@ def _forms(token: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("form", sorted(_forms("")))
 def test_every_pasted_form_sets_a_person_up(cave, run, person, home, form):
-    """Whatever form the paste has, the token in it is checked and saved."""
+    """The token in a paste of any form is checked and saved."""
     token = cave.new_token("ada")
     person(_forms(token)[form])
     ran = run("%cave_setup new --paste")
@@ -88,7 +88,7 @@ def test_afterwards_caveclient_works_here_and_in_a_fresh_kernel(cave, run, perso
 @pytest.mark.parametrize("answer", ["", "   ", KeyboardInterrupt(), EOFError()])
 @pytest.mark.parametrize("line", ["%cave_setup new --paste", "%cave_setup existing --paste", "%cave_save"])
 def test_an_empty_answer_cancels(run, person, home, line, answer):
-    """Nothing, Ctrl-C and Ctrl-D end it at once; nothing is changed."""
+    """An empty answer, Ctrl-C and Ctrl-D cancel at once; nothing is changed."""
     asked = person(answer)
     ran = run(line)
     assert ran.error == "Cancelled"
@@ -97,8 +97,8 @@ def test_an_empty_answer_cancels(run, person, home, line, answer):
 
 
 @pytest.mark.parametrize("line", ["%cave_setup new --paste", "%cave_save"])
-def test_three_odd_answers_end_it(run, person, home, line):
-    """A placeholder, a part of a token and a token that nobody knows: three sentences, then it ends with what to do."""
+def test_three_invalid_answers_end_the_prompt(run, person, home, line):
+    """A placeholder, a truncated token and an unknown token each get a sentence; the last error says what to do."""
     asked = person("YOUR_TOKEN", WRONG[:-1], WRONG)
     ran = run(line)
     assert ran.error == "TokenRejected", ran.message
@@ -110,8 +110,8 @@ def test_three_odd_answers_end_it(run, person, home, line):
     assert _files(home) == {}
 
 
-def test_several_tokens_are_asked_about(cave, run, person, home):
-    """Of a list with several tokens the person chooses one, seeing description, date and last four."""
+def test_one_of_several_pasted_tokens_is_chosen(cave, run, person, home):
+    """The person chooses one of several tokens by description, date and last four characters."""
     first, second = cave.new_token("ada", description="laptop"), cave.new_token("ada", description="cluster")
     items = [
         {"token": first, "description": "laptop"},
@@ -124,8 +124,8 @@ def test_several_tokens_are_asked_about(cave, run, person, home):
     assert json.loads(_files(home)["cave-secret.json"])["token"] == second
 
 
-def test_another_token_stays_unless_it_may_be_replaced(cave, run, set_up, home, monkeypatch):
-    """Without `--overwrite` the saved one stays, byte for byte; with it, it is replaced."""
+def test_another_token_is_replaced_only_with_overwrite(cave, run, set_up, home, monkeypatch):
+    """Without `--overwrite` the saved token stays, byte for byte; with it, it is replaced."""
     before = _files(home)
     other = cave.new_token("ada")
     monkeypatch.setenv("OTHER", other)
@@ -138,7 +138,7 @@ def test_another_token_stays_unless_it_may_be_replaced(cave, run, set_up, home, 
 
 
 def test_the_same_token_is_already_saved(run, set_up, home, monkeypatch):
-    """Saving what is saved says so, and writes nothing."""
+    """Saving the same token again says so, and writes nothing."""
     before = _files(home)
     monkeypatch.setenv("SAME", set_up)
     ran = run("%cave_save --from-env SAME")
@@ -147,7 +147,7 @@ def test_the_same_token_is_already_saved(run, set_up, home, monkeypatch):
 
 
 @pytest.mark.parametrize("how", ["down", "silent", "reset", "html", "error500", "status:418", "garbage"])
-def test_a_server_that_cannot_say_saves_nothing(cave, run, person, home, monkeypatch, how):
+def test_a_token_is_not_saved_while_the_server_is_in_trouble(cave, run, person, home, monkeypatch, how):
     """While the auth server is in trouble nothing is saved, the token is not called bad, and `--no-check` is named."""
     run("%config CaveMagics.timeout = 2.0")
     monkeypatch.setenv("TOKEN", cave.new_token("ada"))
@@ -158,8 +158,8 @@ def test_a_server_that_cannot_say_saves_nothing(cave, run, person, home, monkeyp
     assert _files(home) == {}
 
 
-def test_without_network_a_token_is_saved_unchecked_when_one_says_so(cave, run, person, home, monkeypatch):
-    """`--no-check` asks nobody, and says that the token was not checked."""
+def test_no_check_saves_a_token_without_network(cave, run, person, home, monkeypatch):
+    """`--no-check` sends no request, and says that the token was not checked."""
     token = cave.new_token("ada")
     monkeypatch.setenv("TOKEN", token)
     cave.misbehave("all", "reset")
@@ -172,8 +172,8 @@ def test_without_network_a_token_is_saved_unchecked_when_one_says_so(cave, run, 
 
 
 @pytest.mark.parametrize("line", ["%cave_setup new --paste", "%cave_setup", "%cave_whoami"])
-def test_a_dead_server_is_said_before_anything_is_asked(cave, run, person, line):
-    """No prompt comes up for a server that cannot be reached."""
+def test_an_unreachable_server_is_reported_before_any_prompt(cave, run, person, line):
+    """There is no prompt for a server that cannot be reached."""
     cave.misbehave("all", "down")
     asked = person("x")
     ran = run(line)
@@ -182,7 +182,7 @@ def test_a_dead_server_is_said_before_anything_is_asked(cave, run, person, line)
 
 
 def test_a_token_of_another_known_server_is_not_sent(cave, run, person, home):
-    """A downloaded file that names another deployment is refused before anybody is asked."""
+    """A downloaded file that names another deployment is rejected before any request."""
     cave.clear_requests()
     person(json.dumps({"token": WRONG, "middle_auth_url": "https://global.daf-apis.com/sticky_auth"}))
     ran = run("%cave_save")
@@ -192,7 +192,7 @@ def test_a_token_of_another_known_server_is_not_sent(cave, run, person, home):
 
 
 def test_from_file_takes_the_download_of_the_tokens_page(cave, run, person, home):
-    """The JSON that the tokens page offers is read as it is."""
+    """The JSON file from the tokens page is accepted unchanged."""
     token = cave.new_token("ada")
     file = home / "token.json"
     file.write_text(json.dumps({"token": token, "description": "x", "middle_auth_url": cave.server}))
@@ -201,7 +201,7 @@ def test_from_file_takes_the_download_of_the_tokens_page(cave, run, person, home
 
 
 def test_an_unknown_server_decides_about_a_token_of_an_unknown_format(cave, run, person, shell, home):
-    """A server that is in no table may have tokens of its own kind, so such a token is sent to it."""
+    """An unknown server may use its own token format, so such a token is sent to it."""
     shell.user_ns["mine"] = "lab-key_0123456789.AbCdEf~Gh=="
     ran = run("%cave_save $mine")
     assert ran.error == "TokenRejected", ran.message
@@ -212,14 +212,14 @@ def test_an_unknown_server_decides_about_a_token_of_an_unknown_format(cave, run,
 
 @pytest.mark.parametrize("text", ["lab key_0123456789.AbCdEf~Gh==", "your-token-goes-here-0123456789", "short~1"])
 def test_a_text_that_cannot_be_a_token_is_sent_to_no_server(cave, run, person, shell, text):
-    """Words, placeholders and short texts are refused before any server is contacted."""
+    """Words, placeholders and short texts are rejected before any request."""
     shell.user_ns["mine"] = text
     assert run("%cave_save $mine").error == "NotAToken"
     assert not cave.requests
 
 
-def test_a_variable_is_read_not_shown(cave, run, person, shell, home):
-    """`$name` takes the token from a variable; the line keeps the name only."""
+def test_a_variable_is_read_and_not_shown(cave, run, person, shell, home):
+    """`$name` reads the token from a variable; only the name stays in the line."""
     token = shell.user_ns["mine"] = cave.new_token("ada")
     ran = run("%cave_save $mine")
     assert not ran.error, ran.message
@@ -231,8 +231,8 @@ def test_a_variable_is_read_not_shown(cave, run, person, shell, home):
     "typed",
     ["{mine}", "${mine}", "{ mine }", '"{mine}"', "{mine} --server $server", "--from-file {file} --server {server}"],
 )
-def test_a_name_in_braces_is_the_variable_too(cave, run, person, shell, home, typed):
-    """`{name}` means what `$name` does, for the server and the file as well, as in the other magics."""
+def test_a_name_in_braces_is_a_variable(cave, run, person, shell, home, typed):
+    """`{name}` means the same as `$name`, also for the server and the file, as in the other magics."""
     token = cave.new_token("ada")
     (home / "token.json").write_text(json.dumps({"token": token}))
     shell.user_ns.update(mine=token, server=cave.server, file=str(home / "token.json"))
@@ -256,8 +256,8 @@ def test_a_name_in_braces_is_the_variable_too(cave, run, person, shell, home, ty
         "--server {server()}",
     ],
 )
-def test_an_expression_in_braces_is_refused(run, person, shell, home, typed):
-    """Only a name can be meant: what else stands there is not run and not quoted, and nobody is asked."""
+def test_an_expression_in_braces_is_rejected(run, person, shell, home, typed):
+    """Only a name is allowed: an expression is neither run nor quoted, and no request is sent."""
     shell.user_ns["mine"] = WRONG
     asked = person()
     ran = run(f"%cave_save {typed}")
@@ -268,8 +268,8 @@ def test_an_expression_in_braces_is_refused(run, person, shell, home, typed):
     assert (asked, _files(home)) == ([], {})
 
 
-def test_an_existing_set_up_is_asked_about(cave, run, set_up, person, home):
-    """Where a token works already, whose it is is said, and no is the default."""
+def test_an_existing_set_up_is_replaced_only_after_yes(cave, run, set_up, person, home):
+    """If a token already works, it names the account; no is the default."""
     before = _files(home)
     asked = person("")
     ran = run("%cave_setup new --paste")
@@ -279,7 +279,7 @@ def test_an_existing_set_up_is_asked_about(cave, run, set_up, person, home):
 
 
 def test_unsigned_terms_do_not_stop_a_set_up(cave, run, person, home):
-    """With terms unsigned the token is saved, the datastack is mapped, and the card links the terms."""
+    """With terms not accepted, the token is saved, the datastack is mapped, and the card links the terms."""
     person(cave.new_token("bob"))
     ran = run("%cave_setup new --paste")
     assert not ran.error, ran.message
@@ -287,15 +287,15 @@ def test_unsigned_terms_do_not_stop_a_set_up(cave, run, person, home):
     assert json.loads(_files(home)["cave_datastack_to_server_map.json"])["minnie65_public"] == cave.server
 
 
-def test_a_server_that_refuses_is_not_remembered(run, person, home):
-    """The map of datastacks is written only after the log-in worked."""
+def test_a_server_that_rejects_the_token_is_not_mapped(run, person, home):
+    """The datastack map is written only after the server has accepted the token."""
     person(WRONG, WRONG, WRONG)
     run("%cave_setup new --paste")
     assert _files(home) == {}
 
 
 def test_whoami_reveals_the_token_only_when_asked(run, set_up):
-    """`--reveal` prints it after a warning; without, only its end."""
+    """`--reveal` prints it after a warning; otherwise only its last characters are shown."""
     ran = run("%cave_whoami")
     assert set_up not in ran.out
     assert set_up[-4:] in ran.out
@@ -303,8 +303,8 @@ def test_whoami_reveals_the_token_only_when_asked(run, set_up):
     assert revealed.index("Anyone") < revealed.index(set_up)
 
 
-def test_whoami_names_the_kind_of_token_and_unsigned_terms(cave, run, person):
-    """A temporary token has a date; unsigned terms have a link."""
+def test_whoami_shows_the_type_of_token_and_unsigned_terms(cave, run, person):
+    """A temporary token has an expiry date; unsigned terms have a link."""
     person(cave.new_login_token("bob"), "n")
     run("%cave_save")
     out = run("%cave_whoami").out
@@ -314,7 +314,7 @@ def test_whoami_names_the_kind_of_token_and_unsigned_terms(cave, run, person):
 
 
 def test_a_file_that_cannot_be_read_is_not_called_a_missing_token(cave, run, set_up, home):
-    """`%cave_whoami` and `%cave_setup` say what is wrong with the file, and the line that they print mends it."""
+    """`%cave_whoami` and `%cave_setup` say what is wrong with the file, and the command that they print fixes it."""
     for file in (home / ".cloudvolume" / "secrets").glob("*-secret.json"):
         file.write_text("<html>log in</html>")
     ran = run("%cave_whoami")
@@ -325,8 +325,8 @@ def test_a_file_that_cannot_be_read_is_not_called_a_missing_token(cave, run, set
 
 
 @pytest.mark.parametrize("line", ["%cave_whoami", "%cave_setup", "%cave_save --from-env ADA", "%cave_check"])
-def test_a_time_that_is_none_is_refused(cave, run, set_up, monkeypatch, line):
-    """`CaveMagics.timeout` is held to the same bounds by every magic."""
+def test_an_invalid_timeout_is_rejected(cave, run, set_up, monkeypatch, line):
+    """Every magic checks `CaveMagics.timeout` against the same limits."""
     monkeypatch.setenv("ADA", cave.new_token("ada"))
     run("%config CaveMagics.timeout = -1")
     ran = run(line)
@@ -343,7 +343,7 @@ def test_settings_follow_ipython(cave, run, person):
 
 
 def test_an_old_server_can_be_set_up_too(run, person, home, monkeypatch):
-    """A server that knows one token a person is used the same way by the prompt."""
+    """The prompt also works with a server that keeps one token for each account."""
     with Sandbox(auth_version="2.18.0") as old:
         run(f'%config CaveMagics.server = "{old.server}"')
         person(old.new_token("ada"))
@@ -355,7 +355,7 @@ def test_an_old_server_can_be_set_up_too(run, person, home, monkeypatch):
 
 
 def test_names_of_tokens_in_a_file_are_shown_as_plain_text(here, cave, desk, tmp_path):
-    """A description or a day in a list of tokens holds no terminal escape and shows no token, whole or cut."""
+    """A description or a date in a list of tokens contains no terminal escapes and no part of a token."""
     mine, other = cave.new_token("ada"), "fedcba9876543210" * 2
     file = tmp_path / "list.json"
     names = [f"\x1b[2J\n{other}", f"{'x ' * 50}{other}"]
@@ -373,8 +373,8 @@ def test_names_of_tokens_in_a_file_are_shown_as_plain_text(here, cave, desk, tmp
     assert not [secret for secret in (mine, other[:12], "\x1b") if secret in ran.out]
 
 
-def test_a_list_of_thousands_is_not_shown(here, desk, tmp_path):
-    """Nobody chooses from thousands of tokens."""
+def test_a_list_of_thousands_of_tokens_is_not_shown(here, desk, tmp_path):
+    """Thousands of tokens are too many to choose from."""
     file = tmp_path / "list.json"
     file.write_text(json.dumps([{"token": f"{number:032x}"} for number in range(4000)]))
     ran = here(f"%cave_save --from-file {file}")
@@ -387,7 +387,7 @@ def test_a_list_of_thousands_is_not_shown(here, desk, tmp_path):
     ["//evil.example.org", "evil.example.org:99999", "[::1", "evil.example.org /auth", f"{'a' * 200}.example.org"],
 )
 def test_a_token_of_an_unreadable_or_long_named_server_is_not_sent(here, cave, tmp_path, named):
-    """Whose a token is must be known where the file says anything about it."""
+    """If a file names a server, that server must be known."""
     file = tmp_path / "one.json"
     file.write_text(json.dumps({"token": cave.new_token("ada"), "middle_auth_url": named}))
     cave.clear_requests()
@@ -397,8 +397,8 @@ def test_a_token_of_an_unreadable_or_long_named_server_is_not_sent(here, cave, t
     assert len(cave.requests) == 0
 
 
-def test_unchecked_a_token_out_of_an_address_is_called_temporary(here, cave, monkeypatch):
-    """No server is asked, but only temporary tokens stand in addresses."""
+def test_an_unchecked_token_from_a_url_is_called_temporary(here, cave, monkeypatch):
+    """Only temporary tokens appear in URLs, so no request is needed to know."""
     monkeypatch.setenv("MINE", f"http://127.0.0.1:40123/abc?token={cave.new_login_token('ada')}")
     ran = here("%cave_save --from-env MINE --no-check")
     assert "the token is temporary" in " ".join(ran.out.split())

@@ -1,4 +1,4 @@
-"""Guides, cards and who you are: the words a person reads, from made-up facts and from a healthy server."""
+"""The pages of guides, cards and accounts, from made-up facts and from a healthy server."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def guide(new: bool = True, can_ask: bool = True, runtime: Runtime = AT_HOME) ->
     return as_text(guide_page(TARGET, new, can_ask, runtime))
 
 
-def test_a_new_person_is_led_to_an_account_first():
-    """The steps for a new person: account, token, paste, each link on a line of its own."""
+def test_a_new_person_creates_an_account_first():
+    """The steps for a new person are account, token and paste, each with its link on a separate line."""
     lines = guide().splitlines()
     assert lines[0] == "Access to minnie65_public on global.daf-apis.com"
     assert [one[:10] for one in lines if one[0].isdigit()] == ["1. Account", "2. Token: ", "3. Paste: "]
@@ -33,34 +33,34 @@ def test_a_new_person_is_led_to_an_account_first():
     assert sum("https://" in one for one in lines) == 2
 
 
-def test_somebody_with_an_account_is_led_to_the_tokens():
-    """Who has an account already goes to the tokens page at once."""
+def test_a_person_with_an_account_goes_to_the_tokens_page():
+    """The first step is the tokens page."""
     lines = guide(new=False).splitlines()
     assert lines[1].startswith("1. Token: ")
     assert first_address(TARGET, is_new=False) == TOKENS
 
 
-def test_where_nothing_can_be_asked_the_last_step_keeps_the_token():
-    """Without a prompt the guide says where the token goes instead."""
+def test_without_a_prompt_the_last_step_stores_the_token():
+    """Without a prompt the guide says where to store the token instead."""
     assert "3. Keep: store the token as CAVE_TOKEN in" in guide(can_ask=False)
 
 
-def test_a_place_that_forgets_says_so_before_the_steps():
-    """On Colab the guide begins with what is lost and the lines that bring it back."""
+def test_an_ephemeral_platform_is_noted_before_the_steps():
+    """On Colab the guide begins with what is lost and the commands that restore it."""
     lines = guide(runtime=Runtime(platform="Colab", is_ephemeral=True, has_display=False)).splitlines()
     assert lines[1].startswith("Note: Colab deletes this home folder")
     assert lines.index("%cave_save $token") < next(at for at, one in enumerate(lines) if one.startswith("1. "))
 
 
-def test_an_odd_answer_is_a_sentence_that_leaves_the_way_open():
-    """What was odd is said once, and that nothing was changed."""
+def test_an_invalid_answer_can_be_repeated():
+    """The page says what was wrong, and that nothing was changed."""
     text = as_text(again_page("x.org rejected this token. Copy it again"))
     assert text.startswith("! x.org rejected this token. Copy it again")
     assert text.count("Nothing was changed") == 1
 
 
-def test_a_rejected_token_is_said_once_that_nothing_was_changed(cave, run, desk):
-    """At the prompt the server's sentence stands without what the page around it says anyway."""
+def test_a_rejected_token_says_once_that_nothing_was_changed(cave, run, desk):
+    """At the prompt the error does not repeat what the page says."""
     desk.answers = ["0" * 32, ""]
     out = run(f"%cave_save --server {cave.server}").out
     assert "! 127.0.0.1" in out
@@ -68,8 +68,8 @@ def test_a_rejected_token_is_said_once_that_nothing_was_changed(cave, run, desk)
     assert out.count("Nothing was changed.") == 1
 
 
-def test_a_revealed_token_stands_alone_below_its_warning():
-    """The token has a line of its own, so that it can be copied, and the warning comes first."""
+def test_a_revealed_token_has_its_own_line_below_the_warning():
+    """The token is on a separate line, so that it can be copied, below the warning."""
     token = "0f3b8c6e1d2a4b5c" * 2
     *warning, last = as_text(revealed_page(Token(token))).splitlines()
     assert "can use your account" in " ".join(warning)
@@ -77,7 +77,7 @@ def test_a_revealed_token_stands_alone_below_its_warning():
 
 
 def test_the_other_files_with_a_token_are_named(cave, run, set_up, home, monkeypatch):
-    """Copies, a token that cloud-volume sends, and one that nobody reads: each file is named for what it is."""
+    """Copies, a token for cloud-volume and an unused token are each named for what they are."""
     other, secrets = "0f3b8c6e1d2a4b5c" * 2, home / ".cloudvolume" / "secrets"
     (secrets / "chunkedgraph-secret.json").write_text(json.dumps({"token": other}))
     (home / "moved" / "secrets").mkdir(parents=True)
@@ -90,8 +90,8 @@ def test_the_other_files_with_a_token_are_named(cave, run, set_up, home, monkeyp
     assert ["cloud-volume", "~/moved/secrets/cave-secret.json", "(another token, ends in 4b5c)"] in rows
 
 
-def test_the_card_says_who_where_what_and_how_to_go_on(cave, run, monkeypatch):
-    """After a save: the person, the server, the token's end, its file, what can be read, the next line."""
+def test_the_card_shows_the_account_the_token_and_how_to_continue(cave, run, monkeypatch):
+    """It shows the account, the server, the end of the token, its file, what can be read, and the next command."""
     monkeypatch.setenv("ADA", token := cave.new_token("ada"))
     run(f'%config CaveMagics.server = "{cave.server}"')
     lines = run("%cave_save --from-env ADA").out.splitlines()
@@ -109,22 +109,22 @@ def test_the_card_says_who_where_what_and_how_to_go_on(cave, run, monkeypatch):
     ],
 )
 def test_the_card_says_what_is_left_to_do(cave, run, monkeypatch, make, said):
-    """A card whose datastack stays closed says what opens it, or how to find out."""
+    """If the datastack cannot be read yet, the card says what to do, or how to find out."""
     make(cave)
     monkeypatch.setenv("ADA", cave.new_token("ada"))
     run(f'%config CaveMagics.server = "{cave.server}"')
     assert said in run("%cave_save --from-env ADA").out
 
 
-def test_setup_alone_says_that_nothing_is_needed(run, set_up):
-    """With a token that works, `%cave_setup` says so and how to change it."""
+def test_setup_without_arguments_says_that_you_are_set_up(run, set_up):
+    """If a token works, `%cave_setup` says so, and how to change the account."""
     out = run("%cave_setup").out
     assert out.startswith("✔ You are set up.")
     assert "To use another account: %cave_setup existing" in out
 
 
-def test_setup_alone_says_which_of_the_two_to_type(cave, run, monkeypatch):
-    """Without a token, `%cave_setup` names both ways and whom they are for, or the line that works unasked."""
+def test_setup_without_arguments_says_what_to_type(cave, run, monkeypatch):
+    """Without a token, `%cave_setup` names both commands and whom they are for, or the command for batch runs."""
     run(f'%config CaveMagics.server = "{cave.server}"')
     assert f"%cave_save --from-env CAVE_TOKEN --server {cave.server}" in run("%cave_setup").out
     sit_at_terminal(monkeypatch)

@@ -1,4 +1,4 @@
-"""The commands in a program without IPython: a front end of its own is all that they need."""
+"""The commands in a program without IPython need only a front end."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Chat:
-    """A front end that a program could have: what is shown goes into a list, answers come from another one."""
+    """The front end of a program: pages go to a list, answers come from another list."""
 
     can_ask = True
 
@@ -70,7 +70,7 @@ def test_a_new_front_end_is_short():
 
 
 def test_another_front_end_runs_all_four_commands(cave):
-    """From nothing to a report that says that all is well, with another token on the way."""
+    """All commands run, from no token to a report that says that all is well."""
     first, second = cave.new_token("ada"), cave.new_token("ada")
     setup = Chat(first)
     assert execute(setup, cave, "cave_setup", "existing --paste") == (None, None)
@@ -95,7 +95,7 @@ def test_another_front_end_runs_all_four_commands(cave):
 
 
 def test_another_front_end_can_choose_and_decline(cave, tmp_path):
-    """The chooser and the yes/no question work there, and an answer that does not come cancels."""
+    """Choices and yes/no questions work, and a missing answer cancels."""
     tokens = [cave.new_token("ada"), cave.new_token("bob")]
     file = tmp_path / "tokens.json"
     file.write_text(json.dumps([{"token": token, "description": "laptop"} for token in tokens]))
@@ -112,8 +112,8 @@ def test_another_front_end_can_choose_and_decline(cave, tmp_path):
 
 
 @pytest.mark.parametrize("line", ["cave_setup new", "cave_setup existing", "cave_save"])
-def test_in_plain_text_nobody_is_asked(cave, capsys, line):
-    """Where nobody can answer, a command ends with the line that works there."""
+def test_plain_text_asks_no_question(cave, capsys, line):
+    """If no one can answer, a command ends with the command that works there."""
     name, _, rest = line.partition(" ")
     _, failure = execute(PlainFrontend(), cave, name, rest)
     assert isinstance(failure, NobodyToAsk)

@@ -1,4 +1,4 @@
-"""Signing in through the browser, played over HTTP: what is made, saved, said and ended."""
+"""Signing in through the browser, simulated over HTTP: what is created, saved, shown and revoked."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from ..support.shell import sit_at_terminal
 
 
 def test_a_new_person_signs_in_without_copying_anything(here, cave, desk, home):
-    """Log-in, user name and terms in one tab; a token with this computer's name is made and saved, the log-in ended."""
+    """Sign-in, user name and terms take one tab; a token with this computer's name is created and saved, and the temporary one revoked."""
     desk.goes = Visitor("robin@lab.example.org", "Robin").open
     ran = here("%cave_setup new")
     assert ran.error == ""
@@ -58,7 +58,7 @@ def test_a_new_person_signs_in_without_copying_anything(here, cave, desk, home):
 
 
 def test_the_tab_ends_on_a_clean_page_of_ours(here, cave, desk):
-    """The browser ends at an address without query, on a page that sends the person back and holds no token."""
+    """The browser ends on a page without query and without token that sends the person back to the notebook."""
     desk.goes = Visitor("robin@lab.example.org").open
     here("%cave_setup new")
     assert urlsplit(desk.last_page.address).path == DONE
@@ -67,8 +67,8 @@ def test_the_tab_ends_on_a_clean_page_of_ours(here, cave, desk):
     assert nothing_secret(cave, desk.last_page.source, desk.last_page.address)
 
 
-def test_a_known_person_needs_the_log_in_only(here, cave, desk, home):
-    """Whoever has accepted the terms is done after the log-in; the older tokens live on."""
+def test_a_known_person_only_signs_in(here, cave, desk, home):
+    """If the terms are accepted, the sign-in is the only step; older tokens stay valid."""
     before = by_name(cave, "ada")
     desk.goes = Visitor("ada@example.org").open
     assert here("%cave_setup new").error == ""
@@ -80,7 +80,7 @@ def test_a_known_person_needs_the_log_in_only(here, cave, desk, home):
 
 
 def test_missing_terms_are_accepted_in_the_same_tab(here, cave, desk):
-    """The tab goes on to the terms and comes back; the data can be read."""
+    """The tab continues to the terms and returns; the data can be read."""
     desk.goes = Visitor("bob@example.org").open
     ran = here("%cave_setup new")
     assert "One step left" not in ran.out
@@ -93,7 +93,7 @@ def test_missing_terms_are_accepted_in_the_same_tab(here, cave, desk):
 
 
 def test_an_existing_person_is_shown_the_tokens_and_reuses_one(here, cave, desk, home):
-    """The list has names, days and endings, the one used last in front; Enter takes that one and makes none."""
+    """The list has names, dates and endings, the most recently used token first; Enter takes that token and creates none."""
     keys = by_name(cave, "alice")
     cave._accounts.authenticate(keys["laptop"])
     desk.goes, desk.answers = Visitor("alice@example.org").open, [""]
@@ -110,15 +110,15 @@ def test_an_existing_person_is_shown_the_tokens_and_reuses_one(here, cave, desk,
 
 
 @pytest.mark.parametrize(("answer", "taken"), [("2", "laptop"), ("1", "cluster"), ("n", MINE), ("NEW", MINE)])
-def test_the_answer_decides(here, cave, desk, home, answer, taken):
-    """A number takes that token, n makes one for this computer."""
+def test_the_answer_chooses_a_token(here, cave, desk, home, answer, taken):
+    """A number takes that token; n creates one for this computer."""
     desk.goes, desk.answers = Visitor("alice@example.org").open, [answer]
     assert here("%cave_setup existing").error == ""
     assert stored(home) == [by_name(cave, "alice")[taken]]
 
 
-def test_three_odd_answers_cancel_and_end_the_log_in(here, cave, desk, home):
-    """A number that is none of them is asked again, three times at most."""
+def test_three_invalid_answers_cancel_and_revoke_the_token(here, cave, desk, home):
+    """An invalid number is asked for again, at most three times."""
     desk.goes, desk.answers = Visitor("alice@example.org").open, ["7", "0", "x"]
     assert here("%cave_setup existing").error == "Cancelled"
     assert stored(home) == []
@@ -126,8 +126,8 @@ def test_three_odd_answers_cancel_and_end_the_log_in(here, cave, desk, home):
 
 
 @pytest.mark.parametrize(("use", "made"), [("latest", False), ("new", True)])
-def test_with_use_nothing_is_asked(here, cave, desk, use, made):
-    """`--use latest` and `--use new` decide beforehand."""
+def test_use_asks_no_question(here, cave, desk, use, made):
+    """`--use latest` and `--use new` make the choice in advance."""
     desk.goes = Visitor("alice@example.org").open
     assert here(f"%cave_setup existing --use {use}").error == ""
     assert desk.questions == []
@@ -135,7 +135,7 @@ def test_with_use_nothing_is_asked(here, cave, desk, use, made):
 
 
 def test_use_replaces_a_working_token_without_asking(here, cave, desk, home):
-    """On a computer that is set up already, `--use` is the yes to replacing."""
+    """On a computer that is already set up, `--use` replaces the token."""
     desk.goes = Visitor("ada@example.org").open
     assert here("%cave_setup existing --use latest").error == ""
     assert here("%cave_setup existing --use new").error == ""
@@ -144,15 +144,15 @@ def test_use_replaces_a_working_token_without_asking(here, cave, desk, home):
 
 
 def test_somebody_without_tokens_gets_one_without_a_question(here, cave, desk, home):
-    """Where there is nothing to choose from, one is made."""
+    """With nothing to choose from, a token is created."""
     desk.goes = Visitor("dave@example.org").open
     assert here("%cave_setup existing").error == ""
     assert desk.questions == []
     assert stored(home) == [by_name(cave, "dave")[MINE]]
 
 
-def test_a_listed_token_that_is_dead_is_not_taken(here, cave, desk, home):
-    """The list may hold tokens that the server lost; the choice is then offered again without it."""
+def test_a_listed_token_that_is_revoked_is_not_used(here, cave, desk, home):
+    """The list may contain a token that the server no longer accepts; then the choice is offered again without it."""
     keys = by_name(cave, "alice")
     cave.lose_token(keys["cluster"])
     desk.goes, desk.answers = Visitor("alice@example.org").open, ["1", "1"]
@@ -166,15 +166,15 @@ def test_a_listed_token_that_is_dead_is_not_taken(here, cave, desk, home):
 
 @pytest.fixture
 def old(run: Any, desk: Desk) -> Iterator[Sandbox]:
-    """A server on which a person has one token."""
+    """A server that keeps one token for each account."""
     with Sandbox(auth_version="2.18.3") as sandbox:
         run(f'%config CaveMagics.server = "{sandbox.server}"')
         yield sandbox
 
 
 @pytest.mark.parametrize("line", ["%cave_setup new", "%cave_setup existing --use new"])
-def test_on_an_old_server_it_is_said_and_asked_before_anything_is_done(old, desk, run, line):
-    """Where a new token ends the other: no browser, no log-in, nothing made, unless the person says yes."""
+def test_an_old_server_asks_before_anything_is_done(old, desk, run, line):
+    """If a new token would revoke the other one, nothing happens unless the person says yes."""
     desk.answers = ["n"]
     ran = run(line)
     assert ran.error == "Cancelled"
@@ -182,8 +182,8 @@ def test_on_an_old_server_it_is_said_and_asked_before_anything_is_done(old, desk
     assert desk.opened == []
 
 
-def test_on_an_old_server_a_yes_replaces_the_token(old, desk, run, home):
-    """After the yes the one token is a new one, and it is saved."""
+def test_on_an_old_server_yes_replaces_the_token(old, desk, run, home):
+    """After yes the account's only token is a new one, and it is saved."""
     before = old.tokens("ada")[0]["token"]
     desk.answers, desk.goes = ["y"], Visitor("ada@example.org").open
     assert run("%cave_setup new").error == ""
@@ -191,8 +191,8 @@ def test_on_an_old_server_a_yes_replaces_the_token(old, desk, run, home):
     assert living_logins(old) == []
 
 
-def test_on_an_old_server_reusing_ends_nothing(old, desk, run, home):
-    """The list says what making one would do; taking the one there is needs no second yes."""
+def test_on_an_old_server_reusing_revokes_nothing(old, desk, run, home):
+    """The list says what a new token would do; reusing the existing one needs no second yes."""
     before = old.tokens("ada")[0]["token"]
     desk.answers, desk.goes = [""], Visitor("ada@example.org").open
     ran = run("%cave_setup existing")
@@ -200,8 +200,8 @@ def test_on_an_old_server_reusing_ends_nothing(old, desk, run, home):
     assert stored(home) == [before]
 
 
-def test_on_an_old_server_making_one_from_the_list_is_asked(old, desk, run, home):
-    """Choosing a new one there is asked once more, and a no ends the log-in."""
+def test_an_old_server_asks_again_for_a_new_token_from_the_list(old, desk, run, home):
+    """A new token needs another yes, and a no revokes the temporary token."""
     desk.answers, desk.goes = ["n", "no"], Visitor("ada@example.org").open
     assert run("%cave_setup existing").error == "Cancelled"
     assert len(old.tokens("ada")) == 1
@@ -231,7 +231,7 @@ def test_the_last_account_that_signs_in_counts(here, cave, desk, home):
 
 
 def test_the_wrong_account_is_signed_out_at_once(cave, desk):
-    """Its token does not wait for the end; the terms page of the right account comes back to us."""
+    """Its token is revoked immediately, and the terms page of the right account returns to the receiver."""
     with browser_sign_in.SignIn(Target(datastack="minnie65_public", server=cave.server), 5) as sign_in:
         Hesitant("bob@example.org").open(sign_in.page)
         (first,) = living_logins(cave)
@@ -247,7 +247,7 @@ def test_the_wrong_account_is_signed_out_at_once(cave, desk):
 
 
 def test_the_same_account_may_sign_in_again_at_the_terms(here, cave, desk):
-    """The tab with the terms is lost and the link opened again: the terms come again, and their end counts."""
+    """If the tab with the terms is lost and the link opened again, the terms appear again and can be accepted."""
 
     def go(address: str) -> Page:
         Hesitant("bob@example.org").open(address)
@@ -261,7 +261,7 @@ def test_the_same_account_may_sign_in_again_at_the_terms(here, cave, desk):
 
 
 def test_a_page_that_is_loaded_twice_changes_nothing(cave, desk):
-    """Reload, Back, or a browser that asks twice: the same token at the same address goes on to the same page."""
+    """After Reload, Back or a repeated request, the same token leads to the same page."""
     with browser_sign_in.SignIn(Target(datastack="minnie65_public", server=cave.server), 5) as sign_in:
         visitor = Hesitant("bob@example.org")
         first = visitor.open(sign_in.page).address
@@ -275,7 +275,7 @@ def test_a_page_that_is_loaded_twice_changes_nothing(cave, desk):
 
 
 def test_the_waiting_page_says_how_to_change_the_account(here, cave, desk):
-    """While one waits: which link to open again, that the last sign-in counts, and what helps where no choice is offered."""
+    """It says which link to open again, that the last sign-in counts, and what to do if no choice is offered."""
     desk.goes = Visitor("ada@example.org").open
     said = " ".join(here("%cave_setup new").out.split())
     assert f"the wrong account? Open this address again: {desk.opened[0]}" in said
@@ -286,8 +286,8 @@ def test_the_waiting_page_says_how_to_change_the_account(here, cave, desk):
 # ---------------------------------------------------------------- when it does not come
 
 
-def test_interrupting_the_wait_gives_the_prompt(here, cave, desk, home):
-    """The stop button during the wait: the guide and the prompt; who then signs in all the same is told that it is over."""
+def test_an_interrupt_of_the_wait_leads_to_the_prompt(here, cave, desk, home):
+    """The stop button leads to the guide and the prompt; a later sign-in is told that it is over."""
     desk.answers = [cave.new_token("ada", description="by hand")]
     interrupt_when(lambda: bool(desk.opened))
     ran = here("%cave_setup new")
@@ -300,8 +300,8 @@ def test_interrupting_the_wait_gives_the_prompt(here, cave, desk, home):
     assert living_logins(cave) == []
 
 
-def test_interrupting_the_wait_for_the_terms_goes_on_without_them(here, cave, desk, home):
-    """Who is logged in already gets the token; the card says that the terms are left."""
+def test_an_interrupt_skips_the_terms(here, cave, desk, home):
+    """A person who is signed in gets the token; the card names the terms."""
     desk.goes = Hesitant("bob@example.org").open
     interrupt_when(lambda: bool(desk.pages and desk.pages[-1].done()))
     ran = here("%cave_setup new")
@@ -313,7 +313,7 @@ def test_interrupting_the_wait_for_the_terms_goes_on_without_them(here, cave, de
 
 
 def test_terms_accepted_elsewhere_end_the_wait(here, cave, desk, monkeypatch):
-    """If the terms are accepted in another tab, which cannot come back, the wait notices."""
+    """The wait notices when the terms are accepted in a tab that cannot return."""
     monkeypatch.setattr(browser_sign_in, "LOOK_AGAIN", 0.1)
     visitor = Hesitant("bob@example.org")
 
@@ -328,8 +328,8 @@ def test_terms_accepted_elsewhere_end_the_wait(here, cave, desk, monkeypatch):
     assert "One step left" not in ran.out
 
 
-def test_nothing_comes_back_in_time(here, cave, desk, monkeypatch, home):
-    """A closed tab: after the life of the door it is said, and the prompt comes."""
+def test_a_sign_in_in_the_browser_times_out(here, cave, desk, monkeypatch, home):
+    """If the tab is closed, the sign-in times out, and the prompt appears."""
     monkeypatch.setattr(browser_sign_in, "LIFETIME", 0.5)
     desk.answers = [cave.new_token("ada")]
     ran = here("%cave_setup existing")
@@ -338,8 +338,8 @@ def test_nothing_comes_back_in_time(here, cave, desk, monkeypatch, home):
     assert len(stored(home)) == 1
 
 
-def test_a_token_that_the_server_refuses_does_not_end_the_wait(here, cave, desk, home):
-    """Something else that knows the address sends a made-up token: refused, and the real log-in still counts."""
+def test_a_rejected_token_does_not_end_the_wait(here, cave, desk, home):
+    """A made-up token at the right URL is rejected, and the real sign-in still counts."""
     visitor, statuses = Visitor("ada@example.org"), []
 
     def go(address: str) -> Page:
@@ -360,16 +360,16 @@ def test_a_token_that_the_server_refuses_does_not_end_the_wait(here, cave, desk,
 
 
 @pytest.mark.parametrize("line", ["%cave_setup new --paste", "%cave_setup existing --paste"])
-def test_paste_is_the_prompt(here, cave, desk, home, line):
-    """With `--paste` nobody waits for a browser."""
+def test_paste_leads_to_the_prompt(here, cave, desk, home, line):
+    """With `--paste` there is no wait for a browser."""
     desk.answers = [cave.new_token("ada")]
     assert here(line).error == ""
     assert desk.questions == ["Token (hidden): "]
     assert "authorize" not in desk.opened[0]
 
 
-def test_elsewhere_it_is_the_prompt(here, cave, desk, monkeypatch):
-    """On a hub, over ssh, in a container: the prompt, and no browser."""
+def test_a_computer_without_a_screen_uses_the_prompt(here, cave, desk, monkeypatch):
+    """On a hub, over ssh and in a container the prompt appears, and no browser opens."""
     monkeypatch.setattr(
         platforms,
         "detect_runtime",
@@ -381,8 +381,8 @@ def test_elsewhere_it_is_the_prompt(here, cave, desk, monkeypatch):
     assert desk.questions == ["Token (hidden): "]
 
 
-def test_a_server_without_the_sign_in_gets_the_prompt(here, cave, desk):
-    """Where the auth server has no such page, nobody is sent there, and that is said."""
+def test_a_server_without_a_sign_in_page_uses_the_prompt(here, cave, desk):
+    """If the auth server has no sign-in page, it says so and does not open one."""
     cave.misbehave("/sticky_auth/api/v1/authorize", "status:404")
     desk.answers = [cave.new_token("ada")]
     ran = here("%cave_setup new")
@@ -392,12 +392,12 @@ def test_a_server_without_the_sign_in_gets_the_prompt(here, cave, desk):
 
 
 @pytest.mark.parametrize("how", ["down", "error500", "reset", "retry-after:60:429"])
-def test_where_the_pages_are_down_nobody_is_sent_there(here, cave, desk, how):
-    """A new person is told why nobody can sign in now; no link is printed or opened that is known to be down."""
+def test_pages_that_are_down_are_not_linked(here, cave, desk, how):
+    """A new person is told why signing in does not work; no link to a page that is down is shown or opened."""
     cave.misbehave("sticky_auth", how)
     ran = here("%cave_setup new")
     assert ran.error == "ServerInTrouble"
-    assert "nobody can sign in now: 127.0.0.1" in ran.message
+    assert "signing in does not work now: 127.0.0.1" in ran.message
     assert "Nothing was changed" in ran.message
     target = Target(datastack="minnie65_public", server=cave.server, named_by="option")
     assert next_steps.setup(target, "existing", "--paste").text in ran.message
@@ -407,7 +407,7 @@ def test_where_the_pages_are_down_nobody_is_sent_there(here, cave, desk, how):
 
 @pytest.mark.parametrize("line", ["%cave_setup existing", "%cave_setup existing --paste", "%cave_setup new --paste"])
 def test_a_token_can_be_pasted_while_the_pages_are_down(here, cave, desk, home, line):
-    """Who has a token elsewhere is asked for it, and told why there is no link."""
+    """The person is asked for a token, and told why there is no link."""
     cave.misbehave("sticky_auth", "down")
     desk.answers = [cave.new_token("ada")]
     ran = here(line)
@@ -421,8 +421,8 @@ def test_a_token_can_be_pasted_while_the_pages_are_down(here, cave, desk, home, 
 # ---------------------------------------------------------------- browsers that do not open
 
 
-def test_without_a_browser_the_link_is_there_and_the_wait_goes_on(here, cave, desk, home, monkeypatch):
-    """No browser opens: why is said, and who opens the link in some browser is signed in."""
+def test_without_a_browser_the_link_is_shown_and_the_wait_continues(here, cave, desk, home, monkeypatch):
+    """If no browser opens, it says why, and the link works in any browser."""
 
     def no_browser(address: str) -> Opening:
         desk.open_browser(address)
@@ -439,8 +439,8 @@ def test_without_a_browser_the_link_is_there_and_the_wait_goes_on(here, cave, de
     assert stored(home) == [by_name(cave, "ada")[MINE]]
 
 
-def test_a_browser_that_fails_later_is_told_of_in_the_last_line(cave, desk, monkeypatch):
-    """The failure shows while one waits already: the line below the page says so."""
+def test_a_browser_that_fails_later_is_reported_in_the_status_line(cave, desk, monkeypatch):
+    """If the browser fails during the wait, the status line says so."""
     opening, said = Opening(), []
 
     class Screen:
@@ -460,8 +460,8 @@ def test_a_browser_that_fails_later_is_told_of_in_the_last_line(cave, desk, monk
     assert said[1] == "no browser opened: firefox exited with status 1. Open the address above"
 
 
-def test_where_no_program_may_listen_it_is_the_prompt(here, cave, desk, home, monkeypatch):
-    """A computer that lets nobody listen on loopback: said, and the prompt comes."""
+def test_without_loopback_the_prompt_is_used(here, cave, desk, home, monkeypatch):
+    """If the computer does not allow listening on loopback, it says so, and the prompt appears."""
     monkeypatch.setattr(loopback, "HOSTS", ("192.0.2.1",))
     desk.answers = [cave.new_token("ada")]
     ran = here("%cave_setup new")
@@ -470,7 +470,7 @@ def test_where_no_program_may_listen_it_is_the_prompt(here, cave, desk, home, mo
     assert not [address for address in desk.opened if "authorize" in address]
 
 
-def test_where_nobody_can_be_asked_nobody_waits(here, cave, desk, monkeypatch):
+def test_a_batch_run_does_not_wait_for_a_browser(here, cave, desk, monkeypatch):
     """In a batch run no browser is opened and nothing blocks."""
     sit_at_terminal(monkeypatch, can_ask=False)
     start = time.monotonic()
@@ -482,8 +482,8 @@ def test_where_nobody_can_be_asked_nobody_waits(here, cave, desk, monkeypatch):
 # ---------------------------------------------------------------- temporary tokens that a person brings
 
 
-def test_the_address_of_a_page_that_could_not_be_reached_is_exchanged(here, cave, desk, home):
-    """A browser on another machine: its address, pasted at the prompt, becomes a permanent token; the log-in is ended."""
+def test_a_pasted_sign_in_address_is_exchanged(here, cave, desk, home):
+    """The URL of a browser on another machine, pasted at the prompt, is exchanged for a permanent token."""
     desk.answers = [address_of(cave.new_login_token("ada"))]
     ran = here("%cave_setup existing --paste")
     assert ran.error == ""
@@ -495,7 +495,7 @@ def test_the_address_of_a_page_that_could_not_be_reached_is_exchanged(here, cave
 
 @pytest.mark.parametrize(("answer", "kept"), [("y", False), ("n", True), ("", True)])
 def test_a_pasted_temporary_token_is_offered_an_exchange(here, cave, desk, home, answer, kept):
-    """`%cave_save` says that it ends, and makes a permanent one if that is wanted."""
+    """`%cave_save` says that it expires, and creates a permanent one after yes."""
     login = cave.new_login_token("ada")
     desk.answers = [login, answer]
     ran = here("%cave_save")
@@ -505,8 +505,8 @@ def test_a_pasted_temporary_token_is_offered_an_exchange(here, cave, desk, home,
     assert living_logins(cave) == ([login] if kept else [])
 
 
-def test_a_token_in_the_way_stops_before_anything_is_made(here, cave, desk, home):
-    """Without `--overwrite` another stored token stays, and no token is made for nothing."""
+def test_another_stored_token_stops_before_a_token_is_created(here, cave, desk, home):
+    """Without `--overwrite` another stored token stays, and no token is created."""
     desk.answers = [cave.new_token("alice"), cave.new_login_token("ada")]
     assert here("%cave_save").error == ""
     assert here("%cave_save").error == "TokenExists"
@@ -515,8 +515,8 @@ def test_a_token_in_the_way_stops_before_anything_is_made(here, cave, desk, home
 
 @pytest.mark.usefixtures("permissions_count")
 @pytest.mark.parametrize("line", ["%cave_setup new", "%cave_setup existing --paste", "%cave_save"])
-def test_where_nothing_can_be_saved_nothing_is_made(here, cave, desk, home, line):
-    """A folder that may not be written is said before a browser opens, a token is asked for, or one is made."""
+def test_if_nothing_can_be_saved_no_token_is_created(here, cave, desk, home, line):
+    """A read-only folder is reported before a browser opens, a token is asked for, or one is created."""
     folder = home / ".cloudvolume" / "secrets"
     folder.mkdir(parents=True)
     folder.chmod(0o555)
@@ -529,8 +529,8 @@ def test_where_nothing_can_be_saved_nothing_is_made(here, cave, desk, home, line
     assert line == "%cave_save" or desk.questions == []
 
 
-def test_trying_out_whether_saving_works_leaves_no_trace(here, cave, desk, home):
-    """A set-up that is given up leaves the home as it was, and no folder for a token that never came."""
+def test_testing_whether_saving_works_leaves_no_files(here, cave, desk, home):
+    """A cancelled set-up leaves the home unchanged, without an empty folder."""
     desk.answers = [""]
     assert here("%cave_setup existing --paste").error == "Cancelled"
     assert not (home / ".cloudvolume").exists()
@@ -538,7 +538,7 @@ def test_trying_out_whether_saving_works_leaves_no_trace(here, cave, desk, home)
 
 
 def test_a_stored_temporary_token_is_exchanged_without_a_browser(here, cave, desk, home):
-    """`%cave_setup` says when it dies; `%cave_setup existing` offers the exchange."""
+    """`%cave_setup` says when it expires; `%cave_setup existing` offers the exchange."""
     desk.answers = [cave.new_login_token("ada"), "n"]
     assert here("%cave_save").error == ""
     alone = here("%cave_setup")
@@ -551,8 +551,8 @@ def test_a_stored_temporary_token_is_exchanged_without_a_browser(here, cave, des
 
 
 @pytest.mark.parametrize("asks", [False, True])
-def test_where_nobody_can_be_asked_a_temporary_token_is_saved_as_it_is(here, cave, desk, home, monkeypatch, asks):
-    """In a batch run a temporary token is saved with a warning; with somebody there it is offered an exchange."""
+def test_a_batch_run_saves_a_temporary_token_with_a_warning(here, cave, desk, home, monkeypatch, asks):
+    """A batch run saves a temporary token with a warning; otherwise an exchange is offered."""
     login = cave.new_login_token("ada")
     monkeypatch.setenv("ADA", login)
     sit_at_terminal(monkeypatch, can_ask=asks)
@@ -564,8 +564,8 @@ def test_where_nobody_can_be_asked_a_temporary_token_is_saved_as_it_is(here, cav
 # ---------------------------------------------------------------- small things
 
 
-def test_two_sign_ins_at_once_do_not_disturb_each_other(cave, desk):
-    """Two waits, each with its own door: each gets its own person."""
+def test_two_sign_ins_at_the_same_time_are_independent(cave, desk):
+    """Two waits with two receivers each get the right account."""
     target = Target(datastack="minnie65_public", server=cave.server)
     with (
         browser_sign_in.SignIn(target, 5) as one,
@@ -582,7 +582,7 @@ def test_two_sign_ins_at_once_do_not_disturb_each_other(cave, desk):
     assert living_logins(cave) == []
 
 
-def test_the_words_say_how_long_is_left(cave, desk):
+def test_the_status_says_how_much_time_is_left(cave, desk):
     """Minutes first, then seconds."""
     with browser_sign_in.SignIn(Target(datastack="minnie65_public", server=cave.server), 5) as sign_in:
         assert sign_in.status == ("waiting for your sign-in in the browser", "5 min left")
@@ -590,8 +590,8 @@ def test_the_words_say_how_long_is_left(cave, desk):
         assert sign_in.status == ("waiting for your sign-in in the browser", "50 s left")
 
 
-def test_a_terms_link_stays_on_its_server_or_comes_back_to_us():
-    """The server adds the token to the one address that the link names: its own page, or our receiver."""
+def test_a_terms_link_leads_to_its_server_or_the_receiver():
+    """The server adds the token only to the URL in the link: its own page, or the receiver."""
     server = "https://cave.example.org"
     assert back_of(endpoints.terms_page(server, 2)) == f"{server}/info/"
     link = endpoints.terms_page(server, 2, "http://127.0.0.1:40123/k3J")
@@ -599,8 +599,8 @@ def test_a_terms_link_stays_on_its_server_or_comes_back_to_us():
 
 
 @pytest.mark.parametrize("name", ["lab-mac.local", "", "x" * 500, "Лаборатория", "<b>\n\x1b[31m"])
-def test_the_name_of_the_token_is_short_and_plain(monkeypatch, name):
-    """Whatever the computer is called, the description is printable and far from the length that breaks the server."""
+def test_the_description_of_the_token_is_short_and_printable(monkeypatch, name):
+    """For any computer name, the description is printable and much shorter than the server's limit."""
     monkeypatch.setattr("platform.node", lambda: name)
     words = description()
     assert words.startswith("cave_magic on ")
@@ -609,8 +609,8 @@ def test_the_name_of_the_token_is_short_and_plain(monkeypatch, name):
     assert len(words) < 100
 
 
-def test_only_an_address_of_the_door_is_exchanged_unasked():
-    """Other addresses and bare tokens are asked about."""
+def test_only_a_sign_in_address_is_exchanged_without_asking():
+    """Other URLs and bare tokens need a yes."""
     assert is_sign_in_address(address_of("0" * 32))
     assert is_sign_in_address(f"  {address_of('0' * 32)}")
     assert is_sign_in_address(address_of("0" * 32).replace("127.0.0.1", "[::1]"))
@@ -618,8 +618,8 @@ def test_only_an_address_of_the_door_is_exchanged_unasked():
     assert not is_sign_in_address(f"https://ngl.example.org/?middle_auth_token={'0' * 32}")
 
 
-def test_nothing_shows_a_token(cave, desk):
-    """The reprs of what is under way hold none."""
+def test_no_repr_shows_a_token(cave, desk):
+    """The reprs of a sign-in in progress contain no token."""
     with browser_sign_in.SignIn(Target(datastack="minnie65_public", server=cave.server), 5) as sign_in:
         Visitor("ada@example.org").open(sign_in.page)
         assert sign_in.verified is not None
@@ -631,8 +631,8 @@ def test_nothing_shows_a_token(cave, desk):
 
 @pytest.mark.parametrize("place_", ["login.exchange._verify", "login.verify.save_verified"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
-def test_on_an_old_server_a_new_token_that_is_not_saved_is_named(old, desk, run, home, monkeypatch, place_, error):
-    """It has ended the other one, so it is not revoked; what is printed saves it."""
+def test_on_an_old_server_an_unsaved_token_is_reported(old, desk, run, home, monkeypatch, place_, error):
+    """It has revoked the other one, so it is not revoked itself; the printed command saves it."""
 
     def stop(*_: Any) -> None:
         raise error
@@ -650,8 +650,8 @@ def test_on_an_old_server_a_new_token_that_is_not_saved_is_named(old, desk, run,
     assert stored(home) == [made]
 
 
-def test_on_an_old_server_a_no_to_a_pasted_sign_in_revokes_it(old, desk, run, home, monkeypatch):
-    """A token that stood in an address is not saved, also where no other is wanted."""
+def test_on_an_old_server_declining_a_pasted_sign_in_revokes_it(old, desk, run, home, monkeypatch):
+    """A token from a URL is not saved, even if the person wants no other."""
     monkeypatch.setenv("MINE", address_of(old.new_login_token("ada")))
     desk.answers = ["n"]
     assert run("%cave_save --from-env MINE").error == "Cancelled"
@@ -659,8 +659,8 @@ def test_on_an_old_server_a_no_to_a_pasted_sign_in_revokes_it(old, desk, run, ho
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no such interrupt here")
-def test_a_token_that_is_made_after_the_patience_is_revoked(here, cave, desk, monkeypatch):
-    """Stopped before the server answers: it is said, and what it still makes does not live on."""
+def test_a_token_that_is_created_too_late_is_revoked(here, cave, desk, monkeypatch):
+    """After an interrupt before the response, it says so, and a token that is created later is revoked."""
     made, go = exchange.create_token, Event()
 
     def slow(*arguments: Any) -> Any:

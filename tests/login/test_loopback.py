@@ -1,4 +1,4 @@
-"""The receiver on loopback under attack: whatever is not the expected sign-in gets nothing, and the wait goes on."""
+"""The receiver on loopback under attack: anything but the expected sign-in is rejected, and the wait continues."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Handler:
 
 @contextmanager
 def waiting(handler: Handler, lifetime: float = LIFETIME) -> Iterator[Receiver]:
-    """A receiver that waits, and is closed in any case."""
+    """A waiting receiver that is closed at the end."""
     with Receiver(handler, ISSUER, lifetime, ("It is still valid.", LINK)) as receiver:
         try:
             yield receiver
@@ -81,7 +81,7 @@ def handler() -> Handler:
 
 @pytest.fixture
 def receiver(handler: Handler) -> Iterator[Receiver]:
-    """A receiver that waits."""
+    """A waiting receiver."""
     with waiting(handler) as receiver:
         yield receiver
 
@@ -102,7 +102,7 @@ def port_of(receiver: Receiver) -> int:
 def ask(
     receiver: Receiver, target: str, method: str = "GET", host: str | None = None, more: str = "", body: str = ""
 ) -> Got:
-    """Sends one request as it stands."""
+    """Sends one request unchanged."""
     head = f"{method} {target} HTTP/1.1\r\nHost: {receiver._host if host is None else host}\r\n{more}\r\n{body}"
     return send(receiver, head.encode("latin-1"))
 
@@ -213,7 +213,7 @@ def test_a_failure_ends_at_a_clean_page_too(receiver, handler):
     "target", ["/", "/favicon.ico", DONE, FAILED, OVER, "/../etc/passwd", "//", "/%2e%2e", "/" + "A" * 22]
 )
 def test_a_wrong_path_finds_nothing(receiver, handler, target):
-    """Another path finds nothing; with a token the browser is redirected to a clean URL; the wait goes on."""
+    """Another path is not found; with a token the browser is redirected to a clean URL; the wait continues."""
     assert is_redirected_away(ask(receiver, f"{target}?{CAME}"))
     got = ask(receiver, target)
     assert (got.status, "Nothing here" in got.body) == (404, True)
@@ -263,7 +263,7 @@ def test_a_foreign_host_gets_403(receiver, handler):
 
 @pytest.mark.parametrize("kind", ["image", "script", "empty", "iframe", "document, document", ""])
 def test_a_request_from_within_a_page_is_refused(receiver, handler, kind):
-    """A browser says what it fetches a URL for; only opening it as a page is accepted."""
+    """A browser says why it fetches a URL; only opening it as a page is accepted."""
     more = f"Sec-Fetch-Dest: {kind}\r\n"
     assert is_redirected_away(ask(receiver, f"{path_of(receiver.sign_in_url)}?{CAME}", more=more))
     assert handler.asked == []
@@ -311,7 +311,7 @@ def test_at_a_wrong_path_only_a_token_of_this_auth_server_is_reported(receiver, 
 
 
 def test_a_flood_of_tokens_is_limited(receiver, handler):
-    """Only so many different tokens are reported or handled; after that the browser still gets a response."""
+    """A limited number of tokens is reported or handled; after that the browser still gets a response."""
     for number in range(MAX_STRAY_TOKENS + 5):
         ask(receiver, f"/wrong?token={number:032x}&middle_auth_url={ISSUER}")
     assert len(handler.strays) == MAX_STRAY_TOKENS
@@ -362,7 +362,7 @@ def test_a_script_in_the_other_parameter_reaches_no_page(receiver):
     assert "script" not in ask(receiver, DONE).body
 
 
-def test_a_refused_token_leads_to_a_page_and_the_wait_goes_on(receiver, handler):
+def test_a_rejected_token_leads_to_a_page_and_the_wait_continues(receiver, handler):
     """A well-formed token that the handler refuses does not use up the path."""
     for _ in range(5):
         assert is_redirected_away(ask(receiver, f"{path_of(receiver.sign_in_url)}?token={BAD}"))
@@ -391,7 +391,7 @@ def test_a_refused_token_leads_to_a_page_and_the_wait_goes_on(receiver, handler)
     ],
 )
 def test_an_invalid_request_gets_no_response(receiver, handler, data):
-    """Malformed, huge, or another protocol: the connection ends, and the wait goes on."""
+    """Malformed, huge and foreign requests end the connection, and the wait continues."""
     assert send(receiver, data).status == 0
     assert handler.asked == []
     assert still_works(receiver)
@@ -413,7 +413,7 @@ def test_slow_connections_block_nobody(receiver, monkeypatch):
 
 
 def test_a_slow_connection_is_closed(receiver, monkeypatch):
-    """A request that drips is cut off at the timeout, however often a byte arrives."""
+    """A request that arrives byte by byte is cut off at the timeout."""
     monkeypatch.setattr(module, "REQUEST_TIMEOUT", 0.4)
     start = time.monotonic()
     with socket.create_connection(("127.0.0.1", port_of(receiver)), timeout=10) as sock:
@@ -431,7 +431,7 @@ def test_a_slow_connection_is_closed(receiver, monkeypatch):
 
 
 def test_a_hundred_requests_are_handled_one_at_a_time(receiver, handler):
-    """Of a hundred valid requests at the same time never two are handled together, and all go to the same page."""
+    """A hundred simultaneous requests are handled one at a time, and all lead to the same page."""
     path, busy = path_of(receiver.sign_in_url), threading.Lock()
     handle_token, met = handler.handle_token, []
 
@@ -450,7 +450,7 @@ def test_a_hundred_requests_are_handled_one_at_a_time(receiver, handler):
 
 
 def test_a_hundred_wrong_requests_at_once_do_not_keep_the_right_one_out(receiver):
-    """While others guess paths, the browser gets through."""
+    """The browser gets through while others guess paths."""
     with ThreadPoolExecutor(50) as pool:
         guesses = [pool.submit(ask, receiver, f"/{n:022d}?{CAME}") for n in range(100)]
         right = pool.submit(still_works, receiver)
@@ -459,7 +459,7 @@ def test_a_hundred_wrong_requests_at_once_do_not_keep_the_right_one_out(receiver
 
 
 def test_an_error_in_the_handler_is_not_shown(receiver, handler, caplog, capsys):
-    """If the handler raises, the browser leaves the URL, nothing is printed or logged, and the wait goes on."""
+    """If the handler raises, the browser leaves the URL, nothing is printed or logged, and the wait continues."""
     handle_token = handler.handle_token
 
     def fail(token: Token, returned: bool) -> str:
@@ -523,7 +523,7 @@ def test_a_late_token_is_handled_and_the_browser_told(receiver, handler):
 
 
 def test_the_browser_is_told_of_a_late_token_that_is_not_revoked(receiver, handler):
-    """Nobody looks at the notebook any more, so the page says it, with a link to where the token can be revoked."""
+    """The notebook is no longer waiting, so the page says it, with a link that revokes the token."""
     receiver.finish()
     handler.late = NOT_REVOKED
     assert ask(receiver, f"{path_of(receiver.sign_in_url)}?{CAME}").headers["location"] == NOT_REVOKED
@@ -534,7 +534,7 @@ def test_the_browser_is_told_of_a_late_token_that_is_not_revoked(receiver, handl
 
 
 def test_the_last_page_can_be_reloaded(receiver):
-    """The page at which a sign-in ended can be reloaded after the end, and no other one is shown instead."""
+    """The last page of a sign-in can be reloaded after the end."""
     assert still_works(receiver)
     receiver.finish()
     assert ask(receiver, DONE).status == 200

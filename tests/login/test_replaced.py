@@ -16,7 +16,7 @@ from ..support.desk import MINE, address_of, by_name, stored
 
 @pytest.fixture
 def ada(here: Any, cave: Sandbox, desk: Any) -> Any:
-    """Ada has set up this computer before, and the file is lost."""
+    """Ada, who has set up this computer before and lost the file."""
     cave.new_token("ada", description=MINE)
     desk.goes = Visitor("ada@example.org").open
     return here
@@ -29,7 +29,7 @@ def mine(cave: Sandbox) -> list[str]:
 
 @pytest.mark.parametrize(("answer", "kept"), [("y", False), ("n", True), ("", True), (None, True)])
 def test_an_older_token_is_revoked_only_after_a_yes(ada, cave, desk, home, answer, kept):
-    """After the card: the older token is named with its days and its ending; Enter, no and an interrupt keep it."""
+    """After the card the older token is shown with its dates and ending; Enter, no and an interrupt keep it."""
     older = mine(cave)[0]
     cave._accounts.authenticate(older)
     desk.answers = [] if answer is None else [answer]
@@ -44,8 +44,8 @@ def test_an_older_token_is_revoked_only_after_a_yes(ada, cave, desk, home, answe
     assert stored(home) == mine(cave)[:1]
 
 
-def test_several_are_listed_and_asked_about_once(ada, cave, desk):
-    """Three set-ups have left three tokens: one table, one question."""
+def test_several_older_tokens_need_one_question(ada, cave, desk):
+    """The tokens of three set-ups are listed in one table with one question."""
     cave.new_token("ada", description=MINE)
     older, desk.answers = mine(cave), ["yes"]
     ran = ada("%cave_setup new")
@@ -56,7 +56,7 @@ def test_several_are_listed_and_asked_about_once(ada, cave, desk):
 
 
 def test_other_tokens_are_left_alone(ada, cave, desk):
-    """Another name, another computer's, one that only begins alike, another person's: neither named nor touched."""
+    """Tokens with another name, a name with the same prefix, or another owner are neither shown nor changed."""
     others = ("cave_magic on lab-mac-2", "cave_magic on lab", "CAVE_MAGIC ON LAB-MAC", "", "laptop")
     kept = [cave.new_token("ada", description=name) for name in others] + [cave.new_token("alice", description=MINE)]
     desk.answers = ["y"]
@@ -66,8 +66,8 @@ def test_other_tokens_are_left_alone(ada, cave, desk):
 
 
 @pytest.mark.parametrize("folder", [".cloudvolume/secrets", "Downloads"])
-def test_a_token_that_a_program_may_use_is_left_alone(ada, cave, desk, home, folder):
-    """One in a data server's file, or still in the downloads, is not called an older one."""
+def test_a_token_in_another_file_is_left_alone(ada, cave, desk, home, folder):
+    """A token in a data server's file, or in the downloads, is not offered."""
     file = home / folder / "data.example.org-cave-secret.json"
     file.parent.mkdir(parents=True)
     file.write_text(json.dumps({"token": mine(cave)[0]}))
@@ -77,8 +77,8 @@ def test_a_token_that_a_program_may_use_is_left_alone(ada, cave, desk, home, fol
     assert len(mine(cave)) == 2
 
 
-def test_a_token_that_some_file_has_is_left_alone(ada, cave, desk, home):
-    """A token of that name that a file of this server holds is in use here: it is not offered."""
+def test_a_token_in_a_file_of_the_server_is_left_alone(ada, cave, desk, home):
+    """A token with the same name in a file of this server is in use, so it is not offered."""
     folder = Path(home) / ".cloudvolume" / "secrets"
     folder.mkdir(parents=True)
     (folder / "chunkedgraph-secret.json").write_text(f'{{"token": "{mine(cave)[0]}"}}')
@@ -89,7 +89,7 @@ def test_a_token_that_some_file_has_is_left_alone(ada, cave, desk, home):
 
 
 def test_a_second_set_up_replaces_the_first_one(ada, cave, desk, home):
-    """Set up twice: the token of the first time, which no file has any more, is offered and revoked."""
+    """After a second set-up the first token, which is in no file, is offered and revoked."""
     desk.answers = ["n", "y", "y"]
     ada("%cave_setup new")
     first = stored(home)
@@ -98,22 +98,22 @@ def test_a_second_set_up_replaces_the_first_one(ada, cave, desk, home):
     assert mine(cave) == stored(home)
 
 
-def test_a_first_set_up_is_asked_nothing(here, cave, desk):
-    """Where there is no older token nothing is said."""
+def test_a_first_set_up_asks_no_question(here, cave, desk):
+    """Without older tokens nothing is offered."""
     desk.goes = Visitor("ada@example.org").open
     assert "older token" not in here("%cave_setup new").out
     assert desk.questions == []
 
 
 def test_reusing_a_token_offers_nothing(ada, cave, desk):
-    """Who takes a token that is there has not replaced one."""
+    """A reused token replaces none."""
     desk.answers = ["1"]
     assert "older token" not in ada("%cave_setup existing").out
     assert len(mine(cave)) == 1
 
 
-def test_with_use_it_is_said_and_not_asked(ada, cave, desk):
-    """`--use new` asks nothing: the older token is named, with the page where it can be revoked."""
+def test_use_reports_older_tokens_without_asking(ada, cave, desk):
+    """`--use new` shows the older token and the page where it can be revoked."""
     ran = ada("%cave_setup existing --use new")
     assert desk.questions == []
     assert "an older token with the name of this computer" in ran.out
@@ -121,16 +121,16 @@ def test_with_use_it_is_said_and_not_asked(ada, cave, desk):
     assert len(mine(cave)) == 2
 
 
-def test_an_exchanged_token_offers_it_too(ada, cave, desk):
-    """Whichever way a new token was made: also by the pasted address of another machine."""
+def test_an_exchange_offers_to_revoke_older_tokens(ada, cave, desk):
+    """A token exchanged for a pasted URL offers it too."""
     desk.answers = [address_of(cave.new_login_token("ada")), "y"]
     ada("%cave_setup existing --paste")
     assert len(mine(cave)) == 1
 
 
 @pytest.mark.parametrize("name", ["", "localhost", "localhost.localdomain"])
-def test_a_name_that_many_computers_have_offers_nothing(ada, cave, desk, monkeypatch, name):
-    """A computer without a name of its own shares its tokens' name with others, on which they may be in use."""
+def test_a_common_computer_name_offers_nothing(ada, cave, desk, monkeypatch, name):
+    """A common computer name may belong to other computers that use those tokens."""
     monkeypatch.setattr("platform.node", lambda: name)
     ada("%cave_setup new")
     ada("%cave_setup existing --use new")
@@ -138,7 +138,7 @@ def test_a_name_that_many_computers_have_offers_nothing(ada, cave, desk, monkeyp
 
 
 def test_a_failed_save_offers_nothing(ada, cave, desk, monkeypatch):
-    """Before the new token is saved and proven the older one is not touched."""
+    """The older token is not touched before the new one is saved and proven."""
     monkeypatch.setattr("cave_magic.login.verify.save_verified", lambda *_: 1 / 0)
     older = mine(cave)
     assert ada("%cave_setup new").error == "CaveMagicError"
@@ -147,8 +147,8 @@ def test_a_failed_save_offers_nothing(ada, cave, desk, monkeypatch):
 
 
 @pytest.mark.parametrize(("how", "said"), [("down", "could not be revoked"), ("status:404", "is revoked")])
-def test_what_the_server_answers_is_said(ada, cave, desk, how, said):
-    """A server that does not do it is named; a token that is gone already counts as revoked."""
+def test_the_outcome_of_revoking_is_reported(ada, cave, desk, how, said):
+    """A failure names the server; a token that no longer exists counts as revoked."""
     cave.misbehave("DELETE /auth/api/v1/user/token", how)
     desk.answers = ["y"]
     ran = ada("%cave_setup new")
@@ -156,8 +156,8 @@ def test_what_the_server_answers_is_said(ada, cave, desk, how, said):
     assert said in ran.out
 
 
-def test_the_number_and_no_token_is_in_the_address(ada, cave, desk):
-    """The request names the row of the token."""
+def test_the_url_contains_the_number_and_no_token(ada, cave, desk):
+    """The request identifies the token by its number."""
     numbers = {row["token"]: row["id"] for row in cave.tokens("ada")}
     older, desk.answers = mine(cave)[0], ["y"]
     ada("%cave_setup new")
@@ -165,8 +165,8 @@ def test_the_number_and_no_token_is_in_the_address(ada, cave, desk):
     assert asked == [f"/auth/api/v1/user/token/{numbers[older]}"]
 
 
-def test_an_old_server_is_never_asked(run, desk):
-    """Where a person has one token, the new one has ended the other already."""
+def test_an_old_server_offers_nothing(run, desk):
+    """A server that keeps one token for each account has already revoked the other one."""
     with Sandbox(auth_version="2.18.3") as old:
         run(f'%config CaveMagics.server = "{old.server}"')
         desk.goes, desk.answers = Visitor("ada@example.org").open, ["y"]

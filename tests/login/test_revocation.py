@@ -1,4 +1,4 @@
-"""Every end of a sign-in revokes the tokens that came, or says which one lives on, where, until when, and what ends it."""
+"""Every end of a sign-in revokes its tokens, or reports which one is still valid, until when, and how to revoke it."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ ENDS = ("/auth/api/v1/logout", "/sticky_auth/api/v1/logout")
 
 
 def block(cave: Sandbox, how: Any = "down") -> None:
-    """From now on no temporary token can be revoked."""
+    """Makes revoking temporary tokens fail."""
     for path in ENDS:
         cave.misbehave(path, how)
 
 
 def unblock(cave: Sandbox) -> None:
-    """They can again."""
+    """Makes revoking them succeed again."""
     for path in ENDS:
         cave.behave(path)
 
 
 def flat(ran: Any) -> str:
-    """All that was said, without its line breaks."""
+    """All output and the error, without line breaks."""
     return " ".join(f"{ran.out} {ran.message}".split())
 
 
@@ -159,8 +159,8 @@ WAYS: dict[str, Callable[[Sandbox, Desk, pytest.MonkeyPatch], str]] = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_whatever_the_end_every_temporary_token_is_revoked(here, cave, desk, monkeypatch, way):
-    """Success, trouble, a cancel, an interrupt, a mistake of ours: nothing temporary lives, and nothing is said of it."""
+def test_every_temporary_token_is_revoked(here, cave, desk, monkeypatch, way):
+    """After success, a server error, a cancel, an interrupt or a bug, no temporary token is valid, and no note appears."""
     ran = here(WAYS[way](cave, desk, monkeypatch))
     assert living_logins(cave) == []
     assert "temporary token" not in flat(ran)
@@ -168,8 +168,8 @@ def test_whatever_the_end_every_temporary_token_is_revoked(here, cave, desk, mon
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_temporary_token_that_lives_on_is_told_of(here, cave, desk, monkeypatch, way):
-    """Where it cannot be revoked: where it lives, why, until when, and the page that ends it; no word to the contrary."""
+def test_a_temporary_token_that_stays_valid_is_reported(here, cave, desk, monkeypatch, way):
+    """The note names the server, the reason, the expiry date and the page that revokes it."""
     block(cave)
     ran = here(WAYS[way](cave, desk, monkeypatch))
     said, alive = flat(ran), len(living_logins(cave))
@@ -185,8 +185,8 @@ def test_a_temporary_token_that_lives_on_is_told_of(here, cave, desk, monkeypatc
     assert nothing_secret(cave, ran.out, ran.message)
 
 
-def test_the_page_that_is_named_ends_the_token(here, cave, desk):
-    """The link works in any browser in which the person signs in: every temporary token of the account is dead."""
+def test_the_linked_page_revokes_the_token(here, cave, desk):
+    """In any browser in which the person signs in, the link revokes every temporary token of the account."""
     block(cave)
     desk.goes = Visitor("ada@example.org").open
     ran = here("%cave_setup new")
@@ -200,8 +200,8 @@ def test_the_page_that_is_named_ends_the_token(here, cave, desk):
 # ---------------------------------------------------------------- attempts
 
 
-def test_it_is_tried_again_within_a_bound(here, cave, desk):
-    """A server that is being restarted: the second attempt works, and nothing is said."""
+def test_revoking_is_retried_within_a_timeout(here, cave, desk):
+    """If the server restarts, the second attempt succeeds, and no note appears."""
     asked: list[str] = []
 
     def restarting(request: flask.Request) -> flask.Response:
@@ -217,7 +217,7 @@ def test_it_is_tried_again_within_a_bound(here, cave, desk):
 
 
 def test_one_of_two_services_is_enough(here, cave, desk):
-    """One auth server has two services for it, of which one may be down."""
+    """An auth server has two services that revoke tokens; one of them may be down."""
     cave.misbehave("auth", "down")
     token = cave.new_login_token("ada")
     revocation.hold(cave.server, Token(token))
@@ -227,15 +227,15 @@ def test_one_of_two_services_is_enough(here, cave, desk):
 
 
 @pytest.mark.parametrize("how", ["html", "garbage", "status:200", "redirect", "error500", "status:403"])
-def test_only_the_server_s_own_word_counts(here, cave, desk, how):
-    """A page of a guest network, something unknown, a refusal: none of them says that the token is dead."""
+def test_only_a_confirmation_by_the_server_counts(here, cave, desk, how):
+    """A page of a guest network, an unknown response and an error do not confirm that the token is revoked."""
     block(cave, how)
     desk.goes = Visitor("ada@example.org").open
     assert "could not be revoked" in flat(here("%cave_setup new"))
 
 
-def test_a_silent_server_is_not_waited_for_long(here, cave, desk, monkeypatch):
-    """The person gets the card within the bound, with a word on the token."""
+def test_a_slow_server_does_not_block_for_long(here, cave, desk, monkeypatch):
+    """The person gets the card within the timeout, with a note about the token."""
     monkeypatch.setattr(revocation, "REVOKING", 0.5)
     block(cave, "silent")
     desk.goes = Visitor("ada@example.org").open
@@ -244,8 +244,8 @@ def test_a_silent_server_is_not_waited_for_long(here, cave, desk, monkeypatch):
     assert time.monotonic() - start < 10
 
 
-def test_what_could_not_be_revoked_is_tried_again_at_the_next_sign_in(here, cave, desk):
-    """In the same kernel: the next sign-in ends what the one before had to leave."""
+def test_the_next_sign_in_retries_what_could_not_be_revoked(here, cave, desk):
+    """In the same kernel the next sign-in revokes what the previous one could not."""
     block(cave)
     desk.goes = Visitor("ada@example.org").open
     here("%cave_setup new")
@@ -259,8 +259,8 @@ def test_what_could_not_be_revoked_is_tried_again_at_the_next_sign_in(here, cave
     assert "could not be revoked" not in flat(ran)
 
 
-def test_an_interrupt_ends_the_waiting_and_not_the_attempt(cave, desk):
-    """The stop button while a slow server is asked: the person goes on at once, and the token dies all the same."""
+def test_an_interrupt_ends_the_wait_but_not_the_attempt(cave, desk):
+    """After the stop button the person continues at once, and the token is still revoked."""
     token = cave.new_login_token("ada")
     revocation.hold(cave.server, Token(token))
     block(cave, "silent")
@@ -274,8 +274,8 @@ def test_an_interrupt_ends_the_waiting_and_not_the_attempt(cave, desk):
     assert cave._accounts.owner(token) is None
 
 
-def test_the_exit_of_python_revokes_what_is_held(cave, home):
-    """A kernel that ends in the middle of a sign-in: the token that had come is revoked on the way out."""
+def test_python_revokes_held_tokens_at_exit(cave, home):
+    """A kernel that ends during a sign-in revokes its token."""
     token = cave.new_login_token("ada")
     script = f"""
         import sys
@@ -291,7 +291,7 @@ def test_the_exit_of_python_revokes_what_is_held(cave, home):
 
 
 def test_a_fork_leaves_the_tokens_to_its_parent(cave, desk, monkeypatch):
-    """Another process that got a copy of this one's memory revokes nothing."""
+    """A forked process, which has a copy of the memory, revokes nothing."""
     revocation.hold(cave.server, Token(cave.new_login_token("ada")))
     monkeypatch.setattr("os.getpid", lambda: -1)
     revocation._at_exit()
@@ -303,13 +303,13 @@ def test_a_fork_leaves_the_tokens_to_its_parent(cave, desk, monkeypatch):
 
 
 def test_a_new_token_that_cannot_be_saved_is_revoked(here, cave, desk, monkeypatch):
-    """Made on the server and not saved: it would work for ever, for nobody."""
+    """A token that was created but not saved would stay valid although no one has it."""
     ran = here(_cannot_save(cave, desk, monkeypatch))
     assert ran.error == "TokenNotSaved"
     assert MINE not in by_name(cave, "ada")
 
 
-def test_a_new_token_that_can_neither_be_saved_nor_revoked_is_told_of(here, cave, desk, monkeypatch):
+def test_a_new_token_that_can_neither_be_saved_nor_revoked_is_reported(here, cave, desk, monkeypatch):
     """The person is told where to delete it."""
     cave.misbehave("DELETE /auth/api/v1/user/token", "down")
     said = flat(here(_cannot_save(cave, desk, monkeypatch)))
@@ -318,7 +318,7 @@ def test_a_new_token_that_can_neither_be_saved_nor_revoked_is_told_of(here, cave
 
 
 def test_a_listed_token_that_cannot_be_saved_is_named(here, cave, desk, monkeypatch):
-    """One that was there before stays, and it is said where it can be found."""
+    """A token that existed before stays valid, and the error says where it is."""
     _cannot_save(cave, desk, monkeypatch)
     keys = by_name(cave, "alice")
     ran = here(_reuses(cave, desk, monkeypatch))
@@ -327,8 +327,8 @@ def test_a_listed_token_that_cannot_be_saved_is_named(here, cave, desk, monkeypa
     assert by_name(cave, "alice") == keys
 
 
-def test_an_interrupt_while_a_token_is_made_leaves_none(here, cave, desk, home):
-    """The answer comes after the stop button: the token is known all the same, and revoked."""
+def test_an_interrupt_while_a_token_is_created_leaves_none(here, cave, desk, home):
+    """If the response arrives after the stop button, the token is still revoked."""
     cave.misbehave("POST /auth/api/v1/user/token", "slow:0.5")
     desk.goes = Visitor("ada@example.org").open
     interrupt_when(
@@ -342,7 +342,7 @@ def test_an_interrupt_while_a_token_is_made_leaves_none(here, cave, desk, home):
 
 
 def test_a_token_that_was_saved_is_not_revoked_by_an_interrupt(here, cave, desk, home, monkeypatch):
-    """The stop button a moment after the files were written: the token in them works."""
+    """After the stop button just after the save, the saved token works."""
     save = verify.save_verified
 
     def save_and_stop(*args: Any) -> None:
@@ -356,8 +356,8 @@ def test_a_token_that_was_saved_is_not_revoked_by_an_interrupt(here, cave, desk,
     assert cave._accounts.owner(stored(home)[0]) is not None
 
 
-def test_a_token_that_may_have_been_made_is_told_of(here, cave, desk):
-    """The server broke while it made one: by which name it would be found, if there is one."""
+def test_a_token_that_may_have_been_created_is_reported(here, cave, desk):
+    """If the server fails while it creates a token, the error gives the description of the possible token."""
     cave.misbehave("POST /auth/api/v1/user/token", "reset")
     desk.goes = Visitor("ada@example.org").open
     said = flat(here("%cave_setup new"))
@@ -366,8 +366,8 @@ def test_a_token_that_may_have_been_made_is_told_of(here, cave, desk):
     assert "created anyway" not in flat(here("%cave_setup new"))
 
 
-def test_a_stored_temporary_token_lives_until_the_new_one_is_saved(here, cave, desk, home):
-    """An exchange that fails takes nothing away: the token that was there still works."""
+def test_a_stored_temporary_token_stays_valid_until_the_new_one_is_saved(here, cave, desk, home):
+    """If an exchange fails, the stored token still works."""
     login = cave.new_login_token("ada")
     desk.answers = [login, "n"]
     assert here("%cave_save").error == ""
@@ -379,8 +379,8 @@ def test_a_stored_temporary_token_lives_until_the_new_one_is_saved(here, cave, d
 
 
 @pytest.mark.parametrize(("answer", "taken"), [("y", True), ("n", False)])
-def test_a_pasted_address_that_meets_another_token_leads_to_a_question(here, cave, desk, home, answer, taken):
-    """`%cave_save` asks before it replaces; after a no the stored token stays, and the one of the address is dead."""
+def test_a_pasted_address_asks_before_replacing_another_token(here, cave, desk, home, answer, taken):
+    """`%cave_save` asks before it replaces; after a no the stored token stays, and the token in the URL is revoked."""
     desk.answers = [kept := cave.new_token("alice")]
     assert here("%cave_save").error == ""
     desk.answers = [address_of(cave.new_login_token("ada")), answer]
@@ -393,8 +393,8 @@ def test_a_pasted_address_that_meets_another_token_leads_to_a_question(here, cav
 # ---------------------------------------------------------------- what comes too late, or not as it should
 
 
-def test_a_token_that_comes_after_the_end_is_revoked(here, cave, desk, home):
-    """The link is opened again after the set-up: the tab says that it is over, and the new token is dead."""
+def test_a_late_token_is_revoked(here, cave, desk, home):
+    """If the link is opened again after the set-up, the tab says that it is over, and the new token is revoked."""
     desk.goes = Visitor("ada@example.org").open
     assert here("%cave_setup new").error == ""
     page = Visitor("alice@example.org").open(desk.opened[0])
@@ -403,8 +403,8 @@ def test_a_token_that_comes_after_the_end_is_revoked(here, cave, desk, home):
     assert stored(home) == [by_name(cave, "ada")[MINE]]
 
 
-def test_a_late_token_that_cannot_be_revoked_is_told_of_in_the_tab(here, cave, desk):
-    """Nobody reads the notebook any more: the page says until when, and what ends it."""
+def test_a_late_token_that_cannot_be_revoked_is_reported_in_the_tab(here, cave, desk):
+    """The page gives the expiry date and the link that revokes it."""
     desk.goes = Visitor("ada@example.org").open
     here("%cave_setup new")
     block(cave)
@@ -416,7 +416,7 @@ def test_a_late_token_that_cannot_be_revoked_is_told_of_in_the_tab(here, cave, d
 
 
 def test_tokens_in_refused_requests_are_revoked_at_the_end(here, cave, desk):
-    """Preloaded, asked for by another program, with something added: the real sign-in counts, and the others die."""
+    """Tokens of prefetches, other programs and invalid queries are revoked; the real sign-in counts."""
     tokens = [cave.new_login_token("bob") for _ in range(3)]
 
     def go(address: str) -> Page:
@@ -431,8 +431,8 @@ def test_tokens_in_refused_requests_are_revoked_at_the_end(here, cave, desk):
     assert living_logins(cave) == [tokens[2]]  # it says that it is another server's, so it was not sent to this one
 
 
-def test_a_sign_in_that_is_given_up_while_it_is_looked_at_is_revoked(cave, desk):
-    """The stop button while the server is asked whose token it is: dead, and the tab says that it is over."""
+def test_a_sign_in_that_is_cancelled_during_verification_is_revoked(cave, desk):
+    """After the stop button during verification, the token is revoked, and the tab says that it is over."""
     target, asked, go_on = (
         browser_sign_in.next_steps.Target(datastack="minnie65_public", server=cave.server),
         threading.Event(),

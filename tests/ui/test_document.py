@@ -14,12 +14,12 @@ spans = st.builds(Span, st.text(max_size=10), st.sampled_from(["", "link"]), st.
 
 
 def test_a_line_is_flat():
-    """Strings become spans, lines within a line are taken apart, and what is empty is left out."""
+    """Strings become spans, nested lines are flattened, and empty spans are dropped."""
     assert line("a ", line("b ", WHO), "", ()) == (Span("a "), Span("b "), WHO)
 
 
 def test_private_spans_are_withheld_from_what_is_shared():
-    """The person sees all of a line; others see where something is missing."""
+    """The person sees the whole line; others see where text is withheld."""
     said = line(WHO, " has no permission")
     assert plain_text(said) == "ada@example.org has no permission"
     assert shareable_text(said) == "[withheld] has no permission"
@@ -27,18 +27,18 @@ def test_private_spans_are_withheld_from_what_is_shared():
 
 @given(st.lists(spans))
 def test_only_private_text_is_missing_from_what_is_shared(parts):
-    """What is shared is the line with each private span replaced, whatever stands in it."""
+    """The shared text is the line with each private span replaced."""
     shared = (Span("[withheld]") if one.private else one for one in parts if one.text)
     assert shareable_text(line(*parts)) == plain_text(line(*shared))
 
 
-def test_parts_are_joined_and_stay_spans():
-    """A separator stands between the parts, and a private one stays private."""
+def test_joined_parts_stay_spans():
+    """A separator is put between the parts, and private spans stay private."""
     assert joined(" and ", ["x", WHO]) == (Span("x"), Span(" and "), WHO)
 
 
 def test_a_private_span_cannot_become_part_of_a_string():
-    """In a string nothing would say that it is private, so that it could get into what is shared."""
+    """A string cannot say that it is private, so it could be shared by mistake."""
     assert f"{Span('ours')}" == "ours"
     with pytest.raises(TypeError, match="private"):
         f"{WHO}"
@@ -48,6 +48,6 @@ def test_a_private_span_cannot_become_part_of_a_string():
 
 @pytest.mark.parametrize("mark", ["\x02", "\x03", "\x1b", "\u202e"])
 def test_no_character_marks_what_is_private(mark):
-    """Control characters are replaced, and change nothing about what is withheld."""
+    """Control characters are replaced, and do not change what is withheld."""
     said = line(f"a{mark}b{mark}", Span(f"c{mark}d", private=True))
     assert (plain_text(said), shareable_text(said)) == ("a b c d", "a b [withheld]")

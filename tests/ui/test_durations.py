@@ -1,4 +1,4 @@
-"""How long to wait, and until when, in words."""
+"""Durations and times of day in words."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ def zone(request, monkeypatch):
         (300, "5 minutes"), (3600, "60 minutes"), (5401, "2 hours"), (86_400, "24 hours"), (200_000, "3 days"),
     ],
 )  # fmt: skip
-def test_a_duration_is_said_in_one_unit(seconds, words):
+def test_a_duration_has_one_unit(seconds, words):
     """One unit, rounded up."""
     assert duration(seconds) == words
 
 
 def test_a_moment_is_in_local_time_and_rounded_up(zone):
-    """It is the time on the clock of the computer, never a moment too early."""
+    """It is the local time of the computer, never too early."""
     start = datetime(2026, 11, 21, 15, 30, 1).timestamp()
     assert moment(start, 300) == "at 15:36"
     assert moment(start - 1, 300) == "at 15:35"
 
 
 def test_another_day_is_named(zone):
-    """After midnight the day is said too."""
+    """After midnight the date is included."""
     assert moment(datetime(2026, 11, 30, 23, 58).timestamp(), 300) == "on 1 December at 00:03"
 
 
 def test_utc_is_named(monkeypatch):
-    """A kernel on a hub mostly runs by UTC, its person mostly not."""
+    """A kernel on a hub mostly runs in UTC, unlike its user."""
     if not hasattr(time, "tzset"):
         pytest.skip("the time zone of a process cannot be set here")
     monkeypatch.setenv("TZ", "UTC")

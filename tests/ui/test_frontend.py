@@ -1,4 +1,4 @@
-"""A kernel without anybody before it, as nbclient and papermill run it: what is left in the file, and who is asked."""
+"""A kernel without a person, as nbclient and papermill run it: what the file contains, and that no prompt appears."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Outputs = list[list[dict[str, Any]]]
 
 @pytest.fixture
 def execute(home: Path, cave: Sandbox, monkeypatch: pytest.MonkeyPatch):
-    """Runs cells as a batch run does, on the practice server; gives the outputs of each cell as they are saved."""
+    """Runs cells in batch on the practice server; returns the saved outputs of each cell."""
     profile = home / ".ipython" / "profile_default"
     profile.mkdir(parents=True, exist_ok=True)
     settings = f'c.InteractiveShellApp.extensions = ["cave_magic"]\nc.CaveMagics.server = "{cave.server}"\n'
@@ -37,8 +37,8 @@ def execute(home: Path, cave: Sandbox, monkeypatch: pytest.MonkeyPatch):
     return run
 
 
-def test_nobody_is_asked_and_the_way_that_works_is_named(execute):
-    """Every way to be asked ends at once in one line that names `%cave_save --from-env`."""
+def test_a_batch_run_names_the_command_that_works(execute):
+    """Every prompt ends at once in one line that names `%cave_save --from-env`."""
     for outputs in execute("%cave_setup new", "%cave_setup existing", "%cave_save"):
         error = outputs[-1]
         assert error["ename"] == "NobodyToAsk"
@@ -47,7 +47,7 @@ def test_nobody_is_asked_and_the_way_that_works_is_named(execute):
 
 
 def test_the_guide_of_a_batch_run_asks_for_no_paste(execute):
-    """Where nothing can be pasted the last step says where the token goes instead."""
+    """Without a prompt the last step says where to store the token."""
     ((guide, _),) = execute("%cave_setup new")
     text = "".join(guide["data"]["text/plain"])
     assert "prompt below" not in text
@@ -55,7 +55,7 @@ def test_the_guide_of_a_batch_run_asks_for_no_paste(execute):
 
 
 def test_a_page_is_saved_as_html_and_clean_text(execute, set_up):
-    """The file has one output per magic, with no escape codes and no blanks at the ends of lines."""
+    """The file has one output per magic, without escape codes or trailing spaces."""
     for (output,) in execute("%cave_check", "%cave_whoami", "%cave_setup"):
         assert sorted(output["data"]) == ["text/html", "text/plain"]
         text = "".join(output["data"]["text/plain"])
@@ -64,7 +64,7 @@ def test_a_page_is_saved_as_html_and_clean_text(execute, set_up):
 
 
 def test_waiting_leaves_only_the_report(execute, cave, set_up):
-    """After a wait the saved cell has what stood there before, and the report; nothing of the waiting."""
+    """After a wait the saved cell contains the earlier output and the report, and no waiting line."""
     cave.misbehave("auth", "slow:1.6")
     alone, after, failing = execute("%cave_check", "print('before')\n%cave_check", "%cave_save --from-env NOT_SET")
     assert [one["output_type"] for one in alone] == ["display_data"]
@@ -77,14 +77,14 @@ def test_waiting_leaves_only_the_report(execute, cave, set_up):
 
 
 def test_a_wait_that_ends_in_an_error_leaves_only_the_error(execute, cave, set_up):
-    """When no page comes after a wait, the waiting line is gone all the same."""
+    """The waiting line is also removed if no page follows."""
     cave.misbehave("all", "slow:1.6")
     cave.delete_token(set_up)
     ((error,),) = execute("%cave_whoami")
     assert error["ename"] == "TokenRejected"
 
 
-def test_json_stands_alone_after_a_wait(execute, cave, set_up):
+def test_json_is_the_only_output_after_a_wait(execute, cave, set_up):
     """`--json` prints the report and nothing else, also when it had to wait."""
     cave.misbehave("auth", "slow:1.6")
     ((output,),) = execute("%cave_check --json")

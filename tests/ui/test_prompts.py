@@ -1,4 +1,4 @@
-"""The questions, on front ends that answer, interrupt or cannot ask; and which front end a shell gets."""
+"""The questions on front ends that answer, interrupt or cannot ask, and the choice of the front end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAGE = Page((line("the list"),))
 
 
 class Scripted(PlainFrontend):
-    """Gives answers; raises those that are exceptions."""
+    """Returns the scripted answers; raises those that are exceptions."""
 
     can_ask = True
 
@@ -47,7 +47,7 @@ class Terminal(io.StringIO):
     ("answer", "agrees"), [("y", True), (" YES ", True), ("", False), ("n", False), ("yeah", False), ("1", False)]
 )
 def test_only_yes_is_yes(answer, agrees):
-    """Everything but y and yes is a no."""
+    """Everything but y and yes means no."""
     front = Scripted(answer)
     assert confirm(front, "Go on?") is agrees
     assert front.questions == ["Go on? [y/N] "]
@@ -66,7 +66,7 @@ def test_only_yes_is_yes(answer, agrees):
     ],
 )
 def test_one_of_a_list_is_chosen(answers, or_new, index, capsys):
-    """A number chooses, also after two odd answers; where a new one can be had Enter takes the first."""
+    """A number chooses, also after two invalid answers; if a new item is offered, Enter takes the first one."""
     front = Scripted(*answers)
     assert choose(front, PAGE, 3, or_new=or_new) == index
     assert front.answers == []
@@ -75,7 +75,7 @@ def test_one_of_a_list_is_chosen(answers, or_new, index, capsys):
 
 @pytest.mark.parametrize("answers", [["4", "x", "n"], [""], [KeyboardInterrupt()], [EOFError()]])
 def test_no_choice_cancels(answers):
-    """Three odd answers, Enter where nothing is proposed, and an interrupt cancel."""
+    """Three invalid answers, Enter without a default, and an interrupt cancel."""
     front = Scripted(*answers)
     with pytest.raises(Cancelled):
         choose(front, PAGE, 3)
@@ -83,21 +83,21 @@ def test_no_choice_cancels(answers):
 
 
 def test_a_secret_is_asked_for_once():
-    """The blanks around it are removed; an empty one cancels."""
+    """Spaces around it are removed; an empty answer cancels."""
     assert ask_secret(Scripted(" abc\n"), "Token") == "abc"
     with pytest.raises(Cancelled):
         ask_secret(Scripted("  "), "Token")
 
 
 @pytest.mark.parametrize("front", [PlainFrontend(), Scripted(NobodyToAsk())])
-def test_where_nobody_can_answer_the_way_out_is_named(front):
-    """The error says what to do instead, also where a front end only notices when it asks."""
+def test_without_a_person_the_error_says_what_to_do(front):
+    """The error says what to do instead, also if the front end notices only when it asks."""
     with pytest.raises(NobodyToAsk, match=r"^no one can answer a question here: say --yes$"):
         confirm(front, "Go on?", "say --yes")
 
 
 def test_plain_text_is_never_updated(capsys):
-    """A wait shows nothing, a standing page is printed once."""
+    """A wait shows nothing, and a page with a status line is printed once."""
     front = PlainFrontend()
     with front.waiting() as on_wait, front.standing(PAGE) as set_status:
         on_wait(["a.org"], 3.0)
@@ -106,7 +106,7 @@ def test_plain_text_is_never_updated(capsys):
 
 
 def test_plain_text_is_printed_in_any_encoding(monkeypatch):
-    """What the stream cannot encode is replaced."""
+    """Characters that the stream cannot encode are replaced."""
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, "ascii"))
     PlainFrontend().say("✔ done …")
@@ -117,7 +117,7 @@ def test_plain_text_is_printed_in_any_encoding(monkeypatch):
 
 @pytest.mark.parametrize("name", ["stdin", "stdout", "stderr"])
 def test_one_terminal_among_the_streams_is_enough(monkeypatch, name):
-    """With a terminal anywhere it is the terminal's front end; it can ask only where that is the input."""
+    """If any stream is a terminal, the terminal front end is used; it can ask only if the input is one."""
     assert isinstance(frontend_for(None), PlainFrontend)
     monkeypatch.setattr(sys, name, Terminal())
     front = frontend_for(SimpleNamespace())
@@ -127,13 +127,13 @@ def test_one_terminal_among_the_streams_is_enough(monkeypatch, name):
 
 @pytest.mark.parametrize("answers", [False, True])
 def test_a_kernel_gets_the_notebook_front_end(answers):
-    """Whether somebody can answer is what the kernel was told with its request."""
+    """The execute request says whether someone can answer."""
     front = frontend_for(SimpleNamespace(kernel=SimpleNamespace(_allow_stdin=answers)))
     assert isinstance(front, NotebookFrontend)
     assert front.can_ask is answers
 
 
-def test_a_kernel_that_turns_out_unable_to_ask_is_no_traceback(monkeypatch):
+def test_a_kernel_that_cannot_ask_raises_no_traceback(monkeypatch):
     """ipykernel's StdinNotImplementedError becomes the error that every front end raises."""
     from IPython.core.error import StdinNotImplementedError
 

@@ -1,4 +1,4 @@
-"""Pages as plain text, in terminals and as HTML: what stands where, and what is never let through."""
+"""Pages as plain text, in terminals and as HTML: the layout, and text that must be escaped."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ EVERYTHING = Page(
 
 
 class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
+    """A stream that claims to be a terminal."""
 
     encoding = "utf-8"
 
@@ -97,25 +97,25 @@ def drawn(page: Page) -> str:
 
 @pytest.mark.parametrize("width", [40, 60, 80, 88])
 def test_only_addresses_and_commands_are_longer_than_the_screen(width):
-    """Every line fits, but those that have something in them to click or to copy."""
+    """Every line fits, except those with something to click or copy."""
     for one in as_text(EVERYTHING, width).splitlines():
         assert width_of(one) <= width or URL in one
 
 
-def test_no_line_ends_in_a_blank():
-    """Plain text has no blanks at the end of a line, so it reads well in a diff."""
+def test_no_line_ends_with_a_space():
+    """Plain text has no trailing spaces."""
     assert not re.search(r"[ \t]+$", as_text(EVERYTHING), re.MULTILINE)
 
 
-def test_long_evidence_goes_on_in_its_own_column():
-    """What does not fit goes on below its own beginning."""
+def test_long_evidence_continues_in_its_own_column():
+    """Text that does not fit continues below its own beginning."""
     rows = (line("✘ failed"), line("terms"), line("word " * 40)), (line("✔ ok"), line("network"), line("fine"))
     first, second, *_ = as_text(Page((Table(rows),))).splitlines()
     assert first.index("word") == second.index("word") == len("✘ failed  network  ")
 
 
-def test_a_step_hangs_below_its_number():
-    """The lines of a step stand behind its number, the link on its own."""
+def test_the_lines_of_a_step_are_indented():
+    """The lines of a step follow its number, with the link on a separate line."""
     step = (line("log in and accept the terms, " * 5), line(Span(URL, "link")))
     first, *others = as_text(Page((Steps((step,)),))).splitlines()
     assert first.startswith("1. log in")
@@ -132,7 +132,7 @@ def test_a_comma_stays_with_its_link():
 
 @given(st.lists(st.text(alphabet="ab-/ 你é", max_size=30), max_size=6), st.integers(8, 60))
 def test_wrapping_loses_nothing_and_keeps_to_the_width(texts, width):
-    """Wrapped lines hold every character but blanks, and none is too long."""
+    """Wrapped lines contain every character but spaces, and none is too long."""
     rows = ["".join(word.text for word in row) for row in wrap(line(*texts), width)]
     assert "".join(rows).replace(" ", "") == "".join(texts).replace(" ", "")
     assert all(width_of(row.rstrip()) <= width for row in rows)
@@ -148,15 +148,15 @@ def test_a_terminal_and_plain_text_say_the_same(in_color):
 
 
 def test_a_terminal_gets_colours_and_links(in_color):
-    """Statuses are coloured, and an address can be clicked as a whole."""
+    """Statuses are coloured, and a whole address can be clicked."""
     text = drawn(EVERYTHING)
     assert "\x1b[1;31m✘ failed" in text
     assert f";{URL}\x1b\\" in text
 
 
 @pytest.mark.parametrize("setting", [("NO_COLOR", "1"), ("TERM", "dumb")])
-def test_no_colour_where_none_is_wanted(in_color, monkeypatch, setting):
-    """NO_COLOR and a dumb terminal get no colours, and the address all the same."""
+def test_colours_can_be_switched_off(in_color, monkeypatch, setting):
+    """With NO_COLOR and in a dumb terminal there are no colours, but the address is still there."""
     monkeypatch.setenv(*setting)
     text = drawn(EVERYTHING)
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", text)
@@ -164,14 +164,14 @@ def test_no_colour_where_none_is_wanted(in_color, monkeypatch, setting):
 
 
 def test_a_pipe_gets_plain_text(in_color):
-    """What is piped has no escape codes at all."""
+    """Piped output has no escape codes."""
     out = io.StringIO()
     draw(EVERYTHING, out)
     assert "\x1b" not in out.getvalue()
 
 
-def test_a_stream_of_few_characters_gets_plainer_marks():
-    """Where the stream cannot write a mark, a plainer one stands for it; the words are the same."""
+def test_a_limited_encoding_gets_plainer_marks():
+    """If the stream cannot encode a mark, a plainer one replaces it; the words are the same."""
     raw = io.BytesIO()
     out = io.TextIOWrapper(raw, encoding="ascii")
     draw(EVERYTHING, out)
@@ -189,22 +189,22 @@ def test_html_is_well_formed_and_says_the_same():
         assert text in page.text
 
 
-def test_links_show_their_address_and_open_apart():
-    """A link's text is its address; the page it opens cannot reach back."""
+def test_links_show_their_address_and_open_in_a_new_tab():
+    """The text of a link is its address, and the opened page has no access to the notebook."""
     page = Parsed(as_html(EVERYTHING))
     assert page.links == [(URL, "noopener noreferrer")] * 2
     assert page.text.count(URL) == 2
 
 
-def test_rows_are_named_for_those_who_hear_them():
-    """A table has a name, and its title column heads the rows."""
+def test_tables_have_titles_for_screen_readers():
+    """A table has a name, and its title column consists of row headers."""
     text = as_html(EVERYTHING)
     assert 'aria-label="what was checked"' in text
     assert len(re.findall(r'<td role="rowheader"[^>]*>(environment|data access|terms)', text)) == 3
 
 
 def test_html_reads_well_without_its_styles():
-    """With every style stripped there are still list items, rows, bold words and code, and no tag that is escaped."""
+    """Without styles there are still list items, rows, bold words and code, and no escaped tags."""
     bare = re.sub(r' style="[^"]*"', "", as_html(EVERYTHING))
     assert "<b>Next: </b>" in bare
     assert "<code>%cave_check</code>" in bare
@@ -242,8 +242,8 @@ def _hostile_pages() -> Iterator[Page]:
 
 
 @pytest.mark.parametrize("page", list(_hostile_pages()))
-def test_hostile_text_is_shown_and_not_obeyed(page, in_color):
-    """Terminal codes, HTML, markup and direction marks come out as harmless text."""
+def test_hostile_text_is_harmless(page, in_color):
+    """Terminal codes, HTML, markup and direction marks become harmless text."""
     text = as_text(page)
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]", text)
     assert "[/auth]" in text
@@ -258,7 +258,7 @@ def test_hostile_text_is_shown_and_not_obeyed(page, in_color):
     "text", ["javascript:alert(1)", 'https://x.org/"onmouseover=x', "https://x.org/ y", "file:///etc"]
 )
 def test_only_web_addresses_become_links(text):
-    """What is not an address stays text."""
+    """Anything but a web address stays text."""
     assert not is_address(text)
     assert "<a " not in as_html(Page((line(Span(text, "link")),)))
 
@@ -331,49 +331,49 @@ def shown(*rows: CheckResult, verbose: bool = False, error: LastError | None = N
     )
 
 
-def test_a_good_report_ends_with_the_line_to_go_on_with():
-    """All well: few rows, and how work goes on."""
+def test_a_good_report_ends_with_how_to_continue():
+    """If all is well, there are few rows, and the command to continue with."""
     text = shown(OK, QUIET)
     assert text.splitlines()[:2] == ["CAVE check: minnie65_public on x.org", "✔ ok  environment  caveclient 8.2.1"]
     assert text.endswith('from caveclient import CAVEclient; client = CAVEclient("minnie65_public")')
     assert "info service" not in text
 
 
-def test_a_bad_report_ends_with_the_one_thing_to_do():
-    """A failed row, what waits for it, and one last line that can be followed."""
+def test_a_bad_report_ends_with_the_next_step():
+    """It has the failed row, the skipped checks, and the next step."""
     lines = shown(OK, FAILED, SKIPPED).splitlines()
     assert "✘ failed   terms        not accepted" in lines
     assert "– skipped  data access  needs: terms" in lines  # noqa: RUF001
     assert " ".join(lines[-2:]) == f"Next: accept at {URL}, then %cave_check"
 
 
-def test_many_that_wait_for_the_same_take_one_line():
-    """Rows that wait for the same one are counted; with -v each has its line."""
+def test_checks_skipped_for_one_reason_take_one_line():
+    """Checks skipped for the same reason are counted; with -v each has a row."""
     assert "3 more checks" in shown(FAILED, SKIPPED, SKIPPED, SKIPPED)
     assert shown(FAILED, SKIPPED, SKIPPED, verbose=True).count("data access") == 2
 
 
 def test_a_warning_is_followed_by_its_advice():
-    """A warning does not hide that access works, and says what to do about it."""
+    """A warning does not hide that access works, and has a next step."""
     text = shown(OK, WARNED)
     assert "About home folder: use %cave_save --from-env X" in text
     assert "✔ Access works." in text
 
 
-def test_what_stays_unknown_or_broke_is_said():
-    """Neither an unknown row nor a broken check passes for all well."""
+def test_unknown_and_crashed_checks_are_reported():
+    """With an unknown or a crashed check the report does not say that all is well."""
     assert "Not everything could be checked; try again later" in shown(OK, UNKNOWN)
     assert shown(OK, CRASHED).endswith("To report it: %cave_check --report")
 
 
-def test_the_error_just_had_comes_first():
-    """The report begins with what the last error meant."""
+def test_the_last_error_comes_first():
+    """The report begins with the meaning of the last error."""
     said = LastError(line=line("the server returned 401"))
     assert shown(OK, error=said).startswith("The last error: the server returned 401\n")
 
 
-def test_the_line_to_type_in_an_explanation_is_set_off():
-    """It has the style of a command, as in the last line of the report."""
+def test_a_command_in_an_explanation_has_its_style():
+    """It has the same style as in the last line of the report."""
     error = LastError(line=line("there is no such key: ", GO_ON))
     page = report_page(
         Report(
@@ -388,7 +388,7 @@ def test_the_line_to_type_in_an_explanation_is_set_off():
 
 
 def test_commands_and_link_of_a_next_step_are_its_spans():
-    """What is to be typed and opened is taken from the spans of the sentence, and stands in it."""
+    """Commands and links are spans of the sentence."""
     assert (ACCEPT.commands, ACCEPT.url) == (("%cave_check",), URL)
     assert ACCEPT.text == f"accept at {URL}, then %cave_check"
 
@@ -396,7 +396,7 @@ def test_commands_and_link_of_a_next_step_are_its_spans():
 # ---------------------------------------------------------------- progress
 
 
-def test_waiting_names_whom_it_waits_for():
+def test_waiting_names_the_hosts():
     """One host, some, many, and too many for a narrow screen."""
     assert waiting_words(["a.org"], 1.2) == "waiting for a.org … 1 s"
     assert waiting_words(["a", "b", "c", "d", "e"], 3) == "waiting for a, b, c and 2 more … 3 s"
@@ -405,7 +405,7 @@ def test_waiting_names_whom_it_waits_for():
 
 
 def test_progress_leaves_the_terminal_as_it_was(in_color):
-    """The waiting line is rewritten in place and wiped at the end."""
+    """The waiting line is updated in place and removed at the end."""
     out = Terminal()
     progress = TerminalProgress(out)
     progress(["a.org"], 1)
@@ -416,15 +416,15 @@ def test_progress_leaves_the_terminal_as_it_was(in_color):
 
 
 @pytest.mark.parametrize("out", [io.StringIO(), Terminal()])
-def test_progress_is_silent_where_lines_cannot_be_rewritten(monkeypatch, out):
-    """A pipe and a dumb terminal get nothing."""
+def test_progress_is_silent_without_a_terminal(monkeypatch, out):
+    """A pipe and a dumb terminal get no progress line."""
     monkeypatch.setenv("TERM", "dumb")
     TerminalProgress(out)(["a.org"], 1)
     assert out.getvalue() == ""
 
 
 class OnlyWrite:
-    """A stream that has nothing but `write`, as programs put one in the place of `sys.stdout`."""
+    """A stream with nothing but `write`, which some programs assign to `sys.stdout`."""
 
     def __init__(self) -> None:
         self.got = ""
@@ -434,7 +434,7 @@ class OnlyWrite:
 
 
 class Odd(io.StringIO):
-    """A stream whose attributes are of no use."""
+    """A stream with invalid attributes."""
 
     encoding = "no-such"
 
@@ -445,8 +445,8 @@ class Odd(io.StringIO):
         return "no number"  # type: ignore[return-value]
 
 
-def test_a_stream_that_can_only_be_written_to_gets_plain_text(run, monkeypatch):
-    """A magic's page comes out, and its words are all there, whatever stands in the place of `sys.stdout`."""
+def test_a_stream_with_only_write_gets_plain_text(run, monkeypatch):
+    """The whole page is printed, whatever object `sys.stdout` is."""
     out = OnlyWrite()
     monkeypatch.setattr(sys, "stdout", out)
     monkeypatch.setattr(sys, "stderr", OnlyWrite())
@@ -455,8 +455,8 @@ def test_a_stream_that_can_only_be_written_to_gets_plain_text(run, monkeypatch):
     assert "Next: " in out.got
 
 
-def test_odd_streams_are_written_to_as_well_as_can_be():
-    """An unknown encoding and a number that is none are passed over."""
+def test_unusual_streams_work():
+    """An unknown encoding and an invalid width are ignored."""
     out = Odd()
     draw(Page((line("✔ done"),)), out)
     TerminalProgress(out)(["a.org"], 1)
@@ -465,7 +465,7 @@ def test_odd_streams_are_written_to_as_well_as_can_be():
 
 
 def test_without_any_stream_nothing_is_drawn(shell, monkeypatch):
-    """In a program without a console, such as pythonw, a magic says nothing and does its work."""
+    """In a program without a console, such as pythonw, a magic runs without output."""
     monkeypatch.setattr(sys, "stdout", None)
     monkeypatch.setattr(sys, "stderr", None)
     assert shell.run_line_magic("cave_check", "--server http://127.0.0.1:9 --timeout 0.5 -o").next

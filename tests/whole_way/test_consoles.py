@@ -1,4 +1,4 @@
-"""What people see in a front end that shows updates, and in consoles, which drop them: all that matters, and it once."""
+"""What people see in front ends with updates, and in consoles, which drop them: each page once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
 
 @pytest.fixture
 def run(started: Kernel, home: Path, cave: Sandbox) -> Run:
-    """Runs a cell with the test's home and the practice server, whose auth server takes its time."""
+    """Runs a cell with the test's home and the practice server, whose auth server is slow."""
     note = home / "note"
     started.run(
         f"import os\nos.environ.update(HOME={str(home)!r}, NOTE={str(note)!r})\n%config CaveMagics.server = {cave.server!r}"
@@ -40,7 +40,7 @@ def run(started: Kernel, home: Path, cave: Sandbox) -> Run:
 
 @pytest.fixture
 def token(cave: Sandbox, home: Path) -> str:
-    """Ada's token, saved where it belongs."""
+    """Ada's token, already saved."""
     token = cave.new_token("ada", description="laptop")
     save_token(Token(token), cave.server, local_servers=[cave.local_server])
     (home / "token.txt").write_text(token)
@@ -48,9 +48,9 @@ def token(cave: Sandbox, home: Path) -> str:
 
 
 def assert_seen(messages: list[Message], *texts: str, waits: int = 1) -> None:
-    """Every front end ends with one output for each of these texts, in this order, and none comes twice.
+    """Every front end ends with exactly one output for each of these texts, in this order.
 
-    Where updates are shown nothing else is left. Where they are dropped there may be so many lines of waiting, which
+    With updates there is nothing else. Without updates there may be this many waiting lines, which
     count no seconds, since they stay.
     """
     for front_end in FRONT_ENDS:
@@ -81,28 +81,28 @@ def waited(messages: list[Message]) -> bool:
         ("%cave_save --from-file ~/token.txt", "This token is already saved."),
     ],
 )
-def test_the_page_of_every_magic_is_a_display_of_its_own(run: Run, token: str, line: str, text: str):
-    """After a wait each page is seen once, in notebooks and in consoles, and the seconds were counted on the way."""
+def test_every_magic_shows_its_page_once(run: Run, token: str, line: str, text: str):
+    """After a wait with a counter, each page appears once in notebooks and in consoles."""
     messages = run(line)
     assert waited(messages)
     assert_seen(messages, text)
 
 
 def test_an_error_after_a_wait_is_seen(run: Run, cave: Sandbox, token: str):
-    """An error comes after the waiting line, of which a notebook keeps nothing."""
+    """The error replaces the waiting line in a notebook and follows it in a console."""
     cave.delete_token(token)
     messages = run("%cave_whoami")
     assert waited(messages)
     assert_seen(messages, "TokenRejected: ")
 
 
-def test_what_else_a_cell_shows_stays(run: Run, token: str):
-    """In a cell with other lines nothing but the waiting line goes away."""
+def test_other_outputs_of_a_cell_stay(run: Run, token: str):
+    """In a cell with other lines only the waiting line is removed."""
     assert_seen(run("print('before')\n%cave_check\nprint('after')"), "before", "All well.", "after")
 
 
-def test_what_was_captured_can_be_shown(run: Run, token: str):
-    """`%%capture` keeps the page; shown again it stands there without the waiting line."""
+def test_captured_output_can_be_shown(run: Run, token: str):
+    """`%%capture` keeps the page without the waiting line."""
     assert_seen(run("%%capture kept\n%cave_check"))
     assert_seen(run("kept.show()"), "All well.")
 
@@ -111,7 +111,7 @@ def test_what_was_captured_can_be_shown(run: Run, token: str):
 
 
 def test_a_dialogue_is_seen_once(run: Run, cave: Sandbox, token: str):
-    """A question, the guide, a wrong answer, the right one, the card: each page once, in this order."""
+    """The question, the guide, the page after a wrong answer and the card appear once, in this order."""
     new = cave.new_token("alice")
     messages = run("%cave_setup existing --paste", "y", "abc", new)
     assert_seen(messages, "Access to minnie65_public", "This is not a token", "You are set up.", waits=3)
@@ -120,7 +120,7 @@ def test_a_dialogue_is_seen_once(run: Run, cave: Sandbox, token: str):
 
 @pytest.mark.parametrize(("front_end", "cell"), [(NOTEBOOK, True), (CONSOLE, False)])
 def test_a_stopped_prompt_leaves_the_pages_before_it(run: Run, front_end: FrontEnd, cell: bool):
-    """What stood there stays, once. A notebook's cell is drawn again for that, since a dead prompt would stay in it."""
+    """Earlier output stays, once. A notebook's cell is redrawn, because a dead prompt would stay in it."""
     messages = run("%cave_setup new --paste", STOP, cell=cell)
     *_, guide, error = front_end.draw(messages)
     assert "Access to minnie65_public" in guide
@@ -131,7 +131,7 @@ def test_a_stopped_prompt_leaves_the_pages_before_it(run: Run, front_end: FrontE
 
 @pytest.mark.parametrize("line", ["%cave_check", "%cave_whoami", "%cave_setup", "%cave_save --from-file ~/token.txt"])
 def test_the_stop_button_leaves_one_line(run: Run, cave: Sandbox, token: str, line: str):
-    """Stopped in a wait, a magic leaves one line, and nothing of the wait where that can be taken away."""
+    """A magic that is stopped during a wait leaves one line, and no waiting line if it can be removed."""
     cave.misbehave("all", "silent")
     assert_seen(run(line, stop_at="waiting for"), "Cancelled: stopped. ")
 
@@ -140,7 +140,7 @@ def test_the_stop_button_leaves_one_line(run: Run, cave: Sandbox, token: str, li
 
 
 def browse(home: Path, visitor: Visitor) -> Callable[[str], None]:
-    """What opens the page that the kernel wants opened, once the wait for the log-in is shown."""
+    """Opens the page that the kernel requests, once the wait for the sign-in is shown."""
     started: list[threading.Thread] = []
 
     def look(text: str) -> None:
@@ -152,7 +152,7 @@ def browse(home: Path, visitor: Visitor) -> Callable[[str], None]:
 
 
 def test_a_sign_in_shows_its_card(run: Run, cave: Sandbox, home: Path):
-    """A notebook ends with the card alone; a console has what to do, then the card."""
+    """A notebook ends with only the card; a console has the instructions, then the card."""
     cave.behave()
     messages = run("%cave_setup new", seen=browse(home, Visitor("robin@lab.example.org", "Robin")))
     notebook, console = NOTEBOOK.draw(messages), CONSOLE.draw(messages)
@@ -164,8 +164,8 @@ def test_a_sign_in_shows_its_card(run: Run, cave: Sandbox, home: Path):
     assert "You are set up." in card
 
 
-def test_a_console_hears_that_the_terms_are_waited_for(run: Run, cave: Sandbox, home: Path):
-    """After the log-in a line of its own says whose it is and what is left to do; the stop button goes on without."""
+def test_a_console_says_that_it_waits_for_the_terms(run: Run, cave: Sandbox, home: Path):
+    """After the sign-in a separate line names the account and the terms; the stop button skips them."""
     cave.behave()
     visitor = Visitor("bob@example.org")
     whole = visitor._in_the_way

@@ -160,7 +160,7 @@ def test_a_typed_one_leaves_no_trace(person: Person, cell):
 
 
 def test_one_in_a_notebook_is_found_and_scrubbed(person: Person, monkeypatch):
-    """A cell in which it is called a token, or stands behind a magic, is found, and `--fix` scrubs it."""
+    """A cell that assigns it to a token, or types it after a magic, is found, and `--fix` scrubs it."""
     token = person.cave.new_token("ada")
     notebook = person.home / "a.ipynb"
     sources = [f"my_token = '{token}'", f"%cave_save -x{token}", f"%cave_save {token}"]

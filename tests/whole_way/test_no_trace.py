@@ -1,4 +1,4 @@
-"""After any magic, whichever way a token came in, it is in no place where somebody else might find it."""
+"""After any magic, a token from any source is in no place where others might find it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..support.person import Person
 from ..support.shell import sit_at_terminal
 
 ZETTA = base64.b64encode(bytes(range(162, 194))).decode()
-"""Another form of token. It stands in no source that a traceback of a test could bring into the line cache."""
+"""Another form of token, built here so that no traceback of a test can bring it into the line cache."""
 
 
 # ---------------------------------------------------------------- typed on the line
@@ -94,7 +94,7 @@ TYPED = {
 
 @pytest.mark.parametrize("way", TYPED)
 def test_a_typed_token_leaves_no_trace(person, way):
-    """Typed in any place of any magic, right or wrong, it is neither kept nor quoted, under any kind of traceback."""
+    """A token typed anywhere in any magic, valid or not, is neither kept nor quoted in any traceback mode."""
     person.shell.run_line_magic("xmode", "Verbose")
     for first in ("0123456789", "abcdef"):  # the latter could be a name
         token = next(new for _ in range(500) if (new := person.cave.new_token("ada"))[0] in first)
@@ -109,7 +109,7 @@ def test_a_typed_token_leaves_no_trace(person, way):
     "state", ["refused", "down", "silent", "html", "another is stored", "unusual", "unusual, refused"]
 )
 def test_a_typed_token_that_is_not_saved_leaves_no_trace(person, state):
-    """Neither a refusal, nor a server in trouble, nor another stored token keeps what was typed."""
+    """A typed token is scrubbed if it is rejected, the server is in trouble, or another token is stored."""
     token = ZETTA if "unusual" in state else person.cave.new_token("ada")
     if state == "refused":
         person.cave.delete_token(token)
@@ -139,7 +139,7 @@ def test_a_typed_token_that_is_not_saved_leaves_no_trace(person, state):
     ],
 )
 def test_a_variable_in_a_wrong_place_leaves_no_trace(person, line):
-    """IPython fills in the value before the other magics see their line: no message has it."""
+    """IPython fills in the value for the other magics; no message contains it."""
     token = person.cave.new_token("ada")
     person.shell.user_ns["tok"] = token
     person.types(f"%cave_{line}")
@@ -155,7 +155,7 @@ def test_a_password_that_was_typed_is_called_one(person):
 
 
 def test_the_person_is_told_what_may_be_left(person):
-    """After a typed token two lines say what was done and what cannot be done from here, also after an error."""
+    """After a typed token two lines say what was scrubbed and what cannot be, also after an error."""
     for line in ("%cave_save {} --overwrite", "%cave_whoami {}"):
         said = person.types(line.format(person.cave.new_token("ada")))
         assert "The token that you typed was removed from the history in memory and on disk." in said
@@ -176,7 +176,7 @@ def test_the_person_is_told_what_may_be_left(person):
     ],
 )
 def test_a_notebook_s_cell_is_rewritten(person, monkeypatch, cell, after):
-    """In a kernel the cell is written anew without the token, its options and the rest of it stay."""
+    """In a kernel the cell is replaced by one without the token; the options and other lines stay."""
     rewritten: list[str] = []
     monkeypatch.setattr(person.shell, "kernel", object(), raising=False)
     monkeypatch.setattr(person.shell, "set_next_input", lambda text, replace: rewritten.append(text))
@@ -186,7 +186,7 @@ def test_a_notebook_s_cell_is_rewritten(person, monkeypatch, cell, after):
 
 
 def test_a_cell_that_is_not_kept_is_not_rewritten(person, monkeypatch):
-    """Where the input is not stored, no other cell is taken for it."""
+    """If the input is not stored, no other cell is replaced."""
     monkeypatch.setattr(person.shell, "kernel", object(), raising=False)
     monkeypatch.setattr(person.shell, "set_next_input", lambda *_, **__: pytest.fail("this was another cell"))
     person.types("other = 1")
@@ -194,7 +194,7 @@ def test_a_cell_that_is_not_kept_is_not_rewritten(person, monkeypatch):
 
 
 def test_what_cannot_be_scrubbed_is_named(person, monkeypatch):
-    """Where another program keeps the history database locked, that is said."""
+    """If another program locks the history database, it says so."""
     token = person.cave.new_token("ada")
     real = sqlite3.connect
     monkeypatch.setattr(sqlite3, "connect", lambda *args, **options: real(*args, **{**options, "timeout": 0.05}))
@@ -212,7 +212,7 @@ def test_what_cannot_be_scrubbed_is_named(person, monkeypatch):
 
 
 def from_variable(person: Person, token: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A variable that an earlier cell gave the token to."""
+    """A variable that an earlier cell assigned."""
     person.types(f"mine = '{token}'")
     return "%cave_save $mine"
 
@@ -263,7 +263,7 @@ WAYS: tuple[tuple[Way, str], ...] = (
 @pytest.mark.parametrize(("way", "but"), WAYS, ids=[way.__name__ for way, _ in WAYS])
 @pytest.mark.parametrize("fate", ["saved", "refused", "down", "interrupted", "broken"])
 def test_a_token_that_came_otherwise_leaves_no_trace(person, monkeypatch, way, but, fate):
-    """From a variable, the environment, a file or a prompt, saved or not, it is where it was put and in its files."""
+    """From a variable, the environment, a file or a prompt, the token is only in its source and in the token files."""
     token = person.cave.new_token("ada")
     cell = way(person, token, monkeypatch)
     if fate == "refused":
@@ -283,7 +283,7 @@ def test_a_token_that_came_otherwise_leaves_no_trace(person, monkeypatch, way, b
 
 
 def test_a_stored_token_is_shown_by_no_magic(person, monkeypatch):
-    """Looking at who one is and checking, in every form, leaves no trace of what is stored."""
+    """Every form of `%cave_whoami` and `%cave_check` leaves no trace of the stored token."""
     token = person.cave.new_token("ada")
     monkeypatch.setenv("MINE", token)
     person.types("%cave_save --from-env MINE")
@@ -305,7 +305,7 @@ def test_a_stored_token_is_shown_by_no_magic(person, monkeypatch):
 
 
 def test_a_redirect_does_not_take_it_along(person):
-    """A server that sends one on to another host does not make the token, or a cookie, go there."""
+    """A redirect to another host sends it neither the token nor a cookie."""
     from flask import redirect
 
     token = person.cave.new_token("ada")
@@ -322,7 +322,7 @@ def test_a_redirect_does_not_take_it_along(person):
 
 @pytest.mark.parametrize("kind", ["json", "html", "header", "named"])
 def test_a_server_that_repeats_it_is_not_quoted(person, monkeypatch, kind):
-    """A server that sends the token back in its message, page, header or a person's name does not get it shown."""
+    """A token that the server returns in a message, page, header or name is not shown."""
     from flask import make_response
 
     token = person.cave.new_token("ada")
@@ -356,7 +356,7 @@ def test_a_server_that_repeats_it_is_not_quoted(person, monkeypatch, kind):
 
 
 def test_no_object_of_ours_gives_it_away(person, monkeypatch):
-    """Answers, accounts, evidence, reports and what a save did show no token in their repr, and are not pickled with one."""
+    """Responses, accounts, evidence, reports and results of a save contain no token in their repr or pickle."""
     from cave_magic.credentials.target import find_target
     from cave_magic.doctor.diagnose import diagnose
     from cave_magic.doctor.gather import gather
@@ -378,7 +378,7 @@ def test_no_object_of_ours_gives_it_away(person, monkeypatch):
 
 
 def test_an_error_of_ours_keeps_nothing_but_its_sentence(person):
-    """The error of a magic has no frames, no cause and no context, in which what was typed could be read."""
+    """The error of a magic has no frames, cause or context that could contain what was typed."""
     token = person.cave.new_token("ada")
     person.types(f"try:\n    %cave_save {token} --tokn\nexcept Exception as error:\n    kept = error")
     kept = person.shell.user_ns["kept"]
@@ -387,6 +387,6 @@ def test_an_error_of_ours_keeps_nothing_but_its_sentence(person):
 
 
 def test_an_own_mask_is_what_remains(person):
-    """What is left of the line in the history is the mask."""
+    """The history contains the mask instead of the token."""
     person.types(f"%cave_save {person.cave.new_token('ada')} --overwrite")
     assert person.shell.user_ns["In"][-1].count(MASK) == 1

@@ -1,4 +1,4 @@
-"""The quickstart, run in a real kernel against the practice server by somebody who opens links and answers prompts."""
+"""The quickstart, run in a real kernel against the practice server by a person who opens links and answers prompts."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class AttendedClient(NotebookClient):
 
 
 def text_of(cell: Any) -> str:
-    """What stands under a cell, as plain text."""
+    """The output of a cell, as plain text."""
     outputs = cell.get("outputs", [])
     return "\n".join(out.get("text") or out.get("data", {}).get("text/plain", "") for out in outputs)
 
@@ -68,7 +68,7 @@ def use(cave: Sandbox, home: Path) -> None:
 
 @pytest.fixture
 def ran(cave: Sandbox, home: Path) -> AttendedClient:
-    """The quickstart after a new person went through it from top to bottom."""
+    """The quickstart after a new person has run it from top to bottom."""
     use(cave, home)
     notebook = nbformat.read(NOTEBOOKS / "quickstart.ipynb", as_version=4)
     client = AttendedClient(notebook, Visitor(), home)
@@ -89,7 +89,7 @@ def test_the_quickstart_leads_a_new_person_to_data(cave: Sandbox, home: Path, ra
 
 
 def test_the_quickstart_is_a_page_without_output():
-    """The quickstart in the repository is valid, short, and holds no output of anybody's run."""
+    """The quickstart in the repository is valid, short, and has no outputs."""
     notebook = nbformat.read(NOTEBOOKS / "quickstart.ipynb", as_version=4)
     nbformat.validate(notebook)
     assert len(notebook.cells) <= 16

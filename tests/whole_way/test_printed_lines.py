@@ -1,4 +1,4 @@
-"""Everything that a magic prints to be typed or clicked is typed and clicked, in a fresh kernel, to the letter.
+"""Every command and link that a magic prints is typed or opened in a fresh kernel, to the letter.
 
 It has to mean the server that was meant, to reach what it promises, and to send no token anywhere else.
 """
@@ -21,10 +21,10 @@ from ..support.followed import Computer, computer, visit
 from ..support.shell import sit_at_terminal
 
 NEVER_TYPED = ("%pip", "!mv", "!chmod")
-"""What a test does not type: it would change this environment, or needs files of its own."""
+"""Commands that are not run: they would change this environment, or need files of their own."""
 
 PLACES = ("typed", "set", "remembered", "default")
-"""How the server is known that is meant."""
+"""How the server is configured."""
 
 
 def _stored(here: Computer, meant: Sandbox, token: str) -> None:
@@ -121,7 +121,7 @@ NAMES = ("", "flywire_fafb_public", "minie65_public")
 
 @pytest.fixture
 def here(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Computer]:
-    """A computer between the default server and another one."""
+    """A computer that can use the default server and another one."""
 
     def printed() -> str:
         both = capsys.readouterr()
@@ -147,7 +147,7 @@ def typed(here: Computer, place: str, line: str, name: str) -> tuple[Sandbox, li
 
 
 def follow(here: Computer, meant: Sandbox, command: str) -> str:
-    """Types a command in a fresh kernel; what is wrong with what happened, or ""."""
+    """Runs a command in a fresh kernel; returns what went wrong, or ""."""
     away = here.default if meant is here.other else here.other
     here.clear()
     with here.as_it_is():
@@ -168,7 +168,7 @@ def follow(here: Computer, meant: Sandbox, command: str) -> str:
 
 
 def click(here: Computer, meant: Sandbox, link: str, may_fail: bool) -> str:
-    """Opens a link; what is wrong with where it leads, or ""."""
+    """Opens a link; returns what is wrong with its target, or ""."""
     hosts = [host_of(server) for server in (meant.server, *meant.local_servers, *local_servers_of(meant.server))]
     if host_of(link) not in hosts:
         return f"{link}: not of the server that is meant"
@@ -179,7 +179,7 @@ def click(here: Computer, meant: Sandbox, link: str, may_fail: bool) -> str:
 
 
 def wrong_lines(here: Computer, place: str, state: Any, line: str, name: str) -> list[str]:
-    """What is wrong with anything that a line prints."""
+    """Returns what is wrong with anything that a line prints."""
     meant, cells = typed(here, place, line, name)
     here.answers = meant
     here.patch.setenv("MINE", meant.new_token("ada"))
@@ -207,12 +207,12 @@ def combinations(everything: bool) -> list[tuple[Any, ...]]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Gives the test below its cases."""
+    """Parametrizes the test below."""
     cases = combinations(metafunc.config.getoption("everything"))
     names = ["-".join((place, state.__name__, line, name or "unnamed")) for place, state, line, name in cases]
     metafunc.parametrize(("place", "state", "line", "name"), cases, ids=names)
 
 
 def test_what_is_printed_can_be_followed(here: Computer, place: str, state: Any, line: str, name: str):
-    """Each command means the server that was meant and each link leads to it, and no token goes anywhere else."""
+    """Each command and each link uses the right server, and no token is sent anywhere else."""
     assert not wrong_lines(here, place, state, line, name)

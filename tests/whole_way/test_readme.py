@@ -1,4 +1,4 @@
-"""The README: every line in it is run, every output in it is what comes out, every file it names is there."""
+"""The README: its lines run, its outputs are real, and its files exist."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PYTHON = [text for language, text in BLOCKS if language == "python"]
 
 
 def under(heading: str) -> str:
-    """What stands under a heading of the README."""
+    """The text under a heading of the README."""
     found = re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", README, re.DOTALL | re.MULTILINE)
     assert found, heading
     return found[1]
@@ -79,7 +79,7 @@ def test_the_demo_is_what_is_tried(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_the_first_cell_sets_up(cave: Sandbox, run: Any):
-    """The cell at the top shows the steps, up to the question that nobody answers here."""
+    """The first cell shows the steps, up to a prompt that is not answered here."""
     point_at(run, cave)
     ran = run(PYTHON[0])
     assert ran.error == "NobodyToAsk"
@@ -87,7 +87,7 @@ def test_the_first_cell_sets_up(cave: Sandbox, run: Any):
 
 
 def test_every_magic_in_the_text_is_understood(shell: Any):
-    """Each `%cave_...` line, and each option beside one in the table, is a line that the magic takes."""
+    """The magics accept each `%cave_...` line, and each option beside one in the table."""
     from cave_magic.commands import COMMANDS
     from cave_magic.commands.arguments import read
 
@@ -110,7 +110,7 @@ def test_every_option_in_the_text_exists(run: Any):
 
 
 def test_the_settings_can_be_set(run: Any, shell: Any):
-    """The three settings are taken as they are written, and there are no others."""
+    """The three settings work as written, and there are no others."""
     assert run(block("%config")).error == ""
     (magics,) = [one for one in shell.configurables if type(one).__name__ == "CaveMagics"]
     names = re.findall(r"CaveMagics\.(\w+) =", block("%config"))
@@ -129,7 +129,7 @@ def test_the_configuration_file_loads_the_magics(home: Path):
     assert "v1dd_public" in done.stdout
 
 
-# ---------------------------------------------------------------- where nobody can answer
+# ---------------------------------------------------------------- batch runs
 
 
 def test_the_batch_cell_works_and_fails_when_it_should(cave: Sandbox, run: Any, monkeypatch: pytest.MonkeyPatch):

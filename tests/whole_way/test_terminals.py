@@ -1,4 +1,4 @@
-"""The same journeys in a real terminal: a person types into IPython, and reads what comes."""
+"""The magics in a real terminal: a person types into IPython and reads the output."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CONSOLE = ("jupyter_console", "--no-confirm-exit")
 
 
 class Terminal:
-    """An IPython in a terminal of its own, or another program that asks for lines as it does."""
+    """IPython in a terminal, or another program with the same kind of prompt."""
 
     def __init__(self, home: Path, env: dict[str, str], columns: int, simple: bool, program: tuple[str, ...]) -> None:
         whole = {name: value for name, value in os.environ.items() if not name.startswith(LEFT_OUT)}
@@ -45,23 +45,23 @@ class Terminal:
         self.child.sendline(line)
 
     def sees(self, pattern: str) -> str:
-        """Waits for a text; gives all that came until then."""
+        """Waits for a text; returns the output so far."""
         self.child.expect(pattern)
         return CODES.sub("", str(self.child.before) + str(self.child.after))
 
     def answer(self, prompt: str, text: str) -> str:
-        """Waits for a prompt and answers it; gives what came before it."""
+        """Waits for a prompt and answers it; returns the output before it."""
         said = self.sees(prompt)
         self.child.sendline(text)
         return said
 
     def end(self) -> str:
-        """Waits until IPython asks for the next line; gives what was said until then."""
+        """Waits for the next IPython prompt; returns the output before it."""
         self.child.expect(PROMPT)
         return CODES.sub("", str(self.child.before))
 
     def run(self, line: str) -> str:
-        """Runs a line to its end; gives what it said."""
+        """Runs a line; returns its output."""
         self.start(line)
         return self.end().partition("\n")[2]
 
@@ -142,7 +142,7 @@ def test_a_fault_is_named_and_mended(terminal: Start, cave: Sandbox, set_up: str
 
 
 def test_waiting_is_shown_in_place(terminal: Start, cave: Sandbox, set_up: str):
-    """While the server is slow one line says for whom it waits; at the end it is wiped."""
+    """While the server is slow, one line names the host; it is removed at the end."""
     cave.misbehave("auth", "slow:2")
     person = terminal()
     person.start("%cave_check")
@@ -155,7 +155,7 @@ def test_waiting_is_shown_in_place(terminal: Start, cave: Sandbox, set_up: str):
 
 @pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
 def test_control_c_ends_a_check_in_one_line(terminal: Start, cave: Sandbox, set_up: str, term: str):
-    """Ctrl-C while a magic waits gives one line on a line of its own, and IPython goes on."""
+    """Ctrl-C during a wait gives one error line, and IPython continues."""
     cave.misbehave("all", "silent")
     person = terminal(TERM=term)
     person.start("%cave_check --timeout 60")
@@ -210,14 +210,14 @@ def _piped(home: Path, cave: Sandbox, lines: str, *arguments: str) -> Any:
 
 
 def test_nobody_is_asked_where_nobody_is_there(home: Path, cave: Sandbox):
-    """With a pipe or `-c` the answer comes at once and names the line that works there."""
+    """With a pipe or `-c` the error comes at once and names the command that works there."""
     for done in (_piped(home, cave, "%cave_setup new\n"), _piped(home, cave, "", "-c", "%cave_save")):
         assert "%cave_save --from-env CAVE_TOKEN" in done.stdout + done.stderr
         assert "hidden" not in done.stdout
 
 
 def test_a_pipe_gets_no_escape_codes(home: Path, cave: Sandbox, set_up: str):
-    """What is piped into a file is plain text."""
+    """Output piped into a file is plain text."""
     done = _piped(home, cave, "", "-c", "%cave_check")
     assert "All well." in done.stdout
     assert "\x1b" not in done.stdout
@@ -235,7 +235,7 @@ def console(terminal: Start, home: Path) -> Terminal:
 
 
 def test_a_jupyter_console_shows_the_report_after_a_wait(console: Terminal, cave: Sandbox, set_up: str):
-    """A slow check leaves one calm line and then the report; Ctrl-C in a wait leaves one line."""
+    """A slow check leaves one waiting line and the report; Ctrl-C during a wait leaves one line."""
     cave.misbehave("auth", "slow:1.3")
     said = console.run("%cave_check")
     assert re.match(r"waiting for 127\.0\.0\.1:\d+ …\nCAVE check: ", said.lstrip())
@@ -249,7 +249,7 @@ def test_a_jupyter_console_shows_the_report_after_a_wait(console: Terminal, cave
 
 
 def test_a_new_person_pastes_a_token_in_a_jupyter_console(console: Terminal, cave: Sandbox):
-    """The guide, a hidden prompt, a wrong answer, the right one, the card: all is seen."""
+    """The guide, the hidden prompt, the page after a wrong answer and the card all appear."""
     console.start("%cave_setup new")
     assert f"{cave.server}/sticky_auth/settings/tokens" in console.answer(r"Token \(hidden\): ", "abc")
     cave.misbehave("auth", "slow:1.1")

@@ -1,4 +1,4 @@
-"""The page on troubleshooting: acted out again, every fault is named as the page says and mended by the line it shows."""
+"""The troubleshooting notebook: run again, every fault is named as the notebook says and fixed by the line that it shows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GREEN = "✔ All well"
 
 
 def scenes(notebook: Any) -> list[list[Any]]:
-    """The code cells of each fault: what CAVEclient says, the check, the line that mends it."""
+    """The code cells of each fault: what CAVEclient says, the check, the line that fixes it."""
     found: list[list[Any]] = []
     inside = False
     for cell in notebook.cells:
@@ -62,7 +62,7 @@ def again(home: Path) -> Any:
 
 
 def test_it_is_true_when_it_is_run(home: Path, again: Any):
-    """Run again, each check names the row that it is to name, the shown line mends it, and the home stays untouched."""
+    """Run again, each check names the expected row, the shown line fixes it, and the home stays unchanged."""
     assert_it_tells_the_truth(again)
     assert not (home / ".cloudvolume").exists()
 

@@ -54,7 +54,7 @@ def _step_left(target: Target, terms: Terms | None) -> Line:
     """The step that is left before the datastack can be read."""
     check = next_steps.check(target)
     if terms is None:
-        return line(Span("Next: ", "strong"), "to see why: ", check)
+        return line(Span("Next: ", "strong"), check, " shows why")
     accept = f"accept the terms of service of {target.datastack} at "
     return line(Span("Next: ", "strong"), accept, Span(terms.url, "link"), ", then ", check)
 

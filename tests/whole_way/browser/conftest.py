@@ -1,4 +1,4 @@
-"""A real JupyterLab server, a real browser, and a person who types in cells and clicks on pages."""
+"""A real JupyterLab server, a real browser, and a person who types in cells and clicks links."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def _wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A window of headless Chromium. Where there is none the tests are skipped, on a CI machine they fail."""
+    """A window of headless Chromium. Without it the tests are skipped; on a CI machine they fail."""
     names = ("chromium", "chromium-browser", "google-chrome")
     path = next(filter(None, map(shutil.which, names)), None)
     if path is None:
@@ -148,7 +148,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 class Notebook:
-    """A notebook that is open in a browser, as the person in front of it sees and uses it."""
+    """A notebook that is open in a browser."""
 
     def __init__(self, page: Any, path: Path) -> None:
         self.page, self.path = page, path
@@ -169,11 +169,11 @@ class Notebook:
         return number
 
     def run(self, text: str) -> str:
-        """Runs the next cell to its end; gives what stands below it."""
+        """Runs the next cell; returns its output."""
         return self.wait(self.start(text))
 
     def wait(self, number: int) -> str:
-        """Waits for the end of a cell; gives what stands below it."""
+        """Waits for the end of a cell; returns its output."""
         prompt = self.cell(number).locator(".jp-InputPrompt").first
         self.page.wait_for_function("one => /\\d/.test(one.textContent)", arg=prompt.element_handle(), timeout=SLOW)
         return self.text(number)
@@ -188,7 +188,7 @@ class Notebook:
         return str(self.output(number).inner_text()) if self.output(number).count() else ""
 
     def source(self, number: int) -> str:
-        """What stands in a cell now."""
+        """The current source of a cell."""
         return str(self.cell(number).locator(".cm-content").inner_text())
 
     def wait_for_no_box(self, number: int) -> None:
@@ -209,7 +209,7 @@ class Notebook:
         self.page.locator('[data-command="notebook:interrupt-kernel"]').first.click()
 
     def sees(self, number: int, text: str | re.Pattern[str]) -> Any:
-        """Waits until a text stands below a cell; gives the part of the page that holds it."""
+        """Waits for a text in the output of a cell; returns the element that contains it."""
         found = self.output(number).get_by_text(text).first
         found.wait_for(timeout=SLOW)
         return found

@@ -25,10 +25,10 @@ def cave() -> Iterator[Sandbox]:
 
 
 @pytest.mark.parametrize("theme", ["Light", "Dark"])
-def test_a_fault_found_and_mended(
+def test_a_fault_is_found_and_fixed(
     jupyter: Jupyter, browser: Any, kernel: str, home: Path, cave: Sandbox, set_up: str, theme: str
 ):
-    """A notebook in which CAVEclient fails, the check names the cause, its link is followed, and the check is green."""
+    """CAVEclient fails, the check names the cause, its link is followed, and the check is green."""
     config = home / ".ipython" / "profile_default" / "ipython_config.py"
     config.write_text('c = get_config()\nc.InteractiveShell.xmode = "Minimal"\n')
     sharp = browser.browser.new_context(device_scale_factor=2, viewport={"width": 980, "height": 1400})
@@ -75,7 +75,7 @@ def fail_and_mend(notebook: Notebook, cave: Sandbox) -> None:
 
 
 def take(notebook: Notebook, cells: int, path: Path) -> None:
-    """Photographs the first cells, no larger than a README can bear."""
+    """Takes a screenshot of the first cells, small enough for a README."""
     image = pytest.importorskip("PIL.Image")
     page = notebook.page
     page.evaluate("() => document.activeElement.blur()")

@@ -1,4 +1,4 @@
-"""What a person lives through in JupyterLab and Notebook 7: every magic, a fault and its mending, waiting, stopping."""
+"""JupyterLab and Notebook 7: every magic, a fault and its fix, waiting, stopping."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OPEN_CLIENT = 'from caveclient import CAVEclient; print(CAVEclient("minnie65_pub
 
 
 def _accept_the_terms(notebook: Notebook, link: Any) -> None:
-    """Follows a link to the practice server, logs in as somebody new and accepts the terms."""
+    """Follows a link to the practice server, signs in as a new person and accepts the terms."""
     with notebook.page.context.expect_page() as opened:
         link.click()
     page = opened.value
@@ -41,8 +41,8 @@ def _make_and_copy_a_token(notebook: Notebook, link: Any) -> None:
 
 
 @pytest.mark.parametrize("front_end", ["lab", "notebook"])
-def test_a_new_person_is_at_work_after_two_links_and_one_paste(open_notebook: Open, cave: Sandbox, front_end: str):
-    """`%cave_setup new`: log in, accept the terms, make a token, copy it, paste it; then CAVEclient answers."""
+def test_a_new_person_is_set_up_after_two_links_and_one_paste(open_notebook: Open, cave: Sandbox, front_end: str):
+    """`%cave_setup new`: sign in, accept the terms, create a token, copy it and paste it; then CAVEclient works."""
     notebook = open_notebook(front_end)
     setup = notebook.start("%cave_setup new")
     notebook.box(setup).wait_for()
@@ -61,8 +61,8 @@ def test_a_new_person_is_at_work_after_two_links_and_one_paste(open_notebook: Op
     assert token not in json.dumps(notebook.saved())
 
 
-def test_another_token_takes_the_place_of_a_present_one_when_wanted(open_notebook: Open, cave: Sandbox, set_up: str):
-    """`%cave_setup existing` says whose token is there, asks, and then replaces it."""
+def test_a_stored_token_is_replaced_after_yes(open_notebook: Open, cave: Sandbox, set_up: str):
+    """`%cave_setup existing` names the account of the stored token, asks, and then replaces it."""
     alices = cave.new_token("alice")
     notebook = open_notebook()
     setup = notebook.start("%cave_setup existing")
@@ -76,7 +76,7 @@ def test_another_token_takes_the_place_of_a_present_one_when_wanted(open_noteboo
 
 
 def test_a_typed_token_leaves_the_cell_and_is_not_in_the_saved_file(open_notebook: Open, cave: Sandbox):
-    """`%cave_save <token>` works, and takes the token out of the cell again."""
+    """`%cave_save <token>` works, and removes the token from the cell."""
     token = cave.new_token("ada")
     notebook = open_notebook()
     save = notebook.start(f"# keep it\n%cave_save {token}")
@@ -98,7 +98,7 @@ def test_whoami_names_the_person_and_the_token(open_notebook: Open, set_up: str)
     assert set_up not in said
 
 
-def test_a_fault_is_named_and_its_remedy_mends_it(open_notebook: Open, cave: Sandbox, set_up: str):
+def test_a_fault_is_named_and_its_next_step_fixes_it(open_notebook: Open, cave: Sandbox, set_up: str):
     """`%cave_check` names unsigned terms; after the link of its last line the check is green."""
     cave.withdraw_terms("ada", "minnie65_public")
     cave.forget()
@@ -119,8 +119,8 @@ def test_a_fault_is_named_and_its_remedy_mends_it(open_notebook: Open, cave: San
     assert "failed" not in said
 
 
-def test_waiting_says_for_whom_and_leaves_only_the_report(open_notebook: Open, cave: Sandbox, set_up: str):
-    """While servers are slow the cell names them and counts; then the report stands there alone, also in the file."""
+def test_waiting_names_the_hosts_and_leaves_only_the_report(open_notebook: Open, cave: Sandbox, set_up: str):
+    """While servers are slow, the cell names them and counts; then only the report is left, also in the file."""
     cave.misbehave("auth", "slow:4")
     notebook = open_notebook()
     check = notebook.start("print('before')\n%cave_check")
@@ -138,7 +138,7 @@ def test_waiting_says_for_whom_and_leaves_only_the_report(open_notebook: Open, c
 
 
 def test_the_stop_button_ends_a_check_in_one_line(open_notebook: Open, cave: Sandbox, set_up: str):
-    """Stopping a check that waits leaves one line, and a kernel that goes on."""
+    """Stopping a waiting check leaves one line, and the kernel continues."""
     cave.misbehave("all", "silent")
     notebook = open_notebook()
     check = notebook.start("%cave_check --timeout 60")
@@ -150,7 +150,7 @@ def test_the_stop_button_ends_a_check_in_one_line(open_notebook: Open, cave: San
 
 
 def test_a_prompt_can_be_stopped_or_left_empty(open_notebook: Open):
-    """Stopping at the hidden prompt takes the box away and leaves one line; so does answering nothing."""
+    """Stopping at the hidden prompt removes the box and leaves one line; so does an empty answer."""
     notebook = open_notebook()
     setup = notebook.start("%cave_setup new")
     notebook.box(setup).wait_for()
@@ -177,8 +177,8 @@ _CONTRASTS = """() => {
         return [one.textContent, (pair[0] + .05) / (pair[1] + .05)]; }); }"""
 
 
-def test_both_themes_can_be_read(open_notebook: Open, cave: Sandbox, set_up: str):
-    """Every word has a contrast of at least 4 on the ground of the light theme and of the dark one."""
+def test_both_themes_are_readable(open_notebook: Open, cave: Sandbox, set_up: str):
+    """Every word has a contrast of at least 4 on the background of the light and the dark theme."""
     cave.misbehave("materialize", "down")
     notebook = open_notebook()
     notebook.run("%cave_check")
@@ -191,7 +191,7 @@ def test_both_themes_can_be_read(open_notebook: Open, cave: Sandbox, set_up: str
 
 
 def test_a_narrow_window_shows_everything(open_notebook: Open, cave: Sandbox, set_up: str):
-    """In a window of 560 pixels every line wraps and nothing has to be scrolled."""
+    """In a window of 560 pixels every line wraps and nothing needs scrolling."""
     cave.withdraw_terms("ada", "minnie65_public")
     cave.forget()
     notebook = open_notebook("notebook", width=560)
@@ -205,7 +205,7 @@ def test_a_narrow_window_shows_everything(open_notebook: Open, cave: Sandbox, se
 
 
 def test_tab_offers_what_fits(open_notebook: Open):
-    """Tab behind `%cave_check mi` offers the datastacks that begin so, and nothing else."""
+    """Tab after `%cave_check mi` offers only the datastacks with that prefix."""
     notebook = open_notebook()
     notebook.run("1 + 1")
     notebook.type("%cave_check minnie65")

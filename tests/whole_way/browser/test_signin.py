@@ -1,4 +1,4 @@
-"""Signing in with one click, in a real JupyterLab and a real browser: who comes home, and what else can happen."""
+"""Signing in with one click, in a real JupyterLab and a real browser, and what can go wrong."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def at_desk(kernel: str, home: Path, open_notebook: Open) -> Callable[..., Deskt
 
 
 def log_in(tab: Any, email: str) -> None:
-    """Chooses an account on the log-in page: a click on a known one, an e-mail for another."""
+    """Chooses an account on the server's log-in page: a click for a known account, an e-mail for another."""
     known = tab.get_by_role("button", name=re.compile(re.escape(email)))
     if known.count():
         known.click()
@@ -85,7 +85,7 @@ def log_in(tab: Any, email: str) -> None:
 
 
 def is_done(tab: Any) -> bool:
-    """Whether a tab ended on our page, at an address that holds nothing."""
+    """Whether a tab ended on our page, at a URL without secrets."""
     tab.get_by_text("Done, go back to your notebook").wait_for()
     return re.fullmatch(r"http://127\.0\.0\.1:\d+/done", tab.url) is not None
 
@@ -96,20 +96,20 @@ def names(cave: Sandbox, person: str) -> list[str]:
 
 
 def no_login_lives(cave: Sandbox) -> bool:
-    """Whether every log-in token of a person is dead."""
+    """Whether every temporary token is revoked."""
     accounts = cave._accounts
     owned = [one for one in accounts.tokens.known() if (who := accounts.owner(one)) and who.id > 0]
     return all(accounts.tokens.is_permanent(one) for one in owned)
 
 
 def nothing_saved_in(notebook: Notebook, cave: Sandbox) -> bool:
-    """Whether no token stands in the notebook's file, nor an address of the door."""
+    """Whether the notebook's file contains neither a token nor a URL of the receiver."""
     text = json.dumps(notebook.saved())
     return not [one for one in cave._accounts.tokens.known() if one in text] and "authorize" not in text
 
 
 def test_a_new_person_clicks_through_one_tab(at_desk: Any, cave: Sandbox):
-    """Log in, user name, terms, done: the cell shows where it stands and ends in the card; CAVEclient works."""
+    """Sign-in, user name and terms take one tab; the cell shows the status and ends in the card; CAVEclient works."""
     desk = at_desk()
     setup = desk.start("%cave_setup new")
     tab = desk.tab()
@@ -133,7 +133,7 @@ def test_a_new_person_clicks_through_one_tab(at_desk: Any, cave: Sandbox):
 
 
 def test_a_closed_tab_then_the_stop_button_then_a_paste(at_desk: Any, cave: Sandbox):
-    """The tab is closed: the cell goes on to say how long is left; the stop button gives the prompt."""
+    """After the tab is closed, the cell still shows the time left; the stop button leads to the prompt."""
     desk = at_desk()
     setup = desk.start("%cave_setup existing")
     desk.tab().close()
@@ -250,8 +250,8 @@ def test_missing_terms_are_accepted_in_the_same_tab(cell: Cell, cave: Sandbox):
     assert no_login_lives(cave)
 
 
-def test_terms_that_are_not_wanted_now(cell: Cell, cave: Sandbox):
-    """Who does not want to accept the terms now interrupts: set up, with a word on what is left."""
+def test_the_terms_can_be_skipped(cell: Cell, cave: Sandbox):
+    """An interrupt skips the terms; the card names what is left."""
     tab = cell.start("%cave_setup new")
     log_in(tab, "bob@example.org")
     tab.get_by_role("button", name="I accept").wait_for()
@@ -262,8 +262,8 @@ def test_terms_that_are_not_wanted_now(cell: Cell, cave: Sandbox):
     assert no_login_lives(cave)
 
 
-def test_a_tab_that_never_comes_back(cell: Cell, cave: Sandbox, monkeypatch: pytest.MonkeyPatch):
-    """The tab is closed: when the time is over it is said, and the prompt comes."""
+def test_a_closed_tab_times_out(cell: Cell, cave: Sandbox, monkeypatch: pytest.MonkeyPatch):
+    """After the tab is closed, the sign-in times out, and the prompt appears."""
     monkeypatch.setattr(browser_sign_in, "LIFETIME", 1.0)
     cell.answers = [cave.tokens("ada")[0]["token"]]
     cell.start("%cave_setup existing").close()
@@ -302,7 +302,7 @@ def test_a_browser_on_another_machine(cell: Cell, cave: Sandbox, monkeypatch: py
 
 
 def seen_in(tab: Any, text: str) -> list[str]:
-    """Waits for a text; gives the addresses that the tab has shown, each as it stood when something was drawn."""
+    """Waits for a text; returns the URLs that the tab has shown."""
     tab.get_by_text(text).first.wait_for()
     return [
         tab.url,
@@ -311,7 +311,7 @@ def seen_in(tab: Any, text: str) -> list[str]:
 
 
 def is_clean(cave: Sandbox, *texts: str) -> bool:
-    """Whether none of these holds a token or a query."""
+    """Whether none of these contains a token or a query."""
     return not [one for one in texts if "?" in one or any(token in one for token in cave._accounts.tokens.known())]
 
 
@@ -331,7 +331,7 @@ def test_the_right_account_after_the_wrong_one(cell: Cell, cave: Sandbox):
 
 
 def test_after_cancel_the_link_can_be_opened_again(cell: Cell, cave: Sandbox):
-    """Cancel on the log-in page ends on an error page of the server; the printed link leads to a new try."""
+    """Cancel on the sign-in page ends on an error page of the server; the printed link starts a new attempt."""
     tab = cell.start("%cave_setup existing --use latest")
     tab.get_by_role("link", name="Cancel").click()
     tab.get_by_text("Internal Server Error").first.wait_for()
@@ -342,8 +342,8 @@ def test_after_cancel_the_link_can_be_opened_again(cell: Cell, cave: Sandbox):
     assert no_login_lives(cave)
 
 
-def test_of_two_tabs_the_one_that_was_opened_last_counts(cell: Cell, cave: Sandbox):
-    """A browser has one sign-in under way: the first of two tabs ends on an error, the second one comes back."""
+def test_the_last_of_two_tabs_counts(cell: Cell, cave: Sandbox):
+    """A browser has one sign-in at a time: the first of two tabs ends on an error, the second one returns."""
     first = cell.start("%cave_setup existing --use latest")
     second = cell.again()
     log_in(first, "bob@example.org")
@@ -354,8 +354,8 @@ def test_of_two_tabs_the_one_that_was_opened_last_counts(cell: Cell, cave: Sandb
     assert no_login_lives(cave)
 
 
-def test_the_link_that_is_opened_after_the_end(cell: Cell, cave: Sandbox):
-    """A forgotten tab is finished later: our page says that it is over, at an address that holds nothing."""
+def test_the_link_opened_after_the_end_says_that_it_is_over(cell: Cell, cave: Sandbox):
+    """A forgotten tab that is finished later ends on our page, at a URL without secrets."""
     late = cell.start("%cave_setup existing --use latest")
     tab = cell.again()
     log_in(tab, "ada@example.org")
@@ -368,7 +368,7 @@ def test_the_link_that_is_opened_after_the_end(cell: Cell, cave: Sandbox):
 
 
 def test_every_page_of_ours_has_a_clean_address(cell: Cell, cave: Sandbox):
-    """A token at a wrong path, with something added, or unknown to the server: never on the screen, nor in the history."""
+    """A token at a wrong path, in an invalid query, or unknown to the server is never on the screen or in the history."""
     tab = cell.start("%cave_setup existing --use latest")
     back = parse_qs(urlsplit(cell.address).query)["redirect"][0]
     token = cave.new_login_token("bob")
@@ -390,7 +390,7 @@ def test_every_page_of_ours_has_a_clean_address(cell: Cell, cave: Sandbox):
 
 
 def test_back_and_reload_after_the_end(cell: Cell, cave: Sandbox):
-    """Reload shows the last page again; Back leads to the log-in page, not to an address with a token."""
+    """Reload shows the last page again; Back leads to the server's log-in page, not to a URL with a token."""
     tab = cell.start("%cave_setup existing --use latest")
     log_in(tab, "ada@example.org")
     assert is_done(tab)
@@ -433,7 +433,7 @@ def test_the_terms_end_on_a_page_of_the_server(browser: Any, cave: Sandbox):
 
 
 def test_two_sign_ins_at_once(browser: Any, cave: Sandbox, doors: Any):
-    """Two waits: in two browsers at the same time, and in one browser one after the other, each gets its own person."""
+    """In two browsers at the same time, and in one browser in turn, each wait gets the right account."""
     target = Target(datastack="minnie65_public", server=cave.server)
     with (
         browser_sign_in.SignIn(target, 5) as one,
