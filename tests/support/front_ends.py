@@ -17,10 +17,10 @@ STOP = object()
 
 DESKTOP = """
 import os, pathlib
-from cave_magic.api import tasks
+from cave_magic.api import batch
 from cave_magic.environment import platforms
 from cave_magic.login import browser_sign_in, web_browser
-tasks.QUIET = 0.0
+batch.PROGRESS_AFTER = 0.0
 browser_sign_in.LOOK_AGAIN = 0.1
 platforms.detect_runtime = lambda environ=None: platforms.Runtime(
     platform="", is_ephemeral=False, has_display="NOTE" in os.environ
