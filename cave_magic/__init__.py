@@ -1,7 +1,7 @@
-"""IPython magics for access to CAVE connectomics data: set it up in one line, find what is wrong with it.
+"""IPython magics that set up access to CAVE connectomics data in one line and diagnose it when it breaks.
 
 `%load_ext cave_magic` registers `%cave_setup`, `%cave_save`, `%cave_whoami` and `%cave_check`. Loading imports
-nothing heavy and works where caveclient itself is broken, since that is one of the things to find out.
+nothing heavy, and works even if caveclient is broken, since that is one of the things to diagnose.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ def unload_ipython_extension(shell: Any) -> None:
 
 
 def check(*datastacks: str, server: str = "", timeout: float = 10.0) -> Report:
-    """What `%cave_check` finds, for scripts.
+    """Runs `%cave_check` from a script.
 
     Args:
-        datastacks: names; none means minnie65_public.
-        server: the server's address; "" means the one that each datastack is on.
+        datastacks: names; minnie65_public if empty.
+        server: the address of a server; "" for the server of each datastack.
         timeout: the most seconds to wait.
     Returns:
-        The report: `.ok`, `.rows`, `.next`, `.to_dict()`. It holds no secret.
+        The report: `.ok`, `.rows`, `.next`, `.to_dict()`. It contains no secrets.
     Raises:
-        BadInput: the address is malformed, a name is none, or nobody waits so long.
+        BadInput: the address, a name or the timeout is invalid.
     """
     from .api.batch import validate_timeout
     from .credentials.target import find_target

@@ -1,4 +1,4 @@
-"""What Tab offers behind a magic: sub-commands, options, known servers and datastacks. Asks no server."""
+"""Tab completion for the magics: sub-commands, options, known servers and datastacks. Sends no request."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Callable
 from typing import Any
 
 OptionsOf = Callable[[str], tuple[str, ...]]
-"""The options of a magic, such as `--json`; none for one that is not ours."""
+"""Returns the options of one of our magics, such as `--json`; nothing for other magics."""
 
 _IDENTIFIER = "cave_magic"
-_LINE = r"(?:^|[=;])\s*%?(cave_[a-z]+)\s+(.*)$"  # compiled at the first Tab, not while the extension is loaded
+_LINE = r"(?:^|[=;])\s*%?(cave_[a-z]+)\s+(.*)$"  # compiled at the first Tab, not when the extension is loaded
 
 
 def register(shell: Any, options_of: OptionsOf) -> None:
-    """Lets Tab complete the arguments of these magics, in a notebook and in a terminal, with jedi and without.
+    """Lets Tab complete the arguments of the magics, in notebooks and terminals, with and without jedi.
 
     Args:
         shell: the InteractiveShell.
-        options_of: asked when Tab is pressed behind a magic.
+        options_of: called when Tab is pressed after a magic.
     """
     unregister(shell)
     completer = getattr(shell, "Completer", None)
@@ -28,7 +28,7 @@ def register(shell: Any, options_of: OptionsOf) -> None:
 
 
 def unregister(shell: Any) -> None:
-    """Takes the completion away again."""
+    """Removes the completion again."""
     matchers = getattr(getattr(shell, "Completer", None), "custom_matchers", [])
     matchers[:] = [one for one in matchers if getattr(one, "matcher_identifier", "") != _IDENTIFIER]
 
@@ -45,26 +45,22 @@ def _matcher(options_of: OptionsOf) -> Callable[[Any], Any]:
 
 
 def candidates(text: str, options_of: OptionsOf) -> tuple[str, list[str]]:
-    """What may stand at the cursor.
+    """What can be completed at the cursor.
 
     Args:
         text: the cell up to the cursor.
-        options_of: the options of a magic.
+        options_of: returns the options of a magic.
     Returns:
-        The part of a word that is there already, and the whole words that begin with it.
+        The part of a word before the cursor, and the words that begin with it.
     """
     match = re.search(_LINE, text.rpartition("\n")[2])
     options = options_of(match[1]) if match else ()
     if match is None or not options:
         return "", []
-    before, fragment = _last_word(match[2])
-    return fragment, [word for word in _offered(match[1], before, fragment, options) if word.startswith(fragment)]
-
-
-def _last_word(text: str) -> tuple[list[str], str]:
-    """The words before the cursor's, and what there is of it; `--server=x` counts as two."""
-    words = re.sub(r"(?<=\s)(--[a-z-]+)=", r"\1 ", f" {text}").split(" ")
-    return [word for word in words[:-1] if word], words[-1]
+    # The last word is the cursor's; `--server=x` counts as two.
+    *before, fragment = re.sub(r"(?<=\s)(--[a-z-]+)=", r"\1 ", f" {match[2]}").split(" ")
+    offered = _offered(match[1], list(filter(None, before)), fragment, options)
+    return fragment, [word for word in offered if word.startswith(fragment)]
 
 
 def _offered(magic: str, before: list[str], fragment: str, options: tuple[str, ...]) -> list[str]:
@@ -95,7 +91,7 @@ def _servers() -> list[str]:
 
 
 def _variables() -> list[str]:
-    """The variables that people put a token in, those first that are set."""
+    """The environment variables in which people keep tokens, those that are set first."""
     from .environment.platforms import TOKEN_VARIABLES
 
     return sorted(TOKEN_VARIABLES, key=lambda name: name not in os.environ)

@@ -1,4 +1,4 @@
-"""The known CAVE deployments, and which server an address or a datastack means. Data and pure functions."""
+"""The known CAVE deployments, and which server an address or a datastack refers to. Data and pure functions."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .errors import BadInput
 from .token import BASE64, HEX, TokenFormat, formats
 
 DEFAULT_SERVER = "https://global.daf-apis.com"
-"""Where caveclient goes when nothing else is said (caveclient 7 and 8, `endpoints.py`)."""
+"""The server that caveclient uses by default (caveclient 7 and 8, `endpoints.py`)."""
 
 DEFAULT_DATASTACK = "minnie65_public"
 
 SHORT = 4
-"""Letters of a deployment's name (digits at its end not counted) that is too near to other words to be guessed."""
+"""Names of deployments with so few letters (without digits at the end) are not guessed: they resemble other words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +27,9 @@ class Deployment:
         name: what people call it.
         server: address of its global server (auth and info services).
         local_servers: addresses of the servers with its data services.
-        public: datastacks that anyone with an account and accepted terms may read.
+        public: datastacks that anyone with an account may read after accepting the terms.
         restricted: datastacks that need a permission.
-        formats: the formats of the tokens that its auth server makes.
+        formats: the formats of the tokens that its auth server creates.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Deployment:
         return self.public + self.restricted
 
 
-# Collected in November 2026 from public code and documents of the projects.
+# Collected in November 2026 from the public code and documents of these projects.
 DEPLOYMENTS = (
     Deployment(
         name="MICrONS",
@@ -72,7 +72,6 @@ DEPLOYMENTS = (
         name="FANC",
         server=DEFAULT_SERVER,
         local_servers=("https://cave.fanc-fly.com",),
-        public=(),
         restricted=("fanc_production_mar2021",),
     ),
     Deployment(
@@ -113,19 +112,19 @@ def local_servers_of(server: str) -> tuple[str, ...]:
 
 
 def formats_of(server: str) -> tuple[TokenFormat, ...]:
-    """The formats that a server's tokens may have: those of its deployments, or all where the server is not known."""
+    """The formats of a server's tokens: those of its deployments, or all if the server is unknown."""
     found = [one.formats for one in DEPLOYMENTS if one.server == server] or [formats()]
     return tuple(dict.fromkeys(token_format for some in found for token_format in some))
 
 
 def server_meant(datastack: str, entry: object) -> str:
-    """The server that a wrong entry of the datastack map means: the known one, else what can be read; "" for none."""
+    """The server that a wrong entry of the datastack map refers to; "" if that is unclear."""
     known = deployment_of(datastack)
     return known.server if known else meant_address(entry)
 
 
 def datastack_for(server: str, preferred: str) -> str:
-    """The datastack to look at on a server when none was named: the preferred one if it can be there."""
+    """The datastack to check on a server if none was named: the preferred one, unless another server has it."""
     preferred = preferred.strip() or DEFAULT_DATASTACK
     home = deployment_of(preferred)
     if home is None or home.server == server:
@@ -134,10 +133,10 @@ def datastack_for(server: str, preferred: str) -> str:
 
 
 def check_address(text: str) -> str:
-    """Puts a server's address into the one form used everywhere: scheme, host and port, nothing after them.
+    """Normalizes a server's address: scheme, host and port, nothing after them.
 
     Raises:
-        BadInput: what is wrong with it, and the corrected form; nothing of it but the host is quoted.
+        BadInput: what is wrong with it, and the correct form. Only the host is quoted.
     """
     problem = problem_with_address(text)
     if problem is None:
@@ -148,26 +147,26 @@ def check_address(text: str) -> str:
 
 
 class AddressFault(Enum):
-    """Kinds of problems with a server's address. The value words them."""
+    """What can be wrong with a server's address; the value says it in words."""
 
     NOT_AN_ADDRESS = "this is not a server's address"
     NAME = "this is a name, not an address"
-    CREDENTIALS = "the address has a name or password in it"
-    NO_SCHEME = "the address has no {}:// in front"
+    CREDENTIALS = "the address contains a user name or password"
+    NO_SCHEME = "the address does not begin with {}://"
     WRONG_SCHEME = "the address does not begin with https://"
     DATA_SERVER = "the address is that of a data server, not of the server where you sign in"
-    NOT_HTTPS = "the address begins with http://; this server wants https://"
-    MORE_THAN_HOST = "the address has something behind the host"
-    BLANKS = "a blank or a line break stands around it"
+    NOT_HTTPS = "the address begins with http://, but this server requires https://"
+    MORE_THAN_HOST = "the address has something after the host"
+    WHITE_SPACE = "there is a space or a line break around the address"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressProblem:
-    """What is wrong with a server's address. `str()` words it; code decides by `fault`.
+    """What is wrong with a server's address; `str()` says it in words.
 
     Attributes:
-        fault: the kind of problem.
-        scheme: the one that the address should begin with.
+        fault: the kind of problem, by which code decides.
+        scheme: the scheme that the address should have.
     """
 
     fault: AddressFault
@@ -178,7 +177,7 @@ class AddressProblem:
 
 
 def problem_with_address(text: object) -> AddressProblem | None:
-    """Why a text cannot be used as the address of a global server as it stands; blanks around it do not matter."""
+    """Why a text is not the correct address of a global server, or None; white space around it does not matter."""
     address = parse_url(text)
     if address is None or not meant_address(text):
         return AddressProblem(fault=AddressFault.NOT_AN_ADDRESS)
@@ -203,7 +202,7 @@ def _fault_of(address: Url) -> AddressFault | None:
 
 
 def meant_address(text: object) -> str:
-    """The address that was probably meant, in the one form; "" where there is nothing to go by."""
+    """The normalized address that was probably meant; "" if there is none."""
     address = parse_url(text)
     if address is None:
         return ""
@@ -217,14 +216,14 @@ def meant_address(text: object) -> str:
 
 
 def _is_word(address: Url) -> bool:
-    """Whether it may be the name of a deployment: no scheme, no dot, no port."""
+    """Whether it may be the name of a deployment: without scheme, dot and port."""
     return not (address.scheme or address.port or "." in address.host or address.is_loopback)
 
 
 def _server_called(word: str) -> str:
-    """The server of the deployment or datastack with this name, or one that is spelt nearly so; "" if there is none.
+    """The server of the deployment or datastack with this name or a similar one; "" if there is none.
 
-    A short name counts only as it is: `fancy`, `fish` and `and` are words.
+    A short name has to match exactly: `fancy`, `fish` and `and` are words.
     """
     names = {part.lower(): one.server for one in DEPLOYMENTS for part in (*one.name.split(" and "), *one.datastacks)}
     near = get_close_matches(word, [name for name in names if len(name.rstrip("0123456789")) > SHORT], n=1, cutoff=0.8)

@@ -1,7 +1,7 @@
-"""What can stop a magic, each error named for what happened and shown in one line.
+"""What can stop a magic: errors named for what happened and shown in one line.
 
-Every error is an ordinary exception: code can catch it, a failed cell stops "Run All". Only its picture is
-special: IPython asks `_render_traceback_` and gets the sentence, never frames, which could quote a token.
+They are ordinary exceptions: code can catch them, and a failed cell stops "Run All". But IPython shows what
+`_render_traceback_` returns, one sentence without frames, because frames could quote a token.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from types import TracebackType
 
 
 class CaveMagicError(Exception):
-    """A magic could not do its job. The message says what is, then what to do."""
+    """A magic could not do its job. The message says what is wrong, then what to do."""
 
     def _render_traceback_(self) -> list[str]:
         if getattr(sys, "last_value", None) is self:
-            sys.last_traceback = None  # IPython's own frames hold the line as it was typed
+            sys.last_traceback = None  # IPython's own frames contain the line as it was typed
         return [f"{type(self).__name__}: {self}"]
 
     @property
     def __traceback__(self) -> None:
-        """None, also where this error is shown as the reason of another one: the frames hold what was typed."""
+        """None, even if this error is shown as the cause of another one: the frames contain what was typed."""
         return
 
     @__traceback__.setter
@@ -29,48 +29,48 @@ class CaveMagicError(Exception):
 
 
 class BadInput(CaveMagicError):
-    """What was typed cannot be understood: an unknown word, a malformed address, a missing file or variable."""
+    """The input is wrong: an unknown word, a malformed address, a missing file or variable."""
 
 
 class Cancelled(CaveMagicError):
-    """The person answered nothing, said no or interrupted; the message says what had been done until then."""
+    """The person gave no answer, said no or interrupted; the message says what had been done by then."""
 
 
 class NobodyToAsk(CaveMagicError):
-    """A question came up where no front end can answer it (papermill, nbconvert, a pipe)."""
+    """A question came up, but nobody can answer it (papermill, nbconvert, a pipe)."""
 
 
 class NotAToken(CaveMagicError):
-    """What came in is not a token: a placeholder, a part of one, something else."""
+    """The input is not a token: a placeholder, part of a token, something else."""
 
 
 class TokenRejected(CaveMagicError):
-    """The auth server itself said that it does not know this token; `why` says so, and where to get another one."""
+    """The auth server rejected the token; `why` says so, and where to get another one."""
 
     why = ""
 
 
 class TokenNotChecked(CaveMagicError):
-    """The server could not be asked about the token, so it was not saved; `why` is what came in place of an answer."""
+    """The server could not check the token, so it was not saved; `why` says what happened instead."""
 
     why = ""
 
 
 class TokenExists(CaveMagicError):
-    """Another token is saved for this server, and nobody said that it may be replaced."""
+    """Another token is saved for this server, and nobody allowed replacing it."""
 
 
 class TokenNotSaved(CaveMagicError):
-    """The files could not be written, or do not give the token back; the message says whether they are as they were."""
+    """The files could not be written, or caveclient does not read the token from them."""
 
 
 class ServerInTrouble(CaveMagicError):
-    """The server could not be asked, or gave an answer that says nothing about the token."""
+    """The server could not be reached, or its response says nothing about the token."""
 
 
 class NoToken(CaveMagicError):
-    """No token is stored for the server that was asked."""
+    """No token is stored for this server."""
 
 
 class CheckFailed(CaveMagicError):
-    """`%cave_check --strict` found something that failed."""
+    """A check of `%cave_check --strict` failed."""

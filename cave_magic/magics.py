@@ -1,4 +1,4 @@
-"""The four line magics as IPython knows them, and their settings. What they do is imported when one is first used."""
+"""The four line magics and their settings. The commands themselves are imported when a magic is first used."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ NAMES = ("cave_setup", "cave_save", "cave_whoami", "cave_check")
 
 
 class LineMagic:
-    """A line magic that imports its command when somebody calls it or reads about it: that keeps `%load_ext` instant.
+    """A line magic that imports its command when it is called or its help is shown, which keeps `%load_ext` instant.
 
     Args:
-        magics: whose magic it is.
+        magics: the object that it belongs to.
         name: its name, without `%`.
     """
 
     def __init__(self, magics: CaveMagics, name: str) -> None:
-        self.__self__, self.__name__ = magics, name  # what IPython asks of a magic that is a method
+        self.__self__, self.__name__ = magics, name  # IPython expects the attributes of a bound method
 
     def __call__(self, line: str = "") -> Any:
-        """Runs the line; raises a CaveMagicError, which holds nothing of it, where it cannot do its job."""
+        """Runs the line. Raises a CaveMagicError, which quotes nothing that was typed, if it fails."""
         result, failure = self._run(line)
-        line = ""  # what a debugger would show of this frame
+        line = ""  # a debugger shows the locals of this frame
         if failure is not None:
             raise failure
         return result
@@ -43,13 +43,13 @@ class LineMagic:
             from .commands.line import run
 
             command, context = self._command, self.__self__.new_context()
-        except KeyboardInterrupt:  # in the first tenth of a second
+        except KeyboardInterrupt:
             return None, Cancelled("stopped. Nothing was changed.")
         except (Exception, SystemExit) as error:
             return None, _cannot_be_imported(error)
         try:
             return run(command, context, line)
-        except KeyboardInterrupt:  # another one, while the first was taken care of
+        except KeyboardInterrupt:  # a second one, while the first was being handled
             return None, Cancelled("stopped.")
 
     @property
@@ -69,13 +69,13 @@ class LineMagic:
 
 
 def _cannot_be_imported(error: BaseException) -> CaveMagicError:
-    """What to say where a module of Python's own is hidden, or this package is not whole."""
+    """The error if a file shadows a standard module, or this package is incomplete."""
     from .environment.shadowed import find_shadowing_files
     from .errors import CaveMagicError
 
-    for one in find_shadowing_files()[:1]:
-        return CaveMagicError(f"{one.path} {one.words}. Rename it and restart the kernel.")
-    return CaveMagicError(f"cave_magic cannot be imported whole ({type(error).__name__}): %pip install -U cave-magic")
+    for file in find_shadowing_files()[:1]:
+        return CaveMagicError(f"{file.path} {file.words}. Rename it and restart the kernel.")
+    return CaveMagicError(f"cave_magic cannot be imported ({type(error).__name__}): %pip install -U cave-magic")
 
 
 @magics_class
@@ -83,19 +83,19 @@ class CaveMagics(Magics):
     """Settings: `%config CaveMagics.server = "https://..."`, likewise `datastack` and `timeout`."""
 
     shell: Any
-    server = Unicode("", help="The CAVE server to use; empty: the one that the datastack is on.").tag(config=True)
-    datastack = Unicode("minnie65_public", help="The datastack that is meant when none is named.").tag(config=True)
-    timeout = Float(10.0, help="The most seconds that a magic waits for servers.").tag(config=True)
+    server = Unicode("", help="The CAVE server; if empty, the server of the datastack.").tag(config=True)
+    datastack = Unicode("minnie65_public", help="The datastack to use if none is named.").tag(config=True)
+    timeout = Float(10.0, help="The most seconds to wait for servers.").tag(config=True)
 
     def __init__(self, shell: Any = None, **settings: Any) -> None:
         super().__init__(shell, **settings)
         line_magics = {name: LineMagic(self, name) for name in NAMES}
-        no_var_expand(line_magics["cave_save"])  # `$variable` is the name of one, not its text in the line
+        no_var_expand(line_magics["cave_save"])  # it reads `$variable` itself, so that its value never enters the line
         self.magics = {"line": line_magics, "cell": {}}
 
     @validate("server", "datastack")
     def _without_secrets(self, proposal: dict[str, Any]) -> str:
-        """Keeps a token or password out of the settings, which `%config` shows, and of the history of the line."""
+        """Keeps tokens and passwords out of the settings, which `%config` shows, and out of the history."""
         value: str = proposal["value"]
         if value in ("", type(self).datastack.default_value):
             return value
@@ -108,7 +108,7 @@ class CaveMagics(Magics):
         return redact(value, *secrets)
 
     def new_context(self) -> Context:
-        """What a command gets: the front end of this moment, the settings, the shell."""
+        """The context for one line: the current front end, the settings, the shell."""
         from .commands.context import Context
         from .commands.shell import IPythonShell
         from .credentials.target import Settings
@@ -120,14 +120,14 @@ class CaveMagics(Magics):
 
 
 def load(shell: Any) -> None:
-    """Registers the magics; a second time changes nothing."""
+    """Registers the magics. A second call changes nothing."""
     if CaveMagics.__name__ not in shell.magics_manager.registry:
         shell.register_magics(CaveMagics)
     completion.register(shell, _options)
 
 
 def _options(name: str) -> tuple[str, ...]:
-    """The long options of a magic, for Tab; none for one that is not ours."""
+    """The long options of a magic, for tab completion; empty for other packages' magics."""
     if name not in NAMES:
         return ()
     from .commands import COMMANDS
@@ -136,7 +136,7 @@ def _options(name: str) -> tuple[str, ...]:
 
 
 def unload(shell: Any) -> None:
-    """Takes away every trace of them."""
+    """Unregisters the magics, their settings and tab completion."""
     completion.unregister(shell)
     manager = shell.magics_manager
     magics = manager.registry.pop(CaveMagics.__name__, None)

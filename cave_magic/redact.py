@@ -1,4 +1,4 @@
-"""Finding and hiding secrets in text, and text from outside made safe and short enough to show."""
+"""Redacting, masking and finding secrets in text, and sanitizing text from outside before it is shown."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from .token import Token, TokenFormat, as_token, formats
 from .ui.document import Span
 
 MASK = "****"
-"""What stands in the place of a secret, in what is shown and in histories."""
+"""What replaces a secret in output and in histories."""
 SHORTEST = 8
-"""A given secret of fewer characters is not searched for: it would tear words apart, and no token is so short."""
+"""Shorter secrets are not searched for: they would match parts of words, and no token is so short."""
 
 _KEYED = re.compile(r"""(?i)(token\\*["']?\s*[:=]\s*\\*["']?)(?!<Token)[^\s&'"\\;,)}\]]+""")
 _CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]+@|(?<![^\s\"'(=,])[^\s\"'(=,:/@]+:[^\s\"'/@]+@")
@@ -26,10 +26,10 @@ _NAME = re.compile(r"-|\$|~|\.|/|\w*://|[\"']?(?:[A-Z0-9_]+|[a-z0-9]+(?:[_-][a-z
 
 
 class Untrusted:
-    """Text from outside: what a server, a file or an exception says. Only `sanitize` makes it something to show.
+    """Text from a server, a file or an exception. Only `sanitize` turns it into something to show.
 
-    It is no `str`, so the type checker keeps it out of messages, and neither `str()`, an f-string nor `repr` shows any
-    of it. It can be compared, and searched for what a pattern of ours allows.
+    It is not a `str`, so the type checker keeps it out of messages, and `str()`, f-strings and `repr` show none of it.
+    It can be compared and searched, and `extract` returns what one of our patterns allows.
     """
 
     __slots__ = ("_text",)
@@ -53,36 +53,36 @@ class Untrusted:
         return "Untrusted(...)"
 
     def __str__(self) -> str:
-        raise TypeError("text from outside has to go through sanitize()")
+        raise TypeError("untrusted text has to go through sanitize()")
 
     def __format__(self, spec: str) -> str:
         return str(self)
 
     def matches(self, pattern: str | re.Pattern[str]) -> bool:
-        """Whether a pattern is found anywhere in it."""
+        """Whether a pattern matches anywhere in it."""
         return re.search(pattern, self._text) is not None
 
     def without(self, pattern: str) -> Untrusted:
-        """The same without whatever a pattern finds in it."""
+        """The text without all matches of a pattern."""
         return Untrusted(re.sub(pattern, "", self._text))
 
     def extract(self, pattern: str | re.Pattern[str]) -> str:
-        """What a pattern finds in it first, or its first group; "" if nothing. The pattern says what that can be."""
+        """The first match of a pattern, or the first group of it; "" if there is no match."""
         found = re.search(pattern, self._text)
         return found[1 if found.re.groups else 0] or "" if found else ""
 
 
 def sanitize(text: object, limit: int = 120, *, shareable: bool = False) -> Span:
-    """One line of printable characters: the only way from outside into what is shown.
+    """Turns text from outside into one printable line; nothing else from outside is shown.
 
     Args:
-        text: anything; what is neither a string nor `Untrusted` is turned into a string.
-        limit: the most characters to keep.
-        shareable: whether anybody may see it; else it is private, and withheld from what the person shares.
+        text: anything; `str()` is applied to what is neither a string nor `Untrusted`.
+        limit: the maximum number of characters.
+        shareable: whether anybody may see it; otherwise it is private and withheld from reports.
     Returns:
-        The text without control characters (terminal escapes, bidirectional marks), with blanks folded, every
-        token, header value and `user:password@` in it hidden, and cut at the limit. Its `text` is for the messages of
-        exceptions, which nobody shares unseen, and for names to compare and to sort.
+        The text without control characters (terminal escapes, bidirectional marks), with white space collapsed,
+        tokens, header values and `user:password@` redacted, and cut at the limit. Use its `text` only in messages of
+        exceptions, which people read before they share them, and to compare or sort names.
     """
     raw = _start_of(text._text if isinstance(text, Untrusted) else str(text), limit * 20)
     line = "".join(ch if ch.isprintable() else " " for ch in raw)
@@ -91,29 +91,29 @@ def sanitize(text: object, limit: int = 120, *, shareable: bool = False) -> Span
 
 
 def _start_of(text: str, size: int) -> str:
-    """About so many characters of the beginning of a text, without a token that the cut goes through."""
+    """About the first `size` characters of a text, without part of a token at the end."""
     if len(text) <= size:
         return text
     more = 2 * max(one.lengths[1] for one in formats())  # twice: some of its characters may be escaped
     return redact(text[: size + more])[:-more]
 
 
-# ---------------------------------------------------------------- hiding
+# ---------------------------------------------------------------- redacting
 
 
 def redact(text: str, *secrets: Token | str) -> str:
-    """The same text with everything that looks like a credential, and the given secrets, hidden."""
+    """Replaces the given secrets, and everything that looks like a credential, by a mask."""
     tokens, headers = _patterns(formats())
     text = tokens.sub(MASK, mask(text, *secrets))
-    for pattern, hidden in ((headers, rf"\1{MASK}"), (_KEYED, rf"\1{MASK}"), (_CREDENTIALS, f"{MASK}@")):
-        text = pattern.sub(hidden, text)
+    for pattern, masked in ((headers, rf"\1{MASK}"), (_KEYED, rf"\1{MASK}"), (_CREDENTIALS, f"{MASK}@")):
+        text = pattern.sub(masked, text)
     return text
 
 
 @cache
 def _patterns(known: tuple[TokenFormat, ...]) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """Patterns for a token of any format, and for what stands before the value of a header that carries one."""
-    tokens = re.compile("|".join(one.pattern for one in known) or r"(?!)")
+    """Patterns for a token of any format, and for a header that carries one: its group 1 precedes the value."""
+    tokens = re.compile("|".join(one.pattern for one in known))
     headers = dict.fromkeys((re.escape(one.header), re.escape(one.scheme)) for one in known)
     before = [r"\bbearer\s+", r"\bauthorization\s*:\s*basic\s+"]
     before += [rf"\b{name}[\"']?\s*:\s*[\"']?" + (rf"{scheme}\s+" if scheme else "") for name, scheme in headers]
@@ -121,7 +121,7 @@ def _patterns(known: tuple[TokenFormat, ...]) -> tuple[re.Pattern[str], re.Patte
 
 
 def mask(text: str, *secrets: Token | str) -> str:
-    """The same text with the given secrets hidden, however they are written in it, and nothing else changed."""
+    """Replaces the given secrets by a mask, however they are escaped, and changes nothing else."""
     values = {one.reveal() if isinstance(one, Token) else one for one in secrets}
     for form in sorted({form for value in values for form in _forms_of(value)}, key=len, reverse=True):
         text = text.replace(form, MASK)
@@ -129,7 +129,7 @@ def mask(text: str, *secrets: Token | str) -> str:
 
 
 def _forms_of(value: str) -> set[str]:
-    """How a secret may stand in a text: as it is, without what is around it, escaped, percent-encoded."""
+    """The ways in which a secret may be written: as it is, stripped, escaped, percent-encoded."""
     bare = {value, value.strip(), value.strip(" \t\r\n\"'")}
     forms = bare | {repr(one)[1:-1] for one in bare}
     forms |= {json.dumps(one, ensure_ascii=escape)[1:-1] for one in bare for escape in (True, False)}
@@ -138,7 +138,7 @@ def _forms_of(value: str) -> set[str]:
 
 
 def redact_token(value: Any, token: Token | None) -> Any:
-    """What a server sent, parsed or not, without the token that was sent to it, however it is written there.
+    """Redacts the token that was sent to a server in the server's response, however it is written there.
 
     Args:
         value: a text, or a JSON value; `Token` objects in it stay.
@@ -146,24 +146,18 @@ def redact_token(value: Any, token: Token | None) -> Any:
     """
     if token is None:
         return value
-    if isinstance(value, str):
-        return _without_echo(value, token)
     if isinstance(value, list):
         return [redact_token(one, token) for one in value]
     if isinstance(value, dict):
         return {redact_token(key, token): redact_token(one, token) for key, one in value.items()}
-    return value
-
-
-def _without_echo(text: str, token: Token) -> str:
-    if len(text) < len(token.reveal()):
-        return text
-    text, bare = mask(text, token), _letters(token.reveal())
-    return MASK if len(bare) >= SHORTEST and bare in _letters(text) else text
+    if not isinstance(value, str) or len(value) < len(token.reveal()):
+        return value
+    text, secret = mask(value, token), _letters(token.reveal())
+    return MASK if len(secret) >= SHORTEST and secret in _letters(text) else text
 
 
 def _letters(text: str) -> str:
-    """The letters and digits of a text, whatever stands between them and however they are written."""
+    """The letters and digits of a text, however they are escaped and whatever is between them."""
     return re.sub(r"[^0-9A-Za-z]", "", unquote(unescape(text)))
 
 
@@ -171,21 +165,25 @@ def _letters(text: str) -> str:
 
 
 def find_secrets(line: str, options: Collection[str] | None = None) -> list[str]:
-    """The words of a typed line that are tokens, parts of one, or may be a token of an unknown format.
+    """Finds the words of a typed line that are tokens, parts of tokens, or may be tokens of an unknown format.
 
-    Also `https://user:password@`, the part of an address in which a password stands.
+    The part of a URL that holds a password (`https://user:password@`) is found too. Names of datastacks, files,
+    addresses and environment variables are not.
 
     Args:
-        line: what was typed behind a magic.
-        options: given where a token may stand on the line: the options that take a value which is not a token. A long
-            word in any other place is then taken for a token.
+        line: what was typed after a magic.
+        options: the options whose value is not a token, if the line may contain a token; a long word anywhere else is
+            then taken for one. None if the line takes no token.
     Returns:
-        The words, longest first. Names of datastacks, files, addresses and environment variables are not among them.
+        The words, longest first.
     """
     found = set(_TYPED_CREDENTIALS.findall(line))
     for start, end in (spans := set(_spans(line))):
-        if not any(first <= start and end <= last and (start, end) != (first, last) for first, last in spans):
-            found.update(_with_tail(line[start:end]))
+        if any(first <= start and end <= last and (start, end) != (first, last) for first, last in spans):
+            continue
+        found.add(run := line[start:end])
+        if as_token(run) is None:  # letters may be glued to the front of a token
+            found.update(tail for one in formats() if one.read(tail := run[-one.lengths[1] :]) is not None)
     before = ""
     for word in line.split():
         bare = word.lstrip("\"'")
@@ -197,23 +195,16 @@ def find_secrets(line: str, options: Collection[str] | None = None) -> list[str]
 
 
 def _spans(line: str) -> Iterator[tuple[int, int]]:
-    """Where whole tokens are, with whatever stands around them, and parts of one, if they stand alone."""
+    """Where whole tokens are, with anything around them, and parts of tokens that stand alone."""
     for one in formats():
         for pattern in (one.pattern, one.part_alone):
             yield from (match.span() for match in re.finditer(pattern, line))
 
 
-def _with_tail(run: str) -> Iterator[str]:
-    """A run of characters that holds a token, and the token at its end if other letters are glued to it."""
-    yield run
-    if as_token(run) is None:
-        yield from (tail for one in formats() if one.read(tail := run[-one.lengths[1] :]) is not None)
-
-
 def _glued_to_option(word: str) -> Iterator[str]:
-    """What stands behind the name of an option without a space (`-xTOKEN`), if it is a token or a part of one.
+    """The tokens and parts of tokens that follow the name of an option without a space (`-xTOKEN`).
 
-    The name may end in letters that a token may begin with, so there can be several.
+    There can be several, since the name may end in letters that a token may begin with.
     """
     name = _OPTION.match(word)
     for size in range(2, name.end() + 1 if name else 0):
@@ -223,7 +214,7 @@ def _glued_to_option(word: str) -> Iterator[str]:
 
 
 def _in_place_of_token(word: str) -> Iterator[str]:
-    """The parts of a word that are long and have a digit, unless it is a name, a path or an address."""
+    """The long parts of a word that contain a digit, unless the word is a name, a path or an address."""
     value = word.lstrip("-").partition("=")[2] or word.lstrip("-")
     if not _NAME.match(value):
         yield from (part for part in re.findall(r"[A-Za-z0-9+/_.=~-]{20,}", value) if re.search(r"\d", part))

@@ -1,4 +1,4 @@
-"""The token: one type that never shows itself, what each kind of token looks like, and reading one from a paste."""
+"""Tokens: a type that never shows its value, the formats that servers use, and reading a token from a paste."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ _LONGEST_PASTE = 200_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenFormat:
-    """What one kind of token looks like. Reading, sending, redacting and scrubbing all go by this description.
+    """What one kind of token looks like; used for reading, sending, redacting and scrubbing tokens.
 
-    The patterns are regular expressions without groups that capture. Give every repetition an upper bound, or let
-    what follows it be optional: they are searched for in texts of megabytes.
+    The patterns are regular expressions without capturing groups. They search texts of megabytes, so give every
+    repetition an upper bound or make what follows it optional.
 
     Attributes:
-        looks: what a token consists of, in words to follow "a token is".
-        whole: a pattern that the token matches as a whole, and no other text does.
-        pattern: a pattern that finds it anywhere in a text, whatever stands around it, to redact it. It may match more
-            than the token: all digits of a run, or an escaped character.
-        part: a pattern for a piece of one, or one with more behind it, that is too long and too random to be a name.
-        lengths: the fewest and the most characters of a token.
-        beside: characters other than letters and digits that a token may contain, as they are written between `[]`.
-            A token stands alone in a text where none of them is beside it.
-        ignores_case: whether people may paste it in capitals, though servers know it in lower case only.
+        looks: what a token consists of, in words that follow "a token is".
+        whole: a pattern that matches a whole token and no other text.
+        pattern: a pattern that finds a token anywhere in a text, to redact it. It may match more than the token: a
+            whole run of digits, or an escaped character.
+        part: a pattern for part of a token, or a token with extra characters, too long and too random to be a name.
+        lengths: the minimum and maximum number of characters.
+        beside: characters other than letters and digits that a token may contain, written as between `[]`. A token
+            stands alone in a text if none of them is next to it.
+        ignores_case: whether people may paste it in capitals, although servers know it in lower case only.
         header: the name of the HTTP header that carries it.
         scheme: the word before it in that header; "" for none.
-        shown: how many characters of its end may be shown, by which people recognise it.
+        shown: how many of its last characters may be shown, so that people recognise it.
     """
 
     looks: str
@@ -58,19 +58,19 @@ class TokenFormat:
     shown: int = 4
 
     def read(self, word: str) -> Token | None:
-        """The token that a word is, spelt as its server knows it; None if the word is not a token of this format."""
+        """The word as a token of this format, spelt as its server expects; None if it is not one."""
         word = word.lower() if self.ignores_case else word
         return Token(word) if re.fullmatch(self.whole, word) else None
 
     @property
     def alone(self) -> str:
-        """A pattern that finds a token where nothing beside it could belong to it."""
+        """A pattern that finds a token with nothing next to it that could belong to it."""
         whole = f"(?i:{self.whole})" if self.ignores_case else f"(?:{self.whole})"
         return self._bounded(f"(?={whole}(?![A-Za-z0-9{self.beside}]))(?:{self.pattern})")
 
     @property
     def part_alone(self) -> str:
-        """The same for a part of a token."""
+        """The same for part of a token."""
         return self._bounded(self.part)
 
     def _bounded(self, pattern: str) -> str:
@@ -78,7 +78,7 @@ class TokenFormat:
 
     @property
     def length(self) -> str:
-        """How many characters it has, in words: "32", "100 to 2000"."""
+        """The number of characters, in words: "32", "100 to 2000"."""
         least, most = self.lengths
         return str(least) if least == most else f"{least} to {most}"
 
@@ -87,11 +87,11 @@ HEX = TokenFormat(
     looks="32 hexadecimal characters (0-9, a-f)",
     whole=r"[0-9a-f]{32}",
     pattern=r"[0-9A-Fa-f]{32,}",
-    part=r"[0-9A-Fa-f]{28,512}|(?=\d{0,26}[A-Fa-f])[0-9A-Fa-f]{16,27}",  # shorter decimal numbers are ids of segments
+    part=r"[0-9A-Fa-f]{28,512}|(?=\d{0,26}[A-Fa-f])[0-9A-Fa-f]{16,27}",  # shorter decimal numbers are segment ids
     lengths=(32, 32),
     ignores_case=True,
 )
-"""What middle_auth makes (2.30)."""
+"""The tokens of middle_auth (2.30)."""
 
 _MIXED = r"(?=.{0,42}[a-z])(?=.{0,42}[A-Z])(?=.{0,42}\d)[A-Za-z0-9+/_-]{43}"
 _MIXED_PART = "".join(rf"(?=[A-Za-z0-9+/_-]{{0,99}}[{kind}])" for kind in ("a-z", "A-Z", "0-9"))
@@ -104,31 +104,26 @@ BASE64 = TokenFormat(
     lengths=(43, 44),
     beside="+/_-",
 )
-"""32 bytes in base64 or base64url, as older Zetta servers make them; the last character only fills it up."""
+"""32 bytes in base64 or base64url, as older Zetta servers create them; the `=` at the end is padding."""
 
 FORMATS = (HEX, BASE64)
-"""All formats. One more entry is all that a server with another kind of token needs; use `formats()` to read them."""
+"""All formats. To support a server with another kind of token, add an entry here; read them with `formats()`."""
 
 
 def formats(among: Iterable[TokenFormat] | None = None) -> tuple[TokenFormat, ...]:
-    """These formats (None: all), the longest first, so that no token is taken for a shorter one inside it."""
+    """These formats (None: all), longest first, so that a part of a long token is not taken for a short one."""
     return tuple(sorted(FORMATS if among is None else among, key=lambda one: one.lengths[1], reverse=True))
 
 
 def as_token(word: str, among: Iterable[TokenFormat] | None = None) -> Token | None:
-    """The token that a word is, spelt as its server knows it; None if the word has none of the formats.
-
-    Args:
-        word: any text.
-        among: the formats that count; None for all.
-    """
+    """The word as a token of one of these formats (None: all), spelt as its server expects; None if it is not one."""
     return next((token for one in formats(among) if (token := one.read(word)) is not None), None)
 
 
 def find_tokens(text: str, among: Iterable[TokenFormat] | None = None) -> list[Token]:
-    """The tokens that stand alone in a text, in their order, without repeats; the arguments are those of `as_token`."""
+    """The tokens of these formats (None: all) that stand alone in a text, in order and without repeats."""
     chosen = formats(among)
-    words = re.findall("|".join(one.alone for one in chosen), text) if chosen else []
+    words = re.findall("|".join(one.alone for one in chosen), text)
     return list(dict.fromkeys(token for word in words if (token := as_token(word, chosen)) is not None))
 
 
@@ -139,7 +134,7 @@ class Token:
     """A credential. Printing, formatting or logging it shows at most its ending, and it cannot be pickled.
 
     Args:
-        value: the token as the server wants it. `reveal()` gives it back; nothing else does.
+        value: the token as the server expects it. Only `reveal()` returns it.
     """
 
     __slots__ = ("_value",)
@@ -157,12 +152,12 @@ class Token:
 
     @property
     def format(self) -> TokenFormat | None:
-        """The registered format that it has exactly; None for one that is quoted, cut off or of an unknown kind."""
+        """The registered format that it matches exactly; None if it is quoted, cut off or of an unknown kind."""
         return next((one for one in formats() if one.read(self._value) == self), None)
 
     @property
     def ending(self) -> str:
-        """The last characters, by which people recognise it; empty for one too short or odd to show any of."""
+        """The last characters, by which people recognise it; "" if it is too short or too odd to show any."""
         if (known := self.format) is not None:
             return self._value[len(self._value) - known.shown :]
         return self._value[-4:] if len(self._value) >= 16 and self._value[-4:].isalnum() else ""
@@ -177,22 +172,22 @@ class Token:
         """What is odd about it as a stored credential, in words that do not contain it; None if nothing is.
 
         Args:
-            among: the formats that its server makes; None for all.
-        Source: header forms measured against middle_auth 2.30 and requests 2.34.
+            among: the formats of its server's tokens; None for all.
+        Source: header forms measured with middle_auth 2.30 and requests 2.34.
         """
         chosen = formats(among)
         return None if as_token(self._value, chosen) == self else _describe_stored(self._value, chosen)
 
     @property
     def can_be_sent(self) -> bool:
-        """Whether it can travel in an HTTP header (caveclient raises an error that prints it when it cannot)."""
+        """Whether an HTTP header can carry it (if not, caveclient raises an error that prints it)."""
         return bool(self._value) and self._value.isascii() and self._value.isprintable()
 
     def reads_as(self, among: Iterable[TokenFormat] | None = None) -> Token | None:
-        """The token inside an odd one (quotes, spaces, `Bearer` or JSON around it), if there is just one.
+        """The only token inside an odd one (with quotes, spaces, `Bearer` or JSON around it); None if none or several.
 
         Args:
-            among: the formats that its server makes; None for all.
+            among: the formats of its server's tokens; None for all.
         """
         try:
             found = read_pasted(self._value, among)
@@ -216,37 +211,31 @@ class Token:
     def __hash__(self) -> int:
         return hash((Token, self._value))
 
-    def __copy__(self) -> Token:
+    def __deepcopy__(self, memo: object = None) -> Token:
         return self
 
-    def __deepcopy__(self, memo: object) -> Token:
-        return self
+    __copy__ = __deepcopy__
 
-    def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError("a Token does not change")
+    def __setattr__(self, name: str, *value: object) -> NoReturn:
+        raise AttributeError("a Token cannot be changed")
 
-    def __delattr__(self, name: str) -> NoReturn:
-        raise AttributeError("a Token does not change")
+    __delattr__ = __setattr__
 
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError("a Token is not pickled")
+    def __reduce_ex__(self, *protocol: object) -> NoReturn:
+        raise TypeError("a Token cannot be pickled")
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a Token is not pickled")
-
-    def __getstate__(self) -> NoReturn:
-        raise TypeError("a Token is not pickled")
+    __reduce__ = __getstate__ = __reduce_ex__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastedToken:
-    """One token found in what was pasted, with what the paste says about it.
+    """A token found in a paste, with what the paste says about it.
 
     Attributes:
         token: the token.
-        description: the name that the tokens page has for it, or "".
-        created: when it was made, as the server wrote it, or "".
-        server: the address of the auth server it says it belongs to (the downloaded file does), or "".
+        description: its name on the tokens page, or "".
+        created: when it was created, as the server wrote it, or "".
+        server: the address of its auth server, which a downloaded file contains, or "".
     """
 
     token: Token
@@ -259,16 +248,16 @@ class PastedToken:
 
 
 def read_pasted(text: str, among: Iterable[TokenFormat] | None = None) -> list[PastedToken]:
-    """Finds the token in whatever a person pasted.
+    """Finds the tokens in a paste.
 
     Args:
-        text: bare, quoted, after `token:` or `Bearer`, the JSON object of a downloaded file, the JSON list of
-            the tokens page, a whole `save_token(token="...")` line, or an address with `middle_auth_token=`.
+        text: a bare or quoted token, one after `token:` or `Bearer`, the JSON object of a downloaded file, the JSON
+            list of the tokens page, a whole `save_token(token="...")` line, or an address with `middle_auth_token=`.
         among: the formats that the token may have; None for all.
     Returns:
-        The tokens found, without repeats; empty for an empty answer; several for a list of them.
+        The tokens without repeats; none for an empty text; several only for a JSON list.
     Raises:
-        NotAToken: one sentence on what is odd about it, which never contains it.
+        NotAToken: what is odd about the text, in one sentence that does not quote it.
     """
     text = text[:_LONGEST_PASTE].translate(_INVISIBLE).strip()
     if not text.strip(_QUOTES + " "):
@@ -279,6 +268,18 @@ def read_pasted(text: str, among: Iterable[TokenFormat] | None = None) -> list[P
     for one in found:
         once.setdefault(one.token, one)
     return list(once.values())
+
+
+def read_unknown_format(text: str) -> Token | None:
+    """The paste as a token of a format that is not registered, for a server that is not in the table.
+
+    Returns:
+        The token, if the paste is one word of 20 to 512 characters that a header can carry and no part of a token
+        or placeholder; else None.
+    """
+    word = _bare_word(text)
+    fits = re.fullmatch(r"[A-Za-z0-9+/_.=~-]{20,512}", word) and _cut_or_glued(word, formats()) is None
+    return Token(word) if fits and not _PLACEHOLDER.search(word) else None
 
 
 def _from_json(text: str, among: Sequence[TokenFormat]) -> Iterator[PastedToken]:
@@ -292,13 +293,13 @@ def _from_json(text: str, among: Sequence[TokenFormat]) -> Iterator[PastedToken]
         if isinstance(item, dict) and isinstance(value := item.get("token"), str):
             yield PastedToken(
                 token=_only_token(value, among),
-                description=_word(item, "description"),
-                created=_word(item, "created"),
-                server=_word(item, "middle_auth_url"),
+                description=_text_of(item, "description"),
+                created=_text_of(item, "created"),
+                server=_text_of(item, "middle_auth_url"),
             )
 
 
-def _word(item: dict[str, object], key: str) -> str:
+def _text_of(item: dict[str, object], key: str) -> str:
     value = item.get(key)
     return value if isinstance(value, str) else ""
 
@@ -310,7 +311,7 @@ def _from_address(text: str, among: Sequence[TokenFormat]) -> Iterator[PastedTok
         except ValueError:
             continue
         for part in (address.query, address.fragment):
-            for key, values in parse_qs(part.replace("+", "%2B")).items():  # a `+` is a digit of base64, not a space
+            for key, values in parse_qs(part.replace("+", "%2B")).items():  # `+` is a base64 digit
                 if key in ("middle_auth_token", "token"):
                     yield from (PastedToken(token=_only_token(value, among)) for value in values)
 
@@ -320,7 +321,7 @@ def _from_words(text: str, among: Sequence[TokenFormat]) -> list[PastedToken]:
     alone = as_token(bare, among)
     found = [alone] if alone is not None else find_tokens(text, among)
     if len(found) > 1:
-        raise NotAToken(f"{len(found)} different tokens are in it; paste just one.")
+        raise NotAToken(f"it contains {len(found)} different tokens; paste just one.")
     if not found:
         raise NotAToken(_describe_pasted(bare, among))
     return [PastedToken(token=found[0])]
@@ -332,7 +333,7 @@ def _bare_word(text: str) -> str:
 
 
 def _only_token(value: str, among: Sequence[TokenFormat]) -> Token:
-    """The token that is all of a value, or all of the JSON in it."""
+    """The token that is the whole value, or the only one in the JSON inside it."""
     word = _bare_word(value)
     if (token := as_token(word, among)) is not None:
         return token
@@ -343,41 +344,36 @@ def _only_token(value: str, among: Sequence[TokenFormat]) -> Token:
 
 def _describe_pasted(word: str, among: Sequence[TokenFormat]) -> str:
     if not word:
-        return "the token in it is empty."
+        return "the token is empty."
     if (near := _cut_or_glued(word, among)) is not None:
-        side = "a part of it is missing" if len(word) < near.lengths[0] else "there is more than a token in it"
-        return f"it has {len(word)} characters where a token has {near.length}: {side}."
+        side = "part of it is missing" if len(word) < near.lengths[0] else "it is too long"
+        return f"it has {len(word)} characters, but a token has {near.length}: {side}."
     if _PLACEHOLDER.search(word) and len(word) < 60:
-        return "it is a placeholder; put your own token in its place."
+        return "it is a placeholder; replace it with your own token."
     if len(word.split()) > 3:
-        return "it is a text without a token in it."
+        return "it is text without a token."
     return f"a token is {_looks(among)}; this is something else."
 
 
 def _describe_stored(value: str, among: Sequence[TokenFormat]) -> str:
-    if not value:
-        return "is empty"
-    if not value.isprintable():
-        return "has a line break or another invisible character in it"
-    if not value.isascii():
-        return "has a character in it that no token has (a typographic quote, perhaps)"
-    if value != value.strip():
-        return "has a space before or after it"
-    if value.strip(_QUOTES) != value:
-        return "has quotes inside it"
-    if _PREFIX.match(value):
-        return "has a word before it"
-    if as_token(value, among) is not None:
-        return "is in capitals"
-    if _PLACEHOLDER.search(value) and len(value) < 60 and not find_tokens(value):
-        return "is a placeholder"
-    if (near := _cut_or_glued(value, among)) is not None:
-        return f"has {len(value)} characters, not {near.length}"
-    return f"is not {_looks(among)}"
+    near = _cut_or_glued(value, among)
+    is_placeholder = len(value) < 60 and _PLACEHOLDER.search(value) and not find_tokens(value)
+    oddities = (
+        (not value, "is empty"),
+        (not value.isprintable(), "contains a line break or another invisible character"),
+        (not value.isascii(), "contains a character that no token has, such as a typographic quote"),
+        (value != value.strip(), "has a space before or after it"),
+        (value != value.strip(_QUOTES), "has quotes inside it"),
+        (_PREFIX.match(value), "has a word before it"),
+        (as_token(value, among), "is in capitals"),
+        (is_placeholder, "is a placeholder"),
+        (near, f"has {len(value)} characters, not {near.length if near else ''}"),
+    )
+    return next((words for is_odd, words in oddities if is_odd), f"is not {_looks(among)}")
 
 
 def _cut_or_glued(word: str, among: Sequence[TokenFormat]) -> TokenFormat | None:
-    """The format of which a word is a piece, or a whole with something glued to it; None if it is neither."""
+    """The format that a word has part of, or a whole token of with extra characters; None if neither."""
     right_length = [one for one in among if one.lengths[0] <= len(word) <= one.lengths[1]]
     return next((one for one in among if one not in right_length and re.fullmatch(one.part, word)), None)
 

@@ -1,4 +1,4 @@
-"""Tab behind the magics: the words that fit, from what is known on this computer."""
+"""Tab completion after the magics, without requests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CASES = {
 
 
 def offered(shell: Any, text: str) -> list[tuple[str, str]]:
-    """What Tab offers at the end of a text: each word with what it replaces."""
+    """The words that Tab offers at the end of a text, each with the part that it replaces."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # IPython calls this interface provisional
         return [(one.text, text[one.start : one.end]) for one in shell.Completer.completions(text, len(text))]
@@ -36,7 +36,7 @@ def offered(shell: Any, text: str) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("jedi", [True, False])
 @pytest.mark.parametrize("text", CASES)
 def test_tab_offers_the_words_that_fit(shell, text, jedi):
-    """With jedi and without, the words that fit are offered and replace what was begun."""
+    """With jedi and without, the words that fit are offered and replace the part already typed."""
     shell.Completer.use_jedi = jedi
     found = dict(offered(shell, text))
     assert CASES[text] <= set(found)
@@ -45,13 +45,13 @@ def test_tab_offers_the_words_that_fit(shell, text, jedi):
 
 @pytest.mark.parametrize("text", ["%cave_setup ex", "%cave_check minnie", "%cave_check --server h", "%cave_save --no"])
 def test_tab_offers_nothing_else(shell, text):
-    """No name of a variable, a file or another magic comes in between."""
+    """No names of variables, files or other magics are offered."""
     allowed = {*KNOWN_SERVERS, *KNOWN_DATASTACKS, "existing", "--no-check"}
     assert {word for word, _ in offered(shell, text)} <= allowed
 
 
-def test_tab_knows_the_datastacks_that_caveclient_remembers(shell, secrets):
-    """A datastack of the map on this computer is offered, whatever else stands there."""
+def test_tab_offers_datastacks_from_the_map(shell, secrets):
+    """A datastack in the map is offered, whatever else the map contains."""
     (secrets / "cave_datastack_to_server_map.json").write_text('{"my_own_stack": "https://x.org", "bad name": 3}')
     assert ("my_own_stack", "my_o") in offered(shell, "%cave_check my_o")
     assert offered(shell, "%cave_check bad") == []
@@ -64,13 +64,13 @@ def test_a_word_already_there_is_not_offered_again(shell):
 
 
 def test_a_token_is_not_completed(shell):
-    """Where a token is typed, and behind other magics, Tab offers nothing of ours."""
+    """Nothing of ours is offered for a token or after other magics."""
     assert offered(shell, "%cave_save 0f3b8c") == []
     assert ("new", "") not in offered(shell, "%timeit ")
 
 
-def test_unloading_takes_the_completion_away(shell):
-    """After `%unload_ext` nothing of it is left; loading twice registers it once."""
+def test_unloading_removes_the_completion(shell):
+    """After `%unload_ext` the completion is gone; loading twice registers it once."""
     shell.run_line_magic("reload_ext", "cave_magic")
     assert len(shell.Completer.custom_matchers) == 1
     shell.run_line_magic("unload_ext", "cave_magic")
@@ -78,7 +78,7 @@ def test_unloading_takes_the_completion_away(shell):
     shell.run_line_magic("load_ext", "cave_magic")
 
 
-def test_tab_asks_no_server(shell, cave):
-    """No request is made on a Tab."""
+def test_tab_sends_no_request(shell, cave):
+    """Tab sends no request."""
     offered(shell, f"%cave_check --server {cave.server} min")
     assert len(cave.requests) == 0

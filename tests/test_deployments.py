@@ -1,4 +1,4 @@
-"""Which server an address or a datastack means."""
+"""Which server an address or a datastack refers to."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ TOKEN = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
     "address",
     [*KNOWN_SERVERS, "http://127.0.0.1:8900", "http://localhost:1", "http://[::1]:8000", "https://a_b.example.org"],
 )
-def test_a_good_address_stays_as_it_is(address):
-    """Scheme and host, with nothing behind, is the one form."""
+def test_a_normalized_address_is_not_changed(address):
+    """An address with a scheme and a host only is normalized."""
     assert check_address(address) == address
 
 
@@ -48,29 +48,29 @@ def test_a_good_address_stays_as_it_is(address):
         ("HTTPS://cave.example.org", "https://cave.example.org"),
     ],
 )
-def test_capitals_blanks_slashes_and_usual_ports_do_not_matter(typed, meant):
-    """What means the same is brought into the one form without a word."""
+def test_capitals_spaces_slashes_and_default_ports_do_not_matter(typed, meant):
+    """Equivalent addresses are normalized."""
     assert check_address(typed) == meant
 
 
 @pytest.mark.parametrize(
     ("typed", "problem", "meant"),
     [
-        ("global.daf-apis.com", "has no https:// in front", DEFAULT_SERVER),
-        ("localhost:8900", "has no http:// in front", "http://localhost:8900"),
-        ("127.0.0.1:8900", "has no http:// in front", "http://127.0.0.1:8900"),
-        ("http://global.daf-apis.com", "wants https://", DEFAULT_SERVER),
+        ("global.daf-apis.com", "does not begin with https://", DEFAULT_SERVER),
+        ("localhost:8900", "does not begin with http://", "http://localhost:8900"),
+        ("127.0.0.1:8900", "does not begin with http://", "http://127.0.0.1:8900"),
+        ("http://global.daf-apis.com", "requires https://", DEFAULT_SERVER),
         ("ftp://cave.example.org", "does not begin with https://", "https://cave.example.org"),
         ("https://minnie.microns-daf.com", "data server", DEFAULT_SERVER),
         ("https://data.proofreading.zetta.ai", "data server", "https://proofreading.zetta.ai"),
-        ("https://global.daf-apis.com/auth", "something behind the host", DEFAULT_SERVER),
-        ("https://cave.example.org/?token=1", "something behind the host", "https://cave.example.org"),
-        ("https://ada:pw@cave.example.org", "name or password", "https://cave.example.org"),
-        ("https://ada:pw@global.daf-apis.com/x", "name or password", DEFAULT_SERVER),
-        ("https://global.daf-apis.com@evil.org", "name or password", "https://evil.org"),
+        ("https://global.daf-apis.com/auth", "something after the host", DEFAULT_SERVER),
+        ("https://cave.example.org/?token=1", "something after the host", "https://cave.example.org"),
+        ("https://ada:pw@cave.example.org", "user name or password", "https://cave.example.org"),
+        ("https://ada:pw@global.daf-apis.com/x", "user name or password", DEFAULT_SERVER),
+        ("https://global.daf-apis.com@evil.org", "user name or password", "https://evil.org"),
     ],
 )
-def test_a_wrong_address_is_told_with_the_right_one(typed, problem, meant):
+def test_the_error_about_an_address_has_the_correct_one(typed, problem, meant):
     """The error says what is wrong and which address was meant."""
     with pytest.raises(BadInput, match=f"{re.escape(problem)}.*Use {re.escape(meant)}$"):
         check_address(typed)
@@ -79,7 +79,7 @@ def test_a_wrong_address_is_told_with_the_right_one(typed, problem, meant):
 @pytest.mark.parametrize(
     "typed", ["", "   ", "what is this", "https://", "https://[", "https://a b", "http://x:99999999", "/etc"]
 )
-def test_what_is_no_address_is_told_how_one_looks(typed):
+def test_the_error_about_another_text_shows_an_example(typed):
     """The error shows an example."""
     with pytest.raises(BadInput, match=re.escape(DEFAULT_SERVER)):
         check_address(typed)
@@ -97,8 +97,8 @@ def test_what_is_no_address_is_told_how_one_looks(typed):
         *((name, "https://proofreading.zetta.ai") for name in ("zetta", "zeta", "kronauer_ants")),
     ],
 )
-def test_the_name_of_a_deployment_leads_to_its_address(name, server):
-    """A name in the place of an address, or one that is spelt nearly so, gets the address of that server."""
+def test_the_name_of_a_deployment_suggests_its_address(name, server):
+    """For the name of a deployment, even misspelt, the error suggests the address of its server."""
     with pytest.raises(BadInput, match=f"^this is a name, not an address. Use {re.escape(server)}$"):
         check_address(name)
 
@@ -126,15 +126,15 @@ def test_the_name_of_a_deployment_leads_to_its_address(name, server):
         "cave",
     ],
 )
-def test_another_word_leads_nowhere(word):
-    """A word that is no deployment's name gets no server suggested that was not meant."""
+def test_another_word_suggests_no_address(word):
+    """For another word the error suggests no server."""
     with pytest.raises(BadInput, match=r"^this is not a server's address\. An address looks like this"):
         check_address(word)
 
 
 @given(st.text(max_size=60))
-def test_any_text_gives_a_clean_address_or_an_error(text):
-    """Whatever is typed, the result has a scheme and a host and nothing else, and no token or password in it."""
+def test_any_text_gives_a_normalized_address_or_an_error(text):
+    """Whatever is typed, the result has a scheme and a host only, without token or password."""
     try:
         address = check_address(text)
     except BadInput as error:
@@ -145,7 +145,7 @@ def test_any_text_gives_a_clean_address_or_an_error(text):
 
 @pytest.mark.parametrize("typed", [TOKEN, f"https://cave.example.org/{TOKEN}", f"https://{TOKEN}@cave.example.org"])
 def test_a_token_in_place_of_an_address_is_not_repeated(typed):
-    """The error about an address never has the token that was pasted there."""
+    """The error about an address never contains a token that was pasted there."""
     with pytest.raises(BadInput) as caught:
         check_address(typed)
     assert TOKEN not in str(caught.value)
@@ -162,24 +162,22 @@ def test_a_token_in_place_of_an_address_is_not_repeated(typed):
         ("nobody_knows", "", {}, DEFAULT_SERVER),
     ],
 )
-def test_a_datastack_is_looked_for_where_one_said_or_where_it_is_known_to_be(
-    secrets, datastack, configured, remembered, server
-):
-    """The setting goes before caveclient's map, that before the known deployments, and those before the default."""
+def test_the_server_of_a_datastack_has_an_order_of_sources(secrets, datastack, configured, remembered, server):
+    """The setting comes before the datastack map, then the known deployments, then the default server."""
     (secrets / MAP_NAME).write_text(json.dumps(remembered))
     assert find_target(datastack, settings=Settings(server=configured)).server == server
 
 
-def test_a_server_is_looked_at_by_a_datastack_that_it_has():
-    """The preferred datastack is taken unless it is known to be elsewhere."""
+def test_the_default_datastack_of_a_server_is_its_own():
+    """The preferred datastack is used unless it is known to be on another server."""
     assert datastack_for(DEFAULT_SERVER, "minnie65_public") == "minnie65_public"
     assert datastack_for("https://proofreading.zetta.ai", "minnie65_public") == "kronauer_ant"
     assert datastack_for("https://cave.example.org", "minnie65_public") == "minnie65_public"
     assert datastack_for("https://cave.example.org", "mine") == "mine"
 
 
-def test_the_table_does_not_contradict_itself():
-    """Every datastack is on one server, every address is in the one form, no data server is a global one."""
+def test_the_deployments_are_consistent():
+    """Every datastack is on one server, every address is normalized, no data server is a global server."""
     assert len(KNOWN_DATASTACKS) == len(set(KNOWN_DATASTACKS))
     for one in DEPLOYMENTS:
         assert check_address(one.server) == one.server
@@ -188,8 +186,8 @@ def test_the_table_does_not_contradict_itself():
         assert not set(one.local_servers) & set(KNOWN_SERVERS)
 
 
-def test_a_server_s_tokens_have_the_formats_of_its_deployments():
-    """A known server makes what its deployments say, each of which is registered; another one may make anything."""
+def test_token_formats_are_those_of_the_deployments():
+    """A known server has the formats of its deployments, all of them registered; another server may have any."""
     assert formats_of(DEFAULT_SERVER) == (HEX,)
     assert formats_of("https://proofreading.zetta.ai") == (HEX, BASE64)
     assert {one for deployment in DEPLOYMENTS for one in deployment.formats} <= set(formats())

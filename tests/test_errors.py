@@ -1,4 +1,4 @@
-"""Answers and files that nobody foresaw end in an honest row: never "invalid token", never a traceback."""
+"""Unexpected responses and files give a correct result: never "invalid token", never a traceback."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cave_magic.doctor.diagnose import diagnose
 from cave_magic.token import Token
 
 PROPERTY = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=30),
@@ -35,15 +35,15 @@ kinds = st.sampled_from(["application/json", "text/html", "text/plain; charset=l
 
 @pytest.fixture
 def ada(cave, secrets):
-    """Ada's saved token, and the target she looks at."""
+    """Ada's saved token, and her target."""
     token = cave.new_token("ada")
     save.save_token(Token(token), cave.server)
     return token, find_target("minnie65_public", cave.server)
 
 
 def _said(report) -> str:
-    remedies = " ".join(row.next_step.text for row in report.rows if row.next_step)
-    return " ".join((*(row.evidence for row in report.rows), remedies))
+    steps = " ".join(row.next_step.text for row in report.rows if row.next_step)
+    return " ".join((*(row.evidence for row in report.rows), steps))
 
 
 def _is_honest(report, token: str, rows: tuple[str, ...]) -> None:
@@ -56,8 +56,8 @@ def _is_honest(report, token: str, rows: tuple[str, ...]) -> None:
 
 @PROPERTY
 @given(status=statuses, body=bodies, kind=kinds)
-def test_any_answer_of_the_auth_service(cave, ada, status, body, kind):
-    """Whatever the auth service answers short of its own `invalid_token`, the token is not called bad."""
+def test_any_response_of_the_auth_service(cave, ada, status, body, kind):
+    """Whatever the auth service returns but its own `invalid_token`, the token is not called rejected."""
     token, target = ada
     cave.misbehave("auth", lambda request: Response(body, status=status, content_type=kind))
     report = diagnose([target], 5)
@@ -68,8 +68,8 @@ def test_any_answer_of_the_auth_service(cave, ada, status, body, kind):
 
 @PROPERTY
 @given(status=statuses, body=bodies, kind=kinds)
-def test_any_answer_of_the_info_service(cave, ada, status, body, kind):
-    """Whatever the info service answers, the account stays good, and at most one row is not."""
+def test_any_response_of_the_info_service(cave, ada, status, body, kind):
+    """Whatever the info service returns, the account is fine, and at most one check fails."""
     token, target = ada
     cave.misbehave("info", lambda request: Response(body, status=status, content_type=kind))
     report = diagnose([target], 5)
@@ -80,8 +80,8 @@ def test_any_answer_of_the_info_service(cave, ada, status, body, kind):
 
 @PROPERTY
 @given(status=statuses, body=bodies, kind=kinds)
-def test_any_answer_of_a_data_service(cave, ada, status, body, kind):
-    """Whatever materialize answers, only its own row may be bad."""
+def test_any_response_of_a_data_service(cave, ada, status, body, kind):
+    """Whatever materialize returns, only its own check may fail."""
     token, target = ada
     cave.misbehave("materialize", lambda request: Response(body, status=status, content_type=kind))
     _is_honest(diagnose([target], 5), token, ("materialize",))
@@ -90,7 +90,7 @@ def test_any_answer_of_a_data_service(cave, ada, status, body, kind):
 @PROPERTY
 @given(content=st.one_of(st.binary(max_size=300), bodies, json_values.map(lambda v: json.dumps({"token": v}).encode())))
 def test_any_token_file(cave, ada, content):
-    """Whatever stands in the token file, the check says something about that file, and never breaks."""
+    """Whatever the token file contains, only checks of the token may fail, and none crashes."""
     token, target = ada
     token_files.server_file(cave.server).write_bytes(content)
     report = diagnose([target], 5)
@@ -108,7 +108,7 @@ def test_any_token_file(cave, ada, content):
     )
 )
 def test_any_datastack_map(cave, ada, content):
-    """Whatever stands in the map of datastacks, the check goes on."""
+    """Whatever the datastack map contains, only its own check may fail, and none crashes."""
     _, target = ada
     (token_files.secrets_folder() / datastack_map.MAP_NAME).write_bytes(content)
     report = diagnose([target], 5)
@@ -128,7 +128,7 @@ headers = st.dictionaries(
 @PROPERTY
 @given(status=statuses, headers=headers)
 def test_any_headers(cave, ada, status, headers):
-    """Whatever headers come with an answer, nothing is followed and nothing breaks."""
+    """Whatever the headers of a response, no redirect is followed and no check crashes."""
     token, target = ada
     cave.misbehave(
         "all", lambda request: Response(b"{}", status=status, headers=headers, content_type="application/json")

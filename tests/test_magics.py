@@ -80,16 +80,16 @@ def test_help_shows_usage_and_an_example(run, name):
         ("%cave_check --jsom", "Did you mean --json?"),
         ("%cave_check --timeout x", "--timeout: invalid float value"),
         ("%cave_check --timeout 0", "more than 0"),
-        ("%cave_check --all v1dd_public", "give --all or a name"),
-        ("%cave_check --all -d v1dd_public", "give --all or a name"),
-        ("%cave_check --json --report", "--json and --report are two forms"),
+        ("%cave_check --all v1dd_public", "give --all or the name of a datastack, not both"),
+        ("%cave_check --all -d v1dd_public", "give --all or the name of a datastack, not both"),
+        ("%cave_check --json --report", "give --json or --report, not both"),
         ("%cave_check --yes", "--yes goes with --fix"),
-        ("%cave_whoami me", "no place for another word"),
-        ("%cave_save 'abc", "a quote is not closed"),
+        ("%cave_whoami me", "takes no more words"),
+        ("%cave_save 'abc", "a quotation mark is not closed"),
         ("%cave_check --server global.daf-apis.com", "Use https://global.daf-apis.com"),
         ("%cave_check --server https://minnie.microns-daf.com", "data server"),
         ("%cave_save --from-env NOT_SET_HERE", "NOT_SET_HERE is not set"),
-        ("%cave_save --from-file /does/not/exist", "is not there"),
+        ("%cave_save --from-file /does/not/exist", "does not exist"),
         ("%cave_save $nothing", "there is no variable nothing"),
     ],
 )
@@ -106,4 +106,4 @@ def test_the_help_of_the_check_is_true_of_its_options(run):
     """It does not say beside `--fix` that nothing is changed, and says what becomes of `-o` with `--strict`."""
     out = run("%cave_check -h").out
     assert "Changes nothing without --fix." in out
-    assert "nothing is returned then" in " ".join(out.split())
+    assert "then nothing is returned" in " ".join(out.split())

@@ -1,4 +1,4 @@
-"""Text from outside: made safe to show, and kept out of everything until it is."""
+"""Redacting, masking and finding secrets, and text from outside, which is shown only after sanitizing."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ around = st.text(st.characters(codec="utf-8") | st.sampled_from("\x1b\n\t \u202e
 
 
 def text_of(text: object, limit: int = 120) -> str:
-    """A text from outside as it is shown."""
+    """A text after sanitizing."""
     return sanitize(text, limit).text
 
 
 def shows(text: str, value: str, most: int = 8) -> bool:
-    """Whether a text has more than so many characters in a row of a value."""
+    """Whether a text contains more than `most` consecutive characters of a value."""
     return any(value[at : at + most + 1] in text for at in range(len(value) - most))
 
 
 @given(around, values, around)
-def test_a_token_in_any_text_is_hidden(before, value, after):
-    """Whatever stands directly before and after a token, letters and escapes too, the token is not in the result."""
+def test_a_token_in_any_text_is_redacted(before, value, after):
+    """Whatever is directly before and after a token, even letters and escapes, the token is not in the result."""
     assert not shows(text_of(before + value + after, 1000), value)
     assert not shows(redact(before + value + after), value)
 
 
 @given(st.sampled_from([" ", "x", ": ", "="]), st.integers(0, 40), values, st.integers(1, 200))
-def test_cutting_a_text_leaves_no_part_of_a_token(glue, inside, value, limit):
-    """A token that stands where the text is cut off does not leave its beginning behind."""
+def test_a_cut_text_contains_no_part_of_a_token(glue, inside, value, limit):
+    """A token that is cut off does not leave its beginning behind."""
     for size in (limit, limit * 20):
         assert not shows(text_of(" " * (size - inside) + glue + value + " and on" * 9, limit), value)
         assert not shows(text_of("y" * (size - inside) + glue + value + " and on" * 9, limit), value)
@@ -53,7 +53,7 @@ def test_cutting_a_text_leaves_no_part_of_a_token(glue, inside, value, limit):
 
 @given(around)
 def test_the_result_is_one_printable_line_within_its_limit(text):
-    """No control character, no terminal escape, no direction mark and no line break comes through."""
+    """Control characters, terminal escapes, direction marks and line breaks are removed."""
     line = text_of(text, 60)
     assert line.isprintable()
     assert len(line) <= 60
@@ -61,8 +61,8 @@ def test_the_result_is_one_printable_line_within_its_limit(text):
 
 @pytest.mark.parametrize("wrap", [repr, json.dumps, quote, ascii, lambda v: quote(json.dumps({"token": v}))])
 @given(value=values)
-def test_escaping_does_not_uncover_a_token(wrap, value):
-    """A token with a quote or line break before it stays hidden in repr, JSON and percent-escaped forms."""
+def test_an_escaped_token_is_redacted(wrap, value):
+    """A token after a quote or a line break is redacted in repr, JSON and percent-encoded forms."""
     for odd in (f"\n{value}", f'"{value}"', f"\x00{value}\r\n", f"\u201c{value}\u201d"):
         assert not shows(redact(wrap(odd)), value)
 
@@ -88,8 +88,8 @@ def test_escaping_does_not_uncover_a_token(wrap, value):
         ("Cookie: middle_auth_token=hunter2; path=/", "hunter2"),
     ],
 )
-def test_headers_cookies_addresses_and_json_keep_their_secret(text, gone):
-    """A credential is hidden by where it stands, whatever form it has."""
+def test_secrets_in_headers_cookies_urls_and_json_are_redacted(text, gone):
+    """A credential is redacted because of its context, whatever it looks like."""
     assert gone not in redact(text)
     assert gone not in text_of(text)
 
@@ -106,39 +106,39 @@ def test_headers_cookies_addresses_and_json_keep_their_secret(text, gone):
         "~/cloudvolume/Secrets2026/of_some_long_path_name/cave-secret.json=",
     ],
 )
-def test_what_is_no_secret_stays(text):
-    """Messages, addresses, names and numbers come through unchanged."""
+def test_what_is_not_a_secret_is_kept(text):
+    """Messages, addresses, names and numbers are not changed."""
     assert text_of(text) == text
 
 
 @pytest.mark.parametrize("value", [ZETTA, ZETTA + "\n", f'"{ZETTA}"', " " + ZETTA, "pass word/1"])
-def test_a_given_token_is_hidden_in_every_form(value):
-    """A token that is passed along is hidden as it is, stripped, escaped and percent-encoded."""
+def test_a_given_token_is_redacted_in_every_form(value):
+    """A given token is redacted as it is, stripped, escaped and percent-encoded."""
     for text in (value, value.strip(), repr(value), json.dumps({"a": value}), quote(value), quote(value, safe="")):
         assert not shows(redact(f"said {text} again", Token(value)), value.strip().strip('"'), 6)
 
 
-def test_a_token_that_contains_another_is_hidden_whole():
-    """The longer of two given tokens goes first, so nothing of it is left."""
+def test_a_token_that_contains_another_is_redacted_completely():
+    """The longer of two given tokens is replaced first, so nothing of it is left."""
     short = Token("secret-part")
     assert redact("it is secret-part-and-more", short, Token("secret-part-and-more")) == f"it is {MASK}"
 
 
 def test_only_given_secrets_are_masked():
-    """`mask` hides what it is given, tokens and texts alike, and leaves other secrets and keyed words as they are."""
+    """`mask` replaces the given tokens and texts, and keeps other secrets."""
     assert mask(f"a {TOKEN} b {ZETTA}, token: x", Token(TOKEN)) == f"a {MASK} b {ZETTA}, token: x"
     assert mask(f"a {TOKEN} b {quote(ZETTA, safe='')}", TOKEN, ZETTA) == f"a {MASK} b {MASK}"
 
 
 def test_a_short_value_is_not_searched_for():
-    """A few characters are no secret worth tearing a text apart for."""
+    """A few characters are not replaced, since they would match parts of words."""
     assert redact("banana", Token("a")) == "banana"
     assert mask("hand in hand", "hand") == "hand in hand"
 
 
 @pytest.mark.parametrize("scheme", ["JWT", "", "Bearer"])
-def test_the_header_of_a_format_keeps_its_value(scheme):
-    """Whatever value stands in the header that carries a token is hidden, also one of no known format."""
+def test_the_header_of_a_format_is_redacted(scheme):
+    """Any value in a header that carries a token is redacted, even in an unknown format."""
     with registered(dataclasses.replace(JWT, scheme=scheme)):
         for text in ("X-Cave-Token: {}hunter2", "{{'X-Cave-Token': '{}hunter2'}}", "x-cave-token:{}hunter2"):
             assert "hunter2" not in redact(text.format(f"{scheme} " if scheme else ""))
@@ -148,15 +148,15 @@ def test_the_header_of_a_format_keeps_its_value(scheme):
     "start", ["words and 13 more. ", "Ab1" * 14 + "=x", "a" * 31 + "g", "eyJ", "eyJ" + "a" * 400 + ".", '{"token": 1}']
 )
 def test_a_large_text_is_redacted_in_linear_time(start):
-    """Half a megabyte takes a second, whatever it consists of; a quadratic search would take hours."""
+    """Half a megabyte of any text takes about a second; a quadratic search would take hours."""
     with registered():
         begun = time.perf_counter()
         redact(start * (500_000 // len(start)))
         assert time.perf_counter() - begun < 10
 
 
-def test_what_is_not_text_is_turned_into_one():
-    """An exception or None can be given as it is."""
+def test_other_objects_are_converted_to_text():
+    """An exception or None is sanitized too."""
     assert text_of(ValueError(f"bad {TOKEN}")) == f"bad {MASK}"
     assert text_of(None) == "None"
 
@@ -174,7 +174,7 @@ OPTIONS = ("--server", "-s", "--datastack", "-d", "--from-env", "--from-file", "
     ["{}", "--overwrit {}", "{} --server https://a.example.org", '"{}"', "token='{}'", "--token={}", "# {}", "#{}"],
 )
 def test_a_typed_token_is_recognised(line, secret):
-    """A token, or most of one, in any usual form is found on a magic's line, whatever stands beside it."""
+    """A token, or most of one, in any usual form is found on a magic's line, whatever is next to it."""
     assert any(word.strip("=") in secret and len(word) >= 28 for word in find_secrets(line.format(secret), OPTIONS))
 
 
@@ -187,15 +187,15 @@ def test_a_typed_token_is_recognised(line, secret):
      "-s '{}'", "-x'{}'", '"-x{}"', '--from-file"{}"', "-x{0} --y{0}", "new -x{}", "--server https://{}@a.example.org", "-shttps://ada:{}@a.org"],
 )  # fmt: skip
 @pytest.mark.parametrize("odd", [None, OPTIONS], ids=["any magic", "%cave_save"])
-def test_a_token_that_is_glued_to_an_option_is_recognised(line, secret, odd):
-    """Alone, so that it is scrubbed wherever else it stands, or with all that is in front of it."""
+def test_a_token_glued_to_an_option_is_recognised(line, secret, odd):
+    """It is found by itself, so that it is scrubbed everywhere, or with everything before it."""
     text = line.format(secret)
     assert secret[-28:] not in mask(text, *find_secrets(text, odd))
 
 
 @pytest.mark.parametrize("line", ["-d{}", "-x{}", "--overwrite{}"])
-def test_a_glued_token_is_also_found_alone(line):
-    """The option's name may end in a letter that a token may begin with: the token itself is among what is scrubbed."""
+def test_a_glued_token_is_also_found_by_itself(line):
+    """Even if the option's name ends in a letter that a token may begin with, the token itself is found."""
     for token in (TOKEN, "abcdef" + TOKEN[6:], ZETTA):
         assert token in find_secrets(line.format(token))
 
@@ -204,12 +204,12 @@ def test_a_glued_token_is_also_found_alone(line):
     ("line", "secret"), [("--server https://ada:pw@a.org", "https://ada:pw@"), ("-s ada:hunter2@a.org", "ada:hunter2@")]
 )
 def test_a_password_in_an_address_is_recognised(line, secret):
-    """What stands before the host is scrubbed as a token is; an address without it is not."""
+    """A user name and password before the host are found as secrets."""
     assert find_secrets(line) == [secret]
 
 
-def test_an_odd_token_on_the_line_is_recognised_as_a_whole():
-    """A word of no known form that is long and has digits is taken for a token where nothing else stands there."""
+def test_an_odd_token_on_the_line_is_recognised():
+    """A long word with digits in no known format is taken for a token on a line that takes one."""
     assert find_secrets("ey.JhbGciOiJIUzI1NiJ9.eyJzdWIiOiIx", OPTIONS) == ["ey.JhbGciOiJIUzI1NiJ9.eyJzdWIiOiIx"]
 
 
@@ -236,23 +236,23 @@ def test_an_odd_token_on_the_line_is_recognised_as_a_whole():
         "--timeout=864691135012345678",
     ],
 )
-def test_names_paths_and_addresses_are_no_typed_tokens(line):
-    """What is scrubbed from histories for good is never the name of a datastack, file, server or variable."""
+def test_names_paths_and_addresses_are_not_tokens(line):
+    """Names of datastacks, files, servers and variables are never scrubbed from histories."""
     assert find_secrets(line, OPTIONS) == []
 
 
-def test_a_long_name_is_no_token_where_no_token_belongs():
-    """On the lines of the other magics only what looks like a token of a known form is one."""
+def test_a_long_name_is_not_a_token_if_the_line_takes_none():
+    """On the lines of other magics only words in a known format are tokens."""
     assert find_secrets("MyDataStackVersion20261121") == []
     assert find_secrets("MyDataStackVersion20261121", OPTIONS) == ["MyDataStackVersion20261121"]
     assert find_secrets(f"--json {ZETTA} {TOKEN}") == [ZETTA, TOKEN]
 
 
-# ---------------------------------------------------------------- text that nobody has sanitized
+# ---------------------------------------------------------------- untrusted text
 
 
-def test_what_is_sanitized_is_private_unless_it_may_be_shared():
-    """Text from outside is withheld from what a person shares; only who sanitizes it can say otherwise."""
+def test_sanitized_text_is_private_unless_shareable():
+    """Text from outside is withheld from reports, unless the caller of `sanitize` allows it."""
     assert sanitize(Untrusted("their words")).private
     assert not sanitize(Untrusted("x.org"), shareable=True).private
 
@@ -266,12 +266,12 @@ def test_untrusted_text_cannot_be_formatted(show):
 
 
 def test_the_repr_of_untrusted_text_shows_none_of_it():
-    """Neither alone nor within something else."""
+    """The repr shows no text, not even within a list."""
     assert "their words" not in repr([Untrusted("their words")])
 
 
 def test_untrusted_text_is_compared_and_searched():
-    """What it is can be found out without showing it; what a pattern allows can be taken out."""
+    """Untrusted text can be compared and searched, and parts that match a pattern can be extracted."""
     said = Untrusted("version 5.13.2 <script>")
     assert said == Untrusted("version 5.13.2 <script>") == "version 5.13.2 <script>"
     assert {said: 1}["version 5.13.2 <script>"]
@@ -298,7 +298,7 @@ raise ValueError("it said " + said)  # wrong
 
 
 def test_the_type_checker_rejects_untrusted_text(tmp_path: Path):
-    """mypy lets text from outside into a line through `sanitize` alone."""
+    """mypy accepts text from outside in a line only after `sanitize`."""
     mypy = pytest.importorskip("mypy.api")
     file = tmp_path / "mistakes.py"
     file.write_text(MISTAKES)

@@ -1,4 +1,4 @@
-"""The one type that holds a token, and the forms in which people paste one."""
+"""The token type, the token formats, and the forms in which people paste tokens."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ values = st.text(DIGITS, min_size=32, max_size=32)
 
 
 def is_mixed(text: str) -> bool:
-    """Whether a text has small letters, capitals and digits, as all but one token of base64 in a thousand has."""
+    """Whether a text has lower case, capitals and digits, as all but one in a thousand base64 tokens have."""
     return text.upper() != text != text.lower() and any(one.isdigit() for one in text)
 
 
@@ -55,7 +55,7 @@ SHOWN = {
 
 @pytest.mark.parametrize("way", SHOWN)
 def test_a_token_shows_at_most_its_last_four_characters(way):
-    """However a token is turned into text, the text has its ending at most."""
+    """However a token is turned into text, the text contains at most its ending."""
     text = SHOWN[way](Token(TOKEN))
     assert TOKEN[:28] not in text
     assert not any(TOKEN[start : start + 6] in text for start in range(26))
@@ -83,8 +83,8 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("way", REFUSED)
-def test_what_would_need_the_text_of_a_token_fails_without_showing_it(way):
-    """Serialising, joining, comparing by size or changing a token is an error whose message does not have it."""
+def test_a_token_cannot_be_used_as_text(way):
+    """Serialising, joining, ordering or changing a token raises an error that does not contain it."""
     with pytest.raises((TypeError, AttributeError)) as caught:
         REFUSED[way](Token(TOKEN))
     assert TOKEN not in str(caught.value)
@@ -92,15 +92,15 @@ def test_what_would_need_the_text_of_a_token_fails_without_showing_it(way):
 
 
 def test_a_logged_token_is_masked(caplog):
-    """A token given to logging, in the message or as an argument, is shown by its ending."""
+    """A token that is logged, in the message or as an argument, is shown by its ending."""
     with caplog.at_level(logging.DEBUG):
         logging.getLogger("some.program").debug("sent %s and %r", Token(TOKEN), [Token(TOKEN)])
     assert TOKEN not in caplog.text
     assert "ending in e1f0" in caplog.text
 
 
-def test_a_traceback_with_locals_masks_it():
-    """A traceback that quotes local variables has the masked form."""
+def test_a_traceback_with_locals_masks_the_token():
+    """A traceback that quotes local variables contains the masked form."""
     import traceback
 
     def fail(token: Token) -> None:
@@ -113,8 +113,8 @@ def test_a_traceback_with_locals_masks_it():
     assert f"Token({TOKEN}" not in shown
 
 
-def test_a_short_or_odd_token_shows_nothing_of_itself():
-    """Of a value too short to be a token, or with an odd ending, not even the ending is shown."""
+def test_a_short_or_odd_token_shows_nothing():
+    """The ending is not shown if the value is too short or the ending is odd."""
     assert repr(Token("hunter2")) == "<Token>"
     assert repr(Token(TOKEN + "\n")) == "<Token>"
     assert repr(Token("x" * 30 + '"}')) == "<Token>"
@@ -122,7 +122,7 @@ def test_a_short_or_odd_token_shows_nothing_of_itself():
 
 @given(anything, anything)
 def test_tokens_are_equal_exactly_when_their_values_are(one, other):
-    """Comparison and hash are those of the values, also for lone surrogates, and a token equals no string."""
+    """Equality and hash are those of the values, even for lone surrogates, and a token equals no string."""
     assert (Token(one) == Token(other)) == (one == other)
     assert (Token(one) != Token(other)) == (one != other)
     assert len({Token(one), Token(other)}) == len({one, other})
@@ -130,13 +130,13 @@ def test_tokens_are_equal_exactly_when_their_values_are(one, other):
 
 
 @pytest.mark.parametrize(("one", "other"), [("\ud800", "?"), ("\ud800", "\ud801"), ("a", "a\0")])
-def test_odd_values_are_told_apart(one, other):
+def test_values_that_cannot_be_encoded_differ(one, other):
     """Characters that cannot be encoded do not make two values equal."""
     assert Token(one) != Token(other)
 
 
-def test_a_token_is_made_of_text_only():
-    """A number or bytes in place of the text is refused at once, unnamed."""
+def test_a_token_is_a_string():
+    """A number or bytes instead of a string raises an error that does not contain it."""
     for value in (int("1" * 32), TOKEN.encode(), None):
         with pytest.raises(TypeError) as caught:
             Token(value)  # type: ignore[arg-type]
@@ -163,8 +163,8 @@ def test_a_token_is_made_of_text_only():
         (f"token={ZETTA}", "word before", ZETTA),
     ],
 )
-def test_a_stored_oddity_is_named_and_the_token_inside_found(value, oddity, inside):
-    """An odd stored value is described without itself, and read as the one token in it, if there is just one."""
+def test_odd_stored_tokens_are_described_and_read(value, oddity, inside):
+    """An odd stored value is described without quoting it, and read as the token in it if there is just one."""
     token = Token(value)
     assert (token.oddity() is None) if oddity is None else (oddity in (token.oddity() or ""))
     assert TOKEN[:8] not in (token.oddity() or "")
@@ -219,7 +219,7 @@ MADE = {
 @settings(deadline=None)  # the patterns are compiled once
 @given(data=st.data())
 def test_a_token_is_found_in_every_form_of_paste(form, kind, data):
-    """Whatever stands around it, exactly the one token that was pasted comes out, in each format."""
+    """Whatever is around it, exactly the pasted token is found, in each format."""
     value = data.draw(MADE[kind])
     with registered():
         if form == "capitals" and kind != "HEX":
@@ -228,24 +228,24 @@ def test_a_token_is_found_in_every_form_of_paste(form, kind, data):
 
 
 @given(st.lists(values, min_size=2, max_size=5, unique=True))
-def test_a_list_gives_all_of_its_tokens_in_order(listed):
-    """The JSON list of the tokens page gives each token once, in its order, with its description."""
+def test_all_tokens_of_a_list_are_read_in_order(listed):
+    """The JSON list of the tokens page gives each token once, in order, with its description."""
     text = json.dumps([{"token": value, "description": f"no. {value[:3]}"} for value in [*listed, listed[0]]])
     assert [(one.token, one.description) for one in read_pasted(text)] == [(Token(v), f"no. {v[:3]}") for v in listed]
 
 
 @given(values, values)
-def test_two_different_tokens_in_a_text_are_refused(one, other):
-    """A text with two tokens does not say which is meant, and the complaint has neither."""
+def test_two_different_tokens_in_a_text_are_rejected(one, other):
+    """A text with two tokens is ambiguous, and the error contains neither."""
     if one != other:
-        with pytest.raises(NotAToken, match="2 different tokens") as caught:
+        with pytest.raises(NotAToken, match="contains 2 different tokens") as caught:
             read_pasted(f"old {one} new {other}")
         assert one not in str(caught.value)
 
 
 @given(st.text(string.ascii_letters + string.digits + "+/=_-.%{}\"': \n", min_size=5, max_size=300))
-def test_a_complaint_never_contains_what_was_pasted(text):
-    """Whatever is wrong with a paste, no part of it longer than a short word stands in the sentence about it."""
+def test_an_error_never_quotes_the_paste(text):
+    """Whatever is wrong with a paste, the error quotes no part of it that is longer than a short word."""
     try:
         read_pasted(text)
     except NotAToken as error:
@@ -255,7 +255,7 @@ def test_a_complaint_never_contains_what_was_pasted(text):
 
 
 @given(anything)
-def test_any_text_gives_tokens_or_a_complaint(text):
+def test_any_text_gives_tokens_or_an_error(text):
     """No paste raises anything but `NotAToken`."""
     try:
         for one in read_pasted(text):
@@ -273,24 +273,24 @@ def test_any_text_gives_tokens_or_a_complaint(text):
         ("<paste here>", "placeholder"),
         ('{"token": ""}', "empty"),
         ("[" * 100_000, "something else"),
-        ("the quick brown fox jumps", "without a token"),
+        ("the quick brown fox jumps", "text without a token"),
         ('{"token": "' + TOKEN[:20] + '"}', "20 characters"),
     ],
 )
-def test_what_is_odd_about_a_paste_is_said(text, said):
-    """The complaint tells a part of a token from a placeholder, a text and something else."""
+def test_the_error_describes_what_is_odd(text, said):
+    """The error distinguishes part of a token, a placeholder, a text and something else."""
     with pytest.raises(NotAToken, match=said):
         read_pasted(text)
 
 
 @pytest.mark.parametrize("text", ["", "  ", '""', "\ufeff", " '' "])
-def test_an_empty_answer_is_no_token_and_no_error(text):
-    """Nothing pasted gives nothing, so that the caller can cancel."""
+def test_an_empty_paste_is_not_an_error(text):
+    """An empty paste gives no token, so that the caller can cancel."""
     assert read_pasted(text) == []
 
 
-def test_a_long_paste_is_read_up_to_a_bound():
-    """Megabytes in the clipboard do not keep anybody waiting."""
+def test_only_the_start_of_a_long_paste_is_read():
+    """Megabytes in the clipboard are read quickly."""
     with pytest.raises(NotAToken):
         read_pasted("x y z " * 1_000_000)
 
@@ -299,14 +299,14 @@ def test_a_long_paste_is_read_up_to_a_bound():
 
 
 def test_tokens_that_stand_alone_are_found():
-    """Every run that is a token is found, in any case, and no longer or shorter one."""
+    """Every run of characters that is a token is found, in any case, but no longer or shorter run."""
     text = f"a={TOKEN}; b='{OTHER.upper()}' {TOKEN}0 {TOKEN[:31]} '{ZETTA}' x{ZETTA}"
     assert find_tokens(text) == [Token(TOKEN), Token(OTHER), Token(ZETTA)]
     assert find_tokens(text, [BASE64]) == [Token(ZETTA)]
 
 
 def test_only_the_given_formats_are_read():
-    """A server that makes one kind of token is offered no other kind, and the complaint says which kind it makes."""
+    """For a server with one format no other format is read, and the error describes the right one."""
     assert read_pasted(ZETTA, [BASE64]) == [PastedToken(token=Token(ZETTA))]
     with pytest.raises(NotAToken, match=r"a token is 32 hexadecimal characters \(0-9, a-f\); this is something else"):
         read_pasted(ZETTA, [HEX])
@@ -314,8 +314,8 @@ def test_only_the_given_formats_are_read():
         read_pasted(json.dumps({"token": TOKEN}), [BASE64])
 
 
-def test_a_token_that_its_server_does_not_make_is_odd():
-    """A stored token is held against the formats of its server, where they are known."""
+def test_a_token_in_another_servers_format_is_odd():
+    """A stored token is compared with the formats of its server."""
     assert Token(ZETTA).oddity([HEX]) == "is not 32 hexadecimal characters (0-9, a-f)"
     assert Token(ZETTA).oddity([HEX, BASE64]) is None
     assert Token(ZETTA[:-1]).oddity([BASE64]) is None
@@ -323,13 +323,13 @@ def test_a_token_that_its_server_does_not_make_is_odd():
 
 
 def test_a_token_knows_its_format():
-    """A token has the format that it matches exactly; one that is quoted, cut off or in capitals has none."""
+    """A token has the format that it matches exactly; if it is quoted, cut off or in capitals, it has none."""
     assert [Token(value).format for value in (TOKEN, ZETTA)] == [HEX, BASE64]
     assert {Token(value).format for value in (TOKEN.upper(), TOKEN[1:], f"'{TOKEN}'", "", make_jwt())} == {None}
 
 
 def test_a_token_is_sent_as_its_format_says():
-    """The header and the word in it come from the format; an odd token is sent as caveclient would send it."""
+    """The header and the scheme come from the format; an odd token is sent as caveclient would send it."""
     plain = dataclasses.replace(JWT, scheme="")
     assert Token(TOKEN).headers == {"Authorization": f"Bearer {TOKEN}"}
     assert Token(TOKEN[1:]).headers == {"Authorization": f"Bearer {TOKEN[1:]}"}
@@ -340,7 +340,7 @@ def test_a_token_is_sent_as_its_format_says():
 
 
 def test_a_format_says_how_much_of_an_ending_is_shown():
-    """People recognise a token by as many of its last characters as its format shows, and by none if it says so."""
+    """The ending has as many characters as the format shows, even none."""
     jwt = Token(make_jwt())
     with registered():
         assert repr(jwt) == f"<Token ending in {make_jwt()[-6:]}>"
@@ -349,7 +349,7 @@ def test_a_format_says_how_much_of_an_ending_is_shown():
 
 
 def test_a_token_inside_a_longer_one_is_not_found():
-    """A piece of a long token that would be a token of a shorter format is part of the long one."""
+    """A part of a long token that matches a shorter format belongs to the long token."""
     head, claims, signature = make_jwt().split(".")
     tricky = f"{head}.{claims}-{TOKEN}-{claims}.{signature}"
     with registered():
@@ -358,7 +358,7 @@ def test_a_token_inside_a_longer_one_is_not_found():
 
 
 def test_the_text_of_a_long_paste_is_searched_in_linear_time():
-    """Long runs of letters that are no token take no longer by the character than short ones."""
+    """Long runs of letters that are not a token take no more time for each character than short ones."""
     with registered():
         for text in ("eyJ" * 60_000, "eyJaaaa." * 20_000, "a" * 200_000, ("Ab1" * 14 + "x") * 4000):
             start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What the magics do: one module each, with the options and the help. Imported when one is first used."""
+"""The commands behind the magics: one module each, with its options and help. Imported on first use."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ from .save import cave_save
 from .setup import cave_setup
 from .whoami import cave_whoami
 
-COMMANDS = {one.name: one for one in (cave_setup, cave_save, cave_whoami, cave_check)}
+COMMANDS = {command.name: command for command in (cave_setup, cave_save, cave_whoami, cave_check)}

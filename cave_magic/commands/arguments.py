@@ -1,4 +1,4 @@
-"""The arguments of a command: declared once, read from a line, shown as help, completed on Tab."""
+"""The arguments of a command: declared once, then used for parsing, help and tab completion."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Run = Callable[[Context, argparse.Namespace], Any]
 Argument = Callable[[argparse.ArgumentParser], object]
 
 _COMMENT = re.compile(r"""((?:^|\s)(?:"[^"]*"|'[^']*'))|(?:^|\s)#(?:\s.*)?$""")
-"""A comment; before one come quoted words, in which `#` is a letter."""
+"""A comment. The first group skips quoted words, in which `#` is an ordinary character."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,42 +28,42 @@ class MagicCommand:
 
     Attributes:
         name: such as "cave_check".
-        run: does what the arguments say; returns what the magic returns.
-        parser: the arguments.
+        run: runs it; returns what the magic returns.
+        parser: its arguments.
     """
 
     name: str
     run: Run
-    parser: argparse.ArgumentParser
+    parser: _Parser
 
     @property
     def help(self) -> str:
-        """How to use it: the usage, the docstring, the arguments."""
+        """The usage, the docstring and the arguments."""
         return self.parser.format_help()
 
     @property
     def options(self) -> tuple[str, ...]:
         """Its options, such as `--server`."""
-        return _options_of(self.parser)
+        return self.parser.options
 
 
 def argument(*names: str, **settings: Any) -> Argument:
-    """An argument of a command, as `argparse.ArgumentParser.add_argument` takes it."""
+    """Declares an argument with the parameters of `argparse.ArgumentParser.add_argument`."""
     return lambda parser: parser.add_argument(*names, **settings)
 
 
 _COMMON = (
     argument("-s", "--server", metavar="URL", help="the CAVE server, such as https://global.daf-apis.com"),
-    argument("-d", "--datastack", metavar="NAME", help="the datastack that is meant"),
+    argument("-d", "--datastack", metavar="NAME", help="the datastack"),
     argument("-h", "--help", action="store_true", help="show this text"),
 )
-"""The options that mean the same in every command."""
+"""The options of every command."""
 
 
 def command(*arguments: Argument) -> Callable[[Run], MagicCommand]:
-    """Makes a command of a function, whose name and docstring it takes."""
+    """Turns a function into a command; its name and docstring become the name and the help."""
 
-    def made(run: Run) -> MagicCommand:
+    def decorate(run: Run) -> MagicCommand:
         parser = _Parser(
             prog=f"%{run.__name__}",
             description=inspect.getdoc(run),
@@ -74,11 +74,7 @@ def command(*arguments: Argument) -> Callable[[Run], MagicCommand]:
             add_to(parser)
         return MagicCommand(name=run.__name__, run=run, parser=parser)
 
-    return made
-
-
-def _options_of(parser: argparse.ArgumentParser) -> tuple[str, ...]:
-    return tuple(option for action in parser._actions for option in action.option_strings)
+    return decorate
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -94,24 +90,28 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
 class _Parser(argparse.ArgumentParser):
     """A parser that neither prints nor exits."""
 
+    @property
+    def options(self) -> tuple[str, ...]:
+        return tuple(option for action in self._actions for option in action.option_strings)
+
     def error(self, message: str) -> Any:
-        raise BadInput(_without_values(message, self.prog.lstrip("%"), _options_of(self))) from None
+        raise BadInput(_without_values(message, self.prog.lstrip("%"), self.options)) from None
 
 
 def read(command: MagicCommand, line: str) -> argparse.Namespace:
-    """What a line says, without a comment and without `;`, by which people keep IPython from showing a result.
+    """Parses a line, without its comment and without the `;` that keeps IPython from showing a result.
 
     Raises:
-        BadInput: the command does not take it; the message quotes nothing of it but options.
+        BadInput: the line is invalid; the message quotes only its options.
     """
     words = shlex.shlex(_without_comment(line).rstrip("; "), posix=False)
     words.whitespace_split, words.commenters = True, ""
     try:
         args = command.parser.parse_args(list(words))
     except ValueError:
-        raise BadInput("a quote is not closed.") from None
+        raise BadInput("a quotation mark is not closed.") from None
     for name, value in vars(args).items():
-        setattr(args, name, [_unquoted(one) for one in value] if isinstance(value, list) else _unquoted(value))
+        setattr(args, name, [_unquoted(word) for word in value] if isinstance(value, list) else _unquoted(value))
     if any("," in name for name in getattr(args, "names", ())):
         raise BadInput(f"separate names with spaces, not commas{_without_commas(command, line)}")
     return args
@@ -122,24 +122,24 @@ def _without_comment(line: str) -> str:
 
 
 def _without_commas(command: MagicCommand, line: str) -> str:
-    """The line that was meant, unless a token stands in it."""
+    """The corrected line to suggest; "." if it contains a token."""
     words = re.sub(r"[\s,]+", " ", _without_comment(line)).strip()
     return "." if find_secrets(words) else f": %{command.name} {sanitize(words, 400).text}"
 
 
 def _unquoted(value: Any) -> Any:
-    """A word without the quotes around it, which the lexer leaves there."""
+    """A word without the quotation marks around it, which the lexer keeps."""
     is_quoted = isinstance(value, str) and len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
     return value[1:-1] if is_quoted else value
 
 
 def _without_values(message: str, name: str, options: tuple[str, ...]) -> str:
-    """argparse's message without what was typed, which may be a token, and with the choices."""
+    """argparse's message with the choices, and without what was typed, which may be a token."""
     if "unrecognized arguments" in message:
         flags = re.findall(r"(?<!\S)(--?[a-z][a-z-]{0,24})(?=[\s=]|$)", message.partition(":")[2])
         near = get_close_matches(flags[0], options, n=1) if flags else []
         hint = f"Did you mean {near[0]}?" if near else f"Its options: {', '.join(o for o in options if o[:2] == '--')}."
-        return f"{name} has no {'option ' + flags[0] if flags else 'place for another word'}. {hint}"
+        return f"{name} {f'has no option {flags[0]}' if flags else 'takes no more words'}. {hint}"
     if "invalid choice" in message and "--use" in message:
         return f"{name} --use takes latest or new."
     if "invalid choice" in message:

@@ -1,4 +1,4 @@
-"""`%cave_check`: what is wrong with the access to CAVE, and what mends it."""
+"""`%cave_check`: diagnoses access to CAVE and offers fixes."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from .context import NOTHING, Context
 
 
 @command(
-    argument("names", nargs="*", metavar="DATASTACK", help="the datastacks to look at"),
-    argument("-v", "--verbose", action="store_true", help="every row with its evidence"),
+    argument("names", nargs="*", metavar="DATASTACK", help="the datastacks to check"),
+    argument("-v", "--verbose", action="store_true", help="show every row with its evidence"),
     argument("-o", "--output", action="store_true", help="return the report as an object"),
     argument("--json", action="store_true", help="print the report as JSON and nothing else"),
-    argument("--report", action="store_true", help="print one block for a forum, with nothing of your own in it"),
-    argument("--fix", action="store_true", help="offer the fixes that can be made on this computer"),
-    argument("--yes", action="store_true", help="with --fix: make them without asking"),
-    argument("--all", action="store_true", help="every datastack that you may see"),
-    argument("--strict", action="store_true", help="fail the cell if anything failed; nothing is returned then"),
+    argument("--report", action="store_true", help="print one block to paste in a forum, without personal data"),
+    argument("--fix", action="store_true", help="offer fixes for problems on this computer"),
+    argument("--yes", action="store_true", help="with --fix: apply the fixes without asking"),
+    argument("--all", action="store_true", help="check every datastack that you can see"),
+    argument("--strict", action="store_true", help="fail the cell if anything failed; then nothing is returned"),
     argument("--timeout", type=float, metavar="S", help="the most seconds to wait"),
 )
 def cave_check(context: Context, args: argparse.Namespace) -> Any:
-    """Finds out why access to CAVE does not work, and what mends it. Changes nothing without --fix.
+    """Finds out why access to CAVE does not work, and how to fix it. Changes nothing without --fix.
 
     Examples:
 
@@ -43,16 +43,15 @@ def cave_check(context: Context, args: argparse.Namespace) -> Any:
         found = _look(context, args, None)
         _show(context, found.report, args)
     if args.strict and not found.report.ok:
-        raise CheckFailed("access does not work as it should; the rows above say why.")
+        raise CheckFailed("some checks failed; the rows above say why.")
     return found.report if args.output else None
 
 
 def _refuse_contradictions(args: argparse.Namespace) -> None:
-    """Two options of which one would be passed over in silence."""
     if args.all and (args.names or args.datastack):
-        raise BadInput("--all looks at every datastack of a server: give --all or a name; --server chooses it.")
+        raise BadInput("give --all or the name of a datastack, not both. --server chooses the server of --all.")
     if args.json and args.report:
-        raise BadInput("--json and --report are two forms of the same: give one of them.")
+        raise BadInput("give --json or --report, not both.")
     if args.yes and not args.fix:
         raise BadInput("--yes goes with --fix: it applies the fixes without asking.")
 
@@ -85,16 +84,19 @@ def _show(context: Context, report: Any, args: argparse.Namespace) -> None:
 
 
 def _apply(context: Context, fixes: Sequence[Any], again: Command, yes: bool) -> bool:
-    """Offers each fix, applies those that are wanted, and says whether any was applied."""
+    """Offers each fix; returns whether any was applied."""
     from ..credentials.token_files import show_path
 
-    say, unasked = context.frontend.say, f"{next_steps.with_option(again, '--fix --yes')} fixes without asking"
+    say, unasked = (
+        context.frontend.say,
+        f"{next_steps.with_option(again, '--fix --yes')} applies the fixes without asking",
+    )
     if not fixes:
-        say("There is nothing here that --fix can change.")
+        say("There is nothing that --fix can fix.")
     made: list[str] = []
     for fix in fixes:
         say(f"Fix: {fix.words}")
-        if not yes and not confirm(context.frontend, "Do it?", unasked):
+        if not yes and not confirm(context.frontend, "Apply it?", unasked):
             continue
         before, after = _made(made, fixes), _made([*made, fix.words], fixes)
         perhaps = f"{before} This one may have been applied: {fix.words}.".lstrip()
@@ -106,14 +108,14 @@ def _apply(context: Context, fixes: Sequence[Any], again: Command, yes: bool) ->
             raise _with_what_was_done(error, before, left) from None
         made.append(fix.words)
         for backup in backups:
-            say(f"  kept as it was: {show_path(backup)}")
+            say(f"  backup: {show_path(backup)}")
     if fixes and not made:
         say(NOTHING)
     return bool(made)
 
 
 def _made(made: Sequence[str], fixes: Sequence[Any]) -> str:
-    """Which of the fixes were applied; "" for none."""
+    """Which fixes were applied; "" if none was."""
     if not made:
         return ""
     nouns, were = "fix" if len(fixes) == 1 else "fixes", "was" if len(made) == 1 else "were"
@@ -121,7 +123,7 @@ def _made(made: Sequence[str], fixes: Sequence[Any]) -> str:
 
 
 def _with_what_was_done(error: TokenNotSaved, before: str, left: str) -> TokenNotSaved:
-    """Why a fix could not be applied, with those that were applied before it."""
+    """The error of a fix, with the fixes that were applied before it."""
     from ..credentials.save import UNCHANGED, NotPutBack, WriteProtected
 
     done = before or ("" if isinstance(error, NotPutBack) else UNCHANGED)

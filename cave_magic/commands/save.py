@@ -1,4 +1,4 @@
-"""`%cave_save`: a token on a line, in a variable, a file or at a hidden prompt, checked and saved."""
+"""`%cave_save`: saves a token from a prompt, a variable, the environment, a file or the line."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from .context import Context
 
 @command(
     argument(
-        "token", nargs="*", help="$variable or {variable}, or nothing to be asked (a token typed here is scrubbed)"
+        "token", nargs="*", help="$variable or {variable}; without it you are asked (a token typed here is scrubbed)"
     ),
     argument("--overwrite", action="store_true", help="replace another token of this server"),
-    argument("--from-env", metavar="NAME", help="take it from an environment variable"),
-    argument("--from-file", metavar="PATH", help="take it from a file, such as the one that the token page offers"),
-    argument("--no-check", action="store_true", help="do not ask the server first (no network here)"),
+    argument("--from-env", metavar="NAME", help="read it from an environment variable"),
+    argument("--from-file", metavar="PATH", help="read it from a file, such as a download from the tokens page"),
+    argument("--no-check", action="store_true", help="save it without checking it with the server (no network)"),
 )
 def cave_save(context: Context, args: argparse.Namespace) -> None:
-    """Saves a token where CAVEclient and cloud-volume find it, once the server has accepted it.
+    """Saves a token where CAVEclient and cloud-volume find it, after checking it with the server.
 
     Examples:
 
@@ -62,7 +62,7 @@ def _save(context: Context, target: Target, args: argparse.Namespace, text: str 
 
 
 def _given(args: argparse.Namespace) -> list[str]:
-    """How a line says where the token is, so that it can be said again; nothing for one that was typed."""
+    """The options that say where the token is, to repeat them in a suggested line; none for a typed token."""
     if args.from_env is not None:
         return ["--from-env", args.from_env]
     if args.from_file is not None:
@@ -72,8 +72,8 @@ def _given(args: argparse.Namespace) -> list[str]:
 
 
 def _save_unchecked(context: Context, text: str, target: Target, args: argparse.Namespace) -> Page:
-    from ..login.exchange import stood_in_address
-    from ..login.pages import expires, with_lines
+    from ..login.exchange import is_from_address
+    from ..login.pages import expires_soon, with_lines
     from ..login.verify import save_unverified
     from .views.access import unchecked_page
 
@@ -81,15 +81,15 @@ def _save_unchecked(context: Context, text: str, target: Target, args: argparse.
     with token_input.saving(context, token, target):
         saved = save_unverified(token, target, args.overwrite)
     page = unchecked_page(token, target, saved)
-    return with_lines(page, [expires(target)]) if stood_in_address(text) else page
+    return with_lines(page, [expires_soon(target)]) if is_from_address(text) else page
 
 
 def _given_text(args: argparse.Namespace, names: Mapping[str, object]) -> str | None:
-    """The text that a token was given in on the line, or None if it is to be asked for."""
+    """The text that contains the token, or None if the command has to ask for it."""
     typed = " ".join(args.token)
     given = [bool(typed), args.from_env is not None, args.from_file is not None]
     if sum(given) > 1:
-        raise BadInput("give the token in one way only: --from-env, --from-file or $variable.")
+        raise BadInput("give the token only once: --from-env, --from-file or $variable.")
     if args.from_env is not None:
         return _from_environment(args.from_env)
     if args.from_file is not None:
@@ -99,21 +99,21 @@ def _given_text(args: argparse.Namespace, names: Mapping[str, object]) -> str | 
 
 
 def _variable_in(text: str) -> str | None:
-    """The name in `$name`, `{name}` or `${name}`; None where the text is something else, such as a JSON object.
+    """The name in `$name`, `{name}` or `${name}`; None for other texts, such as a JSON object.
 
-    The other magics get their line from IPython with the values filled in. This one must not: a token would be in it.
+    IPython fills in the values for the other magics. Here the value may be a token, which must stay out of the line.
 
     Raises:
         BadInput: it is an expression.
     """
     found = re.fullmatch(r"\$(\w+)|\$?\{\s*(\w+)\s*\}", text)
     if found is None and re.match(r"\$|\{(?!\s*[\"'])", text):
-        raise BadInput("after $ and in braces only the name of a variable can stand, no expression.")
+        raise BadInput("$ and braces take the name of a variable, not an expression.")
     return (found[1] or found[2]) if found else None
 
 
 def _from_environment(name: str) -> str:
-    safe = name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,40}", name) else "of that name"
+    safe = name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,40}", name) else "with that name"
     value = os.environ.get(name, "")
     if not value.strip():
         raise BadInput(f"the environment variable {safe} is not set, or is empty. Nothing was changed.")
@@ -132,8 +132,8 @@ def _from_file(path: str) -> str:
 def _from_variable(name: str, names: Mapping[str, object]) -> str:
     value = names.get(name) if name.isidentifier() else None
     if value is None:
-        shown = name if name.isidentifier() and len(name) < 30 else "of that name"
+        shown = name if name.isidentifier() and len(name) < 30 else "with that name"
         raise BadInput(f"there is no variable {shown}.")
     if not isinstance(value, str):
-        raise BadInput(f"{name} holds no text (it is of type {type(value).__name__}).")
+        raise BadInput(f"{name} is not a string (its type is {type(value).__name__}).")
     return value

@@ -1,4 +1,4 @@
-"""`%cave_setup`: from nothing to a saved token, through the browser or by a paste."""
+"""`%cave_setup`: gets a token through the browser or a paste, and saves it."""
 
 from __future__ import annotations
 
@@ -19,14 +19,21 @@ if TYPE_CHECKING:
 
 
 @command(
-    argument("kind", nargs="?", choices=("new", "existing"), help="new: no account yet; existing: a token somewhere"),
+    argument(
+        "kind",
+        nargs="?",
+        choices=("new", "existing"),
+        help="new: you have no account yet; existing: you have an account",
+    ),
     argument("--paste", action="store_true", help="paste a token instead of signing in through the browser"),
-    argument("--use", choices=("latest", "new"), help="take the token used last, or make one, without being asked"),
+    argument(
+        "--use", choices=("latest", "new"), help="reuse the token that was used last, or create one, without asking"
+    ),
 )
 def cave_setup(context: Context, args: argparse.Namespace) -> None:
     """Sets up access to CAVE on this computer, step by step.
 
-    Alone it says which of the two is needed, or that nothing is:
+    Without arguments it says which of the two you need, or that you are set up:
 
         %cave_setup
         %cave_setup new
@@ -45,29 +52,26 @@ def _set_up(context: Context, args: argparse.Namespace) -> None:
     if facts.account is not None and not args.use:
         if _exchange_stored(context, facts):
             return None
-        if not confirm(context.frontend, f"{facts.account.label.text} is set up here already. Replace that token?"):
+        if not confirm(context.frontend, f"{facts.account.label.text} is already set up here. Replace that token?"):
             raise Cancelled
     if facts.account is None:
         _raise_if_in_trouble(facts)
     if args.kind is None:
-        return _advise(context, facts)
+        from .views.access import advice_page
+
+        return context.frontend.show(advice_page(facts))
     result = _new_token(context, facts.target, args)
     return token_input.finish(context, result, overwrite=True, asks=not args.use)
 
 
 def _show_status(context: Context, facts: ServerFacts) -> None:
-    from ..doctor.checks.account import is_temporary
-    from ..login.pages import ends_soon, with_lines
+    from ..doctor.checks.account import expiry, is_temporary
+    from ..login.pages import expires_soon, with_lines
     from .views.access import status_page
 
     page = status_page(facts)
-    context.frontend.show(with_lines(page, [ends_soon(facts)]) if is_temporary(facts) else page)
-
-
-def _advise(context: Context, facts: ServerFacts) -> None:
-    from .views.access import advice_page
-
-    context.frontend.show(advice_page(facts))
+    notes = [expires_soon(facts.target, expiry(facts))] if is_temporary(facts) else []
+    context.frontend.show(with_lines(page, notes))
 
 
 def _exchange_stored(context: Context, facts: ServerFacts) -> bool:
@@ -85,21 +89,21 @@ def _exchange_stored(context: Context, facts: ServerFacts) -> bool:
 
 
 def _raise_if_in_trouble(facts: ServerFacts) -> None:
-    """Ends a set-up before it asks for anything, where the server could not be asked."""
+    """Stops before any prompt if the auth server does not respond as one.
+
+    Some servers answer a malformed stored token with an error page; then a good response of another service is enough.
+    """
     from ..api.responses import is_cave
     from ..doctor.checks.token import is_malformed
 
-    good = any(is_cave(answer) for answer in facts.responses)
+    good = any(map(is_cave, facts.responses))
     first = next(iter(facts.responses), None)  # the auth server's
     if first is not None and not is_cave(first) and not (good and is_malformed(first)):
         raise ServerInTrouble(f"{first.sentence}. Nothing was changed. To see why: {next_steps.check(facts.target)}")
 
 
-# ---------------------------------------------------------------- the two ways in
-
-
 def _new_token(context: Context, target: Target, args: argparse.Namespace) -> LoginResult:
-    """A token that the server has accepted: by the browser where that works, else by the prompt."""
+    """A token that the server has accepted: through the browser if that works, else from the prompt."""
     from ..login.auth_server import probe_auth_server
     from ..login.browser_sign_in import sign_in_in_browser
     from ..login.exchange import LoginRequest
@@ -114,15 +118,15 @@ def _new_token(context: Context, target: Target, args: argparse.Namespace) -> Lo
     auth = probe_auth_server(target, request.seconds, context.frontend)
     if auth.failure and args.kind == "new" and not args.paste:
         raise ServerInTrouble(
-            f"nobody can sign in now: {auth.failure}. Nothing was changed. Try again later, or paste a token that you "
-            f"have: {next_steps.setup(target, 'existing', '--paste')}"
+            f"nobody can sign in now: {auth.failure}. Nothing was changed. Try again later, or paste a token "
+            f"that you have: {next_steps.setup(target, 'existing', '--paste')}"
         )
-    came = None if args.paste or auth.failure else sign_in_in_browser(request, auth, context.frontend)
-    return came or _by_paste(context, target, args.kind == "new", auth.failure)
+    result = None if args.paste or auth.failure else sign_in_in_browser(request, auth, context.frontend)
+    return result or _by_paste(context, target, args.kind == "new", auth.failure)
 
 
 def _by_paste(context: Context, target: Target, is_new: bool, failure: str = "") -> LoginResult:
-    """The way that works everywhere: the pages to go to, unless they are known to be down, and a prompt."""
+    """Works everywhere: shows the pages to open, unless they are known to be down, and a prompt."""
     from ..login.web_browser import open_browser
     from .views.guide import first_address, guide_page
 

@@ -1,4 +1,4 @@
-"""A token on its way in: found in a paste, verified by its server, exchanged for a permanent one, saved."""
+"""Takes in a token: finds it in a paste, verifies it with its server, exchanges a temporary one, and saves it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..credentials import scrub
 from ..credentials.stored_tokens import resolve
 from ..credentials.target import Target
 from ..credentials.token_files import SERVER_KEY
-from ..deployments import datastack_for, formats_of, meant_address
+from ..deployments import KNOWN_SERVERS, datastack_for, formats_of, meant_address
 from ..doctor import next_steps
 from ..errors import (
     BadInput,
@@ -25,7 +25,7 @@ from ..errors import (
     TokenNotSaved,
     TokenRejected,
 )
-from ..token import PastedToken, Token, read_pasted
+from ..token import PastedToken, Token, read_pasted, read_unknown_format
 from ..ui.document import Page
 from ..ui.prompts import TRIES, ask_secret, choose, confirm
 from .context import Context
@@ -35,45 +35,41 @@ if TYPE_CHECKING:
     from ..login.verify import VerifiedToken
 
 MOST_LISTED = 100
-"""So many tokens of one paste are listed to choose from."""
+"""The most tokens of one paste to choose from."""
 
 
 def ask(context: Context, target: Target) -> str:
-    """A token, typed where nobody sees it."""
+    """Asks for a token at a hidden prompt."""
     return ask_secret(context.frontend, "Token (hidden)", context.without_asking(target))
 
 
 def by_prompt(context: Context, target: Target, overwrite: bool) -> LoginResult:
-    """Asks until a token works, at most three times; an empty answer cancels."""
+    """Asks for a token up to three times, until one works. An empty answer cancels."""
     from .views.guide import again_page
 
     for left in reversed(range(TRIES)):
         text = ask(context, target)
         try:
             return accepted(context, text, target, overwrite)
-        except NotAToken as error:
+        except (NotAToken, TokenRejected) as error:
             if not left:
                 raise
-            message = str(error)
-            context.frontend.show(again_page(message[:1].upper() + message[1:]))
-        except TokenRejected as error:
-            if not left:
-                raise
-            context.frontend.show(again_page(error.why))
+            why = error.why if isinstance(error, TokenRejected) else str(error)
+            context.frontend.show(again_page(why[:1].upper() + why[1:]))
     raise AssertionError  # the loop always returns or raises
 
 
 def accepted(context: Context, text: str, target: Target, overwrite: bool, given: Sequence[str] = ()) -> LoginResult:
-    """The token in a text, verified by its server; a permanent one in place of a temporary one, if the person agrees.
+    """The token in a text, verified by its server, and exchanged for a permanent one if the person agrees.
 
-    The address of a sign-in that could not reach this computer was meant for us: its token is revoked whatever happens,
-    unless it is the one that is stored.
+    A text can be the address of a sign-in that could not reach this computer. Its token is revoked in any case, unless
+    it is already stored.
     """
     from ..login import revocation
-    from ..login.browser_sign_in import came_by_address
+    from ..login.browser_sign_in import is_sign_in_address
 
     token = pick(context, text, target)
-    if not came_by_address(text) or not context.frontend.can_ask or resolve(target.server).token == token:
+    if not is_sign_in_address(text) or not context.frontend.can_ask or resolve(target.server).token == token:
         return exchanged(context, verify(context, token, target, given), overwrite)
     revocation.hold(target.server, token)
     try:
@@ -87,7 +83,7 @@ def accepted(context: Context, text: str, target: Target, overwrite: bool, given
 
 
 def verify(context: Context, token: Token, target: Target, given: Sequence[str] = ()) -> VerifiedToken:
-    """Asks a token's server whose it is and what it opens."""
+    """Asks the server of a token whose it is and what it can read."""
     from ..login.verify import verify_token
 
     seconds = context.seconds()
@@ -96,7 +92,7 @@ def verify(context: Context, token: Token, target: Target, given: Sequence[str] 
 
 
 def exchanged(context: Context, verified: VerifiedToken, overwrite: bool, asks: bool = True) -> LoginResult:
-    """A permanent token in place of a temporary one, where the person agrees and it could be saved."""
+    """Exchanges a temporary token for a permanent one, if the person agrees and it can be saved."""
     from ..login.exchange import LoginRequest, LoginResult, exchange
     from ..login.verify import try_saving
 
@@ -118,7 +114,7 @@ def exchanged(context: Context, verified: VerifiedToken, overwrite: bool, asks: 
 
 
 def save(context: Context, result: LoginResult, overwrite: bool) -> Page:
-    """Saves a verified token, and revokes the temporary one that it replaces; returns the card that says so."""
+    """Saves a verified token, and revokes the temporary one that it replaces; returns the card."""
     from ..environment.packages import import_caveclient
     from ..login import revocation
     from ..login.pages import not_revoked, with_lines
@@ -132,7 +128,7 @@ def save(context: Context, result: LoginResult, overwrite: bool) -> Page:
     except TokenNotSaved as error:
         raise _not_saved(result, error) from None
     except BaseException:
-        if resolve(target.server).token == token:  # an interrupt came a moment after it was written
+        if resolve(target.server).token == token:  # an interrupt came just after it was written
             revocation.release(token)
         raise
     revocation.release(token)
@@ -140,17 +136,17 @@ def save(context: Context, result: LoginResult, overwrite: bool) -> Page:
         revocation.hold(target.server, result.replaces)
         revocation.revoke([result.replaces])
     card = card_page(result.verified, saved, works=not import_caveclient())
-    return with_lines(card, (*result.remarks, *map(not_revoked, revocation.untold())))
+    return with_lines(card, (*result.remarks, *map(not_revoked, revocation.unreported())))
 
 
 def _not_saved(result: LoginResult, error: TokenNotSaved) -> TokenNotSaved:
-    """The same error; it says where the token is if the person has it nowhere else. A new token is revoked."""
+    """The same error. Revokes a token that was just created; names one that the person has only on the server."""
     from ..login import revocation
 
     token, server = result.verified.token, result.verified.target.server
     if result.made:
         revocation.revoke([token])
-        return error  # `cleaning_up` says it if that failed
+        return error  # `cleaning_up` reports a failure
     revocation.release(token)
     if not result.exchanged:
         return error
@@ -158,16 +154,16 @@ def _not_saved(result: LoginResult, error: TokenNotSaved) -> TokenNotSaved:
 
 
 def finish(context: Context, result: LoginResult, overwrite: bool, asks: bool = True) -> None:
-    """Saves a token, says so, and offers to revoke those that it replaced."""
+    """Saves a token, shows the card, and offers to revoke the tokens that it replaced."""
     context.frontend.show(save(context, result, overwrite))
     offer_to_revoke(context, result, asks)
 
 
 @contextmanager
 def cleaning_up(context: Context) -> Iterator[None]:
-    """Revokes in the end, whatever happens, the tokens that came or were made and not saved; says which still work.
+    """Revokes, at the end, tokens that arrived or were created but not saved; says which ones still work.
 
-    Meanwhile it tries again to revoke what could not be revoked before.
+    In the background it retries the tokens of earlier lines.
     """
     from ..login import revocation
     from ..login.pages import not_revoked
@@ -177,12 +173,12 @@ def cleaning_up(context: Context) -> Iterator[None]:
         yield
     finally:
         revocation.revoke()
-        if alive := tuple(map(not_revoked, revocation.untold())):
-            context.frontend.show(Page(alive))
+        if lines := tuple(map(not_revoked, revocation.unreported())):
+            context.frontend.show(Page(lines))
 
 
 def offer_to_revoke(context: Context, result: LoginResult, asks: bool = True) -> None:
-    """Offers to revoke older tokens with this computer's name, once a new one is saved; asks only where it may."""
+    """Offers to revoke older tokens with this computer's name; without `asks` it only lists them."""
     from ..login.pages import older_page
     from ..login.replaced import older_keys, revoke_older
 
@@ -202,26 +198,28 @@ def offer_to_revoke(context: Context, result: LoginResult, asks: bool = True) ->
 
 
 def saving(context: Context, token: Token, target: Target) -> AbstractContextManager[None]:
-    """Around the saving of a token; keeps true what is said after an interrupt."""
-    look, ending = next_steps.whoami(target), f" ending in {token.ending}" if token.ending else ""
-    done = f"The token{ending} is saved for {host_of(target.server)}. To see it: {look}"
-    return context.changing(done, f"Which token is stored now: {look}")
-
-
-# ---------------------------------------------------------------- picking it from a text
+    """Wraps the saving of a token, so that what is said after an interrupt is true."""
+    show, ending = next_steps.whoami(target), f" ending in {token.ending}" if token.ending else ""
+    done = f"The token{ending} is saved for {host_of(target.server)}. To see it: {show}"
+    return context.changing(done, f"To see which token is stored now: {show}")
 
 
 def pick(context: Context, text: str, target: Target) -> Token:
-    """The one token in what was pasted."""
+    """The token in a pasted text; if there are several, the person chooses."""
     try:
         found = read_pasted(text, formats_of(target.server))
     except NotAToken as error:
-        raise NotAToken(f"this is not a token: {error}") from None
+        unknown = None if target.server in KNOWN_SERVERS else read_unknown_format(text)
+        if unknown is None:
+            raise NotAToken(f"this is not a token: {error}") from None
+        context.frontend.say("Note: this does not look like a token of any known server. The server decides.")
+        found = [PastedToken(token=unknown)]
     if not found:
         raise Cancelled("no token was given.")
-    one = found[0] if len(found) == 1 else _choose(context, found)
-    _refuse_foreign(one.server, target)
-    return _scrubbed(context, one.token)
+    pasted = found[0] if len(found) == 1 else _choose(context, found)
+    _refuse_foreign(pasted.server, target)
+    _scrub(context, pasted.token)
+    return pasted.token
 
 
 def _choose(context: Context, found: Sequence[PastedToken]) -> PastedToken:
@@ -234,12 +232,12 @@ def _choose(context: Context, found: Sequence[PastedToken]) -> PastedToken:
 
 
 def _refuse_foreign(named: str, target: Target) -> None:
-    """A downloaded token says whose it is; one of another server is not sent to this one."""
+    """A downloaded file names its server. Its token is not sent to another one."""
     address = parse_url(named)
     if named.strip() and address is None:
         raise BadInput(
-            f'the server that this token is for cannot be read ("{SERVER_KEY}" is no address). Nothing was sent. '
-            "Give the token alone to save it here."
+            f'the server of this token is unknown: "{SERVER_KEY}" is not an address. Nothing was sent. '
+            "To save it here, give only the token."
         )
     if address is None or not {".", ":"} & set(address.host_and_port):
         return
@@ -253,11 +251,10 @@ def _refuse_foreign(named: str, target: Target) -> None:
     )
 
 
-def _scrubbed(context: Context, token: Token) -> Token:
-    """The token, once it is scrubbed from the history, such as the cell that gave it to a variable."""
+def _scrub(context: Context, token: Token) -> None:
+    """Scrubs a token from the history, such as from the cell that assigned it to a variable."""
     found = scrub.find_tokens_in_inputs(context.shell.inputs, [token.reveal()])
     if failed := context.shell.scrub([token.reveal()]):
         context.frontend.say(f"The token could not be removed from {' and '.join(failed)}.")
     elif found:
         context.frontend.say(f"The token was also in {found.details}; it was removed from there.")
-    return token

@@ -1,4 +1,4 @@
-"""`%cave_whoami`: who you are for the server, and which token this computer sends."""
+"""`%cave_whoami`: your account on the server, and the token that this computer sends."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ from .arguments import argument, command
 from .context import Context
 
 
-@command(
-    argument("--reveal", action="store_true", help="print the token itself"),
-)
+@command(argument("--reveal", action="store_true", help="print the token itself"))
 def cave_whoami(context: Context, args: argparse.Namespace) -> None:
-    """Says who you are for the server, and which token this computer sends.
+    """Shows your account on the server, and which token this computer sends.
 
     Examples:
 
@@ -29,20 +27,20 @@ def cave_whoami(context: Context, args: argparse.Namespace) -> None:
     if args.reveal and facts.stored.token is not None:
         context.frontend.show(revealed_page(facts.stored.token))
     if facts.account is None:
-        raise _why_nobody(facts)
+        raise _no_account(facts)
     context.frontend.show(whoami_page(facts, other_files(facts.stored)))
 
 
-def _why_nobody(facts: ServerFacts) -> CaveMagicError:
-    """Why it cannot be said who you are."""
+def _no_account(facts: ServerFacts) -> CaveMagicError:
+    """Why the account is unknown."""
     from ..doctor.checks.token import set_up
 
     target, blocker = facts.target, facts.stored.blocker
     if blocker is not None:
-        return NoToken(f"{blocker.fault}, so no token can be read from it. To mend it: {next_steps.check(target)}")
+        return NoToken(f"{blocker.fault}, so no token can be read from it. To fix it: {next_steps.check(target)}")
     if facts.stored.token is None or facts.stored.belongs_to:
-        return NoToken(f"no token is stored for {facts.host}. To begin: {set_up(facts, 'new').text}")
+        return NoToken(f"no token is stored for {facts.host}. To get one: {set_up(facts, 'new').text}")
     if facts.identity is not None and facts.identity.code == "invalid_token":
-        return TokenRejected(f"{facts.host} does not know the stored token. Next: {set_up(facts).text}")
-    sentence = facts.responses[0].sentence if facts.responses else f"{facts.host} was not asked"
+        return TokenRejected(f"{facts.host} rejected the stored token. Next: {set_up(facts).text}")
+    sentence = facts.responses[0].sentence if facts.responses else f"{facts.host} was not contacted"
     return ServerInTrouble(f"{sentence}. To see why: {next_steps.check(target)}")

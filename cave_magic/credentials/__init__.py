@@ -1,1 +1,1 @@
-"""Tokens on this computer: the files that hold them, saving, the datastack map, and scrubbing what was typed."""
+"""Tokens on this computer: finding and saving token files, the datastack map, and scrubbing typed tokens."""

@@ -1,8 +1,8 @@
-"""Writing files whole or not at all. Nothing here knows what is in them; nobody else writes, renames or removes files.
+"""Writing files completely or not at all. No other module writes, renames or removes files.
 
-A file is staged beside its place, flushed, and put there in one step. What was there keeps a second name until all is
-done, so that it can be put back even on a full disk. Killed in between, this leaves whole files, old or new, and
-hidden ones named `.cave_magic-*.tmp`, which the next save removes.
+A new file is written next to its final place, flushed, and moved there in one step. The old file keeps a second name
+until everything is done, so that it can be restored even on a full disk. A process that is killed leaves complete
+files, old or new, and hidden ones named `.cave_magic-*.tmp`, which the next save removes.
 """
 
 from __future__ import annotations
@@ -26,30 +26,30 @@ if TYPE_CHECKING:
 LOCK_NAME = ".cave_magic.lock"
 LOCK_SECONDS = 20.0
 STALE_SECONDS = 300.0
-"""A lock that is only a file, and as old as this, was left by a process that was killed: no save takes so long."""
+"""A lock that is only a file and older than this was left by a killed process: no save takes so long."""
 
 _TEMPORARY = re.compile(r"\.cave_magic-[0-9a-f]{16}\.tmp")
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
 class Locked(Exception):
-    """Another process has held the lock all the time. Its argument is the lock's path."""
+    """Another process kept the lock. The argument is the lock's path."""
 
 
 class NotRestored(Exception):
-    """A failed change could not be undone. Its argument is the files that hold something new."""
+    """A failed change could not be undone. The argument is the files that were changed."""
 
 
-# ---------------------------------------------------------------- one after the other
+# ---------------------------------------------------------------- locking
 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keeps all other processes and threads that save in a folder waiting.
+    """Makes all other processes and threads that save in a folder wait.
 
     Raises:
-        Locked: another one did not let go for `LOCK_SECONDS`.
-        OSError: the folder is not there or cannot be written.
+        Locked: another one kept the lock for `LOCK_SECONDS`.
+        OSError: the folder does not exist or cannot be written.
     """
     from filelock import FileLock, SoftFileLock, Timeout
 
@@ -59,9 +59,11 @@ def locked(folder: Path) -> Iterator[None]:
         except Timeout:
             raise
         except (NotImplementedError, OSError):
-            # A network home without file locks (ENOLCK, ENOSYS): the existence of a file must do.
+            # A network home without file locks (ENOLCK, ENOSYS): the existence of a file is the lock.
             soft = folder / f"{LOCK_NAME}.soft"
-            _drop_stale(soft)
+            with contextlib.suppress(OSError):
+                if time.time() - os.stat(soft).st_mtime > STALE_SECONDS:
+                    os.unlink(soft)
             held = SoftFileLock(soft, mode=0o600).acquire(LOCK_SECONDS, poll_interval=0.01)
     except Timeout as error:
         raise Locked(Path(error.lock_file)) from None
@@ -72,20 +74,14 @@ def locked(folder: Path) -> Iterator[None]:
             held.lock.release()
 
 
-def _drop_stale(lock: Path) -> None:
-    with contextlib.suppress(OSError):
-        if time.time() - os.stat(lock).st_mtime > STALE_SECONDS:
-            os.unlink(lock)
-
-
 @contextlib.contextmanager
 def uninterrupted(too_late: bool = False) -> Iterator[None]:
-    """Lets an interrupt (Ctrl-C, the stop button) wait until the end of this block. Only the main thread gets any.
+    """Delays an interrupt (Ctrl-C, the stop button) until the end of this block. Only the main thread gets any.
 
-    Where the process ignores interrupts (`nohup`, a background job) or has a handler of its own, it still does.
+    A process that ignores interrupts (`nohup`, a background job) still does, and a handler of its own is still called.
 
     Args:
-        too_late: all is done but the tidying up, so no KeyboardInterrupt is raised.
+        too_late: raise no KeyboardInterrupt, since everything but the clean-up is done.
     """
     before = signal.getsignal(signal.SIGINT)
     if before in (None, signal.SIG_IGN) or threading.current_thread() is not threading.main_thread():
@@ -103,12 +99,12 @@ def uninterrupted(too_late: bool = False) -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-# ---------------------------------------------------------------- all or none
+# ---------------------------------------------------------------- all or nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Step:
-    """One file to change: `new` is staged, `old` is a second name for what is there (it may not exist)."""
+    """One file to change: `new` is the new file, `old` a second name of the old one, which may not exist."""
 
     target: Path
     new: Path | None
@@ -121,12 +117,12 @@ def write_all(
     """Writes all files or none.
 
     Args:
-        plan: file -> its new content, or None to remove it. Links are followed, except to remove.
-        confirm: called when everything is in place; if it raises, everything is put back.
-        mode: the permissions of every file from its first byte; None keeps those of the file that is there.
+        plan: file -> its new content, or None to remove it. Links are followed, except to remove them.
+        confirm: called when everything is written; if it raises, every file is restored.
+        mode: the permissions of every file from its first byte; None keeps those of the old file.
     Raises:
-        NotRestored: something failed, and so did undoing it.
-        Exception: whatever went wrong. Every file is as it was, with its permissions and times.
+        NotRestored: a change failed and could not be undone.
+        Exception: whatever failed. Every file is unchanged, with its permissions and times.
     """
     steps: list[_Step] = []
     taken: list[_Step] = []
@@ -149,13 +145,17 @@ def write_all(
 
 def _stage(steps: list[_Step], path: Path, content: bytes | None, mode: int | None) -> None:
     target = path if content is None else Path(os.path.realpath(path))
-    step = _Step(target=target, new=None if content is None else _beside(target), old=_beside(target))
-    steps.append(step)
-    if step.new is not None and content is not None:
+    new, old = None if content is None else _beside(target), _beside(target)
+    steps.append(_Step(target=target, new=new, old=old))
+    if new is not None and content is not None:
         kept = stat.S_IMODE(target.stat().st_mode) if mode is None and target.exists() else 0o600
-        _create(step.new, content, kept if mode is None else mode)
+        _create(new, content, kept if mode is None else mode)
     if os.path.lexists(target):
-        _name_twice(target, step.old)
+        try:
+            os.link(target, old, follow_symlinks=False)
+        except (OSError, NotImplementedError):  # a file system without hard links
+            _create(old, target.read_bytes(), 0o600)
+            shutil.copystat(target, old)
 
 
 def _beside(target: Path) -> Path:
@@ -168,19 +168,11 @@ def _create(path: Path, content: bytes, mode: int) -> None:
         rest = memoryview(content)
         while rest:
             rest = rest[os.write(descriptor, rest) :]
-        if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:  # that of the file there, or a umask that takes from us
+        if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:  # the old file's mode, or a strict umask
             os.chmod(path, mode)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _name_twice(path: Path, second: Path) -> None:
-    try:
-        os.link(path, second, follow_symlinks=False)
-    except (OSError, NotImplementedError):  # a file system without hard links
-        _create(second, path.read_bytes(), 0o600)
-        shutil.copystat(path, second)
 
 
 def _take(step: _Step, taken: list[_Step]) -> None:
@@ -189,12 +181,8 @@ def _take(step: _Step, taken: list[_Step]) -> None:
     else:
         os.replace(step.new, step.target)
     taken.append(step)
-    _flush_folder(step.target.parent)
-
-
-def _flush_folder(folder: Path) -> None:
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
+    with contextlib.suppress(OSError):  # not every system can flush a folder
+        descriptor = os.open(step.target.parent, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
@@ -221,11 +209,11 @@ def _remove(*paths: Path) -> None:
             os.unlink(path)
 
 
-# ---------------------------------------------------------------- around it
+# ---------------------------------------------------------------- copies, folders and permissions
 
 
 def back_up(path: Path) -> tuple[Path, bytes]:
-    """A free name for a copy of a file, and its content: for a plan, so that the copy too is made or not at all."""
+    """An unused name for a copy of a file, and its content, to add to the plan of `write_all`."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
     for number in range(1, 1000):
         copy = path.with_name(f"{path.name}.{stamp}{f'-{number}' if number > 1 else ''}.bak")
@@ -238,7 +226,7 @@ def try_out(folder: Path) -> None:
     """Writes a small file in a folder and removes it again.
 
     Raises:
-        OSError: that cannot be done.
+        OSError: the folder cannot be written.
     """
     trial = _beside(folder / "any")
     try:
@@ -248,30 +236,30 @@ def try_out(folder: Path) -> None:
 
 
 def sweep(folders: Iterable[Path]) -> None:
-    """Removes what killed saves left in these folders. Only for the holder of the lock."""
+    """Removes what killed saves left in these folders. Call it only while holding the lock."""
     for folder in set(folders):
         with contextlib.suppress(OSError), os.scandir(folder) as entries:
             _remove(*(Path(entry.path) for entry in entries if _TEMPORARY.fullmatch(entry.name)))
 
 
 def make_private_folder(folder: Path) -> None:
-    """Makes a folder, and those above it, for its owner alone, whatever the umask."""
+    """Creates a folder and its parents, owner-only, whatever the umask."""
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     for one in reversed(missing):
         with contextlib.suppress(FileExistsError):
             one.mkdir(mode=0o700)
-            if stat.S_IMODE(one.stat().st_mode) != 0o700:  # a umask that takes from its owner too
+            if stat.S_IMODE(one.stat().st_mode) != 0o700:  # a umask that restricts the owner too
                 one.chmod(0o700)
 
 
 def set_mode(path: Path, mode: int) -> None:
-    """Gives a file its permissions back, where that can be done."""
+    """Restores the permissions of a file if possible."""
     with contextlib.suppress(OSError):
         os.chmod(path, mode)
 
 
 def tighten(path: Path, mode: int) -> bool:
-    """Takes away every permission beyond `mode`; says whether there was one."""
+    """Removes every permission beyond `mode`; returns whether there was one."""
     now = stat.S_IMODE(os.stat(path).st_mode)
     if now & ~mode:
         os.chmod(path, now & mode)

@@ -1,4 +1,4 @@
-"""The file in which caveclient remembers the server of each datastack. Read here; written by `save` and the fixes."""
+"""The file in which caveclient remembers the server of each datastack. `save` and the fixes write it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAP_NAME = "cave_datastack_to_server_map.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerMap:
-    """caveclient's map from datastack to server, as it is on disk."""
+    """caveclient's datastack map as it is on disk."""
 
     path: Path
     state: State
@@ -24,10 +24,10 @@ class ServerMap:
     entries: Mapping[str, object] = field(default_factory=dict, repr=False)
 
     def opens_on(self, datastack: str) -> str:
-        """Where `CAVEclient(datastack)` goes without an address: what is remembered, else its default.
+        """The server that `CAVEclient(datastack)` uses: the remembered one, else the default.
 
         Returns:
-            "" where a secret stands in what is remembered: nothing is to be asked there.
+            "" if the remembered address contains a secret, since no request may be sent there.
         """
         entry = self.entries.get(datastack)
         if not isinstance(entry, str) or not entry:
@@ -36,14 +36,13 @@ class ServerMap:
 
 
 def map_file() -> Path:
-    """Where caveclient keeps its datastack map."""
+    """The path of caveclient's datastack map."""
     return secrets_folder() / MAP_NAME
 
 
 def read_map() -> ServerMap:
-    """Reads caveclient's datastack map, whatever is there; never raises."""
-    path = map_file()
-    content = read_text(path)
+    """Reads caveclient's datastack map; never raises."""
+    content = read_text(path := map_file())
     if content.state is not State.READ:
         return ServerMap(path=path, state=content.state, problem=content.problem)
     data, problem = parse_object(content.text)
@@ -53,15 +52,15 @@ def read_map() -> ServerMap:
 
 
 def known_servers() -> tuple[str, ...]:
-    """The servers of the known deployments and of the datastack map, in the one form."""
+    """The normalized addresses of the known servers and of those in the datastack map."""
     return tuple(dict.fromkeys((*KNOWN_SERVERS, *filter(None, map(meant_address, remembered_servers())))))
 
 
 def remembered_servers() -> list[str]:
-    """The addresses in the datastack map, as they are written there."""
+    """The first 200 addresses in the datastack map, as they are written there."""
     return [value for value in read_map().entries.values() if isinstance(value, str)][:200]
 
 
 def entries_with_secrets() -> tuple[str, ...]:
-    """The datastacks in whose remembered address there is a token or a password."""
+    """The datastacks whose remembered address contains a token or a password."""
     return tuple(name for name, value in read_map().entries.items() if holds_secret(value))

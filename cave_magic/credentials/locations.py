@@ -1,7 +1,7 @@
-"""Every file on this computer that may hold a server's token, and why it counts. Nothing else lists token files.
+"""Every file on this computer that may contain a server's token, and why. Nothing else lists token files.
 
-Saving, fixing, `%cave_whoami` and revoking take what they need from this one list, by role. It is a list of paths: most
-are not there, and whose token a file holds is said by its content (`stored_tokens`, `misplaced`).
+Saving, fixing, `%cave_whoami` and revoking take what they need from this list, by role. Most of the paths do not exist,
+and which server a token belongs to depends on the content of the files (`stored_tokens`, `misplaced`).
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from .token_files import DEFAULT_NAME, LEGACY_NAME, TokenFile, is_foreign, read_
 
 
 class Role(Enum):
-    """Why a file counts for a server. A path that has several roles is listed under the first."""
+    """Why a file matters for a server. A path with several roles is listed under the first."""
 
     OWN = "named after the server: CAVEclient reads it first"
-    DEFAULT = "`cave-secret.json`: CAVEclient reads it where there is no file of the server's own"
+    DEFAULT = "`cave-secret.json`: CAVEclient reads it if the server has no file of its own"
     LEGACY = "`chunkedgraph-secret.json`: CAVEclient reads it last"
     DATA_SERVER = "named after one of the server's data servers: cloud-volume reads it"
-    READER = "where cloud-volume or cloud-files look besides, such as the folder that CLOUD_VOLUME_DIR names"
-    MISPLACED = "where tokens are left by mistake: a wrong folder, a wrong name, a download"
+    READER = "another file that cloud-volume or cloud-files read, such as in the folder that CLOUD_VOLUME_DIR names"
+    MISPLACED = "left by mistake: in a wrong folder, under a wrong name, in the downloads"
     FOREIGN = "named after another server"
 
 
@@ -41,67 +41,65 @@ READ_BY_PROGRAMS = (*READ_BY_CAVECLIENT, Role.DATA_SERVER, Role.READER)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Location:
-    """A path at which a server's token may be."""
+    """The path of a file that may contain a server's token."""
 
     path: Path
     role: Role
 
     def read(self) -> TokenFile:
-        """The token file there, whatever it is."""
+        """Reads the file, whatever it is."""
         return read_token_file(self.path)
 
 
 FOLDERS = {
     "~/.cloudvolume": "one level too high",
-    "~/.cloudvolume/secrets": "the right folder: a wrong name, such as that of the download",
+    "~/.cloudvolume/secrets": "the right folder, for a wrong name, such as that of the download",
     "~/.cloudvolume/secrets/secrets": "one level too deep",
     "~/cloudvolume/secrets": "without the dot",
     "~/.cloudfiles/secrets": "cloud-files 6 looks there too",
     "~/.neuroglancer/secrets": "cloud-volume 12 looks there too, as its first versions did",
-    "~/.secrets": "some programs of the field look there",
+    "~/.secrets": "some other CAVE programs look there",
     "~/Documents/.cloudvolume/secrets": "R on Windows, where ~ is Documents (natverse: fafbseg, bancr, crantr)",
-    "~/OneDrive/Documents/.cloudvolume/secrets": "the same where OneDrive keeps Documents",
-    "/secrets": "where containers get theirs; cloud-volume 12 looks there too",
-    "~/Downloads": "where browsers save the file of the tokens page",
+    "~/OneDrive/Documents/.cloudvolume/secrets": "the same if OneDrive contains Documents",
+    "/secrets": "the folder for secrets in containers; cloud-volume 12 looks there too",
+    "~/Downloads": "browsers save the file of the tokens page there",
 }
-"""The folders in which misplaced files are looked for by their names, and why."""
+"""The folders in which misplaced files are looked for by name, and why."""
 
 MOVED = {"CLOUD_VOLUME_DIR": "secrets", "CLOUD_FILES_DIR": "secrets", "R_USER": ".cloudvolume/secrets"}
-"""Variables that move the folder of another program, and where in it the token files are."""
+"""Variables that name the folder of another program, and the subfolder with the token files."""
 
 NAMED_BY = "CAVE_TOKEN_FILE"
-"""A variable that names a token file itself (crantcli and others)."""
+"""A variable that names a token file (crantcli and others)."""
 
 MOST_LISTED, MOST_READ, LARGEST = 5000, 20, 100_000
-"""The most entries of a folder that are listed, misplaced files that are read (the newest), and bytes of each."""
+"""The maximum numbers of listed entries of a folder, of misplaced files that are read, and of bytes in one of them."""
 
 MOST_FOREIGN = 500
-"""The most files of other servers in the folder of the token files."""
+"""The maximum number of other servers' files that are read."""
 
 _NAME = re.compile(
     r"(?:(?:https?_+)?(?P<host>[\w.\[\]:-]*?)(?:[_:-](?:sticky_)?auth)?-)?(?:cave|chunkedgraph)[-_]secret"
     r"[^/\\\"#]{0,16}?\.(?:json|txt)(?:\.txt)?",
     re.IGNORECASE,
 )
-"""`cave-secret.json`, a server's `HOST-cave-secret.json`, and what browsers and people make of them.
+"""`cave-secret.json`, a server's `HOST-cave-secret.json`, and how browsers and people change these names.
 
-The tokens page offers `HOST/auth-cave-secret.json` (middle_auth 2.30); Chromium 156 saves it with `_` in place of `/`
-and `:`. A second one gets ` (1)`, `(1)` or `-2` before its end, and an editor on Windows adds `.txt`.
+The tokens page offers `HOST/auth-cave-secret.json` (middle_auth 2.30); Chromium 156 saves it with `_` instead of `/`
+and `:`. Another download gets ` (1)`, `(1)` or `-2` before its suffix, and an editor on Windows adds `.txt`.
 """
 
 
 def locations(
     server: str, data_servers: Iterable[str] | None = None, roles: Collection[Role] = tuple(Role)
 ) -> tuple[Location, ...]:
-    """The files that may hold a token of a server, each once.
+    """The files that may contain a token of a server, without repeats, in the order of their roles.
 
     Args:
         server: the server's address.
-        data_servers: addresses of its data servers; None for those that are known. One that is known to belong to
+        data_servers: addresses of its data servers; None for the known ones. A data server that is known to belong to
             another server is left out.
-        roles: what to list. Only `MISPLACED` and `FOREIGN` list folders; the others look at nothing on the disk.
-    Returns:
-        The locations in the order of their roles.
+        roles: what to list. Only `MISPLACED` and `FOREIGN` list folders; the others do not access the disk.
     """
     found: dict[Path, Role] = {}
     hosts = _own_hosts(server, local_servers_of(server) if data_servers is None else data_servers)
@@ -120,15 +118,15 @@ def _paths(server: str, hosts: Collection[str], roles: Collection[Role]) -> Iter
     yield Role.READER, [path for reader in READERS for host in hosts or [""] for path in reader.paths(host)]
     if {Role.MISPLACED, Role.FOREIGN} & set(roles):
         listed = list(_listed_and_named(server))
-        others = {path for path in listed if _names_another(server, path)}
+        others = {path for path in listed if (host := host_in_name(path)) and not is_host_of(server, host)}
         yield Role.MISPLACED, newest(path for path in listed if path not in others)
         yield Role.FOREIGN, [*(folder / f"{host}-{DEFAULT_NAME}" for host in other_hosts(server)), *others]
 
 
 def _own_hosts(server: str, data_servers: Iterable[str]) -> list[str]:
-    """What the files of a server's data servers are named after, without those known to be another server's."""
-    everybody = (*known_servers(), *(local for one in DEPLOYMENTS for local in one.local_servers))
-    others = {None, *map(host_port_of, everybody)} - set(map(host_port_of, local_servers_of(server)))
+    """The hosts in the names of the data servers' files, without data servers that belong to another server."""
+    known = (*known_servers(), *(local for one in DEPLOYMENTS for local in one.local_servers))
+    others = {None, *map(host_port_of, known)} - set(map(host_port_of, local_servers_of(server)))
     return sorted({name_for_files(local) for local in data_servers if host_port_of(local) not in others})
 
 
@@ -137,12 +135,12 @@ def _own_hosts(server: str, data_servers: Iterable[str]) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
-    """A library that reads the same token files, by its own rules (cloud-volume 8 to 12.15, cloud-files 6 to 6.4).
+    """A library with its own rules for reading token files (cloud-volume 8 to 12.15, cloud-files 6 to 6.4).
 
     Attributes:
-        library: its name, as it is installed.
-        module: the one that finds the files, and has found the folders when it was imported.
-        names: the files that it reads where there is none for the host.
+        library: the name of the installed package.
+        module: the module that finds the files; it determines the folders when it is imported.
+        names: the files that it reads if the host has none.
     """
 
     library: str
@@ -150,7 +148,7 @@ class Reader:
     names: tuple[str, ...]
 
     def paths(self, host: str) -> tuple[Path, ...]:
-        """The files that it reads for a data server, in its order: the first that is there counts."""
+        """The files that it looks for, in order, for a data server; it reads the first that exists."""
         names = (*([f"{host}-{DEFAULT_NAME}"] if host else []), *self.names)
         return tuple(folder / name for name in names for folder in self._folders())
 
@@ -161,9 +159,9 @@ class Reader:
         return moved, Path(os.path.expanduser("~/.neuroglancer/secrets")), Path("/secrets")
 
     def _folder_named(self, name: str, otherwise: str) -> Path:
-        """The folder that its module, else the environment, has under a name: the module does not look again."""
-        said = getattr(sys.modules.get(self.module), name, None)
-        return Path(said if isinstance(said, str) else os.environ.get(name, os.path.expanduser(otherwise)))
+        """The folder in a variable of its module, if imported, else of the environment."""
+        found = getattr(sys.modules.get(self.module), name, None)
+        return Path(found if isinstance(found, str) else os.environ.get(name, os.path.expanduser(otherwise)))
 
 
 READERS = (
@@ -176,12 +174,12 @@ READERS = (
 
 
 def hosts_of_servers() -> tuple[str, ...]:
-    """What the files of known and remembered servers are named after. They may hold a password."""
+    """The hosts in the file names of known and remembered servers. They may contain a password."""
     return tuple(filter(None, dict.fromkeys(map(name_for_files, (*KNOWN_SERVERS, *remembered_servers())))))
 
 
 def other_hosts(server: str) -> tuple[str, ...]:
-    """What the token files of other servers are named after, those of known servers first. They may hold a password."""
+    """The hosts in the names of other servers' files, known servers first. They may contain a password."""
     names = dict.fromkeys(hosts_of_servers())
     ending = f"-{DEFAULT_NAME}"
     with contextlib.suppress(OSError), os.scandir(secrets_folder()) as entries:
@@ -191,21 +189,16 @@ def other_hosts(server: str) -> tuple[str, ...]:
 
 
 def is_host_of(server: str, host: str) -> bool:
-    """Whether a host is a server's or one of its data servers'; in names of downloads `_` stands for the port's `:`."""
+    """Whether a host is that of a server or of its data servers; names of downloads have `_` before the port."""
     own = (server, *local_servers_of(server))
     return host_port_of(host) in map(host_port_of, own) or host == host_of(server).replace(":", "_")
 
 
 def host_in_name(path: Path) -> str:
-    """The host that the name of a token file begins with; "" where it begins with another word, or with none."""
+    """The host at the beginning of a token file's name; "" if there is none."""
     match = _NAME.fullmatch(path.name)
     host = (match["host"] or "").lower() if match else ""
     return host if set(host) & set(".:") or host.startswith("localhost") else ""
-
-
-def _names_another(server: str, path: Path) -> bool:
-    host = host_in_name(path)
-    return bool(host) and not is_host_of(server, host)
 
 
 # ---------------------------------------------------------------- misplaced files
@@ -217,11 +210,11 @@ def _listed_and_named(server: str) -> Iterator[Path]:
             yield from [Path(one.path) for one in islice(entries, MOST_LISTED) if _NAME.fullmatch(one.name)]
     if named := os.environ.get(NAMED_BY):
         yield Path(os.path.expanduser(named))
-    # Nobody's home is listed, nor the folder of the notebook, where a hub puts what is uploaded.
+    # The home and the notebook's folder, to which a hub uploads files, are private: they are not listed.
     host = name_for_files(server)
     uploads = (f"{host.replace(':', '_')}{sign}auth-{DEFAULT_NAME}" for sign in "_-")
     names = (DEFAULT_NAME, f"{host}-{DEFAULT_NAME}", *uploads)
-    with contextlib.suppress(OSError):  # the folder of the notebook may be gone
+    with contextlib.suppress(OSError):  # the notebook's folder may have been deleted
         for folder in (Path(os.path.expanduser("~")), Path.cwd()):
             yield from (folder / name for name in names)
 
@@ -233,7 +226,7 @@ def _folders() -> Iterable[Path]:
 
 
 def _downloads() -> Iterator[Path]:
-    """The downloads folder where Linux has it under another name (`~/Descargas`), as its desktops write it down."""
+    """The downloads folder under another name (`~/Descargas`), as Linux desktops store it."""
     with contextlib.suppress(OSError, ValueError):
         config = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
         with open(os.path.join(config, "user-dirs.dirs"), encoding="utf-8") as file:
@@ -243,11 +236,11 @@ def _downloads() -> Iterator[Path]:
 
 
 def newest(paths: Iterable[Path]) -> list[Path]:
-    """The files among them that are small and not another user's, the newest first, and not too many."""
+    """The newest of these files, without large ones and those of other users, the newest first."""
     times: dict[Path, float] = {}
     for path in paths:
         with contextlib.suppress(OSError, ValueError):
             info = os.stat(path)
             if stat.S_ISREG(info.st_mode) and info.st_size <= LARGEST and not is_foreign(info):
                 times[path] = info.st_mtime
-    return sorted(times, key=lambda path: times[path], reverse=True)[:MOST_READ]
+    return sorted(times, key=times.__getitem__, reverse=True)[:MOST_READ]

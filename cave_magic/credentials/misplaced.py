@@ -1,8 +1,8 @@
-"""Tokens on this computer that may be a server's and that CAVEclient does not read for it.
+"""Tokens on this computer that may belong to a server, but that CAVEclient does not read for it.
 
-They are looked for only where the token that CAVEclient reads is missing or of no use. A file of another user of this
-computer is passed over, and so is one that names another server. One that names no server is reported, and its token
-sent to nobody: that is for its owner to decide.
+They are looked for only if the token that CAVEclient reads is missing or does not work. Files of other users of this
+computer, and files that name another server, are ignored. A file that names no server is reported, but its token is
+not sent: that is for its owner to decide.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class MisplacedToken:
     """A token that CAVEclient does not read for a server.
 
     Attributes:
-        file: where it is.
+        file: the file that contains it.
         token: the token.
-        ours: whether something says that it is this server's; then the server may be asked about it.
+        ours: whether it is labelled as this server's, so that it may be sent there.
     """
 
     file: TokenFile
@@ -34,9 +34,9 @@ class MisplacedToken:
 
 
 def find(server: str) -> tuple[MisplacedToken, ...]:
-    """The tokens that may be a server's and that are not in the file named after it, the newest first.
+    """The tokens outside the server's own file that may belong to the server, the newest first.
 
-    Those that are known to be another server's are not among them.
+    Tokens that are known to belong to another server are left out.
     """
     found: dict[Token, MisplacedToken] = {}
     roles = {one.path: one.role for one in locations(server) if one.role is not Role.OWN}
@@ -56,6 +56,6 @@ def find(server: str) -> tuple[MisplacedToken, ...]:
 
 
 def _can_be_typed(path: Path) -> bool:
-    """Whether a line to type can name the file: its name is shown whole, and nothing in it ends the line."""
+    """Whether a command can name the file: its name is shown in full and contains nothing that ends the line."""
     shown = token_files.show_path(path, 4096)
     return Path(os.path.expanduser(shown)) == path and not set(shown) & set('"#;')

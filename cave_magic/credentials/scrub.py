@@ -1,7 +1,7 @@
-"""Finding tokens in histories and notebooks, where they were typed or printed, and scrubbing them there.
+"""Finding and scrubbing tokens that were typed or printed, in histories and notebooks.
 
-What IPython keeps, and where, was measured on IPython 8.39 and 9.18. What nobody here can reach: the front end's undo,
-a checkpoint that is saved while the cell runs, and other programs that listen to the kernel.
+What IPython keeps, and where, was measured with IPython 8.39 and 9.18. Out of reach are the front end's undo, a
+checkpoint that is saved while the cell runs, and other programs connected to the kernel.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from ..token import Token, TokenFormat, formats
 from . import atomic_write
 
 LARGEST_NOTEBOOK = 200_000_000
-"""Bytes. A larger notebook is not looked into."""
+"""Bytes. A larger notebook is not searched."""
 DEEPEST = 100
-"""Levels of JSON. No front end writes a notebook that is deeper."""
+"""Levels of JSON. No front end writes a deeper notebook."""
 
 _OUR_LINE = re.compile(r"cave_[a-z]+\b([^\n<]{1,10000})")
-"""A line of a magic; also one with a slip in its name, which nobody has scrubbed."""
+"""The line of a magic, or of a misspelt one, whose token was never scrubbed."""
 _UPDATES = (
     "UPDATE history SET source = replace(source, :secret, :mask) WHERE instr(source, :secret)",
     "UPDATE history SET source_raw = replace(source_raw, :secret, :mask) WHERE instr(source_raw, :secret)",
@@ -39,12 +39,12 @@ _UPDATES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftoverToken:
-    """Tokens that were found in one history or file. It says where, and never what.
+    """Where tokens were found in one history or file, without the tokens.
 
     Attributes:
         found_in: the history or file, in words: "this session's inputs", "the history database", "the notebook x".
-        details: where in it: "In[3], In[7]", "2 lines of earlier sessions", "cell 4, output of cell 5".
-        path: the file, for a database or notebook.
+        details: the places in it: "In[3], In[7]", "2 lines of earlier sessions", "cell 4, output of cell 5".
+        path: the file of a database or notebook.
     """
 
     found_in: str
@@ -56,13 +56,13 @@ class LeftoverToken:
 
 
 def scrub_session(shell: Any, secrets: Iterable[str]) -> tuple[str, ...]:
-    """Replaces secrets by a mask in everything that this shell remembers, on disk too, earlier sessions included.
+    """Replaces secrets by a mask in everything that this shell remembers, on disk too, including earlier sessions.
 
     Args:
         shell: the InteractiveShell.
         secrets: the texts to scrub, as they were typed.
     Returns:
-        What could not be scrubbed, in words; usually nothing.
+        What could not be scrubbed, in words.
     """
     failed: dict[str, None] = {}
     for secret in secrets:
@@ -79,7 +79,7 @@ def scrub_session(shell: Any, secrets: Iterable[str]) -> tuple[str, ...]:
 def _inputs(shell: Any, secret: str) -> None:
     manager = shell.history_manager
     for inputs in (manager.input_hist_parsed, manager.input_hist_raw):
-        inputs[:] = [text.replace(secret, MASK) for text in inputs]  # in place: In and _ih are these very lists
+        inputs[:] = [text.replace(secret, MASK) for text in inputs]  # in place: In and _ih are the same lists
     for name in ("_i00", "_i", "_ii", "_iii"):
         setattr(manager, name, getattr(manager, name).replace(secret, MASK))
 
@@ -120,7 +120,7 @@ def _database(shell: Any, secret: str) -> None:
         with database:
             for statement in _UPDATES:
                 database.execute(statement, {"secret": secret, "mask": MASK})
-        if _is_in_file(path, [secret]):  # in a part of a page that is not used any more, or in the write-ahead log
+        if _is_in_file(path, [secret]):  # in an unused part of a page, or in the write-ahead log
             database.execute("VACUUM")
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     if _is_in_file(path, [secret]):
@@ -135,7 +135,7 @@ def _sources(shell: Any, secret: str) -> None:
 
 
 def _terminal(shell: Any, secret: str) -> None:
-    """What the arrow keys bring back: prompt_toolkit's memory, or readline's."""
+    """The lines behind the arrow keys, in prompt_toolkit or readline."""
     history = getattr(getattr(shell, "pt_app", None), "history", None)
     for name in ("_loaded_strings", "_storage"):
         strings = getattr(history, name, None)
@@ -149,7 +149,7 @@ def _terminal(shell: Any, secret: str) -> None:
 
 
 def _log(shell: Any, secret: str) -> None:
-    """The file of `%logstart`: overwritten in its place, since it stays open."""
+    """The file of `%logstart`; it stays open, so it is overwritten in place."""
     log = getattr(shell, "logger", None)
     if getattr(log, "logfile", None) is None or log is None:
         return
@@ -178,11 +178,11 @@ _SCRUBBERS: tuple[tuple[str, _Scrubber], ...] = (
 
 
 def find_tokens(shell: Any, tokens: Iterable[Token]) -> tuple[LeftoverToken, ...]:
-    """Finds tokens in this shell's history and in the notebook file that it runs, where that file is known.
+    """Finds tokens in this shell's history, and in the notebook file that it runs if that is known.
 
     Args:
         shell: the InteractiveShell.
-        tokens: the stored tokens. Others are found where they are called a token, or typed behind one of our magics.
+        tokens: the stored tokens. Others are found after a word such as `token`, or after one of our magics.
     """
     known = tuple(tokens)
     notebook = notebook_of(shell)
@@ -191,7 +191,7 @@ def find_tokens(shell: Any, tokens: Iterable[Token]) -> tuple[LeftoverToken, ...
 
 
 def find_tokens_in_history(shell: Any, tokens: Iterable[Token]) -> tuple[LeftoverToken, ...]:
-    """The same in this shell's history alone; `scrub_session` with `secrets_of` scrubs what it finds."""
+    """The same for this shell's history only. To scrub what it finds, pass `secrets_of` to `scrub_session`."""
     known = _values(tokens)
     manager = shell.history_manager
     in_memory = find_tokens_in_inputs(manager.input_hist_raw, known) if manager is not None else None
@@ -201,7 +201,7 @@ def find_tokens_in_history(shell: Any, tokens: Iterable[Token]) -> tuple[Leftove
 
 
 def scrub_tokens(shell: Any, tokens: Iterable[Token]) -> None:
-    """Scrubs what `find_tokens` finds. No copy is kept, which would hold the token."""
+    """Scrubs what `find_tokens` finds. Keeps no copy, since that would contain the token."""
     known = tuple(tokens)
     scrub_session(shell, secrets_of(shell, known))
     notebook = notebook_of(shell)
@@ -210,25 +210,25 @@ def scrub_tokens(shell: Any, tokens: Iterable[Token]) -> None:
 
 
 def secrets_of(shell: Any, tokens: Iterable[Token]) -> tuple[str, ...]:
-    """The texts that `find_tokens_in_history` found: for `scrub_session` only."""
+    """The secrets that `find_tokens_in_history` finds: for `scrub_session` only."""
     known = _values(tokens)
     inputs = shell.history_manager.input_hist_raw if shell.history_manager is not None else []
     return tuple(dict.fromkeys((*known, *(secret for text in inputs for secret in _secrets_in(text, known)))))
 
 
 def find_tokens_in_inputs(inputs: Sequence[str], known: Sequence[str]) -> LeftoverToken | None:
-    """Which inputs hold a secret: one of those given, or a token that is called one."""
+    """Finds the inputs with one of these secrets, or with a token after a word such as `token`."""
     numbers = [f"In[{number}]" for number, text in enumerate(inputs) if _secrets_in(text, known)]
     return LeftoverToken(found_in="this session's inputs", details=", ".join(numbers)) if numbers else None
 
 
 def find_tokens_in_database(path: Path, known: Sequence[str], session: int | None) -> LeftoverToken | None:
-    """How many lines of the history database hold one of these secrets.
+    """Counts the lines of the history database that contain one of these secrets.
 
     Args:
-        path: the database; it is opened for reading only.
+        path: the database, which is opened for reading only.
         known: the secrets.
-        session: the number of the session under way, or None.
+        session: the number of the current session, or None.
     """
     if not known or not _is_in_file(path, known):
         return None
@@ -237,18 +237,17 @@ def find_tokens_in_database(path: Path, known: Sequence[str], session: int | Non
     try:
         with contextlib.closing(sqlite3.connect(address, uri=True, timeout=1)) as database:
             rows = database.execute(f"SELECT session FROM history WHERE {has_one}", tuple(known)).fetchall()  # noqa: S608
+        earlier = sum(number != session for (number,) in rows)
+        parts = [(len(rows) - earlier, "of this session"), (earlier, "of earlier sessions")]
+        words = [f"{count} line{'s' if count > 1 else ''} {whose}" for count, whose in parts if count]
+        details = " and ".join(words) or "an unused part of the file"
     except sqlite3.Error:
-        return LeftoverToken(found_in="the history database", details="it is busy", path=path)
-    if not rows:
-        return LeftoverToken(found_in="the history database", details="an unused part of the file", path=path)
-    earlier = sum(number != session for (number,) in rows)
-    parts = [(len(rows) - earlier, "of this session"), (earlier, "of earlier sessions")]
-    words = [f"{count} line{'s' if count > 1 else ''} {whose}" for count, whose in parts if count]
-    return LeftoverToken(found_in="the history database", details=" and ".join(words), path=path)
+        details = "it is busy"
+    return LeftoverToken(found_in="the history database", details=details, path=path)
 
 
 def database_of(shell: Any) -> Path | None:
-    """The file in which this shell keeps its history, or None."""
+    """The file of this shell's history, or None."""
     manager = shell.history_manager
     if manager is None or not manager.enabled or str(manager.hist_file) == ":memory:":
         return None
@@ -261,21 +260,21 @@ def _values(tokens: Iterable[Token]) -> tuple[str, ...]:
 
 
 def _secrets_in(text: str, known: Iterable[str]) -> set[str]:
-    """The known secrets in a text, the tokens in it that are called so, and those on the lines of our magics."""
+    """The known secrets in a text, tokens after a word such as `token`, and those on the lines of our magics."""
     shortest = min(one.lengths[0] for one in formats())
     typed = {one for line in _OUR_LINE.findall(text) for one in find_secrets(line) if len(one) >= shortest}
-    return {secret for secret in known if secret in text} | set(_called_a_token(formats()).findall(text)) | typed
+    return {secret for secret in known if secret in text} | set(_labelled_token(formats()).findall(text)) | typed
 
 
 @cache
-def _called_a_token(known: tuple[TokenFormat, ...]) -> re.Pattern[str]:
-    """A pattern for a token that stands behind a word such as `token` on the same line."""
+def _labelled_token(known: tuple[TokenFormat, ...]) -> re.Pattern[str]:
+    """A pattern for a token after a word such as `token` on the same line."""
     tokens = "|".join(one.alone for one in known)
     return re.compile(rf"(?i:token|secret|api_?key|bearer|cave_[a-z]+)[^\n]{{0,40}}?({tokens})")
 
 
 def _is_in_file(path: Path, secrets: Iterable[str]) -> bool:
-    """Whether a file, or the log beside it that a database writes first, has one of these texts among its bytes."""
+    """Whether the bytes of a database, or of its write-ahead log, contain one of these texts."""
     wanted = [secret.encode() for secret in secrets]
     longest = max(map(len, wanted), default=1)
     for one in (path, path.with_name(f"{path.name}-wal")):
@@ -294,7 +293,7 @@ def _is_in_file(path: Path, secrets: Iterable[str]) -> bool:
 
 
 def notebook_of(shell: Any, environ: Mapping[str, str] | None = None) -> Path | None:
-    """The notebook file that this kernel runs, where the front end says which: VS Code and Jupyter servers do."""
+    """The notebook file that this kernel runs, if the front end tells it, as VS Code and Jupyter servers do."""
     env = os.environ if environ is None else environ
     named = shell.user_ns.get("__vsc_ipynb_file__") or env.get("JPY_SESSION_NAME") or ""
     path = Path(str(named))
@@ -302,31 +301,25 @@ def notebook_of(shell: Any, environ: Mapping[str, str] | None = None) -> Path | 
 
 
 def find_tokens_in_notebook(path: Path, tokens: Iterable[Token]) -> tuple[LeftoverToken, ...]:
-    """Where in a notebook file, and in its checkpoint, there is a stored token, or one that is called so.
-
-    Args:
-        path: the notebook.
-        tokens: the stored tokens.
-    """
-    known = _values(tokens)
-    seen = ((one, _parts_with_secrets(_read_notebook(one), known)) for one in _with_checkpoint(path))
-    return tuple(
-        LeftoverToken(found_in=f"the notebook {one.name}", details=", ".join(parts), path=one)
-        for one, parts in seen
-        if parts
-    )
+    """Finds the same tokens as `find_tokens` in a notebook file and its checkpoint."""
+    known, found = _values(tokens), []
+    for one in _with_checkpoint(path):
+        parts = dict.fromkeys(name for name, text in _parts(_read_notebook(one)) if _secrets_in(text, known))
+        if parts:
+            found.append(LeftoverToken(found_in=f"the notebook {one.name}", details=", ".join(parts), path=one))
+    return tuple(found)
 
 
 def scrub_notebook(path: Path, tokens: Iterable[Token]) -> tuple[Path, ...]:
-    """Replaces tokens by a mask in a notebook file and its checkpoint; everything else in it stays as it is.
+    """Replaces tokens by a mask in a notebook file and its checkpoint, and changes nothing else in them.
 
-    A front end in which the notebook is open must read it again before it saves it. A signed notebook is not
-    trusted any more. No copy is made, since it would have the token.
+    A front end in which the notebook is open must reload it before it saves it. A signed notebook is no longer
+    trusted. No copy is made, since it would contain the token.
 
     Returns:
         The files that were changed.
     Raises:
-        OSError: a file cannot be written. They are as they were.
+        OSError: a file cannot be written. No file was changed.
     """
     known, plan = _values(tokens), {}
     for one in _with_checkpoint(path):
@@ -349,7 +342,7 @@ def _with_checkpoint(path: Path) -> Iterator[Path]:
 
 
 def _read_notebook(path: Path) -> str:
-    """Its text; "" if it cannot be read or is no JSON, which is then left alone."""
+    """The text of a notebook; "" if it cannot be read or is not JSON."""
     try:
         text = "" if path.stat().st_size > LARGEST_NOTEBOOK else path.read_bytes().decode()
         json.loads(text)
@@ -358,30 +351,22 @@ def _read_notebook(path: Path) -> str:
     return text
 
 
-def _parts_with_secrets(text: str, known: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys(name for name, part in _parts(text) if _secrets_in(part, known)))
-
-
 def _parts(text: str) -> Iterator[tuple[str, str]]:
-    """The pieces of a notebook by name: the source and the outputs of each cell, and whatever else there is."""
+    """The named parts of a notebook: the source and the outputs of each cell, and everything else."""
     data = json.loads(text) if text else {}
     if not isinstance(data, dict):
         return
     cells = data.get("cells")
     for number, cell in enumerate(cells if isinstance(cells, list) else [], 1):
         if isinstance(cell, dict):
-            yield f"cell {number}", _joined(cell.get("source"))
+            yield f"cell {number}", "".join(_texts(cell.get("source")))
             yield f"output of cell {number}", "\n".join(_texts(cell.get("outputs")))
             yield f"cell {number}", "\n".join(_texts([cell.get("metadata"), cell.get("attachments")]))
     yield "its metadata", "\n".join(_texts(data.get("metadata")))
 
 
-def _joined(source: object) -> str:
-    return "".join(_texts(source))
-
-
 def _texts(value: object, depth: int = 0) -> Iterator[str]:
-    """All texts in a piece of JSON; the lines of a text that is kept as a list stay beside one another."""
+    """All texts in a JSON value; a list of lines is one text."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, list) and value and all(isinstance(line, str) for line in value):

@@ -1,6 +1,6 @@
-"""Which token caveclient takes for a server, from which file, and whether that token is another server's.
+"""Which token caveclient uses for a server, from which file, and whether it belongs to another server.
 
-The order of files is caveclient's (caveclient 7 and 8, `auth.py`); a test compares this module with it.
+The order of files is that of caveclient 7 and 8 (`auth.py`); a test compares this module with it.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from .locations import READ_BY_CAVECLIENT, READ_BY_PROGRAMS, Role, hosts_of_serv
 from .token_files import State, TokenFile, read_token_file, server_file, token_file_called
 
 SAME_TIME = 60.0
-"""Seconds. Of two files that were written within them it is not known which had its token first."""
+"""Seconds. If two files were written within this time, the order of their times proves nothing."""
 
 LOOK_UP_SECONDS = 1.0
-"""The most time to look up the names of two servers with one token, which may be two names of one."""
+"""The time limit for looking up whether the names of two servers with the same token are names of one machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredToken:
-    """The files that caveclient reads for a server, and which token it takes from them.
+    """The files that caveclient reads for a server, and which token it uses.
 
     Source: caveclient 8.2 `AuthClient.__init__`: the server's file if it is a file, else `cave-secret.json`; if that
-    gave nothing, `chunkedgraph-secret.json`.
+    has no token, `chunkedgraph-secret.json`.
 
     Attributes:
         server: the server's address.
         server_file: the file named after the server.
-        default_file: `cave-secret.json`, read only where there is no server file.
+        default_file: `cave-secret.json`, read only if there is no server file.
         legacy_file: `chunkedgraph-secret.json`, the last resort.
-        copies: the files that cloud-volume and cloud-files read for the server's known data servers, if they exist.
-        belongs_to: another server, if the token is known to be that one's; then it must not be sent to this one.
+        copies: the existing files that cloud-volume and cloud-files read for the server's known data servers.
+        belongs_to: another server that the token is known to belong to; then it must not be sent to this one.
     """
 
     server: str
@@ -51,14 +51,14 @@ class StoredToken:
 
     @property
     def blocker(self) -> TokenFile | None:
-        """The file at which caveclient stops with an error of its own, or None."""
+        """The file on which caveclient fails with an error, or None."""
         if _stops_caveclient(self._first):
             return self._first
         return self.legacy_file if self._first.token is None and _stops_caveclient(self.legacy_file) else None
 
     @property
     def source(self) -> TokenFile | None:
-        """The file that the token comes from, or None."""
+        """The file with the token that caveclient uses, or None."""
         if self.blocker is not None:
             return None
         return next((file for file in (self._first, self.legacy_file) if file.token is not None), None)
@@ -70,13 +70,13 @@ class StoredToken:
 
     @property
     def files(self) -> tuple[TokenFile, ...]:
-        """Those of the three files of caveclient that exist."""
+        """The existing files of the three that caveclient reads."""
         all_three = (self.server_file, self.default_file, self.legacy_file)
         return tuple(one for one in all_three if one.state != State.ABSENT)
 
     @property
     def shadowed(self) -> Token | None:
-        """The token of `cave-secret.json` where the server's own file hides it and has another one, or none."""
+        """The token of `cave-secret.json` if the server's own file takes precedence and has another or no token."""
         if self._first is self.default_file:
             return None
         other = self.default_file.token
@@ -89,10 +89,10 @@ class StoredToken:
 
 
 def resolve(server: str) -> StoredToken:
-    """Reads the files of a server, and finds out whether the token in them is another server's.
+    """Reads the files of a server, and determines whether their token belongs to another server.
 
     Args:
-        server: the server's address, as caveclient is given it.
+        server: the server's address as it is passed to caveclient.
     """
     where = locations(server, roles=READ_BY_PROGRAMS)
     own, default, legacy = (one.read() for one in where if one.role in READ_BY_CAVECLIENT)
@@ -108,12 +108,12 @@ def resolve(server: str) -> StoredToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherFile:
-    """A file with a token, beside the one from which caveclient takes it.
+    """Another file with a token than the one that caveclient uses.
 
     Attributes:
         file: the file.
-        role: why it counts for the server.
-        same: whether it holds the same token.
+        role: why it matters for the server.
+        same: whether it contains the same token.
     """
 
     file: TokenFile
@@ -122,7 +122,7 @@ class OtherFile:
 
 
 def other_files(stored: StoredToken) -> tuple[OtherFile, ...]:
-    """All other files with the stored token, and those with another token that is not known to be another server's."""
+    """All other files with the stored token, or with a token that is not known to belong to another server."""
     if stored.source is None:
         return ()
     found = []
@@ -140,10 +140,10 @@ def _stops_caveclient(found: TokenFile) -> bool:
 
 
 def owner_of(server: str, file: TokenFile) -> str:
-    """The other server that the token in a file is known to be for; "" if none is.
+    """The other server that a file's token is known to belong to, or "".
 
-    It is another's if the file says so, or if it is in another server's own file too. In this server's own file that
-    counts only where it came later than into the other's, and where the two are not names of one machine.
+    It belongs to another server if the file says so, or if that server's own file contains it too. If the file is
+    this server's own, it also has to be newer, and the two servers must not be names of one machine.
     """
     if named := named_owner(server, file):
         return named
@@ -156,7 +156,7 @@ def owner_of(server: str, file: TokenFile) -> str:
 
 
 def named_owner(server: str, file: TokenFile) -> str:
-    """The other server that a file says its token is for; "" if it names none."""
+    """The other server that a file itself names, or ""."""
     if not file.named_host or is_host_of(server, file.named_host):
         return ""
     there = _server_with(file.named_host)
@@ -164,16 +164,15 @@ def named_owner(server: str, file: TokenFile) -> str:
 
 
 def other_owner(server: str, token: Token | None) -> str:
-    """The other server in whose own file, or data server's file, this very token is; "" if there is none."""
+    """The other server whose own file, or data server's file, contains this token; "" if there is none."""
     return next((there for there, _ in _others_with(server, token)), "")
 
 
 def _others_with(server: str, token: Token | None) -> Iterator[tuple[str, TokenFile]]:
-    """The other servers with a token in one of their files, and that file."""
-    # Once this server is set up here, a host that is not known to be a server is one of its data servers.
+    """The other servers that have this token in one of their files, and that file."""
+    # Once this server is set up here, an unknown host is one of its data servers.
     is_set_up = os.path.lexists(server_file(server))
-    names = hosts_of_servers() if is_set_up else other_hosts(server)
-    for name in names:
+    for name in hosts_of_servers() if is_set_up else other_hosts(server):
         if token is not None and not is_host_of(server, name):
             file = read_token_file(token_file_called(name))
             if file.meant == token:
@@ -181,7 +180,7 @@ def _others_with(server: str, token: Token | None) -> Iterator[tuple[str, TokenF
 
 
 def _are_one(server: str, other: str) -> bool:
-    """Whether two addresses lead to one machine, so that they are two names of one deployment."""
+    """Whether two addresses are names of one machine, and so of one deployment."""
     mine, theirs = parse_url(server), parse_url(other)
     if mine is None or theirs is None or (server in KNOWN_SERVERS and other in KNOWN_SERVERS):
         return False
@@ -189,7 +188,7 @@ def _are_one(server: str, other: str) -> bool:
 
 
 def _addresses_of(host: str) -> set[str]:
-    """The network addresses of a host; none if they do not come in time."""
+    """The network addresses of a host; none if the lookup takes too long."""
     found: list[str] = []
 
     def look() -> None:
@@ -203,7 +202,7 @@ def _addresses_of(host: str) -> set[str]:
 
 
 def _server_with(name: str) -> str:
-    """The server, in the one form, whose own or whose data server's token file has a name that begins so."""
+    """The normalized address of the server whose own, or whose data server's, token file has this name."""
     host_port = host_port_of(name)
     for server in known_servers():
         if host_port is not None and host_port in map(host_port_of, (server, *local_servers_of(server))):

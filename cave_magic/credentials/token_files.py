@@ -1,6 +1,6 @@
-"""Reading one file in `~/.cloudvolume/secrets`, whatever is there: a token file or the datastack map.
+"""Reading files in `~/.cloudvolume/secrets`, whatever they contain: token files and the datastack map.
 
-What a token file holds is caveclient's rule (caveclient 7 and 8, `auth.py`); a test compares this module with it.
+The token in a file is the one that caveclient 7 and 8 find (`auth.py`); a test compares this module with them.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from ..token import Token
 from ..ui.document import Span
 from .file_problems import FileFault, FileProblem
 
-TOKEN_KEY = "token"  # noqa: S105  the key, no token
+TOKEN_KEY = "token"  # noqa: S105  the key, not a token
 SERVER_KEY = "middle_auth_url"
 
 DEFAULT_NAME = "cave-secret.json"
 LEGACY_NAME = "chunkedgraph-secret.json"
 LARGEST_FILE = 20_000_000
-"""Bytes. A token file has some hundred; a larger one is not read."""
+"""Bytes. A token file has a few hundred; a larger file is not read."""
 
 
 class State(Enum):
-    """What was found at the place of a file."""
+    """What was found at a path."""
 
     ABSENT = "absent"
     READ = "read"
@@ -46,19 +46,19 @@ class TokenFile:
     """One token file as it is on disk.
 
     Attributes:
-        path: where it is.
+        path: its path.
         state: what was found there.
         problem: what is wrong with it, or None.
-        token: what stands under the key `token`, if that is a text.
-        keys: the other keys in it, as they may be shown to their owner.
-        inside: a token that is in the file although the file cannot be used as it is (bare, in a list, ...).
-        readable_by_others: whether its mode lets other users of the machine read it.
-        owned: whether it belongs to the user who runs this.
+        token: the value of the key `token` as caveclient reads it, or None.
+        keys: the other keys, as they may be shown to their owner.
+        inside: a token in a file that CAVEclient cannot use (a bare token, one in a list, ...), or None.
+        readable_by_others: whether other users of this computer can read it.
+        owned: whether it belongs to the current user.
         modified: when it was last written, in seconds since 1970.
-        named_host: the host of the server that the token is for, where the file says so: those of the tokens page do.
-        link: where it leads, if it is a link; else "".
-        gap: the folder that a link leads into and that is not there, so that nothing can be saved through it; else "".
-        foreign: whether it belongs to another user of this computer, other than its administrator.
+        named_host: the host of the token's server if the file names it, as those of the tokens page do; else "".
+        link: the target if it is a link; else "".
+        gap: the missing folder that a link leads into, so that nothing can be saved through it; else "".
+        foreign: whether it belongs to another user of this computer, other than the administrator.
     """
 
     path: Path
@@ -77,19 +77,19 @@ class TokenFile:
 
     @property
     def name(self) -> str:
-        """Its name without the folder, as it may be shown."""
+        """The name without the folder, as it may be shown."""
         return display_file_name(self.path.name)
 
     @property
     def meant(self) -> Token | None:
-        """The token in it, wherever in it that stands and whatever stands around it."""
+        """The token in it, even if CAVEclient cannot use it as it is written."""
         if self.token is None or self.token.format is not None:
             return self.token or self.inside
         return self.token.reads_as() or self.token
 
     @property
     def fault(self) -> str:
-        """Where it is and what is wrong with it, as the start of a sentence."""
+        """Its path and what is wrong with it, as the start of a sentence."""
         return f"{show_path(self.path)} {self.problem}"
 
 
@@ -97,7 +97,7 @@ class TokenFile:
 
 
 def secrets_folder() -> Path:
-    """`~/.cloudvolume/secrets` of the user that this kernel runs as."""
+    """`~/.cloudvolume/secrets` of the current user."""
     return Path(os.path.expanduser("~/.cloudvolume/secrets"))
 
 
@@ -107,19 +107,19 @@ def server_file(server: str) -> Path:
 
 
 def token_file_called(name: str) -> Path:
-    """The token file whose name begins with a host."""
+    """The token file whose name begins with this host."""
     return secrets_folder() / f"{name}-{DEFAULT_NAME}"
 
 
 def show_path(path: Path, longest: int = 200) -> str:
-    """A path as people write it, with `~` for their home."""
+    """A path as people write it, with `~` for the home folder."""
     home = os.path.expanduser("~")
     whole = str(path.parent / display_file_name(path.name) if DEFAULT_NAME in path.name else path)
     return sanitize("~" + whole[len(home) :] if whole.startswith(home + os.sep) else whole, longest).text
 
 
 def show_key(key: str) -> Span:
-    """A key of a token file, short and private; masked where somebody put a token in the place of one."""
+    """A key of a token file, short and private; masked if it is a token."""
     return sanitize(MASK if find_secrets(key) else key, 40)
 
 
@@ -127,7 +127,7 @@ def show_key(key: str) -> Span:
 
 
 def read_token_file(path: Path) -> TokenFile:
-    """Reads one token file, whatever is there; never raises and never waits."""
+    """Reads a token file; never raises and never blocks."""
     content = read_text(path)
     link, info = show_path(link_target(path)) if os.path.islink(path) else "", content.info
     if info is None:
@@ -141,13 +141,13 @@ def read_token_file(path: Path) -> TokenFile:
 
 
 def parse_token_file(path: Path, text: str) -> TokenFile:
-    """What the text of a token file says."""
+    """Parses the text of a token file."""
     data, problem = parse_object(text)
     if not isinstance(data, dict):
         inside = Token(text.strip()[:4096]).reads_as() if text.strip() else None
         return TokenFile(path=path, state=State.MALFORMED, problem=problem, inside=inside)
-    value = data.get(TOKEN_KEY)
-    token = Token(str(value)) if value is not None else None  # a number is sent as it is written
+    value, address = data.get(TOKEN_KEY), parse_url(data.get(SERVER_KEY))  # the tokens page writes `HOST/auth`
+    token = Token(str(value)) if value is not None else None  # caveclient sends numbers too
     return TokenFile(
         path=path,
         state=State.READ,
@@ -155,18 +155,12 @@ def parse_token_file(path: Path, text: str) -> TokenFile:
         token=token,
         keys=tuple(show_key(key) for key in list(data)[:8] if key != TOKEN_KEY),
         inside=None if token else _only_token_in(data),
-        named_host=host_named(data.get(SERVER_KEY)),
+        named_host=address.host_and_port if address else "",
     )
 
 
-def host_named(address: object) -> str:
-    """The host in what a file of the tokens page says of its server: `global.daf-apis.com/auth`; "" if it says none."""
-    found = parse_url(address)
-    return found.host_and_port if found else ""
-
-
 def read_any_file(path: str) -> tuple[str, FileProblem | None]:
-    """Reads a file that a person named: its text, and what is wrong with it."""
+    """Reads a file that a person named; returns its text and what is wrong with it."""
     content = read_text(Path(os.path.expanduser(path)))
     if content.state is State.ABSENT:
         return "", content.problem or FileProblem(fault=FileFault.MISSING)
@@ -179,8 +173,8 @@ class FileContent:
     """What was found at a path.
 
     Attributes:
-        state: whether it was read, and if not, what is there.
-        problem: what is wrong with it, or None; nothing is wrong with a file that is absent, only with a link to it.
+        state: whether it was read, and if not, why.
+        problem: what is wrong with it, or None. An absent file is not a problem, but a link to one is.
         text: its text, if it was read.
         info: its `stat`, if it was read.
     """
@@ -192,7 +186,7 @@ class FileContent:
 
 
 def read_text(path: Path) -> FileContent:
-    """Reads a file, whatever is there; never raises and never waits."""
+    """Reads a file; never raises and never blocks."""
     try:
         info = os.stat(path)
         if not stat.S_ISREG(info.st_mode):
@@ -217,7 +211,7 @@ def read_text(path: Path) -> FileContent:
 
 
 def parse_object(text: str) -> tuple[object, FileProblem | None]:
-    """Parses the JSON of a token file or of the datastack map: the value, and why it is not an object."""
+    """Parses the JSON of a token file or the datastack map; returns the value and why it is not an object."""
     if not text.strip("\0 \t\r\n"):
         return None, FileProblem(fault=FileFault.EMPTY)
     if not text.isascii() and any("\udc80" <= letter <= "\udcff" for letter in text):
@@ -255,12 +249,12 @@ def _only_token_in(data: Mapping[str, object]) -> Token | None:
 
 
 def link_target(link: Path) -> Path:
-    """Where a link leads in the end, over all other links, whether or not anything is there."""
+    """The final target of a link, whether or not it exists."""
     return Path(os.path.realpath(link))
 
 
 def link_problem(link: Path) -> FileProblem | None:
-    """What is wrong with a link that leads to nothing; None for what is not a link."""
+    """What is wrong with a broken link; None if the path is not a link."""
     if not os.path.islink(link):
         return None
     target, fault = show_path(link_target(link)), FileFault.LINK_TO_NO_FOLDER
@@ -278,24 +272,24 @@ def link_problem(link: Path) -> FileProblem | None:
 
 
 def is_lost_link(path: Path) -> bool:
-    """Whether a link leads to something that is not there; not one that leads back to itself."""
+    """Whether the target of a link does not exist; False for a link to itself."""
     return os.path.islink(path) and not os.path.lexists(link_target(path))
 
 
 def gap_of(path: Path) -> str:
-    """The folder that a link leads into and that is not there; "" where nothing is missing to save through it."""
+    """The missing folder that a link leads into; "" if a file can be saved at this path."""
     if not os.path.islink(path) or os.path.isdir(folder := link_target(path).parent):
         return ""
     return show_path(folder)
 
 
 def is_foreign(info: os.stat_result) -> bool:
-    """Whether a file or folder belongs to another user of this computer, other than its administrator."""
+    """Whether a file or folder belongs to another user of this computer, other than the administrator."""
     return hasattr(os, "getuid") and info.st_uid not in (os.getuid(), 0)
 
 
 def folder_fault() -> tuple[Path, FileProblem] | None:
-    """What keeps the folder of the token files from being one: where, and what is wrong there; None if nothing."""
+    """The path that is not a folder, although the token files need it to be, and why; None if all is well."""
     folder = secrets_folder()
     for one in (folder.parent, folder):
         if os.path.lexists(one) and not os.path.isdir(one):
@@ -304,7 +298,7 @@ def folder_fault() -> tuple[Path, FileProblem] | None:
 
 
 def folder_of_another() -> tuple[Path, FileProblem] | None:
-    """The link that leads to another user's folder, and what is wrong with it; None if none does."""
+    """The link that leads to another user's folder, and what is wrong with it, or None."""
     folder = secrets_folder()
     for one in (folder.parent, folder):
         with contextlib.suppress(OSError):

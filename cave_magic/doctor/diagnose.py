@@ -1,7 +1,9 @@
-"""From the names of datastacks to a report: gather the evidence, run the checks, say it so that it can be shared."""
+"""From targets to a report: gathers the facts, runs the checks, and redacts the report for sharing."""
 
 from __future__ import annotations
 
+import getpass
+import os
 import platform
 import time
 from collections.abc import Iterable, Sequence
@@ -35,25 +37,25 @@ def diagnose(
     notebook: NotebookSession = NO_NOTEBOOK,
     error: BaseException | None = None,
 ) -> Report:
-    """Looks at everything and says what is wrong. Writes nothing and opens nothing.
+    """Checks everything and reports what is wrong. Writes no files and opens no browser.
 
     Args:
-        targets: the datastacks to look at, at least one.
-        seconds: the bound on the whole.
-        on_wait: told whom it waits for, once that takes more than a second.
-        notebook: what can be seen of the notebook.
-        error: what the person's last cell ended with, if it did not go well.
+        targets: the datastacks to check, at least one.
+        seconds: the timeout of the whole check.
+        on_wait: called with the hosts that it waits for, after a second.
+        notebook: the notebook in which the check runs.
+        error: the exception of the user's last cell, if any.
     """
     return look(targets, seconds, on_wait, notebook, error).report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """What was found, and what can be changed about it here.
+    """A report and the fixes that it offers.
 
     Attributes:
-        report: the rows; it can be pickled and holds no secret.
-        fixes: the changes that the findings carry, in the order of the rows; they hold tokens.
+        report: the results; it can be pickled and contains no secret.
+        fixes: the fixes of the findings, in the order of the rows; they contain tokens.
     """
 
     report: Report
@@ -70,7 +72,7 @@ def look(
 ) -> Diagnosis:
     """As `diagnose`, with the fixes.
 
-    With `everything` it looks, in place of the targets, at every datastack of their servers that may be seen.
+    With `everything`, it checks every datastack that the servers of the targets list for the stored token.
     """
     start = time.monotonic()
     wanted = tuple(targets)
@@ -81,7 +83,7 @@ def look(
 def judge(
     targets: Sequence[Target], evidence: Evidence, seconds: float, error: BaseException | None = None
 ) -> Diagnosis:
-    """Runs the checks over evidence that is already there, and asks nobody."""
+    """Runs the checks on facts that were gathered; sends no request."""
     offer = advise(evidence.machine.fix_command)
     rows, fixes = run_checks(CHECKS, evidence.subjects, evidence.above, evidence.label, offer)
     forget = partial(cloud_volume.forget_cached, _hosts(evidence))
@@ -105,29 +107,29 @@ def judge(
 
 
 def _hosts(evidence: Evidence) -> list[str]:
-    """The hosts whose token a fix may change: the servers, and the data servers that the info service named."""
+    """The hosts whose tokens a fix may change: the servers and their data servers."""
     infos = [one.info for one in evidence.datastacks if one.info is not None]
     return [one.host for one in evidence.servers] + [host_of(responses.local_server_in(info)) for info in infos]
 
 
 def to_markdown(report: Report) -> str:
-    """The report as one block for a forum or an e-mail: what is wrong, and nothing that is the person's own.
+    """The report as Markdown for a forum or an e-mail, without private data.
 
-    What is private in a line is withheld; a name, an e-mail or a token that a check did not mark is hidden at the end.
+    Private spans are withheld; as a second line of defence, the account's name and e-mail and tokens are masked.
     """
-    said = [f"**CAVE check** of {', '.join(report.datastacks)} on {host_of(report.server)}", ""]
+    lines = [f"**CAVE check** of {', '.join(report.datastacks)} on {host_of(report.server)}", ""]
     if report.error is not None:
-        said += [f"The last error: {_cell(report.error.line)}", ""]
-    said += ["| | check | found |", "|---|---|---|"]
+        lines += [f"The last error: {_cell(report.error.line)}", ""]
+    lines += ["| | check | found |", "|---|---|---|"]
     for row in report.rows:
         if row.status is not Status.OK or not row.quiet:
-            said.append(f"| {row.status.value} | {row.id} | {_cell(row.found)} |")
+            lines.append(f"| {row.status.value} | {row.id} | {_cell(row.found)} |")
     if report.next is not None:
-        said += ["", f"Next: {_cell(report.next.line)}"]
+        lines += ["", f"Next: {_cell(report.next.line)}"]
     runtime = detect_runtime().platform or "own computer"
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
-    said += ["", f"{versions}; {platform.system()} {platform.machine()}, {runtime}; {report.seconds:.1f} s"]
-    return _without_person("\n".join(said), report)
+    lines += ["", f"{versions}; {platform.system()} {platform.machine()}, {runtime}; {report.seconds:.1f} s"]
+    return _without_person("\n".join(lines), report)
 
 
 def _cell(words: Line) -> str:
@@ -135,9 +137,6 @@ def _cell(words: Line) -> str:
 
 
 def _without_person(text: str, report: Report) -> str:
-    import getpass
-    import os
-
     own = {os.path.expanduser("~")}
     if report.account:
         own |= {str(report.account[key]) for key in ("name", "email") if report.account.get(key)}

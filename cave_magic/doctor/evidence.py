@@ -1,8 +1,7 @@
-"""The facts that the checks look at: about this computer, its servers and their datastacks.
+"""The facts that the checks judge: about this computer, the servers and the datastacks.
 
-Every fact has a default, which describes a computer on which access works (`healthy`): a test of a check names only
-the facts that differ. `gather` names them all. An address, a file and a token are here as they were found; a check
-looks nothing up.
+Every fact defaults to a healthy value (`healthy`), so the test of a check names only the facts that differ. `gather`
+sets them all. A check looks nothing up: addresses, files and tokens are here as they were found.
 """
 
 from __future__ import annotations
@@ -31,20 +30,20 @@ from . import healthy, next_steps
 from .model import Command
 
 MOST_DATASTACKS = 200
-"""So many of a server's datastacks `--all` looks at, to keep its timeout. A real server has some dozens."""
+"""How many of a server's datastacks `--all` checks, to stay within its timeout. Real servers have some dozens."""
 
 
 class FolderFix(Enum):
-    """What fixes the folder of the token files."""
+    """How to fix the folder of the token files."""
 
     SET_HOME = auto()
-    """The home folder is not there: HOME should name another one."""
+    """The home folder is missing: set HOME to another one."""
     RESTORE_LINK = auto()
-    """A link leads to a folder that is not there: mount that one, or move the link away."""
+    """A link to a missing folder: mount the folder or move the link away."""
     MOVE_AWAY = auto()
-    """Something else is in its place, or a link to another user's folder."""
+    """Something else is in its place, or it is a link to another user's folder."""
     GRANT_ACCESS = auto()
-    """Its permissions keep its owner out."""
+    """Its permissions lock out its owner."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +51,10 @@ class FolderProblem:
     """What is wrong with the folder of the token files.
 
     Attributes:
-        path: what is at fault: that folder, the one above it, or what is in the place of either.
+        path: the cause: that folder, its parent, or what is in the place of either.
         problem: what is wrong with it.
-        fix: what fixes it.
-        unusable: whether token files in it cannot be read; else they only should not be, or cannot be written.
+        fix: how to fix it.
+        unusable: whether token files in it cannot be read; if false, they cannot be written or may be another user's.
     """
 
     path: Path
@@ -75,24 +74,22 @@ class Machine:
     Attributes:
         versions: package -> version, for those that are installed, and `python`.
         caveclient_problem: why caveclient cannot be imported, or "".
-        requests_problem: why requests, without which no request is sent, cannot be imported, or "".
-        unmet_requirements: what the installed caveclient requires of other packages and does not find; None if that is
-            not known.
-        shadowing_files: files in the notebook's folder that Python imports in place of a package.
+        requests_problem: why requests cannot be imported, or "".
+        unmet_requirements: requirements of the installed caveclient that are not met; None if unknown.
+        shadowing_files: files in the notebook's folder that Python imports instead of a package.
         runtime: where the kernel runs.
-        token_variables: environment variables that seem to hold a token, which caveclient does not read.
+        token_variables: environment variables that seem to contain a token; caveclient does not read them.
         proxy_settings: the environment variables that name a proxy or a file of certificates.
         token_folder: the folder of the token files.
         folder_problem: what is wrong with it, or None.
-        folder_writable_by_others: whether everybody on this computer may put files there, and so replace the token.
+        folder_writable_by_others: whether everybody on this computer can write there, and so replace the token.
         datastack_map: caveclient's map of datastacks to servers.
-        datastacks_with_secrets: datastacks in whose remembered address there is a token or a password.
-        leftover_tokens: where this notebook's history and file still hold a token.
-        scrub_left: takes tokens out there.
+        datastacks_with_secrets: datastacks whose saved address contains a token or a password.
+        leftover_tokens: tokens left in this notebook's history and file.
+        scrub_left: removes them.
         check_command: the command that runs this check again.
-        save_commands: the commands that save a token in a new session here: from where this platform keeps secrets, or
-            the one that asks for it.
-        can_ask: whether somebody can answer a prompt.
+        save_commands: the commands that save a token in a new session here, from the platform's secrets or a prompt.
+        can_ask: whether the user can answer a prompt.
     """
 
     versions: Mapping[str, str] = field(default_factory=lambda: healthy.VERSIONS)
@@ -122,13 +119,13 @@ class Machine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotebookSession:
-    """What can be seen of the notebook from which the check runs.
+    """The notebook in which the check runs.
 
     Attributes:
         variables: name -> value, to find clients that were made with another token.
-        find_left: stored tokens -> where its history and file still hold one.
-        scrub_left: takes stored tokens out there.
-        can_ask: whether somebody can answer a prompt.
+        find_left: stored tokens -> those left in its history and file.
+        scrub_left: removes them.
+        can_ask: whether the user can answer a prompt.
     """
 
     variables: Mapping[str, object] = field(default_factory=dict)
@@ -144,32 +141,31 @@ NO_NOTEBOOK = NotebookSession()
 class ServerFacts:
     """One global server and the token that this computer has for it.
 
-    A response is None where the request was not sent, because nobody needs to know.
+    A response is None if no check needed the request.
 
     Attributes:
         target: the first target on it.
         machine: this computer.
-        stored: which token caveclient takes for it, from which file.
-        caveclient_disagrees: True if the installed caveclient takes another token than `stored` says; None if that
-            was not tried.
+        stored: the token that caveclient reads for it, and its files.
+        caveclient_disagrees: True if the installed caveclient reads another token than `stored`; None if untested.
         identity: the auth server's response to "whose token is this?".
         account: the account in it, or None.
         anonymous_identity: the auth server's response to the same without a token.
-        salvaged_identity: the auth server's response to a token that is on this computer but cannot be used where it
-            is: in a malformed file, under a wrong key, hidden by another file.
-        listed_tokens: the account's permanent tokens; None if not known.
+        salvaged_identity: the auth server's response to a token that caveclient cannot use where it is: in a malformed
+            file, under a wrong key, or hidden by another file.
+        listed_tokens: the account's permanent tokens; None if unknown.
         info: the info service's first response about a datastack.
         info_version: the info service's response to a request without a token.
-        reference: where a proxy may have answered for an address that the datastack map has, the info service's
-            response of another server, that of the datastack if it is known.
-        uses_proxy: whether it answered with 500 or more, and requests goes to it through a proxy.
-        netrc_file: the file whose login replaces the token on the way to this server, or "".
-        misplaced_file: where caveclient finds no token that works, a file that it does not read and whose token does.
-        untried_file: such a file whose token does not say which server it is for, so that it was sent to none.
-        stale_clients: variables of this notebook that hold a CAVEclient made with another token.
-        datastack_list: the info service's response to which datastacks there are; for `--all`.
-        datasets: datastack -> the dataset that it belongs to, where the auth server was asked for it.
-        timeout: the seconds in which all responses had to come.
+        reference: the info service's response of another server (that of the datastack, if known), if a proxy may have
+            responded in place of this one.
+        uses_proxy: whether the status was 500 or more, and requests uses a proxy for this server.
+        netrc_file: the file whose password requests sends to this server instead of the token, or "".
+        misplaced_file: if caveclient finds no working token, a file with one that it does not read.
+        untried_file: such a file whose token does not name its server, so it was sent to none.
+        stale_clients: variables of this notebook with a CAVEclient made with another token.
+        datastack_list: the info service's list of datastacks, for `--all`.
+        datasets: datastack -> its dataset, if the auth server was asked.
+        timeout: the timeout of all requests together, in seconds.
     """
 
     target: Target = healthy.TARGET
@@ -205,7 +201,7 @@ class ServerFacts:
 
     @property
     def responses(self) -> tuple[Response, ...]:
-        """All that this server responded, that of the auth service first."""
+        """All responses of this server, those of the auth service first."""
         every = (self.identity, self.anonymous_identity, self.info, self.info_version)
         return tuple(one for one in every if one is not None)
 
@@ -219,12 +215,12 @@ class DatastackFacts:
         server: the facts about its server.
         info: the info service's response about it; None if the request was not sent.
         contradicted_since: when the info service was first seen to contradict the auth server about it, in seconds
-            since 1970; None where it does not.
+            since 1970; None if it does not.
         listed_datastacks: the datastacks that the info service lists; None if the request was not sent.
-        services: service -> the response of its local server.
-        readings: what cloud-volume and cloud-files take for the local server's token; () if that server is not known.
-        misplaced_file: where the stored token may not read it, another file whose token may, or None.
-        untried_file: such a file whose token does not say which server it is for, so that it was sent to none.
+        services: service -> the response of the data server.
+        readings: the tokens that cloud-volume and cloud-files read for the data server; () if that server is unknown.
+        misplaced_file: if the stored token has no access, another file whose token has, or None.
+        untried_file: such a file whose token does not name its server, so it was sent to none.
     """
 
     target: Target = healthy.TARGET
@@ -248,24 +244,24 @@ _HEALTHY = DatastackFacts()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """Everything that the checks look at; the same objects are reached from below."""
+    """All facts; a datastack and its server share the same objects."""
 
     machine: Machine = _HEALTHY.server.machine
     servers: tuple[ServerFacts, ...] = (_HEALTHY.server,)
     datastacks: tuple[DatastackFacts, ...] = (_HEALTHY,)
 
     def subjects(self, about: type) -> tuple[Any, ...]:
-        """The subjects of a type, for `runner.run_checks`."""
+        """The subjects of a type."""
         return {Machine: (self.machine,), ServerFacts: self.servers, DatastackFacts: self.datastacks}[about]
 
     @staticmethod
     def above(subject: Any, about: type) -> Any:
-        """The subject of a type that another one belongs to."""
+        """The subject of a type that another subject belongs to."""
         if isinstance(subject, about):
             return subject
         return subject.server if about is ServerFacts else getattr(subject, "server", subject).machine
 
     @staticmethod
     def label(subject: Any) -> str:
-        """The name that tells a subject from others of its kind."""
+        """The name that distinguishes a subject from others of its type."""
         return subject.name if isinstance(subject, DatastackFacts) else getattr(subject, "host", "")

@@ -1,7 +1,6 @@
-"""What an exception of caveclient, cloud-volume or requests meant, and what it did not mean. Pure; reads only.
+"""Explains exceptions of caveclient, cloud-volume and requests. Sends no request and writes nothing.
 
-The texts are those of caveclient 7 and 8, cloud-volume 12, cloud-files 6, requests 2 and the servers' decorators, as
-they were seen when the faults were acted out.
+Source of the messages: caveclient 7 and 8, cloud-volume 12, cloud-files 6, requests 2 and the servers, as observed.
 """
 
 from __future__ import annotations
@@ -26,30 +25,30 @@ from . import next_steps
 from .model import Command, LastError
 
 LIBRARIES = ("caveclient", "cloudvolume", "cloudfiles", "requests", "urllib3", "cave_magic")
-"""Only errors that come out of these are spoken about."""
+"""Packages whose errors are explained."""
 
 _FINE = "Your token is not the reason."
 _FILE_ERRORS = ("PermissionError", "IsADirectoryError", "FileExistsError", "NotADirectoryError")
 _OF_FLASK = re.compile(r"<title>404 Not Found</title>(?:\s|\\n)*<h1>Not Found</h1>")
-"""In a page that Flask makes of a 404, with words of the service or its own. A web server's has a head and a body."""
+"""Flask's own 404 page, with its standard text or the service's. The page of a web server has a head and a body."""
 _OF_GATEWAYS = r"default backend|response 404 \(backend|404 page not found"
-"""How the 404s of load balancers begin."""
+"""How the 404 responses of load balancers begin."""
 _ADDRESS = re.compile(r"https?://[^\s\"'<>\\]+")
 _POOL = re.compile(r"host='([^']+)', port=\d+")
-"""How the connections of urllib3 name themselves."""
+"""The name of a connection in messages of urllib3."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Raised:
-    """An exception with all it was made of, taken apart.
+    """An exception and its causes.
 
     Attributes:
         names: class names, outermost first.
         text: all their messages.
-        modules: top-level modules of the classes and of the frames that they passed through.
+        modules: top-level modules of the classes and of the frames of their tracebacks.
         files: file names (no folders) of those frames.
         error: the exception itself.
-        target: what is being checked.
+        target: what is checked.
     """
 
     names: tuple[str, ...]
@@ -67,7 +66,7 @@ class Raised:
 
     @property
     def service(self) -> Span:
-        """The service whose address is in the message, in words."""
+        """The service whose URL is in the message, and its host."""
         address = parse_url(self.text.extract(_ADDRESS))
         for start, name in _SERVICES.items():
             named = address.path.lstrip("/").startswith(start) if address else self.text.matches(rf"\A/*{start}")
@@ -77,7 +76,7 @@ class Raised:
 
     @property
     def status(self) -> int:
-        """The HTTP status in the message or in the response that it carries; 0 if there is none."""
+        """The HTTP status in the attached response or in the message; 0 if unknown."""
         value = getattr(getattr(self.error, "response", None), "status_code", None)
         if isinstance(value, int):
             return value
@@ -85,14 +84,14 @@ class Raised:
 
     @property
     def code(self) -> str:
-        """The `error` word of the server's JSON in the message if it is a known one, or ""."""
+        """The known error code of the server's JSON in the message, or ""."""
         said = self.text.extract(r"\\?[\"']error\\?[\"']\s*:\s*\\?[\"']([a-z_]{1,40})")
         return said if said in responses.KNOWN_CODES else ""
 
     @property
     def body(self) -> Untrusted | None:
-        """The beginning of the body of an error response; None if it is not known."""
-        content = getattr(getattr(self.error, "response", None), "_content", None)  # `content` could wait for it
+        """The beginning of the body of the error response; None if unknown."""
+        content = getattr(getattr(self.error, "response", None), "_content", None)  # `content` could block
         if isinstance(content, bytes):
             return Untrusted(content[:2000].decode("utf-8", errors="replace").strip())
         if not self.text.matches(_CONTENT):
@@ -100,15 +99,15 @@ class Raised:
         return Untrusted(self.text.extract(_CONTENT).strip("'\" \n"))
 
     @property
-    def is_no_services(self) -> bool:
-        """Whether a web server returned a 404 in place of a service: with a page of its own, or with nothing."""
+    def is_from_web_server(self) -> bool:
+        """Whether a 404 comes from a web server, not from a service: it has the server's own page, or no content."""
         if self.status != 404 or self.body is None or self.body.matches(_OF_FLASK):
             return False
         return not self.body or self.body.matches(rf"\A(?:<|{_OF_GATEWAYS})")
 
     @property
     def wait(self) -> str:
-        """For how long the answer asked to wait, in words to follow what else it did, or ""."""
+        """How long the response asked to wait, to follow what else it did, or ""."""
         headers = getattr(getattr(self.error, "response", None), "headers", None)
         seconds = http.retry_after(headers) if headers else None
         return f", and asked to wait {duration(seconds)}" if seconds else ""
@@ -130,13 +129,13 @@ _SERVICES = {
 
 
 def explain_error(error: BaseException | None, target: Target) -> LastError | None:
-    """What an error meant, in one line.
+    """What an error means, in one line.
 
     Args:
-        error: what the last cell ended with, or None.
-        target: what is being checked, for the lines to type.
+        error: the exception of the last cell, or None.
+        target: what is checked, for the lines to type.
     Returns:
-        One or two sentences without any part of a token, or None for an error that is none of these libraries'.
+        One or two sentences without any part of a token; None for an error of any other library.
     """
     if error is None:
         return None
@@ -144,8 +143,8 @@ def explain_error(error: BaseException | None, target: Target) -> LastError | No
         raised = _take_apart(error, target)
         if not raised.modules & set(LIBRARIES):
             return None
-        said = next((said for rule in _RULES if (said := rule(raised))), "")
-        return LastError(line=line(said)) if said else None
+        meaning = next((found for rule in _RULES if (found := rule(raised))), "")
+        return LastError(line=line(meaning)) if meaning else None
     except Exception:
         return None
 
@@ -178,7 +177,7 @@ def _frames(traceback: TracebackType | None) -> Iterator[tuple[str, str]]:
         traceback = traceback.tb_next
 
 
-# ---------------------------------------------------------------- rules, the most telling first
+# ---------------------------------------------------------------- rules, the most specific first
 
 
 def _own(raised: Raised) -> Line:
@@ -189,7 +188,7 @@ def _own(raised: Raised) -> Line:
 
 
 def _under_key(raised: Raised) -> Line:
-    """A client that was told to take its token from another key of the file than the usual one."""
+    """A client that was made with `auth_token_key`, which names another key of the token file."""
     asked = asked_key(raised.error)
     if asked is None:
         return ()
@@ -198,12 +197,12 @@ def _under_key(raised: Raised) -> Line:
     keys = [*([Span(TOKEN_KEY, private=True)] if has_usual else []), *file.keys]
     made = line('the client was made with auth_token_key="', show_key(asked.key), '"')
     where = Span(file.name) if asked.file.parent == secrets_folder() else Span(show_path(asked.file), private=True)
-    has = line(where, " has ", joined(" and ", keys) if keys else "none")
+    has = line(where, " has ", joined(" and ", keys) if keys else "no keys")
     if not asked.found:
         without = line(" Without that argument: ", command) if command and has_usual else ()
-        return line(made, ", and there is no such key: ", has, ".", without)
-    said = _by_code(raised) if raised.code in ("invalid_token", "missing_permission", "missing_tos") else ""
-    return line(f"{said} That is the token under another key: ", made, "; ", has, ".") if said else ()
+        return line(made, ", but ", has, ".", without)
+    meaning = _by_code(raised) if raised.code in ("invalid_token", "missing_permission", "missing_tos") else ""
+    return line(f"{meaning} That token is under another key: ", made, "; ", has, ".") if meaning else ()
 
 
 def _without_key(raised: Raised, asked: AskedKey) -> Command | None:
@@ -214,29 +213,37 @@ def _without_key(raised: Raised, asked: AskedKey) -> Command | None:
 
 
 def _by_code(raised: Raised) -> str:
-    says = {
-        "missing_tos": "the terms of service of that datastack are not accepted yet. Your token is fine.",
+    meanings = {
+        "missing_tos": "you have not accepted the terms of service of that datastack. Your token is fine.",
         "missing_permission": "your account has no permission for that datastack. Your token is fine.",
         "invalid_table_id": f"{raised.host} has no datastack of that name. Your token is fine.",
-        "invalid_token": f"{raised.host} did not take the token that was sent.",
-        "no_token": f"no token arrived at {raised.host}: none is stored, or it begins with a blank.",
-        "bad_auth_header": f"what arrived at {raised.host} was no token: an empty one, or another log-in in its place.",
+        "invalid_token": f"{raised.host} rejected the token.",
+        "no_token": f"{raised.host} received no token: none is stored, or it begins with a space.",
+        "bad_auth_header": f"{raised.host} received no valid token: it was empty, or a password was sent instead.",
     }
-    return says.get(raised.code, "")
+    return meanings.get(raised.code, "")
 
 
-def _admin(raised: Raised) -> str:
-    if "Requires admin privilege" not in raised.text:
-        return ""
-    return "listing people is for admins since 2025; names come from /auth/api/v1/username. Your token is fine."
+def _by_text(raised: Raised) -> str:
+    return next((meaning for pattern, meaning in _TEXTS.items() if raised.text.matches(pattern)), "")
+
+
+_TEXTS = {
+    "Requires admin privilege": "since 2025, only administrators can list users; get names from /auth/api/v1/username. "
+    "Your token is fine.",
+    "Version must be an integer": f"a materialization version must be an integer. {_FINE}",
+    "(?i)no graphene authentication token": "cloud-volume found no token: it reads other files than CAVEclient.",
+    "authentication token was not formatted correctly": "cloud-volume found a token that is not 32 hexadecimal "
+    "characters.",
+    "Update Materialization Deployment": f"this version of caveclient does not work with that server. {_FINE}",
+}
+"""Patterns for messages, and their meanings."""
 
 
 def _version_gone(raised: Raised) -> str:
-    said = raised.text.without(r"https?://\S+")  # an address of materialize always has a version in it
-    if raised.status in (404, 410) and not raised.is_no_services and said.matches(r"(?i)version"):
-        return f"that materialization version is not available (any more). {_FINE}"
-    if "Version must be an integer" in raised.text:
-        return f"a materialization version is a whole number. {_FINE}"
+    text = raised.text.without(r"https?://\S+")  # the URLs of materialize contain a version
+    if raised.status in (404, 410) and not raised.is_from_web_server and text.matches(r"(?i)version"):
+        return f"that materialization version is not available. {_FINE}"
     return ""
 
 
@@ -245,55 +252,49 @@ def _by_status(raised: Raised) -> str:
     if status == 429:
         return f"{raised.service} asked to slow down (429){raised.wait}. {_FINE}"
     if status == 504:
-        return f"{raised.service} took too long over that request (504){_or_the_proxy()}; ask for less at once. {_FINE}"
+        return f"{raised.service} timed out on that request (504){_or_the_proxy()}; request less at once. {_FINE}"
     if status >= 500:
         return f"{raised.service} was down or broken ({status}){_or_the_proxy()}{raised.wait}. {_FINE}"
     if status in (401, 403):
-        return f"{raised.service} refused ({status}), and did not say why."
+        return f"{raised.service} refused access ({status}) without a reason."
     if status == 404:
         return f"{raised.service} {_not_found(raised)}. {_FINE}"
     if status >= 400:
-        return f"{raised.service} did not take that request ({status}). {_FINE}"
+        return f"{raised.service} rejected that request ({status}). {_FINE}"
     return ""
 
 
 def _or_the_proxy() -> str:
-    return ", or the proxy that is set here could not reach it" if read_proxy_settings().proxies else ""
+    return ", or the configured proxy could not reach it" if read_proxy_settings().proxies else ""
 
 
 def _not_found(raised: Raised) -> str:
-    """What a 404 says: who answered shows in its body."""
-    if raised.is_no_services:
-        return "is not there: a web server answered in its place (404)"
+    """What a 404 means; its body shows who sent it."""
+    if raised.is_from_web_server:
+        return "is not there: a web server responded instead (404)"
     if raised.body and raised.body.matches(r"(?s)<p>.*" + re.escape(responses.FLASK_404)):
         return "does not have that function (404): it may be older than this caveclient"
     if raised.service.text.startswith("materialize"):
         return "does not know that table, view or version (404)"
     if raised.service.text.startswith("the info service"):
-        return "has nothing about that datastack (404)"
-    return "did not find what was asked for (404)"
-
-
-def _login_page(raised: Raised) -> str:
-    if "AuthException" not in raised.names:
-        return ""
-    return "CAVEclient was sent on to a log-in page: no token was found, or something on the way redirected it."
+        return "has no information about that datastack (404)"
+    return "did not find what was requested (404)"
 
 
 def _token_file(raised: Raised) -> str | Line:
     outer = raised.names[0]
     if outer == "JSONDecodeError" and type(raised.error).__module__.startswith("json") and "auth.py" in raised.files:
-        return "a token file on this computer is not valid JSON. The server was not asked."
+        return "a token file on this computer is not valid JSON. No request was sent."
     if outer == "AttributeError" and "auth.py" in raised.files and "has no attribute 'get'" in raised.text:
-        return 'a token file on this computer holds something else than {"token": ...}. The server was not asked.'
+        return 'a token file on this computer does not contain {"token": ...}. No request was sent.'
     if outer == "AttributeError" and "_server_file_path" in raised.text:
         save = next_steps.save(raised.target)
-        return line("a client that was made with auth_token_file= cannot save a token; use ", save)
+        return line("a client made with auth_token_file= cannot save a token; use ", save)
     if raised.text.matches(r'Key "[^"]{0,60}" already exists in token file'):
         replace = next_steps.save(raised.target, "--overwrite")
-        return line("another token is already saved, and CAVEclient does not replace it unasked: ", replace)
+        return line("another token is already saved, and CAVEclient does not overwrite it: ", replace)
     if outer in _FILE_ERRORS and _in_secrets(raised):
-        return f"a token file or its folder could not be opened ({outer}). The server was not asked."
+        return f"a token file or its folder could not be opened ({outer}). No request was sent."
     return ""
 
 
@@ -301,55 +302,48 @@ def _in_secrets(raised: Raised) -> bool:
     return ".cloudvolume" in raised.text or "auth.py" in raised.files or "cave_magic" in raised.modules
 
 
-def _unsendable(raised: Raised) -> str:
-    names = set(raised.names)
-    if "InvalidHeader" in names or ("UnicodeEncodeError" in names and "latin-1" in raised.text):
-        return (
-            "the stored token has a line break or another odd character in it, so nothing was sent. "
-            "That error may show the token: clear its output."
-        )
-    return ""
+def _by_name(raised: Raised) -> str:
+    meaning = next((meaning for name, meaning in _NAMES.items() if name in raised.names), "")
+    return meaning.format(host=raised.host)
 
 
-def _cloud_volume(raised: Raised) -> str:
-    if raised.text.matches(r"(?i)no graphene authentication token"):
-        return "cloud-volume found no token: it looks in other files than CAVEclient does."
-    if "not formatted correctly" in raised.text:
-        return "cloud-volume found a token that is not 32 hexadecimal characters."
-    return ""
+_UNSENDABLE = (
+    "the stored token contains a line break or another invalid character, so nothing was sent. "
+    "The error message may contain the token: clear the cell's output."
+)
+_MALFORMED_ADDRESS = "the server's address is malformed: it must begin with https://. Nothing was sent."
+_NAMES = {
+    "AuthException": "CAVEclient was redirected to a sign-in page: it found no token, or something on the way "
+    "redirected it.",
+    "InvalidHeader": _UNSENDABLE,
+    "ServerIncompatibilityError": f"this version of caveclient does not work with that server. {_FINE}",
+    "InvalidVersion": f"{{host}} returned something other than a version number. {_FINE}",
+    "JSONDecodeError": f"a server returned something other than data (a web page, or nothing). {_FINE}",
+    "MissingSchema": _MALFORMED_ADDRESS,
+    "InvalidSchema": _MALFORMED_ADDRESS,
+    "InvalidURL": _MALFORMED_ADDRESS,
+    "TooManyRedirects": f"{{host}} redirected the request in a loop. {_FINE}",
+}
+"""Names of exceptions, and their meanings; the first one among the causes counts."""
 
 
-def _versions(raised: Raised) -> str:
-    if "ServerIncompatibilityError" in raised.names or "Update Materialization Deployment" in raised.text:
-        return f"this version of caveclient and that server do not fit each other. {_FINE}"
-    if "InvalidVersion" in raised.names:
-        return f"{raised.host} answered something else than a version number. {_FINE}"
-    if raised.names[0] in ("ImportError", "ModuleNotFoundError"):
-        return "a package that caveclient needs could not be imported here."
-    return ""
-
-
-def _not_json(raised: Raised) -> str:
-    if "JSONDecodeError" in raised.names:
-        return f"a server answered with something that is not data (a web page, or nothing). {_FINE}"
-    if raised.names[0] == "AttributeError" and "base.py" in raised.files:
-        return f"a server answered an error in a form that CAVEclient does not expect. {_FINE}"
-    return ""
-
-
-def _address(raised: Raised) -> str:
-    if set(raised.names) & {"MissingSchema", "InvalidSchema", "InvalidURL"}:
-        return "the server's address is malformed: it must begin with https://. Nothing was sent."
+def _by_class(raised: Raised) -> str:
+    """What the class of the exception means, together with the file or the message that it comes from."""
+    outer = raised.names[0]
+    if "UnicodeEncodeError" in raised.names and "latin-1" in raised.text:
+        return _UNSENDABLE
+    if outer in ("ImportError", "ModuleNotFoundError"):
+        return "a package that caveclient needs could not be imported."
+    if outer == "AttributeError" and "base.py" in raised.files:
+        return f"a server returned an error in a form that CAVEclient does not expect. {_FINE}"
+    if outer == "KeyboardInterrupt" and "retry.py" in raised.files:  # of urllib3, which slept
+        return "the cell was waiting as long as a server had asked (Retry-After); caveclient does so silently."
+    if outer == "KeyboardInterrupt":
+        return "the cell was waiting for a server; caveclient has no timeout."
     return ""
 
 
 def _network(raised: Raised) -> str:
-    if "TooManyRedirects" in raised.names:
-        return f"{raised.host} sent the request round in a circle. {_FINE}"
-    if raised.names[0] == "KeyboardInterrupt" and "retry.py" in raised.files:  # urllib3's, which slept
-        return "the cell was waiting for as long as a server had asked (Retry-After), which caveclient does in silence."
-    if raised.names[0] == "KeyboardInterrupt":
-        return "the cell was waiting for a server, which caveclient does without end."
     failure, detail = failures.classify(raised.error)
     if failure is failures.Failure.UNKNOWN:
         return ""
@@ -360,15 +354,11 @@ _RULES: tuple[Callable[[Raised], str | Line], ...] = (
     _own,
     _under_key,
     _by_code,
-    _admin,
+    _by_text,
     _version_gone,
     _by_status,
-    _login_page,
     _token_file,
-    _unsendable,
-    _cloud_volume,
-    _versions,
-    _not_json,
-    _address,
+    _by_name,
+    _by_class,
     _network,
 )

@@ -1,7 +1,7 @@
-"""Changes to token files and the datastack map that findings carry and `%cave_check --fix` makes. None needs a server.
+"""The changes to token files and the datastack map that `%cave_check --fix` makes. None needs a server.
 
-Each function takes facts and gives a fix, or None where nothing can be changed. A fix plans its change anew when it is
-applied: what somebody else has changed since is not undone. All of it is done or none of it.
+Each function takes facts and returns a fix, or None if there is nothing to change. A fix reads the files again when it
+is applied, so it does not undo other changes. It makes all of its changes or none.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from .evidence import DatastackFacts, Machine, ServerFacts
 from .model import Fix
 
 Plan = Mapping[Path, str | None]
-"""File -> its new text, or None to remove it."""
+"""File -> its new text; None removes it."""
 
 _ENTRY = re.compile(r'"([\w.-]{1,100})"\s*:\s*"(https?://[^"\s\\]{1,200})"')
 
 
 def _fix(id: str, words: str, paths: Iterable[Path], find: Callable[[], Plan]) -> Fix:
-    """A fix that writes files: all or none, with copies of what they were."""
+    """A fix that writes files, and backs them up first."""
 
     def apply() -> tuple[Path, ...]:
         with save.changing():
@@ -45,7 +45,7 @@ def _fix(id: str, words: str, paths: Iterable[Path], find: Callable[[], Plan]) -
 
 
 def _is_map_with_secrets(path: Path) -> bool:
-    """Whether a copy of the file would only be one more file with a token or a password in it."""
+    """Whether a backup would be one more file with a token or a password in it."""
     return path.name == datastack_map.MAP_NAME and holds_secret(token_files.read_any_file(str(path))[0])
 
 
@@ -53,11 +53,11 @@ def _is_map_with_secrets(path: Path) -> bool:
 
 
 def fix_permissions(stored: StoredToken, folder_open: bool = False) -> Fix | None:
-    """Makes the folder of the token files and every token file owner-only, those of other servers included.
+    """Makes the folder of the token files and every token file owner-only, including those of other servers.
 
     Args:
         stored: the files of a server.
-        folder_open: whether everybody on this computer may write in the folder.
+        folder_open: whether everybody on this computer can write to the folder.
     """
     if os.name != "posix":
         return None
@@ -70,7 +70,7 @@ def fix_permissions(stored: StoredToken, folder_open: bool = False) -> Fix | Non
     names += [f"{_name_of(path)} ({_mode_of(path):04o} -> 0600)" for path in shared]
     if not names:
         return None
-    words = f"allow nobody but you to read {_listed(names)}"
+    words = f"make owner-only: {_listed(names)}"
     return Fix(id="permissions", words=words, paths=tuple(shared), apply=partial(_tighten, shared))
 
 
@@ -83,7 +83,7 @@ def _mode_of(path: Path) -> int:
 
 def _tighten(shared: Iterable[Path]) -> tuple[Path, ...]:
     done: list[tuple[Path, int]] = []
-    with save.changing():  # that tightens the folder
+    with save.changing():  # this tightens the folder
         for path in shared:
             done.append((path, _mode_of(path)))
             try:
@@ -99,7 +99,7 @@ def _tighten(shared: Iterable[Path]) -> tuple[Path, ...]:
 
 
 def fix_stored_shape(server: ServerFacts) -> Fix | None:
-    """Rewrites the file whose token is not read, or does not work as it is written; not one that was refused."""
+    """Rewrites the file whose token is not read, or does not work as written, unless the server rejected it."""
     stored = server.stored
     if stored.belongs_to or (server.salvaged_identity is not None and server.salvaged_identity.code in REFUSALS):
         return None
@@ -108,14 +108,14 @@ def fix_stored_shape(server: ServerFacts) -> Fix | None:
 
 
 def fix_shape(file: TokenFile) -> Fix | None:
-    """Writes a token file properly that holds a token in a form in which it does not work.
+    """Rewrites a malformed token file that contains exactly one token.
 
-    That is a bare token, a list, a wrong key, quotes, blanks or capitals: whatever holds exactly one token.
+    It may be a bare token, in a list, under a wrong key, or have quotes, spaces or capitals.
     """
     token = _token_in(file)
     if token is None:
         return None
-    problem = file.problem or f"holds one that {file.token.oddity() if file.token else ''}"
+    problem = file.problem or f"has one that {file.token.oddity() if file.token else ''}"
     words = f'write {file.name} as {{"token": "..."}} with the token ending in {token.ending}; now it {problem}'
     return _fix("shape", words, [file.path], partial(_in_shape, file.path, token))
 
@@ -132,11 +132,11 @@ def _in_shape(path: Path, token: Token) -> Plan:
 
 
 def fix_legacy(stored: StoredToken) -> Fix | None:
-    """Moves the token that caveclient takes from `chunkedgraph-secret.json` to the server's own file."""
+    """Moves the token in `chunkedgraph-secret.json`, if caveclient uses it, to the server's own file."""
     legacy, own = stored.legacy_file, stored.server_file
     if stored.source != legacy or stored.token is None or stored.belongs_to:
         return None
-    words = f"write the token of {legacy.name} to {own.path.name}, and set {legacy.name} aside, as {legacy.name}.*.bak"
+    words = f"move the token in {legacy.name} to {own.path.name}, and keep {legacy.name} as {legacy.name}.*.bak"
     return _fix("legacy", words, [own.path, legacy.path], partial(_without_legacy, stored.server, stored.token))
 
 
@@ -152,12 +152,12 @@ def _without_legacy(server: str, token: Token) -> Plan:
 
 
 def fix_shadow(stored: StoredToken) -> Fix | None:
-    """Writes the token that `cave-secret.json` has to the server's own file, which hides it."""
+    """Writes the token in `cave-secret.json` to the server's own file, which hides it."""
     return fix_copies(stored, stored.shadowed) if stored.shadowed else None
 
 
 def fix_readers(datastack: DatastackFacts) -> Fix | None:
-    """Gives cloud-volume and cloud-files the token that caveclient takes."""
+    """Writes the token that caveclient uses to the files that cloud-volume and cloud-files read."""
     stored, local = datastack.server.stored, local_server_in(datastack.info) if datastack.info else ""
     if stored.token is None or not local:
         return None
@@ -168,13 +168,13 @@ def fix_readers(datastack: DatastackFacts) -> Fix | None:
 def fix_copies(
     stored: StoredToken, token: Token, data_servers: Iterable[str] | None = None, readers: Iterable[Path] = ()
 ) -> Fix | None:
-    """Makes the copies of one server's token agree.
+    """Writes a token to all files that have a token of the same server.
 
     Args:
         stored: the server's files.
-        token: the one that works.
-        data_servers: addresses of its data servers, whose files cloud-volume reads; None for those that are known.
-        readers: files that cloud-volume and cloud-files read first in a folder of their own.
+        token: the token that works.
+        data_servers: addresses of its data servers, whose files cloud-volume reads; None for the known ones.
+        readers: files in another folder that cloud-volume and cloud-files read first.
     """
     locals_ = None if data_servers is None else tuple(data_servers)
     others = tuple(dict.fromkeys(readers))
@@ -191,7 +191,7 @@ def fix_copies(
 def _copies(
     stored: StoredToken, token: Token, data_servers: Iterable[str] | None, readers: Iterable[Path]
 ) -> list[TokenFile]:
-    """The server's files that should hold the token and do not, its own file and those outside its folder last."""
+    """The server's files with another token; its own file and those in other folders come last."""
     own, default, server = stored.server_file, stored.default_file, stored.server
     places = locations(server, data_servers, (Role.DATA_SERVER,))
     found = [one.read() for one in reversed(places)]
@@ -200,7 +200,7 @@ def _copies(
         found.append(default)
     if own.state != State.ABSENT or default.token != token:
         found.append(own)
-    names = {one.path.name for one in places}  # no file that is known to be another server's
+    names = {one.path.name for one in places}  # not those of other servers
     paths = dict.fromkeys(file.path for file in found)
     found += [token_files.read_token_file(path) for path in readers if path.name in names and path not in paths]
     return [file for file in found if file.token != token]
@@ -229,7 +229,7 @@ def fix_entry(server: ServerFacts) -> Fix | None:
     target, current = server.target, server.machine.datastack_map
     problem = target.map_problem
     is_named = target.named_by in ("option", "setting")
-    if is_named or (problem is not None and problem.fault is AddressFault.BLANKS):
+    if is_named or (problem is not None and problem.fault is AddressFault.WHITE_SPACE):
         return fix_map_entry(target.datastack, server.address, current)
     if target.datastack in server.machine.datastacks_with_secrets:
         return fix_map_secrets(server.machine)
@@ -239,37 +239,37 @@ def fix_entry(server: ServerFacts) -> Fix | None:
 
 
 def fix_map_entry(datastack: str, server: str, current: ServerMap) -> Fix | None:
-    """Corrects where a datastack is opened, or forgets it.
+    """Corrects or removes an entry of the map.
 
     Args:
         datastack: its name in the map.
-        server: the right address; "" to forget the entry.
+        server: the right address; "" to remove the entry.
         current: the map.
     """
     if current.entries.get(datastack) == server if server else datastack not in current.entries:
         return None
     name, old = sanitize(datastack).text, display_url(current.entries.get(datastack))
-    words = f"open {name} on {server} (now: {old})" if server else f"forget that {name} is on {old}"
+    words = f"open {name} on {server} (now: {old})" if server else f"remove {name} (now: {old}) from the datastack map"
     find = partial(_map_with, {datastack: server}, current.entries)
     return _fix("map-entry", words, [current.path], find)
 
 
 def fix_map_secrets(machine: Machine) -> Fix | None:
-    """Takes tokens and passwords out of the addresses in the map: what stays is the server that is meant.
+    """Replaces map entries that contain tokens or passwords by the addresses of the servers that they mean.
 
-    That is where a known datastack is, else the address without them; what is no address is forgotten. No copy is kept.
+    Entries that mean no server are removed. No backup is kept.
     """
     current = machine.datastack_map
     found = {name: server_meant(name, current.entries.get(name)) for name in machine.datastacks_with_secrets}
     if not found:
         return None
     names = _listed([sanitize(name).text for name in found])
-    words = f"take what is secret out of the address of {names} in the datastack map"
+    words = f"remove secrets from the address of {names} in the datastack map"
     return _fix("map-secrets", words, [current.path], partial(_map_with, found, current.entries))
 
 
 def _map_with(changes: Mapping[str, str], before: Mapping[str, object]) -> Plan:
-    """The map with some entries changed (to "": forgotten), unless they are not what they were any more."""
+    """The map with some entries changed (to "": removed), except those that somebody else has changed."""
     current = datastack_map.read_map()
     entries = dict(current.entries)
     for name, server in changes.items():
@@ -281,12 +281,12 @@ def _map_with(changes: Mapping[str, str], before: Mapping[str, object]) -> Plan:
 
 
 def fix_map(current: ServerMap) -> Fix | None:
-    """Rewrites a datastack map that is no JSON object, with the entries that can still be read in it."""
+    """Rewrites a datastack map that is not a JSON object, with the entries that can still be read."""
     if current.state != State.MALFORMED:
         return None
     count = len(_readable_entries(current.path))
-    stay = "nothing in it can be read" if not count else f"the {count} entries that can be read in it stay"
-    words = f"rewrite the datastack map, which {current.problem}; {stay}"
+    kept = f"keep the {count} readable entries" if count else "no entry is readable"
+    words = f"rewrite the datastack map, which {current.problem}; {kept}"
     return _fix("map", words, [current.path], _rebuilt_map)
 
 
@@ -306,26 +306,26 @@ def _readable_entries(path: Path) -> dict[str, str]:
 
 
 def fix_left(machine: Machine) -> Fix | None:
-    """Takes tokens out of this session's history and out of the notebook. No copy is kept, since it would have them."""
+    """Removes tokens from this session's history and from the notebook. No backup is kept: it would contain them."""
     if not machine.leftover_tokens:
         return None
     notebook = next(
         (one.path for one in machine.leftover_tokens if one.path is not None and one.path.suffix == ".ipynb"), None
     )
-    file = f" and in {notebook.name} (read it again in the browser before you save)" if notebook is not None else ""
+    file = f" and in {notebook.name} (reload it in the browser before you save)" if notebook is not None else ""
 
     def apply() -> tuple[Path, ...]:
         machine.scrub_left()
         return ()
 
-    return Fix(id="left", words=f"replace the token by {MASK} in this session's history{file}", apply=apply)
+    return Fix(id="left", words=f"replace the token with {MASK} in this session's history{file}", apply=apply)
 
 
 # ---------------------------------------------------------------- words
 
 
 def _name_of(path: Path) -> str:
-    """A file's name if it is in the folder of the token files, else its path."""
+    """A file's name if it is in the folder of the token files; else its path."""
     return display_file_name(path.name) if path.parent == token_files.secrets_folder() else show_path(path)
 
 

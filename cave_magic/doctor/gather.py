@@ -1,8 +1,7 @@
-"""Gathers the facts about this computer, the servers and the datastacks: once, all at the same time, then only read.
+"""Gathers the facts about this computer, the servers and the datastacks, all at the same time.
 
-The order of requests: for each server, whose token is it (auth) and which tokens are permanent; for each datastack,
-may it be read (info) and, once its local server is known, do the services there answer. What no check needs is not
-requested.
+For each server it requests the account (auth) and its permanent tokens; for each datastack its information (info) and,
+once the data server is known, the versions of the services there. It requests nothing that no check needs.
 """
 
 from __future__ import annotations
@@ -34,20 +33,20 @@ def gather(
     notebook: NotebookSession = NO_NOTEBOOK,
     everything: bool = False,
 ) -> Evidence:
-    """Looks at everything, with all requests under way at the same time.
+    """Gathers all facts.
 
     Args:
-        targets: the datastacks to look at.
+        targets: the datastacks to check.
         seconds: the timeout of the whole.
-        on_wait: told whom it waits for.
-        notebook: what can be seen of the notebook.
-        everything: look instead at every datastack that their servers list for the stored token.
+        on_wait: called with the hosts that it waits for.
+        notebook: the notebook in which the check runs.
+        everything: check instead every datastack that their servers list for the stored token.
     """
     with Batch(seconds) as batch:
         search, wanted = _Search(batch), tuple(targets)
         for target in wanted:
             search.look_at_all(target) if everything else search.look_at(target)
-        importing = batch.submit(packages.import_caveclient)  # after the requests, to use the time of the waiting
+        importing = batch.submit(packages.import_caveclient)  # after the requests, while they wait
         importing_requests = batch.submit(packages.import_requests)
         check_command = next_steps.check_everything(wanted[0]) if everything else next_steps.check_all(wanted)
         look = partial(look_at_computer, wanted[0], check_command, notebook.can_ask)
@@ -71,9 +70,9 @@ def ask_server(
     notebook: NotebookSession = NO_NOTEBOOK,
     access: bool = False,
 ) -> ServerFacts:
-    """Looks at a server and its token alone: two requests, and caveclient is not imported.
+    """Gathers the facts about a server and its token only: two requests, and no import of caveclient.
 
-    With `access` it also finds out whether `CAVEclient` opens the datastack: one request more, and the import.
+    With `access` it also finds out whether `CAVEclient` opens the datastack: one more request, and the import.
     """
     with Batch(seconds) as batch:
         server = ServerRequests(batch, target)
@@ -91,7 +90,7 @@ def ask_server(
 
 
 class _Search:
-    """The servers and datastacks that are being looked at, while the requests are under way."""
+    """The servers and datastacks to check, while the requests are under way."""
 
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
@@ -100,13 +99,13 @@ class _Search:
         self._listing: list[Target] = []
 
     def look_at(self, target: Target) -> None:
-        """Asks about a datastack, and about its server if that is new."""
+        """Requests a datastack, and its server if that is new."""
         server = self._server(target)
         if (target.server, target.datastack) not in self._datastacks:
             self._datastacks[target.server, target.datastack] = DatastackRequests(self._batch, target, server)
 
     def look_at_all(self, target: Target) -> None:
-        """Asks which datastacks the server lists for its token, then about each; about the target if it does not."""
+        """Requests the server's list of datastacks, then each of them; without a list, only the target."""
         server = self._server(target)
         if server.token is None:
             self.look_at(target)
@@ -131,7 +130,7 @@ class _Search:
         return [one.stored.token for one in self._servers.values() if one.stored.token is not None]
 
     def evidence(self, machine: Machine, importing: Future[str], notebook: NotebookSession) -> Evidence:
-        """What was found, once nobody waits for responses any longer."""
+        """The facts, once the batch is over."""
         for target in self._listing:
             if target.server not in {server for server, _ in self._datastacks}:  # the list did not come in time
                 self.look_at(target)

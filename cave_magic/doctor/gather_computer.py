@@ -26,12 +26,12 @@ PACKAGES = ("caveclient", "cloud-volume", "cloud-files", "requests", "urllib3", 
 
 
 def look_at_computer(target: Target, check_command: Command, can_ask: bool) -> Machine:
-    """What can be seen before caveclient is imported; what its import tells is left open.
+    """The facts that need no import of caveclient; the others are left empty.
 
     Args:
         target: the server for which a token would be saved.
         check_command: the command that runs this check again.
-        can_ask: whether somebody can answer a prompt.
+        can_ask: whether the user can answer a prompt.
     """
     runtime, folder = detect_runtime(), token_files.secrets_folder()
     is_pasted = can_ask and not runtime.secrets_name
@@ -50,7 +50,7 @@ def look_at_computer(target: Target, check_command: Command, can_ask: bool) -> M
         datastack_map=datastack_map.read_map(),
         datastacks_with_secrets=attempt(datastack_map.entries_with_secrets, ()),
         leftover_tokens=(),
-        scrub_left=tuple,  # nothing is looked for here
+        scrub_left=tuple,
         check_command=check_command,
         save_commands=(next_steps.save(target),) if is_pasted else next_steps.recall(runtime, target),
         can_ask=can_ask,
@@ -58,7 +58,7 @@ def look_at_computer(target: Target, check_command: Command, can_ask: bool) -> M
 
 
 def attempt(look: Callable[[], T], otherwise: T) -> T:
-    """What is found, or `otherwise` where looking fails: one odd thing on a computer leaves the others known."""
+    """What `look` returns, or `otherwise` if it raises: one oddity must not hide the other facts."""
     try:
         return look()
     except Exception:
@@ -66,8 +66,8 @@ def attempt(look: Callable[[], T], otherwise: T) -> T:
 
 
 def versions(names: Iterable[str] = PACKAGES) -> dict[str, str]:
-    """Versions of Python and of the packages that matter, as far as they are installed."""
-    found = {"python": attempt(lambda: platform.python_version(), None)}  # a script called platform.py has none
+    """The versions of Python and of the given packages that are installed."""
+    found = {"python": attempt(lambda: platform.python_version(), None)}  # a script called platform.py lacks it
     found |= {name: attempt(partial(packages.version_of, name), None) for name in names}
     return {name: version for name, version in found.items() if version}
 

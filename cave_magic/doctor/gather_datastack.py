@@ -1,4 +1,4 @@
-"""Gathers the facts about a datastack: whether it may be read, and once its local server is known, its services."""
+"""Gathers the facts about a datastack: whether it can be read and, once its data server is known, the services."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class DatastackRequests:
         self._services = {name: self._batch.get(local + route) for name, route in endpoints.SERVICES.items()}
 
     def facts(self, server: ServerFacts) -> DatastackFacts:
-        """What the responses say, once nobody waits for them any longer."""
+        """The facts, once the batch is over."""
         listed, info = response_of(self._list), response_of(self._info)
         local = name_for_files(responses.local_server_in(info)) if info else ""
         return DatastackFacts(
@@ -63,7 +63,7 @@ class DatastackRequests:
         )
 
     def _contradicted_since(self, server: ServerFacts, info: Response | None) -> float | None:
-        """When the info service was first seen to contradict the auth server: what it remembers is not newer."""
+        """When the info service was first seen to contradict the auth server; its cache cannot be newer."""
         account, token, name = server.account, self._server.token, self.target.datastack
         if account is None or info is None or token is None:
             return None
@@ -75,5 +75,5 @@ class DatastackRequests:
 
 
 def _may_be_read(info: Response) -> bool:
-    """Whether the token with which a datastack was requested may read it, if only after its terms are accepted."""
+    """Whether the token can read the datastack, at least after its terms are accepted."""
     return bool(responses.local_server_in(info)) or info.code == "missing_tos"

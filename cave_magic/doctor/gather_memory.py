@@ -1,4 +1,4 @@
-"""What this kernel remembers from one check to the next. No fact comes from here: each is from a new response."""
+"""What this kernel remembers between checks. It only saves time: every fact comes from a new response."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ..token import Token
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """What the last check learnt, so that the next one can send its requests at once instead of one after the other.
+    """What earlier checks learnt, so that the next one can send its requests at the same time.
 
     Attributes:
-        accepted: (server, token) that the auth server accepted.
-        local_servers: (server, datastack) -> the address of its local server.
-        datasets: (server, datastack) -> the dataset that it belongs to, where that has another name: while that one is
-            permitted, no request has to ask for it.
+        accepted: (server, token) pairs that the auth server accepted.
+        local_servers: (server, datastack) -> the address of its data server.
+        datasets: (server, datastack) -> its dataset, if that has another name; while the account may view it, no
+            request is needed.
         contradictions: (server, datastack, token, error code) -> when the info service was first and last seen to
             contradict the auth server, in seconds since 1970.
     """
@@ -27,22 +27,22 @@ class Memory:
     contradictions: dict[tuple[str, str, Token, str], tuple[float, float]] = field(default_factory=dict)
 
     def clear(self) -> None:
-        """Forgets everything, as a new kernel."""
+        """Forgets everything, like a new kernel."""
         for one in (self.accepted, self.local_servers, self.datasets, self.contradictions):
             one.clear()
 
     def contradicted_since(self, key: tuple[str, str, Token, str], at: float) -> float:
-        """Notes a contradiction that was seen now; when it was first seen.
+        """Records a contradiction and returns when it was first seen.
 
         Args:
             key: as in `contradictions`.
             at: now, in seconds since 1970.
         """
         first, last = self.contradictions.get(key, (at, at))
-        first = first if at - last < 2 * MEMORY_SECONDS else at  # after so long a time it is another one
+        first = first if at - last < 2 * MEMORY_SECONDS else at  # after a long gap it is a new one
         self.contradictions[key] = first, at
         return first
 
 
 MEMORY = Memory()
-"""That of this kernel."""
+"""The memory of this kernel."""

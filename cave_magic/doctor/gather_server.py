@@ -1,4 +1,4 @@
-"""Gathers the facts about a server: whose token is stored for it, and if that does not work, which one would."""
+"""Gathers the facts about a server: whose token is stored for it and, if that fails, which other token works."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .gather_computer import attempt
 from .gather_memory import MEMORY
 
 MOST_MISPLACED = 3
-"""So many misplaced tokens are sent to a server to find one that it accepts, the newest first."""
+"""How many misplaced tokens are tried, the newest first."""
 
 
 def response_of(request: PendingResponse | None) -> Response | None:
@@ -33,14 +33,16 @@ def response_of(request: PendingResponse | None) -> Response | None:
 
 
 class MisplacedTokens:
-    """The tokens on this computer that caveclient does not read, and the requests that tell which of them work.
+    """The tokens on this computer that caveclient does not read, and the requests that show which of them work.
+
+    Only tokens that name this server are sent to it.
 
     Args:
-        batch: to send them in.
-        stored: what caveclient takes; that token is not tried again.
-        address: what is requested with each token that is said to be the server's own.
-        works: which responses show a token that helps.
-        skipped: files that were looked at already.
+        batch: the batch of the requests.
+        stored: the token that caveclient reads, which is not tried again.
+        address: what is requested with each token.
+        works: whether a response shows a token that helps.
+        skipped: files that were already read.
     """
 
     def __init__(
@@ -67,17 +69,17 @@ class MisplacedTokens:
 
     @property
     def working_file(self) -> TokenFile | None:
-        """The newest file with a token that helps."""
+        """The newest file with a working token."""
         return next((file for file, request in self._tried if self._works(request.response)), None)
 
     @property
     def untried_file(self) -> TokenFile | None:
-        """The newest file with a token that does not say which server it is for."""
+        """The newest file with a token that does not name its server."""
         return next(iter(self._untried), None)
 
 
 class ServerRequests:
-    """The requests to one server while they are under way. Each response decides what else has to be known."""
+    """The requests to one server while they are under way. Each response decides what to request next."""
 
     def __init__(self, batch: Batch, target: Target) -> None:
         self.target, self.address, self._batch = target, target.server, batch
@@ -109,7 +111,7 @@ class ServerRequests:
         self._salvage()
 
     def _after_identity(self, token: Token, identity: Response) -> None:
-        """A good response leads to the list of tokens, a bad one to the requests that tell why."""
+        """Requests the list of tokens after a good response, else whatever shows the cause."""
         if identity.is_good:
             MEMORY.accepted.add((self.address, token))
             self._token_list = self._batch.get(endpoints.tokens_url(self.address), token)
@@ -122,7 +124,7 @@ class ServerRequests:
             self._compare(identity)
 
     def _salvage(self) -> None:
-        """Tries a token that is here but is not read, if there is one that is not another server's."""
+        """Tries a token of this server that is in its files but is not read."""
         file, other = _salvageable(self.stored)
         if file is None or other is None or not other.can_be_sent or stored_tokens.owner_of(self.address, file):
             self._look_for_misplaced()
@@ -131,7 +133,7 @@ class ServerRequests:
         self._batch.then(self._salvaged_identity, self._look_for_misplaced)
 
     def _look_for_misplaced(self, salvaged: Response | None = None) -> None:
-        """Looks for misplaced tokens, unless there was one to salvage that was not refused."""
+        """Looks for misplaced tokens, unless the salvaged one was not rejected."""
         if salvaged is not None and salvaged.code not in responses.REFUSALS:
             return
         looked_at = (self.stored.server_file, self.stored.default_file, self.stored.legacy_file)
@@ -144,7 +146,7 @@ class ServerRequests:
         )
 
     def _compare(self, response: Response) -> None:
-        """Asks another server where a proxy may have answered for a remembered address that is wrong."""
+        """Requests another server, if a proxy may have responded in place of a wrong saved address."""
         home = deployment_of(self.target.datastack)
         other = home.server if home else "" if self.address in KNOWN_SERVERS else DEFAULT_SERVER
         if self.target.named_by != "map" or other in ("", self.address) or responses.is_cave(response):
@@ -154,7 +156,7 @@ class ServerRequests:
             self._reference = self._batch.get(endpoints.info_version_url(other))
 
     def ask_dataset_of(self, datastack: str, info: PendingResponse) -> None:
-        """Asks which dataset a datastack belongs to, where the info service opens it and no permission has its name."""
+        """Requests the dataset of a datastack if the info service opens it but no permission has its name."""
 
         def after_info(opened: Response) -> None:
             if self.identity is not None:
@@ -171,13 +173,7 @@ class ServerRequests:
     # ---------------------------------------------------------------- what came of them
 
     def facts(self, machine: Machine, importing: Future[str] | None, notebook: NotebookSession) -> ServerFacts:
-        """What the responses say, once nobody waits for them any longer.
-
-        Args:
-            machine: this computer.
-            importing: the import of caveclient; None if nobody needs it.
-            notebook: what can be seen of the notebook.
-        """
+        """The facts, once the batch is over; `importing` is the import of caveclient, None if it is not needed."""
         identity, token_list = response_of(self.identity), response_of(self._token_list)
         anonymous = response_of(self._anonymous_identity)
         is_refused = identity is not None and not identity.is_good
@@ -230,7 +226,7 @@ class ServerRequests:
 
 
 def _salvageable(stored: StoredToken) -> tuple[TokenFile | None, Token | None]:
-    """The token that the fix would take, where the one that caveclient reads cannot work, and its file."""
+    """The file and the token that the fix would use if the one that caveclient reads cannot work."""
     own, default = stored.server_file, stored.default_file
     if stored.token is not None:
         if stored.shadowed is not None:

@@ -1,7 +1,7 @@
-"""A computer on which access works: what the facts say where nothing else is said. Samples only; nothing is looked up.
+"""The facts about a computer on which access works: the defaults of `evidence`.
 
-They make the unit test of a check one line, the fact that differs. `gather` names every fact that it finds, so that no
-sample ever stands for something that was not looked at (a test holds it to that).
+They make the unit test of a check one line: the fact that differs. `gather` sets every fact, so that no check ever
+judges a default (a test makes sure).
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ VERSIONS = {
 # ---------------------------------------------------------------- files
 
 FOLDER = Path("~/.cloudvolume/secrets")
-TOKEN = Token("0" * 28 + "5a3b")  # nobody's: no server gives it out, and nothing sends it
+TOKEN = Token("0" * 28 + "5a3b")  # a sample: no server issues it, and nothing sends it
 
 
 def token_file(name: str, token: Token | None = TOKEN) -> TokenFile:
-    """A token file in the usual folder that nobody else can read; with no token, one that is not there."""
+    """An owner-only token file in the usual folder; without a token, a missing one."""
     return TokenFile(path=FOLDER / name, state=State.READ if token else State.ABSENT, token=token)
 
 
@@ -59,7 +59,7 @@ READINGS = tuple(Reading(library=name, file=_READ, first=_READ.path) for name in
 
 
 def json_response(url: str, body: object, status: int = 200) -> Response:
-    """A response in JSON that came within a tenth of a second."""
+    """A JSON response after a tenth of a second."""
     return Response(url=url, status=status, body=body, is_json=True, seconds=0.1, at=0.0)
 
 

@@ -1,7 +1,6 @@
-"""Findings, checks, results and the report: how a diagnosis is made and what it is. Standard library only.
+"""Checks, findings, results and the report. Standard library only.
 
-A check is a pure function from facts about one subject (this machine, a server, a datastack) to a finding. A check
-whose requirement did not pass is skipped and names what it waits for; a check that crashes is a result, too.
+A check is a pure function from the facts about one subject (this computer, a server, a datastack) to a finding.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from ..ui.document import Line, Span, line, plain_text
 
 
 class Status(str, Enum):
-    """What a check came to."""
+    """The outcome of a check."""
 
     OK = "ok"
     WARNING = "warning"
@@ -33,7 +32,7 @@ class Status(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Command(Span):
-    """A line to type: a magic, Python or shell. Only `next_steps` makes one, from the data that it is about."""
+    """A line to type: a magic, Python or a shell command. Only `next_steps` builds them."""
 
     style: str = "command"
 
@@ -43,17 +42,17 @@ NO_COMMAND = Command("")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NextStep:
-    """What fixes a problem.
+    """What to do about a problem.
 
     Attributes:
-        line: one sentence with its commands and its link, so that it can be followed as it stands.
+        line: one sentence with its commands and its link.
     """
 
     line: Line
 
     @property
     def text(self) -> str:
-        """The sentence as the person reads it."""
+        """The sentence as the user reads it."""
         return plain_text(self.line)
 
     @property
@@ -67,7 +66,7 @@ class NextStep:
         return next((span.text for span in self.line if span.style == "link"), None)
 
     def to_dict(self) -> dict[str, Any]:
-        """The next step as it stands in `%cave_check --json`."""
+        """The next step in `%cave_check --json`."""
         return {"text": self.text, "commands": list(self.commands), "url": self.url}
 
 
@@ -76,13 +75,18 @@ def advise(*parts: str | Span | Line) -> NextStep:
     return NextStep(line=line(*parts))
 
 
+def then(advice: str | Span | Line, again: Command) -> NextStep:
+    """Advice or a command, and then the check again."""
+    return advise(advice, ", then ", again)
+
+
 def _commands_in(words: Line) -> tuple[str, ...]:
     return tuple(span.text for span in words if isinstance(span, Command))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastError:
-    """What the error that the person just had means.
+    """What the user's last error means.
 
     Attributes:
         line: one or two sentences, with the line to type if there is one.
@@ -92,7 +96,7 @@ class LastError:
 
     @property
     def text(self) -> str:
-        """The sentences as the person reads them."""
+        """The sentences as the user reads them."""
         return plain_text(self.line)
 
     @property
@@ -101,20 +105,20 @@ class LastError:
         return next(iter(_commands_in(self.line)), None)
 
     def to_dict(self) -> dict[str, Any]:
-        """The explanation as it stands in `%cave_check --json`."""
+        """The explanation in `%cave_check --json`."""
         return {"text": self.text, "command": self.command}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fix:
-    """One change that can be made on this computer, in this kernel.
+    """One change to this computer or this kernel.
 
     Attributes:
-        id: what kind it is.
-        words: what it does, before -> after, in one line without a secret.
+        id: its kind.
+        words: what it does, before -> after, in one line without secrets.
         paths: the files that it changes.
-        apply: makes the change, planned anew: what somebody else has changed since is not undone. Gives the copies of
-            the files as they were before; raises TokenNotSaved where a file cannot be written.
+        apply: makes the change. It reads the files again first, so it does not undo what changed in the meantime.
+            Returns the backups; raises TokenNotSaved if a file cannot be written.
     """
 
     id: str
@@ -123,7 +127,7 @@ class Fix:
     apply: Callable[[], tuple[Path, ...]] = field(repr=False, compare=False)
 
     def then(self, follow: Callable[[], object]) -> Fix:
-        """The same fix, with something that is to be done once it is made."""
+        """The same fix, followed by something else."""
 
         def apply() -> tuple[Path, ...]:
             backups = self.apply()
@@ -140,8 +144,8 @@ class Finding:
     Attributes:
         status: ok, warning, failed or unknown.
         evidence: which file, host, status, code.
-        next_step: what to do about it. Where there is none but a fix, it is the `%cave_check --fix` that offers it.
-        fix: the change on this computer that `%cave_check --fix` offers, if one can be made.
+        next_step: what to do about it. A finding that has only a fix gets `%cave_check --fix` as its next step.
+        fix: the change that `%cave_check --fix` offers, or None.
     """
 
     status: Status
@@ -165,28 +169,28 @@ def warning(*evidence: str | Span | Line, next_step: NextStep | None = None, fix
 
 
 def failed(*evidence: str | Span | Line, next_step: NextStep | None = None, fix: Fix | None = None) -> Finding:
-    """It does not work, and this is what to do about it: a next step, a fix or both."""
+    """It does not work; a next step or a fix is required."""
     return Finding(status=Status.FAILED, evidence=line(*evidence), next_step=next_step, fix=fix)
 
 
 def unknown(*evidence: str | Span | Line, next_step: NextStep | None = None) -> Finding:
-    """It is not known whether it works."""
+    """The check could not tell whether it works."""
     return Finding(status=Status.UNKNOWN, evidence=line(*evidence), next_step=next_step)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """A question that `%cave_check` puts.
+    """One check of `%cave_check`.
 
     Attributes:
         id: its stable, documented name.
-        group: the part of the report it stands in.
-        title: what it is about, in the person's words.
+        group: its section of the report.
+        title: what it is about, in the user's words.
         about: the type of the subject that `look` takes.
-        look: facts about a subject -> a finding, or None where there is nothing to say.
+        look: facts about a subject -> a finding, or None if there is nothing to say.
         needs: checks that must have passed first, for the same subject or the one it belongs to.
         explains: what a failure means, for the reference table.
-        fixed_by: how it is mended, for the reference table.
+        fixed_by: how to fix it, for the reference table.
         quiet: whether a good result is shown only with `-v`.
     """
 
@@ -203,13 +207,13 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """One line of the report: a finding with its place, or what kept the check from running.
+    """One row of the report: a finding, or the reason why the check was skipped.
 
     Attributes:
-        id, group, status, title: what was looked at, and what came of it.
-        found: the evidence with what is private in it marked, for the page and for `%cave_check --report`.
-        blocked_by: the id of the result that kept this check from running, or None.
-        next_step: what fixes it, or None.
+        id, group, title: those of the check; with several subjects, the id and title name the subject, too.
+        found: the evidence; its private spans are withheld by `%cave_check --report`.
+        blocked_by: the id of the result because of which the check was skipped, or None.
+        next_step: what to do about it, or None.
         quiet: whether a good result is shown only with `-v`.
     """
 
@@ -224,11 +228,11 @@ class CheckResult:
 
     @property
     def evidence(self) -> str:
-        """The evidence as the person reads it."""
+        """The evidence as the user reads it."""
         return plain_text(self.found)
 
     def to_dict(self) -> dict[str, Any]:
-        """The result as it stands in `%cave_check --json`."""
+        """The result in `%cave_check --json`."""
         return {
             "id": self.id,
             "group": self.group,
@@ -242,17 +246,17 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What `%cave_check` found. It pickles, and holds no secret.
+    """What `%cave_check` found. It can be pickled and contains no secret.
 
     Attributes:
-        server: address of the server that was looked at (the first, where there are several).
-        datastacks: names of the datastacks that were looked at.
-        account: {"name", "email", "id"} of the person, or None.
-        rows: every row, in the order of cause.
+        server: address of the server that was checked (the first, if there are several).
+        datastacks: names of the datastacks that were checked.
+        account: {"name", "email", "id"}, or None.
+        rows: all results, in the order of cause.
         seconds: how long it took.
-        error: what the error that the person just had means, or None.
-        versions: package -> version, of what matters.
-        go_on: the line with which work begins.
+        error: what the user's last error means, or None.
+        versions: package -> version.
+        go_on: the line to start work with.
         again: the line that runs this check again.
     """
 
@@ -272,12 +276,12 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """True if nothing failed, crashed or stayed unknown."""
+        """True if no result is failed, crashed or unknown."""
         return not any(row.status in (Status.FAILED, Status.CRASHED, Status.UNKNOWN) for row in self.rows)
 
     @property
     def next(self) -> NextStep | None:
-        """What to do first: the next step of the first result that failed, else of the first that is not known."""
+        """What to do first: the next step of the first failed result, else of the first unknown one."""
         for status in (Status.FAILED, Status.UNKNOWN, Status.CRASHED):
             for row in self.rows:
                 if row.status is status and row.next_step is not None:

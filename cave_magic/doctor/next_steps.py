@@ -1,7 +1,7 @@
-"""The lines that this package prints to be typed: magics, shell commands, Python. All are built here, from data.
+"""Builds the lines to type that this package prints: magics, shell commands and Python.
 
-A magic is built from the target that it is about, and names the server and the datastack wherever it would mean
-another one without: a token goes where it was meant to go, also when a line is typed in another notebook.
+A magic names the server and the datastack unless it means the same without them, in a fresh kernel and in this one.
+So a token goes to the right server even if the line is typed in another notebook.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from ..ui.document import joined
 from .model import Command, NextStep, advise
 
 _LONGEST_PATH = 4096
-"""Characters of a path in a line: none is cut, or the line would name another file."""
+"""The most characters of a path, so that no path is cut: the line would name another file."""
 
 
 # ---------------------------------------------------------------- magics
 
 
 def check(target: Target, *options: str) -> Command:
-    """`%cave_check` of a target."""
+    """`%cave_check` for a target."""
     return check_all([target], *options)
 
 
 def check_all(targets: Sequence[Target], *options: str) -> Command:
-    """`%cave_check` of several targets: those of one typed line, which are on one server or each on its own."""
+    """`%cave_check` for the targets of one typed line."""
     names = [quoted(one.datastack) for one in targets if one.names_datastack or len(targets) > 1]
     return _magic("cave_check", *names, *_server(targets[0]), *options)
 
 
 def check_everything(target: Target) -> Command:
-    """`%cave_check --all` of the server of a target."""
+    """`%cave_check --all` for the server of a target."""
     return _magic("cave_check", "--all", *_server(target))
 
 
@@ -54,9 +54,9 @@ def setup(target: Target, kind: str, *options: str) -> Command:
 
 
 def save(target: Target, *options: str) -> Command:
-    """`%cave_save` for the server of a target: at the prompt, unless an option says where the token is.
+    """`%cave_save` for the server of a target: with a prompt, unless an option says where the token is.
 
-    A path that cannot be typed behind a magic goes into a variable, whose name the magic takes.
+    A path that cannot be typed after a magic goes into a variable.
     """
     odd = next((one for one in options if not _can_be_quoted(one)), None)
     if odd is None:
@@ -67,7 +67,7 @@ def save(target: Target, *options: str) -> Command:
 
 
 def save_from(target: Target, file: Path, replaces: bool = True) -> Command:
-    """`%cave_save` of the token in a file, in place of the one that is stored, if one may be."""
+    """`%cave_save` for the token in a file; it replaces a stored one unless `replaces` is false."""
     options = ("--overwrite",) if replaces else ()
     return save(target, "--from-file", _typed(file), *options)
 
@@ -91,12 +91,12 @@ def _server(target: Target) -> tuple[str, ...]:
 
 
 def quoted(word: str) -> str:
-    """A word as it is typed behind a magic."""
+    """A word as it is typed after a magic."""
     return f'"{word}"' if set(word) & set(" #;'?") else word
 
 
 def _can_be_quoted(word: str) -> bool:
-    """Whether a word can be typed behind a magic; blanks at an end or in a row do not survive being copied."""
+    """Whether a word can be typed after a magic; copying loses leading, trailing and repeated spaces."""
     return word.isprintable() and '"' not in word and " ".join(word.split()) == word
 
 
@@ -109,8 +109,8 @@ def client(variable: str, datastack: str, server: str, opens_on: str) -> Command
     Args:
         variable: the name for the client.
         datastack: its name; "" for a client without one.
-        server: the server that is meant.
-        opens_on: where CAVEclient goes by itself; where that is another one, the server is named.
+        server: the address of its server.
+        opens_on: the server that CAVEclient opens without `server_address`.
     """
     arguments = [json.dumps(datastack)] if datastack else []
     if server != (opens_on if datastack else DEFAULT_SERVER):
@@ -119,19 +119,19 @@ def client(variable: str, datastack: str, server: str, opens_on: str) -> Command
 
 
 def go_on(target: Target) -> Command:
-    """The line with which work begins."""
+    """The line to start work with."""
     return client("client", target.datastack, target.server, target.opens_on)
 
 
 def recall(runtime: Runtime, target: Target, *options: str) -> tuple[Command, ...]:
-    """The lines that save the token that a platform keeps as CAVE_TOKEN; nobody is asked for anything."""
+    """The lines that save the token that a platform keeps as CAVE_TOKEN, without a prompt."""
     if runtime.secrets_name and runtime.python:
         return (Command(runtime.python), save(target, "$token", *options))
     return (save(target, "--from-env", "CAVE_TOKEN", *options),)
 
 
 def without_variable(name: str) -> Command:
-    """Takes an environment variable away in this kernel."""
+    """Unsets an environment variable in this kernel."""
     return Command(f'import os; os.environ.pop("{name}", None)')
 
 
@@ -141,7 +141,7 @@ def with_variable(name: str, value: str) -> Command:
 
 
 def with_more_hosts(name: str, hosts: str) -> Command:
-    """Adds hosts to an environment variable that is a list of them, such as NO_PROXY."""
+    """Adds hosts to a list in an environment variable, such as NO_PROXY."""
     return Command(f'import os; os.environ["{name}"] += ",{hosts}"')
 
 
@@ -154,7 +154,7 @@ def pip_install(*words: str) -> Command:
 
 
 def move_away(path: Path) -> Command:
-    """Gives what is in the place of a file another name."""
+    """Renames a file or folder to `.old`."""
     text = _typed(path)
     if not _shell_takes(text):
         return Command(f"import os; os.rename({_expanded(text)}, {_expanded(text + '.old')})")
@@ -162,7 +162,7 @@ def move_away(path: Path) -> Command:
 
 
 def make_private(path: Path, mode: int = 0o600) -> Command:
-    """Gives a file or a folder back to its owner, and to nobody else."""
+    """Makes a file or a folder owner-only."""
     text = _typed(path)
     if not _shell_takes(text):
         return Command(f"import os; os.chmod({_expanded(text)}, 0o{mode:o})")
@@ -170,7 +170,7 @@ def make_private(path: Path, mode: int = 0o600) -> Command:
 
 
 def _shell_takes(text: str) -> bool:
-    """Whether a path can be typed behind `!`. IPython replaces `$name` and `{name}` there, by rules of its own."""
+    """Whether a path can be typed after `!`, where IPython expands `$name` and `{name}`."""
     return _can_be_quoted(text.replace('"', "")) and not set(text) & set("${}")
 
 
@@ -185,7 +185,7 @@ def _expanded(text: str) -> str:
 
 
 def _literal(text: str) -> str:
-    """The Python for a text, in which no two blanks stand in a row."""
+    """The Python for a text, without repeated spaces, which copying loses."""
     return repr(text).replace("  ", " \\x20")
 
 
@@ -193,7 +193,7 @@ def _literal(text: str) -> str:
 
 
 def _typed(path: Path) -> str:
-    """A path to the letter, with `~` for the home; as it is shown where a secret stands in it."""
+    """A path in full, with `~` for the home; redacted if it contains a secret."""
     text, home = str(path), os.path.expanduser("~")
     text = "~" + text[len(home) :] if text.startswith(home + os.sep) else text
     shown = show_path(path, _LONGEST_PATH)
@@ -201,13 +201,13 @@ def _typed(path: Path) -> str:
 
 
 def without_anybody(target: Target, runtime: Runtime, replaces: bool) -> NextStep:
-    """How a token gets here where nobody can be asked for it.
+    """How to save a token without a prompt.
 
     Args:
         target: the server that it is for.
         runtime: where the kernel runs.
-        replaces: whether one is stored that it is to replace.
+        replaces: whether it replaces a stored token.
     """
-    way = recall(runtime, target, *(["--overwrite"] if replaces else []))
-    kept = runtime.secrets_name or "an environment variable"
-    return advise(f"keep a token as CAVE_TOKEN in {kept}, then ", joined(", then ", way))
+    commands = recall(runtime, target, *(["--overwrite"] if replaces else []))
+    place = runtime.secrets_name or "an environment variable"
+    return advise(f"keep a token as CAVE_TOKEN in {place}, then ", joined(", then ", commands))

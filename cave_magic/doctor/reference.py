@@ -1,4 +1,4 @@
-"""The reference of `%cave_check`: every row that it can have, what a failure means and how it is mended."""
+"""The reference of `%cave_check`: all checks, what a failure means and how to fix it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from .checks import CHECKS
 from .model import Check
 
 _ABOUT = """\
-## All rows of `%cave_check`
+## All checks
 
-In the order of cause, which is the order in which they are looked at. The ids are those of `%cave_check --json` and
-`%cave_check --report`. Where several datastacks or servers are looked at, the name of the one that is meant follows
-after a colon, as in `terms:minnie65_public`."""
+They are in the order of cause, which is the order in which they run. The ids are those of `%cave_check --json` and
+`%cave_check --report`. If several datastacks or servers are checked, an id ends in a colon and a name, such as
+`terms:minnie65_public`."""
 
 
 def reference() -> str:
-    """The rows of `%cave_check` as Markdown, made from the checks themselves."""
+    """The table of all checks in Markdown, generated from the checks."""
     rows = "\n".join(map(_row, CHECKS))
-    return f"{_ABOUT}\n\n| id | title | what a failure means | how it is mended |\n|---|---|---|---|\n{rows}"
+    return f"{_ABOUT}\n\n| id | title | what a failure means | how to fix it |\n|---|---|---|---|\n{rows}"
 
 
 def _row(check: Check) -> str:

@@ -1,4 +1,4 @@
-"""Runs the checks in order: each on its facts, skipping what depends on a check that did not pass."""
+"""Runs the checks in order and skips those that need a check that did not pass."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def run_checks(
     """Runs checks in their order.
 
     Args:
-        checks: in run order: what a check needs stands before it.
+        checks: in the order in which they run; what a check needs comes before it.
         subjects: type -> the subjects of that type.
         above: (subject, type) -> the subject of that type that it belongs to.
-        label: subject -> its name, which tells rows apart where there are several of a kind.
+        label: subject -> its name, which goes into ids and titles if there are several subjects.
         offer: the next step of a finding that has a fix and no other next step.
     Returns:
-        A row for each check and subject that has something to say, and the fixes that were found, each once.
+        A row for each check and subject with something to say, and the fixes, each once.
     """
     rows: list[CheckResult] = []
     fixes: dict[tuple[str, tuple[Path, ...]], Fix] = {}
@@ -72,7 +72,7 @@ def _look(check: Check, subject: Any) -> Finding | None:
     try:
         return check.look(subject)
     except Exception as error:
-        found = line(f"this check failed with a {type(error).__name__}; the others went on")
+        found = line(f"this check crashed ({type(error).__name__}); the others ran")
         return Finding(status=Status.CRASHED, evidence=found)
 
 

@@ -1,1 +1,1 @@
-"""This computer: the platform that the kernel runs on, installed packages, proxies, files that shadow a package."""
+"""This computer: its platform, installed packages, proxies, and files that shadow a package."""

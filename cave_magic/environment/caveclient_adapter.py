@@ -1,4 +1,4 @@
-"""What the installed caveclient does with tokens, and its clients in a notebook."""
+"""Which tokens the installed caveclient and its clients in a notebook use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..token import Token
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """A variable that holds a CAVEclient, and the datastack that it is for; "" for one without."""
+    """A variable with a CAVEclient, and the client's datastack or ""."""
 
     variable: str
     datastack: str
@@ -22,12 +22,12 @@ class Client:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedKey:
-    """The key of a token file that a client was told to take its token from (`auth_token_key=`).
+    """The key of a token file that a client was told to use (`auth_token_key=`).
 
     Attributes:
         key: the key.
         file: the file that was read.
-        found: whether there was a token under it.
+        found: whether the file has a token under this key.
         server: address of the client's server.
         datastack: the client's datastack, or "".
     """
@@ -40,17 +40,17 @@ class AskedKey:
 
 
 def token_of_caveclient(server: str) -> Token | None:
-    """The token that a fresh `AuthClient` of the installed caveclient takes for a server; the proof of a save.
+    """The token that a fresh `AuthClient` of the installed caveclient uses for a server; this verifies a save.
 
     Raises:
-        Exception: whatever caveclient raises on a file that it cannot read.
+        Exception: whatever caveclient raises if it cannot read a file.
     """
     import logging
 
     from caveclient.auth import AuthClient
 
     logger = logging.getLogger("caveclient.auth")
-    before, logger.disabled = logger.disabled, True  # it would warn of the deprecated file; the check says it better
+    before, logger.disabled = logger.disabled, True  # it would warn about the deprecated file, as the check does
     try:
         value = AuthClient(server_address=server).token
     finally:
@@ -59,10 +59,10 @@ def token_of_caveclient(server: str) -> Token | None:
 
 
 def clients_in(names: Mapping[str, object], server: str, token: Token) -> tuple[Client, ...]:
-    """The variables that hold a CAVEclient of this server made with another token than the one that is stored now."""
+    """The variables with a CAVEclient of this server that was created with another token than the stored one."""
     found = []
     for name, value in list(names.items()):
-        with suppress(Exception):  # whatever a person's objects are
+        with suppress(Exception):  # a person's objects may do anything
             if name.startswith("_") or not type(value).__module__.startswith("caveclient.frameworkclient"):
                 continue
             auth = vars(value).get("_auth")
@@ -73,20 +73,20 @@ def clients_in(names: Mapping[str, object], server: str, token: Token) -> tuple[
 
 
 def asked_key(error: BaseException) -> AskedKey | None:
-    """The key that the client was made with which raised an error, where that is not the usual one."""
+    """The token key of the client that raised an error; None if it is the default key."""
     for one in failures.causes(error):
         traceback = one.__traceback__
         while traceback is not None:
             frame, traceback = traceback.tb_frame, traceback.tb_next
             if str(frame.f_globals.get("__name__", "")).startswith("caveclient"):
-                with suppress(Exception):  # another caveclient than those that are known
+                with suppress(Exception):  # an unknown version of caveclient
                     if found := _asked_key_of(frame.f_locals.get("self")):
                         return found
     return None
 
 
 def _asked_key_of(one: Any) -> AskedKey | None:
-    """The same of a client, of one of its services, or of its `AuthClient`; caveclient 7 and 8 name them so."""
+    """The same for a client, one of its services, or its `AuthClient` (names as in caveclient 7 and 8)."""
     client = getattr(one, "_fc", None) or one
     auth = vars(client).get("_auth") or client
     key = auth._token_key

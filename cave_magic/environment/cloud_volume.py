@@ -14,18 +14,18 @@ from ..credentials.locations import READERS, Reader
 from ..token import Token
 
 _CACHES = {"cloud-volume": "CAVE_CREDENTIALS_CACHE", "cloud-files": "CAVE_CREDENTIALS"}
-"""Where each keeps what it has read, by the host of the data server."""
+"""The dict in which each keeps what it has read, by the host of the data server."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What such a library takes for the token of a data server.
+    """The token that one of these libraries uses for a data server.
 
     Attributes:
-        library: its name, as it is installed.
-        file: the token file that it reads; where there is none, the first one that it looks for.
-        first: the path of that one: a token there counts before all others.
-        kept: what it keeps in this kernel for that server: a token, None for "nothing", "" where it keeps no answer.
+        library: the name of the installed package.
+        file: the token file that it reads; if none exists, the first one that it looks for.
+        first: the path of the first file that it looks for, which takes precedence over all others.
+        kept: what it has cached in this kernel for that server: a token, None for "no token", "" if nothing.
     """
 
     library: str
@@ -35,7 +35,7 @@ class Reading:
 
 
 def readings(host: str) -> tuple[Reading, ...]:
-    """What cloud-volume and cloud-files take for a data server, installed or not."""
+    """What cloud-volume and cloud-files use for a data server, installed or not."""
     return tuple(_reading(one, host) for one in READERS)
 
 
@@ -48,29 +48,25 @@ def _reading(reader: Reader, host: str) -> Reading:
 
 
 def _kept_by(reader: Reader, host: str) -> Token | str | None:
-    with suppress(Exception):  # another version than those that are known
+    with suppress(Exception):  # an unknown version
         cache = getattr(sys.modules[reader.module], _CACHES[reader.library])
         if isinstance(token := cache.get("token"), str):  # cloud-files 5 keeps one file's content for all servers
             return Token(token)
-        for form in _forms_of(host):
-            if form in cache:  # to look it up would make an entry
+        name, _, port = host.partition(":")
+        forms = (host, f"{name}:443", f"{name}:80") if port in ("", "443", "80") else (host,)
+        for form in forms:  # as in an address of its data
+            if form in cache:  # looking it up would create an entry
                 kept = cache[form]
                 value = kept.get("token") if isinstance(kept, dict) else None
                 return Token(value) if isinstance(value, str) else None
     return ""
 
 
-def _forms_of(host: str) -> tuple[str, ...]:
-    """A host as it stands in an address of its data."""
-    name, _, port = host.partition(":")
-    return (host, f"{name}:443", f"{name}:80") if port in ("", "443", "80") else (host,)
-
-
 def forget_cached(addresses: Iterable[str]) -> None:
-    """Makes cloud-volume and cloud-files in this kernel read the files again: they keep what they read, per host."""
+    """Makes cloud-volume and cloud-files in this kernel read the token files again: they cache them per host."""
     names = {"", *map(name_of_host, addresses)}
     for reader in READERS:
-        with suppress(Exception):  # another version than those that are known
+        with suppress(Exception):  # an unknown version
             cache = getattr(sys.modules[reader.module], _CACHES[reader.library])
             is_one_for_all = isinstance(cache.get("token"), str)  # as in `_kept_by`
             for key in [key for key in cache if is_one_for_all or key.partition(":")[0].lower() in names]:

@@ -1,4 +1,4 @@
-"""caveclient and cloud-volume as they are installed here, and what they read. Nobody else imports caveclient."""
+"""The installed packages: importing caveclient and requests, their versions and unmet requirements."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 
 def import_caveclient() -> str:
-    """Imports caveclient; what is wrong if that fails, in few words, or ""."""
+    """Imports caveclient; returns what is wrong if that fails, else ""."""
     import_requests()  # before caveclient imports it from its end
     with _no_collecting():
         return _problem_of(_import_caveclient)
 
 
 def import_requests() -> str:
-    """Imports requests; what is wrong if that fails, in few words, or ""."""
+    """Imports requests; returns what is wrong if that fails, else ""."""
     return _problem_of(import_connections)
 
 
 def _import_caveclient() -> None:
-    import caveclient.auth  # noqa: F401  a script that is called caveclient.py has none
+    import caveclient.auth  # noqa: F401  a script called caveclient.py has no `auth`
 
 
 def _problem_of(importing: Callable[[], object]) -> str:
@@ -40,10 +40,10 @@ def _problem_of(importing: Callable[[], object]) -> str:
 
 @contextmanager
 def _no_collecting() -> Iterator[None]:
-    """Lets Python's garbage collector rest during an import, where it takes a quarter of the time and finds nothing.
+    """Pauses Python's garbage collector during an import, when it takes a quarter of the time and finds nothing.
 
-    What was made meanwhile then counts as old at once, or the first collection would look at all of it. (caveclient 8.2
-    on Python 3.11: 1.2 s in place of 1.6 s.)
+    New objects are then moved to the oldest generation, or the first collection would scan all of them. (caveclient 8.2
+    on Python 3.11: 1.2 s instead of 1.6 s.)
     """
     if not gc.isenabled():
         yield
@@ -59,7 +59,7 @@ def _no_collecting() -> Iterator[None]:
 
 
 def unmet_requirements() -> tuple[str, ...]:
-    """What the installed caveclient asks of other packages and does not find: `pandas<3 (3.0.1 is installed)`."""
+    """The unmet requirements of the installed caveclient, such as `pandas<3 (3.0.1 is installed)`."""
     from importlib.metadata import distributions
 
     caveclient = next(filter(_version_in, distributions(name="caveclient")), None)
@@ -68,7 +68,7 @@ def unmet_requirements() -> tuple[str, ...]:
 
 
 def _unmet(text: str) -> str:
-    """A requirement of the installed caveclient with what there is in its place, or "" if it is met."""
+    """A requirement of the installed caveclient with what is installed instead; "" if it is met."""
     from packaging.requirements import InvalidRequirement, Requirement
 
     try:
@@ -85,7 +85,7 @@ def _unmet(text: str) -> str:
 
 
 def version_of(name: str) -> str | None:
-    """The version of an installed package; None if it is not installed, "" if it does not say (a torn uninstall)."""
+    """The version of an installed package; None if not installed, "" if unknown (an incomplete uninstall)."""
     from importlib.metadata import distributions
 
     said = [_version_in(one) for one in distributions(name=name)]
@@ -93,6 +93,6 @@ def version_of(name: str) -> str | None:
 
 
 def _version_in(package: Distribution) -> str:
-    with suppress(Exception):  # a file of its metadata is not there, or is not text
+    with suppress(Exception):  # a file of its metadata is missing or not text
         return package.version or ""
     return ""

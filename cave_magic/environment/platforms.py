@@ -1,4 +1,4 @@
-"""Where this kernel runs: the person's own desktop, a hosted notebook, a batch run. Standard library only."""
+"""Where this kernel runs: on a desktop, on a hosted platform, in a batch job. Standard library only."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 TOKEN_VARIABLES = ("CAVE_TOKEN", "CAVECLIENT_TOKEN", "CHUNKEDGRAPH_SECRET", "API_SECRET")
-"""Environment variables that people put a token in; caveclient reads none of them."""
+"""Environment variables in which people keep tokens; caveclient reads none of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
-    """A kind of place, and how a secret is kept there.
+    """A platform, and how it keeps secrets.
 
     Attributes:
         name: what people call it.
-        marks: environment variables that it sets itself.
-        is_ephemeral: whether the home folder is thrown away with the session.
-        secrets_name: its place for secrets, or "" where it has none.
-        python: the Python that puts a secret called CAVE_TOKEN into `token`; "" where it is an environment variable.
+        marks: environment variables that it sets.
+        is_ephemeral: whether the home folder is deleted at the end of the session.
+        secrets_name: where it keeps secrets, in words; "" if it cannot keep any.
+        python: the Python that puts a secret called CAVE_TOKEN into `token`; "" if it is an environment variable.
     """
 
     name: str
@@ -71,13 +71,12 @@ _BY_NAME = {platform.name: platform for platform in _PLATFORMS}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
-    """Where the kernel runs; by default a person's own desktop.
+    """Where the kernel runs; by default on the person's own desktop.
 
     Attributes:
-        platform: "Colab", "Binder", "Code Ocean", "Kaggle", "Codespaces", "JupyterHub", "a cluster job", "ssh",
-            "a container", or "" for the person's own computer as far as can be seen.
-        is_ephemeral: whether the home folder is thrown away with the session.
-        has_display: whether a browser opened by this kernel appears before the person.
+        platform: the name of the platform, such as "Colab" or "a cluster job"; "" for the person's own computer.
+        is_ephemeral: whether the home folder is deleted at the end of the session.
+        has_display: whether the person can see a browser that this kernel opens.
     """
 
     platform: str = ""
@@ -86,23 +85,23 @@ class Runtime:
 
     @property
     def secrets_name(self) -> str:
-        """Where a secret is kept here, in words; "" where there is no place for it."""
+        """Where the platform keeps secrets, in words; "" if it cannot keep any."""
         return self._kind.secrets_name
 
     @property
     def python(self) -> str:
-        """The Python that puts a secret called CAVE_TOKEN into `token`; "" where it is an environment variable."""
+        """The Python that puts a secret called CAVE_TOKEN into `token`; "" if it is an environment variable."""
         return self._kind.python
 
     @property
     def note(self) -> str:
-        """What a person should know before a token is saved here; mostly "". `lines.recall` goes with it."""
+        """What a person should know before a token is saved here; "" on most platforms."""
         if not self.is_ephemeral:
             return ""
-        lost = f"{self.platform} throws this home folder away at the end, and a saved token with it. "
+        lost = f"{self.platform} deletes this home folder at the end of the session, and a saved token with it. "
         if not self.secrets_name:
-            return f"{lost}It has no place for secrets, so paste the token again next time."
-        return f"{lost}Keep the token as CAVE_TOKEN in {self.secrets_name}, and begin the next notebook with:"
+            return f"{lost}It cannot keep secrets, so paste the token again next time."
+        return f"{lost}Keep the token as CAVE_TOKEN in {self.secrets_name}, and start the next notebook with:"
 
     @property
     def _kind(self) -> Platform:
@@ -110,17 +109,12 @@ class Runtime:
 
 
 def detect_runtime(environ: Mapping[str, str] | None = None) -> Runtime:
-    """Recognises the place from the environment (of this process, unless another is given)."""
+    """Recognises the platform from the environment variables (default: those of this process)."""
     env = os.environ if environ is None else environ
     kind = next((one for one in _PLATFORMS if any(env.get(mark) for mark in one.marks)), None)
     if kind is None and any(map(os.path.exists, _CONTAINER)):
         kind = _BY_NAME["a container"]
     if kind is None:
-        return Runtime(platform="", is_ephemeral=False, has_display=_has_desktop(env))
+        is_desktop = sys.platform in ("darwin", "win32")
+        return Runtime(has_display=is_desktop or bool(env.get("DISPLAY") or env.get("WAYLAND_DISPLAY")))
     return Runtime(platform=kind.name, is_ephemeral=kind.is_ephemeral, has_display=False)
-
-
-def _has_desktop(env: Mapping[str, str]) -> bool:
-    if sys.platform in ("darwin", "win32"):
-        return True
-    return bool(env.get("DISPLAY") or env.get("WAYLAND_DISPLAY"))

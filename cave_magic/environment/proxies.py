@@ -1,4 +1,4 @@
-"""The environment variables that requests, and so caveclient, obeys on its way to a server: names, never values."""
+"""The proxy variables that requests, and so caveclient, obeys. Only their names are kept, never their values."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ..api.urls import parse_url
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProxySettings:
-    """Which of them are set. Their values, in which a password may be, are not kept.
+    """Which variables are set. Their values may contain a password, so they are not kept.
 
     Attributes:
-        proxies: scheme, or "all" -> the variable that names the proxy for it.
-        no_proxy: the one that names hosts to be reached without a proxy: where both are set, the small one counts.
-        has_exceptions: whether it names any.
-        bundle: the one that names the file of trusted certificates, or "".
+        proxies: scheme, or "all" -> the variable that sets the proxy for it.
+        no_proxy: the variable for hosts without a proxy; lower case wins if both are set.
+        has_exceptions: whether that variable is set.
+        bundle: the variable that names the file of trusted certificates, or "".
     """
 
     proxies: Mapping[str, str] = field(default_factory=dict)
@@ -26,14 +26,14 @@ class ProxySettings:
     bundle: str = ""
 
     def proxy_for(self, address: str) -> str:
-        """The variable that sets the proxy for an address; "" where none does."""
+        """The variable that sets the proxy for an address; "" if there is none."""
         parsed = parse_url(address)
         scheme = parsed.scheme if parsed else ""
         return self.proxies.get(scheme) or self.proxies.get("all", "")
 
 
 def read_proxy_settings(environ: Mapping[str, str] | None = None) -> ProxySettings:
-    """Looks which of them count (in this process, unless another environment is given), as requests 2.34 does."""
+    """Finds the variables that requests 2.34 obeys (default: in the environment of this process)."""
     env = os.environ if environ is None else environ
     no_proxy = "no_proxy" if env.get("no_proxy") else "NO_PROXY"
     bundle = next((name for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") if env.get(name)), "")
@@ -43,7 +43,7 @@ def read_proxy_settings(environ: Mapping[str, str] | None = None) -> ProxySettin
 
 
 def _proxies(env: Mapping[str, str]) -> dict[str, str]:
-    """Scheme -> variable, as `urllib.request.getproxies_environment`: small letters count first, even if empty."""
+    """Scheme -> variable, as `urllib.request.getproxies_environment`: lower case wins, even if empty."""
     found: dict[str, str] = {}
     for name in sorted(env, key=lambda name: name.endswith("_proxy")):
         scheme = name.lower().removesuffix("_proxy")

@@ -1,10 +1,9 @@
-"""Files in the notebook's folder that Python takes for a package, or for a module of its own, of the same name."""
+"""Files in the notebook's folder that shadow a package or a standard library module of the same name."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -15,20 +14,20 @@ LIBRARIES = frozenset(
         "requests", "rich", "tqdm", "urllib3",
     )
 )  # fmt: skip
-"""Packages that caveclient, cloud-volume and this package import. Each is a folder, so a file of that name is none."""
+"""Packages that caveclient, cloud-volume and this package import. All are folders, so a file shadows them."""
 
-_NEEDED_BY_NOBODY = {"antigravity", "idlelib", "test", "this", "turtle", "turtledemo"}
-_OWN = sys.stdlib_module_names - set(sys.builtin_module_names) - _NEEDED_BY_NOBODY
+_UNUSED = {"antigravity", "idlelib", "test", "this", "turtle", "turtledemo"}
+_STANDARD_LIBRARY = sys.stdlib_module_names - set(sys.builtin_module_names) - _UNUSED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShadowingFile:
-    """A file that stands in the place of something else.
+    """A file that shadows a module.
 
     Attributes:
         path: the file.
-        name: what is to be imported by this name.
-        harms: whether it does harm for certain: it has been imported, or hides a library.
+        name: the module.
+        harms: whether it certainly does harm: it has been imported, or shadows a library.
     """
 
     path: str
@@ -37,15 +36,15 @@ class ShadowingFile:
 
     @property
     def words(self) -> str:
-        """What it does, in words to follow its path."""
-        hidden = f"the package {self.name}" if self.name in LIBRARIES else f"Python's own {self.name}"
-        return f"stands in the place of {hidden}"
+        """What it does, in words that follow its path."""
+        return "shadows " + (f"the package {self.name}" if self.name in LIBRARIES else f"Python's `{self.name}` module")
 
 
 def find_shadowing_files() -> tuple[ShadowingFile, ...]:
-    """The files that Python takes in the place of a library's or its own, those first that do harm for certain."""
+    """The files that Python imports instead of a library or a module of its own, those that certainly do harm first."""
     found: dict[str, ShadowingFile] = {}
-    for folder in _searched_first():
+    own = os.path.dirname(os.__file__)  # Python searches the folders before it first, above all the notebook's
+    for folder in takewhile(lambda entry: entry != own, list(sys.path)):
         for path in _scripts_in(folder):
             name = os.path.basename(path).removesuffix(".py")
             taken = getattr(sys.modules.get(name), "__file__", None)
@@ -55,17 +54,11 @@ def find_shadowing_files() -> tuple[ShadowingFile, ...]:
     return tuple(sorted(found.values(), key=lambda one: not one.harms))
 
 
-def _searched_first() -> Iterator[str]:
-    """The folders in which Python looks before it looks among its own modules: the notebook's, above all."""
-    own = os.path.dirname(os.__file__)
-    return takewhile(lambda entry: entry != own, list(sys.path))
-
-
 def _scripts_in(folder: str) -> list[str]:
     try:
         names = os.listdir(folder or os.curdir)
         home = os.path.abspath(folder)
     except OSError:  # a zip file, or a folder that is gone
         return []
-    wanted = {f"{name}.py" for name in LIBRARIES | _OWN}
+    wanted = {f"{name}.py" for name in LIBRARIES | _STANDARD_LIBRARY}
     return [os.path.join(home, name) for name in sorted(wanted.intersection(names))]

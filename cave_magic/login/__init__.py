@@ -1,1 +1,1 @@
-"""Getting a token: sign in with the browser, verify what came, save it, revoke what must not live on."""
+"""Getting a token: signs in through the browser, verifies and saves the token, revokes temporary ones."""

@@ -1,4 +1,4 @@
-"""The auth server before a sign-in: its version, and whether a person can open its pages."""
+"""The auth server before a sign-in: its version, and whether its pages can be opened."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .loopback import HOSTS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthServer:
-    """An auth server, as far as it is known before a person is sent there.
+    """What is known about an auth server before a sign-in.
 
     Attributes:
         version: its version, "" if unknown.
@@ -26,18 +26,18 @@ class AuthServer:
 
     @property
     def has_sign_in(self) -> bool:
-        """Whether it has a sign-in page. It redirects programs that identify themselves as such to the log-in page."""
+        """Whether it has a sign-in page. It redirects requests from programs to its log-in page."""
         return self.page.failure is None and 200 <= self.page.status < 400
 
     @property
     def failure(self) -> str:
-        """Why nobody can open its pages now; "" if they are not known to be down."""
+        """Why its pages cannot be opened now; "" if they are not known to be down."""
         is_down = self.page.failure is not None or self.page.status >= 500 or self.page.status == 429
         return self.page.sentence if is_down else ""
 
 
 def probe_auth_server(target: Target, seconds: float, frontend: Frontend) -> AuthServer:
-    """Asks the auth server for its version, and whether its pages can be opened."""
+    """Requests the version and the sign-in page of the auth server."""
     server = target.server
     with Batch(seconds) as batch:
         version = batch.get(endpoints.auth_version_url(server))

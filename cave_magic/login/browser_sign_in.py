@@ -1,6 +1,6 @@
-"""Signing in through the browser: it brings a temporary token, a permanent one is created with it, and it is revoked.
+"""Signs in through the browser, which yields a temporary token, and creates a permanent token with it.
 
-The temporary token was part of an address, so it is never saved, shown or logged; `revocation` revokes it.
+The temporary token was part of a URL, so it is never saved, shown or logged, and `revocation` revokes it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .verify import VerifiedToken, verify_token
 from .web_browser import Opening
 
 LOOK_AGAIN = 3.0
-"""Seconds between two requests that find out whether the terms were accepted in another tab."""
+"""Seconds between two requests that check whether the terms were accepted in another tab."""
 STARTING = 0.3
 """Seconds within which a browser that cannot start usually exits."""
 
@@ -41,8 +41,8 @@ def sign_in_in_browser(request: LoginRequest, auth: AuthServer, frontend: Fronte
     """Signs in through the browser on the person's own screen.
 
     Returns:
-        The token, not saved yet. None if the prompt is to be used: there is no screen or no sign-in here, the person
-        interrupted the wait, or nothing came back.
+        The token, not saved yet. None if the caller should use the prompt: there is no screen or no sign-in page, the
+        person interrupted the wait, or the sign-in timed out.
     Raises:
         Cancelled: the person declined.
         ServerInTrouble: the server returned an error after the sign-in.
@@ -61,60 +61,57 @@ def sign_in_in_browser(request: LoginRequest, auth: AuthServer, frontend: Fronte
                 return None
             result = choose_or_create(verified, request, auth.version, frontend)
     except NoLoopback:
-        frontend.say("No program may listen on the loopback interface of this computer, so a sign-in cannot come back.")
+        frontend.say("This computer does not let a program listen on loopback, so it cannot receive a browser sign-in.")
         return None
     return replace(result, remarks=(*result.remarks, another_account(request.target)), exchanged=True)
 
 
 def _wait(sign_in: SignIn, opening: Opening, frontend: Frontend) -> VerifiedToken | None:
-    """Waits for the browser; returns the token that came, or None if the prompt is to be used."""
+    """Waits for the browser; returns its token, or None if the caller should use the prompt."""
     try:
         opening.wait(STARTING)
         known = opening.problem
         with frontend.standing(waiting_page(sign_in.target, sign_in.page, known)) as say:
-            while sign_in.goes_on:
-                topic, left = sign_in.words
-                if opening.problem and not known and sign_in.came is None:
+            while sign_in.is_waiting:
+                topic, left = sign_in.status
+                if opening.problem and not known and sign_in.verified is None:
                     topic = f"no browser opened: {opening.problem}. Open the address above"
                 say(topic, left)
                 sign_in.step(0.25)
     except KeyboardInterrupt:
-        return sign_in.settle()  # a person who waits for the terms goes on without them
-    came = sign_in.settle()
+        return sign_in.settle()  # a person who is signed in but has not accepted the terms continues without them
+    verified = sign_in.settle()
     if sign_in.error is not None:
         raise sign_in.error
-    if came is None:
-        frontend.say(f"No sign-in came back within {LIFETIME / 60:.0f} minutes.")
-    return came
-
-
-# ---------------------------------------------------------------- what the browser does meanwhile
+    if verified is None:
+        frontend.say(f"The sign-in timed out after {LIFETIME / 60:.0f} minutes.")
+    return verified
 
 
 class SignIn:
-    """One sign-in under way: a receiver, and the tokens that it got. Use it as a context manager.
+    """A sign-in in progress: a receiver, and the tokens that it received. Use it as a context manager.
 
-    The last account that signs in counts. At the end all tokens that came are revoked; later ones are revoked at once.
+    The last account that signs in counts. At the end all received tokens are revoked; later ones are revoked at once.
 
     Args:
-        target: the server, and the datastack whose terms are to be accepted.
+        target: the server, and the datastack whose terms of service are to be accepted.
         seconds: the timeout for requests to the server.
     """
 
     def __init__(self, target: Target, seconds: float) -> None:
         self.target = target
-        self.came: VerifiedToken | None = None
+        self.verified: VerifiedToken | None = None
         self.error: Exception | None = None
         self._seconds = seconds
         self._tokens: dict[Token, None] = {}
         until = datetime.now(timezone.utc) + timedelta(days=TEMPORARY_TOKEN_DAYS, hours=1)
         text, link = how_to_revoke(target.server, until)
-        alive = (f"The temporary token that came could not be revoked. {text}", link)
-        self._receiver = Receiver(self, f"{host_of(target.server)}/sticky_auth", LIFETIME, alive)
+        not_revoked = (f"The temporary token of this sign-in could not be revoked. {text}", link)
+        self._receiver = Receiver(self, f"{host_of(target.server)}/sticky_auth", LIFETIME, not_revoked)
         self._lock = threading.Lock()
         self._closed = False
-        self._back = threading.Event()  # the browser has nothing more to bring
-        self._next_look = 0.0
+        self._finished = threading.Event()  # set once the browser has nothing more to send
+        self._next_request = 0.0
 
     def __enter__(self) -> SignIn:
         self._receiver.__enter__()
@@ -126,46 +123,49 @@ class SignIn:
         revocation.revoke(list(self._tokens))
 
     @property
-    def goes_on(self) -> bool:
-        """Whether something may still come."""
-        return not self._back.is_set() and not self._receiver.is_over.is_set()
+    def is_waiting(self) -> bool:
+        """Whether a token or the acceptance of the terms may still arrive."""
+        return not self._finished.is_set() and not self._receiver.is_over.is_set()
 
     @property
-    def words(self) -> tuple[str, str]:
-        """The status, and the time that is left."""
+    def status(self) -> tuple[str, str]:
+        """What it waits for, and the time that is left."""
         seconds = self._receiver.left
         left = f"{math.ceil(seconds / 60)} min left" if seconds > 60 else f"{math.ceil(seconds / 10) * 10} s left"
-        if self.came is None:
+        if self.verified is None:
             return "waiting for your sign-in in the browser", left
-        return f"signed in as {self.came.account.label.text}; waiting for the terms of service", left
+        return f"signed in as {self.verified.account.label.text}; waiting for the terms of service", left
 
     def step(self, seconds: float) -> None:
-        """Waits a little, and now and then finds out whether the terms were accepted in another tab."""
-        self._back.wait(seconds)
-        came = self.came
-        if came is None or came.terms is None or self._back.is_set() or time.monotonic() < self._next_look:
+        """Waits, and checks every few seconds whether the terms were accepted in another tab."""
+        self._finished.wait(seconds)
+        verified = self.verified
+        if verified is None or verified.terms is None or self._finished.is_set():
             return
-        self._next_look = time.monotonic() + LOOK_AGAIN
-        if _has_accepted(came, came.terms):
+        if time.monotonic() < self._next_request:
+            return
+        self._next_request = time.monotonic() + LOOK_AGAIN
+        if _has_accepted(verified, verified.terms):
             with self._lock:
-                if self.came is came:  # else another account has signed in meanwhile
-                    self._back.set()
+                if self.verified is verified:  # else another account has signed in meanwhile
+                    self._finished.set()
 
     def settle(self) -> VerifiedToken | None:
-        """Accepts nothing more; returns what came."""
+        """Accepts no more tokens; returns the last verified one."""
         with self._lock:
             self._closed = True
         self._receiver.finish()
-        return self.came
+        return self.verified
 
-    # ------------------------------------------------------------ called by the receiver, in its threads
+    # The receiver calls the following methods in its threads.
 
     def handle_token(self, token: Token, returned: bool) -> str:
-        """Verifies a token that the browser brought, and returns where the browser goes now. An error ends the wait."""
+        """Verifies a token; see `TokenHandler`. An error ends the wait."""
         with self._lock:
-            if is_wanted := not (self._closed or self._back.is_set()):
+            is_late = self._closed or self._finished.is_set()
+            if not is_late:
                 self._hold(token)
-        if not is_wanted:
+        if is_late:
             return self.handle_late_token(token)
         try:
             return self._verify(token, returned)
@@ -174,74 +174,71 @@ class SignIn:
             self.error = ServerInTrouble(f"you signed in, but {error.why}. Nothing was saved. To see why: {again}")
         except Exception as error:
             self.error = error
-        self._back.set()
+        self._finished.set()
         return FAILED
 
     def handle_late_token(self, token: Token) -> str:
         """Revokes a token that arrives after the end."""
-        if self.came is not None and token == self.came.token and self.error is None:
+        if self.verified is not None and token == self.verified.token and self.error is None:
             return DONE
-        self._hold(token, tells=False)  # the browser says it
+        self._hold(token, is_reported=False)  # the page in the browser reports it
         revocation.revoke([token])
         return NOT_REVOKED if revocation.is_held(token) else OVER
 
     def handle_stray_token(self, token: Token, knows_path: bool) -> None:
-        """Registers a token in a refused request, to be revoked unless it arrives again in a valid one."""
-        self._hold(token, tells=knows_path)
+        """Registers a token of a refused request, to be revoked unless it arrives again in a valid request."""
+        self._hold(token, is_reported=knows_path)
         if self._closed:
             revocation.revoke_soon([token])
 
-    def _hold(self, token: Token, tells: bool = True) -> None:
+    def _hold(self, token: Token, is_reported: bool = True) -> None:
         self._tokens[token] = None
-        revocation.hold(self.target.server, token, tells=tells)
+        revocation.hold(self.target.server, token, is_reported=is_reported)
 
     def _verify(self, token: Token, returned: bool) -> str:
-        before = self.came
+        before = self.verified
         if before is not None and token == before.token:
-            return self._is_back() if returned else self._next_page(before)
+            return self._done() if returned else self._next_page(before)
         try:
             verified = verify_token(token, self.target, min(self._seconds, PATIENCE))
         except TokenRejected:
             revocation.release(token)
             return REFUSED
-        if verified.permanent:  # no sign-in brings such a token
+        if verified.permanent:  # a sign-in issues temporary tokens only
             revocation.release(token)
             return REFUSED
         with self._lock:
             if not self._closed:
-                self.came = verified
-        if self.came is not verified:  # the person gave up while it was verified
+                self.verified = verified
+        if self.verified is not verified:  # the person cancelled while it was verified
             return self.handle_late_token(token)
         if before is not None:
             revocation.revoke_soon([before.token])
         return self._next_page(verified)
 
     def _next_page(self, verified: VerifiedToken) -> str:
-        """The terms that are left, or the end."""
+        """The page where the terms are accepted, or the last page."""
         if verified.terms is None:
-            return self._is_back()
+            return self._done()
         return endpoints.terms_page(self.target.server, verified.terms.number, self._receiver.return_url)
 
-    def _is_back(self) -> str:
-        self._back.set()
+    def _done(self) -> str:
+        self._finished.set()
         return DONE
 
 
-def _has_accepted(came: VerifiedToken, terms: Terms) -> bool:
-    """Whether terms that the account had not accepted are accepted now; False if unknown."""
-    if all(one.number != terms.number for one in came.account.unsigned):
+def _has_accepted(verified: VerifiedToken, terms: Terms) -> bool:
+    """Whether the account has accepted terms that it had not accepted before; False if unknown."""
+    if all(unsigned.number != terms.number for unsigned in verified.account.unsigned):
         return False
-    session, server = Session(), came.target.server
-    try:
-        account = responses.account_in(
-            session.get(endpoints.identity_url(server), came.token, seconds=PATIENCE), server
-        )
-    finally:
-        session.close()
-    return account is not None and all(one.number != terms.number for one in account.unsigned)
+    server = verified.target.server
+    with Session() as session:
+        response = session.get(endpoints.identity_url(server), verified.token, seconds=PATIENCE)
+    account = responses.account_in(response, server)
+    return account is not None and all(unsigned.number != terms.number for unsigned in account.unsigned)
 
 
-def came_by_address(text: str) -> bool:
-    """Whether a paste is the address of a sign-in that could not reach this computer."""
+def is_sign_in_address(text: str) -> bool:
+    """Whether a pasted text is the URL of a sign-in that could not reach this computer."""
     hosts = "|".join(re.escape(f"[{host}]" if ":" in host else host) for host in HOSTS)
     return re.match(rf"[\s\"'<]*http://(?:{hosts}):\d+/[\w-]+\?\S*token=", text) is not None

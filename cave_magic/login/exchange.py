@@ -1,4 +1,4 @@
-"""A permanent token for a temporary one: choose one of the account's tokens or create one, and verify it."""
+"""Exchanges a temporary token for a permanent one: an existing token of the account, or a new one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from ..api import endpoints, responses
 from ..api.batch import MAX_TIMEOUT, Batch
@@ -30,18 +29,18 @@ from .pages import another_account, called, choice_page, moment_of
 from .verify import VerifiedToken, verify_token
 
 PATIENCE = 5.0
-"""The most seconds that a browser tab waits for us to look at what it brought."""
+"""The most seconds that a browser tab waits while its token is verified."""
 MOST_LISTED = 20
-"""So many of the person's tokens are listed to choose from."""
+"""The most tokens to choose from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginRequest:
-    """What the person asked for.
+    """What to sign in to.
 
     Attributes:
-        target: the server, and the datastack whose terms are accepted on the way.
-        use: "new": make a token; "latest": reuse the one that was used last; "": ask, where there is something to ask.
+        target: the server, and the datastack whose terms of service are accepted on the way.
+        use: "new": create a token; "latest": reuse the token that was used last; "": ask if there are any.
         seconds: the timeout for the requests of each step.
     """
 
@@ -55,11 +54,11 @@ class LoginResult:
     """A token to save.
 
     Attributes:
-        verified: the token, and what it opens.
-        remarks: what the person should know about where it comes from.
-        made: the description that it was created with just now, "" for a token that existed before.
-        replaces: a temporary token that is revoked once this one is saved in its place, or None.
-        exchanged: whether it came for a temporary token, and so is nowhere but on the server.
+        verified: the token, and what it can read.
+        remarks: lines for the card.
+        made: its description if it was created just now, else "".
+        replaces: a temporary token to revoke once this one is saved, or None.
+        exchanged: whether it was exchanged for a temporary token, so that the person has it only on the server.
     """
 
     verified: VerifiedToken
@@ -70,23 +69,22 @@ class LoginResult:
 
 
 def exchange(verified: VerifiedToken, request: LoginRequest, frontend: Frontend, asks: bool) -> LoginResult | None:
-    """Creates a permanent token with a temporary one, which is to be revoked once the new one is saved.
+    """Creates a permanent token with a temporary one, to be revoked once the new one is saved.
 
     Args:
         verified: the temporary token.
         request: the server and the timeout.
-        frontend: where questions are asked.
-        asks: whether the person is asked first.
+        frontend: asks the person.
+        asks: whether to ask first; if a new token revokes another one, the person is always asked.
     Returns:
-        The permanent token, not saved yet; None if the person does not want it.
+        The permanent token, not saved yet; None if the person declined.
     Raises:
         ServerInTrouble: no token could be created.
     """
     version = probe_auth_server(request.target, request.seconds, frontend).version
-    question = f"This token is temporary: it expires {WITHIN}. Make a permanent one, and revoke this one?"
+    question = f"This token is temporary: it expires {WITHIN}. Create a permanent one, and revoke this one?"
     if keeps_one_token(version):
-        question = f"{question} {_ends_the_other(request.target)}"
-        asks = True
+        question, asks = f"{question} {_revokes_the_other(request.target)}", True
     if asks and not confirm(frontend, question):
         return None
     result = _create(verified, request, version, frontend)
@@ -94,18 +92,18 @@ def exchange(verified: VerifiedToken, request: LoginRequest, frontend: Frontend,
     return replace(result, remarks=remarks, replaces=verified.token, exchanged=True)
 
 
-def stood_in_address(text: str) -> bool:
-    """Whether the token in a paste stood in an address, as only temporary tokens do."""
+def is_from_address(text: str) -> bool:
+    """Whether a pasted token was part of a URL. Only temporary tokens are."""
     return re.search(r"[?&#](?:middle_auth_)?token=", text) is not None
 
 
 def description() -> str:
-    """By which a person knows the token of this computer on the tokens page."""
-    return f"cave_magic on {_computer() or 'a computer without a name'}"
+    """The description of this computer's token on the tokens page."""
+    return f"cave_magic on {_computer() or 'an unnamed computer'}"
 
 
 def names_this_computer() -> bool:
-    """Whether that name is this computer's own, and not one that many have."""
+    """Whether this computer has a name of its own, not one such as localhost."""
     return bool(_computer()) and not _computer().lower().startswith("localhost")
 
 
@@ -114,7 +112,7 @@ def _computer() -> str:
 
 
 def choose_or_create(verified: VerifiedToken, request: LoginRequest, version: str, frontend: Frontend) -> LoginResult:
-    """One of the person's tokens, or a new one, verified."""
+    """Lets the person choose one of the account's tokens, or creates one; verifies it."""
     keys = [] if request.use == "new" else _list_keys(verified, request)
     while (key := _choose(keys, verified, request, version, frontend)) is not None:
         try:
@@ -126,74 +124,65 @@ def choose_or_create(verified: VerifiedToken, request: LoginRequest, version: st
 
 
 def _list_keys(verified: VerifiedToken, request: LoginRequest) -> list[ListedToken]:
-    """The person's tokens, the one that was used last in front."""
-    session = Session()
-    try:
+    """The account's tokens, the most recently used first."""
+    with Session() as session:
         response = session.get(endpoints.tokens_url(request.target.server), verified.token, seconds=request.seconds)
-    finally:
-        session.close()
     keys = responses.listed_tokens_in(response)
     if keys is None:
         why = f"you signed in, but your tokens could not be listed: {response.sentence}"
         raise ServerInTrouble(f"{why}. {_by_hand(request.target)}")
-    return sorted(keys, key=_last_used, reverse=True)[:MOST_LISTED]
+    return sorted(keys, key=lambda key: (moment_of(key.last_used), moment_of(key.created)), reverse=True)[:MOST_LISTED]
 
 
 def _by_hand(target: Target) -> str:
     return f"Nothing was saved. To paste a token: {next_steps.setup(target, 'existing', '--paste')}"
 
 
-def _last_used(key: ListedToken) -> tuple[datetime, datetime]:
-    return moment_of(key.last_used), moment_of(key.created)
-
-
 def _choose(
     keys: Sequence[ListedToken], verified: VerifiedToken, request: LoginRequest, version: str, frontend: Frontend
 ) -> ListedToken | None:
-    """The token to reuse; None to make one."""
+    """The token to reuse; None to create one."""
     if not keys or request.use:
         return keys[0] if keys else None
-    one_only = _ends_the_other(request.target) if keeps_one_token(version) else ""
+    one_only = _revokes_the_other(request.target) if keeps_one_token(version) else ""
     page = choice_page(keys, verified, one_only)
-    chosen = choose(frontend, page, len(keys), or_new=True, otherwise="say --use latest or --use new")
+    chosen = choose(frontend, page, len(keys), or_new=True, otherwise="use --use latest or --use new")
     if chosen is None and one_only:
         ask_to_replace_only_token(frontend, request.target)
     return None if chosen is None else keys[chosen]
 
 
 def _create(verified: VerifiedToken, request: LoginRequest, version: str, frontend: Frontend) -> LoginResult:
-    """A new token. Until it is saved it is held: to be revoked, or named where it has replaced the only one."""
+    """Creates a token. `revocation` holds it until it is saved."""
     name, server, one_only = description(), request.target.server, keeps_one_token(version)
     latest = next_steps.setup(request.target, "existing", "--use latest")
-    fate = f"then your only token there. To save it: {latest}" if one_only else "revoked then."
+    fate = f"will be your only token there. To save it: {latest}" if one_only else "will be revoked."
     response = _finished(lambda: _make(verified, name, version, request.seconds), host_of(server), frontend, fate)
     token = response.body
     if not response.is_good or not isinstance(token, Token) or not token.can_be_sent:
-        perhaps = f" If one was made all the same, it is “{name}” on {endpoints.tokens_page(server)}."
+        perhaps = f" If one was created anyway, it is “{name}” on {endpoints.tokens_page(server)}."
         may_be = "" if one_only or _was_not_made(response) else perhaps
         raise ServerInTrouble(
-            f"you signed in, but no token came back: {response.sentence}.{may_be} {_by_hand(request.target)}"
+            f"you signed in, but no token was created: {response.sentence}.{may_be} {_by_hand(request.target)}"
         )
     try:
         made = _verify(token, request, frontend)
     except TokenNotChecked:
-        made = replace(verified, token=token, permanent=True)  # the auth server itself has just given it
+        made = replace(verified, token=token, permanent=True)  # the auth server has just issued it
     return LoginResult(verified=made) if one_only else LoginResult(verified=made, remarks=(called(name),), made=name)
 
 
 def _make(verified: VerifiedToken, name: str, version: str, seconds: float) -> Response:
-    session, server = Session(), verified.target.server
-    try:
+    server = verified.target.server
+    with Session() as session:
         response = create_token(session, server, verified.token, name, version, seconds)
-    finally:
-        session.close()
     if response.is_good and isinstance(response.body, Token):
         revocation.hold(server, response.body, permanent=True, only=keeps_one_token(version))
     return response
 
 
 def _finished(job: Callable[[], Response], host: str, frontend: Frontend, fate: str) -> Response:
-    """What a request brings. An interrupt waits a while for its end: what it makes on the server must not get lost."""
+    """Runs a request that creates a token. After an interrupt it waits a while, so that the token does not get lost."""
     future = Batch(MAX_TIMEOUT).submit(job, host)
     try:
         return future.result()
@@ -204,12 +193,12 @@ def _finished(job: Callable[[], Response], host: str, frontend: Frontend, fate: 
         finally:
             if not future.done():
                 future.add_done_callback(_revoke_late)
-                frontend.say(f"{host} has not answered yet. What it still makes is {fate}")
+                frontend.say(f"{host} has not responded yet. If it still creates a token, that {fate}")
         raise
 
 
 def _revoke_late(done: Future[Response]) -> None:
-    """Revokes a token that came when nobody waited for it any more. One that must stay is named by the next line."""
+    """Revokes a token that arrived too late. An account's only token is kept and reported instead."""
     if done.exception() is None and isinstance(token := done.result().body, Token):
         revocation.revoke_soon([token])
 
@@ -222,7 +211,7 @@ _NEVER_ARRIVED = (
 
 
 def _was_not_made(response: Response) -> bool:
-    """Whether the server certainly made no token. With a 500 it may have (middle_auth 2.30)."""
+    """Whether the server has certainly created no token. With a 500 it may have (middle_auth 2.30)."""
     return response.failure in _NEVER_ARRIVED or 400 <= response.status < 500
 
 
@@ -232,14 +221,14 @@ def _verify(token: Token, request: LoginRequest, frontend: Frontend) -> Verified
 
 
 def ask_to_replace_only_token(frontend: Frontend, target: Target) -> None:
-    """Asks before a token is created on a server that keeps one token for each account.
+    """Asks before creating a token on a server that keeps one token for each account.
 
     Raises:
-        Cancelled: the person says no.
+        Cancelled: the person declined.
     """
-    if not confirm(frontend, f"{_ends_the_other(target)} Make one?"):
+    if not confirm(frontend, f"{_revokes_the_other(target)} Create one?"):
         raise Cancelled
 
 
-def _ends_the_other(target: Target) -> str:
-    return f"{host_of(target.server)} keeps one token for a person: making one ends the one that is in use elsewhere."
+def _revokes_the_other(target: Target) -> str:
+    return f"{host_of(target.server)} keeps one token for each account: creating one revokes the one in use elsewhere."

@@ -1,4 +1,4 @@
-"""The receiver on loopback to which a sign-in redirects. The only server that this package opens.
+"""The receiver on loopback to which a sign-in redirects. This package opens no other server.
 
 Standard library only. RFC 8252, section 7.3: an ephemeral port on loopback, random paths, a short lifetime. Nothing is
 logged, and no response repeats any part of a request. A URL with a query, which may contain a token, always gets a
@@ -26,57 +26,52 @@ from urllib.parse import parse_qsl
 from ..token import Token
 
 HOSTS = ("127.0.0.1", "::1")
-"""It listens on the first of them that this computer has."""
+"""It listens on the first of these that the computer has."""
 LIFETIME = 300.0
 """Seconds that a sign-in may take."""
 GRACE_PERIOD = 300.0
-"""Seconds after the end of a sign-in in which a late token is revoked, and the browser is told so."""
+"""Seconds after the end of a sign-in during which late tokens are received, to be revoked."""
 REQUEST_TIMEOUT = 5.0
-"""Seconds in which a whole request must arrive, and in which a response must be sent."""
+"""Seconds within which a whole request must arrive, and a response must be sent."""
 MAX_HEAD = 32_768
 """Bytes of a request line with its headers; browsers send the cookies of every server on 127.0.0.1."""
 MAX_TARGET = 2048
 """Bytes of a path with its query."""
 MAX_READING = 64
-"""Connections that may send their request at the same time. One more closes the oldest."""
+"""Connections that may send their request at the same time. Another one closes the oldest."""
 MAX_TOKENS = 30
-"""Different tokens that are verified, and so sent to the auth server. A person needs one, seldom two."""
+"""Different tokens that are verified, which sends them to the auth server. A person needs one, rarely two."""
 MAX_STRAY_TOKENS = 8
-"""Different tokens in refused requests that are revoked. A flood of them must not flood the auth server."""
+"""Different tokens of refused requests that are revoked, so that a flood does not reach the auth server."""
 
 DONE, FAILED, OVER, NOT_REVOKED, REFUSED = "/done", "/failed", "/over", "/not-revoked", "/refused"
-"""The pages at which a browser ends. Their URLs contain no secret."""
+"""The pages where a browser ends up. Their URLs contain no secrets."""
 
 TOKEN_PARAMETERS = ("token", "middle_auth_token")
 PARAMETERS = (*TOKEN_PARAMETERS, "middle_auth_url")
-"""What the auth server adds to the URL (middle_auth 2.30); nothing else is accepted."""
+"""The parameters that the auth server adds to the URL (middle_auth 2.30); no others are accepted."""
 
 
 class NoLoopback(Exception):
-    """No program may listen on a loopback address of this computer."""
+    """This computer does not let a program listen on a loopback address."""
 
 
 class TokenHandler(Protocol):
-    """What a sign-in does with the tokens that arrive. Called in threads of the receiver."""
+    """Handles the tokens that arrive. The receiver calls it in its threads."""
 
     def handle_token(self, token: Token, returned: bool) -> str:
-        """Verifies a token, one at a time, and returns where the browser goes: `DONE`, `FAILED`, `REFUSED` or a URL.
+        """Verifies a token, one at a time; returns where the browser goes: `DONE`, `FAILED`, `REFUSED` or a URL.
 
         Args:
-            token: what arrived.
-            returned: whether it arrived at the return URL, not at the one for signing in.
+            token: the token.
+            returned: whether it arrived at the return URL, not at the sign-in URL.
         """
 
     def handle_late_token(self, token: Token) -> str:
         """The same for a token that arrives after the end: `DONE`, `OVER` or `NOT_REVOKED`."""
 
     def handle_stray_token(self, token: Token, knows_path: bool) -> None:
-        """Takes note of a token in a refused request.
-
-        Args:
-            token: what arrived.
-            knows_path: whether it arrived at a secret path of this sign-in.
-        """
+        """Registers a token of a refused request; `knows_path`: it arrived at a secret path of this sign-in."""
 
 
 _STYLE = """
@@ -88,14 +83,14 @@ p { margin: 0; opacity: .75; }
 """
 _WORDS = {
     DONE: (200, "Done, go back to your notebook", "You can close this tab."),
-    FAILED: (200, "This did not work", "Go back to your notebook: it says what to do. You can close this tab."),
+    FAILED: (200, "This did not work", "Go back to your notebook to see what to do. You can close this tab."),
     OVER: (410, "This sign-in is over", "To sign in again, start from your notebook. You can close this tab."),
     NOT_REVOKED: (410, "This sign-in is over", ""),
-    REFUSED: (403, "Not accepted", "This address was not used. Your notebook shows whether it is still waiting."),
+    REFUSED: (403, "Not accepted", "This address was not accepted. Your notebook shows whether it is still waiting."),
 }
 _NOT_FOUND = (404, "Nothing here", "This address belongs to a sign-in in a notebook.")
 _NOT_ALLOWED = (405, "Not accepted", "This address can only be opened in a browser.")
-_PREFETCHED = (503, "Not yet", "Open this address in a browser to go on.")
+_PREFETCHED = (503, "Not yet", "Open this address in a browser to continue.")
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{0}</title><style>{2}</style><main><h1>{0}</h1><p>{1}</p></main></html>
@@ -121,12 +116,12 @@ _HEADER = re.compile(r"([!#-'*+.^-z|~0-9A-Z-]{1,80}):[ \t]*(.*?)[ \t]*")
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Request:
-    """The parts of a request that matter. It has no repr, because its query may contain a token.
+    """The relevant parts of a request. It has no repr, because its query may contain a token.
 
     Attributes:
         hosts: the values of its `Host` headers.
-        destination: what the browser fetches it for (`Sec-Fetch-Dest`); "document" if it does not say.
-        is_prefetch: whether the browser only loads it ahead.
+        destination: the value of `Sec-Fetch-Dest`; "document" without one.
+        is_prefetch: whether the browser prefetches the URL.
     """
 
     method: str
@@ -138,7 +133,7 @@ class Request:
 
 
 def parse_request(head: bytes) -> Request | None:
-    """Parses a request line and its headers; None if they are not a plain HTTP/1 request for a path."""
+    """Parses a request line and its headers; None unless they are a plain HTTP/1 request for a path."""
     first, *lines = head.decode("latin-1").split("\r\n")
     request_line = _REQUEST_LINE.fullmatch(first)
     fields = [_HEADER.fullmatch(line) for line in lines]
@@ -157,7 +152,7 @@ def parse_request(head: bytes) -> Request | None:
 
 
 def token_in(query: str) -> Token | None:
-    """The token in a query; None if the query is not exactly as the auth server makes it."""
+    """The token in a query; None unless the query is exactly as the auth server writes it."""
     try:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=3)
     except ValueError:
@@ -166,35 +161,31 @@ def token_in(query: str) -> Token | None:
     values = {given[name] for name in TOKEN_PARAMETERS if name in given}
     if len(given) != len(pairs) or not given.keys() <= set(PARAMETERS) or len(values) != 1:
         return None
-    return _token(values.pop())
+    token = Token(values.pop())
+    return token if token.format is not None else None
 
 
 def stray_tokens_in(query: str, issuer: str) -> list[Token]:
-    """What may be tokens in any query; with an issuer only in a query that names this issuer."""
+    """The well-formed tokens in any query; given an issuer, only in a query that names it."""
     with suppress(ValueError):
         pairs = parse_qsl(query, max_num_fields=20)
         if not issuer or ("middle_auth_url", issuer) in pairs:
-            tokens = (_token(value) for name, value in pairs if name in TOKEN_PARAMETERS)
-            return list(dict.fromkeys(filter(None, tokens)))
+            tokens = (Token(value) for name, value in pairs if name in TOKEN_PARAMETERS)
+            return list(dict.fromkeys(token for token in tokens if token.format is not None))
     return []
-
-
-def _token(text: str) -> Token | None:
-    token = Token(text)
-    return token if token.format is not None else None
 
 
 class Receiver:
     """Waits on loopback for one sign-in. Use it as a context manager.
 
-    During the sign-in a browser may come several times: the person may have chosen the wrong account and open the link
-    again. After that it only handles late tokens.
+    Until the sign-in is over, the browser may come several times, for example if the person opens the link again after
+    choosing the wrong account. After that only late tokens are handled.
 
     Args:
-        handler: decides about well-formed tokens.
-        issuer: what the auth server calls itself in `middle_auth_url`.
-        lifetime: seconds after which the sign-in is over.
-        not_revoked: what the browser is told about a late token that could not be revoked, and a link for it.
+        handler: handles well-formed tokens.
+        issuer: the value of `middle_auth_url` for the auth server.
+        lifetime: seconds until the sign-in times out.
+        not_revoked: the text and the link of the page `NOT_REVOKED`.
     Raises:
         NoLoopback: when entered.
     """
@@ -212,7 +203,7 @@ class Receiver:
         self._stray_tokens: dict[Token, None] = {}
         self._last_page = ""
         self.is_over = threading.Event()
-        """Set once no token is accepted any more."""
+        """Set once the sign-in is over."""
         self.closed = threading.Event()
         """Set once it stops listening."""
 
@@ -244,7 +235,7 @@ class Receiver:
         return 0.0 if self.is_over.is_set() else max(0.0, self._ends - time.monotonic())
 
     def finish(self) -> None:
-        """Ends the sign-in. For the grace period late tokens are revoked. A second call changes nothing."""
+        """Ends the sign-in, but handles late tokens during the grace period. A second call changes nothing."""
         with self._server.lock:
             if self.is_over.is_set():
                 return
@@ -289,9 +280,9 @@ class Receiver:
         return status, title, text
 
     def _handle_query(self, request: Request, is_own_host: bool) -> str | None:
-        """Takes the token out of a query; returns where the browser goes now, or None for a prefetch."""
+        """Handles the tokens in a query; returns where the browser goes now, or None for a prefetch."""
         paths = (self._sign_in_path, self._return_path)
-        path = next((one for one in paths if hmac.compare_digest(request.path.encode(), one.encode())), "")
+        path = next((path for path in paths if hmac.compare_digest(request.path.encode(), path.encode())), "")
         is_opened = request.method == "GET" and request.destination == "document" and not request.is_prefetch
         token = token_in(request.query)
         if token is not None and path and is_own_host and is_opened:
@@ -312,11 +303,6 @@ class Receiver:
 
 
 def _listen(receiver: Receiver) -> _Server:
-    """A server on the first loopback address that this computer has.
-
-    Raises:
-        NoLoopback: it has none.
-    """
     for host in HOSTS:
         with suppress(OSError):
             return _Server(receiver, host)
@@ -331,7 +317,7 @@ def _start_timer(seconds: float, function: Callable[[], None]) -> threading.Time
 
 
 def _has_room(known: dict[Token, None], token: Token, most: int) -> bool:
-    """Whether a token is among the first so many different ones; adds it if it is."""
+    """Adds a token unless there are too many; returns whether it is known now."""
     if token not in known and len(known) < most:
         known[token] = None
     return token in known
@@ -344,10 +330,10 @@ def _response(status: int, body: str = "", location: str = "") -> bytes:
     return "\r\n".join(head).encode("latin-1") + content
 
 
-# Not `http.server`: it limits each read but no whole request, accepts folded headers and HTTP/0.9, repeats the request
-# line (and so a token) in error pages, and resolves the host's name. Nearly all of it would have to be overridden.
+# Not `http.server`: it limits the time of each read but not of a request, accepts folded headers and HTTP/0.9, repeats
+# the request line (which may contain a token) in error pages, and resolves the host name.
 class _Server(socketserver.ThreadingTCPServer):
-    """A thread for each connection, with limits for slow ones."""
+    """Handles each connection in a thread, and limits slow ones."""
 
     daemon_threads = True
     block_on_close = False
@@ -369,7 +355,7 @@ class _Server(socketserver.ThreadingTCPServer):
         """Logs nothing: a request may contain a token."""
 
     def begin_reading(self, connection: socket.socket) -> None:
-        """Registers a connection that sends its request. If there are too many, the oldest is shut down."""
+        """Registers a connection that is sending its request. If there are too many, shuts down the oldest."""
         with self.lock:
             self._reading[connection] = None
             if len(self._reading) > MAX_READING:
@@ -390,7 +376,7 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 class _Handler(socketserver.BaseRequestHandler):
-    """One connection: one request and its response; none if it is not a valid request."""
+    """One connection: a valid request and its response. An invalid request gets none."""
 
     server: _Server
 
@@ -428,7 +414,7 @@ def _read_head(connection: socket.socket) -> bytes:
 
 
 def _drain(connection: socket.socket) -> None:
-    """Reads what is still being sent (the body of a POST), because closing would discard the response with it."""
+    """Reads what is still being sent (the body of a POST), because closing earlier would discard the response."""
     connection.shutdown(socket.SHUT_WR)
     connection.settimeout(0.5)
     for _ in range(16):

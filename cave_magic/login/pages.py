@@ -1,4 +1,4 @@
-"""The pages of a sign-in, in words: waiting for the browser, which token to take, and what the card adds."""
+"""The pages of a sign-in: waiting for the browser, choosing a token, and lines for the card."""
 
 from __future__ import annotations
 
@@ -13,24 +13,22 @@ from ..api.urls import host_of
 from ..credentials.target import Target
 from ..deployments import datastack_for
 from ..doctor import next_steps
-from ..doctor.checks.account import expiry
-from ..doctor.evidence import ServerFacts
 from ..redact import Untrusted, sanitize
 from ..ui.document import Block, Line, Page, Span, Table, line
 from .revocation import UnrevokedToken
 from .verify import VerifiedToken
 
 _CELLS = ("command", "", "dim", "dim", "dim")
-_TITLES = tuple(line(Span(title, "dim")) for title in ("", "", "made", "last used", "ends in"))
+_TITLES = tuple(line(Span(title, "dim")) for title in ("", "", "created", "last used", "ends in"))
 
 
 def waiting_page(target: Target, address: str, problem: str = "") -> Page:
-    """What stands there while the person is in the browser.
+    """Shown while the person signs in.
 
     Args:
-        target: what the person gets access to.
-        address: the page that has been opened.
-        problem: why it has not, or "".
+        target: the datastack and its server.
+        address: the page that was opened in the browser.
+        problem: why it could not be opened, or "".
     """
     link = Span(address, "link")
     ways: tuple[Line, ...] = (
@@ -46,10 +44,10 @@ def waiting_page(target: Target, address: str, problem: str = "") -> Page:
 
 _TODO = (
     "Sign in there with a Google account. A new account also chooses a user name and accepts the terms of service. "
-    "There is nothing to copy."
+    "You do not need to copy anything."
 )
 _LAST_COUNTS = (
-    "The last sign-in counts: finish it in the tab that was opened last. If no other account is offered, open the "
+    "The last sign-in counts: finish it in the tab that you opened last. If no other account is offered, open the "
     "address in a private window."
 )
 _TO_PASTE = (
@@ -59,12 +57,12 @@ _TO_PASTE = (
 
 
 def choice_page(keys: Sequence[ListedToken], verified: VerifiedToken, warning: str = "") -> Page:
-    """Whose tokens there are, to choose one of.
+    """Lists the account's tokens to choose from.
 
     Args:
-        keys: the tokens, the one to take first.
+        keys: the tokens, the default first.
         verified: the temporary token of the sign-in.
-        warning: what to know before a new one is made.
+        warning: what creating a new token would do, or "".
     """
     rows = [tuple(line(Span(*cell)) for cell in zip(_cells(*one), _CELLS, strict=True)) for one in enumerate(keys, 1)]
     blocks: list[Block] = [
@@ -88,7 +86,7 @@ def _day(said: Untrusted) -> str:
 
 
 def moment_of(said: Untrusted) -> datetime:
-    """When that was, from how the auth server writes it; the beginning of time if it never was."""
+    """Parses a date of the auth server; `datetime.min` if there is none."""
     with suppress(TypeError, ValueError):
         found = parsedate_to_datetime(sanitize(said).text)
         return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
@@ -96,46 +94,38 @@ def moment_of(said: Untrusted) -> datetime:
 
 
 def called(name: str) -> Line:
-    """By which name a new token is found again."""
-    return line(Span(f"On the tokens page this token is called “{name}”.", "dim"))
+    """The line that names a new token."""
+    return line(Span(f"The tokens page lists this token as “{name}”.", "dim"))
 
 
 def another_account(target: Target) -> Line:
-    """What to do where the wrong account was chosen."""
+    """The line for a person who signed in with the wrong account."""
     again = next_steps.setup(target, "existing")
     return line(Span("Not your account? ", "dim"), again, Span(" and choose another when you sign in.", "dim"))
 
 
-def ends_soon(facts: ServerFacts) -> Line:
-    """What to say of a stored temporary token."""
-    return expires(facts.target, expiry(facts))
-
-
-def expires(target: Target, when: str = WITHIN) -> Line:
-    """What to say of a temporary token that is saved."""
+def expires_soon(target: Target, when: str = WITHIN) -> Line:
+    """The warning about a saved temporary token."""
     again = next_steps.setup(target, "existing")
     return line(Span("Note: ", "warning"), f"the token is temporary and expires {when}. For a permanent one: ", again)
 
 
 def how_to_revoke(server: str, until: datetime) -> tuple[str, str]:
-    """How long a temporary token lives that could not be revoked, and the page that revokes it."""
-    rest = "To revoke it, open this page once it answers. It signs you out everywhere, and keeps permanent tokens:"
-    return f"It expires by itself by {until:%d %B %Y} at the latest. {rest}", endpoints.sign_out_page(server)
+    """When a temporary token expires that could not be revoked, and the page that revokes it."""
+    rest = "To revoke it, open this page once the server responds. It signs you out everywhere; permanent tokens stay:"
+    return f"It expires by {until:%d %B %Y}. {rest}", endpoints.sign_out_page(server)
 
 
 def not_revoked(one: UnrevokedToken) -> Line:
-    """A token that could not be revoked, where, and what ends it."""
+    """The line about a token that could not be revoked, with the next step."""
     host = host_of(one.server)
     if one.only:
-        start = f"a new token ending in {one.token.ending} was made on {host} and ended your other one, but not saved. "
-        latest = next_steps.setup(
-            Target(datastack=datastack_for(one.server, ""), server=one.server, named_by="option"),
-            "existing",
-            "--use latest",
-        )
-        return line(Span("Note: ", "warning"), f"{start}To save it: ", latest)
+        start = f"a new token ending in {one.token.ending} was created on {host}, which revoked your other one. "
+        target = Target(datastack=datastack_for(one.server, ""), server=one.server, named_by="option")
+        latest = next_steps.setup(target, "existing", "--use latest")
+        return line(Span("Note: ", "warning"), f"{start}The new one is not saved. To save it: ", latest)
     if one.permanent:
-        start = f"a new token was made on {host}, not saved, and could not be revoked ({one.why}). To delete it: "
+        start = f"a new token was created on {host}, not saved, and could not be revoked ({one.why}). To delete it: "
         return line(Span("Note: ", "warning"), start, Span(endpoints.tokens_page(one.server), "link"))
     rest, link = how_to_revoke(one.server, one.expires)
     start = f"a temporary token could not be revoked on {host} ({one.why}). {rest} "
@@ -143,18 +133,16 @@ def not_revoked(one: UnrevokedToken) -> Line:
 
 
 def older_page(keys: Sequence[ListedToken], server: str) -> Page:
-    """Tokens with this computer's name that a new one has replaced."""
+    """Lists the older tokens with this computer's name."""
     rows = [tuple(map(line, _cells(*one)[2:])) for one in enumerate(keys, 1)]
-    many = (
-        f"{len(keys)} older tokens with the name of this computer still work"
-        if len(keys) > 1
-        else ("an older token with the name of this computer still works")
-    )
-    first = line(Span("Note: ", "warning"), f"{many} on {host_of(server)}.")
+    several = len(keys) > 1
+    which = f"{len(keys)} older tokens" if several else "an older token"
+    works = f"with the name of this computer still {'work' if several else 'works'} on {host_of(server)}."
+    first = line(Span("Note: ", "warning"), f"{which} {works}")
     link = line("To revoke tokens later: ", Span(endpoints.tokens_page(server), "link"))
     return Page((first, Table((_TITLES[2:], *rows), "older tokens"), link))
 
 
 def with_lines(page: Page, lines: Iterable[Line]) -> Page:
-    """A page with more lines before its last one, the line to go on with."""
+    """A page with more lines before its last one."""
     return Page((*page.blocks[:-1], *lines, page.blocks[-1]))

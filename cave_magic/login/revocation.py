@@ -1,10 +1,10 @@
-"""Tokens that must not stay valid: each is revoked, however a sign-in ends, or the person is told that it was not.
+"""Tokens that must not stay valid: each is revoked, however a sign-in ends, or the person is told that it still works.
 
-The auth server lists permanent tokens only, and gives each sign-in a new temporary one, whatever the browser's cookie
-holds (middle_auth 2.30), so one that is forgotten here cannot be found again. It is kept from the moment it comes until
-the server has confirmed that it is revoked, in memory only: a file would be one more place to steal it from. What could
-not be revoked is tried again at the next sign-in and when Python exits. A permanent token that was created and not
-saved is treated in the same way.
+The auth server lists permanent tokens only, and issues a new temporary one for each sign-in, whatever cookie the
+browser sends (middle_auth 2.30), so a token that is lost here cannot be found again. It is kept from its arrival until
+the server confirms that it is revoked. It is kept in memory only, because a file could be stolen. Failed attempts are
+repeated at the next sign-in and when Python exits. A permanent token that was created but not saved is treated the
+same way.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ REVOKING = 6.0
 EACH = 3.0
 """The most seconds for one request."""
 PAUSES = (0.0, 0.5, 1.5)
-"""Seconds before each attempt: a server that is being restarted is back soon."""
+"""Seconds before each attempt, enough for a server that restarts."""
 AT_EXIT = 2.0
-"""The most seconds that the exit of Python waits. Jupyter kills a kernel after five."""
+"""The most seconds to wait when Python exits. Jupyter kills a kernel after five."""
 USELESS = 422
-"""The status with which middle_auth says that a token is a permanent one, and stays."""
+"""The status of middle_auth for a sign-out with a permanent token, which stays valid."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -44,23 +44,23 @@ class UnrevokedToken:
     """A token that this process has to revoke.
 
     Attributes:
-        server: whose token it is, and who alone is sent it.
+        server: the server that issued it, the only one that it is sent to.
         token: the token.
-        permanent: whether it is one that was made, and not saved.
-        only: whether it has replaced the person's only one, on an old server: it is named, and never revoked.
-        tells: whether the person is told if it stays valid. Not so if a stranger may have sent it.
-        told: whether the person was told.
-        why: what came of the last attempt to revoke it; "" before the first one.
-        expires: the latest moment at which a temporary one expires by itself.
-        process: who holds it; a fork leaves it to its parent.
+        permanent: whether it is a permanent token that was created but not saved.
+        only: whether it is the account's only token, on an old server; it is reported and never revoked.
+        is_reported: whether to tell the person that it is still valid; False if a stranger may have sent it.
+        was_reported: whether the person was told.
+        why: why the last attempt to revoke it failed; "" before the first attempt.
+        expires: when a temporary token expires at the latest.
+        process: the process that holds it. A fork leaves it to its parent.
     """
 
     server: str
     token: Token
     permanent: bool = False
     only: bool = False
-    tells: bool = True
-    told: bool = False
+    is_reported: bool = True
+    was_reported: bool = False
     why: str = ""
     expires: datetime = field(default_factory=lambda: datetime.now(timezone.utc) + timedelta(days=TEMPORARY_TOKEN_DAYS))
     process: int = field(default_factory=os.getpid)
@@ -70,47 +70,44 @@ _held: dict[Token, UnrevokedToken] = {}
 _lock = threading.Lock()
 
 
-def hold(server: str, token: Token, *, permanent: bool = False, only: bool = False, tells: bool = True) -> None:
-    """Remembers a token that is to be revoked, or named, now or later. A second time changes nothing."""
+def hold(server: str, token: Token, *, permanent: bool = False, only: bool = False, is_reported: bool = True) -> None:
+    """Registers a token to be revoked or reported later; see `UnrevokedToken`. A second call changes nothing."""
+    new = UnrevokedToken(server=server, token=token, permanent=permanent, only=only, is_reported=is_reported)
     with _lock:
-        one = _held.setdefault(
-            token, UnrevokedToken(server=server, token=token, permanent=permanent, only=only, tells=tells)
-        )
-        one.tells |= tells
+        _held.setdefault(token, new).is_reported |= is_reported
 
 
 def release(token: Token) -> None:
-    """Forgets a token: it is revoked, or may stay valid."""
+    """Unregisters a token that is revoked or may stay valid."""
     with _lock:
         _held.pop(token, None)
 
 
 def revoke(tokens: Iterable[Token] | None = None) -> None:
-    """Revokes tokens that are held, within `REVOKING` seconds. An interrupt ends the waiting, not the attempts.
+    """Revokes held tokens, within `REVOKING` seconds. An interrupt ends the wait, not the attempts.
 
     Args:
-        tokens: which; without them all that nobody has tried to revoke yet.
+        tokens: the tokens; by default those without an attempt so far.
     """
     wanted = None if tokens is None else set(tokens)
     chosen = [one for one in _mine() if (not one.why if wanted is None else one.token in wanted)]
     batch = Batch(REVOKING)
     deadline = time.monotonic() + batch.left
     for one in chosen:
-        one.why = "it is the only one" if one.only else f"{host_of(one.server)} has not answered yet"
-        if one.only:
-            continue
-        batch.submit(partial(_try_often, one, deadline), host_of(one.server))
+        one.why = "it is the only one" if one.only else f"{host_of(one.server)} has not responded yet"
+        if not one.only:
+            batch.submit(partial(_try_repeatedly, one, deadline), host_of(one.server))
     with suppress(KeyboardInterrupt):
         batch.wait()
 
 
 def revoke_soon(tokens: Iterable[Token]) -> None:
-    """The same without waiting."""
+    """Revokes held tokens in the background."""
     threading.Thread(target=revoke, args=(list(tokens),), daemon=True).start()
 
 
 def retry_soon() -> None:
-    """Tries again, without waiting, what could not be revoked before."""
+    """Tries all held tokens again, in the background."""
     if left := [one.token for one in _mine()]:
         revoke_soon(left)
 
@@ -121,11 +118,11 @@ def is_held(token: Token) -> bool:
         return token in _held
 
 
-def untold() -> tuple[UnrevokedToken, ...]:
-    """The tokens that could not be revoked and that the person does not know of; from now on they count as told."""
-    found = tuple(one for one in _mine() if one.why and one.tells and not one.told)
+def unreported() -> tuple[UnrevokedToken, ...]:
+    """Returns each token that could not be revoked, once, to be reported to the person."""
+    found = tuple(one for one in _mine() if one.why and one.is_reported and not one.was_reported)
     for one in found:
-        one.told = True
+        one.was_reported = True
     return found
 
 
@@ -134,7 +131,7 @@ def _mine() -> list[UnrevokedToken]:
         return [one for one in _held.values() if one.process == os.getpid()]
 
 
-def _try_often(one: UnrevokedToken, deadline: float) -> None:
+def _try_repeatedly(one: UnrevokedToken, deadline: float) -> None:
     for pause in PAUSES:
         time.sleep(max(0.0, min(pause, deadline - time.monotonic())))
         if (left := deadline - time.monotonic()) <= 0 or not is_held(one.token) or not _try(one, min(EACH, left)):
@@ -143,11 +140,8 @@ def _try_often(one: UnrevokedToken, deadline: float) -> None:
 
 def _try(one: UnrevokedToken, seconds: float) -> bool:
     """Tries to revoke a token; returns whether another attempt may succeed."""
-    session = Session()
-    try:
-        responses = _ask(session, one, seconds)
-    finally:
-        session.close()
+    with Session() as session:
+        responses = _request(session, one, seconds)
     if any(is_revoked(response) or (response.status == USELESS and not one.permanent) for response in responses):
         release(one.token)
         return False
@@ -155,7 +149,7 @@ def _try(one: UnrevokedToken, seconds: float) -> bool:
     return any(response.failure or response.status >= 500 or response.status == 429 for response in responses)
 
 
-def _ask(session: Session, one: UnrevokedToken, seconds: float) -> list[Response]:
+def _request(session: Session, one: UnrevokedToken, seconds: float) -> list[Response]:
     if one.permanent:
         return [revoke_itself(session, one.server, one.token, seconds)]
     responses: list[Response] = []
@@ -168,7 +162,7 @@ def _ask(session: Session, one: UnrevokedToken, seconds: float) -> list[Response
 
 @atexit.register
 def _at_exit() -> None:
-    """Tries once more what is left. No thread is started: Python ends."""
+    """Tries the held tokens once more, in this thread, because Python is exiting."""
     deadline = time.monotonic() + AT_EXIT
     for one in _mine():
         if (left := deadline - time.monotonic()) > 0 and not one.only:

@@ -1,4 +1,4 @@
-"""From a token to working access: verify it with its server, save it, prove that caveclient finds it."""
+"""Verifies a token with its server, saves it, and proves that caveclient finds it."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from ..errors import TokenNotChecked, TokenNotSaved, TokenRejected
 from ..token import Token
 
 MOST_DATASTACKS = 20
-"""So many datastacks are asked for their local server when a token is saved; the rest is found when it is used."""
+"""The most datastacks whose data server is looked up when a token is saved; caveclient finds the others on use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedToken:
-    """A token that its server has accepted, and what it opens.
+    """A token that its server has accepted, and what it can read.
 
     Attributes:
         token: the token.
-        target: the server, and the datastack that is to be opened.
+        target: the server, and the datastack to read.
         account: whose token it is.
         permanent: False for a temporary token, which expires within 7 days; None if unknown.
-        datastacks: the datastacks of the server that the account may see.
-        local_servers: addresses of the data servers that take the same token.
-        terms: the terms of service that keep the target datastack closed, or None.
+        datastacks: the datastacks of the server that the account can see.
+        local_servers: addresses of the data servers that accept the same token.
+        terms: the terms of service to accept before the target datastack can be read, or None.
         opens: whether the target datastack can be read.
     """
 
@@ -49,17 +49,17 @@ class VerifiedToken:
 def verify_token(
     token: Token, target: Target, seconds: float, on_wait: OnWait | None = None, given: Sequence[str] = ()
 ) -> VerifiedToken:
-    """Asks a token's server whose it is and what it opens.
+    """Asks the server of a token whose it is and what it can read.
 
     Args:
-        token: what was given; it is sent to that server only.
-        target: the server, and the datastack that is to be opened.
+        token: the token; it is sent to that server only.
+        target: the server, and the datastack to read.
         seconds: the timeout for all requests together.
-        on_wait: called with the hosts that it waits for.
-        given: how the token was given to `%cave_save`, such as `--from-env NAME`, for the lines in an error.
+        on_wait: shows the hosts that have not responded.
+        given: how the token was given to `%cave_save`, such as `--from-env NAME`, for the lines in an error message.
     Raises:
         TokenRejected: the auth server does not accept it.
-        TokenNotChecked: the auth server could not say.
+        TokenNotChecked: the auth server did not say whether it does.
     """
     server = target.server
     with Batch(seconds) as batch:
@@ -77,7 +77,7 @@ def verify_token(
 
 
 def _ask_each(batch: Batch, token: Token, target: Target, listed: Response) -> list[PendingResponse]:
-    """Asks where the data of the listed datastacks is, for some of them."""
+    """Looks up the data servers of the first listed datastacks."""
     names = (responses.names_in(listed) or ())[:MOST_DATASTACKS]
     return [batch.get(endpoints.datastack_url(target.server, name), token) for name in names]
 
@@ -87,14 +87,14 @@ def _account_or_raise(response: Response, target: Target, given: Sequence[str]) 
     if account is not None:
         return account
     if response.code == "invalid_token":
-        fact = f"{response.host} does not know this token."
+        fact = f"{response.host} rejected this token."
         advice = f"Copy it again from {endpoints.tokens_page(target.server)}, then {next_steps.save(target)}"
         rejected = TokenRejected(f"{fact} Nothing was changed. {advice}")
         rejected.why = f"{fact} {advice}"
         raise rejected
     error = TokenNotChecked(
-        f"{response.sentence}, so the token was not checked, and not saved. "
-        f"To see why: {next_steps.check(target)}. To save it unchecked: {next_steps.save(target, *given, '--no-check')}"
+        f"{response.sentence}, so the token was neither checked nor saved. "
+        f"To see why: {next_steps.check(target)}. To save it anyway: {next_steps.save(target, *given, '--no-check')}"
     )
     error.why = response.sentence
     raise error
@@ -120,7 +120,7 @@ def _verified(
 
 
 def save_verified(verified: VerifiedToken, overwrite: bool) -> save.Saved:
-    """Saves a verified token for its server and its data servers, and maps the server's datastacks.
+    """Saves a verified token for its server and its data servers, and updates the datastack map.
 
     Raises:
         TokenExists, TokenNotSaved: as `credentials.save.save_token`.
@@ -131,7 +131,7 @@ def save_verified(verified: VerifiedToken, overwrite: bool) -> save.Saved:
 
 
 def save_unverified(token: Token, target: Target, overwrite: bool) -> save.Saved:
-    """Saves a token that no server was asked about; the datastack map is left alone.
+    """Saves a token without verifying it; the datastack map stays as it is.
 
     Raises:
         TokenExists, TokenNotSaved: as `credentials.save.save_token`.
@@ -149,7 +149,7 @@ def _save(
 ) -> save.Saved:
     def prove() -> None:
         if not _found_again(token, target.server):
-            raise _NotFoundAgain(f"CAVEclient would go on to read another token for {host_of(target.server)}.")
+            raise _NotFoundAgain(f"CAVEclient would still read another token for {host_of(target.server)}.")
 
     try:
         saved = save.save_token(
@@ -168,10 +168,10 @@ def _save(
 
 
 def try_saving(target: Target) -> None:
-    """Finds out whether a token for a target could be saved, before one is asked for or made. Leaves no trace.
+    """Tests whether a token can be saved, before one is asked for or created. Leaves no files behind.
 
     Raises:
-        TokenNotSaved: it could not, and why.
+        TokenNotSaved: it cannot; the message says why.
     """
     try:
         save.try_saving(target.server)
@@ -180,11 +180,11 @@ def try_saving(target: Target) -> None:
 
 
 class _NotFoundAgain(TokenNotSaved):
-    """The token was written and was not what caveclient read then, so everything was put back."""
+    """caveclient did not read the saved token, so all files were restored."""
 
 
 def _whole(error: TokenNotSaved, target: Target) -> TokenNotSaved:
-    """The same error with what it means for the files, and with what to type."""
+    """The same error with the state of the files and the next step."""
     if isinstance(error, save.NotPutBack):
         return TokenNotSaved(f"{error} To see what is there: {next_steps.check(target)}")
     then = ""

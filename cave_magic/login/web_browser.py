@@ -1,4 +1,4 @@
-"""Opening a page in a graphical browser on the person's own screen, and noticing when none opens."""
+"""Opens a page in a graphical browser on the person's own screen, and notices if that fails."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 
 TEXT_BROWSERS = ("www-browser", "links", "elinks", "lynx", "w3m", "browsh")
-"""The text browsers that Python's `webbrowser` may choose. They would take over the terminal."""
+"""The text browsers that Python's `webbrowser` may choose. They are never started: they take over the terminal."""
 
 WATCHED = 10.0
-"""Seconds after which a browser that still runs counts as started."""
+"""Seconds after which a running browser counts as started."""
 
 
 class Opening:
-    """A browser that was told to open a page; whether it does is found out in the background."""
+    """A page that a browser is opening; the outcome is determined in the background."""
 
     def __init__(self) -> None:
         self.problem = ""
-        """Why no page opened, in words to follow "No browser opened:"; "" as long as nothing is known."""
+        """Why no page opened, to follow "No browser opened:"; "" while it is unknown."""
         self._settled = threading.Event()
 
     def settle(self, problem: str) -> Opening:
@@ -34,15 +34,12 @@ class Opening:
         return self
 
     def wait(self, seconds: float) -> None:
-        """Waits until the outcome is known, at most so many seconds."""
+        """Waits for the outcome, at most this many seconds."""
         self._settled.wait(seconds)
 
 
 def open_browser(address: str) -> Opening:
-    """Opens a page in a graphical browser on the person's own screen, without waiting for it.
-
-    A text browser, which would take over the terminal, is never started.
-    """
+    """Opens a page in a graphical browser on the person's own screen, without waiting for it."""
     import webbrowser
 
     opening = Opening()
@@ -51,7 +48,7 @@ def open_browser(address: str) -> Opening:
     try:
         browser = webbrowser.get()
     except webbrowser.Error:
-        return opening.settle("none was found on this computer")
+        return opening.settle("none is installed on this computer")
     name = getattr(browser, "name", "")
     if os.path.basename(name) in TEXT_BROWSERS:
         return opening.settle(f"{_called(name)} is a text browser")
@@ -71,25 +68,25 @@ def _open(browser: webbrowser.BaseBrowser, address: str, opening: Opening) -> No
 
 
 def _command(browser: webbrowser.BaseBrowser, address: str) -> list[str]:
-    """The command line of a browser, whose exit `webbrowser` does not report; [] if it is not a program."""
+    """The command line of a browser, since `webbrowser` does not report its exit; [] if it is not a program."""
     import webbrowser
 
     if isinstance(browser, webbrowser.GenericBrowser):
-        return [browser.name, *(one.replace("%s", address) for one in browser.args)]
+        return [browser.name, *(part.replace("%s", address) for part in browser.args)]
     if isinstance(browser, webbrowser.UnixBrowser):
         action = browser.remote_action or ""
-        args = [one.replace("%s", address).replace("%action", action) for one in browser.remote_args]
+        args = [part.replace("%s", address).replace("%action", action) for part in browser.remote_args]
         return [browser.name, *filter(None, args)]
     return []
 
 
 def _watch(command: list[str], opening: Opening) -> None:
-    """Starts a browser, cut off from the terminal, and notices when it exits with an error."""
+    """Starts a browser, detached from the terminal, and notices if it exits with an error."""
     import subprocess
 
     name, none = _called(command[0]), subprocess.DEVNULL
     try:
-        # What runs is the browser that the person has chosen, with an address that was built here.
+        # The program is the browser that the person chose, and the address was built here.
         started = subprocess.Popen(command, stdin=none, stdout=none, stderr=none, start_new_session=True)  # noqa: S603
     except OSError as error:
         opening.settle(f"{name} cannot be started ({error.strerror})")
@@ -100,9 +97,9 @@ def _watch(command: list[str], opening: Opening) -> None:
         opening.settle("")
         started.wait()
         return
-    opening.settle(f"{name} ended with status {status}" if status else "")
+    opening.settle(f"{name} exited with status {status}" if status else "")
 
 
 def _called(name: str) -> str:
-    named = [one.split()[:1] for one in os.environ.get("BROWSER", "").split(os.pathsep)]
-    return f"{name}, which BROWSER names," if [name] in named else name
+    named = [command.split()[:1] for command in os.environ.get("BROWSER", "").split(os.pathsep)]
+    return f"{name} (set in BROWSER)" if [name] in named else name

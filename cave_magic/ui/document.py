@@ -1,7 +1,7 @@
-"""What a magic shows, as data: lines, lists of steps and tables, made of spans. Standard library only.
+"""Pages as data: lines, lists of steps and tables, made of spans. Standard library only.
 
-The terminal, the notebook and the plain text all draw the same page, so they cannot say different things. Text from
-outside is only ever a span, never markup.
+The terminal, the notebook and plain text all draw the same page, so they say the same. Text from outside is always a
+span, never markup.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 WIDTH = 88
-"""The most columns of plain text and of a page in a terminal; only addresses and lines to type may be longer."""
+"""The most columns of plain text and of a terminal page; only addresses and commands may be longer."""
 
 WITHHELD = "[withheld]"
-"""What stands in place of a private span in a text to share."""
+"""Replaces a private span in a text that is shared."""
 
 KEPT = ("link", "command")
-"""Styles of spans that are clicked or copied, so they are never broken."""
+"""Styles of spans that people click or copy; they are never wrapped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,9 @@ class Span:
     """A piece of text with one style.
 
     Attributes:
-        text: printable text; control characters, which could steer a terminal, become blanks.
+        text: printable text; control characters, which could control a terminal, become spaces.
         style: a key of `terminal.STYLES`; the address of a "link" is its text.
-        private: whether it is withheld where a line is shared with others.
+        private: whether it is withheld when a line is shared.
     """
 
     text: str
@@ -36,11 +36,11 @@ class Span:
 
     def __post_init__(self) -> None:
         if not self.text.isprintable():
-            calm = "".join(ch if ch.isprintable() or ch == "\n" else " " for ch in self.text)
-            object.__setattr__(self, "text", calm)
+            printable = "".join(ch if ch.isprintable() or ch == "\n" else " " for ch in self.text)
+            object.__setattr__(self, "text", printable)
 
     def __str__(self) -> str:
-        """The text, for a message. A private span has to stay one: in a string nothing says that it is private."""
+        """The text. A private span raises TypeError, because a string cannot say that it is private."""
         if self.private:
             raise TypeError("a private span cannot become part of a string; put it into a line")
         return self.text
@@ -55,8 +55,8 @@ class Table:
 
     Attributes:
         rows: each row a tuple of cells, each cell a line.
-        name: what the table is, for those who hear it read.
-        head: the column that names its row.
+        name: its title, for screen readers.
+        head: the column with the row titles.
     """
 
     rows: tuple[tuple[Line, ...], ...]
@@ -66,7 +66,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """A numbered list; each step a line, and further lines below it."""
+    """A numbered list. Each step has one or more lines."""
 
     steps: tuple[tuple[Line, ...], ...]
 
@@ -76,13 +76,13 @@ Block = Line | Table | Steps
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Everything that a magic shows at once, from top to bottom."""
+    """The output of a magic, from top to bottom."""
 
     blocks: tuple[Block, ...]
 
 
 def line(*parts: str | Span | Line) -> Line:
-    """A line of spans; a bare string has no style, a line in it is taken apart, and what is empty is left out."""
+    """A line of spans. Strings become spans without style, lines are flattened, and empty spans are dropped."""
     spans: list[Span] = []
     for part in parts:
         spans += part if isinstance(part, tuple) else [Span(part) if isinstance(part, str) else part]
@@ -90,21 +90,21 @@ def line(*parts: str | Span | Line) -> Line:
 
 
 def joined(separator: str, parts: Iterable[str | Span | Line]) -> Line:
-    """A line of parts with a separator between them, as `str.join` makes one of strings."""
+    """Joins parts with a separator, as `str.join` does."""
     first, *others = parts
     return line(first, *(line(separator, other) for other in others))
 
 
 def plain_text(words: Line) -> str:
-    """A line as the person sees it, without its styles."""
+    """The text of a line, as the person sees it."""
     return "".join(span.text for span in words)
 
 
 def shareable_text(words: Line) -> str:
-    """A line as anybody may see it: what is private is withheld."""
+    """The text of a line that may be shared: private spans are withheld."""
     return "".join(WITHHELD if span.private else span.text for span in words)
 
 
 def is_address(text: str) -> bool:
-    """Whether a text is a web address, without a name or password, and nothing else: it can be made a link."""
+    """Whether a text is a web address without a user name or password, and can become a link."""
     return re.fullmatch(r"https?://[^\s\"'<>@/?#]+(?:[/?#][^\s\"'<>]*)?", text) is not None

@@ -1,4 +1,4 @@
-"""Durations and moments, in words for somebody who has to wait."""
+"""Durations and times of day, in words for a person who has to wait."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 
 
 def duration(seconds: float) -> str:
-    """`20` -> "20 seconds", `300` -> "5 minutes", `86400` -> "24 hours"; parts count as whole ones."""
+    """`20` -> "20 seconds", `300` -> "5 minutes", `86400` -> "24 hours". Rounds up."""
     for size, unit, most in ((1, "second", 90), (60, "minute", 90), (3600, "hour", 48)):
         if seconds <= size * most:
             return _counted(math.ceil(seconds / size), unit)
@@ -19,10 +19,10 @@ def _counted(number: int, unit: str) -> str:
 
 
 def moment(start: float, seconds: float) -> str:
-    """The local time so long after a start (in seconds since 1970): "at 15:35", on another day "on 3 May at 15:35".
+    """The local time some seconds after a start (Unix time): "at 15:35"; on another day "on 3 May at 15:35".
 
-    It is rounded up to the minute: whoever comes a moment early waited in vain. UTC is named, since the clock of a
-    kernel on a hub runs by it and that of its person does not.
+    It is rounded up to the minute, so that it is never too early. UTC is named, because a kernel on a hub mostly runs
+    in UTC and its user does not.
     """
     begin = datetime.fromtimestamp(start).astimezone()
     end = datetime.fromtimestamp(math.ceil((start + seconds) / 60) * 60).astimezone()

@@ -1,4 +1,4 @@
-"""Where pages go and answers come from: a terminal or plain text here, a notebook's cell in `ui.notebook`."""
+"""Front ends show pages and ask questions: a terminal and plain text here, a notebook in `ui.notebook`."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from .terminal import TerminalProgress, as_text, draw, is_terminal, write
 OnWait = Callable[[list[str], float], None]
 """Called with the hosts that have not responded yet, and the seconds waited so far."""
 SetStatus = Callable[[str, str], None]
-"""Called with what is under way, and the time that is left."""
+"""Called with what is in progress, and the time that is left."""
 
 
 class Frontend(Protocol):
-    """Everything that a command needs of the screen and of the person in front of it."""
+    """What a command needs of the screen and of the person in front of it."""
 
     @property
     def can_ask(self) -> bool:
-        """Whether somebody can answer a question."""
+        """Whether a person can answer a question."""
 
     def show(self, page: Page) -> None:
         """Shows a page."""
@@ -33,43 +33,43 @@ class Frontend(Protocol):
         """Prints a text as it is."""
 
     def ask(self, question: str) -> str:
-        """Returns the answer to a question, typed in the open.
+        """Asks a question; the typed answer is visible.
 
         Raises:
             KeyboardInterrupt, EOFError: the person did not answer.
-            NobodyToAsk: nobody can.
+            NobodyToAsk: no one can answer.
         """
 
     def ask_secret(self, question: str) -> str:
-        """Returns the answer to a question, typed without being shown. Raises what `ask` raises."""
+        """Asks a question; the typed answer is hidden. Raises what `ask` raises."""
 
     def waiting(self) -> AbstractContextManager[OnWait]:
-        """Shows, while requests are under way, which hosts have not responded; nothing of it stays."""
+        """Shows which hosts have not responded, while requests are in progress; removes it afterwards."""
 
     def standing(self, page: Page) -> AbstractContextManager[SetStatus]:
-        """Shows a page with a status line below it, as long as the block runs."""
+        """Shows a page with a status line below it while the block runs."""
 
     def finish(self) -> None:
-        """Ends a command: nothing of a wait is left."""
+        """Ends a command; removes what is left of a wait."""
 
 
 def frontend_for(shell: Any) -> Frontend:
     """The front end of a shell.
 
     Args:
-        shell: an InteractiveShell; None where there is no IPython.
+        shell: an InteractiveShell; None without IPython.
     """
     kernel = getattr(shell, "kernel", None)
     if kernel is not None:
         from .notebook import NotebookFrontend
 
         return NotebookFrontend(kernel)
-    is_seen = any(map(is_terminal, (sys.stdin, sys.stdout, sys.stderr)))
-    return TerminalFrontend() if is_seen else PlainFrontend()
+    has_terminal = any(map(is_terminal, (sys.stdin, sys.stdout, sys.stderr)))
+    return TerminalFrontend() if has_terminal else PlainFrontend()
 
 
 class PlainFrontend:
-    """Text without colours, for a pipe, a batch job or a script: nothing is updated, and nobody can answer."""
+    """Plain text for a pipe, a batch job or a script: no updates, and no one to answer."""
 
     can_ask = False
 
@@ -101,7 +101,7 @@ class PlainFrontend:
 
 
 class TerminalFrontend:
-    """A terminal: colours and links where it has them, and one line that is updated in place."""
+    """A terminal: colours and links if it supports them, and one line that is updated in place."""
 
     @property
     def can_ask(self) -> bool:
@@ -138,11 +138,11 @@ class TerminalFrontend:
 
     @contextmanager
     def standing(self, page: Page) -> Iterator[SetStatus]:
-        """Draws the page, which stays, and a status line, which does not."""
+        """Draws the page, which stays, and a status line, which is removed afterwards."""
         self.show(page)
         progress = TerminalProgress()
         try:
-            yield lru_cache(1)(lambda topic, left: progress.write(f"{topic}, {left}"))  # the same words are drawn once
+            yield lru_cache(1)(lambda topic, left: progress.write(f"{topic}, {left}"))  # draws the same text only once
         finally:
             progress.clear()
 
@@ -154,5 +154,5 @@ def _answer(ask: Callable[[str], str], question: str) -> str:
     try:
         return ask(question)
     except (KeyboardInterrupt, EOFError):
-        print()  # the cursor is still behind the question
+        print()  # the cursor is still after the question
         raise

@@ -1,6 +1,6 @@
-"""Pages as HTML for notebooks: follows the theme, wraps at any width, and reads well where styles are stripped.
+"""Pages as HTML for notebooks: follow the theme, wrap at any width, and read well without styles.
 
-Only tags that every cleaner of notebooks lets through (nbconvert's shows `p`, `br`, `th` and `tbody` as text).
+They use only tags that every sanitizer of notebooks allows (nbconvert shows `p`, `br`, `th` and `tbody` as text).
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import html
 
 from .document import Block, Line, Page, Span, Steps, Table, is_address
 
-# The colours keep a contrast of 4 or more on white and on the #111 of Jupyter's dark theme, whichever is in use:
-# a theme's own variables are dropped in a notebook that somebody else has run.
+# The colours have a contrast of at least 4 on white and on the #111 of Jupyter's dark theme. A theme's variables
+# cannot be used: Jupyter drops them in a notebook that someone else has run.
 STYLES = {
     "strong": "font-weight:600",
     "dim": "opacity:.75",
@@ -32,7 +32,7 @@ _CODE = (
     "-webkit-box-decoration-break:clone;box-decoration-break:clone;"
 )
 _SHORT = 40
-"""So many characters of a command stay in one line on the narrowest of screens."""
+"""Commands up to this many characters are not wrapped: they fit on the narrowest screen."""
 _CELL = "text-align:left;vertical-align:top;border:none;max-width:none;font-weight:inherit;padding:.1em 1.4em .1em 0;"
 _TABLE = "border-collapse:collapse;border:none;margin:.3em 0;font-size:inherit"
 

@@ -1,4 +1,4 @@
-"""The front end of a kernel: notebooks, and the consoles that talk to a kernel."""
+"""The front end of a kernel: notebooks, and consoles with a kernel."""
 
 # mypy: disallow-untyped-calls=False
 # (IPython does not type its display functions.)
@@ -17,14 +17,14 @@ from .document import Page, Span, line
 from .terminal import bundle, waiting_words
 
 EMPTY = {"text/plain": "", "text/html": ""}
-"""What nobody sees in a notebook; nbconvert warns of a bundle with no type at all."""
+"""Invisible in a notebook. Not {}, because nbconvert warns about a bundle without a type."""
 
 
 class NotebookProgress:
-    """Outputs of a cell that are emptied after a wait: perhaps a page, and a line below it that changes.
+    """Outputs of a cell that are emptied after a wait: an optional page, and a status line below it.
 
-    Consoles (jupyter console, qtconsole, Spyder's) drop every update. There the page and the first words of each topic
-    stay for good, so those must be true for good. That is also why nothing else is ever shown by an update.
+    Consoles (jupyter console, qtconsole, Spyder's) ignore updates. There the page and the first text of each topic
+    stay, so both must remain true. For the same reason nothing else is shown by an update.
     """
 
     def __init__(self) -> None:
@@ -36,11 +36,11 @@ class NotebookProgress:
 
     def show(self, page: Page) -> None:
         """Shows a page."""
-        self._outputs.append(DisplayHandle())  # first, so that an interrupt leaves no output that is not known here
+        self._outputs.append(DisplayHandle())  # registered first, in case an interrupt comes
         self._outputs[-1].display(bundle(page), raw=True)
 
     def tell(self, topic: str, first: str, words: str) -> None:
-        """Changes the line to some words; a new topic gets a line of its own, which begins with `first`."""
+        """Sets the status line; a new topic gets a new line, with `first` as its first text."""
         if topic != self._topic:
             if self._topic:
                 self._outputs[-1].update(EMPTY, raw=True)
@@ -51,7 +51,7 @@ class NotebookProgress:
             self._words = words
 
     def end(self) -> None:
-        """Empties all of it, in front ends that know updates."""
+        """Empties all outputs, in front ends that support updates."""
         for output in self._outputs:
             output.update(EMPTY, raw=True)
 
@@ -61,7 +61,7 @@ def _dim(words: str) -> Page:
 
 
 class NotebookFrontend:
-    """The cell of a notebook, or the console, that a kernel works for. See `ui.frontend.Frontend`.
+    """The cell of a notebook, or a console with a kernel. See `ui.frontend.Frontend`.
 
     Args:
         kernel: ipykernel's kernel.
@@ -70,15 +70,15 @@ class NotebookFrontend:
     def __init__(self, kernel: Any) -> None:
         self._kernel = kernel
         self._progress = NotebookProgress()
-        self._shown: list[dict[str, str] | str] = []  # the pages and texts of the command that runs
+        self._shown: list[dict[str, str] | str] = []  # the pages and texts of the running command
 
     @property
     def can_ask(self) -> bool:
-        """Whether the front end takes input requests, which nbclient and papermill do not."""
+        """Whether the front end accepts input requests; nbclient and papermill do not."""
         return bool(getattr(self._kernel, "_allow_stdin", False))
 
     def show(self, page: Page) -> None:
-        """Shows a page as an output of its own."""
+        """Shows a page as a separate output."""
         self._add(bundle(page))
 
     def say(self, text: str) -> None:
@@ -106,29 +106,29 @@ class NotebookFrontend:
             raise NobodyToAsk from None
         except (KeyboardInterrupt, EOFError):
             if self._is_alone() and self._request("metadata", "cellId"):
-                self._draw_again()  # or the dead input box stays in the page
+                self._draw_again()  # otherwise the dead input box stays in the page
             raise
 
     @contextmanager
     def waiting(self) -> Iterator[Callable[[Sequence[str], float], None]]:
-        """Shows the hosts in an output that is emptied once the next page is up."""
+        """Shows the hosts in an output that is emptied when the next page is shown."""
         yield lambda hosts, seconds: self._progress.tell("servers", waiting_words(hosts), waiting_words(hosts, seconds))
 
     @contextmanager
     def standing(self, page: Page) -> Iterator[Callable[[str, str], None]]:
-        """Shows a page and a status line; both go when the next page comes."""
+        """Shows a page and a status line; both are emptied when the next page is shown."""
         self._end_progress()
         self._progress.show(page)
         yield lambda topic, left: self._progress.tell(topic, f"{topic} …", f"{topic}, {left}")
 
     def finish(self) -> None:
-        """Empties what a wait has shown."""
+        """Empties the outputs of a wait."""
         self._end_progress(at_end=True)
 
     def _end_progress(self, at_end: bool = False) -> None:
-        """Empties what a wait has shown, and removes the empty outputs too unless a prompt may come next.
+        """Empties the outputs of a wait, and removes them unless a prompt may come next.
 
-        JupyterLab may clear a cell after it has put a prompt there, and with that take the prompt away.
+        JupyterLab may execute `clear_output` after it has shown a prompt, and remove the prompt with it.
         """
         if not self._progress:
             return
@@ -138,20 +138,20 @@ class NotebookFrontend:
             clear_output()
 
     def _is_alone(self) -> bool:
-        """Whether the cell is this magic's line and nothing else, so that all its outputs are ours."""
-        lines = [one.strip() for one in str(self._request("content", "code") or "").splitlines()]
-        lines = [one for one in lines if one and not one.startswith("#")]
+        """Whether the cell contains only this magic, so that all its outputs are ours."""
+        lines = [text.strip() for text in str(self._request("content", "code") or "").splitlines()]
+        lines = [text for text in lines if text and not text.startswith("#")]
         return len(lines) == 1 and lines[0].lstrip("%").startswith("cave_")
 
     def _request(self, part: str, name: str) -> Any:
-        """A field of the request that the kernel works on, or None. Notebooks name their cell, consoles do not."""
+        """A field of the current execute request, or None. Notebooks name their cell, consoles do not."""
         try:
             return self._kernel.get_parent()[part].get(name)
         except (AttributeError, KeyError, TypeError):
             return None
 
     def _draw_again(self) -> None:
-        """Shows again what this command has shown, and with that takes everything else out of the cell."""
+        """Shows again what this command has shown, and removes everything else from the cell."""
         clear_output()
         for shown in self._shown:
             _output(shown)

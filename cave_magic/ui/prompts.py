@@ -1,4 +1,4 @@
-"""The questions that commands ask, on any front end: yes or no, one of a numbered list, a secret."""
+"""Questions on any front end: yes or no, a choice from a numbered list, a secret."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ from .document import Page
 from .frontend import Frontend
 
 TRIES = 3
-"""How often a question is asked before the command gives up."""
+"""How often a question is asked before the command is cancelled."""
 
 
 def confirm(frontend: Frontend, question: str, otherwise: str = "") -> bool:
-    """Whether the person says yes.
+    """Asks a yes/no question; no is the default.
 
     Args:
-        frontend: where to ask.
-        question: a question, without the choices.
-        otherwise: what to do where nobody can answer.
+        frontend: asks the question.
+        question: the question, without the choices.
+        otherwise: what to do if no one can answer.
     Raises:
         Cancelled: the person interrupted.
-        NobodyToAsk: nobody can answer.
+        NobodyToAsk: no one can answer.
     """
     return _answer(frontend, frontend.ask, f"{question} [y/N] ", otherwise).lower() in ("y", "yes")
 
 
 def choose(frontend: Frontend, page: Page, count: int, *, or_new: bool = False, otherwise: str = "") -> int | None:
-    """Which one of several things that a page numbers from 1.
+    """Asks for one item of a list.
 
     Args:
-        frontend: where to ask.
-        page: the list.
-        count: how many there are.
-        or_new: whether a new one can be had; then the first is what Enter alone chooses, else Enter cancels.
-        otherwise: what to do where nobody can answer.
+        frontend: asks the question.
+        page: the list, numbered from 1.
+        count: the number of items.
+        or_new: whether the person may ask for a new item. Then Enter chooses the first one; otherwise it cancels.
+        otherwise: what to do if no one can answer.
     Returns:
-        Its index, from 0; None for a new one.
+        The index of the item, from 0; None for a new one.
     Raises:
-        Cancelled: the person interrupted, or answered with something else three times.
-        NobodyToAsk: nobody can answer.
+        Cancelled: the person interrupted, or gave an invalid answer three times.
+        NobodyToAsk: no one can answer.
     """
     numbers = f"1 to {count}" if count > 1 else "1"
     question = f"Which one? {numbers}, or n for a new one [1] " if or_new else f"Which one? {numbers} "
@@ -52,15 +52,15 @@ def choose(frontend: Frontend, page: Page, count: int, *, or_new: bool = False, 
             raise Cancelled
         if not answer or (answer.isdecimal() and 1 <= int(answer) <= count):
             return int(answer or 1) - 1
-    raise Cancelled("that is none of them.")
+    raise Cancelled("that is not in the list.")
 
 
 def ask_secret(frontend: Frontend, question: str, otherwise: str = "") -> str:
-    """A text that is not shown while it is typed.
+    """Asks for a text that is hidden while it is typed.
 
     Raises:
         Cancelled: the person interrupted, or typed nothing.
-        NobodyToAsk: nobody can answer.
+        NobodyToAsk: no one can answer.
     """
     answer = _answer(frontend, frontend.ask_secret, f"{question}: ", otherwise)
     if not answer:
@@ -69,7 +69,7 @@ def ask_secret(frontend: Frontend, question: str, otherwise: str = "") -> str:
 
 
 def _answer(frontend: Frontend, ask: Callable[[str], str], question: str, otherwise: str) -> str:
-    nobody = NobodyToAsk("nobody can answer a question here" + (f": {otherwise}" if otherwise else "."))
+    nobody = NobodyToAsk("no one can answer a question here" + (f": {otherwise}" if otherwise else "."))
     if not frontend.can_ask:
         raise nobody
     try:

@@ -1,4 +1,4 @@
-"""Pages drawn in a terminal, as plain text, or as the bundle that a notebook picks from. No other module uses rich."""
+"""Draws pages in a terminal, as plain text, or as a MIME bundle for notebooks. The only module that uses rich."""
 
 from __future__ import annotations
 
@@ -28,34 +28,34 @@ STYLES = {
     "command": "bold cyan",
     "link": "underline",
 }
-"""The styles of words in a terminal, for rich."""
+"""The styles in a terminal, for rich."""
 
 _PLAINER = str.maketrans({"✔": "+", "✘": "x", "\u2013": "-", "…": "..."})
 
 
 def as_text(page: Page, width: int = WIDTH) -> str:
-    """The page as plain text: no escape codes, no blanks at an end, at most so many columns except for addresses."""
+    """The page as plain text, without escape codes or trailing spaces."""
     return "\n".join("".join(span.text for span in row) for row in lay_out(page, width))
 
 
 def bundle(page: Page) -> dict[str, str]:
-    """The page in every form that a notebook may show."""
+    """The page as a MIME bundle."""
     return {"text/plain": as_text(page), "text/html": as_html(page)}
 
 
 def write(text: str, out: TextIO | None = None) -> None:
-    """Prints a text; characters that the stream cannot encode are replaced."""
+    """Prints a text, with characters that the stream cannot encode replaced."""
     stream = out or sys.stdout
     print(writable(text, encoding_of(stream)), file=stream)
 
 
 def draw(page: Page, out: TextIO | None = None) -> None:
-    """Draws a page in a terminal, with the colours and links that it takes; in a pipe or a file as plain text."""
+    """Draws a page with the colours and links that the stream supports; in a pipe or a file as plain text."""
     from rich.console import Console
 
     stream = out or sys.stdout
     width = min(columns_of(stream), WIDTH)
-    if not hasattr(stream, "flush"):  # no stream at all, or one that has only `write`: rich needs more
+    if not hasattr(stream, "flush"):  # None, or an object that has only `write`; rich needs more
         return write(as_text(page, width), stream)
     console = Console(file=stream, force_jupyter=False, highlight=False, markup=False, emoji=False)
     for row in lay_out(page, width):
@@ -76,7 +76,7 @@ def _text(words: Line, encoding: str) -> Text:
 
 
 def writable(text: str, encoding: str) -> str:
-    """The text, with what the stream cannot write replaced by something plainer."""
+    """The text, with characters that the encoding lacks replaced by plainer ones."""
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
@@ -84,11 +84,8 @@ def writable(text: str, encoding: str) -> str:
     return text
 
 
-# ---------------------------------------------------------------- progress
-
-
 def waiting_words(whom: Sequence[str], seconds: float | None = None, width: int = WIDTH) -> str:
-    """For whom a magic waits, and how long it has if that is given, in so many columns."""
+    """The text that names the hosts and, if given, the seconds waited so far, shortened to this many columns."""
     end = " …" if seconds is None else f" … {seconds:.0f} s"
     for shown in range(min(len(whom), 3), 0, -1):
         more = f" and {len(whom) - shown} more" if len(whom) > shown else ""
@@ -99,7 +96,7 @@ def waiting_words(whom: Sequence[str], seconds: float | None = None, width: int 
 
 
 class TerminalProgress:
-    """A line in the terminal that is updated in place and gone afterwards; nothing where there is no terminal."""
+    """A line in the terminal that is updated in place and then removed. Does nothing without a terminal."""
 
     def __init__(self, out: TextIO | None = None) -> None:
         self._out = out or sys.stderr
@@ -110,7 +107,7 @@ class TerminalProgress:
         self.write(waiting_words(whom, seconds, columns_of(self._out) - 1))
 
     def write(self, words: str) -> None:
-        """Puts words on the line, as many as it holds."""
+        """Sets the line, cut at the width of the terminal."""
         if self._able:
             self._drawn = True
             words = words[: columns_of(self._out) - 1]
@@ -118,14 +115,14 @@ class TerminalProgress:
             self._out.flush()
 
     def clear(self) -> None:
-        """Takes the line away."""
+        """Removes the line."""
         if self._drawn:
             self._out.write("\r\x1b[2K")
             self._out.flush()
             self._drawn = False
 
     def stop(self) -> None:
-        """Leaves the cursor at the beginning of a line after an interrupt, which the terminal echoes as ^C."""
+        """Moves the cursor to the start of a line after an interrupt, which the terminal echoes as ^C."""
         if self._drawn:
             self.clear()
         elif is_terminal(self._out):
@@ -133,11 +130,11 @@ class TerminalProgress:
             self._out.flush()
 
 
-# ---------------------------------------------------------------- streams, which may be anything
+# ---------------------------------------------------------------- streams, which may be any object
 
 
 def is_terminal(out: TextIO | None) -> bool:
-    """Whether somebody sees at once what is written."""
+    """Whether a stream is a terminal."""
     try:
         return out is not None and out.isatty()
     except (AttributeError, ValueError):
@@ -145,7 +142,7 @@ def is_terminal(out: TextIO | None) -> bool:
 
 
 def encoding_of(out: TextIO | None) -> str:
-    """How a stream writes characters; UTF-8 where it does not say, or names what Python does not know."""
+    """The encoding of a stream; UTF-8 if it is missing or unknown to Python."""
     encoding = getattr(out, "encoding", None)
     try:
         "".encode(encoding)  # type: ignore[arg-type]
@@ -155,7 +152,7 @@ def encoding_of(out: TextIO | None) -> str:
 
 
 def columns_of(out: TextIO | None) -> int:
-    """The columns of the terminal behind a stream, or what `COLUMNS` says, or 80."""
+    """The width of the terminal: `COLUMNS`, else that of the stream, else 80."""
     said = os.environ.get("COLUMNS", "")
     if said.isdigit() and int(said):
         return int(said)

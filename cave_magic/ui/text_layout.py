@@ -1,7 +1,7 @@
-"""Pages laid out in columns of characters, for terminals and plain text. Standard library only.
+"""Lays out pages in columns of characters, for terminals and plain text. Standard library only.
 
-Long text goes on below its own beginning. Addresses and lines to type are never broken: they are clicked and copied.
-No line ends in a blank.
+Long text continues below its own beginning. Addresses and commands are never wrapped, because people click and copy
+them. No line ends with a space.
 """
 
 from __future__ import annotations
@@ -14,21 +14,23 @@ from unicodedata import combining, east_asian_width
 from .document import KEPT, Block, Line, Page, Span, Steps, Table
 
 GAP = 2
-"""Blanks between two columns of a table."""
+"""Spaces between two columns of a table."""
 
 INDENT = 3
-"""Blanks before the text of a step, which its number stands in."""
+"""The width of the number before a step."""
 
 
 def lay_out(page: Page, width: int) -> Iterator[Line]:
-    """The lines of a page on a screen that is so many columns wide."""
+    """The lines of a page on a screen of this many columns."""
     for block in page.blocks:
-        for one in _block(block, max(width, 20)):
-            yield _without_end(one)
+        for row in _block(block, max(width, 20)):
+            while row and not row[-1].text.strip():
+                row = row[:-1]
+            yield (*row[:-1], Span(row[-1].text.rstrip(), row[-1].style)) if row else row
 
 
 def width_of(text: str) -> int:
-    """The columns that a text takes: two for a wide character, none for an accent on another one."""
+    """The columns of a text: two for a wide character, none for a combining one."""
     if text.isascii():
         return len(text)
     return sum(0 if combining(ch) else 2 if east_asian_width(ch) in "WF" else 1 for ch in text)
@@ -62,7 +64,7 @@ def _table(table: Table, width: int) -> Iterator[Line]:
 
 
 def _widths(table: Table, width: int) -> list[int]:
-    """Each column as wide as it has to be; all before the last together leave it half of the screen."""
+    """The width of each column, as narrow as possible; the last one gets at least half of the screen."""
     columns = max(len(row) for row in table.rows)
     widths: list[int] = []
     for at in range(columns - 1):
@@ -83,7 +85,7 @@ def _side_by_side(cells: tuple[Line, ...], widths: list[int]) -> Line:
 
 
 def wrap(words: Line, width: int) -> list[Line]:
-    """A line as lines of at most so many columns, except where a word that must stay whole is longer."""
+    """Wraps a line at this many columns; only a link or a command may be longer."""
     rows: list[list[Span]] = [[]]
     used = 0
     for blank, unit in _units(words):
@@ -98,12 +100,12 @@ def wrap(words: Line, width: int) -> list[Line]:
 
 
 def _blank(text: str, before: Span, after: Span) -> Span:
-    """The blank between two words, in their style where it is the same."""
+    """The space between two words, in their style if they have the same."""
     return Span(text, before.style if before.style == after.style and before.style not in KEPT else "")
 
 
 def _units(words: Line) -> Iterator[tuple[str, Line]]:
-    """The parts of a line that stay together, each with the blank before it."""
+    """The parts of a line that stay together, each with the space before it."""
     blank, unit = "", []
     for span in words:
         for piece in [span.text] if span.style in KEPT else re.findall(r"\s+|\S+", span.text):
@@ -119,7 +121,7 @@ def _units(words: Line) -> Iterator[tuple[str, Line]]:
 
 
 def _pieces(unit: Line, width: int) -> Iterator[Line]:
-    """The unit, in several pieces where it is too long and may be broken."""
+    """The unit, split if it is too long and may be split."""
     if _width(unit) <= width or any(span.style in KEPT for span in unit):
         yield unit
         return
@@ -129,7 +131,7 @@ def _pieces(unit: Line, width: int) -> Iterator[Line]:
 
 
 def _broken(text: str, width: int) -> Iterator[str]:
-    """A long word in pieces, broken behind a slash, a hyphen or the like where there is one."""
+    """A long word in pieces, split after a slash, a hyphen or the like if possible."""
     while width_of(text) > width:
         end = next(at for at in range(len(text) + 1) if width_of(text[: at + 1]) > width) or 1
         found = [match.end() for match in re.finditer(r"[/\-_.,:)\]]", text[:end])]
@@ -141,7 +143,7 @@ def _broken(text: str, width: int) -> Iterator[str]:
 
 
 def _joined(row: list[Span]) -> Line:
-    """Neighbours of one style as one span."""
+    """Merges neighbours of the same style."""
     joined: list[Span] = []
     for span in row:
         if joined and joined[-1].style == span.style and span.style not in KEPT:
@@ -149,15 +151,6 @@ def _joined(row: list[Span]) -> Line:
         else:
             joined.append(span)
     return tuple(joined)
-
-
-def _without_end(row: Line) -> Line:
-    """The line without the blanks at its end."""
-    while row and not row[-1].text.strip():
-        row = row[:-1]
-    if not row:
-        return row
-    return (*row[:-1], Span(row[-1].text.rstrip(), row[-1].style))
 
 
 def _width(words: Line) -> int:

@@ -37,13 +37,13 @@ def test_a_line_is_read_as_ipython_reads_it(line, expected):
         ("cave_setup bogus", "cave_setup takes new or existing."),
         ("cave_setup --use x", "cave_setup --use takes latest or new."),
         ("cave_setup --pate", "cave_setup has no option --pate. Did you mean --paste?"),
-        ("cave_whoami extra", "cave_whoami has no place for another word. Its options: --reveal, --server, --data"),
+        ("cave_whoami extra", "cave_whoami takes no more words. Its options: --reveal, --server, --data"),
         ("cave_save --from-env", "cave_save: argument --from-env: expected one argument."),
         ("cave_check --timeout abc", "cave_check: argument --timeout: invalid float value."),
         (f"cave_check --json={SECRET}", "cave_check: argument --json: ignored explicit argument."),
         (f"cave_check {SECRET},{SECRET}", "separate names with spaces, not commas."),
         ("cave_check a, b -v", "separate names with spaces, not commas: %cave_check a b -v"),
-        ("cave_check 'a", "a quote is not closed."),
+        ("cave_check 'a", "a quotation mark is not closed."),
     ],
 )
 def test_a_wrong_line_is_explained_without_quoting_a_value(line, message, capsys):

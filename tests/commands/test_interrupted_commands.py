@@ -123,7 +123,7 @@ def test_a_no_then_a_yes_counts_one(run: Run, answers, two_faults, monkeypatch):
     monkeypatch.setattr(TerminalFrontend, "show", show)
     ran = run("%cave_check --fix")
     assert ran.error == "Cancelled"
-    assert ran.message.startswith("stopped. 1 of 2 fixes was applied: allow nobody but you to read ")
+    assert ran.message.startswith("stopped. 1 of 2 fixes was applied: make owner-only: ")
     assert mended(two_faults) == [True, False]
 
 
@@ -169,14 +169,14 @@ def test_stopped_within_a_fix_it_says_what_may_be(run: Run, answers, two_faults,
     at_permissions(monkeypatch, two_faults[0], interrupted)
     message = run("%cave_check --fix --yes").message
     assert message.startswith("stopped. 1 of 2 fixes was applied: rewrite the datastack map")
-    assert ". This one may have been applied: allow nobody but you to read " in message
+    assert ". This one may have been applied: make owner-only: " in message
 
 
 def test_a_mistake_of_ours_after_a_fix_names_the_fix(run: Run, answers, two_faults, monkeypatch):
     """Also where something breaks that should not, what was done before is said."""
     at_permissions(monkeypatch, two_faults[0], lambda: 1 / 0)
     message = run("%cave_check --fix --yes").message
-    assert "this should not have happened" in message
+    assert "unexpected error" in message
     assert "1 of 2 fixes was applied: rewrite the datastack map" in message
 
 
@@ -210,7 +210,7 @@ def test_stopped_within_the_save_it_says_where_to_look(run: Run, cave: Sandbox, 
     run(f'%config CaveMagics.server = "{cave.server}"')
     monkeypatch.setattr(save, "save_token", interrupted)
     message = run("%cave_save --from-env MINE").message
-    assert message.startswith("stopped. Which token is stored now: %cave_whoami --server")
+    assert message.startswith("stopped. To see which token is stored now: %cave_whoami --server")
 
 
 def test_a_set_up_that_is_stopped_at_its_card_is_saved(run: Run, cave: Sandbox, answers, monkeypatch):

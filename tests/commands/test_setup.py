@@ -101,7 +101,7 @@ def test_three_odd_answers_end_it(run, person, home, line):
     """A placeholder, a part of a token and a token that nobody knows: three sentences, then it ends with what to do."""
     asked = person("YOUR_TOKEN", WRONG[:-1], WRONG)
     ran = run(line)
-    assert ran.error == "TokenRejected"
+    assert ran.error == "TokenRejected", ran.message
     assert len(asked) == 3
     assert "placeholder" in ran.out
     assert "31 characters" in ran.out
@@ -200,6 +200,24 @@ def test_from_file_takes_the_download_of_the_tokens_page(cave, run, person, home
     assert json.loads(_files(home)["cave-secret.json"])["token"] == token
 
 
+def test_an_unknown_server_decides_about_a_token_of_an_unknown_format(cave, run, person, shell, home):
+    """A server that is in no table may have tokens of its own kind, so such a token is sent to it."""
+    shell.user_ns["mine"] = "lab-key_0123456789.AbCdEf~Gh=="
+    ran = run("%cave_save $mine")
+    assert ran.error == "TokenRejected", ran.message
+    assert "does not look like a token of any known server" in ran.out
+    assert shell.user_ns["mine"] not in ran.out + ran.message
+    assert not _files(home)
+
+
+@pytest.mark.parametrize("text", ["lab key_0123456789.AbCdEf~Gh==", "your-token-goes-here-0123456789", "short~1"])
+def test_a_text_that_cannot_be_a_token_is_sent_to_no_server(cave, run, person, shell, text):
+    """Words, placeholders and short texts are refused before any server is contacted."""
+    shell.user_ns["mine"] = text
+    assert run("%cave_save $mine").error == "NotAToken"
+    assert not cave.requests
+
+
 def test_a_variable_is_read_not_shown(cave, run, person, shell, home):
     """`$name` takes the token from a variable; the line keeps the name only."""
     token = shell.user_ns["mine"] = cave.new_token("ada")
@@ -245,7 +263,7 @@ def test_an_expression_in_braces_is_refused(run, person, shell, home, typed):
     ran = run(f"%cave_save {typed}")
     assert (ran.error, ran.message) == (
         "BadInput",
-        "after $ and in braces only the name of a variable can stand, no expression.",
+        "$ and braces take the name of a variable, not an expression.",
     )
     assert (asked, _files(home)) == ([], {})
 
@@ -303,7 +321,7 @@ def test_a_file_that_cannot_be_read_is_not_called_a_missing_token(cave, run, set
     assert ran.error == "NoToken"
     assert "cave-secret.json is not valid JSON (line 1), so no token can be read from it" in ran.message
     assert "is not valid JSON" in " ".join(run("%cave_setup").out.split())
-    assert "Next: " in run(ran.message.partition("To mend it: ")[2]).out
+    assert "Next: " in run(ran.message.partition("To fix it: ")[2]).out
 
 
 @pytest.mark.parametrize("line", ["%cave_whoami", "%cave_setup", "%cave_save --from-env ADA", "%cave_check"])

@@ -42,20 +42,20 @@ def test_somebody_with_an_account_is_led_to_the_tokens():
 
 def test_where_nothing_can_be_asked_the_last_step_keeps_the_token():
     """Without a prompt the guide says where the token goes instead."""
-    assert "3. Keep: put the token as CAVE_TOKEN into" in guide(can_ask=False)
+    assert "3. Keep: store the token as CAVE_TOKEN in" in guide(can_ask=False)
 
 
 def test_a_place_that_forgets_says_so_before_the_steps():
     """On Colab the guide begins with what is lost and the lines that bring it back."""
     lines = guide(runtime=Runtime(platform="Colab", is_ephemeral=True, has_display=False)).splitlines()
-    assert lines[1].startswith("Note: Colab throws this home folder away")
+    assert lines[1].startswith("Note: Colab deletes this home folder")
     assert lines.index("%cave_save $token") < next(at for at, one in enumerate(lines) if one.startswith("1. "))
 
 
 def test_an_odd_answer_is_a_sentence_that_leaves_the_way_open():
     """What was odd is said once, and that nothing was changed."""
-    text = as_text(again_page("x.org does not know this token. Copy it again"))
-    assert text.startswith("! x.org does not know this token. Copy it again")
+    text = as_text(again_page("x.org rejected this token. Copy it again"))
+    assert text.startswith("! x.org rejected this token. Copy it again")
     assert text.count("Nothing was changed") == 1
 
 
@@ -64,7 +64,7 @@ def test_a_rejected_token_is_said_once_that_nothing_was_changed(cave, run, desk)
     desk.answers = ["0" * 32, ""]
     out = run(f"%cave_save --server {cave.server}").out
     assert "! 127.0.0.1" in out
-    assert "does not know this token. Copy it again from" in out
+    assert "rejected this token. Copy it again from" in out
     assert out.count("Nothing was changed.") == 1
 
 
@@ -119,7 +119,7 @@ def test_the_card_says_what_is_left_to_do(cave, run, monkeypatch, make, said):
 def test_setup_alone_says_that_nothing_is_needed(run, set_up):
     """With a token that works, `%cave_setup` says so and how to change it."""
     out = run("%cave_setup").out
-    assert out.startswith("✔ Nothing is needed.")
+    assert out.startswith("✔ You are set up.")
     assert "To use another account: %cave_setup existing" in out
 
 

@@ -1,4 +1,4 @@
-"""Writing files whole: what a power failure leaves."""
+"""Writing files completely: what a power failure leaves."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from cave_magic.credentials.atomic_write import write_all
 
 
-def test_a_file_reaches_the_disk_before_it_gets_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A new file is flushed before it replaces the old one, so that a power failure leaves one of them whole."""
+def test_a_file_is_flushed_before_it_is_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A new file is flushed before it replaces the old one, so that a power failure leaves one of them complete."""
     done: list[str] = []
     flush, replace = os.fsync, os.replace
     monkeypatch.setattr(os, "fsync", lambda descriptor: done.append("flush") or flush(descriptor))

@@ -1,4 +1,4 @@
-"""The list of files that may hold a server's token: every consumer sees a token in every kind of file."""
+"""The list of files that may contain a server's token: every user of the list sees every kind of file."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ OWNED = [role for role in Role if role is not Role.FOREIGN]
 
 @pytest.fixture(autouse=True)
 def moved(monkeypatch: pytest.MonkeyPatch, home: Path, secrets: Path) -> None:
-    """cloud-volume looks in a folder of its own too, and nobody works in the home."""
+    """cloud-volume has a folder of its own, and the home is not the working directory."""
     monkeypatch.setenv("CLOUD_VOLUME_DIR", str(home / "elsewhere"))
     (home / "work").mkdir()
     monkeypatch.chdir(home / "work")
 
 
 def put(role: Role, token: str = A) -> Path:
-    """Puts a token into the file of a role."""
+    """Writes a token into the file of a role."""
     path = Path(os.path.expanduser(FILES[role]))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"token": token}))
@@ -57,20 +57,20 @@ def put(role: Role, token: str = A) -> Path:
 
 
 def test_there_is_an_example_of_every_role():
-    """A new role is tried with every consumer below."""
+    """A new role is tested with every consumer below."""
     assert set(FILES) == set(Role)
 
 
 @pytest.mark.parametrize("role", Role)
 def test_every_kind_of_file_is_listed_with_its_role(role):
-    """A token in any of these files is found, once, for the reason that counts."""
+    """A token in any of these files is found once, under the right role."""
     path = put(role)
     assert [one.role for one in locations(SERVER) if one.path == path] == [role]
     assert [one.role for one in locations(SERVER) if one.read().meant == Token(A)] == [role]
 
 
-def test_only_the_roles_that_are_asked_for_are_listed():
-    """Who reads what programs read does not list folders."""
+def test_only_the_requested_roles_are_listed():
+    """Each role lists its own files and no others."""
     for role in Role:
         put(role)
     for role in Role:
@@ -84,8 +84,8 @@ def test_what_programs_read_is_found_without_listing_a_folder(monkeypatch):
     assert {one.role for one in locations(SERVER, roles=READ_BY_PROGRAMS)} == set(READ_BY_PROGRAMS)
 
 
-def test_no_other_servers_data_server_is_this_ones():
-    """A data server that is known to be another's is not listed as this one's, whatever the info service says."""
+def test_a_data_server_of_another_server_is_not_listed():
+    """A data server that is known to belong to another server is not listed, whatever the info service says."""
     theirs = ["https://data.proofreading.zetta.ai", OTHER, "https://global.em.brain.allentech.org", "nonsense://"]
     assert not locations(SERVER, theirs, (Role.DATA_SERVER,))
     assert [one.path.name for one in locations(SERVER, [DATA], (Role.DATA_SERVER,))] == [
@@ -112,7 +112,7 @@ def test_permissions_are_fixed_in_every_kind_of_file(role):
 @pytest.mark.parametrize("role", [role for role in Role if role is not Role.OWN])
 @pytest.mark.parametrize("token", [A, B])
 def test_whoami_names_every_kind_of_file(role, token):
-    """A copy is said to be one, and another token is said to be there, unless it is another server's."""
+    """Copies and other tokens are named, unless the other token belongs to another server."""
     put(Role.OWN)
     path = put(role, token)
     found = {one.file.path: (one.role, one.same) for one in other_files(resolve(SERVER))}
@@ -120,8 +120,8 @@ def test_whoami_names_every_kind_of_file(role, token):
 
 
 @pytest.mark.parametrize("role", Role)
-def test_a_token_in_any_kind_of_file_is_not_called_an_older_one(role, monkeypatch):
-    """An older token with this computer's name is offered to be revoked only if no file here holds it."""
+def test_a_token_in_any_kind_of_file_is_not_offered_to_be_revoked(role, monkeypatch):
+    """An older token with this computer's name is offered to be revoked only if no file here contains it."""
     made, older = (ListedToken(token=Token(one), description="cave_magic", number=at) for at, one in ((9, A), (5, B)))
     monkeypatch.setattr(replaced, "names_this_computer", lambda: True)
     monkeypatch.setattr(replaced, "Session", lambda: SimpleNamespace(get=lambda *_, **__: None, close=lambda: None))
@@ -135,13 +135,13 @@ def test_a_token_in_any_kind_of_file_is_not_called_an_older_one(role, monkeypatc
 
 @pytest.mark.parametrize("role", [role for role in OWNED if role is not Role.OWN])
 def test_a_misplaced_token_is_found_in_every_kind_of_file(role):
-    """Where the server's own file has none, a token in any other file of this server is found."""
+    """If the server's own file has no token, one in any other file of this server is found."""
     path = put(role)
     assert [one.file.path for one in misplaced.find(SERVER)] == [path]
 
 
-def test_a_save_reaches_what_programs_read_first():
-    """The server's own file, the default one and the data servers' get the new token; nobody else's file changes."""
+def test_a_save_writes_the_files_that_programs_read_first():
+    """The server's own file, the default file and the data servers' files get the new token; no other file changes."""
     paths = {role: put(role, A if role in OWNED else B) for role in Role}
     save_token(Token(C), SERVER, local_servers=[DATA], overwrite=True)
     written = {role for role, path in paths.items() if read_token_file(path).token == Token(C)}
@@ -149,8 +149,8 @@ def test_a_save_reaches_what_programs_read_first():
     assert read_token_file(paths[Role.FOREIGN]).token == Token(B)
 
 
-def test_copies_agree_in_every_file_that_a_program_reads():
-    """One fix writes the token that works to all files from which programs take another one."""
+def test_copies_are_fixed_in_every_file_that_a_program_reads():
+    """One fix writes the working token to all files from which programs read another one."""
     paths = {role: put(role, B) for role in (Role.DEFAULT, Role.DATA_SERVER, Role.READER)}
     put(Role.OWN)
     fix = fixes.fix_copies(resolve(SERVER), Token(A), [DATA], [paths[Role.READER]])

@@ -1,4 +1,4 @@
-"""Tokens within reach: which files are looked at, whose they are, and that nothing else is opened."""
+"""Misplaced tokens: which files are searched, which server they belong to, and that nothing else is opened."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ A, B, C = "a" * 31 + "0", "b" * 31 + "1", "c" * 31 + "2"
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of the notebook, which is not the home."""
+    """The notebook's folder, which is not the home."""
     folder = tmp_path / "notebooks"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -28,7 +28,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def put(path: Path, content: object, age: float = 0.0) -> Path:
-    """Writes a file as old as that, text as it is and anything else as JSON."""
+    """Writes a file of this age in seconds, a string as it is and anything else as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content if isinstance(content, str) else json.dumps(content))
     when = path.stat().st_mtime - age
@@ -37,7 +37,7 @@ def put(path: Path, content: object, age: float = 0.0) -> Path:
 
 
 def found(server: str = SERVER) -> list[tuple[str, bool]]:
-    """What is found for a server: the last characters of each token, and whether it is known to be the server's."""
+    """What is found for a server: the ending of each token, and whether it is known to belong to the server."""
     return [(one.token.reveal()[-2:], one.ours) for one in misplaced.find(server)]
 
 
@@ -45,29 +45,29 @@ PLACES = [folder for folder in locations.FOLDERS if folder.startswith("~")]
 
 
 @pytest.mark.parametrize("folder", PLACES)
-def test_each_place_is_looked_at(home, folder):
-    """A token file is found in every folder of the list, and is told of without being anybody's."""
+def test_every_folder_of_the_list_is_searched(home, folder):
+    """A token file is found in every folder of the list, and belongs to no known server."""
     put(Path(os.path.expanduser(folder)) / "cave-secret.json", {"token": A})
     assert found() == [("a0", False)]
 
 
 @pytest.mark.parametrize("variable", locations.MOVED)
-def test_a_folder_that_a_variable_moves_is_looked_at(home, monkeypatch, variable):
-    """Other programs of the field find their folder by these variables."""
+def test_a_folder_named_by_a_variable_is_searched(home, monkeypatch, variable):
+    """Other CAVE programs find their folder by these variables."""
     monkeypatch.setenv(variable, str(home / "moved"))
     put(home / "moved" / locations.MOVED[variable] / "cave-secret.json", {"token": A})
     assert found() == [("a0", False)]
 
 
-def test_a_file_that_a_variable_names_is_looked_at(home, monkeypatch):
-    """`CAVE_TOKEN_FILE` holds a path, and the file the bare token."""
+def test_a_file_named_by_a_variable_is_read(home, monkeypatch):
+    """`CAVE_TOKEN_FILE` names a file with a bare token."""
     monkeypatch.setenv("CAVE_TOKEN_FILE", str(put(home / "keys" / "mine", A)))
     assert found() == [("a0", False)]
 
 
 @pytest.mark.parametrize("line", ['XDG_DOWNLOAD_DIR="$HOME/Descargas"', 'XDG_DOWNLOAD_DIR="{home}/Descargas"'])
-def test_the_downloads_folder_has_another_name_in_other_languages(home, line):
-    """What a Linux desktop wrote down is believed."""
+def test_a_translated_downloads_folder_is_searched(home, line):
+    """The folder is read from the settings of the Linux desktop."""
     put(home / ".config" / "user-dirs.dirs", f"# made by xdg\n{line.format(home=home)}\n")
     put(home / "Descargas" / "cave-secret.json", {"token": A})
     assert found() == [("a0", False)]
@@ -94,8 +94,8 @@ NAMES = {
 
 
 @pytest.mark.parametrize(("name", "ours"), NAMES.items())
-def test_names_that_browsers_and_people_make_are_known(home, name, ours):
-    """A name may say whose the token is; what does not name a server is nobody's."""
+def test_names_by_browsers_and_people_are_recognised(home, name, ours):
+    """A name may contain the token's server; otherwise the server is unknown."""
     put(home / "Downloads" / name, {"token": A})
     assert found() == [("a0", ours)]
 
@@ -116,48 +116,48 @@ def test_names_that_browsers_and_people_make_are_known(home, name, ours):
     ],
 )
 def test_other_names_are_not_opened(home, monkeypatch, name):
-    """A file that names another server, a copy that was set aside, and one of another kind are not offered."""
+    """Files that name another server, backups and other kinds of files are not offered."""
     put(home / "Downloads" / name, {"token": A})
     assert found() == []
 
 
-def test_the_file_says_whose_it_is(home):
-    """What stands in the file of the tokens page counts more than its name."""
+def test_a_server_named_in_the_file_wins(home):
+    """The server named in a file of the tokens page takes precedence over the file's name."""
     put(home / "Downloads" / "cave-secret.json", {"token": A, "middle_auth_url": "cave.example.org/auth"})
     put(home / "Downloads" / "cave-secret (1).json", {"token": B, "middle_auth_url": "proofreading.zetta.ai/auth"})
     put(home / "Downloads" / "cave.example.org_auth-cave-secret.json", {"token": C, "middle_auth_url": f"{OTHER}/auth"})
     assert found() == [("a0", True)]
 
 
-def test_a_token_of_another_server_is_not_found(secrets):
-    """A token that is in another server's own file is that one's, wherever else it lies."""
+def test_a_token_of_another_server_is_ignored(secrets):
+    """A token in another server's own file belongs to that server, wherever else it is."""
     put(secrets / "proofreading.zetta.ai-cave-secret.json", {"token": A})
     put(secrets.parent / "cave-secret.json", {"token": A})
     assert found() == []
 
 
-def test_its_data_servers_files_are_the_servers(secrets):
-    """The file that cloud-volume reads for a known data server says whose its token is."""
+def test_files_of_data_servers_belong_to_their_server(secrets):
+    """A token in the file of a known data server belongs to the server of that data server."""
     put(secrets / "data.proofreading.zetta.ai-cave-secret.json", {"token": A})
     assert found(OTHER) == [("a0", True)]
     assert found() == []
 
 
-def test_the_usual_file_is_the_default_servers(secrets):
-    """From `cave-secret.json` the default server would get its token; of another server it says nothing."""
+def test_the_default_file_belongs_to_the_default_server(secrets):
+    """`cave-secret.json` has the token of the default server; it says nothing about another server."""
     put(secrets / "cave-secret.json", {"token": A})
     assert found(DEFAULT_SERVER) == [("a0", True)]
     assert found() == [("a0", False)]
 
 
-def test_the_servers_own_file_is_not_within_reach(secrets):
-    """It is read anyway."""
+def test_the_servers_own_file_is_not_misplaced(secrets):
+    """The server's own file is read anyway."""
     put(server_file(SERVER), {"token": A})
     assert found() == []
 
 
 def test_the_newest_comes_first(home):
-    """Whoever has downloaded several wants the last one."""
+    """Of several downloads, the last one is probably wanted."""
     for age, token in ((300, A), (0, B), (600, C)):
         put(home / "Downloads" / f"cave-secret ({age}).json", {"token": token}, age)
     assert [ending for ending, _ in found()] == ["b1", "a0", "c2"]
@@ -167,13 +167,13 @@ def test_the_newest_comes_first(home):
     "content", [A, f'"{A}"', [{"token": A}], {"api_key": A}, {"token": f" {A}\n"}, {"token": A.upper()}]
 )
 def test_a_token_is_found_however_it_is_written(home, content):
-    """What is in a file need not be written as CAVEclient wants it."""
+    """The token need not be written in the form that CAVEclient expects."""
     put(home / "Downloads" / "cave-secret.json", content)
     assert found() == [("a0", False)]
 
 
-def test_what_is_no_token_file_is_passed_over(home):
-    """Folders, pipes, dangling links, pages and large files of such names are not waited for and not read."""
+def test_what_is_not_a_token_file_is_ignored(home):
+    """Folders, pipes, broken links, pages and large files with such names are not read, and nothing blocks."""
     folder = home / "Downloads"
     (folder / "cave-secret.json").mkdir(parents=True)
     os.mkfifo(folder / "cave-secret (1).json")
@@ -185,7 +185,7 @@ def test_what_is_no_token_file_is_passed_over(home):
 
 
 def test_few_files_are_read(home, monkeypatch):
-    """Of a hundred files with such names the newest are read, and of the others in the folder none."""
+    """Of a hundred files with such names only the newest are read, and no file with another name."""
     for number in range(100):
         put(home / "Downloads" / f"cave-secret ({number}).json", {"token": f"{number:032x}"}, number)
         put(home / "Downloads" / f"{number}.json", {"token": A})
@@ -197,7 +197,7 @@ def test_few_files_are_read(home, monkeypatch):
 
 
 def test_the_home_and_the_notebooks_folder_are_not_listed(home, elsewhere, monkeypatch):
-    """Of these a file is looked up by its exact name: they are a person's own."""
+    """These folders are private: only files with exact names are looked up in them."""
     listed: list[str] = []
     real = os.scandir
     monkeypatch.setattr(os, "scandir", lambda path: (listed.append(str(path)), real(path))[1])
@@ -209,8 +209,8 @@ def test_the_home_and_the_notebooks_folder_are_not_listed(home, elsewhere, monke
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="gives a file away")
-def test_another_users_file_is_passed_over(home, elsewhere):
-    """In a folder that several people use, the token of a colleague is not offered; the administrator's is."""
+def test_another_users_file_is_ignored(home, elsewhere):
+    """In a shared folder, a colleague's token is not offered; the administrator's is."""
     path = put(elsewhere / "cave-secret.json", {"token": A})
     os.chown(path, 12345, -1)
     assert found() == []
@@ -218,14 +218,14 @@ def test_another_users_file_is_passed_over(home, elsewhere):
     assert found() == [("a0", False)]
 
 
-def test_a_folder_that_is_gone_is_no_trouble(home, elsewhere):
-    """The notebook's folder may have been deleted."""
+def test_a_deleted_folder_is_ignored(home, elsewhere):
+    """If the notebook's folder was deleted, nothing is found in it."""
     elsewhere.rmdir()
     assert found() == []
 
 
 def test_nothing_shows_the_token(home):
-    """What is found can be printed."""
+    """The repr of what is found does not contain the token."""
     put(home / "Downloads" / "cave-secret.json", {"token": A})
     assert A[:8] not in repr(misplaced.find(SERVER))
     assert misplaced.find(SERVER)[0].token == Token(A)

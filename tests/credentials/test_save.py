@@ -1,4 +1,4 @@
-"""Saving a token: what is written where, and that nothing is ever lost."""
+"""Saving a token: what is written to which file, and that nothing is lost."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def put(path: Path, token: object, **others: str) -> Path:
 
 
 def tokens() -> dict[str, str]:
-    """File -> the token in it, for every token file there is."""
+    """File -> the token in it, for every token file."""
     found = {path.name: read_token_file(path).token for path in token_files.secrets_folder().glob("*secret.json")}
     return {name: token.reveal() if token else "" for name, token in found.items()}
 
 
 def picture(folder: Path) -> dict[str, object]:
-    """Everything about a folder's files that a failed save may not change."""
+    """Everything about a folder's files that a failed save must not change."""
     found = {}
     for path in sorted(folder.rglob("*")):
         info = path.lstat()
@@ -72,7 +72,7 @@ def picture(folder: Path) -> dict[str, object]:
 
 
 def test_the_first_save_writes_what_caveclient_would(home):
-    """The server's file, cave-secret.json and the data server's file hold it, and a fresh AuthClient takes it."""
+    """The server's file, cave-secret.json and the data server's file contain it, and a fresh AuthClient reads it."""
     from caveclient.auth import AuthClient
 
     saved = save_token(Token(A), SERVER, local_servers=[LOCAL])
@@ -82,8 +82,8 @@ def test_the_first_save_writes_what_caveclient_would(home):
     assert AuthClient(server_address=SERVER).token == A
 
 
-def test_a_second_server_leaves_the_first_alone(home):
-    """Another server's token goes to its own file; cave-secret.json keeps the first one's."""
+def test_a_second_server_does_not_change_the_first(home):
+    """Another server's token is saved in its own file; cave-secret.json keeps the first server's."""
     save_token(Token(A), SERVER, local_servers=[LOCAL])
     saved = save_token(Token(B), OTHER, local_servers=[OTHER_LOCAL], overwrite=True)
     assert tokens()[default().name] == tokens()[server_file(LOCAL).name] == A
@@ -93,16 +93,16 @@ def test_a_second_server_leaves_the_first_alone(home):
 
 
 @pytest.mark.parametrize("known", [LOCAL, SERVER, "https://api.em.brain.allentech.org"])
-def test_a_server_cannot_claim_another_s_data_server(secrets, known):
-    """A data server that is known to be another's is not written, whatever the info service says."""
+def test_a_server_cannot_claim_another_servers_data_server(secrets, known):
+    """The file of another server's data server is not written, whatever the info service says."""
     put(server_file(known), A)
     save_token(Token(B), OTHER, local_servers=[known, "https://", "nonsense"], overwrite=True)
     assert tokens()[server_file(known).name] == A
     assert f"-{token_files.DEFAULT_NAME}" not in tokens()
 
 
-def test_a_strange_token_of_a_data_server_is_copied_first(secrets):
-    """A data server's file with a token nobody is known to own is replaced, and stays as a copy."""
+def test_an_unknown_token_of_a_data_server_is_copied_first(secrets):
+    """A data server's file with a token of unknown origin is copied and replaced."""
     put(server_file(OWN_LOCAL), C)
     saved = save_token(Token(A), OWN, local_servers=[OWN_LOCAL])
     assert tokens()[server_file(OWN_LOCAL).name] == A
@@ -112,21 +112,21 @@ def test_a_strange_token_of_a_data_server_is_copied_first(secrets):
 @pytest.mark.parametrize(
     ("server", "own", "general", "expected"),
     [
-        (SERVER, None, None, A),  # nothing there: both files
+        (SERVER, None, None, A),  # no file exists: both are written
         (SERVER, None, B, A),  # the default server's by caveclient's own rule
         (SERVER, B, B, A),  # a copy of the old token
-        (SERVER, B, C, C),  # somebody else's, or forgotten: it stays
-        (SERVER, B, "", A),  # an empty token is none
+        (SERVER, B, C, C),  # of unknown origin: it is kept
+        (SERVER, B, "", A),  # an empty token does not count
         (SERVER, B, A, A),
         (OWN, None, None, A),
-        (OWN, None, B, B),  # not known to be this server's
+        (OWN, None, B, B),  # not known to belong to this server
         (OWN, B, B, A),
         (OWN, B, C, C),
         (OWN, C, "", A),
     ],
 )
-def test_cave_secret_json_is_written_where_it_is_free_or_this_server_s(secrets, server, own, general, expected):
-    """What `cave-secret.json` holds after an overwriting save, by what stood there and in the server's own file."""
+def test_cave_secret_json_is_written_if_it_is_free_or_this_servers(secrets, server, own, general, expected):
+    """The token in `cave-secret.json` after an overwriting save depends on it and on the server's own file before."""
     if own is not None:
         put(server_file(server), own)
     if general is not None:
@@ -137,8 +137,8 @@ def test_cave_secret_json_is_written_where_it_is_free_or_this_server_s(secrets, 
 
 
 @pytest.mark.parametrize("file", [server_file, lambda _: default(), lambda _: legacy()])
-def test_another_token_of_this_server_stays_unless_one_says_so(secrets, file):
-    """Without `overwrite` a different token stops the save, by name of its ending only, and nothing changes."""
+def test_another_token_is_kept_without_overwrite(secrets, file):
+    """Without `overwrite` a different token stops the save; the error shows only its ending, and nothing changes."""
     put(file(SERVER), B, fanc=C)
     before = picture(secrets)
     with pytest.raises(TokenExists, match="ending in bbb1") as caught:
@@ -148,8 +148,8 @@ def test_another_token_of_this_server_stays_unless_one_says_so(secrets, file):
 
 
 @pytest.mark.parametrize("stored", [A, f" {A}\n", f'"{A}"', A.upper(), f"Bearer {A}", "", "  "])
-def test_the_same_token_in_an_odd_form_is_no_other(secrets, stored):
-    """A stored token with quotes, blanks or capitals, or an empty one, is put right without `overwrite`."""
+def test_the_same_token_in_an_odd_form_is_replaced(secrets, stored):
+    """A stored token with quotes, spaces or capitals, or an empty one, is corrected without `overwrite`."""
     put(server_file(SERVER), stored)
     save_token(Token(A), SERVER)
     assert tokens()[server_file(SERVER).name] == A
@@ -163,8 +163,8 @@ def test_saving_again_changes_nothing(home):
     assert picture(home) == before
 
 
-def test_other_keys_stay(secrets):
-    """What else is in a token file, nested and not ASCII, is there afterwards."""
+def test_other_keys_are_kept(secrets):
+    """The other keys of a token file are kept, with values that are not ASCII too."""
     put(server_file(SERVER), B, fanc=C, note="Grüße")
     put(default(), B, brain_and_nerve_cord=C)
     save_token(Token(A), SERVER, overwrite=True)
@@ -173,8 +173,8 @@ def test_other_keys_stay(secrets):
 
 
 @pytest.mark.parametrize("text", [f'{{"token": "{A}",}}', C, "", "[]", "\0\0", "[" * 100_000, '{"token": "caf\u00e9"'])
-def test_an_unreadable_file_is_copied_before_it_is_written_anew(secrets, text):
-    """A file that is not a JSON object is kept, byte for byte and private, under another name."""
+def test_a_malformed_file_is_copied_before_it_is_overwritten(secrets, text):
+    """A file that is not a JSON object is copied byte for byte, owner-only."""
     server_file(SERVER).write_bytes(text.encode("latin-1"))
     saved = save_token(Token(A), SERVER)
     assert [path.read_bytes() for path in saved.backups] == [text.encode("latin-1")]
@@ -182,8 +182,8 @@ def test_an_unreadable_file_is_copied_before_it_is_written_anew(secrets, text):
     assert tokens()[server_file(SERVER).name] == A
 
 
-def test_copies_never_overwrite_one_another(secrets, monkeypatch):
-    """Two copies of one file within a second get two names."""
+def test_copies_never_overwrite_each_other(secrets, monkeypatch):
+    """Two copies of a file within a second get different names."""
     monkeypatch.setattr(time, "strftime", lambda _: "20261121-040000")
     for text in ("one", "two"):
         server_file(SERVER).write_text(text)
@@ -191,8 +191,8 @@ def test_copies_never_overwrite_one_another(secrets, monkeypatch):
     assert sorted(path.read_text() for path in secrets.glob("*.bak")) == ["one", "two"]
 
 
-def test_a_broken_default_file_is_rebuilt_unless_another_token_is_in_it(secrets):
-    """cave-secret.json that is no JSON is written anew after a copy; with a strange token in it, it stays."""
+def test_a_malformed_default_file_is_kept_if_it_has_another_token(secrets):
+    """A malformed cave-secret.json is copied and overwritten, but kept if it contains another token."""
     default().write_text("{")
     assert len(save_token(Token(A), SERVER).backups) == 1
     assert tokens()[default().name] == A
@@ -201,8 +201,8 @@ def test_a_broken_default_file_is_rebuilt_unless_another_token_is_in_it(secrets)
     assert (saved.backups, saved.kept, default().read_text()) == ((), (default(),), C)
 
 
-def test_the_map_is_kept_and_extended(secrets):
-    """Datastacks are added; one on another server stays unless it is to be opened; a broken map is copied first."""
+def test_the_datastack_map_is_extended(secrets):
+    """Datastacks are added; one on another server is kept unless it is opened; a malformed map is copied first."""
     mine = secrets / datastack_map.MAP_NAME
     mine.write_text(json.dumps({"v1dd": OTHER, "minnie65_public": OTHER, "odd": 5}))
     saved = save_token(Token(A), SERVER, datastacks=["v1dd", "new"], opened=["minnie65_public"])
@@ -218,7 +218,7 @@ def test_the_map_is_kept_and_extended(secrets):
 
 @pytest.fixture
 def open_umask() -> Iterator[None]:
-    """A umask that would leave everything open to everybody."""
+    """A umask that lets everybody read and write everything."""
     before = os.umask(0)
     yield
     os.umask(before)
@@ -239,8 +239,8 @@ def test_only_the_owner_can_read_from_the_first_byte(home, monkeypatch):
 
 
 @posix
-def test_a_umask_that_takes_from_the_owner_does_not_count(home):
-    """Under umask 0777 what is written can still be read by its owner."""
+def test_a_umask_that_restricts_the_owner_is_ignored(home):
+    """Under umask 0777 the owner can still read what is written."""
     before = os.umask(0o777)
     try:
         save_token(Token(A), SERVER, local_servers=[LOCAL], opened=["minnie65_public"])
@@ -255,7 +255,7 @@ def test_a_umask_that_takes_from_the_owner_does_not_count(home):
 
 @posix
 def test_older_files_and_folders_are_tightened(secrets):
-    """Files that others can read become private, also where the token does not change."""
+    """Files that others can read become owner-only, even if the token does not change."""
     for path in (server_file(SERVER), default()):
         put(path, A, fanc=C).chmod(0o644)
     secrets.chmod(0o755)
@@ -267,7 +267,7 @@ def test_older_files_and_folders_are_tightened(secrets):
 @posix
 @pytest.mark.parametrize("there", [True, False])
 def test_links_are_followed(secrets, home, there):
-    """A token file that is a link, dangling or not, stays one; what it points to is written."""
+    """A token file that is a link, broken or not, stays a link; its target is written."""
     kept = home / "dotfiles"
     kept.mkdir()
     if there:
@@ -282,8 +282,8 @@ def test_links_are_followed(secrets, home, there):
 
 @posix
 @pytest.mark.parametrize("name", ["server", "default"])
-def test_what_cannot_be_replaced_is_named_and_left(secrets, name):
-    """A folder or pipe in the place of the server's file, or a write-protected file, stops the save as a whole."""
+def test_what_cannot_be_replaced_is_named_and_kept(secrets, name):
+    """A folder or pipe instead of the server's file, or a write-protected file, stops the whole save."""
     for make in (Path.mkdir, os.mkfifo, lambda path: put(path, B).chmod(0o400)):
         path = server_file(SERVER) if name == "server" else default()
         make(path)
@@ -298,8 +298,8 @@ def test_what_cannot_be_replaced_is_named_and_left(secrets, name):
 # ---------------------------------------------------------------- all or nothing
 
 
-def test_a_failed_proof_puts_everything_back(secrets):
-    """If the last step fails, every file has its content, permissions and times of before, and no file is new."""
+def test_a_failed_verification_restores_everything(secrets):
+    """If the last step fails, every file has its old content, permissions and times, and no file is new."""
     put(server_file(SERVER), B, fanc=C).chmod(0o644)
     default().write_text("{")
     os.utime(default(), (1, 1))
@@ -314,8 +314,8 @@ def test_a_failed_proof_puts_everything_back(secrets):
     assert picture(secrets) == before
 
 
-def test_what_cannot_be_put_back_is_named(secrets, monkeypatch):
-    """If even undoing fails, the message names the files that hold something new."""
+def test_what_cannot_be_restored_is_named(secrets, monkeypatch):
+    """If a failed save cannot be undone, the message names the changed files."""
     put(server_file(SERVER), B)
     real = os.replace
     answers = iter([None, OSError(errno.EIO, "x"), OSError(errno.EIO, "x")])
@@ -326,12 +326,12 @@ def test_what_cannot_be_put_back_is_named(secrets, monkeypatch):
         real(old, new)
 
     monkeypatch.setattr(os, "replace", replace)
-    with pytest.raises(TokenNotSaved, match=r"global\.daf-apis\.com-cave-secret\.json could not be put back"):
+    with pytest.raises(TokenNotSaved, match=r"global\.daf-apis\.com-cave-secret\.json could not be restored"):
         save_token(Token(A), SERVER, overwrite=True)
 
 
-def test_a_file_system_without_hard_links_will_do(secrets, monkeypatch):
-    """Where a file cannot have a second name, a private copy serves to put it back."""
+def test_saving_works_without_hard_links(secrets, monkeypatch):
+    """If the file system has no hard links, an owner-only copy restores the file."""
     monkeypatch.setattr(os, "link", lambda *_, **__: (_ for _ in ()).throw(OSError(errno.EPERM, "no")))
     put(server_file(SERVER), B)
     before = picture(secrets)
@@ -342,8 +342,8 @@ def test_a_file_system_without_hard_links_will_do(secrets, monkeypatch):
 
 @pytest.mark.usefixtures("permissions_count")
 @pytest.mark.parametrize("where", ["", ".cloudvolume", ".cloudvolume/secrets"])
-def test_a_read_only_folder_is_an_error_in_one_sentence(home, where):
-    """Nobody is told that a token was saved which was not, and nothing is changed."""
+def test_a_read_only_folder_is_an_error(home, where):
+    """The error is one sentence, and nothing is changed."""
     (home / where).mkdir(parents=True, exist_ok=True)
     (home / where).chmod(0o555)
     before = picture(home)
@@ -353,15 +353,15 @@ def test_a_read_only_folder_is_an_error_in_one_sentence(home, where):
 
 
 @pytest.mark.usefixtures("permissions_count")
-def test_a_folder_above_that_is_read_only_does_not_matter(secrets):
-    """Only the folder of the files themselves needs to be written."""
+def test_a_read_only_parent_folder_does_not_matter(secrets):
+    """Only the folder of the files has to be writable."""
     secrets.parent.chmod(0o555)
     save_token(Token(A), SERVER)
     assert resolve(SERVER).token == Token(A)
 
 
 def outcomes(home: Path, before: str, how: str) -> list[dict[str, dict[str, str]]]:
-    """What `every_call.py` saw."""
+    """The results of `every_call.py`."""
     command = [sys.executable, str(EVERY_CALL), str(home), before, how]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     return json.loads(done.stdout)
@@ -369,8 +369,8 @@ def outcomes(home: Path, before: str, how: str) -> list[dict[str, dict[str, str]
 
 @posix
 @pytest.mark.parametrize("before", ["nothing", "files"])
-def test_a_save_that_is_killed_leaves_whole_files(home, before):
-    """Killed at any call, each file is whole, old or new; the next save completes it and clears what was left."""
+def test_a_killed_save_leaves_complete_files(home, before):
+    """Killed at any call, each file is complete, old or new; the next save finishes the job and cleans up."""
     seen = outcomes(home, before, "kill")
     assert len(seen) > 30
     for one in seen:
@@ -385,8 +385,8 @@ def test_a_save_that_is_killed_leaves_whole_files(home, before):
 
 @posix
 @pytest.mark.parametrize("how", ["interrupt", "fail", "full"])
-def test_a_save_that_is_stopped_is_told_truly(home, how):
-    """Interrupted, failing or out of space at any call, it is saved and said so, or as before and said so."""
+def test_a_stopped_save_is_reported_correctly(home, how):
+    """Interrupted, failing or out of space at any call, a save reports success if and only if the files are new."""
     seen = outcomes(home, "files", how)
     assert len(seen) > 30
     for one in seen:
@@ -400,9 +400,11 @@ def test_a_save_that_is_stopped_is_told_truly(home, how):
 
 MANY = """
 import os, sys, threading
-os.fsync = lambda _: None  # the locks are looked at here, not the disk
+os.fsync = lambda _: None  # this tests the locks, not the disk
+from cave_magic.credentials import atomic_write
 from cave_magic.credentials.save import save_token
 from cave_magic.token import Token
+atomic_write.LOCK_SECONDS = 100  # a busy machine needs longer than a person would wait
 number, threads, each = map(int, sys.argv[1:])
 
 def work(thread):
@@ -416,8 +418,8 @@ for one in every: one.join()
 """
 
 
-def test_hundreds_of_saves_at_once_lose_nothing(secrets):
-    """288 saves of six kernels with four threads each all succeed: every entry is in the map, other keys stay."""
+def test_hundreds_of_concurrent_saves_lose_nothing(secrets):
+    """288 saves of six kernels with four threads each succeed: every entry is in the map, other keys are kept."""
     put(server_file(SERVER), B, fanc=C)
     put(default(), B, banc=C)
     kernels = [
@@ -433,8 +435,8 @@ def test_hundreds_of_saves_at_once_lose_nothing(secrets):
 
 @posix
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
-def test_a_home_without_file_locks_will_do(secrets, monkeypatch, number):
-    """Where the file system has no locks, the existence of a file serves, and is gone afterwards."""
+def test_saving_works_in_a_home_without_file_locks(secrets, monkeypatch, number):
+    """If the file system has no locks, the existence of a file is the lock; it is removed afterwards."""
     import fcntl
 
     monkeypatch.setattr(fcntl, "flock", lambda *_: (_ for _ in ()).throw(OSError(number, "no locks")))
@@ -449,8 +451,8 @@ def test_a_home_without_file_locks_will_do(secrets, monkeypatch, number):
 
 
 @posix
-def test_a_platform_without_file_locks_will_do(secrets, monkeypatch):
-    """A Python without `flock` at all saves too."""
+def test_saving_works_on_a_platform_without_file_locks(secrets, monkeypatch):
+    """Saving works in a Python without `flock`."""
     import filelock
 
     monkeypatch.setattr(filelock.FileLock, "_acquire", lambda _: (_ for _ in ()).throw(NotImplementedError))
@@ -459,8 +461,8 @@ def test_a_platform_without_file_locks_will_do(secrets, monkeypatch):
 
 
 @posix
-def test_a_lock_that_somebody_holds_is_waited_for_and_named(secrets, monkeypatch):
-    """After the time for waiting the save gives up with the lock's name, and nothing has changed."""
+def test_a_lock_that_is_not_released_is_named(secrets, monkeypatch):
+    """After the time limit the save gives up and names the lock, and nothing is changed."""
     monkeypatch.setattr(atomic_write, "LOCK_SECONDS", 0.05)
     put(server_file(SERVER), B)
     before = picture(secrets)
@@ -471,8 +473,8 @@ def test_a_lock_that_somebody_holds_is_waited_for_and_named(secrets, monkeypatch
 
 
 @posix
-def test_a_stale_lock_is_no_lock(secrets, monkeypatch):
-    """A lock file that a killed save left does not stop the next one; one that is only a file does for five minutes."""
+def test_a_stale_lock_is_ignored(secrets, monkeypatch):
+    """A lock file left by a killed save does not stop the next one; without file locks it does for five minutes."""
     import fcntl
 
     (secrets / atomic_write.LOCK_NAME).write_text("999999\nelsewhere\n")
@@ -488,8 +490,8 @@ def test_a_stale_lock_is_no_lock(secrets, monkeypatch):
     assert not soft.exists()
 
 
-def test_a_data_servers_file_that_names_another_server_stays(secrets):
-    """A server that calls another one its data server does not get at that one's token file."""
+def test_a_data_servers_file_that_names_another_server_is_kept(secrets):
+    """A server that lists another server as its data server cannot overwrite that server's token file."""
     path = secrets / "b.example.org-cave-secret.json"
     path.write_text('{"token": "' + "b" * 32 + '", "middle_auth_url": "b.example.org/auth"}')
     before = path.read_bytes()

@@ -1,4 +1,4 @@
-"""Scrubbing tokens from what IPython keeps, and finding those that were left in histories and notebooks."""
+"""Finding and scrubbing tokens that were left in histories and notebooks."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def a_shell(inputs: list[str], database: Path | str = ":memory:", **others: Any)
 
 
 def test_everything_that_is_remembered_is_scrubbed(database):
-    """Inputs, their variables, what waits to be written, kept errors and every session of the database lose it."""
+    """Inputs, their variables, unwritten lines, kept errors and every session in the database lose the token."""
     shell = a_shell(["", f"%cave_save {A} # and {A}"], database)
     lists = shell.history_manager.input_hist_raw
     assert scrub_session(shell, [A]) == ()
@@ -88,8 +88,8 @@ def test_everything_that_is_remembered_is_scrubbed(database):
     rows.close()
 
 
-def test_the_leavings_of_the_database_are_scrubbed_too(database):
-    """A token in a part of the database file that is not used any more, or in its log, goes as well."""
+def test_unused_parts_of_the_database_are_scrubbed(database):
+    """A token in an unused part of the database file, or in its write-ahead log, is scrubbed too."""
     connection = sqlite3.connect(database)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA secure_delete=OFF")
@@ -107,8 +107,8 @@ def test_the_leavings_of_the_database_are_scrubbed_too(database):
     assert find_tokens_in_database(database, [B], 3) is None
 
 
-def test_a_database_in_use_is_named(database, monkeypatch):
-    """Where another program holds the database, it says that the token stays there, and scrubs all other places."""
+def test_a_locked_database_is_named(database, monkeypatch):
+    """If another program locks the database, it is named, and everything else is scrubbed."""
     monkeypatch.setattr(
         scrub.sqlite3, "connect", lambda *_, **__: (_ for _ in ()).throw(sqlite3.OperationalError("locked"))
     )
@@ -117,15 +117,15 @@ def test_a_database_in_use_is_named(database, monkeypatch):
     assert shell.history_manager.input_hist_raw == ["", MASK]
 
 
-def test_what_is_too_short_for_a_token_is_not_scrubbed(database):
-    """A short word does not tear the history apart."""
+def test_short_words_are_not_scrubbed(database):
+    """A short secret does not change parts of words in the history."""
     shell = a_shell(["", "x = 1"], database)
     scrub_session(shell, ["x", "", "cave"])
     assert shell.history_manager.input_hist_raw == ["", "x = 1"]
 
 
 def test_the_source_that_tracebacks_quote_is_scrubbed(monkeypatch):
-    """The cells that tracebacks show lines of lose it, and lazily loaded sources stay."""
+    """The cells that tracebacks quote lose the token; lazily loaded sources are kept."""
     monkeypatch.setitem(linecache.cache, "cell 1", (9, None, [f"save('{A}')\n", "x\n"], "cell 1"))
     monkeypatch.setitem(linecache.cache, "lazy", (lambda: None,))
     scrub_session(a_shell([""]), [A])
@@ -133,8 +133,8 @@ def test_the_source_that_tracebacks_quote_is_scrubbed(monkeypatch):
     assert len(linecache.cache["lazy"]) == 1
 
 
-def test_the_arrow_keys_do_not_bring_it_back(monkeypatch):
-    """The memory of prompt_toolkit, and readline's, have the mask."""
+def test_the_terminal_history_is_scrubbed(monkeypatch):
+    """The histories of prompt_toolkit and readline contain the mask instead."""
     shell = a_shell([""])
     shell.pt_app = SimpleNamespace(history=SimpleNamespace(_loaded_strings=[f"a {A}", "b"], _storage=[A]))
     lines = [f"%cave_save {A}", "1 + 1"]
@@ -149,8 +149,8 @@ def test_the_arrow_keys_do_not_bring_it_back(monkeypatch):
     assert lines == [f"%cave_save {MASK}", "1 + 1"]
 
 
-def test_a_session_log_is_scrubbed_in_its_place(shell, tmp_path):
-    """The file of `%logstart` loses the token and goes on being written."""
+def test_a_session_log_is_scrubbed_in_place(shell, tmp_path):
+    """The file of `%logstart` loses the token, and logging continues."""
     shell.run_line_magic("logstart", f"{tmp_path / 'log.py'} append")
     shell.run_cell(f"t = '{A}'", store_history=True)
     assert scrub_session(shell, [A]) == ()
@@ -166,7 +166,7 @@ def test_a_session_log_is_scrubbed_in_its_place(shell, tmp_path):
 
 
 def test_inputs_with_a_token_are_named_by_number():
-    """A stored token is found in any cell, another one where it is called a token, and neither is told."""
+    """A stored token is found in any cell, another one after a word such as `token`; neither is shown."""
     inputs = [
         "",
         "1 + 1",
@@ -181,7 +181,7 @@ def test_inputs_with_a_token_are_named_by_number():
 
 
 def test_lines_of_the_database_are_counted(database):
-    """How many lines of this and of earlier sessions have it is said; the database is not changed."""
+    """The lines of this and of earlier sessions are counted; the database is not changed."""
     before = database.read_bytes()
     assert find_tokens_in_database(database, [A, B], 3) == LeftoverToken(
         found_in="the history database", details="1 line of this session and 2 lines of earlier sessions", path=database
@@ -191,8 +191,8 @@ def test_lines_of_the_database_are_counted(database):
     assert database.read_bytes() == before
 
 
-def test_a_broken_database_is_no_error(database):
-    """A file that is no database, and has the token among its bytes, is named."""
+def test_a_corrupt_database_is_not_an_error(database):
+    """A file that is not a database, but contains the token, is named."""
     database.write_bytes(b"no database " + A.encode())
     assert find_tokens_in_database(database, [A], 3) == LeftoverToken(
         found_in="the history database", details="it is busy", path=database
@@ -212,8 +212,8 @@ def test_what_was_found_can_be_scrubbed(database):
     assert shell.history_manager.input_hist_raw == ["", f"x = '{MASK}'", f"token = '{MASK}'"]
 
 
-def test_a_shell_without_a_history_has_nothing_left():
-    """No history, or one in memory only, is no error."""
+def test_a_shell_without_a_history_has_no_tokens():
+    """No history, or one in memory only, is not an error."""
     shell = a_shell([""])
     assert find_tokens_in_history(shell, [Token(A)]) == ()
     shell.history_manager = None
@@ -242,7 +242,7 @@ def a_notebook(path: Path, indent: int | None = 1) -> Path:
 
 
 def test_a_notebook_says_where_a_token_is(tmp_path):
-    """Cells and outputs are named by number: with the stored token, and with one that a magic's line has."""
+    """Cells and outputs with the stored token, or with one on a magic's line, are named by number."""
     notebook = a_notebook(tmp_path / "a.ipynb")
     (left,) = find_tokens_in_notebook(notebook, [Token(A)])
     assert left == LeftoverToken(
@@ -261,8 +261,8 @@ def test_a_notebook_says_where_a_token_is(tmp_path):
         "%cave_sav {}",
     ],
 )
-def test_a_token_that_is_glued_to_an_option_is_found(tmp_path, line):
-    """A cell that was saved with such a line before it ran is found and scrubbed, as it is when it runs."""
+def test_a_token_glued_to_an_option_is_found(tmp_path, line):
+    """A cell that was saved with such a line before it ran is found and scrubbed."""
     path = tmp_path / "a.ipynb"
     path.write_text(json.dumps({"cells": [{"cell_type": "code", "source": f"1\n{line.format(A)}\n2"}]}))
     assert find_tokens_in_notebook(path, [])[0].details == "cell 1"
@@ -271,8 +271,8 @@ def test_a_token_that_is_glued_to_an_option_is_found(tmp_path, line):
 
 
 @pytest.mark.parametrize("indent", [1, None, 4])
-def test_a_notebook_is_scrubbed_and_otherwise_the_same(tmp_path, indent):
-    """Tokens become the mask, in its checkpoint too; every other byte and the permissions stay, also of checksums."""
+def test_only_tokens_in_a_notebook_are_changed(tmp_path, indent):
+    """Tokens are masked, in the checkpoint too; every other byte, checksums and the permissions are kept."""
     notebook = a_notebook(tmp_path / "a.ipynb", indent)
     copy = a_notebook(tmp_path / ".ipynb_checkpoints" / "a-checkpoint.ipynb", indent)
     before = notebook.read_text()
@@ -306,8 +306,8 @@ def test_a_token_with_odd_characters_is_scrubbed_from_a_notebook(tmp_path):
         '{"a":' * 900 + "1" + "}" * 900,
     ],
 )
-def test_what_is_no_notebook_is_left(tmp_path, text):
-    """A file that is no notebook has no token to find, and is not written."""
+def test_what_is_not_a_notebook_is_not_changed(tmp_path, text):
+    """Nothing is found in a file that is not a notebook, and it is not written."""
     path = tmp_path / "a.ipynb"
     path.write_text(text)
     assert find_tokens_in_notebook(path, [Token(A)]) == ()
@@ -315,7 +315,7 @@ def test_what_is_no_notebook_is_left(tmp_path, text):
     assert path.read_text() == text
 
 
-def test_a_notebook_that_cannot_be_written_stays(tmp_path, monkeypatch):
+def test_a_notebook_that_cannot_be_written_is_kept(tmp_path, monkeypatch):
     """If one of the two files cannot be written, neither is."""
     notebook = a_notebook(tmp_path / "a.ipynb")
     a_notebook(tmp_path / ".ipynb_checkpoints" / "a-checkpoint.ipynb")
@@ -334,8 +334,8 @@ def test_a_notebook_that_cannot_be_written_stays(tmp_path, monkeypatch):
     assert notebook.read_text() == before
 
 
-def test_the_notebook_of_a_kernel_is_known_where_the_front_end_says_it(tmp_path):
-    """VS Code's variable and a Jupyter server's are taken if they name a notebook that is there."""
+def test_the_front_end_names_the_notebook_of_a_kernel(tmp_path):
+    """The variables of VS Code and Jupyter servers are used if they name an existing notebook."""
     notebook = a_notebook(tmp_path / "a.ipynb")
     nobody = SimpleNamespace(user_ns={})
     assert notebook_of(SimpleNamespace(user_ns={"__vsc_ipynb_file__": str(notebook)}), {}) == notebook

@@ -1,4 +1,4 @@
-"""Reading token files: the same answer as caveclient's own, whatever stands there."""
+"""Reading token files: the same result as caveclient's, whatever the files contain."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ SOME = ("good", "no key", "null", "bare", "0 bytes", "empty")
 
 
 def put(path: Path, kind: str) -> None:
-    """Puts one kind of content, or of thing, at a path."""
+    """Creates a file with one kind of content, or another kind of thing, at a path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if kind == "folder":
         path.mkdir()
@@ -90,7 +90,7 @@ def put(path: Path, kind: str) -> None:
 
 
 def as_caveclient(server: str) -> tuple[Token | None, bool]:
-    """What a fresh AuthClient takes for a token, and whether it stops with an error."""
+    """The token that a fresh AuthClient uses, and whether it fails with an error."""
     from caveclient.auth import AuthClient
 
     logging.getLogger("caveclient.auth").disabled = True
@@ -102,13 +102,13 @@ def as_caveclient(server: str) -> tuple[Token | None, bool]:
 
 
 def as_ours(server: str) -> tuple[Token | None, bool]:
-    """The same by our own reading."""
+    """The same as `resolve` sees it."""
     found = resolve(server)
     return found.token, found.blocker is not None
 
 
 def fill(secrets: Path, own: str, default: str, legacy: str) -> None:
-    """Puts three kinds of thing at the three places, and nothing else."""
+    """Creates the three files that caveclient reads, and nothing else."""
     for path in secrets.iterdir():
         path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
     put(server_file(SERVER), own)
@@ -120,7 +120,7 @@ THINGS = ("absent", "folder", "dangling", "loop", "link", "latin-1", *CONTENTS)
 
 
 @pytest.mark.parametrize("own", [*THINGS, "pipe", "socket"])
-def test_the_token_is_the_one_that_caveclient_takes(secrets, monkeypatch, own):
+def test_the_token_is_the_one_that_caveclient_uses(secrets, monkeypatch, own):
     """For every content of the server's file, with many of the other two, a fresh AuthClient agrees."""
     monkeypatch.chdir(secrets)
     for default, legacy in product(("absent", "folder", "dangling", *SOME), ("absent", "good", "no key", "bare")):
@@ -130,7 +130,7 @@ def test_the_token_is_the_one_that_caveclient_takes(secrets, monkeypatch, own):
 
 @pytest.mark.parametrize("default", THINGS)
 def test_the_default_file_is_read_as_caveclient_reads_it(secrets, default):
-    """For every content of cave-secret.json, with many of the old file, a fresh AuthClient agrees."""
+    """For every content of cave-secret.json, with many of the legacy file, a fresh AuthClient agrees."""
     for legacy in ("absent", "folder", "link", "loop", "latin-1", "number", *SOME):
         fill(secrets, "absent", default, legacy)
         assert as_ours(SERVER) == as_caveclient(SERVER), (default, legacy)
@@ -158,28 +158,28 @@ def test_the_default_file_is_read_as_caveclient_reads_it(secrets, default):
         "mailto:a@b",
     ],
 )
-def test_the_server_file_has_the_name_that_caveclient_gives_it(home, address):
-    """The name made of an address is caveclient's, odd addresses included."""
+def test_the_server_file_has_caveclients_name(home, address):
+    """The file name for an address is caveclient's, even for odd addresses."""
     from caveclient.auth import server_token_filename
 
     assert str(server_file(address)) == server_token_filename(address)
 
 
 @pytest.mark.parametrize("address", ["https://[bad", "https://[::1"])
-def test_an_address_that_cannot_be_parsed_has_a_name_all_the_same(home, address):
-    """Where caveclient raises, ours gives a file that nobody has."""
+def test_an_invalid_address_has_a_file_name_too(home, address):
+    """For an address on which caveclient raises, the file does not exist."""
     assert read_token_file(server_file(address)).state == State.ABSENT
 
 
-# ---------------------------------------------------------------- hostile places
+# ---------------------------------------------------------------- hostile files
 
 
 @pytest.mark.parametrize("kind", ["pipe", "socket", "folder"])
 @pytest.mark.parametrize(
     "name", [token_files.DEFAULT_NAME, token_files.LEGACY_NAME, f"global.daf-apis.com-{token_files.DEFAULT_NAME}"]
 )
-def test_what_is_no_file_is_never_waited_for(secrets, monkeypatch, kind, name):
-    """A pipe (at which caveclient hangs), socket or folder is named and not opened."""
+def test_what_is_not_a_file_is_never_opened(secrets, monkeypatch, kind, name):
+    """A pipe (on which caveclient hangs), socket or folder is reported and not opened."""
     monkeypatch.chdir(secrets)
     put(secrets / name, kind)
     found = read_token_file(secrets / name)
@@ -190,13 +190,13 @@ def test_what_is_no_file_is_never_waited_for(secrets, monkeypatch, kind, name):
 
 @pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="no devices here")
 def test_a_device_is_not_read(secrets):
-    """A link to an endless device is no token file."""
+    """A link to an endless device is not a token file."""
     (secrets / token_files.DEFAULT_NAME).symlink_to("/dev/zero")
     assert read_token_file(secrets / token_files.DEFAULT_NAME).state == State.NOT_A_FILE
 
 
 def test_a_huge_file_is_not_read(secrets):
-    """50 MB are measured, not read."""
+    """Of a file of 50 MB only the size is read."""
     with open(secrets / token_files.DEFAULT_NAME, "wb") as file:
         file.truncate(50_000_000)
     found = read_token_file(secrets / token_files.DEFAULT_NAME)
@@ -205,8 +205,8 @@ def test_a_huge_file_is_not_read(secrets):
 
 @pytest.mark.usefixtures("permissions_count")
 @pytest.mark.parametrize("place", ["folder", "file"])
-def test_what_may_not_be_read_is_named(home, place):
-    """A file without read permission stops both; in a folder that may not be entered caveclient sees nothing."""
+def test_an_unreadable_file_is_reported(home, place):
+    """A file without read permission stops both; in a folder without permission caveclient sees no file."""
     path = server_file(SERVER)
     put(path, "good")
     os.chmod(path if place == "file" else path.parent, 0)
@@ -215,8 +215,8 @@ def test_what_may_not_be_read_is_named(home, place):
     assert read_token_file(path).problem == FileProblem(fault=FileFault.NOT_READABLE)
 
 
-def test_without_a_home_nothing_is_found_or_made(tmp_path, monkeypatch):
-    """A user without a home folder has no token, and saving one says so instead of making a folder named `~`."""
+def test_without_a_home_nothing_is_found_or_created(tmp_path, monkeypatch):
+    """A user without a home folder has no token, and saving fails instead of creating a folder named `~`."""
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)
     monkeypatch.chdir(tmp_path)
     assert resolve(SERVER).token is None
@@ -225,8 +225,8 @@ def test_without_a_home_nothing_is_found_or_made(tmp_path, monkeypatch):
     assert list(tmp_path.glob("~*")) == []
 
 
-def test_a_home_that_is_gone_has_no_token(home, monkeypatch):
-    """HOME may name a folder that is not there."""
+def test_a_missing_home_has_no_token(home, monkeypatch):
+    """HOME may name a folder that does not exist."""
     monkeypatch.setenv("HOME", str(home / "gone"))
     assert (resolve(SERVER).token, read_map().state) == (None, State.ABSENT)
 
@@ -235,12 +235,12 @@ def test_a_home_that_is_gone_has_no_token(home, monkeypatch):
 
 
 def put_token(host: str, token: str) -> None:
-    """Puts a token into the file of a host."""
+    """Writes a token into the file of a host."""
     (token_files.secrets_folder() / f"{host}-{token_files.DEFAULT_NAME}").write_text(json.dumps({"token": token}))
 
 
-def test_a_default_token_of_another_server_is_not_sent(secrets):
-    """What cave-secret.json has is another server's if that one's own file has the same, known server or not."""
+def test_a_default_token_of_another_server_is_recognised(secrets):
+    """The token of cave-secret.json belongs to a known or unknown server whose own file contains it."""
     (secrets / token_files.DEFAULT_NAME).write_text(CONTENTS["good"])
     assert resolve(SERVER).belongs_to == ""
     put_token("cave.example.org", A)
@@ -249,16 +249,16 @@ def test_a_default_token_of_another_server_is_not_sent(secrets):
     assert resolve(UNKNOWN).belongs_to == ""
 
 
-def test_a_data_server_s_token_is_its_global_server_s(secrets):
-    """The file of a known data server tells which global server the token is for."""
+def test_a_data_servers_token_belongs_to_its_global_server(secrets):
+    """The file of a known data server shows which global server the token belongs to."""
     (secrets / token_files.DEFAULT_NAME).write_text(CONTENTS["good"])
     put_token("data.proofreading.zetta.ai", A)
     assert resolve(SERVER).belongs_to == OTHER
     assert resolve(OTHER).belongs_to == ""
 
 
-def test_its_own_data_servers_do_not_make_it_another_s(secrets):
-    """The copy that cloud-volume reads does not take the token away from its server."""
+def test_a_copy_for_a_data_server_does_not_change_the_owner(secrets):
+    """A token in the file that cloud-volume reads still belongs to its server."""
     (secrets / token_files.DEFAULT_NAME).write_text(CONTENTS["good"])
     put_token("minnie.microns-daf.com", A)
     assert resolve(SERVER).belongs_to == ""
@@ -268,8 +268,8 @@ def test_its_own_data_servers_do_not_make_it_another_s(secrets):
     "name",
     ["ada:pw@global.daf-apis.com", "GLOBAL.daf-apis.com", "global.daf-apis.com:443", "ada@minnie.microns-daf.com"],
 )
-def test_another_spelling_is_no_other_server(secrets, name):
-    """A file that caveclient named after its address with a password, capitals or a port is this server's."""
+def test_another_spelling_is_the_same_server(secrets, name):
+    """A file that caveclient named after an address with a password, capitals or a port belongs to this server."""
     (secrets / token_files.DEFAULT_NAME).write_text(CONTENTS["good"])
     put_token(name, A)
     assert resolve(SERVER).belongs_to == ""
@@ -277,7 +277,7 @@ def test_another_spelling_is_no_other_server(secrets, name):
 
 
 def test_the_server_of_another_token_is_named_without_its_password(secrets):
-    """The address in the map may have one; the file is found under that name, and the server named without it."""
+    """If the address in the map has a password, the file is found, and the server is named without the password."""
     (secrets / token_files.DEFAULT_NAME).write_text(CONTENTS["good"])
     (secrets / datastack_map.MAP_NAME).write_text(json.dumps({"mine": "http://ada:Hunter2@cave.example.org:8900"}))
     put_token("ada:Hunter2@cave.example.org:8900", A)
@@ -286,8 +286,8 @@ def test_the_server_of_another_token_is_named_without_its_password(secrets):
     assert resolve(SERVER).belongs_to == "https://cave.example.org:8900"
 
 
-def test_a_folder_of_ten_thousand_files_is_not_read_through(secrets, monkeypatch):
-    """Only files that can matter are opened: a few where the server has its own, a bounded number otherwise."""
+def test_only_few_files_of_a_large_folder_are_opened(secrets, monkeypatch):
+    """Only a few files are opened if the server has its own, otherwise a limited number."""
     for number in range(1000):
         (secrets / f"{number}-{token_files.DEFAULT_NAME}").touch()
         (secrets / f"{number}.json").touch()
@@ -303,29 +303,29 @@ def test_a_folder_of_ten_thousand_files_is_not_read_through(secrets, monkeypatch
     assert len(opened) < MOST_FOREIGN + 20
 
 
-# ---------------------------------------------------------------- what is said of a file
+# ---------------------------------------------------------------- descriptions of files
 
 
 @pytest.mark.parametrize(
     ("kind", "problem", "inside"),
     [
         ("bare", "is not valid JSON (line 1)", A),
-        ("string", 'holds a string, not an object with the key "token"', A),
-        ("whole list", 'holds a list, not an object with the key "token"', A),
+        ("string", "contains a string, not a JSON object", A),
+        ("whole list", "contains a list, not a JSON object", A),
         ("single quotes", "is not valid JSON (line 1)", A),
         ("two objects", "is not valid JSON (line 1)", None),
         ("no key", 'has no key "token"', A),
-        ("null", 'has nothing (null) under "token"', None),
-        ("number", 'has a number under "token", where a string belongs', None),
+        ("null", 'has null under "token"', None),
+        ("number", 'has a number under "token", not a string', None),
         ("0 bytes", "is empty", None),
         ("NULs", "is empty", None),
         ("latin-1", "is not UTF-8 text", A),
         ("deep", "is not valid JSON", None),
-        ("bare, digits", 'holds a number, not an object with the key "token"', "1" * 32),
+        ("bare, digits", "contains a number, not a JSON object", "1" * 32),
     ],
 )
-def test_what_is_wrong_with_a_file_is_said(secrets, kind, problem, inside):
-    """The problem is named without what is in the file, and a single usual token in it is found."""
+def test_problems_of_files_are_described(secrets, kind, problem, inside):
+    """The problem is described without quoting the file, and a single token in it is found."""
     path = secrets / token_files.DEFAULT_NAME
     put(path, kind)
     found = read_token_file(path)
@@ -336,13 +336,13 @@ def test_what_is_wrong_with_a_file_is_said(secrets, kind, problem, inside):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("[1]", 'holds a list, not an object with the key "token"'),
+        ("[1]", "contains a list, not a JSON object"),
         ("{", "is not valid JSON (line 1)"),
         ("", "is empty"),
     ],
 )
 def test_a_malformed_map_has_no_entries(secrets, text, problem):
-    """A map that caveclient would overwrite in silence is told from an empty one."""
+    """A map that caveclient would silently overwrite is not taken for an empty one."""
     (secrets / datastack_map.MAP_NAME).write_text(text)
     found = read_map()
     assert (found.state, dict(found.entries)) == (State.MALFORMED, {})
@@ -350,14 +350,14 @@ def test_a_malformed_map_has_no_entries(secrets, text, problem):
 
 
 def test_paths_are_shown_as_people_write_them(home):
-    """The home is `~`, and nothing in a name can act in a terminal."""
+    """The home is `~`, and names contain no terminal escapes."""
     assert show_path(home / ".cloudvolume" / "x") == "~/.cloudvolume/x"
     assert show_path(Path("/etc/passwd")) == "/etc/passwd"
     assert "\x1b" not in show_path(home / "a\x1b[31mb")
 
 
-def test_an_object_in_the_place_of_a_token_is_called_so(secrets):
-    """What stands under the key is named as what it is."""
+def test_an_object_instead_of_a_token_is_described(secrets):
+    """The type of the value is named."""
     path = secrets / "cave-secret.json"
     path.write_text('{"token": {"value": "x"}}')
     assert str(token_files.read_token_file(path).problem).startswith("has an object under")

@@ -1,4 +1,4 @@
-"""What `--fix` offers: said before it is done, copied before it is changed, all of it or none."""
+"""What `--fix` offers: announced in words, backed up, and made whole or not at all."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ A, B, C = "a" * 31 + "0", "b" * 31 + "1", "c" * 31 + "2"
 
 
 def put(path: Path, token: str | None, **others: str) -> Path:
-    """Writes a token file for its owner alone."""
+    """Writes an owner-only token file."""
     path.write_text(json.dumps({**others, **({} if token is None else {"token": token})}))
     path.chmod(0o600)
     return path
@@ -51,7 +51,7 @@ def write_map(text: object) -> Path:
 
 
 def machine() -> Machine:
-    """What the check knows of the map."""
+    """The facts about the map."""
     return Machine(datastack_map=read_map(), datastacks_with_secrets=datastack_map.entries_with_secrets())
 
 
@@ -62,7 +62,7 @@ def token_of(path: Path) -> str:
 
 
 def made(fix: Fix | None) -> tuple[Path, ...]:
-    """Applies a fix that must be there, has no token in its words, and cannot be pickled with one."""
+    """Applies a fix, which must not be None, have a token in its words, or be picklable."""
     assert fix is not None
     assert not [one for one in (A, B, C) if one[:28] in fix.words or one[:28] in repr(fix)]
     assert len(fix.words.splitlines()) == 1
@@ -77,8 +77,8 @@ def made(fix: Fix | None) -> tuple[Path, ...]:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
-def test_permissions_are_taken_from_others(secrets):
-    """Every token file, also of other servers, and the folder become private; contents and times stay."""
+def test_permissions_become_owner_only(secrets):
+    """All token files, also of other servers, and their folder become owner-only; contents and times stay."""
     for path in (put(server_file(SERVER), A), put(default(), A), put(server_file(OTHER), B)):
         path.chmod(0o644)
     secrets.chmod(0o755)
@@ -112,8 +112,8 @@ def test_permissions_are_taken_from_others(secrets):
         f'{{"token: ""{A}"}}',
     ],
 )
-def test_a_token_in_a_wrong_shape_is_put_right(secrets, text):
-    """A file with one usual token in a shape that does not work becomes the file that caveclient reads."""
+def test_a_malformed_token_file_is_rewritten(secrets, text):
+    """A malformed file with one token becomes one that caveclient reads."""
     default().write_text(text)
     (backup,) = made(fixes.fix_shape(read_token_file(default())))
     assert backup.read_text() == text
@@ -123,14 +123,14 @@ def test_a_token_in_a_wrong_shape_is_put_right(secrets, text):
 
 
 @pytest.mark.parametrize("text", [f'{{"token": "{A}"}}', "{}", "", f"{A} {B}", "<html>", '{"token": ""}'])
-def test_what_holds_no_single_token_is_left(secrets, text):
-    """Where there is nothing to put right, or no telling which token is meant, nothing is offered."""
+def test_a_file_without_exactly_one_token_is_left(secrets, text):
+    """If the file is fine, or has no or several tokens, no fix is offered."""
     default().write_text(text)
     assert fixes.fix_shape(read_token_file(default())) is None
 
 
-def test_a_file_that_has_changed_since_is_left(secrets):
-    """A fix does nothing to a file that somebody else has written after it was offered."""
+def test_a_file_that_changed_in_the_meantime_is_left(secrets):
+    """A fix does not overwrite what was written after it was offered."""
     default().write_text(A)
     fix = fixes.fix_shape(read_token_file(default()))
     put(default(), B)
@@ -138,8 +138,8 @@ def test_a_file_that_has_changed_since_is_left(secrets):
     assert token_of(default()) == B
 
 
-def test_the_old_file_s_token_moves_to_the_server_s(secrets):
-    """A token that caveclient finds in chunkedgraph-secret.json only is written to the server's file first."""
+def test_the_token_of_the_legacy_file_moves_to_the_servers_file(secrets):
+    """A token that is only in chunkedgraph-secret.json is written to the server's own file."""
     put(legacy(), A, old=C)
     (backup,) = made(fixes.fix_legacy(resolve(SERVER)))
     assert json.loads(backup.read_text()) == {"old": C, "token": A}
@@ -148,15 +148,15 @@ def test_the_old_file_s_token_moves_to_the_server_s(secrets):
     assert resolve(SERVER).token == Token(A)
 
 
-def test_an_unused_old_file_is_left(secrets):
-    """Where the server has its own file, CAVEclient does not read the old one, and nothing is offered."""
+def test_an_unused_legacy_file_is_left(secrets):
+    """If the server has its own file, CAVEclient does not read the legacy one, and no fix is offered."""
     put(server_file(SERVER), A)
     put(legacy(), B)
     assert fixes.fix_legacy(resolve(SERVER)) is None
 
 
-def test_an_old_file_of_another_server_is_left(secrets):
-    """What is known to be another server's token is not moved to this one's file."""
+def test_a_legacy_file_of_another_server_is_left(secrets):
+    """Another server's token is not moved to this server's file."""
     put(legacy(), B)
     put(server_file(OTHER), B)
     assert fixes.fix_legacy(resolve(SERVER)) is None
@@ -166,8 +166,8 @@ def test_an_old_file_of_another_server_is_left(secrets):
 
 
 @pytest.mark.parametrize("own", [B, "", None])
-def test_a_good_token_in_the_shadow_comes_to_light(secrets, own):
-    """The token of cave-secret.json is written to the server's file that hides it."""
+def test_a_hidden_token_is_written_to_the_servers_file(secrets, own):
+    """The token of cave-secret.json replaces the one in the server's own file, which hides it."""
     put(server_file(SERVER), own, fanc=C)
     put(default(), A)
     (backup,) = made(fixes.fix_copies(resolve(SERVER), Token(A)))
@@ -176,8 +176,8 @@ def test_a_good_token_in_the_shadow_comes_to_light(secrets, own):
     assert fixes.fix_copies(resolve(SERVER), Token(A)) is None
 
 
-def test_old_copies_get_the_token_that_works(secrets):
-    """cave-secret.json at the default server, and the data servers' files, follow the server's own."""
+def test_old_copies_get_the_working_token(secrets):
+    """cave-secret.json of the default server and the data servers' files get the token of the server's own file."""
     put(server_file(SERVER), A)
     put(default(), B)
     put(server_file(LOCAL), C)
@@ -188,8 +188,8 @@ def test_old_copies_get_the_token_that_works(secrets):
     assert {token_of(path) for path in (server_file(SERVER), default(), server_file(LOCAL))} == {A}
 
 
-def test_another_server_s_copies_are_left(secrets):
-    """Neither cave-secret.json nor a data server's file is changed where another server's token is in it."""
+def test_copies_of_another_server_are_left(secrets):
+    """Neither cave-secret.json nor a data server's file changes if it has another server's token."""
     put(server_file(SERVER), A)
     put(server_file(OTHER), B)
     put(default(), B)
@@ -200,7 +200,7 @@ def test_another_server_s_copies_are_left(secrets):
 
 
 def test_a_fix_is_made_whole_or_not_at_all(secrets):
-    """If one of the files cannot be written, none is, and no copy is left."""
+    """If one of the files cannot be written, none is, and no backup is left."""
     put(server_file(SERVER), A)
     put(default(), B)
     put(server_file(LOCAL), B)
@@ -214,8 +214,8 @@ def test_a_fix_is_made_whole_or_not_at_all(secrets):
 # ---------------------------------------------------------------- the map
 
 
-def test_a_wrong_entry_is_corrected_or_forgotten(secrets):
-    """One entry changes, with a copy of the map; the others stay, whatever they are."""
+def test_a_wrong_entry_is_corrected_or_removed(secrets):
+    """One entry changes, with a backup of the map; the others stay, whatever they are."""
     write_map({"minnie65_public": "https://wrong.example.org", "v1dd": OTHER, "odd": [1]})
     fix = fixes.fix_map_entry("minnie65_public", SERVER, read_map())
     assert fix is not None
@@ -230,8 +230,8 @@ def test_a_wrong_entry_is_corrected_or_forgotten(secrets):
 
 
 @pytest.mark.parametrize("entry", ["", None, [], "no address at all"])
-def test_an_entry_that_means_no_server_can_always_be_forgotten(secrets, entry):
-    """Whatever is wrong with the entry of an unknown datastack, its finding carries a fix, an empty text included."""
+def test_an_entry_that_means_no_server_is_removed(secrets, entry):
+    """Whatever is wrong with the entry of an unknown datastack, there is a fix."""
     write_map({"mine": entry})
     target = find_target("mine")
     assert (target.is_guess, target.map_problem is None) == (True, False)
@@ -240,7 +240,7 @@ def test_an_entry_that_means_no_server_can_always_be_forgotten(secrets, entry):
     assert read_map().entries == {}
 
 
-def test_an_entry_that_has_changed_since_stays(secrets):
+def test_an_entry_that_changed_in_the_meantime_stays(secrets):
     """An entry that was corrected in the meantime is not undone."""
     write_map({"a": "https://wrong.example.org"})
     fix = fixes.fix_map_entry("a", "", read_map())
@@ -249,8 +249,8 @@ def test_an_entry_that_has_changed_since_stays(secrets):
     assert read_map().entries == {"a": SERVER}
 
 
-def test_secrets_in_addresses_are_taken_out(secrets):
-    """A token, name or password in a remembered address goes; the server that is meant stays, and no copy is kept."""
+def test_secrets_are_removed_from_addresses(secrets):
+    """Tokens, names and passwords are removed from saved addresses, and no backup is kept."""
     write_map(
         {
             "a": f"https://cave.example.org/x?middle_auth_token={A}",
@@ -266,10 +266,8 @@ def test_secrets_in_addresses_are_taken_out(secrets):
     assert datastack_map.entries_with_secrets() == ("a", "b", "d", "e", "minnie65_public", "v1dd", "f")
     fix = fixes.fix_map_secrets(machine())
     assert fix is not None
-    assert (
-        fix.words
-        == "take what is secret out of the address of a, b, d, e, minnie65_public, v1dd and f in the datastack map"
-    )
+    names = "a, b, d, e, minnie65_public, v1dd and f"
+    assert fix.words == f"remove secrets from the address of {names} in the datastack map"
     assert made(fix) == ()
     meant = {
         "c": SERVER,
@@ -285,16 +283,16 @@ def test_secrets_in_addresses_are_taken_out(secrets):
 @pytest.mark.parametrize(
     "text", [{"a": "https://wrong.org", "b": f"https://{A}@x.org"}, f'{{"a": "https://{A}@x.org", }}']
 )
-def test_no_copy_is_made_of_a_map_with_a_secret(secrets, text):
-    """Whatever is fixed in such a map, there is no second file with the secret afterwards."""
+def test_a_map_with_a_secret_is_not_backed_up(secrets, text):
+    """Whatever is fixed in such a map, no second file has the secret."""
     write_map(text)
     fix = fixes.fix_map_entry("a", SERVER, read_map()) if isinstance(text, dict) else fixes.fix_map(read_map())
     assert made(fix) == ()
     assert not list(secrets.glob("*.bak"))
 
 
-def test_a_password_in_the_name_of_a_file_is_not_repeated(secrets):
-    """The files of servers whose address has one are tightened too, and named without it."""
+def test_a_password_in_a_file_name_is_masked(secrets):
+    """Such a file becomes owner-only, too, and its name is shown without the password."""
     path = put(secrets / f"ada:Hunter2@cave.example.org-{token_files.DEFAULT_NAME}", A)
     path.chmod(0o644)
     fix = fixes.fix_permissions(resolve(SERVER))
@@ -316,7 +314,7 @@ def test_a_password_in_the_name_of_a_file_is_not_repeated(secrets):
     ],
 )
 def test_a_broken_map_is_rebuilt(secrets, text, left):
-    """A map that is no JSON object is copied and written anew with the entries that can be read."""
+    """A map that is not a JSON object is backed up and rewritten with its readable entries."""
     write_map(text)
     (backup,) = made(fixes.fix_map(read_map()))
     assert backup.read_text() == text
@@ -324,8 +322,8 @@ def test_a_broken_map_is_rebuilt(secrets, text, left):
     assert fixes.fix_map(read_map()) is None
 
 
-def test_nothing_is_offered_where_nothing_is_wrong(secrets):
-    """A healthy folder needs no fix."""
+def test_a_healthy_folder_needs_no_fix(secrets):
+    """No fix is offered if nothing is wrong."""
     put(server_file(SERVER), A)
     write_map({"minnie65_public": SERVER})
     found = resolve(SERVER)
@@ -352,8 +350,8 @@ def _named(folder, name, **entries):
 
 
 @pytest.mark.parametrize("name", ["cave-secret.json", "other.example.org-cave-secret.json"])
-def test_a_file_that_names_another_server_is_no_copy(secrets, name):
-    """Copies are made to agree where they are this server's; a file that says whose token it has is left alone."""
+def test_a_file_that_names_another_server_is_not_a_copy(secrets, name):
+    """A file that says that its token is for another server is left alone."""
     save.save_token(Token("a" * 31 + "1"), GLOBAL)
     _named(secrets, name, token="b" * 31 + "2")
     found = fixes.fix_copies(stored_tokens.resolve(GLOBAL), Token("a" * 31 + "1"), ["https://other.example.org"])
@@ -361,8 +359,8 @@ def test_a_file_that_names_another_server_is_no_copy(secrets, name):
 
 
 @pytest.mark.parametrize("entries", [{"token": f" {'b' * 32} "}, {"token": "B" * 32}, {"tokn": "b" * 32}])
-def test_a_shape_fix_keeps_whose_the_token_is(secrets, entries):
-    """The token stays the same one, so what the file says of it stays too."""
+def test_a_rewritten_file_still_names_its_server(secrets, entries):
+    """The token stays the same, so the name of its server in the file stays, too."""
     path = _named(secrets, "cave-secret.json", **entries)
     fix = fixes.fix_shape(token_files.read_token_file(path))
     assert fix is not None

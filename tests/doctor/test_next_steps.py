@@ -1,4 +1,4 @@
-"""Lines about files of odd names do what they say when they are typed as printed."""
+"""Printed lines about files with odd names do what they say."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAMES = (
 
 @pytest.fixture(params=("home", "else where"))
 def folder(request: pytest.FixtureRequest, home: Path, tmp_path: Path) -> Path:
-    """The home folder, or one with a blank in its name beside it."""
+    """The home folder, or one with a space in its name."""
     folder: Path = tmp_path / request.param
     folder.mkdir(exist_ok=True)
     return folder
@@ -29,7 +29,7 @@ def folder(request: pytest.FixtureRequest, home: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_token_is_saved_from_the_file_that_is_named(name: str, folder: Path, cave: Sandbox, run: Run, secrets: Path):
-    """The line for it names exactly that file, whatever is in its name."""
+    """The line names exactly that file, whatever is in its name."""
     token = cave.new_token("ada")
     (folder / name).write_text(json.dumps({"token": token}))
     ran = run(next_steps.save_from(find_target("minnie65_public", cave.server), folder / name, replaces=False).text)
@@ -38,8 +38,8 @@ def test_a_token_is_saved_from_the_file_that_is_named(name: str, folder: Path, c
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_file_is_made_private_and_moved_by_its_name(name: str, folder: Path, shell: object, run: Run):
-    """No variable of the notebook and no rule of the shell makes another name of it."""
+def test_a_file_with_an_odd_name_is_made_private_and_moved(name: str, folder: Path, shell: object, run: Run):
+    """Neither variables of the notebook nor rules of the shell change the name."""
     run("b = HOME = 'wrong'")
     file = folder / name
     file.write_text("x")
@@ -51,7 +51,7 @@ def test_a_file_is_made_private_and_moved_by_its_name(name: str, folder: Path, s
 
 
 def test_the_line_that_replaces_a_token_names_the_same_file(folder: Path, cave: Sandbox, set_up: str, run: Run):
-    """A file that a variable named, since its name cannot be typed behind a magic, can be given again."""
+    """The printed line works for a file whose name cannot be typed after a magic."""
     token, file = cave.new_token("ada"), folder / "a'b\"  c"
     file.write_text(json.dumps({"token": token}))
     run(f"file = {str(file)!r}")
@@ -60,7 +60,7 @@ def test_the_line_that_replaces_a_token_names_the_same_file(folder: Path, cave: 
     assert not run(ran.message.partition("To replace it: ")[2]).error
 
 
-def test_a_comment_ends_no_quoted_word(cave: Sandbox, run: Run, home: Path):
-    """`#` in the name of a file is a letter; behind the words of a line it begins a comment."""
+def test_a_hash_in_quotes_is_not_a_comment(cave: Sandbox, run: Run, home: Path):
+    """`#` in a quoted file name is a character; after the words of a line it begins a comment."""
     (home / "a # b").write_text(cave.new_token("ada"))
     assert not run(f"""%cave_save --from-file "~/a # b" --server {cave.server} # it's mine, "really""").error

@@ -1,4 +1,4 @@
-"""The report as data, as a block to share, for several datastacks, for batch runs."""
+"""The report: as data, for sharing, for several datastacks, and in batch runs."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from cave_magic.doctor.evidence import DatastackFacts, Evidence, Machine, Server
 from cave_magic.errors import BadInput
 from cave_magic.redact import Untrusted, sanitize
 from cave_magic.token import Token
+from cave_magic.ui.document import plain_text
 
 ROW = {"id", "group", "status", "title", "evidence", "blocked_by", "remedy"}
 
@@ -56,7 +57,7 @@ CAVEclient("minnie65_public", server_address="{server}", auth_token_key="my_lab"
 
 
 def test_the_last_error_is_in_every_form_of_the_report(run, cave, set_up, shell):
-    """`--json`, `-o` and `--report` hold what the last error meant and the line to type; what is private stays out."""
+    """`--json`, `-o` and `--report` explain the last error; `--report` withholds what is private."""
     fails = FAILS.format(server=cave.server)
     assert run(fails).error
     error = json.loads(run("%cave_check --json").out)["error"]
@@ -71,8 +72,8 @@ def test_the_last_error_is_in_every_form_of_the_report(run, cave, set_up, shell)
     assert "my_lab" not in block
 
 
-def test_an_error_of_ours_is_named_and_not_repeated_in_the_block(run, set_up, monkeypatch):
-    """What a magic said may be the person's own business: the block has the kind of the error only."""
+def test_our_own_error_is_not_repeated_in_the_block(run, set_up, monkeypatch):
+    """The message of a magic may be private: the block has only the class of the error."""
     monkeypatch.setenv("MINE", "0123456789abcdef0123456789abcdef")
     assert "ending in" in run("%cave_save --from-env MINE --no-check").message
     block = run("%cave_check --report").out
@@ -81,7 +82,7 @@ def test_an_error_of_ours_is_named_and_not_repeated_in_the_block(run, set_up, mo
 
 
 def test_strict_fails_the_cell_after_the_report(run, cave, set_up):
-    """`--strict` shows the report, then fails; without a fault it does not."""
+    """`--strict` shows the report, then fails the cell if a check failed."""
     assert not run("%cave_check --strict").error
     cave.delete_token(set_up)
     ran = run("%cave_check --strict")
@@ -102,14 +103,14 @@ def test_several_datastacks_have_rows_of_their_own(run, set_up, shell):
     assert len([row for row in rows if row.id == "account"]) == 1
 
 
-def test_all_looks_at_every_datastack_that_may_be_seen(run, set_up, shell):
-    """`--all` asks the server for the list."""
+def test_all_checks_every_listed_datastack(run, set_up, shell):
+    """`--all` requests the list from the server."""
     run("report = %cave_check --all -o")
     assert set(shell.user_ns["report"].datastacks) == {"minnie65_public", "flywire_fafb_public"}
 
 
 def test_options_work_together(run, cave, set_up):
-    """--all, --json, --strict and --timeout in one line."""
+    """`--all`, `--json`, `--strict` and `--timeout` work in one line."""
     cave.withdraw_terms("ada", "minnie65_public")
     cave.forget()
     ran = run("%cave_check --all --json --strict --timeout 5")
@@ -126,8 +127,8 @@ def test_the_function_for_scripts_gives_the_same_report(cave, run, set_up):
 
 
 @pytest.mark.parametrize("name", ["0f1e2d3c4b5a69788796a5b4c3d2e1f0", "Aa1" * 15, 7, None, b"name"])
-def test_what_is_no_name_is_not_sent(cave, name):
-    """`cave_magic.check()` refuses a token and what is no text, as the magic does, and says no part of it."""
+def test_invalid_names_are_not_sent(cave, name):
+    """`cave_magic.check()` rejects a token or a value that is not text, and does not repeat it."""
     with pytest.raises(BadInput) as caught:
         cave_magic.check(name, server=cave.server)
     assert str(name) not in str(caught.value)
@@ -135,29 +136,29 @@ def test_what_is_no_name_is_not_sent(cave, name):
 
 
 @pytest.mark.parametrize("timeout", ["5", None, 0, -1, float("nan"), float("inf"), 3600, [5]])
-def test_no_time_is_refused(cave, timeout):
-    """A bound that nobody can keep is refused in one sentence, before anybody is asked."""
+def test_an_invalid_timeout_is_rejected(cave, timeout):
+    """It is rejected in one sentence, before any request."""
     with pytest.raises(BadInput, match=r"^timeout takes seconds, more than 0 and less than 3600\.$"):
         cave_magic.check(server=cave.server, timeout=timeout)
     assert not cave.requests
 
 
-def test_an_address_that_is_no_text_is_refused():
-    """A server is named by its address."""
+def test_an_address_that_is_not_text_is_rejected():
+    """The message shows what an address looks like."""
     with pytest.raises(BadInput, match="An address looks like this"):
         cave_magic.check(server=5)
 
 
 @pytest.mark.parametrize("setting", ["float('nan')", "0.0", "-3.0"])
-def test_a_setting_is_held_to_the_same_bounds(run, setting):
-    """`%config CaveMagics.timeout` takes what `--timeout` takes."""
+def test_an_invalid_timeout_in_the_settings_is_rejected(run, setting):
+    """`%config CaveMagics.timeout` has the same limits as `--timeout`."""
     run(f"%config CaveMagics.timeout = {setting}")
     ran = run("%cave_check")
     assert (ran.error, ran.message[:32]) == ("BadInput", "CaveMagics.timeout takes seconds")
 
 
-def test_the_block_to_share_names_the_fault_and_not_the_person(run, cave, set_up, home):
-    """`--report` prints rows, versions and platform; no token, none of its characters, no e-mail, name or home."""
+def test_the_block_names_the_fault_and_not_the_user(run, cave, set_up, home):
+    """`--report` prints rows, versions and platform, but no part of the token, e-mail, name or home."""
     cave.delete_token(set_up)
     out = run("%cave_check --report").out
     assert "| failed | account |" in out
@@ -167,8 +168,8 @@ def test_the_block_to_share_names_the_fault_and_not_the_person(run, cave, set_up
 
 
 @pytest.mark.parametrize("how", ["down", "html", "status:418", "garbage", "escapes"])
-def test_the_block_holds_whatever_the_server_says(run, cave, set_up, how):
-    """The server's own words are withheld, whatever they are."""
+def test_the_block_withholds_the_words_of_the_server(run, cave, set_up, how):
+    """The server's own words are withheld."""
     cave.misbehave("all", how)
     out = run("%cave_check --report --timeout 3").out
     assert "CAVE check" in out
@@ -184,7 +185,7 @@ secrets = st.text(
 @settings(max_examples=80, deadline=None)
 @given(data=st.data())
 def test_a_secret_planted_in_any_field_stays_out_of_the_block(data):
-    """Names, e-mails, tokens, bodies, addresses and keys that are planted anywhere do not come out."""
+    """A secret in any name, e-mail, token, body, address or key is not printed."""
     secret = "Zq7" + data.draw(secrets).replace("[", "").replace("]", "") + "qZ"
     token = Token(data.draw(st.sampled_from([secret, "0" * 31 + "1", "x" * 44])))
     target = Target(datastack="minnie65_public", server="https://global.daf-apis.com")
@@ -260,10 +261,9 @@ def test_a_secret_planted_in_any_field_stays_out_of_the_block(data):
 
 
 def test_a_token_of_another_format_is_not_offered_to_be_saved_again(home):
-    """A whole token that this server does not make cannot work, and saving it once more would not help."""
+    """It cannot work, and saving it again would not help."""
     save_token(Token(base64.b64encode(bytes(range(162, 194))).decode()), DEFAULT_SERVER)
     server = ServerFacts(
-        address=DEFAULT_SERVER,
         target=find_target("minnie65_public"),
         machine=Machine(),
         stored=resolve(DEFAULT_SERVER),
@@ -271,6 +271,6 @@ def test_a_token_of_another_format_is_not_offered_to_be_saved_again(home):
     )
     finding = FORM.look(server)
     assert finding is not None
-    assert "is not 32 hexadecimal characters (0-9, a-f), so it cannot work" in str(finding.evidence)
+    assert "is not 32 hexadecimal characters (0-9, a-f), so it cannot work" in plain_text(finding.evidence)
     assert finding.next_step is not None
     assert finding.next_step.commands == ("%cave_setup existing",)

@@ -1,4 +1,4 @@
-"""Running checks: what is skipped, what a crash becomes, and which next step offers a fix."""
+"""Running checks: crashes, and which next step offers a fix."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from cave_magic.doctor.model import Check, Finding, Fix, Status, advise, failed, ok, unknown, warning
 from cave_magic.doctor.runner import run_checks
 
-OFFER, OTHER = advise("the line that offers fixes"), advise("another step")
+OFFER, OTHER = advise("offer the fixes"), advise("another step")
 
 
 def fix(id: str = "x") -> Fix:
@@ -16,7 +16,7 @@ def fix(id: str = "x") -> Fix:
 
 
 def run_all(*findings: Finding | None) -> tuple[list, list]:
-    """The rows and fixes of checks that find these things in one subject."""
+    """The rows and fixes of checks with these findings about one subject."""
     checks = [
         Check(id=f"check-{at}", group="g", title="t", about=str, look=lambda _, one=one: one)
         for at, one in enumerate(findings)
@@ -26,7 +26,7 @@ def run_all(*findings: Finding | None) -> tuple[list, list]:
 
 @pytest.mark.parametrize("make", [warning, failed])
 def test_a_fix_without_another_next_step_is_offered(make):
-    """Only then the line that offers fixes is the next step; the fix is collected in any case."""
+    """Only then is the offer the next step; the fix is collected in any case."""
     rows, fixes = run_all(make("wrong", fix=fix()))
     assert (rows[0].next_step, fixes) == (OFFER, [fix()])
     rows, fixes = run_all(make("wrong", next_step=OTHER, fix=fix()))
@@ -36,28 +36,28 @@ def test_a_fix_without_another_next_step_is_offered(make):
 @pytest.mark.parametrize(
     "finding", [ok("well"), warning("odd"), unknown("who knows"), failed("wrong", next_step=OTHER), None]
 )
-def test_without_a_fix_none_is_offered(finding):
-    """No finding without a fix prints the line that offers one."""
+def test_a_finding_without_a_fix_offers_none(finding):
+    """The offer appears only with a fix."""
     rows, fixes = run_all(finding)
     assert not [row for row in rows if row.next_step == OFFER]
     assert not fixes
 
 
-def test_a_failure_says_what_to_do():
+def test_a_failed_finding_says_what_to_do():
     """A failed finding has a next step or a fix."""
     with pytest.raises(ValueError, match="next step or a fix"):
         failed("wrong")
 
 
-def test_fixes_keep_the_order_of_the_rows_and_come_once():
-    """Two findings may carry the same fix: it is made once, where it was found first."""
+def test_fixes_are_in_the_order_of_the_rows_and_unique():
+    """Two findings may carry the same fix; it is offered once, at its first place."""
     rows, fixes = run_all(warning("a", fix=fix("b")), warning("b", fix=fix("a")), warning("c", fix=fix("b")))
     assert [one.id for one in fixes] == ["b", "a"]
     assert {row.next_step for row in rows} == {OFFER}
 
 
 def test_a_crashed_check_is_a_row():
-    """A check that raises is named by the kind of its error alone, and the others run."""
+    """A check that raises is reported with the class of its error only, and the others run."""
 
     def crash(_: object) -> Finding:
         raise ValueError("secret")

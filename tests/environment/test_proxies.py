@@ -19,8 +19,8 @@ SETTINGS = [
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
-def test_the_variables_that_count_are_those_of_python(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch):
-    """The variable that is named for each scheme has the value that Python takes: small letters first, even if empty."""
+def test_the_proxy_variables_are_those_that_python_obeys(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch):
+    """The variable found for each scheme has the value that Python uses: lower case first, even if empty."""
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     found = {scheme: settings[name] for scheme, name in read_proxy_settings(settings).proxies.items()}

@@ -19,7 +19,7 @@ from cave_magic.doctor import next_steps
 from cave_magic.environment import platforms
 from cave_magic.environment.platforms import Runtime
 from cave_magic.login import browser_sign_in, exchange, loopback, web_browser
-from cave_magic.login.browser_sign_in import came_by_address
+from cave_magic.login.browser_sign_in import is_sign_in_address
 from cave_magic.login.exchange import description
 from cave_magic.login.loopback import DONE, OVER
 from cave_magic.login.web_browser import Opening
@@ -178,7 +178,7 @@ def test_on_an_old_server_it_is_said_and_asked_before_anything_is_done(old, desk
     desk.answers = ["n"]
     ran = run(line)
     assert ran.error == "Cancelled"
-    assert "ends the one that is in use elsewhere" in desk.questions[0]
+    assert "revokes the one in use elsewhere" in desk.questions[0]
     assert desk.opened == []
 
 
@@ -196,7 +196,7 @@ def test_on_an_old_server_reusing_ends_nothing(old, desk, run, home):
     before = old.tokens("ada")[0]["token"]
     desk.answers, desk.goes = [""], Visitor("ada@example.org").open
     ran = run("%cave_setup existing")
-    assert "ends the one that is in use elsewhere" in " ".join(ran.out.split())
+    assert "revokes the one in use elsewhere" in " ".join(ran.out.split())
     assert stored(home) == [before]
 
 
@@ -242,8 +242,8 @@ def test_the_wrong_account_is_signed_out_at_once(cave, desk):
             time.sleep(0.02)
         assert cave._accounts.owner(first) is None
         assert back_of(page.address) == sign_in._receiver.return_url
-        assert sign_in.came.account.email == "carla@lab.example.org"
-        assert sign_in.goes_on
+        assert sign_in.verified.account.email.text == "carla@lab.example.org"
+        assert sign_in.is_waiting
 
 
 def test_the_same_account_may_sign_in_again_at_the_terms(here, cave, desk):
@@ -268,10 +268,10 @@ def test_a_page_that_is_loaded_twice_changes_nothing(cave, desk):
         (token,) = living_logins(cave)
         again = f"{back_of(sign_in.page)}?token={token}"
         assert visitor._load(again).address == first
-        assert sign_in.goes_on
+        assert sign_in.is_waiting
         back = f"{sign_in._receiver.return_url}?token={token}"
         assert [urlsplit(visitor._load(one).address).path for one in (back, back, again)] == [DONE] * 3
-        assert not sign_in.goes_on
+        assert not sign_in.is_waiting
 
 
 def test_the_waiting_page_says_how_to_change_the_account(here, cave, desk):
@@ -293,7 +293,7 @@ def test_interrupting_the_wait_gives_the_prompt(here, cave, desk, home):
     ran = here("%cave_setup new")
     assert ran.error == ""
     assert desk.questions == ["Token (hidden): "]
-    assert "make one on this page" in " ".join(ran.out.split())
+    assert "create a token, and copy it" in " ".join(ran.out.split())
     assert stored(home) == [by_name(cave, "ada")["by hand"]]
     page = Visitor("bob@example.org").open(desk.opened[0])
     assert (urlsplit(page.address).path, urlsplit(page.address).query, page.status) == (OVER, "", 410)
@@ -333,7 +333,7 @@ def test_nothing_comes_back_in_time(here, cave, desk, monkeypatch, home):
     monkeypatch.setattr(browser_sign_in, "LIFETIME", 0.5)
     desk.answers = [cave.new_token("ada")]
     ran = here("%cave_setup existing")
-    assert "No sign-in came back" in ran.out
+    assert "The sign-in timed out" in ran.out
     assert desk.questions == ["Token (hidden): "]
     assert len(stored(home)) == 1
 
@@ -399,12 +399,8 @@ def test_where_the_pages_are_down_nobody_is_sent_there(here, cave, desk, how):
     assert ran.error == "ServerInTrouble"
     assert "nobody can sign in now: 127.0.0.1" in ran.message
     assert "Nothing was changed" in ran.message
-    assert (
-        next_steps.setup(
-            Target(datastack="minnie65_public", server=cave.server, named_by="option"), "existing", "--paste"
-        )
-        in ran.message
-    )
+    target = Target(datastack="minnie65_public", server=cave.server, named_by="option")
+    assert next_steps.setup(target, "existing", "--paste").text in ran.message
     assert (desk.opened, desk.questions) == ([], [])
     assert "http" not in (ran.out + ran.message).replace(f"--server {cave.server}", "")
 
@@ -416,7 +412,7 @@ def test_a_token_can_be_pasted_while_the_pages_are_down(here, cave, desk, home, 
     desk.answers = [cave.new_token("ada")]
     ran = here(line)
     assert ran.error == ""
-    assert "tokens are made and listed cannot be opened now: 127.0.0.1" in " ".join(ran.out.split())
+    assert "the tokens page cannot be opened now: 127.0.0.1" in " ".join(ran.out.split())
     assert desk.opened == []
     assert "sticky_auth" not in ran.out
     assert len(stored(home)) == 1
@@ -430,14 +426,14 @@ def test_without_a_browser_the_link_is_there_and_the_wait_goes_on(here, cave, de
 
     def no_browser(address: str) -> Opening:
         desk.open_browser(address)
-        return Opening().settle("/bin/false, which BROWSER names, ended with status 1")
+        return Opening().settle("/bin/false (set in BROWSER) exited with status 1")
 
     monkeypatch.setattr(web_browser, "open_browser", no_browser)
     desk.goes = Visitor("ada@example.org").open
     ran = here("%cave_setup new")
     said = " ".join(ran.out.split())
     assert ran.error == ""
-    assert "No browser opened: /bin/false, which BROWSER names, ended with status 1." in said
+    assert "No browser opened: /bin/false (set in BROWSER) exited with status 1." in said
     assert f"Open this address in a browser on this computer: {desk.opened[0]}" in said
     assert "A browser tab has opened" not in said
     assert stored(home) == [by_name(cave, "ada")[MINE]]
@@ -457,11 +453,11 @@ def test_a_browser_that_fails_later_is_told_of_in_the_last_line(cave, desk, monk
 
     monkeypatch.setattr(browser_sign_in, "STARTING", 0.0)
     with browser_sign_in.SignIn(Target(datastack="minnie65_public", server=cave.server), 5) as sign_in:
-        steps = iter([lambda: opening.settle("firefox ended with status 1"), sign_in.settle])
+        steps = iter([lambda: opening.settle("firefox exited with status 1"), sign_in.settle])
         monkeypatch.setattr(sign_in, "step", lambda seconds: next(steps)())
         assert browser_sign_in._wait(sign_in, opening, Screen()) is None
     assert said[0] == "waiting for your sign-in in the browser"
-    assert said[1] == "no browser opened: firefox ended with status 1. Open the address above"
+    assert said[1] == "no browser opened: firefox exited with status 1. Open the address above"
 
 
 def test_where_no_program_may_listen_it_is_the_prompt(here, cave, desk, home, monkeypatch):
@@ -470,7 +466,7 @@ def test_where_no_program_may_listen_it_is_the_prompt(here, cave, desk, home, mo
     desk.answers = [cave.new_token("ada")]
     ran = here("%cave_setup new")
     assert ran.error == ""
-    assert "a sign-in cannot come back" in " ".join(ran.out.split())
+    assert "does not let a program listen on loopback" in " ".join(ran.out.split())
     assert not [address for address in desk.opened if "authorize" in address]
 
 
@@ -580,7 +576,7 @@ def test_two_sign_ins_at_once_do_not_disturb_each_other(cave, desk):
             lambda pair: Visitor(pair[0]).open(pair[1]), [("ada@example.org", one.page), ("bob@example.org", two.page)]
         )
         assert [urlsplit(page.address).path for page in pages] == [DONE, DONE]
-        assert (one.came.account.name, two.came.account.name) == ("Ada Example", "Bob Example")
+        assert (one.verified.account.name.text, two.verified.account.name.text) == ("Ada Example", "Bob Example")
         one.__exit__()
         assert len(living_logins(cave)) == 1
     assert living_logins(cave) == []
@@ -589,9 +585,9 @@ def test_two_sign_ins_at_once_do_not_disturb_each_other(cave, desk):
 def test_the_words_say_how_long_is_left(cave, desk):
     """Minutes first, then seconds."""
     with browser_sign_in.SignIn(Target(datastack="minnie65_public", server=cave.server), 5) as sign_in:
-        assert sign_in.words == ("waiting for your sign-in in the browser", "5 min left")
+        assert sign_in.status == ("waiting for your sign-in in the browser", "5 min left")
         sign_in._receiver._ends = time.monotonic() + 41
-        assert sign_in.words == ("waiting for your sign-in in the browser", "50 s left")
+        assert sign_in.status == ("waiting for your sign-in in the browser", "50 s left")
 
 
 def test_a_terms_link_stays_on_its_server_or_comes_back_to_us():
@@ -615,19 +611,19 @@ def test_the_name_of_the_token_is_short_and_plain(monkeypatch, name):
 
 def test_only_an_address_of_the_door_is_exchanged_unasked():
     """Other addresses and bare tokens are asked about."""
-    assert came_by_address(address_of("0" * 32))
-    assert came_by_address(f"  {address_of('0' * 32)}")
-    assert came_by_address(address_of("0" * 32).replace("127.0.0.1", "[::1]"))
-    assert not came_by_address("0" * 32)
-    assert not came_by_address(f"https://ngl.example.org/?middle_auth_token={'0' * 32}")
+    assert is_sign_in_address(address_of("0" * 32))
+    assert is_sign_in_address(f"  {address_of('0' * 32)}")
+    assert is_sign_in_address(address_of("0" * 32).replace("127.0.0.1", "[::1]"))
+    assert not is_sign_in_address("0" * 32)
+    assert not is_sign_in_address(f"https://ngl.example.org/?middle_auth_token={'0' * 32}")
 
 
 def test_nothing_shows_a_token(cave, desk):
     """The reprs of what is under way hold none."""
     with browser_sign_in.SignIn(Target(datastack="minnie65_public", server=cave.server), 5) as sign_in:
         Visitor("ada@example.org").open(sign_in.page)
-        assert sign_in.came is not None
-        assert nothing_secret(cave, repr(sign_in), repr(sign_in.came), repr(vars(sign_in)))
+        assert sign_in.verified is not None
+        assert nothing_secret(cave, repr(sign_in), repr(sign_in.verified), repr(vars(sign_in)))
 
 
 # ---------------------------------------------------------------- stopped on an old server
@@ -677,7 +673,7 @@ def test_a_token_that_is_made_after_the_patience_is_revoked(here, cave, desk, mo
     monkeypatch.setattr(exchange, "PATIENCE", 2.0)
     desk.goes = Visitor("ada@example.org").open
     ran = here("%cave_setup new")
-    assert "What it still makes is revoked then" in ran.out
+    assert "If it still creates a token, that will be revoked" in ran.out
     assert MINE in by_name(cave, "ada")
     go.set()
     deadline = time.monotonic() + 10

@@ -80,9 +80,9 @@ DEFECTS = (
     defect("a host is not compared with its port", "api:host_of", "url.host_and_port if", "url.host if", "api/test_urls.py", "credentials"),
     defect("port 0 is a port", "api:parse_url", " or port == 0 or", " or", "api/test_urls.py", "test_deployments.py"),
     # signing in
-    defect("revoking is skipped", "login:revoke", "if one.only:", "if True:", "login/test_revocation.py"),
+    defect("revoking is skipped", "login:revoke", "if not one.only:", "if False:", "login/test_revocation.py"),
     defect("a failed revocation counts", "login:_try", "if any(is_revoked(response) or", "if any(True or", "login/test_revocation.py"),
-    defect("the receiver takes any path", "login:Receiver._handle_query", "if hmac.compare_digest(request.path.encode(), one.encode())", "if True", "login/test_loopback.py"),
+    defect("the receiver takes any path", "login:Receiver._handle_query", "if hmac.compare_digest(request.path.encode(), path.encode())", "if True", "login/test_loopback.py"),
     defect("the receiver takes any host", "login:Receiver.respond", "request.hosts == (self._host,)", "True", "login/test_loopback.py"),
     defect("a prefetch counts as opened", "login:parse_request", 'and "prefetch" in value', 'and "never" in value', "login/test_loopback.py"),
     # the diagnosis

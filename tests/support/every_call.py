@@ -1,8 +1,8 @@
-"""Saves a token again and again, each time in a process of its own, and lets something happen at each call in turn.
+"""Saves a token repeatedly, each time in its own process, and disturbs each file-system call in turn.
 
-`python every_call.py HOME BEFORE HOW` prints what the files held afterwards, call by call, as JSON.
+`python every_call.py HOME BEFORE HOW` prints the state of the files after each disturbed save, as JSON.
 BEFORE: `nothing` or `files` (an old token in three files). HOW: `kill`, `interrupt`, `fail` (that call), `full` (from
-that call on nothing can be written).
+that call on, nothing can be written).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CODES = {0: "saved", 3: "interrupted", 4: "not saved", -signal.SIGKILL: "killed"
 
 
 def prepare(before: str) -> None:
-    """Puts the files of before."""
+    """Creates the files that exist before the save."""
     shutil.rmtree(secrets_folder().parent, ignore_errors=True)
     if before == "files":
         secrets_folder().mkdir(parents=True)
@@ -41,16 +41,16 @@ def prepare(before: str) -> None:
 
 
 class Watch:
-    """Counts the file-system calls of this process and lets something happen at one of them."""
+    """Counts the file-system calls of this process and disturbs one of them."""
 
     def __init__(self, at: int, how: str) -> None:
         self.at, self.how, self.count, self.on = at, how, 0, True
         sys.addaudithook(self.see)
         for name, real in (("write", os.write), ("fsync", lambda _: None)):
-            setattr(os, name, self.announced(name, real))  # without fsync: no disk needs to turn for this
+            setattr(os, name, self.announced(name, real))  # fsync is left out, since the disk does not matter
 
     def announced(self, name: str, real):
-        """A function of `os` that tells the audit hooks, as most others do by themselves."""
+        """A function of `os` that raises an audit event, as most others do by themselves."""
 
         def call(*args):
             sys.audit("call", name)
@@ -70,7 +70,7 @@ class Watch:
             self.happen()
 
     def happen(self) -> None:
-        """What happens at the chosen call."""
+        """Disturbs the chosen call."""
         if self.how == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         elif self.how == "interrupt":
@@ -101,13 +101,13 @@ def run(at: int, how: str) -> tuple[str, int]:
 
 
 def found() -> dict[str, str]:
-    """What each file holds: old, new, or what is wrong with it."""
+    """The state of each file: old, new, or what is wrong with it."""
     names = sorted(os.listdir(secrets_folder())) if secrets_folder().is_dir() else []
     return {name: judged(secrets_folder() / name) for name in names if not name.startswith(".")}
 
 
 def judged(path: Path) -> str:
-    """Old or new, whole, private if new, with its other keys."""
+    """The state of a file: "old" or "new" only if it is complete, with its other keys and the right permissions."""
     try:
         data = json.loads(path.read_text())
     except ValueError:
@@ -123,12 +123,12 @@ def judged(path: Path) -> str:
 
 
 def hidden() -> list[str]:
-    """The files that begin with a dot: locks, and what a killed save left."""
+    """The hidden files: locks, and what a killed save left."""
     return sorted(path.name for path in secrets_folder().glob(".*")) if secrets_folder().is_dir() else []
 
 
 def main(before: str, how: str) -> list[dict[str, object]]:
-    """Goes through all calls; after a killed save a second, undisturbed one must mend everything."""
+    """Disturbs each call in turn; after a killed save, an undisturbed one has to complete everything."""
     prepare(before)
     _, calls = run(0, "nothing")
     outcomes = []

@@ -1,4 +1,4 @@
-"""A format of token that the package does not know, to show that registering it is all that it takes."""
+"""A token format that the package does not know, to test that registering it is enough."""
 
 from __future__ import annotations
 
@@ -26,19 +26,23 @@ JWT = TokenFormat(
     scheme="JWT",
     shown=6,
 )
-"""A signed token: header, claims and signature (RFC 7519), in a header of its own."""
+"""A signed token: header, claims and signature (RFC 7519), in its own HTTP header."""
 
 
 @contextmanager
 def registered(token_format: TokenFormat = JWT) -> Iterator[TokenFormat]:
-    """Registers one more format for the time of a test."""
+    """Registers one more format during a test."""
     with mock.patch.object(token, "FORMATS", (*token.FORMATS, token_format)):
         yield token_format
 
 
 def make_jwt(seed: object = 0) -> str:
-    """A token of about 600 characters; other seeds give other tokens."""
+    """A token of about 600 characters; different seeds give different tokens."""
     source = random.Random(repr(seed))
-    claims = {"sub": "ada", "scope": source.randbytes(170).hex()}
-    pieces = (b'{"alg":"HS256","typ":"JWT"}', json.dumps(claims).encode(), source.randbytes(32))
+    claims = {"scope": source.randbytes(170).hex(), "sub": "ada"}
+    header = {
+        "kid": source.randbytes(4).hex(),
+        "alg": "HS256",
+    }  # no text of a test begins so, which could be taken for it
+    pieces = (json.dumps(header).encode(), json.dumps(claims).encode(), source.randbytes(32))
     return ".".join(base64.urlsafe_b64encode(piece).decode().rstrip("=") for piece in pieces)

@@ -92,7 +92,7 @@ def test_a_secret_is_asked_for_once():
 @pytest.mark.parametrize("front", [PlainFrontend(), Scripted(NobodyToAsk())])
 def test_where_nobody_can_answer_the_way_out_is_named(front):
     """The error says what to do instead, also where a front end only notices when it asks."""
-    with pytest.raises(NobodyToAsk, match=r"^nobody can answer a question here: say --yes$"):
+    with pytest.raises(NobodyToAsk, match=r"^no one can answer a question here: say --yes$"):
         confirm(front, "Go on?", "say --yes")
 
 
@@ -141,5 +141,5 @@ def test_a_kernel_that_turns_out_unable_to_ask_is_no_traceback(monkeypatch):
         raise StdinNotImplementedError("raw_input was called, but this frontend does not support input requests.")
 
     monkeypatch.setattr("builtins.input", ask)
-    with pytest.raises(NobodyToAsk, match="nobody can answer"):
+    with pytest.raises(NobodyToAsk, match="no one can answer"):
         confirm(NotebookFrontend(SimpleNamespace(_allow_stdin=True)), "Go on?")

@@ -77,7 +77,7 @@ def waited(messages: list[Message]) -> bool:
         ("%cave_check", "All well."),
         ("%cave_check --json", '"ok": true'),
         ("%cave_whoami", "Ada Example"),
-        ("%cave_setup", "Nothing is needed."),
+        ("%cave_setup", "You are set up."),
         ("%cave_save --from-file ~/token.txt", "This token is already saved."),
     ],
 )

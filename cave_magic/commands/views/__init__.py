@@ -1,1 +1,1 @@
-"""The pages that the commands show."""
+"""The pages of the commands."""

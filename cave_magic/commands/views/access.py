@@ -1,4 +1,4 @@
-"""The pages of `%cave_setup`, `%cave_save` and `%cave_whoami`: guides, cards and who you are, in words."""
+"""The pages of `%cave_setup` and `%cave_save`: the card after a save, the status, and the advice without a token."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from ...doctor.evidence import ServerFacts
 from ...login.verify import VerifiedToken
 from ...token import Token
 from ...ui.document import Line, Page, Span, Table, line
-from .report import go_on_words
+from .report import go_on
 from .whoami import fact_table, readable
 
 
 def card_page(checked: VerifiedToken, saved: Saved, works: bool = True) -> Page:
-    """Where a set-up ends: who, where, what, and the line to go on with, or the step that is left.
+    """The last page of a set-up: the account, the token, and how to continue or the step that is left.
 
     Args:
-        checked: the token and what it opens.
-        saved: where it is stored now.
-        works: whether CAVEclient can be imported here.
+        checked: the token, and what it can read.
+        saved: where it was saved.
+        works: whether CAVEclient can be imported.
     """
     target = again(checked.target)
     done = works and checked.opens
@@ -35,7 +35,7 @@ def card_page(checked: VerifiedToken, saved: Saved, works: bool = True) -> Page:
         *_token_rows(checked.token, saved),
         ("can read", line(readable(checked.account.permissions))),
     ]
-    last = go_on_words(target) if done else _step_left(target, checked.terms)
+    last = go_on(next_steps.go_on(target)) if done else _step_left(target, checked.terms)
     return Page((_headline(saved, done, checked), fact_table(rows, "your access"), *_remarks(checked, saved), last))
 
 
@@ -51,10 +51,10 @@ def _headline(saved: Saved, done: bool, checked: VerifiedToken) -> Line:
 
 
 def _step_left(target: Target, terms: Terms | None) -> Line:
-    """What to do before the datastack can be read."""
+    """The step that is left before the datastack can be read."""
     check = next_steps.check(target)
     if terms is None:
-        return line(Span("Next: ", "strong"), check, " says why")
+        return line(Span("Next: ", "strong"), "to see why: ", check)
     accept = f"accept the terms of service of {target.datastack} at "
     return line(Span("Next: ", "strong"), accept, Span(terms.url, "link"), ", then ", check)
 
@@ -65,71 +65,68 @@ def _token_rows(token: Token, saved: Saved) -> list[tuple[str, Line]]:
 
 
 def _remarks(checked: VerifiedToken, saved: Saved) -> list[Line]:
-    """What the person should know or still do."""
+    """What else the person should know."""
     found: list[Line] = []
     if checked.permanent is False:
         link = Span(endpoints.tokens_page(checked.target.server), "link")
-        short = Span(f"This token is temporary, and expires {responses.WITHIN}. ", "warning")
-        found.append(line(short, "A permanent one is made at ", link))
+        warning = Span(f"This token is temporary, and expires {responses.WITHIN}. ", "warning")
+        found.append(line(warning, "Create a permanent one at ", link))
     for moved, before in saved.remapped.items():
-        found.append(line(Span("Note: ", "warning"), f"{moved} was opened on {before} until now"))
+        found.append(line(Span("Note: ", "warning"), f"{moved} was read from {before} until now"))
     for path in saved.backups:
-        found.append(line(Span("Note: ", "warning"), f"a file that was not valid JSON was kept as {show_path(path)}"))
+        found.append(
+            line(Span("Note: ", "warning"), f"a file that was not valid JSON was renamed to {show_path(path)}")
+        )
     return found
 
 
 def unchecked_page(token: Token, target: Target, saved: Saved) -> Page:
-    """What `%cave_save --no-check` says."""
+    """The page of `%cave_save --no-check`."""
     head = "! Already saved, but not checked." if saved.unchanged else "! Saved, but not checked."
     rows = [("server", line(host_of(target.server))), *_token_rows(token, saved)]
-    then = line("When the server can be reached: ", next_steps.check(target))
+    then = line("Once the server can be reached: ", next_steps.check(target))
     return Page((line(Span(head, "warning")), fact_table(rows, "what was saved"), then))
 
 
 def status_page(facts: ServerFacts) -> Page:
-    """What `%cave_setup` alone says where a token is stored that works."""
+    """The page of `%cave_setup` without arguments if the stored token works."""
     target, info = facts.target, facts.info
     terms = responses.terms_in(info.data, facts.address) if info and info.code == "missing_tos" else None
     opens = info is not None and bool(responses.local_server_in(info)) and not _is_old(facts)
     works = not facts.machine.caveclient_problem and not facts.caveclient_disagrees
     said = line(f"The stored token works on {facts.host}: ", facts.account.label if facts.account else "")
     if opens and works:
-        other = next_steps.setup(target, "existing")
-        return Page(
-            (
-                line(Span("✔ Nothing is needed. ", "done"), said),
-                go_on_words(target),
-                line("To use another account: ", other),
-            )
-        )
+        head = line(Span("✔ You are set up. ", "done"), said)
+        other = line("To use another account: ", next_steps.setup(target, "existing"))
+        return Page((head, go_on(next_steps.go_on(target)), other))
     name = target.datastack
     missing = "One step is left. " if terms else "CAVEclient does not work. " if opens else f"{name} cannot be read. "
     return Page((line(Span(f"! {missing}", "warning"), said), _step_left(target, terms)))
 
 
 def _is_old(facts: ServerFacts) -> bool:
-    """Whether the info service still opens the datastack, against what the auth server says now."""
+    """Whether the info service still gives access to the datastack although the auth server no longer does."""
     dataset = facts.datasets.get(facts.target.datastack, "")
     return bool(facts.account and facts.info and responses.contradicts(facts.account, facts.info, dataset))
 
 
 def advice_page(facts: ServerFacts) -> Page:
-    """What `%cave_setup` alone says when something is needed."""
+    """The page of `%cave_setup` without arguments if no stored token works."""
     why = _why_not(facts)
     if not facts.machine.can_ask:
         return Page((why, line(Span("Next: ", "strong"), set_up(facts).line)))
     new, existing = (next_steps.setup(facts.target, kind) for kind in ("new", "existing"))
     rows = [
         (line(new), line("no account yet, or the terms of service not accepted")),
-        (line(existing), line("an account, and a token on another computer or lost")),
+        (line(existing), line("an account, with a token on another computer or a lost one")),
     ]
     if facts.misplaced_file is not None:
-        rows.insert(0, (save_this(facts, facts.misplaced_file).line, line("that file has a token that works")))
-    return Page((why, Table(tuple(rows), "which of them to type")))
+        rows.insert(0, (save_this(facts, facts.misplaced_file).line, line("this file has a token that works")))
+    return Page((why, Table(tuple(rows), "what to type")))
 
 
 def _why_not(facts: ServerFacts) -> Line:
-    """Why the set-up is not complete, by what was really found."""
+    """Why no stored token works."""
     stored, response = facts.stored, facts.identity
     if stored.blocker is not None:
         said = f"{stored.blocker.fault}, so no token can be read from it."
@@ -143,5 +140,5 @@ def _why_not(facts: ServerFacts) -> Line:
         said = f"The stored token {oddity}, so it cannot work."
     else:
         why = f": {response.sentence}" if response is not None else ""
-        said = f"It is not known whether the stored token works{why}."
+        said = f"The stored token could not be checked{why}."
     return line(Span(said, "strong"))

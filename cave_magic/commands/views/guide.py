@@ -1,4 +1,4 @@
-"""The steps to a token, the tokens of a paste to choose from, and what an odd answer to a prompt gets."""
+"""The pages around the token prompt: the steps to a token, a choice of pasted tokens, and invalid answers."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from ...ui.document import Block, Line, Page, Span, Steps, Table, line
 def guide_page(
     target: Target, is_new: bool, can_ask: bool = True, runtime: Runtime | None = None, failure: str = ""
 ) -> Page:
-    """The steps to a token, numbered, each with its link, and what is special about where the kernel runs.
+    """The numbered steps to a token, with links and a note about the platform.
 
     Args:
-        target: the server, and the datastack whose terms a new person accepts on the way.
+        target: the server, and the datastack whose terms of service a new person accepts on the way.
         is_new: whether the person has no account yet.
-        can_ask: whether the token can be pasted once the person has it.
-        runtime: where the kernel runs; found out if not given.
+        can_ask: whether a prompt for the token follows.
+        runtime: where the kernel runs; detected by default.
         failure: why the pages of the auth server cannot be opened now, or "".
     """
     where = runtime or detect_runtime()
@@ -33,14 +33,14 @@ def guide_page(
         blocks.append(line(Span("Note: ", "warning"), where.note))
     if where.is_ephemeral and where.secrets_name:
         blocks += [line(command) for command in next_steps.recall(where, target)]
-    last = _step("Paste", "put the token into the prompt below. What you paste stays hidden.")
+    last = _step("Paste", "paste the token into the prompt below. It stays hidden.")
     if not can_ask:
-        last = _step("Keep", f"put the token as CAVE_TOKEN into {where.secrets_name or 'an environment variable'}.")
+        last = _step("Keep", f"store the token as CAVE_TOKEN in {where.secrets_name or 'an environment variable'}.")
     return Page((*blocks, Steps((*_ways(target, is_new, failure), last))))
 
 
 def first_address(target: Target, is_new: bool) -> str:
-    """The page that the first step of the guide is done on."""
+    """The page of the first step of the guide."""
     return (is_new and _account_address(target)) or endpoints.tokens_page(target.server)
 
 
@@ -48,12 +48,12 @@ def _ways(target: Target, is_new: bool, failure: str) -> list[tuple[Line, ...]]:
     """The steps up to the token."""
     tokens = endpoints.tokens_page(target.server)
     if failure:
-        why = f"the pages on which tokens are made and listed cannot be opened now: {failure}."
-        return [_step("Token", f"{why} Copy one from where you have it, such as another computer.")]
+        why = f"the tokens page cannot be opened now: {failure}."
+        return [_step("Token", f"{why} Copy the token from where you have it, such as another computer.")]
     if not is_new:
-        todo = "this page lists the ones you have. Copy one, or make one for this computer; the others go on working."
+        todo = "this page lists your tokens. Copy one, or create one for this computer; the others stay valid."
         return [_step("Token", todo, tokens)]
-    steps = [_step("Token", "make one on this page, signed in with a Google account, and copy it.", tokens)]
+    steps = [_step("Token", "sign in on this page with a Google account, create a token, and copy it.", tokens)]
     if address := _account_address(target):
         todo = "sign in with a Google account and accept the terms of service. Then come back here."
         steps.insert(0, _step("Account", todo, address))
@@ -61,9 +61,9 @@ def _ways(target: Target, is_new: bool, failure: str) -> list[tuple[Line, ...]]:
 
 
 def _account_address(target: Target) -> str:
-    """Where a new person signs in and accepts a datastack's terms; "" for a datastack that is not in the table.
+    """Where a new person signs in and accepts a datastack's terms; "" for an unknown datastack.
 
-    A misspelt one may be in the datastack map all the same: caveclient writes it there before it asks the server.
+    The datastack map cannot tell which are known: caveclient writes misspelled names to it too.
     """
     home = deployment_of(target.datastack)
     if home is None:
@@ -78,7 +78,7 @@ def _step(title: str, todo: str, address: str = "") -> tuple[Line, ...]:
 
 
 def pasted_page(found: Sequence[PastedToken]) -> Page:
-    """The tokens that were pasted at once, to choose one of."""
+    """Lists pasted tokens to choose from."""
     rows = [
         (
             line(str(number)),
@@ -92,7 +92,7 @@ def pasted_page(found: Sequence[PastedToken]) -> Page:
 
 
 def again_page(problem: str) -> Page:
-    """What an odd answer to a prompt gets, while it may be answered again: whole sentences that say what is wrong."""
+    """Shown after an invalid answer, before the prompt is repeated; `problem` is whole sentences."""
     return Page(
         (
             line(Span("! ", "warning"), problem),

@@ -1,11 +1,10 @@
-"""The report of `%cave_check` as a page: rows in columns, then the one thing to do next."""
+"""The report of `%cave_check` as a page: a table, advice about warnings, and the next step."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from ...api.urls import host_of
-from ...credentials.target import Target
 from ...doctor import next_steps
 from ...doctor.model import CheckResult, Command, NextStep, Report, Status
 from ...ui.document import Block, Line, Page, Span, Table, line
@@ -24,8 +23,8 @@ def report_page(report: Report, verbose: bool = False) -> Page:
     """The report of `%cave_check`.
 
     Args:
-        report: what was found.
-        verbose: every row, also the quiet good ones and each that was skipped.
+        report: the report.
+        verbose: whether to show every row, including quiet ones that are ok and each skipped one.
     """
     blocks: list[Block] = []
     if report.error is not None:
@@ -53,7 +52,7 @@ def _mark(status: Status) -> Line:
 
 
 def _skipped(rows: Iterable[CheckResult]) -> list[tuple[Line, ...]]:
-    """One row for all that wait for the same thing."""
+    """One row for all checks that were skipped for the same reason."""
     waiting: dict[str, list[str]] = {}
     for row in rows:
         if row.status is Status.SKIPPED and not row.quiet:
@@ -69,7 +68,7 @@ def _named(titles: list[str]) -> str:
 
 
 def _advice(row: CheckResult, following: NextStep | None) -> Line | None:
-    """What to do about a warning, unless the last line says it already."""
+    """The next step of a warning, unless the last line says the same."""
     if row.next_step is None or row.next_step == following:
         return None
     return line(Span(f"About {row.title}: ", "dim"), row.next_step.line)
@@ -85,13 +84,9 @@ def _ending(report: Report) -> Line:
     if not report.ok:
         return line(Span("Not everything could be checked; try again later.", "strong"))
     head = "✔ Access works. " if Status.WARNING in statuses else "✔ All well. "
-    return line(Span(head, "done"), _go_on(report.go_on))
+    return line(Span(head, "done"), go_on(report.go_on))
 
 
-def go_on_words(target: Target) -> Line:
-    """How work goes on, in words."""
-    return _go_on(next_steps.go_on(target))
-
-
-def _go_on(command: Command) -> Line:
+def go_on(command: Command) -> Line:
+    """The last line of a page when access works."""
     return line("Go on with: ", command)

@@ -1,4 +1,4 @@
-"""The page of `%cave_whoami`: account, token, permissions."""
+"""The page of `%cave_whoami`: the account, the token, the permissions."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ...ui.document import Line, Page, Span, Table, line
 
 
 def fact_table(rows: Iterable[tuple[str, Line]], name: str) -> Table:
-    """A table of titles and what is known under them."""
+    """A table of titles and values."""
     return Table(tuple((line(Span(title, "dim")), words) for title, words in rows), name)
 
 
 def whoami_page(facts: ServerFacts, others: Iterable[OtherFile] = ()) -> Page:
-    """Who the stored token belongs to, where it comes from and what it opens; `others` are the other files with one."""
+    """The account of the stored token, its file and its permissions; `others` are other files with a token."""
     account, stored = facts.account, facts.stored
     if account is None or stored.token is None or stored.source is None:
         raise ValueError("nobody is signed in")
@@ -45,12 +45,12 @@ def whoami_page(facts: ServerFacts, others: Iterable[OtherFile] = ()) -> Page:
 def _kind(facts: ServerFacts) -> str:
     temporary = is_temporary(facts)
     if temporary is None:
-        return "of unknown type"
+        return "unknown type"
     return f"a temporary token that expires {expiry(facts)}" if temporary else "a permanent token"
 
 
 def _other_row(other: OtherFile) -> tuple[str, Line]:
-    """Another file with a token: with this one, with one that other programs send, or with one that nobody reads."""
+    """Another file: with a copy of the token, with a token for cloud-volume, or with one that no program reads."""
     file = other.file
     name = file.name if file.path.parent == secrets_folder() else show_path(file.path)
     if other.same or file.meant is None:
@@ -64,15 +64,15 @@ def _ending_of(token: Token) -> str:
 
 
 def readable(permissions: dict[str, tuple[str, ...]]) -> str:
-    """The datasets that an account can read, in words."""
+    """The datasets that an account can read."""
     if not permissions:
-        return "nothing yet: this account has no permission"
+        return "nothing yet: this account has no permissions"
     names = sorted(permissions)
     shown = [f"{name} ({', '.join(permissions[name])})" for name in names[:12]]
     return ", ".join(shown) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
 
 
 def revealed_page(token: Token) -> Page:
-    """What `--reveal` adds: a warning, and the token."""
+    """The page of `--reveal`: a warning, and the token."""
     warning = "Anyone who reads the next line can use your account. Clear this output before you share it."
     return Page((line(Span(f"! {warning}", "warning")), line(Span(token.reveal(), "command"))))

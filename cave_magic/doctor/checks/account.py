@@ -1,4 +1,4 @@
-"""Whose token is it, by the word of the auth server, and what kind of token?"""
+"""Does the auth server accept the token, and is it a temporary or a permanent one?"""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ...api.urls import name_of_host
 from ...ui.document import Span, line
 from .. import next_steps
 from ..evidence import ServerFacts
-from ..model import Check, Finding, advise, failed, ok, unknown, warning
-from .network import AUTH, UNEXPECTED, then
+from ..model import Check, Finding, advise, failed, ok, then, unknown, warning
+from .network import AUTH, UNEXPECTED
 from .token import FORM, SHADOW, set_up, within_reach
 
 
@@ -19,7 +19,7 @@ def _account(server: ServerFacts) -> Finding:
     response = server.identity
     check = next_steps.check(server.target)
     if response is None:
-        return unknown(f"{server.host} was not asked", next_step=advise(check))
+        return unknown(f"{server.host} was not contacted", next_step=advise(check))
     if server.account is not None:
         return ok(server.account.label)
     if response.code == "invalid_token":
@@ -28,7 +28,7 @@ def _account(server: ServerFacts) -> Finding:
         return _netrc(server)
     if response.code in REFUSALS:
         return failed(
-            f"the token did not arrive at {response.host} ({response.status} {response.code}): "
+            f"the token did not reach {response.host} ({response.status} {response.code}): "
             "something on the way removes it",
             next_step=then("try another network, or turn off the proxy or VPN", check),
         )
@@ -39,8 +39,8 @@ def _rejected(server: ServerFacts) -> Finding:
     ending = server.stored.token.ending if server.stored.token else ""
     evidence = line(
         f"{server.host} rejected the stored token",
-        *((" (it ends in ", Span(ending, private=True), ")") if ending else ()),
-        ": it was revoked or replaced, has expired, or belongs to another server",
+        *((" (ends in ", Span(ending, private=True), ")") if ending else ()),
+        ": it was revoked, has expired, or is for another server",
     )
     step = set_up(server)
     return within_reach(server, evidence, step) if server.misplaced_file else failed(evidence, next_step=step)
@@ -51,7 +51,7 @@ def _netrc(server: ServerFacts) -> Finding:
     command = next_steps.with_variable("NETRC", os.devnull)
     file = server.netrc_file if server.netrc_file.startswith("~/") else "the file that NETRC names"
     return failed(
-        f"{file} has a password for {host}, which is sent in place of the token",
+        f"{file} has a password for {host}, which is sent instead of the token",
         next_step=advise(
             f'remove the entry for {host} (or "default") from {file}, or in this kernel: ', command, ", then ", check
         ),
@@ -59,9 +59,9 @@ def _netrc(server: ServerFacts) -> Finding:
 
 
 def expires_by(server: ServerFacts) -> datetime | None:
-    """The latest moment at which a stored temporary token expires, from when its file was written; None if unknown.
+    """The latest time at which the stored temporary token expires, judged by the age of its file; None if unknown.
 
-    A token that works has not expired: a file that is older got its time from somewhere else.
+    The token works, so a file that is older than a temporary token can be was copied or touched.
     """
     file = server.stored.source
     if file is None or not file.modified:
@@ -71,10 +71,10 @@ def expires_by(server: ServerFacts) -> datetime | None:
 
 
 def is_temporary(server: ServerFacts) -> bool | None:
-    """True for one that expires by itself, False for a permanent one, None if that is not known.
+    """Whether the stored token expires by itself; None if unknown.
 
-    The tokens page lists every permanent token of a person and no other; the route that would give the seconds left
-    carries the token in its address, so it is not asked.
+    The server lists exactly the permanent tokens of an account. Its route for the seconds left is not used because it
+    takes the token in the URL.
     """
     if server.listed_tokens is None or server.stored.token is None or server.account is None:
         return None
@@ -94,7 +94,7 @@ def _kind(server: ServerFacts) -> Finding | None:
 
 
 def expiry(server: ServerFacts) -> str:
-    """When the stored temporary token expires, in words to follow "expires"."""
+    """When the stored temporary token expires, to follow "expires"."""
     until = expires_by(server)
     return f"by {until:%d %B %Y} at the latest" if until else WITHIN
 
@@ -106,10 +106,10 @@ ACCOUNT = Check(
     about=ServerFacts,
     look=_account,
     needs=(FORM, SHADOW, AUTH),
-    explains="The auth server rejects the token, or its response is not one that CAVE gives.",
+    explains="The auth server rejected the token, or its response was unexpected.",
     fixed_by="`%cave_save --from-file FILE --overwrite` if another file has a token that works, else "
-    "`%cave_setup existing`; if `.netrc` replaces the token, `%env NETRC=/dev/null`; after an unexpected response, "
-    "`%cave_check` again later.",
+    "`%cave_setup existing`; if a password in `.netrc` is sent instead, `%env NETRC=/dev/null`; after an unexpected "
+    "response, `%cave_check` again later.",
 )
 KIND = Check(
     id="token-kind",
@@ -119,7 +119,7 @@ KIND = Check(
     look=_kind,
     needs=(ACCOUNT,),
     quiet=True,
-    explains="The stored token is a temporary one, which expires within a week.",
+    explains="The stored token is temporary and expires within a week.",
     fixed_by="`%cave_setup existing` replaces it with a permanent one.",
 )
 CHECKS = (ACCOUNT, KIND)

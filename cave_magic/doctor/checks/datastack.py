@@ -1,4 +1,4 @@
-"""May this account read the datastack, and if not, why not?"""
+"""Can the account read the datastack, and if not, why not?"""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from ...ui.document import Span, line
 from ...ui.durations import duration
 from .. import next_steps
 from ..evidence import MOST_DATASTACKS, DatastackFacts, ServerFacts
-from ..model import Check, Command, Finding, NextStep, Status, advise, failed, ok, unknown, warning
+from ..model import Check, Command, Finding, NextStep, Status, advise, failed, ok, then, unknown, warning
 from .account import ACCOUNT
-from .network import UNEXPECTED, at, failure_finding, tell_administrators, then
+from .network import UNEXPECTED, at, failure_finding, tell_administrators
 from .token import save_this, set_up, untried
 
 
@@ -40,7 +40,7 @@ def _listed(server: ServerFacts) -> Finding | None:
     if names is None:
         return warning(server.datastack_list.evidence, f", so only {server.target.datastack} was checked")
     if len(names) > MOST_DATASTACKS:
-        return warning(f"{server.host} lists {len(names):,}; the first {MOST_DATASTACKS} were checked")
+        return warning(f"{server.host} lists {len(names):,} datastacks; the first {MOST_DATASTACKS} were checked")
     return None
 
 
@@ -54,7 +54,7 @@ def _info(datastack: DatastackFacts) -> Finding | None:
 
 
 def server_for(datastack: DatastackFacts) -> ServerFacts:
-    """Its server, for commands that are about this datastack."""
+    """The facts about its server, with this datastack as the target of the commands."""
     return replace(datastack.server, target=datastack.target)
 
 
@@ -62,15 +62,15 @@ def _terms(datastack: DatastackFacts) -> Finding | None:
     response, account = datastack.info, datastack.server.account
     if response is None or account is None:
         return None
-    is_old = datastack.contradicted_since is not None
+    contradicted = datastack.contradicted_since is not None
     if response.code != "missing_tos":
-        terms = account.terms_for(_dataset(datastack)) if is_old else None
+        terms = account.terms_for(_dataset(datastack)) if contradicted else None
         if terms is not None:
-            return _not_accepted(datastack, terms, "according to the auth server; the info service has not noticed yet")
+            return _not_accepted(datastack, terms, "according to the auth server; the info service has not caught up")
         return ok("accepted") if local_server_in(response) else None
-    if is_old:
-        said = f"{datastack.name}: terms of service accepted, according to the auth server"
-        return _wait(datastack, f"{said}; the info service still refuses access (403 missing_tos)")
+    if contradicted:
+        accepted = f"{datastack.name}: terms of service accepted, according to the auth server"
+        return _wait(datastack, f"{accepted}; the info service still refuses access (403 missing_tos)")
     return _not_accepted(datastack, terms_in(response.data, datastack.target.server), "403 missing_tos")
 
 
@@ -79,20 +79,20 @@ def _not_accepted(datastack: DatastackFacts, terms: Terms | None, source: str) -
     if account is not None and account.service_account:
         return failed(
             f"{datastack.name}: terms of service not accepted by the owner",
-            next_step=then("the person who owns this service account has to accept them", again),
+            next_step=then("the owner of this service account must accept them", again),
         )
     evidence = f"{datastack.name}: terms of service not accepted ({source})"
     if terms is None:
-        return failed(evidence, next_step=then("accept them on the server's pages", again))
+        return failed(evidence, next_step=then("accept them on the server's website", again))
     return failed(evidence, next_step=advise("accept the terms at ", Span(terms.url, "link"), ", then ", again))
 
 
 def _wait(datastack: DatastackFacts, *evidence: str | Span) -> Finding:
-    """The info service goes on with what the auth server said before; asking it again in the meantime is no use."""
+    """The info service still uses an earlier response of the auth server, which it caches for `MEMORY_SECONDS`."""
     again, response, since = next_steps.check(datastack.target), datastack.info, datastack.contradicted_since
     if response is None or since is None or response.at >= since + MEMORY_SECONDS:
-        advice = f"it has cached that for more than {duration(MEMORY_SECONDS)}"
-        return unknown(*evidence, next_step=then(f"{advice}: {tell_administrators(datastack.server.host)}", again))
+        too_long = f"it has cached that for more than {duration(MEMORY_SECONDS)}"
+        return unknown(*evidence, next_step=then(f"{too_long}: {tell_administrators(datastack.server.host)}", again))
     cached = f": it caches permissions for up to {MEMORY_SECONDS} s"
     return failed(*evidence, cached, next_step=at(since, MEMORY_SECONDS, again))
 
@@ -112,20 +112,20 @@ def _name(datastack: DatastackFacts) -> Finding | None:
         return _is_on_another(datastack, home.server)
     near = _near(name, KNOWN_DATASTACKS if datastack.listed_datastacks is None else listed)
     if near:
-        has = "did you mean" if datastack.listed_datastacks is None else "it has"
-        end = "?" if datastack.listed_datastacks is None else ""
-        return failed(f"{host} has no {name}; {has} {' or '.join(near)}{end}", next_step=_use(datastack, near[0]))
+        names = " or ".join(near)
+        hint = f"did you mean {names}?" if datastack.listed_datastacks is None else f"it has {names}"
+        return failed(f"{host} has no {name}; {hint}", next_step=advise(_check_of(near[0], datastack)))
     shown = sanitize(name, 60, shareable=True)
-    return failed(f"{host} has no datastack {shown} that you may see", next_step=_list(datastack))
+    return failed(f"{host} has no datastack {shown} that you can see", next_step=_list(datastack))
 
 
 def _is_on_another(datastack: DatastackFacts, home: str) -> Finding:
-    """A known datastack, looked for on a server that is not its own."""
+    """A known datastack that is on another server than the one that was checked."""
     host, name, target = datastack.server.host, datastack.name, datastack.target
     if not target.asked and target.named_by in ("option", "setting"):
-        return failed(f"{host} has no {name}, which is checked if no name is given", next_step=_others(datastack))
+        return failed(f"{host} has no {name}, which is the default datastack", next_step=_others(datastack))
     return failed(
-        f"{name} is not on {host}; the known one is on {host_of(home)}",
+        f"{name} is not on {host}; it is on {host_of(home)}",
         next_step=advise(next_steps.check(target.on(home))),
     )
 
@@ -137,15 +137,11 @@ def _near(name: str, known: Collection[str]) -> list[str]:
 
 
 def _others(datastack: DatastackFacts) -> NextStep:
-    """Nobody chose the datastack, but somebody the server: one that it has."""
+    """Suggests a datastack of a server that was chosen without one."""
     if not datastack.listed_datastacks:
         return _list(datastack)
     first, *more = datastack.listed_datastacks[:4]
-    return advise(_use(datastack, first).line, f" (it also has {', '.join(more)})" if more else "")
-
-
-def _use(datastack: DatastackFacts, name: str) -> NextStep:
-    return advise(_check_of(name, datastack))
+    return advise(_check_of(first, datastack), f" (it also has {', '.join(more)})" if more else "")
 
 
 def _check_of(name: str, datastack: DatastackFacts) -> Command:
@@ -161,23 +157,22 @@ def _access(datastack: DatastackFacts) -> Finding:
     response, account = datastack.info, datastack.server.account
     check = next_steps.check(datastack.target)
     if response is None:
-        return unknown(f"{datastack.server.host} was not asked", next_step=advise(check))
+        return unknown(f"{datastack.server.host} was not contacted", next_step=advise(check))
     if response.is_good and not _is_datastack(response):
         return unknown(response.evidence, next_step=then(UNEXPECTED, check))
     if local := local_server_in(response):
         if datastack.contradicted_since is not None and account is not None:
             return _no_longer(datastack, account)
-        return ok(f"{datastack.name} can be read, its data is on {host_of(local)}")
+        return ok(f"{datastack.name} can be read; its data is on {host_of(local)}")
     if response.is_good:
         name = sanitize(datastack.name, 60, shareable=True)
         return unknown(
-            f"{response.host} gives no usable address for the data of {name}", next_step=then(UNEXPECTED, check)
+            f"{response.host} returned no usable data server address for {name}", next_step=then(UNEXPECTED, check)
         )
     if response.code == "missing_permission" and account is not None:
         return _or_another_token(datastack, _no_permission(datastack, account))
     if datastack.contradicted_since is not None:
-        said = "the auth server accepts the token; the info service still rejects it"
-        return _wait(datastack, f"{said} (401 invalid_token)")
+        return _wait(datastack, "the auth server accepts the token; the info service still rejects it (invalid_token)")
     return unknown(response.evidence, next_step=then(UNEXPECTED, check))
 
 
@@ -189,14 +184,14 @@ def _no_longer(datastack: DatastackFacts, account: Account) -> Finding:
 
 
 def _is_datastack(response: Response) -> bool:
-    """Whether it has the form of a response about a datastack, without which caveclient fails."""
+    """Whether it describes a datastack in the form that caveclient needs."""
     return isinstance(response.body, dict) and isinstance(response.body.get("aligned_volume"), dict)
 
 
 def _dataset(datastack: DatastackFacts) -> str:
-    """The dataset that it belongs to, as a server says; "" if none has said."""
-    said = dataset_in(datastack.info) if datastack.info else ""
-    return said or datastack.server.datasets.get(datastack.name, "")
+    """The dataset that it belongs to, as a server named it; "" if unknown."""
+    refused = dataset_in(datastack.info) if datastack.info else ""
+    return refused or datastack.server.datasets.get(datastack.name, "")
 
 
 def _no_permission(datastack: DatastackFacts, account: Account) -> Finding:
@@ -208,7 +203,7 @@ def _no_permission(datastack: DatastackFacts, account: Account) -> Finding:
     evidence = line(account.who, f" has no permission to view {dataset} (403 missing_permission)")
     ask = f"ask the administrators of {dataset}"
     if account.admin:
-        give = f"you administer {datastack.server.host}: give your own account that permission"
+        give = f"you administer {datastack.server.host}: give your account that permission"
         return failed(evidence, ", which an administrator needs too", next_step=then(give, again))
     if not account.before_terms:
         other = set_up(server_for(datastack)).line
@@ -227,12 +222,12 @@ def _no_permission(datastack: DatastackFacts, account: Account) -> Finding:
 
 
 def _or_another_token(datastack: DatastackFacts, finding: Finding) -> Finding:
-    """A refusal for lack of permission, and the token of this computer that may, or that nobody was asked about."""
+    """A missing permission, and a token on this computer that has it or was not tried."""
     server, next_step = server_for(datastack), finding.next_step
     if finding.status is not Status.FAILED or next_step is None:
         return finding
     if datastack.misplaced_file is not None:
-        found = f"; {show_path(datastack.misplaced_file.path)} has a token that does"
+        found = f"; {show_path(datastack.misplaced_file.path)} has a token with access"
         return failed(finding.evidence, found, next_step=save_this(server, datastack.misplaced_file))
     if datastack.untried_file is None:
         return finding
@@ -252,7 +247,7 @@ LISTED = Check(
     look=_listed,
     needs=(ACCOUNT,),
     quiet=True,
-    explains="`--all` could not check every datastack: the list did not come, or it is very long.",
+    explains="`--all` could not check every datastack: the list is not available, or it is very long.",
     fixed_by="Name the datastacks: `%cave_check NAME NAME`.",
 )
 INFO = Check(
@@ -263,8 +258,8 @@ INFO = Check(
     look=_info,
     needs=(ACCOUNT,),
     quiet=True,
-    explains="The server responds, but its info service is in trouble. The token is not the reason.",
-    fixed_by="Wait for the server's administrators to fix it; the check prints until when, if it knows.",
+    explains="The server responds, but its info service does not work. The token is not the reason.",
+    fixed_by="Wait for the server's administrators to fix it; if the server says how long, the check prints it.",
 )
 TERMS = Check(
     id="terms",
@@ -274,9 +269,9 @@ TERMS = Check(
     look=_terms,
     needs=(INFO,),
     quiet=True,
-    explains="The terms of service of the datastack are not accepted yet.",
-    fixed_by="Accept them at the link that the check prints, signed in with the same account. If you have just "
-    "accepted them, try again at the time that it prints.",
+    explains="You have not accepted the datastack's terms of service.",
+    fixed_by="Accept them at the link that the check prints, with the same account. If you have just "
+    "accepted them, try again at the time that the check prints.",
 )
 NAME = Check(
     id="datastack",
@@ -296,10 +291,10 @@ ACCESS = Check(
     about=DatastackFacts,
     look=_access,
     needs=(TERMS, NAME),
-    explains="The account has no permission to view the datastack, or has just got or lost it and the info service "
-    "has not noticed yet.",
-    fixed_by="Save another token of this computer that has it, with the `%cave_save` that the check prints; else ask "
-    "the administrators of the dataset for access, or use the public datastack, or another account with "
-    "`%cave_setup existing`. If it has just changed, try again at the time that the check prints.",
+    explains="The account has no permission to view the datastack, or this has just changed and the info service has "
+    "not caught up.",
+    fixed_by="If another token on this computer has access, save it with the `%cave_save` that the check prints. Else "
+    "ask the administrators of the dataset for access, use the public datastack, or use another account with "
+    "`%cave_setup existing`. After a change, try again at the time that the check prints.",
 )
 CHECKS = (LISTED, INFO, TERMS, NAME, ACCESS)

@@ -1,4 +1,4 @@
-"""Is this Python able to use CAVE at all?"""
+"""Can this Python use CAVE at all?"""
 
 from __future__ import annotations
 
@@ -11,15 +11,9 @@ from ...environment.shadowed import ShadowingFile
 from ...ui.document import Line, Span, joined, line
 from .. import next_steps
 from ..evidence import Machine
-from ..model import Check, Finding, NextStep, advise, failed, ok, warning
+from ..model import Check, Finding, NextStep, advise, failed, ok, then, warning
 
-_MAIN = ("caveclient", "ipython")
-_NAMES = {"ipython": "IPython", "python": "Python"}
-
-
-def _versions(machine: Machine) -> str:
-    names = [name for name in (*_MAIN, "python") if name in machine.versions]
-    return ", ".join(f"{_NAMES.get(name, name)} {machine.versions[name]}" for name in names)
+_NAMES = {"caveclient": "caveclient", "ipython": "IPython", "python": "Python"}
 
 
 def _requests(machine: Machine) -> Finding | None:
@@ -32,7 +26,8 @@ def _caveclient(machine: Machine) -> Finding:
     if harmful := _harmful(machine):
         said, step = _in_the_way(harmful, machine)
         return warning(said, next_step=step)
-    return ok(_versions(machine))
+    versions = machine.versions
+    return ok(", ".join(f"{shown} {versions[name]}" for name, shown in _NAMES.items() if name in versions))
 
 
 def _not_importable(name: str, problem: str, machine: Machine) -> Finding:
@@ -41,8 +36,8 @@ def _not_importable(name: str, problem: str, machine: Machine) -> Finding:
         return failed(said, next_step=step)
     command = next_steps.pip_install("-U", name)
     return failed(
-        f"{name} {machine.versions.get(name, '')}".rstrip() + f" cannot be imported here ({problem})",
-        next_step=advise(command, ", restart the kernel, then ", machine.check_command),
+        f"{name} {machine.versions.get(name, '')}".rstrip() + f" cannot be imported ({problem})",
+        next_step=then(line(command, ", restart the kernel"), machine.check_command),
     )
 
 
@@ -51,10 +46,10 @@ def _harmful(machine: Machine) -> tuple[ShadowingFile, ...]:
 
 
 def _in_the_way(shadowing: Sequence[ShadowingFile], machine: Machine) -> tuple[Line, NextStep]:
-    """Files that shadow packages: each a cause of its own, so all are named, and only renaming them helps."""
+    """What is said of files that shadow packages, and the next step: each is a cause of its own, so all are named."""
     said = [line(Span(show_path(Path(one.path)), private=True), f" {one.words}") for one in shadowing]
     names = " and ".join(os.path.basename(one.path) for one in shadowing)
-    return joined(" and ", said), advise(f"rename {names}, restart the kernel, then ", machine.check_command)
+    return joined(" and ", said), then(f"rename {names}, restart the kernel", machine.check_command)
 
 
 def _home(machine: Machine) -> Finding | None:
@@ -64,7 +59,7 @@ def _home(machine: Machine) -> Finding | None:
     kept = runtime.secrets_name or ("" if machine.can_ask else "an environment variable")
     keep = f"keep it as CAVE_TOKEN in {kept}, and" if kept else "secrets cannot be kept here:"
     return warning(
-        f"{runtime.platform} deletes this home folder at the end of the session, and a saved token with it",
+        f"{runtime.platform} deletes this home folder, with any saved token, at the end of the session",
         next_step=advise(f"{keep} begin the next notebook with ", joined(", then ", machine.save_commands)),
     )
 
@@ -73,7 +68,7 @@ def _packages(machine: Machine) -> Finding | None:
     if machine.unmet_requirements is None:
         return None
     if not machine.unmet_requirements:
-        return ok("as caveclient needs them") if "caveclient" in machine.versions else None
+        return ok("all of caveclient's requirements are met") if "caveclient" in machine.versions else None
     command = next_steps.pip_install("-U", "caveclient")
     return warning(
         f"caveclient needs {' and '.join(machine.unmet_requirements[:3])}",
@@ -87,7 +82,7 @@ REQUESTS = Check(
     title="requests",
     about=Machine,
     look=_requests,
-    explains="The package requests cannot be imported in this kernel, so no server can be asked.",
+    explains="The package requests cannot be imported in this kernel, so no request can be sent.",
     fixed_by="`%pip install -U requests`, or rename the file that shadows it, then restart the kernel.",
 )
 CAVECLIENT = Check(
@@ -108,7 +103,7 @@ PACKAGES = Check(
     look=_packages,
     needs=(CAVECLIENT,),
     quiet=True,
-    explains="A package that caveclient needs is missing or of the wrong version.",
+    explains="A package that caveclient needs is missing or has the wrong version.",
     fixed_by="`%pip install -U caveclient`, then restart the kernel.",
 )
 HOME = Check(
@@ -117,8 +112,8 @@ HOME = Check(
     title="home folder",
     about=Machine,
     look=_home,
-    explains="The home folder is deleted with the session, so a saved token does not last.",
-    fixed_by="Keep the token in the secrets of the platform, and begin each notebook with the lines that the "
-    "check prints: one that gets it from there, and `%cave_save`.",
+    explains="The home folder is deleted when the session ends, and a saved token with it.",
+    fixed_by="Keep the token in the platform's secrets, and begin each notebook with the lines that the check prints: "
+    "they read it from there and save it with `%cave_save`.",
 )
 CHECKS = (REQUESTS, CAVECLIENT, PACKAGES, HOME)

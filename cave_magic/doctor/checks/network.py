@@ -1,4 +1,4 @@
-"""Can the server be reached, and is it a CAVE server in good health?"""
+"""Is the server reachable, and is it a working CAVE server?"""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ...ui.document import Line, line
 from ...ui.durations import duration, moment
 from .. import next_steps
 from ..evidence import ServerFacts
-from ..model import Check, Command, Finding, NextStep, advise, failed, ok, unknown
+from ..model import Check, Command, Finding, NextStep, advise, failed, ok, then, unknown
 from .datastack_map import MAP
 from .environment import REQUESTS
 from .token import FORM, is_malformed
@@ -33,39 +33,39 @@ _ADVICE = {
     "tell the administrators of {host}",
     Failure.INCOMPLETE: "wait a while",
 }
-_OUR_TIME = (Failure.NO_RESPONSE, Failure.TOO_SLOW, Failure.NOT_CONTACTED, Failure.CONNECT_TIMEOUT)
-"""How a request ends when its time is over: a server that is only slow looks the same."""
+_TIMEOUTS = (Failure.NO_RESPONSE, Failure.TOO_SLOW, Failure.NOT_CONTACTED, Failure.CONNECT_TIMEOUT)
+"""Failures that a longer timeout may avoid: a slow server looks the same as one that is down."""
 
-_OF_THE_ADDRESS = (Failure.NAME_NOT_FOUND, Failure.REFUSED, Failure.CONNECT_TIMEOUT, Failure.CERTIFICATE)
-"""What a wrong address can lead to."""
+_WRONG_ADDRESS = (Failure.NAME_NOT_FOUND, Failure.REFUSED, Failure.CONNECT_TIMEOUT, Failure.CERTIFICATE)
+"""Failures that a wrong address can cause."""
 
 LONGER = 60
-"""Seconds in which a slow server has responded, or does not."""
+"""A timeout in seconds within which even a slow server responds."""
 
 GATEWAY = (502, 503, 504)
-"""What a proxy returns in place of a server that it does not reach."""
+"""What a proxy returns if it cannot reach the server."""
 
 FINE = "your token is not the reason"
-UNEXPECTED = "this response is unexpected; please report it to the server's administrators"
+UNEXPECTED = "unexpected response; please report it to the server's administrators"
 
 
 def tell_administrators(host: str) -> str:
-    """Advice where only they can fix it."""
+    """Advice if only they can fix it."""
     return f"tell the administrators of {host}"
 
 
 def not_yours(server: ServerFacts) -> str:
-    """Advice where a data server is at fault, or its address in the info service."""
-    return f"the info service gives a wrong address for it, or it is down: {tell_administrators(server.host)}"
+    """Advice if a data server does not work: its address comes from the info service."""
+    return f"the info service has a wrong address for it, or it is down: {tell_administrators(server.host)}"
 
 
 def failure_finding(response: Response, server: ServerFacts, whole: str) -> Finding:
     """What a response means that is not from a working CAVE service.
 
     Args:
-        response: what came.
-        server: whose it is.
-        whole: "the server", or the service that alone is in trouble.
+        response: the response.
+        server: the facts about its server.
+        whole: "the server", or the name of the only service that does not work.
     """
     again = next_steps.check(server.target)
     if response.failure in (Failure.PROXY, Failure.SOCKS) or response.status == 407:
@@ -96,7 +96,7 @@ def failure_finding(response: Response, server: ServerFacts, whole: str) -> Find
 
 
 def _redirected(response: Response, server: ServerFacts) -> Finding:
-    """A redirect to https, to the page of a network's portal or to another address."""
+    """A redirect to https, to a network's portal or to another address."""
     again, is_data_server = next_steps.check(server.target), response.host != server.host
     to_https = response.location.matches(rf"\Ahttps://{re.escape(response.host)}/")
     if to_https and response.url.startswith("http://"):
@@ -108,9 +108,9 @@ def _redirected(response: Response, server: ServerFacts) -> Finding:
 
 
 def _broken(response: Response, server: ServerFacts, whole: str) -> Finding:
-    """A status of 500 and more; where nobody knows the server and a proxy is on the way, it may be the proxy's."""
+    """A status of 500 or more; for an unknown server behind a proxy, it may come from the proxy."""
     is_sure = not server.uses_proxy or response.status not in GATEWAY or response.host != server.host
-    other = "" if is_sure or server.address in KNOWN_SERVERS else ", or the proxy that is set here cannot find it"
+    other = "" if is_sure or server.address in KNOWN_SERVERS else ", or the configured proxy cannot find it"
     asked = f", and asks {asked}" if (asked := _asked_to_wait(response)) else ""
     return failed(
         f"{whole} on {response.host} is down or broken ({response.status}){other}{asked}",
@@ -119,16 +119,15 @@ def _broken(response: Response, server: ServerFacts, whole: str) -> Finding:
 
 
 def _asked_to_wait(response: Response) -> str:
-    """For how long, where the server said so, and what CAVEclient makes of it (caveclient 8.2 and urllib3 2)."""
+    """How long the server asked to wait, and what CAVEclient does then (caveclient 8.2 and urllib3 2)."""
     if response.wait is None:
         return ""
-    is_slept_through = response.wait >= 60 and "/auth/" not in response.url
-    quiet = "; CAVEclient sleeps that long without a word" if is_slept_through else ""
-    return f"to wait {duration(response.wait)}{quiet}"
+    sleeps = response.wait >= 60 and "/auth/" not in response.url
+    return f"to wait {duration(response.wait)}" + ("; CAVEclient sleeps that long, silently" if sleeps else "")
 
 
 def _later(response: Response, advice: str, again: Command) -> NextStep:
-    """Advice to wait, and until when, where the server said so."""
+    """Advice to wait, and for how long if the server said so."""
     if response.wait is None:
         return then(advice, again)
     if response.wait < 60:
@@ -137,12 +136,12 @@ def _later(response: Response, advice: str, again: Command) -> NextStep:
 
 
 def at(start: float, seconds: float, again: Command) -> NextStep:
-    """The check again, so many seconds after a start."""
+    """The check again, a number of seconds after a start."""
     return advise(f"try again {moment(start, seconds)}: ", again)
 
 
 def _no_data(response: Response, again: Command) -> Finding:
-    """All is well, says the status, but there is no JSON."""
+    """Status 200 without JSON."""
     if response.form not in (PAGE, TEXT, ""):
         return unknown(response.evidence, next_step=then(UNEXPECTED, again))
     said = line(' ("', sanitize(response.opening), '")') if response.opening else ()
@@ -178,34 +177,28 @@ def _no_response(response: Response, server: ServerFacts) -> Finding:
     if failure is Failure.CA_BUNDLE or (failure is Failure.TLS and server.machine.proxy_settings.bundle):
         return failed(evidence, next_step=_certificates(server))
     advice = _ADVICE.get(failure, "").format(host=response.host) if failure else ""
-    if failure in _OUR_TIME and server.timeout < LONGER:
-        next_step = _more_time(advice, server)
+    if failure in _TIMEOUTS and server.timeout < LONGER:
+        slow = f"{advice}; if it is just slow: " if advice else "give it more time: "
+        next_step = advise(slow, next_steps.check(server.target, f"--timeout {LONGER}"))
+    elif advice:
+        next_step = then(advice, again)
     else:
-        next_step = then(advice, again) if advice else _ask_for_help(server)
+        report = next_steps.check(server.target, "--report")
+        next_step = advise("show the output of ", report, " to somebody who can help")
     return failed(evidence, next_step=next_step) if advice else unknown(evidence, next_step=next_step)
 
 
 def _certificates(server: ServerFacts) -> NextStep:
-    """The file of trusted certificates is not one, or does not know who signed the server's."""
+    """The file of trusted certificates is unusable, or lacks the authority that signed the server's certificate."""
     again, variable = next_steps.check(server.target), server.machine.proxy_settings.bundle
     if variable:
         command = next_steps.without_variable(variable)
-        return advise(f"correct the file that {variable} names, or go without it: ", command, ", then ", again)
-    command = next_steps.pip_install("--force-reinstall", "certifi")
-    return advise(command, ", restart the kernel, then ", again)
-
-
-def _ask_for_help(server: ServerFacts) -> NextStep:
-    return advise("send what ", next_steps.check(server.target, "--report"), " prints to somebody who can help")
-
-
-def _more_time(advice: str, server: ServerFacts) -> NextStep:
-    only = f"{advice}; if it is only slow: " if advice else "give it more time: "
-    return advise(only, next_steps.check(server.target, f"--timeout {LONGER}"))
+        return advise(f"correct the file that {variable} names, or unset it: ", command, ", then ", again)
+    return then(line(next_steps.pip_install("--force-reinstall", "certifi"), ", restart the kernel"), again)
 
 
 def _other_scheme(problem: str, server: ServerFacts, scheme: str) -> Finding:
-    """The address is right but for what stands before the host."""
+    """The address is right except for its scheme."""
     command = next_steps.check(server.target.on(f"{scheme}://{server.host}"))
     return failed(f"{server.host} {problem}", next_step=advise(command))
 
@@ -224,11 +217,6 @@ def _evidence(response: Response) -> Line:
     return line(response.evidence, f" within {response.seconds:.{1 if response.seconds < 10 else 0}f} s")
 
 
-def then(advice: str, again: Command) -> NextStep:
-    """Advice, and the check again."""
-    return advise(f"{advice}, then ", again)
-
-
 def _network(server: ServerFacts) -> Finding:
     responses = server.responses
     token = server.stored.token
@@ -237,17 +225,17 @@ def _network(server: ServerFacts) -> Finding:
     if not good and responses:
         return _remembered(_no_server(responses[0], server), responses[0], server)
     if not good:
-        return unknown(f"{server.host} was not asked", next_step=advise(next_steps.check(server.target)))
+        return unknown(f"{server.host} was not contacted", next_step=advise(next_steps.check(server.target)))
     return ok(f"{server.host} responded in {max(response.seconds for response in good):.1f} s")
 
 
 def _no_server(response: Response, server: ServerFacts) -> Finding:
-    """What a server's first response means that is not from CAVE, or that of a proxy in its place."""
+    """What the first response means if it is not from CAVE; it may come from a proxy."""
     other, again = server.reference, next_steps.check(server.target)
     if other is not None and is_cave(other):
         return failed(
             response.evidence,
-            f"; the proxy reaches {other.host}, so {server.host} is down, or is a wrong address",
+            f"; the proxy reaches {other.host}, so {server.host} is down or its address is wrong",
             next_step=then("wait, if the address is right", again),
         )
     if other is not None and (other.status, other.failure) == (response.status, response.failure):
@@ -257,14 +245,14 @@ def _no_server(response: Response, server: ServerFacts) -> Finding:
 
 
 def _remembered(finding: Finding, response: Response, server: ServerFacts) -> Finding:
-    """Says where the address is from that may be wrong: nobody typed it, and no table of ours has it."""
-    next_step, is_known = finding.next_step, server.address in KNOWN_SERVERS
-    is_elsewhere = server.reference is not None and is_cave(server.reference)
-    is_doubtful = is_elsewhere or response.failure in _OF_THE_ADDRESS or response.status in (200, 404)
-    if next_step is None or is_known or not is_doubtful or server.target.named_by != "map":
+    """Says that an unknown address comes from the datastack map, if it may be wrong."""
+    next_step, proxy_works = finding.next_step, server.reference is not None and is_cave(server.reference)
+    is_doubtful = proxy_works or response.failure in _WRONG_ADDRESS or response.status in (200, 404)
+    is_remembered = server.target.named_by == "map" and server.address not in KNOWN_SERVERS
+    if next_step is None or not (is_doubtful and is_remembered):
         return finding
     evidence = line(finding.evidence, f" (address from {server.machine.datastack_map.path.name})")
-    names_server = server.target.names_server or (response.status == 404 and not is_elsewhere)
+    names_server = server.target.names_server or (response.status == 404 and not proxy_works)
     if not names_server:
         next_step = advise(next_step.line, "; if the address is wrong, name the right one with --server")
     return replace(finding, evidence=evidence, next_step=next_step)
@@ -287,8 +275,8 @@ NETWORK = Check(
     look=_network,
     needs=(MAP, REQUESTS),
     explains="The server is unreachable, or is not a working CAVE server.",
-    fixed_by="As the check says: sign in to the network, correct the address or the proxy (`%env NO_PROXY=HOST`, "
-    '`%pip install "requests[socks]"`), name a certificate, or wait.',
+    fixed_by="As the check says: sign in to the network; correct the address or the proxy (`%env NO_PROXY=HOST`, "
+    '`%pip install "requests[socks]"`); name a certificate file; or wait.',
 )
 AUTH = Check(
     id="auth",
@@ -298,7 +286,7 @@ AUTH = Check(
     look=_auth,
     needs=(NETWORK, FORM),
     quiet=True,
-    explains="The server responds, but its auth service is in trouble. The token is not the reason.",
-    fixed_by="Wait for the server's administrators to fix it; the check prints until when, if it knows.",
+    explains="The server responds, but its auth service does not work. The token is not the reason.",
+    fixed_by="Wait for the server's administrators to fix it; if the server says how long, the check prints it.",
 )
 CHECKS = (NETWORK, AUTH)

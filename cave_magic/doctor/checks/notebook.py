@@ -1,4 +1,4 @@
-"""Is something old left in this notebook?"""
+"""Does this notebook hold clients made with an old token, or a token in plain text?"""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ LEFT = Check(
     about=Machine,
     look=_left,
     quiet=True,
-    explains="A token is in this session's history or in the notebook file.",
-    fixed_by="`%cave_check --fix` removes it; make a new token if somebody may have seen it.",
+    explains="A token was left in this session's history or in the notebook file.",
+    fixed_by="`%cave_check --fix` removes it; if anybody may have seen it, `%cave_setup replace`.",
 )
 CLIENTS = Check(
     id="clients",

@@ -1,4 +1,4 @@
-"""Do the other programs that read the same files, cloud-volume above all, get the same token?"""
+"""Do cloud-volume and cloud-files read the same token as caveclient?"""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .services import number
 from .token import save_from
 
 GOOD_CLOUD_FILES = (6, 3)
-"""The oldest cloud-files that finds the server's own token file (6.1.1 was reported not to)."""
+"""The oldest cloud-files that finds a server's own token file (6.1.1 reportedly does not)."""
 
 
 def _cloud_volume(datastack: DatastackFacts) -> Finding | None:
@@ -26,13 +26,14 @@ def _cloud_volume(datastack: DatastackFacts) -> Finding | None:
     if wrong := [one for one in found if one.file.token != stored.token]:
         return _other_file(datastack, wrong, stored.source)
     if stale := [one for one in found if one.kept not in ("", stored.token)]:
-        kept = "another token" if stale[0].kept else "that there was no token"
-        return warning(f"in this kernel {_named(stale, 'remember')} {kept}", next_step=save_from(server, stored.source))
+        libraries = " and ".join(one.library for one in stale)
+        cached = "another token" if stale[0].kept else "that there is no token"
+        return warning(f"in this kernel, {libraries} cached {cached}", next_step=save_from(server, stored.source))
     return ok(f"{_named(found, 'read')} the same token")
 
 
 def _other_file(datastack: DatastackFacts, wrong: Sequence[Reading], source: TokenFile) -> Finding:
-    """It reads a file that has something else; if that is in a folder of its own, saving again would not change it."""
+    """It reads a file with another token; if that is in another folder, saving again would not change it."""
     file = wrong[0].file
     reads = _named([one for one in wrong if one.file.path == file.path], "read")
     what = "another token" if file.token else "no token"
@@ -53,7 +54,7 @@ def _named(found: Sequence[Reading], verb: str) -> str:
 
 
 def _is_looked_at(library: str, machine: Machine) -> bool:
-    """Whether it is installed, in a version that reads a server's own file; for older ones there is another row."""
+    """Whether it is installed in a version that reads a server's own file; `CLOUD_FILES` is about older ones."""
     version = machine.versions.get(library, "")
     return bool(version) and (library != "cloud-files" or number(version) >= GOOD_CLOUD_FILES)
 
@@ -63,7 +64,7 @@ def _cloud_files(machine: Machine) -> Finding | None:
     if not version or number(version) >= GOOD_CLOUD_FILES:
         return None
     command = next_steps.pip_install("-U", "cloud-files", "cloud-volume")
-    evidence = f"cloud-files {version} does not find the token of a server's own file"
+    evidence = f"cloud-files {version} does not read a server's own token file"
     return warning(evidence, next_step=advise(command, ", then restart the kernel"))
 
 
@@ -75,7 +76,7 @@ CLOUD_VOLUME = Check(
     look=_cloud_volume,
     needs=(ACCESS,),
     quiet=True,
-    explains="cloud-volume or cloud-files reads another token than caveclient, or remembers an old one in this kernel.",
+    explains="cloud-volume or cloud-files reads another token than caveclient, or has an old one cached.",
     fixed_by="`%cave_save --from-file FILE --overwrite`; `%cave_check --fix` if CLOUD_VOLUME_DIR points elsewhere.",
 )
 CLOUD_FILES = Check(
@@ -84,7 +85,7 @@ CLOUD_FILES = Check(
     title="cloud-files",
     about=Machine,
     look=_cloud_files,
-    explains="The installed cloud-files is too old to find a server's own token file.",
+    explains="The installed cloud-files is too old to read a server's own token file.",
     fixed_by="`%pip install -U cloud-files cloud-volume`, then restart the kernel.",
 )
 CHECKS = (CLOUD_VOLUME, CLOUD_FILES)

@@ -8,12 +8,12 @@ from ...api.endpoints import SERVICES
 from ...api.responses import TEXT, Response, is_cave, version_in
 from .. import next_steps
 from ..evidence import DatastackFacts
-from ..model import Check, Finding, advise, failed, ok, warning
+from ..model import Check, Finding, advise, failed, ok, then, warning
 from .datastack import ACCESS, server_for
-from .network import FINE, failure_finding, not_yours, tell_administrators, then
+from .network import FINE, failure_finding, not_yours, tell_administrators
 
 OLDEST_MATERIALIZE = (5, 13)
-"""The oldest materialize service that the queries of caveclient 8 work with (its own error texts)."""
+"""The oldest materialize service that works with the queries of caveclient 8 (from its error messages)."""
 
 
 def _local_server(datastack: DatastackFacts) -> Finding | None:
@@ -21,15 +21,15 @@ def _local_server(datastack: DatastackFacts) -> Finding | None:
     responses = list(services.values())
     if not responses:
         return None
-    if all(response.status == 404 for response in responses):  # even an old service would have one of the routes
+    if all(response.status == 404 for response in responses):  # even old services have one of the routes
         return failed(
-            f"{responses[0].host} has none of the data services (404 on each)",
+            f"{responses[0].host} has none of the data services (404 for each)",
             next_step=then(not_yours(datastack.server), next_steps.check(datastack.target)),
         )
     if any(_is_up(name, response) for name, response in services.items()):
         return ok(f"{responses[0].host} responded in {max(response.seconds for response in responses):.1f} s")
     if len({(response.failure, response.status) for response in responses}) > 1:
-        return None  # each service has a trouble of its own, and a row
+        return None  # the services fail in different ways: each has its own result
     return failure_finding(responses[0], server_for(datastack), "the data server")
 
 
@@ -37,13 +37,13 @@ def _service(name: str, datastack: DatastackFacts) -> Finding | None:
     response = datastack.services.get(name)
     if response is None:
         return None
-    if _is_missing(response):
+    if response.status == 404 and not response.is_of_a_service:  # from a web server without that service
         return _missing(name, datastack, response)
     if not _is_up(name, response):
         return failure_finding(response, server_for(datastack), name)
     version = version_in(response)
-    told = f", version {version}" if version else ", but does not say its version" if response.status == 404 else ""
-    return ok(f"{response.host} responded in {response.seconds:.1f} s{told}")
+    shown = f", version {version}" if version else ", but does not say its version" if response.status == 404 else ""
+    return ok(f"{response.host} responded in {response.seconds:.1f} s{shown}")
 
 
 def _missing(name: str, datastack: DatastackFacts, response: Response) -> Finding:
@@ -55,7 +55,7 @@ def _missing(name: str, datastack: DatastackFacts, response: Response) -> Findin
 
 
 def _is_needed(name: str, datastack: DatastackFacts) -> bool:
-    """Not every deployment has an l2cache or skeletons, nor a chunkedgraph where nobody edits the segmentation."""
+    """Not every deployment has an l2cache or skeletons, or a chunkedgraph if nobody edits the segmentation."""
     if name != "chunkedgraph":
         return name == "materialize"
     body = datastack.info.body if datastack.info else None
@@ -63,17 +63,12 @@ def _is_needed(name: str, datastack: DatastackFacts) -> bool:
     return not isinstance(source, str) or source.startswith("graphene:")
 
 
-def _is_missing(response: Response) -> bool:
-    """Whether a web server answered that has no such service: its own page, or nothing."""
-    return response.status == 404 and not response.is_of_a_service
-
-
 def _is_up(name: str, response: Response) -> bool:
-    """Whether it is the service itself that answered.
+    """Whether the response is from the service itself.
 
-    Without a token some refuse: in JSON, the older ones in plain text, or by sending a browser to the log-in. An old
-    one may lack that route, which caveclient takes for "version unknown" (8.2, `base.py`). A version that is none
-    makes caveclient fail.
+    The request carries no token, so some services refuse it: in JSON, in plain text (older ones), or with a redirect
+    to the sign-in. An old one may lack the version route, which caveclient accepts (8.2, `base.py`); a malformed
+    version makes caveclient fail.
     """
     if response.failure is not None:
         return False
@@ -94,11 +89,11 @@ def _fits(datastack: DatastackFacts) -> Finding | None:
     server = version_in(response)
     if number(server) >= OLDEST_MATERIALIZE or (not server and response.status != 404):
         return None
-    is_old = f"is version {server}" if server else "is too old to say its version"
+    is_old = f"has version {server}" if server else "is too old to say its version"
     command = next_steps.pip_install('"caveclient<8"')
     return warning(
-        f"materialize on {response.host} {is_old}; queries of caveclient {client} need 5.13",
-        next_step=advise("if a query says so: ", command, ", then restart the kernel"),
+        f"materialize on {response.host} {is_old}; caveclient {client} needs 5.13 for queries",
+        next_step=advise("if queries fail: ", command, ", then restart the kernel"),
     )
 
 
@@ -115,8 +110,8 @@ LOCAL = Check(
     look=_local_server,
     needs=(ACCESS,),
     quiet=True,
-    explains="The data server of the datastack is unreachable, or none of its services is in good health.",
-    fixed_by="As for `network` above; where the server itself is down, wait.",
+    explains="The data server of the datastack is unreachable, or none of its services works.",
+    fixed_by="As for `network` above; if the server is down, wait.",
 )
 SERVICE_CHECKS = tuple(
     Check(
@@ -127,8 +122,8 @@ SERVICE_CHECKS = tuple(
         look=partial(_service, name),
         needs=(LOCAL,),
         quiet=True,
-        explains=f"The {name} service of the data server is in trouble, or not there. The token is not the reason.",
-        fixed_by="Wait for the server's administrators to fix it; the check prints until when, if it knows.",
+        explains=f"The {name} service of the data server does not work, or is missing. The token is not the reason.",
+        fixed_by="Wait for the server's administrators to fix it; if the server says how long, the check prints it.",
     )
     for name in SERVICES
 )
@@ -140,7 +135,7 @@ FITS = Check(
     look=_fits,
     needs=(ACCESS,),
     quiet=True,
-    explains="The installed caveclient is newer than the materialize service works with.",
-    fixed_by='`%pip install "caveclient<8"` if a query says so, then restart the kernel.',
+    explains="The materialize service is too old for the installed caveclient.",
+    fixed_by='`%pip install "caveclient<8"` if queries fail, then restart the kernel.',
 )
 CHECKS = (LOCAL, *SERVICE_CHECKS, FITS)

@@ -1,4 +1,4 @@
-"""Is there a token for the server, in a file that caveclient reads, in a form that can work?"""
+"""Is a token stored for the server, in a file that caveclient reads and in a form that can work?"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...deployments import formats_of
 from ...ui.document import Line, Span, line
 from .. import fixes, next_steps
 from ..evidence import FolderFix, Machine, ServerFacts
-from ..model import Check, Command, Finding, NextStep, Status, advise, failed, ok, unknown, warning
+from ..model import Check, Command, Finding, NextStep, Status, advise, failed, ok, then, unknown, warning
 from ..next_steps import without_anybody
 from .datastack_map import MAP
 
@@ -20,26 +20,26 @@ from .datastack_map import MAP
 
 
 def set_up(server: ServerFacts, kind: str = "existing") -> NextStep:
-    """A set-up for this server, which ends in a token that works."""
+    """The command that sets up a new token for this server."""
     if not server.machine.can_ask:
         return without_anybody(server.target, server.machine.runtime, server.stored.token is not None)
     return advise(next_steps.setup(server.target, kind))
 
 
 def save_from(server: ServerFacts, file: TokenFile) -> NextStep:
-    """Saves the token that a file has; a new one where the server rejects that one too."""
+    """Saves the token in a file, or sets up a new one if the server rejects that one, too."""
     if server.salvaged_identity is not None and server.salvaged_identity.code in REFUSALS:
         return set_up(server)
     return save_this(server, file)
 
 
 def save_this(server: ServerFacts, file: TokenFile) -> NextStep:
-    """Saves the token that a file has."""
+    """Saves the token in a file."""
     return advise(next_steps.save_from(server.target, file.path, replaces=bool(server.stored.files)))
 
 
 def within_reach(server: ServerFacts, evidence: str | Line, otherwise: NextStep) -> Finding:
-    """A failed finding about the stored token; its next step saves one that is within reach, if there is one."""
+    """A failed finding about the stored token; its next step saves another token on this computer, if there is any."""
     if server.misplaced_file is not None:
         found = f"; {show_path(server.misplaced_file.path)} has one that works, but CAVEclient does not read it"
         return failed(evidence, found, next_step=save_this(server, server.misplaced_file))
@@ -54,27 +54,18 @@ def within_reach(server: ServerFacts, evidence: str | Line, otherwise: NextStep)
 
 
 def untried(file: TokenFile) -> str:
-    """What is said of a token within reach that no server was asked about."""
-    return f"{show_path(file.path)} has one that does not say which server it is for, so it was not tried"
+    """Evidence about a token that was sent to no server."""
+    return f"{show_path(file.path)} has a token that does not name its server, so it was not tried"
 
 
 def _move_away(server: ServerFacts, file: TokenFile) -> NextStep:
-    return _first(next_steps.move_away(file.path), next_steps.check(server.target))
-
-
-def _make_readable(server: ServerFacts, file: TokenFile) -> NextStep:
-    return _first(next_steps.make_private(file.path), next_steps.check(server.target))
+    return then(next_steps.move_away(file.path), next_steps.check(server.target))
 
 
 def _without_link(link: Path, check: Command) -> NextStep:
-    """Makes the target of a dangling link reachable, or does without the link."""
+    """Makes the target of a dangling link available, or moves the link away."""
     move = next_steps.move_away(link)
-    return advise("if that is on a drive that is not mounted, mount it; else ", move, ", then ", check)
-
-
-def _first(command: Command, check: Command) -> NextStep:
-    """A command, and the check again."""
-    return advise(command, ", then ", check)
+    return then(line("if that is on a drive that is not mounted, mount it; else ", move), check)
 
 
 # ---------------------------------------------------------------- finding it
@@ -86,13 +77,13 @@ def _folder(machine: Machine) -> Finding | None:
         return None
     evidence = f"{show_path(failure.path)} {failure.problem}"
     if failure.fix is FolderFix.SET_HOME:
-        step = advise("set HOME to a folder of yours before the kernel starts, then ", machine.check_command)
+        step = then("set HOME to a folder of yours before the kernel starts", machine.check_command)
         return failed(evidence, next_step=step)
     if failure.fix is FolderFix.RESTORE_LINK:
         return failed(evidence, next_step=_without_link(failure.path, machine.check_command))
     move = failure.fix is FolderFix.MOVE_AWAY
     command = next_steps.move_away(failure.path) if move else next_steps.make_private(failure.path, 0o700)
-    step = _first(command, machine.check_command)
+    step = then(command, machine.check_command)
     return failed(evidence, next_step=step) if failure.unusable else warning(evidence, next_step=step)
 
 
@@ -103,7 +94,7 @@ def _token(server: ServerFacts) -> Finding:
 
 
 def _after_the_server(server: ServerFacts, finding: Finding) -> Finding:
-    """While the auth server is in trouble nothing can be fixed with it: then a problem of the token comes second."""
+    """A problem of the token is only a warning while the auth server does not work."""
     response = server.identity or server.anonymous_identity
     if finding.status is not Status.FAILED or response is None or is_cave(response) or is_malformed(response):
         return finding
@@ -123,7 +114,7 @@ def _stored(server: ServerFacts) -> Finding:
         command, again = next_steps.pip_install("-U", "caveclient"), next_steps.check(server.target)
         return unknown(
             f"the installed caveclient does not use the token in {file.name}",
-            next_step=advise(command, ", restart the kernel, then ", again),
+            next_step=then(line(command, ", restart the kernel"), again),
         )
     ending = (", ends in ", Span(stored.token.ending, private=True)) if stored.token.ending else ()
     alone = "" if file.readable_by_others else ", only you can read it"
@@ -144,7 +135,8 @@ def _blocked(server: ServerFacts, file: TokenFile) -> Finding:
     evidence = file.fault
     default = server.stored.default_file
     if file.state is State.UNREADABLE:
-        return failed(evidence, next_step=_move_away(server, file) if file.link else _make_readable(server, file))
+        make_readable = then(next_steps.make_private(file.path), next_steps.check(server.target))
+        return failed(evidence, next_step=_move_away(server, file) if file.link else make_readable)
     if file.state in (State.NOT_A_FILE, State.TOO_LARGE):
         return failed(evidence, next_step=_move_away(server, file))
     if file.inside is not None:
@@ -206,7 +198,7 @@ def _form(server: ServerFacts) -> Finding | None:
 
 
 def is_malformed(response: Response) -> bool:
-    """Whether a proxy before the server did not even let the request in: an odd or endless header."""
+    """Whether a proxy in front of the server rejected the request for a malformed or too long header."""
     return response.status in (400, 431) and not response.is_json
 
 
@@ -222,7 +214,7 @@ def _shadow(server: ServerFacts) -> Finding | None:
 
 
 def _link(server: ServerFacts) -> Finding | None:
-    """Links that lead to nothing, though CAVEclient found a token, and one to a file of somebody else."""
+    """Links to nothing, although CAVEclient found a token, and links to another user's file."""
     stored, check = server.stored, next_steps.check(server.target)
     for file in (stored.server_file, stored.default_file):
         if file.state is State.ABSENT and file.problem and stored.source is not None:
@@ -241,19 +233,19 @@ def _legacy(server: ServerFacts) -> Finding | None:
     if server.stored.source is not legacy or server.stored.token is None:
         return None
     fix = fixes.fix_legacy(server.stored)
-    return warning(f"comes from {legacy.name}, which CAVEclient will soon stop reading", fix=fix)
+    return warning(f"comes from {legacy.name}, which is deprecated", fix=fix)
 
 
 def _private(server: ServerFacts) -> Finding | None:
     if server.machine.folder_writable_by_others:
         fix = fixes.fix_permissions(server.stored, folder_open=True)
-        return warning(f"everybody on this computer can put files into {server.machine.token_folder}", fix=fix)
+        return warning(f"other users of this computer can write to {server.machine.token_folder}", fix=fix)
     files = (*server.stored.files, *server.stored.copies)
     shared = [file for file in files if file.readable_by_others and file.owned]
     if not shared:
         return None
     names, fix = " and ".join(file.name for file in shared), fixes.fix_permissions(server.stored)
-    return warning(f"{names} can be read by other users of this computer", fix=fix)
+    return warning(f"other users of this computer can read {names}", fix=fix)
 
 
 def _variable(server: ServerFacts) -> Finding | None:
@@ -270,8 +262,8 @@ FOLDER = Check(
     about=Machine,
     look=_folder,
     quiet=True,
-    explains="The folder of the token files cannot be opened, or nothing can be saved in it.",
-    fixed_by="`!chmod 700` on the folder, or `!mv` for what is there instead, as the check prints it.",
+    explains="The folder of the token files cannot be read or written.",
+    fixed_by="`!chmod 700` on the folder, or `!mv` for whatever is in its place, as the check prints it.",
 )
 TOKEN = Check(
     id="token",
@@ -281,9 +273,9 @@ TOKEN = Check(
     look=_token,
     needs=(MAP, FOLDER),
     explains="No token is stored for the server, or its file cannot be used.",
-    fixed_by="The check prints the command: `%cave_save` if a token is within reach (for a damaged file also "
-    "`%cave_check --fix`), `!chmod 600` or `!mv` if it cannot be read, `%pip install -U caveclient` if caveclient uses "
-    "another, else `%cave_setup new` or `%cave_setup existing`.",
+    fixed_by="The check prints the command: `%cave_save` if there is a token on this computer (for a damaged file also "
+    "`%cave_check --fix`), `!chmod 600` or `!mv` if the file cannot be read, `%pip install -U caveclient` if "
+    "caveclient uses another one, else `%cave_setup new` or `%cave_setup existing`.",
 )
 FORM = Check(
     id="token-form",
@@ -293,7 +285,7 @@ FORM = Check(
     look=_form,
     needs=(TOKEN,),
     quiet=True,
-    explains="The stored token is not as the server made it: it has quotes or a blank, or a part is missing.",
+    explains="The stored token is malformed: it has quotes or spaces around it, or a part is missing.",
     fixed_by="`%cave_save --from-file FILE --overwrite` or `%cave_check --fix` if the token is still in it, else "
     "`%cave_setup existing`.",
 )
@@ -305,7 +297,7 @@ SHADOW = Check(
     look=_shadow,
     needs=(FORM,),
     quiet=True,
-    explains="An old token in the server's own file hides a good one in cave-secret.json.",
+    explains="An old token in the server's own file hides a working one in cave-secret.json.",
     fixed_by="`%cave_save --from-file ~/.cloudvolume/secrets/cave-secret.json --overwrite` or `%cave_check --fix`.",
 )
 LEGACY = Check(
@@ -317,7 +309,7 @@ LEGACY = Check(
     needs=(TOKEN,),
     quiet=True,
     explains="The token comes from chunkedgraph-secret.json, which caveclient reads as a last resort.",
-    fixed_by="`%cave_check --fix` moves its token to the file that it belongs in.",
+    fixed_by="`%cave_check --fix` moves the token to the server's own file.",
 )
 LINK = Check(
     id="token-link",
@@ -337,7 +329,7 @@ PRIVATE = Check(
     about=ServerFacts,
     look=_private,
     quiet=True,
-    explains="Other users of this computer can read the token file, or replace it.",
+    explains="Other users of this computer can read or replace the token file.",
     fixed_by="`%cave_check --fix`, which is `chmod 600` on the file and `chmod 700` on its folder.",
 )
 VARIABLE = Check(
@@ -349,6 +341,6 @@ VARIABLE = Check(
     needs=(TOKEN,),
     quiet=True,
     explains="An environment variable holds a token, which caveclient does not read.",
-    fixed_by="Nothing has to be done; `%cave_save --from-env NAME --overwrite` saves that token instead.",
+    fixed_by="Nothing, unless you want to use that token: `%cave_save --from-env NAME --overwrite`.",
 )
 CHECKS = (FOLDER, TOKEN, FORM, SHADOW, LEGACY, LINK, PRIVATE, VARIABLE)

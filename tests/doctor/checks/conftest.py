@@ -1,4 +1,4 @@
-"""The same home and time zone for every unit test of a check; neither is looked at."""
+"""A fixed home and time zone for the unit tests of the checks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A home that is not there, in place of a temporary one: no check needs it."""
+    """A home that does not exist instead of a temporary one, since no check needs it."""
     monkeypatch.setenv("HOME", "/home/ada")
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()

@@ -1,4 +1,4 @@
-"""What a check is tested with: the facts that differ from those of a healthy computer, and what it says of them."""
+"""Cases for the checks: the facts that differ from a healthy computer, and the expected finding."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from cave_magic.deployments import DEFAULT_SERVER
 from cave_magic.doctor import fixes, healthy
 from cave_magic.doctor.evidence import DatastackFacts, Machine, ServerFacts
 from cave_magic.doctor.model import Check, Finding, Fix
+from cave_magic.redact import Untrusted
 from cave_magic.token import Token
 from cave_magic.ui.document import plain_text, shareable_text
 
@@ -37,7 +38,7 @@ MINE = Target(
     named_by="option",
     by_name=("https://cave.example.org",),
 )
-"""A target on a server that no table knows."""
+"""A target on an unknown server."""
 
 CHECK = "%cave_check"
 EXISTING, NEW = "%cave_setup existing", "%cave_setup new"
@@ -49,7 +50,7 @@ SAVE_DEFAULT = f"%cave_save --from-file {FOLDER}/{DEFAULT} --overwrite"
 
 
 def token_file(name: str = OWN, token: Token | None = None, **facts: Any) -> TokenFile:
-    """A token file that is there."""
+    """A token file that exists."""
     return TokenFile(**{"path": healthy.FOLDER / name, "state": State.READ, "token": token} | facts)
 
 
@@ -59,7 +60,7 @@ def stored(
     legacy: TokenFile | None = None,
     belongs_to: str = "",
 ) -> StoredToken:
-    """The token files of the server; those that are not named are not there."""
+    """The token files of the server; those that are not given do not exist."""
     return StoredToken(
         server=DEFAULT_SERVER,
         server_file=own or token_file(OWN, state=State.ABSENT),
@@ -77,19 +78,20 @@ def problem(fault: FileFault, *details: str) -> FileProblem:
 def response(
     status: int = 200, body: object = None, url: str = endpoints.identity_url(DEFAULT_SERVER), **facts: Any
 ) -> Response:
-    """A response in JSON, or where there is no body, one without data."""
+    """A response in JSON, or one without data if there is no body."""
+    facts |= {name: Untrusted(text) for name in ("opening", "location") if (text := facts.get(name))}
     return Response(
         **{"url": url, "status": status, "body": body, "is_json": body is not None, "seconds": 0.1, "at": 0.0} | facts
     )
 
 
 def error(status: int, code: str, url: str = endpoints.identity_url(DEFAULT_SERVER), **data: object) -> Response:
-    """A response in which a CAVE service refuses something."""
+    """An error response of a CAVE service."""
     return response(status, {"error": code, "data": data}, url)
 
 
 def page(status: int = 200, words: str = "Welcome", **facts: Any) -> Response:
-    """A web page in place of data."""
+    """A web page instead of data."""
     return response(status, form=PAGE, opening=words, **facts)
 
 
@@ -105,39 +107,39 @@ NO_TOKEN: dict[str, Any] = {
 
 
 def said(finding: Finding) -> str:
-    """The evidence as its person reads it."""
+    """The evidence as the user reads it."""
     return plain_text(finding.evidence)
 
 
 def shared(finding: Finding) -> str:
-    """The evidence as anybody may read it."""
+    """The evidence as it is shared."""
     return shareable_text(finding.evidence)
 
 
 def advice_of(finding: Finding) -> str:
-    """The sentence of the next step; "" where there is none."""
+    """The sentence of the next step, or ""."""
     return finding.next_step.text if finding.next_step else ""
 
 
 def commands_of(finding: Finding) -> tuple[str, ...]:
     """The commands of the next step."""
-    return tuple(map(str, finding.next_step.commands)) if finding.next_step else ()
+    return finding.next_step.commands if finding.next_step else ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One thing that a check can say.
+    """Facts and the expected finding.
 
     Attributes:
-        id: what the computer is like, in words.
+        id: a description of the facts.
         check: the check.
-        facts: what it looks at.
-        status: what it comes to; "nothing" where it has nothing to say.
-        says: words of the evidence, all of which it contains.
-        advises: words of the next step.
-        types: the commands of the next step, all of them in order.
-        fix: the id of the fix that the finding carries; "" for none.
-        url: the link of the next step.
+        facts: the facts.
+        status: the status of the finding; "nothing" for no finding.
+        says: words that the evidence contains.
+        advises: words that the next step contains.
+        types: all commands of the next step, in order.
+        fix: the id of the fix, or "".
+        url: the link of the next step, or None.
     """
 
     id: str
@@ -150,8 +152,8 @@ class Case:
     fix: str = ""
     url: str | None = None
 
-    def holds(self) -> None:
-        """Asserts that the check says so."""
+    def run(self) -> None:
+        """Runs the check and asserts that it gives the expected finding."""
         found = finding(self.check, self.facts)
         if found is None:
             assert self.status == "nothing"
@@ -175,7 +177,7 @@ def case(
     fix: str = "",
     url: str | None = None,
 ) -> Case:
-    """A case in one line: the facts, then the status, words of the evidence, and the commands of the next step."""
+    """A case in one line: the facts, the status, words of the evidence, and the commands of the next step."""
     says = (says,) if isinstance(says, str) else says
     advises = (advises,) if isinstance(advises, str) else advises
     return Case(
@@ -184,7 +186,7 @@ def case(
 
 
 def each(cases: list[Case]) -> pytest.MarkDecorator:
-    """The parameters of a test that looks at each case."""
+    """Runs a test for each case."""
     return pytest.mark.parametrize("case", cases, ids=[one.id for one in cases])
 
 
@@ -192,7 +194,7 @@ def each(cases: list[Case]) -> pytest.MarkDecorator:
 
 
 class LookedElsewhere(AssertionError):
-    """A check looked at something else than its facts."""
+    """A check used something other than its facts."""
 
 
 _TOUCHES = ("open", "os.", "socket.", "subprocess.", "shutil.", "sqlite3.")
@@ -214,10 +216,9 @@ def _fix(name: str, *args: object, **options: object) -> Fix | None:
 
 @contextmanager
 def nothing_but_facts() -> Iterator[None]:
-    """Whoever touches disk, network or another program meanwhile raises `LookedElsewhere`.
+    """Raises `LookedElsewhere` at any access to the disk, the network or another program.
 
-    Planning some of the fixes looks at other files on the disk, to say what would be changed. A check only has to carry
-    such a fix: here it is one of that name that does nothing.
+    Some fixes read files to say what they would change; they are replaced with fixes that do nothing.
     """
     global _guarded
     unseen = {
@@ -234,7 +235,7 @@ def nothing_but_facts() -> Iterator[None]:
 
 
 def finding(check: Check, facts: object) -> Finding | None:
-    """What a check says of facts, with nothing else to look at."""
+    """The finding of a check on facts alone."""
     with nothing_but_facts():
         found: Finding | None = check.look(facts)
     return found

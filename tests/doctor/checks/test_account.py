@@ -53,15 +53,15 @@ NAMELESS = account_in(response(200, {"name": ["A"], "email": {"x": 1}, "id": 7})
 CASES = [
     case("the token is accepted", ACCOUNT, ServerFacts(), "ok", "Ada Lovelace <ada@example.org>"),
     case("an account without a name", ACCOUNT, ServerFacts(account=NAMELESS), "ok", "(no name)"),
-    case("no request was sent", ACCOUNT, _not_accepted(None), "unknown", f"{HOST} was not asked", CHECK),
+    case("no request was sent", ACCOUNT, _not_accepted(None), "unknown", f"{HOST} was not contacted", CHECK),
     case("the token is rejected", ACCOUNT, _not_accepted(REJECTED), "failed", ("stored token", "5a3b"), EXISTING),
     case("a short token is rejected", ACCOUNT, _not_accepted(REJECTED, stored=stored(token_file(token=Token("abc")))), "failed", "the stored token:", EXISTING),
     case("another token works", ACCOUNT, _not_accepted(REJECTED, misplaced_file=NEAR), "failed", "~/Downloads/cave-secret.json has one that works", "%cave_save --from-file ~/Downloads/cave-secret.json --overwrite"),
     case("a rejected token where nobody can be asked", ACCOUNT, _not_accepted(REJECTED, machine=Machine(can_ask=False)), "failed", "stored token", "%cave_save --from-env CAVE_TOKEN --overwrite"),
-    case("netrc replaces the token", ACCOUNT, _not_accepted(error(401, "no_token"), netrc_file="~/.netrc"), "failed", "~/.netrc has a log-in", "%env NETRC=/dev/null", CHECK, advises=f"remove the entry for {HOST}"),
+    case("netrc replaces the token", ACCOUNT, _not_accepted(error(401, "no_token"), netrc_file="~/.netrc"), "failed", "~/.netrc has a password", "%env NETRC=/dev/null", CHECK, advises=f"remove the entry for {HOST}"),
     case("NETRC names the file", ACCOUNT, _not_accepted(error(401, "no_token"), netrc_file="/etc/mine"), "failed", "the file that NETRC names", "%env NETRC=/dev/null", CHECK),
-    case("the token does not arrive", ACCOUNT, _not_accepted(error(401, "no_token")), "failed", ("did not arrive", "401 no_token"), CHECK, advises="VPN"),
-    case("a part of the token does not arrive", ACCOUNT, _not_accepted(error(401, "bad_auth_header")), "failed", "did not arrive", CHECK),
+    case("the token does not arrive", ACCOUNT, _not_accepted(error(401, "no_token")), "failed", ("did not reach", "401 no_token"), CHECK, advises="VPN"),
+    case("a part of the token does not arrive", ACCOUNT, _not_accepted(error(401, "bad_auth_header")), "failed", "did not reach", CHECK),
     case("no account in the response", ACCOUNT, _not_accepted(response(200, {"maintenance": True})), "unknown", "could not be verified", CHECK),
     case("a page of a proxy", ACCOUNT, _not_accepted(page(401, "Authorization Required")), "unknown", ("could not be verified", "401"), CHECK),
     case("a permanent token", KIND, ServerFacts(), "ok", "permanent"),
@@ -78,12 +78,12 @@ CASES = [
 
 @each(CASES)
 def test_the_account(case: Case):
-    """Each check of the account says what the facts mean, and what to type."""
-    case.holds()
+    """Each check of the account gives the expected finding."""
+    case.run()
 
 
 def test_the_account_is_not_shared():
-    """Name, e-mail and the end of a token are their person's own."""
+    """Name, e-mail and the end of the token are private."""
     healthy_one, rejected = finding(ACCOUNT, ServerFacts()), finding(ACCOUNT, _not_accepted(REJECTED))
     assert healthy_one is not None
     assert rejected is not None

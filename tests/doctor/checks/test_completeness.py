@@ -18,12 +18,22 @@ from cave_magic.doctor.checks import CHECKS
 from .facts import Case, LookedElsewhere, finding, nothing_but_facts
 
 FOLDER = Path(checks.__file__).parent
-MODULES = ("account", "datastack", "environment", "network", "notebook", "readers", "services", "token")
+MODULES = (
+    "account",
+    "datastack",
+    "datastack_map",
+    "environment",
+    "network",
+    "notebook",
+    "readers",
+    "services",
+    "token",
+)
 CASES: list[Case] = [case for name in MODULES for case in import_module(f".test_{name}", __package__).CASES]
 
 
 def _statements(path: Path) -> Iterator[range]:
-    """The lines of each statement inside a function; of one with a body those of its head."""
+    """The lines of each statement in a function; for a compound statement, those of its head."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
         for node in ast.walk(function):
@@ -34,7 +44,7 @@ def _statements(path: Path) -> Iterator[range]:
 
 
 def _lines_of(cases: list[Case]) -> set[tuple[str, int]]:
-    """The lines of the checks that run for these cases: file and number."""
+    """The lines of the checks that run for these cases."""
     reached: set[tuple[str, int]] = set()
 
     def trace(frame: FrameType, event: str, arg: Any) -> Any:
@@ -55,8 +65,8 @@ def _lines_of(cases: list[Case]) -> set[tuple[str, int]]:
 
 
 def test_every_statement_is_reached():
-    """No branch of a check is without a case; the modules that are looked at are all there are."""
-    assert {path.stem for path in FOLDER.glob("*.py")} == {"__init__", "datastack_map", *MODULES}
+    """Every branch of every check has a case."""
+    assert {path.stem for path in FOLDER.glob("*.py")} == {"__init__", *MODULES}
     reached = _lines_of(CASES)
     missing = [
         f"{path.name}:{lines.start}"
@@ -69,7 +79,7 @@ def test_every_statement_is_reached():
 
 @pytest.mark.parametrize("check", CHECKS, ids=[check.id for check in CHECKS])
 def test_every_check_has_a_case_with_each_status(check: Any):
-    """Each check has a case in which all is well and one in which it is not."""
+    """Each check has a good and a bad case."""
     statuses = {case.status for case in CASES if case.check is check}
     assert statuses & {"ok", "nothing"}
     assert statuses & {"failed", "warning", "unknown"}
@@ -78,7 +88,7 @@ def test_every_check_has_a_case_with_each_status(check: Any):
 @pytest.mark.parametrize(
     "look", [Path(__file__).read_text, lambda: Path(__file__).exists(), lambda: list(FOLDER.iterdir())]
 )
-def test_a_check_that_looked_elsewhere_would_be_caught(look: Any):
-    """A file that is opened, listed or looked for while a check runs makes its case fail."""
+def test_access_to_anything_but_facts_is_caught(look: Any):
+    """Opening, listing or looking for a file while a check runs makes its case fail."""
     with nothing_but_facts(), pytest.raises(LookedElsewhere):
         look()

@@ -1,10 +1,11 @@
-"""The checks of this Python and its home, on facts alone."""
+"""The checks of this Python and the home folder, on facts alone."""
 
 from __future__ import annotations
 
 from cave_magic.doctor import healthy, next_steps
 from cave_magic.doctor.checks.environment import CAVECLIENT, HOME, PACKAGES, REQUESTS
 from cave_magic.doctor.evidence import Machine
+from cave_magic.doctor.model import Command
 from cave_magic.environment.platforms import Runtime
 from cave_magic.environment.shadowed import ShadowingFile
 
@@ -18,7 +19,7 @@ SAVE, FROM_ENV = "%cave_save", "%cave_save --from-env CAVE_TOKEN"
 
 def _on(platform: str, *commands: str, can_ask: bool = True) -> Machine:
     runtime = Runtime(platform=platform, is_ephemeral=True, has_display=False)
-    recall = tuple(commands) or next_steps.recall(runtime, healthy.TARGET)
+    recall = tuple(map(Command, commands)) or next_steps.recall(runtime, healthy.TARGET)
     return Machine(runtime=runtime, save_commands=recall, can_ask=can_ask)
 
 
@@ -26,12 +27,12 @@ COLAB = _on("Colab")
 
 CASES = [
     case("requests works", REQUESTS, Machine(), "nothing"),
-    case("requests is broken", REQUESTS, Machine(requests_problem=BROKEN), "failed", "requests cannot be imported here (ImportError: x)", "%pip install -U requests", CHECK, advises="restart the kernel"),
-    case("a script may hide what requests needs", REQUESTS, Machine(requests_problem=BROKEN, shadowing_files=(EMAIL,)), "failed", ("~/email.py", "Python's own email"), CHECK, advises="rename email.py, restart the kernel"),
+    case("requests is broken", REQUESTS, Machine(requests_problem=BROKEN), "failed", "requests cannot be imported (ImportError: x)", "%pip install -U requests", CHECK, advises="restart the kernel"),
+    case("a script may hide what requests needs", REQUESTS, Machine(requests_problem=BROKEN, shadowing_files=(EMAIL,)), "failed", ("~/email.py", "Python's `email` module"), CHECK, advises="rename email.py, restart the kernel"),
     case("the script that does harm is blamed first", REQUESTS, Machine(requests_problem=BROKEN, shadowing_files=(NUMPY, EMAIL)), "failed", "~/numpy.py", CHECK, advises="rename numpy.py, restart"),
     case("caveclient works", CAVECLIENT, Machine(), "ok", "caveclient 8.2.1, IPython 9.4.0, Python 3.12.4"),
     case("without IPython", CAVECLIENT, Machine(versions={"caveclient": "8.2.1", "python": "3.12.4"}), "ok", "caveclient 8.2.1, Python 3.12.4"),
-    case("caveclient is broken", CAVECLIENT, Machine(caveclient_problem=BROKEN), "failed", "caveclient 8.2.1 cannot be imported here (ImportError: x)", "%pip install -U caveclient", CHECK),
+    case("caveclient is broken", CAVECLIENT, Machine(caveclient_problem=BROKEN), "failed", "caveclient 8.2.1 cannot be imported (ImportError: x)", "%pip install -U caveclient", CHECK),
     case("caveclient is not installed", CAVECLIENT, Machine(caveclient_problem=BROKEN, versions={}), "failed", "caveclient cannot be imported", "%pip install -U caveclient", CHECK),
     case("a script hides caveclient's needs", CAVECLIENT, Machine(caveclient_problem=BROKEN, shadowing_files=(NUMPY,)), "failed", "the package numpy", CHECK),
     case("a script hides a package that is not imported yet", CAVECLIENT, Machine(shadowing_files=(NUMPY,)), "warning", "~/numpy.py", CHECK, advises="rename numpy.py"),
@@ -42,19 +43,19 @@ CASES = [
     case("no caveclient has requirements", PACKAGES, Machine(versions={}), "nothing"),
     case("requirements are not met", PACKAGES, Machine(unmet_requirements=("a<1", "b<2", "c<3", "d<4")), "warning", "a<1 and b<2 and c<3", "%pip install -U caveclient"),
     case("a home of one's own", HOME, Machine(), "nothing"),
-    case("Colab", HOME, COLAB, "warning", "Colab throws this home folder away", *COLAB.save_commands, advises=("CAVE_TOKEN in the Secrets of Colab", "begin the next notebook with")),
-    case("Binder has no secrets", HOME, _on("Binder", SAVE), "warning", "Binder throws", SAVE, advises="there is no place for secrets here: begin"),
-    case("Binder where nobody can be asked", HOME, _on("Binder", FROM_ENV, can_ask=False), "warning", "Binder throws", FROM_ENV, advises="CAVE_TOKEN in an environment variable"),
+    case("Colab", HOME, COLAB, "warning", "Colab deletes this home folder", *map(str, COLAB.save_commands), advises=("CAVE_TOKEN in the Secrets of Colab", "begin the next notebook with")),
+    case("Binder has no secrets", HOME, _on("Binder", SAVE), "warning", "Binder deletes", SAVE, advises="secrets cannot be kept here: begin"),
+    case("Binder where nobody can be asked", HOME, _on("Binder", FROM_ENV, can_ask=False), "warning", "Binder deletes", FROM_ENV, advises="CAVE_TOKEN in an environment variable"),
 ]  # fmt: skip
 
 
 @each(CASES)
 def test_the_environment(case: Case):
-    """Each check of the environment says what the facts mean, and what to type."""
-    case.holds()
+    """Each check of the environment gives the expected finding."""
+    case.run()
 
 
 def test_the_secrets_of_colab_are_read_by_python():
     """On Colab the commands read the secret and save what it holds."""
-    assert COLAB.save_commands[0].startswith("from google.colab import userdata")
-    assert COLAB.save_commands[1:] == ("%cave_save $token",)
+    assert COLAB.save_commands[0].text.startswith("from google.colab import userdata")
+    assert COLAB.save_commands[1:] == (next_steps.save(healthy.TARGET, "$token"),)

@@ -34,12 +34,12 @@ CASES = [
 
 @each(CASES)
 def test_the_notebook(case: Case):
-    """Each check of the notebook says what the facts mean, and what to type."""
-    case.holds()
+    """Each check of the notebook gives the expected finding."""
+    case.run()
 
 
 def test_where_a_token_was_left_is_not_shared():
-    """The name of a notebook is its person's own."""
+    """The name of a notebook is private."""
     found = finding(
         LEFT, Machine(leftover_tokens=(LeftoverToken(found_in="the notebook thesis.ipynb", details="cell 4"),))
     )

@@ -1,4 +1,4 @@
-"""The faults: how each is made, which row must name it, and whether the person can mend it from here."""
+"""The faults: how to cause each one, which row must name it, and whether the user can fix it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Case:
 
     Attributes:
         id: its name.
-        make: breaks a world in which everything works.
+        make: causes it in a world in which everything works.
         row: the id of the row that must name it.
         status: failed, warning or unknown.
-        fixed_by: whether following `Next:` must make the check green.
-        kind: "file" for what is on the computer, "server" for what the server does.
+        fixed_by: whether following `Next:` must make the check pass.
+        kind: "file" for the user's computer, "server" for the server.
     """
 
     id: str
@@ -40,7 +40,7 @@ def _remove_all(world: World) -> None:
 
 
 def _only_in(name: str, content: Callable[[World], object]) -> Callable[[World], None]:
-    """The token files hold nothing but this content in one of them."""
+    """The only token file has this content."""
 
     def make(world: World) -> None:
         _remove_all(world)
@@ -50,7 +50,7 @@ def _only_in(name: str, content: Callable[[World], object]) -> Callable[[World],
 
 
 def _stored(change: Callable[[str], object]) -> Callable[[World], None]:
-    """The stored token is not as the server made it."""
+    """The stored token is malformed."""
     return _only_in("server_file", lambda world: {"token": change(world.token)})
 
 
@@ -114,11 +114,11 @@ def _too_high(world: World) -> None:
 
 
 def _downloaded(world: World) -> None:
-    """As the tokens page gives it and a browser saves it, a second time."""
+    """A file of the tokens page that a browser has saved for the second time."""
     _remove_all(world)
     host = host_of(world.cave.server)
-    said = {"token": world.token, "description": "laptop", "middle_auth_url": f"{host}/auth"}
-    world.write(world.home / "Downloads" / f"{host.replace(':', '_')}_auth-cave-secret (1).json", said)
+    content = {"token": world.token, "description": "laptop", "middle_auth_url": f"{host}/auth"}
+    world.write(world.home / "Downloads" / f"{host.replace(':', '_')}_auth-cave-secret (1).json", content)
 
 
 def _token_of_another_server(world: World) -> None:
@@ -137,8 +137,8 @@ def _link_to_a_drive(world: World) -> None:
     world.server_file.symlink_to(world.home / "usb" / "cave.json")
 
 
-def _another_may(world: World) -> None:
-    """Carol's token is stored; Ada's lies beside it, under the name that the tokens page gives its file."""
+def _another_has_access(world: World) -> None:
+    """Carol's token is stored; Ada's is next to it in a file of the tokens page."""
     name = f"{host_of(world.cave.server).replace(':', '_')}_auth-cave-secret.json"
     world.write(world.secrets / name, {"token": world.token})
     world.save(world.cave.new_token("carol"))
@@ -224,7 +224,7 @@ def _data_server_address(world: World) -> None:
 
 
 def _with_cloud_volume(world: World) -> None:
-    """As if cloud-volume were installed; the check reads the files that it would read."""
+    """Pretends that cloud-volume is installed."""
     installed = gather_computer.versions()
     world.patch.setattr(gather_computer, "versions", lambda: {**installed, "cloud-volume": "12.15.2"})
 
@@ -258,13 +258,13 @@ def _colab(world: World) -> None:
 
 
 SAMPLE = '{\n  "token: ""ghd2345678901234567890123456789012"\n}'
-"""The broken sample that a package's documentation once had."""
+"""A broken sample that was once in a package's documentation."""
 
 FILES = (
     Case("no token", _remove_all, "token"),
     Case("key with a capital", _only_in("server_file", lambda w: {"Token": w.token}), "token"),
     Case("key of another name", _only_in("default_file", lambda w: {"api_key": w.token}), "token"),
-    Case("null under the key", _only_in("server_file", lambda w: {"token": None}), "token"),
+    Case("null as the token", _only_in("server_file", lambda w: {"token": None}), "token"),
     Case("an old token hides a good one", _old_and_good, "token-shadow"),
     Case("a file without a token hides a good one", _hidden, "token"),
     Case("only the deprecated file", _legacy, "token-legacy", "warning"),
@@ -277,21 +277,21 @@ FILES = (
     Case("a number", _raw(lambda t: "12345"), "token"),
     Case("a sample that was never valid", _raw(lambda t: SAMPLE), "token"),
     Case("single quotes", _raw(lambda t: f"{{'token': '{t}'}}"), "token"),
-    Case("a comma too many", _raw(lambda t: f'{{"token": "{t}",}}'), "token"),
+    Case("a trailing comma", _raw(lambda t: f'{{"token": "{t}",}}'), "token"),
     Case("a web page as token file", _raw(lambda t: "<html>log in</html>"), "token"),
     Case("deep JSON", _raw(lambda t: "[" * 50_000), "token"),
-    Case("a folder in the place of the file", _directory, "token"),
+    Case("a folder instead of the file", _directory, "token"),
     Case("a file of 21 megabytes", _huge, "token"),
     Case("others can read it", _shared, "token-private", "warning"),
     Case("the folder is a file", _folder_is_file, "token-folder"),
-    Case("the folder leads nowhere", _folder_dangles, "token-folder"),
+    Case("the folder is a dangling link", _folder_dangles, "token-folder"),
     Case("the map is a list", _map_of_nothing, "map-file"),
     Case("the map is broken", _broken_map, "map-file", "warning"),
     Case("the token is in R's home", _documents, "token"),
     Case("one level too high", _too_high, "token"),
     Case("still in the downloads folder", _downloaded, "token"),
     Case("the token of another server", _token_of_another_server, "token"),
-    Case("a link that leads nowhere", _link_to_nothing, "token"),
+    Case("a dangling link", _link_to_nothing, "token"),
     Case("a link to a drive that is not mounted", _link_to_a_drive, "token"),
     Case("only an environment variable", _variable, "token"),
     Case("quotes inside", _stored(lambda t: f'"{t}"'), "token-form"),
@@ -300,19 +300,19 @@ FILES = (
     Case("Bearer before it", _stored(lambda t: f"Bearer {t}"), "token-form"),
     Case("a part is missing", _stored(lambda t: t[:-1]), "token-form"),
     Case("a number under the key", _stored(lambda t: 5), "token-form"),
-    Case("a blank before it", _stored(lambda t: f" {t}"), "token-form"),
+    Case("a space before it", _stored(lambda t: f" {t}"), "token-form"),
     Case("an empty token", _stored(lambda t: ""), "token-form"),
     Case("a line break after it", _stored(lambda t: f"{t}\n"), "token-form"),
     Case("typographic quotes", _stored(lambda t: f"\u201c{t}\u201d"), "token-form"),
     Case("a placeholder", _stored(lambda t: "YOUR_TOKEN"), "token-form"),
     Case("nine thousand characters", _stored(lambda t: t * 281), "token-form"),
-    Case("a blank after it works", lambda w: w.save(f"{w.token} "), "token-form", "warning"),
-    Case("a log-in in .netrc", _netrc, "account"),
+    Case("a space after it works", lambda w: w.save(f"{w.token} "), "token-form", "warning"),
+    Case("a password in .netrc", _netrc, "account"),
     Case("cloud-volume reads an old token", _cloud_volume_stale, "cloud-volume", "warning"),
     Case("cloud-volume reads another server's", _cloud_volume_other_server, "cloud-volume", "warning"),
-    Case("CLOUD_VOLUME_DIR leads to another token", _cloud_volume_moved, "cloud-volume", "warning"),
-    Case("a client made before", _stale_client, "clients", "warning"),
-    Case("a home that is thrown away", _colab, "home", "warning", fixed_by=False),
+    Case("CLOUD_VOLUME_DIR has another token", _cloud_volume_moved, "cloud-volume", "warning"),
+    Case("a client made with an old token", _stale_client, "clients", "warning"),
+    Case("a home folder that is deleted", _colab, "home", "warning", fixed_by=False),
 )
 
 SERVERS = (
@@ -323,31 +323,31 @@ SERVERS = (
     Case("no permission for this", _asks_for("secret_ds"), "access", fixed_by=False, kind="server"),
     Case("misspelt datastack", _asks_for("minie65_public"), "datastack", kind="server"),
     Case("datastack in capitals", _asks_for("MINNIE65_PUBLIC"), "datastack", kind="server"),
-    Case("a name like nothing", _asks_for("zzzz"), "datastack", fixed_by=False, kind="server"),
+    Case("a name unlike any other", _asks_for("zzzz"), "datastack", fixed_by=False, kind="server"),
     Case("another deployment's datastack", _asks_for("v1dd_public"), "datastack", fixed_by=False, kind="server"),
     Case("known to auth, not to info", _asks_for("ghost_ds"), "datastack", fixed_by=False, kind="server"),
     Case("server down", _does("all", "down"), "network", fixed_by=False, kind="server"),
-    Case("server closes", _does("all", "reset"), "network", fixed_by=False, kind="server"),
+    Case("server closes the connection", _does("all", "reset"), "network", fixed_by=False, kind="server"),
     Case("server silent", _does("all", "silent"), "network", fixed_by=False, kind="server"),
     Case("web page instead of data", _does("all", "html"), "network", fixed_by=False, kind="server"),
     Case(
-        "sends one elsewhere",
+        "redirect to a portal",
         _does("all", "redirect:http://127.0.0.1:9/portal"),
         "network",
         fixed_by=False,
         kind="server",
     ),
-    Case("redirects in a circle", _does("all", "loop"), "network", fixed_by=False, kind="server"),
+    Case("redirect loop", _does("all", "loop"), "network", fixed_by=False, kind="server"),
     Case("slow down", _does("all", "status:429"), "network", fixed_by=False, kind="server"),
     Case("an unknown status", _does("all", "status:418"), "network", "unknown", fixed_by=False, kind="server"),
-    Case("JSON of another shape", _does("auth", "garbage"), "account", "unknown", fixed_by=False, kind="server"),
+    Case("unexpected JSON", _does("auth", "garbage"), "account", "unknown", fixed_by=False, kind="server"),
     Case("auth down", _does("auth", "down"), "auth", fixed_by=False, kind="server"),
     Case("auth silent", _does("auth", "silent"), "auth", fixed_by=False, kind="server"),
     Case("auth broken", _does("auth", "error500"), "auth", fixed_by=False, kind="server"),
     Case("info down", _does("info", "down"), "info", fixed_by=False, kind="server"),
     Case("info broken", _does("info", "error500"), "info", fixed_by=False, kind="server"),
     Case("info page", _does("info", "html"), "info", fixed_by=False, kind="server"),
-    Case("info of another shape", _does("info", "garbage"), "access", "unknown", fixed_by=False, kind="server"),
+    Case("unexpected info", _does("info", "garbage"), "access", "unknown", fixed_by=False, kind="server"),
     Case("no data service", _does("local", "missing"), "data-server", fixed_by=False, kind="server"),
     Case("no materialize", _does("materialize", "missing"), "materialize", fixed_by=False, kind="server"),
     Case("permission revoked a moment ago", _revoked, "access", fixed_by=False, kind="server"),
@@ -356,13 +356,13 @@ SERVERS = (
     Case("materialize down", _does("materialize", "status:503"), "materialize", fixed_by=False, kind="server"),
     Case("chunkedgraph silent", _does("chunkedgraph", "silent"), "chunkedgraph", fixed_by=False, kind="server"),
     Case("l2cache down", _does("l2cache", "down"), "l2cache", fixed_by=False, kind="server"),
-    Case("skeleton closes", _does("skeleton", "reset"), "skeleton", fixed_by=False, kind="server"),
+    Case("skeleton closes the connection", _does("skeleton", "reset"), "skeleton", fixed_by=False, kind="server"),
     Case("data server down", _data_server_down, "data-server", fixed_by=False, kind="server"),
-    Case("proxy that is dead", _proxy, "network", kind="server"),
+    Case("dead proxy", _proxy, "network", kind="server"),
     Case("no such host", _no_such_name, "network", fixed_by=False, kind="server"),
     Case("nothing listens", _nothing_listens, "network", fixed_by=False, kind="server"),
     Case("a data server's address", _data_server_address, "network", fixed_by=False, kind="server"),
 )
-BOTH = (Case("another token may read it", _another_may, "access"),)
-"""What takes a file and a server."""
+BOTH = (Case("another token has access", _another_has_access, "access"),)
+"""Faults of the computer and the server together."""
 CASES = FILES + SERVERS + BOTH

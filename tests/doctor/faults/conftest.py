@@ -1,4 +1,4 @@
-"""Ada's computer, for every test about faults."""
+"""Ada's computer, for all fault tests."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .world import working
 
 @pytest.fixture
 def world(cave, home, run, shell, set_up, monkeypatch):
-    """Ada's computer, on which everything works; she answers every prompt with a token that works."""
+    """Ada's computer, on which everything works; she answers every prompt with a working token."""
     with working(cave, home, run, shell, monkeypatch, set_up) as world:
         yield world
 
 
 @pytest.fixture
 def mapped(world, monkeypatch):
-    """The same, where minnie65_public is known to be on the practice server, and no setting names it."""
+    """The same, with the practice server as the known server of minnie65_public, and no server in the settings."""
     deployment = Deployment(
         name="practice", server=world.cave.server, local_servers=(world.cave.local_server,), public=("minnie65_public",)
     )

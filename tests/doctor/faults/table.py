@@ -1,4 +1,4 @@
-"""Prints, fault by fault, what CAVEclient says and what `%cave_check` says: `python tests/doctor/faults/table.py [FAULT ...]`."""
+"""Prints what CAVEclient and `%cave_check` say about each fault: `python tests/doctor/faults/table.py [FAULT ...]`."""
 
 from __future__ import annotations
 
@@ -18,54 +18,54 @@ from tests.doctor.faults.cases import CASES, Case
 from tests.doctor.faults.world import World, from_nothing
 
 SECONDS = 8.0
-"""So long may CAVEclient take; it knows no bound itself."""
+"""The time that CAVEclient gets; it has no timeout itself."""
 WIDTH = 70
 HEAD = """\
-| fault | `CAVEclient("minnie65_public")` says | row named by `%cave_check` | mended by its own Next line |
+| fault | `CAVEclient("minnie65_public")` says | row named by `%cave_check` | fixed by its own Next line |
 |---|---|---|---|"""
 LEGEND = """\
 
-Where a fault lies in the name or the address that is asked for, both were given that one. "By others": the check must be right, and what
-it advises is for somebody else (the administrators of a server or a network), or for the person outside of the notebook."""
+If the fault is a wrong name or address, both were given it. "By others": the check must be right, and its advice is for somebody else
+(the administrators of a server or a network) or for the user outside of the notebook."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one fault."""
+    """The result for one fault."""
 
     fault: str
     plain: str
     rows: str
     right: bool
-    mended: str
+    fixed: str
 
     def __str__(self) -> str:
         named = f"{self.rows or 'none'} ({'right' if self.right else 'wrong'})"
-        return f"| {self.fault} | {self.plain} | {named} | {self.mended} |"
+        return f"| {self.fault} | {self.plain} | {named} | {self.fixed} |"
 
 
 def result_of(case: Case) -> Result:
-    """Makes a fault, asks CAVEclient, asks the check, and does what it says."""
+    """Causes a fault, runs CAVEclient and the check, and follows the advice."""
     with from_nothing() as world:
         world.patch.setattr("webbrowser.open", lambda *_, **__: True)
         case.make(world)
         plain = said_by(lambda: plain_client(world), world)
         rows = bad_rows(world.check(), case)
         right = rows == [case.row]
-        return Result(case.id, plain, ", ".join(rows), right, mended(world, case) if right else "no")
+        return Result(case.id, plain, ", ".join(rows), right, fixed_by_next(world, case) if right else "no")
 
 
 def bad_rows(report: Any, case: Case) -> list[str]:
-    """The ids of the rows that are not well; warnings count where the fault is to give one."""
+    """The ids of the bad rows; warnings count if the fault should give one."""
     ignored = {"ok", "skipped"} | (set() if case.status == "warning" else {"warning"})
     return [row.id for row in report.rows if row.status.value not in ignored]
 
 
-def mended(world: World, case: Case) -> str:
-    """Whether following the Next line makes the check green."""
+def fixed_by_next(world: World, case: Case) -> str:
+    """Whether following the Next line makes the check pass."""
     if not case.fixed_by:
         return "by others"
-    report = world.mend()
+    report = world.fix()
     return "yes" if report.ok and case.row not in bad_rows(report, case) else "no"
 
 
@@ -73,7 +73,7 @@ def mended(world: World, case: Case) -> str:
 
 
 def plain_client(world: World) -> None:
-    """Makes a client as people do, on a computer whose default server is the practice server."""
+    """Makes a client as users do, with the practice server as the default server."""
     from caveclient import CAVEclient, frameworkclient
 
     world.patch.setattr(frameworkclient, "default_global_server_address", world.cave.server)
@@ -85,7 +85,7 @@ def plain_client(world: World) -> None:
 
 
 def said_by(make: Callable[[], object], world: World) -> str:
-    """The error that a call ends with, in one cell of the table, without any part of a token."""
+    """The error of a call, for a cell of the table, without any part of a token."""
     ended: list[BaseException | None] = []
 
     def call() -> None:
@@ -118,7 +118,7 @@ def _in_a_cell(error: BaseException, world: World) -> str:
 
 
 def table(cases: Iterable[Case]) -> list[Result]:
-    """Prints the table, row by row as it comes, and gives what is in it."""
+    """Prints the table row by row, and returns the results."""
     print(HEAD)
     results = []
     for case in cases:
@@ -129,18 +129,18 @@ def table(cases: Iterable[Case]) -> list[Result]:
 
 
 def totals(results: list[Result]) -> str:
-    """How it went, in one line."""
-    count = Counter(result.mended for result in results)
+    """The totals in one line."""
+    count = Counter(result.fixed for result in results)
     right = sum(result.right for result in results)
     silent = sum(result.plain.startswith("hangs") for result in results)
     return (
-        f"{len(results)} faults: {right} named right, {count['yes']} mended by their own Next line, "
+        f"{len(results)} faults: {right} named right, {count['yes']} fixed by their own Next line, "
         f"{count['by others']} by others, {count['no']} not; CAVEclient alone hangs in {silent}."
     )
 
 
 def main(names: list[str]) -> int:
-    """Prints the table of all faults, or of those that are named; 0 if every one was named right and mended."""
+    """Prints the table of all or of the named faults; 0 if each was named right and fixed."""
     logging.disable(logging.WARNING)
     unknown = set(names) - {case.id for case in CASES}
     if unknown:
@@ -148,7 +148,7 @@ def main(names: list[str]) -> int:
         return 2
     results = table(case for case in CASES if not names or case.id in names)
     print(f"\n{totals(results)}")
-    return int(any(result.mended == "no" for result in results))
+    return int(any(result.fixed == "no" for result in results))
 
 
 if __name__ == "__main__":

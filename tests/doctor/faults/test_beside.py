@@ -1,4 +1,4 @@
-"""Answers that are beside the point: gateways that answer for the server, addresses that are none, tokens taken out."""
+"""Malformed addresses in the datastack map, and odd account data."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from .world import ID, World, bad, says
 
 
 @pytest.mark.parametrize("around", [" {} ", "{}\n", "\t{}"])
-def test_a_blank_around_a_remembered_address_is_named_and_fixed(world: World, around):
-    """caveclient would ask at an address that is none; `--fix` takes the blanks away."""
+def test_spaces_around_a_saved_address_are_named_and_fixed(world: World, around):
+    """caveclient would use the malformed address; `--fix` removes the spaces."""
     world.write(world.map_file, {"minnie65_public": around.format(world.cave.server)})
     world.run('%config CaveMagics.server = ""')
     report = world.check()
     assert bad(report) == [("map", "failed")]
-    assert world.mend().ok
+    assert world.fix().ok
     world.run("from caveclient import CAVEclient")
     assert world.run('CAVEclient("minnie65_public").info.local_server()').error == ""
 
 
 @pytest.mark.parametrize("body", [{"name": ["A"], "email": {"x": 1}, "id": 7}, {"name": None, "email": 5, "id": "x"}])
-def test_a_name_that_is_no_text_is_not_shown(world: World, body):
-    """An account whose name is no text has none, and nothing of its form is printed."""
+def test_a_name_that_is_not_text_is_not_shown(world: World, body):
+    """Such an account has no name, and nothing of the value is printed."""
     world.cave.misbehave(ID, says(200, body))
     out = world.run("%cave_check").out + world.run("%cave_whoami").out
     assert "(no name)" in out

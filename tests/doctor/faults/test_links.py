@@ -1,4 +1,4 @@
-"""Links in the place of token files and of their folder: where they lead is said, and a save goes through them."""
+"""Links instead of token files and their folder: the target is named, and a save follows them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _row(report, name: str):
     return next(row for row in report.rows if row.id == name)
 
 
-def _said(report, name: str) -> str:
+def _evidence(report, name: str) -> str:
     return " ".join(_row(report, name).evidence.split())
 
 
@@ -36,46 +36,46 @@ def alone(world: World) -> World:
 # ---------------------------------------------------------------- a token file
 
 
-def test_where_a_dangling_link_leads_is_said(alone: World):
-    """The next line saves a token there, and the link stays a link."""
+def test_the_target_of_a_dangling_link_is_named(alone: World):
+    """The next line saves a token there, and the link stays."""
     target = alone.home / "dotfiles" / "cave.json"
     target.parent.mkdir()
     alone.server_file.symlink_to(target)
     report = alone.check()
     assert bad(report) == [("token", "failed")]
-    assert "is a link to ~/dotfiles/cave.json, which is not there" in _said(report, "token")
-    assert alone.mend().ok
+    assert "is a link to ~/dotfiles/cave.json, which does not exist" in _evidence(report, "token")
+    assert alone.fix().ok
     assert alone.server_file.is_symlink()
     assert json.loads(target.read_text())["token"]
 
 
 def test_a_link_to_a_link_is_followed_to_its_end(alone: World):
-    """What is missing is at the end."""
+    """The missing file at the end is named."""
     (alone.home / "one").symlink_to(alone.home / "two")
     alone.server_file.symlink_to(alone.home / "one")
-    assert "is a link to ~/two, which is not there" in _said(alone.check(), "token")
-    assert alone.mend().ok
+    assert "is a link to ~/two, which does not exist" in _evidence(alone.check(), "token")
+    assert alone.fix().ok
     assert (alone.home / "two").is_file()
 
 
-def test_a_link_to_a_drive_that_is_not_mounted_asks_for_the_drive(alone: World):
-    """No token is made or asked for that could not be saved; without the drive, the link is moved away."""
+def test_a_link_to_a_drive_that_is_not_mounted_names_the_folder(alone: World):
+    """No token is created that could not be saved; without the drive, the link is moved away."""
     alone.server_file.symlink_to(alone.home / "usb" / "keys" / "cave.json")
     report = alone.check()
     assert bad(report) == [("token", "failed")]
-    assert "is a link to ~/usb/keys/cave.json, and ~/usb/keys is not there" in _said(report, "token")
+    assert "is a link to ~/usb/keys/cave.json, but ~/usb/keys does not exist" in _evidence(report, "token")
     assert report.next.text.startswith("if that is on a drive that is not mounted, mount it; else !mv ")
     alone.patch.setattr("getpass.getpass", lambda prompt="": pytest.fail("asked"))
     ran = alone.run("%cave_setup existing --paste")
     assert ran.error == "TokenNotSaved"
-    assert "~/usb/keys is not there. No file was changed. To do without the link: !mv " in ran.message
+    assert "~/usb/keys does not exist. No file was changed. To do without the link: !mv " in ran.message
     alone.patch.setattr("getpass.getpass", lambda prompt="": alone.cave.new_token("ada"))
-    assert alone.mend().ok
+    assert alone.fix().ok
     assert not alone.server_file.is_symlink()
 
 
-def test_once_the_drive_is_mounted_all_is_well(alone: World):
-    """Then the link leads to the token."""
+def test_a_mounted_drive_fixes_the_link(alone: World):
+    """Once the drive is there, the link leads to the token."""
     alone.server_file.symlink_to(alone.home / "usb" / "cave.json")
     assert bad(alone.check()) == [("token", "failed")]
     alone.write(alone.home / "usb" / "cave.json", {"token": alone.token})
@@ -83,32 +83,32 @@ def test_once_the_drive_is_mounted_all_is_well(alone: World):
 
 
 @pytest.mark.parametrize("length", [1, 3])
-def test_links_in_a_circle_are_called_so(alone: World, length):
-    """There is nothing that a save could keep."""
+def test_a_link_loop_is_named(alone: World, length):
+    """A save replaces the link."""
     links = [alone.server_file, *(alone.secrets / f"link{number}" for number in range(1, length))]
     for one, following in zip(links, [*links[1:], links[0]], strict=True):
         one.symlink_to(following)
-    assert "is a link to itself" in _said(alone.check(), "token")
-    assert alone.mend().ok
+    assert "is a link to itself" in _evidence(alone.check(), "token")
+    assert alone.fix().ok
 
 
 @pytest.mark.parametrize("gap", [False, True])
 def test_a_dangling_link_beside_a_token_is_a_warning(world: World, gap):
-    """CAVEclient reads cave-secret.json in its place, as long as that is there."""
+    """CAVEclient reads cave-secret.json instead."""
     world.server_file.unlink()
     target = world.home / ("usb" if gap else "") / "cave.json"
     world.server_file.symlink_to(target)
     report = world.check()
     assert report.ok
     assert [row.id for row in report.rows if row.status == "warning"] == ["token-link"]
-    report = world.mend()
+    report = world.fix()
     assert not [row.id for row in report.rows if row.status == "warning"]
     assert world.server_file.is_symlink() is not gap
 
 
 @pytest.mark.parametrize("name", ["default_file", "local_file"])
-def test_a_link_beside_it_does_not_stop_a_save(world: World, name):
-    """A copy that cannot be written is left out."""
+def test_a_dangling_copy_does_not_stop_a_save(world: World, name):
+    """A copy that cannot be written is skipped."""
     path = getattr(world, name)
     path.unlink()
     path.symlink_to(world.home / "usb" / "cave.json")
@@ -119,45 +119,45 @@ def test_a_link_beside_it_does_not_stop_a_save(world: World, name):
 
 
 def test_a_map_that_is_a_dangling_link_is_named(world: World):
-    """CAVEclient forgets which server a datastack is on, and a save does not fail for it."""
+    """CAVEclient forgets which server a datastack is on, but a save works."""
     world.map_file.unlink()
     world.map_file.symlink_to(world.home / "usb" / "map.json")
-    assert "is a link to ~/usb/map.json" in _said(world.check(), "map-file")
+    assert "is a link to ~/usb/map.json" in _evidence(world.check(), "map-file")
     assert not world.run("%cave_save --overwrite").error
     world.run(_row(world.check(), "map-file").next_step.commands[0])
     assert "map-file" not in {row.id for row in world.check().rows}
 
 
-def test_a_link_that_is_named_in_a_line_is_called_so(world: World):
-    """`%cave_save --from-file` says where it leads."""
+def test_from_file_names_the_target_of_a_dangling_link(world: World):
+    """`%cave_save --from-file` says where the link leads."""
     (world.home / "mine").symlink_to(world.home / "nowhere")
     ran = world.run("%cave_save --from-file ~/mine")
-    assert ran.message == "the file is a link to ~/nowhere, which is not there. Nothing was changed."
+    assert ran.message == "the file is a link to ~/nowhere, which does not exist. Nothing was changed."
 
 
 @as_administrator
 def test_a_link_to_the_file_of_another_user_is_a_warning(world: World):
-    """The token that it leads to may be theirs."""
+    """The token there may be theirs."""
     theirs = world.home / "bob" / "cave.json"
     world.write(theirs, {"token": world.token})
     os.chown(theirs, 12345, -1)
     world.server_file.unlink()
     world.server_file.symlink_to(theirs)
     report = world.check()
-    assert "is a link to ~/bob/cave.json, which belongs to another user" in _said(report, "token-link")
-    assert not [row.id for row in world.mend().rows if row.status == "warning"]
+    assert "is a link to ~/bob/cave.json, which belongs to another user" in _evidence(report, "token-link")
+    assert not [row.id for row in world.fix().rows if row.status == "warning"]
 
 
 @pytest.mark.usefixtures("permissions_count")
-def test_a_link_to_what_may_not_be_read_is_moved_away(alone: World):
-    """Who may not read it may not allow it either."""
+def test_a_link_to_an_unreadable_file_is_moved_away(alone: World):
+    """The user cannot change the permissions of another user's file."""
     alone.write(alone.home / "theirs.json", {"token": alone.token})
     (alone.home / "theirs.json").chmod(0)
     alone.server_file.symlink_to(alone.home / "theirs.json")
     report = alone.check()
     assert bad(report) == [("token", "failed")]
     assert report.next.commands[0].startswith("!mv ")
-    assert alone.mend().ok
+    assert alone.fix().ok
 
 
 # ---------------------------------------------------------------- the folder
@@ -181,7 +181,7 @@ def _leads_to_a_file(link: Path, home: Path) -> None:
 
 
 WAYS = {
-    _dangles: "is a link to ~/nowhere, which is not there",
+    _dangles: "is a link to ~/nowhere, which does not exist",
     _circles: "is a link to itself",
     _is_a_file: "is not a folder",
     _leads_to_a_file: "is a link to ~/file, which is not a folder",
@@ -190,20 +190,20 @@ WAYS = {
 
 @pytest.mark.parametrize("level", ["secrets", ".cloudvolume"])
 @pytest.mark.parametrize(("way", "words"), WAYS.items(), ids=lambda one: getattr(one, "__name__", None))
-def test_what_stands_in_the_place_of_a_folder_is_named(world: World, level, way, words):
-    """The folder of the token files or the one above it: one row, and the next line moves away what is there."""
+def test_anything_in_place_of_a_folder_is_named(world: World, level, way, words):
+    """For the folder of the token files and its parent there is one row, and the next line moves it away."""
     folder = world.secrets if level == "secrets" else world.secrets.parent
     os.rename(folder, world.home / "kept")
     way(folder, world.home)
     report = world.check()
     assert bad(report) == [("token-folder", "failed")]
-    assert _said(report, "token-folder") == f"~/{folder.relative_to(world.home)} {words}"
-    assert world.mend().ok
+    assert _evidence(report, "token-folder") == f"~/{folder.relative_to(world.home)} {words}"
+    assert world.fix().ok
 
 
 @pytest.mark.parametrize("level", ["secrets", ".cloudvolume"])
-def test_a_folder_that_is_kept_elsewhere_is_used_there(world: World, level):
-    """A link to a folder of one's own is as good as the folder, and stays."""
+def test_a_linked_folder_is_used(world: World, level):
+    """A link to a folder of the same user works, and stays."""
     folder = world.secrets if level == "secrets" else world.secrets.parent
     os.rename(folder, world.home / "kept")
     folder.symlink_to(world.home / "kept")
@@ -216,7 +216,7 @@ def test_a_folder_that_is_kept_elsewhere_is_used_there(world: World, level):
 @as_administrator
 @pytest.mark.parametrize("level", ["secrets", ".cloudvolume"])
 def test_a_link_into_the_folder_of_another_user_is_a_warning(world: World, level):
-    """The tokens there are theirs; the next line moves the link away, and a set-up follows."""
+    """The tokens there are theirs; the next line moves the link away, and then a set-up follows."""
     folder = world.secrets if level == "secrets" else world.secrets.parent
     os.rename(folder, world.home / "bob")
     os.chown(world.home / "bob", 12345, -1)
@@ -224,17 +224,17 @@ def test_a_link_into_the_folder_of_another_user_is_a_warning(world: World, level
     report = world.check()
     assert report.ok
     assert [row.id for row in report.rows if row.status == "warning"] == ["token-folder"]
-    assert _said(report, "token-folder").endswith("is a link to ~/bob, which belongs to another user")
-    assert world.mend().ok
+    assert _evidence(report, "token-folder").endswith("is a link to ~/bob, which belongs to another user")
+    assert world.fix().ok
     assert not folder.is_symlink()
 
 
-def test_a_save_names_the_folder_that_leads_nowhere(world: World):
-    """Before a token is asked for or made."""
+def test_a_set_up_names_a_dangling_folder(world: World):
+    """It does so before it creates a token or shows a prompt."""
     os.rename(world.secrets.parent, world.home / "kept")
     world.secrets.parent.symlink_to(world.home / "usb")
     world.patch.setattr("getpass.getpass", lambda prompt="": pytest.fail("asked"))
     ran = world.run(f"%cave_setup existing --paste --server {world.cave.server}")
     assert ran.error == "TokenNotSaved"
     words = "No file was changed. To do without the link: !mv ~/.cloudvolume ~/.cloudvolume.old"
-    assert ran.message == f"~/.cloudvolume is a link to ~/usb, which is not there. {words}"
+    assert ran.message == f"~/.cloudvolume is a link to ~/usb, which does not exist. {words}"

@@ -1,4 +1,4 @@
-"""What caveclient remembers about datastacks and servers, where it is wrong, and several servers side by side."""
+"""Wrong entries of the datastack map, and several servers side by side."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .world import FULL, World, says
 
 @pytest.fixture
 def world(mapped: World) -> World:
-    """Ada's computer, where the map says which server is meant."""
+    """Ada's computer, on which the map decides the server."""
     return mapped
 
 
@@ -31,13 +31,13 @@ def world(mapped: World) -> World:
     ],
 )
 def test_a_wrong_address_in_the_map_is_named_and_fixed(world, address):
-    """A datastack that is remembered on a wrong address is the one cause, and `--fix` puts it right."""
+    """A wrong address is the one cause, and `--fix` corrects it."""
     world.write(world.map_file, {"minnie65_public": address, "mine": "https://my.server.org"})
     report = world.check()
     if address:
         assert [row.id for row in report.rows if row.status == "failed"] == ["map"]
         assert report.next.commands == ("%cave_check --fix",)
-    report = world.mend()
+    report = world.fix()
     assert report.ok
     entries = json.loads(world.map_file.read_text())
     assert entries["mine"] == "https://my.server.org"
@@ -46,7 +46,7 @@ def test_a_wrong_address_in_the_map_is_named_and_fixed(world, address):
 
 @pytest.mark.parametrize("form", ["{host}", "http://{host}/info/", "HTTP://{host}?x=1"])
 def test_a_token_goes_to_the_server_that_a_wrong_entry_means(world, monkeypatch, form):
-    """Of a datastack that nobody knows, the map alone says where it is: the default server is nobody's business."""
+    """For an unknown datastack only the map counts, not the default server."""
     world.write(world.map_file, {"mine": form.format(host=host_of(world.cave.server))})
     monkeypatch.setenv("MINE", world.cave.new_token("ada"))
     ran = world.run("%cave_save --from-env MINE --overwrite --datastack mine")
@@ -57,8 +57,8 @@ def test_a_token_goes_to_the_server_that_a_wrong_entry_means(world, monkeypatch,
 
 
 @pytest.mark.parametrize("entry", ["http://ada:pw12345@{host}", [1], "???"])
-def test_a_token_goes_to_no_server_that_is_a_guess(world, monkeypatch, entry):
-    """Where nothing says which server is meant, nothing is sent; after the line that mends it the save works."""
+def test_a_token_is_not_sent_to_a_guessed_server(world, monkeypatch, entry):
+    """If nothing says which server is meant, nothing is sent; after the fix, the save works."""
     entry = entry.format(host=host_of(world.cave.server)) if isinstance(entry, str) else entry
     world.write(world.map_file, {"mine": entry})
     monkeypatch.setenv("MINE", world.cave.new_token("ada"))
@@ -73,34 +73,34 @@ def test_a_token_goes_to_no_server_that_is_a_guess(world, monkeypatch, entry):
         assert f"server    {host_of(world.cave.server)}" in ran.out
 
 
-def test_an_address_that_is_no_text_is_a_wrong_address(world):
-    """Whatever else stands in the place of an address is named and fixed the same way."""
+def test_an_address_that_is_not_text_is_fixed(world):
+    """It is named and fixed like any other wrong address."""
     world.write(world.map_file, {"minnie65_public": [1]})
     assert [row.id for row in world.check().rows if row.status == "failed"] == ["map"]
-    assert world.mend().ok
+    assert world.fix().ok
 
 
-def test_caveclient_is_not_said_to_work_where_it_goes_elsewhere(world):
-    """With a server set by hand, a map that leads elsewhere is a warning, and the line to go on with names the server."""
+def test_a_map_that_opens_another_server_is_a_warning(world):
+    """With another server in the settings, the line to start work with names it."""
     world.write(world.map_file, {"minnie65_public": "http://127.0.0.1:1"})
     world.run(f'%config CaveMagics.server = "{world.cave.server}"')
     ran = world.run("%cave_check")
     assert f'CAVEclient("minnie65_public", server_address="{world.cave.server}")' in ran.out
-    assert world.mend().ok
+    assert world.fix().ok
     assert 'CAVEclient("minnie65_public")' in world.run("%cave_check").out
 
 
 def test_a_map_that_is_a_folder_is_moved_away(world):
-    """What cannot be fixed in place is moved, by the line that is printed."""
+    """The printed line moves it away."""
     world.map_file.unlink()
     world.map_file.mkdir()
-    report = world.mend()
+    report = world.fix()
     assert report.ok
     assert not [row for row in report.rows if row.id == "map-file"]
 
 
-def test_a_fix_keeps_a_copy_of_what_was(world):
-    """Before the map is changed it is copied."""
+def test_a_fix_keeps_a_backup_of_the_map(world):
+    """The map is backed up before it is changed."""
     world.write(world.map_file, {"minnie65_public": "http://127.0.0.1:1"})
     ran = world.run("%cave_check --fix --yes")
     assert "kept as it was" in ran.out
@@ -111,8 +111,8 @@ def test_a_fix_keeps_a_copy_of_what_was(world):
     assert [json.loads(path.read_text()) for path in copies] == [{"minnie65_public": "http://127.0.0.1:1"}]
 
 
-def test_a_token_in_a_remembered_address_is_found_and_taken_out(world):
-    """A `middle_auth_token=` in the map is a warning that does not repeat it, and `--fix` removes it."""
+def test_a_token_in_a_saved_address_is_found_and_removed(world):
+    """A `middle_auth_token=` in the map is a warning that does not show it, and `--fix` removes it."""
     secret = "0123456789abcdef0123456789abcdef"
     world.write(world.map_file, {"other": f"https://x.org/?middle_auth_token={secret}"})
     report = world.check()
@@ -125,8 +125,8 @@ def test_a_token_in_a_remembered_address_is_found_and_taken_out(world):
 
 @pytest.mark.parametrize("form", ["http://{secret}@{host}", "http://ada:{secret}@{host}/x", "{secret}@{host}"])
 @pytest.mark.parametrize("name", ["minnie65_public", "mine"])
-def test_an_address_with_a_token_is_not_asked_and_is_mended(world, name, form):
-    """Nobody is asked there; it is the one cause, and `--fix` leaves the address without the token, and no copy of it."""
+def test_an_address_with_a_token_is_not_used_and_is_fixed(world, name, form):
+    """No request goes there; it is the one cause, and `--fix` removes the token without a backup."""
     secret = "0123456789abcdef0123456789abcdef"
     with Sandbox() as other:
         address = form.format(secret=secret, host=host_of(other.server))
@@ -139,7 +139,7 @@ def test_an_address_with_a_token_is_not_asked_and_is_mended(world, name, form):
             ("map-secret", "warning"),
             ("map", "failed"),
         ]
-        evidence = f"{name} is remembered with a wrong address: the address has a name or password in it"
+        evidence = f"the saved address of {name} is malformed: the address contains a user name or password"
         assert evidence in [row.evidence for row in report.rows]
         for command in report.next.commands:
             out = world.run(command).out
@@ -150,19 +150,19 @@ def test_an_address_with_a_token_is_not_asked_and_is_mended(world, name, form):
 
 
 @pytest.mark.parametrize("address", ["http://{secret}@{host}", "http://{host}/x?token={secret}"])
-def test_a_data_server_s_address_with_a_token_is_not_asked(world, address):
-    """Where the info service gives such an address for the data, nobody is asked there, and that is said."""
+def test_a_data_server_address_with_a_token_is_not_used(world, address):
+    """No request goes to such an address from the info service, and the check says so."""
     secret = "0123456789abcdef0123456789abcdef"
     with Sandbox() as other:
         local = address.format(secret=secret, host=host_of(other.server))
         world.cave.misbehave(FULL, says(200, {"aligned_volume": {}, "local_server": local}))
         row = next(row for row in world.check().rows if row.id == "access")
         assert not other.requests
-    assert row.evidence == f"{host_of(world.cave.server)} gives no usable address for the data of minnie65_public"
+    assert row.evidence == f"{host_of(world.cave.server)} returned no usable data server address for minnie65_public"
 
 
 def test_each_server_keeps_its_own_token(world):
-    """A second server is set up beside the first; both work, and neither token reaches the other server."""
+    """After the set-up of a second server both work, and neither token reaches the other server."""
     with Sandbox() as other:
         token = other.new_token("ada")
         world.patch.setenv("OTHER", token)
@@ -181,7 +181,7 @@ def test_each_server_keeps_its_own_token(world):
 
 
 def test_the_token_of_another_server_is_not_tried(world):
-    """Where only another server's token is at hand, this server is not shown it."""
+    """If there is only another server's token, it is not sent."""
     with Sandbox() as other:
         world.argument = f"--server {other.server}"
         report = world.check()
@@ -190,7 +190,7 @@ def test_the_token_of_another_server_is_not_tried(world):
 
 
 def test_a_typed_token_in_the_history_is_found_and_scrubbed(world):
-    """A token that stands in an earlier input is a warning, and `--fix` scrubs it."""
+    """A token in an earlier input is a warning, and `--fix` removes it."""
     world.run(f'token = "{world.token}"')
     report = world.check()
     row = next(row for row in report.rows if row.id == "token-left")
@@ -205,8 +205,8 @@ DEAD = ["http://127.0.0.1:1", "http://no.such.host.invalid"]
 
 
 @pytest.mark.parametrize("address", DEAD)
-def test_a_dead_address_that_was_remembered_is_said_to_be_so(world, address):
-    """For a datastack that no table knows the map may be right, so the network is named, and where the address is from."""
+def test_a_dead_saved_address_is_traced_to_the_map(world, address):
+    """For an unknown datastack the map may be right, so the network check fails and says where the address is from."""
     world.write(world.map_file, {"mine": address})
     world.argument = "mine"
     report = world.check()
@@ -218,15 +218,15 @@ def test_a_dead_address_that_was_remembered_is_said_to_be_so(world, address):
 
 
 @pytest.mark.parametrize("address", DEAD)
-def test_an_address_that_was_typed_is_not_said_to_be_remembered(world, address):
-    """Where the person named the server, the map has no part in it."""
+def test_a_typed_address_is_not_traced_to_the_map(world, address):
+    """If the user named the server, the map does not matter."""
     world.write(world.map_file, {"mine": address})
     world.argument = f"mine --server {address}"
     assert "map" not in next(row for row in world.check().rows if row.id == "network").evidence
 
 
-def test_a_remembered_address_of_something_else_is_said_to_be_remembered(world):
-    """What answers there is no CAVE server: then the address is to be doubted too."""
+def test_a_saved_address_of_another_site_is_traced_to_the_map(world):
+    """If it is not a CAVE server, the address may be wrong."""
     with Sandbox() as other:
         other.misbehave("all", "status:404")
         world.write(world.map_file, {"mine": other.server})

@@ -1,4 +1,4 @@
-"""A permission or terms that have just changed: the auth server knows at once, the info service remembers for 300 s."""
+"""A permission or terms that have just changed: the auth server knows at once, the info service caches for 300 s."""
 
 from __future__ import annotations
 
@@ -23,39 +23,39 @@ def _row(report, name: str):
 
 
 def _waits(world: World, start: float, ago: float = 0) -> bool:
-    """Whether Next is to wait for as long as the info service may remember, and nothing else.
+    """Whether Next only says to wait until the cache of the info service expires.
 
-    That counts from a moment between `start` and now, or so many seconds before.
+    Its time counts from a moment between `start` and now, or `ago` seconds before.
     """
     text = world.check().next.text
     return text in {f"try again {moment(when - ago, MEMORY_SECONDS)}: %cave_check" for when in (start, time.time())}
 
 
 def _is_over(world: World) -> None:
-    """The time is up by every clock."""
+    """Lets the cache expire, for the server and for the check."""
     world.cave.advance(MEMORY_SECONDS)
     for key, (first, last) in MEMORY.contradictions.items():
         MEMORY.contradictions[key] = first - MEMORY_SECONDS, last - MEMORY_SECONDS
 
 
-def test_a_permission_that_was_revoked_is_not_all_well(world: World):
-    """The info service still lets the person in; both are said, and after the time that is named only the truth is left."""
+def test_a_revoked_permission_is_reported_at_once(world: World):
+    """While the info service still grants access, both are reported; afterwards, only the missing permission."""
     assert world.check().ok
     world.cave.revoke("ada", NAME)
     start = time.time()
     report = world.check()
     assert bad(report) == [("access", "failed")]
-    said = _row(report, "access").evidence
-    assert "ada@example.org has no permission to view minnie65_public, according to the auth server" in said
-    assert "the info service still opens minnie65_public: it caches permissions for up to 300 s" in said
+    evidence = _row(report, "access").evidence
+    assert "ada@example.org has no permission to view minnie65_public, according to the auth server" in evidence
+    assert "the info service still opens minnie65_public: it caches permissions for up to 300 s" in evidence
     assert _waits(world, start)
     assert "All well" not in world.run("%cave_check").out
     _is_over(world)
     assert "403 missing_permission" in _row(world.check(), "access").evidence
 
 
-def test_a_permission_that_was_given_is_waited_for(world: World):
-    """The info service still refuses; nobody is to be asked for what is there already."""
+def test_a_new_permission_is_waited_for(world: World):
+    """While the info service still refuses, the check says to wait, not to ask for access."""
     world.save(world.cave.new_token("carol"))
     assert bad(world.check()) == [("access", "failed")]
     world.cave.use_up_rechecks()
@@ -63,16 +63,16 @@ def test_a_permission_that_was_given_is_waited_for(world: World):
     start = time.time()
     report = world.check()
     assert bad(report) == [("access", "failed")]
-    said = _row(report, "access").evidence
-    assert "carol@example.org may view minnie65_public, according to the auth server" in said
-    assert "still refuses access (403 missing_permission): it caches permissions for up to 300 s" in said
+    evidence = _row(report, "access").evidence
+    assert "carol@example.org may view minnie65_public, according to the auth server" in evidence
+    assert "still refuses access (403 missing_permission): it caches permissions for up to 300 s" in evidence
     assert _waits(world, start)
     _is_over(world)
     assert world.check().ok
 
 
 def test_a_permission_with_terms_to_accept_leads_to_the_terms(world: World):
-    """Waiting would not help: what the auth server still wants is named, with its link, and then the time."""
+    """The terms come first, with their link, then the time to wait."""
     world.save(world.cave.new_token("carol"))
     world.check()
     world.cave.use_up_rechecks()
@@ -89,8 +89,8 @@ def test_a_permission_with_terms_to_accept_leads_to_the_terms(world: World):
     assert world.check().ok
 
 
-def test_terms_that_were_accepted_a_moment_ago_are_not_asked_for_again(world: World):
-    """The info service still refuses; the auth server no longer lists them as missing."""
+def test_newly_accepted_terms_are_waited_for(world: World):
+    """The info service still refuses, but the auth server does not list them as missing."""
     world.cave.withdraw_terms("ada", NAME)
     world.cave.forget()
     assert bad(world.check()) == [("terms", "failed")]
@@ -105,27 +105,27 @@ def test_terms_that_were_accepted_a_moment_ago_are_not_asked_for_again(world: Wo
     assert world.check().ok
 
 
-def test_terms_that_were_withdrawn_are_to_be_accepted_at_once(world: World):
-    """The info service still opens the datastack; the link is there before it no longer does, and mends it."""
+def test_withdrawn_terms_are_reported_at_once(world: World):
+    """The link is shown while the info service still opens the datastack, and accepting the terms fixes it."""
     assert world.check().ok
     world.cave.withdraw_terms("ada", NAME)
     report = world.check()
     assert bad(report) == [("terms", "failed")]
-    assert "according to the auth server; the info service has not noticed yet" in _row(report, "terms").evidence
-    assert world.mend().ok
+    assert "according to the auth server; the info service has not caught up" in _row(report, "terms").evidence
+    assert world.fix().ok
 
 
 def test_a_set_up_does_not_say_that_nothing_is_needed(world: World):
-    """`%cave_setup` has asked both too, and leads to the check that says when."""
-    assert "Nothing is needed" in world.run("%cave_setup").out
+    """`%cave_setup` compares both, too, and points to the check."""
+    assert "You are set up" in world.run("%cave_setup").out
     world.cave.revoke("ada", NAME)
     out = world.run("%cave_setup").out
     assert "minnie65_public cannot be read" in out
     assert "%cave_check" in out
 
 
-def test_the_time_that_is_named_stays(world: World):
-    """Who checks again and again is told the same time, since the info service does not remember anything newer."""
+def test_the_time_to_try_again_stays_the_same(world: World):
+    """Every check names the same time, since the info service caches nothing newer."""
     world.check()
     world.cave.revoke("ada", NAME)
     start = time.time()
@@ -135,8 +135,8 @@ def test_the_time_that_is_named_stays(world: World):
     assert _waits(world, start, 200)
 
 
-def test_a_contradiction_that_lasts_is_no_memory(world: World):
-    """An info service that goes on after its time is in the dark, and there is no new time to wait for."""
+def test_a_contradiction_that_lasts_is_unknown(world: World):
+    """If the info service contradicts for longer than it caches, there is no time to wait for."""
     world.check()
     world.cave.revoke("ada", NAME)
     world.check()
@@ -148,7 +148,7 @@ def test_a_contradiction_that_lasts_is_no_memory(world: World):
 
 
 def test_another_contradiction_has_a_time_of_its_own(world: World):
-    """What was seen long ago has passed meanwhile, though nobody looked."""
+    """An old contradiction is over, even if no check saw its end."""
     world.check()
     world.cave.revoke("ada", NAME)
     world.check()
@@ -157,21 +157,21 @@ def test_another_contradiction_has_a_time_of_its_own(world: World):
     assert _waits(world, time.time())
 
 
-@pytest.mark.parametrize("says_what", ["minnie65_phase3", "flywire_fafb_public"])
-def test_a_dataset_of_another_name_counts_as_what_it_is(world: World, says_what):
-    """A datastack may belong to a dataset of another name: the auth server is asked, and its permissions count."""
-    world.cave.misbehave(GUARD, lambda request: flask.jsonify(says_what))
+@pytest.mark.parametrize("dataset", ["minnie65_phase3", "flywire_fafb_public"])
+def test_a_dataset_of_another_name_counts(world: World, dataset):
+    """The permissions for the dataset count, which may have another name than the datastack."""
+    world.cave.misbehave(GUARD, lambda request: flask.jsonify(dataset))
     world.cave.revoke("ada", NAME)
     report = world.check()
-    if says_what == "flywire_fafb_public":
+    if dataset == "flywire_fafb_public":
         assert report.ok
     else:
         assert bad(report) == [("access", "failed")]
         assert "no permission to view minnie65_phase3, according to" in _row(report, "access").evidence
 
 
-def test_a_dataset_of_another_name_is_asked_for_once(world: World):
-    """A healthy check of such a datastack makes no request more, after the first one of a kernel."""
+def test_a_dataset_of_another_name_is_requested_once(world: World):
+    """After the first check in a kernel, such a datastack needs no extra request."""
     world.cave.misbehave(GUARD, lambda request: flask.jsonify("flywire_fafb_public"))
     world.cave.revoke("ada", NAME)
     assert world.check().ok
@@ -183,15 +183,15 @@ def test_a_dataset_of_another_name_is_asked_for_once(world: World):
 @pytest.mark.parametrize(
     "response", [(404, "No dataset for given service and table names"), (500, "x"), (200, {"a": 1})]
 )
-def test_a_dataset_that_is_not_known_is_not_made_up(world: World, response):
-    """Where the auth server does not say which dataset counts, nothing is claimed: it may be one that is permitted."""
+def test_an_unknown_dataset_is_not_guessed(world: World, response):
+    """If the auth server does not name the dataset, the account may have access to it."""
     world.cave.misbehave(GUARD, says(*response))
     world.cave.revoke("ada", NAME)
     assert world.check().ok
 
 
 def test_an_account_without_any_permission_cannot_read_anything(world: World):
-    """Whatever dataset it is."""
+    """Without any permission, the dataset does not matter."""
     world.cave.misbehave(GUARD, says(404, "x"))
     for name in (NAME, "flywire_fafb_public"):
         world.cave.revoke("ada", name)
@@ -203,8 +203,8 @@ def test_an_account_without_any_permission_cannot_read_anything(world: World):
 @pytest.mark.parametrize(
     "body", [{"id": 1, "name": "A", "email": "a@b.org"}, {"id": 1, "permissions_v2": {}, "missing_tos": None}]
 )
-def test_an_older_auth_server_that_says_less_is_not_taken_for_a_refusal(world: World, body):
-    """An answer without permissions says nothing about them."""
+def test_a_response_without_permissions_is_not_a_refusal(world: World, body):
+    """Older auth servers do not list permissions."""
     world.cave.misbehave(ID, says(200, body))
     assert world.check().ok
 
@@ -247,6 +247,6 @@ def _refused(code: str, **data: object) -> Response:
         (ADA, Response(url="s", status=502), "", False),
     ],
 )
-def test_which_answers_contradict_each_other(account, info, dataset, expected):
-    """Only what both cannot say at the same time."""
+def test_which_responses_contradict_each_other(account, info, dataset, expected):
+    """Two responses contradict each other only if they cannot both be current."""
     assert contradicts(account, info, dataset) is expected

@@ -1,4 +1,4 @@
-"""Faults beside the list: what odd servers, odd proxies, odd lines and a broken caveclient are called."""
+"""Further faults: odd servers, proxies and lines, and a broken caveclient."""
 
 from __future__ import annotations
 
@@ -22,36 +22,36 @@ ODD_REFUSALS = {
 
 
 @pytest.mark.parametrize("response", ODD_REFUSALS.values(), ids=ODD_REFUSALS)
-def test_only_the_auth_server_calls_a_token_unknown(world: World, response):
-    """While it has not said so, no magic does, though the info service answers as ever."""
+def test_only_the_auth_server_rejects_a_token(world: World, response):
+    """Without its `invalid_token`, no magic says that the token was rejected."""
     world.cave.misbehave(ID, says(*response))
     for line in ("%cave_setup", "%cave_whoami", "%cave_check"):
-        assert "not know the stored token" not in world.run(line).out, line
+        assert "rejected the stored token" not in world.run(line).out, line
 
 
 @pytest.mark.parametrize("line", ["%cave_setup", "%cave_setup existing --paste", "%cave_setup new --paste"])
 def test_a_set_up_asks_for_nothing_while_the_auth_service_is_down(world: World, line):
-    """No prompt comes up for a token that nobody could check, even where the info service answers."""
+    """There is no prompt for a token that cannot be verified, even if the info service works."""
     world.cave.misbehave("auth", "down")
     world.patch.setattr("getpass.getpass", lambda prompt="": pytest.fail("asked"))
     assert world.run(line).error == "ServerInTrouble"
 
 
-def test_a_set_up_says_what_was_found(world: World):
-    """A token that cannot be sent was not refused by anybody: the set-up says what is odd about it."""
+def test_a_set_up_names_an_unsendable_token(world: World):
+    """No server rejected the token, so the set-up says what is wrong with it."""
     world.write(world.server_file, {"token": f"{world.token}\n"})
     assert "line break" in world.run("%cave_setup").out
 
 
-def test_a_save_does_not_promise_what_the_info_service_did_not_say(world: World):
-    """After such an answer a saved token comes with the advice to check."""
+def test_a_save_does_not_promise_access(world: World):
+    """After an unexpected response of the info service, the save says that the datastack cannot be read yet."""
     world.cave.misbehave(FULL, says(200, {}))
     assert "cannot be read yet" in world.run("%cave_save --overwrite").out
 
 
 @pytest.mark.parametrize("name", ["a/b", "minnie65_public/", "..", "https://global.daf-apis.com"])
-def test_what_can_be_no_name_is_said_to_be_none(world: World, name):
-    """A slash in a name would make another address of it; an address is told where it belongs."""
+def test_invalid_names_are_rejected(world: World, name):
+    """A slash in a name would change the URL; for an address, the message names `--server`."""
     world.cave.clear_requests()
     ran = world.run(f"%cave_check {name}")
     assert ran.error == "BadInput"
@@ -60,15 +60,15 @@ def test_what_can_be_no_name_is_said_to_be_none(world: World, name):
 
 
 def test_quotes_around_a_word_are_not_part_of_it(world: World):
-    """IPython leaves them there; a name, an address and a path with a blank mean what they would mean in Python."""
+    """IPython does not remove quotes around a name, an address or a path with a space."""
     world.write(world.home / "my token.json", {"token": world.token})
     assert not world.run('%cave_save --from-file "~/my token.json"').error
     world.argument = f"\"minnie65_public\" --server '{world.cave.server}'"
     assert world.check().ok
 
 
-def test_a_name_with_a_blank_can_be_checked_again(world: World):
-    """The line that runs the check again means the same name."""
+def test_a_name_with_a_space_can_be_checked_again(world: World):
+    """The line that runs the check again has the name in quotes."""
     world.argument = "'my stack'"
     world.cave.misbehave("info", "down")
     report = world.check()
@@ -78,7 +78,7 @@ def test_a_name_with_a_blank_can_be_checked_again(world: World):
 
 
 def test_a_comment_is_not_a_name(world: World):
-    """What stands behind `# ` is for people."""
+    """Text after `# ` is ignored."""
     world.argument = "minnie65_public  # what is wrong?"
     assert world.run("%cave_check minnie65_public -v # what is wrong?").error == ""
     assert world.run("_report = %cave_check -o # minnie65_public?").error == ""
@@ -86,8 +86,8 @@ def test_a_comment_is_not_a_name(world: World):
 
 
 @pytest.mark.parametrize("end", [";", " ;", ";  ", "; # quiet"])
-def test_a_semicolon_at_the_end_is_a_habit(world: World, end):
-    """IPython takes it as "show no result", and it is part of no name and of no option."""
+def test_a_semicolon_at_the_end_is_ignored(world: World, end):
+    """In IPython it means "show no result"."""
     assert world.run(f"%cave_check minnie65_public{end}").error == ""
     assert world.run(f"_report = %cave_check -o{end}").error == ""
     assert world.shell.user_ns["_report"].datastacks == ("minnie65_public",)
@@ -95,8 +95,8 @@ def test_a_semicolon_at_the_end_is_a_habit(world: World, end):
     assert world.shell.user_ns["_report"].ok
 
 
-def test_a_semicolon_is_no_part_of_what_is_saved(world: World):
-    """A variable and a file are found in a line that ends with one."""
+def test_a_semicolon_is_not_saved(world: World):
+    """A variable, a file and a token are read without it."""
     world.shell.user_ns["mine"] = world.token
     assert not world.run("%cave_save $mine;").error
     world.write(world.home / "token.json", {"token": world.token})
@@ -106,36 +106,36 @@ def test_a_semicolon_is_no_part_of_what_is_saved(world: World):
 
 @pytest.mark.parametrize("proxy", ["http://[::1", "http://127.0.0.1:99999", "ftp://127.0.0.1:1"])
 def test_a_malformed_proxy_is_not_blamed_on_the_server(world: World, proxy):
-    """What the variable holds is at fault, not the server's address; the Next line mends it."""
+    """The variable is the cause, not the server's address; the Next line fixes it."""
     world.patch.setenv("http_proxy", proxy)
     report = world.check()
     assert bad(report) == [("network", "failed")]
     assert "proxy" in report.rows[[row.id for row in report.rows].index("network")].evidence
     world.patch.setenv("NO_PROXY", "")
-    assert world.mend().ok
+    assert world.fix().ok
 
 
-def test_the_proxy_is_passed_by_where_requests_looks(world: World):
-    """With `no_proxy` in small letters set, `NO_PROXY` counts for nothing, so Next sets the small one."""
+def test_the_lower_case_no_proxy_is_changed(world: World):
+    """If `no_proxy` is set, requests ignores `NO_PROXY`, so Next changes the former."""
     world.patch.setenv("http_proxy", "http://127.0.0.1:1")
     world.patch.setenv("no_proxy", "localhost")
-    assert world.mend().ok
+    assert world.fix().ok
 
 
-def test_an_empty_answer_is_no_web_page(world: World):
-    """Status 200 without a body is called what it is."""
+def test_an_empty_response_is_named(world: World):
+    """Status 200 without a body is not called a web page."""
     world.cave.misbehave("all", says(200, ""))
     assert "an empty response" in next(row.evidence for row in world.check().rows if row.id == "network")
 
 
 def test_json_with_a_byte_order_mark_is_read(world: World):
-    """CAVEclient reads it too."""
+    """CAVEclient reads it, too."""
     world.cave.misbehave(ID, says(200, '\ufeff{"id": 1, "name": "A", "email": "a@b.org"}'))
     assert world.check().account["name"] == "A"
 
 
-def test_the_wrong_scheme_leads_to_the_right_one(world: World):
-    """The line to type has the other scheme, not the one that just failed."""
+def test_the_wrong_scheme_is_corrected(world: World):
+    """The line to type has the other scheme."""
     world.argument = f"--server {world.cave.server.replace('http:', 'https:')}"
     report = world.check()
     assert bad(report) == [("network", "failed")]
@@ -145,14 +145,14 @@ def test_the_wrong_scheme_leads_to_the_right_one(world: World):
 
 BROKEN = {
     "at import": "raise RuntimeError('boom')",
-    "leaves": "raise SystemExit(3)",
+    "exits": "raise SystemExit(3)",
     "another shape": "from . import auth",
 }
 
 
 @pytest.fixture
 def broken(world: World):
-    """Puts another caveclient before the installed one."""
+    """Shadows the installed caveclient with another one."""
 
     def put(source: str) -> None:
         import sys
@@ -171,8 +171,8 @@ def broken(world: World):
 
 
 @pytest.mark.parametrize("source", BROKEN.values(), ids=BROKEN)
-def test_a_broken_caveclient_is_what_is_to_be_mended(world: World, broken, source):
-    """However it is broken, the advice is about caveclient, not about the token."""
+def test_a_broken_caveclient_is_the_cause(world: World, broken, source):
+    """However it is broken, the advice is to update caveclient."""
     broken(source)
     report = world.check()
     assert len(bad(report)) == 1
@@ -180,8 +180,8 @@ def test_a_broken_caveclient_is_what_is_to_be_mended(world: World, broken, sourc
 
 
 @pytest.mark.parametrize("source", ["raise RuntimeError('boom')", "raise SystemExit(3)"])
-def test_a_token_is_saved_though_caveclient_cannot_be_imported(world: World, broken, source):
-    """What cannot be asked cannot disagree: the token stays saved, whatever the import ended with."""
+def test_a_token_is_saved_if_caveclient_cannot_be_imported(world: World, broken, source):
+    """The token is saved, whatever the import raises."""
     broken(source)
     ran = world.run("%cave_save --overwrite")
     assert not ran.error, ran.message
@@ -190,22 +190,22 @@ def test_a_token_is_saved_though_caveclient_cannot_be_imported(world: World, bro
 
 @pytest.mark.parametrize("missing", ["rich", "requests"])
 def test_without_a_package_the_check_still_reports(world: World, missing):
-    """In a damaged environment there are rows in plain text, not an excuse."""
+    """In a damaged environment the report is plain text."""
     real = builtins.__import__
 
-    def redact_token(name, *args, **options):
+    def lacking(name, *args, **options):
         if name.partition(".")[0] == missing or (missing == "requests" and name == "connections"):
             raise ImportError(missing)
         return real(name, *args, **options)
 
-    world.patch.setattr(builtins, "__import__", redact_token)
+    world.patch.setattr(builtins, "__import__", lacking)
     ran = world.run("%cave_check")
     assert not ran.error, ran.message
     assert "stored token" in ran.out
 
 
-def test_an_odd_object_of_the_person_is_nobodys_trouble(world: World):
-    """A variable whose class says nothing of its module leaves every row of the check as it is."""
+def test_an_odd_variable_does_not_break_the_check(world: World):
+    """A variable whose class has no usable module changes nothing."""
     world.run("X = type('X', (), {'__module__': None}); x = X()")
     world.run("class Y(type):\n    __module__ = property(lambda self: 1 / 0)\ny = Y('Y', (), {})()")
     world.shell.user_ns[5] = "not a name"
@@ -213,7 +213,7 @@ def test_an_odd_object_of_the_person_is_nobodys_trouble(world: World):
 
 
 class Odd(dict):
-    """A mapping that is no help."""
+    """A mapping that raises at every access."""
 
     def __contains__(self, key: object) -> bool:
         raise RuntimeError("not yours")
@@ -222,8 +222,8 @@ class Odd(dict):
 
 
 @pytest.mark.parametrize("kept", [5, {"token": 5}, Odd(token="x"), None])
-def test_an_odd_cloud_volume_is_nobodys_trouble(world: World, kept):
-    """What cloud-volume keeps in another form is not known, and the rest goes on."""
+def test_an_odd_cache_of_cloud_volume_is_ignored(world: World, kept):
+    """A cache of an unknown form does not break the check."""
     import sys
     import types
 
@@ -232,8 +232,8 @@ def test_an_odd_cloud_volume_is_nobodys_trouble(world: World, kept):
     assert world.check().ok
 
 
-def test_what_cloud_volume_keeps_is_looked_at_and_not_touched(world: World):
-    """Its cache makes an entry for every host that is looked up; the check makes none, and takes none for an answer."""
+def test_the_cache_of_cloud_volume_is_not_changed(world: World):
+    """Its cache creates an entry for every host that is looked up; the check creates none."""
     import sys
     import types
     from collections import defaultdict
@@ -246,7 +246,7 @@ def test_what_cloud_volume_keeps_is_looked_at_and_not_touched(world: World):
 
 @pytest.fixture
 def metadata(world: World):
-    """Puts another record of the installed caveclient before its own: files of a `.dist-info` folder."""
+    """Shadows the metadata of the installed caveclient with another `.dist-info` folder."""
 
     def put(**files: bytes) -> None:
         folder = world.home / "site" / "caveclient-8.0.0.dist-info"
@@ -266,8 +266,8 @@ BROKEN_METADATA = {
 
 
 @pytest.mark.parametrize("files", BROKEN_METADATA.values(), ids=BROKEN_METADATA)
-def test_a_broken_record_of_a_package_is_passed_over(world: World, metadata, files):
-    """What an uninstall left behind says nothing, so the record that does is the one that counts."""
+def test_broken_metadata_is_skipped(world: World, metadata, files):
+    """Leftovers of an uninstall are ignored in favour of the working metadata."""
     from importlib.metadata import version
 
     have = version("caveclient")
@@ -278,8 +278,8 @@ def test_a_broken_record_of_a_package_is_passed_over(world: World, metadata, fil
 
 
 @pytest.mark.parametrize("files", BROKEN_METADATA.values(), ids=BROKEN_METADATA)
-def test_a_version_that_is_not_known_is_not_shown(world: World, metadata, files):
-    """Where no record of caveclient says its version, none is shown, and nothing is claimed of what it asks for."""
+def test_an_unknown_version_is_not_shown(world: World, metadata, files):
+    """If no metadata has the version of caveclient, neither it nor its requirements are reported."""
     import sys
 
     metadata(**files)
@@ -290,7 +290,7 @@ def test_a_version_that_is_not_known_is_not_shown(world: World, metadata, files)
 
 
 def test_without_packaging_the_check_still_reports(world: World):
-    """What caveclient asks of other packages cannot be read without it; all else can."""
+    """Only the requirements of caveclient cannot be checked then."""
     import sys
 
     world.patch.setitem(sys.modules, "packaging.requirements", None)
@@ -299,8 +299,8 @@ def test_without_packaging_the_check_still_reports(world: World):
     assert "packages" not in {row.id for row in report.rows}
 
 
-def test_a_home_that_is_a_file_is_called_so(world: World):
-    """It exists; it is no folder."""
+def test_a_home_that_is_a_file_is_named(world: World):
+    """The check says that it is not a folder."""
     path = world.home / "file"
     path.write_text("")
     world.patch.setenv("HOME", str(path))
@@ -317,8 +317,8 @@ COMMAS = {
 
 
 @pytest.mark.parametrize(("typed", "meant"), COMMAS.items())
-def test_names_with_commas_between_them_are_put_right(world: World, typed, meant):
-    """The line that was meant is printed, with every name in it, and no server is asked."""
+def test_names_with_commas_are_corrected(world: World, typed, meant):
+    """The corrected line is printed, and no request is sent."""
     world.cave.clear_requests()
     ran = world.run(f"%cave_check {typed}")
     assert ran.error == "BadInput"
@@ -327,28 +327,28 @@ def test_names_with_commas_between_them_are_put_right(world: World, typed, meant
 
 
 def test_the_line_for_names_with_commas_works(world: World):
-    """Typed as it is printed, it looks at each of them."""
+    """The corrected line checks each of them."""
     line = world.run("%cave_check minnie65_public,flywire_fafb_public").message.rpartition(": ")[2]
     world.argument = line.removeprefix("%cave_check ")
     assert world.check().datastacks == ("minnie65_public", "flywire_fafb_public")
 
 
-def test_one_name_is_wanted_where_one_is_meant(world: World):
-    """Two in one `--datastack` are none."""
+def test_an_option_takes_one_name(world: World):
+    """Two names in one `--datastack` are rejected."""
     assert "one datastack name" in world.run("%cave_whoami --datastack a,b").message
 
 
 @pytest.mark.parametrize("between", [",", ", "])
 def test_a_token_among_names_is_not_repeated(world: World, between):
-    """The line that was meant is not printed where a token stands in it."""
+    """No corrected line is printed if it would contain a token."""
     ran = world.run(f"%cave_check a{between}{world.token}")
     assert ran.error == "BadInput"
     assert world.token[:8] not in ran.message + ran.out
 
 
 @pytest.mark.parametrize("name", [" minnie65_public ", "", "  "])
-def test_blanks_around_the_name_in_the_settings_do_not_matter(world: World, name):
-    """A blank is taken away, and an empty setting is none."""
+def test_spaces_around_the_name_in_the_settings_are_ignored(world: World, name):
+    """An empty name means the default datastack."""
     world.run(f'%config CaveMagics.datastack = "{name}"')
     report = world.check()
     assert report.datastacks == ("minnie65_public",)
@@ -363,8 +363,8 @@ def _row(report, name: str):
     return next(row for row in report.rows if row.id == name)
 
 
-def test_a_datastack_that_is_listed_and_not_there_is_the_servers_matter(world: World):
-    """A server of its own that lists a known name, and has nothing about it, is not left for another one."""
+def test_a_listed_datastack_without_information_is_the_servers_fault(world: World):
+    """If a server lists a known name without information about it, no other server is suggested."""
     world.cave.misbehave(FULL, says(404, NO_ROW))
     report = world.check()
     assert bad(report) == [("datastack", "failed")]
@@ -376,8 +376,8 @@ def test_a_datastack_that_is_listed_and_not_there_is_the_servers_matter(world: W
 @pytest.mark.parametrize(
     "response", [(404, NO_ROW), (400, {"error": "invalid_table_id", "message": "Invalid table_id"})]
 )
-def test_a_server_that_lacks_the_usual_datastack_is_asked_for_its_own(world: World, response):
-    """Nobody typed the name, so the person stays on the server, and Next names one that it has."""
+def test_a_server_without_the_default_datastack_suggests_its_own(world: World, response):
+    """The user typed only the server, so Next names one of its datastacks."""
     world.cave.misbehave(FULL, says(*response))
     world.cave.misbehave(LIST, says(200, ["flywire_fafb_public"]))
     world.argument = f"--server {world.cave.server}"
@@ -385,11 +385,11 @@ def test_a_server_that_lacks_the_usual_datastack_is_asked_for_its_own(world: Wor
     assert bad(report) == [("datastack", "failed")]
     assert "daf-apis" not in json.dumps(report.to_dict())
     assert report.next.commands == (f"%cave_check flywire_fafb_public --server {world.cave.server}",)
-    assert world.mend().ok
+    assert world.fix().ok
 
 
-def test_the_log_in_file_is_named_as_it_is(world: World):
-    """A log-in in `~/_netrc`, or in the file that NETRC names, is not called one of `~/.netrc`."""
+def test_the_netrc_file_is_named(world: World):
+    """A password may also be in `~/_netrc` or in the file that NETRC names."""
     entry = "machine 127.0.0.1 login a password b\n"
     world.write(world.home / "_netrc", entry)
     assert "~/_netrc has a password" in world.run("%cave_check").out

@@ -1,4 +1,4 @@
-"""Every row that prints `%cave_check --fix` has a fix, and the printed line makes it."""
+"""Every row that prints `%cave_check --fix` has a fix, and the printed line applies it."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ OFFERED = {
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
 @pytest.mark.parametrize(("row", "spoil"), OFFERED.items(), ids=list(OFFERED))
-def test_the_line_that_offers_a_fix_makes_it(world: World, row: str, spoil: Callable[[World], None]):
-    """The row's next step is the line with `--fix`; typed with `--yes`, it changes what was wrong, and the row is gone."""
+def test_the_line_that_offers_a_fix_applies_it(world: World, row: str, spoil: Callable[[World], None]):
+    """The row's next step is the line with `--fix`; with `--yes` it fixes the problem, and the row is gone."""
     spoil(world)
     (found,) = [one for one in world.check().rows if one.id == row.partition(",")[0]]
     assert found.status in ("warning", "failed")
@@ -79,7 +79,7 @@ def test_the_line_that_offers_a_fix_makes_it(world: World, row: str, spoil: Call
     assert not [one for one in world.check().rows if one.id == found.id and one.status in ("warning", "failed")]
 
 
-def test_where_nothing_is_wrong_nothing_is_offered(world: World):
-    """A healthy computer prints no line with `--fix`, and `--fix` has nothing to change."""
+def test_a_healthy_computer_needs_no_fix(world: World):
+    """No line with `--fix` is printed, and `--fix` has nothing to change."""
     assert not [one for one in world.check().rows if one.next_step and "--fix" in one.next_step.text]
-    assert "There is nothing here that --fix can change." in world.run("%cave_check --fix").out
+    assert "There is nothing that --fix can fix." in world.run("%cave_check --fix").out

@@ -1,4 +1,4 @@
-"""A token file that holds the token of another server: that one is named, and its token is not sent here."""
+"""A token file with the token of another server: that server is named, and the token is not sent."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ADDRESSES = {
 
 @pytest.fixture(autouse=True)
 def name_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Names have these addresses, and no others are looked up."""
+    """Resolves only these names."""
     real = socket.getaddrinfo
 
     def look_up(host, *args, **options):
@@ -47,7 +47,7 @@ def name_server(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def put(path: Path, token: str, age: float = 0.0, **others: str) -> Path:
-    """Writes a token file as old as that."""
+    """Writes a token file with an age in seconds."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"token": token, **others}))
     when = path.stat().st_mtime - age
@@ -70,7 +70,7 @@ def _row(report, name: str):
 
 
 def test_the_other_server_is_named_and_its_token_not_sent(world: World):
-    """The file of this server has the token of another one: no request carries it, and the next line mends it."""
+    """No request carries the other server's token, and the next line fixes the file."""
     with Sandbox() as other:
         token = other.new_token("ada")
         world.patch.setenv("OTHER", token)
@@ -80,17 +80,17 @@ def test_the_other_server_is_named_and_its_token_not_sent(world: World):
         world.cave.clear_requests()
         report = world.check()
         assert bad(report) == [("token", "failed")]
-        said = f"has the token of {host_of(other.server)}, which is not sent here"
-        assert said in " ".join(_row(report, "token").evidence.split())
+        words = f"has the token of {host_of(other.server)}, which is not sent here"
+        assert words in " ".join(_row(report, "token").evidence.split())
         assert not [one for one in world.cave.requests if one.authorization or one.cookie]
         assert "no token is stored" in world.run("%cave_whoami").message
-        assert world.mend().ok
+        assert world.fix().ok
         theirs = world.secrets / f"{host_of(other.server)}-cave-secret.json"
         assert json.loads(theirs.read_text())["token"] == token
 
 
-def test_whoever_had_it_first_keeps_it(secrets):
-    """Of two files with one token the older one is where it belongs."""
+def test_a_token_belongs_to_the_server_of_the_older_file(secrets):
+    """Of two files with the same token, the newer one has the other server's."""
     put(server_file(MINE), A, age=3600)
     put(server_file(ZETTA), A)
     know(MINE)
@@ -98,8 +98,8 @@ def test_whoever_had_it_first_keeps_it(secrets):
     assert resolve(ZETTA).belongs_to == MINE
 
 
-def test_where_it_cannot_be_told_it_is_sent_to_neither(secrets):
-    """Two files that were written together are both in doubt."""
+def test_a_token_in_two_files_of_one_age_is_sent_to_neither(secrets):
+    """If both files were written together, neither is trusted."""
     put(server_file(MINE), A)
     put(server_file(ZETTA), A, age=20)
     know(MINE)
@@ -109,7 +109,7 @@ def test_where_it_cannot_be_told_it_is_sent_to_neither(secrets):
 
 @pytest.mark.parametrize("name", [MINE, ALIAS])
 def test_two_names_of_one_deployment_share_a_token(secrets, name):
-    """Names that lead to the same address are one server's."""
+    """Names with the same IP address are one server."""
     put(server_file(MINE), A)
     put(server_file(ALIAS), A)
     know(MINE, ALIAS)
@@ -117,7 +117,7 @@ def test_two_names_of_one_deployment_share_a_token(secrets, name):
 
 
 def test_a_loopback_address_has_two_names(secrets):
-    """`localhost` and `127.0.0.1` with one port are one server, with two they are two."""
+    """`localhost` and `127.0.0.1` are one server if they have the same port."""
     one, two, three = "http://localhost:8900", "http://127.0.0.1:8900", "http://127.0.0.1:8901"
     for server in (one, two, three):
         put(server_file(server), A)
@@ -127,8 +127,8 @@ def test_a_loopback_address_has_two_names(secrets):
     assert resolve(one).belongs_to == three
 
 
-def test_a_name_server_that_is_silent_is_not_waited_for(secrets, monkeypatch):
-    """Looking up names ends within moments."""
+def test_a_silent_name_server_is_not_waited_for(secrets, monkeypatch):
+    """Looking up names has a short timeout."""
     monkeypatch.setattr(stored_tokens, "LOOK_UP_SECONDS", 0.05)
     never = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args: str(never.wait(10))[:0])
@@ -139,8 +139,8 @@ def test_a_name_server_that_is_silent_is_not_waited_for(secrets, monkeypatch):
     never.set()
 
 
-def test_the_copies_for_data_servers_are_no_reason(secrets):
-    """Those of a known deployment, and a file of a host that nobody knows to be a server, belong to it."""
+def test_copies_for_data_servers_are_not_another_servers(secrets):
+    """Files of known data servers and of unknown hosts do not count."""
     put(server_file(DEFAULT_SERVER), A)
     put(secrets / "minnie.microns-daf.com-cave-secret.json", A)
     put(secrets / "data.example.org-cave-secret.json", A)
@@ -152,8 +152,8 @@ def test_the_copies_for_data_servers_are_no_reason(secrets):
 
 
 @pytest.mark.parametrize("name", ["own", "cave-secret.json", "chunkedgraph-secret.json"])
-def test_a_file_that_says_whose_it_is_is_believed(world: World, name):
-    """The file of another server's tokens page, put in the place of this one's, is not sent here."""
+def test_the_server_named_in_a_file_counts(world: World, name):
+    """The token in a file of another server's tokens page is not sent."""
     for path in (world.server_file, world.default_file, world.local_file):
         path.unlink()
     path = world.server_file if name == "own" else world.secrets / name
@@ -163,20 +163,20 @@ def test_a_file_that_says_whose_it_is_is_believed(world: World, name):
     assert bad(report) == [("token", "failed")]
     assert "the token of proofreading.zetta.ai" in " ".join(_row(report, "token").evidence.split())
     assert not [one for one in world.cave.requests if one.authorization or one.cookie]
-    assert world.mend().ok
+    assert world.fix().ok
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:{port}/auth", "http://127.0.0.1:{port}/sticky_auth", "", None, 5])
-def test_the_servers_own_download_is_as_good_as_any(world: World, url):
-    """What names this server, or no server, changes nothing."""
+def test_a_download_of_the_same_server_works(world: World, url):
+    """A file that names this server, or none, is used."""
     port = world.cave.server.rpartition(":")[2]
-    said = url.format(port=port) if isinstance(url, str) else url
-    world.write(world.server_file, {"token": world.token, "middle_auth_url": said})
+    named = url.format(port=port) if isinstance(url, str) else url
+    world.write(world.server_file, {"token": world.token, "middle_auth_url": named})
     assert world.check().ok
 
 
-def test_a_hidden_token_of_another_server_is_not_tried_either(world: World):
-    """`cave-secret.json` says whose it is: it is not asked about where the server's own file is broken."""
+def test_a_hidden_token_of_another_server_is_not_tried(world: World):
+    """If the server's own file is broken, a `cave-secret.json` of another server is not tried."""
     world.write(world.server_file, "")
     world.write(world.default_file, {"token": NEW, "middle_auth_url": "proofreading.zetta.ai/auth"})
     world.cave.clear_requests()
@@ -185,8 +185,8 @@ def test_a_hidden_token_of_another_server_is_not_tried_either(world: World):
 
 
 @pytest.mark.parametrize("written", [f'"{A}"', f" {A}", f"Bearer {A}"])
-def test_a_token_is_known_again_however_it_is_written(secrets, written):
-    """Quotes and blanks in one of two files do not make two tokens of one."""
+def test_a_token_is_recognised_however_it_is_written(secrets, written):
+    """Quotes and spaces do not make it another token."""
     put(server_file(ZETTA), A)
     put(secrets / "cave-secret.json", written)
     assert resolve(MINE).belongs_to == ZETTA
@@ -197,7 +197,7 @@ def test_a_token_is_known_again_however_it_is_written(secrets, written):
 
 @pytest.mark.parametrize("others", [{}, {"middle_auth_url": "proofreading.zetta.ai/auth", "description": "laptop"}])
 def test_a_token_of_another_server_does_not_stop_a_save(secrets, others):
-    """It is not this server's token that is replaced, and a copy is kept all the same."""
+    """No `--overwrite` is needed, since it is not this server's token; a backup is kept."""
     put(server_file(MINE), A, **others)
     if not others:
         put(server_file(ZETTA), A)
@@ -209,8 +209,8 @@ def test_a_token_of_another_server_does_not_stop_a_save(secrets, others):
     assert resolve(MINE).belongs_to == ""
 
 
-def test_what_a_file_says_of_its_token_goes_with_the_token(secrets):
-    """A new token does not inherit the name and the server of the old one; the same one keeps them."""
+def test_the_details_of_an_old_token_are_removed_with_it(secrets):
+    """A new token does not keep the description and server of the old one; the same token does."""
     put(server_file(MINE), A, middle_auth_url="cave.example.org/auth", description="laptop", fanc=B)
     save_token(Token(A), MINE)
     assert json.loads(server_file(MINE).read_text())["description"] == "laptop"

@@ -1,4 +1,4 @@
-"""Where the home folder is thrown away, and where nobody can be asked: the lines for a token that work in that place."""
+"""Platforms that delete the home folder or cannot prompt: the lines that save a token there."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WITH_SECRETS = ["Colab", "Kaggle", "Code Ocean"]
 
 @pytest.fixture
 def secret(world: World) -> str:
-    """A token that is kept in the secrets of every place at once."""
+    """A token that is in the secrets of all platforms."""
     token = world.cave.new_token("ada")
     colab = SimpleNamespace(userdata=SimpleNamespace(get={"CAVE_TOKEN": token}.get))
     kaggle = SimpleNamespace(UserSecretsClient=lambda: SimpleNamespace(get_secret={"CAVE_TOKEN": token}.get))
@@ -37,8 +37,8 @@ def _home(world: World):
 
 
 @pytest.mark.parametrize("runtime", WITH_SECRETS)
-def test_the_next_notebook_begins_with_lines_that_work_there(world: World, secret, runtime):
-    """The remedy names the place for secrets and the lines that read one; typed into a new home, they save the token."""
+def test_the_lines_for_the_next_notebook_work(world: World, secret, runtime):
+    """The next step names the platform's secrets; its lines save the token in a new home."""
     world.patch.setenv(MARKS[runtime], "1")
     row = _home(world)
     assert runtime in row.evidence
@@ -50,8 +50,8 @@ def test_the_next_notebook_begins_with_lines_that_work_there(world: World, secre
     assert secret in world.server_file.read_text()
 
 
-def test_a_place_without_secrets_says_so(world: World):
-    """Nothing is promised that is not there: the token is pasted each time."""
+def test_a_platform_without_secrets_says_so(world: World):
+    """There the token has to be pasted each time."""
     world.patch.setenv(MARKS["Binder"], "1")
     next_step = _home(world).next_step
     assert "secrets cannot be kept here" in next_step.text
@@ -59,8 +59,8 @@ def test_a_place_without_secrets_says_so(world: World):
 
 
 @pytest.mark.parametrize("runtime", WITH_SECRETS)
-def test_where_nobody_can_be_asked_the_lines_of_the_place_are_named(world: World, secret, runtime):
-    """In a batch run the message ends in lines that save the token for the server that was meant."""
+def test_a_batch_run_names_the_platforms_lines(world: World, secret, runtime):
+    """Without a prompt, the message ends in lines that save the token for the right server."""
     world.patch.setenv(MARKS[runtime], "1")
     sit_at_terminal(world.patch, can_ask=False)
     message = world.run(f"%cave_save --server {world.cave.server}").message
@@ -74,15 +74,15 @@ def test_where_nobody_can_be_asked_the_lines_of_the_place_are_named(world: World
     assert secret in world.server_file.read_text()
 
 
-def test_where_there_are_no_secrets_an_environment_variable_is_left(world: World):
-    """In a batch run on Binder nothing else remains."""
+def test_a_batch_run_without_secrets_uses_a_variable(world: World):
+    """On Binder, an environment variable is the only way."""
     world.patch.setenv(MARKS["Binder"], "1")
     sit_at_terminal(world.patch, can_ask=False)
     assert "%cave_save --from-env CAVE_TOKEN" in world.run("%cave_save").message
 
 
-def test_nobody_is_asked_for_the_next_token_where_nobody_answers(world):
-    """In a batch run on Binder `%cave_save` alone would fail: the line takes the token from a variable."""
+def test_the_lines_for_a_batch_run_need_no_prompt(world):
+    """In a batch run on Binder, the line for the next session reads a variable."""
     world.patch.setenv(MARKS["Binder"], "1")
     sit_at_terminal(world.patch, can_ask=False)
     row = next(row for row in world.check().rows if row.id == "home")

@@ -1,4 +1,4 @@
-"""A token or a password in an address, wherever one comes from: nothing shows it, and nobody is asked there."""
+"""A token or a password in any address: nothing shows it, and no request goes there."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ SECRETS = {
     "token and password": "0f1e2d3c4b5a69788796a5b4c3d2e1f0:Hunter2Zq",
 }
 LEAST = 9
-"""So many characters in a row count as a part of a secret."""
+"""This many characters in a row count as a part of a secret."""
 
 CHECKS = ("-v", "--json", "--report")
 OTHERS = ("%cave_whoami", "%cave_setup", "%cave_save --from-env MINE")
 
 
 @pytest.fixture(autouse=True)
-def nobody_is_far(world, monkeypatch):
-    """Every datastack is known to be on the practice server, which is also the one where CAVEclient goes by itself."""
+def known_server(world, monkeypatch):
+    """The practice server is the known server of the datastack and CAVEclient's default."""
     deployment = Deployment(
         name="practice", server=world.cave.server, local_servers=(world.cave.local_server,), public=("minnie65_public",)
     )
@@ -41,7 +41,7 @@ def nobody_is_far(world, monkeypatch):
 
 
 def in_the_map(form: str):
-    """A remembered address, looked at by the check of that datastack and of another one."""
+    """A saved address, in the check of that datastack and of another one."""
 
     def plant(world: World, secret: str, elsewhere: str) -> str:
         world.run('%config CaveMagics.server = ""')
@@ -72,15 +72,15 @@ def in_the_setting(world: World, secret: str, elsewhere: str) -> str:
     return ""
 
 
-def in_the_place_of_the_data(world: World, secret: str, elsewhere: str) -> str:
-    """`local_server` in the answer about the datastack."""
+def in_the_data_server(world: World, secret: str, elsewhere: str) -> str:
+    """`local_server` in the response about the datastack."""
     body = {"aligned_volume": {}, "local_server": f"http://{secret}@{elsewhere}"}
     world.cave.misbehave(FULL, says(200, body))
     return ""
 
 
 def in_a_redirect(form: str):
-    """`Location` of every answer."""
+    """`Location` of every response."""
 
     def plant(world: World, secret: str, elsewhere: str) -> str:
         location = form.format(secret=secret, host=elsewhere)
@@ -91,13 +91,13 @@ def in_a_redirect(form: str):
 
 
 def in_the_proxy(world: World, secret: str, elsewhere: str) -> str:
-    """The variable that names the proxy, which is not there."""
+    """The variable of a dead proxy."""
     world.patch.setenv("HTTP_PROXY", f"http://{secret}@127.0.0.1:1/{secret}")
     return ""
 
 
-def in_no_proxy_s_address(world: World, secret: str, elsewhere: str) -> str:
-    """The variable that names the proxy, of a kind that there is none of."""
+def in_an_unknown_proxy(world: World, secret: str, elsewhere: str) -> str:
+    """The variable of a proxy of an unknown kind."""
     world.patch.setenv("ALL_PROXY", f"odd://{secret}@127.0.0.1:1")
     return ""
 
@@ -110,20 +110,20 @@ def in_a_client(world: World, secret: str, elsewhere: str) -> str:
 
 
 def in_the_last_error(world: World, secret: str, elsewhere: str) -> str:
-    """The message of the exception that the cell before ended with."""
+    """The message of the last cell's exception."""
     text = f"500 Server Error for url: http://{secret}@{elsewhere}/info/{secret}?token={secret}"
     assert world.run(f"import requests\nraise requests.HTTPError({text!r})").error
     return ""
 
 
 def in_netrc(world: World, secret: str, elsewhere: str) -> str:
-    """A log-in for the server, which requests sends in place of the token."""
+    """A password for the server, which requests sends instead of the token."""
     world.write(world.home / ".netrc", f"machine 127.0.0.1\nlogin ada\npassword {secret.replace('/', '')}\n")
     return ""
 
 
 def in_a_file_name(world: World, secret: str, elsewhere: str) -> str:
-    """The token file that caveclient names after such an address; others can read it."""
+    """A token file named after such an address, which others can read."""
     name = f"{secret.replace('/', '')}@{elsewhere}-cave-secret.json"
     world.write(world.secrets / name, {"token": world.token})
     (world.secrets / name).chmod(0o644)
@@ -134,14 +134,14 @@ def in_a_file_name(world: World, secret: str, elsewhere: str) -> str:
 
 
 def in_a_download(world: World, secret: str, elsewhere: str) -> str:
-    """The server that a downloaded token says it is for."""
+    """The server that a downloaded token file names."""
     named = f"https://{secret}@global.daf-apis.com/{secret}"
     world.patch.setenv("MINE", json.dumps({"token": world.token, "middle_auth_url": named}))
     return ""
 
 
 FIELDS_OF_TOKENS = ("map, host", "map, alone", "map, scheme", "option, host", "redirect, path")
-"""Where no rule could tell a password from a host or a path."""
+"""Places where no rule can distinguish a password from a host or a path."""
 
 FIELDS = {
     "map, user": in_the_map("http://{secret}@{host}"),
@@ -157,13 +157,13 @@ FIELDS = {
     "option, no scheme": in_the_option("{secret}@{host}"),
     "argument": in_the_argument,
     "setting": in_the_setting,
-    "local server": in_the_place_of_the_data,
+    "local server": in_the_data_server,
     "redirect, user": in_a_redirect("http://{secret}@{host}/x"),
     "redirect, path": in_a_redirect("http://{host}/x/{secret}"),
     "redirect, query": in_a_redirect("http://{host}/x?token={secret}&a={secret}#{secret}"),
     "redirect, relative": in_a_redirect("/x?token={secret}&a={secret}#{secret}"),
     "proxy": in_the_proxy,
-    "no proxy": in_no_proxy_s_address,
+    "no proxy": in_an_unknown_proxy,
     "client": in_a_client,
     "last error": in_the_last_error,
     "netrc": in_netrc,
@@ -173,7 +173,7 @@ FIELDS = {
 
 
 def outputs(world: World, words: str) -> Iterator[tuple[str, str]]:
-    """All that there is to see: each line with what it printed, raised and returned, and the repr of our objects."""
+    """All output: what each line printed, raised and returned, and the repr of our objects."""
     option = words if words.startswith("-") else ""
     others = [f"{line} {option}" for line in OTHERS]
     for line in [*(f"%cave_check {words} {form}" for form in CHECKS), *others, "%config CaveMagics.server"]:
@@ -184,7 +184,7 @@ def outputs(world: World, words: str) -> Iterator[tuple[str, str]]:
 
 
 def shown_of(secret: str, text: str) -> bool:
-    """Whether a part of a secret is in a text, in whatever case."""
+    """Whether a part of a secret is in a text, in any case."""
     parts = {secret[at : at + LEAST].lower() for at in range(len(secret) - LEAST + 1)}
     return any(part in text.lower() for part in parts)
 
@@ -197,8 +197,8 @@ CASES = [
 
 
 @pytest.mark.parametrize(("field", "kind"), CASES)
-def test_a_secret_in_an_address_is_shown_by_nothing(world: World, field, kind):
-    """Planted in any field that holds an address, it is in no output, exception or repr, and nobody is asked there."""
+def test_a_secret_in_an_address_is_never_shown(world: World, field, kind):
+    """A secret in any address is in no output, exception or repr, and no request goes there."""
     secret = SECRETS[kind]
     with OddServer(responses("Content-Type: application/json", b"1")) as elsewhere:
         words = FIELDS[field](world, secret, elsewhere.host)
@@ -206,4 +206,4 @@ def test_a_secret_in_an_address_is_shown_by_nothing(world: World, field, kind):
         assert elsewhere.connections == 0
         found.append(("the fix", world.run("%cave_check --fix --yes").out))
     assert [name for name, text in found if shown_of(secret, text)] == []
-    assert not [text for name, text in found if "Traceback" in text or "should not have happened" in text]
+    assert not [text for name, text in found if "Traceback" in text or "unexpected error" in text]

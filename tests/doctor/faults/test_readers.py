@@ -1,5 +1,7 @@
-"""cloud-volume and cloud-files send the same token as caveclient, or it is said and mended: also elsewhere, also in a kernel
-that keeps what it read. Once with stand-ins of the same shape, once with the libraries themselves where they are installed."""
+"""cloud-volume and cloud-files send the same token as caveclient, or the check says so and fixes it.
+
+The tests run with stand-ins, and with the libraries themselves if they are installed.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +79,7 @@ class Libraries:
         world.patch.setattr(gather_computer, "versions", lambda: {**versions, **both})
 
     def start(self) -> None:
-        """Imports them anew, as a fresh kernel does."""
+        """Imports them again, as a fresh kernel does."""
         for name, source in STAND_INS.items():
             if self.kind == "real":
                 sys.modules.pop(name, None)
@@ -88,15 +90,15 @@ class Libraries:
             sys.modules[name] = module
 
     def sends(self) -> list[str | None]:
-        """The tokens that the two would send to the data server."""
+        """The tokens that they would send to the data server."""
         host = host_of(self.world.cave.local_server)
-        said = [sys.modules[name].cave_credentials(host) for name in STAND_INS]
-        return [one.get("token") if one else None for one in said]
+        found = [sys.modules[name].cave_credentials(host) for name in STAND_INS]
+        return [one.get("token") if one else None for one in found]
 
 
 @pytest.fixture(params=["stand-ins", "real"])
 def libraries(world: World, request: pytest.FixtureRequest):
-    """The two libraries, not imported yet."""
+    """Both libraries, not imported yet."""
     for name in STAND_INS:
         if request.param == "real":
             pytest.importorskip(name)
@@ -118,19 +120,17 @@ def _rows(report) -> dict[str, str]:
 
 @pytest.mark.parametrize("imported", [True, False], ids=["imported before", "imported after"])
 @pytest.mark.parametrize("name", ["cave-secret.json", "{host}-cave-secret.json", "nothing"])
-def test_another_token_where_the_variable_leads_is_mended_by_its_line(
-    world: World, libraries: Libraries, name, imported
-):
-    """What `%cave_check` prints, typed to the letter, makes the libraries send the token, and the warning go."""
+def test_another_token_in_the_variables_folder_is_fixed(world: World, libraries: Libraries, name, imported):
+    """The printed line makes the libraries send the stored token, and the warning is gone."""
     secrets = _moved(world)
     if name != "nothing":
         world.write(secrets / name.format(host=host_of(world.cave.local_server)), {"token": NEW, "other": "kept"})
     if imported:
         libraries.start()
         assert libraries.sends() == ([None] * 2 if name == "nothing" else [NEW] * 2)
-    (said,) = _rows(world.check()).values()
-    assert "cloud-volume and cloud-files read " in said
-    assert ("no token" if name == "nothing" else "another token") in said
+    (evidence,) = _rows(world.check()).values()
+    assert "cloud-volume and cloud-files read " in evidence
+    assert ("no token" if name == "nothing" else "another token") in evidence
     report = world.check()
     world.follow(next(row.next_step for row in report.rows if row.id == "cloud-volume"))
     if not imported:
@@ -141,8 +141,8 @@ def test_another_token_where_the_variable_leads_is_mended_by_its_line(
     assert not _rows(report)
 
 
-def test_what_stood_there_is_kept(world: World, libraries: Libraries):
-    """The other folder may be for other programs: what is replaced is copied, other keys stay, nobody else can read it."""
+def test_a_fix_in_another_folder_keeps_a_backup(world: World, libraries: Libraries):
+    """The replaced file is backed up, its other keys stay, and it becomes owner-only."""
     path = _moved(world) / f"{host_of(world.cave.local_server)}-cave-secret.json"
     world.write(path, {"token": NEW, "other": "kept"})
     assert "kept as it was" in world.run("%cave_check --fix --yes").out
@@ -153,8 +153,8 @@ def test_what_stood_there_is_kept(world: World, libraries: Libraries):
 
 
 @pytest.mark.usefixtures("permissions_count")
-def test_a_folder_that_may_not_be_written_is_said(world: World, libraries: Libraries):
-    """Then the fix changes nothing and says so, and the token of caveclient is as it was."""
+def test_a_read_only_folder_is_named(world: World, libraries: Libraries):
+    """The fix changes nothing and says so."""
     secrets = _moved(world)
     world.write(secrets / "cave-secret.json", {"token": NEW})
     secrets.chmod(0o500)
@@ -164,16 +164,16 @@ def test_a_folder_that_may_not_be_written_is_said(world: World, libraries: Libra
     assert json.loads(world.server_file.read_text())["token"] == world.token
 
 
-def test_a_variable_that_leads_to_the_same_token_is_no_warning(world: World, libraries: Libraries):
-    """Who keeps the files elsewhere on purpose, with the right token, has nothing to mend."""
+def test_the_same_token_in_the_variables_folder_is_ok(world: World, libraries: Libraries):
+    """Another folder with the right token is no problem."""
     world.write(_moved(world) / "cave-secret.json", {"token": world.token})
     report = world.check()
     assert report.ok
     assert not _rows(report)
 
 
-def test_to_unset_the_variable_is_too_late_once_they_are_imported(world: World, libraries: Libraries):
-    """They looked at it when they were imported, and so the check looks at what they know."""
+def test_unsetting_the_variable_after_the_import_is_too_late(world: World, libraries: Libraries):
+    """They read the variable at import, so the check uses their value."""
     world.write(_moved(world) / "cave-secret.json", {"token": NEW})
     libraries.start()
     world.run("import os; os.environ.pop('CLOUD_VOLUME_DIR')")
@@ -183,7 +183,7 @@ def test_to_unset_the_variable_is_too_late_once_they_are_imported(world: World, 
 
 
 def test_a_save_makes_both_read_again(world: World, libraries: Libraries):
-    """A token that is replaced in a kernel in which they were used is the one that they send next."""
+    """After a token is replaced, they send the new one."""
     libraries.start()
     assert libraries.sends() == [world.token] * 2
     assert not world.run("%cave_save --overwrite").error
@@ -193,22 +193,22 @@ def test_a_save_makes_both_read_again(world: World, libraries: Libraries):
 
 
 @pytest.mark.parametrize("library", STAND_INS)
-def test_an_old_token_that_one_of_them_keeps_is_named_and_forgotten(world: World, libraries: Libraries, library):
-    """The files agree, and still one sends what it read before; its line makes it read again."""
+def test_a_cached_token_is_named_and_forgotten(world: World, libraries: Libraries, library):
+    """The files agree, but one library sends what it has cached; the printed line makes it read again."""
     world.save(NEW)
     libraries.start()
     sys.modules[library].cave_credentials(host_of(world.cave.local_server))
     world.save(world.token)
     name = {"cloudvolume.secrets": "cloud-volume", "cloudfiles.secrets": "cloud-files"}[library]
     report = world.check()
-    assert _rows(report) == {"cloud-volume": f"in this kernel {name} remembers another token"}
+    assert _rows(report) == {"cloud-volume": f"in this kernel, {name} cached another token"}
     world.follow(next(row.next_step for row in report.rows if row.id == "cloud-volume"))
     assert libraries.sends() == [world.token] * 2
     assert not _rows(world.check())
 
 
-def test_both_find_the_file_that_the_check_says(world: World, libraries: Libraries):
-    """Whatever files there are, the check reads the one that the library reads."""
+def test_the_check_reads_the_files_of_the_libraries(world: World, libraries: Libraries):
+    """Whatever files there are, the check finds the token that the library sends."""
     host, home = host_of(world.cave.local_server), world.home
     for path in (world.server_file, world.default_file, world.local_file):
         path.unlink()
@@ -228,8 +228,8 @@ OTHER_FORMS = ["{host}:443", "{host}:80", ""]
 
 
 @pytest.mark.parametrize("form", OTHER_FORMS)
-def test_other_forms_of_a_host_are_forgotten_too(libraries: Libraries, form):
-    """An address of data may name the port; what was kept for it, or for no host, is forgotten."""
+def test_other_forms_of_a_host_are_forgotten(libraries: Libraries, form):
+    """The cache may have a host with its port, or no host."""
     libraries.start()
     key = form.format(host="minnie.microns-daf.com")
     for name, cache in (("cloudvolume.secrets", "CAVE_CREDENTIALS_CACHE"), ("cloudfiles.secrets", "CAVE_CREDENTIALS")):
@@ -242,8 +242,8 @@ def test_other_forms_of_a_host_are_forgotten_too(libraries: Libraries, form):
 
 
 @pytest.mark.parametrize("cache", [None, {}, {"token": NEW, "id": 5}, 7])
-def test_the_one_cache_of_older_versions_is_known(world: World, cache):
-    """cloud-files 5 keeps the content of one file for every server."""
+def test_the_cache_of_older_versions_is_known(world: World, cache):
+    """cloud-files 5 caches one file for all servers."""
     module = types.SimpleNamespace(CAVE_CREDENTIALS=cache)
     world.patch.setitem(sys.modules, "cloudfiles.secrets", module)
     _, found = cloud_volume.readings("any.host")
@@ -252,8 +252,8 @@ def test_the_one_cache_of_older_versions_is_known(world: World, cache):
     assert not module.CAVE_CREDENTIALS or module.CAVE_CREDENTIALS == 7
 
 
-def test_nobody_elses_file_gets_the_token(world: World, libraries: Libraries):
-    """Where the info service names another server's host as that of the data, its file does not get this one's token."""
+def test_another_servers_file_does_not_get_the_token(world: World, libraries: Libraries):
+    """If the info service names another known server as the data server, that one's file is not changed."""
     secrets, theirs = _moved(world), "http://127.0.0.1:1"
     world.write(secrets / "cave-secret.json", {"token": NEW})
     world.write(world.map_file, {"theirs": theirs})

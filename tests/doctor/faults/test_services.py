@@ -1,4 +1,4 @@
-"""Services that are missing or too old, told by the real bodies of their responses."""
+"""Services that are missing or too old, recognised by real responses."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ def _row(report, name: str):
     return next((row for row in report.rows if row.id == name), None)
 
 
-def test_a_service_that_is_not_there_is_named(world: World):
-    """Where a web server has no such service, that one is at fault and the others are not."""
+def test_a_missing_service_is_named(world: World):
+    """If a web server lacks one service, only that one fails."""
     world.cave.misbehave("materialize", says(404, APACHE))
     report = world.check()
     assert bad(report) == [("materialize", "failed")]
     assert "has no materialize service (404)" in _row(report, "materialize").evidence
 
 
-def test_a_materialize_of_unknown_version_is_too_old_for_the_queries_of_caveclient_8(world: World):
+def test_a_materialize_without_a_version_is_too_old(world: World):
     """caveclient 8 refuses to query a service that does not say its version."""
     world.cave.misbehave("/materialize/version", says(404, FLASK))
     row = _row(world.check(), "client-version")
@@ -34,8 +34,8 @@ def test_a_materialize_of_unknown_version_is_too_old_for_the_queries_of_caveclie
     assert ran.error == "ServerIncompatibilityError"
 
 
-def test_the_line_is_about_the_datastack_whose_service_it_is(world: World):
-    """Of two datastacks the one in trouble is checked again."""
+def test_the_line_names_the_datastack_of_the_service(world: World):
+    """Of two datastacks, the failing one is checked again."""
     world.argument = "minnie65_public flywire_fafb_public"
     world.cave.misbehave("/info/api/v2/datastack/full/flywire_fafb_public", "down")
     report = world.check()

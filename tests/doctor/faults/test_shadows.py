@@ -1,4 +1,4 @@
-"""Files in the notebook's folder that hide a package: they are named, and no reinstalling is advised."""
+"""Files in the notebook's folder that shadow a package: they are named, and the advice is to rename them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ print("\\n" + json.dumps([report and report.to_dict(), f"{type(error).__name__}:
 
 @pytest.fixture
 def beside(home, cave, monkeypatch):
-    """Runs cells in a notebook of its own beside a script of a name; the report, and the error of the last cell."""
+    """Runs cells in a notebook next to a script; returns the report and the error of the last cell."""
     monkeypatch.setenv("ADA", cave.new_token("ada"))
     folder = home / "analysis"
     folder.mkdir()
@@ -60,56 +60,56 @@ def _bad(report) -> list[tuple[str, str]]:
         ("caveclient.py", "environment", "the package caveclient"),
         ("numpy.py", "environment", "the package numpy"),
         ("packaging.py", "environment", "the package packaging"),
-        ("secrets.py", "environment", "Python's own secrets"),
-        ("email.py", "requests", "Python's own email"),
+        ("secrets.py", "environment", "Python's `secrets` module"),
+        ("email.py", "requests", "Python's `email` module"),
         ("requests.py", "requests", "the package requests"),
     ],
 )
-def test_a_script_that_hides_a_package_is_the_one_cause(beside, name, row, what):
-    """The one failed row names the file, and the advice is to rename it."""
+def test_a_script_that_shadows_a_package_is_the_one_cause(beside, name, row, what):
+    """The only failed row names the file, and the advice is to rename it."""
     report, _ = beside(name, "%cave_save --no-check --from-env ADA", "report = %cave_check -o")
     assert _bad(report) == [(row, "failed")]
     evidence = next(one["evidence"] for one in report["rows"] if one["id"] == row)
-    assert evidence == f"~/analysis/{name} stands in the place of {what}"
+    assert evidence == f"~/analysis/{name} shadows {what}"
     assert report["next"]["text"].startswith(f"rename {name}, restart the kernel, then %cave_check")
 
 
-def test_without_requests_nothing_is_said_of_the_network(beside):
-    """Nobody was asked, so the network is skipped, and names what it waits for."""
+def test_without_requests_the_network_is_skipped(beside):
+    """No request can be sent, so the network check is skipped because of requests."""
     report, _ = beside("requests.py", "report = %cave_check -o")
     network = next(row for row in report["rows"] if row["id"] == "network")
     assert (network["status"], network["blocked_by"]) == ("skipped", "requests")
 
 
-def test_a_script_that_does_no_harm_to_caveclient_is_a_warning(beside):
-    """Access works beside a script named filelock.py, but no save does, so it is named all the same."""
+def test_a_script_that_caveclient_tolerates_is_a_warning(beside):
+    """With a script named filelock.py access works, but a save does not."""
     report, _ = beside("filelock.py", "report = %cave_check -o")
     assert next(row for row in report["rows"] if row["id"] == "environment")["status"] == "warning"
 
 
-def test_an_error_that_nobody_foresaw_names_the_script(beside):
-    """A save that breaks on a script in the folder says which file to rename, and no more that it should not happen."""
+def test_an_unexpected_error_names_the_script(beside):
+    """A save that fails because of a script says which file to rename."""
     _, error = beside("filelock.py", "%cave_save --no-check --from-env ADA")
-    assert error.startswith("CaveMagicError: ~/analysis/filelock.py stands in the place of the package filelock (")
+    assert error.startswith("CaveMagicError: ~/analysis/filelock.py shadows the package filelock (")
     assert "Rename it, restart the kernel" in error
 
 
 @pytest.mark.parametrize("script", ["raise SystemExit(0)", "1 / 0"])
-def test_a_script_that_ends_by_itself_is_named_too(beside, script):
-    """What the script does when it is imported in the place of requests never leaves the magic."""
+def test_a_script_that_raises_is_named(beside, script):
+    """Whatever the script raises when it is imported, the magic handles it."""
     _, error = beside("requests.py", "report = %cave_check -o --strict", script=script)
     assert error.startswith(("CaveMagicError: ~/analysis/requests.py stands", "CheckFailed"))
 
 
 def test_a_save_needs_no_secrets_module(beside):
-    """A script named secrets.py is common among people who keep tokens, and no save minds it."""
+    """A save works next to a script named secrets.py, which is common."""
     _, error = beside("secrets.py", "%cave_save --no-check --from-env ADA")
     assert error == ""
 
 
 @pytest.mark.parametrize("name", ["json.py", "test.py", "analysis.py", "time.py"])
-def test_a_script_that_hides_nothing_is_not_named(home, monkeypatch, name):
-    """What Python has imported already cannot be hidden, and many a script is called test.py."""
+def test_a_script_that_shadows_nothing_is_not_named(home, monkeypatch, name):
+    """Imported modules cannot be shadowed, and many scripts are called test.py."""
     (home / name).write_text(SCRIPT)
     monkeypatch.chdir(home)
     monkeypatch.syspath_prepend("")
@@ -117,7 +117,7 @@ def test_a_script_that_hides_nothing_is_not_named(home, monkeypatch, name):
 
 
 def test_a_library_is_a_folder():
-    """None of the packages that are looked for is a single file, or its own file would be taken for a shadow."""
+    """No listed package is a single file, which would be mistaken for a shadowing file."""
     from importlib.util import find_spec
 
     specs = [spec for name in LIBRARIES if (spec := find_spec(name))]
@@ -125,15 +125,15 @@ def test_a_library_is_a_folder():
     assert all(spec.submodule_search_locations for spec in specs)
 
 
-def test_a_script_that_hides_what_a_command_needs_is_named(beside):
-    """Where a command itself cannot be imported, one line names the file, and no frames are shown."""
+def test_a_script_that_shadows_a_commands_import_is_named(beside):
+    """If a command cannot be imported, one line names the file, without a traceback."""
     _, error = beside("difflib.py", "%cave_whoami", script="")
     assert error.startswith("CaveMagicError: ")
-    assert "analysis/difflib.py stands in the place of Python's own difflib. Rename it and restart the kernel." in error
+    assert "analysis/difflib.py shadows Python's `difflib` module. Rename it and restart the kernel." in error
 
 
-def test_a_script_that_exits_ends_no_check(beside):
-    """A `requests.py` that calls `sys.exit()` is a failed row, in a script too."""
+def test_a_script_that_exits_does_not_end_the_check(beside):
+    """A `requests.py` that calls `sys.exit()` gives a failed row, also in `cave_magic.check()`."""
     report, _ = beside(
         "requests.py", "import cave_magic; report = cave_magic.check()", script="import sys; sys.exit(3)"
     )

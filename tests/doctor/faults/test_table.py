@@ -1,4 +1,4 @@
-"""The table of faults can be printed."""
+"""Printing the table of faults."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def run(*names: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_two_faults_make_a_table_with_totals():
-    """Each fault has a row with what CAVEclient said, the row that names it and its mending; the last line counts them."""
+    """Each fault has a row with the error of CAVEclient, the row that names it and the fix; the last line counts them."""
     ran = run("single quotes", "terms not accepted")
     assert ran.returncode == 0, ran.stderr
     rows = [line for line in ran.stdout.splitlines() if line.startswith("| ")][1:]
@@ -24,11 +24,11 @@ def test_two_faults_make_a_table_with_totals():
     assert "403" in rows[1]
     assert all("(right) | yes |" in row for row in rows)
     assert ran.stdout.splitlines()[-1].startswith(
-        "2 faults: 2 named right, 2 mended by their own Next line, 0 by others, 0 not;"
+        "2 faults: 2 named right, 2 fixed by their own Next line, 0 by others, 0 not;"
     )
 
 
-def test_a_fault_that_is_not_there_is_said():
+def test_an_unknown_fault_is_rejected():
     """An unknown name prints no table."""
     ran = run("no such fault")
     assert (ran.returncode, ran.stdout) == (2, "")

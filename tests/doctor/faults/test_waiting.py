@@ -1,4 +1,4 @@
-"""A server that asks to wait (`Retry-After`) is taken at its word: how long, until when, and not a minute by guess."""
+"""A server that asks to wait (`Retry-After`): for how long, and until when."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _evidence(report, row: str) -> str:
 
 
 def test_a_date_is_understood(world: World):
-    """The other form of the header: a date, by the clock of the server."""
+    """The header may be a date."""
     later = format_datetime(datetime.now(timezone.utc) + timedelta(minutes=30), usegmt=True)
     world.cave.misbehave("all", lambda request: flask.Response("", status=503, headers={"Retry-After": later}))
     report = world.check()
@@ -37,14 +37,14 @@ ODD = ["-5", "0", "soon", "1e9", "9" * 40, "\u0663", "120, 120", "Sat, 21 Nov 19
 
 
 @pytest.mark.parametrize("value", ODD)
-def test_what_nobody_can_wait_for_is_passed_over(value):
-    """Hostile and senseless values are as good as none."""
+def test_senseless_values_are_ignored(value):
+    """Hostile and malformed values count as none."""
     with Session() as session, OddServer(says(f"Retry-After: {value}\r\nContent-Length: 0")) as odd:
         assert session.get(f"http://{odd.host}/").wait is None
 
 
 def test_the_clock_of_the_server_counts_for_its_date():
-    """A computer whose clock is wrong waits as long as one whose clock is right."""
+    """The wait does not depend on the clock of this computer."""
     head = "Date: Fri, 21 Nov 2036 16:00:00 GMT\r\nRetry-After: Fri, 21 Nov 2036 16:40:00 GMT\r\nContent-Length: 0"
     with Session() as session, OddServer(says(head)) as odd:
         response = session.get(f"http://{odd.host}/")
@@ -52,6 +52,6 @@ def test_the_clock_of_the_server_counts_for_its_date():
     assert abs(response.at - time.time()) < 60
 
 
-def test_when_an_answer_came_does_not_tell_it_from_another():
-    """Two answers that say the same are equal."""
+def test_the_time_of_a_response_is_not_compared():
+    """Two responses with the same content are equal."""
     assert Response(url="http://x", status=200, at=1.0) == Response(url="http://x", status=200, at=2.0)

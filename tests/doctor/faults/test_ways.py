@@ -1,4 +1,4 @@
-"""Faults on the way to a server that works: little time, proxies, certificates, answers that are no data."""
+"""Faults on the way to a working server: timeouts, proxies, certificates, responses without data."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from .world import World, bad, working
 
 @pytest.mark.parametrize(("service", "row"), [("all", "network"), ("auth", "auth"), ("/materialize", "materialize")])
 def test_a_slow_server_is_given_more_time(world: World, service, row):
-    """Where a question was cut because the check's own time was over, Next has a line with more of it, and that works."""
+    """If the check's own timeout was too short, Next has a line with a longer one, which works."""
     world.run("%config CaveMagics.timeout = 0.8")
     world.cave.misbehave(service, "slow:0.6")
     report = world.check()
     assert bad(report) == [(row, "failed")]
     assert report.next.commands == ("%cave_check --timeout 60",)
-    assert world.mend().ok
+    assert world.fix().ok
 
 
-def test_more_time_is_asked_for_with_the_same_words(world: World):
+def test_the_line_with_more_time_keeps_the_arguments(world: World):
     """The line has the datastack and the server that were typed."""
     world.argument = f"flywire_fafb_public --server {world.cave.server} --timeout 0.3"
     world.cave.misbehave("all", "silent")
@@ -48,28 +48,28 @@ DEAD = "http://127.0.0.1:1"
 
 @pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
 def test_the_proxy_variable_that_counts_is_named(world: World, variable):
-    """Where the proxy is at fault, Next names the variable that sets it for this address, and no other."""
+    """If the proxy fails, Next names the variable that sets it for this address."""
     world.patch.setenv("https_proxy", DEAD)
     world.patch.setenv(variable, DEAD)
     report = world.check()
     assert bad(report) == [("network", "failed")]
     assert report.next.text.endswith(f"correct {variable}")
-    assert world.mend().ok
+    assert world.fix().ok
 
 
 @pytest.mark.parametrize("variable", ["NO_PROXY", "no_proxy"])
-def test_hosts_that_need_no_proxy_already_are_kept(world: World, variable):
-    """The line that passes the proxy by adds to the list that is there."""
+def test_hosts_in_no_proxy_are_kept(world: World, variable):
+    """The line that bypasses the proxy adds to the existing list."""
     world.patch.setenv("HTTP_PROXY", DEAD)
     world.patch.setenv(variable, "intranet.example.org,10.0.0.0/8")
     report = world.check()
     assert "intranet" not in report.next.text
-    assert world.mend().ok
+    assert world.fix().ok
     assert os.environ[variable] == "intranet.example.org,10.0.0.0/8,127.0.0.1"
 
 
-def test_a_socks_proxy_wants_a_package(world: World):
-    """requests cannot use one without PySocks: that is said, with the line that installs it."""
+def test_a_socks_proxy_needs_a_package(world: World):
+    """requests needs PySocks for it, and Next installs it."""
 
     def lacking(*args: object, **options: object) -> None:
         raise requests.exceptions.InvalidSchema("Missing dependencies for SOCKS support.")
@@ -84,8 +84,8 @@ def test_a_socks_proxy_wants_a_package(world: World):
 
 
 @pytest.mark.parametrize("kind", ["ProxyConnectionError", "SOCKS5Error", "GeneralProxyError"])
-def test_a_socks_proxy_that_fails_is_the_proxy(kind):
-    """What PySocks raises is not blamed on the server behind the proxy."""
+def test_a_failing_socks_proxy_is_a_proxy_failure(kind):
+    """Errors of PySocks are not blamed on the server."""
     error = requests.exceptions.ConnectionError("refused")
     error.__cause__ = type(kind, (OSError,), {})("Connection refused")
     assert classify(error)[0] is Failure.PROXY
@@ -96,7 +96,7 @@ def test_a_socks_proxy_that_fails_is_the_proxy(kind):
 
 @pytest.fixture
 def secure(home, run, shell, monkeypatch):
-    """Ada's computer with a server that speaks https, whose certificate requests is told to trust."""
+    """Ada's computer with an https server whose certificate requests trusts."""
     with Sandbox(tls=True) as cave:
         monkeypatch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", cave.certificate)
         with working(cave, home, run, shell, monkeypatch, save_for_ada(cave, shell)) as world:
@@ -113,8 +113,8 @@ FILES = {
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 @pytest.mark.parametrize("make", FILES.values(), ids=FILES)
-def test_a_wrong_file_of_certificates_is_the_variables_fault(secure: World, variable, make):
-    """The variable that names it is named, and the printed line takes it away."""
+def test_the_variable_of_a_wrong_certificate_file_is_named(secure: World, variable, make):
+    """The printed line unsets the variable."""
     path = secure.home / "company.pem"
     make(path)
     secure.patch.setenv(variable, str(path))
@@ -122,20 +122,20 @@ def test_a_wrong_file_of_certificates_is_the_variables_fault(secure: World, vari
     assert bad(report) == [("network", "failed")]
     assert report.next.commands[0] == f'import os; os.environ.pop("{variable}", None)'
     assert ("CURL" in report.next.text) is (variable == "CURL_CA_BUNDLE")
-    assert secure.mend().ok
+    assert secure.fix().ok
 
 
 def test_the_variable_of_requests_comes_first(secure: World):
-    """With both set, the one that is obeyed is named; without it the other one counts, which is good."""
+    """With both variables set, the one that requests uses is named."""
     secure.patch.setenv("REQUESTS_CA_BUNDLE", "/not/there.pem")
     secure.patch.setenv("CURL_CA_BUNDLE", str(secure.cave.certificate))
     report = secure.check()
     assert "CURL" not in report.next.text
-    assert secure.mend().ok
+    assert secure.fix().ok
 
 
-def test_an_unknown_authority_is_made_known(secure: World):
-    """With no variable set, Next says which one to set; that is what a company's own authority needs."""
+def test_an_unknown_authority_needs_a_variable(secure: World):
+    """Next says which variable to set for a company's own authority."""
     secure.patch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", certifi.where())
     report = secure.check()
     assert bad(report) == [("network", "failed")]
@@ -144,20 +144,20 @@ def test_an_unknown_authority_is_made_known(secure: World):
     assert secure.check().ok
 
 
-def test_what_requests_brings_along_can_be_damaged(secure: World):
-    """Where no variable is to blame for the file of certificates, the package that has it is."""
+def test_a_damaged_certifi_is_reinstalled(secure: World):
+    """If no variable names the broken certificate file, it is certifi's."""
     secure.patch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", "/not/there.pem")
     assert secure.check().next.commands[0] == "%pip install --force-reinstall certifi"
 
 
 @pytest.mark.parametrize("reason", ["certificate has expired", "Hostname mismatch, certificate is not valid for"])
-def test_an_invalid_certificate_is_not_a_matter_of_trust(reason):
-    """No file of certificates helps against one that has expired or is another host's."""
+def test_an_invalid_certificate_is_not_an_unknown_authority(reason):
+    """No certificate file helps if the certificate has expired or is for another host."""
     error = requests.exceptions.SSLError(f"certificate verify failed: {reason}")
     assert classify(error)[0] is Failure.CERTIFICATE
 
 
-# ---------------------------------------------------------------- answers that are no data
+# ---------------------------------------------------------------- responses without data
 
 
 BODIES = {
@@ -168,7 +168,7 @@ BODIES = {
     "random bytes": (random.Random(1).randbytes(400), {}, "unknown", "returned HTTP 200 with binary data"),
     "brotli": (random.Random(2).randbytes(90), {"Content-Encoding": "br"}, "unknown", "with data compressed as br"),
     "zstd": (random.Random(3).randbytes(90), {"Content-Encoding": "zstd"}, "unknown", "with data compressed as zstd"),
-    "a packing of no name": (
+    "an unknown compression": (
         random.Random(5).randbytes(90),
         {"Content-Encoding": "\x1b[31m" + "y" * 90},
         "unknown",
@@ -178,8 +178,8 @@ BODIES = {
 
 
 @pytest.mark.parametrize(("body", "headers", "status", "words"), BODIES.values(), ids=BODIES)
-def test_what_is_no_data_is_called_what_it_is(world: World, body, headers, status, words):
-    """A page sends one to the portal; what nobody can read in an answer is unknown, and its bytes are not shown."""
+def test_a_response_without_data_is_named(world: World, body, headers, status, words):
+    """A page leads to the portal; unreadable bytes are unknown and not shown."""
     with OddServer(
         says("\r\n".join([f"Content-Length: {len(body)}", *(f"{a}: {b}" for a, b in headers.items())]), body)
     ) as odd:
@@ -193,8 +193,8 @@ def test_what_is_no_data_is_called_what_it_is(world: World, body, headers, statu
     assert ("portal" in report.next.text) is (status == "failed")
 
 
-def test_a_refusal_in_bytes_is_told_by_its_status(world: World):
-    """Bytes that come with another status are named, not shown."""
+def test_binary_data_with_an_error_status_is_named(world: World):
+    """The bytes are not shown."""
     body = random.Random(4).randbytes(300)
     world.cave.misbehave("all", lambda request: flask.Response(body, status=418))
     assert "returned HTTP 418 with binary data" in next(

@@ -1,4 +1,4 @@
-"""A person on a computer with a practice server: what a fault is made in, and who follows the advice to the letter."""
+"""The world of the fault tests: Ada's computer with a practice server, and Ada, who follows the advice to the letter."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ FULL = "/info/api/v2/datastack/full/minnie65_public"
 
 
 def says(status: int, body: object) -> Any:
-    """A service that gives one answer to everything."""
+    """A service that always returns the same response."""
     text = body if isinstance(body, str) else json.dumps(body)
     kind = "text/html" if isinstance(body, str) else "application/json"
     return lambda request: flask.Response(text, status=status, content_type=kind)
 
 
 def bad(report: Any) -> list[tuple[str, str]]:
-    """The rows of a report that are neither well nor skipped nor a warning: id and status."""
+    """The id and status of the rows of a report that are not ok, skipped or a warning."""
     return [(row.id, row.status.value) for row in report.rows if row.status.value not in ("ok", "skipped", "warning")]
 
 
 @dataclass
 class World:
-    """Where a fault happens."""
+    """Ada's computer, in which a fault happens."""
 
     cave: Sandbox
     home: Path
@@ -73,25 +73,25 @@ class World:
         return self.secrets / "cave_datastack_to_server_map.json"
 
     def write(self, path: Path, content: object) -> None:
-        """Writes a file as a person would: text as it is, anything else as JSON; only they can read it."""
+        """Writes an owner-only file: text as it is, anything else as JSON."""
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.write_text(content if isinstance(content, str) else json.dumps(content))
         path.chmod(0o600)
 
     def save(self, token: str) -> None:
-        """What stands in every place that this server's token stands in."""
+        """Writes a token to all token files of the server."""
         for path in (self.server_file, self.default_file, self.local_file):
             self.write(path, {"token": token})
 
     def check(self) -> Any:
-        """The report that `%cave_check` makes now."""
+        """The report of `%cave_check`."""
         ran = self.run(f"_report = %cave_check {self.argument} -o".replace("  ", " "))
         assert ran.error == "", ran.message
         assert "Traceback" not in ran.out
         return self.shell.user_ns["_report"]
 
     def visit(self, url: str) -> None:
-        """The person opens a link, logs in and accepts what is to be accepted there."""
+        """Opens a link, signs in and accepts the terms there."""
         token = self.cave.new_login_token(self.person)
         with requests.Session() as browser:
             page = browser.get(url, cookies={"middle_auth_token": token}, timeout=10)
@@ -99,7 +99,7 @@ class World:
                 browser.post(url, cookies={"middle_auth_token": token}, timeout=10)
 
     def follow(self, next_step: Any) -> None:
-        """Does what the `Next:` line says, to the letter: first the link, then each command."""
+        """Follows a `Next:` line to the letter: first the link, then each command."""
         if next_step.url:
             self.visit(next_step.url)
         for command in next_step.commands:
@@ -108,8 +108,8 @@ class World:
                 continue
             self.run(command)
 
-    def mend(self, rounds: int = 4) -> Any:
-        """Checks and follows Next until the report is green, at most four rounds."""
+    def fix(self, rounds: int = 4) -> Any:
+        """Checks and follows Next until the report is green, at most four times."""
         report = self.check()
         for _ in range(rounds):
             next_step = report.next or self._advice(report)
@@ -121,13 +121,13 @@ class World:
 
     @staticmethod
     def _advice(report: Any) -> Any:
-        """The remedy of the first warning, once nothing failed."""
+        """The next step of the first warning."""
         return next((row.next_step for row in report.rows if row.status == "warning" and row.next_step), None)
 
 
 @contextmanager
 def working(cave: Sandbox, home: Path, run: Run, shell: Any, patch: Any, token: str) -> Iterator[World]:
-    """Ada's computer, on which everything works; she answers every prompt with a token that works."""
+    """Ada's computer, on which everything works; she answers every prompt with a working token."""
 
     world = World(cave, home, run, shell, patch, token=token)
     sit_at_terminal(patch)
@@ -142,7 +142,7 @@ def working(cave: Sandbox, home: Path, run: Run, shell: Any, patch: Any, token: 
 
 @contextmanager
 def from_nothing() -> Iterator[World]:
-    """The same without pytest: with a practice server, a home and a shell that are gone afterwards."""
+    """The same without pytest, with a temporary practice server, home and shell."""
     with (
         pytest.MonkeyPatch.context() as patch,
         tempfile.TemporaryDirectory(prefix="cave-fault-") as folder,
@@ -156,11 +156,11 @@ def from_nothing() -> Iterator[World]:
 
 
 def _quietly(shell: Any) -> Run:
-    """Runs cells and keeps what they print."""
+    """Runs cells and captures their output."""
 
     def run(cell: str) -> Ran:
-        said = io.StringIO()
-        with redirect_stdout(said), redirect_stderr(said):
-            return run_in(shell, cell, said.getvalue)
+        output = io.StringIO()
+        with redirect_stdout(output), redirect_stderr(output):
+            return run_in(shell, cell, output.getvalue)
 
     return run

@@ -268,7 +268,7 @@ def test_a_tab_that_never_comes_back(cell: Cell, cave: Sandbox, monkeypatch: pyt
     cell.answers = [cave.tokens("ada")[0]["token"]]
     cell.start("%cave_setup existing").close()
     said = cell.end().out
-    assert "No sign-in came back" in said
+    assert "The sign-in timed out" in said
     assert "You are set up." in said
 
 

@@ -1,0 +1,97 @@
+"""The checks of caveclient's datastack map, on facts alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from cave_magic.api.failures import Failure
+from cave_magic.api.responses import Response
+from cave_magic.credentials.file_problems import FileFault
+from cave_magic.credentials.target import Target
+from cave_magic.credentials.token_files import State
+from cave_magic.deployments import AddressFault, AddressProblem
+from cave_magic.doctor import healthy
+from cave_magic.doctor.checks.datastack_map import MAP, MAP_FILE, MAP_SECRET
+from cave_magic.doctor.evidence import Machine, ServerFacts
+
+from .facts import CHECK, FOLDER, HOST, REJECTED, Case, case, each, error, page, problem, response
+
+ABSENT = State.ABSENT
+GOOD, DOWN = healthy.IDENTITY, response(503)
+NOT_THERE = Response(url="https://cave.example.org/auth", failure=Failure.NAME_NOT_FOUND)
+
+
+def _map(state: State, fault: FileFault | None = None, *details: str) -> Machine:
+    found = problem(fault, *details) if fault else None
+    return Machine(datastack_map=replace(healthy.DATASTACK_MAP, state=state, problem=found, entries={}))
+
+
+def _opening(server: str) -> Machine:
+    """A computer on which caveclient opens the datastack on a server."""
+    return Machine(datastack_map=replace(healthy.DATASTACK_MAP, entries={"minnie65_public": server}))
+
+
+def _remembered(first: Response | None, **facts: Any) -> ServerFacts:
+    """A server that the map names for a datastack that is on another one."""
+    target = Target(
+        datastack="minnie65_public",
+        server="https://cave.example.org",
+        named_by="map",
+        opens_on="https://cave.example.org",
+        by_name=("https://cave.example.org",),
+    )
+    return ServerFacts(
+        **{"target": target, "machine": _opening(target.server), "identity": first, "account": None, "info": None}
+        | facts
+    )
+
+
+def _named(**target: Any) -> ServerFacts:
+    machine = _opening(target.get("opens_on", healthy.TARGET.server))
+    return ServerFacts(machine=machine, target=replace(healthy.TARGET, **{"named_by": "option"} | target))
+
+
+MAP_PATH = f"{FOLDER}/cave_datastack_to_server_map.json"
+MOVED = f"!mv {MAP_PATH} {MAP_PATH}.old"
+
+CASES = [
+    case("the map is well", MAP_FILE, Machine(), "nothing"),
+    case("no map yet", MAP_FILE, _map(ABSENT), "nothing"),
+    case("the map is a link to nothing", MAP_FILE, _map(ABSENT, FileFault.LINK_TO_NOTHING, "/x"), "warning", "forgets", MOVED),
+    case("the map is not JSON", MAP_FILE, _map(State.MALFORMED, FileFault.NOT_JSON, " (line 1)"), "warning", "is not valid JSON (line 1)", fix="map"),
+    case("the map is a list", MAP_FILE, _map(State.MALFORMED, FileFault.NOT_AN_OBJECT, "a list"), "failed", "contains a list, not a JSON object", fix="map"),
+    case("the map is a folder", MAP_FILE, _map(State.NOT_A_FILE, FileFault.IS_A_FOLDER), "warning", "is a folder", MOVED),
+    case("the map has no secret", MAP_SECRET, Machine(), "nothing"),
+    case("the map has secrets", MAP_SECRET, Machine(datastacks_with_secrets=("a", "b", "c", "d")), "warning", "address of a, b, c contains", fix="map-secrets"),
+    case("the address is right", MAP, ServerFacts(), "nothing"),
+    case("the remembered address is right", MAP, _named(named_by="map"), "nothing"),
+    case("a remembered address is malformed", MAP, _named(named_by="map", opens_on=HOST, map_problem=AddressProblem(fault=AddressFault.NO_SCHEME, scheme="https")), "failed", "is malformed: the address does not begin with https://", fix="map-entry"),
+    case("a malformed address was corrected meanwhile", MAP, _named(named_by="map", map_problem=AddressProblem(fault=AddressFault.NO_SCHEME, scheme="https")), "failed", "is malformed: the address does not begin with https://", CHECK),
+    case("the server is named, and caveclient opens it", MAP, _named(), "nothing"),
+    case("the server is named, and caveclient opens another", MAP, _named(opens_on="https://old.example.org"), "warning", ("old.example.org", f"not on {HOST}"), fix="map-entry"),
+    case("the server is named, and the map has a malformed one", MAP, _named(opens_on=""), "warning", "a malformed address", fix="map-entry"),
+    case("the server is named, and the info service was not asked", MAP, replace(_named(opens_on="https://old.example.org"), info=None), "nothing"),
+    case("the server is named, and does not open it either", MAP, replace(_named(opens_on="https://old.example.org"), info=error(404, "invalid_table_id")), "nothing"),
+    case("a datastack that nobody knows is remembered", MAP, replace(_remembered(NOT_THERE), target=Target(datastack="mine", server="https://cave.example.org", named_by="map")), "nothing"),
+    case("a remembered server works", MAP, _remembered(GOOD), "nothing"),
+    case("a remembered server opens it", MAP, _remembered(NOT_THERE, info=healthy.INFO), "nothing"),
+    case("a remembered server does not resolve", MAP, _remembered(NOT_THERE), "failed", ("saved with the address of cave.example.org", Failure.NAME_NOT_FOUND.value, f"is on {HOST}"), fix="map-entry"),
+    case("nothing listens there", MAP, _remembered(replace(NOT_THERE, failure=Failure.REFUSED)), "failed", f"is on {HOST}", fix="map-entry"),
+    case("a remembered server says something else in JSON", MAP, _remembered(None, anonymous_identity=response(200, {"maintenance": True})), "nothing"),
+    case("a remembered server is down", MAP, _remembered(DOWN), "nothing"),
+    case("a remembered server rejects the token", MAP, _remembered(REJECTED), "nothing"),
+    case("a page answers there", MAP, _remembered(page()), "failed", "200", fix="map-entry"),
+    case("something else answers there", MAP, _remembered(page(404)), "failed", "404", fix="map-entry"),
+    case("it has no such datastack", MAP, _remembered(None, info=error(404, "invalid_table_id")), "failed", "invalid_table_id", fix="map-entry"),
+    case("a rejected token says that it is a CAVE server", MAP, _remembered(REJECTED, info=page()), "nothing"),
+    case("a proxy answers for it and reaches the known one", MAP, _remembered(DOWN, reference=GOOD), "failed", ("503", "the same proxy reaches"), fix="map-entry"),
+    case("a proxy answers for both", MAP, _remembered(DOWN, reference=DOWN), "nothing"),
+    case("nobody was asked", MAP, _remembered(None), "nothing"),
+]  # fmt: skip
+
+
+@each(CASES)
+def test_the_datastack_map(case: Case):
+    """Each check of the datastack map gives the expected finding."""
+    case.run()
