@@ -12,6 +12,7 @@ import pytest
 
 from cave_magic.credentials.save import save_token
 from cave_magic.credentials.stored_tokens import resolve
+from cave_magic.magics import NAMES
 from cave_magic.redact import MASK, redact, sanitize
 from cave_magic.sandbox import Sandbox, accounts
 from cave_magic.token import Token, TokenFormat
@@ -133,7 +134,7 @@ TYPED = (
     "%cave_check {token}",
     "%cave_setup new {token}",
     "%cave_check --datastack {token}",
-    *(f"%{name} {glued}" for name in ("cave_save", "cave_check", "cave_setup", "cave_whoami")
+    *(f"%{name} {glued}" for name in NAMES
       for glued in ("-x{token}", "--key{token}", "--overwrite={token}", "-d{token} #{token}")),
     "%cave_whoami --server https://{token}@cave.example.org",
     "%cave_whoami --server https://{token}",

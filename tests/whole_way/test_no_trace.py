@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from cave_magic.login import verify
+from cave_magic.magics import NAMES
 from cave_magic.redact import MASK
 from cave_magic.sandbox import Sandbox
 from cave_magic.token import Token
@@ -71,7 +72,7 @@ TYPED = {
     "help": "%cave_save {token} --help",
     **{
         f"{line} behind {name}": f"%{name} {line}"
-        for name in ("cave_save", "cave_check", "cave_setup", "cave_whoami")
+        for name in NAMES
         for line in ("-x{token}", "--from-file{token}", "-d{token} -x{upper}")
     },
     "glued, short option": "%cave_save -s{token}",
