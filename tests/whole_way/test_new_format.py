@@ -23,12 +23,12 @@ from ..support.token_formats import JWT, make_jwt, registered
 class OtherServer(Sandbox):
     """A practice server that reads tokens from the header of the format, and from no other."""
 
-    def _answer(self, place: int, request: Any, connection: Any) -> Any:
+    def _respond(self, place: int, request: Any, connection: Any) -> Any:
         headers = [(name, value) for name, value in request.headers if name != "authorization"]
         before = f"{JWT.scheme} "
         sent = [value for name, value in headers if name == JWT.header.lower() and value.startswith(before)]
         known = [("authorization", f"Bearer {value.removeprefix(before)}") for value in sent]
-        return super()._answer(place, replace(request, headers=(*headers, *known)), connection)
+        return super()._respond(place, replace(request, headers=(*headers, *known)), connection)
 
 
 @pytest.fixture(autouse=True)
