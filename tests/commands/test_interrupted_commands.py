@@ -123,7 +123,7 @@ def test_a_no_then_a_yes_counts_one(run: Run, answers, two_faults, monkeypatch):
     monkeypatch.setattr(TerminalFrontend, "show", show)
     ran = run("%cave_check --fix")
     assert ran.error == "Cancelled"
-    assert ran.message.startswith("stopped. 1 of 2 fixes was applied: allow nobody but you to read ")
+    assert ran.message.startswith("stopped. 1 of 2 fixes was applied: make owner-only: ")
     assert mended(two_faults) == [True, False]
 
 
@@ -169,7 +169,7 @@ def test_stopped_within_a_fix_it_says_what_may_be(run: Run, answers, two_faults,
     at_permissions(monkeypatch, two_faults[0], interrupted)
     message = run("%cave_check --fix --yes").message
     assert message.startswith("stopped. 1 of 2 fixes was applied: rewrite the datastack map")
-    assert ". This one may have been applied: allow nobody but you to read " in message
+    assert ". This one may have been applied: make owner-only: " in message
 
 
 def test_a_mistake_of_ours_after_a_fix_names_the_fix(run: Run, answers, two_faults, monkeypatch):
