@@ -1,4 +1,4 @@
-"""What a magic says about its changes when it is interrupted, declined or fails half-way."""
+"""What is said when a magic is stopped, refused or breaks off half-way: what was done until then, and nothing else."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOTHING = "Nothing was changed."
 
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The answers to the questions; an exception is raised instead of an answer."""
+    """The answers that are given to the questions; an exception is raised in the place of an answer."""
     given: list[Any] = []
 
     def answer(question: str = "") -> str:
@@ -39,7 +39,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 @pytest.fixture
 def two_faults(set_up: str, home: Path, cave: Sandbox) -> tuple[Path, Path]:
-    """Two files that need a fix: a token file that is not owner-only, and a datastack map that is not JSON."""
+    """Two files of which each needs a fix: a token that is not owner-only, and a datastack map that is no JSON."""
     folder = home / ".cloudvolume" / "secrets"
     token, names = token_files.server_file(cave.server), folder / datastack_map.MAP_NAME
     token.chmod(0o644)
@@ -73,8 +73,8 @@ def protect(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path.chmod(0o400)
 
 
-def fixed(faults: tuple[Path, Path]) -> list[bool]:
-    """Whether each of the two files is fixed."""
+def mended(faults: tuple[Path, Path]) -> list[bool]:
+    """Which of the two files are in order."""
     token, names = faults
     return [token.stat().st_mode & 0o77 == 0, names.read_text() != "{"]
 
@@ -85,33 +85,33 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), EOFError()])
-def test_an_interrupt_at_the_second_question_names_the_first_fix(run: Run, cave: Sandbox, answers, two_faults, stop):
-    """After yes to the first fix and Ctrl-C at the second, it names the applied fix and how to see what is left."""
+def test_stopped_at_the_second_question_it_names_the_first_fix(run: Run, cave: Sandbox, answers, two_faults, stop):
+    """Yes to the first fix, Ctrl-C at the second: what was made is said, and how to see what is left."""
     answers += ["y", stop]
     ran = run("%cave_check --fix")
-    assert fixed(two_faults) == [False, True]
+    assert mended(two_faults) == [False, True]
     assert ran.error == "Cancelled"
     assert ran.message.startswith("1 of 2 fixes was applied: rewrite the datastack map, ")
     assert ran.message.endswith(f". To see what is left: %cave_check --server {cave.server}")
 
 
-def test_an_interrupt_at_the_first_question_changes_nothing(run: Run, answers, two_faults):
-    """If no fix was applied, it says so."""
+def test_stopped_at_the_first_question_nothing_was_changed(run: Run, answers, two_faults):
+    """Where no fix was made, that is said."""
     answers.append(KeyboardInterrupt())
     assert run("%cave_check --fix").message == "nothing was changed."
-    assert fixed(two_faults) == [False, False]
+    assert mended(two_faults) == [False, False]
 
 
-def test_declining_every_fix_changes_nothing(run: Run, answers, two_faults):
-    """After the last no a line says that nothing was changed; this is not an error."""
+def test_a_no_to_every_fix_changes_nothing_and_says_so(run: Run, answers, two_faults):
+    """After the last no a line says that nothing was changed; it is no error."""
     answers += ["n", ""]
     ran = run("%cave_check --fix")
     assert (ran.error, ran.out.rstrip().splitlines()[-1]) == ("", NOTHING)
-    assert fixed(two_faults) == [False, False]
+    assert mended(two_faults) == [False, False]
 
 
-def test_only_applied_fixes_are_counted(run: Run, answers, two_faults, monkeypatch):
-    """Only applied fixes are counted, and they are also named after an interrupt of the second report."""
+def test_a_no_then_a_yes_counts_one(run: Run, answers, two_faults, monkeypatch):
+    """Only what was made is counted, and it is named after an interrupt of the second report too."""
     answers += ["n", "y"]
     real = TerminalFrontend.show
     shown: list[Any] = []
@@ -124,12 +124,12 @@ def test_only_applied_fixes_are_counted(run: Run, answers, two_faults, monkeypat
     ran = run("%cave_check --fix")
     assert ran.error == "Cancelled"
     assert ran.message.startswith("stopped. 1 of 2 fixes was applied: make owner-only: ")
-    assert fixed(two_faults) == [True, False]
+    assert mended(two_faults) == [True, False]
 
 
 @pytest.mark.parametrize("line", ["%cave_check --fix", "%cave_check --fix --yes"])
-def test_a_fix_that_fails_keeps_the_one_before_it(run: Run, answers, two_faults, monkeypatch, line):
-    """If the system refuses the second fix, the reason and the applied fix are named."""
+def test_a_fix_that_fails_leaves_the_one_before_it(run: Run, answers, two_faults, monkeypatch, line):
+    """The second fix is refused by the system: its reason is said, and what was made before it."""
     answers += ["y", "y"]
     at_permissions(monkeypatch, two_faults[0], refuse)
     ran = run(line)
@@ -138,14 +138,14 @@ def test_a_fix_that_fails_keeps_the_one_before_it(run: Run, answers, two_faults,
         "cannot be written (Operation not permitted). 1 of 2 fixes was applied: rewrite the datastack map"
         in ran.message
     )
-    assert fixed(two_faults) == [False, True]
+    assert mended(two_faults) == [False, True]
 
 
 @pytest.mark.parametrize(
     ("way", "then"), [(refuse_writing, "To see what is left: %cave_check"), (protect, "To allow it: !chmod 600 ")]
 )
 def test_a_first_fix_that_fails_changes_nothing(run: Run, set_up: str, cave: Sandbox, monkeypatch, way, then):
-    """If the first fix fails, no file is changed, and the next step is given."""
+    """Where the first one fails no file was changed, and the line that helps is given."""
     path = token_files.server_file(cave.server)
     path.write_text(set_up)
     way(path, monkeypatch)
@@ -155,8 +155,8 @@ def test_a_first_fix_that_fails_changes_nothing(run: Run, set_up: str, cave: San
     assert path.read_text() == set_up
 
 
-def test_permissions_change_for_all_files_or_none(run: Run, two_faults, cave: Sandbox, monkeypatch):
-    """The permissions of several files are changed for all of them or for none."""
+def test_a_file_that_refuses_gives_the_others_their_permissions_back(run: Run, two_faults, cave: Sandbox, monkeypatch):
+    """Permissions of several files are taken away from all of them or from none."""
     local = token_files.server_file(cave.local_server)
     local.chmod(0o640)
     at_permissions(monkeypatch, local, refuse)
@@ -164,16 +164,16 @@ def test_permissions_change_for_all_files_or_none(run: Run, two_faults, cave: Sa
     assert [path.stat().st_mode & 0o777 for path in (two_faults[0], local)] == [0o644, 0o640]
 
 
-def test_an_interrupt_within_a_fix_says_that_it_may_be_applied(run: Run, answers, two_faults, monkeypatch):
-    """If it is unknown whether a fix was applied, it says so."""
+def test_stopped_within_a_fix_it_says_what_may_be(run: Run, answers, two_faults, monkeypatch):
+    """Where it cannot be told whether a fix was made, neither is said."""
     at_permissions(monkeypatch, two_faults[0], interrupted)
     message = run("%cave_check --fix --yes").message
     assert message.startswith("stopped. 1 of 2 fixes was applied: rewrite the datastack map")
     assert ". This one may have been applied: make owner-only: " in message
 
 
-def test_an_unexpected_error_after_a_fix_names_the_fix(run: Run, answers, two_faults, monkeypatch):
-    """After an unexpected error, the applied fixes are named too."""
+def test_a_mistake_of_ours_after_a_fix_names_the_fix(run: Run, answers, two_faults, monkeypatch):
+    """Also where something breaks that should not, what was done before is said."""
     at_permissions(monkeypatch, two_faults[0], lambda: 1 / 0)
     message = run("%cave_check --fix --yes").message
     assert "unexpected error" in message
@@ -184,8 +184,8 @@ def test_an_unexpected_error_after_a_fix_names_the_fix(run: Run, answers, two_fa
 
 
 @pytest.mark.parametrize("line", ["%cave_save --from-env MINE", "%cave_save --from-env MINE --no-check"])
-def test_an_interrupt_after_the_save_says_that_the_token_is_saved(run: Run, cave: Sandbox, monkeypatch, line):
-    """After Ctrl-C while the card is drawn, it says that the token is saved."""
+def test_stopped_after_the_save_it_says_that_the_token_is_saved(run: Run, cave: Sandbox, monkeypatch, line):
+    """Ctrl-C while the card is drawn: the token is saved, and that is said."""
     token = cave.new_token("ada")
     monkeypatch.setenv("MINE", token)
     run(f'%config CaveMagics.server = "{cave.server}"')
@@ -196,16 +196,16 @@ def test_an_interrupt_after_the_save_says_that_the_token_is_saved(run: Run, cave
     assert stored_tokens.resolve(cave.server).token.reveal() == token
 
 
-def test_an_interrupt_before_the_save_says_that_nothing_was_saved(run: Run, cave: Sandbox, monkeypatch):
-    """After Ctrl-C during a request to the server, it says that no token was saved."""
+def test_stopped_before_the_save_nothing_was_saved(run: Run, cave: Sandbox, monkeypatch):
+    """Ctrl-C while the server is asked: no token was saved, which is said without a detour."""
     monkeypatch.setenv("MINE", cave.new_token("ada"))
     run(f'%config CaveMagics.server = "{cave.server}"')
     monkeypatch.setattr(verify, "verify_token", interrupted)
     assert run("%cave_save --from-env MINE").message == "stopped. Nothing was saved."
 
 
-def test_an_interrupt_within_the_save_says_where_to_look(run: Run, cave: Sandbox, monkeypatch):
-    """If it is unknown whether the token was saved, it gives the command that shows it."""
+def test_stopped_within_the_save_it_says_where_to_look(run: Run, cave: Sandbox, monkeypatch):
+    """Where it cannot be told whether the token was saved, the line that tells is given."""
     monkeypatch.setenv("MINE", cave.new_token("ada"))
     run(f'%config CaveMagics.server = "{cave.server}"')
     monkeypatch.setattr(save, "save_token", interrupted)
@@ -213,9 +213,7 @@ def test_an_interrupt_within_the_save_says_where_to_look(run: Run, cave: Sandbox
     assert message.startswith("stopped. To see which token is stored now: %cave_whoami --server")
 
 
-def test_an_interrupt_at_the_card_of_a_set_up_says_that_the_token_is_saved(
-    run: Run, cave: Sandbox, answers, monkeypatch
-):
+def test_a_set_up_that_is_stopped_at_its_card_is_saved(run: Run, cave: Sandbox, answers, monkeypatch):
     """`%cave_setup` says the same: the token is saved."""
     token = cave.new_token("ada")
     run(f'%config CaveMagics.server = "{cave.server}"')
@@ -224,8 +222,8 @@ def test_an_interrupt_at_the_card_of_a_set_up_says_that_the_token_is_saved(
     assert f"The token ending in {token[-4:]} is saved" in run("%cave_setup existing --paste").message
 
 
-def test_a_created_token_that_is_not_saved_is_revoked(run: Run, cave: Sandbox, answers, monkeypatch):
-    """A permanent token that cannot be saved because the disk is full is revoked, because no one has it."""
+def test_a_token_that_was_made_and_not_saved_is_revoked(run: Run, cave: Sandbox, answers, monkeypatch):
+    """A permanent token took the place of a temporary one, and the disk is full: nobody has it, so it is revoked."""
     run(f'%config CaveMagics.server = "{cave.server}"')
     answers += [cave.new_login_token("ada"), "y"]
     before = {one["token"] for one in cave.tokens("ada")}
