@@ -51,7 +51,7 @@ class FolderProblem:
     """What is wrong with the folder of the token files.
 
     Attributes:
-        path: the cause: that folder, its parent, or what is in the place of either.
+        path: the cause: that folder, its parent, or whatever replaces either.
         problem: what is wrong with it.
         fix: how to fix it.
         unusable: whether token files in it cannot be read; if false, they cannot be written or may be another user's.

@@ -196,7 +196,8 @@ def _copies(
     places = locations(server, data_servers, (Role.DATA_SERVER,))
     found = [one.read() for one in reversed(places)]
     found = [file for file in found if file.token is not None and not stored_tokens.owner_of(server, file)]
-    if default.state == State.READ and default.token is not None and _is_ours(stored, default):
+    is_own = server == DEFAULT_SERVER and not stored_tokens.owner_of(server, default)
+    if default.state == State.READ and default.token is not None and (default.token == own.token or is_own):
         found.append(default)
     if own.state != State.ABSENT or default.token != token:
         found.append(own)
@@ -204,12 +205,6 @@ def _copies(
     paths = dict.fromkeys(file.path for file in found)
     found += [token_files.read_token_file(path) for path in readers if path.name in names and path not in paths]
     return [file for file in found if file.token != token]
-
-
-def _is_ours(stored: StoredToken, file: TokenFile) -> bool:
-    if file.token == stored.server_file.token:
-        return True
-    return stored.server == DEFAULT_SERVER and not stored_tokens.owner_of(stored.server, file)
 
 
 def _agreeing(server: str, token: Token, data_servers: Iterable[str] | None, readers: Iterable[Path]) -> Plan:

@@ -58,18 +58,6 @@ def _netrc(server: ServerFacts) -> Finding:
     )
 
 
-def expires_by(server: ServerFacts) -> datetime | None:
-    """The latest time at which the stored temporary token expires, judged by the age of its file; None if unknown.
-
-    The token works, so a file that is older than a temporary token can be was copied or touched.
-    """
-    file = server.stored.source
-    if file is None or not file.modified:
-        return None
-    ends = datetime.fromtimestamp(file.modified, timezone.utc) + timedelta(days=TEMPORARY_TOKEN_DAYS)
-    return ends if ends > datetime.now(timezone.utc) else None
-
-
 def is_temporary(server: ServerFacts) -> bool | None:
     """Whether the stored token expires by itself; None if unknown.
 
@@ -85,18 +73,19 @@ def is_temporary(server: ServerFacts) -> bool | None:
 def _kind(server: ServerFacts) -> Finding | None:
     if not is_temporary(server):
         return ok("a permanent token") if is_temporary(server) is False else None
-    evidence = f"a temporary token: it expires {expiry(server)}"
-    if not server.machine.can_ask:
-        return warning(evidence, next_step=set_up(server))
-    return warning(
-        evidence, next_step=advise(next_steps.setup(server.target, "existing"), " replaces it with a permanent one")
-    )
+    replace_it = advise(next_steps.setup(server.target, "existing"), " replaces it with a permanent one")
+    next_step = replace_it if server.machine.can_ask else set_up(server)
+    return warning(f"a temporary token: it expires {expiry(server)}", next_step=next_step)
 
 
 def expiry(server: ServerFacts) -> str:
-    """When the stored temporary token expires, to follow "expires"."""
-    until = expires_by(server)
-    return f"by {until:%d %B %Y} at the latest" if until else WITHIN
+    """When the stored temporary token expires at the latest, judged by the age of its file; follows "expires"."""
+    file = server.stored.source
+    if file is not None and file.modified:
+        latest = datetime.fromtimestamp(file.modified, timezone.utc) + timedelta(days=TEMPORARY_TOKEN_DAYS)
+        if latest > datetime.now(timezone.utc):  # else the file was copied or touched, since the token works
+            return f"by {latest:%d %B %Y} at the latest"
+    return WITHIN
 
 
 ACCOUNT = Check(

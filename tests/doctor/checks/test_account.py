@@ -57,7 +57,7 @@ CASES = [
     case("the token is rejected", ACCOUNT, _not_accepted(REJECTED), "failed", ("stored token", "5a3b"), EXISTING),
     case("a short token is rejected", ACCOUNT, _not_accepted(REJECTED, stored=stored(token_file(token=Token("abc")))), "failed", "the stored token:", EXISTING),
     case("another token works", ACCOUNT, _not_accepted(REJECTED, misplaced_file=NEAR), "failed", "~/Downloads/cave-secret.json has one that works", "%cave_save --from-file ~/Downloads/cave-secret.json --overwrite"),
-    case("a rejected token where nobody can be asked", ACCOUNT, _not_accepted(REJECTED, machine=Machine(can_ask=False)), "failed", "stored token", "%cave_save --from-env CAVE_TOKEN --overwrite"),
+    case("a rejected token without a prompt", ACCOUNT, _not_accepted(REJECTED, machine=Machine(can_ask=False)), "failed", "stored token", "%cave_save --from-env CAVE_TOKEN --overwrite"),
     case("netrc replaces the token", ACCOUNT, _not_accepted(error(401, "no_token"), netrc_file="~/.netrc"), "failed", "~/.netrc has a password", "%env NETRC=/dev/null", CHECK, advises=f"remove the entry for {HOST}"),
     case("NETRC names the file", ACCOUNT, _not_accepted(error(401, "no_token"), netrc_file="/etc/mine"), "failed", "the file that NETRC names", "%env NETRC=/dev/null", CHECK),
     case("the token does not arrive", ACCOUNT, _not_accepted(error(401, "no_token")), "failed", ("did not reach", "401 no_token"), CHECK, advises="VPN"),
@@ -72,7 +72,7 @@ CASES = [
     case("a temporary token", KIND, _temporary(), "warning", "within 7 days", EXISTING),
     case("a temporary token of yesterday", KIND, _temporary(NEW_FILE), "warning", f"by {ENDS}", EXISTING),
     case("a temporary token in an old file", KIND, _temporary(replace(NEW_FILE, modified=1.5e9)), "warning", "within 7 days", EXISTING),
-    case("a temporary token where nobody can be asked", KIND, _temporary(machine=Machine(can_ask=False)), "warning", "within 7 days", "%cave_save --from-env CAVE_TOKEN --overwrite"),
+    case("a temporary token without a prompt", KIND, _temporary(machine=Machine(can_ask=False)), "warning", "within 7 days", "%cave_save --from-env CAVE_TOKEN --overwrite"),
 ]  # fmt: skip
 
 

@@ -28,8 +28,8 @@ COLAB = _on("Colab")
 CASES = [
     case("requests works", REQUESTS, Machine(), "nothing"),
     case("requests is broken", REQUESTS, Machine(requests_problem=BROKEN), "failed", "requests cannot be imported (ImportError: x)", "%pip install -U requests", CHECK, advises="restart the kernel"),
-    case("a script may hide what requests needs", REQUESTS, Machine(requests_problem=BROKEN, shadowing_files=(EMAIL,)), "failed", ("~/email.py", "Python's `email` module"), CHECK, advises="rename email.py, restart the kernel"),
-    case("the script that does harm is blamed first", REQUESTS, Machine(requests_problem=BROKEN, shadowing_files=(NUMPY, EMAIL)), "failed", "~/numpy.py", CHECK, advises="rename numpy.py, restart"),
+    case("a script may shadow what requests needs", REQUESTS, Machine(requests_problem=BROKEN, shadowing_files=(EMAIL,)), "failed", ("~/email.py", "Python's `email` module"), CHECK, advises="rename email.py, restart the kernel"),
+    case("the harmful script is blamed first", REQUESTS, Machine(requests_problem=BROKEN, shadowing_files=(NUMPY, EMAIL)), "failed", "~/numpy.py", CHECK, advises="rename numpy.py, restart"),
     case("caveclient works", CAVECLIENT, Machine(), "ok", "caveclient 8.2.1, IPython 9.4.0, Python 3.12.4"),
     case("without IPython", CAVECLIENT, Machine(versions={"caveclient": "8.2.1", "python": "3.12.4"}), "ok", "caveclient 8.2.1, Python 3.12.4"),
     case("caveclient is broken", CAVECLIENT, Machine(caveclient_problem=BROKEN), "failed", "caveclient 8.2.1 cannot be imported (ImportError: x)", "%pip install -U caveclient", CHECK),
@@ -42,10 +42,10 @@ CASES = [
     case("requirements are not known", PACKAGES, Machine(unmet_requirements=None), "nothing"),
     case("no caveclient has requirements", PACKAGES, Machine(versions={}), "nothing"),
     case("requirements are not met", PACKAGES, Machine(unmet_requirements=("a<1", "b<2", "c<3", "d<4")), "warning", "a<1 and b<2 and c<3", "%pip install -U caveclient"),
-    case("a home of one's own", HOME, Machine(), "nothing"),
+    case("a permanent home", HOME, Machine(), "nothing"),
     case("Colab", HOME, COLAB, "warning", "Colab deletes this home folder", *map(str, COLAB.save_commands), advises=("CAVE_TOKEN in the Secrets of Colab", "begin the next notebook with")),
     case("Binder has no secrets", HOME, _on("Binder", SAVE), "warning", "Binder deletes", SAVE, advises="secrets cannot be kept here: begin"),
-    case("Binder where nobody can be asked", HOME, _on("Binder", FROM_ENV, can_ask=False), "warning", "Binder deletes", FROM_ENV, advises="CAVE_TOKEN in an environment variable"),
+    case("Binder without a prompt", HOME, _on("Binder", FROM_ENV, can_ask=False), "warning", "Binder deletes", FROM_ENV, advises="CAVE_TOKEN in an environment variable"),
 ]  # fmt: skip
 
 
