@@ -121,7 +121,7 @@ def test_a_fault_is_named_and_its_next_step_fixes_it(open_notebook: Open, cave: 
 
 def test_waiting_names_the_hosts_and_leaves_only_the_report(open_notebook: Open, cave: Sandbox, set_up: str):
     """While servers are slow, the cell names them and counts; then only the report is left, also in the file."""
-    cave.misbehave("auth", "slow:4")
+    cave.misbehave("auth", "slow:2")
     notebook = open_notebook()
     check = notebook.start("print('before')\n%cave_check")
     notebook.sees(check, re.compile(r"waiting for 127\.0\.0\.1:\d+ … [1-9] s"))

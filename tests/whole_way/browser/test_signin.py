@@ -451,7 +451,7 @@ def test_two_sign_ins_at_once(browser: Any, cave: Sandbox, doors: Any):
         third.goto(three.page)
         log_in(third, "dave@example.org")
         assert is_done(third)
-        assert [each.came.account.name for each in (one, two, three)] == [
+        assert [each.verified.account.name.text for each in (one, two, three)] == [
             "Ada Example",
             "Alice Example",
             "Dave Example",
