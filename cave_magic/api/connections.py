@@ -27,7 +27,7 @@ _of_thread = threading.local()  # its `request` is the one that this thread send
 class ActiveRequest:
     """A request in progress. Use it as a context manager in the thread that sends it.
 
-    A timer cancels it at its deadline, because a socket's timeout only limits the wait for the next byte: a server that
+    It is cancelled at its deadline, because a socket's timeout only limits the wait for the next byte: a server that
     sends one byte a second would keep it for hours.
 
     Args:
@@ -36,25 +36,23 @@ class ActiveRequest:
     Attributes:
         connected: whether it got a connection in time.
         cancelled: whether it was cancelled. Nothing is sent after that, and reading ends.
+        deadline: when it is cancelled, by the monotonic clock.
     """
 
     def __init__(self, seconds: float) -> None:
         self.connected = self.cancelled = False
-        self._deadline = time.monotonic() + seconds
+        self.deadline = time.monotonic() + seconds
         self._socket: socket.socket | None = None
         self._lock = threading.Lock()
-        self._timer = threading.Timer(seconds, self.cancel)
-        self._timer.daemon = True
 
     def __enter__(self) -> ActiveRequest:
         _of_thread.request = self
-        with suppress(RuntimeError):  # no new threads while Python exits (3.12): the timeout of the socket remains
-            self._timer.start()
+        _deadlines.add(self)
         return self
 
     def __exit__(self, *error: object) -> None:
         _of_thread.request = None
-        self._timer.cancel()
+        _deadlines.remove(self)
         self._use(None)
 
     def attach(self, connection: Any) -> None:
@@ -72,7 +70,7 @@ class ActiveRequest:
 
     def check(self) -> None:
         """Raises TimeoutError if the request is cancelled or past its deadline."""
-        if self.cancelled or time.monotonic() > self._deadline:
+        if self.cancelled or time.monotonic() > self.deadline:
             raise TimeoutError("this request has timed out")
 
     def cancel(self) -> None:
@@ -88,6 +86,48 @@ class ActiveRequest:
             if self._socket is not None:
                 self._socket.close()
             self._socket = duplicate
+
+
+class _Deadlines:
+    """One thread that cancels requests at their deadlines, and ends once there are none.
+
+    A timer for each request would wait until its thread has started: milliseconds, while caveclient is imported.
+    """
+
+    def __init__(self) -> None:
+        self._requests: set[ActiveRequest] = set()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def add(self, request: ActiveRequest) -> None:
+        """Watches a request from now on."""
+        with self._changed:
+            is_first = all(request.deadline < other.deadline for other in self._requests)
+            self._requests.add(request)
+            if self._thread is None or not self._thread.is_alive():  # a fork has no copy of the thread
+                self._thread = threading.Thread(target=self._watch, daemon=True)
+                with suppress(RuntimeError):  # no new threads while Python exits (3.12): the socket's timeout remains
+                    self._thread.start()
+            elif is_first:
+                self._changed.notify()
+
+    def remove(self, request: ActiveRequest) -> None:
+        """Watches it no longer."""
+        with self._changed:
+            self._requests.discard(request)
+
+    def _watch(self) -> None:
+        with self._changed:
+            while waiting := [one for one in self._requests if not one.cancelled]:
+                now = time.monotonic()
+                for request in waiting:
+                    if request.deadline <= now:
+                        request.cancel()
+                self._changed.wait(max(0.0, min(one.deadline for one in waiting) - now))
+            self._thread = None
+
+
+_deadlines = _Deadlines()
 
 
 class _Cancellable:
