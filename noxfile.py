@@ -2,10 +2,15 @@
 # /// script
 # dependencies = ["nox>=2025.10.14"]
 # ///
-"""`nox -s lint`: all that checks the code without running it. `nox -s core`: the core tests on other Pythons."""
+"""`nox -s lint`: all that checks the code without running it. `nox -s core`: the core tests on other Pythons.
+
+`.ci/run` and the workflows call these sessions; nothing else says how something is checked.
+"""
 
 from __future__ import annotations
 
+import shutil
+import zipfile
 from pathlib import Path
 
 import nox
@@ -13,6 +18,7 @@ import nox
 nox.needs_version = ">=2025.10.14"
 nox.options.default_venv_backend = "uv|venv"  # uv makes an environment in a sixth of the time
 nox.options.error_on_missing_interpreters = False
+nox.options.download_python = "never"  # the workflows ask for what a machine lacks
 nox.options.reuse_existing_virtualenvs = True
 
 TOOLS = ["hypothesis", "ipykernel", "nbclient", "pytest", "pytest-timeout", "pytest-xdist"]
@@ -30,10 +36,12 @@ CORE = [
     )
 ]
 # One column for each Python; a library that is not named is the newest. The full run has the newest of everything.
+OLDEST = "3.10"  # with the oldest versions that `pyproject.toml` allows
 VERSIONS = {
-    "3.10": ["ipython==8.*", "caveclient==7.*", "rich==13.*"],
+    OLDEST: [],
     "3.12": ["ipython==8.*", "caveclient==8.*", "rich==14.*"],
     "3.13": ["ipython==9.*", "caveclient==7.*", "rich==15.*"],
+    "3.14": [],
 }
 
 
@@ -53,16 +61,44 @@ def lint(session: nox.Session) -> None:
 @nox.session(python=list(VERSIONS), tags=["check"])
 def core(session: nox.Session) -> None:
     """The core tests on one Python and its column of versions."""
-    session.install("-q", "-e", ".[sandbox]", *TOOLS, *VERSIONS[str(session.python)])
+    versions = VERSIONS[str(session.python)]
+    if session.python == OLDEST:
+        session.install("-q", "uv")
+        lowest = ("--resolution", "lowest-direct", "--extra", "sandbox", "--python-version", OLDEST)
+        pinned = Path(session.create_tmp()) / "oldest.txt"
+        session.run("uv", "pip", "compile", "-q", "pyproject.toml", *lowest, "-o", str(pinned))
+        versions = ["-c", str(pinned)]
+    session.install("-q", "-e", ".[sandbox]", *TOOLS, *versions)
     session.run("python", "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", *(session.posargs or CORE))
 
 
 @nox.session(default=False)
 def build(session: nox.Session) -> None:
-    """The two files of a release, in `dist/`, checked as PyPI checks them."""
-    session.install("-q", "build", "twine")
-    session.run("python", "-m", "build", "--outdir", (dist := session.create_tmp()))
-    session.run("twine", "check", "--strict", *map(str, Path(dist).iterdir()))
+    """The two files of a release, in `dist/`: built twice alike, checked as PyPI checks them, installed and loaded.
+
+    `nox -s build -- v0.2.0` fails unless that is the version.
+    """
+    session.install("-q", "build[uv]", "twine")
+    built, again = Path("dist"), Path(session.create_tmp()) / "again"
+    for folder in (built, again):
+        shutil.rmtree(folder, ignore_errors=True)
+        session.run("python", "-m", "build", "--installer", "uv", "--outdir", str(folder), silent=True)
+    files = sorted(built.iterdir())
+    if [file.read_bytes() for file in files] != [(again / file.name).read_bytes() for file in files]:
+        session.error("a second build of the same files differs from the first")
+    session.run("twine", "check", "--strict", *map(str, files))
+    wheel = next(file for file in files if file.suffix == ".whl")
+    version = wheel.name.split("-")[1]
+    if session.posargs not in ([], [f"v{version}"]):
+        session.error(f"{session.posargs[0]} is not the tag of version {version}")
+    if f"version: {version}\n" not in Path("CITATION.cff").read_text():
+        session.error(f"CITATION.cff does not name version {version}")
+    names = zipfile.ZipFile(wheel).namelist()
+    if strangers := [name for name in names if not name.startswith(("cave_magic/", f"cave_magic-{version}.dist-info/"))]:
+        session.error(f"the wheel has more than the package: {strangers}")
+    session.install("-q", str(wheel))
+    session.run("python", "-I", "-m", "IPython", "-c", "%load_ext cave_magic\n%cave_check --help", silent=True)
+    session.log(f"{version}: " + ", ".join(f"{file.name} {file.stat().st_size // 1000} kB" for file in files))
 
 
 if __name__ == "__main__":

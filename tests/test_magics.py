@@ -47,9 +47,8 @@ def test_loading_imports_nothing_heavy():
 @pytest.mark.parametrize("name", NAMES)
 def test_a_question_mark_shows_the_help_and_two_the_source(shell, name):
     """`%magic?` shows the same as `%magic -h`, `%magic??` shows the source, and both name the file."""
-    command = shell.magics_manager.magics["line"][name]
-    told = shell.inspector._get_info(command, name, info=shell._ofind(f"%{name}"))["text/plain"]
-    source = shell.inspector._get_info(command, name, info=shell._ofind(f"%{name}"), detail_level=1)["text/plain"]
+    told = shell.object_inspect_mime(f"%{name}")["text/plain"]
+    source = shell.object_inspect_mime(f"%{name}", detail_level=1)["text/plain"]
     assert f"%{name} [" in told
     assert "--server" in told
     assert f"def {name}" in re.sub(r"\x1b\[[0-9;]*m", "", source)
