@@ -94,7 +94,8 @@ def build(session: nox.Session) -> None:
     if f"version: {version}\n" not in Path("CITATION.cff").read_text():
         session.error(f"CITATION.cff does not name version {version}")
     names = zipfile.ZipFile(wheel).namelist()
-    if strangers := [name for name in names if not name.startswith(("cave_magic/", f"cave_magic-{version}.dist-info/"))]:
+    ours = ("cave_magic/", f"cave_magic-{version}.dist-info/")
+    if strangers := [name for name in names if not name.startswith(ours)]:
         session.error(f"the wheel has more than the package: {strangers}")
     session.install("-q", str(wheel))
     session.run("python", "-I", "-m", "IPython", "-c", "%load_ext cave_magic\n%cave_check --help", silent=True)
