@@ -114,7 +114,10 @@ def detect_runtime(environ: Mapping[str, str] | None = None) -> Runtime:
     kind = next((one for one in _PLATFORMS if any(env.get(mark) for mark in one.marks)), None)
     if kind is None and any(map(os.path.exists, _CONTAINER)):
         kind = _BY_NAME["a container"]
+    has_screen = bool(env.get("DISPLAY") or env.get("WAYLAND_DISPLAY"))
     if kind is None:
-        is_desktop = sys.platform in ("darwin", "win32")
-        return Runtime(has_display=is_desktop or bool(env.get("DISPLAY") or env.get("WAYLAND_DISPLAY")))
-    return Runtime(platform=kind.name, is_ephemeral=kind.is_ephemeral, has_display=False)
+        return Runtime(has_display=has_screen or sys.platform in ("darwin", "win32"))
+    # A container with a screen, such as toolbox or distrobox, is part of the person's own desktop.
+    return Runtime(
+        platform=kind.name, is_ephemeral=kind.is_ephemeral, has_display=has_screen and kind.name == "a container"
+    )

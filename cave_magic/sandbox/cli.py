@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
+import shlex
 import signal
 import site
 import subprocess
@@ -31,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return int(demo.main())
     try:
-        with _running(options) as cave, _throw_away_home() as home:
+        with _running(options) as cave, _throw_away_home(cave) as home:
             return _ipython(cave, home) if options.what == "ipython" else _serve(cave, home)
     except (OSError, LookupError, RuntimeError, ImportError) as failed:
         print(f"{_PROGRAM}: {_reason(failed)}", file=sys.stderr)
@@ -121,9 +123,15 @@ def _started(options: argparse.Namespace) -> Sandbox:
 
 
 @contextlib.contextmanager
-def _throw_away_home() -> Iterator[Path]:
-    """A temporary home, so that the real secrets are never touched."""
+def _throw_away_home(cave: Sandbox) -> Iterator[Path]:
+    """A temporary home, so that the real secrets are never touched.
+
+    Its datastack map sends CAVEclient("minnie65_public") to the practice server, never to the real one.
+    """
     with tempfile.TemporaryDirectory(prefix="cave-practice-", ignore_cleanup_errors=True) as folder:
+        path = Path(folder) / ".cloudvolume" / "secrets" / "cave_datastack_to_server_map.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(dict.fromkeys(cave.datastacks, cave.server)))
         yield Path(folder)
 
 
@@ -165,8 +173,10 @@ def _what_to_type(cave: Sandbox, home: Path) -> str:
 
 def _shell_line(home: Path) -> str:
     if sys.platform == "win32":
-        return f'set "USERPROFILE={home}" && set "IPYTHONDIR={home}" && ipython'
-    return f"HOME={home} IPYTHONDIR={home}/.ipython ipython"
+        return f'set "USERPROFILE={home}" && set "IPYTHONDIR={home}" && "{sys.executable}" -m IPython'
+    packages = site.getuserbase()  # `pip install --user` puts them below the home
+    base = f"PYTHONUSERBASE={shlex.quote(packages)} " if __file__.startswith(packages + os.sep) else ""
+    return f"HOME={home} IPYTHONDIR={home}/.ipython {base}{shlex.quote(sys.executable)} -m IPython"
 
 
 def _ipython(cave: Sandbox, home: Path) -> int:

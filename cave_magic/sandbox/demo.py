@@ -6,14 +6,16 @@ each step changed on the server and on disk. It deletes its temporary home folde
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import shlex
 import shutil
 import site
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,10 @@ _HIDDEN = r"Token \(hidden[^)]*\): "
 _PATIENCE = 90.0
 """Seconds for one cell; the first import of caveclient on a slow disk takes the longest."""
 _KEPT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "LD_LIBRARY_PATH", "CONDA_PREFIX", "VIRTUAL_ENV")
+_BROWSER = {"DISPLAY": ":demo", "BROWSER": f"{shlex.quote(sys.executable)} -m cave_magic.sandbox.visitor %s"}
+"""A computer with a screen, whose browser is Robin."""
+_SSH = {"SSH_CONNECTION": "demo"}
+"""A computer without one: the magic opens no browser, and asks for the token."""
 _ESCAPES = re.compile(r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b\[[0-?]*[ -/]*[@-~]|\x1b[=>]")
 
 _END = """
@@ -101,16 +107,17 @@ def plain(text: str) -> str:
 class Stage:
     """A real IPython in a pseudo-terminal, with its own home folder."""
 
-    def __init__(self, screen: Screen, home: Path, server: str) -> None:
+    def __init__(self, screen: Screen, home: Path, server: str, *, has_browser: bool) -> None:
         import pexpect
 
         _write_profile(home, server, screen.colour)
+        self.home = home
         self._screen = screen
         self._child: Any = pexpect.spawn(
             sys.executable,
             ["-m", "IPython", "--simple-prompt"],
             cwd=str(home),
-            env=dict(_environment(home, screen.colour)),
+            env={**_environment(home, screen.colour), **(_BROWSER if has_browser else _SSH)},
             encoding="utf-8",
             codec_errors="replace",
             dimensions=(50, screen.columns),
@@ -136,6 +143,11 @@ class Stage:
         self._screen.type(self._prompt, "")
         self._child.sendline(secret)
         return self._finish(_PROMPT)
+
+    def has_saved(self, tokens: Iterable[str]) -> bool:
+        """Whether one of these tokens is in a token file."""
+        files = (self.home / ".cloudvolume" / "secrets").glob("*cave-secret.json")
+        return any(token in file.read_text() for file in files for token in tokens)
 
     def close(self) -> None:
         """Ends IPython."""
@@ -191,8 +203,6 @@ def _environment(home: Path, colour: bool) -> Mapping[str, str]:
         "PYTHONUSERBASE": site.getuserbase() or "",
         "PYTHONPATH": os.pathsep.join(paths),
         "PYTHONUTF8": "1",
-        # As over ssh: the magic opens no browser, and asks for the token.
-        "SSH_CONNECTION": "demo",
     }
 
 
@@ -200,16 +210,23 @@ def _environment(home: Path, colour: bool) -> Mapping[str, str]:
 
 
 class Journey:
-    """The steps of a new user, each with a check of its effect."""
+    """The steps of a new user, each with a check of its effect.
 
-    def __init__(self, cave: Sandbox, stage: Stage, screen: Screen, home: Path) -> None:
+    Args:
+        cave: the practice server.
+        laptop: an IPython on a computer with a browser.
+        remote: starts an IPython on a computer without one.
+        screen: what the audience sees.
+    """
+
+    def __init__(self, cave: Sandbox, laptop: Stage, remote: Callable[[], Stage], screen: Screen) -> None:
         self._cave = cave
-        self._stage = stage
+        self._stage = laptop
+        self._remote = remote
         self._screen = screen
-        self._home = home
         self._robin = Visitor()
-        self._tokens_page = ""
-        self._secrets: list[str] = []
+        self._tokens_page = f"{cave.server}/sticky_auth/settings/tokens"
+        self._secrets: set[str] = set()
 
     def play(self) -> None:
         """Runs all steps. Raises DemoFailed."""
@@ -217,34 +234,28 @@ class Journey:
         self._look_around()
         self._lose_the_token()
         self._find_and_fix()
-        self._save_from_file()
         self._work()
+        self._save_from_file()
+        self._set_up_without_a_browser()
         self._prove_that_nothing_leaked()
 
     def _set_up(self) -> None:
         self._screen.say(f"A real IPython, and a practice CAVE server at {self._cave.server}")
-        self._screen.say("Robin has no account and no token yet.")
+        self._screen.say("Robin has no account and no token yet, and signs in with the browser.")
         self._expect_nothing(self._stage.run("%load_ext cave_magic"))
         self._sign_in_with("%cave_setup new")
 
     def _sign_in_with(self, line: str) -> None:
-        """Types a line, opens the links that it shows, and pastes the token."""
-        links = re.findall(r"https?://\S+", self._stage.run(line))
-        if not self._stage.asks or not links:
-            raise DemoFailed(f"{line} showed no link or did not ask for a token")
-        pages = [link for link in links if not link.endswith("/settings/tokens")]
-        self._tokens_page = next(iter(link for link in links if link not in pages), "")
-        if not self._tokens_page:
-            raise DemoFailed(f"{line} did not link to the tokens page")
-        for page in pages:
-            self._robin.open(page)
-        token = self._robin.make_token(self._tokens_page, "my laptop")
-        first = "Robin opens the links, signs in, accepts the terms, and copies a new token."
-        self._screen.say(first if pages else "Robin opens the link and copies a new token.")
-        self._secrets.append(token)
-        card = self._stage.paste(token)
-        if "set up" not in card or self._robin.email not in card or not self._is_saved(token):
-            raise DemoFailed(f"{line} did not save the token")
+        """Types a line; the browser, which is Robin, follows the link that it opens."""
+        card = self._stage.run(line)
+        if self._stage.asks or not self._says_set_up(card):
+            raise DemoFailed(f"{line} did not sign Robin in with the browser")
+
+    def _says_set_up(self, card: str) -> bool:
+        if "set up" not in card or self._robin.email not in card:
+            return False
+        self._secrets |= (tokens := {row["token"] for row in self._cave.tokens(self._robin.email)})
+        return self._stage.has_saved(tokens)
 
     def _look_around(self) -> None:
         who = self._stage.run("%cave_whoami")
@@ -277,15 +288,6 @@ class Journey:
         self._sign_in_with(found[1])
         self._check_is_green()
 
-    def _save_from_file(self) -> None:
-        self._screen.say("A token can be downloaded as a file, for computers without a browser.")
-        path = self._home / "Downloads" / "cave-token.json"
-        path.parent.mkdir()
-        path.write_text(self._robin.download_token(self._tokens_page))
-        said = self._stage.run("%cave_save --from-file ~/Downloads/cave-token.json")
-        if "already saved" not in said:
-            raise DemoFailed("%cave_save did not recognise the saved token")
-
     def _work(self) -> None:
         self._screen.say("And to work:")
         self._expect_nothing(self._stage.run(WORK))
@@ -295,13 +297,33 @@ class Journey:
         if not re.fullmatch(r"\s*\d+\s*", shown) or not asked:
             raise DemoFailed("CAVEclient returned no data")
 
+    def _save_from_file(self) -> None:
+        self._screen.say("A token can be downloaded as a file, for computers without a browser.")
+        path = self._stage.home / "Downloads" / "cave-token.json"
+        path.parent.mkdir()
+        path.write_text(self._robin.download_token(self._tokens_page))
+        said = self._stage.run("%cave_save --from-file ~/Downloads/cave-token.json")
+        if "already saved" not in said:
+            raise DemoFailed("%cave_save did not recognise the saved token")
+
+    def _set_up_without_a_browser(self) -> None:
+        self._screen.say("Robin also works on another computer, over ssh.")
+        self._screen.say("No browser opens there, so a token is pasted.")
+        self._stage.close()
+        self._stage = self._remote()
+        line = "%cave_setup existing"
+        self._expect_nothing(self._stage.run("%load_ext cave_magic"))
+        if self._tokens_page not in self._stage.run(line) or not self._stage.asks:
+            raise DemoFailed(f"{line} did not link to the tokens page or did not ask for a token")
+        token = self._robin.make_token(self._tokens_page, "the remote computer")
+        self._screen.say("Robin opens the link, signs in, and copies a new token.")
+        if not self._says_set_up(self._stage.paste(token)):
+            raise DemoFailed(f"{line} did not save the token")
+
     def _prove_that_nothing_leaked(self) -> None:
+        self._stage.close()
         if any(secret in self._screen.shown for secret in self._secrets):
             raise DemoFailed("a token appeared on the screen")
-
-    def _is_saved(self, token: str) -> bool:
-        files = (self._home / ".cloudvolume" / "secrets").glob("*cave-secret.json")
-        return any(token in file.read_text() for file in files)
 
     @staticmethod
     def _expect_nothing(written: str) -> None:
@@ -339,10 +361,13 @@ def main(fast: bool = False) -> int:
 
 
 def _play(screen: Screen) -> None:
-    with Sandbox() as cave, tempfile.TemporaryDirectory(prefix="cave-demo-", ignore_cleanup_errors=True) as folder:
-        home = Path(folder)
-        stage = Stage(screen, home, cave.server)
-        try:
-            Journey(cave, stage, screen, home).play()
-        finally:
-            stage.close()
+    with Sandbox() as cave, contextlib.ExitStack() as open_until_the_end:
+
+        def stage(has_browser: bool) -> Stage:
+            folder = tempfile.TemporaryDirectory(prefix="cave-demo-", ignore_cleanup_errors=True)
+            home = Path(open_until_the_end.enter_context(folder))
+            started = Stage(screen, home, cave.server, has_browser=has_browser)
+            open_until_the_end.callback(started.close)
+            return started
+
+        Journey(cave, stage(True), lambda: stage(False), screen).play()

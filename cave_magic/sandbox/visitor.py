@@ -1,8 +1,12 @@
-"""A user with a browser: opens the pages of a practice server over HTTP and fills in their forms."""
+"""A user with a browser: opens the pages of a practice server over HTTP and fills in their forms.
+
+`python -m cave_magic.sandbox.visitor URL` opens one page, so that the program can serve as a BROWSER.
+"""
 
 from __future__ import annotations
 
 import re
+import sys
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
@@ -142,3 +146,7 @@ class _Reader(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag == "form":
             self._open = False
+
+
+if __name__ == "__main__":
+    Visitor().open(sys.argv[1])

@@ -42,7 +42,13 @@ def test_a_platform_is_recognised_by_its_variables(name):
     """Each platform is recognised, even with a display, and known to keep or delete the home folder."""
     marks, is_ephemeral = PLACES[name]
     found = detect_runtime({**marks, "DISPLAY": ":0"})
-    assert (found.platform, found.is_ephemeral, found.has_display) == (name, is_ephemeral, False)
+    assert (found.platform, found.is_ephemeral, found.has_display) == (name, is_ephemeral, name == "a container")
+
+
+def test_a_container_without_a_screen_opens_no_browser():
+    """A container has a screen only if a variable names one, as in toolbox and distrobox."""
+    assert not detect_runtime({"container": "oci"}).has_display
+    assert detect_runtime({"container": "oci", "WAYLAND_DISPLAY": "wayland-0"}).has_display
 
 
 def test_a_desktop_has_a_display():

@@ -56,9 +56,30 @@ def test_it_says_what_to_type(started: tuple[subprocess.Popen[str], str], free_p
     _, text = started
     assert f"%cave_setup new --server http://127.0.0.1:{free_port}" in text
     assert "%load_ext cave_magic" in text
-    assert " ipython\n" in text
-    assert "cave-practice-" in text
     assert "Misbehaving: l2cache down." in text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the line is for cmd.exe there")
+def test_the_printed_line_starts_an_ipython_of_its_own(
+    started: tuple[subprocess.Popen[str], str], free_port: int, own_home: Path
+) -> None:
+    """Typed literally without the environment activated, it has a temporary home, where CAVEclient meets this server."""
+    _, text = started
+    line = next(line for line in text.splitlines() if "cave-practice-" in line)
+    typed = (
+        "import os\n"
+        "print('HOME', os.path.expanduser('~'))\n"
+        "from caveclient import CAVEclient\n"
+        "CAVEclient('minnie65_public')\n"
+    )
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(own_home), "TERM": "dumb"}
+    done = subprocess.run(
+        ["/bin/sh", "-c", line], input=typed, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert "cave-practice-" in done.stdout.split("HOME ")[1].split()[0]
+    assert f"http://127.0.0.1:{free_port}/" in done.stdout
+    assert "daf-apis" not in done.stdout
+    assert list(own_home.iterdir()) == []
 
 
 def test_its_options_take_effect(started: tuple[subprocess.Popen[str], str], free_port: int) -> None:
