@@ -109,6 +109,7 @@ def test_nothing_is_retried(cave, session, how):
         ("127.0.0.1:80/x", Failure.INVALID_URL),
         ("ftp://127.0.0.1/", Failure.INVALID_URL),
         ("http://", Failure.INVALID_URL),
+        ("http://ada:password@127.0.0.1:9/x", Failure.INVALID_URL),
     ],
 )
 def test_urls_that_lead_nowhere_are_named(session, monkeypatch, address, failure):

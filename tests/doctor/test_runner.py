@@ -56,6 +56,26 @@ def test_fixes_are_in_the_order_of_the_rows_and_unique():
     assert {row.next_step for row in rows} == {OFFER}
 
 
+@pytest.mark.parametrize(
+    ("finding", "status"),
+    [
+        (ok("well"), Status.OK),
+        (warning("odd"), Status.OK),
+        (failed("wrong", next_step=OTHER), Status.SKIPPED),
+        (unknown("who knows"), Status.SKIPPED),
+    ],
+)
+def test_a_check_runs_only_if_what_it_needs_has_passed(finding, status):
+    """Otherwise its row is skipped and names the check that blocks it, and so are those that need it in turn."""
+    first = Check(id="first", group="g", title="t", about=str, look=lambda _: finding)
+    second = Check(id="second", group="g", title="t", about=str, look=lambda _: ok("well"), needs=(first,))
+    third = Check(id="third", group="g", title="t", about=str, look=lambda _: ok("well"), needs=(second,))
+    rows, _ = run_checks([first, second, third], lambda about: ["subject"], lambda subject, about: subject, str, OFFER)
+    assert [row.status for row in rows[1:]] == [status, status]
+    blocked = "first" if status is Status.SKIPPED else None
+    assert {row.blocked_by for row in rows[1:]} == {blocked}
+
+
 def test_a_crashed_check_is_a_row():
     """A check that raises is reported with the class of its error only, and the others run."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import cave_magic.doctor.healthy  # noqa: F401 - it reads the known deployments, which the tests replace
 from cave_magic.deployments import Deployment
 
 from .world import working
