@@ -45,8 +45,7 @@ def bundle(page: Page) -> dict[str, str]:
 
 def write(text: str, out: TextIO | None = None) -> None:
     """Prints a text, with characters that the stream cannot encode replaced."""
-    stream = out or sys.stdout
-    print(writable(text, encoding_of(stream)), file=stream)
+    print(writable(text, encoding_of(out or sys.stdout)), file=out)
 
 
 def draw(page: Page, out: TextIO | None = None) -> None:
