@@ -74,12 +74,12 @@ def _given(args: argparse.Namespace) -> list[str]:
 def _save_unchecked(context: Context, text: str, target: Target, args: argparse.Namespace) -> Page:
     from ..login.exchange import is_from_address
     from ..login.pages import expires_soon, with_lines
-    from ..login.verify import save_unverified
+    from ..login.verify import save_and_prove
     from .views.access import unchecked_page
 
     token = token_input.pick(context, text, target)
     with token_input.saving(context, token, target):
-        saved = save_unverified(token, target, args.overwrite)
+        saved = save_and_prove(token, target, args.overwrite)
     page = unchecked_page(token, target, saved)
     return with_lines(page, [expires_soon(target)]) if is_from_address(text) else page
 

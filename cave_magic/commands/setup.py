@@ -15,7 +15,7 @@ from .arguments import argument, command
 from .context import Context
 
 if TYPE_CHECKING:
-    from ..login.exchange import LoginResult
+    from ..login.exchange import NewToken
 
 
 @command(
@@ -102,30 +102,30 @@ def _raise_if_in_trouble(facts: ServerFacts) -> None:
         raise ServerInTrouble(f"{first.sentence}. Nothing was changed. To see why: {next_steps.check(facts.target)}")
 
 
-def _new_token(context: Context, target: Target, args: argparse.Namespace) -> LoginResult:
+def _new_token(context: Context, target: Target, args: argparse.Namespace) -> NewToken:
     """A token that the server has accepted: through the browser if that works, else from the prompt."""
     from ..login.auth_server import probe_auth_server
     from ..login.browser_sign_in import sign_in_in_browser
-    from ..login.exchange import LoginRequest
+    from ..login.exchange import Exchange
     from ..login.verify import try_saving
 
     try_saving(target)
     if not context.frontend.can_ask:
         return _by_paste(context, target, args.kind == "new")
-    request = LoginRequest(
-        target=target, use=args.use or ("new" if args.kind == "new" else ""), seconds=context.seconds()
-    )
-    auth = probe_auth_server(target, request.seconds, context.frontend)
+    seconds = context.seconds()
+    auth = probe_auth_server(target, seconds, context.frontend)
     if auth.failure and args.kind == "new" and not args.paste:
         raise ServerInTrouble(
             f"signing in does not work now: {auth.failure}. Nothing was changed. Try again later, or paste a token "
             f"that you have: {next_steps.setup(target, 'existing', '--paste')}"
         )
-    result = None if args.paste or auth.failure else sign_in_in_browser(request, auth, context.frontend)
+    exchange = Exchange(auth=auth, frontend=context.frontend, seconds=seconds)
+    use = args.use or ("new" if args.kind == "new" else "")
+    result = None if args.paste or auth.failure else sign_in_in_browser(target, use, exchange)
     return result or _by_paste(context, target, args.kind == "new", auth.failure)
 
 
-def _by_paste(context: Context, target: Target, is_new: bool, failure: str = "") -> LoginResult:
+def _by_paste(context: Context, target: Target, is_new: bool, failure: str = "") -> NewToken:
     """Works everywhere: shows the pages to open, unless they are known to be down, and a prompt."""
     from ..login.web_browser import open_browser
     from .views.guide import first_address, guide_page

@@ -31,7 +31,7 @@ from ..ui.prompts import TRIES, ask_secret, choose, confirm
 from .context import Context
 
 if TYPE_CHECKING:
-    from ..login.exchange import LoginResult
+    from ..login.exchange import NewToken
     from ..login.verify import VerifiedToken
 
 MOST_LISTED = 100
@@ -43,7 +43,7 @@ def ask(context: Context, target: Target) -> str:
     return ask_secret(context.frontend, "Token (hidden)", context.without_asking(target))
 
 
-def by_prompt(context: Context, target: Target, overwrite: bool) -> LoginResult:
+def by_prompt(context: Context, target: Target, overwrite: bool) -> NewToken:
     """Asks for a token up to three times, until one works. An empty answer cancels."""
     from .views.guide import again_page
 
@@ -59,7 +59,7 @@ def by_prompt(context: Context, target: Target, overwrite: bool) -> LoginResult:
     raise AssertionError  # the loop always returns or raises
 
 
-def accepted(context: Context, text: str, target: Target, overwrite: bool, given: Sequence[str] = ()) -> LoginResult:
+def accepted(context: Context, text: str, target: Target, overwrite: bool, given: Sequence[str] = ()) -> NewToken:
     """The token in a text, verified by its server, and exchanged for a permanent one if the person agrees.
 
     A text can be the address of a sign-in that could not reach this computer. Its token is revoked in any case, unless
@@ -91,40 +91,39 @@ def verify(context: Context, token: Token, target: Target, given: Sequence[str] 
         return verify_token(token, target, seconds, on_wait, given)
 
 
-def exchanged(context: Context, verified: VerifiedToken, overwrite: bool, asks: bool = True) -> LoginResult:
+def exchanged(context: Context, verified: VerifiedToken, overwrite: bool, asks: bool = True) -> NewToken:
     """Exchanges a temporary token for a permanent one, if the person agrees and it can be saved."""
-    from ..login.exchange import LoginRequest, LoginResult, exchange
+    from ..login.auth_server import probe_auth_server
+    from ..login.exchange import Exchange, NewToken
     from ..login.verify import try_saving
 
-    stored = resolve(verified.target.server)
-    in_the_way = stored.token not in (None, verified.token) and not stored.belongs_to
-    if verified.permanent is not False or not context.frontend.can_ask:
-        return LoginResult(verified=verified)
-    if in_the_way and not overwrite:
-        if asks:
-            return LoginResult(verified=verified)
-        if not confirm(context.frontend, f"Another token is saved for {host_of(verified.target.server)}. Replace it?"):
-            raise Cancelled
-    try_saving(verified.target)
-    request = LoginRequest(target=verified.target, use="new", seconds=context.seconds())
-    result = exchange(verified, request, context.frontend, asks)
+    target, frontend, seconds = verified.target, context.frontend, context.seconds()
+    stored = resolve(target.server)
+    in_the_way = stored.token not in (None, verified.token) and not stored.belongs_to and not overwrite
+    if verified.permanent is not False or not frontend.can_ask or (in_the_way and asks):
+        return NewToken(verified=verified)
+    if in_the_way and not confirm(frontend, f"Another token is saved for {host_of(target.server)}. Replace it?"):
+        raise Cancelled
+    try_saving(target)
+    exchange = Exchange(auth=probe_auth_server(target, seconds, frontend), frontend=frontend, seconds=seconds)
+    result = exchange.replace(verified, asks)
     if result is None and not asks:
         raise Cancelled
-    return result or LoginResult(verified=verified)
+    return result or NewToken(verified=verified)
 
 
-def save(context: Context, result: LoginResult, overwrite: bool) -> Page:
+def save(context: Context, result: NewToken, overwrite: bool) -> Page:
     """Saves a verified token, and revokes the temporary one that it replaces; returns the card."""
     from ..environment.packages import import_caveclient
     from ..login import revocation
     from ..login.pages import not_revoked, with_lines
-    from ..login.verify import save_verified
+    from ..login.verify import save_and_prove
     from .views.access import card_page
 
     token, target = result.verified.token, result.verified.target
     try:
         with saving(context, token, target):
-            saved = save_verified(result.verified, overwrite or result.exchanged)
+            saved = save_and_prove(token, target, overwrite or result.exchanged, result.verified)
     except TokenNotSaved as error:
         raise _not_saved(result, error) from None
     except BaseException:
@@ -139,7 +138,7 @@ def save(context: Context, result: LoginResult, overwrite: bool) -> Page:
     return with_lines(card, (*result.remarks, *map(not_revoked, revocation.unreported())))
 
 
-def _not_saved(result: LoginResult, error: TokenNotSaved) -> TokenNotSaved:
+def _not_saved(result: NewToken, error: TokenNotSaved) -> TokenNotSaved:
     """The same error. Revokes a token that was just created; names one that the person has only on the server."""
     from ..login import revocation
 
@@ -153,7 +152,7 @@ def _not_saved(result: LoginResult, error: TokenNotSaved) -> TokenNotSaved:
     return TokenNotSaved(f"the token ending in {token.ending} is on {tokens_page(server)} but not saved here: {error}")
 
 
-def finish(context: Context, result: LoginResult, overwrite: bool, asks: bool = True) -> None:
+def finish(context: Context, result: NewToken, overwrite: bool, asks: bool = True) -> None:
     """Saves a token, shows the card, and offers to revoke the tokens that it replaced."""
     context.frontend.show(save(context, result, overwrite))
     offer_to_revoke(context, result, asks)
@@ -168,7 +167,7 @@ def cleaning_up(context: Context) -> Iterator[None]:
     from ..login import revocation
     from ..login.pages import not_revoked
 
-    revocation.retry_soon()
+    revocation.revoke_soon()
     try:
         yield
     finally:
@@ -177,12 +176,11 @@ def cleaning_up(context: Context) -> Iterator[None]:
             context.frontend.show(Page(lines))
 
 
-def offer_to_revoke(context: Context, result: LoginResult, asks: bool = True) -> None:
+def offer_to_revoke(context: Context, result: NewToken, asks: bool = True) -> None:
     """Offers to revoke older tokens with this computer's name; without `asks` it only lists them."""
     from ..login.pages import older_page
-    from ..login.replaced import older_keys, revoke_older
 
-    older = older_keys(result) if context.frontend.can_ask else []
+    older = result.older() if context.frontend.can_ask else []
     if not older:
         return
     context.frontend.show(older_page(older, result.verified.target.server))
@@ -192,7 +190,7 @@ def offer_to_revoke(context: Context, result: LoginResult, asks: bool = True) ->
     except (Cancelled, NobodyToAsk):
         return
     for key in older:
-        problem = revoke_older(result, key)
+        problem = result.revoke(key)
         done = "is revoked" if not problem else f"could not be revoked: {problem}"
         context.frontend.say(f"The token ending in {key.token.ending} {done}.")
 

@@ -14,12 +14,7 @@ from .loopback import HOSTS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthServer:
-    """What is known about an auth server before a sign-in.
-
-    Attributes:
-        version: its version, "" if unknown.
-        page: the response of its sign-in page.
-    """
+    """What is known about an auth server before a sign-in: its version ("" if unknown), and its sign-in page."""
 
     version: str
     page: Response

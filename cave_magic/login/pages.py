@@ -93,11 +93,6 @@ def moment_of(said: Untrusted) -> datetime:
     return datetime.min.replace(tzinfo=timezone.utc)
 
 
-def called(name: str) -> Line:
-    """The line that names a new token."""
-    return line(Span(f"The tokens page lists this token as “{name}”.", "dim"))
-
-
 def another_account(target: Target) -> Line:
     """The line for a person who signed in with the wrong account."""
     again = next_steps.setup(target, "existing")

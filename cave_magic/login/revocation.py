@@ -101,15 +101,11 @@ def revoke(tokens: Iterable[Token] | None = None) -> None:
         batch.wait()
 
 
-def revoke_soon(tokens: Iterable[Token]) -> None:
-    """Revokes held tokens in the background."""
-    threading.Thread(target=revoke, args=(list(tokens),), daemon=True).start()
-
-
-def retry_soon() -> None:
-    """Tries all held tokens again, in the background."""
-    if left := [one.token for one in _mine()]:
-        revoke_soon(left)
+def revoke_soon(tokens: Iterable[Token] | None = None) -> None:
+    """Revokes held tokens in the background; by default tries all of them again."""
+    chosen = [one.token for one in _mine()] if tokens is None else list(tokens)
+    if chosen:
+        threading.Thread(target=revoke, args=(chosen,), daemon=True).start()
 
 
 def is_held(token: Token) -> bool:
@@ -140,24 +136,19 @@ def _try_repeatedly(one: UnrevokedToken, deadline: float) -> None:
 
 def _try(one: UnrevokedToken, seconds: float) -> bool:
     """Tries to revoke a token; returns whether another attempt may succeed."""
+    responses: list[Response] = []
     with Session() as session:
-        responses = _request(session, one, seconds)
-    if any(is_revoked(response) or (response.status == USELESS and not one.permanent) for response in responses):
-        release(one.token)
-        return False
+        for address in [""] if one.permanent else sign_out_urls(one.server):
+            if address:
+                response = revoke_temporary(session, address, one.token, seconds)
+            else:
+                response = revoke_itself(session, one.server, one.token, seconds)
+            if is_revoked(response) or (response.status == USELESS and not one.permanent):
+                release(one.token)
+                return False
+            responses.append(response)
     one.why = responses[0].sentence
     return any(response.failure or response.status >= 500 or response.status == 429 for response in responses)
-
-
-def _request(session: Session, one: UnrevokedToken, seconds: float) -> list[Response]:
-    if one.permanent:
-        return [revoke_itself(session, one.server, one.token, seconds)]
-    responses: list[Response] = []
-    for address in sign_out_urls(one.server):
-        responses.append(revoke_temporary(session, address, one.token, seconds))
-        if is_revoked(responses[-1]):
-            break
-    return responses
 
 
 @atexit.register

@@ -65,7 +65,10 @@ def frontend_for(shell: Any) -> Frontend:
 class PlainFrontend:
     """Plain text for a pipe, a batch job or a script: no updates, and no one to answer."""
 
-    can_ask = False
+    @property
+    def can_ask(self) -> bool:
+        """Whether a person can answer a question."""
+        return False
 
     def show(self, page: Page) -> None:
         """Prints a page."""
@@ -99,8 +102,10 @@ class PlainFrontend:
 class TerminalFrontend(PlainFrontend):
     """A terminal: colours and links if it supports them, and one line that is updated in place."""
 
-    def __init__(self) -> None:
-        self.can_ask = is_terminal(sys.stdin)
+    @property
+    def can_ask(self) -> bool:
+        """Whether the input comes from a terminal."""
+        return is_terminal(sys.stdin)
 
     def show(self, page: Page) -> None:
         """Draws a page."""

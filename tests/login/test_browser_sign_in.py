@@ -629,7 +629,7 @@ def test_no_repr_shows_a_token(cave, desk):
 # ---------------------------------------------------------------- stopped on an old server
 
 
-@pytest.mark.parametrize("place_", ["login.exchange._verify", "login.verify.save_verified"])
+@pytest.mark.parametrize("place_", ["login.exchange.verify_token", "login.verify.save_and_prove"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
 def test_on_an_old_server_an_unsaved_token_is_reported(old, desk, run, home, monkeypatch, place_, error):
     """It has revoked the other one, so it is not revoked itself; the printed command saves it."""

@@ -113,7 +113,7 @@ def _cannot_save(cave: Sandbox, desk: Desk, patch: pytest.MonkeyPatch) -> str:
     def fail(*_: object) -> None:
         raise TokenNotSaved("the disk is full. Nothing was changed.")
 
-    patch.setattr(verify, "save_verified", fail)
+    patch.setattr(verify, "save_and_prove", fail)
     return _signs_in(cave, desk, patch)
 
 
@@ -343,13 +343,13 @@ def test_an_interrupt_while_a_token_is_created_leaves_none(here, cave, desk, hom
 
 def test_a_token_that_was_saved_is_not_revoked_by_an_interrupt(here, cave, desk, home, monkeypatch):
     """After the stop button just after the save, the saved token works."""
-    save = verify.save_verified
+    save = verify.save_and_prove
 
     def save_and_stop(*args: Any) -> None:
         save(*args)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(verify, "save_verified", save_and_stop)
+    monkeypatch.setattr(verify, "save_and_prove", save_and_stop)
     desk.goes = Visitor("ada@example.org").open
     assert here("%cave_setup new").error == "Cancelled"
     assert stored(home) == [by_name(cave, "ada")[MINE]]
