@@ -15,16 +15,10 @@ _LINE = r"(?:^|[=;])\s*%?(cave_[a-z]+)\s+(.*)$"  # compiled at the first Tab, no
 
 
 def register(shell: Any, options_of: OptionsOf) -> None:
-    """Lets Tab complete the arguments of the magics, in notebooks and terminals, with and without jedi.
-
-    Args:
-        shell: the InteractiveShell.
-        options_of: called when Tab is pressed after a magic.
-    """
+    """Lets Tab complete the arguments of the magics in an InteractiveShell, with and without jedi."""
     unregister(shell)
-    completer = getattr(shell, "Completer", None)
-    if completer is not None and hasattr(completer, "custom_matchers"):
-        completer.custom_matchers.append(_matcher(options_of))
+    if hasattr(getattr(shell, "Completer", None), "custom_matchers"):
+        shell.Completer.custom_matchers.append(_matcher(options_of))
 
 
 def unregister(shell: Any) -> None:
@@ -45,14 +39,7 @@ def _matcher(options_of: OptionsOf) -> Callable[[Any], Any]:
 
 
 def candidates(text: str, options_of: OptionsOf) -> tuple[str, list[str]]:
-    """What can be completed at the cursor.
-
-    Args:
-        text: the cell up to the cursor.
-        options_of: returns the options of a magic.
-    Returns:
-        The part of a word before the cursor, and the words that begin with it.
-    """
+    """The part of a word before the cursor, and the words that begin with it; `text` is the cell up to the cursor."""
     match = re.search(_LINE, text.rpartition("\n")[2])
     options = options_of(match[1]) if match else ()
     if match is None or not options:

@@ -150,7 +150,7 @@ def problem_with_address(text: object) -> AddressFault | None:
 
 
 def meant_address(text: object) -> str:
-    """The normalized address that was probably meant; "" if there is none."""
+    """The normalized address that was probably meant; "" without one."""
     address = parse_url(text)
     if address is None:
         return ""
@@ -169,7 +169,7 @@ def _is_word(address: Url) -> bool:
 
 
 def _server_called(word: str) -> str:
-    """The server of the deployment or datastack with this name or a similar one; "" if there is none.
+    """The server of the deployment or datastack with this name or a similar one; "" without one.
 
     A short name has to match exactly: `fancy`, `fish` and `and` are words.
     """

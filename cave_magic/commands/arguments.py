@@ -24,13 +24,7 @@ _COMMENT = re.compile(r"""((?:^|\s)(?:"[^"]*"|'[^']*'))|(?:^|\s)#(?:\s.*)?$""")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MagicCommand:
-    """One of the four commands.
-
-    Attributes:
-        name: such as "cave_check".
-        run: runs it; returns what the magic returns.
-        parser: its arguments.
-    """
+    """One of the four commands; `run` returns what the magic returns."""
 
     name: str
     run: Run
@@ -64,12 +58,8 @@ def command(*arguments: Argument) -> Callable[[Run], MagicCommand]:
     """Turns a function into a command; its name and docstring become the name and the help."""
 
     def decorate(run: Run) -> MagicCommand:
-        parser = _Parser(
-            prog=f"%{run.__name__}",
-            description=inspect.getdoc(run),
-            formatter_class=_HelpFormatter,
-            add_help=False,
-        )
+        name, text = f"%{run.__name__}", inspect.getdoc(run)
+        parser = _Parser(prog=name, description=text, formatter_class=_HelpFormatter, add_help=False)
         for add_to in (*arguments, *_COMMON):
             add_to(parser)
         return MagicCommand(name=run.__name__, run=run, parser=parser)
@@ -104,27 +94,23 @@ def read(command: MagicCommand, line: str) -> argparse.Namespace:
     Raises:
         BadInput: the line is invalid; the message quotes only its options.
     """
-    words = shlex.shlex(_without_comment(line).rstrip("; "), posix=False)
-    words.whitespace_split, words.commenters = True, ""
+    lexer = shlex.shlex(_without_comment(line).rstrip("; "), posix=False)
+    lexer.whitespace_split, lexer.commenters = True, ""
     try:
-        args = command.parser.parse_args(list(words))
+        args = command.parser.parse_args(list(lexer))
     except ValueError:
         raise BadInput("a quotation mark is not closed.") from None
     for name, value in vars(args).items():
         setattr(args, name, [_unquoted(word) for word in value] if isinstance(value, list) else _unquoted(value))
     if any("," in name for name in getattr(args, "names", ())):
-        raise BadInput(f"separate names with spaces, not commas{_without_commas(command, line)}")
+        words = re.sub(r"[\s,]+", " ", _without_comment(line)).strip()
+        corrected = "." if find_secrets(words) else f": %{command.name} {sanitize(words, 400).text}"
+        raise BadInput(f"separate names with spaces, not commas{corrected}")
     return args
 
 
 def _without_comment(line: str) -> str:
     return _COMMENT.sub(lambda found: found[1] or "", line)
-
-
-def _without_commas(command: MagicCommand, line: str) -> str:
-    """The corrected line to suggest; "." if it contains a token."""
-    words = re.sub(r"[\s,]+", " ", _without_comment(line)).strip()
-    return "." if find_secrets(words) else f": %{command.name} {sanitize(words, 400).text}"
 
 
 def _unquoted(value: Any) -> Any:

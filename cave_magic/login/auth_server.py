@@ -21,7 +21,7 @@ class AuthServer:
 
     @property
     def has_sign_in(self) -> bool:
-        """Whether it has a sign-in page. It redirects requests from programs to its log-in page."""
+        """Whether it has a sign-in page. It redirects programs, too, to where people sign in."""
         return self.page.failure is None and 200 <= self.page.status < 400
 
     @property

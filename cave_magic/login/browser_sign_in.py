@@ -155,7 +155,7 @@ class SignIn:
             if is_early := self.is_waiting:
                 self._hold(token)
         if not is_early:
-            return self.handle_late_token(token)
+            return self._refuse_late(token)
         try:
             return self._verify(token, returned)
         except TokenNotChecked as error:
@@ -166,7 +166,7 @@ class SignIn:
         self._receiver.finish()
         return FAILED
 
-    def handle_late_token(self, token: Token) -> str:
+    def _refuse_late(self, token: Token) -> str:
         """Revokes a token that arrives after the end."""
         if self.verified is not None and token == self.verified.token and self.error is None:
             return DONE
@@ -199,7 +199,7 @@ class SignIn:
             if self.is_waiting:
                 self.verified = verified
         if self.verified is not verified:  # the person cancelled while it was verified
-            return self.handle_late_token(token)
+            return self._refuse_late(token)
         if before is not None:
             revocation.revoke_soon([before.token])
         return self._next_page(verified)
@@ -217,13 +217,13 @@ class SignIn:
 
 def _has_accepted(verified: VerifiedToken, terms: Terms) -> bool:
     """Whether the account has accepted terms that it had not accepted before; False if unknown."""
-    if all(unsigned.number != terms.number for unsigned in verified.account.unsigned):
-        return False
     server = verified.target.server
     with Session() as session:
         response = session.get(endpoints.identity_url(server), verified.token, seconds=PATIENCE)
-    account = responses.account_in(response, server)
-    return account is not None and all(unsigned.number != terms.number for unsigned in account.unsigned)
+    now, before = responses.account_in(response, server), verified.account
+    return now is not None and terms.number in {one.number for one in before.unsigned} - {
+        one.number for one in now.unsigned
+    }
 
 
 def is_sign_in_address(text: str) -> bool:

@@ -63,15 +63,10 @@ class TokenHandler(Protocol):
     """Handles the tokens that arrive. The receiver calls it in its threads."""
 
     def handle_token(self, token: Token, returned: bool) -> str:
-        """Verifies a token, one at a time; returns where the browser goes: `DONE`, `FAILED`, `REFUSED` or a URL.
+        """Verifies a token, one at a time; returns where the browser goes: one of our pages, or a URL.
 
-        Args:
-            token: the token.
-            returned: whether it arrived at the return URL, not at the sign-in URL.
+        `returned`: whether it arrived at the return URL, not at the sign-in URL. It may arrive after the end.
         """
-
-    def handle_late_token(self, token: Token) -> str:
-        """The same for a token that arrives after the end: `DONE`, `OVER` or `NOT_REVOKED`."""
 
     def handle_stray_token(self, token: Token, knows_path: bool) -> None:
         """Registers a token of a refused request; `knows_path`: it arrived at a secret path of this sign-in."""
@@ -282,8 +277,7 @@ class Receiver:
     def _handle_token(self, token: Token, returned: bool) -> str:
         with self._one_at_a_time, suppress(Exception):  # the browser must leave the URL whatever happens
             if _has_room(self._tokens, token, MAX_TOKENS):
-                late, handler = self.is_over.is_set(), self._handler
-                location = handler.handle_late_token(token) if late else handler.handle_token(token, returned)
+                location = self._handler.handle_token(token, returned)
                 self._last_page = location if location in (DONE, FAILED) else self._last_page
                 return location
         return REFUSED

@@ -86,7 +86,7 @@ def _day(said: Untrusted) -> str:
 
 
 def moment_of(said: Untrusted) -> datetime:
-    """Parses a date of the auth server; `datetime.min` if there is none."""
+    """Parses a date of the auth server; `datetime.min` without one."""
     with suppress(TypeError, ValueError):
         found = parsedate_to_datetime(sanitize(said).text)
         return found if found.tzinfo else found.replace(tzinfo=timezone.utc)

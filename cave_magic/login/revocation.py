@@ -48,8 +48,8 @@ class UnrevokedToken:
         token: the token.
         permanent: whether it is a permanent token that was created but not saved.
         only: whether it is the account's only token, on an old server; it is reported and never revoked.
-        is_reported: whether to tell the person that it is still valid; False if a stranger may have sent it.
-        was_reported: whether the person was told.
+        is_reported: whether to tell the person that it is still valid; False if a stranger may have sent it, or once
+            the person was told.
         why: why the last attempt to revoke it failed; "" before the first attempt.
         expires: when a temporary token expires at the latest.
         process: the process that holds it. A fork leaves it to its parent.
@@ -60,7 +60,6 @@ class UnrevokedToken:
     permanent: bool = False
     only: bool = False
     is_reported: bool = True
-    was_reported: bool = False
     why: str = ""
     expires: datetime = field(default_factory=lambda: datetime.now(timezone.utc) + timedelta(days=TEMPORARY_TOKEN_DAYS))
     process: int = field(default_factory=os.getpid)
@@ -116,9 +115,9 @@ def is_held(token: Token) -> bool:
 
 def unreported() -> tuple[UnrevokedToken, ...]:
     """Returns each token that could not be revoked, once, to be reported to the person."""
-    found = tuple(one for one in _mine() if one.why and one.is_reported and not one.was_reported)
+    found = tuple(one for one in _mine() if one.why and one.is_reported)
     for one in found:
-        one.was_reported = True
+        one.is_reported = False
     return found
 
 

@@ -68,8 +68,13 @@ def verify_token(
         listed = batch.get(endpoints.datastacks_url(server), token)
         opened = batch.get(endpoints.datastack_url(server, target.datastack), token)
         others: list[PendingResponse] = []
+
+        def ask_each(response: Response) -> None:
+            names = (responses.names_in(response) or ())[:MOST_DATASTACKS]
+            others.extend(batch.get(endpoints.datastack_url(server, name), token) for name in names)
+
         if server not in KNOWN_SERVERS:  # else its data servers are known
-            batch.then(listed, lambda response: others.extend(_ask_each(batch, token, target, response)))
+            batch.then(listed, ask_each)
         batch.wait(on_wait)
     account = _account_or_raise(identity.response, target, given)
     known = responses.listed_tokens_in(keys.response)
@@ -85,12 +90,6 @@ def verify_token(
         terms=responses.terms_in(opened.response.data, server) if unsigned else None,
         opens=bool(locals_[0]),
     )
-
-
-def _ask_each(batch: Batch, token: Token, target: Target, listed: Response) -> list[PendingResponse]:
-    """Looks up the data servers of the first listed datastacks."""
-    names = (responses.names_in(listed) or ())[:MOST_DATASTACKS]
-    return [batch.get(endpoints.datastack_url(target.server, name), token) for name in names]
 
 
 def _account_or_raise(response: Response, target: Target, given: Sequence[str]) -> Account:

@@ -46,20 +46,14 @@ class Handler:
     """Accepts `GOOD`, and records what arrived."""
 
     where: str = DONE
-    late: str = OVER
     asked: list[Token] = field(default_factory=list)
     returned: list[bool] = field(default_factory=list)
-    too_late: list[Token] = field(default_factory=list)
     strays: list[tuple[Token, bool]] = field(default_factory=list)
 
     def handle_token(self, token: Token, returned: bool) -> str:
         self.asked.append(token)
         self.returned.append(returned)
         return self.where if token == Token(GOOD) else REFUSED
-
-    def handle_late_token(self, token: Token) -> str:
-        self.too_late.append(token)
-        return self.late
 
     def handle_stray_token(self, token: Token, knows_path: bool) -> None:
         self.strays.append((token, knows_path))
@@ -510,12 +504,13 @@ def test_a_sign_in_times_out(monkeypatch):
 
 
 def test_a_late_token_is_handled_and_the_browser_told(receiver, handler):
-    """After the end a token is handled as a late one; the page at a clean URL says that the sign-in is over."""
+    """After the end a token is still handled; the page at a clean URL says that the sign-in is over."""
     receiver.finish()
     receiver.finish()
+    handler.where = OVER
     for address in (receiver.sign_in_url, receiver.return_url):
         assert ask(receiver, f"{path_of(address)}?{CAME}").headers["location"] == OVER
-    assert (handler.asked, handler.too_late) == ([], [Token(GOOD)] * 2)
+    assert handler.asked == [Token(GOOD)] * 2
     got = ask(receiver, OVER)
     assert (got.status, "This sign-in is over" in got.body) == (410, True)
 
@@ -523,7 +518,7 @@ def test_a_late_token_is_handled_and_the_browser_told(receiver, handler):
 def test_the_browser_is_told_of_a_late_token_that_is_not_revoked(receiver, handler):
     """The notebook is no longer waiting, so the page says it, with a link that revokes the token."""
     receiver.finish()
-    handler.late = NOT_REVOKED
+    handler.where = NOT_REVOKED
     assert ask(receiver, f"{path_of(receiver.sign_in_url)}?{CAME}").headers["location"] == NOT_REVOKED
     body = ask(receiver, NOT_REVOKED).body
     assert "It is still valid." in body

@@ -66,7 +66,7 @@ def by_name(cave: Sandbox, person: str) -> dict[str, str]:
     return {row["description"]: row["token"] for row in cave.tokens(person)}
 
 
-def living_logins(cave: Sandbox) -> list[str]:
+def temporary_tokens_left(cave: Sandbox) -> list[str]:
     """Temporary tokens of people that still let somebody in."""
     accounts = cave._accounts
     return [

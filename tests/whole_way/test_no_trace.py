@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from cave_magic.commands import NAMES
 from cave_magic.login import verify
-from cave_magic.magics import NAMES
 from cave_magic.redact import MASK
 from cave_magic.sandbox import Sandbox
 from cave_magic.token import Token
