@@ -51,46 +51,29 @@ def candidates(text: str, options_of: OptionsOf) -> tuple[str, list[str]]:
 
 
 def _offered(magic: str, before: list[str], fragment: str, options: tuple[str, ...]) -> list[str]:
-    if before and (values := _VALUES.get(before[-1])):
-        return values()
+    if before and (values := _values_of(before[-1])) is not None:
+        return values
     flags = [option for option in options if option not in before]
     if fragment.startswith("-"):
         return flags
     if magic == "cave_setup":
         return flags if {"new", "existing"} & set(before) else ["new", "existing", *flags]
     if magic == "cave_check":
-        return [*(name for name in _datastacks() if name not in before), *flags]
+        return [*(name for name in _values_of("--datastack") or () if name not in before), *flags]
     return [] if fragment else flags
 
 
-def _datastacks() -> list[str]:
-    """The known datastacks and those that caveclient remembers on this computer."""
+def _values_of(option: str) -> list[str] | None:
+    """What to offer as the value of an option: nothing if it is free text; None if the option takes no value."""
     from .credentials.datastack_map import read_map
-    from .deployments import KNOWN_DATASTACKS
-
-    return sorted({*KNOWN_DATASTACKS, *(name for name in read_map().entries if name.isprintable() and " " not in name)})
-
-
-def _servers() -> list[str]:
-    from .deployments import KNOWN_SERVERS
-
-    return list(KNOWN_SERVERS)
-
-
-def _variables() -> list[str]:
-    """The environment variables in which people keep tokens, those that are set first."""
+    from .deployments import KNOWN_DATASTACKS, KNOWN_SERVERS
     from .environment.platforms import TOKEN_VARIABLES
 
-    return sorted(TOKEN_VARIABLES, key=lambda name: name not in os.environ)
-
-
-_VALUES: dict[str, Callable[[], list[str]]] = {
-    "-s": _servers,
-    "--server": _servers,
-    "-d": _datastacks,
-    "--datastack": _datastacks,
-    "--from-env": _variables,
-    "--from-file": list,
-    "--timeout": list,
-    "--use": lambda: ["latest", "new"],
-}
+    if option in ("-s", "--server"):
+        return list(KNOWN_SERVERS)
+    if option in ("-d", "--datastack"):  # also those that caveclient remembers on this computer
+        remembered = (name for name in read_map().entries if name.isprintable() and " " not in name)
+        return sorted({*KNOWN_DATASTACKS, *remembered})
+    if option == "--from-env":  # the variables in which people keep tokens, those that are set first
+        return sorted(TOKEN_VARIABLES, key=lambda name: name not in os.environ)
+    return {"--from-file": [], "--timeout": [], "--use": ["latest", "new"]}.get(option)

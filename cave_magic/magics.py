@@ -57,7 +57,7 @@ class LineMagic:
 
     @property
     def __doc__(self) -> str:  # type: ignore[override]
-        return self._command.help
+        return self._command.format_help()
 
 
 def _cannot_be_imported(error: BaseException) -> CaveMagicError:

@@ -84,7 +84,10 @@ def _given(args: argparse.Namespace, names: Mapping[str, object]) -> tuple[str |
     if args.from_env is not None:
         return _from_environment(args.from_env), ["--from-env", args.from_env]
     if args.from_file is not None:
-        return _from_file(args.from_file), ["--from-file", args.from_file]
+        text, problem = read_any_file(args.from_file)
+        if problem:
+            raise BadInput(f"the file {problem}. Nothing was changed.")
+        return text, ["--from-file", args.from_file]
     if (variable := _variable_in(typed)) is not None:
         return _from_variable(variable, names), [f"${variable}"]
     return typed or None, []
@@ -110,13 +113,6 @@ def _from_environment(name: str) -> str:
     if not value.strip():
         raise BadInput(f"the environment variable {safe} is not set, or is empty. Nothing was changed.")
     return value
-
-
-def _from_file(path: str) -> str:
-    text, problem = read_any_file(path)
-    if problem:
-        raise BadInput(f"the file {problem}. Nothing was changed.")
-    return text
 
 
 def _from_variable(name: str, names: Mapping[str, object]) -> str:

@@ -199,7 +199,12 @@ class Receiver:
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
     def __enter__(self) -> Receiver:
-        self._server = _listen(self)
+        for address in HOSTS:
+            with suppress(OSError):
+                self._server = _Server(self, address)
+                break
+        else:
+            raise NoLoopback
         host, port = map(str, self._server.server_address[:2])
         self._host = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._ends = time.monotonic() + self._lifetime
@@ -281,13 +286,6 @@ class Receiver:
                 self._last_page = location if location in (DONE, FAILED) else self._last_page
                 return location
         return REFUSED
-
-
-def _listen(receiver: Receiver) -> _Server:
-    for host in HOSTS:
-        with suppress(OSError):
-            return _Server(receiver, host)
-    raise NoLoopback
 
 
 def _has_room(known: dict[Token, None], token: Token, most: int) -> bool:

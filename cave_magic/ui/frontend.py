@@ -129,7 +129,7 @@ class TerminalFrontend(PlainFrontend):
             progress.stop()
             raise
         finally:
-            progress.clear()
+            progress.write("")
 
     @contextmanager
     def standing(self, page: Page) -> Iterator[SetStatus]:
@@ -139,7 +139,7 @@ class TerminalFrontend(PlainFrontend):
         try:
             yield lru_cache(1)(lambda topic, left: progress.write(f"{topic}, {left}"))  # draws the same text only once
         finally:
-            progress.clear()
+            progress.write("")
 
 
 def _answer(ask: Callable[[str], str], question: str) -> str:

@@ -60,7 +60,7 @@ def test_a_wrong_line_is_explained_without_quoting_a_value(line, message, capsys
 def test_the_help_has_usage_text_and_options(name):
     """The usage comes first, then the docstring with its examples, then each option."""
     command = find_command(name)
-    usage, _, rest = command.help.partition("\n\n")
+    usage, _, rest = command.format_help().partition("\n\n")
     assert usage.startswith(f"%{name} [")
     assert rest.startswith(str(inspect.getdoc(command.run)))
     assert all(option in rest for option in command.options)
