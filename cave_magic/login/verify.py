@@ -76,20 +76,20 @@ def verify_token(
         if server not in KNOWN_SERVERS:  # else its data servers are known
             batch.then(listed, ask_each)
         batch.wait(on_wait)
-    account = _account_or_raise(identity.response, target, given)
-    known = responses.listed_tokens_in(keys.response)
-    locals_ = [responses.local_server_in(one.response) for one in (opened, *others)]
-    unsigned = opened.response.code == "missing_tos"
-    return VerifiedToken(
-        token=token,
-        target=target,
-        account=account,
-        permanent=None if known is None else any(key.token == token for key in known),
-        datastacks=responses.names_in(listed.response) or (),
-        local_servers=tuple(dict.fromkeys(filter(None, (*locals_, *local_servers_of(server))))),
-        terms=responses.terms_in(opened.response.data, server) if unsigned else None,
-        opens=bool(locals_[0]),
-    )
+        account = _account_or_raise(identity.response, target, given)
+        known = responses.listed_tokens_in(keys.response)
+        locals_ = [responses.local_server_in(one.response) for one in (opened, *others)]
+        unsigned = opened.response.code == "missing_tos"
+        return VerifiedToken(
+            token=token,
+            target=target,
+            account=account,
+            permanent=None if known is None else any(key.token == token for key in known),
+            datastacks=responses.names_in(listed.response) or (),
+            local_servers=tuple(dict.fromkeys(filter(None, (*locals_, *local_servers_of(server))))),
+            terms=responses.terms_in(opened.response.data, server) if unsigned else None,
+            opens=bool(locals_[0]),
+        )
 
 
 def _account_or_raise(response: Response, target: Target, given: Sequence[str]) -> Account:
