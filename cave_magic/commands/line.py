@@ -20,7 +20,7 @@ _WITH_VALUE = ("-s", "--server", "-d", "--datastack", "--from-env", "--from-file
 
 
 def run(command: MagicCommand, context: Context, line: str) -> tuple[Any, CaveMagicError | None]:
-    """Scrubs a token from what was typed after the magic, parses it, and runs the command in a new context.
+    """Scrubs a token from what was typed after the magic, parses it, and runs the command; a line has its own context.
 
     Returns:
         What the command returned, and the error if it failed. The error has no frames, and no part of a token.
@@ -63,15 +63,21 @@ def _run(command: MagicCommand, context: Context, line: str) -> tuple[Any, CaveM
 
 def _unexpected(error: BaseException) -> str:
     """The message for an unexpected error, with its likely cause if there is one."""
-    where, traceback = type(error).__name__, error.__traceback__
-    while traceback is not None:  # the last frame of this package; the message of the error may contain a token
-        code = traceback.tb_frame.f_code
-        if traceback.tb_frame.f_globals.get("__name__", "").startswith("cave_magic."):
-            where = f"{type(error).__name__} in {os.path.basename(code.co_filename)}, line {traceback.tb_lineno}"
-        traceback = traceback.tb_next
+    where = _location(error)
     for file in find_shadowing_files()[:1]:
         return f"{show_path(Path(file.path))} {file.words} ({where}). Rename it, restart the kernel, and try again."
     return f"unexpected error ({where}). Please report it with what you typed, without the token."
+
+
+def _location(error: BaseException) -> str:
+    """The type of an error and where in this package it was raised; never its message, which may contain a token."""
+    place, traceback = "", error.__traceback__
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        if traceback.tb_frame.f_globals.get("__name__", "").startswith("cave_magic."):
+            place = f" in {os.path.basename(code.co_filename)}, line {traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    return type(error).__name__ + place
 
 
 def _report_scrubbing(context: Context, secrets: Sequence[str], failed: Sequence[str], succeeded: bool) -> None:
