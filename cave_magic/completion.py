@@ -15,16 +15,10 @@ _LINE = r"(?:^|[=;])\s*%?(cave_[a-z]+)\s+(.*)$"  # compiled at the first Tab, no
 
 
 def register(shell: Any, options_of: OptionsOf) -> None:
-    """Lets Tab complete the arguments of the magics, in notebooks and terminals, with and without jedi.
-
-    Args:
-        shell: the InteractiveShell.
-        options_of: called when Tab is pressed after a magic.
-    """
+    """Lets Tab complete the arguments of the magics in an InteractiveShell, with and without jedi."""
     unregister(shell)
-    completer = getattr(shell, "Completer", None)
-    if completer is not None and hasattr(completer, "custom_matchers"):
-        completer.custom_matchers.append(_matcher(options_of))
+    if hasattr(getattr(shell, "Completer", None), "custom_matchers"):
+        shell.Completer.custom_matchers.append(_matcher(options_of))
 
 
 def unregister(shell: Any) -> None:
@@ -45,14 +39,7 @@ def _matcher(options_of: OptionsOf) -> Callable[[Any], Any]:
 
 
 def candidates(text: str, options_of: OptionsOf) -> tuple[str, list[str]]:
-    """What can be completed at the cursor.
-
-    Args:
-        text: the cell up to the cursor.
-        options_of: returns the options of a magic.
-    Returns:
-        The part of a word before the cursor, and the words that begin with it.
-    """
+    """The part of a word before the cursor, and the words that begin with it; `text` is the cell up to the cursor."""
     match = re.search(_LINE, text.rpartition("\n")[2])
     options = options_of(match[1]) if match else ()
     if match is None or not options:
@@ -64,46 +51,29 @@ def candidates(text: str, options_of: OptionsOf) -> tuple[str, list[str]]:
 
 
 def _offered(magic: str, before: list[str], fragment: str, options: tuple[str, ...]) -> list[str]:
-    if before and (values := _VALUES.get(before[-1])):
-        return values()
+    if before and (values := _values_of(before[-1])) is not None:
+        return values
     flags = [option for option in options if option not in before]
     if fragment.startswith("-"):
         return flags
     if magic == "cave_setup":
         return flags if {"new", "existing"} & set(before) else ["new", "existing", *flags]
     if magic == "cave_check":
-        return [*(name for name in _datastacks() if name not in before), *flags]
+        return [*(name for name in _values_of("--datastack") or () if name not in before), *flags]
     return [] if fragment else flags
 
 
-def _datastacks() -> list[str]:
-    """The known datastacks and those that caveclient remembers on this computer."""
+def _values_of(option: str) -> list[str] | None:
+    """What to offer as the value of an option: nothing if it is free text; None if the option takes no value."""
     from .credentials.datastack_map import read_map
-    from .deployments import KNOWN_DATASTACKS
-
-    return sorted({*KNOWN_DATASTACKS, *(name for name in read_map().entries if name.isprintable() and " " not in name)})
-
-
-def _servers() -> list[str]:
-    from .deployments import KNOWN_SERVERS
-
-    return list(KNOWN_SERVERS)
-
-
-def _variables() -> list[str]:
-    """The environment variables in which people keep tokens, those that are set first."""
+    from .deployments import KNOWN_DATASTACKS, KNOWN_SERVERS
     from .environment.platforms import TOKEN_VARIABLES
 
-    return sorted(TOKEN_VARIABLES, key=lambda name: name not in os.environ)
-
-
-_VALUES: dict[str, Callable[[], list[str]]] = {
-    "-s": _servers,
-    "--server": _servers,
-    "-d": _datastacks,
-    "--datastack": _datastacks,
-    "--from-env": _variables,
-    "--from-file": list,
-    "--timeout": list,
-    "--use": lambda: ["latest", "new"],
-}
+    if option in ("-s", "--server"):
+        return list(KNOWN_SERVERS)
+    if option in ("-d", "--datastack"):  # also those that caveclient remembers on this computer
+        remembered = (name for name in read_map().entries if name.isprintable() and " " not in name)
+        return sorted({*KNOWN_DATASTACKS, *remembered})
+    if option == "--from-env":  # the variables in which people keep tokens, those that are set first
+        return sorted(TOKEN_VARIABLES, key=lambda name: name not in os.environ)
+    return {"--from-file": [], "--timeout": [], "--use": ["latest", "new"]}.get(option)

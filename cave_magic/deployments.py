@@ -47,54 +47,22 @@ class Deployment:
 
 # Collected in November 2026 from the public code and documents of these projects.
 DEPLOYMENTS = (
-    Deployment(
-        name="MICrONS",
-        server=DEFAULT_SERVER,
-        local_servers=("https://minnie.microns-daf.com",),
-        public=("minnie65_public", "minnie35_public_v0"),
-        restricted=("minnie65_phase3_v1",),
-    ),
-    Deployment(
-        name="FlyWire",
-        server=DEFAULT_SERVER,
-        local_servers=("https://prod.flywire-daf.com",),
-        public=("flywire_fafb_public",),
-        restricted=("flywire_fafb_production",),
-    ),
-    Deployment(
-        name="BANC",
-        server=DEFAULT_SERVER,
-        local_servers=("https://cave.fanc-fly.com",),
-        public=("brain_and_nerve_cord_public",),
-        restricted=("brain_and_nerve_cord",),
-    ),
-    Deployment(
-        name="FANC",
-        server=DEFAULT_SERVER,
-        local_servers=("https://cave.fanc-fly.com",),
-        restricted=("fanc_production_mar2021",),
-    ),
-    Deployment(
-        name="V1DD",
-        server="https://global.em.brain.allentech.org",
-        local_servers=("https://api.em.brain.allentech.org",),
-        public=("v1dd_public",),
-        restricted=("v1dd",),
-    ),
-    Deployment(
-        name="H01 and Fish1",
-        server="https://global.brain-wire-test.org",
-        local_servers=("https://local.brain-wire-test.org",),
-        public=("h01_c3_flat", "fish1_full"),
-    ),
-    Deployment(
-        name="Zetta",
-        server="https://proofreading.zetta.ai",
-        local_servers=("https://data.proofreading.zetta.ai",),
-        public=("kronauer_ant", "lichtman_zebrafish_hindbrain"),
-        formats=(HEX, BASE64),
-    ),
-)
+    Deployment(name="MICrONS", server=DEFAULT_SERVER, local_servers=("https://minnie.microns-daf.com",),
+               public=("minnie65_public", "minnie35_public_v0"), restricted=("minnie65_phase3_v1",)),
+    Deployment(name="FlyWire", server=DEFAULT_SERVER, local_servers=("https://prod.flywire-daf.com",),
+               public=("flywire_fafb_public",), restricted=("flywire_fafb_production",)),
+    Deployment(name="BANC", server=DEFAULT_SERVER, local_servers=("https://cave.fanc-fly.com",),
+               public=("brain_and_nerve_cord_public",), restricted=("brain_and_nerve_cord",)),
+    Deployment(name="FANC", server=DEFAULT_SERVER, local_servers=("https://cave.fanc-fly.com",),
+               restricted=("fanc_production_mar2021",)),
+    Deployment(name="V1DD", server="https://global.em.brain.allentech.org",
+               local_servers=("https://api.em.brain.allentech.org",), public=("v1dd_public",), restricted=("v1dd",)),
+    Deployment(name="H01 and Fish1", server="https://global.brain-wire-test.org",
+               local_servers=("https://local.brain-wire-test.org",), public=("h01_c3_flat", "fish1_full")),
+    Deployment(name="Zetta", server="https://proofreading.zetta.ai",
+               local_servers=("https://data.proofreading.zetta.ai",),
+               public=("kronauer_ant", "lichtman_zebrafish_hindbrain"), formats=(HEX, BASE64)),
+)  # fmt: skip
 
 KNOWN_SERVERS = tuple(dict.fromkeys(deployment.server for deployment in DEPLOYMENTS))
 KNOWN_DATASTACKS = tuple(sorted(name for deployment in DEPLOYMENTS for name in deployment.datastacks))
@@ -141,59 +109,39 @@ def check_address(text: str) -> str:
     problem = problem_with_address(text)
     if problem is None:
         return meant_address(text)
-    if problem.fault is AddressFault.NOT_AN_ADDRESS:
+    if problem is AddressFault.NOT_AN_ADDRESS:
         raise BadInput(f"{problem}. An address looks like this: {DEFAULT_SERVER}")
     raise BadInput(f"{problem}. Use {meant_address(text)}")
 
 
 class AddressFault(Enum):
-    """What can be wrong with a server's address; the value says it in words."""
+    """What can be wrong with a server's address; `str()` says it in words."""
 
     NOT_AN_ADDRESS = "this is not a server's address"
     NAME = "this is a name, not an address"
     CREDENTIALS = "the address contains a user name or password"
-    NO_SCHEME = "the address does not begin with {}://"
-    WRONG_SCHEME = "the address does not begin with https://"
+    NO_HTTP = "the address does not begin with http://"
+    NO_HTTPS = "the address does not begin with https://"
     DATA_SERVER = "the address is that of a data server, not of the server where you sign in"
     NOT_HTTPS = "the address begins with http://, but this server requires https://"
     MORE_THAN_HOST = "the address has something after the host"
     WHITE_SPACE = "there is a space or a line break around the address"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddressProblem:
-    """What is wrong with a server's address; `str()` says it in words.
-
-    Attributes:
-        fault: the kind of problem, by which code decides.
-        scheme: the scheme that the address should have.
-    """
-
-    fault: AddressFault
-    scheme: str = ""
-
     def __str__(self) -> str:
-        return self.fault.value.format(self.scheme)
+        return self.value
 
 
-def problem_with_address(text: object) -> AddressProblem | None:
+def problem_with_address(text: object) -> AddressFault | None:
     """Why a text is not the correct address of a global server, or None; white space around it does not matter."""
     address = parse_url(text)
     if address is None or not meant_address(text):
-        return AddressProblem(fault=AddressFault.NOT_AN_ADDRESS)
-    fault = _fault_of(address)
-    return AddressProblem(fault=fault, scheme="http" if address.is_loopback else "https") if fault else None
-
-
-def _fault_of(address: Url) -> AddressFault | None:
+        return AddressFault.NOT_AN_ADDRESS
     if address.has_credentials:
         return AddressFault.CREDENTIALS
     if _is_word(address):
         return AddressFault.NAME
-    if not address.scheme:
-        return AddressFault.NO_SCHEME
     if address.scheme not in ("http", "https"):
-        return AddressFault.WRONG_SCHEME
+        return AddressFault.NO_HTTP if address.is_loopback else AddressFault.NO_HTTPS
     if any(address.host_port == host_port_of(local) for one in DEPLOYMENTS for local in one.local_servers):
         return AddressFault.DATA_SERVER
     if address.scheme == "http" and address.host_port in map(host_port_of, KNOWN_SERVERS):
@@ -202,7 +150,7 @@ def _fault_of(address: Url) -> AddressFault | None:
 
 
 def meant_address(text: object) -> str:
-    """The normalized address that was probably meant; "" if there is none."""
+    """The normalized address that was probably meant; "" without one."""
     address = parse_url(text)
     if address is None:
         return ""
@@ -221,7 +169,7 @@ def _is_word(address: Url) -> bool:
 
 
 def _server_called(word: str) -> str:
-    """The server of the deployment or datastack with this name or a similar one; "" if there is none.
+    """The server of the deployment or datastack with this name or a similar one; "" without one.
 
     A short name has to match exactly: `fancy`, `fish` and `and` are words.
     """

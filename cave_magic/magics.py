@@ -8,22 +8,16 @@ from IPython.core.magic import Magics, magics_class, no_var_expand
 from traitlets import Float, Unicode, validate
 
 from . import completion
+from .commands import NAMES, find_command
 
 if TYPE_CHECKING:
     from .commands.arguments import MagicCommand
     from .commands.context import Context
     from .errors import CaveMagicError
 
-NAMES = ("cave_setup", "cave_save", "cave_whoami", "cave_check")
-
 
 class LineMagic:
-    """A line magic that imports its command when it is called or its help is shown, which keeps `%load_ext` instant.
-
-    Args:
-        magics: the object that it belongs to.
-        name: its name, without `%`.
-    """
+    """A line magic that imports its command when it is called or its help is shown, which keeps `%load_ext` instant."""
 
     def __init__(self, magics: CaveMagics, name: str) -> None:
         self.__self__, self.__name__ = magics, name  # IPython expects the attributes of a bound method
@@ -54,9 +48,7 @@ class LineMagic:
 
     @property
     def _command(self) -> MagicCommand:
-        from .commands import COMMANDS
-
-        return COMMANDS[self.__name__]
+        return find_command(self.__name__)
 
     @property
     def __wrapped__(self) -> Any:
@@ -65,7 +57,7 @@ class LineMagic:
 
     @property
     def __doc__(self) -> str:  # type: ignore[override]
-        return self._command.help
+        return self._command.format_help()
 
 
 def _cannot_be_imported(error: BaseException) -> CaveMagicError:
@@ -110,13 +102,13 @@ class CaveMagics(Magics):
     def new_context(self) -> Context:
         """The context for one line: the current front end, the settings, the shell."""
         from .commands.context import Context
-        from .commands.shell import IPythonShell
+        from .commands.shell import Shell
         from .credentials.target import Settings
         from .ui.frontend import frontend_for
 
         settings = Settings(server=self.server, datastack=self.datastack)
-        shell = IPythonShell(self.shell)
-        return Context(frontend=frontend_for(self.shell), settings=settings, timeout=self.timeout, shell=shell)
+        front = frontend_for(self.shell)
+        return Context(frontend=front, settings=settings, timeout=self.timeout, shell=Shell(self.shell))
 
 
 def load(shell: Any) -> None:
@@ -128,11 +120,8 @@ def load(shell: Any) -> None:
 
 def _options(name: str) -> tuple[str, ...]:
     """The long options of a magic, for tab completion; empty for other packages' magics."""
-    if name not in NAMES:
-        return ()
-    from .commands import COMMANDS
-
-    return tuple(option for option in COMMANDS[name].options if option.startswith("--"))
+    options = find_command(name).options if name in NAMES else ()
+    return tuple(option for option in options if option.startswith("--"))
 
 
 def unload(shell: Any) -> None:

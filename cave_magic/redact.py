@@ -76,7 +76,7 @@ def sanitize(text: object, limit: int = 120, *, shareable: bool = False) -> Span
     """Turns text from outside into one printable line; nothing else from outside is shown.
 
     Args:
-        text: anything; `str()` is applied to what is neither a string nor `Untrusted`.
+        text: anything; `str()` is applied to what is not `Untrusted`.
         limit: the maximum number of characters.
         shareable: whether anybody may see it; otherwise it is private and withheld from reports.
     Returns:
@@ -84,21 +84,13 @@ def sanitize(text: object, limit: int = 120, *, shareable: bool = False) -> Span
         tokens, header values and `user:password@` redacted, and cut at the limit. Use its `text` only in messages of
         exceptions, which people read before they share them, and to compare or sort names.
     """
-    raw = _start_of(text._text if isinstance(text, Untrusted) else str(text), limit * 20)
+    raw, size = text._text if isinstance(text, Untrusted) else str(text), limit * 20
+    if len(raw) > size:  # without part of a token at the end; twice, because some of its characters may be escaped
+        more = 2 * max(one.lengths[1] for one in formats())
+        raw = redact(raw[: size + more])[:-more]
     line = "".join(ch if ch.isprintable() else " " for ch in raw)
     line = redact(" ".join(line.split()))
     return Span(line if len(line) <= limit else line[: limit - 1].rstrip() + "…", private=not shareable)
-
-
-def _start_of(text: str, size: int) -> str:
-    """About the first `size` characters of a text, without part of a token at the end."""
-    if len(text) <= size:
-        return text
-    more = 2 * max(one.lengths[1] for one in formats())  # twice: some of its characters may be escaped
-    return redact(text[: size + more])[:-more]
-
-
-# ---------------------------------------------------------------- redacting
 
 
 def redact(text: str, *secrets: Token | str) -> str:
@@ -138,12 +130,7 @@ def _forms_of(value: str) -> set[str]:
 
 
 def redact_token(value: Any, token: Token | None) -> Any:
-    """Redacts the token that was sent to a server in the server's response, however it is written there.
-
-    Args:
-        value: a text, or a JSON value; `Token` objects in it stay.
-        token: the token; None if none was sent.
-    """
+    """Redacts the token that was sent to a server (None: none was) in its response, a text or a JSON value."""
     if token is None:
         return value
     if isinstance(value, list):
@@ -152,16 +139,10 @@ def redact_token(value: Any, token: Token | None) -> Any:
         return {redact_token(key, token): redact_token(one, token) for key, one in value.items()}
     if not isinstance(value, str) or len(value) < len(token.reveal()):
         return value
-    text, secret = mask(value, token), _letters(token.reveal())
-    return MASK if len(secret) >= SHORTEST and secret in _letters(text) else text
-
-
-def _letters(text: str) -> str:
-    """The letters and digits of a text, however they are escaped and whatever is between them."""
-    return re.sub(r"[^0-9A-Za-z]", "", unquote(unescape(text)))
-
-
-# ---------------------------------------------------------------- finding
+    text = mask(value, token)
+    # only letters and digits, however they are escaped and whatever is between them
+    secret, rest = (re.sub(r"[^0-9A-Za-z]", "", unquote(unescape(one))) for one in (token.reveal(), text))
+    return MASK if len(secret) >= SHORTEST and secret in rest else text
 
 
 def find_secrets(line: str, options: Collection[str] | None = None) -> list[str]:
@@ -178,7 +159,9 @@ def find_secrets(line: str, options: Collection[str] | None = None) -> list[str]
         The words, longest first.
     """
     found = set(_TYPED_CREDENTIALS.findall(line))
-    for start, end in (spans := set(_spans(line))):
+    patterns = (pattern for one in formats() for pattern in (one.pattern, one.bounded(one.part)))
+    spans = {match.span() for pattern in patterns for match in re.finditer(pattern, line)}
+    for start, end in spans:
         if any(first <= start and end <= last and (start, end) != (first, last) for first, last in spans):
             continue
         found.add(run := line[start:end])
@@ -192,13 +175,6 @@ def find_secrets(line: str, options: Collection[str] | None = None) -> list[str]
             found.update(_in_place_of_token(bare))
         before = word
     return sorted(found, key=len, reverse=True)
-
-
-def _spans(line: str) -> Iterator[tuple[int, int]]:
-    """Where whole tokens are, with anything around them, and parts of tokens that stand alone."""
-    for one in formats():
-        for pattern in (one.pattern, one.part_alone):
-            yield from (match.span() for match in re.finditer(pattern, line))
 
 
 def _glued_to_option(word: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl
 
 from .errors import NotAToken
 
@@ -66,21 +66,16 @@ class TokenFormat:
     def alone(self) -> str:
         """A pattern that finds a token with nothing next to it that could belong to it."""
         whole = f"(?i:{self.whole})" if self.ignores_case else f"(?:{self.whole})"
-        return self._bounded(f"(?={whole}(?![A-Za-z0-9{self.beside}]))(?:{self.pattern})")
+        return self.bounded(f"(?={whole}(?![A-Za-z0-9{self.beside}]))(?:{self.pattern})")
 
-    @property
-    def part_alone(self) -> str:
-        """The same for part of a token."""
-        return self._bounded(self.part)
-
-    def _bounded(self, pattern: str) -> str:
+    def bounded(self, pattern: str) -> str:
+        """A pattern that matches where no character of a token is before or after it."""
         return rf"(?<![A-Za-z0-9{self.beside}])(?:{pattern})(?![A-Za-z0-9{self.beside}])"
 
     @property
     def length(self) -> str:
         """The number of characters, in words: "32", "100 to 2000"."""
-        least, most = self.lengths
-        return str(least) if least == most else f"{least} to {most}"
+        return " to ".join(str(number) for number in dict.fromkeys(self.lengths))
 
 
 HEX = TokenFormat(
@@ -138,7 +133,6 @@ class Token:
     """
 
     __slots__ = ("_value",)
-
     _value: str
 
     def __init__(self, value: str) -> None:
@@ -169,10 +163,8 @@ class Token:
         return {known.header: f"{known.scheme} {self._value}" if known.scheme else self._value}
 
     def oddity(self, among: Iterable[TokenFormat] | None = None) -> str | None:
-        """What is odd about it as a stored credential, in words that do not contain it; None if nothing is.
+        """What is odd about it as a stored token of these formats (None: all), without quoting it; None if nothing is.
 
-        Args:
-            among: the formats of its server's tokens; None for all.
         Source: header forms measured with middle_auth 2.30 and requests 2.34.
         """
         chosen = formats(among)
@@ -184,11 +176,7 @@ class Token:
         return bool(self._value) and self._value.isascii() and self._value.isprintable()
 
     def reads_as(self, among: Iterable[TokenFormat] | None = None) -> Token | None:
-        """The only token inside an odd one (with quotes, spaces, `Bearer` or JSON around it); None if none or several.
-
-        Args:
-            among: the formats of its server's tokens; None for all.
-        """
+        """The only token inside an odd one (with quotes, spaces, `Bearer` or JSON around it); else None."""
         try:
             found = read_pasted(self._value, among)
         except NotAToken:
@@ -229,14 +217,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastedToken:
-    """A token found in a paste, with what the paste says about it.
-
-    Attributes:
-        token: the token.
-        description: its name on the tokens page, or "".
-        created: when it was created, as the server wrote it, or "".
-        server: the address of its auth server, which a downloaded file contains, or "".
-    """
+    """A token found in a paste, with what the paste says about it: texts of the server, or ""."""
 
     token: Token
     description: str = ""
@@ -273,9 +254,7 @@ def read_pasted(text: str, among: Iterable[TokenFormat] | None = None) -> list[P
 def read_unknown_format(text: str) -> Token | None:
     """The paste as a token of a format that is not registered, for a server that is not in the table.
 
-    Returns:
-        The token, if the paste is one word of 20 to 512 characters that a header can carry and no part of a token
-        or placeholder; else None.
+    None unless it is one word of 20 to 512 characters that a header can carry, and no part of a token or placeholder.
     """
     word = _bare_word(text)
     fits = re.fullmatch(r"[A-Za-z0-9+/_.=~-]{20,512}", word) and _cut_or_glued(word, formats()) is None
@@ -291,29 +270,16 @@ def _from_json(text: str, among: Sequence[TokenFormat]) -> Iterator[PastedToken]
         yield from read_pasted(data, among)
     for item in data if isinstance(data, list) else [data]:
         if isinstance(item, dict) and isinstance(value := item.get("token"), str):
-            yield PastedToken(
-                token=_only_token(value, among),
-                description=_text_of(item, "description"),
-                created=_text_of(item, "created"),
-                server=_text_of(item, "middle_auth_url"),
-            )
-
-
-def _text_of(item: dict[str, object], key: str) -> str:
-    value = item.get(key)
-    return value if isinstance(value, str) else ""
+            keys = {"description": "description", "created": "created", "server": "middle_auth_url"}
+            said = {name: word for name, key in keys.items() if isinstance(word := item.get(key), str)}
+            yield PastedToken(token=_only_token(value, among), **said)
 
 
 def _from_address(text: str, among: Sequence[TokenFormat]) -> Iterator[PastedToken]:
-    for match in re.finditer(r"https?://[^\s\"'<>]+", text):
-        try:
-            address = urlsplit(match.group())
-        except ValueError:
-            continue
-        for part in (address.query, address.fragment):
-            for key, values in parse_qs(part.replace("+", "%2B")).items():  # `+` is a base64 digit
-                if key in ("middle_auth_token", "token"):
-                    yield from (PastedToken(token=_only_token(value, among)) for value in values)
+    for match in re.finditer(r"https?://[^\s\"'<>?#]*[?#]([^\s\"'<>]+)", text):
+        for key, value in parse_qsl(re.sub("[?#]", "&", match[1]).replace("+", "%2B")):  # `+` is a base64 digit
+            if key in ("middle_auth_token", "token"):
+                yield PastedToken(token=_only_token(value, among))
 
 
 def _from_words(text: str, among: Sequence[TokenFormat]) -> list[PastedToken]:

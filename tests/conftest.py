@@ -17,7 +17,7 @@ from cave_magic.login import browser_sign_in, revocation, web_browser
 from cave_magic.login.loopback import Receiver
 from cave_magic.sandbox import Sandbox
 
-from .support.desk import Desk
+from .support.desk import Desk, close
 from .support.shell import Ran, Run, ipython, move_to, run_in, save_for_ada, settings, sit_at_terminal
 
 
@@ -113,7 +113,7 @@ def doors(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Receiver]]:
     monkeypatch.setattr(revocation, "PAUSES", (0.0, 0.05))
     yield opened
     for door in opened:
-        door.close()
+        close(door)
     revocation._held.clear()
 
 

@@ -39,9 +39,6 @@ OWNERS = {
 }
 """The modules that may import a library. No module may import a library that is not listed."""
 
-MAY_SPLIT = {"token": {"urlsplit"}}
-"""The other modules that may use a function of `urllib.parse`: `token` finds a token in any pasted text."""
-
 OF_THE_SANDBOX = {"flask", "werkzeug", "middle_auth_client", "cachetools", "requests", "cryptography", "pexpect"}
 
 POSITIONAL = {"ui.document", "doctor.model", "login.loopback"}
@@ -141,7 +138,7 @@ def test_every_module_has_a_layer():
 
 def test_the_tables_are_up_to_date():
     """An exception for a module that no longer exists would apply to the next one of its name."""
-    named = {*POSITIONAL, *CHANGING, *MAY_SPLIT, *set().union(*OWNERS.values())}
+    named = {*POSITIONAL, *CHANGING, *set().union(*OWNERS.values())}
     assert {name for name in named if name.removesuffix(".*") not in NAMES} == set()
     assert [layer for layer in LAYERS if layer not in NAMES] == []
 
@@ -200,9 +197,8 @@ def test_urls_are_parsed_in_one_place():
     splitters = {"urlsplit", "urlparse", "urlunsplit", "urljoin", "netloc", "hostname"}
     found = []
     for path in (path for path in OURS if module_of(path) != "api.urls"):
-        forbidden = splitters - MAY_SPLIT.get(module_of(path), set())
         for node in nodes_of(path):
-            if getattr(node, "id", getattr(node, "attr", "")) in forbidden or _splits_a_url(node):
+            if getattr(node, "id", getattr(node, "attr", "")) in splitters or _splits_a_url(node):
                 found.append(where(path, node))
     assert found == []
 

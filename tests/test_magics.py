@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from cave_magic.magics import NAMES
+from cave_magic.commands import NAMES
 
 
 def test_loading_registers_exactly_the_four_magics(shell):

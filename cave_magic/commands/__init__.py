@@ -1,10 +1,17 @@
-"""The commands behind the magics: one module each, with its options and help. Imported on first use."""
+"""The commands behind the magics: one module each, with its options and help. Each is imported on first use."""
 
 from __future__ import annotations
 
-from .check import cave_check
-from .save import cave_save
-from .setup import cave_setup
-from .whoami import cave_whoami
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-COMMANDS = {command.name: command for command in (cave_setup, cave_save, cave_whoami, cave_check)}
+if TYPE_CHECKING:
+    from .arguments import MagicCommand
+
+NAMES = ("cave_setup", "cave_save", "cave_whoami", "cave_check")
+
+
+def find_command(name: str) -> MagicCommand:
+    """The command with one of these names, which is in the module of that name without `cave_`."""
+    command: MagicCommand = getattr(import_module(f"{__name__}.{name.removeprefix('cave_')}"), name)
+    return command

@@ -7,74 +7,18 @@ import inspect
 import re
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NoReturn
 
 from ..errors import BadInput
 from ..redact import find_secrets, sanitize
 from .context import Context
 
 Run = Callable[[Context, argparse.Namespace], Any]
-Argument = Callable[[argparse.ArgumentParser], object]
+Argument = tuple[tuple[str, ...], dict[str, Any]]
 
 _COMMENT = re.compile(r"""((?:^|\s)(?:"[^"]*"|'[^']*'))|(?:^|\s)#(?:\s.*)?$""")
 """A comment. The first group skips quoted words, in which `#` is an ordinary character."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MagicCommand:
-    """One of the four commands.
-
-    Attributes:
-        name: such as "cave_check".
-        run: runs it; returns what the magic returns.
-        parser: its arguments.
-    """
-
-    name: str
-    run: Run
-    parser: _Parser
-
-    @property
-    def help(self) -> str:
-        """The usage, the docstring and the arguments."""
-        return self.parser.format_help()
-
-    @property
-    def options(self) -> tuple[str, ...]:
-        """Its options, such as `--server`."""
-        return self.parser.options
-
-
-def argument(*names: str, **settings: Any) -> Argument:
-    """Declares an argument with the parameters of `argparse.ArgumentParser.add_argument`."""
-    return lambda parser: parser.add_argument(*names, **settings)
-
-
-_COMMON = (
-    argument("-s", "--server", metavar="URL", help="the CAVE server, such as https://global.daf-apis.com"),
-    argument("-d", "--datastack", metavar="NAME", help="the datastack"),
-    argument("-h", "--help", action="store_true", help="show this text"),
-)
-"""The options of every command."""
-
-
-def command(*arguments: Argument) -> Callable[[Run], MagicCommand]:
-    """Turns a function into a command; its name and docstring become the name and the help."""
-
-    def decorate(run: Run) -> MagicCommand:
-        parser = _Parser(
-            prog=f"%{run.__name__}",
-            description=inspect.getdoc(run),
-            formatter_class=_HelpFormatter,
-            add_help=False,
-        )
-        for add_to in (*arguments, *_COMMON):
-            add_to(parser)
-        return MagicCommand(name=run.__name__, run=run, parser=parser)
-
-    return decorate
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -87,15 +31,47 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
         super().start_section("arguments" if heading == "positional arguments" else heading)
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser that neither prints nor exits."""
+class MagicCommand(argparse.ArgumentParser):
+    """One of the four commands: the parser of its arguments, which neither prints nor exits, and what it runs.
+
+    Args:
+        run: returns what the magic returns; its name and docstring become the name and the help.
+        arguments: the arguments that other commands do not have.
+    """
+
+    def __init__(self, run: Run, *arguments: Argument) -> None:
+        self.name, self.run = run.__name__, run
+        description = inspect.getdoc(run)
+        super().__init__(f"%{self.name}", description=description, formatter_class=_HelpFormatter, add_help=False)
+        for names, settings in (*arguments, *_COMMON):
+            self.add_argument(*names, **settings)
 
     @property
     def options(self) -> tuple[str, ...]:
+        """Its options, such as `--server`."""
         return tuple(option for action in self._actions for option in action.option_strings)
 
-    def error(self, message: str) -> Any:
-        raise BadInput(_without_values(message, self.prog.lstrip("%"), self.options)) from None
+    def error(self, message: str) -> NoReturn:
+        """Raises BadInput."""
+        raise BadInput(_without_values(message, self.name, self.options)) from None
+
+
+def argument(*names: str, **settings: Any) -> Argument:
+    """Declares an argument with the parameters of `argparse.ArgumentParser.add_argument`."""
+    return names, settings
+
+
+_COMMON = (
+    argument("-s", "--server", metavar="URL", help="the CAVE server, such as https://global.daf-apis.com"),
+    argument("-d", "--datastack", metavar="NAME", help="the datastack"),
+    argument("-h", "--help", action="store_true", help="show this text"),
+)
+"""The options of every command."""
+
+
+def command(*arguments: Argument) -> Callable[[Run], MagicCommand]:
+    """Turns a function into a command."""
+    return lambda run: MagicCommand(run, *arguments)
 
 
 def read(command: MagicCommand, line: str) -> argparse.Namespace:
@@ -104,27 +80,23 @@ def read(command: MagicCommand, line: str) -> argparse.Namespace:
     Raises:
         BadInput: the line is invalid; the message quotes only its options.
     """
-    words = shlex.shlex(_without_comment(line).rstrip("; "), posix=False)
-    words.whitespace_split, words.commenters = True, ""
+    lexer = shlex.shlex(_without_comment(line).rstrip("; "), posix=False)
+    lexer.whitespace_split, lexer.commenters = True, ""
     try:
-        args = command.parser.parse_args(list(words))
+        args = command.parse_args(list(lexer))
     except ValueError:
         raise BadInput("a quotation mark is not closed.") from None
     for name, value in vars(args).items():
         setattr(args, name, [_unquoted(word) for word in value] if isinstance(value, list) else _unquoted(value))
     if any("," in name for name in getattr(args, "names", ())):
-        raise BadInput(f"separate names with spaces, not commas{_without_commas(command, line)}")
+        words = re.sub(r"[\s,]+", " ", _without_comment(line)).strip()
+        corrected = "." if find_secrets(words) else f": %{command.name} {sanitize(words, 400).text}"
+        raise BadInput(f"separate names with spaces, not commas{corrected}")
     return args
 
 
 def _without_comment(line: str) -> str:
     return _COMMENT.sub(lambda found: found[1] or "", line)
-
-
-def _without_commas(command: MagicCommand, line: str) -> str:
-    """The corrected line to suggest; "." if it contains a token."""
-    words = re.sub(r"[\s,]+", " ", _without_comment(line)).strip()
-    return "." if find_secrets(words) else f": %{command.name} {sanitize(words, 400).text}"
 
 
 def _unquoted(value: Any) -> Any:

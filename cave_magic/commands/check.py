@@ -7,12 +7,17 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from ..credentials.save import UNCHANGED, NotPutBack, WriteProtected
+from ..credentials.token_files import show_path
 from ..doctor import next_steps
-from ..doctor.model import Command
+from ..doctor.diagnose import Diagnosis, look, to_markdown
+from ..doctor.evidence import NotebookSession
+from ..doctor.model import Command, Fix, Report
 from ..errors import BadInput, CheckFailed, TokenNotSaved
 from ..ui.prompts import confirm
 from .arguments import argument, command
 from .context import NOTHING, Context
+from .views.report import report_page
 
 
 @command(
@@ -56,10 +61,7 @@ def _refuse_contradictions(args: argparse.Namespace) -> None:
         raise BadInput("--yes goes with --fix: it applies the fixes without asking.")
 
 
-def _look(context: Context, args: argparse.Namespace, error: BaseException | None) -> Any:
-    from ..doctor.diagnose import look
-    from ..doctor.evidence import NotebookSession
-
+def _look(context: Context, args: argparse.Namespace, error: BaseException | None) -> Diagnosis:
     seconds = context.seconds(args.timeout)
     names = dict.fromkeys((*args.names, *([args.datastack] if args.datastack else [])))
     targets = [context.target(args, name) for name in names or [None]]
@@ -71,10 +73,7 @@ def _look(context: Context, args: argparse.Namespace, error: BaseException | Non
         return look(targets, seconds, on_wait, notebook, error, args.all)
 
 
-def _show(context: Context, report: Any, args: argparse.Namespace) -> None:
-    from ..doctor.diagnose import to_markdown
-    from .views.report import report_page
-
+def _show(context: Context, report: Report, args: argparse.Namespace) -> None:
     if args.json:
         context.frontend.say(json.dumps(report.to_dict(), indent=2))
     elif args.report:
@@ -83,14 +82,10 @@ def _show(context: Context, report: Any, args: argparse.Namespace) -> None:
         context.frontend.show(report_page(report, args.verbose))
 
 
-def _apply(context: Context, fixes: Sequence[Any], again: Command, yes: bool) -> bool:
+def _apply(context: Context, fixes: Sequence[Fix], again: Command, yes: bool) -> bool:
     """Offers each fix; returns whether any was applied."""
-    from ..credentials.token_files import show_path
-
-    say, unasked = (
-        context.frontend.say,
-        f"{next_steps.with_option(again, '--fix --yes')} applies the fixes without asking",
-    )
+    say = context.frontend.say
+    unasked = f"{next_steps.with_option(again, '--fix --yes')} applies the fixes without asking"
     if not fixes:
         say("There is nothing that --fix can fix.")
     made: list[str] = []
@@ -114,7 +109,7 @@ def _apply(context: Context, fixes: Sequence[Any], again: Command, yes: bool) ->
     return bool(made)
 
 
-def _made(made: Sequence[str], fixes: Sequence[Any]) -> str:
+def _made(made: Sequence[str], fixes: Sequence[Fix]) -> str:
     """Which fixes were applied; "" if none was."""
     if not made:
         return ""
@@ -124,8 +119,6 @@ def _made(made: Sequence[str], fixes: Sequence[Any]) -> str:
 
 def _with_what_was_done(error: TokenNotSaved, before: str, left: str) -> TokenNotSaved:
     """The error of a fix, with the fixes that were applied before it."""
-    from ..credentials.save import UNCHANGED, NotPutBack, WriteProtected
-
     done = before or ("" if isinstance(error, NotPutBack) else UNCHANGED)
     then = f" To allow it: {next_steps.make_private(error.path)}" if isinstance(error, WriteProtected) else left
     return TokenNotSaved(f"{error} {done}".rstrip() + then)

@@ -7,13 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..api.batch import validate_timeout
-from ..credentials.stored_tokens import resolve
 from ..credentials.target import FRESH, Settings, Target, find_target
 from ..deployments import check_address, datastack_for
 from ..doctor import next_steps
 from ..doctor.evidence import NotebookSession, ServerFacts
 from ..doctor.gather import ask_server
-from ..environment.platforms import detect_runtime
 from ..errors import BadInput
 from ..ui.frontend import Frontend
 from .shell import Shell
@@ -22,29 +20,22 @@ NOTHING = "Nothing was changed."
 
 
 class Context:
-    """The context of one line.
+    """The context of one line; the settings and the timeout apply if the line names none.
 
     Args:
-        frontend: shows pages and asks questions.
-        settings: the server and the datastack to use if the line names none.
-        timeout: the most seconds to wait for servers if the line sets no timeout; validated on use.
-        shell: the user's variables and history.
+        timeout: the most seconds to wait for servers; validated on use.
     """
 
     def __init__(
         self, *, frontend: Frontend, settings: Settings = FRESH, timeout: float = 10.0, shell: Shell | None = None
     ) -> None:
-        self.frontend = frontend
-        self.shell = shell or Shell()
+        self.frontend, self._settings, self._timeout, self.shell = frontend, settings, timeout, shell or Shell()
         self.so_far = NOTHING  # what to say about changes if the line is interrupted
-        self._settings = settings
-        self._timeout = timeout
 
     def seconds(self, given: float | None = None) -> float:
         """The most seconds to wait: those on the line, else the setting."""
-        if given is None:
-            return validate_timeout(self._timeout, "CaveMagics.timeout")
-        return validate_timeout(given, "--timeout")
+        name = "CaveMagics.timeout" if given is None else "--timeout"
+        return validate_timeout(self._timeout if given is None else given, name)
 
     def target(self, args: argparse.Namespace, name: str | None = None) -> Target:
         """The datastack and the server of a line."""
@@ -70,19 +61,9 @@ class Context:
         with self.frontend.waiting() as on_wait:
             return ask_server(target, seconds, on_wait, NotebookSession(can_ask=self.frontend.can_ask), access)
 
-    def without_asking(self, target: Target) -> str:
-        """The line that saves a token without a prompt."""
-        replaces = resolve(target.server).token is not None
-        return next_steps.without_anybody(target, detect_runtime(), replaces).text
-
     @contextmanager
     def changing(self, done: str, perhaps: str) -> Iterator[None]:
-        """Wraps an atomic change, so that what is said after an interrupt is true.
-
-        Args:
-            done: what to say after this block.
-            perhaps: what to say within it.
-        """
+        """Wraps an atomic change, so that what is said after an interrupt is true: `perhaps` in it, `done` after it."""
         before, self.so_far = self.so_far, perhaps
         try:
             yield

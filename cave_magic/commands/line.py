@@ -20,12 +20,8 @@ _WITH_VALUE = ("-s", "--server", "-d", "--datastack", "--from-env", "--from-file
 
 
 def run(command: MagicCommand, context: Context, line: str) -> tuple[Any, CaveMagicError | None]:
-    """Scrubs a typed token, parses the line, and runs the command.
+    """Scrubs a token from what was typed after the magic, parses it, and runs the command; a line has its own context.
 
-    Args:
-        command: one of `COMMANDS`.
-        context: a new one for each line.
-        line: what was typed after the magic.
     Returns:
         What the command returned, and the error if it failed. The error has no frames, and no part of a token.
     """
@@ -37,7 +33,11 @@ def run(command: MagicCommand, context: Context, line: str) -> tuple[Any, CaveMa
         if secrets:
             _report_scrubbing(context, secrets, failed, failure is None)
         context.frontend.finish()
-    return result, None if failure is None else _bare(failure, secrets)
+    if failure is not None:  # its frames, its cause and its words may contain what was typed
+        failure.__cause__ = failure.__context__ = None
+        failure.args = tuple(mask(str(word), *secrets) for word in failure.args)
+        failure = failure.with_traceback(None)
+    return result, failure
 
 
 def _run(command: MagicCommand, context: Context, line: str) -> tuple[Any, CaveMagicError | None]:
@@ -45,7 +45,7 @@ def _run(command: MagicCommand, context: Context, line: str) -> tuple[Any, CaveM
         args = read(command, line)
         if not args.help:
             return command.run(context, args), None
-        context.frontend.say(command.help.rstrip())
+        context.frontend.say(command.format_help().rstrip())
         return None, None
     except Cancelled as error:
         text = f"{error} {context.so_far}".lstrip()
@@ -59,13 +59,6 @@ def _run(command: MagicCommand, context: Context, line: str) -> tuple[Any, CaveM
     except (Exception, SystemExit) as error:  # a script that shadows a package may call sys.exit()
         done = "" if context.so_far == NOTHING else f" {context.so_far}"
         return None, CaveMagicError(_unexpected(error) + done)
-
-
-def _bare(error: CaveMagicError, secrets: Sequence[str]) -> CaveMagicError:
-    """An error without frames, cause and context, and without what was typed, since any of them may contain a token."""
-    error.__cause__ = error.__context__ = None
-    error.args = tuple(mask(str(word), *secrets) for word in error.args)
-    return error.with_traceback(None)
 
 
 def _unexpected(error: BaseException) -> str:

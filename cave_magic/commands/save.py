@@ -8,12 +8,16 @@ import re
 from collections.abc import Mapping
 
 from ..credentials.target import Target
+from ..credentials.token_files import read_any_file
 from ..doctor import next_steps
 from ..errors import BadInput, TokenExists
+from ..login import pages, verify
+from ..login.exchange import is_from_address
 from ..ui.document import Page
 from . import token_input
 from .arguments import argument, command
 from .context import Context
+from .views import access
 
 
 @command(
@@ -39,7 +43,7 @@ def cave_save(context: Context, args: argparse.Namespace) -> None:
         if (variable := _variable_in(getattr(args, option) or "")) is not None:
             setattr(args, option, _from_variable(variable, names))
     target = context.target_of_token(args)
-    text, given = _given_text(args, names), _given(args)
+    text, given = _given(args, names)
     try:
         with token_input.cleaning_up(context):
             _save(context, target, args, text, given)
@@ -55,47 +59,38 @@ def _save(context: Context, target: Target, args: argparse.Namespace, text: str 
         text = token_input.ask(context, target) if text is None else text
         return context.frontend.show(_save_unchecked(context, text, target, args))
     if text is None:
-        result = token_input.by_prompt(context, target, args.overwrite)
+        new = token_input.by_prompt(context, target, args.overwrite)
     else:
-        result = token_input.accepted(context, text, target, args.overwrite, given)
-    return token_input.finish(context, result, args.overwrite)
-
-
-def _given(args: argparse.Namespace) -> list[str]:
-    """The options that say where the token is, to repeat them in a suggested line; none for a typed token."""
-    if args.from_env is not None:
-        return ["--from-env", args.from_env]
-    if args.from_file is not None:
-        return ["--from-file", args.from_file]
-    variable = _variable_in(" ".join(args.token))
-    return [] if variable is None else [f"${variable}"]
+        new = token_input.accepted(context, text, target, args.overwrite, given)
+    return token_input.finish(context, new, args.overwrite)
 
 
 def _save_unchecked(context: Context, text: str, target: Target, args: argparse.Namespace) -> Page:
-    from ..login.exchange import is_from_address
-    from ..login.pages import expires_soon, with_lines
-    from ..login.verify import save_unverified
-    from .views.access import unchecked_page
-
     token = token_input.pick(context, text, target)
     with token_input.saving(context, token, target):
-        saved = save_unverified(token, target, args.overwrite)
-    page = unchecked_page(token, target, saved)
-    return with_lines(page, [expires_soon(target)]) if is_from_address(text) else page
+        saved = verify.save_and_prove(token, target, args.overwrite)
+    page = access.unchecked_page(token, target, saved)
+    return pages.with_lines(page, [pages.expires_soon(target)]) if is_from_address(text) else page
 
 
-def _given_text(args: argparse.Namespace, names: Mapping[str, object]) -> str | None:
-    """The text that contains the token, or None if the command has to ask for it."""
+def _given(args: argparse.Namespace, names: Mapping[str, object]) -> tuple[str | None, list[str]]:
+    """The text that contains the token, and the options that say where it is, to repeat them in a suggested line.
+
+    The text is None if the command has to ask for it.
+    """
     typed = " ".join(args.token)
-    given = [bool(typed), args.from_env is not None, args.from_file is not None]
-    if sum(given) > 1:
+    if sum([bool(typed), args.from_env is not None, args.from_file is not None]) > 1:
         raise BadInput("give the token only once: --from-env, --from-file or $variable.")
     if args.from_env is not None:
-        return _from_environment(args.from_env)
+        return _from_environment(args.from_env), ["--from-env", args.from_env]
     if args.from_file is not None:
-        return _from_file(args.from_file)
-    variable = _variable_in(typed)
-    return typed or None if variable is None else _from_variable(variable, names)
+        text, problem = read_any_file(args.from_file)
+        if problem:
+            raise BadInput(f"the file {problem}. Nothing was changed.")
+        return text, ["--from-file", args.from_file]
+    if (variable := _variable_in(typed)) is not None:
+        return _from_variable(variable, names), [f"${variable}"]
+    return typed or None, []
 
 
 def _variable_in(text: str) -> str | None:
@@ -118,15 +113,6 @@ def _from_environment(name: str) -> str:
     if not value.strip():
         raise BadInput(f"the environment variable {safe} is not set, or is empty. Nothing was changed.")
     return value
-
-
-def _from_file(path: str) -> str:
-    from ..credentials.token_files import read_any_file
-
-    text, problem = read_any_file(path)
-    if problem:
-        raise BadInput(f"the file {problem}. Nothing was changed.")
-    return text
 
 
 def _from_variable(name: str, names: Mapping[str, object]) -> str:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
 
+from ..api.responses import is_cave
 from ..credentials.target import Target
 from ..doctor import next_steps
+from ..doctor.checks.account import expiry, is_temporary
+from ..doctor.checks.token import is_malformed
 from ..doctor.evidence import ServerFacts
 from ..errors import Cancelled, ServerInTrouble
+from ..login import pages, verify, web_browser
+from ..login.auth_server import probe_auth_server
+from ..login.browser_sign_in import sign_in_in_browser
+from ..login.exchange import Exchange, NewToken
 from ..ui.prompts import confirm
 from . import token_input
 from .arguments import argument, command
 from .context import Context
-
-if TYPE_CHECKING:
-    from ..login.exchange import LoginResult
+from .views import access, guide
 
 
 @command(
@@ -48,7 +52,8 @@ def _set_up(context: Context, args: argparse.Namespace) -> None:
     is_status = args.kind is None or not context.frontend.can_ask
     facts = context.facts(context.target_of_token(args), access=is_status)
     if facts.account is not None and is_status:
-        return _show_status(context, facts)
+        notes = [pages.expires_soon(facts.target, expiry(facts))] if is_temporary(facts) else []
+        return context.frontend.show(pages.with_lines(access.status_page(facts), notes))
     if facts.account is not None and not args.use:
         if _exchange_stored(context, facts):
             return None
@@ -57,35 +62,20 @@ def _set_up(context: Context, args: argparse.Namespace) -> None:
     if facts.account is None:
         _raise_if_in_trouble(facts)
     if args.kind is None:
-        from .views.access import advice_page
-
-        return context.frontend.show(advice_page(facts))
-    result = _new_token(context, facts.target, args)
-    return token_input.finish(context, result, overwrite=True, asks=not args.use)
-
-
-def _show_status(context: Context, facts: ServerFacts) -> None:
-    from ..doctor.checks.account import expiry, is_temporary
-    from ..login.pages import expires_soon, with_lines
-    from .views.access import status_page
-
-    page = status_page(facts)
-    notes = [expires_soon(facts.target, expiry(facts))] if is_temporary(facts) else []
-    context.frontend.show(with_lines(page, notes))
+        return context.frontend.show(access.advice_page(facts))
+    new = _new_token(context, facts.target, args)
+    return token_input.finish(context, new, overwrite=True, asks=not args.use)
 
 
 def _exchange_stored(context: Context, facts: ServerFacts) -> bool:
     """Offers a permanent token for a stored temporary one; returns whether it was replaced."""
-    from ..doctor.checks.account import is_temporary
-
     if facts.stored.token is None or not is_temporary(facts):
         return False
-    verified = token_input.verify(context, facts.stored.token, facts.target)
-    result = token_input.exchanged(context, verified, overwrite=True)
-    if result.verified is verified:
-        return False
-    token_input.finish(context, result, overwrite=True)
-    return True
+    verified = token_input.verified(context, facts.stored.token, facts.target)
+    new = token_input.exchanged(context, verified, overwrite=True)
+    if new.exchanged:
+        token_input.finish(context, new, overwrite=True)
+    return new.exchanged
 
 
 def _raise_if_in_trouble(facts: ServerFacts) -> None:
@@ -93,44 +83,33 @@ def _raise_if_in_trouble(facts: ServerFacts) -> None:
 
     Some servers answer a malformed stored token with an error page; then a good response of another service is enough.
     """
-    from ..api.responses import is_cave
-    from ..doctor.checks.token import is_malformed
-
     good = any(map(is_cave, facts.responses))
     first = next(iter(facts.responses), None)  # the auth server's
     if first is not None and not is_cave(first) and not (good and is_malformed(first)):
         raise ServerInTrouble(f"{first.sentence}. Nothing was changed. To see why: {next_steps.check(facts.target)}")
 
 
-def _new_token(context: Context, target: Target, args: argparse.Namespace) -> LoginResult:
+def _new_token(context: Context, target: Target, args: argparse.Namespace) -> NewToken:
     """A token that the server has accepted: through the browser if that works, else from the prompt."""
-    from ..login.auth_server import probe_auth_server
-    from ..login.browser_sign_in import sign_in_in_browser
-    from ..login.exchange import LoginRequest
-    from ..login.verify import try_saving
-
-    try_saving(target)
+    verify.try_saving(target)
     if not context.frontend.can_ask:
         return _by_paste(context, target, args.kind == "new")
-    request = LoginRequest(
-        target=target, use=args.use or ("new" if args.kind == "new" else ""), seconds=context.seconds()
-    )
-    auth = probe_auth_server(target, request.seconds, context.frontend)
+    seconds = context.seconds()
+    auth = probe_auth_server(target, seconds, context.frontend)
     if auth.failure and args.kind == "new" and not args.paste:
         raise ServerInTrouble(
             f"signing in does not work now: {auth.failure}. Nothing was changed. Try again later, or paste a token "
             f"that you have: {next_steps.setup(target, 'existing', '--paste')}"
         )
-    result = None if args.paste or auth.failure else sign_in_in_browser(request, auth, context.frontend)
+    exchange = Exchange(auth=auth, frontend=context.frontend, seconds=seconds)
+    use = args.use or ("new" if args.kind == "new" else "")
+    result = None if args.paste or auth.failure else sign_in_in_browser(target, use, exchange)
     return result or _by_paste(context, target, args.kind == "new", auth.failure)
 
 
-def _by_paste(context: Context, target: Target, is_new: bool, failure: str = "") -> LoginResult:
+def _by_paste(context: Context, target: Target, is_new: bool, failure: str = "") -> NewToken:
     """Works everywhere: shows the pages to open, unless they are known to be down, and a prompt."""
-    from ..login.web_browser import open_browser
-    from .views.guide import first_address, guide_page
-
-    context.frontend.show(guide_page(target, is_new, context.frontend.can_ask, failure=failure))
+    context.frontend.show(guide.guide_page(target, is_new, context.frontend.can_ask, failure=failure))
     if context.frontend.can_ask and not failure:
-        open_browser(first_address(target, is_new))
+        web_browser.open_browser(guide.first_address(target, is_new))
     return token_input.by_prompt(context, target, overwrite=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from ..api.endpoints import tokens_page
 from ..api.urls import host_of, host_port_of, parse_url
@@ -15,6 +14,7 @@ from ..credentials.target import Target
 from ..credentials.token_files import SERVER_KEY
 from ..deployments import KNOWN_SERVERS, datastack_for, formats_of, meant_address
 from ..doctor import next_steps
+from ..environment import packages, platforms
 from ..errors import (
     BadInput,
     Cancelled,
@@ -25,14 +25,15 @@ from ..errors import (
     TokenNotSaved,
     TokenRejected,
 )
+from ..login import pages, revocation, verify
+from ..login.auth_server import probe_auth_server
+from ..login.browser_sign_in import is_sign_in_address
+from ..login.exchange import Exchange, NewToken
 from ..token import PastedToken, Token, read_pasted, read_unknown_format
 from ..ui.document import Page
 from ..ui.prompts import TRIES, ask_secret, choose, confirm
 from .context import Context
-
-if TYPE_CHECKING:
-    from ..login.exchange import LoginResult
-    from ..login.verify import VerifiedToken
+from .views import access, guide
 
 MOST_LISTED = 100
 """The most tokens of one paste to choose from."""
@@ -40,13 +41,13 @@ MOST_LISTED = 100
 
 def ask(context: Context, target: Target) -> str:
     """Asks for a token at a hidden prompt."""
-    return ask_secret(context.frontend, "Token (hidden)", context.without_asking(target))
+    replaces = resolve(target.server).token is not None
+    otherwise = next_steps.without_anybody(target, platforms.detect_runtime(), replaces).text
+    return ask_secret(context.frontend, "Token (hidden)", otherwise)
 
 
-def by_prompt(context: Context, target: Target, overwrite: bool) -> LoginResult:
+def by_prompt(context: Context, target: Target, overwrite: bool) -> NewToken:
     """Asks for a token up to three times, until one works. An empty answer cancels."""
-    from .views.guide import again_page
-
     for left in reversed(range(TRIES)):
         text = ask(context, target)
         try:
@@ -55,108 +56,101 @@ def by_prompt(context: Context, target: Target, overwrite: bool) -> LoginResult:
             if not left:
                 raise
             why = error.why if isinstance(error, TokenRejected) else str(error)
-            context.frontend.show(again_page(why[:1].upper() + why[1:]))
+            context.frontend.show(guide.again_page(why[:1].upper() + why[1:]))
     raise AssertionError  # the loop always returns or raises
 
 
-def accepted(context: Context, text: str, target: Target, overwrite: bool, given: Sequence[str] = ()) -> LoginResult:
+def accepted(context: Context, text: str, target: Target, overwrite: bool, given: Sequence[str] = ()) -> NewToken:
     """The token in a text, verified by its server, and exchanged for a permanent one if the person agrees.
 
     A text can be the address of a sign-in that could not reach this computer. Its token is revoked in any case, unless
     it is already stored.
     """
-    from ..login import revocation
-    from ..login.browser_sign_in import is_sign_in_address
-
     token = pick(context, text, target)
     if not is_sign_in_address(text) or not context.frontend.can_ask or resolve(target.server).token == token:
-        return exchanged(context, verify(context, token, target, given), overwrite)
+        return exchanged(context, verified(context, token, target, given), overwrite)
     revocation.hold(target.server, token)
     try:
-        verified = verify(context, token, target)
+        found = verified(context, token, target)
     except TokenNotChecked as error:
         again = next_steps.check(target)
         raise ServerInTrouble(f"you signed in, but {error.why}. Nothing was saved. To see why: {again}") from None
-    if verified.permanent:
+    if found.permanent:
         revocation.release(token)
-    return exchanged(context, replace(verified, permanent=bool(verified.permanent)), overwrite, asks=False)
+    return exchanged(context, replace(found, permanent=bool(found.permanent)), overwrite, asks=False)
 
 
-def verify(context: Context, token: Token, target: Target, given: Sequence[str] = ()) -> VerifiedToken:
+def verified(context: Context, token: Token, target: Target, given: Sequence[str] = ()) -> verify.VerifiedToken:
     """Asks the server of a token whose it is and what it can read."""
-    from ..login.verify import verify_token
-
-    seconds = context.seconds()
     with context.frontend.waiting() as on_wait:
-        return verify_token(token, target, seconds, on_wait, given)
+        return verify.verify_token(token, target, context.seconds(), on_wait, given)
 
 
-def exchanged(context: Context, verified: VerifiedToken, overwrite: bool, asks: bool = True) -> LoginResult:
+def exchanged(context: Context, found: verify.VerifiedToken, overwrite: bool, asks: bool = True) -> NewToken:
     """Exchanges a temporary token for a permanent one, if the person agrees and it can be saved."""
-    from ..login.exchange import LoginRequest, LoginResult, exchange
-    from ..login.verify import try_saving
-
-    stored = resolve(verified.target.server)
-    in_the_way = stored.token not in (None, verified.token) and not stored.belongs_to
-    if verified.permanent is not False or not context.frontend.can_ask:
-        return LoginResult(verified=verified)
-    if in_the_way and not overwrite:
-        if asks:
-            return LoginResult(verified=verified)
-        if not confirm(context.frontend, f"Another token is saved for {host_of(verified.target.server)}. Replace it?"):
-            raise Cancelled
-    try_saving(verified.target)
-    request = LoginRequest(target=verified.target, use="new", seconds=context.seconds())
-    result = exchange(verified, request, context.frontend, asks)
+    target, frontend, seconds = found.target, context.frontend, context.seconds()
+    stored = resolve(target.server)
+    in_the_way = stored.token not in (None, found.token) and not stored.belongs_to and not overwrite
+    if found.permanent is not False or not frontend.can_ask or (in_the_way and asks):
+        return NewToken(verified=found)
+    if in_the_way and not confirm(frontend, f"Another token is saved for {host_of(target.server)}. Replace it?"):
+        raise Cancelled
+    verify.try_saving(target)
+    exchange = Exchange(auth=probe_auth_server(target, seconds, frontend), frontend=frontend, seconds=seconds)
+    result = exchange.replace(found, asks)
     if result is None and not asks:
         raise Cancelled
-    return result or LoginResult(verified=verified)
+    return result or NewToken(verified=found)
 
 
-def save(context: Context, result: LoginResult, overwrite: bool) -> Page:
-    """Saves a verified token, and revokes the temporary one that it replaces; returns the card."""
-    from ..environment.packages import import_caveclient
-    from ..login import revocation
-    from ..login.pages import not_revoked, with_lines
-    from ..login.verify import save_verified
-    from .views.access import card_page
+def finish(context: Context, new: NewToken, overwrite: bool, asks: bool = True) -> None:
+    """Saves a token, revokes the temporary one that it replaces, and shows the card.
 
-    token, target = result.verified.token, result.verified.target
+    Then it offers to revoke older tokens with this computer's name; without `asks` it only lists them.
+    """
+    token, target = new.verified.token, new.verified.target
     try:
         with saving(context, token, target):
-            saved = save_verified(result.verified, overwrite or result.exchanged)
+            saved = verify.save_and_prove(token, target, overwrite or new.exchanged, new.verified)
     except TokenNotSaved as error:
-        raise _not_saved(result, error) from None
+        raise _not_saved(new, error) from None
     except BaseException:
         if resolve(target.server).token == token:  # an interrupt came just after it was written
             revocation.release(token)
         raise
     revocation.release(token)
-    if result.replaces is not None:
-        revocation.hold(target.server, result.replaces)
-        revocation.revoke([result.replaces])
-    card = card_page(result.verified, saved, works=not import_caveclient())
-    return with_lines(card, (*result.remarks, *map(not_revoked, revocation.unreported())))
+    if new.replaces is not None:
+        revocation.hold(target.server, new.replaces)
+        revocation.revoke([new.replaces])
+    card = access.card_page(new.verified, saved, works=not packages.import_caveclient())
+    remarks = (*new.remarks, *map(pages.not_revoked, revocation.unreported()))
+    context.frontend.show(pages.with_lines(card, remarks))
+    if context.frontend.can_ask and (older := new.older()):
+        context.frontend.show(pages.older_page(older, target.server))
+        if asks and _agrees(context, "Revoke them?" if len(older) > 1 else "Revoke it?"):
+            for key in older:
+                problem = new.revoke(key)
+                done = f"could not be revoked: {problem}" if problem else "is revoked"
+                context.frontend.say(f"The token ending in {key.token.ending} {done}.")
 
 
-def _not_saved(result: LoginResult, error: TokenNotSaved) -> TokenNotSaved:
+def _agrees(context: Context, question: str) -> bool:
+    try:
+        return confirm(context.frontend, question)
+    except (Cancelled, NobodyToAsk):  # the token is saved: nothing is cancelled any more
+        return False
+
+
+def _not_saved(new: NewToken, error: TokenNotSaved) -> TokenNotSaved:
     """The same error. Revokes a token that was just created; names one that the person has only on the server."""
-    from ..login import revocation
-
-    token, server = result.verified.token, result.verified.target.server
-    if result.made:
+    token, server = new.verified.token, new.verified.target.server
+    if new.made:
         revocation.revoke([token])
         return error  # `cleaning_up` reports a failure
     revocation.release(token)
-    if not result.exchanged:
+    if not new.exchanged:
         return error
     return TokenNotSaved(f"the token ending in {token.ending} is on {tokens_page(server)} but not saved here: {error}")
-
-
-def finish(context: Context, result: LoginResult, overwrite: bool, asks: bool = True) -> None:
-    """Saves a token, shows the card, and offers to revoke the tokens that it replaced."""
-    context.frontend.show(save(context, result, overwrite))
-    offer_to_revoke(context, result, asks)
 
 
 @contextmanager
@@ -165,36 +159,13 @@ def cleaning_up(context: Context) -> Iterator[None]:
 
     In the background it retries the tokens of earlier lines.
     """
-    from ..login import revocation
-    from ..login.pages import not_revoked
-
-    revocation.retry_soon()
+    revocation.revoke_soon()
     try:
         yield
     finally:
         revocation.revoke()
-        if lines := tuple(map(not_revoked, revocation.unreported())):
+        if lines := tuple(map(pages.not_revoked, revocation.unreported())):
             context.frontend.show(Page(lines))
-
-
-def offer_to_revoke(context: Context, result: LoginResult, asks: bool = True) -> None:
-    """Offers to revoke older tokens with this computer's name; without `asks` it only lists them."""
-    from ..login.pages import older_page
-    from ..login.replaced import older_keys, revoke_older
-
-    older = older_keys(result) if context.frontend.can_ask else []
-    if not older:
-        return
-    context.frontend.show(older_page(older, result.verified.target.server))
-    try:
-        if not asks or not confirm(context.frontend, "Revoke them?" if len(older) > 1 else "Revoke it?"):
-            return
-    except (Cancelled, NobodyToAsk):
-        return
-    for key in older:
-        problem = revoke_older(result, key)
-        done = "is revoked" if not problem else f"could not be revoked: {problem}"
-        context.frontend.say(f"The token ending in {key.token.ending} {done}.")
 
 
 def saving(context: Context, token: Token, target: Target) -> AbstractContextManager[None]:
@@ -205,7 +176,7 @@ def saving(context: Context, token: Token, target: Target) -> AbstractContextMan
 
 
 def pick(context: Context, text: str, target: Target) -> Token:
-    """The token in a pasted text; if there are several, the person chooses."""
+    """The token in a pasted text, removed from the history; if there are several, the person chooses."""
     try:
         found = read_pasted(text, formats_of(target.server))
     except NotAToken as error:
@@ -216,19 +187,20 @@ def pick(context: Context, text: str, target: Target) -> Token:
         found = [PastedToken(token=unknown)]
     if not found:
         raise Cancelled("no token was given.")
-    pasted = found[0] if len(found) == 1 else _choose(context, found)
+    pasted = found[0]
+    if len(found) > 1:
+        only_one = f"found {len(found)} tokens; give just one"
+        if len(found) > MOST_LISTED:
+            raise BadInput(f"{only_one}.")
+        pasted = found[choose(context.frontend, guide.pasted_page(found), len(found), otherwise=only_one) or 0]
     _refuse_foreign(pasted.server, target)
-    _scrub(context, pasted.token)
+    secret = pasted.token.reveal()
+    was_left = scrub.find_tokens_in_inputs(context.shell.inputs, [secret])  # such as in an assignment to a variable
+    if failed := context.shell.scrub([secret]):
+        context.frontend.say(f"The token could not be removed from {' and '.join(failed)}.")
+    elif was_left:
+        context.frontend.say(f"The token was also in {was_left.details}; it was removed from there.")
     return pasted.token
-
-
-def _choose(context: Context, found: Sequence[PastedToken]) -> PastedToken:
-    from .views.guide import pasted_page
-
-    only_one = f"found {len(found)} tokens; give just one"
-    if len(found) > MOST_LISTED:
-        raise BadInput(f"{only_one}.")
-    return found[choose(context.frontend, pasted_page(found), len(found), otherwise=only_one) or 0]
 
 
 def _refuse_foreign(named: str, target: Target) -> None:
@@ -242,19 +214,9 @@ def _refuse_foreign(named: str, target: Target) -> None:
     if address is None or not {".", ":"} & set(address.host_and_port):
         return
     server = meant_address(address.host_and_port)
-    if server == target.server or address.host_port == host_port_of(target.server):
-        return
-    there = Target(datastack=datastack_for(server, ""), server=server, named_by="option")
-    raise BadInput(
-        f"this token is for {host_of(server)}, not for {host_of(target.server)}. Nothing was sent. "
-        f"To save it there: {next_steps.save(there)}"
-    )
-
-
-def _scrub(context: Context, token: Token) -> None:
-    """Scrubs a token from the history, such as from the cell that assigned it to a variable."""
-    found = scrub.find_tokens_in_inputs(context.shell.inputs, [token.reveal()])
-    if failed := context.shell.scrub([token.reveal()]):
-        context.frontend.say(f"The token could not be removed from {' and '.join(failed)}.")
-    elif found:
-        context.frontend.say(f"The token was also in {found.details}; it was removed from there.")
+    if server != target.server and address.host_port != host_port_of(target.server):
+        there = Target(datastack=datastack_for(server, ""), server=server, named_by="option")
+        raise BadInput(
+            f"this token is for {host_of(server)}, not for {host_of(target.server)}. Nothing was sent. "
+            f"To save it there: {next_steps.save(there)}"
+        )

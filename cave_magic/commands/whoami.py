@@ -6,10 +6,12 @@ import argparse
 
 from ..credentials.stored_tokens import other_files
 from ..doctor import next_steps
+from ..doctor.checks.token import set_up
 from ..doctor.evidence import ServerFacts
 from ..errors import CaveMagicError, NoToken, ServerInTrouble, TokenRejected
 from .arguments import argument, command
 from .context import Context
+from .views.whoami import revealed_page, whoami_page
 
 
 @command(argument("--reveal", action="store_true", help="print the token itself"))
@@ -21,8 +23,6 @@ def cave_whoami(context: Context, args: argparse.Namespace) -> None:
         %cave_whoami
         %cave_whoami --reveal
     """
-    from .views.whoami import revealed_page, whoami_page
-
     facts = context.facts(context.target(args))
     if args.reveal and facts.stored.token is not None:
         context.frontend.show(revealed_page(facts.stored.token))
@@ -33,8 +33,6 @@ def cave_whoami(context: Context, args: argparse.Namespace) -> None:
 
 def _no_account(facts: ServerFacts) -> CaveMagicError:
     """Why the account is unknown."""
-    from ..doctor.checks.token import set_up
-
     target, blocker = facts.target, facts.stored.blocker
     if blocker is not None:
         return NoToken(f"{blocker.fault}, so no token can be read from it. To fix it: {next_steps.check(target)}")

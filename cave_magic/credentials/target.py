@@ -10,7 +10,6 @@ from ..deployments import (
     DEFAULT_DATASTACK,
     DEFAULT_SERVER,
     AddressFault,
-    AddressProblem,
     check_address,
     datastack_for,
     deployment_of,
@@ -61,7 +60,7 @@ class Target:
     datastack: str
     server: str
     named_by: NamedBy = "default"
-    map_problem: AddressProblem | None = None
+    map_problem: AddressFault | None = None
     asked: bool = False
     opens_on: str = DEFAULT_SERVER
     by_name: tuple[str, ...] = (DEFAULT_SERVER,)
@@ -148,7 +147,7 @@ def _target_by_name(datastack: str, server_map: ServerMap) -> Target:
     if datastack in server_map.entries:
         entry = server_map.entries[datastack]
         problem, named_by = _problem_with_entry(entry), "map"
-        if problem is None or problem.fault is AddressFault.WHITE_SPACE:
+        if problem is None or problem is AddressFault.WHITE_SPACE:
             server = meant_address(entry)
         else:  # no request is sent to an address with a secret
             meant = server_meant(datastack, "" if holds_secret(entry) else entry)
@@ -164,9 +163,9 @@ def _target_by_name(datastack: str, server_map: ServerMap) -> Target:
     )
 
 
-def _problem_with_entry(entry: object) -> AddressProblem | None:
+def _problem_with_entry(entry: object) -> AddressFault | None:
     """What is wrong with an address in the map, which caveclient uses unchanged, white space included."""
     problem = problem_with_address(entry)
     if problem is None and entry != str(entry).strip():
-        return AddressProblem(fault=AddressFault.WHITE_SPACE)
+        return AddressFault.WHITE_SPACE
     return problem

@@ -224,7 +224,7 @@ def fix_entry(server: ServerFacts) -> Fix | None:
     target, current = server.target, server.machine.datastack_map
     problem = target.map_problem
     is_named = target.named_by in ("option", "setting")
-    if is_named or (problem is not None and problem.fault is AddressFault.WHITE_SPACE):
+    if is_named or problem is AddressFault.WHITE_SPACE:
         return fix_map_entry(target.datastack, server.address, current)
     if target.datastack in server.machine.datastacks_with_secrets:
         return fix_map_secrets(server.machine)

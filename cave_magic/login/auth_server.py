@@ -14,19 +14,14 @@ from .loopback import HOSTS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthServer:
-    """What is known about an auth server before a sign-in.
-
-    Attributes:
-        version: its version, "" if unknown.
-        page: the response of its sign-in page.
-    """
+    """What is known about an auth server before a sign-in: its version ("" if unknown), and its sign-in page."""
 
     version: str
     page: Response
 
     @property
     def has_sign_in(self) -> bool:
-        """Whether it has a sign-in page. It redirects requests from programs to its log-in page."""
+        """Whether it has a sign-in page. It redirects programs, too, to where people sign in."""
         return self.page.failure is None and 200 <= self.page.status < 400
 
     @property

@@ -9,13 +9,11 @@ import math
 import re
 import threading
 import time
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 from ..api import endpoints, responses
 from ..api.http import Session
 from ..api.responses import TEMPORARY_TOKEN_DAYS, Terms
-from ..api.tokens import keeps_one_token
 from ..api.urls import host_of
 from ..credentials.target import Target
 from ..doctor import next_steps
@@ -24,10 +22,9 @@ from ..errors import ServerInTrouble, TokenNotChecked, TokenRejected
 from ..token import Token
 from ..ui.frontend import Frontend
 from . import revocation, web_browser
-from .auth_server import AuthServer
-from .exchange import PATIENCE, LoginRequest, LoginResult, ask_to_replace_only_token, choose_or_create
+from .exchange import PATIENCE, Exchange, NewToken
 from .loopback import DONE, FAILED, HOSTS, LIFETIME, NOT_REVOKED, OVER, REFUSED, NoLoopback, Receiver
-from .pages import another_account, how_to_revoke, waiting_page
+from .pages import how_to_revoke, waiting_page
 from .verify import VerifiedToken, verify_token
 from .web_browser import Opening
 
@@ -37,9 +34,13 @@ STARTING = 0.3
 """Seconds within which a browser that cannot start usually exits."""
 
 
-def sign_in_in_browser(request: LoginRequest, auth: AuthServer, frontend: Frontend) -> LoginResult | None:
+def sign_in_in_browser(target: Target, use: str, exchange: Exchange) -> NewToken | None:
     """Signs in through the browser on the person's own screen.
 
+    Args:
+        target: the server, and the datastack whose terms of service are accepted on the way.
+        use: "new": create a token; "latest": reuse the token that was used last; "": ask if there are any.
+        exchange: exchanges the temporary token.
     Returns:
         The token, not saved yet. None if the caller should use the prompt: there is no screen or no sign-in page, the
         person interrupted the wait, or the sign-in timed out.
@@ -47,23 +48,21 @@ def sign_in_in_browser(request: LoginRequest, auth: AuthServer, frontend: Fronte
         Cancelled: the person declined.
         ServerInTrouble: the server returned an error after the sign-in.
     """
+    say, auth = exchange.frontend.say, exchange.auth
     if not platforms.detect_runtime().has_display:
         return None
     if not auth.has_sign_in:
-        frontend.say(f"{host_of(request.target.server)} does not support signing in through the browser.")
+        say(f"{host_of(target.server)} does not support signing in through the browser.")
         return None
-    if request.use == "new" and keeps_one_token(auth.version):
-        ask_to_replace_only_token(frontend, request.target)
+    if use == "new":
+        exchange.ask_to_replace_only_token(target)
     try:
-        with SignIn(request.target, request.seconds) as sign_in:
-            verified = _wait(sign_in, web_browser.open_browser(sign_in.page), frontend)
-            if verified is None:
-                return None
-            result = choose_or_create(verified, request, auth.version, frontend)
+        with SignIn(target, exchange.seconds) as sign_in:
+            verified = _wait(sign_in, web_browser.open_browser(sign_in.page), exchange.frontend)
+            return None if verified is None else exchange.choose_or_create(verified, use)
     except NoLoopback:
-        frontend.say("This computer does not let a program listen on loopback, so it cannot receive a browser sign-in.")
+        say("This computer does not let a program listen on loopback, so it cannot receive a browser sign-in.")
         return None
-    return replace(result, remarks=(*result.remarks, another_account(request.target)), exchanged=True)
 
 
 def _wait(sign_in: SignIn, opening: Opening, frontend: Frontend) -> VerifiedToken | None:
@@ -92,10 +91,7 @@ class SignIn:
     """A sign-in in progress: a receiver, and the tokens that it received. Use it as a context manager.
 
     The last account that signs in counts. At the end all received tokens are revoked; later ones are revoked at once.
-
-    Args:
-        target: the server, and the datastack whose terms of service are to be accepted.
-        seconds: the timeout for requests to the server.
+    Requests to the server of the target time out after these seconds.
     """
 
     def __init__(self, target: Target, seconds: float) -> None:
@@ -108,9 +104,7 @@ class SignIn:
         text, link = how_to_revoke(target.server, until)
         not_revoked = (f"The temporary token of this sign-in could not be revoked. {text}", link)
         self._receiver = Receiver(self, f"{host_of(target.server)}/sticky_auth", LIFETIME, not_revoked)
-        self._lock = threading.Lock()
-        self._closed = False
-        self._finished = threading.Event()  # set once the browser has nothing more to send
+        self._lock = threading.Lock()  # so that a token is accepted before the end or not at all
         self._next_request = 0.0
 
     def __enter__(self) -> SignIn:
@@ -125,7 +119,7 @@ class SignIn:
     @property
     def is_waiting(self) -> bool:
         """Whether a token or the acceptance of the terms may still arrive."""
-        return not self._finished.is_set() and not self._receiver.is_over.is_set()
+        return not self._receiver.is_over.is_set()
 
     @property
     def status(self) -> tuple[str, str]:
@@ -138,23 +132,19 @@ class SignIn:
 
     def step(self, seconds: float) -> None:
         """Waits, and checks every few seconds whether the terms were accepted in another tab."""
-        self._finished.wait(seconds)
-        verified = self.verified
-        if verified is None or verified.terms is None or self._finished.is_set():
-            return
-        if time.monotonic() < self._next_request:
+        if self._receiver.is_over.wait(seconds) or time.monotonic() < self._next_request:
             return
         self._next_request = time.monotonic() + LOOK_AGAIN
-        if _has_accepted(verified, verified.terms):
+        verified = self.verified
+        if verified is not None and verified.terms is not None and _has_accepted(verified, verified.terms):
             with self._lock:
                 if self.verified is verified:  # else another account has signed in meanwhile
-                    self._finished.set()
+                    self._receiver.finish()
 
     def settle(self) -> VerifiedToken | None:
         """Accepts no more tokens; returns the last verified one."""
         with self._lock:
-            self._closed = True
-        self._receiver.finish()
+            self._receiver.finish()
         return self.verified
 
     # The receiver calls the following methods in its threads.
@@ -162,11 +152,10 @@ class SignIn:
     def handle_token(self, token: Token, returned: bool) -> str:
         """Verifies a token; see `TokenHandler`. An error ends the wait."""
         with self._lock:
-            is_late = self._closed or self._finished.is_set()
-            if not is_late:
+            if is_early := self.is_waiting:
                 self._hold(token)
-        if is_late:
-            return self.handle_late_token(token)
+        if not is_early:
+            return self._refuse_late(token)
         try:
             return self._verify(token, returned)
         except TokenNotChecked as error:
@@ -174,10 +163,10 @@ class SignIn:
             self.error = ServerInTrouble(f"you signed in, but {error.why}. Nothing was saved. To see why: {again}")
         except Exception as error:
             self.error = error
-        self._finished.set()
+        self._receiver.finish()
         return FAILED
 
-    def handle_late_token(self, token: Token) -> str:
+    def _refuse_late(self, token: Token) -> str:
         """Revokes a token that arrives after the end."""
         if self.verified is not None and token == self.verified.token and self.error is None:
             return DONE
@@ -188,7 +177,7 @@ class SignIn:
     def handle_stray_token(self, token: Token, knows_path: bool) -> None:
         """Registers a token of a refused request, to be revoked unless it arrives again in a valid request."""
         self._hold(token, is_reported=knows_path)
-        if self._closed:
+        if not self.is_waiting:
             revocation.revoke_soon([token])
 
     def _hold(self, token: Token, is_reported: bool = True) -> None:
@@ -202,16 +191,15 @@ class SignIn:
         try:
             verified = verify_token(token, self.target, min(self._seconds, PATIENCE))
         except TokenRejected:
-            revocation.release(token)
-            return REFUSED
-        if verified.permanent:  # a sign-in issues temporary tokens only
+            verified = None
+        if verified is None or verified.permanent:  # a sign-in issues temporary tokens only
             revocation.release(token)
             return REFUSED
         with self._lock:
-            if not self._closed:
+            if self.is_waiting:
                 self.verified = verified
         if self.verified is not verified:  # the person cancelled while it was verified
-            return self.handle_late_token(token)
+            return self._refuse_late(token)
         if before is not None:
             revocation.revoke_soon([before.token])
         return self._next_page(verified)
@@ -223,19 +211,19 @@ class SignIn:
         return endpoints.terms_page(self.target.server, verified.terms.number, self._receiver.return_url)
 
     def _done(self) -> str:
-        self._finished.set()
+        self._receiver.finish()
         return DONE
 
 
 def _has_accepted(verified: VerifiedToken, terms: Terms) -> bool:
     """Whether the account has accepted terms that it had not accepted before; False if unknown."""
-    if all(unsigned.number != terms.number for unsigned in verified.account.unsigned):
-        return False
     server = verified.target.server
     with Session() as session:
         response = session.get(endpoints.identity_url(server), verified.token, seconds=PATIENCE)
-    account = responses.account_in(response, server)
-    return account is not None and all(unsigned.number != terms.number for unsigned in account.unsigned)
+    now, before = responses.account_in(response, server), verified.account
+    return now is not None and terms.number in {one.number for one in before.unsigned} - {
+        one.number for one in now.unsigned
+    }
 
 
 def is_sign_in_address(text: str) -> bool:

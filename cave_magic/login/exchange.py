@@ -14,18 +14,19 @@ from ..api.batch import MAX_TIMEOUT, Batch
 from ..api.failures import Failure
 from ..api.http import Session
 from ..api.responses import WITHIN, ListedToken, Response
-from ..api.tokens import create_token, keeps_one_token
+from ..api.tokens import create_token, is_revoked, keeps_one_token, revoke_permanent
 from ..api.urls import host_of
+from ..credentials.locations import locations
 from ..credentials.target import Target
 from ..doctor import next_steps
 from ..errors import Cancelled, ServerInTrouble, TokenNotChecked, TokenRejected
 from ..token import Token
-from ..ui.document import Line
+from ..ui.document import Line, Span, line
 from ..ui.frontend import Frontend
 from ..ui.prompts import choose, confirm
 from . import revocation
-from .auth_server import probe_auth_server
-from .pages import another_account, called, choice_page, moment_of
+from .auth_server import AuthServer
+from .pages import another_account, choice_page, moment_of
 from .verify import VerifiedToken, verify_token
 
 PATIENCE = 5.0
@@ -35,150 +36,158 @@ MOST_LISTED = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoginRequest:
-    """What to sign in to.
-
-    Attributes:
-        target: the server, and the datastack whose terms of service are accepted on the way.
-        use: "new": create a token; "latest": reuse the token that was used last; "": ask if there are any.
-        seconds: the timeout for the requests of each step.
-    """
-
-    target: Target
-    use: str = ""
-    seconds: float = 10.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoginResult:
+class NewToken:
     """A token to save.
 
     Attributes:
         verified: the token, and what it can read.
-        remarks: lines for the card.
-        made: its description if it was created just now, else "".
-        replaces: a temporary token to revoke once this one is saved, or None.
+        made: its description if it was created just now and can be revoked again, else "".
         exchanged: whether it was exchanged for a temporary token, so that the person has it only on the server.
+        replaces: a temporary token to revoke once this one is saved, or None.
     """
 
     verified: VerifiedToken
-    remarks: tuple[Line, ...] = ()
     made: str = ""
-    replaces: Token | None = None
     exchanged: bool = False
+    replaces: Token | None = None
+
+    @property
+    def remarks(self) -> tuple[Line, ...]:
+        """Lines for the card."""
+        named = line(Span(f"The tokens page lists this token as “{self.made}”.", "dim")) if self.made else ()
+        other = another_account(self.verified.target) if self.exchanged else ()
+        return tuple(filter(None, (named, other)))
+
+    def older(self) -> list[ListedToken]:
+        """The account's older tokens with the description of this new one, except those stored on this computer.
+
+        None if they cannot be listed, or if other computers may have the same name.
+        """
+        token, server = self.verified.token, self.verified.target.server
+        if not self.made or not names_this_computer():
+            return []
+        with Session() as session:
+            listed = responses.listed_tokens_in(session.get(endpoints.tokens_url(server), token, seconds=PATIENCE))
+        newest = next((key.number for key in listed or () if key.token == token), None)
+        stored = {location.read().meant for location in locations(server)}
+        named = [key for key in listed or () if key.description == self.made and key.token not in stored]
+        return [key for key in named if newest is not None and key.number is not None and key.number < newest]
+
+    def revoke(self, key: ListedToken) -> str:
+        """Revokes an older token, authorized by this one; returns why that failed, or ""."""
+        server, token = self.verified.target.server, self.verified.token
+        with Session() as session:
+            response = revoke_permanent(session, server, token, key.number or 0, PATIENCE)
+        return "" if is_revoked(response) or response.status == 404 else response.sentence  # 404: already revoked
 
 
-def exchange(verified: VerifiedToken, request: LoginRequest, frontend: Frontend, asks: bool) -> LoginResult | None:
-    """Creates a permanent token with a temporary one, to be revoked once the new one is saved.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """Exchanges temporary tokens for permanent ones, which are not saved yet. `revocation` holds them until they are.
 
-    Args:
-        verified: the temporary token.
-        request: the server and the timeout.
+    Attributes:
+        auth: the auth server.
         frontend: asks the person.
-        asks: whether to ask first; if a new token revokes another one, the person is always asked.
-    Returns:
-        The permanent token, not saved yet; None if the person declined.
-    Raises:
-        ServerInTrouble: no token could be created.
+        seconds: the timeout for the requests of each step.
     """
-    version = probe_auth_server(request.target, request.seconds, frontend).version
-    question = f"This token is temporary: it expires {WITHIN}. Create a permanent one, and revoke this one?"
-    if keeps_one_token(version):
-        question, asks = f"{question} {_revokes_the_other(request.target)}", True
-    if asks and not confirm(frontend, question):
-        return None
-    result = _create(verified, request, version, frontend)
-    remarks = (*result.remarks, another_account(request.target))
-    return replace(result, remarks=remarks, replaces=verified.token, exchanged=True)
 
+    auth: AuthServer
+    frontend: Frontend
+    seconds: float
 
-def is_from_address(text: str) -> bool:
-    """Whether a pasted token was part of a URL. Only temporary tokens are."""
-    return re.search(r"[?&#](?:middle_auth_)?token=", text) is not None
+    def replace(self, temporary: VerifiedToken, asks: bool) -> NewToken | None:
+        """Creates a permanent token; the temporary one is to be revoked once it is saved.
 
+        Args:
+            temporary: the temporary token.
+            asks: whether to ask first; if a new token revokes another one, the person is always asked.
+        Returns:
+            The new token; None if the person declined.
+        Raises:
+            ServerInTrouble: no token could be created.
+        """
+        question = f"This token is temporary: it expires {WITHIN}. Create a permanent one, and revoke this one?"
+        if self._keeps_one:
+            question, asks = f"{question} {_revokes_the_other(temporary.target)}", True
+        if asks and not confirm(self.frontend, question):
+            return None
+        return replace(self._create(temporary), replaces=temporary.token)
 
-def description() -> str:
-    """The description of this computer's token on the tokens page."""
-    return f"cave_magic on {_computer() or 'an unnamed computer'}"
+    def choose_or_create(self, temporary: VerifiedToken, use: str) -> NewToken:
+        """Lets the person choose one of the account's tokens, or creates one; for `use` see `sign_in_in_browser`."""
+        keys = [] if use == "new" else self._list_keys(temporary)
+        while (key := self._choose(keys, temporary, use)) is not None:
+            try:
+                return NewToken(verified=self._verify(key.token, temporary.target), exchanged=True)
+            except TokenRejected:
+                keys = [one for one in keys if one.token != key.token]
+                self.frontend.say(f"The token ending in {key.token.ending} is listed, but no longer works.")
+        return self._create(temporary)
 
+    def ask_to_replace_only_token(self, target: Target) -> None:
+        """Asks before creating a token, if the server keeps one token for each account.
 
-def names_this_computer() -> bool:
-    """Whether this computer has a name of its own, not one such as localhost."""
-    return bool(_computer()) and not _computer().lower().startswith("localhost")
+        Raises:
+            Cancelled: the person declined.
+        """
+        if self._keeps_one and not confirm(self.frontend, f"{_revokes_the_other(target)} Create one?"):
+            raise Cancelled
 
+    @property
+    def _keeps_one(self) -> bool:
+        return keeps_one_token(self.auth.version)
 
-def _computer() -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", platform.node()[:60]).strip("-")
+    def _list_keys(self, temporary: VerifiedToken) -> list[ListedToken]:
+        """The account's tokens, the most recently used first."""
+        address = endpoints.tokens_url(temporary.target.server)
+        with Session() as session:
+            response = session.get(address, temporary.token, seconds=self.seconds)
+        keys = responses.listed_tokens_in(response)
+        if keys is None:
+            why = f"you signed in, but your tokens could not be listed: {response.sentence}"
+            raise ServerInTrouble(f"{why}. {_by_hand(temporary.target)}")
+        newest_first = sorted(keys, key=lambda key: (moment_of(key.last_used), moment_of(key.created)), reverse=True)
+        return newest_first[:MOST_LISTED]
 
+    def _choose(self, keys: Sequence[ListedToken], temporary: VerifiedToken, use: str) -> ListedToken | None:
+        """The token to reuse; None to create one."""
+        if not keys or use:
+            return keys[0] if keys else None
+        page = choice_page(keys, temporary, _revokes_the_other(temporary.target) if self._keeps_one else "")
+        chosen = choose(self.frontend, page, len(keys), or_new=True, otherwise="use --use latest or --use new")
+        if chosen is None:
+            self.ask_to_replace_only_token(temporary.target)
+        return None if chosen is None else keys[chosen]
 
-def choose_or_create(verified: VerifiedToken, request: LoginRequest, version: str, frontend: Frontend) -> LoginResult:
-    """Lets the person choose one of the account's tokens, or creates one; verifies it."""
-    keys = [] if request.use == "new" else _list_keys(verified, request)
-    while (key := _choose(keys, verified, request, version, frontend)) is not None:
+    def _create(self, temporary: VerifiedToken) -> NewToken:
+        name, target, one_only = description(), temporary.target, self._keeps_one
+        server = target.server
+
+        def make() -> Response:
+            with Session() as session:
+                made = create_token(session, server, temporary.token, name, self.auth.version, self.seconds)
+            if made.is_good and isinstance(made.body, Token):
+                revocation.hold(server, made.body, permanent=True, only=one_only)
+            return made
+
+        latest = next_steps.setup(target, "existing", "--use latest")
+        fate = f"will be your only token there. To save it: {latest}" if one_only else "will be revoked."
+        response = _finished(make, host_of(server), self.frontend, fate)
+        token = response.body
+        if not response.is_good or not isinstance(token, Token) or not token.can_be_sent:
+            perhaps = f" If one was created anyway, it is “{name}” on {endpoints.tokens_page(server)}."
+            may_be = "" if one_only or _was_not_made(response) else perhaps
+            why = f"you signed in, but no token was created: {response.sentence}.{may_be}"
+            raise ServerInTrouble(f"{why} {_by_hand(target)}")
         try:
-            return LoginResult(verified=_verify(key.token, request, frontend))
-        except TokenRejected:
-            keys = [one for one in keys if one.token != key.token]
-            frontend.say(f"The token ending in {key.token.ending} is listed, but no longer works.")
-    return _create(verified, request, version, frontend)
+            verified = self._verify(token, target)
+        except TokenNotChecked:
+            verified = replace(temporary, token=token, permanent=True)  # the auth server has just issued it
+        return NewToken(verified=verified, made="" if one_only else name, exchanged=True)
 
-
-def _list_keys(verified: VerifiedToken, request: LoginRequest) -> list[ListedToken]:
-    """The account's tokens, the most recently used first."""
-    with Session() as session:
-        response = session.get(endpoints.tokens_url(request.target.server), verified.token, seconds=request.seconds)
-    keys = responses.listed_tokens_in(response)
-    if keys is None:
-        why = f"you signed in, but your tokens could not be listed: {response.sentence}"
-        raise ServerInTrouble(f"{why}. {_by_hand(request.target)}")
-    return sorted(keys, key=lambda key: (moment_of(key.last_used), moment_of(key.created)), reverse=True)[:MOST_LISTED]
-
-
-def _by_hand(target: Target) -> str:
-    return f"Nothing was saved. To paste a token: {next_steps.setup(target, 'existing', '--paste')}"
-
-
-def _choose(
-    keys: Sequence[ListedToken], verified: VerifiedToken, request: LoginRequest, version: str, frontend: Frontend
-) -> ListedToken | None:
-    """The token to reuse; None to create one."""
-    if not keys or request.use:
-        return keys[0] if keys else None
-    one_only = _revokes_the_other(request.target) if keeps_one_token(version) else ""
-    page = choice_page(keys, verified, one_only)
-    chosen = choose(frontend, page, len(keys), or_new=True, otherwise="use --use latest or --use new")
-    if chosen is None and one_only:
-        ask_to_replace_only_token(frontend, request.target)
-    return None if chosen is None else keys[chosen]
-
-
-def _create(verified: VerifiedToken, request: LoginRequest, version: str, frontend: Frontend) -> LoginResult:
-    """Creates a token. `revocation` holds it until it is saved."""
-    name, server, one_only = description(), request.target.server, keeps_one_token(version)
-    latest = next_steps.setup(request.target, "existing", "--use latest")
-    fate = f"will be your only token there. To save it: {latest}" if one_only else "will be revoked."
-    response = _finished(lambda: _make(verified, name, version, request.seconds), host_of(server), frontend, fate)
-    token = response.body
-    if not response.is_good or not isinstance(token, Token) or not token.can_be_sent:
-        perhaps = f" If one was created anyway, it is “{name}” on {endpoints.tokens_page(server)}."
-        may_be = "" if one_only or _was_not_made(response) else perhaps
-        raise ServerInTrouble(
-            f"you signed in, but no token was created: {response.sentence}.{may_be} {_by_hand(request.target)}"
-        )
-    try:
-        made = _verify(token, request, frontend)
-    except TokenNotChecked:
-        made = replace(verified, token=token, permanent=True)  # the auth server has just issued it
-    return LoginResult(verified=made) if one_only else LoginResult(verified=made, remarks=(called(name),), made=name)
-
-
-def _make(verified: VerifiedToken, name: str, version: str, seconds: float) -> Response:
-    server = verified.target.server
-    with Session() as session:
-        response = create_token(session, server, verified.token, name, version, seconds)
-    if response.is_good and isinstance(response.body, Token):
-        revocation.hold(server, response.body, permanent=True, only=keeps_one_token(version))
-    return response
+    def _verify(self, token: Token, target: Target) -> VerifiedToken:
+        with self.frontend.waiting() as on_wait:
+            return verify_token(token, target, self.seconds, on_wait)
 
 
 def _finished(job: Callable[[], Response], host: str, frontend: Frontend, fate: str) -> Response:
@@ -215,20 +224,28 @@ def _was_not_made(response: Response) -> bool:
     return response.failure in _NEVER_ARRIVED or 400 <= response.status < 500
 
 
-def _verify(token: Token, request: LoginRequest, frontend: Frontend) -> VerifiedToken:
-    with frontend.waiting() as on_wait:
-        return verify_token(token, request.target, request.seconds, on_wait)
-
-
-def ask_to_replace_only_token(frontend: Frontend, target: Target) -> None:
-    """Asks before creating a token on a server that keeps one token for each account.
-
-    Raises:
-        Cancelled: the person declined.
-    """
-    if not confirm(frontend, f"{_revokes_the_other(target)} Create one?"):
-        raise Cancelled
+def _by_hand(target: Target) -> str:
+    return f"Nothing was saved. To paste a token: {next_steps.setup(target, 'existing', '--paste')}"
 
 
 def _revokes_the_other(target: Target) -> str:
     return f"{host_of(target.server)} keeps one token for each account: creating one revokes the one in use elsewhere."
+
+
+def is_from_address(text: str) -> bool:
+    """Whether a pasted token was part of a URL. Only temporary tokens are."""
+    return re.search(r"[?&#](?:middle_auth_)?token=", text) is not None
+
+
+def description() -> str:
+    """The description of this computer's token on the tokens page."""
+    return f"cave_magic on {_computer() or 'an unnamed computer'}"
+
+
+def names_this_computer() -> bool:
+    """Whether this computer has a name of its own, not one such as localhost."""
+    return bool(_computer()) and not _computer().lower().startswith("localhost")
+
+
+def _computer() -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", platform.node()[:60]).strip("-")

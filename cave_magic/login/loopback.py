@@ -17,9 +17,10 @@ import socketserver
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import parse_qsl
 
@@ -31,6 +32,8 @@ LIFETIME = 300.0
 """Seconds that a sign-in may take."""
 GRACE_PERIOD = 300.0
 """Seconds after the end of a sign-in during which late tokens are received, to be revoked."""
+POLL = 0.05
+"""Seconds between two looks at the clock while nobody connects."""
 REQUEST_TIMEOUT = 5.0
 """Seconds within which a whole request must arrive, and a response must be sent."""
 MAX_HEAD = 32_768
@@ -60,15 +63,10 @@ class TokenHandler(Protocol):
     """Handles the tokens that arrive. The receiver calls it in its threads."""
 
     def handle_token(self, token: Token, returned: bool) -> str:
-        """Verifies a token, one at a time; returns where the browser goes: `DONE`, `FAILED`, `REFUSED` or a URL.
+        """Verifies a token, one at a time; returns where the browser goes: one of our pages, or a URL.
 
-        Args:
-            token: the token.
-            returned: whether it arrived at the return URL, not at the sign-in URL.
+        `returned`: whether it arrived at the return URL, not at the sign-in URL. It may arrive after the end.
         """
-
-    def handle_late_token(self, token: Token) -> str:
-        """The same for a token that arrives after the end: `DONE`, `OVER` or `NOT_REVOKED`."""
 
     def handle_stray_token(self, token: Token, knows_path: bool) -> None:
         """Registers a token of a refused request; `knows_path`: it arrived at a secret path of this sign-in."""
@@ -106,30 +104,33 @@ _HEADERS = (
     "Cross-Origin-Resource-Policy: same-origin",
     "Connection: close",
 )
-_REASONS = {
-    200: "OK", 303: "See Other", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 410: "Gone",
-    503: "Service Unavailable",
-}  # fmt: skip
 _REQUEST_LINE = re.compile(rf"([A-Z]{{1,20}}) (/[\x21-\x7e]{{0,{MAX_TARGET}}}) HTTP/1\.[01]")
 _HEADER = re.compile(r"([!#-'*+.^-z|~0-9A-Z-]{1,80}):[ \t]*(.*?)[ \t]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Request:
-    """The relevant parts of a request. It has no repr, because its query may contain a token.
-
-    Attributes:
-        hosts: the values of its `Host` headers.
-        destination: the value of `Sec-Fetch-Dest`; "document" without one.
-        is_prefetch: whether the browser prefetches the URL.
-    """
+    """A request, whose headers have names in lower case. It has no repr, because its query may contain a token."""
 
     method: str
     path: str
     query: str
-    hosts: tuple[str, ...]
-    destination: str
-    is_prefetch: bool
+    headers: tuple[tuple[str, str], ...]
+
+    def values(self, *names: str) -> list[str]:
+        """The values of the headers with one of these names."""
+        return [value for name, value in self.headers if name in names]
+
+    @property
+    def is_prefetch(self) -> bool:
+        """Whether the browser only prefetches the URL."""
+        return any("prefetch" in value for value in self.values("sec-purpose", "purpose"))
+
+    @property
+    def is_opened(self) -> bool:
+        """Whether a person opens the URL as a page."""
+        kind = [*self.values("sec-fetch-dest"), "document"][0]  # older browsers do not say
+        return self.method == "GET" and kind == "document" and not self.is_prefetch
 
 
 def parse_request(head: bytes) -> Request | None:
@@ -139,16 +140,9 @@ def parse_request(head: bytes) -> Request | None:
     fields = [_HEADER.fullmatch(line) for line in lines]
     if request_line is None or None in fields:
         return None
-    headers = [(field[1].lower(), field[2]) for field in fields if field]
+    headers = tuple((field[1].lower(), field[2]) for field in fields if field)
     path, _, query = request_line[2].partition("?")
-    return Request(
-        method=request_line[1],
-        path=path,
-        query=query,
-        hosts=tuple(value for name, value in headers if name == "host"),
-        destination=next((value for name, value in headers if name == "sec-fetch-dest"), "document"),
-        is_prefetch=any(name in ("sec-purpose", "purpose") and "prefetch" in value for name, value in headers),
-    )
+    return Request(method=request_line[1], path=path, query=query, headers=headers)
 
 
 def token_in(query: str) -> Token | None:
@@ -193,10 +187,8 @@ class Receiver:
     def __init__(
         self, handler: TokenHandler, issuer: str, lifetime: float = LIFETIME, not_revoked: tuple[str, str] = ("", "")
     ) -> None:
-        self._handler = handler
+        self._handler, self._issuer, self._not_revoked = handler, issuer, not_revoked
         self._lifetime = lifetime
-        self._not_revoked = not_revoked
-        self._issuer = issuer
         self._one_at_a_time = threading.Lock()
         self._sign_in_path, self._return_path = (f"/{secrets.token_urlsafe(16)}" for _ in range(2))
         self._tokens: dict[Token, None] = {}
@@ -204,16 +196,20 @@ class Receiver:
         self._last_page = ""
         self.is_over = threading.Event()
         """Set once the sign-in is over."""
-        self.closed = threading.Event()
-        """Set once it stops listening."""
+        self._thread = threading.Thread(target=self._serve, daemon=True)
 
     def __enter__(self) -> Receiver:
-        self._server = _listen(self)
+        for address in HOSTS:
+            with suppress(OSError):
+                self._server = _Server(self, address)
+                break
+        else:
+            raise NoLoopback
         host, port = map(str, self._server.server_address[:2])
         self._host = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._ends = time.monotonic() + self._lifetime
-        self._timer = _start_timer(self._lifetime, self.finish)
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        self._closes = self._ends + GRACE_PERIOD
+        self._thread.start()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -236,28 +232,20 @@ class Receiver:
 
     def finish(self) -> None:
         """Ends the sign-in, but handles late tokens during the grace period. A second call changes nothing."""
-        with self._server.lock:
-            if self.is_over.is_set():
-                return
+        if not self.is_over.is_set():
+            self._closes = time.monotonic() + GRACE_PERIOD
             self.is_over.set()
-        self._timer.cancel()
-        self._timer = _start_timer(GRACE_PERIOD, self.close)
 
-    def close(self) -> None:
-        """Stops listening at once. A second call changes nothing."""
-        self.is_over.set()
-        with self._server.lock:
-            if self.closed.is_set():
-                return
-            self.closed.set()
-        self._timer.cancel()
-        self._server.shutdown()
-        self._server.server_close()
-        self._server.shut_down_all()
+    def _serve(self) -> None:
+        with self._server:
+            while (now := time.monotonic()) < self._closes:
+                self._server.handle_request()  # returns after `POLL` seconds if nobody connects
+                if now >= self._ends:
+                    self.finish()
 
     def respond(self, request: Request) -> bytes:
         """The response to a request."""
-        is_own_host = request.hosts == (self._host,)
+        is_own_host = request.values("host") == [self._host]
         if request.query and (location := self._handle_query(request, is_own_host)) is not None:
             return _response(303, location=location)
         status, title, text = _PREFETCHED if request.is_prefetch else self._page(request, is_own_host)
@@ -283,9 +271,8 @@ class Receiver:
         """Handles the tokens in a query; returns where the browser goes now, or None for a prefetch."""
         paths = (self._sign_in_path, self._return_path)
         path = next((path for path in paths if hmac.compare_digest(request.path.encode(), path.encode())), "")
-        is_opened = request.method == "GET" and request.destination == "document" and not request.is_prefetch
         token = token_in(request.query)
-        if token is not None and path and is_own_host and is_opened:
+        if token is not None and path and is_own_host and request.is_opened:
             return self._handle_token(token, path == self._return_path)
         for stray in stray_tokens_in(request.query, "" if path else self._issuer):
             if stray not in self._stray_tokens and _has_room(self._stray_tokens, stray, MAX_STRAY_TOKENS):
@@ -295,25 +282,10 @@ class Receiver:
     def _handle_token(self, token: Token, returned: bool) -> str:
         with self._one_at_a_time, suppress(Exception):  # the browser must leave the URL whatever happens
             if _has_room(self._tokens, token, MAX_TOKENS):
-                late, handler = self.is_over.is_set(), self._handler
-                location = handler.handle_late_token(token) if late else handler.handle_token(token, returned)
+                location = self._handler.handle_token(token, returned)
                 self._last_page = location if location in (DONE, FAILED) else self._last_page
                 return location
         return REFUSED
-
-
-def _listen(receiver: Receiver) -> _Server:
-    for host in HOSTS:
-        with suppress(OSError):
-            return _Server(receiver, host)
-    raise NoLoopback
-
-
-def _start_timer(seconds: float, function: Callable[[], None]) -> threading.Timer:
-    timer = threading.Timer(seconds, function)
-    timer.daemon = True
-    timer.start()
-    return timer
 
 
 def _has_room(known: dict[Token, None], token: Token, most: int) -> bool:
@@ -326,7 +298,8 @@ def _has_room(known: dict[Token, None], token: Token, most: int) -> bool:
 def _response(status: int, body: str = "", location: str = "") -> bytes:
     more = [f"Location: {location}"] if location else []
     content = body.encode()
-    head = (f"HTTP/1.1 {status} {_REASONS[status]}", *_HEADERS, *more, f"Content-Length: {len(content)}", "", "")
+    first = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"
+    head = (first, *_HEADERS, *more, f"Content-Length: {len(content)}", "", "")
     return "\r\n".join(head).encode("latin-1") + content
 
 
@@ -338,11 +311,12 @@ class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     block_on_close = False
     request_queue_size = 128
+    timeout = POLL
 
     def __init__(self, receiver: Receiver, host: str) -> None:
         self.receiver = receiver
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self.lock = threading.Lock()
+        self._lock = threading.Lock()
         self._reading: dict[socket.socket, None] = {}
         super().__init__((host, 0), _Handler)
 
@@ -354,25 +328,21 @@ class _Server(socketserver.ThreadingTCPServer):
     def handle_error(self, request: object, client_address: object) -> None:
         """Logs nothing: a request may contain a token."""
 
-    def begin_reading(self, connection: socket.socket) -> None:
-        """Registers a connection that is sending its request. If there are too many, shuts down the oldest."""
-        with self.lock:
+    @contextmanager
+    def reading(self, connection: socket.socket) -> Iterator[None]:
+        """Counts a connection while it is sending its request. If there are too many, shuts down the oldest."""
+        with self._lock:
             self._reading[connection] = None
             if len(self._reading) > MAX_READING:
-                _shut_down(oldest := next(iter(self._reading)))
+                oldest = next(iter(self._reading))
                 del self._reading[oldest]
-
-    def end_reading(self, connection: socket.socket) -> None:
-        """Unregisters it."""
-        with self.lock:
-            self._reading.pop(connection, None)
-
-    def shut_down_all(self) -> None:
-        """Shuts down the connections that have not sent their request yet."""
-        with self.lock:
-            for connection in self._reading:
-                _shut_down(connection)
-            self._reading.clear()
+                with suppress(OSError):
+                    oldest.shutdown(socket.SHUT_RDWR)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._reading.pop(connection, None)
 
 
 class _Handler(socketserver.BaseRequestHandler):
@@ -380,23 +350,15 @@ class _Handler(socketserver.BaseRequestHandler):
 
     server: _Server
 
-    def setup(self) -> None:
-        self.server.begin_reading(self.request)
-
     def handle(self) -> None:
         with suppress(OSError):
-            head = _read_head(self.request)
-            self.server.end_reading(self.request)
-            request = parse_request(head) if head else None
-            if request is None:
-                return
-            response = self.server.receiver.respond(request)
-            self.request.settimeout(REQUEST_TIMEOUT)
-            self.request.sendall(response)
-            _drain(self.request)
-
-    def finish(self) -> None:
-        self.server.end_reading(self.request)
+            with self.server.reading(self.request):
+                request = parse_request(_read_head(self.request))
+            if request is not None:
+                response = self.server.receiver.respond(request)
+                self.request.settimeout(REQUEST_TIMEOUT)
+                self.request.sendall(response)
+                _drain(self.request)
 
 
 def _read_head(connection: socket.socket) -> bytes:
@@ -404,12 +366,11 @@ def _read_head(connection: socket.socket) -> bytes:
     deadline, head = time.monotonic() + REQUEST_TIMEOUT, b""
     while len(head) <= MAX_HEAD and (left := deadline - time.monotonic()) > 0:
         connection.settimeout(left)
-        part = connection.recv(4096)
-        head += part
-        if not part:
-            break
+        head += (part := connection.recv(4096))
         if b"\r\n\r\n" in head:
             return head.partition(b"\r\n\r\n")[0]
+        if not part:
+            break
     return b""
 
 
@@ -420,8 +381,3 @@ def _drain(connection: socket.socket) -> None:
     for _ in range(16):
         if not connection.recv(4096):
             return
-
-
-def _shut_down(connection: socket.socket) -> None:
-    with suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)

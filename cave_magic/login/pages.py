@@ -23,13 +23,7 @@ _TITLES = tuple(line(Span(title, "dim")) for title in ("", "", "created", "last 
 
 
 def waiting_page(target: Target, address: str, problem: str = "") -> Page:
-    """Shown while the person signs in.
-
-    Args:
-        target: the datastack and its server.
-        address: the page that was opened in the browser.
-        problem: why it could not be opened, or "".
-    """
+    """Shown while the person signs in at an address; `problem`: why the browser could not open it, or ""."""
     link = Span(address, "link")
     ways: tuple[Line, ...] = (
         line(f"A browser tab has opened. {_TODO}"),
@@ -57,13 +51,7 @@ _TO_PASTE = (
 
 
 def choice_page(keys: Sequence[ListedToken], verified: VerifiedToken, warning: str = "") -> Page:
-    """Lists the account's tokens to choose from.
-
-    Args:
-        keys: the tokens, the default first.
-        verified: the temporary token of the sign-in.
-        warning: what creating a new token would do, or "".
-    """
+    """Lists the account's tokens, the default first; `warning`: what creating a new token would do, or ""."""
     rows = [tuple(line(Span(*cell)) for cell in zip(_cells(*one), _CELLS, strict=True)) for one in enumerate(keys, 1)]
     blocks: list[Block] = [
         line("You are signed in as ", Span(verified.account.label.text, "strong"), ". Your tokens:"),
@@ -86,16 +74,11 @@ def _day(said: Untrusted) -> str:
 
 
 def moment_of(said: Untrusted) -> datetime:
-    """Parses a date of the auth server; `datetime.min` if there is none."""
+    """Parses a date of the auth server; `datetime.min` without one."""
     with suppress(TypeError, ValueError):
         found = parsedate_to_datetime(sanitize(said).text)
         return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
     return datetime.min.replace(tzinfo=timezone.utc)
-
-
-def called(name: str) -> Line:
-    """The line that names a new token."""
-    return line(Span(f"The tokens page lists this token as “{name}”.", "dim"))
 
 
 def another_account(target: Target) -> Line:

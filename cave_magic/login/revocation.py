@@ -48,8 +48,8 @@ class UnrevokedToken:
         token: the token.
         permanent: whether it is a permanent token that was created but not saved.
         only: whether it is the account's only token, on an old server; it is reported and never revoked.
-        is_reported: whether to tell the person that it is still valid; False if a stranger may have sent it.
-        was_reported: whether the person was told.
+        is_reported: whether to tell the person that it is still valid; False if a stranger may have sent it, or once
+            the person was told.
         why: why the last attempt to revoke it failed; "" before the first attempt.
         expires: when a temporary token expires at the latest.
         process: the process that holds it. A fork leaves it to its parent.
@@ -60,7 +60,6 @@ class UnrevokedToken:
     permanent: bool = False
     only: bool = False
     is_reported: bool = True
-    was_reported: bool = False
     why: str = ""
     expires: datetime = field(default_factory=lambda: datetime.now(timezone.utc) + timedelta(days=TEMPORARY_TOKEN_DAYS))
     process: int = field(default_factory=os.getpid)
@@ -101,15 +100,11 @@ def revoke(tokens: Iterable[Token] | None = None) -> None:
         batch.wait()
 
 
-def revoke_soon(tokens: Iterable[Token]) -> None:
-    """Revokes held tokens in the background."""
-    threading.Thread(target=revoke, args=(list(tokens),), daemon=True).start()
-
-
-def retry_soon() -> None:
-    """Tries all held tokens again, in the background."""
-    if left := [one.token for one in _mine()]:
-        revoke_soon(left)
+def revoke_soon(tokens: Iterable[Token] | None = None) -> None:
+    """Revokes held tokens in the background; by default tries all of them again."""
+    chosen = [one.token for one in _mine()] if tokens is None else list(tokens)
+    if chosen:
+        threading.Thread(target=revoke, args=(chosen,), daemon=True).start()
 
 
 def is_held(token: Token) -> bool:
@@ -120,9 +115,9 @@ def is_held(token: Token) -> bool:
 
 def unreported() -> tuple[UnrevokedToken, ...]:
     """Returns each token that could not be revoked, once, to be reported to the person."""
-    found = tuple(one for one in _mine() if one.why and one.is_reported and not one.was_reported)
+    found = tuple(one for one in _mine() if one.why and one.is_reported)
     for one in found:
-        one.was_reported = True
+        one.is_reported = False
     return found
 
 
@@ -140,24 +135,19 @@ def _try_repeatedly(one: UnrevokedToken, deadline: float) -> None:
 
 def _try(one: UnrevokedToken, seconds: float) -> bool:
     """Tries to revoke a token; returns whether another attempt may succeed."""
+    responses: list[Response] = []
     with Session() as session:
-        responses = _request(session, one, seconds)
-    if any(is_revoked(response) or (response.status == USELESS and not one.permanent) for response in responses):
-        release(one.token)
-        return False
+        for address in [""] if one.permanent else sign_out_urls(one.server):
+            if address:
+                response = revoke_temporary(session, address, one.token, seconds)
+            else:
+                response = revoke_itself(session, one.server, one.token, seconds)
+            if is_revoked(response) or (response.status == USELESS and not one.permanent):
+                release(one.token)
+                return False
+            responses.append(response)
     one.why = responses[0].sentence
     return any(response.failure or response.status >= 500 or response.status == 429 for response in responses)
-
-
-def _request(session: Session, one: UnrevokedToken, seconds: float) -> list[Response]:
-    if one.permanent:
-        return [revoke_itself(session, one.server, one.token, seconds)]
-    responses: list[Response] = []
-    for address in sign_out_urls(one.server):
-        responses.append(revoke_temporary(session, address, one.token, seconds))
-        if is_revoked(responses[-1]):
-            break
-    return responses
 
 
 @atexit.register

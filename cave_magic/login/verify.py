@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..api import endpoints, responses
@@ -68,18 +68,28 @@ def verify_token(
         listed = batch.get(endpoints.datastacks_url(server), token)
         opened = batch.get(endpoints.datastack_url(server, target.datastack), token)
         others: list[PendingResponse] = []
+
+        def ask_each(response: Response) -> None:
+            names = (responses.names_in(response) or ())[:MOST_DATASTACKS]
+            others.extend(batch.get(endpoints.datastack_url(server, name), token) for name in names)
+
         if server not in KNOWN_SERVERS:  # else its data servers are known
-            batch.then(listed, lambda response: others.extend(_ask_each(batch, token, target, response)))
+            batch.then(listed, ask_each)
         batch.wait(on_wait)
         account = _account_or_raise(identity.response, target, given)
-        infos = [opened.response, *(other.response for other in others)]
-        return _verified(token, target, account, keys.response, listed.response, infos)
-
-
-def _ask_each(batch: Batch, token: Token, target: Target, listed: Response) -> list[PendingResponse]:
-    """Looks up the data servers of the first listed datastacks."""
-    names = (responses.names_in(listed) or ())[:MOST_DATASTACKS]
-    return [batch.get(endpoints.datastack_url(target.server, name), token) for name in names]
+        known = responses.listed_tokens_in(keys.response)
+        locals_ = [responses.local_server_in(one.response) for one in (opened, *others)]
+        unsigned = opened.response.code == "missing_tos"
+        return VerifiedToken(
+            token=token,
+            target=target,
+            account=account,
+            permanent=None if known is None else any(key.token == token for key in known),
+            datastacks=responses.names_in(listed.response) or (),
+            local_servers=tuple(dict.fromkeys(filter(None, (*locals_, *local_servers_of(server))))),
+            terms=responses.terms_in(opened.response.data, server) if unsigned else None,
+            opens=bool(locals_[0]),
+        )
 
 
 def _account_or_raise(response: Response, target: Target, given: Sequence[str]) -> Account:
@@ -100,64 +110,25 @@ def _account_or_raise(response: Response, target: Target, given: Sequence[str]) 
     raise error
 
 
-def _verified(
-    token: Token, target: Target, account: Account, keys: Response, listed: Response, infos: Iterable[Response]
-) -> VerifiedToken:
-    opened, *others = infos
-    known = responses.listed_tokens_in(keys)
-    locals_ = [responses.local_server_in(response) for response in (opened, *others)]
-    terms = responses.terms_in(opened.data, target.server) if opened.code == "missing_tos" else None
-    return VerifiedToken(
-        token=token,
-        target=target,
-        account=account,
-        permanent=None if known is None else any(key.token == token for key in known),
-        datastacks=responses.names_in(listed) or (),
-        local_servers=tuple(dict.fromkeys(filter(None, (*locals_, *local_servers_of(target.server))))),
-        terms=terms,
-        opens=bool(responses.local_server_in(opened)),
-    )
-
-
-def save_verified(verified: VerifiedToken, overwrite: bool) -> save.Saved:
-    """Saves a verified token for its server and its data servers, and updates the datastack map.
+def save_and_prove(token: Token, target: Target, overwrite: bool, verified: VerifiedToken | None = None) -> save.Saved:
+    """Saves a token for its server and its data servers, and updates the datastack map if the token is verified.
 
     Raises:
         TokenExists, TokenNotSaved: as `credentials.save.save_token`.
     """
-    target = verified.target
-    opened = (target.datastack,) if verified.opens or verified.terms else ()
-    return _save(verified.token, target, verified.local_servers, verified.datastacks, opened, overwrite)
 
-
-def save_unverified(token: Token, target: Target, overwrite: bool) -> save.Saved:
-    """Saves a token without verifying it; the datastack map stays as it is.
-
-    Raises:
-        TokenExists, TokenNotSaved: as `credentials.save.save_token`.
-    """
-    return _save(token, target, local_servers_of(target.server), (), (), overwrite)
-
-
-def _save(
-    token: Token,
-    target: Target,
-    local_servers: Iterable[str],
-    datastacks: Iterable[str],
-    opened: Iterable[str],
-    overwrite: bool,
-) -> save.Saved:
     def prove() -> None:
         if not _found_again(token, target.server):
             raise _NotFoundAgain(f"CAVEclient would still read another token for {host_of(target.server)}.")
 
+    local_servers = verified.local_servers if verified else local_servers_of(target.server)
     try:
         saved = save.save_token(
             token,
             target.server,
             local_servers=local_servers,
-            datastacks=datastacks,
-            opened=opened,
+            datastacks=verified.datastacks if verified else (),
+            opened=(target.datastack,) if verified and (verified.opens or verified.terms) else (),
             overwrite=overwrite,
             confirm=prove,
         )

@@ -11,7 +11,6 @@ from ..environment import platforms
 if TYPE_CHECKING:
     import webbrowser
 
-
 TEXT_BROWSERS = ("www-browser", "links", "elinks", "lynx", "w3m", "browsh")
 """The text browsers that Python's `webbrowser` may choose. They are never started: they take over the terminal."""
 

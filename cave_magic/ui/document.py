@@ -51,13 +51,7 @@ Line = tuple[Span, ...]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of cells.
-
-    Attributes:
-        rows: each row a tuple of cells, each cell a line.
-        name: its title, for screen readers.
-        head: the column with the row titles.
-    """
+    """Rows of cells, each cell a line. Screen readers use its name and the column with the row titles, `head`."""
 
     rows: tuple[tuple[Line, ...], ...]
     name: str = ""

@@ -8,13 +8,8 @@ from datetime import datetime
 
 def duration(seconds: float) -> str:
     """`20` -> "20 seconds", `300` -> "5 minutes", `86400` -> "24 hours". Rounds up."""
-    for size, unit, most in ((1, "second", 90), (60, "minute", 90), (3600, "hour", 48)):
-        if seconds <= size * most:
-            return _counted(math.ceil(seconds / size), unit)
-    return _counted(math.ceil(seconds / 86_400), "day")
-
-
-def _counted(number: int, unit: str) -> str:
+    units = ((1, "second", 90), (60, "minute", 90), (3600, "hour", 48), (86_400, "day", math.inf))
+    number, unit = next((math.ceil(seconds / size), unit) for size, unit, most in units if seconds <= size * most)
     return f"{number} {unit}" + ("" if number == 1 else "s")
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
 from ..errors import NobodyToAsk
 from .document import Page
@@ -35,9 +35,7 @@ class Frontend(Protocol):
     def ask(self, question: str) -> str:
         """Asks a question; the typed answer is visible.
 
-        Raises:
-            KeyboardInterrupt, EOFError: the person did not answer.
-            NobodyToAsk: no one can answer.
+        Raises KeyboardInterrupt or EOFError if the person did not answer, and NobodyToAsk if no one can.
         """
 
     def ask_secret(self, question: str) -> str:
@@ -54,11 +52,7 @@ class Frontend(Protocol):
 
 
 def frontend_for(shell: Any) -> Frontend:
-    """The front end of a shell.
-
-    Args:
-        shell: an InteractiveShell; None without IPython.
-    """
+    """The front end of an InteractiveShell, or of a program without IPython (None)."""
     kernel = getattr(shell, "kernel", None)
     if kernel is not None:
         from .notebook import NotebookFrontend
@@ -71,7 +65,10 @@ def frontend_for(shell: Any) -> Frontend:
 class PlainFrontend:
     """Plain text for a pipe, a batch job or a script: no updates, and no one to answer."""
 
-    can_ask = False
+    @property
+    def can_ask(self) -> bool:
+        """Whether a person can answer a question."""
+        return False
 
     def show(self, page: Page) -> None:
         """Prints a page."""
@@ -81,11 +78,13 @@ class PlainFrontend:
         """Prints a text as it is."""
         write(text)
 
-    def ask(self, question: str) -> NoReturn:
+    def ask(self, question: str) -> str:
         """Always raises NobodyToAsk."""
         raise NobodyToAsk
 
-    ask_secret = ask
+    def ask_secret(self, question: str) -> str:
+        """Always raises NobodyToAsk."""
+        raise NobodyToAsk
 
     def waiting(self) -> AbstractContextManager[OnWait]:
         """Shows nothing."""
@@ -100,7 +99,7 @@ class PlainFrontend:
         """Does nothing."""
 
 
-class TerminalFrontend:
+class TerminalFrontend(PlainFrontend):
     """A terminal: colours and links if it supports them, and one line that is updated in place."""
 
     @property
@@ -111,10 +110,6 @@ class TerminalFrontend:
     def show(self, page: Page) -> None:
         """Draws a page."""
         draw(page)
-
-    def say(self, text: str) -> None:
-        """Prints a text as it is."""
-        write(text)
 
     def ask(self, question: str) -> str:
         """Reads a line."""
@@ -134,7 +129,7 @@ class TerminalFrontend:
             progress.stop()
             raise
         finally:
-            progress.clear()
+            progress.write("")
 
     @contextmanager
     def standing(self, page: Page) -> Iterator[SetStatus]:
@@ -144,10 +139,7 @@ class TerminalFrontend:
         try:
             yield lru_cache(1)(lambda topic, left: progress.write(f"{topic}, {left}"))  # draws the same text only once
         finally:
-            progress.clear()
-
-    def finish(self) -> None:
-        """Does nothing: each wait has removed its own line."""
+            progress.write("")
 
 
 def _answer(ask: Callable[[str], str], question: str) -> str:

@@ -44,22 +44,13 @@ def as_html(page: Page) -> str:
 
 def _block(block: Block) -> str:
     if isinstance(block, Table):
-        return _table(block)
+        rows = "".join(f'<tr style="background:none">{_cells(block, row)}</tr>' for row in block.rows)
+        return f'<table aria-label="{html.escape(block.name)}" style="{_TABLE}">{rows}</table>'
     if isinstance(block, Steps):
-        steps = "".join(f'<li style="margin:.3em 0">{_lines(step)}</li>' for step in block.steps)
-        return f'<ol style="margin:.3em 0;padding-left:1.6em">{steps}</ol>'
+        steps = (_words(first) + "".join(f"<div>{_words(more)}</div>" for more in rest) for first, *rest in block.steps)
+        items = "".join(f'<li style="margin:.3em 0">{step}</li>' for step in steps)
+        return f'<ol style="margin:.3em 0;padding-left:1.6em">{items}</ol>'
     return f'<div style="margin:.3em 0">{_words(block)}</div>'
-
-
-def _lines(lines: tuple[Line, ...]) -> str:
-    first, *others = map(_words, lines)
-    return first + "".join(f"<div>{other}</div>" for other in others)
-
-
-def _table(table: Table) -> str:
-    name = f' aria-label="{html.escape(table.name)}"' if table.name else ""
-    rows = "".join(f'<tr style="background:none">{_cells(table, row)}</tr>' for row in table.rows)
-    return f'<table{name} style="{_TABLE}">{rows}</table>'
 
 
 def _cells(table: Table, row: tuple[Line, ...]) -> str:

@@ -70,7 +70,7 @@ class NotebookFrontend:
     def __init__(self, kernel: Any) -> None:
         self._kernel = kernel
         self._progress = NotebookProgress()
-        self._shown: list[dict[str, str] | str] = []  # the pages and texts of the running command
+        self._shown: list[Callable[[], object]] = []  # draw what the running command has shown
 
     @property
     def can_ask(self) -> bool:
@@ -79,16 +79,16 @@ class NotebookFrontend:
 
     def show(self, page: Page) -> None:
         """Shows a page as a separate output."""
-        self._add(bundle(page))
+        self._add(lambda: display(bundle(page), raw=True))
 
     def say(self, text: str) -> None:
         """Prints a text as it is."""
-        self._add(text)
+        self._add(lambda: print(text))
 
-    def _add(self, shown: dict[str, str] | str) -> None:
+    def _add(self, draw: Callable[[], object]) -> None:
         self._end_progress()
-        self._shown.append(shown)
-        _output(shown)
+        self._shown.append(draw)
+        draw()
 
     def ask(self, question: str) -> str:
         """Asks with an input box below the cell."""
@@ -106,7 +106,9 @@ class NotebookFrontend:
             raise NobodyToAsk from None
         except (KeyboardInterrupt, EOFError):
             if self._is_alone() and self._request("metadata", "cellId"):
-                self._draw_again()  # otherwise the dead input box stays in the page
+                clear_output()  # otherwise the dead input box stays in the page
+                for draw in self._shown:
+                    draw()
             raise
 
     @contextmanager
@@ -149,16 +151,3 @@ class NotebookFrontend:
             return self._kernel.get_parent()[part].get(name)
         except (AttributeError, KeyError, TypeError):
             return None
-
-    def _draw_again(self) -> None:
-        """Shows again what this command has shown, and removes everything else from the cell."""
-        clear_output()
-        for shown in self._shown:
-            _output(shown)
-
-
-def _output(shown: dict[str, str] | str) -> None:
-    if isinstance(shown, str):
-        print(shown)
-    else:
-        display(shown, raw=True)

@@ -1,4 +1,7 @@
-"""Questions on any front end: yes or no, a choice from a numbered list, a secret."""
+"""Questions on any front end: yes or no, a choice from a numbered list, a secret.
+
+Each raises Cancelled if the person interrupts or gives no answer, and NobodyToAsk, which names what to do `otherwise`.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,7 @@ TRIES = 3
 
 
 def confirm(frontend: Frontend, question: str, otherwise: str = "") -> bool:
-    """Asks a yes/no question; no is the default.
-
-    Args:
-        frontend: asks the question.
-        question: the question, without the choices.
-        otherwise: what to do if no one can answer.
-    Raises:
-        Cancelled: the person interrupted.
-        NobodyToAsk: no one can answer.
-    """
+    """Asks a yes/no question; no is the default."""
     return _answer(frontend, frontend.ask, f"{question} [y/N] ", otherwise).lower() in ("y", "yes")
 
 
@@ -30,16 +24,11 @@ def choose(frontend: Frontend, page: Page, count: int, *, or_new: bool = False, 
     """Asks for one item of a list.
 
     Args:
-        frontend: asks the question.
         page: the list, numbered from 1.
         count: the number of items.
         or_new: whether the person may ask for a new item. Then Enter chooses the first one; otherwise it cancels.
-        otherwise: what to do if no one can answer.
     Returns:
         The index of the item, from 0; None for a new one.
-    Raises:
-        Cancelled: the person interrupted, or gave an invalid answer three times.
-        NobodyToAsk: no one can answer.
     """
     numbers = f"1 to {count}" if count > 1 else "1"
     question = f"Which one? {numbers}, or n for a new one [1] " if or_new else f"Which one? {numbers} "
@@ -56,12 +45,7 @@ def choose(frontend: Frontend, page: Page, count: int, *, or_new: bool = False, 
 
 
 def ask_secret(frontend: Frontend, question: str, otherwise: str = "") -> str:
-    """Asks for a text that is hidden while it is typed.
-
-    Raises:
-        Cancelled: the person interrupted, or typed nothing.
-        NobodyToAsk: no one can answer.
-    """
+    """Asks for a text that is hidden while it is typed."""
     answer = _answer(frontend, frontend.ask_secret, f"{question}: ", otherwise)
     if not answer:
         raise Cancelled

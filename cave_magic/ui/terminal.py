@@ -45,8 +45,7 @@ def bundle(page: Page) -> dict[str, str]:
 
 def write(text: str, out: TextIO | None = None) -> None:
     """Prints a text, with characters that the stream cannot encode replaced."""
-    stream = out or sys.stdout
-    print(writable(text, encoding_of(stream)), file=stream)
+    print(writable(text, encoding_of(out or sys.stdout)), file=out)
 
 
 def draw(page: Page, out: TextIO | None = None) -> None:
@@ -107,27 +106,21 @@ class TerminalProgress:
         self.write(waiting_words(whom, seconds, columns_of(self._out) - 1))
 
     def write(self, words: str) -> None:
-        """Sets the line, cut at the width of the terminal."""
-        if self._able:
-            self._drawn = True
-            words = words[: columns_of(self._out) - 1]
-            self._out.write("\r\x1b[2K" + writable(words, encoding_of(self._out)))
-            self._out.flush()
-
-    def clear(self) -> None:
-        """Removes the line."""
-        if self._drawn:
-            self._out.write("\r\x1b[2K")
-            self._out.flush()
-            self._drawn = False
+        """Sets the line, cut at the width of the terminal; "" removes it."""
+        if self._able and (words or self._drawn):
+            self._drawn = bool(words)
+            self._put("\r\x1b[2K" + writable(words[: columns_of(self._out) - 1], encoding_of(self._out)))
 
     def stop(self) -> None:
         """Moves the cursor to the start of a line after an interrupt, which the terminal echoes as ^C."""
         if self._drawn:
-            self.clear()
+            self.write("")
         elif is_terminal(self._out):
-            self._out.write("\n")
-            self._out.flush()
+            self._put("\n")
+
+    def _put(self, text: str) -> None:
+        self._out.write(text)
+        self._out.flush()
 
 
 # ---------------------------------------------------------------- streams, which may be any object

@@ -6,7 +6,7 @@ import inspect
 
 import pytest
 
-from cave_magic.commands import COMMANDS
+from cave_magic.commands import NAMES, find_command
 from cave_magic.commands.arguments import read
 from cave_magic.errors import BadInput
 
@@ -27,7 +27,7 @@ SECRET = "0f3b8c6e1d2a4b5c0f3b8c6e1d2a4b5c"
 def test_a_line_is_read_as_ipython_reads_it(line, expected):
     """Quotes group words, a backslash is an ordinary character, comments and `;` are dropped, options can be abbreviated."""
     name, _, rest = line.partition(" ")
-    args = vars(read(COMMANDS[name], rest))
+    args = vars(read(find_command(name), rest))
     assert {key: args[key] for key in expected} == expected
 
 
@@ -50,17 +50,17 @@ def test_a_wrong_line_is_explained_without_quoting_a_value(line, message, capsys
     """One sentence names the option and the choices; a value, which may be a token, is never repeated."""
     name, _, rest = line.partition(" ")
     with pytest.raises(BadInput) as caught:
-        read(COMMANDS[name], rest)
+        read(find_command(name), rest)
     assert str(caught.value).startswith(message)
     assert SECRET not in str(caught.value)
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_help_has_usage_text_and_options(name):
     """The usage comes first, then the docstring with its examples, then each option."""
-    command = COMMANDS[name]
-    usage, _, rest = command.help.partition("\n\n")
+    command = find_command(name)
+    usage, _, rest = command.format_help().partition("\n\n")
     assert usage.startswith(f"%{name} [")
     assert rest.startswith(str(inspect.getdoc(command.run)))
     assert all(option in rest for option in command.options)

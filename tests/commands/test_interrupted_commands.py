@@ -73,7 +73,7 @@ def protect(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path.chmod(0o400)
 
 
-def mended(faults: tuple[Path, Path]) -> list[bool]:
+def fixed(faults: tuple[Path, Path]) -> list[bool]:
     """Which of the two files are in order."""
     token, names = faults
     return [token.stat().st_mode & 0o77 == 0, names.read_text() != "{"]
@@ -89,7 +89,7 @@ def test_stopped_at_the_second_question_it_names_the_first_fix(run: Run, cave: S
     """Yes to the first fix, Ctrl-C at the second: what was made is said, and how to see what is left."""
     answers += ["y", stop]
     ran = run("%cave_check --fix")
-    assert mended(two_faults) == [False, True]
+    assert fixed(two_faults) == [False, True]
     assert ran.error == "Cancelled"
     assert ran.message.startswith("1 of 2 fixes was applied: rewrite the datastack map, ")
     assert ran.message.endswith(f". To see what is left: %cave_check --server {cave.server}")
@@ -99,7 +99,7 @@ def test_stopped_at_the_first_question_nothing_was_changed(run: Run, answers, tw
     """Where no fix was made, that is said."""
     answers.append(KeyboardInterrupt())
     assert run("%cave_check --fix").message == "nothing was changed."
-    assert mended(two_faults) == [False, False]
+    assert fixed(two_faults) == [False, False]
 
 
 def test_a_no_to_every_fix_changes_nothing_and_says_so(run: Run, answers, two_faults):
@@ -107,7 +107,7 @@ def test_a_no_to_every_fix_changes_nothing_and_says_so(run: Run, answers, two_fa
     answers += ["n", ""]
     ran = run("%cave_check --fix")
     assert (ran.error, ran.out.rstrip().splitlines()[-1]) == ("", NOTHING)
-    assert mended(two_faults) == [False, False]
+    assert fixed(two_faults) == [False, False]
 
 
 def test_a_no_then_a_yes_counts_one(run: Run, answers, two_faults, monkeypatch):
@@ -124,7 +124,7 @@ def test_a_no_then_a_yes_counts_one(run: Run, answers, two_faults, monkeypatch):
     ran = run("%cave_check --fix")
     assert ran.error == "Cancelled"
     assert ran.message.startswith("stopped. 1 of 2 fixes was applied: make owner-only: ")
-    assert mended(two_faults) == [True, False]
+    assert fixed(two_faults) == [True, False]
 
 
 @pytest.mark.parametrize("line", ["%cave_check --fix", "%cave_check --fix --yes"])
@@ -138,7 +138,7 @@ def test_a_fix_that_fails_leaves_the_one_before_it(run: Run, answers, two_faults
         "cannot be written (Operation not permitted). 1 of 2 fixes was applied: rewrite the datastack map"
         in ran.message
     )
-    assert mended(two_faults) == [False, True]
+    assert fixed(two_faults) == [False, True]
 
 
 @pytest.mark.parametrize(

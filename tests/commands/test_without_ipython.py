@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cave_magic.commands import COMMANDS
+from cave_magic.commands import find_command
 from cave_magic.commands.context import Context
 from cave_magic.commands.line import run as run_line
 from cave_magic.credentials.target import Settings
@@ -61,7 +61,7 @@ class Chat:
 def execute(frontend: Frontend, cave: Sandbox, name: str, line: str = "") -> tuple[Any, CaveMagicError | None]:
     """Runs a command on a practice server."""
     context = Context(frontend=frontend, settings=Settings(server=cave.server))
-    return run_line(COMMANDS[name], context, line)
+    return run_line(find_command(name), context, line)
 
 
 def test_a_new_front_end_is_short():
@@ -124,14 +124,14 @@ def test_plain_text_asks_no_question(cave, capsys, line):
 PROGRAM = """
 import json, sys
 sys.modules["IPython"] = sys.modules["traitlets"] = None
-from cave_magic.commands import COMMANDS
+from cave_magic.commands import find_command
 from cave_magic.commands.context import Context
 from cave_magic.commands.line import run
 from cave_magic.credentials.target import Settings
 from cave_magic.ui.frontend import frontend_for
 def do(name, line):
     context = Context(frontend=frontend_for(None), settings=Settings(server=sys.argv[1]))
-    return str(run(COMMANDS[name], context, line)[1])
+    return str(run(find_command(name), context, line)[1])
 failures = [do("cave_save", "--from-env ADA"), do("cave_setup", ""), do("cave_whoami", ""), do("cave_check", "")]
 print("\\n" + json.dumps(failures))
 """

@@ -19,7 +19,7 @@ from cave_magic.credentials.save import save_token
 from cave_magic.credentials.stored_tokens import other_files, resolve
 from cave_magic.credentials.token_files import read_token_file
 from cave_magic.doctor import fixes
-from cave_magic.login import replaced
+from cave_magic.login import exchange
 from cave_magic.token import Token
 
 SERVER, DATA = "https://global.daf-apis.com", "https://minnie.microns-daf.com"
@@ -124,14 +124,14 @@ def test_whoami_names_every_kind_of_file(role, token):
 def test_a_token_in_any_kind_of_file_is_not_offered_to_be_revoked(role, monkeypatch):
     """An older token with this computer's name is offered to be revoked only if no file here contains it."""
     made, older = (ListedToken(token=Token(one), description="cave_magic", number=at) for at, one in ((9, A), (5, B)))
-    monkeypatch.setattr(replaced, "names_this_computer", lambda: True)
-    monkeypatch.setattr(replaced, "Session", lambda: nullcontext(SimpleNamespace(get=lambda *_, **__: None)))
-    monkeypatch.setattr(replaced.responses, "listed_tokens_in", lambda response: (made, older))
+    monkeypatch.setattr(exchange, "names_this_computer", lambda: True)
+    monkeypatch.setattr(exchange, "Session", lambda: nullcontext(SimpleNamespace(get=lambda *_, **__: None)))
+    monkeypatch.setattr(exchange.responses, "listed_tokens_in", lambda response: (made, older))
     verified = SimpleNamespace(token=made.token, target=SimpleNamespace(server=SERVER))
-    result = SimpleNamespace(verified=verified, made="cave_magic")
-    assert replaced.older_keys(result) == [older]
+    new = exchange.NewToken(verified=verified, made="cave_magic")
+    assert new.older() == [older]
     put(role, B)
-    assert replaced.older_keys(result) == []
+    assert new.older() == []
 
 
 @pytest.mark.parametrize("role", [role for role in OWNED if role is not Role.OWN])

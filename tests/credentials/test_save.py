@@ -418,16 +418,16 @@ for one in every: one.join()
 """
 
 
-def test_hundreds_of_concurrent_saves_lose_nothing(secrets):
-    """288 saves of six kernels with four threads each succeed: every entry is in the map, other keys are kept."""
+def test_concurrent_saves_lose_nothing(secrets):
+    """96 saves of four kernels with four threads each succeed: every entry is in the map, other keys are kept."""
     put(server_file(SERVER), B, fanc=C)
     put(default(), B, banc=C)
     kernels = [
-        subprocess.Popen([sys.executable, "-c", MANY, str(number), "4", "12"], stderr=subprocess.PIPE, text=True)
-        for number in range(6)
+        subprocess.Popen([sys.executable, "-c", MANY, str(number), "4", "6"], stderr=subprocess.PIPE, text=True)
+        for number in range(4)
     ]
-    assert [kernel.communicate(timeout=120)[1] for kernel in kernels] == [""] * 6
-    assert len(read_map().entries) == 6 * 4 * 12
+    assert [kernel.communicate(timeout=120)[1] for kernel in kernels] == [""] * 4
+    assert len(read_map().entries) == 4 * 4 * 6
     own, general = (json.loads(path.read_text()) for path in (server_file(SERVER), default()))
     assert own["token"] == general["token"]
     assert (own["fanc"], general["banc"]) == (C, C)

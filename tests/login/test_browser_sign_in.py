@@ -34,9 +34,9 @@ from ..support.desk import (
     back_of,
     by_name,
     interrupt_when,
-    living_logins,
     nothing_secret,
     stored,
+    temporary_tokens_left,
 )
 from ..support.shell import sit_at_terminal
 
@@ -53,7 +53,7 @@ def test_a_new_person_signs_in_without_copying_anything(here, cave, desk, home):
     assert "robin@lab.example.org" in ran.out
     assert "One step left" not in ran.out
     assert by_name(cave, "robin@lab.example.org") == {MINE: stored(home)[0]}
-    assert living_logins(cave) == []
+    assert temporary_tokens_left(cave) == []
     assert nothing_secret(cave, ran.out)
 
 
@@ -76,7 +76,7 @@ def test_a_known_person_only_signs_in(here, cave, desk, home):
     assert after.keys() - before.keys() == {MINE}
     assert before.items() <= after.items()
     assert stored(home) == [after[MINE]]
-    assert living_logins(cave) == []
+    assert temporary_tokens_left(cave) == []
 
 
 def test_missing_terms_are_accepted_in_the_same_tab(here, cave, desk):
@@ -105,7 +105,7 @@ def test_an_existing_person_is_shown_the_tokens_and_reuses_one(here, cave, desk,
     assert ran.out.index("laptop") < ran.out.index("cluster")
     assert keys["cluster"][-4:] in ran.out
     assert "never" in ran.out
-    assert living_logins(cave) == []
+    assert temporary_tokens_left(cave) == []
     assert nothing_secret(cave, ran.out)
 
 
@@ -122,7 +122,7 @@ def test_three_invalid_answers_cancel_and_revoke_the_token(here, cave, desk, hom
     desk.goes, desk.answers = Visitor("alice@example.org").open, ["7", "0", "x"]
     assert here("%cave_setup existing").error == "Cancelled"
     assert stored(home) == []
-    assert living_logins(cave) == []
+    assert temporary_tokens_left(cave) == []
 
 
 @pytest.mark.parametrize(("use", "made"), [("latest", False), ("new", True)])
@@ -188,7 +188,7 @@ def test_on_an_old_server_yes_replaces_the_token(old, desk, run, home):
     desk.answers, desk.goes = ["y"], Visitor("ada@example.org").open
     assert run("%cave_setup new").error == ""
     assert [row["token"] for row in old.tokens("ada")] == stored(home) != [before]
-    assert living_logins(old) == []
+    assert temporary_tokens_left(old) == []
 
 
 def test_on_an_old_server_reusing_revokes_nothing(old, desk, run, home):
@@ -205,7 +205,7 @@ def test_an_old_server_asks_again_for_a_new_token_from_the_list(old, desk, run, 
     desk.answers, desk.goes = ["n", "no"], Visitor("ada@example.org").open
     assert run("%cave_setup existing").error == "Cancelled"
     assert len(old.tokens("ada")) == 1
-    assert living_logins(old) == []
+    assert temporary_tokens_left(old) == []
     assert stored(home) == []
 
 
@@ -227,14 +227,14 @@ def test_the_last_account_that_signs_in_counts(here, cave, desk, home):
     assert "bob" not in ran.out.replace("waiting for", "")
     assert stored(home) == [by_name(cave, "ada")[MINE]]
     assert urlsplit(desk.last_page.address).path == DONE
-    assert living_logins(cave) == []
+    assert temporary_tokens_left(cave) == []
 
 
 def test_the_wrong_account_is_signed_out_at_once(cave, desk):
     """Its token is revoked immediately, and the terms page of the right account returns to the receiver."""
     with browser_sign_in.SignIn(Target(datastack="minnie65_public", server=cave.server), 5) as sign_in:
         Hesitant("bob@example.org").open(sign_in.page)
-        (first,) = living_logins(cave)
+        (first,) = temporary_tokens_left(cave)
         cave.sign_up("carla@lab.example.org")
         page = Hesitant("carla@lab.example.org").open(sign_in.page)
         deadline = time.monotonic() + 10
@@ -257,7 +257,7 @@ def test_the_same_account_may_sign_in_again_at_the_terms(here, cave, desk):
     ran = here("%cave_setup new")
     assert ran.error == ""
     assert "You are set up" in ran.out
-    assert living_logins(cave) == []
+    assert temporary_tokens_left(cave) == []
 
 
 def test_a_page_that_is_loaded_twice_changes_nothing(cave, desk):
@@ -265,7 +265,7 @@ def test_a_page_that_is_loaded_twice_changes_nothing(cave, desk):
     with browser_sign_in.SignIn(Target(datastack="minnie65_public", server=cave.server), 5) as sign_in:
         visitor = Hesitant("bob@example.org")
         first = visitor.open(sign_in.page).address
-        (token,) = living_logins(cave)
+        (token,) = temporary_tokens_left(cave)
         again = f"{back_of(sign_in.page)}?token={token}"
         assert visitor._load(again).address == first
         assert sign_in.is_waiting
@@ -297,7 +297,7 @@ def test_an_interrupt_of_the_wait_leads_to_the_prompt(here, cave, desk, home):
     assert stored(home) == [by_name(cave, "ada")["by hand"]]
     page = Visitor("bob@example.org").open(desk.opened[0])
     assert (urlsplit(page.address).path, urlsplit(page.address).query, page.status) == (OVER, "", 410)
-    assert living_logins(cave) == []
+    assert temporary_tokens_left(cave) == []
 
 
 def test_an_interrupt_skips_the_terms(here, cave, desk, home):
@@ -309,7 +309,7 @@ def test_an_interrupt_skips_the_terms(here, cave, desk, home):
     assert "/sticky_auth/api/v1/tos/2/accept" in desk.last_page.address
     assert "One step left." in ran.out
     assert stored(home) == [by_name(cave, "bob")[MINE]]
-    assert living_logins(cave) == []
+    assert temporary_tokens_left(cave) == []
 
 
 def test_terms_accepted_elsewhere_end_the_wait(here, cave, desk, monkeypatch):
@@ -489,7 +489,7 @@ def test_a_pasted_sign_in_address_is_exchanged(here, cave, desk, home):
     assert ran.error == ""
     assert desk.questions == ["Token (hidden): "]
     assert stored(home) == [by_name(cave, "ada")[MINE]]
-    assert living_logins(cave) == []
+    assert temporary_tokens_left(cave) == []
     assert nothing_secret(cave, ran.out)
 
 
@@ -502,7 +502,7 @@ def test_a_pasted_temporary_token_is_offered_an_exchange(here, cave, desk, home,
     assert "expires within 7 days" in desk.questions[1]
     assert stored(home) == [login if kept else by_name(cave, "ada")[MINE]]
     assert ("expires within 7 days" in ran.out) is kept
-    assert living_logins(cave) == ([login] if kept else [])
+    assert temporary_tokens_left(cave) == ([login] if kept else [])
 
 
 def test_another_stored_token_stops_before_a_token_is_created(here, cave, desk, home):
@@ -547,7 +547,7 @@ def test_a_stored_temporary_token_is_exchanged_without_a_browser(here, cave, des
     assert here("%cave_setup existing").error == ""
     assert stored(home) == [by_name(cave, "ada")[MINE]]
     assert desk.opened == []
-    assert living_logins(cave) == []
+    assert temporary_tokens_left(cave) == []
 
 
 @pytest.mark.parametrize("asks", [False, True])
@@ -578,8 +578,8 @@ def test_two_sign_ins_at_the_same_time_are_independent(cave, desk):
         assert [urlsplit(page.address).path for page in pages] == [DONE, DONE]
         assert (one.verified.account.name.text, two.verified.account.name.text) == ("Ada Example", "Bob Example")
         one.__exit__()
-        assert len(living_logins(cave)) == 1
-    assert living_logins(cave) == []
+        assert len(temporary_tokens_left(cave)) == 1
+    assert temporary_tokens_left(cave) == []
 
 
 def test_the_status_says_how_much_time_is_left(cave, desk):
@@ -629,7 +629,7 @@ def test_no_repr_shows_a_token(cave, desk):
 # ---------------------------------------------------------------- stopped on an old server
 
 
-@pytest.mark.parametrize("place_", ["login.exchange._verify", "login.verify.save_verified"])
+@pytest.mark.parametrize("place_", ["login.exchange.verify_token", "login.verify.save_and_prove"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
 def test_on_an_old_server_an_unsaved_token_is_reported(old, desk, run, home, monkeypatch, place_, error):
     """It has revoked the other one, so it is not revoked itself; the printed command saves it."""
@@ -645,7 +645,7 @@ def test_on_an_old_server_an_unsaved_token_is_reported(old, desk, run, home, mon
     assert ran.error
     assert f"ending in {made[-4:]}" in ran.out
     assert "--use latest" in ran.out
-    assert (stored(home), living_logins(old)) == ([], [])
+    assert (stored(home), temporary_tokens_left(old)) == ([], [])
     assert run("%cave_setup existing --use latest").error == ""
     assert stored(home) == [made]
 
@@ -655,7 +655,7 @@ def test_on_an_old_server_declining_a_pasted_sign_in_revokes_it(old, desk, run, 
     monkeypatch.setenv("MINE", address_of(old.new_login_token("ada")))
     desk.answers = ["n"]
     assert run("%cave_save --from-env MINE").error == "Cancelled"
-    assert (stored(home), living_logins(old)) == ([], [])
+    assert (stored(home), temporary_tokens_left(old)) == ([], [])
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no such interrupt here")

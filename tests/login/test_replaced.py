@@ -139,7 +139,7 @@ def test_a_common_computer_name_offers_nothing(ada, cave, desk, monkeypatch, nam
 
 def test_a_failed_save_offers_nothing(ada, cave, desk, monkeypatch):
     """The older token is not touched before the new one is saved and proven."""
-    monkeypatch.setattr("cave_magic.login.verify.save_verified", lambda *_: 1 / 0)
+    monkeypatch.setattr("cave_magic.login.verify.save_and_prove", lambda *_: 1 / 0)
     older = mine(cave)
     assert ada("%cave_setup new").error == "CaveMagicError"
     assert desk.questions == []

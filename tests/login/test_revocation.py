@@ -31,9 +31,9 @@ from ..support.desk import (
     back_of,
     by_name,
     interrupt_when,
-    living_logins,
     nothing_secret,
     stored,
+    temporary_tokens_left,
 )
 
 ENDS = ("/auth/api/v1/logout", "/sticky_auth/api/v1/logout")
@@ -113,7 +113,7 @@ def _cannot_save(cave: Sandbox, desk: Desk, patch: pytest.MonkeyPatch) -> str:
     def fail(*_: object) -> None:
         raise TokenNotSaved("the disk is full. Nothing was changed.")
 
-    patch.setattr(verify, "save_verified", fail)
+    patch.setattr(verify, "save_and_prove", fail)
     return _signs_in(cave, desk, patch)
 
 
@@ -162,7 +162,7 @@ WAYS: dict[str, Callable[[Sandbox, Desk, pytest.MonkeyPatch], str]] = {
 def test_every_temporary_token_is_revoked(here, cave, desk, monkeypatch, way):
     """After success, a server error, a cancel, an interrupt or a bug, no temporary token is valid, and no note appears."""
     ran = here(WAYS[way](cave, desk, monkeypatch))
-    assert living_logins(cave) == []
+    assert temporary_tokens_left(cave) == []
     assert "temporary token" not in flat(ran)
     assert nothing_secret(cave, ran.out, ran.message)
 
@@ -172,7 +172,7 @@ def test_a_temporary_token_that_stays_valid_is_reported(here, cave, desk, monkey
     """The note names the server, the reason, the expiry date and the page that revokes it."""
     block(cave)
     ran = here(WAYS[way](cave, desk, monkeypatch))
-    said, alive = flat(ran), len(living_logins(cave))
+    said, alive = flat(ran), len(temporary_tokens_left(cave))
     until = datetime.now(timezone.utc) + timedelta(days=TEMPORARY_TOKEN_DAYS)
     assert alive == (2 if way == "changes_the_account" else 1)
     assert (
@@ -191,9 +191,9 @@ def test_the_linked_page_revokes_the_token(here, cave, desk):
     desk.goes = Visitor("ada@example.org").open
     ran = here("%cave_setup new")
     link = next(word for word in flat(ran).split() if word.endswith("/logout_all"))
-    assert len(living_logins(cave)) == 1
+    assert len(temporary_tokens_left(cave)) == 1
     Visitor("ada@example.org").open(link)
-    assert living_logins(cave) == []
+    assert temporary_tokens_left(cave) == []
     assert cave._accounts.owner(by_name(cave, "ada")[MINE]) is not None
 
 
@@ -213,7 +213,7 @@ def test_revoking_is_retried_within_a_timeout(here, cave, desk):
     block(cave, restarting)
     desk.goes = Visitor("ada@example.org").open
     assert "could not be revoked" not in flat(here("%cave_setup new"))
-    assert living_logins(cave) == []
+    assert temporary_tokens_left(cave) == []
 
 
 def test_one_of_two_services_is_enough(here, cave, desk):
@@ -249,13 +249,13 @@ def test_the_next_sign_in_retries_what_could_not_be_revoked(here, cave, desk):
     block(cave)
     desk.goes = Visitor("ada@example.org").open
     here("%cave_setup new")
-    assert len(living_logins(cave)) == 1
+    assert len(temporary_tokens_left(cave)) == 1
     unblock(cave)
     ran = here("%cave_setup existing --use latest")
     deadline = time.monotonic() + 10
-    while living_logins(cave) and time.monotonic() < deadline:
+    while temporary_tokens_left(cave) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert living_logins(cave) == []
+    assert temporary_tokens_left(cave) == []
     assert "could not be revoked" not in flat(ran)
 
 
@@ -287,7 +287,7 @@ def test_python_revokes_held_tokens_at_exit(cave, home):
     command = [sys.executable, "-c", textwrap.dedent(script)]
     ended = subprocess.run(command, input=token, text=True, capture_output=True, timeout=30, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (3, "", "")
-    assert living_logins(cave) == []
+    assert temporary_tokens_left(cave) == []
 
 
 def test_a_fork_leaves_the_tokens_to_its_parent(cave, desk, monkeypatch):
@@ -296,7 +296,7 @@ def test_a_fork_leaves_the_tokens_to_its_parent(cave, desk, monkeypatch):
     monkeypatch.setattr("os.getpid", lambda: -1)
     revocation._at_exit()
     revocation.revoke()
-    assert len(living_logins(cave)) == 1
+    assert len(temporary_tokens_left(cave)) == 1
 
 
 # ---------------------------------------------------------------- permanent tokens that nobody has
@@ -338,18 +338,18 @@ def test_an_interrupt_while_a_token_is_created_leaves_none(here, cave, desk, hom
     assert ran.error == "Cancelled"
     assert stored(home) == []
     assert MINE not in by_name(cave, "ada")
-    assert living_logins(cave) == []
+    assert temporary_tokens_left(cave) == []
 
 
 def test_a_token_that_was_saved_is_not_revoked_by_an_interrupt(here, cave, desk, home, monkeypatch):
     """After the stop button just after the save, the saved token works."""
-    save = verify.save_verified
+    save = verify.save_and_prove
 
     def save_and_stop(*args: Any) -> None:
         save(*args)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(verify, "save_verified", save_and_stop)
+    monkeypatch.setattr(verify, "save_and_prove", save_and_stop)
     desk.goes = Visitor("ada@example.org").open
     assert here("%cave_setup new").error == "Cancelled"
     assert stored(home) == [by_name(cave, "ada")[MINE]]
@@ -375,7 +375,7 @@ def test_a_stored_temporary_token_stays_valid_until_the_new_one_is_saved(here, c
     desk.answers = ["y"]
     assert here("%cave_setup existing").error == "ServerInTrouble"
     assert stored(home) == [login]
-    assert living_logins(cave) == [login]
+    assert temporary_tokens_left(cave) == [login]
 
 
 @pytest.mark.parametrize(("answer", "taken"), [("y", True), ("n", False)])
@@ -387,7 +387,7 @@ def test_a_pasted_address_asks_before_replacing_another_token(here, cave, desk, 
     assert here("%cave_save").error == ("" if taken else "Cancelled")
     assert stored(home) == [by_name(cave, "ada")[MINE] if taken else kept]
     assert (MINE in by_name(cave, "ada")) is taken
-    assert living_logins(cave) == []
+    assert temporary_tokens_left(cave) == []
 
 
 # ---------------------------------------------------------------- what comes too late, or not as it should
@@ -399,7 +399,7 @@ def test_a_late_token_is_revoked(here, cave, desk, home):
     assert here("%cave_setup new").error == ""
     page = Visitor("alice@example.org").open(desk.opened[0])
     assert page.address.endswith(OVER)
-    assert living_logins(cave) == []
+    assert temporary_tokens_left(cave) == []
     assert stored(home) == [by_name(cave, "ada")[MINE]]
 
 
@@ -428,7 +428,9 @@ def test_tokens_in_refused_requests_are_revoked_at_the_end(here, cave, desk):
 
     desk.goes = go
     assert here("%cave_setup new").error == ""
-    assert living_logins(cave) == [tokens[2]]  # it says that it is another server's, so it was not sent to this one
+    assert temporary_tokens_left(cave) == [
+        tokens[2]
+    ]  # it says that it is another server's, so it was not sent to this one
 
 
 def test_a_sign_in_that_is_cancelled_during_verification_is_revoked(cave, desk):
@@ -452,7 +454,7 @@ def test_a_sign_in_that_is_cancelled_during_verification_is_revoked(cave, desk):
         tab.start()
         assert asked.wait(10)
         sign_in.__exit__()
-        assert living_logins(cave) == []
+        assert temporary_tokens_left(cave) == []
         go_on.set()
         tab.join(10)
         assert pages[0].address.endswith(("/refused", OVER))

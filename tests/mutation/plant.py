@@ -81,10 +81,10 @@ DEFECTS = (
     defect("port 0 is a port", "api:parse_url", " or port == 0 or", " or", "api/test_urls.py", "test_deployments.py"),
     # signing in
     defect("revoking is skipped", "login:revoke", "if not one.only:", "if False:", "login/test_revocation.py"),
-    defect("a failed revocation counts", "login:_try", "if any(is_revoked(response) or", "if any(True or", "login/test_revocation.py"),
+    defect("a failed revocation counts", "login:_try", "if is_revoked(response) or", "if True or", "login/test_revocation.py"),
     defect("the receiver takes any path", "login:Receiver._handle_query", "if hmac.compare_digest(request.path.encode(), path.encode())", "if True", "login/test_loopback.py"),
-    defect("the receiver takes any host", "login:Receiver.respond", "request.hosts == (self._host,)", "True", "login/test_loopback.py"),
-    defect("a prefetch counts as opened", "login:parse_request", 'and "prefetch" in value', 'and "never" in value', "login/test_loopback.py"),
+    defect("the receiver takes any host", "login:Receiver.respond", 'request.values("host") == [self._host]', "True", "login/test_loopback.py"),
+    defect("a prefetch counts as opened", "login:Request.is_prefetch", '"prefetch" in value', '"never" in value', "login/test_loopback.py"),
     # the diagnosis
     defect("a check runs whatever it needs", "doctor:_blocker", "if not status.passed:", "if False:", "doctor/test_runner.py", "doctor/test_report.py"),
     defect("a rejected token is fine", "doctor.checks.account:_account", 'if response.code == "invalid_token":', "if False:", "doctor/checks", "doctor/faults/test_faults.py"),

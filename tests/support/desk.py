@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from cave_magic.login.loopback import Receiver
 from cave_magic.login.web_browser import Opening
 from cave_magic.sandbox import Sandbox
 from cave_magic.sandbox.visitor import Page, Visitor
@@ -65,7 +66,7 @@ def by_name(cave: Sandbox, person: str) -> dict[str, str]:
     return {row["description"]: row["token"] for row in cave.tokens(person)}
 
 
-def living_logins(cave: Sandbox) -> list[str]:
+def temporary_tokens_left(cave: Sandbox) -> list[str]:
     """Temporary tokens of people that still let somebody in."""
     accounts = cave._accounts
     return [
@@ -84,6 +85,13 @@ def nothing_secret(cave: Sandbox, *texts: str) -> bool:
 def back_of(address: str) -> str:
     """Where a sign-in page sends the browser in the end."""
     return parse_qs(urlsplit(address).query)["redirect"][0]
+
+
+def close(receiver: Receiver) -> None:
+    """Ends the grace period of a receiver, and waits until it stops listening."""
+    receiver.finish()
+    receiver._closes = 0.0
+    receiver._thread.join()
 
 
 class Hesitant(Visitor):

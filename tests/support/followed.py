@@ -63,7 +63,7 @@ class Computer:
         return self.secrets / f"{host_of(server.server)}-cave-secret.json"
 
     def content_of(self, server: Sandbox) -> str:
-        """What the token file of a server holds; "" if there is none."""
+        """What the token file of a server holds; "" without one."""
         file = self.file_of(server)
         return file.read_text() if file.is_file() else ""
 

@@ -38,17 +38,13 @@ def execute(home: Path, cave: Sandbox, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_batch_run_names_the_command_that_works(execute):
-    """Every prompt ends at once in one line that names `%cave_save --from-env`."""
-    for outputs in execute("%cave_setup new", "%cave_setup existing", "%cave_save"):
-        error = outputs[-1]
+    """Every prompt ends at once in one line that names `%cave_save --from-env`; the guide asks for no paste."""
+    ran = execute("%cave_setup new", "%cave_setup existing", "%cave_save")
+    for *_, error in ran:
         assert error["ename"] == "NobodyToAsk"
         assert "%cave_save --from-env CAVE_TOKEN" in error["evalue"]
         assert len(error["traceback"]) == 1
-
-
-def test_the_guide_of_a_batch_run_asks_for_no_paste(execute):
-    """Without a prompt the last step says where to store the token."""
-    ((guide, _),) = execute("%cave_setup new")
+    guide, _ = ran[0]
     text = "".join(guide["data"]["text/plain"])
     assert "prompt below" not in text
     assert "CAVE_TOKEN" in text
@@ -64,9 +60,10 @@ def test_a_page_is_saved_as_html_and_clean_text(execute, set_up):
 
 
 def test_waiting_leaves_only_the_report(execute, cave, set_up):
-    """After a wait the saved cell contains the earlier output and the report, and no waiting line."""
+    """After a wait the saved cell contains the earlier output and the report, page or JSON, and no waiting line."""
     cave.misbehave("auth", "slow:1.6")
-    alone, after, failing = execute("%cave_check", "print('before')\n%cave_check", "%cave_save --from-env NOT_SET")
+    cells = ("%cave_check", "print('before')\n%cave_check", "%cave_save --from-env NOT_SET", "%cave_check --json")
+    alone, after, failing, (as_json,) = execute(*cells)
     assert [one["output_type"] for one in alone] == ["display_data"]
     stream, emptied, report = after  # a cell's other outputs must stay, so it cannot be cleared
     assert stream["output_type"] == "stream"
@@ -74,6 +71,7 @@ def test_waiting_leaves_only_the_report(execute, cave, set_up):
     assert "All well" in "".join(report["data"]["text/plain"])
     assert [one["output_type"] for one in failing] == ["error"]
     assert "waiting" not in json.dumps([alone, after, failing])
+    assert json.loads("".join(as_json["text"]))["ok"] is True
 
 
 def test_a_wait_that_ends_in_an_error_leaves_only_the_error(execute, cave, set_up):
@@ -82,10 +80,3 @@ def test_a_wait_that_ends_in_an_error_leaves_only_the_error(execute, cave, set_u
     cave.delete_token(set_up)
     ((error,),) = execute("%cave_whoami")
     assert error["ename"] == "TokenRejected"
-
-
-def test_json_is_the_only_output_after_a_wait(execute, cave, set_up):
-    """`--json` prints the report and nothing else, also when it had to wait."""
-    cave.misbehave("auth", "slow:1.6")
-    ((output,),) = execute("%cave_check --json")
-    assert json.loads("".join(output["text"]))["ok"] is True

@@ -410,7 +410,7 @@ def test_progress_leaves_the_terminal_as_it_was(in_color):
     progress = TerminalProgress(out)
     progress(["a.org"], 1)
     progress(["a.org"], 2)
-    progress.clear()
+    progress.write("")
     assert "\n" not in out.getvalue()
     assert out.getvalue().endswith("\r\x1b[2K")
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from cave_magic.commands import NAMES
 from cave_magic.credentials.save import save_token
 from cave_magic.credentials.stored_tokens import resolve
-from cave_magic.magics import NAMES
 from cave_magic.redact import MASK, redact, sanitize
 from cave_magic.sandbox import Sandbox, accounts
 from cave_magic.token import Token, TokenFormat

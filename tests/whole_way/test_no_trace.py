@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from cave_magic.commands import NAMES
 from cave_magic.login import verify
-from cave_magic.magics import NAMES
 from cave_magic.redact import MASK
 from cave_magic.sandbox import Sandbox
 from cave_magic.token import Token
@@ -365,7 +365,7 @@ def test_no_object_of_ours_gives_it_away(person, monkeypatch):
     token = person.cave.new_token("ada")
     target = find_target("minnie65_public", person.cave.server)
     checked = verify.verify_token(Token(token), target, 10)
-    saved = verify.save_verified(checked, overwrite=False)
+    saved = verify.save_and_prove(checked.token, checked.target, False, checked)
     evidence = gather([target], 10)
     report = diagnose([target], 10)
     for one in (checked, saved, evidence, report, report.to_dict(), *report.rows):

@@ -88,7 +88,7 @@ def test_the_first_cell_sets_up(cave: Sandbox, run: Any):
 
 def test_every_magic_in_the_text_is_understood(shell: Any):
     """The magics accept each `%cave_...` line, and each option beside one in the table."""
-    from cave_magic.commands import COMMANDS
+    from cave_magic.commands import find_command
     from cave_magic.commands.arguments import read
 
     lines = re.findall(r"%(cave_\w+)([^`\n]*)", re.sub(r'alt="[^"]*"', "", README))
@@ -97,7 +97,7 @@ def test_every_magic_in_the_text_is_understood(shell: Any):
         lines += [(row, f" {option}") for option in re.findall(r"`(--?\w[^`]*)`", whole)]
     assert len(lines) > 15
     for name, arguments in lines:
-        read(COMMANDS[name], arguments.strip())
+        read(find_command(name), arguments.strip())
 
 
 def test_every_option_in_the_text_exists(run: Any):

@@ -127,7 +127,7 @@ def test_a_typed_token_does_not_come_back(terminal: Start, cave: Sandbox):
     assert token not in said
 
 
-def test_a_fault_is_named_and_mended(terminal: Start, cave: Sandbox, set_up: str):
+def test_a_fault_is_named_and_fixed(terminal: Start, cave: Sandbox, set_up: str):
     """`%cave_check` names unsigned terms and the page; once they are accepted it is green."""
     cave.withdraw_terms("ada", "minnie65_public")
     cave.forget()

@@ -45,14 +45,14 @@ def failed_rows(cell: Any) -> list[str]:
 def assert_it_tells_the_truth(notebook: Any) -> None:
     """Holds each scene of a notebook that was run against what it is to show."""
     assert len(scenes(notebook)) == len(ROWS)
-    for row, (fault, check, mend) in zip(ROWS, scenes(notebook), strict=True):
+    for row, (fault, check, fix) in zip(ROWS, scenes(notebook), strict=True):
         errors = [output.ename for output in fault.outputs if output.output_type == "error"]
         assert len(errors) == 1, fault.source
         assert failed_rows(check) == [row]
-        line = mend.source.splitlines()[0]
+        line = fix.source.splitlines()[0]
         following = text_of(check).partition("Next:")[2]
         assert not line.startswith("%") or line in following
-        assert GREEN in text_of(mend)
+        assert GREEN in text_of(fix)
 
 
 @pytest.fixture

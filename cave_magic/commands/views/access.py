@@ -20,15 +20,17 @@ from .whoami import fact_table, readable
 
 
 def card_page(checked: VerifiedToken, saved: Saved, works: bool = True) -> Page:
-    """The last page of a set-up: the account, the token, and how to continue or the step that is left.
-
-    Args:
-        checked: the token, and what it can read.
-        saved: where it was saved.
-        works: whether CAVEclient can be imported.
-    """
+    """The last page of a set-up; `works`: whether CAVEclient can be imported."""
     target = again(checked.target)
     done = works and checked.opens
+    token = "This token is already saved." if saved.unchanged else "Token saved."
+    if done:
+        head = Span("✔ This token is already saved." if saved.unchanged else "✔ You are set up.", "done")
+    elif checked.terms is not None:
+        head = Span(f"! {token} One step left.", "warning")
+    else:
+        missing = "CAVEclient cannot be imported" if checked.opens else f"{checked.target.datastack} cannot be read"
+        head = Span(f"! {token} {missing} yet.", "warning")
     rows = [
         ("you", line(checked.account.label)),
         ("server", line(host_of(target.server))),
@@ -36,18 +38,7 @@ def card_page(checked: VerifiedToken, saved: Saved, works: bool = True) -> Page:
         ("can read", line(readable(checked.account.permissions))),
     ]
     last = go_on(next_steps.go_on(target)) if done else _step_left(target, checked.terms)
-    return Page((_headline(saved, done, checked), fact_table(rows, "your access"), *_remarks(checked, saved), last))
-
-
-def _headline(saved: Saved, done: bool, checked: VerifiedToken) -> Line:
-    if done:
-        return line(Span("✔ This token is already saved." if saved.unchanged else "✔ You are set up.", "done"))
-    token = "This token is already saved." if saved.unchanged else "Token saved."
-    if checked.terms is not None:
-        return line(Span(f"! {token} One step left.", "warning"))
-    name = checked.target.datastack
-    missing = "CAVEclient cannot be imported yet." if checked.opens else f"{name} cannot be read yet."
-    return line(Span(f"! {token} {missing}", "warning"))
+    return Page((line(head), fact_table(rows, "your access"), *_remarks(checked, saved), last))
 
 
 def _step_left(target: Target, terms: Terms | None) -> Line:
@@ -66,17 +57,13 @@ def _token_rows(token: Token, saved: Saved) -> list[tuple[str, Line]]:
 
 def _remarks(checked: VerifiedToken, saved: Saved) -> list[Line]:
     """What else the person should know."""
-    found: list[Line] = []
+    notes = [f"{moved} was read from {before} until now" for moved, before in saved.remapped.items()]
+    notes += [f"a file that was not valid JSON was renamed to {show_path(path)}" for path in saved.backups]
+    found = [line(Span("Note: ", "warning"), note) for note in notes]
     if checked.permanent is False:
         link = Span(endpoints.tokens_page(checked.target.server), "link")
         warning = Span(f"This token is temporary, and expires {responses.WITHIN}. ", "warning")
-        found.append(line(warning, "Create a permanent one at ", link))
-    for moved, before in saved.remapped.items():
-        found.append(line(Span("Note: ", "warning"), f"{moved} was read from {before} until now"))
-    for path in saved.backups:
-        found.append(
-            line(Span("Note: ", "warning"), f"a file that was not valid JSON was renamed to {show_path(path)}")
-        )
+        found.insert(0, line(warning, "Create a permanent one at ", link))
     return found
 
 
@@ -92,7 +79,9 @@ def status_page(facts: ServerFacts) -> Page:
     """The page of `%cave_setup` without arguments if the stored token works."""
     target, info = facts.target, facts.info
     terms = responses.terms_in(info.data, facts.address) if info and info.code == "missing_tos" else None
-    opens = info is not None and bool(responses.local_server_in(info)) and not _is_old(facts)
+    dataset = facts.datasets.get(target.datastack, "")
+    is_old = bool(facts.account and info and responses.contradicts(facts.account, info, dataset))  # the info service's
+    opens = info is not None and bool(responses.local_server_in(info)) and not is_old
     works = not facts.machine.caveclient_problem and not facts.caveclient_disagrees
     said = line(f"The stored token works on {facts.host}: ", facts.account.label if facts.account else "")
     if opens and works:
@@ -102,12 +91,6 @@ def status_page(facts: ServerFacts) -> Page:
     name = target.datastack
     missing = "One step is left. " if terms else "CAVEclient does not work. " if opens else f"{name} cannot be read. "
     return Page((line(Span(f"! {missing}", "warning"), said), _step_left(target, terms)))
-
-
-def _is_old(facts: ServerFacts) -> bool:
-    """Whether the info service still gives access to the datastack although the auth server no longer does."""
-    dataset = facts.datasets.get(facts.target.datastack, "")
-    return bool(facts.account and facts.info and responses.contradicts(facts.account, facts.info, dataset))
 
 
 def advice_page(facts: ServerFacts) -> Page:

@@ -93,9 +93,5 @@ def pasted_page(found: Sequence[PastedToken]) -> Page:
 
 def again_page(problem: str) -> Page:
     """Shown after an invalid answer, before the prompt is repeated; `problem` is whole sentences."""
-    return Page(
-        (
-            line(Span("! ", "warning"), problem),
-            line(Span("Nothing was changed. Try again, or press Enter to cancel.", "dim")),
-        )
-    )
+    again = line(Span("Nothing was changed. Try again, or press Enter to cancel.", "dim"))
+    return Page((line(Span("! ", "warning"), problem), again))

@@ -20,12 +20,7 @@ MARKS = {
 
 
 def report_page(report: Report, verbose: bool = False) -> Page:
-    """The report of `%cave_check`.
-
-    Args:
-        report: the report.
-        verbose: whether to show every row, including quiet ones that are ok and each skipped one.
-    """
+    """The report of `%cave_check`; `verbose` shows every row, including quiet ones that are ok and each skipped one."""
     blocks: list[Block] = []
     if report.error is not None:
         blocks.append(line(Span("The last error: ", "strong"), report.error.line))
@@ -57,14 +52,11 @@ def _skipped(rows: Iterable[CheckResult]) -> list[tuple[Line, ...]]:
     for row in rows:
         if row.status is Status.SKIPPED and not row.quiet:
             waiting.setdefault(row.evidence, []).append(row.title)
-    return [
-        (_mark(Status.SKIPPED), line(Span(_named(titles), "skipped")), line(Span(need, "skipped")))
-        for need, titles in waiting.items()
-    ]
-
-
-def _named(titles: list[str]) -> str:
-    return titles[0] if len(titles) == 1 else f"{len(titles)} more checks"
+    found: list[tuple[Line, ...]] = []
+    for need, titles in waiting.items():
+        what = titles[0] if len(titles) == 1 else f"{len(titles)} more checks"
+        found.append((_mark(Status.SKIPPED), line(Span(what, "skipped")), line(Span(need, "skipped"))))
+    return found
 
 
 def _advice(row: CheckResult, following: NextStep | None) -> Line | None:

@@ -10,7 +10,7 @@ from cave_magic.api.responses import Response
 from cave_magic.credentials.file_problems import FileFault
 from cave_magic.credentials.target import Target
 from cave_magic.credentials.token_files import State
-from cave_magic.deployments import AddressFault, AddressProblem
+from cave_magic.deployments import AddressFault
 from cave_magic.doctor import healthy
 from cave_magic.doctor.checks.datastack_map import MAP, MAP_FILE, MAP_SECRET
 from cave_magic.doctor.evidence import Machine, ServerFacts
@@ -66,8 +66,8 @@ CASES = [
     case("the map has secrets", MAP_SECRET, Machine(datastacks_with_secrets=("a", "b", "c", "d")), "warning", "address of a, b, c contains", fix="map-secrets"),
     case("the address is right", MAP, ServerFacts(), "nothing"),
     case("the remembered address is right", MAP, _named(named_by="map"), "nothing"),
-    case("a remembered address is malformed", MAP, _named(named_by="map", opens_on=HOST, map_problem=AddressProblem(fault=AddressFault.NO_SCHEME, scheme="https")), "failed", "is malformed: the address does not begin with https://", fix="map-entry"),
-    case("a malformed address was corrected in the meantime", MAP, _named(named_by="map", map_problem=AddressProblem(fault=AddressFault.NO_SCHEME, scheme="https")), "failed", "is malformed: the address does not begin with https://", CHECK),
+    case("a remembered address is malformed", MAP, _named(named_by="map", opens_on=HOST, map_problem=AddressFault.NO_HTTPS), "failed", "is malformed: the address does not begin with https://", fix="map-entry"),
+    case("a malformed address was corrected in the meantime", MAP, _named(named_by="map", map_problem=AddressFault.NO_HTTPS), "failed", "is malformed: the address does not begin with https://", CHECK),
     case("the server is named, and caveclient opens it", MAP, _named(), "nothing"),
     case("the server is named, and caveclient opens another", MAP, _named(opens_on="https://old.example.org"), "warning", ("old.example.org", f"not on {HOST}"), fix="map-entry"),
     case("the server is named, and the map has a malformed one", MAP, _named(opens_on=""), "warning", "a malformed address", fix="map-entry"),

@@ -125,7 +125,7 @@ def _wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
     raise AssertionError(f"the Jupyter server did not answer: {log.read_text()[-2000:]}")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A window of headless Chromium. Without it the tests are skipped; on a CI machine they fail."""
     names = ("chromium", "chromium-browser", "google-chrome")
@@ -142,6 +142,15 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         context.set_default_timeout(SLOW)
         yield context  # one for all tests: the front end's scripts come out of its cache
         chromium.close()
+
+
+@pytest.fixture(scope="package")
+def lab(jupyter: Jupyter, browser: Any) -> Any:
+    """A tab with JupyterLab, which takes seconds to load; each test opens a notebook of its own in it."""
+    page = browser.new_page()
+    page.goto(f"{jupyter.address}/lab?token={KEY}&reset")
+    page.wait_for_function("() => window.jupyterapp && window.jupyterapp.restored.then(() => true)")
+    return page
 
 
 # ---------------------------------------------------------------- a person at a notebook
@@ -232,6 +241,11 @@ Open = Callable[..., Notebook]
 _KERNEL_IS_READY = """() => {
     const open = window.jupyterapp && window.jupyterapp.shell.currentWidget;
     return open && open.sessionContext && open.sessionContext.session?.kernel?.status === 'idle'; }"""
+_OPEN_IN_LAB = """async ([path, name]) => {
+    const app = window.jupyterapp;
+    for (const widget of [...app.shell.widgets('main')]) widget.dispose();
+    await app.serviceManager.kernelspecs.refreshSpecs();
+    await app.commands.execute('docmanager:open', {path, factory: 'Notebook', kernel: {name}}); }"""
 
 
 @pytest.fixture
@@ -257,7 +271,7 @@ def kernel(jupyter: Jupyter, home: Path, cave: Sandbox) -> Iterator[str]:
 
 
 @pytest.fixture
-def open_notebook(jupyter: Jupyter, browser: Any, kernel: str) -> Iterator[Open]:
+def open_notebook(jupyter: Jupyter, browser: Any, lab: Any, kernel: str) -> Iterator[Open]:
     """Opens a notebook with one empty cell in "lab" or "notebook"."""
 
     def open_one(front_end: str = "lab", width: int = 1280) -> Notebook:
@@ -267,17 +281,22 @@ def open_notebook(jupyter: Jupyter, browser: Any, kernel: str) -> Iterator[Open]
         cell["execution_count"] = None
         whole = {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": spec}, "cells": [cell]}
         path.write_text(json.dumps(whole))
-        page = browser.new_page()
+        page = lab if front_end == "lab" else browser.new_page()
         page.set_viewport_size({"width": width, "height": 900})
-        page.goto(jupyter.link(front_end, path))
+        if front_end == "lab":
+            page.bring_to_front()
+            page.evaluate(_OPEN_IN_LAB, [path.name, kernel])
+        else:
+            page.goto(jupyter.link(front_end, path))
         page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.wait_for()
         page.wait_for_function(_KERNEL_IS_READY)
         return Notebook(page, path)
 
-    browser.clear_cookies()
     yield open_one
     for page in browser.pages:
-        page.close()
+        if page is not lab:
+            page.close()
+    browser.clear_cookies()
     _end_kernels(jupyter)
 
 

@@ -74,8 +74,8 @@ def at_desk(kernel: str, home: Path, open_notebook: Open) -> Callable[..., Deskt
     return sit_down
 
 
-def log_in(tab: Any, email: str) -> None:
-    """Chooses an account on the server's log-in page: a click for a known account, an e-mail for another."""
+def sign_in_as(tab: Any, email: str) -> None:
+    """Chooses an account on the server's sign-in page: a click for a known account, an e-mail for another."""
     known = tab.get_by_role("button", name=re.compile(re.escape(email)))
     if known.count():
         known.click()
@@ -95,7 +95,7 @@ def names(cave: Sandbox, person: str) -> list[str]:
     return [row["description"] for row in cave.tokens(person)]
 
 
-def no_login_lives(cave: Sandbox) -> bool:
+def no_temporary_token_is_left(cave: Sandbox) -> bool:
     """Whether every temporary token is revoked."""
     accounts = cave._accounts
     owned = [one for one in accounts.tokens.known() if (who := accounts.owner(one)) and who.id > 0]
@@ -114,7 +114,7 @@ def test_a_new_person_clicks_through_one_tab(at_desk: Any, cave: Sandbox):
     setup = desk.start("%cave_setup new")
     tab = desk.tab()
     desk.notebook.sees(setup, re.compile("waiting for your sign-in in the browser, 5 min left"))
-    log_in(tab, "grace@lab.example.org")
+    sign_in_as(tab, "grace@lab.example.org")
     tab.get_by_role("button", name="Continue").click()
     tab.get_by_role("button", name="I accept").wait_for()
     desk.notebook.sees(setup, re.compile("signed in as .*waiting for the terms of service"))
@@ -125,7 +125,7 @@ def test_a_new_person_clicks_through_one_tab(at_desk: Any, cave: Sandbox):
     assert "waiting for" not in said
     assert "One step left" not in said
     assert names(cave, "grace") == [MINE]
-    assert no_login_lives(cave)
+    assert no_temporary_token_is_left(cave)
     assert "minnie65_public" in desk.notebook.run(
         'from caveclient import CAVEclient; print(CAVEclient("minnie65_public").info.datastack_name)'
     )
@@ -228,38 +228,38 @@ def test_a_known_person_clicks_once_and_chooses_a_token(cell: Cell, cave: Sandbo
     """One click on the account; the tokens are listed, Enter takes the first, none is made."""
     before = names(cave, "alice")
     tab = cell.start("%cave_setup existing")
-    log_in(tab, "alice@example.org")
+    sign_in_as(tab, "alice@example.org")
     assert is_done(tab)
     cell.answers.append("")
     said = cell.end().out
     assert "You are signed in as Alice Example" in said
     assert "You are set up." in said
     assert names(cave, "alice") == before
-    assert no_login_lives(cave)
+    assert no_temporary_token_is_left(cave)
 
 
 def test_missing_terms_are_accepted_in_the_same_tab(cell: Cell, cave: Sandbox):
     """A person with an account accepts the terms on the way, in the one tab."""
     tab = cell.start("%cave_setup new")
-    log_in(tab, "bob@example.org")
+    sign_in_as(tab, "bob@example.org")
     tab.get_by_role("button", name="I accept").click()
     assert is_done(tab)
     said = cell.end().out
     assert "You are set up." in said
     assert "One step left" not in said
-    assert no_login_lives(cave)
+    assert no_temporary_token_is_left(cave)
 
 
 def test_the_terms_can_be_skipped(cell: Cell, cave: Sandbox):
     """An interrupt skips the terms; the card names what is left."""
     tab = cell.start("%cave_setup new")
-    log_in(tab, "bob@example.org")
+    sign_in_as(tab, "bob@example.org")
     tab.get_by_role("button", name="I accept").wait_for()
     cell.stop()
     said = cell.end().out
     assert "One step left." in said
     assert names(cave, "bob")[0] == MINE
-    assert no_login_lives(cave)
+    assert no_temporary_token_is_left(cave)
 
 
 def test_a_closed_tab_times_out(cell: Cell, cave: Sandbox, monkeypatch: pytest.MonkeyPatch):
@@ -274,12 +274,12 @@ def test_a_closed_tab_times_out(cell: Cell, cave: Sandbox, monkeypatch: pytest.M
 
 def test_the_wrong_account_is_named_and_can_be_changed(cell: Cell, cave: Sandbox):
     """The card says whose account it is; `%cave_setup existing` leads back to the choice of accounts."""
-    log_in(cell.start("%cave_setup new"), "dave@example.org")
+    sign_in_as(cell.start("%cave_setup new"), "dave@example.org")
     said = cell.end().out
     assert "Dave Example <dave@example.org>" in said
     assert "Not your account? %cave_setup existing" in said
     tab = cell.start("%cave_setup existing --use latest")
-    log_in(tab, "ada@example.org")
+    sign_in_as(tab, "ada@example.org")
     assert is_done(tab)
     assert "Ada Example" in cell.end().out
 
@@ -290,7 +290,7 @@ def test_a_browser_on_another_machine(cell: Cell, cave: Sandbox, monkeypatch: py
     tab = cell.start("%cave_setup existing")
     came: list[str] = []
     tab.on("request", lambda request: came.append(request.url))
-    log_in(tab, "ada@example.org")
+    sign_in_as(tab, "ada@example.org")
     tab.wait_for_url(re.compile("chrome-error|token="))
     cell.stop()
     cell.answers.append(next(url for url in came if "token=" in url))
@@ -298,7 +298,7 @@ def test_a_browser_on_another_machine(cell: Cell, cave: Sandbox, monkeypatch: py
     assert "You are set up." in ran.out
     assert "Ada Example" in ran.out
     assert names(cave, "ada")[0] == MINE
-    assert no_login_lives(cave)
+    assert no_temporary_token_is_left(cave)
 
 
 def seen_in(tab: Any, text: str) -> list[str]:
@@ -318,16 +318,16 @@ def is_clean(cave: Sandbox, *texts: str) -> bool:
 def test_the_right_account_after_the_wrong_one(cell: Cell, cave: Sandbox):
     """The wrong account shows at the terms; the printed link opened again, with the right one, ends the wait."""
     wrong = cell.start("%cave_setup new")
-    log_in(wrong, "bob@example.org")
+    sign_in_as(wrong, "bob@example.org")
     wrong.get_by_role("button", name="I accept").wait_for()
     right = cell.again()
-    log_in(right, "ada@example.org")
+    sign_in_as(right, "ada@example.org")
     assert is_done(right)
     said = cell.end().out
     assert "Ada Example" in said
     assert names(cave, "ada")[0] == MINE
     assert MINE not in names(cave, "bob")
-    assert no_login_lives(cave)
+    assert no_temporary_token_is_left(cave)
 
 
 def test_after_cancel_the_link_can_be_opened_again(cell: Cell, cave: Sandbox):
@@ -336,35 +336,35 @@ def test_after_cancel_the_link_can_be_opened_again(cell: Cell, cave: Sandbox):
     tab.get_by_role("link", name="Cancel").click()
     tab.get_by_text("Internal Server Error").first.wait_for()
     tab.goto(cell.address)
-    log_in(tab, "ada@example.org")
+    sign_in_as(tab, "ada@example.org")
     assert is_done(tab)
     assert cell.end().error == ""
-    assert no_login_lives(cave)
+    assert no_temporary_token_is_left(cave)
 
 
 def test_the_last_of_two_tabs_counts(cell: Cell, cave: Sandbox):
     """A browser has one sign-in at a time: the first of two tabs ends on an error, the second one returns."""
     first = cell.start("%cave_setup existing --use latest")
     second = cell.again()
-    log_in(first, "bob@example.org")
+    sign_in_as(first, "bob@example.org")
     first.get_by_text("authorization error").wait_for()
-    log_in(second, "ada@example.org")
+    sign_in_as(second, "ada@example.org")
     assert is_done(second)
     assert "Ada Example" in cell.end().out
-    assert no_login_lives(cave)
+    assert no_temporary_token_is_left(cave)
 
 
 def test_the_link_opened_after_the_end_says_that_it_is_over(cell: Cell, cave: Sandbox):
     """A forgotten tab that is finished later ends on our page, at a URL without secrets."""
     late = cell.start("%cave_setup existing --use latest")
     tab = cell.again()
-    log_in(tab, "ada@example.org")
+    sign_in_as(tab, "ada@example.org")
     assert is_done(tab)
     assert cell.end().error == ""
     late.goto(cell.address)
-    log_in(late, "alice@example.org")
+    sign_in_as(late, "alice@example.org")
     assert is_clean(cave, *seen_in(late, "This sign-in is over"))
-    assert no_login_lives(cave)
+    assert no_temporary_token_is_left(cave)
 
 
 def test_every_page_of_ours_has_a_clean_address(cell: Cell, cave: Sandbox):
@@ -383,16 +383,16 @@ def test_every_page_of_ours_has_a_clean_address(cell: Cell, cave: Sandbox):
     tab.goto(f"{back}/nothing")
     seen_in(tab, "Nothing here")
     tab.goto(cell.address)
-    log_in(tab, "ada@example.org")
+    sign_in_as(tab, "ada@example.org")
     assert is_done(tab)
     assert cell.end().error == ""
-    assert no_login_lives(cave)
+    assert no_temporary_token_is_left(cave)
 
 
 def test_back_and_reload_after_the_end(cell: Cell, cave: Sandbox):
-    """Reload shows the last page again; Back leads to the server's log-in page, not to a URL with a token."""
+    """Reload shows the last page again; Back leads to the server's sign-in page, not to a URL with a token."""
     tab = cell.start("%cave_setup existing --use latest")
-    log_in(tab, "ada@example.org")
+    sign_in_as(tab, "ada@example.org")
     assert is_done(tab)
     tab.reload()
     assert is_done(tab)
@@ -414,7 +414,7 @@ def test_a_preloaded_address_counts_once_it_is_opened(cell: Cell, cave: Sandbox)
     tab.goto(address)
     assert is_done(tab)
     assert cell.end().error == ""
-    assert no_login_lives(cave)
+    assert no_temporary_token_is_left(cave)
 
 
 def test_the_terms_end_on_a_page_of_the_server(browser: Any, cave: Sandbox):
@@ -422,7 +422,7 @@ def test_the_terms_end_on_a_page_of_the_server(browser: Any, cave: Sandbox):
     browser.clear_cookies()
     tab = browser.new_page()
     tab.goto(endpoints.terms_page(cave.server, 2))
-    log_in(tab, "bob@example.org")
+    sign_in_as(tab, "bob@example.org")
     with tab.expect_navigation(url=re.compile("/info/")) as navigation:
         tab.get_by_role("button", name="I accept").click()
     assert navigation.value.status == 200
@@ -445,11 +445,11 @@ def test_two_sign_ins_at_once(browser: Any, cave: Sandbox, doors: Any):
         for tab, sign_in in zip(tabs, (one, two), strict=True):
             tab.goto(sign_in.page)
         for tab, email in zip(reversed(tabs), ("alice@example.org", "ada@example.org"), strict=True):
-            log_in(tab, email)
+            sign_in_as(tab, email)
             assert is_done(tab)
         third = contexts[0].new_page()
         third.goto(three.page)
-        log_in(third, "dave@example.org")
+        sign_in_as(third, "dave@example.org")
         assert is_done(third)
         assert [each.verified.account.name.text for each in (one, two, three)] == [
             "Ada Example",
@@ -458,4 +458,4 @@ def test_two_sign_ins_at_once(browser: Any, cave: Sandbox, doors: Any):
         ]
         for context in contexts:
             context.close()
-    assert no_login_lives(cave)
+    assert no_temporary_token_is_left(cave)
