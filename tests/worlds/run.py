@@ -10,6 +10,7 @@ import gc
 import importlib
 import json
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -28,8 +29,10 @@ from .properties import Violation, violations
 from .registry import Fault, named, printed
 from .world import NOBODY, healthy
 
-LIMIT = 90
+LIMIT = 45
 """The seconds after which a world is said to hang."""
+MEMORY = 3 * 2**30
+"""The bytes that a world may use: it may read a device without an end."""
 IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
 
@@ -110,6 +113,7 @@ def _be_the_child(call: Callable[[], Any], reading: int, writing: int) -> None:
     tempfile.tempdir = tempfile.gettempdir()
     real = tempfile.mkdtemp
     tempfile.mkdtemp = lambda suffix=None, prefix=None, dir=None: real(suffix or f"-{os.getpid()}", prefix, dir)
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     nowhere = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(nowhere, number)

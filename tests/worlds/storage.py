@@ -381,9 +381,10 @@ for _name, _entry in _ENTRIES.items():
     def _netrc(world: World, entry: bytes = _entry) -> None:
         world.raw(world.home / ".netrc", entry)
 
-    _is_sent = _name in ("default", "this host")
+    # Requests, and so CAVEclient, sends the password, or fails at what is not UTF-8.
+    _named = {"broken": ("network", "auth"), "UTF-16": ("network", "auth"), "another host": (), "empty": ()}
     fault(
-        "storage", f"netrc={_name}", place="netrc", names=("account",) if _is_sent else (), by_hand=(".netrc",),
+        "storage", f"netrc={_name}", place="netrc", names=_named.get(_name, ("account",)), by_hand=(".netrc",),
         undo=_without_netrc,
     )(_netrc)  # fmt: skip
 for _name, _change in {**TYPES, **MODES, **OWNERS}.items():
@@ -392,4 +393,8 @@ for _name, _change in {**TYPES, **MODES, **OWNERS}.items():
         world.raw(world.home / ".netrc", b"machine example.org login me password pass-w0rd-of-ada\n")
         change(world, world.home / ".netrc")
 
-    fault("storage", f"netrc={_name}", place="netrc", root=_name in OWNERS)(_odd_netrc)
+    _hangs = _name in ("a pipe", "a device")  # requests, and so CAVEclient, reads it without an end
+    fault(
+        "storage", f"netrc={_name}", place="netrc", root=_name in OWNERS, slow=_hangs, by_hand=(".netrc",),
+        names=("network", "auth", "account") if _hangs else (), undo=_without_netrc,
+    )(_odd_netrc)  # fmt: skip

@@ -201,7 +201,10 @@ class World(fault_world.World):
 
 
 def _state_of(path: str) -> tuple[object, ...]:
-    about = os.lstat(path)
+    try:
+        about = os.lstat(path)
+    except PermissionError:  # in a folder that can be listed and not entered
+        return ("out of reach",)
     content = os.readlink(path) if stat.S_ISLNK(about.st_mode) else ""
     if stat.S_ISREG(about.st_mode) and os.access(path, os.R_OK):
         content = hashlib.sha1(Path(path).read_bytes()).hexdigest()
