@@ -35,6 +35,8 @@ def violations(world: World, faults: Sequence[Fault]) -> Iterator[Violation]:
     if before != after:
         changed = sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
         yield Violation("the check changed files", ", ".join(changed))
+    if ran.error == "BadInput" and world.argument:  # what was typed is rejected, with a reason
+        return
     if report is None:
         yield Violation(f"no report: {ran.error}", ran.message[:300] or ran.out[-300:])
         return

@@ -91,6 +91,7 @@ NAMES = {
 }
 for _name, (_typed, _others) in NAMES.items():
     fault("token", f"datastack={_name}", names=("datastack", "access", "network", "account", "map", "token"),
-          others=_others, place="argument")(_asks_for(_typed))  # fmt: skip
+          others=_others, place="argument", by_hand=("lists what you can read",),
+          undo=_asks_for("minnie65_public"))(_asks_for(_typed))  # fmt: skip
 fault("token", "datastack=another that works", place="argument")(_asks_for("flywire_fafb_public"))
 fault("token", "datastack=two", place="argument")(_asks_for("minnie65_public flywire_fafb_public"))

@@ -75,7 +75,7 @@ class Ada:
             self._world.visit(step.url)
             acted = True
         if not acted:
-            acted = self._repairs_by_hand(step.text)
+            acted = self._repairs_by_hand(step.text, walk)
         if acted and _RESTART in step.text:
             self._world.restart()
         return acted
@@ -91,13 +91,16 @@ class Ada:
                 acted = True
         return acted
 
-    def _repairs_by_hand(self, text: str) -> bool:
+    def _repairs_by_hand(self, text: str, walk: Walk) -> bool:
         """Repairs outside of the notebook what the text names."""
         one = next((one for one in self._left if any(word in text for word in one.by_hand)), None)
         if one is None or one.undo is None:
             return False
         self._left.remove(one)
+        typed = self._world.argument
         one.undo(self._world)
+        if self._world.argument != typed:
+            walk.line = f"%cave_check {self._world.argument}".rstrip()
         return True
 
 
