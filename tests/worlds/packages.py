@@ -7,6 +7,7 @@ looks for it again as in a fresh process; once its fake is gone, the real one is
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -131,4 +132,5 @@ def _odd_path(world: World) -> None:
 
 @fault("packages", "beside=the working folder is gone", place="beside")
 def _no_folder(world: World) -> None:
-    (world.home / "analysis").rmdir()
+    """The notebook's folder is removed while its kernel runs."""
+    world.begins.append(lambda: shutil.rmtree(world.home / "analysis", ignore_errors=True))

@@ -117,7 +117,7 @@ for _target in ("all", "auth", "info", "local"):
 
 
 def _says(change: Callable[[dict[str, Any]], object]) -> Callable[[World], None]:
-    """The info service describes the datastack with something changed; only to who may see it."""
+    """The info service describes the datastack with something changed, if this token may see it."""
 
     def make(world: World) -> None:
         import requests
@@ -125,10 +125,12 @@ def _says(change: Callable[[dict[str, Any]], object]) -> Callable[[World], None]
         head = {"Authorization": f"Bearer {world.token}"}
         with requests.Session() as session:
             session.trust_env = False
-            body = session.get(world.cave.server + FULL, headers=head, timeout=5, verify=world.cave.certificate).json()
-        change(body)
+            got = session.get(world.cave.server + FULL, headers=head, timeout=5, verify=world.cave.certificate)
         world.cave.forget()
-        world.cave.misbehave(FULL, _reply(200, body))
+        if got.status_code == 200:
+            body = got.json()
+            change(body)
+            world.cave.misbehave(FULL, _reply(200, body))
 
     return make
 
