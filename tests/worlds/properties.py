@@ -20,10 +20,12 @@ class Violation:
     Attributes:
         kind: the property, and the check that it is about: what two worlds with one defect have in common.
         details: what was seen.
+        overlooked: the fault that should have been named, or "".
     """
 
     kind: str
     details: str
+    overlooked: str = ""
 
 
 def violations(world: World, faults: Sequence[Fault]) -> Iterator[Violation]:
@@ -40,6 +42,7 @@ def violations(world: World, faults: Sequence[Fault]) -> Iterator[Violation]:
     if report is None:
         yield Violation(f"no report: {ran.error}", ran.message[:300] or ran.out[-300:])
         return
+    world.is_green = report.ok
     if seconds > SECONDS + SLACK:
         yield Violation("the bound is not kept", f"{seconds:.1f} s with --timeout {SECONDS}; {_said(report)}")
     yield from _about_the_first(report, faults)
@@ -60,11 +63,12 @@ def _about_the_first(report: Any, faults: Sequence[Fault]) -> Iterator[Violation
         yield Violation(f"a harmless oddity is not green: {bad[0]}", _said(report))
     elif wrong := [one for one in bad if one not in may]:
         yield Violation(f"named what was not broken: {wrong[0]}", _said(report))
-    if bad:
+    asks_for_another = any(one.place == "argument" for one in faults)  # what is wrong with the usual one may not show
+    if bad and not asks_for_another:
         mentioned = {row.id for row in report.rows if row.status.value not in ("ok", "skipped")}
         for one in broken:
             if one.last < ORDER.index(bad[0]) and not one.names & mentioned:
-                yield Violation(f"not nearest the cause: {bad[0]} before {one.id}", _said(report))
+                yield Violation(f"not nearest the cause: {bad[0]} before {one.id}", _said(report), one.id)
 
 
 def _about_the_walk(world: World, walk: Walk, last: Any, faults: Sequence[Fault]) -> Iterator[Violation]:

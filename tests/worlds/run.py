@@ -43,11 +43,13 @@ class Outcome:
     Attributes:
         world: its text.
         found: the properties that do not hold.
+        green: whether its first report was.
         skipped: why it was not run, or "".
     """
 
     world: str
     found: tuple[Violation, ...] = ()
+    green: bool = False
     skipped: str = ""
 
 
@@ -59,11 +61,12 @@ def run_world(faults: Sequence[Fault]) -> Outcome:
     said = in_a_fork(lambda: _violations(faults))
     if said is None:
         return Outcome(text, (Violation("hangs", f"for {LIMIT} s"),))
-    return Outcome(text, tuple(Violation(kind, details) for kind, details in said))
+    green, found = said
+    return Outcome(text, tuple(Violation(*one) for one in found), green)
 
 
-def _violations(faults: Sequence[Fault]) -> list[tuple[str, str]]:
-    """Makes a world and runs it; what breaks on the way is a violation, too."""
+def _violations(faults: Sequence[Fault]) -> tuple[bool, list[tuple[str, str, str]]]:
+    """Makes a world and runs it: whether it is green, and the violations. What breaks on the way is one, too."""
     folder = Path(tempfile.mkdtemp(prefix="cave-world-"))
     if IS_ROOT:
         os.chown(folder, NOBODY, NOBODY)
@@ -80,10 +83,11 @@ def _violations(faults: Sequence[Fault]) -> list[tuple[str, str]]:
                 os.setresuid(NOBODY, NOBODY, NOBODY)
             world.outer = dict(os.environ)
             world.start()
-            return [(one.kind, one.details) for one in violations(world, faults)]
+            found = [(one.kind, one.details, one.overlooked) for one in violations(world, faults)]
+            return world.is_green, found
     except Exception as error:
         lines = traceback.format_exc().splitlines()
-        return [(f"the world broke: {type(error).__name__}", "\n".join(lines[-8:]))]
+        return False, [(f"the world broke: {type(error).__name__}", "\n".join(lines[-8:]), "")]
 
 
 def _comes_late(one: Fault) -> bool:
@@ -186,11 +190,19 @@ def shrink(outcome: Outcome) -> Outcome:
 
 
 def confirmed(outcome: Outcome) -> Outcome:
-    """Only the violations that are seen twice: on a busy machine, a healthy server may take too long."""
+    """Only the violations that are seen twice: on a busy machine, a healthy server may take too long.
+
+    Nor is a fault overlooked that is green by itself.
+    """
     if not outcome.found:
         return outcome
     again = {found.kind for found in run_world(named(outcome.world)).found}
-    return replace(outcome, found=tuple(found for found in outcome.found if found.kind in again))
+    kept = [found for found in outcome.found if found.kind in again]
+    return replace(outcome, found=tuple(found for found in kept if not _is_green(found.overlooked)))
+
+
+def _is_green(fault: str) -> bool:
+    return bool(fault) and run_world(named(fault)).green
 
 
 def run_many(

@@ -61,6 +61,7 @@ class World(fault_world.World):
         outputs: everything that was printed.
         outer: the environment in which each kernel starts.
         server_setting: the server in the settings of each kernel.
+        is_green: whether the first report was.
         foreign_content: whether another program keeps something in a file; it must be somewhere at the end.
     """
 
@@ -75,6 +76,7 @@ class World(fault_world.World):
     outer: dict[str, str] = field(default_factory=dict)
     logs: Records = field(default_factory=Records)
     server_setting: str = ""
+    is_green: bool = False
     foreign_content: bool = False
 
     # ---------------------------------------------------------------- for faults
@@ -171,6 +173,12 @@ class World(fault_world.World):
         thread.start()
         thread.join(LONGER)
         return done[0] if done else "it hangs"
+
+    def visit(self, url: str) -> None:
+        """Opens a link; what the browser writes into a log is not ours."""
+        before = list(self.logs.lines)
+        super().visit(url)
+        self.logs.lines[:] = before
 
     # ---------------------------------------------------------------- what must not change, what must not be seen
 
