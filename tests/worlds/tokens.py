@@ -55,13 +55,13 @@ def _expired(world: World) -> None:
     _replace(world, world.cave.new_login_token("ada", 0))
 
 
-@fault("token", "permission=withdrawn", names=("access",), others=True, place="permission")
+@fault("token", "permission=withdrawn", names=("access",), others=True, place="token")
 def _withdrawn(world: World) -> None:
     world.cave.revoke("ada", "minnie65_public")
     world.cave.forget()
 
 
-@fault("token", "permission=terms withdrawn", names=("terms",), place="permission")
+@fault("token", "permission=terms withdrawn", names=("terms",), place="token")
 def _terms(world: World) -> None:
     world.cave.withdraw_terms("ada", "minnie65_public")
     world.cave.forget()
