@@ -2,11 +2,12 @@
 
 To add one, write such a function in the module of its axis:
 
-    @fault("variables", names=("network",), by_hand=("HTTP_PROXY",))
+    @fault("variables", names=("network",))
     def proxy_that_is_gone(world: World) -> None:
         world.environ("HTTP_PROXY", "http://127.0.0.1:1")
 
-It takes part in the next run. No words of the report are written down: what may be said follows from `names`.
+`names` has the checks that may be named for it, `others=True` says that this user cannot repair it, and `undo` with
+`by_hand` what the user does outside of the notebook if the next step names it. It takes part in the next run. No words of the report are written down: what may be said follows from `names`.
 """
 
 from __future__ import annotations

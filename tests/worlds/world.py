@@ -219,10 +219,6 @@ def _state_of(path: str) -> tuple[object, ...]:
     return about.st_mode, about.st_uid, content
 
 
-def _kill_nothing(*args: object, **options: object) -> bool:
-    return True
-
-
 @contextlib.contextmanager
 def healthy(folder: Path, tls: bool) -> Iterator[World]:
     """A world in which everything works, before its kernel starts.
@@ -243,7 +239,7 @@ def healthy(folder: Path, tls: bool) -> Iterator[World]:
         sit_at_terminal(patch)
         patch.setattr("getpass.getpass", lambda prompt="": cave.new_token(world.person))
         patch.setattr("builtins.input", lambda prompt="": "y")
-        patch.setattr("webbrowser.open", _kill_nothing)
+        patch.setattr("webbrowser.open", lambda *args, **options: True)
         (home / "analysis").mkdir()
         os.chdir(home / "analysis")
         sys.path.insert(0, "")
