@@ -73,6 +73,13 @@ def core(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def worlds(session: nox.Session) -> None:
+    """Every fault alone, then thousands of worlds of one to three faults: `nox -s worlds -- --seed 5000 --count 99`."""
+    session.install("-q", "-e", ".[sandbox]", *TOOLS)
+    session.run("python", "-m", "tests.worlds", *(session.posargs or ["--alone", "--count", "3000"]))
+
+
+@nox.session(default=False)
 def build(session: nox.Session) -> None:
     """The two files of a release, in `dist/`: built twice alike, checked as PyPI checks them, installed and loaded.
 
