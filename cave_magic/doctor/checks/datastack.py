@@ -29,7 +29,8 @@ from .. import next_steps
 from ..evidence import MOST_DATASTACKS, DatastackFacts, ServerFacts
 from ..model import Check, Command, Finding, NextStep, Status, advise, failed, ok, then, unknown, warning
 from .account import ACCOUNT
-from .network import UNEXPECTED, at, failure_finding, tell_administrators
+from .causes import tell_administrators
+from .network import UNEXPECTED, at, failure_finding
 from .token import save_this, set_up, untried
 
 
