@@ -211,15 +211,38 @@ class UnusableBundle(requests.exceptions.SSLError):
     """The file or folder of trusted certificates (CA bundle) is missing or cannot be read."""
 
 
-class _Adapter(HTTPAdapter):
-    """An adapter with these connections. It reads the trusted certificates once.
+class TrustedCertificates:
+    """The files of trusted certificates that were read, for all sessions of a batch.
 
-    Reading them takes 15 ms or more, and urllib3 does so for every connection.
+    Reading one takes 15 ms or more, and urllib3 does so for every connection.
     """
 
-    def __init__(self, connections_per_host: int) -> None:
+    def __init__(self) -> None:
         self._contexts: dict[tuple[str | None, str | None], ssl.SSLContext] = {}
         self._reading = threading.Lock()
+
+    def read(self, file: str | None, folder: str | None) -> ssl.SSLContext:
+        """The context that trusts a file or a folder.
+
+        Raises:
+            UnusableBundle: it cannot be read.
+        """
+        with self._reading:
+            if (file, folder) not in self._contexts:
+                context = create_urllib3_context()
+                try:
+                    context.load_verify_locations(file, folder)
+                except OSError as error:
+                    raise UnusableBundle(error) from error
+                self._contexts[file, folder] = context
+            return self._contexts[file, folder]
+
+
+class _Adapter(HTTPAdapter):
+    """An adapter with these connections and contexts."""
+
+    def __init__(self, connections_per_host: int, trusted: TrustedCertificates) -> None:
+        self._trusted, self._preparing = trusted, threading.Lock()
         super().__init__(pool_maxsize=connections_per_host, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
@@ -233,24 +256,13 @@ class _Adapter(HTTPAdapter):
         return manager
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        with self._reading:
+        with self._preparing:
             super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
             paths = conn.ca_certs, conn.ca_cert_dir
             if cert or paths == (None, None):
                 return
-            if paths not in self._contexts:
-                self._contexts[paths] = _ssl_context(*paths)
-            conn.conn_kw["ssl_context"] = self._contexts[paths]
+            conn.conn_kw["ssl_context"] = self._trusted.read(*paths)
             conn.ca_certs = conn.ca_cert_dir = None
-
-
-def _ssl_context(file: str | None, folder: str | None) -> ssl.SSLContext:
-    context = create_urllib3_context()
-    try:
-        context.load_verify_locations(file, folder)
-    except OSError as error:
-        raise UnusableBundle(error) from error
-    return context
 
 
 def options_for(way: Way) -> dict[str, Any]:
@@ -267,7 +279,7 @@ def options_for(way: Way) -> dict[str, Any]:
     return options
 
 
-def open_session(connections_per_host: int) -> requests.Session:
+def open_session(connections_per_host: int, trusted: TrustedCertificates) -> requests.Session:
     """A session that uses this computer's proxies, certificates and `.netrc`, as caveclient does.
 
     It keeps no cookies, retries nothing, and asks for uncompressed responses.
@@ -280,7 +292,7 @@ def open_session(connections_per_host: int) -> requests.Session:
     session.headers["Accept-Encoding"] = "identity"
     session.headers["X-Requested-With"] = "cave-magic"  # so that a 401 is JSON, not a redirect to sign in
     session.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
-    adapter = _Adapter(connections_per_host)
+    adapter = _Adapter(connections_per_host, trusted)
     for scheme in ("https://", "http://"):
         session.mount(scheme, adapter)
     return session

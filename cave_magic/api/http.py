@@ -24,7 +24,7 @@ from .urls import display_page, display_url, parse_url
 if TYPE_CHECKING:
     import requests
 
-    from .connections import ActiveRequest
+    from .connections import ActiveRequest, TrustedCertificates
 
 CONNECTIONS_PER_HOST = 6
 """Connections to one host at the same time, each of them reused: as many as a browser opens."""
@@ -79,6 +79,7 @@ class Session:
 
     def __init__(self) -> None:
         self._session: requests.Session | None = None
+        self._trusted: TrustedCertificates | None = None
         self._requests: dict[tuple[str, Token | None], ActiveRequest] = {}
         self._tries: list[ActiveRequest] = []
         self._closed = False
@@ -151,12 +152,15 @@ class Session:
             with self._lock:
                 if self._closed:
                     return Response(url=url, failure=Failure.NOT_CONTACTED)
+                self._trusted = self._trusted or connections.TrustedCertificates()
                 if way is not None:
-                    own = session = connections.open_session(1)
+                    own = session = connections.open_session(1, self._trusted)
                     request = connections.ActiveRequest(seconds, way.family)
                     self._tries.append(request)
                 else:
-                    self._session = session = self._session or connections.open_session(CONNECTIONS_PER_HOST)
+                    self._session = session = self._session or connections.open_session(
+                        CONNECTIONS_PER_HOST, self._trusted
+                    )
                     request = self._requests[url, token] = connections.ActiveRequest(seconds)
             options = connections.options_for(way) if way is not None else {}
             headers = token.headers if token else {}

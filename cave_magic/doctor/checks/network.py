@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta
 
 from ...api.failures import PROXY_LOGIN, Failure
 from ...api.responses import PAGE, TEXT, Response, is_cave
@@ -85,7 +85,7 @@ def _unchanged(response: Response, server: ServerFacts, whole: str, tried: Tried
             "; a host that does not exist responds, too: this network responds in place of every server",
             next_step=then("sign in to this network: open any page in a browser", next_steps.check(server.target)),
         )
-    if tried.private_address or tried.hosts_file:
+    if _is_misled(response, server, tried):
         return _other_address(response, server, tried)
     if response.failure in (Failure.PROXY, Failure.SOCKS) or response.status == 407:
         return _proxy(response, server, tried)
@@ -94,6 +94,13 @@ def _unchanged(response: Response, server: ServerFacts, whole: str, tried: Tried
     if response.failure is not None:
         return _no_response(response, server, tried)
     return _strange(response, server, whole, tried)
+
+
+def _is_misled(response: Response, server: ServerFacts, tried: Tried) -> bool:
+    """Whether this computer has a wrong address for the host: a public server has no private one."""
+    if server.address in KNOWN_SERVERS:
+        return bool(tried.private_address or tried.hosts_file)
+    return bool(tried.hosts_file) and response.failure is not None
 
 
 def _is_portal(tried: Tried) -> bool:
@@ -317,7 +324,7 @@ def _certificate(seen: Response | None) -> Line:
 
 
 def _day(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d")
+    return (datetime(1970, 1, 1) + timedelta(seconds=seconds)).strftime("%Y-%m-%d")
 
 
 def _clock_is_wrong(seen: Response) -> bool:
