@@ -58,13 +58,15 @@ def exceptions_for(address: str, environ: Mapping[str, str] | None = None) -> tu
     env = os.environ if environ is None else environ
     url = parse_url(address)
     entries = (env.get("no_proxy") or env.get("NO_PROXY") or "").replace(" ", "").split(",")
+    if entries == ["*"]:
+        return ("*",)
     return tuple(one for one in entries if url is not None and one and _excepts(one, url.host, url.port))
 
 
 def _excepts(entry: str, host: str, port: int | None) -> bool:
     with suppress(ValueError):
         return ip_address(host) in ip_network(entry, strict=False)
-    return entry == "*" or any(one.endswith(entry.lstrip(".").lower()) for one in (host, f"{host}:{port}"))
+    return any(f".{one}".endswith("." + entry.lstrip(".").lower()) for one in (host, f"{host}:{port}"))
 
 
 def _proxies(env: Mapping[str, str]) -> dict[str, str]:

@@ -65,6 +65,8 @@ def trials(response: Response, target: Target) -> list[Trial]:
     if http.proxy_for(url):
         found.append(Trial(change=Change.NO_PROXY, url=url, way=Way(proxy="")))
     found += _addresses(response, target)
+    if response.failure in _UNTRUSTED:
+        found.append(Trial(change=Change.UNVERIFIED, url=url, way=Way(verified=False)))
     return [*found, *_comparisons(url, target)]
 
 
@@ -98,7 +100,6 @@ def _certificates(url: str, failure: Failure | None) -> Iterator[Trial]:
     for source, path in paths.items():
         if os.path.exists(path) and failure is not Failure.CA_BUNDLE:
             yield Trial(change=Change.OTHER_BUNDLE, url=url, way=Way(certificates=path), source=source)
-    yield Trial(change=Change.UNVERIFIED, url=url, way=Way(verified=False))
 
 
 def _addresses(response: Response, target: Target) -> Iterator[Trial]:
