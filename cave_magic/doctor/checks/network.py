@@ -53,12 +53,6 @@ GATEWAY = (502, 503, 504)
 """What a proxy returns if it cannot reach the server."""
 
 FINE = "your token is not the reason"
-FIXED_BY = (
-    "If a change made the request work, the check prints the line for it, such as `%env NO_PROXY=HOST` or "
-    '`%env REQUESTS_CA_BUNDLE=FILE`; else what else helps, such as `%pip install "requests[socks]"` or waiting.'
-)
-"""How a failed request is fixed, for the reference table."""
-
 UNEXPECTED = "unexpected response; please report it to the server's administrators"
 
 
@@ -393,7 +387,8 @@ NETWORK = Check(
     needs=(MAP, REQUESTS),
     explains="The server is unreachable, or is not a working CAVE server. The check repeats the request without the "
     "token and changes one thing at a time (proxy, certificates, IPv4 or IPv6, scheme, server); `-v` shows each try.",
-    fixed_by=FIXED_BY,
+    fixed_by="If a change made the request work, the check prints the line for it, such as `%env NO_PROXY=HOST` or "
+    '`%env REQUESTS_CA_BUNDLE=FILE`; else what else helps, such as `%pip install "requests[socks]"` or waiting.',
 )
 AUTH = Check(
     id="auth",
@@ -404,6 +399,6 @@ AUTH = Check(
     needs=(NETWORK, FORM),
     quiet=True,
     explains="The server responds, but its auth service does not work. The token is not the reason.",
-    fixed_by=f"Wait for the server's administrators to fix it, as long as the check says. {FIXED_BY}",
+    fixed_by=f"Wait for the server's administrators to fix it, as long as the check says. {NETWORK.fixed_by}",
 )
 CHECKS = (NETWORK, AUTH)

@@ -11,7 +11,7 @@ from ..evidence import DatastackFacts
 from ..model import Check, Finding, advise, failed, ok, then, warning
 from .causes import not_yours, tell_administrators
 from .datastack import ACCESS, server_for
-from .network import FINE, FIXED_BY, failure_finding
+from .network import FINE, NETWORK, failure_finding
 
 OLDEST_MATERIALIZE = (5, 13)
 """The oldest materialize service that works with the queries of caveclient 8 (from its error messages)."""
@@ -117,7 +117,7 @@ LOCAL = Check(
     needs=(ACCESS,),
     quiet=True,
     explains="The data server of the datastack is unreachable, or none of its services works.",
-    fixed_by=f"If the server is down, wait. {FIXED_BY}",
+    fixed_by=f"If the server is down, wait. {NETWORK.fixed_by}",
 )
 SERVICE_CHECKS = tuple(
     Check(
@@ -129,7 +129,7 @@ SERVICE_CHECKS = tuple(
         needs=(LOCAL,),
         quiet=True,
         explains=f"The {name} service of the data server does not work, or is missing. The token is not the reason.",
-        fixed_by=f"Wait for the server's administrators to fix it, as long as the check says. {FIXED_BY}",
+        fixed_by=f"Wait for the server's administrators to fix it, as long as the check says. {NETWORK.fixed_by}",
     )
     for name in SERVICES
 )
