@@ -85,11 +85,14 @@ class Batch:
                 self._pending[url, token] = PendingResponse(url=url, token=token, session=self._session, future=future)
             return self._pending[url, token]
 
-    def try_way(self, url: str, way: Way) -> Future[Response]:
-        """Starts a GET request without a token in another way. It waits for no other request to the same host."""
+    def try_way(self, url: str, way: Way, masked: Token | None) -> Future[Response]:
+        """Starts a GET request without a token in another way (`Session.try_way`).
+
+        It waits for no other request to the same host.
+        """
         lane = f"{host_of(url)} {next(self._lanes)}"
         return self.submit(
-            lambda: self._session.try_way(url, way, seconds=self.request_timeout), host=host_of(url), lane=lane
+            lambda: self._session.try_way(url, way, masked, seconds=self.request_timeout), host=host_of(url), lane=lane
         )
 
     def submit(self, function: Callable[[], T], host: str = "", lane: str = "") -> Future[T]:

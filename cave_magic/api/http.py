@@ -103,9 +103,16 @@ class Session:
         """
         return self._request("GET", url, token, seconds)
 
-    def try_way(self, url: str, way: Way, *, seconds: float = 5.0) -> Response:
-        """Sends a request in another way, on a connection of its own, and never with a token. Otherwise as `get`."""
-        return self._request("GET", url, None, seconds, way=way)
+    def try_way(self, url: str, way: Way, masked: Token | None = None, *, seconds: float = 5.0) -> Response:
+        """Sends a request in another way, on a connection of its own, and never with a token. Otherwise as `get`.
+
+        Args:
+            url: the whole URL.
+            way: how it is sent.
+            masked: a token that the server got before, which is masked in the response.
+            seconds: as in `get`.
+        """
+        return self._request("GET", url, None, seconds, way=way, masked=masked)
 
     def post(self, url: str, token: Token, data: Mapping[str, str], *, seconds: float = 5.0) -> Response:
         """Sends JSON. Otherwise as `get`."""
@@ -139,6 +146,7 @@ class Session:
         seconds: float,
         data: Mapping[str, str] | None = None,
         way: Way | None = None,
+        masked: Token | None = None,
     ) -> Response:
         parsed = parse_url(url)
         if parsed is None or parsed.has_credentials:
@@ -177,12 +185,12 @@ class Session:
                     **options,
                 ) as received,
             ):
-                response = _response(url, received, request, token)
+                response = _response(url, received, request, token or masked)
         except (Exception, SystemExit) as error:  # a script that shadows requests may exit
             if request is not None and request.cancelled:
                 response = _unfinished(url, request.connected)
             else:
-                response = _failed(url, error, token)
+                response = _failed(url, error, token or masked)
         if own is not None:
             own.close()
         return replace(response, seconds=time.monotonic() - start)

@@ -104,12 +104,12 @@ class ServerRequests:
         if (self.address, self.token) in MEMORY.accepted:
             self._token_list = batch.get(endpoints.tokens_url(self.address), self.token)
         batch.then(self.identity, partial(self._after_identity, self.token))
-        batch.then_or_late(self.identity, self.try_other_ways)
+        batch.then_or_late(self.identity, self._explain)
 
     def _ask_without_token(self) -> None:
         self._info_version = self._batch.get(endpoints.info_version_url(self.address))
         self._anonymous_identity = self._batch.get(endpoints.identity_url(self.address))
-        self._batch.then_or_late(self._anonymous_identity, self.try_other_ways)
+        self._batch.then_or_late(self._anonymous_identity, self._explain)
         self._salvage()
 
     def _after_identity(self, token: Token, identity: Response) -> None:
@@ -149,8 +149,17 @@ class ServerRequests:
     def try_other_ways(self, response: Response) -> None:
         """Starts experiments on a request if its response is strange: one set for each host, on the first request."""
         if is_strange(response):
-            made = self._experiments.setdefault(response.host, Experiments(self._batch, self.target))
-            made.start(response)
+            self._experiments_on(response.host).start(response)
+
+    def _explain(self, identity: Response) -> None:
+        """Starts experiments on the auth service; compares with other servers if the info service fails, too."""
+        self.try_other_ways(identity)
+        info = self.info or self._info_version
+        if is_strange(identity) and info is not None:
+            self._batch.then_or_late(info, self._experiments_on(identity.host).compare)
+
+    def _experiments_on(self, host: str) -> Experiments:
+        return self._experiments.setdefault(host, Experiments(self._batch, self.target, self.token))
 
     def tried(self, host: str) -> Tried:
         """The experiments on a host of this server, once the batch is over."""

@@ -67,7 +67,7 @@ def trials(response: Response, target: Target) -> list[Trial]:
     found += _addresses(response, target)
     if response.failure in _UNTRUSTED:
         found.append(Trial(change=Change.UNVERIFIED, url=url, way=Way(verified=False)))
-    return [*found, *_comparisons(url, target)]
+    return found
 
 
 def _ways_through_a_proxy(url: str) -> Iterator[Trial]:
@@ -118,10 +118,8 @@ def _addresses(response: Response, target: Target) -> Iterator[Trial]:
         yield Trial(change=Change.SCHEME, url=changed, way=Way(), source=other)
 
 
-def _comparisons(url: str, target: Target) -> Iterator[Trial]:
-    """The same to other servers; a data server is compared with its own global server, which has responded."""
-    if host_of(url) != host_of(target.server):
-        return
+def comparisons(target: Target) -> Iterator[Trial]:
+    """Requests to other servers, if nothing of this one works."""
     for server in other_servers(target):
         yield Trial(
             change=Change.OTHER_SERVER, url=endpoints.info_version_url(server), way=Way(), source=host_of(server)

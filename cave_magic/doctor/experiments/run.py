@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from ...api.urls import name_of_host
 from ...credentials.target import Target
 from ...environment import name_lookup
 from ...environment.proxies import read_proxy_settings
+from ...token import Token
 from .model import NOTHING_TRIED, Experiment, Tried
 
 if TYPE_CHECKING:
@@ -32,11 +34,13 @@ class Experiments:
     Args:
         batch: what sends them, and ends them.
         target: the server.
+        masked: the token that the server got before, to mask it in what it returns; it is not sent.
     """
 
-    def __init__(self, batch: Batch, target: Target) -> None:
-        self._batch, self._target = batch, target
+    def __init__(self, batch: Batch, target: Target, masked: Token | None) -> None:
+        self._batch, self._target, self._masked = batch, target, masked
         self._url = self._proxy = ""
+        self._is_compared = False
         self._running: list[tuple[Trial, Future[Response]]] = []
         self._private_address: Future[str] | None = None
         self._lock = threading.Lock()
@@ -49,12 +53,25 @@ class Experiments:
             self._url = response.url
         from .plan import trials  # lazily: a check on which all is well imports nothing more
 
-        for trial in trials(response, self._target):
-            self._running.append((trial, self._batch.try_way(trial.url, trial.way)))
+        self._run(trials(response, self._target))
         if http.proxy_for(response.url):
             self._proxy = read_proxy_settings().proxy_for(response.url) or "this computer's settings"
         elif not name_lookup.is_address(name := name_of_host(response.url)):
             self._private_address = self._batch.submit(partial(name_lookup.private_address_of, name), lane="lookup")
+
+    def compare(self, response: Response) -> None:
+        """Compares with other servers, if this response of another service of the server is strange, too."""
+        with self._lock:
+            if self._is_compared or not is_strange(response):
+                return
+            self._is_compared = True
+        from .plan import comparisons
+
+        self._run(comparisons(self._target))
+
+    def _run(self, planned: Iterable[Trial]) -> None:
+        for trial in planned:
+            self._running.append((trial, self._batch.try_way(trial.url, trial.way, self._masked)))
 
     def facts(self) -> Tried:
         """What came of them, once the batch is over."""
