@@ -154,7 +154,7 @@ class ServerRequests:
     def _explain(self, identity: Response) -> None:
         """Starts experiments on the auth service; compares with other servers if the info service fails, too."""
         self.try_other_ways(identity)
-        info = self.info or self._info_version
+        info = self._info_version or self.info
         if is_strange(identity) and info is not None:
             self._batch.then_or_late(info, self._experiments_on(identity.host).compare)
 

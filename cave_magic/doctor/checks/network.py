@@ -122,7 +122,8 @@ def _reached(tried: Tried) -> tuple[Experiment, ...]:
 def _only_this_one(tried: Tried) -> Line:
     """Words for the evidence if other servers are reached."""
     reached = _reached(tried)
-    return line("; ", names_of(reached), " responds, so only this server is affected") if reached else ()
+    verb = "responds" if len(reached) == 1 else "respond"
+    return line(f"; {names_of(reached)} {verb}, so only this server is affected") if reached else ()
 
 
 def _other_address(response: Response, server: ServerFacts, tried: Tried) -> Finding:
