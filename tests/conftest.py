@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 
 from cave_magic.environment import platforms
+from cave_magic.environment.name_lookup import is_address
 from cave_magic.login import browser_sign_in, revocation, web_browser
 from cave_magic.login.loopback import Receiver
 from cave_magic.sandbox import Sandbox
@@ -35,6 +38,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A temporary home: no test ever sees the real one."""
     return move_to(tmp_path / "home", monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def no_internet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No name of another computer resolves: no test ever contacts a real server."""
+    lookup, own = socket.getaddrinfo, {None, "", b"", "localhost", platform.node(), socket.gethostname()}
+
+    def only_here(host: Any, *args: Any, **options: Any) -> Any:
+        if host not in own and not is_address(host if isinstance(host, str) else host.decode()):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return lookup(host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", only_here)
 
 
 @pytest.fixture

@@ -12,6 +12,9 @@ SERVICES = {
 }
 """The services of a data server, each with the small route that caveclient 8.2 requests first (its `endpoints.py`)."""
 
+AUTHORIZE = r"auth/api/v1/authorize\Z"
+"""The end of the page to which a service redirects whoever has no token, as a pattern (middle_auth_client 3.19)."""
+
 
 def tokens_page(server: str) -> str:
     """The page that lists, creates and revokes tokens (middle_auth 2.19 and later)."""

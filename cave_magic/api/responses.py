@@ -7,7 +7,7 @@ import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..redact import Untrusted, sanitize
 from ..token import Token
@@ -15,6 +15,9 @@ from ..ui.document import Line, Span, line, plain_text
 from .endpoints import terms_page
 from .failures import Failure
 from .urls import host_of, parse_url
+
+if TYPE_CHECKING:
+    from .certificates import Certificate
 
 PAGE, TEXT = "a web page", "text"
 """Forms of a body that is not JSON but that a person can read."""
@@ -68,6 +71,8 @@ class Response:
         form: what the body is instead of JSON: `PAGE`, `TEXT`, or our words for what is unreadable; "" if it is empty.
         wait: the seconds in `Retry-After`, or None.
         at: when it arrived, in seconds since 1970.
+        certificate: that of the server, if it was not verified (an experiment), or None.
+        date: the time on the server's clock, in seconds since 1970, if its certificate was not verified; or None.
     """
 
     url: str
@@ -82,6 +87,8 @@ class Response:
     form: str = ""
     wait: float | None = None
     at: float = field(default_factory=time.time, compare=False)
+    certificate: Certificate | None = None
+    date: float | None = None
 
     @property
     def host(self) -> str:

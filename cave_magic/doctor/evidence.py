@@ -27,6 +27,7 @@ from ..environment.proxies import ProxySettings
 from ..environment.shadowed import ShadowingFile
 from ..token import Token
 from . import healthy, next_steps
+from .experiments.model import NOTHING_TRIED, Tried
 from .model import Command
 
 MOST_DATASTACKS = 200
@@ -156,9 +157,7 @@ class ServerFacts:
         listed_tokens: the account's permanent tokens; None if unknown.
         info: the info service's first response about a datastack.
         info_version: the info service's response to a request without a token.
-        reference: the info service's response of another server (that of the datastack, if known), if a proxy may have
-            responded in place of this one.
-        uses_proxy: whether the status was 500 or more, and requests uses a proxy for this server.
+        tried: the experiments on the first request to it that failed.
         netrc_file: the file whose password requests sends to this server instead of the token, or "".
         misplaced_file: if caveclient finds no working token, a file with one that it does not read.
         untried_file: such a file whose token does not name its server, so it was sent to none.
@@ -179,8 +178,7 @@ class ServerFacts:
     listed_tokens: tuple[ListedToken, ...] | None = healthy.LISTED_TOKENS
     info: Response | None = healthy.INFO
     info_version: Response | None = None
-    reference: Response | None = None
-    uses_proxy: bool = False
+    tried: Tried = NOTHING_TRIED
     netrc_file: str = ""
     misplaced_file: TokenFile | None = None
     untried_file: TokenFile | None = None
@@ -218,6 +216,7 @@ class DatastackFacts:
             since 1970; None if it does not.
         listed_datastacks: the datastacks that the info service lists; None if the request was not sent.
         services: service -> the response of the data server.
+        tried: the experiments on the first of its services that failed.
         readings: the tokens that cloud-volume and cloud-files read for the data server; () if that server is unknown.
         misplaced_file: if the stored token has no access, another file whose token has, or None.
         untried_file: such a file whose token does not name its server, so it was sent to none.
@@ -229,6 +228,7 @@ class DatastackFacts:
     contradicted_since: float | None = None
     listed_datastacks: tuple[str, ...] | None = None
     services: Mapping[str, Response] = field(default_factory=lambda: healthy.SERVICES)
+    tried: Tried = NOTHING_TRIED
     readings: tuple[Reading, ...] = healthy.READINGS
     misplaced_file: TokenFile | None = None
     untried_file: TokenFile | None = None

@@ -146,12 +146,14 @@ class Finding:
         evidence: which file, host, status, code.
         next_step: what to do about it. A finding that has only a fix gets `%cave_check --fix` as its next step.
         fix: the change that `%cave_check --fix` offers, or None.
+        tried: what was tried to find the cause, with its outcome.
     """
 
     status: Status
     evidence: Line
     next_step: NextStep | None = None
     fix: Fix | None = None
+    tried: tuple[Line, ...] = ()
 
     def __post_init__(self) -> None:
         if self.status is Status.FAILED and self.next_step is None and self.fix is None:
@@ -215,6 +217,7 @@ class CheckResult:
         blocked_by: the id of the result because of which the check was skipped, or None.
         next_step: what to do about it, or None.
         quiet: whether a good result is shown only with `-v`.
+        tried: what was tried to find the cause, with its outcome; shown with `-v`.
     """
 
     id: str
@@ -225,6 +228,7 @@ class CheckResult:
     blocked_by: str | None = None
     next_step: NextStep | None = None
     quiet: bool = False
+    tried: tuple[Line, ...] = ()
 
     @property
     def evidence(self) -> str:
@@ -241,6 +245,7 @@ class CheckResult:
             "evidence": self.evidence,
             "blocked_by": self.blocked_by,
             "remedy": self.next_step.to_dict() if self.next_step else None,
+            **({"tried": [plain_text(one) for one in self.tried]} if self.tried else {}),
         }
 
 

@@ -130,9 +130,9 @@ def recall(runtime: Runtime, target: Target, *options: str) -> tuple[Command, ..
     return (save(target, "--from-env", "CAVE_TOKEN", *options),)
 
 
-def without_variable(name: str) -> Command:
-    """Unsets an environment variable in this kernel."""
-    return Command(f'import os; os.environ.pop("{name}", None)')
+def without_variable(*names: str) -> Command:
+    """Unsets environment variables in this kernel."""
+    return Command("; ".join(["import os", *(f'os.environ.pop("{name}", None)' for name in names)]))
 
 
 def with_variable(name: str, value: str) -> Command:
@@ -140,9 +140,39 @@ def with_variable(name: str, value: str) -> Command:
     return Command(f"%env {name}={value}")
 
 
+def copy_variable(source: str, target: str) -> Command:
+    """Copies an environment variable, whose value may contain a password, to another one."""
+    return Command(f'import os; os.environ["{target}"] = os.environ["{source}"]')
+
+
 def with_more_hosts(name: str, hosts: str) -> Command:
     """Adds hosts to a list in an environment variable, such as NO_PROXY."""
     return Command(f'import os; os.environ["{name}"] += ",{hosts}"')
+
+
+def with_fewer_hosts(name: str, hosts: Sequence[str]) -> Command:
+    """Removes entries of a list in an environment variable, such as NO_PROXY."""
+    kept = f'one for one in os.environ["{name}"].split(",") if one.strip() not in {list(hosts)!r}'
+    return Command(f'import os; os.environ["{name}"] = ",".join({kept})')
+
+
+def with_scheme(name: str, scheme: str) -> Command:
+    """Changes the scheme of the address in an environment variable, which may contain a password."""
+    return Command(f'import os; os.environ["{name}"] = "{scheme}://" + os.environ["{name}"].rpartition("://")[2]')
+
+
+def with_proxy_password(name: str) -> Command:
+    """Asks for a user name and a password, and puts them into the address of a proxy."""
+    address = f'os.environ["{name}"].rpartition("://")[2].rpartition("@")[2]'
+    login = "quote(input('User name: '), safe='') + ':' + quote(getpass('Password: '), safe='')"
+    imports = "import os; from getpass import getpass; from urllib.parse import quote"
+    return Command(f'{imports}; os.environ["{name}"] = "http://" + {login} + "@" + {address}')
+
+
+def with_family(name: str) -> Command:
+    """Lets requests use only "IPv4" or "IPv6" addresses in this kernel."""
+    constant = "AF_INET6" if name == "IPv6" else "AF_INET"
+    return Command(f"import socket, urllib3.util.connection as c; c.allowed_gai_family = lambda: socket.{constant}")
 
 
 # ---------------------------------------------------------------- shell

@@ -87,4 +87,5 @@ def _row(check: Check, name: str, title: str, finding: Finding | None, offer: Ne
         found=finding.evidence,
         next_step=finding.next_step or (offer if finding.fix else None),
         quiet=check.quiet and finding.status is not Status.CRASHED,
+        tried=finding.tried,
     )

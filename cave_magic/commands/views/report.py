@@ -26,7 +26,8 @@ def report_page(report: Report, verbose: bool = False) -> Page:
         blocks.append(line(Span("The last error: ", "strong"), report.error.line))
     blocks.append(line(Span(f"CAVE check: {', '.join(report.datastacks)} on {host_of(report.server)}", "strong")))
     shown = [row for row in report.rows if verbose or _is_shown(row)]
-    rows = [_row(row) for row in shown] + ([] if verbose else _skipped(report.rows))
+    rows = [part for row in shown for part in (_row(row), *(_tried(row) if verbose else ()))]
+    rows += [] if verbose else _skipped(report.rows)
     if rows:
         blocks.append(Table(tuple(rows), "what was checked", head=1))
     blocks += [advice for row in shown if row.status is Status.WARNING and (advice := _advice(row, report.next))]
@@ -40,6 +41,11 @@ def _is_shown(row: CheckResult) -> bool:
 def _row(row: CheckResult) -> tuple[Line, ...]:
     calm = row.status in (Status.OK, Status.SKIPPED)
     return _mark(row.status), line(Span(row.title, "" if calm else "strong")), row.found
+
+
+def _tried(row: CheckResult) -> list[tuple[Line, ...]]:
+    """A row for each thing that was tried."""
+    return [((), line(Span("tried", "dim")), one) for one in row.tried]
 
 
 def _mark(status: Status) -> Line:

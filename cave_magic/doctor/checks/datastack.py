@@ -29,7 +29,8 @@ from .. import next_steps
 from ..evidence import MOST_DATASTACKS, DatastackFacts, ServerFacts
 from ..model import Check, Command, Finding, NextStep, Status, advise, failed, ok, then, unknown, warning
 from .account import ACCOUNT
-from .network import UNEXPECTED, at, failure_finding, tell_administrators
+from .causes import tell_administrators
+from .network import NETWORK, UNEXPECTED, at, failure_finding
 from .token import save_this, set_up, untried
 
 
@@ -259,7 +260,7 @@ INFO = Check(
     needs=(ACCOUNT,),
     quiet=True,
     explains="The server responds, but its info service does not work. The token is not the reason.",
-    fixed_by="Wait for the server's administrators to fix it; if the server says how long, the check prints it.",
+    fixed_by=f"Wait for the server's administrators to fix it, as long as the check says. {NETWORK.fixed_by}",
 )
 TERMS = Check(
     id="terms",

@@ -12,6 +12,7 @@ from ...redact import sanitize
 from ...ui.document import Line
 from .. import fixes, next_steps
 from ..evidence import Machine, ServerFacts
+from ..experiments.model import Change
 from ..model import Check, Finding, advise, failed, warning
 
 
@@ -60,12 +61,17 @@ def _leads_to_the_wrong_server(server: ServerFacts) -> Finding | None:
         return None
     if any(is_cave(response) for response in server.responses if not _shows_wrong_server(response)):
         return None
-    reached = server.reference is not None and is_cave(server.reference)
-    shown = next((response for response in server.responses if reached or _shows_wrong_server(response)), None)
+    others = server.tried.about(Change.OTHER_SERVER)
+    of_home = [one.response for one in others if one.source == host_of(home.server)]
+    reached = any(map(is_cave, of_home))
+    if of_home and not reached:
+        return None  # the network or the proxy may be the cause
+    is_proxys = reached and bool(server.tried.proxy)
+    shown = next((response for response in server.responses if is_proxys or _shows_wrong_server(response)), None)
     if shown is None:
         return None
-    through = ", which the same proxy reaches" if reached else ""
-    evidence = f"{name} is saved with the address of {server.host}, but is on {host_of(home.server)}{through} ("
+    responds = ", which the same proxy reaches" if is_proxys else ", which responds" if reached else ""
+    evidence = f"{name} is saved with the address of {server.host}, but is on {host_of(home.server)}{responds} ("
     return _wrong_entry(server, evidence, shown.evidence, ")")
 
 
