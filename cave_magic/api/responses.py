@@ -51,6 +51,9 @@ KNOWN_CODES = (
 REFUSALS = ("invalid_token", "no_token", "bad_auth_header")
 """The codes that reject a token, or whatever was sent instead of one."""
 
+REJECTION = r"\A(4\d\d) [A-Z][A-Za-z ]+: "
+"""How the message of a 500 begins that stands for another status: `404 Not Found: version 9 not found in d`."""
+
 NOTHING = Untrusted("")
 
 
@@ -111,6 +114,21 @@ class Response:
         """The details that come with the `error` code, or {}."""
         value = self.body.get("data") if isinstance(self.body, dict) else None
         return value if isinstance(value, dict) else {}
+
+    @property
+    def message(self) -> Untrusted:
+        """The sentence in the JSON of an error: the `message`, or the whole of it."""
+        value = self.body.get("message") if isinstance(self.body, dict) else self.body
+        return Untrusted(value) if isinstance(value, str) else NOTHING
+
+    @property
+    def rejects(self) -> bool:
+        """Whether a service understood the request and rejects it.
+
+        Materialize (5.26, `blueprints/client/common.py`) reports its own 4xx as a 500 whose message begins with it.
+        """
+        is_hidden = self.status == 500 and self.message.matches(REJECTION)
+        return is_hidden or (400 <= self.status < 500 and self.status not in (407, 408, 429))
 
     @property
     def is_good(self) -> bool:
@@ -280,6 +298,20 @@ def names_in(response: Response) -> tuple[str, ...] | None:
     if not response.is_good or not isinstance(response.body, list):
         return None
     return tuple(name for name in _texts(response.body) if is_name(name))
+
+
+def versions_in(response: Response) -> tuple[int, ...] | None:
+    """The materialization versions in a response, the newest first; None if it is not a list of numbers."""
+    if not response.is_good or not isinstance(response.body, list):
+        return None
+    return tuple(sorted((one for one in response.body if type(one) is int), reverse=True))
+
+
+def tables_in(response: Response) -> tuple[str, ...] | None:
+    """The names of tables (a list) or views (by name) in a response of materialize; None if there are none in it."""
+    if not response.is_good or not isinstance(response.body, list | dict):
+        return None
+    return tuple(name for name in _texts(list(response.body)) if is_name(name))
 
 
 def is_name(text: str) -> bool:

@@ -20,7 +20,7 @@ from ..credentials.scrub import LeftoverToken
 from ..credentials.stored_tokens import StoredToken
 from ..credentials.target import Target
 from ..credentials.token_files import TokenFile
-from ..environment.caveclient_adapter import Client
+from ..environment.caveclient_adapter import Client, FailedCall
 from ..environment.cloud_volume import Reading
 from ..environment.platforms import Runtime
 from ..environment.proxies import ProxySettings
@@ -205,6 +205,39 @@ class ServerFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallFacts:
+    """The call of caveclient that raised the last error, and what its services say about what it asked for.
+
+    A response or a list is None if it was not requested, or is not known.
+
+    Attributes:
+        call: the call.
+        other_server: the host that was asked, if it does not open the datastack and the server that its name leads to
+            does; "" otherwise.
+        key_file: the token file that names another key than the client, or None.
+        other_token: whether the client sends another token than the stored one.
+        same: the response to the request that failed, sent again: only a GET that changes nothing.
+        refused_since: when the data server was first seen to refuse that request although the info service opens the
+            datastack, in seconds since 1970; None if it does not.
+        service: the version of the service, if no other check asks for it.
+        valid, versions: the valid materialization versions, and all of them, the newest first.
+        tables, views: the names in the version of the call.
+    """
+
+    call: FailedCall
+    other_server: str = ""
+    key_file: TokenFile | None = None
+    other_token: bool = False
+    same: Response | None = None
+    refused_since: float | None = None
+    service: Response | None = None
+    valid: tuple[int, ...] | None = None
+    versions: tuple[int, ...] | None = None
+    tables: tuple[str, ...] | None = None
+    views: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatastackFacts:
     """One datastack.
 
@@ -220,6 +253,7 @@ class DatastackFacts:
         readings: the tokens that cloud-volume and cloud-files read for the data server; () if that server is unknown.
         misplaced_file: if the stored token has no access, another file whose token has, or None.
         untried_file: such a file whose token does not name its server, so it was sent to none.
+        call: the call that raised the last error, if it was about this datastack.
     """
 
     target: Target = healthy.TARGET
@@ -232,6 +266,7 @@ class DatastackFacts:
     readings: tuple[Reading, ...] = healthy.READINGS
     misplaced_file: TokenFile | None = None
     untried_file: TokenFile | None = None
+    call: CallFacts | None = None
 
     @property
     def name(self) -> str:

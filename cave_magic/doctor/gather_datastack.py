@@ -10,9 +10,11 @@ from ..api.responses import Response
 from ..api.urls import host_of, name_for_files
 from ..credentials.target import Target
 from ..environment import cloud_volume
+from ..environment.caveclient_adapter import FailedCall
 from .evidence import DatastackFacts, ServerFacts
 from .experiments.model import NOTHING_TRIED
 from .experiments.run import is_strange
+from .gather_call import CallRequests
 from .gather_memory import MEMORY
 from .gather_server import MisplacedTokens, ServerRequests, response_of
 
@@ -20,12 +22,13 @@ from .gather_server import MisplacedTokens, ServerRequests, response_of
 class DatastackRequests:
     """The requests about one datastack while they are under way."""
 
-    def __init__(self, batch: Batch, target: Target, server: ServerRequests) -> None:
+    def __init__(self, batch: Batch, target: Target, server: ServerRequests, call: FailedCall | None = None) -> None:
         self.target, self._server, self._batch = target, server, batch
         self._info: PendingResponse | None = None
         self._list: PendingResponse | None = None
         self._services: dict[str, PendingResponse] = {}
         self._misplaced: MisplacedTokens | None = None
+        self._call = CallRequests(batch, call, target, server) if call else None
         if server.token is None:
             return
         self._info = batch.get(endpoints.datastack_url(target.server, target.datastack), server.token)
@@ -48,6 +51,8 @@ class DatastackRequests:
         if local := responses.local_server_in(info):
             MEMORY.local_servers[server, datastack] = local
             self._ask_services(local)
+            if self._call is not None:
+                self._call.ask(local)
 
     def _after_both(self, info: Response, identity: Response) -> None:
         """Experiments on the info service, unless those on the auth service explain the whole server."""
@@ -79,6 +84,7 @@ class DatastackRequests:
             readings=cloud_volume.readings(local) if local else (),
             misplaced_file=self._misplaced.working_file if self._misplaced else None,
             untried_file=self._misplaced.untried_file if self._misplaced else None,
+            call=self._call.facts() if self._call else None,
         )
 
     def _contradicted_since(self, server: ServerFacts, info: Response | None) -> float | None:

@@ -90,9 +90,11 @@ class LastError:
 
     Attributes:
         line: one or two sentences, with the line to type if there is one.
+        next_step: what to do about it, if the check found that out.
     """
 
     line: Line
+    next_step: NextStep | None = None
 
     @property
     def text(self) -> str:
@@ -102,7 +104,7 @@ class LastError:
     @property
     def command(self) -> str | None:
         """The line to type, or None."""
-        return next(iter(_commands_in(self.line)), None)
+        return next(iter((*_commands_in(self.line), *(self.next_step.commands if self.next_step else ()))), None)
 
     def to_dict(self) -> dict[str, Any]:
         """The explanation in `%cave_check --json`."""

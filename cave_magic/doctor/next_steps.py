@@ -103,7 +103,7 @@ def _can_be_quoted(word: str) -> bool:
 # ---------------------------------------------------------------- Python
 
 
-def client(variable: str, datastack: str, server: str, opens_on: str) -> Command:
+def client(variable: str, datastack: str, server: str, opens_on: str, version: int | None = None) -> Command:
     """The Python that opens a datastack.
 
     Args:
@@ -111,16 +111,29 @@ def client(variable: str, datastack: str, server: str, opens_on: str) -> Command
         datastack: its name; "" for a client without one.
         server: the address of its server.
         opens_on: the server that CAVEclient opens without `server_address`.
+        version: the materialization version; None for the newest.
     """
     arguments = [json.dumps(datastack)] if datastack else []
     if server != (opens_on if datastack else DEFAULT_SERVER):
         arguments.append(f"server_address={json.dumps(server)}")
+    if version is not None:
+        arguments.append(f"version={version}")
     return Command(f"from caveclient import CAVEclient; {variable} = CAVEclient({', '.join(arguments)})")
 
 
-def go_on(target: Target) -> Command:
+def go_on(target: Target, version: int | None = None) -> Command:
     """The line to start work with."""
-    return client("client", target.datastack, target.server, target.opens_on)
+    return client("client", target.datastack, target.server, target.opens_on, version)
+
+
+def tables(target: Target, version: int | None) -> Command:
+    """The Python that lists the tables of a version."""
+    return Command(f"{go_on(target, version).text}; client.materialize.get_tables()")
+
+
+def query(target: Target, version: int | None, kind: str, name: str) -> Command:
+    """The Python that reads the first rows of a table or a view (`kind`)."""
+    return Command(f"{go_on(target, version).text}; client.materialize.query_{kind}({json.dumps(name)}, limit=10)")
 
 
 def recall(runtime: Runtime, target: Target, *options: str) -> tuple[Command, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import account, datastack, datastack_map, environment, network, notebook, readers, services, token
+from . import account, call, datastack, datastack_map, environment, network, notebook, readers, services, token
 
 CHECKS = (
     *environment.CHECKS,
@@ -12,6 +12,7 @@ CHECKS = (
     *account.CHECKS,
     *datastack.CHECKS,
     *services.CHECKS,
+    *call.CHECKS,
     *readers.CHECKS,
     *notebook.CHECKS,
 )

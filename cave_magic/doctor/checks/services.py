@@ -27,7 +27,7 @@ def _local_server(datastack: DatastackFacts) -> Finding | None:
             f"{responses[0].host} has none of the data services (404 for each)",
             next_step=then(not_yours(datastack.server), next_steps.check(datastack.target)),
         )
-    if any(_is_up(name, response) for name, response in services.items()):
+    if any(is_up(name, response) for name, response in services.items()):
         return ok(f"{responses[0].host} responded in {max(response.seconds for response in responses):.1f} s")
     if len({(response.failure, response.status) for response in responses}) > 1:
         return None  # the services fail in different ways: each has its own result
@@ -35,7 +35,7 @@ def _local_server(datastack: DatastackFacts) -> Finding | None:
         ((name, one) for name, one in services.items() if one.url == datastack.tried.url), next(iter(services.items()))
     )
     return failure_finding(
-        response, server_for(datastack), "the data server", datastack.tried, works=partial(_is_up, name)
+        response, server_for(datastack), "the data server", datastack.tried, works=partial(is_up, name)
     )
 
 
@@ -45,8 +45,8 @@ def _service(name: str, datastack: DatastackFacts) -> Finding | None:
         return None
     if response.status == 404 and not response.is_of_a_service:  # from a web server without that service
         return _missing(name, datastack, response)
-    if not _is_up(name, response):
-        return failure_finding(response, server_for(datastack), name, datastack.tried, works=partial(_is_up, name))
+    if not is_up(name, response):
+        return failure_finding(response, server_for(datastack), name, datastack.tried, works=partial(is_up, name))
     version = version_in(response)
     shown = f", version {version}" if version else ", but does not say its version" if response.status == 404 else ""
     return ok(f"{response.host} responded in {response.seconds:.1f} s{shown}")
@@ -69,7 +69,7 @@ def _is_needed(name: str, datastack: DatastackFacts) -> bool:
     return not isinstance(source, str) or source.startswith("graphene:")
 
 
-def _is_up(name: str, response: Response) -> bool:
+def is_up(name: str, response: Response) -> bool:
     """Whether the response is from the service itself.
 
     The request carries no token, so some services refuse it: in JSON, in plain text (older ones), or with a redirect
@@ -90,7 +90,7 @@ def _is_up(name: str, response: Response) -> bool:
 
 def _fits(datastack: DatastackFacts) -> Finding | None:
     response, client = datastack.services.get("materialize"), datastack.server.machine.versions.get("caveclient", "")
-    if response is None or not client or number(client) < (8,) or not _is_up("materialize", response):
+    if response is None or not client or number(client) < (8,) or not is_up("materialize", response):
         return None
     server = version_in(response)
     if number(server) >= OLDEST_MATERIALIZE or (not server and response.status != 404):

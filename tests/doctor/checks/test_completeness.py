@@ -20,6 +20,7 @@ from .facts import Case, LookedElsewhere, finding, nothing_but_facts
 FOLDER = Path(checks.__file__).parent
 MODULES = (
     "account",
+    "call",
     "datastack",
     "datastack_map",
     "environment",
