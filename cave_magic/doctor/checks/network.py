@@ -154,9 +154,9 @@ def _proxy(response: Response, server: ServerFacts) -> Finding:
     again, known = next_steps.check(server.target), server.machine.proxy_settings
     proxy = known.proxy_for(response.url) or "the proxy in this computer's settings"
     if response.failure is Failure.SOCKS:
-        install = next_steps.pip_install('"requests[socks]"')
+        install = next_steps.install(server.machine.installer, "requests[socks]")
         unset = f"; if this network needs no proxy, unset {proxy}"
-        return failed(_evidence(response), next_step=advise(install, ", restart the kernel, then ", again, unset))
+        return failed(_evidence(response), next_step=advise(install, ", then ", again, unset))
     hosts = ",".join(dict.fromkeys(map(name_of_host, (server.address, *local_servers_of(server.address)))))
     add = next_steps.with_more_hosts if known.has_exceptions else next_steps.with_variable
     command = add(known.no_proxy, hosts)
@@ -194,7 +194,7 @@ def _certificates(server: ServerFacts) -> NextStep:
     if variable:
         command = next_steps.without_variable(variable)
         return advise(f"correct the file that {variable} names, or unset it: ", command, ", then ", again)
-    return then(line(next_steps.pip_install("--force-reinstall", "certifi"), ", restart the kernel"), again)
+    return then(next_steps.install(server.machine.installer, "certifi", again=True), again)
 
 
 def _other_scheme(problem: str, server: ServerFacts, scheme: str) -> Finding:

@@ -84,9 +84,9 @@ FAILURES = {
     Failure.UNSENDABLE: ("unknown", (f"{CHECK} --report",), "can help"),
     Failure.UNKNOWN: ("unknown", (f"{CHECK} --report",), "can help"),
     Failure.NOT_TLS: ("failed", (f"{CHECK} --server http://{HOST}",), ""),
-    Failure.CA_BUNDLE: ("failed", ("%pip install --force-reinstall certifi", CHECK), "restart the kernel"),
+    Failure.CA_BUNDLE: ("failed", ("%pip install --force-reinstall --no-deps certifi", CHECK), "restart the kernel"),
     Failure.PROXY: ("failed", (NO_PROXY, CHECK), "correct the proxy in this computer's settings"),
-    Failure.SOCKS: ("failed", ('%pip install "requests[socks]"', CHECK), "unset the proxy"),
+    Failure.SOCKS: ("failed", ('%pip install -U "requests[socks]"', CHECK), "unset the proxy"),
 }
 """Failure -> the status, the commands and a word of the advice."""
 

@@ -79,7 +79,7 @@ def test_a_socks_proxy_needs_a_package(world: World):
     report = world.check()
     assert bad(report) == [("network", "failed")]
     assert "PySocks" in next(row.evidence for row in report.rows if row.id == "network")
-    assert report.next.commands == ('%pip install "requests[socks]"', "%cave_check")
+    assert report.next.commands == ('%pip install -U "requests[socks]"', "%cave_check")
     assert "ALL_PROXY" in report.next.text
 
 
@@ -147,7 +147,7 @@ def test_an_unknown_authority_needs_a_variable(secure: World):
 def test_a_damaged_certifi_is_reinstalled(secure: World):
     """If no variable names the broken certificate file, it is certifi's."""
     secure.patch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", "/not/there.pem")
-    assert secure.check().next.commands[0] == "%pip install --force-reinstall certifi"
+    assert secure.check().next.commands[0] == "%pip install --force-reinstall --no-deps certifi"
 
 
 @pytest.mark.parametrize("reason", ["certificate has expired", "Hostname mismatch, certificate is not valid for"])
