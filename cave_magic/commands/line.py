@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..credentials.atomic_write import uninterrupted
 from ..credentials.token_files import show_path
+from ..doctor.diagnose import DEFAULT_SECONDS
 from ..environment.shadowed import find_shadowing_files
 from ..errors import Cancelled, CaveMagicError
 from ..redact import MASK, find_secrets, mask
+from ..ui.document import plain_text
 from .arguments import MagicCommand, read
 from .context import NOTHING, Context
 
@@ -66,7 +69,21 @@ def _unexpected(error: BaseException) -> str:
     where = _location(error)
     for file in find_shadowing_files()[:1]:
         return f"{show_path(Path(file.path))} {file.words} ({where}). Rename it, restart the kernel, and try again."
+    if isinstance(error, ImportError) and (said := _not_importable((error.name or "").partition(".")[0])):
+        return said
     return f"unexpected error ({where}). Please report it with what you typed, without the token."
+
+
+def _not_importable(module: str) -> str:
+    """Why a package that this one needs cannot be imported, and what repairs that; "" if that is unknown."""
+    from ..doctor.checks.environment import repaired, said_of
+    from ..environment.attribution import find_fault
+
+    deadline = time.monotonic() + DEFAULT_SECONDS
+    fault = find_fault(module, lambda: deadline - time.monotonic()) if module else None
+    if fault is None:
+        return ""
+    return f"{module} cannot be imported: {plain_text(said_of(fault, ''))}. Next: {plain_text(repaired(fault.repair))}"
 
 
 def _location(error: BaseException) -> str:

@@ -22,6 +22,9 @@ from ..credentials.target import Target
 from ..credentials.token_files import TokenFile
 from ..environment.caveclient_adapter import Client, FailedCall
 from ..environment.cloud_volume import Reading
+from ..environment.import_fault import ImportFault
+from ..environment.installer import Installer
+from ..environment.packages import Unmet
 from ..environment.platforms import Runtime
 from ..environment.proxies import ProxySettings
 from ..environment.shadowed import ShadowingFile
@@ -76,6 +79,8 @@ class Machine:
         versions: package -> version, for those that are installed, and `python`.
         caveclient_problem: why caveclient cannot be imported, or "".
         requests_problem: why requests cannot be imported, or "".
+        import_fault: why the first of them that cannot be imported cannot; None if it was not found out.
+        installer: what can install packages here.
         unmet_requirements: requirements of the installed caveclient that are not met; None if unknown.
         shadowing_files: files in the notebook's folder that Python imports instead of a package.
         runtime: where the kernel runs.
@@ -96,7 +101,9 @@ class Machine:
     versions: Mapping[str, str] = field(default_factory=lambda: healthy.VERSIONS)
     caveclient_problem: str = ""
     requests_problem: str = ""
-    unmet_requirements: tuple[str, ...] | None = ()
+    import_fault: ImportFault | None = None
+    installer: Installer = field(default_factory=Installer)
+    unmet_requirements: tuple[Unmet, ...] | None = ()
     shadowing_files: tuple[ShadowingFile, ...] = ()
     runtime: Runtime = field(default_factory=Runtime)
     token_variables: tuple[str, ...] = ()

@@ -17,6 +17,7 @@ from ..api.responses import Response
 from ..credentials.datastack_map import read_map
 from ..credentials.target import Target, siblings
 from ..environment import packages
+from ..environment.import_fault import ImportFault
 from ..environment.shadowed import find_shadowing_files
 from ..token import Token
 from . import next_steps
@@ -54,6 +55,7 @@ def gather(
             search.look_at_all(target) if everything else search.look_at(target)
         importing = batch.submit(packages.import_caveclient)  # after the requests, while they wait
         importing_requests = batch.submit(packages.import_requests)
+        explaining = batch.submit(partial(_explain, batch, importing, importing_requests))
         check_command = next_steps.check_everything(wanted[0]) if everything else next_steps.check_all(wanted)
         look = partial(look_at_computer, wanted[0], check_command, notebook.can_ask)
         looking = batch.submit(look)
@@ -62,11 +64,25 @@ def gather(
             looking.result() if looking.done() else look(),
             caveclient_problem=result_or(importing, ""),
             requests_problem=result_or(importing_requests, ""),
+            import_fault=result_or(explaining, None),
             shadowing_files=find_shadowing_files(),
             leftover_tokens=notebook.find_left(search.tokens),
             scrub_left=partial(notebook.scrub_left, search.tokens),
         )
         return search.evidence(machine, importing, notebook)
+
+
+def _explain(batch: Batch, importing: Future[str], importing_requests: Future[str]) -> ImportFault | None:
+    """Why requests or caveclient cannot be imported; None if they can."""
+    if importing_requests.result(batch.left):
+        module = "cave_magic.api.connections"
+    elif importing.result(batch.left):
+        module = "caveclient.auth"
+    else:
+        return None
+    from ..environment.attribution import find_fault
+
+    return find_fault(module, lambda: batch.left)
 
 
 def ask_server(

@@ -14,6 +14,7 @@ from ..credentials import datastack_map, token_files
 from ..credentials.file_problems import FileFault, FileProblem
 from ..credentials.target import Target
 from ..environment import packages
+from ..environment.installer import Installer, find_installer
 from ..environment.platforms import TOKEN_VARIABLES, detect_runtime
 from ..environment.proxies import read_proxy_settings
 from . import next_steps
@@ -39,6 +40,8 @@ def look_at_computer(target: Target, check_command: Command, can_ask: bool) -> M
         versions=versions(),
         caveclient_problem="",
         requests_problem="",
+        import_fault=None,
+        installer=attempt(find_installer, Installer()),
         unmet_requirements=attempt(packages.unmet_requirements, None),
         shadowing_files=(),
         runtime=runtime,

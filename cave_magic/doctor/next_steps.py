@@ -15,9 +15,10 @@ from pathlib import Path
 from ..credentials.target import Target
 from ..credentials.token_files import show_path
 from ..deployments import DEFAULT_SERVER
+from ..environment.installer import Installer
 from ..environment.platforms import Runtime
 from ..redact import redact
-from ..ui.document import joined
+from ..ui.document import Line, joined, line
 from .model import Command, NextStep, advise
 
 _LONGEST_PATH = 4096
@@ -191,9 +192,71 @@ def with_family(name: str) -> Command:
 # ---------------------------------------------------------------- shell
 
 
-def pip_install(*words: str) -> Command:
-    """Installs packages into the environment of this kernel."""
-    return Command(" ".join(("%pip install", *words)))
+def install(installer: Installer, *specs: str, again: bool = False, over: bool = False) -> Line:
+    """Installs packages into the environment of this kernel, and what to do then.
+
+    Args:
+        installer: what can install them here.
+        specs: the packages, with the accepted versions; the newest of these is installed.
+        again: whether to replace them even if they are there.
+        over: whether to leave alone what is there, which pip cannot or must not uninstall.
+    """
+    if not installer.tool:
+        return other_environment(installer)
+    forced = ("--ignore-installed" if over else "--force-reinstall", "--no-deps") if again else ("-U",)
+    return _with_restart(_by(installer, "install", *installer.options, *forced, *map(_spec, specs)))
+
+
+def uninstall(installer: Installer, *names: str) -> Line:
+    """Uninstalls the copies of packages that Python finds first, and what to do then."""
+    options = tuple(one for one in installer.options if one != "--user")
+    return _with_restart(_by(installer, "uninstall", *options, *(() if installer.tool == "uv" else ("-y",)), *names))
+
+
+def other_environment(installer: Installer) -> Line:
+    """Makes another environment with a kernel of its own, and what to do then; or who can repair this one."""
+    if not installer.venv:
+        return line("ask the administrators of this computer to repair its Python")
+    make = "uv venv --seed" if installer.venv == "uv" else f"{_quoted_path(installer.python)} -m venv"
+    python = _for_shell("~/cave-env/bin/python") if os.name == "posix" else "%USERPROFILE%\\cave-env\\Scripts\\python"
+    folder = "~/cave-env" if os.name == "posix" else "%USERPROFILE%\\cave-env"
+    steps = (
+        f"{make} {folder}",
+        f"{python} -m pip install cave-magic ipykernel",
+        f"{python} -m ipykernel install --user --name cave-env",
+    )
+    return line(Command("!" + " && ".join(steps)), ", choose the kernel cave-env")
+
+
+def _by(installer: Installer, verb: str, *words: str) -> Command:
+    python = _quoted_path(installer.python)
+    said = " ".join(words)
+    if installer.tool == "uv":
+        said = said.replace("--force-reinstall", "--reinstall").replace("--ignore-installed", "--reinstall")
+        return Command(f"!uv pip {verb} --python {python} {said}")
+    if installer.tool == "ensurepip":
+        return Command(f"!{python} -m ensurepip && {python} -m pip {verb} {said}")
+    if installer.tool == "pip":
+        return Command(f"%pip {verb} {said}")
+    said = said.replace("--no-deps ", "").replace("-U ", "").replace("--ignore-installed", "--force-reinstall")
+    return Command(f"%{installer.tool} {verb.replace('uninstall', 'remove')} {'-y ' * ('-y' not in words)}{said}")
+
+
+def _with_restart(command: Command) -> Line:
+    return line(command, ", restart the kernel")
+
+
+def _spec(spec: str) -> str:
+    return f'"{spec}"' if set(spec) & set("<>=!~[") else spec
+
+
+def _quoted_path(path: str) -> str:
+    return shlex.quote(path) if os.name == "posix" else f'"{path}"'
+
+
+def leave_out(folder: str) -> Command:
+    """Takes a folder out of `sys.path`, whether or not it is there."""
+    return Command(f"import sys; sys.path[:] = [one for one in sys.path if one != {_literal(folder)}]")
 
 
 def move_away(path: Path) -> Command:

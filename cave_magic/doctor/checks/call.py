@@ -15,8 +15,9 @@ from ...ui.document import Line, Span, joined, line
 from .. import next_steps
 from ..evidence import CallFacts, DatastackFacts
 from ..model import Check, Command, Finding, advise, failed, ok, then
+from .causes import tell_administrators
 from .datastack import ACCESS, server_for, wait_for_cache
-from .network import FINE, failure_finding, tell_administrators
+from .network import FINE, failure_finding
 from .services import LOCAL, is_up
 
 REFUSED = (400, 401, 403)

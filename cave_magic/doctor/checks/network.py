@@ -223,8 +223,8 @@ def _proxy(response: Response, server: ServerFacts, tried: Tried) -> Finding:
     proxy = tried.proxy or server.machine.proxy_settings.proxy_for(response.url) or "this computer's settings"
     reached, others = _reached(tried), tried.about(Change.OTHER_SERVER)
     if response.failure is Failure.SOCKS:
-        install = next_steps.pip_install('"requests[socks]"')
-        return failed(evidence_of(response), next_step=advise(install, ", restart the kernel, then ", again))
+        install = next_steps.install(server.machine.installer, "requests[socks]")
+        return failed(evidence_of(response), next_step=advise(install, ", then ", again))
     if response.status == 407 or response.detail == PROXY_LOGIN:
         evidence = line(evidence_of(response), f"; the proxy in {proxy} wants another user name and password")
         if not proxy.lower().endswith("_proxy"):
@@ -278,8 +278,8 @@ def _untrusted(response: Response, server: ServerFacts, tried: Tried) -> Finding
     """The server's certificate is not accepted, whichever certificates are trusted."""
     again = next_steps.check(server.target)
     if response.failure is Failure.CA_BUNDLE:
-        install = next_steps.pip_install("--force-reinstall", "certifi")
-        return failed(evidence_of(response), next_step=then(line(install, ", restart the kernel"), again))
+        install = next_steps.install(server.machine.installer, "certifi", again=True)
+        return failed(evidence_of(response), next_step=then(install, again))
     seen = tried.first(Change.UNVERIFIED)
     evidence = line(evidence_of(response), _certificate(seen), _only_this_one(tried))
     others, tell = tried.about(Change.OTHER_SERVER), tell_administrators(response.host)

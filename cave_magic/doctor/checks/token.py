@@ -111,10 +111,10 @@ def _stored(server: ServerFacts) -> Finding:
         return _missing(server)
     file = stored.source or stored.server_file
     if server.caveclient_disagrees:
-        command, again = next_steps.pip_install("-U", "caveclient"), next_steps.check(server.target)
+        step = next_steps.install(server.machine.installer, "caveclient")
         return unknown(
             f"the installed caveclient does not use the token in {file.name}",
-            next_step=then(line(command, ", restart the kernel"), again),
+            next_step=then(step, next_steps.check(server.target)),
         )
     ending = (", ends in ", Span(stored.token.ending, private=True)) if stored.token.ending else ()
     alone = "" if file.readable_by_others else ", only you can read it"

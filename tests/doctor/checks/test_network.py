@@ -135,9 +135,9 @@ FAILURES = {
     Failure.UNKNOWN: ("unknown", (f"{CHECK} --report",), "can help"),
     Failure.NOT_TLS: ("failed", (CHECK,), "correct the port"),
     Failure.NOT_HTTP: ("failed", (CHECK,), "correct the port"),
-    Failure.CA_BUNDLE: ("failed", ("%pip install --force-reinstall certifi", CHECK), "restart the kernel"),
+    Failure.CA_BUNDLE: ("failed", ("%pip install --force-reinstall --no-deps certifi", CHECK), "restart the kernel"),
     Failure.PROXY: ("failed", (CHECK,), "correct this computer's settings"),
-    Failure.SOCKS: ("failed", ('%pip install "requests[socks]"', CHECK), "restart the kernel"),
+    Failure.SOCKS: ("failed", ('%pip install -U "requests[socks]"', CHECK), "restart the kernel"),
 }
 """Failure -> the status, the commands and a word of the advice."""
 

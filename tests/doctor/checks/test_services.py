@@ -115,9 +115,9 @@ CASES = [
     case("materialize was not asked for its version", FITS, DatastackFacts(services={}), "nothing"),
     case("caveclient 7 queries any materialize", FITS, _with_client("7.5.0", _responds(200, "5.12.9")), "nothing"),
     case("no caveclient", FITS, DatastackFacts(server=ServerFacts(machine=Machine(versions={}))), "nothing"),
-    case("materialize is too old", FITS, _with_client("8.2.1", _responds(200, "5.12.9")), "warning", ("version 5.12.9", "caveclient 8.2.1 needs 5.13"), '%pip install "caveclient<8"'),
+    case("materialize is too old", FITS, _with_client("8.2.1", _responds(200, "5.12.9")), "warning", ("version 5.12.9", "caveclient 8.2.1 needs 5.13"), '%pip install -U "caveclient<8"'),
     case("materialize is just new enough", FITS, _with_client("8.2.1", _responds(200, "5.13")), "nothing"),
-    case("materialize is too old to say its version", FITS, _with_client("8.2.1", FLASK), "warning", "too old to say its version", '%pip install "caveclient<8"'),
+    case("materialize is too old to say its version", FITS, _with_client("8.2.1", FLASK), "warning", "too old to say its version", '%pip install -U "caveclient<8"'),
     case("materialize asks for a token first", FITS, _with_client("8.2.1", _responds(401, {"error": "no_token"})), "nothing"),
     case("materialize is not there", FITS, _with_client("8.2.1", GONE), "nothing"),
 ]  # fmt: skip

@@ -81,7 +81,10 @@ def test_a_socks_proxy_needs_a_package(world: World):
     assert "PySocks" in next(row.evidence for row in report.rows if row.id == "network")
     assert report.next.commands == ("%env NO_PROXY=127.0.0.1", "%cave_check")
     world.argument = "--server http://cave.example.org"
-    assert world.check().next.commands == ('%pip install "requests[socks]"', world.argument.join(("%cave_check ", "")))
+    assert world.check().next.commands == (
+        '%pip install -U "requests[socks]"',
+        world.argument.join(("%cave_check ", "")),
+    )
 
 
 @pytest.mark.parametrize("kind", ["ProxyConnectionError", "SOCKS5Error", "GeneralProxyError"])
@@ -148,7 +151,7 @@ def test_an_unknown_authority_needs_a_variable(secure: World):
 def test_a_damaged_certifi_is_reinstalled(secure: World):
     """If no variable names the broken certificate file, it is certifi's."""
     secure.patch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", "/not/there.pem")
-    assert secure.check().next.commands[0] == "%pip install --force-reinstall certifi"
+    assert secure.check().next.commands[0] == "%pip install --force-reinstall --no-deps certifi"
 
 
 @pytest.mark.parametrize("reason", ["certificate has expired", "Hostname mismatch, certificate is not valid for"])
