@@ -27,7 +27,7 @@ from .distributions import (
 )
 from .import_fault import Action, Cause, ImportFault, Origin, Repair
 from .installer import Installer, find_conda, find_installer
-from .trial import ImportFailure, Outcome, Trial, attempt, run
+from .trial import ImportFailure, ImportTrial, Outcome, attempt, run
 
 _VARIABLES = ("LD_", "DYLD_", "PYTHONHOME", "PYTHONOPTIMIZE", "PYTHONWARNINGS", "PYTHONPLATLIBDIR", "PYTHONUTF8")
 """How the names of environment variables begin that can break an import, apart from PYTHONPATH."""
@@ -71,7 +71,7 @@ def find_fault(module: str, seconds: Callable[[], float]) -> ImportFault | None:
         module: its full name.
         seconds: how many seconds are left.
     """
-    first = run(Trial(module=module), seconds() / 2)
+    first = run(ImportTrial(module=module), seconds() / 2)
     raised = first.raised or (None if first.works else attempt(module))
     if raised is None:
         return ImportFault(cause=Cause.STALE_KERNEL, repair=Repair(action=Action.RESTART))
@@ -141,7 +141,7 @@ class _Attribution:
 
     # ---------------------------------------------------------------- what was tried
 
-    def _try(self, trials: dict[str, Trial]) -> str:
+    def _try(self, trials: dict[str, ImportTrial]) -> str:
         """The first of the trials, all at the same time, in which the import works; "" if it works in none.
 
         Raises:
@@ -160,18 +160,18 @@ class _Attribution:
         """A package of which an earlier entry of `sys.path` has another copy than a later one."""
         copies = {top: list(entries_with(top)) for top in self._candidates()}
         double = {top: found for top, found in copies.items() if len(found) > 1}
-        trials: dict[str, Trial] = {}
+        trials: dict[str, ImportTrial] = {}
         for top, (entry, *_) in double.items():
             if (origin := origin_of(entry)) is not Origin.ENVIRONMENT:
                 alone = origin in (Origin.USER, Origin.NOTEBOOK)
                 names = (top,) if alone else ()
-                trials[top if alone else entry] = Trial(
+                trials[top if alone else entry] = ImportTrial(
                     module=self._target, hidden=names, folder=entry, without_entry=not alone
                 )
         every = tuple(top for top, found in double.items() if origin_of(found[0]) is Origin.USER)
         trials = dict(list(trials.items())[:_MOST_TRIALS])
         if len(every) > 1:
-            trials["*"] = Trial(module=self._target, hidden=every, folder=double[every[0]][0])
+            trials["*"] = ImportTrial(module=self._target, hidden=every, folder=double[every[0]][0])
         works = self._try(trials)
         if not works:
             return None
@@ -213,7 +213,7 @@ class _Attribution:
     def _variable(self) -> ImportFault | None:
         """An environment variable without which the import works."""
         names = [name for name in os.environ if name.startswith(_VARIABLES)][:_MOST_TRIALS]
-        works = self._try({name: Trial(module=self._target, without=(name,)) for name in names})
+        works = self._try({name: ImportTrial(module=self._target, without=(name,)) for name in names})
         if not works:
             return None
         return ImportFault(cause=Cause.VARIABLE, package=works, repair=Repair(action=Action.UNSET, specs=(works,)))

@@ -97,7 +97,7 @@ class _Hidden:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class ImportTrial:
     """What to try.
 
     Attributes:
@@ -131,7 +131,7 @@ class Outcome:
 UNKNOWN = Outcome(finished=False)
 
 
-def run(trial: Trial, seconds: float) -> Outcome:
+def run(trial: ImportTrial, seconds: float) -> Outcome:
     """Tries an import in a fresh Python with the `sys.path` of this one. Never raises."""
     import subprocess
 

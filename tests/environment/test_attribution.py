@@ -13,7 +13,7 @@ import pytest
 from cave_magic.environment import attribution, distributions
 from cave_magic.environment.attribution import find_fault
 from cave_magic.environment.import_fault import Action, Cause, Origin
-from cave_magic.environment.trial import ImportFailure, Outcome, Trial
+from cave_magic.environment.trial import ImportFailure, ImportTrial, Outcome
 from tests.support.packages import KERNEL, Environment, Tiny, installed
 
 CLIENT = Tiny(
@@ -315,7 +315,7 @@ def raised(tmp_path, monkeypatch):
     def fault(text: str, *files: str, works_without: str = ""):
         failure = ImportFailure(kind="ImportError", text=text, files=tuple(str(site / one) for one in files))
 
-        def run(trial: Trial, seconds: float) -> Outcome:
+        def run(trial: ImportTrial, seconds: float) -> Outcome:
             works = bool(works_without) and works_without in trial.without
             return Outcome(finished=True, raised=None if works else failure)
 
