@@ -105,7 +105,7 @@ def _apply(context: Context, fixes: Sequence[Any], again: Command, yes: bool) ->
             with context.changing(after + left, perhaps + left):
                 backups = fix.apply()
         except TokenNotSaved as error:
-            raise _with_what_was_done(error, before, left) from None
+            raise _with_what_was_done(error, before, again) from None
         made.append(fix.words)
         for backup in backups:
             say(f"  backup: {show_path(backup)}")
@@ -122,10 +122,15 @@ def _made(made: Sequence[str], fixes: Sequence[Any]) -> str:
     return f"{len(made)} of {len(fixes)} {nouns} {were} applied: {'; '.join(made)}."
 
 
-def _with_what_was_done(error: TokenNotSaved, before: str, left: str) -> TokenNotSaved:
+def _with_what_was_done(error: TokenNotSaved, before: str, again: Command) -> TokenNotSaved:
     """The error of a fix, with the fixes that were applied before it."""
-    from ..credentials.save import UNCHANGED, NotPutBack, WriteProtected
+    from ..credentials.save import UNCHANGED, NotPutBack, Obstructed
+    from ..doctor import feasible
 
     done = before or ("" if isinstance(error, NotPutBack) else UNCHANGED)
-    then = f" To allow it: {next_steps.make_private(error.path)}" if isinstance(error, WriteProtected) else left
-    return TokenNotSaved(f"{error} {done}".rstrip() + then)
+    then = (
+        f"Next: {feasible.past(error.obstacle, again).text}"
+        if isinstance(error, Obstructed)
+        else f"To see what is left: {again}"
+    )
+    return TokenNotSaved(" ".join(filter(None, (str(error), done, then))))

@@ -45,10 +45,13 @@ def cave_setup(context: Context, args: argparse.Namespace) -> None:
 
 
 def _set_up(context: Context, args: argparse.Namespace) -> None:
+    from ..login.verify import try_saving
+
     is_status = args.kind is None or not context.frontend.can_ask
     facts = context.facts(context.target_of_token(args), access=is_status)
     if facts.account is not None and is_status:
         return _show_status(context, facts)
+    try_saving(facts.target)
     if facts.account is not None and not args.use:
         if _exchange_stored(context, facts):
             return None
@@ -107,9 +110,7 @@ def _new_token(context: Context, target: Target, args: argparse.Namespace) -> Lo
     from ..login.auth_server import probe_auth_server
     from ..login.browser_sign_in import sign_in_in_browser
     from ..login.exchange import LoginRequest
-    from ..login.verify import try_saving
 
-    try_saving(target)
     if not context.frontend.can_ask:
         return _by_paste(context, target, args.kind == "new")
     request = LoginRequest(

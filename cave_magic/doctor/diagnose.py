@@ -23,6 +23,7 @@ from . import next_steps
 from .checks import CHECKS
 from .evidence import NO_NOTEBOOK, Evidence, NotebookSession
 from .explain_error import explain_error
+from .feasible import feasible
 from .gather import gather
 from .model import Fix, Report, Status, advise
 from .runner import run_checks
@@ -83,9 +84,10 @@ def look(
 def judge(
     targets: Sequence[Target], evidence: Evidence, seconds: float, error: BaseException | None = None
 ) -> Diagnosis:
-    """Runs the checks on facts that were gathered; sends no request."""
+    """Runs the checks on facts that were gathered; sends no request, but tries what the next steps need."""
     offer = advise(evidence.machine.fix_command)
-    rows, fixes = run_checks(CHECKS, evidence.subjects, evidence.above, evidence.label, offer)
+    prove = partial(feasible, machine=evidence.machine)
+    rows, fixes = run_checks(CHECKS, evidence.subjects, evidence.above, evidence.label, offer, prove)
     forget = partial(cloud_volume.forget_cached, _hosts(evidence))
     person = next((facts.account for facts in evidence.servers if facts.account), None)
     account = {"name": person.name.text, "email": person.email.text, "id": person.id} if person else None
