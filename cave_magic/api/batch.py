@@ -111,7 +111,10 @@ class Batch:
             needs_thread = self._threads[host] < CONNECTIONS_PER_HOST
             self._threads[host] += needs_thread
         if needs_thread:
-            threading.Thread(target=self._work, args=(host,), daemon=True).start()
+            try:
+                threading.Thread(target=self._work, args=(host,), daemon=True).start()
+            except RuntimeError:  # no more threads: this one does the work, and only a name look-up ignores the timeout
+                self._work(host)
         return future
 
     def then(self, pending: PendingResponse, follow_up: Callable[[Response], object]) -> None:

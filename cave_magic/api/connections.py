@@ -21,6 +21,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util.ssl_ import create_urllib3_context
 
+from .special_files import never_ends, waiting_netrc
+
 _of_thread = threading.local()  # its `request` is the one that this thread sends
 
 
@@ -216,6 +218,8 @@ class _Adapter(HTTPAdapter):
 
 def _ssl_context(file: str | None, folder: str | None) -> ssl.SSLContext:
     context = create_urllib3_context()
+    if file is not None and never_ends(file):
+        raise UnusableBundle(file)
     try:
         context.load_verify_locations(file, folder)
     except OSError as error:
@@ -235,6 +239,8 @@ def open_session(connections_per_host: int) -> requests.Session:
     session.headers["User-Agent"] = f"{user_agent} {session.headers['User-Agent']!s}"
     session.headers["Accept-Encoding"] = "identity"
     session.headers["X-Requested-With"] = "cave-magic"  # so that a 401 is JSON, not a redirect to sign in
+    if waiting_netrc():
+        session.auth = lambda request: request  # else requests reads that file, which never ends
     session.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
     adapter = _Adapter(connections_per_host)
     for scheme in ("https://", "http://"):

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..credentials.atomic_write import uninterrupted
 from ..credentials.token_files import show_path
+from ..environment.resources import shortage_in
 from ..environment.shadowed import find_shadowing_files
 from ..errors import Cancelled, CaveMagicError
 from ..redact import MASK, find_secrets, mask
@@ -70,6 +71,8 @@ def _bare(error: CaveMagicError, secrets: Sequence[str]) -> CaveMagicError:
 
 def _unexpected(error: BaseException) -> str:
     """The message for an unexpected error, with its likely cause if there is one."""
+    if (shortage := shortage_in(error)) is not None:
+        return f"{shortage.words}. To go on, {shortage.advice}, and try again."
     where = _location(error)
     for file in find_shadowing_files()[:1]:
         return f"{show_path(Path(file.path))} {file.words} ({where}). Rename it, restart the kernel, and try again."

@@ -23,6 +23,7 @@ from ..environment.caveclient_adapter import Client
 from ..environment.cloud_volume import Reading
 from ..environment.platforms import Runtime
 from ..environment.proxies import ProxySettings
+from ..environment.resources import Shortage
 from ..environment.shadowed import ShadowingFile
 from ..token import Token
 from . import healthy, next_steps
@@ -44,6 +45,9 @@ class Machine:
         versions: package -> version, for those that are installed, and `python`.
         caveclient_problem: why caveclient cannot be imported, or "".
         requests_problem: why requests cannot be imported, or "".
+        shortage: what this kernel has run out of, or None.
+        waiting_netrc: the `.netrc` file that requests would read without end, or "".
+        netrc_variable: whether an environment variable names that file.
         unmet_requirements: requirements of the installed caveclient that are not met; None if unknown.
         shadowing_files: files in the notebook's folder that Python imports instead of a package.
         runtime: where the kernel runs.
@@ -65,6 +69,9 @@ class Machine:
     versions: Mapping[str, str] = field(default_factory=lambda: healthy.VERSIONS)
     caveclient_problem: str = ""
     requests_problem: str = ""
+    shortage: Shortage | None = None
+    waiting_netrc: str = ""
+    netrc_variable: bool = False
     unmet_requirements: tuple[str, ...] | None = ()
     shadowing_files: tuple[ShadowingFile, ...] = ()
     runtime: Runtime = field(default_factory=Runtime)

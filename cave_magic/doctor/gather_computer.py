@@ -10,12 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from ..api.special_files import waiting_netrc
 from ..credentials import datastack_map, token_files
 from ..credentials.obstacles import folder_obstacle
 from ..credentials.target import Target
 from ..environment import packages
 from ..environment.platforms import TOKEN_VARIABLES, detect_runtime
 from ..environment.proxies import read_proxy_settings
+from ..environment.resources import current_shortage
 from . import next_steps
 from .evidence import Machine
 from .model import Command
@@ -39,6 +41,9 @@ def look_at_computer(target: Target, check_command: Command, can_ask: bool) -> M
         versions=versions(),
         caveclient_problem="",
         requests_problem="",
+        shortage=attempt(current_shortage, None),
+        waiting_netrc=attempt(waiting_netrc, ""),
+        netrc_variable="NETRC" in os.environ,
         unmet_requirements=attempt(packages.unmet_requirements, None),
         shadowing_files=(),
         runtime=runtime,

@@ -103,7 +103,8 @@ def revoke(tokens: Iterable[Token] | None = None) -> None:
 
 def revoke_soon(tokens: Iterable[Token]) -> None:
     """Revokes held tokens in the background."""
-    threading.Thread(target=revoke, args=(list(tokens),), daemon=True).start()
+    with suppress(RuntimeError):  # no more threads: they are tried again later
+        threading.Thread(target=revoke, args=(list(tokens),), daemon=True).start()
 
 
 def retry_soon() -> None:

@@ -177,7 +177,7 @@ def test_another_users_file_is_moved_away(secrets):
 
 @as_administrator
 def test_a_sticky_folder_protects_another_users_file(secrets, tmp_path):
-    """In a folder such as /tmp only the owner of a file can rename it. (Root always can.)"""
+    """In a folder such as /tmp only the owner of a file can rename it; root always can."""
     folder = make(tmp_path / "shared", 0o1777)
     path = make(folder / "x.json", 0o644)
     give_away(folder, path)

@@ -12,6 +12,7 @@ from ...ui.document import Line, Span, joined, line
 from .. import next_steps
 from ..evidence import Machine
 from ..model import Check, Finding, NextStep, advise, failed, ok, then, warning
+from .resources import RESOURCES
 
 _NAMES = {"caveclient": "caveclient", "ipython": "IPython", "python": "Python"}
 
@@ -82,6 +83,7 @@ REQUESTS = Check(
     title="requests",
     about=Machine,
     look=_requests,
+    needs=(RESOURCES,),
     explains="The package requests cannot be imported in this kernel, so no request can be sent.",
     fixed_by="`%pip install -U requests`, or rename the file that shadows it, then restart the kernel.",
 )

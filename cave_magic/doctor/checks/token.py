@@ -15,6 +15,7 @@ from ..evidence import Machine, ServerFacts
 from ..model import Check, Command, Finding, NextStep, Status, advise, failed, ok, then, unknown, warning
 from ..next_steps import without_anybody
 from .datastack_map import MAP
+from .resources import RESOURCES
 
 # ---------------------------------------------------------------- next steps
 
@@ -253,6 +254,7 @@ FOLDER = Check(
     title="token folder",
     about=Machine,
     look=_folder,
+    needs=(RESOURCES,),
     quiet=True,
     explains="The folder of the token files cannot be read or written.",
     fixed_by="`!chmod 700` on the folder, or `!mv` for whatever is in its place, as the check prints it.",

@@ -26,6 +26,7 @@ MODULES = (
     "network",
     "notebook",
     "readers",
+    "resources",
     "services",
     "token",
 )
