@@ -123,11 +123,19 @@ def _unwritable(folder: Path) -> Obstacle | None:
         disk = os.statvfs(folder)
         if disk.f_flag & os.ST_RDONLY:
             return _not_here(folder, FileFault.READ_ONLY_DISK, Way.SET_HOME)
-        if disk.f_blocks and not (disk.f_bfree if os.geteuid() == 0 else disk.f_bavail):
-            return _not_here(folder, FileFault.NO_SPACE, Way.FREE_SPACE)
-        if disk.f_files and not disk.f_ffree:
-            return _not_here(folder, FileFault.NO_INODES, Way.FREE_SPACE)
+        used_up = {FileFault.NO_SPACE: disk.f_blocks and not disk.f_bavail, FileFault.NO_INODES: not disk.f_ffree}
+        fault = next((fault for fault, is_used_up in used_up.items() if is_used_up), None)
+        if fault is not None and not _has_room(folder):  # some network drives do not know
+            return _not_here(folder, fault, Way.FREE_SPACE)
     return None if _is_allowed(folder, os.W_OK | os.X_OK) else _locked(folder, FileFault.NOT_WRITABLE)
+
+
+def _has_room(folder: Path) -> bool:
+    try:
+        atomic_write.try_out(folder)
+    except OSError as error:
+        return error.errno != errno.ENOSPC
+    return True
 
 
 def file_obstacle(path: Path) -> Obstacle | None:
@@ -160,6 +168,8 @@ def obstacle_to(intent: Intent, path: Path) -> Obstacle | None:
 
 
 def _obstacle_to_writing(path: Path) -> Obstacle | None:
+    if found := file_obstacle(path):
+        return found
     target = link_target(path)
     folder = _nearest(target.parent)
     if found := _unwritable(folder):
@@ -198,7 +208,9 @@ def obstacle_of(error: OSError, path: Path) -> Obstacle:
         closed = next((one for one in (*reversed(folder.parents), folder) if not _is_allowed(one, os.X_OK)), None)
         if closed is not None:
             return _locked(closed, FileFault.NOT_OPENABLE)
-        return _unwritable(folder) or _locked(path if os.path.lexists(path) else folder, FileFault.NOT_CHANGEABLE)
+        found = _unwritable(folder) or _locked(path if os.path.lexists(path) else folder, FileFault.NOT_CHANGEABLE)
+        if found.problem.fault is not FileFault.NOT_CHANGEABLE or found.way is not Way.ADMINISTRATOR or found.owner:
+            return found
     if error.errno in (errno.EMFILE, errno.ENFILE):
         problem = FileProblem(fault=FileFault.WRITE_ERROR, details=(os.strerror(error.errno),))
         return Obstacle(path=path, problem=problem, way=Way.CLOSE_FILES)
@@ -209,7 +221,7 @@ def obstacle_of(error: OSError, path: Path) -> Obstacle:
         return _not_here(path if fault is FileFault.NAME_TOO_LONG else folder, fault, way)
     reason = sanitize(os.strerror(error.errno) if error.errno else type(error).__name__).text
     problem = FileProblem(fault=FileFault.WRITE_ERROR, details=(reason,))
-    return Obstacle(path=path, problem=problem, way=Way.ADMINISTRATOR)
+    return Obstacle(path=path if os.path.lexists(path) else folder, problem=problem, way=Way.ADMINISTRATOR)
 
 
 _OF_THE_DISK = {
