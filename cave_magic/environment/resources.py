@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import sys
 import threading
@@ -68,7 +69,7 @@ def current_shortage() -> Shortage | None:
     held: list[int] = []
     try:
         held.extend(os.open(os.devnull, os.O_RDONLY) for _ in range(OPEN_FILES))
-        bytearray(MEMORY if "caveclient" in sys.modules else MEMORY_OF_IMPORT)
+        mmap.mmap(-1, MEMORY if "caveclient" in sys.modules else MEMORY_OF_IMPORT).close()  # reserved, never filled
         threading.Thread(target=int, daemon=True).start()
     except (OSError, MemoryError, RuntimeError) as error:
         return shortage_in(error)
