@@ -10,7 +10,7 @@ from typing import Any
 
 from ..credentials.atomic_write import uninterrupted
 from ..credentials.token_files import show_path
-from ..environment.resources import shortage_in
+from ..environment.resources import reserve_memory, shortage_in
 from ..environment.shadowed import find_shadowing_files
 from ..errors import Cancelled, CaveMagicError
 from ..redact import MASK, find_secrets, mask
@@ -45,6 +45,7 @@ def _run(command: MagicCommand, context: Context, line: str) -> tuple[Any, CaveM
     try:
         args = read(command, line)
         if not args.help:
+            reserve_memory()  # a thread that starts without memory lets Python wait for it without end (3.11)
             return command.run(context, args), None
         context.frontend.say(command.help.rstrip())
         return None, None

@@ -64,12 +64,17 @@ def shortage_in(error: BaseException) -> Shortage | None:
     return None
 
 
+def reserve_memory(size: int = MEMORY) -> None:
+    """Reserves memory in bytes, without filling it, and gives it back. Raises OSError if there is too little."""
+    mmap.mmap(-1, size).close()
+
+
 def current_shortage() -> Shortage | None:
     """Tries whether this kernel can open files, use memory and start threads; takes less than a millisecond."""
     held: list[int] = []
     try:
         held.extend(os.open(os.devnull, os.O_RDONLY) for _ in range(OPEN_FILES))
-        mmap.mmap(-1, MEMORY if "caveclient" in sys.modules else MEMORY_OF_IMPORT).close()  # reserved, never filled
+        reserve_memory(MEMORY if "caveclient" in sys.modules else MEMORY_OF_IMPORT)
         threading.Thread(target=int, daemon=True).start()
     except (OSError, MemoryError, RuntimeError) as error:
         return shortage_in(error)
