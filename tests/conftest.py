@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from cave_magic.login.loopback import Receiver
 from cave_magic.sandbox import Sandbox
 
 from .support.desk import Desk, close
+from .support.permissions import CAN_COUNT, permissions_of_a_user
 from .support.shell import (
     Ran,
     Run,
@@ -56,18 +55,10 @@ def no_internet(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def permissions_count(home: Path) -> Iterator[None]:
     """Lets permissions of files count also where the tests run as root, which may else read and write everything."""
-    if os.name != "posix" or (os.geteuid() == 0 and not sys.platform.startswith("linux")):
+    if not CAN_COUNT:
         pytest.skip("permissions do not count here")
-    overrides = 0b1111 if os.geteuid() == 0 else 0  # CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER
-    header, data = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
-    libc = ctypes.CDLL(None)
-    libc.capget(header, data)
-    before = data[0]
-    data[0] = before & ~overrides
-    libc.capset(header, data)
-    yield
-    data[0] = before
-    libc.capset(header, data)
+    with permissions_of_a_user():
+        yield
     for folder, _, _ in os.walk(home):
         os.chmod(folder, 0o700)
 

@@ -126,7 +126,10 @@ class Batch:
             needs_thread = self._threads[lane] < CONNECTIONS_PER_HOST
             self._threads[lane] += needs_thread
         if needs_thread:
-            threading.Thread(target=self._work, args=(lane,), daemon=True).start()
+            try:
+                threading.Thread(target=self._work, args=(lane,), daemon=True).start()
+            except RuntimeError:  # no more threads: this one does the work, and only a name look-up ignores the timeout
+                self._work(lane)
         return future
 
     def then(self, pending: PendingResponse, follow_up: Callable[[Response], object]) -> None:

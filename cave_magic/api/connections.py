@@ -21,6 +21,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util.ssl_ import create_urllib3_context
 
+from .special_files import never_ends, waiting_netrc
+
 if TYPE_CHECKING:
     from .http import Way
 
@@ -229,6 +231,8 @@ class TrustedCertificates:
         """
         with self._reading:
             if (file, folder) not in self._contexts:
+                if file is not None and never_ends(file):
+                    raise UnusableBundle(file)
                 context = create_urllib3_context()
                 try:
                     context.load_verify_locations(file, folder)
@@ -291,6 +295,8 @@ def open_session(connections_per_host: int, trusted: TrustedCertificates) -> req
     session.headers["User-Agent"] = f"{user_agent} {session.headers['User-Agent']!s}"
     session.headers["Accept-Encoding"] = "identity"
     session.headers["X-Requested-With"] = "cave-magic"  # so that a 401 is JSON, not a redirect to sign in
+    if waiting_netrc():
+        session.auth = lambda request: request  # else requests reads that file, which never ends
     session.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
     adapter = _Adapter(connections_per_host, trusted)
     for scheme in ("https://", "http://"):

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from ..credentials.save import UNCHANGED, NotPutBack, WriteProtected
+from ..credentials.save import UNCHANGED, NotPutBack, Obstructed
 from ..credentials.token_files import show_path
-from ..doctor import next_steps
+from ..doctor import feasible, next_steps
 from ..doctor.diagnose import Diagnosis, look, to_markdown
 from ..doctor.evidence import NotebookSession
 from ..doctor.model import Command, Fix, Report
@@ -117,7 +117,7 @@ def _apply(context: Context, fixes: Sequence[Fix], again: Command, yes: bool) ->
             with context.changing(after + left, perhaps + left):
                 backups = fix.apply()
         except TokenNotSaved as error:
-            raise _with_what_was_done(error, before, left) from None
+            raise _with_what_was_done(error, before, again) from None
         made.append(fix.words)
         for backup in backups:
             say(f"  backup: {show_path(backup)}")
@@ -134,8 +134,12 @@ def _made(made: Sequence[str], fixes: Sequence[Fix]) -> str:
     return f"{len(made)} of {len(fixes)} {nouns} {were} applied: {'; '.join(made)}."
 
 
-def _with_what_was_done(error: TokenNotSaved, before: str, left: str) -> TokenNotSaved:
+def _with_what_was_done(error: TokenNotSaved, before: str, again: Command) -> TokenNotSaved:
     """The error of a fix, with the fixes that were applied before it."""
     done = before or ("" if isinstance(error, NotPutBack) else UNCHANGED)
-    then = f" To allow it: {next_steps.make_private(error.path)}" if isinstance(error, WriteProtected) else left
-    return TokenNotSaved(f"{error} {done}".rstrip() + then)
+    then = (
+        f"Next: {feasible.past(error.obstacle, again).text}"
+        if isinstance(error, Obstructed)
+        else f"To see what is left: {again}"
+    )
+    return TokenNotSaved(" ".join(filter(None, (str(error), done, then))))

@@ -12,6 +12,7 @@ from typing import Any
 from ..credentials.atomic_write import uninterrupted
 from ..credentials.token_files import show_path
 from ..doctor.diagnose import DEFAULT_SECONDS
+from ..environment.resources import reserve_memory, shortage_in
 from ..environment.shadowed import find_shadowing_files
 from ..errors import Cancelled, CaveMagicError
 from ..redact import MASK, find_secrets, mask
@@ -47,6 +48,7 @@ def _run(command: MagicCommand, context: Context, line: str) -> tuple[Any, CaveM
     try:
         args = read(command, line)
         if not args.help:
+            reserve_memory()  # a thread that starts without memory lets Python wait for it without end (3.11)
             return command.run(context, args), None
         context.frontend.say(command.format_help().rstrip())
         return None, None
@@ -66,6 +68,8 @@ def _run(command: MagicCommand, context: Context, line: str) -> tuple[Any, CaveM
 
 def _unexpected(error: BaseException) -> str:
     """The message for an unexpected error, with its likely cause if there is one."""
+    if (shortage := shortage_in(error)) is not None:
+        return f"{shortage.words}. To go on, {shortage.advice}, and try again."
     where = _location(error)
     for file in find_shadowing_files()[:1]:
         return f"{show_path(Path(file.path))} {file.words} ({where}). Rename it, restart the kernel, and try again."

@@ -55,6 +55,7 @@ def cave_save(context: Context, args: argparse.Namespace) -> None:
 
 
 def _save(context: Context, target: Target, args: argparse.Namespace, text: str | None, given: list[str]) -> None:
+    verify.try_saving(target)
     if args.no_check:
         text = token_input.ask(context, target) if text is None else text
         return context.frontend.show(_save_unchecked(context, text, target, args))

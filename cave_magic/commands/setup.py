@@ -54,6 +54,7 @@ def _set_up(context: Context, args: argparse.Namespace) -> None:
     if facts.account is not None and is_status:
         notes = [pages.expires_soon(facts.target, expiry(facts))] if is_temporary(facts) else []
         return context.frontend.show(pages.with_lines(access.status_page(facts), notes))
+    verify.try_saving(facts.target)
     if facts.account is not None and not args.use:
         if _exchange_stored(context, facts):
             return None
@@ -91,7 +92,6 @@ def _raise_if_in_trouble(facts: ServerFacts) -> None:
 
 def _new_token(context: Context, target: Target, args: argparse.Namespace) -> NewToken:
     """A token that the server has accepted: through the browser if that works, else from the prompt."""
-    verify.try_saving(target)
     if not context.frontend.can_ask:
         return _by_paste(context, target, args.kind == "new")
     seconds = context.seconds()

@@ -25,6 +25,7 @@ from .checks import CHECKS
 from .checks.call import CALL, REFUSED
 from .evidence import NO_NOTEBOOK, Evidence, NotebookSession
 from .explain_error import explain_error
+from .feasible import feasible
 from .gather import gather
 from .gather_call import follow
 from .model import CheckResult, Fix, LastError, Report, Status, advise
@@ -89,9 +90,10 @@ def look(
 def judge(
     targets: Sequence[Target], evidence: Evidence, seconds: float, error: BaseException | None = None
 ) -> Diagnosis:
-    """Runs the checks on facts that were gathered; sends no request."""
+    """Runs the checks on facts that were gathered; sends no request, but tries what the next steps need."""
     offer = advise(evidence.machine.fix_command)
-    rows, fixes = run_checks(CHECKS, evidence.subjects, evidence.above, evidence.label, offer)
+    prove = partial(feasible, machine=evidence.machine)
+    rows, fixes = run_checks(CHECKS, evidence.subjects, evidence.above, evidence.label, offer, prove)
     forget = partial(cloud_volume.forget_cached, _hosts(evidence))
     person = next((facts.account for facts in evidence.servers if facts.account), None)
     account = {"name": person.name.text, "email": person.email.text, "id": person.id} if person else None

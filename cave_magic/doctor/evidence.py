@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from pathlib import Path
 from typing import Any
 
 from ..api.responses import Account, ListedToken, Response
 from ..api.urls import host_of
 from ..credentials.datastack_map import ServerMap
-from ..credentials.file_problems import FileProblem
+from ..credentials.obstacles import Obstacle
 from ..credentials.scrub import LeftoverToken
 from ..credentials.stored_tokens import StoredToken
 from ..credentials.target import Target
@@ -27,6 +26,7 @@ from ..environment.installer import Installer
 from ..environment.packages import Unmet
 from ..environment.platforms import Runtime
 from ..environment.proxies import ProxySettings
+from ..environment.resources import Shortage
 from ..environment.shadowed import ShadowingFile
 from ..token import Token
 from . import healthy, next_steps
@@ -35,36 +35,6 @@ from .model import Command
 
 MOST_DATASTACKS = 200
 """How many of a server's datastacks `--all` checks, to stay within its timeout. Real servers have some dozens."""
-
-
-class FolderFix(Enum):
-    """How to fix the folder of the token files."""
-
-    SET_HOME = auto()
-    """The home folder is missing: set HOME to another one."""
-    RESTORE_LINK = auto()
-    """A link to a missing folder: mount the folder or move the link away."""
-    MOVE_AWAY = auto()
-    """Something else is in its place, or it is a link to another user's folder."""
-    GRANT_ACCESS = auto()
-    """Its permissions lock out its owner."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FolderProblem:
-    """What is wrong with the folder of the token files.
-
-    Attributes:
-        path: the cause: that folder, its parent, or whatever replaces either.
-        problem: what is wrong with it.
-        fix: how to fix it.
-        unusable: whether token files in it cannot be read; if false, they cannot be written or may be another user's.
-    """
-
-    path: Path
-    problem: FileProblem
-    fix: FolderFix
-    unusable: bool = True
 
 
 def _nothing_left(tokens: Iterable[Token] = ()) -> tuple[LeftoverToken, ...]:
@@ -81,19 +51,23 @@ class Machine:
         requests_problem: why requests cannot be imported, or "".
         import_fault: why the first of them that cannot be imported cannot; None if it was not found out.
         installer: what can install packages here.
+        shortage: what this kernel has run out of, or None.
+        waiting_netrc: the `.netrc` file that requests would read without end, or "".
+        netrc_variable: whether an environment variable names that file.
         unmet_requirements: requirements of the installed caveclient that are not met; None if unknown.
         shadowing_files: files in the notebook's folder that Python imports instead of a package.
         runtime: where the kernel runs.
         token_variables: environment variables that seem to contain a token; caveclient does not read them.
         proxy_settings: the environment variables that name a proxy or a file of certificates.
         token_folder: the folder of the token files.
-        folder_problem: what is wrong with it, or None.
+        folder_problem: what keeps this user from using it, or None.
         folder_writable_by_others: whether everybody on this computer can write there, and so replace the token.
         datastack_map: caveclient's map of datastacks to servers.
         datastacks_with_secrets: datastacks whose saved address contains a token or a password.
         leftover_tokens: tokens left in this notebook's history and file.
         scrub_left: removes them.
         check_command: the command that runs this check again.
+        unsaved_command: the Python that opens a datastack with a token that is not saved.
         save_commands: the commands that save a token in a new session here, from the platform's secrets or a prompt.
         can_ask: whether the user can answer a prompt.
     """
@@ -104,25 +78,29 @@ class Machine:
     import_fault: ImportFault | None = None
     installer: Installer = field(default_factory=Installer)
     unmet_requirements: tuple[Unmet, ...] | None = ()
+    shortage: Shortage | None = None
+    waiting_netrc: str = ""
+    netrc_variable: bool = False
     shadowing_files: tuple[ShadowingFile, ...] = ()
     runtime: Runtime = field(default_factory=Runtime)
     token_variables: tuple[str, ...] = ()
     proxy_settings: ProxySettings = field(default_factory=ProxySettings)
     token_folder: Path = healthy.FOLDER
-    folder_problem: FolderProblem | None = None
+    folder_problem: Obstacle | None = None
     folder_writable_by_others: bool = False
     datastack_map: ServerMap = healthy.DATASTACK_MAP
     datastacks_with_secrets: tuple[str, ...] = ()
     leftover_tokens: tuple[LeftoverToken, ...] = ()
     scrub_left: Callable[[], object] = field(default=_nothing_left, repr=False, compare=False)
     check_command: Command = healthy.CHECK_COMMAND
+    unsaved_command: Command = healthy.UNSAVED_COMMAND
     save_commands: tuple[Command, ...] = (healthy.SAVE_COMMAND,)
     can_ask: bool = True
 
     @property
     def fix_command(self) -> Command:
-        """The command that offers the fixes."""
-        return next_steps.with_option(self.check_command, "--fix")
+        """The command that offers the fixes, or applies them if nobody can answer."""
+        return next_steps.with_option(self.check_command, "--fix" if self.can_ask else "--fix --yes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Checks, findings, results and the report. Standard library only.
+"""Checks, findings, results and the report.
 
 A check is a pure function from the facts about one subject (this computer, a server, a datastack) to a finding.
 """
@@ -11,6 +11,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from ..credentials.obstacles import Intent
 from ..ui.document import Line, Span, line, plain_text
 
 
@@ -30,11 +31,31 @@ class Status(str, Enum):
         return self in (Status.OK, Status.WARNING)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """What has to be possible for a command or a fix to work.
+
+    Attributes:
+        intent: what it does with a path; None if it saves a token.
+        path: that path.
+        server: the address of the server for which it saves a token.
+    """
+
+    intent: Intent | None = None
+    path: Path = Path()
+    server: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Command(Span):
-    """A line to type: a magic, Python or a shell command. Only `next_steps` builds them."""
+    """A line to type: a magic, Python or a shell command. Only `next_steps` builds them.
+
+    Attributes:
+        needs: what has to be possible here, now and for this user; it is tried before the line is printed.
+    """
 
     style: str = "command"
+    needs: tuple[Need, ...] = field(default=(), compare=False, repr=False)
 
 
 NO_COMMAND = Command("")
@@ -59,6 +80,11 @@ class NextStep:
     def commands(self) -> tuple[str, ...]:
         """The lines to type, in order."""
         return _commands_in(self.line)
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """What its commands need."""
+        return tuple(need for span in self.line if isinstance(span, Command) for need in span.needs)
 
     @property
     def url(self) -> str | None:
@@ -119,6 +145,7 @@ class Fix:
         id: its kind.
         words: what it does, before -> after, in one line without secrets.
         paths: the files that it changes.
+        intent: what it does with them.
         apply: makes the change. It reads the files again first, so it does not undo what changed in the meantime.
             Returns the backups; raises TokenNotSaved if a file cannot be written.
     """
@@ -126,6 +153,7 @@ class Fix:
     id: str
     words: str
     paths: tuple[Path, ...] = field(default=(), repr=False)
+    intent: Intent = Intent.WRITE
     apply: Callable[[], tuple[Path, ...]] = field(repr=False, compare=False)
 
     def then(self, follow: Callable[[], object]) -> Fix:

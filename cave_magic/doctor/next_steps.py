@@ -12,6 +12,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..credentials.obstacles import Intent, Obstacle, WayOut
 from ..credentials.target import Target
 from ..credentials.token_files import show_path
 from ..deployments import DEFAULT_SERVER
@@ -19,7 +20,7 @@ from ..environment.installer import Installer
 from ..environment.platforms import Runtime
 from ..redact import redact
 from ..ui.document import Line, joined, line
-from .model import Command, NextStep, advise
+from .model import Command, Need, NextStep, advise, then
 
 _LONGEST_PATH = 4096
 """The most characters of a path, so that no path is cut: the line would name another file."""
@@ -51,7 +52,7 @@ def with_option(command: Command, option: str) -> Command:
 
 def setup(target: Target, kind: str, *options: str) -> Command:
     """`%cave_setup new` or `%cave_setup existing` for a target."""
-    return _magic("cave_setup", kind, *_options(target), *options)
+    return _magic("cave_setup", kind, *_options(target), *options, needs=_saving(target))
 
 
 def save(target: Target, *options: str) -> Command:
@@ -61,10 +62,11 @@ def save(target: Target, *options: str) -> Command:
     """
     odd = next((one for one in options if not _can_be_quoted(one)), None)
     if odd is None:
-        return _magic("cave_save", *map(quoted, options), *_options(target))
+        return _magic("cave_save", *map(quoted, options), *_options(target), needs=_saving(target))
     words = ("$path" if one == odd else one for one in options)
-    line = json.dumps(" ".join((*words, *_options(target))))
-    return Command(f'path = {_literal(odd)}; get_ipython().run_line_magic("cave_save", {line})')
+    rest = json.dumps(" ".join((*words, *_options(target))))
+    typed = f'path = {_literal(odd)}; get_ipython().run_line_magic("cave_save", {rest})'
+    return Command(typed, needs=_saving(target))
 
 
 def save_from(target: Target, file: Path, replaces: bool = True) -> Command:
@@ -78,8 +80,12 @@ def whoami(target: Target) -> Command:
     return _magic("cave_whoami", *_server(target))
 
 
-def _magic(name: str, *words: str) -> Command:
-    return Command(" ".join((f"%{name}", *filter(None, words))))
+def _magic(name: str, *words: str, needs: tuple[Need, ...] = ()) -> Command:
+    return Command(" ".join((f"%{name}", *filter(None, words))), needs=needs)
+
+
+def _saving(target: Target) -> tuple[Need, ...]:
+    return (Need(server=target.server),)
 
 
 def _options(target: Target) -> tuple[str, ...]:
@@ -120,6 +126,12 @@ def client(variable: str, datastack: str, server: str, opens_on: str, version: i
     if version is not None:
         arguments.append(f"version={version}")
     return Command(f"from caveclient import CAVEclient; {variable} = CAVEclient({', '.join(arguments)})")
+
+
+def without_saving(target: Target) -> Command:
+    """The Python that opens a datastack with a token that is typed and not saved."""
+    opened = client("client", target.datastack, target.server, target.opens_on).text.removesuffix(")")
+    return Command(f'import getpass; {opened}, auth_token=getpass.getpass("Token: "))')
 
 
 def go_on(target: Target, version: int | None = None) -> Command:
@@ -259,20 +271,21 @@ def leave_out(folder: str) -> Command:
     return Command(f"import sys; sys.path[:] = [one for one in sys.path if one != {_literal(folder)}]")
 
 
-def move_away(path: Path) -> Command:
-    """Renames a file or folder to `.old`."""
-    text = _typed(path)
-    if not _shell_takes(text):
-        return Command(f"import os; os.rename({_expanded(text)}, {_expanded(text + '.old')})")
-    return Command(f"!mv {_for_shell(text)} {_for_shell(text)}.old")
+def move_away(path: Path, name: str = "") -> Command:
+    """Renames a file or folder, to `.old` unless another name is given because that one is taken."""
+    text, needs = _typed(path), (Need(intent=Intent.MOVE, path=path),)
+    new = text[: len(text) - len(path.name)] + name if name else f"{text}.old"
+    if not (_shell_takes(text) and _shell_takes(new)):
+        return Command(f"import os; os.rename({_expanded(text)}, {_expanded(new)})", needs=needs)
+    return Command(f"!mv {_for_shell(text)} {_for_shell(new)}", needs=needs)
 
 
 def make_private(path: Path, mode: int = 0o600) -> Command:
     """Makes a file or a folder owner-only."""
-    text = _typed(path)
+    text, needs = _typed(path), (Need(intent=Intent.CHMOD, path=path),)
     if not _shell_takes(text):
-        return Command(f"import os; os.chmod({_expanded(text)}, 0o{mode:o})")
-    return Command(f"!chmod {mode:o} {_for_shell(text)}")
+        return Command(f"import os; os.chmod({_expanded(text)}, 0o{mode:o})", needs=needs)
+    return Command(f"!chmod {mode:o} {_for_shell(text)}", needs=needs)
 
 
 def _shell_takes(text: str) -> bool:
@@ -293,6 +306,42 @@ def _expanded(text: str) -> str:
 def _literal(text: str) -> str:
     """The Python for a text, without repeated spaces, which copying loses."""
     return repr(text).replace("  ", " \\x20")
+
+
+# ---------------------------------------------------------------- obstacles
+
+
+def past(obstacle: Obstacle, again: Command, unsaved: Command | None = None) -> NextStep:
+    """How to get past an obstacle, by the way that is open to this user, or who can remove it.
+
+    Args:
+        obstacle: what keeps a file from being changed.
+        again: the command that follows.
+        unsaved: the command that works with a token that is not saved, for obstacles that this user cannot remove here.
+    """
+    if obstacle.way is WayOut.MOVE_AWAY:
+        return then(move_away(obstacle.path), again)
+    if obstacle.way is WayOut.GRANT_ACCESS:
+        return then(make_private(obstacle.path, obstacle.mode), again)
+    if obstacle.way is WayOut.RESTORE_LINK:
+        move = move_away(obstacle.path)
+        return then(line("if that is on a drive that is not mounted, mount it; else ", move), again)
+    if obstacle.way is WayOut.SET_HOME and obstacle.home:
+        return then(with_variable("HOME", obstacle.home), again)
+    if obstacle.way is WayOut.CLOSE_FILES:
+        return then("close files or restart the kernel", again)
+    step = then(_removed_by_others(obstacle), again)
+    return advise(step.line, ". To work without saving: ", unsaved) if unsaved else step
+
+
+def _removed_by_others(obstacle: Obstacle) -> str:
+    shown = show_path(obstacle.path)
+    if obstacle.way is WayOut.SET_HOME:
+        return "set HOME to a folder that you can write before the kernel starts"
+    if obstacle.way is WayOut.FREE_SPACE:
+        return f"free some space on the disk of {shown}"
+    who = "the administrator of this computer" if obstacle.way is WayOut.ADMINISTRATOR else obstacle.owner
+    return f"ask {who} to let you write {shown}"
 
 
 # ---------------------------------------------------------------- paths

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..api.http import import_connections
 from ..redact import sanitize
+from .resources import current_shortage
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 def import_caveclient() -> str:
     """Imports caveclient; returns what is wrong if that fails, else ""."""
+    if "caveclient" not in sys.modules and (shortage := current_shortage()) is not None:
+        return shortage.words
     import_requests()  # before caveclient imports it from its end
     with _no_collecting():
         return _problem_of(_import_caveclient)

@@ -14,6 +14,7 @@ from .. import fixes, next_steps
 from ..evidence import Machine, ServerFacts
 from ..experiments.model import Change
 from ..model import Check, Finding, advise, failed, warning
+from .resources import RESOURCES
 
 
 def _map_file(machine: Machine) -> Finding | None:
@@ -23,6 +24,8 @@ def _map_file(machine: Machine) -> Finding | None:
     fix = fixes.fix_map(found)
     step = None if fix else advise(next_steps.move_away(found.path))
     evidence = f"{found.path.name} {found.problem}"
+    if found.problem is not None and found.problem.fault in (FileFault.IS_A_PIPE, FileFault.IS_A_DEVICE):
+        return failed(f"{evidence}: CAVEclient waits for it without end", next_step=step)
     if found.problem is None or found.problem.fault is not FileFault.NOT_AN_OBJECT:
         return warning(f"{evidence}, so CAVEclient forgets which server a datastack is on", next_step=step, fix=fix)
     return failed(f"{evidence}, so CAVEclient cannot read it", next_step=step, fix=fix)
@@ -94,6 +97,7 @@ MAP_FILE = Check(
     title="map of datastacks",
     about=Machine,
     look=_map_file,
+    needs=(RESOURCES,),
     quiet=True,
     explains="The file in which caveclient saves the server of each datastack is damaged.",
     fixed_by="`%cave_check --fix` repairs it and keeps a copy; `!mv` moves away what is not a file.",

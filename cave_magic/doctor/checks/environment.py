@@ -15,6 +15,7 @@ from ...ui.document import Line, Span, joined, line
 from .. import next_steps
 from ..evidence import Machine
 from ..model import Check, Finding, NextStep, advise, failed, ok, then, warning
+from .resources import RESOURCES
 
 _NAMES = {"caveclient": "caveclient", "ipython": "IPython", "python": "Python"}
 
@@ -155,6 +156,7 @@ REQUESTS = Check(
     title="requests",
     about=Machine,
     look=_requests,
+    needs=(RESOURCES,),
     explains="The package requests cannot be imported in this kernel, so no request can be sent.",
     fixed_by="The check names the package at fault, and prints the line that installs, replaces or removes it here.",
 )

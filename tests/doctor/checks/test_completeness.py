@@ -27,6 +27,7 @@ MODULES = (
     "network",
     "notebook",
     "readers",
+    "resources",
     "services",
     "token",
 )
