@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import getpass
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -78,9 +77,11 @@ class NotebookFrontend:
         """As exactly as a kernel can tell."""
         if not self.can_ask:
             return "kernel without a person"
-        if "VSCODE_PID" in os.environ:
+        if self.is_lab:
+            return "JupyterLab or Notebook"
+        if str(self._request("metadata", "cellId")).startswith("vscode"):  # vscode-notebook-cell:...
             return "VS Code"
-        return "JupyterLab or Notebook" if self.is_lab else "notebook" if self.is_notebook else "console with a kernel"
+        return "notebook" if self.is_notebook else "console with a kernel"
 
     @property
     def interrupt(self) -> str:

@@ -159,18 +159,24 @@ def test_a_terminal_that_shows_a_secret_says_so_before_the_question(monkeypatch)
 
 
 @pytest.mark.parametrize(
-    ("metadata", "question", "interrupt"),
+    ("metadata", "name", "question", "interrupt"),
     [
-        ({"cellId": "1", "deletedCells": []}, "Token (hidden): ", "press the stop button above (■)"),
-        ({"cellId": "1"}, "Token (hidden): ", "press the stop button (■)"),
-        ({}, "Token (hidden, but visible in qtconsole and Spyder): ", "press Ctrl+C"),
+        (
+            {"cellId": "1", "deletedCells": []},
+            "JupyterLab or Notebook",
+            "Token (hidden): ",
+            "press the stop button above (■)",
+        ),
+        ({"cellId": "vscode-notebook-cell:/a"}, "VS Code", "Token (hidden): ", "press the stop button (■)"),
+        ({"cellId": "1"}, "notebook", "Token (hidden): ", "press the stop button (■)"),
+        ({}, "console with a kernel", "Token (hidden, but visible in qtconsole and Spyder): ", "press Ctrl+C"),
     ],
 )
-def test_a_kernel_says_what_its_front_end_does(monkeypatch, metadata, question, interrupt):
+def test_a_kernel_says_what_its_front_end_does(monkeypatch, metadata, name, question, interrupt):
     """Consoles, of which some show a secret, name no cell; JupyterLab has its stop button above the cells."""
     kernel = SimpleNamespace(_allow_stdin=True, get_parent=lambda: {"metadata": metadata, "content": {}})
     asked: list[str] = []
     monkeypatch.setattr(getpass, "getpass", lambda text: asked.append(text) or "abc")
     front = NotebookFrontend(kernel)
     assert front.ask_secret("Token") == "abc"
-    assert (asked, front.interrupt) == ([question], interrupt)
+    assert (front.name, asked, front.interrupt) == (name, [question], interrupt)
