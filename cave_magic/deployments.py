@@ -44,6 +44,11 @@ class Deployment:
         """All of its datastacks, the public ones first."""
         return self.public + self.restricted
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names in its name: two projects can share a deployment."""
+        return tuple(self.name.split(" and "))
+
 
 # Collected in November 2026 from the public code and documents of these projects.
 DEPLOYMENTS = (
@@ -71,6 +76,18 @@ KNOWN_DATASTACKS = tuple(sorted(name for deployment in DEPLOYMENTS for name in d
 def deployment_of(datastack: str) -> Deployment | None:
     """The known deployment that has this datastack, or None."""
     return next((one for one in DEPLOYMENTS if datastack in one.datastacks), None)
+
+
+def datastack_called(word: str, server: str = "") -> str:
+    """The first datastack of the deployment with this name, in any case of its letters; "" without one.
+
+    With a `server` it has to be a deployment there.
+    """
+    for one in DEPLOYMENTS:
+        for name in one.names:
+            if name.lower() == word.lower() and server in ("", one.server):
+                return next((each for each in one.datastacks if each.startswith(name.lower())), one.datastacks[0])
+    return ""
 
 
 def local_servers_of(server: str) -> tuple[str, ...]:
@@ -173,6 +190,6 @@ def _server_called(word: str) -> str:
 
     A short name has to match exactly: `fancy`, `fish` and `and` are words.
     """
-    names = {part.lower(): one.server for one in DEPLOYMENTS for part in (*one.name.split(" and "), *one.datastacks)}
+    names = {part.lower(): one.server for one in DEPLOYMENTS for part in (*one.names, *one.datastacks)}
     near = get_close_matches(word, [name for name in names if len(name.rstrip("0123456789")) > SHORT], n=1, cutoff=0.8)
     return names.get(word) or (names[near[0]] if near else "")

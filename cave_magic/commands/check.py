@@ -15,13 +15,13 @@ from ..doctor.evidence import NotebookSession
 from ..doctor.model import Command, Fix, Report
 from ..errors import BadInput, CheckFailed, TokenNotSaved
 from ..ui.prompts import confirm
-from .arguments import argument, command
+from .arguments import DATASTACK, argument, command
 from .context import NOTHING, Context
 from .views.report import report_page
 
 
 @command(
-    argument("names", nargs="*", metavar="DATASTACK", help="the datastacks to check"),
+    DATASTACK,
     argument("-v", "--verbose", action="store_true", help="show every row with its evidence"),
     argument("-o", "--output", action="store_true", help="return the report as an object"),
     argument("--json", action="store_true", help="print the report as JSON and nothing else"),

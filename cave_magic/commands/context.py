@@ -37,9 +37,14 @@ class Context:
         name = "CaveMagics.timeout" if given is None else "--timeout"
         return validate_timeout(self._timeout if given is None else given, name)
 
+    @property
+    def server(self) -> str:
+        """The server in the settings, or ""."""
+        return self._settings.server
+
     def target(self, args: argparse.Namespace, name: str | None = None) -> Target:
         """The datastack and the server of a line."""
-        named = name or args.datastack
+        named = name or next(iter(args.names), None) or args.datastack
         server = check_address(args.server) if args.server is not None else ""
         datastack = named or datastack_for(server or self._settings.server, self._settings.datastack)
         return find_target(datastack, server, self._settings, asked=named is not None)

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..credentials.atomic_write import uninterrupted
 from ..credentials.token_files import show_path
+from ..doctor.gather_computer import versions
 from ..environment.shadowed import find_shadowing_files
 from ..errors import Cancelled, CaveMagicError
 from ..redact import MASK, find_secrets, mask
@@ -42,10 +43,12 @@ def run(command: MagicCommand, context: Context, line: str) -> tuple[Any, CaveMa
 
 def _run(command: MagicCommand, context: Context, line: str) -> tuple[Any, CaveMagicError | None]:
     try:
-        args = read(command, line)
-        if not args.help:
+        args = read(command, line, context.server)
+        if not args.help and not args.version:
             return command.run(context, args), None
-        context.frontend.say(command.format_help().rstrip())
+        found = versions(("cave-magic", "caveclient", "ipython"))
+        said = ", ".join(f"{name} {version}" for name, version in found.items())
+        context.frontend.say(command.format_help().rstrip() if args.help else said)
         return None, None
     except Cancelled as error:
         text = f"{error} {context.so_far}".lstrip()

@@ -17,7 +17,7 @@ from ..login.browser_sign_in import sign_in_in_browser
 from ..login.exchange import Exchange, NewToken
 from ..ui.prompts import confirm
 from . import token_input
-from .arguments import argument, command
+from .arguments import DATASTACK, argument, command
 from .context import Context
 from .views import access, guide
 
@@ -26,9 +26,10 @@ from .views import access, guide
     argument(
         "kind",
         nargs="?",
-        choices=("new", "existing"),
+        metavar="new|existing",
         help="new: you have no account yet; existing: you have an account",
     ),
+    DATASTACK,
     argument("--paste", action="store_true", help="paste a token instead of signing in through the browser"),
     argument(
         "--use", choices=("latest", "new"), help="reuse the token that was used last, or create one, without asking"
@@ -41,7 +42,7 @@ def cave_setup(context: Context, args: argparse.Namespace) -> None:
 
         %cave_setup
         %cave_setup new
-        %cave_setup existing --datastack v1dd_public
+        %cave_setup existing v1dd_public
         %cave_setup existing --use latest
     """
     with token_input.cleaning_up(context):

@@ -22,7 +22,10 @@ from .model import Command
 
 T = TypeVar("T")
 
-PACKAGES = ("caveclient", "cloud-volume", "cloud-files", "requests", "urllib3", "pandas", "numpy", "ipython", "rich")
+PACKAGES = (
+    "cave-magic", "caveclient", "cloud-volume", "cloud-files", "requests", "urllib3", "pandas", "numpy", "ipython",
+    "rich",
+)  # fmt: skip
 
 
 def look_at_computer(target: Target, check_command: Command, can_ask: bool) -> Machine:
