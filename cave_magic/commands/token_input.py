@@ -7,8 +7,10 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
 from ..api.endpoints import tokens_page
+from ..api.responses import Account
 from ..api.urls import host_of, host_port_of, parse_url
 from ..credentials import scrub
+from ..credentials.save import token_in_the_way
 from ..credentials.stored_tokens import resolve
 from ..credentials.target import Target
 from ..credentials.token_files import SERVER_KEY
@@ -43,7 +45,7 @@ def ask(context: Context, target: Target) -> str:
     """Asks for a token at a hidden prompt."""
     replaces = resolve(target.server).token is not None
     otherwise = next_steps.without_anybody(target, platforms.detect_runtime(), replaces).text
-    return ask_secret(context.frontend, "Token (hidden)", otherwise)
+    return ask_secret(context.frontend, f"Token ({context.frontend.hides})", otherwise)
 
 
 def by_prompt(context: Context, target: Target, overwrite: bool) -> NewToken:
@@ -89,18 +91,37 @@ def verified(context: Context, token: Token, target: Target, given: Sequence[str
 def exchanged(context: Context, found: verify.VerifiedToken, overwrite: bool, asks: bool = True) -> NewToken:
     """Exchanges a temporary token for a permanent one, if the person agrees and it can be saved."""
     target, frontend, seconds = found.target, context.frontend, context.seconds()
-    stored = resolve(target.server)
-    in_the_way = stored.token not in (None, found.token) and not stored.belongs_to and not overwrite
-    if found.permanent is not False or not frontend.can_ask or (in_the_way and asks):
-        return NewToken(verified=found)
-    if in_the_way and not confirm(frontend, f"Another token is saved for {host_of(target.server)}. Replace it?"):
-        raise Cancelled
+    agreed = not overwrite and agrees_to_replace(context, found.token, target, found.account)
+    if found.permanent is not False or not frontend.can_ask:
+        return NewToken(verified=found, may_replace=agreed)
     verify.try_saving(target)
     exchange = Exchange(auth=probe_auth_server(target, seconds, frontend), frontend=frontend, seconds=seconds)
     result = exchange.replace(found, asks)
     if result is None and not asks:
         raise Cancelled
-    return result or NewToken(verified=found)
+    return result or NewToken(verified=found, may_replace=agreed)
+
+
+def agrees_to_replace(context: Context, token: Token, target: Target, account: Account | None = None) -> bool:
+    """Asks whether a token may replace a different one that is stored; false if none is, or if nobody can be asked.
+
+    Args:
+        token: the new token.
+        target: the server of both.
+        account: the account of the new token, or None if that was not checked.
+    Raises:
+        Cancelled: the person wants to keep the stored one.
+    """
+    old, frontend = token_in_the_way(token, target.server), context.frontend
+    if old is None or not frontend.can_ask:
+        return False
+    owner = None
+    if account is not None:
+        with frontend.waiting() as on_wait:
+            owner = verify.owner_of(old, target.server, context.seconds(), on_wait)
+    if not confirm(frontend, guide.replace_question(old, owner, token, account)):
+        raise Cancelled("the stored token was kept.")
+    return True
 
 
 def finish(context: Context, new: NewToken, overwrite: bool, asks: bool = True) -> None:
@@ -111,7 +132,8 @@ def finish(context: Context, new: NewToken, overwrite: bool, asks: bool = True) 
     token, target = new.verified.token, new.verified.target
     try:
         with saving(context, token, target):
-            saved = verify.save_and_prove(token, target, overwrite or new.exchanged, new.verified)
+            may_replace = overwrite or new.exchanged or new.may_replace
+            saved = verify.save_and_prove(token, target, may_replace, new.verified)
     except TokenNotSaved as error:
         raise _not_saved(new, error) from None
     except BaseException:

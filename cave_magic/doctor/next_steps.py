@@ -63,7 +63,7 @@ def save(target: Target, *options: str) -> Command:
         return magic("cave_save", *map(quoted, options), *_options(target))
     words = ("$path" if one == odd else one for one in options)
     line = json.dumps(" ".join((*words, *_options(target))))
-    return Command(f'path = {_literal(odd)}; get_ipython().run_linemagic("cave_save", {line})')
+    return Command(f'path = {_literal(odd)}; get_ipython().run_line_magic("cave_save", {line})')
 
 
 def save_from(target: Target, file: Path, replaces: bool = True) -> Command:

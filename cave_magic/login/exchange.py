@@ -43,12 +43,14 @@ class NewToken:
         verified: the token, and what it can read.
         made: its description if it was created just now and can be revoked again, else "".
         exchanged: whether it was exchanged for a temporary token, so that the person has it only on the server.
+        may_replace: whether the person agreed that it replaces another stored token.
         replaces: a temporary token to revoke once this one is saved, or None.
     """
 
     verified: VerifiedToken
     made: str = ""
     exchanged: bool = False
+    may_replace: bool = False
     replaces: Token | None = None
 
     @property

@@ -26,6 +26,10 @@ class Frontend(Protocol):
     def can_ask(self) -> bool:
         """Whether a person can answer a question."""
 
+    @property
+    def hides(self) -> str:
+        """How a secret is hidden while it is typed, in a few words for the prompt."""
+
     def show(self, page: Page) -> None:
         """Shows a page."""
 
@@ -69,6 +73,11 @@ class PlainFrontend:
     def can_ask(self) -> bool:
         """Whether a person can answer a question."""
         return False
+
+    @property
+    def hides(self) -> str:
+        """In a terminal nothing appears, which looks as if pasting did not work."""
+        return "hidden: nothing appears while you paste"
 
     def show(self, page: Page) -> None:
         """Prints a page."""

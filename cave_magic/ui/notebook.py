@@ -77,6 +77,11 @@ class NotebookFrontend:
         """Whether the front end accepts input requests; nbclient and papermill do not."""
         return bool(getattr(self._kernel, "_allow_stdin", False))
 
+    @property
+    def hides(self) -> str:
+        """A notebook shows a dot for each character."""
+        return "hidden"
+
     def show(self, page: Page) -> None:
         """Shows a page as a separate output."""
         self._add(lambda: display(bundle(page), raw=True))

@@ -137,6 +137,45 @@ def test_another_token_is_replaced_only_with_overwrite(cave, run, set_up, home, 
     assert {json.loads(text)["token"] for name, text in _files(home).items() if "secret" in name} == {other}
 
 
+@pytest.mark.parametrize(("answer", "replaced"), [("y", True), ("", False), (KeyboardInterrupt(), False)])
+@pytest.mark.parametrize("options", ["", "--no-check"])
+def test_a_person_is_asked_before_another_token_is_replaced(cave, run, person, set_up, home, answer, replaced, options):
+    """The question names both accounts and the ends of both tokens; the paste is saved, or the stored token is kept."""
+    other = cave.new_token("alice")
+    asked = person(other, answer)
+    ran = run(f"%cave_save {options}")
+    owners = ("", "") if options else (" of Ada Example <ada@example.org>", " of Alice Example <alice@example.org>")
+    which = f"ending in {set_up[-4:]} with this one{owners[1]} ending in {other[-4:]}?"
+    assert asked[1].startswith(f"Replace the {'stored ' if options else ''}token{owners[0]} {which}")
+    assert ran.error == ("" if replaced else "Cancelled")
+    assert json.loads(_files(home)[f"{host_of(cave.server)}-cave-secret.json"])["token"] == (
+        other if replaced else set_up
+    )
+    assert replaced or "nothing was changed." in ran.message.lower()
+
+
+def test_another_token_of_the_same_account_is_named_so(cave, run, person, set_up):
+    """The question tells a second token of one person from a token of another account."""
+    other = cave.new_token("ada")
+    asked = person(other, "n")
+    assert run("%cave_save").message == "the stored token was kept. Nothing was changed."
+    mine = f"with this other one of ada@example.org ending in {other[-4:]}? [y/N] "
+    assert asked[1] == f"Replace the stored token ending in {set_up[-4:]} {mine}"
+
+
+def test_the_prompt_says_where_tokens_are_and_what_one_is(cave, run, person):
+    """`%cave_save` links the page with the tokens, says at first what a token is, and that nothing appears."""
+    asked = person(cave.new_token("ada"), "", "")
+    first, later = run("%cave_save").out, run("%cave_save").out
+    assert f"Your tokens for {host_of(cave.server)}: {cave.server}/sticky_auth/settings/tokens" in first.replace(
+        "\n", " "
+    )
+    assert "A token is like a password for programs" in first
+    assert f"{cave.server}/sticky_auth/settings/tokens" in later
+    assert "A token is" not in later
+    assert asked[0] == "Token (hidden: nothing appears while you paste): "
+
+
 def test_the_same_token_is_already_saved(run, set_up, home, monkeypatch):
     """Saving the same token again says so, and writes nothing."""
     before = _files(home)

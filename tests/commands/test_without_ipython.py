@@ -29,6 +29,7 @@ class Chat:
     """The front end of a program: pages go to a list, answers come from another list."""
 
     can_ask = True
+    hides = "hidden"
 
     def __init__(self, *answers: str) -> None:
         self.answers, self.questions, self.shown = list(answers), list[str](), list[str]()
@@ -79,7 +80,7 @@ def test_another_front_end_runs_all_four_commands(cave):
 
     replace = Chat(second)
     assert execute(replace, cave, "cave_save", "--overwrite") == (None, None)
-    assert second[-4:] in replace.shown[0]
+    assert second[-4:] in replace.shown[1]
 
     whoami = Chat()
     assert execute(whoami, cave, "cave_whoami") == (None, None)

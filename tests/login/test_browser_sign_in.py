@@ -292,7 +292,7 @@ def test_an_interrupt_of_the_wait_leads_to_the_prompt(here, cave, desk, home):
     interrupt_when(lambda: bool(desk.opened))
     ran = here("%cave_setup new")
     assert ran.error == ""
-    assert desk.questions == ["Token (hidden): "]
+    assert desk.questions == ["Token (hidden: nothing appears while you paste): "]
     assert "create a token, and copy it" in " ".join(ran.out.split())
     assert stored(home) == [by_name(cave, "ada")["by hand"]]
     page = Visitor("bob@example.org").open(desk.opened[0])
@@ -334,7 +334,7 @@ def test_a_sign_in_in_the_browser_times_out(here, cave, desk, monkeypatch, home)
     desk.answers = [cave.new_token("ada")]
     ran = here("%cave_setup existing")
     assert "The sign-in timed out" in ran.out
-    assert desk.questions == ["Token (hidden): "]
+    assert desk.questions == ["Token (hidden: nothing appears while you paste): "]
     assert len(stored(home)) == 1
 
 
@@ -364,7 +364,7 @@ def test_paste_leads_to_the_prompt(here, cave, desk, home, line):
     """With `--paste` there is no wait for a browser."""
     desk.answers = [cave.new_token("ada")]
     assert here(line).error == ""
-    assert desk.questions == ["Token (hidden): "]
+    assert desk.questions == ["Token (hidden: nothing appears while you paste): "]
     assert "authorize" not in desk.opened[0]
 
 
@@ -378,7 +378,7 @@ def test_a_computer_without_a_screen_uses_the_prompt(here, cave, desk, monkeypat
     monkeypatch.setattr(web_browser, "open_browser", lambda address: Opening().settle("this computer has no screen"))
     desk.answers = [cave.new_token("ada")]
     assert here("%cave_setup new").error == ""
-    assert desk.questions == ["Token (hidden): "]
+    assert desk.questions == ["Token (hidden: nothing appears while you paste): "]
 
 
 def test_a_server_without_a_sign_in_page_uses_the_prompt(here, cave, desk):
@@ -487,7 +487,7 @@ def test_a_pasted_sign_in_address_is_exchanged(here, cave, desk, home):
     desk.answers = [address_of(cave.new_login_token("ada"))]
     ran = here("%cave_setup existing --paste")
     assert ran.error == ""
-    assert desk.questions == ["Token (hidden): "]
+    assert desk.questions == ["Token (hidden: nothing appears while you paste): "]
     assert stored(home) == [by_name(cave, "ada")[MINE]]
     assert temporary_tokens_left(cave) == []
     assert nothing_secret(cave, ran.out)
@@ -506,11 +506,12 @@ def test_a_pasted_temporary_token_is_offered_an_exchange(here, cave, desk, home,
 
 
 def test_another_stored_token_stops_before_a_token_is_created(here, cave, desk, home):
-    """Without `--overwrite` another stored token stays, and no token is created."""
-    desk.answers = [cave.new_token("alice"), cave.new_login_token("ada")]
+    """A person who keeps the stored token gets no other one."""
+    desk.answers = [stays := cave.new_token("alice"), cave.new_login_token("ada"), "n"]
     assert here("%cave_save").error == ""
-    assert here("%cave_save").error == "TokenExists"
+    assert here("%cave_save").error == "Cancelled"
     assert MINE not in by_name(cave, "ada")
+    assert stored(home) == [stays]
 
 
 @pytest.mark.usefixtures("permissions_count")
