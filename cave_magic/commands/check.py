@@ -12,7 +12,7 @@ from ..credentials.token_files import show_path
 from ..doctor import next_steps
 from ..doctor.diagnose import Diagnosis, look, to_markdown
 from ..doctor.evidence import NotebookSession
-from ..doctor.model import Command, Fix, Report
+from ..doctor.model import Command, Fix, Report, Status
 from ..errors import BadInput, CheckFailed, TokenNotSaved
 from ..ui.prompts import confirm
 from .arguments import DATASTACK, argument, command
@@ -48,7 +48,7 @@ def cave_check(context: Context, args: argparse.Namespace) -> Any:
         found = _look(context, args, None)
         _show(context, found.report, args)
     if args.strict and not found.report.ok:
-        raise CheckFailed("some checks failed; the rows above say why.")
+        raise CheckFailed(_why(found.report))
     return found.report if args.output else None
 
 
@@ -77,9 +77,18 @@ def _show(context: Context, report: Report, args: argparse.Namespace) -> None:
     if args.json:
         context.frontend.say(json.dumps(report.to_dict(), indent=2))
     elif args.report:
-        context.frontend.say(to_markdown(report))
+        context.frontend.say_to_copy(to_markdown(report, context.frontend.name))
     else:
         context.frontend.show(report_page(report, args.verbose))
+
+
+def _why(report: Report) -> str:
+    """The first check that did not pass, and the next step: a log may have no page above the error."""
+    bad = [row for row in report.rows if not row.status.passed and row.status is not Status.SKIPPED]
+    first = next((row for row in bad if row.next_step is not None and row.next_step is report.next), bad[0])
+    more = f" ({len(bad) - 1} more did not pass.)" if len(bad) > 1 else ""
+    then = f" Next: {report.next.text}" if report.next is not None else ""
+    return f"{first.title}: {first.status.value}: {first.evidence}.{more}{then}"
 
 
 def _apply(context: Context, fixes: Sequence[Fix], again: Command, yes: bool) -> bool:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 from ..api import responses
@@ -18,7 +19,7 @@ from ..credentials.target import Target
 from ..environment import cloud_volume
 from ..environment.platforms import detect_runtime
 from ..redact import redact
-from ..ui.document import WITHHELD, Line, shareable_text
+from ..ui.document import WITHHELD, Line, line, shareable_text
 from . import next_steps
 from .checks import CHECKS
 from .evidence import NO_NOTEBOOK, Evidence, NotebookSession
@@ -112,23 +113,28 @@ def _hosts(evidence: Evidence) -> list[str]:
     return [one.host for one in evidence.servers] + [host_of(responses.local_server_in(info)) for info in infos]
 
 
-def to_markdown(report: Report) -> str:
+def to_markdown(report: Report, front_end: str = "") -> str:
     """The report as Markdown for a forum or an e-mail, without private data.
 
     Private spans are withheld; as a second line of defence, the account's name and e-mail and tokens are masked.
+
+    Args:
+        report: the report, which was made just now.
+        front_end: where it was asked for, such as "a terminal".
     """
-    lines = [f"**CAVE check** of {', '.join(report.datastacks)} on {host_of(report.server)}", ""]
+    now = datetime.now().astimezone().isoformat(" ", "minutes")
+    lines = [f"**CAVE check** of {', '.join(report.datastacks)} on {host_of(report.server)} at {now}", ""]
     if report.error is not None:
         lines += [f"The last error: {_cell(report.error.line)}", ""]
     lines += ["| | check | found |", "|---|---|---|"]
     for row in report.rows:
         if row.status is not Status.OK or not row.quiet:
-            lines.append(f"| {row.status.value} | {row.id} | {_cell(row.found)} |")
+            lines.append(f"| {row.status.value} | {_cell(line(row.title))} | {_cell(row.found)} |")
     if report.next is not None:
         lines += ["", f"Next: {_cell(report.next.line)}"]
-    runtime = detect_runtime().platform or "own computer"
+    places = [platform.system(), platform.machine(), detect_runtime().platform or "own computer", front_end]
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
-    lines += ["", f"{versions}; {platform.system()} {platform.machine()}, {runtime}; {report.seconds:.1f} s"]
+    lines += ["", f"{versions}; {', '.join(filter(None, places))}; {report.seconds:.1f} s"]
     return _without_person("\n".join(lines), report)
 
 

@@ -27,6 +27,10 @@ class Frontend(Protocol):
         """Whether a person can answer a question."""
 
     @property
+    def name(self) -> str:
+        """What it is, in words for a report, such as "a terminal"."""
+
+    @property
     def hides(self) -> str:
         """How a secret is hidden while it is typed, in a few words for the prompt."""
 
@@ -35,6 +39,9 @@ class Frontend(Protocol):
 
     def say(self, text: str) -> None:
         """Prints a text as it is."""
+
+    def say_to_copy(self, text: str) -> None:
+        """Prints a text that people copy as a whole, with a button for that where there are buttons."""
 
     def ask(self, question: str) -> str:
         """Asks a question; the typed answer is visible.
@@ -75,6 +82,11 @@ class PlainFrontend:
         return False
 
     @property
+    def name(self) -> str:
+        """A script, or whatever reads a pipe."""
+        return "no terminal"
+
+    @property
     def hides(self) -> str:
         """In a terminal nothing appears, which looks as if pasting did not work."""
         return "hidden: nothing appears while you paste"
@@ -84,6 +96,10 @@ class PlainFrontend:
         write(as_text(page))
 
     def say(self, text: str) -> None:
+        """Prints a text as it is."""
+        write(text)
+
+    def say_to_copy(self, text: str) -> None:
         """Prints a text as it is."""
         write(text)
 
@@ -110,6 +126,11 @@ class PlainFrontend:
 
 class TerminalFrontend(PlainFrontend):
     """A terminal: colours and links if it supports them, and one line that is updated in place."""
+
+    @property
+    def name(self) -> str:
+        """A terminal."""
+        return "a terminal"
 
     @property
     def can_ask(self) -> bool:

@@ -14,6 +14,7 @@ from IPython.display import DisplayHandle, clear_output, display
 
 from ..errors import NobodyToAsk
 from .document import Page, Span, line
+from .html import copyable
 from .terminal import bundle, waiting_words
 
 EMPTY = {"text/plain": "", "text/html": ""}
@@ -78,6 +79,16 @@ class NotebookFrontend:
         return bool(getattr(self._kernel, "_allow_stdin", False))
 
     @property
+    def name(self) -> str:
+        """The kind of front end, as far as its request tells."""
+        cell = self._request("metadata", "cellId")
+        if not self.can_ask:
+            return "a notebook that runs by itself"
+        if not cell:
+            return "a console with a kernel"
+        return "VS Code" if str(cell).startswith("vscode") else "a notebook"
+
+    @property
     def hides(self) -> str:
         """A notebook shows a dot for each character."""
         return "hidden"
@@ -89,6 +100,10 @@ class NotebookFrontend:
     def say(self, text: str) -> None:
         """Prints a text as it is."""
         self._add(lambda: print(text))
+
+    def say_to_copy(self, text: str) -> None:
+        """Prints a text as it is, below a button that copies it."""
+        self._add(lambda: display({"text/plain": text, "text/html": copyable(text)}, raw=True))
 
     def _add(self, draw: Callable[[], object]) -> None:
         self._end_progress()

@@ -29,7 +29,7 @@ class Chat:
     """The front end of a program: pages go to a list, answers come from another list."""
 
     can_ask = True
-    hides = "hidden"
+    name, hides = "a chat", "hidden"
 
     def __init__(self, *answers: str) -> None:
         self.answers, self.questions, self.shown = list(answers), list[str](), list[str]()
@@ -39,6 +39,8 @@ class Chat:
 
     def say(self, text: str) -> None:
         self.shown.append(text)
+
+    say_to_copy = say
 
     def ask(self, question: str) -> str:
         self.questions.append(question)
