@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from cave_magic.api.urls import host_of
+from cave_magic.commands.views.guide import first_address
+from cave_magic.credentials.target import find_target
 from cave_magic.sandbox import Sandbox
+from cave_magic.sandbox.visitor import Visitor
 
 from ..support.shell import sit_at_terminal
 
@@ -161,6 +164,16 @@ def test_another_token_of_the_same_account_is_named_so(cave, run, person, set_up
     assert run("%cave_save").message == "the stored token was kept. Nothing was changed."
     mine = f"with this other one of ada@example.org ending in {other[-4:]}? [y/N] "
     assert asked[1] == f"Replace the stored token ending in {set_up[-4:]} {mine}"
+
+
+@pytest.mark.parametrize("who", ["ada@example.org", "bob@example.org"])
+def test_the_first_link_of_the_guide_leads_to_a_page_for_people(cave, who):
+    """On a server outside the table, too, it takes a person through sign-in and terms to a page, not to JSON."""
+    target = find_target("minnie65_public", cave.server)
+    page = Visitor(who).open(first_address(target, is_new=True))
+    assert page.status == 200
+    assert page.source.lstrip().startswith("<!doctype html>")
+    assert "minnie65_public" in page.source
 
 
 def test_the_prompt_says_where_tokens_are_and_what_one_is(cave, run, person):

@@ -104,7 +104,7 @@ def test_another_front_end_can_choose_and_decline(cave, tmp_path):
     file.write_text(json.dumps([{"token": token, "description": "laptop"} for token in tokens]))
     chat = Chat("0", "7", "2")
     assert execute(chat, cave, "cave_save", f"--from-file {file}") == (None, None)
-    assert chat.questions == ["Which one? 1 to 2 "] * 3
+    assert chat.questions == ["Which one? 1 to 2, Enter to cancel: "] * 3
     assert "Bob" in chat.shown[-2]
 
     for answers in (["n"], []):
