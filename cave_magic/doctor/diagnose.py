@@ -27,6 +27,7 @@ from .explain_error import explain_error
 from .gather import gather
 from .model import Fix, Report, Status, advise
 from .runner import run_checks
+from .summary import is_summed_up, rows_to_read
 
 DEFAULT_SECONDS = 10.0
 
@@ -123,11 +124,12 @@ def to_markdown(report: Report, front_end: str = "") -> str:
         front_end: where it was asked for, such as "a terminal".
     """
     now = datetime.now().astimezone().isoformat(" ", "minutes")
-    lines = [f"**CAVE check** of {', '.join(report.datastacks)} on {host_of(report.server)} at {now}", ""]
+    names = f"{len(report.datastacks)} datastacks" if is_summed_up(report) else ", ".join(report.datastacks)
+    lines = [f"**CAVE check** of {names} on {host_of(report.server)} at {now}", ""]
     if report.error is not None:
         lines += [f"The last error: {_cell(report.error.line)}", ""]
     lines += ["| | check | found |", "|---|---|---|"]
-    for row in report.rows:
+    for row in rows_to_read(report):
         if row.status is not Status.OK or not row.quiet:
             lines.append(f"| {row.status.value} | {_cell(line(row.title))} | {_cell(row.found)} |")
     if report.next is not None:

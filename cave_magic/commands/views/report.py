@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ...api.endpoints import SERVICES
 from ...api.urls import host_of
 from ...doctor import next_steps
 from ...doctor.model import CheckResult, Command, NextStep, Report, Status
+from ...doctor.summary import datastack_of, is_summed_up, rows_to_read
 from ...ui.document import Block, Line, Page, Span, Table, line
 
 MARKS = {
@@ -18,19 +20,44 @@ MARKS = {
     Status.CRASHED: "✘",
 }
 
+ACCESS = "data access"
+"""The column of a datastack's own checks."""
+
 
 def report_page(report: Report, verbose: bool = False) -> Page:
-    """The report of `%cave_check`; `verbose` shows every row, including quiet ones that are ok and each skipped one."""
+    """The report of `%cave_check`; `verbose` shows every row, including quiet ones that are ok and each skipped one.
+
+    Many datastacks are summed up by cause; then `verbose` adds a table of each datastack and its services.
+    """
     blocks: list[Block] = []
+    is_long, every = is_summed_up(report), rows_to_read(report)
+    names = f"{len(report.datastacks)} datastacks" if is_long else ", ".join(report.datastacks)
     if report.error is not None:
         blocks.append(line(Span("The last error: ", "strong"), report.error.line))
-    blocks.append(line(Span(f"CAVE check: {', '.join(report.datastacks)} on {host_of(report.server)}", "strong")))
-    shown = [row for row in report.rows if verbose or _is_shown(row)]
-    rows = [_row(row) for row in shown] + ([] if verbose else _skipped(report.rows))
+    blocks.append(line(Span(f"CAVE check: {names} on {host_of(report.server)}", "strong")))
+    shown = [row for row in every if verbose or _is_shown(row)]
+    rows = [_row(row) for row in shown] + ([] if verbose else _skipped(every))
     if rows:
         blocks.append(Table(tuple(rows), "what was checked", head=1))
+    if is_long and verbose:
+        blocks.append(_grid(report))
     blocks += [advice for row in shown if row.status is Status.WARNING and (advice := _advice(row, report.next))]
     return Page((*blocks, _ending(report)))
+
+
+def _grid(report: Report) -> Table:
+    """Each datastack in a row: whether it can be read, and the state of each of its services."""
+    states: dict[str, dict[str, Status]] = {name: {} for name in report.datastacks}
+    for row in report.rows:
+        if name := datastack_of(row, report):
+            check = row.id.partition(":")[0]
+            column = check if check in SERVICES else ACCESS
+            if row.status not in (Status.OK, Status.SKIPPED) or check in (*SERVICES, "access"):
+                states[name].setdefault(column, row.status)
+    columns = (ACCESS, *SERVICES)
+    head = tuple(line(Span(title, "dim")) for title in ("datastack", *columns))
+    rows = [(line(name), *(_mark(found.get(one, Status.SKIPPED)) for one in columns)) for name, found in states.items()]
+    return Table((head, *rows), "each datastack and its services")
 
 
 def _is_shown(row: CheckResult) -> bool:
