@@ -8,13 +8,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..credentials.save import UNCHANGED, NotPutBack, WriteProtected
+from ..credentials.target import Target
 from ..credentials.token_files import show_path
 from ..doctor import next_steps
+from ..doctor.checks.datastack import TERMS
 from ..doctor.diagnose import Diagnosis, look, to_markdown
 from ..doctor.evidence import NotebookSession
 from ..doctor.model import Command, Fix, Report, Status
 from ..errors import BadInput, CheckFailed, TokenNotSaved
 from ..ui.prompts import confirm
+from . import acceptance
 from .arguments import DATASTACK, argument, command
 from .context import NOTHING, Context
 from .views.report import report_page
@@ -42,10 +45,15 @@ def cave_check(context: Context, args: argparse.Namespace) -> Any:
         report = %cave_check --json -o
     """
     _refuse_contradictions(args)
-    found = _look(context, args, context.shell.last_error)
+    names = dict.fromkeys((*args.names, *([args.datastack] if args.datastack else [])))
+    targets = [context.target(args, name) for name in names or [None]]
+    found = _look(context, targets, args, context.shell.last_error)
     _show(context, found.report, args)
+    if not args.json and not args.report and _goes_on(context, targets, found.report):
+        found = _look(context, targets, args, None)
+        _show(context, found.report, args)
     if args.fix and _apply(context, found.fixes, found.report.again, args.yes):
-        found = _look(context, args, None)
+        found = _look(context, targets, args, None)
         _show(context, found.report, args)
     if args.strict and not found.report.ok:
         raise CheckFailed(_why(found.report))
@@ -61,10 +69,18 @@ def _refuse_contradictions(args: argparse.Namespace) -> None:
         raise BadInput("--yes goes with --fix: it applies the fixes without asking.")
 
 
-def _look(context: Context, args: argparse.Namespace, error: BaseException | None) -> Diagnosis:
+def _goes_on(context: Context, targets: Sequence[Target], report: Report) -> bool:
+    """Waits if the next step is to accept terms of service; returns whether they were accepted."""
+    first = next((row for row in report.rows if row.next_step is not None and row.next_step is report.next), None)
+    url = report.next.url if report.next is not None and first is not None and first.id.startswith(TERMS.id) else None
+    server = next((one for one in targets if (url or "").startswith(f"{one.server}/")), None)
+    return url is not None and server is not None and acceptance.is_accepted_meanwhile(context, server, url)
+
+
+def _look(
+    context: Context, targets: Sequence[Target], args: argparse.Namespace, error: BaseException | None
+) -> Diagnosis:
     seconds = context.seconds(args.timeout)
-    names = dict.fromkeys((*args.names, *([args.datastack] if args.datastack else [])))
-    targets = [context.target(args, name) for name in names or [None]]
     shell, can_ask = context.shell, context.frontend.can_ask
     notebook = NotebookSession(
         variables=shell.variables, find_left=shell.find_tokens, scrub_left=shell.scrub_tokens, can_ask=can_ask

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ..api.batch import validate_timeout
@@ -12,6 +12,7 @@ from ..deployments import check_address, datastack_for
 from ..doctor import next_steps
 from ..doctor.evidence import NotebookSession, ServerFacts
 from ..doctor.gather import ask_server
+from ..doctor.model import Command
 from ..errors import BadInput
 from ..ui.frontend import Frontend
 from .shell import Shell
@@ -24,18 +25,31 @@ class Context:
 
     Args:
         timeout: the most seconds to wait for servers; validated on use.
+        fill_next: writes a line into the next cell.
     """
 
     def __init__(
-        self, *, frontend: Frontend, settings: Settings = FRESH, timeout: float = 10.0, shell: Shell | None = None
+        self,
+        *,
+        frontend: Frontend,
+        settings: Settings = FRESH,
+        timeout: float = 10.0,
+        shell: Shell | None = None,
+        fill_next: Callable[[str], object] = lambda text: None,
     ) -> None:
         self.frontend, self._settings, self._timeout, self.shell = frontend, settings, timeout, shell or Shell()
+        self._fill_next = fill_next
         self.so_far = NOTHING  # what to say about changes if the line is interrupted
 
     def seconds(self, given: float | None = None) -> float:
         """The most seconds to wait: those on the line, else the setting."""
         name = "CaveMagics.timeout" if given is None else "--timeout"
         return validate_timeout(self._timeout if given is None else given, name)
+
+    def go_on_with(self, command: Command) -> None:
+        """Writes the line to go on with into the next cell, if a person is there."""
+        if self.frontend.can_ask:
+            self._fill_next(command.text)
 
     @property
     def server(self) -> str:

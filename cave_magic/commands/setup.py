@@ -16,7 +16,7 @@ from ..login.auth_server import probe_auth_server
 from ..login.browser_sign_in import sign_in_in_browser
 from ..login.exchange import Exchange, NewToken
 from ..ui.prompts import confirm
-from . import token_input
+from . import acceptance, token_input
 from .arguments import DATASTACK, argument, command
 from .context import Context
 from .views import access, guide
@@ -53,8 +53,11 @@ def _set_up(context: Context, args: argparse.Namespace) -> None:
     is_status = args.kind is None or not context.frontend.can_ask
     facts = context.facts(context.target_of_token(args), access=is_status)
     if facts.account is not None and is_status:
-        notes = [pages.expires_soon(facts.target, expiry(facts))] if is_temporary(facts) else []
-        return context.frontend.show(pages.with_lines(access.status_page(facts), notes))
+        _show_status(context, facts)
+        terms = access.terms_to_accept(facts)
+        if terms is not None and acceptance.is_accepted_meanwhile(context, facts.target, terms.url):
+            _show_status(context, context.facts(facts.target, access=True))
+        return None
     if facts.account is not None and not args.use:
         if _exchange_stored(context, facts):
             return None
@@ -66,6 +69,11 @@ def _set_up(context: Context, args: argparse.Namespace) -> None:
         return context.frontend.show(access.advice_page(facts))
     new = _new_token(context, facts.target, args)
     return token_input.finish(context, new, overwrite=True, asks=not args.use)
+
+
+def _show_status(context: Context, facts: ServerFacts) -> None:
+    notes = [pages.expires_soon(facts.target, expiry(facts))] if is_temporary(facts) else []
+    context.frontend.show(pages.with_lines(access.status_page(facts), notes))
 
 
 def _exchange_stored(context: Context, facts: ServerFacts) -> bool:

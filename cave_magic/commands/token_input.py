@@ -10,9 +10,9 @@ from ..api.endpoints import tokens_page
 from ..api.responses import Account
 from ..api.urls import host_of, host_port_of, parse_url
 from ..credentials import scrub
-from ..credentials.save import token_in_the_way
+from ..credentials.save import Saved, token_in_the_way
 from ..credentials.stored_tokens import resolve
-from ..credentials.target import Target
+from ..credentials.target import Target, again
 from ..credentials.token_files import SERVER_KEY
 from ..deployments import KNOWN_SERVERS, datastack_for, formats_of, meant_address
 from ..doctor import next_steps
@@ -32,8 +32,9 @@ from ..login.auth_server import probe_auth_server
 from ..login.browser_sign_in import is_sign_in_address
 from ..login.exchange import Exchange, NewToken
 from ..token import PastedToken, Token, read_pasted, read_unknown_format
-from ..ui.document import Page
+from ..ui.document import Line, Page
 from ..ui.prompts import TRIES, ask_secret, choose, confirm
+from . import acceptance
 from .context import Context
 from .views import access, guide
 
@@ -144,9 +145,7 @@ def finish(context: Context, new: NewToken, overwrite: bool, asks: bool = True) 
     if new.replaces is not None:
         revocation.hold(target.server, new.replaces)
         revocation.revoke([new.replaces])
-    card = access.card_page(new.verified, saved, works=not packages.import_caveclient())
-    remarks = (*new.remarks, *map(pages.not_revoked, revocation.unreported()))
-    context.frontend.show(pages.with_lines(card, remarks))
+    _show_card(context, new.verified, saved, (*new.remarks, *map(pages.not_revoked, revocation.unreported())))
     if context.frontend.can_ask and (older := new.older()):
         context.frontend.show(pages.older_page(older, target.server))
         if asks and _agrees(context, "Revoke them?" if len(older) > 1 else "Revoke it?"):
@@ -154,6 +153,18 @@ def finish(context: Context, new: NewToken, overwrite: bool, asks: bool = True) 
                 problem = new.revoke(key)
                 done = f"could not be revoked: {problem}" if problem else "is revoked"
                 context.frontend.say(f"The token ending in {key.token.ending} {done}.")
+
+    terms = new.verified.terms
+    if terms and not new.exchanged and acceptance.is_accepted_meanwhile(context, target, terms.url):
+        _show_card(context, verified(context, token, target), saved)
+
+
+def _show_card(context: Context, found: verify.VerifiedToken, saved: Saved, remarks: Sequence[Line] = ()) -> None:
+    """Shows the card, and writes the line to go on with into the next cell if it works."""
+    works = not packages.import_caveclient()
+    context.frontend.show(pages.with_lines(access.card_page(found, saved, works), remarks))
+    if works and found.opens:
+        context.go_on_with(next_steps.go_on(again(found.target)))
 
 
 def _agrees(context: Context, question: str) -> bool:

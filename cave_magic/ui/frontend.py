@@ -27,6 +27,10 @@ class Frontend(Protocol):
         """Whether a person can answer a question."""
 
     @property
+    def is_watched(self) -> bool:
+        """Whether a person sees what changes on the screen."""
+
+    @property
     def name(self) -> str:
         """What it is, in words for a report, such as "a terminal"."""
 
@@ -79,6 +83,11 @@ class PlainFrontend:
     @property
     def can_ask(self) -> bool:
         """Whether a person can answer a question."""
+        return False
+
+    @property
+    def is_watched(self) -> bool:
+        """Nobody sees it, as far as known."""
         return False
 
     @property
@@ -136,6 +145,11 @@ class TerminalFrontend(PlainFrontend):
     def can_ask(self) -> bool:
         """Whether the input comes from a terminal."""
         return is_terminal(sys.stdin)
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether both input and output are a terminal."""
+        return self.can_ask and is_terminal(sys.stdout)
 
     def show(self, page: Page) -> None:
         """Draws a page."""

@@ -79,6 +79,11 @@ class NotebookFrontend:
         return bool(getattr(self._kernel, "_allow_stdin", False))
 
     @property
+    def is_watched(self) -> bool:
+        """As `can_ask`: nbclient and papermill draw nothing."""
+        return self.can_ask
+
+    @property
     def name(self) -> str:
         """The kind of front end, as far as its request tells."""
         cell = self._request("metadata", "cellId")

@@ -166,6 +166,30 @@ def test_another_token_of_the_same_account_is_named_so(cave, run, person, set_up
     assert asked[1] == f"Replace the stored token ending in {set_up[-4:]} {mine}"
 
 
+WORK = 'from caveclient import CAVEclient; client = CAVEclient("minnie65_public")'
+
+
+def test_the_next_cell_gets_the_line_to_go_on_with_once(cave, run, person, shell):
+    """After the first set-up that works, the next cell has the line; a second set-up leaves it alone."""
+    person(cave.new_token("ada"), "y", cave.new_token("ada"))
+    run("%cave_setup new --paste")
+    assert shell.rl_next_input == WORK
+    shell.rl_next_input = None
+    assert run("%cave_setup existing --paste").error == ""
+    assert getattr(shell, "rl_next_input", None) is None
+
+
+@pytest.mark.parametrize("why", ["terms", "setting", "nobody"])
+def test_the_next_cell_stays_empty(cave, run, person, shell, monkeypatch, why):
+    """It stays empty while a step is left, if the person does not want it filled, and in a batch run."""
+    monkeypatch.setenv("MINE", cave.new_token("bob" if why == "terms" else "ada"))
+    if why == "setting":
+        run("%config CaveMagics.fill_next_cell = False")
+    sit_at_terminal(monkeypatch, can_ask=why != "nobody")
+    assert run("%cave_save --from-env MINE").error == ""
+    assert getattr(shell, "rl_next_input", None) is None
+
+
 @pytest.mark.parametrize("who", ["ada@example.org", "bob@example.org"])
 def test_the_first_link_of_the_guide_leads_to_a_page_for_people(cave, who):
     """On a server outside the table, too, it takes a person through sign-in and terms to a page, not to JSON."""

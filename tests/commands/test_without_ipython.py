@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 class Chat:
     """The front end of a program: pages go to a list, answers come from another list."""
 
-    can_ask = True
+    can_ask, is_watched = True, False
     name, hides = "a chat", "hidden"
 
     def __init__(self, *answers: str) -> None:
