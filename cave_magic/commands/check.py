@@ -70,11 +70,12 @@ def _refuse_contradictions(args: argparse.Namespace) -> None:
 
 
 def _goes_on(context: Context, targets: Sequence[Target], report: Report) -> bool:
-    """Waits if the next step is to accept terms of service; returns whether they were accepted."""
+    """Waits if the next step is to accept the terms of the one datastack; returns whether they were accepted."""
+    if len(report.datastacks) != 1:
+        return False
     first = next((row for row in report.rows if row.next_step is not None and row.next_step is report.next), None)
     url = report.next.url if report.next is not None and first is not None and first.id.startswith(TERMS.id) else None
-    server = next((one for one in targets if (url or "").startswith(f"{one.server}/")), None)
-    return url is not None and server is not None and acceptance.is_accepted_meanwhile(context, server, url)
+    return url is not None and acceptance.is_accepted_meanwhile(context, targets[0], url)
 
 
 def _look(
