@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from enum import Enum
 
-from .api.urls import Url, host_port_of, parse_url
+from .api.urls import Url, host_of, host_port_of, parse_url
 from .errors import BadInput
 from .token import BASE64, HEX, TokenFormat, formats
 
@@ -30,6 +30,8 @@ class Deployment:
         public: datastacks that anyone with an account may read after accepting the terms.
         restricted: datastacks that need a permission.
         formats: the formats of the tokens that its auth server creates.
+        contact: how to reach its administrators, in words, such as an e-mail address; "" if unknown.
+        status_page: the address of the page that says what is down; "" if unknown.
     """
 
     name: str
@@ -38,6 +40,8 @@ class Deployment:
     public: tuple[str, ...] = ()
     restricted: tuple[str, ...] = ()
     formats: tuple[TokenFormat, ...] = (HEX,)
+    contact: str = ""
+    status_page: str = ""
 
     @property
     def datastacks(self) -> tuple[str, ...]:
@@ -94,6 +98,21 @@ def local_servers_of(server: str) -> tuple[str, ...]:
     """Addresses of the data servers that are known to belong to a global server."""
     found = (local for one in DEPLOYMENTS if one.server == server for local in one.local_servers)
     return tuple(dict.fromkeys(found))
+
+
+def contact_of(host: str) -> str:
+    """How to reach the administrators of a global server or data server; "" if unknown."""
+    return next((one.contact for one in _at(host) if one.contact), "")
+
+
+def status_page_of(host: str) -> str:
+    """The page that says what is down on a global server or data server; "" if unknown."""
+    return next((one.status_page for one in _at(host) if one.status_page), "")
+
+
+def _at(host: str) -> tuple[Deployment, ...]:
+    """The deployments with this server, a host with its port."""
+    return tuple(one for one in DEPLOYMENTS if host in map(host_of, (one.server, *one.local_servers)))
 
 
 def formats_of(server: str) -> tuple[TokenFormat, ...]:

@@ -95,7 +95,9 @@ def _raise_if_in_trouble(facts: ServerFacts) -> None:
     good = any(map(is_cave, facts.responses))
     first = next(iter(facts.responses), None)  # the auth server's
     if first is not None and not is_cave(first) and not (good and is_malformed(first)):
-        raise ServerInTrouble(f"{first.sentence}. Nothing was changed. To see why: {next_steps.check(facts.target)}")
+        later = "" if first.wait is None else f" It asks to try again {first.until}."
+        why = next_steps.check(facts.target)
+        raise ServerInTrouble(f"{first.sentence}.{later} Nothing was changed. To see why: {why}")
 
 
 def _new_token(context: Context, target: Target, args: argparse.Namespace) -> NewToken:
@@ -107,8 +109,8 @@ def _new_token(context: Context, target: Target, args: argparse.Namespace) -> Ne
     auth = probe_auth_server(target, seconds, context.frontend)
     if auth.failure and args.kind == "new" and not args.paste:
         raise ServerInTrouble(
-            f"signing in does not work now: {auth.failure}. Nothing was changed. Try again later, or paste a token "
-            f"that you have: {next_steps.setup(target, 'existing', '--paste')}"
+            f"signing in does not work now: {auth.failure}. Nothing was changed. Try again {auth.page.until}, or paste "
+            f"a token that you have: {next_steps.setup(target, 'existing', '--paste')}"
         )
     exchange = Exchange(auth=auth, frontend=context.frontend, seconds=seconds)
     use = args.use or ("new" if args.kind == "new" else "")

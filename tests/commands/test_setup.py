@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -147,9 +148,10 @@ def test_a_person_is_asked_before_another_token_is_replaced(cave, run, person, s
     other = cave.new_token("alice")
     asked = person(other, answer)
     ran = run(f"%cave_save {options}")
-    owners = ("", "") if options else (" of Ada Example <ada@example.org>", " of Alice Example <alice@example.org>")
-    which = f"ending in {set_up[-4:]} with this one{owners[1]} ending in {other[-4:]}?"
-    assert asked[1].startswith(f"Replace the {'stored ' if options else ''}token{owners[0]} {which}")
+    owner = "stored token" if options else "token of ada@example.org"
+    which = "" if options else " of another account, alice@example.org"
+    question = f"Replace the {owner} (ending {set_up[-4:]}) with this one{which} (ending {other[-4:]})? [y/N] "
+    assert asked[1] == question
     assert ran.error == ("" if replaced else "Cancelled")
     assert json.loads(_files(home)[f"{host_of(cave.server)}-cave-secret.json"])["token"] == (
         other if replaced else set_up
@@ -162,8 +164,17 @@ def test_another_token_of_the_same_account_is_named_so(cave, run, person, set_up
     other = cave.new_token("ada")
     asked = person(other, "n")
     assert run("%cave_save").message == "the stored token was kept. Nothing was changed."
-    mine = f"with this other one of ada@example.org ending in {other[-4:]}? [y/N] "
-    assert asked[1] == f"Replace the stored token ending in {set_up[-4:]} {mine}"
+    which = f"with this one of the same account (ending {other[-4:]})? [y/N] "
+    assert asked[1] == f"Replace the token of ada@example.org (ending {set_up[-4:]}) {which}"
+
+
+def test_a_server_that_says_when_to_try_again_is_quoted(cave, run, person):
+    """The line says at what time, as the check does."""
+    person()
+    cave.misbehave("sticky_auth", "retry-after:3600")
+    assert re.search(r"Try again (on \d+ \w+ )?at \d\d:\d\d", run("%cave_setup new").message)
+    cave.misbehave("auth", "retry-after:3600")
+    assert re.search(r"It asks to try again (on \d+ \w+ )?at \d\d:\d\d", run("%cave_setup new").message)
 
 
 WORK = 'from caveclient import CAVEclient; client = CAVEclient("minnie65_public")'

@@ -56,15 +56,13 @@ _WHAT = (
 
 def replace_question(old: Token, owner: Account | None, new: Token, account: Account | None) -> str:
     """Asks whether a new token may replace a stored one; an account is None if it is unknown."""
-    endings = [f" ending in {token.ending}" if token.ending else "" for token in (old, new)]
+    old_end, new_end = (f" (ending {token.ending})" if token.ending else "" for token in (old, new))
     if owner is None or account is None:
-        return f"Replace the stored token{endings[0]} with this one{endings[1]}?"
+        return f"Replace the stored token{old_end} with this one{new_end}?"
+    mine = f"Replace the token of {owner.who.text}{old_end} with this one of"
     if (owner.id, owner.email) == (account.id, account.email):
-        return f"Replace the stored token{endings[0]} with this other one of {account.who.text}{endings[1]}?"
-    return (
-        f"Replace the token of {owner.label.text}{endings[0]} with this one of {account.label.text}{endings[1]}? "
-        "It is another account."
-    )
+        return f"{mine} the same account{new_end}?"
+    return f"{mine} another account, {account.who.text}{new_end}?"
 
 
 def first_address(target: Target, is_new: bool) -> str:
