@@ -94,6 +94,10 @@ def _values_of(option: str) -> list[str] | None:
         return list(KNOWN_SERVERS)
     if option in ("-d", "--datastack"):
         return _datastacks()
+    if option == "--explain":
+        from .doctor.checks import CHECKS
+
+        return [check.id for check in CHECKS]
     if option == "--from-env":  # the variables in which people keep tokens, those that are set first
         return sorted(TOKEN_VARIABLES, key=lambda name: name not in os.environ)
     return {"--from-file": [], "--timeout": [], "--use": ["latest", "new"]}.get(option)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, magics_class, no_var_expand
@@ -9,11 +10,11 @@ from traitlets import Bool, Float, Unicode, validate
 
 from . import completion
 from .commands import NAMES, find_command
+from .errors import Cancelled, CaveMagicError
 
 if TYPE_CHECKING:
     from .commands.arguments import MagicCommand
     from .commands.context import Context
-    from .errors import CaveMagicError
 
 
 class LineMagic:
@@ -31,8 +32,6 @@ class LineMagic:
         return result
 
     def _run(self, line: str) -> tuple[Any, CaveMagicError | None]:
-        from .errors import Cancelled
-
         try:
             from .commands.line import run
 
@@ -62,8 +61,13 @@ class LineMagic:
 
 def _cannot_be_imported(error: BaseException) -> CaveMagicError:
     """The error if a file shadows a standard module, or this package is incomplete."""
+    number = getattr(error, "errno", 0)
+    words = (str(word) for word in error.args)
+    if number in (errno.EMFILE, errno.ENFILE):
+        return CaveMagicError("this kernel has too many open files. Restart it and try again.")
+    if number == errno.ENOMEM or isinstance(error, MemoryError) or any("failed to map segment" in one for one in words):
+        return CaveMagicError("this kernel has no memory left. Restart it and try again.")
     from .environment.shadowed import find_shadowing_files
-    from .errors import CaveMagicError
 
     for file in find_shadowing_files()[:1]:
         return CaveMagicError(f"{file.path} {file.words}. Rename it and restart the kernel.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Collection, Iterator
 from functools import cache
 from html import unescape
@@ -91,6 +92,28 @@ def sanitize(text: object, limit: int = 120, *, shareable: bool = False) -> Span
     line = "".join(ch if ch.isprintable() else " " for ch in raw)
     line = redact(" ".join(line.split()))
     return Span(line if len(line) <= limit else line[: limit - 1].rstrip() + "…", private=not shareable)
+
+
+_LOOK_ALIKES = str.maketrans(
+    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0455\u0458\u0501\u04bb"
+    "\u0410\u0415\u041e\u0420\u0421\u0425\u0406\u0405\u0408\u0412\u041d\u041a\u041c\u0422"
+    "\u2010\u2011\u2012\u2013\u2014\u2212\u0131\u03bf",
+    "aeopcyxisjdhAEOPCXISJBHKMT------io",
+)
+"""Cyrillic letters, dashes, a Turkish and a Greek letter, and the ASCII characters that they look like."""
+
+
+def plain_name(name: Untrusted) -> str:
+    """The name that is meant by one with invisible or look-alike characters; "" if that is unclear."""
+    compatible = unicodedata.normalize("NFKC", name._text).translate(_LOOK_ALIKES)
+    plain = "".join(ch for ch in compatible if ch.isprintable() and not ch.isspace())
+    return plain if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", plain) else ""
+
+
+def odd_characters(name: Untrusted) -> tuple[str, ...]:
+    """The characters of a name that ASCII names do not have, with their code points: `U+200B ZERO WIDTH SPACE`."""
+    odd = dict.fromkeys(ch for ch in name._text if not "!" <= ch <= "~")
+    return tuple(f"U+{ord(ch):04X} {unicodedata.name(ch, 'CONTROL CHARACTER')}" for ch in odd)
 
 
 def redact(text: str, *secrets: Token | str) -> str:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,18 @@ from cave_magic.login.loopback import Receiver
 from cave_magic.sandbox import Sandbox
 
 from .support.desk import Desk, close
-from .support.shell import Ran, Run, ipython, move_to, run_in, save_for_ada, settings, sit_at_terminal
+from .support.permissions import CAN_COUNT, permissions_of_a_user
+from .support.shell import (
+    Ran,
+    Run,
+    ipython,
+    move_to,
+    run_in,
+    save_for_ada,
+    settings,
+    sit_at_terminal,
+    stay_on_this_computer,
+)
 
 
 def pytest_configure() -> None:
@@ -37,21 +46,19 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return move_to(tmp_path / "home", monkeypatch)
 
 
+@pytest.fixture(autouse=True)
+def no_internet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No name of another computer resolves: no test ever contacts a real server."""
+    stay_on_this_computer(monkeypatch)
+
+
 @pytest.fixture
 def permissions_count(home: Path) -> Iterator[None]:
     """Lets permissions of files count also where the tests run as root, which may else read and write everything."""
-    if os.name != "posix" or (os.geteuid() == 0 and not sys.platform.startswith("linux")):
+    if not CAN_COUNT:
         pytest.skip("permissions do not count here")
-    overrides = 0b1111 if os.geteuid() == 0 else 0  # CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER
-    header, data = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
-    libc = ctypes.CDLL(None)
-    libc.capget(header, data)
-    before = data[0]
-    data[0] = before & ~overrides
-    libc.capset(header, data)
-    yield
-    data[0] = before
-    libc.capset(header, data)
+    with permissions_of_a_user():
+        yield
     for folder, _, _ in os.walk(home):
         os.chmod(folder, 0o700)
 

@@ -35,7 +35,7 @@ OWNERS = {
     "IPython": {"magics", "completion", "ui.notebook"},
     "traitlets": {"magics"},
     "filelock": {"credentials.atomic_write"},
-    "packaging": {"environment.packages"},
+    "packaging": {"environment.distributions", "environment.packages"},
 }
 """The modules that may import a library. No module may import a library that is not listed."""
 
@@ -50,7 +50,7 @@ CHANGING = {"login.revocation"}
 SAME_NAME = {"_Server"}
 """Private classes that share a name."""
 
-OUTSIDE = {"benchmarks", "mutation", "support", "whole_way"}
+OUTSIDE = {"benchmarks", "mutation", "support", "whole_way", "worlds"}
 """Folders of tests without a counterpart in the package."""
 
 WORDS_TO_AVOID = {
@@ -282,6 +282,7 @@ OTHER_TEXT = {
     "commands.arguments._without_values", "commands.save._variable_in", "login.browser_sign_in.is_sign_in_address",
     "login.exchange.is_from_address",  # from a server, a library or a user
     "ui.*", "commands.views.report", "doctor.diagnose", "doctor.next_steps", "doctor.reference", "doctor.summary",  # layout
+    "environment.attribution",  # from an exception
 }  # fmt: skip
 """Modules and functions whose `text` is not our own sentence, and those that only lay sentences out."""
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cave_magic.redact import MASK, Untrusted, find_secrets, mask, redact, sanitize
+from cave_magic.redact import MASK, Untrusted, find_secrets, mask, odd_characters, plain_name, redact, sanitize
 from cave_magic.token import Token
 
 from .support.token_formats import JWT, registered
@@ -306,3 +306,22 @@ def test_the_type_checker_rejects_untrusted_text(tmp_path: Path):
     said, _, _ = mypy.run([*options, str(file)])
     wrong = [at for at, one in enumerate(MISTAKES.splitlines(), 1) if "# wrong" in one]
     assert [int(at) for at in re.findall(r":(\d+): error", said)] == wrong
+
+
+@pytest.mark.parametrize(
+    ("name", "plain", "odd"),
+    [
+        ("minnie65_public", "minnie65_public", ()),
+        ("minnie65\u200b_public", "minnie65_public", ("U+200B ZERO WIDTH SPACE",)),
+        (" minnie65_public\u00a0", "minnie65_public", ("U+0020 SPACE", "U+00A0 NO-BREAK SPACE")),
+        ("minni\u0435", "minnie", ("U+0435 CYRILLIC SMALL LETTER IE",)),
+        ("\uff4dinnie", "minnie", ("U+FF4D FULLWIDTH LATIN SMALL LETTER M",)),
+        ("a\x00b", "ab", ("U+0000 CONTROL CHARACTER",)),
+        ("\u540d", "", ("U+540D CJK UNIFIED IDEOGRAPH-540D",)),
+        ("", "", ()),
+    ],
+)
+def test_odd_characters_of_a_name_are_named(name: str, plain: str, odd: tuple[str, ...]):
+    """Invisible and look-alike characters are named with their code points, and the name that is meant is found."""
+    assert plain_name(Untrusted(name)) == plain
+    assert odd_characters(Untrusted(name)) == odd

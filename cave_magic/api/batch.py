@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections import Counter, defaultdict, deque
@@ -13,7 +14,7 @@ from typing import TypeVar
 
 from ..errors import BadInput
 from ..token import Token
-from .http import CONNECTIONS_PER_HOST, Session
+from .http import CONNECTIONS_PER_HOST, Session, Way
 from .responses import Response
 from .urls import host_of
 
@@ -49,6 +50,8 @@ class Batch:
         self._pending: dict[tuple[str, Token | None], PendingResponse] = {}
         self._queues: dict[str, deque[Callable[[], None]]] = defaultdict(deque)
         self._threads: Counter[str] = Counter()
+        self._lanes = itertools.count()
+        self._late: list[tuple[PendingResponse, Callable[[Response], object]]] = []
         self._unfinished: list[str] = []  # the host of each task
         self._all_finished = threading.Event()
         self._all_finished.set()
@@ -82,13 +85,25 @@ class Batch:
                 self._pending[url, token] = PendingResponse(url=url, token=token, session=self._session, future=future)
             return self._pending[url, token]
 
-    def submit(self, function: Callable[[], T], host: str = "") -> Future[T]:
+    def try_way(self, url: str, way: Way, masked: Token | None) -> Future[Response]:
+        """Starts a GET request without a token in another way (`Session.try_way`).
+
+        It waits for no other request to the same host.
+        """
+        lane = f"{host_of(url)} {next(self._lanes)}"
+        return self.submit(
+            lambda: self._session.try_way(url, way, masked, seconds=self.request_timeout), host=host_of(url), lane=lane
+        )
+
+    def submit(self, function: Callable[[], T], host: str = "", lane: str = "") -> Future[T]:
         """Runs a function in a thread.
 
         Args:
             function: what to run. An error in it is kept in the future and stops nothing else.
             host: the server that it contacts; "" for local work.
+            lane: the queue in which it waits for a thread; "" for the one of the host.
         """
+        lane = lane or host
         future: Future[T] = Future()
 
         def task() -> None:
@@ -107,11 +122,14 @@ class Batch:
         with self._lock:
             self._unfinished.append(host)
             self._all_finished.clear()
-            self._queues[host].append(task)
-            needs_thread = self._threads[host] < CONNECTIONS_PER_HOST
-            self._threads[host] += needs_thread
+            self._queues[lane].append(task)
+            needs_thread = self._threads[lane] < CONNECTIONS_PER_HOST
+            self._threads[lane] += needs_thread
         if needs_thread:
-            threading.Thread(target=self._work, args=(host,), daemon=True).start()
+            try:
+                threading.Thread(target=self._work, args=(lane,), daemon=True).start()
+            except RuntimeError:  # no more threads: this one does the work, and only a name look-up ignores the timeout
+                self._work(lane)
         return future
 
     def then(self, pending: PendingResponse, follow_up: Callable[[Response], object]) -> None:
@@ -124,6 +142,15 @@ class Batch:
 
         pending.future.add_done_callback(run)
 
+    def then_or_late(self, pending: PendingResponse, follow_up: Callable[[Response], object]) -> None:
+        """As `then`, but also calls the function if the request outlasts its own timeout, as name resolution can.
+
+        So it may be called twice: a follow-up makes sure that it does its work once.
+        """
+        self.then(pending, follow_up)
+        with self._lock:
+            self._late.append((pending, follow_up))
+
     def wait(self, on_wait: OnWait | None = None) -> None:
         """Waits until every task has finished, the timeout, or an interrupt. After that no task begins.
 
@@ -133,6 +160,8 @@ class Batch:
         try:
             while self.left > 0 and not self._all_finished.wait(min(0.25, self.left)):
                 waited = time.monotonic() - self._start
+                if waited > self.seconds / 2:
+                    self._start_late()
                 with self._lock:
                     hosts = sorted(set(self._unfinished) - {""})
                 if on_wait is not None and hosts and waited >= PROGRESS_AFTER:
@@ -140,14 +169,23 @@ class Batch:
         finally:
             self._closed.set()
 
-    def _work(self, host: str) -> None:
-        """Runs the tasks of a host one after the other until its queue is empty."""
+    def _start_late(self) -> None:
+        """Calls the follow-ups of the requests that should have ended, in case their names are still looked up."""
+        with self._lock:
+            late, self._late = self._late, []
+        for pending, follow_up in late:
+            if not pending.future.done():
+                with suppress(Exception):
+                    follow_up(pending.response)
+
+    def _work(self, lane: str) -> None:
+        """Runs the tasks of a queue one after the other until it is empty."""
         while True:
             with self._lock:
-                if self._closed.is_set() or not self._queues[host]:
-                    self._threads[host] -= 1
+                if self._closed.is_set() or not self._queues[lane]:
+                    self._threads[lane] -= 1
                     return
-                task = self._queues[host].popleft()
+                task = self._queues[lane].popleft()
             task()
 
 

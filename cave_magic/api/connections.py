@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -20,6 +20,11 @@ from requests.cookies import RequestsCookieJar
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util.ssl_ import create_urllib3_context
+
+from .special_files import never_ends, waiting_netrc
+
+if TYPE_CHECKING:
+    from .http import Way
 
 _of_thread = threading.local()  # its `request` is the one that this thread sends
 
@@ -32,15 +37,18 @@ class ActiveRequest:
 
     Args:
         seconds: the time until the deadline, from now.
+        family: `socket.AF_INET` or `socket.AF_INET6`, to connect to addresses of that kind only; 0 for both.
 
     Attributes:
         connected: whether it got a connection in time.
         cancelled: whether it was cancelled. Nothing is sent after that, and reading ends.
         deadline: when it is cancelled, by the monotonic clock.
+        certificate: the server's, in binary form (DER), if it was not verified.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, family: int = 0) -> None:
         self.connected = self.cancelled = False
+        self.family, self.certificate = family, b""
         self.deadline = time.monotonic() + seconds
         self._socket: socket.socket | None = None
         self._lock = threading.Lock()
@@ -133,11 +141,21 @@ _deadlines = _Deadlines()
 class _Cancellable:
     """A connection that the request of its thread can cancel."""
 
+    _dns_host: str
+    """What is looked up and connected to; the name in the TLS handshake and in the headers stays `host` (urllib3)."""
+
     debuglevel = 0
     """Overrides the one of http.client, with which it would print the token."""
 
     def _new_conn(self) -> socket.socket:
-        made: socket.socket = super()._new_conn()  # type: ignore[misc]
+        request: ActiveRequest | None = getattr(_of_thread, "request", None)
+        name = self._dns_host
+        try:
+            if request is not None and request.family:
+                self._dns_host = _address_of(name, request.family)
+            made: socket.socket = super()._new_conn()  # type: ignore[misc]
+        finally:
+            self._dns_host = name
         try:
             _attach(made)
         except OSError:  # a TimeoutError is one
@@ -148,6 +166,15 @@ class _Cancellable:
     def request(self, *args: Any, **options: Any) -> None:
         _attach(self.sock)  # type: ignore[attr-defined]
         super().request(*args, **options)  # type: ignore[misc]
+
+
+def _address_of(name: str, family: int) -> str:
+    """The first address of a kind that a name resolves to.
+
+    Raises:
+        socket.gaierror: it has none.
+    """
+    return str(socket.getaddrinfo(name, None, family, socket.SOCK_STREAM)[0][4][0])
 
 
 def _attach(connection: Any) -> None:
@@ -163,7 +190,12 @@ class _PlainConnection(_Cancellable, HTTPConnection):
 
 
 class _SecureConnection(_Cancellable, HTTPSConnection):
-    pass
+    def connect(self) -> None:
+        super().connect()
+        request: ActiveRequest | None = getattr(_of_thread, "request", None)
+        if request is not None and not self.is_verified and isinstance(self.sock, ssl.SSLSocket):
+            request.certificate = self.sock.getpeercert(binary_form=True) or b""
+            self.is_verified = True  # so that urllib3 does not warn: without a token there is nothing to protect
 
 
 class _PlainPool(HTTPConnectionPool):
@@ -181,15 +213,40 @@ class UnusableBundle(requests.exceptions.SSLError):
     """The file or folder of trusted certificates (CA bundle) is missing or cannot be read."""
 
 
-class _Adapter(HTTPAdapter):
-    """An adapter with these connections. It reads the trusted certificates once.
+class TrustedCertificates:
+    """The files of trusted certificates that were read, for all sessions of a batch.
 
-    Reading them takes 15 ms or more, and urllib3 does so for every connection.
+    Reading one takes 15 ms or more, and urllib3 does so for every connection.
     """
 
-    def __init__(self, connections_per_host: int) -> None:
+    def __init__(self) -> None:
         self._contexts: dict[tuple[str | None, str | None], ssl.SSLContext] = {}
         self._reading = threading.Lock()
+
+    def read(self, file: str | None, folder: str | None) -> ssl.SSLContext:
+        """The context that trusts a file or a folder.
+
+        Raises:
+            UnusableBundle: it cannot be read.
+        """
+        with self._reading:
+            if (file, folder) not in self._contexts:
+                if file is not None and never_ends(file):
+                    raise UnusableBundle(file)
+                context = create_urllib3_context()
+                try:
+                    context.load_verify_locations(file, folder)
+                except OSError as error:
+                    raise UnusableBundle(error) from error
+                self._contexts[file, folder] = context
+            return self._contexts[file, folder]
+
+
+class _Adapter(HTTPAdapter):
+    """An adapter with these connections and contexts."""
+
+    def __init__(self, connections_per_host: int, trusted: TrustedCertificates) -> None:
+        self._trusted, self._preparing = trusted, threading.Lock()
         super().__init__(pool_maxsize=connections_per_host, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
@@ -203,27 +260,30 @@ class _Adapter(HTTPAdapter):
         return manager
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        with self._reading:
+        with self._preparing:
             super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
             paths = conn.ca_certs, conn.ca_cert_dir
             if cert or paths == (None, None):
                 return
-            if paths not in self._contexts:
-                self._contexts[paths] = _ssl_context(*paths)
-            conn.conn_kw["ssl_context"] = self._contexts[paths]
+            conn.conn_kw["ssl_context"] = self._trusted.read(*paths)
             conn.ca_certs = conn.ca_cert_dir = None
 
 
-def _ssl_context(file: str | None, folder: str | None) -> ssl.SSLContext:
-    context = create_urllib3_context()
-    try:
-        context.load_verify_locations(file, folder)
-    except OSError as error:
-        raise UnusableBundle(error) from error
-    return context
+def options_for(way: Way) -> dict[str, Any]:
+    """The arguments of `requests.Session.request` for a request that is sent in another way."""
+    options: dict[str, Any] = {}
+    if way.proxy is not None:
+        options["proxies"] = dict.fromkeys(("http", "https", "all"), way.proxy)
+    if not way.verified:
+        options["verify"] = False
+    elif way.certificates is not None:
+        options["verify"] = way.certificates or requests.adapters.DEFAULT_CA_BUNDLE_PATH
+    if not way.uses_netrc:
+        options["auth"] = lambda request: request
+    return options
 
 
-def open_session(connections_per_host: int) -> requests.Session:
+def open_session(connections_per_host: int, trusted: TrustedCertificates) -> requests.Session:
     """A session that uses this computer's proxies, certificates and `.netrc`, as caveclient does.
 
     It keeps no cookies, retries nothing, and asks for uncompressed responses.
@@ -235,8 +295,10 @@ def open_session(connections_per_host: int) -> requests.Session:
     session.headers["User-Agent"] = f"{user_agent} {session.headers['User-Agent']!s}"
     session.headers["Accept-Encoding"] = "identity"
     session.headers["X-Requested-With"] = "cave-magic"  # so that a 401 is JSON, not a redirect to sign in
+    if waiting_netrc():
+        session.auth = lambda request: request  # else requests reads that file, which never ends
     session.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
-    adapter = _Adapter(connections_per_host)
+    adapter = _Adapter(connections_per_host, trusted)
     for scheme in ("https://", "http://"):
         session.mount(scheme, adapter)
     return session

@@ -12,6 +12,17 @@ SERVICES = {
 }
 """The services of a data server, each with the small route that caveclient 8.2 requests first (its `endpoints.py`)."""
 
+AUTHORIZE = r"auth/api/v1/authorize\Z"
+"""The end of the page to which a service redirects whoever has no token, as a pattern (middle_auth_client 3.19)."""
+
+
+CALLED_SERVICES = {
+    "annotation": "/annotation/version",
+    "schema": "/schema/versions",
+    "state": "/nglstate/api/v1/version",
+}
+"""More services, requested only after a call to one of them failed. Schema and state are on the global server."""
+
 
 def tokens_page(server: str) -> str:
     """The page that lists, creates and revokes tokens (middle_auth 2.19 and later)."""
@@ -92,6 +103,33 @@ def datastack_url(server: str, datastack: str) -> str:
 def dataset_url(server: str, datastack: str) -> str:
     """The dataset that a datastack belongs to, whose permissions apply to it."""
     return f"{server}/auth/api/v1/service/datastack/table/{quote(datastack, safe='')}/dataset"
+
+
+def versions_url(local_server: str, datastack: str, api: int, everything: bool) -> str:
+    """The valid materialization versions, or also the expired ones (which version 2 of the routes does not list).
+
+    Source of the three routes: MaterializationEngine 5.26, `blueprints/client/api2.py`, and caveclient 8.2.
+    """
+    return f"{_materialize(local_server, datastack, api)}/versions?expired={everything}"
+
+
+def version_url(local_server: str, datastack: str, api: int, version: int) -> str:
+    """The description of a materialization version."""
+    return f"{_materialize(local_server, datastack, api)}/version/{version}"
+
+
+def tables_url(local_server: str, datastack: str, version: int) -> str:
+    """The names of the tables of a materialization version."""
+    return f"{_materialize(local_server, datastack, 2)}/version/{version}/tables"
+
+
+def views_url(local_server: str, datastack: str, version: int) -> str:
+    """The views of a materialization version, by name."""
+    return f"{_materialize(local_server, datastack, 3)}/version/{version}/views"
+
+
+def _materialize(local_server: str, datastack: str, api: int) -> str:
+    return f"{local_server}/materialize/api/v{api}/datastack/{quote(datastack, safe='')}"
 
 
 def sign_in_page(server: str, back: str) -> str:

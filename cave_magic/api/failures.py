@@ -23,6 +23,7 @@ class Failure(Enum):
     CERTIFICATE = "has an invalid certificate for its secure connection (TLS)"
     CA_BUNDLE = "was not contacted: the file of trusted certificates cannot be used"
     NOT_TLS = "does not speak https: the address should begin with http://"
+    NOT_HTTP = "responds, but speaks neither http nor https"
     PROXY = "is unreachable through the configured proxy"
     SOCKS = "was not contacted: the configured proxy is a SOCKS proxy, which needs PySocks, which is not installed"
     INCOMPLETE = "broke off in the middle of its response"
@@ -42,9 +43,23 @@ _BY_KIND = (
     ({"ReadTimeoutError", "ReadTimeout", "TimeoutError"}, Failure.NO_RESPONSE),
     ({"ConnectionRefusedError"}, Failure.REFUSED),
     ({"ChunkedEncodingError", "IncompleteRead"}, Failure.INCOMPLETE),
-    ({"ConnectionResetError", "RemoteDisconnected", "BrokenPipeError", "BadStatusLine"}, Failure.RESET),
+    ({"ConnectionResetError", "RemoteDisconnected", "BrokenPipeError"}, Failure.RESET),
+    ({"BadStatusLine", "UnknownProtocol"}, Failure.NOT_HTTP),
 )
 """Names of exceptions, and the failure if one of them is among the causes. The first match counts."""
+
+_OF_PROXY = (
+    ({"NameResolutionError", "gaierror", "UnicodeError"}, "its name does not resolve"),
+    ({"ConnectTimeoutError", "ConnectTimeout"}, "connecting to it timed out"),
+    ({"ConnectionRefusedError"}, "nothing is listening there"),
+    ({"SSLError"}, "its secure connection (TLS) failed"),
+    ({"ReadTimeoutError", "TimeoutError"}, "it did not respond"),
+    ({"ConnectionResetError", "RemoteDisconnected", "BrokenPipeError"}, "it closed the connection"),
+)
+"""Names of exceptions, and what they say about a proxy."""
+
+PROXY_LOGIN = "the proxy returned HTTP 407"
+"""The reason if a proxy rejects a tunnel because of the user name and password."""
 
 _BY_TEXT = (
     ("Missing dependencies for SOCKS", Failure.SOCKS, ""),
@@ -78,7 +93,8 @@ def classify(error: BaseException) -> tuple[Failure, str]:
     failure = next((failure for names, failure in _BY_KIND if kinds & names), Failure.UNKNOWN)
     if failure is Failure.PROXY:
         tunnel = re.search(r"Tunnel connection failed: (\d{3})", text)
-        return failure, f"the proxy returned HTTP {tunnel[1]}" if tunnel else ""
+        reason = next((reason for names, reason in _OF_PROXY if kinds & names), "")
+        return failure, f"the proxy returned HTTP {tunnel[1]}" if tunnel else reason
     if failure is Failure.TLS:
         return next(((kind, reason) for words, kind, reason in _TLS if re.search(words, text)), (failure, ""))
     if failure is not Failure.UNKNOWN:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from html import unescape
 from types import ModuleType
@@ -19,12 +19,13 @@ from ..redact import Untrusted, redact, redact_token, sanitize
 from ..token import Token
 from .failures import Failure, classify
 from .responses import NOTHING, PAGE, TEXT, Response
+from .special_files import waiting_netrc
 from .urls import display_page, display_url, parse_url
 
 if TYPE_CHECKING:
     import requests
 
-    from .connections import ActiveRequest
+    from .connections import ActiveRequest, TrustedCertificates
 
 CONNECTIONS_PER_HOST = 6
 """Connections to one host at the same time, each of them reused: as many as a browser opens."""
@@ -36,6 +37,26 @@ MAX_RETRY_AFTER = 7 * 86_400
 """Seconds. A longer `Retry-After` is ignored."""
 
 _importing = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How a request is sent, where that differs from this computer's settings.
+
+    Attributes:
+        proxy: the address of a proxy, which may contain a password; "" for none; None for the one in the settings.
+        certificates: a file or folder of trusted certificates; "" for those that come with requests; None for the
+            ones in the settings.
+        verified: whether the server's certificate is verified; if not, the response carries it.
+        family: `socket.AF_INET` or `socket.AF_INET6`, to use only addresses of that kind; 0 for both.
+        uses_netrc: whether requests may send a password from a `.netrc` file.
+    """
+
+    proxy: str | None = field(default=None, repr=False)
+    certificates: str | None = None
+    verified: bool = True
+    family: int = 0
+    uses_netrc: bool = True
 
 
 def import_connections() -> ModuleType:
@@ -59,7 +80,9 @@ class Session:
 
     def __init__(self) -> None:
         self._session: requests.Session | None = None
+        self._trusted: TrustedCertificates | None = None
         self._requests: dict[tuple[str, Token | None], ActiveRequest] = {}
+        self._tries: list[ActiveRequest] = []
         self._closed = False
         self._lock = threading.Lock()
 
@@ -81,6 +104,17 @@ class Session:
         """
         return self._request("GET", url, token, seconds)
 
+    def try_way(self, url: str, way: Way, masked: Token | None = None, *, seconds: float = 5.0) -> Response:
+        """Sends a request in another way, on a connection of its own, and never with a token. Otherwise as `get`.
+
+        Args:
+            url: the whole URL.
+            way: how it is sent.
+            masked: a token that the server got before, which is masked in the response.
+            seconds: as in `get`.
+        """
+        return self._request("GET", url, None, seconds, way=way, masked=masked)
+
     def post(self, url: str, token: Token, data: Mapping[str, str], *, seconds: float = 5.0) -> Response:
         """Sends JSON. Otherwise as `get`."""
         return self._request("POST", url, token, seconds, data)
@@ -94,56 +128,84 @@ class Session:
         request = self._requests.get((url, token))
         if request is None:
             return Response(url=url, failure=Failure.NOT_CONTACTED)
-        if not request.connected:
-            return Response(url=url, failure=Failure.CONNECT_TIMEOUT, detail="its name may still be looked up")
-        return Response(url=url, failure=Failure.NO_RESPONSE)
+        return _unfinished(url, request.connected)
 
     def close(self) -> None:
         """Cancels the requests in progress and closes the connections."""
         with self._lock:
             self._closed = True
-            for request in self._requests.values():
+            for request in (*self._requests.values(), *self._tries):
                 request.cancel()
         if self._session is not None:
             self._session.close()
 
     def _request(
-        self, method: str, url: str, token: Token | None, seconds: float, data: Mapping[str, str] | None = None
+        self,
+        method: str,
+        url: str,
+        token: Token | None,
+        seconds: float,
+        data: Mapping[str, str] | None = None,
+        way: Way | None = None,
+        masked: Token | None = None,
     ) -> Response:
         parsed = parse_url(url)
         if parsed is None or parsed.has_credentials:
             return Response(url=display_url(url), failure=Failure.INVALID_URL)
         if token is not None and not token.can_be_sent:
             return Response(url=url, failure=Failure.UNSENDABLE)
-        start, request = time.monotonic(), None
+        start, request, own = time.monotonic(), None, None
         try:
             connections = import_connections()
             start = time.monotonic()
             with self._lock:
                 if self._closed:
                     return Response(url=url, failure=Failure.NOT_CONTACTED)
-                if self._session is None:
-                    self._session = connections.open_session(CONNECTIONS_PER_HOST)
-                request = self._requests[url, token] = connections.ActiveRequest(seconds)
+                self._trusted = self._trusted or connections.TrustedCertificates()
+                if way is not None:
+                    own = session = connections.open_session(1, self._trusted)
+                    request = connections.ActiveRequest(seconds, way.family)
+                    self._tries.append(request)
+                else:
+                    self._session = session = self._session or connections.open_session(
+                        CONNECTIONS_PER_HOST, self._trusted
+                    )
+                    request = self._requests[url, token] = connections.ActiveRequest(seconds)
+            options = connections.options_for(way) if way is not None else {}
             headers = token.headers if token else {}
             with (
                 request,
-                self._session.request(
-                    method, url, json=data, headers=headers, timeout=seconds, allow_redirects=False, stream=True
+                session.request(
+                    method,
+                    url,
+                    json=data,
+                    headers=headers,
+                    timeout=seconds,
+                    allow_redirects=False,
+                    stream=True,
+                    **options,
                 ) as received,
             ):
-                response = _response(url, received, request, token)
+                response = _response(url, received, request, token or masked)
         except (Exception, SystemExit) as error:  # a script that shadows requests may exit
             if request is not None and request.cancelled:
-                response = self.unfinished(url, token)
+                response = _unfinished(url, request.connected)
             else:
-                response = _failed(url, error, token)
+                response = _failed(url, error, token or masked)
+        if own is not None:
+            own.close()
         return replace(response, seconds=time.monotonic() - start)
+
+
+def _unfinished(url: str, connected: bool) -> Response:
+    if not connected:
+        return Response(url=url, failure=Failure.CONNECT_TIMEOUT, detail="its name may still be looked up")
+    return Response(url=url, failure=Failure.NO_RESPONSE)
 
 
 def _failed(url: str, error: BaseException, token: Token | None) -> Response:
     failure, detail = classify(error)
-    if failure is Failure.INVALID_URL and has_proxy(url):
+    if failure is Failure.INVALID_URL and proxy_for(url):
         failure, detail = Failure.PROXY, "its address is malformed, or of a kind that requests cannot use here"
     return Response(url=url, failure=failure, detail=redact(detail, token) if token else detail)
 
@@ -153,7 +215,11 @@ def _response(url: str, received: requests.Response, request: ActiveRequest, tok
     text = raw.decode("utf-8-sig", errors="replace")
     body, is_json = (None, False) if problem else _json(text, token)
     form = "" if is_json else _form(text, received.headers.get("Content-Encoding", ""))
-    failure, location = None, NOTHING
+    failure, location, certificate = None, NOTHING, None
+    if request.certificate:
+        from .certificates import certificate_in  # lazily: only experiments need it
+
+        certificate = certificate_in(request.certificate)
     if problem and received.status_code < 400:
         failure = Failure.TOO_SLOW if request.cancelled else Failure.INCOMPLETE
     if received.is_redirect:
@@ -169,12 +235,16 @@ def _response(url: str, received: requests.Response, request: ActiveRequest, tok
         location=location,
         form=form,
         wait=retry_after(received.headers),
+        certificate=certificate,
+        date=_seconds(received.headers.get("Date", "")) if request.certificate else None,
     )
 
 
 def netrc_for(url: str) -> str:
     """The `.netrc` file with a password for this host, which caveclient would send instead of the token, or ""."""
     with suppress(Exception):  # a broken requests sends nothing
+        if waiting_netrc():
+            return ""
         from requests.utils import NETRC_FILES, get_netrc_auth
 
         if get_netrc_auth(url) is not None:
@@ -183,11 +253,11 @@ def netrc_for(url: str) -> str:
     return ""
 
 
-def has_proxy(url: str) -> bool:
-    """Whether requests would use a proxy for this URL."""
+def proxy_for(url: str) -> str:
+    """The address of the proxy that requests would use for this URL, which may contain a password; "" for none."""
     from requests.utils import get_environ_proxies, select_proxy
 
-    return select_proxy(url, get_environ_proxies(url)) is not None
+    return select_proxy(url, get_environ_proxies(url)) or ""
 
 
 def _read(received: requests.Response, request: ActiveRequest) -> tuple[bytes, str]:
@@ -268,6 +338,11 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     else:
         return None
     return seconds if 0 < seconds <= MAX_RETRY_AFTER else None
+
+
+def _seconds(date: str) -> float | None:
+    found = _date(date)
+    return found.timestamp() if found else None
 
 
 def _date(text: str) -> datetime | None:

@@ -7,7 +7,7 @@ import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..redact import Untrusted, sanitize
 from ..token import Token
@@ -16,6 +16,9 @@ from ..ui.durations import moment
 from .endpoints import terms_page
 from .failures import Failure
 from .urls import host_of, parse_url
+
+if TYPE_CHECKING:
+    from .certificates import Certificate
 
 PAGE, TEXT = "a web page", "text"
 """Forms of a body that is not JSON but that a person can read."""
@@ -49,6 +52,9 @@ KNOWN_CODES = (
 REFUSALS = ("invalid_token", "no_token", "bad_auth_header")
 """The codes that reject a token, or whatever was sent instead of one."""
 
+REJECTION = r"\A(4\d\d) [A-Z][A-Za-z ]+: "
+"""How the message of a 500 begins that stands for another status: `404 Not Found: version 9 not found in d`."""
+
 NOTHING = Untrusted("")
 
 
@@ -69,6 +75,8 @@ class Response:
         form: what the body is instead of JSON: `PAGE`, `TEXT`, or our words for what is unreadable; "" if it is empty.
         wait: the seconds in `Retry-After`, or None.
         at: when it arrived, in seconds since 1970.
+        certificate: that of the server, if it was not verified (an experiment), or None.
+        date: the time on the server's clock, in seconds since 1970, if its certificate was not verified; or None.
     """
 
     url: str
@@ -83,6 +91,8 @@ class Response:
     form: str = ""
     wait: float | None = None
     at: float = field(default_factory=time.time, compare=False)
+    certificate: Certificate | None = None
+    date: float | None = None
 
     @property
     def host(self) -> str:
@@ -105,6 +115,21 @@ class Response:
         """The details that come with the `error` code, or {}."""
         value = self.body.get("data") if isinstance(self.body, dict) else None
         return value if isinstance(value, dict) else {}
+
+    @property
+    def message(self) -> Untrusted:
+        """The sentence in the JSON of an error: the `message`, or the whole of it."""
+        value = self.body.get("message") if isinstance(self.body, dict) else self.body
+        return Untrusted(value) if isinstance(value, str) else NOTHING
+
+    @property
+    def rejects(self) -> bool:
+        """Whether a service understood the request and rejects it.
+
+        Materialize (5.26, `blueprints/client/common.py`) reports its own 4xx as a 500 whose message begins with it.
+        """
+        is_hidden = self.status == 500 and self.message.matches(REJECTION)
+        return is_hidden or (400 <= self.status < 500 and self.status not in (407, 408, 429))
 
     @property
     def is_good(self) -> bool:
@@ -282,6 +307,20 @@ def names_in(response: Response) -> tuple[str, ...] | None:
     if not response.is_good or not isinstance(response.body, list):
         return None
     return tuple(name for name in _texts(response.body) if is_name(name))
+
+
+def versions_in(response: Response) -> tuple[int, ...] | None:
+    """The materialization versions in a response, the newest first; None if it is not a list of numbers."""
+    if not response.is_good or not isinstance(response.body, list):
+        return None
+    return tuple(sorted((one for one in response.body if type(one) is int), reverse=True))
+
+
+def tables_in(response: Response) -> tuple[str, ...] | None:
+    """The names of tables (a list) or views (by name) in a response of materialize; None if there are none in it."""
+    if not response.is_good or not isinstance(response.body, list | dict):
+        return None
+    return tuple(name for name in _texts(list(response.body)) if is_name(name))
 
 
 def is_name(text: str) -> bool:

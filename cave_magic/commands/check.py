@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Any
 
-from ..credentials.save import UNCHANGED, NotPutBack, WriteProtected
+from ..credentials.save import UNCHANGED, NotPutBack, Obstructed
 from ..credentials.target import Target
 from ..credentials.token_files import show_path
-from ..doctor import next_steps
+from ..doctor import feasible, next_steps
 from ..doctor.checks.datastack import TERMS
 from ..doctor.diagnose import Diagnosis, look, to_markdown
 from ..doctor.evidence import NotebookSession
@@ -34,6 +35,7 @@ from .views.report import report_page
     argument("--all", action="store_true", help="check every datastack that you can see"),
     argument("--strict", action="store_true", help="fail the cell if anything failed; then nothing is returned"),
     argument("--timeout", type=float, metavar="S", help="the most seconds to wait"),
+    argument("--explain", metavar="CHECK", help="show what a check means and what fixes it; checks nothing"),
 )
 def cave_check(context: Context, args: argparse.Namespace) -> Any:
     """Finds out why access to CAVE does not work, and how to fix it. Changes nothing without --fix.
@@ -45,6 +47,8 @@ def cave_check(context: Context, args: argparse.Namespace) -> Any:
         report = %cave_check --json -o
     """
     _refuse_contradictions(args)
+    if args.explain:
+        return _explain(context, args.explain)
     names = dict.fromkeys((*args.names, *([args.datastack] if args.datastack else [])))
     targets = [context.target(args, name) for name in names or [None]]
     found = _look(context, targets, args, context.shell.last_error)
@@ -58,6 +62,19 @@ def cave_check(context: Context, args: argparse.Namespace) -> Any:
     if args.strict and not found.report.ok:
         raise CheckFailed(_why(found.report))
     return found.report if args.output else None
+
+
+def _explain(context: Context, name: str) -> None:
+    from ..doctor.checks import CHECKS
+    from ..doctor.reference import explanation
+
+    checks = {check.id: check for check in CHECKS}
+    check = checks.get(name.partition(":")[0])  # an id of a report may end in a datastack
+    if check is None:
+        near = get_close_matches(name, checks, n=1)
+        hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(checks)}."
+        raise BadInput(f"there is no check of that name. {hint}")
+    context.frontend.show(explanation(check))
 
 
 def _refuse_contradictions(args: argparse.Namespace) -> None:
@@ -126,7 +143,7 @@ def _apply(context: Context, fixes: Sequence[Fix], again: Command, yes: bool) ->
             with context.changing(after + left, perhaps + left):
                 backups = fix.apply()
         except TokenNotSaved as error:
-            raise _with_what_was_done(error, before, left) from None
+            raise _with_what_was_done(error, before, again) from None
         made.append(fix.words)
         for backup in backups:
             say(f"  backup: {show_path(backup)}")
@@ -143,8 +160,12 @@ def _made(made: Sequence[str], fixes: Sequence[Fix]) -> str:
     return f"{len(made)} of {len(fixes)} {nouns} {were} applied: {'; '.join(made)}."
 
 
-def _with_what_was_done(error: TokenNotSaved, before: str, left: str) -> TokenNotSaved:
+def _with_what_was_done(error: TokenNotSaved, before: str, again: Command) -> TokenNotSaved:
     """The error of a fix, with the fixes that were applied before it."""
     done = before or ("" if isinstance(error, NotPutBack) else UNCHANGED)
-    then = f" To allow it: {next_steps.make_private(error.path)}" if isinstance(error, WriteProtected) else left
-    return TokenNotSaved(f"{error} {done}".rstrip() + then)
+    then = (
+        f"Next: {feasible.past(error.obstacle, again).text}"
+        if isinstance(error, Obstructed)
+        else f"To see what is left: {again}"
+    )
+    return TokenNotSaved(" ".join(filter(None, (str(error), done, then))))

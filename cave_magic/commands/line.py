@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..credentials.atomic_write import uninterrupted
 from ..credentials.token_files import show_path
+from ..doctor.diagnose import DEFAULT_SECONDS
 from ..doctor.gather_computer import versions
+from ..environment.resources import reserve_memory, shortage_in
 from ..environment.shadowed import find_shadowing_files
 from ..errors import Cancelled, CaveMagicError
 from ..redact import MASK, find_secrets, mask
+from ..ui.document import plain_text
 from .arguments import MagicCommand, read
 from .context import NOTHING, Context
 
@@ -45,6 +49,7 @@ def _run(command: MagicCommand, context: Context, line: str) -> tuple[Any, CaveM
     try:
         args = read(command, line, context.server)
         if not args.help and not args.version:
+            reserve_memory()  # a thread that starts without memory lets Python wait for it without end (3.11)
             return command.run(context, args), None
         found = versions(("cave-magic", "caveclient", "ipython"))
         said = ", ".join(f"{name} {version}" for name, version in found.items())
@@ -66,10 +71,26 @@ def _run(command: MagicCommand, context: Context, line: str) -> tuple[Any, CaveM
 
 def _unexpected(error: BaseException) -> str:
     """The message for an unexpected error, with its likely cause if there is one."""
+    if (shortage := shortage_in(error)) is not None:
+        return f"{shortage.words}. To go on, {shortage.advice}, and try again."
     where = _location(error)
     for file in find_shadowing_files()[:1]:
         return f"{show_path(Path(file.path))} {file.words} ({where}). Rename it, restart the kernel, and try again."
+    if isinstance(error, ImportError) and (said := _not_importable((error.name or "").partition(".")[0])):
+        return said
     return f"unexpected error ({where}). Please report it with what you typed, without the token."
+
+
+def _not_importable(module: str) -> str:
+    """Why a package that this one needs cannot be imported, and what repairs that; "" if that is unknown."""
+    from ..doctor.checks.environment import repaired, said_of
+    from ..environment.attribution import find_fault
+
+    deadline = time.monotonic() + DEFAULT_SECONDS
+    fault = find_fault(module, lambda: deadline - time.monotonic()) if module else None
+    if fault is None:
+        return ""
+    return f"{module} cannot be imported: {plain_text(said_of(fault, ''))}. Next: {plain_text(repaired(fault.repair))}"
 
 
 def _location(error: BaseException) -> str:

@@ -56,6 +56,7 @@ def cave_save(context: Context, args: argparse.Namespace) -> None:
 
 
 def _save(context: Context, target: Target, args: argparse.Namespace, text: str | None, given: list[str]) -> None:
+    verify.try_saving(target)
     if text is None and context.frontend.can_ask:
         context.frontend.show(guide.prompt_page(target, is_first=resolve(target.server).token is None))
     if args.no_check:

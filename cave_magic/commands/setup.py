@@ -58,6 +58,7 @@ def _set_up(context: Context, args: argparse.Namespace) -> None:
         if terms is not None and acceptance.is_accepted_meanwhile(context, facts.target, terms.url):
             _show_status(context, context.facts(facts.target, access=True))
         return None
+    verify.try_saving(facts.target)
     if facts.account is not None and not args.use:
         if _exchange_stored(context, facts):
             return None
@@ -102,7 +103,6 @@ def _raise_if_in_trouble(facts: ServerFacts) -> None:
 
 def _new_token(context: Context, target: Target, args: argparse.Namespace) -> NewToken:
     """A token that the server has accepted: through the browser if that works, else from the prompt."""
-    verify.try_saving(target)
     if not context.frontend.can_ask:
         return _by_paste(context, target, args.kind == "new")
     seconds = context.seconds()

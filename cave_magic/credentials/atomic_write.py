@@ -222,17 +222,22 @@ def back_up(path: Path) -> tuple[Path, bytes]:
     raise FileExistsError(f"{path.name}.bak")
 
 
-def try_out(folder: Path) -> None:
-    """Writes a small file in a folder and removes it again.
+def try_out(folder: Path) -> bool:
+    """Writes a small file in a folder and removes it again; the folder keeps its times.
 
+    Returns:
+        Whether the file was owner-only: some file systems (FAT, some network drives) keep no permissions.
     Raises:
         OSError: the folder cannot be written.
     """
-    trial = _beside(folder / "any")
+    before, trial = os.stat(folder), _beside(folder / "any")
     try:
         _create(trial, bytes(1000), 0o600)
+        return not os.stat(trial).st_mode & 0o077
     finally:
         _remove(trial)
+        with contextlib.suppress(OSError):
+            os.utime(folder, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def sweep(folders: Iterable[Path]) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from ..api.urls import host_of, host_port_of, name_for_files
 from ..deployments import DEPLOYMENTS, KNOWN_SERVERS, local_servers_of
 from .datastack_map import known_servers, remembered_servers
+from .regular_files import read_regular
 from .token_files import DEFAULT_NAME, LEGACY_NAME, TokenFile, is_foreign, read_token_file, secrets_folder, server_file
 
 
@@ -229,10 +230,9 @@ def _downloads() -> Iterator[Path]:
     """The downloads folder under another name (`~/Descargas`), as Linux desktops store it."""
     with contextlib.suppress(OSError, ValueError):
         config = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-        with open(os.path.join(config, "user-dirs.dirs"), encoding="utf-8") as file:
-            for line in islice(file, 100):
-                if match := re.match(r'XDG_DOWNLOAD_DIR="(?:\$HOME/)?([^"$]+)"', line[:1000]):
-                    yield Path(os.path.expanduser("~")) / match[1]
+        settings = read_regular(Path(config) / "user-dirs.dirs", LARGEST)[0].decode()
+        for name in re.findall(r'(?m)^XDG_DOWNLOAD_DIR="(?:\$HOME/)?([^"$\n]+)"', settings):
+            yield Path(os.path.expanduser("~")) / name
 
 
 def newest(paths: Iterable[Path]) -> list[Path]:

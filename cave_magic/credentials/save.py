@@ -11,29 +11,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..api.urls import display_url, host_of
-from ..deployments import DEFAULT_SERVER
+from ..deployments import DEFAULT_SERVER, local_servers_of
 from ..errors import TokenExists, TokenNotSaved
-from ..redact import sanitize
 from ..token import Token
 from . import atomic_write
 from .datastack_map import map_file, read_map
 from .file_problems import FileFault
 from .locations import Role, locations
+from .obstacles import Intent, Obstacle, WayOut, file_obstacle, folder_obstacle, obstacle_of, obstacle_to
 from .stored_tokens import StoredToken, named_owner, resolve
 from .token_files import (
     SERVER_KEY,
     TOKEN_KEY,
     State,
     TokenFile,
-    folder_fault,
     gap_of,
-    link_problem,
     parse_object,
     parse_token_file,
     read_text,
     read_token_file,
     secrets_folder,
-    server_file,
     show_path,
 )
 
@@ -53,20 +50,12 @@ class NotPutBack(TokenNotSaved):
     """Saving failed half-way and could not be undone; the message names the files that were changed."""
 
 
-class WriteProtected(TokenNotSaved):
-    """A token file is write-protected, perhaps on purpose."""
+class Obstructed(TokenNotSaved):
+    """Something on this computer keeps a file from being changed."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(f"{show_path(path)} is write-protected.")
-        self.path = path
-
-
-class LostLink(TokenNotSaved):
-    """A token file, or the folder of the token files, is a broken link."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(f"{show_path(path)} {link_problem(path)}.")
-        self.path = path
+    def __init__(self, obstacle: Obstacle) -> None:
+        super().__init__(f"{obstacle}.")
+        self.obstacle = obstacle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +116,7 @@ def save_token(
             raise TokenExists(f"another token{ending} is already saved for {host_of(server)} and was kept.")
         for file in (old.server_file, old.default_file):
             if file.problem is not None and file.problem.fault is FileFault.READ_ERROR:
-                raise TokenNotSaved(f"{file.fault}.")
+                raise Obstructed(Obstacle(path=file.path, problem=file.problem, way=WayOut.ADMINISTRATOR))
         files = _sort_files(old, local_servers, (None, token, previous))
         paths = _in_order(files.write, previous)
         atomic_write.sweep(Path(os.path.realpath(path)).parent for path in paths if path.is_symlink())
@@ -142,18 +131,16 @@ def save_token(
     )
 
 
-def try_saving(server: str) -> None:
-    """Tests whether a token for a server could be saved, before one is asked for or created. Leaves no trace.
-
-    Raises:
-        TokenNotSaved: the folder cannot be written, or the server's file cannot be replaced.
-    """
-    folder = _own_folder()
-    try:
-        atomic_write.try_out(next(one for one in (folder, *folder.parents) if os.path.lexists(one)))
-    except OSError as error:
-        raise not_saved(folder, error) from None
-    with_token(server_file(server), Token(""))
+def obstacle_to_saving(server: str) -> Obstacle | None:
+    """What would keep a token for a server from being saved now; None if nothing would. Leaves no trace."""
+    found = folder_obstacle()
+    if found is not None and (found.unusable or found.problem.fault is not FileFault.LINK_TO_ANOTHER_USERS):
+        return found
+    old = resolve(server)
+    paths = _sort_files(old, local_servers_of(server), (None, _own_token(old))).write
+    looked_at = (file_obstacle(path) for path in paths)
+    tried = (obstacle_to(Intent.WRITE, path) for path in (paths[0], *filter(os.path.islink, paths[1:])))
+    return next(filter(None, (*looked_at, *tried)), None)
 
 
 def _own_token(old: StoredToken) -> Token | None:
@@ -229,14 +216,10 @@ def with_token(path: Path, token: Token) -> str | None:
     Raises:
         TokenNotSaved: what is at this path cannot be replaced.
     """
+    if (obstacle := file_obstacle(path)) is not None:
+        raise Obstructed(obstacle)
     content = read_text(path)
     info = content.info
-    if content.state in _IRREPLACEABLE:
-        raise TokenNotSaved(f"{show_path(path)} {content.problem}. Move it and try again.")
-    if info is not None and not info.st_mode & 0o222:
-        raise WriteProtected(path)
-    if gap_of(path):
-        raise LostLink(path)
     data, _ = parse_object(content.text)
     entries: dict[str, Any] = data if isinstance(data, dict) else {}
     if parse_token_file(path, content.text).meant != token:
@@ -274,7 +257,9 @@ def changing() -> Iterator[None]:
     Raises:
         TokenNotSaved: it cannot be created or written, or another program keeps it locked.
     """
-    folder = _own_folder()
+    folder, found = secrets_folder(), folder_obstacle()
+    if found is not None and found.unusable:
+        raise Obstructed(found)
     with contextlib.ExitStack() as held:
         try:
             atomic_write.make_private_folder(folder)
@@ -290,16 +275,6 @@ def changing() -> Iterator[None]:
             atomic_write.tighten(folder, 0o700)
         atomic_write.sweep([folder])
         yield
-
-
-def _own_folder() -> Path:
-    folder = secrets_folder()
-    if not folder.is_absolute():
-        raise TokenNotSaved("this user has no home folder. Set HOME to a writable folder.")
-    fault = folder_fault()
-    if fault is not None and os.path.islink(fault[0]):
-        raise LostLink(fault[0])
-    return folder
 
 
 def write_files(
@@ -330,7 +305,6 @@ def write_files(
         raise not_saved(Path(str(error.filename or secrets_folder())), error) from None
 
 
-def not_saved(path: Path, error: OSError) -> TokenNotSaved:
+def not_saved(path: Path, error: OSError) -> Obstructed:
     """The error for a file that the system does not let us change."""
-    reason = sanitize(os.strerror(error.errno) if error.errno else type(error).__name__).text
-    return TokenNotSaved(f"{show_path(path)} cannot be written ({reason}).")
+    return Obstructed(obstacle_of(error, path))

@@ -22,6 +22,7 @@ from typing import Any
 from ..redact import MASK, SHORTEST, find_secrets, mask
 from ..token import Token, TokenFormat, formats
 from . import atomic_write
+from .regular_files import NotARegularFile, read_regular
 
 LARGEST_NOTEBOOK = 200_000_000
 """Bytes. A larger notebook is not searched."""
@@ -154,6 +155,8 @@ def _log(shell: Any, secret: str) -> None:
     if getattr(log, "logfile", None) is None or log is None:
         return
     log.logfile.flush()
+    if not os.path.isfile(log.logfname):
+        raise NotARegularFile(log.logfname)
     with open(log.logfname, "r+b") as file:
         text = file.read()
         if secret.encode() in text:
@@ -344,7 +347,7 @@ def _with_checkpoint(path: Path) -> Iterator[Path]:
 def _read_notebook(path: Path) -> str:
     """The text of a notebook; "" if it cannot be read or is not JSON."""
     try:
-        text = "" if path.stat().st_size > LARGEST_NOTEBOOK else path.read_bytes().decode()
+        text = read_regular(path, LARGEST_NOTEBOOK)[0].decode()
         json.loads(text)
     except (OSError, ValueError, RecursionError):
         return ""

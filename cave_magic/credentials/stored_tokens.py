@@ -196,8 +196,9 @@ def _addresses_of(host: str) -> set[str]:
             found.extend(str(one[4][0]) for one in socket.getaddrinfo(host, None))
 
     looking = threading.Thread(target=look, daemon=True)
-    looking.start()
-    looking.join(LOOK_UP_SECONDS)
+    with contextlib.suppress(RuntimeError):  # no more threads
+        looking.start()
+        looking.join(LOOK_UP_SECONDS)
     return set(found)
 
 

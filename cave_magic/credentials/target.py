@@ -18,13 +18,14 @@ from ..deployments import (
     server_meant,
 )
 from ..errors import BadInput
-from ..redact import MASK, find_secrets
+from ..redact import MASK, Untrusted, find_secrets, odd_characters
 from . import datastack_map
 from .datastack_map import ServerMap
 
 NamedBy = Literal["option", "setting", "map", "known", "default"]
 """Where a server's address comes from: the line, `%config`, the datastack map, the known deployments, the default."""
 
+_ALLOWED = "names consist of letters, digits, and the characters _ . -"
 _NOT_TYPED = frozenset("{}$\"'`\\;")
 """Characters with a special meaning for IPython or on a magic's line; no datastack's name has one."""
 
@@ -120,10 +121,10 @@ def _refuse_bad_name(datastack: str) -> None:
         raise BadInput("expected one datastack name; names cannot contain commas.")
     if "/" in datastack or datastack in (".", ".."):
         raise BadInput("that is not the name of a datastack. If it is a server's address, put --server before it.")
-    if not datastack.strip() or not datastack.isprintable() or _NOT_TYPED & set(datastack):
-        raise BadInput(
-            "that is not the name of a datastack: names consist of letters, digits, and the characters _ . -"
-        )
+    if odd := [one for one in odd_characters(Untrusted(datastack)) if one != "U+0020 SPACE"]:
+        raise BadInput(f"the name contains {' and '.join(odd)}. Type the name again: {_ALLOWED}")
+    if not datastack.strip() or _NOT_TYPED & set(datastack):
+        raise BadInput(f"that is not the name of a datastack: {_ALLOWED}")
 
 
 def _target(datastack: str, server: str, settings: Settings, asked: bool, server_map: ServerMap) -> Target:

@@ -5,11 +5,9 @@ The token in a file is the one that caveclient 7 and 8 find (`auth.py`); a test 
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -20,6 +18,7 @@ from ..redact import MASK, find_secrets, sanitize
 from ..token import Token
 from ..ui.document import Span
 from .file_problems import FileFault, FileProblem
+from .regular_files import TooLarge, kind_of, read_regular
 
 TOKEN_KEY = "token"  # noqa: S105  the key, not a token
 SERVER_KEY = "middle_auth_url"
@@ -188,26 +187,25 @@ class FileContent:
 def read_text(path: Path) -> FileContent:
     """Reads a file; never raises and never blocks."""
     try:
-        info = os.stat(path)
-        if not stat.S_ISREG(info.st_mode):
-            fault = FileFault.IS_A_FOLDER if stat.S_ISDIR(info.st_mode) else FileFault.NOT_A_REGULAR_FILE
-            return FileContent(state=State.NOT_A_FILE, problem=FileProblem(fault=fault))
-        if info.st_size > LARGEST_FILE:
-            size = str(info.st_size // 1_000_000)
-            return FileContent(state=State.TOO_LARGE, problem=FileProblem(fault=FileFault.TOO_LARGE, details=(size,)))
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        with open(descriptor, "rb") as file:
-            text = file.read(LARGEST_FILE + 1).decode("utf-8", errors="surrogateescape")
-        return FileContent(state=State.READ, text=text, info=info)
+        kind = kind_of(os.stat(path))  # before it is opened, which some devices notice
+        if kind is not None:
+            return FileContent(state=State.NOT_A_FILE, problem=FileProblem(fault=kind))
+        raw, info = read_regular(path, LARGEST_FILE)
+    except TooLarge as error:
+        size = str(error.args[0] // 1_000_000)
+        return FileContent(state=State.TOO_LARGE, problem=FileProblem(fault=FileFault.TOO_LARGE, details=(size,)))
     except (FileNotFoundError, NotADirectoryError):
         return FileContent(state=State.ABSENT, problem=link_problem(path))
     except PermissionError:
         return FileContent(state=State.UNREADABLE, problem=FileProblem(fault=FileFault.NOT_READABLE))
-    except (OSError, ValueError) as error:
-        if getattr(error, "errno", 0) == errno.ELOOP:
+    except (OSError, ValueError, MemoryError) as error:
+        code = getattr(error, "errno", None)
+        if code == errno.ELOOP:
             return FileContent(state=State.ABSENT, problem=link_problem(path))
-        problem = FileProblem(fault=FileFault.READ_ERROR, details=(type(error).__name__,))
+        why = os.strerror(code) if code else type(error).__name__
+        problem = FileProblem(fault=FileFault.READ_ERROR, details=(sanitize(why).text,))
         return FileContent(state=State.UNREADABLE, problem=problem)
+    return FileContent(state=State.READ, text=raw.decode("utf-8", errors="surrogateescape"), info=info)
 
 
 def parse_object(text: str) -> tuple[object, FileProblem | None]:
@@ -271,11 +269,6 @@ def link_problem(link: Path) -> FileProblem | None:
     return FileProblem(fault=fault, details=(target,))
 
 
-def is_lost_link(path: Path) -> bool:
-    """Whether the target of a link does not exist; False for a link to itself."""
-    return os.path.islink(path) and not os.path.lexists(link_target(path))
-
-
 def gap_of(path: Path) -> str:
     """The missing folder that a link leads into; "" if a file can be saved at this path."""
     if not os.path.islink(path) or os.path.isdir(folder := link_target(path).parent):
@@ -286,23 +279,3 @@ def gap_of(path: Path) -> str:
 def is_foreign(info: os.stat_result) -> bool:
     """Whether a file or folder belongs to another user of this computer, other than the administrator."""
     return hasattr(os, "getuid") and info.st_uid not in (os.getuid(), 0)
-
-
-def folder_fault() -> tuple[Path, FileProblem] | None:
-    """The path that is not a folder, although the token files need it to be, and why; None if all is well."""
-    folder = secrets_folder()
-    for one in (folder.parent, folder):
-        if os.path.lexists(one) and not os.path.isdir(one):
-            return one, link_problem(one) or FileProblem(fault=FileFault.NOT_A_FOLDER)
-    return None
-
-
-def folder_of_another() -> tuple[Path, FileProblem] | None:
-    """The link that leads to another user's folder, and what is wrong with it, or None."""
-    folder = secrets_folder()
-    for one in (folder.parent, folder):
-        with contextlib.suppress(OSError):
-            if os.path.islink(one) and is_foreign(os.stat(one)):
-                target = show_path(link_target(one))
-                return one, FileProblem(fault=FileFault.LINK_TO_ANOTHER_USERS, details=(target,))
-    return None

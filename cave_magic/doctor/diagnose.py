@@ -17,15 +17,19 @@ from ..api.batch import OnWait
 from ..api.urls import host_of
 from ..credentials.target import Target
 from ..environment import cloud_volume
+from ..environment.caveclient_adapter import failed_call
 from ..environment.platforms import detect_runtime
 from ..redact import redact
 from ..ui.document import WITHHELD, Line, line, shareable_text
 from . import next_steps
 from .checks import CHECKS
+from .checks.call import CALL, REFUSED
 from .evidence import NO_NOTEBOOK, Evidence, NotebookSession
 from .explain_error import explain_error
+from .feasible import feasible
 from .gather import gather
-from .model import Fix, Report, Status, advise
+from .gather_call import follow
+from .model import CheckResult, Fix, LastError, Report, Status, advise
 from .runner import run_checks
 from .summary import is_summed_up, rows_to_read
 
@@ -78,16 +82,20 @@ def look(
     """
     start = time.monotonic()
     wanted = tuple(targets)
-    evidence = gather(wanted, seconds, on_wait, notebook, everything)
+    followed = follow(failed_call(error), wanted, wanted[0].settings)
+    if followed is not None and not everything and not any(one.asked for one in wanted):
+        wanted = (followed.home or followed.target,)  # the error says more than the default datastack
+    evidence = gather(wanted, seconds, on_wait, notebook, everything, followed)
     return judge(wanted, evidence, time.monotonic() - start, error)
 
 
 def judge(
     targets: Sequence[Target], evidence: Evidence, seconds: float, error: BaseException | None = None
 ) -> Diagnosis:
-    """Runs the checks on facts that were gathered; sends no request."""
+    """Runs the checks on facts that were gathered; sends no request, but tries what the next steps need."""
     offer = advise(evidence.machine.fix_command)
-    rows, fixes = run_checks(CHECKS, evidence.subjects, evidence.above, evidence.label, offer)
+    prove = partial(feasible, machine=evidence.machine)
+    rows, fixes = run_checks(CHECKS, evidence.subjects, evidence.above, evidence.label, offer, prove)
     forget = partial(cloud_volume.forget_cached, _hosts(evidence))
     person = next((facts.account for facts in evidence.servers if facts.account), None)
     account = {"name": person.name.text, "email": person.email.text, "id": person.id} if person else None
@@ -95,17 +103,31 @@ def judge(
     versions = evidence.machine.versions
     first = evidence.datastacks[0].target if evidence.datastacks else targets[0]
     report = Report(
-        server=targets[0].server,
+        server=first.server,
         datastacks=names,
         account=account,
         rows=tuple(rows),
         seconds=seconds,
-        error=explain_error(error, targets[0]),
+        error=_meaning(rows, evidence, explain_error(error, targets[0])),
         versions=versions,
         go_on=next_steps.go_on(first),
         again=evidence.machine.check_command,
     )
     return Diagnosis(report=report, fixes=tuple(fix.then(forget) for fix in fixes))
+
+
+def _meaning(rows: Sequence[CheckResult], evidence: Evidence, explained: LastError | None) -> LastError | None:
+    """What the last error means: what it says itself, and what following it found, which may disprove a guess."""
+    row = next((row for row in rows if row.id.partition(":")[0] == CALL.id), None)
+    facts = next((one.call for one in evidence.datastacks if one.call is not None), None)
+    if facts is None or row is None:
+        return explained
+    if row.status is Status.FAILED:
+        is_known = explained is not None and (facts.call.status in REFUSED or facts.other_server)
+        said = line(explained.line, " Cause: ") if explained and is_known else ()
+        return LastError(line=line(said, row.found, "."), next_step=row.next_step)
+    succeeds = facts.same is not None and facts.same.is_good and row.status is Status.OK
+    return LastError(line=line(explained.line, " But ", row.found, ".")) if explained and succeeds else explained
 
 
 def _hosts(evidence: Evidence) -> list[str]:

@@ -8,59 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from pathlib import Path
 from typing import Any
 
 from ..api.responses import Account, ListedToken, Response
 from ..api.urls import host_of
 from ..credentials.datastack_map import ServerMap
-from ..credentials.file_problems import FileProblem
+from ..credentials.obstacles import Obstacle
 from ..credentials.scrub import LeftoverToken
 from ..credentials.stored_tokens import StoredToken
 from ..credentials.target import Target
 from ..credentials.token_files import TokenFile
-from ..environment.caveclient_adapter import Client
+from ..environment.caveclient_adapter import Client, FailedCall
 from ..environment.cloud_volume import Reading
+from ..environment.import_fault import ImportFault
+from ..environment.installer import Installer
+from ..environment.packages import Unmet
 from ..environment.platforms import Runtime
 from ..environment.proxies import ProxySettings
+from ..environment.resources import Shortage
 from ..environment.shadowed import ShadowingFile
 from ..token import Token
 from . import healthy, next_steps
+from .experiments.model import NOTHING_TRIED, Tried
 from .model import Command
 
 MOST_DATASTACKS = 200
 """How many of a server's datastacks `--all` checks, to stay within its timeout. Real servers have some dozens."""
-
-
-class FolderFix(Enum):
-    """How to fix the folder of the token files."""
-
-    SET_HOME = auto()
-    """The home folder is missing: set HOME to another one."""
-    RESTORE_LINK = auto()
-    """A link to a missing folder: mount the folder or move the link away."""
-    MOVE_AWAY = auto()
-    """Something else is in its place, or it is a link to another user's folder."""
-    GRANT_ACCESS = auto()
-    """Its permissions lock out its owner."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FolderProblem:
-    """What is wrong with the folder of the token files.
-
-    Attributes:
-        path: the cause: that folder, its parent, or whatever replaces either.
-        problem: what is wrong with it.
-        fix: how to fix it.
-        unusable: whether token files in it cannot be read; if false, they cannot be written or may be another user's.
-    """
-
-    path: Path
-    problem: FileProblem
-    fix: FolderFix
-    unusable: bool = True
 
 
 def _nothing_left(tokens: Iterable[Token] = ()) -> tuple[LeftoverToken, ...]:
@@ -75,19 +49,25 @@ class Machine:
         versions: package -> version, for those that are installed, and `python`.
         caveclient_problem: why caveclient cannot be imported, or "".
         requests_problem: why requests cannot be imported, or "".
+        import_fault: why the first of them that cannot be imported cannot; None if it was not found out.
+        installer: what can install packages here.
+        shortage: what this kernel has run out of, or None.
+        waiting_netrc: the `.netrc` file that requests would read without end, or "".
+        netrc_variable: whether an environment variable names that file.
         unmet_requirements: requirements of the installed caveclient that are not met; None if unknown.
         shadowing_files: files in the notebook's folder that Python imports instead of a package.
         runtime: where the kernel runs.
         token_variables: environment variables that seem to contain a token; caveclient does not read them.
         proxy_settings: the environment variables that name a proxy or a file of certificates.
         token_folder: the folder of the token files.
-        folder_problem: what is wrong with it, or None.
+        folder_problem: what keeps this user from using it, or None.
         folder_writable_by_others: whether everybody on this computer can write there, and so replace the token.
         datastack_map: caveclient's map of datastacks to servers.
         datastacks_with_secrets: datastacks whose saved address contains a token or a password.
         leftover_tokens: tokens left in this notebook's history and file.
         scrub_left: removes them.
         check_command: the command that runs this check again.
+        unsaved_command: the Python that opens a datastack with a token that is not saved.
         save_commands: the commands that save a token in a new session here, from the platform's secrets or a prompt.
         can_ask: whether the user can answer a prompt.
     """
@@ -95,26 +75,32 @@ class Machine:
     versions: Mapping[str, str] = field(default_factory=lambda: healthy.VERSIONS)
     caveclient_problem: str = ""
     requests_problem: str = ""
-    unmet_requirements: tuple[str, ...] | None = ()
+    import_fault: ImportFault | None = None
+    installer: Installer = field(default_factory=Installer)
+    unmet_requirements: tuple[Unmet, ...] | None = ()
+    shortage: Shortage | None = None
+    waiting_netrc: str = ""
+    netrc_variable: bool = False
     shadowing_files: tuple[ShadowingFile, ...] = ()
     runtime: Runtime = field(default_factory=Runtime)
     token_variables: tuple[str, ...] = ()
     proxy_settings: ProxySettings = field(default_factory=ProxySettings)
     token_folder: Path = healthy.FOLDER
-    folder_problem: FolderProblem | None = None
+    folder_problem: Obstacle | None = None
     folder_writable_by_others: bool = False
     datastack_map: ServerMap = healthy.DATASTACK_MAP
     datastacks_with_secrets: tuple[str, ...] = ()
     leftover_tokens: tuple[LeftoverToken, ...] = ()
     scrub_left: Callable[[], object] = field(default=_nothing_left, repr=False, compare=False)
     check_command: Command = healthy.CHECK_COMMAND
+    unsaved_command: Command = healthy.UNSAVED_COMMAND
     save_commands: tuple[Command, ...] = (healthy.SAVE_COMMAND,)
     can_ask: bool = True
 
     @property
     def fix_command(self) -> Command:
-        """The command that offers the fixes."""
-        return next_steps.with_option(self.check_command, "--fix")
+        """The command that offers the fixes, or applies them if nobody can answer."""
+        return next_steps.with_option(self.check_command, "--fix" if self.can_ask else "--fix --yes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,9 +142,7 @@ class ServerFacts:
         listed_tokens: the account's permanent tokens; None if unknown.
         info: the info service's first response about a datastack.
         info_version: the info service's response to a request without a token.
-        reference: the info service's response of another server (that of the datastack, if known), if a proxy may have
-            responded in place of this one.
-        uses_proxy: whether the status was 500 or more, and requests uses a proxy for this server.
+        tried: the experiments on the first request to it that failed.
         netrc_file: the file whose password requests sends to this server instead of the token, or "".
         misplaced_file: if caveclient finds no working token, a file with one that it does not read.
         untried_file: such a file whose token does not name its server, so it was sent to none.
@@ -179,8 +163,7 @@ class ServerFacts:
     listed_tokens: tuple[ListedToken, ...] | None = healthy.LISTED_TOKENS
     info: Response | None = healthy.INFO
     info_version: Response | None = None
-    reference: Response | None = None
-    uses_proxy: bool = False
+    tried: Tried = NOTHING_TRIED
     netrc_file: str = ""
     misplaced_file: TokenFile | None = None
     untried_file: TokenFile | None = None
@@ -207,6 +190,39 @@ class ServerFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallFacts:
+    """The call of caveclient that raised the last error, and what its services say about what it asked for.
+
+    A response or a list is None if it was not requested, or is not known.
+
+    Attributes:
+        call: the call.
+        other_server: the host that was asked, if it does not open the datastack and the server that its name leads to
+            does; "" otherwise.
+        key_file: the token file that names another key than the client, or None.
+        other_token: whether the client sends another token than the stored one.
+        same: the response to the request that failed, sent again: only a GET that changes nothing.
+        refused_since: when the data server was first seen to refuse that request although the info service opens the
+            datastack, in seconds since 1970; None if it does not.
+        service: the version of the service, if no other check asks for it.
+        valid, versions: the valid materialization versions, and all of them, the newest first.
+        tables, views: the names in the version of the call.
+    """
+
+    call: FailedCall
+    other_server: str = ""
+    key_file: TokenFile | None = None
+    other_token: bool = False
+    same: Response | None = None
+    refused_since: float | None = None
+    service: Response | None = None
+    valid: tuple[int, ...] | None = None
+    versions: tuple[int, ...] | None = None
+    tables: tuple[str, ...] | None = None
+    views: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatastackFacts:
     """One datastack.
 
@@ -218,9 +234,11 @@ class DatastackFacts:
             since 1970; None if it does not.
         listed_datastacks: the datastacks that the info service lists; None if the request was not sent.
         services: service -> the response of the data server.
+        tried: the experiments on the first of its services that failed.
         readings: the tokens that cloud-volume and cloud-files read for the data server; () if that server is unknown.
         misplaced_file: if the stored token has no access, another file whose token has, or None.
         untried_file: such a file whose token does not name its server, so it was sent to none.
+        call: the call that raised the last error, if it was about this datastack.
     """
 
     target: Target = healthy.TARGET
@@ -229,9 +247,11 @@ class DatastackFacts:
     contradicted_since: float | None = None
     listed_datastacks: tuple[str, ...] | None = None
     services: Mapping[str, Response] = field(default_factory=lambda: healthy.SERVICES)
+    tried: Tried = NOTHING_TRIED
     readings: tuple[Reading, ...] = healthy.READINGS
     misplaced_file: TokenFile | None = None
     untried_file: TokenFile | None = None
+    call: CallFacts | None = None
 
     @property
     def name(self) -> str:

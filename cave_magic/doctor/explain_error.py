@@ -12,17 +12,14 @@ from types import TracebackType
 
 from ..api import failures, http, responses
 from ..api.urls import host_of, parse_url
-from ..credentials.datastack_map import read_map
-from ..credentials.target import Target, siblings
-from ..credentials.token_files import TOKEN_KEY, read_token_file, secrets_folder, show_key, show_path
-from ..environment.caveclient_adapter import AskedKey, asked_key
+from ..credentials.target import Target
 from ..environment.proxies import read_proxy_settings
 from ..errors import Cancelled
 from ..redact import Untrusted, sanitize
-from ..ui.document import Line, Span, joined, line
+from ..ui.document import Line, Span, line
 from ..ui.durations import duration
 from . import next_steps
-from .model import Command, LastError
+from .model import LastError
 
 LIBRARIES = ("caveclient", "cloudvolume", "cloudfiles", "requests", "urllib3", "cave_magic")
 """Packages whose errors are explained."""
@@ -78,9 +75,10 @@ class Raised:
     def status(self) -> int:
         """The HTTP status in the attached response or in the message; 0 if unknown."""
         value = getattr(getattr(self.error, "response", None), "status_code", None)
+        hidden = self.body.extract(_REJECTION) if self.body else ""
         if isinstance(value, int):
-            return value
-        return int(self.text.extract(r"\b([345]\d\d) (?:Client|Server) Error") or 0)
+            return int(hidden) if hidden and value == 500 else value
+        return int(hidden or self.text.extract(r"\b([345]\d\d) (?:Client|Server) Error") or 0)
 
     @property
     def code(self) -> str:
@@ -113,6 +111,9 @@ class Raised:
         return f", and asked to wait {duration(seconds)}" if seconds else ""
 
 
+_REJECTION = r"\"message\":\s*\"" + responses.REJECTION.removeprefix(r"\A")
+_OWN_FAILURE = r"\A\s*\{\s*\"code\":\s*500,\s*\"message\":\s*\"((?:[^\"\\]|\\.)*)"
+"""How materialize (5.26) reports an exception that a request caused."""
 _CONTENT = re.compile(r"content:\s*b['\"](.{0,2000})", re.DOTALL)
 _SERVICES = {
     "auth": "the auth service",
@@ -187,31 +188,6 @@ def _own(raised: Raised) -> Line:
     return line(f"{kind.__name__} (cave_magic): ", sanitize(raised.error, 200))
 
 
-def _under_key(raised: Raised) -> Line:
-    """A client that was made with `auth_token_key`, which names another key of the token file."""
-    asked = asked_key(raised.error)
-    if asked is None:
-        return ()
-    file, command = read_token_file(asked.file), _without_key(raised, asked)
-    has_usual = file.token is not None
-    keys = [*([Span(TOKEN_KEY, private=True)] if has_usual else []), *file.keys]
-    made = line('the client was made with auth_token_key="', show_key(asked.key), '"')
-    where = Span(file.name) if asked.file.parent == secrets_folder() else Span(show_path(asked.file), private=True)
-    has = line(where, " has ", joined(" and ", keys) if keys else "no keys")
-    if not asked.found:
-        without = line(" Without that argument: ", command) if command and has_usual else ()
-        return line(made, ", but ", has, ".", without)
-    meaning = _by_code(raised) if raised.code in ("invalid_token", "missing_permission", "missing_tos") else ""
-    return line(f"{meaning} That token is under another key: ", made, "; ", has, ".") if meaning else ()
-
-
-def _without_key(raised: Raised, asked: AskedKey) -> Command | None:
-    """The line that opens the same datastack with the usual key."""
-    if not responses.is_name(asked.datastack) or asked.server.rstrip("/") != raised.target.server:
-        return None
-    return next_steps.go_on(siblings(raised.target, (asked.datastack,), read_map())[0])
-
-
 def _by_code(raised: Raised) -> str:
     meanings = {
         "missing_tos": "you have not accepted the terms of service of that datastack. Your token is fine.",
@@ -231,7 +207,6 @@ def _by_text(raised: Raised) -> str:
 _TEXTS = {
     "Requires admin privilege": "since 2025, only administrators can list users; get names from /auth/api/v1/username. "
     "Your token is fine.",
-    "Version must be an integer": f"a materialization version must be an integer. {_FINE}",
     "(?i)no graphene authentication token": "cloud-volume found no token: it reads other files than CAVEclient.",
     "authentication token was not formatted correctly": "cloud-volume found a token that is not 32 hexadecimal "
     "characters.",
@@ -247,12 +222,15 @@ def _version_gone(raised: Raised) -> str:
     return ""
 
 
-def _by_status(raised: Raised) -> str:
+def _by_status(raised: Raised) -> str | Line:
     status = raised.status
     if status == 429:
         return f"{raised.service} asked to slow down (429){raised.wait}. {_FINE}"
     if status == 504:
         return f"{raised.service} timed out on that request (504){_or_the_proxy()}; request less at once. {_FINE}"
+    if status == 500 and raised.body and raised.body.matches(_OWN_FAILURE):
+        words = sanitize(raised.body.extract(_OWN_FAILURE), 160)
+        return line(f"{raised.service} failed on that request (500): ", words, f". {_FINE}")
     if status >= 500:
         return f"{raised.service} was down or broken ({status}){_or_the_proxy()}{raised.wait}. {_FINE}"
     if status in (401, 403):
@@ -352,7 +330,6 @@ def _network(raised: Raised) -> str:
 
 _RULES: tuple[Callable[[Raised], str | Line], ...] = (
     _own,
-    _under_key,
     _by_code,
     _by_text,
     _version_gone,

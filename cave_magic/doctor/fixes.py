@@ -19,6 +19,7 @@ from ..api.urls import display_file_name, display_url, holds_secret
 from ..credentials import atomic_write, datastack_map, save, stored_tokens, token_files
 from ..credentials.datastack_map import ServerMap
 from ..credentials.locations import Role, locations
+from ..credentials.obstacles import Intent
 from ..credentials.stored_tokens import StoredToken
 from ..credentials.token_files import State, TokenFile, show_path
 from ..deployments import DEFAULT_SERVER, AddressFault, meant_address, server_meant
@@ -71,7 +72,9 @@ def fix_permissions(stored: StoredToken, folder_open: bool = False) -> Fix | Non
     if not names:
         return None
     words = f"make owner-only: {_listed(names)}"
-    return Fix(id="permissions", words=words, paths=tuple(shared), apply=partial(_tighten, shared))
+    return Fix(
+        id="permissions", words=words, paths=(folder, *shared), intent=Intent.CHMOD, apply=partial(_tighten, shared)
+    )
 
 
 def _mode_of(path: Path) -> int:

@@ -17,10 +17,12 @@ from ..api.responses import Response
 from ..credentials.datastack_map import read_map
 from ..credentials.target import Target, siblings
 from ..environment import packages
+from ..environment.import_fault import ImportFault
 from ..environment.shadowed import find_shadowing_files
 from ..token import Token
 from . import next_steps
-from .evidence import MOST_DATASTACKS, NO_NOTEBOOK, Evidence, Machine, NotebookSession, ServerFacts
+from .evidence import MOST_DATASTACKS, NO_NOTEBOOK, DatastackFacts, Evidence, Machine, NotebookSession, ServerFacts
+from .gather_call import FollowedCall
 from .gather_computer import look_at_computer
 from .gather_datastack import DatastackRequests
 from .gather_server import ServerRequests
@@ -32,6 +34,7 @@ def gather(
     on_wait: OnWait | None = None,
     notebook: NotebookSession = NO_NOTEBOOK,
     everything: bool = False,
+    followed: FollowedCall | None = None,
 ) -> Evidence:
     """Gathers all facts.
 
@@ -41,13 +44,18 @@ def gather(
         on_wait: called with the hosts that it waits for.
         notebook: the notebook in which the check runs.
         everything: check instead every datastack that their servers list for the stored token.
+        followed: the failed call to look at, too.
     """
     with Batch(seconds) as batch:
-        search, wanted = _Search(batch), tuple(targets)
+        search, wanted = _Search(batch, followed), tuple(targets)
+        if followed is not None:
+            for one in filter(None, (followed.target, followed.home)):
+                search.look_at(one)
         for target in wanted:
             search.look_at_all(target) if everything else search.look_at(target)
         importing = batch.submit(packages.import_caveclient)  # after the requests, while they wait
         importing_requests = batch.submit(packages.import_requests)
+        explaining = batch.submit(partial(_explain, batch, importing, importing_requests))
         check_command = next_steps.check_everything(wanted[0]) if everything else next_steps.check_all(wanted)
         look = partial(look_at_computer, wanted[0], check_command, notebook.can_ask)
         looking = batch.submit(look)
@@ -56,11 +64,25 @@ def gather(
             looking.result() if looking.done() else look(),
             caveclient_problem=result_or(importing, ""),
             requests_problem=result_or(importing_requests, ""),
+            import_fault=result_or(explaining, None),
             shadowing_files=find_shadowing_files(),
             leftover_tokens=notebook.find_left(search.tokens),
             scrub_left=partial(notebook.scrub_left, search.tokens),
         )
         return search.evidence(machine, importing, notebook)
+
+
+def _explain(batch: Batch, importing: Future[str], importing_requests: Future[str]) -> ImportFault | None:
+    """Why requests or caveclient cannot be imported; None if they can."""
+    if importing_requests.result(batch.left):
+        module = "cave_magic.api.connections"
+    elif importing.result(batch.left):
+        module = "caveclient.auth"
+    else:
+        return None
+    from ..environment.attribution import find_fault
+
+    return find_fault(module, lambda: batch.left)
 
 
 def ask_server(
@@ -92,8 +114,8 @@ def ask_server(
 class _Search:
     """The servers and datastacks to check, while the requests are under way."""
 
-    def __init__(self, batch: Batch) -> None:
-        self._batch = batch
+    def __init__(self, batch: Batch, followed: FollowedCall | None) -> None:
+        self._batch, self._followed = batch, followed
         self._servers: dict[str, ServerRequests] = {}
         self._datastacks: dict[tuple[str, str], DatastackRequests] = {}
         self._listing: list[Target] = []
@@ -102,7 +124,9 @@ class _Search:
         """Requests a datastack, and its server if that is new."""
         server = self._server(target)
         if (target.server, target.datastack) not in self._datastacks:
-            self._datastacks[target.server, target.datastack] = DatastackRequests(self._batch, target, server)
+            call = self._followed.call if self._followed and target == self._followed.target else None
+            requests = DatastackRequests(self._batch, target, server, call)
+            self._datastacks[target.server, target.datastack] = requests
 
     def look_at_all(self, target: Target) -> None:
         """Requests the server's list of datastacks, then each of them; without a list, only the target."""
@@ -135,5 +159,24 @@ class _Search:
             if target.server not in {server for server, _ in self._datastacks}:  # the list did not come in time
                 self.look_at(target)
         servers = {address: server.facts(machine, importing, notebook) for address, server in self._servers.items()}
-        datastacks = tuple(one.facts(servers[one.target.server]) for one in list(self._datastacks.values()))
-        return Evidence(machine=machine, servers=tuple(servers.values()), datastacks=datastacks)
+        datastacks = {key: one.facts(servers[key[0]]) for key, one in list(self._datastacks.items())}
+        self._leave_one_server(datastacks)
+        kept = [servers[address] for address in servers if address in {server for server, _ in datastacks}]
+        return Evidence(machine=machine, servers=tuple(kept), datastacks=tuple(datastacks.values()))
+
+    def _leave_one_server(self, datastacks: dict[tuple[str, str], DatastackFacts]) -> None:
+        """Of the server that was asked and the one that the name leads to, keeps the first that opens the datastack."""
+        followed = self._followed
+        if followed is None or followed.home is None:
+            return
+        asked, home = ((one.server, one.datastack) for one in (followed.target, followed.home))
+        here, there = datastacks[asked], datastacks[home]
+        if _is_open(there) and not _is_open(here) and here.call is not None:
+            datastacks[home] = replace(there, call=replace(here.call, other_server=here.server.host))
+            del datastacks[asked]
+        else:
+            del datastacks[home]
+
+
+def _is_open(datastack: DatastackFacts) -> bool:
+    return datastack.info is not None and bool(responses.local_server_in(datastack.info))

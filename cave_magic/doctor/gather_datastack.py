@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ..api import endpoints, responses
 from ..api.batch import Batch, PendingResponse
 from ..api.responses import Response
-from ..api.urls import name_for_files
+from ..api.urls import host_of, name_for_files
 from ..credentials.target import Target
 from ..environment import cloud_volume
+from ..environment.caveclient_adapter import FailedCall
 from .evidence import DatastackFacts, ServerFacts
+from .experiments.model import NOTHING_TRIED
+from .experiments.run import is_strange
+from .gather_call import CallRequests
 from .gather_memory import MEMORY
 from .gather_server import MisplacedTokens, ServerRequests, response_of
 
@@ -16,12 +22,13 @@ from .gather_server import MisplacedTokens, ServerRequests, response_of
 class DatastackRequests:
     """The requests about one datastack while they are under way."""
 
-    def __init__(self, batch: Batch, target: Target, server: ServerRequests) -> None:
+    def __init__(self, batch: Batch, target: Target, server: ServerRequests, call: FailedCall | None = None) -> None:
         self.target, self._server, self._batch = target, server, batch
         self._info: PendingResponse | None = None
         self._list: PendingResponse | None = None
         self._services: dict[str, PendingResponse] = {}
         self._misplaced: MisplacedTokens | None = None
+        self._call = CallRequests(batch, call, target, server) if call else None
         if server.token is None:
             return
         self._info = batch.get(endpoints.datastack_url(target.server, target.datastack), server.token)
@@ -39,12 +46,28 @@ class DatastackRequests:
             self._misplaced = MisplacedTokens(self._batch, self._server.stored, address, _may_be_read)
         if responses.lacks_datastack(info):
             self._list = self._batch.get(endpoints.datastacks_url(server), self._server.token)
+        if is_strange(info) and self._server.identity is not None:
+            self._batch.then(self._server.identity, partial(self._after_both, info))
         if local := responses.local_server_in(info):
             MEMORY.local_servers[server, datastack] = local
             self._ask_services(local)
+            if self._call is not None:
+                self._call.ask(local)
+
+    def _after_both(self, info: Response, identity: Response) -> None:
+        """Experiments on the info service, unless those on the auth service explain the whole server."""
+        if not is_strange(identity):
+            self._server.try_other_ways(info)
 
     def _ask_services(self, local: str) -> None:
         self._services = {name: self._batch.get(local + route) for name, route in endpoints.SERVICES.items()}
+        for request in self._services.values():
+            self._batch.then_or_late(request, self._after_service)
+
+    def _after_service(self, response: Response) -> None:
+        """Experiments on a service, unless it is missing or asks to sign in, as it may."""
+        if response.status not in (401, 403, 404) and not response.location.matches(endpoints.AUTHORIZE):
+            self._server.try_other_ways(response)
 
     def facts(self, server: ServerFacts) -> DatastackFacts:
         """The facts, once the batch is over."""
@@ -57,9 +80,11 @@ class DatastackRequests:
             contradicted_since=self._contradicted_since(server, info),
             listed_datastacks=responses.names_in(listed) if listed else None,
             services={name: request.response for name, request in self._services.items()} if local else {},
+            tried=self._server.tried(host_of(responses.local_server_in(info))) if info else NOTHING_TRIED,
             readings=cloud_volume.readings(local) if local else (),
             misplaced_file=self._misplaced.working_file if self._misplaced else None,
             untried_file=self._misplaced.untried_file if self._misplaced else None,
+            call=self._call.facts() if self._call else None,
         )
 
     def _contradicted_since(self, server: ServerFacts, info: Response | None) -> float | None:

@@ -9,18 +9,19 @@ from pathlib import Path
 
 from ..api import endpoints, http, responses
 from ..api.batch import Batch, PendingResponse, result_or
-from ..api.failures import Failure
 from ..api.responses import Response
+from ..api.urls import host_of
 from ..credentials import misplaced, stored_tokens
 from ..credentials.stored_tokens import StoredToken
 from ..credentials.target import Target
 from ..credentials.token_files import TokenFile
-from ..deployments import DEFAULT_SERVER, KNOWN_SERVERS, deployment_of, formats_of
+from ..deployments import formats_of
 from ..environment import caveclient_adapter
 from ..redact import sanitize
 from ..token import Token
 from .evidence import Machine, NotebookSession, ServerFacts
-from .gather_computer import attempt
+from .experiments.model import NOTHING_TRIED, Tried
+from .experiments.run import Experiments, is_strange
 from .gather_memory import MEMORY
 
 MOST_MISPLACED = 3
@@ -93,7 +94,7 @@ class ServerRequests:
         self._salvaged_identity: PendingResponse | None = None
         self._token_list: PendingResponse | None = None
         self._info_version: PendingResponse | None = None
-        self._reference: PendingResponse | None = None
+        self._experiments: dict[str, Experiments] = {}
         self._datasets: dict[str, PendingResponse] = {}
         self._misplaced: MisplacedTokens | None = None
         if self.token is None:
@@ -103,11 +104,12 @@ class ServerRequests:
         if (self.address, self.token) in MEMORY.accepted:
             self._token_list = batch.get(endpoints.tokens_url(self.address), self.token)
         batch.then(self.identity, partial(self._after_identity, self.token))
+        batch.then_or_late(self.identity, self._explain)
 
     def _ask_without_token(self) -> None:
         self._info_version = self._batch.get(endpoints.info_version_url(self.address))
         self._anonymous_identity = self._batch.get(endpoints.identity_url(self.address))
-        self._batch.then(self._anonymous_identity, self._compare)
+        self._batch.then_or_late(self._anonymous_identity, self._explain)
         self._salvage()
 
     def _after_identity(self, token: Token, identity: Response) -> None:
@@ -121,7 +123,6 @@ class ServerRequests:
             self._salvage()
         elif not identity.error:
             self._info_version = self._batch.get(endpoints.info_version_url(self.address))
-            self._compare(identity)
 
     def _salvage(self) -> None:
         """Tries a token of this server that is in its files but is not read."""
@@ -145,15 +146,24 @@ class ServerRequests:
             skipped=tuple(file.path for file in looked_at),
         )
 
-    def _compare(self, response: Response) -> None:
-        """Requests another server, if a proxy may have responded in place of a wrong saved address."""
-        home = deployment_of(self.target.datastack)
-        other = home.server if home else "" if self.address in KNOWN_SERVERS else DEFAULT_SERVER
-        if self.target.named_by != "map" or other in ("", self.address) or responses.is_cave(response):
-            return
-        may_be_the_proxys = response.failure is Failure.PROXY or response.status >= 400
-        if may_be_the_proxys and http.has_proxy(self.address):
-            self._reference = self._batch.get(endpoints.info_version_url(other))
+    def try_other_ways(self, response: Response) -> None:
+        """Starts experiments on a request if its response is strange: one set for each host, on the first request."""
+        if is_strange(response):
+            self._experiments_on(response.host).start(response)
+
+    def _explain(self, identity: Response) -> None:
+        """Starts experiments on the auth service; compares with other servers if the info service fails, too."""
+        self.try_other_ways(identity)
+        info = self._info_version or self.info
+        if is_strange(identity) and info is not None:
+            self._batch.then_or_late(info, self._experiments_on(identity.host).compare)
+
+    def _experiments_on(self, host: str) -> Experiments:
+        return self._experiments.setdefault(host, Experiments(self._batch, self.target, self.token))
+
+    def tried(self, host: str) -> Tried:
+        """The experiments on a host of this server, once the batch is over."""
+        return self._experiments[host].facts() if host in self._experiments else NOTHING_TRIED
 
     def ask_dataset_of(self, datastack: str, info: PendingResponse) -> None:
         """Requests the dataset of a datastack if the info service opens it but no permission has its name."""
@@ -192,8 +202,7 @@ class ServerRequests:
             listed_tokens=responses.listed_tokens_in(token_list) if token_list else None,
             info=response_of(self.info),
             info_version=response_of(self._info_version),
-            reference=response_of(self._reference),
-            uses_proxy=self._uses_proxy(identity or anonymous),
+            tried=self.tried(host_of(self.address)),
             netrc_file=http.netrc_for(self.address) if is_refused else "",
             misplaced_file=self._misplaced.working_file if self._misplaced else None,
             untried_file=self._misplaced.untried_file if self._misplaced else None,
@@ -215,9 +224,6 @@ class ServerRequests:
         }
         MEMORY.datasets.update({(self.address, name): dataset for name, dataset in found.items()})
         return found
-
-    def _uses_proxy(self, response: Response | None) -> bool:
-        return bool(response and response.status >= 500) and attempt(lambda: http.has_proxy(self.address), False)
 
     def _disagrees(self) -> bool | None:
         if self.stored.blocker is not None:

@@ -1,4 +1,4 @@
-"""Checks, findings, results and the report. Standard library only.
+"""Checks, findings, results and the report.
 
 A check is a pure function from the facts about one subject (this computer, a server, a datastack) to a finding.
 """
@@ -11,6 +11,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from ..credentials.obstacles import Intent
 from ..ui.document import Line, Span, line, plain_text
 
 
@@ -30,11 +31,31 @@ class Status(str, Enum):
         return self in (Status.OK, Status.WARNING)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """What has to be possible for a command or a fix to work.
+
+    Attributes:
+        intent: what it does with a path; None if it saves a token.
+        path: that path.
+        server: the address of the server for which it saves a token.
+    """
+
+    intent: Intent | None = None
+    path: Path = Path()
+    server: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Command(Span):
-    """A line to type: a magic, Python or a shell command. Only `next_steps` builds them."""
+    """A line to type: a magic, Python or a shell command. Only `next_steps` builds them.
+
+    Attributes:
+        needs: what has to be possible here, now and for this user; it is tried before the line is printed.
+    """
 
     style: str = "command"
+    needs: tuple[Need, ...] = field(default=(), compare=False, repr=False)
 
 
 NO_COMMAND = Command("")
@@ -59,6 +80,11 @@ class NextStep:
     def commands(self) -> tuple[str, ...]:
         """The lines to type, in order."""
         return _commands_in(self.line)
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """What its commands need."""
+        return tuple(need for span in self.line if isinstance(span, Command) for need in span.needs)
 
     @property
     def url(self) -> str | None:
@@ -90,9 +116,11 @@ class LastError:
 
     Attributes:
         line: one or two sentences, with the line to type if there is one.
+        next_step: what to do about it, if the check found that out.
     """
 
     line: Line
+    next_step: NextStep | None = None
 
     @property
     def text(self) -> str:
@@ -102,7 +130,7 @@ class LastError:
     @property
     def command(self) -> str | None:
         """The line to type, or None."""
-        return next(iter(_commands_in(self.line)), None)
+        return next(iter((*_commands_in(self.line), *(self.next_step.commands if self.next_step else ()))), None)
 
     def to_dict(self) -> dict[str, Any]:
         """The explanation in `%cave_check --json`."""
@@ -117,6 +145,7 @@ class Fix:
         id: its kind.
         words: what it does, before -> after, in one line without secrets.
         paths: the files that it changes.
+        intent: what it does with them.
         apply: makes the change. It reads the files again first, so it does not undo what changed in the meantime.
             Returns the backups; raises TokenNotSaved if a file cannot be written.
     """
@@ -124,6 +153,7 @@ class Fix:
     id: str
     words: str
     paths: tuple[Path, ...] = field(default=(), repr=False)
+    intent: Intent = Intent.WRITE
     apply: Callable[[], tuple[Path, ...]] = field(repr=False, compare=False)
 
     def then(self, follow: Callable[[], object]) -> Fix:
@@ -146,12 +176,14 @@ class Finding:
         evidence: which file, host, status, code.
         next_step: what to do about it. A finding that has only a fix gets `%cave_check --fix` as its next step.
         fix: the change that `%cave_check --fix` offers, or None.
+        tried: what was tried to find the cause, with its outcome.
     """
 
     status: Status
     evidence: Line
     next_step: NextStep | None = None
     fix: Fix | None = None
+    tried: tuple[Line, ...] = ()
 
     def __post_init__(self) -> None:
         if self.status is Status.FAILED and self.next_step is None and self.fix is None:
@@ -215,6 +247,7 @@ class CheckResult:
         blocked_by: the id of the result because of which the check was skipped, or None.
         next_step: what to do about it, or None.
         quiet: whether a good result is shown only with `-v`.
+        tried: what was tried to find the cause, with its outcome; shown with `-v`.
     """
 
     id: str
@@ -225,6 +258,7 @@ class CheckResult:
     blocked_by: str | None = None
     next_step: NextStep | None = None
     quiet: bool = False
+    tried: tuple[Line, ...] = ()
 
     @property
     def evidence(self) -> str:
@@ -241,6 +275,7 @@ class CheckResult:
             "evidence": self.evidence,
             "blocked_by": self.blocked_by,
             "remedy": self.next_step.to_dict() if self.next_step else None,
+            **({"tried": [plain_text(one) for one in self.tried]} if self.tried else {}),
         }
 
 

@@ -12,13 +12,15 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..credentials.obstacles import Intent, Obstacle, WayOut
 from ..credentials.target import Target
 from ..credentials.token_files import show_path
 from ..deployments import DEFAULT_SERVER
+from ..environment.installer import Installer
 from ..environment.platforms import Runtime
 from ..redact import redact
-from ..ui.document import joined
-from .model import Command, NextStep, advise
+from ..ui.document import Line, joined, line
+from .model import Command, Need, NextStep, advise, then
 
 _LONGEST_PATH = 4096
 """The most characters of a path, so that no path is cut: the line would name another file."""
@@ -50,7 +52,7 @@ def with_option(command: Command, option: str) -> Command:
 
 def setup(target: Target, kind: str, *options: str) -> Command:
     """`%cave_setup new` or `%cave_setup existing` for a target."""
-    return magic("cave_setup", kind, *_options(target), *options)
+    return magic("cave_setup", kind, *_options(target), *options, needs=_saving(target))
 
 
 def save(target: Target, *options: str) -> Command:
@@ -60,10 +62,11 @@ def save(target: Target, *options: str) -> Command:
     """
     odd = next((one for one in options if not _can_be_quoted(one)), None)
     if odd is None:
-        return magic("cave_save", *map(quoted, options), *_options(target))
+        return magic("cave_save", *map(quoted, options), *_options(target), needs=_saving(target))
     words = ("$path" if one == odd else one for one in options)
-    line = json.dumps(" ".join((*words, *_options(target))))
-    return Command(f'path = {_literal(odd)}; get_ipython().run_line_magic("cave_save", {line})')
+    rest = json.dumps(" ".join((*words, *_options(target))))
+    typed = f'path = {_literal(odd)}; get_ipython().run_line_magic("cave_save", {rest})'
+    return Command(typed, needs=_saving(target))
 
 
 def save_from(target: Target, file: Path, replaces: bool = True) -> Command:
@@ -77,9 +80,13 @@ def whoami(target: Target) -> Command:
     return magic("cave_whoami", *_server(target))
 
 
-def magic(name: str, *words: str) -> Command:
+def magic(name: str, *words: str, needs: tuple[Need, ...] = ()) -> Command:
     """A magic with these words, those that are not empty."""
-    return Command(" ".join((f"%{name}", *filter(None, words))))
+    return Command(" ".join((f"%{name}", *filter(None, words))), needs=needs)
+
+
+def _saving(target: Target) -> tuple[Need, ...]:
+    return (Need(server=target.server),)
 
 
 def _options(target: Target) -> tuple[str, ...]:
@@ -104,7 +111,7 @@ def _can_be_quoted(word: str) -> bool:
 # ---------------------------------------------------------------- Python
 
 
-def client(variable: str, datastack: str, server: str, opens_on: str) -> Command:
+def client(variable: str, datastack: str, server: str, opens_on: str, version: int | None = None) -> Command:
     """The Python that opens a datastack.
 
     Args:
@@ -112,16 +119,35 @@ def client(variable: str, datastack: str, server: str, opens_on: str) -> Command
         datastack: its name; "" for a client without one.
         server: the address of its server.
         opens_on: the server that CAVEclient opens without `server_address`.
+        version: the materialization version; None for the newest.
     """
     arguments = [json.dumps(datastack)] if datastack else []
     if server != (opens_on if datastack else DEFAULT_SERVER):
         arguments.append(f"server_address={json.dumps(server)}")
+    if version is not None:
+        arguments.append(f"version={version}")
     return Command(f"from caveclient import CAVEclient; {variable} = CAVEclient({', '.join(arguments)})")
 
 
-def go_on(target: Target) -> Command:
+def without_saving(target: Target) -> Command:
+    """The Python that opens a datastack with a token that is typed and not saved."""
+    opened = client("client", target.datastack, target.server, target.opens_on).text.removesuffix(")")
+    return Command(f'import getpass; {opened}, auth_token=getpass.getpass("Token: "))')
+
+
+def go_on(target: Target, version: int | None = None) -> Command:
     """The line to start work with."""
-    return client("client", target.datastack, target.server, target.opens_on)
+    return client("client", target.datastack, target.server, target.opens_on, version)
+
+
+def tables(target: Target, version: int | None) -> Command:
+    """The Python that lists the tables of a version."""
+    return Command(f"{go_on(target, version).text}; client.materialize.get_tables()")
+
+
+def query(target: Target, version: int | None, kind: str, name: str) -> Command:
+    """The Python that reads the first rows of a table or a view (`kind`)."""
+    return Command(f"{go_on(target, version).text}; client.materialize.query_{kind}({json.dumps(name)}, limit=10)")
 
 
 def recall(runtime: Runtime, target: Target, *options: str) -> tuple[Command, ...]:
@@ -131,9 +157,9 @@ def recall(runtime: Runtime, target: Target, *options: str) -> tuple[Command, ..
     return (save(target, "--from-env", "CAVE_TOKEN", *options),)
 
 
-def without_variable(name: str) -> Command:
-    """Unsets an environment variable in this kernel."""
-    return Command(f'import os; os.environ.pop("{name}", None)')
+def without_variable(*names: str) -> Command:
+    """Unsets environment variables in this kernel."""
+    return Command("; ".join(["import os", *(f'os.environ.pop("{name}", None)' for name in names)]))
 
 
 def with_variable(name: str, value: str) -> Command:
@@ -141,33 +167,126 @@ def with_variable(name: str, value: str) -> Command:
     return Command(f"%env {name}={value}")
 
 
+def copy_variable(source: str, target: str) -> Command:
+    """Copies an environment variable, whose value may contain a password, to another one."""
+    return Command(f'import os; os.environ["{target}"] = os.environ["{source}"]')
+
+
 def with_more_hosts(name: str, hosts: str) -> Command:
     """Adds hosts to a list in an environment variable, such as NO_PROXY."""
     return Command(f'import os; os.environ["{name}"] += ",{hosts}"')
 
 
+def with_fewer_hosts(name: str, hosts: Sequence[str]) -> Command:
+    """Removes entries of a list in an environment variable, such as NO_PROXY."""
+    kept = f'one for one in os.environ["{name}"].split(",") if one.strip() not in {list(hosts)!r}'
+    return Command(f'import os; os.environ["{name}"] = ",".join({kept})')
+
+
+def with_scheme(name: str, scheme: str) -> Command:
+    """Changes the scheme of the address in an environment variable, which may contain a password."""
+    return Command(f'import os; os.environ["{name}"] = "{scheme}://" + os.environ["{name}"].rpartition("://")[2]')
+
+
+def with_proxy_password(name: str) -> Command:
+    """Asks for a user name and a password, and puts them into the address of a proxy."""
+    address = f'os.environ["{name}"].rpartition("://")[2].rpartition("@")[2]'
+    login = "quote(input('User name: '), safe='') + ':' + quote(getpass('Password: '), safe='')"
+    imports = "import os; from getpass import getpass; from urllib.parse import quote"
+    return Command(f'{imports}; os.environ["{name}"] = "http://" + {login} + "@" + {address}')
+
+
+def with_family(name: str) -> Command:
+    """Lets requests use only "IPv4" or "IPv6" addresses in this kernel."""
+    constant = "AF_INET6" if name == "IPv6" else "AF_INET"
+    return Command(f"import socket, urllib3.util.connection as c; c.allowed_gai_family = lambda: socket.{constant}")
+
+
 # ---------------------------------------------------------------- shell
 
 
-def pip_install(*words: str) -> Command:
-    """Installs packages into the environment of this kernel."""
-    return Command(" ".join(("%pip install", *words)))
+def install(installer: Installer, *specs: str, again: bool = False, over: bool = False) -> Line:
+    """Installs packages into the environment of this kernel, and what to do then.
+
+    Args:
+        installer: what can install them here.
+        specs: the packages, with the accepted versions; the newest of these is installed.
+        again: whether to replace them even if they are there.
+        over: whether to leave alone what is there, which pip cannot or must not uninstall.
+    """
+    if not installer.tool:
+        return other_environment(installer)
+    forced = ("--ignore-installed" if over else "--force-reinstall", "--no-deps") if again else ("-U",)
+    return _with_restart(_by(installer, "install", *installer.options, *forced, *map(_spec, specs)))
 
 
-def move_away(path: Path) -> Command:
-    """Renames a file or folder to `.old`."""
-    text = _typed(path)
-    if not _shell_takes(text):
-        return Command(f"import os; os.rename({_expanded(text)}, {_expanded(text + '.old')})")
-    return Command(f"!mv {_for_shell(text)} {_for_shell(text)}.old")
+def uninstall(installer: Installer, *names: str) -> Line:
+    """Uninstalls the copies of packages that Python finds first, and what to do then."""
+    options = tuple(one for one in installer.options if one != "--user")
+    return _with_restart(_by(installer, "uninstall", *options, *(() if installer.tool == "uv" else ("-y",)), *names))
+
+
+def other_environment(installer: Installer) -> Line:
+    """Makes another environment with a kernel of its own, and what to do then; or who can repair this one."""
+    if not installer.venv:
+        return line("ask the administrators of this computer to repair its Python")
+    make = "uv venv --seed" if installer.venv == "uv" else f"{_quoted_path(installer.python)} -m venv"
+    python = _for_shell("~/cave-env/bin/python") if os.name == "posix" else "%USERPROFILE%\\cave-env\\Scripts\\python"
+    folder = "~/cave-env" if os.name == "posix" else "%USERPROFILE%\\cave-env"
+    steps = (
+        f"{make} {folder}",
+        f"{python} -m pip install cave-magic ipykernel",
+        f"{python} -m ipykernel install --user --name cave-env",
+    )
+    return line(Command("!" + " && ".join(steps)), ", choose the kernel cave-env")
+
+
+def _by(installer: Installer, verb: str, *words: str) -> Command:
+    python = _quoted_path(installer.python)
+    said = " ".join(words)
+    if installer.tool == "uv":
+        said = said.replace("--force-reinstall", "--reinstall").replace("--ignore-installed", "--reinstall")
+        return Command(f"!uv pip {verb} --python {python} {said}")
+    if installer.tool == "ensurepip":
+        return Command(f"!{python} -m ensurepip && {python} -m pip {verb} {said}")
+    if installer.tool == "pip":
+        return Command(f"%pip {verb} {said}")
+    said = said.replace("--no-deps ", "").replace("-U ", "").replace("--ignore-installed", "--force-reinstall")
+    return Command(f"%{installer.tool} {verb.replace('uninstall', 'remove')} {'-y ' * ('-y' not in words)}{said}")
+
+
+def _with_restart(command: Command) -> Line:
+    return line(command, ", restart the kernel")
+
+
+def _spec(spec: str) -> str:
+    return f'"{spec}"' if set(spec) & set("<>=!~[") else spec
+
+
+def _quoted_path(path: str) -> str:
+    return shlex.quote(path) if os.name == "posix" else f'"{path}"'
+
+
+def leave_out(folder: str) -> Command:
+    """Takes a folder out of `sys.path`, whether or not it is there."""
+    return Command(f"import sys; sys.path[:] = [one for one in sys.path if one != {_literal(folder)}]")
+
+
+def move_away(path: Path, name: str = "") -> Command:
+    """Renames a file or folder, to `.old` unless another name is given because that one is taken."""
+    text, needs = _typed(path), (Need(intent=Intent.MOVE, path=path),)
+    new = text[: len(text) - len(path.name)] + name if name else f"{text}.old"
+    if not (_shell_takes(text) and _shell_takes(new)):
+        return Command(f"import os; os.rename({_expanded(text)}, {_expanded(new)})", needs=needs)
+    return Command(f"!mv {_for_shell(text)} {_for_shell(new)}", needs=needs)
 
 
 def make_private(path: Path, mode: int = 0o600) -> Command:
     """Makes a file or a folder owner-only."""
-    text = _typed(path)
+    text, needs = _typed(path), (Need(intent=Intent.CHMOD, path=path),)
     if not _shell_takes(text):
-        return Command(f"import os; os.chmod({_expanded(text)}, 0o{mode:o})")
-    return Command(f"!chmod {mode:o} {_for_shell(text)}")
+        return Command(f"import os; os.chmod({_expanded(text)}, 0o{mode:o})", needs=needs)
+    return Command(f"!chmod {mode:o} {_for_shell(text)}", needs=needs)
 
 
 def _shell_takes(text: str) -> bool:
@@ -188,6 +307,42 @@ def _expanded(text: str) -> str:
 def _literal(text: str) -> str:
     """The Python for a text, without repeated spaces, which copying loses."""
     return repr(text).replace("  ", " \\x20")
+
+
+# ---------------------------------------------------------------- obstacles
+
+
+def past(obstacle: Obstacle, again: Command, unsaved: Command | None = None) -> NextStep:
+    """How to get past an obstacle, by the way that is open to this user, or who can remove it.
+
+    Args:
+        obstacle: what keeps a file from being changed.
+        again: the command that follows.
+        unsaved: the command that works with a token that is not saved, for obstacles that this user cannot remove here.
+    """
+    if obstacle.way is WayOut.MOVE_AWAY:
+        return then(move_away(obstacle.path), again)
+    if obstacle.way is WayOut.GRANT_ACCESS:
+        return then(make_private(obstacle.path, obstacle.mode), again)
+    if obstacle.way is WayOut.RESTORE_LINK:
+        move = move_away(obstacle.path)
+        return then(line("if that is on a drive that is not mounted, mount it; else ", move), again)
+    if obstacle.way is WayOut.SET_HOME and obstacle.home:
+        return then(with_variable("HOME", obstacle.home), again)
+    if obstacle.way is WayOut.CLOSE_FILES:
+        return then("close files or restart the kernel", again)
+    step = then(_removed_by_others(obstacle), again)
+    return advise(step.line, ". To work without saving: ", unsaved) if unsaved else step
+
+
+def _removed_by_others(obstacle: Obstacle) -> str:
+    shown = show_path(obstacle.path)
+    if obstacle.way is WayOut.SET_HOME:
+        return "set HOME to a folder that you can write before the kernel starts"
+    if obstacle.way is WayOut.FREE_SPACE:
+        return f"free some space on the disk of {shown}"
+    who = "the administrator of this computer" if obstacle.way is WayOut.ADMINISTRATOR else obstacle.owner
+    return f"ask {who} to let you write {shown}"
 
 
 # ---------------------------------------------------------------- paths

@@ -14,7 +14,12 @@ Above = Callable[[Any, type], Any]
 
 
 def run_checks(
-    checks: Iterable[Check], subjects: Subjects, above: Above, label: Callable[[Any], str], offer: NextStep
+    checks: Iterable[Check],
+    subjects: Subjects,
+    above: Above,
+    label: Callable[[Any], str],
+    offer: NextStep,
+    prove: Callable[[Finding], Finding] = lambda finding: finding,
 ) -> tuple[list[CheckResult], list[Fix]]:
     """Runs checks in their order.
 
@@ -24,6 +29,7 @@ def run_checks(
         above: (subject, type) -> the subject of that type that it belongs to.
         label: subject -> its name, which goes into ids and titles if there are several subjects.
         offer: the next step of a finding that has a fix and no shorter line.
+        prove: finding -> the same with a next step and a fix that can work here.
     Returns:
         A row for each check and subject with something to say, and the fixes, each once.
     """
@@ -36,7 +42,7 @@ def run_checks(
             name = f"{check.id}:{label(subject)}" if several else check.id
             title = f"{check.title} ({label(subject)})" if several else check.title
             blocker = _blocker(check, subject, above, states)
-            finding = None if blocker else _look(check, subject)
+            finding = None if blocker else _look(check, subject, prove)
             if finding is not None and finding.fix is not None:
                 fixes.setdefault((finding.fix.id, finding.fix.paths), finding.fix)
             row = _skipped(check, name, title, blocker, rows) if blocker else _row(check, name, title, finding, offer)
@@ -68,9 +74,10 @@ def _skipped(check: Check, name: str, title: str, blocker: str, rows: Iterable[C
     )
 
 
-def _look(check: Check, subject: Any) -> Finding | None:
+def _look(check: Check, subject: Any, prove: Callable[[Finding], Finding]) -> Finding | None:
     try:
-        return check.look(subject)
+        finding = check.look(subject)
+        return None if finding is None else prove(finding)
     except Exception as error:
         found = line(f"this check crashed ({type(error).__name__}); the others ran")
         return Finding(status=Status.CRASHED, evidence=found)
@@ -87,6 +94,7 @@ def _row(check: Check, name: str, title: str, finding: Finding | None, offer: Ne
         found=finding.evidence,
         next_step=_shorter(finding.next_step, offer) if finding.fix else finding.next_step,
         quiet=check.quiet and finding.status is not Status.CRASHED,
+        tried=finding.tried,
     )
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..api.http import import_connections
 from ..redact import sanitize
+from .resources import current_shortage
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
 
 def import_caveclient() -> str:
     """Imports caveclient; returns what is wrong if that fails, else ""."""
+    if "caveclient" not in sys.modules and (shortage := current_shortage()) is not None:
+        return shortage.words
     import_requests()  # before caveclient imports it from its end
     with _no_collecting():
         return _problem_of(_import_caveclient)
@@ -58,30 +63,54 @@ def _no_collecting() -> Iterator[None]:
         gc.enable()
 
 
-def unmet_requirements() -> tuple[str, ...]:
-    """The unmet requirements of the installed caveclient, such as `pandas<3 (3.0.1 is installed)`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unmet:
+    """A requirement that is not met.
+
+    Attributes:
+        name: the required package.
+        specifier: the versions that are accepted, such as `<3,>=1.5`; "" for any.
+        have: the installed version; "" if none is.
+    """
+
+    name: str
+    specifier: str
+    have: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name}{self.specifier} ({f'{self.have} is installed' if self.have else 'not installed'})"
+
+
+def unmet_requirements() -> tuple[Unmet, ...]:
+    """The unmet requirements of the installed caveclient."""
     from importlib.metadata import distributions
 
     caveclient = next(filter(_version_in, distributions(name="caveclient")), None)
-    wanted = caveclient.requires if caveclient else None
-    return tuple(filter(None, map(_unmet, wanted or ())))
+    return unmet_requirements_of(caveclient) if caveclient else ()
 
 
-def _unmet(text: str) -> str:
-    """A requirement of the installed caveclient with what is installed instead; "" if it is met."""
+def unmet_requirements_of(package: Distribution) -> tuple[Unmet, ...]:
+    """The unmet requirements of an installed package.
+
+    Raises:
+        ImportError: `packaging` cannot be imported.
+    """
+    return tuple(filter(None, map(_unmet, package.requires or ())))
+
+
+def _unmet(text: str) -> Unmet | None:
     from packaging.requirements import InvalidRequirement, Requirement
 
     try:
         need = Requirement(text)
     except InvalidRequirement:
-        return ""
+        return None
     if need.marker is not None and not need.marker.evaluate({"extra": ""}):
-        return ""
+        return None
     have = version_of(need.name)
-    if have is None:
-        return f"{need.name}{need.specifier} (not installed)"
-    met = not have or need.specifier.contains(have, prereleases=True)
-    return "" if met else f"{need.name}{need.specifier} ({have} is installed)"
+    if have is not None and (not have or need.specifier.contains(have, prereleases=True)):
+        return None
+    return Unmet(name=need.name, specifier=str(need.specifier), have=have or "")
 
 
 def version_of(name: str) -> str | None:

@@ -1,12 +1,17 @@
-"""The proxy variables that requests, and so caveclient, obeys. Only their names are kept, never their values."""
+"""The proxy variables that requests, and so caveclient, obeys. Facts have only their names, never their values."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
 
 from ..api.urls import parse_url
+
+PROXY_VARIABLES = ("https_proxy", "http_proxy", "all_proxy")
+"""The variables that name a proxy for the web, in lower case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +45,28 @@ def read_proxy_settings(environ: Mapping[str, str] | None = None) -> ProxySettin
     return ProxySettings(
         proxies=_proxies(env), no_proxy=no_proxy, has_exceptions=bool(env.get(no_proxy)), bundle=bundle
     )
+
+
+def proxy_values(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Variable -> the address of the proxy that it names, which may contain a password: never show or keep it."""
+    env = os.environ if environ is None else environ
+    return {name: value for name, value in env.items() if value and name.lower() in PROXY_VARIABLES}
+
+
+def exceptions_for(address: str, environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """The entries of NO_PROXY because of which requests 2.34 uses no proxy for an address (`should_bypass_proxies`)."""
+    env = os.environ if environ is None else environ
+    url = parse_url(address)
+    entries = (env.get("no_proxy") or env.get("NO_PROXY") or "").replace(" ", "").split(",")
+    if entries == ["*"]:
+        return ("*",)
+    return tuple(one for one in entries if url is not None and one and _excepts(one, url.host, url.port))
+
+
+def _excepts(entry: str, host: str, port: int | None) -> bool:
+    with suppress(ValueError):
+        return ip_address(host) in ip_network(entry, strict=False)
+    return any(f".{one}".endswith("." + entry.lstrip(".").lower()) for one in (host, f"{host}:{port}"))
 
 
 def _proxies(env: Mapping[str, str]) -> dict[str, str]:

@@ -104,7 +104,8 @@ def revoke_soon(tokens: Iterable[Token] | None = None) -> None:
     """Revokes held tokens in the background; by default tries all of them again."""
     chosen = [one.token for one in _mine()] if tokens is None else list(tokens)
     if chosen:
-        threading.Thread(target=revoke, args=(chosen,), daemon=True).start()
+        with suppress(RuntimeError):  # no more threads: they are tried again later
+            threading.Thread(target=revoke, args=(chosen,), daemon=True).start()
 
 
 def is_held(token: Token) -> bool:

@@ -12,7 +12,7 @@ from ..api.urls import host_of
 from ..credentials import save, stored_tokens
 from ..credentials.target import Target
 from ..deployments import KNOWN_SERVERS, local_servers_of
-from ..doctor import next_steps
+from ..doctor import feasible, next_steps
 from ..environment import caveclient_adapter, cloud_volume, packages
 from ..errors import TokenNotChecked, TokenNotSaved, TokenRejected
 from ..token import Token
@@ -147,15 +147,13 @@ def save_and_prove(token: Token, target: Target, overwrite: bool, verified: Veri
 
 
 def try_saving(target: Target) -> None:
-    """Tests whether a token can be saved, before one is asked for or created. Leaves no files behind.
+    """Tests whether a token can be saved, before one is asked for or created. Leaves no trace.
 
     Raises:
-        TokenNotSaved: it cannot; the message says why.
+        TokenNotSaved: it cannot; the message says why, and what to do, as the check does.
     """
-    try:
-        save.try_saving(target.server)
-    except TokenNotSaved as error:
-        raise _whole(error, target) from None
+    if (obstacle := save.obstacle_to_saving(target.server)) is not None:
+        raise _whole(save.Obstructed(obstacle), target)
 
 
 class _NotFoundAgain(TokenNotSaved):
@@ -167,10 +165,9 @@ def _whole(error: TokenNotSaved, target: Target) -> TokenNotSaved:
     if isinstance(error, save.NotPutBack):
         return TokenNotSaved(f"{error} To see what is there: {next_steps.check(target)}")
     then = ""
-    if isinstance(error, save.WriteProtected):
-        then = f" To allow it: {next_steps.make_private(error.path)}"
-    if isinstance(error, save.LostLink):
-        then = f" To do without the link: {next_steps.move_away(error.path)}"
+    if isinstance(error, save.Obstructed):
+        step = feasible.past(error.obstacle, next_steps.check(target), next_steps.without_saving(target))
+        then = f" Next: {step.text}"
     if isinstance(error, _NotFoundAgain):
         then = f" To see why: {next_steps.check(target)}"
     return TokenNotSaved(f"{error} {save.UNCHANGED}{then}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from typing import Any
 
 import flask
 from flask import Blueprint, Response, jsonify, render_template
@@ -124,13 +125,39 @@ def schema_versions() -> Response:
 @signed_in
 def schema_types(api: int) -> Response:
     """Names of annotation schemas."""
-    return jsonify(["bound_tag", "cell_type_local", "nucleus_detection", "synapse"])
+    return jsonify(list(_SCHEMAS))
+
+
+@schema.get("/api/v2/types_all")
+@signed_in
+def schema_definitions() -> Response:
+    """The definitions of all annotation schemas."""
+    return jsonify({name: _definition(name) for name in _SCHEMAS})
+
+
+@schema.get("/type/<name>", defaults={"api": 1})
+@schema.get("/api/v2/type/<name>", defaults={"api": 2})
+@signed_in
+def schema_definition(api: int, name: str) -> Response:
+    """The definition of one annotation schema."""
+    return jsonify(_definition(name)) if name in _SCHEMAS else _no_row()
 
 
 @state.get("/api/v1/version")
 def state_version() -> Response:
     """The version of the state service."""
     return jsonify("0.5.1")
+
+
+_SCHEMAS = {"bound_tag": "tag", "cell_type_local": "cell_type", "nucleus_detection": "volume", "synapse": "size"}
+"""Annotation schemas, and the field that each has beside its point."""
+
+
+def _definition(name: str) -> dict[str, Any]:
+    """A schema as JSON Schema, as EMAnnotationSchemas writes it."""
+    kind = {"type": "string"} if name in ("bound_tag", "cell_type_local") else {"type": "number", "format": "float"}
+    properties = {"pt": {"type": "object", "$ref": "#/definitions/BoundSpatialPoint"}, _SCHEMAS[name]: kind}
+    return {"$ref": f"#/definitions/{name}", "definitions": {name: {"type": "object", "properties": properties}}}
 
 
 def local_server(row: Datastack) -> str:

@@ -23,6 +23,9 @@ VERSIONS = {1412: True, 1300: True, 1181: False}
 """Materialization versions, newest first, and whether each is still valid."""
 
 TABLES = ("nuclei", "synapses", "cell_types")
+VIEWS = {
+    "nuclei_by_type": {"datastack_name": "minnie65_public", "description": "Practice view.", "live_compatible": True}
+}
 _ROWS = 25
 _DATASTACK = "/api/v<int:api>/datastack/<datastack>"
 
@@ -68,54 +71,67 @@ def versions_metadata(api: int, datastack: str) -> Response:
 @viewable
 def version_metadata(api: int, datastack: str, version: int) -> Response:
     """Metadata of one materialization."""
-    if version not in VERSIONS:
-        return _missing("materialization version not available")
-    return jsonify(_metadata(datastack, version))
+    return jsonify(_metadata(datastack, version)) if version in VERSIONS else _missing("No version found")
 
 
 @materialize.get(f"{_DATASTACK}/version/<int:version>/tables")
 @viewable
 def tables(api: int, datastack: str, version: int) -> Response:
     """Names of the tables of a materialization."""
-    return jsonify(list(TABLES)) if version in VERSIONS else _missing("version not found")
+    return jsonify(list(TABLES)) if version in VERSIONS else _missing(None)
 
 
 @materialize.get(f"{_DATASTACK}/version/<int:version>/tables/metadata")
 @viewable
 def tables_metadata(api: int, datastack: str, version: int) -> Response:
     """Metadata of all tables of a materialization."""
-    return jsonify([_table(name) for name in TABLES])
+    return _no_version(datastack, version) or jsonify([_table(name) for name in TABLES])
 
 
 @materialize.get(f"{_DATASTACK}/version/<int:version>/table/<table>/metadata")
 @viewable
 def table_metadata(api: int, datastack: str, version: int, table: str) -> Response:
     """Metadata of one table."""
-    return jsonify(_table(table)) if table in TABLES else _missing(f"table {table} not found")
+    if table not in TABLES:
+        found = f"No table named '{table}' found for version '{version}' in datastack '{datastack}'"
+        return _no_version(datastack, version) or _missing(found)
+    return _no_version(datastack, version) or jsonify(_table(table))
 
 
 @materialize.get(f"{_DATASTACK}/version/<int:version>/table/<table>/count")
 @viewable
 def table_count(api: int, datastack: str, version: int, table: str) -> Response:
     """The number of rows of a table."""
-    return jsonify(_ROWS) if table in TABLES else _missing(f"table {table} not found")
+    return _no_table(datastack, version, table) or jsonify(_ROWS)
 
 
 @materialize.post(f"{_DATASTACK}/version/<int:version>/table/<table>/query")
 @viewable
 def query(api: int, datastack: str, version: int, table: str) -> Response:
     """The rows of a table as an Arrow stream; ignores all filters but `limit`."""
-    if table not in TABLES:
-        return _missing(f"table {table} not found")
-    data = flask.request.get_json(force=True, silent=True) or {}
-    return Response(_arrow(int(data.get("limit") or _ROWS)), content_type="data.arrow")
+    return _no_table(datastack, version, table) or _rows(datastack, version)
 
 
 @materialize.get(f"{_DATASTACK}/version/<int:version>/views")
 @viewable
 def views(api: int, datastack: str, version: int) -> Response:
-    """There are no views."""
-    return jsonify({})
+    """The views, by name."""
+    return _no_version(datastack, version) or jsonify(VIEWS)
+
+
+@materialize.get(f"{_DATASTACK}/version/<int:version>/views/<view>/metadata")
+@viewable
+def view_metadata(api: int, datastack: str, version: int, view: str) -> Response:
+    """Metadata of one view; materialize fails for a view that does not exist."""
+    unknown = None if view in VIEWS else _failure("'NoneType' object has no attribute '__dict__'")
+    return _no_version(datastack, version) or unknown or jsonify({"table_name": view, **VIEWS[view]})
+
+
+@materialize.post(f"{_DATASTACK}/version/<int:version>/views/<view>/query")
+@viewable
+def query_view(api: int, datastack: str, version: int, view: str) -> Response:
+    """The rows of a view."""
+    return _no_version(datastack, version) or _rows(datastack, version)
 
 
 @chunkedgraph.get("/api/version")
@@ -306,7 +322,36 @@ def _root_id(number: int) -> int:
     return 864_691_135_000_000_000 + number
 
 
-def _missing(message: str) -> Response:
-    response = jsonify({"error": 404, "message": message})
+def _rows(datastack: str, version: int) -> Response:
+    if not VERSIONS[version]:  # its database was dropped
+        database = f"{datastack}__mat{version}"
+        return _failure(f'(psycopg2.OperationalError) FATAL:  database "{database}" does not exist\n')
+    data = flask.request.get_json(force=True, silent=True) or {}
+    response = Response(_arrow(int(data.get("limit") or _ROWS)), content_type="data.arrow")
+    for size in data.get("desired_resolution") or (4.0, 4.0, 40.0):
+        response.headers.add("dataframe_resolution", str(size))
+    return response
+
+
+def _no_version(datastack: str, version: int) -> Response | None:
+    """What `validate_datastack` aborts with."""
+    return None if version in VERSIONS else _failure(f"404 Not Found: version {version} not found in {datastack}")
+
+
+def _no_table(datastack: str, version: int, table: str) -> Response | None:
+    """What `validate_table_args` aborts with."""
+    words = f"Analysis table '{table}' not found for version {version} in datastack {datastack}"
+    return _no_version(datastack, version) or (None if table in TABLES else _failure(f"404 Not Found: {words}"))
+
+
+def _missing(body: str | None) -> Response:
+    response = jsonify(body)
     response.status_code = 404
+    return response
+
+
+def _failure(message: str) -> Response:
+    """What materialize returns for any exception, its own 404 included (MaterializationEngine 5.26, `common.py`)."""
+    response = jsonify({"code": 500, "message": message, "traceback": ["Traceback (most recent call last):\n"]})
+    response.status_code = 500
     return response

@@ -141,17 +141,26 @@ def test_a_fix_that_fails_leaves_the_one_before_it(run: Run, answers, two_faults
     assert fixed(two_faults) == [False, True]
 
 
-@pytest.mark.parametrize(
-    ("way", "then"), [(refuse_writing, "To see what is left: %cave_check"), (protect, "To allow it: !chmod 600 ")]
-)
-def test_a_first_fix_that_fails_changes_nothing(run: Run, set_up: str, cave: Sandbox, monkeypatch, way, then):
-    """Where the first one fails no file was changed, and the line that helps is given."""
+def test_a_first_fix_that_fails_changes_nothing(run: Run, set_up: str, cave: Sandbox, monkeypatch):
+    """Where the first one fails no file was changed, and who can help is said."""
     path = token_files.server_file(cave.server)
     path.write_text(set_up)
-    way(path, monkeypatch)
+    monkeypatch.setattr(atomic_write, "write_all", refuse)
     ran = run("%cave_check --fix --yes")
     assert ran.error == "TokenNotSaved"
-    assert f". {save.UNCHANGED} {then}" in ran.message
+    assert f". {save.UNCHANGED} Next: ask the administrator of this computer to let you write " in ran.message
+    assert path.read_text() == set_up
+
+
+def test_a_write_protected_file_is_not_fixed(run: Run, set_up: str, cave: Sandbox):
+    """The fix is not offered; the line that allows it is."""
+    path = token_files.server_file(cave.server)
+    path.write_text(set_up)
+    path.chmod(0o400)
+    ran = run("%cave_check --fix --yes")
+    assert not ran.error
+    assert "There is nothing that --fix can fix." in ran.out
+    assert "Next: !chmod 600 ~/.cloudvolume/secrets/" in ran.out
     assert path.read_text() == set_up
 
 
@@ -230,6 +239,5 @@ def test_a_token_that_was_made_and_not_saved_is_revoked(run: Run, cave: Sandbox,
     monkeypatch.setattr(atomic_write, "write_all", lambda *_: (_ for _ in ()).throw(OSError(28, "full", "/full")))
     ran = run("%cave_setup existing --paste")
     assert ran.error == "TokenNotSaved"
-    assert ran.message.startswith("/full cannot be written")
-    assert ran.message.endswith("No file was changed.")
+    assert ran.message.startswith("/ is on a full disk. No file was changed. Next: free some space on the disk of /, ")
     assert {one["token"] for one in cave.tokens("ada")} == before

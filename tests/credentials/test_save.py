@@ -347,7 +347,7 @@ def test_a_read_only_folder_is_an_error(home, where):
     (home / where).mkdir(parents=True, exist_ok=True)
     (home / where).chmod(0o555)
     before = picture(home)
-    with pytest.raises(TokenNotSaved, match=r"cannot be written \(Permission denied\)\.$"):
+    with pytest.raises(TokenNotSaved, match=r"is not writable by you\.$"):
         save_token(Token(A), SERVER)
     assert picture(home) == before
 

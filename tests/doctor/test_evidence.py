@@ -10,10 +10,10 @@ import pytest
 
 from cave_magic.doctor import evidence
 from cave_magic.doctor.diagnose import judge
-from cave_magic.doctor.evidence import DatastackFacts, Evidence, Machine, ServerFacts
+from cave_magic.doctor.evidence import CallFacts, DatastackFacts, Evidence, Machine, ServerFacts
 
 GATHER = sorted(Path(evidence.__file__).parent.glob("gather*.py"))
-FACTS = [Machine, ServerFacts, DatastackFacts, Evidence]
+FACTS = [CallFacts, Machine, ServerFacts, DatastackFacts, Evidence]
 
 
 @pytest.mark.parametrize("facts", FACTS)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import urllib.request
 
 import pytest
+from requests.utils import should_bypass_proxies
 
-from cave_magic.environment.proxies import read_proxy_settings
+from cave_magic.environment.proxies import exceptions_for, proxy_values, read_proxy_settings
 
 SETTINGS = [
     {"HTTP_PROXY": "http://a:1"},
@@ -27,3 +28,21 @@ def test_the_proxy_variables_are_those_that_python_obeys(settings: dict[str, str
     assert found == {
         scheme: value for scheme, value in urllib.request.getproxies_environment().items() if scheme != "no"
     }
+
+
+@pytest.mark.parametrize("host", ["cave.example.org", "10.1.2.3", "cave.example.org:8443"])
+@pytest.mark.parametrize(
+    "entry",
+    ["*", ".org", "example.org", "CAVE.example.org", "ample.org", "10.0.0.0/8", "10.1.2.3", "11.0.0.0/8", "*.org", "x"],
+)
+def test_exceptions_are_those_that_requests_obeys(host: str, entry: str, monkeypatch: pytest.MonkeyPatch):
+    """An entry of NO_PROXY is found if requests uses no proxy because of it."""
+    monkeypatch.setenv("NO_PROXY", entry if entry == "*" else f"intranet, {entry}")
+    url = f"https://{host}/x"
+    assert exceptions_for(url) == ((entry,) if should_bypass_proxies(url, no_proxy=None) else ())
+
+
+def test_only_proxies_for_the_web_are_tried():
+    """A proxy for another protocol, an empty one and the exceptions are none."""
+    settings = {"FTP_PROXY": "a:1", "https_proxy": "", "NO_PROXY": "b", "All_Proxy": "c:1", "HTTP_PROXY": "d:1"}
+    assert proxy_values(settings) == {"All_Proxy": "c:1", "HTTP_PROXY": "d:1"}

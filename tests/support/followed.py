@@ -81,7 +81,7 @@ class Computer:
                 assert not run(cell).error
             built: list[str] = []
             with self.patch.context() as patch:
-                patch.setattr(next_steps, "Command", lambda text: built.append(text) or Command(text))
+                patch.setattr(next_steps, "Command", lambda text, **more: built.append(text) or Command(text, **more))
                 ran = run(cells[-1])
         said = " ".join((ran.out + " " + ran.message).split())
         shown = [one for one in dict.fromkeys(built) if _stands_in(one, said)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -14,8 +15,8 @@ Response = Callable[[socket.socket, threading.Event], None]
 class OddServer:
     """Use it as a context manager; `got` is what came in, `connections` how often somebody connected."""
 
-    def __init__(self, answer: Response) -> None:
-        self.answer = answer
+    def __init__(self, answer: Response, tls: ssl.SSLContext | None = None) -> None:
+        self.answer, self.tls = answer, tls
         self.got = b""
         self.connections = 0
         self.over = threading.Event()
@@ -40,7 +41,10 @@ class OddServer:
                 threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
     def _serve(self, sock: socket.socket) -> None:
-        with sock, contextlib.suppress(OSError):
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            stack.enter_context(sock)
+            if self.tls:
+                sock = stack.enter_context(self.tls.wrap_socket(sock, server_side=True))
             asked = b""
             while b"\r\n\r\n" not in asked and (part := sock.recv(65536)):  # what stays unread resets the connection
                 asked += part
@@ -74,15 +78,16 @@ def says_nothing(sock: socket.socket, over: threading.Event) -> None:
 
 
 @contextlib.contextmanager
-def full_backlog():
+def full_backlog(address: str = "127.0.0.1", port: int = 0):
     """The address of a port on which connecting never completes: its queue is full and nobody accepts."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listener = socket.socket(family)
+    listener.bind((address, port))
     listener.listen(0)
     waiting = []
     try:
         for _ in range(4):
-            sock = socket.socket()
+            sock = socket.socket(family)
             sock.setblocking(False)
             sock.connect_ex(listener.getsockname())
             waiting.append(sock)

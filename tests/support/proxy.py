@@ -12,13 +12,16 @@ class Proxy:
     """Use it as a context manager.
 
     `address` is what goes into `HTTP_PROXY`, `reaches` the hosts (with ports) that it forwards to, `answer` what it
-    says in the place of every other, `asked` the hosts that it was asked for.
+    says in the place of every other, `asked` the hosts that it was asked for. `names` has the hosts that only it can
+    look up, and `password` is what it demands as `Proxy-Authorization`, if anything.
     """
 
     def __init__(self, reaches: Iterable[str], answer: bytes) -> None:
         self.reaches = set(reaches)
         self.answer = answer
         self.asked: list[str] = []
+        self.names: dict[str, str] = {}
+        self.password = ""
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
@@ -45,6 +48,10 @@ class Proxy:
             method, url, version = first.decode().split(" ")
             host, _, path = url.removeprefix("http://").partition("/")
             self.asked.append(host)
+            if self.password.encode() not in head:
+                sock.sendall(page(407))
+                return
+            host = self.names.get(host, host)
             if method == "CONNECT" or host not in self.reaches:
                 sock.sendall(self.answer)
                 return

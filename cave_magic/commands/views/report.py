@@ -25,7 +25,7 @@ ACCESS = "data access"
 
 
 def report_page(report: Report, verbose: bool = False) -> Page:
-    """The report of `%cave_check`; `verbose` shows every row, including quiet ones that are ok and each skipped one.
+    """The report of `%cave_check`; `verbose` shows the ids of the checks and every row, also quiet and skipped ones.
 
     Many datastacks are summed up by cause; then `verbose` adds a table of each datastack and its services.
     """
@@ -36,7 +36,8 @@ def report_page(report: Report, verbose: bool = False) -> Page:
         blocks.append(line(Span("The last error: ", "strong"), report.error.line))
     blocks.append(line(Span(f"CAVE check: {names} on {host_of(report.server)}", "strong")))
     shown = [row for row in every if verbose or _is_shown(row)]
-    rows = [_row(row) for row in shown] + ([] if verbose else _skipped(every))
+    rows = [part for row in shown for part in (_row(row, verbose), *(_tried(row) if verbose else ()))]
+    rows += [] if verbose else _skipped(every)
     if rows:
         blocks.append(Table(tuple(rows), "what was checked", head=1))
     if is_long and verbose:
@@ -64,9 +65,15 @@ def _is_shown(row: CheckResult) -> bool:
     return row.status is not Status.SKIPPED and not (row.quiet and row.status is Status.OK)
 
 
-def _row(row: CheckResult) -> tuple[Line, ...]:
+def _row(row: CheckResult, verbose: bool) -> tuple[Line, ...]:
     calm = row.status in (Status.OK, Status.SKIPPED)
-    return _mark(row.status), line(Span(row.title, "" if calm else "strong")), row.found
+    name = Span(f" ({row.id})" if verbose and row.id != row.title else "", "dim")
+    return _mark(row.status), line(Span(row.title, "" if calm else "strong"), name), row.found
+
+
+def _tried(row: CheckResult) -> list[tuple[Line, ...]]:
+    """A row for each thing that was tried."""
+    return [((), line(Span("tried", "dim")), one) for one in row.tried]
 
 
 def _mark(status: Status) -> Line:

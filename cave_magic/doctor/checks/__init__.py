@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from . import account, datastack, datastack_map, environment, network, notebook, readers, services, token
+from . import (
+    account,
+    call,
+    datastack,
+    datastack_map,
+    environment,
+    network,
+    notebook,
+    readers,
+    resources,
+    services,
+    token,
+)
 
 CHECKS = (
+    *resources.CHECKS,
     *environment.CHECKS,
     *datastack_map.CHECKS,
     *token.CHECKS,
@@ -12,6 +25,7 @@ CHECKS = (
     *account.CHECKS,
     *datastack.CHECKS,
     *services.CHECKS,
+    *call.CHECKS,
     *readers.CHECKS,
     *notebook.CHECKS,
 )

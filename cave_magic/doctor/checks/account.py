@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime, timedelta, timezone
 
 from ...api.responses import REFUSALS, TEMPORARY_TOKEN_DAYS, WITHIN
@@ -11,6 +10,7 @@ from ...ui.document import Span, line
 from .. import next_steps
 from ..evidence import ServerFacts
 from ..model import Check, Finding, advise, failed, ok, then, unknown, warning
+from .causes import without_netrc
 from .network import AUTH, UNEXPECTED
 from .token import FORM, SHADOW, set_up, within_reach
 
@@ -25,7 +25,8 @@ def _account(server: ServerFacts) -> Finding:
     if response.code == "invalid_token":
         return _rejected(server)
     if server.netrc_file:
-        return _netrc(server)
+        evidence, next_step = without_netrc(server, server.netrc_file, name_of_host(server.address))
+        return failed(evidence, next_step=next_step)
     if response.code in REFUSALS:
         return failed(
             f"the token did not reach {response.host} ({response.status} {response.code}): "
@@ -44,18 +45,6 @@ def _rejected(server: ServerFacts) -> Finding:
     )
     step = set_up(server)
     return within_reach(server, evidence, step) if server.misplaced_file else failed(evidence, next_step=step)
-
-
-def _netrc(server: ServerFacts) -> Finding:
-    host, check = name_of_host(server.address), next_steps.check(server.target)
-    command = next_steps.with_variable("NETRC", os.devnull)
-    file = server.netrc_file if server.netrc_file.startswith("~/") else "the file that NETRC names"
-    return failed(
-        f"{file} has a password for {host}, which is sent instead of the token",
-        next_step=advise(
-            f'remove the entry for {host} (or "default") from {file}, or in this kernel: ', command, ", then ", check
-        ),
-    )
 
 
 def is_temporary(server: ServerFacts) -> bool | None:

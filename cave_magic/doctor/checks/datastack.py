@@ -21,7 +21,7 @@ from ...api.responses import (
 from ...api.urls import host_of
 from ...credentials.target import siblings
 from ...credentials.token_files import show_path
-from ...deployments import KNOWN_DATASTACKS, contact_of, deployment_of
+from ...deployments import KNOWN_DATASTACKS, contact_of, deployment_of, meant_address
 from ...redact import sanitize
 from ...ui.document import Span, line
 from ...ui.durations import duration
@@ -29,7 +29,8 @@ from .. import next_steps
 from ..evidence import MOST_DATASTACKS, DatastackFacts, ServerFacts
 from ..model import Check, Command, Finding, NextStep, Status, advise, failed, ok, then, unknown, warning
 from .account import ACCOUNT
-from .network import UNEXPECTED, at, failure_finding, tell_administrators
+from .causes import tell_administrators
+from .network import NETWORK, UNEXPECTED, at, failure_finding
 from .token import save_this, set_up, untried
 
 
@@ -70,7 +71,7 @@ def _terms(datastack: DatastackFacts) -> Finding | None:
         return ok("accepted") if local_server_in(response) else None
     if contradicted:
         accepted = f"{datastack.name}: terms of service accepted, according to the auth server"
-        return _wait(datastack, f"{accepted}; the info service still refuses access (403 missing_tos)")
+        return wait_for_cache(datastack, f"{accepted}; the info service still refuses access (403 missing_tos)")
     return _not_accepted(datastack, terms_in(response.data, datastack.target.server), "403 missing_tos")
 
 
@@ -87,7 +88,7 @@ def _not_accepted(datastack: DatastackFacts, terms: Terms | None, source: str) -
     return failed(evidence, next_step=advise("accept the terms at ", Span(terms.url, "link"), ", then ", again))
 
 
-def _wait(datastack: DatastackFacts, *evidence: str | Span) -> Finding:
+def wait_for_cache(datastack: DatastackFacts, *evidence: str | Span) -> Finding:
     """The info service still uses an earlier response of the auth server, which it caches for `MEMORY_SECONDS`."""
     again, response, since = next_steps.check(datastack.target), datastack.info, datastack.contradicted_since
     if response is None or since is None or response.at >= since + MEMORY_SECONDS:
@@ -109,7 +110,10 @@ def _name(datastack: DatastackFacts) -> Finding | None:
             next_step=then(tell_administrators(host), next_steps.check(target)),
         )
     if home is not None and home.server != target.server:
-        return _is_on_another(datastack, home.server)
+        return _is_on_another(datastack, home.server, "it is on")
+    mapped = meant_address(datastack.server.machine.datastack_map.entries.get(name))
+    if mapped not in ("", target.server):
+        return _is_on_another(datastack, mapped, "the datastack map says that it is on")
     near = _near(name, KNOWN_DATASTACKS if datastack.listed_datastacks is None else listed)
     if near:
         names = " or ".join(near)
@@ -119,13 +123,13 @@ def _name(datastack: DatastackFacts) -> Finding | None:
     return failed(f"{host} has no datastack {shown} that you can see", next_step=_list(datastack))
 
 
-def _is_on_another(datastack: DatastackFacts, home: str) -> Finding:
-    """A known datastack that is on another server than the one that was checked."""
+def _is_on_another(datastack: DatastackFacts, home: str, it_is_on: str) -> Finding:
+    """A datastack that is on another server than the one that was checked, as far as is known."""
     host, name, target = datastack.server.host, datastack.name, datastack.target
     if not target.asked and target.named_by in ("option", "setting"):
         return failed(f"{host} has no {name}, which is the default datastack", next_step=_others(datastack))
     return failed(
-        f"{name} is not on {host}; it is on {host_of(home)}",
+        f"{name} is not on {host}; {it_is_on} {host_of(home)}",
         next_step=advise(next_steps.check(target.on(home))),
     )
 
@@ -172,7 +176,9 @@ def _access(datastack: DatastackFacts) -> Finding:
     if response.code == "missing_permission" and account is not None:
         return _or_another_token(datastack, _no_permission(datastack, account))
     if datastack.contradicted_since is not None:
-        return _wait(datastack, "the auth server accepts the token; the info service still rejects it (invalid_token)")
+        return wait_for_cache(
+            datastack, "the auth server accepts the token; the info service still rejects it (invalid_token)"
+        )
     return unknown(response.evidence, next_step=then(UNEXPECTED, check))
 
 
@@ -180,7 +186,7 @@ def _no_longer(datastack: DatastackFacts, account: Account) -> Finding:
     dataset = _dataset(datastack)
     what = f"no permission to view {dataset}" if dataset else "no permission to view anything"
     source = f"according to the auth server; the info service still opens {datastack.name}"
-    return _wait(datastack, account.who, f" has {what}, {source}")
+    return wait_for_cache(datastack, account.who, f" has {what}, {source}")
 
 
 def _is_datastack(response: Response) -> bool:
@@ -199,7 +205,7 @@ def _no_permission(datastack: DatastackFacts, account: Account) -> Finding:
     again = next_steps.check(datastack.target)
     if datastack.contradicted_since is not None:
         source = "according to the auth server; the info service still refuses access (403 missing_permission)"
-        return _wait(datastack, account.who, f" may view {dataset}, {source}")
+        return wait_for_cache(datastack, account.who, f" may view {dataset}, {source}")
     evidence = line(account.who, f" has no permission to view {dataset} (403 missing_permission)")
     contact = contact_of(datastack.server.host)
     ask = f"ask the administrators of {dataset}" + (f" ({contact})" if contact else "")
@@ -263,7 +269,7 @@ INFO = Check(
     needs=(ACCOUNT,),
     quiet=True,
     explains="The server responds, but its info service does not work. The token is not the reason.",
-    fixed_by="Wait for the server's administrators to fix it; if the server says how long, the check prints it.",
+    fixed_by=f"Wait for the server's administrators to fix it, as long as the check says. {NETWORK.fixed_by}",
 )
 TERMS = Check(
     id="terms",

@@ -12,7 +12,9 @@ from ...redact import sanitize
 from ...ui.document import Line
 from .. import fixes, next_steps
 from ..evidence import Machine, ServerFacts
+from ..experiments.model import Change
 from ..model import Check, Finding, advise, failed, warning
+from .resources import RESOURCES
 
 
 def _map_file(machine: Machine) -> Finding | None:
@@ -22,6 +24,8 @@ def _map_file(machine: Machine) -> Finding | None:
     fix = fixes.fix_map(found)
     step = None if fix else advise(next_steps.move_away(found.path))
     evidence = f"{found.path.name} {found.problem}"
+    if found.problem is not None and found.problem.fault in (FileFault.IS_A_PIPE, FileFault.IS_A_DEVICE):
+        return failed(f"{evidence}: CAVEclient waits for it without end", next_step=step)
     if found.problem is None or found.problem.fault is not FileFault.NOT_AN_OBJECT:
         return warning(f"{evidence}, so CAVEclient forgets which server a datastack is on", next_step=step, fix=fix)
     return failed(f"{evidence}, so CAVEclient cannot read it", next_step=step, fix=fix)
@@ -60,12 +64,17 @@ def _leads_to_the_wrong_server(server: ServerFacts) -> Finding | None:
         return None
     if any(is_cave(response) for response in server.responses if not _shows_wrong_server(response)):
         return None
-    reached = server.reference is not None and is_cave(server.reference)
-    shown = next((response for response in server.responses if reached or _shows_wrong_server(response)), None)
+    others = server.tried.about(Change.OTHER_SERVER)
+    of_home = [one.response for one in others if one.source == host_of(home.server)]
+    reached = any(map(is_cave, of_home))
+    if of_home and not reached:
+        return None  # the network or the proxy may be the cause
+    is_proxys = reached and bool(server.tried.proxy)
+    shown = next((response for response in server.responses if is_proxys or _shows_wrong_server(response)), None)
     if shown is None:
         return None
-    through = ", which the same proxy reaches" if reached else ""
-    evidence = f"{name} is saved with the address of {server.host}, but is on {host_of(home.server)}{through} ("
+    responds = ", which the same proxy reaches" if is_proxys else ", which responds" if reached else ""
+    evidence = f"{name} is saved with the address of {server.host}, but is on {host_of(home.server)}{responds} ("
     return _wrong_entry(server, evidence, shown.evidence, ")")
 
 
@@ -88,6 +97,7 @@ MAP_FILE = Check(
     title="map of datastacks",
     about=Machine,
     look=_map_file,
+    needs=(RESOURCES,),
     quiet=True,
     explains="The file in which caveclient saves the server of each datastack is damaged.",
     fixed_by="`%cave_check --fix` repairs it and keeps a copy; `!mv` moves away what is not a file.",

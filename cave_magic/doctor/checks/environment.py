@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from ...credentials.token_files import show_path
+from ...environment.import_fault import Action, Cause, ImportFault, Origin, Repair
 from ...environment.shadowed import ShadowingFile
+from ...redact import sanitize
 from ...ui.document import Line, Span, joined, line
 from .. import next_steps
 from ..evidence import Machine
 from ..model import Check, Finding, NextStep, advise, failed, ok, then, warning
+from .resources import RESOURCES
 
 _NAMES = {"caveclient": "caveclient", "ipython": "IPython", "python": "Python"}
 
@@ -31,14 +35,86 @@ def _caveclient(machine: Machine) -> Finding:
 
 
 def _not_importable(name: str, problem: str, machine: Machine) -> Finding:
-    if blamed := _harmful(machine) or machine.shadowing_files:
-        said, step = _in_the_way(blamed, machine)
-        return failed(said, next_step=step)
-    command = next_steps.pip_install("-U", name)
-    return failed(
-        f"{name} {machine.versions.get(name, '')}".rstrip() + f" cannot be imported ({problem})",
-        next_step=then(line(command, ", restart the kernel"), machine.check_command),
-    )
+    fault, blamed = machine.import_fault, _harmful(machine) or machine.shadowing_files
+    is_explained = fault and fault.cause not in _DOUBTFUL and fault.origin is not Origin.NOTEBOOK
+    if blamed and not is_explained:
+        said, rename = _in_the_way(blamed, machine)
+        return failed(said, next_step=rename)
+    shown = f"{name} {machine.versions.get(name, '')}".rstrip()
+    if fault is None:
+        longer = next_steps.with_option(machine.check_command, "--timeout 60")
+        return failed(f"{shown} cannot be imported ({problem}); there was no time to see why", next_step=advise(longer))
+    said = line(f"{shown} cannot be imported: ", said_of(fault, problem))
+    return failed(said, next_step=then(repaired(fault.repair), machine.check_command))
+
+
+_DOUBTFUL = (Cause.UNKNOWN, Cause.MISMATCH)
+"""Causes that a file which shadows a package explains better."""
+
+_SAID = {
+    Cause.STALE_KERNEL: "a fresh Python can import it: packages changed after this kernel had imported them",
+    Cause.OTHER_COPY: "{package} in {folder} hides the copy in {other}; without it the import works",
+    Cause.VARIABLE: "without the environment variable {package}, the import works",
+    Cause.NO_MODULE_OF_PYTHON: "this Python was built without its module {package}",
+    Cause.TOO_OLD_FOR_PYTHON: "{package} needs the module {other}, which this Python no longer has",
+    Cause.MISSING: "{package} is not installed",
+    Cause.EDITABLE_GONE: "{package} was installed from a folder that no longer exists",
+    Cause.DAMAGED: "files of {package} in {folder} are missing or damaged: {files}",
+    Cause.HALF_UPGRADED: "{folder} has metadata of {package} and of {other}: an upgrade was interrupted",
+    Cause.NOT_INSTALLED: "{folder} contains {package}, which is not installed: it is left over from another version",
+    Cause.OTHER_BUILD: "{package} in {folder} was built for another Python",
+    Cause.OTHER_VERSION: "{other}, but {package} is installed",
+    Cause.OTHER_BINARY: "{package} was compiled for another version of {other}",
+    Cause.SYSTEM_LIBRARY: "{package} needs {other}, which is missing or too old on this computer",
+    Cause.MISMATCH: "{package} does not work with {other}",
+    Cause.UNKNOWN: "{package} is as it was installed, and nothing that was tried changes this: {problem}",
+}
+"""What is said of each cause; the names in braces are those of `ImportFault`."""
+
+_ORIGINS = {
+    Origin.ENVIRONMENT: "",
+    Origin.USER: " (your own packages)",
+    Origin.PYTHONPATH: " (named by PYTHONPATH)",
+    Origin.NOTEBOOK: " (the folder of the notebook)",
+    Origin.ADDED: " (added to sys.path)",
+}
+
+
+def said_of(fault: ImportFault, problem: str) -> Line:
+    """Why a package cannot be imported; only names of packages may be shared."""
+    more = f" and {len(fault.files) - 1} more" if len(fault.files) > 1 else ""
+    is_path = fault.cause is Cause.OTHER_COPY
+    parts: dict[str, Line] = {
+        "package": line(sanitize(fault.package, 80, shareable=True)),
+        "other": line(sanitize(fault.other, 200, shareable=not is_path)),
+        "folder": line(Span(show_path(Path(fault.folder)), private=True), _ORIGINS[fault.origin]),
+        "files": line(sanitize("".join(fault.files[:1]), 100, shareable=True), more),
+        "problem": line(problem),
+    }
+    words = re.split(r"\{(\w+)\}", _SAID[fault.cause])
+    said = line(*(parts[word] if at % 2 else word for at, word in enumerate(words)))
+    needs = line(", and ", sanitize(fault.other, 80, shareable=True), " needs it")
+    return line(said, needs) if fault.cause is Cause.MISSING and fault.other else said
+
+
+def repaired(repair: Repair) -> Line:
+    """What repairs an import, up to the next check."""
+    by, specs = repair.installer, repair.specs
+    if repair.action is Action.RESTART:
+        return line("restart the kernel")
+    if repair.action is Action.OTHER_PYTHON:
+        return line("choose a kernel with another Python")
+    if repair.action is Action.UNSET:
+        return line(f"unset {specs[0]} where Jupyter is started, start it again")
+    if repair.action is Action.RENAME:
+        return line(next_steps.move_away(Path(repair.folder)), ", restart the kernel")
+    if repair.action is Action.LEAVE_OUT:
+        return line("restart the kernel, begin the notebook with ", next_steps.leave_out(repair.folder))
+    if repair.action is Action.UNINSTALL:
+        return next_steps.uninstall(by, *specs)
+    if repair.action is Action.OTHER_ENVIRONMENT:
+        return next_steps.other_environment(by)
+    return next_steps.install(by, *specs, again=repair.action is Action.REINSTALL, over=repair.unrecorded)
 
 
 def _harmful(machine: Machine) -> tuple[ShadowingFile, ...]:
@@ -69,11 +145,9 @@ def _packages(machine: Machine) -> Finding | None:
         return None
     if not machine.unmet_requirements:
         return ok("all of caveclient's requirements are met") if "caveclient" in machine.versions else None
-    command = next_steps.pip_install("-U", "caveclient")
-    return warning(
-        f"caveclient needs {' and '.join(machine.unmet_requirements[:3])}",
-        next_step=advise(command, ", then restart the kernel"),
-    )
+    unmet = machine.unmet_requirements[:3]
+    step = next_steps.install(machine.installer, *(f"{one.name}{one.specifier}" for one in unmet))
+    return warning(f"caveclient needs {' and '.join(map(str, unmet))}", next_step=then(step, machine.check_command))
 
 
 REQUESTS = Check(
@@ -82,8 +156,9 @@ REQUESTS = Check(
     title="requests",
     about=Machine,
     look=_requests,
+    needs=(RESOURCES,),
     explains="The package requests cannot be imported in this kernel, so no request can be sent.",
-    fixed_by="`%pip install -U requests`, or rename the file that shadows it, then restart the kernel.",
+    fixed_by="The check names the package at fault, and prints the line that installs, replaces or removes it here.",
 )
 CAVECLIENT = Check(
     id="environment",
@@ -93,7 +168,8 @@ CAVECLIENT = Check(
     look=_caveclient,
     needs=(REQUESTS,),
     explains="caveclient cannot be imported in this kernel, or a file in the notebook's folder shadows a package.",
-    fixed_by="`%pip install -U caveclient`, or rename the file as the check prints it, then restart the kernel.",
+    fixed_by="The check names the package at fault, and prints the line that installs, replaces or removes it here; a "
+    "file is renamed.",
 )
 PACKAGES = Check(
     id="packages",
@@ -104,7 +180,7 @@ PACKAGES = Check(
     needs=(CAVECLIENT,),
     quiet=True,
     explains="A package that caveclient needs is missing or has the wrong version.",
-    fixed_by="`%pip install -U caveclient`, then restart the kernel.",
+    fixed_by='The line that the check prints, such as `%pip install -U "pandas<3"`, then restart the kernel.',
 )
 HOME = Check(
     id="home",

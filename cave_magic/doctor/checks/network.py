@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timedelta
 
-from ...api.failures import Failure
+from ...api.failures import PROXY_LOGIN, Failure
 from ...api.responses import PAGE, TEXT, Response, is_cave
-from ...api.urls import name_of_host
-from ...deployments import KNOWN_SERVERS, contact_of, formats_of, local_servers_of, status_page_of
+from ...deployments import KNOWN_SERVERS, formats_of, status_page_of
 from ...redact import sanitize
-from ...ui.document import Line, Span, line
+from ...ui.document import Line, Span, joined, line
 from ...ui.durations import duration, moment
 from .. import next_steps
 from ..evidence import ServerFacts
+from ..experiments.model import Change, Experiment, Tried
 from ..model import Check, Command, Finding, NextStep, advise, failed, ok, then, unknown
+from .causes import evidence_of, names_of, not_yours, tell_administrators, what_changed, what_was_tried
 from .datastack_map import MAP
 from .environment import REQUESTS
 from .token import FORM, is_malformed
 
 _OTHER_NETWORK = "try another network (a phone's); if that works, ask the IT department of this one to allow {host}"
 _ADVICE = {
-    Failure.NAME_NOT_FOUND: "check that this computer is online and the address is right",
+    Failure.NAME_NOT_FOUND: "check the address, and that this computer is online",
     Failure.REFUSED: "check the address; if it is right, the server is down: wait",
     Failure.UNREACHABLE: "check that this computer is online (VPN, cable, Wi-Fi)",
     Failure.RESET: _OTHER_NETWORK,
     Failure.CONNECT_TIMEOUT: _OTHER_NETWORK,
     Failure.NO_RESPONSE: "the server may be overloaded or down: wait a while",
     Failure.TOO_SLOW: "the server may be overloaded: wait a while",
-    Failure.TLS: "if your institute inspects traffic, point REQUESTS_CA_BUNDLE at its certificate file",
-    Failure.CERTIFICATE: "check this computer's clock, or sign in to this network (portal); if both are fine, "
-    "tell the administrators of {host}",
-    Failure.INCOMPLETE: "wait a while",
+    Failure.NOT_HTTP: "correct the port in the address",
+    Failure.NOT_TLS: "correct the port in the address, or tell the administrators of {host}",
+    Failure.INCOMPLETE: "wait a while; if it is the same then, tell the administrators of {host}",
 }
+"""What to do if nothing that was tried changes the outcome."""
+
+_OFFLINE = (Failure.NAME_NOT_FOUND, Failure.UNREACHABLE)
+"""Failures that every request has on a computer without a network."""
+
+_UNTRUSTED = (Failure.TLS, Failure.CERTIFICATE, Failure.CA_BUNDLE)
 _TIMEOUTS = (Failure.NO_RESPONSE, Failure.TOO_SLOW, Failure.NOT_CONTACTED, Failure.CONNECT_TIMEOUT)
 """Failures that a longer timeout may avoid: a slow server looks the same as one that is down."""
 
@@ -49,38 +56,98 @@ FINE = "your token is not the reason"
 UNEXPECTED = "unexpected response; please report it to the server's administrators"
 
 
-def tell_administrators(host: str) -> str:
-    """Advice if only they can fix it."""
-    contact = contact_of(host)
-    return f"tell the administrators of {host}" + (f" ({contact})" if contact else "")
-
-
-def not_yours(server: ServerFacts) -> str:
-    """Advice if a data server does not work: its address comes from the info service."""
-    return f"the info service has a wrong address for it, or it is down: {tell_administrators(server.host)}"
-
-
-def failure_finding(response: Response, server: ServerFacts, whole: str) -> Finding:
+def failure_finding(
+    response: Response,
+    server: ServerFacts,
+    whole: str,
+    tried: Tried | None = None,
+    works: Callable[[Response], bool] = is_cave,
+) -> Finding:
     """What a response means that is not from a working CAVE service.
 
     Args:
         response: the response.
         server: the facts about its server.
         whole: "the server", or the name of the only service that does not work.
+        tried: the experiments on it; None for those on the server.
+        works: whether a response is as it should be.
     """
-    again = next_steps.check(server.target)
+    tried = server.tried if tried is None else tried
+    finding = what_changed(response, server, tried, works) or _unchanged(response, server, whole, tried)
+    return replace(finding, tried=what_was_tried(tried, works))
+
+
+def _unchanged(response: Response, server: ServerFacts, whole: str, tried: Tried) -> Finding:
+    """What a response means if nothing that was tried changes it, or nothing was tried."""
+    if _is_portal(tried):
+        return failed(
+            evidence_of(response),
+            "; a host that does not exist responds, too: this network responds in place of every server",
+            next_step=then("sign in to this network: open any page in a browser", next_steps.check(server.target)),
+        )
+    if _is_misled(response, server, tried):
+        return _other_address(response, server, tried)
     if response.failure in (Failure.PROXY, Failure.SOCKS) or response.status == 407:
-        return _proxy(response, server)
+        return _proxy(response, server, tried)
+    if response.failure in _UNTRUSTED:
+        return _untrusted(response, server, tried)
     if response.failure is not None:
-        return _no_response(response, server)
+        return _no_response(response, server, tried)
+    return _strange(response, server, whole, tried)
+
+
+def _is_misled(response: Response, server: ServerFacts, tried: Tried) -> bool:
+    """Whether this computer has a wrong address for the host: a public server has no private one."""
+    if server.address in KNOWN_SERVERS:
+        return bool(tried.private_address or tried.hosts_file)
+    return bool(tried.hosts_file) and response.failure is not None
+
+
+def _is_portal(tried: Tried) -> bool:
+    """Whether the network responds in place of all servers.
+
+    Some name servers only lead names that do not exist to a page of their own; then other servers are reached.
+    """
+    nowhere = tried.first(Change.NO_SERVER)
+    if nowhere is None or nowhere.failure is not None or _reached(tried):
+        return False
+    return nowhere.status < 400 or nowhere.status == 511
+
+
+def _reached(tried: Tried) -> tuple[Experiment, ...]:
+    """The other CAVE servers that responded as they should."""
+    return tuple(one for one in tried.about(Change.OTHER_SERVER) if is_cave(one.response))
+
+
+def _only_this_one(tried: Tried) -> Line:
+    """Words for the evidence if other servers are reached."""
+    reached = _reached(tried)
+    verb = "responds" if len(reached) == 1 else "respond"
+    return line(f"; {names_of(reached)} {verb}, so only this server is affected") if reached else ()
+
+
+def _other_address(response: Response, server: ServerFacts, tried: Tried) -> Finding:
+    """The name of a public server leads to an address that is not public, or that the file of hosts sets."""
+    host, again = response.host, next_steps.check(server.target)
+    where = tried.private_address or "an address that no name server was asked for"
+    if tried.hosts_file:
+        advice = f"correct or remove the line for {host} in {tried.hosts_file} (its administrator can)"
+        evidence = line(evidence_of(response), f"; {tried.hosts_file} leads {host} to {where}")
+        return failed(evidence, next_step=then(advice, again))
+    advice = _OTHER_NETWORK.format(host=host)
+    evidence = line(evidence_of(response), f"; the name server of this network leads it to {where}, a private address")
+    return failed(evidence, next_step=then(advice, again))
+
+
+def _strange(response: Response, server: ServerFacts, whole: str, tried: Tried) -> Finding:
+    """A response that is not from a CAVE service, or not from one that works."""
+    again = next_steps.check(server.target)
     if response.location or response.status == 511:
-        return _redirected(response, server)
-    if response.status == 400 and "HTTPS port" in response.opening and response.host == server.host:
-        return _other_scheme("speaks https: the address should begin with https://", server, "https")
+        return _redirected(response, server, tried)
     if response.status >= 500:
-        return _broken(response, server, whole)
+        return _broken(response, server, whole, tried)
     if response.status == 200 and not response.is_json:
-        return _no_data(response, again)
+        return _no_data(response, again, tried)
     if response.status == 404 and whole == "the server":
         return _not_cave(response, server)
     if response.status == 404:
@@ -93,28 +160,25 @@ def failure_finding(response: Response, server: ServerFacts, whole: str) -> Find
         return failed(
             f"{response.host} asks to slow down (429){asked}", next_step=_later(response, "wait a minute or so", again)
         )
-    return unknown(response.evidence, next_step=then(UNEXPECTED, again))
+    return unknown(response.evidence, _only_this_one(tried), next_step=then(UNEXPECTED, again))
 
 
-def _redirected(response: Response, server: ServerFacts) -> Finding:
-    """A redirect to https, to a network's portal or to another address."""
-    again, is_data_server = next_steps.check(server.target), response.host != server.host
-    to_https = response.location.matches(rf"\Ahttps://{re.escape(response.host)}/")
-    if to_https and response.url.startswith("http://"):
-        if is_data_server:
-            return failed(f"{response.host} redirects to https", next_step=then(not_yours(server), again))
-        return _other_scheme("redirects to https: the address should begin with https://", server, "https")
-    other = tell_administrators(server.host) if is_data_server else "correct the address"
-    return failed(response.evidence, next_step=then(f"sign in to this network (VPN, portal) or {other}", again))
+def _redirected(response: Response, server: ServerFacts, tried: Tried) -> Finding:
+    """A redirect to a network's portal or to another address."""
+    other = tell_administrators(server.host) if response.host != server.host else "correct the address"
+    advice = other if _reached(tried) else f"sign in to this network (VPN, portal) or {other}"
+    evidence = line(response.evidence, _only_this_one(tried))
+    return failed(evidence, next_step=then(advice, next_steps.check(server.target)))
 
 
-def _broken(response: Response, server: ServerFacts, whole: str) -> Finding:
-    """A status of 500 or more; for an unknown server behind a proxy, it may come from the proxy."""
-    is_sure = not server.uses_proxy or response.status not in GATEWAY or response.host != server.host
-    other = "" if is_sure or server.address in KNOWN_SERVERS else ", or the configured proxy cannot find it"
+def _broken(response: Response, server: ServerFacts, whole: str, tried: Tried) -> Finding:
+    """A status of 500 or more; behind a proxy, it may come from the proxy."""
+    direct = tried.first(Change.NO_PROXY)
+    if tried.proxy and response.status in GATEWAY and (direct is None or direct.status != response.status):
+        return _proxy(response, server, tried)
     asked = f", and asks {asked}" if (asked := _asked_to_wait(response)) else ""
     return failed(
-        f"{whole} on {response.host} is down or broken ({response.status}){other}{asked}",
+        f"{whole} on {response.host} is down or broken ({response.status}){asked}",
         next_step=_later(response, f"{FINE}: wait", next_steps.check(server.target)),
     )
 
@@ -144,42 +208,53 @@ def at(start: float, seconds: float, again: Command) -> NextStep:
     return advise(f"try again {moment(start, seconds)}: ", again)
 
 
-def _no_data(response: Response, again: Command) -> Finding:
+def _no_data(response: Response, again: Command, tried: Tried) -> Finding:
     """Status 200 without JSON."""
     if response.form not in (PAGE, TEXT, ""):
         return unknown(response.evidence, next_step=then(UNEXPECTED, again))
     said = line(' ("', sanitize(response.opening), '")') if response.opening else ()
     what = line(f"{response.form} instead of data", said) if response.form else "an empty response"
-    advice = "sign in to this network's portal, or wait while the server is under maintenance"
-    return failed(f"{response.host} returned ", what, next_step=then(advice, again))
+    advice = "wait while the server is under maintenance"
+    if not _reached(tried):
+        advice = f"sign in to this network's portal, or {advice}"
+    return failed(f"{response.host} returned ", what, _only_this_one(tried), next_step=then(advice, again))
 
 
-def _proxy(response: Response, server: ServerFacts) -> Finding:
-    again, known = next_steps.check(server.target), server.machine.proxy_settings
-    proxy = known.proxy_for(response.url) or "the proxy in this computer's settings"
+def _proxy(response: Response, server: ServerFacts, tried: Tried) -> Finding:
+    """The proxy fails, and without it nothing changes."""
+    again = next_steps.check(server.target)
+    proxy = tried.proxy or server.machine.proxy_settings.proxy_for(response.url) or "this computer's settings"
+    reached, others = _reached(tried), tried.about(Change.OTHER_SERVER)
     if response.failure is Failure.SOCKS:
-        install = next_steps.pip_install('"requests[socks]"')
-        unset = f"; if this network needs no proxy, unset {proxy}"
-        return failed(_evidence(response), next_step=advise(install, ", restart the kernel, then ", again, unset))
-    hosts = ",".join(dict.fromkeys(map(name_of_host, (server.address, *local_servers_of(server.address)))))
-    add = next_steps.with_more_hosts if known.has_exceptions else next_steps.with_variable
-    command = add(known.no_proxy, hosts)
-    correct = f"; if it does, correct {proxy}"
-    return failed(
-        _evidence(response),
-        next_step=advise("if this network needs no proxy: ", command, ", then ", again, correct),
-    )
+        install = next_steps.install(server.machine.installer, "requests[socks]")
+        return failed(evidence_of(response), next_step=advise(install, ", then ", again))
+    if response.status == 407 or response.detail == PROXY_LOGIN:
+        evidence = line(evidence_of(response), f"; the proxy in {proxy} wants another user name and password")
+        if not proxy.lower().endswith("_proxy"):
+            return failed(evidence, next_step=then("enter yours there", again))
+        return failed(
+            evidence, next_step=advise("give it yours: ", next_steps.with_proxy_password(proxy), ", then ", again)
+        )
+    if reached:
+        evidence = line(
+            evidence_of(response),
+            f"; the proxy reaches {names_of(reached)}, so either it blocks {response.host}, or that server is down, or "
+            "its address is wrong",
+        )
+        return failed(evidence, next_step=then("wait, or ask the IT department of this network about the proxy", again))
+    others_too = f"; the proxy does not reach {names_of(others)} either" if others else ""
+    without = f"; without the proxy, {response.host} does not respond either" if tried.url else ""
+    advice = f"correct {proxy}; ask the IT department of this network for the address of its proxy"
+    return failed(evidence_of(response), others_too, without, next_step=then(advice, again))
 
 
-def _no_response(response: Response, server: ServerFacts) -> Finding:
-    again, failure, evidence = next_steps.check(server.target), response.failure, _evidence(response)
-    is_named_by_info = response.host != server.host
-    if is_named_by_info and failure in (Failure.NAME_NOT_FOUND, Failure.REFUSED, Failure.NOT_TLS):
+def _no_response(response: Response, server: ServerFacts, tried: Tried) -> Finding:
+    again, failure, others = next_steps.check(server.target), response.failure, tried.about(Change.OTHER_SERVER)
+    evidence = line(evidence_of(response), _only_this_one(tried))
+    if response.host != server.host and failure in (Failure.NAME_NOT_FOUND, Failure.REFUSED, Failure.NOT_TLS):
         return failed(evidence, next_step=then(not_yours(server), again))
-    if failure is Failure.NOT_TLS:
-        return _other_scheme(failure.value, server, "http")
-    if failure is Failure.CA_BUNDLE or (failure is Failure.TLS and server.machine.proxy_settings.bundle):
-        return failed(evidence, next_step=_certificates(server))
+    if others and not _reached(tried) and failure is not None:
+        return _nothing_is_reached(response, server, others)
     advice = _ADVICE.get(failure, "").format(host=response.host) if failure else ""
     if failure in _TIMEOUTS and server.timeout < LONGER:
         slow = f"{advice}; if it is just slow: " if advice else "give it more time: "
@@ -192,19 +267,76 @@ def _no_response(response: Response, server: ServerFacts) -> Finding:
     return failed(evidence, next_step=next_step) if advice else unknown(evidence, next_step=next_step)
 
 
-def _certificates(server: ServerFacts) -> NextStep:
-    """The file of trusted certificates is unusable, or lacks the authority that signed the server's certificate."""
-    again, variable = next_steps.check(server.target), server.machine.proxy_settings.bundle
-    if variable:
-        command = next_steps.without_variable(variable)
-        return advise(f"correct the file that {variable} names, or unset it: ", command, ", then ", again)
-    return then(line(next_steps.pip_install("--force-reinstall", "certifi"), ", restart the kernel"), again)
+def _nothing_is_reached(response: Response, server: ServerFacts, others: tuple[Experiment, ...]) -> Finding:
+    """Neither this server nor any other that was tried responds."""
+    again = next_steps.check(server.target)
+    evidence = line(evidence_of(response), "; ", names_of(others), " cannot be reached either")
+    if all(one.failure in _OFFLINE for one in (response, *(one.response for one in others))):
+        advice = "connect it to a network (Wi-Fi, cable, VPN; on a cluster, use a node with internet access)"
+        return failed(evidence, ": this computer seems to be offline", next_step=then(advice, again))
+    return failed(evidence, next_step=then(_OTHER_NETWORK.format(host=response.host), again))
 
 
-def _other_scheme(problem: str, server: ServerFacts, scheme: str) -> Finding:
-    """The address is right except for its scheme."""
-    command = next_steps.check(server.target.on(f"{scheme}://{server.host}"))
-    return failed(f"{server.host} {problem}", next_step=advise(command))
+def _untrusted(response: Response, server: ServerFacts, tried: Tried) -> Finding:
+    """The server's certificate is not accepted, whichever certificates are trusted."""
+    again = next_steps.check(server.target)
+    if response.failure is Failure.CA_BUNDLE:
+        install = next_steps.install(server.machine.installer, "certifi", again=True)
+        return failed(evidence_of(response), next_step=then(install, again))
+    seen = tried.first(Change.UNVERIFIED)
+    evidence = line(evidence_of(response), _certificate(seen), _only_this_one(tried))
+    others, tell = tried.about(Change.OTHER_SERVER), tell_administrators(response.host)
+    if seen is not None and _clock_is_wrong(seen):
+        off = duration(abs((seen.date or 0.0) - seen.at))
+        return failed(evidence, f"; this computer's clock is off by {off}", next_step=then("set the clock", again))
+    if others and all(one.response.failure in _UNTRUSTED for one in others):
+        return failed(
+            evidence,
+            f"; that of {names_of(others)} is not trusted either: this network replaces certificates",
+            next_step=then(
+                "ask the IT department of this network for the file with its certificates, and set REQUESTS_CA_BUNDLE "
+                "to that file",
+                again,
+            ),
+        )
+    if response.failure is Failure.CERTIFICATE:
+        advice = tell if server.address in KNOWN_SERVERS or _reached(tried) else f"correct the address, or {tell}"
+        return failed(evidence, next_step=then(advice, again))
+    return failed(
+        evidence,
+        next_step=then(
+            f"{tell}; if you trust that issuer, set REQUESTS_CA_BUNDLE to a file with its certificate",
+            again,
+        ),
+    )
+
+
+def _certificate(seen: Response | None) -> Line:
+    """What the certificate says, if it could be read."""
+    one = seen.certificate if seen is not None else None
+    if one is None:
+        return ()
+    names = joined(", ", [sanitize(name, 60) for name in one.names])
+    issuer = "itself" if one.is_self_signed else sanitize(one.issuer, 60)
+    return line(
+        "; its certificate is for ",
+        names,
+        ", issued by ",
+        issuer,
+        f", valid {_day(one.valid_from)} to {_day(one.valid_until)}",
+    )
+
+
+def _day(seconds: float) -> str:
+    return (datetime(1970, 1, 1) + timedelta(seconds=seconds)).strftime("%Y-%m-%d")
+
+
+def _clock_is_wrong(seen: Response) -> bool:
+    """Whether the certificate is valid by the server's clock, but not by that of this computer."""
+    one = seen.certificate
+    if one is None or seen.date is None:
+        return False
+    return one.valid_from <= seen.date <= one.valid_until and not one.valid_from <= seen.at <= one.valid_until
 
 
 def _not_cave(response: Response, server: ServerFacts) -> Finding:
@@ -215,42 +347,21 @@ def _not_cave(response: Response, server: ServerFacts) -> Finding:
     )
 
 
-def _evidence(response: Response) -> Line:
-    if response.failure not in (Failure.NO_RESPONSE, Failure.TOO_SLOW) or response.seconds < 1:
-        return response.evidence
-    return line(response.evidence, f" within {response.seconds:.{1 if response.seconds < 10 else 0}f} s")
-
-
 def _network(server: ServerFacts) -> Finding:
     responses = server.responses
     token = server.stored.token
     has_odd_token = token is not None and token.oddity(formats_of(server.address)) is not None
     good = [response for response in responses if is_cave(response) or (has_odd_token and is_malformed(response))]
     if not good and responses:
-        return _remembered(_no_server(responses[0], server), responses[0], server)
+        return _remembered(failure_finding(responses[0], server, "the server"), responses[0], server)
     if not good:
         return unknown(f"{server.host} was not contacted", next_step=advise(next_steps.check(server.target)))
     return ok(f"{server.host} responded in {max(response.seconds for response in good):.1f} s")
 
 
-def _no_server(response: Response, server: ServerFacts) -> Finding:
-    """What the first response means if it is not from CAVE; it may come from a proxy."""
-    other, again = server.reference, next_steps.check(server.target)
-    if other is not None and is_cave(other):
-        return failed(
-            response.evidence,
-            f"; the proxy reaches {other.host}, so {server.host} is down or its address is wrong",
-            next_step=then("wait, if the address is right", again),
-        )
-    if other is not None and (other.status, other.failure) == (response.status, response.failure):
-        evidence = line(response.evidence, f", and so does {other.host}: the proxy reaches neither")
-        return replace(_proxy(response, server), evidence=evidence)
-    return failure_finding(response, server, "the server")
-
-
 def _remembered(finding: Finding, response: Response, server: ServerFacts) -> Finding:
     """Says that an unknown address comes from the datastack map, if it may be wrong."""
-    next_step, proxy_works = finding.next_step, server.reference is not None and is_cave(server.reference)
+    next_step, proxy_works = finding.next_step, bool(server.tried.proxy and _reached(server.tried))
     is_doubtful = proxy_works or response.failure in _WRONG_ADDRESS or response.status in (200, 404)
     is_remembered = server.target.named_by == "map" and server.address not in KNOWN_SERVERS
     if next_step is None or not (is_doubtful and is_remembered):
@@ -278,9 +389,10 @@ NETWORK = Check(
     about=ServerFacts,
     look=_network,
     needs=(MAP, REQUESTS),
-    explains="The server is unreachable, or is not a working CAVE server.",
-    fixed_by="As the check says: sign in to the network; correct the address or the proxy (`%env NO_PROXY=HOST`, "
-    '`%pip install "requests[socks]"`); name a certificate file; or wait.',
+    explains="The server is unreachable, or is not a working CAVE server. The check repeats the request without the "
+    "token and changes one thing at a time (proxy, certificates, IPv4 or IPv6, scheme, server); `-v` shows each try.",
+    fixed_by="If a change made the request work, the check prints the line for it, such as `%env NO_PROXY=HOST` or "
+    '`%env REQUESTS_CA_BUNDLE=FILE`; else what else helps, such as `%pip install "requests[socks]"` or waiting.',
 )
 AUTH = Check(
     id="auth",
@@ -291,6 +403,6 @@ AUTH = Check(
     needs=(NETWORK, FORM),
     quiet=True,
     explains="The server responds, but its auth service does not work. The token is not the reason.",
-    fixed_by="Wait for the server's administrators to fix it; if the server says how long, the check prints it.",
+    fixed_by=f"Wait for the server's administrators to fix it, as long as the check says. {NETWORK.fixed_by}",
 )
 CHECKS = (NETWORK, AUTH)

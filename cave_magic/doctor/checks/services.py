@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 
-from ...api.endpoints import SERVICES
+from ...api.endpoints import AUTHORIZE, SERVICES
 from ...api.responses import TEXT, Response, is_cave, version_in
 from .. import next_steps
 from ..evidence import DatastackFacts
 from ..model import Check, Finding, advise, failed, ok, then, warning
+from .causes import not_yours, tell_administrators
 from .datastack import ACCESS, server_for
-from .network import FINE, failure_finding, not_yours, tell_administrators
+from .network import FINE, NETWORK, failure_finding
 
 OLDEST_MATERIALIZE = (5, 13)
 """The oldest materialize service that works with the queries of caveclient 8 (from its error messages)."""
@@ -26,11 +27,16 @@ def _local_server(datastack: DatastackFacts) -> Finding | None:
             f"{responses[0].host} has none of the data services (404 for each)",
             next_step=then(not_yours(datastack.server), next_steps.check(datastack.target)),
         )
-    if any(_is_up(name, response) for name, response in services.items()):
+    if any(is_up(name, response) for name, response in services.items()):
         return ok(f"{responses[0].host} responded in {max(response.seconds for response in responses):.1f} s")
     if len({(response.failure, response.status) for response in responses}) > 1:
         return None  # the services fail in different ways: each has its own result
-    return failure_finding(responses[0], server_for(datastack), "the data server")
+    name, response = next(
+        ((name, one) for name, one in services.items() if one.url == datastack.tried.url), next(iter(services.items()))
+    )
+    return failure_finding(
+        response, server_for(datastack), "the data server", datastack.tried, works=partial(is_up, name)
+    )
 
 
 def _service(name: str, datastack: DatastackFacts) -> Finding | None:
@@ -39,8 +45,8 @@ def _service(name: str, datastack: DatastackFacts) -> Finding | None:
         return None
     if response.status == 404 and not response.is_of_a_service:  # from a web server without that service
         return _missing(name, datastack, response)
-    if not _is_up(name, response):
-        return failure_finding(response, server_for(datastack), name)
+    if not is_up(name, response):
+        return failure_finding(response, server_for(datastack), name, datastack.tried, works=partial(is_up, name))
     version = version_in(response)
     shown = f", version {version}" if version else ", but does not say its version" if response.status == 404 else ""
     return ok(f"{response.host} responded in {response.seconds:.1f} s{shown}")
@@ -63,7 +69,7 @@ def _is_needed(name: str, datastack: DatastackFacts) -> bool:
     return not isinstance(source, str) or source.startswith("graphene:")
 
 
-def _is_up(name: str, response: Response) -> bool:
+def is_up(name: str, response: Response) -> bool:
     """Whether the response is from the service itself.
 
     The request carries no token, so some services refuse it: in JSON, in plain text (older ones), or with a redirect
@@ -79,21 +85,21 @@ def _is_up(name: str, response: Response) -> bool:
         return response.is_of_a_service
     if response.status in (401, 403):
         return is_cave(response) or (response.status == 401 and response.form == TEXT)
-    return response.location.matches(r"auth/api/v1/authorize\Z")
+    return response.location.matches(AUTHORIZE)
 
 
 def _fits(datastack: DatastackFacts) -> Finding | None:
     response, client = datastack.services.get("materialize"), datastack.server.machine.versions.get("caveclient", "")
-    if response is None or not client or number(client) < (8,) or not _is_up("materialize", response):
+    if response is None or not client or number(client) < (8,) or not is_up("materialize", response):
         return None
     server = version_in(response)
     if number(server) >= OLDEST_MATERIALIZE or (not server and response.status != 404):
         return None
     is_old = f"has version {server}" if server else "is too old to say its version"
-    command = next_steps.pip_install('"caveclient<8"')
+    step = next_steps.install(datastack.server.machine.installer, "caveclient<8")
     return warning(
         f"materialize on {response.host} {is_old}; caveclient {client} needs 5.13 for queries",
-        next_step=advise("if queries fail: ", command, ", then restart the kernel"),
+        next_step=advise("if queries fail: ", step),
     )
 
 
@@ -111,7 +117,7 @@ LOCAL = Check(
     needs=(ACCESS,),
     quiet=True,
     explains="The data server of the datastack is unreachable, or none of its services works.",
-    fixed_by="As for `network` above; if the server is down, wait.",
+    fixed_by=f"If the server is down, wait. {NETWORK.fixed_by}",
 )
 SERVICE_CHECKS = tuple(
     Check(
@@ -123,7 +129,7 @@ SERVICE_CHECKS = tuple(
         needs=(LOCAL,),
         quiet=True,
         explains=f"The {name} service of the data server does not work, or is missing. The token is not the reason.",
-        fixed_by="Wait for the server's administrators to fix it; if the server says how long, the check prints it.",
+        fixed_by=f"Wait for the server's administrators to fix it, as long as the check says. {NETWORK.fixed_by}",
     )
     for name in SERVICES
 )

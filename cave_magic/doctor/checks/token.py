@@ -11,10 +11,11 @@ from ...credentials.token_files import State, TokenFile, show_path
 from ...deployments import formats_of
 from ...ui.document import Line, Span, line
 from .. import fixes, next_steps
-from ..evidence import FolderFix, Machine, ServerFacts
+from ..evidence import Machine, ServerFacts
 from ..model import Check, Command, Finding, NextStep, Status, advise, failed, ok, then, unknown, warning
 from ..next_steps import without_anybody
 from .datastack_map import MAP
+from .resources import RESOURCES
 
 # ---------------------------------------------------------------- next steps
 
@@ -75,16 +76,8 @@ def _folder(machine: Machine) -> Finding | None:
     failure = machine.folder_problem
     if failure is None:
         return None
-    evidence = f"{show_path(failure.path)} {failure.problem}"
-    if failure.fix is FolderFix.SET_HOME:
-        step = then("set HOME to a folder of yours before the kernel starts", machine.check_command)
-        return failed(evidence, next_step=step)
-    if failure.fix is FolderFix.RESTORE_LINK:
-        return failed(evidence, next_step=_without_link(failure.path, machine.check_command))
-    move = failure.fix is FolderFix.MOVE_AWAY
-    command = next_steps.move_away(failure.path) if move else next_steps.make_private(failure.path, 0o700)
-    step = then(command, machine.check_command)
-    return failed(evidence, next_step=step) if failure.unusable else warning(evidence, next_step=step)
+    step = next_steps.past(failure, machine.check_command, machine.unsaved_command)
+    return failed(str(failure), next_step=step) if failure.unusable else warning(str(failure), next_step=step)
 
 
 def _token(server: ServerFacts) -> Finding:
@@ -111,10 +104,10 @@ def _stored(server: ServerFacts) -> Finding:
         return _missing(server)
     file = stored.source or stored.server_file
     if server.caveclient_disagrees:
-        command, again = next_steps.pip_install("-U", "caveclient"), next_steps.check(server.target)
+        step = next_steps.install(server.machine.installer, "caveclient")
         return unknown(
             f"the installed caveclient does not use the token in {file.name}",
-            next_step=then(line(command, ", restart the kernel"), again),
+            next_step=then(step, next_steps.check(server.target)),
         )
     ending = (", ends in ", Span(stored.token.ending, private=True)) if stored.token.ending else ()
     alone = "" if file.readable_by_others else ", only you can read it"
@@ -261,6 +254,7 @@ FOLDER = Check(
     title="token folder",
     about=Machine,
     look=_folder,
+    needs=(RESOURCES,),
     quiet=True,
     explains="The folder of the token files cannot be read or written.",
     fixed_by="`!chmod 700` on the folder, or `!mv` for whatever is in its place, as the check prints it.",

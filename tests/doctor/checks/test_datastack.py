@@ -73,6 +73,7 @@ def _without(key: str, value: object = None) -> Response:
     return replace(healthy.INFO, body={**healthy.INFO.body, key: value})
 
 
+MAPPED = Machine(datastack_map=replace(healthy.DATASTACK_MAP, entries={"mine": "https://other.example.org"}))
 V1DD = "https://global.em.brain.allentech.org"
 
 CASES = [
@@ -101,6 +102,7 @@ CASES = [
     case("the name is right", NAME, DatastackFacts(), "nothing"),
     case("the name was not asked for", NAME, DatastackFacts(info=None), "nothing"),
     case("the server lists what it does not have", NAME, _lacking("mine", "mine"), "failed", f"{HOST} lists mine, but has no information about it (404)", f"{CHECK} mine"),
+    case("the map names another server", NAME, _facts(LACKING, target=_named("mine"), server={"machine": MAPPED}), "failed", f"mine is not on {HOST}; the datastack map says that it is on other.example.org", f"{CHECK} mine --server https://other.example.org"),
     case("a datastack of another server", NAME, _lacking("v1dd_public", "fly"), "failed", "it is on global.em.brain.allentech.org", f"{CHECK} v1dd_public --server {V1DD}"),
     case("a default datastack", NAME, _lacking("v1dd_public", "fly", asked=False, named_by="option"), "failed", "the default datastack", f"{CHECK} fly --server https://{HOST}"),
     case("a default datastack, of several", NAME, _lacking("v1dd_public", "fly", "ant", "fish", asked=False, named_by="setting"), "failed", "the default datastack", f"{CHECK} fly", advises="(it also has ant, fish)"),

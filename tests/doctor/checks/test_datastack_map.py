@@ -14,6 +14,7 @@ from cave_magic.deployments import AddressFault
 from cave_magic.doctor import healthy
 from cave_magic.doctor.checks.datastack_map import MAP, MAP_FILE, MAP_SECRET
 from cave_magic.doctor.evidence import Machine, ServerFacts
+from cave_magic.doctor.experiments.model import Change, Experiment, Tried
 
 from .facts import CHECK, FOLDER, HOST, REJECTED, Case, case, each, error, page, problem, response
 
@@ -30,6 +31,11 @@ def _map(state: State, fault: FileFault | None = None, *details: str) -> Machine
 def _opening(server: str) -> Machine:
     """A computer on which caveclient opens the datastack on a server."""
     return Machine(datastack_map=replace(healthy.DATASTACK_MAP, entries={"minnie65_public": server}))
+
+
+def _home(one: Response, proxy: str = "") -> Tried:
+    """What the server that has the datastack responded."""
+    return Tried(experiments=(Experiment(change=Change.OTHER_SERVER, source=HOST, response=one),), proxy=proxy)
 
 
 def _remembered(first: Response | None, **facts: Any) -> ServerFacts:
@@ -62,6 +68,7 @@ CASES = [
     case("the map is not JSON", MAP_FILE, _map(State.MALFORMED, FileFault.NOT_JSON, " (line 1)"), "warning", "is not valid JSON (line 1)", fix="map"),
     case("the map is a list", MAP_FILE, _map(State.MALFORMED, FileFault.NOT_AN_OBJECT, "a list"), "failed", "contains a list, not a JSON object", fix="map"),
     case("the map is a folder", MAP_FILE, _map(State.NOT_A_FILE, FileFault.IS_A_FOLDER), "warning", "is a folder", MOVED),
+    case("the map is a pipe", MAP_FILE, _map(State.NOT_A_FILE, FileFault.IS_A_PIPE), "failed", "waits for it without end", MOVED),
     case("the map has no secret", MAP_SECRET, Machine(), "nothing"),
     case("the map has secrets", MAP_SECRET, Machine(datastacks_with_secrets=("a", "b", "c", "d")), "warning", "address of a, b, c contains", fix="map-secrets"),
     case("the address is right", MAP, ServerFacts(), "nothing"),
@@ -85,8 +92,10 @@ CASES = [
     case("something else responds there", MAP, _remembered(page(404)), "failed", "404", fix="map-entry"),
     case("it lacks the datastack", MAP, _remembered(None, info=error(404, "invalid_table_id")), "failed", "invalid_table_id", fix="map-entry"),
     case("a rejected token shows that it is a CAVE server", MAP, _remembered(REJECTED, info=page()), "nothing"),
-    case("a proxy responds for it and reaches the known one", MAP, _remembered(DOWN, reference=GOOD), "failed", ("503", "the same proxy reaches"), fix="map-entry"),
-    case("a proxy responds for both", MAP, _remembered(DOWN, reference=DOWN), "nothing"),
+    case("a proxy responds for it and reaches the known one", MAP, _remembered(DOWN, tried=_home(GOOD, "HTTP_PROXY")), "failed", ("503", "the same proxy reaches"), fix="map-entry"),
+    case("the right server responds", MAP, _remembered(NOT_THERE, tried=_home(GOOD)), "failed", f"is on {HOST}, which responds", fix="map-entry"),
+    case("this computer is offline", MAP, _remembered(NOT_THERE, tried=_home(NOT_THERE)), "nothing"),
+    case("a proxy responds for both", MAP, _remembered(DOWN, tried=_home(DOWN, "HTTP_PROXY")), "nothing"),
     case("no request was sent", MAP, _remembered(None), "nothing"),
 ]  # fmt: skip
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from cave_magic.doctor import healthy, next_steps
 from cave_magic.doctor.checks.environment import CAVECLIENT, HOME, PACKAGES, REQUESTS
 from cave_magic.doctor.evidence import Machine
 from cave_magic.doctor.model import Command
+from cave_magic.environment.import_fault import Action, Cause, ImportFault, Origin, Repair
+from cave_magic.environment.installer import Installer
+from cave_magic.environment.packages import Unmet
 from cave_magic.environment.platforms import Runtime
 from cave_magic.environment.shadowed import ShadowingFile
 
@@ -14,6 +20,7 @@ from .facts import CHECK, Case, case, each
 BROKEN = "ImportError: x"
 NUMPY = ShadowingFile(path="/home/ada/numpy.py", name="numpy", harms=True)
 EMAIL = ShadowingFile(path="/home/ada/email.py", name="email", harms=False)
+UNMET = (Unmet(name="pandas", specifier="<3", have="3.0.1"), Unmet(name="h5py", specifier=""))
 SAVE, FROM_ENV = "%cave_save", "%cave_save --from-env CAVE_TOKEN"
 
 
@@ -24,16 +31,40 @@ def _on(platform: str, *commands: str, can_ask: bool = True) -> Machine:
 
 
 COLAB = _on("Colab")
+RESTART, OTHER = Repair(action=Action.RESTART), Repair(action=Action.OTHER_ENVIRONMENT, installer=Installer(tool=""))
+PANDAS = Repair(action=Action.INSTALL, specs=("pandas<3,>=1.5",))
+AGAIN = Repair(action=Action.REINSTALL, specs=("pandas",), folder="/opt/site")
+
+
+def _faulty(cause: Cause, repair: Repair, **facts: Any) -> Machine:
+    return Machine(caveclient_problem=BROKEN, import_fault=ImportFault(cause=cause, repair=repair, **facts))
+
+
+IMPORTS = [
+    case("packages changed since", CAVECLIENT, _faulty(Cause.STALE_KERNEL, RESTART), "failed", "caveclient 8.2.1 cannot be imported: a fresh Python can import it", CHECK, advises="restart the kernel, then"),
+    case("PYTHONPATH has another copy", CAVECLIENT, _faulty(Cause.OTHER_COPY, Repair(action=Action.LEAVE_OUT, folder="/old"), package="pandas 1.0", folder="/old", origin=Origin.PYTHONPATH, other="/opt/site"), "failed", "pandas 1.0 in /old (named by PYTHONPATH) hides the copy in /opt/site; without it the import works", 'import sys; sys.path[:] = [one for one in sys.path if one != \'/old\']', CHECK, advises="restart the kernel, begin the notebook with"),
+    case("the user has another copy", CAVECLIENT, _faulty(Cause.OTHER_COPY, Repair(action=Action.UNINSTALL, specs=("pandas",)), package="pandas 1.0", folder="/home/ada/.local", origin=Origin.USER, other="/opt/site"), "failed", "(your own packages)", "%pip uninstall -y pandas", CHECK),
+    case("a folder beside the notebook", CAVECLIENT, _faulty(Cause.OTHER_COPY, Repair(action=Action.RENAME, folder="/work/pandas"), package="pandas", folder="/work", origin=Origin.NOTEBOOK, other="/opt/site"), "failed", "(the folder of the notebook)", "!mv /work/pandas /work/pandas.old", CHECK),
+    case("a variable breaks it", CAVECLIENT, _faulty(Cause.VARIABLE, Repair(action=Action.UNSET, specs=("LD_PRELOAD",)), package="LD_PRELOAD"), "failed", "without the environment variable LD_PRELOAD, the import works", CHECK, advises="unset LD_PRELOAD where Jupyter is started"),
+    case("a package is missing", CAVECLIENT, _faulty(Cause.MISSING, PANDAS, package="pandas", other="caveclient 8.2.1"), "failed", "pandas is not installed, and caveclient 8.2.1 needs it", '%pip install -U "pandas<3,>=1.5"', CHECK),
+    case("caveclient is missing", CAVECLIENT, _faulty(Cause.MISSING, Repair(action=Action.INSTALL, specs=("caveclient",)), package="caveclient"), "failed", "caveclient is not installed", "%pip install -U caveclient", CHECK),
+    case("files are missing", CAVECLIENT, _faulty(Cause.DAMAGED, AGAIN, package="pandas 2.3", folder="/opt/site", files=("pandas/a.py", "pandas/b.py")), "failed", "files of pandas 2.3 in /opt/site are missing or damaged: pandas/a.py and 1 more", "%pip install --force-reinstall --no-deps pandas", CHECK),
+    case("there is no record", CAVECLIENT, _faulty(Cause.DAMAGED, Repair(action=Action.REINSTALL, specs=("pandas==2.3",), unrecorded=True), package="pandas 2.3", folder="/opt/site", files=("RECORD",)), "failed", "damaged: RECORD", '%pip install --ignore-installed --no-deps "pandas==2.3"', CHECK),
+    case("Python lacks a module", CAVECLIENT, _faulty(Cause.NO_MODULE_OF_PYTHON, Repair(action=Action.OTHER_PYTHON), package="_lzma"), "failed", "built without its module _lzma", CHECK, advises="choose a kernel with another Python"),
+    case("a script that has nothing to do with it", CAVECLIENT, replace(_faulty(Cause.MISSING, PANDAS, package="pandas"), shadowing_files=(EMAIL,)), "failed", "pandas is not installed", '%pip install -U "pandas<3,>=1.5"', CHECK),
+    case("a script, and nothing else explains it", CAVECLIENT, replace(_faulty(Cause.UNKNOWN, OTHER), shadowing_files=(EMAIL,)), "failed", "~/email.py", CHECK),
+    case("nothing explains it", CAVECLIENT, _faulty(Cause.UNKNOWN, OTHER, package="pandas 2.3"), "failed", ("pandas 2.3 is as it was installed", "ImportError: x"), next_steps.other_environment(OTHER.installer)[0].text, CHECK, advises="choose the kernel cave-env"),
+]  # fmt: skip
 
 CASES = [
     case("requests works", REQUESTS, Machine(), "nothing"),
-    case("requests is broken", REQUESTS, Machine(requests_problem=BROKEN), "failed", "requests cannot be imported (ImportError: x)", "%pip install -U requests", CHECK, advises="restart the kernel"),
+    case("requests is broken", REQUESTS, Machine(requests_problem=BROKEN), "failed", "requests cannot be imported (ImportError: x); there was no time", "%cave_check --timeout 60"),
     case("a script may shadow what requests needs", REQUESTS, Machine(requests_problem=BROKEN, shadowing_files=(EMAIL,)), "failed", ("~/email.py", "Python's `email` module"), CHECK, advises="rename email.py, restart the kernel"),
     case("the harmful script is blamed first", REQUESTS, Machine(requests_problem=BROKEN, shadowing_files=(NUMPY, EMAIL)), "failed", "~/numpy.py", CHECK, advises="rename numpy.py, restart"),
     case("caveclient works", CAVECLIENT, Machine(), "ok", "caveclient 8.2.1, IPython 9.4.0, Python 3.12.4"),
     case("without IPython", CAVECLIENT, Machine(versions={"caveclient": "8.2.1", "python": "3.12.4"}), "ok", "caveclient 8.2.1, Python 3.12.4"),
-    case("caveclient is broken", CAVECLIENT, Machine(caveclient_problem=BROKEN), "failed", "caveclient 8.2.1 cannot be imported (ImportError: x)", "%pip install -U caveclient", CHECK),
-    case("caveclient is not installed", CAVECLIENT, Machine(caveclient_problem=BROKEN, versions={}), "failed", "caveclient cannot be imported", "%pip install -U caveclient", CHECK),
+    case("caveclient is broken", CAVECLIENT, Machine(caveclient_problem=BROKEN), "failed", "caveclient 8.2.1 cannot be imported (ImportError: x)", "%cave_check --timeout 60"),
+    case("caveclient is not installed", CAVECLIENT, Machine(caveclient_problem=BROKEN, versions={}), "failed", "caveclient cannot be imported", "%cave_check --timeout 60"),
     case("a script hides caveclient's needs", CAVECLIENT, Machine(caveclient_problem=BROKEN, shadowing_files=(NUMPY,)), "failed", "the package numpy", CHECK),
     case("a script hides a package that is not imported yet", CAVECLIENT, Machine(shadowing_files=(NUMPY,)), "warning", "~/numpy.py", CHECK, advises="rename numpy.py"),
     case("two scripts hide packages", CAVECLIENT, Machine(shadowing_files=(NUMPY, ShadowingFile(path="/home/ada/rich.py", name="rich", harms=True))), "warning", ("~/numpy.py", " and ~/rich.py"), CHECK, advises="rename numpy.py and rich.py"),
@@ -41,12 +72,15 @@ CASES = [
     case("requirements are met", PACKAGES, Machine(), "ok"),
     case("requirements are not known", PACKAGES, Machine(unmet_requirements=None), "nothing"),
     case("no caveclient has requirements", PACKAGES, Machine(versions={}), "nothing"),
-    case("requirements are not met", PACKAGES, Machine(unmet_requirements=("a<1", "b<2", "c<3", "d<4")), "warning", "a<1 and b<2 and c<3", "%pip install -U caveclient"),
+    case("requirements are not met", PACKAGES, Machine(unmet_requirements=UNMET), "warning", "caveclient needs pandas<3 (3.0.1 is installed) and h5py (not installed)", '%pip install -U "pandas<3" h5py', CHECK),
     case("a permanent home", HOME, Machine(), "nothing"),
     case("Colab", HOME, COLAB, "warning", "Colab deletes this home folder", *map(str, COLAB.save_commands), advises=("CAVE_TOKEN in the Secrets of Colab", "begin the next notebook with")),
     case("Binder has no secrets", HOME, _on("Binder", SAVE), "warning", "Binder deletes", SAVE, advises="secrets cannot be kept here: begin"),
     case("Binder without a prompt", HOME, _on("Binder", FROM_ENV, can_ask=False), "warning", "Binder deletes", FROM_ENV, advises="CAVE_TOKEN in an environment variable"),
 ]  # fmt: skip
+
+
+CASES += IMPORTS
 
 
 @each(CASES)
@@ -59,3 +93,20 @@ def test_the_secrets_of_colab_are_read_by_python():
     """On Colab the commands read the secret and save what it holds."""
     assert COLAB.save_commands[0].text.startswith("from google.colab import userdata")
     assert COLAB.save_commands[1:] == (next_steps.save(healthy.TARGET, "$token"),)
+
+
+def test_each_cause_is_explained():
+    """Every cause has its words, which name the package, and shared reports contain no folder."""
+    from .facts import commands_of, finding, said, shared
+
+    for cause in Cause:
+        facts = {
+            "package": "pandas 2.3",
+            "folder": "/home/ada/site",
+            "other": "/opt/other" if cause is Cause.OTHER_COPY else "numpy 1.9",
+        }
+        found = finding(CAVECLIENT, _faulty(cause, PANDAS, files=("pandas/a.py",), **facts))
+        assert found is not None
+        assert cause is Cause.STALE_KERNEL or "pandas 2.3" in said(found)
+        assert "/" not in shared(found).replace("pandas/a.py", ""), shared(found)
+        assert commands_of(found) == ('%pip install -U "pandas<3,>=1.5"', CHECK)

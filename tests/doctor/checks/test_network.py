@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from cave_magic import deployments
 from cave_magic.api import endpoints
-from cave_magic.api.failures import Failure
+from cave_magic.api.certificates import Certificate
+from cave_magic.api.failures import PROXY_LOGIN, Failure
 from cave_magic.api.responses import PAGE, TEXT, Response
 from cave_magic.api.urls import host_of
 from cave_magic.credentials.target import Target
 from cave_magic.deployments import DEFAULT_SERVER, KNOWN_SERVERS
-from cave_magic.doctor import healthy
-from cave_magic.doctor.checks.network import AUTH, NETWORK, failure_finding, tell_administrators
+from cave_magic.doctor import healthy, next_steps
+from cave_magic.doctor.checks.causes import tell_administrators
+from cave_magic.doctor.checks.network import AUTH, NETWORK, failure_finding
 from cave_magic.doctor.evidence import Machine, ServerFacts
+from cave_magic.doctor.experiments.model import Change, Experiment, Tried
 from cave_magic.environment.proxies import ProxySettings
+from cave_magic.redact import Untrusted
 from cave_magic.token import Token
 
 from .facts import (
@@ -69,14 +74,60 @@ def _set(**settings: Any) -> Machine:
     return Machine(proxy_settings=ProxySettings(**settings))
 
 
+WORKS = error(401, "no_token")
+DEAD = _none(Failure.CONNECT_TIMEOUT)
+
+
+def _tried(
+    *found: tuple[Change, str, Response], url: str = endpoints.identity_url(DEFAULT_SERVER), **facts: Any
+) -> Tried:
+    """Experiments on the identity of the default server."""
+    made = tuple(Experiment(change=change, source=source, response=one) for change, source, one in found)
+    return Tried(url=url, experiments=made, **facts)
+
+
+def _cause(failure: Response, change: Change, source: str = "", **facts: Any) -> ServerFacts:
+    """A server on which this change, and no other, made the request work."""
+    others = [(one, source, failure) for one in Change if one is not change and one.keeps_the_request]
+    experiments = sorted([*others, (change, source, WORKS)], key=lambda one: list(Change).index(one[0]))
+    tried = _tried(*experiments, proxy=facts.pop("proxy", ""))
+    return _server(failure, **{"tried": tried} | facts)
+
+
+def _compared(failure: Response, *others: Response, nowhere: Response = DEAD, **facts: Any) -> ServerFacts:
+    """A server on which nothing changed the outcome, and other servers."""
+    names = ("cave.one.org", "cave.two.org")
+    known = [(Change.OTHER_SERVER, name, one) for name, one in zip(names, others, strict=False)]
+    tried = _tried((Change.AGAIN, "", failure), *known, (Change.NO_SERVER, "", nowhere), **facts.pop("looked", {}))
+    return _server(failure, **{"tried": tried} | facts)
+
+
+def _seen(
+    start: str, end: str, date: str = "2026-11-21", clock: str = "2026-11-21", issuer: str = "Example CA"
+) -> Response:
+    """The response without verification: the certificate, the server's clock and that of this computer."""
+    day = {text: datetime.fromisoformat(f"{text}T00:00+00:00").timestamp() for text in (start, end, date, clock)}
+    certificate = Certificate(
+        names=(Untrusted("portal.example"),), issuer=Untrusted(issuer), is_self_signed=not issuer,
+        valid_from=day[start], valid_until=day[end],
+    )  # fmt: skip
+    return replace(WORKS, certificate=certificate, date=day[date], at=day[clock])
+
+
+def _untrusted(failure: Failure, seen: Response, *others: Response, **facts: Any) -> ServerFacts:
+    names = ("cave.one.org", "cave.two.org")
+    known = [(Change.OTHER_SERVER, name, one) for name, one in zip(names, others, strict=False)]
+    return _server(_none(failure), tried=_tried((Change.UNVERIFIED, "", seen), *known), **facts)
+
+
 FAILURES = {
     Failure.NAME_NOT_FOUND: ("failed", (CHECK,), "online"),
     Failure.REFUSED: ("failed", (CHECK,), "check the address"),
     Failure.UNREACHABLE: ("failed", (CHECK,), "VPN"),
     Failure.RESET: ("failed", (CHECK,), f"allow {HOST}"),
     Failure.INCOMPLETE: ("failed", (CHECK,), "wait"),
-    Failure.TLS: ("failed", (CHECK,), "REQUESTS_CA_BUNDLE"),
-    Failure.CERTIFICATE: ("failed", (CHECK,), "clock"),
+    Failure.TLS: ("failed", (CHECK,), "set REQUESTS_CA_BUNDLE"),
+    Failure.CERTIFICATE: ("failed", (CHECK,), f"tell the administrators of {HOST}"),
     Failure.CONNECT_TIMEOUT: ("failed", (LATER,), f"allow {HOST}"),
     Failure.NO_RESPONSE: ("failed", (LATER,), "if it is just slow"),
     Failure.TOO_SLOW: ("failed", (LATER,), "overloaded"),
@@ -84,10 +135,11 @@ FAILURES = {
     Failure.INVALID_URL: ("unknown", (f"{CHECK} --report",), "can help"),
     Failure.UNSENDABLE: ("unknown", (f"{CHECK} --report",), "can help"),
     Failure.UNKNOWN: ("unknown", (f"{CHECK} --report",), "can help"),
-    Failure.NOT_TLS: ("failed", (f"{CHECK} --server http://{HOST}",), ""),
-    Failure.CA_BUNDLE: ("failed", ("%pip install --force-reinstall certifi", CHECK), "restart the kernel"),
-    Failure.PROXY: ("failed", (NO_PROXY, CHECK), "correct the proxy in this computer's settings"),
-    Failure.SOCKS: ("failed", ('%pip install "requests[socks]"', CHECK), "unset the proxy"),
+    Failure.NOT_TLS: ("failed", (CHECK,), "correct the port"),
+    Failure.NOT_HTTP: ("failed", (CHECK,), "correct the port"),
+    Failure.CA_BUNDLE: ("failed", ("%pip install --force-reinstall --no-deps certifi", CHECK), "restart the kernel"),
+    Failure.PROXY: ("failed", (CHECK,), "correct this computer's settings"),
+    Failure.SOCKS: ("failed", ('%pip install -U "requests[socks]"', CHECK), "restart the kernel"),
 }
 """Failure -> the status, the commands and a word of the advice."""
 
@@ -95,24 +147,14 @@ CASES = [
     case("the server works", NETWORK, ServerFacts(), "ok", f"{HOST} responded in 0.1 s"),
     case("a rejected token needs a server that works", NETWORK, _server(REJECTED), "ok"),
     case("no request was sent", NETWORK, _server(None), "unknown", f"{HOST} was not contacted", CHECK),
-    *(case(f"no response: {failure.name}", NETWORK, _server(_none(failure)), status, failure.value if failure is not Failure.NOT_TLS else "does not speak https", *commands, advises=words) for failure, (status, commands, words) in FAILURES.items()),
+    *(case(f"no response: {failure.name}", NETWORK, _server(_none(failure)), status, failure.value, *commands, advises=words) for failure, (status, commands, words) in FAILURES.items()),
     case("the auth service alone does not respond", NETWORK, _server(_none(Failure.NO_RESPONSE), info=healthy.INFO), "ok"),
     case("a timeout of a minute is not extended", NETWORK, _server(_none(Failure.NO_RESPONSE, seconds=14.7), timeout=60), "failed", "within 15 s", CHECK),
     case("not contacted within a minute", NETWORK, _server(_none(Failure.NOT_CONTACTED), timeout=60), "unknown", Failure.NOT_CONTACTED.value, f"{CHECK} --report"),
-    case("a file of certificates that does not know the server", NETWORK, _server(_none(Failure.TLS), machine=_set(bundle="CURL_CA_BUNDLE")), "failed", "TLS", 'import os; os.environ.pop("CURL_CA_BUNDLE", None)', CHECK, advises="correct the file that CURL_CA_BUNDLE names"),
-    case("a file of certificates that is not there", NETWORK, _server(_none(Failure.CA_BUNDLE, detail="it is not there"), machine=_set(bundle="REQUESTS_CA_BUNDLE")), "failed", "(it is not there)", 'import os; os.environ.pop("REQUESTS_CA_BUNDLE", None)', CHECK),
-    case("a proxy that a variable names", NETWORK, _server(_none(Failure.PROXY), machine=_set(proxies={"https": "HTTPS_PROXY"})), "failed", "proxy", NO_PROXY, CHECK, advises="correct HTTPS_PROXY"),
-    case("a proxy with exceptions", NETWORK, _server(_none(Failure.PROXY), machine=_set(proxies={"all": "all_proxy"}, no_proxy="no_proxy", has_exceptions=True)), "failed", "proxy", f'import os; os.environ["no_proxy"] += ",{NO_PROXY.partition("=")[2]}"', CHECK, advises="correct all_proxy"),
-    case("a proxy that requires a password", NETWORK, _server(page(407)), "failed", "407", NO_PROXY, CHECK),
     case("a network that requires a sign-in", NETWORK, _server(page(511)), "failed", "511", CHECK, advises="portal"),
     case("a redirect to a portal", NETWORK, _server(response(302, location="https://portal.example/login")), "failed", "portal.example", CHECK, advises=("portal", "correct the address")),
-    case("a redirect to https", NETWORK, _server(response(301, url="http://cave.example.org/auth", location="https://cave.example.org/auth"), target=replace(MINE, server="http://cave.example.org")), "failed", "https://", AT_MINE),
-    case("plain http at an https port", NETWORK, _server(page(400, "The plain HTTP request was sent to HTTPS port"), target=MINE), "failed", "speaks https", AT_MINE),
     case("the server is down", NETWORK, _server(response(502)), "failed", ("the server", "(502)"), CHECK, advises="your token is not the reason"),
     case("a redirect from http to a portal", NETWORK, _server(response(302, location="https://portal.example/login"), target=replace(MINE, server="http://cave.example.org")), "failed", "portal.example", f"{CHECK} --server http://cave.example.org"),
-    case("the server is down, or the proxy does not find it", NETWORK, _server(response(502), target=MINE, uses_proxy=True), "failed", "or the configured proxy", AT_MINE),
-    case("a known server is down behind a proxy", NETWORK, _server(response(502), uses_proxy=True), "failed", "down or broken (502)", CHECK),
-    case("the server is broken behind a proxy", NETWORK, _server(response(500), target=MINE, uses_proxy=True), "failed", "down or broken (500)", AT_MINE),
     case("asked to wait for an hour", NETWORK, _server(response(503, wait=3600.0)), "failed", "to wait 60 minutes", CHECK, advises="try again at 01:00 UTC"),
     case("asked to wait for 20 seconds", NETWORK, _server(response(429, wait=20.0)), "failed", ("slow down (429)", "20 seconds"), CHECK, advises="wait 20 seconds"),
     case("asked to slow down", NETWORK, _server(response(429, {"message": "429 Too Many Requests: 5 per 1 minute"})), "failed", "slow down (429)", CHECK, advises=f"a minute or so, then {CHECK}"),
@@ -131,9 +173,44 @@ CASES = [
     case("a remembered server that is down", NETWORK, _server(response(502), target=REMEMBERED), "failed", "(502)", f"{CHECK} mine"),
     case("a remembered server that is known", NETWORK, _server(_none(Failure.NAME_NOT_FOUND), target=replace(healthy.TARGET, named_by="map")), "failed", Failure.NAME_NOT_FOUND.value, CHECK),
     case("a typed address that does not resolve", NETWORK, _server(_none(Failure.NAME_NOT_FOUND), target=MINE), "failed", Failure.NAME_NOT_FOUND.value, AT_MINE),
-    case("the proxy reaches another server", NETWORK, _server(response(503), target=REMEMBERED, reference=VERSION), "failed", (f"the proxy reaches {HOST}", "is down or its address is wrong", "(address from"), f"{CHECK} mine", advises="with --server"),
-    case("the proxy reaches neither", NETWORK, _server(response(503), target=REMEMBERED, reference=replace(VERSION, status=503, is_json=False)), "failed", f"and so does {HOST}: the proxy reaches neither", f"%env NO_PROXY={MINE_HOST}", f"{CHECK} mine"),
-    case("the proxy responds differently for another server", NETWORK, _server(response(503), target=REMEMBERED, reference=replace(VERSION, status=404, is_json=False)), "failed", "(503)", f"{CHECK} mine"),
+    case("a second request works", NETWORK, _cause(DEAD, Change.AGAIN), "failed", ("timed out", "a moment later, without the token"), CHECK, advises="if it fails every time"),
+    case("a proxy with the wrong scheme", NETWORK, _cause(_none(Failure.PROXY), Change.PROXY_SCHEME, "http", proxy="HTTPS_PROXY"), "failed", "works if its address begins with http://", 'import os; os.environ["HTTPS_PROXY"] = "http://" + os.environ["HTTPS_PROXY"].rpartition("://")[2]', CHECK),
+    case("the system's proxy with the wrong scheme", NETWORK, _cause(_none(Failure.PROXY), Change.PROXY_SCHEME, "http", proxy="this computer's settings"), "failed", "begins with http://", CHECK, advises="the proxy in this computer's settings"),
+    case("another variable has the right proxy", NETWORK, _cause(_none(Failure.PROXY), Change.OTHER_PROXY, "HTTPS_PROXY", proxy="https_proxy"), "failed", "the proxy in HTTPS_PROXY reaches it, not the one in https_proxy", 'import os; os.environ["https_proxy"] = os.environ["HTTPS_PROXY"]', CHECK),
+    case("the proxy is set for the other scheme only", NETWORK, _cause(DEAD, Change.OTHER_PROXY, "HTTP_PROXY"), "failed", "the proxy in HTTP_PROXY reaches it", 'import os; os.environ["https_proxy"] = os.environ["HTTP_PROXY"]', CHECK),
+    case("an exception that should not be there", NETWORK, _cause(DEAD, Change.NO_EXCEPTION, ".com,*"), "failed", "NO_PROXY says not to use it (.com,*)", 'import os; os.environ["NO_PROXY"] = ",".join(one for one in os.environ["NO_PROXY"].split(",") if one.strip() not in [\'.com\', \'*\'])', CHECK),
+    case("a password in netrc", NETWORK, _cause(page(400), Change.NETRC, "~/.netrc"), "failed", f"~/.netrc has a password for {HOST}", "%env NETRC=/dev/null", CHECK),
+    case("a wrong file of certificates", NETWORK, _cause(_none(Failure.TLS), Change.NO_BUNDLE, "CURL_CA_BUNDLE"), "failed", "without CURL_CA_BUNDLE it is trusted", 'import os; os.environ.pop("CURL_CA_BUNDLE", None)', CHECK),
+    case("two wrong files of certificates", NETWORK, _cause(_none(Failure.CA_BUNDLE), Change.NO_BUNDLE, "A and B"), "failed", "without A and B", 'import os; os.environ.pop("A", None); os.environ.pop("B", None)', CHECK),
+    case("another variable names the certificates", NETWORK, _cause(_none(Failure.TLS), Change.OTHER_BUNDLE, "SSL_CERT_FILE"), "failed", "the certificates that SSL_CERT_FILE names", 'import os; os.environ["REQUESTS_CA_BUNDLE"] = os.environ["SSL_CERT_FILE"]', CHECK),
+    case("the system has the certificates", NETWORK, _cause(_none(Failure.TLS), Change.OTHER_BUNDLE, "/etc/ssl/ca.pem"), "failed", "the certificates in /etc/ssl/ca.pem", "%env REQUESTS_CA_BUNDLE=/etc/ssl/ca.pem", CHECK),
+    case("no proxy is needed", NETWORK, _cause(_none(Failure.PROXY), Change.NO_PROXY, proxy="HTTPS_PROXY"), "failed", "without the proxy it responds", NO_PROXY, CHECK, advises="or correct HTTPS_PROXY"),
+    case("no proxy is needed, as for others", NETWORK, _cause(page(407), Change.NO_PROXY, proxy="all_proxy", machine=_set(no_proxy="no_proxy", has_exceptions=True)), "failed", "without the proxy", f'import os; os.environ["no_proxy"] += ",{NO_PROXY.partition("=")[2]}"', CHECK),
+    case("IPv6 does not work", NETWORK, _cause(DEAD, Change.FAMILY, "IPv4"), "failed", "over IPv4 it responds: the connection over IPv6 does not work", "import socket, urllib3.util.connection as c; c.allowed_gai_family = lambda: socket.AF_INET", CHECK),
+    case("IPv4 does not work", NETWORK, _cause(DEAD, Change.FAMILY, "IPv6"), "failed", "over IPv6 it responds", "import socket, urllib3.util.connection as c; c.allowed_gai_family = lambda: socket.AF_INET6", CHECK),
+    case("the other scheme", NETWORK, _cause(page(400), Change.SCHEME, "https", target=MINE, tried=_tried((Change.SCHEME, "https", WORKS), url=endpoints.identity_url(MINE.server))), "failed", "begins with https://", AT_MINE),
+    case("a portal", NETWORK, _compared(response(302, location="https://portal.example/login"), page(), nowhere=page()), "failed", ("portal.example", "a host that does not exist responds, too"), CHECK, advises="open any page in a browser"),
+    case("a portal that says so", NETWORK, _compared(page(511), page(511), nowhere=page(511)), "failed", "in place of every server", CHECK),
+    case("names that do not exist lead to a page", NETWORK, _compared(DEAD, WORKS, nowhere=page()), "failed", "cave.one.org responds, so only this server is affected", LATER, advises=f"allow {HOST}"),
+    case("offline", NETWORK, _compared(_none(Failure.NAME_NOT_FOUND), _none(Failure.NAME_NOT_FOUND), _none(Failure.UNREACHABLE)), "failed", ("cave.one.org and cave.two.org cannot be reached either", "this computer seems to be offline"), CHECK, advises="connect it to a network"),
+    case("a network that blocks all servers", NETWORK, _compared(_none(Failure.RESET), _none(Failure.RESET)), "failed", "cave.one.org cannot be reached either", CHECK, advises=f"allow {HOST}"),
+    case("a redirect of one server", NETWORK, _compared(response(302, location="https://new.example/"), WORKS), "failed", ("new.example", "only this server is affected"), CHECK, advises="correct the address"),
+    case("a page in place of one server", NETWORK, _compared(page(), WORKS), "failed", "only this server is affected", CHECK, advises="wait while the server is under maintenance"),
+    case("an address in the file of hosts", NETWORK, _compared(_none(Failure.REFUSED), looked={"hosts_file": "/etc/hosts", "private_address": "127.0.0.1"}), "failed", f"/etc/hosts leads {HOST} to 127.0.0.1", CHECK, advises="the line for"),
+    case("a name server with a private address", NETWORK, _compared(DEAD, looked={"private_address": "10.0.0.1"}), "failed", "the name server of this network leads it to 10.0.0.1", CHECK, advises=f"allow {HOST}"),
+    case("a proxy that requires a password", NETWORK, _compared(page(407), looked={"proxy": "HTTPS_PROXY"}), "failed", "the proxy in HTTPS_PROXY wants another user name and password", next_steps.with_proxy_password("HTTPS_PROXY").text, CHECK, advises="give it yours"),
+    case("a proxy that requires a password for a tunnel", NETWORK, _compared(_none(Failure.PROXY, detail=PROXY_LOGIN), looked={"proxy": "this computer's settings"}), "failed", "407", CHECK, advises="enter yours there"),
+    case("the proxy reaches another server", NETWORK, _compared(response(503), WORKS, looked={"proxy": "HTTPS_PROXY"}), "failed", ("the proxy reaches cave.one.org", f"blocks {HOST}"), CHECK, advises="ask the IT department"),
+    case("the proxy reaches no server", NETWORK, _compared(_none(Failure.PROXY, detail="nothing is listening there"), DEAD, looked={"proxy": "HTTPS_PROXY"}), "failed", ("nothing is listening there", "does not reach cave.one.org either", "without the proxy"), CHECK, advises="correct HTTPS_PROXY"),
+    case("a server is down behind a proxy", NETWORK, _server(response(502), tried=_tried((Change.NO_PROXY, "", response(502)), proxy="HTTPS_PROXY")), "failed", "down or broken (502)", CHECK),
+    case("a server is broken behind a proxy", NETWORK, _server(response(500), tried=_tried(proxy="HTTPS_PROXY")), "failed", "down or broken (500)", CHECK),
+    case("a remembered server that the proxy does not reach", NETWORK, _server(response(503), target=REMEMBERED, tried=_tried((Change.OTHER_SERVER, "cave.one.org", WORKS), proxy="HTTPS_PROXY")), "failed", ("the proxy reaches cave.one.org", "(address from"), f"{CHECK} mine", advises="with --server"),
+    case("a certificate that has expired", NETWORK, _untrusted(Failure.CERTIFICATE, _seen("2024-01-01", "2025-01-01")), "failed", "for portal.example, issued by Example CA, valid 2024-01-01 to 2025-01-01", CHECK, advises=f"tell the administrators of {HOST}"),
+    case("a certificate that cannot be read", NETWORK, _untrusted(Failure.TLS, WORKS), "failed", "does not trust", CHECK, advises="set REQUESTS_CA_BUNDLE"),
+    case("a clock that is wrong", NETWORK, _untrusted(Failure.CERTIFICATE, _seen("2026-01-01", "2027-01-01", clock="2020-11-21")), "failed", "this computer's clock is off by", CHECK, advises="set the clock"),
+    case("a network that replaces certificates", NETWORK, _untrusted(Failure.TLS, _seen("2026-01-01", "2027-01-01"), _none(Failure.TLS)), "failed", "cave.one.org is not trusted either: this network replaces certificates", CHECK, advises="ask the IT department"),
+    case("a certificate of an unknown server", NETWORK, _untrusted(Failure.CERTIFICATE, _seen("2026-01-01", "2027-01-01", issuer=""), target=MINE), "failed", "issued by itself", AT_MINE, advises="correct the address"),
+    case("a certificate for another host", NETWORK, _untrusted(Failure.CERTIFICATE, _seen("2026-01-01", "2027-01-01"), WORKS), "failed", "only this server is affected", CHECK, advises=f"tell the administrators of {HOST}"),
     case("the auth service works", AUTH, ServerFacts(), "ok", "responded in 0.1 s"),
     case("the auth service works without a token", AUTH, ServerFacts(identity=None, anonymous_identity=error(401, "no_token")), "ok"),
     case("the auth service was not asked", AUTH, ServerFacts(identity=None), "nothing"),

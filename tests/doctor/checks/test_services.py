@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from cave_magic.doctor import healthy
 from cave_magic.doctor.checks.services import FITS, SERVICE_CHECKS
 from cave_magic.doctor.checks.services import LOCAL as DATA_SERVER
 from cave_magic.doctor.evidence import DatastackFacts, Machine, ServerFacts
+from cave_magic.doctor.experiments.model import Change, Experiment, Tried
 
 from .facts import CHECK, LOCAL, Case, case, each, response
 
@@ -34,6 +36,12 @@ HTTPS = _responds(301, url="http://minnie.microns-daf.com", location="https://mi
 
 def _every(one: Response) -> DatastackFacts:
     return DatastackFacts(services=dict.fromkeys(SERVICES, one))
+
+
+def _changed(one: Response, change: Change, source: str = "") -> DatastackFacts:
+    """A change with which the first service works."""
+    made = Experiment(change=change, source=source, response=healthy.SERVICES["materialize"])
+    return replace(_every(one), tried=Tried(url=one.url, experiments=(made,), proxy="HTTPS_PROXY"))
 
 
 def _but(name: str, one: Response, **facts: Any) -> DatastackFacts:
@@ -71,7 +79,10 @@ CASES = [
     case("none of the services is there", DATA_SERVER, _every(GONE), "failed", "404 for each", CHECK, advises="wrong address"),
     case("nothing listens", DATA_SERVER, _every(REFUSED), "failed", LOCAL, CHECK, advises="wrong address"),
     case("the data server is down", DATA_SERVER, _every(DOWN), "failed", ("data server", "503"), CHECK, advises="wait"),
-    case("the data server redirects to https", DATA_SERVER, _every(HTTPS), "failed", "https", CHECK, advises="wrong address"),
+    case("the data server redirects to https", DATA_SERVER, _changed(HTTPS, Change.SCHEME, "https"), "failed", "with https:// it responds", CHECK, advises="wrong address"),
+    case("a proxy in front of the data server only", DATA_SERVER, _changed(REFUSED, Change.NO_PROXY), "failed", "without the proxy it responds", f"%env NO_PROXY={LOCAL}", CHECK),
+    case("the data server needs https", DATA_SERVER, _changed(_responds(400, form=TEXT), Change.SCHEME, "https"), "failed", "with https:// it responds", CHECK),
+    case("a second request to the data server works", DATA_SERVER, _changed(DOWN, Change.AGAIN), "failed", ("503", "a moment later"), CHECK),
     case("the data server redirects elsewhere", DATA_SERVER, _every(_responds(302, location="https://portal.example/")), "failed", "portal.example", CHECK, advises="portal"),
     case("the services fail in different ways", DATA_SERVER, DatastackFacts(services={"materialize": DOWN, "l2cache": REFUSED}), "nothing"),
     case("one service is up", DATA_SERVER, DatastackFacts(services={"materialize": DOWN, "l2cache": healthy.SERVICES["l2cache"]}), "ok"),
@@ -104,9 +115,9 @@ CASES = [
     case("materialize was not asked for its version", FITS, DatastackFacts(services={}), "nothing"),
     case("caveclient 7 queries any materialize", FITS, _with_client("7.5.0", _responds(200, "5.12.9")), "nothing"),
     case("no caveclient", FITS, DatastackFacts(server=ServerFacts(machine=Machine(versions={}))), "nothing"),
-    case("materialize is too old", FITS, _with_client("8.2.1", _responds(200, "5.12.9")), "warning", ("version 5.12.9", "caveclient 8.2.1 needs 5.13"), '%pip install "caveclient<8"'),
+    case("materialize is too old", FITS, _with_client("8.2.1", _responds(200, "5.12.9")), "warning", ("version 5.12.9", "caveclient 8.2.1 needs 5.13"), '%pip install -U "caveclient<8"'),
     case("materialize is just new enough", FITS, _with_client("8.2.1", _responds(200, "5.13")), "nothing"),
-    case("materialize is too old to say its version", FITS, _with_client("8.2.1", FLASK), "warning", "too old to say its version", '%pip install "caveclient<8"'),
+    case("materialize is too old to say its version", FITS, _with_client("8.2.1", FLASK), "warning", "too old to say its version", '%pip install -U "caveclient<8"'),
     case("materialize asks for a token first", FITS, _with_client("8.2.1", _responds(401, {"error": "no_token"})), "nothing"),
     case("materialize is not there", FITS, _with_client("8.2.1", GONE), "nothing"),
 ]  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 
 from cave_magic.api.responses import Response
 from cave_magic.credentials.file_problems import FileFault
+from cave_magic.credentials.obstacles import Obstacle, WayOut
 from cave_magic.credentials.token_files import State, TokenFile
 from cave_magic.doctor import healthy
 from cave_magic.doctor.checks.token import FOLDER as TOKEN_FOLDER
@@ -20,7 +21,7 @@ from cave_magic.doctor.checks.token import (
     TOKEN,
     VARIABLE,
 )
-from cave_magic.doctor.evidence import FolderFix, FolderProblem, Machine, ServerFacts
+from cave_magic.doctor.evidence import Machine, ServerFacts
 from cave_magic.token import Token
 
 from .facts import (
@@ -65,22 +66,25 @@ def _moved(path: str) -> str:
 # ---------------------------------------------------------------- the folder
 
 
-def _folder(fix: FolderFix, **facts: Any) -> Machine:
-    return Machine(
-        folder_problem=FolderProblem(
-            **{"path": healthy.FOLDER, "problem": problem(FileFault.NOT_A_FOLDER), "fix": fix} | facts
-        )
-    )
+def _folder(way: WayOut, fault: FileFault = FileFault.NOT_A_FOLDER, **facts: Any) -> Machine:
+    found = {"path": healthy.FOLDER, "problem": problem(fault), "way": way, "unusable": True, "mode": 0o700} | facts
+    return Machine(folder_problem=Obstacle(**found))
 
 
+UNSAVED = healthy.UNSAVED_COMMAND.text
 FOLDERS = [
     case("the folder is fine", TOKEN_FOLDER, Machine(), "nothing"),
-    case("no home", TOKEN_FOLDER, _folder(FolderFix.SET_HOME), "failed", f"{FOLDER} is not a folder", CHECK, advises="set HOME"),
-    case("a link to a drive that is not mounted", TOKEN_FOLDER, _folder(FolderFix.RESTORE_LINK), "failed", "is not a folder", _moved(FOLDER), CHECK, advises="mount it"),
-    case("a file in its place", TOKEN_FOLDER, _folder(FolderFix.MOVE_AWAY), "failed", "is not a folder", _moved(FOLDER), CHECK),
-    case("another user's folder", TOKEN_FOLDER, _folder(FolderFix.MOVE_AWAY, unusable=False), "warning", "is not a folder", _moved(FOLDER), CHECK),
-    case("it may not be opened", TOKEN_FOLDER, _folder(FolderFix.GRANT_ACCESS), "failed", "is not a folder", f"!chmod 700 {FOLDER}", CHECK),
-    case("it may not be written", TOKEN_FOLDER, _folder(FolderFix.GRANT_ACCESS, unusable=False), "warning", "is not a folder", f"!chmod 700 {FOLDER}", CHECK),
+    case("no home", TOKEN_FOLDER, _folder(WayOut.SET_HOME, FileFault.HOME_UNKNOWN), "failed", "HOME does not name a folder", CHECK, UNSAVED, advises="set HOME"),
+    case("another home can be used", TOKEN_FOLDER, _folder(WayOut.SET_HOME, FileFault.HOME_UNKNOWN, home="/home/ada"), "failed", "HOME", "%env HOME=/home/ada", CHECK),
+    case("a link to a drive that is not mounted", TOKEN_FOLDER, _folder(WayOut.RESTORE_LINK), "failed", "is not a folder", _moved(FOLDER), CHECK, advises="mount it"),
+    case("a file in its place", TOKEN_FOLDER, _folder(WayOut.MOVE_AWAY), "failed", "is not a folder", _moved(FOLDER), CHECK),
+    case("a link to another user's folder", TOKEN_FOLDER, _folder(WayOut.MOVE_AWAY, unusable=False), "warning", "is not a folder", _moved(FOLDER), CHECK),
+    case("it may not be opened", TOKEN_FOLDER, _folder(WayOut.GRANT_ACCESS, FileFault.NOT_OPENABLE), "failed", "is not accessible to you", f"!chmod 700 {FOLDER}", CHECK),
+    case("it may not be written", TOKEN_FOLDER, _folder(WayOut.GRANT_ACCESS, FileFault.NOT_WRITABLE, unusable=False), "warning", "is not writable by you", f"!chmod 700 {FOLDER}", CHECK),
+    case("another user's folder", TOKEN_FOLDER, _folder(WayOut.OWNER, FileFault.NOT_OPENABLE, owner="bob"), "failed", "is not accessible to you; it belongs to bob", CHECK, UNSAVED, advises=f"ask bob to let you write {FOLDER}"),
+    case("root's folder", TOKEN_FOLDER, _folder(WayOut.ADMINISTRATOR, FileFault.NOT_OPENABLE, owner="root"), "failed", "it belongs to root", CHECK, UNSAVED, advises="ask the administrator of this computer"),
+    case("a full disk", TOKEN_FOLDER, _folder(WayOut.FREE_SPACE, FileFault.NO_SPACE, unusable=False), "warning", "is on a full disk", CHECK, UNSAVED, advises=f"free some space on the disk of {FOLDER}"),
+    case("too many open files", TOKEN_FOLDER, _folder(WayOut.CLOSE_FILES, unusable=False), "warning", "", CHECK, advises="restart the kernel"),
 ]  # fmt: skip
 
 

@@ -89,7 +89,7 @@ def test_a_missing_table_is_not_a_missing_version(world: World):
     )
     world.run('client.materialize.version = 1300\nclient.materialize.get_table_metadata("nosuch_table")')
     out = world.run("%cave_check").out
-    assert "does not know that table, view or version (404). Your token is not the reason." in " ".join(out.split())
+    assert "version 1300 of minnie65_public has no table nosuch_table" in " ".join(out.split())
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from cave_magic.api.urls import host_of
+from cave_magic.doctor import next_steps
 
 from .world import FULL, ID, World, bad, says
 
@@ -146,17 +147,15 @@ def test_the_wrong_scheme_is_corrected(world: World):
 BROKEN = {
     "at import": "raise RuntimeError('boom')",
     "exits": "raise SystemExit(3)",
-    "another shape": "from . import auth",
 }
 
 
 @pytest.fixture
 def broken(world: World):
-    """Shadows the installed caveclient with another one."""
+    """Shadows the installed caveclient with another one, and forgets it afterwards."""
+    import sys
 
     def put(source: str) -> None:
-        import sys
-
         package = world.home / "stub" / "caveclient"
         package.mkdir(parents=True)
         (package / "__init__.py").write_text(source)
@@ -167,13 +166,25 @@ def broken(world: World):
             world.patch.delitem(sys.modules, name)
         world.patch.syspath_prepend(str(package.parent))
 
-    return put
+    yield put
+    for name in [name for name in sys.modules if name.partition(".")[0] == "caveclient"]:
+        if "stub" in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
 
 
 @pytest.mark.parametrize("source", BROKEN.values(), ids=BROKEN)
 def test_a_broken_caveclient_is_the_cause(world: World, broken, source):
-    """However it is broken, the advice is to update caveclient."""
+    """A copy that does not work hides the one that does: its folder is named, and left out by the printed line."""
     broken(source)
+    world.argument = "--timeout 60"
+    report = world.check()
+    assert len(bad(report)) == 1
+    assert next_steps.leave_out(str(world.home / "stub")).text in report.next.commands
+
+
+def test_a_caveclient_of_another_shape_is_updated(world: World, broken):
+    """If it can be imported but not used, the advice is to update it."""
+    broken("from . import auth")
     report = world.check()
     assert len(bad(report)) == 1
     assert "%pip install -U caveclient" in report.next.commands

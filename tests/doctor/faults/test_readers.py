@@ -154,13 +154,15 @@ def test_a_fix_in_another_folder_keeps_a_backup(world: World, libraries: Librari
 
 @pytest.mark.usefixtures("permissions_count")
 def test_a_read_only_folder_is_named(world: World, libraries: Libraries):
-    """The fix changes nothing and says so."""
+    """The fix is offered once the folder is opened up, by the line that is printed."""
     secrets = _moved(world)
     world.write(secrets / "cave-secret.json", {"token": NEW})
     secrets.chmod(0o500)
     ran = world.run("%cave_check --fix --yes")
-    assert ran.error == "TokenNotSaved"
-    assert "my cv" in ran.message
+    assert "There is nothing that --fix can fix." in ran.out
+    (row,) = [row for row in world.check().rows if row.id == "cloud-volume"]
+    assert row.next_step.commands[0].startswith("!chmod 700 ")
+    assert not _rows(world.fix())
     assert json.loads(world.server_file.read_text())["token"] == world.token
 
 

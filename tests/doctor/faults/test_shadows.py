@@ -138,3 +138,12 @@ def test_a_script_that_exits_does_not_end_the_check(beside):
         "requests.py", "import cave_magic; report = cave_magic.check()", script="import sys; sys.exit(3)"
     )
     assert _bad(report) == [("requests", "failed")]
+
+
+def test_a_package_that_a_command_needs_is_named(beside):
+    """A command that cannot import a package says why, and what installs it."""
+    _, error = beside(
+        "nothing.py", "import sys; sys.modules['filelock'] = None", "%cave_save --no-check --from-env ADA"
+    )
+    assert error.startswith("CaveMagicError: filelock cannot be imported: a fresh Python can import it")
+    assert "Next: restart the kernel" in error

@@ -1,0 +1,52 @@
+"""Reading files that may be pipes, devices or sockets: nothing here waits for a writer or reads without a limit."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from .file_problems import FileFault
+
+_READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+
+
+class NotARegularFile(OSError):
+    """A folder, a pipe, a device or a socket."""
+
+
+class TooLarge(OSError):
+    """A file is longer than the limit. The argument is its size in bytes."""
+
+
+def kind_of(info: os.stat_result) -> FileFault | None:
+    """What is there in place of a regular file; None if it is one."""
+    if stat.S_ISREG(info.st_mode):
+        return None
+    if stat.S_ISDIR(info.st_mode):
+        return FileFault.IS_A_FOLDER
+    if stat.S_ISFIFO(info.st_mode):
+        return FileFault.IS_A_PIPE
+    return FileFault.IS_A_SOCKET if stat.S_ISSOCK(info.st_mode) else FileFault.IS_A_DEVICE
+
+
+def read_regular(path: Path, most: int) -> tuple[bytes, os.stat_result]:
+    """Reads a regular file; returns its content and its `stat`.
+
+    Args:
+        path: the file; links are followed.
+        most: the most bytes to read. Of a longer file nothing is read.
+    Raises:
+        NotARegularFile: it is something else, perhaps since a moment ago.
+        TooLarge: it is longer.
+        OSError: it cannot be read.
+    """
+    descriptor = os.open(path, _READING)
+    with open(descriptor, "rb") as file:
+        info = os.fstat(descriptor)
+        if kind_of(info) is not None:
+            raise NotARegularFile(path)
+        content = file.read(most + 1) if info.st_size <= most else b""
+    if max(info.st_size, len(content)) > most:
+        raise TooLarge(info.st_size)
+    return content, info

@@ -1,0 +1,260 @@
+"""Why did the last call of caveclient fail, if everything else works?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from difflib import get_close_matches
+
+from ...api.responses import FLASK_404, PAGE, is_cave, local_server_in
+from ...api.urls import host_of, parse_url
+from ...credentials.token_files import TOKEN_KEY, TokenFile, show_key, show_path
+from ...environment.caveclient_adapter import AskedKey
+from ...redact import odd_characters, plain_name, sanitize
+from ...ui.document import Line, Span, joined, line
+from .. import next_steps
+from ..evidence import CallFacts, DatastackFacts
+from ..model import Check, Command, Finding, advise, failed, ok, then
+from .causes import tell_administrators
+from .datastack import ACCESS, server_for, wait_for_cache
+from .network import FINE, failure_finding
+from .services import LOCAL, is_up
+
+REFUSED = (400, 401, 403)
+"""What the servers return for a token that they do not accept, or that may not do it."""
+
+_MOST_VERSIONS = 5
+
+
+def _call(datastack: DatastackFacts) -> Finding | None:
+    facts = datastack.call
+    if facts is None:
+        return None
+    for judge in (_spelling, _type, _server, _key, _old_client, _service, _versions, _version, _table, _same):
+        if finding := judge(datastack, facts):
+            return _in_the_cell(finding, next_steps.check(datastack.target))
+    return None
+
+
+def _in_the_cell(finding: Finding, check: Command) -> Finding:
+    """The finding with the cell as what to run again: the next check no longer knows of the error."""
+    words = finding.next_step.line if finding.next_step else ()
+    again = tuple(Span("run the cell again") if span == check else span for span in words)
+    return replace(finding, next_step=advise(again) if again else None)
+
+
+def _server(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
+    if not facts.other_server:
+        return None
+    return failed(
+        f"the client asked {facts.other_server}, which does not open {datastack.name}; {datastack.server.host} does",
+        next_step=advise("make the client again: ", next_steps.go_on(datastack.target)),
+    )
+
+
+def _key(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
+    asked, file = facts.call.key, facts.key_file
+    if asked is None or file is None or (asked.found and facts.call.status not in REFUSED):
+        return None
+    go_on = next_steps.go_on(datastack.target)
+    if asked.key == TOKEN_KEY:
+        return failed(_no_token(asked), next_step=advise("make the client again: ", go_on))
+    return failed(_under_key(asked, file), next_step=advise("without that argument: ", go_on))
+
+
+def _no_token(asked: AskedKey) -> Line:
+    file = Span(show_path(asked.file), private=True)
+    return line("the client found no token in ", file, " when it was made; the stored one works")
+
+
+def _under_key(asked: AskedKey, file: TokenFile) -> Line:
+    """That a client was made with `auth_token_key`, which names another key of the token file."""
+    keys = [*([Span(TOKEN_KEY, private=True)] if file.token is not None else []), *file.keys]
+    has = line(Span(show_path(asked.file), private=True), " has ", joined(" and ", keys) if keys else "no keys")
+    but = ", and that token is under another key; " if asked.found else ", but "
+    return line('the client was made with auth_token_key="', show_key(asked.key), '"', but, has)
+
+
+def _spelling(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
+    call = facts.call
+    if odd := odd_characters(call.datastack):
+        again = next_steps.go_on(datastack.target)
+        return failed(_contains("datastack", odd), next_step=advise("type the name again: ", again))
+    if (odd := odd_characters(call.table)) and (name := plain_name(call.table)) in _all_names(facts):
+        kind = "view" if name in (facts.views or ()) else "table"
+        return failed(
+            _contains(kind, odd), next_step=advise("type the name again: ", _query(datastack, facts, kind, name))
+        )
+    return None
+
+
+def _contains(what: str, odd: tuple[str, ...]) -> str:
+    return f"the name of the {what} in that call contains {' and '.join(odd)}"
+
+
+def _all_names(facts: CallFacts) -> tuple[str, ...]:
+    return (*(facts.tables or ()), *(facts.views or ()))
+
+
+def _query(datastack: DatastackFacts, facts: CallFacts, kind: str, name: str) -> Command:
+    return next_steps.query(datastack.target, _named_version(facts), kind, name)
+
+
+def _named_version(facts: CallFacts) -> int | None:
+    """The version of the call; None for the newest, which caveclient uses if none is named."""
+    return None if facts.valid and facts.call.version == facts.valid[0] else facts.call.version
+
+
+def _type(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
+    wrong = facts.call.wrong
+    if wrong is None:
+        return None
+    lossy = ", which does not hold all digits of an id" if wrong.type == "float" and wrong.name.endswith("_id") else ""
+    given = f"{wrong.name} of type {_shown(wrong.type)}{lossy}" if wrong.type else f"an empty {wrong.name}"
+    return failed(
+        f"{_function(facts)} was called with {given}",
+        next_step=advise(f"in that cell, give {wrong.name} as {wrong.expected}"),
+    )
+
+
+def _function(facts: CallFacts) -> str:
+    return _shown(facts.call.function)
+
+
+def _shown(name: str) -> str:
+    return sanitize(name, 40, shareable=True).text
+
+
+def _old_client(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
+    again = advise("make the client again: ", next_steps.go_on(datastack.target))
+    if facts.other_token and facts.call.status in REFUSED:
+        return failed("the client was made with another token than the stored one, which works", next_step=again)
+    before, now = parse_url(facts.call.local_server), local_server_in(datastack.info) if datastack.info else ""
+    if before is not None and now and before != parse_url(now):
+        old = sanitize(before.host_and_port, 80, shareable=True)
+        return failed("the client uses the data server ", old, f", but it is now {host_of(now)}", next_step=again)
+    return None
+
+
+def _service(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
+    response = facts.service
+    if response is None or is_cave(response) or response.is_of_a_service:
+        return None
+    return failure_finding(response, server_for(datastack), f"the {facts.call.service} service")
+
+
+def _versions(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
+    """A datastack without a valid version, for which caveclient raises `zero-size array` or `KeyError`."""
+    if facts.valid is None or facts.valid:
+        return None
+    expired = f": all have expired ({_some(facts.versions)})" if facts.versions else ""
+    advice = f"{FINE}: {tell_administrators(datastack.server.host)}"
+    return failed(
+        f"{datastack.name} has no valid materialization version{expired}",
+        next_step=then(advice, next_steps.check(datastack.target)),
+    )
+
+
+def _version(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
+    version, valid = facts.call.version, facts.valid
+    if version is None or version < 1 or not valid or version in valid:
+        return None
+    if version in (facts.versions or ()):
+        evidence = f"version {version} of {datastack.name} has expired; it has {_some(valid)}"
+    else:
+        evidence = f"{datastack.name} has no version {version}; it has {_some(valid)}"
+    return failed(evidence, next_step=advise("open the newest: ", next_steps.go_on(datastack.target)))
+
+
+def _some(versions: tuple[int, ...]) -> str:
+    shown = ", ".join(map(str, versions[:_MOST_VERSIONS]))
+    return f"{shown} and {len(versions) - _MOST_VERSIONS} more" if len(versions) > _MOST_VERSIONS else shown
+
+
+def _table(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
+    call, tables, views = facts.call, facts.tables, facts.views or ()
+    for joined_table in call.joined:
+        alone = replace(facts, call=replace(call, table=joined_table, joined=()))
+        if finding := _table(datastack, alone):
+            return finding
+    if not call.table or not tables:
+        return None
+    name, is_for_views = sanitize(call.table, 80, shareable=True).text, "view" in call.function
+    kind, here, there = ("view", views, tables) if is_for_views else ("table", tables, views)
+    if name in here:
+        return None
+    other = "table" if is_for_views else "view"
+    if name in there:
+        return failed(
+            f"{name} is a {other} of {datastack.name}, not a {kind}",
+            next_step=advise(f"read it as a {other}: ", _query(datastack, facts, other, name)),
+        )
+    version = call.version or (facts.valid[0] if facts.valid else None)
+    evidence = f"version {version} of {datastack.name} has no {kind} {name}"
+    lower = {one.lower(): one for one in _all_names(facts)}
+    near = [lower[one] for one in get_close_matches(name.lower(), lower, n=3, cutoff=0.6)]
+    if not near:
+        every = next_steps.tables(datastack.target, _named_version(facts))
+        return failed(evidence, next_step=advise("list the tables: ", every))
+    query = _query(datastack, facts, "table" if near[0] in tables else "view", near[0])
+    return failed(f"{evidence}; it has {' and '.join(near)}", next_step=advise("use that name: ", query))
+
+
+def _same(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
+    response, service = facts.same, facts.call.service
+    if response is None:
+        return _not_repeated(facts)
+    if facts.refused_since is not None:
+        evidence = f"{response.host} still refuses access ({response.code}), although the info service no longer does"
+        return wait_for_cache(replace(datastack, info=response, contradicted_since=facts.refused_since), evidence)
+    if response.is_good and _is_unusable(response.body, facts):
+        return failed(
+            f"{response.host} returns data to {_function(facts)} that caveclient cannot use ({facts.call.error}): ",
+            sanitize(json.dumps(response.body, default=repr), 80),
+            next_step=then(f"{FINE}: {tell_administrators(datastack.server.host)}", next_steps.check(datastack.target)),
+        )
+    if response.status == 200 and (response.is_json or response.form not in (PAGE, "")):
+        return ok("the same request succeeds now")
+    known = datastack.services.get(service)
+    if known is not None and not is_up(service, known):
+        return None  # the check of the service says why
+    if not response.rejects:
+        return failure_finding(response, server_for(datastack), service)
+    words = line(": ", sanitize(response.message, 160)) if response.message else ()
+    if FLASK_404 in response.opening:
+        words = line(": it is older than this caveclient, or an argument is malformed")
+    tell = tell_administrators(response.host)
+    return failed(
+        f"{response.host} still rejects the request of {_function(facts)} ({response.status})",
+        words,
+        next_step=advise(f"nothing that was tried changes that: change what the cell asks for, or {tell}"),
+    )
+
+
+def _is_unusable(body: object, facts: CallFacts) -> bool:
+    """Whether a response lacks what caveclient looked for in it: the key of its error, or anything."""
+    if facts.call.error == "KeyError":
+        return isinstance(body, dict) and not any(facts.call.missing == key for key in body)
+    return facts.call.error in ("TypeError", "IndexError", "AttributeError") and not body
+
+
+def _not_repeated(facts: CallFacts) -> Finding | None:
+    """What is known about a call whose request was not sent again, such as a query."""
+    if not facts.valid or not facts.tables or not facts.call.table:
+        return None
+    return ok("the version and the table of that call exist; its request was not repeated")
+
+
+CALL = Check(
+    id="last-call",
+    group="this notebook",
+    title="last call",
+    about=DatastackFacts,
+    look=_call,
+    needs=(ACCESS, LOCAL),
+    explains="The call of caveclient in the last cell failed for a reason of its own: what it names does not exist, or "
+    "its client is out of date.",
+    fixed_by="Run the line that the check prints, which names what exists, or change the cell as it says.",
+    quiet=True,
+)
+CHECKS = (CALL,)

@@ -1,0 +1,202 @@
+"""What changed the outcome of a request that failed: the setting that is the cause, and the line that changes it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ...api.failures import Failure
+from ...api.responses import Response
+from ...api.urls import name_of_host
+from ...deployments import contact_of, local_servers_of
+from ...ui.document import Line, line
+from .. import next_steps
+from ..evidence import ServerFacts
+from ..experiments.model import Change, Experiment, Tried
+from ..model import Command, Finding, NextStep, advise, failed, then
+
+
+def tell_administrators(host: str) -> str:
+    """Advice if only they can fix it."""
+    contact = contact_of(host)
+    return f"tell the administrators of {host}" + (f" ({contact})" if contact else "")
+
+
+def not_yours(server: ServerFacts) -> str:
+    """Advice if a data server does not work: its address comes from the info service."""
+    return f"the info service has a wrong address for it, or it is down: {tell_administrators(server.host)}"
+
+
+def evidence_of(response: Response) -> Line:
+    """The response in one line, with the time that it took if that matters."""
+    if response.failure not in (Failure.NO_RESPONSE, Failure.TOO_SLOW) or response.seconds < 1:
+        return response.evidence
+    return line(response.evidence, f" within {response.seconds:.{1 if response.seconds < 10 else 0}f} s")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """An experiment that changed the outcome, with what is needed to speak about it.
+
+    Attributes:
+        experiment: the experiment.
+        response: the response that failed.
+        server: the facts about its server.
+        tried: all experiments on the request.
+    """
+
+    experiment: Experiment
+    response: Response
+    server: ServerFacts
+    tried: Tried
+
+    @property
+    def again(self) -> Command:
+        """The check."""
+        return next_steps.check(self.server.target)
+
+    @property
+    def is_data_server(self) -> bool:
+        """Whether the request went to a data server, whose address the info service has."""
+        return self.response.host != self.server.host
+
+
+def what_changed(
+    response: Response, server: ServerFacts, tried: Tried, works: Callable[[Response], bool]
+) -> Finding | None:
+    """The cause, if an experiment changed the outcome.
+
+    Args:
+        response: the response that failed.
+        server: the facts about its server.
+        tried: the experiments on the request.
+        works: whether a response is as it should be.
+    """
+    decisive = tried.decisive(works) if tried.url == response.url else None
+    if decisive is None:
+        return None
+    case = Case(experiment=decisive, response=response, server=server, tried=tried)
+    outcome, next_step = _CAUSES[decisive.change](case)
+    return failed(evidence_of(response), "; ", outcome, next_step=next_step)
+
+
+def _again(case: Case) -> tuple[str, NextStep]:
+    tell = tell_administrators(case.response.host)
+    return (
+        "a moment later, without the token, the same request worked",
+        advise("wait a minute, then ", case.again, f"; if it fails every time, {tell}"),
+    )
+
+
+def _proxy_scheme(case: Case) -> tuple[str, NextStep]:
+    scheme, variable = case.experiment.source, case.tried.proxy
+    outcome = f"the proxy works if its address begins with {scheme}://"
+    if variable.lower().endswith("_proxy"):
+        return outcome, advise(f"correct {variable}: ", next_steps.with_scheme(variable, scheme), ", then ", case.again)
+    return outcome, then(f"correct the address of the proxy in {variable}", case.again)
+
+
+def _other_proxy(case: Case) -> tuple[str, NextStep]:
+    good, bad = case.experiment.source, case.tried.proxy
+    variable = f"{'https' if case.response.url.startswith('https') else 'http'}_proxy"
+    outcome = f"the proxy in {good} reaches it" + (f", not the one in {bad}" if bad else "")
+    return outcome, advise("use that one: ", next_steps.copy_variable(good, variable), ", then ", case.again)
+
+
+def _no_exception(case: Case) -> tuple[str, NextStep]:
+    entries, variable = case.experiment.source, case.server.machine.proxy_settings.no_proxy
+    command = next_steps.with_fewer_hosts(variable, entries.split(","))
+    return (
+        f"the proxy reaches it, but {variable} says not to use it ({entries})",
+        advise(command, ", then ", case.again),
+    )
+
+
+def _netrc(case: Case) -> tuple[str, NextStep]:
+    return without_netrc(case.server, case.experiment.source, name_of_host(case.response.url))
+
+
+def without_netrc(server: ServerFacts, path: str, host: str) -> tuple[str, NextStep]:
+    """What a password in a `.netrc` file does, and how to stop it."""
+    again, command = next_steps.check(server.target), next_steps.with_variable("NETRC", os.devnull)
+    file = path if path.startswith("~/") else "the file that NETRC names"
+    return (
+        f"{file} has a password for {host}, which is sent instead of the token",
+        advise(
+            f'remove the entry for {host} (or "default") from {file}, or in this kernel: ', command, ", then ", again
+        ),
+    )
+
+
+def _no_bundle(case: Case) -> tuple[str, NextStep]:
+    names = case.experiment.source.split(" and ")
+    command = next_steps.without_variable(*names)
+    return f"without {case.experiment.source} it is trusted", advise(command, ", then ", case.again)
+
+
+def _other_bundle(case: Case) -> tuple[str, NextStep]:
+    source, variable = case.experiment.source, "REQUESTS_CA_BUNDLE"
+    is_variable = source.isupper()
+    command = next_steps.copy_variable(source, variable) if is_variable else next_steps.with_variable(variable, source)
+    named = f"the certificates that {source} names" if is_variable else f"the certificates in {source}"
+    return f"with {named} it is trusted", advise(command, ", then ", case.again)
+
+
+def _no_proxy(case: Case) -> tuple[str, NextStep]:
+    known, response, server = case.server.machine.proxy_settings, case.response, case.server
+    hosts = [response.url] if case.is_data_server else [server.address, *local_servers_of(server.address)]
+    names = ",".join(dict.fromkeys(map(name_of_host, hosts)))
+    add = next_steps.with_more_hosts if known.has_exceptions else next_steps.with_variable
+    return (
+        "without the proxy it responds",
+        advise(add(known.no_proxy, names), ", then ", case.again, f"; or correct {case.tried.proxy}"),
+    )
+
+
+def _family(case: Case) -> tuple[str, NextStep]:
+    good = case.experiment.source
+    bad = "IPv6" if good == "IPv4" else "IPv4"
+    return (
+        f"over {good} it responds: the connection over {bad} does not work",
+        advise(
+            next_steps.with_family(good),
+            ", then ",
+            case.again,
+            f"; tell the IT department of this network, or {tell_administrators(case.response.host)}",
+        ),
+    )
+
+
+def _scheme(case: Case) -> tuple[str, NextStep]:
+    scheme = case.experiment.source
+    if case.is_data_server:
+        return f"with {scheme}:// it responds", then(not_yours(case.server), case.again)
+    command = next_steps.check(case.server.target.on(f"{scheme}://{case.server.host}"))
+    return f"it responds if its address begins with {scheme}://", advise(command)
+
+
+_CAUSES: dict[Change, Callable[[Case], tuple[str, NextStep]]] = {
+    Change.AGAIN: _again,
+    Change.PROXY_SCHEME: _proxy_scheme,
+    Change.OTHER_PROXY: _other_proxy,
+    Change.NO_EXCEPTION: _no_exception,
+    Change.NETRC: _netrc,
+    Change.NO_BUNDLE: _no_bundle,
+    Change.OTHER_BUNDLE: _other_bundle,
+    Change.NO_PROXY: _no_proxy,
+    Change.FAMILY: _family,
+    Change.SCHEME: _scheme,
+}
+
+
+def what_was_tried(tried: Tried, works: Callable[[Response], bool]) -> tuple[Line, ...]:
+    """Each experiment and its outcome, for `-v` and JSON."""
+    return tuple(
+        line(f"{one.words}: ", "works" if works(one.response) else one.response.evidence) for one in tried.experiments
+    )
+
+
+def names_of(experiments: tuple[Experiment, ...]) -> str:
+    """The hosts that were compared: "a", or "a and b"."""
+    return " and ".join(one.source for one in experiments)

@@ -1,0 +1,1 @@
+"""Experiments: a request that failed is sent again with one circumstance changed, always without a token."""

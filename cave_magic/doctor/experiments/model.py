@@ -1,0 +1,89 @@
+"""What an experiment changes, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from ...api.responses import Response
+
+
+class Change(Enum):
+    """The circumstance that an experiment changes, in words. Those that change nothing else come first.
+
+    The order is that of preference, if several of them change the outcome.
+    """
+
+    AGAIN = "again, without the token"
+    PROXY_SCHEME = "with {}:// before the address of the proxy"
+    OTHER_PROXY = "through the proxy in {}"
+    NO_EXCEPTION = "through the proxy in spite of {}"
+    NETRC = "without the password in {}"
+    NO_BUNDLE = "without {}"
+    OTHER_BUNDLE = "with the certificates in {}"
+    NO_PROXY = "without the proxy"
+    FAMILY = "over {} only"
+    SCHEME = "with {}://"
+    UNVERIFIED = "without verifying the certificate"
+    OTHER_SERVER = "{} instead"
+    NO_SERVER = "a host that does not exist"
+
+    @property
+    def keeps_the_request(self) -> bool:
+        """Whether its success shows that the circumstance was the cause."""
+        return self not in (Change.UNVERIFIED, Change.OTHER_SERVER, Change.NO_SERVER)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """One request in changed circumstances, and its response.
+
+    Attributes:
+        change: what was changed.
+        source: the variable, file, scheme or host that it is about, or "".
+        response: what came back.
+    """
+
+    change: Change
+    source: str = ""
+    response: Response
+
+    @property
+    def words(self) -> str:
+        """What was changed, in words."""
+        return self.change.value.format(self.source)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """All experiments on one request that failed.
+
+    Attributes:
+        url: the URL of the request; "" if no experiment was needed.
+        experiments: in the order of preference.
+        proxy: the variable that names the proxy for the request, or the words for another setting; "" without a proxy.
+        private_address: the address of the host, if no public server has such an address; else "".
+        hosts_file: the file of hosts, if it names the host; else "".
+    """
+
+    url: str = ""
+    experiments: tuple[Experiment, ...] = field(default=(), repr=False)
+    proxy: str = ""
+    private_address: str = ""
+    hosts_file: str = ""
+
+    def about(self, change: Change) -> tuple[Experiment, ...]:
+        """The experiments with a change."""
+        return tuple(one for one in self.experiments if one.change is change)
+
+    def first(self, change: Change) -> Response | None:
+        """The response of the first experiment with a change, or None."""
+        return next((one.response for one in self.about(change)), None)
+
+    def decisive(self, works: Callable[[Response], bool]) -> Experiment | None:
+        """The preferred experiment that changed the outcome, or None."""
+        return next((one for one in self.experiments if one.change.keeps_the_request and works(one.response)), None)
+
+
+NOTHING_TRIED = Tried()

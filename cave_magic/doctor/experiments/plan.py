@@ -1,0 +1,153 @@
+"""Which experiments fit a request that failed, given the settings of this computer."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from ...api import endpoints, http
+from ...api.failures import Failure
+from ...api.http import Way
+from ...api.responses import Response
+from ...api.urls import host_of, parse_url
+from ...credentials.target import Target
+from ...deployments import KNOWN_SERVERS, deployment_of
+from ...environment.name_lookup import is_address
+from ...environment.proxies import exceptions_for, proxy_values, read_proxy_settings
+from .model import Change
+
+NO_SERVER = "http://no-such-server.invalid/"
+"""No host has a name that ends in `.invalid` (RFC 6761): a response to it comes from the network itself."""
+
+BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""The variables whose file of certificates requests uses, in its order."""
+
+OTHER_BUNDLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "PIP_CERT", "NODE_EXTRA_CA_CERTS", "AWS_CA_BUNDLE", "GIT_SSL_CAINFO")
+"""Variables in which institutes name their certificates for other programs; requests does not use them."""
+
+MOST_SERVERS = 2
+"""How many other CAVE servers are contacted for comparison, each in a domain of its own."""
+
+_NOT_HTTPS = (Failure.NOT_TLS, Failure.REFUSED)
+_UNTRUSTED = (Failure.TLS, Failure.CERTIFICATE, Failure.CA_BUNDLE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """An experiment that is still to be made.
+
+    Attributes:
+        change, source: as in `Experiment`.
+        url: where its request goes.
+        way: how.
+    """
+
+    change: Change
+    url: str
+    way: Way
+    source: str = ""
+
+
+def trials(response: Response, target: Target) -> list[Trial]:
+    """The experiments on a request that failed, in the order of preference."""
+    url = response.url
+    found = [Trial(change=Change.AGAIN, url=url, way=Way())]
+    found += _ways_through_a_proxy(url)
+    if file := http.netrc_for(url):
+        found.append(Trial(change=Change.NETRC, url=url, way=Way(uses_netrc=False), source=file))
+    if response.failure in _UNTRUSTED:
+        found += _certificates(url, response.failure)
+    if http.proxy_for(url):
+        found.append(Trial(change=Change.NO_PROXY, url=url, way=Way(proxy="")))
+    found += _addresses(response, target)
+    if response.failure in _UNTRUSTED:
+        # Whoever answers instead of the server must not get the password in .netrc.
+        found.append(Trial(change=Change.UNVERIFIED, url=url, way=Way(verified=False, uses_netrc=False)))
+    return found
+
+
+def _ways_through_a_proxy(url: str) -> Iterator[Trial]:
+    current, scheme = http.proxy_for(url), parse_url(url)
+    bare = re.sub(r"\A[A-Za-z0-9+.-]+://", "", current)
+    written = current.removesuffix(bare).removesuffix("://").lower() or "http"
+    for other in ("http", "https", *(["socks5h"] if find_spec("socks") else [])) if current else ():
+        if other != written:
+            yield Trial(change=Change.PROXY_SCHEME, url=url, way=Way(proxy=f"{other}://{bare}"), source=other)
+    if not current and scheme and (entries := exceptions_for(url)):
+        named = read_proxy_settings().proxy_for(url)
+        if value := proxy_values().get(named, ""):
+            yield Trial(change=Change.NO_EXCEPTION, url=url, way=Way(proxy=value), source=",".join(entries))
+    seen = {current}
+    for name, value in sorted(proxy_values().items()):
+        if value not in seen and (current or not exceptions_for(url)):
+            seen.add(value)
+            yield Trial(change=Change.OTHER_PROXY, url=url, way=Way(proxy=value), source=name)
+
+
+def _certificates(url: str, failure: Failure | None) -> Iterator[Trial]:
+    used = [name for name in BUNDLES if os.environ.get(name)]
+    for count in range(1, len(used) + 1):
+        rest = os.environ[used[count]] if count < len(used) else ""
+        yield Trial(change=Change.NO_BUNDLE, url=url, way=Way(certificates=rest), source=" and ".join(used[:count]))
+    system = ssl.get_default_verify_paths()
+    paths = {name: os.environ[name] for name in OTHER_BUNDLES if os.environ.get(name)}
+    for path in (system.openssl_cafile, "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"):
+        paths[path] = path
+    for source, path in paths.items():
+        if os.path.exists(path) and failure is not Failure.CA_BUNDLE:
+            yield Trial(change=Change.OTHER_BUNDLE, url=url, way=Way(certificates=path), source=source)
+
+
+def _addresses(response: Response, target: Target) -> Iterator[Trial]:
+    """Other addresses of the host, and the other scheme: http only if nothing there speaks https, or the token would be
+    sent where it could be read."""
+    url = response.url
+    address = parse_url(url)
+    if address is None:
+        return
+    if not is_address(address.host) and not http.proxy_for(url):
+        for name, family in (("IPv4", socket.AF_INET), ("IPv6", socket.AF_INET6)):
+            yield Trial(change=Change.FAMILY, url=url, way=Way(family=family), source=name)
+    other = "http" if address.scheme == "https" else "https"
+    if other == "https" or (response.failure in _NOT_HTTPS and target.server not in KNOWN_SERVERS):
+        changed = other + url[len(address.scheme) :]
+        yield Trial(change=Change.SCHEME, url=changed, way=Way(uses_netrc=other == "https"), source=other)
+
+
+def comparisons(target: Target) -> Iterator[Trial]:
+    """Requests to other servers, if nothing of this one works."""
+    for server in other_servers(target):
+        yield Trial(
+            change=Change.OTHER_SERVER, url=endpoints.info_version_url(server), way=Way(), source=host_of(server)
+        )
+    if not _is_here(target.server):
+        yield Trial(change=Change.NO_SERVER, url=NO_SERVER, way=Way())
+
+
+def other_servers(target: Target) -> list[str]:
+    """Known CAVE servers to compare with: the one that has the datastack, and others in different domains.
+
+    A server on this computer is compared with none: it needs no network.
+    """
+    home = deployment_of(target.datastack)
+    known = [home.server] if home and target.named_by == "map" and home.server != target.server else []
+    domains = {_domain(server) for server in (target.server, *known)}
+    for server in () if _is_here(target.server) else KNOWN_SERVERS:
+        if _domain(server) not in domains and len(known) < MOST_SERVERS:
+            domains.add(_domain(server))
+            known.append(server)
+    return known
+
+
+def _is_here(server: str) -> bool:
+    address = parse_url(server)
+    return address is not None and address.is_loopback
+
+
+def _domain(server: str) -> str:
+    return ".".join(host_of(server).split(".")[-2:])

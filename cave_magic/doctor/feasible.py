@@ -1,0 +1,90 @@
+"""Tries what a next step or a fix needs before it is offered, and offers instead what can work for this user here.
+
+Only findings that are not ok have anything to try, so a healthy check does nothing here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from ..credentials.obstacles import Intent, Obstacle, obstacle_to
+from ..credentials.save import obstacle_to_saving
+from ..credentials.token_files import secrets_folder
+from ..ui.document import Span, line
+from . import next_steps
+from .evidence import Machine
+from .model import Command, Finding, Fix, Need, NextStep, Status
+
+MOST_NAMES = 1000
+"""How many names are tried for something that is moved away."""
+LONGEST_NAME = 255
+"""Bytes in a file name on the usual file systems."""
+
+
+def feasible(finding: Finding, machine: Machine) -> Finding:
+    """The same finding with a next step and a fix that can work; what stands in their way is added to the evidence."""
+    if finding.status is Status.OK:
+        return finding
+    step, fix = finding.next_step, finding.fix
+    in_the_way = next(_obstacles(step.needs), None) if step else None
+    not_fixed = next(_obstacles(_needs_of(fix)), None) if fix else None
+    if not_fixed is not None:
+        fix, in_the_way = None, in_the_way or (None if step else not_fixed)
+    if in_the_way is None:
+        return replace(finding, next_step=_with_free_names(step) if step else None, fix=fix)
+    step = past(in_the_way, machine.check_command, machine.unsaved_command)
+    said = line(finding.evidence, "; ", Span(str(in_the_way), private=True))
+    evidence = finding.evidence if str(in_the_way) in _texts(finding) else said
+    return replace(finding, evidence=evidence, next_step=step, fix=fix)
+
+
+def past(obstacle: Obstacle, again: Command, unsaved: Command | None = None) -> NextStep:
+    """How to get past an obstacle, as the check says it; see `next_steps.past`."""
+    return _with_free_names(next_steps.past(obstacle, again, unsaved))
+
+
+def _texts(finding: Finding) -> tuple[str, ...]:
+    return tuple(span.text for span in finding.evidence)
+
+
+# ---------------------------------------------------------------- needs
+
+
+def _needs_of(fix: Fix) -> tuple[Need, ...]:
+    """What a fix needs: a lock in the folder of the token files, and whatever it does with its files."""
+    paths = fix.paths if fix.intent is not Intent.WRITE else (*fix.paths, secrets_folder() / "any")
+    return tuple(Need(intent=fix.intent, path=path) for path in paths) if fix.paths else ()
+
+
+def _obstacles(needs: tuple[Need, ...]) -> Iterator[Obstacle]:
+    for need in dict.fromkeys(needs):
+        found = obstacle_to_saving(need.server) if need.intent is None else obstacle_to(need.intent, need.path)
+        if found is not None:
+            yield found
+
+
+# ---------------------------------------------------------------- names
+
+
+def _with_free_names(step: NextStep) -> NextStep:
+    """The same step; what it moves away gets a name that nothing has."""
+    return NextStep(line=tuple(_with_free_name(span) if isinstance(span, Command) else span for span in step.line))
+
+
+def _with_free_name(command: Command) -> Command:
+    moved = next((need.path for need in command.needs if need.intent is Intent.MOVE), None)
+    if moved is None or (name := _free_name(moved)) == f"{moved.name}.old":
+        return command
+    return next_steps.move_away(moved, name)
+
+
+def _free_name(path: Path) -> str:
+    for number in range(1, MOST_NAMES):
+        ending = ".old" if number == 1 else f".{number}.old"
+        name = os.fsdecode(os.fsencode(path.name)[: LONGEST_NAME - len(ending)]) + ending
+        if not os.path.lexists(path.with_name(name)):
+            return name
+    return f"{path.name}.old"

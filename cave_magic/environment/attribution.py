@@ -1,0 +1,411 @@
+"""Finds out why an import fails: which package is at fault, and what repairs it. Used only after a failure.
+
+First it tries the import in a fresh Python, then again with one circumstance changed at a time: without the copy of a
+package that comes first, without an environment variable. What makes it work is the cause. Only if nothing does, it
+compares the packages that take part with their metadata.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import cached_property
+
+from .distributions import (
+    Installed,
+    accepted,
+    all_installed,
+    entries_with,
+    folders_of_pythonpath,
+    normal,
+    origin_of,
+    top_of,
+)
+from .import_fault import Action, Cause, ImportFault, Origin, Repair
+from .installer import Installer, find_conda, find_installer
+from .trial import ImportFailure, ImportTrial, Outcome, attempt, run
+
+_VARIABLES = ("LD_", "DYLD_", "PYTHONHOME", "PYTHONOPTIMIZE", "PYTHONWARNINGS", "PYTHONPLATLIBDIR", "PYTHONUTF8")
+"""How the names of environment variables begin that can break an import, apart from PYTHONPATH."""
+_MOST_TRIALS = 5
+_OWN = "cave_magic"
+_REMOVED = frozenset(
+    (
+        "aifc", "asynchat", "asyncore", "audioop", "cgi", "cgitb", "chunk", "crypt", "distutils", "imghdr", "imp",
+        "lib2to3", "mailcap", "msilib", "nis", "nntplib", "ossaudiodev", "pipes", "smtpd", "sndhdr", "spwd", "sunau",
+        "telnetlib", "uu", "xdrlib",
+    )
+)  # fmt: skip
+"""Modules that Python 3.12 and 3.13 no longer have."""
+_OTHER_NAMES = {
+    "attr": "attrs", "_cffi_backend": "cffi", "dateutil": "python-dateutil", "pkg_resources": "setuptools<81",
+    "cloudvolume": "cloud-volume", "cloudfiles": "cloud-files", "google": "protobuf", "rpds": "rpds-py",
+    "yaml": "pyyaml", "OpenSSL": "pyopenssl", "socks": "pysocks", "IPython": "ipython",
+}  # fmt: skip
+"""Modules whose distribution has another name."""
+_NO_MODULE = re.compile(r"No module named '?([\w.]+)")
+_NO_NAME = re.compile(r"cannot import name '\w+' from (?:partially initialized module )?'([\w.]+)'")
+_NO_ATTRIBUTE = re.compile(r"module '([\w.]+)' has no attribute")
+_ABI = re.compile(
+    r"(\w+)\.\w+ size changed|compiled (?:against|using) (?:ABI|API|NumPy)|_ARRAY_API not found"
+    r"|multiarray failed to import|undefined symbol: \w*(?:Py|_npy)|Symbol not found: _+Py"
+)
+_LIBRARY = re.compile(
+    r"version [`']?((?:GLIBC|GLIBCXX|CXXABI)_[\d.]+)|(lib[\w.+-]+\.so[\w.]*): cannot open|Library not loaded: (\S+)"
+    r"|(DLL) load failed"
+)
+
+
+class _TimeUp(Exception):
+    """A trial did not finish, so what it would have shown is unknown."""
+
+
+def find_fault(module: str, seconds: Callable[[], float]) -> ImportFault | None:
+    """Why the import of a module failed; None if there was no time to try what could be the cause.
+
+    Args:
+        module: its full name.
+        seconds: how many seconds are left.
+    """
+    first = run(ImportTrial(module=module), seconds() / 2)
+    raised = first.raised or (None if first.works else attempt(module))
+    if raised is None:
+        return ImportFault(cause=Cause.STALE_KERNEL, repair=Repair(action=Action.RESTART))
+    try:
+        return _Attribution(module, raised, seconds).fault()
+    except _TimeUp:
+        return None
+    except Exception:  # metadata in a form that nobody expects
+        unknown = Repair(action=Action.OTHER_ENVIRONMENT, installer=find_installer())
+        return ImportFault(cause=Cause.UNKNOWN, package=module.partition(".")[0], repair=unknown)
+
+
+class _Attribution:
+    """The search for the fault behind one failed import."""
+
+    def __init__(self, module: str, raised: ImportFailure, seconds: Callable[[], float]) -> None:
+        self._module, self._raised, self._seconds = module, raised, seconds
+        self._installed = all_installed()
+        self._tops = tuple(dict.fromkeys(self._named_tops()))
+
+    def fault(self) -> ImportFault:
+        """The fault: the first that is found, those that were tried before those that were deduced."""
+        tried, deduced = (self._other_copy, self._variable), (self._absent, self._broken, self._other_version)
+        looks = (*tried, *deduced, self._binary, self._library, self._mismatch)
+        return next((found for look in looks if (found := look())), None) or self._unknown()
+
+    def _named_tops(self) -> Iterator[str]:
+        """The top-level modules that take part, those nearest the failure first."""
+        text = self._raised.text
+        for pattern in (_NO_MODULE, _NO_NAME, _NO_ATTRIBUTE):
+            yield from (found.partition(".")[0] for found in pattern.findall(text))
+        yield from (name.partition(".")[0] for name in self._raised.names)
+        yield from self._running_tops
+        yield from (self._module.partition(".")[0], _OWN)
+
+    @cached_property
+    def _running_tops(self) -> tuple[str, ...]:
+        """The top-level modules whose files the failure names or ran, innermost first, without Python's own."""
+        own = os.path.dirname(os.__file__) + os.sep
+        others = [file for file in self._raised.files if not file.startswith(own) or "-packages" in file]
+        return tuple(dict.fromkeys(filter(None, map(top_of, others))))
+
+    # ---------------------------------------------------------------- who is who
+
+    @cached_property
+    def _parts(self) -> tuple[Installed, ...]:
+        """The distributions that take part, those nearest the failure first, caveclient and this package last."""
+        owners = (self._owner(top) for top in self._tops)
+        return tuple(dict.fromkeys(one for one in owners if one))
+
+    def _owner(self, top: str) -> Installed | None:
+        """The distribution whose copy of a module is imported; else another one that owns it."""
+        owners = [one for one in self._installed if top in one.modules]
+        first = next(entries_with(top), None)
+        return next((one for one in owners if first is not None and _same(one.folder, first)), next(iter(owners), None))
+
+    def _running(self, other_than: str = "") -> Installed | None:
+        """The innermost distribution whose code was running."""
+        owners = (self._owner(top) for top in self._running_tops if top not in (other_than, _OWN))
+        return next((one for one in owners if one), None)
+
+    def _spec(self, name: str) -> str:
+        """The package with the versions that those who take part accept, if they accept not all newer ones."""
+        with suppress(Exception):  # without packaging
+            return name + accepted(name, self._parts)
+        return name
+
+    # ---------------------------------------------------------------- what was tried
+
+    def _try(self, trials: dict[str, ImportTrial]) -> str:
+        """The first of the trials, all at the same time, in which the import works; "" if it works in none.
+
+        Raises:
+            _TimeUp: it works in none, and not all have finished.
+        """
+        if not trials:
+            return ""
+        with ThreadPoolExecutor(len(trials)) as pool:
+            outcomes: list[Outcome] = list(pool.map(lambda one: run(one, self._seconds() - 0.5), trials.values()))
+        works = next((name for name, outcome in zip(trials, outcomes, strict=True) if outcome.works), "")
+        if not works and not all(one.finished for one in outcomes):
+            raise _TimeUp
+        return works
+
+    def _other_copy(self) -> ImportFault | None:
+        """A package of which an earlier entry of `sys.path` has another copy than a later one."""
+        copies = {top: list(entries_with(top)) for top in self._candidates()}
+        double = {top: found for top, found in copies.items() if len(found) > 1}
+        trials: dict[str, ImportTrial] = {}
+        for top, (entry, *_) in double.items():
+            if (origin := origin_of(entry)) is not Origin.ENVIRONMENT:
+                alone = origin in (Origin.USER, Origin.NOTEBOOK)
+                names = (top,) if alone else ()
+                trials[top if alone else entry] = ImportTrial(
+                    module=self._target, hidden=names, folder=entry, without_entry=not alone
+                )
+        every = tuple(top for top, found in double.items() if origin_of(found[0]) is Origin.USER)
+        trials = dict(list(trials.items())[:_MOST_TRIALS])
+        if len(every) > 1:
+            trials["*"] = ImportTrial(module=self._target, hidden=every, folder=double[every[0]][0])
+        works = self._try(trials)
+        if not works:
+            return None
+        trial = trials[works]
+        tops = trial.hidden or tuple(top for top, found in double.items() if found[0] == trial.folder)
+        return self._copy_fault(trial.folder, tops, double[tops[0]][1])
+
+    def _candidates(self) -> Iterator[str]:
+        """The modules of which there may be several copies: those that take part, and what these need."""
+        yield from self._tops
+        for one in self._parts:
+            with suppress(Exception):
+                yield from (_name_of(need).replace("-", "_") for need in one.metadata.requires or ())
+
+    @property
+    def _target(self) -> str:
+        """What the trials import: the package that fails, if it can be imported alone, since that is fast."""
+        others = [top for top in self._running_tops if top not in ("caveclient", _OWN)]
+        return others[-1] if others else self._module
+
+    def _copy_fault(self, entry: str, tops: tuple[str, ...], other: str) -> ImportFault:
+        origin, folder = origin_of(entry), os.path.abspath(entry)
+        found = [one for one in self._installed if _same(one.folder, entry) and one.modules & set(tops)]
+        package = str(found[0]) if found else tops[0]
+        path = os.path.join(folder, tops[0])
+        path += "" if os.path.isdir(path) else ".py"
+        if origin is Origin.USER and len({top for one in found for top in one.modules & set(tops)}) == len(tops):
+            names = tuple(dict.fromkeys(one.name for one in found))
+            recorded = all(one.has_record for one in found)
+            repair = self._repair(Action.UNINSTALL, *names) if recorded else Repair(action=Action.RENAME, folder=path)
+        elif origin in (Origin.USER, Origin.NOTEBOOK):
+            repair = Repair(action=Action.RENAME, folder=path)
+        else:
+            repair = Repair(action=Action.LEAVE_OUT, folder=entry)
+        return ImportFault(
+            cause=Cause.OTHER_COPY, package=package, folder=folder, origin=origin, other=other, repair=repair
+        )
+
+    def _variable(self) -> ImportFault | None:
+        """An environment variable without which the import works."""
+        names = [name for name in os.environ if name.startswith(_VARIABLES)][:_MOST_TRIALS]
+        works = self._try({name: ImportTrial(module=self._target, without=(name,)) for name in names})
+        if not works:
+            return None
+        return ImportFault(cause=Cause.VARIABLE, package=works, repair=Repair(action=Action.UNSET, specs=(works,)))
+
+    # ---------------------------------------------------------------- what the metadata says
+
+    def _absent(self) -> ImportFault | None:
+        """A module that is nowhere: of Python itself, of no package, or of a package that has lost it."""
+        found = re.findall(_NO_MODULE, self._raised.text)
+        top = found[-1].partition(".")[0] if found else ""
+        if not top or next(entries_with(top), None) is not None or top in sys.builtin_module_names:
+            return None
+        by = self._running(other_than=top)
+        if top in sys.stdlib_module_names:
+            repair = Repair(action=Action.OTHER_PYTHON)
+            return ImportFault(cause=Cause.NO_MODULE_OF_PYTHON, package=top, repair=repair)
+        if top in _REMOVED and by is not None:
+            return self._found(Cause.TOO_OLD_FOR_PYTHON, by, Action.INSTALL, other=top)
+        if owner := self._owner(top):
+            cause = Cause.EDITABLE_GONE if owner.is_editable_gone else Cause.DAMAGED
+            return self._found(cause, owner, Action.REINSTALL, files=() if cause is Cause.EDITABLE_GONE else (top,))
+        spec = self._missing_spec(top, by)
+        in_sight = {one.name for one in all_installed(folders_of_pythonpath())}
+        hides = normal(_name_of(spec)) in in_sight  # pip would say that it is installed
+        repair = self._repair(Action.REINSTALL if hides else Action.INSTALL, spec, needed_by=by, unrecorded=hides)
+        return ImportFault(cause=Cause.MISSING, package=top, other=str(by or ""), repair=repair)
+
+    def _missing_spec(self, top: str, by: Installed | None) -> str:
+        """The distribution to install for a missing module."""
+        needs = {one.name: one for one in (by.unmet if by else ())}
+        same = next((name for name in needs if normal(name) == normal(top)), "")
+        name = same or _OTHER_NAMES.get(top) or (next(iter(needs)) if len(needs) == 1 else top)
+        return self._spec(normal(name)) if re.fullmatch(r"[\w.-]+", name) else name
+
+    def _broken(self) -> ImportFault | None:
+        """A package whose files are not those that were installed, or were installed for another Python."""
+        for top in self._tops:
+            folder = next(entries_with(top), None)
+            one = self._owner(top)
+            if one is None:
+                if folder is not None and origin_of(folder) is not Origin.NOTEBOOK and self._is_foreign(top):
+                    return self._leftover(top, folder)
+                continue
+            if one.is_editable_gone:
+                return self._found(Cause.EDITABLE_GONE, one, Action.REINSTALL)
+            if one.is_of_another_python or self._has_other_builds(one):
+                return self._found(Cause.OTHER_BUILD, one, Action.REINSTALL)
+            if others := [two for two in self._installed if two.name == one.name and two.folder == one.folder][1:]:
+                return self._found(Cause.HALF_UPGRADED, one, Action.REINSTALL, other=str(others[0]))
+            if files := one.damaged_files(self._raised.files, everywhere=top in self._tops[:2]):
+                return self._found(Cause.DAMAGED, one, Action.REINSTALL, files=files)
+            if top == self._tops[0] and not one.has_record:
+                return self._found(Cause.DAMAGED, one, Action.REINSTALL, files=("RECORD",))
+        return None
+
+    def _is_foreign(self, top: str) -> bool:
+        return top not in (*sys.stdlib_module_names, _OWN, "__main__", "")
+
+    def _leftover(self, top: str, folder: str) -> ImportFault:
+        """A folder of a module that no distribution owns."""
+        name = _OTHER_NAMES.get(top, top)
+        return ImportFault(
+            cause=Cause.NOT_INSTALLED,
+            package=top,
+            folder=folder,
+            origin=origin_of(folder),
+            repair=self._repair(Action.INSTALL, self._spec(normal(name)), folder=folder),
+        )
+
+    def _has_other_builds(self, one: Installed) -> bool:
+        """Whether a compiled module that is missing is there for another Python."""
+        found = re.findall(_NO_MODULE, self._raised.text)
+        name = found[-1].rpartition(".")[2] if found else ""
+        folder = os.path.join(one.folder, *found[-1].split(".")[:-1]) if found else ""
+        with suppress(OSError):
+            names = [
+                file for file in os.listdir(folder) if file.startswith(f"{name}.") and file.endswith((".so", ".pyd"))
+            ]
+            return bool(name and names)
+        return False
+
+    def _other_version(self) -> ImportFault | None:
+        """A package that another one that takes part does not accept."""
+        tops = {normal(top) for top in self._tops}
+        unmet = [(one, need) for one in self._parts for need in one.unmet]
+        unmet.sort(key=lambda pair: normal(pair[1].name) not in tops)
+        for by, need in unmet:
+            name = normal(need.name)
+            package = f"{name} {need.have}".rstrip()
+            folder = next((one.folder for one in self._installed if one.name == name), "")
+            repair = self._repair(Action.INSTALL, f"{name}{need.specifier}", folder=folder, needed_by=by)
+            cause = Cause.OTHER_VERSION if need.have else Cause.MISSING
+            return ImportFault(cause=cause, package=package, other=f"{by} needs {name}{need.specifier}", repair=repair)
+        return None
+
+    def _binary(self) -> ImportFault | None:
+        """A package that was compiled for another version of numpy (or another package) than the installed one."""
+        found = _ABI.search(self._raised.text)
+        if found is None:
+            return None
+        base = found[1] or "numpy"
+        one, other = self._running(other_than=base), self._owner(base)
+        return self._found(Cause.OTHER_BINARY, one, Action.REINSTALL, other=str(other or base)) if one else None
+
+    def _library(self) -> ImportFault | None:
+        """A package that needs a library of the operating system."""
+        found = _LIBRARY.search(self._raised.text)
+        one = self._running()
+        if found is None or one is None:
+            return None
+        return self._found(Cause.SYSTEM_LIBRARY, one, Action.REINSTALL, other=next(filter(None, found.groups())))
+
+    def _mismatch(self) -> ImportFault | None:
+        """A package that uses what the installed version of another one lacks."""
+        for pattern in (_NO_MODULE, _NO_NAME, _NO_ATTRIBUTE):
+            if found := pattern.findall(self._raised.text):
+                top = found[-1].partition(".")[0]
+                other, one = self._owner(top), self._running(other_than=top)
+                if other and one and other is not one:
+                    return self._mismatch_of(one, other)
+        one = self._running()
+        others = [other for other in self._installed if one and other.name != one.name and self._is_quoted(other)]
+        return self._mismatch_of(one, others[0]) if one and others else None
+
+    def _is_quoted(self, one: Installed) -> bool:
+        """Whether a message names a package and its version, as in `pyarrow requires NumPy 2.0, found 1.24.4`."""
+        has_name = re.search(rf"\b{re.escape(one.name)}\b", self._raised.text, re.IGNORECASE)
+        return bool(has_name and re.search(rf"\b{re.escape(one.version)}(?![.\d])", self._raised.text))
+
+    def _mismatch_of(self, one: Installed, other: Installed) -> ImportFault:
+        repair = self._repair(Action.INSTALL, *map(self._spec, (one.name, other.name)), needed_by=one)
+        return ImportFault(cause=Cause.MISMATCH, package=str(one), other=str(other), repair=repair)
+
+    def _unknown(self) -> ImportFault:
+        one = self._running() or next(iter(self._parts), None)
+        package = str(one or self._module.partition(".")[0])
+        return ImportFault(cause=Cause.UNKNOWN, package=package, repair=self._repair(Action.OTHER_ENVIRONMENT))
+
+    # ---------------------------------------------------------------- what repairs it
+
+    def _found(
+        self, cause: Cause, one: Installed, action: Action, other: str = "", files: tuple[str, ...] = ()
+    ) -> ImportFault:
+        spec = self._spec(one.name)
+        if action is Action.REINSTALL and not one.has_record and cause is not Cause.EDITABLE_GONE:
+            spec = f"{one.name}=={one.version}"  # so that the new metadata replaces the old
+        return ImportFault(
+            cause=cause,
+            package=str(one),
+            folder=one.folder,
+            origin=origin_of(one.folder),
+            other=other,
+            files=files,
+            repair=self._repair(action, spec, folder=one.folder, needed_by=one, unrecorded=not one.has_record),
+        )
+
+    def _repair(
+        self,
+        action: Action,
+        *specs: str,
+        folder: str = "",
+        needed_by: Installed | None = None,
+        unrecorded: bool = False,
+    ) -> Repair:
+        """What repairs it here: a folder that is no part of this environment is left out, or renamed."""
+        origin = origin_of(folder) if folder else Origin.ENVIRONMENT
+        if origin in (Origin.PYTHONPATH, Origin.ADDED):
+            return Repair(action=Action.LEAVE_OUT, folder=folder)
+        if origin is Origin.NOTEBOOK:
+            return Repair(action=Action.RENAME, folder=folder)
+        installer = self._installer(needed_by)
+        if not installer.tool:
+            action, specs = Action.OTHER_ENVIRONMENT, ()
+        return Repair(action=action, specs=specs, folder=folder, unrecorded=unrecorded, installer=installer)
+
+    @staticmethod
+    def _installer(one: Installed | None) -> Installer:
+        """Conda, if it installed the package; else pip or what there is instead."""
+        with suppress(Exception):
+            if (
+                one
+                and (one.metadata.read_text("INSTALLER") or "").strip() == "conda"
+                and (found := find_conda(one.name))
+            ):
+                return found
+        return find_installer()
+
+
+def _same(folder: str, entry: str) -> bool:
+    return os.path.realpath(folder) == os.path.realpath(entry)
+
+
+def _name_of(requirement: str) -> str:
+    found = re.match(r"[\w.-]+", requirement)
+    return found[0] if found else ""

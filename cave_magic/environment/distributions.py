@@ -1,0 +1,189 @@
+"""The installed distributions: which modules they own, whether their files are whole, what they require."""
+
+from __future__ import annotations
+
+import os
+import site
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from functools import cached_property
+from importlib.machinery import PathFinder
+from importlib.metadata import Distribution, PackagePath, distributions
+from pathlib import Path
+
+from .import_fault import Origin
+from .packages import Unmet, unmet_requirements_of
+
+_CODE = (".py", ".so", ".pyd", ".dll", ".dylib")
+
+
+def normal(name: str) -> str:
+    """`Python_DateUtil` -> `python-dateutil`."""
+    return name.lower().replace("_", "-").replace(".", "-")
+
+
+class Installed:
+    """One installed distribution.
+
+    Args:
+        name: its normalised name.
+        version: its version.
+        metadata: all that is known about it.
+    """
+
+    def __init__(self, name: str, version: str, metadata: Distribution) -> None:
+        self.name, self.version, self.metadata = name, version, metadata
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
+
+    @cached_property
+    def folder(self) -> str:
+        """The entry of `sys.path` that it is in."""
+        return str(self.metadata.locate_file(""))
+
+    @cached_property
+    def files(self) -> list[PackagePath]:
+        """The files that its installation recorded; [] if the record is missing."""
+        with suppress(Exception):  # a damaged record
+            return [one for one in self.metadata.files or () if ".." not in one.parts and one.suffix != ".pyc"]
+        return []
+
+    @cached_property
+    def has_record(self) -> bool:
+        """Whether pip can uninstall it."""
+        with suppress(Exception):
+            return self.metadata.read_text("RECORD") is not None
+        return False
+
+    @cached_property
+    def modules(self) -> frozenset[str]:
+        """The top-level modules that it owns."""
+        with suppress(Exception):
+            if tops := (self.metadata.read_text("top_level.txt") or "").split():
+                return frozenset(tops)
+        tops = [one.parts[0].partition(".")[0] for one in self.files if one.suffix in _CODE]
+        return frozenset(tops) or frozenset({self.name.replace("-", "_")})
+
+    @cached_property
+    def is_editable_gone(self) -> bool:
+        """Whether it was installed from a folder that no longer exists."""
+        import json
+        from urllib.parse import unquote
+
+        with suppress(Exception):
+            source = json.loads(self.metadata.read_text("direct_url.json") or "{}")
+            path = unquote(source["url"].removeprefix("file://"))
+            return bool(source["dir_info"]["editable"]) and not os.path.isdir(path)
+        return False
+
+    @cached_property
+    def is_of_another_python(self) -> bool:
+        """Whether its build or its metadata excludes this Python."""
+        with suppress(Exception):
+            from packaging.specifiers import SpecifierSet
+            from packaging.tags import parse_tag, sys_tags
+
+            if not SpecifierSet(self.metadata.metadata["Requires-Python"] or "").contains(
+                f"{sys.version_info[0]}.{sys.version_info[1]}.{sys.version_info[2]}"
+            ):
+                return True
+            words = (self.metadata.read_text("WHEEL") or "").splitlines()
+            tags = [tag for word in words if word.startswith("Tag:") for tag in parse_tag(word[4:].strip())]
+            mine = {(tag.interpreter, tag.abi) for tag in sys_tags()}
+            return bool(tags) and not any((tag.interpreter, tag.abi) in mine for tag in tags)
+        return False
+
+    def damaged_files(self, looked_at: Collection[str], everywhere: bool) -> tuple[str, ...]:
+        """The files of code that are missing or changed.
+
+        Args:
+            looked_at: those whose content counts.
+            everywhere: whether another size counts in all others; people change files that have nothing to do with it.
+        """
+        code = [one for one in self.files if one.suffix in _CODE]
+        return tuple(str(one) for one in code if _is_damaged(one, str(one.locate()) in looked_at, everywhere))
+
+    @cached_property
+    def unmet(self) -> tuple[Unmet, ...]:
+        """Its unmet requirements."""
+        with suppress(Exception):  # without packaging
+            return unmet_requirements_of(self.metadata)
+        return ()
+
+
+def _is_damaged(file: PackagePath, by_content: bool, by_size: bool) -> bool:
+    from base64 import urlsafe_b64encode
+    from hashlib import new
+
+    path = Path(str(file.locate()))
+    try:
+        size = path.stat().st_size
+        if not by_content or file.hash is None:
+            return by_size and file.size not in (None, size)
+        found = urlsafe_b64encode(new(file.hash.mode, path.read_bytes()).digest()).decode().rstrip("=")
+    except (OSError, ValueError):
+        return True
+    return found != file.hash.value
+
+
+def all_installed(path: Sequence[str] | None = None) -> list[Installed]:
+    """All distributions in `path` (default: `sys.path`), in the order in which Python finds them."""
+    found = []
+    for one in distributions() if path is None else distributions(path=list(path)):
+        with suppress(Exception):  # incomplete metadata
+            is_leftover = os.path.basename(str(getattr(one, "_path", ""))).startswith("~")  # of an interrupted pip
+            if one.metadata["Name"] and one.version and not is_leftover:
+                found.append(Installed(normal(one.metadata["Name"]), one.version, one))
+    return found
+
+
+def accepted(name: str, requirers: Collection[Installed]) -> str:
+    """The versions of a package that some others accept, such as `<3,>=1.5`; "" if they accept all newer ones.
+
+    Raises:
+        Exception: `packaging` cannot be imported, or a requirement is malformed.
+    """
+    from packaging.requirements import Requirement
+    from packaging.specifiers import SpecifierSet
+
+    found = SpecifierSet()
+    for need in (Requirement(text) for one in requirers for text in one.metadata.requires or ()):
+        if normal(need.name) == name and (need.marker is None or need.marker.evaluate({"extra": ""})):
+            found &= need.specifier
+    return str(found) if any(one.operator[0] != ">" for one in found) else ""
+
+
+def entries_with(module: str) -> Iterator[str]:
+    """The entries of `sys.path` that have a top-level module, the one that Python imports first."""
+    for entry in dict.fromkeys(sys.path):
+        with suppress(Exception):  # an entry that is no folder
+            spec = PathFinder.find_spec(module, [entry])
+            if spec is not None and spec.loader is not None and spec.origin:
+                yield entry
+
+
+def top_of(file: str) -> str:
+    """The top-level module that a file belongs to; "" if it is in no entry of `sys.path`."""
+    entries = [os.path.join(os.path.abspath(entry), "") for entry in sys.path]
+    entry = max((one for one in entries if file.startswith(one)), key=len, default="")
+    return file[len(entry) :].split(os.sep)[0].partition(".")[0] if entry else ""
+
+
+def folders_of_pythonpath() -> list[str]:
+    """The folders that PYTHONPATH names, which pip searches even if this kernel left them out."""
+    return [os.path.abspath(one) for one in os.environ.get("PYTHONPATH", "").split(os.pathsep) if one]
+
+
+def origin_of(entry: str) -> Origin:
+    """Where an entry of `sys.path` comes from."""
+    path = os.path.abspath(entry)
+    if path == os.getcwd():
+        return Origin.NOTEBOOK
+    if path in folders_of_pythonpath():
+        return Origin.PYTHONPATH
+    if path == os.path.abspath(site.getusersitepackages()):
+        return Origin.USER
+    roots = {os.path.abspath(one) for one in (sys.prefix, sys.base_prefix, "/usr/lib/python3")}
+    return Origin.ENVIRONMENT if any(path.startswith(root + os.sep) for root in roots) else Origin.ADDED

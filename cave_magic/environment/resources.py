@@ -1,0 +1,84 @@
+"""What this kernel has run out of: open files, memory, threads or room on a disk."""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+import sys
+import threading
+from enum import Enum
+
+from ..api.failures import causes
+
+OPEN_FILES, MEMORY, MEMORY_OF_IMPORT = 16, 64_000_000, 400_000_000
+"""How many files and how many bytes a check needs, so that it finds out before its requests fail; and how many bytes
+the first import of caveclient needs, with numpy, which may hang if there are fewer (numpy 2.3 with OpenBLAS)."""
+
+
+class Shortage(Enum):
+    """What there is too little of; the value is what to say, and what to do about it."""
+
+    OPEN_FILES = ("this kernel has too many open files", "restart the kernel, which closes them")
+    MEMORY = ("this kernel has no memory left", "delete large variables, or restart the kernel")
+    THREADS = ("this kernel can start no more threads", "stop other kernels or programs of yours")
+    DISK = ("a disk is full, or your quota is used up", "free some space on it")
+
+    @property
+    def words(self) -> str:
+        """What is used up."""
+        return self.value[0]
+
+    @property
+    def advice(self) -> str:
+        """What to do about it."""
+        return self.value[1]
+
+
+_BY_NUMBER = {
+    errno.EMFILE: Shortage.OPEN_FILES,
+    errno.ENFILE: Shortage.OPEN_FILES,
+    errno.ENOMEM: Shortage.MEMORY,
+    errno.ENOSPC: Shortage.DISK,
+    getattr(errno, "EDQUOT", errno.ENOSPC): Shortage.DISK,
+}
+_BY_TEXT = (
+    ("can't start new thread", Shortage.THREADS),  # RuntimeError of CPython
+    ("failed to map segment", Shortage.MEMORY),  # ImportError of the dynamic linker
+    ("Cannot allocate memory", Shortage.MEMORY),
+    ("Too many open files", Shortage.OPEN_FILES),
+)
+
+
+def shortage_in(error: BaseException) -> Shortage | None:
+    """The shortage that an exception, or one that led to it, shows; None if it shows none."""
+    for one in causes(error):
+        if isinstance(one, MemoryError):
+            return Shortage.MEMORY
+        if isinstance(one, OSError) and one.errno in _BY_NUMBER:
+            return _BY_NUMBER[one.errno]
+        if isinstance(one, RuntimeError | ImportError):
+            found = next((shortage for words, shortage in _BY_TEXT if words in str(one)), None)
+            if found is not None:
+                return found
+    return None
+
+
+def reserve_memory(size: int = MEMORY) -> None:
+    """Reserves memory in bytes, without filling it, and gives it back. Raises OSError if there is too little."""
+    mmap.mmap(-1, size).close()
+
+
+def current_shortage() -> Shortage | None:
+    """Tries whether this kernel can open files, use memory and start threads; takes less than a millisecond."""
+    held: list[int] = []
+    try:
+        held.extend(os.open(os.devnull, os.O_RDONLY) for _ in range(OPEN_FILES))
+        reserve_memory(MEMORY if "caveclient" in sys.modules else MEMORY_OF_IMPORT)
+        threading.Thread(target=int, daemon=True).start()
+    except (OSError, MemoryError, RuntimeError) as error:
+        return shortage_in(error)
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+    return None

@@ -1,0 +1,169 @@
+"""Tries an import in a fresh Python with one circumstance changed. Standard library only.
+
+A kernel in which an import has failed is no evidence: modules stay half imported, and a second try fails otherwise. As
+a program, this module reads what to try from its argument and prints what came of it.
+"""
+
+from __future__ import annotations
+
+import sys
+
+if __name__ == "__main__":
+    sys.path.pop(0)  # the folder of this file, whose modules would shadow others
+
+import importlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from importlib.machinery import ModuleSpec, PathFinder
+
+MARK = "\nwhat came of it: "
+"""Precedes the result, whatever the modules print."""
+_LONGEST = 4000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportFailure:
+    """What an import raised, as data.
+
+    Attributes:
+        kind: the class of the last exception.
+        text: the messages of the exception and its causes, and what was printed to stderr.
+        names: the modules that the exceptions name, those of the innermost cause first.
+        files: the files that the exceptions name, and those whose code was running, innermost first.
+    """
+
+    kind: str
+    text: str
+    names: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+
+def raised_by(error: BaseException) -> ImportFailure:
+    """Describes an exception and its causes."""
+    chain = list(_causes(error))
+    running = [frame for one in reversed(chain) for frame in _frames(one)]
+    named = [one for one in reversed(chain) if isinstance(one, ImportError | SyntaxError)]
+    files = [getattr(one, "path", None) or getattr(one, "filename", None) for one in named]
+    return ImportFailure(
+        kind=type(error).__name__,
+        text=" | ".join(f"{type(one).__name__}: {one}" for one in chain)[:_LONGEST],
+        names=tuple(dict.fromkeys(name for one in named if (name := getattr(one, "name", None)))),
+        files=tuple(dict.fromkeys([*filter(None, files), *running])),
+    )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    for _ in range(20):
+        if error is None:
+            return
+        yield error
+        is_plain = isinstance(error, ImportError) and error.name  # raised by Python; what came before was handled
+        error = error.__cause__ or (None if is_plain or error.__suppress_context__ else error.__context__)
+
+
+def _frames(error: BaseException) -> Iterator[str]:
+    """The files of a traceback, innermost first, without Python's own import."""
+    frames, traceback = [], error.__traceback__
+    while traceback is not None:
+        file = traceback.tb_frame.f_code.co_filename
+        if not file.startswith("<frozen") and os.path.abspath(file) not in (__file__, importlib.__file__):
+            frames.append(os.path.abspath(file))
+        traceback = traceback.tb_next
+    return reversed(frames)
+
+
+def attempt(module: str) -> ImportFailure | None:
+    """Imports a module; returns what it raised, None if nothing."""
+    try:
+        importlib.import_module(module)
+    except (Exception, SystemExit) as error:
+        return raised_by(error)
+    return None
+
+
+class _Hidden:
+    """A finder that passes over the copies of some packages in one folder."""
+
+    def __init__(self, names: Sequence[str], folder: str) -> None:
+        self._names, self._folder = frozenset(names), folder
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        """Looks for a package everywhere else."""
+        if name not in self._names:
+            return None
+        return PathFinder.find_spec(name, [entry for entry in sys.path if entry != self._folder])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportTrial:
+    """What to try.
+
+    Attributes:
+        module: the module to import.
+        hidden: packages whose copies in `folder` are passed over.
+        folder: an entry of `sys.path`.
+        without_entry: whether the entry itself is left out.
+        without: environment variables to unset.
+    """
+
+    module: str
+    hidden: tuple[str, ...] = ()
+    folder: str = ""
+    without_entry: bool = False
+    without: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of a trial: whether the fresh Python finished, and what the import raised."""
+
+    finished: bool
+    raised: ImportFailure | None = None
+
+    @property
+    def works(self) -> bool:
+        """Whether the import worked."""
+        return self.finished and self.raised is None
+
+
+UNKNOWN = Outcome(finished=False)
+
+
+def run(trial: ImportTrial, seconds: float) -> Outcome:
+    """Tries an import in a fresh Python with the `sys.path` of this one. Never raises."""
+    import subprocess
+
+    if seconds <= 0 or not os.path.basename(sys.executable or "").lower().startswith(("python", "pypy")):
+        return UNKNOWN  # an application with a Python inside would open its window
+    wanted = json.dumps(asdict(trial) | {"path": sys.path})
+    environ = {name: value for name, value in os.environ.items() if name not in trial.without}
+    try:
+        done = subprocess.run(  # noqa: S603  this Python, and a file of this package
+            [sys.executable, "-B", __file__, wanted],
+            env=environ, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False,
+        )  # fmt: skip
+        said = json.loads(done.stdout.decode(errors="replace").rpartition(MARK)[2])
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return UNKNOWN
+    if said is None:
+        return Outcome(finished=True)
+    text = f"{said['text']} | {done.stderr.decode(errors='replace')[-_LONGEST:]}"
+    lists = {name: tuple(map(str, said[name])) for name in ("names", "files")}
+    return Outcome(finished=True, raised=ImportFailure(kind=str(said["kind"]), text=text, **lists))
+
+
+def _main() -> None:
+    wanted = json.loads(sys.argv[1])
+    folder = wanted["folder"]
+    sys.path[:] = [entry for entry in wanted["path"] if not (wanted["without_entry"] and entry == folder)]
+    if wanted["hidden"]:
+        sys.meta_path.insert(0, _Hidden(wanted["hidden"], folder))
+    raised = attempt(wanted["module"])
+    print(MARK + json.dumps(raised and asdict(raised)), flush=True)
+    os._exit(0)  # what the modules would do at the end does not matter
+
+
+if __name__ == "__main__":
+    _main()

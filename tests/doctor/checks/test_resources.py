@@ -1,0 +1,25 @@
+"""The checks of what this kernel has run out of, on facts alone."""
+
+from __future__ import annotations
+
+from cave_magic.doctor.checks.resources import NETRC, RESOURCES
+from cave_magic.doctor.evidence import Machine
+from cave_magic.environment.resources import Shortage
+
+from .facts import CHECK, Case, case, each
+
+CASES = [
+    case("enough of everything", RESOURCES, Machine(), "nothing"),
+    case("too many open files", RESOURCES, Machine(shortage=Shortage.OPEN_FILES), "failed", "too many open files", CHECK, advises="restart the kernel"),
+    case("no memory", RESOURCES, Machine(shortage=Shortage.MEMORY), "failed", "no memory left", CHECK, advises="large variables"),
+    case("no threads", RESOURCES, Machine(shortage=Shortage.THREADS), "failed", "no more threads", CHECK, advises="stop other kernels"),
+    case("no .netrc", NETRC, Machine(), "nothing"),
+    case("a pipe in NETRC", NETRC, Machine(waiting_netrc="/dev/fd/63", netrc_variable=True), "failed", "/dev/fd/63 is a pipe", 'import os; os.environ.pop("NETRC", None)', CHECK),
+    case("a pipe as .netrc", NETRC, Machine(waiting_netrc="/x/.netrc"), "failed", "/x/.netrc is a pipe", "!mv /x/.netrc /x/.netrc.old", CHECK),
+]  # fmt: skip
+
+
+@each(CASES)
+def test_the_resources(case: Case):
+    """Each check of the resources gives the expected finding."""
+    case.run()

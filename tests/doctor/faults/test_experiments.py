@@ -1,0 +1,401 @@
+"""What changes the outcome of a request is named, and the printed line, typed to the letter, changes it."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import datetime
+import json
+import os
+import socket
+import ssl
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import certifi
+import pytest
+import requests
+import trustme
+from urllib3.util import connection
+
+from cave_magic.api.urls import host_of
+from cave_magic.credentials.save import save_token
+from cave_magic.doctor.experiments import plan, run
+from cave_magic.environment import name_lookup
+from cave_magic.sandbox import Sandbox
+from cave_magic.token import Token
+
+from ...support.odd_server import OddServer, full_backlog, says
+from ...support.proxy import Proxy, page
+from ...support.shell import save_for_ada
+from .world import FULL, ID, World, bad, working
+
+NAME = "cave.example.org"
+SERVER = f"http://{NAME}"
+DEAD = "http://127.0.0.1:1"
+NO_TOKEN = b'{"error": "no_token"}'
+
+
+def _network(report: Any) -> str:
+    assert bad(report) == [("network", "failed")]
+    return next(row.evidence for row in report.rows if row.id == "network")
+
+
+def _set_up(world: World, server: str) -> str:
+    """Stores a token for a server, and checks that one from now on."""
+    token = world.cave.new_token("ada")
+    save_token(Token(token), server)
+    world.argument = f"--server {server}"
+    return token
+
+
+def _looked_up(world: World, addresses: dict[str, list[tuple[str, int | None]]]) -> None:
+    """These names resolve, to addresses whose port may differ from the one that is asked for."""
+    lookup = socket.getaddrinfo
+
+    def found(host: Any, port: Any, family: int = 0, *args: Any, **options: Any) -> Any:
+        if host not in addresses:
+            return lookup(host, port, family, *args, **options)
+        every = [lookup(one, other or port, 0, socket.SOCK_STREAM)[0] for one, other in addresses[host]]
+        if fitting := [one for one in every if family in (0, one[0])]:
+            return fitting
+        raise socket.gaierror(socket.EAI_NONAME, "no address of this kind")
+
+    world.patch.setattr(socket, "getaddrinfo", found)
+
+
+# ---------------------------------------------------------------- proxies
+
+
+@pytest.fixture
+def proxy(world: World) -> Iterator[Proxy]:
+    """The proxy of an institute, which alone knows where `cave.example.org` is."""
+    _set_up(world, SERVER)
+    with Proxy([host_of(world.cave.server), host_of(world.cave.local_server)], page(503)) as proxy:
+        proxy.names[NAME] = host_of(world.cave.server)
+        world.argument = f"--server {SERVER}"
+        yield proxy
+
+
+@pytest.mark.parametrize("password", ["", "ada:s3cr3tpw@"])
+def test_a_proxy_with_the_wrong_scheme(world: World, proxy: Proxy, password):
+    """The address of an http proxy begins with https://, and its password is not shown."""
+    world.patch.setenv("HTTP_PROXY", f"https://{password}{host_of(proxy.address)}")
+    report = world.check()
+    assert "the proxy works if its address begins with http://" in _network(report)
+    assert "s3cr3tpw" not in json.dumps(report.to_dict())
+    assert world.fix().ok
+    assert os.environ["HTTP_PROXY"] == f"http://{password}{host_of(proxy.address)}"
+
+
+def test_two_variables_that_disagree(world: World, proxy: Proxy):
+    """The lower-case variable wins, and names a proxy that is gone."""
+    world.patch.setenv("http_proxy", DEAD)
+    world.patch.setenv("HTTP_PROXY", proxy.address)
+    evidence = _network(world.check())
+    assert "nothing is listening there" in evidence
+    assert "the proxy in HTTP_PROXY reaches it, not the one in http_proxy" in evidence
+    assert world.fix().ok
+
+
+def test_a_proxy_for_the_other_scheme_only(world: World, proxy: Proxy):
+    """The proxy is set for https only, but it reaches the server."""
+    world.patch.setenv("HTTPS_PROXY", proxy.address)
+    assert "the proxy in HTTPS_PROXY reaches it" in _network(world.check())
+    assert world.fix().ok
+
+
+@pytest.mark.parametrize("entries", ["10.0.0.0/8,example.org", "*", ".org, intranet"])
+def test_an_exception_that_should_not_be_there(world: World, proxy: Proxy, entries):
+    """NO_PROXY excludes a host that only the proxy reaches; the other entries stay."""
+    world.patch.setenv("HTTP_PROXY", proxy.address)
+    world.patch.setenv("NO_PROXY", entries)
+    assert "the proxy reaches it, but NO_PROXY says not to use it" in _network(world.check())
+    assert world.fix().ok
+    assert ("10.0.0.0/8" in os.environ["NO_PROXY"]) is ("10.0.0.0/8" in entries)
+
+
+def test_a_proxy_that_wants_a_password(world: World, proxy: Proxy):
+    """The line asks for the password, and the check does not show it."""
+    proxy.password = base64.b64encode(b"ada:a b@c").decode()
+    world.patch.setenv("HTTP_PROXY", f"http://ada:0ldpassw0rd@{host_of(proxy.address)}")
+    world.patch.setattr("builtins.input", lambda prompt="": "ada")
+    world.patch.setattr("getpass.getpass", lambda prompt="": "a b@c")
+    report = world.check()
+    assert "wants another user name and password" in _network(report)
+    assert "0ldpassw0rd" not in json.dumps(report.to_dict())
+    assert world.fix().ok
+
+
+def test_a_proxy_that_blocks_one_host(world: World, proxy: Proxy):
+    """It reaches another known server, so the proxy itself works."""
+    world.patch.setattr(plan, "KNOWN_SERVERS", (world.cave.server,))
+    world.patch.setenv("HTTP_PROXY", proxy.address)
+    proxy.names.clear()
+    evidence = _network(world.check())
+    assert f"the proxy reaches {host_of(world.cave.server)}, so either it blocks {NAME}" in evidence
+
+
+def test_a_proxy_that_only_the_data_server_does_not_need(world: World):
+    """The proxy reaches the server, but not its data server, which is reached directly."""
+    with Proxy([host_of(world.cave.server)], page(503)) as proxy:
+        world.patch.setenv("HTTP_PROXY", proxy.address)
+        report = world.check()
+        assert bad(report) == [("data-server", "failed")]
+        assert "without the proxy it responds" in next(row.evidence for row in report.rows if row.id == "data-server")
+        assert world.fix().ok
+
+
+# ---------------------------------------------------------------- certificates
+
+
+@pytest.fixture
+def secure(home: Path, run: Any, shell: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """Ada's computer with an https server whose certificate only the institute's authority signed."""
+    with Sandbox(tls=True) as cave, working(cave, home, run, shell, monkeypatch, save_for_ada(cave, shell)) as world:
+        yield world
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "PIP_CERT"])
+def test_certificates_that_another_variable_names(secure: World, variable):
+    """requests ignores SSL_CERT_FILE; with the certificates that it names the server is trusted."""
+    secure.patch.setenv(variable, str(secure.cave.certificate))
+    assert f"with the certificates that {variable} names it is trusted" in _network(secure.check())
+    assert secure.fix().ok
+
+
+def test_two_variables_with_wrong_certificates(secure: World):
+    """Unsetting only the first one does not help, so both are named."""
+    secure.patch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", str(secure.cave.certificate))
+    secure.patch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
+    secure.patch.setenv("CURL_CA_BUNDLE", "/not/there.pem")
+    assert "without REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE it is trusted" in _network(secure.check())
+    assert secure.fix().ok
+
+
+def _day(year: int) -> datetime.datetime:
+    return datetime.datetime(year, 1, 1, tzinfo=datetime.timezone.utc)
+
+
+@contextlib.contextmanager
+def _certified(world: World, name: str, until: int, date: str = "", is_trusted: bool = True) -> Iterator[None]:
+    """A server with a certificate for a name that is valid until the start of a year; a date is that of its clock."""
+    authority = trustme.CA(organization_name="Institute of Examples")
+    tls, file = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), world.home / "authority.pem"
+    authority.issue_cert(name, not_before=_day(2019), not_after=_day(until)).configure_cert(tls)
+    authority.cert_pem.write_to_path(str(file))
+    if is_trusted:
+        world.patch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", str(file))
+    head = f"Content-Length: {len(NO_TOKEN)}\r\nContent-Type: application/json" + (f"\r\nDate: {date}" if date else "")
+    with OddServer(says(head, NO_TOKEN), tls) as odd:
+        token = _set_up(world, f"https://{odd.host}")
+        world.check()
+        assert token.encode() not in odd.got  # it is not sent to a server that is not trusted
+        yield
+
+
+def test_an_expired_certificate(world: World):
+    """Its dates are named."""
+    with _certified(world, "127.0.0.1", 2021):
+        assert "it has expired); its certificate is for 127.0.0.1, issued by Institute of Examples, valid " in _network(
+            world.check()
+        )
+
+
+def test_a_clock_that_is_years_off(world: World):
+    """By the server's clock the certificate is valid, so this computer's clock is wrong."""
+    with _certified(world, "127.0.0.1", 2021, "Wed, 01 Jul 2020 12:00:00 GMT"):
+        report = world.check()
+        assert "this computer's clock is off by" in _network(report)
+        assert report.next.text.startswith("set the clock")
+
+
+def test_a_certificate_for_another_name(world: World):
+    """The name that it is for is shown."""
+    with _certified(world, "portal.example.org", 2099):
+        assert "its certificate is for portal.example.org" in _network(world.check())
+
+
+def test_a_certificate_of_an_unknown_authority(world: World):
+    """Its issuer is shown, and an institute's file of certificates helps."""
+    with _certified(world, "127.0.0.1", 2099, is_trusted=False):
+        assert "issued by Institute of Examples" in _network(world.check()), world.run("%cave_check -v").out
+        world.run(f"%env REQUESTS_CA_BUNDLE={world.home}/authority.pem")
+        assert "network" not in dict(bad(world.check()))
+
+
+def test_a_network_that_replaces_certificates(world: World):
+    """Another known server has an untrusted certificate, too."""
+    with _certified(world, "127.0.0.1", 2099, is_trusted=False):
+        address = world.argument.split()[1]
+        port = int(address.rpartition(":")[2])
+        _set_up(world, f"https://{NAME}")
+        _looked_up(world, {NAME: [("127.0.0.1", port)], "cave.other.net": [("127.0.0.1", port)]})
+        world.patch.setattr(plan, "KNOWN_SERVERS", ("https://cave.other.net",))
+        world.argument = f"--server https://{NAME}"
+        report = world.check()
+        assert "that of cave.other.net is not trusted either: this network replaces certificates" in _network(report)
+        assert "ask the IT department of this network" in report.next.text
+
+
+# ---------------------------------------------------------------- addresses
+
+
+@pytest.fixture
+def named(world: World) -> int:
+    """The practice server has a name; the port at which it listens."""
+    port = int(world.cave.server.rpartition(":")[2])
+    _set_up(world, f"{SERVER}:{port}")
+    world.patch.setattr(connection, "allowed_gai_family", connection.allowed_gai_family)
+    return port
+
+
+def test_ipv6_that_leads_nowhere(world: World, named: int):
+    """Connecting over IPv6 hangs; over IPv4 alone the server responds."""
+    with full_backlog("::1", named):
+        _looked_up(world, {NAME: [("::1", None), ("127.0.0.1", None)]})
+        assert "over IPv4 it responds: the connection over IPv6 does not work" in _network(world.check())
+        assert world.fix().ok
+
+
+def test_a_lookup_that_hangs_for_one_kind_of_address(world: World, named: int):
+    """The experiments begin although the first request is still looking up its host."""
+    over, lookup = threading.Event(), socket.getaddrinfo
+
+    def found(host: Any, port: Any, family: int = 0, *args: Any, **options: Any) -> Any:
+        if host == NAME and family != socket.AF_INET:
+            over.wait(20)
+        return lookup("127.0.0.1" if host == NAME else host, port, family, *args, **options)
+
+    world.patch.setattr(socket, "getaddrinfo", found)
+    try:
+        assert "over IPv4 it responds" in _network(world.check())
+        assert world.fix().ok
+    finally:
+        over.set()
+
+
+def test_a_file_of_hosts_that_hides_a_server(world: World):
+    """The line in it is the cause."""
+    hosts = world.home / "hosts"
+    world.write(hosts, f"127.0.0.1 localhost\n0.0.0.0 ads.example {NAME}  # blocked\n")
+    world.patch.setattr(name_lookup, "HOSTS_FILE", hosts)
+    _looked_up(world, {NAME: [("127.0.0.1", 1)]})
+    _set_up(world, SERVER)
+    assert f"hosts leads {NAME} to 127.0.0.1" in _network(world.check())
+
+
+def test_a_computer_that_is_offline(world: World):
+    """No known server is found either."""
+    _set_up(world, SERVER)
+    assert "cannot be reached either: this computer seems to be offline" in _network(world.check())
+
+
+def test_an_address_that_is_gone_while_others_respond(world: World):
+    """Another known server responds, so this computer is online."""
+    world.patch.setattr(plan, "KNOWN_SERVERS", (world.cave.server,))
+    _set_up(world, SERVER)
+    report = world.check()
+    assert f"{host_of(world.cave.server)} responds, so only this server is affected" in _network(report)
+    assert "offline" not in _network(report)
+
+
+# ---------------------------------------------------------------- responses of something else
+
+
+def test_a_portal_that_responds_for_every_host(world: World):
+    """A host that does not exist responds; once the user has signed in to the network, all is well."""
+    _set_up(world, SERVER)
+    welcome = b"<html><h1>Welcome to the guest network</h1></html>"
+    with OddServer(says(f"Content-Length: {len(welcome)}", welcome)) as portal:
+        port = int(portal.host.rpartition(":")[2])
+        names = (NAME, "no-such-server.invalid", *map(host_of, plan.KNOWN_SERVERS))
+        with world.patch.context() as patch:
+            world.patch, before = patch, world.patch
+            _looked_up(world, {name: [("127.0.0.1", port)] for name in names})
+            report = world.check()
+            world.patch = before
+    assert "a host that does not exist responds, too" in _network(report)
+    assert "sign in to this network" in report.next.text
+    _looked_up(world, {NAME: [("127.0.0.1", int(world.cave.server.rpartition(":")[2]))]})
+    assert world.check().ok
+
+
+def test_a_server_that_speaks_another_protocol(world: World):
+    """A greeting of another kind is neither http nor a closed connection."""
+    with OddServer(lambda sock, over: sock.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")) as odd:
+        world.argument = f"--server http://{odd.host}"
+        report = world.check()
+    assert "responds, but speaks neither http nor https" in _network(report)
+    assert "correct the port" in report.next.text
+
+
+def test_a_password_in_netrc_that_a_firewall_rejects(world: World):
+    """Without a token, too, requests sends the password; without it the server responds."""
+
+    def firewall(sock: socket.socket, over: threading.Event) -> None:
+        is_sent = b"basic" in odd.got.rpartition(b"GET ")[2].lower()
+        body = b"<h1>Blocked</h1>" if is_sent else NO_TOKEN
+        status = "403 Forbidden" if is_sent else "401 Unauthorized"
+        sock.sendall(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+
+    world.write(world.home / ".netrc", "default login ada password s3cr3tpw\n")
+    with OddServer(firewall) as odd:
+        world.argument = f"--server http://{odd.host}"
+        world.server_file.unlink()
+        report = world.check()
+        assert "~/.netrc has a password for 127.0.0.1" in next(
+            row.evidence for row in report.rows if row.id == "network"
+        )
+        world.follow(report.next)
+        assert "network" not in dict(bad(world.check()))
+
+
+def test_a_failure_that_passes(world: World):
+    """The same request works a moment later."""
+
+    def busy_at_first(sock: socket.socket, over: threading.Event) -> None:
+        is_first = odd.got.count(b"user/cache") <= 1
+        status, body = ("503 Busy", b"<h1>Busy</h1>") if is_first else ("401 Unauthorized", NO_TOKEN)
+        sock.sendall(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+
+    with OddServer(busy_at_first) as odd:
+        _set_up(world, f"http://{odd.host}")
+        row = next(row for row in world.check().rows if row.status.value == "failed")
+    assert row.id in ("network", "auth")
+    assert "a moment later, without the token, the same request worked" in row.evidence
+
+
+# ---------------------------------------------------------------- what experiments never do
+
+
+def test_experiments_never_send_the_token(world: World):
+    """Only the usual requests carry it."""
+    world.cave.misbehave("all", "down")
+    world.cave.clear_requests()
+    world.check()
+    assert sorted(one.path for one in world.cave.requests if one.authorization or one.cookie) == [ID, FULL]
+    assert len([one for one in world.cave.requests if one.path == ID]) > 1
+
+
+def test_a_healthy_check_makes_no_experiments(world: World):
+    """It does not even import what plans them."""
+    world.patch.setattr(run.Experiments, "start", lambda *args: pytest.fail("an experiment"))
+    world.patch.delitem(sys.modules, plan.__name__)
+    assert world.check().ok
+    assert plan.__name__ not in sys.modules
+
+
+def test_what_was_tried_is_shown(world: World):
+    """`-v` has a line for each experiment, and JSON a list."""
+    world.patch.setenv("HTTP_PROXY", DEAD)
+    shown = world.run("%cave_check -v").out
+    assert "without the proxy: works" in shown
+    assert "without the proxy" not in world.run("%cave_check --report").out.partition("Next:")[0].replace(
+        "without the proxy it responds", ""
+    )
+    rows = json.loads(world.run("%cave_check --json").out)["rows"]
+    assert "without the proxy: works" in next(row["tried"] for row in rows if row["id"] == "network")

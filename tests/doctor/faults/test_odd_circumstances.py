@@ -1,0 +1,192 @@
+"""Pipes in place of files, and a kernel without open files, memory or threads: one honest line, and nothing hangs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import caveclient  # noqa: F401  an import that a limit interrupts cannot be repeated in this process
+import pytest
+
+from cave_magic.api import batch, connections
+
+from ...support.permissions import IS_ROOT
+from .world import World, bad
+
+resource = pytest.importorskip("resource")
+ROOT = Path(__file__).resolve().parents[3]
+
+
+# ---------------------------------------------------------------- pipes
+
+PLACES: dict[str, tuple[Callable[[World], Path], str]] = {
+    "the server's file": (lambda world: world.server_file, "token"),
+    "cave-secret.json": (lambda world: world.default_file, "token"),
+    "the map": (lambda world: world.map_file, "map-file"),
+    ".netrc": (lambda world: world.home / ".netrc", "netrc"),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_pipe_in_place_of_a_file_is_moved_away(world: World, place):
+    """Nobody writes to it, so a program that reads it waits without end; the check does not."""
+    path_of, row = PLACES[place]
+    for path in (world.server_file, world.default_file) if row == "token" else ():
+        path.unlink()
+    path = path_of(world)
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    report = world.check()
+    assert bad(report) == [(row, "failed")]
+    assert "is a pipe" in " ".join(one.evidence for one in report.rows)
+    assert report.next.commands[0].startswith("!mv ")
+    assert world.fix().ok
+    assert path.with_name(f"{path.name}.old").is_fifo()
+
+
+def test_a_pipe_in_netrc_is_not_read(world: World):
+    """The line unsets the variable that names it."""
+    os.mkfifo(world.home / "pipe")
+    world.patch.setenv("NETRC", str(world.home / "pipe"))
+    assert bad(world.check()) == [("netrc", "failed")]
+    assert world.fix().ok
+
+
+def test_dev_null_as_netrc_is_fine(world: World):
+    """It is how to turn the file off."""
+    world.patch.setenv("NETRC", os.devnull)
+    assert world.check().ok
+
+
+def test_a_pipe_is_no_file_of_certificates(home: Path):
+    """It is not read."""
+    os.mkfifo(home / "ca.pem")
+    with pytest.raises(connections.UnusableBundle):
+        connections.TrustedCertificates().read(str(home / "ca.pem"), None)
+
+
+def test_a_token_is_not_read_from_a_pipe(world: World):
+    """`%cave_save --from-file` says what it is."""
+    os.mkfifo(world.home / "pipe")
+    assert world.run("%cave_save --from-file ~/pipe").message == "the file is a pipe. Nothing was changed."
+
+
+def test_a_pipe_in_place_of_the_notebook_is_left_alone(world: World):
+    """Nothing is searched for in it."""
+    os.mkfifo(world.home / "x.ipynb")
+    world.patch.setenv("JPY_SESSION_NAME", str(world.home / "x.ipynb"))
+    assert world.check().ok
+
+
+# ---------------------------------------------------------------- too little of something
+
+
+@contextmanager
+def limit(kind: int, most: int) -> Iterator[None]:
+    """A limit for this process."""
+    before = resource.getrlimit(kind)
+    resource.setrlimit(kind, (most, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(kind, before)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts open files")
+@pytest.mark.parametrize("free", [0, 1, 8])
+def test_too_many_open_files_are_named(world: World, free):
+    """That is the one failed row, and each command says it in one line."""
+    world.check()
+    with limit(resource.RLIMIT_NOFILE, len(os.listdir("/proc/self/fd")) - 1 + free):
+        report = world.check()
+        saved = world.run("%cave_save --overwrite")
+    assert bad(report) == [("resources", "failed")]
+    assert report.next.text.startswith("restart the kernel, which closes them, then %cave_check")
+    assert "unexpected error" not in saved.message
+    assert world.token in world.server_file.read_text() or not saved.error
+    assert world.check().ok
+
+
+def test_without_threads_the_requests_come_one_after_the_other(world: World):
+    """The check takes longer, but is right and keeps its time limit."""
+
+    def thread(**_: object) -> threading.Thread:
+        raise RuntimeError("can't start new thread")
+
+    world.patch.setattr(batch, "threading", SimpleNamespace(**vars(threading) | {"Thread": thread}))
+    assert world.check().ok
+    world.cave.misbehave("all", "silent")
+    started = time.monotonic()
+    assert bad(world.check()) == [("network", "failed")]
+    assert time.monotonic() - started < 4
+
+
+PROGRAM = """
+import os, resource, sys
+from IPython.core.history import HistoryManager
+HistoryManager.enabled = False
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+shell.run_cell("%load_ext cave_magic")
+if sys.argv[1] == "memory":
+    used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + int(sys.argv[2]), -1))
+elif sys.argv[1] == "threads":
+    resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+elif sys.argv[1] == "files":
+    resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[2]), 4096))
+elif sys.argv[1] == "size":
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), -1))
+for line in sys.argv[3:]:
+    shell.run_cell(line)
+"""
+
+
+def _said(world: World, kind: str, amount: int, *lines: str) -> str:
+    """What a kernel with a limit says."""
+    user = {"user": 54321, "group": 54321, "extra_groups": []} if IS_ROOT and kind == "threads" else {}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, kind, str(amount), *lines],
+        cwd=ROOT, env={**os.environ, "TMPDIR": "/nowhere"}, capture_output=True, text=True, timeout=60, **user,
+    )  # fmt: skip
+    return done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of Linux")
+@pytest.mark.parametrize(
+    ("kind", "amount", "words"),
+    [
+        ("memory", 2_000_000, "this kernel has no memory left"),
+        ("memory", 100_000_000, "this kernel has no memory left"),
+        ("files", 4, "this kernel has too many open files"),
+        ("files", 12, "this kernel has too many open files"),
+    ],
+)
+def test_a_kernel_in_need_says_so_from_its_first_line(world: World, kind, amount, words):
+    """Even before anything is imported, the error is one line, and nothing is saved or lost."""
+    before = {path.name: path.read_bytes() for path in world.secrets.iterdir()}
+    said = _said(world, kind, amount, f"%cave_check --server {world.cave.server} --timeout 3", "%cave_save x")
+    assert words in said, said[-2000:]
+    assert "Traceback" not in said
+    assert "unexpected error" not in said
+    assert {path.name: path.read_bytes() for path in world.secrets.iterdir()} == before
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of Linux")
+def test_a_limit_for_the_size_of_files_loses_nothing(world: World):
+    """The token is not saved, the files stay as they are, and the limit is named."""
+    world.patch.setenv("MINE", world.cave.new_token("ada"))
+    before = {path.name: path.read_bytes() for path in world.secrets.iterdir()}
+    line = f"%cave_save --from-env MINE --overwrite --no-check --server {world.cave.server}"
+    said = _said(world, "size", 10, line)
+    assert "the size of files is limited here (ulimit -f). No file was changed." in said, said[-2000:]
+    assert {path.name: path.read_bytes() for path in world.secrets.iterdir() if path.suffix == ".json"} == {
+        name: content for name, content in before.items() if name.endswith(".json")
+    }

@@ -1,0 +1,128 @@
+"""What can install packages here, and the lines that it understands."""
+
+from __future__ import annotations
+
+import os
+import site
+import sys
+from pathlib import Path
+
+import pytest
+
+from cave_magic.doctor import next_steps
+from cave_magic.environment import installer
+from cave_magic.environment.installer import Installer, find_conda, find_installer
+from cave_magic.ui.document import plain_text
+
+
+@pytest.fixture
+def python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Describes this Python: with pip or without, read-only, managed by the operating system, with uv or conda."""
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(sys, "base_prefix", str(tmp_path))
+    monkeypatch.setattr(os, "__file__", str(tmp_path / "os.py"))
+
+    def describe(writable=True, managed=False, user=True, pip=True, tools=(), ensurepip=True) -> Installer:
+        if managed:
+            (tmp_path / "EXTERNALLY-MANAGED").write_text("")
+        monkeypatch.setattr(os, "access", lambda path, mode: writable)
+        monkeypatch.setattr(site, "ENABLE_USER_SITE", user)
+        monkeypatch.setattr(installer, "find_spec", lambda name: {"pip": pip, "ensurepip": ensurepip}[name] or None)
+        monkeypatch.setattr("shutil.which", lambda name: name if name in tools else None)
+        return find_installer()
+
+    return describe
+
+
+PYTHONS = {
+    "usual": ({}, "pip", ()),
+    "read-only": ({"writable": False}, "pip", ("--user",)),
+    "read-only without the user's own packages": ({"writable": False, "user": False}, "", ()),
+    "managed by the system": ({"managed": True}, "pip", ("--break-system-packages",)),
+    "managed and read-only": ({"managed": True, "writable": False}, "pip", ("--user", "--break-system-packages")),
+    "made by uv": ({"pip": False, "tools": ("uv",)}, "uv", ()),
+    "without pip": ({"pip": False}, "ensurepip", ()),
+    "without pip and read-only": ({"pip": False, "writable": False}, "", ()),
+    "without anything": ({"pip": False, "ensurepip": False}, "", ()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("facts", "tool", "options"), PYTHONS.values(), ids=PYTHONS)
+def test_the_installer_fits_the_python(python, facts, tool, options):
+    """The installer is one that can write to this kernel's environment."""
+    found = python(**facts)
+    assert (found.tool, found.options) == (tool, options)
+
+
+@pytest.mark.parametrize("tool", ["conda", "mamba", "micromamba"])
+def test_conda_repairs_what_it_installed(python, tmp_path, tool):
+    """A package that conda installed is repaired by the conda that is there, others are not."""
+    python(tools=(tool,))
+    (tmp_path / "conda-meta").mkdir()
+    (tmp_path / "conda-meta" / "pandas-2.2.3-py311h_0.json").write_text("{}")
+    found = find_conda("pandas")
+    assert found is not None
+    assert found.tool == tool
+    assert find_conda("numpy") is None
+
+
+def test_without_conda_pip_repairs_what_conda_installed(python, tmp_path, monkeypatch):
+    """A container may have conda's packages without conda."""
+    monkeypatch.delenv("CONDA_EXE", raising=False)
+    python()
+    (tmp_path / "conda-meta").mkdir()
+    (tmp_path / "conda-meta" / "pandas-2.2.3-py311h_0.json").write_text("{}")
+    assert find_conda("pandas") is None
+
+
+LINES = {
+    "pip": '%pip install -U "pandas<3"',
+    "conda": '%conda install -y "pandas<3"',
+    "uv": '!uv pip install --python /p/python -U "pandas<3"',
+    "ensurepip": '!/p/python -m ensurepip && /p/python -m pip install -U "pandas<3"',
+}
+AGAIN = {
+    "pip": "%pip install --force-reinstall --no-deps pandas",
+    "conda": "%conda install -y --force-reinstall pandas",
+    "uv": "!uv pip install --python /p/python --reinstall --no-deps pandas",
+}
+REMOVED = {
+    "pip": "%pip uninstall -y pandas",
+    "conda": "%conda remove -y pandas",
+    "uv": "!uv pip uninstall --python /p/python pandas",
+}
+
+
+@pytest.mark.parametrize(("tool", "typed"), LINES.items())
+def test_packages_are_installed_by_the_tool(tool, typed):
+    """Each tool has its own command to install."""
+    words = plain_text(next_steps.install(Installer(tool=tool, python="/p/python"), "pandas<3"))
+    assert words == f"{typed}, restart the kernel"
+
+
+@pytest.mark.parametrize(("tool", "typed"), AGAIN.items())
+def test_packages_are_installed_again_by_the_tool(tool, typed):
+    """Each tool has its own option to replace what is there."""
+    words = plain_text(next_steps.install(Installer(tool=tool, python="/p/python"), "pandas", again=True))
+    assert words == f"{typed}, restart the kernel"
+
+
+@pytest.mark.parametrize(("tool", "typed"), REMOVED.items())
+def test_packages_are_uninstalled_by_the_tool(tool, typed):
+    """Each tool has its own command to uninstall."""
+    words = plain_text(next_steps.uninstall(Installer(tool=tool, python="/p/python"), "pandas"))
+    assert words == f"{typed}, restart the kernel"
+
+
+def test_without_a_way_to_make_an_environment_the_administrators_are_named(python):
+    """A Python without ensurepip makes no environment; uv does."""
+    assert plain_text(next_steps.other_environment(python(ensurepip=False))).startswith("ask the administrators")
+    with_uv = next_steps.other_environment(python(ensurepip=False, tools=("uv",)))
+    assert plain_text(with_uv).startswith("!uv venv --seed ~/cave-env && ~/cave-env/bin/python -m pip install")
+
+
+def test_an_environment_that_nobody_can_change_is_replaced():
+    """Another environment with a kernel of its own needs only the home folder."""
+    words = plain_text(next_steps.install(Installer(tool="", python="/p/python"), "pandas"))
+    assert words.startswith("!/p/python -m venv ~/cave-env && ")
+    assert words.endswith("choose the kernel cave-env")
