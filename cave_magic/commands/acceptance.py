@@ -38,7 +38,7 @@ def is_accepted_meanwhile(context: Context, target: Target, url: str) -> bool:
     try:
         with Session() as session, frontend.standing(Page((line(Span(words, "dim")),))) as say:
             while (left := until - time.monotonic()) > 0:
-                say("waiting for you to accept the terms of service", f"{duration(round(left, -1) or 10)} left")
+                say("waiting for the terms of service", f"{duration(round(left, -1) or 10)} left")
                 response = session.get(endpoints.identity_url(target.server), token, seconds=PATIENCE)
                 account = responses.account_in(response, target.server)
                 if account is not None and url not in {terms.url for terms in account.unsigned}:

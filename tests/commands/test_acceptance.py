@@ -63,7 +63,7 @@ def test_a_check_turns_green_by_itself(run: Run, unsigned: Sandbox, watch: Watch
     out = run("%cave_check").out
     assert "Next: accept the terms at" in out
     assert out.splitlines()[-2].startswith("✔ All well.")
-    assert drawn[0] == "waiting for you to accept the terms of service, 3 minutes left"
+    assert drawn[0] == "waiting for the terms of service, 3 minutes left"
     asked = [one.path for one in unsigned.requests]
     first = next(at for at, path in enumerate(asked) if path.startswith("/info/api"))
     assert "/auth/api/v1/user/cache" in asked[first + 1 :]
