@@ -63,7 +63,7 @@ def _refuse_misspelled(magic: str, word: str, others: list[str], options: Sequen
     is_kind = magic == "cave_setup" and not set(KINDS) & set(others)
     near = get_close_matches(word, KINDS, n=1, cutoff=0.6) if is_kind else []
     near = near or [option for option in options if option == f"--{word.lower()}"]
-    if not near and not server:
+    if not near and not server and magic in ONE_ONLY:  # a check asks the server, and prints any name as a word
         names = (*KNOWN_DATASTACKS, *(part.lower() for one in DEPLOYMENTS for part in one.names))
         near = [name for name in get_close_matches(word.lower(), names, n=3, cutoff=0.8) if _letters(name, word)][:1]
     if near:
