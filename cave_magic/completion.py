@@ -1,9 +1,13 @@
-"""Tab completion for the magics: sub-commands, options, known servers and datastacks. Sends no request."""
+"""Tab completion: the words and options of the magics, and datastacks in `CAVEclient("`. Sends no request.
+
+It imports neither caveclient nor any other library, and has nothing to do on other lines.
+"""
 
 from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +15,7 @@ OptionsOf = Callable[[str], tuple[str, ...]]
 """Returns the options of one of our magics, such as `--json`; nothing for other magics."""
 
 _IDENTIFIER = "cave_magic"
+_CLIENT = r"""\bCAVEclient\(\s*(?:datastack_name\s*=\s*)?["']([\w.-]*)$"""
 _LINE = r"(?:^|[=;])\s*%?(cave_[a-z]+)\s+(.*)$"  # compiled at the first Tab, not when the extension is loaded
 
 
@@ -40,7 +45,10 @@ def _matcher(options_of: OptionsOf) -> Callable[[Any], Any]:
 
 def candidates(text: str, options_of: OptionsOf) -> tuple[str, list[str]]:
     """The part of a word before the cursor, and the words that begin with it; `text` is the cell up to the cursor."""
-    match = re.search(_LINE, text.rpartition("\n")[2])
+    line = text.rpartition("\n")[2]
+    if (client := re.search(_CLIENT, line)) is not None:
+        return client[1], [name for name in _datastacks() if name.startswith(client[1])]
+    match = re.search(_LINE, line)
     options = options_of(match[1]) if match else ()
     if match is None or not options:
         return "", []
@@ -56,24 +64,36 @@ def _offered(magic: str, before: list[str], fragment: str, options: tuple[str, .
     flags = [option for option in options if option not in before]
     if fragment.startswith("-"):
         return flags
-    if magic == "cave_setup":
-        return flags if {"new", "existing"} & set(before) else ["new", "existing", *flags]
-    if magic == "cave_check":
-        return [*(name for name in _values_of("--datastack") or () if name not in before), *flags]
-    return [] if fragment else flags
+    names = [name for name in _datastacks() if name not in before]
+    if magic == "cave_save":  # a token is not completed
+        return names if fragment else flags
+    kinds = ["new", "existing"] if magic == "cave_setup" and not {"new", "existing"} & set(before) else []
+    is_named = magic != "cave_check" and set(_datastacks()) & set(before)
+    return [*kinds, *([] if is_named else names), *flags]
+
+
+def _datastacks() -> list[str]:
+    """The datastacks that are known here: the default, those that the account can read, then the others."""
+    from .credentials.datastack_map import read_map
+    from .deployments import DEFAULT_DATASTACK, KNOWN_DATASTACKS
+
+    memory = getattr(sys.modules.get("cave_magic.doctor.gather_memory"), "MEMORY", None)  # of the checks so far
+    opened = {name for _, name in memory.local_servers} if memory is not None else set()
+    readable = opened.union(*memory.readable.values()) if memory is not None else set()
+    remembered = (name for name in read_map().entries if name.isprintable() and " " not in name)
+    names = {*KNOWN_DATASTACKS, *remembered, *opened}
+    return sorted(names, key=lambda name: (name != DEFAULT_DATASTACK, name not in readable, name))
 
 
 def _values_of(option: str) -> list[str] | None:
     """What to offer as the value of an option: nothing if it is free text; None if the option takes no value."""
-    from .credentials.datastack_map import read_map
-    from .deployments import KNOWN_DATASTACKS, KNOWN_SERVERS
+    from .deployments import KNOWN_SERVERS
     from .environment.platforms import TOKEN_VARIABLES
 
     if option in ("-s", "--server"):
         return list(KNOWN_SERVERS)
-    if option in ("-d", "--datastack"):  # also those that caveclient remembers on this computer
-        remembered = (name for name in read_map().entries if name.isprintable() and " " not in name)
-        return sorted({*KNOWN_DATASTACKS, *remembered})
+    if option in ("-d", "--datastack"):
+        return _datastacks()
     if option == "--explain":
         from .doctor.checks import CHECKS
 

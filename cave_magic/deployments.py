@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from enum import Enum
 
-from .api.urls import Url, host_port_of, parse_url
+from .api.urls import Url, host_of, host_port_of, parse_url
 from .errors import BadInput
 from .token import BASE64, HEX, TokenFormat, formats
 
@@ -30,6 +30,8 @@ class Deployment:
         public: datastacks that anyone with an account may read after accepting the terms.
         restricted: datastacks that need a permission.
         formats: the formats of the tokens that its auth server creates.
+        contact: how to reach its administrators, in words, such as an e-mail address; "" if unknown.
+        status_page: the address of the page that says what is down; "" if unknown.
     """
 
     name: str
@@ -38,11 +40,18 @@ class Deployment:
     public: tuple[str, ...] = ()
     restricted: tuple[str, ...] = ()
     formats: tuple[TokenFormat, ...] = (HEX,)
+    contact: str = ""
+    status_page: str = ""
 
     @property
     def datastacks(self) -> tuple[str, ...]:
         """All of its datastacks, the public ones first."""
         return self.public + self.restricted
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names in its name: two projects can share a deployment."""
+        return tuple(self.name.split(" and "))
 
 
 # Collected in November 2026 from the public code and documents of these projects.
@@ -73,10 +82,37 @@ def deployment_of(datastack: str) -> Deployment | None:
     return next((one for one in DEPLOYMENTS if datastack in one.datastacks), None)
 
 
+def datastack_called(word: str, server: str = "") -> str:
+    """The first datastack of the deployment with this name, in any case of its letters; "" without one.
+
+    With a `server` it has to be a deployment there.
+    """
+    for one in DEPLOYMENTS:
+        for name in one.names:
+            if name.lower() == word.lower() and server in ("", one.server):
+                return next((each for each in one.datastacks if each.startswith(name.lower())), one.datastacks[0])
+    return ""
+
+
 def local_servers_of(server: str) -> tuple[str, ...]:
     """Addresses of the data servers that are known to belong to a global server."""
     found = (local for one in DEPLOYMENTS if one.server == server for local in one.local_servers)
     return tuple(dict.fromkeys(found))
+
+
+def contact_of(host: str) -> str:
+    """How to reach the administrators of a global server or data server; "" if unknown."""
+    return next((one.contact for one in _at(host) if one.contact), "")
+
+
+def status_page_of(host: str) -> str:
+    """The page that says what is down on a global server or data server; "" if unknown."""
+    return next((one.status_page for one in _at(host) if one.status_page), "")
+
+
+def _at(host: str) -> tuple[Deployment, ...]:
+    """The deployments with this server, a host with its port."""
+    return tuple(one for one in DEPLOYMENTS if host in map(host_of, (one.server, *one.local_servers)))
 
 
 def formats_of(server: str) -> tuple[TokenFormat, ...]:
@@ -173,6 +209,6 @@ def _server_called(word: str) -> str:
 
     A short name has to match exactly: `fancy`, `fish` and `and` are words.
     """
-    names = {part.lower(): one.server for one in DEPLOYMENTS for part in (*one.name.split(" and "), *one.datastacks)}
+    names = {part.lower(): one.server for one in DEPLOYMENTS for part in (*one.names, *one.datastacks)}
     near = get_close_matches(word, [name for name in names if len(name.rstrip("0123456789")) > SHORT], n=1, cutoff=0.8)
     return names.get(word) or (names[near[0]] if near else "")

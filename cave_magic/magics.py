@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, magics_class, no_var_expand
-from traitlets import Float, Unicode, validate
+from traitlets import Bool, Float, Unicode, validate
 
 from . import completion
 from .commands import NAMES, find_command
@@ -77,18 +77,22 @@ def _cannot_be_imported(error: BaseException) -> CaveMagicError:
 
 @magics_class
 class CaveMagics(Magics):
-    """Settings: `%config CaveMagics.server = "https://..."`, likewise `datastack` and `timeout`."""
+    """Settings: `%config CaveMagics.server = "https://..."`, likewise `datastack`, `timeout` and `fill_next_cell`."""
 
     shell: Any
     server = Unicode("", help="The CAVE server; if empty, the server of the datastack.").tag(config=True)
     datastack = Unicode("minnie65_public", help="The datastack to use if none is named.").tag(config=True)
     timeout = Float(10.0, help="The most seconds to wait for servers.").tag(config=True)
+    fill_next_cell = Bool(True, help="Write the line to go on with into the next cell, after the first set-up.").tag(
+        config=True
+    )
 
     def __init__(self, shell: Any = None, **settings: Any) -> None:
         super().__init__(shell, **settings)
         line_magics = {name: LineMagic(self, name) for name in NAMES}
         no_var_expand(line_magics["cave_save"])  # it reads `$variable` itself, so that its value never enters the line
         self.magics = {"line": line_magics, "cell": {}}
+        self._has_filled = False
 
     @validate("server", "datastack")
     def _without_secrets(self, proposal: dict[str, Any]) -> str:
@@ -113,7 +117,15 @@ class CaveMagics(Magics):
 
         settings = Settings(server=self.server, datastack=self.datastack)
         front = frontend_for(self.shell)
-        return Context(frontend=front, settings=settings, timeout=self.timeout, shell=Shell(self.shell))
+        return Context(
+            frontend=front, settings=settings, timeout=self.timeout, shell=Shell(self.shell), fill_next=self._fill_next
+        )
+
+    def _fill_next(self, text: str) -> None:
+        """Writes a line into the next cell or at the next prompt, once in a kernel: a second time it would annoy."""
+        if self.fill_next_cell and not self._has_filled:
+            self._has_filled = True
+            self.shell.set_next_input(text)
 
 
 def load(shell: Any) -> None:

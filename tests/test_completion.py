@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from cave_magic.deployments import KNOWN_DATASTACKS, KNOWN_SERVERS
+from cave_magic.doctor.gather_memory import MEMORY
+
+from .test_loading import HEAVY, modules_of, tops
+
+
+@pytest.fixture(autouse=True)
+def no_memory() -> Iterator[None]:
+    """Nothing is remembered from another test, or for one."""
+    MEMORY.clear()
+    yield
+    MEMORY.clear()
+
 
 CASES = {
     "%cave_setup ": {"new", "existing", "--server"},
@@ -24,6 +37,12 @@ CASES = {
     "x = 1\n%cave_check --server https://proof": {"https://proofreading.zetta.ai"},
     "%cave_check --server=https://proof": {"https://proofreading.zetta.ai"},
     "%cave_setup new -d kron": {"kronauer_ant"},
+    "%cave_setup new v1dd_": {"v1dd_public"},
+    "%cave_setup v1dd_public n": {"new"},
+    "%cave_whoami fly": {"flywire_fafb_public"},
+    "%cave_save v1dd_": {"v1dd_public"},
+    'client = CAVEclient("minnie65_pu': {"minnie65_public"},
+    "x = 1\nclient = caveclient.CAVEclient( datastack_name='v1dd_": {"v1dd_public"},
 }
 
 
@@ -56,6 +75,40 @@ def test_tab_offers_datastacks_from_the_map(shell, secrets):
     (secrets / "cave_datastack_to_server_map.json").write_text('{"my_own_stack": "https://x.org", "bad name": 3}')
     assert ("my_own_stack", "my_o") in offered(shell, "%cave_check my_o")
     assert offered(shell, "%cave_check bad") == []
+
+
+def test_the_default_and_what_can_be_read_come_first(shell):
+    """The default datastack is first, then those that the account of an earlier check can read."""
+    MEMORY.readable["https://x.org"] = ("v1dd_public",)
+    MEMORY.local_servers["https://x.org", "opened_here"] = "https://y.org"
+    for text in ("%cave_check ", "%cave_whoami -d ", 'CAVEclient("'):
+        words = [word for word, _ in offered(shell, text)]
+        assert words[:3] == ["minnie65_public", "opened_here", "v1dd_public"]
+        assert words[3] == "brain_and_nerve_cord"
+
+
+def test_what_an_account_can_read_is_remembered(run, set_up, shell):
+    """After a check the datastacks of the account come before the others."""
+    run("%cave_whoami")
+    words = [word for word, _ in offered(shell, 'CAVEclient("')]
+    assert words[:2] == ["minnie65_public", "flywire_fafb_public"]
+
+
+@pytest.mark.parametrize(
+    "text", ['other("min', 'x = "CAVEclient(min', 'CAVEclient("minnie65_public", "', "CAVEclient(min"]
+)
+def test_other_strings_are_not_completed(shell, text):
+    """Only the first argument of CAVEclient is, and only inside its quotes."""
+    assert not {word for word, _ in offered(shell, text)} & set(KNOWN_DATASTACKS)
+
+
+def test_tab_imports_no_library(home):
+    """Tab in `CAVEclient("` and elsewhere imports no library of ours, caveclient least of all."""
+    tab = "import warnings; warnings.simplefilter('ignore'); shell = get_ipython(); shell.Completer.use_jedi = False"
+    cells = [
+        f"list(shell.Completer.completions({text!r}, {len(text)}))" for text in ('CAVEclient("min', "os.pa", "x = ")
+    ]
+    assert not tops(modules_of("%load_ext cave_magic", tab, *cells, home=home)) & HEAVY
 
 
 def test_a_word_already_there_is_not_offered_again(shell):

@@ -83,7 +83,7 @@ def test_help_shows_usage_and_an_example(run, name):
         ("%cave_check --all -d v1dd_public", "give --all or the name of a datastack, not both"),
         ("%cave_check --json --report", "give --json or --report, not both"),
         ("%cave_check --yes", "--yes goes with --fix"),
-        ("%cave_whoami me", "takes no more words"),
+        ("%cave_whoami me", "takes only the name of a datastack"),
         ("%cave_save 'abc", "a quotation mark is not closed"),
         ("%cave_check --server global.daf-apis.com", "Use https://global.daf-apis.com"),
         ("%cave_check --server https://minnie.microns-daf.com", "data server"),

@@ -50,11 +50,14 @@ def terms_page(server: str, number: int, back: str = "") -> str:
 
 
 def first_page(server: str, datastack: str, local_server: str = "") -> str:
-    """A page of a datastack that takes a new user through sign-in and its terms of service."""
+    """A page of a datastack that takes a new user through sign-in and its terms of service.
+
+    Without a known data server it is a page of the info service (CAVEinfo 4.3).
+    """
     name = quote(datastack, safe="")
     if local_server:
         return f"{local_server}/materialize/views/datastack/{name}"
-    return f"{server}/info/api/v2/datastack/full/{name}"
+    return f"{server}/info/datastack/{name}"
 
 
 def identity_url(server: str) -> str:

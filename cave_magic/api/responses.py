@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..redact import Untrusted, sanitize
 from ..token import Token
 from ..ui.document import Line, Span, line, plain_text
+from ..ui.durations import moment
 from .endpoints import terms_page
 from .failures import Failure
 from .urls import host_of, parse_url
@@ -163,6 +164,11 @@ class Response:
         return text.without(r"(\b.{3,}\S)(?=\s+\1\b)")
 
     @property
+    def until(self) -> str:
+        """When it asks to try again, such as "at 15:30"; "later" if it does not say."""
+        return "later" if self.wait is None else moment(self.at, self.wait)
+
+    @property
     def sentence(self) -> str:
         """The same line as a string, for a message that only the user sees."""
         return plain_text(self.evidence)
@@ -194,6 +200,7 @@ class Account:
         permissions: dataset -> what the account may do with it now (`permissions_v2`); sanitized, to compare and sort.
         before_terms: the same, as if all terms of service were accepted.
         unsigned: the terms of service that are not accepted.
+        administers: the datasets whose permissions it may give (`datasets_admin`); sanitized, to compare.
         whole: whether the response had all three; an older server may omit some.
     """
 
@@ -205,6 +212,7 @@ class Account:
     unsigned: tuple[Terms, ...] = ()
     service_account: bool = False
     admin: bool = False
+    administers: tuple[str, ...] = ()
     whole: bool = True
 
     @property
@@ -268,6 +276,7 @@ def account_in(response: Response, server: str) -> Account | None:
         unsigned=tuple(terms for item in _items(body.get("missing_tos")) if (terms := terms_in(item, server))),
         service_account=body.get("service_account") is True,
         admin=body.get("admin") is True,
+        administers=tuple(sanitize(name, 80).text for name in _texts(body.get("datasets_admin"))),
         whole=all(isinstance(body.get(key), dict) for key in ("permissions_v2", "permissions_v2_ignore_tos"))
         and isinstance(body.get("missing_tos"), list),
     )

@@ -11,8 +11,8 @@ from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from ..errors import BadInput
-from ..redact import find_secrets, sanitize
 from .context import Context
+from .words import datastack_meant, is_known, read_words
 
 Run = Callable[[Context, argparse.Namespace], Any]
 Argument = tuple[tuple[str, ...], dict[str, Any]]
@@ -67,6 +67,7 @@ def argument(*names: str, **settings: Any) -> Argument:
 _COMMON = (
     argument("-s", "--server", metavar="URL", help="the CAVE server, such as https://global.daf-apis.com"),
     argument("-d", "--datastack", metavar="NAME", help="the datastack"),
+    argument("--version", action="store_true", help="show the versions of cave-magic and what it works with"),
     argument("-h", "--help", action="store_true", help="show this text"),
 )
 """The options of every command."""
@@ -77,25 +78,49 @@ def command(*arguments: Argument) -> Callable[[Run], MagicCommand]:
     return lambda run: MagicCommand(run, *arguments)
 
 
-def read(command: MagicCommand, line: str) -> argparse.Namespace:
+DATASTACK = argument("names", nargs="*", metavar="DATASTACK", help="the datastack, or a deployment such as microns")
+"""The words of the commands that take datastacks."""
+
+
+def read(command: MagicCommand, line: str, server: str = "") -> argparse.Namespace:
     """Parses a line, without its comment and without the `;` that keeps IPython from showing a result.
 
+    The words may stand before, between and after the options.
+
+    Args:
+        server: the address in the settings, or "".
     Raises:
         BadInput: the line is invalid; the message quotes only its options.
     """
     lexer = shlex.shlex(_without_comment(line).rstrip("; "), posix=False)
     lexer.whitespace_split, lexer.commenters = True, ""
     try:
-        args = command.parse_args(list(lexer))
+        args, more = command.parse_known_args(list(lexer))
     except ValueError:
         raise BadInput("a quotation mark is not closed.") from None
+    if flags := [word for word in more if word.startswith("-")]:
+        command.error(f"unrecognized arguments: {' '.join(flags)}")
+    if command.name == "cave_save":
+        typed, stacks = _without_datastacks([*args.token, *more])
+        args.token, args.names = typed, stacks
+    else:
+        args.names = [*([args.kind] if getattr(args, "kind", None) else []), *args.names, *more]
     for name, value in vars(args).items():
         setattr(args, name, [_unquoted(word) for word in value] if isinstance(value, list) else _unquoted(value))
-    if any("," in name for name in getattr(args, "names", ())):
-        words = re.sub(r"[\s,]+", " ", _without_comment(line)).strip()
-        corrected = "." if find_secrets(words) else f": %{command.name} {sanitize(words, 400).text}"
-        raise BadInput(f"separate names with spaces, not commas{corrected}")
+    if not args.help:
+        args.kind, args.names = read_words(command.name, args.names, command.options, args.server or server)
     return args
+
+
+def _without_datastacks(words: list[str]) -> tuple[list[str], list[str]]:
+    """The words of `%cave_save` in two parts: those of the token, and known datastacks.
+
+    A pasted JSON object or call is left whole.
+    """
+    if any(set(word) & set('":=(') for word in words):
+        return words, []
+    stacks = [word for word in words if is_known(datastack_meant(word.strip(",")))]
+    return [word for word in words if word not in stacks], stacks
 
 
 def _without_comment(line: str) -> str:
@@ -114,10 +139,8 @@ def _without_values(message: str, name: str, options: tuple[str, ...]) -> str:
         flags = re.findall(r"(?<!\S)(--?[a-z][a-z-]{0,24})(?=[\s=]|$)", message.partition(":")[2])
         near = get_close_matches(flags[0], options, n=1) if flags else []
         hint = f"Did you mean {near[0]}?" if near else f"Its options: {', '.join(o for o in options if o[:2] == '--')}."
-        return f"{name} {f'has no option {flags[0]}' if flags else 'takes no more words'}. {hint}"
-    if "invalid choice" in message and "--use" in message:
-        return f"{name} --use takes latest or new."
+        return f"{name} {f'has no option {flags[0]}' if flags else 'has no such option'}. {hint}"
     if "invalid choice" in message:
-        return f"{name} takes new or existing."
+        return f"{name} --use takes latest or new."
     without_value = re.sub(r":? '.*", "", message, flags=re.DOTALL)  # argparse quotes the value at the end
     return f"{name}: {without_value}."

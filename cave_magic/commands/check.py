@@ -9,21 +9,24 @@ from difflib import get_close_matches
 from typing import Any
 
 from ..credentials.save import UNCHANGED, NotPutBack, Obstructed
+from ..credentials.target import Target
 from ..credentials.token_files import show_path
 from ..doctor import feasible, next_steps
+from ..doctor.checks.datastack import TERMS
 from ..doctor.diagnose import Diagnosis, look
 from ..doctor.evidence import NotebookSession
-from ..doctor.model import Command, Fix, advise
+from ..doctor.model import Command, Fix, Status, advise
 from ..doctor.report import Report, to_markdown
 from ..errors import BadInput, CheckFailed, TokenNotSaved
 from ..ui.document import line
 from ..ui.prompts import confirm
-from .arguments import argument, command
+from . import acceptance
+from .arguments import DATASTACK, argument, command
 from .context import NOTHING, Context
 
 
 @command(
-    argument("names", nargs="*", metavar="DATASTACK", help="the datastacks to check"),
+    DATASTACK,
     argument("-v", "--verbose", action="store_true", help="show every row with its evidence"),
     argument("-o", "--output", action="store_true", help="return the report as an object"),
     argument("--json", action="store_true", help="print the report as JSON and nothing else"),
@@ -47,13 +50,18 @@ def cave_check(context: Context, args: argparse.Namespace) -> Any:
     _refuse_contradictions(args)
     if args.explain:
         return _explain(context, args.explain)
-    found = _look(context, args, context.shell.last_error)
+    names = dict.fromkeys((*args.names, *([args.datastack] if args.datastack else [])))
+    targets = [context.target(args, name) for name in names or [None]]
+    found = _look(context, targets, args, context.shell.last_error)
     _show(context, found.report, args)
+    if not args.json and not args.report and _goes_on(context, targets, found.report):
+        found = _look(context, targets, args, None)
+        _show(context, found.report, args)
     if args.fix and _apply(context, found.fixes, found.report.again, args.yes):
-        found = _look(context, args, None)
+        found = _look(context, targets, args, None)
         _show(context, found.report, args)
     if args.strict and not found.report.ok:
-        raise CheckFailed("some checks failed; the rows above say why.")
+        raise _why(found.report)
     return found.report if args.output else None
 
 
@@ -79,10 +87,19 @@ def _refuse_contradictions(args: argparse.Namespace) -> None:
         raise BadInput("--yes goes with --fix: it applies the fixes without asking.")
 
 
-def _look(context: Context, args: argparse.Namespace, error: BaseException | None) -> Diagnosis:
+def _goes_on(context: Context, targets: Sequence[Target], report: Report) -> bool:
+    """Waits if the next step is to accept the terms of the one datastack; returns whether they were accepted."""
+    if len(report.datastacks) != 1:
+        return False
+    first = next((row for row in report.rows if row.next_step is not None and row.next_step is report.next), None)
+    url = report.next.url if report.next is not None and first is not None and first.id.startswith(TERMS.id) else None
+    return url is not None and acceptance.is_accepted_meanwhile(context, targets[0], url)
+
+
+def _look(
+    context: Context, targets: Sequence[Target], args: argparse.Namespace, error: BaseException | None
+) -> Diagnosis:
     seconds = context.seconds(args.timeout)
-    names = dict.fromkeys((*args.names, *([args.datastack] if args.datastack else [])))
-    targets = [context.target(args, name) for name in names or [None]]
     shell, can_ask = context.shell, context.frontend.can_ask
     notebook = NotebookSession(
         variables=shell.variables, find_left=shell.find_tokens, scrub_left=shell.scrub_tokens, can_ask=can_ask
@@ -95,11 +112,20 @@ def _show(context: Context, report: Report, args: argparse.Namespace) -> None:
     if args.json:
         context.frontend.say(json.dumps(report.to_dict(), indent=2))
     elif args.report:
-        context.frontend.say(to_markdown(report, context.frontend.name))
+        context.frontend.say_to_copy(to_markdown(report, context.frontend.name))
     elif not (args.output and context.shell.shows_result("cave_check")):  # a cell's value is shown by IPython
         taken = ("--fix", "--fix --yes") if args.fix else ()
         offered = [advise(next_steps.with_option(report.again, option)) for option in taken]
         context.frontend.show(report.page(args.verbose, offered))
+
+
+def _why(report: Report) -> CheckFailed:
+    """The first check that did not pass, and the next step: a log may have no page above the error."""
+    bad = [row for row in report.rows if not row.status.passed and row.status is not Status.SKIPPED]
+    first = next((row for row in bad if row.next_step is not None and row.next_step is report.next), bad[0])
+    more = f" ({len(bad) - 1} more did not pass.)" if len(bad) > 1 else ""
+    then = line(" Next: ", report.next.line) if report.next is not None else ()
+    return CheckFailed(f"{first.title}: {first.status.value}: ", *first.found, f".{more}", *then)
 
 
 def _apply(context: Context, fixes: Sequence[Fix], again: Command, yes: bool) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ..api.batch import validate_timeout
@@ -13,7 +13,7 @@ from ..doctor import next_steps
 from ..doctor.checks.network import AUTH, NETWORK
 from ..doctor.evidence import NotebookSession, ServerFacts
 from ..doctor.gather import ask_server
-from ..doctor.model import Finding
+from ..doctor.model import Command, Finding
 from ..errors import BadInput, ServerInTrouble
 from ..ui.document import Line
 from ..ui.frontend import Frontend
@@ -42,12 +42,20 @@ class Context:
 
     Args:
         timeout: the most seconds to wait for servers; validated on use.
+        fill_next: writes a line into the next cell.
     """
 
     def __init__(
-        self, *, frontend: Frontend, settings: Settings = FRESH, timeout: float = 10.0, shell: Shell | None = None
+        self,
+        *,
+        frontend: Frontend,
+        settings: Settings = FRESH,
+        timeout: float = 10.0,
+        shell: Shell | None = None,
+        fill_next: Callable[[str], object] = lambda text: None,
     ) -> None:
         self.frontend, self._settings, self._timeout, self.shell = frontend, settings, timeout, shell or Shell()
+        self._fill_next = fill_next
         self.so_far: str | Line = NOTHING  # what to say about changes if the line is interrupted
 
     def seconds(self, given: float | None = None) -> float:
@@ -55,9 +63,19 @@ class Context:
         name = "CaveMagics.timeout" if given is None else "--timeout"
         return validate_timeout(self._timeout if given is None else given, name)
 
+    def go_on_with(self, command: Command) -> None:
+        """Writes the line to go on with into the next cell, if a person is there."""
+        if self.frontend.can_ask:
+            self._fill_next(command.text)
+
+    @property
+    def server(self) -> str:
+        """The server in the settings, or ""."""
+        return self._settings.server
+
     def target(self, args: argparse.Namespace, name: str | None = None) -> Target:
         """The datastack and the server of a line."""
-        named = name or args.datastack
+        named = name or next(iter(args.names), None) or args.datastack
         server = check_address(args.server) if args.server is not None else ""
         datastack = named or datastack_for(server or self._settings.server, self._settings.datastack)
         return find_target(datastack, server, self._settings, asked=named is not None)

@@ -13,6 +13,7 @@ from typing import Any
 from ..credentials.atomic_write import uninterrupted
 from ..credentials.token_files import show_path
 from ..doctor.diagnose import DEFAULT_SECONDS
+from ..doctor.gather_computer import versions
 from ..environment.resources import reserve_memory, shortage_in
 from ..environment.shadowed import find_shadowing_files
 from ..errors import Cancelled, CaveMagicError
@@ -50,11 +51,13 @@ def run(command: MagicCommand, context: Context, line: str) -> tuple[Any, CaveMa
 
 def _run(command: MagicCommand, context: Context, line: str) -> tuple[Any, CaveMagicError | None]:
     try:
-        args = read(command, line)
-        if not args.help:
+        args = read(command, line, context.server)
+        if not args.help and not args.version:
             reserve_memory()  # a thread that starts without memory lets Python wait for it without end (3.11)
             return command.run(context, args), None
-        context.frontend.say(command.format_help().rstrip())
+        found = versions(("cave-magic", "caveclient", "ipython"))
+        said = ", ".join(f"{name} {version}" for name, version in found.items())
+        context.frontend.say(command.format_help().rstrip() if args.help else said)
         return None, None
     except Cancelled as error:
         return None, Cancelled(f"{str(error) or 'Cancelled.'} ", *spans(context.so_far))

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Mapping
 
+from ..credentials.stored_tokens import resolve
 from ..credentials.target import Target
 from ..credentials.token_files import read_any_file
 from ..doctor import next_steps
@@ -17,7 +18,7 @@ from ..ui.document import Page
 from . import token_input
 from .arguments import argument, command
 from .context import Context
-from .views import access
+from .views import access, guide
 
 
 @command(
@@ -55,6 +56,8 @@ def cave_save(context: Context, args: argparse.Namespace) -> None:
 
 def _save(context: Context, target: Target, args: argparse.Namespace, text: str | None, given: list[str]) -> None:
     verify.try_saving(target)
+    if text is None and context.frontend.can_ask:
+        context.frontend.show(guide.prompt_page(target, is_first=resolve(target.server).token is None))
     if args.no_check:
         text = token_input.ask(context, target) if text is None else text
         return context.frontend.show(_save_unchecked(context, text, target, args))
@@ -67,8 +70,9 @@ def _save(context: Context, target: Target, args: argparse.Namespace, text: str 
 
 def _save_unchecked(context: Context, text: str, target: Target, args: argparse.Namespace) -> Page:
     token = token_input.pick(context, text, target)
+    agreed = not args.overwrite and token_input.agrees_to_replace(context, token, target)
     with token_input.saving(context, token, target):
-        saved = verify.save_and_prove(token, target, args.overwrite)
+        saved = verify.save_and_prove(token, target, args.overwrite or agreed)
     page = access.unchecked_page(token, target, saved)
     return pages.with_lines(page, [pages.expires_soon(target)]) if is_from_address(text) else page
 

@@ -16,8 +16,8 @@ from ..login.auth_server import probe_auth_server
 from ..login.browser_sign_in import sign_in_in_browser
 from ..login.exchange import Exchange, NewToken
 from ..ui.prompts import confirm
-from . import token_input
-from .arguments import argument, command
+from . import acceptance, token_input
+from .arguments import DATASTACK, argument, command
 from .context import Context, in_trouble
 from .views import access, guide
 
@@ -26,9 +26,10 @@ from .views import access, guide
     argument(
         "kind",
         nargs="?",
-        choices=("new", "existing"),
+        metavar="new|existing",
         help="new: you have no account yet; existing: you have an account",
     ),
+    DATASTACK,
     argument("--paste", action="store_true", help="paste a token instead of signing in through the browser"),
     argument(
         "--use", choices=("latest", "new"), help="reuse the token that was used last, or create one, without asking"
@@ -41,7 +42,7 @@ def cave_setup(context: Context, args: argparse.Namespace) -> None:
 
         %cave_setup
         %cave_setup new
-        %cave_setup existing --datastack v1dd_public
+        %cave_setup existing v1dd_public
         %cave_setup existing --use latest
     """
     with token_input.cleaning_up(context):
@@ -52,8 +53,11 @@ def _set_up(context: Context, args: argparse.Namespace) -> None:
     is_status = args.kind is None or not context.frontend.can_ask
     facts = context.facts(context.target_of_token(args), access=is_status)
     if facts.account is not None and is_status:
-        notes = [pages.expires_soon(facts.target, expiry(facts))] if is_temporary(facts) else []
-        return context.frontend.show(pages.with_lines(access.status_page(facts), notes))
+        _show_status(context, facts)
+        terms = access.terms_to_accept(facts)
+        if terms is not None and acceptance.is_accepted_meanwhile(context, facts.target, terms.url):
+            _show_status(context, context.facts(facts.target, access=True))
+        return None
     verify.try_saving(facts.target)
     if facts.account is not None and not args.use:
         if _exchange_stored(context, facts):
@@ -66,6 +70,11 @@ def _set_up(context: Context, args: argparse.Namespace) -> None:
         return context.frontend.show(access.advice_page(facts))
     new = _new_token(context, facts.target, args)
     return token_input.finish(context, new, overwrite=True, asks=not args.use)
+
+
+def _show_status(context: Context, facts: ServerFacts) -> None:
+    notes = [pages.expires_soon(facts.target, expiry(facts))] if is_temporary(facts) else []
+    context.frontend.show(pages.with_lines(access.status_page(facts), notes))
 
 
 def _exchange_stored(context: Context, facts: ServerFacts) -> bool:
@@ -98,8 +107,8 @@ def _new_token(context: Context, target: Target, args: argparse.Namespace) -> Ne
     auth = probe_auth_server(target, seconds, context.frontend)
     if auth.failure and args.kind == "new" and not args.paste:
         raise ServerInTrouble(
-            f"signing in does not work now: {auth.failure}. Nothing was changed. Try again later, or paste a token "
-            "that you have: ",
+            f"signing in does not work now: {auth.failure}. Nothing was changed. Try again {auth.page.until}, or paste "
+            "a token that you have: ",
             next_steps.setup(target, "existing", "--paste"),
         )
     exchange = Exchange(auth=auth, frontend=context.frontend, seconds=seconds)

@@ -7,10 +7,12 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
 from ..api.endpoints import tokens_page
+from ..api.responses import Account
 from ..api.urls import host_of, host_port_of, parse_url
 from ..credentials import scrub
+from ..credentials.save import Saved, token_in_the_way
 from ..credentials.stored_tokens import resolve
-from ..credentials.target import Target
+from ..credentials.target import Target, again
 from ..credentials.token_files import SERVER_KEY
 from ..deployments import KNOWN_SERVERS, datastack_for, formats_of, meant_address
 from ..doctor import next_steps
@@ -30,8 +32,9 @@ from ..login.auth_server import probe_auth_server
 from ..login.browser_sign_in import is_sign_in_address
 from ..login.exchange import Exchange, NewToken
 from ..token import PastedToken, Token, read_pasted, read_unknown_format
-from ..ui.document import Page, Span, line, plain_text
+from ..ui.document import Line, Page, Span, line, plain_text
 from ..ui.prompts import TRIES, ask_secret, choose, confirm
+from . import acceptance
 from .context import Context, trouble_of
 from .views import access, guide
 
@@ -95,18 +98,37 @@ def verified(context: Context, token: Token, target: Target, given: Sequence[str
 def exchanged(context: Context, found: verify.VerifiedToken, overwrite: bool, asks: bool = True) -> NewToken:
     """Exchanges a temporary token for a permanent one, if the person agrees and it can be saved."""
     target, frontend, seconds = found.target, context.frontend, context.seconds()
-    stored = resolve(target.server)
-    in_the_way = stored.token not in (None, found.token) and not stored.belongs_to and not overwrite
-    if found.permanent is not False or not frontend.can_ask or (in_the_way and asks):
-        return NewToken(verified=found)
-    if in_the_way and not confirm(frontend, f"Another token is saved for {host_of(target.server)}. Replace it?"):
-        raise Cancelled
+    agreed = not overwrite and agrees_to_replace(context, found.token, target, found.account)
+    if found.permanent is not False or not frontend.can_ask:
+        return NewToken(verified=found, may_replace=agreed)
     verify.try_saving(target)
     exchange = Exchange(auth=probe_auth_server(target, seconds, frontend), frontend=frontend, seconds=seconds)
     result = exchange.replace(found, asks)
     if result is None and not asks:
         raise Cancelled
-    return result or NewToken(verified=found)
+    return result or NewToken(verified=found, may_replace=agreed)
+
+
+def agrees_to_replace(context: Context, token: Token, target: Target, account: Account | None = None) -> bool:
+    """Asks whether a token may replace a different one that is stored; false if none is, or if nobody can be asked.
+
+    Args:
+        token: the new token.
+        target: the server of both.
+        account: the account of the new token, or None if that was not checked.
+    Raises:
+        Cancelled: the person wants to keep the stored one.
+    """
+    old, frontend = token_in_the_way(token, target.server), context.frontend
+    if old is None or not frontend.can_ask:
+        return False
+    owner = None
+    if account is not None:
+        with frontend.waiting() as on_wait:
+            owner = verify.owner_of(old, target.server, context.seconds(), on_wait)
+    if not confirm(frontend, guide.replace_question(old, owner, token, account)):
+        raise Cancelled("the stored token was kept.")
+    return True
 
 
 def finish(context: Context, new: NewToken, overwrite: bool, asks: bool = True) -> None:
@@ -117,7 +139,8 @@ def finish(context: Context, new: NewToken, overwrite: bool, asks: bool = True) 
     token, target = new.verified.token, new.verified.target
     try:
         with saving(context, token, target):
-            saved = verify.save_and_prove(token, target, overwrite or new.exchanged, new.verified)
+            may_replace = overwrite or new.exchanged or new.may_replace
+            saved = verify.save_and_prove(token, target, may_replace, new.verified)
     except TokenNotSaved as error:
         raise _not_saved(new, error) from None
     except BaseException:
@@ -128,9 +151,7 @@ def finish(context: Context, new: NewToken, overwrite: bool, asks: bool = True) 
     if new.replaces is not None:
         revocation.hold(target.server, new.replaces)
         revocation.revoke([new.replaces])
-    card = access.card_page(new.verified, saved, works=not packages.import_caveclient())
-    remarks = (*new.remarks, *map(pages.not_revoked, revocation.unreported()))
-    context.frontend.show(pages.with_lines(card, remarks))
+    _show_card(context, new.verified, saved, (*new.remarks, *map(pages.not_revoked, revocation.unreported())))
     if context.frontend.can_ask and (older := new.older()):
         context.frontend.show(pages.older_page(older, target.server))
         if asks and _agrees(context, "Revoke them?" if len(older) > 1 else "Revoke it?"):
@@ -138,6 +159,18 @@ def finish(context: Context, new: NewToken, overwrite: bool, asks: bool = True) 
                 problem = new.revoke(key)
                 done = f"could not be revoked: {problem}" if problem else "is revoked"
                 context.frontend.say(f"The token ending in {key.token.ending} {done}.")
+
+    terms = new.verified.terms
+    if terms and not new.exchanged and acceptance.is_accepted_meanwhile(context, target, terms.url):
+        _show_card(context, verified(context, token, target), saved)
+
+
+def _show_card(context: Context, found: verify.VerifiedToken, saved: Saved, remarks: Sequence[Line] = ()) -> None:
+    """Shows the card, and writes the line to go on with into the next cell if it works."""
+    works = not packages.import_caveclient()
+    context.frontend.show(pages.with_lines(access.card_page(found, saved, works), remarks))
+    if works and found.opens:
+        context.go_on_with(next_steps.go_on(again(found.target)))
 
 
 def _agrees(context: Context, question: str) -> bool:

@@ -9,12 +9,12 @@ from ..doctor import next_steps
 from ..doctor.checks.token import set_up
 from ..doctor.evidence import ServerFacts
 from ..errors import CaveMagicError, NoToken, TokenRejected
-from .arguments import argument, command
+from .arguments import DATASTACK, argument, command
 from .context import Context, in_trouble
 from .views.whoami import revealed_page, whoami_page
 
 
-@command(argument("--reveal", action="store_true", help="print the token itself"))
+@command(DATASTACK, argument("--reveal", action="store_true", help="print the token itself"))
 def cave_whoami(context: Context, args: argparse.Namespace) -> None:
     """Shows your account on the server, and which token this computer sends.
 

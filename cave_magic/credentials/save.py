@@ -111,8 +111,9 @@ def save_token(
     with changing():
         old = resolve(server)
         previous = _own_token(old)
-        if not overwrite:
-            _raise_if_another(previous, token, server)
+        if not overwrite and _is_another(previous, token):
+            ending = f" ending in {previous.ending}" if previous is not None and previous.ending else ""
+            raise TokenExists(f"another token{ending} is already saved for {host_of(server)} and was kept.")
         for file in (old.server_file, old.default_file):
             if file.problem is not None and file.problem.fault is FileFault.READ_ERROR:
                 raise Obstructed(Obstacle(path=file.path, problem=file.problem, way=WayOut.ADMINISTRATOR))
@@ -152,11 +153,14 @@ def _own_token(old: StoredToken) -> Token | None:
     return token if token is not None and token.reveal().strip() else None
 
 
-def _raise_if_another(previous: Token | None, token: Token, server: str) -> None:
-    if previous is None or token in (previous, previous.reads_as()):
-        return
-    ending = f" ending in {previous.ending}" if previous.ending else ""
-    raise TokenExists(f"another token{ending} is already saved for {host_of(server)} and was kept.")
+def token_in_the_way(token: Token, server: str) -> Token | None:
+    """The different token that is saved for this server, which `save_token` replaces only with `overwrite`; or None."""
+    previous = _own_token(resolve(server))
+    return previous if _is_another(previous, token) else None
+
+
+def _is_another(previous: Token | None, token: Token) -> bool:
+    return previous is not None and token not in (previous, previous.reads_as())
 
 
 def _in_order(paths: Sequence[Path], previous: Token | None) -> list[Path]:

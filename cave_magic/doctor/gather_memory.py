@@ -17,6 +17,7 @@ class Memory:
         local_servers: (server, datastack) -> the address of its data server.
         datasets: (server, datastack) -> its dataset, if that has another name; while the account may view it, no
             request is needed.
+        readable: server -> the datasets that its account may view, most of which are datastacks of the same name.
         contradictions: (server, datastack, token, error code) -> when the info service was first and last seen to
             contradict the auth server, in seconds since 1970.
     """
@@ -24,11 +25,12 @@ class Memory:
     accepted: set[tuple[str, Token]] = field(default_factory=set)
     local_servers: dict[tuple[str, str], str] = field(default_factory=dict)
     datasets: dict[tuple[str, str], str] = field(default_factory=dict)
+    readable: dict[str, tuple[str, ...]] = field(default_factory=dict)
     contradictions: dict[tuple[str, str, Token, str], tuple[float, float]] = field(default_factory=dict)
 
     def clear(self) -> None:
         """Forgets everything, like a new kernel."""
-        for one in (self.accepted, self.local_servers, self.datasets, self.contradictions):
+        for one in (self.accepted, self.local_servers, self.datasets, self.readable, self.contradictions):
             one.clear()
 
     def contradicted_since(self, key: tuple[str, str, Token, str], at: float) -> float:

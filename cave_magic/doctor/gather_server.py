@@ -187,13 +187,16 @@ class ServerRequests:
         identity, token_list = response_of(self.identity), response_of(self._token_list)
         anonymous = response_of(self._anonymous_identity)
         is_refused = identity is not None and not identity.is_good
+        account = responses.account_in(identity, self.address) if identity else None
+        if account is not None:
+            MEMORY.readable[self.address] = tuple(filter(account.may_view, account.permissions))
         return ServerFacts(
             target=self.target,
             machine=machine,
             stored=self.stored,
             caveclient_disagrees=self._disagrees() if result_or(importing, "not yet") == "" else None,
             identity=identity,
-            account=responses.account_in(identity, self.address) if identity else None,
+            account=account,
             anonymous_identity=anonymous,
             salvaged_identity=response_of(self._salvaged_identity),
             listed_tokens=responses.listed_tokens_in(token_list) if token_list else None,

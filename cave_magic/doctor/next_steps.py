@@ -37,12 +37,12 @@ def check(target: Target, *options: str) -> Command:
 def check_all(targets: Sequence[Target], *options: str) -> Command:
     """`%cave_check` for the targets of one typed line."""
     names = [quoted(one.datastack) for one in targets if one.names_datastack or len(targets) > 1]
-    return _magic("cave_check", *names, *_server(targets[0]), *options)
+    return magic("cave_check", *names, *_server(targets[0]), *options)
 
 
 def check_everything(target: Target) -> Command:
     """`%cave_check --all` for the server of a target."""
-    return _magic("cave_check", "--all", *_server(target))
+    return magic("cave_check", "--all", *_server(target))
 
 
 def with_option(command: Command, option: str) -> Command:
@@ -52,7 +52,7 @@ def with_option(command: Command, option: str) -> Command:
 
 def setup(target: Target, kind: str, *options: str) -> Command:
     """`%cave_setup new` or `%cave_setup existing` for a target."""
-    return _magic("cave_setup", kind, *_options(target), *options, needs=_saving(target))
+    return magic("cave_setup", kind, *_options(target), *options, needs=_saving(target))
 
 
 def save(target: Target, *options: str) -> Command:
@@ -62,7 +62,7 @@ def save(target: Target, *options: str) -> Command:
     """
     odd = next((one for one in options if not _can_be_quoted(one)), None)
     if odd is None:
-        return _magic("cave_save", *map(quoted, options), *_options(target), needs=_saving(target))
+        return magic("cave_save", *map(quoted, options), *_options(target), needs=_saving(target))
     words = ("$path" if one == odd else one for one in options)
     rest = json.dumps(" ".join((*words, *_options(target))))
     typed = f'path = {_literal(odd)}; get_ipython().run_line_magic("cave_save", {rest})'
@@ -77,10 +77,11 @@ def save_from(target: Target, file: Path, replaces: bool = True) -> Command:
 
 def whoami(target: Target) -> Command:
     """`%cave_whoami` for the server of a target."""
-    return _magic("cave_whoami", *_server(target))
+    return magic("cave_whoami", *_server(target))
 
 
-def _magic(name: str, *words: str, needs: tuple[Need, ...] = ()) -> Command:
+def magic(name: str, *words: str, needs: tuple[Need, ...] = ()) -> Command:
+    """A magic with these words, those that are not empty."""
     return Command(" ".join((f"%{name}", *filter(None, words))), needs=needs)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from ..api.endpoints import SERVICES
 from ..api.urls import host_of
 from ..environment.platforms import detect_runtime
 from ..redact import redact
@@ -18,6 +19,7 @@ from ..ui.document import WITHHELD, Block, Line, Page, Span, Table, line, sharea
 from ..ui.durations import elapsed
 from . import next_steps
 from .model import NO_COMMAND, CheckResult, Command, LastError, NextStep, Status
+from .summary import datastack_of, is_summed_up, rows_to_read
 
 MARKS = {
     Status.OK: "✔",
@@ -27,6 +29,9 @@ MARKS = {
     Status.UNKNOWN: "?",
     Status.CRASHED: "✘",
 }
+
+ACCESS = "data access"
+"""The column of a datastack's own checks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,25 +108,49 @@ class Report:
     def page(self, verbose: bool = False, offered: Collection[NextStep] = ()) -> Page:
         """The report as `%cave_check` shows it.
 
+        Many datastacks are summed up by cause; then `verbose` adds a table of each datastack and its services.
+
         Args:
             verbose: whether it has the ids of the checks and every row, also quiet and skipped ones.
             offered: next steps that the person has just taken, which no advice repeats.
         """
         blocks: list[Block] = []
+        is_long, every = is_summed_up(self), rows_to_read(self)
         if self.error is not None:
             blocks.append(line(Span("The last error: ", "strong"), self.error.line))
-        blocks.append(line(Span(f"CAVE check: {', '.join(self.datastacks)} on {host_of(self.server)}", "strong")))
-        shown = [row for row in self.rows if verbose or _is_shown(row)]
+        blocks.append(line(Span(f"CAVE check: {_names(self)} on {host_of(self.server)}", "strong")))
+        shown = [row for row in every if verbose or _is_shown(row)]
         rows = [part for row in shown for part in (_row(row, verbose), *(_tried(row) if verbose else ()))]
-        rows += [] if verbose else _skipped(self.rows)
+        rows += [] if verbose else _skipped(every)
         if rows:
             blocks.append(Table(tuple(rows), "what was checked", head=1))
+        if is_long and verbose:
+            blocks.append(_grid(self))
         blocks += [
             line(Span(f"About {row.title}: ", "dim"), row.next_step.line)
             for row in shown
             if row.status is Status.WARNING and row.next_step is not None and row.next_step not in (self.next, *offered)
         ]
         return Page((*blocks, _ending(self)))
+
+
+def _names(report: Report) -> str:
+    return f"{len(report.datastacks)} datastacks" if is_summed_up(report) else ", ".join(report.datastacks)
+
+
+def _grid(report: Report) -> Table:
+    """Each datastack in a row: whether it can be read, and the state of each of its services."""
+    states: dict[str, dict[str, Status]] = {name: {} for name in report.datastacks}
+    for row in report.rows:
+        if name := datastack_of(row, report):
+            check = row.id.partition(":")[0]
+            column = check if check in SERVICES else ACCESS
+            if row.status not in (Status.OK, Status.SKIPPED) or check in (*SERVICES, "access"):
+                states[name].setdefault(column, row.status)
+    columns = (ACCESS, *SERVICES)
+    head = tuple(line(Span(title, "dim")) for title in ("datastack", *columns))
+    rows = [(line(name), *(_mark(found.get(one, Status.SKIPPED)) for one in columns)) for name, found in states.items()]
+    return Table((head, *rows), "each datastack and its services")
 
 
 def _is_shown(row: CheckResult) -> bool:
@@ -180,13 +209,13 @@ def to_markdown(report: Report, front_end: str = "") -> str:
     It ends with what a maintainer asks first: the versions, the system, the front end, the date and the time.
     Private spans are withheld; as a second line of defence, the account's name and e-mail and tokens are masked.
     """
-    lines = [f"**CAVE check** of {', '.join(report.datastacks)} on {host_of(report.server)}", ""]
+    lines = [f"**CAVE check** of {_names(report)} on {host_of(report.server)}", ""]
     if report.error is not None:
         lines += [f"The last error: {_cell(report.error.line)}", ""]
     lines += ["| | check | found |", "|---|---|---|"]
-    for row in report.rows:
+    for row in rows_to_read(report):
         if row.status is not Status.OK or not row.quiet:
-            lines.append(f"| {row.status.value} | {row.title} | {_cell(row.found)} |")
+            lines.append(f"| {row.status.value} | {_cell(line(row.title))} | {_cell(row.found)} |")
     if report.next is not None:
         lines += ["", f"Next: {_cell(report.next.line)}"]
     runtime = detect_runtime().platform or "own computer"

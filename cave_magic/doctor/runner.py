@@ -28,7 +28,7 @@ def run_checks(
         subjects: type -> the subjects of that type.
         above: (subject, type) -> the subject of that type that it belongs to.
         label: subject -> its name, which goes into ids and titles if there are several subjects.
-        offer: the next step of a finding that has a fix and no other next step.
+        offer: the next step of a finding that has a fix and no shorter line.
         prove: finding -> the same with a next step and a fix that can work here.
     Returns:
         A row for each check and subject with something to say, and the fixes, each once.
@@ -92,7 +92,12 @@ def _row(check: Check, name: str, title: str, finding: Finding | None, offer: Ne
         status=finding.status,
         title=title,
         found=finding.evidence,
-        next_step=finding.next_step or (offer if finding.fix else None),
+        next_step=_shorter(finding.next_step, offer) if finding.fix else finding.next_step,
         quiet=check.quiet and finding.status is not Status.CRASHED,
         tried=finding.tried,
     )
+
+
+def _shorter(next_step: NextStep | None, offer: NextStep) -> NextStep:
+    """The offer of a fix, unless the finding has a shorter line that does the same."""
+    return next_step if next_step is not None and len(next_step.text) <= len(offer.text) else offer

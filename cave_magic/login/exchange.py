@@ -43,12 +43,14 @@ class NewToken:
         verified: the token, and what it can read.
         made: its description if it was created just now and can be revoked again, else "".
         exchanged: whether it was exchanged for a temporary token, so that the person has it only on the server.
+        may_replace: whether the person agreed that it replaces another stored token.
         replaces: a temporary token to revoke once this one is saved, or None.
     """
 
     verified: VerifiedToken
     made: str = ""
     exchanged: bool = False
+    may_replace: bool = False
     replaces: Token | None = None
 
     @property
@@ -69,7 +71,7 @@ class NewToken:
         with Session() as session:
             listed = responses.listed_tokens_in(session.get(endpoints.tokens_url(server), token, seconds=PATIENCE))
         newest = next((key.number for key in listed or () if key.token == token), None)
-        stored = {location.read().meant for location in locations(server)}
+        stored = stored_tokens(server)
         named = [key for key in listed or () if key.description == self.made and key.token not in stored]
         return [key for key in named if newest is not None and key.number is not None and key.number < newest]
 
@@ -153,7 +155,11 @@ class Exchange:
         """The token to reuse; None to create one."""
         if not keys or use:
             return keys[0] if keys else None
-        page = choice_page(keys, temporary, _revokes_the_other(temporary.target) if self._keeps_one else "")
+        stored = stored_tokens(temporary.target.server)
+        here = {key.token for key in keys if key.token in stored or _is_named_here(key)}
+        keys = sorted(keys, key=lambda key: (key.token not in stored, key.token not in here))
+        warning = _revokes_the_other(temporary.target) if self._keeps_one else ""
+        page = choice_page(keys, temporary, here, warning)
         chosen = choose(self.frontend, page, len(keys), or_new=True, otherwise="use --use latest or --use new")
         if chosen is None:
             self.ask_to_replace_only_token(temporary.target)
@@ -240,6 +246,15 @@ def is_from_address(text: str) -> bool:
 def description() -> str:
     """The description of this computer's token on the tokens page."""
     return f"cave_magic on {_computer() or 'an unnamed computer'}"
+
+
+def stored_tokens(server: str) -> set[Token | None]:
+    """The tokens in all files of this computer that may hold one of a server."""
+    return {location.read().meant for location in locations(server)}
+
+
+def _is_named_here(key: ListedToken) -> bool:
+    return names_this_computer() and key.description == description()
 
 
 def names_this_computer() -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -14,12 +14,18 @@ from ..credentials.target import Target
 from ..deployments import datastack_for
 from ..doctor import next_steps
 from ..redact import Untrusted, sanitize
+from ..token import Token
 from ..ui.document import Block, Line, Page, Span, Table, line
 from .revocation import UnrevokedToken
 from .verify import VerifiedToken
 
 _CELLS = ("command", "", "dim", "dim", "dim")
-_TITLES = tuple(line(Span(title, "dim")) for title in ("", "", "created", "last used", "ends in"))
+
+
+def _titles() -> tuple[Line, ...]:
+    """The titles of the columns. UTC is named, because a kernel on a hub mostly runs in it and its user does not."""
+    zone = " (UTC)" if datetime.now().astimezone().tzname() == "UTC" else ""
+    return tuple(line(Span(title, "dim")) for title in ("", "", "created" + zone, "last used" + zone, "ends in"))
 
 
 def waiting_page(target: Target, address: str, problem: str = "") -> Page:
@@ -55,12 +61,25 @@ _LAST_COUNTS = (
 )
 
 
-def choice_page(keys: Sequence[ListedToken], verified: VerifiedToken, warning: str = "") -> Page:
-    """Lists the account's tokens, the default first; `warning`: what creating a new token would do, or ""."""
-    rows = [tuple(line(Span(*cell)) for cell in zip(_cells(*one), _CELLS, strict=True)) for one in enumerate(keys, 1)]
+def choice_page(
+    keys: Sequence[ListedToken], verified: VerifiedToken, here: Collection[Token] = (), warning: str = ""
+) -> Page:
+    """Lists the account's tokens.
+
+    Args:
+        keys: the default one first.
+        verified: who signed in.
+        here: the tokens of this computer.
+        warning: what creating a new token would do, or "".
+    """
+    rows = []
+    for number, key in enumerate(keys, 1):
+        cells = [line(Span(*cell)) for cell in zip(_cells(number, key), _CELLS, strict=True)]
+        cells[1] += line(Span(" (this computer)", "strong")) if key.token in here else ()
+        rows.append(tuple(cells))
     blocks: list[Block] = [
         line("You are signed in as ", Span(verified.account.label.text, "strong"), ". Your tokens:"),
-        Table((_TITLES, *rows), "your tokens", head=1),
+        Table((_titles(), *rows), "your tokens", head=1),
         another_account(verified.target),
     ]
     if warning:
@@ -70,12 +89,13 @@ def choice_page(keys: Sequence[ListedToken], verified: VerifiedToken, warning: s
 
 def _cells(number: int, key: ListedToken) -> tuple[str, ...]:
     name = sanitize(key.description).text or "(no description)"
-    return (str(number), name, _day(key.created), _day(key.last_used), key.token.ending)
+    return (str(number), name, _minute(key.created), _minute(key.last_used), key.token.ending)
 
 
-def _day(said: Untrusted) -> str:
+def _minute(said: Untrusted) -> str:
+    """A date of the auth server in local time."""
     moment = moment_of(said)
-    return f"{moment:%d %b %Y}" if moment.year > 1 else "never"
+    return f"{moment.astimezone():%d %b %Y %H:%M}" if moment.year > 1 else "never"
 
 
 def moment_of(said: Untrusted) -> datetime:
@@ -128,7 +148,7 @@ def older_page(keys: Sequence[ListedToken], server: str) -> Page:
     works = f"with the name of this computer still {'work' if several else 'works'} on {host_of(server)}."
     first = line(Span("Note: ", "warning"), f"{which} {works}")
     link = line("To revoke tokens later: ", Span(endpoints.tokens_page(server), "link"))
-    return Page((first, Table((_TITLES[2:], *rows), "older tokens"), link))
+    return Page((first, Table((_titles()[2:], *rows), "older tokens"), link))
 
 
 def with_lines(page: Page, lines: Iterable[Line]) -> Page:

@@ -94,6 +94,14 @@ def verify_token(
         )
 
 
+def owner_of(token: Token, server: str, seconds: float, on_wait: OnWait | None = None) -> Account | None:
+    """The account of a token that is stored for a server; None if the server does not say."""
+    with Batch(seconds) as batch:
+        identity = batch.get(endpoints.identity_url(server), token)
+        batch.wait(on_wait)
+        return responses.account_in(identity.response, server)
+
+
 def _account_or_raise(response: Response, target: Target, given: Sequence[str]) -> Account:
     account = responses.account_in(response, target.server)
     if account is not None:

@@ -180,6 +180,7 @@ def _write_profile(home: Path, server: str, colour: bool) -> None:
     lines = [
         "c = get_config()",
         f"c.CaveMagics.server = {server!r}",
+        "c.CaveMagics.fill_next_cell = False",  # Robin types every line
         'c.InteractiveShell.xmode = "Minimal"',
         "c.TerminalIPythonApp.display_banner = False",
         "c.TerminalInteractiveShell.term_title = False",

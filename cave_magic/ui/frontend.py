@@ -35,6 +35,10 @@ class Frontend(Protocol):
     def interrupt(self) -> str:
         """How a person interrupts a command, in words that follow a comma."""
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether a person sees what changes on the screen."""
+
     def show(self, page: Page) -> None:
         """Shows a page."""
 
@@ -43,6 +47,9 @@ class Frontend(Protocol):
 
     def say(self, text: str) -> None:
         """Prints a text as it is."""
+
+    def say_to_copy(self, text: str) -> None:
+        """Prints a text that people copy as a whole, with a button for that where there are buttons."""
 
     def ask(self, question: str) -> str:
         """Asks a question; the typed answer is visible.
@@ -92,6 +99,11 @@ class PlainFrontend:
         """Whether a person can answer a question."""
         return False
 
+    @property
+    def is_watched(self) -> bool:
+        """Nobody sees it, as far as known."""
+        return False
+
     def show(self, page: Page) -> None:
         """Prints a page."""
         write(as_text(page))
@@ -101,6 +113,10 @@ class PlainFrontend:
         return [plain_text(words)]
 
     def say(self, text: str) -> None:
+        """Prints a text as it is."""
+        write(text)
+
+    def say_to_copy(self, text: str) -> None:
         """Prints a text as it is."""
         write(text)
 
@@ -138,6 +154,11 @@ class TerminalFrontend(PlainFrontend):
     def can_ask(self) -> bool:
         """Whether the input comes from a terminal."""
         return is_terminal(sys.stdin)
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether both input and output are a terminal."""
+        return self.can_ask and is_terminal(sys.stdout)
 
     def show(self, page: Page) -> None:
         """Draws a page."""

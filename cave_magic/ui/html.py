@@ -50,6 +50,18 @@ def as_html(page: Page) -> str:
     return f'<div class="cave-magic" style="{_PAGE}">{"".join(map(_block, page.blocks))}</div>'
 
 
+def copyable(text: str) -> str:
+    """A text as it is, below a button that copies it. Without scripts the button does nothing."""
+    copy = (
+        "getSelection().selectAllChildren(this.nextElementSibling);"
+        "this.textContent=document.execCommand('copy')?'Copied':'Press Ctrl+C'"
+    )
+    return (
+        f'<div class="cave-magic"><button type="button" style="cursor:pointer" onclick="{copy}">Copy</button>'
+        f'<pre style="white-space:pre-wrap;margin:.5em 0">{html.escape(text)}</pre></div>'
+    )
+
+
 def _block(block: Block) -> str:
     if isinstance(block, Table):
         rows = "".join(f'<tr style="background:none">{_cells(block, row)}</tr>' for row in block.rows)

@@ -15,6 +15,7 @@ from IPython.display import DisplayHandle, clear_output, display
 
 from ..errors import NobodyToAsk
 from .document import Line, Page, Span, line, plain_text
+from .html import copyable
 from .terminal import bundle, styled, waiting_words
 
 EMPTY = {"text/plain": "", "text/html": ""}
@@ -105,6 +106,11 @@ class NotebookFrontend:
         """Whether the front end accepts input requests; nbclient and papermill do not."""
         return bool(getattr(self._kernel, "_allow_stdin", False))
 
+    @property
+    def is_watched(self) -> bool:
+        """As `can_ask`: nbclient and papermill draw nothing."""
+        return self.can_ask
+
     def show(self, page: Page) -> None:
         """Shows a page as a separate output."""
         self._add(lambda: display(bundle(page), raw=True))
@@ -125,6 +131,10 @@ class NotebookFrontend:
     def say(self, text: str) -> None:
         """Prints a text as it is."""
         self._add(lambda: print(text))
+
+    def say_to_copy(self, text: str) -> None:
+        """Prints a text as it is, below a button that copies it."""
+        self._add(lambda: display({"text/plain": text, "text/html": copyable(text)}, raw=True))
 
     def _add(self, draw: Callable[[], object]) -> None:
         self._end_progress()

@@ -33,16 +33,18 @@ def choose(
         The index of the item, from 0; None for a new one.
     """
     numbers = f"1 to {count}" if count > 1 else "1"
-    question = f"Which one? {numbers}, or n for a new one [1] " if or_new else f"Which one? {numbers} "
+    also = ", n for a new one, Enter for 1" if or_new else ", Enter to cancel"
     frontend.show(page)
-    for _ in range(TRIES):
-        answer = _answer(frontend, frontend.ask, question, otherwise).lower()
+    for left in reversed(range(TRIES)):
+        answer = _answer(frontend, frontend.ask, f"Which one? {numbers}{also}: ", otherwise).lower()
         if or_new and answer in ("n", "new"):
             return None
         if not answer and not or_new:
             raise Cancelled
         if not answer or (answer.isdecimal() and 1 <= int(answer) <= count):
             return int(answer or 1) - 1
+        if left:
+            frontend.say(f"That is not in the list. Type a number of its first column ({numbers}){also}.")
     raise Cancelled("That is not in the list.")
 
 

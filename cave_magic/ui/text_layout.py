@@ -47,14 +47,15 @@ def _block(block: Block, width: int) -> Iterator[Line]:
 
 
 def _table(table: Table, width: int) -> Iterator[Line]:
-    """Each column is as narrow as possible; the last one gets at least half of the screen."""
+    """Each column is as wide as its longest cell if all fit; else the widest ones share what is left."""
     columns = max(map(len, table.rows))
-    widths: list[int] = []
-    for at in range(columns - 1):
-        room = max(width // 2 - sum(widths) - GAP * (columns - 1), 8)
-        cells = (words for row in table.rows if at < len(row) for words in wrap(row[at], room))
-        widths.append(max(width_of(plain_text(words)) for words in cells))
-    widths.append(max(width - sum(widths) - GAP * (columns - 1), 8))
+    cells = [[row[at] for row in table.rows if at < len(row)] for at in range(columns)]
+    widths = [max(width_of(plain_text(words)) for words in column) for column in cells]
+    while sum(widths) + GAP * (columns - 1) > width and max(widths) > 8:
+        widths[widths.index(max(widths))] -= 1
+    for at, column in enumerate(cells[:-1]):
+        widths[at] = max(width_of(plain_text(row)) for words in column for row in wrap(words, widths[at]))
+    widths[-1] = max(width - sum(widths[:-1]) - GAP * (columns - 1), 8)
     for row in table.rows:
         wrapped = [wrap(cell, room) for cell, room in zip(row, widths, strict=False)]
         for parts in zip_longest(*wrapped, fillvalue=()):

@@ -28,7 +28,7 @@ def test_the_id_of_a_row_is_understood(run: Any):
     assert run("%cave_check --explain terms:minnie65_public").out == run("%cave_check --explain terms").out
 
 
-@pytest.mark.parametrize(("typed", "hint"), [("tokens", "Did you mean token?"), ("zzzz", "There are: requests, ")])
+@pytest.mark.parametrize(("typed", "hint"), [("tokens", "Did you mean token?"), ("zzzz", "There are: resources, ")])
 def test_an_unknown_name_is_rejected(typed: str, hint: str, run: Any):
     """A name close to an id gets that id, any other the list; the name itself is not repeated."""
     ran = run(f"%cave_check --explain {typed}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from cave_magic.api.urls import host_of
+from cave_magic.commands.views.guide import first_address
+from cave_magic.credentials.target import find_target
 from cave_magic.sandbox import Sandbox
+from cave_magic.sandbox.visitor import Visitor
 
 from ..support.shell import sit_at_terminal
 
@@ -135,6 +139,89 @@ def test_another_token_is_replaced_only_with_overwrite(cave, run, set_up, home, 
     assert _files(home) == before
     assert not run("%cave_save --from-env OTHER --overwrite").error
     assert {json.loads(text)["token"] for name, text in _files(home).items() if "secret" in name} == {other}
+
+
+@pytest.mark.parametrize(("answer", "replaced"), [("y", True), ("", False), (KeyboardInterrupt(), False)])
+@pytest.mark.parametrize("options", ["", "--no-check"])
+def test_a_person_is_asked_before_another_token_is_replaced(cave, run, person, set_up, home, answer, replaced, options):
+    """The question names both accounts and the ends of both tokens; the paste is saved, or the stored token is kept."""
+    other = cave.new_token("alice")
+    asked = person(other, answer)
+    ran = run(f"%cave_save {options}")
+    owner = "stored token" if options else "token of ada@example.org"
+    which = "" if options else " of another account, alice@example.org"
+    question = f"Replace the {owner} (ending {set_up[-4:]}) with this one{which} (ending {other[-4:]})? [y/N] "
+    assert asked[1] == question
+    assert ran.error == ("" if replaced else "Cancelled")
+    assert json.loads(_files(home)[f"{host_of(cave.server)}-cave-secret.json"])["token"] == (
+        other if replaced else set_up
+    )
+    assert replaced or "nothing was changed." in ran.message.lower()
+
+
+def test_another_token_of_the_same_account_is_named_so(cave, run, person, set_up):
+    """The question tells a second token of one person from a token of another account."""
+    other = cave.new_token("ada")
+    asked = person(other, "n")
+    assert run("%cave_save").message == "the stored token was kept. Nothing was changed."
+    which = f"with this one of the same account (ending {other[-4:]})? [y/N] "
+    assert asked[1] == f"Replace the token of ada@example.org (ending {set_up[-4:]}) {which}"
+
+
+def test_a_server_that_says_when_to_try_again_is_quoted(cave, run, person):
+    """The line says at what time, as the check does."""
+    person()
+    cave.misbehave("sticky_auth", "retry-after:3600")
+    assert re.search(r"Try again (on \d+ \w+ )?at \d\d:\d\d", run("%cave_setup new").message)
+    cave.misbehave("auth", "retry-after:3600")
+    assert re.search(r"try again (on \d+ \w+ )?at \d\d:\d\d", run("%cave_setup new").message)
+
+
+WORK = 'from caveclient import CAVEclient; client = CAVEclient("minnie65_public")'
+
+
+def test_the_next_cell_gets_the_line_to_go_on_with_once(cave, run, person, shell):
+    """After the first set-up that works, the next cell has the line; a second set-up leaves it alone."""
+    person(cave.new_token("ada"), "y", cave.new_token("ada"))
+    run("%cave_setup new --paste")
+    assert shell.rl_next_input == WORK
+    shell.rl_next_input = None
+    assert run("%cave_setup existing --paste").error == ""
+    assert getattr(shell, "rl_next_input", None) is None
+
+
+@pytest.mark.parametrize("why", ["terms", "setting", "nobody"])
+def test_the_next_cell_stays_empty(cave, run, person, shell, monkeypatch, why):
+    """It stays empty while a step is left, if the person does not want it filled, and in a batch run."""
+    monkeypatch.setenv("MINE", cave.new_token("bob" if why == "terms" else "ada"))
+    if why == "setting":
+        run("%config CaveMagics.fill_next_cell = False")
+    sit_at_terminal(monkeypatch, can_ask=why != "nobody")
+    assert run("%cave_save --from-env MINE").error == ""
+    assert getattr(shell, "rl_next_input", None) is None
+
+
+@pytest.mark.parametrize("who", ["ada@example.org", "bob@example.org"])
+def test_the_first_link_of_the_guide_leads_to_a_page_for_people(cave, who):
+    """On a server outside the table, too, it takes a person through sign-in and terms to a page, not to JSON."""
+    target = find_target("minnie65_public", cave.server)
+    page = Visitor(who).open(first_address(target, is_new=True))
+    assert page.status == 200
+    assert page.source.lstrip().startswith("<!doctype html>")
+    assert "minnie65_public" in page.source
+
+
+def test_the_prompt_says_where_tokens_are_and_what_one_is(cave, run, person):
+    """`%cave_save` links the page with the tokens, says at first what a token is, and that nothing appears."""
+    asked = person(cave.new_token("ada"), "", "")
+    first, later = run("%cave_save").out, run("%cave_save").out
+    assert f"Your tokens for {host_of(cave.server)}: {cave.server}/sticky_auth/settings/tokens" in first.replace(
+        "\n", " "
+    )
+    assert "A token is like a password for programs" in first
+    assert f"{cave.server}/sticky_auth/settings/tokens" in later
+    assert "A token is" not in later
+    assert asked[0] == "Token (hidden: nothing appears while you paste): "
 
 
 def test_the_same_token_is_already_saved(run, set_up, home, monkeypatch):

@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 class Chat:
     """The front end of a program: pages go to a list, answers come from another list."""
 
-    can_ask, name, interrupt = True, "chat", "say stop"
+    can_ask, is_watched, name, interrupt = True, False, "chat", "say stop"
 
     def __init__(self, *answers: str) -> None:
         self.answers, self.questions, self.shown = list(answers), list[str](), list[str]()
@@ -42,6 +42,8 @@ class Chat:
 
     def say(self, text: str) -> None:
         self.shown.append(text)
+
+    say_to_copy = say
 
     def ask(self, question: str) -> str:
         self.questions.append(question)
@@ -83,7 +85,7 @@ def test_another_front_end_runs_all_four_commands(cave):
 
     replace = Chat(second)
     assert execute(replace, cave, "cave_save", "--overwrite") == (None, None)
-    assert second[-4:] in replace.shown[0]
+    assert second[-4:] in replace.shown[1]
 
     whoami = Chat()
     assert execute(whoami, cave, "cave_whoami") == (None, None)
@@ -105,7 +107,7 @@ def test_another_front_end_can_choose_and_decline(cave, tmp_path):
     file.write_text(json.dumps([{"token": token, "description": "laptop"} for token in tokens]))
     chat = Chat("0", "7", "2")
     assert execute(chat, cave, "cave_save", f"--from-file {file}") == (None, None)
-    assert chat.questions == ["Which one? 1 to 2 "] * 3
+    assert chat.questions == ["Which one? 1 to 2, Enter to cancel: "] * 3
     assert "Bob" in chat.shown[-2]
 
     for answers in (["n"], []):

@@ -27,6 +27,8 @@ from cave_magic.redact import Untrusted, sanitize
 from cave_magic.token import Token
 from cave_magic.ui.document import plain_text
 
+from ..support.shell import sit_at_terminal
+
 ROW = {"id", "group", "status", "title", "evidence", "blocked_by", "remedy"}
 
 
@@ -125,6 +127,26 @@ def test_strict_fails_the_cell_after_the_report(run, cave, set_up):
     ran = run("%cave_check --strict")
     assert ran.error == "CheckFailed"
     assert "then %cave_save --from-env CAVE_TOKEN --overwrite" in ran.out
+
+
+def test_the_error_of_strict_carries_the_check_and_its_next_step(run, cave, set_up):
+    """In a log without the page, the error says which check failed, why, and what to do."""
+    cave.withdraw_terms("ada", "minnie65_public")
+    cave.forget()
+    message = run("%cave_check --strict").message
+    assert message.startswith("terms: failed: minnie65_public: terms of service not accepted (403 missing_tos).")
+    assert f" Next: accept the terms at {cave.server}/sticky_auth/api/v1/tos/" in message
+
+
+def test_the_block_to_share_says_when_and_where_it_was_made(run, set_up, monkeypatch):
+    """It has the words of the screen, the time with its zone, the version of cave-magic and the front end."""
+    block = run("%cave_check --report").out
+    assert re.search(r"; \d{4}-\d\d-\d\d \d\d:\d\d [+-]\d{4}, in \d", block)
+    assert f", cave-magic {cave_magic.__version__}, " in block
+    assert ", no terminal; " in block
+    assert "| ok | stored token |" in block
+    sit_at_terminal(monkeypatch)
+    assert ", terminal; " in run("%cave_check --report").out
 
 
 def test_several_datastacks_have_rows_of_their_own(run, set_up, shell):

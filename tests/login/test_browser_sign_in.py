@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -107,6 +108,21 @@ def test_an_existing_person_is_shown_the_tokens_and_reuses_one(here, cave, desk,
     assert "never" in ran.out
     assert temporary_tokens_left(cave) == []
     assert nothing_secret(cave, ran.out)
+
+
+def test_the_token_of_this_computer_is_first_and_marked(here, cave, desk, home, monkeypatch):
+    """It comes before one that was used later; the question names the default, and a bad answer is explained."""
+    monkeypatch.setenv("COLUMNS", "88")
+    mine = cave.new_token("alice", description=MINE)
+    cave._accounts.authenticate(by_name(cave, "alice")["laptop"])
+    desk.goes, desk.answers = Visitor("alice@example.org").open, ["4", ""]
+    out = here("%cave_setup existing").out
+    rows = {row.split()[0]: row for row in out.splitlines() if row[:2] in ("1 ", "2 ", "3 ")}
+    assert f"{MINE} (this computer)" in rows["1"]
+    assert re.search(r"laptop +\d\d \w{3} \d{4} \d\d:\d\d +\d\d \w{3} \d{4} \d\d:\d\d +\w{4}$", rows["2"])
+    assert desk.questions == ["Which one? 1 to 3, n for a new one, Enter for 1: "] * 2
+    assert "That is not in the list. Type a number of its first column (1 to 3), n for a new one, Enter for 1." in out
+    assert stored(home) == [mine]
 
 
 @pytest.mark.parametrize(("answer", "taken"), [("2", "laptop"), ("1", "cluster"), ("n", MINE), ("NEW", MINE)])
@@ -508,11 +524,12 @@ def test_a_pasted_temporary_token_is_offered_an_exchange(here, cave, desk, home,
 
 
 def test_another_stored_token_stops_before_a_token_is_created(here, cave, desk, home):
-    """Without `--overwrite` another stored token stays, and no token is created."""
-    desk.answers = [cave.new_token("alice"), cave.new_login_token("ada")]
+    """A person who keeps the stored token gets no other one."""
+    desk.answers = [stays := cave.new_token("alice"), cave.new_login_token("ada"), "n"]
     assert here("%cave_save").error == ""
-    assert here("%cave_save").error == "TokenExists"
+    assert here("%cave_save").error == "Cancelled"
     assert MINE not in by_name(cave, "ada")
+    assert stored(home) == [stays]
 
 
 @pytest.mark.usefixtures("permissions_count")

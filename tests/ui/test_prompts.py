@@ -71,7 +71,12 @@ def test_one_of_a_list_is_chosen(answers, or_new, index, capsys):
     front = Scripted(*answers)
     assert choose(front, PAGE, 3, or_new=or_new) == index
     assert front.answers == []
-    assert capsys.readouterr().out == "the list\n"
+    shown, *explained = capsys.readouterr().out.splitlines()
+    assert shown == "the list"
+    assert len(explained) == len(answers) - 1
+    assert all(
+        one.startswith("That is not in the list. Type a number of its first column (1 to 3)") for one in explained
+    )
 
 
 @pytest.mark.parametrize("answers", [["4", "x", "n"], [""], [KeyboardInterrupt()], [EOFError()]])

@@ -75,10 +75,15 @@ def unchecked_page(token: Token, target: Target, saved: Saved) -> Page:
     return Page((line(Span(head, "warning")), fact_table(rows, "what was saved"), then))
 
 
+def terms_to_accept(facts: ServerFacts) -> Terms | None:
+    """The terms of service because of which the datastack cannot be read, or None."""
+    info = facts.info
+    return responses.terms_in(info.data, facts.address) if info and info.code == "missing_tos" else None
+
+
 def status_page(facts: ServerFacts) -> Page:
     """The page of `%cave_setup` without arguments if the stored token works."""
-    target, info = facts.target, facts.info
-    terms = responses.terms_in(info.data, facts.address) if info and info.code == "missing_tos" else None
+    target, info, terms = facts.target, facts.info, terms_to_accept(facts)
     dataset = facts.datasets.get(target.datastack, "")
     is_old = bool(facts.account and info and responses.contradicts(facts.account, info, dataset))  # the info service's
     opens = info is not None and bool(responses.local_server_in(info)) and not is_old

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...api import endpoints
+from ...api.responses import Account
 from ...api.urls import host_of
 from ...credentials.target import Target
 from ...deployments import deployment_of
 from ...doctor import next_steps
 from ...environment.platforms import Runtime, detect_runtime
 from ...redact import sanitize
-from ...token import PastedToken
+from ...token import PastedToken, Token
 from ...ui.document import Block, Line, Page, Span, Steps, Table, line
 
 
@@ -33,10 +34,35 @@ def guide_page(
         blocks.append(line(Span("Note: ", "warning"), where.note))
     if where.is_ephemeral and where.secrets_name:
         blocks += [line(command) for command in next_steps.recall(where, target)]
+    if is_new:
+        blocks.append(line(Span(_WHAT, "dim")))
     last = _step("Paste", "paste the token into the prompt below.")
     if not can_ask:
         last = _step("Keep", f"store the token as CAVE_TOKEN in {where.secrets_name or 'an environment variable'}.")
     return Page((*blocks, Steps((*_ways(target, is_new, failure), last))))
+
+
+def prompt_page(target: Target, is_first: bool) -> Page:
+    """Shown before `%cave_save` asks for a token; `is_first`: also says what a token is."""
+    place = line(f"Your tokens for {host_of(target.server)}: ", Span(endpoints.tokens_page(target.server), "link"))
+    return Page((line(Span(_WHAT, "dim")), place) if is_first else (place,))
+
+
+_WHAT = (
+    "A token is like a password for programs: whoever has it can use your account. You copy it once, and CAVEclient "
+    "and cloud-volume send it from then on."
+)
+
+
+def replace_question(old: Token, owner: Account | None, new: Token, account: Account | None) -> str:
+    """Asks whether a new token may replace a stored one; an account is None if it is unknown."""
+    old_end, new_end = (f" (ending {token.ending})" if token.ending else "" for token in (old, new))
+    if owner is None or account is None:
+        return f"Replace the stored token{old_end} with this one{new_end}?"
+    mine = f"Replace the token of {owner.who.text}{old_end} with this one of"
+    if (owner.id, owner.email) == (account.id, account.email):
+        return f"{mine} the same account{new_end}?"
+    return f"{mine} another account, {account.who.text}{new_end}?"
 
 
 def first_address(target: Target, is_new: bool) -> str:

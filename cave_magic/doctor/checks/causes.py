@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ...api.failures import Failure
 from ...api.responses import Response
 from ...api.urls import name_of_host
-from ...deployments import local_servers_of
+from ...deployments import contact_of, local_servers_of
 from ...ui.document import Line, line
 from .. import next_steps
 from ..evidence import ServerFacts
@@ -19,7 +19,8 @@ from ..model import Command, Finding, NextStep, advise, failed, then
 
 def tell_administrators(host: str) -> str:
     """Advice if only they can fix it."""
-    return f"tell the administrators of {host}"
+    contact = contact_of(host)
+    return f"tell the administrators of {host}" + (f" ({contact})" if contact else "")
 
 
 def not_yours(server: ServerFacts) -> str:

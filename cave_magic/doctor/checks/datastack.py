@@ -21,7 +21,7 @@ from ...api.responses import (
 from ...api.urls import host_of
 from ...credentials.target import siblings
 from ...credentials.token_files import show_path
-from ...deployments import KNOWN_DATASTACKS, deployment_of, meant_address
+from ...deployments import KNOWN_DATASTACKS, contact_of, deployment_of, meant_address
 from ...redact import sanitize
 from ...ui.document import Span, line
 from ...ui.durations import duration, elapsed
@@ -207,10 +207,14 @@ def _no_permission(datastack: DatastackFacts, account: Account) -> Finding:
         source = "according to the auth server; the info service still refuses access (403 missing_permission)"
         return wait_for_cache(datastack, account.who, f" may view {dataset}, {source}")
     evidence = line(account.who, f" has no permission to view {dataset} (403 missing_permission)")
-    ask = f"ask the administrators of {dataset}"
+    contact = contact_of(datastack.server.host)
+    ask = f"ask the administrators of {dataset}" + (f" ({contact})" if contact else "")
     if account.admin:
         give = f"you administer {datastack.server.host}: give your account that permission"
         return failed(evidence, ", which an administrator needs too", next_step=then(give, again))
+    if dataset in account.administers:
+        give = f"you administer {dataset}: give a group of yours the permission to view it"
+        return failed(evidence, ", which a dataset's administrator needs too", next_step=then(give, again))
     if not account.before_terms:
         other = set_up(server_for(datastack)).line
         return failed(

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 from ...api.failures import PROXY_LOGIN, Failure
 from ...api.responses import PAGE, TEXT, Response, is_cave
-from ...deployments import KNOWN_SERVERS, formats_of
+from ...deployments import KNOWN_SERVERS, formats_of, status_page_of
 from ...redact import sanitize
-from ...ui.document import Line, joined, line
+from ...ui.document import Line, Span, joined, line
 from ...ui.durations import duration, elapsed, moment
 from .. import next_steps
 from ..evidence import ServerFacts
@@ -192,12 +192,15 @@ def _asked_to_wait(response: Response) -> str:
 
 
 def _later(response: Response, advice: str, again: Command) -> NextStep:
-    """Advice to wait, and for how long if the server said so."""
+    """Advice to wait, for how long if the server said so, and the page that says what is down."""
     if response.wait is None:
-        return then(advice, again)
-    if response.wait < 60:
-        return then(f"wait {duration(response.wait)}", again)
-    return at(response.at, response.wait, again)
+        next_step = then(advice, again)
+    elif response.wait < 60:
+        next_step = then(f"wait {duration(response.wait)}", again)
+    else:
+        next_step = at(response.at, response.wait, again)
+    page = status_page_of(response.host)
+    return advise(next_step.line, "; its status: ", Span(page, "link")) if page else next_step
 
 
 def at(start: float, seconds: float, again: Command) -> NextStep:

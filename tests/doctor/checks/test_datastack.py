@@ -124,6 +124,7 @@ CASES = [
     case("no permission, but a public one", ACCESS, _facts(error(403, "missing_permission", auth_dataset="minnie65_phase3_v1"), target=_named("minnie65_phase3_v1")), "failed", "minnie65_phase3_v1", f"{CHECK} {DATASTACK}", advises="use the public datastack"),
     case("no permission to anything", ACCESS, _facts(FORBIDDEN, STRANGER), "failed", "nor anything else", EXISTING, advises="another Google account"),
     case("no permission to anything without a prompt", ACCESS, _facts(FORBIDDEN, STRANGER, {"machine": Machine(can_ask=False)}), "failed", "nor anything else", "%cave_save --from-env CAVE_TOKEN --overwrite"),
+    case("an administrator of the dataset", ACCESS, _facts(FORBIDDEN, replace(ELSEWHERE, administers=(DATASTACK,))), "failed", "which a dataset's administrator needs too", CHECK, advises=f"you administer {DATASTACK}: give a group of yours"),
     case("an administrator", ACCESS, _facts(FORBIDDEN, replace(ELSEWHERE, admin=True)), "failed", "administrator", CHECK, advises="give your account that permission"),
     case("a permission that was given a moment ago", ACCESS, _facts(FORBIDDEN, contradicted_since=0.0), "failed", ("may view minnie65_public, according to the auth server", "up to 300 s"), CHECK, advises="try again at 00:05 UTC"),
     case("a permission that was revoked a moment ago", ACCESS, _facts(healthy.INFO, ELSEWHERE, server={"datasets": {DATASTACK: "minnie65"}}, contradicted_since=0.0), "failed", ("no permission to view minnie65, according", f"still opens {DATASTACK}"), CHECK),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cave_magic import deployments
 from cave_magic.api import endpoints
 from cave_magic.api.certificates import Certificate
 from cave_magic.api.failures import PROXY_LOGIN, Failure
@@ -16,6 +17,7 @@ from cave_magic.api.urls import host_of
 from cave_magic.credentials.target import Target
 from cave_magic.deployments import DEFAULT_SERVER, KNOWN_SERVERS
 from cave_magic.doctor import healthy, next_steps
+from cave_magic.doctor.checks.causes import tell_administrators
 from cave_magic.doctor.checks.network import AUTH, NETWORK, failure_finding
 from cave_magic.doctor.evidence import Machine, ServerFacts
 from cave_magic.doctor.experiments.model import Change, Experiment, Tried
@@ -263,3 +265,16 @@ def test_caveclient_sleeps_through_long_waits(address: str, sleeps: bool, wait: 
     """Its session sleeps as long as the server asks, except for requests to the auth service."""
     evidence, _, _ = _judged(response(503, url=DEFAULT_SERVER + address, wait=wait))
     assert ("CAVEclient sleeps that long" in evidence) is (sleeps and is_long)
+
+
+@pytest.mark.parametrize(("contact", "page"), [("cave@x.org", "https://status.x.org"), ("", "")])
+def test_the_contact_and_the_status_page_of_a_deployment_are_named(monkeypatch, contact, page):
+    """They come from the table of servers; without them nothing is printed in their place."""
+    one = replace(deployments.DEPLOYMENTS[0], contact=contact, status_page=page)
+    monkeypatch.setattr(deployments, "DEPLOYMENTS", (one,))
+    down = failure_finding(response(503, url=DEFAULT_SERVER), _server(response(503)), "the server")
+    said = f"; its status: {page}" if page else ""
+    assert down.next_step.text == f"your token is not the reason: wait, then {CHECK}{said}"
+    assert down.next_step.url == (page or None)
+    who = "tell the administrators of minnie.microns-daf.com"
+    assert tell_administrators("minnie.microns-daf.com") == (f"{who} ({contact})" if contact else who)

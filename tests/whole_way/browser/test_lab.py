@@ -99,24 +99,22 @@ def test_whoami_names_the_person_and_the_token(open_notebook: Open, set_up: str)
 
 
 def test_a_fault_is_named_and_its_next_step_fixes_it(open_notebook: Open, cave: Sandbox, set_up: str):
-    """`%cave_check` names unsigned terms; after the link of its last line the check is green."""
+    """`%cave_check` names unsigned terms; after the link of its last line it turns green by itself."""
     cave.withdraw_terms("ada", "minnie65_public")
     cave.forget()
     notebook = open_notebook()
-    said = notebook.run("%cave_check")
-    assert re.search(r"✘ failed\s+terms", said)
+    checked = notebook.start("%cave_check")
+    notebook.sees(checked, "this goes on by itself")
+    assert re.search(r"✘ failed\s+terms", notebook.text(checked))
     with notebook.page.context.expect_page() as opened:
-        notebook.output(0).locator("a").last.click()
+        notebook.output(checked).locator("a").last.click()
     page = opened.value
     page.get_by_role("button", name=re.compile("Ada")).click()
     page.get_by_role("button", name="I accept").click()
     page.wait_for_load_state()
     page.close()
     notebook.page.bring_to_front()
-    cave.forget()
-    said = notebook.run("%cave_check")
-    assert "All well" in said
-    assert "failed" not in said
+    assert "All well" in notebook.wait(checked)
 
 
 def test_waiting_names_the_hosts_and_leaves_only_the_report(open_notebook: Open, cave: Sandbox, set_up: str):
@@ -210,8 +208,12 @@ def test_a_narrow_window_shows_everything(open_notebook: Open, cave: Sandbox, se
     cave.withdraw_terms("ada", "minnie65_public")
     cave.forget()
     notebook = open_notebook("notebook", width=560)
-    for line in ("%cave_check minnie65_public secret_ds", "%cave_whoami", "%cave_setup"):
+    for line in ("%cave_check minnie65_public secret_ds", "%cave_whoami"):
         notebook.run(line)
+    status = notebook.start("%cave_setup")
+    notebook.sees(status, "this goes on by itself")
+    notebook.stop()
+    notebook.wait(status)
     wide = notebook.page.evaluate(
         "() => [...document.querySelectorAll('.jp-OutputArea-output')]"
         ".filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.textContent)"

@@ -1,0 +1,51 @@
+"""Waits until the person has accepted terms of service in the browser, so that a page turns green by itself."""
+
+from __future__ import annotations
+
+import time
+
+from ..api import endpoints, responses
+from ..api.http import Session
+from ..credentials.stored_tokens import resolve
+from ..credentials.target import Target
+from ..login.exchange import PATIENCE
+from ..ui.document import Page, Span, line
+from ..ui.durations import duration
+from .context import Context
+
+LONGEST = 180.0
+"""The most seconds to wait; then the person types the line that the page ends with."""
+
+INTERVAL = 2.0
+"""Seconds between a response of the auth server and the next request."""
+
+
+def is_accepted_meanwhile(context: Context, target: Target, url: str) -> bool:
+    """Waits for the acceptance of terms, if a person watches.
+
+    It asks the auth server alone, with the token that is stored for it.
+
+    Args:
+        target: the server.
+        url: the page where the person accepts them, which is on the screen.
+    Returns:
+        Whether they were accepted. False after `LONGEST`, after an interrupt, and if nobody watches.
+    """
+    token, frontend, until = resolve(target.server).token, context.frontend, time.monotonic() + LONGEST
+    if token is None or not frontend.is_watched:
+        return False
+    words = "Once you have accepted them, this goes on by itself."
+    page = Page((line(Span(words, "dim")),))
+    after = Page((line(Span(f"To stop waiting, {frontend.interrupt}.", "dim")),))
+    try:
+        with Session() as session, frontend.standing(page, after) as say:
+            while (left := until - time.monotonic()) > 0:
+                say("waiting for the terms of service", f"{duration(round(left, -1) or 10)} left")
+                response = session.get(endpoints.identity_url(target.server), token, seconds=PATIENCE)
+                account = responses.account_in(response, target.server)
+                if account is not None and url not in {terms.url for terms in account.unsigned}:
+                    return True
+                time.sleep(INTERVAL)
+    except KeyboardInterrupt:
+        return False
+    return False

@@ -1,0 +1,79 @@
+"""The rows of a report to read: with many datastacks one row for each cause, not one for each datastack."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..ui.document import Line, line, plain_text
+from .model import CheckResult, Status
+
+if TYPE_CHECKING:
+    from .report import Report
+
+MANY = 5
+"""A report on more datastacks than this is summed up."""
+
+MOST_NAMED = 12
+"""The most datastacks that a row names."""
+
+
+def is_summed_up(report: Report) -> bool:
+    """Whether a report is too long to read row by row."""
+    return len(report.datastacks) > MANY
+
+
+def rows_to_read(report: Report) -> tuple[CheckResult, ...]:
+    """The rows of a report; if it is summed up, how many datastacks can be read, and the others by cause."""
+    if not is_summed_up(report):
+        return report.rows
+    shared: list[CheckResult] = []
+    causes: dict[tuple[str, Status, str], list[CheckResult]] = {}
+    for row in report.rows:
+        name = datastack_of(row, report)
+        if not name or (row.status is Status.SKIPPED and not _is_of_a_datastack(row.blocked_by, report)):
+            shared.append(row)
+        elif row.status not in (Status.OK, Status.SKIPPED):
+            key = row.id.partition(":")[0], row.status, plain_text(_cause(row, name))
+            causes.setdefault(key, []).append(row)
+    return (*shared, *_readable(report), *(_together(rows, report) for rows in causes.values()))
+
+
+def datastack_of(row: CheckResult, report: Report) -> str:
+    """The datastack that a row is about; "" if it is about the computer or a server."""
+    name = row.id.partition(":")[2]
+    return name if name in report.datastacks else ""
+
+
+def _is_of_a_datastack(blocker: str | None, report: Report) -> bool:
+    return (blocker or "").partition(":")[2] in report.datastacks
+
+
+def _readable(report: Report) -> tuple[CheckResult, ...]:
+    """The row that counts the datastacks that can be read; none if there are none."""
+    able = [row for row in report.rows if row.id.startswith("access:") and row.status.passed]
+    if not able:
+        return ()
+    found = line(f"{len(able)} of {len(report.datastacks)} datastacks can be read")
+    title = _title(able[0], report)
+    return (replace(able[0], id="access", status=Status.OK, title=title, found=found, next_step=None),)
+
+
+def _together(rows: list[CheckResult], report: Report) -> CheckResult:
+    """One row for the datastacks with one cause."""
+    names = [datastack_of(row, report) for row in rows]
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    found = line(f"{', '.join(names[:MOST_NAMED])}{more}: ", _cause(rows[0], names[0]))
+    return replace(rows[0], id=rows[0].id.partition(":")[0], title=_title(rows[0], report), found=found)
+
+
+def _title(row: CheckResult, report: Report) -> str:
+    return row.title.removesuffix(f" ({datastack_of(row, report)})")
+
+
+def _cause(row: CheckResult, name: str) -> Line:
+    """What was found, with "it" for the name of the datastack."""
+    word = re.compile(rf"(?<![\w.-]){re.escape(name)}(?![\w-])")
+    first, *others = (replace(span, text=word.sub("it", span.text)) for span in row.found)
+    return line(replace(first, text=first.text.removeprefix("it: ")), *others)
