@@ -36,7 +36,7 @@ from ..support.person import LEAST, Records
 from ..support.shell import Ran, ipython, move_to, run_in, settings, sit_at_terminal
 
 SECONDS = 3.0
-"""The timeout of each check."""
+"""The timeout of each check, unless a fault needs more."""
 LONGER = 6
 """The timeout that a check advises in these worlds, instead of a minute."""
 SLACK = 2.0
@@ -62,6 +62,7 @@ class World(fault_world.World):
         outer: the environment in which each kernel starts.
         server_setting: the server in the settings of each kernel.
         is_green: whether the first report was.
+        seconds: the timeout of each check.
         foreign_content: whether another program keeps something in a file; it must be somewhere at the end.
     """
 
@@ -77,6 +78,7 @@ class World(fault_world.World):
     logs: Records = field(default_factory=Records)
     server_setting: str = ""
     is_green: bool = False
+    seconds: float = SECONDS
     foreign_content: bool = False
 
     # ---------------------------------------------------------------- for faults
@@ -124,7 +126,7 @@ class World(fault_world.World):
         self.shell = self.kernel.enter_context(ipython())
         self.shell.register_magic_function(lambda line: self.outputs.append(f"%pip {line}"), magic_name="pip")
         own = settings(self.shell)
-        own.timeout, own.server = SECONDS, self.server_setting
+        own.timeout, own.server = self.seconds, self.server_setting
         for begin in self.begins:
             begin()
 
