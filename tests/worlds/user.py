@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 from cave_magic.doctor.model import Command
@@ -85,7 +86,7 @@ class Ada:
     def _begins_with(self, step: Any) -> None:
         """Each kernel from now on runs the line with which the notebook is to begin."""
         words = [span.text for span in step.line]
-        for before, command in zip(words, words[1:], strict=False):
+        for before, command in pairwise(words):
             if "begin the notebook with" in before:
                 self._world.begins.append(partial(self._world.type, command))
 

@@ -27,6 +27,7 @@ from cave_magic.credentials.save import save_token
 from cave_magic.doctor.checks import network
 from cave_magic.doctor.diagnose import to_markdown
 from cave_magic.doctor.gather_memory import MEMORY
+from cave_magic.environment import name_lookup
 from cave_magic.sandbox import Sandbox
 from cave_magic.token import Token
 
@@ -238,6 +239,7 @@ def healthy(folder: Path, tls: bool) -> Iterator[World]:
             patch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", cave.certificate)
         patch.setattr(socket, "getaddrinfo", _looked_up(world, socket.getaddrinfo))
         patch.setattr(network, "LONGER", LONGER)
+        patch.setattr(name_lookup, "private_address_of", lambda name: "")  # every name leads to this computer
         sit_at_terminal(patch)
         patch.setattr("getpass.getpass", lambda prompt="": cave.new_token(world.person))
         patch.setattr("builtins.input", lambda prompt="": "y")

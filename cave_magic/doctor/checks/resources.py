@@ -44,7 +44,7 @@ NETRC = Check(
     about=Machine,
     look=_netrc,
     quiet=True,
-    explains="The file with passwords that requests reads is a pipe, a device or not text: every request hangs or fails.",
+    explains="The file with passwords that requests reads is a pipe, a device or not text, so no request works.",
     fixed_by="The check prints the line that moves it away, or unsets the variable that names it.",
 )
 CHECKS = (RESOURCES, NETRC)
