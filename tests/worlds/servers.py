@@ -173,7 +173,7 @@ for _name, _change in INFO.items():
     fault("servers", f"{FULL}={_name}", names=("access", *DATA), others=True, place=f"server {FULL}")(_says(_change))
 for _key in KEYS:
     for _name, _value in ODD_VALUES.items():
-        fault("servers", f"odd {ID}={_key}: {_name}", names=(*NAMES[ID], "access", "terms"), others=True,
+        fault("servers", f"odd {ID}={_key}: {_name}", names=(*NAMES[ID], *WHAT_INFO_SAYS), others=True,
               place=f"server {ID}")(_says(lambda body, key=_key, value=_value: body.update({key: value}), ID))  # fmt: skip
 for _key in ("aligned_volume", "segmentation_source", "local_server", "description", "viewer_site", "synapse_table"):
     for _name, _value in ODD_VALUES.items():
