@@ -32,7 +32,7 @@ from .properties import Violation, violations
 from .registry import Fault, named, printed
 from .world import NOBODY, healthy
 
-LIMIT = 45
+LIMIT = 90
 """The seconds after which a world is said to hang."""
 MEMORY = 3 * 2**30
 """The bytes that a world may use: it may read a device without an end."""
