@@ -299,12 +299,14 @@ def _bare_word(text: str) -> str:
 
 
 def _only_token(value: str, among: Sequence[TokenFormat]) -> Token:
-    """The token that is the whole value, or the only one in the JSON inside it."""
+    """The token that is the whole value, or the only one inside it."""
     word = _bare_word(value)
     if (token := as_token(word, among)) is not None:
         return token
     if len(inside := list(_from_json(word, among))) == 1:
         return inside[0].token
+    if len(found := find_tokens(word, among)) == 1:
+        return found[0]
     raise NotAToken(_describe_pasted(word, among))
 
 

@@ -191,6 +191,7 @@ FORMS: dict[str, Any] = {
     "object of the file": lambda t: json.dumps(
         {"token": t, "description": "x", "middle_auth_url": "https://a.example.org"}
     ),
+    "object with more in its value": lambda t: json.dumps({"token": f"\ud800 {t} \u00e9"}),
     "list": lambda t: json.dumps([{"id": 3, "token": t, "created": "now", "last_used": None}]),
     "string": lambda t: json.dumps(t),
     "string in a string": lambda t: json.dumps(json.dumps(t)),

@@ -21,7 +21,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util.ssl_ import create_urllib3_context
 
-from .special_files import never_ends, waiting_netrc
+from .special_files import harmful_netrc, never_ends
 
 if TYPE_CHECKING:
     from .http import Way
@@ -295,8 +295,8 @@ def open_session(connections_per_host: int, trusted: TrustedCertificates) -> req
     session.headers["User-Agent"] = f"{user_agent} {session.headers['User-Agent']!s}"
     session.headers["Accept-Encoding"] = "identity"
     session.headers["X-Requested-With"] = "cave-magic"  # so that a 401 is JSON, not a redirect to sign in
-    if waiting_netrc():
-        session.auth = lambda request: request  # else requests reads that file, which never ends
+    if harmful_netrc():
+        session.auth = lambda request: request  # else requests reads that file
     session.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
     adapter = _Adapter(connections_per_host, trusted)
     for scheme in ("https://", "http://"):

@@ -19,7 +19,7 @@ from ..redact import Untrusted, redact, redact_token, sanitize
 from ..token import Token
 from .failures import Failure, classify
 from .responses import NOTHING, PAGE, TEXT, Response
-from .special_files import waiting_netrc
+from .special_files import harmful_netrc
 from .urls import display_page, display_url, parse_url
 
 if TYPE_CHECKING:
@@ -243,7 +243,7 @@ def _response(url: str, received: requests.Response, request: ActiveRequest, tok
 def netrc_for(url: str) -> str:
     """The `.netrc` file with a password for this host, which caveclient would send instead of the token, or ""."""
     with suppress(Exception):  # a broken requests sends nothing
-        if waiting_netrc():
+        if harmful_netrc():
             return ""
         from requests.utils import NETRC_FILES, get_netrc_auth
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..api.responses import Account, ListedToken, Response
+from ..api.special_files import HarmfulNetrc
 from ..api.urls import host_of
 from ..credentials.datastack_map import ServerMap
 from ..credentials.obstacles import Obstacle
@@ -52,7 +53,7 @@ class Machine:
         import_fault: why the first of them that cannot be imported cannot; None if it was not found out.
         installer: what can install packages here.
         shortage: what this kernel has run out of, or None.
-        waiting_netrc: the `.netrc` file that requests would read without end, or "".
+        harmful_netrc: the `.netrc` file that stops every request, or None.
         netrc_variable: whether an environment variable names that file.
         unmet_requirements: requirements of the installed caveclient that are not met; None if unknown.
         shadowing_files: files in the notebook's folder that Python imports instead of a package.
@@ -79,7 +80,7 @@ class Machine:
     installer: Installer = field(default_factory=Installer)
     unmet_requirements: tuple[Unmet, ...] | None = ()
     shortage: Shortage | None = None
-    waiting_netrc: str = ""
+    harmful_netrc: HarmfulNetrc | None = None
     netrc_variable: bool = False
     shadowing_files: tuple[ShadowingFile, ...] = ()
     runtime: Runtime = field(default_factory=Runtime)

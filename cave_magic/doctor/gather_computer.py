@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from ..api.special_files import waiting_netrc
+from ..api.special_files import harmful_netrc
 from ..credentials import datastack_map, token_files
 from ..credentials.obstacles import folder_obstacle
 from ..credentials.target import Target
@@ -57,7 +57,7 @@ def look_at_computer(target: Target, check_command: Command, can_ask: bool) -> M
         import_fault=None,
         installer=attempt(find_installer, Installer()),
         shortage=attempt(current_shortage, None),
-        waiting_netrc=attempt(waiting_netrc, ""),
+        harmful_netrc=attempt(harmful_netrc, None),
         netrc_variable="NETRC" in os.environ,
         unmet_requirements=attempt(packages.unmet_requirements, None),
         shadowing_files=(),

@@ -72,9 +72,11 @@ def find_fault(module: str, seconds: Callable[[], float]) -> ImportFault | None:
         seconds: how many seconds are left.
     """
     first = run(ImportTrial(module=module), seconds() / 2)
-    raised = first.raised or (None if first.works else attempt(module))
-    if raised is None:
+    if first.works:
         return ImportFault(cause=Cause.STALE_KERNEL, repair=Repair(action=Action.RESTART))
+    raised = first.raised or attempt(module)
+    if raised is None:  # a second try in this kernel proves nothing
+        return None
     try:
         return _Attribution(module, raised, seconds).fault()
     except _TimeUp:
@@ -145,14 +147,14 @@ class _Attribution:
         """The first of the trials, all at the same time, in which the import works; "" if it works in none.
 
         Raises:
-            _TimeUp: it works in none, and not all have finished.
+            _TimeUp: it works in none, and one that could be started has not finished.
         """
         if not trials:
             return ""
         with ThreadPoolExecutor(len(trials)) as pool:
             outcomes: list[Outcome] = list(pool.map(lambda one: run(one, self._seconds() - 0.5), trials.values()))
         works = next((name for name, outcome in zip(trials, outcomes, strict=True) if outcome.works), "")
-        if not works and not all(one.finished for one in outcomes):
+        if not works and not all(one.finished for one in outcomes if one.possible):
             raise _TimeUp
         return works
 

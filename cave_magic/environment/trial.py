@@ -117,10 +117,17 @@ class ImportTrial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of a trial: whether the fresh Python finished, and what the import raised."""
+    """What came of a trial.
+
+    Attributes:
+        finished: whether the fresh Python finished in time.
+        raised: what the import raised.
+        possible: whether a fresh Python can be started here at all; if not, no trial will ever finish.
+    """
 
     finished: bool
     raised: ImportFailure | None = None
+    possible: bool = True
 
     @property
     def works(self) -> bool:
@@ -129,14 +136,17 @@ class Outcome:
 
 
 UNKNOWN = Outcome(finished=False)
+IMPOSSIBLE = Outcome(finished=False, possible=False)
 
 
 def run(trial: ImportTrial, seconds: float) -> Outcome:
     """Tries an import in a fresh Python with the `sys.path` of this one. Never raises."""
     import subprocess
 
-    if seconds <= 0 or not os.path.basename(sys.executable or "").lower().startswith(("python", "pypy")):
-        return UNKNOWN  # an application with a Python inside would open its window
+    if not os.path.basename(sys.executable or "").lower().startswith(("python", "pypy")):
+        return IMPOSSIBLE  # an application with a Python inside would open its window
+    if seconds <= 0:
+        return UNKNOWN
     wanted = json.dumps(asdict(trial) | {"path": sys.path})
     environ = {name: value for name, value in os.environ.items() if name not in trial.without}
     try:
@@ -145,7 +155,9 @@ def run(trial: ImportTrial, seconds: float) -> Outcome:
             env=environ, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False,
         )  # fmt: skip
         said = json.loads(done.stdout.decode(errors="replace").rpartition(MARK)[2])
-    except (OSError, ValueError, subprocess.SubprocessError):
+    except OSError:
+        return IMPOSSIBLE
+    except (ValueError, subprocess.SubprocessError):
         return UNKNOWN
     if said is None:
         return Outcome(finished=True)

@@ -13,7 +13,7 @@ import pytest
 from cave_magic.environment import attribution, distributions
 from cave_magic.environment.attribution import find_fault
 from cave_magic.environment.import_fault import Action, Cause, Origin
-from cave_magic.environment.trial import ImportFailure, ImportTrial, Outcome
+from cave_magic.environment.trial import IMPOSSIBLE, UNKNOWN, ImportFailure, ImportTrial, Outcome, run
 from tests.support.packages import KERNEL, Environment, Tiny, installed
 
 CLIENT = Tiny(
@@ -315,11 +315,11 @@ def raised(tmp_path, monkeypatch):
     def fault(text: str, *files: str, works_without: str = ""):
         failure = ImportFailure(kind="ImportError", text=text, files=tuple(str(site / one) for one in files))
 
-        def run(trial: ImportTrial, seconds: float) -> Outcome:
+        def tried(trial: ImportTrial, seconds: float) -> Outcome:
             works = bool(works_without) and works_without in trial.without
             return Outcome(finished=True, raised=None if works else failure)
 
-        monkeypatch.setattr(attribution, "run", run)
+        monkeypatch.setattr(attribution, "run", tried)
         return find_fault("caveclient.auth", lambda: 10.0)
 
     return fault
@@ -409,6 +409,28 @@ def test_without_time_nothing_is_deduced(raised, monkeypatch):
     outcomes = {False: Outcome(finished=True, raised=failure), True: Outcome(finished=False)}
     monkeypatch.setattr(attribution, "run", lambda trial, seconds: outcomes[bool(trial.without)])
     assert find_fault("caveclient.auth", lambda: 10.0) is None
+
+
+def test_without_a_fresh_python_the_metadata_decide(raised, monkeypatch):
+    """Inside an application no fresh Python can be started: more time would not help, and nothing proves it stale."""
+    raised("ImportError: x", *INSIDE)
+    failure = ImportFailure(kind="ImportError", text="No module named '_lzma'")
+    monkeypatch.setattr(attribution, "run", lambda trial, seconds: IMPOSSIBLE)
+    monkeypatch.setattr(attribution, "attempt", lambda module: failure)
+    monkeypatch.setattr(attribution, "entries_with", lambda module: iter(()))
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/opt/old")
+    assert find_fault("caveclient.auth", lambda: 10.0).cause is Cause.NO_MODULE_OF_PYTHON
+    monkeypatch.setattr(attribution, "attempt", lambda module: None)
+    assert find_fault("caveclient.auth", lambda: 10.0) is None
+
+
+def test_a_python_that_cannot_be_started_is_told_from_a_slow_one(tmp_path, monkeypatch):
+    """Only a slow one may finish with more time."""
+    trial = ImportTrial(module="json")
+    assert run(trial, 0) == UNKNOWN
+    for name in ("python3", "Slicer"):
+        monkeypatch.setattr(sys, "executable", str(tmp_path / name))
+        assert run(trial, 5) == IMPOSSIBLE
 
 
 def test_odd_metadata_is_no_crash(raised, monkeypatch):

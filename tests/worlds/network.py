@@ -164,14 +164,35 @@ for _name, _typed in {
     fault("network", f"typed={_name}", names=REACH, others=True, place="argument")(_argument)
 
 
-def _remembers(address: Callable[[World], str]) -> Callable[[World], None]:
+def _remembers(address: Callable[[World], object]) -> Callable[[World], None]:
     def make(world: World) -> None:
         world.write(world.map_file, {"minnie65_public": address(world), "mine": "https://my.server.org"})
 
     return make
 
 
+REMEMBERED: dict[str, Callable[[World], object]] = {
+    "null": lambda world: None,
+    "a number": lambda world: 5,
+    "a list": lambda world: [world.cave.server],
+    "an object": lambda world: {"server": world.cave.server},
+    "true": lambda world: True,
+    "a line break after": lambda world: f"{world.cave.server}\n",
+    "a slash after": lambda world: f"{world.cave.server}/",
+    "only a scheme": lambda world: "https://",
+    "a query": lambda world: f"{world.cave.server}?x=1",
+    "two addresses": lambda world: f"{world.cave.server}, {world.cave.local_server}",
+    "quotes": lambda world: f'"{world.cave.server}"',
+    "an invisible character": lambda world: f"{world.cave.server}\u200b",
+    "another script": lambda world: "https://glob\u0430l.daf-apis.com",
+    "a bad port": lambda world: f"{world.cave.server}:99999",
+    "half an IPv6 address": lambda world: "https://[::1",
+    "long": lambda world: "https://" + "x" * 5000,
+    "a backslash": lambda world: "https:\\\\global.daf-apis.com",
+    "a token": lambda world: f"{world.cave.server}/?middle_auth_token={world.token}",
+}
 for _name, _address in {
+    **REMEMBERED,
     "no such host": lambda world: "https://no.such.host.invalid",
     "no scheme": lambda world: "global.daf-apis.com",
     "http": lambda world: "http://global.daf-apis.com",

@@ -1,7 +1,7 @@
 """Faults of packages: files that are found before the real module, and broken metadata.
 
 A module that was imported in the forked process is forgotten when a kernel starts in such a world, so that Python
-looks for it again as in a fresh process; once its fake is gone, the real one is put back.
+looks for it again as in a fresh process; if it finds the real one, that is the module that was imported before.
 """
 
 from __future__ import annotations
@@ -10,26 +10,54 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from types import ModuleType
 
 from .registry import fault
 from .world import World
 
+TIMEOUT = 10.0
+"""The usual timeout of a check: a fresh Python needs seconds to import caveclient."""
 BY_HAND = ("rename", "remove", "delete", "move")
 
 
+class _Again:
+    """Finds the modules of this process again, unless a folder on the path has a fake of one."""
+
+    def __init__(self, real: dict[str, ModuleType], folder: Path, module: str) -> None:
+        self._real, self._folder, self._module = real, str(folder), module
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        """The module that was imported before the fault, if that is the one that is found now."""
+        if name not in self._real or (name.partition(".")[0] == self._module and self._is_in_front()):
+            return None
+        return ModuleSpec(name, self, origin=getattr(self._real[name], "__file__", None))
+
+    def _is_in_front(self) -> bool:
+        found = PathFinder.find_spec(self._module, sys.path)
+        return bool(found and found.origin and found.origin.startswith(self._folder))
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """The module as it was."""
+        return self._real[spec.name]
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Does nothing: it has run."""
+
+
 def _found_first(world: World, folder: Path, module: str) -> None:
-    """Each kernel finds a module in a folder, as long as it is there."""
-    real = dict(sys.modules)
+    """Each kernel finds a module in a folder, as long as it is there and on the path."""
+    world.seconds = TIMEOUT
+    path = list(sys.path)
+    names = [name for name in sys.modules if name.partition(".")[0] in (module, "caveclient")]
+    real = {name: sys.modules[name] for name in names}
+    sys.meta_path.insert(0, _Again(real, folder, module))
 
     def begin() -> None:
-        if str(folder) not in sys.path:
-            sys.path.insert(1, str(folder))
-        names = [name for name in real if name.partition(".")[0] in (module, "caveclient")]
-        for name in names:
-            sys.modules.pop(name, None)
-        if not any(folder.glob(f"{module}*")):
-            sys.modules.update({name: real[name] for name in names})
+        sys.path[:] = [*path[:1], str(folder), *path[1:]]
+        for name in [one for one in sys.modules if one.partition(".")[0] in (module, "caveclient")]:
+            del sys.modules[name]
 
     world.begins.append(begin)
 

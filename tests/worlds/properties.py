@@ -8,7 +8,7 @@ from typing import Any
 
 from .registry import ORDER, Fault
 from .user import OTHERS, Ada, Walk
-from .world import KEPT, SECONDS, SLACK, World
+from .world import KEPT, SLACK, World
 
 BAD = ("failed", "unknown", "crashed")
 
@@ -43,8 +43,8 @@ def violations(world: World, faults: Sequence[Fault]) -> Iterator[Violation]:
         yield Violation(f"no report: {ran.error}", ran.message[:300] or ran.out[-300:])
         return
     world.is_green = report.ok
-    if seconds > SECONDS + SLACK:
-        yield Violation("the bound is not kept", f"{seconds:.1f} s with --timeout {SECONDS}; {_said(report)}")
+    if seconds > world.seconds + SLACK:
+        yield Violation("the bound is not kept", f"{seconds:.1f} s with --timeout {world.seconds}; {_said(report)}")
     yield from _about_the_first(report, faults)
     walk.reports.append(report)
     last = Ada(world, faults).follow(walk)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import flask
@@ -95,6 +96,30 @@ for _target in ("all", "auth", ID, "info", FULL, "local", "materialize"):
               place=f"server {_target}")(_misbehaves(_target, _how))  # fmt: skip
 
 
+ODD_VALUES: dict[str, object] = {
+    "null": None,
+    "a number": 5,
+    "a huge number": 10**400,
+    "a text": "x",
+    "escapes": "\x1b[2J\u202e<script>[/auth]",
+    "a surrogate": "\ud800",
+    "a long text": "x" * 100_000,
+    "a list": [None, {"id": []}, [[]]],
+    "an object": {"": None, "id": {"name": []}},
+    "true": True,
+}
+"""What no service writes where it writes something else."""
+KEYS = ("admin", "datasets_admin", "email", "groups", "id", "missing_tos", "parent_id", "permissions_v2",
+        "permissions_v2_ignore_tos", "service_account")  # fmt: skip
+# A healthy check does not request `/info/version`, so that it cannot see what CAVEclient cannot read there.
+PATHS = {LIST: (), "/materialize/version": DATA, "/materialize/api": (), "/segmentation": DATA}
+for _target, _names in PATHS.items():
+    for _name, _value in ODD_VALUES.items():
+        fault("servers", f"odd {_target}={_name}", names=_names, others=True, place=f"server {_target}")(
+            _misbehaves(_target, _reply(200, json.dumps(_value).encode(), **{"Content-Type": "application/json"}))
+        )
+
+
 @fault("servers", "all=invalid_token", names=("token-form", "token-shadow", "account"), others=True, place="server all")
 def _rejects_every_token(world: World) -> None:
     """The auth server has lost its table of tokens."""
@@ -116,21 +141,21 @@ for _target in ("all", "auth", "info", "local"):
 # ---------------------------------------------------------------- what the info service says
 
 
-def _says(change: Callable[[dict[str, Any]], object]) -> Callable[[World], None]:
-    """The info service describes the datastack with something changed, if this token may see it."""
+def _says(change: Callable[[dict[str, Any]], object], path: str = FULL) -> Callable[[World], None]:
+    """A service describes the datastack, or the account, with something changed, if this token may see it."""
 
     def make(world: World) -> None:
         import requests
 
-        head = {"Authorization": f"Bearer {world.token}"}
-        with requests.Session() as session:
+        head, url = {"Authorization": f"Bearer {world.token}"}, world.cave.server + path
+        with requests.Session() as session, suppress(requests.ConnectionError):  # another fault may be in the way
             session.trust_env = False
-            got = session.get(world.cave.server + FULL, headers=head, timeout=5, verify=world.cave.certificate)
+            got = session.get(url, headers=head, timeout=5, verify=world.cave.certificate)
+            if got.status_code == 200:
+                body = got.json()
+                change(body)
+                world.cave.misbehave(path, _reply(200, body))
         world.cave.forget()
-        if got.status_code == 200:
-            body = got.json()
-            change(body)
-            world.cave.misbehave(FULL, _reply(200, body))
 
     return make
 
@@ -147,4 +172,12 @@ INFO = {
 }
 for _name, _change in INFO.items():
     fault("servers", f"{FULL}={_name}", names=("access", *DATA), others=True, place=f"server {FULL}")(_says(_change))
+for _key in KEYS:
+    for _name, _value in ODD_VALUES.items():
+        fault("servers", f"odd {ID}={_key}: {_name}", names=(*NAMES[ID], *WHAT_INFO_SAYS), others=True,
+              place=f"server {ID}")(_says(lambda body, key=_key, value=_value: body.update({key: value}), ID))  # fmt: skip
+for _key in ("aligned_volume", "segmentation_source", "local_server", "description", "viewer_site", "synapse_table"):
+    for _name, _value in ODD_VALUES.items():
+        fault("servers", f"odd {FULL}={_key}: {_name}", names=(*WHAT_INFO_SAYS, "cloud-volume"), others=True,
+              place=f"server {FULL}")(_says(lambda body, key=_key, value=_value: body.update({key: value})))  # fmt: skip
 fault("servers", f"{FULL}=new keys", place=f"server {FULL}")(_says(lambda body: body.update(new={"x": [1]})))

@@ -382,7 +382,7 @@ for _name, _entry in _ENTRIES.items():
         world.raw(world.home / ".netrc", entry)
 
     # Requests, and so CAVEclient, sends the password, or fails at what is not UTF-8.
-    _named = {"broken": ("network", "auth"), "UTF-16": ("network", "auth"), "another host": (), "empty": ()}
+    _named = {"broken": ("netrc",), "UTF-16": ("netrc",), "another host": (), "empty": ()}
     fault(
         "storage", f"netrc={_name}", place="netrc", names=_named.get(_name, ("account",)), by_hand=(".netrc",),
         undo=_without_netrc,
@@ -396,5 +396,5 @@ for _name, _change in {**TYPES, **MODES, **OWNERS}.items():
     _hangs = _name in ("a pipe", "a device")  # requests, and so CAVEclient, reads it without an end
     fault(
         "storage", f"netrc={_name}", place="netrc", root=_name in OWNERS, slow=_hangs, by_hand=(".netrc",),
-        names=("network", "auth", "account") if _hangs else (), undo=_without_netrc,
+        names=("netrc",) if _hangs else (), undo=_without_netrc,
     )(_odd_netrc)  # fmt: skip

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 from cave_magic.doctor.model import Command
@@ -14,7 +16,7 @@ from .world import World
 
 OTHERS = re.compile(
     r"\bwait\b|try again|administrator|IT department|the owner of|somebody who can help|another network|"
-    r"sign in to this network|is online|give your account"
+    r"sign in to this network|is online|connect it to a network|give your account"
 )
 """Words that say to wait, or who has to act."""
 _ELSE = re.compile(r"\(or |; else\b|; if (?!that works)|, or use")
@@ -77,8 +79,16 @@ class Ada:
         if not acted:
             acted = self._repairs_by_hand(step.text, walk)
         if acted and _RESTART in step.text:
+            self._begins_with(step)
             self._world.restart()
         return acted
+
+    def _begins_with(self, step: Any) -> None:
+        """Each kernel from now on runs the line with which the notebook is to begin."""
+        words = [span.text for span in step.line]
+        for before, command in pairwise(words):
+            if "begin the notebook with" in before:
+                self._world.begins.append(partial(self._world.type, command))
 
     def _types(self, commands: Sequence[str], walk: Walk) -> bool:
         acted = False

@@ -59,6 +59,16 @@ KINDS: dict[str, Callable[[World], str]] = {
     "only a scheme": _text("http://"),
     "no such port": _text("http://127.0.0.1:99999"),
     "an unknown host": _text("http://proxy.no.such.host.invalid:3128"),
+    "a space before": _text(f" http://{DEAD}"),
+    "quotes": _text(f'"http://{DEAD}"'),
+    "a line break": _text(f"http://{DEAD}\n"),
+    "half an IPv6 address": _text("http://[::1"),
+    "a path": _text(f"http://{DEAD}/proxy.pac"),
+    "a word for a port": _text("http://127.0.0.1:port"),
+    "capitals": _text(f"HTTP://{DEAD}"),
+    "another script": _text("http://pr\u043exy:3128"),
+    "an invisible character": _text(f"http://{DEAD}\u200b"),
+    "an odd password": _text(f"http://ada:{PASSWORD}@#@{DEAD}"),
     "403": _proxy(page(403, "Blocked by policy")),
     "407": _proxy(page(407, "Proxy Authentication Required")),
     "502": _proxy(page(502)),
@@ -198,6 +208,26 @@ def _netrc_variable(world: World) -> None:
 fault("variables", "NETRC=default", names=("account",), place="netrc", by_hand=("NETRC",), undo=_unset("NETRC"))(
     _netrc_variable
 )
+NETRCS: dict[str, tuple[Callable[[World], str], tuple[str, ...]]] = {
+    "a pipe": (lambda world: _odd_netrc(world, os.mkfifo), ("netrc",)),
+    "a folder": (lambda world: _odd_netrc(world, os.mkdir), ()),
+    "empty": (lambda world: "", ()),
+    "the null device": (lambda world: os.devnull, ()),
+    "a device": (lambda world: "/dev/zero", ("netrc",)),
+    "UTF-16": (_file("default login me password x".encode("utf-16")), ("netrc",)),
+    "relative": (lambda world: "my-netrc", ()),
+}
+
+
+def _odd_netrc(world: World, make: Callable[[str], object]) -> str:
+    make(path := str(world.home / "my-netrc"))
+    return path
+
+
+for _name, (_value, _names) in NETRCS.items():
+    fault("variables", f"NETRC={_name}", names=_names, place="netrc")(
+        lambda world, value=_value: world.environ("NETRC", value(world))
+    )
 ODD = {
     "NETRC": "/no/such/netrc",
     "CLOUD_VOLUME_DIR": "/no/such/folder",

@@ -27,6 +27,7 @@ from cave_magic.credentials.save import save_token
 from cave_magic.doctor.checks import network
 from cave_magic.doctor.gather_memory import MEMORY
 from cave_magic.doctor.report import to_markdown
+from cave_magic.environment import name_lookup
 from cave_magic.sandbox import Sandbox
 from cave_magic.token import Token
 
@@ -36,7 +37,7 @@ from ..support.person import LEAST, Records
 from ..support.shell import Ran, ipython, move_to, run_in, settings, sit_at_terminal
 
 SECONDS = 3.0
-"""The timeout of each check."""
+"""The timeout of each check, unless a fault needs more."""
 LONGER = 6
 """The timeout that a check advises in these worlds, instead of a minute."""
 SLACK = 2.0
@@ -62,6 +63,7 @@ class World(fault_world.World):
         outer: the environment in which each kernel starts.
         server_setting: the server in the settings of each kernel.
         is_green: whether the first report was.
+        seconds: the timeout of each check.
         foreign_content: whether another program keeps something in a file; it must be somewhere at the end.
     """
 
@@ -77,6 +79,7 @@ class World(fault_world.World):
     logs: Records = field(default_factory=Records)
     server_setting: str = ""
     is_green: bool = False
+    seconds: float = SECONDS
     foreign_content: bool = False
 
     # ---------------------------------------------------------------- for faults
@@ -124,7 +127,7 @@ class World(fault_world.World):
         self.shell = self.kernel.enter_context(ipython())
         self.shell.register_magic_function(lambda line: self.outputs.append(f"%pip {line}"), magic_name="pip")
         own = settings(self.shell)
-        own.timeout, own.server = SECONDS, self.server_setting
+        own.timeout, own.server = self.seconds, self.server_setting
         for begin in self.begins:
             begin()
 
@@ -236,6 +239,7 @@ def healthy(folder: Path, tls: bool) -> Iterator[World]:
             patch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", cave.certificate)
         patch.setattr(socket, "getaddrinfo", _looked_up(world, socket.getaddrinfo))
         patch.setattr(network, "LONGER", LONGER)
+        patch.setattr(name_lookup, "private_address_of", lambda name: "")  # every name leads to this computer
         sit_at_terminal(patch)
         patch.setattr("getpass.getpass", lambda prompt="": cave.new_token(world.person))
         patch.setattr("builtins.input", lambda prompt="": "y")

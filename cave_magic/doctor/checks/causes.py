@@ -84,7 +84,7 @@ def what_changed(
 def _again(case: Case) -> tuple[str, NextStep]:
     tell = tell_administrators(case.response.host)
     return (
-        "a moment later, without the token, the same request worked",
+        "a moment later, without the token, it responded as it should",
         advise("wait a minute, then ", case.again, f"; if it fails every time, {tell}"),
     )
 

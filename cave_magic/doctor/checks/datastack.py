@@ -191,7 +191,8 @@ def _no_longer(datastack: DatastackFacts, account: Account) -> Finding:
 
 def _is_datastack(response: Response) -> bool:
     """Whether it describes a datastack in the form that caveclient needs."""
-    return isinstance(response.body, dict) and isinstance(response.body.get("aligned_volume"), dict)
+    volume = response.body.get("aligned_volume") if isinstance(response.body, dict) else None
+    return isinstance(volume, dict) and "name" in volume
 
 
 def _dataset(datastack: DatastackFacts) -> str:

@@ -26,6 +26,8 @@ def _map_file(machine: Machine) -> Finding | None:
     evidence = f"{found.path.name} {found.problem}"
     if found.problem is not None and found.problem.fault in (FileFault.IS_A_PIPE, FileFault.IS_A_DEVICE):
         return failed(f"{evidence}: CAVEclient waits for it without end", next_step=step)
+    if found.problem is not None and found.problem.fault in (FileFault.IS_A_FOLDER, FileFault.IS_A_SOCKET):
+        return failed(f"{evidence}: CAVEclient fails if it is called with server_address", next_step=step)
     if found.problem is None or found.problem.fault is not FileFault.NOT_AN_OBJECT:
         return warning(f"{evidence}, so CAVEclient forgets which server a datastack is on", next_step=step, fix=fix)
     return failed(f"{evidence}, so CAVEclient cannot read it", next_step=step, fix=fix)

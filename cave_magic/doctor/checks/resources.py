@@ -16,14 +16,15 @@ def _resources(machine: Machine) -> Finding | None:
 
 
 def _netrc(machine: Machine) -> Finding | None:
-    if not machine.waiting_netrc:
+    found = machine.harmful_netrc
+    if found is None:
         return None
-    path = Path(machine.waiting_netrc)
+    path = Path(found.path)
     command = next_steps.without_variable("NETRC") if machine.netrc_variable else next_steps.move_away(path)
-    return failed(
-        f"{show_path(path)} is a pipe or a device: every request of CAVEclient waits for it without end",
-        next_step=then(command, machine.check_command),
-    )
+    harm = "is not UTF-8 text: every request of CAVEclient fails"
+    if found.never_ends:
+        harm = "is a pipe or a device: every request of CAVEclient waits for it without end"
+    return failed(f"{show_path(path)} {harm}", next_step=then(command, machine.check_command))
 
 
 RESOURCES = Check(
@@ -43,7 +44,7 @@ NETRC = Check(
     about=Machine,
     look=_netrc,
     quiet=True,
-    explains="The file with passwords that requests reads is a pipe or a device, so every request hangs.",
+    explains="The file with passwords that requests reads is a pipe, a device or not text, so no request works.",
     fixed_by="The check prints the line that moves it away, or unsets the variable that names it.",
 )
 CHECKS = (RESOURCES, NETRC)

@@ -115,7 +115,7 @@ CASES = [
     case("a name that is nothing like any", NAME, _lacking("zzzz", "minnie65_public"), "failed", "no datastack zzzz that you can see", WHOAMI, advises="lists what you can read"),
     case("it can be read", ACCESS, DatastackFacts(), "ok", f"{DATASTACK} can be read; its data is on minnie.microns-daf.com"),
     case("access was not asked for", ACCESS, DatastackFacts(info=None), "unknown", f"{HOST} was not contacted", CHECK),
-    *(case(f"a response about no datastack: {body!r}", ACCESS, _facts(response(200, body, ADDRESS)), "unknown", "returned HTTP 200", CHECK, advises="") for body in ([1], {}, {"maintenance": True}, {"local_server": 5}, {"local_server": "minnie"}, {"aligned_volume": 1})),
+    *(case(f"a response about no datastack: {body!r}", ACCESS, _facts(response(200, body, ADDRESS)), "unknown", "returned HTTP 200", CHECK, advises="") for body in ([1], {}, {"maintenance": True}, {"local_server": 5}, {"local_server": "minnie"}, {"aligned_volume": 1}, {"aligned_volume": {"id": 1}})),
     *(case(f"an unusable address of the data: {address!r}", ACCESS, _facts(_without("local_server", address)), "unknown", "no usable data server address", CHECK) for address in ("http://", "http://[::1", "minnie", 5, "https://mi nnie.example", "ftp://x.org", None)),
     case("no permission", ACCESS, _facts(FORBIDDEN, ELSEWHERE), "failed", (f"ada@example.org has no permission to view {DATASTACK}", "403 missing_permission"), CHECK, advises="ask the administrators of minnie65_public for access"),
     case("no permission of an account without e-mail", ACCESS, _facts(FORBIDDEN, NOBODY), "failed", "Nobody has no permission", CHECK),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cave_magic.api.special_files import HarmfulNetrc
 from cave_magic.doctor.checks.resources import NETRC, RESOURCES
 from cave_magic.doctor.evidence import Machine
 from cave_magic.environment.resources import Shortage
@@ -14,8 +15,9 @@ CASES = [
     case("no memory", RESOURCES, Machine(shortage=Shortage.MEMORY), "failed", "no memory left", CHECK, advises="large variables"),
     case("no threads", RESOURCES, Machine(shortage=Shortage.THREADS), "failed", "no more threads", CHECK, advises="stop other kernels"),
     case("no .netrc", NETRC, Machine(), "nothing"),
-    case("a pipe in NETRC", NETRC, Machine(waiting_netrc="/dev/fd/63", netrc_variable=True), "failed", "/dev/fd/63 is a pipe", 'import os; os.environ.pop("NETRC", None)', CHECK),
-    case("a pipe as .netrc", NETRC, Machine(waiting_netrc="/x/.netrc"), "failed", "/x/.netrc is a pipe", "!mv /x/.netrc /x/.netrc.old", CHECK),
+    case("a pipe in NETRC", NETRC, Machine(harmful_netrc=HarmfulNetrc(path="/dev/fd/63", never_ends=True), netrc_variable=True), "failed", "/dev/fd/63 is a pipe", 'import os; os.environ.pop("NETRC", None)', CHECK),
+    case("a pipe as .netrc", NETRC, Machine(harmful_netrc=HarmfulNetrc(path="/x/.netrc", never_ends=True)), "failed", "/x/.netrc is a pipe", "!mv /x/.netrc /x/.netrc.old", CHECK),
+    case("a .netrc that is not text", NETRC, Machine(harmful_netrc=HarmfulNetrc(path="/x/.netrc", never_ends=False)), "failed", "/x/.netrc is not UTF-8 text", "!mv /x/.netrc /x/.netrc.old", CHECK),
 ]  # fmt: skip
 
 

@@ -59,6 +59,20 @@ def test_a_pipe_in_netrc_is_not_read(world: World):
     assert world.fix().ok
 
 
+def test_a_netrc_that_is_not_text_is_moved_away(world: World):
+    """Requests raises an error for it, with every request; the check does not."""
+    (world.home / ".netrc").write_text("default login ada password x\n", encoding="utf-16")
+    assert bad(world.check()) == [("netrc", "failed")]
+    assert world.fix().ok
+
+
+@pytest.mark.parametrize("content", ["machine", "machine a login b"])
+def test_a_netrc_that_requests_ignores_is_fine(world: World, content):
+    """Requests catches the errors of its parser."""
+    (world.home / ".netrc").write_text(content)
+    assert world.check().ok
+
+
 def test_dev_null_as_netrc_is_fine(world: World):
     """It is how to turn the file off."""
     world.patch.setenv("NETRC", os.devnull)
