@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ..api.urls import host_port_of, parse_url
-from ..deployments import KNOWN_SERVERS, local_servers_of, meant_address
+from ..deployments import KNOWN_SERVERS, local_servers_of
 from ..token import Token
-from .datastack_map import known_servers, remembered_servers
+from .datastack_map import known_servers
 from .locations import READ_BY_CAVECLIENT, READ_BY_PROGRAMS, Role, hosts_of_servers, is_host_of, locations, other_hosts
 from .token_files import State, TokenFile, read_token_file, server_file, token_file_called
 
@@ -170,8 +170,8 @@ def other_owner(server: str, token: Token | None) -> str:
 
 def _others_with(server: str, token: Token | None) -> Iterator[tuple[str, TokenFile]]:
     """The other servers that have this token in one of their files, and that file."""
-    # Once this server is set up or used here, an unknown host is one of its data servers.
-    is_set_up = os.path.lexists(server_file(server)) or server in map(meant_address, remembered_servers())
+    # Once this server is set up here, an unknown host is one of its data servers.
+    is_set_up = os.path.lexists(server_file(server))
     for name in hosts_of_servers() if is_set_up else other_hosts(server):
         if token is not None and not is_host_of(server, name):
             file = read_token_file(token_file_called(name))

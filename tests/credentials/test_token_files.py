@@ -262,18 +262,6 @@ def test_a_data_servers_token_belongs_to_its_global_server(secrets):
     assert resolve(OTHER).belongs_to == ""
 
 
-def test_a_default_token_of_a_remembered_server_is_its_own(secrets):
-    """An unknown host is a data server if the datastack map has this server and not that host."""
-    (secrets / token_files.DEFAULT_NAME).write_text(CONTENTS["good"])
-    put_token("data.example.org", A)
-    addresses = {"mine": UNKNOWN + "/"}
-    (secrets / datastack_map.MAP_NAME).write_text(json.dumps(addresses))
-    assert resolve(UNKNOWN).belongs_to == ""
-    assert resolve(SERVER).belongs_to == "https://data.example.org"
-    (secrets / datastack_map.MAP_NAME).write_text(json.dumps({**addresses, "theirs": "https://data.example.org"}))
-    assert resolve(UNKNOWN).belongs_to == "https://data.example.org"
-
-
 def test_a_copy_for_a_data_server_does_not_change_the_owner(secrets):
     """A token in the file that cloud-volume reads still belongs to its server."""
     (secrets / token_files.DEFAULT_NAME).write_text(CONTENTS["good"])
