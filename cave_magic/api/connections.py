@@ -213,6 +213,10 @@ class UnusableBundle(requests.exceptions.SSLError):
     """The file or folder of trusted certificates (CA bundle) is missing or cannot be read."""
 
 
+class UnusableKeyLog(requests.exceptions.SSLError):
+    """The file to which Python writes the keys of secure connections (SSLKEYLOGFILE) cannot be opened."""
+
+
 class TrustedCertificates:
     """The files of trusted certificates that were read, for all sessions of a batch.
 
@@ -228,12 +232,16 @@ class TrustedCertificates:
 
         Raises:
             UnusableBundle: it cannot be read.
+            UnusableKeyLog: no context can be made.
         """
         with self._reading:
             if (file, folder) not in self._contexts:
                 if file is not None and never_ends(file):
                     raise UnusableBundle(file)
-                context = create_urllib3_context()
+                try:
+                    context = create_urllib3_context()
+                except OSError as error:  # the only file that it opens
+                    raise UnusableKeyLog(error) from error
                 try:
                     context.load_verify_locations(file, folder)
                 except OSError as error:

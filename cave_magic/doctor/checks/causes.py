@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from ...api.failures import Failure
 from ...api.responses import Response
 from ...api.urls import name_of_host
+from ...credentials.token_files import show_path
 from ...deployments import local_servers_of
 from ...ui.document import Line, line
 from .. import next_steps
@@ -88,6 +90,19 @@ def _again(case: Case) -> tuple[str, NextStep]:
     )
 
 
+def _proxy_spelling(case: Case) -> tuple[str, NextStep]:
+    variable, is_password = case.tried.proxy, case.experiment.source == "password"
+    outcome = (
+        "the proxy works once the special characters of the password are encoded"
+        if is_password
+        else "the proxy works without the extra or missing characters in its address"
+    )
+    if not variable.lower().endswith("_proxy"):
+        return outcome, then(f"correct the address of the proxy in {variable}", case.again)
+    correct = next_steps.with_proxy_password(variable) if is_password else next_steps.with_scheme(variable, "http")
+    return outcome, advise(f"correct {variable}: ", correct, ", then ", case.again)
+
+
 def _proxy_scheme(case: Case) -> tuple[str, NextStep]:
     scheme, variable = case.experiment.source, case.tried.proxy
     outcome = f"the proxy works if its address begins with {scheme}://"
@@ -138,19 +153,21 @@ def _other_bundle(case: Case) -> tuple[str, NextStep]:
     source, variable = case.experiment.source, "REQUESTS_CA_BUNDLE"
     is_variable = source.isupper()
     command = next_steps.copy_variable(source, variable) if is_variable else next_steps.with_variable(variable, source)
-    named = f"the certificates that {source} names" if is_variable else f"the certificates in {source}"
+    named = f"the certificates that {source} names" if is_variable else f"the certificates in {show_path(Path(source))}"
     return f"with {named} it is trusted", advise(command, ", then ", case.again)
 
 
 def _no_proxy(case: Case) -> tuple[str, NextStep]:
-    known, response, server = case.server.machine.proxy_settings, case.response, case.server
-    hosts = [response.url] if case.is_data_server else [server.address, *local_servers_of(server.address)]
+    return "without the proxy it responds", past_proxy(case.response, case.server, case.tried.proxy)
+
+
+def past_proxy(response: Response, server: ServerFacts, proxy: str) -> NextStep:
+    """Leaves out the proxy for the host of a response; for a server, also for its data servers."""
+    known, is_data_server = server.machine.proxy_settings, response.host != server.host
+    hosts = [response.url] if is_data_server else [server.address, *local_servers_of(server.address)]
     names = ",".join(dict.fromkeys(map(name_of_host, hosts)))
     add = next_steps.with_more_hosts if known.has_exceptions else next_steps.with_variable
-    return (
-        "without the proxy it responds",
-        advise(add(known.no_proxy, names), ", then ", case.again, f"; or correct {case.tried.proxy}"),
-    )
+    return advise(add(known.no_proxy, names), ", then ", next_steps.check(server.target), f"; or correct {proxy}")
 
 
 def _family(case: Case) -> tuple[str, NextStep]:
@@ -177,6 +194,7 @@ def _scheme(case: Case) -> tuple[str, NextStep]:
 
 _CAUSES: dict[Change, Callable[[Case], tuple[str, NextStep]]] = {
     Change.AGAIN: _again,
+    Change.PROXY_SPELLING: _proxy_spelling,
     Change.PROXY_SCHEME: _proxy_scheme,
     Change.OTHER_PROXY: _other_proxy,
     Change.NO_EXCEPTION: _no_exception,

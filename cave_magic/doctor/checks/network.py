@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from ...api.failures import PROXY_LOGIN, Failure
+from ...api.failures import PROXY_FORBIDS, PROXY_LOGIN, Failure
 from ...api.responses import PAGE, TEXT, Response, is_cave
+from ...api.urls import is_on_this_computer
 from ...deployments import KNOWN_SERVERS, formats_of
 from ...redact import sanitize
 from ...ui.document import Line, joined, line
@@ -32,6 +33,7 @@ _ADVICE = {
     Failure.TOO_SLOW: "the server may be overloaded: wait a while",
     Failure.NOT_HTTP: "correct the port in the address",
     Failure.NOT_TLS: "correct the port in the address, or tell the administrators of {host}",
+    Failure.HANDSHAKE: "tell the administrators of {host}",
     Failure.INCOMPLETE: "wait a while; if it is the same then, tell the administrators of {host}",
 }
 """What to do if nothing that was tried changes the outcome."""
@@ -51,6 +53,9 @@ LONGER = 60
 
 GATEWAY = (502, 503, 504)
 """What a proxy returns if it cannot reach the server."""
+
+PAC = "FindProxyForURL"
+"""The function in every file for the automatic configuration of a proxy."""
 
 FINE = "your token is not the reason"
 UNEXPECTED = "unexpected response; please report it to the server's administrators"
@@ -80,11 +85,7 @@ def failure_finding(
 def _unchanged(response: Response, server: ServerFacts, whole: str, tried: Tried) -> Finding:
     """What a response means if nothing that was tried changes it, or nothing was tried."""
     if _is_portal(tried):
-        return failed(
-            evidence_of(response),
-            "; a host that does not exist responds, too: this network responds in place of every server",
-            next_step=then("sign in to this network: open any page in a browser", next_steps.check(server.target)),
-        )
+        return _portal(response, server, tried)
     if _is_misled(response, server, tried):
         return _other_address(response, server, tried)
     if response.failure in (Failure.PROXY, Failure.SOCKS) or response.status == 407:
@@ -94,6 +95,19 @@ def _unchanged(response: Response, server: ServerFacts, whole: str, tried: Tried
     if response.failure is not None:
         return _no_response(response, server, tried)
     return _strange(response, server, whole, tried)
+
+
+def _portal(response: Response, server: ServerFacts, tried: Tried) -> Finding:
+    """This network, or the proxy, responds in place of every server."""
+    again, exists = next_steps.check(server.target), "; a host that does not exist responds, too"
+    if not tried.proxy:
+        evidence = line(evidence_of(response), f"{exists}: this network responds in place of every server")
+        return failed(evidence, next_step=then("sign in to this network: open any page in a browser", again))
+    if PAC in response.opening:
+        evidence = line(f"{tried.proxy} names a script that chooses a proxy, not a proxy: ", evidence_of(response))
+        return failed(evidence, next_step=then(f"set {tried.proxy} to the proxy that the script names", again))
+    evidence = line(evidence_of(response), f"{exists}: the proxy in {tried.proxy} responds in place of every server")
+    return failed(evidence, next_step=then(f"sign in to that proxy, or correct {tried.proxy}", again))
 
 
 def _is_misled(response: Response, server: ServerFacts, tried: Tried) -> bool:
@@ -222,9 +236,13 @@ def _proxy(response: Response, server: ServerFacts, tried: Tried) -> Finding:
     again = next_steps.check(server.target)
     proxy = tried.proxy or server.machine.proxy_settings.proxy_for(response.url) or "this computer's settings"
     reached, others = _reached(tried), tried.about(Change.OTHER_SERVER)
+    ask = "ask the IT department of this network"
     if response.failure is Failure.SOCKS:
         install = next_steps.install(server.machine.installer, "requests[socks]")
         return failed(evidence_of(response), next_step=advise(install, ", then ", again))
+    if response.status == 407 and tried.url and not tried.proxy:
+        evidence = line(evidence_of(response), "; no proxy is configured on this computer", _only_this_one(tried))
+        return failed(evidence, next_step=then(f"{ask} which proxy to use", again))
     if response.status == 407 or response.detail == PROXY_LOGIN:
         evidence = line(evidence_of(response), f"; the proxy in {proxy} wants another user name and password")
         if not proxy.lower().endswith("_proxy"):
@@ -232,27 +250,37 @@ def _proxy(response: Response, server: ServerFacts, tried: Tried) -> Finding:
         return failed(
             evidence, next_step=advise("give it yours: ", next_steps.with_proxy_password(proxy), ", then ", again)
         )
+    if reached and response.detail == PROXY_FORBIDS:
+        evidence = line(evidence_of(response), f"; it reaches {names_of(reached)}, so it blocks {response.host}")
+        return failed(evidence, next_step=then(f"{ask} to allow {response.host} in its proxy", again))
     if reached:
         evidence = line(
             evidence_of(response),
             f"; the proxy reaches {names_of(reached)}, so either it blocks {response.host}, or that server is down, or "
             "its address is wrong",
         )
-        return failed(evidence, next_step=then("wait, or ask the IT department of this network about the proxy", again))
+        return failed(evidence, next_step=then(f"wait, or {ask} about the proxy", again))
     others_too = f"; the proxy does not reach {names_of(others)} either" if others else ""
     without = f"; without the proxy, {response.host} does not respond either" if tried.url else ""
-    advice = f"correct {proxy}; ask the IT department of this network for the address of its proxy"
+    advice = f"correct {proxy}; {ask} for the address of its proxy"
+    if tried.is_proxy_here:
+        advice = f"start the program on this computer that is that proxy (a tunnel, a VPN), or correct {proxy}"
     return failed(evidence_of(response), others_too, without, next_step=then(advice, again))
 
 
 def _no_response(response: Response, server: ServerFacts, tried: Tried) -> Finding:
     again, failure, others = next_steps.check(server.target), response.failure, tried.about(Change.OTHER_SERVER)
+    if failure is Failure.KEY_LOG:
+        unset = next_steps.without_variable("SSLKEYLOGFILE")
+        return failed(evidence_of(response), next_step=then(unset, again))
     evidence = line(evidence_of(response), _only_this_one(tried))
     if response.host != server.host and failure in (Failure.NAME_NOT_FOUND, Failure.REFUSED, Failure.NOT_TLS):
         return failed(evidence, next_step=then(not_yours(server), again))
     if others and not _reached(tried) and failure is not None:
         return _nothing_is_reached(response, server, others)
     advice = _ADVICE.get(failure, "").format(host=response.host) if failure else ""
+    if advice and failure not in (Failure.NOT_HTTP, Failure.NOT_TLS) and is_on_this_computer(response.url):
+        advice = f"start the program that should respond at {response.host}; if it is a tunnel, look at its other end"
     if failure in _TIMEOUTS and server.timeout < LONGER:
         slow = f"{advice}; if it is just slow: " if advice else "give it more time: "
         next_step = advise(slow, next_steps.check(server.target, f"--timeout {LONGER}"))
@@ -278,8 +306,7 @@ def _untrusted(response: Response, server: ServerFacts, tried: Tried) -> Finding
     """The server's certificate is not accepted, whichever certificates are trusted."""
     again = next_steps.check(server.target)
     if response.failure is Failure.CA_BUNDLE:
-        install = next_steps.install(server.machine.installer, "certifi", again=True)
-        return failed(evidence_of(response), next_step=then(install, again))
+        return _unusable_bundle(response, server, again)
     seen = tried.first(Change.UNVERIFIED)
     evidence = line(evidence_of(response), _certificate(seen), _only_this_one(tried))
     others, tell = tried.about(Change.OTHER_SERVER), tell_administrators(response.host)
@@ -303,6 +330,22 @@ def _untrusted(response: Response, server: ServerFacts, tried: Tried) -> Finding
         evidence,
         next_step=then(
             f"{tell}; if you trust that issuer, set REQUESTS_CA_BUNDLE to a file with its certificate",
+            again,
+        ),
+    )
+
+
+def _unusable_bundle(response: Response, server: ServerFacts, again: Command) -> Finding:
+    """The file of trusted certificates cannot be used, and without it, or with another, the server is not trusted."""
+    variable = server.machine.proxy_settings.bundle
+    if not variable:
+        install = next_steps.install(server.machine.installer, "certifi", again=True)
+        return failed(evidence_of(response), next_step=then(install, again))
+    return failed(
+        evidence_of(response),
+        f"; {variable} names it, and without it {response.host} is not trusted",
+        next_step=then(
+            f"ask the IT department of this network for its certificates in PEM form, and set {variable} to that file",
             again,
         ),
     )
