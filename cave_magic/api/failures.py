@@ -33,6 +33,9 @@ class Failure(Enum):
     UNKNOWN = "could not be contacted"
 
 
+UNTRUSTED = (Failure.TLS, Failure.CERTIFICATE, Failure.CA_BUNDLE)
+"""Failures that other trusted certificates can change."""
+
 _BY_KIND = (
     ({"InvalidHeader", "UnicodeEncodeError"}, Failure.UNSENDABLE),
     ({"MissingSchema", "InvalidSchema", "InvalidURL", "LocationParseError", "LocationValueError"}, Failure.INVALID_URL),

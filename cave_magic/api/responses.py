@@ -54,6 +54,9 @@ REFUSALS = ("invalid_token", "no_token", "bad_auth_header")
 REJECTION = r"\A(4\d\d) [A-Z][A-Za-z ]+: "
 """How the message of a 500 begins that stands for another status: `404 Not Found: version 9 not found in d`."""
 
+GATEWAY = (502, 503, 504)
+"""What a proxy or a load balancer returns if it cannot reach the server."""
+
 NOTHING = Untrusted("")
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...api.failures import Failure
-from ...api.responses import Response
+from ...api.responses import Response, is_cave
 from ...api.urls import name_of_host
 from ...credentials.token_files import show_path
 from ...deployments import local_servers_of
@@ -217,3 +217,15 @@ def what_was_tried(tried: Tried, works: Callable[[Response], bool]) -> tuple[Lin
 def names_of(experiments: tuple[Experiment, ...]) -> str:
     """The hosts that were compared: "a", or "a and b"."""
     return " and ".join(one.source for one in experiments)
+
+
+def reached(tried: Tried) -> tuple[Experiment, ...]:
+    """The other CAVE servers that responded as they should."""
+    return tuple(one for one in tried.about(Change.OTHER_SERVER) if is_cave(one.response))
+
+
+def only_this_one(tried: Tried) -> Line:
+    """Words for the evidence if other servers are reached."""
+    others = reached(tried)
+    verb = "responds" if len(others) == 1 else "respond"
+    return line(f"; {names_of(others)} {verb}, so only this server is affected") if others else ()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from ...api import endpoints, http
-from ...api.failures import Failure
+from ...api.failures import UNTRUSTED, Failure
 from ...api.http import Way
 from ...api.responses import Response
 from ...api.urls import host_of, is_on_this_computer, parse_url, proxy_parts
@@ -33,7 +33,6 @@ MOST_SERVERS = 2
 """How many other CAVE servers are contacted for comparison, each in a domain of its own."""
 
 _NOT_HTTPS = (Failure.NOT_TLS, Failure.REFUSED)
-_UNTRUSTED = (Failure.TLS, Failure.CERTIFICATE, Failure.CA_BUNDLE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +58,12 @@ def trials(response: Response, target: Target) -> list[Trial]:
     found += _ways_through_a_proxy(url)
     if file := http.netrc_for(url):
         found.append(Trial(change=Change.NETRC, url=url, way=Way(uses_netrc=False), source=file))
-    if response.failure in _UNTRUSTED:
+    if response.failure in UNTRUSTED:
         found += _certificates(url, response.failure)
     if http.proxy_for(url):
         found.append(Trial(change=Change.NO_PROXY, url=url, way=Way(proxy="")))
     found += _addresses(response, target)
-    if response.failure in _UNTRUSTED:
+    if response.failure in UNTRUSTED:
         found.append(Trial(change=Change.UNVERIFIED, url=url, way=Way(verified=False)))
     return found
 

@@ -201,7 +201,7 @@ CASES = [
     case("offline", NETWORK, _compared(_none(Failure.NAME_NOT_FOUND), _none(Failure.NAME_NOT_FOUND), _none(Failure.UNREACHABLE)), "failed", ("cave.one.org and cave.two.org cannot be reached either", "this computer seems to be offline"), CHECK, advises="connect it to a network"),
     case("a network that blocks all servers", NETWORK, _compared(_none(Failure.RESET), _none(Failure.RESET)), "failed", "cave.one.org cannot be reached either", CHECK, advises=f"allow {HOST}"),
     case("a redirect of one server", NETWORK, _compared(response(302, location="https://new.example/"), WORKS), "failed", ("new.example", "only this server is affected"), CHECK, advises="correct the address"),
-    case("a page in place of one server", NETWORK, _compared(page(), WORKS), "failed", "only this server is affected", CHECK, advises="wait while the server is under maintenance"),
+    case("a page in place of one server", NETWORK, _compared(page(), WORKS), "failed", "only this server is affected", CHECK, advises=f"open https://{HOST} in a browser"),
     case("an address in the file of hosts", NETWORK, _compared(_none(Failure.REFUSED), looked={"hosts_file": "/etc/hosts", "private_address": "127.0.0.1"}), "failed", f"/etc/hosts leads {HOST} to 127.0.0.1", CHECK, advises="the line for"),
     case("a name server with a private address", NETWORK, _compared(DEAD, looked={"private_address": "10.0.0.1"}), "failed", "the name server of this network leads it to 10.0.0.1", CHECK, advises=f"allow {HOST}"),
     case("a proxy that requires a password", NETWORK, _compared(page(407), looked={"proxy": "HTTPS_PROXY"}), "failed", "the proxy in HTTPS_PROXY wants another user name and password", next_steps.with_proxy_password("HTTPS_PROXY").text, CHECK, advises="give it yours"),
@@ -226,6 +226,7 @@ CASES = [
     case("the auth service was not asked", AUTH, ServerFacts(identity=None), "nothing"),
     case("the auth service asks to slow down", AUTH, ServerFacts(identity=response(429, {"message": "x"})), "failed", "slow down (429)", CHECK, advises="a minute"),
     case("the auth service is down", AUTH, ServerFacts(identity=response(503)), "failed", "the auth service", CHECK, advises="wait"),
+    case("the auth service says why it is down", AUTH, ServerFacts(identity=response(503, {"message": "Maintenance until 14:00"})), "failed", "down or broken (503): Maintenance until 14:00", CHECK),
     case("the auth service is gone", AUTH, ServerFacts(identity=page(404)), "failed", ("auth service", "(404)"), CHECK, advises="your token is not the reason"),
     case("the auth service asks to wait", AUTH, ServerFacts(identity=response(503, wait=3600.0)), "failed", "to wait 60 minutes", CHECK),
 ]  # fmt: skip
