@@ -36,8 +36,10 @@ def check(*datastacks: str, server: str = "", timeout: float = 10.0) -> Report:
         datastacks: names; minnie65_public if empty.
         server: the address of a server; "" for the server of each datastack.
         timeout: the most seconds to wait.
+
     Returns:
         The report: `.ok`, `.rows`, `.next`, `.to_dict()`. It contains no secrets.
+
     Raises:
         BadInput: the address, a name or the timeout is invalid.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from ..credentials.save import UNCHANGED, NotPutBack, Obstructed
@@ -31,6 +32,7 @@ from .views.report import report_page
     argument("--all", action="store_true", help="check every datastack that you can see"),
     argument("--strict", action="store_true", help="fail the cell if anything failed; then nothing is returned"),
     argument("--timeout", type=float, metavar="S", help="the most seconds to wait"),
+    argument("--explain", metavar="CHECK", help="show what a check means and what fixes it; checks nothing"),
 )
 def cave_check(context: Context, args: argparse.Namespace) -> Any:
     """Finds out why access to CAVE does not work, and how to fix it. Changes nothing without --fix.
@@ -42,6 +44,8 @@ def cave_check(context: Context, args: argparse.Namespace) -> Any:
         report = %cave_check --json -o
     """
     _refuse_contradictions(args)
+    if args.explain:
+        return _explain(context, args.explain)
     found = _look(context, args, context.shell.last_error)
     _show(context, found.report, args)
     if args.fix and _apply(context, found.fixes, found.report.again, args.yes):
@@ -50,6 +54,19 @@ def cave_check(context: Context, args: argparse.Namespace) -> Any:
     if args.strict and not found.report.ok:
         raise CheckFailed("some checks failed; the rows above say why.")
     return found.report if args.output else None
+
+
+def _explain(context: Context, name: str) -> None:
+    from ..doctor.checks import CHECKS
+    from ..doctor.reference import explanation
+
+    checks = {check.id: check for check in CHECKS}
+    check = checks.get(name.partition(":")[0])  # an id of a report may end in a datastack
+    if check is None:
+        near = get_close_matches(name, checks, n=1)
+        hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(checks)}."
+        raise BadInput(f"there is no check of that name. {hint}")
+    context.frontend.show(explanation(check))
 
 
 def _refuse_contradictions(args: argparse.Namespace) -> None:

@@ -20,13 +20,13 @@ MARKS = {
 
 
 def report_page(report: Report, verbose: bool = False) -> Page:
-    """The report of `%cave_check`; `verbose` shows every row, including quiet ones that are ok and each skipped one."""
+    """The report of `%cave_check`; `verbose` shows the ids of the checks and every row, also quiet and skipped ones."""
     blocks: list[Block] = []
     if report.error is not None:
         blocks.append(line(Span("The last error: ", "strong"), report.error.line))
     blocks.append(line(Span(f"CAVE check: {', '.join(report.datastacks)} on {host_of(report.server)}", "strong")))
     shown = [row for row in report.rows if verbose or _is_shown(row)]
-    rows = [part for row in shown for part in (_row(row), *(_tried(row) if verbose else ()))]
+    rows = [part for row in shown for part in (_row(row, verbose), *(_tried(row) if verbose else ()))]
     rows += [] if verbose else _skipped(report.rows)
     if rows:
         blocks.append(Table(tuple(rows), "what was checked", head=1))
@@ -38,9 +38,10 @@ def _is_shown(row: CheckResult) -> bool:
     return row.status is not Status.SKIPPED and not (row.quiet and row.status is Status.OK)
 
 
-def _row(row: CheckResult) -> tuple[Line, ...]:
+def _row(row: CheckResult, verbose: bool) -> tuple[Line, ...]:
     calm = row.status in (Status.OK, Status.SKIPPED)
-    return _mark(row.status), line(Span(row.title, "" if calm else "strong")), row.found
+    name = Span(f" ({row.id})" if verbose and row.id != row.title else "", "dim")
+    return _mark(row.status), line(Span(row.title, "" if calm else "strong"), name), row.found
 
 
 def _tried(row: CheckResult) -> list[tuple[Line, ...]]:
