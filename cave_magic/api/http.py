@@ -52,6 +52,7 @@ class Way:
             ones in the settings.
         verified: whether the server's certificate is verified; if not, the response carries it.
         family: `socket.AF_INET` or `socket.AF_INET6`, to use only addresses of that kind; 0 for both.
+        skipped: how many addresses of that kind are left out.
         uses_netrc: whether requests may send a password from a `.netrc` file.
         made_up_token: whether it carries a token that nobody has, to find out whether tokens arrive.
     """
@@ -60,6 +61,7 @@ class Way:
     certificates: str | None = None
     verified: bool = True
     family: int = 0
+    skipped: int = 0
     uses_netrc: bool = True
     made_up_token: bool = False
 
@@ -169,7 +171,7 @@ class Session:
                 self._trusted = self._trusted or connections.TrustedCertificates()
                 if way is not None:
                     own = session = connections.open_session(1, self._trusted)
-                    request = connections.ActiveRequest(seconds, way.family)
+                    request = connections.ActiveRequest(seconds, way.family, way.skipped)
                     self._tries.append(request)
                 else:
                     self._session = session = self._session or connections.open_session(

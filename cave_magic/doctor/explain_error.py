@@ -193,8 +193,8 @@ def _by_code(raised: Raised) -> str:
         "missing_permission": "your account has no permission for that datastack. Your token is fine.",
         "invalid_table_id": f"{raised.host} has no datastack of that name. Your token is fine.",
         "invalid_token": f"{raised.host} rejected the token.",
-        "no_token": f"{raised.host} received no token: none is stored, or it begins with a space.",
-        "bad_auth_header": f"{raised.host} received no valid token: it was empty, or a password was sent instead.",
+        "no_token": f"{raised.host} received no token.",
+        "bad_auth_header": f"{raised.host} received no valid token.",
     }
     return meanings.get(raised.code, "")
 

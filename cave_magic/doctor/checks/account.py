@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
-from ...api.responses import REFUSALS, TEMPORARY_TOKEN_DAYS, WITHIN, Response
+from ...api.responses import NOT_RECEIVED, TEMPORARY_TOKEN_DAYS, WITHIN, Response
 from ...api.urls import name_of_host
 from ...ui.document import Span, line
 from .. import next_steps
 from ..evidence import ServerFacts
 from ..experiments.model import Change
 from ..model import Check, Command, Finding, advise, failed, ok, then, unknown, warning
-from .causes import past_proxy, tell_administrators, what_was_tried, without_netrc
+from .causes import another_network, past_proxy, what_was_tried, without_netrc
 from .network import AUTH, UNEXPECTED
 from .token import FORM, SHADOW, set_up, within_reach
 
@@ -29,7 +29,7 @@ def _account(server: ServerFacts) -> Finding:
     if server.netrc_file:
         evidence, next_step = without_netrc(server, server.netrc_file, name_of_host(server.address))
         return failed(evidence, next_step=next_step)
-    if response.code in REFUSALS:
+    if response.code in NOT_RECEIVED:
         return _not_received(response, server, check)
     return unknown("could not be verified: ", response.evidence, next_step=then(UNEXPECTED, check))
 
@@ -47,8 +47,7 @@ def _not_received(response: Response, server: ServerFacts, check: Command) -> Fi
         evidence, next_step = f"{got_none}, but a made-up token arrives", then("wait a minute", check)
     else:
         lost = "" if same is None else "; a made-up token does not arrive either"
-        advice = f"try another network; if it is the same there, {tell_administrators(response.host)}"
-        evidence, next_step = got_none + lost, then(advice, check)
+        evidence, next_step = got_none + lost, then(another_network(response.host), check)
     found = failed(evidence, next_step=next_step)
     return replace(found, tried=what_was_tried(tried, lambda one: bool(_arrives(one))))
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from difflib import get_close_matches
 
-from ...api.responses import FLASK_404, PAGE, is_cave, local_server_in
+from ...api.responses import FLASK_404, NOT_RECEIVED, PAGE, is_cave, local_server_in
 from ...api.urls import host_of, parse_url
 from ...credentials.token_files import TOKEN_KEY, TokenFile, show_key, show_path
 from ...deployments import problem_with_address
@@ -16,7 +16,7 @@ from ...ui.document import Line, Span, joined, line
 from .. import next_steps
 from ..evidence import CallFacts, DatastackFacts
 from ..model import Check, Command, Finding, advise, failed, ok, then
-from .causes import tell_administrators
+from .causes import another_network, tell_administrators
 from .datastack import ACCESS, server_for, wait_for_cache
 from .network import FINE, failure_finding
 from .services import LOCAL, is_up
@@ -211,6 +211,9 @@ def _same(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
     if facts.refused_since is not None:
         evidence = f"{response.host} still refuses access ({response.code}), although the info service no longer does"
         return wait_for_cache(replace(datastack, info=response, contradicted_since=facts.refused_since), evidence)
+    if response.code in NOT_RECEIVED:
+        evidence = f"{response.host} received no token ({response.code}), although one was sent"
+        return failed(f"{evidence}; {datastack.server.host} got it", next_step=advise(another_network(response.host)))
     if response.is_good and _is_unusable(response.body, facts):
         return failed(
             f"{response.host} returns data to {_function(facts)} that caveclient cannot use ({facts.call.error}): ",

@@ -24,6 +24,11 @@ def tell_administrators(host: str) -> str:
     return f"tell the administrators of {host}"
 
 
+def another_network(host: str) -> str:
+    """Advice if a token is lost on the way to a host."""
+    return f"try another network; if it is the same there, {tell_administrators(host)}"
+
+
 def not_yours(server: ServerFacts) -> str:
     """Advice if a data server does not work: its address comes from the info service."""
     return f"the info service has a wrong address for it, or it is down: {tell_administrators(server.host)}"
@@ -184,6 +189,12 @@ def _family(case: Case) -> tuple[str, NextStep]:
     )
 
 
+def _other_address(case: Case) -> tuple[str, NextStep]:
+    host = case.response.host
+    outcome = f"{host} has several addresses: at the second it responds, at the first it does not"
+    return outcome, then(tell_administrators(host), case.again)
+
+
 def _scheme(case: Case) -> tuple[str, NextStep]:
     scheme = case.experiment.source
     if case.is_data_server:
@@ -203,6 +214,7 @@ _CAUSES: dict[Change, Callable[[Case], tuple[str, NextStep]]] = {
     Change.OTHER_BUNDLE: _other_bundle,
     Change.NO_PROXY: _no_proxy,
     Change.FAMILY: _family,
+    Change.OTHER_ADDRESS: _other_address,
     Change.SCHEME: _scheme,
 }
 

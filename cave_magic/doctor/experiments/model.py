@@ -27,6 +27,7 @@ class Change(Enum):
     NO_PROXY = "without the proxy"
     MADE_UP_DIRECT = "with a made-up token, without the proxy"
     FAMILY = "over {} only"
+    OTHER_ADDRESS = "with its second address"
     SCHEME = "with {}://"
     UNVERIFIED = "without verifying the certificate"
     OTHER_SERVER = "{} instead"

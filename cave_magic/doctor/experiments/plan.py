@@ -115,6 +115,7 @@ def _addresses(response: Response, target: Target) -> Iterator[Trial]:
     if not is_address(address.host) and not http.proxy_for(url):
         for name, family in (("IPv4", socket.AF_INET), ("IPv6", socket.AF_INET6)):
             yield Trial(change=Change.FAMILY, url=url, way=Way(family=family), source=name)
+        yield Trial(change=Change.OTHER_ADDRESS, url=url, way=Way(family=socket.AF_INET, skipped=1))
     other = "http" if address.scheme == "https" else "https"
     if other == "https" or (response.failure in _NOT_HTTPS and target.server not in KNOWN_SERVERS):
         changed = other + url[len(address.scheme) :]

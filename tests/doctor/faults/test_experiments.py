@@ -401,6 +401,15 @@ def test_ipv6_that_leads_nowhere(world: World, named: int):
         assert world.fix().ok
 
 
+def test_a_first_address_that_leads_nowhere(world: World, named: int):
+    """Connecting to the first of two IPv4 addresses hangs; only the administrators can change that."""
+    with full_backlog("127.0.0.2", named):
+        _looked_up(world, {NAME: [("127.0.0.2", None), ("127.0.0.1", None)]})
+        report = world.check()
+    assert "at the second it responds, at the first it does not" in _network(report)
+    assert report.next.text.startswith("tell the administrators of")
+
+
 def test_a_lookup_that_hangs_for_one_kind_of_address(world: World, named: int):
     """The experiments begin although the first request is still looking up its host."""
     over, lookup = threading.Event(), socket.getaddrinfo

@@ -139,6 +139,14 @@ def test_a_data_server_that_refuses_from_its_cache_is_waited_for(world: World, w
     assert "it caches permissions for up to 300 s" in found
 
 
+def test_a_data_server_that_gets_no_token_is_not_waited_for(world: World, wrong):
+    """A gateway before it removes the header; that is not a cached permission."""
+    world.run("client = make(); client.materialize")
+    world.cave.misbehave("materialize", lambda request: (flask.jsonify({"error": "no_token", "message": "x"}), 401))
+    found, _ = wrong('client.materialize.query_table("nuclei")')
+    assert "received no token (no_token), although one was sent" in found
+
+
 def test_an_exception_of_the_service_is_not_called_an_outage(world: World):
     """Materialize reports what a query made it fail on as a 500; the query is not sent again."""
     failure = {"code": 500, "message": "column x does not exist", "traceback": []}
