@@ -96,24 +96,25 @@ def _again(case: Case) -> tuple[str, NextStep]:
 
 
 def _proxy_spelling(case: Case) -> tuple[str, NextStep]:
-    variable, is_password = case.tried.proxy, case.experiment.source == "password"
-    outcome = (
-        "the proxy works once the special characters of the password are encoded"
-        if is_password
-        else "the proxy works without the extra or missing characters in its address"
-    )
-    if not variable.lower().endswith("_proxy"):
-        return outcome, then(f"correct the address of the proxy in {variable}", case.again)
-    correct = next_steps.with_proxy_password(variable) if is_password else next_steps.with_scheme(variable, "http")
-    return outcome, advise(f"correct {variable}: ", correct, ", then ", case.again)
+    variable = case.tried.proxy
+    if case.experiment.source == "password":
+        outcome = "the proxy works once the special characters of the password are encoded"
+        return outcome, _corrected(case, next_steps.with_proxy_password(variable))
+    outcome = "the proxy works without the extra or missing characters in its address"
+    return outcome, _corrected(case, next_steps.with_scheme(variable, "http"))
 
 
 def _proxy_scheme(case: Case) -> tuple[str, NextStep]:
-    scheme, variable = case.experiment.source, case.tried.proxy
+    scheme = case.experiment.source
     outcome = f"the proxy works if its address begins with {scheme}://"
-    if variable.lower().endswith("_proxy"):
-        return outcome, advise(f"correct {variable}: ", next_steps.with_scheme(variable, scheme), ", then ", case.again)
-    return outcome, then(f"correct the address of the proxy in {variable}", case.again)
+    return outcome, _corrected(case, next_steps.with_scheme(case.tried.proxy, scheme))
+
+
+def _corrected(case: Case, command: Command) -> NextStep:
+    """Corrects the variable that names the proxy; other settings are not reached by a line."""
+    if case.tried.proxy.lower().endswith("_proxy"):
+        return advise(f"correct {case.tried.proxy}: ", command, ", then ", case.again)
+    return then(f"correct the address of the proxy in {case.tried.proxy}", case.again)
 
 
 def _other_proxy(case: Case) -> tuple[str, NextStep]:
