@@ -275,7 +275,7 @@ def _no_response(response: Response, server: ServerFacts, tried: Tried) -> Findi
     if others and not reached(tried) and failure is not None:
         return _nothing_is_reached(response, server, others)
     advice = _ADVICE.get(failure, "").format(host=response.host) if failure else ""
-    if advice and failure not in (Failure.NOT_HTTP, Failure.NOT_TLS) and is_on_this_computer(response.url):
+    if failure is Failure.REFUSED and is_on_this_computer(response.url):
         advice = f"start the program that should respond at {response.host}; if it is a tunnel, look at its other end"
     if failure in _TIMEOUTS and server.timeout < LONGER:
         slow = f"{advice}; if it is just slow: " if advice else "give it more time: "
