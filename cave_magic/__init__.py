@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .doctor.model import Report
+    from .doctor.report import Report
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "check", "load_ipython_extension", "unload_ipython_extension"]

@@ -20,11 +20,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from cave_magic.commands import NAMES, find_command  # noqa: E402
-from cave_magic.commands.views.report import MARKS  # noqa: E402
 from cave_magic.deployments import DEPLOYMENTS  # noqa: E402
 from cave_magic.doctor.checks import CHECKS  # noqa: E402
 from cave_magic.doctor.model import Check, Finding, Status  # noqa: E402
 from cave_magic.doctor.reference import sections  # noqa: E402
+from cave_magic.doctor.report import MARKS  # noqa: E402
 from cave_magic.magics import CaveMagics  # noqa: E402
 from cave_magic.ui.document import Line, Span  # noqa: E402
 from tests.doctor.checks.facts import finding  # noqa: E402

@@ -11,14 +11,15 @@ from typing import Any
 from ..credentials.save import UNCHANGED, NotPutBack, Obstructed
 from ..credentials.token_files import show_path
 from ..doctor import feasible, next_steps
-from ..doctor.diagnose import Diagnosis, look, to_markdown
+from ..doctor.diagnose import Diagnosis, look
 from ..doctor.evidence import NotebookSession
-from ..doctor.model import Command, Fix, Report
+from ..doctor.model import Command, Fix, advise
+from ..doctor.report import Report, to_markdown
 from ..errors import BadInput, CheckFailed, TokenNotSaved
+from ..ui.document import line
 from ..ui.prompts import confirm
 from .arguments import argument, command
 from .context import NOTHING, Context
-from .views.report import report_page
 
 
 @command(
@@ -94,15 +95,17 @@ def _show(context: Context, report: Report, args: argparse.Namespace) -> None:
     if args.json:
         context.frontend.say(json.dumps(report.to_dict(), indent=2))
     elif args.report:
-        context.frontend.say(to_markdown(report))
-    else:
-        context.frontend.show(report_page(report, args.verbose))
+        context.frontend.say(to_markdown(report, context.frontend.name))
+    elif not (args.output and context.shell.shows_result("cave_check")):  # a cell's value is shown by IPython
+        taken = ("--fix", "--fix --yes") if args.fix else ()
+        offered = [advise(next_steps.with_option(report.again, option)) for option in taken]
+        context.frontend.show(report.page(args.verbose, offered))
 
 
 def _apply(context: Context, fixes: Sequence[Fix], again: Command, yes: bool) -> bool:
     """Offers each fix; returns whether any was applied."""
     say = context.frontend.say
-    unasked = f"{next_steps.with_option(again, '--fix --yes')} applies the fixes without asking"
+    unasked = line(next_steps.with_option(again, "--fix --yes"), " applies the fixes without asking")
     if not fixes:
         say("There is nothing that --fix can fix.")
     made: list[str] = []
@@ -112,9 +115,9 @@ def _apply(context: Context, fixes: Sequence[Fix], again: Command, yes: bool) ->
             continue
         before, after = _made(made, fixes), _made([*made, fix.words], fixes)
         perhaps = f"{before} This one may have been applied: {fix.words}.".lstrip()
-        left = f" To see what is left: {again}"
+        left = line(" To see what is left: ", again)
         try:
-            with context.changing(after + left, perhaps + left):
+            with context.changing(line(after, left), line(perhaps, left)):
                 backups = fix.apply()
         except TokenNotSaved as error:
             raise _with_what_was_done(error, before, again) from None
@@ -137,9 +140,7 @@ def _made(made: Sequence[str], fixes: Sequence[Fix]) -> str:
 def _with_what_was_done(error: TokenNotSaved, before: str, again: Command) -> TokenNotSaved:
     """The error of a fix, with the fixes that were applied before it."""
     done = before or ("" if isinstance(error, NotPutBack) else UNCHANGED)
-    then = (
-        f"Next: {feasible.past(error.obstacle, again).text}"
-        if isinstance(error, Obstructed)
-        else f"To see what is left: {again}"
-    )
-    return TokenNotSaved(" ".join(filter(None, (str(error), done, then))))
+    then = line(" To see what is left: ", again)
+    if isinstance(error, Obstructed):
+        then = line(" Next: ", feasible.past(error.obstacle, again).line)
+    return TokenNotSaved(*error.args, *line(f" {done}" if done else "", then))

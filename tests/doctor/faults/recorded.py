@@ -32,7 +32,7 @@ VARYING = {
     r"\bon \d+ [A-Z][a-z]+ at (?=\d\d:\d\d UTC)": "at ",
     r"\b127\.0\.0\.1(?![:'\"\d])": host_of(SERVER),
     r"\bwithin \d+(\.\d+)? s\b": "within 3 s",
-    r"\b\d+\.\d+ s\b": "0.1 s",
+    r"\b(\d+\.\d+ s|\d+ ms)\b": "40 ms",
     r"\b\d\d:\d\d UTC\b": "14:05 UTC",
     r"\b\d+ [A-Z][a-z]+ 20\d\d\b": "27 November 2026",
     r"(ends in |…|^)[0-9a-f]{4}(?=$|\W)": r"\g<1>4f2a",
