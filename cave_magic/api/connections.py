@@ -38,6 +38,7 @@ class ActiveRequest:
     Args:
         seconds: the time until the deadline, from now.
         family: `socket.AF_INET` or `socket.AF_INET6`, to connect to addresses of that kind only; 0 for both.
+        skipped: how many addresses of that kind are left out.
 
     Attributes:
         connected: whether it got a connection in time.
@@ -46,9 +47,9 @@ class ActiveRequest:
         certificate: the server's, in binary form (DER), if it was not verified.
     """
 
-    def __init__(self, seconds: float, family: int = 0) -> None:
+    def __init__(self, seconds: float, family: int = 0, skipped: int = 0) -> None:
         self.connected = self.cancelled = False
-        self.family, self.certificate = family, b""
+        self.family, self.skipped, self.certificate = family, skipped, b""
         self.deadline = time.monotonic() + seconds
         self._socket: socket.socket | None = None
         self._lock = threading.Lock()
@@ -152,7 +153,7 @@ class _Cancellable:
         name = self._dns_host
         try:
             if request is not None and request.family:
-                self._dns_host = _address_of(name, request.family)
+                self._dns_host = _address_of(name, request.family, request.skipped)
             made: socket.socket = super()._new_conn()  # type: ignore[misc]
         finally:
             self._dns_host = name
@@ -168,13 +169,16 @@ class _Cancellable:
         super().request(*args, **options)  # type: ignore[misc]
 
 
-def _address_of(name: str, family: int) -> str:
-    """The first address of a kind that a name resolves to.
+def _address_of(name: str, family: int, skipped: int) -> str:
+    """The first address of a kind that a name resolves to, after those that are left out.
 
     Raises:
         socket.gaierror: it has none.
     """
-    return str(socket.getaddrinfo(name, None, family, socket.SOCK_STREAM)[0][4][0])
+    found = socket.getaddrinfo(name, None, family, socket.SOCK_STREAM)[skipped:]
+    if not found:
+        raise socket.gaierror(socket.EAI_NONAME, "it has no other address")
+    return str(found[0][4][0])
 
 
 def _attach(connection: Any) -> None:
@@ -213,6 +217,10 @@ class UnusableBundle(requests.exceptions.SSLError):
     """The file or folder of trusted certificates (CA bundle) is missing or cannot be read."""
 
 
+class UnusableKeyLog(requests.exceptions.SSLError):
+    """The file to which Python writes the keys of secure connections (SSLKEYLOGFILE) cannot be opened."""
+
+
 class TrustedCertificates:
     """The files of trusted certificates that were read, for all sessions of a batch.
 
@@ -228,12 +236,16 @@ class TrustedCertificates:
 
         Raises:
             UnusableBundle: it cannot be read.
+            UnusableKeyLog: no context can be made.
         """
         with self._reading:
             if (file, folder) not in self._contexts:
                 if file is not None and never_ends(file):
                     raise UnusableBundle(file)
-                context = create_urllib3_context()
+                try:
+                    context = create_urllib3_context()
+                except OSError as error:  # the only file that it opens
+                    raise UnusableKeyLog(error) from error
                 try:
                     context.load_verify_locations(file, folder)
                 except OSError as error:

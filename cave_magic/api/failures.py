@@ -22,6 +22,8 @@ class Failure(Enum):
     TLS = "has a secure connection (TLS) that this computer does not trust"
     CERTIFICATE = "has an invalid certificate for its secure connection (TLS)"
     CA_BUNDLE = "was not contacted: the file of trusted certificates cannot be used"
+    KEY_LOG = "was not contacted: the file that SSLKEYLOGFILE names cannot be written"
+    HANDSHAKE = "and this computer did not agree on a secure connection (TLS)"
     NOT_TLS = "does not speak https: the address should begin with http://"
     NOT_HTTP = "responds, but speaks neither http nor https"
     PROXY = "is unreachable through the configured proxy"
@@ -31,12 +33,16 @@ class Failure(Enum):
     UNKNOWN = "could not be contacted"
 
 
+UNTRUSTED = (Failure.TLS, Failure.CERTIFICATE, Failure.CA_BUNDLE)
+"""Failures that other trusted certificates can change."""
+
 _BY_KIND = (
     ({"InvalidHeader", "UnicodeEncodeError"}, Failure.UNSENDABLE),
     ({"MissingSchema", "InvalidSchema", "InvalidURL", "LocationParseError", "LocationValueError"}, Failure.INVALID_URL),
     ({"ProxyError", "InvalidProxyURL"}, Failure.PROXY),
     ({"ProxyConnectionError", "GeneralProxyError", "SOCKS4Error", "SOCKS5Error", "SOCKS5AuthError"}, Failure.PROXY),
     ({"UnusableBundle"}, Failure.CA_BUNDLE),
+    ({"UnusableKeyLog"}, Failure.KEY_LOG),
     ({"SSLError"}, Failure.TLS),
     ({"NameResolutionError", "gaierror", "UnicodeError"}, Failure.NAME_NOT_FOUND),
     ({"ConnectTimeoutError", "ConnectTimeout"}, Failure.CONNECT_TIMEOUT),
@@ -61,11 +67,14 @@ _OF_PROXY = (
 PROXY_LOGIN = "the proxy returned HTTP 407"
 """The reason if a proxy rejects a tunnel because of the user name and password."""
 
+PROXY_FORBIDS = "the proxy returned HTTP 403"
+"""The reason if a proxy does not allow a tunnel to that host."""
+
 _BY_TEXT = (
     ("Missing dependencies for SOCKS", Failure.SOCKS, ""),
     ("Unable to determine SOCKS version", Failure.PROXY, "its address should begin with socks5h://"),
     ("TLS CA certificate bundle, invalid path", Failure.CA_BUNDLE, "it does not exist"),
-    ("NO_CERTIFICATE", Failure.CA_BUNDLE, "it contains no certificates"),
+    ("NO_CERTIFICATE", Failure.CA_BUNDLE, "it contains no certificates in PEM form"),
 )
 """Messages of requests and urllib3 in exceptions with generic names."""
 
@@ -76,8 +85,14 @@ _TLS = (
     ("certificate has expired", Failure.CERTIFICATE, "it has expired"),
     ("not yet valid", Failure.CERTIFICATE, "it is not valid yet"),
     ("ostname mismatch|doesn't match|IP address mismatch", Failure.CERTIFICATE, "it is for another host"),
+    ("CERTIFICATE_VERIFY_FAILED", Failure.TLS, ""),
+    ("EOF", Failure.RESET, ""),
+    ("CERTIFICATE_REQUIRED", Failure.HANDSHAKE, "it demands a certificate of the user"),
+    ("PROTOCOL|VERSION_TOO_LOW", Failure.HANDSHAKE, "they have no version of TLS in common"),
+    ("KEY_TOO_SMALL|MD_TOO_WEAK|LEGACY_RENEGOTIATION", Failure.HANDSHAKE, "its encryption is too weak"),
+    ("", Failure.HANDSHAKE, ""),
 )
-"""Messages of OpenSSL."""
+"""Messages of OpenSSL. The certificate is the reason only if OpenSSL says that it rejects it."""
 
 _NO_NETWORK = (101, 113, 51, 65, 10051, 10065)  # ENETUNREACH and EHOSTUNREACH on Linux, macOS and Windows
 
@@ -96,7 +111,7 @@ def classify(error: BaseException) -> tuple[Failure, str]:
         reason = next((reason for names, reason in _OF_PROXY if kinds & names), "")
         return failure, f"the proxy returned HTTP {tunnel[1]}" if tunnel else reason
     if failure is Failure.TLS:
-        return next(((kind, reason) for words, kind, reason in _TLS if re.search(words, text)), (failure, ""))
+        return next((kind, reason) for words, kind, reason in _TLS if re.search(words, text))
     if failure is not Failure.UNKNOWN:
         return failure, ""
     if any(isinstance(one, OSError) and one.errno in _NO_NETWORK for one in chain):

@@ -36,6 +36,9 @@ MAX_BODY = 2_000_000
 MAX_RETRY_AFTER = 7 * 86_400
 """Seconds. A longer `Retry-After` is ignored."""
 
+MADE_UP = Token("0" * 32)
+"""Has the form of a token, but is none: it is sent in experiments only."""
+
 _importing = threading.Lock()
 
 
@@ -49,14 +52,18 @@ class Way:
             ones in the settings.
         verified: whether the server's certificate is verified; if not, the response carries it.
         family: `socket.AF_INET` or `socket.AF_INET6`, to use only addresses of that kind; 0 for both.
+        skipped: how many addresses of that kind are left out.
         uses_netrc: whether requests may send a password from a `.netrc` file.
+        made_up_token: whether it carries a token that nobody has, to find out whether tokens arrive.
     """
 
     proxy: str | None = field(default=None, repr=False)
     certificates: str | None = None
     verified: bool = True
     family: int = 0
+    skipped: int = 0
     uses_netrc: bool = True
+    made_up_token: bool = False
 
 
 def import_connections() -> ModuleType:
@@ -105,7 +112,7 @@ class Session:
         return self._request("GET", url, token, seconds)
 
     def try_way(self, url: str, way: Way, masked: Token | None = None, *, seconds: float = 5.0) -> Response:
-        """Sends a request in another way, on a connection of its own, and never with a token. Otherwise as `get`.
+        """Sends a request in another way, on a connection of its own, and never with a real token. Otherwise as `get`.
 
         Args:
             url: the whole URL.
@@ -164,7 +171,7 @@ class Session:
                 self._trusted = self._trusted or connections.TrustedCertificates()
                 if way is not None:
                     own = session = connections.open_session(1, self._trusted)
-                    request = connections.ActiveRequest(seconds, way.family)
+                    request = connections.ActiveRequest(seconds, way.family, way.skipped)
                     self._tries.append(request)
                 else:
                     self._session = session = self._session or connections.open_session(
@@ -172,7 +179,8 @@ class Session:
                     )
                     request = self._requests[url, token] = connections.ActiveRequest(seconds)
             options = connections.options_for(way) if way is not None else {}
-            headers = token.headers if token else {}
+            sent = MADE_UP if way is not None and way.made_up_token else token
+            headers = sent.headers if sent else {}
             with (
                 request,
                 session.request(

@@ -49,11 +49,17 @@ KNOWN_CODES = (
 )
 """The `error` codes in the servers' JSON (middle_auth_client 3.19)."""
 
-REFUSALS = ("invalid_token", "no_token", "bad_auth_header")
+NOT_RECEIVED = ("no_token", "bad_auth_header")
+"""The codes of a service that got no token, or something else in its place."""
+
+REFUSALS = ("invalid_token", *NOT_RECEIVED)
 """The codes that reject a token, or whatever was sent instead of one."""
 
 REJECTION = r"\A(4\d\d) [A-Z][A-Za-z ]+: "
 """How the message of a 500 begins that stands for another status: `404 Not Found: version 9 not found in d`."""
+
+GATEWAY = (502, 503, 504)
+"""What a proxy or a load balancer returns if it cannot reach the server."""
 
 NOTHING = Untrusted("")
 

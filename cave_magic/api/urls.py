@@ -10,7 +10,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from ..redact import MASK, redact, sanitize
 from ..token import as_token
@@ -112,6 +112,25 @@ def host_of(text: str) -> str:
     """`https://ada:pw@Host:443/path` -> `host`, with the port if it is not the default; "" if there is none."""
     url = parse_url(text)
     return url.host_and_port if url and url.scheme else ""
+
+
+def proxy_parts(proxy: str) -> tuple[str, str]:
+    """The scheme of a proxy's address, and the rest as requests reads it: without quotes, with an encoded password.
+
+    `%env NAME='value'` keeps the quotes, and a `#` in a password would end the address.
+    """
+    bare = proxy.strip(" \t\r\n'\"")
+    scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*(?=:/)", bare)
+    login, at, address = (bare[scheme.end() :].lstrip(":/") if scheme else bare).rpartition("@")
+    user, colon, password = login.partition(":")
+    encoded = (quote(unquote(part), safe="") for part in (user, password))
+    return scheme[0].lower() if scheme else "http", colon.join(encoded) + at + address
+
+
+def is_on_this_computer(address: str) -> bool:
+    """Whether an address is one of this computer itself."""
+    parsed = parse_url(address)
+    return parsed is not None and parsed.is_loopback
 
 
 def name_of_host(text: str) -> str:

@@ -200,12 +200,14 @@ def cleaning_up(context: Context) -> Iterator[None]:
     In the background it retries the tokens of earlier lines.
     """
     revocation.revoke_soon()
-    try:
-        yield
-    finally:
-        revocation.revoke()
-        if lines := tuple(map(pages.not_revoked, revocation.unreported())):
-            context.frontend.show(Page(lines))
+    with revocation.before_termination() as is_ending:
+        try:
+            yield
+        finally:
+            is_ending.set()
+            revocation.revoke()
+            if lines := tuple(map(pages.not_revoked, revocation.unreported())):
+                context.frontend.show(Page(lines))
 
 
 def saving(context: Context, token: Token, target: Target) -> AbstractContextManager[None]:

@@ -13,7 +13,6 @@ from types import TracebackType
 from ..api import failures, http, responses
 from ..api.urls import host_of, parse_url
 from ..credentials.target import Target
-from ..environment.proxies import read_proxy_settings
 from ..errors import CaveMagicError, TokenNotSaved
 from ..redact import Untrusted, sanitize
 from ..ui.document import Line, Span, line
@@ -190,8 +189,8 @@ def _by_code(raised: Raised) -> str:
         "missing_permission": "your account has no permission for that datastack. Your token is fine.",
         "invalid_table_id": f"{raised.host} has no datastack of that name. Your token is fine.",
         "invalid_token": f"{raised.host} rejected the token.",
-        "no_token": f"{raised.host} received no token: none is stored, or it begins with a space.",
-        "bad_auth_header": f"{raised.host} received no valid token: it was empty, or a password was sent instead.",
+        "no_token": f"{raised.host} received no token.",
+        "bad_auth_header": f"{raised.host} received no valid token.",
     }
     return meanings.get(raised.code, "")
 
@@ -213,22 +212,35 @@ _TEXTS = {
 
 def _version_gone(raised: Raised) -> str:
     text = raised.text.without(r"https?://\S+")  # the URLs of materialize contain a version
-    if raised.status in (404, 410) and not raised.is_from_web_server and text.matches(r"(?i)version"):
+    if raised.status in (404, 410) and not raised.is_from_web_server and text.matches(_NO_VERSION):
         return f"that materialization version is not available. {_FINE}"
     return ""
 
 
+_NO_VERSION = (
+    r"(?i)\bversions?[\s\"']*\d*[\s\"']*((is|are|has|was) )?(not|no longer|expired|deleted|unavail)"
+    r"|\bno (such )?version"
+)
+"""How a service says that a version is gone; a text about something else can mention one, too."""
+
+
 def _by_status(raised: Raised) -> str | Line:
     status = raised.status
+    if status in responses.GATEWAY and http.proxy_for(raised.text.extract(_ADDRESS)):
+        return (
+            f"a request to {raised.service} through the configured proxy returned HTTP {status}{raised.wait}. {_FINE}"
+        )
+    if status == 413:
+        return f"{raised.service} rejected that request because it is too large (413); request less at once. {_FINE}"
     if status == 429:
         return f"{raised.service} asked to slow down (429){raised.wait}. {_FINE}"
     if status == 504:
-        return f"{raised.service} timed out on that request (504){_or_the_proxy()}; request less at once. {_FINE}"
+        return f"{raised.service} timed out on that request (504); request less at once. {_FINE}"
     if status == 500 and raised.body and raised.body.matches(_OWN_FAILURE):
         words = sanitize(raised.body.extract(_OWN_FAILURE), 160)
         return line(f"{raised.service} failed on that request (500): ", words, f". {_FINE}")
     if status >= 500:
-        return f"{raised.service} was down or broken ({status}){_or_the_proxy()}{raised.wait}. {_FINE}"
+        return f"{raised.service} was down or broken ({status}){raised.wait}. {_FINE}"
     if status in (401, 403):
         return f"{raised.service} refused access ({status}) without a reason."
     if status == 404:
@@ -238,16 +250,12 @@ def _by_status(raised: Raised) -> str | Line:
     return ""
 
 
-def _or_the_proxy() -> str:
-    return ", or the configured proxy could not reach it" if read_proxy_settings().proxies else ""
-
-
 def _not_found(raised: Raised) -> str:
     """What a 404 means; its body shows who sent it."""
     if raised.is_from_web_server:
         return "is not there: a web server responded instead (404)"
     if raised.body and raised.body.matches(r"(?s)<p>.*" + re.escape(responses.FLASK_404)):
-        return "does not have that function (404): it may be older than this caveclient"
+        return "has nothing at the URL of that request (404)"
     if raised.service.text.startswith("materialize"):
         return "does not know that table, view or version (404)"
     if raised.service.text.startswith("the info service"):

@@ -136,7 +136,7 @@ class CallRequests:
 
     def _refused_since(self, same: Response | None) -> float | None:
         token = self._server.token
-        if same is None or token is None or same.code not in (*responses.REFUSALS, "missing_permission", "missing_tos"):
+        if same is None or token is None or same.code not in ("invalid_token", "missing_permission", "missing_tos"):
             return None
         key = self._target.server, self._target.datastack, token, f"{self._call.service}: {same.code}"
         return MEMORY.contradicted_since(key, same.at)

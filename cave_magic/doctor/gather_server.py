@@ -121,6 +121,8 @@ class ServerRequests:
         MEMORY.accepted.discard((self.address, token))
         if identity.code in responses.REFUSALS:
             self._salvage()
+            if identity.code in responses.NOT_RECEIVED and not http.netrc_for(self.address):
+                self._experiments_on(identity.host).start(identity)
         elif not identity.error:
             self._info_version = self._batch.get(endpoints.info_version_url(self.address))
 

@@ -185,12 +185,16 @@ def with_fewer_hosts(name: str, hosts: Sequence[str]) -> Command:
 
 def with_scheme(name: str, scheme: str) -> Command:
     """Changes the scheme of the address in an environment variable, which may contain a password."""
-    return Command(f'import os; os.environ["{name}"] = "{scheme}://" + os.environ["{name}"].rpartition("://")[2]')
+    return Command(f'import os; os.environ["{name}"] = "{scheme}://" + {_without_scheme(name)}')
+
+
+def _without_scheme(name: str) -> str:
+    return f"""os.environ["{name}"].strip(" '\\"").rpartition(":/")[2].lstrip("/")"""
 
 
 def with_proxy_password(name: str) -> Command:
     """Asks for a user name and a password, and puts them into the address of a proxy."""
-    address = f'os.environ["{name}"].rpartition("://")[2].rpartition("@")[2]'
+    address = f'{_without_scheme(name)}.rpartition("@")[2]'
     login = "quote(input('User name: '), safe='') + ':' + quote(getpass('Password: '), safe='')"
     imports = "import os; from getpass import getpass; from urllib.parse import quote"
     return Command(f'{imports}; os.environ["{name}"] = "http://" + {login} + "@" + {address}')

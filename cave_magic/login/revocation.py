@@ -3,18 +3,19 @@
 The auth server lists permanent tokens only, and issues a new temporary one for each sign-in, whatever cookie the
 browser sends (middle_auth 2.30), so a token that is lost here cannot be found again. It is kept from its arrival until
 the server confirms that it is revoked. It is kept in memory only, because a file could be stolen. Failed attempts are
-repeated at the next sign-in and when Python exits. A permanent token that was created but not saved is treated the
-same way.
+repeated at the next sign-in and when Python exits; a process that is terminated during a sign-in revokes its tokens
+first. A permanent token that was created but not saved is treated the same way.
 """
 
 from __future__ import annotations
 
 import atexit
 import os
+import signal
 import threading
 import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import partial
@@ -149,6 +150,37 @@ def _try(one: UnrevokedToken, seconds: float) -> bool:
             responses.append(response)
     one.why = responses[0].sentence
     return any(response.failure or response.status >= 500 or response.status == 429 for response in responses)
+
+
+@contextmanager
+def before_termination() -> Iterator[threading.Event]:
+    """Lets a block end in order if the process is terminated (SIGTERM), and then ends the process all the same.
+
+    By default Python would end at once, without `atexit`. Somebody else's handler is left alone. Only the main thread
+    can have handlers.
+
+    Yields:
+        an event, to be set when the block is ending anyway: from then on it is not disturbed.
+    """
+    came, is_ending = threading.Event(), threading.Event()
+
+    def end(number: int, frame: object) -> None:
+        came.set()
+        if not is_ending.is_set():
+            is_ending.set()
+            raise SystemExit(128 + number)
+
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield is_ending
+        return
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield is_ending
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if came.is_set():
+            signal.raise_signal(signal.SIGTERM)
 
 
 @atexit.register

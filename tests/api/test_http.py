@@ -6,6 +6,7 @@ import gc
 import gzip
 import json
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -264,6 +265,25 @@ def test_importing_leaves_the_collector_as_it_was(monkeypatch, collects):
         assert gc.isenabled() is collects
     finally:
         gc.enable() if was else gc.disable()
+
+
+@pytest.mark.parametrize(
+    ("message", "failure"),
+    [
+        ("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: path length constraint exceeded", Failure.TLS),
+        ("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate has expired", Failure.CERTIFICATE),
+        ("[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required", Failure.HANDSHAKE),
+        ("[SSL: TLSV1_ALERT_PROTOCOL_VERSION] tlsv1 alert protocol version", Failure.HANDSHAKE),
+        ("[SSL: UNSAFE_LEGACY_RENEGOTIATION_DISABLED] unsafe legacy renegotiation disabled", Failure.HANDSHAKE),
+        ("[SSL: DH_KEY_TOO_SMALL] dh key too small", Failure.HANDSHAKE),
+        ("[SSL: UNEXPECTED_EOF_WHILE_READING] EOF occurred in violation of protocol", Failure.RESET),
+        ("[SSL: WRONG_VERSION_NUMBER] wrong version number", Failure.NOT_TLS),
+        ("something new", Failure.HANDSHAKE),
+    ],
+)
+def test_a_certificate_is_blamed_only_if_openssl_rejects_it(message: str, failure: Failure):
+    """All other failures of a secure connection have nothing to do with trust."""
+    assert classify(ssl.SSLError(1, message))[0] is failure
 
 
 @pytest.mark.parametrize(

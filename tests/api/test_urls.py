@@ -18,6 +18,7 @@ from cave_magic.api.urls import (
     host_port_of,
     name_of_host,
     parse_url,
+    proxy_parts,
 )
 
 TOKEN = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
@@ -142,3 +143,21 @@ def test_a_token_file_is_shown_without_the_password():
     assert display_file_name("ada:pw@a.org-cave-secret.json") == "****@a.org-cave-secret.json"
     assert display_file_name(f"{TOKEN}-cave-secret.json") == "****-cave-secret.json"
     assert display_file_name("cave-secret.json") == "cave-secret.json"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("http://proxy.example:3128", "http://proxy.example:3128"),
+        ("proxy.example:3128", "http://proxy.example:3128"),
+        ("socks5h://proxy.example:1080/", "socks5h://proxy.example:1080/"),
+        ("'http://proxy.example:3128' ", "http://proxy.example:3128"),
+        ("https:/proxy.example:3128", "https://proxy.example:3128"),
+        ("http://ada:a%20b@proxy.example:3128", "http://ada:a%20b@proxy.example:3128"),
+        ("http://ada:a#b@c/d@proxy.example:3128", "http://ada:a%23b%40c%2Fd@proxy.example:3128"),
+        ("", "http://"),
+    ],
+)
+def test_the_address_of_a_proxy_is_respelled(written: str, meant: str):
+    """Quotes go, slashes come, and the password is encoded once."""
+    assert "://".join(proxy_parts(written)) == meant

@@ -49,7 +49,7 @@ def fails(cave, run, set_up):
         ('client(token=" x")', "received no token", "fine"),
         (f'client(token="{TOKEN}\\n")', "line break", "fine"),
         ('client(token="\u201cx\u201d")', "invalid character", "fine"),
-        ('client(server="127.0.0.1:8900")', "address is malformed", "fine"),
+        ('client(server="127.0.0.1:8900")', "the address does not begin with http://", "fine"),
         ('client(server="http://127.0.0.1:1")', "refused the connection", "rejected"),
         ('client(server="http://no.such.host.invalid")', "cannot be found", "rejected"),
         ("client().auth.get_user_information([1])", "only administrators can list users", "rejected"),
@@ -68,6 +68,7 @@ def test_the_last_error_is_explained_first(fails, cell, words, absent):
     [
         ("info", "down", "info service on {host} was down or broken (502)"),
         ("info", "status:429", "asked to slow down"),
+        ("info", "status:413", "it is too large (413); request less at once"),
         ("info", "status:418", "rejected that request (418)"),
         ("info", "html", "other than data"),
         ("info", "garbage", "other than a version number"),
@@ -96,11 +97,12 @@ NO_ROUTE = f"{FLASK}The requested URL was not found on the server. If you entere
         (PAGE, "materialize on {host} is not there: a web server responded instead (404)"),
         ("", "materialize on {host} is not there: a web server responded instead (404)"),
         ("default backend - 404", "materialize on {host} is not there: a web server responded instead (404)"),
-        (NO_ROUTE, "materialize on {host} does not have that function (404)"),
+        (NO_ROUTE, "materialize on {host} has nothing at the URL of that request (404)"),
         (f"{FLASK}No table x</p>\n", "materialize on {host} does not know that table, view or version (404)"),
         ("No table x", "materialize on {host} does not know that table, view or version (404)"),
         ({"message": "table x not found"}, "materialize on {host} does not know that table, view or version (404)"),
         ({"message": "version not found"}, "that materialization version is not available"),
+        ("No table x in version 7", "materialize on {host} does not know that table, view or version (404)"),
     ],
 )
 @pytest.mark.parametrize("kept", [True, False])
@@ -152,12 +154,15 @@ def test_an_interrupted_wait_is_explained(fails, cave, monkeypatch):
     assert "as long as a server had asked (Retry-After)" in fails(cell)
 
 
-def test_a_502_may_come_from_the_proxy(monkeypatch):
-    """If a proxy is configured, a 502 may be its own."""
+def test_a_502_through_a_proxy_is_not_blamed_on_the_server(monkeypatch):
+    """A proxy returns the same if it cannot reach the server; one that is not used for the host is not named."""
     error = requests.HTTPError("502 Server Error: x for url: https://x.org/info/version content:b''")
     assert "proxy" not in explain_error(error, TARGET).text
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
-    assert "was down or broken (502), or the configured proxy could not reach it" in explain_error(error, TARGET).text
+    found = explain_error(error, TARGET).text
+    assert found.startswith("a request to the info service on x.org through the configured proxy returned HTTP 502.")
+    monkeypatch.setenv("NO_PROXY", "x.org")
+    assert "proxy" not in explain_error(error, TARGET).text
 
 
 def test_unsigned_terms_are_explained(fails, cave):

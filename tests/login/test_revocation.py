@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -288,6 +290,47 @@ def test_python_revokes_held_tokens_at_exit(cave, home):
     ended = subprocess.run(command, input=token, text=True, capture_output=True, timeout=30, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (3, "", "")
     assert temporary_tokens_left(cave) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGTERM")
+@pytest.mark.parametrize("when", ["waiting", "ending"])
+def test_a_process_that_is_terminated_revokes_its_token_first(cave, home, when):
+    """A kernel that is stopped during a sign-in gets SIGTERM, which by default ends Python without `atexit`."""
+    token = cave.new_login_token("ada")
+    script = f"""
+        import os, signal, sys
+        from cave_magic.commands import token_input
+        from cave_magic.login import revocation
+        from cave_magic.token import Token
+        def stop():
+            os.kill(os.getpid(), signal.SIGTERM)
+        revoke = revocation.revoke
+        if {when!r} == "ending":
+            revocation.revoke = lambda: (stop(), revoke())
+        with token_input.cleaning_up(None):
+            revocation.hold({cave.server!r}, Token(sys.stdin.read().strip()))
+            if {when!r} == "waiting":
+                stop()
+        print("not reached")
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    ended = subprocess.run(command, input=token, text=True, capture_output=True, timeout=30, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGTERM, "", "")
+    assert temporary_tokens_left(cave) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGTERM")
+def test_a_handler_of_somebody_else_is_left_alone():
+    """And in the end the handler is as it was before."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        for handler in (signal.SIG_IGN, signal.SIG_DFL):
+            signal.signal(signal.SIGTERM, handler)
+            with revocation.before_termination():
+                assert (signal.getsignal(signal.SIGTERM) == handler) is (handler is signal.SIG_IGN)
+            assert signal.getsignal(signal.SIGTERM) == handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_a_fork_leaves_the_tokens_to_its_parent(cave, desk, monkeypatch):

@@ -13,7 +13,8 @@ class Proxy:
 
     `address` is what goes into `HTTP_PROXY`, `reaches` the hosts (with ports) that it forwards to, `answer` what it
     says in the place of every other, `asked` the hosts that it was asked for. `names` has the hosts that only it can
-    look up, and `password` is what it demands as `Proxy-Authorization`, if anything.
+    look up, and `password` is what it demands as `Proxy-Authorization`, if anything. It removes header lines that begin
+    with `removes`. The name "" is where requests go that name no host, as if it were a gateway.
     """
 
     def __init__(self, reaches: Iterable[str], answer: bytes) -> None:
@@ -22,6 +23,7 @@ class Proxy:
         self.asked: list[str] = []
         self.names: dict[str, str] = {}
         self.password = ""
+        self.removes = b"connection:"
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
@@ -57,7 +59,8 @@ class Proxy:
                 return
             name, _, port = host.partition(":")
             with socket.create_connection((name, int(port or 80)), timeout=10) as server:
-                lines = [line for line in rest.split(b"\r\n") if not line.lower().startswith(b"connection:")]
+                removed = (b"connection:", self.removes)
+                lines = [line for line in rest.split(b"\r\n") if not line.lower().startswith(removed)]
                 server.sendall(f"{method} /{path} {version}\r\nConnection: close\r\n".encode() + b"\r\n".join(lines))
                 while part := server.recv(65536):
                     sock.sendall(part)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
-from ...api.responses import REFUSALS, TEMPORARY_TOKEN_DAYS, WITHIN
+from ...api.responses import NOT_RECEIVED, TEMPORARY_TOKEN_DAYS, WITHIN, Response
 from ...api.urls import name_of_host
 from ...ui.document import Span, line
 from .. import next_steps
 from ..evidence import ServerFacts
-from ..model import Check, Finding, advise, failed, ok, then, unknown, warning
-from .causes import without_netrc
+from ..experiments.model import Change
+from ..model import Check, Command, Finding, advise, failed, ok, then, unknown, warning
+from .causes import another_network, past_proxy, what_was_tried, without_netrc
 from .network import AUTH, UNEXPECTED
 from .token import FORM, SHADOW, set_up, within_reach
 
@@ -27,13 +29,32 @@ def _account(server: ServerFacts) -> Finding:
     if server.netrc_file:
         evidence, next_step = without_netrc(server, server.netrc_file, name_of_host(server.address))
         return failed(evidence, next_step=next_step)
-    if response.code in REFUSALS:
-        return failed(
-            f"the token did not reach {response.host} ({response.status} {response.code}): "
-            "something on the way removes it",
-            next_step=then("try another network, or turn off the proxy or VPN", check),
-        )
+    if response.code in NOT_RECEIVED:
+        return _not_received(response, server, check)
     return unknown("could not be verified: ", response.evidence, next_step=then(UNEXPECTED, check))
+
+
+def _not_received(response: Response, server: ServerFacts, check: Command) -> Finding:
+    """The auth server says that it got no token; a made-up one, which it would reject, shows where tokens are lost."""
+    tried, got_none = server.tried, f"{response.host} received no token ({response.status} {response.code})"
+    same, direct = (_arrives(tried.first(one)) for one in (Change.MADE_UP, Change.MADE_UP_DIRECT))
+    if direct and not same:
+        evidence, next_step = (
+            f"{got_none}; without the proxy, a made-up token arrives",
+            past_proxy(response, server, tried.proxy),
+        )
+    elif same:
+        evidence, next_step = f"{got_none}, but a made-up token arrives", then("wait a minute", check)
+    else:
+        lost = "" if same is None else "; a made-up token does not arrive either"
+        evidence, next_step = got_none + lost, then(another_network(response.host), check)
+    found = failed(evidence, next_step=next_step)
+    return replace(found, tried=what_was_tried(tried, lambda one: bool(_arrives(one))))
+
+
+def _arrives(response: Response | None) -> bool | None:
+    """Whether the made-up token was received, since it was rejected; None if that was not tried."""
+    return None if response is None else response.code == "invalid_token"
 
 
 def _rejected(server: ServerFacts) -> Finding:

@@ -6,16 +6,17 @@ import json
 from dataclasses import replace
 from difflib import get_close_matches
 
-from ...api.responses import FLASK_404, PAGE, is_cave, local_server_in
+from ...api.responses import FLASK_404, NOT_RECEIVED, PAGE, is_cave, local_server_in
 from ...api.urls import host_of, parse_url
 from ...credentials.token_files import TOKEN_KEY, TokenFile, show_key, show_path
+from ...deployments import problem_with_address
 from ...environment.caveclient_adapter import AskedKey
 from ...redact import odd_characters, plain_name, sanitize
 from ...ui.document import Line, Span, joined, line
 from .. import next_steps
 from ..evidence import CallFacts, DatastackFacts
 from ..model import Check, Command, Finding, advise, failed, ok, then
-from .causes import tell_administrators
+from .causes import another_network, tell_administrators
 from .datastack import ACCESS, server_for, wait_for_cache
 from .network import FINE, failure_finding
 from .services import LOCAL, is_up
@@ -44,12 +45,15 @@ def _in_the_cell(finding: Finding, check: Command) -> Finding:
 
 
 def _server(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
-    if not facts.other_server:
+    problem = problem_with_address(facts.call.server) if facts.call.server else None
+    if problem is not None:
+        evidence = f"the client was made with a wrong server_address: {problem}"
+    elif facts.other_server:
+        here, there = facts.other_server, datastack.server.host
+        evidence = f"the client asked {here}, which does not open {datastack.name}; {there} does"
+    else:
         return None
-    return failed(
-        f"the client asked {facts.other_server}, which does not open {datastack.name}; {datastack.server.host} does",
-        next_step=advise("make the client again: ", next_steps.go_on(datastack.target)),
-    )
+    return failed(evidence, next_step=advise("make the client again: ", next_steps.go_on(datastack.target)))
 
 
 def _key(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
@@ -207,6 +211,9 @@ def _same(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
     if facts.refused_since is not None:
         evidence = f"{response.host} still refuses access ({response.code}), although the info service no longer does"
         return wait_for_cache(replace(datastack, info=response, contradicted_since=facts.refused_since), evidence)
+    if response.code in NOT_RECEIVED:
+        evidence = f"{response.host} received no token ({response.code}), although one was sent"
+        return failed(f"{evidence}; {datastack.server.host} got it", next_step=advise(another_network(response.host)))
     if response.is_good and _is_unusable(response.body, facts):
         return failed(
             f"{response.host} returns data to {_function(facts)} that caveclient cannot use ({facts.call.error}): ",
@@ -222,7 +229,7 @@ def _same(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
         return failure_finding(response, server_for(datastack), service)
     words = line(": ", sanitize(response.message, 160)) if response.message else ()
     if FLASK_404 in response.opening:
-        words = line(": it is older than this caveclient, or an argument is malformed")
+        words = line(": it has nothing at that URL")
     tell = tell_administrators(response.host)
     return failed(
         f"{response.host} still rejects the request of {_function(facts)} ({response.status})",

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from ...api.failures import Failure
-from ...api.responses import Response
+from ...api.responses import Response, is_cave
 from ...api.urls import name_of_host
+from ...credentials.token_files import show_path
 from ...deployments import contact_of, local_servers_of
 from ...ui.document import Line, line
 from .. import next_steps
@@ -21,6 +23,11 @@ def tell_administrators(host: str) -> str:
     """Advice if only they can fix it."""
     contact = contact_of(host)
     return f"tell the administrators of {host}" + (f" ({contact})" if contact else "")
+
+
+def another_network(host: str) -> str:
+    """Advice if a token is lost on the way to a host."""
+    return f"try another network; if it is the same there, {tell_administrators(host)}"
 
 
 def not_yours(server: ServerFacts) -> str:
@@ -89,12 +96,26 @@ def _again(case: Case) -> tuple[str, NextStep]:
     )
 
 
+def _proxy_spelling(case: Case) -> tuple[str, NextStep]:
+    variable = case.tried.proxy
+    if case.experiment.source == "password":
+        outcome = "the proxy works once the special characters of the password are encoded"
+        return outcome, _corrected(case, next_steps.with_proxy_password(variable))
+    outcome = "the proxy works without the extra or missing characters in its address"
+    return outcome, _corrected(case, next_steps.with_scheme(variable, "http"))
+
+
 def _proxy_scheme(case: Case) -> tuple[str, NextStep]:
-    scheme, variable = case.experiment.source, case.tried.proxy
+    scheme = case.experiment.source
     outcome = f"the proxy works if its address begins with {scheme}://"
-    if variable.lower().endswith("_proxy"):
-        return outcome, advise(f"correct {variable}: ", next_steps.with_scheme(variable, scheme), ", then ", case.again)
-    return outcome, then(f"correct the address of the proxy in {variable}", case.again)
+    return outcome, _corrected(case, next_steps.with_scheme(case.tried.proxy, scheme))
+
+
+def _corrected(case: Case, command: Command) -> NextStep:
+    """Corrects the variable that names the proxy; other settings are not reached by a line."""
+    if case.tried.proxy.lower().endswith("_proxy"):
+        return advise(f"correct {case.tried.proxy}: ", command, ", then ", case.again)
+    return then(f"correct the address of the proxy in {case.tried.proxy}", case.again)
 
 
 def _other_proxy(case: Case) -> tuple[str, NextStep]:
@@ -139,19 +160,21 @@ def _other_bundle(case: Case) -> tuple[str, NextStep]:
     source, variable = case.experiment.source, "REQUESTS_CA_BUNDLE"
     is_variable = source.isupper()
     command = next_steps.copy_variable(source, variable) if is_variable else next_steps.with_variable(variable, source)
-    named = f"the certificates that {source} names" if is_variable else f"the certificates in {source}"
+    named = f"the certificates that {source} names" if is_variable else f"the certificates in {show_path(Path(source))}"
     return f"with {named} it is trusted", advise(command, ", then ", case.again)
 
 
 def _no_proxy(case: Case) -> tuple[str, NextStep]:
-    known, response, server = case.server.machine.proxy_settings, case.response, case.server
-    hosts = [response.url] if case.is_data_server else [server.address, *local_servers_of(server.address)]
+    return "without the proxy it responds", past_proxy(case.response, case.server, case.tried.proxy)
+
+
+def past_proxy(response: Response, server: ServerFacts, proxy: str) -> NextStep:
+    """Leaves out the proxy for the host of a response; for a server, also for its data servers."""
+    known, is_data_server = server.machine.proxy_settings, response.host != server.host
+    hosts = [response.url] if is_data_server else [server.address, *local_servers_of(server.address)]
     names = ",".join(dict.fromkeys(map(name_of_host, hosts)))
     add = next_steps.with_more_hosts if known.has_exceptions else next_steps.with_variable
-    return (
-        "without the proxy it responds",
-        advise(add(known.no_proxy, names), ", then ", case.again, f"; or correct {case.tried.proxy}"),
-    )
+    return advise(add(known.no_proxy, names), ", then ", next_steps.check(server.target), f"; or correct {proxy}")
 
 
 def _family(case: Case) -> tuple[str, NextStep]:
@@ -168,6 +191,12 @@ def _family(case: Case) -> tuple[str, NextStep]:
     )
 
 
+def _other_address(case: Case) -> tuple[str, NextStep]:
+    host = case.response.host
+    outcome = f"{host} has several addresses: at the second it responds, at the first it does not"
+    return outcome, then(tell_administrators(host), case.again)
+
+
 def _scheme(case: Case) -> tuple[str, NextStep]:
     scheme = case.experiment.source
     if case.is_data_server:
@@ -178,6 +207,7 @@ def _scheme(case: Case) -> tuple[str, NextStep]:
 
 _CAUSES: dict[Change, Callable[[Case], tuple[str, NextStep]]] = {
     Change.AGAIN: _again,
+    Change.PROXY_SPELLING: _proxy_spelling,
     Change.PROXY_SCHEME: _proxy_scheme,
     Change.OTHER_PROXY: _other_proxy,
     Change.NO_EXCEPTION: _no_exception,
@@ -186,6 +216,7 @@ _CAUSES: dict[Change, Callable[[Case], tuple[str, NextStep]]] = {
     Change.OTHER_BUNDLE: _other_bundle,
     Change.NO_PROXY: _no_proxy,
     Change.FAMILY: _family,
+    Change.OTHER_ADDRESS: _other_address,
     Change.SCHEME: _scheme,
 }
 
@@ -200,3 +231,15 @@ def what_was_tried(tried: Tried, works: Callable[[Response], bool]) -> tuple[Lin
 def names_of(experiments: tuple[Experiment, ...]) -> str:
     """The hosts that were compared: "a", or "a and b"."""
     return " and ".join(one.source for one in experiments)
+
+
+def reached(tried: Tried) -> tuple[Experiment, ...]:
+    """The other CAVE servers that responded as they should."""
+    return tuple(one for one in tried.about(Change.OTHER_SERVER) if is_cave(one.response))
+
+
+def only_this_one(tried: Tried) -> Line:
+    """Words for the evidence if other servers are reached."""
+    others = reached(tried)
+    verb = "responds" if len(others) == 1 else "respond"
+    return line(f"; {names_of(others)} {verb}, so only this server is affected") if others else ()

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
 
-from ...api.failures import PROXY_LOGIN, Failure
-from ...api.responses import PAGE, TEXT, Response, is_cave
+from ...api.failures import PROXY_FORBIDS, PROXY_LOGIN, UNTRUSTED, Failure
+from ...api.responses import GATEWAY, PAGE, TEXT, Response, is_cave
+from ...api.urls import display_url, is_on_this_computer
 from ...deployments import KNOWN_SERVERS, formats_of, status_page_of
 from ...redact import sanitize
-from ...ui.document import Line, Span, joined, line
+from ...ui.document import Span, line
 from ...ui.durations import duration, elapsed, moment
 from .. import next_steps
 from ..evidence import ServerFacts
 from ..experiments.model import Change, Experiment, Tried
 from ..model import Check, Command, Finding, NextStep, advise, failed, ok, then, unknown
-from .causes import evidence_of, names_of, not_yours, tell_administrators, what_changed, what_was_tried
+from .causes import (
+    evidence_of,
+    names_of,
+    not_yours,
+    only_this_one,
+    reached,
+    tell_administrators,
+    what_changed,
+    what_was_tried,
+)
+from .certificates import untrusted
 from .datastack_map import MAP
 from .environment import REQUESTS
 from .token import FORM, is_malformed
@@ -32,6 +42,7 @@ _ADVICE = {
     Failure.TOO_SLOW: "the server may be overloaded: wait a while",
     Failure.NOT_HTTP: "correct the port in the address",
     Failure.NOT_TLS: "correct the port in the address, or tell the administrators of {host}",
+    Failure.HANDSHAKE: "tell the administrators of {host}",
     Failure.INCOMPLETE: "wait a while; if it is the same then, tell the administrators of {host}",
 }
 """What to do if nothing that was tried changes the outcome."""
@@ -39,7 +50,6 @@ _ADVICE = {
 _OFFLINE = (Failure.NAME_NOT_FOUND, Failure.UNREACHABLE)
 """Failures that every request has on a computer without a network."""
 
-_UNTRUSTED = (Failure.TLS, Failure.CERTIFICATE, Failure.CA_BUNDLE)
 _TIMEOUTS = (Failure.NO_RESPONSE, Failure.TOO_SLOW, Failure.NOT_CONTACTED, Failure.CONNECT_TIMEOUT)
 """Failures that a longer timeout may avoid: a slow server looks the same as one that is down."""
 
@@ -49,8 +59,8 @@ _WRONG_ADDRESS = (Failure.NAME_NOT_FOUND, Failure.REFUSED, Failure.CONNECT_TIMEO
 LONGER = 60
 """A timeout in seconds within which even a slow server responds."""
 
-GATEWAY = (502, 503, 504)
-"""What a proxy returns if it cannot reach the server."""
+PAC = "FindProxyForURL"
+"""The function in every file for the automatic configuration of a proxy."""
 
 FINE = "your token is not the reason"
 UNEXPECTED = "unexpected response; please report it to the server's administrators"
@@ -80,20 +90,29 @@ def failure_finding(
 def _unchanged(response: Response, server: ServerFacts, whole: str, tried: Tried) -> Finding:
     """What a response means if nothing that was tried changes it, or nothing was tried."""
     if _is_portal(tried):
-        return failed(
-            evidence_of(response),
-            "; a host that does not exist responds, too: this network responds in place of every server",
-            next_step=then("sign in to this network: open any page in a browser", next_steps.check(server.target)),
-        )
+        return _portal(response, server, tried)
     if _is_misled(response, server, tried):
         return _other_address(response, server, tried)
     if response.failure in (Failure.PROXY, Failure.SOCKS) or response.status == 407:
         return _proxy(response, server, tried)
-    if response.failure in _UNTRUSTED:
-        return _untrusted(response, server, tried)
+    if response.failure in UNTRUSTED:
+        return untrusted(response, server, tried)
     if response.failure is not None:
         return _no_response(response, server, tried)
     return _strange(response, server, whole, tried)
+
+
+def _portal(response: Response, server: ServerFacts, tried: Tried) -> Finding:
+    """This network, or the proxy, responds in place of every server."""
+    again, exists = next_steps.check(server.target), "; a host that does not exist responds, too"
+    if not tried.proxy:
+        evidence = line(evidence_of(response), f"{exists}: this network responds in place of every server")
+        return failed(evidence, next_step=then("sign in to this network: open any page in a browser", again))
+    if PAC in response.opening:
+        evidence = line(f"{tried.proxy} names a script that chooses a proxy, not a proxy: ", evidence_of(response))
+        return failed(evidence, next_step=then(f"set {tried.proxy} to the proxy that the script names", again))
+    evidence = line(evidence_of(response), f"{exists}: the proxy in {tried.proxy} responds in place of every server")
+    return failed(evidence, next_step=then(f"sign in to that proxy, or correct {tried.proxy}", again))
 
 
 def _is_misled(response: Response, server: ServerFacts, tried: Tried) -> bool:
@@ -109,21 +128,9 @@ def _is_portal(tried: Tried) -> bool:
     Some name servers only lead names that do not exist to a page of their own; then other servers are reached.
     """
     nowhere = tried.first(Change.NO_SERVER)
-    if nowhere is None or nowhere.failure is not None or _reached(tried):
+    if nowhere is None or nowhere.failure is not None or reached(tried):
         return False
     return nowhere.status < 400 or nowhere.status == 511
-
-
-def _reached(tried: Tried) -> tuple[Experiment, ...]:
-    """The other CAVE servers that responded as they should."""
-    return tuple(one for one in tried.about(Change.OTHER_SERVER) if is_cave(one.response))
-
-
-def _only_this_one(tried: Tried) -> Line:
-    """Words for the evidence if other servers are reached."""
-    reached = _reached(tried)
-    verb = "responds" if len(reached) == 1 else "respond"
-    return line(f"; {names_of(reached)} {verb}, so only this server is affected") if reached else ()
 
 
 def _other_address(response: Response, server: ServerFacts, tried: Tried) -> Finding:
@@ -160,14 +167,14 @@ def _strange(response: Response, server: ServerFacts, whole: str, tried: Tried) 
         return failed(
             f"{response.host} asks to slow down (429){asked}", next_step=_later(response, "wait a minute or so", again)
         )
-    return unknown(response.evidence, _only_this_one(tried), next_step=then(UNEXPECTED, again))
+    return unknown(response.evidence, only_this_one(tried), next_step=then(UNEXPECTED, again))
 
 
 def _redirected(response: Response, server: ServerFacts, tried: Tried) -> Finding:
     """A redirect to a network's portal or to another address."""
     other = tell_administrators(server.host) if response.host != server.host else "correct the address"
-    advice = other if _reached(tried) else f"sign in to this network (VPN, portal) or {other}"
-    evidence = line(response.evidence, _only_this_one(tried))
+    advice = other if reached(tried) else f"sign in to this network (VPN, portal) or {other}"
+    evidence = line(response.evidence, only_this_one(tried))
     return failed(evidence, next_step=then(advice, next_steps.check(server.target)))
 
 
@@ -179,6 +186,7 @@ def _broken(response: Response, server: ServerFacts, whole: str, tried: Tried) -
     asked = f", and asks {asked}" if (asked := _asked_to_wait(response)) else ""
     return failed(
         f"{whole} on {response.host} is down or broken ({response.status}){asked}",
+        line(": ", sanitize(response.message, 120)) if response.message else (),
         next_step=_later(response, f"{FINE}: wait", next_steps.check(server.target)),
     )
 
@@ -214,20 +222,26 @@ def _no_data(response: Response, again: Command, tried: Tried) -> Finding:
         return unknown(response.evidence, next_step=then(UNEXPECTED, again))
     said = line(' ("', sanitize(response.opening), '")') if response.opening else ()
     what = line(f"{response.form} instead of data", said) if response.form else "an empty response"
-    advice = "wait while the server is under maintenance"
-    if not _reached(tried):
+    advice = "wait a while"
+    if response.form == PAGE:
+        advice = f"open {display_url(response.url)} in a browser, which shows the whole page, or wait"
+    if not reached(tried):
         advice = f"sign in to this network's portal, or {advice}"
-    return failed(f"{response.host} returned ", what, _only_this_one(tried), next_step=then(advice, again))
+    return failed(f"{response.host} returned ", what, only_this_one(tried), next_step=then(advice, again))
 
 
 def _proxy(response: Response, server: ServerFacts, tried: Tried) -> Finding:
     """The proxy fails, and without it nothing changes."""
     again = next_steps.check(server.target)
     proxy = tried.proxy or server.machine.proxy_settings.proxy_for(response.url) or "this computer's settings"
-    reached, others = _reached(tried), tried.about(Change.OTHER_SERVER)
+    others, known = tried.about(Change.OTHER_SERVER), names_of(reached(tried))
+    ask = "ask the IT department of this network"
     if response.failure is Failure.SOCKS:
         install = next_steps.install(server.machine.installer, "requests[socks]")
         return failed(evidence_of(response), next_step=advise(install, ", then ", again))
+    if response.status == 407 and tried.url and not tried.proxy:
+        evidence = line(evidence_of(response), "; no proxy is configured on this computer", only_this_one(tried))
+        return failed(evidence, next_step=then(f"{ask} which proxy to use", again))
     if response.status == 407 or response.detail == PROXY_LOGIN:
         evidence = line(evidence_of(response), f"; the proxy in {proxy} wants another user name and password")
         if not proxy.lower().endswith("_proxy"):
@@ -235,27 +249,37 @@ def _proxy(response: Response, server: ServerFacts, tried: Tried) -> Finding:
         return failed(
             evidence, next_step=advise("give it yours: ", next_steps.with_proxy_password(proxy), ", then ", again)
         )
-    if reached:
+    if known and response.detail == PROXY_FORBIDS:
+        evidence = line(evidence_of(response), f"; it reaches {known}, so it blocks {response.host}")
+        return failed(evidence, next_step=then(f"{ask} to allow {response.host} in its proxy", again))
+    if known:
         evidence = line(
             evidence_of(response),
-            f"; the proxy reaches {names_of(reached)}, so either it blocks {response.host}, or that server is down, or "
+            f"; the proxy reaches {known}, so either it blocks {response.host}, or that server is down, or "
             "its address is wrong",
         )
-        return failed(evidence, next_step=then("wait, or ask the IT department of this network about the proxy", again))
+        return failed(evidence, next_step=then(f"wait, or {ask} about the proxy", again))
     others_too = f"; the proxy does not reach {names_of(others)} either" if others else ""
     without = f"; without the proxy, {response.host} does not respond either" if tried.url else ""
-    advice = f"correct {proxy}; ask the IT department of this network for the address of its proxy"
+    advice = f"correct {proxy}; {ask} for the address of its proxy"
+    if tried.is_proxy_here:
+        advice = f"start the program on this computer that is that proxy (a tunnel, a VPN), or correct {proxy}"
     return failed(evidence_of(response), others_too, without, next_step=then(advice, again))
 
 
 def _no_response(response: Response, server: ServerFacts, tried: Tried) -> Finding:
     again, failure, others = next_steps.check(server.target), response.failure, tried.about(Change.OTHER_SERVER)
-    evidence = line(evidence_of(response), _only_this_one(tried))
+    if failure is Failure.KEY_LOG:
+        unset = next_steps.without_variable("SSLKEYLOGFILE")
+        return failed(evidence_of(response), next_step=then(unset, again))
+    evidence = line(evidence_of(response), only_this_one(tried))
     if response.host != server.host and failure in (Failure.NAME_NOT_FOUND, Failure.REFUSED, Failure.NOT_TLS):
         return failed(evidence, next_step=then(not_yours(server), again))
-    if others and not _reached(tried) and failure is not None:
+    if others and not reached(tried) and failure is not None:
         return _nothing_is_reached(response, server, others)
     advice = _ADVICE.get(failure, "").format(host=response.host) if failure else ""
+    if failure is Failure.REFUSED and is_on_this_computer(response.url):
+        advice = f"start the program that should respond at {response.host}; if it is a tunnel, look at its other end"
     if failure in _TIMEOUTS and server.timeout < LONGER:
         slow = f"{advice}; if it is just slow: " if advice else "give it more time: "
         next_step = advise(slow, next_steps.check(server.target, f"--timeout {LONGER}"))
@@ -275,68 +299,6 @@ def _nothing_is_reached(response: Response, server: ServerFacts, others: tuple[E
         advice = "connect it to a network (Wi-Fi, cable, VPN; on a cluster, use a node with internet access)"
         return failed(evidence, ": this computer seems to be offline", next_step=then(advice, again))
     return failed(evidence, next_step=then(_OTHER_NETWORK.format(host=response.host), again))
-
-
-def _untrusted(response: Response, server: ServerFacts, tried: Tried) -> Finding:
-    """The server's certificate is not accepted, whichever certificates are trusted."""
-    again = next_steps.check(server.target)
-    if response.failure is Failure.CA_BUNDLE:
-        install = next_steps.install(server.machine.installer, "certifi", again=True)
-        return failed(evidence_of(response), next_step=then(install, again))
-    seen = tried.first(Change.UNVERIFIED)
-    evidence = line(evidence_of(response), _certificate(seen), _only_this_one(tried))
-    others, tell = tried.about(Change.OTHER_SERVER), tell_administrators(response.host)
-    if seen is not None and _clock_is_wrong(seen):
-        off = duration(abs((seen.date or 0.0) - seen.at))
-        return failed(evidence, f"; this computer's clock is off by {off}", next_step=then("set the clock", again))
-    if others and all(one.response.failure in _UNTRUSTED for one in others):
-        return failed(
-            evidence,
-            f"; that of {names_of(others)} is not trusted either: this network replaces certificates",
-            next_step=then(
-                "ask the IT department of this network for the file with its certificates, and set REQUESTS_CA_BUNDLE "
-                "to that file",
-                again,
-            ),
-        )
-    if response.failure is Failure.CERTIFICATE:
-        advice = tell if server.address in KNOWN_SERVERS or _reached(tried) else f"correct the address, or {tell}"
-        return failed(evidence, next_step=then(advice, again))
-    return failed(
-        evidence,
-        next_step=then(
-            f"{tell}; if you trust that issuer, set REQUESTS_CA_BUNDLE to a file with its certificate",
-            again,
-        ),
-    )
-
-
-def _certificate(seen: Response | None) -> Line:
-    """What the certificate says, if it could be read."""
-    one = seen.certificate if seen is not None else None
-    if one is None:
-        return ()
-    names = joined(", ", [sanitize(name, 60) for name in one.names])
-    issuer = "itself" if one.is_self_signed else sanitize(one.issuer, 60)
-    return line(
-        "; its certificate is for ",
-        names,
-        ", issued by ",
-        issuer,
-        f", valid {_day(one.valid_from)} to {_day(one.valid_until)}",
-    )
-
-
-def _day(seconds: float) -> str:
-    return (datetime(1970, 1, 1) + timedelta(seconds=seconds)).strftime("%Y-%m-%d")
-
-
-def _clock_is_wrong(seen: Response) -> bool:
-    """Whether the certificate is valid by the server's clock, but not by that of this computer."""
-    one = seen.certificate
-    if one is None or seen.date is None:
-        return False
-    return one.valid_from <= seen.date <= one.valid_until and not one.valid_from <= seen.at <= one.valid_until
 
 
 def _not_cave(response: Response, server: ServerFacts) -> Finding:
@@ -361,7 +323,7 @@ def _network(server: ServerFacts) -> Finding:
 
 def _remembered(finding: Finding, response: Response, server: ServerFacts) -> Finding:
     """Says that an unknown address comes from the datastack map, if it may be wrong."""
-    next_step, proxy_works = finding.next_step, bool(server.tried.proxy and _reached(server.tried))
+    next_step, proxy_works = finding.next_step, bool(server.tried.proxy and reached(server.tried))
     is_doubtful = proxy_works or response.failure in _WRONG_ADDRESS or response.status in (200, 404)
     is_remembered = server.target.named_by == "map" and server.address not in KNOWN_SERVERS
     if next_step is None or not (is_doubtful and is_remembered):

@@ -16,6 +16,8 @@ class Change(Enum):
     """
 
     AGAIN = "again, without the token"
+    MADE_UP = "with a made-up token"
+    PROXY_SPELLING = "with the {} of the proxy in the usual form"
     PROXY_SCHEME = "with {}:// before the address of the proxy"
     OTHER_PROXY = "through the proxy in {}"
     NO_EXCEPTION = "through the proxy in spite of {}"
@@ -23,7 +25,9 @@ class Change(Enum):
     NO_BUNDLE = "without {}"
     OTHER_BUNDLE = "with the certificates in {}"
     NO_PROXY = "without the proxy"
+    MADE_UP_DIRECT = "with a made-up token, without the proxy"
     FAMILY = "over {} only"
+    OTHER_ADDRESS = "with its second address"
     SCHEME = "with {}://"
     UNVERIFIED = "without verifying the certificate"
     OTHER_SERVER = "{} instead"
@@ -32,7 +36,13 @@ class Change(Enum):
     @property
     def keeps_the_request(self) -> bool:
         """Whether its success shows that the circumstance was the cause."""
-        return self not in (Change.UNVERIFIED, Change.OTHER_SERVER, Change.NO_SERVER)
+        return self not in (
+            Change.MADE_UP,
+            Change.MADE_UP_DIRECT,
+            Change.UNVERIFIED,
+            Change.OTHER_SERVER,
+            Change.NO_SERVER,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +73,7 @@ class Tried:
         url: the URL of the request; "" if no experiment was needed.
         experiments: in the order of preference.
         proxy: the variable that names the proxy for the request, or the words for another setting; "" without a proxy.
+        is_proxy_here: whether that proxy is a program of this computer.
         private_address: the address of the host, if no public server has such an address; else "".
         hosts_file: the file of hosts, if it names the host; else "".
     """
@@ -70,6 +81,7 @@ class Tried:
     url: str = ""
     experiments: tuple[Experiment, ...] = field(default=(), repr=False)
     proxy: str = ""
+    is_proxy_here: bool = False
     private_address: str = ""
     hosts_file: str = ""
 

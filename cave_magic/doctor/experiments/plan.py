@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -11,10 +10,10 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from ...api import endpoints, http
-from ...api.failures import Failure
+from ...api.failures import UNTRUSTED, Failure
 from ...api.http import Way
 from ...api.responses import Response
-from ...api.urls import host_of, parse_url
+from ...api.urls import host_of, is_on_this_computer, parse_url, proxy_parts
 from ...credentials.target import Target
 from ...deployments import KNOWN_SERVERS, deployment_of
 from ...environment.name_lookup import is_address
@@ -34,7 +33,6 @@ MOST_SERVERS = 2
 """How many other CAVE servers are contacted for comparison, each in a domain of its own."""
 
 _NOT_HTTPS = (Failure.NOT_TLS, Failure.REFUSED)
-_UNTRUSTED = (Failure.TLS, Failure.CERTIFICATE, Failure.CA_BUNDLE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +58,12 @@ def trials(response: Response, target: Target) -> list[Trial]:
     found += _ways_through_a_proxy(url)
     if file := http.netrc_for(url):
         found.append(Trial(change=Change.NETRC, url=url, way=Way(uses_netrc=False), source=file))
-    if response.failure in _UNTRUSTED:
+    if response.failure in UNTRUSTED:
         found += _certificates(url, response.failure)
     if http.proxy_for(url):
         found.append(Trial(change=Change.NO_PROXY, url=url, way=Way(proxy="")))
     found += _addresses(response, target)
-    if response.failure in _UNTRUSTED:
+    if response.failure in UNTRUSTED:
         # Whoever answers instead of the server must not get the password in .netrc.
         found.append(Trial(change=Change.UNVERIFIED, url=url, way=Way(verified=False, uses_netrc=False)))
     return found
@@ -73,8 +71,10 @@ def trials(response: Response, target: Target) -> list[Trial]:
 
 def _ways_through_a_proxy(url: str) -> Iterator[Trial]:
     current, scheme = http.proxy_for(url), parse_url(url)
-    bare = re.sub(r"\A[A-Za-z0-9+.-]+://", "", current)
-    written = current.removesuffix(bare).removesuffix("://").lower() or "http"
+    written, bare = proxy_parts(current)
+    if current not in (usual := f"{written}://{bare}", bare):
+        wrong = "address" if bare in current else "password"
+        yield Trial(change=Change.PROXY_SPELLING, url=url, way=Way(proxy=usual), source=wrong)
     for other in ("http", "https", *(["socks5h"] if find_spec("socks") else [])) if current else ():
         if other != written:
             yield Trial(change=Change.PROXY_SCHEME, url=url, way=Way(proxy=f"{other}://{bare}"), source=other)
@@ -95,11 +95,13 @@ def _certificates(url: str, failure: Failure | None) -> Iterator[Trial]:
         rest = os.environ[used[count]] if count < len(used) else ""
         yield Trial(change=Change.NO_BUNDLE, url=url, way=Way(certificates=rest), source=" and ".join(used[:count]))
     system = ssl.get_default_verify_paths()
-    paths = {name: os.environ[name] for name in OTHER_BUNDLES if os.environ.get(name)}
+    meant = {os.path.expanduser(os.environ[name].strip(" \t\r\n'\"")) for name in used}
+    paths = {path: path for path in sorted(meant) if path not in map(os.environ.get, used)}
+    paths |= {name: os.environ[name] for name in OTHER_BUNDLES if os.environ.get(name)}
     for path in (system.openssl_cafile, "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"):
         paths[path] = path
     for source, path in paths.items():
-        if os.path.exists(path) and failure is not Failure.CA_BUNDLE:
+        if os.path.exists(path):
             yield Trial(change=Change.OTHER_BUNDLE, url=url, way=Way(certificates=path), source=source)
 
 
@@ -113,10 +115,18 @@ def _addresses(response: Response, target: Target) -> Iterator[Trial]:
     if not is_address(address.host) and not http.proxy_for(url):
         for name, family in (("IPv4", socket.AF_INET), ("IPv6", socket.AF_INET6)):
             yield Trial(change=Change.FAMILY, url=url, way=Way(family=family), source=name)
+        yield Trial(change=Change.OTHER_ADDRESS, url=url, way=Way(family=socket.AF_INET, skipped=1))
     other = "http" if address.scheme == "https" else "https"
     if other == "https" or (response.failure in _NOT_HTTPS and target.server not in KNOWN_SERVERS):
         changed = other + url[len(address.scheme) :]
         yield Trial(change=Change.SCHEME, url=changed, way=Way(uses_netrc=other == "https"), source=other)
+
+
+def of_the_token(url: str) -> Iterator[Trial]:
+    """Whether a token arrives, if the server says that it got none: a made-up one, which it must reject."""
+    yield Trial(change=Change.MADE_UP, url=url, way=Way(made_up_token=True))
+    if http.proxy_for(url):
+        yield Trial(change=Change.MADE_UP_DIRECT, url=url, way=Way(proxy="", made_up_token=True))
 
 
 def comparisons(target: Target) -> Iterator[Trial]:
@@ -125,7 +135,7 @@ def comparisons(target: Target) -> Iterator[Trial]:
         yield Trial(
             change=Change.OTHER_SERVER, url=endpoints.info_version_url(server), way=Way(), source=host_of(server)
         )
-    if not _is_here(target.server):
+    if not is_on_this_computer(target.server):
         yield Trial(change=Change.NO_SERVER, url=NO_SERVER, way=Way())
 
 
@@ -137,16 +147,11 @@ def other_servers(target: Target) -> list[str]:
     home = deployment_of(target.datastack)
     known = [home.server] if home and target.named_by == "map" and home.server != target.server else []
     domains = {_domain(server) for server in (target.server, *known)}
-    for server in () if _is_here(target.server) else KNOWN_SERVERS:
+    for server in () if is_on_this_computer(target.server) else KNOWN_SERVERS:
         if _domain(server) not in domains and len(known) < MOST_SERVERS:
             domains.add(_domain(server))
             known.append(server)
     return known
-
-
-def _is_here(server: str) -> bool:
-    address = parse_url(server)
-    return address is not None and address.is_loopback
 
 
 def _domain(server: str) -> str:

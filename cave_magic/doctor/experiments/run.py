@@ -12,7 +12,7 @@ from ...api import http
 from ...api.batch import Batch, result_or
 from ...api.failures import Failure
 from ...api.responses import Response, is_cave
-from ...api.urls import name_of_host
+from ...api.urls import is_on_this_computer, name_of_host, proxy_parts
 from ...credentials.target import Target
 from ...environment import name_lookup
 from ...environment.proxies import read_proxy_settings
@@ -40,7 +40,7 @@ class Experiments:
     def __init__(self, batch: Batch, target: Target, masked: Token | None) -> None:
         self._batch, self._target, self._masked = batch, target, masked
         self._url = self._proxy = ""
-        self._is_compared = False
+        self._is_compared = self._is_proxy_here = False
         self._running: list[tuple[Trial, Future[Response]]] = []
         self._private_address: Future[str] | None = None
         self._lock = threading.Lock()
@@ -51,10 +51,11 @@ class Experiments:
             if self._url:
                 return
             self._url = response.url
-        from .plan import trials  # lazily: a check on which all is well imports nothing more
+        from .plan import of_the_token, trials  # lazily: a check on which all is well imports nothing more
 
-        self._run(trials(response, self._target))
-        if http.proxy_for(response.url):
+        self._run(trials(response, self._target) if is_strange(response) else of_the_token(response.url))
+        if address := http.proxy_for(response.url):
+            self._is_proxy_here = is_on_this_computer("http://" + proxy_parts(address)[1])
             self._proxy = read_proxy_settings().proxy_for(response.url) or "this computer's settings"
         elif not name_lookup.is_address(name := name_of_host(response.url)):
             self._private_address = self._batch.submit(partial(name_lookup.private_address_of, name), lane="lookup")
@@ -85,6 +86,7 @@ class Experiments:
                 for trial, future in list(self._running)
             ),
             proxy=self._proxy,
+            is_proxy_here=self._is_proxy_here,
             private_address=result_or(self._private_address, ""),
             hosts_file=str(name_lookup.HOSTS_FILE) if name_lookup.is_in_hosts_file(name) else "",
         )

@@ -8,16 +8,18 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from cave_magic.api.responses import ListedToken, account_in
+from cave_magic.api.responses import ListedToken, Response, account_in
 from cave_magic.doctor import healthy
 from cave_magic.doctor.checks.account import ACCOUNT, KIND
 from cave_magic.doctor.evidence import Machine, ServerFacts
+from cave_magic.doctor.experiments.model import Change, Experiment, Tried
 from cave_magic.token import Token
 
 from .facts import (
     CHECK,
     EXISTING,
     HOST,
+    LOCAL,
     OTHER,
     REJECTED,
     Case,
@@ -34,6 +36,18 @@ from .facts import (
 
 NEAR = token_file(path=Path("~/Downloads/cave-secret.json"), token=OTHER)
 NOW = time.time()
+
+
+NO_PROXY = f"%env NO_PROXY={HOST},{LOCAL},prod.flywire-daf.com,cave.fanc-fly.com"
+_NO_TOKEN = error(401, "no_token")
+
+
+def _lost(same: Response, direct: Response | None = None) -> ServerFacts:
+    """A server that gets no token, and what it says to a made-up one, with and without the proxy."""
+    sent = {Change.MADE_UP: same, Change.MADE_UP_DIRECT: direct}
+    experiments = tuple(Experiment(change=change, response=one) for change, one in sent.items() if one is not None)
+    tried = Tried(url=same.url, experiments=experiments, proxy="HTTPS_PROXY" if direct else "")
+    return _not_accepted(error(401, "bad_auth_header"), tried=tried)
 
 
 def _not_accepted(identity: Any, **facts: Any) -> ServerFacts:
@@ -60,8 +74,11 @@ CASES = [
     case("a rejected token without a prompt", ACCOUNT, _not_accepted(REJECTED, machine=Machine(can_ask=False)), "failed", "stored token", "%cave_save --from-env CAVE_TOKEN --overwrite"),
     case("netrc replaces the token", ACCOUNT, _not_accepted(error(401, "no_token"), netrc_file="~/.netrc"), "failed", "~/.netrc has a password", "%env NETRC=/dev/null", CHECK, advises=f"remove the entry for {HOST}"),
     case("NETRC names the file", ACCOUNT, _not_accepted(error(401, "no_token"), netrc_file="/etc/mine"), "failed", "the file that NETRC names", "%env NETRC=/dev/null", CHECK),
-    case("the token does not arrive", ACCOUNT, _not_accepted(error(401, "no_token")), "failed", ("did not reach", "401 no_token"), CHECK, advises="VPN"),
-    case("a part of the token does not arrive", ACCOUNT, _not_accepted(error(401, "bad_auth_header")), "failed", "did not reach", CHECK),
+    case("the token does not arrive", ACCOUNT, _not_accepted(error(401, "no_token")), "failed", f"{HOST} received no token (401 no_token)", CHECK, advises="try another network"),
+    case("a part of the token does not arrive", ACCOUNT, _lost(_NO_TOKEN), "failed", "a made-up token does not arrive either", CHECK, advises=f"tell the administrators of {HOST}"),
+    case("the token does not arrive once", ACCOUNT, _lost(REJECTED), "failed", "but a made-up token arrives", CHECK, advises="wait a minute"),
+    case("the proxy removes the token", ACCOUNT, _lost(_NO_TOKEN, REJECTED), "failed", "without the proxy, a made-up token arrives", NO_PROXY, CHECK, advises="or correct HTTPS_PROXY"),
+    case("the token does not arrive without the proxy either", ACCOUNT, _lost(_NO_TOKEN, _NO_TOKEN), "failed", "does not arrive either", CHECK),
     case("no account in the response", ACCOUNT, _not_accepted(response(200, {"maintenance": True})), "unknown", "could not be verified", CHECK),
     case("a page of a proxy", ACCOUNT, _not_accepted(page(401, "Authorization Required")), "unknown", ("could not be verified", "401"), CHECK),
     case("a permanent token", KIND, ServerFacts(), "ok", "permanent"),

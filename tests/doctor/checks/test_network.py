@@ -11,7 +11,7 @@ import pytest
 from cave_magic import deployments
 from cave_magic.api import endpoints
 from cave_magic.api.certificates import Certificate
-from cave_magic.api.failures import PROXY_LOGIN, Failure
+from cave_magic.api.failures import PROXY_FORBIDS, PROXY_LOGIN, Failure
 from cave_magic.api.responses import PAGE, TEXT, Response
 from cave_magic.api.urls import host_of
 from cave_magic.credentials.target import Target
@@ -138,6 +138,8 @@ FAILURES = {
     Failure.NOT_TLS: ("failed", (CHECK,), "correct the port"),
     Failure.NOT_HTTP: ("failed", (CHECK,), "correct the port"),
     Failure.CA_BUNDLE: ("failed", ("%pip install --force-reinstall --no-deps certifi", CHECK), "restart the kernel"),
+    Failure.KEY_LOG: ("failed", ('import os; os.environ.pop("SSLKEYLOGFILE", None)', CHECK), ""),
+    Failure.HANDSHAKE: ("failed", (CHECK,), f"tell the administrators of {HOST}"),
     Failure.PROXY: ("failed", (CHECK,), "correct this computer's settings"),
     Failure.SOCKS: ("failed", ('%pip install -U "requests[socks]"', CHECK), "restart the kernel"),
 }
@@ -174,7 +176,10 @@ CASES = [
     case("a remembered server that is known", NETWORK, _server(_none(Failure.NAME_NOT_FOUND), target=replace(healthy.TARGET, named_by="map")), "failed", Failure.NAME_NOT_FOUND.value, CHECK),
     case("a typed address that does not resolve", NETWORK, _server(_none(Failure.NAME_NOT_FOUND), target=MINE), "failed", Failure.NAME_NOT_FOUND.value, AT_MINE),
     case("a second request works", NETWORK, _cause(DEAD, Change.AGAIN), "failed", ("timed out", "a moment later, without the token"), CHECK, advises="if it fails every time"),
-    case("a proxy with the wrong scheme", NETWORK, _cause(_none(Failure.PROXY), Change.PROXY_SCHEME, "http", proxy="HTTPS_PROXY"), "failed", "works if its address begins with http://", 'import os; os.environ["HTTPS_PROXY"] = "http://" + os.environ["HTTPS_PROXY"].rpartition("://")[2]', CHECK),
+    case("quotes around the address of a proxy", NETWORK, _cause(_none(Failure.PROXY), Change.PROXY_SPELLING, proxy="HTTPS_PROXY"), "failed", "works without the extra or missing characters", next_steps.with_scheme("HTTPS_PROXY", "http").text, CHECK),
+    case("a password that is not encoded", NETWORK, _cause(_none(Failure.PROXY), Change.PROXY_SPELLING, "password", proxy="HTTPS_PROXY"), "failed", "once the special characters of the password are encoded", next_steps.with_proxy_password("HTTPS_PROXY").text, CHECK),
+    case("a password of the system's proxy that is not encoded", NETWORK, _cause(_none(Failure.PROXY), Change.PROXY_SPELLING, "password", proxy="this computer's settings"), "failed", "encoded", CHECK, advises="the proxy in this computer's settings"),
+    case("a proxy with the wrong scheme", NETWORK, _cause(_none(Failure.PROXY), Change.PROXY_SCHEME, "http", proxy="HTTPS_PROXY"), "failed", "works if its address begins with http://", next_steps.with_scheme("HTTPS_PROXY", "http").text, CHECK),
     case("the system's proxy with the wrong scheme", NETWORK, _cause(_none(Failure.PROXY), Change.PROXY_SCHEME, "http", proxy="this computer's settings"), "failed", "begins with http://", CHECK, advises="the proxy in this computer's settings"),
     case("another variable has the right proxy", NETWORK, _cause(_none(Failure.PROXY), Change.OTHER_PROXY, "HTTPS_PROXY", proxy="https_proxy"), "failed", "the proxy in HTTPS_PROXY reaches it, not the one in https_proxy", 'import os; os.environ["https_proxy"] = os.environ["HTTPS_PROXY"]', CHECK),
     case("the proxy is set for the other scheme only", NETWORK, _cause(DEAD, Change.OTHER_PROXY, "HTTP_PROXY"), "failed", "the proxy in HTTP_PROXY reaches it", 'import os; os.environ["https_proxy"] = os.environ["HTTP_PROXY"]', CHECK),
@@ -188,19 +193,27 @@ CASES = [
     case("no proxy is needed, as for others", NETWORK, _cause(page(407), Change.NO_PROXY, proxy="all_proxy", machine=_set(no_proxy="no_proxy", has_exceptions=True)), "failed", "without the proxy", f'import os; os.environ["no_proxy"] += ",{NO_PROXY.partition("=")[2]}"', CHECK),
     case("IPv6 does not work", NETWORK, _cause(DEAD, Change.FAMILY, "IPv4"), "failed", "over IPv4 it responds: the connection over IPv6 does not work", "import socket, urllib3.util.connection as c; c.allowed_gai_family = lambda: socket.AF_INET", CHECK),
     case("IPv4 does not work", NETWORK, _cause(DEAD, Change.FAMILY, "IPv6"), "failed", "over IPv6 it responds", "import socket, urllib3.util.connection as c; c.allowed_gai_family = lambda: socket.AF_INET6", CHECK),
+    case("the first address does not work", NETWORK, _cause(DEAD, Change.OTHER_ADDRESS), "failed", f"{HOST} has several addresses: at the second it responds", CHECK, advises=f"tell the administrators of {HOST}"),
     case("the other scheme", NETWORK, _cause(page(400), Change.SCHEME, "https", target=MINE, tried=_tried((Change.SCHEME, "https", WORKS), url=endpoints.identity_url(MINE.server))), "failed", "begins with https://", AT_MINE),
     case("a portal", NETWORK, _compared(response(302, location="https://portal.example/login"), page(), nowhere=page()), "failed", ("portal.example", "a host that does not exist responds, too"), CHECK, advises="open any page in a browser"),
     case("a portal that says so", NETWORK, _compared(page(511), page(511), nowhere=page(511)), "failed", "in place of every server", CHECK),
+    case("a script in place of a proxy", NETWORK, _compared(page(words="function FindProxyForURL()"), page(), nowhere=page(), looked={"proxy": "HTTPS_PROXY"}), "failed", "HTTPS_PROXY names a script that chooses a proxy", CHECK, advises="set HTTPS_PROXY to the proxy that the script names"),
+    case("a proxy that requires a sign-in", NETWORK, _compared(page(), page(), nowhere=page(), looked={"proxy": "HTTPS_PROXY"}), "failed", "the proxy in HTTPS_PROXY responds in place of every server", CHECK, advises="sign in to that proxy"),
+    case("a proxy on the way that requires a password", NETWORK, _compared(page(407), page(407)), "failed", "no proxy is configured on this computer", CHECK, advises="which proxy to use"),
     case("names that do not exist lead to a page", NETWORK, _compared(DEAD, WORKS, nowhere=page()), "failed", "cave.one.org responds, so only this server is affected", LATER, advises=f"allow {HOST}"),
     case("offline", NETWORK, _compared(_none(Failure.NAME_NOT_FOUND), _none(Failure.NAME_NOT_FOUND), _none(Failure.UNREACHABLE)), "failed", ("cave.one.org and cave.two.org cannot be reached either", "this computer seems to be offline"), CHECK, advises="connect it to a network"),
     case("a network that blocks all servers", NETWORK, _compared(_none(Failure.RESET), _none(Failure.RESET)), "failed", "cave.one.org cannot be reached either", CHECK, advises=f"allow {HOST}"),
     case("a redirect of one server", NETWORK, _compared(response(302, location="https://new.example/"), WORKS), "failed", ("new.example", "only this server is affected"), CHECK, advises="correct the address"),
-    case("a page in place of one server", NETWORK, _compared(page(), WORKS), "failed", "only this server is affected", CHECK, advises="wait while the server is under maintenance"),
+    case("a page in place of one server", NETWORK, _compared(page(), WORKS), "failed", "only this server is affected", CHECK, advises=f"open https://{HOST} in a browser"),
     case("an address in the file of hosts", NETWORK, _compared(_none(Failure.REFUSED), looked={"hosts_file": "/etc/hosts", "private_address": "127.0.0.1"}), "failed", f"/etc/hosts leads {HOST} to 127.0.0.1", CHECK, advises="the line for"),
     case("a name server with a private address", NETWORK, _compared(DEAD, looked={"private_address": "10.0.0.1"}), "failed", "the name server of this network leads it to 10.0.0.1", CHECK, advises=f"allow {HOST}"),
     case("a proxy that requires a password", NETWORK, _compared(page(407), looked={"proxy": "HTTPS_PROXY"}), "failed", "the proxy in HTTPS_PROXY wants another user name and password", next_steps.with_proxy_password("HTTPS_PROXY").text, CHECK, advises="give it yours"),
     case("a proxy that requires a password for a tunnel", NETWORK, _compared(_none(Failure.PROXY, detail=PROXY_LOGIN), looked={"proxy": "this computer's settings"}), "failed", "407", CHECK, advises="enter yours there"),
     case("the proxy reaches another server", NETWORK, _compared(response(503), WORKS, looked={"proxy": "HTTPS_PROXY"}), "failed", ("the proxy reaches cave.one.org", f"blocks {HOST}"), CHECK, advises="ask the IT department"),
+    case("the proxy forbids one server", NETWORK, _compared(_none(Failure.PROXY, detail=PROXY_FORBIDS), WORKS, looked={"proxy": "HTTPS_PROXY"}), "failed", f"it reaches cave.one.org, so it blocks {HOST}", CHECK, advises="to allow"),
+    case("a proxy on this computer that is gone", NETWORK, _compared(_none(Failure.PROXY), DEAD, looked={"proxy": "HTTPS_PROXY", "is_proxy_here": True}), "failed", "does not reach cave.one.org either", CHECK, advises="start the program on this computer"),
+    case("a tunnel on this computer that is gone", NETWORK, _server(_none(Failure.REFUSED), target=replace(MINE, server="http://localhost:8080")), "failed", Failure.REFUSED.value, f"{CHECK} --server http://localhost:8080", advises="start the program that should respond at localhost:8080"),
+    case("a file of certificates that cannot be used", NETWORK, _server(_none(Failure.CA_BUNDLE), machine=_set(bundle="CURL_CA_BUNDLE")), "failed", "CURL_CA_BUNDLE names it", CHECK, advises="in PEM form"),
     case("the proxy reaches no server", NETWORK, _compared(_none(Failure.PROXY, detail="nothing is listening there"), DEAD, looked={"proxy": "HTTPS_PROXY"}), "failed", ("nothing is listening there", "does not reach cave.one.org either", "without the proxy"), CHECK, advises="correct HTTPS_PROXY"),
     case("a server is down behind a proxy", NETWORK, _server(response(502), tried=_tried((Change.NO_PROXY, "", response(502)), proxy="HTTPS_PROXY")), "failed", "down or broken (502)", CHECK),
     case("a server is broken behind a proxy", NETWORK, _server(response(500), tried=_tried(proxy="HTTPS_PROXY")), "failed", "down or broken (500)", CHECK),
@@ -216,6 +229,7 @@ CASES = [
     case("the auth service was not asked", AUTH, ServerFacts(identity=None), "nothing"),
     case("the auth service asks to slow down", AUTH, ServerFacts(identity=response(429, {"message": "x"})), "failed", "slow down (429)", CHECK, advises="a minute"),
     case("the auth service is down", AUTH, ServerFacts(identity=response(503)), "failed", "the auth service", CHECK, advises="wait"),
+    case("the auth service says why it is down", AUTH, ServerFacts(identity=response(503, {"message": "Maintenance until 14:00"})), "failed", "down or broken (503): Maintenance until 14:00", CHECK),
     case("the auth service is gone", AUTH, ServerFacts(identity=page(404)), "failed", ("auth service", "(404)"), CHECK, advises="your token is not the reason"),
     case("the auth service asks to wait", AUTH, ServerFacts(identity=response(503, wait=3600.0)), "failed", "to wait 60 minutes", CHECK),
 ]  # fmt: skip

@@ -20,7 +20,9 @@ import pytest
 import requests
 import trustme
 from urllib3.util import connection
+from urllib3.util.ssl_ import create_urllib3_context
 
+from cave_magic.api import connections
 from cave_magic.api.urls import host_of
 from cave_magic.credentials.save import save_token
 from cave_magic.doctor.experiments import plan, run
@@ -91,6 +93,46 @@ def test_a_proxy_with_the_wrong_scheme(world: World, proxy: Proxy, password):
     assert os.environ["HTTP_PROXY"] == f"http://{password}{host_of(proxy.address)}"
 
 
+@pytest.mark.parametrize("written", ["'http://{}'", '" http://{} "', "http:/{}"])
+def test_a_misspelled_address_of_a_proxy(world: World, proxy: Proxy, written: str):
+    """`%env HTTP_PROXY='...'` keeps the quotes."""
+    world.patch.setenv("HTTP_PROXY", written.format(host_of(proxy.address)))
+    assert "the proxy works without the extra or missing characters in its address" in _network(world.check())
+    assert world.fix().ok
+    assert os.environ["HTTP_PROXY"] == proxy.address
+
+
+@pytest.mark.parametrize("password", ["pa#s5", "p/a@s5"])
+def test_a_password_of_a_proxy_that_is_not_encoded(world: World, proxy: Proxy, password: str):
+    """A `#` or `/` ends the address for requests; the password is not shown."""
+    proxy.password = base64.b64encode(f"ada:{password}".encode()).decode()
+    world.patch.setenv("HTTP_PROXY", f"http://ada:{password}@{host_of(proxy.address)}")
+    world.patch.setattr("builtins.input", lambda prompt="": "ada")
+    world.patch.setattr("getpass.getpass", lambda prompt="": password)
+    report = world.check()
+    assert "once the special characters of the password are encoded" in _network(report)
+    assert password not in json.dumps(report.to_dict())
+    assert world.fix().ok
+
+
+def test_a_script_in_place_of_a_proxy(world: World):
+    """The variable names a proxy.pac, which answers every request with itself."""
+    _set_up(world, SERVER)
+    script = b"function FindProxyForURL(url, host) { return 'PROXY proxy.example.org:3128'; }"
+    with OddServer(says(f"Content-Length: {len(script)}", script)) as odd:
+        world.patch.setenv("HTTP_PROXY", f"http://{odd.host}/proxy.pac")
+        assert "HTTP_PROXY names a script that chooses a proxy, not a proxy" in _network(world.check())
+
+
+def test_a_proxy_of_this_computer_that_is_gone(world: World):
+    """The tunnel that was the proxy has ended, and only it reached the server."""
+    _set_up(world, SERVER)
+    world.patch.setenv("HTTP_PROXY", "http://localhost:1")
+    report = world.check()
+    assert "nothing is listening there" in _network(report)
+    assert report.next.text.startswith("start the program on this computer that is that proxy")
+
+
 def test_two_variables_that_disagree(world: World, proxy: Proxy):
     """The lower-case variable wins, and names a proxy that is gone."""
     world.patch.setenv("http_proxy", DEAD)
@@ -137,6 +179,31 @@ def test_a_proxy_that_blocks_one_host(world: World, proxy: Proxy):
     proxy.names.clear()
     evidence = _network(world.check())
     assert f"the proxy reaches {host_of(world.cave.server)}, so either it blocks {NAME}" in evidence
+
+
+def test_a_proxy_that_removes_the_token(world: World):
+    """A made-up token arrives without it, so the proxy is left out; nothing else is sent with a token."""
+    with Proxy([host_of(world.cave.server), host_of(world.cave.local_server)], page(503)) as proxy:
+        proxy.removes = b"authorization:"
+        world.patch.setenv("HTTP_PROXY", proxy.address)
+        world.cave.clear_requests()
+        report = world.check()
+        assert bad(report) == [("account", "failed")]
+        assert "received no token (401 no_token); without the proxy, a made-up token arrives" in str(report.to_dict())
+        assert [one.path for one in world.cave.requests if one.authorization] == [ID]
+        assert world.fix().ok
+
+
+def test_a_network_that_removes_the_token(world: World):
+    """No proxy is set, and no token arrives: only that is said."""
+    with Proxy([host_of(world.cave.server)], page(503)) as gateway:
+        gateway.removes = b"authorization:"
+        gateway.names[""] = host_of(world.cave.server)
+        _set_up(world, gateway.address)
+        report = world.check()
+    assert "account" in dict(bad(report))
+    assert "a made-up token does not arrive either" in next(row.evidence for row in report.rows if row.id == "account")
+    assert "proxy" not in report.next.text
 
 
 def test_a_proxy_that_only_the_data_server_does_not_need(world: World):
@@ -241,6 +308,79 @@ def test_a_network_that_replaces_certificates(world: World):
         assert "ask the IT department of this network" in report.next.text
 
 
+@pytest.mark.parametrize("written", ["~/institute.pem", '"{}/institute.pem"'])
+def test_a_file_of_certificates_that_is_misspelled(secure: World, written: str):
+    """Nothing expands `~` in REQUESTS_CA_BUNDLE, or removes quotes; the file that is meant has the certificates."""
+    (secure.home / "institute.pem").write_bytes(Path(secure.cave.certificate).read_bytes())
+    secure.patch.setenv("REQUESTS_CA_BUNDLE", written.format(secure.home))
+    assert "it does not exist); with the certificates in ~/institute.pem it is trusted" in _network(secure.check())
+    assert secure.fix().ok
+
+
+def test_a_file_of_certificates_in_binary_form(secure: World):
+    """The IT department offers it as DER, which requests cannot read; the advice is not about another package."""
+    binary = secure.home / "institute.cer"
+    binary.write_bytes(ssl.PEM_cert_to_DER_cert(Path(secure.cave.certificate).read_text().strip()))
+    secure.patch.setenv("REQUESTS_CA_BUNDLE", str(binary))
+    report = secure.check()
+    assert "it contains no certificates in PEM form); REQUESTS_CA_BUNDLE names it" in _network(report)
+    assert "in PEM form, and set REQUESTS_CA_BUNDLE" in report.next.text
+
+
+def test_a_file_for_keys_that_cannot_be_written(secure: World):
+    """Python writes the keys of every secure connection to the file that SSLKEYLOGFILE names."""
+    secure.patch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", str(secure.cave.certificate))
+    secure.patch.setenv("SSLKEYLOGFILE", str(secure.home / "gone" / "keys.log"))
+    assert "the file that SSLKEYLOGFILE names cannot be written" in _network(secure.check())
+    assert secure.fix().ok
+
+
+def _tls(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+@pytest.mark.parametrize("fault", ["version", "certificate", "end"])
+def test_a_handshake_that_fails_for_another_reason_than_trust(world: World, fault: str):
+    """An old version of TLS, a certificate that the user should have, and a connection that ends in the handshake."""
+    authority = trustme.CA()
+    context = _tls(authority)
+    file = world.home / "authority.pem"
+    authority.cert_pem.write_to_path(str(file))
+    world.patch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", str(file))
+    words = "closed the connection without a response"
+    if fault == "version":
+        words = "(they have no version of TLS in common)"
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        world.patch.setattr(connections, "create_urllib3_context", _only_new_tls)
+    elif fault == "certificate":
+        words = "did not agree on a secure connection (TLS)"
+        context.maximum_version = ssl.TLSVersion.TLSv1_2  # with which the alert is a part of the handshake
+        context.verify_mode = ssl.CERT_REQUIRED
+        authority.configure_trust(context)
+    with OddServer(says("Content-Length: 0"), context if fault != "end" else _Closing()) as odd:
+        _set_up(world, f"https://{odd.host}")
+        evidence = _network(world.check())
+    assert words in evidence
+    assert "trust" not in evidence
+
+
+def _only_new_tls() -> ssl.SSLContext:
+    context = create_urllib3_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    return context
+
+
+class _Closing:
+    """In place of a context: reads the beginning of the handshake, and ends the connection."""
+
+    def wrap_socket(self, sock: socket.socket, server_side: bool) -> Any:
+        sock.recv(65536)
+        sock.shutdown(socket.SHUT_RDWR)
+        raise OSError
+
+
 # ---------------------------------------------------------------- addresses
 
 
@@ -259,6 +399,15 @@ def test_ipv6_that_leads_nowhere(world: World, named: int):
         _looked_up(world, {NAME: [("::1", None), ("127.0.0.1", None)]})
         assert "over IPv4 it responds: the connection over IPv6 does not work" in _network(world.check())
         assert world.fix().ok
+
+
+def test_a_first_address_that_leads_nowhere(world: World, named: int):
+    """Connecting to the first of two IPv4 addresses hangs; only the administrators can change that."""
+    with full_backlog("127.0.0.2", named):
+        _looked_up(world, {NAME: [("127.0.0.2", None), ("127.0.0.1", None)]})
+        report = world.check()
+    assert "at the second it responds, at the first it does not" in _network(report)
+    assert report.next.text.startswith("tell the administrators of")
 
 
 def test_a_lookup_that_hangs_for_one_kind_of_address(world: World, named: int):

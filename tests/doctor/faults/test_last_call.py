@@ -58,6 +58,8 @@ CORRECTED = (
     ('make().materialize.query_table("nuclei", materialization_version=99)', "minnie65_public has no version 99", GO),
     ('make(version=1181).materialize.query_table("nuclei")', "version 1181 of minnie65_public has expired; it has 1412, 1300", GO),
     ('make(auth_token_file="~/none.json")', "the client found no token in ~/none.json when it was made; the stored one works", GO),
+    ('make(server_address={server!r} + "/auth")', "a wrong server_address: the address has something after the host", GO),
+    ("make(server_address={server!r}[7:])", "a wrong server_address: the address does not begin with http://", GO),
     (f'make(auth_token="{NEW}")', "the client was made with another token than the stored one, which works", GO),
     ('make(auth_token_key="fanc")', 'auth_token_key="fanc", but', GO),
 )  # fmt: skip
@@ -77,7 +79,7 @@ DESCRIBED = (
 def test_what_the_call_names_wrongly_is_named(world: World, wrong):
     """The one failed row says what the call names wrongly, the explanation agrees, and the line to type works."""
     for cell, evidence, command in CORRECTED:
-        found, commands = wrong(cell)
+        found, commands = wrong(cell.replace("{server!r}", repr(world.cave.server)))
         assert evidence in found, (cell, found)
         assert commands == (command,), cell
         ran = world.run(command)
@@ -135,6 +137,14 @@ def test_a_data_server_that_refuses_from_its_cache_is_waited_for(world: World, w
     found, _ = wrong("client.materialize.get_version_metadata(1412)")
     assert "still refuses access (missing_permission), although the info service no longer does" in found
     assert "it caches permissions for up to 300 s" in found
+
+
+def test_a_data_server_that_gets_no_token_is_not_waited_for(world: World, wrong):
+    """A gateway before it removes the header; that is not a cached permission."""
+    world.run("client = make(); client.materialize")
+    world.cave.misbehave("materialize", lambda request: (flask.jsonify({"error": "no_token", "message": "x"}), 401))
+    found, _ = wrong('client.materialize.query_table("nuclei")')
+    assert "received no token (no_token), although one was sent" in found
 
 
 def test_an_exception_of_the_service_is_not_called_an_outage(world: World):

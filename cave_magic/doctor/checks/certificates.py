@@ -1,0 +1,94 @@
+"""What a certificate means that is not trusted, if nothing that was tried changes that."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from ...api.failures import UNTRUSTED, Failure
+from ...api.responses import Response
+from ...deployments import KNOWN_SERVERS
+from ...redact import sanitize
+from ...ui.document import Line, joined, line
+from ...ui.durations import duration
+from .. import next_steps
+from ..evidence import ServerFacts
+from ..experiments.model import Change, Tried
+from ..model import Command, Finding, failed, then
+from .causes import evidence_of, names_of, only_this_one, reached, tell_administrators
+
+
+def untrusted(response: Response, server: ServerFacts, tried: Tried) -> Finding:
+    """The server's certificate is not accepted, whichever certificates are trusted."""
+    again = next_steps.check(server.target)
+    if response.failure is Failure.CA_BUNDLE:
+        return _unusable_bundle(response, server, again)
+    seen = tried.first(Change.UNVERIFIED)
+    evidence = line(evidence_of(response), _certificate(seen), only_this_one(tried))
+    others, tell = tried.about(Change.OTHER_SERVER), tell_administrators(response.host)
+    if seen is not None and _clock_is_wrong(seen):
+        off = duration(abs((seen.date or 0.0) - seen.at))
+        return failed(evidence, f"; this computer's clock is off by {off}", next_step=then("set the clock", again))
+    if others and all(one.response.failure in UNTRUSTED for one in others):
+        return failed(
+            evidence,
+            f"; that of {names_of(others)} is not trusted either: this network replaces certificates",
+            next_step=then(
+                "ask the IT department of this network for the file with its certificates, and set REQUESTS_CA_BUNDLE "
+                "to that file",
+                again,
+            ),
+        )
+    if response.failure is Failure.CERTIFICATE:
+        advice = tell if server.address in KNOWN_SERVERS or reached(tried) else f"correct the address, or {tell}"
+        return failed(evidence, next_step=then(advice, again))
+    return failed(
+        evidence,
+        next_step=then(
+            f"{tell}; if you trust that issuer, set REQUESTS_CA_BUNDLE to a file with its certificate",
+            again,
+        ),
+    )
+
+
+def _unusable_bundle(response: Response, server: ServerFacts, again: Command) -> Finding:
+    """The file of trusted certificates cannot be used, and without it, or with another, the server is not trusted."""
+    variable = server.machine.proxy_settings.bundle
+    if not variable:
+        install = next_steps.install(server.machine.installer, "certifi", again=True)
+        return failed(evidence_of(response), next_step=then(install, again))
+    return failed(
+        evidence_of(response),
+        f"; {variable} names it, and without it {response.host} is not trusted",
+        next_step=then(
+            f"ask the IT department of this network for its certificates in PEM form, and set {variable} to that file",
+            again,
+        ),
+    )
+
+
+def _certificate(seen: Response | None) -> Line:
+    """What the certificate says, if it could be read."""
+    one = seen.certificate if seen is not None else None
+    if one is None:
+        return ()
+    names = joined(", ", [sanitize(name, 60) for name in one.names])
+    issuer = "itself" if one.is_self_signed else sanitize(one.issuer, 60)
+    return line(
+        "; its certificate is for ",
+        names,
+        ", issued by ",
+        issuer,
+        f", valid {_day(one.valid_from)} to {_day(one.valid_until)}",
+    )
+
+
+def _day(seconds: float) -> str:
+    return (datetime(1970, 1, 1) + timedelta(seconds=seconds)).strftime("%Y-%m-%d")
+
+
+def _clock_is_wrong(seen: Response) -> bool:
+    """Whether the certificate is valid by the server's clock, but not by that of this computer."""
+    one = seen.certificate
+    if one is None or seen.date is None:
+        return False
+    return one.valid_from <= seen.date <= one.valid_until and not one.valid_from <= seen.at <= one.valid_until
