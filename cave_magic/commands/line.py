@@ -80,7 +80,7 @@ def _unexpected(error: BaseException) -> str:
 
 def _not_importable(module: str) -> str:
     """Why a package that this one needs cannot be imported, and what repairs that; "" if that is unknown."""
-    from ..doctor.checks.environment import repaired, said_of
+    from ..doctor.checks.import_faults import repaired, said_of
     from ..environment.attribution import find_fault
 
     deadline = time.monotonic() + DEFAULT_SECONDS

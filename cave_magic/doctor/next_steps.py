@@ -11,16 +11,19 @@ import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..credentials.obstacles import Intent, Obstacle, WayOut
 from ..credentials.target import Target
 from ..credentials.token_files import show_path
 from ..deployments import DEFAULT_SERVER
-from ..environment.installer import Installer
 from ..environment.platforms import Runtime
 from ..redact import redact
 from ..ui.document import Line, joined, line
 from .model import Command, Need, NextStep, advise, then
+
+if TYPE_CHECKING:
+    from ..environment.installer import Installer
 
 _LONGEST_PATH = 4096
 """The most characters of a path, so that no path is cut: the line would name another file."""
@@ -216,12 +219,13 @@ def install(installer: Installer, *specs: str, again: bool = False, over: bool =
     if not installer.tool:
         return other_environment(installer)
     forced = ("--ignore-installed" if over else "--force-reinstall", "--no-deps") if again else ("-U",)
-    return _with_restart(_by(installer, "install", *installer.options, *forced, *map(_spec, specs)))
+    installing = _with_restart(_by(installer, "install", *installer.options, *forced, *map(_spec, specs)))
+    return line(without_variable(*installer.unset), ", then ", installing) if installer.unset else installing
 
 
 def uninstall(installer: Installer, *names: str) -> Line:
     """Uninstalls the copies of packages that Python finds first, and what to do then."""
-    options = tuple(one for one in installer.options if one != "--user")
+    options = tuple(one for one in installer.options if one not in ("--user", "--no-user"))
     return _with_restart(_by(installer, "uninstall", *options, *(() if installer.tool == "uv" else ("-y",)), *names))
 
 

@@ -15,7 +15,7 @@ from ...ui.durations import duration, moment
 from .. import next_steps
 from ..evidence import ServerFacts
 from ..experiments.model import Change, Experiment, Tried
-from ..model import Check, Command, Finding, NextStep, advise, failed, ok, then, unknown
+from ..model import Check, Command, Finding, NextStep, advise, failed, ok, then, unknown, warning
 from .causes import evidence_of, names_of, not_yours, tell_administrators, what_changed, what_was_tried
 from .datastack_map import MAP
 from .environment import REQUESTS
@@ -39,6 +39,8 @@ _ADVICE = {
 _OFFLINE = (Failure.NAME_NOT_FOUND, Failure.UNREACHABLE)
 """Failures that every request has on a computer without a network."""
 
+_DAY = 86_400.0
+_SET_CLOCK = "set the clock of this computer, or ask its administrators to set it"
 _UNTRUSTED = (Failure.TLS, Failure.CERTIFICATE, Failure.CA_BUNDLE)
 _TIMEOUTS = (Failure.NO_RESPONSE, Failure.TOO_SLOW, Failure.NOT_CONTACTED, Failure.CONNECT_TIMEOUT)
 """Failures that a longer timeout may avoid: a slow server looks the same as one that is down."""
@@ -223,7 +225,7 @@ def _proxy(response: Response, server: ServerFacts, tried: Tried) -> Finding:
     proxy = tried.proxy or server.machine.proxy_settings.proxy_for(response.url) or "this computer's settings"
     reached, others = _reached(tried), tried.about(Change.OTHER_SERVER)
     if response.failure is Failure.SOCKS:
-        install = next_steps.install(server.machine.installer, "requests[socks]")
+        install = next_steps.install(server.machine.find_installer(), "requests[socks]")
         return failed(evidence_of(response), next_step=advise(install, ", then ", again))
     if response.status == 407 or response.detail == PROXY_LOGIN:
         evidence = line(evidence_of(response), f"; the proxy in {proxy} wants another user name and password")
@@ -278,14 +280,14 @@ def _untrusted(response: Response, server: ServerFacts, tried: Tried) -> Finding
     """The server's certificate is not accepted, whichever certificates are trusted."""
     again = next_steps.check(server.target)
     if response.failure is Failure.CA_BUNDLE:
-        install = next_steps.install(server.machine.installer, "certifi", again=True)
+        install = next_steps.install(server.machine.find_installer(), "certifi", again=True)
         return failed(evidence_of(response), next_step=then(install, again))
     seen = tried.first(Change.UNVERIFIED)
     evidence = line(evidence_of(response), _certificate(seen), _only_this_one(tried))
     others, tell = tried.about(Change.OTHER_SERVER), tell_administrators(response.host)
     if seen is not None and _clock_is_wrong(seen):
         off = duration(abs((seen.date or 0.0) - seen.at))
-        return failed(evidence, f"; this computer's clock is off by {off}", next_step=then("set the clock", again))
+        return failed(evidence, f"; this computer's clock is off by {off}", next_step=then(_SET_CLOCK, again))
     if others and all(one.response.failure in _UNTRUSTED for one in others):
         return failed(
             evidence,
@@ -379,6 +381,15 @@ def _auth(server: ServerFacts) -> Finding | None:
     return failure_finding(response, server, "the auth service")
 
 
+def _clock(server: ServerFacts) -> Finding | None:
+    apart = [one.date - one.at for one in server.responses if one.date is not None]
+    off = min(apart, key=abs, default=0.0)  # a response that a proxy kept has an old date
+    if abs(off) <= _DAY:
+        return None
+    said = f"this computer's clock is {duration(abs(off))} {'behind' if off > 0 else 'ahead of'} that of {server.host}"
+    return warning(f"{said}, so times are shown wrong", next_step=then(_SET_CLOCK, next_steps.check(server.target)))
+
+
 NETWORK = Check(
     id="network",
     group="network",
@@ -402,4 +413,14 @@ AUTH = Check(
     explains="The server responds, but its auth service does not work. The token is not the reason.",
     fixed_by=f"Wait for the server's administrators to fix it, as long as the check says. {NETWORK.fixed_by}",
 )
-CHECKS = (NETWORK, AUTH)
+CLOCK = Check(
+    id="clock",
+    group="network",
+    title="clock",
+    about=ServerFacts,
+    look=_clock,
+    quiet=True,
+    explains="The clock of this computer differs by more than a day from those of the servers.",
+    fixed_by="Set the clock; on a shared computer, its administrators do.",
+)
+CHECKS = (NETWORK, AUTH, CLOCK)
