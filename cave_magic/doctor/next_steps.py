@@ -134,7 +134,8 @@ def client(variable: str, datastack: str, server: str, opens_on: str, version: i
 def without_saving(target: Target) -> Command:
     """The Python that opens a datastack with a token that is typed and not saved."""
     opened = client("client", target.datastack, target.server, target.opens_on).text.removesuffix(")")
-    return Command(f'import getpass; {opened}, auth_token=getpass.getpass("Token: "))')
+    unsaved = ", write_server_cache=False" if "server_address=" in opened else ""  # the disk may be full
+    return Command(f'import getpass; {opened}, auth_token=getpass.getpass("Token: "){unsaved})')
 
 
 def go_on(target: Target, version: int | None = None) -> Command:
@@ -344,6 +345,8 @@ def _removed_by_others(obstacle: Obstacle) -> str:
         return "set HOME to a folder that you can write before the kernel starts"
     if obstacle.way is WayOut.FREE_SPACE:
         return f"free some space on the disk of {shown}"
+    if obstacle.way is WayOut.MOUNT_FOLDER:
+        return f"mount the folder of {shown} instead, where the container is started"
     who = "the administrator of this computer" if obstacle.way is WayOut.ADMINISTRATOR else obstacle.owner
     return f"ask {who} to let you write {shown}"
 

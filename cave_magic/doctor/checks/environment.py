@@ -11,7 +11,7 @@ from ...environment.shadowed import ShadowingFile
 from ...ui.document import Line, Span, joined, line
 from .. import next_steps
 from ..evidence import Machine
-from ..model import Check, Finding, NextStep, advise, failed, ok, then, unknown, warning
+from ..model import Check, Finding, NextStep, advise, failed, ok, then, warning
 from .resources import RESOURCES
 
 _NAMES = {"caveclient": "caveclient", "ipython": "IPython", "python": "Python"}
@@ -27,7 +27,7 @@ def _caveclient(machine: Machine) -> Finding:
     if machine.import_unfinished:
         longer = next_steps.with_option(machine.check_command, "--timeout 60")
         step = advise("restart the kernel, then ", longer)
-        return unknown(
+        return warning(
             "the import of caveclient did not finish in time: a package waits, or the disk is slow", next_step=step
         )
     if harmful := _harmful(machine):
