@@ -133,8 +133,10 @@ def test_a_file_that_is_mounted_by_itself_is_not_replaced(secrets, tmp_path, mon
 
 
 @as_administrator
-def test_a_folder_in_another_users_folder_needs_its_owner(secrets, home):
-    """Its folder belongs to another user too, so it cannot be moved away."""
+def test_a_folder_in_another_users_folder_needs_its_owner(secrets, tmp_path, monkeypatch):
+    """Its folder belongs to another user too, and is mounted there, so neither can be moved away."""
+    (tmp_path / "mountinfo").write_text(f"22 1 0:2 / {secrets.parent} rw - ext4 /dev/a rw\n")
+    monkeypatch.setattr(obstacles, "_MOUNTS", tmp_path / "mountinfo")
     secrets.chmod(0o700)
     give_away(secrets, secrets.parent)
     secrets.parent.chmod(0o755)
