@@ -3,6 +3,7 @@
 # dependencies = ["nox>=2025.10.14"]
 # ///
 """`nox -s lint`: all that checks the code without running it. `nox -s core`: the core tests on other Pythons.
+`nox -s docs`: the site.
 
 `.ci/run` and the workflows call these sessions; nothing else says how something is checked.
 """
@@ -70,6 +71,17 @@ def core(session: nox.Session) -> None:
         versions = ["-c", str(pinned)]
     session.install("-q", "-e", ".[sandbox]", *TOOLS, *versions)
     session.run("python", "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", *(session.posargs or CORE))
+
+
+@nox.session(tags=["check"])
+def docs(session: nox.Session) -> None:
+    """The site, in `site/`. Fails on a link inside the site that leads nowhere; lists the links that lead out of it.
+
+    `nox -s docs -- serve` shows it at http://127.0.0.1:8000 and follows changes.
+    """
+    session.install("-q", "-e", ".[docs]")
+    environ = {"NO_MKDOCS_2_WARNING": "1"}  # Material's advertisement for its successor
+    session.run("mkdocs", *(session.posargs or ("build", "--strict", "--clean")), env=environ)
 
 
 @nox.session(default=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .doctor.model import Report
+    from .doctor.report import Report
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "check", "load_ipython_extension", "unload_ipython_extension"]
@@ -36,8 +36,10 @@ def check(*datastacks: str, server: str = "", timeout: float = 10.0) -> Report:
         datastacks: names; minnie65_public if empty.
         server: the address of a server; "" for the server of each datastack.
         timeout: the most seconds to wait.
+
     Returns:
         The report: `.ok`, `.rows`, `.next`, `.to_dict()`. It contains no secrets.
+
     Raises:
         BadInput: the address, a name or the timeout is invalid.
     """

@@ -74,6 +74,10 @@ def _values_of(option: str) -> list[str] | None:
     if option in ("-d", "--datastack"):  # also those that caveclient remembers on this computer
         remembered = (name for name in read_map().entries if name.isprintable() and " " not in name)
         return sorted({*KNOWN_DATASTACKS, *remembered})
+    if option == "--explain":
+        from .doctor.checks import CHECKS
+
+        return [check.id for check in CHECKS]
     if option == "--from-env":  # the variables in which people keep tokens, those that are set first
         return sorted(TOKEN_VARIABLES, key=lambda name: name not in os.environ)
     return {"--from-file": [], "--timeout": [], "--use": ["latest", "new"]}.get(option)

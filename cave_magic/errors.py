@@ -1,22 +1,35 @@
-"""What can stop a magic: errors named for what happened and shown in one line.
+"""What can stop a magic: errors named for what happened and shown as a page, without frames or a class name.
 
 They are ordinary exceptions: code can catch them, and a failed cell stops "Run All". But IPython shows what
-`_render_traceback_` returns, one sentence without frames, because frames could quote a token.
+`_render_traceback_` returns, because frames could quote a token.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from types import TracebackType
+from typing import Any
 
 
 class CaveMagicError(Exception):
-    """A magic could not do its job. The message says what is wrong, then what to do."""
+    """A magic could not do its job. The message says what is wrong, then what to do.
+
+    Args:
+        parts: the message in pieces: strings, and spans of `ui.document` for what has a style, such as a command.
+    Attributes:
+        rendered: the lines that a front end shows, once it is known.
+    """
+
+    rendered: Sequence[str] = ()
+
+    def __str__(self) -> str:
+        return "".join(part.text if hasattr(part, "text") else str(part) for part in self.args)
 
     def _render_traceback_(self) -> list[str]:
         if getattr(sys, "last_value", None) is self:
             sys.last_traceback = None  # IPython's own frames contain the line as it was typed
-        return [f"{type(self).__name__}: {self}"]
+        return [*(self.rendered or [str(self)])]
 
     @property
     def __traceback__(self) -> None:
@@ -45,15 +58,19 @@ class NotAToken(CaveMagicError):
 
 
 class TokenRejected(CaveMagicError):
-    """The auth server rejected the token; `why` says so, and where to get another one."""
+    """The auth server rejected the token; `why` says so, and where to get another one, in parts."""
 
-    why = ""
+    why: Sequence[Any] = ()
 
 
 class TokenNotChecked(CaveMagicError):
-    """The server could not check the token, so it was not saved; `why` says what happened instead."""
+    """The server could not check the token, so it was not saved; `why` says what happened instead.
+
+    `is_unreachable`: whether the reason may be this computer's network.
+    """
 
     why = ""
+    is_unreachable = False
 
 
 class TokenExists(CaveMagicError):

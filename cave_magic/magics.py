@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, magics_class, no_var_expand
@@ -37,13 +38,13 @@ class LineMagic:
 
             command, context = self._command, self.__self__.new_context()
         except KeyboardInterrupt:
-            return None, Cancelled("stopped. Nothing was changed.")
+            return None, Cancelled("Stopped. Nothing was changed.")
         except (Exception, SystemExit) as error:
             return None, _cannot_be_imported(error)
         try:
             return run(command, context, line)
         except KeyboardInterrupt:  # a second one, while the first was being handled
-            return None, Cancelled("stopped.")
+            return None, Cancelled("Stopped.")
 
     @property
     def _command(self) -> MagicCommand:
@@ -119,7 +120,33 @@ def load(shell: Any) -> None:
     """Registers the magics. A second call changes nothing."""
     if CaveMagics.__name__ not in shell.magics_manager.registry:
         shell.register_magics(CaveMagics)
+        if getattr(shell, "kernel", None) is not None:
+            _handle_errors(shell)
     completion.register(shell, _options)
+
+
+def _handle_errors(shell: Any) -> None:
+    """Lets a kernel show our errors as pages. Others that somebody handles are still handled as before."""
+    from .errors import CaveMagicError
+
+    others, handle_other = shell.custom_exceptions, shell.CustomTB
+
+    def handle(
+        self: Any, kind: type[BaseException], error: BaseException, trace: TracebackType, tb_offset: int | None = None
+    ) -> Any:
+        if not isinstance(error, CaveMagicError):
+            return handle_other(kind, error, trace, tb_offset=tb_offset)
+        from .commands.views.failure import failure_line
+        from .ui.document import Page
+        from .ui.notebook import NotebookFrontend
+
+        front = NotebookFrontend(self.kernel)
+        if not front.shows_failure:
+            return self.showtraceback((kind, error, trace), tb_offset=tb_offset)
+        self._last_traceback = error._render_traceback_()  # the reply repeats it; else it repeats an earlier error
+        return front.show(Page((failure_line(error),)))
+
+    shell.set_custom_exc((CaveMagicError, *others), handle)
 
 
 def _options(name: str) -> tuple[str, ...]:
@@ -129,8 +156,11 @@ def _options(name: str) -> tuple[str, ...]:
 
 
 def unload(shell: Any) -> None:
-    """Unregisters the magics, their settings and tab completion."""
+    """Unregisters the magics, their settings, tab completion and the pages of errors."""
+    from .errors import CaveMagicError
+
     completion.unregister(shell)
+    shell.custom_exceptions = tuple(kind for kind in shell.custom_exceptions if kind is not CaveMagicError)
     manager = shell.magics_manager
     magics = manager.registry.pop(CaveMagics.__name__, None)
     for name in NAMES:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import platform
 import signal
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,14 +11,23 @@ from typing import Any
 import pytest
 
 from cave_magic.environment import platforms
-from cave_magic.environment.name_lookup import is_address
 from cave_magic.login import browser_sign_in, revocation, web_browser
 from cave_magic.login.loopback import Receiver
 from cave_magic.sandbox import Sandbox
 
 from .support.desk import Desk, close
 from .support.permissions import CAN_COUNT, permissions_of_a_user
-from .support.shell import Ran, Run, ipython, move_to, run_in, save_for_ada, settings, sit_at_terminal
+from .support.shell import (
+    Ran,
+    Run,
+    ipython,
+    move_to,
+    run_in,
+    save_for_ada,
+    settings,
+    sit_at_terminal,
+    stay_on_this_computer,
+)
 
 
 def pytest_configure() -> None:
@@ -42,14 +49,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(autouse=True)
 def no_internet(monkeypatch: pytest.MonkeyPatch) -> None:
     """No name of another computer resolves: no test ever contacts a real server."""
-    lookup, own = socket.getaddrinfo, {None, "", b"", "localhost", platform.node(), socket.gethostname()}
-
-    def only_here(host: Any, *args: Any, **options: Any) -> Any:
-        if host not in own and not is_address(host if isinstance(host, str) else host.decode()):
-            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        return lookup(host, *args, **options)
-
-    monkeypatch.setattr(socket, "getaddrinfo", only_here)
+    stay_on_this_computer(monkeypatch)
 
 
 @pytest.fixture

@@ -281,7 +281,7 @@ OTHER_TEXT = {
     "api.*", "completion", "credentials.scrub", "doctor.explain_error", "redact", "token",
     "commands.arguments._without_values", "commands.save._variable_in", "login.browser_sign_in.is_sign_in_address",
     "login.exchange.is_from_address",  # from a server, a library or a user
-    "ui.*", "commands.views.report", "doctor.diagnose", "doctor.next_steps", "doctor.reference",  # layout only
+    "ui.*", "doctor.diagnose", "doctor.next_steps", "doctor.reference", "doctor.report",  # layout only
     "environment.attribution",  # from an exception
 }  # fmt: skip
 """Modules and functions whose `text` is not our own sentence, and those that only lay sentences out."""

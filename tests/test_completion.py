@@ -19,6 +19,7 @@ CASES = {
     "%cave_whoami --rev": {"--reveal"},
     "%cave_check v1dd_": {"v1dd_public"},
     "%cave_check v1dd_public minnie35": {"minnie35_public_v0"},
+    "%cave_check --explain token-l": {"token-legacy", "token-link", "token-left"},
     "report = %cave_check --js": {"--json"},
     "x = 1\n%cave_check --server https://proof": {"https://proofreading.zetta.ai"},
     "%cave_check --server=https://proof": {"https://proofreading.zetta.ai"},

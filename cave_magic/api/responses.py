@@ -151,10 +151,16 @@ class Response:
         if self.error:
             said = line(self.code or sanitize(self.error, 40))
         else:
-            said = line(sanitize(json.dumps(self.body, default=repr) if self.is_json else self.opening, 80))
+            said = line(sanitize(json.dumps(self.body, default=repr) if self.is_json else self._words_of_page, 80))
         if said:
             return line(returned, ": ", said)
         return line(returned, f" with {self.form}" if self.form else " and no content")
+
+    @property
+    def _words_of_page(self) -> Untrusted:
+        """The opening without the status, and without repetitions: web servers write both as title and as heading."""
+        text = self.opening.without(rf"(?<!\S){self.status}\s+(?=[A-Z])")
+        return text.without(r"(\b.{3,}\S)(?=\s+\1\b)")
 
     @property
     def sentence(self) -> str:

@@ -22,7 +22,10 @@ _COMMENT = re.compile(r"""((?:^|\s)(?:"[^"]*"|'[^']*'))|(?:^|\s)#(?:\s.*)?$""")
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Help without the words "usage" and "positional"."""
+    """Help without the words "usage" and "positional", with all explanations in one column."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30)
 
     def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None = None) -> None:
         super().add_usage(usage, actions, groups, prefix="")

@@ -5,19 +5,21 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from ..credentials.save import UNCHANGED, NotPutBack, Obstructed
 from ..credentials.token_files import show_path
 from ..doctor import feasible, next_steps
-from ..doctor.diagnose import Diagnosis, look, to_markdown
+from ..doctor.diagnose import Diagnosis, look
 from ..doctor.evidence import NotebookSession
-from ..doctor.model import Command, Fix, Report
+from ..doctor.model import Command, Fix, advise
+from ..doctor.report import Report, to_markdown
 from ..errors import BadInput, CheckFailed, TokenNotSaved
+from ..ui.document import line
 from ..ui.prompts import confirm
 from .arguments import argument, command
 from .context import NOTHING, Context
-from .views.report import report_page
 
 
 @command(
@@ -31,6 +33,7 @@ from .views.report import report_page
     argument("--all", action="store_true", help="check every datastack that you can see"),
     argument("--strict", action="store_true", help="fail the cell if anything failed; then nothing is returned"),
     argument("--timeout", type=float, metavar="S", help="the most seconds to wait"),
+    argument("--explain", metavar="CHECK", help="show what a check means and what fixes it; checks nothing"),
 )
 def cave_check(context: Context, args: argparse.Namespace) -> Any:
     """Finds out why access to CAVE does not work, and how to fix it. Changes nothing without --fix.
@@ -42,6 +45,8 @@ def cave_check(context: Context, args: argparse.Namespace) -> Any:
         report = %cave_check --json -o
     """
     _refuse_contradictions(args)
+    if args.explain:
+        return _explain(context, args.explain)
     found = _look(context, args, context.shell.last_error)
     _show(context, found.report, args)
     if args.fix and _apply(context, found.fixes, found.report.again, args.yes):
@@ -50,6 +55,19 @@ def cave_check(context: Context, args: argparse.Namespace) -> Any:
     if args.strict and not found.report.ok:
         raise CheckFailed("some checks failed; the rows above say why.")
     return found.report if args.output else None
+
+
+def _explain(context: Context, name: str) -> None:
+    from ..doctor.checks import CHECKS
+    from ..doctor.reference import explanation
+
+    checks = {check.id: check for check in CHECKS}
+    check = checks.get(name.partition(":")[0])  # an id of a report may end in a datastack
+    if check is None:
+        near = get_close_matches(name, checks, n=1)
+        hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(checks)}."
+        raise BadInput(f"there is no check of that name. {hint}")
+    context.frontend.show(explanation(check))
 
 
 def _refuse_contradictions(args: argparse.Namespace) -> None:
@@ -77,15 +95,17 @@ def _show(context: Context, report: Report, args: argparse.Namespace) -> None:
     if args.json:
         context.frontend.say(json.dumps(report.to_dict(), indent=2))
     elif args.report:
-        context.frontend.say(to_markdown(report))
-    else:
-        context.frontend.show(report_page(report, args.verbose))
+        context.frontend.say(to_markdown(report, context.frontend.name))
+    elif not (args.output and context.shell.shows_result("cave_check")):  # a cell's value is shown by IPython
+        taken = ("--fix", "--fix --yes") if args.fix else ()
+        offered = [advise(next_steps.with_option(report.again, option)) for option in taken]
+        context.frontend.show(report.page(args.verbose, offered))
 
 
 def _apply(context: Context, fixes: Sequence[Fix], again: Command, yes: bool) -> bool:
     """Offers each fix; returns whether any was applied."""
     say = context.frontend.say
-    unasked = f"{next_steps.with_option(again, '--fix --yes')} applies the fixes without asking"
+    unasked = line(next_steps.with_option(again, "--fix --yes"), " applies the fixes without asking")
     if not fixes:
         say("There is nothing that --fix can fix.")
     made: list[str] = []
@@ -95,9 +115,9 @@ def _apply(context: Context, fixes: Sequence[Fix], again: Command, yes: bool) ->
             continue
         before, after = _made(made, fixes), _made([*made, fix.words], fixes)
         perhaps = f"{before} This one may have been applied: {fix.words}.".lstrip()
-        left = f" To see what is left: {again}"
+        left = line(" To see what is left: ", again)
         try:
-            with context.changing(after + left, perhaps + left):
+            with context.changing(line(after, left), line(perhaps, left)):
                 backups = fix.apply()
         except TokenNotSaved as error:
             raise _with_what_was_done(error, before, again) from None
@@ -120,9 +140,7 @@ def _made(made: Sequence[str], fixes: Sequence[Fix]) -> str:
 def _with_what_was_done(error: TokenNotSaved, before: str, again: Command) -> TokenNotSaved:
     """The error of a fix, with the fixes that were applied before it."""
     done = before or ("" if isinstance(error, NotPutBack) else UNCHANGED)
-    then = (
-        f"Next: {feasible.past(error.obstacle, again).text}"
-        if isinstance(error, Obstructed)
-        else f"To see what is left: {again}"
-    )
-    return TokenNotSaved(" ".join(filter(None, (str(error), done, then))))
+    then = line(" To see what is left: ", again)
+    if isinstance(error, Obstructed):
+        then = line(" Next: ", feasible.past(error.obstacle, again).line)
+    return TokenNotSaved(*error.args, *line(f" {done}" if done else "", then))

@@ -10,13 +10,31 @@ from ..api.batch import validate_timeout
 from ..credentials.target import FRESH, Settings, Target, find_target
 from ..deployments import check_address, datastack_for
 from ..doctor import next_steps
+from ..doctor.checks.network import AUTH, NETWORK
 from ..doctor.evidence import NotebookSession, ServerFacts
 from ..doctor.gather import ask_server
-from ..errors import BadInput
+from ..doctor.model import Finding
+from ..errors import BadInput, ServerInTrouble
+from ..ui.document import Line
 from ..ui.frontend import Frontend
 from .shell import Shell
 
 NOTHING = "Nothing was changed."
+
+
+def trouble_of(server: ServerFacts) -> Finding | None:
+    """Why a server says nothing about a token, in the words of the check; None if it does."""
+    findings = (check.look(server) for check in (NETWORK, AUTH))
+    return next((found for found in findings if found is not None and found.next_step is not None), None)
+
+
+def in_trouble(facts: ServerFacts, then: str = ". Nothing was changed. ") -> ServerInTrouble:
+    """The error if a server says nothing about a token, with the cause and the next step that the check finds."""
+    trouble = trouble_of(facts)
+    if trouble is None or trouble.next_step is None:
+        sentence = facts.responses[0].sentence if facts.responses else f"{facts.host} was not contacted"
+        return ServerInTrouble(f"{sentence}{then}To see why: ", next_steps.check(facts.target))
+    return ServerInTrouble(*trouble.evidence, f"{then}Next: ", *trouble.next_step.line)
 
 
 class Context:
@@ -30,7 +48,7 @@ class Context:
         self, *, frontend: Frontend, settings: Settings = FRESH, timeout: float = 10.0, shell: Shell | None = None
     ) -> None:
         self.frontend, self._settings, self._timeout, self.shell = frontend, settings, timeout, shell or Shell()
-        self.so_far = NOTHING  # what to say about changes if the line is interrupted
+        self.so_far: str | Line = NOTHING  # what to say about changes if the line is interrupted
 
     def seconds(self, given: float | None = None) -> float:
         """The most seconds to wait: those on the line, else the setting."""
@@ -48,10 +66,11 @@ class Context:
         """The same for a line that saves a token, which must not be sent to a guessed server."""
         target = self.target(args)
         if target.is_guess:
-            fix = next_steps.check(target, "--fix")
             raise BadInput(
                 f"the server of {target.datastack} is unknown: its address in the datastack map is not valid. "
-                f"Nothing was sent. To fix the map: {fix}. Or name the server with --server."
+                "Nothing was sent. To fix the map: ",
+                next_steps.check(target, "--fix"),
+                ". Or name the server with --server.",
             )
         return target
 
@@ -62,7 +81,7 @@ class Context:
             return ask_server(target, seconds, on_wait, NotebookSession(can_ask=self.frontend.can_ask), access)
 
     @contextmanager
-    def changing(self, done: str, perhaps: str) -> Iterator[None]:
+    def changing(self, done: str | Line, perhaps: str | Line) -> Iterator[None]:
         """Wraps an atomic change, so that what is said after an interrupt is true: `perhaps` in it, `done` after it."""
         before, self.so_far = self.so_far, perhaps
         try:

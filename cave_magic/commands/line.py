@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from ..environment.resources import reserve_memory, shortage_in
 from ..environment.shadowed import find_shadowing_files
 from ..errors import Cancelled, CaveMagicError
 from ..redact import MASK, find_secrets, mask
-from ..ui.document import plain_text
+from ..ui.document import Line, Span
+from ..ui.document import line as spans
 from .arguments import MagicCommand, read
 from .context import NOTHING, Context
+from .views.failure import failure_line
 
 _WITH_VALUE = ("-s", "--server", "-d", "--datastack", "--from-env", "--from-file", "--timeout", "--use")
 
@@ -39,8 +42,9 @@ def run(command: MagicCommand, context: Context, line: str) -> tuple[Any, CaveMa
         context.frontend.finish()
     if failure is not None:  # its frames, its cause and its words may contain what was typed
         failure.__cause__ = failure.__context__ = None
-        failure.args = tuple(mask(str(word), *secrets) for word in failure.args)
+        failure.args = tuple(_masked(part, secrets) for part in failure.args)
         failure = failure.with_traceback(None)
+        failure.rendered = context.frontend.render(failure_line(failure))
     return result, failure
 
 
@@ -53,20 +57,25 @@ def _run(command: MagicCommand, context: Context, line: str) -> tuple[Any, CaveM
         context.frontend.say(command.format_help().rstrip())
         return None, None
     except Cancelled as error:
-        text = f"{error} {context.so_far}".lstrip()
-        return None, Cancelled(text[0].lower() + text[1:])
+        return None, Cancelled(f"{str(error) or 'Cancelled.'} ", *spans(context.so_far))
     except CaveMagicError as error:
         return None, error
     except KeyboardInterrupt:
         # not "changed": a sign-in that is stopped may have created a token on the server
         saves = command.name in ("cave_save", "cave_setup") and context.so_far == NOTHING
-        return None, Cancelled(f"stopped. {'Nothing was saved.' if saves else context.so_far}")
+        return None, Cancelled("Stopped. ", *spans("Nothing was saved." if saves else context.so_far))
     except (Exception, SystemExit) as error:  # a script that shadows a package may call sys.exit()
-        done = "" if context.so_far == NOTHING else f" {context.so_far}"
-        return None, CaveMagicError(_unexpected(error) + done)
+        done = () if context.so_far == NOTHING else spans(" ", context.so_far)
+        return None, CaveMagicError(*spans(_unexpected(error)), *done)
 
 
-def _unexpected(error: BaseException) -> str:
+def _masked(part: str | Span, secrets: Sequence[str]) -> str | Span:
+    if isinstance(part, Span):
+        return replace(part, text=mask(part.text, *secrets))
+    return mask(str(part), *secrets)
+
+
+def _unexpected(error: BaseException) -> str | Line:
     """The message for an unexpected error, with its likely cause if there is one."""
     if (shortage := shortage_in(error)) is not None:
         return f"{shortage.words}. To go on, {shortage.advice}, and try again."
@@ -78,16 +87,16 @@ def _unexpected(error: BaseException) -> str:
     return f"unexpected error ({where}). Please report it with what you typed, without the token."
 
 
-def _not_importable(module: str) -> str:
-    """Why a package that this one needs cannot be imported, and what repairs that; "" if that is unknown."""
+def _not_importable(module: str) -> Line:
+    """Why a package that this one needs cannot be imported, and what repairs that; () if that is unknown."""
     from ..doctor.checks.import_faults import repaired, said_of
     from ..environment.attribution import find_fault
 
     deadline = time.monotonic() + DEFAULT_SECONDS
     fault = find_fault(module, lambda: deadline - time.monotonic()) if module else None
     if fault is None:
-        return ""
-    return f"{module} cannot be imported: {plain_text(said_of(fault, ''))}. Next: {plain_text(repaired(fault.repair))}"
+        return ()
+    return spans(f"{module} cannot be imported: ", said_of(fault, ""), ". Next: ", repaired(fault.repair))
 
 
 def _location(error: BaseException) -> str:

@@ -49,9 +49,8 @@ def cave_save(context: Context, args: argparse.Namespace) -> None:
             _save(context, target, args, text, given)
     except TokenExists as error:
         unchecked = ("--no-check",) if args.no_check else ()
-        raise TokenExists(
-            f"{error} To replace it: {next_steps.save(target, *given, '--overwrite', *unchecked)}"
-        ) from None
+        replace = next_steps.save(target, *given, "--overwrite", *unchecked)
+        raise TokenExists(*error.args, " To replace it: ", replace) from None
 
 
 def _save(context: Context, target: Target, args: argparse.Namespace, text: str | None, given: list[str]) -> None:

@@ -18,7 +18,7 @@ from ..login.exchange import Exchange, NewToken
 from ..ui.prompts import confirm
 from . import token_input
 from .arguments import argument, command
-from .context import Context
+from .context import Context, in_trouble
 from .views import access, guide
 
 
@@ -87,7 +87,7 @@ def _raise_if_in_trouble(facts: ServerFacts) -> None:
     good = any(map(is_cave, facts.responses))
     first = next(iter(facts.responses), None)  # the auth server's
     if first is not None and not is_cave(first) and not (good and is_malformed(first)):
-        raise ServerInTrouble(f"{first.sentence}. Nothing was changed. To see why: {next_steps.check(facts.target)}")
+        raise in_trouble(facts)
 
 
 def _new_token(context: Context, target: Target, args: argparse.Namespace) -> NewToken:
@@ -99,7 +99,8 @@ def _new_token(context: Context, target: Target, args: argparse.Namespace) -> Ne
     if auth.failure and args.kind == "new" and not args.paste:
         raise ServerInTrouble(
             f"signing in does not work now: {auth.failure}. Nothing was changed. Try again later, or paste a token "
-            f"that you have: {next_steps.setup(target, 'existing', '--paste')}"
+            "that you have: ",
+            next_steps.setup(target, "existing", "--paste"),
         )
     exchange = Exchange(auth=auth, frontend=context.frontend, seconds=seconds)
     use = args.use or ("new" if args.kind == "new" else "")

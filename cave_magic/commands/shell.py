@@ -42,6 +42,11 @@ class Shell:
         """Whether inputs are cells that stay visible, as in a notebook."""
         return getattr(self._shell, "kernel", None) is not None
 
+    def shows_result(self, name: str) -> bool:
+        """Whether what a magic returns becomes the value of the running cell, which IPython shows."""
+        last = next(iter(reversed((self.inputs or [""])[-1].strip().splitlines())), "")
+        return last.lstrip("%").split(" ")[0] == name
+
     def scrub(self, secrets: Iterable[str]) -> tuple[str, ...]:
         """Masks texts in memory, in the history database and in the log; returns the places where that failed."""
         return () if self._shell is None else scrubbing.scrub_session(self._shell, secrets)

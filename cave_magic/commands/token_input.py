@@ -30,9 +30,9 @@ from ..login.auth_server import probe_auth_server
 from ..login.browser_sign_in import is_sign_in_address
 from ..login.exchange import Exchange, NewToken
 from ..token import PastedToken, Token, read_pasted, read_unknown_format
-from ..ui.document import Page
+from ..ui.document import Page, Span, line, plain_text
 from ..ui.prompts import TRIES, ask_secret, choose, confirm
-from .context import Context
+from .context import Context, trouble_of
 from .views import access, guide
 
 MOST_LISTED = 100
@@ -42,8 +42,8 @@ MOST_LISTED = 100
 def ask(context: Context, target: Target) -> str:
     """Asks for a token at a hidden prompt."""
     replaces = resolve(target.server).token is not None
-    otherwise = next_steps.without_anybody(target, platforms.detect_runtime(), replaces).text
-    return ask_secret(context.frontend, "Token (hidden)", otherwise)
+    otherwise = next_steps.without_anybody(target, platforms.detect_runtime(), replaces).line
+    return ask_secret(context.frontend, "Token", otherwise)
 
 
 def by_prompt(context: Context, target: Target, overwrite: bool) -> NewToken:
@@ -55,8 +55,8 @@ def by_prompt(context: Context, target: Target, overwrite: bool) -> NewToken:
         except (NotAToken, TokenRejected) as error:
             if not left:
                 raise
-            why = error.why if isinstance(error, TokenRejected) else str(error)
-            context.frontend.show(guide.again_page(why[:1].upper() + why[1:]))
+            why = error.why if isinstance(error, TokenRejected) else error.args
+            context.frontend.show(guide.again_page(line(*why)))
     raise AssertionError  # the loop always returns or raises
 
 
@@ -74,7 +74,7 @@ def accepted(context: Context, text: str, target: Target, overwrite: bool, given
         found = verified(context, token, target)
     except TokenNotChecked as error:
         again = next_steps.check(target)
-        raise ServerInTrouble(f"you signed in, but {error.why}. Nothing was saved. To see why: {again}") from None
+        raise ServerInTrouble(f"you signed in, but {error.why}. Nothing was saved. To see why: ", again) from None
     if found.permanent:
         revocation.release(token)
     return exchanged(context, replace(found, permanent=bool(found.permanent)), overwrite, asks=False)
@@ -82,8 +82,14 @@ def accepted(context: Context, text: str, target: Target, overwrite: bool, given
 
 def verified(context: Context, token: Token, target: Target, given: Sequence[str] = ()) -> verify.VerifiedToken:
     """Asks the server of a token whose it is and what it can read."""
-    with context.frontend.waiting() as on_wait:
-        return verify.verify_token(token, target, context.seconds(), on_wait, given)
+    try:
+        with context.frontend.waiting() as on_wait:
+            return verify.verify_token(token, target, context.seconds(), on_wait, given)
+    except TokenNotChecked as error:
+        trouble = trouble_of(context.facts(target)) if error.is_unreachable else None
+        if trouble is None:
+            raise
+        raise verify.not_checked(plain_text(trouble.evidence), target, given) from None
 
 
 def exchanged(context: Context, found: verify.VerifiedToken, overwrite: bool, asks: bool = True) -> NewToken:
@@ -150,7 +156,8 @@ def _not_saved(new: NewToken, error: TokenNotSaved) -> TokenNotSaved:
     revocation.release(token)
     if not new.exchanged:
         return error
-    return TokenNotSaved(f"the token ending in {token.ending} is on {tokens_page(server)} but not saved here: {error}")
+    link = Span(tokens_page(server), "link")
+    return TokenNotSaved(f"the token ending in {token.ending} is on ", link, " but not saved here: ", *error.args)
 
 
 @contextmanager
@@ -171,8 +178,8 @@ def cleaning_up(context: Context) -> Iterator[None]:
 def saving(context: Context, token: Token, target: Target) -> AbstractContextManager[None]:
     """Wraps the saving of a token, so that what is said after an interrupt is true."""
     show, ending = next_steps.whoami(target), f" ending in {token.ending}" if token.ending else ""
-    done = f"The token{ending} is saved for {host_of(target.server)}. To see it: {show}"
-    return context.changing(done, f"To see which token is stored now: {show}")
+    done = line(f"The token{ending} is saved for {host_of(target.server)}. To see it: ", show)
+    return context.changing(done, line("To see which token is stored now: ", show))
 
 
 def pick(context: Context, text: str, target: Target) -> Token:
@@ -182,11 +189,11 @@ def pick(context: Context, text: str, target: Target) -> Token:
     except NotAToken as error:
         unknown = None if target.server in KNOWN_SERVERS else read_unknown_format(text)
         if unknown is None:
-            raise NotAToken(f"this is not a token: {error}") from None
+            raise NotAToken(f"This is not a token: {error}") from None
         context.frontend.say("Note: this does not look like a token of any known server. The server decides.")
         found = [PastedToken(token=unknown)]
     if not found:
-        raise Cancelled("no token was given.")
+        raise Cancelled("No token was given.")
     pasted = found[0]
     if len(found) > 1:
         only_one = f"found {len(found)} tokens; give just one"
@@ -218,5 +225,6 @@ def _refuse_foreign(named: str, target: Target) -> None:
         there = Target(datastack=datastack_for(server, ""), server=server, named_by="option")
         raise BadInput(
             f"this token is for {host_of(server)}, not for {host_of(target.server)}. Nothing was sent. "
-            f"To save it there: {next_steps.save(there)}"
+            "To save it there: ",
+            next_steps.save(there),
         )

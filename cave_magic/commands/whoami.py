@@ -8,9 +8,9 @@ from ..credentials.stored_tokens import other_files
 from ..doctor import next_steps
 from ..doctor.checks.token import set_up
 from ..doctor.evidence import ServerFacts
-from ..errors import CaveMagicError, NoToken, ServerInTrouble, TokenRejected
+from ..errors import CaveMagicError, NoToken, TokenRejected
 from .arguments import argument, command
-from .context import Context
+from .context import Context, in_trouble
 from .views.whoami import revealed_page, whoami_page
 
 
@@ -35,10 +35,9 @@ def _no_account(facts: ServerFacts) -> CaveMagicError:
     """Why the account is unknown."""
     target, blocker = facts.target, facts.stored.blocker
     if blocker is not None:
-        return NoToken(f"{blocker.fault}, so no token can be read from it. To fix it: {next_steps.check(target)}")
+        return NoToken(f"{blocker.fault}, so no token can be read from it. To fix it: ", next_steps.check(target))
     if facts.stored.token is None or facts.stored.belongs_to:
-        return NoToken(f"no token is stored for {facts.host}. To get one: {set_up(facts, 'new').text}")
+        return NoToken(f"no token is stored for {facts.host}. To get one: ", *set_up(facts, "new").line)
     if facts.identity is not None and facts.identity.code == "invalid_token":
-        return TokenRejected(f"{facts.host} rejected the stored token. Next: {set_up(facts).text}")
-    sentence = facts.responses[0].sentence if facts.responses else f"{facts.host} was not contacted"
-    return ServerInTrouble(f"{sentence}. To see why: {next_steps.check(target)}")
+        return TokenRejected(f"{facts.host} rejected the stored token. Next: ", *set_up(facts).line)
+    return in_trouble(facts, ". ")

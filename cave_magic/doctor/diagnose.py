@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import platform
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,9 +13,7 @@ from ..api.urls import host_of
 from ..credentials.target import Target
 from ..environment import cloud_volume
 from ..environment.caveclient_adapter import failed_call
-from ..environment.platforms import detect_runtime
-from ..redact import redact
-from ..ui.document import WITHHELD, Line, line, shareable_text
+from ..ui.document import line
 from . import next_steps
 from .checks import CHECKS
 from .checks.call import CALL, REFUSED
@@ -28,7 +22,8 @@ from .explain_error import explain_error
 from .feasible import feasible
 from .gather import gather
 from .gather_call import follow
-from .model import CheckResult, Fix, LastError, Report, Status, advise
+from .model import CheckResult, Fix, LastError, Status, advise
+from .report import Report
 from .runner import run_checks
 
 DEFAULT_SECONDS = 10.0
@@ -132,38 +127,3 @@ def _hosts(evidence: Evidence) -> list[str]:
     """The hosts whose tokens a fix may change: the servers and their data servers."""
     infos = [one.info for one in evidence.datastacks if one.info is not None]
     return [one.host for one in evidence.servers] + [host_of(responses.local_server_in(info)) for info in infos]
-
-
-def to_markdown(report: Report) -> str:
-    """The report as Markdown for a forum or an e-mail, without private data.
-
-    Private spans are withheld; as a second line of defence, the account's name and e-mail and tokens are masked.
-    """
-    lines = [f"**CAVE check** of {', '.join(report.datastacks)} on {host_of(report.server)}", ""]
-    if report.error is not None:
-        lines += [f"The last error: {_cell(report.error.line)}", ""]
-    lines += ["| | check | found |", "|---|---|---|"]
-    for row in report.rows:
-        if row.status is not Status.OK or not row.quiet:
-            lines.append(f"| {row.status.value} | {row.id} | {_cell(row.found)} |")
-    if report.next is not None:
-        lines += ["", f"Next: {_cell(report.next.line)}"]
-    runtime = detect_runtime().platform or "own computer"
-    versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
-    lines += ["", f"{versions}; {platform.system()} {platform.machine()}, {runtime}; {report.seconds:.1f} s"]
-    return _without_person("\n".join(lines), report)
-
-
-def _cell(words: Line) -> str:
-    return " ".join(shareable_text(words).split()).replace("|", "/")
-
-
-def _without_person(text: str, report: Report) -> str:
-    own = {os.path.expanduser("~")}
-    if report.account:
-        own |= {str(report.account[key]) for key in ("name", "email") if report.account.get(key)}
-    with suppress(OSError, KeyError, ImportError):
-        own.add(getpass.getuser())
-    for word in sorted((word for word in own if len(word) > 3), key=len, reverse=True):
-        text = text.replace(word, WITHHELD)
-    return redact(text)

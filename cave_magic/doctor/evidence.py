@@ -60,7 +60,7 @@ class Machine:
         unmet_requirements: requirements of the installed caveclient that are not met; None if unknown.
         shadowing_files: files in the notebook's folder that Python imports instead of a package.
         runtime: where the kernel runs.
-        token_variables: environment variables that seem to contain a token; caveclient does not read them.
+        token_variables: environment variables that seem to contain a token, and that; caveclient does not read them.
         proxy_settings: the environment variables that name a proxy or a file of certificates.
         token_folder: the folder of the token files.
         folder_problem: what keeps this user from using it, or None.
@@ -87,7 +87,7 @@ class Machine:
     netrc_variable: bool = False
     shadowing_files: tuple[ShadowingFile, ...] = ()
     runtime: Runtime = field(default_factory=Runtime)
-    token_variables: tuple[str, ...] = ()
+    token_variables: Mapping[str, Token] = field(default_factory=dict)
     proxy_settings: ProxySettings = field(default_factory=ProxySettings)
     token_folder: Path = healthy.FOLDER
     folder_problem: Obstacle | None = None
@@ -180,6 +180,11 @@ class ServerFacts:
     def address(self) -> str:
         """The server's address."""
         return self.target.server
+
+    @property
+    def other_variables(self) -> list[str]:
+        """The environment variables with another token than the stored one."""
+        return [name for name, token in self.machine.token_variables.items() if token != self.stored.token]
 
     @property
     def host(self) -> str:

@@ -14,7 +14,7 @@ from ..api import failures, http, responses
 from ..api.urls import host_of, parse_url
 from ..credentials.target import Target
 from ..environment.proxies import read_proxy_settings
-from ..errors import Cancelled
+from ..errors import CaveMagicError, TokenNotSaved
 from ..redact import Untrusted, sanitize
 from ..ui.document import Line, Span, line
 from ..ui.durations import duration
@@ -140,6 +140,9 @@ def explain_error(error: BaseException | None, target: Target) -> LastError | No
     """
     if error is None:
         return None
+    if isinstance(error, CaveMagicError):  # the others say what was typed, or what the check finds itself
+        said = line("a token could not be saved: ", sanitize(error, 200))
+        return LastError(line=said) if isinstance(error, TokenNotSaved) else None
     try:
         raised = _take_apart(error, target)
         if not raised.modules & set(LIBRARIES):
@@ -179,13 +182,6 @@ def _frames(traceback: TracebackType | None) -> Iterator[tuple[str, str]]:
 
 
 # ---------------------------------------------------------------- rules, the most specific first
-
-
-def _own(raised: Raised) -> Line:
-    kind = type(raised.error)
-    if kind.__module__ != "cave_magic.errors" or isinstance(raised.error, Cancelled):
-        return ()
-    return line(f"{kind.__name__} (cave_magic): ", sanitize(raised.error, 200))
 
 
 def _by_code(raised: Raised) -> str:
@@ -329,7 +325,6 @@ def _network(raised: Raised) -> str:
 
 
 _RULES: tuple[Callable[[Raised], str | Line], ...] = (
-    _own,
     _by_code,
     _by_text,
     _version_gone,

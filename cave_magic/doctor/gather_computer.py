@@ -18,6 +18,7 @@ from ..environment import packages
 from ..environment.platforms import TOKEN_VARIABLES, detect_runtime
 from ..environment.proxies import read_proxy_settings
 from ..environment.resources import current_shortage
+from ..token import Token
 from . import next_steps
 from .evidence import Machine
 from .model import Command
@@ -27,7 +28,18 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PACKAGES = ("caveclient", "cloud-volume", "cloud-files", "requests", "urllib3", "pandas", "numpy", "ipython", "rich")
+PACKAGES = (
+    "cave-magic",
+    "caveclient",
+    "cloud-volume",
+    "cloud-files",
+    "requests",
+    "urllib3",
+    "pandas",
+    "numpy",
+    "ipython",
+    "rich",
+)
 
 
 def look_at_computer(target: Target, check_command: Command, can_ask: bool) -> Machine:
@@ -53,7 +65,7 @@ def look_at_computer(target: Target, check_command: Command, can_ask: bool) -> M
         unmet_requirements=attempt(packages.unmet_requirements, None),
         shadowing_files=(),
         runtime=runtime,
-        token_variables=tuple(name for name in TOKEN_VARIABLES if os.environ.get(name, "").strip()),
+        token_variables={name: Token(value) for name in TOKEN_VARIABLES if (value := os.environ.get(name, "").strip())},
         proxy_settings=read_proxy_settings(),
         token_folder=folder,
         folder_problem=attempt(folder_obstacle, None),

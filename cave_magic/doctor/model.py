@@ -5,7 +5,7 @@ A check is a pure function from the facts about one subject (this computer, a se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
@@ -276,63 +276,4 @@ class CheckResult:
             "blocked_by": self.blocked_by,
             "remedy": self.next_step.to_dict() if self.next_step else None,
             **({"tried": [plain_text(one) for one in self.tried]} if self.tried else {}),
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What `%cave_check` found. It can be pickled and contains no secret.
-
-    Attributes:
-        server: address of the server that was checked (the first, if there are several).
-        datastacks: names of the datastacks that were checked.
-        account: {"name", "email", "id"}, or None.
-        rows: all results, in the order of cause.
-        seconds: how long it took.
-        error: what the user's last error means, or None.
-        versions: package -> version.
-        go_on: the line to start work with.
-        again: the line that runs this check again.
-    """
-
-    server: str
-    datastacks: tuple[str, ...]
-    account: Mapping[str, Any] | None
-    rows: tuple[CheckResult, ...]
-    seconds: float
-    error: LastError | None = None
-    versions: Mapping[str, str] = field(default_factory=dict)
-    go_on: Command = NO_COMMAND
-    again: Command = NO_COMMAND
-
-    def __repr__(self) -> str:
-        worst = next((row.title for row in self.rows if row.status is Status.FAILED), "something is unknown")
-        return f"<CAVE report on {', '.join(self.datastacks)}: {'all well' if self.ok else worst}>"
-
-    @property
-    def ok(self) -> bool:
-        """True if no result is failed, crashed or unknown."""
-        return not any(row.status in (Status.FAILED, Status.CRASHED, Status.UNKNOWN) for row in self.rows)
-
-    @property
-    def next(self) -> NextStep | None:
-        """What to do first: the next step of the first failed result, else of the first unknown one."""
-        for status in (Status.FAILED, Status.UNKNOWN, Status.CRASHED):
-            for row in self.rows:
-                if row.status is status and row.next_step is not None:
-                    return row.next_step
-        return None
-
-    def to_dict(self) -> dict[str, Any]:
-        """The report as `%cave_check --json` prints it."""
-        return {
-            "schema": 1,
-            "ok": self.ok,
-            "server": self.server,
-            "datastacks": list(self.datastacks),
-            "account": dict(self.account) if self.account else None,
-            "rows": [row.to_dict() for row in self.rows],
-            "next": self.next.to_dict() if self.next else None,
-            "error": self.error.to_dict() if self.error else None,
-            "seconds": round(self.seconds, 2),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..ui.document import Line, Page, Span, line
 from .checks import CHECKS
 from .model import Check
 
@@ -25,3 +26,22 @@ def _row(check: Check) -> str:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|")
+
+
+def sections(check: Check) -> tuple[tuple[str, str], ...]:
+    """The page of a check: headings, and texts with lines to type and ids of checks in backticks."""
+    needs = ", ".join(f"`{one.id}`" for one in check.needs)
+    needed_by = ", ".join(f"`{one.id}`" for one in CHECKS if check in one.needs)
+    order = (f"It runs after {needs}. " if needs else "") + (f"A failure skips {needed_by}." if needed_by else "")
+    parts = (("What it means", check.explains), ("What fixes it", check.fixed_by), ("Order", order.strip()))
+    return tuple((heading, text) for heading, text in parts if text)
+
+
+def explanation(check: Check) -> Page:
+    """The page of `%cave_check --explain`. It comes from the check alone: no facts, no requests."""
+    head = line(Span(f"{check.title} ", "strong"), Span(f"({check.id})", "dim"))
+    return Page((head, *(line(Span(f"{heading}: ", "strong"), _words(text)) for heading, text in sections(check))))
+
+
+def _words(text: str) -> Line:
+    return line(*(Span(part, "command" if number % 2 else "") for number, part in enumerate(text.split("`"))))

@@ -24,7 +24,7 @@ from ..ui.frontend import Frontend
 from . import revocation, web_browser
 from .exchange import PATIENCE, Exchange, NewToken
 from .loopback import DONE, FAILED, HOSTS, LIFETIME, NOT_REVOKED, OVER, REFUSED, NoLoopback, Receiver
-from .pages import how_to_revoke, waiting_page
+from .pages import how_to_revoke, waiting_page, way_out_page
 from .verify import VerifiedToken, verify_token
 from .web_browser import Opening
 
@@ -70,7 +70,8 @@ def _wait(sign_in: SignIn, opening: Opening, frontend: Frontend) -> VerifiedToke
     try:
         opening.wait(STARTING)
         known = opening.problem
-        with frontend.standing(waiting_page(sign_in.target, sign_in.page, known)) as say:
+        after = way_out_page(frontend.interrupt)
+        with frontend.standing(waiting_page(sign_in.target, sign_in.page, known), after) as say:
             while sign_in.is_waiting:
                 topic, left = sign_in.status
                 if opening.problem and not known and sign_in.verified is None:
@@ -122,6 +123,11 @@ class SignIn:
         return not self._receiver.is_over.is_set()
 
     @property
+    def who(self) -> str:
+        """Who is signed in, for the last page in the browser."""
+        return self.verified.account.label.text if self.verified else ""
+
+    @property
     def status(self) -> tuple[str, str]:
         """What it waits for, and the time that is left."""
         seconds = self._receiver.left
@@ -160,7 +166,7 @@ class SignIn:
             return self._verify(token, returned)
         except TokenNotChecked as error:
             again = next_steps.check(self.target)
-            self.error = ServerInTrouble(f"you signed in, but {error.why}. Nothing was saved. To see why: {again}")
+            self.error = ServerInTrouble(f"you signed in, but {error.why}. Nothing was saved. To see why: ", again)
         except Exception as error:
             self.error = error
         self._receiver.finish()

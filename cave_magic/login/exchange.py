@@ -145,7 +145,7 @@ class Exchange:
         keys = responses.listed_tokens_in(response)
         if keys is None:
             why = f"you signed in, but your tokens could not be listed: {response.sentence}"
-            raise ServerInTrouble(f"{why}. {_by_hand(temporary.target)}")
+            raise ServerInTrouble(f"{why}. ", *_by_hand(temporary.target))
         newest_first = sorted(keys, key=lambda key: (moment_of(key.last_used), moment_of(key.created)), reverse=True)
         return newest_first[:MOST_LISTED]
 
@@ -178,7 +178,7 @@ class Exchange:
             perhaps = f" If one was created anyway, it is “{name}” on {endpoints.tokens_page(server)}."
             may_be = "" if one_only or _was_not_made(response) else perhaps
             why = f"you signed in, but no token was created: {response.sentence}.{may_be}"
-            raise ServerInTrouble(f"{why} {_by_hand(target)}")
+            raise ServerInTrouble(f"{why} ", *_by_hand(target))
         try:
             verified = self._verify(token, target)
         except TokenNotChecked:
@@ -224,8 +224,8 @@ def _was_not_made(response: Response) -> bool:
     return response.failure in _NEVER_ARRIVED or 400 <= response.status < 500
 
 
-def _by_hand(target: Target) -> str:
-    return f"Nothing was saved. To paste a token: {next_steps.setup(target, 'existing', '--paste')}"
+def _by_hand(target: Target) -> Line:
+    return line("Nothing was saved. To paste a token: ", next_steps.setup(target, "existing", "--paste"))
 
 
 def _revokes_the_other(target: Target) -> str:

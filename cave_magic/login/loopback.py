@@ -62,6 +62,10 @@ class NoLoopback(Exception):
 class TokenHandler(Protocol):
     """Handles the tokens that arrive. The receiver calls it in its threads."""
 
+    @property
+    def who(self) -> str:
+        """The account that is signed in."""
+
     def handle_token(self, token: Token, returned: bool) -> str:
         """Verifies a token, one at a time; returns where the browser goes: one of our pages, or a URL.
 
@@ -74,13 +78,16 @@ class TokenHandler(Protocol):
 
 _STYLE = """
 :root { color-scheme: light dark; }
-body { margin: 0; min-height: 100vh; display: grid; place-items: center; font: 17px/1.5 system-ui, sans-serif; }
-main { padding: 2rem; text-align: center; }
-h1 { font-size: 1.6rem; font-weight: 600; margin: 0 0 .4rem; }
-p { margin: 0; opacity: .75; }
+body { margin: 0; background: light-dark(#f4f6f6, #12181a); color: light-dark(#1d2728, #e4ebeb);
+  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
+main { max-width: 34rem; box-sizing: border-box; margin: 2.5rem auto; padding: 1.75rem 2rem; border-radius: 14px;
+  background: light-dark(#fff, #1b2326); border: 1px solid light-dark(#dce3e3, #2f3b3e); }
+h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 .35rem; }
+p { margin: 0; overflow-wrap: anywhere; }
+a { color: light-dark(#1f6f74, #6cc3c6); }
 """
 _WORDS = {
-    DONE: (200, "Done, go back to your notebook", "You can close this tab."),
+    DONE: (200, "Signed in", "You are signed in as {who}. Your notebook goes on, and you can close this tab."),
     FAILED: (200, "This did not work", "Go back to your notebook to see what to do. You can close this tab."),
     OVER: (410, "This sign-in is over", "To sign in again, start from your notebook. You can close this tab."),
     NOT_REVOKED: (410, "This sign-in is over", ""),
@@ -191,6 +198,7 @@ class Receiver:
         self._lifetime = lifetime
         self._one_at_a_time = threading.Lock()
         self._sign_in_path, self._return_path = (f"/{secrets.token_urlsafe(16)}" for _ in range(2))
+        self._done_path = f"{DONE}/{secrets.token_urlsafe(16)}"  # the page names the account
         self._tokens: dict[Token, None] = {}
         self._stray_tokens: dict[Token, None] = {}
         self._last_page = ""
@@ -259,9 +267,11 @@ class Receiver:
         if request.method != "GET":
             return _NOT_ALLOWED
         over = {OVER, NOT_REVOKED} if self._last_page or self.is_over.is_set() else set()
-        if request.path not in {REFUSED, self._last_page} | over or request.path not in _WORDS:
+        path = DONE if request.path == self._done_path else request.path
+        if request.path not in {REFUSED, self._last_page} | over or path not in _WORDS:
             return _NOT_FOUND
-        status, title, text = _WORDS[request.path]
+        status, title, text = _WORDS[path]
+        text = text.format(who=f"<b>{html.escape(self._handler.who)}</b>")
         if request.path == NOT_REVOKED:
             text, link = map(html.escape, self._not_revoked)
             text = f'{text} <a href="{link}" rel="noreferrer">{link}</a>'
@@ -283,7 +293,9 @@ class Receiver:
         with self._one_at_a_time, suppress(Exception):  # the browser must leave the URL whatever happens
             if _has_room(self._tokens, token, MAX_TOKENS):
                 location = self._handler.handle_token(token, returned)
-                self._last_page = location if location in (DONE, FAILED) else self._last_page
+                if location == DONE:
+                    location = self._done_path
+                self._last_page = location if location in (self._done_path, FAILED) else self._last_page
                 return location
         return REFUSED
 

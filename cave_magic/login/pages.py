@@ -23,7 +23,7 @@ _TITLES = tuple(line(Span(title, "dim")) for title in ("", "", "created", "last 
 
 
 def waiting_page(target: Target, address: str, problem: str = "") -> Page:
-    """Shown while the person signs in at an address; `problem`: why the browser could not open it, or ""."""
+    """What to do while the browser is open at an address; `problem`: why the browser could not open it, or ""."""
     link = Span(address, "link")
     ways: tuple[Line, ...] = (
         line(f"A browser tab has opened. {_TODO}"),
@@ -33,7 +33,16 @@ def waiting_page(target: Target, address: str, problem: str = "") -> Page:
         opens = line("Open this address in a browser on this computer: ", link)
         ways = (line(Span("No browser opened: ", "warning"), f"{problem}."), opens, line(_TODO))
     title = line(Span(f"Access to {target.datastack} on {host_of(target.server)}", "strong"))
-    return Page((title, *ways, line(Span(f"{_LAST_COUNTS} {_TO_PASTE}", "dim"))))
+    return Page((title, *ways))
+
+
+def way_out_page(interrupt: str) -> Page:
+    """How to do without the browser; `interrupt`: how this front end is interrupted, such as "press Ctrl+C"."""
+    to_paste = (
+        f"To paste a token instead, {interrupt}. If the tab ends on a page that cannot be reached, do the same, and "
+        "paste the address of that page."
+    )
+    return Page((line(Span(to_paste, "dim")), line(Span(_LAST_COUNTS, "dim"))))
 
 
 _TODO = (
@@ -43,10 +52,6 @@ _TODO = (
 _LAST_COUNTS = (
     "The last sign-in counts: finish it in the tab that you opened last. If no other account is offered, open the "
     "address in a private window."
-)
-_TO_PASTE = (
-    "To paste a token instead, interrupt (the stop button, or Ctrl+C in a terminal). If the tab ends on a page that "
-    "cannot be reached, interrupt and paste the address of that page."
 )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..api import endpoints, responses
 from ..api.batch import Batch, OnWait, PendingResponse
+from ..api.failures import Failure
 from ..api.responses import Account, Response, Terms
 from ..api.urls import host_of
 from ..credentials import save, stored_tokens
@@ -16,6 +17,7 @@ from ..doctor import feasible, next_steps
 from ..environment import caveclient_adapter, cloud_volume, packages
 from ..errors import TokenNotChecked, TokenNotSaved, TokenRejected
 from ..token import Token
+from ..ui.document import Line, Span, line
 
 MOST_DATASTACKS = 20
 """The most datastacks whose data server is looked up when a token is saved; caveclient finds the others on use."""
@@ -97,17 +99,26 @@ def _account_or_raise(response: Response, target: Target, given: Sequence[str]) 
     if account is not None:
         return account
     if response.code == "invalid_token":
-        fact = f"{response.host} rejected this token."
-        advice = f"Copy it again from {endpoints.tokens_page(target.server)}, then {next_steps.save(target)}"
-        rejected = TokenRejected(f"{fact} Nothing was changed. {advice}")
-        rejected.why = f"{fact} {advice}"
+        fact, link = f"{response.host} rejected this token.", Span(endpoints.tokens_page(target.server), "link")
+        advice = line("Copy it again from ", link, ", then ", next_steps.save(target))
+        rejected = TokenRejected(f"{fact} Nothing was changed. ", *advice)
+        rejected.why = line(f"{fact} ", advice)
         raise rejected
-    error = TokenNotChecked(
-        f"{response.sentence}, so the token was neither checked nor saved. "
-        f"To see why: {next_steps.check(target)}. To save it anyway: {next_steps.save(target, *given, '--no-check')}"
-    )
-    error.why = response.sentence
+    error = not_checked(response.sentence, target, given)
+    error.is_unreachable = response.failure in (Failure.NAME_NOT_FOUND, Failure.UNREACHABLE)
     raise error
+
+
+def not_checked(why: str, target: Target, given: Sequence[str]) -> TokenNotChecked:
+    """The error if a server did not say whether it accepts a token."""
+    error = TokenNotChecked(
+        f"{why}, so the token was neither checked nor saved. To see why: ",
+        next_steps.check(target),
+        ". To save it anyway: ",
+        next_steps.save(target, *given, "--no-check"),
+    )
+    error.why = why
+    return error
 
 
 def save_and_prove(token: Token, target: Target, overwrite: bool, verified: VerifiedToken | None = None) -> save.Saved:
@@ -155,14 +166,14 @@ class _NotFoundAgain(TokenNotSaved):
 def _whole(error: TokenNotSaved, target: Target) -> TokenNotSaved:
     """The same error with the state of the files and the next step."""
     if isinstance(error, save.NotPutBack):
-        return TokenNotSaved(f"{error} To see what is there: {next_steps.check(target)}")
-    then = ""
+        return TokenNotSaved(*error.args, " To see what is there: ", next_steps.check(target))
+    then: Line = ()
     if isinstance(error, save.Obstructed):
         step = feasible.past(error.obstacle, next_steps.check(target), next_steps.without_saving(target))
-        then = f" Next: {step.text}"
+        then = line(" Next: ", step.line)
     if isinstance(error, _NotFoundAgain):
-        then = f" To see why: {next_steps.check(target)}"
-    return TokenNotSaved(f"{error} {save.UNCHANGED}{then}")
+        then = line(" To see why: ", next_steps.check(target))
+    return TokenNotSaved(*error.args, f" {save.UNCHANGED}", *then)
 
 
 def _found_again(token: Token, server: str) -> bool:

@@ -11,7 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 WIDTH = 88
-"""The most columns of plain text and of a terminal page; only addresses and commands may be longer."""
+"""The most columns of plain text and of a terminal's sentences; only addresses and commands may be longer."""
+
+WIDEST = 140
+"""The most columns of a table in a terminal that is wider."""
 
 WITHHELD = "[withheld]"
 """Replaces a private span in a text that is shared."""
@@ -26,7 +29,7 @@ class Span:
 
     Attributes:
         text: printable text; control characters, which could control a terminal, become spaces.
-        style: a key of `terminal.STYLES`; the address of a "link" is its text.
+        style: a key of `html.STYLES`, "command" or "link"; the address of a "link" is its text.
         private: whether it is withheld when a line is shared.
     """
 
@@ -87,6 +90,14 @@ def joined(separator: str, parts: Iterable[str | Span | Line]) -> Line:
     """Joins parts with a separator, as `str.join` does."""
     first, *others = parts
     return line(first, *(line(separator, other) for other in others))
+
+
+def as_sentence(words: Line) -> Line:
+    """A line that begins with a capital, unless its first word is the name of a host, a file or a package."""
+    text = words[0].text if words else ""
+    if not text.split(" ")[0].rstrip(",:").isalpha():
+        return words
+    return (Span(text[:1].upper() + text[1:], words[0].style, words[0].private), *words[1:])
 
 
 def plain_text(words: Line) -> str:

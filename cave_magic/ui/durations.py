@@ -6,6 +6,11 @@ import math
 from datetime import datetime
 
 
+def elapsed(seconds: float) -> str:
+    """How long something took: `0.034` -> "34 ms", `1.23` -> "1.2 s"."""
+    return f"{max(seconds * 1000, 1):.0f} ms" if seconds < 0.9995 else f"{seconds:.1f} s"
+
+
 def duration(seconds: float) -> str:
     """`20` -> "20 seconds", `300` -> "5 minutes", `86400` -> "24 hours". Rounds up."""
     units = ((1, "second", 90), (60, "minute", 90), (3600, "hour", 48), (86_400, "day", math.inf))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import getpass
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 from typing import Any, Protocol
 
 from ..errors import NobodyToAsk
-from .document import Page
-from .terminal import TerminalProgress, as_text, draw, is_terminal, write
+from .document import Line, Page, plain_text
+from .terminal import TerminalProgress, as_text, draw, drawn, is_terminal, write
 
 OnWait = Callable[[list[str], float], None]
 """Called with the hosts that have not responded yet, and the seconds waited so far."""
@@ -23,11 +24,22 @@ class Frontend(Protocol):
     """What a command needs of the screen and of the person in front of it."""
 
     @property
+    def name(self) -> str:
+        """What it is, for a report that is shared."""
+
+    @property
     def can_ask(self) -> bool:
         """Whether a person can answer a question."""
 
+    @property
+    def interrupt(self) -> str:
+        """How a person interrupts a command, in words that follow a comma."""
+
     def show(self, page: Page) -> None:
         """Shows a page."""
+
+    def render(self, words: Line) -> list[str]:
+        """A line as the lines of an error output."""
 
     def say(self, text: str) -> None:
         """Prints a text as it is."""
@@ -38,14 +50,14 @@ class Frontend(Protocol):
         Raises KeyboardInterrupt or EOFError if the person did not answer, and NobodyToAsk if no one can.
         """
 
-    def ask_secret(self, question: str) -> str:
-        """Asks a question; the typed answer is hidden. Raises what `ask` raises."""
+    def ask_secret(self, what: str) -> str:
+        """Asks for a text that is hidden while it is typed, or says that it is not. Raises what `ask` raises."""
 
     def waiting(self) -> AbstractContextManager[OnWait]:
         """Shows which hosts have not responded, while requests are in progress; removes it afterwards."""
 
-    def standing(self, page: Page) -> AbstractContextManager[SetStatus]:
-        """Shows a page with a status line below it while the block runs."""
+    def standing(self, page: Page, after: Page) -> AbstractContextManager[SetStatus]:
+        """Shows a page, a status line while the block runs, and what follows it; a terminal has its status last."""
 
     def finish(self) -> None:
         """Ends a command; removes what is left of a wait."""
@@ -66,6 +78,16 @@ class PlainFrontend:
     """Plain text for a pipe, a batch job or a script: no updates, and no one to answer."""
 
     @property
+    def name(self) -> str:
+        """What it is, for a report that is shared."""
+        return "no terminal"
+
+    @property
+    def interrupt(self) -> str:
+        """How a person interrupts a command, in words that follow a comma."""
+        return "press Ctrl+C"
+
+    @property
     def can_ask(self) -> bool:
         """Whether a person can answer a question."""
         return False
@@ -73,6 +95,10 @@ class PlainFrontend:
     def show(self, page: Page) -> None:
         """Prints a page."""
         write(as_text(page))
+
+    def render(self, words: Line) -> list[str]:
+        """Plain text, unbroken: logs are searched."""
+        return [plain_text(words)]
 
     def say(self, text: str) -> None:
         """Prints a text as it is."""
@@ -82,7 +108,7 @@ class PlainFrontend:
         """Always raises NobodyToAsk."""
         raise NobodyToAsk
 
-    def ask_secret(self, question: str) -> str:
+    def ask_secret(self, what: str) -> str:
         """Always raises NobodyToAsk."""
         raise NobodyToAsk
 
@@ -90,9 +116,10 @@ class PlainFrontend:
         """Shows nothing."""
         return nullcontext(lambda hosts, seconds: None)
 
-    def standing(self, page: Page) -> AbstractContextManager[SetStatus]:
-        """Prints the page, without a status line."""
+    def standing(self, page: Page, after: Page) -> AbstractContextManager[SetStatus]:
+        """Prints the pages, without a status line."""
         self.show(page)
+        self.show(after)
         return nullcontext(lambda topic, left: None)
 
     def finish(self) -> None:
@@ -103,6 +130,11 @@ class TerminalFrontend(PlainFrontend):
     """A terminal: colours and links if it supports them, and one line that is updated in place."""
 
     @property
+    def name(self) -> str:
+        """What it is, for a report that is shared."""
+        return "terminal"
+
+    @property
     def can_ask(self) -> bool:
         """Whether the input comes from a terminal."""
         return is_terminal(sys.stdin)
@@ -111,13 +143,22 @@ class TerminalFrontend(PlainFrontend):
         """Draws a page."""
         draw(page)
 
+    def render(self, words: Line) -> list[str]:
+        """With the styles that the terminal supports."""
+        return drawn(Page((words,)), sys.stdout)
+
     def ask(self, question: str) -> str:
         """Reads a line."""
         return _answer(input, question)
 
-    def ask_secret(self, question: str) -> str:
-        """Reads a line that the terminal does not show."""
-        return _answer(getpass.getpass, question)
+    def ask_secret(self, what: str) -> str:
+        """Reads a line that the terminal does not show; says so if it cannot be hidden."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", getpass.GetPassWarning)  # it comes before the question
+            try:
+                return _answer(getpass.getpass, f"{what} (hidden: nothing appears while you paste): ")
+            except getpass.GetPassWarning:
+                return _answer(input, f"{what} (visible: this terminal cannot hide it): ")
 
     @contextmanager
     def waiting(self) -> Iterator[OnWait]:
@@ -132,9 +173,10 @@ class TerminalFrontend(PlainFrontend):
             progress.write("")
 
     @contextmanager
-    def standing(self, page: Page) -> Iterator[SetStatus]:
-        """Draws the page, which stays, and a status line, which is removed afterwards."""
+    def standing(self, page: Page, after: Page) -> Iterator[SetStatus]:
+        """Draws the pages, which stay, and a status line, which is removed afterwards."""
         self.show(page)
+        self.show(after)
         progress = TerminalProgress()
         try:
             yield lru_cache(1)(lambda topic, left: progress.write(f"{topic}, {left}"))  # draws the same text only once

@@ -9,18 +9,26 @@ import html
 
 from .document import Block, Line, Page, Span, Steps, Table, is_address
 
-# The colours have a contrast of at least 4 on white and on the #111 of Jupyter's dark theme. A theme's variables
-# cannot be used: Jupyter drops them in a notebook that someone else has run.
+
+def _color(base: str) -> str:
+    """A colour with a contrast of 4.5 or more in light and dark themes, since it is mixed with the colour of the text.
+
+    No fixed colour has that on both white and #111. Where the mixture is dropped (an untrusted notebook, an old
+    browser), the base remains, whose contrast is at least 4.
+    """
+    return f"color:{base};color:color-mix(in srgb,{base} 70%,currentColor)"
+
+
 STYLES = {
     "strong": "font-weight:600",
     "dim": "opacity:.75",
-    "ok": "color:#12894c",
-    "done": "color:#12894c;font-weight:600",
-    "warning": "color:#a56b05;font-weight:600",
-    "failed": "color:#d8434e;font-weight:600",
+    "ok": _color("#12894c"),
+    "done": _color("#12894c") + ";font-weight:600",
+    "warning": _color("#a56b05") + ";font-weight:600",
+    "failed": _color("#d8434e") + ";font-weight:600",
     "skipped": "opacity:.75",
-    "unknown": "color:#9760cf;font-weight:600",
-    "crashed": "color:#9760cf;font-weight:600",
+    "unknown": _color("#9760cf") + ";font-weight:600",
+    "crashed": _color("#9760cf") + ";font-weight:600",
 }
 _PAGE = (
     "font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:var(--jp-ui-font-size1,13px);"
@@ -28,7 +36,7 @@ _PAGE = (
 )
 _CODE = (
     "font-family:var(--jp-code-font-family,ui-monospace,Menlo,Consolas,monospace);font-size:inherit;color:inherit;"
-    "background:rgba(127,127,127,.15);border-radius:3px;padding:.1em .35em;user-select:all;"
+    "background:rgba(127,127,127,.15);border-radius:3px;padding:.1em .35em;"
     "-webkit-box-decoration-break:clone;box-decoration-break:clone;"
 )
 _SHORT = 40

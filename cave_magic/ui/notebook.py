@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.display import DisplayHandle, clear_output, display
 
 from ..errors import NobodyToAsk
-from .document import Page, Span, line
-from .terminal import bundle, waiting_words
+from .document import Line, Page, Span, line, plain_text
+from .terminal import bundle, styled, waiting_words
 
 EMPTY = {"text/plain": "", "text/html": ""}
 """Invisible in a notebook. Not {}, because nbconvert warns about a bundle without a type."""
@@ -29,6 +30,7 @@ class NotebookProgress:
 
     def __init__(self) -> None:
         self._outputs: list[Any] = []
+        self._status: Any = None
         self._topic = self._words = ""
 
     def __bool__(self) -> bool:
@@ -39,25 +41,23 @@ class NotebookProgress:
         self._outputs.append(DisplayHandle())  # registered first, in case an interrupt comes
         self._outputs[-1].display(bundle(page), raw=True)
 
-    def tell(self, topic: str, first: str, words: str) -> None:
-        """Sets the status line; a new topic gets a new line, with `first` as its first text."""
+    def tell(self, topic: str, first: str, words: str, style: str = "dim") -> None:
+        """Sets the status line; for consoles, a new topic gets a new line, with `first` as its first text."""
         if topic != self._topic:
-            if self._topic:
+            self.show(Page((line(Span(first, style)),)))
+            if self._status is None:
+                self._status = self._outputs[-1]
+            else:
                 self._outputs[-1].update(EMPTY, raw=True)
-            self.show(_dim(first))
             self._topic = topic
         if words != self._words:
-            self._outputs[-1].update(bundle(_dim(words)), raw=True)
+            self._status.update(bundle(Page((line(Span(words, style)),))), raw=True)
             self._words = words
 
     def end(self) -> None:
         """Empties all outputs, in front ends that support updates."""
         for output in self._outputs:
             output.update(EMPTY, raw=True)
-
-
-def _dim(words: str) -> Page:
-    return Page((line(Span(words, "dim")),))
 
 
 class NotebookFrontend:
@@ -73,6 +73,34 @@ class NotebookFrontend:
         self._shown: list[Callable[[], object]] = []  # draw what the running command has shown
 
     @property
+    def name(self) -> str:
+        """As exactly as a kernel can tell."""
+        if not self.can_ask:
+            return "kernel without a person"
+        if self.is_lab:
+            return "JupyterLab or Notebook"
+        if str(self._request("metadata", "cellId")).startswith("vscode"):  # vscode-notebook-cell:...
+            return "VS Code"
+        return "notebook" if self.is_notebook else "console with a kernel"
+
+    @property
+    def interrupt(self) -> str:
+        """Notebooks have a button for it, JupyterLab and Notebook 7 above the cells."""
+        if not self.is_notebook:
+            return "press Ctrl+C"
+        return "press the stop button above (■)" if self.is_lab else "press the stop button (■)"
+
+    @property
+    def is_notebook(self) -> bool:
+        """Whether it is a notebook, which names the cell that it runs; consoles have none."""
+        return self._request("metadata", "cellId") is not None
+
+    @property
+    def is_lab(self) -> bool:
+        """Whether it is JupyterLab or Notebook 7, whose requests alone name the deleted cells."""
+        return self._request("metadata", "deletedCells") is not None
+
+    @property
     def can_ask(self) -> bool:
         """Whether the front end accepts input requests; nbclient and papermill do not."""
         return bool(getattr(self._kernel, "_allow_stdin", False))
@@ -80,6 +108,19 @@ class NotebookFrontend:
     def show(self, page: Page) -> None:
         """Shows a page as a separate output."""
         self._add(lambda: display(bundle(page), raw=True))
+
+    def render(self, words: Line) -> list[str]:
+        """With bold commands, or as plain text for a log if there is no person."""
+        return styled(Page((words,))) if self.can_ask else [plain_text(words)]
+
+    @property
+    def shows_failure(self) -> bool:
+        """Whether a failed cell needs no error output, so that a page can take its place.
+
+        JupyterLab and Notebook 7 go by the reply; papermill and VS Code go by the output.
+        """
+        captured = isinstance(self._kernel.shell.display_pub, CapturingDisplayPublisher)
+        return self.can_ask and self.is_lab and not captured
 
     def say(self, text: str) -> None:
         """Prints a text as it is."""
@@ -94,9 +135,10 @@ class NotebookFrontend:
         """Asks with an input box below the cell."""
         return self._answer(input, question)
 
-    def ask_secret(self, question: str) -> str:
-        """Asks with an input box that shows dots."""
-        return self._answer(getpass.getpass, question)
+    def ask_secret(self, what: str) -> str:
+        """Asks with an input box that shows dots. A kernel cannot tell consoles apart; two show what is typed."""
+        how = "hidden" if self.is_notebook else "hidden, but visible in qtconsole and Spyder"
+        return self._answer(getpass.getpass, f"{what} ({how}): ")
 
     def _answer(self, ask: Callable[[str], str], question: str) -> str:
         self._end_progress()
@@ -105,7 +147,7 @@ class NotebookFrontend:
         except NotImplementedError:  # IPython's StdinNotImplementedError
             raise NobodyToAsk from None
         except (KeyboardInterrupt, EOFError):
-            if self._is_alone() and self._request("metadata", "cellId"):
+            if self._is_alone() and self.is_notebook:
                 clear_output()  # otherwise the dead input box stays in the page
                 for draw in self._shown:
                     draw()
@@ -117,11 +159,18 @@ class NotebookFrontend:
         yield lambda hosts, seconds: self._progress.tell("servers", waiting_words(hosts), waiting_words(hosts, seconds))
 
     @contextmanager
-    def standing(self, page: Page) -> Iterator[Callable[[str, str], None]]:
-        """Shows a page and a status line; both are emptied when the next page is shown."""
+    def standing(self, page: Page, after: Page) -> Iterator[Callable[[str, str], None]]:
+        """Shows a page, a status line and what follows it; all are emptied when the next page is shown."""
         self._end_progress()
         self._progress.show(page)
-        yield lambda topic, left: self._progress.tell(topic, f"{topic} …", f"{topic}, {left}")
+        following = [after]
+
+        def tell(topic: str, left: str) -> None:
+            self._progress.tell(topic, f"{topic} …", f"{topic}, {left}", "strong")
+            while following:
+                self._progress.show(following.pop())
+
+        yield tell
 
     def finish(self) -> None:
         """Empties the outputs of a wait."""

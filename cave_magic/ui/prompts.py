@@ -8,19 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..errors import Cancelled, NobodyToAsk
-from .document import Page
+from .document import Line, Page, line
 from .frontend import Frontend
 
 TRIES = 3
 """How often a question is asked before the command is cancelled."""
 
 
-def confirm(frontend: Frontend, question: str, otherwise: str = "") -> bool:
+def confirm(frontend: Frontend, question: str, otherwise: str | Line = "") -> bool:
     """Asks a yes/no question; no is the default."""
     return _answer(frontend, frontend.ask, f"{question} [y/N] ", otherwise).lower() in ("y", "yes")
 
 
-def choose(frontend: Frontend, page: Page, count: int, *, or_new: bool = False, otherwise: str = "") -> int | None:
+def choose(
+    frontend: Frontend, page: Page, count: int, *, or_new: bool = False, otherwise: str | Line = ""
+) -> int | None:
     """Asks for one item of a list.
 
     Args:
@@ -41,19 +43,19 @@ def choose(frontend: Frontend, page: Page, count: int, *, or_new: bool = False, 
             raise Cancelled
         if not answer or (answer.isdecimal() and 1 <= int(answer) <= count):
             return int(answer or 1) - 1
-    raise Cancelled("that is not in the list.")
+    raise Cancelled("That is not in the list.")
 
 
-def ask_secret(frontend: Frontend, question: str, otherwise: str = "") -> str:
+def ask_secret(frontend: Frontend, what: str, otherwise: str | Line = "") -> str:
     """Asks for a text that is hidden while it is typed."""
-    answer = _answer(frontend, frontend.ask_secret, f"{question}: ", otherwise)
+    answer = _answer(frontend, frontend.ask_secret, what, otherwise)
     if not answer:
         raise Cancelled
     return answer
 
 
-def _answer(frontend: Frontend, ask: Callable[[str], str], question: str, otherwise: str) -> str:
-    nobody = NobodyToAsk("no one can answer a question here" + (f": {otherwise}" if otherwise else "."))
+def _answer(frontend: Frontend, ask: Callable[[str], str], question: str, otherwise: str | Line) -> str:
+    nobody = NobodyToAsk("no one can answer a question here", *line(": ", otherwise) if otherwise else ".")
     if not frontend.can_ask:
         raise nobody
     try:

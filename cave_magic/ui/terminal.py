@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from io import StringIO
 from typing import TYPE_CHECKING, TextIO
 
 from .document import WIDTH, Line, Page, is_address
@@ -12,23 +15,31 @@ from .html import as_html
 from .text_layout import lay_out, width_of
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.text import Text
 
 STYLES = {
-    "": "",
     "strong": "bold",
-    "dim": "dim",
-    "ok": "green",
-    "done": "bold green",
-    "warning": "yellow",
-    "failed": "bold red",
-    "skipped": "dim",
-    "unknown": "bold magenta",
-    "crashed": "bold magenta",
-    "command": "bold cyan",
+    "done": "bold",
+    "warning": "bold",
+    "failed": "bold",
+    "unknown": "bold",
+    "crashed": "bold",
+    "command": "bold",
     "link": "underline",
 }
-"""The styles in a terminal, for rich."""
+"""The styles of words in a terminal, for rich. They have the terminal's own colour, because no other can be read on all
+palettes: yellow on white has a contrast of 1.7, faint letters on Solarized one of 2."""
+
+MARKS = {
+    "ok": "green",
+    "done": "green",
+    "warning": "yellow",
+    "failed": "red",
+    "unknown": "magenta",
+    "crashed": "magenta",
+}
+"""The colours of the mark at the beginning of a span, whose meaning is repeated by the words after it."""
 
 _PLAINER = str.maketrans({"✔": "+", "✘": "x", "\u2013": "-", "…": "..."})
 
@@ -50,16 +61,34 @@ def write(text: str, out: TextIO | None = None) -> None:
 
 def draw(page: Page, out: TextIO | None = None) -> None:
     """Draws a page with the colours and links that the stream supports; in a pipe or a file as plain text."""
+    stream = out or sys.stdout
+    print("\n".join(drawn(page, stream)), file=stream)
+
+
+def drawn(page: Page, stream: TextIO) -> list[str]:
+    """The lines that `draw` prints."""
     from rich.console import Console
 
-    stream = out or sys.stdout
-    width = min(columns_of(stream), WIDTH)
+    width = columns_of(stream)
     if not hasattr(stream, "flush"):  # None, or an object that has only `write`; rich needs more
-        return write(as_text(page, width), stream)
+        return [writable(row, encoding_of(stream)) for row in as_text(page, width).splitlines()]
     console = Console(file=stream, force_jupyter=False, highlight=False, markup=False, emoji=False)
-    for row in lay_out(page, width):
-        console.print(_text(row, encoding_of(stream)), soft_wrap=True)
-    return None
+    return _rows(console, page, width, encoding_of(stream))
+
+
+def styled(page: Page) -> list[str]:
+    """The lines of a page with the codes of a terminal, for a front end that understands them but has no stream."""
+    from rich.console import Console
+
+    console = Console(file=StringIO(), force_jupyter=False, force_terminal=True, color_system="standard")
+    return _rows(console, page, WIDTH, "utf-8")
+
+
+def _rows(console: Console, page: Page, width: int, encoding: str) -> list[str]:
+    with console.capture() as captured:
+        for row in lay_out(page, width):
+            console.print(_text(row, encoding), soft_wrap=True)
+    return captured.get().splitlines()
 
 
 def _text(words: Line, encoding: str) -> Text:
@@ -68,9 +97,12 @@ def _text(words: Line, encoding: str) -> Text:
 
     text = Text()
     for span in words:
-        style = Style.parse(STYLES[span.style])
+        style = Style.parse(STYLES.get(span.style, ""))
         is_link = span.style == "link" and is_address(span.text)
-        text.append(writable(span.text, encoding), style + Style(link=span.text) if is_link else style)
+        mark = re.match(r"[^\w\s]?", span.text)[0] if span.style in MARKS else ""  # type: ignore[index]
+        text.append(writable(mark, encoding), style + Style.parse(MARKS.get(span.style, "")))
+        rest = writable(span.text[len(mark) :], encoding)
+        text.append(rest, style + Style(link=span.text) if is_link else style)
     return text
 
 
@@ -145,11 +177,9 @@ def encoding_of(out: TextIO | None) -> str:
 
 
 def columns_of(out: TextIO | None) -> int:
-    """The width of the terminal: `COLUMNS`, else that of the stream, else 80."""
+    """The width of the terminal now; `COLUMNS`, which may be older than its window, only counts elsewhere; else 80."""
     said = os.environ.get("COLUMNS", "")
-    if said.isdigit() and int(said):
-        return int(said)
-    try:
-        return os.get_terminal_size(out.fileno()).columns or 80  # type: ignore[union-attr]
-    except (AttributeError, OSError, TypeError, ValueError):
-        return 80
+    with suppress(AttributeError, OSError, TypeError, ValueError):
+        if columns := os.get_terminal_size(out.fileno()).columns:  # type: ignore[union-attr]
+            return columns
+    return int(said) if said.isdigit() and int(said) else 80

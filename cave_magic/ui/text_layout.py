@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from unicodedata import combining, east_asian_width
 
-from .document import KEPT, Block, Line, Page, Span, Steps, Table, line, plain_text
+from .document import KEPT, WIDEST, WIDTH, Block, Line, Page, Span, Steps, Table, line, plain_text
 
 GAP = 2
 """Spaces between two columns of a table."""
@@ -20,9 +20,9 @@ INDENT = 3
 
 
 def lay_out(page: Page, width: int) -> Iterator[Line]:
-    """The lines of a page on a screen of this many columns."""
+    """The lines of a page on a screen of this many columns. Only tables use more than `WIDTH` of them."""
     for block in page.blocks:
-        for row in _block(block, max(width, 20)):
+        for row in _block(block, max(min(width, WIDEST if isinstance(block, Table) else WIDTH), 20)):
             yield _cut(row, 0, len(plain_text(row).rstrip()))
 
 
@@ -81,11 +81,12 @@ def wrap(words: Line, width: int) -> list[Line]:
 
 
 def _broken(word: str, width: int) -> Iterator[str]:
-    """A word in pieces of at most this many columns, split after a slash, a hyphen or the like if possible."""
+    """A word in pieces of at most this many columns, split after a slash, else after a hyphen or the like."""
     while width_of(word) > width:
         end = next(at for at in range(len(word) + 1) if width_of(word[: at + 1]) > width) or 1
-        found = [match.end() for match in re.finditer(r"[/\-_.,:)\]]", word[:end])]
-        end = found[-1] if found and found[-1] > end // 2 else end
+        slashes = [match.end() for match in re.finditer(r"[/\\\\](?=.)", word[:end])]
+        others = [at for match in re.finditer(r"[\-_.,:)\]]", word[:end]) if (at := match.end()) > end // 2]
+        end = (slashes or others or [end])[-1]
         yield word[:end]
         word = word[end:]
     if word:

@@ -15,7 +15,9 @@ import pytest
 import cave_magic.api
 from cave_magic.api.failures import Failure, classify
 from cave_magic.api.http import Session
+from cave_magic.api.responses import PAGE, Response
 from cave_magic.environment.packages import import_caveclient
+from cave_magic.redact import Untrusted
 from cave_magic.token import Token
 
 from ..support.odd_server import OddServer, drips, full_backlog, says, says_nothing
@@ -262,3 +264,17 @@ def test_importing_leaves_the_collector_as_it_was(monkeypatch, collects):
         assert gc.isenabled() is collects
     finally:
         gc.enable() if was else gc.disable()
+
+
+@pytest.mark.parametrize(
+    ("opening", "said"),
+    [
+        ("502 Bad Gateway 502 Bad Gateway nginx", "Bad Gateway nginx"),
+        ("Error 502 (Server Error)!!1 502. That is an error.", "Error 502 (Server Error)!!1 502. That is an error."),
+        ("No such table", "No such table"),
+    ],
+)
+def test_what_a_web_server_says_twice_is_repeated_once(opening, said):
+    """A page has its status and its words in the title and in a heading."""
+    response = Response(url="https://x.org/auth", status=502, form=PAGE, opening=Untrusted(opening))
+    assert response.sentence == f"x.org returned HTTP 502: {said}"

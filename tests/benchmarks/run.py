@@ -1,8 +1,8 @@
 """How fast cave_magic is beside caveclient, on the practice server: `python tests/benchmarks/run.py`.
 
 Everything is run in turn, each time in a fresh process, so that what else the machine does hits all alike. What counts is the
-median of the ratios of neighbours. It prints a table and writes it to `results.md`, with a
-picture in `results-light.svg` and `results-dark.svg`. It needs the extra `bench`.
+median of the ratios of neighbours. It prints a table and writes it to `results.md`, with a picture in `results-light.svg`
+and `results-dark.svg`, which the documentation shows. It needs the extra `bench`.
 Not a test: the numbers depend on the machine.
 """
 
@@ -13,7 +13,6 @@ import contextlib
 import json
 import os
 import platform
-import re
 import subprocess
 import sys
 import tempfile
@@ -26,7 +25,6 @@ from urllib.parse import urlsplit
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-README, BEGIN, END = ROOT / "README.md", "<!-- benchmark -->", "<!-- end of benchmark -->"
 sys.path[:0] = [str(ROOT), str(HERE)]
 
 from picture import draw  # noqa: E402
@@ -229,8 +227,8 @@ def machine() -> str:
     return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {packages}"
 
 
-def write(results: Results, folder: Path, runs: int, readme: bool) -> None:
-    """Writes the table and the pictures, and optionally the table in the README."""
+def write(results: Results, folder: Path, runs: int) -> None:
+    """Writes the table and the pictures, which the documentation shows."""
     lines = [
         "| | caveclient | cave-magic | |",
         "|---|---:|---:|---|",
@@ -244,9 +242,6 @@ def write(results: Results, folder: Path, runs: int, readme: bool) -> None:
     table = "\n".join(lines)
     (folder / "results.md").write_text(table, encoding="utf-8")
     draw(folder, results.bars, results.datastacks, results.files)
-    if readme:
-        text = README.read_text(encoding="utf-8")
-        README.write_text(re.sub(rf"(?s)(?<={BEGIN}\n).*(?={END})", lambda _: table, text), encoding="utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -261,7 +256,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     results = Results()
     for part in args.only:
         PARTS[part](results, args)
-    write(results, args.out, args.runs, readme=args.out == HERE and set(args.only) == set(PARTS))
+    write(results, args.out, args.runs)
 
 
 PARTS: dict[str, Callable[[Results, argparse.Namespace], None]] = {

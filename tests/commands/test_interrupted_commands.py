@@ -91,14 +91,14 @@ def test_stopped_at_the_second_question_it_names_the_first_fix(run: Run, cave: S
     ran = run("%cave_check --fix")
     assert fixed(two_faults) == [False, True]
     assert ran.error == "Cancelled"
-    assert ran.message.startswith("1 of 2 fixes was applied: rewrite the datastack map, ")
+    assert ran.message.startswith("Cancelled. 1 of 2 fixes was applied: rewrite the datastack map, ")
     assert ran.message.endswith(f". To see what is left: %cave_check --server {cave.server}")
 
 
 def test_stopped_at_the_first_question_nothing_was_changed(run: Run, answers, two_faults):
     """Where no fix was made, that is said."""
     answers.append(KeyboardInterrupt())
-    assert run("%cave_check --fix").message == "nothing was changed."
+    assert run("%cave_check --fix").message == "Cancelled. Nothing was changed."
     assert fixed(two_faults) == [False, False]
 
 
@@ -123,7 +123,7 @@ def test_a_no_then_a_yes_counts_one(run: Run, answers, two_faults, monkeypatch):
     monkeypatch.setattr(TerminalFrontend, "show", show)
     ran = run("%cave_check --fix")
     assert ran.error == "Cancelled"
-    assert ran.message.startswith("stopped. 1 of 2 fixes was applied: make owner-only: ")
+    assert ran.message.startswith("Stopped. 1 of 2 fixes was applied: make owner-only: ")
     assert fixed(two_faults) == [True, False]
 
 
@@ -177,7 +177,7 @@ def test_stopped_within_a_fix_it_says_what_may_be(run: Run, answers, two_faults,
     """Where it cannot be told whether a fix was made, neither is said."""
     at_permissions(monkeypatch, two_faults[0], interrupted)
     message = run("%cave_check --fix --yes").message
-    assert message.startswith("stopped. 1 of 2 fixes was applied: rewrite the datastack map")
+    assert message.startswith("Stopped. 1 of 2 fixes was applied: rewrite the datastack map")
     assert ". This one may have been applied: make owner-only: " in message
 
 
@@ -200,7 +200,7 @@ def test_stopped_after_the_save_it_says_that_the_token_is_saved(run: Run, cave: 
     run(f'%config CaveMagics.server = "{cave.server}"')
     monkeypatch.setattr(PlainFrontend, "show", interrupted)
     ran = run(line)
-    assert ran.message.startswith(f"stopped. The token ending in {token[-4:]} is saved for 127.0.0.1")
+    assert ran.message.startswith(f"Stopped. The token ending in {token[-4:]} is saved for 127.0.0.1")
     assert "%cave_whoami --server" in ran.message
     assert stored_tokens.resolve(cave.server).token.reveal() == token
 
@@ -210,7 +210,7 @@ def test_stopped_before_the_save_nothing_was_saved(run: Run, cave: Sandbox, monk
     monkeypatch.setenv("MINE", cave.new_token("ada"))
     run(f'%config CaveMagics.server = "{cave.server}"')
     monkeypatch.setattr(verify, "verify_token", interrupted)
-    assert run("%cave_save --from-env MINE").message == "stopped. Nothing was saved."
+    assert run("%cave_save --from-env MINE").message == "Stopped. Nothing was saved."
 
 
 def test_stopped_within_the_save_it_says_where_to_look(run: Run, cave: Sandbox, monkeypatch):
@@ -219,7 +219,7 @@ def test_stopped_within_the_save_it_says_where_to_look(run: Run, cave: Sandbox, 
     run(f'%config CaveMagics.server = "{cave.server}"')
     monkeypatch.setattr(save, "save_token", interrupted)
     message = run("%cave_save --from-env MINE").message
-    assert message.startswith("stopped. To see which token is stored now: %cave_whoami --server")
+    assert message.startswith("Stopped. To see which token is stored now: %cave_whoami --server")
 
 
 def test_a_set_up_that_is_stopped_at_its_card_is_saved(run: Run, cave: Sandbox, answers, monkeypatch):

@@ -53,10 +53,10 @@ def test_an_ephemeral_platform_is_noted_before_the_steps():
 
 
 def test_an_invalid_answer_can_be_repeated():
-    """The page says what was wrong, and that nothing was changed."""
+    """The page says what was wrong, and how to go on or stop."""
     text = as_text(again_page("x.org rejected this token. Copy it again"))
     assert text.startswith("! x.org rejected this token. Copy it again")
-    assert text.count("Nothing was changed") == 1
+    assert text.splitlines()[-1] == "Try again, or press Enter to cancel."
 
 
 def test_a_rejected_token_says_once_that_nothing_was_changed(cave, run, desk):
@@ -84,9 +84,9 @@ def test_the_other_files_with_a_token_are_named(cave, run, set_up, home, monkeyp
     (home / "moved" / "secrets" / "cave-secret.json").write_text(json.dumps({"token": other}))
     monkeypatch.setenv("CLOUD_VOLUME_DIR", str(home / "moved"))
     rows = [one.split(maxsplit=2) for one in run("%cave_whoami").out.splitlines()]
-    assert ["also", "in", "cave-secret.json"] in rows
-    assert ["also", "in", f"127.0.0.1:{cave.local_server.rpartition(':')[2]}-cave-secret.json"] in rows
-    assert ["not", "read", "chunkedgraph-secret.json (another token, ends in 4b5c)"] in rows
+    assert ["copy", "in", "cave-secret.json"] in rows
+    assert ["copy", "in", f"127.0.0.1:{cave.local_server.rpartition(':')[2]}-cave-secret.json"] in rows
+    assert ["not", "used", "chunkedgraph-secret.json (another token, ends in 4b5c)"] in rows
     assert ["cloud-volume", "~/moved/secrets/cave-secret.json", "(another token, ends in 4b5c)"] in rows
 
 

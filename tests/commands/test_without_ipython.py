@@ -19,6 +19,7 @@ from cave_magic.commands.line import run as run_line
 from cave_magic.credentials.target import Settings
 from cave_magic.errors import CaveMagicError, NobodyToAsk
 from cave_magic.sandbox import Sandbox
+from cave_magic.ui.document import plain_text
 from cave_magic.ui.frontend import Frontend, PlainFrontend
 from cave_magic.ui.terminal import as_text
 
@@ -28,13 +29,16 @@ ROOT = Path(__file__).resolve().parents[2]
 class Chat:
     """The front end of a program: pages go to a list, answers come from another list."""
 
-    can_ask = True
+    can_ask, name, interrupt = True, "chat", "say stop"
 
     def __init__(self, *answers: str) -> None:
         self.answers, self.questions, self.shown = list(answers), list[str](), list[str]()
 
     def show(self, page: Any) -> None:
         self.shown.append(as_text(page))
+
+    def render(self, words: Any) -> list[str]:
+        return [plain_text(words)]
 
     def say(self, text: str) -> None:
         self.shown.append(text)
@@ -50,7 +54,7 @@ class Chat:
     def waiting(self) -> Any:
         return nullcontext(lambda hosts, seconds: None)
 
-    def standing(self, page: Any) -> Any:
+    def standing(self, page: Any, after: Any) -> Any:
         self.show(page)
         return nullcontext(lambda topic, left: None)
 
@@ -75,7 +79,7 @@ def test_another_front_end_runs_all_four_commands(cave):
     setup = Chat(first)
     assert execute(setup, cave, "cave_setup", "existing --paste") == (None, None)
     assert "You are set up." in setup.shown[-2]
-    assert (setup.questions, setup.shown[-1]) == (["Token (hidden): "], "end")
+    assert (setup.questions, setup.shown[-1]) == (["Token"], "end")
 
     replace = Chat(second)
     assert execute(replace, cave, "cave_save", "--overwrite") == (None, None)
@@ -107,7 +111,7 @@ def test_another_front_end_can_choose_and_decline(cave, tmp_path):
     for answers in (["n"], []):
         chat = Chat(*answers)
         _, failure = execute(chat, cave, "cave_setup", "existing")
-        assert (type(failure).__name__, str(failure)) == ("Cancelled", "nothing was changed.")
+        assert (type(failure).__name__, str(failure)) == ("Cancelled", "Cancelled. Nothing was changed.")
         assert chat.questions[0].endswith("Replace that token? [y/N] ")
 
 

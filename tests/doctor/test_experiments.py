@@ -65,6 +65,14 @@ def test_http_is_only_tried_where_nothing_speaks_https(server: str, failure: Fai
     assert [one.source for one in _trials(server, failure) if one.change is Change.SCHEME] == schemes
 
 
+def test_a_password_in_netrc_stays_out_of_what_others_can_read():
+    """It is not sent without encryption, nor to a server whose certificate is not verified."""
+    tried = [*_trials(failure=Failure.NOT_TLS), *_trials(failure=Failure.TLS)]
+    unsafe = [one for one in tried if one.url.startswith("http://") or not one.way.verified]
+    assert {one.change for one in unsafe} == {Change.SCHEME, Change.UNVERIFIED}
+    assert not any(one.way.uses_netrc for one in unsafe)
+
+
 def test_certificates_are_only_tried_if_they_are_the_problem(monkeypatch: pytest.MonkeyPatch):
     """A request that was not rejected because of its certificate is never sent without verification."""
     monkeypatch.setenv("SSL_CERT_FILE", certifi.where())

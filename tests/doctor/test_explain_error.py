@@ -194,9 +194,16 @@ def test_a_wrapped_error_is_found(fails):
     assert "no permission" in fails(cell)
 
 
-def test_our_own_errors_are_repeated(fails):
-    """After one of our magics failed, the check begins with its error."""
-    assert "NOT_SET_AT_ALL" in fails("%cave_save --from-env NOT_SET_AT_ALL")
+def test_what_was_typed_wrong_is_not_the_last_error(fails):
+    """After a magic was used wrongly, the check does not repeat its error."""
+    for line in ("%cave_save --from-env NOT_SET_AT_ALL", "%cave_setup nwe", "%cave_check --nonsense"):
+        assert fails(line) == ""
+
+
+def test_a_token_that_could_not_be_saved_is_the_last_error(fails):
+    """The check begins with what is wrong with the files, without the name of a class."""
+    cell = "from cave_magic.errors import TokenNotSaved; raise TokenNotSaved('x.json cannot be written')"
+    assert fails(cell) == "a token could not be saved: x.json cannot be written"
 
 
 KEYED = (

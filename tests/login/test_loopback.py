@@ -46,6 +46,7 @@ class Handler:
     """Accepts `GOOD`, and records what arrived."""
 
     where: str = DONE
+    who: str = "Ada <i> Example"
     asked: list[Token] = field(default_factory=list)
     returned: list[bool] = field(default_factory=list)
     strays: list[tuple[Token, bool]] = field(default_factory=list)
@@ -123,7 +124,7 @@ def path_of(address: str) -> str:
 
 def still_works(receiver: Receiver) -> bool:
     """Whether the real sign-in is still accepted."""
-    return ask(receiver, f"{path_of(receiver.sign_in_url)}?{CAME}").headers.get("location") == DONE
+    return ask(receiver, f"{path_of(receiver.sign_in_url)}?{CAME}").headers.get("location") == receiver._done_path
 
 
 def is_redirected_away(got: Got) -> bool:
@@ -137,11 +138,11 @@ def is_redirected_away(got: Got) -> bool:
 def test_a_sign_in_is_accepted_and_the_url_is_clean(receiver, handler):
     """The token is handled, and the browser is redirected to a page whose URL and text do not contain it."""
     got = ask(receiver, f"{path_of(receiver.sign_in_url)}?{CAME}")
-    assert (got.status, got.headers["location"], got.body) == (303, DONE, "")
+    assert (got.status, got.headers["location"], got.body) == (303, receiver._done_path, "")
     assert handler.asked == [Token(GOOD)]
-    page = ask(receiver, DONE)
+    page = ask(receiver, receiver._done_path)
     assert page.status == 200
-    assert "Done, go back to your notebook" in page.body
+    assert "You are signed in" in page.body
     assert GOOD not in str(got) + str(page)
 
 
@@ -180,9 +181,9 @@ def test_a_browser_can_be_redirected_and_return(receiver, handler):
     """A browser that was redirected to another page returns to a second URL; the handler learns which of the two it was."""
     handler.where = "https://example.org/terms"
     assert ask(receiver, f"{path_of(receiver.sign_in_url)}?{CAME}").headers["location"] == "https://example.org/terms"
-    assert ask(receiver, DONE).status == 404
+    assert ask(receiver, receiver._done_path).status == 404
     handler.where = DONE
-    assert ask(receiver, f"{path_of(receiver.return_url)}?{CAME}").headers["location"] == DONE
+    assert ask(receiver, f"{path_of(receiver.return_url)}?{CAME}").headers["location"] == receiver._done_path
     assert handler.returned == [False, True]
 
 
@@ -199,7 +200,7 @@ def test_a_failure_ends_at_a_clean_page_too(receiver, handler):
     handler.where = FAILED
     assert ask(receiver, f"{path_of(receiver.sign_in_url)}?{CAME}").headers["location"] == FAILED
     assert "This did not work" in ask(receiver, FAILED).body
-    assert ask(receiver, DONE).status == 404
+    assert ask(receiver, receiver._done_path).status == 404
 
 
 # ---------------------------------------------------------------- attacks
@@ -267,7 +268,7 @@ def test_a_request_from_within_a_page_is_refused(receiver, handler, kind):
         ask(receiver, f"{path_of(receiver.sign_in_url)}?{CAME}", more="Sec-Fetch-Dest: document\r\n").headers[
             "location"
         ]
-        == DONE
+        == receiver._done_path
     )
 
 
@@ -354,8 +355,8 @@ def test_a_script_in_the_other_parameter_reaches_no_page(receiver):
     """`middle_auth_url` is not used, so its value appears nowhere."""
     script = "%3Cscript%3Ealert(1)%3C/script%3E"
     got = ask(receiver, f"{path_of(receiver.sign_in_url)}?token={GOOD}&middle_auth_url={script}")
-    assert got.headers["location"] == DONE
-    assert "script" not in ask(receiver, DONE).body
+    assert got.headers["location"] == receiver._done_path
+    assert "script" not in ask(receiver, receiver._done_path).body
 
 
 def test_a_rejected_token_leads_to_a_page_and_the_wait_continues(receiver, handler):
@@ -441,7 +442,7 @@ def test_a_hundred_requests_are_handled_one_at_a_time(receiver, handler):
     handler.handle_token = handle_alone
     with ThreadPoolExecutor(100) as pool:
         all_ = list(pool.map(lambda _: ask(receiver, f"{path}?{CAME}").headers.get("location"), range(100)))
-    assert set(all_) <= {DONE, None}  # None: more at once than are read; cut off
+    assert set(all_) <= {receiver._done_path, None}  # None: more at once than are read; cut off
     assert all(met)
 
 
@@ -526,11 +527,20 @@ def test_the_browser_is_told_of_a_late_token_that_is_not_revoked(receiver, handl
     assert GOOD not in body
 
 
+def test_the_last_page_says_who_is_signed_in_to_the_browser_only(receiver):
+    """It names the account, as text, at an address that no other program can guess; what is done, the notebook says."""
+    assert still_works(receiver)
+    body = ask(receiver, receiver._done_path).body
+    assert "You are signed in as <b>Ada &lt;i&gt; Example</b>. Your notebook goes on" in body
+    assert "Done" not in body
+    assert ask(receiver, DONE).status == 404
+
+
 def test_the_last_page_can_be_reloaded(receiver):
     """The last page of a sign-in can be reloaded after the end."""
     assert still_works(receiver)
     receiver.finish()
-    assert ask(receiver, DONE).status == 200
+    assert ask(receiver, receiver._done_path).status == 200
     assert ask(receiver, FAILED).status == 404
 
 

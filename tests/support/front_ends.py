@@ -38,9 +38,16 @@ class Kernel:
 
     def __init__(self, manager: Any, client: Any) -> None:
         self._manager, self._client = manager, client
+        self.reply: Any = None
 
     def run(
-        self, code: str, *answers: object, stop_at: str = "", cell: bool = True, seen: Callable[[str], None] = str
+        self,
+        code: str,
+        *answers: object,
+        stop_at: str = "",
+        cell: bool = True,
+        lab: bool = False,
+        seen: Callable[[str], None] = str,
     ) -> list[Message]:
         """Runs a cell; gives what the kernel sent.
 
@@ -49,6 +56,7 @@ class Kernel:
             answers: the answers to its prompts, `STOP` for the stop button.
             stop_at: the stop button is pressed once this text is shown.
             cell: whether the request names a cell, as those of notebooks do and those of consoles do not.
+            lab: whether the request looks like one of JupyterLab or Notebook 7.
             seen: told each text that is shown for the first time or by an update.
         """
         messages: list[Message] = []
@@ -65,8 +73,8 @@ class Kernel:
             given = left.pop(0) if left else STOP
             self._manager.interrupt_kernel() if given is STOP else self._client.input(given)
 
-        self._client.session.metadata = {"cellId": "1"} if cell else {}
-        self._client.execute_interactive(code, output_hook=take, stdin_hook=answer, timeout=60)
+        self._client.session.metadata = ({"cellId": "1"} if cell else {}) | ({"deletedCells": []} if lab else {})
+        self.reply = self._client.execute_interactive(code, output_hook=take, stdin_hook=answer, timeout=60)["content"]
         assert not left
         return messages
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import atexit
 import os
+import platform
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cave_magic.credentials.save import save_token
+from cave_magic.environment.name_lookup import is_address
 from cave_magic.environment.platforms import TOKEN_VARIABLES
 from cave_magic.sandbox import Sandbox
 from cave_magic.token import Token
@@ -52,6 +55,18 @@ def move_to(folder: Path, patch: Any) -> Path:
         patch.delenv(name, raising=False)
     assert os.path.expanduser("~") == str(folder)
     return folder
+
+
+def stay_on_this_computer(patch: Any) -> None:
+    """Lets no name of another computer resolve: nothing ever contacts a real server."""
+    lookup, own = socket.getaddrinfo, {None, "", b"", "localhost", platform.node(), socket.gethostname()}
+
+    def only_here(host: Any, *args: Any, **options: Any) -> Any:
+        if host not in own and not is_address(host if isinstance(host, str) else host.decode()):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return lookup(host, *args, **options)
+
+    patch.setattr(socket, "getaddrinfo", only_here)
 
 
 @contextmanager

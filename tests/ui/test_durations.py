@@ -7,7 +7,15 @@ from datetime import datetime
 
 import pytest
 
-from cave_magic.ui.durations import duration, moment
+from cave_magic.ui.durations import duration, elapsed, moment
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.0001, "1 ms"), (0.034, "34 ms"), (0.9996, "1.0 s"), (1.23, "1.2 s"), (12, "12.0 s")]
+)
+def test_short_times_are_milliseconds(seconds: float, words: str):
+    """No response takes 0.0 s."""
+    assert elapsed(seconds) == words
 
 
 @pytest.fixture(params=["Europe/Berlin", "America/New_York"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import io
 import sys
 from types import SimpleNamespace
@@ -97,12 +98,12 @@ def test_without_a_person_the_error_says_what_to_do(front):
 
 
 def test_plain_text_is_never_updated(capsys):
-    """A wait shows nothing, and a page with a status line is printed once."""
+    """A wait shows nothing, and pages with a status line between them are printed once."""
     front = PlainFrontend()
-    with front.waiting() as on_wait, front.standing(PAGE) as set_status:
+    with front.waiting() as on_wait, front.standing(PAGE, PAGE) as set_status:
         on_wait(["a.org"], 3.0)
         set_status("signing in", "3 min left")
-    assert capsys.readouterr() == ("the list\n", "")
+    assert capsys.readouterr() == ("the list\nthe list\n", "")
 
 
 def test_plain_text_is_printed_in_any_encoding(monkeypatch):
@@ -143,3 +144,39 @@ def test_a_kernel_that_cannot_ask_raises_no_traceback(monkeypatch):
     monkeypatch.setattr("builtins.input", ask)
     with pytest.raises(NobodyToAsk, match="no one can answer"):
         confirm(NotebookFrontend(SimpleNamespace(_allow_stdin=True)), "Go on?")
+
+
+# ---------------------------------------------------------------- what is said before a secret is typed
+
+
+def test_a_terminal_that_shows_a_secret_says_so_before_the_question(monkeypatch):
+    """Where getpass would only warn (no terminal device, some consoles), the question says that it is visible."""
+    asked: list[str] = []
+    monkeypatch.setattr(getpass, "getpass", getpass.fallback_getpass)
+    monkeypatch.setattr("builtins.input", lambda question: asked.append(question) or "abc")
+    assert TerminalFrontend().ask_secret("Token") == "abc"
+    assert asked == ["Token (visible: this terminal cannot hide it): "]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "name", "question", "interrupt"),
+    [
+        (
+            {"cellId": "1", "deletedCells": []},
+            "JupyterLab or Notebook",
+            "Token (hidden): ",
+            "press the stop button above (■)",
+        ),
+        ({"cellId": "vscode-notebook-cell:/a"}, "VS Code", "Token (hidden): ", "press the stop button (■)"),
+        ({"cellId": "1"}, "notebook", "Token (hidden): ", "press the stop button (■)"),
+        ({}, "console with a kernel", "Token (hidden, but visible in qtconsole and Spyder): ", "press Ctrl+C"),
+    ],
+)
+def test_a_kernel_says_what_its_front_end_does(monkeypatch, metadata, name, question, interrupt):
+    """Consoles, of which some show a secret, name no cell; JupyterLab has its stop button above the cells."""
+    kernel = SimpleNamespace(_allow_stdin=True, get_parent=lambda: {"metadata": metadata, "content": {}})
+    asked: list[str] = []
+    monkeypatch.setattr(getpass, "getpass", lambda text: asked.append(text) or "abc")
+    front = NotebookFrontend(kernel)
+    assert front.ask_secret("Token") == "abc"
+    assert (front.name, asked, front.interrupt) == (name, [question], interrupt)

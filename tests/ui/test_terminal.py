@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cave_magic.commands.views.report import report_page
 from cave_magic.credentials.target import Target
 from cave_magic.deployments import DEFAULT_SERVER
 from cave_magic.doctor import next_steps
-from cave_magic.doctor.model import CheckResult, Command, LastError, Report, Status, advise
+from cave_magic.doctor.model import CheckResult, Command, LastError, Status, advise
+from cave_magic.doctor.report import Report
 from cave_magic.ui.document import Page, Span, Steps, Table, is_address, line
 from cave_magic.ui.terminal import TerminalProgress, as_html, as_text, draw, waiting_words
 from cave_magic.ui.text_layout import width_of, wrap
@@ -114,6 +114,20 @@ def test_long_evidence_continues_in_its_own_column():
     assert first.index("word") == second.index("word") == len("✘ failed  network  ")
 
 
+def test_only_tables_use_a_wide_screen():
+    """On 140 columns a table is as wide, and sentences stay at 88, which is easy to read."""
+    table = Table(((line("one"), line("word " * 40)),))
+    wide, *_, last = as_text(Page((table, line("word " * 17, "word"))), 140).splitlines()
+    assert 120 < len(wide) <= 140
+    assert len(last) <= 88
+
+
+def test_a_path_is_broken_between_its_folders():
+    """Not inside a file name, as long as that fits."""
+    path = "/home/ada/.cloudvolume/secrets/global.daf-apis.com-cave-secret.json"
+    assert as_text(Page((line(path),)), 50).splitlines() == [path[:31], path[31:]]
+
+
 def test_the_lines_of_a_step_are_indented():
     """The lines of a step follow its number, with the link on a separate line."""
     step = (line("log in and accept the terms, " * 5), line(Span(URL, "link")))
@@ -150,7 +164,7 @@ def test_a_terminal_and_plain_text_say_the_same(in_color):
 def test_a_terminal_gets_colours_and_links(in_color):
     """Statuses are coloured, and a whole address can be clicked."""
     text = drawn(EVERYTHING)
-    assert "\x1b[1;31m✘ failed" in text
+    assert "\x1b[1;31m✘\x1b[0m\x1b[1m failed" in text
     assert f";{URL}\x1b\\" in text
 
 
@@ -228,17 +242,14 @@ def _hostile_pages() -> Iterator[Page]:
         found=line(HOSTILE),
         next_step=advise("do ", Command(HOSTILE)),
     )
-    yield report_page(
-        Report(
-            server="https://x.org",
-            datastacks=(HOSTILE,),
-            account=None,
-            rows=(row,),
-            seconds=0.1,
-            error=LastError(line=line(Command(HOSTILE))),
-        ),
-        verbose=True,
-    )
+    yield Report(
+        server="https://x.org",
+        datastacks=(HOSTILE,),
+        account=None,
+        rows=(row,),
+        seconds=0.1,
+        error=LastError(line=line(Command(HOSTILE))),
+    ).page(verbose=True)
 
 
 @pytest.mark.parametrize("page", list(_hostile_pages()))
@@ -315,19 +326,16 @@ GO_ON, CHECK = next_steps.go_on(TARGET), next_steps.check(TARGET)
 
 def shown(*rows: CheckResult, verbose: bool = False, error: LastError | None = None) -> str:
     return as_text(
-        report_page(
-            Report(
-                server="https://x.org",
-                datastacks=("minnie65_public",),
-                account=None,
-                rows=rows,
-                seconds=0.1,
-                error=error,
-                go_on=GO_ON,
-                again=CHECK,
-            ),
-            verbose,
-        )
+        Report(
+            server="https://x.org",
+            datastacks=("minnie65_public",),
+            account=None,
+            rows=rows,
+            seconds=0.1,
+            error=error,
+            go_on=GO_ON,
+            again=CHECK,
+        ).page(verbose)
     )
 
 
@@ -375,11 +383,9 @@ def test_the_last_error_comes_first():
 def test_a_command_in_an_explanation_has_its_style():
     """It has the same style as in the last line of the report."""
     error = LastError(line=line("there is no such key: ", GO_ON))
-    page = report_page(
-        Report(
-            server="https://x.org", datastacks=("minnie65_public",), account=None, rows=(OK,), seconds=0.1, error=error
-        )
-    )
+    page = Report(
+        server="https://x.org", datastacks=("minnie65_public",), account=None, rows=(OK,), seconds=0.1, error=error
+    ).page()
     assert page.blocks[0] == (
         Span("The last error: ", "strong"),
         Span("there is no such key: "),

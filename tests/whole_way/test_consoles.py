@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -88,12 +89,77 @@ def test_every_magic_shows_its_page_once(run: Run, token: str, line: str, text: 
     assert_seen(messages, text)
 
 
+# ---------------------------------------------------------------- errors
+
+NOT_SET = "✘ The environment variable NOT_SET is not set, or is empty. Nothing was changed."
+
+
+def outputs_of(messages: list[Message]) -> list[tuple[str, str]]:
+    """The kind and the text of each output, without the codes of terminals."""
+    kinds = ("stream", "display_data", "error")
+    shown = ((one["header"]["msg_type"], text_of(one)) for one in messages)
+    return [(kind, re.sub(r"\x1b\[[0-9;]*m", "", text)) for kind, text in shown if kind in kinds]
+
+
+def test_an_error_is_a_page_in_jupyterlab_and_fails_the_cell(run: Run, started: Kernel):
+    """A page takes the place of the error output; the reply, which stops "Run All", has the class and the message."""
+    assert outputs_of(run("%cave_save --from-env NOT_SET", lab=True)) == [("display_data", NOT_SET)]
+    assert (started.reply["status"], started.reply["ename"]) == ("error", "BadInput")
+    assert "NOT_SET is not set" in started.reply["evalue"]
+    assert [re.sub(r"\x1b\[[0-9;]*m", "", one) for one in started.reply["traceback"]] == [NOT_SET]
+
+
+@pytest.mark.parametrize("cell", [True, False])
+def test_elsewhere_an_error_output_has_the_same_words(run: Run, cell: bool):
+    """VS Code, which looks at the output, and consoles get an error output, without the name of its class."""
+    assert outputs_of(run("%cave_save --from-env NOT_SET", cell=cell)) == [("error", NOT_SET)]
+
+
+def test_commands_are_bold_in_an_error_output(run: Run):
+    """Of its colours only that of the mark is not the front end's own."""
+    (error,) = [one for one in run("%cave_whoami") if one["header"]["msg_type"] == "error"]
+    assert "To get one:\n\x1b[1m%cave_setup new" in text_of(error)
+    assert re.findall(r"\x1b\[[0-9;]*3\dm(.)", text_of(error)) == ["✘"]
+
+
+def test_a_cancelled_command_is_grey(run: Run):
+    """It is no failure: its page has no mark."""
+    (page,) = [one for one in run("%cave_save", STOP, lab=True) if "Cancelled" in text_of(one)]
+    assert text_of(page) == "Cancelled. Nothing was changed."
+    assert page["content"]["data"]["text/html"].count('<span style="opacity:.75">') == 2
+    assert "color:" not in page["content"]["data"]["text/html"]
+
+
+def test_a_captured_error_is_seen(run: Run):
+    """`%%capture` would keep a page, so the error output comes, in whose place it would be."""
+    assert outputs_of(run("%%capture\n%cave_save --from-env NOT_SET", lab=True)) == [("error", NOT_SET)]
+
+
+def test_a_caught_error_shows_nothing(run: Run):
+    """Code can catch the errors of magics by their classes."""
+    cell = (
+        "from cave_magic.errors import BadInput\ntry:\n    %cave_save --from-env NOT_SET\n"
+        "except BadInput as error:\n    print('caught:', error)"
+    )
+    ((kind, text),) = outputs_of(run(cell, lab=True))
+    assert kind == "stream"
+    assert text.startswith("caught: the environment variable NOT_SET is not set")
+
+
+def test_a_persons_own_handlers_stay(run: Run):
+    """Exceptions for which somebody has set a handler still go there, and ours are pages."""
+    handler = "get_ipython().set_custom_exc((ZeroDivisionError,), lambda *args, tb_offset=None: print('handled'))"
+    run(f"{handler}\n%reload_ext cave_magic")
+    assert outputs_of(run("1 / 0", lab=True)) == [("stream", "handled\n")]
+    assert outputs_of(run("%cave_save --from-env NOT_SET", lab=True)) == [("display_data", NOT_SET)]
+
+
 def test_an_error_after_a_wait_is_seen(run: Run, cave: Sandbox, token: str):
     """The error replaces the waiting line in a notebook and follows it in a console."""
     cave.delete_token(token)
     messages = run("%cave_whoami")
     assert waited(messages)
-    assert_seen(messages, "TokenRejected: ")
+    assert_seen(messages, "rejected the stored token")
 
 
 def test_other_outputs_of_a_cell_stay(run: Run, token: str):
@@ -124,7 +190,7 @@ def test_a_stopped_prompt_leaves_the_pages_before_it(run: Run, front_end: FrontE
     messages = run("%cave_setup new --paste", STOP, cell=cell)
     *_, guide, error = front_end.draw(messages)
     assert "Access to minnie65_public" in guide
-    assert error == "Cancelled: nothing was changed."
+    assert error == "Cancelled. Nothing was changed."
     after = messages[next(at for at, one in enumerate(messages) if "Access to" in text_of(one)) :]
     assert any(one["header"]["msg_type"] == "clear_output" for one in after) is cell
 
@@ -133,7 +199,7 @@ def test_a_stopped_prompt_leaves_the_pages_before_it(run: Run, front_end: FrontE
 def test_the_stop_button_leaves_one_line(run: Run, cave: Sandbox, token: str, line: str):
     """A magic that is stopped during a wait leaves one line, and no waiting line if it can be removed."""
     cave.misbehave("all", "silent")
-    assert_seen(run(line, stop_at="waiting for"), "Cancelled: stopped. ")
+    assert_seen(run(line, stop_at="waiting for"), "Stopped. ")
 
 
 # ---------------------------------------------------------------- the sign-in
@@ -157,10 +223,11 @@ def test_a_sign_in_shows_its_card(run: Run, cave: Sandbox, home: Path):
     messages = run("%cave_setup new", seen=browse(home, Visitor("robin@lab.example.org", "Robin")))
     notebook, console = NOTEBOOK.draw(messages), CONSOLE.draw(messages)
     assert ["You are set up." in text for text in notebook] == [True]
-    page, line, *_, card = [text for text in console if not text.startswith("waiting for 127.")]
+    page, line, after, *_, card = [text for text in console if not text.startswith("waiting for 127.")]
     assert "A browser tab has opened" in page
     assert f"{cave.server}/sticky_auth" in page.replace("\n", "")
     assert line == "waiting for your sign-in in the browser …"
+    assert after.startswith("To paste a token instead, press ")
     assert "You are set up." in card
 
 

@@ -152,7 +152,7 @@ def test_a_password_that_was_typed_is_called_one(person):
     """What was scrubbed is named for what it is."""
     said = person.types("%cave_check --server https://ada:hunter2@cave.example.org")
     assert "The password that you typed was removed from the history in memory and on disk." in said
-    assert "BadInput: the address contains a user name or password. Use https://cave.example.org" in said
+    assert "The address contains a user name or password. Use https://cave.example.org" in said
 
 
 def test_the_person_is_told_what_may_be_left(person):

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 import re
 import shlex
 import stat
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -18,12 +14,12 @@ import pytest
 
 from cave_magic.sandbox import Sandbox
 from cave_magic.sandbox.cli import main as sandbox_cli
-from cave_magic.sandbox.console import obey
+
+from ..support.pages import blocks_of
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = [(found[1], found[2].rstrip("\n")) for found in re.finditer(r"```(\w+)\n(.*?)```", README, re.DOTALL)]
-PYTHON = [text for language, text in BLOCKS if language == "python"]
+PYTHON = [block.text for block in blocks_of(README) if block.language == "python"]
 
 
 def under(heading: str) -> str:
@@ -37,12 +33,6 @@ def command(heading: str) -> list[list[str]]:
     """The one-line command under a heading, as words, cut at `&&`."""
     (line,) = re.findall(r"```sh\n(.*)\n```", under(heading))
     return [shlex.split(part) for part in line.split("&&")]
-
-
-def block(with_text: str) -> str:
-    """The Python block that has a text in it."""
-    (found,) = [text for text in PYTHON if with_text in text]
-    return found
 
 
 def point_at(run: Any, cave: Sandbox) -> None:
@@ -109,72 +99,7 @@ def test_every_option_in_the_text_exists(run: Any):
     assert sorted(option for option in named if option not in helps) == []
 
 
-def test_the_settings_can_be_set(run: Any, shell: Any):
-    """The three settings work as written, and there are no others."""
-    assert run(block("%config")).error == ""
-    (magics,) = [one for one in shell.configurables if type(one).__name__ == "CaveMagics"]
-    names = re.findall(r"CaveMagics\.(\w+) =", block("%config"))
-    assert sorted(names) == sorted(magics.class_own_traits(config=True))
-    assert (magics.datastack, magics.timeout) == ("v1dd_public", 20)
-
-
-def test_the_configuration_file_loads_the_magics(home: Path):
-    """With the lines of "Load it by default" a fresh IPython has the magics and the setting."""
-    config = home / ".ipython" / "profile_default" / "ipython_config.py"
-    config.parent.mkdir(parents=True)
-    config.write_text(block("InteractiveShellApp"))
-    code = "get_ipython().run_line_magic('config', 'CaveMagics.datastack')"
-    fresh = [sys.executable, "-m", "IPython", "--no-banner", "--HistoryManager.enabled=False", "-c", code]
-    done = subprocess.run(fresh, capture_output=True, text=True, timeout=60, check=True)
-    assert "v1dd_public" in done.stdout
-
-
-# ---------------------------------------------------------------- batch runs
-
-
-def test_the_batch_cell_works_and_fails_when_it_should(cave: Sandbox, run: Any, monkeypatch: pytest.MonkeyPatch):
-    """The cell for batch runs saves and checks; with the service down it fails."""
-    point_at(run, cave)
-    monkeypatch.setenv("CAVE_TOKEN", cave.new_token("ada"))
-    assert run(block("--strict")).error == ""
-    cave.misbehave("info", "down")
-    assert run(block("--strict")).error == "CheckFailed"
-
-
-def test_the_script_prints_what_is_written(set_up: str):
-    """The script of the README prints the output of the README."""
-    assert output_of(block("import cave_magic\n")) == shown_after(block("import cave_magic\n"))
-
-
-def test_the_practice_server_in_a_test_prints_what_is_written():
-    """The example for tests prints the output of the README."""
-    assert output_of(block("Sandbox()")) == shown_after(block("Sandbox()"))
-
-
-def output_of(code: str) -> str:
-    """What a piece of Python prints."""
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        exec(compile(code, "README.md", "exec"), {})
-    return out.getvalue().strip()
-
-
-def shown_after(code: str) -> str:
-    """The output that the README shows after a piece of Python."""
-    language, text = BLOCKS[BLOCKS.index(("python", code)) + 1]
-    assert language == "text"
-    return text
-
-
 # ---------------------------------------------------------------- the rest
-
-
-def test_what_is_typed_at_the_practice_server_is_understood():
-    """The console takes the lines that the README names."""
-    with Sandbox() as cave:
-        for line in re.findall(r"`(info silent|withdraw [^`]+|help)`", under("A practice server")):
-            assert "neither a command nor" not in obey(cave, line)
-        assert cave.misbehaving == {"info": "silent"}
 
 
 def test_the_comparison_is_true(cave: Sandbox, run: Any, home: Path, monkeypatch: pytest.MonkeyPatch):
@@ -221,8 +146,18 @@ def test_the_python_blocks_are_python():
         compile(textwrap.dedent(re.sub(r"(?m)^%.*$", "pass", text)), "README.md", "exec")
 
 
-def test_the_table_of_the_benchmark_is_the_one_that_was_measured():
-    """The README shows the table that the benchmark wrote last, and the pictures are there."""
-    folder = ROOT / "tests" / "benchmarks"
-    assert (folder / "results.md").read_text(encoding="utf-8") in README
+def test_the_table_of_the_benchmark_is_shown():
+    """The page about speed includes the table that the benchmark wrote last, and its pictures are there."""
+    folder, page = ROOT / "tests" / "benchmarks", (ROOT / "docs" / "reference" / "speed.md").read_text(encoding="utf-8")
+    assert "include: tests/benchmarks/results.md" in page
+    assert "first `CAVEclient(...)`" in (folder / "results.md").read_text(encoding="utf-8")
     assert all((folder / f"results-{theme}.svg").is_file() for theme in ("light", "dark"))
+
+
+def test_the_page_is_short():
+    """The README is short, and its first screen has the pain, the promise, one picture and the line that installs."""
+    assert len(README.splitlines()) <= 120
+    first = README.partition("%load_ext")[0]
+    assert first.count("<picture>") == 1
+    assert "403" in first
+    assert "```sh\npip install cave-magic\n```" in first

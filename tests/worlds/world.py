@@ -25,8 +25,8 @@ import requests.adapters
 
 from cave_magic.credentials.save import save_token
 from cave_magic.doctor.checks import network
-from cave_magic.doctor.diagnose import to_markdown
 from cave_magic.doctor.gather_memory import MEMORY
+from cave_magic.doctor.report import to_markdown
 from cave_magic.sandbox import Sandbox
 from cave_magic.token import Token
 

@@ -12,10 +12,10 @@ from ...deployments import formats_of
 from ...doctor import next_steps
 from ...doctor.checks.token import save_this, set_up
 from ...doctor.evidence import ServerFacts
+from ...doctor.report import go_on
 from ...login.verify import VerifiedToken
 from ...token import Token
 from ...ui.document import Line, Page, Span, Table, line
-from .report import go_on
 from .whoami import fact_table, readable
 
 

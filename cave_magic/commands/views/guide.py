@@ -33,7 +33,7 @@ def guide_page(
         blocks.append(line(Span("Note: ", "warning"), where.note))
     if where.is_ephemeral and where.secrets_name:
         blocks += [line(command) for command in next_steps.recall(where, target)]
-    last = _step("Paste", "paste the token into the prompt below. It stays hidden.")
+    last = _step("Paste", "paste the token into the prompt below.")
     if not can_ask:
         last = _step("Keep", f"store the token as CAVE_TOKEN in {where.secrets_name or 'an environment variable'}.")
     return Page((*blocks, Steps((*_ways(target, is_new, failure), last))))
@@ -91,7 +91,7 @@ def pasted_page(found: Sequence[PastedToken]) -> Page:
     return Page((Table(tuple(rows), "the pasted tokens", head=1),))
 
 
-def again_page(problem: str) -> Page:
+def again_page(problem: str | Line) -> Page:
     """Shown after an invalid answer, before the prompt is repeated; `problem` is whole sentences."""
-    again = line(Span("Nothing was changed. Try again, or press Enter to cancel.", "dim"))
+    again = line(Span("Try again, or press Enter to cancel.", "dim"))
     return Page((line(Span("! ", "warning"), problem), again))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ...api.responses import VIEW
 from ...credentials.locations import Role
 from ...credentials.stored_tokens import OtherFile
 from ...credentials.token_files import secrets_folder, show_path
@@ -34,9 +35,9 @@ def whoami_page(facts: ServerFacts, others: Iterable[OtherFile] = ()) -> Page:
         ("can read", line(readable(account.permissions))),
     ]
     for terms in account.unsigned:
-        rows.append(("unsigned", line(terms.dataset or sanitize(terms.name), ": ", Span(terms.url, "link"))))
+        rows.append(("terms to accept", line(terms.dataset or sanitize(terms.name), ": ", Span(terms.url, "link"))))
     rows += [_other_row(one) for one in others]
-    rows += [("not read", line(f"{name} in the environment")) for name in facts.machine.token_variables]
+    rows += [("not used", line(f"{name} in the environment")) for name in facts.other_variables]
     if account.service_account:
         rows.insert(2, ("", line("a service account")))
     return Page((fact_table(rows, "who you are"),))
@@ -54,8 +55,8 @@ def _other_row(other: OtherFile) -> tuple[str, Line]:
     file = other.file
     name = file.name if file.path.parent == secrets_folder() else show_path(file.path)
     if other.same or file.meant is None:
-        return "also in", line(name)
-    title = "cloud-volume" if other.role in (Role.DATA_SERVER, Role.READER) else "not read"
+        return "copy in", line(name)
+    title = "cloud-volume" if other.role in (Role.DATA_SERVER, Role.READER) else "not used"
     return title, line(f"{name} (another token{_ending_of(file.meant)})")
 
 
@@ -68,8 +69,14 @@ def readable(permissions: dict[str, tuple[str, ...]]) -> str:
     if not permissions:
         return "nothing yet: this account has no permissions"
     names = sorted(permissions)
-    shown = [f"{name} ({', '.join(permissions[name])})" for name in names[:12]]
+    shown = [name + _more_rights(permissions[name]) for name in names[:12]]
     return ", ".join(shown) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+
+
+def _more_rights(rights: tuple[str, ...]) -> str:
+    """What else the account may do than read."""
+    more = [right for right in rights if right != VIEW]
+    return f" (also {', '.join(more)})" if more and VIEW in rights else f" ({', '.join(more)} only)" if more else ""
 
 
 def revealed_page(token: Token) -> Page:

@@ -24,7 +24,7 @@ from ...credentials.token_files import show_path
 from ...deployments import KNOWN_DATASTACKS, deployment_of, meant_address
 from ...redact import sanitize
 from ...ui.document import Span, line
-from ...ui.durations import duration
+from ...ui.durations import duration, elapsed
 from .. import next_steps
 from ..evidence import MOST_DATASTACKS, DatastackFacts, ServerFacts
 from ..model import Check, Command, Finding, NextStep, Status, advise, failed, ok, then, unknown, warning
@@ -50,7 +50,7 @@ def _info(datastack: DatastackFacts) -> Finding | None:
     if response is None:
         return None
     if is_cave(response):
-        return ok(f"responded in {response.seconds:.1f} s")
+        return ok(f"responded in {elapsed(response.seconds)}")
     return failure_finding(response, server_for(datastack), "the info service")
 
 

@@ -11,7 +11,7 @@ from ...api.responses import PAGE, TEXT, Response, is_cave
 from ...deployments import KNOWN_SERVERS, formats_of
 from ...redact import sanitize
 from ...ui.document import Line, joined, line
-from ...ui.durations import duration, moment
+from ...ui.durations import duration, elapsed, moment
 from .. import next_steps
 from ..evidence import ServerFacts
 from ..experiments.model import Change, Experiment, Tried
@@ -355,7 +355,7 @@ def _network(server: ServerFacts) -> Finding:
         return _remembered(failure_finding(responses[0], server, "the server"), responses[0], server)
     if not good:
         return unknown(f"{server.host} was not contacted", next_step=advise(next_steps.check(server.target)))
-    return ok(f"{server.host} responded in {max(response.seconds for response in good):.1f} s")
+    return ok(f"{server.host} responded in {elapsed(max(response.seconds for response in good))}")
 
 
 def _remembered(finding: Finding, response: Response, server: ServerFacts) -> Finding:
@@ -377,7 +377,7 @@ def _auth(server: ServerFacts) -> Finding | None:
     if response is None:
         return None
     if is_cave(response):
-        return ok(f"responded in {response.seconds:.1f} s")
+        return ok(f"responded in {elapsed(response.seconds)}")
     return failure_finding(response, server, "the auth service")
 
 

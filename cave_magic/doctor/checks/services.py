@@ -6,6 +6,7 @@ from functools import partial
 
 from ...api.endpoints import AUTHORIZE, SERVICES
 from ...api.responses import TEXT, Response, is_cave, version_in
+from ...ui.durations import elapsed
 from .. import next_steps
 from ..evidence import DatastackFacts
 from ..model import Check, Finding, advise, failed, ok, then, warning
@@ -28,7 +29,7 @@ def _local_server(datastack: DatastackFacts) -> Finding | None:
             next_step=then(not_yours(datastack.server), next_steps.check(datastack.target)),
         )
     if any(is_up(name, response) for name, response in services.items()):
-        return ok(f"{responses[0].host} responded in {max(response.seconds for response in responses):.1f} s")
+        return ok(f"{responses[0].host} responded in {elapsed(max(response.seconds for response in responses))}")
     if len({(response.failure, response.status) for response in responses}) > 1:
         return None  # the services fail in different ways: each has its own result
     name, response = next(
@@ -49,7 +50,7 @@ def _service(name: str, datastack: DatastackFacts) -> Finding | None:
         return failure_finding(response, server_for(datastack), name, datastack.tried, works=partial(is_up, name))
     version = version_in(response)
     shown = f", version {version}" if version else ", but does not say its version" if response.status == 404 else ""
-    return ok(f"{response.host} responded in {response.seconds:.1f} s{shown}")
+    return ok(f"{response.host} responded in {elapsed(response.seconds)}{shown}")
 
 
 def _missing(name: str, datastack: DatastackFacts, response: Response) -> Finding:

@@ -242,7 +242,7 @@ def _private(server: ServerFacts) -> Finding | None:
 
 
 def _variable(server: ServerFacts) -> Finding | None:
-    names = server.machine.token_variables
+    names = server.other_variables
     if not names or server.stored.token is None:
         return None
     return warning(f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} set, but CAVEclient does not read it")

@@ -66,7 +66,8 @@ def trials(response: Response, target: Target) -> list[Trial]:
         found.append(Trial(change=Change.NO_PROXY, url=url, way=Way(proxy="")))
     found += _addresses(response, target)
     if response.failure in _UNTRUSTED:
-        found.append(Trial(change=Change.UNVERIFIED, url=url, way=Way(verified=False)))
+        # Whoever answers instead of the server must not get the password in .netrc.
+        found.append(Trial(change=Change.UNVERIFIED, url=url, way=Way(verified=False, uses_netrc=False)))
     return found
 
 
@@ -115,7 +116,7 @@ def _addresses(response: Response, target: Target) -> Iterator[Trial]:
     other = "http" if address.scheme == "https" else "https"
     if other == "https" or (response.failure in _NOT_HTTPS and target.server not in KNOWN_SERVERS):
         changed = other + url[len(address.scheme) :]
-        yield Trial(change=Change.SCHEME, url=changed, way=Way(), source=other)
+        yield Trial(change=Change.SCHEME, url=changed, way=Way(uses_netrc=other == "https"), source=other)
 
 
 def comparisons(target: Target) -> Iterator[Trial]:

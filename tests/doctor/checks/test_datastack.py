@@ -81,7 +81,7 @@ CASES = [
     case("all datastacks are listed", LISTED, _list(["a", "b"]), "nothing"),
     case("the list is not available", LISTED, _list({"message": "no"}, 500), "warning", f"so only {DATASTACK} was checked"),
     case("a very long list", LISTED, _list([f"ds_{number}" for number in range(3000)]), "warning", "lists 3,000 datastacks; the first 200"),
-    case("the info service works", INFO, DatastackFacts(), "ok", "responded in 0.1 s"),
+    case("the info service works", INFO, DatastackFacts(), "ok", "responded in 100 ms"),
     case("the info service refuses", INFO, _facts(FORBIDDEN), "ok"),
     case("no response of the info service", INFO, DatastackFacts(info=None), "nothing"),
     case("the info service is down", INFO, _facts(response(502, url=ADDRESS)), "failed", ("the info service", "502"), CHECK, advises="wait"),

@@ -74,7 +74,7 @@ def _not_up() -> Iterator[Case]:
 
 
 CASES = [
-    case("the data server works", DATA_SERVER, DatastackFacts(), "ok", f"{LOCAL} responded in 0.1 s"),
+    case("the data server works", DATA_SERVER, DatastackFacts(), "ok", f"{LOCAL} responded in 100 ms"),
     case("the data server is not known", DATA_SERVER, DatastackFacts(services={}), "nothing"),
     case("none of the services is there", DATA_SERVER, _every(GONE), "failed", "404 for each", CHECK, advises="wrong address"),
     case("nothing listens", DATA_SERVER, _every(REFUSED), "failed", LOCAL, CHECK, advises="wrong address"),
@@ -89,7 +89,7 @@ CASES = [
     case("materialize was not asked", MATERIALIZE, DatastackFacts(services={}), "nothing"),
     case("materialize works", MATERIALIZE, DatastackFacts(), "ok", "version 5.20.0"),
     case("chunkedgraph works", CHUNKEDGRAPH, DatastackFacts(), "ok", "version 3.0.0"),
-    case("l2cache has no version", L2CACHE, DatastackFacts(), "ok", "responded in 0.1 s"),
+    case("l2cache has no version", L2CACHE, DatastackFacts(), "ok", "responded in 100 ms"),
     case("an old materialize", MATERIALIZE, _but("materialize", FLASK), "ok", "does not say its version"),
     case("an old skeleton responds in JSON", SKELETON, _but("skeleton", _responds(404, {"message": "no such route"})), "ok", "does not say"),
     case("no materialize", MATERIALIZE, _but("materialize", GONE), "failed", "no materialize service (404)", CHECK, advises="your token is not the reason"),

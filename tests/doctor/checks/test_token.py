@@ -110,7 +110,7 @@ THEIRS = "has the token of proofreading.zetta.ai, which is not sent here"
 TWO_FILES = replace(
     stored(token_file(token=MINE), token_file(DEFAULT, OTHER)), belongs_to="https://proofreading.zetta.ai"
 )
-VARIABLE_SET = Machine(token_variables=("CAVE_TOKEN",))
+VARIABLE_SET = Machine(token_variables={"CAVE_TOKEN": OTHER})
 
 FINDING = [
     case("a token is stored", TOKEN, ServerFacts(), "ok", f"{OWN}, ends in 5a3b, only you can read it"),
@@ -211,7 +211,8 @@ FILES = [
     case("others can write the folder", PRIVATE, ServerFacts(machine=Machine(folder_writable_by_others=True)), "warning", FOLDER, fix="permissions"),
     case("no variable", VARIABLE, ServerFacts(), "nothing"),
     case("a variable and a stored token", VARIABLE, ServerFacts(machine=VARIABLE_SET), "warning", "CAVE_TOKEN is set"),
-    case("two variables and a stored token", VARIABLE, ServerFacts(machine=Machine(token_variables=("CAVE_TOKEN", "API_SECRET"))), "warning", "CAVE_TOKEN and API_SECRET are set"),
+    case("two variables and a stored token", VARIABLE, ServerFacts(machine=Machine(token_variables={"CAVE_TOKEN": OTHER, "API_SECRET": OTHER})), "warning", "CAVE_TOKEN and API_SECRET are set"),
+    case("a variable with the stored token", VARIABLE, ServerFacts(machine=Machine(token_variables={"CAVE_TOKEN": healthy.STORED.token})), "nothing"),
     case("a variable and no stored token", VARIABLE, _none(machine=VARIABLE_SET), "nothing"),
 ]  # fmt: skip
 

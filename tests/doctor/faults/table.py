@@ -84,8 +84,8 @@ def plain_client(world: World) -> None:
         CAVEclient(world.argument or "minnie65_public")
 
 
-def said_by(make: Callable[[], object], world: World) -> str:
-    """The error of a call, for a cell of the table, without any part of a token."""
+def said_by(make: Callable[[], object], world: World, width: int = WIDTH) -> str:
+    """The error of a call, without any part of a token: in one line for a cell of the table, or at more width."""
     ended: list[BaseException | None] = []
 
     def call() -> None:
@@ -100,7 +100,16 @@ def said_by(make: Callable[[], object], world: World) -> str:
     thread.join(SECONDS)
     if not ended:
         return f"hangs (more than {SECONDS:.0f} s)"
-    return "nothing, it works" if ended[0] is None else _in_a_cell(ended[0], world)
+    if ended[0] is None:
+        return "nothing, it works"
+    return _in_a_cell(ended[0], world) if width == WIDTH else _whole(ended[0], width)
+
+
+def _whole(error: BaseException, width: int) -> str:
+    from cave_magic.redact import redact
+
+    text = "".join(one if one.isprintable() or one == "\n" else " " for one in redact(str(error))).strip()
+    return f"{type(error).__name__}: {text if len(text) <= width else text[:width].rstrip() + '…'}"
 
 
 def _in_a_cell(error: BaseException, world: World) -> str:

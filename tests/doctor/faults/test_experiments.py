@@ -294,6 +294,16 @@ def test_a_computer_that_is_offline(world: World):
     assert "cannot be reached either: this computer seems to be offline" in _network(world.check())
 
 
+@pytest.mark.parametrize("line", ["%cave_whoami", "%cave_setup", "%cave_setup new", "%cave_save --from-env MINE"])
+def test_every_magic_says_that_the_computer_is_offline(world: World, line: str):
+    """The same fact has the same words as in the check."""
+    world.patch.setenv("MINE", "0f3b8c6e1d2a4b5c" * 2)
+    _set_up(world, SERVER)
+    ran = world.run(f"{line} --server {SERVER}")
+    assert ran.error in ("ServerInTrouble", "TokenNotChecked")
+    assert "cannot be reached either: this computer seems to be offline" in ran.message
+
+
 def test_an_address_that_is_gone_while_others_respond(world: World):
     """Another known server responds, so this computer is online."""
     world.patch.setattr(plan, "KNOWN_SERVERS", (world.cave.server,))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 import pytest
+from jsonschema import validate
 
 from cave_magic.doctor.checks import CHECKS
 
+from . import recorded
 from .cases import CASES, FILES, SERVERS, Case
 from .world import World
 
@@ -24,6 +27,7 @@ FIXABLE = [
 OTHERS = [(file, server) for file, server in PAIRS if not server.fixed_by and "silent" not in server.id][::29]
 
 
+SCHEMA = json.loads((recorded.RECORD.parent / "reference" / "report.schema.json").read_text(encoding="utf-8"))
 PYTHON = ("from", "import")
 """How lines of Python begin; the reference describes them in words."""
 
@@ -87,6 +91,8 @@ def test_the_one_cause_is_named(world: World, case: Case):
     assert all(row.blocked_by in ids for row in report.rows if row.status == "skipped")
     assert report.ok is (case.status == "warning")
     assert_the_reference_agrees(report)
+    validate(report.to_dict(), SCHEMA)
+    assert recorded.said(report, case, world) == recorded.of(case), "run tests/doctor/faults/recorded.py"
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.fixed_by], ids=lambda case: case.id)

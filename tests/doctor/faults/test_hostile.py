@@ -162,7 +162,7 @@ def test_an_early_interrupt_is_one_line(world: World, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(LineMagic, "_command", stop)
         ran = world.run("%cave_check")
-    assert (ran.error, ran.message) == ("Cancelled", "stopped. Nothing was changed.")
+    assert (ran.error, ran.message) == ("Cancelled", "Stopped. Nothing was changed.")
     assert "The last error" not in world.run("%cave_check").out
 
 

@@ -69,7 +69,7 @@ def test_a_pipe_is_no_file_of_certificates(home: Path):
     """It is not read."""
     os.mkfifo(home / "ca.pem")
     with pytest.raises(connections.UnusableBundle):
-        connections._ssl_context(str(home / "ca.pem"), None)
+        connections.TrustedCertificates().read(str(home / "ca.pem"), None)
 
 
 def test_a_token_is_not_read_from_a_pipe(world: World):

@@ -1,8 +1,9 @@
-"""Makes the pictures of the README from a real run: `python -m pytest tests/whole_way/browser/make_pictures.py`, with Pillow."""
+"""Makes the pictures of the pages from real runs: `python -m pytest tests/whole_way/browser/make_pictures.py`, with Pillow."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import pytest
 from cave_magic.sandbox import Sandbox
 
 from .conftest import Jupyter, Notebook
+from .test_signin import STARTUP, Desktop, is_done, log_in
 
-PICTURES = Path(__file__).resolve().parents[3] / "notebooks" / "pictures"
+PICTURES = Path(__file__).resolve().parents[3] / "docs" / "pictures"
 WORK = 'from caveclient import CAVEclient\nclient = CAVEclient("minnie65_public")'
 LARGEST = 150_000
 
@@ -36,7 +38,32 @@ def test_a_fault_is_found_and_fixed(
         notebook = open_in(sharp, jupyter, kernel)
         notebook.switch_theme(f"JupyterLab {theme}")
         fail_and_mend(notebook, cave)
-        take(notebook, 3, PICTURES / f"check-{theme.lower()}.png")
+        store([shot(notebook, 3)], PICTURES / f"check-{theme.lower()}.png")
+    finally:
+        sharp.close()
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_one_click_signs_in(jupyter: Jupyter, browser: Any, kernel: str, home: Path, cave: Sandbox, theme: str):
+    """The notebook waits, the person clicks on an account in the tab that has opened, and the notebook goes on."""
+    note, startup = home / "opened", home / ".ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True, exist_ok=True)
+    (startup / "00-desktop.py").write_text(STARTUP.format(note=str(note)))
+    sharp = browser.browser.new_context(
+        device_scale_factor=2, viewport={"width": 980, "height": 1400}, color_scheme=theme.lower()
+    )
+    try:
+        desk = Desktop(open_in(sharp, jupyter, kernel), note)
+        desk.notebook.switch_theme(f"JupyterLab {theme}")
+        setup = desk.start("%cave_setup new")
+        tab = desk.tab()
+        tab.set_viewport_size({"width": 980, "height": 420})
+        desk.notebook.sees(setup, "waiting for your sign-in")
+        before, page = shot(desk.notebook, 1), tab.screenshot()
+        log_in(tab, "ada@example.org")
+        assert is_done(tab)
+        assert "You are set up." in desk.notebook.wait(setup)
+        store([before, page, shot(desk.notebook, 1)], PICTURES / f"sign-in-{theme.lower()}.png")
     finally:
         sharp.close()
 
@@ -74,17 +101,30 @@ def fail_and_mend(notebook: Notebook, cave: Sandbox) -> None:
     assert "All well" in notebook.run("%cave_check")
 
 
-def take(notebook: Notebook, cells: int, path: Path) -> None:
-    """Takes a screenshot of the first cells, small enough for a README."""
-    image = pytest.importorskip("PIL.Image")
+def shot(notebook: Notebook, cells: int) -> bytes:
+    """A screenshot of the first cells."""
     page = notebook.page
+    page.bring_to_front()
     page.evaluate("() => document.activeElement.blur()")
     page.evaluate("() => document.querySelector('.jp-WindowedPanel-outer').scrollTo(0, 0)")
     page.wait_for_timeout(500)
     first, last = notebook.cell(0).bounding_box(), notebook.cell(cells - 1).bounding_box()
     first["height"] = last["y"] + last["height"] - first["y"]
+    png: bytes = page.screenshot(clip=first)
+    return png
+
+
+def store(shots: list[bytes], path: Path) -> None:
+    """Stores screenshots one below the other, each as wide as the first, small enough for a README."""
+    image = pytest.importorskip("PIL.Image")
+    parts = [image.open(BytesIO(png)).convert("RGB") for png in shots]
+    width = parts[0].width
+    parts = [part.resize((width, part.height * width // part.width)) for part in parts]
+    whole = image.new("RGB", (width, sum(part.height for part in parts)))
+    top = 0
+    for part in parts:
+        whole.paste(part, (0, top))
+        top += part.height
     path.parent.mkdir(exist_ok=True)
-    page.screenshot(path=str(path), clip=first)
-    with image.open(path) as sharp:
-        sharp.convert("RGB").quantize(160, dither=image.Dither.NONE).save(path, optimize=True)
+    whole.quantize(160, dither=image.Dither.NONE).save(path, optimize=True)
     assert path.stat().st_size < LARGEST

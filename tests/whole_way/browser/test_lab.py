@@ -144,9 +144,24 @@ def test_the_stop_button_ends_a_check_in_one_line(open_notebook: Open, cave: San
     check = notebook.start("%cave_check --timeout 60")
     notebook.sees(check, re.compile("waiting for"))
     notebook.stop()
-    assert notebook.wait(check).strip() == "Cancelled: stopped. Nothing was changed."
-    assert [one["output_type"] for one in notebook.saved()["cells"][check]["outputs"]] == ["error"]
+    assert notebook.wait(check).strip() == "Stopped. Nothing was changed."
+    assert [one["output_type"] for one in notebook.saved()["cells"][check]["outputs"]] == ["display_data"]
     assert "2" in notebook.run("1 + 1")
+
+
+@pytest.mark.parametrize("front_end", ["lab", "notebook"])
+def test_an_error_is_a_page_that_stops_run_all(open_notebook: Open, front_end: str):
+    """The cell has no red box, and has failed: the cells after it do not run."""
+    notebook = open_notebook(front_end)
+    failing = notebook.start("%cave_save --from-env NOT_SET")
+    notebook.wait(failing)
+    after = notebook.type("print('went on')")
+    notebook.page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    assert notebook.wait(failing).strip() == (
+        "✘ The environment variable NOT_SET is not set, or is empty. Nothing was changed."
+    )
+    assert [one["output_type"] for one in notebook.saved()["cells"][failing]["outputs"]] == ["display_data"]
+    assert notebook.text(after) == ""
 
 
 def test_a_prompt_can_be_stopped_or_left_empty(open_notebook: Open):
@@ -157,12 +172,12 @@ def test_a_prompt_can_be_stopped_or_left_empty(open_notebook: Open):
     notebook.stop()
     notebook.wait(setup)
     notebook.wait_for_no_box(setup)
-    assert notebook.text(setup).strip().endswith("Cancelled: nothing was changed.")
+    assert notebook.text(setup).strip().endswith("Cancelled. Nothing was changed.")
     save = notebook.start("%cave_save")
     notebook.box(save).press("Enter")
     notebook.wait(save)
     notebook.wait_for_no_box(save)
-    assert notebook.text(save).strip().endswith("Cancelled: nothing was changed.")
+    assert notebook.text(save).strip().endswith("Cancelled. Nothing was changed.")
 
 
 _CONTRASTS = """() => {

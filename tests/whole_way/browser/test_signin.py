@@ -86,8 +86,8 @@ def sign_in_as(tab: Any, email: str) -> None:
 
 def is_done(tab: Any) -> bool:
     """Whether a tab ended on our page, at a URL without secrets."""
-    tab.get_by_text("Done, go back to your notebook").wait_for()
-    return re.fullmatch(r"http://127\.0\.0\.1:\d+/done", tab.url) is not None
+    tab.get_by_text("You are signed in").wait_for()
+    return re.fullmatch(r"http://127\.0\.0\.1:\d+/done/[\w-]+", tab.url) is not None
 
 
 def names(cave: Sandbox, person: str) -> list[str]:

@@ -1,0 +1,212 @@
+"""The report of `%cave_check`: as data, as a page, and as Markdown to share."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ..api.urls import host_of
+from ..environment.platforms import detect_runtime
+from ..redact import redact
+from ..ui.document import WITHHELD, Block, Line, Page, Span, Table, line, shareable_text
+from ..ui.durations import elapsed
+from . import next_steps
+from .model import NO_COMMAND, CheckResult, Command, LastError, NextStep, Status
+
+MARKS = {
+    Status.OK: "✔",
+    Status.WARNING: "!",
+    Status.FAILED: "✘",
+    Status.SKIPPED: "\u2013",
+    Status.UNKNOWN: "?",
+    Status.CRASHED: "✘",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What `%cave_check` found. It can be pickled and contains no secret.
+
+    Attributes:
+        server: address of the server that was checked (the first, if there are several).
+        datastacks: names of the datastacks that were checked.
+        account: {"name", "email", "id"}, or None.
+        rows: all results, in the order of cause.
+        seconds: how long it took.
+        error: what the user's last error means, or None.
+        versions: package -> version.
+        go_on: the line to start work with.
+        again: the line that runs this check again.
+    """
+
+    server: str
+    datastacks: tuple[str, ...]
+    account: Mapping[str, Any] | None
+    rows: tuple[CheckResult, ...]
+    seconds: float
+    error: LastError | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    go_on: Command = NO_COMMAND
+    again: Command = NO_COMMAND
+
+    def __repr__(self) -> str:
+        worst = next((row.title for row in self.rows if row.status is Status.FAILED), "something is unknown")
+        return f"<CAVE report on {', '.join(self.datastacks)}: {'all well' if self.ok else worst}>"
+
+    def __str__(self) -> str:
+        from ..ui.terminal import as_text  # lazily: most scripts print no report
+
+        return as_text(self.page())
+
+    def _repr_html_(self) -> str:
+        return self._repr_mimebundle_()["text/html"]
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        from ..ui.terminal import bundle
+
+        return bundle(self.page())
+
+    @property
+    def ok(self) -> bool:
+        """True if no result is failed, crashed or unknown."""
+        return not any(row.status in (Status.FAILED, Status.CRASHED, Status.UNKNOWN) for row in self.rows)
+
+    @property
+    def next(self) -> NextStep | None:
+        """What to do first: the next step of the first failed result, else of the first unknown one."""
+        for status in (Status.FAILED, Status.UNKNOWN, Status.CRASHED):
+            for row in self.rows:
+                if row.status is status and row.next_step is not None:
+                    return row.next_step
+        return None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as `%cave_check --json` prints it."""
+        return {
+            "schema": 1,
+            "ok": self.ok,
+            "server": self.server,
+            "datastacks": list(self.datastacks),
+            "account": dict(self.account) if self.account else None,
+            "rows": [row.to_dict() for row in self.rows],
+            "next": self.next.to_dict() if self.next else None,
+            "error": self.error.to_dict() if self.error else None,
+            "seconds": round(self.seconds, 2),
+        }
+
+    def page(self, verbose: bool = False, offered: Collection[NextStep] = ()) -> Page:
+        """The report as `%cave_check` shows it.
+
+        Args:
+            verbose: whether it has the ids of the checks and every row, also quiet and skipped ones.
+            offered: next steps that the person has just taken, which no advice repeats.
+        """
+        blocks: list[Block] = []
+        if self.error is not None:
+            blocks.append(line(Span("The last error: ", "strong"), self.error.line))
+        blocks.append(line(Span(f"CAVE check: {', '.join(self.datastacks)} on {host_of(self.server)}", "strong")))
+        shown = [row for row in self.rows if verbose or _is_shown(row)]
+        rows = [part for row in shown for part in (_row(row, verbose), *(_tried(row) if verbose else ()))]
+        rows += [] if verbose else _skipped(self.rows)
+        if rows:
+            blocks.append(Table(tuple(rows), "what was checked", head=1))
+        blocks += [
+            line(Span(f"About {row.title}: ", "dim"), row.next_step.line)
+            for row in shown
+            if row.status is Status.WARNING and row.next_step is not None and row.next_step not in (self.next, *offered)
+        ]
+        return Page((*blocks, _ending(self)))
+
+
+def _is_shown(row: CheckResult) -> bool:
+    return row.status is not Status.SKIPPED and not (row.quiet and row.status is Status.OK)
+
+
+def _row(row: CheckResult, verbose: bool) -> tuple[Line, ...]:
+    calm = row.status in (Status.OK, Status.SKIPPED)
+    name = Span(f" ({row.id})" if verbose and row.id != row.title else "", "dim")
+    return _mark(row.status), line(Span(row.title, "" if calm else "strong"), name), row.found
+
+
+def _tried(row: CheckResult) -> list[tuple[Line, ...]]:
+    """A row for each thing that was tried."""
+    return [((), line(Span("tried", "dim")), one) for one in row.tried]
+
+
+def _mark(status: Status) -> Line:
+    return line(Span(f"{MARKS[status]} {status.value}", status.value))
+
+
+def _skipped(rows: Iterable[CheckResult]) -> list[tuple[Line, ...]]:
+    """One row for all checks that were skipped for the same reason."""
+    waiting: dict[str, list[str]] = {}
+    for row in rows:
+        if row.status is Status.SKIPPED and not row.quiet:
+            waiting.setdefault(row.evidence, []).append(row.title)
+    found: list[tuple[Line, ...]] = []
+    for need, titles in waiting.items():
+        what = titles[0] if len(titles) == 1 else f"{len(titles)} more checks"
+        found.append((_mark(Status.SKIPPED), line(Span(what, "skipped")), line(Span(need, "skipped"))))
+    return found
+
+
+def _ending(report: Report) -> Line:
+    statuses = {row.status for row in report.rows}
+    if report.next is not None:
+        return line(Span("Next: ", "strong"), report.next.line)
+    if Status.CRASHED in statuses:
+        tell = next_steps.with_option(report.again, "--report")
+        return line(Span("A check failed because of a bug in cave_magic. ", "strong"), "To report it: ", tell)
+    if not report.ok:
+        return line(Span("Not everything could be checked; try again later.", "strong"))
+    head = "✔ Access works. " if Status.WARNING in statuses else "✔ All well. "
+    return line(Span(head, "done"), go_on(report.go_on))
+
+
+def go_on(command: Command) -> Line:
+    """The last line of a page when access works."""
+    return line("Go on with: ", command)
+
+
+def to_markdown(report: Report, front_end: str = "") -> str:
+    """The report as Markdown for a forum or an e-mail, without private data.
+
+    It ends with what a maintainer asks first: the versions, the system, the front end, the date and the time.
+    Private spans are withheld; as a second line of defence, the account's name and e-mail and tokens are masked.
+    """
+    lines = [f"**CAVE check** of {', '.join(report.datastacks)} on {host_of(report.server)}", ""]
+    if report.error is not None:
+        lines += [f"The last error: {_cell(report.error.line)}", ""]
+    lines += ["| | check | found |", "|---|---|---|"]
+    for row in report.rows:
+        if row.status is not Status.OK or not row.quiet:
+            lines.append(f"| {row.status.value} | {row.title} | {_cell(row.found)} |")
+    if report.next is not None:
+        lines += ["", f"Next: {_cell(report.next.line)}"]
+    runtime = detect_runtime().platform or "own computer"
+    versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
+    where = ", ".join(filter(None, (f"{platform.system()} {platform.machine()}", runtime, front_end)))
+    now = datetime.now().astimezone()
+    lines += ["", f"{versions}; {where}; {now:%Y-%m-%d %H:%M %z}, in {elapsed(report.seconds)}"]
+    return _without_person("\n".join(lines), report)
+
+
+def _cell(words: Line) -> str:
+    return " ".join(shareable_text(words).split()).replace("|", "/")
+
+
+def _without_person(text: str, report: Report) -> str:
+    own = {os.path.expanduser("~")}
+    if report.account:
+        own |= {str(report.account[key]) for key in ("name", "email") if report.account.get(key)}
+    with suppress(OSError, KeyError, ImportError):
+        own.add(getpass.getuser())
+    for word in sorted((word for word in own if len(word) > 3), key=len, reverse=True):
+        text = text.replace(word, WITHHELD)
+    return redact(text)
