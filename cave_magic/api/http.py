@@ -244,7 +244,7 @@ def _response(url: str, received: requests.Response, request: ActiveRequest, tok
         form=form,
         wait=retry_after(received.headers),
         certificate=certificate,
-        date=_seconds(received.headers.get("Date", "")) if request.certificate else None,
+        date=_seconds(received.headers.get("Date", "")),
     )
 
 

@@ -82,7 +82,7 @@ class Response:
         wait: the seconds in `Retry-After`, or None.
         at: when it arrived, in seconds since 1970.
         certificate: that of the server, if it was not verified (an experiment), or None.
-        date: the time on the server's clock, in seconds since 1970, if its certificate was not verified; or None.
+        date: the time on the server's clock, in seconds since 1970, or None.
     """
 
     url: str

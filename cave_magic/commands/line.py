@@ -92,7 +92,7 @@ def _unexpected(error: BaseException) -> str | Line:
 
 def _not_importable(module: str) -> Line:
     """Why a package that this one needs cannot be imported, and what repairs that; () if that is unknown."""
-    from ..doctor.checks.environment import repaired, said_of
+    from ..doctor.checks.import_faults import repaired, said_of
     from ..environment.attribution import find_fault
 
     deadline = time.monotonic() + DEFAULT_SECONDS

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..api.urls import holds_secret
 from ..deployments import DEFAULT_SERVER, KNOWN_SERVERS, meant_address
 from .file_problems import FileProblem
-from .token_files import State, parse_object, read_text, secrets_folder
+from .token_files import State, parse_object, read_settled, secrets_folder
 
 MAP_NAME = "cave_datastack_to_server_map.json"
 
@@ -42,7 +42,7 @@ def map_file() -> Path:
 
 def read_map() -> ServerMap:
     """Reads caveclient's datastack map; never raises."""
-    content = read_text(path := map_file())
+    content = read_settled(path := map_file())
     if content.state is not State.READ:
         return ServerMap(path=path, state=content.state, problem=content.problem)
     data, problem = parse_object(content.text)

@@ -29,6 +29,7 @@ class FileFault(Enum):
     NOT_CHANGEABLE = "cannot be changed by you"
     WRITE_PROTECTED = "is write-protected"
     READ_ONLY_DISK = "is on a read-only file system"
+    MOUNTED = "is mounted by itself, so it cannot be replaced"
     IMMUTABLE = "is marked as immutable"
     NO_MODES = "is on a file system that does not keep permissions"
     NO_SPACE = "is on a full disk"

@@ -48,6 +48,8 @@ class WayOut(Enum):
     """The disk or the quota is used up."""
     CLOSE_FILES = auto()
     """This process has too many open files."""
+    MOUNT_FOLDER = auto()
+    """Only the file is mounted, as into a container, so no other file can take its place."""
     OWNER = auto()
     """Only its owner, another user, can change it."""
     ADMINISTRATOR = auto()
@@ -149,6 +151,8 @@ def file_obstacle(path: Path) -> Obstacle | None:
         return _movable(path, content.problem) if os.path.islink(path) else _locked(path, content.problem.fault)
     if content.info is not None and not content.info.st_mode & 0o222:
         return _locked(path, FileFault.WRITE_PROTECTED)
+    if content.info is not None and _is_mounted(path):
+        return Obstacle(path=path, problem=FileProblem(fault=FileFault.MOUNTED), way=WayOut.MOUNT_FOLDER)
     return _movable(path, problem) if gap_of(path) and (problem := link_problem(path)) else None
 
 
@@ -275,8 +279,10 @@ def _locked(path: Path, fault: FileFault, unusable: bool = False) -> Obstacle:
         found = replace(found, owner=_owner_of(info))
     if not found.owner:
         return found
-    if home in path.parents and _can_be_moved(path):
-        return replace(found, way=WayOut.MOVE_AWAY)
+    whole = next((one for one in (path, *path.parents) if home in one.parents and _can_be_moved(one)), None)
+    if whole is not None and (whole == path or os.lstat(whole).st_uid != os.geteuid()):
+        problem = found.problem if whole == path else FileProblem(fault=FileFault.NOT_WRITABLE)
+        return replace(found, path=whole, problem=problem, way=WayOut.MOVE_AWAY)
     if home not in path.parents:
         return replace(found, way=WayOut.SET_HOME, home=_own_home())
     return replace(found, way=WayOut.OWNER if info.st_uid else WayOut.ADMINISTRATOR)
@@ -324,8 +330,16 @@ def _can_chmod(path: Path) -> bool:
 def _can_be_moved(path: Path) -> bool:
     """Whether this user can rename it in its folder."""
     folder = path.parent
-    allowed = _is_allowed(folder, os.W_OK | os.X_OK) and not _is_sticky(path) and not os.path.ismount(path)
+    allowed = _is_allowed(folder, os.W_OK | os.X_OK) and not _is_sticky(path) and not _is_mounted(path)
     return allowed and not (_is_immutable(path) or _is_immutable(folder))
+
+
+def _is_mounted(path: Path) -> bool:
+    """Whether something is mounted there; a single file of the same disk can be, too (`docker run -v FILE:FILE`)."""
+    with contextlib.suppress(OSError):  # not Linux
+        mounts = _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        return os.path.realpath(path).replace(" ", "\\040") in {one.split(" ")[4] for one in mounts}
+    return os.path.ismount(path)
 
 
 def _is_sticky(path: Path) -> bool:
@@ -334,6 +348,7 @@ def _is_sticky(path: Path) -> bool:
     return bool(folder.st_mode & stat.S_ISVTX) and not (_owns(folder) or _owns(os.lstat(path)))
 
 
+_MOUNTS = Path("/proc/self/mountinfo")
 _GET_FLAGS, _IMMUTABLE_OR_APPEND = 0x80086601, 0x30
 """The Linux `FS_IOC_GETFLAGS`, and `FS_IMMUTABLE_FL | FS_APPEND_FL` (linux/fs.h), which `chattr` sets."""
 

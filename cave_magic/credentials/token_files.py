@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -38,6 +39,10 @@ class State(Enum):
     UNREADABLE = "unreadable"
     NOT_A_FILE = "not a file"
     TOO_LARGE = "too large"
+
+
+_JUST_WRITTEN, _BETWEEN_READS, _MOST_READS = 0.5, 0.01, 5
+"""For how many seconds a file may be half written, the pause before it is read again, and how often it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +132,7 @@ def show_key(key: str) -> Span:
 
 def read_token_file(path: Path) -> TokenFile:
     """Reads a token file; never raises and never blocks."""
-    content = read_text(path)
+    content = read_settled(path)
     link, info = show_path(link_target(path)) if os.path.islink(path) else "", content.info
     if info is None:
         return TokenFile(path=path, state=content.state, problem=content.problem, link=link, gap=gap_of(path))
@@ -206,6 +211,20 @@ def read_text(path: Path) -> FileContent:
         problem = FileProblem(fault=FileFault.READ_ERROR, details=(sanitize(why).text,))
         return FileContent(state=State.UNREADABLE, problem=problem)
     return FileContent(state=State.READ, text=raw.decode("utf-8", errors="surrogateescape"), info=info)
+
+
+def read_settled(path: Path) -> FileContent:
+    """Reads a file of JSON; one that another program is just writing, as CAVEclient does, is waited for shortly."""
+    content = read_text(path)
+    for _ in range(_MOST_READS):
+        is_new = content.info is not None and 0 <= time.time() - content.info.st_mtime < _JUST_WRITTEN
+        if not is_new or parse_object(content.text)[1] is None:
+            break
+        time.sleep(_BETWEEN_READS)
+        before, content = content, read_text(path)
+        if content == before:
+            break
+    return content
 
 
 def parse_object(text: str) -> tuple[object, FileProblem | None]:

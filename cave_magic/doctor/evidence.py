@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..api.responses import Account, ListedToken, Response
 from ..api.special_files import HarmfulNetrc
@@ -22,8 +22,6 @@ from ..credentials.target import Target
 from ..credentials.token_files import TokenFile
 from ..environment.caveclient_adapter import Client, FailedCall
 from ..environment.cloud_volume import Reading
-from ..environment.import_fault import ImportFault
-from ..environment.installer import Installer
 from ..environment.packages import Unmet
 from ..environment.platforms import Runtime
 from ..environment.proxies import ProxySettings
@@ -33,6 +31,10 @@ from ..token import Token
 from . import healthy, next_steps
 from .experiments.model import NOTHING_TRIED, Tried
 from .model import Command
+
+if TYPE_CHECKING:
+    from ..environment.import_fault import ImportFault
+    from ..environment.installer import Installer
 
 MOST_DATASTACKS = 200
 """How many of a server's datastacks `--all` checks, to stay within its timeout. Real servers have some dozens."""
@@ -51,7 +53,8 @@ class Machine:
         caveclient_problem: why caveclient cannot be imported, or "".
         requests_problem: why requests cannot be imported, or "".
         import_fault: why the first of them that cannot be imported cannot; None if it was not found out.
-        installer: what can install packages here.
+        find_installer: finds out what can install packages here, which takes a while.
+        import_unfinished: whether there was no time to import caveclient.
         shortage: what this kernel has run out of, or None.
         harmful_netrc: the `.netrc` file that stops every request, or None.
         netrc_variable: whether an environment variable names that file.
@@ -77,7 +80,8 @@ class Machine:
     caveclient_problem: str = ""
     requests_problem: str = ""
     import_fault: ImportFault | None = None
-    installer: Installer = field(default_factory=Installer)
+    find_installer: Callable[[], Installer] = field(default=healthy.installer, repr=False, compare=False)
+    import_unfinished: bool = False
     unmet_requirements: tuple[Unmet, ...] | None = ()
     shortage: Shortage | None = None
     harmful_netrc: HarmfulNetrc | None = None

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from ..api import endpoints, responses
 from ..api.batch import Batch, OnWait, result_or
@@ -17,7 +18,6 @@ from ..api.responses import Response
 from ..credentials.datastack_map import read_map
 from ..credentials.target import Target, siblings
 from ..environment import packages
-from ..environment.import_fault import ImportFault
 from ..environment.shadowed import find_shadowing_files
 from ..token import Token
 from . import next_steps
@@ -26,6 +26,9 @@ from .gather_call import FollowedCall
 from .gather_computer import look_at_computer
 from .gather_datastack import DatastackRequests
 from .gather_server import ServerRequests
+
+if TYPE_CHECKING:
+    from ..environment.import_fault import ImportFault
 
 
 def gather(
@@ -63,6 +66,7 @@ def gather(
         machine = replace(
             looking.result() if looking.done() else look(),
             caveclient_problem=result_or(importing, ""),
+            import_unfinished=not importing.done(),
             requests_problem=result_or(importing_requests, ""),
             import_fault=result_or(explaining, None),
             shadowing_files=find_shadowing_files(),

@@ -8,14 +8,13 @@ import stat
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..api.special_files import harmful_netrc
 from ..credentials import datastack_map, token_files
 from ..credentials.obstacles import folder_obstacle
 from ..credentials.target import Target
 from ..environment import packages
-from ..environment.installer import Installer, find_installer
 from ..environment.platforms import TOKEN_VARIABLES, detect_runtime
 from ..environment.proxies import read_proxy_settings
 from ..environment.resources import current_shortage
@@ -23,6 +22,9 @@ from ..token import Token
 from . import next_steps
 from .evidence import Machine
 from .model import Command
+
+if TYPE_CHECKING:
+    from ..environment.installer import Installer
 
 T = TypeVar("T")
 
@@ -55,7 +57,8 @@ def look_at_computer(target: Target, check_command: Command, can_ask: bool) -> M
         caveclient_problem="",
         requests_problem="",
         import_fault=None,
-        installer=attempt(find_installer, Installer()),
+        find_installer=_find_installer,
+        import_unfinished=False,
         shortage=attempt(current_shortage, None),
         harmful_netrc=attempt(harmful_netrc, None),
         netrc_variable="NETRC" in os.environ,
@@ -91,6 +94,12 @@ def versions(names: Iterable[str] = PACKAGES) -> dict[str, str]:
     found = {"python": attempt(lambda: platform.python_version(), None)}  # a script called platform.py lacks it
     found |= {name: attempt(partial(packages.version_of, name), None) for name in names}
     return {name: version for name, version in found.items() if version}
+
+
+def _find_installer() -> Installer:
+    from ..environment.installer import Installer, find_installer  # lazily: only lines that install something need it
+
+    return attempt(find_installer, Installer())
 
 
 def _is_writable_by_others(folder: Path) -> bool:

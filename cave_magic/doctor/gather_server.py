@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -230,10 +232,12 @@ class ServerRequests:
     def _disagrees(self) -> bool | None:
         if self.stored.blocker is not None:
             return None
-        try:
-            return caveclient_adapter.token_of_caveclient(self.address) != self.stored.token
-        except Exception:
-            return True
+        for pause in (0.0, 0.01, 0.03):  # another program may be writing the file
+            time.sleep(pause)
+            with suppress(Exception):
+                if caveclient_adapter.token_of_caveclient(self.address) == self.stored.token:
+                    return False
+        return True
 
 
 def _salvageable(stored: StoredToken) -> tuple[TokenFile | None, Token | None]:

@@ -7,6 +7,7 @@ judges a default (a test makes sure).
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..api import endpoints
 from ..api.responses import ListedToken, Response, account_in
@@ -19,6 +20,9 @@ from ..deployments import DEFAULT_DATASTACK, DEFAULT_SERVER, local_servers_of
 from ..environment.cloud_volume import Reading
 from ..token import Token
 from . import next_steps
+
+if TYPE_CHECKING:
+    from ..environment.installer import Installer
 
 LOCAL_SERVER = local_servers_of(DEFAULT_SERVER)[0]
 TARGET = Target(datastack=DEFAULT_DATASTACK, server=DEFAULT_SERVER, named_by="known")
@@ -87,3 +91,10 @@ INFO = json_response(
 )
 _BODIES: dict[str, object] = {"materialize": "5.20.0", "chunkedgraph": "3.0.0", "l2cache": {}, "skeleton": "1.0.0"}
 SERVICES = {name: json_response(LOCAL_SERVER + endpoints.SERVICES[name], body) for name, body in _BODIES.items()}
+
+
+def installer() -> Installer:
+    """Pip can install packages."""
+    from ..environment.installer import Installer
+
+    return Installer()

@@ -11,16 +11,19 @@ import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..credentials.obstacles import Intent, Obstacle, WayOut
 from ..credentials.target import Target
 from ..credentials.token_files import show_path
 from ..deployments import DEFAULT_SERVER
-from ..environment.installer import Installer
 from ..environment.platforms import Runtime
 from ..redact import redact
 from ..ui.document import Line, joined, line
 from .model import Command, Need, NextStep, advise, then
+
+if TYPE_CHECKING:
+    from ..environment.installer import Installer
 
 _LONGEST_PATH = 4096
 """The most characters of a path, so that no path is cut: the line would name another file."""
@@ -132,7 +135,8 @@ def client(variable: str, datastack: str, server: str, opens_on: str, version: i
 def without_saving(target: Target) -> Command:
     """The Python that opens a datastack with a token that is typed and not saved."""
     opened = client("client", target.datastack, target.server, target.opens_on).text.removesuffix(")")
-    return Command(f'import getpass; {opened}, auth_token=getpass.getpass("Token: "))')
+    unsaved = ", write_server_cache=False" if "server_address=" in opened else ""  # the disk may be full
+    return Command(f'import getpass; {opened}, auth_token=getpass.getpass("Token: "){unsaved})')
 
 
 def go_on(target: Target, version: int | None = None) -> Command:
@@ -221,12 +225,13 @@ def install(installer: Installer, *specs: str, again: bool = False, over: bool =
     if not installer.tool:
         return other_environment(installer)
     forced = ("--ignore-installed" if over else "--force-reinstall", "--no-deps") if again else ("-U",)
-    return _with_restart(_by(installer, "install", *installer.options, *forced, *map(_spec, specs)))
+    installing = _with_restart(_by(installer, "install", *installer.options, *forced, *map(_spec, specs)))
+    return line(without_variable(*installer.unset), ", then ", installing) if installer.unset else installing
 
 
 def uninstall(installer: Installer, *names: str) -> Line:
     """Uninstalls the copies of packages that Python finds first, and what to do then."""
-    options = tuple(one for one in installer.options if one != "--user")
+    options = tuple(one for one in installer.options if one not in ("--user", "--no-user"))
     return _with_restart(_by(installer, "uninstall", *options, *(() if installer.tool == "uv" else ("-y",)), *names))
 
 
@@ -345,6 +350,8 @@ def _removed_by_others(obstacle: Obstacle) -> str:
         return "set HOME to a folder that you can write before the kernel starts"
     if obstacle.way is WayOut.FREE_SPACE:
         return f"free some space on the disk of {shown}"
+    if obstacle.way is WayOut.MOUNT_FOLDER:
+        return f"mount the folder of {shown} instead, where the container is started"
     who = "the administrator of this computer" if obstacle.way is WayOut.ADMINISTRATOR else obstacle.owner
     return f"ask {who} to let you write {shown}"
 

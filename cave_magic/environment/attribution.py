@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import site
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ from .distributions import (
     accepted,
     all_installed,
     entries_with,
+    file_of,
     folders_of_pythonpath,
     normal,
     origin_of,
@@ -71,6 +73,9 @@ def find_fault(module: str, seconds: Callable[[], float]) -> ImportFault | None:
         module: its full name.
         seconds: how many seconds are left.
     """
+    if os.path.isabs(sys.executable or "") and not os.path.exists(sys.executable):
+        gone = Repair(action=Action.OTHER_PYTHON)
+        return ImportFault(cause=Cause.PYTHON_GONE, package="Python", folder=sys.executable, repair=gone)
     first = run(ImportTrial(module=module), seconds() / 2)
     if first.works:
         return ImportFault(cause=Cause.STALE_KERNEL, repair=Repair(action=Action.RESTART))
@@ -96,7 +101,8 @@ class _Attribution:
 
     def fault(self) -> ImportFault:
         """The fault: the first that is found, those that were tried before those that were deduced."""
-        tried, deduced = (self._other_copy, self._variable), (self._absent, self._broken, self._other_version)
+        tried = (self._other_path, self._other_copy, self._variable, self._bytecode)
+        deduced = (self._unreadable, self._absent, self._broken, self._other_version)
         looks = (*tried, *deduced, self._binary, self._library, self._mismatch)
         return next((found for look in looks if (found := look())), None) or self._unknown()
 
@@ -143,20 +149,34 @@ class _Attribution:
 
     # ---------------------------------------------------------------- what was tried
 
-    def _try(self, trials: dict[str, ImportTrial]) -> str:
-        """The first of the trials, all at the same time, in which the import works; "" if it works in none.
+    def _try(self, trials: dict[str, ImportTrial]) -> str | None:
+        """The name of the first trial, of all at the same time, in which the import works; None if it works in none.
 
         Raises:
             _TimeUp: it works in none, and one that could be started has not finished.
         """
         if not trials:
-            return ""
+            return None
         with ThreadPoolExecutor(len(trials)) as pool:
             outcomes: list[Outcome] = list(pool.map(lambda one: run(one, self._seconds() - 0.5), trials.values()))
-        works = next((name for name, outcome in zip(trials, outcomes, strict=True) if outcome.works), "")
-        if not works and not all(one.finished for one in outcomes if one.possible):
+        works = next((name for name, outcome in zip(trials, outcomes, strict=True) if outcome.works), None)
+        if works is None and not all(one.finished for one in outcomes if one.possible):
             raise _TimeUp
         return works
+
+    def _other_path(self) -> ImportFault | None:
+        """A folder of packages that this kernel no longer searches."""
+        if all(one in sys.path for one in site.getsitepackages() if os.path.isdir(one)):
+            return None
+        works = self._try({"": ImportTrial(module=self._module, own_path=True)})
+        return None if works is None else ImportFault(cause=Cause.STALE_KERNEL, repair=Repair(action=Action.RESTART))
+
+    def _bytecode(self) -> ImportFault | None:
+        """A package whose compiled files in `__pycache__` are damaged, or older than they claim."""
+        works = self._try({"": ImportTrial(module=self._target, recompiled=True)})
+        if works is None or not self._parts:
+            return None
+        return self._found(Cause.DAMAGED, self._parts[0], Action.REINSTALL, files=("__pycache__",))
 
     def _other_copy(self) -> ImportFault | None:
         """A package of which an earlier entry of `sys.path` has another copy than a later one."""
@@ -164,18 +184,18 @@ class _Attribution:
         double = {top: found for top, found in copies.items() if len(found) > 1}
         trials: dict[str, ImportTrial] = {}
         for top, (entry, *_) in double.items():
-            if (origin := origin_of(entry)) is not Origin.ENVIRONMENT:
-                alone = origin in (Origin.USER, Origin.NOTEBOOK)
-                names = (top,) if alone else ()
-                trials[top if alone else entry] = ImportTrial(
-                    module=self._target, hidden=names, folder=entry, without_entry=not alone
-                )
-        every = tuple(top for top, found in double.items() if origin_of(found[0]) is Origin.USER)
+            alone = _is_changeable(entry)
+            trials[top if alone else entry] = ImportTrial(
+                module=self._target, hidden=(top,) if alone else (), folder=entry, without_entry=not alone
+            )
+        every = tuple(
+            top for top, (entry, *_) in double.items() if origin_of(entry) is Origin.USER and _is_changeable(entry)
+        )
         trials = dict(list(trials.items())[:_MOST_TRIALS])
         if len(every) > 1:
             trials["*"] = ImportTrial(module=self._target, hidden=every, folder=double[every[0]][0])
         works = self._try(trials)
-        if not works:
+        if works is None:
             return None
         trial = trials[works]
         tops = trial.hidden or tuple(top for top, found in double.items() if found[0] == trial.folder)
@@ -188,26 +208,24 @@ class _Attribution:
             with suppress(Exception):
                 yield from (_name_of(need).replace("-", "_") for need in one.metadata.requires or ())
 
-    @property
+    @cached_property
     def _target(self) -> str:
-        """What the trials import: the package that fails, if it can be imported alone, since that is fast."""
+        """What the trials import: a package that takes part, if it fails alone, too, since that is fast."""
         others = [top for top in self._running_tops if top not in ("caveclient", _OWN)]
-        return others[-1] if others else self._module
+        fails = others and run(ImportTrial(module=others[-1]), self._seconds() / 2).raised
+        return others[-1] if fails else self._module
 
     def _copy_fault(self, entry: str, tops: tuple[str, ...], other: str) -> ImportFault:
         origin, folder = origin_of(entry), os.path.abspath(entry)
         found = [one for one in self._installed if _same(one.folder, entry) and one.modules & set(tops)]
         package = str(found[0]) if found else tops[0]
-        path = os.path.join(folder, tops[0])
-        path += "" if os.path.isdir(path) else ".py"
-        if origin is Origin.USER and len({top for one in found for top in one.modules & set(tops)}) == len(tops):
-            names = tuple(dict.fromkeys(one.name for one in found))
-            recorded = all(one.has_record for one in found)
-            repair = self._repair(Action.UNINSTALL, *names) if recorded else Repair(action=Action.RENAME, folder=path)
-        elif origin in (Origin.USER, Origin.NOTEBOOK):
-            repair = Repair(action=Action.RENAME, folder=path)
-        else:
+        owned = {top for one in found for top in one.modules & set(tops)}
+        if not _is_changeable(entry):
             repair = Repair(action=Action.LEAVE_OUT, folder=entry)
+        elif origin is not Origin.NOTEBOOK and owned == set(tops) and all(one.has_record for one in found):
+            repair = self._repair(Action.UNINSTALL, *dict.fromkeys(one.name for one in found))
+        else:
+            repair = Repair(action=Action.RENAME, folder=folder if folder.endswith(".egg") else file_of(tops[0], entry))
         return ImportFault(
             cause=Cause.OTHER_COPY, package=package, folder=folder, origin=origin, other=other, repair=repair
         )
@@ -216,11 +234,25 @@ class _Attribution:
         """An environment variable without which the import works."""
         names = [name for name in os.environ if name.startswith(_VARIABLES)][:_MOST_TRIALS]
         works = self._try({name: ImportTrial(module=self._target, without=(name,)) for name in names})
-        if not works:
+        if works is None:
             return None
         return ImportFault(cause=Cause.VARIABLE, package=works, repair=Repair(action=Action.UNSET, specs=(works,)))
 
     # ---------------------------------------------------------------- what the metadata says
+
+    def _unreadable(self) -> ImportFault | None:
+        """A package whose files this user may not read."""
+        places = [os.path.join(entry, top) for top in self._tops for entry in sys.path]
+        files = (*self._raised.files, *(f"{one}{end}" for one in places for end in ("", os.sep + "__init__.py", ".py")))
+        closed = next((one for one in files if os.path.exists(one) and not os.access(one, os.R_OK)), None)
+        top = top_of(closed) if closed else ""
+        if closed is None or not top:
+            return None
+        if owner := self._owner(top):
+            return self._found(Cause.UNREADABLE, owner, Action.REINSTALL)
+        folder = closed.rpartition(f"{os.sep}{top}")[0]
+        repair = self._repair(Action.REINSTALL, self._spec(normal(_OTHER_NAMES.get(top, top))), folder=folder)
+        return ImportFault(cause=Cause.UNREADABLE, package=top, folder=folder, origin=origin_of(folder), repair=repair)
 
     def _absent(self) -> ImportFault | None:
         """A module that is nowhere: of Python itself, of no package, or of a package that has lost it."""
@@ -234,6 +266,10 @@ class _Attribution:
             return ImportFault(cause=Cause.NO_MODULE_OF_PYTHON, package=top, repair=repair)
         if top in _REMOVED and by is not None:
             return self._found(Cause.TOO_OLD_FOR_PYTHON, by, Action.INSTALL, other=top)
+        links = (os.path.join(entry, top) for entry in sys.path)
+        if link := next((one for one in links if os.path.islink(one) and not os.path.exists(one)), ""):
+            repair = Repair(action=Action.RENAME, folder=link)  # pip does not replace it
+            return ImportFault(cause=Cause.LOST_LINK, package=top, folder=link, repair=repair)
         if owner := self._owner(top):
             cause = Cause.EDITABLE_GONE if owner.is_editable_gone else Cause.DAMAGED
             return self._found(cause, owner, Action.REINSTALL, files=() if cause is Cause.EDITABLE_GONE else (top,))
@@ -256,7 +292,8 @@ class _Attribution:
             folder = next(entries_with(top), None)
             one = self._owner(top)
             if one is None:
-                if folder is not None and origin_of(folder) is not Origin.NOTEBOOK and self._is_foreign(top):
+                is_own = top in (*sys.stdlib_module_names, _OWN, "__main__", "")
+                if folder is not None and origin_of(folder) is not Origin.NOTEBOOK and not is_own:
                     return self._leftover(top, folder)
                 continue
             if one.is_editable_gone:
@@ -270,9 +307,6 @@ class _Attribution:
             if top == self._tops[0] and not one.has_record:
                 return self._found(Cause.DAMAGED, one, Action.REINSTALL, files=("RECORD",))
         return None
-
-    def _is_foreign(self, top: str) -> bool:
-        return top not in (*sys.stdlib_module_names, _OWN, "__main__", "")
 
     def _leftover(self, top: str, folder: str) -> ImportFault:
         """A folder of a module that no distribution owns."""
@@ -402,6 +436,11 @@ class _Attribution:
             ):
                 return found
         return find_installer()
+
+
+def _is_changeable(entry: str) -> bool:
+    """Whether this user can rename or uninstall what is in an entry of `sys.path`, and nobody else relies on it."""
+    return origin_of(entry) not in (Origin.PYTHONPATH, Origin.ADDED) and os.access(entry or os.curdir, os.W_OK)
 
 
 def _same(folder: str, entry: str) -> bool:

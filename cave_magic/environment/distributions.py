@@ -164,6 +164,13 @@ def entries_with(module: str) -> Iterator[str]:
                 yield entry
 
 
+def file_of(module: str, entry: str) -> str:
+    """The file or the folder of a top-level module in an entry of `sys.path` that has it."""
+    spec = PathFinder.find_spec(module, [entry])
+    origin = os.path.abspath((spec and spec.origin) or os.path.join(entry, module))
+    return os.path.dirname(origin) if os.path.basename(origin).startswith("__init__.") else origin
+
+
 def top_of(file: str) -> str:
     """The top-level module that a file belongs to; "" if it is in no entry of `sys.path`."""
     entries = [os.path.join(os.path.abspath(entry), "") for entry in sys.path]

@@ -12,7 +12,7 @@ class Cause(Enum):
     """Why an import fails."""
 
     STALE_KERNEL = auto()
-    """A fresh Python imports it: packages changed after this kernel had imported some of them."""
+    """A fresh Python imports it: packages, modules or `sys.path` changed after this kernel had started."""
     OTHER_COPY = auto()
     """An earlier folder of `sys.path` has another copy; without that copy, the import works."""
     VARIABLE = auto()
@@ -27,6 +27,12 @@ class Cause(Enum):
     """It was installed from a folder that no longer exists."""
     DAMAGED = auto()
     """Files that its installation recorded are missing or changed."""
+    PYTHON_GONE = auto()
+    """The Python of this kernel was removed while the kernel runs."""
+    LOST_LINK = auto()
+    """Its folder is a link to nothing."""
+    UNREADABLE = auto()
+    """This user may not read its files."""
     HALF_UPGRADED = auto()
     """Its folder has the metadata of two versions."""
     NOT_INSTALLED = auto()

@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 import site
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+
+_ELSEWHERE = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT")
+_SETTINGS = ("/etc/pip.conf", "/etc/xdg/pip/pip.conf", "~/.pip/pip.conf", "~/.config/pip/pip.conf")
+_YES = ("1", "true", "yes", "on")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,13 +23,15 @@ class Installer:
         tool: "pip", "uv", "conda", "mamba", "micromamba", "ensurepip" (pip is missing, but this Python can install it),
             or "" if nobody but an administrator can change this environment.
         options: what pip must be told: `--user` for a read-only Python, `--break-system-packages` for one that the
-            operating system manages (PEP 668).
+            operating system manages (PEP 668), `--no-user` where its settings say `--user` and that cannot work.
+        unset: environment variables that make pip install into a folder that this kernel does not search.
         python: this kernel's Python.
         venv: how to make another environment here: "venv", "uv", or "" if neither is there.
     """
 
     tool: str = "pip"
     options: tuple[str, ...] = ()
+    unset: tuple[str, ...] = ()
     python: str = "python"
     venv: str = "venv"
 
@@ -34,16 +41,20 @@ def find_installer() -> Installer:
     folder = site.getsitepackages()[0 if os.name == "posix" else -1]  # without sysconfig, which takes 2 ms to import
     is_writable, in_venv = os.access(folder, os.W_OK), sys.prefix != sys.base_prefix
     managed = not in_venv and os.path.exists(os.path.join(os.path.dirname(os.__file__), "EXTERNALLY-MANAGED"))
-    options = ("--break-system-packages",) if managed else ()
+    options: tuple[str, ...] = ("--break-system-packages",) if managed else ()
     has_ensurepip = find_spec("ensurepip") is not None
-    if find_spec("pip") is not None:
+    if _works("pip._internal.cli.main"):
         tool = "pip" if is_writable or site.ENABLE_USER_SITE else ""
         options = options if is_writable else ("--user", *options)
+        options += ("--no-user",) if is_writable and not site.ENABLE_USER_SITE and _is_set_to_user() else ()
+    elif _works("pip"):  # its rest is missing, and ensurepip would take it for installed
+        tool = "uv" if is_writable and _has_uv() else ""
     else:
         tool = "" if not is_writable else "uv" if _has_uv() else "ensurepip" if has_ensurepip else ""
     return Installer(
         tool=tool,
         options=options if tool else (),
+        unset=tuple(name for name in _ELSEWHERE if _leads_elsewhere(os.environ.get(name, ""))) if tool == "pip" else (),
         python=sys.executable or "python",
         venv="venv" if has_ensurepip else "uv" if _has_uv() else "",
     )
@@ -59,6 +70,33 @@ def find_conda(name: str) -> Installer | None:
     if is_owned and not tool and os.path.exists(os.environ.get("CONDA_EXE", "")):
         tool = "conda"  # which `%conda` finds through the environment's history
     return Installer(tool=tool, python=sys.executable) if tool and os.access(sys.prefix, os.W_OK) else None
+
+
+def _works(module: str) -> bool:
+    """Whether a module can be found; packages around it are imported."""
+    with suppress(Exception):  # the package around it is broken
+        return find_spec(module) is not None
+    return False
+
+
+def _is_set_to_user() -> bool:
+    """Whether the settings of pip say `--user`, which many clusters have."""
+    if "PIP_USER" in os.environ:
+        return os.environ["PIP_USER"].lower() in _YES
+    from configparser import ConfigParser
+
+    files = ConfigParser()
+    with suppress(Exception):  # a malformed file, with which pip fails, too
+        own = (os.path.join(sys.prefix, "pip.conf"), os.environ.get("PIP_CONFIG_FILE", ""))
+        files.read([*map(os.path.expanduser, _SETTINGS), *own])
+        return any(files.getboolean(one, "user", fallback=False) for one in ("global", "install"))
+    return False
+
+
+def _leads_elsewhere(folder: str) -> bool:
+    """Whether packages below a folder are not found by this kernel."""
+    place = os.path.abspath(folder)
+    return bool(folder) and not any(os.path.abspath(one).startswith(place) for one in sys.path)
 
 
 def _has_uv() -> bool:

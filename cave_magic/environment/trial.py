@@ -44,13 +44,13 @@ def raised_by(error: BaseException) -> ImportFailure:
     """Describes an exception and its causes."""
     chain = list(_causes(error))
     running = [frame for one in reversed(chain) for frame in _frames(one)]
-    named = [one for one in reversed(chain) if isinstance(one, ImportError | SyntaxError)]
+    named = [one for one in reversed(chain) if isinstance(one, ImportError | SyntaxError | OSError)]
     files = [getattr(one, "path", None) or getattr(one, "filename", None) for one in named]
     return ImportFailure(
         kind=type(error).__name__,
         text=" | ".join(f"{type(one).__name__}: {one}" for one in chain)[:_LONGEST],
         names=tuple(dict.fromkeys(name for one in named if (name := getattr(one, "name", None)))),
-        files=tuple(dict.fromkeys([*filter(None, files), *running])),
+        files=tuple(dict.fromkeys([*map(str, filter(None, files)), *running])),
     )
 
 
@@ -106,6 +106,8 @@ class ImportTrial:
         folder: an entry of `sys.path`.
         without_entry: whether the entry itself is left out.
         without: environment variables to unset.
+        own_path: whether it uses the `sys.path` of the fresh Python, not that of this one.
+        recompiled: whether the compiled files in `__pycache__` are ignored.
     """
 
     module: str
@@ -113,6 +115,8 @@ class ImportTrial:
     folder: str = ""
     without_entry: bool = False
     without: tuple[str, ...] = ()
+    own_path: bool = False
+    recompiled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,10 +152,11 @@ def run(trial: ImportTrial, seconds: float) -> Outcome:
     if seconds <= 0:
         return UNKNOWN
     wanted = json.dumps(asdict(trial) | {"path": sys.path})
+    options = ("-X", f"pycache_prefix={os.devnull}") if trial.recompiled else ()
     environ = {name: value for name, value in os.environ.items() if name not in trial.without}
     try:
         done = subprocess.run(  # noqa: S603  this Python, and a file of this package
-            [sys.executable, "-B", __file__, wanted],
+            [sys.executable, "-B", *options, __file__, wanted],
             env=environ, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False,
         )  # fmt: skip
         said = json.loads(done.stdout.decode(errors="replace").rpartition(MARK)[2])
@@ -169,7 +174,8 @@ def run(trial: ImportTrial, seconds: float) -> Outcome:
 def _main() -> None:
     wanted = json.loads(sys.argv[1])
     folder = wanted["folder"]
-    sys.path[:] = [entry for entry in wanted["path"] if not (wanted["without_entry"] and entry == folder)]
+    if not wanted["own_path"]:
+        sys.path[:] = [entry for entry in wanted["path"] if not (wanted["without_entry"] and entry == folder)]
     if wanted["hidden"]:
         sys.meta_path.insert(0, _Hidden(wanted["hidden"], folder))
     raised = attempt(wanted["module"])

@@ -113,8 +113,30 @@ def test_a_home_of_another_user_needs_another_home(home, mode):
 
 
 @as_administrator
-def test_a_folder_in_another_users_folder_needs_its_owner(secrets, home):
-    """Its folder belongs to another user too, so it cannot be moved away."""
+def test_a_folder_tree_of_another_user_is_moved_away_whole(secrets):
+    """A container with another user left it: the outermost of its folders is in a folder of this user."""
+    give_away(secrets.parent, secrets)
+    secrets.parent.chmod(0o755)
+    with permissions_of_a_user():
+        found = folder_obstacle()
+    assert seen(found) == (".cloudvolume", FileFault.NOT_WRITABLE, WayOut.MOVE_AWAY)
+
+
+def test_a_file_that_is_mounted_by_itself_is_not_replaced(secrets, tmp_path, monkeypatch):
+    """Into a container, the folder has to be mounted."""
+    file = make(secrets / "a token.json")
+    mounts, name = tmp_path / "mountinfo", str(file).replace(" ", "\\040")
+    mounts.write_text(f"22 1 0:2 / / rw - ext4 /dev/a rw\n23 22 0:2 /x {name} rw - ext4 /dev/a rw\n")
+    monkeypatch.setattr(obstacles, "_MOUNTS", mounts)
+    assert seen(file_obstacle(file)) == (file.name, FileFault.MOUNTED, WayOut.MOUNT_FOLDER)
+    assert file_obstacle(make(secrets / "other.json")) is None
+
+
+@as_administrator
+def test_a_folder_in_another_users_folder_needs_its_owner(secrets, tmp_path, monkeypatch):
+    """Its folder belongs to another user too, and is mounted there, so neither can be moved away."""
+    (tmp_path / "mountinfo").write_text(f"22 1 0:2 / {secrets.parent} rw - ext4 /dev/a rw\n")
+    monkeypatch.setattr(obstacles, "_MOUNTS", tmp_path / "mountinfo")
     secrets.chmod(0o700)
     give_away(secrets, secrets.parent)
     secrets.parent.chmod(0o755)

@@ -366,3 +366,14 @@ def test_an_object_instead_of_a_token_is_described(secrets):
     path = secrets / "cave-secret.json"
     path.write_text('{"token": {"value": "x"}}')
     assert str(token_files.read_token_file(path).problem).startswith("has an object under")
+
+
+def test_a_file_that_is_being_written_is_read_again(secrets, monkeypatch):
+    """CAVEclient empties a file before it writes it; a file that stays empty is reported."""
+    file = secrets / "cave-secret.json"
+    file.write_text("")
+    monkeypatch.setattr(token_files.time, "sleep", lambda seconds: file.write_text(json.dumps({"token": "0" * 32})))
+    assert read_token_file(file).token == Token("0" * 32)
+    file.write_text("")
+    monkeypatch.setattr(token_files.time, "sleep", lambda seconds: None)
+    assert read_token_file(file).problem == FileProblem(fault=FileFault.EMPTY)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import marshal
+import py_compile
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
@@ -210,6 +213,41 @@ def is_broken_by_a_variable(here: Environment) -> None:
     here.environ["PYTHONWARNINGS"] = "error::DeprecationWarning:networkx.graph"
 
 
+def hides_in_an_egg(here: Environment) -> None:
+    """`easy_install` once put an old copy before all others."""
+    egg = here.site / "networkx-1.0.egg"
+    OLD.install(egg)
+    shutil.rmtree(egg / "networkx-1.0.dist-info")
+    (here.site / "easy-install.pth").write_text(f"import sys; sys.path.insert(0, {str(egg)!r})\n")
+
+
+def hides_as_a_compiled_file(here: Environment) -> None:
+    """A module that was compiled beside the notebook."""
+    (here.notebook / f"networkx{sysconfig.get_config_var('EXT_SUFFIX')}").write_bytes(b"no code")
+
+
+def has_damaged_bytecode(here: Environment) -> None:
+    compiled_anew(here, b"")
+
+
+def has_other_bytecode(here: Environment) -> None:
+    """The clock went back, so that an older source seems to be the one that was compiled."""
+    compiled_anew(here, marshal.dumps(compile("class Node: pass", "graph.py", "exec")))
+
+
+def leads_to_nothing(here: Environment) -> None:
+    """The packages are links to a drive that is not mounted."""
+    remove(here, "networkx")
+    (here.site / "networkx").symlink_to("/no/such/drive/networkx")
+
+
+def compiled_anew(here: Environment, code: bytes) -> None:
+    """Python finds this code for a source that has not changed since."""
+    source = here.site / "networkx" / "graph.py"
+    compiled = Path(py_compile.compile(str(source)) or "")
+    compiled.write_bytes(compiled.read_bytes()[:16] + code)
+
+
 WORLDS: dict[str, tuple[Callable[[Environment], None], str, str]] = {
     "a file is missing": (lacks_a_file, "files of networkx 3.6 in", AGAIN),
     "all files are missing": (lacks_all_files, "files of networkx 3.6 in", AGAIN),
@@ -234,6 +272,11 @@ WORLDS: dict[str, tuple[Callable[[Environment], None], str, str]] = {
     "PYTHONPATH has an old folder": (hides_without_metadata, "(named by PYTHONPATH) hides the copy in", "begin the notebook with import sys"),
     "the notebook's folder has one": (hides_beside_the_notebook, "(the folder of the notebook) hides", "!mv "),
     "a script hides what it needs": (hides_what_networkx_needs, "tiny_layout in", "!mv "),
+    "its folder is a link to nothing": (leads_to_nothing, "is a link to nothing", "!mv "),
+    "an old egg has one": (hides_in_an_egg, "hides the copy in", "!mv "),
+    "a compiled file hides it": (hides_as_a_compiled_file, "(the folder of the notebook) hides", "!mv "),
+    "its bytecode is damaged": (has_damaged_bytecode, "missing or damaged: __pycache__", AGAIN),
+    "its bytecode is another's": (has_other_bytecode, "missing or damaged: __pycache__", AGAIN),
     "PYTHONPATH has the only copy": (is_the_only_copy_in_pythonpath, "networkx", "begin the notebook with import sys"),
 }  # fmt: skip
 
@@ -244,6 +287,8 @@ SAMPLE = (
     "two do not fit",
     "PYTHONPATH has the only copy",
     "a script hides what it needs",
+    "a compiled file hides it",
+    "its bytecode is another's",
 )
 """The worlds of a usual run; `--everything` tries all."""
 
@@ -277,6 +322,36 @@ def test_a_stale_kernel_is_to_be_restarted(here):
     assert "a fresh Python can import it" in said.evidence
     assert said.next == "restart the kernel, then %cave_check"
     assert here.check() is None
+
+
+def test_a_removed_python_is_named(here):
+    """After an upgrade, the Python of a running kernel may be gone."""
+    said = here.check("import sys; sys.modules['networkx'] = None; sys.executable = '/no/such/python3'")
+    assert said is not None
+    assert "/no/such/python3, the Python of this kernel, no longer exists" in said.evidence
+    assert said.next == "choose a kernel with another Python, then %cave_check"
+
+
+def test_a_changed_path_is_no_missing_package(here):
+    """If a cell took the packages out of `sys.path`, they are installed, and a restart brings them back."""
+    said = here.check(f"import sys; sys.path.remove({str(here.site)!r})")
+    assert said is not None
+    assert "sys.path changed after this kernel started" in said.evidence
+    assert said.next == "restart the kernel, then %cave_check"
+
+
+def test_a_copy_that_the_user_cannot_uninstall_is_left_out(here, monkeypatch):
+    """What `sudo pip install --user` left belongs to the administrator."""
+    home = here.notebook.parent / "home"
+    here.environ["HOME"] = str(home)
+    user = home / ".local" / "lib" / here.site.parent.name / "site-packages"
+    OLD.install(user)
+    closed = f"import os, sys; sys.path.insert(1, {str(user)!r}); os.access = lambda path, mode: path != {str(user)!r}"
+    said = here.check(closed)
+    assert said is not None
+    assert "(your own packages) hides the copy in" in said.evidence
+    assert said.next.startswith("restart the kernel, begin the notebook with import sys; sys.path[:]")
+    assert here.check(closed, said.commands[0]) is None
 
 
 def test_a_copy_of_the_user_is_uninstalled(here, monkeypatch):
@@ -399,6 +474,17 @@ def test_a_message_that_quotes_a_version_names_the_package(raised):
     fault = raised("ImportError: networkx requires NumPy 2.0 or newer, found 1.9", *INSIDE)
     assert (fault.cause, fault.package, fault.other) == (Cause.MISMATCH, "networkx 3.6", "numpy 1.9")
     assert fault.repair.specs == ("networkx<4,>=3", "numpy")
+
+
+@pytest.mark.parametrize(("closed", "package"), [("networkx/graph.py", "networkx 3.6"), ("secret", "secret")])
+def test_files_that_cannot_be_read_are_named(raised, tmp_path, monkeypatch, closed, package):
+    """`sudo pip` with a strict umask leaves packages that only the administrator can read."""
+    path = tmp_path / "site" / closed
+    if not path.exists():
+        path.mkdir()
+    monkeypatch.setattr(attribution.os, "access", lambda one, mode, **_: str(one) != str(path))
+    fault = raised(f"ImportError: cannot import name 'x' from '{package.split()[0]}'", closed, *INSIDE)
+    assert (fault.cause, fault.package, fault.repair.action) == (Cause.UNREADABLE, package, Action.REINSTALL)
 
 
 def test_without_time_nothing_is_deduced(raised, monkeypatch):

@@ -22,12 +22,15 @@ def python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "base_prefix", str(tmp_path))
     monkeypatch.setattr(os, "__file__", str(tmp_path / "os.py"))
 
-    def describe(writable=True, managed=False, user=True, pip=True, tools=(), ensurepip=True) -> Installer:
+    def describe(
+        writable=True, managed=False, user=True, pip=True, tools=(), ensurepip=True, broken=False
+    ) -> Installer:
         if managed:
             (tmp_path / "EXTERNALLY-MANAGED").write_text("")
         monkeypatch.setattr(os, "access", lambda path, mode: writable)
         monkeypatch.setattr(site, "ENABLE_USER_SITE", user)
-        monkeypatch.setattr(installer, "find_spec", lambda name: {"pip": pip, "ensurepip": ensurepip}[name] or None)
+        there = {"pip": pip or broken, "pip._internal.cli.main": pip, "ensurepip": ensurepip}
+        monkeypatch.setattr(installer, "find_spec", lambda name: there[name] or None)
         monkeypatch.setattr("shutil.which", lambda name: name if name in tools else None)
         return find_installer()
 
@@ -40,6 +43,8 @@ PYTHONS = {
     "read-only without the user's own packages": ({"writable": False, "user": False}, "", ()),
     "managed by the system": ({"managed": True}, "pip", ("--break-system-packages",)),
     "managed and read-only": ({"managed": True, "writable": False}, "pip", ("--user", "--break-system-packages")),
+    "without the rest of pip": ({"pip": False, "broken": True}, "", ()),
+    "without the rest of pip, with uv": ({"pip": False, "broken": True, "tools": ("uv",)}, "uv", ()),
     "made by uv": ({"pip": False, "tools": ("uv",)}, "uv", ()),
     "without pip": ({"pip": False}, "ensurepip", ()),
     "without pip and read-only": ({"pip": False, "writable": False}, "", ()),
@@ -52,6 +57,30 @@ def test_the_installer_fits_the_python(python, facts, tool, options):
     """The installer is one that can write to this kernel's environment."""
     found = python(**facts)
     assert (found.tool, found.options) == (tool, options)
+
+
+@pytest.mark.parametrize("setting", ["a variable", "a file"])
+def test_pip_that_is_set_to_user_is_told_not_to(python, tmp_path, monkeypatch, setting):
+    """Clusters set `--user`, with which pip fails in an environment; outside of one, it is left alone."""
+    monkeypatch.delenv("PIP_CONFIG_FILE", raising=False)
+    if setting == "a variable":
+        monkeypatch.setenv("PIP_USER", "1")
+    else:
+        (tmp_path / "pip.conf").write_text("[install]\nuser = true\n")
+    assert python(user=False).options == ("--no-user",)
+    assert python(user=True).options == ()
+
+
+@pytest.mark.parametrize("name", ["PIP_TARGET", "PIP_PREFIX", "PIP_ROOT"])
+def test_a_folder_that_this_kernel_does_not_search_is_unset(python, tmp_path, monkeypatch, name):
+    """Pip would install there, and the package would still be missing here."""
+    monkeypatch.setenv(name, str(tmp_path / "elsewhere"))
+    found = python()
+    assert found.unset == (name,)
+    words = plain_text(next_steps.install(found, "pandas"))
+    assert words == f'import os; os.environ.pop("{name}", None), then %pip install -U pandas, restart the kernel'
+    monkeypatch.syspath_prepend(str(tmp_path / "elsewhere" / "lib"))
+    assert python().unset == ()
 
 
 @pytest.mark.parametrize("tool", ["conda", "mamba", "micromamba"])

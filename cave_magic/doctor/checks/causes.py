@@ -18,6 +18,9 @@ from ..evidence import ServerFacts
 from ..experiments.model import Change, Experiment, Tried
 from ..model import Command, Finding, NextStep, advise, failed, then
 
+SET_CLOCK = "set the clock of this computer, or ask its administrators to set it"
+"""Advice if its clock is wrong."""
+
 
 def tell_administrators(host: str) -> str:
     """Advice if only they can fix it."""

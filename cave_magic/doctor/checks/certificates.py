@@ -14,7 +14,7 @@ from .. import next_steps
 from ..evidence import ServerFacts
 from ..experiments.model import Change, Tried
 from ..model import Command, Finding, failed, then
-from .causes import evidence_of, names_of, only_this_one, reached, tell_administrators
+from .causes import SET_CLOCK, evidence_of, names_of, only_this_one, reached, tell_administrators
 
 
 def untrusted(response: Response, server: ServerFacts, tried: Tried) -> Finding:
@@ -27,7 +27,7 @@ def untrusted(response: Response, server: ServerFacts, tried: Tried) -> Finding:
     others, tell = tried.about(Change.OTHER_SERVER), tell_administrators(response.host)
     if seen is not None and _clock_is_wrong(seen):
         off = duration(abs((seen.date or 0.0) - seen.at))
-        return failed(evidence, f"; this computer's clock is off by {off}", next_step=then("set the clock", again))
+        return failed(evidence, f"; this computer's clock is off by {off}", next_step=then(SET_CLOCK, again))
     if others and all(one.response.failure in UNTRUSTED for one in others):
         return failed(
             evidence,
@@ -54,7 +54,7 @@ def _unusable_bundle(response: Response, server: ServerFacts, again: Command) ->
     """The file of trusted certificates cannot be used, and without it, or with another, the server is not trusted."""
     variable = server.machine.proxy_settings.bundle
     if not variable:
-        install = next_steps.install(server.machine.installer, "certifi", again=True)
+        install = next_steps.install(server.machine.find_installer(), "certifi", again=True)
         return failed(evidence_of(response), next_step=then(install, again))
     return failed(
         evidence_of(response),

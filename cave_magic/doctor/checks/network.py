@@ -15,8 +15,9 @@ from ...ui.durations import duration, elapsed, moment
 from .. import next_steps
 from ..evidence import ServerFacts
 from ..experiments.model import Change, Experiment, Tried
-from ..model import Check, Command, Finding, NextStep, advise, failed, ok, then, unknown
+from ..model import Check, Command, Finding, NextStep, advise, failed, ok, then, unknown, warning
 from .causes import (
+    SET_CLOCK,
     evidence_of,
     names_of,
     not_yours,
@@ -50,6 +51,7 @@ _ADVICE = {
 _OFFLINE = (Failure.NAME_NOT_FOUND, Failure.UNREACHABLE)
 """Failures that every request has on a computer without a network."""
 
+_DAY = 86_400.0
 _TIMEOUTS = (Failure.NO_RESPONSE, Failure.TOO_SLOW, Failure.NOT_CONTACTED, Failure.CONNECT_TIMEOUT)
 """Failures that a longer timeout may avoid: a slow server looks the same as one that is down."""
 
@@ -237,7 +239,7 @@ def _proxy(response: Response, server: ServerFacts, tried: Tried) -> Finding:
     others, known = tried.about(Change.OTHER_SERVER), names_of(reached(tried))
     ask = "ask the IT department of this network"
     if response.failure is Failure.SOCKS:
-        install = next_steps.install(server.machine.installer, "requests[socks]")
+        install = next_steps.install(server.machine.find_installer(), "requests[socks]")
         return failed(evidence_of(response), next_step=advise(install, ", then ", again))
     if response.status == 407 and tried.url and not tried.proxy:
         evidence = line(evidence_of(response), "; no proxy is configured on this computer", only_this_one(tried))
@@ -344,6 +346,15 @@ def _auth(server: ServerFacts) -> Finding | None:
     return failure_finding(response, server, "the auth service")
 
 
+def _clock(server: ServerFacts) -> Finding | None:
+    apart = [one.date - one.at for one in server.responses if one.date is not None]
+    off = min(apart, key=abs, default=0.0)  # a response that a proxy kept has an old date
+    if abs(off) <= _DAY:
+        return None
+    said = f"this computer's clock is {duration(abs(off))} {'behind' if off > 0 else 'ahead of'} that of {server.host}"
+    return warning(f"{said}, so times are shown wrong", next_step=then(SET_CLOCK, next_steps.check(server.target)))
+
+
 NETWORK = Check(
     id="network",
     group="network",
@@ -367,4 +378,14 @@ AUTH = Check(
     explains="The server responds, but its auth service does not work. The token is not the reason.",
     fixed_by=f"Wait for the server's administrators to fix it, as long as the check says. {NETWORK.fixed_by}",
 )
-CHECKS = (NETWORK, AUTH)
+CLOCK = Check(
+    id="clock",
+    group="network",
+    title="clock",
+    about=ServerFacts,
+    look=_clock,
+    quiet=True,
+    explains="The clock of this computer differs by more than a day from those of the servers.",
+    fixed_by="Set the clock; on a shared computer, its administrators do.",
+)
+CHECKS = (NETWORK, AUTH, CLOCK)

@@ -63,7 +63,7 @@ def _cloud_files(machine: Machine) -> Finding | None:
     version = machine.versions.get("cloud-files", "")
     if not version or number(version) >= GOOD_CLOUD_FILES:
         return None
-    step = next_steps.install(machine.installer, "cloud-files", "cloud-volume")
+    step = next_steps.install(machine.find_installer(), "cloud-files", "cloud-volume")
     evidence = f"cloud-files {version} does not read a server's own token file"
     return warning(evidence, next_step=advise(step))
 

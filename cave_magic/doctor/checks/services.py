@@ -97,7 +97,7 @@ def _fits(datastack: DatastackFacts) -> Finding | None:
     if number(server) >= OLDEST_MATERIALIZE or (not server and response.status != 404):
         return None
     is_old = f"has version {server}" if server else "is too old to say its version"
-    step = next_steps.install(datastack.server.machine.installer, "caveclient<8")
+    step = next_steps.install(datastack.server.machine.find_installer(), "caveclient<8")
     return warning(
         f"materialize on {response.host} {is_old}; caveclient {client} needs 5.13 for queries",
         next_step=advise("if queries fail: ", step),

@@ -104,7 +104,7 @@ def _stored(server: ServerFacts) -> Finding:
         return _missing(server)
     file = stored.source or stored.server_file
     if server.caveclient_disagrees:
-        step = next_steps.install(server.machine.installer, "caveclient")
+        step = next_steps.install(server.machine.find_installer(), "caveclient")
         return unknown(
             f"the installed caveclient does not use the token in {file.name}",
             next_step=then(step, next_steps.check(server.target)),

@@ -22,6 +22,7 @@ from cave_magic.credentials.target import Target
 from cave_magic.credentials.token_files import State, TokenFile
 from cave_magic.deployments import DEFAULT_SERVER
 from cave_magic.doctor import fixes, healthy
+from cave_magic.doctor.checks import import_faults  # noqa: F401  a check imports it only if an import failed
 from cave_magic.doctor.evidence import DatastackFacts, Machine, ServerFacts
 from cave_magic.doctor.model import Check, Finding, Fix
 from cave_magic.redact import Untrusted

@@ -53,7 +53,7 @@ IMPORTS = [
     case("Python lacks a module", CAVECLIENT, _faulty(Cause.NO_MODULE_OF_PYTHON, Repair(action=Action.OTHER_PYTHON), package="_lzma"), "failed", "built without its module _lzma", CHECK, advises="choose a kernel with another Python"),
     case("a script that has nothing to do with it", CAVECLIENT, replace(_faulty(Cause.MISSING, PANDAS, package="pandas"), shadowing_files=(EMAIL,)), "failed", "pandas is not installed", '%pip install -U "pandas<3,>=1.5"', CHECK),
     case("a script, and nothing else explains it", CAVECLIENT, replace(_faulty(Cause.UNKNOWN, OTHER), shadowing_files=(EMAIL,)), "failed", "~/email.py", CHECK),
-    case("nothing explains it", CAVECLIENT, _faulty(Cause.UNKNOWN, OTHER, package="pandas 2.3"), "failed", ("pandas 2.3 is as it was installed", "ImportError: x"), next_steps.other_environment(OTHER.installer)[0].text, CHECK, advises="choose the kernel cave-env"),
+    case("nothing explains it", CAVECLIENT, _faulty(Cause.UNKNOWN, OTHER, package="pandas 2.3"), "failed", ("pandas 2.3 cannot be used", "ImportError: x"), next_steps.other_environment(OTHER.installer)[0].text, CHECK, advises="choose the kernel cave-env"),
 ]  # fmt: skip
 
 CASES = [
@@ -62,6 +62,7 @@ CASES = [
     case("a script may shadow what requests needs", REQUESTS, Machine(requests_problem=BROKEN, shadowing_files=(EMAIL,)), "failed", ("~/email.py", "Python's `email` module"), CHECK, advises="rename email.py, restart the kernel"),
     case("the harmful script is blamed first", REQUESTS, Machine(requests_problem=BROKEN, shadowing_files=(NUMPY, EMAIL)), "failed", "~/numpy.py", CHECK, advises="rename numpy.py, restart"),
     case("caveclient works", CAVECLIENT, Machine(), "ok", "caveclient 8.2.1, IPython 9.4.0, Python 3.12.4"),
+    case("there was no time to import caveclient", CAVECLIENT, Machine(import_unfinished=True), "warning", "the import of caveclient did not finish in time", "%cave_check --timeout 60", advises="restart the kernel"),
     case("without IPython", CAVECLIENT, Machine(versions={"caveclient": "8.2.1", "python": "3.12.4"}), "ok", "caveclient 8.2.1, Python 3.12.4"),
     case("caveclient is broken", CAVECLIENT, Machine(caveclient_problem=BROKEN), "failed", "caveclient 8.2.1 cannot be imported (ImportError: x)", "%cave_check --timeout 60"),
     case("caveclient is not installed", CAVECLIENT, Machine(caveclient_problem=BROKEN, versions={}), "failed", "caveclient cannot be imported", "%cave_check --timeout 60"),

@@ -18,7 +18,7 @@ from cave_magic.credentials.target import Target
 from cave_magic.deployments import DEFAULT_SERVER, KNOWN_SERVERS
 from cave_magic.doctor import healthy, next_steps
 from cave_magic.doctor.checks.causes import tell_administrators
-from cave_magic.doctor.checks.network import AUTH, NETWORK, failure_finding
+from cave_magic.doctor.checks.network import AUTH, CLOCK, NETWORK, failure_finding
 from cave_magic.doctor.evidence import Machine, ServerFacts
 from cave_magic.doctor.experiments.model import Change, Experiment, Tried
 from cave_magic.environment.proxies import ProxySettings
@@ -100,6 +100,12 @@ def _compared(failure: Response, *others: Response, nowhere: Response = DEAD, **
     known = [(Change.OTHER_SERVER, name, one) for name, one in zip(names, others, strict=False)]
     tried = _tried((Change.AGAIN, "", failure), *known, (Change.NO_SERVER, "", nowhere), **facts.pop("looked", {}))
     return _server(failure, **{"tried": tried} | facts)
+
+
+def _clocks(*apart: float) -> ServerFacts:
+    """A server whose responses have a date that is so many seconds later than the clock of this computer."""
+    identity, info = (replace(WORKS, date=WORKS.at + apart[one % len(apart)]) for one in (0, 1))
+    return ServerFacts(identity=identity, info=info)
 
 
 def _seen(
@@ -224,6 +230,10 @@ CASES = [
     case("a network that replaces certificates", NETWORK, _untrusted(Failure.TLS, _seen("2026-01-01", "2027-01-01"), _none(Failure.TLS)), "failed", "cave.one.org is not trusted either: this network replaces certificates", CHECK, advises="ask the IT department"),
     case("a certificate of an unknown server", NETWORK, _untrusted(Failure.CERTIFICATE, _seen("2026-01-01", "2027-01-01", issuer=""), target=MINE), "failed", "issued by itself", AT_MINE, advises="correct the address"),
     case("a certificate for another host", NETWORK, _untrusted(Failure.CERTIFICATE, _seen("2026-01-01", "2027-01-01"), WORKS), "failed", "only this server is affected", CHECK, advises=f"tell the administrators of {HOST}"),
+    case("the clock is right", CLOCK, ServerFacts(), "nothing"),
+    case("the clock is years behind", CLOCK, _clocks(7 * 365 * 86_400.0), "warning", f"this computer's clock is 2555 days behind that of {HOST}", CHECK, advises="set the clock"),
+    case("the clock is days ahead", CLOCK, _clocks(-3 * 86_400.0), "warning", f"3 days ahead of that of {HOST}", CHECK, advises="ask its administrators"),
+    case("a proxy keeps old responses", CLOCK, _clocks(-3 * 86_400.0, 1.0), "nothing"),
     case("the auth service works", AUTH, ServerFacts(), "ok", "responded in 100 ms"),
     case("the auth service works without a token", AUTH, ServerFacts(identity=None, anonymous_identity=error(401, "no_token")), "ok"),
     case("the auth service was not asked", AUTH, ServerFacts(identity=None), "nothing"),

@@ -1,0 +1,88 @@
+"""Says why a package cannot be imported, and what repairs it. Imported only if an import failed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ...credentials.token_files import show_path
+from ...environment.import_fault import Action, Cause, ImportFault, Origin, Repair
+from ...redact import sanitize
+from ...ui.document import Line, Span, line
+from .. import next_steps
+
+_DOUBTFUL = (Cause.UNKNOWN, Cause.MISMATCH)
+"""Causes that a file which shadows a package explains better."""
+
+_SAID = {
+    Cause.STALE_KERNEL: "a fresh Python can import it: packages, modules or sys.path changed after this kernel started",
+    Cause.OTHER_COPY: "{package} in {folder} hides the copy in {other}; without it the import works",
+    Cause.VARIABLE: "without the environment variable {package}, the import works",
+    Cause.NO_MODULE_OF_PYTHON: "this Python was built without its module {package}",
+    Cause.TOO_OLD_FOR_PYTHON: "{package} needs the module {other}, which this Python no longer has",
+    Cause.MISSING: "{package} is not installed",
+    Cause.EDITABLE_GONE: "{package} was installed from a folder that no longer exists",
+    Cause.DAMAGED: "files of {package} in {folder} are missing or damaged: {files}",
+    Cause.PYTHON_GONE: "{folder}, the {package} of this kernel, no longer exists",
+    Cause.LOST_LINK: "{folder}, the folder of {package}, is a link to nothing",
+    Cause.UNREADABLE: "you have no permission to read {package} in {folder}",
+    Cause.HALF_UPGRADED: "{folder} has metadata of {package} and of {other}: an upgrade was interrupted",
+    Cause.NOT_INSTALLED: "{folder} contains {package}, which is not installed: it is left over from another version",
+    Cause.OTHER_BUILD: "{package} in {folder} was built for another Python",
+    Cause.OTHER_VERSION: "{other}, but {package} is installed",
+    Cause.OTHER_BINARY: "{package} was compiled for another version of {other}",
+    Cause.SYSTEM_LIBRARY: "{package} needs {other}, which is missing or too old on this computer",
+    Cause.MISMATCH: "{package} does not work with {other}",
+    Cause.UNKNOWN: "{package} cannot be used, and nothing that was tried changes this: {problem}",
+}
+"""What is said of each cause; the names in braces are those of `ImportFault`."""
+
+_ORIGINS = {
+    Origin.ENVIRONMENT: "",
+    Origin.USER: " (your own packages)",
+    Origin.PYTHONPATH: " (named by PYTHONPATH)",
+    Origin.NOTEBOOK: " (the folder of the notebook)",
+    Origin.ADDED: " (added to sys.path)",
+}
+
+
+def is_sure(fault: ImportFault) -> bool:
+    """Whether the fault is a better explanation than a file that shadows a package."""
+    return fault.cause not in _DOUBTFUL and fault.origin is not Origin.NOTEBOOK
+
+
+def said_of(fault: ImportFault, problem: str) -> Line:
+    """Why a package cannot be imported; only names of packages may be shared."""
+    more = f" and {len(fault.files) - 1} more" if len(fault.files) > 1 else ""
+    is_path = fault.cause is Cause.OTHER_COPY
+    parts: dict[str, Line] = {
+        "package": line(sanitize(fault.package, 80, shareable=True)),
+        "other": line(sanitize(fault.other, 200, shareable=not is_path)),
+        "folder": line(Span(show_path(Path(fault.folder)), private=True), _ORIGINS[fault.origin]),
+        "files": line(sanitize("".join(fault.files[:1]), 100, shareable=True), more),
+        "problem": line(problem),
+    }
+    words = re.split(r"\{(\w+)\}", _SAID[fault.cause])
+    said = line(*(parts[word] if at % 2 else word for at, word in enumerate(words)))
+    needs = line(", and ", sanitize(fault.other, 80, shareable=True), " needs it")
+    return line(said, needs) if fault.cause is Cause.MISSING and fault.other else said
+
+
+def repaired(repair: Repair) -> Line:
+    """What repairs an import, up to the next check."""
+    by, specs = repair.installer, repair.specs
+    if repair.action is Action.RESTART:
+        return line("restart the kernel")
+    if repair.action is Action.OTHER_PYTHON:
+        return line("choose a kernel with another Python")
+    if repair.action is Action.UNSET:
+        return line(f"unset {specs[0]} where Jupyter is started, start it again")
+    if repair.action is Action.RENAME:
+        return line(next_steps.move_away(Path(repair.folder)), ", restart the kernel")
+    if repair.action is Action.LEAVE_OUT:
+        return line("restart the kernel, begin the notebook with ", next_steps.leave_out(repair.folder))
+    if repair.action is Action.UNINSTALL:
+        return next_steps.uninstall(by, *specs)
+    if repair.action is Action.OTHER_ENVIRONMENT:
+        return next_steps.other_environment(by)
+    return next_steps.install(by, *specs, again=repair.action is Action.REINSTALL, over=repair.unrecorded)
