@@ -233,7 +233,8 @@ class ServerRequests:
         if self.stored.blocker is not None:
             return None
         for pause in (0.0, 0.01, 0.03):  # another program may be writing the file
-            time.sleep(pause)
+            if pause:
+                time.sleep(pause)
             with suppress(Exception):
                 if caveclient_adapter.token_of_caveclient(self.address) == self.stored.token:
                     return False

@@ -28,6 +28,7 @@ from .distributions import (
     top_of,
 )
 from .import_fault import Action, Cause, ImportFault, Origin, Repair
+from .import_messages import ABI, LIBRARY, NO_ATTRIBUTE, NO_MODULE, NO_NAME, OTHER_NAMES, REMOVED
 from .installer import Installer, find_conda, find_installer
 from .trial import ImportFailure, ImportTrial, Outcome, attempt, run
 
@@ -35,35 +36,11 @@ _VARIABLES = ("LD_", "DYLD_", "PYTHONHOME", "PYTHONOPTIMIZE", "PYTHONWARNINGS", 
 """How the names of environment variables begin that can break an import, apart from PYTHONPATH."""
 _MOST_TRIALS = 5
 _OWN = "cave_magic"
-_REMOVED = frozenset(
-    (
-        "aifc", "asynchat", "asyncore", "audioop", "cgi", "cgitb", "chunk", "crypt", "distutils", "imghdr", "imp",
-        "lib2to3", "mailcap", "msilib", "nis", "nntplib", "ossaudiodev", "pipes", "smtpd", "sndhdr", "spwd", "sunau",
-        "telnetlib", "uu", "xdrlib",
-    )
-)  # fmt: skip
-"""Modules that Python 3.12 and 3.13 no longer have."""
-_OTHER_NAMES = {
-    "attr": "attrs", "_cffi_backend": "cffi", "dateutil": "python-dateutil", "pkg_resources": "setuptools<81",
-    "cloudvolume": "cloud-volume", "cloudfiles": "cloud-files", "google": "protobuf", "rpds": "rpds-py",
-    "yaml": "pyyaml", "OpenSSL": "pyopenssl", "socks": "pysocks", "IPython": "ipython",
-}  # fmt: skip
-"""Modules whose distribution has another name."""
-_NO_MODULE = re.compile(r"No module named '?([\w.]+)")
-_NO_NAME = re.compile(r"cannot import name '\w+' from (?:partially initialized module )?'([\w.]+)'")
-_NO_ATTRIBUTE = re.compile(r"module '([\w.]+)' has no attribute")
-_ABI = re.compile(
-    r"(\w+)\.\w+ size changed|compiled (?:against|using) (?:ABI|API|NumPy)|_ARRAY_API not found"
-    r"|multiarray failed to import|undefined symbol: \w*(?:Py|_npy)|Symbol not found: _+Py"
-)
-_LIBRARY = re.compile(
-    r"version [`']?((?:GLIBC|GLIBCXX|CXXABI)_[\d.]+)|(lib[\w.+-]+\.so[\w.]*): cannot open|Library not loaded: (\S+)"
-    r"|(DLL) load failed"
-)
+_STALE = ImportFault(cause=Cause.STALE_KERNEL, repair=Repair(action=Action.RESTART))
 
 
 class _TimeUp(Exception):
-    """A trial did not finish, so what it would have shown is unknown."""
+    """A trial did not finish."""
 
 
 def find_fault(module: str, seconds: Callable[[], float]) -> ImportFault | None:
@@ -78,7 +55,7 @@ def find_fault(module: str, seconds: Callable[[], float]) -> ImportFault | None:
         return ImportFault(cause=Cause.PYTHON_GONE, package="Python", folder=sys.executable, repair=gone)
     first = run(ImportTrial(module=module), seconds() / 2)
     if first.works:
-        return ImportFault(cause=Cause.STALE_KERNEL, repair=Repair(action=Action.RESTART))
+        return _STALE
     raised = first.raised or attempt(module)
     if raised is None:  # a second try in this kernel proves nothing
         return None
@@ -109,7 +86,7 @@ class _Attribution:
     def _named_tops(self) -> Iterator[str]:
         """The top-level modules that take part, those nearest the failure first."""
         text = self._raised.text
-        for pattern in (_NO_MODULE, _NO_NAME, _NO_ATTRIBUTE):
+        for pattern in (NO_MODULE, NO_NAME, NO_ATTRIBUTE):
             yield from (found.partition(".")[0] for found in pattern.findall(text))
         yield from (name.partition(".")[0] for name in self._raised.names)
         yield from self._running_tops
@@ -169,7 +146,7 @@ class _Attribution:
         if all(one in sys.path for one in site.getsitepackages() if os.path.isdir(one)):
             return None
         works = self._try({"": ImportTrial(module=self._module, own_path=True)})
-        return None if works is None else ImportFault(cause=Cause.STALE_KERNEL, repair=Repair(action=Action.RESTART))
+        return None if works is None else _STALE
 
     def _bytecode(self) -> ImportFault | None:
         """A package whose compiled files in `__pycache__` are damaged, or older than they claim."""
@@ -251,12 +228,12 @@ class _Attribution:
         if owner := self._owner(top):
             return self._found(Cause.UNREADABLE, owner, Action.REINSTALL)
         folder = closed.rpartition(f"{os.sep}{top}")[0]
-        repair = self._repair(Action.REINSTALL, self._spec(normal(_OTHER_NAMES.get(top, top))), folder=folder)
+        repair = self._repair(Action.REINSTALL, self._spec(normal(OTHER_NAMES.get(top, top))), folder=folder)
         return ImportFault(cause=Cause.UNREADABLE, package=top, folder=folder, origin=origin_of(folder), repair=repair)
 
     def _absent(self) -> ImportFault | None:
         """A module that is nowhere: of Python itself, of no package, or of a package that has lost it."""
-        found = re.findall(_NO_MODULE, self._raised.text)
+        found = re.findall(NO_MODULE, self._raised.text)
         top = found[-1].partition(".")[0] if found else ""
         if not top or next(entries_with(top), None) is not None or top in sys.builtin_module_names:
             return None
@@ -264,7 +241,7 @@ class _Attribution:
         if top in sys.stdlib_module_names:
             repair = Repair(action=Action.OTHER_PYTHON)
             return ImportFault(cause=Cause.NO_MODULE_OF_PYTHON, package=top, repair=repair)
-        if top in _REMOVED and by is not None:
+        if top in REMOVED and by is not None:
             return self._found(Cause.TOO_OLD_FOR_PYTHON, by, Action.INSTALL, other=top)
         links = (os.path.join(entry, top) for entry in sys.path)
         if link := next((one for one in links if os.path.islink(one) and not os.path.exists(one)), ""):
@@ -283,7 +260,7 @@ class _Attribution:
         """The distribution to install for a missing module."""
         needs = {one.name: one for one in (by.unmet if by else ())}
         same = next((name for name in needs if normal(name) == normal(top)), "")
-        name = same or _OTHER_NAMES.get(top) or (next(iter(needs)) if len(needs) == 1 else top)
+        name = same or OTHER_NAMES.get(top) or (next(iter(needs)) if len(needs) == 1 else top)
         return self._spec(normal(name)) if re.fullmatch(r"[\w.-]+", name) else name
 
     def _broken(self) -> ImportFault | None:
@@ -310,7 +287,7 @@ class _Attribution:
 
     def _leftover(self, top: str, folder: str) -> ImportFault:
         """A folder of a module that no distribution owns."""
-        name = _OTHER_NAMES.get(top, top)
+        name = OTHER_NAMES.get(top, top)
         return ImportFault(
             cause=Cause.NOT_INSTALLED,
             package=top,
@@ -321,7 +298,7 @@ class _Attribution:
 
     def _has_other_builds(self, one: Installed) -> bool:
         """Whether a compiled module that is missing is there for another Python."""
-        found = re.findall(_NO_MODULE, self._raised.text)
+        found = re.findall(NO_MODULE, self._raised.text)
         name = found[-1].rpartition(".")[2] if found else ""
         folder = os.path.join(one.folder, *found[-1].split(".")[:-1]) if found else ""
         with suppress(OSError):
@@ -347,7 +324,7 @@ class _Attribution:
 
     def _binary(self) -> ImportFault | None:
         """A package that was compiled for another version of numpy (or another package) than the installed one."""
-        found = _ABI.search(self._raised.text)
+        found = ABI.search(self._raised.text)
         if found is None:
             return None
         base = found[1] or "numpy"
@@ -356,7 +333,7 @@ class _Attribution:
 
     def _library(self) -> ImportFault | None:
         """A package that needs a library of the operating system."""
-        found = _LIBRARY.search(self._raised.text)
+        found = LIBRARY.search(self._raised.text)
         one = self._running()
         if found is None or one is None:
             return None
@@ -364,7 +341,7 @@ class _Attribution:
 
     def _mismatch(self) -> ImportFault | None:
         """A package that uses what the installed version of another one lacks."""
-        for pattern in (_NO_MODULE, _NO_NAME, _NO_ATTRIBUTE):
+        for pattern in (NO_MODULE, NO_NAME, NO_ATTRIBUTE):
             if found := pattern.findall(self._raised.text):
                 top = found[-1].partition(".")[0]
                 other, one = self._owner(top), self._running(other_than=top)

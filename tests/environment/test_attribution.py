@@ -447,7 +447,7 @@ def test_a_variable_that_breaks_the_import_is_named(raised, monkeypatch):
 def test_a_module_that_python_has_removed_is_named(raised):
     """The package that uses it is too old for this Python."""
     removed = "no_such_module_of_python"
-    attribution_removed = attribution._REMOVED | {removed}
+    attribution_removed = attribution.REMOVED | {removed}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(attribution, "_REMOVED", attribution_removed)
         fault = raised(f"ModuleNotFoundError: No module named '{removed}'", *INSIDE)
