@@ -77,7 +77,7 @@ def _cannot_be_imported(error: BaseException) -> CaveMagicError:
 
 @magics_class
 class CaveMagics(Magics):
-    """Settings: `%config CaveMagics.server = "https://..."`, likewise `datastack`, `timeout` and `fill_next_cell`."""
+    """Settings: `%config CaveMagics.server = "https://..."`, and the others below."""
 
     shell: Any
     server = Unicode("", help="The CAVE server; if empty, the server of the datastack.").tag(config=True)
@@ -86,6 +86,7 @@ class CaveMagics(Magics):
     fill_next_cell = Bool(True, help="Write the line to go on with into the next cell, after the first set-up.").tag(
         config=True
     )
+    wait_for_terms = Bool(True, help="Wait until the terms of service are accepted in the browser.").tag(config=True)
 
     def __init__(self, shell: Any = None, **settings: Any) -> None:
         super().__init__(shell, **settings)
@@ -116,9 +117,13 @@ class CaveMagics(Magics):
         from .ui.frontend import frontend_for
 
         settings = Settings(server=self.server, datastack=self.datastack)
-        front = frontend_for(self.shell)
         return Context(
-            frontend=front, settings=settings, timeout=self.timeout, shell=Shell(self.shell), fill_next=self._fill_next
+            frontend=frontend_for(self.shell),
+            settings=settings,
+            timeout=self.timeout,
+            shell=Shell(self.shell),
+            fill_next=self._fill_next,
+            waits_for_terms=self.wait_for_terms,
         )
 
     def _fill_next(self, text: str) -> None:

@@ -29,10 +29,11 @@ def is_accepted_meanwhile(context: Context, target: Target, url: str) -> bool:
         target: the server.
         url: the page where the person accepts them, which is on the screen.
     Returns:
-        Whether they were accepted. False after `LONGEST`, after an interrupt, and if nobody watches.
+        Whether they were accepted. False after `LONGEST`, after an interrupt, if nobody watches, and if
+        the settings say so.
     """
     token, frontend, until = resolve(target.server).token, context.frontend, time.monotonic() + LONGEST
-    if token is None or not frontend.is_watched:
+    if token is None or not (frontend.is_watched and context.waits_for_terms):
         return False
     words = "Once you have accepted them, this goes on by itself."
     page = Page((line(Span(words, "dim")),))

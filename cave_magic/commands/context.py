@@ -43,6 +43,7 @@ class Context:
     Args:
         timeout: the most seconds to wait for servers; validated on use.
         fill_next: writes a line into the next cell.
+        waits_for_terms: whether a command waits until terms of service are accepted in the browser.
     """
 
     def __init__(
@@ -53,9 +54,10 @@ class Context:
         timeout: float = 10.0,
         shell: Shell | None = None,
         fill_next: Callable[[str], object] = lambda text: None,
+        waits_for_terms: bool = True,
     ) -> None:
         self.frontend, self._settings, self._timeout, self.shell = frontend, settings, timeout, shell or Shell()
-        self._fill_next = fill_next
+        self._fill_next, self.waits_for_terms = fill_next, waits_for_terms
         self.so_far: str | Line = NOTHING  # what to say about changes if the line is interrupted
 
     def seconds(self, given: float | None = None) -> float:

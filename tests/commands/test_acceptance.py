@@ -96,6 +96,16 @@ def test_an_interrupt_only_ends_the_wait(run: Run, unsigned: Sandbox, watch: Wat
     assert "accept" in ran.out.splitlines()[-2] + ran.out.splitlines()[-1]
 
 
+def test_the_settings_can_do_without_the_wait(run: Run, unsigned: Sandbox, watch: Watch):
+    """With `CaveMagics.wait_for_terms = False` the check ends with the link."""
+    drawn = watch(stop)
+    run("%config CaveMagics.wait_for_terms = False")
+    ran = run("%cave_check")
+    run("%config CaveMagics.wait_for_terms = True")
+    assert "Next: accept the terms at" in ran.out
+    assert drawn == []
+
+
 def test_the_wait_is_bounded(run: Run, unsigned: Sandbox, watch: Watch, monkeypatch: pytest.MonkeyPatch):
     """It ends by itself; a server that does not respond is asked again until then."""
     watch(lambda: unsigned.misbehave("auth", "down"))

@@ -449,7 +449,7 @@ def test_a_module_that_python_has_removed_is_named(raised):
     removed = "no_such_module_of_python"
     attribution_removed = attribution.REMOVED | {removed}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(attribution, "_REMOVED", attribution_removed)
+        patch.setattr(attribution, "REMOVED", attribution_removed)
         fault = raised(f"ModuleNotFoundError: No module named '{removed}'", *INSIDE)
     assert (fault.cause, fault.package, fault.repair.specs) == (
         Cause.TOO_OLD_FOR_PYTHON,
