@@ -92,12 +92,7 @@ def _row(check: Check, name: str, title: str, finding: Finding | None, offer: Ne
         status=finding.status,
         title=title,
         found=finding.evidence,
-        next_step=_shorter(finding.next_step, offer) if finding.fix else finding.next_step,
+        next_step=finding.next_step or (offer if finding.fix else None),
         quiet=check.quiet and finding.status is not Status.CRASHED,
         tried=finding.tried,
     )
-
-
-def _shorter(next_step: NextStep | None, offer: NextStep) -> NextStep:
-    """The offer of a fix, unless the finding has a shorter line that does the same."""
-    return next_step if next_step is not None and len(next_step.text) <= len(offer.text) else offer
