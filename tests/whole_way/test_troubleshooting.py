@@ -67,6 +67,17 @@ def test_it_is_true_when_it_is_run(home: Path, again: Any):
     assert not (home / ".cloudvolume").exists()
 
 
+def test_it_begins_with_the_list_of_its_scenes():
+    """The list has the headings in their order; the code that sets the stage is folded away, and that of a scene is not."""
+    notebook = nbformat.read(PATH, as_version=4)
+    texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    headings = [text.splitlines()[0].removeprefix("## ") for text in texts if re.match(r"## \d", text)]
+    assert [line for line in texts[0].splitlines() if re.match(r"\d", line)] == headings
+    folded = [cell for cell in notebook.cells if cell.metadata.get("jupyter", {}).get("source_hidden")]
+    assert folded
+    assert not [cell for scene in scenes(notebook) for cell in scene if cell in folded]
+
+
 def test_what_is_stored_is_true_too():
     """The stored outputs show the same, with HTML beside every page, and nothing that differs from run to run."""
     notebook = nbformat.read(PATH, as_version=4)
