@@ -50,15 +50,13 @@ def cave_check(context: Context, args: argparse.Namespace) -> Any:
     _refuse_contradictions(args)
     if args.explain:
         return _explain(context, args.explain)
-    names = dict.fromkeys((*args.names, *([args.datastack] if args.datastack else [])))
-    targets = [context.target(args, name) for name in names or [None]]
-    found = _look(context, targets, args, context.shell.last_error)
+    found = _look(context, args, context.shell.last_error)
     _show(context, found.report, args)
-    if not args.json and not args.report and _goes_on(context, targets, found.report):
-        found = _look(context, targets, args, None)
+    if not args.json and not args.report and _goes_on(context, args, found.report):
+        found = _look(context, args, None)
         _show(context, found.report, args)
     if args.fix and _apply(context, found.fixes, found.report.again, args.yes):
-        found = _look(context, targets, args, None)
+        found = _look(context, args, None)
         _show(context, found.report, args)
     if args.strict and not found.report.ok:
         raise _why(found.report)
@@ -87,25 +85,29 @@ def _refuse_contradictions(args: argparse.Namespace) -> None:
         raise BadInput("--yes goes with --fix: it applies the fixes without asking.")
 
 
-def _goes_on(context: Context, targets: Sequence[Target], report: Report) -> bool:
+def _targets(context: Context, args: argparse.Namespace) -> list[Target]:
+    """What the line names; a fix of the datastack map changes it."""
+    names = dict.fromkeys((*args.names, *([args.datastack] if args.datastack else [])))
+    return [context.target(args, name) for name in names or [None]]
+
+
+def _goes_on(context: Context, args: argparse.Namespace, report: Report) -> bool:
     """Waits if the next step is to accept the terms of the one datastack; returns whether they were accepted."""
     if len(report.datastacks) != 1:
         return False
     first = next((row for row in report.rows if row.next_step is not None and row.next_step is report.next), None)
     url = report.next.url if report.next is not None and first is not None and first.id.startswith(TERMS.id) else None
-    return url is not None and acceptance.is_accepted_meanwhile(context, targets[0], url)
+    return url is not None and acceptance.is_accepted_meanwhile(context, _targets(context, args)[0], url)
 
 
-def _look(
-    context: Context, targets: Sequence[Target], args: argparse.Namespace, error: BaseException | None
-) -> Diagnosis:
+def _look(context: Context, args: argparse.Namespace, error: BaseException | None) -> Diagnosis:
     seconds = context.seconds(args.timeout)
     shell, can_ask = context.shell, context.frontend.can_ask
     notebook = NotebookSession(
         variables=shell.variables, find_left=shell.find_tokens, scrub_left=shell.scrub_tokens, can_ask=can_ask
     )
     with context.frontend.waiting() as on_wait:
-        return look(targets, seconds, on_wait, notebook, error, args.all)
+        return look(_targets(context, args), seconds, on_wait, notebook, error, args.all)
 
 
 def _show(context: Context, report: Report, args: argparse.Namespace) -> None:

@@ -33,7 +33,7 @@ def read_words(
     Raises:
         BadInput: a word is misspelled or one too many. The message quotes known words only, never what was typed.
     """
-    parts = [part for word in words for part in re.split(r"[,\s]+", word) if part]
+    parts = [part for word in words for part in word.split(",") if part]
     kinds = [part for part in parts if magic == "cave_setup" and part in KINDS]
     names = [part for part in parts if part not in kinds]
     if len(kinds) > 1:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 
 from ..api import endpoints
 from ..api.responses import WITHIN, ListedToken
@@ -101,6 +100,8 @@ def _minute(said: Untrusted) -> str:
 def moment_of(said: Untrusted) -> datetime:
     """Parses a date of the auth server; `datetime.min` without one."""
     with suppress(TypeError, ValueError):
+        from email.utils import parsedate_to_datetime  # lazily: a file called email.py may shadow it
+
         found = parsedate_to_datetime(sanitize(said).text)
         return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
     return datetime.min.replace(tzinfo=timezone.utc)

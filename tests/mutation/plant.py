@@ -67,7 +67,7 @@ DEFECTS = (
     defect("the umask locks the owner out", "credentials:make_private_folder", "one.chmod(0o700)", "pass", "credentials/test_save.py"),
     defect("a file is not flushed", "credentials:_create", "os.fsync(descriptor)", "pass", "credentials/test_atomic_write.py"),
     defect("a failed save is not undone", "credentials:write_all", "_put_back(taken)", "pass", "credentials/test_save.py"),
-    defect("another token is replaced", "credentials:_raise_if_another", "if previous is None or", "if True or", "credentials/test_save.py"),
+    defect("another token is replaced", "credentials:_is_another", "previous is not None and", "False and", "credentials/test_save.py"),
     defect("the default file is taken from another server", "credentials:_is_free", "return writable and", "return writable or", "credentials/test_save.py"),
     defect("the default file is never read", "credentials:StoredToken._first", "return self.default_file if", "return self.server_file if", "credentials/test_token_files.py"),
     defect("a file that names another server is this server's", "credentials:named_owner", "if not file.named_host or", "if True or", "credentials", "doctor/faults/test_owners.py"),
@@ -91,7 +91,7 @@ DEFECTS = (
     defect("a temporary token is permanent", "doctor.checks.account:_kind", "if not is_temporary(server):", "if True:", "doctor/checks", "doctor/faults/test_faults.py"),
     # this computer, and what is shown
     defect("an empty lower-case proxy variable is ignored", "environment:_proxies", "found.pop(scheme, None)", "pass", "environment", "doctor/faults/test_proxies.py"),
-    defect("a hosted notebook is a desktop", "environment:detect_runtime", "has_display=False", "has_display=True", "environment", "login"),
+    defect("a hosted notebook is a desktop", "environment:detect_runtime", 'has_screen and kind.name == "a container"', "has_screen", "environment", "login"),
     defect("HTML is not escaped", "ui:_span", "text = html.escape(span.text)", "text = span.text", "ui", "commands/test_views.py"),
     defect("Tab offers what does not fit", "completion:candidates", " if word.startswith(fragment)]", "]", "test_completion.py"),
 )  # fmt: skip

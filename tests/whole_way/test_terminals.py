@@ -188,7 +188,7 @@ def test_every_page_fits_the_screen(terminal: Start, cave: Sandbox, set_up: str,
         person.start(line)
         said = ""
         if line == "%cave_setup":
-            said = person.sees(r"stop\s+waiting\.")
+            said = person.sees(r"stop\s+waiting,")
             person.child.sendcontrol("c")
         said = (said + person.end()).partition("\n")[2]
         long = [one for one in said.splitlines() if len(one) > columns]

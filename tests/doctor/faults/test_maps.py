@@ -155,7 +155,7 @@ def test_a_data_server_address_with_a_token_is_not_used(world, address):
     secret = "0123456789abcdef0123456789abcdef"
     with Sandbox() as other:
         local = address.format(secret=secret, host=host_of(other.server))
-        world.cave.misbehave(FULL, says(200, {"aligned_volume": {}, "local_server": local}))
+        world.cave.misbehave(FULL, says(200, {"aligned_volume": {"name": "minnie65_phase3"}, "local_server": local}))
         row = next(row for row in world.check().rows if row.id == "access")
         assert not other.requests
     assert row.evidence == f"{host_of(world.cave.server)} returned no usable data server address for minnie65_public"

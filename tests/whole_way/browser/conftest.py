@@ -256,6 +256,7 @@ def kernel(jupyter: Jupyter, home: Path, cave: Sandbox) -> Iterator[str]:
     profile.mkdir(parents=True, exist_ok=True)
     (profile / "ipython_kernel_config.py").write_text(
         f'c.InteractiveShellApp.extensions = ["cave_magic"]\nc.CaveMagics.server = "{cave.server}"\n'
+        "c.CaveMagics.fill_next_cell = False\n"  # the tests type into the next cell
     )
     spec = {
         "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],

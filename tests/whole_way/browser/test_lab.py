@@ -181,7 +181,7 @@ def test_a_prompt_can_be_stopped_or_left_empty(open_notebook: Open):
 _CONTRASTS = """() => {
     const channel = v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
     const light = c => .2126 * channel(c[0]) + .7152 * channel(c[1]) + .0722 * channel(c[2]);
-    const numbers = text => (text.match(/[\\d.]+/g) || []).map(Number);
+    const numbers = text => (text.match(/[\\d.]+/g) || []).map(one => one * (text.startsWith('color(') ? 255 : 1));
     const ground = one => { for (; one; one = one.parentElement) {
         const c = numbers(getComputedStyle(one).backgroundColor);
         if (c.length === 3) return c; } return [255, 255, 255]; };
