@@ -151,7 +151,8 @@ def test_the_stop_button_ends_a_check_in_one_line(open_notebook: Open, cave: San
 def test_an_error_is_a_page_that_stops_run_all(open_notebook: Open, front_end: str):
     """The cell has no red box, and has failed: the cells after it do not run."""
     notebook = open_notebook(front_end)
-    failing = notebook.start("%cave_save --from-env NOT_SET")
+    busy = "import time; time.sleep(1)"  # until the next cell has arrived: a kernel aborts those that it has
+    failing = notebook.start(f"{busy}\n%cave_save --from-env NOT_SET")
     notebook.wait(failing)
     after = notebook.type("print('went on')")
     notebook.page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
