@@ -50,7 +50,7 @@ def find_fault(module: str, seconds: Callable[[], float]) -> ImportFault | None:
         module: its full name.
         seconds: how many seconds are left.
     """
-    if os.path.isabs(sys.executable or "") and not os.path.exists(sys.executable):
+    if _is_gone(sys.executable or ""):
         gone = Repair(action=Action.OTHER_PYTHON)
         return ImportFault(cause=Cause.PYTHON_GONE, package="Python", folder=sys.executable, repair=gone)
     first = run(ImportTrial(module=module), seconds() / 2)
@@ -66,6 +66,17 @@ def find_fault(module: str, seconds: Callable[[], float]) -> ImportFault | None:
     except Exception:  # metadata in a form that nobody expects
         unknown = Repair(action=Action.OTHER_ENVIRONMENT, installer=find_installer())
         return ImportFault(cause=Cause.UNKNOWN, package=module.partition(".")[0], repair=unknown)
+
+
+def _is_gone(path: str) -> bool:
+    """Whether a file does not exist; one that this user may not see is not gone."""
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return os.path.isabs(path)
+    except OSError:
+        return False
+    return False
 
 
 class _Attribution:
