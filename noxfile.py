@@ -37,6 +37,7 @@ CORE = [
     )
 ]
 # One column for each Python; a library that is not named is the newest. The full run has the newest of everything.
+READERS = "3.12"  # the one Python with cloud-volume and cloud-files
 OLDEST = "3.10"  # with the oldest versions that `pyproject.toml` allows
 VERSIONS = {
     OLDEST: [],
@@ -71,6 +72,13 @@ def core(session: nox.Session) -> None:
         versions = ["-c", str(pinned)]
     session.install("-q", "-e", ".[sandbox]", *TOOLS, *versions)
     session.run("python", "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", *(session.posargs or CORE))
+
+
+@nox.session(python=READERS, tags=["check"])
+def readers(session: nox.Session) -> None:
+    """The tests with the real cloud-volume and cloud-files, which are too large for `[test]`."""
+    session.install("-q", "-e", ".[cv,sandbox]", *TOOLS)
+    session.run("python", "-m", "pytest", "-q", "-n", "2", "tests/doctor/faults/test_readers.py")
 
 
 @nox.session(tags=["check"])

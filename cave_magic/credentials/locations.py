@@ -116,7 +116,8 @@ def _paths(server: str, hosts: Collection[str], roles: Collection[Role]) -> Iter
     yield Role.DEFAULT, [folder / DEFAULT_NAME]
     yield Role.LEGACY, [folder / LEGACY_NAME]
     yield Role.DATA_SERVER, [folder / f"{host}-{DEFAULT_NAME}" for host in hosts]
-    yield Role.READER, [path for reader in READERS for host in hosts or [""] for path in reader.paths(host)]
+    own = name_for_files(server)
+    yield Role.READER, [path for reader in READERS for host in (*(hosts or [""]), own) for path in reader.paths(host)]
     if {Role.MISPLACED, Role.FOREIGN} & set(roles):
         listed = list(_listed_and_named(server))
         others = {path for path in listed if (host := host_in_name(path)) and not is_host_of(server, host)}
@@ -169,6 +170,24 @@ READERS = (
     Reader(library="cloud-volume", module="cloudvolume.secrets", names=(DEFAULT_NAME, LEGACY_NAME)),
     Reader(library="cloud-files", module="cloudfiles.secrets", names=(DEFAULT_NAME,)),
 )
+
+
+def moved_files(server: str, data_servers: Iterable[str]) -> tuple[Path, ...]:
+    """The files that cloud-volume and cloud-files read first, if they are told to look in another folder of this user.
+
+    A folder that belongs to somebody else, such as one that a lab shares, is left alone: a file there that only this
+    user can read would be in the way of the others. One that does not exist counts if it is in the home.
+    """
+    hosts = dict.fromkeys((name_for_files(server), *_own_hosts(server, data_servers)))
+    first = dict.fromkeys(reader.paths(host)[0] for reader in READERS for host in hosts)
+    return tuple(path for path in first if path.parent != secrets_folder() and _is_own_folder(path.parent.parent))
+
+
+def _is_own_folder(folder: Path) -> bool:
+    with contextlib.suppress(OSError):
+        info = os.stat(folder)
+        return stat.S_ISDIR(info.st_mode) and info.st_uid == (os.getuid() if hasattr(os, "getuid") else info.st_uid)
+    return Path(os.path.expanduser("~")) in folder.parents
 
 
 # ---------------------------------------------------------------- other servers

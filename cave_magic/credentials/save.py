@@ -17,7 +17,7 @@ from ..token import Token
 from . import atomic_write
 from .datastack_map import map_file, read_map
 from .file_problems import FileFault
-from .locations import Role, locations
+from .locations import Role, locations, moved_files
 from .obstacles import Intent, Obstacle, WayOut, file_obstacle, folder_obstacle, obstacle_of, obstacle_to
 from .stored_tokens import StoredToken, named_owner, resolve
 from .token_files import (
@@ -65,6 +65,7 @@ class Saved:
     Attributes:
         written: the token files that now contain the token; the one that caveclient reads comes first.
         unchanged: whether all of them contained it already.
+        moved: those of them that are in another folder, which CLOUD_VOLUME_DIR names.
         kept: token files that were not changed, since they belong to another server or may do so.
         backups: copies of overwritten files that were not valid JSON or had a token of unknown origin.
         mapped: datastack -> its server in the map now.
@@ -73,6 +74,7 @@ class Saved:
 
     written: tuple[Path, ...]
     unchanged: bool
+    moved: tuple[Path, ...] = ()
     kept: tuple[Path, ...] = ()
     backups: tuple[Path, ...] = ()
     mapped: Mapping[str, str] = field(default_factory=dict)
@@ -127,7 +129,13 @@ def save_token(
             plan[map_file()] = map_text
         backups = write_files(plan, [path for path in plan if path in files.copy or _is_broken(path)], confirm)
     return Saved(
-        written=files.write, unchanged=unchanged, kept=files.keep, backups=backups, mapped=mapped, remapped=remapped
+        written=files.write,
+        unchanged=unchanged,
+        moved=files.moved,
+        kept=files.keep,
+        backups=backups,
+        mapped=mapped,
+        remapped=remapped,
     )
 
 
@@ -175,9 +183,13 @@ def _in_order(paths: Sequence[Path], previous: Token | None) -> list[Path]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Files:
-    """The server's files: those to write, its own first; those to keep; those to copy before they are written."""
+    """The server's files: those to write, its own first; those to keep; those to copy before they are written.
+
+    `moved` are those to write that are in another folder: cloud-volume can do without them, so they stop no save.
+    """
 
     write: tuple[Path, ...]
+    moved: tuple[Path, ...]
     keep: tuple[Path, ...]
     copy: tuple[Path, ...]
 
@@ -190,17 +202,21 @@ def _sort_files(old: StoredToken, local_servers: Iterable[str], ours: tuple[Toke
         write.append(default.path)
     elif default.state in (State.READ, State.MALFORMED, State.UNREADABLE):
         keep.append(default.path)
-    for location in locations(old.server, local_servers, (Role.DATA_SERVER,)):
-        file = location.read()
+    data_servers = tuple(local_servers)
+    named = [one.path for one in locations(old.server, data_servers, (Role.DATA_SERVER,))]
+    moved = [path for path in moved_files(old.server, data_servers) if obstacle_to(Intent.WRITE, path) is None]
+    for path in (*named, *moved):
+        file = read_token_file(path)
         if file.gap:
             continue
         if named_owner(old.server, file):
-            keep.append(file.path)
+            keep.append(path)
             continue
-        write.append(file.path)
+        write.append(path)
         if file.token not in ours:
-            copy.append(file.path)
-    return _Files(write=tuple(write), keep=tuple(keep), copy=tuple(copy))
+            copy.append(path)
+    written = tuple(path for path in moved if path in write)
+    return _Files(write=tuple(write), moved=written, keep=tuple(keep), copy=tuple(copy))
 
 
 def _is_free(file: TokenFile, ours: tuple[Token | None, ...]) -> bool:

@@ -146,7 +146,7 @@ def test_a_save_writes_the_files_that_programs_read_first():
     paths = {role: put(role, A if role in OWNED else B) for role in Role}
     save_token(Token(C), SERVER, local_servers=[DATA], overwrite=True)
     written = {role for role, path in paths.items() if read_token_file(path).token == Token(C)}
-    assert written == {Role.OWN, Role.DEFAULT, Role.DATA_SERVER}
+    assert written == {Role.OWN, Role.DEFAULT, Role.DATA_SERVER, Role.READER}
     assert read_token_file(paths[Role.FOREIGN]).token == Token(B)
 
 

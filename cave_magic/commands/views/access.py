@@ -52,7 +52,8 @@ def _step_left(target: Target, terms: Terms | None) -> Line:
 
 def _token_rows(token: Token, saved: Saved) -> list[tuple[str, Line]]:
     ending = [("token", line(f"ends in {token.ending}"))] if token.ending else []
-    return [*ending, ("file", line(show_path(saved.written[0])))]
+    moved = [("for cloud-volume", line(show_path(saved.moved[0])))] if saved.moved else []
+    return [*ending, ("file", line(show_path(saved.written[0]))), *moved]
 
 
 def _remarks(checked: VerifiedToken, saved: Saved) -> list[Line]:

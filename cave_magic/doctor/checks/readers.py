@@ -29,7 +29,10 @@ def _cloud_volume(datastack: DatastackFacts) -> Finding | None:
         libraries = " and ".join(one.library for one in stale)
         cached = "another token" if stale[0].kept else "that there is no token"
         return warning(f"in this kernel, {libraries} cached {cached}", next_step=save_from(server, stored.source))
-    return ok(f"{_named(found, 'read')} the same token")
+    file = found[0].file.path
+    if file.parent == server.machine.token_folder:
+        return ok(f"{_named(found, 'read')} the same token")
+    return ok(f"{_named(found, 'read')} the same token, from ", Span(show_path(file), private=True))
 
 
 def _other_file(datastack: DatastackFacts, wrong: Sequence[Reading], source: TokenFile) -> Finding:

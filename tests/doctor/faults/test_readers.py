@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 from cave_magic.api.urls import host_of
 from cave_magic.doctor import gather_computer
 from cave_magic.environment import cloud_volume
+from cave_magic.sandbox import Sandbox
 from cave_magic.token import Token
 
 from .world import FULL, NEW, World, says
@@ -263,3 +265,111 @@ def test_another_servers_file_does_not_get_the_token(world: World, libraries: Li
     assert "another token" in _rows(world.check())["cloud-volume"]
     world.run("%cave_check --fix --yes")
     assert os.listdir(secrets) == ["cave-secret.json"]
+
+
+# ---------------------------------------------------------------- what a save produces
+
+OTHER = "fedcba9876543210fedcba9876543210"
+"""A token of another server."""
+
+
+def _nothing_else(world: World) -> None:
+    """A home without any other file."""
+
+
+def _default_of_another_server(world: World) -> None:
+    world.write(world.default_file, {"token": OTHER, "middle_auth_url": "https://other.org"})
+    world.write(world.secrets / "other.org-cave-secret.json", {"token": OTHER})
+
+
+def _old_folders(world: World) -> None:
+    for folder in (".neuroglancer", ".cloudfiles"):
+        world.write(world.home / folder / "secrets" / "cave-secret.json", {"token": OTHER})
+
+
+def _folder_of_their_own(world: World) -> None:
+    _moved(world)
+
+
+def _folder_with_another_token(world: World) -> None:
+    world.write(_moved(world) / "cave-secret.json", {"token": OTHER})
+
+
+def _folder_of_cloud_files(world: World) -> None:
+    world.patch.setenv("CLOUD_FILES_DIR", str(world.home / "cf"))
+    world.write(world.home / "cf" / "secrets" / "cave-secret.json", {"token": OTHER})
+
+
+LAYOUTS = [
+    _nothing_else,
+    _default_of_another_server,
+    _old_folders,
+    _folder_of_their_own,
+    _folder_with_another_token,
+    _folder_of_cloud_files,
+]
+
+
+@pytest.mark.parametrize("cached", [False, True], ids=["fresh", "cached another"])
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.__name__.strip("_"))
+def test_after_a_save_all_read_the_same_token(world: World, libraries: Libraries, layout, cached):
+    """For the server and its data server, both libraries use what caveclient uses, and other servers keep theirs."""
+    for path in (world.server_file, world.default_file, world.local_file):
+        path.unlink()
+    layout(world)
+    before = {path: path.read_text() for path in world.home.rglob("*secret.json")}
+    libraries.start()
+    hosts = [host_of(world.cave.local_server), host_of(world.cave.server)]
+    if cached:
+        for name in STAND_INS:
+            for host in hosts:
+                sys.modules[name].cave_credentials(host)
+    ran = world.run("%cave_save")
+    assert not ran.error
+    new = json.loads(world.server_file.read_text())["token"]
+    used = [(sys.modules[name].cave_credentials(host) or {}).get("token") for name in STAND_INS for host in hosts]
+    assert used == [new] * 4
+    assert {path: path.read_text() for path in before} == before
+    assert ("for cloud-volume" in ran.out) == ("CLOUD_VOLUME_DIR" in os.environ)
+    (row,) = [row for row in world.check().rows if row.id == "cloud-volume"]
+    assert row.status == "ok"
+    assert ("my cv" in row.evidence) == ("CLOUD_VOLUME_DIR" in os.environ)
+
+
+def test_a_folder_of_somebody_else_gets_no_token(world: World, libraries: Libraries, monkeypatch):
+    """A file there that only this user can read would be in the way of the others; the check names what is read."""
+    world.write(_moved(world) / "cave-secret.json", {"token": NEW})
+    real = os.stat(world.home / "my cv").st_uid
+    monkeypatch.setattr("cave_magic.credentials.locations.os.getuid", lambda: real + 1)
+    world.run("%cave_save --overwrite")
+    assert os.listdir(world.home / "my cv" / "secrets") == ["cave-secret.json"]
+
+
+ON_THE_WIRE = """
+import contextlib, sys
+import cloudfiles
+from cave_magic.credentials.save import save_token
+from cave_magic.environment.cloud_volume import forget_cached
+from cave_magic.token import Token
+server, local, *tokens = sys.argv[1:]
+for token in tokens:
+    save_token(Token(token), server, local_servers=[local], overwrite=True)
+    forget_cached([server, local])
+    for address in (server, local):
+        with contextlib.suppress(Exception):
+            cloudfiles.CloudFiles(f"middleauth+{address}/segmentation/table/x").get("info")
+"""
+"""Saves one token after the other, as `%cave_save` does, and asks for a file each time. There is no such file."""
+
+
+def test_a_request_of_cloud_files_carries_the_token(home: Path, monkeypatch: pytest.MonkeyPatch):
+    """In a fresh process and after another token, `CloudFiles("middleauth+https://...")` sends the saved one to both servers."""
+    pytest.importorskip("cloudfiles")
+    with Sandbox(tls=True) as cave:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(cave.certificate))
+        monkeypatch.setenv("CLOUD_VOLUME_DIR", str(home / "cv"))
+        tokens = cave.new_token("ada"), cave.new_token("bob")
+        subprocess.run([sys.executable, "-c", ON_THE_WIRE, cave.server, cave.local_server, *tokens], check=True)
+        asked = [(one.host, one.user) for one in cave.requests if one.path.endswith("/info")]
+        hosts = host_of(cave.server), host_of(cave.local_server)
+        assert list(dict.fromkeys(asked)) == [(host, user) for user in ("ada", "bob") for host in hosts]
