@@ -81,6 +81,10 @@ class TokenNotSaved(CaveMagicError):
     """The files could not be written, or caveclient does not read the token from them."""
 
 
+class TokenNotSent(CaveMagicError):
+    """The token was not sent to the workers of a cluster: others could read it, or a worker could not use it."""
+
+
 class ServerInTrouble(CaveMagicError):
     """The server could not be reached, or its response says nothing about the token."""
 

@@ -36,6 +36,7 @@ from .context import NOTHING, Context
     argument("--all", action="store_true", help="check every datastack that you can see"),
     argument("--strict", action="store_true", help="fail the cell if anything failed; then nothing is returned"),
     argument("--timeout", type=float, metavar="S", help="the most seconds to wait"),
+    argument("--workers", "--scheduler", metavar="CLIENT", help="check each worker of a Dask client or scheduler"),
     argument("--explain", metavar="CHECK", help="show what a check means and what fixes it; checks nothing"),
 )
 def cave_check(context: Context, args: argparse.Namespace) -> Any:
@@ -50,6 +51,8 @@ def cave_check(context: Context, args: argparse.Namespace) -> Any:
     _refuse_contradictions(args)
     if args.explain:
         return _explain(context, args.explain)
+    if args.workers:
+        return _check_workers(context, args)
     found = _look(context, args, context.shell.last_error)
     _show(context, found.report, args)
     if not args.json and not args.report and _goes_on(context, args, found.report):
@@ -81,8 +84,28 @@ def _refuse_contradictions(args: argparse.Namespace) -> None:
         raise BadInput("give --all or the name of a datastack, not both. --server chooses the server of --all.")
     if args.json and args.report:
         raise BadInput("give --json or --report, not both.")
+    if args.workers and (args.all or args.fix or args.report):
+        raise BadInput("--workers goes with -v, -o, --json, --strict and --timeout.")
     if args.yes and not args.fix:
         raise BadInput("--yes goes with --fix: it applies the fixes without asking.")
+
+
+def _check_workers(context: Context, args: argparse.Namespace) -> Any:
+    from ..dask.check import check_workers  # lazily: few check a cluster
+
+    with context.frontend.waiting() as on_wait:
+        report = check_workers(
+            args.workers, _targets(context, args), context.seconds(args.timeout), on_wait, context.shell.variables
+        )
+    if args.json:
+        context.frontend.say(json.dumps(report.to_dict(), indent=2))
+    elif not (args.output and context.shell.shows_result("cave_check")):
+        context.frontend.show(report.page(args.verbose))
+    if args.strict and not report.ok:
+        bad = next(one for one in report.groups if not one.is_well)
+        then = line(" Next: ", report.next.line) if report.next is not None else ()
+        raise CheckFailed(f"{bad.who}: {bad.evidence}.", *then)
+    return report if args.output else None
 
 
 def _targets(context: Context, args: argparse.Namespace) -> list[Target]:

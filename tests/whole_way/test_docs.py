@@ -119,6 +119,19 @@ def test_a_fresh_ipython_has_the_magics(home: Path):
     assert "v1dd_public" in done.stdout
 
 
+@pytest.mark.parametrize("title", ["workers.py", "pool.py"])
+def test_a_script_for_workers_runs(title: str, home: Path, set_up: str, tmp_path: Path):
+    """As it is printed, it gives the workers access; the datastack map leads it to the practice server."""
+    if title == "workers.py":
+        pytest.importorskip("distributed", reason="the extra `dask` is not installed")
+    (block,) = (one for one in BLOCKS["clusters.md"] if one.title == title)
+    (tmp_path / title).write_text(block.text)
+    done = subprocess.run([sys.executable, title], cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    shown = {"workers.py": "Access works on all workers.", "pool.py": "[('minnie65_public', 0), ('minnie65_public', 1)"}
+    assert shown[title] in done.stdout
+
+
 @pytest.mark.parametrize("line", sorted({line for block in SHELL for line in block.text.splitlines()}))
 def test_a_line_for_the_terminal_is_understood(line: str):
     """What is installed has the extras that are named; the practice server takes its arguments; nothing else is typed."""

@@ -1,0 +1,178 @@
+"""Reaching the workers of a cluster: through a client that the person has, or a scheduler's address."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import re
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from typing import Any, TypeVar
+
+from ..doctor import next_steps
+from ..environment.installer import find_installer
+from ..errors import BadInput
+from ..redact import sanitize
+from ..ui.frontend import OnWait
+
+T = TypeVar("T")
+
+AT_ONCE = 100
+"""The most workers that are asked at the same time: each takes a connection to the scheduler."""
+
+_ADDRESS = re.compile(r"(?:(?:tcp|tls|ws|wss|ucx|inproc)://)?[^\s:/]+(?::\d+|/\d+/\d+)", re.IGNORECASE)
+_POLL = 0.05
+"""Seconds between two looks at whether the workers have answered."""
+
+
+@contextlib.contextmanager
+def connected(workers: object, names: Mapping[str, object], seconds: float) -> Iterator[tuple[Any, str]]:
+    """A `distributed.Client` that works, and the Python that stands for it in a printed line.
+
+    Args:
+        workers: a client, a cluster, the name of a variable with one of them, or a scheduler's address.
+        names: the person's variables.
+        seconds: the most seconds to wait for a connection.
+    Raises:
+        BadInput: it is none of these, it is closed or asynchronous, nobody listens, or `distributed` is not installed.
+    """
+    try:
+        import distributed
+    except ImportError:
+        installing = next_steps.install(find_installer(), "cave-magic[dask]")
+        raise BadInput("dask.distributed is not installed here. Next: ", *installing) from None
+    word = workers if isinstance(workers, str) else ""
+    named = names.get(word) if word.isidentifier() else None
+    given = workers if not word else named
+    if isinstance(given, distributed.Client):
+        _refuse_unusable(given)
+        yield given, word or "client"
+        return
+    address = word if given is None and _ADDRESS.fullmatch(word) else getattr(given, "scheduler_address", "")
+    if not address:
+        raise BadInput(
+            "--workers takes the name of a variable with a distributed.Client, or the address of a scheduler, "
+            "such as tcp://127.0.0.1:8786."
+        )
+    client = _connect(distributed.Client, given if given is not None else address, address, seconds)
+    try:
+        yield client, f"{word}.get_client()" if given is not None and word else f'Client("{address}")'
+    finally:
+        client.close(timeout=2)
+
+
+def _connect(client: Callable[..., Any], where: object, address: str, seconds: float) -> Any:
+    """A new client.
+
+    Raises:
+        BadInput: nobody listens there.
+    """
+    try:
+        if where == address:  # a Client that cannot connect leaves a thread behind
+            with concurrent.futures.ThreadPoolExecutor(1) as pool:  # this thread may have a loop of its own
+                pool.submit(asyncio.run, _knock(address, seconds / 2)).result()
+        return client(where, timeout=max(1.0, seconds / 2), set_as_default=False)
+    except Exception as error:  # OSError, ValueError for an odd address, TypeError for TLS without certificates
+        why = "does not respond"
+        if isinstance(error, TypeError):
+            why = "uses TLS, and the configuration of Dask names no certificates: give a client instead"
+        raise BadInput(f"the scheduler at {address} {why}.") from None
+
+
+async def _knock(address: str, seconds: float) -> None:
+    """Opens a connection and closes it."""
+    from distributed import Security
+    from distributed.comm import connect
+
+    comm = await connect(address, timeout=seconds, **Security().get_connection_args("client"))
+    await comm.close()
+
+
+def _refuse_unusable(client: Any) -> None:
+    if client.status in ("closed", "closing", "newly-created") or client.scheduler is None:
+        raise BadInput("this client is closed. Connect again, then repeat the line.")
+    if client.asynchronous or getattr(client, "_asynchronous", False):
+        raise BadInput("this client is asynchronous. Give the address of its scheduler, in a kernel of its own.")
+
+
+@contextlib.contextmanager
+def running(client: Any, work: Coroutine[Any, Any, T]) -> Iterator[concurrent.futures.Future[T]]:
+    """Runs a coroutine on the loop of a client; cancels it at the end of the block, or if that is interrupted."""
+    future = asyncio.run_coroutine_threadsafe(work, client.loop.asyncio_loop)
+    try:
+        yield future
+    finally:
+        future.cancel()
+
+
+def wait(
+    future: concurrent.futures.Future[T], seconds: float, on_wait: OnWait | None, waits_for: Callable[[], list[str]]
+) -> T:
+    """The result of a coroutine; meanwhile shows what it waits for.
+
+    Raises:
+        BadInput: it did not end in time, because the scheduler does not respond.
+    """
+    start = time.monotonic()
+    while not concurrent.futures.wait([future], _POLL).done:
+        waited = time.monotonic() - start
+        if waited > seconds:
+            raise BadInput(f"the scheduler did not respond within {seconds:.0f} s.")
+        if on_wait is not None and waited > 1:
+            on_wait(waits_for(), waited)
+    return future.result()
+
+
+def address_of(client: Any) -> str:
+    """The address of the scheduler, as the client reaches it."""
+    return str(getattr(client.scheduler, "address", "") or "the scheduler")
+
+
+async def addresses_of(client: Any) -> tuple[str, ...]:
+    """The scheduler's address, as it says itself, and those of the workers."""
+    identity = await client.scheduler.identity(n_workers=-1)
+    return str(identity["address"]), *sorted(map(str, identity["workers"]))
+
+
+async def ask(client: Any, address: str, what: str, *arguments: object) -> dict[str, Any]:
+    """Runs a function of `look` in the process of a worker, beside its tasks and in no task graph.
+
+    Returns:
+        What it returned; if it could not be run, {"unable": an error's name, "version": of this package there, or ""}.
+    Raises:
+        Exception: the worker could not be reached.
+    """
+    answers = await client.run(_caller(), what, arguments, workers=[address], on_error="return")
+    answer = answers[address]
+    if isinstance(answer, BaseException):
+        raise answer
+    return dict(answer)
+
+
+def _caller() -> Callable[[str, tuple[object, ...]], Awaitable[dict[str, Any]]]:
+    """A function that is sent whole, not by its name: the worker may not have this package."""
+
+    async def call(what: str, arguments: tuple[object, ...]) -> dict[str, Any]:
+        import asyncio
+        from importlib import import_module, metadata
+
+        try:
+            function = getattr(import_module("cave_magic.dask.look"), what)
+            answer: dict[str, Any] = await asyncio.get_running_loop().run_in_executor(None, function, *arguments)
+        except Exception as error:
+            try:
+                version = metadata.version("cave-magic")
+            except metadata.PackageNotFoundError:
+                version = ""
+            return {"unable": type(error).__name__, "version": version}
+        return answer
+
+    return call
+
+
+def unable(answer: Mapping[str, Any]) -> str:
+    """Why a worker cannot run a function of this package, from what it answered."""
+    if not answer["version"]:
+        return "cave-magic is not installed"
+    return f"cave-magic {sanitize(answer['version']).text} cannot be used from here ({sanitize(answer['unable']).text})"

@@ -1,0 +1,283 @@
+"""What the workers of a cluster say, grouped by what is the same; as data and as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..doctor.model import NextStep, Status
+from ..doctor.report import MARKS
+from ..redact import sanitize
+from ..ui.document import Block, Line, Page, Span, Table, joined, line
+from ..ui.durations import duration
+
+MOST_NAMED = 3
+"""The most hosts or workers that a row names."""
+
+HOME = "home"
+"""What differs if a worker has another home folder."""
+
+MISSING = "missing"
+"""What is said of a token or a package that is not there."""
+
+LATEST = 60.0
+"""Seconds by which the clock of a worker may differ from the one here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """Something that is not on the workers as it is here.
+
+    Attributes:
+        what: "home", "token", "account", "caveclient", ...
+        there, here: how it is on the workers, and here.
+    """
+
+    what: str
+    there: str
+    here: str
+
+    @property
+    def text(self) -> str:
+        """`home /scratch/ada (here /home/ada)`."""
+        return f"{self.what} {self.there} (here {self.here})" if self.here else f"{self.what} {self.there}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerGroup:
+    """Workers of which the same is true.
+
+    Attributes:
+        workers: their addresses.
+        hosts: the computers they run on.
+        status: ok, warning, failed, unknown or crashed.
+        check: the id of the check that did not pass; "worker" or "package" if none could run; "" if all is well.
+        evidence: what that check found.
+        advice: its next step, as it is said on such a worker; "" if there is none.
+        account: the name of the account, or "".
+        differs: what is not as it is here.
+    """
+
+    workers: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    status: Status
+    check: str = ""
+    evidence: str = ""
+    advice: str = ""
+    account: str = ""
+    differs: tuple[Difference, ...] = ()
+
+    @property
+    def is_well(self) -> bool:
+        """Whether access works there."""
+        return self.status.passed
+
+    @property
+    def who(self) -> str:
+        """`4 workers on node7`."""
+        number = f"{len(self.workers)} worker{'s' if len(self.workers) > 1 else ''}"
+        return f"{number} on {_some(self.hosts)}" if self.hosts else f"{number} ({_some(self.workers)})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The group in `%cave_check --workers ... --json`."""
+        return {
+            "workers": list(self.workers),
+            "hosts": list(self.hosts),
+            "status": self.status.value,
+            "check": self.check or None,
+            "evidence": self.evidence,
+            "account": self.account or None,
+            "differs": [{"what": one.what, "there": one.there, "here": one.here} for one in self.differs],
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkersReport:
+    """What `%cave_check --workers` found. It can be pickled and contains no secret.
+
+    Attributes:
+        scheduler: its address.
+        datastacks: the names that were checked.
+        groups: the workers, grouped by what is the same; those with a problem first.
+        here: whether access works on this computer.
+        next: what to do first, for all; or None.
+        seconds: how long it took.
+    """
+
+    scheduler: str
+    datastacks: tuple[str, ...]
+    groups: tuple[WorkerGroup, ...]
+    here: bool
+    next: NextStep | None
+    seconds: float = field(compare=False)
+
+    def __repr__(self) -> str:
+        bad = sum(len(one.workers) for one in self.groups if not one.is_well)
+        number = sum(len(one.workers) for one in self.groups)
+        return f"<CAVE report on {number} workers: {f'{bad} without access' if bad else 'all well'}>"
+
+    def __str__(self) -> str:
+        from ..ui.terminal import as_text  # lazily: most scripts print no report
+
+        return as_text(self.page())
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        from ..ui.terminal import bundle
+
+        return bundle(self.page())
+
+    @property
+    def ok(self) -> bool:
+        """True if access works on every worker."""
+        return all(one.is_well for one in self.groups)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as `%cave_check --workers ... --json` prints it."""
+        return {
+            "schema": 1,
+            "ok": self.ok,
+            "scheduler": self.scheduler,
+            "datastacks": list(self.datastacks),
+            "here": self.here,
+            "groups": [one.to_dict() for one in self.groups],
+            "next": self.next.to_dict() if self.next else None,
+            "seconds": round(self.seconds, 2),
+        }
+
+    def page(self, verbose: bool = False) -> Page:
+        """The report as `%cave_check --workers` shows it; with `verbose`, every worker is named."""
+        number = sum(len(one.workers) for one in self.groups)
+        plural = "s" if number != 1 else ""
+        about = f"CAVE check: {', '.join(self.datastacks)} on {number} worker{plural} of {self.scheduler}"
+        rows = tuple(row for one in self.groups for row in _rows(one, verbose))
+        blocks: list[Block] = [line(Span(about, "strong")), Table(rows, "the workers", head=1)]
+        if self.next is not None:
+            return Page((*blocks, line(Span("Next: ", "strong"), self.next.line)))
+        return Page((*blocks, line(Span("✔ Access works on all workers.", "done"))))
+
+
+def _rows(group: WorkerGroup, verbose: bool) -> Iterable[tuple[Line, ...]]:
+    mark = line(Span(f"{MARKS[group.status]} {group.status.value}", group.status.value))
+    said = group.evidence if group.status is not Status.OK else "all well"
+    account = f" ({group.account})" if group.is_well and group.account else ""
+    yield mark, line(Span(group.who, "" if group.status is Status.OK else "strong")), line(f"{said}{account}")
+    if group.differs:
+        differs = joined(", ", [Span(one.text, "dim", private=True) for one in group.differs])
+        yield (), line(Span("not as here", "dim")), differs
+    if verbose:
+        yield (), line(Span("workers", "dim")), line(Span(", ".join(group.workers), "dim"))
+
+
+def _some(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"{', '.join(names[:MOST_NAMED])}{more}"
+
+
+# ---------------------------------------------------------------- from what the workers said
+
+
+def group_of(
+    facts: Mapping[str, Any],
+    found: Mapping[str, Any] | None,
+    here: Mapping[str, Any],
+    own: Mapping[str, Any],
+    off: float,
+) -> WorkerGroup:
+    """What is true of one worker; `merged` puts those together that say the same.
+
+    Args:
+        facts: its `look.facts`.
+        found: its `look.check`, or None if that did not end in time.
+        here, own: the same of this computer.
+        off: by how many seconds its clock is ahead of the one here.
+    """
+    differs = _differences(facts, here, off)
+    host, account = _shown(facts["host"]), _account(found)
+    if found is None:
+        unended = "the check did not end in time"
+        return WorkerGroup(hosts=(host,), status=Status.UNKNOWN, check="worker", evidence=unended, differs=differs)
+    if account and _account(own) and account != _account(own):
+        differs = (*differs, Difference(what="account", there=account, here=_account(own)))
+    order = (Status.FAILED.value, Status.UNKNOWN.value, Status.CRASHED.value)
+    bad = next((row for status in order for row in found["rows"] if row["status"] == status), None)
+    if bad is None:
+        return WorkerGroup(hosts=(host,), status=Status.OK, account=account, differs=differs)
+    step = found.get("next") or {}
+    return WorkerGroup(
+        hosts=(host,),
+        status=Status(bad["status"]),
+        check=str(bad["id"]).partition(":")[0],
+        evidence=f"{_shown(bad['title'])}: {_shown(bad['evidence'], 400).replace(_shown(facts['home']), '~')}",
+        advice=_shown(step.get("text", ""), 1000),
+        account=account,
+        differs=differs,
+    )
+
+
+def merged(groups: Iterable[tuple[str, WorkerGroup]]) -> tuple[WorkerGroup, ...]:
+    """One group for the workers (address, group) that say the same, on whatever hosts; those with a problem first."""
+    together: dict[tuple[object, ...], list[tuple[str, WorkerGroup]]] = {}
+    for address, one in groups:
+        unlike = tuple(each if each.what != HOME else HOME for each in one.differs)  # each job may have its own home
+        key = (one.status, one.check, one.evidence, one.account, unlike)
+        together.setdefault(key, []).append((address, one))
+    found = [
+        WorkerGroup(
+            workers=tuple(sorted(address for address, _ in some)),
+            hosts=tuple(sorted({host for _, one in some for host in one.hosts})),
+            status=some[0][1].status,
+            check=some[0][1].check,
+            evidence=some[0][1].evidence,
+            advice=some[0][1].advice,
+            account=some[0][1].account,
+            differs=_together([one.differs for _, one in some]),
+        )
+        for some in together.values()
+    ]
+    return tuple(sorted(found, key=lambda one: (one.is_well, -len(one.workers), one.workers)))
+
+
+def _together(found: Sequence[tuple[Difference, ...]]) -> tuple[Difference, ...]:
+    """What differs on several workers: the same, but for the home."""
+    homes = sorted({one.there for differs in found for one in differs if one.what == HOME})
+    return tuple(one if one.what != HOME else replace(one, there=_some(tuple(homes))) for one in found[0])
+
+
+def _differences(facts: Mapping[str, Any], here: Mapping[str, Any], off: float) -> tuple[Difference, ...]:
+    found: list[tuple[str, str, str]] = []
+    if facts["home"] != here["home"]:
+        found.append((HOME, facts["home"], here["home"]))
+    for theirs, ours in zip(facts["tokens"], here["tokens"], strict=False):
+        if theirs["server"] != ours["server"]:
+            found.append(("server", theirs["server"], ours["server"]))
+        elif theirs["digest"] != ours["digest"]:
+            found.append(("token", _ending(theirs), _ending(ours)))
+    for name in dict.fromkeys((*here["versions"], *facts["versions"])):
+        theirs, ours = facts["versions"].get(name) or MISSING, here["versions"].get(name) or MISSING
+        if theirs != ours:
+            found.append((name, theirs, ours))
+    if facts["network"] != here["network"]:
+        theirs, ours = (", ".join(one["variables"]) or "none" for one in (facts, here))
+        found.append(("network variables", theirs, ours if theirs != ours else "with other values"))
+    if abs(off) > LATEST:
+        found.append(("clock", f"{duration(round(abs(off) / 60) * 60)} {'ahead' if off > 0 else 'behind'}", ""))
+    return tuple(
+        Difference(what=_shown(what), there=_shown(there), here=_shown(ours))
+        for what, there, ours in dict.fromkeys(found)
+    )
+
+
+def _ending(token: Mapping[str, str]) -> str:
+    if token["ending"]:
+        return f"ending in {token['ending']}"
+    return "of no known form" if token["digest"] else MISSING
+
+
+def _account(found: Mapping[str, Any] | None) -> str:
+    person = (found or {}).get("account") or {}
+    return _shown(person.get("name", ""))
+
+
+def _shown(text: object, limit: int = 120) -> str:
+    return sanitize(text, limit).text

@@ -1,0 +1,171 @@
+"""`%cave_check --workers` runs the check on the workers of a real cluster, and groups what is the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+distributed = pytest.importorskip("distributed", reason="the extra `dask` is not installed")
+
+import cave_magic  # noqa: E402
+from cave_magic.credentials.save import save_token  # noqa: E402
+from cave_magic.dask import look  # noqa: E402
+from cave_magic.sandbox import Sandbox  # noqa: E402
+from cave_magic.token import Token  # noqa: E402
+
+from ..support.shell import Run  # noqa: E402
+from .conftest import cluster_of  # noqa: E402
+from .test_access import find_package, lose_package  # noqa: E402
+
+DATASTACK = "minnie65_public"
+
+
+@pytest.fixture(scope="module")
+def many() -> Iterator[Any]:
+    """A client of 200 workers, all in this process."""
+    with cluster_of(n_workers=200, processes=False) as cluster, distributed.Client(cluster) as client:
+        yield client
+
+
+def test_two_hundred_workers_ask_once(many: Any, cave: Sandbox, set_up: str):
+    """All say the same as this computer, so that one check is made for all, within the bound."""
+    cave.requests.clear()
+    start = time.monotonic()
+    report = cave_magic.check(DATASTACK, server=cave.server, workers=many, timeout=14)
+    assert time.monotonic() - start < 15
+    assert report.ok
+    assert [(len(one.workers), one.status, one.differs) for one in report.groups] == [(200, "ok", ())]
+    assert sum(one.service == "auth" for one in cave.requests) <= 2
+    assert report.next is None
+    assert "200 workers on " in str(report)
+    assert set_up not in json.dumps(report.to_dict()) + str(report) + repr(report)
+
+
+def test_what_differs_is_grouped(many: Any, cave: Sandbox, set_up: str, monkeypatch: pytest.MonkeyPatch):
+    """Each kind of worker asks once; kinds that say the same are one row, with what is not as it is here."""
+    real, count = look.facts, iter(range(1000))
+    there = {"home": "/scratch/home", "network": "0", "variables": ["HTTPS_PROXY"], "host": "node7"}
+
+    def facts(names: Any, server: str, key: bytes) -> dict[str, Any]:
+        said, number = real(names, server, key), next(count)
+        if number % 50 == 1:  # the first one is this computer
+            said |= {**there, "clock": said["clock"] + 7200, "versions": {**said["versions"], "caveclient": "7.0.0"}}
+        return said | {"home": "/other"} if number % 50 == 2 else said
+
+    monkeypatch.setattr(look, "facts", facts)
+    cave.requests.clear()
+    report = cave_magic.check(DATASTACK, server=cave.server, workers=many, timeout=14)
+    assert report.ok
+    assert [len(one.workers) for one in report.groups] == [192, 4, 4]
+    found = [{one.what: one.there for one in group.differs} for group in report.groups]
+    assert {"home": "/other"} in found
+    away = {
+        "home": "/scratch/home",
+        "caveclient": "7.0.0",
+        "network variables": "HTTPS_PROXY",
+        "clock": "2 hours ahead",
+    }
+    assert away in found
+    assert sum(one.service == "auth" for one in cave.requests) <= 6
+
+
+def test_workers_without_a_token_are_named(client: Any, cave: Sandbox, set_up: str, homes: Path, run: Run, shell: Any):
+    """The table groups them, and the printed line gives them the token; then all is well."""
+    shell.user_ns["client"] = client
+    ran = run(f"%cave_check {DATASTACK} --server {cave.server} --workers client --timeout 40")
+    assert not ran.error
+    assert "2 workers on " in ran.out
+    assert "stored token: none" in ran.out
+    assert str(homes / "0") in ran.out.replace("\n", "")
+    report = cave_magic.check(DATASTACK, server=cave.server, workers=client, timeout=40)
+    assert not report.ok
+    line = report.next.commands[0]
+    assert line.startswith("from cave_magic.dask import CaveAccess; client.register_plugin(CaveAccess(")
+    assert not run(line).error
+    after = run(f"%cave_check {DATASTACK} --server {cave.server} --workers client --json --timeout 40")
+    assert json.loads(after.out)["ok"] is True
+    name = f"cave-access-{cave.server.removeprefix('http://')}"
+    client.unregister_worker_plugin(name)
+
+
+def test_another_account_is_seen(client: Any, cave: Sandbox, set_up: str, homes: Path, monkeypatch: pytest.MonkeyPatch):
+    """Access works on both, but one worker reads in another name: the endings and the accounts are shown."""
+    other = cave.new_token("bob")
+    with monkeypatch.context() as patch:
+        patch.setenv("HOME", str(homes / "1"))
+        save_token(Token(other), cave.server, local_servers=[cave.local_server], opened=[DATASTACK])
+    report = cave_magic.check(DATASTACK, server=cave.server, workers=client, timeout=40)
+    shutil.rmtree(homes / "1" / ".cloudvolume")
+    mine = next(one for one in report.groups if any(difference.what == "account" for difference in one.differs))
+    said = {one.what: (one.there, one.here) for one in mine.differs}
+    assert said["token"] == (f"ending in {other[-4:]}", f"ending in {set_up[-4:]}")
+    assert said["account"][0].startswith("Bob")
+    assert other not in json.dumps(report.to_dict())
+
+
+def test_a_worker_that_does_not_respond_is_named(client: Any, cave: Sandbox, set_up: str):
+    """The others are reported in time; a line says how to restart it."""
+    stuck = min(client.run(os.getpid))
+    held = threading.Thread(target=client.run, args=(time.sleep, 4), kwargs={"workers": [stuck]})
+    held.start()
+    report = cave_magic.check(DATASTACK, server=cave.server, workers=client, timeout=3)
+    held.join()
+    silent = next(one for one in report.groups if one.evidence == "no response")
+    assert silent.workers == (stuck,)
+    assert silent.who == f"1 worker ({stuck})"
+    assert len(report.groups) == 2
+
+
+def test_a_worker_without_the_package_is_reported(client: Any, cave: Sandbox, set_up: str):
+    """The line that installs it on all workers comes first."""
+    worker = min(client.run(os.getpid))
+    client.run(lose_package, workers=[worker])
+    report = cave_magic.check(DATASTACK, server=cave.server, workers=client, timeout=40)
+    client.run(find_package, workers=[worker])
+    assert [one.workers for one in report.groups if one.evidence == "cave-magic is not installed"] == [(worker,)]
+    assert report.next.commands[0].startswith("from distributed import PipInstall; client.register_plugin(")
+
+
+BAD = {
+    "--workers nobody": "--workers takes the name of a variable with a distributed.Client",
+    "--workers tcp://127.0.0.1:9": "the scheduler at tcp://127.0.0.1:9 does not respond",
+    "--workers client": "this client is closed",
+    "--workers client --fix": "--workers goes with",
+}
+
+
+@pytest.mark.parametrize("options", BAD)
+def test_bad_input_is_one_line(run: Run, shell: Any, many: Any, options: str):
+    """Each is one line, and no thread and no client is left."""
+    shell.user_ns["client"] = distributed.Client(many.scheduler.address, set_as_default=False)
+    shell.user_ns["client"].close()
+    before = threading.active_count()
+    ran = run(f"%cave_check {options} --timeout 2")
+    assert ran.error in ("BadInput",)
+    assert BAD[options] in ran.message
+    assert "\n" not in ran.message
+    assert threading.active_count() <= before
+
+
+def test_without_dask_the_install_line_is_printed(run: Run, monkeypatch: pytest.MonkeyPatch):
+    """The extra is named."""
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    ran = run("%cave_check --workers client --timeout 40")
+    assert "dask.distributed is not installed here. Next: " in ran.message
+    assert "cave-magic[dask]" in ran.message
+
+
+def test_a_cluster_without_workers_is_named(run: Run, shell: Any):
+    """There is nothing to check, and it is said."""
+    with cluster_of(n_workers=0, processes=False) as cluster:
+        shell.user_ns["cluster"] = cluster
+        assert "the cluster has no workers" in run("%cave_check --workers cluster").message
