@@ -108,7 +108,7 @@ def test_the_last_error_is_in_every_form_of_the_report(run, cave, set_up, shell)
     assert pickle.loads(pickle.dumps(shell.user_ns["report"])).to_dict()["error"] == error
     run(fails)
     block = run("%cave_check --report").out
-    assert "The last error: the client was made with" in block
+    assert "The last error: the client was created with" in block
     assert "my_lab" not in block
 
 
