@@ -65,9 +65,9 @@ class Report:
         return f"<CAVE report on {', '.join(self.datastacks)}: {'all well' if self.ok else worst}>"
 
     def __str__(self) -> str:
-        from ..ui.terminal import as_text  # lazily: most scripts print no report
+        from ..ui.terminal import UNKNOWN_WIDTH, as_text  # lazily: most scripts print no report
 
-        return as_text(self.page())
+        return as_text(self.page(), UNKNOWN_WIDTH)
 
     def _repr_html_(self) -> str:
         return self._repr_mimebundle_()["text/html"]
@@ -159,7 +159,7 @@ def _is_shown(row: CheckResult) -> bool:
 
 def _row(row: CheckResult, verbose: bool) -> tuple[Line, ...]:
     calm = row.status in (Status.OK, Status.SKIPPED)
-    name = Span(f" ({row.id})" if verbose and row.id != row.title else "", "dim")
+    name = line(" ", Span(f"({row.id})", "id")) if verbose and row.id != row.title else ()
     return _mark(row.status), line(Span(row.title, "" if calm else "strong"), name), row.found
 
 

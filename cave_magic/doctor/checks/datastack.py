@@ -210,7 +210,7 @@ def _no_permission(datastack: DatastackFacts, account: Account) -> Finding:
     evidence = line(account.who, f" has no permission to view {dataset} (403 missing_permission)")
     place = where_to_ask(datastack.name, datastack.server.host)
     named = line(" (", Span(place, "link" if is_address(place) else ""), ")") if place else ()
-    ask = line(f"ask the administrators of {dataset}", named, " for access")
+    ask = line(f"ask the administrators of {dataset} for access", named)
     if account.admin:
         give = f"you administer {datastack.server.host}: give your account that permission"
         return failed(evidence, ", which an administrator needs too", next_step=then(give, again))
