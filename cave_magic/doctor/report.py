@@ -65,9 +65,9 @@ class Report:
         return f"<CAVE report on {', '.join(self.datastacks)}: {'all well' if self.ok else worst}>"
 
     def __str__(self) -> str:
-        from ..ui.terminal import UNKNOWN_WIDTH, as_text  # lazily: most scripts print no report
+        from ..ui.terminal import as_text  # lazily: most scripts print no report
 
-        return as_text(self.page(), UNKNOWN_WIDTH)
+        return as_text(self.page())
 
     def _repr_html_(self) -> str:
         return self._repr_mimebundle_()["text/html"]
