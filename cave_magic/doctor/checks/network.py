@@ -341,6 +341,9 @@ def _auth(server: ServerFacts) -> Finding | None:
     response = server.identity or server.anonymous_identity
     if response is None:
         return None
+    if server.is_gated and server.anonymous_identity is not None:
+        said = line(server.anonymous_identity.evidence, ", even without a token, so no token can work there now")
+        return failed(said, next_step=then(tell_administrators(server.host), next_steps.check(server.target)))
     if is_cave(response):
         return ok(f"responded in {elapsed(response.seconds)}")
     return failure_finding(response, server, "the auth service")

@@ -235,6 +235,7 @@ CASES = [
     case("the clock is days ahead", CLOCK, _clocks(-3 * 86_400.0), "warning", f"3 days ahead of that of {HOST}", CHECK, advises="ask its administrators"),
     case("a proxy keeps old responses", CLOCK, _clocks(-3 * 86_400.0, 1.0), "nothing"),
     case("the auth service works", AUTH, ServerFacts(), "ok", "responded in 100 ms"),
+    case("a gateway rejects every request", AUTH, ServerFacts(identity=error(401, "invalid_token"), account=None, anonymous_identity=error(401, "invalid_token")), "failed", ("invalid_token", "even without a token"), CHECK, advises="administrators"),
     case("the auth service works without a token", AUTH, ServerFacts(identity=None, anonymous_identity=error(401, "no_token")), "ok"),
     case("the auth service was not asked", AUTH, ServerFacts(identity=None), "nothing"),
     case("the auth service asks to slow down", AUTH, ServerFacts(identity=response(429, {"message": "x"})), "failed", "slow down (429)", CHECK, advises="a minute"),

@@ -122,6 +122,7 @@ FINDING = [
     case("no token", TOKEN, _none(), "failed", f"none for {HOST} in {FOLDER}", NEW, EXISTING, advises="if you have an account"),
     case("no token without a prompt", TOKEN, _none(machine=QUIET), "failed", "none for", FROM_ENV, advises="keep a token as CAVE_TOKEN in an environment variable"),
     case("no token, and a server that is down", TOKEN, _none(anonymous_identity=DOWN), "warning", ("none for", "fix the server first")),
+    case("no token, and a gateway", TOKEN, _none(anonymous_identity=response(401, {"message": "Unauthorized"})), "warning", ("none for", "fix the server first")),
     case("no token, and a server that was not asked", TOKEN, _none(anonymous_identity=None), "failed", "none for", NEW, EXISTING),
     case("a token in a variable", TOKEN, _none(machine=VARIABLE_SET), "failed", "CAVE_TOKEN is set", "%cave_save --from-env CAVE_TOKEN"),
     case("a token in a variable and one that works", TOKEN, _none(machine=VARIABLE_SET, misplaced_file=NEAR), "failed", "has one that works", SAVE_NEAR),
