@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import site
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -37,8 +36,9 @@ def _files_in(folder: str, end: str) -> Iterator[str]:
     with suppress(OSError):
         for path in sorted(Path(folder).iterdir()):
             if path.name.endswith(end) and path.is_file():
-                text = path.read_text("utf-8", "replace")
-                yield from [str(path)] if end != ".pth" or re.search(r"(?m)^import\b", text) else []
+                lines = path.read_text("utf-8", "replace").splitlines()
+                if end != ".pth" or any(one.startswith("import") for one in lines):
+                    yield str(path)
 
 
 def find_startup_fault(module: str, files: Sequence[str], seconds: float) -> ImportFault | None:

@@ -51,6 +51,9 @@ _ADVICE = {
 _OFFLINE = (Failure.NAME_NOT_FOUND, Failure.UNREACHABLE)
 """Failures that every request has on a computer without a network."""
 
+_LOCAL = (Failure.REFUSED, Failure.RESET, Failure.CONNECT_TIMEOUT)
+"""Failures that on this computer no network causes, but the program at the address."""
+
 _DAY = 86_400.0
 _TIMEOUTS = (Failure.NO_RESPONSE, Failure.TOO_SLOW, Failure.NOT_CONTACTED, Failure.CONNECT_TIMEOUT)
 """Failures that a longer timeout may avoid: a slow server looks the same as one that is down."""
@@ -280,8 +283,9 @@ def _no_response(response: Response, server: ServerFacts, tried: Tried) -> Findi
     if others and not reached(tried) and failure is not None:
         return _nothing_is_reached(response, server, others)
     advice = _ADVICE.get(failure, "").format(host=response.host) if failure else ""
-    if failure is Failure.REFUSED and is_on_this_computer(response.url):
-        advice = f"start the program that should respond at {response.host}; if it is a tunnel, look at its other end"
+    if failure in _LOCAL and is_on_this_computer(response.url):
+        start = "start" if failure is Failure.REFUSED else "restart"
+        advice = f"{start} the program that should respond at {response.host}; if it is a tunnel, look at its other end"
     if failure in _TIMEOUTS and server.timeout < LONGER:
         slow = f"{advice}; if it is just slow: " if advice else "give it more time: "
         next_step = advise(slow, next_steps.check(server.target, f"--timeout {LONGER}"))

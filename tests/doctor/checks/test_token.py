@@ -117,7 +117,7 @@ FINDING = [
     case("a token that others can read", TOKEN, ServerFacts(stored=stored(token_file(token=MINE, readable_by_others=True))), "ok", f"{OWN}, ends in 5a3b"),
     case("a token that is too short to show", TOKEN, ServerFacts(stored=stored(token_file(token=Token("abc")))), "ok", f"{OWN}, only you"),
     case("the token comes from the usual file", TOKEN, ServerFacts(stored=stored(default=token_file(DEFAULT, MINE))), "ok", f"{DEFAULT}, ends in"),
-    case("caveclient takes another token", TOKEN, ServerFacts(caveclient_disagrees=True), "unknown", f"does not use the token in {OWN}", "%pip install -U caveclient", CHECK),
+    case("caveclient takes another token", TOKEN, ServerFacts(caveclient_disagrees=True), "unknown", f"does not use the token in {OWN}", CHECK, "%pip install -U caveclient", advises="restart the kernel, then"),
     case("caveclient was not tried", TOKEN, ServerFacts(caveclient_disagrees=None), "ok"),
     case("no token", TOKEN, _none(), "failed", f"none for {HOST} in {FOLDER}", NEW, EXISTING, advises="if you have an account"),
     case("no token without a prompt", TOKEN, _none(machine=QUIET), "failed", "none for", FROM_ENV, advises="keep a token as CAVE_TOKEN in an environment variable"),

@@ -122,6 +122,16 @@ def test_a_pipe_in_place_of_the_notebook_is_left_alone(world: World):
     assert world.check().ok
 
 
+@pytest.mark.parametrize("value", ["{}\n", " {}", '"{}"'])
+def test_a_home_with_invisible_characters_is_corrected(world: World, value):
+    """HOME was set from a file or a form; the folder without the line break, space or quotes is the one that is meant."""
+    world.patch.setenv("HOME", value.format(world.home))
+    report = world.check()
+    assert bad(report) == [("token-folder", "failed")]
+    assert report.next.commands[0] == f"%env HOME={world.home}"
+    assert world.fix().ok
+
+
 def test_a_history_that_takes_long_to_search_does_not_hold_up_the_check(world: World, monkeypatch):
     """A database of gigabytes, or one on a slow disk, is searched as long as the check waits anyway."""
     waiting = threading.Event()
