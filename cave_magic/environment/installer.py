@@ -93,7 +93,7 @@ def _is_set_to_user() -> bool:
     files = ConfigParser()
     with suppress(Exception):  # a malformed file, with which pip fails, too
         own = (os.path.join(sys.prefix, "pip.conf"), os.environ.get("PIP_CONFIG_FILE", ""))
-        files.read([*map(os.path.expanduser, _SETTINGS), *own])
+        files.read(filter(os.path.isfile, (*map(os.path.expanduser, _SETTINGS), *own)))  # not a pipe
         return any(files.getboolean(one, "user", fallback=False) for one in ("global", "install"))
     return False
 

@@ -71,6 +71,14 @@ def test_pip_that_is_set_to_user_is_told_not_to(python, tmp_path, monkeypatch, s
     assert python(user=True).options == ()
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes are of Unix")
+def test_a_pipe_in_place_of_the_settings_of_pip_is_not_read(python, tmp_path, monkeypatch):
+    """Nobody writes to it, so that reading it would never end."""
+    monkeypatch.delenv("PIP_CONFIG_FILE", raising=False)
+    os.mkfifo(tmp_path / "pip.conf")
+    assert python(user=False).options == ()
+
+
 @pytest.mark.parametrize("name", ["PIP_TARGET", "PIP_PREFIX", "PIP_ROOT"])
 def test_a_folder_that_this_kernel_does_not_search_is_unset(python, tmp_path, monkeypatch, name):
     """Pip would install there, and the package would still be missing here."""

@@ -44,6 +44,7 @@ _ADVICE = {
     Failure.NOT_HTTP: "correct the port in the address",
     Failure.NOT_TLS: "correct the port in the address, or tell the administrators of {host}",
     Failure.HANDSHAKE: "tell the administrators of {host}",
+    Failure.HEADERS: "tell the administrators of {host}",
     Failure.INCOMPLETE: "wait a while; if it is the same then, tell the administrators of {host}",
 }
 """What to do if nothing that was tried changes the outcome."""

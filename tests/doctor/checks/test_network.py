@@ -142,6 +142,7 @@ FAILURES = {
     Failure.UNSENDABLE: ("unknown", (f"{CHECK} --report",), "can help"),
     Failure.UNKNOWN: ("unknown", (f"{CHECK} --report",), "can help"),
     Failure.NOT_TLS: ("failed", (CHECK,), "correct the port"),
+    Failure.HEADERS: ("failed", (CHECK,), "tell the administrators"),
     Failure.NOT_HTTP: ("failed", (CHECK,), "correct the port"),
     Failure.CA_BUNDLE: ("failed", ("%pip install --force-reinstall --no-deps certifi", CHECK), "restart the kernel"),
     Failure.KEY_LOG: ("failed", ('import os; os.environ.pop("SSLKEYLOGFILE", None)', CHECK), ""),
