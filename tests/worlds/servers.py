@@ -81,6 +81,7 @@ ODD: dict[str, Callable[[flask.Request], flask.Response]] = {
     "a redirect to nowhere": _reply(302, "", Location=""),
     "a redirect to a bad address": _reply(302, "", Location="http://[::1"),
     "a redirect to mail": _reply(302, "", Location="mailto:ada@example.org"),
+    "too many headers": _reply(200, {"x": 1}, **{f"X-{number}": "y" for number in range(120)}),
     "an empty 200": _reply(200, ""),
     "NaN": _reply(200, "NaN", **{"Content-Type": "application/json"}),
     "deep JSON": _reply(200, "[" * 20_000, **{"Content-Type": "application/json"}),

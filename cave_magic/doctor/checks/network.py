@@ -160,7 +160,7 @@ def _strange(response: Response, server: ServerFacts, whole: str, tried: Tried) 
     if response.status >= 500:
         return _broken(response, server, whole, tried)
     if response.status == 200 and not response.is_json:
-        return _no_data(response, again, tried)
+        return _no_data(response, server, tried)
     if response.status == 404 and whole == "the server":
         return _not_cave(response, server)
     if response.status == 404:
@@ -222,8 +222,9 @@ def at(start: float, seconds: float, again: Command) -> NextStep:
     return advise(f"try again {moment(start, seconds)}: ", again)
 
 
-def _no_data(response: Response, again: Command, tried: Tried) -> Finding:
-    """Status 200 without JSON."""
+def _no_data(response: Response, server: ServerFacts, tried: Tried) -> Finding:
+    """Status 200 without JSON; no portal of a network sends it if another service of the server responds."""
+    again = next_steps.check(server.target)
     if response.form not in (PAGE, TEXT, ""):
         return unknown(response.evidence, next_step=then(UNEXPECTED, again))
     said = line(' ("', sanitize(response.opening), '")') if response.opening else ()
@@ -231,7 +232,7 @@ def _no_data(response: Response, again: Command, tried: Tried) -> Finding:
     advice = "wait a while"
     if response.form == PAGE:
         advice = f"open {display_url(response.url)} in a browser, which shows the whole page, or wait"
-    if not reached(tried):
+    if not reached(tried) and not any(map(is_cave, server.responses)):
         advice = f"sign in to this network's portal, or {advice}"
     return failed(f"{response.host} returned ", what, only_this_one(tried), next_step=then(advice, again))
 
