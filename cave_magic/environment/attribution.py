@@ -73,7 +73,7 @@ def find_fault(module: str, seconds: Callable[[], float]) -> ImportFault | None:
         return ImportFault(cause=Cause.PYTHON_GONE, package="Python", folder=sys.executable, repair=gone)
     first = run(ImportTrial(module=module), seconds() / 2)
     if first.works:
-        return find_startup_fault(module, files_of_ipython(), seconds() - 0.5) or _STALE
+        return find_startup_fault(module, files_of_ipython(), seconds() - 0.5, bare=False) or _STALE
     raised = first.raised or attempt(module)
     if raised is None:  # a second try in this kernel proves nothing
         return None
@@ -175,7 +175,7 @@ class _Attribution:
         if works == "path":
             return _STALE
         if works == "startup":
-            return find_startup_fault(self._target, files_of_python(), self._seconds() - 0.5)
+            return find_startup_fault(self._target, files_of_python(), self._seconds() - 0.5, bare=True)
         if works == "variables":
             return self._variable(names)
         if works is None or not self._parts:

@@ -41,15 +41,16 @@ def _files_in(folder: str, end: str) -> Iterator[str]:
                     yield str(path)
 
 
-def find_startup_fault(module: str, files: Sequence[str], seconds: float) -> ImportFault | None:
+def find_startup_fault(module: str, files: Sequence[str], seconds: float, bare: bool) -> ImportFault | None:
     """The file with which the import of a module fails that works without all of them; None if it is none alone.
 
     Args:
         module: its full name.
         files: the files, which are run one in each fresh Python.
         seconds: the time for all of them, which run at the same time.
+        bare: whether it works only without the files of Python, which are then left out.
     """
-    trials = [ImportTrial(module=module, bare=True, first=(file,)) for file in files[:_MOST]]
+    trials = [ImportTrial(module=module, bare=bare, first=(file,)) for file in files[:_MOST]]
     with ThreadPoolExecutor(_MOST) as pool:
         outcomes = list(pool.map(lambda one: run(one, seconds), trials))
     blamed = next((one.first[0] for one, outcome in zip(trials, outcomes, strict=True) if outcome.raised), "")
