@@ -121,7 +121,13 @@ for _target, _names in PATHS.items():
         )
 
 
-@fault("servers", "all=invalid_token", names=("token-form", "token-shadow", "account"), others=True, place="server all")
+@fault(
+    "servers",
+    "all=invalid_token",
+    names=("token-form", "token-shadow", "auth", "account"),
+    others=True,
+    place="server all",
+)
 def _rejects_every_token(world: World) -> None:
     """The auth server has lost its table of tokens."""
     said = {"error": "invalid_token", "message": "Unauthorized - Token is Invalid or Expired"}
