@@ -48,6 +48,8 @@ def cave_save(context: Context, args: argparse.Namespace) -> None:
     try:
         with token_input.cleaning_up(context):
             _save(context, target, args, text, given)
+        if args.token and not given:
+            context.frontend.show(Page((token_input.if_shared(target),)))
     except TokenExists as error:
         unchecked = ("--no-check",) if args.no_check else ()
         replace = next_steps.save(target, *given, "--overwrite", *unchecked)

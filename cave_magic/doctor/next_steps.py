@@ -78,9 +78,9 @@ def save_from(target: Target, file: Path, replaces: bool = True) -> Command:
     return save(target, "--from-file", _typed(file), *options)
 
 
-def whoami(target: Target) -> Command:
+def whoami(target: Target, *options: str) -> Command:
     """`%cave_whoami` for the server of a target."""
-    return magic("cave_whoami", *_server(target))
+    return magic("cave_whoami", *_server(target), *options)
 
 
 def magic(name: str, *words: str, needs: tuple[Need, ...] = ()) -> Command:

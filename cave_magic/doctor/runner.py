@@ -83,6 +83,10 @@ def _look(check: Check, subject: Any, prove: Callable[[Finding], Finding]) -> Fi
         return Finding(status=Status.CRASHED, evidence=found)
 
 
+def _with_advice(offer: NextStep, fix: Fix) -> NextStep:
+    return advise(offer.line, ". ", fix.advice) if fix.advice else offer
+
+
 def _row(check: Check, name: str, title: str, finding: Finding | None, offer: NextStep) -> CheckResult | None:
     if finding is None:
         return None
@@ -92,7 +96,7 @@ def _row(check: Check, name: str, title: str, finding: Finding | None, offer: Ne
         status=finding.status,
         title=title,
         found=finding.evidence,
-        next_step=finding.next_step or (offer if finding.fix else None),
+        next_step=finding.next_step or (_with_advice(offer, finding.fix) if finding.fix else None),
         quiet=check.quiet and finding.status is not Status.CRASHED,
         tried=finding.tried,
     )
