@@ -160,7 +160,7 @@ def _revoke_another(context: Context, facts: ServerFacts, args: argparse.Namespa
     if facts.listed_tokens is None:
         raise no_list(facts)
     key = _with_ending(facts, args.token, own.reads_as() or own)
-    files = (show_path(file.path) for file in removal.files_with(facts.address, key.token))
+    files = (show_path(path) for paths in removal.files_with(facts.address, key.token) for path in paths)
     context.frontend.show(tokens.token_page(key, files))
     unasked = next_steps.setup(facts.target, "remove", "--token", key.token.ending, "--yes")
     if not args.yes and not confirm(context.frontend, "Revoke it? Programs that use it stop working.", line(unasked)):

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from ..credentials.obstacles import Intent, obstacle_to
-from ..credentials.removal import files_with, find_removal
+from ..credentials.removal import files_with
 from ..credentials.token_files import show_path
 from ..doctor import next_steps
 from ..doctor.checks.notebook import CLIENTS
@@ -43,7 +43,7 @@ def replace_token(context: Context, args: argparse.Namespace) -> None:
     seconds = context.seconds()
     auth = probe_auth_server(target, seconds, context.frontend)
     exchange = Exchange(auth=auth, frontend=context.frontend, seconds=seconds)
-    files = [file.path for file in files_with(target.server, old.reads_as() or old) if not file.foreign]
+    files, others = files_with(target.server, old.reads_as() or old)
     copies = [path for path in files if obstacle_to(Intent.WRITE, path) is None]
     if not args.yes:
         warning = revokes_the_other(target) if exchange.keeps_one else ""
@@ -54,7 +54,8 @@ def replace_token(context: Context, args: argparse.Namespace) -> None:
         new = exchange.renew(found)
     saved = token_input.save_new(context, new, True, copies)
     problem = _revoke(context, facts, old, new, exchange.keeps_one)
-    left = [show_path(path) for path in files if path not in copies] + _others_with(facts, old)
+    left = [show_path(path) for path in (*files, *others) if path not in copies]
+    left += [f"{name} in the environment" for name, token in facts.machine.token_variables.items() if token == old]
     lines = tokens.replaced_lines(facts, old, problem, left)
     token_input.show_card(context, new.verified, saved, (*new.remarks[:1], *lines, *_clients(context, facts, new)))
     token_input.offer_older(context, new, asks=not args.yes)
@@ -91,12 +92,6 @@ def _revoke(context: Context, facts: ServerFacts, old: Token, new: NewToken, kee
     if not problem:
         context.so_far = line(f"The new token{tokens.ending(token)} is saved, and the old one is revoked.")
     return problem
-
-
-def _others_with(facts: ServerFacts, old: Token) -> list[str]:
-    """What else has the old token on this computer, and is not ours to change: variables, other servers' files."""
-    variables = [f"{name} in the environment" for name, token in facts.machine.token_variables.items() if token == old]
-    return [*variables, *map(show_path, find_removal(facts.address).kept)]
 
 
 def _clients(context: Context, facts: ServerFacts, new: NewToken) -> list[Line]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -14,9 +15,10 @@ from ..token import Token, find_tokens
 from . import atomic_write
 from .datastack_map import known_servers
 from .locations import READ_BY_PROGRAMS, Role, host_in_name, is_host_of, locations
-from .save import OF_THE_TOKEN, changing, write_files
+from .obstacles import file_obstacle
+from .save import OF_THE_TOKEN, Obstructed, changing, write_files
 from .stored_tokens import named_owner, owner_of, resolve
-from .token_files import TOKEN_KEY, TokenFile, is_foreign, link_target, parse_object, read_text, secrets_folder
+from .token_files import TOKEN_KEY, State, is_foreign, link_target, parse_object, read_text, secrets_folder
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 
@@ -38,7 +40,11 @@ class Removal:
 
 
 def find_removal(server: str) -> Removal:
-    """Finds the files with a token of a server; a token that is known to belong to another server stays."""
+    """Finds the files with a token of a server; a token that is known to belong to another server stays.
+
+    Raises:
+        TokenNotSaved: a file that programs read cannot be read now, so nobody knows what is in it.
+    """
     stored = resolve(server)
     files = [one.read() for one in locations(server, roles=(Role.OWN, Role.DATA_SERVER))]
     sources = [] if stored.source is None or stored.belongs_to else [stored.source]
@@ -76,10 +82,15 @@ def remove(server: str) -> Removal:
     return removal
 
 
-def files_with(server: str, token: Token) -> tuple[TokenFile, ...]:
-    """The files of this computer with this token of a server, without those of other servers."""
-    files = (read for one in locations(server) if (read := one.read()).meant == token)
-    return tuple(file for file in files if not (named_owner(server, file) or is_another_servers(server, file.path)))
+def files_with(server: str, token: Token) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """The files of this computer with a token of a server: the server's, and those that are other servers' or users'."""
+    files = [read for one in locations(server) if (read := one.read()).meant == token]
+    others = [
+        file.path
+        for file in files
+        if file.foreign or named_owner(server, file) or is_another_servers(server, file.path)
+    ]
+    return tuple(file.path for file in files if file.path not in others), tuple(others)
 
 
 def is_another_servers(server: str, path: Path) -> bool:
@@ -90,13 +101,21 @@ def is_another_servers(server: str, path: Path) -> bool:
 
 
 def _paths_with(server: str, tokens: Collection[Token]) -> Iterator[Path]:
-    """The files in which one of these tokens stands, with the copies that a save or a fix has made of them."""
+    """The files in which one of these tokens stands, with the copies that a save or a fix has made of them.
+
+    Raises:
+        TokenNotSaved: a file that programs read cannot be read now, so nobody knows what is in it.
+    """
     secrets = [token.reveal() for token in tokens]
     paths = dict.fromkeys(one.path for one in locations(server))
     for folder in dict.fromkeys((secrets_folder(), *(path.parent for path in paths if path.is_file()))):
-        paths |= dict.fromkeys(sorted(folder.glob("*-secret.json.*.bak")))
+        with contextlib.suppress(OSError):
+            paths |= dict.fromkeys(sorted(folder.glob("*-secret.json.*.bak")))
+    read = {one.path for one in locations(server, roles=READ_BY_PROGRAMS)}
     for path in paths:
         content = read_text(path)
+        if content.state is State.UNREADABLE and path in read and (obstacle := file_obstacle(path)) is not None:
+            raise Obstructed(obstacle)
         if content.info is not None and any(secret in content.text for secret in secrets):
             yield path
 

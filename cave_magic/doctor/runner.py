@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..ui.document import line
-from .model import Check, CheckResult, Finding, Fix, NextStep, Status
+from .model import Check, CheckResult, Finding, Fix, NextStep, Status, advise
 
 Subjects = Callable[[type], Sequence[Any]]
 Above = Callable[[Any, type], Any]
