@@ -51,7 +51,7 @@ def _remove(context: Context, facts: ServerFacts, args: argparse.Namespace) -> N
     left = context.shell.find_tokens(found.tokens)
     notes = [line(f"It is also in {one.found_in} ({one.details}), and is removed there.") for one in left]
     if facts.account is not None and not args.revoke:
-        too = next_steps.setup(target, "remove", "--revoke")
+        too = next_steps.end(target, "remove", "--revoke", can_ask=context.frontend.can_ask)
         notes.append(line(f"It stays valid on {facts.host}. To revoke it there, too: ", too))
     context.frontend.show(tokens.removal_page(facts, found, notes))
     question = "Remove it?"
@@ -87,7 +87,7 @@ def _data_servers(server: str) -> list[str]:
 
 def _not_removed(error: TokenNotSaved, target: Target, said: list[Line]) -> TokenNotSaved:
     obstacle = getattr(error, "obstacle", None)
-    again = next_steps.setup(target, "remove")
+    again = next_steps.setup(target, "remove", "--yes")
     step = feasible.past(obstacle, again).line if obstacle is not None else line("", next_steps.check(target))
     return TokenNotSaved(*error.args, " ", *(part for one in said for part in (*one, Span(" "))), "Next: ", *step)
 
@@ -188,7 +188,7 @@ def _with_ending(facts: ServerFacts, given: str, own: Token) -> ListedToken:
         page = Span(tokens.page_of(target), "link")
         raise BadInput(f"{len(found)} of your tokens end so. {NOTHING} To choose the right one: ", page)
     if is_own:
-        line_for_own = next_steps.setup(target, "remove", "--revoke")
+        line_for_own = next_steps.end(target, "remove", "--revoke", can_ask=facts.machine.can_ask)
         raise BadInput(f"that is the token of this computer. {NOTHING} To remove it here and revoke it: ", line_for_own)
     if not found:
         raise BadInput(f"no token of yours on {host_of(target.server)} ends so. {NOTHING} To list yours: ", show)

@@ -85,7 +85,7 @@ def _revoke(context: Context, facts: ServerFacts, old: Token, new: NewToken, kee
     server, token = facts.address, new.verified.token
     if keeps_one:
         return ""
-    revoke = tokens.revoking(facts.target, old, facts.listed_tokens or ())
+    revoke = tokens.revoking(facts, old)
     perhaps = f"The new token{tokens.ending(token)} is saved. The old one{tokens.ending(old)} may still work. "
     with context.changing(context.so_far, line(perhaps, "To revoke it: ", revoke)):
         problem = revocation.revoke_in_use(server, old.reads_as() or old, context.seconds(), by=token)

@@ -101,7 +101,7 @@ def _set_up(context: Context, args: argparse.Namespace) -> None:
 
 
 def _show_status(context: Context, facts: ServerFacts) -> None:
-    notes = [pages.expires_soon(facts.target, expiry(facts))] if is_temporary(facts) else []
+    notes = [pages.expires_soon(facts.target, context.frontend.can_ask, expiry(facts))] if is_temporary(facts) else []
     context.frontend.show(pages.with_lines(access.status_page(facts), notes))
 
 

@@ -257,13 +257,13 @@ def pick(context: Context, text: str, target: Target) -> Token:
         context.frontend.say(f"The token could not be removed from {' and '.join(failed)}.")
     elif was_left:
         found_in = f"The token was also in {was_left.details}; it was removed from there. "
-        context.frontend.show(Page((line(found_in, if_shared(target)),)))
+        context.frontend.show(Page((line(found_in, if_shared(context, target)),)))
     return pasted.token
 
 
-def if_shared(target: Target) -> Line:
+def if_shared(context: Context, target: Target) -> Line:
     """What to do about a token that other people may have seen."""
-    return line("If others have seen it: ", next_steps.setup(target, "replace"))
+    return line("If others have seen it: ", next_steps.end(target, "replace", can_ask=context.frontend.can_ask))
 
 
 def _refuse_foreign(named: str, target: Target) -> None:

@@ -15,10 +15,21 @@ from ..token import Token, find_tokens
 from . import atomic_write
 from .datastack_map import known_servers
 from .locations import READ_BY_PROGRAMS, Role, host_in_name, is_host_of, locations
-from .obstacles import file_obstacle
+from .obstacles import Obstacle, WayOut, file_obstacle
 from .save import OF_THE_TOKEN, Obstructed, changing, write_files
 from .stored_tokens import named_owner, owner_of, resolve
-from .token_files import TOKEN_KEY, State, is_foreign, link_target, parse_object, read_text, secrets_folder
+from .token_files import (
+    TOKEN_KEY,
+    FileContent,
+    State,
+    TokenFile,
+    is_foreign,
+    link_target,
+    parse_object,
+    parse_token_file,
+    read_text,
+    secrets_folder,
+)
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 
@@ -47,17 +58,19 @@ def find_removal(server: str) -> Removal:
     """
     stored = resolve(server)
     files = [one.read() for one in locations(server, roles=(Role.OWN, Role.DATA_SERVER))]
+    for file in (*stored.files, *files):
+        _raise_if_unreadable(file.path, file)
     sources = [] if stored.source is None or stored.belongs_to else [stored.source]
     sources += [file for file in files if not owner_of(server, file)]
     found = [token for file in sources for token in (file.meant, file.token) if token is not None]
     tokens = tuple(dict.fromkeys(token for token in found if token.reveal().strip()))
     plan: dict[Path, str | None] = {}
     kept = []
-    for path in _paths_with(server, tokens):
-        if is_another_servers(server, path):
+    for path, content in _contents_with(server, tokens):
+        if is_another_servers(server, path) or named_owner(server, parse_token_file(path, content)):
             kept.append(path)
             continue
-        left = _without(path, tokens)
+        left = _without(content, tokens)
         plan[path] = left
         if left is None and os.path.islink(path) and not is_foreign(os.stat(path)):
             plan[link_target(path)] = None  # else the link goes and the token stays
@@ -83,7 +96,7 @@ def remove(server: str) -> Removal:
 
 
 def files_with(server: str, token: Token) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
-    """The files of this computer with a token of a server: the server's, and those that are other servers' or users'."""
+    """The files of this computer with a token of a server: its own, and those of other servers or users."""
     files = [read for one in locations(server) if (read := one.read()).meant == token]
     others = [
         file.path
@@ -100,7 +113,7 @@ def is_another_servers(server: str, path: Path) -> bool:
     return bool(host) and not is_host_of(server, host) and any(is_host_of(there, host) for there in others)
 
 
-def _paths_with(server: str, tokens: Collection[Token]) -> Iterator[Path]:
+def _contents_with(server: str, tokens: Collection[Token]) -> Iterator[tuple[Path, str]]:
     """The files in which one of these tokens stands, with the copies that a save or a fix has made of them.
 
     Raises:
@@ -114,15 +127,21 @@ def _paths_with(server: str, tokens: Collection[Token]) -> Iterator[Path]:
     read = {one.path for one in locations(server, roles=READ_BY_PROGRAMS)}
     for path in paths:
         content = read_text(path)
-        if content.state is State.UNREADABLE and path in read and (obstacle := file_obstacle(path)) is not None:
-            raise Obstructed(obstacle)
-        if content.info is not None and any(secret in content.text for secret in secrets):
-            yield path
+        if path in read:
+            _raise_if_unreadable(path, content)
+        if any(secret in content.text for secret in secrets):
+            yield path, content.text
 
 
-def _without(path: Path, tokens: Collection[Token]) -> str | None:
+def _raise_if_unreadable(path: Path, found: TokenFile | FileContent) -> None:
+    if found.state is State.UNREADABLE and found.problem is not None:
+        other = Obstacle(path=path, problem=found.problem, way=WayOut.ADMINISTRATOR)
+        raise Obstructed(file_obstacle(path) or other)
+
+
+def _without(content: str, tokens: Collection[Token]) -> str | None:
     """The content of a file without these tokens, its other keys to the byte; None if nothing else of worth is left."""
-    content, secrets = read_text(path).text, [token.reveal() for token in tokens]
+    secrets = [token.reveal() for token in tokens]
     data, _ = parse_object(content)
     if not isinstance(data, dict):
         return mask(content, *secrets) if set(find_tokens(content)) - set(tokens) else None

@@ -58,6 +58,11 @@ def setup(target: Target, kind: str, *options: str) -> Command:
     return magic("cave_setup", kind, *_options(target), *options, needs=_saving(target))
 
 
+def end(target: Target, kind: str, *options: str, can_ask: bool) -> Command:
+    """`%cave_setup replace` or `%cave_setup remove`, without their question if nobody can answer it."""
+    return setup(target, kind, *options, *(() if can_ask else ("--yes",)))
+
+
 def save(target: Target, *options: str) -> Command:
     """`%cave_save` for the server of a target: with a prompt, unless an option says where the token is.
 

@@ -113,9 +113,9 @@ def another_account(target: Target) -> Line:
     return line(Span("Not your account? ", "dim"), again, Span(" and choose another when you sign in.", "dim"))
 
 
-def expires_soon(target: Target, when: str = WITHIN) -> Line:
+def expires_soon(target: Target, can_ask: bool, when: str = WITHIN) -> Line:
     """The warning about a saved temporary token."""
-    again = next_steps.setup(target, "replace")
+    again = next_steps.end(target, "replace", can_ask=can_ask)
     return line(Span("Note: ", "warning"), f"the token is temporary and expires {when}. For a permanent one: ", again)
 
 

@@ -383,7 +383,7 @@ def test_a_file_that_cannot_be_changed_is_an_error(ada, set_up, home, monkeypatc
     ran = ada("%cave_setup remove --revoke --yes")
     assert ran.error == "TokenNotSaved"
     assert f"The token ending in {set_up[-4:]} is revoked" in ran.message
-    assert ran.message.endswith("%cave_setup remove")
+    assert ran.message.endswith("%cave_setup remove --yes")
     assert stored(home) == [set_up]
 
 

@@ -28,11 +28,11 @@ def page_of(target: Target) -> str:
     return endpoints.tokens_page(target.server)
 
 
-def revoking(target: Target, token: Token, listed: Iterable[ListedToken] = ()) -> Span:
+def revoking(facts: ServerFacts, token: Token) -> Span:
     """The line that revokes a token which this computer does not use, or the page if its ending is not enough."""
-    if not token.ending or sum(key.token.ending == token.ending for key in listed) > 1:
-        return Span(page_of(target), "link")
-    return next_steps.setup(target, "remove", "--token", token.ending)
+    if not token.ending or sum(key.token.ending == token.ending for key in facts.listed_tokens or ()) > 1:
+        return Span(page_of(facts.target), "link")
+    return next_steps.end(facts.target, "remove", "--token", token.ending, can_ask=facts.machine.can_ask)
 
 
 def tokens_page(facts: ServerFacts, where: Mapping[Token, str]) -> Page:
@@ -44,8 +44,9 @@ def tokens_page(facts: ServerFacts, where: Mapping[Token, str]) -> Page:
         blocks.append(line(stored, expiry(facts), "."))
     other = next((key.token for key in listed if key.token not in where), None)
     if other is not None:
-        blocks.append(line(f"To revoke the one{ending(other)}: ", revoking(target, other, listed)))
-    blocks.append(line("To replace the one of this computer: ", next_steps.setup(target, "replace")))
+        blocks.append(line(f"To revoke the one{ending(other)}: ", revoking(facts, other)))
+    replace_it = next_steps.end(target, "replace", can_ask=facts.machine.can_ask)
+    blocks.append(line("To replace the one of this computer: ", replace_it))
     return Page(tuple(blocks))
 
 
@@ -76,7 +77,7 @@ def replaced_lines(facts: ServerFacts, old: Token, problem: str, left: Iterable[
     target, there = facts.target, next_steps.setup(facts.target, "existing")
     if problem:
         why = f"the old token{ending(old)} could not be revoked ({problem}), and may still work. To revoke it: "
-        words = [line(Span("Note: ", "warning"), why, revoking(target, old, facts.listed_tokens or ()))]
+        words = [line(Span("Note: ", "warning"), why, revoking(facts, old))]
     else:
         other = f"The old token{ending(old)} is revoked. Other computers that use it need the new one: there, "
         words = [line(other, there)]

@@ -86,8 +86,8 @@ def is_temporary(server: ServerFacts) -> bool | None:
 def _kind(server: ServerFacts) -> Finding | None:
     if not is_temporary(server):
         return ok("a permanent token") if is_temporary(server) is False else None
-    unasked = () if server.machine.can_ask else ("--yes",)
-    next_step = advise(next_steps.setup(server.target, "replace", *unasked), " replaces it with a permanent one")
+    replace_it = next_steps.end(server.target, "replace", can_ask=server.machine.can_ask)
+    next_step = advise(replace_it, " replaces it with a permanent one")
     return warning(f"a temporary token: it expires {expiry(server)}", next_step=next_step)
 
 
