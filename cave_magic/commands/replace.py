@@ -66,18 +66,18 @@ def _keeping(context: Context, exchange: Exchange, facts: ServerFacts, old: Toke
     """Wraps the creation of the new token, so that what is said if it fails is true of the old one."""
     target = facts.target
     check = next_steps.check(target)
-    kept: Line = line(f"The token{tokens.ending(old)} was not replaced, and still works. ")
+    kept: Line = line(f"The token{tokens.ending(old)} was not replaced, and still works.")
     if exchange.keeps_one:
-        kept = line("To see whether the stored token still works: ", check, ". ")
+        kept = line("To see whether the stored token still works: ", check, ".")
     context.so_far = kept
     try:
         yield token_input.verified(context, old, target)
     except NotCreated as error:
         sign_in = next_steps.setup(target, "existing", "--use new")
-        raise ServerInTrouble(f"{error.why} ", *kept, "To create one by signing in: ", sign_in) from None
+        raise ServerInTrouble(f"{error.why} ", *kept, " To create one by signing in: ", sign_in) from None
     except (TokenNotChecked, TokenRejected) as error:
         why = error.why if isinstance(error, TokenNotChecked) else f"{facts.host} rejected the new token"
-        raise ServerInTrouble(f"{why}. ", *kept, "To see why: ", check) from None
+        raise ServerInTrouble(f"{why}. ", *kept, " To see why: ", check) from None
 
 
 def _revoke(context: Context, facts: ServerFacts, old: Token, new: NewToken, keeps_one: bool) -> str:

@@ -83,8 +83,11 @@ def _look(check: Check, subject: Any, prove: Callable[[Finding], Finding]) -> Fi
         return Finding(status=Status.CRASHED, evidence=found)
 
 
-def _with_advice(offer: NextStep, fix: Fix) -> NextStep:
-    return advise(offer.line, ". ", fix.advice) if fix.advice else offer
+def _offered(finding: Finding, offer: NextStep) -> NextStep | None:
+    """The offer of a finding's fix. What fails is fixed first: the advice for afterwards comes with the fix then."""
+    if finding.fix is None or not finding.fix.advice or finding.status is not Status.WARNING:
+        return offer if finding.fix else None
+    return advise(offer.line, ". ", finding.fix.advice)
 
 
 def _row(check: Check, name: str, title: str, finding: Finding | None, offer: NextStep) -> CheckResult | None:
@@ -96,7 +99,7 @@ def _row(check: Check, name: str, title: str, finding: Finding | None, offer: Ne
         status=finding.status,
         title=title,
         found=finding.evidence,
-        next_step=finding.next_step or (_with_advice(offer, finding.fix) if finding.fix else None),
+        next_step=finding.next_step or _offered(finding, offer),
         quiet=check.quiet and finding.status is not Status.CRASHED,
         tried=finding.tried,
     )

@@ -264,6 +264,44 @@ def test_whatever_the_server_refuses_one_working_token_is_left(ada, cave, set_up
         assert f"the old token ending in {set_up[-4:]} could not be revoked" in words
 
 
+def interrupted(*_: object, **__: object) -> None:
+    """Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+def test_stopped_while_the_new_token_is_created_the_old_one_works(ada, cave, set_up, home, monkeypatch):
+    """A token that was created meanwhile is revoked, and the last line says that nothing was replaced."""
+    monkeypatch.setattr("cave_magic.login.exchange.Exchange._verify", interrupted)
+    ran = ada("%cave_setup replace --yes")
+    assert ran.message == f"Stopped. The token ending in {set_up[-4:]} was not replaced, and still works."
+    assert (stored(home), len(cave.tokens("ada"))) == ([set_up], 2)
+
+
+def test_stopped_while_the_old_token_is_revoked_both_are_named(ada, cave, set_up, home, monkeypatch):
+    """The new token is saved; the line that revokes the old one is named, and works."""
+    monkeypatch.setattr(revocation, "revoke_in_use", interrupted)
+    ran = ada("%cave_setup replace --yes")
+    (new,) = stored(home)
+    assert ran.message.startswith(f"Stopped. The new token ending in {new[-4:]} is saved.")
+    assert f"The old one ending in {set_up[-4:]} may still work." in ran.message
+    assert ran.message.endswith(f"%cave_setup remove --token {set_up[-4:]}")
+
+
+def test_stopped_after_that_the_old_token_is_called_revoked(ada, cave, set_up, monkeypatch):
+    """Ctrl-C while the card is drawn: all is done, and that is said."""
+    monkeypatch.setattr("cave_magic.commands.views.access.card_page", interrupted)
+    ran = ada("%cave_setup replace --yes")
+    assert ran.message.endswith("is saved, and the old one is revoked.")
+    assert not is_valid(cave, set_up)
+
+
+def test_terminated_while_it_is_created_the_new_token_is_revoked(ada, cave, set_up, home, monkeypatch):
+    """SIGTERM ends the process in order: no token is left that is in no file."""
+    monkeypatch.setattr("cave_magic.login.exchange.Exchange._verify", lambda *_: (_ for _ in ()).throw(SystemExit(143)))
+    ada("%cave_setup replace --yes")
+    assert (stored(home), len(cave.tokens("ada"))) == ([set_up], 2)
+
+
 # ---------------------------------------------------------------- one token for each account
 
 
@@ -284,7 +322,7 @@ def test_an_old_server_that_fails_leaves_the_choice_to_the_check(old, here, desk
     old.misbehave("/auth/api/v1/create_token", "status:500")
     ran = here("%cave_setup replace --yes")
     assert ran.error == "NotCreated" or ran.error == "ServerInTrouble"
-    assert "still works. " not in ran.message
+    assert "and still works" not in ran.message
     assert "To see whether the stored token still works: %cave_check" in ran.message
 
 

@@ -35,9 +35,10 @@ def test_a_fix_without_another_next_step_is_offered(make):
 
 
 def test_the_offer_of_a_fix_has_its_advice():
-    """What to do once it is applied is said with the offer."""
+    """What to do once it is applied is said with the offer, unless something fails, which comes first."""
     one = Fix(id="x", words="does nothing", advice=line("Then rest."), apply=lambda: ())
     assert run_all(warning("wrong", fix=one))[0][0].next_step == advise(OFFER.line, ". ", "Then rest.")
+    assert run_all(failed("wrong", fix=one))[0][0].next_step == OFFER
 
 
 @pytest.mark.parametrize(
