@@ -99,7 +99,7 @@ def expiry(server: ServerFacts) -> str:
         left = latest - datetime.now(timezone.utc)
         if left > timedelta():  # else the file was copied or touched, since the token works
             soon = f"within {SOON.days} days, " if left <= SOON else ""
-            return f"{soon}by {latest:%d %B %Y} at the latest"
+            return f"{soon}by {latest:%d %B %Y}"
     return WITHIN
 
 
