@@ -17,7 +17,7 @@ from ..environment.caveclient_adapter import clients_in
 from ..errors import Cancelled, ServerInTrouble, TokenNotChecked, TokenRejected
 from ..login import revocation, verify
 from ..login.auth_server import probe_auth_server
-from ..login.exchange import Exchange, NewToken, NotCreated, revokes_the_other
+from ..login.exchange import Exchange, NewToken, revokes_the_other
 from ..token import Token
 from ..ui.document import Line, line
 from ..ui.prompts import confirm
@@ -72,7 +72,7 @@ def _keeping(context: Context, exchange: Exchange, facts: ServerFacts, old: Toke
     context.so_far = kept
     try:
         yield token_input.verified(context, old, target)
-    except NotCreated as error:
+    except ServerInTrouble as error:
         sign_in = next_steps.setup(target, "existing", "--use new")
         raise ServerInTrouble(f"{error.why} ", *kept, " To create one by signing in: ", sign_in) from None
     except (TokenNotChecked, TokenRejected) as error:

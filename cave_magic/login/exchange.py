@@ -81,12 +81,6 @@ class NewToken:
         return revocation.revoke_in_use(server, key.token, PATIENCE, by=token)
 
 
-class NotCreated(ServerInTrouble):
-    """The server created no token; `why` says so."""
-
-    why = ""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
     """Exchanges temporary tokens for permanent ones, which are not saved yet. `revocation` holds them until they are.
@@ -123,7 +117,7 @@ class Exchange:
         """Creates a permanent token with the stored one, which stays valid unless the server keeps only one.
 
         Raises:
-            NotCreated: no token could be created.
+            ServerInTrouble: no token could be created; `why` says why.
             TokenNotChecked, TokenRejected: the server did not accept the new token; it is revoked unless it is the only
                 one.
         """
@@ -200,7 +194,7 @@ class Exchange:
             perhaps = f" If one was created anyway, it is “{name}” on {endpoints.tokens_page(server)}."
             may_be = "" if one_only or _was_not_made(response) else perhaps
             why = f"no token was created: {response.sentence}.{may_be}"
-            error = NotCreated(f"you signed in, but {why} ", *_by_hand(target))
+            error = ServerInTrouble(f"you signed in, but {why} ", *_by_hand(target))
             error.why = why
             raise error
         try:

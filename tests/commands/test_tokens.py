@@ -321,7 +321,7 @@ def test_an_old_server_that_fails_leaves_the_choice_to_the_check(old, here, desk
     """Nobody knows whether the old token still works, so nothing of the kind is said."""
     old.misbehave("/auth/api/v1/create_token", "status:500")
     ran = here("%cave_setup replace --yes")
-    assert ran.error == "NotCreated" or ran.error == "ServerInTrouble"
+    assert ran.error == "ServerInTrouble"
     assert "and still works" not in ran.message
     assert "To see whether the stored token still works: %cave_check" in ran.message
 
