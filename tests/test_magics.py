@@ -75,7 +75,7 @@ def test_help_shows_usage_and_an_example(run, name):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("%cave_setup old", "cave_setup takes new or existing"),
+        ("%cave_setup old", "cave_setup takes new, existing, replace or remove"),
         ("%cave_check --jsom", "Did you mean --json?"),
         ("%cave_check --timeout x", "--timeout: invalid float value"),
         ("%cave_check --timeout 0", "more than 0"),

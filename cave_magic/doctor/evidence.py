@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..api.responses import Account, ListedToken, Response
+from ..api.responses import NOT_RECEIVED, Account, ListedToken, Response, is_cave
 from ..api.special_files import HarmfulNetrc
 from ..api.urls import host_of
 from ..credentials.datastack_map import ServerMap
@@ -71,6 +71,7 @@ class Machine:
         leftover_tokens: tokens left in this notebook's history and file.
         scrub_left: removes them.
         check_command: the command that runs this check again.
+        replace_command: the command that replaces a token that others may have seen.
         unsaved_command: the Python that opens a datastack with a token that is not saved.
         save_commands: the commands that save a token in a new session here, from the platform's secrets or a prompt.
         can_ask: whether the user can answer a prompt.
@@ -98,6 +99,7 @@ class Machine:
     leftover_tokens: tuple[LeftoverToken, ...] = ()
     scrub_left: Callable[[], object] = field(default=_nothing_left, repr=False, compare=False)
     check_command: Command = healthy.CHECK_COMMAND
+    replace_command: Command = healthy.REPLACE_COMMAND
     unsaved_command: Command = healthy.UNSAVED_COMMAND
     save_commands: tuple[Command, ...] = (healthy.SAVE_COMMAND,)
     can_ask: bool = True
@@ -181,6 +183,12 @@ class ServerFacts:
     def address(self) -> str:
         """The server's address."""
         return self.target.server
+
+    @property
+    def is_gated(self) -> bool:
+        """Whether something denies access in the auth service's place: that one says that it got no token."""
+        said = self.anonymous_identity
+        return said is not None and said.status in (401, 403) and is_cave(said) and said.code not in NOT_RECEIVED
 
     @property
     def other_variables(self) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,6 +59,11 @@ def setup(target: Target, kind: str, *options: str) -> Command:
     return magic("cave_setup", kind, *_options(target), *options, needs=_saving(target))
 
 
+def end(target: Target, kind: str, *options: str, can_ask: bool) -> Command:
+    """`%cave_setup replace` or `%cave_setup remove`, without their question if nobody can answer it."""
+    return setup(target, kind, *options, *(() if can_ask else ("--yes",)))
+
+
 def save(target: Target, *options: str) -> Command:
     """`%cave_save` for the server of a target: with a prompt, unless an option says where the token is.
 
@@ -78,9 +84,9 @@ def save_from(target: Target, file: Path, replaces: bool = True) -> Command:
     return save(target, "--from-file", _typed(file), *options)
 
 
-def whoami(target: Target) -> Command:
+def whoami(target: Target, *options: str) -> Command:
     """`%cave_whoami` for the server of a target."""
-    return magic("cave_whoami", *_server(target))
+    return magic("cave_whoami", *_server(target), *options)
 
 
 def magic(name: str, *words: str, needs: tuple[Need, ...] = ()) -> Command:
@@ -225,14 +231,15 @@ def install(installer: Installer, *specs: str, again: bool = False, over: bool =
     if not installer.tool:
         return other_environment(installer)
     forced = ("--ignore-installed" if over else "--force-reinstall", "--no-deps") if again else ("-U",)
-    installing = _with_restart(_by(installer, "install", *installer.options, *forced, *map(_spec, specs)))
-    return line(without_variable(*installer.unset), ", then ", installing) if installer.unset else installing
+    names = {re.split(r"[<>=!~\[ ]", spec)[0].replace("_", "-").lower() for spec in specs}
+    limited = ("PIP_CONSTRAINT",) if names & set(installer.constrained) else ()
+    return _in_order(installer, "install", *installer.options, *forced, *map(_spec, specs), limited=limited)
 
 
 def uninstall(installer: Installer, *names: str) -> Line:
     """Uninstalls the copies of packages that Python finds first, and what to do then."""
     options = tuple(one for one in installer.options if one not in ("--user", "--no-user"))
-    return _with_restart(_by(installer, "uninstall", *options, *(() if installer.tool == "uv" else ("-y",)), *names))
+    return _in_order(installer, "uninstall", *options, *(() if installer.tool == "uv" else ("-y",)), *names)
 
 
 def other_environment(installer: Installer) -> Line:
@@ -264,8 +271,11 @@ def _by(installer: Installer, verb: str, *words: str) -> Command:
     return Command(f"%{installer.tool} {verb.replace('uninstall', 'remove')} {'-y ' * ('-y' not in words)}{said}")
 
 
-def _with_restart(command: Command) -> Line:
-    return line(command, ", restart the kernel")
+def _in_order(installer: Installer, verb: str, *words: str, limited: tuple[str, ...] = ()) -> Line:
+    """Unsets what is in the way, runs the installer, and restarts the kernel."""
+    unset = tuple(dict.fromkeys((*installer.unset, *limited)))
+    first = (without_variable(*unset), ", then ") if unset else ()
+    return line(*first, _by(installer, verb, *words), ", restart the kernel")
 
 
 def _spec(spec: str) -> str:
