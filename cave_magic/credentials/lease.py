@@ -16,9 +16,10 @@ from typing import Any
 from ..errors import CaveMagicError
 from ..token import Token
 from .locations import READ_BY_PROGRAMS, locations
+from .removal import without
 from .save import Saved, changing, save_token, write_files
 from .stored_tokens import resolve
-from .token_files import TOKEN_KEY, parse_object, read_text, secrets_folder
+from .token_files import parse_object, read_text, secrets_folder
 
 _HOLDERS, _BEFORE = "holders", "before"
 
@@ -76,7 +77,7 @@ def give_back(token: Token, server: str, holder: str, *, local_servers: Iterable
             del leases[server]
             found = locations(server, local_servers, READ_BY_PROGRAMS)
             lent = [one.path for one in found if str(one.path) not in lease[_BEFORE] and one.read().token == token]
-            plan = {path: _without_token(path) for path in lent}
+            plan = {path: without(read_text(path).text, [token]) for path in lent}
         write_files({**plan, _file(): _text(leases) if leases else None})
     return tuple(plan)
 
@@ -115,10 +116,3 @@ def _is_running(process: int) -> bool:
     except OSError:
         pass
     return True
-
-
-def _without_token(path: Path) -> str | None:
-    """The content of a token file without its token; None if nothing else is in it."""
-    data, _ = parse_object(read_text(path).text)
-    rest = {key: value for key, value in (data or {}).items() if key != TOKEN_KEY} if isinstance(data, dict) else {}
-    return json.dumps(rest, indent=2) + "\n" if rest else None

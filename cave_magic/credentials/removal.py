@@ -70,7 +70,7 @@ def find_removal(server: str) -> Removal:
         if is_another_servers(server, path) or named_owner(server, parse_token_file(path, content)):
             kept.append(path)
             continue
-        left = _without(content, tokens)
+        left = without(content, tokens)
         plan[path] = left
         if left is None and os.path.islink(path) and not is_foreign(os.stat(path)):
             plan[link_target(path)] = None  # else the link goes and the token stays
@@ -139,7 +139,7 @@ def _raise_if_unreadable(path: Path, found: TokenFile | FileContent) -> None:
         raise Obstructed(file_obstacle(path) or other)
 
 
-def _without(content: str, tokens: Collection[Token]) -> str | None:
+def without(content: str, tokens: Collection[Token]) -> str | None:
     """The content of a file without these tokens, its other keys to the byte; None if nothing else of worth is left."""
     secrets = [token.reveal() for token in tokens]
     data, _ = parse_object(content)
