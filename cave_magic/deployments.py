@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from enum import Enum
+from functools import cache
 
 from .api.urls import Url, host_of, host_port_of, parse_url
 from .errors import BadInput
@@ -75,6 +76,10 @@ DEPLOYMENTS = (
 
 KNOWN_SERVERS = tuple(dict.fromkeys(deployment.server for deployment in DEPLOYMENTS))
 KNOWN_DATASTACKS = tuple(sorted(name for deployment in DEPLOYMENTS for name in deployment.datastacks))
+
+
+_place = cache(host_port_of)
+"""Host and port of an address in `DEPLOYMENTS`."""
 
 
 def deployment_of(datastack: str) -> Deployment | None:
@@ -178,9 +183,9 @@ def problem_with_address(text: object) -> AddressFault | None:
         return AddressFault.NAME
     if address.scheme not in ("http", "https"):
         return AddressFault.NO_HTTP if address.is_loopback else AddressFault.NO_HTTPS
-    if any(address.host_port == host_port_of(local) for one in DEPLOYMENTS for local in one.local_servers):
+    if any(address.host_port == _place(local) for one in DEPLOYMENTS for local in one.local_servers):
         return AddressFault.DATA_SERVER
-    if address.scheme == "http" and address.host_port in map(host_port_of, KNOWN_SERVERS):
+    if address.scheme == "http" and address.host_port in map(_place, KNOWN_SERVERS):
         return AddressFault.NOT_HTTPS
     return AddressFault.MORE_THAN_HOST if address.has_more else None
 
@@ -193,7 +198,7 @@ def meant_address(text: object) -> str:
     if _is_word(address):
         return _server_called(address.host)
     for one in DEPLOYMENTS:
-        if address.host_port in map(host_port_of, (one.server, *one.local_servers)):
+        if address.host_port in map(_place, (one.server, *one.local_servers)):
             return one.server
     is_web = address.scheme in ("http", "https")
     return (address if is_web else replace(address, scheme="http" if address.is_loopback else "https")).normal
