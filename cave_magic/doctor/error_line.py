@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ..api import failures
 from ..api.urls import host_of, host_port_of
 from ..credentials.datastack_map import known_servers
 from ..credentials.target import Settings, Target, find_target
 from ..credentials.token_files import server_file
 from ..deployments import datastack_for, meant_address
-from ..environment.caveclient_adapter import FailedCall, failed_call
+from ..environment.caveclient_adapter import failed_call
 from ..errors import CaveMagicError
-from ..redact import Untrusted
 from ..ui.document import Line, Span, line
 from . import next_steps
 from .explain_error import Then, meaning
@@ -32,10 +32,11 @@ def error_line(error: BaseException, settings: Settings) -> Line:
     Raises:
         Exception: whatever a user's object or an unknown version of a library raises; the caller says nothing then.
     """
-    if isinstance(error, CaveMagicError):  # a page of our own, which says what to do
+    is_interrupt = any(not isinstance(one, Exception) for one in failures.causes(error))
+    if is_interrupt or isinstance(error, CaveMagicError):  # ours are pages, which say what to do
         return ()
     raised = take_apart(error, find_target(datastack_for(settings.server, settings.datastack), "", settings))
-    if raised is None or not raised.is_failure or not _is_of_cave(raised):
+    if raised is None or not _is_of_cave(raised):
         return ()
     raised = replace(raised, target=_target(raised, settings))
     words, way = meaning(raised)
@@ -64,8 +65,13 @@ def _is_known(url: str, target: Target) -> bool:
 
 def _target(raised: Raised, settings: Settings) -> Target:
     """What `%cave_check` has to look at: the datastack and the server of the failed call, if they are known."""
-    usual, server = raised.target, meant_address(raised.url)
-    at = server if server in known_servers() else ""
-    call = failed_call(raised.error) or FailedCall(function="", server=at, datastack=Untrusted(raised.datastack))
-    followed = follow(call, (usual,), settings)
-    return replace(followed.home or followed.target, asked=False) if followed else usual
+    call = failed_call(raised.error)
+    if call is not None:
+        followed = follow(call, (raised.target,), settings)
+        return replace(followed.home or followed.target, asked=False) if followed else raised.target
+    server = meant_address(raised.url)
+    if server not in known_servers() or (server == raised.target.server and not raised.datastack):
+        return raised.target
+    name = raised.datastack or datastack_for(server, settings.datastack)
+    alone = find_target(name, "", settings)
+    return alone if alone.server == server else find_target(name, server, settings)

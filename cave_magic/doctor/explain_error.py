@@ -13,7 +13,7 @@ from ..api import failures, responses
 from ..credentials.target import Target
 from ..environment.caveclient_adapter import failed_call
 from ..errors import CaveMagicError, TokenNotSaved
-from ..redact import Untrusted, sanitize
+from ..redact import sanitize
 from ..ui.document import Line, line
 from . import next_steps
 from .model import LastError
@@ -30,7 +30,7 @@ class Then(Enum):
 
 
 _FINE = "Your token is not the reason."
-_OWN_FAILURE = r"\A\s*\{\s*\"code\":\s*500,\s*\"message\":\s*\"((?:[^\"\\]|\\.)*)"
+_OWN_FAILURE = r"\A\s*\{\s*\"code\":\s*500,\s*\"message\":"
 """How materialize (5.26) reports an exception that a request caused."""
 _FILE_ERRORS = ("PermissionError", "IsADirectoryError", "FileExistsError", "NotADirectoryError")
 
@@ -71,18 +71,23 @@ def _import(raised: Raised) -> str:
     own = [function for module, function in raised.places if module.partition(".")[0] == "caveclient"]
     if own and set(own) == {"<module>"}:
         return f"caveclient could not be imported ({raised.names[0]}). No request was sent."
-    if isinstance(raised.error, ImportError) and package_of(raised.error) == "caveclient":
-        is_missing = raised.names[0] == "ModuleNotFoundError" and raised.error.name == "caveclient"
-        return "Python finds no caveclient here." if is_missing else "caveclient could not be imported."
-    return ""
-
-
-def _table_attribute(raised: Raised) -> str | Line:
-    """`client.materialize.tables.nuclie`, if there is no such table."""
     error = raised.error
-    if not isinstance(error, AttributeError) or type(error.obj).__module__ != "caveclient.tools.table_manager":
+    if not isinstance(error, ImportError) or package_of(error) != "caveclient":
         return ""
-    kind = "view" if type(error.obj).__name__ == "ViewManager" else "table"
+    is_missing = isinstance(error, ModuleNotFoundError) and error.name == "caveclient"
+    return "Python finds no caveclient here." if is_missing else "caveclient could not be imported."
+
+
+def _attribute(raised: Raised) -> str | Line:
+    """A table that `client.materialize.tables` does not have, or a service of a client without a datastack."""
+    error = raised.error
+    lacking = type(error.obj) if isinstance(error, AttributeError) else None
+    if "GlobalClientError" in raised.names or (lacking and lacking.__name__ == "CAVEclientGlobal"):
+        client = next_steps.go_on(raised.target)
+        return line("this client was made without a datastack; to make one that has it: ", client)
+    if lacking is None or lacking.__module__ != "caveclient.tools.table_manager":
+        return ""
+    kind = "view" if lacking.__name__ == "ViewManager" else "table"
     return line(f"that version has no {kind} ", sanitize(error.name, 80, shareable=True), f". {_FINE}")
 
 
@@ -118,28 +123,31 @@ def _by_text(raised: Raised) -> str:
 
 
 _TEXTS = {
-    "Version not in materialized database": f"that materialization version is not available. {_FINE}",
     "(?i)no graphene authentication token": "cloud-volume found no token: it reads other files than CAVEclient.",
     "authentication token was not formatted correctly": "cloud-volume found a token that is not 32 hexadecimal "
     "characters.",
-    "Update Materialization Deployment": f"this version of caveclient does not work with that server. {_FINE}",
 }
 """Patterns for messages, and their meanings."""
 
 
-def _redirected(raised: Raised) -> str:
-    """A redirect; the auth server never redirects a request with a token, however bad (middle_auth 2.30)."""
-    followed = getattr(raised.response, "history", None) or ("requests.sessions", "resolve_redirects") in raised.places
-    if "TooManyRedirects" in raised.names or not (followed or "AuthException" in raised.names):
+def _no_token(raised: Raised) -> str:
+    """A redirect to the sign-in of a client that found no token."""
+    call = failed_call(raised.error) if raised.is_redirected else None
+    if call is None or call.key is None or call.key.found:
         return ""
-    where = f" to {raised.host}" if followed else ""
+    return "CAVEclient found no token when the client was made, so the request was redirected to sign in."
+
+
+def _redirected(raised: Raised) -> str:
+    """Any other; the auth server never redirects a request with a token, however bad (middle_auth 2.30)."""
+    if not raised.is_redirected:
+        return ""
     call = failed_call(raised.error)
-    if call is not None and call.key is not None and not call.key.found:
-        return f"CAVEclient found no token when the client was made, so the request was redirected{where} to sign in."
     if call is not None and call.token is not None:
+        where = f" to {raised.host}" if "AuthException" not in raised.names else ""
         return f"something on the way redirected the request{where}, although it carried a token."
     return (
-        f"the request was redirected{where}, for instance to a sign-in page: "
+        "the request was redirected, for instance to a sign-in page: "
         "CAVEclient found no token, or something on the way redirected it."
     )
 
@@ -148,9 +156,16 @@ def _version_gone(raised: Raised) -> str:
     text = raised.text.without(r"https?://\S+")  # the URLs of materialize contain a version
     if raised.status in (404, 410) and not raised.is_from_web_server and text.matches(_NO_VERSION):
         return f"that materialization version is not available. {_FINE}"
+    if raised.text.matches(_NO_DATABASE) and "caveclient" in raised.packages:
+        return f"that materialization version is not available. {_FINE}"
     return ""
 
 
+_NO_DATABASE = (
+    r"Version not in materialized database|Version \d+ is not available for this datastack"
+    r"|database \\*\"\w+__mat\d+\\*\" does not exist"
+)
+"""What caveclient says (7 and 8), and what PostgreSQL says whose database of a version is deleted."""
 _NO_VERSION = (
     r"(?i)\bversions?[\s\"']*\d*[\s\"']*((is|are|has|was) )?(not|no longer|expired|deleted|unavail)"
     r"|\bno (such )?version"
@@ -181,7 +196,7 @@ def _by_status(raised: Raised) -> str | Line:
             f"a request to {raised.service} through the configured proxy returned HTTP {status}{raised.wait}. {_FINE}"
         )
     if status == 500 and raised.body and raised.body.matches(_OWN_FAILURE):
-        words = sanitize(raised.body.extract(_OWN_FAILURE), 160)
+        words = sanitize(raised.said("message"), 160)
         return line(f"{raised.service} failed on that request (500): ", words, f". {_FINE}")
     if status == 504:
         return f"{raised.service} timed out on that request (504). {_FINE}"
@@ -197,7 +212,7 @@ def _by_status(raised: Raised) -> str | Line:
 def _rejected(raised: Raised) -> Line:
     """A status that stands for a wrong request; a page about its headers may be about the token in them."""
     said = raised.said("message")
-    why = line(": ", sanitize(Untrusted(said), 160)) if said else ()
+    why = line(": ", sanitize(said, 160)) if said else ()
     is_about_headers = raised.status == 431 or (raised.body is not None and raised.body.matches("(?i)header|cookie"))
     fine = "; the token is one of its headers." if is_about_headers else f". {_FINE}"
     return line(f"{raised.service} rejected that request ({raised.status})", why, fine)
@@ -216,13 +231,15 @@ def _not_found(raised: Raised) -> str:
     return "did not find what was requested (404)"
 
 
-def _token_file(raised: Raised) -> str:
+def _files(raised: Raised) -> str:
     outer = raised.names[0]
     reads = any(module == "caveclient.auth" for module, _ in raised.places)
     if outer == "JSONDecodeError" and type(raised.error).__module__.startswith("json") and reads:
         return "a token file on this computer is not valid JSON. No request was sent."
     if outer == "AttributeError" and reads and "has no attribute 'get'" in raised.text:
         return 'a token file on this computer does not contain {"token": ...}. No request was sent.'
+    if outer == "AttributeError" and any(module == "caveclient.datastack_lookup" for module, _ in raised.places):
+        return "the file in which CAVEclient remembers the server of each datastack is malformed. No request was sent."
     if outer in _FILE_ERRORS and (reads or ".cloudvolume" in raised.text or "cave_magic" in raised.packages):
         return f"a token file or its folder could not be opened ({outer}). No request was sent."
     return ""
@@ -248,26 +265,27 @@ def _unsendable(raised: Raised) -> str:
     return ""
 
 
+def _malformed_address(raised: Raised) -> str:
+    if failures.classify(raised.error)[0] is not failures.Failure.INVALID_URL:
+        return ""
+    advice = ": it must begin with https://" if {"MissingSchema", "InvalidSchema"} & set(raised.names) else ""
+    return f"the server's address is malformed{advice}. Nothing was sent."
+
+
 def _by_name(raised: Raised) -> str:
-    meaning = next((meaning for name, meaning in _NAMES.items() if name in raised.names), "")
-    return meaning.format(host=raised.host)
-
-
-_NO_SCHEME = "the server's address is malformed: it must begin with https://. Nothing was sent."
-_NAMES = {
-    "ServerIncompatibilityError": f"this version of caveclient does not work with that server. {_FINE}",
-    "InvalidVersion": f"{{host}} returned something other than a version number. {_FINE}",
-    "MissingSchema": _NO_SCHEME,
-    "InvalidSchema": _NO_SCHEME,
-    "InvalidURL": "the server's address is malformed. Nothing was sent.",
-    "TooManyRedirects": f"{{host}} redirected the request in a loop. {_FINE}",
-}
-"""Names of exceptions, and their meanings; the first one among the causes counts."""
+    meanings = {
+        "ServerIncompatibilityError": "caveclient says that it does not work with the version of that server",
+        "InvalidVersion": f"{raised.host} returned something other than a version number",
+        "TooManyRedirects": f"{raised.host} redirected the request in a loop",
+    }
+    return next((f"{meaning}. {_FINE}" for name, meaning in meanings.items() if name in raised.names), "")
 
 
 def _unusable(raised: Raised) -> str:
     """A response that caveclient cannot read, by the place in caveclient that raised the error."""
     outer, last = raised.names[0], raised.places[-1] if raised.places else ("", "")
+    if "Unknown response type: " in raised.text and last[0] == "caveclient.materializationengine":
+        return f"materialize returned something other than data. {_FINE}"
     if "JSONDecodeError" in raised.names and ("requests.exceptions" in raised.modules or last[0] == "caveclient.base"):
         return f"a server returned something other than data (a web page, or nothing). {_FINE}"
     if outer == "AttributeError" and last[0] == "caveclient.base":
@@ -292,18 +310,20 @@ def _network(raised: Raised) -> str:
 
 _RULES: dict[Callable[[Raised], str | Line], Then] = {
     _import: Then.FIX,
-    _table_attribute: Then.SEE,
+    _attribute: Then.SEE,
     _by_code: Then.FIX,
     _no_permission: Then.SEE,
     _by_text: Then.FIX,
-    _redirected: Then.FIX,
+    _no_token: Then.FIX,
+    _redirected: Then.SEE,
     _version_gone: Then.SEE,
     _direct: Then.NONE,
     _by_status: Then.SEE,
-    _token_file: Then.FIX,
+    _files: Then.FIX,
     _saving: Then.NONE,
     _unsendable: Then.FIX,
-    _by_name: Then.FIX,
+    _malformed_address: Then.FIX,
+    _by_name: Then.SEE,
     _unusable: Then.SEE,
     _interrupted: Then.NONE,
     _network: Then.SEE,

@@ -6,8 +6,10 @@ catch all.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -15,6 +17,7 @@ from typing import Any
 from ..api import failures, http, responses
 from ..api.urls import host_of, parse_url
 from ..credentials.target import Target
+from ..environment.caveclient_adapter import failed_call
 from ..redact import Untrusted, sanitize
 from ..ui.document import Span
 from ..ui.durations import duration
@@ -57,9 +60,10 @@ class Raised:
         return self.errors[0]
 
     @property
-    def is_failure(self) -> bool:
-        """Whether nobody interrupted it: no cause is a KeyboardInterrupt, a cancelled task or an exit."""
-        return all(isinstance(one, Exception) for one in self.errors)
+    def is_redirected(self) -> bool:
+        """Whether the request was redirected, though not in a loop; caveclient's `AuthException` says nothing else."""
+        followed = getattr(self.response, "history", None) or ("requests.sessions", "resolve_redirects") in self.places
+        return bool(followed or "AuthException" in self.names) and "TooManyRedirects" not in self.names
 
     @property
     def url(self) -> str:
@@ -128,13 +132,18 @@ class Raised:
 
     def said(self, key: str) -> str:
         """The text under a key of the JSON in the body, or ""; to be sanitized or compared."""
-        return (self.body or self.text).extract(rf"\\?[\"']{key}\\?[\"']\s*:\s*\\?\"((?:[^\"\\]|\\[^\"]){{1,500}})")
+        written = (self.body or self.text).extract(rf"[\"']{key}\\?[\"']\s*:\s*(\\?\"(?:[^\"\\]|\\.){{1,500}})")
+        with suppress(ValueError):
+            return str(json.loads(written + '"'))
+        return written.strip('\\"')
 
     @property
     def datastack(self) -> str:
         """The name of the datastack that the request was about, or ""."""
         name = self.said("table_id") or Untrusted(self.url).extract(_DATASTACK)
-        return sanitize(name, 80, shareable=True).text if responses.is_name(name) else ""
+        if not name and (call := failed_call(self.error)):
+            name = call.datastack.extract(r".*")
+        return name if responses.is_name(name) and sanitize(name).text == name else ""
 
     @property
     def is_query(self) -> bool:
