@@ -81,14 +81,17 @@ def _import(raised: Raised) -> str:
 def _attribute(raised: Raised) -> str | Line:
     """A table that `client.materialize.tables` does not have, or a service of a client without a datastack."""
     error = raised.error
-    lacking = type(error.obj) if isinstance(error, AttributeError) else None
-    if "GlobalClientError" in raised.names or (lacking and lacking.__name__ == "CAVEclientGlobal"):
+    if not isinstance(error, AttributeError) and "GlobalClientError" not in raised.names:
+        return ""
+    lacking = type(getattr(error, "obj", None))
+    if lacking.__module__ == "caveclient.tools.table_manager":
+        kind = "view" if lacking.__name__ == "ViewManager" else "table"
+        name = sanitize(getattr(error, "name", ""), 80, shareable=True)
+        return line(f"that version has no {kind} ", name, f". {_FINE}")
+    if lacking.__name__ == "CAVEclientGlobal" or "GlobalClientError" in raised.names:
         client = next_steps.go_on(raised.target)
         return line("this client was made without a datastack; to make one that has it: ", client)
-    if lacking is None or lacking.__module__ != "caveclient.tools.table_manager":
-        return ""
-    kind = "view" if lacking.__name__ == "ViewManager" else "table"
-    return line(f"that version has no {kind} ", sanitize(error.name, 80, shareable=True), f". {_FINE}")
+    return ""
 
 
 def _by_code(raised: Raised) -> str:
@@ -145,7 +148,7 @@ def _redirected(raised: Raised) -> str:
     call = failed_call(raised.error)
     if call is not None and call.token is not None:
         where = f" to {raised.host}" if "AuthException" not in raised.names else ""
-        return f"something on the way redirected the request{where}, although it carried a token."
+        return f"the request was redirected{where}, although it carried a token."
     return (
         "the request was redirected, for instance to a sign-in page: "
         "CAVEclient found no token, or something on the way redirected it."
