@@ -50,7 +50,7 @@ def _is_of_cave(raised: Raised) -> bool:
     """Whether the error is about CAVE: of caveclient, of a token, or on the way to a known server."""
     if "caveclient" in raised.packages or package_of(raised.error) == "caveclient":
         return True
-    return "raphene authentication token" in raised.text or _is_known(raised.url, raised.target)
+    return raised.text.matches("raphene authentication token") or _is_known(raised.url, raised.target)
 
 
 def _is_known(url: str, target: Target) -> bool:

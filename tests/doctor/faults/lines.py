@@ -84,6 +84,7 @@ BY_CHECK = {
 }
 SAID = {
     "nine thousand characters": r".* rejected that request \(400\); the token is one of its headers\. To see why",
+    "unexpected info": rf".* returned something other than a version number\.{FINE} To see why",
     "slow down": rf".* asked to slow down \(429\)\.{FINE}$",
 }
 """The same for single faults."""
