@@ -78,10 +78,6 @@ KNOWN_SERVERS = tuple(dict.fromkeys(deployment.server for deployment in DEPLOYME
 KNOWN_DATASTACKS = tuple(sorted(name for deployment in DEPLOYMENTS for name in deployment.datastacks))
 
 
-_place = cache(host_port_of)
-"""Host and port of an address in `DEPLOYMENTS`."""
-
-
 def deployment_of(datastack: str) -> Deployment | None:
     """The known deployment that has this datastack, or None."""
     return next((one for one in DEPLOYMENTS if datastack in one.datastacks), None)
@@ -97,6 +93,12 @@ def datastack_called(word: str, server: str = "") -> str:
             if name.lower() == word.lower() and server in ("", one.server):
                 return next((each for each in one.datastacks if each.startswith(name.lower())), one.datastacks[0])
     return ""
+
+
+@cache
+def hosts_of(deployment: Deployment) -> frozenset[tuple[str, int | None] | None]:
+    """Host and port of a deployment's global server and data servers, to compare."""
+    return frozenset(map(host_port_of, (deployment.server, *deployment.local_servers)))
 
 
 def local_servers_of(server: str) -> tuple[str, ...]:
@@ -183,9 +185,9 @@ def problem_with_address(text: object) -> AddressFault | None:
         return AddressFault.NAME
     if address.scheme not in ("http", "https"):
         return AddressFault.NO_HTTP if address.is_loopback else AddressFault.NO_HTTPS
-    if any(address.host_port == _place(local) for one in DEPLOYMENTS for local in one.local_servers):
+    if any(address.host_port == host_port_of(local) for one in DEPLOYMENTS for local in one.local_servers):
         return AddressFault.DATA_SERVER
-    if address.scheme == "http" and address.host_port in map(_place, KNOWN_SERVERS):
+    if address.scheme == "http" and address.host_port in map(host_port_of, KNOWN_SERVERS):
         return AddressFault.NOT_HTTPS
     return AddressFault.MORE_THAN_HOST if address.has_more else None
 
@@ -198,7 +200,7 @@ def meant_address(text: object) -> str:
     if _is_word(address):
         return _server_called(address.host)
     for one in DEPLOYMENTS:
-        if address.host_port in map(_place, (one.server, *one.local_servers)):
+        if address.host_port in hosts_of(one):
             return one.server
     is_web = address.scheme in ("http", "https")
     return (address if is_web else replace(address, scheme="http" if address.is_loopback else "https")).normal
