@@ -22,12 +22,12 @@ CELLS = {"of CAVE": 'make("secret_ds")', "in a group": lines.WRAPPED["a group"],
 
 
 def microseconds(call: Callable[[], object], times: int) -> float:
-    """The median of some calls."""
+    """The median of some calls, in time of the processor."""
     taken = []
     for _ in range(times):
-        start = time.perf_counter()
+        start = time.process_time()
         call()
-        taken.append(time.perf_counter() - start)
+        taken.append(time.process_time() - start)
     return median(taken) * 1e6
 
 
