@@ -90,12 +90,12 @@ def _attribute(raised: Raised) -> str | Line:
         return line(f"that version has no {kind} ", name, f". {_FINE}")
     if lacking.__name__ == "CAVEclientGlobal" or "GlobalClientError" in raised.names:
         client = next_steps.go_on(raised.target)
-        return line("this client was made without a datastack; to make one that has it: ", client)
+        return line("this client was created without a datastack; to create one with it: ", client)
     return ""
 
 
 def _by_code(raised: Raised) -> str:
-    named, called = raised.datastack or "that datastack", raised.datastack or "of that name"
+    named, called = raised.datastack or "that datastack", raised.datastack or "with that name"
     meanings = {
         "missing_tos": f"the terms of service of {named} are not accepted. Your token is fine.",
         "invalid_table_id": f"{raised.host} has no datastack {called}. Your token is fine.",
@@ -138,7 +138,7 @@ def _no_token(raised: Raised) -> str:
     call = failed_call(raised.error) if raised.is_redirected else None
     if call is None or call.key is None or call.key.found:
         return ""
-    return "CAVEclient found no token when the client was made, so the request was redirected to sign in."
+    return "CAVEclient found no token when the client was created, so the request was redirected to sign in."
 
 
 def _redirected(raised: Raised) -> str:
