@@ -290,7 +290,11 @@ def _unusable(raised: Raised) -> str:
     if "Unknown response type: " in raised.text and last[0] == "caveclient.materializationengine":
         return f"materialize returned something other than data. {_FINE}"
     if "JSONDecodeError" in raised.names and ("requests.exceptions" in raised.modules or last[0] == "caveclient.base"):
-        return f"a server returned something other than data (a web page, or nothing). {_FINE}"
+        call = failed_call(raised.error)  # the error has no response; a frame of caveclient may have it
+        status = call.status if call else 0
+        returned = f"HTTP {status} with " if status >= 400 else ""
+        fine = "" if status in (400, 401, 403) else f" {_FINE}"
+        return f"a server returned {returned}something other than data (a web page, or nothing).{fine}"
     if outer == "AttributeError" and last[0] == "caveclient.base":
         return f"a server returned an error in a form that CAVEclient does not expect. {_FINE}"
     return ""
