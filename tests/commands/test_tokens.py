@@ -199,7 +199,7 @@ def test_what_still_has_the_old_token_is_named(ada, cave, set_up, home, monkeypa
     words = said(ada("%cave_setup replace --yes"))
     assert "CAVE_TOKEN in the environment still has the old token." in words
     assert "proofreading.zetta.ai-cave-secret.json still has the old token." in words
-    assert "mine was made with another token than the stored one; make it again:" in words
+    assert "mine was created with a token other than the stored one; create it again:" in words
 
 
 def test_only_a_token_in_a_variable_is_saved_first(here, cave, desk, monkeypatch):
