@@ -32,10 +32,12 @@ def _reading(reading: Reading, file: TokenFile | None = None, **facts: object) -
 STALE = _reading(VOLUME, token_file(f"{LOCAL}-cave-secret.json", OTHER))
 EMPTY = _reading(VOLUME, token_file(f"{LOCAL}-cave-secret.json", state=State.ABSENT))
 ELSEWHERE = _reading(VOLUME, TokenFile(path=MOVED, state=State.READ, token=OTHER))
+SAME = _reading(VOLUME, TokenFile(path=MOVED, state=State.READ, token=VOLUME.file.token))
 
 CASES = [
     case("both read the same token", CLOUD_VOLUME, DatastackFacts(), "ok", "cloud-volume and cloud-files read the same token"),
     case("cloud-volume alone is installed", CLOUD_VOLUME, _with(VOLUME, FILES, cloud_volume="12.15.2"), "ok", "cloud-volume reads the same token"),
+    case("they read it from another folder", CLOUD_VOLUME, _with(SAME, replace(SAME, library="cloud-files")), "ok", "cloud-volume and cloud-files read the same token, from ~/elsewhere/secrets/cave-secret.json"),
     case("an old cloud-files has a check of its own", CLOUD_VOLUME, _with(VOLUME, FILES, cloud_volume="12.15.2", cloud_files="6.1.1"), "ok", "cloud-volume reads"),
     case("neither is installed", CLOUD_VOLUME, _with(VOLUME, FILES, caveclient="8.2.1"), "nothing"),
     case("the local server is not known", CLOUD_VOLUME, DatastackFacts(readings=()), "nothing"),
