@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from enum import Enum
+from functools import lru_cache
 
 from .api.urls import Url, host_of, host_port_of, parse_url
 from .errors import BadInput
@@ -185,6 +186,9 @@ def problem_with_address(text: object) -> AddressFault | None:
     return AddressFault.MORE_THAN_HOST if address.has_more else None
 
 
+_host_port = lru_cache(host_port_of)  # of the known addresses only: others may contain secrets
+
+
 def meant_address(text: object) -> str:
     """The normalized address that was probably meant; "" without one."""
     address = parse_url(text)
@@ -193,7 +197,7 @@ def meant_address(text: object) -> str:
     if _is_word(address):
         return _server_called(address.host)
     for one in DEPLOYMENTS:
-        if address.host_port in map(host_port_of, (one.server, *one.local_servers)):
+        if address.host_port in map(_host_port, (one.server, *one.local_servers)):
             return one.server
     is_web = address.scheme in ("http", "https")
     return (address if is_web else replace(address, scheme="http" if address.is_loopback else "https")).normal

@@ -54,7 +54,8 @@ class Machine:
         requests_problem: why requests cannot be imported, or "".
         import_fault: why the first of them that cannot be imported cannot; None if it was not found out.
         find_installer: finds out what can install packages here, which takes a while.
-        import_unfinished: whether there was no time to import caveclient.
+        import_awaited: whether the import of caveclient was waited for; if not, nothing else depended on it.
+        import_unfinished: whether caveclient is still being imported.
         shortage: what this kernel has run out of, or None.
         harmful_netrc: the `.netrc` file that stops every request, or None.
         netrc_variable: whether an environment variable names that file.
@@ -81,6 +82,7 @@ class Machine:
     requests_problem: str = ""
     import_fault: ImportFault | None = None
     find_installer: Callable[[], Installer] = field(default=healthy.installer, repr=False, compare=False)
+    import_awaited: bool = True
     import_unfinished: bool = False
     unmet_requirements: tuple[Unmet, ...] | None = ()
     shortage: Shortage | None = None
@@ -240,6 +242,7 @@ class DatastackFacts:
         target: its name and server.
         server: the facts about its server.
         info: the info service's response about it; None if the request was not sent.
+        is_remembered: whether that response is a few minutes old.
         contradicted_since: when the info service was first seen to contradict the auth server about it, in seconds
             since 1970; None if it does not.
         listed_datastacks: the datastacks that the info service lists; None if the request was not sent.
@@ -254,6 +257,7 @@ class DatastackFacts:
     target: Target = healthy.TARGET
     server: ServerFacts = field(default_factory=ServerFacts)
     info: Response | None = healthy.INFO
+    is_remembered: bool = False
     contradicted_since: float | None = None
     listed_datastacks: tuple[str, ...] | None = None
     services: Mapping[str, Response] = field(default_factory=lambda: healthy.SERVICES)

@@ -58,6 +58,7 @@ def look_at_computer(target: Target, check_command: Command, can_ask: bool) -> M
         requests_problem="",
         import_fault=None,
         find_installer=_find_installer,
+        import_awaited=True,
         import_unfinished=False,
         shortage=attempt(current_shortage, None),
         harmful_netrc=attempt(harmful_netrc, None),

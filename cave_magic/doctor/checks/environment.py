@@ -11,7 +11,7 @@ from ...environment.shadowed import ShadowingFile
 from ...ui.document import Line, Span, joined, line
 from .. import next_steps
 from ..evidence import Machine
-from ..model import Check, Finding, NextStep, advise, failed, ok, then, warning
+from ..model import Check, Finding, NextStep, Status, advise, failed, ok, then, warning
 from .resources import RESOURCES
 
 _NAMES = {"caveclient": "caveclient", "ipython": "IPython", "python": "Python"}
@@ -24,6 +24,8 @@ def _requests(machine: Machine) -> Finding | None:
 def _caveclient(machine: Machine) -> Finding:
     if machine.caveclient_problem:
         return _not_importable("caveclient", machine.caveclient_problem, machine)
+    if machine.import_unfinished and not machine.import_awaited:
+        return Finding(status=Status.SKIPPED, evidence=line("caveclient is still being imported"))
     if machine.import_unfinished:
         longer = next_steps.with_option(machine.check_command, "--timeout 60")
         step = advise("restart the kernel, then ", longer)

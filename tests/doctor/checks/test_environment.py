@@ -63,6 +63,7 @@ CASES = [
     case("the harmful script is blamed first", REQUESTS, Machine(requests_problem=BROKEN, shadowing_files=(NUMPY, EMAIL)), "failed", "~/numpy.py", CHECK, advises="rename numpy.py, restart"),
     case("caveclient works", CAVECLIENT, Machine(), "ok", "caveclient 8.2.1, IPython 9.4.0, Python 3.12.4"),
     case("there was no time to import caveclient", CAVECLIENT, Machine(import_unfinished=True), "warning", "the import of caveclient did not finish in time", "%cave_check --timeout 60", advises="restart the kernel"),
+    case("caveclient is still being imported", CAVECLIENT, Machine(import_unfinished=True, import_awaited=False), "skipped", "caveclient is still being imported"),
     case("without IPython", CAVECLIENT, Machine(versions={"caveclient": "8.2.1", "python": "3.12.4"}), "ok", "caveclient 8.2.1, Python 3.12.4"),
     case("caveclient is broken", CAVECLIENT, Machine(caveclient_problem=BROKEN), "failed", "caveclient 8.2.1 cannot be imported (ImportError: x)", "%cave_check --timeout 60"),
     case("caveclient is not installed", CAVECLIENT, Machine(caveclient_problem=BROKEN, versions={}), "failed", "caveclient cannot be imported", "%cave_check --timeout 60"),
