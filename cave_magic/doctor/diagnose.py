@@ -86,14 +86,19 @@ def look(
     def judged(evidence: Evidence) -> Diagnosis:
         return judge(wanted, evidence, time.monotonic() - start, error)
 
+    early: list[Diagnosis] = []
+
     def is_enough(evidence: Evidence) -> bool:
-        report = judged(evidence).report
-        if report.ok and on_rows is not None:
-            on_rows(report)
-        return is_certain(report.rows, evidence)
+        found = judged(evidence)
+        if is_certain(found.report.rows, evidence):
+            early.append(found)
+        elif found.report.ok and on_rows is not None:
+            on_rows(found.report)
+        return bool(early)
 
     enough = is_enough if on_rows is not None else None
-    return judged(gather(wanted, seconds, on_wait, notebook, everything, followed, enough))
+    evidence = gather(wanted, seconds, on_wait, notebook, everything, followed, enough)
+    return early[0] if early else judged(evidence)
 
 
 def judge(
