@@ -116,7 +116,16 @@ def _look(context: Context, args: argparse.Namespace, error: BaseException | Non
 
     waits = args.json or args.report or args.output or args.verbose  # what is kept, or asked for in full, is complete
     with context.frontend.waiting() as on_wait:
-        return look(_targets(context, args), seconds, on_wait, notebook, error, args.all, None if waits else on_rows)
+        return look(
+            _targets(context, args),
+            seconds,
+            on_wait,
+            notebook,
+            error,
+            args.all,
+            None if waits else on_rows,
+            args.verbose,
+        )
 
 
 def _show(context: Context, report: Report, args: argparse.Namespace) -> None:

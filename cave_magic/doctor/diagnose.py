@@ -69,6 +69,7 @@ def look(
     error: BaseException | None = None,
     everything: bool = False,
     on_rows: Callable[[Report], object] | None = None,
+    in_detail: bool = False,
 ) -> Diagnosis:
     """As `diagnose`, with the fixes.
 
@@ -76,6 +77,7 @@ def look(
         everything: check every datastack that the servers of the targets list for the stored token.
         on_rows: called with a report in which all is well but caveclient is still being imported. If it is given, a
             check that failed is reported before that import has finished (`certainty`).
+        in_detail: find out, too, where the time of that import goes.
     """
     start = time.monotonic()
     wanted = tuple(targets)
@@ -97,7 +99,7 @@ def look(
         return bool(early)
 
     enough = is_enough if on_rows is not None else None
-    evidence = gather(wanted, seconds, on_wait, notebook, everything, followed, enough)
+    evidence = gather(wanted, seconds, on_wait, notebook, everything, followed, enough, in_detail)
     return early[0] if early else judged(evidence)
 
 

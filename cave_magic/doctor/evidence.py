@@ -35,6 +35,7 @@ from .model import Command
 if TYPE_CHECKING:
     from ..environment.import_fault import ImportFault
     from ..environment.installer import Installer
+    from ..environment.slow_import import SlowImport
 
 MOST_DATASTACKS = 200
 """How many of a server's datastacks `--all` checks, to stay within its timeout. Real servers have some dozens."""
@@ -56,6 +57,8 @@ class Machine:
         find_installer: finds out what can install packages here, which takes a while.
         import_awaited: whether the import of caveclient was waited for; if not, nothing else depended on it.
         import_unfinished: whether caveclient is still being imported.
+        slow_import: the package that makes that import slow without being required; None if there is none, or for `-v`
+            only.
         shortage: what this kernel has run out of, or None.
         harmful_netrc: the `.netrc` file that stops every request, or None.
         netrc_variable: whether an environment variable names that file.
@@ -84,6 +87,7 @@ class Machine:
     find_installer: Callable[[], Installer] = field(default=healthy.installer, repr=False, compare=False)
     import_awaited: bool = True
     import_unfinished: bool = False
+    slow_import: SlowImport | None = None
     unmet_requirements: tuple[Unmet, ...] | None = ()
     shortage: Shortage | None = None
     harmful_netrc: HarmfulNetrc | None = None

@@ -7,6 +7,7 @@ once the data server is known, the versions of the services there. It requests n
 from __future__ import annotations
 
 import atexit
+import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, wait
 from dataclasses import replace
@@ -24,13 +25,14 @@ from ..token import Token
 from . import next_steps
 from .evidence import MOST_DATASTACKS, NO_NOTEBOOK, DatastackFacts, Evidence, Machine, NotebookSession, ServerFacts
 from .gather_call import FollowedCall
-from .gather_computer import look_at_computer
+from .gather_computer import attempt, look_at_computer
 from .gather_datastack import DatastackRequests
 from .gather_memory import MEMORY
 from .gather_server import ServerRequests
 
 if TYPE_CHECKING:
     from ..environment.import_fault import ImportFault
+    from ..environment.slow_import import Watch
 
 
 FEW_CONNECTIONS = 8
@@ -45,6 +47,7 @@ def gather(
     everything: bool = False,
     followed: FollowedCall | None = None,
     is_enough: Callable[[Evidence], bool] | None = None,
+    in_detail: bool = False,
 ) -> Evidence:
     """Gathers all facts.
 
@@ -57,7 +60,9 @@ def gather(
         followed: the failed call to look at, too.
         is_enough: called if everything is known but whether caveclient can be imported; if it returns true, that import
             goes on in its thread, and nobody waits for it.
+        in_detail: find out, too, where the time of that import goes.
     """
+    watch = _watch() if in_detail and "caveclient" not in sys.modules else None
     with Batch(seconds, FEW_CONNECTIONS) if everything else Batch(seconds) as batch:
         search, wanted = _Search(batch, followed), tuple(targets)
         if followed is not None:
@@ -65,7 +70,8 @@ def gather(
                 search.look_at(one)
         for target in wanted:
             search.look_at_all(target) if everything else search.look_at(target)
-        importing = batch.submit(packages.import_caveclient)  # after the requests, while they wait
+        run = partial(watch.run, packages.import_caveclient) if watch else packages.import_caveclient
+        importing = batch.submit(run)  # after the requests, while they wait
         importing_requests = batch.submit(packages.import_requests)
         explaining = batch.after(importing, partial(_explain, batch, importing, importing_requests))
         check_command = next_steps.check_everything(wanted[0]) if everything else next_steps.check_all(wanted)
@@ -79,6 +85,7 @@ def gather(
                 caveclient_problem=result_or(importing, "") if is_imported else "",
                 import_awaited=awaited,
                 import_unfinished=not is_imported,
+                slow_import=attempt(watch.slowest, None) if watch and is_imported else None,
                 requests_problem=result_or(importing_requests, ""),
                 import_fault=result_or(explaining, None),
                 shadowing_files=find_shadowing_files(),
@@ -96,6 +103,12 @@ def gather(
                     return evidence
         batch.wait(on_wait)
         return found(awaited=True)
+
+
+def _watch() -> Watch:
+    from ..environment.slow_import import Watch  # lazily: only for -v
+
+    return Watch()
 
 
 def _explain(batch: Batch, importing: Future[str], importing_requests: Future[str]) -> ImportFault | None:

@@ -60,6 +60,7 @@ def look_at_computer(target: Target, check_command: Command, can_ask: bool) -> M
         find_installer=_find_installer,
         import_awaited=True,
         import_unfinished=False,
+        slow_import=None,
         shortage=attempt(current_shortage, None),
         harmful_netrc=attempt(harmful_netrc, None),
         netrc_variable="NETRC" in os.environ,
