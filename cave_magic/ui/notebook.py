@@ -116,8 +116,8 @@ class NotebookFrontend:
         self._add(lambda: display(bundle(page), raw=True))
 
     def draft(self, page: Page, words: str) -> None:
-        """Shows the page in an output that is emptied when the next page is shown; consoles could not empty it."""
-        if self.is_notebook and self.is_watched and not self._is_captured:
+        """Shows the page in an output that is emptied when the next page is shown, where that is sure to work."""
+        if (self.is_lab or self.name == "VS Code") and self.is_watched and not self._is_captured:
             self._progress.show(page)
 
     def render(self, words: Line) -> list[str]:
