@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from ..environment.slow_import import Watch
 
 
+EXIT_SECONDS = 5.0
+"""How long Python waits, when it exits, for an import that goes on: it should not end in the middle of a library."""
+
 FEW_CONNECTIONS = 8
 """After so many connections each further host gets only one, if all datastacks of a server are checked."""
 
@@ -100,7 +103,7 @@ def gather(
             if not importing.done() and batch.left:
                 evidence = found(awaited=False)
                 if evidence.machine.import_unfinished and is_enough(evidence):
-                    atexit.register(wait, (importing,), timeout=batch.left)  # Python must not exit in the middle of it
+                    atexit.register(wait, (importing,), timeout=EXIT_SECONDS)
                     return evidence
         batch.wait(on_wait)
         return found(awaited=True)
