@@ -6,11 +6,11 @@ import itertools
 import threading
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ..errors import BadInput
 from ..token import Token
@@ -41,22 +41,23 @@ class Batch:
 
     Args:
         seconds: the timeout of the whole batch, from now.
+        connections: once there are so many, a host gets no second one.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+    def __init__(self, seconds: float, connections: int = 100) -> None:
+        self.seconds, self._most_connections = seconds, connections
         self._start = time.monotonic()
         self._session = Session()
         self._pending: dict[tuple[str, Token | None], PendingResponse] = {}
         self._queues: dict[str, deque[Callable[[], None]]] = defaultdict(deque)
         self._threads: Counter[str] = Counter()
+        self._connections: Counter[str] = Counter()  # of each host: the most threads that it had
         self._lanes = itertools.count()
         self._late: list[tuple[PendingResponse, Callable[[Response], object]]] = []
-        self._unfinished: list[str] = []  # the host of each task
-        self._all_finished = threading.Event()
-        self._all_finished.set()
+        self._unfinished: dict[Future[Any], str] = {}  # the host of each task
         self._closed = threading.Event()
         self._lock = threading.RLock()
+        self._one_finished = threading.Condition(self._lock)
 
     def __enter__(self) -> Batch:
         return self
@@ -115,15 +116,13 @@ class Batch:
                 future.set_result(result)  # runs the follow-ups, so that their tasks begin before this one ends
             finally:
                 with self._lock:
-                    self._unfinished.remove(host)
-                    if not self._unfinished:
-                        self._all_finished.set()
+                    del self._unfinished[future]
+                    self._one_finished.notify()
 
         with self._lock:
-            self._unfinished.append(host)
-            self._all_finished.clear()
+            self._unfinished[future] = host
             self._queues[lane].append(task)
-            needs_thread = self._threads[lane] < CONNECTIONS_PER_HOST
+            needs_thread = self._has_room(lane, is_of_a_host=lane == host != "")
             self._threads[lane] += needs_thread
         if needs_thread:
             try:
@@ -132,15 +131,33 @@ class Batch:
                 self._work(lane)
         return future
 
+    def _has_room(self, lane: str, is_of_a_host: bool) -> bool:
+        """Whether a queue may have one more thread; a thread of a host needs a connection."""
+        threads, opened = self._threads[lane], self._connections
+        if not is_of_a_host or threads < opened[lane]:
+            return threads < CONNECTIONS_PER_HOST
+        if threads and (threads >= CONNECTIONS_PER_HOST or sum(opened.values()) >= self._most_connections):
+            return False
+        opened[lane] += 1
+        return True
+
     def then(self, pending: PendingResponse, follow_up: Callable[[Response], object]) -> None:
         """Calls a function with the response once it is there; `wait` also waits for the requests that it starts."""
+        self.after(pending.future, lambda: follow_up(pending.response))
 
-        def run(done: Future[Response]) -> None:
-            with suppress(Exception):  # concurrent.futures would log it
-                if not self._closed.is_set():
-                    follow_up(done.result())
+    def after(self, future: Future[Any], function: Callable[[], T]) -> Future[T]:
+        """Runs a function once another has finished, in the same thread, unless the batch is over."""
+        following: Future[T] = Future()
 
-        pending.future.add_done_callback(run)
+        def run(_: Future[Any]) -> None:
+            if not self._closed.is_set():
+                try:
+                    following.set_result(function())
+                except Exception as error:
+                    following.set_exception(error)
+
+        future.add_done_callback(run)
+        return following
 
     def then_or_late(self, pending: PendingResponse, follow_up: Callable[[Response], object]) -> None:
         """As `then`, but also calls the function if the request outlasts its own timeout, as name resolution can.
@@ -151,23 +168,31 @@ class Batch:
         with self._lock:
             self._late.append((pending, follow_up))
 
-    def wait(self, on_wait: OnWait | None = None) -> None:
+    def wait(self, on_wait: OnWait | None = None, apart_from: Collection[Future[Any]] = ()) -> None:
         """Waits until every task has finished, the timeout, or an interrupt. After that no task begins.
 
         Args:
             on_wait: called four times a second, after the first second.
+            apart_from: tasks that it does not wait for; if there are any, other tasks may still begin.
         """
+
+        def is_over() -> bool:
+            return self._unfinished.keys() <= set(apart_from)
+
         try:
-            while self.left > 0 and not self._all_finished.wait(min(0.25, self.left)):
+            while self.left > 0:
+                with self._lock:
+                    if self._one_finished.wait_for(is_over, min(0.25, self.left)):
+                        break
+                    hosts = sorted(set(self._unfinished.values()) - {""})
                 waited = time.monotonic() - self._start
                 if waited > self.seconds / 2:
                     self._start_late()
-                with self._lock:
-                    hosts = sorted(set(self._unfinished) - {""})
                 if on_wait is not None and hosts and waited >= PROGRESS_AFTER:
                     on_wait(hosts, waited)
         finally:
-            self._closed.set()
+            if not apart_from:
+                self._closed.set()
 
     def _start_late(self) -> None:
         """Calls the follow-ups of the requests that should have ended, in case their names are still looked up."""

@@ -56,12 +56,12 @@ class ActiveRequest:
 
     def __enter__(self) -> ActiveRequest:
         _of_thread.request = self
-        _deadlines.add(self)
+        DEADLINES.add(self)
         return self
 
     def __exit__(self, *error: object) -> None:
         _of_thread.request = None
-        _deadlines.remove(self)
+        DEADLINES.remove(self)
         self._use(None)
 
     def attach(self, connection: Any) -> None:
@@ -125,6 +125,11 @@ class _Deadlines:
         with self._changed:
             self._requests.discard(request)
 
+    def rest(self) -> None:
+        """Ends the thread if there is nothing to watch; else it would end at the deadline of the last request."""
+        with self._changed:
+            self._changed.notify()
+
     def _watch(self) -> None:
         with self._changed:
             while waiting := [one for one in self._requests if not one.cancelled]:
@@ -136,7 +141,7 @@ class _Deadlines:
             self._thread = None
 
 
-_deadlines = _Deadlines()
+DEADLINES = _Deadlines()
 
 
 class _Cancellable:

@@ -145,6 +145,7 @@ class Session:
                 request.cancel()
         if self._session is not None:
             self._session.close()
+            import_connections().DEADLINES.rest()
 
     def _request(
         self,

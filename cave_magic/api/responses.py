@@ -7,6 +7,7 @@ import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ..redact import Untrusted, sanitize
@@ -348,8 +349,13 @@ def lacks_datastack(response: Response) -> bool:
 def local_server_in(response: Response) -> str:
     """The data server's address in a response about a datastack; "" if there is none that is safe to contact."""
     value = response.body.get("local_server") if response.is_good and isinstance(response.body, dict) else None
+    return _safe_address(value) if isinstance(value, str) else ""
+
+
+@lru_cache  # a hundred datastacks have five data servers
+def _safe_address(value: str) -> str:
     address = parse_url(value)
-    if not isinstance(value, str) or address is None or address.scheme not in ("http", "https"):
+    if address is None or address.scheme not in ("http", "https"):
         return ""
     return "" if sanitize(value, 200).text != value or set(value) & set("@?# \"'<>") else value.rstrip("/")
 

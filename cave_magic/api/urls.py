@@ -16,6 +16,9 @@ from ..redact import MASK, redact, sanitize
 from ..token import as_token
 
 UNREADABLE = "an unreadable address"
+SHORTEST = 20
+"""Characters of the shortest part of a host that may be a token; every format has more."""
+
 MAX_LENGTH = 2000
 """Characters. A longer text is not a URL."""
 
@@ -90,7 +93,7 @@ def parse_url(text: object) -> Url | None:
     if not _HOST.fullmatch(host) or port == 0 or "@" in parts.path:  # a password with a slash in it
         return None
     written = parts.netloc.rpartition("@")[2]
-    if as_token(written) is not None or any(map(_is_token_like, written.split("."))):
+    if any(map(_is_token_like, (written, *written.split(".")))):
         return None
     has_more = bool(parts.path.strip("/") or parts.query or parts.fragment)
     name = scheme[1].lower() if scheme else ""
@@ -104,8 +107,10 @@ def _is_token_like(label: str) -> bool:
 
     No long label of a real host mixes lower case, capitals and digits.
     """
-    is_mixed = all(re.search(kind, label) for kind in ("[a-z]", "[A-Z]", "[0-9]"))
-    return as_token(label) is not None or (len(label) >= 20 and is_mixed)
+    if len(label) < SHORTEST:
+        return False
+    is_mixed = "." not in label and all(re.search(kind, label) for kind in ("[a-z]", "[A-Z]", "[0-9]"))
+    return as_token(label) is not None or is_mixed
 
 
 def host_of(text: str) -> str:

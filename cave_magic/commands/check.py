@@ -20,7 +20,6 @@ from ..doctor.report import Report, to_markdown
 from ..errors import BadInput, CheckFailed, TokenNotSaved
 from ..ui.document import Page, line
 from ..ui.prompts import confirm
-from . import acceptance
 from .arguments import DATASTACK, argument, command
 from .context import NOTHING, Context
 
@@ -120,7 +119,11 @@ def _goes_on(context: Context, args: argparse.Namespace, report: Report) -> bool
         return False
     first = next((row for row in report.rows if row.next_step is not None and row.next_step is report.next), None)
     url = report.next.url if report.next is not None and first is not None and first.id.startswith(TERMS.id) else None
-    return url is not None and acceptance.is_accepted_meanwhile(context, _targets(context, args)[0], url)
+    if url is None:
+        return False
+    from .acceptance import is_accepted_meanwhile  # lazily: it imports what a sign-in needs
+
+    return is_accepted_meanwhile(context, _targets(context, args)[0], url)
 
 
 def _look(context: Context, args: argparse.Namespace, error: BaseException | None) -> Diagnosis:
@@ -129,8 +132,23 @@ def _look(context: Context, args: argparse.Namespace, error: BaseException | Non
     notebook = NotebookSession(
         variables=shell.variables, find_left=shell.find_tokens, scrub_left=shell.scrub_tokens, can_ask=can_ask
     )
+
+    def on_rows(report: Report) -> None:
+        passed = sum(row.status.passed for row in report.rows)
+        context.frontend.draft(report.draft(), f"{passed} checks passed, importing caveclient …")
+
+    waits = args.json or args.report or args.output or args.verbose  # what is kept, or asked for in full, is complete
     with context.frontend.waiting() as on_wait:
-        return look(_targets(context, args), seconds, on_wait, notebook, error, args.all)
+        return look(
+            _targets(context, args),
+            seconds,
+            on_wait,
+            notebook,
+            error,
+            args.all,
+            None if waits else on_rows,
+            args.verbose,
+        )
 
 
 def _show(context: Context, report: Report, args: argparse.Namespace) -> None:

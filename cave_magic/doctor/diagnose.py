@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,10 +15,10 @@ from ..environment import cloud_volume
 from ..environment.caveclient_adapter import failed_call
 from ..ui.document import line
 from . import next_steps
+from .certainty import is_certain
 from .checks import CHECKS
 from .checks.call import CALL, REFUSED
 from .evidence import NO_NOTEBOOK, Evidence, NotebookSession
-from .explain_error import explain_error
 from .feasible import feasible
 from .gather import gather
 from .gather_call import follow
@@ -68,18 +68,39 @@ def look(
     notebook: NotebookSession = NO_NOTEBOOK,
     error: BaseException | None = None,
     everything: bool = False,
+    on_rows: Callable[[Report], object] | None = None,
+    in_detail: bool = False,
 ) -> Diagnosis:
     """As `diagnose`, with the fixes.
 
-    With `everything`, it checks every datastack that the servers of the targets list for the stored token.
+    Args:
+        everything: check every datastack that the servers of the targets list for the stored token.
+        on_rows: called with a report in which all is well but caveclient is still being imported. If it is given, a
+            check that failed is reported before that import has finished (`certainty`).
+        in_detail: find out, too, where the time of that import goes.
     """
     start = time.monotonic()
     wanted = tuple(targets)
     followed = follow(failed_call(error), wanted, wanted[0].settings)
     if followed is not None and not everything and not any(one.asked for one in wanted):
         wanted = (followed.home or followed.target,)  # the error says more than the default datastack
-    evidence = gather(wanted, seconds, on_wait, notebook, everything, followed)
-    return judge(wanted, evidence, time.monotonic() - start, error)
+
+    def judged(evidence: Evidence) -> Diagnosis:
+        return judge(wanted, evidence, time.monotonic() - start, error)
+
+    early: list[Diagnosis] = []
+
+    def is_enough(evidence: Evidence) -> bool:
+        found = judged(evidence)
+        if is_certain(found.report.rows, evidence):
+            early.append(found)
+        elif found.report.ok and on_rows is not None:
+            on_rows(found.report)
+        return bool(early)
+
+    enough = is_enough if on_rows is not None else None
+    evidence = gather(wanted, seconds, on_wait, notebook, everything, followed, enough, in_detail)
+    return early[0] if early else judged(evidence)
 
 
 def judge(
@@ -101,12 +122,20 @@ def judge(
         account=account,
         rows=tuple(rows),
         seconds=seconds,
-        error=_meaning(rows, evidence, explain_error(error, targets[0])),
+        error=_meaning(rows, evidence, _explained(error, targets[0])),
         versions=versions,
         go_on=next_steps.go_on(first),
         again=evidence.machine.check_command,
     )
     return Diagnosis(report=report, fixes=tuple(fix.then(forget) for fix in fixes))
+
+
+def _explained(error: BaseException | None, target: Target) -> LastError | None:
+    if error is None:
+        return None
+    from .explain_error import explain_error  # lazily: only after an error
+
+    return explain_error(error, target)
 
 
 def _meaning(rows: Sequence[CheckResult], evidence: Evidence, explained: LastError | None) -> LastError | None:

@@ -35,6 +35,7 @@ from .model import Command
 if TYPE_CHECKING:
     from ..environment.import_fault import ImportFault
     from ..environment.installer import Installer
+    from ..environment.slow_import import SlowImport
 
 MOST_DATASTACKS = 200
 """How many of a server's datastacks `--all` checks, to stay within its timeout. Real servers have some dozens."""
@@ -54,7 +55,10 @@ class Machine:
         requests_problem: why requests cannot be imported, or "".
         import_fault: why the first of them that cannot be imported cannot; None if it was not found out.
         find_installer: finds out what can install packages here, which takes a while.
-        import_unfinished: whether there was no time to import caveclient.
+        import_awaited: whether the import of caveclient was waited for; if not, nothing else depended on it.
+        import_unfinished: whether caveclient is still being imported.
+        slow_import: the package that makes that import slow without being required; None if there is none, or for `-v`
+            only.
         shortage: what this kernel has run out of, or None.
         harmful_netrc: the `.netrc` file that stops every request, or None.
         netrc_variable: whether an environment variable names that file.
@@ -82,7 +86,9 @@ class Machine:
     requests_problem: str = ""
     import_fault: ImportFault | None = None
     find_installer: Callable[[], Installer] = field(default=healthy.installer, repr=False, compare=False)
+    import_awaited: bool = True
     import_unfinished: bool = False
+    slow_import: SlowImport | None = None
     unmet_requirements: tuple[Unmet, ...] | None = ()
     shortage: Shortage | None = None
     harmful_netrc: HarmfulNetrc | None = None
@@ -248,6 +254,7 @@ class DatastackFacts:
         target: its name and server.
         server: the facts about its server.
         info: the info service's response about it; None if the request was not sent.
+        is_remembered: whether that response is a few minutes old.
         contradicted_since: when the info service was first seen to contradict the auth server about it, in seconds
             since 1970; None if it does not.
         listed_datastacks: the datastacks that the info service lists; None if the request was not sent.
@@ -262,6 +269,7 @@ class DatastackFacts:
     target: Target = healthy.TARGET
     server: ServerFacts = field(default_factory=ServerFacts)
     info: Response | None = healthy.INFO
+    is_remembered: bool = False
     contradicted_since: float | None = None
     listed_datastacks: tuple[str, ...] | None = None
     services: Mapping[str, Response] = field(default_factory=lambda: healthy.SERVICES)

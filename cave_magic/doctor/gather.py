@@ -6,10 +6,12 @@ once the data server is known, the versions of the services there. It requests n
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from concurrent.futures import Future
+import atexit
+import sys
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, wait
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from ..api import endpoints, responses
@@ -17,18 +19,27 @@ from ..api.batch import Batch, OnWait, result_or
 from ..api.responses import Response
 from ..credentials.datastack_map import read_map
 from ..credentials.target import Target, siblings
-from ..environment import packages
+from ..environment import cloud_volume, packages
 from ..environment.shadowed import find_shadowing_files
 from ..token import Token
 from . import next_steps
 from .evidence import MOST_DATASTACKS, NO_NOTEBOOK, DatastackFacts, Evidence, Machine, NotebookSession, ServerFacts
 from .gather_call import FollowedCall
-from .gather_computer import look_at_computer
+from .gather_computer import attempt, look_at_computer
 from .gather_datastack import DatastackRequests
+from .gather_memory import MEMORY
 from .gather_server import ServerRequests
 
 if TYPE_CHECKING:
     from ..environment.import_fault import ImportFault
+    from ..environment.slow_import import Watch
+
+
+EXIT_SECONDS = 5.0
+"""How long Python waits, when it exits, for an import that goes on: it should not end in the middle of a library."""
+
+FEW_CONNECTIONS = 8
+"""After so many connections each further host gets only one, if all datastacks of a server are checked."""
 
 
 def gather(
@@ -38,6 +49,8 @@ def gather(
     notebook: NotebookSession = NO_NOTEBOOK,
     everything: bool = False,
     followed: FollowedCall | None = None,
+    is_enough: Callable[[Evidence], bool] | None = None,
+    in_detail: bool = False,
 ) -> Evidence:
     """Gathers all facts.
 
@@ -48,40 +61,65 @@ def gather(
         notebook: the notebook in which the check runs.
         everything: check instead every datastack that their servers list for the stored token.
         followed: the failed call to look at, too.
+        is_enough: called if everything is known but whether caveclient can be imported; if it returns true, that import
+            goes on in its thread, and nobody waits for it.
+        in_detail: find out, too, where the time of that import goes.
     """
-    with Batch(seconds) as batch:
+    watch = _watch() if in_detail and "caveclient" not in sys.modules else None
+    with Batch(seconds, FEW_CONNECTIONS) if everything else Batch(seconds) as batch:
         search, wanted = _Search(batch, followed), tuple(targets)
         if followed is not None:
             for one in filter(None, (followed.target, followed.home)):
                 search.look_at(one)
         for target in wanted:
             search.look_at_all(target) if everything else search.look_at(target)
-        importing = batch.submit(packages.import_caveclient)  # after the requests, while they wait
+        run = partial(watch.run, packages.import_caveclient) if watch else packages.import_caveclient
+        importing = batch.submit(run)  # after the requests, while they wait
         importing_requests = batch.submit(packages.import_requests)
-        explaining = batch.submit(partial(_explain, batch, importing, importing_requests))
+        explaining = batch.after(importing, partial(_explain, batch, importing, importing_requests))
         check_command = next_steps.check_everything(wanted[0]) if everything else next_steps.check_all(wanted)
         look = partial(look_at_computer, wanted[0], check_command, notebook.can_ask)
         looking = batch.submit(look)
         finding = batch.submit(lambda: notebook.find_left(search.tokens))  # a history may have gigabytes
+
+        def found(awaited: bool) -> Evidence:
+            is_imported = importing.done()
+            machine = replace(
+                looking.result() if looking.done() else look(),
+                caveclient_problem=result_or(importing, "") if is_imported else "",
+                import_awaited=awaited,
+                import_unfinished=not is_imported,
+                slow_import=attempt(watch.slowest, None) if watch and is_imported else None,
+                requests_problem=result_or(importing_requests, ""),
+                import_fault=result_or(explaining, None),
+                shadowing_files=find_shadowing_files(),
+                leftover_tokens=result_or(finding, ()),
+                scrub_left=partial(notebook.scrub_left, search.tokens),
+            )
+            return search.evidence(machine, importing, notebook)
+
+        if is_enough is not None:
+            batch.wait(on_wait, apart_from=(importing,))
+            if not importing.done() and batch.left:
+                evidence = found(awaited=False)
+                if evidence.machine.import_unfinished and is_enough(evidence):
+                    atexit.register(wait, (importing,), timeout=EXIT_SECONDS)
+                    return evidence
         batch.wait(on_wait)
-        machine = replace(
-            looking.result() if looking.done() else look(),
-            caveclient_problem=result_or(importing, ""),
-            import_unfinished=not importing.done(),
-            requests_problem=result_or(importing_requests, ""),
-            import_fault=result_or(explaining, None),
-            shadowing_files=find_shadowing_files(),
-            leftover_tokens=result_or(finding, ()),
-            scrub_left=partial(notebook.scrub_left, search.tokens),
-        )
-        return search.evidence(machine, importing, notebook)
+        return found(awaited=True)
+
+
+def _watch() -> Watch:
+    from ..environment.slow_import import Watch  # lazily: only for -v
+
+    return Watch()
 
 
 def _explain(batch: Batch, importing: Future[str], importing_requests: Future[str]) -> ImportFault | None:
     """Why requests or caveclient cannot be imported; None if they can."""
     if importing_requests.result(batch.left):
         module = "cave_magic.api.connections"
-    elif importing.result(batch.left):
+    elif importing.result():
         module = "caveclient.auth"
     else:
         return None
@@ -125,28 +163,43 @@ class _Search:
         self._datastacks: dict[tuple[str, str], DatastackRequests] = {}
         self._listing: list[Target] = []
 
-    def look_at(self, target: Target) -> None:
-        """Requests a datastack, and its server if that is new."""
+    def look_at(self, target: Target, known: Response | None = None) -> None:
+        """Requests a datastack, unless the response is known, and its server if that is new."""
         server = self._server(target)
         if (target.server, target.datastack) not in self._datastacks:
             call = self._followed.call if self._followed and target == self._followed.target else None
-            requests = DatastackRequests(self._batch, target, server, call)
+            requests = DatastackRequests(self._batch, target, server, call, known)
             self._datastacks[target.server, target.datastack] = requests
 
     def look_at_all(self, target: Target) -> None:
-        """Requests the server's list of datastacks, then each of them; without a list, only the target."""
+        """Requests the server's list of datastacks, then each of them; without a list, only the target.
+
+        If all were looked at a short while ago, one for each data server is requested, and those that have changed.
+        """
         server = self._server(target)
-        if server.token is None:
+        if server.token is None or server.identity is None:
             self.look_at(target)
             return
         server.datastack_list = self._batch.get(endpoints.datastacks_url(target.server), server.token)
         self._listing.append(target)
-        self._batch.then(server.datastack_list, partial(self._look_at_each, target))
+        identity, look = server.identity, partial(self._look_at_each, target)
+        self._batch.then(server.datastack_list, lambda listed: self._batch.then(identity, partial(look, listed)))
+        for route in endpoints.SERVICES.values():
+            for local in MEMORY.data_servers_of(target.server, server.token):
+                self._batch.get(local + route)
 
-    def _look_at_each(self, target: Target, listed: Response) -> None:
+    def _look_at_each(self, target: Target, listed: Response, identity: Response) -> None:
+        account = responses.account_in(identity, target.server)
+        lately = MEMORY.opened_lately(target.server, self._server(target).token) if account else {}
+        seen: set[str] = set()
         names = (responses.names_in(listed) or ())[:MOST_DATASTACKS]
         for one in siblings(target, names, read_map()) if names else (target,):
-            self.look_at(one)
+            known = lately.get(one.datastack)
+            local = responses.local_server_in(known) if known else ""
+            dataset = MEMORY.datasets.get((one.server, one.datastack), one.datastack)
+            is_same = local in seen and account is not None and account.may_view(dataset)
+            seen.add(local)
+            self.look_at(one, known if is_same else None)
 
     def _server(self, target: Target) -> ServerRequests:
         if target.server not in self._servers:
@@ -164,7 +217,8 @@ class _Search:
             if target.server not in {server for server, _ in self._datastacks}:  # the list did not come in time
                 self.look_at(target)
         servers = {address: server.facts(machine, importing, notebook) for address, server in self._servers.items()}
-        datastacks = {key: one.facts(servers[key[0]]) for key, one in list(self._datastacks.items())}
+        read = lru_cache(cloud_volume.readings)
+        datastacks = {key: one.facts(servers[key[0]], read) for key, one in list(self._datastacks.items())}
         self._leave_one_server(datastacks)
         kept = [servers[address] for address in servers if address in {server for server, _ in datastacks}]
         return Evidence(machine=machine, servers=tuple(kept), datastacks=tuple(datastacks.values()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from ..api import endpoints, responses
@@ -20,9 +21,25 @@ from .gather_server import MisplacedTokens, ServerRequests, response_of
 
 
 class DatastackRequests:
-    """The requests about one datastack while they are under way."""
+    """The requests about one datastack while they are under way.
 
-    def __init__(self, batch: Batch, target: Target, server: ServerRequests, call: FailedCall | None = None) -> None:
+    Args:
+        batch: what sends them.
+        target: the datastack.
+        server: the requests to its server.
+        call: the call of the last error, if it was about this datastack.
+        known: the response of the info service that is not asked for again.
+    """
+
+    def __init__(
+        self,
+        batch: Batch,
+        target: Target,
+        server: ServerRequests,
+        call: FailedCall | None = None,
+        known: Response | None = None,
+    ) -> None:
+        self._known = known
         self.target, self._server, self._batch = target, server, batch
         self._info: PendingResponse | None = None
         self._list: PendingResponse | None = None
@@ -31,16 +48,21 @@ class DatastackRequests:
         self._call = CallRequests(batch, call, target, server) if call else None
         if server.token is None:
             return
+        if known is not None:
+            self._ask_services(responses.local_server_in(known))
+            return
         self._info = batch.get(endpoints.datastack_url(target.server, target.datastack), server.token)
         server.info = server.info or self._info
         server.ask_dataset_of(target.datastack, self._info)
-        if known := MEMORY.local_servers.get((target.server, target.datastack)):
-            self._ask_services(known)
+        if local := MEMORY.local_servers.get((target.server, target.datastack)):
+            self._ask_services(local)
         batch.then(self._info, self._after_info)
 
     def _after_info(self, info: Response) -> None:
         server, datastack = self.target.server, self.target.datastack
         MEMORY.local_servers.pop((server, datastack), None)
+        if self._server.token is not None:
+            MEMORY.opened.pop((server, datastack, self._server.token), None)
         if info.code == "missing_permission":
             address = endpoints.datastack_url(server, datastack)
             self._misplaced = MisplacedTokens(self._batch, self._server.stored, address, _may_be_read)
@@ -50,6 +72,8 @@ class DatastackRequests:
             self._batch.then(self._server.identity, partial(self._after_both, info))
         if local := responses.local_server_in(info):
             MEMORY.local_servers[server, datastack] = local
+            if self._server.token is not None:
+                MEMORY.opened[server, datastack, self._server.token] = info
             self._ask_services(local)
             if self._call is not None:
                 self._call.ask(local)
@@ -69,19 +93,20 @@ class DatastackRequests:
         if response.status not in (401, 403, 404) and not response.location.matches(endpoints.AUTHORIZE):
             self._server.try_other_ways(response)
 
-    def facts(self, server: ServerFacts) -> DatastackFacts:
-        """The facts, once the batch is over."""
-        listed, info = response_of(self._list), response_of(self._info)
+    def facts(self, server: ServerFacts, read: Callable[[str], tuple[cloud_volume.Reading, ...]]) -> DatastackFacts:
+        """The facts, once the batch is over; `read` is `cloud_volume.readings`."""
+        listed, info = response_of(self._list), self._known or response_of(self._info)
         local = name_for_files(responses.local_server_in(info)) if info else ""
         return DatastackFacts(
             target=self.target,
             server=server,
             info=info,
+            is_remembered=self._known is not None,
             contradicted_since=self._contradicted_since(server, info),
             listed_datastacks=responses.names_in(listed) if listed else None,
             services={name: request.response for name, request in self._services.items()} if local else {},
             tried=self._server.tried(host_of(responses.local_server_in(info))) if info else NOTHING_TRIED,
-            readings=cloud_volume.readings(local) if local else (),
+            readings=read(local) if local else (),
             misplaced_file=self._misplaced.working_file if self._misplaced else None,
             untried_file=self._misplaced.untried_file if self._misplaced else None,
             call=self._call.facts() if self._call else None,

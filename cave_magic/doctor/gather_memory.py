@@ -1,10 +1,14 @@
-"""What this kernel remembers between checks. It only saves time: every fact comes from a new response."""
+"""What this kernel remembers between checks. It only saves time: every fact comes from a new response.
+
+There is one exception: `--all` does not ask again for each datastack within `MEMORY_SECONDS`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass, field, fields
 
-from ..api.responses import MEMORY_SECONDS
+from ..api.responses import MEMORY_SECONDS, Response, local_server_in
 from ..token import Token
 
 
@@ -14,6 +18,7 @@ class Memory:
 
     Attributes:
         accepted: (server, token) pairs that the auth server accepted.
+        opened: (server, datastack, token) -> the response with which the info service opened it. Only `--all` uses it.
         local_servers: (server, datastack) -> the address of its data server.
         datasets: (server, datastack) -> its dataset, if that has another name; while the account may view it, no
             request is needed.
@@ -23,6 +28,7 @@ class Memory:
     """
 
     accepted: set[tuple[str, Token]] = field(default_factory=set)
+    opened: dict[tuple[str, str, Token], Response] = field(default_factory=dict)
     local_servers: dict[tuple[str, str], str] = field(default_factory=dict)
     datasets: dict[tuple[str, str], str] = field(default_factory=dict)
     readable: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -30,8 +36,21 @@ class Memory:
 
     def clear(self) -> None:
         """Forgets everything, like a new kernel."""
-        for one in (self.accepted, self.local_servers, self.datasets, self.readable, self.contradictions):
-            one.clear()
+        for one in fields(self):
+            getattr(self, one.name).clear()
+
+    def opened_lately(self, server: str, token: Token | None) -> dict[str, Response]:
+        """The datastacks of a server that its info service opened within `MEMORY_SECONDS`, and its responses.
+
+        That service itself remembers permissions for so long.
+        """
+        oldest = time.time() - MEMORY_SECONDS
+        mine = {name: one for (where, name, owner), one in self.opened.items() if (where, owner) == (server, token)}
+        return {name: one for name, one in mine.items() if one.at > oldest}
+
+    def data_servers_of(self, server: str, token: Token | None) -> tuple[str, ...]:
+        """The data servers of the datastacks that were opened lately."""
+        return tuple(dict.fromkeys(map(local_server_in, self.opened_lately(server, token).values())))
 
     def contradicted_since(self, key: tuple[str, str, Token, str], at: float) -> float:
         """Records a contradiction and returns when it was first seen.

@@ -105,7 +105,7 @@ class Report:
             "seconds": round(self.seconds, 2),
         }
 
-    def page(self, verbose: bool = False, offered: Collection[NextStep] = ()) -> Page:
+    def page(self, verbose: bool = False, offered: Collection[NextStep] = (), ending: Line = ()) -> Page:
         """The report as `%cave_check` shows it.
 
         Many datastacks are summed up by cause; then `verbose` adds a table of each datastack and its services.
@@ -113,6 +113,7 @@ class Report:
         Args:
             verbose: whether it has the ids of the checks and every row, also quiet and skipped ones.
             offered: next steps that the person has just taken, which no advice repeats.
+            ending: its last line; without one, whether access works, or the next step.
         """
         blocks: list[Block] = []
         is_long, every = is_summed_up(self), rows_to_read(self)
@@ -131,7 +132,11 @@ class Report:
             for row in shown
             if row.status is Status.WARNING and row.next_step is not None and row.next_step not in (self.next, *offered)
         ]
-        return Page((*blocks, _ending(self)))
+        return Page((*blocks, ending or _ending(self)))
+
+    def draft(self) -> Page:
+        """The report while caveclient is still being imported; it claims nothing that is not known yet."""
+        return self.page(ending=line(Span("Importing caveclient …", "dim")))
 
 
 def _names(report: Report) -> str:

@@ -106,6 +106,18 @@ class Installed:
         code = [one for one in self.files if one.suffix in _CODE]
         return tuple(str(one) for one in code if _is_damaged(one, str(one.locate()) in looked_at, everywhere))
 
+    def requirements(self, extra: str = "") -> dict[str, set[str]]:
+        """The packages that it requires here, also for one of its extras, and the extras that it wants of them."""
+        from packaging.requirements import Requirement
+
+        found: dict[str, set[str]] = {}
+        for text in self.metadata.requires or ():
+            with suppress(ValueError):  # it is malformed
+                need = Requirement(text)
+                if need.marker is None or need.marker.evaluate({"extra": extra}):
+                    found.setdefault(normal(need.name), set()).update(need.extras)
+        return found
+
     @cached_property
     def unmet(self) -> tuple[Unmet, ...]:
         """Its unmet requirements."""

@@ -42,6 +42,9 @@ class Frontend(Protocol):
     def show(self, page: Page) -> None:
         """Shows a page."""
 
+    def draft(self, page: Page, words: str) -> None:
+        """Shows a page until the next one is shown; where a page cannot be removed again, these words or nothing."""
+
     def render(self, words: Line) -> list[str]:
         """A line as the lines of an error output."""
 
@@ -108,6 +111,9 @@ class PlainFrontend:
         """Prints a page."""
         write(as_text(page))
 
+    def draft(self, page: Page, words: str) -> None:
+        """Shows nothing."""
+
     def render(self, words: Line) -> list[str]:
         """Plain text, unbroken: logs are searched."""
         return [plain_text(words)]
@@ -145,6 +151,8 @@ class PlainFrontend:
 class TerminalFrontend(PlainFrontend):
     """A terminal: colours and links if it supports them, and one line that is updated in place."""
 
+    _progress: TerminalProgress
+
     @property
     def name(self) -> str:
         """What it is, for a report that is shared."""
@@ -181,10 +189,14 @@ class TerminalFrontend(PlainFrontend):
             except getpass.GetPassWarning:
                 return _answer(input, f"{what} (visible: this terminal cannot hide it): ")
 
+    def draft(self, page: Page, words: str) -> None:
+        """Shows the words in the line of `waiting`."""
+        self._progress.write(words)
+
     @contextmanager
     def waiting(self) -> Iterator[OnWait]:
         """Shows the hosts in a line that is updated in place."""
-        progress = TerminalProgress()
+        progress = self._progress = TerminalProgress()
         try:
             yield progress
         except KeyboardInterrupt:

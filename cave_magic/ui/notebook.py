@@ -115,6 +115,11 @@ class NotebookFrontend:
         """Shows a page as a separate output."""
         self._add(lambda: display(bundle(page), raw=True))
 
+    def draft(self, page: Page, words: str) -> None:
+        """Shows the page in an output that is emptied when the next page is shown, where that is sure to work."""
+        if (self.is_lab or self.name == "VS Code") and self.is_watched and not self._is_captured:
+            self._progress.show(page)
+
     def render(self, words: Line) -> list[str]:
         """With bold commands, or as plain text for a log if there is no person."""
         return styled(Page((words,))) if self.can_ask else [plain_text(words)]
@@ -125,8 +130,11 @@ class NotebookFrontend:
 
         JupyterLab and Notebook 7 go by the reply; papermill and VS Code go by the output.
         """
-        captured = isinstance(self._kernel.shell.display_pub, CapturingDisplayPublisher)
-        return self.can_ask and self.is_lab and not captured
+        return self.can_ask and self.is_lab and not self._is_captured
+
+    @property
+    def _is_captured(self) -> bool:
+        return isinstance(self._kernel.shell.display_pub, CapturingDisplayPublisher)
 
     def say(self, text: str) -> None:
         """Prints a text as it is."""

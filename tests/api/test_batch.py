@@ -112,6 +112,49 @@ def test_no_follow_up_runs_after_the_wait(release):
     assert followed == []
 
 
+def test_a_wait_may_leave_out_a_task(release):
+    """`wait` returns while a task that it is told to leave out is running, and other tasks may still begin."""
+    with Batch(LONG) as batch:
+        slow = batch.submit(release.wait)
+        batch.wait(apart_from=(slow,))
+        assert not slow.done()
+        following = batch.after(slow, lambda: "after it")
+        later = batch.submit(lambda: "later")
+        release.set()
+        batch.wait()
+        assert (slow.result(), following.result(), later.result()) == (True, "after it", "later")
+
+
+def test_what_follows_a_task_is_left_out_once_the_batch_is_over(release):
+    """A task that ends after the batch leads to nothing."""
+    with Batch(LONG) as batch:
+        slow = batch.submit(release.wait)
+        following = batch.after(slow, lambda: "too late")
+    release.set()
+    assert slow.result(LONG)
+    assert not following.done()
+
+
+def test_a_host_gets_one_connection_if_there_are_many(release):
+    """Once a batch has its connections, each further host gets one, so that it also gets its turn."""
+    batch, begun, all_begun = Batch(LONG, connections=3), [], threading.Event()
+
+    def begin(host):
+        begun.append(host)
+        if len(begun) == 4:
+            all_begun.set()
+        release.wait()
+
+    for host in "abab":
+        batch.submit(lambda host=host: begin(host), host)
+        batch.submit(lambda host=host: begin(host), host)
+    batch.submit(lambda: begin("c"), "c")
+    assert all_begun.wait(LONG)
+    with batch:
+        pass
+    assert sorted(begun) == ["a", "a", "b", "c"]
+
+
 def test_many_requests_need_few_threads(release):
     """A hundred tasks for a host take no more than six threads."""
     before, batch = threading.active_count(), Batch(0.3)

@@ -5,7 +5,8 @@
 | `%cave_check` of a datastack, the first in a kernel | 7: identity, tokens, datastack; four services | 6 |
 | `%cave_check` again (all at the same time) | 7 | 7 |
 | the same of a datastack that no permission is named after, the first in a kernel | 1 more: its dataset | 7 |
-| `%cave_check --all` of n datastacks on m local servers | 3 + n + 4 m | 6 for each server |
+| `%cave_check --all` of n datastacks on m local servers | 3 + n + 4 m: one for each datastack | 6 more than local servers |
+| the same again within five minutes | 3 + m + 4 m: none, but one for each local server | 2 more than local servers |
 | `%cave_whoami`, `%cave_setup` where all is well | 2: identity, tokens | 2 |
 | `%cave_save` for a known server | 4: identity, tokens, list, datastack | 4 |
 | `%cave_save` for another one that lists n datastacks | 3 + n, at most 24 | 6 |
@@ -25,7 +26,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from cave_magic import deployments
+from cave_magic.api import responses
 from cave_magic.credentials.target import Target
+from cave_magic.doctor import gather_memory
 from cave_magic.doctor.gather import ask_server, gather
 from cave_magic.doctor.gather_memory import MEMORY
 from cave_magic.login import verify
@@ -138,7 +141,74 @@ def test_checking_all_datastacks_sends_no_request_twice(secrets):
     assert set(paths.values()) == {1}
     assert len(found.datastacks) >= 30
     assert len(paths) == 3 + len(found.datastacks) + 4 * len(locals_)
-    assert cave.connections <= 6 * (1 + len(locals_))
+    assert cave.connections <= 12
+
+
+@pytest.fixture
+def class_server(secrets):
+    """A server with thirty datastacks on three data servers; the token that is stored for it."""
+    from cave_magic.credentials.save import save_token
+
+    MEMORY.clear()
+    with Sandbox(datastacks=30, local_servers=3) as cave:
+        token = cave.new_token("ada")
+        save_token(Token(token), cave.server)
+        yield cave, token
+    MEMORY.clear()
+
+
+def check_all(cave):
+    """Checks all datastacks of a server; the facts, and the names that its info service was asked for."""
+    cave.clear_requests()
+    target = Target(datastack="minnie65_public", server=cave.server, named_by="option")
+    found = gather([target], LONG, everything=True)
+    asked = [one.path.rpartition("/")[2] for one in cave.requests if "/datastack/full/" in one.path]
+    return found, asked
+
+
+def test_checking_all_again_asks_once_for_each_data_server(class_server):
+    """While the permissions are the same, a second `--all` asks for one datastack of each data server."""
+    cave, _ = class_server
+    first, asked = check_all(cave)
+    assert len(asked) == len(first.datastacks) >= 30
+    again, asked = check_all(cave)
+    assert len(asked) == 3
+    assert len(cave.requests) == 3 + 3 + 4 * 3
+    assert cave.connections <= 12
+    assert [(one.name, one.info.body) for one in again.datastacks] == [
+        (one.name, one.info.body) for one in first.datastacks
+    ]
+    assert sum(one.is_remembered for one in again.datastacks) == len(again.datastacks) - 3
+
+
+def test_checking_all_again_asks_for_what_has_changed(class_server):
+    """A datastack without its permission is requested again, whatever the info service said before."""
+    cave, _ = class_server
+    check_all(cave)
+    cave.revoke("ada", "practice_007")
+    found, asked = check_all(cave)
+    assert "practice_007" in asked
+    assert len(asked) == 4
+    assert not next(one for one in found.datastacks if one.name == "practice_007").is_remembered
+
+
+def test_checking_all_with_another_token_asks_for_all(class_server):
+    """What one token opened says nothing about another."""
+    from cave_magic.credentials.save import save_token
+
+    cave, _ = class_server
+    first, _ = check_all(cave)
+    save_token(Token(cave.new_token("ada")), cave.server, overwrite=True)
+    assert len(check_all(cave)[1]) == len(first.datastacks)
+
+
+def test_checking_all_again_later_asks_for_all(class_server, monkeypatch):
+    """After the time for which the info service itself remembers permissions, all is requested again."""
+    cave, _ = class_server
+    first, _ = check_all(cave)
+    now = gather_memory.time.time() + responses.MEMORY_SECONDS + 1
+    monkeypatch.setattr(gather_memory.time, "time", lambda: now)
+    assert len(check_all(cave)[1]) == len(first.datastacks)
 
 
 def test_a_check_without_a_token_sends_two_requests(cave, run):

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from urllib.parse import urlsplit
 
 HERE = Path(__file__).resolve().parent
@@ -44,27 +44,27 @@ OTHERS = {"line_profiler": "line_profiler", "pyinstrument": "pyinstrument", "wat
 class Results:
     """The results: rows of the table, bars and curves of the picture."""
 
-    rows: list[tuple[str, str, str, str]] = field(default_factory=list)
+    rows: list[tuple[str, str, str, str, str]] = field(default_factory=list)
     bars: list[tuple[str, float]] = field(default_factory=list)
     datastacks: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     files: list[tuple[float, float]] = field(default_factory=list)
 
-    def add(self, what: str, theirs: str, ours: str, beside: str) -> None:
-        """Adds a row and prints it: what was measured, caveclient, cave_magic, the comparison."""
-        self.rows.append((what, theirs, ours, beside))
-        print(f"{what:<58} {theirs:>20} {ours:>20}   {beside}", flush=True)
+    def add(self, what: str, theirs: str, ours: str, beside: str, floor: str = "") -> None:
+        """Adds a row and prints it: what was measured, caveclient, cave_magic, the comparison, the physical limit."""
+        self.rows.append((what, theirs, floor, ours, beside))
+        print(f"{what:<58} {theirs:>20} {floor:>20} {ours:>20}   {beside}", flush=True)
 
 
 # ---------------------------------------------------------------- a home and its kernels
 
 
 @contextlib.contextmanager
-def computer(cave: Sandbox, files: int = 0) -> Iterator[Path]:
-    """A home folder with access to a practice server for Ada, and with other token files."""
+def computer(cave: Sandbox, files: int = 0, person: str = "ada") -> Iterator[Path]:
+    """A home folder with access to a practice server for a person, and with other token files."""
     with tempfile.TemporaryDirectory(prefix="cave-benchmark-") as name:
         folder = Path(name) / ".cloudvolume" / "secrets"
         folder.mkdir(parents=True, mode=0o700)
-        text = json.dumps({"token": cave.new_token("ada", "benchmark")})
+        text = json.dumps({"token": cave.new_token(person, "benchmark")})
         for address in (cave.server, *cave.local_servers):
             (folder / f"{urlsplit(address).netloc}-cave-secret.json").write_text(text)
         for number in range(files):
@@ -95,8 +95,10 @@ def both(home: Path, *cells: str, at_most: float = 300) -> list[tuple[float, flo
 
 
 def ms(values: Sequence[float]) -> str:
-    """A median in milliseconds, as text."""
-    return f"{median(values) * 1000:.0f} ms" if median(values) >= 0.01 else f"{median(values) * 1000:.1f} ms"
+    """A median in milliseconds, and the quartiles if there are enough values, as text."""
+    first, middle, third = quantiles(values, n=4) if len(values) > 3 else [median(values)] * 3
+    text = f"{middle * 1000:.0f} ms" if middle >= 0.01 else f"{middle * 1000:.1f} ms"
+    return f"{text} ({first * 1000:.0f}\u2013{third * 1000:.0f})" if third > first and middle >= 0.01 else text
 
 
 # ---------------------------------------------------------------- what is measured
@@ -127,11 +129,11 @@ def _is_here(name: str) -> bool:
 
 def first_and_second(results: Results, runs: int) -> None:
     """The first check compared with the first client, in turn, and the second check with its slowest request."""
-    client, first, again, slowest, whoami = [], [], [], [], []
+    client, first, again, slowest, whoami, rows, floor = [], [], [], [], [], [], []
     with Sandbox() as cave, computer(cave) as home:
         cave.delay = 0.1
         counts = [_requests(cave, home, CLIENT), _requests(cave, home, LOAD, CHECK)]
-        probe = _probe(cave, home)
+        probe, limit = _probe(cave, home), _by_hand(cave, home, imports=True)
         for _ in range(runs):
             client += both(home, CLIENT)
             loading, check, second, request = both(home, LOAD, CHECK, CHECK, probe)
@@ -139,14 +141,20 @@ def first_and_second(results: Results, runs: int) -> None:
             again.append(second[0])
             slowest.append(request[0])
             whoami.append(sum(seconds(home, LOAD, WHOAMI)))
+            rows.append(sum(seconds(home, LOAD, "rows_appear('minnie65_public')")))
+            floor += seconds(home, limit)
     of_clock, of_processor = (
         median(ours[place] / theirs[place] for ours, theirs in zip(first, client, strict=True)) for place in (0, 1)
     )
     beyond = median(a - b for a, b in zip(again, slowest, strict=True))
     clocks = [[clock for clock, _ in client], [clock for clock, _ in first], again, slowest]
     ratio = f"{of_clock:.2f} of the time, {of_processor:.2f} of the processor's, medians of pairs"
-    results.add("first `CAVEclient(...)`, first `%cave_check`, 100 ms a response", ms(clocks[0]), ms(clocks[1]), ratio)
-    results.add("second `%cave_check`", "", ms(again), f"{beyond * 1000:.0f} ms beyond its slowest request")
+    what = "first `CAVEclient(...)`, first `%cave_check`, 100 ms a response"
+    results.add(what, ms(clocks[0]), ms(clocks[1]), ratio, ms(floor))
+    early = median(ours / theirs for ours, theirs in zip(rows, clocks[0], strict=True))
+    results.add("its rows appear, before caveclient is imported", "", ms(rows), f"{early:.2f} of a first client")
+    beside = f"{beyond * 1000:.0f} ms beyond its slowest request"
+    results.add("second `%cave_check`", "", ms(again), beside, ms(slowest))
     results.add("first `%cave_whoami`, 100 ms a response", "", ms(whoami), "caveclient is not imported")
     results.add("requests (connections) of a client, a check", *counts, "")
     names = ("CAVEclient(...), first", "%cave_check, first", "%cave_check, again", "its slowest request")
@@ -155,9 +163,13 @@ def first_and_second(results: Results, runs: int) -> None:
 
 def _requests(cave: Sandbox, home: Path, *cells: str) -> str:
     """How many requests some cells send in a fresh kernel, and on how many connections."""
+    return f"{_counted(cave, home, *cells)} ({cave.connections})"
+
+
+def _counted(cave: Sandbox, home: Path, *cells: str) -> int:
     cave.clear_requests()
     seconds(home, *cells)
-    return f"{len(cave.requests)} ({cave.connections})"
+    return len(cave.requests)
 
 
 def _probe(cave: Sandbox, home: Path) -> str:
@@ -167,6 +179,77 @@ def _probe(cave: Sandbox, home: Path) -> str:
     return f"slowest_request({addresses!r}, {json.loads(file.read_text())['token']!r})"
 
 
+def _by_hand(cave: Sandbox, home: Path, imports: bool = False) -> str:
+    """A cell that sends the last requests again by hand; what waited for a response waits for it there, too."""
+    rounds: list[list[str]] = []
+    begun = -cave.delay
+    for one in sorted(cave.requests, key=lambda one: one.time):
+        if one.time - begun >= cave.delay:  # no sooner can a request have waited for another
+            rounds.append([])
+            begun = one.time
+        rounds[-1].append(f"http://{one.host}{one.path}")
+    files = home.glob(".cloudvolume/secrets/*-cave-secret.json")
+    token = next((json.loads(file.read_text())["token"] for file in files), "none")
+    return f"by_hand({rounds!r}, {token!r}, {imports})"
+
+
+OFFLINE = """
+import socket
+def _no_network(*asked, **more):
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+socket.getaddrinfo = _no_network
+"""
+
+
+def sick(results: Results, runs: int) -> None:
+    """First checks that find a cause, compared with a first client, and with the same requests sent by hand."""
+    with Sandbox() as cave, contextlib.ExitStack() as stack:
+        cave.delay = 0.1
+        people = {name: stack.enter_context(computer(cave, person=name)) for name in ("ada", "bob", "carol")}
+        rejected, none = (stack.enter_context(computer(cave)) for _ in range(2))
+        for file in none.glob(".cloudvolume/secrets/*-cave-secret.json"):
+            file.unlink()
+        for file in rejected.glob(".cloudvolume/secrets/*-cave-secret.json"):
+            file.write_text(json.dumps({"token": "0" * 32}))
+        cases = {
+            "a rejected token": (rejected, "", CHECK),
+            "missing terms": (people["bob"], "", CHECK),
+            "no permission": (people["carol"], "", CHECK),
+            "a misspelt datastack": (people["ada"], "", "%cave_check minnie65_pblic"),
+            "no token": (none, "", CHECK),
+            "no network": (people["ada"], OFFLINE, f"{CHECK} --server https://cave.example.org"),
+        }
+        limits = {}
+        for name, (home, before, check) in cases.items():
+            cave.clear_requests()
+            seconds(home, before, LOAD, check)
+            limits[name] = _by_hand(cave, home)
+        found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in cases}
+        for _ in range(runs):
+            client = seconds(people["ada"], CLIENT)[0]
+            for name, (home, before, check) in cases.items():
+                ours = sum(seconds(home, before, LOAD, check)[1:])
+                found[name].append((client, ours, seconds(home, before, limits[name])[1]))
+    for name, triples in found.items():
+        theirs, ours, floor = (list(one) for one in zip(*triples, strict=True))
+        ratio = median(b / a for a, b in zip(theirs, ours, strict=True))
+        beyond = median(b - a for a, b in zip(floor, ours, strict=True))
+        beside = f"{ratio:.2f} of the time; {beyond * 1000:.0f} ms beyond its requests by hand"
+        results.add(f"first `%cave_check`, {name}", ms(theirs), ms(ours), beside, ms(floor))
+
+
+def leftovers(results: Results, runs: int) -> None:
+    """What a check leaves in a kernel that has imported caveclient: memory, and threads, files and sockets."""
+    with Sandbox() as cave, computer(cave) as home:
+        begin = ["import caveclient.auth, requests", LOAD]
+        things = [seconds(home, *begin, "open_things()", CHECK, "open_things()") for _ in range(runs)]
+        resident = [seconds(home, *begin, "megabytes()", CHECK, "megabytes()") for _ in range(runs)]
+        allocated = [seconds(home, *begin, "traced()", CHECK, "traced()") for _ in range(runs)]
+    left, whole, own = (median(one[4] - one[2] for one in found) for found in (things, resident, allocated))
+    beside = f"{whole:.1f} MB of the process; {left:.0f} threads, files and sockets"
+    results.add("a first check leaves in the kernel", "", f"{own:.1f} MB of Python's", beside)
+
+
 def many_datastacks(results: Results, runs: int, most: int) -> None:
     """`--all` with more and more datastacks on five local servers, compared with one, at 50 ms a response."""
     found: dict[tuple[str, int], list[float]] = {}
@@ -174,7 +257,8 @@ def many_datastacks(results: Results, runs: int, most: int) -> None:
     for number in sorted({most // 4, most // 2, most}):
         with Sandbox(datastacks=number, local_servers=5) as cave, computer(cave) as home:
             cave.delay = 0.05
-            seconds(home, LOAD, CHECK)
+            counts = {FIRST: _counted(cave, home, LOAD, ALL)}
+            counts[AGAIN] = _counted(cave, home, LOAD, ALL, ALL) - counts[FIRST]
             for _ in range(runs):
                 one = seconds(home, LOAD, CHECK, CHECK)[1:]
                 many = seconds(home, LOAD, ALL, ALL)[1:]
@@ -185,7 +269,8 @@ def many_datastacks(results: Results, runs: int, most: int) -> None:
     results.datastacks = {when: [(n, median(took)) for (w, n), took in found.items() if w == when] for when in ratios}
     for when, curve in results.datastacks.items():
         what = f"`%cave_check --all`, {most} datastacks, 50 ms a response, {when}"
-        results.add(what, "", f"{curve[-1][1]:.2f} s", f"{median(ratios[when]):.1f} times one datastack")
+        beside = f"{median(ratios[when]):.1f} times one datastack; {counts[when] / most:.2f} requests a datastack"
+        results.add(what, "", f"{curve[-1][1]:.2f} s", f"{beside}, {counts[when]} in all")
 
 
 def many_files(results: Results, runs: int, most: int) -> None:
@@ -229,14 +314,18 @@ def machine() -> str:
 
 def write(results: Results, folder: Path, runs: int) -> None:
     """Writes the table and the pictures, which the documentation shows."""
+    busy = f"{os.getloadavg()[1]:.0f}" if hasattr(os, "getloadavg") else "an unknown number"
+    load = f"load average {busy} at the end: above the number of cores, other programs slow all of it down"
     lines = [
-        "| | caveclient | cave-magic | |",
-        "|---|---:|---:|---|",
+        "| | caveclient | by hand | cave-magic | |",
+        "|---|---:|---:|---:|---|",
         *(f"| {' | '.join(row)} |" for row in results.rows),
     ]
     lines += [
         "",
-        f"Medians of {runs} runs (growth: {max(1, runs // 3)}), each in a fresh process, in turn; {machine()}.",
+        f"Medians and quartiles of {runs} runs (growth: {max(1, runs // 3)}), each in a fresh process, in turn, so that "
+        "neighbours are pairs; ratios are medians of pairs. By hand: the same requests sent with requests in the best "
+        f"order, and the same imports. {machine()}; {load}.",
         "",
     ]
     table = "\n".join(lines)
@@ -263,6 +352,8 @@ PARTS: dict[str, Callable[[Results, argparse.Namespace], None]] = {
     "load": lambda results, args: load(results, args.runs),
     "check": lambda results, args: first_and_second(results, args.runs),
     "datastacks": lambda results, args: many_datastacks(results, max(1, args.runs // 3), args.datastacks),
+    "sick": lambda results, args: sick(results, args.runs),
+    "leftovers": lambda results, args: leftovers(results, args.runs),
     "files": lambda results, args: many_files(results, max(1, args.runs // 3), args.files),
     "silence": lambda results, args: silence(results),
 }

@@ -56,6 +56,9 @@ class Chat:
     def waiting(self) -> Any:
         return nullcontext(lambda hosts, seconds: None)
 
+    def draft(self, page: Any, words: str) -> None:
+        self.shown.append(words)
+
     def standing(self, page: Any, after: Any) -> Any:
         self.show(page)
         return nullcontext(lambda topic, left: None)

@@ -18,6 +18,7 @@ from cave_magic.doctor import next_steps
 from cave_magic.doctor.model import CheckResult, Command, LastError, Status, advise
 from cave_magic.doctor.report import Report
 from cave_magic.ui.document import Page, Span, Steps, Table, is_web_address, line
+from cave_magic.ui.frontend import TerminalFrontend
 from cave_magic.ui.html import copyable
 from cave_magic.ui.terminal import TerminalProgress, as_html, as_text, bundle, draw, styled, waiting_words
 from cave_magic.ui.text_layout import width_of, wrap
@@ -420,6 +421,17 @@ def test_progress_leaves_the_terminal_as_it_was(in_color):
     progress.write("")
     assert "\n" not in out.getvalue()
     assert out.getvalue().endswith("\r\x1b[2K")
+
+
+def test_what_is_known_so_far_is_a_line_that_is_removed(in_color, monkeypatch):
+    """During a wait a terminal has a line instead of a page; afterwards it is gone."""
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    frontend = TerminalFrontend()
+    with frontend.waiting():
+        frontend.draft(Page((line("a page"),)), "5 checks passed, importing caveclient …")
+    assert "5 checks passed, importing caveclient …" in sys.stderr.getvalue()
+    assert sys.stderr.getvalue().endswith("\r\x1b[2K")
+    assert "page" not in sys.stderr.getvalue()
 
 
 @pytest.mark.parametrize("out", [io.StringIO(), Terminal()])

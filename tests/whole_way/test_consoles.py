@@ -89,6 +89,33 @@ def test_every_magic_shows_its_page_once(run: Run, token: str, line: str, text: 
     assert_seen(messages, text)
 
 
+SLOW_IMPORT = """
+import threading
+from cave_magic.environment import packages
+from cave_magic.ui.notebook import NotebookFrontend
+drafted, whole, draft = threading.Event(), packages.import_caveclient, NotebookFrontend.draft
+def shows(*page):
+    draft(*page)
+    drafted.set()
+packages.import_caveclient, NotebookFrontend.draft = lambda: str(not drafted.wait(30) or "") or whole(), shows
+"""
+
+
+def test_rows_appear_during_the_import(run: Run, token: str):
+    """JupyterLab shows what is known while caveclient is imported, and in the end the report alone; consoles only that."""
+    run(SLOW_IMPORT)
+    in_lab = run("%cave_check", lab=True)
+    run("drafted.clear()")
+    in_console = run("%cave_check", cell=False)
+    run("packages.import_caveclient, NotebookFrontend.draft = whole, draft")
+    (rows,) = (text for text in map(text_of, in_lab) if "Importing caveclient" in text)
+    assert "stored token" in rows
+    assert "All well" not in rows
+    assert [text for text in NOTEBOOK.draw(in_lab) if "All well." in text] == NOTEBOOK.draw(in_lab)
+    assert not [text for text in map(text_of, in_console) if "Importing" in text]
+    assert_seen(in_console, "All well.")
+
+
 # ---------------------------------------------------------------- errors
 
 NOT_SET = "✘ The environment variable NOT_SET is not set, or is empty. Nothing was changed."

@@ -49,6 +49,8 @@ def _info(datastack: DatastackFacts) -> Finding | None:
     response = datastack.info
     if response is None:
         return None
+    if datastack.is_remembered:
+        return ok("opened it a few minutes ago; not asked again, because the permissions are the same")
     if is_cave(response):
         return ok(f"responded in {elapsed(response.seconds)}")
     return failure_finding(response, server_for(datastack), "the info service")

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from ...credentials.token_files import show_path
 from ...environment.shadowed import ShadowingFile
+from ...redact import sanitize
 from ...ui.document import Line, Span, joined, line
 from .. import next_steps
 from ..evidence import Machine
-from ..model import Check, Finding, NextStep, advise, failed, ok, then, warning
+from ..model import Check, Finding, NextStep, Status, advise, failed, ok, then, warning
 from .resources import RESOURCES
 
 _NAMES = {"caveclient": "caveclient", "ipython": "IPython", "python": "Python"}
@@ -23,6 +24,8 @@ def _requests(machine: Machine) -> Finding | None:
 def _caveclient(machine: Machine) -> Finding:
     if machine.caveclient_problem:
         return _not_importable("caveclient", machine.caveclient_problem, machine)
+    if machine.import_unfinished and not machine.import_awaited:
+        return Finding(status=Status.SKIPPED, evidence=line("caveclient is still being imported"))
     if machine.import_unfinished:
         longer = next_steps.with_option(machine.check_command, "--timeout 60")
         step = advise("restart the kernel, then ", longer)
@@ -33,7 +36,25 @@ def _caveclient(machine: Machine) -> Finding:
         said, step = _in_the_way(harmful, machine)
         return warning(said, next_step=step)
     versions = machine.versions
-    return ok(", ".join(f"{shown} {versions[name]}" for name, shown in _NAMES.items() if name in versions))
+    shown = ", ".join(f"{shown} {versions[name]}" for name, shown in _NAMES.items() if name in versions)
+    return ok(shown, _slow(machine))
+
+
+def _slow(machine: Machine) -> Line:
+    """What makes the import slow, and what can be done about it; nothing if nothing is known."""
+    slow = machine.slow_import
+    if slow is None:
+        return ()
+    name = sanitize(slow.package, 80, shareable=True)
+    said = line(
+        f"; {slow.seconds:.1f} of the {slow.total:.1f} s of its import went to ", name, ", which it does not require"
+    )
+    if slow.needed_by:
+        by = sanitize(" and ".join(slow.needed_by[:3]), 200, shareable=True)
+        return line(said, " but ", by, " does: an environment without it imports caveclient faster")
+    return line(
+        said, ", nor does any installed package: ", next_steps.uninstall(machine.find_installer(), slow.package)
+    )
 
 
 def _not_importable(name: str, problem: str, machine: Machine) -> Finding:

@@ -83,6 +83,7 @@ CASES = [
     case("a very long list", LISTED, _list([f"ds_{number}" for number in range(3000)]), "warning", "lists 3,000 datastacks; the first 200"),
     case("the info service works", INFO, DatastackFacts(), "ok", "responded in 100 ms"),
     case("the info service refuses", INFO, _facts(FORBIDDEN), "ok"),
+    case("the info service was asked a short while ago", INFO, replace(DatastackFacts(), is_remembered=True), "ok", "opened it a few minutes ago"),
     case("no response of the info service", INFO, DatastackFacts(info=None), "nothing"),
     case("the info service is down", INFO, _facts(response(502, url=ADDRESS)), "failed", ("the info service", "502"), CHECK, advises="wait"),
     case("the info service asks to slow down", INFO, _facts(response(429, {"message": "x"}, ADDRESS)), "failed", "slow down (429)", CHECK, advises="a minute"),

@@ -1,0 +1,47 @@
+"""Whether a report is certain while caveclient is still being imported.
+
+All else is known then. The import comes early in the order of cause, because an import that fails is a cause of its
+own: a report that does not wait for it must not hide that. So the rule is:
+
+1. A check failed. Nothing is said about access that works before caveclient was imported.
+2. What failed cannot have the same cause as an import that fails: a response, or a failure of the network with a known
+   meaning. Requests are sent without caveclient, so what a server or the network says is true in any case.
+3. Nothing makes it likely that the import fails: caveclient and its requirements are installed in the versions that it
+   accepts, requests works, and no file of the user has the name of a package. A package that is missing or too old
+   so comes first, as it does when the import is awaited.
+
+What remains is an import that fails although all packages are there, and another fault at the same time: then the
+report names that other fault, which is real, and says that caveclient is still being imported. The next check names
+the import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..api.failures import Failure
+from .evidence import Evidence, Machine
+from .model import CheckResult, Status
+
+
+def is_certain(rows: Iterable[CheckResult], evidence: Evidence) -> bool:
+    """Whether the import of caveclient can no longer change which row comes first.
+
+    Args:
+        rows: the results of all checks, with the import unfinished.
+        evidence: the facts, complete but for the import.
+    """
+    if Status.CRASHED in (statuses := {row.status for row in rows}) or Status.FAILED not in statuses:
+        return False
+    responses = [one for server in evidence.servers for one in server.responses]
+    return not is_doubtful(evidence.machine) and all(one.failure is not Failure.UNKNOWN for one in responses)
+
+
+def is_doubtful(machine: Machine) -> bool:
+    """Whether something makes it likely that caveclient cannot be imported."""
+    return bool(
+        "caveclient" not in machine.versions
+        or machine.requests_problem
+        or machine.unmet_requirements != ()
+        or machine.shadowing_files
+    )
