@@ -60,6 +60,13 @@ class Frontend(Protocol):
     def ask_secret(self, what: str) -> str:
         """Asks for a text that is hidden while it is typed, or says that it is not. Raises what `ask` raises."""
 
+    def fetch(self, port: int, path: str) -> bool:
+        """Lets the page of a notebook request a path of a port of this computer through the server of the notebook.
+
+        Returns False if there is no such page. Nobody knows whether it can: scripts may be off, the server may not
+        pass the request on.
+        """
+
     def waiting(self) -> AbstractContextManager[OnWait]:
         """Shows which hosts have not responded, while requests are in progress; removes it afterwards."""
 
@@ -127,6 +134,10 @@ class PlainFrontend:
     def ask_secret(self, what: str) -> str:
         """Always raises NobodyToAsk."""
         raise NobodyToAsk
+
+    def fetch(self, port: int, path: str) -> bool:
+        """There is no page."""
+        return False
 
     def waiting(self) -> AbstractContextManager[OnWait]:
         """Shows nothing."""
