@@ -117,7 +117,7 @@ def _new_token(context: Context, target: Target, args: argparse.Namespace) -> Ne
     if not args.paste and not auth.failure:
 
         def at_prompt(address: str, signed_in: Callable[[], NewToken | None]) -> NewToken:
-            context.frontend.show(guide.guide_page(target, args.kind == "new", sign_in=address))
+            context.frontend.show(guide.guide_page(target, args.kind == "new", sign_in=address), passing=True)
             return token_input.by_prompt(context, target, overwrite=True, signed_in=signed_in)
 
         if result := sign_in_in_browser(target, use, exchange, at_prompt):

@@ -39,8 +39,8 @@ class Frontend(Protocol):
     def is_watched(self) -> bool:
         """Whether a person sees what changes on the screen."""
 
-    def show(self, page: Page) -> None:
-        """Shows a page."""
+    def show(self, page: Page, passing: bool = False) -> None:
+        """Shows a page; a passing one is removed when the command ends, in front ends that can do that."""
 
     def render(self, words: Line) -> list[str]:
         """A line as the lines of an error output."""
@@ -111,7 +111,7 @@ class PlainFrontend:
         """Nobody sees it, as far as known."""
         return False
 
-    def show(self, page: Page) -> None:
+    def show(self, page: Page, passing: bool = False) -> None:
         """Prints a page."""
         write(as_text(page))
 
@@ -171,7 +171,7 @@ class TerminalFrontend(PlainFrontend):
         """Whether both input and output are a terminal."""
         return self.can_ask and is_terminal(sys.stdout)
 
-    def show(self, page: Page) -> None:
+    def show(self, page: Page, passing: bool = False) -> None:
         """Draws a page."""
         draw(page)
 

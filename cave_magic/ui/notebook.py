@@ -75,7 +75,7 @@ class NotebookFrontend:
 
     def __init__(self, kernel: Any) -> None:
         self._kernel = kernel
-        self._progress = NotebookProgress()
+        self._progress, self._passing = NotebookProgress(), NotebookProgress()
         self._shown: list[Callable[[], object]] = []  # draw what the running command has shown
 
     @property
@@ -120,9 +120,12 @@ class NotebookFrontend:
         """As `can_ask`: nbclient and papermill draw nothing."""
         return self.can_ask
 
-    def show(self, page: Page) -> None:
+    def show(self, page: Page, passing: bool = False) -> None:
         """Shows a page as a separate output."""
-        self._add(lambda: display(bundle(page), raw=True))
+        if passing:
+            self._end_progress()
+            return self._passing.show(page)
+        return self._add(lambda: display(bundle(page), raw=True))
 
     def render(self, words: Line) -> list[str]:
         """With bold commands, or as plain text for a log if there is no person."""
@@ -202,8 +205,9 @@ class NotebookFrontend:
         yield tell
 
     def finish(self) -> None:
-        """Empties the outputs of a wait."""
+        """Empties the outputs of a wait, and the passing pages."""
         self._end_progress(at_end=True)
+        self._passing.end()
 
     def _end_progress(self, at_end: bool = False) -> None:
         """Empties the outputs of a wait, and removes them unless a prompt may come next.

@@ -40,16 +40,13 @@ def guide_page(
         blocks.append(line(Span("Note: ", "warning"), where.note))
     if where.is_ephemeral and where.secrets_name:
         blocks += [line(command) for command in next_steps.recall(where, target)]
+    if sign_in:
+        tokens = Span(endpoints.tokens_page(target.server), "link")
+        paste = (*_step("Paste", _LAST_ADDRESS), line(Span(_IF_IT_ARRIVES, "dim")))
+        steps = Steps((_step("Sign in", "open this page, and sign in with a Google account.", sign_in), paste))
+        return Page((*blocks, steps, line(Span("The prompt also takes a token of yours: ", "dim"), tokens)))
     if is_new:
         blocks.append(line(Span(_WHAT, "dim")))
-    if sign_in:
-        tokens = line(
-            Span("You can also paste a token of yours: ", "dim"), Span(endpoints.tokens_page(target.server), "link")
-        )
-        signing_in = _step("Sign in", "open this page and sign in with a Google account.", sign_in)
-        return Page(
-            (*blocks, Steps((signing_in, (*_step("Paste", _LAST_ADDRESS), line(Span(_IF_IT_ARRIVES, "dim"))))), tokens)
-        )
     last = _step("Paste", "paste the token into the prompt below.")
     if not can_ask:
         last = _step("Keep", f"store the token as CAVE_TOKEN in {where.secrets_name or 'an environment variable'}.")
@@ -72,7 +69,7 @@ _LAST_ADDRESS = (
     "the tab then ends on a page that cannot be reached. Copy the address of that page, and paste it into the prompt "
     "below."
 )
-_IF_IT_ARRIVES = "If it says that you are signed in instead, press Enter in the prompt."
+_IF_IT_ARRIVES = "If the tab says that you are signed in instead, press Enter in the prompt."
 
 
 def replace_question(old: Token, owner: Account | None, new: Token, account: Account | None) -> str:

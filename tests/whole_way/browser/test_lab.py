@@ -11,6 +11,7 @@ import pytest
 from cave_magic.sandbox import Sandbox
 
 from .conftest import Notebook, Open
+from .test_signin import no_temporary_token_is_left, sign_in_as
 
 OPEN_CLIENT = 'from caveclient import CAVEclient; print(CAVEclient("minnie65_public").info.datastack_name)'
 
@@ -40,11 +41,24 @@ def _make_and_copy_a_token(notebook: Notebook, link: Any) -> None:
     page.close()
 
 
-@pytest.mark.parametrize("front_end", ["lab", "notebook"])
-def test_a_new_person_is_set_up_after_two_links_and_one_paste(open_notebook: Open, cave: Sandbox, front_end: str):
-    """`%cave_setup new`: sign in, accept the terms, create a token, copy it and paste it; then CAVEclient works."""
-    notebook = open_notebook(front_end)
+def test_a_jupyter_server_on_another_computer_needs_one_click(open_notebook: Open, cave: Sandbox):
+    """Without a hub, in Notebook 7, as behind an ssh tunnel: the link leads through the server back to the kernel."""
+    notebook = open_notebook("notebook")
     setup = notebook.start("%cave_setup new")
+    notebook.sees(setup, "waiting for your sign-in")
+    with notebook.page.context.expect_page() as opened:
+        notebook.output(setup).locator("a").click()
+    sign_in_as(opened.value, "ada@example.org")
+    opened.value.get_by_text("You are signed in").wait_for()
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/proxy/\d+/done/[\w-]+", opened.value.url)
+    assert "You are set up." in notebook.wait(setup)
+    assert no_temporary_token_is_left(cave)
+
+
+def test_a_new_person_is_set_up_after_two_links_and_one_paste(open_notebook: Open, cave: Sandbox):
+    """`--paste`: sign in, accept the terms, create a token, copy it and paste it; then CAVEclient works."""
+    notebook = open_notebook()
+    setup = notebook.start("%cave_setup new --paste")
     notebook.box(setup).wait_for()
     account, tokens = notebook.output(setup).locator("a").all()
     assert account.inner_text() == account.get_attribute("href")
@@ -65,7 +79,7 @@ def test_a_stored_token_is_replaced_after_yes(open_notebook: Open, cave: Sandbox
     """`%cave_setup existing` names the account of the stored token, asks, and then replaces it."""
     alices = cave.new_token("alice")
     notebook = open_notebook()
-    setup = notebook.start("%cave_setup existing")
+    setup = notebook.start("%cave_setup existing --paste")
     notebook.sees(setup, "Replace that token?")
     assert "Ada Example" in notebook.text(setup)
     notebook.answer(setup, "y")
@@ -166,7 +180,7 @@ def test_an_error_is_a_page_that_stops_run_all(open_notebook: Open, front_end: s
 def test_a_prompt_can_be_stopped_or_left_empty(open_notebook: Open):
     """Stopping at the hidden prompt removes the box and leaves one line; so does an empty answer."""
     notebook = open_notebook()
-    setup = notebook.start("%cave_setup new")
+    setup = notebook.start("%cave_setup new --paste")
     notebook.box(setup).wait_for()
     notebook.stop()
     notebook.wait(setup)
