@@ -69,7 +69,7 @@ def by_prompt(
             if not left:
                 raise
             why = error.why if isinstance(error, TokenRejected) else error.args
-            context.frontend.show(guide.again_page(line(*why)))
+            context.frontend.show(guide.again_page(line(*why)), passing=signed_in is not None)
     raise AssertionError  # the loop always returns or raises
 
 

@@ -40,7 +40,7 @@ class Frontend(Protocol):
         """Whether a person sees what changes on the screen."""
 
     def show(self, page: Page, passing: bool = False) -> None:
-        """Shows a page; a passing one is removed when the command ends, in front ends that can do that."""
+        """Shows a page; passing ones make room for the next other one, in front ends that can remove them."""
 
     def render(self, words: Line) -> list[str]:
         """A line as the lines of an error output."""

@@ -125,6 +125,7 @@ class NotebookFrontend:
         if passing:
             self._end_progress()
             return self._passing.show(page)
+        self._end_passing()
         return self._add(lambda: display(bundle(page), raw=True))
 
     def render(self, words: Line) -> list[str]:
@@ -207,7 +208,11 @@ class NotebookFrontend:
     def finish(self) -> None:
         """Empties the outputs of a wait, and the passing pages."""
         self._end_progress(at_end=True)
+        self._end_passing()
+
+    def _end_passing(self) -> None:
         self._passing.end()
+        self._passing = NotebookProgress()
 
     def _end_progress(self, at_end: bool = False) -> None:
         """Empties the outputs of a wait, and removes them unless a prompt may come next.

@@ -201,6 +201,17 @@ def test_one_hello_counts(handler: Handler):
         assert receiver.sign_in_url == before
 
 
+def test_two_notebooks_that_sign_in_at_once_do_not_mix(receiver: Receiver, handler: Handler):
+    """Each has a port and a path of its own, and takes no sign-in of the other, even through the same server."""
+    with waiting(Handler()) as other:
+        assert find_route(other)
+        assert other.sign_in_url.rpartition("/")[0] != receiver.sign_in_url.rpartition("/")[0]
+        path = "/" + other.sign_in_url.rpartition("/")[2]
+        assert through(receiver, f"{path}?token={GOOD}", **OPENED).headers["location"].endswith(REFUSED)
+        assert through(other, f"{path}?token={GOOD}", **OPENED).headers["location"].endswith(other._done_path)
+    assert handler.asked == []
+
+
 @pytest.mark.parametrize("changes", [{"Host": "evil.example.com"}, {"Referer": "https://evil.example.com/"}])
 def test_a_hello_that_disagrees_changes_nothing(handler: Handler, changes: Any):
     """It finds nothing, no way is found, and a sign-in directly on this computer still works."""

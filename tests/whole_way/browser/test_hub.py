@@ -126,7 +126,11 @@ def _wait_for(address: str, server: subprocess.Popen[bytes], hub: Hub) -> None:
 @pytest.fixture
 def at_hub(hub: Hub, browser: Any, home: Path, cave: Sandbox) -> Iterator[Any]:
     """Logs in to the hub as somebody, and opens a notebook there."""
-    context = browser.browser.new_context(viewport={"width": 1280, "height": 900}, ignore_https_errors=True)
+    context = browser.browser.new_context(
+        viewport={"width": 1280, "height": 900},
+        ignore_https_errors=True,
+        permissions=["clipboard-read", "clipboard-write"],
+    )
     context.set_default_timeout(SLOW)
 
     def open_one(person: str) -> Notebook:
@@ -138,7 +142,7 @@ def at_hub(hub: Hub, browser: Any, home: Path, cave: Sandbox) -> Iterator[Any]:
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()
         page.wait_for_url(re.compile(f"/user/{person}/lab"))
-        page.goto(f"{hub.address}/user/{person}/lab/tree/{path.name}")
+        page.goto(f"{hub.address}/user/{person}/lab/tree/{path.name}?reset")
         wait_for_kernel(page)
         return Notebook(page, path)
 

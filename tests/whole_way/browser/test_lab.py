@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cave_magic.sandbox import Sandbox
+from cave_magic.ui.html import fetching
 
 from .conftest import Notebook, Open
 from .test_signin import no_temporary_token_is_left, sign_in_as
@@ -53,6 +54,39 @@ def test_a_jupyter_server_on_another_computer_needs_one_click(open_notebook: Ope
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/proxy/\d+/done/[\w-]+", opened.value.url)
     assert "You are set up." in notebook.wait(setup)
     assert no_temporary_token_is_left(cave)
+
+
+@pytest.mark.parametrize(
+    ("page", "base"),
+    [
+        (
+            '<script id="jupyter-config-data" type="application/json">{"baseUrl": "/user/ada%40lab/"}</script>',
+            "/user/ada%40lab/",
+        ),
+        ('<script id="jupyter-config-data" type="application/json">{"baseUrl": "/"}</script>', "/"),
+        ('<body data-base-url="/a/b">', "/a/b/"),
+        (
+            '<script id="jupyter-config-data" type="application/json">{"baseUrl": "https://evil.example.com/"}</script>',
+            "",
+        ),
+        ('<script id="jupyter-config-data" type="application/json">not JSON</script>', ""),
+        ("<body>", ""),
+    ],
+    ids=["JupyterLab on a hub", "JupyterLab", "classic Notebook", "another site", "not JSON", "no Jupyter"],
+)
+def test_a_page_requests_a_port_through_its_own_server_only(browser: Any, page: str, base: str):
+    """JupyterLab, the classic Notebook, and pages of something else, which send nothing and report no error."""
+    tab, sent, errors = browser.new_page(), [], []
+    tab.on("pageerror", lambda error: errors.append(error))
+    tab.route("**/*", lambda route: (sent.append(route.request), route.fulfill(body=page, content_type="text/html")))
+    tab.goto("http://hub.test/x")
+    tab.evaluate(fetching(4711, "/y").removeprefix("<script>").removesuffix("</script>"))
+    tab.evaluate("() => fetch('/end')")
+    asked = [(one.url, one.headers.get("x-cave-page")) for one in sent[1:-1]]
+    home = f"http://hub.test{base}"
+    assert asked == ([(f"{home}proxy/4711/y", home)] if base else [])
+    assert errors == []
+    tab.close()
 
 
 def test_a_new_person_is_set_up_after_two_links_and_one_paste(open_notebook: Open, cave: Sandbox):
