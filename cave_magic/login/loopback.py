@@ -293,7 +293,7 @@ class Receiver:
             if route is None or not self._hello_path or self.is_over.is_set():
                 return False
             self._route, self._hello_path = route, ""
-        self._found_route.set()
+            self._found_route.set()
         return True
 
     def _page(self, request: Request, is_own_host: bool) -> tuple[int, str, str]:

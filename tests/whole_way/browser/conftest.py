@@ -8,12 +8,14 @@ import re
 import shutil
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -160,6 +162,31 @@ def lab(jupyter: Jupyter, browser: Any) -> Any:
     page.goto(f"{jupyter.address}/lab?token={KEY}&reset")
     page.wait_for_function("() => window.jupyterapp && window.jupyterapp.restored.then(() => true)")
     return page
+
+
+@contextmanager
+def tunnel(port: int) -> Iterator[int]:
+    """What `ssh -L` does: another port of this computer leads to this one; gives the other port."""
+
+    def copy(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while part := source.recv(65_536):
+                target.sendall(part)
+            target.shutdown(socket.SHUT_WR)
+
+    class Connection(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with socket.create_connection(("127.0.0.1", port)) as there:
+                threading.Thread(target=copy, args=(there, self.request), daemon=True).start()
+                copy(self.request, there)
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads, block_on_close = True, False
+
+    with Server(("127.0.0.1", 0), Connection) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
 
 
 # ---------------------------------------------------------------- a person at a notebook

@@ -11,7 +11,7 @@ import pytest
 from cave_magic.sandbox import Sandbox
 from cave_magic.ui.html import fetching
 
-from .conftest import Notebook, Open
+from .conftest import Jupyter, Notebook, Open, tunnel, wait_for_kernel
 from .test_signin import no_temporary_token_is_left, sign_in_as
 
 OPEN_CLIENT = 'from caveclient import CAVEclient; print(CAVEclient("minnie65_public").info.datastack_name)'
@@ -42,17 +42,21 @@ def _make_and_copy_a_token(notebook: Notebook, link: Any) -> None:
     page.close()
 
 
-def test_a_jupyter_server_on_another_computer_needs_one_click(open_notebook: Open, cave: Sandbox):
-    """Without a hub, in Notebook 7, as behind an ssh tunnel: the link leads through the server back to the kernel."""
+def test_one_click_through_an_ssh_tunnel(open_notebook: Open, jupyter: Jupyter, cave: Sandbox):
+    """Without a hub, in Notebook 7 at another port of `localhost`: the link leads through the server back to the kernel."""
     notebook = open_notebook("notebook")
-    setup = notebook.start("%cave_setup new")
-    notebook.sees(setup, "waiting for your sign-in")
-    with notebook.page.context.expect_page() as opened:
-        notebook.output(setup).locator("a").click()
-    sign_in_as(opened.value, "ada@example.org")
-    opened.value.get_by_text("You are signed in").wait_for()
-    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/proxy/\d+/done/[\w-]+", opened.value.url)
-    assert "You are set up." in notebook.wait(setup)
+    with tunnel(int(jupyter.address.rpartition(":")[2])) as port:
+        here = f"http://localhost:{port}"
+        notebook.page.goto(jupyter.link("notebook", notebook.path).replace(jupyter.address, here))
+        wait_for_kernel(notebook.page)
+        setup = notebook.start("%cave_setup new")
+        notebook.sees(setup, "waiting for your sign-in")
+        with notebook.page.context.expect_page() as opened:
+            notebook.output(setup).locator("a").click()
+        sign_in_as(opened.value, "ada@example.org")
+        opened.value.get_by_text("You are signed in").wait_for()
+        assert re.fullmatch(rf"{here}/proxy/\d+/done/[\w-]+", opened.value.url)
+        assert "You are set up." in notebook.wait(setup)
     assert no_temporary_token_is_left(cave)
 
 
