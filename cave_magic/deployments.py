@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from enum import Enum
+from functools import cache
 
 from .api.urls import Url, host_of, host_port_of, parse_url
 from .errors import BadInput
@@ -92,6 +93,12 @@ def datastack_called(word: str, server: str = "") -> str:
             if name.lower() == word.lower() and server in ("", one.server):
                 return next((each for each in one.datastacks if each.startswith(name.lower())), one.datastacks[0])
     return ""
+
+
+@cache
+def hosts_of(deployment: Deployment) -> frozenset[tuple[str, int | None] | None]:
+    """Host and port of a deployment's global server and data servers, to compare."""
+    return frozenset(map(host_port_of, (deployment.server, *deployment.local_servers)))
 
 
 def local_servers_of(server: str) -> tuple[str, ...]:
@@ -193,7 +200,7 @@ def meant_address(text: object) -> str:
     if _is_word(address):
         return _server_called(address.host)
     for one in DEPLOYMENTS:
-        if address.host_port in map(host_port_of, (one.server, *one.local_servers)):
+        if address.host_port in hosts_of(one):
             return one.server
     is_web = address.scheme in ("http", "https")
     return (address if is_web else replace(address, scheme="http" if address.is_loopback else "https")).normal

@@ -67,7 +67,7 @@ def _cannot_be_imported(error: BaseException) -> CaveMagicError:
     if number in (errno.EMFILE, errno.ENFILE):
         return CaveMagicError("this kernel has too many open files. Restart it and try again.")
     if number == errno.ENOMEM or isinstance(error, MemoryError) or any("failed to map segment" in one for one in words):
-        return CaveMagicError("this kernel has no memory left. Restart it and try again.")
+        return CaveMagicError("this kernel has too little memory left. Restart it and try again.")
     from .environment.shadowed import find_shadowing_files
 
     for file in find_shadowing_files()[:1]:
