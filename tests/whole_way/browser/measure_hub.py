@@ -83,7 +83,7 @@ def address(person: Person, cave: Sandbox, email: str, is_new: bool) -> None:
     person.paste(cell, next(url for url in came if "token=" in url))
     if is_new:
         person.notebook.sees(cell, "One step left")
-        terms = person.open(person.notebook.output(cell).locator("a").first)
+        terms = person.open(person.notebook.output(cell).locator("a[href*='/tos/']"))
         person.click(terms.get_by_role("button", name="I accept"))
     assert "You are set up." in person.notebook.wait(cell)
 
