@@ -91,8 +91,9 @@ def _wait(sign_in: SignIn, opening: Opening | None, frontend: Frontend) -> Verif
     """
     try:
         known = "" if opening is None else opening.wait(STARTING)
-        page = waiting_page(sign_in.target, sign_in.page, known, is_here=opening is not None)
-        with frontend.standing(page, way_out_page(frontend.interrupt)) as say:
+        is_here = opening is not None
+        page = waiting_page(sign_in.target, sign_in.page, known, is_here)
+        with frontend.standing(page, way_out_page(frontend.interrupt, is_here)) as say:
             while sign_in.is_waiting:
                 topic, left = sign_in.status
                 if opening is not None and opening.problem and not known and sign_in.verified is None:

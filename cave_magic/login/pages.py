@@ -50,10 +50,14 @@ def waiting_page(target: Target, address: str, problem: str = "", is_here: bool 
     return Page((title, *ways))
 
 
-def way_out_page(interrupt: str) -> Page:
-    """How to do without the browser; `interrupt`: how this front end is interrupted, such as "press Ctrl+C"."""
+def way_out_page(interrupt: str, is_here: bool = True) -> Page:
+    """How to do without the browser; `interrupt`: how this front end is interrupted, such as "press Ctrl+C".
+
+    `is_here`: whether the browser is on this computer; a hub answers with an error page if it cannot reach the kernel.
+    """
+    end = "a page that cannot be reached" if is_here else "an error page"
     to_paste = (
-        f"To paste a token instead, {interrupt}. If the tab ends on a page that cannot be reached, do the same, and "
+        f"To paste a token instead, {interrupt}. If the tab ends on {end}, do the same, and "
         "paste the address of that page."
     )
     return Page((line(Span(to_paste, "dim")), line(Span(_LAST_COUNTS, "dim"))))

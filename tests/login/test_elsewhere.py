@@ -177,6 +177,7 @@ def test_a_page_that_reaches_the_kernel_shows_no_prompt(here, cave, desk, home, 
     assert ran.error == ""
     assert desk.questions == desk.opened == []
     assert "Open this address:" in ran.out
+    assert "If the tab ends on an error page, do the same, and paste" in " ".join(ran.out.split())
     assert back_of(re.search(r"https?://\S+/authorize\S+", ran.out)[0]).startswith("https://hub.example.org/user/ada/")
     assert DONE in desk.last_page.headers["location"]
     assert stored(home) == [by_name(cave, "ada")[MINE]]
