@@ -48,6 +48,8 @@ def cave_save(context: Context, args: argparse.Namespace) -> None:
     try:
         with token_input.cleaning_up(context):
             _save(context, target, args, text, given)
+        if args.token and not given:
+            context.frontend.show(Page((token_input.if_shared(context, target),)))
     except TokenExists as error:
         unchecked = ("--no-check",) if args.no_check else ()
         replace = next_steps.save(target, *given, "--overwrite", *unchecked)
@@ -74,7 +76,11 @@ def _save_unchecked(context: Context, text: str, target: Target, args: argparse.
     with token_input.saving(context, token, target):
         saved = verify.save_and_prove(token, target, args.overwrite or agreed)
     page = access.unchecked_page(token, target, saved)
-    return pages.with_lines(page, [pages.expires_soon(target)]) if is_from_address(text) else page
+    return (
+        pages.with_lines(page, [pages.expires_soon(target, context.frontend.can_ask)])
+        if is_from_address(text)
+        else page
+    )
 
 
 def _given(args: argparse.Namespace, names: Mapping[str, object]) -> tuple[str | None, list[str]]:

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +86,7 @@ def save_token(
     local_servers: Iterable[str] = (),
     datastacks: Iterable[str] = (),
     opened: Iterable[str] = (),
+    copies: Iterable[Path] = (),
     overwrite: bool = False,
     confirm: Callable[[], None] = lambda: None,
 ) -> Saved:
@@ -102,6 +103,7 @@ def save_token(
         local_servers: addresses of the data servers that accept the same token.
         datastacks: datastacks on this server; those that the map has on another server stay there.
         opened: datastacks that are mapped to this server in any case.
+        copies: other files with the token that this one replaces, which get it too.
         overwrite: replace a different token of this server.
         confirm: called when everything is written; if it raises, every file is restored.
     Raises:
@@ -118,6 +120,7 @@ def save_token(
             if file.problem is not None and file.problem.fault is FileFault.READ_ERROR:
                 raise Obstructed(Obstacle(path=file.path, problem=file.problem, way=WayOut.ADMINISTRATOR))
         files = _sort_files(old, local_servers, (None, token, previous))
+        files = replace(files, write=tuple(dict.fromkeys((*files.write, *copies))))
         paths = _in_order(files.write, previous)
         atomic_write.sweep(Path(os.path.realpath(path)).parent for path in paths if path.is_symlink())
         plan = {path: text for path in paths if (text := with_token(path, token)) is not None}
