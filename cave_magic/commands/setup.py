@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 from ..api.responses import is_cave
 from ..credentials.target import Target
@@ -141,8 +142,15 @@ def _new_token(context: Context, target: Target, args: argparse.Namespace) -> Ne
         )
     exchange = Exchange(auth=auth, frontend=context.frontend, seconds=seconds)
     use = args.use or ("new" if args.kind == "new" else "")
-    result = None if args.paste or auth.failure else sign_in_in_browser(target, use, exchange)
-    return result or _by_paste(context, target, args.kind == "new", auth.failure)
+    if not args.paste and not auth.failure:
+
+        def at_prompt(address: str, signed_in: Callable[[], NewToken | None]) -> NewToken:
+            context.frontend.show(guide.guide_page(target, args.kind == "new", sign_in=address), passing=True)
+            return token_input.by_prompt(context, target, overwrite=True, signed_in=signed_in)
+
+        if result := sign_in_in_browser(target, use, exchange, at_prompt):
+            return result
+    return _by_paste(context, target, args.kind == "new", auth.failure)
 
 
 def _by_paste(context: Context, target: Target, is_new: bool, failure: str = "") -> NewToken:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -43,24 +43,34 @@ MOST_LISTED = 100
 """The most tokens of one paste to choose from."""
 
 
-def ask(context: Context, target: Target) -> str:
-    """Asks for a token at a hidden prompt."""
+def ask(context: Context, target: Target, or_signs_in: bool = False) -> str:
+    """Asks for a token at a hidden prompt; "" only if the person may sign in meanwhile."""
     replaces = resolve(target.server).token is not None
     otherwise = next_steps.without_anybody(target, platforms.detect_runtime(), replaces).line
-    return ask_secret(context.frontend, "Token", otherwise)
+    what = "Address or token" if or_signs_in else "Token"
+    return ask_secret(context.frontend, what, otherwise, or_empty=or_signs_in)
 
 
-def by_prompt(context: Context, target: Target, overwrite: bool) -> NewToken:
-    """Asks for a token up to three times, until one works. An empty answer cancels."""
+def by_prompt(
+    context: Context, target: Target, overwrite: bool, signed_in: Callable[[], NewToken | None] | None = None
+) -> NewToken:
+    """Asks for a token up to three times, until one works. An empty answer cancels.
+
+    If the person may sign in meanwhile, an empty answer takes the token of the sign-in, which `signed_in` returns.
+    """
     for left in reversed(range(TRIES)):
-        text = ask(context, target)
+        text = ask(context, target, or_signs_in=signed_in is not None)
+        if signed_in is not None and not text:
+            if (new := signed_in()) is None:
+                raise Cancelled
+            return new
         try:
             return accepted(context, text, target, overwrite)
         except (NotAToken, TokenRejected) as error:
             if not left:
                 raise
             why = error.why if isinstance(error, TokenRejected) else error.args
-            context.frontend.show(guide.again_page(line(*why)))
+            context.frontend.show(guide.again_page(line(*why)), passing=signed_in is not None)
     raise AssertionError  # the loop always returns or raises
 
 
@@ -144,8 +154,8 @@ def finish(context: Context, new: NewToken, overwrite: bool, asks: bool = True) 
         revocation.revoke([new.replaces])
     show_card(context, new.verified, saved, (*new.remarks, *map(pages.not_revoked, revocation.unreported())))
     offer_older(context, new, asks)
-    terms = new.verified.terms
-    if terms and not new.exchanged and acceptance.is_accepted_meanwhile(context, target, terms.url):
+    terms, by_browser = new.verified.terms, new.exchanged and new.replaces is None  # which passed the terms already
+    if terms and not by_browser and acceptance.is_accepted_meanwhile(context, target, terms.url):
         show_card(context, verified(context, token, target), saved)
 
 

@@ -9,6 +9,7 @@ import math
 import re
 import threading
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
 from ..api import endpoints, responses
@@ -32,49 +33,70 @@ LOOK_AGAIN = 3.0
 """Seconds between two requests that check whether the terms were accepted in another tab."""
 STARTING = 0.3
 """Seconds within which a browser that cannot start usually exits."""
+HELLO = 2.0
+"""Seconds within which the page of a notebook says hello, if it can."""
 
 
-def sign_in_in_browser(target: Target, use: str, exchange: Exchange) -> NewToken | None:
-    """Signs in through the browser on the person's own screen.
+def sign_in_in_browser(
+    target: Target, use: str, exchange: Exchange, at_prompt: Callable[[str, Callable[[], NewToken | None]], NewToken]
+) -> NewToken | None:
+    """Signs in through the browser: one on this computer, or one that shows the notebook and can reach this kernel.
 
     Args:
         target: the server, and the datastack whose terms of service are accepted on the way.
         use: "new": create a token; "latest": reuse the token that was used last; "": ask if there are any.
         exchange: exchanges the temporary token.
+        at_prompt: shows the address of the sign-in page and a prompt, if no browser is known to reach this kernel. It
+            also gets a function that returns the token if one has reached it all the same, such as that of VS Code,
+            which forwards the port.
     Returns:
-        The token, not saved yet. None if the caller should use the prompt: there is no screen or no sign-in page, the
-        person interrupted the wait, or the sign-in timed out.
+        The token, not saved yet. None if the caller should use the prompt without a sign-in: there is no sign-in page,
+        the person interrupted the wait, or the sign-in timed out.
     Raises:
         Cancelled: the person declined.
         ServerInTrouble: the server returned an error after the sign-in.
     """
-    say, auth = exchange.frontend.say, exchange.auth
-    if not platforms.detect_runtime().has_display:
+    frontend, has_display = exchange.frontend, platforms.detect_runtime().has_display
+    if not exchange.auth.has_sign_in:
+        frontend.say(f"{host_of(target.server)} does not support signing in through the browser.")
         return None
-    if not auth.has_sign_in:
-        say(f"{host_of(target.server)} does not support signing in through the browser.")
-        return None
-    if use == "new":
-        exchange.ask_to_replace_only_token(target)
     try:
         with SignIn(target, exchange.seconds) as sign_in:
-            verified = _wait(sign_in, web_browser.open_browser(sign_in.page), exchange.frontend)
+            if not has_display and not sign_in.find_route(frontend):
+                return at_prompt(sign_in.page, lambda: _signed_in(sign_in, use, exchange))
+            if use == "new":
+                exchange.ask_to_replace_only_token(target)
+            opening = web_browser.open_browser(sign_in.page) if has_display else None
+            verified = _wait(sign_in, opening, frontend)
             return None if verified is None else exchange.choose_or_create(verified, use)
     except NoLoopback:
-        say("This computer does not let a program listen on loopback, so it cannot receive a browser sign-in.")
+        frontend.say("This computer does not let a program listen on loopback, so it cannot receive a browser sign-in.")
         return None
 
 
-def _wait(sign_in: SignIn, opening: Opening, frontend: Frontend) -> VerifiedToken | None:
-    """Waits for the browser; returns its token, or None if the caller should use the prompt."""
+def _signed_in(sign_in: SignIn, use: str, exchange: Exchange) -> NewToken | None:
+    """The token of a sign-in that arrived at a prompt, or None."""
+    verified = sign_in.settle()
+    if sign_in.error is not None:
+        raise sign_in.error
+    if verified is not None and use == "new":
+        exchange.ask_to_replace_only_token(sign_in.target)
+    return None if verified is None else exchange.choose_or_create(verified, use)
+
+
+def _wait(sign_in: SignIn, opening: Opening | None, frontend: Frontend) -> VerifiedToken | None:
+    """Waits for the browser; returns its token, or None if the caller should use the prompt.
+
+    `opening`: the browser on this computer, or None if the person opens the page.
+    """
     try:
-        opening.wait(STARTING)
-        known = opening.problem
-        after = way_out_page(frontend.interrupt)
-        with frontend.standing(waiting_page(sign_in.target, sign_in.page, known), after) as say:
+        known = "" if opening is None else opening.wait(STARTING)
+        is_here = opening is not None
+        page = waiting_page(sign_in.target, sign_in.page, known, is_here)
+        with frontend.standing(page, way_out_page(frontend.interrupt, is_here)) as say:
             while sign_in.is_waiting:
                 topic, left = sign_in.status
-                if opening.problem and not known and sign_in.verified is None:
+                if opening is not None and opening.problem and not known and sign_in.verified is None:
                     topic = f"no browser opened: {opening.problem}. Open the address above"
                 say(topic, left)
                 sign_in.step(0.25)
@@ -107,15 +129,25 @@ class SignIn:
         self._receiver = Receiver(self, f"{host_of(target.server)}/sticky_auth", LIFETIME, not_revoked)
         self._lock = threading.Lock()  # so that a token is accepted before the end or not at all
         self._next_request = 0.0
+        self._is_at_prompt = False
 
     def __enter__(self) -> SignIn:
         self._receiver.__enter__()
-        self.page = endpoints.sign_in_page(self.target.server, self._receiver.sign_in_url)
         return self
 
     def __exit__(self, *error: object) -> None:
         self.settle()
         revocation.revoke(list(self._tokens))
+
+    def find_route(self, frontend: Frontend) -> bool:
+        """Whether the browser that shows the notebook can reach this kernel; if not, a prompt is to be shown."""
+        self._is_at_prompt = not self._receiver.find_route(frontend.fetch, HELLO)
+        return not self._is_at_prompt
+
+    @property
+    def page(self) -> str:
+        """The page where the person signs in."""
+        return endpoints.sign_in_page(self.target.server, self._receiver.sign_in_url)
 
     @property
     def is_waiting(self) -> bool:
@@ -126,6 +158,13 @@ class SignIn:
     def who(self) -> str:
         """Who is signed in, for the last page in the browser."""
         return self.verified.account.label.text if self.verified else ""
+
+    @property
+    def then(self) -> str:
+        """What the person does after the sign-in, for the last page in the browser."""
+        if self._is_at_prompt:
+            return "To go on, press Enter at the prompt in your notebook. You can close this tab."
+        return "Your notebook goes on, and you can close this tab."
 
     @property
     def status(self) -> tuple[str, str]:
@@ -235,4 +274,5 @@ def _has_accepted(verified: VerifiedToken, terms: Terms) -> bool:
 def is_sign_in_address(text: str) -> bool:
     """Whether a pasted text is the URL of a sign-in that could not reach this computer."""
     hosts = "|".join(re.escape(f"[{host}]" if ":" in host else host) for host in HOSTS)
-    return re.match(rf"[\s\"'<]*http://(?:{hosts}):\d+/[\w-]+\?\S*token=", text) is not None
+    direct, proxied = rf"http://(?:{hosts}):\d+", r"https?://[^\s\"'<>?#]+/proxy/\d+"
+    return re.match(rf"[\s\"'<]*(?:{direct}|{proxied})/[\w-]+\?\S*token=", text) is not None

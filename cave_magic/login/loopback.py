@@ -1,5 +1,6 @@
 """The receiver on loopback to which a sign-in redirects. This package opens no other server.
 
+A browser on this computer reaches it directly, one on another computer through a Jupyter server (`route`).
 Standard library only. RFC 8252, section 7.3: an ephemeral port on loopback, random paths, a short lifetime. Nothing is
 logged, and no response repeats any part of a request. A URL with a query, which may contain a token, always gets a
 redirect to a URL without one, before a browser shows anything.
@@ -17,7 +18,7 @@ import socketserver
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -25,6 +26,7 @@ from typing import Protocol
 from urllib.parse import parse_qsl
 
 from ..token import Token
+from .route import Route, route_of
 
 HOSTS = ("127.0.0.1", "::1")
 """It listens on the first of these that the computer has."""
@@ -66,6 +68,10 @@ class TokenHandler(Protocol):
     def who(self) -> str:
         """The account that is signed in."""
 
+    @property
+    def then(self) -> str:
+        """What the person does after the sign-in."""
+
     def handle_token(self, token: Token, returned: bool) -> str:
         """Verifies a token, one at a time; returns where the browser goes: one of our pages, or a URL.
 
@@ -87,7 +93,7 @@ p { margin: 0; overflow-wrap: anywhere; }
 a { color: light-dark(#1f6f74, #6cc3c6); }
 """
 _WORDS = {
-    DONE: (200, "Signed in", "You are signed in as {who}. Your notebook goes on, and you can close this tab."),
+    DONE: (200, "Signed in", "You are signed in as {who}. {then}"),
     FAILED: (200, "This did not work", "Go back to your notebook to see what to do. You can close this tab."),
     OVER: (410, "This sign-in is over", "To sign in again, start from your notebook. You can close this tab."),
     NOT_REVOKED: (410, "This sign-in is over", ""),
@@ -197,7 +203,8 @@ class Receiver:
         self._handler, self._issuer, self._not_revoked = handler, issuer, not_revoked
         self._lifetime = lifetime
         self._one_at_a_time = threading.Lock()
-        self._sign_in_path, self._return_path = (f"/{secrets.token_urlsafe(16)}" for _ in range(2))
+        self._sign_in_path, self._return_path, self._hello_path = (f"/{secrets.token_urlsafe(16)}" for _ in range(3))
+        self._found_route = threading.Event()
         self._done_path = f"{DONE}/{secrets.token_urlsafe(16)}"  # the page names the account
         self._tokens: dict[Token, None] = {}
         self._stray_tokens: dict[Token, None] = {}
@@ -215,6 +222,8 @@ class Receiver:
             raise NoLoopback
         host, port = map(str, self._server.server_address[:2])
         self._host = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self._port = int(port)
+        self._route = Route(base=f"http://{self._host}", host=self._host)
         self._ends = time.monotonic() + self._lifetime
         self._closes = self._ends + GRACE_PERIOD
         self._thread.start()
@@ -226,12 +235,25 @@ class Receiver:
     @property
     def sign_in_url(self) -> str:
         """The URL to which the sign-in redirects."""
-        return f"http://{self._host}{self._sign_in_path}"
+        return self._route.url(self._sign_in_path)
 
     @property
     def return_url(self) -> str:
         """The URL to which another page, such as the terms of service, redirects."""
-        return f"http://{self._host}{self._return_path}"
+        return self._route.url(self._return_path)
+
+    def find_route(self, say_hello: Callable[[int, str], bool], seconds: float) -> bool:
+        """Lets the page of a notebook say hello, once; returns whether that showed a way through its server.
+
+        Args:
+            say_hello: makes the page request a path of a port of this computer; returns whether there is a page.
+            seconds: the most seconds to wait for the request.
+        """
+        if say_hello(self._port, self._hello_path):
+            self._found_route.wait(seconds)
+        with self._one_at_a_time:
+            self._hello_path = ""
+        return self._found_route.is_set()
 
     @property
     def left(self) -> float:
@@ -253,12 +275,26 @@ class Receiver:
 
     def respond(self, request: Request) -> bytes:
         """The response to a request."""
-        is_own_host = request.values("host") == [self._host]
+        if self._is_hello(request):
+            return _response(200)
+        is_own_host = self._route.carries(request)
         if request.query and (location := self._handle_query(request, is_own_host)) is not None:
-            return _response(303, location=location)
+            return _response(303, location=self._route.location(location))
         status, title, text = _PREFETCHED if request.is_prefetch else self._page(request, is_own_host)
         body = _PAGE.format(html.escape(title), text, _STYLE)
         return _response(status, "" if request.method == "HEAD" else body)
+
+    def _is_hello(self, request: Request) -> bool:
+        """Whether it is the hello of the page, which has one; from then on, requests must come the same way."""
+        if not hmac.compare_digest(request.path.encode(), self._hello_path.encode()):
+            return False
+        with self._one_at_a_time:
+            route = route_of(request, self._port) if request.method == "GET" and not request.query else None
+            if route is None or not self._hello_path or self.is_over.is_set():
+                return False
+            self._route, self._hello_path = route, ""
+            self._found_route.set()
+        return True
 
     def _page(self, request: Request, is_own_host: bool) -> tuple[int, str, str]:
         """Status, title and text (HTML) of the page at a URL without a query."""
@@ -271,7 +307,7 @@ class Receiver:
         if request.path not in {REFUSED, self._last_page} | over or path not in _WORDS:
             return _NOT_FOUND
         status, title, text = _WORDS[path]
-        text = text.format(who=f"<b>{html.escape(self._handler.who)}</b>")
+        text = text.format(who=f"<b>{html.escape(self._handler.who)}</b>", then=html.escape(self._handler.then))
         if request.path == NOT_REVOKED:
             text, link = map(html.escape, self._not_revoked)
             text = f'{text} <a href="{link}" rel="noreferrer">{link}</a>'

@@ -27,24 +27,37 @@ def _titles() -> tuple[Line, ...]:
     return tuple(line(Span(title, "dim")) for title in ("", "", "created" + zone, "last used" + zone, "ends in"))
 
 
-def waiting_page(target: Target, address: str, problem: str = "") -> Page:
-    """What to do while the browser is open at an address; `problem`: why the browser could not open it, or ""."""
+def waiting_page(target: Target, address: str, problem: str = "", is_here: bool = True) -> Page:
+    """What to do while the browser is open at an address.
+
+    Args:
+        target: the server, and the datastack to which it gives access.
+        address: the sign-in page.
+        problem: why the browser could not open it, or "".
+        is_here: whether the browser is on this computer, so that this package opens it.
+    """
     link = Span(address, "link")
     ways: tuple[Line, ...] = (
         line(f"A browser tab has opened. {_TODO}"),
         line("No tab, an error page, or the wrong account? Open this address again: ", link),
     )
-    if problem:
+    if not is_here:
+        ways = line("Open this address: ", link), line(_TODO)
+    elif problem:
         opens = line("Open this address in a browser on this computer: ", link)
         ways = (line(Span("No browser opened: ", "warning"), f"{problem}."), opens, line(_TODO))
     title = line(Span(f"Access to {target.datastack} on {host_of(target.server)}", "strong"))
     return Page((title, *ways))
 
 
-def way_out_page(interrupt: str) -> Page:
-    """How to do without the browser; `interrupt`: how this front end is interrupted, such as "press Ctrl+C"."""
+def way_out_page(interrupt: str, is_here: bool = True) -> Page:
+    """How to do without the browser; `interrupt`: how this front end is interrupted, such as "press Ctrl+C".
+
+    `is_here`: whether the browser is on this computer; a hub answers with an error page if it cannot reach the kernel.
+    """
+    end = "a page that cannot be reached" if is_here else "an error page"
     to_paste = (
-        f"To paste a token instead, {interrupt}. If the tab ends on a page that cannot be reached, do the same, and "
+        f"To paste a token instead, {interrupt}. If the tab ends on {end}, do the same, and "
         "paste the address of that page."
     )
     return Page((line(Span(to_paste, "dim")), line(Span(_LAST_COUNTS, "dim"))))

@@ -32,9 +32,10 @@ class Opening:
         self._settled.set()
         return self
 
-    def wait(self, seconds: float) -> None:
-        """Waits for the outcome, at most this many seconds."""
+    def wait(self, seconds: float) -> str:
+        """Waits for the outcome, at most this many seconds; returns the problem that is known then, or ""."""
         self._settled.wait(seconds)
+        return self.problem
 
 
 def open_browser(address: str) -> Opening:

@@ -39,8 +39,8 @@ class Frontend(Protocol):
     def is_watched(self) -> bool:
         """Whether a person sees what changes on the screen."""
 
-    def show(self, page: Page) -> None:
-        """Shows a page."""
+    def show(self, page: Page, passing: bool = False) -> None:
+        """Shows a page; passing ones make room for the next other one, in front ends that can remove them."""
 
     def draft(self, page: Page, words: str) -> None:
         """Shows a page until the next one is shown; where a page cannot be removed again, these words or nothing."""
@@ -62,6 +62,13 @@ class Frontend(Protocol):
 
     def ask_secret(self, what: str) -> str:
         """Asks for a text that is hidden while it is typed, or says that it is not. Raises what `ask` raises."""
+
+    def fetch(self, port: int, path: str) -> bool:
+        """Lets the page of a notebook request a path of a port of this computer through the server of the notebook.
+
+        Returns False if there is no such page. Nobody knows whether it can: scripts may be off, the server may not
+        pass the request on.
+        """
 
     def waiting(self) -> AbstractContextManager[OnWait]:
         """Shows which hosts have not responded, while requests are in progress; removes it afterwards."""
@@ -107,7 +114,7 @@ class PlainFrontend:
         """Nobody sees it, as far as known."""
         return False
 
-    def show(self, page: Page) -> None:
+    def show(self, page: Page, passing: bool = False) -> None:
         """Prints a page."""
         write(as_text(page))
 
@@ -133,6 +140,10 @@ class PlainFrontend:
     def ask_secret(self, what: str) -> str:
         """Always raises NobodyToAsk."""
         raise NobodyToAsk
+
+    def fetch(self, port: int, path: str) -> bool:
+        """There is no page."""
+        return False
 
     def waiting(self) -> AbstractContextManager[OnWait]:
         """Shows nothing."""
@@ -168,7 +179,7 @@ class TerminalFrontend(PlainFrontend):
         """Whether both input and output are a terminal."""
         return self.can_ask and is_terminal(sys.stdout)
 
-    def show(self, page: Page) -> None:
+    def show(self, page: Page, passing: bool = False) -> None:
         """Draws a page."""
         draw(page)
 

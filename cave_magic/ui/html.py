@@ -71,6 +71,22 @@ def copyable(text: str) -> str:
     )
 
 
+def fetching(port: int, path: str) -> str:
+    """A script by which the page of a notebook requests a path of a port through its Jupyter server.
+
+    JupyterLab and Notebook 7 keep their base URL in an element, older notebooks in an attribute. It is sent along, in a
+    header that no page of another site may send. Without scripts nothing happens.
+    """
+    return (
+        "<script>(function(){try{var c=document.getElementById('jupyter-config-data'),"
+        "b=c?JSON.parse(c.textContent).baseUrl:document.body.dataset.baseUrl,"
+        "u=new URL(b.replace(/\\/*$/,'/'),location.href);"
+        "if(u.origin===location.origin)"
+        f"fetch(u.href+'proxy/{port}{path}',{{headers:{{'X-Cave-Page':u.href}},cache:'no-store',redirect:'error'}})"
+        ".catch(function(){})}catch(e){}})()</script>"
+    )
+
+
 def _block(block: Block) -> str:
     if isinstance(block, Table):
         rows = "".join(f'<tr style="background:none">{_cells(block, row)}</tr>' for row in block.rows)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -15,7 +16,7 @@ from IPython.display import DisplayHandle, clear_output, display
 
 from ..errors import NobodyToAsk
 from .document import Line, Page, Span, line, plain_text
-from .html import copyable
+from .html import copyable, fetching
 from .terminal import bundle, styled, waiting_words
 
 EMPTY = {"text/plain": "", "text/html": ""}
@@ -39,8 +40,12 @@ class NotebookProgress:
 
     def show(self, page: Page) -> None:
         """Shows a page."""
+        self.add(bundle(page))
+
+    def add(self, data: dict[str, str]) -> None:
+        """Shows data of several types."""
         self._outputs.append(DisplayHandle())  # registered first, in case an interrupt comes
-        self._outputs[-1].display(bundle(page), raw=True)
+        self._outputs[-1].display(data, raw=True)
 
     def tell(self, topic: str, first: str, words: str, style: str = "dim") -> None:
         """Sets the status line; for consoles, a new topic gets a new line, with `first` as its first text."""
@@ -70,7 +75,7 @@ class NotebookFrontend:
 
     def __init__(self, kernel: Any) -> None:
         self._kernel = kernel
-        self._progress = NotebookProgress()
+        self._progress, self._passing = NotebookProgress(), NotebookProgress()
         self._shown: list[Callable[[], object]] = []  # draw what the running command has shown
 
     @property
@@ -80,7 +85,7 @@ class NotebookFrontend:
             return "kernel without a person"
         if self.is_lab:
             return "JupyterLab or Notebook"
-        if str(self._request("metadata", "cellId")).startswith("vscode"):  # vscode-notebook-cell:...
+        if self._is_vscode:
             return "VS Code"
         return "notebook" if self.is_notebook else "console with a kernel"
 
@@ -102,6 +107,10 @@ class NotebookFrontend:
         return self._request("metadata", "deletedCells") is not None
 
     @property
+    def _is_vscode(self) -> bool:
+        return str(self._request("metadata", "cellId")).startswith("vscode")  # vscode-notebook-cell:...
+
+    @property
     def can_ask(self) -> bool:
         """Whether the front end accepts input requests; nbclient and papermill do not."""
         return bool(getattr(self._kernel, "_allow_stdin", False))
@@ -111,9 +120,13 @@ class NotebookFrontend:
         """As `can_ask`: nbclient and papermill draw nothing."""
         return self.can_ask
 
-    def show(self, page: Page) -> None:
+    def show(self, page: Page, passing: bool = False) -> None:
         """Shows a page as a separate output."""
-        self._add(lambda: display(bundle(page), raw=True))
+        if passing:
+            self._end_progress()
+            return self._passing.show(page)
+        self._end_passing()
+        return self._add(lambda: display(bundle(page), raw=True))
 
     def draft(self, page: Page, words: str) -> None:
         """Shows the page in an output that is emptied when the next page is shown, where that is sure to work."""
@@ -171,6 +184,16 @@ class NotebookFrontend:
                     draw()
             raise
 
+    def fetch(self, port: int, path: str) -> bool:
+        """Shows an invisible script, which is emptied with the outputs of a wait.
+
+        The classic Notebook names no cell; its kernel has the name of the session, which consoles do not have.
+        """
+        has_page = self.can_ask and (self.is_notebook or "JPY_SESSION_NAME" in os.environ) and not self._is_vscode
+        if has_page:
+            self._progress.add(EMPTY | {"text/html": fetching(port, path)})
+        return has_page
+
     @contextmanager
     def waiting(self) -> Iterator[Callable[[Sequence[str], float], None]]:
         """Shows the hosts in an output that is emptied when the next page is shown."""
@@ -191,8 +214,13 @@ class NotebookFrontend:
         yield tell
 
     def finish(self) -> None:
-        """Empties the outputs of a wait."""
+        """Empties the outputs of a wait, and the passing pages."""
         self._end_progress(at_end=True)
+        self._end_passing()
+
+    def _end_passing(self) -> None:
+        self._passing.end()
+        self._passing = NotebookProgress()
 
     def _end_progress(self, at_end: bool = False) -> None:
         """Empties the outputs of a wait, and removes them unless a prompt may come next.

@@ -48,10 +48,10 @@ def choose(
     raise Cancelled("That is not in the list.")
 
 
-def ask_secret(frontend: Frontend, what: str, otherwise: str | Line = "") -> str:
-    """Asks for a text that is hidden while it is typed."""
+def ask_secret(frontend: Frontend, what: str, otherwise: str | Line = "", or_empty: bool = False) -> str:
+    """Asks for a text that is hidden while it is typed; `or_empty`: an empty answer does not cancel."""
     answer = _answer(frontend, frontend.ask_secret, what, otherwise)
-    if not answer:
+    if not answer and not or_empty:
         raise Cancelled
     return answer
 

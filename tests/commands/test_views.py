@@ -52,6 +52,15 @@ def test_an_ephemeral_platform_is_noted_before_the_steps():
     assert lines.index("%cave_save $token") < next(at for at, one in enumerate(lines) if one.startswith("1. "))
 
 
+def test_without_a_browser_here_one_link_and_one_paste_are_enough():
+    """The steps are sign in and paste; Enter is enough in VS Code, which forwards the port; a token works, too."""
+    address = f"{TARGET.server}/sticky_auth/api/v1/authorize?redirect=http://127.0.0.1:1/x"
+    lines = as_text(guide_page(TARGET, is_new=True, sign_in=address)).splitlines()
+    assert [one[:11] for one in lines if one[0].isdigit()] == ["1. Sign in:", "2. Paste: t"]
+    assert [one.strip() for one in lines if "https://" in one] == [address, TOKENS]
+    assert "   If the tab says that you are signed in instead, press Enter in the prompt." in lines
+
+
 def test_an_invalid_answer_can_be_repeated():
     """The page says what was wrong, and how to go on or stop."""
     text = as_text(again_page("x.org rejected this token. Copy it again"))

@@ -34,7 +34,7 @@ class Chat:
     def __init__(self, *answers: str) -> None:
         self.answers, self.questions, self.shown = list(answers), list[str](), list[str]()
 
-    def show(self, page: Any) -> None:
+    def show(self, page: Any, passing: bool = False) -> None:
         self.shown.append(as_text(page))
 
     def render(self, words: Any) -> list[str]:
@@ -52,6 +52,9 @@ class Chat:
         return self.answers.pop(0)
 
     ask_secret = ask
+
+    def fetch(self, port: int, path: str) -> bool:
+        return False
 
     def waiting(self) -> Any:
         return nullcontext(lambda hosts, seconds: None)

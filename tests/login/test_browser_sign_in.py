@@ -17,8 +17,6 @@ import pytest
 from cave_magic.api import endpoints
 from cave_magic.credentials.target import Target
 from cave_magic.doctor import next_steps
-from cave_magic.environment import platforms
-from cave_magic.environment.platforms import Runtime
 from cave_magic.login import browser_sign_in, exchange, loopback, web_browser
 from cave_magic.login.browser_sign_in import is_sign_in_address
 from cave_magic.login.exchange import description
@@ -382,19 +380,6 @@ def test_paste_leads_to_the_prompt(here, cave, desk, home, line):
     assert here(line).error == ""
     assert desk.questions == ["Token (hidden: nothing appears while you paste): "]
     assert "authorize" not in desk.opened[0]
-
-
-def test_a_computer_without_a_screen_uses_the_prompt(here, cave, desk, monkeypatch):
-    """On a hub, over ssh and in a container the prompt appears, and no browser opens."""
-    monkeypatch.setattr(
-        platforms,
-        "detect_runtime",
-        lambda environ=None: Runtime(platform="JupyterHub", is_ephemeral=False, has_display=False),
-    )
-    monkeypatch.setattr(web_browser, "open_browser", lambda address: Opening().settle("this computer has no screen"))
-    desk.answers = [cave.new_token("ada")]
-    assert here("%cave_setup new").error == ""
-    assert desk.questions == ["Token (hidden: nothing appears while you paste): "]
 
 
 def test_a_server_without_a_sign_in_page_uses_the_prompt(here, cave, desk):

@@ -47,6 +47,7 @@ class Handler:
 
     where: str = DONE
     who: str = "Ada <i> Example"
+    then: str = "Your notebook goes on, and you can close this tab."
     asked: list[Token] = field(default_factory=list)
     returned: list[bool] = field(default_factory=list)
     strays: list[tuple[Token, bool]] = field(default_factory=list)
@@ -106,7 +107,7 @@ def ask(
 
 def send(receiver: Receiver, data: bytes) -> Got:
     """Sends bytes, and reads the response if there is one."""
-    with socket.create_connection((urlsplit(receiver.sign_in_url).hostname, port_of(receiver)), timeout=10) as sock:
+    with socket.create_connection(receiver._server.server_address[:2], timeout=10) as sock:
         answer = http.client.HTTPResponse(sock, method="HEAD" if data.startswith(b"HEAD") else "GET")
         try:
             sock.sendall(data)

@@ -92,13 +92,14 @@ def terminal(home: Path, cave: Sandbox) -> Iterator[Start]:
 
 
 def test_a_new_person_pastes_a_token_and_is_at_work(terminal: Start, cave: Sandbox):
-    """`%cave_setup new`: links, a hidden prompt, a wrong answer, the right one, the card; then CAVEclient answers."""
+    """`%cave_setup new` over ssh: links, a hidden prompt, a wrong answer, the right one, the card; then CAVEclient answers."""
     token = cave.new_token("ada")
     person = terminal()
     person.start("%cave_setup new")
-    said = person.answer(r"Token \(hidden[^)]*\): ", "abc")
-    assert f"   {cave.server}/sticky_auth/settings/tokens\n" in said
-    assert "This is not a token" in person.answer(r"Token \(hidden[^)]*\): ", token)
+    said = person.answer(r"[Tt]oken \(hidden[^)]*\): ", "abc")
+    assert f"   {cave.server}/sticky_auth/api/v1/authorize?redirect=http://127.0.0.1:" in said
+    assert f"{cave.server}/sticky_auth/settings/tokens\n" in said
+    assert "This is not a token" in person.answer(r"[Tt]oken \(hidden[^)]*\): ", token)
     said = person.end()
     assert "You are set up." in said
     assert token not in said
@@ -115,7 +116,7 @@ def test_a_present_token_is_named_before_it_is_replaced(terminal: Start, cave: S
     assert "Nothing was changed" in person.end()
     person.start("%cave_setup existing")
     person.answer(r"\[y/N\] ", "y")
-    person.answer(r"Token \(hidden[^)]*\): ", cave.new_token("alice"))
+    person.answer(r"[Tt]oken \(hidden[^)]*\): ", cave.new_token("alice"))
     assert "Alice Example" in person.end()
 
 
@@ -172,11 +173,11 @@ def test_control_c_and_enter_end_a_prompt_in_one_line(terminal: Start):
     """Ctrl-C at the hidden prompt cancels, and so does answering nothing."""
     person = terminal()
     person.start("%cave_save")
-    person.sees(r"Token \(hidden[^)]*\): ")
+    person.sees(r"[Tt]oken \(hidden[^)]*\): ")
     person.child.sendintr()
     assert person.end().rstrip().splitlines()[-1] == "Cancelled. Nothing was changed."
     person.start("%cave_save")
-    person.answer(r"Token \(hidden[^)]*\): ", "")
+    person.answer(r"[Tt]oken \(hidden[^)]*\): ", "")
     assert person.end().rstrip().splitlines()[-1] == "Cancelled. Nothing was changed."
 
 
@@ -267,13 +268,13 @@ def test_a_jupyter_console_shows_the_report_after_a_wait(console: Terminal, cave
 def test_a_new_person_pastes_a_token_in_a_jupyter_console(console: Terminal, cave: Sandbox):
     """The guide, the hidden prompt, the page after a wrong answer and the card all appear."""
     console.start("%cave_setup new")
-    assert f"{cave.server}/sticky_auth/settings/tokens" in console.answer(r"Token \(hidden[^)]*\): ", "abc")
+    assert f"{cave.server}/sticky_auth/settings/tokens" in console.answer(r"[Tt]oken \(hidden[^)]*\): ", "abc")
     cave.misbehave("auth", "slow:1.1")
-    assert "This is not a token" in console.answer(r"Token \(hidden[^)]*\): ", cave.new_token("ada"))
+    assert "This is not a token" in console.answer(r"[Tt]oken \(hidden[^)]*\): ", cave.new_token("ada"))
     said = console.end()
     assert "You are set up." in said
     assert "Ada Example" in said
     console.start("%cave_save")
-    console.sees(r"Token \(hidden[^)]*\): ")
+    console.sees(r"[Tt]oken \(hidden[^)]*\): ")
     console.child.sendintr()
     assert "Cancelled. Nothing was changed." in console.end()

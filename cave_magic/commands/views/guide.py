@@ -17,7 +17,12 @@ from ...ui.document import Block, Line, Page, Span, Steps, Table, line
 
 
 def guide_page(
-    target: Target, is_new: bool, can_ask: bool = True, runtime: Runtime | None = None, failure: str = ""
+    target: Target,
+    is_new: bool,
+    can_ask: bool = True,
+    runtime: Runtime | None = None,
+    failure: str = "",
+    sign_in: str = "",
 ) -> Page:
     """The numbered steps to a token, with links and a note about the platform.
 
@@ -27,6 +32,7 @@ def guide_page(
         can_ask: whether a prompt for the token follows.
         runtime: where the kernel runs; detected by default.
         failure: why the pages of the auth server cannot be opened now, or "".
+        sign_in: the page of a sign-in whose last address can be pasted, or "".
     """
     where = runtime or detect_runtime()
     blocks: list[Block] = [line(Span(f"Access to {target.datastack} on {host_of(target.server)}", "strong"))]
@@ -34,6 +40,11 @@ def guide_page(
         blocks.append(line(Span("Note: ", "warning"), where.note))
     if where.is_ephemeral and where.secrets_name:
         blocks += [line(command) for command in next_steps.recall(where, target)]
+    if sign_in:
+        tokens = Span(endpoints.tokens_page(target.server), "link")
+        paste = (*_step("Paste", _LAST_ADDRESS), line(Span(_IF_IT_ARRIVES, "dim")))
+        steps = Steps((_step("Sign in", "open this page, and sign in with a Google account.", sign_in), paste))
+        return Page((*blocks, steps, line(Span("The prompt also takes a token of yours: ", "dim"), tokens)))
     if is_new:
         blocks.append(line(Span(_WHAT, "dim")))
     last = _step("Paste", "paste the token into the prompt below.")
@@ -52,6 +63,13 @@ _WHAT = (
     "A token is like a password for programs: whoever has it can use your account. You copy it once, and CAVEclient "
     "and cloud-volume send it from then on."
 )
+
+
+_LAST_ADDRESS = (
+    "the tab then ends on a page that cannot be reached. Copy the address of that page, and paste it into the prompt "
+    "below."
+)
+_IF_IT_ARRIVES = "If the tab says that you are signed in instead, press Enter in the prompt."
 
 
 def replace_question(old: Token, owner: Account | None, new: Token, account: Account | None) -> str:

@@ -8,11 +8,14 @@ import re
 import shutil
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,7 +79,7 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
     started = Jupyter(f"http://127.0.0.1:{port}", root / "notebooks", root / "data" / "kernels")
     with (root / "log").open("w") as log:
         server = subprocess.Popen(
-            _command(port, root), env=_environment(root), cwd=root, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            _command(port, root), env=environment(root), cwd=root, stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
         try:
             _wait_for(started.address, server, root / "log")
@@ -92,16 +95,24 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
 
 def _command(port: int, root: Path) -> list[str]:
     return [
-        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1",
+        sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1",
         f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={KEY}",
-        f"--ServerApp.root_dir={root / 'notebooks'}", "--ServerApp.terminals_enabled=False",
+        f"--ServerApp.root_dir={root / 'notebooks'}", *arguments(root),
+    ]  # fmt: skip
+
+
+def arguments(root: Path) -> list[str]:
+    """What every Jupyter server of the tests is told."""
+    return [
+        "--allow-root", "--ServerApp.terminals_enabled=False",
         "--LabApp.expose_app_in_browser=True", "--JupyterNotebookApp.expose_app_in_browser=True",
         "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         f"--NotebookNotary.db_file={root / 'signatures.db'}",
     ]  # fmt: skip
 
 
-def _environment(root: Path) -> dict[str, str]:
+def environment(root: Path) -> dict[str, str]:
+    """The variables of a server whose folders are below `root`, without those of the person who runs the tests."""
     env = {name: value for name, value in os.environ.items() if not name.upper().startswith(PRIVATE)}
     return env | {
         "HOME": str(root / "home"),
@@ -151,6 +162,31 @@ def lab(jupyter: Jupyter, browser: Any) -> Any:
     page.goto(f"{jupyter.address}/lab?token={KEY}&reset")
     page.wait_for_function("() => window.jupyterapp && window.jupyterapp.restored.then(() => true)")
     return page
+
+
+@contextmanager
+def tunnel(port: int) -> Iterator[int]:
+    """What `ssh -L` does: another port of this computer leads to this one; gives the other port."""
+
+    def copy(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while part := source.recv(65_536):
+                target.sendall(part)
+            target.shutdown(socket.SHUT_WR)
+
+    class Connection(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with socket.create_connection(("127.0.0.1", port)) as there:
+                threading.Thread(target=copy, args=(there, self.request), daemon=True).start()
+                copy(self.request, there)
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads, block_on_close = True, False
+
+    with Server(("127.0.0.1", 0), Connection) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
 
 
 # ---------------------------------------------------------------- a person at a notebook
@@ -241,6 +277,14 @@ Open = Callable[..., Notebook]
 _KERNEL_IS_READY = """() => {
     const open = window.jupyterapp && window.jupyterapp.shell.currentWidget;
     return open && open.sessionContext && open.sessionContext.session?.kernel?.status === 'idle'; }"""
+
+
+def wait_for_kernel(page: Any) -> None:
+    """Waits until the notebook on a page can run cells."""
+    page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.wait_for()
+    page.wait_for_function(_KERNEL_IS_READY)
+
+
 _OPEN_IN_LAB = """async ([path, name]) => {
     const app = window.jupyterapp;
     for (const widget of [...app.shell.widgets('main')]) widget.dispose();
@@ -248,9 +292,9 @@ _OPEN_IN_LAB = """async ([path, name]) => {
     await app.commands.execute('docmanager:open', {path, factory: 'Notebook', kernel: {name}}); }"""
 
 
-@pytest.fixture
-def kernel(jupyter: Jupyter, home: Path, cave: Sandbox) -> Iterator[str]:
-    """A kernel whose home is the test's and whose CAVE server is the practice server; its name."""
+@contextmanager
+def kernel_in(folder: Path, home: Path, cave: Sandbox) -> Iterator[str]:
+    """A kernel in a folder of kernels, whose home is the test's and whose CAVE server is the practice server; its name."""
     name = home.parent.name.lower()
     profile = home / ".ipython" / "profile_default"
     profile.mkdir(parents=True, exist_ok=True)
@@ -264,11 +308,25 @@ def kernel(jupyter: Jupyter, home: Path, cave: Sandbox) -> Iterator[str]:
         "language": "python",
         "env": {"HOME": str(home), "IPYTHONDIR": str(home / ".ipython")},
     }
-    folder = jupyter.kernels / name
-    folder.mkdir()
-    (folder / "kernel.json").write_text(json.dumps(spec))
+    (folder / name).mkdir()
+    (folder / name / "kernel.json").write_text(json.dumps(spec))
     yield name
-    shutil.rmtree(folder)
+    shutil.rmtree(folder / name)
+
+
+@pytest.fixture
+def kernel(jupyter: Jupyter, home: Path, cave: Sandbox) -> Iterator[str]:
+    """A kernel of the Jupyter server; its name."""
+    with kernel_in(jupyter.kernels, home, cave) as name:
+        yield name
+
+
+def write_notebook(path: Path, kernel: str) -> None:
+    """Writes a notebook with one empty cell."""
+    spec = {"name": kernel, "display_name": "Python 3", "language": "python"}
+    cell = {"cell_type": "code", "id": "first", "metadata": {}, "source": "", "outputs": [], "execution_count": None}
+    whole = {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": spec}, "cells": [cell]}
+    path.write_text(json.dumps(whole))
 
 
 @pytest.fixture
@@ -277,11 +335,7 @@ def open_notebook(jupyter: Jupyter, browser: Any, lab: Any, kernel: str) -> Iter
 
     def open_one(front_end: str = "lab", width: int = 1280) -> Notebook:
         path = jupyter.notebooks / f"{kernel}.ipynb"
-        spec = {"name": kernel, "display_name": "Python 3", "language": "python"}
-        cell = {"cell_type": "code", "id": "first", "metadata": {}, "source": "", "outputs": []}
-        cell["execution_count"] = None
-        whole = {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": spec}, "cells": [cell]}
-        path.write_text(json.dumps(whole))
+        write_notebook(path, kernel)
         page = lab if front_end == "lab" else browser.new_page()
         page.set_viewport_size({"width": width, "height": 900})
         if front_end == "lab":
@@ -289,8 +343,7 @@ def open_notebook(jupyter: Jupyter, browser: Any, lab: Any, kernel: str) -> Iter
             page.evaluate(_OPEN_IN_LAB, [path.name, kernel])
         else:
             page.goto(jupyter.link(front_end, path))
-        page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.wait_for()
-        page.wait_for_function(_KERNEL_IS_READY)
+        wait_for_kernel(page)
         return Notebook(page, path)
 
     yield open_one

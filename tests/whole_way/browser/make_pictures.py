@@ -11,7 +11,8 @@ import pytest
 
 from cave_magic.sandbox import Sandbox
 
-from .conftest import Jupyter, Notebook
+from .conftest import Jupyter, Notebook, wait_for_kernel
+from .test_hub import at_hub, hub  # noqa: F401 (fixtures)
 from .test_signin import STARTUP, Desktop, is_done, sign_in_as
 
 PICTURES = Path(__file__).resolve().parents[3] / "docs" / "pictures"
@@ -64,6 +65,34 @@ def test_one_click_signs_in(jupyter: Jupyter, browser: Any, kernel: str, home: P
         assert is_done(tab)
         assert "You are set up." in desk.notebook.wait(setup)
         store([before, page, shot(desk.notebook, 1)], PICTURES / f"sign-in-{theme.lower()}.png")
+    finally:
+        sharp.close()
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_one_click_on_a_hub(at_hub: Any, browser: Any, cave: Sandbox, theme: str):  # noqa: F811
+    """The notebook shows the link, and goes on after the click."""
+    open_one = at_hub("ada")
+    state = open_one.page.context.storage_state()
+    sharp = browser.browser.new_context(
+        device_scale_factor=2, viewport={"width": 980, "height": 1400}, storage_state=state, ignore_https_errors=True
+    )
+    try:
+        page = sharp.new_page()
+        page.goto(open_one.page.url)
+        wait_for_kernel(page)
+        page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
+        page.wait_for_timeout(3000)
+        notebook = Notebook(page, open_one.path)
+        notebook.switch_theme(f"JupyterLab {theme}")
+        setup = notebook.start("%cave_setup new")
+        notebook.sees(setup, "waiting for your sign-in")
+        before = shot(notebook, 1)
+        with sharp.expect_page() as opened:
+            notebook.output(setup).locator("a").click()
+        sign_in_as(opened.value, "ada@example.org")
+        assert "You are set up." in notebook.wait(setup)
+        store([before, shot(notebook, 1)], PICTURES / f"hub-{theme.lower()}.png")
     finally:
         sharp.close()
 

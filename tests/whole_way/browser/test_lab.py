@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from cave_magic.sandbox import Sandbox
+from cave_magic.ui.html import fetching
 
-from .conftest import Notebook, Open
+from .conftest import Jupyter, Notebook, Open, tunnel, wait_for_kernel
+from .test_signin import no_temporary_token_is_left, sign_in_as
 
 OPEN_CLIENT = 'from caveclient import CAVEclient; print(CAVEclient("minnie65_public").info.datastack_name)'
 
@@ -40,11 +42,61 @@ def _make_and_copy_a_token(notebook: Notebook, link: Any) -> None:
     page.close()
 
 
-@pytest.mark.parametrize("front_end", ["lab", "notebook"])
-def test_a_new_person_is_set_up_after_two_links_and_one_paste(open_notebook: Open, cave: Sandbox, front_end: str):
-    """`%cave_setup new`: sign in, accept the terms, create a token, copy it and paste it; then CAVEclient works."""
-    notebook = open_notebook(front_end)
-    setup = notebook.start("%cave_setup new")
+def test_one_click_through_an_ssh_tunnel(open_notebook: Open, jupyter: Jupyter, cave: Sandbox):
+    """Without a hub, in Notebook 7 at another port of `localhost`: the link leads through the server back to the kernel."""
+    notebook = open_notebook("notebook")
+    with tunnel(int(jupyter.address.rpartition(":")[2])) as port:
+        here = f"http://localhost:{port}"
+        notebook.page.goto(jupyter.link("notebook", notebook.path).replace(jupyter.address, here))
+        wait_for_kernel(notebook.page)
+        setup = notebook.start("%cave_setup new")
+        notebook.sees(setup, "waiting for your sign-in")
+        with notebook.page.context.expect_page() as opened:
+            notebook.output(setup).locator("a").click()
+        sign_in_as(opened.value, "ada@example.org")
+        opened.value.get_by_text("You are signed in").wait_for()
+        assert re.fullmatch(rf"{here}/proxy/\d+/done/[\w-]+", opened.value.url)
+        assert "You are set up." in notebook.wait(setup)
+    assert no_temporary_token_is_left(cave)
+
+
+@pytest.mark.parametrize(
+    ("page", "base"),
+    [
+        (
+            '<script id="jupyter-config-data" type="application/json">{"baseUrl": "/user/ada%40lab/"}</script>',
+            "/user/ada%40lab/",
+        ),
+        ('<script id="jupyter-config-data" type="application/json">{"baseUrl": "/"}</script>', "/"),
+        ('<body data-base-url="/a/b">', "/a/b/"),
+        (
+            '<script id="jupyter-config-data" type="application/json">{"baseUrl": "https://evil.example.com/"}</script>',
+            "",
+        ),
+        ('<script id="jupyter-config-data" type="application/json">not JSON</script>', ""),
+        ("<body>", ""),
+    ],
+    ids=["JupyterLab on a hub", "JupyterLab", "classic Notebook", "another site", "not JSON", "no Jupyter"],
+)
+def test_a_page_requests_a_port_through_its_own_server_only(browser: Any, page: str, base: str):
+    """JupyterLab, the classic Notebook, and pages of something else, which send nothing and report no error."""
+    tab, sent, errors = browser.new_page(), [], []
+    tab.on("pageerror", lambda error: errors.append(error))
+    tab.route("**/*", lambda route: (sent.append(route.request), route.fulfill(body=page, content_type="text/html")))
+    tab.goto("http://hub.test/x")
+    tab.evaluate(fetching(4711, "/y").removeprefix("<script>").removesuffix("</script>"))
+    tab.evaluate("() => fetch('/end')")
+    asked = [(one.url, one.headers.get("x-cave-page")) for one in sent[1:-1]]
+    home = f"http://hub.test{base}"
+    assert asked == ([(f"{home}proxy/4711/y", home)] if base else [])
+    assert errors == []
+    tab.close()
+
+
+def test_a_new_person_is_set_up_after_two_links_and_one_paste(open_notebook: Open, cave: Sandbox):
+    """`--paste`: sign in, accept the terms, create a token, copy it and paste it; then CAVEclient works."""
+    notebook = open_notebook()
+    setup = notebook.start("%cave_setup new --paste")
     notebook.box(setup).wait_for()
     account, tokens = notebook.output(setup).locator("a").all()
     assert account.inner_text() == account.get_attribute("href")
@@ -65,7 +117,7 @@ def test_a_stored_token_is_replaced_after_yes(open_notebook: Open, cave: Sandbox
     """`%cave_setup existing` names the account of the stored token, asks, and then replaces it."""
     alices = cave.new_token("alice")
     notebook = open_notebook()
-    setup = notebook.start("%cave_setup existing")
+    setup = notebook.start("%cave_setup existing --paste")
     notebook.sees(setup, "Replace that token?")
     assert "Ada Example" in notebook.text(setup)
     notebook.answer(setup, "y")
@@ -166,7 +218,7 @@ def test_an_error_is_a_page_that_stops_run_all(open_notebook: Open, front_end: s
 def test_a_prompt_can_be_stopped_or_left_empty(open_notebook: Open):
     """Stopping at the hidden prompt removes the box and leaves one line; so does an empty answer."""
     notebook = open_notebook()
-    setup = notebook.start("%cave_setup new")
+    setup = notebook.start("%cave_setup new --paste")
     notebook.box(setup).wait_for()
     notebook.stop()
     notebook.wait(setup)
