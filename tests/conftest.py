@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from cave_magic.doctor import next_steps
 from cave_magic.environment import platforms
 from cave_magic.login import browser_sign_in, revocation, web_browser
 from cave_magic.login.loopback import Receiver
 from cave_magic.sandbox import Sandbox
+from cave_magic.ui import door
 
 from .support.desk import Desk, close
 from .support.permissions import CAN_COUNT, permissions_of_a_user
@@ -50,6 +52,20 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def no_internet(monkeypatch: pytest.MonkeyPatch) -> None:
     """No name of another computer resolves: no test ever contacts a real server."""
     stay_on_this_computer(monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def at_the_prompt_of_ipython(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines are spelled for IPython, also in a test that starts none; a test of the shell says otherwise."""
+    monkeypatch.setattr(door, "door", lambda: door.Door.IPYTHON)
+
+
+@pytest.fixture
+def in_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines are spelled for a shell that finds the program."""
+    monkeypatch.setattr(door, "door", lambda: door.Door.SHELL)
+    monkeypatch.setattr(door, "program", lambda: "cave-magic")
+    monkeypatch.setattr(next_steps, "program", lambda: "cave-magic")
 
 
 @pytest.fixture

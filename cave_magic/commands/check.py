@@ -28,13 +28,13 @@ from .context import NOTHING, Context
 @command(
     DATASTACK,
     argument("-v", "--verbose", action="store_true", help="show every row with its evidence"),
-    argument("-o", "--output", action="store_true", help="return the report as an object"),
+    argument("-o", "--output", action="store_true", help="return the report as an object", only_in_notebooks=True),
     argument("--json", action="store_true", help="print the report as JSON and nothing else"),
     argument("--report", action="store_true", help="print one block to paste in a forum, without personal data"),
     argument("--fix", action="store_true", help="offer fixes for problems on this computer"),
     argument("--yes", action="store_true", help="with --fix: apply the fixes without asking"),
     argument("--all", action="store_true", help="check every datastack that you can see"),
-    argument("--strict", action="store_true", help="fail the cell if anything failed; then nothing is returned"),
+    argument("--strict", action="store_true", help="fail if anything failed; then nothing is returned"),
     argument("--timeout", type=float, metavar="S", help="the most seconds to wait"),
     argument("--explain", metavar="CHECK", help="show what a check means and what fixes it; checks nothing"),
 )
@@ -51,13 +51,15 @@ def cave_check(context: Context, args: argparse.Namespace) -> Any:
     if args.explain:
         return _explain(context, args.explain)
     found = _look(context, args, context.shell.last_error)
-    _show(context, found.report, args)
+    if not (args.json and args.fix):  # two reports would not be JSON
+        _show(context, found.report, args)
     if not args.json and not args.report and _goes_on(context, args, found.report):
         found = _look(context, args, None)
         _show(context, found.report, args)
-    if args.fix and _apply(context, found.fixes, found.report.again, args.yes):
+    if args.fix and (_apply(context, found.fixes, found.report.again, args.yes) or args.json):
         found = _look(context, args, None)
         _show(context, found.report, args)
+    context.is_well = found.report.ok
     if args.strict and not found.report.ok:
         raise _why(found.report)
     return found.report if args.output else None
@@ -112,7 +114,7 @@ def _look(context: Context, args: argparse.Namespace, error: BaseException | Non
 
 def _show(context: Context, report: Report, args: argparse.Namespace) -> None:
     if args.json:
-        context.frontend.say(json.dumps(report.to_dict(), indent=2))
+        context.frontend.say_data(json.dumps(report.to_dict(), indent=2))
     elif args.report:
         context.frontend.say_to_copy(to_markdown(report, context.frontend.name))
     elif not (args.output and context.shell.shows_result("cave_check")):  # a cell's value is shown by IPython

@@ -58,6 +58,7 @@ class Context:
     ) -> None:
         self.frontend, self._settings, self._timeout, self.shell = frontend, settings, timeout, shell or Shell()
         self._fill_next, self.waits_for_terms = fill_next, waits_for_terms
+        self.is_well, self.is_interrupted = True, False  # what a shell's exit code says
         self.so_far: str | Line = NOTHING  # what to say about changes if the line is interrupted
 
     def seconds(self, given: float | None = None) -> float:

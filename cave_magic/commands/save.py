@@ -23,7 +23,10 @@ from .views import access, guide
 
 @command(
     argument(
-        "token", nargs="*", help="$variable or {variable}; without it you are asked (a token typed here is scrubbed)"
+        "token",
+        nargs="*",
+        help="$variable or {variable}; without it you are asked (a token typed here is scrubbed)",
+        only_in_notebooks=True,
     ),
     argument("--overwrite", action="store_true", help="replace another token of this server"),
     argument("--from-env", metavar="NAME", help="read it from an environment variable"),

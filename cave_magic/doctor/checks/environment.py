@@ -9,6 +9,7 @@ from pathlib import Path
 from ...credentials.token_files import show_path
 from ...environment.shadowed import ShadowingFile
 from ...ui.document import Line, Span, joined, line
+from ...ui.door import either
 from .. import next_steps
 from ..evidence import Machine
 from ..model import Check, Finding, NextStep, advise, failed, ok, then, warning
@@ -26,7 +27,7 @@ def _caveclient(machine: Machine) -> Finding:
         return _not_importable("caveclient", machine.caveclient_problem, machine)
     if machine.import_unfinished:
         longer = next_steps.with_option(machine.check_command, "--timeout 60")
-        step = advise("restart the kernel, then ", longer)
+        step = advise(either("restart the kernel, then ", ""), longer)
         return warning(
             "the import of caveclient did not finish in time: a package waits, or the disk is slow", next_step=step
         )
@@ -60,7 +61,7 @@ def _in_the_way(shadowing: Sequence[ShadowingFile], machine: Machine) -> tuple[L
     """What is said of files that shadow packages, and the next step: each is a cause of its own, so all are named."""
     said = [line(Span(show_path(Path(one.path)), private=True), f" {one.words}") for one in shadowing]
     names = " and ".join(os.path.basename(one.path) for one in shadowing)
-    return joined(" and ", said), then(f"rename {names}, restart the kernel", machine.check_command)
+    return joined(" and ", said), then(f"rename {names}{either(', restart the kernel', '')}", machine.check_command)
 
 
 def _home(machine: Machine) -> Finding | None:
@@ -71,7 +72,9 @@ def _home(machine: Machine) -> Finding | None:
     keep = f"keep it as CAVE_TOKEN in {kept}, and" if kept else "secrets cannot be kept here:"
     return warning(
         f"{runtime.platform} deletes this home folder, with any saved token, at the end of the session",
-        next_step=advise(f"{keep} begin the next notebook with ", joined(", then ", machine.save_commands)),
+        next_step=advise(
+            f"{keep} begin the next {either('notebook', 'session')} with ", joined(", then ", machine.save_commands)
+        ),
     )
 
 
