@@ -86,7 +86,7 @@ class ServerInTrouble(CaveMagicError):
 
 
 class NoToken(CaveMagicError):
-    """No token is stored for this server."""
+    """No token is stored for this server, or none is where the line says."""
 
 
 class CheckFailed(CaveMagicError):

@@ -263,6 +263,14 @@ def set_mode(path: Path, mode: int) -> None:
         os.chmod(path, mode)
 
 
+def is_tidy(folder: Path) -> bool:
+    """Whether a folder exists, has no permissions for others (where there are any), and nothing for `sweep`."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        is_private = os.name != "posix" or not os.stat(folder).st_mode & 0o077
+        return is_private and not any(_TEMPORARY.fullmatch(entry.name) for entry in entries)
+    return False
+
+
 def tighten(path: Path, mode: int) -> bool:
     """Removes every permission beyond `mode`; returns whether there was one."""
     now = stat.S_IMODE(os.stat(path).st_mode)

@@ -6,7 +6,8 @@ import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,27 +109,53 @@ def save_token(
         TokenExists: a different token is saved for this server, and `overwrite` is False. Nothing was changed.
         TokenNotSaved: the folder or a file cannot be written. No file was changed, except with `NotPutBack`.
     """
+    look = partial(_planned, token, server, tuple(local_servers), tuple(datastacks), tuple(opened), overwrite)
+    with contextlib.suppress(TokenExists, TokenNotSaved):
+        if not (plan := look()).texts and atomic_write.is_tidy(secrets_folder()):
+            confirm()  # jobs that start at once with a token that is saved do not wait for each other
+            return plan.saved
     with changing():
-        old = resolve(server)
-        previous = _own_token(old)
-        if not overwrite and _is_another(previous, token):
-            ending = f" ending in {previous.ending}" if previous is not None and previous.ending else ""
-            raise TokenExists(f"another token{ending} is already saved for {host_of(server)} and was kept.")
-        for file in (old.server_file, old.default_file):
-            if file.problem is not None and file.problem.fault is FileFault.READ_ERROR:
-                raise Obstructed(Obstacle(path=file.path, problem=file.problem, way=WayOut.ADMINISTRATOR))
-        files = _sort_files(old, local_servers, (None, token, previous))
-        paths = _in_order(files.write, previous)
-        atomic_write.sweep(Path(os.path.realpath(path)).parent for path in paths if path.is_symlink())
-        plan = {path: text for path in paths if (text := with_token(path, token)) is not None}
-        unchanged = not plan
-        mapped, remapped, map_text = _map_with(server, tuple(datastacks), tuple(opened))
-        if map_text is not None:
-            plan[map_file()] = map_text
-        backups = write_files(plan, [path for path in plan if path in files.copy or _is_broken(path)], confirm)
-    return Saved(
-        written=files.write, unchanged=unchanged, kept=files.keep, backups=backups, mapped=mapped, remapped=remapped
-    )
+        plan = look()
+        files = plan.saved.written
+        atomic_write.sweep(Path(os.path.realpath(path)).parent for path in files if path.is_symlink())
+        copied = [path for path in plan.texts if path in plan.copied or _is_broken(path)]
+        return replace(plan.saved, backups=write_files(plan.texts, copied, confirm))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """What a save is going to do: the new texts of files, which of them to copy first, and what it will have done."""
+
+    texts: Mapping[Path, str]
+    copied: tuple[Path, ...]
+    saved: Saved
+
+
+def _planned(
+    token: Token,
+    server: str,
+    local_servers: tuple[str, ...],
+    datastacks: tuple[str, ...],
+    opened: tuple[str, ...],
+    overwrite: bool,
+) -> _Plan:
+    """The plan of a save for the files as they are now. Raises what `save_token` raises."""
+    old = resolve(server)
+    previous = _own_token(old)
+    if not overwrite and _is_another(previous, token):
+        ending = f" ending in {previous.ending}" if previous is not None and previous.ending else ""
+        raise TokenExists(f"another token{ending} is already saved for {host_of(server)} and was kept.")
+    for file in (old.server_file, old.default_file):
+        if file.problem is not None and file.problem.fault is FileFault.READ_ERROR:
+            raise Obstructed(Obstacle(path=file.path, problem=file.problem, way=WayOut.ADMINISTRATOR))
+    files = _sort_files(old, local_servers, (None, token, previous))
+    texts = {path: text for path in _in_order(files.write, previous) if (text := with_token(path, token)) is not None}
+    unchanged = not texts
+    mapped, remapped, map_text = _map_with(server, datastacks, opened)
+    if map_text is not None:
+        texts[map_file()] = map_text
+    saved = Saved(written=files.write, unchanged=unchanged, kept=files.keep, mapped=mapped, remapped=remapped)
+    return _Plan(texts=texts, copied=files.copy, saved=saved)
 
 
 def obstacle_to_saving(server: str) -> Obstacle | None:
