@@ -1,7 +1,7 @@
 """`cave-magic` and `python -m cave_magic`: the magics as commands of a shell, with the same options, words and pages.
 
-Exit codes: 0 if all is well, 1 if something is wrong, 2 if the line cannot be read, 130 after Ctrl-C. Pages go to
-stdout, errors and everything that waits to stderr; with `--json`, only JSON goes to stdout.
+Exit codes: 0 if all is well, 1 if something is wrong, 2 if the line cannot be read or names what is not there, 130
+after Ctrl-C. Pages go to stdout, errors and everything that waits to stderr; with `--json`, only JSON goes to stdout.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _run(magic: str, words: Sequence[str]) -> int:
         # The terminal is closed: what SIGTERM cleans up (`login.revocation`) is cleaned up, too.
         signal.signal(signal.SIGHUP, lambda number, frame: signal.raise_signal(signal.SIGTERM))
     is_data = any("--json".startswith(word) for word in words if len(word) > len("--"))
-    context = Context(frontend=ShellFrontend(is_data))
+    context = Context(frontend=ShellFrontend(is_data), is_history_kept=True)
     _, failure = run(find_command(magic), context, words)
     if failure is not None:
         return _fail("\n".join(failure.rendered), _code(failure, context.is_interrupted))

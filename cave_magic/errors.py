@@ -86,7 +86,7 @@ class ServerInTrouble(CaveMagicError):
 
 
 class NoToken(CaveMagicError):
-    """No token is stored for this server, or none is where the line says."""
+    """No token is stored for this server."""
 
 
 class CheckFailed(CaveMagicError):

@@ -7,7 +7,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ..errors import CaveMagicError
-from ..ui.door import either
 
 if TYPE_CHECKING:
     from .arguments import MagicCommand
@@ -23,6 +22,8 @@ def find_command(name: str) -> MagicCommand:
 
 def cannot_be_imported(error: BaseException) -> CaveMagicError:
     """The error if the commands cannot be imported: a file shadows a standard module, or this package is incomplete."""
+    from ..ui.door import either
+
     number = getattr(error, "errno", 0)
     words = (str(word) for word in error.args)
     this, restart = either("this kernel", "this program"), either("Restart it and try again.", "Try again.")

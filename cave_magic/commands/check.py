@@ -23,6 +23,8 @@ from ..ui.prompts import confirm
 from . import acceptance
 from .arguments import DATASTACK, argument, command
 from .context import NOTHING, Context
+from .everywhere import check_everywhere
+from .views.everywhere import reports_page
 
 
 @command(
@@ -34,6 +36,7 @@ from .context import NOTHING, Context
     argument("--fix", action="store_true", help="offer fixes for problems on this computer"),
     argument("--yes", action="store_true", help="with --fix: apply the fixes without asking"),
     argument("--all", action="store_true", help="check every datastack that you can see"),
+    argument("--all-servers", action="store_true", help="check every server for which this computer has a token"),
     argument("--strict", action="store_true", help="fail if anything failed; then nothing is returned"),
     argument("--timeout", type=float, metavar="S", help="the most seconds to wait"),
     argument("--explain", metavar="CHECK", help="show what a check means and what fixes it; checks nothing"),
@@ -50,6 +53,8 @@ def cave_check(context: Context, args: argparse.Namespace) -> Any:
     _refuse_contradictions(args)
     if args.explain:
         return _explain(context, args.explain)
+    if args.all_servers:
+        return _check_all_servers(context, args)
     found = _look(context, args, context.shell.last_error)
     if not (args.json and args.fix):  # two reports would not be JSON
         _show(context, found.report, args)
@@ -59,10 +64,25 @@ def cave_check(context: Context, args: argparse.Namespace) -> Any:
     if args.fix and (_apply(context, found.fixes, found.report.again, args.yes) or args.json):
         found = _look(context, args, None)
         _show(context, found.report, args)
-    context.is_well = found.report.ok
+    context.outcome, context.is_well = found.report, found.report.ok
     if args.strict and not found.report.ok:
         raise _why(found.report)
     return found.report if args.output else None
+
+
+def _check_all_servers(context: Context, args: argparse.Namespace) -> Any:
+    """Checks all servers at the same time; the reports are a list, one for each."""
+    found, seconds = check_everywhere(context, context.seconds(args.timeout), _session(context))
+    reports = [one.report for one in found]
+    context.outcome, context.is_well = reports, all(one.ok for one in reports)
+    if args.json:
+        said = {"schema": 1, "ok": context.is_well, "servers": [one.to_dict() for one in reports]}
+        context.frontend.say_data(json.dumps({**said, "seconds": round(seconds, 2)}, indent=2))
+    else:
+        context.frontend.show(reports_page(reports))
+    if args.strict and not context.is_well:
+        raise _why(next(one for one in reports if not one.ok))
+    return reports if args.output else None
 
 
 def _explain(context: Context, name: str) -> None:
@@ -81,6 +101,10 @@ def _explain(context: Context, name: str) -> None:
 def _refuse_contradictions(args: argparse.Namespace) -> None:
     if args.all and (args.names or args.datastack):
         raise BadInput("give --all or the name of a datastack, not both. --server chooses the server of --all.")
+    if args.all_servers and (args.all or args.names or args.datastack or args.server):
+        raise BadInput("--all-servers is about every server: give no datastack, no --server and no --all with it.")
+    if args.all_servers and (args.fix or args.report or args.verbose):
+        raise BadInput("--all-servers names one cause for each server; --fix, --report and -v are for one of them.")
     if args.json and args.report:
         raise BadInput("give --json or --report, not both.")
     if args.yes and not args.fix:
@@ -104,12 +128,15 @@ def _goes_on(context: Context, args: argparse.Namespace, report: Report) -> bool
 
 def _look(context: Context, args: argparse.Namespace, error: BaseException | None) -> Diagnosis:
     seconds = context.seconds(args.timeout)
+    with context.frontend.waiting() as on_wait:
+        return look(_targets(context, args), seconds, on_wait, _session(context), error, args.all)
+
+
+def _session(context: Context) -> NotebookSession:
     shell, can_ask = context.shell, context.frontend.can_ask
-    notebook = NotebookSession(
+    return NotebookSession(
         variables=shell.variables, find_left=shell.find_tokens, scrub_left=shell.scrub_tokens, can_ask=can_ask
     )
-    with context.frontend.waiting() as on_wait:
-        return look(_targets(context, args), seconds, on_wait, notebook, error, args.all)
 
 
 def _show(context: Context, report: Report, args: argparse.Namespace) -> None:

@@ -47,6 +47,7 @@ class Context:
         timeout: the most seconds to wait for servers; validated on use.
         fill_next: writes a line into the next cell.
         waits_for_terms: whether a command waits until terms of service are accepted in the browser.
+        is_history_kept: whether the line stays in the history of a shell, from which nothing can be scrubbed.
     """
 
     def __init__(
@@ -58,10 +59,13 @@ class Context:
         shell: Shell | None = None,
         fill_next: Callable[[str], object] = lambda text: None,
         waits_for_terms: bool = True,
+        is_history_kept: bool = False,
     ) -> None:
         self.frontend, self._settings, self._timeout, self.shell = frontend, settings, timeout, shell or Shell()
         self._fill_next, self.waits_for_terms = fill_next, waits_for_terms
+        self.is_history_kept = is_history_kept
         self.is_well, self.is_interrupted = True, False  # what a shell's exit code says
+        self.outcome: object = None  # what the command found out, for a function that runs it
         self.so_far: str | Line = NOTHING  # what to say about changes if the line is interrupted
 
     def seconds(self, given: float | None = None) -> float:

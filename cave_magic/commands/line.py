@@ -33,7 +33,7 @@ def run(command: MagicCommand, context: Context, line: str | Sequence[str]) -> t
     """Scrubs a token from what was typed after the magic, parses it, and runs the command; a line has its own context.
 
     Args:
-        line: what was typed after a magic, or the words that a shell passes, from which nothing can be scrubbed.
+        line: what was typed after a magic, or the words that a shell or a function passes.
     Returns:
         What the command returned, and the error if it failed. The error has no frames, and no part of a token.
     """
@@ -43,7 +43,7 @@ def run(command: MagicCommand, context: Context, line: str | Sequence[str]) -> t
         failed = context.shell.scrub(secrets)
     result, failure = _run(command, context, line, bool(secrets))
     with uninterrupted(too_late=True):  # a second Ctrl-C is meant for the command too
-        if secrets and isinstance(line, str):
+        if secrets and not context.is_history_kept:
             _report_scrubbing(context, secrets, failed, failure is None)
         context.frontend.finish()
     if failure is not None:  # its frames, its cause and its words may contain what was typed
@@ -58,10 +58,10 @@ def _run(
     command: MagicCommand, context: Context, line: str | Sequence[str], has_secret: bool
 ) -> tuple[Any, CaveMagicError | None]:
     try:
-        if has_secret and not isinstance(line, str):
+        if has_secret and context.is_history_kept:
             raise _typed_in_shell(command, context, line)
         args = read(command, line, context.server)
-        if getattr(args, "token", None) and not isinstance(line, str):
+        if getattr(args, "token", None) and context.is_history_kept:
             raise _typed_in_shell(command, context, line)
         if not args.help and not args.version:
             reserve_memory()  # a thread that starts without memory lets Python wait for it without end (3.11)
@@ -86,7 +86,7 @@ def _run(
         return None, CaveMagicError(*spans(_unexpected(error)), *done)
 
 
-def _typed_in_shell(command: MagicCommand, context: Context, words: Sequence[str]) -> BadInput:
+def _typed_in_shell(command: MagicCommand, context: Context, words: str | Sequence[str]) -> BadInput:
     """The error for a token among the words that a shell passes, with the line that saves one without typing it."""
     revoke, save = spans("revoke it"), next_steps.magic("cave_save")
     with suppress(CaveMagicError):

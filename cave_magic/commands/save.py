@@ -11,7 +11,7 @@ from ..credentials.stored_tokens import resolve
 from ..credentials.target import Target
 from ..credentials.token_files import read_any_file
 from ..doctor import next_steps
-from ..errors import BadInput, NoToken, TokenExists
+from ..errors import BadInput, TokenExists
 from ..login import pages, verify
 from ..login.exchange import is_from_address
 from ..ui.document import Page
@@ -77,7 +77,9 @@ def _save_unchecked(context: Context, text: str, target: Target, args: argparse.
     with token_input.saving(context, token, target):
         saved = verify.save_and_prove(token, target, args.overwrite or agreed)
     page = access.unchecked_page(token, target, saved)
-    return pages.with_lines(page, [pages.expires_soon(target)]) if is_from_address(text) else page
+    page = pages.with_lines(page, [pages.expires_soon(target)]) if is_from_address(text) else page
+    context.outcome = token_input.saved_token(token, target, saved, page)
+    return page
 
 
 def _given(args: argparse.Namespace, names: Mapping[str, object]) -> tuple[str | None, list[str]]:
@@ -93,7 +95,7 @@ def _given(args: argparse.Namespace, names: Mapping[str, object]) -> tuple[str |
     if args.from_file is not None:
         text, problem = read_any_file(args.from_file)
         if problem:
-            raise NoToken(f"the file {problem}. Nothing was changed.")
+            raise BadInput(f"the file {problem}. Nothing was changed.")
         return text, ["--from-file", args.from_file]
     if (variable := _variable_in(typed)) is not None:
         return _from_variable(variable, names), [f"${variable}"]
@@ -118,7 +120,7 @@ def _from_environment(name: str) -> str:
     safe = name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,40}", name) else "with that name"
     value = os.environ.get(name, "")
     if not value.strip():
-        raise NoToken(f"the environment variable {safe} is not set, or is empty. Nothing was changed.")
+        raise BadInput(f"the environment variable {safe} is not set, or is empty. Nothing was changed.")
     return value
 
 

@@ -33,7 +33,7 @@ from ..token import PastedToken, Token, read_pasted, read_unknown_format
 from ..ui.document import Line, Page, Span, line, plain_text
 from ..ui.door import in_shell
 from ..ui.prompts import TRIES, ask_secret, choose, confirm
-from . import acceptance
+from . import acceptance, outcomes
 from .context import Context, trouble_of
 from .views import access, guide
 
@@ -178,9 +178,25 @@ def _show_card(context: Context, found: verify.VerifiedToken, saved: Saved, rema
     A script does not wait for the import of caveclient, which takes longer than saving a token.
     """
     works = None if in_shell() and not context.frontend.can_ask else not packages.import_caveclient()
-    context.frontend.show(pages.with_lines(access.card_page(found, saved, works), remarks))
+    page = pages.with_lines(access.card_page(found, saved, works), remarks)
+    context.outcome = saved_token(found.token, found.target, saved, page, found.account)
+    context.frontend.show(page)
     if works and found.opens:
         context.go_on_with(next_steps.go_on(again(found.target)))
+
+
+def saved_token(
+    token: Token, target: Target, saved: Saved, page: Page, account: Account | None = None
+) -> outcomes.SavedToken:
+    """What was saved, for a script."""
+    return outcomes.SavedToken(
+        server=target.server,
+        token=token.ending,
+        files=tuple(map(str, saved.written)),
+        unchanged=saved.unchanged,
+        account=account.to_dict() if account is not None else None,
+        page=page,
+    )
 
 
 def _agrees(context: Context, question: str) -> bool:

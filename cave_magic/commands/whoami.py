@@ -1,34 +1,108 @@
-"""`%cave_whoami`: your account on the server, and the token that this computer sends."""
+"""`%cave_whoami`: your account on a server or on all of them, and the token that this computer sends."""
 
 from __future__ import annotations
 
 import argparse
+import json
 
+from ..credentials.locations import Role
 from ..credentials.stored_tokens import other_files
+from ..credentials.token_files import show_path
+from ..deployments import DEFAULT_SERVER
 from ..doctor import next_steps
+from ..doctor.checks.account import expiry, is_temporary
 from ..doctor.checks.token import set_up
 from ..doctor.evidence import ServerFacts
-from ..errors import CaveMagicError, NoToken, TokenRejected
+from ..errors import BadInput, CaveMagicError, NoToken, TokenRejected
+from ..login.verify import owner_of
+from ..ui.document import Page, line, plain_text
 from .arguments import DATASTACK, argument, command
 from .context import Context, in_trouble
+from .everywhere import ask_everywhere
+from .outcomes import Identity
+from .views.everywhere import identities_page
+from .views.failure import failure_line
 from .views.whoami import revealed_page, whoami_page
 
 
-@command(DATASTACK, argument("--reveal", action="store_true", help="print the token itself"))
+@command(
+    DATASTACK,
+    argument("--reveal", action="store_true", help="print the token itself"),
+    argument("--all", action="store_true", help="every server for which this computer has a token"),
+    argument("--json", action="store_true", help="print it as JSON and nothing else"),
+)
 def cave_whoami(context: Context, args: argparse.Namespace) -> None:
     """Shows your account on the server, and which token this computer sends.
 
     Examples:
 
         %cave_whoami
+        %cave_whoami --all
         %cave_whoami --reveal
     """
+    if args.all and (args.names or args.datastack or args.server or args.reveal):
+        raise BadInput("--all is about every server: give no datastack, no --server and no --reveal with it.")
+    if args.json and args.reveal:
+        raise BadInput("give --json or --reveal, not both.")
+    if args.all:
+        return _everywhere(context, args.json)
     facts = context.facts(context.target(args))
     if args.reveal and facts.stored.token is not None:
         context.frontend.show(revealed_page(facts.stored.token))
+    identity = _identity(facts)
+    context.outcome, context.is_well = identity, identity.ok
+    if args.json:
+        return context.frontend.say_data(json.dumps(identity.to_dict(), indent=2))
     if facts.account is None:
         raise _no_account(facts)
-    context.frontend.show(whoami_page(facts, other_files(facts.stored)))
+    return context.frontend.show(identity.page)
+
+
+def _everywhere(context: Context, is_json: bool) -> None:
+    """Shows all servers, which are asked at the same time."""
+    found = [_identity(facts, _others(context, facts)) for facts in ask_everywhere(context)]
+    context.outcome, context.is_well = tuple(found), all(one.ok for one in found)
+    if is_json:
+        said = {"schema": 1, "ok": context.is_well, "servers": [one.to_dict() for one in found]}
+        return context.frontend.say_data(json.dumps(said, indent=2))
+    return context.frontend.show(identities_page(found))
+
+
+def _others(context: Context, facts: ServerFacts) -> tuple[str, ...]:
+    """Other tokens that programs send to a server, with their accounts; only those that certainly belong to it."""
+    roles = (Role.DATA_SERVER, *([Role.DEFAULT, Role.LEGACY] if facts.address == DEFAULT_SERVER else []))
+    found = []
+    for other in other_files(facts.stored) if facts.account is not None else ():
+        token = other.file.token
+        if token is None or other.same or other.role not in roles or not token.can_be_sent:
+            continue
+        owner = owner_of(token, facts.address, context.seconds())
+        whose = owner.label.text if owner is not None else "an unknown account"
+        found.append(f"{other.file.name} has another token, ends in {token.ending}, of {whose}")
+    return tuple(found)
+
+
+def _identity(facts: ServerFacts, others: tuple[str, ...] = ()) -> Identity:
+    """What is known about the token of a server, without the token."""
+    account, stored = facts.account, facts.stored
+    problem = None if account is not None else _no_account(facts)
+    page = Page((failure_line(problem),)) if problem else whoami_page(facts, other_files(stored))
+    temporary = is_temporary(facts)
+    return Identity(
+        server=facts.address,
+        ok=account is not None,
+        account=account.to_dict() if account else None,
+        token=stored.token.ending if stored.token is not None and not stored.belongs_to else "",
+        permanent=None if temporary is None else not temporary,
+        expires=expiry(facts) if temporary else "",
+        file=show_path(stored.source.path) if stored.source is not None else "",
+        others=others,
+        datasets=dict(account.permissions) if account else {},
+        terms=tuple(one.url for one in account.unsigned) if account else (),
+        problem=plain_text(line(*problem.args)) if problem else "",
+        why=line(*problem.args) if problem else (),
+        page=page,
+    )
 
 
 def _no_account(facts: ServerFacts) -> CaveMagicError:

@@ -66,7 +66,7 @@ def test_a_line_is_read_as_ipython_reads_it(line, expected):
         ("cave_setup --use x", "cave_setup --use takes latest or new."),
         ("cave_setup --pate", "cave_setup has no option --pate. Did you mean --paste?"),
         ("cave_whoami extra", "cave_whoami takes only the name of a datastack that is known here."),
-        ("cave_whoami --xyz", "cave_whoami has no option --xyz. Its options: --reveal, --server, --data"),
+        ("cave_whoami --xyz", "cave_whoami has no option --xyz. Its options: --reveal, --all, --json, --server"),
         ("cave_save --from-env", "cave_save: argument --from-env: expected one argument."),
         ("cave_check --timeout abc", "cave_check: argument --timeout: invalid float value."),
         (f"cave_check --json={SECRET}", "cave_check: argument --json: ignored explicit argument."),
