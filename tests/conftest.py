@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from cave_magic.doctor import next_steps
 from cave_magic.environment import platforms
 from cave_magic.login import browser_sign_in, revocation, web_browser
 from cave_magic.login.loopback import Receiver
@@ -64,8 +63,7 @@ def at_the_prompt_of_ipython(monkeypatch: pytest.MonkeyPatch) -> None:
 def in_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines are spelled for a shell that finds the program."""
     monkeypatch.setattr(door, "door", lambda: door.Door.SHELL)
-    monkeypatch.setattr(door, "program", lambda: "cave-magic")
-    monkeypatch.setattr(next_steps, "program", lambda: "cave-magic")
+    monkeypatch.setattr(door, "_beside_python", lambda name: name)
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def run(command: MagicCommand, context: Context, line: str | Sequence[str]) -> t
     Returns:
         What the command returned, and the error if it failed. The error has no frames, and no part of a token.
     """
-    text = line if isinstance(line, str) else " ".join(line)
+    text = line if isinstance(line, str) else " ".join(word for word in line if not _is_file(word))
     secrets = find_secrets(text, _WITH_VALUE if command.name == "cave_save" else None)
     with uninterrupted(too_late=True):
         failed = context.shell.scrub(secrets)
@@ -84,6 +84,13 @@ def _run(
     except (Exception, SystemExit) as error:  # a script that shadows a package may call sys.exit()
         done = () if context.so_far == NOTHING else spans(" ", context.so_far)
         return None, CaveMagicError(*spans(_unexpected(error)), *done)
+
+
+def _is_file(word: str) -> bool:
+    """Whether a word is the path of a file, parts of which may look like a token."""
+    with suppress(OSError, ValueError):
+        return os.path.isfile(os.path.expanduser(word.removeprefix("--from-file=")))
+    return False
 
 
 def _typed_in_shell(command: MagicCommand, context: Context, words: str | Sequence[str]) -> BadInput:

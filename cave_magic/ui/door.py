@@ -6,7 +6,6 @@ import os
 import shlex
 import sys
 from enum import Enum
-from functools import cache
 from typing import Any
 
 
@@ -38,14 +37,12 @@ def either(ipython: str, shell: str) -> str:
     return shell if in_shell() else ipython
 
 
-@cache
 def program() -> str:
     """What to type for this program: its name if the shell finds it, else its path, else Python with the module."""
     path = _beside_python("cave-magic")
     return path if path else f"{python()} -m cave_magic"
 
 
-@cache
 def python() -> str:
     """What to type for the Python of this process."""
     return _beside_python("python") or quoted(sys.executable or "python")
