@@ -14,7 +14,7 @@ from cave_magic.environment import platforms
 from cave_magic.login import browser_sign_in, revocation, web_browser
 from cave_magic.login.loopback import Receiver
 from cave_magic.sandbox import Sandbox
-from cave_magic.ui import door
+from cave_magic.ui import door as place
 
 from .support.desk import Desk, close
 from .support.permissions import CAN_COUNT, permissions_of_a_user
@@ -56,14 +56,14 @@ def no_internet(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def at_the_prompt_of_ipython(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines are spelled for IPython, also in a test that starts none; a test of the shell says otherwise."""
-    monkeypatch.setattr(door, "door", lambda: door.Door.IPYTHON)
+    monkeypatch.setattr(place, "door", lambda: place.Door.IPYTHON)
 
 
 @pytest.fixture
 def in_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines are spelled for a shell that finds the program."""
-    monkeypatch.setattr(door, "door", lambda: door.Door.SHELL)
-    monkeypatch.setattr(door, "_beside_python", lambda name: name)
+    monkeypatch.setattr(place, "door", lambda: place.Door.SHELL)
+    monkeypatch.setattr(place, "_beside_python", lambda name: name)
 
 
 @pytest.fixture

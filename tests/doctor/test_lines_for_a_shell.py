@@ -17,7 +17,7 @@ from cave_magic.doctor import next_steps
 from cave_magic.doctor.healthy import TARGET
 from cave_magic.doctor.model import Command
 from cave_magic.environment.installer import Installer
-from cave_magic.environment.platforms import detect_runtime
+from cave_magic.environment.platforms import Runtime
 
 pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="the lines are for POSIX shells"),
@@ -110,10 +110,7 @@ def test_no_line_is_one_of_ipython(in_a_shell):
     ]
     commands = [span.text for line in made for span in line if isinstance(span, Command)]
     commands += [next_steps.uninstall(Installer(), "requests")[0].text, next_steps.leave_out("/a b").text]
-    commands += [
-        one.text
-        for one in next_steps.recall(Runtime(platform="x", is_ephemeral=True, secrets_name="s", python="y"), TARGET)
-    ]
+    commands += [one.text for one in next_steps.recall(Runtime(platform="Colab", is_ephemeral=True), TARGET)]
     commands += [next_steps.without_saving(TARGET).text, next_steps.with_proxy_password("HTTPS_PROXY").text]
     for text in commands:
         assert not re.match(r"[%!]|import |from ", text)
