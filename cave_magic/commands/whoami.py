@@ -6,7 +6,7 @@ import argparse
 import json
 
 from ..credentials.locations import Role
-from ..credentials.stored_tokens import other_files
+from ..credentials.stored_tokens import OtherFile, other_files
 from ..credentials.token_files import show_path
 from ..deployments import DEFAULT_SERVER
 from ..doctor import next_steps
@@ -49,7 +49,7 @@ def cave_whoami(context: Context, args: argparse.Namespace) -> None:
     facts = context.facts(context.target(args))
     if args.reveal and facts.stored.token is not None:
         context.frontend.show(revealed_page(facts.stored.token))
-    identity = _identity(facts)
+    identity = _identity(facts, shown=other_files(facts.stored))
     context.outcome, context.is_well = identity, identity.ok
     if args.json:
         return context.frontend.say_data(json.dumps(identity.to_dict(), indent=2))
@@ -60,7 +60,7 @@ def cave_whoami(context: Context, args: argparse.Namespace) -> None:
 
 def _everywhere(context: Context, is_json: bool) -> None:
     """Shows all servers, which are asked at the same time."""
-    found = [_identity(facts, _others(context, facts)) for facts in ask_everywhere(context)]
+    found = [_identity(facts, others=_others(context, facts)) for facts in ask_everywhere(context)]
     context.outcome, context.is_well = tuple(found), all(one.ok for one in found)
     if is_json:
         said = {"schema": 1, "ok": context.is_well, "servers": [one.to_dict() for one in found]}
@@ -72,9 +72,9 @@ def _others(context: Context, facts: ServerFacts) -> tuple[str, ...]:
     """Other tokens that programs send to a server, with their accounts; only those that certainly belong to it."""
     roles = (Role.DATA_SERVER, *([Role.DEFAULT, Role.LEGACY] if facts.address == DEFAULT_SERVER else []))
     found = []
-    for other in other_files(facts.stored) if facts.account is not None else ():
+    for other in other_files(facts.stored, roles) if facts.account is not None else ():
         token = other.file.token
-        if token is None or other.same or other.role not in roles or not token.can_be_sent:
+        if token is None or other.same or not token.can_be_sent:
             continue
         owner = owner_of(token, facts.address, context.seconds())
         whose = owner.label.text if owner is not None else "an unknown account"
@@ -82,11 +82,17 @@ def _others(context: Context, facts: ServerFacts) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _identity(facts: ServerFacts, others: tuple[str, ...] = ()) -> Identity:
-    """What is known about the token of a server, without the token."""
+def _identity(facts: ServerFacts, shown: tuple[OtherFile, ...] = (), others: tuple[str, ...] = ()) -> Identity:
+    """What is known about the token of a server, without the token.
+
+    Args:
+        facts: about the server.
+        shown: the other files that the page of this one server shows.
+        others: other tokens that programs send to it, with their accounts.
+    """
     account, stored = facts.account, facts.stored
     problem = None if account is not None else _no_account(facts)
-    page = Page((failure_line(problem),)) if problem else whoami_page(facts, other_files(stored))
+    page = Page((failure_line(problem),)) if problem else whoami_page(facts, shown)
     temporary = is_temporary(facts)
     return Identity(
         server=facts.address,

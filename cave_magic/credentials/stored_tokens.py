@@ -9,7 +9,7 @@ import contextlib
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from ..api.urls import host_port_of, parse_url
@@ -140,12 +140,12 @@ class OtherFile:
     same: bool
 
 
-def other_files(stored: StoredToken) -> tuple[OtherFile, ...]:
+def other_files(stored: StoredToken, roles: Collection[Role] = tuple(Role)) -> tuple[OtherFile, ...]:
     """All other files with the stored token, or with a token that is not known to belong to another server."""
     if stored.source is None:
         return ()
     found = []
-    for location in locations(stored.server):
+    for location in locations(stored.server, roles=roles):
         if location.path == stored.source.path or (file := location.read()).meant is None:
             continue
         same = file.meant == stored.source.meant
