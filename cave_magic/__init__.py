@@ -44,6 +44,9 @@ def check(*datastacks: str, server: str = "", timeout: float = 10.0) -> Report:
     Raises:
         BadInput: the address, a name or the timeout is invalid.
     """
+    from .ui.door import find_door
+
+    find_door()
     from .api.batch import validate_timeout
     from .credentials.target import find_target
     from .deployments import DEFAULT_DATASTACK
@@ -83,6 +86,9 @@ def save(
         TokenNotSaved: a file cannot be written. Nothing was changed.
         BadInput: the address, the name or the timeout is invalid.
     """
+    from .ui.door import find_door
+
+    find_door()
     from .commands.functions import call
 
     words = [*(["--overwrite"] if overwrite else []), *([] if verify else ["--no-check"])]
@@ -109,6 +115,9 @@ def whoami(*, server: str = "", datastack: str = "", timeout: float = 10.0) -> I
         ServerInTrouble: the server could not be reached, or its response says nothing about the token.
         BadInput: the address, the name or the timeout is invalid.
     """
+    from .ui.door import find_door
+
+    find_door()
     from .commands.functions import call
 
     identity: Identity = call("cave_whoami", timeout=timeout, options={"server": server, "datastack": datastack})

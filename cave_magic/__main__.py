@@ -13,7 +13,7 @@ from difflib import get_close_matches
 
 from .commands import NAMES, cannot_be_imported, find_command
 from .errors import BadInput, CaveMagicError
-from .ui.door import program
+from .ui.door import find_door, program
 
 WELL, WRONG, UNREADABLE, INTERRUPTED = 0, 1, 2, 130
 """Exit codes."""
@@ -46,6 +46,7 @@ def main(words: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    find_door()
     try:
         return _main(sys.argv[1:] if words is None else words)
     except CaveMagicError as error:

@@ -55,14 +55,14 @@ def no_internet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def at_the_prompt_of_ipython(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lines are spelled for IPython, also in a test that starts none; a test of the shell says otherwise."""
-    monkeypatch.setattr(place, "door", lambda: place.Door.IPYTHON)
+    """Lines are spelled for IPython at the beginning of each test, whatever the test before it called."""
+    monkeypatch.setattr(place, "_door", place.Door.IPYTHON)
 
 
 @pytest.fixture
 def in_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines are spelled for a shell that finds the program."""
-    monkeypatch.setattr(place, "door", lambda: place.Door.SHELL)
+    monkeypatch.setattr(place, "_door", place.Door.SHELL)
     monkeypatch.setattr(place, "_beside_python", lambda name: name)
 
 

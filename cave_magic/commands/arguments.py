@@ -59,10 +59,13 @@ class MagicCommand(argparse.ArgumentParser):
 
     def format_help(self) -> str:
         """The help, for where it is shown: a shell has neither variables nor objects."""
-        hidden = [one for one in self._actions if in_shell() and self._is_of_notebooks(one)]
+        hidden = {one: one.help for one in self._actions if in_shell() and self._is_of_notebooks(one)}
         for action in hidden:
             action.help = argparse.SUPPRESS
-        return for_help(super().format_help())
+        text = super().format_help()
+        for action, words in hidden.items():
+            action.help = words
+        return for_help(text)
 
     def _is_of_notebooks(self, action: argparse.Action) -> bool:
         return any({action.dest, *action.option_strings} & set(names) for names in self._of_notebooks)

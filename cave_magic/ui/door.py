@@ -16,15 +16,19 @@ class Door(Enum):
     SHELL = "the program `cave-magic`, and functions that a script calls"
 
 
-def door() -> Door:
-    """The door of this process: IPython if it runs here, else the shell from which this program was started."""
+_door = Door.IPYTHON
+
+
+def find_door() -> None:
+    """Finds out whether IPython runs in this process. The program and the functions call it before anything else."""
+    global _door
     shell: Any = getattr(sys.modules.get("IPython.core.interactiveshell"), "InteractiveShell", None)
-    return Door.IPYTHON if shell is not None and shell.initialized() else Door.SHELL
+    _door = Door.IPYTHON if shell is not None and shell.initialized() else Door.SHELL
 
 
 def in_shell() -> bool:
     """Whether lines are typed in a shell."""
-    return door() is Door.SHELL
+    return _door is Door.SHELL
 
 
 def name_here(magic: str) -> str:
