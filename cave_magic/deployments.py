@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from enum import Enum
+from functools import cache
 
 from .api.urls import Url, host_of, host_port_of, parse_url
 from .errors import BadInput
@@ -31,7 +32,8 @@ class Deployment:
         restricted: datastacks that need a permission.
         formats: the formats of the tokens that its auth server creates.
         contact: how to reach its administrators, in words, such as an e-mail address; "" if unknown.
-        status_page: the address of the page that says what is down; "" if unknown.
+        access: where to ask for permissions, if there is a place of its own for that: the address of a page.
+        status_page: the address of the page that says what is down; "" if unknown, as for all of them in 2026.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Deployment:
     restricted: tuple[str, ...] = ()
     formats: tuple[TokenFormat, ...] = (HEX,)
     contact: str = ""
+    access: str = ""
     status_page: str = ""
 
     @property
@@ -54,20 +57,25 @@ class Deployment:
         return tuple(self.name.split(" and "))
 
 
-# Collected in November 2026 from the public code and documents of these projects.
+# Collected in November 2026 from the public code and documents of these projects. The address of FlyWire is in its own
+# Neuroglancer, BANC's page in FlyWire's guide for citizen scientists (blog.flywire.ai, 2024), and the form for H01 in
+# the README of its laboratory (github.com/VCG/cave-scripts). No public document names one for the others.
 DEPLOYMENTS = (
     Deployment(name="MICrONS", server=DEFAULT_SERVER, local_servers=("https://minnie.microns-daf.com",),
                public=("minnie65_public", "minnie35_public_v0"), restricted=("minnie65_phase3_v1",)),
     Deployment(name="FlyWire", server=DEFAULT_SERVER, local_servers=("https://prod.flywire-daf.com",),
-               public=("flywire_fafb_public",), restricted=("flywire_fafb_production",)),
+               public=("flywire_fafb_public",), restricted=("flywire_fafb_production",),
+               contact="flywire@princeton.edu"),
     Deployment(name="BANC", server=DEFAULT_SERVER, local_servers=("https://cave.fanc-fly.com",),
-               public=("brain_and_nerve_cord_public",), restricted=("brain_and_nerve_cord",)),
+               public=("brain_and_nerve_cord_public",), restricted=("brain_and_nerve_cord",),
+               access="https://flywire.ai/banc"),
     Deployment(name="FANC", server=DEFAULT_SERVER, local_servers=("https://cave.fanc-fly.com",),
                restricted=("fanc_production_mar2021",)),
     Deployment(name="V1DD", server="https://global.em.brain.allentech.org",
                local_servers=("https://api.em.brain.allentech.org",), public=("v1dd_public",), restricted=("v1dd",)),
     Deployment(name="H01 and Fish1", server="https://global.brain-wire-test.org",
-               local_servers=("https://local.brain-wire-test.org",), public=("h01_c3_flat", "fish1_full")),
+               local_servers=("https://local.brain-wire-test.org",), public=("h01_c3_flat", "fish1_full"),
+               access="https://forms.gle/tpbndoL1J6xB47KQ9"),
     Deployment(name="Zetta", server="https://proofreading.zetta.ai",
                local_servers=("https://data.proofreading.zetta.ai",),
                public=("kronauer_ant", "lichtman_zebrafish_hindbrain"), formats=(HEX, BASE64)),
@@ -94,6 +102,12 @@ def datastack_called(word: str, server: str = "") -> str:
     return ""
 
 
+@cache
+def hosts_of(deployment: Deployment) -> frozenset[tuple[str, int | None] | None]:
+    """Host and port of a deployment's global server and data servers, to compare."""
+    return frozenset(map(host_port_of, (deployment.server, *deployment.local_servers)))
+
+
 def local_servers_of(server: str) -> tuple[str, ...]:
     """Addresses of the data servers that are known to belong to a global server."""
     found = (local for one in DEPLOYMENTS if one.server == server for local in one.local_servers)
@@ -101,8 +115,20 @@ def local_servers_of(server: str) -> tuple[str, ...]:
 
 
 def contact_of(host: str) -> str:
-    """How to reach the administrators of a global server or data server; "" if unknown."""
-    return next((one.contact for one in _at(host) if one.contact), "")
+    """How to reach the administrators of a global server or data server; "" if unknown.
+
+    Of a server with several deployments, only what is true of all of them.
+    """
+    contacts = {one.contact for one in _at(host)}
+    return contacts.pop() if len(contacts) == 1 else ""
+
+
+def where_to_ask(datastack: str, host: str) -> str:
+    """Where to ask for the permission for a datastack on a server, as an address or in words; "" if unknown."""
+    home = deployment_of(datastack)
+    if home is None or host != host_of(home.server):
+        return contact_of(host)
+    return home.access or home.contact
 
 
 def status_page_of(host: str) -> str:
@@ -193,7 +219,7 @@ def meant_address(text: object) -> str:
     if _is_word(address):
         return _server_called(address.host)
     for one in DEPLOYMENTS:
-        if address.host_port in map(host_port_of, (one.server, *one.local_servers)):
+        if address.host_port in hosts_of(one):
             return one.server
     is_web = address.scheme in ("http", "https")
     return (address if is_web else replace(address, scheme="http" if address.is_loopback else "https")).normal

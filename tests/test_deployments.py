@@ -16,14 +16,18 @@ from cave_magic.deployments import (
     DEPLOYMENTS,
     KNOWN_DATASTACKS,
     KNOWN_SERVERS,
+    Deployment,
     check_address,
+    contact_of,
     datastack_for,
     deployment_of,
     formats_of,
     local_servers_of,
+    where_to_ask,
 )
 from cave_magic.errors import BadInput
 from cave_magic.token import BASE64, HEX, formats
+from cave_magic.ui.document import is_address
 
 from .support.token_formats import JWT, registered
 
@@ -194,3 +198,30 @@ def test_token_formats_are_those_of_the_deployments():
     with registered():
         assert set(formats_of("https://cave.example.org")) == {JWT, *formats()}
         assert formats_of(DEFAULT_SERVER) == (HEX,)
+
+
+@pytest.mark.parametrize(
+    ("datastack", "host", "place"),
+    [
+        ("flywire_fafb_production", "global.daf-apis.com", "flywire@princeton.edu"),
+        ("brain_and_nerve_cord", "global.daf-apis.com", "https://flywire.ai/banc"),
+        ("minnie65_phase3_v1", "global.daf-apis.com", ""),
+        ("flywire_fafb_production", "127.0.0.1:8900", ""),
+        ("unknown", "prod.flywire-daf.com", "flywire@princeton.edu"),
+    ],
+)
+def test_permissions_are_asked_for_where_their_project_says(datastack: str, host: str, place: str):
+    """The place is the project's own, and only on its own server."""
+    assert where_to_ask(datastack, host) == place
+
+
+def test_a_shared_server_has_no_contact_of_one_of_its_projects():
+    """FlyWire does not answer for MICrONS, which is on the same server."""
+    assert contact_of("global.daf-apis.com") == ""
+    assert contact_of("prod.flywire-daf.com") == "flywire@princeton.edu"
+
+
+@pytest.mark.parametrize("one", [one for one in DEPLOYMENTS if one.access], ids=lambda one: one.name)
+def test_pages_where_people_ask_for_access_can_be_links(one: Deployment):
+    """They are addresses without anything odd."""
+    assert is_address(one.access)

@@ -30,7 +30,7 @@ def cannot_be_imported(error: BaseException) -> CaveMagicError:
     if number in (errno.EMFILE, errno.ENFILE):
         return CaveMagicError(f"{this} has too many open files. {restart}")
     if number == errno.ENOMEM or isinstance(error, MemoryError) or any("failed to map segment" in one for one in words):
-        return CaveMagicError(f"{this} has no memory left. {restart}")
+        return CaveMagicError(f"{this} has too little memory left. {restart}")
     from ..environment.shadowed import find_shadowing_files
 
     for file in find_shadowing_files()[:1]:

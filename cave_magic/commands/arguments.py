@@ -6,6 +6,7 @@ import argparse
 import inspect
 import re
 import shlex
+import textwrap
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn
@@ -28,6 +29,10 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=30)
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        """Unlike argparse, keeps addresses whole, which notebooks make links of."""
+        return textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False)
 
     def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None = None) -> None:
         super().add_usage(usage, actions, groups, prefix="")
@@ -83,7 +88,7 @@ def argument(*names: str, **settings: Any) -> Argument:
 _COMMON = (
     argument("-s", "--server", metavar="URL", help="the CAVE server, such as https://global.daf-apis.com"),
     argument("-d", "--datastack", metavar="NAME", help="the datastack"),
-    argument("--version", action="store_true", help="show the versions of cave-magic and what it works with"),
+    argument("--version", action="store_true", help="show the versions of cave-magic and of the packages it uses"),
     argument("-h", "--help", action="store_true", help="show this text"),
 )
 """The options of every command."""

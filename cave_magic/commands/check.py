@@ -38,7 +38,7 @@ from .views.everywhere import reports_page
     argument("--all", action="store_true", help="check every datastack that you can see"),
     argument("--all-servers", action="store_true", help="check every server for which this computer has a token"),
     argument("--strict", action="store_true", help="fail if anything failed; then nothing is returned"),
-    argument("--timeout", type=float, metavar="S", help="the most seconds to wait"),
+    argument("--timeout", type=float, metavar="S", help="how many seconds to wait at most"),
     argument("--explain", metavar="CHECK", help="show what a check means and what fixes it; checks nothing"),
 )
 def cave_check(context: Context, args: argparse.Namespace) -> Any:
@@ -94,7 +94,7 @@ def _explain(context: Context, name: str) -> None:
     if check is None:
         near = get_close_matches(name, checks, n=1)
         hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(checks)}."
-        raise BadInput(f"there is no check of that name. {hint}")
+        raise BadInput(f"there is no check with that name. {hint}")
     context.frontend.show(explanation(check))
 
 

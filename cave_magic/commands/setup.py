@@ -109,8 +109,8 @@ def _new_token(context: Context, target: Target, args: argparse.Namespace) -> Ne
     auth = probe_auth_server(target, seconds, context.frontend)
     if auth.failure and args.kind == "new" and not args.paste:
         raise ServerInTrouble(
-            f"signing in does not work now: {auth.failure}. Nothing was changed. Try again {auth.page.until}, or paste "
-            "a token that you have: ",
+            f"signing in does not work right now: {auth.failure}. Nothing was changed. Try again {auth.page.until}, "
+            "or paste a token that you have: ",
             next_steps.setup(target, "existing", "--paste"),
         )
     exchange = Exchange(auth=auth, frontend=context.frontend, seconds=seconds)

@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 
 from ..api.urls import host_of, host_port_of, name_for_files
-from ..deployments import DEPLOYMENTS, KNOWN_SERVERS, local_servers_of
+from ..deployments import DEPLOYMENTS, KNOWN_SERVERS, hosts_of, local_servers_of
 from .datastack_map import known_servers, remembered_servers
 from .regular_files import read_regular
 from .token_files import DEFAULT_NAME, LEGACY_NAME, TokenFile, is_foreign, read_token_file, secrets_folder, server_file
@@ -126,8 +126,9 @@ def _paths(server: str, hosts: Collection[str], roles: Collection[Role]) -> Iter
 
 def _own_hosts(server: str, data_servers: Iterable[str]) -> list[str]:
     """The hosts in the names of the data servers' files, without data servers that belong to another server."""
-    known = (*known_servers(), *(local for one in DEPLOYMENTS for local in one.local_servers))
-    others = {None, *map(host_port_of, known)} - set(map(host_port_of, local_servers_of(server)))
+    others = {None, *map(host_port_of, known_servers())}.union(*map(hosts_of, DEPLOYMENTS)) - set(
+        map(host_port_of, local_servers_of(server))
+    )
     return sorted({name_for_files(local) for local in data_servers if host_port_of(local) not in others})
 
 

@@ -306,7 +306,7 @@ def _owner_of(info: os.stat_result) -> str:
 
         return sanitize(pwd.getpwuid(info.st_uid).pw_name, 40).text
     except (ImportError, KeyError, OSError):
-        return f"the user with the number {info.st_uid}"
+        return f"the user with ID {info.st_uid}"
 
 
 def _owns(info: os.stat_result) -> bool:

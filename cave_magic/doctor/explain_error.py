@@ -187,7 +187,7 @@ def _by_code(raised: Raised) -> str:
     meanings = {
         "missing_tos": "you have not accepted the terms of service of that datastack. Your token is fine.",
         "missing_permission": "your account has no permission for that datastack. Your token is fine.",
-        "invalid_table_id": f"{raised.host} has no datastack of that name. Your token is fine.",
+        "invalid_table_id": f"{raised.host} has no datastack with that name. Your token is fine.",
         "invalid_token": f"{raised.host} rejected the token.",
         "no_token": f"{raised.host} received no token.",
         "bad_auth_header": f"{raised.host} received no valid token.",

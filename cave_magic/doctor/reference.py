@@ -39,7 +39,8 @@ def sections(check: Check) -> tuple[tuple[str, str], ...]:
 
 def explanation(check: Check) -> Page:
     """The page of `%cave_check --explain`. It comes from the check alone: no facts, no requests."""
-    head = line(Span(f"{check.title} ", "strong"), Span(f"({check.id})", "dim"))
+    named = Span(f" ({check.id})" if check.id != check.title else "", "dim")
+    head = line(Span(check.title, "strong"), named)
     return Page((head, *(line(Span(f"{heading}: ", "strong"), _words(text)) for heading, text in sections(check))))
 
 

@@ -159,7 +159,7 @@ def _is_shown(row: CheckResult) -> bool:
 
 def _row(row: CheckResult, verbose: bool) -> tuple[Line, ...]:
     calm = row.status in (Status.OK, Status.SKIPPED)
-    name = Span(f" ({row.id})" if verbose and row.id != row.title else "", "dim")
+    name = line(" ", Span(f"({row.id})", "id")) if verbose and row.id != row.title else ()
     return _mark(row.status), line(Span(row.title, "" if calm else "strong"), name), row.found
 
 

@@ -21,7 +21,7 @@ class Shortage(Enum):
     """What there is too little of; the value is what to say, and what to do about it."""
 
     OPEN_FILES = ("this kernel has too many open files", "restart the kernel, which closes them")
-    MEMORY = ("this kernel has no memory left", "delete large variables, or restart the kernel")
+    MEMORY = ("this kernel has too little memory left", "delete large variables, or restart the kernel")
     THREADS = ("this kernel can start no more threads", "stop other kernels or programs of yours")
     DISK = ("a disk is full, or your quota is used up", "free some space on it")
 
@@ -69,9 +69,9 @@ def shortage_in(error: BaseException) -> Shortage | None:
     return None
 
 
-def reserve_memory(size: int = MEMORY) -> None:
-    """Reserves memory in bytes, without filling it, and gives it back. Raises OSError if there is too little."""
-    mmap.mmap(-1, size).close()
+def reserve_memory() -> None:
+    """Reserves what a command needs, without filling it, and gives it back. Raises OSError if there is too little."""
+    mmap.mmap(-1, MEMORY if "caveclient" in sys.modules else MEMORY_OF_IMPORT).close()
 
 
 def current_shortage() -> Shortage | None:
@@ -79,7 +79,7 @@ def current_shortage() -> Shortage | None:
     held: list[int] = []
     try:
         held.extend(os.open(os.devnull, os.O_RDONLY) for _ in range(OPEN_FILES))
-        reserve_memory(MEMORY if "caveclient" in sys.modules else MEMORY_OF_IMPORT)
+        reserve_memory()
         threading.Thread(target=int, daemon=True).start()
     except (OSError, MemoryError, RuntimeError) as error:
         return shortage_in(error)

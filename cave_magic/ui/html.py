@@ -22,6 +22,7 @@ def _color(base: str) -> str:
 STYLES = {
     "strong": "font-weight:600",
     "dim": "opacity:.75",
+    "id": "opacity:.75;white-space:nowrap",
     "ok": _color("#12894c"),
     "done": _color("#12894c") + ";font-weight:600",
     "warning": _color("#a56b05") + ";font-weight:600",
@@ -34,10 +35,17 @@ _PAGE = (
     "font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:var(--jp-ui-font-size1,13px);"
     "line-height:1.5;max-width:76em"
 )
+_FIXED = "font-family:var(--jp-code-font-family,ui-monospace,Menlo,Consolas,monospace);font-size:inherit;"
 _CODE = (
-    "font-family:var(--jp-code-font-family,ui-monospace,Menlo,Consolas,monospace);font-size:inherit;color:inherit;"
-    "background:rgba(127,127,127,.15);border-radius:3px;padding:.1em .35em;"
+    f"{_FIXED}color:inherit;background:rgba(127,127,127,.15);border-radius:3px;padding:.1em .35em;"
     "-webkit-box-decoration-break:clone;box-decoration-break:clone;"
+)
+_BUTTON = (
+    "font:inherit;color:inherit;cursor:pointer;background:rgba(127,127,127,.15);border:1px solid rgba(127,127,127,.4);"
+    "border-radius:3px;padding:.1em .8em"
+)
+_BLOCK = (  # notebooks break lines of <pre> anywhere, also in the middle of a word
+    f"{_FIXED}white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere;margin:.5em 0"
 )
 _SHORT = 40
 """Commands up to this many characters are not wrapped: they fit on the narrowest screen."""
@@ -57,8 +65,9 @@ def copyable(text: str) -> str:
         "this.textContent=document.execCommand('copy')?'Copied':'Press Ctrl+C'"
     )
     return (
-        f'<div class="cave-magic"><button type="button" style="cursor:pointer" onclick="{copy}">Copy</button>'
-        f'<pre style="white-space:pre-wrap;margin:.5em 0">{html.escape(text)}</pre></div>'
+        f'<div class="cave-magic" style="{_PAGE}">'
+        f'<button type="button" style="{_BUTTON}" onclick="{copy}">Copy</button>'
+        f'<pre style="{_BLOCK}">{html.escape(text)}</pre></div>'
     )
 
 

@@ -41,6 +41,9 @@ MARKS = {
 }
 """The colours of the mark at the beginning of a span, whose meaning is repeated by the words after it."""
 
+UNKNOWN_WIDTH = 80
+"""The columns of a front end that does not tell its kernel how wide it is, such as a console."""
+
 _PLAINER = str.maketrans({"✔": "+", "✘": "x", "\u2013": "-", "…": "..."})
 
 
@@ -51,7 +54,7 @@ def as_text(page: Page, width: int = WIDTH) -> str:
 
 def bundle(page: Page) -> dict[str, str]:
     """The page as a MIME bundle."""
-    return {"text/plain": as_text(page), "text/html": as_html(page)}
+    return {"text/plain": as_text(page, UNKNOWN_WIDTH), "text/html": as_html(page)}
 
 
 def write(text: str, out: TextIO | None = None) -> None:
@@ -82,7 +85,7 @@ def styled(page: Page) -> list[str]:
     from rich.console import Console
 
     console = Console(file=StringIO(), force_jupyter=False, force_terminal=True, color_system="standard")
-    return _rows(console, page, WIDTH, "utf-8")
+    return _rows(console, page, UNKNOWN_WIDTH, "utf-8")
 
 
 def _rows(console: Console, page: Page, width: int, encoding: str) -> list[str]:
@@ -183,4 +186,4 @@ def columns_of(out: TextIO | None) -> int:
     with suppress(AttributeError, OSError, TypeError, ValueError):
         if columns := os.get_terminal_size(out.fileno()).columns:  # type: ignore[union-attr]
             return columns
-    return int(said) if said.isdigit() and int(said) else 80
+    return int(said) if said.isdigit() and int(said) else UNKNOWN_WIDTH

@@ -11,13 +11,14 @@ from cave_magic.sandbox import Sandbox
 
 
 def test_each_check_is_explained_without_a_request(run: Any, set_up: str, cave: Sandbox):
-    """The page has the name, the meaning and the fix; no server is asked."""
+    """The page has the name, the id if it differs, the meaning and the fix; no server is asked."""
     cave.clear_requests()
     for check in CHECKS:
         ran = run(f"%cave_check --explain {check.id}")
         words = " ".join(ran.out.split())
         assert ran.error == ""
-        assert words.startswith(f"{check.title} ({check.id})")
+        named = f"{check.title} ({check.id})" if check.title != check.id else check.title
+        assert words.startswith(f"{named} What it means: ")
         assert check.explains.replace("`", "") in words
         assert check.fixed_by.replace("`", "") in words
     assert list(cave.requests) == []

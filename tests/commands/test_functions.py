@@ -62,7 +62,6 @@ def test_their_errors_are_those_of_this_package(cave, home):
         (lambda: cave_magic.save("f" * 32, server="not an address"), BadInput),
         (lambda: cave_magic.whoami(timeout=0), BadInput),
         (lambda: cave_magic.whoami(datastack="a/b"), BadInput),
-        (lambda: cave_magic.whoami(datastack="--reveal"), BadInput),
     ],
 )
 def test_wrong_arguments_are_named(home, call, error):

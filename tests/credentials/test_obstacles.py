@@ -97,7 +97,7 @@ def test_another_users_folder_is_moved_away(secrets, home, where, mode, fault):
         found = folder_obstacle()
     assert seen(found) == (Path(where).name, fault, WayOut.MOVE_AWAY)
     assert found is not None
-    assert str(found).endswith(f"; it belongs to the user with the number {STRANGER}")
+    assert str(found).endswith(f"; it belongs to the user with ID {STRANGER}")
 
 
 @as_administrator

@@ -43,7 +43,7 @@ def fails(cave, run, set_up):
     ("cell", "words", "absent"),
     [
         ('client("secret_ds")', "no permission", "server"),
-        ('client("nope_nope")', "no datastack of that name", "rejected"),
+        ('client("nope_nope")', "no datastack with that name", "rejected"),
         (f'client(token="{TOKEN}")', "rejected the token", "fine"),
         ('client(token="")', "received no valid token", "fine"),
         ('client(token=" x")', "received no token", "fine"),
@@ -251,7 +251,7 @@ def test_the_key_of_the_token_is_named(with_key, cave):
     """A rejection is about the token under the client's key, not about the token that the check looks at."""
     explanation = with_key("minnie65_public", "fanc", fanc=TOKEN)
     assert "rejected the token" in explanation
-    assert 'the client was made with auth_token_key="fanc", and that token is under another key' in explanation
+    assert 'the client was created with auth_token_key="fanc", and that token is under another key' in explanation
 
 
 def test_the_key_is_not_blamed_for_a_missing_permission(with_key, cave):

@@ -12,12 +12,18 @@ from pathlib import Path
 import pytest
 
 from cave_magic.__main__ import main
+from cave_magic.credentials.file_problems import FileFault, FileProblem
+from cave_magic.credentials.obstacles import Obstacle, WayOut
 from cave_magic.credentials.target import find_target
 from cave_magic.doctor import next_steps
+from cave_magic.doctor.checks.import_faults import repaired
 from cave_magic.doctor.healthy import TARGET
 from cave_magic.doctor.model import Command
 from cave_magic.environment.installer import Installer
+from cave_magic.environment.import_fault import Action, Repair
 from cave_magic.environment.platforms import Runtime
+from cave_magic.environment.resources import Shortage
+from cave_magic.ui.document import plain_text
 
 pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="the lines are for POSIX shells"),
@@ -115,6 +121,26 @@ def test_no_line_is_one_of_ipython(in_a_shell):
     for text in commands:
         assert not re.match(r"[%!]|import |from ", text)
         assert subprocess.run(["bash", "-n", "-c", text], capture_output=True, timeout=30, check=False).returncode == 0
+
+
+KERNELS = re.compile(r"kernel|notebook|cell|Jupyter|%|!")
+
+
+def test_what_is_said_in_a_shell_is_about_no_kernel():
+    """Repairs, shortages and obstacles speak of programs and sessions."""
+    repairs = [
+        Repair(action=action, specs=("caveclient",), folder="/x") for action in Action if action is not Action.RESTART
+    ]
+    said = [plain_text(repaired(one)) for one in repairs]
+    said += [text for one in Shortage for text in (one.words, one.advice)]
+    said += [
+        next_steps.past(
+            Obstacle(path=Path("/x"), problem=FileProblem(fault=FileFault.IS_A_FOLDER), way=way),
+            next_steps.check(TARGET),
+        ).text
+        for way in WayOut
+    ]
+    assert [one for one in said if KERNELS.search(one)] == []
 
 
 STATES = ("no token", "rejected", "bare token", "auth down", "info down", "terms", "permission", "readable", "all well")

@@ -413,7 +413,7 @@ def test_pages_that_are_down_are_not_linked(here, cave, desk, how):
     cave.misbehave("sticky_auth", how)
     ran = here("%cave_setup new")
     assert ran.error == "ServerInTrouble"
-    assert "signing in does not work now: 127.0.0.1" in ran.message
+    assert "signing in does not work right now: 127.0.0.1" in ran.message
     assert "Nothing was changed" in ran.message
     target = Target(datastack="minnie65_public", server=cave.server, named_by="option")
     assert next_steps.setup(target, "existing", "--paste").text in ran.message

@@ -18,7 +18,8 @@ from cave_magic.doctor import next_steps
 from cave_magic.doctor.model import CheckResult, Command, LastError, Status, advise
 from cave_magic.doctor.report import Report
 from cave_magic.ui.document import Page, Span, Steps, Table, is_address, line
-from cave_magic.ui.terminal import TerminalProgress, as_html, as_text, draw, waiting_words
+from cave_magic.ui.html import copyable
+from cave_magic.ui.terminal import TerminalProgress, as_html, as_text, bundle, draw, styled, waiting_words
 from cave_magic.ui.text_layout import width_of, wrap
 
 HOSTILE = "\x1b]0;t\x07\x1b[31mred\x1b[2J\r<script>alert(1)</script> [bold]x[/bold] [/auth] \u202e \ud800 end"
@@ -476,3 +477,18 @@ def test_without_any_stream_nothing_is_drawn(shell, monkeypatch):
     monkeypatch.setattr(sys, "stderr", None)
     assert shell.run_line_magic("cave_check", "--server http://127.0.0.1:9 --timeout 0.5 -o").next
     TerminalProgress().stop()
+
+
+def test_pages_of_a_kernel_fit_in_eighty_columns():
+    """A console does not tell its kernel how wide it is; only addresses and commands may be longer."""
+    page = Page((line("A sentence that is much longer than a line of a usual terminal. " * 3),))
+    assert max(map(len, bundle(page)["text/plain"].splitlines())) <= 80
+    assert max(len(re.sub(r"\x1b\[\d*m", "", row)) for row in styled(page)) <= 80
+
+
+def test_a_text_to_copy_is_broken_between_words():
+    """Notebooks break preformatted text in the middle of words, unless it says otherwise; its letters are those of code."""
+    block = re.search(r'<pre style="([^"]*)">', copyable("ipython 9, rich 15"))
+    assert block is not None
+    assert "word-break:normal" in block[1]
+    assert "monospace" in block[1]

@@ -183,7 +183,7 @@ def test_a_notebook_s_cell_is_rewritten(person, monkeypatch, cell, after):
     monkeypatch.setattr(person.shell, "set_next_input", lambda text, replace: rewritten.append(text))
     said = person.types(cell.format(person.cave.new_token("ada")))
     assert rewritten == [after]
-    assert "the front end's undo and a checkpoint of the notebook" in said
+    assert "the front end's undo history and a checkpoint of the notebook" in said
 
 
 def test_a_cell_that_is_not_kept_is_not_rewritten(person, monkeypatch):

@@ -94,7 +94,7 @@ def expiry(server: ServerFacts) -> str:
     if file is not None and file.modified:
         latest = datetime.fromtimestamp(file.modified, timezone.utc) + timedelta(days=TEMPORARY_TOKEN_DAYS)
         if latest > datetime.now(timezone.utc):  # else the file was copied or touched, since the token works
-            return f"by {latest:%d %B %Y} at the latest"
+            return f"by {latest:%d %B %Y}"
     return WITHIN
 
 

@@ -47,13 +47,13 @@ def _in_the_cell(finding: Finding, check: Command) -> Finding:
 def _server(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
     problem = problem_with_address(facts.call.server) if facts.call.server else None
     if problem is not None:
-        evidence = f"the client was made with a wrong server_address: {problem}"
+        evidence = f"the client was created with a wrong server_address: {problem}"
     elif facts.other_server:
         here, there = facts.other_server, datastack.server.host
         evidence = f"the client asked {here}, which does not open {datastack.name}; {there} does"
     else:
         return None
-    return failed(evidence, next_step=advise("make the client again: ", next_steps.go_on(datastack.target)))
+    return failed(evidence, next_step=advise("create the client again: ", next_steps.go_on(datastack.target)))
 
 
 def _key(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
@@ -62,7 +62,7 @@ def _key(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
         return None
     go_on = next_steps.go_on(datastack.target)
     if asked.key == TOKEN_KEY:
-        return failed(_no_token(asked), next_step=advise("make the client again: ", go_on))
+        return failed(_no_token(asked), next_step=advise("create the client again: ", go_on))
     return failed(_under_key(asked, file), next_step=advise("without that argument: ", go_on))
 
 
@@ -76,7 +76,7 @@ def _under_key(asked: AskedKey, file: TokenFile) -> Line:
     keys = [*([Span(TOKEN_KEY, private=True)] if file.token is not None else []), *file.keys]
     has = line(Span(show_path(asked.file), private=True), " has ", joined(" and ", keys) if keys else "no keys")
     but = ", and that token is under another key; " if asked.found else ", but "
-    return line('the client was made with auth_token_key="', show_key(asked.key), '"', but, has)
+    return line('the client was created with auth_token_key="', show_key(asked.key), '"', but, has)
 
 
 def _spelling(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
@@ -130,9 +130,9 @@ def _shown(name: str) -> str:
 
 
 def _old_client(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
-    again = advise("make the client again: ", next_steps.go_on(datastack.target))
+    again = advise("create the client again: ", next_steps.go_on(datastack.target))
     if facts.other_token and facts.call.status in REFUSED:
-        return failed("the client was made with another token than the stored one, which works", next_step=again)
+        return failed("the client was created with a token other than the stored one, which works", next_step=again)
     before, now = parse_url(facts.call.local_server), local_server_in(datastack.info) if datastack.info else ""
     if before is not None and now and before != parse_url(now):
         old = sanitize(before.host_and_port, 80, shareable=True)

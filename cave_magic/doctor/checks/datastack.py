@@ -21,9 +21,9 @@ from ...api.responses import (
 from ...api.urls import host_of
 from ...credentials.target import siblings
 from ...credentials.token_files import show_path
-from ...deployments import KNOWN_DATASTACKS, contact_of, deployment_of, meant_address
+from ...deployments import KNOWN_DATASTACKS, deployment_of, meant_address, where_to_ask
 from ...redact import sanitize
-from ...ui.document import Span, line
+from ...ui.document import Span, is_address, line
 from ...ui.durations import duration, elapsed
 from .. import next_steps
 from ..evidence import MOST_DATASTACKS, DatastackFacts, ServerFacts
@@ -185,7 +185,7 @@ def _access(datastack: DatastackFacts) -> Finding:
 def _no_longer(datastack: DatastackFacts, account: Account) -> Finding:
     dataset = _dataset(datastack)
     what = f"no permission to view {dataset}" if dataset else "no permission to view anything"
-    source = f"according to the auth server; the info service still opens {datastack.name}"
+    source = f"according to the auth server; the info service still gives access to {datastack.name}"
     return wait_for_cache(datastack, account.who, f" has {what}, {source}")
 
 
@@ -208,8 +208,9 @@ def _no_permission(datastack: DatastackFacts, account: Account) -> Finding:
         source = "according to the auth server; the info service still refuses access (403 missing_permission)"
         return wait_for_cache(datastack, account.who, f" may view {dataset}, {source}")
     evidence = line(account.who, f" has no permission to view {dataset} (403 missing_permission)")
-    contact = contact_of(datastack.server.host)
-    ask = f"ask the administrators of {dataset}" + (f" ({contact})" if contact else "")
+    place = where_to_ask(datastack.name, datastack.server.host)
+    named = line(" (", Span(place, "link" if is_address(place) else ""), ")") if place else ()
+    ask = line(f"ask the administrators of {dataset} for access", named)
     if account.admin:
         give = f"you administer {datastack.server.host}: give your account that permission"
         return failed(evidence, ", which an administrator needs too", next_step=then(give, again))
@@ -220,16 +221,16 @@ def _no_permission(datastack: DatastackFacts, account: Account) -> Finding:
         other = set_up(server_for(datastack)).line
         return failed(
             evidence,
-            ", nor anything else",
-            next_step=advise("if you have another Google account, use it: ", other, f". If not, {ask} for access"),
+            "; this account has no permissions at all",
+            next_step=advise("if you have another Google account, use it: ", other, ". If not, ", ask),
         )
     home = deployment_of(datastack.name)
     known = home.public if home else ()
     public = tuple(name for name in known if name in account.before_terms and name != datastack.name)
     if public:
         use = _check_of(public[0], datastack)
-        return failed(evidence, next_step=advise(f"{ask} for access, or use the public datastack: ", use))
-    return failed(evidence, next_step=then(f"{ask} for access", again))
+        return failed(evidence, next_step=advise(ask, ", or use the public datastack: ", use))
+    return failed(evidence, next_step=then(ask, again))
 
 
 def _or_another_token(datastack: DatastackFacts, finding: Finding) -> Finding:
@@ -292,7 +293,7 @@ NAME = Check(
     look=_name,
     needs=(INFO,),
     quiet=True,
-    explains="The server has no datastack of that name.",
+    explains="The server has no datastack with that name.",
     fixed_by="Use the name that the check suggests; `%cave_whoami` lists what you can read.",
 )
 ACCESS = Check(

@@ -25,7 +25,7 @@ def _map_file(machine: Machine) -> Finding | None:
     step = None if fix else advise(next_steps.move_away(found.path))
     evidence = f"{found.path.name} {found.problem}"
     if found.problem is not None and found.problem.fault in (FileFault.IS_A_PIPE, FileFault.IS_A_DEVICE):
-        return failed(f"{evidence}: CAVEclient waits for it without end", next_step=step)
+        return failed(f"{evidence}: CAVEclient waits for it forever", next_step=step)
     if found.problem is not None and found.problem.fault in (FileFault.IS_A_FOLDER, FileFault.IS_A_SOCKET):
         return failed(f"{evidence}: CAVEclient fails if it is called with server_address", next_step=step)
     if found.problem is None or found.problem.fault is not FileFault.NOT_AN_OBJECT:

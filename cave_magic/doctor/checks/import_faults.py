@@ -81,9 +81,8 @@ def repaired(repair: Repair) -> Line:
     if repair.action is Action.OTHER_PYTHON:
         return line(either("choose a kernel with", "use"), " another Python")
     if repair.action is Action.UNSET:
-        if in_shell():
-            return line(next_steps.without_variable(specs[0]))
-        return line(f"unset {specs[0]} where Jupyter is started, start it again")
+        jupyter = f"unset {specs[0]} where Jupyter is started, start it again"
+        return line(next_steps.without_variable(specs[0]) if in_shell() else jupyter)
     if repair.action is Action.RENAME:
         return line(next_steps.move_away(Path(repair.folder)), either(", restart the kernel", ""))
     if repair.action is Action.LEAVE_OUT:

@@ -365,7 +365,7 @@ NETWORK = Check(
     explains="The server is unreachable, or is not a working CAVE server. The check repeats the request without the "
     "token and changes one thing at a time (proxy, certificates, IPv4 or IPv6, scheme, server); `-v` shows each try.",
     fixed_by="If a change made the request work, the check prints the line for it, such as `%env NO_PROXY=HOST` or "
-    '`%env REQUESTS_CA_BUNDLE=FILE`; else what else helps, such as `%pip install "requests[socks]"` or waiting.',
+    '`%env REQUESTS_CA_BUNDLE=FILE`. Otherwise it says what may help, such as `%pip install "requests[socks]"`.',
 )
 AUTH = Check(
     id="auth",

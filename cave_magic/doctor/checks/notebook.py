@@ -17,8 +17,8 @@ def _clients(server: ServerFacts) -> Finding | None:
     remembered = server.machine.datastack_map.opens_on(first.datastack)
     command = next_steps.client(first.variable, sanitize(first.datastack).text, server.address, remembered)
     return warning(
-        f"{names} {'was' if len(server.stale_clients) == 1 else 'were'} made with another token than the stored one",
-        next_step=advise("make it again: ", command),
+        f"{names} {'was' if len(server.stale_clients) == 1 else 'were'} created with a token other than the stored one",
+        next_step=advise("create it again: ", command),
     )
 
 
@@ -47,7 +47,7 @@ CLIENTS = Check(
     look=_clients,
     needs=(ACCOUNT,),
     quiet=True,
-    explains="A variable holds a CAVEclient that was made with another token, and still sends that one.",
-    fixed_by='Make the client again: `client = CAVEclient("minnie65_public")`.',
+    explains="A variable holds a CAVEclient that was created with another token, and still sends that one.",
+    fixed_by='Create the client again: `client = CAVEclient("minnie65_public")`.',
 )
 CHECKS = (LEFT, CLIENTS)

@@ -23,7 +23,7 @@ def _netrc(machine: Machine) -> Finding | None:
     command = next_steps.without_variable("NETRC") if machine.netrc_variable else next_steps.move_away(path)
     harm = "is not UTF-8 text: every request of CAVEclient fails"
     if found.never_ends:
-        harm = "is a pipe or a device: every request of CAVEclient waits for it without end"
+        harm = "is a pipe or a device: every request of CAVEclient waits for it forever"
     return failed(f"{show_path(path)} {harm}", next_step=then(command, machine.check_command))
 
 

@@ -69,7 +69,7 @@ CASES = [
     case("the map is a list", MAP_FILE, _map(State.MALFORMED, FileFault.NOT_AN_OBJECT, "a list"), "failed", "contains a list, not a JSON object", fix="map"),
     case("the map is a folder", MAP_FILE, _map(State.NOT_A_FILE, FileFault.IS_A_FOLDER), "failed", "is a folder: CAVEclient fails", MOVED),
     case("the map is a socket", MAP_FILE, _map(State.NOT_A_FILE, FileFault.IS_A_SOCKET), "failed", "is a socket: CAVEclient fails", MOVED),
-    case("the map is a pipe", MAP_FILE, _map(State.NOT_A_FILE, FileFault.IS_A_PIPE), "failed", "waits for it without end", MOVED),
+    case("the map is a pipe", MAP_FILE, _map(State.NOT_A_FILE, FileFault.IS_A_PIPE), "failed", "waits for it forever", MOVED),
     case("the map has no secret", MAP_SECRET, Machine(), "nothing"),
     case("the map has secrets", MAP_SECRET, Machine(datastacks_with_secrets=("a", "b", "c", "d")), "warning", "address of a, b, c contains", fix="map-secrets"),
     case("the address is right", MAP, ServerFacts(), "nothing"),

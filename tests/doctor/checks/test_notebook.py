@@ -24,9 +24,9 @@ CASES = [
     case("a token was left in the session", LEFT, Machine(leftover_tokens=(INPUTS,)), "warning", "this session's inputs (In[3])", fix="left"),
     case("three places are named", LEFT, Machine(leftover_tokens=(INPUTS,) * 2 + (LeftoverToken(found_in="the notebook a.ipynb", details="cell 4"), LeftoverToken(found_in="x", details="y"))), "warning", "In[3]); the notebook a.ipynb (cell 4)", fix="left"),
     case("no client is old", CLIENTS, ServerFacts(), "nothing"),
-    case("an old client", CLIENTS, ServerFacts(stale_clients=(CLIENT,)), "warning", "client was made with another token", AGAIN),
-    case("two old clients", CLIENTS, ServerFacts(stale_clients=(CLIENT, FLY)), "warning", "client and fly were made", AGAIN),
-    case("an old client without a datastack", CLIENTS, ServerFacts(stale_clients=(FLY,)), "warning", "fly was made", "from caveclient import CAVEclient; fly = CAVEclient()"),
+    case("an old client", CLIENTS, ServerFacts(stale_clients=(CLIENT,)), "warning", "client was created with a token other", AGAIN),
+    case("two old clients", CLIENTS, ServerFacts(stale_clients=(CLIENT, FLY)), "warning", "client and fly were created", AGAIN),
+    case("an old client without a datastack", CLIENTS, ServerFacts(stale_clients=(FLY,)), "warning", "fly was created", "from caveclient import CAVEclient; fly = CAVEclient()"),
     case("a client that would open elsewhere", CLIENTS, ServerFacts(machine=ELSEWHERE, stale_clients=(CLIENT,)), "warning", "client was", AGAIN[:-1] + ', server_address="https://global.daf-apis.com")'),
     case("a client of another server", CLIENTS, ServerFacts(target=MINE, stale_clients=(FLY,)), "warning", "fly was", 'from caveclient import CAVEclient; fly = CAVEclient(server_address="https://cave.example.org")'),
 ]  # fmt: skip

@@ -12,7 +12,7 @@ from .facts import CHECK, Case, case, each
 CASES = [
     case("enough of everything", RESOURCES, Machine(), "nothing"),
     case("too many open files", RESOURCES, Machine(shortage=Shortage.OPEN_FILES), "failed", "too many open files", CHECK, advises="restart the kernel"),
-    case("no memory", RESOURCES, Machine(shortage=Shortage.MEMORY), "failed", "no memory left", CHECK, advises="large variables"),
+    case("no memory", RESOURCES, Machine(shortage=Shortage.MEMORY), "failed", "too little memory left", CHECK, advises="large variables"),
     case("no threads", RESOURCES, Machine(shortage=Shortage.THREADS), "failed", "no more threads", CHECK, advises="stop other kernels"),
     case("no .netrc", NETRC, Machine(), "nothing"),
     case("a pipe in NETRC", NETRC, Machine(harmful_netrc=HarmfulNetrc(path="/dev/fd/63", never_ends=True), netrc_variable=True), "failed", "/dev/fd/63 is a pipe", 'import os; os.environ.pop("NETRC", None)', CHECK),

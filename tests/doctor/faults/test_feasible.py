@@ -53,7 +53,7 @@ def test_a_file_of_another_user_is_moved_away(world: World):
         assert bad(report) == [("token", "failed")]
         assert report.next.commands[0].startswith("!mv ~/.cloudvolume/secrets/127.0.0.1:")
         (row,) = [row for row in report.rows if row.id == "token"]
-        assert row.evidence.endswith(f"; it belongs to the user with the number {STRANGER}")
+        assert row.evidence.endswith(f"; it belongs to the user with ID {STRANGER}")
         assert world.fix().ok
 
 
@@ -84,9 +84,7 @@ def test_a_set_up_that_cannot_save_says_what_the_check_says(world: World):
         report = world.check()
         assert bad(report) == [("token", "failed")]
         step = report.next.text
-        assert step.startswith(
-            f"ask the user with the number {STRANGER} to let you write ~/.cloudvolume/secrets, then "
-        )
+        assert step.startswith(f"ask the user with ID {STRANGER} to let you write ~/.cloudvolume/secrets, then ")
         for line in ("%cave_setup", "%cave_setup existing", "%cave_save", "%cave_save --no-check"):
             ran = world.run(line)
             assert ran.error == "TokenNotSaved", line

@@ -60,7 +60,7 @@ CORRECTED = (
     ('make(auth_token_file="~/none.json")', "the client found no token in ~/none.json when it was made; the stored one works", GO),
     ('make(server_address={server!r} + "/auth")', "a wrong server_address: the address has something after the host", GO),
     ("make(server_address={server!r}[7:])", "a wrong server_address: the address does not begin with http://", GO),
-    (f'make(auth_token="{NEW}")', "the client was made with another token than the stored one, which works", GO),
+    (f'make(auth_token="{NEW}")', "the client was created with a token other than the stored one, which works", GO),
     ('make(auth_token_key="fanc")', 'auth_token_key="fanc", but', GO),
 )  # fmt: skip
 """Cells that fail, words of the evidence, and the line to type."""

@@ -47,7 +47,7 @@ def test_a_revoked_permission_is_reported_at_once(world: World):
     assert bad(report) == [("access", "failed")]
     evidence = _row(report, "access").evidence
     assert "ada@example.org has no permission to view minnie65_public, according to the auth server" in evidence
-    assert "the info service still opens minnie65_public: it caches permissions for up to 300 s" in evidence
+    assert "the info service still gives access to minnie65_public: it caches permissions for up to 300 s" in evidence
     assert _waits(world, start)
     assert "All well" not in world.run("%cave_check").out
     _is_over(world)
@@ -106,7 +106,7 @@ def test_newly_accepted_terms_are_waited_for(world: World):
 
 
 def test_withdrawn_terms_are_reported_at_once(world: World):
-    """The link is shown while the info service still opens the datastack, and accepting the terms fixes it."""
+    """The link is shown while the info service still gives access to the datastack, and accepting the terms fixes it."""
     assert world.check().ok
     world.cave.withdraw_terms("ada", NAME)
     report = world.check()

@@ -12,7 +12,7 @@ import pytest
 from cave_magic.sandbox import Sandbox
 
 from .conftest import Jupyter, Notebook
-from .test_signin import STARTUP, Desktop, is_done, log_in
+from .test_signin import STARTUP, Desktop, is_done, sign_in_as
 
 PICTURES = Path(__file__).resolve().parents[3] / "docs" / "pictures"
 WORK = 'from caveclient import CAVEclient\nclient = CAVEclient("minnie65_public")'
@@ -60,7 +60,7 @@ def test_one_click_signs_in(jupyter: Jupyter, browser: Any, kernel: str, home: P
         tab.set_viewport_size({"width": 980, "height": 420})
         desk.notebook.sees(setup, "waiting for your sign-in")
         before, page = shot(desk.notebook, 1), tab.screenshot()
-        log_in(tab, "ada@example.org")
+        sign_in_as(tab, "ada@example.org")
         assert is_done(tab)
         assert "You are set up." in desk.notebook.wait(setup)
         store([before, page, shot(desk.notebook, 1)], PICTURES / f"sign-in-{theme.lower()}.png")
