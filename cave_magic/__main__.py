@@ -15,6 +15,9 @@ from .commands import NAMES, cannot_be_imported, find_command
 from .errors import BadInput, CaveMagicError
 from .ui.door import find_door, program
 
+SECONDS, PATIENT_SECONDS = 10.0, 60.0
+"""How long a command waits for servers at most; and a job that saves a token, with others that start at once."""
+
 WELL, WRONG, UNREADABLE, INTERRUPTED = 0, 1, 2, 130
 """Exit codes."""
 
@@ -101,7 +104,9 @@ def _run(magic: str, words: Sequence[str]) -> int:
         # The terminal is closed: what SIGTERM cleans up (`login.revocation`) is cleaned up, too.
         signal.signal(signal.SIGHUP, lambda number, frame: signal.raise_signal(signal.SIGTERM))
     is_data = any("--json".startswith(word) for word in words if len(word) > len("--"))
-    context = Context(frontend=ShellFrontend(is_data), is_history_kept=True)
+    frontend = ShellFrontend(is_data)
+    seconds = PATIENT_SECONDS if magic == "cave_save" and not frontend.can_ask else SECONDS
+    context = Context(frontend=frontend, timeout=seconds, is_history_kept=True)
     _, failure = run(find_command(magic), context, words)
     if failure is not None:
         return _fail("\n".join(failure.rendered), _code(failure, context.is_interrupted))

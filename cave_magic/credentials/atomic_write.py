@@ -234,6 +234,10 @@ def try_out(folder: Path) -> bool:
     try:
         _create(trial, bytes(1000), 0o600)
         return not os.stat(trial).st_mode & 0o077
+    except FileNotFoundError:
+        if not folder.is_dir():
+            raise
+        return True  # a save that began at the same time has swept it
     finally:
         _remove(trial)
         with contextlib.suppress(OSError):

@@ -19,8 +19,8 @@ from cave_magic.doctor import next_steps
 from cave_magic.doctor.checks.import_faults import repaired
 from cave_magic.doctor.healthy import TARGET
 from cave_magic.doctor.model import Command
-from cave_magic.environment.installer import Installer
 from cave_magic.environment.import_fault import Action, Repair
+from cave_magic.environment.installer import Installer
 from cave_magic.environment.platforms import Runtime
 from cave_magic.environment.resources import Shortage
 from cave_magic.ui.document import plain_text
@@ -123,7 +123,7 @@ def test_no_line_is_one_of_ipython(in_a_shell):
         assert subprocess.run(["bash", "-n", "-c", text], capture_output=True, timeout=30, check=False).returncode == 0
 
 
-KERNELS = re.compile(r"kernel|notebook|cell|Jupyter|%|!")
+KERNELS = re.compile(r"kernel|the notebook|\bcell|Jupyter|(?:^| )[%!]\w")
 
 
 def test_what_is_said_in_a_shell_is_about_no_kernel():

@@ -87,7 +87,7 @@ def repaired(repair: Repair) -> Line:
         return line(next_steps.move_away(Path(repair.folder)), either(", restart the kernel", ""))
     if repair.action is Action.LEAVE_OUT:
         return line(
-            either("restart the kernel, begin the notebook with ", "start Python with "),
+            either("restart the kernel, begin the notebook with ", "leave it out: "),
             next_steps.leave_out(repair.folder),
         )
     if repair.action is Action.UNINSTALL:
