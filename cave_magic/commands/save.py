@@ -7,14 +7,16 @@ import os
 import re
 from collections.abc import Mapping
 
+from ..credentials import save
 from ..credentials.stored_tokens import resolve
 from ..credentials.target import Target
-from ..credentials.token_files import read_any_file
+from ..credentials.token_files import read_any_file, server_file
 from ..doctor import next_steps
 from ..errors import BadInput, TokenExists
 from ..login import pages, verify
 from ..login.exchange import is_from_address
 from ..ui.document import Page
+from ..ui.door import in_shell
 from . import token_input
 from .arguments import argument, command
 from .context import Context
@@ -50,6 +52,8 @@ def cave_save(context: Context, args: argparse.Namespace) -> None:
     text, given = _given(args, names)
     try:
         with token_input.cleaning_up(context):
+            if text is not None and not args.no_check and in_shell() and not context.frontend.can_ask:
+                return _save_in_turn(context, target, args, text, given)
             _save(context, target, args, text, given)
     except TokenExists as error:
         unchecked = ("--no-check",) if args.no_check else ()
@@ -69,6 +73,18 @@ def _save(context: Context, target: Target, args: argparse.Namespace, text: str 
     else:
         new = token_input.accepted(context, text, target, args.overwrite, given)
     return token_input.finish(context, new, args.overwrite)
+
+
+def _save_in_turn(context: Context, target: Target, args: argparse.Namespace, text: str, given: list[str]) -> None:
+    """Saves the token of a script. Of many that start at once with the same token, the first asks the server."""
+    token = token_input.pick(context, text, target)
+    with save.job(token, target.server, target.datastack) as is_saved:
+        if not is_saved:
+            return _save(context, target, args, text, given)
+    saved = save.Saved(written=(server_file(target.server),), unchanged=True)
+    page = access.saved_by_another_page(token, target, saved)
+    context.outcome = token_input.saved_token(token, target, saved, page)
+    return context.frontend.show(page)
 
 
 def _save_unchecked(context: Context, text: str, target: Target, args: argparse.Namespace) -> Page:

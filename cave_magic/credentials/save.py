@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -156,6 +157,55 @@ def _planned(
         texts[map_file()] = map_text
     saved = Saved(written=files.write, unchanged=unchanged, kept=files.keep, mapped=mapped, remapped=remapped)
     return _Plan(texts=texts, copied=files.copy, saved=saved)
+
+
+JOB_NAME = ".cave_magic.job"
+"""The file that says which token file the last job wrote."""
+
+JOB_SECONDS = 60.0
+"""For so long the jobs that start at the same time need not ask the server whether it accepts the same token."""
+
+
+@contextlib.contextmanager
+def job(token: Token, server: str, datastack: str) -> Iterator[bool]:
+    """Lets jobs on a shared home save in turn, so that a server is asked once and not two hundred times.
+
+    Args:
+        token: the token.
+        server: its server.
+        datastack: the datastack that is mapped to the server.
+    Yields:
+        whether a job saved this token for them in the last `JOB_SECONDS`, after the server had accepted it, so
+        that there is nothing to do. Else the block saves it.
+    """
+    path = secrets_folder() / JOB_NAME
+    if not path.parent.is_dir() and folder_obstacle() is None:
+        with contextlib.suppress(OSError):
+            atomic_write.make_private_folder(path.parent)
+    with atomic_write.in_turn(path.with_name(f"{JOB_NAME}.lock"), JOB_SECONDS):
+        stored = resolve(server)
+        is_ours = not stored.belongs_to and stored.token == token
+        is_saved = is_ours and _last_job(path) == _mark(stored, datastack)
+        yield is_saved
+        if not is_saved:
+            with contextlib.suppress(OSError):
+                atomic_write.write_all({path: _mark(resolve(server), datastack).encode()})
+
+
+def _last_job(path: Path) -> str:
+    """What the last job wrote, if that was a moment ago; else ""."""
+    with contextlib.suppress(OSError, ValueError):
+        if 0 <= time.time() - path.stat().st_mtime < JOB_SECONDS:
+            return path.read_text(encoding="utf-8")
+    return ""
+
+
+def _mark(stored: StoredToken, datastack: str) -> str:
+    """A token file and when it was written, without the token; it differs for every other content."""
+    path = stored.source.path if stored.source is not None else stored.server_file.path
+    with contextlib.suppress(OSError):
+        return f"{datastack} {stored.server} {path.name} {path.stat().st_mtime_ns}"
+    return "no file"
 
 
 def obstacle_to_saving(server: str) -> Obstacle | None:

@@ -16,6 +16,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -233,7 +234,7 @@ def script(results: Results, runs: int) -> None:
     with Sandbox() as cave, computer(cave) as home:
         cave.delay = 0.1
         environ = {**os.environ, "HOME": str(home), "USERPROFILE": str(home), "CAVE_TOKEN": cave.new_token("ada")}
-        send = f"import os, requests\nheaders = {{'Authorization': 'Bearer ' + os.environ['CAVE_TOKEN']}}\n"
+        send = "import os, requests\nheaders = {'Authorization': 'Bearer ' + os.environ['CAVE_TOKEN']}\n"
         send += f"for path in {THEIR_REQUESTS}: requests.get({cave.server!r} + path, headers=headers, timeout=30)"
         words = ("save", "--from-env", "CAVE_TOKEN", "--overwrite", "--server", cave.server)
         for _ in range(runs + 1):

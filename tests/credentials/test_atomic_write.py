@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cave_magic.credentials import atomic_write
 from cave_magic.credentials.atomic_write import write_all
 
 

@@ -85,6 +85,13 @@ def unchecked_page(token: Token, target: Target, saved: Saved) -> Page:
     return Page((line(Span(head, "warning")), fact_table(rows, "what was saved"), then))
 
 
+def saved_by_another_page(token: Token, target: Target, saved: Saved) -> Page:
+    """The page of a job whose token another one saved a moment ago."""
+    rows = [("server", line(host_of(target.server))), *_token_rows(token, saved)]
+    head = line(Span("✔ This token is already saved. ", "done"), "Another job checked it a moment ago.")
+    return Page((head, fact_table(rows, "what is saved"), _step_left(target, None, tried=False)))
+
+
 def terms_to_accept(facts: ServerFacts) -> Terms | None:
     """The terms of service because of which the datastack cannot be read, or None."""
     info = facts.info
