@@ -283,7 +283,7 @@ OTHER_TEXT = {
     "commands.arguments._without_values", "commands.save._variable_in", "login.browser_sign_in.is_sign_in_address",
     "login.exchange.is_from_address",  # from a server, a library or a user
     "ui.*", "doctor.diagnose", "doctor.next_steps", "doctor.reference", "doctor.report", "doctor.summary",  # layout
-    "environment.attribution",  # from an exception
+    "environment.attribution", "environment.startup",  # from an exception or a file
 }  # fmt: skip
 """Modules and functions whose `text` is not our own sentence, and those that only lay sentences out."""
 

@@ -27,7 +27,7 @@ from cave_magic.deployments import (
 )
 from cave_magic.errors import BadInput
 from cave_magic.token import BASE64, HEX, formats
-from cave_magic.ui.document import is_address
+from cave_magic.ui.document import is_web_address
 
 from .support.token_formats import JWT, registered
 
@@ -224,4 +224,4 @@ def test_a_shared_server_has_no_contact_of_one_of_its_projects():
 @pytest.mark.parametrize("one", [one for one in DEPLOYMENTS if one.access], ids=lambda one: one.name)
 def test_pages_where_people_ask_for_access_can_be_links(one: Deployment):
     """They are addresses without anything odd."""
-    assert is_address(one.access)
+    assert is_web_address(one.access)

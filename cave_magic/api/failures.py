@@ -26,6 +26,7 @@ class Failure(Enum):
     HANDSHAKE = "and this computer did not agree on a secure connection (TLS)"
     NOT_TLS = "does not speak https: the address should begin with http://"
     NOT_HTTP = "responds, but speaks neither http nor https"
+    HEADERS = "sends more or longer headers than a client accepts"
     PROXY = "is unreachable through the configured proxy"
     SOCKS = "was not contacted: the configured proxy is a SOCKS proxy, which needs PySocks, which is not installed"
     INCOMPLETE = "broke off in the middle of its response"
@@ -51,6 +52,7 @@ _BY_KIND = (
     ({"ChunkedEncodingError", "IncompleteRead"}, Failure.INCOMPLETE),
     ({"ConnectionResetError", "RemoteDisconnected", "BrokenPipeError"}, Failure.RESET),
     ({"BadStatusLine", "UnknownProtocol"}, Failure.NOT_HTTP),
+    ({"LineTooLong", "HTTPException"}, Failure.HEADERS),  # http.client: 100 headers of 65,536 characters
 )
 """Names of exceptions, and the failure if one of them is among the causes. The first match counts."""
 

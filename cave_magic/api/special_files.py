@@ -1,4 +1,4 @@
-"""Files that requests reads for every request, and that stop it: pipes and devices, and what is not text."""
+"""Files that requests reads for every request, and that stop it: pipes, devices, huge files, and what is not text."""
 
 from __future__ import annotations
 
@@ -6,45 +6,60 @@ import os
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
 
 NETRC_FILES = ("~/.netrc", "~/_netrc")
 """The files with passwords that requests 2.34 looks for if NETRC names none; it reads the first that exists."""
 
 
+LARGEST_NETRC = 1_000_000
+"""Bytes. Python takes 0.4 s to read so many (3.11), before each request, and for 30 MB minutes."""
+
+
+class Harm(Enum):
+    """What a `.netrc` file does to every request; the value is what to say of the file."""
+
+    NEVER_ENDS = "is a pipe or a device: every request of CAVEclient waits for it forever"
+    TOO_LARGE = "is so large that every request of CAVEclient takes seconds or minutes to read it"
+    NOT_TEXT = "is not UTF-8 text: every request of CAVEclient fails"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HarmfulNetrc:
-    """A `.netrc` file that stops every request.
-
-    Attributes:
-        path: the file.
-        never_ends: whether requests would read it without end; if not, requests raises an error.
-    """
+    """A `.netrc` file that stops every request, and how."""
 
     path: str
-    never_ends: bool
+    harm: Harm
 
 
 def harmful_netrc() -> HarmfulNetrc | None:
-    """The `.netrc` file that requests cannot cope with, or None."""
+    """The `.netrc` file that requests cannot cope with, or None. It is read again only if it has changed."""
     named = os.environ.get("NETRC")
     paths = map(os.path.expanduser, NETRC_FILES if named is None else (named,))
-    first = next(filter(os.path.exists, paths), "")
-    if never_ends(first):
-        return HarmfulNetrc(path=first, never_ends=True)
-    return HarmfulNetrc(path=first, never_ends=False) if first and _stops_requests(first) else None
+    path = next(filter(os.path.exists, paths), "")
+    if not path:
+        return None
+    about = os.stat(path)
+    harm = _harm_of(path, about.st_size, about.st_ctime_ns, about.st_ino)
+    return HarmfulNetrc(path=path, harm=harm) if harm else None
 
 
-def _stops_requests(path: str) -> bool:
-    """Whether reading a `.netrc` file raises what requests 2.34 does not catch, such as UnicodeDecodeError."""
+@lru_cache(maxsize=1)
+def _harm_of(path: str, size: int, *state: int) -> Harm | None:
+    if never_ends(path):
+        return Harm.NEVER_ENDS
+    if size > LARGEST_NETRC and os.path.isfile(path):
+        return Harm.TOO_LARGE
     from netrc import NetrcParseError, netrc  # lazily: hardly anybody has such a file
 
     try:
         netrc(path)
     except (NetrcParseError, OSError):
-        return False
-    except Exception:
-        return True
-    return False
+        return None
+    except Exception:  # requests 2.34 does not catch it either, such as UnicodeDecodeError
+        return Harm.NOT_TEXT
+    return None
 
 
 def never_ends(path: str) -> bool:

@@ -289,15 +289,16 @@ def _locked(path: Path, fault: FileFault, unusable: bool = False) -> Obstacle:
 
 
 def _own_home() -> str:
-    """The home folder that the system has for this user, if HOME names another one and it can be used; else ""."""
-    try:
+    """A home folder that can be used, if HOME names another one: HOME without spaces, line breaks and quotes around it,
+    or the one that the system has for this user; else ""."""
+    homes = [os.environ.get("HOME", "").strip(" \t\r\n'\"")]
+    with contextlib.suppress(ImportError, KeyError, OSError):  # Windows, or a container without an entry for this user
         import pwd
 
-        home = pwd.getpwuid(os.geteuid()).pw_dir
-    except (ImportError, KeyError, OSError):  # Windows, or a container without an entry for this user
-        return ""
-    is_other = os.path.isdir(home) and os.path.realpath(home) != os.path.realpath(os.path.expanduser("~"))
-    return home if is_other and _is_allowed(Path(home), os.W_OK | os.X_OK) else ""
+        homes.append(pwd.getpwuid(os.geteuid()).pw_dir)
+    now = os.path.realpath(os.path.expanduser("~"))
+    others = [one for one in homes if os.path.isabs(one) and os.path.isdir(one) and os.path.realpath(one) != now]
+    return next((one for one in others if _is_allowed(Path(one), os.W_OK | os.X_OK)), "")
 
 
 def _owner_of(info: os.stat_result) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..api.responses import Account, ListedToken, Response
+from ..api.responses import NOT_RECEIVED, Account, ListedToken, Response, is_cave
 from ..api.special_files import HarmfulNetrc
 from ..api.urls import host_of
 from ..credentials.datastack_map import ServerMap
@@ -181,6 +181,12 @@ class ServerFacts:
     def address(self) -> str:
         """The server's address."""
         return self.target.server
+
+    @property
+    def is_gated(self) -> bool:
+        """Whether something denies access in the auth service's place: that one says that it got no token."""
+        said = self.anonymous_identity
+        return said is not None and said.status in (401, 403) and is_cave(said) and said.code not in NOT_RECEIVED
 
     @property
     def other_variables(self) -> list[str]:

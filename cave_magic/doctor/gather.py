@@ -62,6 +62,7 @@ def gather(
         check_command = next_steps.check_everything(wanted[0]) if everything else next_steps.check_all(wanted)
         look = partial(look_at_computer, wanted[0], check_command, notebook.can_ask)
         looking = batch.submit(look)
+        finding = batch.submit(lambda: notebook.find_left(search.tokens))  # a history may have gigabytes
         batch.wait(on_wait)
         machine = replace(
             looking.result() if looking.done() else look(),
@@ -70,7 +71,7 @@ def gather(
             requests_problem=result_or(importing_requests, ""),
             import_fault=result_or(explaining, None),
             shadowing_files=find_shadowing_files(),
-            leftover_tokens=notebook.find_left(search.tokens),
+            leftover_tokens=result_or(finding, ()),
             scrub_left=partial(notebook.scrub_left, search.tokens),
         )
         return search.evidence(machine, importing, notebook)
@@ -178,7 +179,7 @@ class _Search:
     @property
     def tokens(self) -> list[Token]:
         """The stored tokens of the servers."""
-        return [one.stored.token for one in self._servers.values() if one.stored.token is not None]
+        return [one.stored.token for one in list(self._servers.values()) if one.stored.token is not None]
 
     def evidence(self, machine: Machine, importing: Future[str], notebook: NotebookSession) -> Evidence:
         """The facts, once the batch is over."""

@@ -123,6 +123,8 @@ class ServerRequests:
         MEMORY.accepted.discard((self.address, token))
         if identity.code in responses.REFUSALS:
             self._salvage()
+            if identity.code == "invalid_token":
+                self._anonymous_identity = self._batch.get(endpoints.identity_url(self.address))
             if identity.code in responses.NOT_RECEIVED and not http.netrc_for(self.address):
                 self._experiments_on(identity.host).start(identity)
         elif not identity.error:

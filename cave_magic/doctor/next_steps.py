@@ -272,14 +272,15 @@ def install(installer: Installer, *specs: str, again: bool = False, over: bool =
     if not installer.tool:
         return other_environment(installer)
     forced = ("--ignore-installed" if over else "--force-reinstall", "--no-deps") if again else ("-U",)
-    installing = _with_restart(_by(installer, "install", *installer.options, *forced, *map(_spec, specs)))
-    return line(without_variable(*installer.unset), ", then ", installing) if installer.unset else installing
+    names = {re.split(r"[<>=!~\[ ]", spec)[0].replace("_", "-").lower() for spec in specs}
+    limited = ("PIP_CONSTRAINT",) if names & set(installer.constrained) else ()
+    return _in_order(installer, "install", *installer.options, *forced, *map(_spec, specs), limited=limited)
 
 
 def uninstall(installer: Installer, *names: str) -> Line:
     """Uninstalls the copies of packages that Python finds first, and what to do then."""
     options = tuple(one for one in installer.options if one not in ("--user", "--no-user"))
-    return _with_restart(_by(installer, "uninstall", *options, *(() if installer.tool == "uv" else ("-y",)), *names))
+    return _in_order(installer, "uninstall", *options, *(() if installer.tool == "uv" else ("-y",)), *names)
 
 
 def other_environment(installer: Installer) -> Line:
@@ -313,8 +314,11 @@ def _by(installer: Installer, verb: str, *words: str) -> Command:
     return Command(f"{own}{installer.tool} {verb.replace('uninstall', 'remove')} {'-y ' * ('-y' not in words)}{said}")
 
 
-def _with_restart(command: Command) -> Line:
-    return line(command, either(", restart the kernel", ""))
+def _in_order(installer: Installer, verb: str, *words: str, limited: tuple[str, ...] = ()) -> Line:
+    """Unsets what is in the way, runs the installer, and restarts the kernel."""
+    unset = tuple(dict.fromkeys((*installer.unset, *limited)))
+    first = (without_variable(*unset), ", then ") if unset else ()
+    return line(*first, _by(installer, verb, *words), either(", restart the kernel", ""))
 
 
 def _spec(spec: str) -> str:

@@ -1,8 +1,8 @@
 """Finds out why an import fails: which package is at fault, and what repairs it. Used only after a failure.
 
-First it tries the import in a fresh Python, then again with one circumstance changed at a time: without the copy of a
-package that comes first, without an environment variable. What makes it work is the cause. Only if nothing does, it
-compares the packages that take part with their metadata.
+First it tries the import in a fresh Python, then again with one circumstance changed at a time: without what runs when
+Python starts, an environment variable, or the copy of a package that comes first. What makes it work is the cause. Only
+if nothing does, it compares the packages that take part with their metadata.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ from .distributions import (
     entries_with,
     file_of,
     folders_of_pythonpath,
+    is_changeable,
+    is_same,
+    name_of,
     normal,
     origin_of,
     top_of,
@@ -30,10 +33,25 @@ from .distributions import (
 from .import_fault import Action, Cause, ImportFault, Origin, Repair
 from .import_messages import ABI, LIBRARY, NO_ATTRIBUTE, NO_MODULE, NO_NAME, OTHER_NAMES, REMOVED
 from .installer import Installer, find_conda, find_installer
-from .trial import ImportFailure, ImportTrial, Outcome, attempt, run
+from .startup import files_of_ipython, files_of_python, find_startup_fault
+from .trial import ImportFailure, ImportTrial, Outcome, attempt, is_python_gone, run
 
-_VARIABLES = ("LD_", "DYLD_", "PYTHONHOME", "PYTHONOPTIMIZE", "PYTHONWARNINGS", "PYTHONPLATLIBDIR", "PYTHONUTF8")
-"""How the names of environment variables begin that can break an import, apart from PYTHONPATH."""
+_KEPT = frozenset(
+    (
+        "HOME",
+        "LANG",
+        "PATH",
+        "PYTHONPATH",
+        "SYSTEMROOT",
+        "TEMP",
+        "TMP",
+        "TMPDIR",
+        "USERPROFILE",
+        "APPDATA",
+        "LOCALAPPDATA",
+    )
+)
+"""The environment variables that every trial has; PYTHONPATH only adds to `sys.path`, which is tried by itself."""
 _MOST_TRIALS = 5
 _OWN = "cave_magic"
 _STALE = ImportFault(cause=Cause.STALE_KERNEL, repair=Repair(action=Action.RESTART))
@@ -50,12 +68,12 @@ def find_fault(module: str, seconds: Callable[[], float]) -> ImportFault | None:
         module: its full name.
         seconds: how many seconds are left.
     """
-    if _is_gone(sys.executable or ""):
+    if is_python_gone():
         gone = Repair(action=Action.OTHER_PYTHON)
         return ImportFault(cause=Cause.PYTHON_GONE, package="Python", folder=sys.executable, repair=gone)
     first = run(ImportTrial(module=module), seconds() / 2)
     if first.works:
-        return _STALE
+        return find_startup_fault(module, files_of_ipython(), seconds() - 0.5, bare=False) or _STALE
     raised = first.raised or attempt(module)
     if raised is None:  # a second try in this kernel proves nothing
         return None
@@ -68,17 +86,6 @@ def find_fault(module: str, seconds: Callable[[], float]) -> ImportFault | None:
         return ImportFault(cause=Cause.UNKNOWN, package=module.partition(".")[0], repair=unknown)
 
 
-def _is_gone(path: str) -> bool:
-    """Whether a file does not exist; one that this user may not see is not gone."""
-    try:
-        os.stat(path)
-    except FileNotFoundError:
-        return os.path.isabs(path)
-    except OSError:
-        return False
-    return False
-
-
 class _Attribution:
     """The search for the fault behind one failed import."""
 
@@ -89,7 +96,7 @@ class _Attribution:
 
     def fault(self) -> ImportFault:
         """The fault: the first that is found, those that were tried before those that were deduced."""
-        tried = (self._other_path, self._other_copy, self._variable, self._bytecode)
+        tried = (self._circumstances, self._other_copy)
         deduced = (self._unreadable, self._absent, self._broken, self._other_version)
         looks = (*tried, *deduced, self._binary, self._library, self._mismatch)
         return next((found for look in looks if (found := look())), None) or self._unknown()
@@ -122,7 +129,9 @@ class _Attribution:
         """The distribution whose copy of a module is imported; else another one that owns it."""
         owners = [one for one in self._installed if top in one.modules]
         first = next(entries_with(top), None)
-        return next((one for one in owners if first is not None and _same(one.folder, first)), next(iter(owners), None))
+        return next(
+            (one for one in owners if first is not None and is_same(one.folder, first)), next(iter(owners), None)
+        )
 
     def _running(self, other_than: str = "") -> Installed | None:
         """The innermost distribution whose code was running."""
@@ -152,19 +161,36 @@ class _Attribution:
             raise _TimeUp
         return works
 
-    def _other_path(self) -> ImportFault | None:
-        """A folder of packages that this kernel no longer searches."""
-        if all(one in sys.path for one in site.getsitepackages() if os.path.isdir(one)):
-            return None
-        works = self._try({"": ImportTrial(module=self._module, own_path=True)})
-        return None if works is None else _STALE
-
-    def _bytecode(self) -> ImportFault | None:
-        """A package whose compiled files in `__pycache__` are damaged, or older than they claim."""
-        works = self._try({"": ImportTrial(module=self._target, recompiled=True)})
+    def _circumstances(self) -> ImportFault | None:
+        """A folder that this kernel no longer searches, a file that runs first, a variable, or the compiled files."""
+        names = tuple(name for name in os.environ if name.upper() not in _KEPT)
+        trials = {
+            "startup": ImportTrial(module=self._target, bare=True),
+            "variables": ImportTrial(module=self._target, without=names),
+            "bytecode": ImportTrial(module=self._target, recompiled=True),
+        }
+        if not all(one in sys.path for one in site.getsitepackages() if os.path.isdir(one)):
+            trials = {"path": ImportTrial(module=self._module, own_path=True)} | trials
+        works = self._try(trials)
+        if works == "path":
+            return _STALE
+        if works == "startup":
+            return find_startup_fault(self._target, files_of_python(), self._seconds() - 0.5, bare=True)
+        if works == "variables":
+            return self._variable(names)
         if works is None or not self._parts:
-            return None
+            return None  # damaged files in `__pycache__`, or such that are older than they claim
         return self._found(Cause.DAMAGED, self._parts[0], Action.REINSTALL, files=("__pycache__",))
+
+    def _variable(self, names: tuple[str, ...]) -> ImportFault | None:
+        """The environment variable without which the import works: it leaves out a few at a time."""
+        while len(names) > 1:
+            parts = [names[at::_MOST_TRIALS] for at in range(min(_MOST_TRIALS, len(names)))]
+            works = self._try({part[0]: ImportTrial(module=self._target, without=part) for part in parts})
+            if works is None:
+                return None
+            names = next(part for part in parts if part[0] == works)
+        return ImportFault(cause=Cause.VARIABLE, package=names[0], repair=Repair(action=Action.UNSET, specs=names))
 
     def _other_copy(self) -> ImportFault | None:
         """A package of which an earlier entry of `sys.path` has another copy than a later one."""
@@ -172,12 +198,12 @@ class _Attribution:
         double = {top: found for top, found in copies.items() if len(found) > 1}
         trials: dict[str, ImportTrial] = {}
         for top, (entry, *_) in double.items():
-            alone = _is_changeable(entry)
+            alone = is_changeable(entry)
             trials[top if alone else entry] = ImportTrial(
                 module=self._target, hidden=(top,) if alone else (), folder=entry, without_entry=not alone
             )
         every = tuple(
-            top for top, (entry, *_) in double.items() if origin_of(entry) is Origin.USER and _is_changeable(entry)
+            top for top, (entry, *_) in double.items() if origin_of(entry) is Origin.USER and is_changeable(entry)
         )
         trials = dict(list(trials.items())[:_MOST_TRIALS])
         if len(every) > 1:
@@ -194,7 +220,7 @@ class _Attribution:
         yield from self._tops
         for one in self._parts:
             with suppress(Exception):
-                yield from (_name_of(need).replace("-", "_") for need in one.metadata.requires or ())
+                yield from (name_of(need).replace("-", "_") for need in one.metadata.requires or ())
 
     @cached_property
     def _target(self) -> str:
@@ -205,10 +231,10 @@ class _Attribution:
 
     def _copy_fault(self, entry: str, tops: tuple[str, ...], other: str) -> ImportFault:
         origin, folder = origin_of(entry), os.path.abspath(entry)
-        found = [one for one in self._installed if _same(one.folder, entry) and one.modules & set(tops)]
+        found = [one for one in self._installed if is_same(one.folder, entry) and one.modules & set(tops)]
         package = str(found[0]) if found else tops[0]
         owned = {top for one in found for top in one.modules & set(tops)}
-        if not _is_changeable(entry):
+        if not is_changeable(entry):
             repair = Repair(action=Action.LEAVE_OUT, folder=entry)
         elif origin is not Origin.NOTEBOOK and owned == set(tops) and all(one.has_record for one in found):
             repair = self._repair(Action.UNINSTALL, *dict.fromkeys(one.name for one in found))
@@ -217,14 +243,6 @@ class _Attribution:
         return ImportFault(
             cause=Cause.OTHER_COPY, package=package, folder=folder, origin=origin, other=other, repair=repair
         )
-
-    def _variable(self) -> ImportFault | None:
-        """An environment variable without which the import works."""
-        names = [name for name in os.environ if name.startswith(_VARIABLES)][:_MOST_TRIALS]
-        works = self._try({name: ImportTrial(module=self._target, without=(name,)) for name in names})
-        if works is None:
-            return None
-        return ImportFault(cause=Cause.VARIABLE, package=works, repair=Repair(action=Action.UNSET, specs=(works,)))
 
     # ---------------------------------------------------------------- what the metadata says
 
@@ -263,7 +281,7 @@ class _Attribution:
             return self._found(cause, owner, Action.REINSTALL, files=() if cause is Cause.EDITABLE_GONE else (top,))
         spec = self._missing_spec(top, by)
         in_sight = {one.name for one in all_installed(folders_of_pythonpath())}
-        hides = normal(_name_of(spec)) in in_sight  # pip would say that it is installed
+        hides = normal(name_of(spec)) in in_sight  # pip would say that it is installed
         repair = self._repair(Action.REINSTALL if hides else Action.INSTALL, spec, needed_by=by, unrecorded=hides)
         return ImportFault(cause=Cause.MISSING, package=top, other=str(by or ""), repair=repair)
 
@@ -424,17 +442,3 @@ class _Attribution:
             ):
                 return found
         return find_installer()
-
-
-def _is_changeable(entry: str) -> bool:
-    """Whether this user can rename or uninstall what is in an entry of `sys.path`, and nobody else relies on it."""
-    return origin_of(entry) not in (Origin.PYTHONPATH, Origin.ADDED) and os.access(entry or os.curdir, os.W_OK)
-
-
-def _same(folder: str, entry: str) -> bool:
-    return os.path.realpath(folder) == os.path.realpath(entry)
-
-
-def _name_of(requirement: str) -> str:
-    found = re.match(r"[\w.-]+", requirement)
-    return found[0] if found else ""

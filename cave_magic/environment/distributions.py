@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import site
 import sys
 from collections.abc import Collection, Iterator, Sequence
@@ -194,3 +195,19 @@ def origin_of(entry: str) -> Origin:
         return Origin.USER
     roots = {os.path.abspath(one) for one in (sys.prefix, sys.base_prefix, "/usr/lib/python3")}
     return Origin.ENVIRONMENT if any(path.startswith(root + os.sep) for root in roots) else Origin.ADDED
+
+
+def is_changeable(entry: str) -> bool:
+    """Whether this user can rename or uninstall what is in an entry of `sys.path`, and nobody else relies on it."""
+    return origin_of(entry) not in (Origin.PYTHONPATH, Origin.ADDED) and os.access(entry or os.curdir, os.W_OK)
+
+
+def is_same(folder: str, entry: str) -> bool:
+    """Whether two paths lead to the same folder."""
+    return os.path.realpath(folder) == os.path.realpath(entry)
+
+
+def name_of(requirement: str) -> str:
+    """The package that a requirement such as `pandas<3` is about, or ""."""
+    found = re.match(r"[\w.-]+", requirement)
+    return found[0] if found else ""

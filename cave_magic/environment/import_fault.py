@@ -17,6 +17,8 @@ class Cause(Enum):
     """An earlier folder of `sys.path` has another copy; without that copy, the import works."""
     VARIABLE = auto()
     """Without an environment variable, the import works."""
+    STARTUP_FILE = auto()
+    """Without a file that Python or IPython runs when it starts, the import works."""
     NO_MODULE_OF_PYTHON = auto()
     """This Python was built without a module of the standard library."""
     TOO_OLD_FOR_PYTHON = auto()

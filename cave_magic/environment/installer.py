@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import site
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-_ELSEWHERE = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT")
 _SETTINGS = ("/etc/pip.conf", "/etc/xdg/pip/pip.conf", "~/.pip/pip.conf", "~/.config/pip/pip.conf")
-_YES = ("1", "true", "yes", "on")
+_YES = ("1", "true", "yes", "on", "y", "t")
+_LONGEST = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +26,8 @@ class Installer:
             or "" if nobody but an administrator can change this environment.
         options: what pip must be told: `--user` for a read-only Python, `--break-system-packages` for one that the
             operating system manages (PEP 668), `--no-user` where its settings say `--user` and that cannot work.
-        unset: environment variables that make pip install into a folder that this kernel does not search.
+        unset: environment variables with which it fails, or installs into a folder that this kernel does not search.
+        constrained: the packages whose versions the file in PIP_CONSTRAINT limits.
         python: this kernel's Python.
         venv: how to make another environment here: "venv", "uv", or "" if neither is there.
     """
@@ -32,6 +35,7 @@ class Installer:
     tool: str = "pip"
     options: tuple[str, ...] = ()
     unset: tuple[str, ...] = ()
+    constrained: tuple[str, ...] = ()
     python: str = "python"
     venv: str = "venv"
 
@@ -54,7 +58,8 @@ def find_installer() -> Installer:
     return Installer(
         tool=tool,
         options=options if tool else (),
-        unset=tuple(name for name in _ELSEWHERE if _leads_elsewhere(os.environ.get(name, ""))) if tool == "pip" else (),
+        unset=_in_the_way("UV_" if tool == "uv" else "PIP_"),
+        constrained=_constrained(),
         python=sys.executable or "python",
         venv="venv" if has_ensurepip else "uv" if _has_uv() else "",
     )
@@ -82,21 +87,50 @@ def _works(module: str) -> bool:
 def _is_set_to_user() -> bool:
     """Whether the settings of pip say `--user`, which many clusters have."""
     if "PIP_USER" in os.environ:
-        return os.environ["PIP_USER"].lower() in _YES
+        return _is_yes(os.environ["PIP_USER"])
     from configparser import ConfigParser
 
     files = ConfigParser()
     with suppress(Exception):  # a malformed file, with which pip fails, too
         own = (os.path.join(sys.prefix, "pip.conf"), os.environ.get("PIP_CONFIG_FILE", ""))
-        files.read([*map(os.path.expanduser, _SETTINGS), *own])
+        files.read(filter(os.path.isfile, (*map(os.path.expanduser, _SETTINGS), *own)))  # not a pipe
         return any(files.getboolean(one, "user", fallback=False) for one in ("global", "install"))
     return False
+
+
+def _in_the_way(prefix: str) -> tuple[str, ...]:
+    """The variables that begin with the prefix and keep the installer from its work (pip 25, uv 0.8)."""
+    files = [one for one in os.environ.get("PIP_CONSTRAINT", "").split() if "://" not in one]
+    fails: dict[str, Callable[[str], bool]] = {
+        **dict.fromkeys(("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT"), _leads_elsewhere),
+        **dict.fromkeys(("PIP_CERT", "UV_CONSTRAINT"), lambda value: not os.path.exists(value)),
+        **dict.fromkeys(("PIP_DRY_RUN", "PIP_REQUIRE_HASHES", "UV_OFFLINE"), _is_yes),
+        "PIP_CONSTRAINT": lambda value: not all(map(os.path.exists, files)),
+        "PIP_NO_INDEX": lambda value: _is_yes(value) and not os.environ.get("PIP_FIND_LINKS"),
+        "PIP_PYTHON": lambda value: os.path.realpath(value) != os.path.realpath(sys.executable or ""),
+        "PIP_REQUIRE_VIRTUALENV": lambda value: _is_yes(value) and sys.prefix == sys.base_prefix,
+    }
+    found = {name: value for name in fails if name.startswith(prefix) and (value := os.environ.get(name))}
+    return tuple(name for name, value in found.items() if fails[name](value))
+
+
+def _constrained() -> tuple[str, ...]:
+    """The packages in the files of PIP_CONSTRAINT, which images of institutes set (NVIDIA's do)."""
+    found: list[str] = []
+    for path in filter(os.path.isfile, os.environ.get("PIP_CONSTRAINT", "").split()):
+        with suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
+            found += re.findall(r"(?m)^\s*([\w.-]+)", file.read(_LONGEST))
+    return tuple(re.sub(r"[-_.]+", "-", one).lower() for one in found)
+
+
+def _is_yes(value: str) -> bool:
+    return value.lower() in _YES
 
 
 def _leads_elsewhere(folder: str) -> bool:
     """Whether packages below a folder are not found by this kernel."""
     place = os.path.abspath(folder)
-    return bool(folder) and not any(os.path.abspath(one).startswith(place) for one in sys.path)
+    return not any(os.path.abspath(one).startswith(place) for one in sys.path)
 
 
 def _has_uv() -> bool:

@@ -29,7 +29,7 @@ def private_address_of(name: str) -> str:
     return "" if ip_address(address.partition("%")[0]).is_global else address
 
 
-def is_address(host: str) -> bool:
+def is_ip_address(host: str) -> bool:
     """Whether a host is an IP address, which nobody looks up."""
     with suppress(ValueError):
         return bool(ip_address(host))

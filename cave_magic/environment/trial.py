@@ -108,6 +108,8 @@ class ImportTrial:
         without: environment variables to unset.
         own_path: whether it uses the `sys.path` of the fresh Python, not that of this one.
         recompiled: whether the compiled files in `__pycache__` are ignored.
+        bare: whether Python runs none of the files that it runs first (`-S`).
+        first: files whose code is run before the import.
     """
 
     module: str
@@ -117,6 +119,8 @@ class ImportTrial:
     without: tuple[str, ...] = ()
     own_path: bool = False
     recompiled: bool = False
+    bare: bool = False
+    first: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +147,17 @@ UNKNOWN = Outcome(finished=False)
 IMPOSSIBLE = Outcome(finished=False, possible=False)
 
 
+def is_python_gone() -> bool:
+    """Whether this Python's program does not exist; one that this user may not see is not gone."""
+    try:
+        os.stat(sys.executable or "")
+    except FileNotFoundError:
+        return os.path.isabs(sys.executable or "")
+    except OSError:
+        return False
+    return False
+
+
 def run(trial: ImportTrial, seconds: float) -> Outcome:
     """Tries an import in a fresh Python with the `sys.path` of this one. Never raises."""
     import subprocess
@@ -152,7 +167,7 @@ def run(trial: ImportTrial, seconds: float) -> Outcome:
     if seconds <= 0:
         return UNKNOWN
     wanted = json.dumps(asdict(trial) | {"path": sys.path})
-    options = ("-X", f"pycache_prefix={os.devnull}") if trial.recompiled else ()
+    options = (*(("-X", f"pycache_prefix={os.devnull}") if trial.recompiled else ()), *(("-S",) if trial.bare else ()))
     environ = {name: value for name, value in os.environ.items() if name not in trial.without}
     try:
         done = subprocess.run(  # noqa: S603  this Python, and a file of this package
@@ -171,11 +186,23 @@ def run(trial: ImportTrial, seconds: float) -> Outcome:
     return Outcome(finished=True, raised=ImportFailure(kind=str(said["kind"]), text=text, **lists))
 
 
+def _run_first(file: str) -> None:
+    """Runs a file as Python or IPython does when it starts; of a `.pth` file the lines that import."""
+    try:
+        with open(file, encoding="utf-8", errors="replace") as source:
+            lines = [one for one in source if not file.endswith(".pth") or one.startswith("import")]
+        exec(compile("".join(lines), file, "exec"), {"__name__": "__main__", "__file__": file})  # noqa: S102  the user's own
+    except (Exception, SystemExit):
+        return  # Python goes on, too
+
+
 def _main() -> None:
     wanted = json.loads(sys.argv[1])
     folder = wanted["folder"]
     if not wanted["own_path"]:
         sys.path[:] = [entry for entry in wanted["path"] if not (wanted["without_entry"] and entry == folder)]
+    for file in wanted["first"]:
+        _run_first(file)
     if wanted["hidden"]:
         sys.meta_path.insert(0, _Hidden(wanted["hidden"], folder))
     raised = attempt(wanted["module"])

@@ -110,6 +110,6 @@ def shareable_text(words: Line) -> str:
     return "".join(WITHHELD if span.private else span.text for span in words)
 
 
-def is_address(text: str) -> bool:
+def is_web_address(text: str) -> bool:
     """Whether a text is a web address without a user name or password, and can become a link."""
     return re.fullmatch(r"https?://[^\s\"'<>@/?#]+(?:[/?#][^\s\"'<>]*)?", text) is not None

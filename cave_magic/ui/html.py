@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 
-from .document import Block, Line, Page, Span, Steps, Table, is_address
+from .document import Block, Line, Page, Span, Steps, Table, is_web_address
 
 
 def _color(base: str) -> str:
@@ -98,7 +98,7 @@ def _words(words: Line) -> str:
 
 def _span(span: Span) -> str:
     text = html.escape(span.text)
-    if span.style == "link" and is_address(span.text):
+    if span.style == "link" and is_web_address(span.text):
         return f'<a href="{text}" target="_blank" rel="noopener noreferrer" style="overflow-wrap:anywhere">{text}</a>'
     if span.style == "command":
         wraps = "white-space:pre" if len(span.text) <= _SHORT else "white-space:pre-wrap;overflow-wrap:anywhere"

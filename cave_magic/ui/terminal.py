@@ -10,7 +10,7 @@ from contextlib import suppress
 from io import StringIO
 from typing import TYPE_CHECKING, TextIO
 
-from .document import WIDTH, Line, Page, is_address
+from .document import WIDTH, Line, Page, is_web_address
 from .html import as_html
 from .text_layout import lay_out, width_of
 
@@ -102,7 +102,7 @@ def _text(words: Line, encoding: str) -> Text:
     text = Text()
     for span in words:
         style = Style.parse(STYLES.get(span.style, ""))
-        is_link = span.style == "link" and is_address(span.text)
+        is_link = span.style == "link" and is_web_address(span.text)
         mark = re.match(r"[^\w\s]?", span.text)[0] if span.style in MARKS else ""  # type: ignore[index]
         text.append(writable(mark, encoding), style + Style.parse(MARKS.get(span.style, "")))
         rest = writable(span.text[len(mark) :], encoding)

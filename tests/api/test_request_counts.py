@@ -9,6 +9,7 @@
 | `%cave_whoami`, `%cave_setup` where all is well | 2: identity, tokens | 2 |
 | `%cave_save` for a known server | 4: identity, tokens, list, datastack | 4 |
 | `%cave_save` for another one that lists n datastacks | 3 + n, at most 24 | 6 |
+| any of them with a token that the server rejects | 1 more: the auth service without a token | 2 |
 | any of them without a token | 2: version, and the auth service without a token | 2 |
 | `%cave_save --no-check`, `-h`, `--fix` without a fault | 0 | 0 |
 
@@ -43,13 +44,13 @@ CHECK = {IDENTITY, TOKENS, DATASTACK, *SERVICES}
 
 @pytest.fixture
 def asked(cave, set_up):
-    """The paths that are requested from now on; none may be requested twice."""
+    """The paths that are requested from now on; none may be requested twice, but for once with and once without a token."""
     cave.clear_requests()
 
     def paths():
-        counts = Counter(one.path for one in cave.requests)
+        counts = Counter((one.path, one.authorization) for one in cave.requests)
         assert set(counts.values()) <= {1}, counts
-        return set(counts)
+        return {path for path, _ in counts}
 
     return paths
 
@@ -152,6 +153,7 @@ def test_an_unknown_token_is_sent_to_no_data_server(cave, set_up, run, asked):
     cave.forget()
     run("%cave_check")
     assert asked() == {IDENTITY, DATASTACK}
+    assert len(cave.requests) == 3
 
 
 @pytest.mark.parametrize(

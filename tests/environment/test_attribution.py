@@ -241,6 +241,17 @@ def leads_to_nothing(here: Environment) -> None:
     (here.site / "networkx").symlink_to("/no/such/drive/networkx")
 
 
+def is_blocked_by_sitecustomize(here: Environment) -> None:
+    """An administrator's or an older project's file changes how this Python imports."""
+    (here.site / "sitecustomize.py").write_text("import sys; sys.modules['networkx'] = None\n")
+
+
+def is_blocked_by_a_pth_file(here: Environment) -> None:
+    """A package that was removed has left its hook; another file of that kind does no harm."""
+    (here.site / "aaa.pth").write_text("import os\n")
+    (here.site / "hook.pth").write_text("import sys; sys.modules['networkx'] = None\n")
+
+
 def compiled_anew(here: Environment, code: bytes) -> None:
     """Python finds this code for a source that has not changed since."""
     source = here.site / "networkx" / "graph.py"
@@ -277,6 +288,8 @@ WORLDS: dict[str, tuple[Callable[[Environment], None], str, str]] = {
     "a compiled file hides it": (hides_as_a_compiled_file, "(the folder of the notebook) hides", "!mv "),
     "its bytecode is damaged": (has_damaged_bytecode, "missing or damaged: __pycache__", AGAIN),
     "its bytecode is another's": (has_other_bytecode, "missing or damaged: __pycache__", AGAIN),
+    "sitecustomize blocks it": (is_blocked_by_sitecustomize, "when it starts; without it the import works", "!mv "),
+    "a .pth file blocks it": (is_blocked_by_a_pth_file, "each kernel runs hook.pth in", "!mv "),
     "PYTHONPATH has the only copy": (is_the_only_copy_in_pythonpath, "networkx", "begin the notebook with import sys"),
 }  # fmt: skip
 
@@ -289,6 +302,7 @@ SAMPLE = (
     "a script hides what it needs",
     "a compiled file hides it",
     "its bytecode is another's",
+    "a .pth file blocks it",
 )
 """The worlds of a usual run; `--everything` tries all."""
 
@@ -322,6 +336,32 @@ def test_a_stale_kernel_is_to_be_restarted(here):
     assert "a fresh Python can import it" in said.evidence
     assert said.next == "restart the kernel, then %cave_check"
     assert here.check() is None
+
+
+def test_a_file_of_ipython_that_breaks_the_import_is_moved_away(here, home):
+    """Every kernel runs it, so that restarting alone changes nothing."""
+    file = home / ".ipython" / "profile_default" / "startup" / "50-mine.py"
+    file.parent.mkdir(parents=True)
+    file.write_text("import sys; sys.modules['networkx'] = None\n")
+    here.environ |= {"HOME": str(home), "IPYTHONDIR": ""}
+    begin = f"if os.path.exists({str(file)!r}): exec(open({str(file)!r}).read())"
+    (said,) = here.follow(begin)
+    assert said.evidence.endswith(
+        "each kernel runs 50-mine.py in ~/.ipython/profile_default/startup when it starts; without it the import works"
+    )
+    assert said.commands[0].startswith("!mv ~/.ipython/")
+
+
+def test_a_variable_of_a_package_that_breaks_the_import_is_named(here):
+    """Of all variables, the one without which the import works is found by leaving out a few at a time."""
+    (here.site / "networkx" / "__init__.py").write_text(
+        "import os\nif 'GRAPH_MODE' in os.environ: raise ValueError('x')\nfrom .graph import Graph\n"
+    )
+    here.environ["GRAPH_MODE"] = "fast"
+    said = here.check()
+    assert said is not None
+    assert said.evidence.endswith("without the environment variable GRAPH_MODE, the import works")
+    assert said.next.startswith("unset GRAPH_MODE where Jupyter is started")
 
 
 def test_a_removed_python_is_named(here):

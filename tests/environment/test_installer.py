@@ -71,6 +71,14 @@ def test_pip_that_is_set_to_user_is_told_not_to(python, tmp_path, monkeypatch, s
     assert python(user=True).options == ()
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes are of Unix")
+def test_a_pipe_in_place_of_the_settings_of_pip_is_not_read(python, tmp_path, monkeypatch):
+    """Nobody writes to it, so that reading it would never end."""
+    monkeypatch.delenv("PIP_CONFIG_FILE", raising=False)
+    os.mkfifo(tmp_path / "pip.conf")
+    assert python(user=False).options == ()
+
+
 @pytest.mark.parametrize("name", ["PIP_TARGET", "PIP_PREFIX", "PIP_ROOT"])
 def test_a_folder_that_this_kernel_does_not_search_is_unset(python, tmp_path, monkeypatch, name):
     """Pip would install there, and the package would still be missing here."""
@@ -81,6 +89,46 @@ def test_a_folder_that_this_kernel_does_not_search_is_unset(python, tmp_path, mo
     assert words == f'import os; os.environ.pop("{name}", None), then %pip install -U pandas, restart the kernel'
     monkeypatch.syspath_prepend(str(tmp_path / "elsewhere" / "lib"))
     assert python().unset == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fine"),
+    [
+        ("PIP_CERT", "/no/such/company.pem", os.devnull),
+        ("PIP_CONSTRAINT", "/no/such/limits.txt", "https://example.org/limits.txt"),
+        ("PIP_CONSTRAINT", f"{os.devnull} /no/such/limits.txt", f"{os.devnull} {os.devnull}"),
+        ("PIP_DRY_RUN", "1", "0"),
+        ("PIP_NO_INDEX", "yes", "no"),
+        ("PIP_PYTHON", "/usr/bin/another-python", sys.executable),
+        ("PIP_REQUIRE_HASHES", "true", "false"),
+        ("PIP_REQUIRE_VIRTUALENV", "True", "off"),
+    ],
+)
+def test_a_variable_with_which_pip_fails_is_unset(python, monkeypatch, name, value, fine):
+    """Real pip fails or does nothing with each; a value that it can work with stays."""
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    monkeypatch.setenv(name, value)
+    assert python().unset == (name,)
+    removing = plain_text(next_steps.uninstall(python(), "pandas"))
+    assert removing.startswith(f'import os; os.environ.pop("{name}", None), then %pip uninstall')
+    monkeypatch.setenv(name, fine)
+    assert python().unset == ()
+
+
+def test_an_index_that_is_off_on_purpose_stays_off(python, monkeypatch):
+    """A cluster without internet access has a folder of wheels instead."""
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", "/wheels")
+    assert python().unset == ()
+
+
+def test_a_constraint_on_the_package_to_install_is_left_out(python, tmp_path, monkeypatch):
+    """Pip would report a conflict, or keep the version that does not work; other constraints stay."""
+    (tmp_path / "limits.txt").write_text("# of this image\nPandas==1.3\nfoo_bar==1\n")
+    monkeypatch.setenv("PIP_CONSTRAINT", str(tmp_path / "limits.txt"))
+    for spec in ("pandas<3,>=1.5", "foo-bar"):
+        assert 'os.environ.pop("PIP_CONSTRAINT", None), then %pip' in plain_text(next_steps.install(python(), spec))
+    assert plain_text(next_steps.install(python(), "numpy")) == "%pip install -U numpy, restart the kernel"
 
 
 @pytest.mark.parametrize("tool", ["conda", "mamba", "micromamba"])

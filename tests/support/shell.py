@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cave_magic.credentials.save import save_token
-from cave_magic.environment.name_lookup import is_address
+from cave_magic.environment.name_lookup import is_ip_address
 from cave_magic.environment.platforms import TOKEN_VARIABLES
 from cave_magic.sandbox import Sandbox
 from cave_magic.token import Token
@@ -62,7 +62,7 @@ def stay_on_this_computer(patch: Any) -> None:
     lookup, own = socket.getaddrinfo, {None, "", b"", "localhost", platform.node(), socket.gethostname()}
 
     def only_here(host: Any, *args: Any, **options: Any) -> Any:
-        if host not in own and not is_address(host if isinstance(host, str) else host.decode()):
+        if host not in own and not is_ip_address(host if isinstance(host, str) else host.decode()):
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         return lookup(host, *args, **options)
 

@@ -17,7 +17,7 @@ from cave_magic.deployments import DEFAULT_SERVER
 from cave_magic.doctor import next_steps
 from cave_magic.doctor.model import CheckResult, Command, LastError, Status, advise
 from cave_magic.doctor.report import Report
-from cave_magic.ui.document import Page, Span, Steps, Table, is_address, line
+from cave_magic.ui.document import Page, Span, Steps, Table, is_web_address, line
 from cave_magic.ui.html import copyable
 from cave_magic.ui.terminal import TerminalProgress, as_html, as_text, bundle, draw, styled, waiting_words
 from cave_magic.ui.text_layout import width_of, wrap
@@ -271,7 +271,7 @@ def test_hostile_text_is_harmless(page, in_color):
 )
 def test_only_web_addresses_become_links(text):
     """Anything but a web address stays text."""
-    assert not is_address(text)
+    assert not is_web_address(text)
     assert "<a " not in as_html(Page((line(Span(text, "link")),)))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from .registry import fault
 from .world import World
 
@@ -21,12 +23,6 @@ CELLS = {
     "a syntax error": "def (:",
     "recursion": "def f(): f()\nf()",
 }
-for _name, _cell in CELLS.items():
-
-    def _fails(world: World, cell: str = _cell) -> None:
-        world.begins.append(lambda: world.type(cell))
-
-    fault("history", f"last error={_name}", place="last error")(_fails)
 
 VARIABLES = {
     "raises": "class V:\n    def __getattr__(self, name): raise RuntimeError('no')\n    __repr__ = None\nv = V()",
@@ -40,12 +36,6 @@ VARIABLES = {
     "is called In": "In = Out = _ih = _oh = _dh = None",
     "is a module that lies": "import types, sys\nv = types.ModuleType('v'); v.__dict__['__class__'] = 5",
 }
-for _name, _cell in VARIABLES.items():
-
-    def _defines(world: World, cell: str = _cell) -> None:
-        world.begins.append(lambda: world.type(cell))
-
-    fault("history", f"variable={_name}", place="variable")(_defines)
 
 RUN = {
     "warnings are errors": "import warnings; warnings.simplefilter('error')",
@@ -65,12 +55,18 @@ RUN = {
     "a stopped clock": "import time; time.time = lambda t=time.time(): t",
     "a clock years off": "import time; time.time = lambda r=time.time: r() - 10**9",
 }
-for _name, _cell in RUN.items():
 
-    def _runs(world: World, cell: str = _cell) -> None:
-        world.begins.append(lambda: world.type(cell))
 
-    fault("history", f"ran={_name}", place="ran")(_runs)
+def _types(kind: str, cells: dict[str, str]) -> None:
+    """Registers a fault for each cell, which each kernel runs first."""
+    for name, cell in cells.items():
+        make = partial(lambda world, cell: world.begins.append(partial(world.type, cell)), cell=cell)
+        fault("history", f"{kind}={name}", place=kind)(make)
+
+
+_types("last error", CELLS)
+_types("variable", VARIABLES)
+_types("ran", RUN)
 
 
 @fault("history", "client=with an old token", place="client")

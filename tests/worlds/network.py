@@ -164,6 +164,13 @@ for _name, _typed in {
     fault("network", f"typed={_name}", names=REACH, others=True, place="argument")(_argument)
 
 
+@fault("network", "typed=a tunnel without another end", names=REACH, others=True, place="argument")
+def _tunnel(world: World) -> None:
+    """A program on this computer accepts each connection and closes it."""
+    odd = world.stack.enter_context(OddServer(lambda sock, over: None))
+    world.argument = f"--server http://{odd.host}"
+
+
 def _remembers(address: Callable[[World], object]) -> Callable[[World], None]:
     def make(world: World) -> None:
         world.write(world.map_file, {"minnie65_public": address(world), "mine": "https://my.server.org"})

@@ -81,6 +81,7 @@ ODD: dict[str, Callable[[flask.Request], flask.Response]] = {
     "a redirect to nowhere": _reply(302, "", Location=""),
     "a redirect to a bad address": _reply(302, "", Location="http://[::1"),
     "a redirect to mail": _reply(302, "", Location="mailto:ada@example.org"),
+    "too many headers": _reply(200, {"x": 1}, **{f"X-{number}": "y" for number in range(120)}),
     "an empty 200": _reply(200, ""),
     "NaN": _reply(200, "NaN", **{"Content-Type": "application/json"}),
     "deep JSON": _reply(200, "[" * 20_000, **{"Content-Type": "application/json"}),
@@ -120,7 +121,13 @@ for _target, _names in PATHS.items():
         )
 
 
-@fault("servers", "all=invalid_token", names=("token-form", "token-shadow", "account"), others=True, place="server all")
+@fault(
+    "servers",
+    "all=invalid_token",
+    names=("token-form", "token-shadow", "auth", "account"),
+    others=True,
+    place="server all",
+)
 def _rejects_every_token(world: World) -> None:
     """The auth server has lost its table of tokens."""
     said = {"error": "invalid_token", "message": "Unauthorized - Token is Invalid or Expired"}
@@ -148,7 +155,7 @@ def _says(change: Callable[[dict[str, Any]], object], path: str = FULL) -> Calla
         import requests
 
         head, url = {"Authorization": f"Bearer {world.token}"}, world.cave.server + path
-        with requests.Session() as session, suppress(requests.ConnectionError):  # another fault may be in the way
+        with requests.Session() as session, suppress(requests.RequestException):  # another fault may be in the way
             session.trust_env = False
             got = session.get(url, headers=head, timeout=5, verify=world.cave.certificate)
             if got.status_code == 200:

@@ -16,7 +16,7 @@ from .world import World
 
 OTHERS = re.compile(
     r"\bwait\b|try again|administrator|IT department|the owner of|somebody who can help|another network|"
-    r"sign in to this network|is online|connect it to a network|give your account"
+    r"sign in to this network|is online|connect it to a network|give your account|start the program"
 )
 """Words that say to wait, or who has to act."""
 _ELSE = re.compile(r"\(or |; else\b|; if (?!that works)|, or use")

@@ -185,6 +185,8 @@ HOMES: dict[str, Callable[[World], str]] = {
     "the null device": _text(os.devnull),
     "root": _text("/"),
     "empty": lambda world: str(_folder(world)),
+    "a line break after": lambda world: f"{world.home}\n",
+    "quotes": lambda world: f'"{world.home}"',
 }
 for _name, _value in HOMES.items():
 
@@ -214,6 +216,7 @@ NETRCS: dict[str, tuple[Callable[[World], str], tuple[str, ...]]] = {
     "empty": (lambda world: "", ()),
     "the null device": (lambda world: os.devnull, ()),
     "a device": (lambda world: "/dev/zero", ("netrc",)),
+    "huge": (_file(b"machine a login b password c\n" * 40_000), ("netrc",)),
     "UTF-16": (_file("default login me password x".encode("utf-16")), ("netrc",)),
     "relative": (lambda world: "my-netrc", ()),
 }

@@ -6,12 +6,12 @@ import json
 from dataclasses import replace
 from difflib import get_close_matches
 
-from ...api.responses import FLASK_404, NOT_RECEIVED, PAGE, is_cave, local_server_in
+from ...api.responses import FLASK_404, NOT_RECEIVED, PAGE, TEXT, Response, is_cave, local_server_in, version_in
 from ...api.urls import host_of, parse_url
 from ...credentials.token_files import TOKEN_KEY, TokenFile, show_key, show_path
 from ...deployments import problem_with_address
 from ...environment.caveclient_adapter import AskedKey
-from ...redact import odd_characters, plain_name, sanitize
+from ...redact import Untrusted, odd_characters, plain_name, sanitize
 from ...ui.document import Line, Span, joined, line
 from .. import next_steps
 from ..evidence import CallFacts, DatastackFacts
@@ -214,10 +214,11 @@ def _same(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
     if response.code in NOT_RECEIVED:
         evidence = f"{response.host} received no token ({response.code}), although one was sent"
         return failed(f"{evidence}; {datastack.server.host} got it", next_step=advise(another_network(response.host)))
-    if response.is_good and _is_unusable(response.body, facts):
+    if response.status == 200 and _is_unusable(response, facts):
+        body = Untrusted(json.dumps(response.body, default=repr)) if response.is_json else response.opening
         return failed(
             f"{response.host} returns data to {_function(facts)} that caveclient cannot use ({facts.call.error}): ",
-            sanitize(json.dumps(response.body, default=repr), 80),
+            sanitize(body, 80),
             next_step=then(f"{FINE}: {tell_administrators(datastack.server.host)}", next_steps.check(datastack.target)),
         )
     if response.status == 200 and (response.is_json or response.form not in (PAGE, "")):
@@ -238,11 +239,16 @@ def _same(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
     )
 
 
-def _is_unusable(body: object, facts: CallFacts) -> bool:
-    """Whether a response lacks what caveclient looked for in it: the key of its error, or anything."""
-    if facts.call.error == "KeyError":
+def _is_unusable(response: Response, facts: CallFacts) -> bool:
+    """Whether a response lacks what caveclient looked for in it: JSON, a version, the key of its error, or anything."""
+    body, error = response.body, facts.call.error
+    if not response.is_json or error == "JSONDecodeError":
+        return not response.is_json and error == "JSONDecodeError" and response.form == TEXT
+    if error == "InvalidVersion":
+        return not version_in(response)
+    if error == "KeyError":
         return isinstance(body, dict) and not any(facts.call.missing == key for key in body)
-    return facts.call.error in ("TypeError", "IndexError", "AttributeError") and not body
+    return error in ("TypeError", "IndexError", "AttributeError") and not body
 
 
 def _not_repeated(facts: CallFacts) -> Finding | None:

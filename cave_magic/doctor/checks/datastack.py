@@ -23,7 +23,7 @@ from ...credentials.target import siblings
 from ...credentials.token_files import show_path
 from ...deployments import KNOWN_DATASTACKS, deployment_of, meant_address, where_to_ask
 from ...redact import sanitize
-from ...ui.document import Span, is_address, line
+from ...ui.document import Span, is_web_address, line
 from ...ui.durations import duration, elapsed
 from .. import next_steps
 from ..evidence import MOST_DATASTACKS, DatastackFacts, ServerFacts
@@ -209,7 +209,7 @@ def _no_permission(datastack: DatastackFacts, account: Account) -> Finding:
         return wait_for_cache(datastack, account.who, f" may view {dataset}, {source}")
     evidence = line(account.who, f" has no permission to view {dataset} (403 missing_permission)")
     place = where_to_ask(datastack.name, datastack.server.host)
-    named = line(" (", Span(place, "link" if is_address(place) else ""), ")") if place else ()
+    named = line(" (", Span(place, "link" if is_web_address(place) else ""), ")") if place else ()
     ask = line(f"ask the administrators of {dataset} for access", named)
     if account.admin:
         give = f"you administer {datastack.server.host}: give your account that permission"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -60,8 +59,8 @@ def _harmful(machine: Machine) -> tuple[ShadowingFile, ...]:
 def _in_the_way(shadowing: Sequence[ShadowingFile], machine: Machine) -> tuple[Line, NextStep]:
     """What is said of files that shadow packages, and the next step: each is a cause of its own, so all are named."""
     said = [line(Span(show_path(Path(one.path)), private=True), f" {one.words}") for one in shadowing]
-    names = " and ".join(os.path.basename(one.path) for one in shadowing)
-    return joined(" and ", said), then(f"rename {names}{either(', restart the kernel', '')}", machine.check_command)
+    moves = joined(", ", (next_steps.move_away(Path(one.path)) for one in shadowing))
+    return joined(" and ", said), then(line(moves, either(", restart the kernel", "")), machine.check_command)
 
 
 def _home(machine: Machine) -> Finding | None:

@@ -19,6 +19,7 @@ _SAID = {
     Cause.STALE_KERNEL: "a fresh Python can import it: packages, modules or sys.path changed after this kernel started",
     Cause.OTHER_COPY: "{package} in {folder} hides the copy in {other}; without it the import works",
     Cause.VARIABLE: "without the environment variable {package}, the import works",
+    Cause.STARTUP_FILE: "each kernel runs {package} in {folder} when it starts; without it the import works",
     Cause.NO_MODULE_OF_PYTHON: "this Python was built without its module {package}",
     Cause.TOO_OLD_FOR_PYTHON: "{package} needs the module {other}, which this Python no longer has",
     Cause.MISSING: "{package} is not installed",

@@ -44,12 +44,16 @@ _ADVICE = {
     Failure.NOT_HTTP: "correct the port in the address",
     Failure.NOT_TLS: "correct the port in the address, or tell the administrators of {host}",
     Failure.HANDSHAKE: "tell the administrators of {host}",
+    Failure.HEADERS: "tell the administrators of {host}",
     Failure.INCOMPLETE: "wait a while; if it is the same then, tell the administrators of {host}",
 }
 """What to do if nothing that was tried changes the outcome."""
 
 _OFFLINE = (Failure.NAME_NOT_FOUND, Failure.UNREACHABLE)
 """Failures that every request has on a computer without a network."""
+
+_LOCAL = (Failure.REFUSED, Failure.RESET, Failure.CONNECT_TIMEOUT)
+"""Failures that on this computer no network causes, but the program at the address."""
 
 _DAY = 86_400.0
 _TIMEOUTS = (Failure.NO_RESPONSE, Failure.TOO_SLOW, Failure.NOT_CONTACTED, Failure.CONNECT_TIMEOUT)
@@ -156,7 +160,7 @@ def _strange(response: Response, server: ServerFacts, whole: str, tried: Tried) 
     if response.status >= 500:
         return _broken(response, server, whole, tried)
     if response.status == 200 and not response.is_json:
-        return _no_data(response, again, tried)
+        return _no_data(response, server, tried)
     if response.status == 404 and whole == "the server":
         return _not_cave(response, server)
     if response.status == 404:
@@ -218,8 +222,9 @@ def at(start: float, seconds: float, again: Command) -> NextStep:
     return advise(f"try again {moment(start, seconds)}: ", again)
 
 
-def _no_data(response: Response, again: Command, tried: Tried) -> Finding:
-    """Status 200 without JSON."""
+def _no_data(response: Response, server: ServerFacts, tried: Tried) -> Finding:
+    """Status 200 without JSON; no portal of a network sends it if another service of the server responds."""
+    again = next_steps.check(server.target)
     if response.form not in (PAGE, TEXT, ""):
         return unknown(response.evidence, next_step=then(UNEXPECTED, again))
     said = line(' ("', sanitize(response.opening), '")') if response.opening else ()
@@ -227,7 +232,7 @@ def _no_data(response: Response, again: Command, tried: Tried) -> Finding:
     advice = "wait a while"
     if response.form == PAGE:
         advice = f"open {display_url(response.url)} in a browser, which shows the whole page, or wait"
-    if not reached(tried):
+    if not reached(tried) and not any(map(is_cave, server.responses)):
         advice = f"sign in to this network's portal, or {advice}"
     return failed(f"{response.host} returned ", what, only_this_one(tried), next_step=then(advice, again))
 
@@ -280,8 +285,9 @@ def _no_response(response: Response, server: ServerFacts, tried: Tried) -> Findi
     if others and not reached(tried) and failure is not None:
         return _nothing_is_reached(response, server, others)
     advice = _ADVICE.get(failure, "").format(host=response.host) if failure else ""
-    if failure is Failure.REFUSED and is_on_this_computer(response.url):
-        advice = f"start the program that should respond at {response.host}; if it is a tunnel, look at its other end"
+    if failure in _LOCAL and is_on_this_computer(response.url):
+        start = "start" if failure is Failure.REFUSED else "restart"
+        advice = f"{start} the program that should respond at {response.host}; if it is a tunnel, look at its other end"
     if failure in _TIMEOUTS and server.timeout < LONGER:
         slow = f"{advice}; if it is just slow: " if advice else "give it more time: "
         next_step = advise(slow, next_steps.check(server.target, f"--timeout {LONGER}"))
@@ -341,6 +347,9 @@ def _auth(server: ServerFacts) -> Finding | None:
     response = server.identity or server.anonymous_identity
     if response is None:
         return None
+    if server.is_gated and server.anonymous_identity is not None:
+        said = line(server.anonymous_identity.evidence, ", even without a token, so no token can work there now")
+        return failed(said, next_step=then(tell_administrators(server.host), next_steps.check(server.target)))
     if is_cave(response):
         return ok(f"responded in {elapsed(response.seconds)}")
     return failure_finding(response, server, "the auth service")

@@ -21,10 +21,7 @@ def _netrc(machine: Machine) -> Finding | None:
         return None
     path = Path(found.path)
     command = next_steps.without_variable("NETRC") if machine.netrc_variable else next_steps.move_away(path)
-    harm = "is not UTF-8 text: every request of CAVEclient fails"
-    if found.never_ends:
-        harm = "is a pipe or a device: every request of CAVEclient waits for it forever"
-    return failed(f"{show_path(path)} {harm}", next_step=then(command, machine.check_command))
+    return failed(f"{show_path(path)} {found.harm.value}", next_step=then(command, machine.check_command))
 
 
 RESOURCES = Check(
@@ -44,7 +41,7 @@ NETRC = Check(
     about=Machine,
     look=_netrc,
     quiet=True,
-    explains="The file with passwords that requests reads is a pipe, a device or not text, so no request works.",
+    explains="The file with passwords that requests reads is a pipe, a device, huge or not text, so no request works.",
     fixed_by="The check prints the line that moves it away, or unsets the variable that names it.",
 )
 CHECKS = (RESOURCES, NETRC)

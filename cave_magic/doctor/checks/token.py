@@ -89,7 +89,8 @@ def _token(server: ServerFacts) -> Finding:
 def _after_the_server(server: ServerFacts, finding: Finding) -> Finding:
     """A problem of the token is only a warning while the auth server does not work."""
     response = server.identity or server.anonymous_identity
-    if finding.status is not Status.FAILED or response is None or is_cave(response) or is_malformed(response):
+    works = response is None or (is_cave(response) and not server.is_gated) or is_malformed(response)
+    if finding.status is not Status.FAILED or works:
         return finding
     return warning(finding.evidence, "; fix the server first")
 
@@ -104,10 +105,10 @@ def _stored(server: ServerFacts) -> Finding:
         return _missing(server)
     file = stored.source or stored.server_file
     if server.caveclient_disagrees:
-        step = next_steps.install(server.machine.find_installer(), "caveclient")
+        check, step = next_steps.check(server.target), next_steps.install(server.machine.find_installer(), "caveclient")
         return unknown(
-            f"the installed caveclient does not use the token in {file.name}",
-            next_step=then(step, next_steps.check(server.target)),
+            f"caveclient, as it is in this kernel, does not use the token in {file.name}",
+            next_step=advise("restart the kernel, then ", check, "; if it is the same then: ", step),
         )
     ending = (", ends in ", Span(stored.token.ending, private=True)) if stored.token.ending else ()
     alone = "" if file.readable_by_others else ", only you can read it"

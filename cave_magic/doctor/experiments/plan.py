@@ -16,7 +16,7 @@ from ...api.responses import Response
 from ...api.urls import host_of, is_on_this_computer, parse_url, proxy_parts
 from ...credentials.target import Target
 from ...deployments import KNOWN_SERVERS, deployment_of
-from ...environment.name_lookup import is_address
+from ...environment.name_lookup import is_ip_address
 from ...environment.proxies import exceptions_for, proxy_values, read_proxy_settings
 from .model import Change
 
@@ -112,7 +112,7 @@ def _addresses(response: Response, target: Target) -> Iterator[Trial]:
     address = parse_url(url)
     if address is None:
         return
-    if not is_address(address.host) and not http.proxy_for(url):
+    if not is_ip_address(address.host) and not http.proxy_for(url):
         for name, family in (("IPv4", socket.AF_INET), ("IPv6", socket.AF_INET6)):
             yield Trial(change=Change.FAMILY, url=url, way=Way(family=family), source=name)
         yield Trial(change=Change.OTHER_ADDRESS, url=url, way=Way(family=socket.AF_INET, skipped=1))

@@ -57,7 +57,7 @@ class Experiments:
         if address := http.proxy_for(response.url):
             self._is_proxy_here = is_on_this_computer("http://" + proxy_parts(address)[1])
             self._proxy = read_proxy_settings().proxy_for(response.url) or "this computer's settings"
-        elif not name_lookup.is_address(name := name_of_host(response.url)):
+        elif not name_lookup.is_ip_address(name := name_of_host(response.url)):
             self._private_address = self._batch.submit(partial(name_lookup.private_address_of, name), lane="lookup")
 
     def compare(self, response: Response) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cave_magic.api.responses import FLASK_404
+from cave_magic.api.responses import FLASK_404, TEXT
 from cave_magic.doctor import healthy
 from cave_magic.doctor.checks.call import CALL
 from cave_magic.doctor.evidence import CallFacts, DatastackFacts
@@ -106,6 +106,10 @@ CASES = [
     case("the key is in the response now", CALL, _again(200, {"time_stamp": 1}, MISSING), "ok", "succeeds now"),
     case("the key is not in the response", CALL, _again(200, {"a": 1}, MISSING), "failed", 'cannot use (KeyError): {"a": 1}', advises="tell the administrators"),
     case("the response is empty", CALL, _again(200, [], EMPTY), "failed", "cannot use (TypeError): []"),
+    case("there is a version now", CALL, _again(200, "4.3.1", {"error": "InvalidVersion"}), "ok", "succeeds now"),
+    case("there is no version", CALL, _again(200, {"a": 1}, {"error": "InvalidVersion"}), "failed", 'cannot use (InvalidVersion): {"a": 1}'),
+    case("text in place of JSON", CALL, _call({"error": "JSONDecodeError"}, same=response(url=URL, form=TEXT, opening="soon")), "failed", "cannot use (JSONDecodeError): soon"),
+    case("JSON that could not be read before", CALL, _again(200, [1], {"error": "JSONDecodeError"}), "ok", "succeeds now"),
     case("a web page", CALL, _call({}, same=page(200, url=URL)), "failed", "a web page instead of data", advises="run the cell again"),
     case("the service rejects it", CALL, _again(404, "No table named 'x' found"), "failed", "still rejects the request of query_table (404): No table named 'x' found", advises="nothing that was tried changes that"),
     case("materialize hides a 404 in a 500", CALL, _again(500, HIDDEN), "failed", "(500): 404 Not Found: version 9 not found in d"),

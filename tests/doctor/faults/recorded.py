@@ -16,7 +16,8 @@ from typing import Any
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from cave_magic.api.urls import host_of
+from cave_magic.api.urls import host_of, is_on_this_computer
+from cave_magic.doctor.checks import network
 from tests.doctor.faults.cases import CASES, Case
 from tests.doctor.faults.table import plain_client, said_by
 from tests.doctor.faults.world import World, from_nothing
@@ -80,6 +81,14 @@ def of(case: Case) -> dict[str, Any]:
     return {key: value for key, value in record.items() if key != "caveclient"}
 
 
+def stand_for_real_ones(world: World) -> None:
+    """The practice servers stand for servers elsewhere, where a connection ends for other reasons than on this computer."""
+    own = {host_of(world.cave.server), host_of(world.cave.local_server)}
+    world.patch.setattr(
+        network, "is_on_this_computer", lambda url: host_of(url) not in own and is_on_this_computer(url)
+    )
+
+
 def main() -> None:
     """Causes every fault and writes what CAVEclient and `%cave_check` say about it."""
     logging.disable(logging.WARNING)
@@ -88,6 +97,7 @@ def main() -> None:
         with from_nothing() as world:
             world.patch.setattr("webbrowser.open", lambda *_, **__: True)
             stay_on_this_computer(world.patch)
+            stand_for_real_ones(world)
             case.make(world)
             error = said_by(lambda world=world: plain_client(world), world, LONGEST)
             faults[case.id] = {"caveclient": steady(error, world), **said(world.check(), case, world)}

@@ -81,6 +81,7 @@ def test_kinds_of_lines_are_distinguished():
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_the_one_cause_is_named(world: World, case: Case):
     """A fault gives exactly one bad row, with the right id; whatever needs it is skipped and names it."""
+    recorded.stand_for_real_ones(world)
     case.make(world)
     report = world.check()
     bad = [row for row in report.rows if row.status.value not in ("ok", "skipped")]

@@ -196,3 +196,18 @@ def test_a_folder_that_others_can_write_is_a_warning(world: World):
     ]
     world.follow(next(row.next_step for row in report.rows if row.id == "token-private"))
     assert world.secrets.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("body", [{"error": "invalid_token", "message": "no"}, {"message": "Unauthorized"}])
+@pytest.mark.parametrize("has_token", [True, False])
+def test_a_gateway_that_rejects_everything_is_told_from_a_bad_token(world: World, body, has_token):
+    """It says the same without a token, so that setting up another one is not advised."""
+    for path in world.secrets.iterdir() if not has_token else ():
+        path.unlink()
+    world.cave.misbehave("all", says(401, body))
+    report = world.check()
+    if has_token and "error" not in body:  # not what the auth service says of a bad token either
+        assert bad(report) == [("account", "unknown")]
+        return
+    assert bad(report) == [("auth", "failed")]
+    assert report.next.text.startswith(f"tell the administrators of {world.cave.server.partition('://')[2]}")

@@ -260,3 +260,15 @@ def test_the_datastack_of_the_call_is_looked_at_first(world: World):
     report = world.check()
     assert report.datastacks == ("flywire_fafb_public",)
     assert bad(report) == [("last-call", "failed")]
+
+
+@pytest.mark.parametrize("how", ["garbage", "html", "error500"])
+def test_a_version_that_only_a_client_reads_is_named_after_the_cell(world: World, how):
+    """A healthy check does not request it, so it is green until then; the rest of the server works, so no portal is."""
+    world.cave.misbehave("/info/version", how)
+    assert world.check().ok
+    world.run(MAKE.format(server=world.cave.server))
+    assert world.run("make()").error
+    report = world.check()
+    assert bad(report) == [("last-call", "failed")]
+    assert "portal" not in report.next.text

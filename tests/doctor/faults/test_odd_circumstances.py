@@ -16,6 +16,8 @@ import caveclient  # noqa: F401  an import that a limit interrupts cannot be rep
 import pytest
 
 from cave_magic.api import batch, connections
+from cave_magic.api.special_files import harmful_netrc
+from cave_magic.credentials import scrub
 
 from ...support.permissions import IS_ROOT
 from .world import World, bad
@@ -66,6 +68,27 @@ def test_a_netrc_that_is_not_text_is_moved_away(world: World):
     assert world.fix().ok
 
 
+def test_a_huge_netrc_is_moved_away(world: World):
+    """Python would take minutes to read it, before each request; the check does not read it."""
+    (world.home / ".netrc").write_text("machine example.org login ada password x\n" * 700_000)
+    started = time.monotonic()
+    assert bad(world.check()) == [("netrc", "failed")]
+    assert time.monotonic() - started < 4
+    assert world.fix().ok
+
+
+def test_a_netrc_is_read_again_only_if_it_has_changed(world: World, monkeypatch):
+    """Each session and each check asks what it does; that parses it once."""
+    (world.home / ".netrc").write_text("machine example.org login ada password x\n")
+    parsed = []
+    monkeypatch.setattr("netrc.netrc", parsed.append)
+    assert harmful_netrc() is harmful_netrc() is None
+    assert len(parsed) == 1
+    (world.home / ".netrc").write_text("machine example.com login ada password x\n" * 2)
+    harmful_netrc()
+    assert len(parsed) == 2
+
+
 @pytest.mark.parametrize("content", ["machine", "machine a login b"])
 def test_a_netrc_that_requests_ignores_is_fine(world: World, content):
     """Requests catches the errors of its parser."""
@@ -97,6 +120,28 @@ def test_a_pipe_in_place_of_the_notebook_is_left_alone(world: World):
     os.mkfifo(world.home / "x.ipynb")
     world.patch.setenv("JPY_SESSION_NAME", str(world.home / "x.ipynb"))
     assert world.check().ok
+
+
+@pytest.mark.parametrize("value", ["{}\n", " {}", '"{}"'])
+def test_a_home_with_invisible_characters_is_corrected(world: World, value):
+    """HOME was set from a file or a form; the folder without the line break, space or quotes is the one that is meant."""
+    world.patch.setenv("HOME", value.format(world.home))
+    report = world.check()
+    assert bad(report) == [("token-folder", "failed")]
+    assert report.next.commands[0] == f"%env HOME={world.home}"
+    assert world.fix().ok
+
+
+def test_a_history_that_takes_long_to_search_does_not_hold_up_the_check(world: World, monkeypatch):
+    """A database of gigabytes, or one on a slow disk, is searched as long as the check waits anyway."""
+    waiting = threading.Event()
+    monkeypatch.setattr(scrub, "find_tokens_in_history", lambda *_: waiting.wait(30) and ())
+    started = time.monotonic()
+    try:
+        assert world.check().ok
+        assert time.monotonic() - started < 6
+    finally:
+        waiting.set()
 
 
 # ---------------------------------------------------------------- too little of something

@@ -1,4 +1,4 @@
-"""Files in the notebook's folder that shadow a package: they are named, and the advice is to rename them."""
+"""Files in the notebook's folder that shadow a package: they are named, and the next step renames them."""
 
 from __future__ import annotations
 
@@ -66,12 +66,14 @@ def _bad(report) -> list[tuple[str, str]]:
     ],
 )
 def test_a_script_that_shadows_a_package_is_the_one_cause(beside, name, row, what):
-    """The only failed row names the file, and the advice is to rename it."""
+    """The only failed row names the file, and the next step renames it."""
     report, _ = beside(name, "%cave_save --no-check --from-env ADA", "report = %cave_check -o")
     assert _bad(report) == [(row, "failed")]
     evidence = next(one["evidence"] for one in report["rows"] if one["id"] == row)
     assert evidence == f"~/analysis/{name} shadows {what}"
-    assert report["next"]["text"].startswith(f"rename {name}, restart the kernel, then %cave_check")
+    assert report["next"]["text"].startswith(
+        f"!mv ~/analysis/{name} ~/analysis/{name}.old, restart the kernel, then %cave_check"
+    )
 
 
 def test_without_requests_the_network_is_skipped(beside):
