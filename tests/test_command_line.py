@@ -178,6 +178,7 @@ def test_a_signal_ends_it_in_one_line(cave, set_up, number, code):
     assert err.splitlines() == (["Stopped. Nothing was changed."] if number == signal.SIGINT else [])
 
 
+@pytest.mark.timeout(600)
 def test_many_jobs_that_start_at_once_save_the_same_token(cave, home, secrets, pytestconfig):
     """On a shared home each of them exits with 0, no file is torn, and another server's token is as it was.
 
@@ -192,7 +193,7 @@ def test_many_jobs_that_start_at_once_save_the_same_token(cave, home, secrets, p
 
     def job(_: int) -> tuple[int, str]:
         child = program("save", "--from-env", "CAVE_TOKEN", "--server", cave.server, CAVE_TOKEN=token)
-        _, err = child.communicate(timeout=110)
+        _, err = child.communicate(timeout=500)
         return child.returncode, err
 
     with ThreadPoolExecutor(jobs) as pool:

@@ -68,7 +68,8 @@ def said_of(fault: ImportFault, problem: str) -> Line:
         "files": line(sanitize("".join(fault.files[:1]), 100, shareable=True), more),
         "problem": line(problem),
     }
-    words = re.split(r"\{(\w+)\}", _SAID[fault.cause])
+    said_in = _SAID[fault.cause].replace("each kernel", either("each kernel", "every Python"))
+    words = re.split(r"\{(\w+)\}", said_in.replace("this kernel", either("this kernel", "this program")))
     said = line(*(parts[word] if at % 2 else word for at, word in enumerate(words)))
     needs = line(", and ", sanitize(fault.other, 80, shareable=True), " needs it")
     return line(said, needs) if fault.cause is Cause.MISSING and fault.other else said
