@@ -126,7 +126,7 @@ _cave_magic() {
 compdef _cave_magic cave-magic
 """,
     "fish": """\
-complete -c cave-magic -f -a '((commandline -opc)[1] complete (commandline -cp | string collect) 2>/dev/null)'
+complete -c cave-magic -f -a '(cave-magic complete (commandline -cp | string collect) 2>/dev/null)'
 complete -c cave-magic -n '__fish_contains_opt from-file' -F
 """,
 }

@@ -239,6 +239,7 @@ def script(results: Results, runs: int) -> None:
         words = ("save", "--from-env", "CAVE_TOKEN", "--overwrite", "--server", cave.server)
         for _ in range(runs + 1):
             for times, rest in ((plain, ("-c", send)), (saved, ("-m", "cave_magic", *words))):
+                (home / ".cloudvolume" / "secrets" / ".cave_magic.job").unlink(missing_ok=True)  # else it asks nobody
                 start = time.perf_counter()
                 subprocess.run([sys.executable, *rest], env=environ, capture_output=True, timeout=100, check=True)
                 times.append(time.perf_counter() - start)
