@@ -17,6 +17,7 @@ OptionsOf = Callable[[str], tuple[str, ...]]
 """Returns the options of one of our magics, such as `--json`; nothing for other magics."""
 
 _IDENTIFIER = "cave_magic"
+_KINDS = ("new", "existing", "replace", "remove")  # of `%cave_setup`
 _CLIENT = r"""\bCAVEclient\(\s*(?:datastack_name\s*=\s*)?["']([\w.-]*)$"""
 _LINE = r"(?:^|[=;])\s*%?(cave_[a-z]+)\s+(.*)$"  # compiled at the first Tab, not when the extension is loaded
 
@@ -69,7 +70,7 @@ def _offered(magic: str, before: list[str], fragment: str, options: tuple[str, .
     names = [name for name in _datastacks() if name not in before]
     if magic == "cave_save":  # a token is not completed
         return names if fragment else flags
-    kinds = ["new", "existing"] if magic == "cave_setup" and not {"new", "existing"} & set(before) else []
+    kinds = [*_KINDS] if magic == "cave_setup" and not set(_KINDS) & set(before) else []
     is_named = magic != "cave_check" and set(_datastacks()) & set(before)
     return [*kinds, *([] if is_named else names), *flags]
 
@@ -102,7 +103,7 @@ def _values_of(option: str) -> list[str] | None:
         return [check.id for check in CHECKS]
     if option == "--from-env":  # the variables in which people keep tokens, those that are set first
         return sorted(TOKEN_VARIABLES, key=lambda name: name not in os.environ)
-    return {"--from-file": [], "--timeout": [], "--use": ["latest", "new"]}.get(option)
+    return {"--from-file": [], "--timeout": [], "--token": [], "--use": ["latest", "new"]}.get(option)
 
 
 # ---------------------------------------------------------------- shells

@@ -82,7 +82,12 @@ class TokenNotSaved(CaveMagicError):
 
 
 class ServerInTrouble(CaveMagicError):
-    """The server could not be reached, or its response says nothing about the token."""
+    """The server could not be reached, or its response says nothing about the token.
+
+    `why` says so without a next step, if it created no token.
+    """
+
+    why = ""
 
 
 class NoToken(CaveMagicError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +72,7 @@ class CaveMagics(Magics):
         config=True
     )
     wait_for_terms = Bool(True, help="Wait until the terms of service are accepted in the browser.").tag(config=True)
+    explain_errors = Bool(True, help="Say what an error of CAVE means, in a line below its traceback.").tag(config=True)
 
     def __init__(self, shell: Any = None, **settings: Any) -> None:
         super().__init__(shell, **settings)
@@ -100,15 +102,34 @@ class CaveMagics(Magics):
         from .credentials.target import Settings
         from .ui.frontend import frontend_for
 
-        settings = Settings(server=self.server, datastack=self.datastack)
         return Context(
             frontend=frontend_for(self.shell),
-            settings=settings,
+            settings=Settings(server=self.server, datastack=self.datastack),
             timeout=self.timeout,
             shell=Shell(self.shell),
             fill_next=self._fill_next,
             waits_for_terms=self.wait_for_terms,
         )
+
+    def explain_error(self, result: Any) -> None:
+        """Shows what an error of CAVE means, below its traceback; nothing else, whatever happens.
+
+        Args:
+            result: the ExecutionResult of a cell, from IPython after each cell.
+        """
+        error = result.error_in_exec
+        if error is None or not self.explain_errors or not _may_be_of_cave(error):
+            return
+        try:
+            from .credentials.target import Settings
+            from .doctor.error_line import error_line
+            from .ui.document import Page
+            from .ui.frontend import frontend_for
+
+            if words := error_line(error, Settings(server=self.server, datastack=self.datastack)):
+                frontend_for(self.shell).show(Page((words,)))
+        except (Exception, KeyboardInterrupt):  # IPython would show a second traceback
+            return
 
     def _fill_next(self, text: str) -> None:
         """Writes a line into the next cell or at the next prompt, once in a kernel: a second time it would annoy."""
@@ -123,7 +144,17 @@ def load(shell: Any) -> None:
         shell.register_magics(CaveMagics)
         if getattr(shell, "kernel", None) is not None:
             _handle_errors(shell)
+        shell.events.register("post_run_cell", shell.magics_manager.registry[CaveMagics.__name__].explain_error)
     completion.register(shell, _options)
+
+
+def _may_be_of_cave(error: BaseException) -> bool:
+    """Whether it is worth importing what explains errors: a quarter of a second, once."""
+    return isinstance(error, ImportError) or not sys.modules.keys().isdisjoint(_LIBRARIES)
+
+
+_LIBRARIES = ("requests", "caveclient", "cloudvolume", "cloudfiles")
+"""Without one of them, or an ImportError, no error is of CAVE."""
 
 
 def _handle_errors(shell: Any) -> None:
@@ -157,7 +188,7 @@ def _options(name: str) -> tuple[str, ...]:
 
 
 def unload(shell: Any) -> None:
-    """Unregisters the magics, their settings, tab completion and the pages of errors."""
+    """Unregisters the magics, their settings, tab completion, and what is shown for errors."""
     from .errors import CaveMagicError
 
     completion.unregister(shell)
@@ -166,5 +197,7 @@ def unload(shell: Any) -> None:
     magics = manager.registry.pop(CaveMagics.__name__, None)
     for name in NAMES:
         manager.magics["line"].pop(name, None)
+    if magics is not None:
+        shell.events.unregister("post_run_cell", magics.explain_error)
     if magics in shell.configurables:
         shell.configurables.remove(magics)

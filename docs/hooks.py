@@ -37,6 +37,7 @@ PAGES = {
     "CHANGELOG.md": "changelog.md",
     "README.md": "index.md",
     "docs/architecture.md": "architecture.md",
+    "docs/lines.md": "lines.md",
     "notebooks/quickstart.ipynb": "notebooks/quickstart.md",
     "notebooks/troubleshooting.ipynb": "notebooks/troubleshooting.md",
 }

@@ -279,7 +279,7 @@ OUR_WORDS = {
 """The names and attributes that our own sentences have."""
 
 OTHER_TEXT = {
-    "api.*", "completion", "credentials.scrub", "doctor.explain_error", "redact", "token",
+    "api.*", "completion", "credentials.scrub", "doctor.explain_error", "doctor.raised", "redact", "token",
     "commands.arguments._without_values", "commands.save._variable_in", "login.browser_sign_in.is_sign_in_address",
     "login.exchange.is_from_address",  # from a server, a library or a user
     "ui.*", "doctor.diagnose", "doctor.next_steps", "doctor.reference", "doctor.report", "doctor.summary",  # layout

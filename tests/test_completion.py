@@ -25,6 +25,9 @@ def no_memory() -> Iterator[None]:
 CASES = {
     "%cave_setup ": {"new", "existing", "--server"},
     "%cave_setup ex": {"existing"},
+    "%cave_setup re": {"replace", "remove"},
+    "%cave_setup remove --": {"--revoke", "--token", "--yes"},
+    "%cave_whoami --to": {"--tokens"},
     "%cave_setup new --": {"--server", "--datastack"},
     "cave_setup n": {"new"},
     "%cave_save --from-e": {"--from-env"},

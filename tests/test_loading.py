@@ -63,6 +63,13 @@ def test_help_imports_no_library(home, cell):
     assert not tops(modules_of(loaded.format((magic, line)), home=home)) & HEAVY
 
 
+def test_an_error_without_a_library_of_cave_imports_nothing(home):
+    """After a division by zero, what explains errors is not imported, unless something has imported requests before."""
+    loaded, failed = "%load_ext cave_magic", "get_ipython().run_cell('1 / 0').error_in_exec"
+    assert "cave_magic.doctor.error_line" not in modules_of(loaded, failed, home=home)
+    assert "cave_magic.doctor.error_line" in modules_of(loaded, f"import requests; {failed}", home=home)
+
+
 def test_importing_the_package_imports_nothing_else(home):
     """`import cave_magic` imports only the top module."""
     new = modules_of("import cave_magic", home=home)

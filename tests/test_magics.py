@@ -44,6 +44,66 @@ def test_loading_imports_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
+OF_CAVE = """
+import requests
+response = requests.Response()
+response.status_code, response.url = 503, "https://global.daf-apis.com/info/version"
+raise requests.HTTPError("x", response=response)
+"""
+LINE = "CAVE: the info service on global.daf-apis.com was down or broken (503). Your token is not the reason. To see why: %cave_check"
+
+
+def test_an_error_of_cave_has_a_line_below_it(run):
+    """It stands once, below the traceback; a cell that succeeds has none."""
+    shown = " ".join(run(OF_CAVE).out.split())
+    assert shown.endswith(LINE)
+    assert shown.count("CAVE: ") == 1
+    assert run("1 + 1").out.count("CAVE") == 0
+
+
+def test_the_line_can_be_turned_off(run):
+    """`%config CaveMagics.explain_errors = False` counts from the next cell."""
+    run("%config CaveMagics.explain_errors = False")
+    assert "CAVE: " not in run(OF_CAVE).out
+
+
+def test_loading_again_gives_one_line_and_unloading_none(run, shell):
+    """`%reload_ext` registers the hook once, and `%unload_ext` removes it."""
+    run("%load_ext cave_magic")
+    run("%reload_ext cave_magic")
+    assert run(OF_CAVE).out.count("CAVE: ") == 1
+    before = len(shell.events.callbacks["post_run_cell"])
+    run("%unload_ext cave_magic")
+    assert len(shell.events.callbacks["post_run_cell"]) == before - 1
+    assert "CAVE: " not in run(OF_CAVE).out
+    run("%load_ext cave_magic")
+
+
+@pytest.mark.parametrize("fault", [ZeroDivisionError, KeyboardInterrupt])
+def test_a_fault_in_the_line_is_silent(run, monkeypatch, fault):
+    """There is never a second traceback, whatever goes wrong in it."""
+
+    def broken(*_: object) -> None:
+        raise fault("in the line")
+
+    monkeypatch.setattr("cave_magic.doctor.error_line.error_line", broken)
+    ran = run(OF_CAVE)
+    assert ran.error == "HTTPError"
+    assert "in the line" not in ran.out
+    assert "Error in callback" not in ran.out
+
+
+def test_a_token_in_the_error_is_not_repeated(run):
+    """What a server says is shown without anything that looks like a token, and without terminal codes."""
+    token = "00112233445566778899aabbccddeeff"
+    body = f'{{"message": "no row for {token} \\u001b[31mred"}}'
+    cell = OF_CAVE.replace("503", "400").replace("raise", f"response._content = {body.encode()!r}\nraise")
+    line = run(cell).out.rpartition("CAVE: ")[2]
+    assert "rejected that request (400): no row for ****" in " ".join(line.split())
+    assert token[:8] not in line
+    assert "\x1b[31mred" not in line
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_question_mark_shows_the_help_and_two_the_source(shell, name):
     """`%magic?` shows the same as `%magic -h`, `%magic??` shows the source, and both name the file."""
@@ -75,7 +135,7 @@ def test_help_shows_usage_and_an_example(run, name):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("%cave_setup old", "cave_setup takes new or existing"),
+        ("%cave_setup old", "cave_setup takes new, existing, replace or remove"),
         ("%cave_check --jsom", "Did you mean --json?"),
         ("%cave_check --timeout x", "--timeout: invalid float value"),
         ("%cave_check --timeout 0", "more than 0"),

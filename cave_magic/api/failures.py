@@ -122,7 +122,10 @@ def classify(error: BaseException) -> tuple[Failure, str]:
 
 
 def causes(error: BaseException | None) -> Iterable[BaseException]:
-    """An exception and all in it: causes, contexts, and exceptions among its arguments or as its reason."""
+    """An exception and all in it: causes, contexts, the members of a group, and exceptions among its arguments.
+
+    A context that `from None` hides is left out, as in a traceback.
+    """
     queue: list[BaseException | None] = [error]
     seen: set[int] = set()
     while queue:
@@ -132,5 +135,7 @@ def causes(error: BaseException | None) -> Iterable[BaseException]:
         seen.add(id(one))
         yield one
         reason = getattr(one, "reason", None)
-        queue += [one.__cause__, one.__context__, reason if isinstance(reason, BaseException) else None]
-        queue += [arg for arg in one.args if isinstance(arg, BaseException)]
+        members = getattr(one, "exceptions", None)  # ExceptionGroup is new in Python 3.11
+        inner = [*one.args, *(members if isinstance(members, tuple) else ()), reason]
+        queue += [one.__cause__, None if one.__suppress_context__ else one.__context__]
+        queue += [each for each in inner if isinstance(each, BaseException)]

@@ -18,7 +18,7 @@ from ..doctor.evidence import NotebookSession
 from ..doctor.model import Command, Fix, Status, advise
 from ..doctor.report import Report, to_markdown
 from ..errors import BadInput, CheckFailed, TokenNotSaved
-from ..ui.document import line
+from ..ui.document import Page, line
 from ..ui.prompts import confirm
 from . import acceptance
 from .arguments import DATASTACK, argument, command
@@ -181,6 +181,8 @@ def _apply(context: Context, fixes: Sequence[Fix], again: Command, yes: bool) ->
         made.append(fix.words)
         for backup in backups:
             say(f"  backup: {show_path(backup)}")
+        if fix.advice:
+            context.frontend.show(Page((fix.advice,)))
     if fixes and not made:
         say(NOTHING)
     return bool(made)

@@ -55,6 +55,8 @@ def cave_save(context: Context, args: argparse.Namespace) -> None:
             if text is not None and not args.no_check and in_shell() and not context.frontend.can_ask:
                 return _save_in_turn(context, target, args, text, given)
             _save(context, target, args, text, given)
+        if args.token and not given:
+            context.frontend.show(Page((token_input.if_shared(context, target),)))
     except TokenExists as error:
         unchecked = ("--no-check",) if args.no_check else ()
         replace = next_steps.save(target, *given, "--overwrite", *unchecked)
@@ -93,7 +95,8 @@ def _save_unchecked(context: Context, text: str, target: Target, args: argparse.
     with token_input.saving(context, token, target):
         saved = verify.save_and_prove(token, target, args.overwrite or agreed)
     page = access.unchecked_page(token, target, saved)
-    page = pages.with_lines(page, [pages.expires_soon(target)]) if is_from_address(text) else page
+    if is_from_address(text):
+        page = pages.with_lines(page, [pages.expires_soon(target, context.frontend.can_ask)])
     context.outcome = token_input.saved_token(token, target, saved, page)
     return page
 

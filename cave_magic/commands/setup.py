@@ -10,7 +10,7 @@ from ..doctor import next_steps
 from ..doctor.checks.account import expiry, is_temporary
 from ..doctor.checks.token import is_malformed
 from ..doctor.evidence import ServerFacts
-from ..errors import Cancelled, ServerInTrouble
+from ..errors import BadInput, Cancelled, ServerInTrouble
 from ..login import pages, verify, web_browser
 from ..login.auth_server import probe_auth_server
 from ..login.browser_sign_in import sign_in_in_browser
@@ -19,6 +19,8 @@ from ..ui.prompts import confirm
 from . import acceptance, token_input
 from .arguments import DATASTACK, argument, command
 from .context import Context, in_trouble
+from .remove import remove_token
+from .replace import replace_token
 from .views import access, guide
 
 
@@ -26,13 +28,19 @@ from .views import access, guide
     argument(
         "kind",
         nargs="?",
-        metavar="new|existing",
-        help="new: you have no account yet; existing: you have an account",
+        metavar="new|existing|replace|remove",
+        help="new: you have no account yet; existing: you have an account; replace: others may have seen your token; "
+        "remove: take the token off this computer",
     ),
     DATASTACK,
     argument("--paste", action="store_true", help="paste a token instead of signing in through the browser"),
     argument(
         "--use", choices=("latest", "new"), help="reuse the token that was used last, or create one, without asking"
+    ),
+    argument("--yes", action="store_true", help="with replace or remove: do it without asking"),
+    argument("--revoke", action="store_true", help="with remove: also revoke the token on the server"),
+    argument(
+        "--token", metavar="ENDING", help="with remove: revoke another token of your account, by its last characters"
     ),
 )
 def cave_setup(context: Context, args: argparse.Namespace) -> None:
@@ -44,9 +52,29 @@ def cave_setup(context: Context, args: argparse.Namespace) -> None:
         %cave_setup new
         %cave_setup existing v1dd_public
         %cave_setup existing --use latest
+
+    If others may have seen your token, or when a course on a shared computer ends:
+
+        %cave_setup replace
+        %cave_setup remove --revoke
+        %cave_setup remove --token 4f2a
     """
+    _refuse_contradictions(args)
+    run = {"replace": replace_token, "remove": remove_token}.get(args.kind, _set_up)
     with token_input.cleaning_up(context):
-        _set_up(context, args)
+        run(context, args)
+
+
+def _refuse_contradictions(args: argparse.Namespace) -> None:
+    others = {"--yes": args.yes, "--revoke": args.revoke, "--token": args.token is not None}
+    kinds = {"--yes": ("replace", "remove")}
+    for option in (option for option, given in others.items() if given):
+        if args.kind not in kinds.get(option, ("remove",)):
+            raise BadInput(f"{option} goes with {' and '.join(kinds.get(option, ('remove',)))}.")
+    if args.kind in ("replace", "remove") and (args.paste or args.use):
+        raise BadInput("--paste and --use go with new and existing.")
+    if args.revoke and args.token is not None:
+        raise BadInput("give --revoke or --token, not both: --token revokes another token than this computer's.")
 
 
 def _set_up(context: Context, args: argparse.Namespace) -> None:
@@ -75,7 +103,7 @@ def _set_up(context: Context, args: argparse.Namespace) -> None:
 
 def _show_status(context: Context, facts: ServerFacts) -> None:
     context.is_well = access.can_go_on(facts)
-    notes = [pages.expires_soon(facts.target, expiry(facts))] if is_temporary(facts) else []
+    notes = [pages.expires_soon(facts.target, context.frontend.can_ask, expiry(facts))] if is_temporary(facts) else []
     context.frontend.show(pages.with_lines(access.status_page(facts), notes))
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from ..api.endpoints import tokens_page
 from ..api.responses import Account
@@ -144,10 +145,26 @@ def finish(context: Context, new: NewToken, overwrite: bool, asks: bool = True) 
     Then it offers to revoke older tokens with this computer's name; without `asks` it only lists them.
     """
     token, target = new.verified.token, new.verified.target
+    saved = save_new(context, new, overwrite)
+    if new.replaces is not None:
+        revocation.hold(target.server, new.replaces)
+        revocation.revoke([new.replaces])
+    show_card(context, new.verified, saved, (*new.remarks, *map(pages.not_revoked, revocation.unreported())))
+    offer_older(context, new, asks)
+    terms = new.verified.terms
+    if terms and not new.exchanged and acceptance.is_accepted_meanwhile(context, target, terms.url):
+        show_card(context, verified(context, token, target), saved)
+
+
+def save_new(context: Context, new: NewToken, overwrite: bool, copies: Iterable[Path] = ()) -> Saved:
+    """Saves a token, also in other files (`copies`), and proves that CAVEclient finds it. If that fails, a token that
+    was created for this is revoked.
+    """
+    token, target = new.verified.token, new.verified.target
     try:
         with saving(context, token, target):
             may_replace = overwrite or new.exchanged or new.may_replace
-            saved = verify.save_and_prove(token, target, may_replace, new.verified)
+            saved = verify.save_and_prove(token, target, may_replace, new.verified, copies)
     except TokenNotSaved as error:
         raise _not_saved(new, error) from None
     except BaseException:
@@ -155,24 +172,22 @@ def finish(context: Context, new: NewToken, overwrite: bool, asks: bool = True) 
             revocation.release(token)
         raise
     revocation.release(token)
-    if new.replaces is not None:
-        revocation.hold(target.server, new.replaces)
-        revocation.revoke([new.replaces])
-    _show_card(context, new.verified, saved, (*new.remarks, *map(pages.not_revoked, revocation.unreported())))
-    if context.frontend.can_ask and (older := new.older()):
-        context.frontend.show(pages.older_page(older, target.server))
-        if asks and _agrees(context, "Revoke them?" if len(older) > 1 else "Revoke it?"):
-            for key in older:
-                problem = new.revoke(key)
-                done = f"could not be revoked: {problem}" if problem else "is revoked"
-                context.frontend.say(f"The token ending in {key.token.ending} {done}.")
-
-    terms = new.verified.terms
-    if terms and not new.exchanged and acceptance.is_accepted_meanwhile(context, target, terms.url):
-        _show_card(context, verified(context, token, target), saved)
+    return saved
 
 
-def _show_card(context: Context, found: verify.VerifiedToken, saved: Saved, remarks: Sequence[Line] = ()) -> None:
+def offer_older(context: Context, new: NewToken, asks: bool = True) -> None:
+    """Offers to revoke older tokens with this computer's name; without `asks` it only lists them."""
+    if not context.frontend.can_ask or not (older := new.older()):
+        return
+    context.frontend.show(pages.older_page(older, new.verified.target.server))
+    if asks and _agrees(context, "Revoke them?" if len(older) > 1 else "Revoke it?"):
+        for key in older:
+            problem = new.revoke(key)
+            done = f"could not be revoked: {problem}" if problem else "is revoked"
+            context.frontend.say(f"The token ending in {key.token.ending} {done}.")
+
+
+def show_card(context: Context, found: verify.VerifiedToken, saved: Saved, remarks: Sequence[Line] = ()) -> None:
     """Shows the card, and writes the line to go on with into the next cell if it works.
 
     A script does not wait for the import of caveclient, which takes longer than saving a token.
@@ -267,8 +282,14 @@ def pick(context: Context, text: str, target: Target) -> Token:
     if failed := context.shell.scrub([secret]):
         context.frontend.say(f"The token could not be removed from {' and '.join(failed)}.")
     elif was_left:
-        context.frontend.say(f"The token was also in {was_left.details}; it was removed from there.")
+        found_in = f"The token was also in {was_left.details}; it was removed from there. "
+        context.frontend.show(Page((line(found_in, if_shared(context, target)),)))
     return pasted.token
+
+
+def if_shared(context: Context, target: Target) -> Line:
+    """What to do about a token that other people may have seen."""
+    return line("If others have seen it: ", next_steps.end(target, "replace", can_ask=context.frontend.can_ask))
 
 
 def _refuse_foreign(named: str, target: Target) -> None:

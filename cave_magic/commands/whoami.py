@@ -13,13 +13,15 @@ from ..doctor import next_steps
 from ..doctor.checks.account import expiry, is_temporary
 from ..doctor.checks.token import set_up
 from ..doctor.evidence import ServerFacts
-from ..errors import BadInput, CaveMagicError, NoToken, TokenRejected
+from ..errors import BadInput, CaveMagicError, NoToken, ServerInTrouble, TokenRejected
 from ..login.verify import owner_of
-from ..ui.document import Page, line, plain_text
+from ..token import Token
+from ..ui.document import Page, Span, line, plain_text
 from .arguments import DATASTACK, argument, command
 from .context import Context, in_trouble
 from .everywhere import ask_everywhere
 from .outcomes import Identity
+from .views import tokens
 from .views.everywhere import identities_page
 from .views.failure import failure_line
 from .views.whoami import revealed_page, whoami_page
@@ -28,6 +30,7 @@ from .views.whoami import revealed_page, whoami_page
 @command(
     DATASTACK,
     argument("--reveal", action="store_true", help="print the token itself"),
+    argument("--tokens", action="store_true", help="list the permanent tokens of your account, without their values"),
     argument("--all", action="store_true", help="every server for which this computer has a token"),
     argument("--json", action="store_true", help="print it as JSON and nothing else"),
 )
@@ -39,11 +42,12 @@ def cave_whoami(context: Context, args: argparse.Namespace) -> None:
         %cave_whoami
         %cave_whoami --all
         %cave_whoami --reveal
+        %cave_whoami --tokens
     """
-    if args.all and (args.names or args.datastack or args.server or args.reveal):
-        raise BadInput("--all is about every server: give no datastack, no --server and no --reveal with it.")
-    if args.json and args.reveal:
-        raise BadInput("give --json or --reveal, not both.")
+    if args.all and (args.names or args.datastack or args.server or args.reveal or args.tokens):
+        raise BadInput("--all is about every server: give no datastack, --server, --reveal or --tokens with it.")
+    if args.json and (args.reveal or args.tokens):
+        raise BadInput("--json prints no token: give it without --reveal and --tokens.")
     if args.all:
         return _everywhere(context, args.json)
     facts = context.facts(context.target(args))
@@ -54,7 +58,9 @@ def cave_whoami(context: Context, args: argparse.Namespace) -> None:
     if args.json:
         return context.frontend.say_data(json.dumps(identity.to_dict(), indent=2))
     if facts.account is None:
-        raise _no_account(facts)
+        raise no_account(facts)
+    if args.tokens:
+        return context.frontend.show(tokens.tokens_page(facts, _where(facts)))
     return context.frontend.show(identity.page)
 
 
@@ -91,7 +97,7 @@ def _identity(facts: ServerFacts, shown: tuple[OtherFile, ...] = (), others: tup
         others: other tokens that programs send to it, with their accounts.
     """
     account, stored = facts.account, facts.stored
-    problem = None if account is not None else _no_account(facts)
+    problem = None if account is not None else no_account(facts)
     page = Page((failure_line(problem),)) if problem else whoami_page(facts, shown)
     temporary = is_temporary(facts)
     return Identity(
@@ -111,12 +117,30 @@ def _identity(facts: ServerFacts, shown: tuple[OtherFile, ...] = (), others: tup
     )
 
 
-def _no_account(facts: ServerFacts) -> CaveMagicError:
-    """Why the account is unknown."""
+def _where(facts: ServerFacts) -> dict[Token, str]:
+    """The tokens of this computer, and in what they are."""
+    if facts.listed_tokens is None:
+        raise no_list(facts)
+    found = {one.file.meant: f"in {one.file.name}" for one in other_files(facts.stored) if one.file.meant is not None}
+    token = facts.stored.token
+    return found if token is None else {**found, token.reads_as() or token: "this computer"}
+
+
+def no_list(facts: ServerFacts) -> ServerInTrouble:
+    """The error if the server did not list the account's tokens."""
+    page = Span(tokens.page_of(facts.target), "link")
+    return ServerInTrouble(f"{facts.host} did not list your tokens. To see them: ", page)
+
+
+def no_account(facts: ServerFacts) -> CaveMagicError:
+    """The error if the account of the stored token is unknown: why, and what to do."""
     target, blocker = facts.target, facts.stored.blocker
     if blocker is not None:
         return NoToken(f"{blocker.fault}, so no token can be read from it. To fix it: ", next_steps.check(target))
     if facts.stored.token is None or facts.stored.belongs_to:
+        for name in facts.machine.token_variables:
+            save = next_steps.save(target, "--from-env", name)
+            return NoToken(f"no token is stored for {facts.host}, but {name} is set. To save that one: ", save)
         return NoToken(f"no token is stored for {facts.host}. To get one: ", *set_up(facts, "new").line)
     if facts.identity is not None and facts.identity.code == "invalid_token":
         return TokenRejected(f"{facts.host} rejected the stored token. Next: ", *set_up(facts).line)

@@ -12,8 +12,10 @@ from ..doctor import next_steps
 from ..errors import BadInput
 from ..ui.door import name_here
 
-KINDS = ("new", "existing")
-"""The kinds of `%cave_setup`."""
+KINDS = ("new", "existing", "replace", "remove")
+"""The kinds of `%cave_setup`: two ways to get a token, and two to get rid of one."""
+
+_KINDS = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
 
 ONE_ONLY = ("cave_setup", "cave_save", "cave_whoami")
 """The magics that are about one datastack."""
@@ -38,7 +40,7 @@ def read_words(
     kinds = [part for part in parts if magic == "cave_setup" and part in KINDS]
     names = [part for part in parts if part not in kinds]
     if len(kinds) > 1:
-        raise BadInput("give new or existing, not both.")
+        raise BadInput(f"give one of {_KINDS}.")
     meant = [datastack_meant(name, server) for name in names]
     for at, name in enumerate(meant):
         if not is_known(name):
@@ -71,7 +73,7 @@ def _refuse_misspelled(magic: str, word: str, others: list[str], options: Sequen
         line = next_steps.magic(magic, *(near + others if near[0] in KINDS else others + near))
         raise BadInput(f"{name_here(magic)} does not know one of these words. Did you mean {near[0]}? ", line)
     if not server and (is_kind or magic == "cave_whoami"):
-        takes = "new or existing, and" if is_kind else "only"
+        takes = f"{_KINDS}, and" if is_kind else "only"
         raise BadInput(
             f"{name_here(magic)} takes {takes} the name of a datastack that is known here. "
             "Else name its server with --server."

@@ -88,6 +88,7 @@ def save_token(
     local_servers: Iterable[str] = (),
     datastacks: Iterable[str] = (),
     opened: Iterable[str] = (),
+    copies: Iterable[Path] = (),
     overwrite: bool = False,
     confirm: Callable[[], None] = lambda: None,
 ) -> Saved:
@@ -104,13 +105,15 @@ def save_token(
         local_servers: addresses of the data servers that accept the same token.
         datastacks: datastacks on this server; those that the map has on another server stay there.
         opened: datastacks that are mapped to this server in any case.
+        copies: other files with the token that this one replaces, which get it too.
         overwrite: replace a different token of this server.
         confirm: called when everything is written; if it raises, every file is restored.
     Raises:
         TokenExists: a different token is saved for this server, and `overwrite` is False. Nothing was changed.
         TokenNotSaved: the folder or a file cannot be written. No file was changed, except with `NotPutBack`.
     """
-    look = partial(_planned, token, server, tuple(local_servers), tuple(datastacks), tuple(opened), overwrite)
+    named = tuple(local_servers), tuple(datastacks), tuple(opened)
+    look = partial(_planned, token, server, *named, overwrite, tuple(copies))
     with contextlib.suppress(TokenExists, TokenNotSaved):
         if not (plan := look()).texts and atomic_write.is_tidy(secrets_folder()):
             confirm()  # jobs that start at once with a token that is saved do not wait for each other
@@ -139,6 +142,7 @@ def _planned(
     datastacks: tuple[str, ...],
     opened: tuple[str, ...],
     overwrite: bool,
+    copies: tuple[Path, ...],
 ) -> _Plan:
     """The plan of a save for the files as they are now. Raises what `save_token` raises."""
     old = resolve(server)
@@ -150,6 +154,7 @@ def _planned(
         if file.problem is not None and file.problem.fault is FileFault.READ_ERROR:
             raise Obstructed(Obstacle(path=file.path, problem=file.problem, way=WayOut.ADMINISTRATOR))
     files = _sort_files(old, local_servers, (None, token, previous))
+    files = replace(files, write=tuple(dict.fromkeys((*files.write, *copies))))
     texts = {path: text for path in _in_order(files.write, previous) if (text := with_token(path, token)) is not None}
     unchanged = not texts
     mapped, remapped, map_text = _map_with(server, datastacks, opened)

@@ -71,6 +71,7 @@ class Machine:
         leftover_tokens: tokens left in this notebook's history and file.
         scrub_left: removes them.
         check_command: the command that runs this check again.
+        replace_command: the command that replaces a token that others may have seen.
         unsaved_command: the Python that opens a datastack with a token that is not saved.
         save_commands: the commands that save a token in a new session here, from the platform's secrets or a prompt.
         can_ask: whether the user can answer a prompt.
@@ -98,6 +99,7 @@ class Machine:
     leftover_tokens: tuple[LeftoverToken, ...] = ()
     scrub_left: Callable[[], object] = field(default=_nothing_left, repr=False, compare=False)
     check_command: Command = healthy.CHECK_COMMAND
+    replace_command: Command = healthy.REPLACE_COMMAND
     unsaved_command: Command = healthy.UNSAVED_COMMAND
     save_commands: tuple[Command, ...] = (healthy.SAVE_COMMAND,)
     can_ask: bool = True

@@ -6,126 +6,33 @@ Source of the messages: caveclient 7 and 8, cloud-volume 12, cloud-files 6, requ
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from types import TracebackType
+from collections.abc import Callable
+from enum import Enum
 
-from ..api import failures, http, responses
-from ..api.urls import host_of, parse_url
+from ..api import failures, responses
 from ..credentials.target import Target
+from ..environment.caveclient_adapter import failed_call
 from ..errors import CaveMagicError, TokenNotSaved
-from ..redact import Untrusted, sanitize
-from ..ui.document import Line, Span, line
-from ..ui.durations import duration
+from ..redact import sanitize
+from ..ui.document import Line, line
 from . import next_steps
 from .model import LastError
+from .raised import Raised, package_of, take_apart
 
-LIBRARIES = ("caveclient", "cloudvolume", "cloudfiles", "requests", "urllib3", "cave_magic")
-"""Packages whose errors are explained."""
+
+class Then(Enum):
+    """What `%cave_check` is for after an error; the value precedes the line to type."""
+
+    FIX = "To fix it: "
+    SEE = "To see why: "
+    NONE = ""
+    """The explanation says what to do itself."""
+
 
 _FINE = "Your token is not the reason."
-_FILE_ERRORS = ("PermissionError", "IsADirectoryError", "FileExistsError", "NotADirectoryError")
-_OF_FLASK = re.compile(r"<title>404 Not Found</title>(?:\s|\\n)*<h1>Not Found</h1>")
-"""Flask's own 404 page, with its standard text or the service's. The page of a web server has a head and a body."""
-_OF_GATEWAYS = r"default backend|response 404 \(backend|404 page not found"
-"""How the 404 responses of load balancers begin."""
-_ADDRESS = re.compile(r"https?://[^\s\"'<>\\]+")
-_POOL = re.compile(r"host='([^']+)', port=\d+")
-"""The name of a connection in messages of urllib3."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Raised:
-    """An exception and its causes.
-
-    Attributes:
-        names: class names, outermost first.
-        text: all their messages.
-        modules: top-level modules of the classes and of the frames of their tracebacks.
-        files: file names (no folders) of those frames.
-        error: the exception itself.
-        target: what is checked.
-    """
-
-    names: tuple[str, ...]
-    text: Untrusted
-    modules: frozenset[str]
-    files: frozenset[str]
-    error: BaseException
-    target: Target
-
-    @property
-    def host(self) -> Span:
-        """The host in the message, or "the server"."""
-        named = host_of(self.text.extract(_ADDRESS)) if self.text.matches(_ADDRESS) else self.text.extract(_POOL)
-        return sanitize(named or "the server", 80, shareable=True)
-
-    @property
-    def service(self) -> Span:
-        """The service whose URL is in the message, and its host."""
-        address = parse_url(self.text.extract(_ADDRESS))
-        for start, name in _SERVICES.items():
-            named = address.path.lstrip("/").startswith(start) if address else self.text.matches(rf"\A/*{start}")
-            if named or f"url: /{start}" in self.text:
-                return Span(f"{name} on {self.host}")
-        return self.host
-
-    @property
-    def status(self) -> int:
-        """The HTTP status in the attached response or in the message; 0 if unknown."""
-        value = getattr(getattr(self.error, "response", None), "status_code", None)
-        hidden = self.body.extract(_REJECTION) if self.body else ""
-        if isinstance(value, int):
-            return int(hidden) if hidden and value == 500 else value
-        return int(hidden or self.text.extract(r"\b([345]\d\d) (?:Client|Server) Error") or 0)
-
-    @property
-    def code(self) -> str:
-        """The known error code of the server's JSON in the message, or ""."""
-        said = self.text.extract(r"\\?[\"']error\\?[\"']\s*:\s*\\?[\"']([a-z_]{1,40})")
-        return said if said in responses.KNOWN_CODES else ""
-
-    @property
-    def body(self) -> Untrusted | None:
-        """The beginning of the body of the error response; None if unknown."""
-        content = getattr(getattr(self.error, "response", None), "_content", None)  # `content` could block
-        if isinstance(content, bytes):
-            return Untrusted(content[:2000].decode("utf-8", errors="replace").strip())
-        if not self.text.matches(_CONTENT):
-            return None
-        return Untrusted(self.text.extract(_CONTENT).strip("'\" \n"))
-
-    @property
-    def is_from_web_server(self) -> bool:
-        """Whether a 404 comes from a web server, not from a service: it has the server's own page, or no content."""
-        if self.status != 404 or self.body is None or self.body.matches(_OF_FLASK):
-            return False
-        return not self.body or self.body.matches(rf"\A(?:<|{_OF_GATEWAYS})")
-
-    @property
-    def wait(self) -> str:
-        """How long the response asked to wait, to follow what else it did, or ""."""
-        headers = getattr(getattr(self.error, "response", None), "headers", None)
-        seconds = http.retry_after(headers) if headers else None
-        return f", and asked to wait {duration(seconds)}" if seconds else ""
-
-
-_REJECTION = r"\"message\":\s*\"" + responses.REJECTION.removeprefix(r"\A")
-_OWN_FAILURE = r"\A\s*\{\s*\"code\":\s*500,\s*\"message\":\s*\"((?:[^\"\\]|\\.)*)"
+_OWN_FAILURE = r"\A\s*\{\s*\"code\":\s*500,\s*\"message\":"
 """How materialize (5.26) reports an exception that a request caused."""
-_CONTENT = re.compile(r"content:\s*b['\"](.{0,2000})", re.DOTALL)
-_SERVICES = {
-    "auth": "the auth service",
-    "sticky_auth": "the auth service",
-    "info": "the info service",
-    "materialize": "materialize",
-    "segmentation": "chunkedgraph",
-    "l2cache": "the l2cache",
-    "skeletoncache": "the skeleton service",
-    "schema": "the schema service",
-    "annotation": "the annotation service",
-    "nglstate": "the state service",
-}
+_FILE_ERRORS = ("PermissionError", "IsADirectoryError", "FileExistsError", "NotADirectoryError")
 
 
 def explain_error(error: BaseException | None, target: Target) -> LastError | None:
@@ -137,57 +44,61 @@ def explain_error(error: BaseException | None, target: Target) -> LastError | No
     Returns:
         One or two sentences without any part of a token; None for an error of any other library.
     """
-    if error is None:
-        return None
     if isinstance(error, CaveMagicError):  # the others say what was typed, or what the check finds itself
         said = line("a token could not be saved: ", sanitize(error, 200))
         return LastError(line=said) if isinstance(error, TokenNotSaved) else None
     try:
-        raised = _take_apart(error, target)
-        if not raised.modules & set(LIBRARIES):
-            return None
-        meaning = next((found for rule in _RULES if (found := rule(raised))), "")
-        return LastError(line=line(meaning)) if meaning else None
+        raised = take_apart(error, target)
+        words, _ = meaning(raised) if raised else ((), Then.NONE)
+        return LastError(line=words) if words else None
     except Exception:
         return None
 
 
-def _take_apart(error: BaseException, target: Target) -> Raised:
-    chain = list(failures.causes(error))
-    modules = {type(one).__module__.partition(".")[0] for one in chain}
-    files: set[str] = set()
-    for one in chain:
-        for module, file in _frames(one.__traceback__):
-            modules.add(module)
-            files.add(file)
-    text = " ".join(str(one)[:20_000] for one in chain)
-    return Raised(
-        names=tuple(type(one).__name__ for one in chain),
-        text=Untrusted(text),
-        modules=frozenset(modules),
-        files=frozenset(files),
-        error=error,
-        target=target,
-    )
-
-
-def _frames(traceback: TracebackType | None) -> Iterator[tuple[str, str]]:
-    for _ in range(200):
-        if traceback is None:
-            return
-        frame = traceback.tb_frame
-        yield str(frame.f_globals.get("__name__", "")).partition(".")[0], frame.f_code.co_filename.rpartition("/")[2]
-        traceback = traceback.tb_next
+def meaning(raised: Raised) -> tuple[Line, Then]:
+    """What an exception means, and what `%cave_check` is for after it; no words if it is unknown."""
+    for rule, way in _RULES.items():
+        if words := rule(raised):
+            return line(words), way
+    return (), Then.NONE
 
 
 # ---------------------------------------------------------------- rules, the most specific first
 
 
+def _import(raised: Raised) -> str:
+    """The import of caveclient itself failed, by whatever exception; not that of a package for one of its calls."""
+    own = [function for module, function in raised.places if module.partition(".")[0] == "caveclient"]
+    if own and set(own) == {"<module>"}:
+        return f"caveclient could not be imported ({raised.names[0]}). No request was sent."
+    error = raised.error
+    if not isinstance(error, ImportError) or package_of(error) != "caveclient":
+        return ""
+    is_missing = isinstance(error, ModuleNotFoundError) and error.name == "caveclient"
+    return "Python finds no caveclient here." if is_missing else "caveclient could not be imported."
+
+
+def _attribute(raised: Raised) -> str | Line:
+    """A table that `client.materialize.tables` does not have, or a service of a client without a datastack."""
+    error = raised.error
+    if not isinstance(error, AttributeError) and "GlobalClientError" not in raised.names:
+        return ""
+    lacking = type(getattr(error, "obj", None))
+    if lacking.__module__ == "caveclient.tools.table_manager":
+        kind = "view" if lacking.__name__ == "ViewManager" else "table"
+        name = sanitize(getattr(error, "name", ""), 80, shareable=True)
+        return line(f"that version has no {kind} ", name, f". {_FINE}")
+    if lacking.__name__ == "CAVEclientGlobal" or "GlobalClientError" in raised.names:
+        client = next_steps.go_on(raised.target)
+        return line("this client was created without a datastack; to create one with it: ", client)
+    return ""
+
+
 def _by_code(raised: Raised) -> str:
+    named, called = raised.datastack or "that datastack", raised.datastack or "with that name"
     meanings = {
-        "missing_tos": "you have not accepted the terms of service of that datastack. Your token is fine.",
-        "missing_permission": "your account has no permission for that datastack. Your token is fine.",
-        "invalid_table_id": f"{raised.host} has no datastack with that name. Your token is fine.",
+        "missing_tos": f"the terms of service of {named} are not accepted. Your token is fine.",
+        "invalid_table_id": f"{raised.host} has no datastack {called}. Your token is fine.",
         "invalid_token": f"{raised.host} rejected the token.",
         "no_token": f"{raised.host} received no token.",
         "bad_auth_header": f"{raised.host} received no valid token.",
@@ -195,28 +106,69 @@ def _by_code(raised: Raised) -> str:
     return meanings.get(raised.code, "")
 
 
+def _no_permission(raised: Raised) -> str:
+    if raised.code != "missing_permission":
+        return ""
+    dataset = raised.said("auth_dataset")
+    named = (
+        sanitize(dataset, 80, shareable=True) if responses.is_name(dataset) else raised.datastack or "that datastack"
+    )
+    verb = raised.said("required_permission")
+    return f"your account has no permission {f'to {verb}' if verb in _VERBS else 'for'} {named}. Your token is fine."
+
+
+_VERBS = ("view", "edit")
+"""The permissions of middle_auth that are verbs."""
+
+
 def _by_text(raised: Raised) -> str:
     return next((meaning for pattern, meaning in _TEXTS.items() if raised.text.matches(pattern)), "")
 
 
 _TEXTS = {
-    "Requires admin privilege": "since 2025, only administrators can list users; get names from /auth/api/v1/username. "
-    "Your token is fine.",
     "(?i)no graphene authentication token": "cloud-volume found no token: it reads other files than CAVEclient.",
     "authentication token was not formatted correctly": "cloud-volume found a token that is not 32 hexadecimal "
     "characters.",
-    "Update Materialization Deployment": f"this version of caveclient does not work with that server. {_FINE}",
 }
 """Patterns for messages, and their meanings."""
+
+
+def _no_token(raised: Raised) -> str:
+    """A redirect to the sign-in of a client that found no token."""
+    call = failed_call(raised.error) if raised.is_redirected else None
+    if call is None or call.key is None or call.key.found:
+        return ""
+    return "CAVEclient found no token when the client was created, so the request was redirected to sign in."
+
+
+def _redirected(raised: Raised) -> str:
+    """Any other; the auth server never redirects a request with a token, however bad (middle_auth 2.30)."""
+    if not raised.is_redirected:
+        return ""
+    call = failed_call(raised.error)
+    if call is not None and call.token is not None:
+        where = f" to {raised.host}" if "AuthException" not in raised.names else ""
+        return f"the request was redirected{where}, although it carried a token."
+    return (
+        "the request was redirected, for instance to a sign-in page: "
+        "CAVEclient found no token, or something on the way redirected it."
+    )
 
 
 def _version_gone(raised: Raised) -> str:
     text = raised.text.without(r"https?://\S+")  # the URLs of materialize contain a version
     if raised.status in (404, 410) and not raised.is_from_web_server and text.matches(_NO_VERSION):
         return f"that materialization version is not available. {_FINE}"
+    if raised.text.matches(_NO_DATABASE) and "caveclient" in raised.packages:
+        return f"that materialization version is not available. {_FINE}"
     return ""
 
 
+_NO_DATABASE = (
+    r"Version not in materialized database|Version \d+ is not available for this datastack"
+    r"|database \\*\"\w+__mat\d+\\*\" does not exist"
+)
+"""What caveclient says (7 and 8), and what PostgreSQL says whose database of a version is deleted."""
 _NO_VERSION = (
     r"(?i)\bversions?[\s\"']*\d*[\s\"']*((is|are|has|was) )?(not|no longer|expired|deleted|unavail)"
     r"|\bno (such )?version"
@@ -224,30 +176,49 @@ _NO_VERSION = (
 """How a service says that a version is gone; a text about something else can mention one, too."""
 
 
-def _by_status(raised: Raised) -> str | Line:
+def _direct(raised: Raised) -> str:
+    """What the user can do without a check."""
     status = raised.status
-    if status in responses.GATEWAY and http.proxy_for(raised.text.extract(_ADDRESS)):
+    if "Requires admin privilege" in raised.text:
         return (
-            f"a request to {raised.service} through the configured proxy returned HTTP {status}{raised.wait}. {_FINE}"
+            "since 2025, only administrators can list users; get names from /auth/api/v1/username. Your token is fine."
         )
     if status == 413:
         return f"{raised.service} rejected that request because it is too large (413); request less at once. {_FINE}"
     if status == 429:
         return f"{raised.service} asked to slow down (429){raised.wait}. {_FINE}"
-    if status == 504:
+    if status == 504 and raised.is_query and not raised.proxy:
         return f"{raised.service} timed out on that request (504); request less at once. {_FINE}"
+    return ""
+
+
+def _by_status(raised: Raised) -> str | Line:
+    status = raised.status
+    if status in responses.GATEWAY and raised.proxy:
+        return (
+            f"a request to {raised.service} through the configured proxy returned HTTP {status}{raised.wait}. {_FINE}"
+        )
     if status == 500 and raised.body and raised.body.matches(_OWN_FAILURE):
-        words = sanitize(raised.body.extract(_OWN_FAILURE), 160)
+        words = sanitize(raised.said("message"), 160)
         return line(f"{raised.service} failed on that request (500): ", words, f". {_FINE}")
+    if status == 504:
+        return f"{raised.service} timed out on that request (504). {_FINE}"
     if status >= 500:
         return f"{raised.service} was down or broken ({status}){raised.wait}. {_FINE}"
     if status in (401, 403):
         return f"{raised.service} refused access ({status}) without a reason."
     if status == 404:
         return f"{raised.service} {_not_found(raised)}. {_FINE}"
-    if status >= 400:
-        return f"{raised.service} rejected that request ({status}). {_FINE}"
-    return ""
+    return _rejected(raised) if status >= 400 else ""
+
+
+def _rejected(raised: Raised) -> Line:
+    """A status that stands for a wrong request; a page about its headers may be about the token in them."""
+    said = raised.said("message")
+    why = line(": ", sanitize(said, 160)) if said else ()
+    is_about_headers = raised.status == 431 or (raised.body is not None and raised.body.matches("(?i)header|cookie"))
+    fine = "; the token is one of its headers." if is_about_headers else f". {_FINE}"
+    return line(f"{raised.service} rejected that request ({raised.status})", why, fine)
 
 
 def _not_found(raised: Raised) -> str:
@@ -259,70 +230,82 @@ def _not_found(raised: Raised) -> str:
     if raised.service.text.startswith("materialize"):
         return "does not know that table, view or version (404)"
     if raised.service.text.startswith("the info service"):
-        return "has no information about that datastack (404)"
+        return f"has no information about {raised.datastack or 'that datastack'} (404)"
     return "did not find what was requested (404)"
 
 
-def _token_file(raised: Raised) -> str | Line:
+def _files(raised: Raised) -> str:
     outer = raised.names[0]
-    if outer == "JSONDecodeError" and type(raised.error).__module__.startswith("json") and "auth.py" in raised.files:
+    reads = any(module == "caveclient.auth" for module, _ in raised.places)
+    if outer == "JSONDecodeError" and type(raised.error).__module__.startswith("json") and reads:
         return "a token file on this computer is not valid JSON. No request was sent."
-    if outer == "AttributeError" and "auth.py" in raised.files and "has no attribute 'get'" in raised.text:
+    if outer == "AttributeError" and reads and "has no attribute 'get'" in raised.text:
         return 'a token file on this computer does not contain {"token": ...}. No request was sent.'
-    if outer == "AttributeError" and "_server_file_path" in raised.text:
+    if outer == "AttributeError" and any(module == "caveclient.datastack_lookup" for module, _ in raised.places):
+        return "the file in which CAVEclient remembers the server of each datastack is malformed. No request was sent."
+    if outer in _FILE_ERRORS and (reads or ".cloudvolume" in raised.text or "cave_magic" in raised.packages):
+        return f"a token file or its folder could not be opened ({outer}). No request was sent."
+    return ""
+
+
+def _saving(raised: Raised) -> str | Line:
+    if raised.names[0] == "AttributeError" and "_server_file_path" in raised.text:
         save = next_steps.save(raised.target)
         return line("a client made with auth_token_file= cannot save a token; use ", save)
     if raised.text.matches(r'Key "[^"]{0,60}" already exists in token file'):
         replace = next_steps.save(raised.target, "--overwrite")
         return line("another token is already saved, and CAVEclient does not overwrite it: ", replace)
-    if outer in _FILE_ERRORS and _in_secrets(raised):
-        return f"a token file or its folder could not be opened ({outer}). No request was sent."
     return ""
 
 
-def _in_secrets(raised: Raised) -> bool:
-    return ".cloudvolume" in raised.text or "auth.py" in raised.files or "cave_magic" in raised.modules
+def _unsendable(raised: Raised) -> str:
+    """A token that cannot be a header; requests and http.client refuse it."""
+    if "InvalidHeader" in raised.names or ("UnicodeEncodeError" in raised.names and "latin-1" in raised.text):
+        return (
+            "the stored token contains a line break or another invalid character, so nothing was sent. "
+            "The error message may contain the token: clear the cell's output."
+        )
+    return ""
+
+
+def _malformed_address(raised: Raised) -> str:
+    if failures.classify(raised.error)[0] is not failures.Failure.INVALID_URL:
+        return ""
+    advice = ": it must begin with https://" if {"MissingSchema", "InvalidSchema"} & set(raised.names) else ""
+    return f"the server's address is malformed{advice}. Nothing was sent."
 
 
 def _by_name(raised: Raised) -> str:
-    meaning = next((meaning for name, meaning in _NAMES.items() if name in raised.names), "")
-    return meaning.format(host=raised.host)
+    meanings = {
+        "ServerIncompatibilityError": "caveclient says that it does not work with the version of that server",
+        "InvalidVersion": f"{raised.host} returned something other than a version number",
+        "TooManyRedirects": f"{raised.host} redirected the request in a loop",
+    }
+    return next((f"{meaning}. {_FINE}" for name, meaning in meanings.items() if name in raised.names), "")
 
 
-_UNSENDABLE = (
-    "the stored token contains a line break or another invalid character, so nothing was sent. "
-    "The error message may contain the token: clear the cell's output."
-)
-_MALFORMED_ADDRESS = "the server's address is malformed: it must begin with https://. Nothing was sent."
-_NAMES = {
-    "AuthException": "CAVEclient was redirected to a sign-in page: it found no token, or something on the way "
-    "redirected it.",
-    "InvalidHeader": _UNSENDABLE,
-    "ServerIncompatibilityError": f"this version of caveclient does not work with that server. {_FINE}",
-    "InvalidVersion": f"{{host}} returned something other than a version number. {_FINE}",
-    "JSONDecodeError": f"a server returned something other than data (a web page, or nothing). {_FINE}",
-    "MissingSchema": _MALFORMED_ADDRESS,
-    "InvalidSchema": _MALFORMED_ADDRESS,
-    "InvalidURL": _MALFORMED_ADDRESS,
-    "TooManyRedirects": f"{{host}} redirected the request in a loop. {_FINE}",
-}
-"""Names of exceptions, and their meanings; the first one among the causes counts."""
-
-
-def _by_class(raised: Raised) -> str:
-    """What the class of the exception means, together with the file or the message that it comes from."""
-    outer = raised.names[0]
-    if "UnicodeEncodeError" in raised.names and "latin-1" in raised.text:
-        return _UNSENDABLE
-    if outer in ("ImportError", "ModuleNotFoundError"):
-        return "a package that caveclient needs could not be imported."
-    if outer == "AttributeError" and "base.py" in raised.files:
+def _unusable(raised: Raised) -> str:
+    """A response that caveclient cannot read, by the place in caveclient that raised the error."""
+    outer, last = raised.names[0], raised.places[-1] if raised.places else ("", "")
+    if "Unknown response type: " in raised.text and last[0] == "caveclient.materializationengine":
+        return f"materialize returned something other than data. {_FINE}"
+    if "JSONDecodeError" in raised.names and ("requests.exceptions" in raised.modules or last[0] == "caveclient.base"):
+        call = failed_call(raised.error)  # the error has no response; a frame of caveclient may have it
+        status = call.status if call else 0
+        returned = f"HTTP {status} with " if status >= 400 else ""
+        fine = "" if status in (400, 401, 403) else f" {_FINE}"
+        return f"a server returned {returned}something other than data (a web page, or nothing).{fine}"
+    if outer == "AttributeError" and last[0] == "caveclient.base":
         return f"a server returned an error in a form that CAVEclient does not expect. {_FINE}"
-    if outer == "KeyboardInterrupt" and "retry.py" in raised.files:  # of urllib3, which slept
-        return "the cell was waiting as long as a server had asked (Retry-After); caveclient does so silently."
-    if outer == "KeyboardInterrupt":
-        return "the cell was waiting for a server; caveclient has no timeout."
     return ""
+
+
+def _interrupted(raised: Raised) -> str:
+    if raised.names[0] != "KeyboardInterrupt":
+        return ""
+    if "urllib3.util.retry" in raised.modules:
+        return "the cell was waiting as long as a server had asked (Retry-After); caveclient does so silently."
+    return "the cell was waiting for a server; caveclient has no timeout."
 
 
 def _network(raised: Raised) -> str:
@@ -332,13 +315,23 @@ def _network(raised: Raised) -> str:
     return f"{raised.host} {failure.value}" + (f" ({detail})" if detail else "") + f". {_FINE}"
 
 
-_RULES: tuple[Callable[[Raised], str | Line], ...] = (
-    _by_code,
-    _by_text,
-    _version_gone,
-    _by_status,
-    _token_file,
-    _by_name,
-    _by_class,
-    _network,
-)
+_RULES: dict[Callable[[Raised], str | Line], Then] = {
+    _import: Then.FIX,
+    _attribute: Then.SEE,
+    _by_code: Then.FIX,
+    _no_permission: Then.SEE,
+    _by_text: Then.FIX,
+    _no_token: Then.FIX,
+    _redirected: Then.SEE,
+    _version_gone: Then.SEE,
+    _direct: Then.NONE,
+    _by_status: Then.SEE,
+    _files: Then.FIX,
+    _saving: Then.NONE,
+    _unsendable: Then.FIX,
+    _malformed_address: Then.FIX,
+    _by_name: Then.SEE,
+    _unusable: Then.SEE,
+    _interrupted: Then.NONE,
+    _network: Then.SEE,
+}

@@ -11,6 +11,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from ..credentials.token_files import State, TokenFile, show_path
 from ..deployments import DEFAULT_SERVER, AddressFault, meant_address, server_meant
 from ..redact import MASK, sanitize
 from ..token import Token
+from ..ui.document import Line, line
 from .evidence import DatastackFacts, Machine, ServerFacts
 from .model import Fix
 
@@ -263,7 +265,8 @@ def fix_map_secrets(machine: Machine) -> Fix | None:
         return None
     names = _listed([sanitize(name).text for name in found])
     words = f"remove secrets from the address of {names} in the datastack map"
-    return _fix("map-secrets", words, [current.path], partial(_map_with, found, current.entries))
+    fix = _fix("map-secrets", words, [current.path], partial(_map_with, found, current.entries))
+    return replace(fix, advice=_if_shared("that file", machine))
 
 
 def _map_with(changes: Mapping[str, str], before: Mapping[str, object]) -> Plan:
@@ -316,7 +319,13 @@ def fix_left(machine: Machine) -> Fix | None:
         machine.scrub_left()
         return ()
 
-    return Fix(id="left", words=f"replace the token with {MASK} in this session's history{file}", apply=apply)
+    words = f"replace the token with {MASK} in this session's history{file}"
+    return Fix(id="left", words=words, advice=_if_shared("this notebook", machine), apply=apply)
+
+
+def _if_shared(what: str, machine: Machine) -> Line:
+    """What to do about a token that is removed, but that others may have seen."""
+    return line(f"If {what} was shared: ", machine.replace_command)
 
 
 # ---------------------------------------------------------------- words

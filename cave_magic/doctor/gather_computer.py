@@ -75,6 +75,7 @@ def look_at_computer(target: Target, check_command: Command, can_ask: bool) -> M
         leftover_tokens=(),
         scrub_left=tuple,
         check_command=check_command,
+        replace_command=next_steps.end(target, "replace", can_ask=can_ask),
         unsaved_command=next_steps.without_saving(target),
         save_commands=(next_steps.save(target),) if is_pasted else next_steps.recall(runtime, target),
         can_ask=can_ask,

@@ -146,6 +146,7 @@ class Fix:
         words: what it does, before -> after, in one line without secrets.
         paths: the files that it changes.
         intent: what it does with them.
+        advice: what to do once it is applied, or ().
         apply: makes the change. It reads the files again first, so it does not undo what changed in the meantime.
             Returns the backups; raises TokenNotSaved if a file cannot be written.
     """
@@ -154,6 +155,7 @@ class Fix:
     words: str
     paths: tuple[Path, ...] = field(default=(), repr=False)
     intent: Intent = Intent.WRITE
+    advice: Line = ()
     apply: Callable[[], tuple[Path, ...]] = field(repr=False, compare=False)
 
     def then(self, follow: Callable[[], object]) -> Fix:

@@ -62,6 +62,11 @@ def setup(target: Target, kind: str, *options: str) -> Command:
     return magic("cave_setup", kind, *_options(target), *options, needs=_saving(target))
 
 
+def end(target: Target, kind: str, *options: str, can_ask: bool) -> Command:
+    """`%cave_setup replace` or `%cave_setup remove`, without their question if nobody can answer it."""
+    return setup(target, kind, *options, *(() if can_ask else ("--yes",)))
+
+
 def save(target: Target, *options: str) -> Command:
     """`%cave_save` for the server of a target: with a prompt, unless an option says where the token is.
 
@@ -82,9 +87,9 @@ def save_from(target: Target, file: Path, replaces: bool = True) -> Command:
     return save(target, "--from-file", _typed(file), *options)
 
 
-def whoami(target: Target) -> Command:
+def whoami(target: Target, *options: str) -> Command:
     """`%cave_whoami` for the server of a target."""
-    return magic("cave_whoami", *_server(target))
+    return magic("cave_whoami", *_server(target), *options)
 
 
 def magic(name: str, *words: str, needs: tuple[Need, ...] = ()) -> Command:

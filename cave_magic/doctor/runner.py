@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..ui.document import line
-from .model import Check, CheckResult, Finding, Fix, NextStep, Status
+from .model import Check, CheckResult, Finding, Fix, NextStep, Status, advise
 
 Subjects = Callable[[type], Sequence[Any]]
 Above = Callable[[Any, type], Any]
@@ -83,6 +83,13 @@ def _look(check: Check, subject: Any, prove: Callable[[Finding], Finding]) -> Fi
         return Finding(status=Status.CRASHED, evidence=found)
 
 
+def _offered(finding: Finding, offer: NextStep) -> NextStep | None:
+    """The offer of a finding's fix. What fails is fixed first: the advice for afterwards comes with the fix then."""
+    if finding.fix is None or not finding.fix.advice or finding.status is not Status.WARNING:
+        return offer if finding.fix else None
+    return advise(offer.line, ". ", finding.fix.advice)
+
+
 def _row(check: Check, name: str, title: str, finding: Finding | None, offer: NextStep) -> CheckResult | None:
     if finding is None:
         return None
@@ -92,7 +99,7 @@ def _row(check: Check, name: str, title: str, finding: Finding | None, offer: Ne
         status=finding.status,
         title=title,
         found=finding.evidence,
-        next_step=finding.next_step or (offer if finding.fix else None),
+        next_step=finding.next_step or _offered(finding, offer),
         quiet=check.quiet and finding.status is not Status.CRASHED,
         tried=finding.tried,
     )

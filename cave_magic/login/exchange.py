@@ -15,7 +15,7 @@ from ..api.batch import MAX_TIMEOUT, Batch
 from ..api.failures import Failure
 from ..api.http import Session
 from ..api.responses import WITHIN, ListedToken, Response
-from ..api.tokens import create_token, is_revoked, keeps_one_token, revoke_permanent
+from ..api.tokens import create_token, keeps_one_token
 from ..api.urls import host_of
 from ..credentials.locations import locations
 from ..credentials.target import Target
@@ -81,9 +81,7 @@ class NewToken:
     def revoke(self, key: ListedToken) -> str:
         """Revokes an older token, authorized by this one; returns why that failed, or ""."""
         server, token = self.verified.target.server, self.verified.token
-        with Session() as session:
-            response = revoke_permanent(session, server, token, key.number or 0, PATIENCE)
-        return "" if is_revoked(response) or response.status == 404 else response.sentence  # 404: already revoked
+        return revocation.revoke_in_use(server, key.token, PATIENCE, by=token)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,11 +110,21 @@ class Exchange:
             ServerInTrouble: no token could be created.
         """
         question = f"This token is temporary: it expires {WITHIN}. Create a permanent one, and revoke this one?"
-        if self._keeps_one:
-            question, asks = f"{question} {_revokes_the_other(temporary.target)}", True
+        if self.keeps_one:
+            question, asks = f"{question} {revokes_the_other(temporary.target)}", True
         if asks and not confirm(self.frontend, question):
             return None
         return replace(self._create(temporary), replaces=temporary.token)
+
+    def renew(self, stored: VerifiedToken) -> NewToken:
+        """Creates a permanent token with the stored one, which stays valid unless the server keeps only one.
+
+        Raises:
+            ServerInTrouble: no token could be created; `why` says why.
+            TokenNotChecked, TokenRejected: the server did not accept the new token; it is revoked unless it is the only
+                one.
+        """
+        return self._create(stored, proven=not self.keeps_one)
 
     def choose_or_create(self, temporary: VerifiedToken, use: str) -> NewToken:
         """Lets the person choose one of the account's tokens, or creates one; for `use` see `sign_in_in_browser`."""
@@ -135,11 +143,12 @@ class Exchange:
         Raises:
             Cancelled: the person declined.
         """
-        if self._keeps_one and not confirm(self.frontend, f"{_revokes_the_other(target)} Create one?"):
+        if self.keeps_one and not confirm(self.frontend, f"{revokes_the_other(target)} Create one?"):
             raise Cancelled
 
     @property
-    def _keeps_one(self) -> bool:
+    def keeps_one(self) -> bool:
+        """Whether the server keeps one token for each account, so that a new one revokes the other."""
         return keeps_one_token(self.auth.version)
 
     def _list_keys(self, temporary: VerifiedToken) -> list[ListedToken]:
@@ -161,15 +170,16 @@ class Exchange:
         stored = stored_tokens(temporary.target.server)
         here = {key.token for key in keys if key.token in stored or _is_named_here(key)}
         keys = sorted(keys, key=lambda key: (key.token not in stored, key.token not in here))
-        warning = _revokes_the_other(temporary.target) if self._keeps_one else ""
+        warning = revokes_the_other(temporary.target) if self.keeps_one else ""
         page = choice_page(keys, temporary, here, warning)
         chosen = choose(self.frontend, page, len(keys), or_new=True, otherwise="use --use latest or --use new")
         if chosen is None:
             self.ask_to_replace_only_token(temporary.target)
         return None if chosen is None else keys[chosen]
 
-    def _create(self, temporary: VerifiedToken) -> NewToken:
-        name, target, one_only = description(), temporary.target, self._keeps_one
+    def _create(self, temporary: VerifiedToken, proven: bool = False) -> NewToken:
+        """Creates a permanent token; with `proven`, only one that the server was seen to accept is good enough."""
+        name, target, one_only = description(), temporary.target, self.keeps_one
         server = target.server
 
         def make() -> Response:
@@ -186,11 +196,15 @@ class Exchange:
         if not response.is_good or not isinstance(token, Token) or not token.can_be_sent:
             perhaps = f" If one was created anyway, it is “{name}” on {endpoints.tokens_page(server)}."
             may_be = "" if one_only or _was_not_made(response) else perhaps
-            why = f"you signed in, but no token was created: {response.sentence}.{may_be}"
-            raise ServerInTrouble(f"{why} ", *_by_hand(target))
+            why = f"no token was created: {response.sentence}.{may_be}"
+            error = ServerInTrouble(f"you signed in, but {why} ", *_by_hand(target))
+            error.why = why
+            raise error
         try:
             verified = self._verify(token, target)
         except TokenNotChecked:
+            if proven:
+                raise
             verified = replace(temporary, token=token, permanent=True)  # the auth server has just issued it
         return NewToken(verified=verified, made="" if one_only else name, exchanged=True)
 
@@ -237,7 +251,8 @@ def _by_hand(target: Target) -> Line:
     return line("Nothing was saved. To paste a token: ", next_steps.setup(target, "existing", "--paste"))
 
 
-def _revokes_the_other(target: Target) -> str:
+def revokes_the_other(target: Target) -> str:
+    """What a new token does to the other one on a server that keeps one for each account."""
     return f"{host_of(target.server)} keeps one token for each account: creating one revokes the one in use elsewhere."
 
 

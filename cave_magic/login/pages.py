@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
 
@@ -113,9 +113,9 @@ def another_account(target: Target) -> Line:
     return line(Span("Not your account? ", "dim"), again, Span(" and choose another when you sign in.", "dim"))
 
 
-def expires_soon(target: Target, when: str = WITHIN) -> Line:
+def expires_soon(target: Target, can_ask: bool, when: str = WITHIN) -> Line:
     """The warning about a saved temporary token."""
-    again = next_steps.setup(target, "existing")
+    again = next_steps.end(target, "replace", can_ask=can_ask)
     return line(Span("Note: ", "warning"), f"the token is temporary and expires {when}. For a permanent one: ", again)
 
 
@@ -139,6 +139,16 @@ def not_revoked(one: UnrevokedToken) -> Line:
     rest, link = how_to_revoke(one.server, one.expires)
     start = f"a temporary token could not be revoked on {host} ({one.why}). {rest} "
     return line(Span("Note: ", "warning"), start, Span(link, "link"))
+
+
+def tokens_table(keys: Sequence[ListedToken], where: Mapping[Token, str]) -> Table:
+    """Tokens of an account; `where`: which of them are on this computer, and in what."""
+    rows = []
+    for number, key in enumerate(keys, 1):
+        cells = [line(Span(*cell)) for cell in zip(_cells(number, key), _CELLS, strict=True)][1:]
+        cells[0] += line(Span(f" ({where[key.token]})", "strong")) if key.token in where else ()
+        rows.append(tuple(cells))
+    return Table((_titles()[1:], *rows), "your tokens", head=1)
 
 
 def older_page(keys: Sequence[ListedToken], server: str) -> Page:

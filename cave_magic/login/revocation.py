@@ -21,10 +21,10 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 
 from ..api.batch import Batch
-from ..api.endpoints import sign_out_urls
+from ..api.endpoints import identity_url, sign_out_urls, tokens_url
 from ..api.http import Session
-from ..api.responses import TEMPORARY_TOKEN_DAYS, Response
-from ..api.tokens import is_revoked, revoke_itself, revoke_temporary
+from ..api.responses import TEMPORARY_TOKEN_DAYS, Response, is_cave, listed_tokens_in
+from ..api.tokens import is_revoked, revoke_itself, revoke_permanent, revoke_temporary
 from ..api.urls import host_of
 from ..token import Token
 
@@ -150,6 +150,39 @@ def _try(one: UnrevokedToken, seconds: float) -> bool:
             responses.append(response)
     one.why = responses[0].sentence
     return any(response.failure or response.status >= 500 or response.status == 429 for response in responses)
+
+
+def revoke_in_use(server: str, token: Token, seconds: float, by: Token | None = None) -> str:
+    """Revokes a token that is in use, of either kind, and asks the server whether it still accepts it.
+
+    Args:
+        server: the server that issued it.
+        token: the token.
+        seconds: the timeout of all requests together.
+        by: another token of the account, which authorizes it; so nothing is revoked unless the server accepts that one.
+    Returns:
+        "" if the token is revoked; else why it may still be valid.
+    """
+    deadline = time.monotonic() + seconds
+
+    def left() -> float:
+        return max(0.05, min(EACH, deadline - time.monotonic()))
+
+    with Session() as session:
+        response = session.get(tokens_url(server), by or token, seconds=left())
+        listed = listed_tokens_in(response)
+        number = next((key.number for key in listed or () if key.token == token), None)
+        if number is not None:
+            response = revoke_permanent(session, server, by or token, number, left())
+        elif listed is not None:
+            for url in sign_out_urls(server):
+                response = revoke_temporary(session, url, token, left())
+                if is_revoked(response):
+                    break
+        now = session.get(identity_url(server), token, seconds=left())
+    if now.code == "invalid_token" or (response.body == "success" and not is_cave(now)):
+        return ""
+    return f"{host_of(server)} still accepts it" if response.is_good else response.sentence
 
 
 @contextmanager

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..api import endpoints, responses
 from ..api.batch import Batch, OnWait, PendingResponse
@@ -130,9 +131,17 @@ def not_checked(why: str, target: Target, given: Sequence[str]) -> TokenNotCheck
     return error
 
 
-def save_and_prove(token: Token, target: Target, overwrite: bool, verified: VerifiedToken | None = None) -> save.Saved:
+def save_and_prove(
+    token: Token,
+    target: Target,
+    overwrite: bool,
+    verified: VerifiedToken | None = None,
+    copies: Iterable[Path] = (),
+) -> save.Saved:
     """Saves a token for its server and its data servers, and updates the datastack map if the token is verified.
 
+    Args:
+        copies: other files with the token that this one replaces.
     Raises:
         TokenExists, TokenNotSaved: as `credentials.save.save_token`.
     """
@@ -149,6 +158,7 @@ def save_and_prove(token: Token, target: Target, overwrite: bool, verified: Veri
             local_servers=local_servers,
             datastacks=verified.datastacks if verified else (),
             opened=(target.datastack,) if verified and (verified.opens or verified.terms) else (),
+            copies=copies,
             overwrite=overwrite,
             confirm=prove,
         )

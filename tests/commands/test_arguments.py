@@ -52,7 +52,10 @@ def test_a_line_is_read_as_ipython_reads_it(line, expected):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("cave_setup bogus", "cave_setup takes new or existing, and the name of a datastack that is known here."),
+        (
+            "cave_setup bogus",
+            "cave_setup takes new, existing, replace or remove, and the name of a datastack that is known here.",
+        ),
         (
             "cave_setup nwe v1dd_public",
             "cave_setup does not know one of these words. Did you mean new? %cave_setup new v",
@@ -60,13 +63,19 @@ def test_a_line_is_read_as_ipython_reads_it(line, expected):
         ("cave_setup new v1dd_publc", "cave_setup does not know one of these words. Did you mean v1dd_public? %cave_s"),
         ("cave_whoami mcrons", "cave_whoami does not know one of these words. Did you mean microns? %cave_whoami m"),
         ("cave_check fix", "cave_check does not know one of these words. Did you mean --fix? %cave_check --fix"),
-        ("cave_setup new existing", "give new or existing, not both."),
+        ("cave_setup new existing", "give one of new, existing, replace or remove."),
         ("cave_whoami v1dd_public minnie65_public", "cave_whoami takes one datastack at a time."),
-        (f"cave_setup {SECRET}", "cave_setup takes new or existing, and"),
+        (f"cave_setup {SECRET}", "cave_setup takes new, existing, replace or remove, and"),
         ("cave_setup --use x", "cave_setup --use takes latest or new."),
         ("cave_setup --pate", "cave_setup has no option --pate. Did you mean --paste?"),
         ("cave_whoami extra", "cave_whoami takes only the name of a datastack that is known here."),
-        ("cave_whoami --xyz", "cave_whoami has no option --xyz. Its options: --reveal, --all, --json, --server"),
+        (
+            "cave_whoami --xyz",
+            "cave_whoami has no option --xyz. Its options: --reveal, --tokens, --all, --json, --server",
+        ),
+        ("cave_setup remove --token", "cave_setup: argument --token: expected one argument."),
+        ("cave_setup replace remove", "give one of new, existing, replace or remove."),
+        ("cave_setup remov", "cave_setup does not know one of these words. Did you mean remove? %cave_setup remove"),
         ("cave_save --from-env", "cave_save: argument --from-env: expected one argument."),
         ("cave_check --timeout abc", "cave_check: argument --timeout: invalid float value."),
         (f"cave_check --json={SECRET}", "cave_check: argument --json: ignored explicit argument."),

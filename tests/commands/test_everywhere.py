@@ -139,7 +139,7 @@ def test_the_default_file_counts_for_the_default_server(secrets):
         ("%cave_check --all-servers", "no token is stored on this computer"),
         ("%cave_whoami --all v1dd_public", "--all is about every server"),
         ("%cave_whoami --all --reveal", "--all is about every server"),
-        ("%cave_whoami --json --reveal", "--json or --reveal"),
+        ("%cave_whoami --json --reveal", "give it without --reveal"),
         ("%cave_check --all-servers --all", "--all-servers is about every server"),
         ("%cave_check --all-servers --fix", "for one of them"),
     ],

@@ -360,17 +360,17 @@ def test_a_read_only_parent_folder_does_not_matter(secrets):
     assert resolve(SERVER).token == Token(A)
 
 
-def outcomes(home: Path, before: str, how: str) -> list[dict[str, dict[str, str]]]:
+def outcomes(home: Path, before: str, how: str, what: str = "save") -> list[dict[str, dict[str, str]]]:
     """The results of `every_call.py`."""
-    command = [sys.executable, str(EVERY_CALL), str(home), before, how]
+    command = [sys.executable, str(EVERY_CALL), str(home), before, how, what]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     return json.loads(done.stdout)
 
 
 @posix
-@pytest.mark.parametrize("before", ["nothing", "files"])
-def test_a_killed_save_leaves_complete_files(home, before):
-    """Killed at any call, each file is complete, old or new; the next save finishes the job and cleans up."""
+@pytest.mark.parametrize(("before", "count"), [("nothing", 4), ("elsewhere", 6)])
+def test_a_killed_save_leaves_complete_files(home, before, count):
+    """Killed at any call, each file is complete, old or new, those elsewhere too; the next save finishes the job."""
     seen = outcomes(home, before, "kill")
     assert len(seen) > 30
     for one in seen:
@@ -379,7 +379,7 @@ def test_a_killed_save_leaves_complete_files(home, before):
         assert before == "nothing" or len(one["files"]) >= 3
         assert one["again"] == "saved"
         assert set(one["then"].values()) == {"new"}
-        assert len(one["then"]) == 4
+        assert len(one["then"]) == count
         assert one["hidden then"] == [atomic_write.LOCK_NAME]
 
 

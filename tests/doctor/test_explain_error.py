@@ -43,7 +43,7 @@ def fails(cave, run, set_up):
     ("cell", "words", "absent"),
     [
         ('client("secret_ds")', "no permission", "server"),
-        ('client("nope_nope")', "no datastack with that name", "rejected"),
+        ('client("nope_nope")', "has no datastack nope_nope", "rejected"),
         (f'client(token="{TOKEN}")', "rejected the token", "fine"),
         ('client(token="")', "received no valid token", "fine"),
         ('client(token=" x")', "received no token", "fine"),
@@ -128,7 +128,7 @@ def test_a_data_server_without_services_is_explained(fails, cave):
 
 def test_a_datastack_without_a_record_is_explained(fails):
     """The auth server knows it, but the info service does not."""
-    assert "has no information about that datastack (404)" in fails('client("ghost_ds")')
+    assert "has no information about ghost_ds (404)" in fails('client("ghost_ds")')
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -6,6 +6,7 @@ import pytest
 
 from cave_magic.doctor.model import Check, Finding, Fix, Status, advise, failed, ok, unknown, warning
 from cave_magic.doctor.runner import run_checks
+from cave_magic.ui.document import line
 
 OFFER, OTHER = advise("offer the fixes"), advise("another step")
 
@@ -31,6 +32,13 @@ def test_a_fix_without_another_next_step_is_offered(make):
     assert (rows[0].next_step, fixes) == (OFFER, [fix()])
     rows, fixes = run_all(make("wrong", next_step=OTHER, fix=fix()))
     assert (rows[0].next_step, fixes) == (OTHER, [fix()])
+
+
+def test_the_offer_of_a_fix_has_its_advice():
+    """What to do once it is applied is said with the offer, unless something fails, which comes first."""
+    one = Fix(id="x", words="does nothing", advice=line("Then rest."), apply=lambda: ())
+    assert run_all(warning("wrong", fix=one))[0][0].next_step == advise(OFFER.line, ". ", "Then rest.")
+    assert run_all(failed("wrong", fix=one))[0][0].next_step == OFFER
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_a_folder_that_this_kernel_does_not_search_is_unset(python, tmp_path, mo
     ],
 )
 def test_a_variable_with_which_pip_fails_is_unset(python, monkeypatch, name, value, fine):
-    """Real pip fails or does nothing with each; a value that it can work with stays."""
+    """pip or uv fails or does nothing with each, by their documentation; a value that it can work with stays."""
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     monkeypatch.setenv(name, value)
     assert python().unset == (name,)

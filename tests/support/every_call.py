@@ -1,8 +1,9 @@
-"""Saves a token repeatedly, each time in its own process, and disturbs each file-system call in turn.
+"""Saves or removes a token repeatedly, each time in its own process, and disturbs each file-system call in turn.
 
-`python every_call.py HOME BEFORE HOW` prints the state of the files after each disturbed save, as JSON.
-BEFORE: `nothing` or `files` (an old token in three files). HOW: `kill`, `interrupt`, `fail` (that call), `full` (from
-that call on, nothing can be written).
+`python every_call.py HOME BEFORE HOW WHAT` prints the state of the files after each disturbed run, as JSON.
+BEFORE: `nothing`, `files` (an old token in three files), `links` (the first of them is a link), `elsewhere` (also in two
+files that a save leaves alone unless it is told to replace the token there). HOW: `kill`, `interrupt`, `fail` (that
+call), `full` (from that call on, nothing can be written). WHAT: `save` or `remove`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import filelock  # noqa: F401  here, so that its import is not among the calls of a save
 
+from cave_magic.credentials import removal
 from cave_magic.credentials.save import NotPutBack, save_token
 from cave_magic.credentials.token_files import secrets_folder
 from cave_magic.errors import TokenNotSaved
@@ -32,12 +34,26 @@ CODES = {0: "saved", 3: "interrupted", 4: "not saved", -signal.SIGKILL: "killed"
 def prepare(before: str) -> None:
     """Creates the files that exist before the save."""
     shutil.rmtree(secrets_folder().parent, ignore_errors=True)
-    if before == "files":
+    if before != "nothing":
         secrets_folder().mkdir(parents=True)
-        for name in NAMES:
-            path = secrets_folder() / name
+        for path in files(before):
+            path.parent.mkdir(exist_ok=True)
             path.write_text(json.dumps({"token": OLD, "fanc": "kept"}))
             path.chmod(0o644)
+    if before == "links":
+        own = secrets_folder() / NAMES[0]
+        own.rename(own.with_name("target.json"))
+        own.symlink_to(own.with_name("target.json"))
+
+
+def files(before: str) -> list[Path]:
+    """The files with the old token at the start."""
+    return [secrets_folder() / name for name in NAMES] + (copies() if before == "elsewhere" else [])
+
+
+def copies() -> list[Path]:
+    """Two files that a save leaves alone: the deprecated one, and one in another folder."""
+    return [secrets_folder() / "chunkedgraph-secret.json", secrets_folder().parent / "moved" / "cave-secret.json"]
 
 
 class Watch:
@@ -79,14 +95,24 @@ class Watch:
             raise OSError(errno.EIO, "broken")
 
 
-def run(at: int, how: str) -> tuple[str, int]:
-    """One save in a child process; how it ended, and how many calls it made (written to a pipe at its end)."""
+def work(what: str) -> None:
+    """Saves the new token wherever the old one is, or removes the old one."""
+    if what == "remove":
+        removal.remove(SERVER)
+    else:
+        old = [path for path in copies() if path.exists()]
+        datastacks = ["minnie65_public"]
+        save_token(Token(NEW), SERVER, local_servers=[LOCAL], opened=datastacks, copies=old, overwrite=True)
+
+
+def run(at: int, how: str, what: str) -> tuple[str, int]:
+    """One save or removal in a child process; how it ended, and how many calls it made (written to a pipe at its end)."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         watch, code = Watch(at, how), 0
         try:
-            save_token(Token(NEW), SERVER, local_servers=[LOCAL], opened=["minnie65_public"], overwrite=True)
+            work(what)
         except KeyboardInterrupt:
             code = 3
         except TokenNotSaved as error:
@@ -102,8 +128,9 @@ def run(at: int, how: str) -> tuple[str, int]:
 
 def found() -> dict[str, str]:
     """The state of each file: old, new, or what is wrong with it."""
-    names = sorted(os.listdir(secrets_folder())) if secrets_folder().is_dir() else []
-    return {name: judged(secrets_folder() / name) for name in names if not name.startswith(".")}
+    folders = [secrets_folder(), secrets_folder().parent / "moved"]
+    paths = sorted(path for folder in folders if folder.is_dir() for path in folder.iterdir())
+    return {f"{path.parent.name}/{path.name}": judged(path) for path in paths if not path.name.startswith(".")}
 
 
 def judged(path: Path) -> str:
@@ -112,7 +139,9 @@ def judged(path: Path) -> str:
         data = json.loads(path.read_text())
     except ValueError:
         return "torn"
-    if path.name not in NAMES:
+    if data == {"fanc": "kept"}:
+        return "without"
+    if path.name == "cave_datastack_to_server_map.json":
         return "new" if data == {"minnie65_public": SERVER} else "wrong"
     whole = {OLD: ({"token": OLD, "fanc": "kept"},), NEW: ({"token": NEW, "fanc": "kept"}, {"token": NEW})}
     if data not in whole.get(data.get("token"), ()):
@@ -127,16 +156,16 @@ def hidden() -> list[str]:
     return sorted(path.name for path in secrets_folder().glob(".*")) if secrets_folder().is_dir() else []
 
 
-def main(before: str, how: str) -> list[dict[str, object]]:
-    """Disturbs each call in turn; after a killed save, an undisturbed one has to complete everything."""
+def main(before: str, how: str, what: str) -> list[dict[str, object]]:
+    """Disturbs each call in turn; after a killed run, an undisturbed one has to complete everything."""
     prepare(before)
-    _, calls = run(0, "nothing")
+    _, calls = run(0, "nothing", what)
     outcomes = []
     for at in range(1, calls + 1):
         prepare(before)
-        ended, _ = run(at, how)
+        ended, _ = run(at, how, what)
         result = {"call": at, "ended": ended, "files": found(), "hidden": hidden()}
-        again = run(0, "nothing")[0] if how == "kill" else ""
+        again = run(0, "nothing", what)[0] if how == "kill" else ""
         outcomes.append({**result, "again": again, "then": found(), "hidden then": hidden()})
     return outcomes
 

@@ -108,3 +108,20 @@ def test_the_quickstart_ships_with_its_outputs(cave: Sandbox, ran: AttendedClien
 def shape_of(text: str) -> str:
     """A text with its numbers and the endings of tokens made alike."""
     return re.sub(r"\d+", "0", re.sub(r"ends in \w{4}", "ends in x", text)).strip()
+
+
+def test_a_saved_notebook_has_the_line_below_an_error(cave: Sandbox, home: Path):
+    """Run unattended, a cell that fails keeps its error, and below it the line that explains it; an async cell, too."""
+    use(cave, home)
+    failing = f"import requests\nrequests.get({cave.server!r} + '/nothing').raise_for_status()"
+    late = f"import asyncio\nawait asyncio.sleep(0)\n{failing}"
+    cells = [nbformat.v4.new_code_cell(text) for text in ("%load_ext cave_magic", failing, "1 / 0", late)]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    NotebookClient(notebook, timeout=SECONDS, kernel_name="python3", allow_errors=True,
+                   resources={"metadata": {"path": str(home)}}).execute()  # fmt: skip
+    for cell in (notebook.cells[1], notebook.cells[3]):
+        error, line = cell.outputs
+        assert error.output_type == "error"
+        assert "has nothing at the URL of that request (404)" in " ".join(line.data["text/plain"].split())
+        assert "<code" in line.data["text/html"]
+    assert [one.output_type for one in notebook.cells[2].outputs] == ["error"]

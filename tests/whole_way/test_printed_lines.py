@@ -114,7 +114,8 @@ STATES = (
 LINES = (
     "%cave_setup", "%cave_setup new --paste", "%cave_setup existing --paste", "%cave_save", "%cave_save --from-env MINE",
     "%cave_save --from-env MINE --no-check", "%cave_whoami", "%cave_check", "%cave_check --report", "%cave_check --fix",
-    "%cave_setup new # nobody", "%cave_save # nobody", "%cave_check --fix # nobody",
+    "%cave_setup replace", "%cave_setup remove", "%cave_whoami --tokens", "%cave_setup new # nobody", "%cave_save # nobody", "%cave_check --fix # nobody",
+    "%cave_setup replace # nobody", "%cave_setup remove --revoke # nobody",
 )  # fmt: skip
 NAMES = ("", "flywire_fafb_public", "minie65_public")
 

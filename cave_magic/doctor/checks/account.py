@@ -16,6 +16,9 @@ from .causes import another_network, past_proxy, what_was_tried, without_netrc
 from .network import AUTH, UNEXPECTED
 from .token import FORM, SHADOW, set_up, within_reach
 
+SOON = timedelta(days=2)
+"""How long before it expires a temporary token is urgent."""
+
 
 def _account(server: ServerFacts) -> Finding:
     response = server.identity
@@ -83,8 +86,8 @@ def is_temporary(server: ServerFacts) -> bool | None:
 def _kind(server: ServerFacts) -> Finding | None:
     if not is_temporary(server):
         return ok("a permanent token") if is_temporary(server) is False else None
-    replace_it = advise(next_steps.setup(server.target, "existing"), " replaces it with a permanent one")
-    next_step = replace_it if server.machine.can_ask else set_up(server)
+    replace_it = next_steps.end(server.target, "replace", can_ask=server.machine.can_ask)
+    next_step = advise(replace_it, " replaces it with a permanent one")
     return warning(f"a temporary token: it expires {expiry(server)}", next_step=next_step)
 
 
@@ -93,8 +96,10 @@ def expiry(server: ServerFacts) -> str:
     file = server.stored.source
     if file is not None and file.modified:
         latest = datetime.fromtimestamp(file.modified, timezone.utc) + timedelta(days=TEMPORARY_TOKEN_DAYS)
-        if latest > datetime.now(timezone.utc):  # else the file was copied or touched, since the token works
-            return f"by {latest:%d %B %Y}"
+        left = latest - datetime.now(timezone.utc)
+        if left > timedelta():  # else the file was copied or touched, since the token works
+            soon = f"within {SOON.days} days, " if left <= SOON else ""
+            return f"{soon}by {latest:%d %B %Y}"
     return WITHIN
 
 
@@ -119,6 +124,6 @@ KIND = Check(
     needs=(ACCOUNT,),
     quiet=True,
     explains="The stored token is temporary and expires within a week.",
-    fixed_by="`%cave_setup existing` replaces it with a permanent one.",
+    fixed_by="`%cave_setup replace` replaces it with a permanent one.",
 )
 CHECKS = (ACCOUNT, KIND)

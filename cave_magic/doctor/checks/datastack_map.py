@@ -124,6 +124,6 @@ MAP_SECRET = Check(
     needs=(MAP_FILE,),
     quiet=True,
     explains="A server address that caveclient has saved contains a token or a password.",
-    fixed_by="`%cave_check --fix` removes it.",
+    fixed_by="`%cave_check --fix` removes it; if others may have seen it, `%cave_setup replace`.",
 )
 CHECKS = (MAP_FILE, MAP_SECRET, MAP)

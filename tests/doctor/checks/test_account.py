@@ -60,6 +60,7 @@ def _temporary(file: Any = None, **facts: Any) -> ServerFacts:
     )
 
 
+REPLACE = "%cave_setup replace"
 NEW_FILE = token_file(token=healthy.TOKEN, modified=NOW - 86_400)
 ENDS = f"{datetime.fromtimestamp(NOW + 6 * 86_400, timezone.utc):%d %B %Y}"
 NAMELESS = account_in(response(200, {"name": ["A"], "email": {"x": 1}, "id": 7}), HOST)
@@ -86,10 +87,11 @@ CASES = [
     case("the list is not known", KIND, ServerFacts(listed_tokens=None), "nothing"),
     case("no token is stored", KIND, ServerFacts(stored=stored()), "nothing"),
     case("the account is not known", KIND, ServerFacts(account=None), "nothing"),
-    case("a temporary token", KIND, _temporary(), "warning", "within 7 days", EXISTING),
-    case("a temporary token of yesterday", KIND, _temporary(NEW_FILE), "warning", f"by {ENDS}", EXISTING),
-    case("a temporary token in an old file", KIND, _temporary(replace(NEW_FILE, modified=1.5e9)), "warning", "within 7 days", EXISTING),
-    case("a temporary token without a prompt", KIND, _temporary(machine=Machine(can_ask=False)), "warning", "within 7 days", "%cave_save --from-env CAVE_TOKEN --overwrite"),
+    case("a temporary token", KIND, _temporary(), "warning", "within 7 days", REPLACE),
+    case("a temporary token of yesterday", KIND, _temporary(NEW_FILE), "warning", f"it expires by {ENDS}", REPLACE),
+    case("a temporary token of five and a half days", KIND, _temporary(replace(NEW_FILE, modified=NOW - 5.5 * 86_400)), "warning", "it expires within 2 days, by ", REPLACE),
+    case("a temporary token in an old file", KIND, _temporary(replace(NEW_FILE, modified=1.5e9)), "warning", "within 7 days", REPLACE),
+    case("a temporary token without a prompt", KIND, _temporary(machine=Machine(can_ask=False)), "warning", "within 7 days", f"{REPLACE} --yes"),
 ]  # fmt: skip
 
 

@@ -1,0 +1,195 @@
+"""`%cave_setup remove`: takes the token off this computer, and revokes it or another one of the account."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..api.responses import ListedToken
+from ..api.tokens import keeps_one_token
+from ..api.urls import host_of
+from ..credentials import removal
+from ..credentials.removal import Removal
+from ..credentials.target import Target
+from ..credentials.token_files import show_path
+from ..deployments import local_servers_of
+from ..doctor import feasible, next_steps
+from ..doctor.evidence import ServerFacts
+from ..doctor.gather_memory import MEMORY
+from ..environment import cloud_volume
+from ..environment.caveclient_adapter import clients_in
+from ..errors import BadInput, Cancelled, NoToken, ServerInTrouble, TokenNotSaved
+from ..login import revocation
+from ..login.auth_server import probe_auth_server
+from ..token import Token, as_token
+from ..ui.document import Line, Span, line
+from ..ui.prompts import confirm
+from .context import NOTHING, Context
+from .views import tokens
+from .whoami import no_account, no_list
+
+SHORTEST = 4
+"""The fewest characters by which a token is named: as many as are shown."""
+
+
+def remove_token(context: Context, args: argparse.Namespace) -> None:
+    """Shows the files with the server's token, asks, and removes it; with `--token` revokes another one instead."""
+    target = context.target_of_token(args)
+    facts = context.facts(target)
+    context.so_far = line("Nothing was removed.")
+    if args.token is None:
+        _remove(context, facts, args)
+    else:
+        _revoke_another(context, facts, args)
+
+
+def _remove(context: Context, facts: ServerFacts, args: argparse.Namespace) -> None:
+    target = facts.target
+    found = removal.find_removal(target.server)
+    if not found.plan:
+        removal.remove(target.server)  # what a killed removal left
+        raise NoToken(f"no file of this computer has a token of {facts.host}. {NOTHING}")
+    left = context.shell.find_tokens(found.tokens)
+    notes = [line(f"It is also in {one.found_in} ({one.details}), and is removed there.") for one in left]
+    if facts.account is not None and not args.revoke:
+        too = next_steps.end(target, "remove", "--revoke", can_ask=context.frontend.can_ask)
+        notes.append(line(f"It stays valid on {facts.host}. To revoke it there, too: ", too))
+    context.frontend.show(tokens.removal_page(facts, found, notes))
+    question = "Remove it?"
+    if args.revoke:
+        question = "Remove it, and revoke it on the server? Other computers that use it stop working."
+    unasked = next_steps.setup(target, "remove", *(["--revoke"] * args.revoke), "--yes")
+    if not args.yes and not confirm(context.frontend, question, line(unasked)):
+        raise Cancelled
+    is_old = facts.account is not None and _keeps_one(context, target)
+    said = _revoke_each(context, facts, found, is_old) if args.revoke else []
+    try:
+        removed = line(f"The token of {facts.host} is removed from this computer.")
+        with context.changing(removed, line("To see which files have the token: ", next_steps.whoami(target))):
+            done = removal.remove(target.server)
+            if left:
+                context.shell.scrub_tokens(found.tokens)
+    except TokenNotSaved as error:
+        raise _not_removed(error, target, said) from None
+    cloud_volume.forget_cached((target.server, *local_servers_of(target.server), *_data_servers(target.server)))
+    MEMORY.clear()
+    said = said or _still_valid(facts, done, is_old)
+    context.frontend.show(tokens.removed_page(facts, done, [*said, *_elsewhere(context, facts, done)]))
+
+
+def _keeps_one(context: Context, target: Target) -> bool:
+    return keeps_one_token(probe_auth_server(target, context.seconds(), context.frontend).version)
+
+
+def _data_servers(server: str) -> list[str]:
+    """The data servers of a server that earlier lines of this kernel have met."""
+    return [local for (one, _), local in MEMORY.local_servers.items() if one == server]
+
+
+def _not_removed(error: TokenNotSaved, target: Target, said: list[Line]) -> TokenNotSaved:
+    obstacle = getattr(error, "obstacle", None)
+    again = next_steps.setup(target, "remove", "--yes")
+    step = feasible.past(obstacle, again).line if obstacle is not None else line("", next_steps.check(target))
+    return TokenNotSaved(*error.args, " ", *(part for one in said for part in (*one, Span(" "))), "Next: ", *step)
+
+
+def _revoke_each(context: Context, facts: ServerFacts, found: Removal, is_old: bool) -> list[Line]:
+    """Revokes the tokens before they are removed, since each one authorizes that itself; says which are revoked.
+
+    A server that `is_old` keeps one token for each account, and has no request that revokes it.
+    """
+    if is_old:
+        return _still_valid(facts, found, is_old)
+    said: list[Line] = []
+    for token in dict.fromkeys(one.reads_as() or one for one in found.tokens):
+        context.so_far = line(f"The token{tokens.ending(token)} may be revoked; no file was changed. To see: ",
+                              next_steps.check(facts.target))  # fmt: skip
+        problem = revocation.revoke_in_use(facts.address, token, context.seconds())
+        if problem:
+            said += [_valid(facts, token, False, problem)]
+        else:
+            said += [line(f"The token{tokens.ending(token)} is revoked: it works nowhere any more.")]
+        context.so_far = line(*said[-1], " No file was changed.")
+    return said
+
+
+def _valid(facts: ServerFacts, token: Token, is_old: bool, why: str = "") -> Line:
+    """That a token is still valid, and what revokes it now that it is not stored."""
+    reason = f" could not be revoked ({why}), and" if why else ""
+    rest = f"the token{tokens.ending(token)}{reason} is still valid on {facts.host}. "
+    if is_old:
+        way = line("That server revokes it only when it creates another: ", next_steps.setup(facts.target, "new"))
+    else:
+        way = line("To revoke it: ", Span(tokens.page_of(facts.target), "link"))
+    return line(Span("Note: ", "warning"), rest, way)
+
+
+def _still_valid(facts: ServerFacts, done: Removal, is_old: bool) -> list[Line]:
+    """What the server still accepts of what was removed, as far as is known: what it has just rejected is not valid."""
+    is_rejected = facts.identity is not None and facts.identity.code == "invalid_token"
+    rejected = facts.stored.token if is_rejected else None
+    distinct = dict.fromkeys(one.reads_as() or one for one in done.tokens)
+    return [
+        _valid(facts, one, is_old) for one in distinct if rejected is None or one != (rejected.reads_as() or rejected)
+    ]
+
+
+def _elsewhere(context: Context, facts: ServerFacts, done: Removal) -> list[Line]:
+    """What else has the token, and is not ours to change."""
+    clients = clients_in(context.shell.variables, facts.address, Token(""))
+    names = [one.variable for one in clients]
+    said = [f"{' and '.join(names)} still {'has' if len(names) == 1 else 'have'} it until the kernel restarts"] * bool(
+        names
+    )
+    said += [
+        f"{name} in the environment still has it"
+        for name, one in facts.machine.token_variables.items()
+        if one in done.tokens
+    ]
+    said += [f"{show_path(path)} still has it: that file is another server's" for path in done.kept]
+    return [line(Span("Note: ", "warning"), f"{one}.") for one in said]
+
+
+# ---------------------------------------------------------------- another token of the account
+
+
+def _revoke_another(context: Context, facts: ServerFacts, args: argparse.Namespace) -> None:
+    """Revokes the token with an ending, authorized by the stored one."""
+    own = facts.stored.token
+    if facts.account is None or own is None:
+        raise no_account(facts)
+    if facts.listed_tokens is None:
+        raise no_list(facts)
+    key = _with_ending(facts, args.token, own.reads_as() or own)
+    files = (show_path(path) for paths in removal.files_with(facts.address, key.token) for path in paths)
+    context.frontend.show(tokens.token_page(key, files))
+    unasked = next_steps.setup(facts.target, "remove", "--token", key.token.ending, "--yes")
+    if not args.yes and not confirm(context.frontend, "Revoke it? Programs that use it stop working.", line(unasked)):
+        raise Cancelled
+    perhaps = line("To see which tokens are valid: ", next_steps.whoami(facts.target, "--tokens"))
+    done = line(f"The token{tokens.ending(key.token)} is revoked.")
+    with context.changing(done, perhaps):
+        problem = revocation.revoke_in_use(facts.address, key.token, context.seconds(), by=own.reads_as() or own)
+        if problem:
+            why = f"the token{tokens.ending(key.token)} could not be revoked ({problem}), and may still work. "
+            raise ServerInTrouble(why, *perhaps)
+    context.frontend.say(f"The token{tokens.ending(key.token)} is revoked.")
+
+
+def _with_ending(facts: ServerFacts, given: str, own: Token) -> ListedToken:
+    """The listed token that an ending names. What was typed is not repeated: it may be a whole token."""
+    whole = as_token(given)
+    listed, target = facts.listed_tokens or (), facts.target
+    found = [key for key in listed if key.token == whole or (not whole and key.token.reveal().endswith(given))]
+    is_own = own == whole or (not whole and own.reveal().endswith(given))
+    show = next_steps.whoami(target, "--tokens")
+    if not whole and len(given) < SHORTEST:
+        raise BadInput(f"--token takes the last {SHORTEST} characters of a token. {NOTHING} To list yours: ", show)
+    if len(found) + (is_own and own not in [key.token for key in found]) > 1:
+        page = Span(tokens.page_of(target), "link")
+        raise BadInput(f"{len(found)} of your tokens end so. {NOTHING} To choose the right one: ", page)
+    if is_own:
+        line_for_own = next_steps.end(target, "remove", "--revoke", can_ask=facts.machine.can_ask)
+        raise BadInput(f"that is the token of this computer. {NOTHING} To remove it here and revoke it: ", line_for_own)
+    if not found:
+        raise BadInput(f"no token of yours on {host_of(target.server)} ends so. {NOTHING} To list yours: ", show)
+    return found[0]
