@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, overload
 
 if TYPE_CHECKING:
+    from .commands.outcomes import Identity, SavedToken
     from .dask.report import WorkersReport
     from .doctor.report import Report
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "check", "load_ipython_extension", "unload_ipython_extension"]
+__all__ = ["__version__", "check", "load_ipython_extension", "save", "unload_ipython_extension", "whoami"]
 
 
 def load_ipython_extension(shell: Any) -> None:
@@ -50,6 +51,9 @@ def check(*datastacks: str, server: str = "", timeout: float = 10.0, workers: ob
     Raises:
         BadInput: the address, a name, the timeout or the client is invalid.
     """
+    from .ui.door import find_door
+
+    find_door()
     from .api.batch import validate_timeout
     from .credentials.target import find_target
     from .deployments import DEFAULT_DATASTACK
@@ -63,3 +67,71 @@ def check(*datastacks: str, server: str = "", timeout: float = 10.0, workers: ob
     from .doctor.diagnose import diagnose
 
     return diagnose(targets, seconds)
+
+
+def save(
+    token: str,
+    *,
+    server: str = "",
+    datastack: str = "",
+    overwrite: bool = False,
+    verify: bool = True,
+    timeout: float = 10.0,
+) -> SavedToken:
+    """Saves a token where CAVEclient and cloud-volume find it, as `%cave_save` does.
+
+    Args:
+        token: the token, from wherever your secrets are; best not typed into a file or a notebook.
+        server: the address of its server; "" for the server of the datastack.
+        datastack: the datastack to read; "" for minnie65_public, or the first one of the server.
+        overwrite: whether it replaces another token of this server.
+        verify: whether the server is asked first whether it accepts the token.
+        timeout: the most seconds to wait.
+
+    Returns:
+        What was saved: `.server`, `.files`, `.account`, `.unchanged`, `.to_dict()`. It contains no secrets.
+
+    Raises:
+        NotAToken: the text is not a token.
+        TokenExists: another token is saved for the server, and `overwrite` is False.
+        TokenRejected: the server does not accept the token. Nothing was saved.
+        TokenNotChecked: the server did not say whether it does. Nothing was saved.
+        TokenNotSaved: a file cannot be written. Nothing was changed.
+        BadInput: the address, the name or the timeout is invalid.
+    """
+    from .ui.door import find_door
+
+    find_door()
+    from .commands.functions import call
+
+    words = [*(["--overwrite"] if overwrite else []), *([] if verify else ["--no-check"])]
+    options = {"server": server, "datastack": datastack}
+    saved: SavedToken = call("cave_save", "$token", *words, timeout=timeout, options=options, token=token)
+    return saved
+
+
+def whoami(*, server: str = "", datastack: str = "", timeout: float = 10.0) -> Identity:
+    """Asks a server whose token this computer sends to it, as `%cave_whoami` does.
+
+    Args:
+        server: the address of the server; "" for the server of the datastack.
+        datastack: a datastack; "" for minnie65_public.
+        timeout: the most seconds to wait.
+
+    Returns:
+        The account and the token: `.account`, `.token` (its last characters), `.permanent`, `.file`, `.to_dict()`.
+        It contains no secrets.
+
+    Raises:
+        NoToken: no token is stored for the server.
+        TokenRejected: the server does not accept it.
+        ServerInTrouble: the server could not be reached, or its response says nothing about the token.
+        BadInput: the address, the name or the timeout is invalid.
+    """
+    from .ui.door import find_door
+
+    find_door()
+    from .commands.functions import call
+
+    identity: Identity = call("cave_whoami", timeout=timeout, options={"server": server, "datastack": datastack})
+    return identity

@@ -1,5 +1,7 @@
 """Tab completion: the words and options of the magics, and datastacks in `CAVEclient("`. Sends no request.
 
+In a shell, `cave-magic completion bash` prints a script that asks this program for the same words.
+
 It imports neither caveclient nor any other library, and has nothing to do on other lines.
 """
 
@@ -8,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 OptionsOf = Callable[[str], tuple[str, ...]]
@@ -102,3 +104,62 @@ def _values_of(option: str) -> list[str] | None:
     if option == "--from-env":  # the variables in which people keep tokens, those that are set first
         return sorted(TOKEN_VARIABLES, key=lambda name: name not in os.environ)
     return {"--from-file": [], "--timeout": [], "--token": [], "--use": ["latest", "new"]}.get(option)
+
+
+# ---------------------------------------------------------------- shells
+
+_SCRIPTS = {
+    "bash": """\
+_cave_magic() {
+    local IFS=$'\\n'
+    COMPREPLY=($("${COMP_WORDS[0]/#\\~/$HOME}" complete "${COMP_LINE:0:COMP_POINT}" "$COMP_WORDBREAKS" 2>/dev/null))
+}
+complete -o default -F _cave_magic cave-magic
+""",
+    "zsh": """\
+#compdef cave-magic
+_cave_magic() {
+    local -a found
+    found=(${(f)"$(${~words[1]} complete "${BUFFER[1,CURSOR]}" 2>/dev/null)"})
+    (( $#found )) && compadd -Q -- $found || _files
+}
+(( $+functions[compdef] )) || { autoload -Uz compinit && compinit; }
+compdef _cave_magic cave-magic
+""",
+    "fish": """\
+complete -c cave-magic -f -a '(cave-magic complete (commandline -cp | string collect) 2>/dev/null)'
+complete -c cave-magic -n '__fish_contains_opt from-file' -F
+""",
+}
+
+
+def script(*shells: str) -> str:
+    """The script with which a shell completes `cave-magic`. Raises BadInput for a shell that is not one of them."""
+    if len(shells) != 1 or shells[0] not in _SCRIPTS:
+        from .errors import BadInput
+
+        raise BadInput(f"completion takes the name of a shell: {', '.join(_SCRIPTS)}.")
+    return _SCRIPTS[shells[0]]
+
+
+def complete_words(given: Sequence[str], options_of: OptionsOf) -> list[str]:
+    """The words that can take the place of the last one of a line.
+
+    Args:
+        given: the line up to the cursor; for bash also the characters at which it splits words.
+        options_of: the options of a magic.
+    """
+    from .commands import NAMES
+
+    line, breaks = (*given, "", "")[:2]
+    command, _, rest = line.partition(" ")[2].lstrip().partition(" ")
+    word = line.rpartition(" ")[2]
+    if not line.partition(" ")[2].strip() or (not rest and not line.endswith(" ")):
+        commands = [*(name.removeprefix("cave_") for name in NAMES), "completion"]
+        return [one for one in commands if one.startswith(word)]
+    if command == "completion":
+        return [one for one in _SCRIPTS if one.startswith(word)]
+    fragment, found = candidates(f"cave_{command} {rest}", options_of)
+    head = word.removesuffix(fragment)  # `--server=`
+    cut = max(word.rfind(one) for one in breaks) + 1 if breaks else 0  # bash replaces only what follows a colon
+    return [f"{head}{one}"[cut:] for one in found]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from IPython.core.magic import Magics, magics_class, no_var_expand
 from traitlets import Bool, Float, Unicode, validate
 
 from . import completion
-from .commands import NAMES, find_command
+from .commands import NAMES, cannot_be_imported, find_command
 from .errors import Cancelled, CaveMagicError
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ class LineMagic:
         except KeyboardInterrupt:
             return None, Cancelled("Stopped. Nothing was changed.")
         except (Exception, SystemExit) as error:
-            return None, _cannot_be_imported(error)
+            return None, cannot_be_imported(error)
         try:
             return run(command, context, line)
         except KeyboardInterrupt:  # a second one, while the first was being handled
@@ -59,21 +58,6 @@ class LineMagic:
     @property
     def __doc__(self) -> str:  # type: ignore[override]
         return self._command.format_help()
-
-
-def _cannot_be_imported(error: BaseException) -> CaveMagicError:
-    """The error if a file shadows a standard module, or this package is incomplete."""
-    number = getattr(error, "errno", 0)
-    words = (str(word) for word in error.args)
-    if number in (errno.EMFILE, errno.ENFILE):
-        return CaveMagicError("this kernel has too many open files. Restart it and try again.")
-    if number == errno.ENOMEM or isinstance(error, MemoryError) or any("failed to map segment" in one for one in words):
-        return CaveMagicError("this kernel has too little memory left. Restart it and try again.")
-    from .environment.shadowed import find_shadowing_files
-
-    for file in find_shadowing_files()[:1]:
-        return CaveMagicError(f"{file.path} {file.words}. Rename it and restart the kernel.")
-    return CaveMagicError(f"cave_magic cannot be imported ({type(error).__name__}): %pip install -U cave-magic")
 
 
 @magics_class

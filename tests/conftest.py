@@ -14,6 +14,7 @@ from cave_magic.environment import platforms
 from cave_magic.login import browser_sign_in, revocation, web_browser
 from cave_magic.login.loopback import Receiver
 from cave_magic.sandbox import Sandbox
+from cave_magic.ui import door as place
 
 from .support.desk import Desk, close
 from .support.permissions import CAN_COUNT, permissions_of_a_user
@@ -50,6 +51,20 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def no_internet(monkeypatch: pytest.MonkeyPatch) -> None:
     """No name of another computer resolves: no test ever contacts a real server."""
     stay_on_this_computer(monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def at_the_prompt_of_ipython(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines are spelled for IPython at the beginning of each test, whatever the test before it called."""
+    monkeypatch.setattr(place, "_door", place.Door.IPYTHON)
+
+
+@pytest.fixture
+def in_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines are spelled for a shell that finds the program."""
+    monkeypatch.setattr(place, "_door", place.Door.SHELL)
+    monkeypatch.setattr(place, "_beside_python", lambda name: name)
+    monkeypatch.setattr("cave_magic.__main__.find_door", lambda: None)  # another fixture may have started IPython
 
 
 @pytest.fixture

@@ -232,6 +232,10 @@ class Account:
         """The e-mail address, or the name if there is none."""
         return self.email if self.email.text else self.name
 
+    def to_dict(self) -> dict[str, Any]:
+        """Name, e-mail and number, as JSON has them."""
+        return {"name": self.name.text, "email": self.email.text, "id": self.id}
+
     def may_view(self, dataset: str) -> bool:
         """Whether it may read a dataset."""
         return VIEW in self.permissions.get(dataset, ())

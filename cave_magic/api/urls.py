@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
@@ -144,6 +145,7 @@ def name_of_host(text: str) -> str:
     return url.host if url else ""
 
 
+@lru_cache(1024)  # the names of all token files are compared with all servers
 def host_port_of(text: str) -> tuple[str, int | None] | None:
     """Host and port of a URL with or without a scheme, to compare; None if it is not a URL."""
     url = parse_url(text)

@@ -7,11 +7,13 @@ import inspect
 import re
 import shlex
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
+from ..doctor.next_steps import for_help
 from ..errors import BadInput
+from ..ui.door import in_shell, name_here
 from .context import Context
 from .words import datastack_meant, is_known, read_words
 
@@ -51,6 +53,7 @@ class MagicCommand(argparse.ArgumentParser):
         self.name, self.run = run.__name__, run
         description = inspect.getdoc(run)
         super().__init__(f"%{self.name}", description=description, formatter_class=_HelpFormatter, add_help=False)
+        self._of_notebooks = tuple(names for names, settings in arguments if settings.pop("only_in_notebooks", False))
         for names, settings in (*arguments, *_COMMON):
             self.add_argument(*names, **settings)
 
@@ -59,9 +62,22 @@ class MagicCommand(argparse.ArgumentParser):
         """Its options, such as `--server`."""
         return tuple(option for action in self._actions for option in action.option_strings)
 
+    def format_help(self) -> str:
+        """The help, for where it is shown: a shell has neither variables nor objects."""
+        hidden = {one: one.help for one in self._actions if in_shell() and self._is_of_notebooks(one)}
+        for action in hidden:
+            action.help = argparse.SUPPRESS
+        text = super().format_help()
+        for action, words in hidden.items():
+            action.help = words
+        return for_help(text)
+
+    def _is_of_notebooks(self, action: argparse.Action) -> bool:
+        return any({action.dest, *action.option_strings} & set(names) for names in self._of_notebooks)
+
     def error(self, message: str) -> NoReturn:
         """Raises BadInput."""
-        raise BadInput(_without_values(message, self.name, self.options)) from None
+        raise BadInput(_without_values(message, name_here(self.name), self.options)) from None
 
 
 def argument(*names: str, **settings: Any) -> Argument:
@@ -87,22 +103,18 @@ DATASTACK = argument("names", nargs="*", metavar="DATASTACK", help="the datastac
 """The words of the commands that take datastacks."""
 
 
-def read(command: MagicCommand, line: str, server: str = "") -> argparse.Namespace:
+def read(command: MagicCommand, line: str | Sequence[str], server: str = "") -> argparse.Namespace:
     """Parses a line, without its comment and without the `;` that keeps IPython from showing a result.
 
     The words may stand before, between and after the options.
 
     Args:
+        line: what was typed after a magic, or the words that a shell passes.
         server: the address in the settings, or "".
     Raises:
         BadInput: the line is invalid; the message quotes only its options.
     """
-    lexer = shlex.shlex(_without_comment(line).rstrip("; "), posix=False)
-    lexer.whitespace_split, lexer.commenters = True, ""
-    try:
-        args, more = command.parse_known_args(list(lexer))
-    except ValueError:
-        raise BadInput("a quotation mark is not closed.") from None
+    args, more = command.parse_known_args(_words(line) if isinstance(line, str) else list(line))
     if flags := [word for word in more if word.startswith("-")]:
         command.error(f"unrecognized arguments: {' '.join(flags)}")
     if command.name == "cave_save":
@@ -111,7 +123,8 @@ def read(command: MagicCommand, line: str, server: str = "") -> argparse.Namespa
     else:
         args.names = [*([args.kind] if getattr(args, "kind", None) else []), *args.names, *more]
     for name, value in vars(args).items():
-        setattr(args, name, [_unquoted(word) for word in value] if isinstance(value, list) else _unquoted(value))
+        if isinstance(line, str):
+            setattr(args, name, [_unquoted(word) for word in value] if isinstance(value, list) else _unquoted(value))
     if not args.help:
         args.kind, args.names = read_words(command.name, args.names, command.options, args.server or server)
     return args
@@ -126,6 +139,16 @@ def _without_datastacks(words: list[str]) -> tuple[list[str], list[str]]:
         return words, []
     stacks = [word for word in words if is_known(datastack_meant(word.strip(",")))]
     return [word for word in words if word not in stacks], stacks
+
+
+def _words(line: str) -> list[str]:
+    """The words of a line, with their quotation marks."""
+    lexer = shlex.shlex(_without_comment(line).rstrip("; "), posix=False)
+    lexer.whitespace_split, lexer.commenters = True, ""
+    try:
+        return list(lexer)
+    except ValueError:
+        raise BadInput("a quotation mark is not closed.") from None
 
 
 def _without_comment(line: str) -> str:

@@ -22,18 +22,21 @@ from ..ui.document import Page, line
 from ..ui.prompts import confirm
 from .arguments import DATASTACK, argument, command
 from .context import NOTHING, Context
+from .everywhere import check_everywhere
+from .views.everywhere import reports_page
 
 
 @command(
     DATASTACK,
     argument("-v", "--verbose", action="store_true", help="show every row with its evidence"),
-    argument("-o", "--output", action="store_true", help="return the report as an object"),
+    argument("-o", "--output", action="store_true", help="return the report as an object", only_in_notebooks=True),
     argument("--json", action="store_true", help="print the report as JSON and nothing else"),
     argument("--report", action="store_true", help="print one block to paste in a forum, without personal data"),
     argument("--fix", action="store_true", help="offer fixes for problems on this computer"),
     argument("--yes", action="store_true", help="with --fix: apply the fixes without asking"),
     argument("--all", action="store_true", help="check every datastack that you can see"),
-    argument("--strict", action="store_true", help="fail the cell if anything failed; then nothing is returned"),
+    argument("--all-servers", action="store_true", help="check every server for which this computer has a token"),
+    argument("--strict", action="store_true", help="fail if anything failed; then nothing is returned"),
     argument("--timeout", type=float, metavar="S", help="how many seconds to wait at most"),
     argument("--workers", "--scheduler", metavar="CLIENT", help="check each worker of a Dask client or scheduler"),
     argument("--explain", metavar="CHECK", help="show what a check means and what fixes it; checks nothing"),
@@ -52,17 +55,36 @@ def cave_check(context: Context, args: argparse.Namespace) -> Any:
         return _explain(context, args.explain)
     if args.workers:
         return _check_workers(context, args)
+    if args.all_servers:
+        return _check_all_servers(context, args)
     found = _look(context, args, context.shell.last_error)
-    _show(context, found.report, args)
+    if not (args.json and args.fix):  # two reports would not be JSON
+        _show(context, found.report, args)
     if not args.json and not args.report and _goes_on(context, args, found.report):
         found = _look(context, args, None)
         _show(context, found.report, args)
-    if args.fix and _apply(context, found.fixes, found.report.again, args.yes):
+    if args.fix and (_apply(context, found.fixes, found.report.again, args.yes) or args.json):
         found = _look(context, args, None)
         _show(context, found.report, args)
+    context.outcome, context.is_well = found.report, found.report.ok
     if args.strict and not found.report.ok:
         raise _why(found.report)
     return found.report if args.output else None
+
+
+def _check_all_servers(context: Context, args: argparse.Namespace) -> Any:
+    """Checks all servers at the same time; the reports are a list, one for each."""
+    found, seconds = check_everywhere(context, context.seconds(args.timeout), _session(context))
+    reports = [one.report for one in found]
+    context.outcome, context.is_well = reports, all(one.ok for one in reports)
+    if args.json:
+        said = {"schema": 1, "ok": context.is_well, "servers": [one.to_dict() for one in reports]}
+        context.frontend.say_data(json.dumps({**said, "seconds": round(seconds, 2)}, indent=2))
+    else:
+        context.frontend.show(reports_page(reports))
+    if args.strict and not context.is_well:
+        raise _why(next(one for one in reports if not one.ok))
+    return reports if args.output else None
 
 
 def _explain(context: Context, name: str) -> None:
@@ -81,9 +103,13 @@ def _explain(context: Context, name: str) -> None:
 def _refuse_contradictions(args: argparse.Namespace) -> None:
     if args.all and (args.names or args.datastack):
         raise BadInput("give --all or the name of a datastack, not both. --server chooses the server of --all.")
+    if args.all_servers and (args.all or args.names or args.datastack or args.server):
+        raise BadInput("--all-servers is about every server: give no datastack, no --server and no --all with it.")
+    if args.all_servers and (args.fix or args.report or args.verbose):
+        raise BadInput("--all-servers names one cause for each server; --fix, --report and -v are for one of them.")
     if args.json and args.report:
         raise BadInput("give --json or --report, not both.")
-    if args.workers and (args.all or args.fix or args.report):
+    if args.workers and (args.all or args.all_servers or args.fix or args.report):
         raise BadInput("--workers goes with -v, -o, --json, --strict and --timeout.")
     if args.yes and not args.fix:
         raise BadInput("--yes goes with --fix: it applies the fixes without asking.")
@@ -96,8 +122,9 @@ def _check_workers(context: Context, args: argparse.Namespace) -> Any:
         report = check_workers(
             args.workers, _targets(context, args), context.seconds(args.timeout), on_wait, context.shell.variables
         )
+    context.outcome, context.is_well = report, report.ok
     if args.json:
-        context.frontend.say(json.dumps(report.to_dict(), indent=2))
+        context.frontend.say_data(json.dumps(report.to_dict(), indent=2))
     elif not (args.output and context.shell.shows_result("cave_check")):
         context.frontend.show(report.page(args.verbose))
     if args.strict and not report.ok:
@@ -128,10 +155,6 @@ def _goes_on(context: Context, args: argparse.Namespace, report: Report) -> bool
 
 def _look(context: Context, args: argparse.Namespace, error: BaseException | None) -> Diagnosis:
     seconds = context.seconds(args.timeout)
-    shell, can_ask = context.shell, context.frontend.can_ask
-    notebook = NotebookSession(
-        variables=shell.variables, find_left=shell.find_tokens, scrub_left=shell.scrub_tokens, can_ask=can_ask
-    )
 
     def on_rows(report: Report) -> None:
         passed = sum(row.status.passed for row in report.rows)
@@ -143,7 +166,7 @@ def _look(context: Context, args: argparse.Namespace, error: BaseException | Non
             _targets(context, args),
             seconds,
             on_wait,
-            notebook,
+            _session(context),
             error,
             args.all,
             None if waits else on_rows,
@@ -151,9 +174,16 @@ def _look(context: Context, args: argparse.Namespace, error: BaseException | Non
         )
 
 
+def _session(context: Context) -> NotebookSession:
+    shell, can_ask = context.shell, context.frontend.can_ask
+    return NotebookSession(
+        variables=shell.variables, find_left=shell.find_tokens, scrub_left=shell.scrub_tokens, can_ask=can_ask
+    )
+
+
 def _show(context: Context, report: Report, args: argparse.Namespace) -> None:
     if args.json:
-        context.frontend.say(json.dumps(report.to_dict(), indent=2))
+        context.frontend.say_data(json.dumps(report.to_dict(), indent=2))
     elif args.report:
         context.frontend.say_to_copy(to_markdown(report, context.frontend.name))
     elif not (args.output and context.shell.shows_result("cave_check")):  # a cell's value is shown by IPython

@@ -5,25 +5,28 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from ..api.batch import validate_timeout
 from ..credentials.target import FRESH, Settings, Target, find_target
 from ..deployments import check_address, datastack_for
 from ..doctor import next_steps
-from ..doctor.checks.network import AUTH, NETWORK
-from ..doctor.evidence import NotebookSession, ServerFacts
-from ..doctor.gather import ask_server
-from ..doctor.model import Command, Finding
 from ..errors import BadInput, ServerInTrouble
 from ..ui.document import Line
 from ..ui.frontend import Frontend
 from .shell import Shell
+
+if TYPE_CHECKING:
+    from ..doctor.evidence import ServerFacts
+    from ..doctor.model import Command, Finding
 
 NOTHING = "Nothing was changed."
 
 
 def trouble_of(server: ServerFacts) -> Finding | None:
     """Why a server says nothing about a token, in the words of the check; None if it does."""
+    from ..doctor.checks.network import AUTH, NETWORK  # lazily: a script that saves a token checks nothing
+
     findings = (check.look(server) for check in (NETWORK, AUTH))
     return next((found for found in findings if found is not None and found.next_step is not None), None)
 
@@ -44,6 +47,7 @@ class Context:
         timeout: the most seconds to wait for servers; validated on use.
         fill_next: writes a line into the next cell.
         waits_for_terms: whether a command waits until terms of service are accepted in the browser.
+        is_history_kept: whether the line stays in the history of a shell, from which nothing can be scrubbed.
     """
 
     def __init__(
@@ -55,9 +59,13 @@ class Context:
         shell: Shell | None = None,
         fill_next: Callable[[str], object] = lambda text: None,
         waits_for_terms: bool = True,
+        is_history_kept: bool = False,
     ) -> None:
         self.frontend, self._settings, self._timeout, self.shell = frontend, settings, timeout, shell or Shell()
         self._fill_next, self.waits_for_terms = fill_next, waits_for_terms
+        self.is_history_kept = is_history_kept
+        self.is_well, self.is_interrupted = True, False  # what a shell's exit code says
+        self.outcome: object = None  # what the command found out, for a function that runs it
         self.so_far: str | Line = NOTHING  # what to say about changes if the line is interrupted
 
     def seconds(self, given: float | None = None) -> float:
@@ -96,6 +104,9 @@ class Context:
 
     def facts(self, target: Target, access: bool = False) -> ServerFacts:
         """What the server says about the stored token; with `access`, also whether it can read the datastack."""
+        from ..doctor.evidence import NotebookSession
+        from ..doctor.gather import ask_server
+
         seconds = self.seconds()
         with self.frontend.waiting() as on_wait:
             return ask_server(target, seconds, on_wait, NotebookSession(can_ask=self.frontend.can_ask), access)

@@ -6,20 +6,22 @@ import os
 import re
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..api.endpoints import tokens_page
 from ..credentials.atomic_write import uninterrupted
 from ..credentials.token_files import show_path
-from ..doctor.diagnose import DEFAULT_SECONDS
-from ..doctor.gather_computer import versions
+from ..doctor import next_steps
 from ..environment.resources import reserve_memory, shortage_in
 from ..environment.shadowed import find_shadowing_files
-from ..errors import Cancelled, CaveMagicError
+from ..errors import BadInput, Cancelled, CaveMagicError
 from ..redact import MASK, find_secrets, mask
 from ..ui.document import Line, Span
 from ..ui.document import line as spans
+from ..ui.door import either
 from .arguments import MagicCommand, read
 from .context import NOTHING, Context
 from .views.failure import failure_line
@@ -27,18 +29,21 @@ from .views.failure import failure_line
 _WITH_VALUE = ("-s", "--server", "-d", "--datastack", "--from-env", "--from-file", "--timeout", "--use")
 
 
-def run(command: MagicCommand, context: Context, line: str) -> tuple[Any, CaveMagicError | None]:
+def run(command: MagicCommand, context: Context, line: str | Sequence[str]) -> tuple[Any, CaveMagicError | None]:
     """Scrubs a token from what was typed after the magic, parses it, and runs the command; a line has its own context.
 
+    Args:
+        line: what was typed after a magic, or the words that a shell or a function passes.
     Returns:
         What the command returned, and the error if it failed. The error has no frames, and no part of a token.
     """
-    secrets = find_secrets(line, _WITH_VALUE if command.name == "cave_save" else None)
+    text = line if isinstance(line, str) else " ".join(word for word in line if not _is_file(word))
+    secrets = find_secrets(text, _WITH_VALUE if command.name == "cave_save" else None)
     with uninterrupted(too_late=True):
         failed = context.shell.scrub(secrets)
-    result, failure = _run(command, context, line)
+    result, failure = _run(command, context, line, bool(secrets))
     with uninterrupted(too_late=True):  # a second Ctrl-C is meant for the command too
-        if secrets:
+        if secrets and not context.is_history_kept:
             _report_scrubbing(context, secrets, failed, failure is None)
         context.frontend.finish()
     if failure is not None:  # its frames, its cause and its words may contain what was typed
@@ -49,12 +54,20 @@ def run(command: MagicCommand, context: Context, line: str) -> tuple[Any, CaveMa
     return result, failure
 
 
-def _run(command: MagicCommand, context: Context, line: str) -> tuple[Any, CaveMagicError | None]:
+def _run(
+    command: MagicCommand, context: Context, line: str | Sequence[str], has_secret: bool
+) -> tuple[Any, CaveMagicError | None]:
     try:
+        if has_secret and context.is_history_kept:
+            raise _typed_in_shell(command, context, line)
         args = read(command, line, context.server)
+        if getattr(args, "token", None) and context.is_history_kept:
+            raise _typed_in_shell(command, context, line)
         if not args.help and not args.version:
             reserve_memory()  # a thread that starts without memory lets Python wait for it without end (3.11)
             return command.run(context, args), None
+        from ..doctor.gather_computer import versions
+
         found = versions(("cave-magic", "caveclient", "ipython"))
         said = ", ".join(f"{name} {version}" for name, version in found.items())
         context.frontend.say(command.format_help().rstrip() if args.help else said)
@@ -64,12 +77,35 @@ def _run(command: MagicCommand, context: Context, line: str) -> tuple[Any, CaveM
     except CaveMagicError as error:
         return None, error
     except KeyboardInterrupt:
+        context.is_interrupted = True
         # not "changed": a sign-in that is stopped may have created a token on the server
         saves = command.name in ("cave_save", "cave_setup") and context.so_far == NOTHING
         return None, Cancelled("Stopped. ", *spans("Nothing was saved." if saves else context.so_far))
     except (Exception, SystemExit) as error:  # a script that shadows a package may call sys.exit()
         done = () if context.so_far == NOTHING else spans(" ", context.so_far)
         return None, CaveMagicError(*spans(_unexpected(error)), *done)
+
+
+def _is_file(word: str) -> bool:
+    """Whether a word is the path of a file, parts of which may look like a token."""
+    with suppress(OSError, ValueError):
+        return os.path.isfile(os.path.expanduser(word.removeprefix("--from-file=")))
+    return False
+
+
+def _typed_in_shell(command: MagicCommand, context: Context, words: str | Sequence[str]) -> BadInput:
+    """The error for a token among the words that a shell passes, with the line that saves one without typing it."""
+    revoke, save = spans("revoke it"), next_steps.magic("cave_save")
+    with suppress(CaveMagicError):
+        target = context.target(read(command, words, context.server))
+        revoke, save = spans(revoke, " at ", Span(tokens_page(target.server), "link")), next_steps.save(target)
+    return BadInput(
+        "a token cannot be given as an argument, because it stays in the history of the shell. Nothing was sent or "
+        "saved. If you typed one, remove it from the history, or ",
+        *revoke,
+        ". To be asked for a token: ",
+        save,
+    )
 
 
 def _masked(part: str | Span, secrets: Sequence[str]) -> str | Span:
@@ -84,7 +120,8 @@ def _unexpected(error: BaseException) -> str | Line:
         return f"{shortage.words}. To go on, {shortage.advice}, and try again."
     where = _location(error)
     for file in find_shadowing_files()[:1]:
-        return f"{show_path(Path(file.path))} {file.words} ({where}). Rename it, restart the kernel, and try again."
+        then = either("Rename it, restart the kernel, and try again.", "Rename it and try again.")
+        return f"{show_path(Path(file.path))} {file.words} ({where}). {then}"
     if isinstance(error, ImportError) and (said := _not_importable((error.name or "").partition(".")[0])):
         return said
     return f"unexpected error ({where}). Please report it with what you typed, without the token."
@@ -93,6 +130,7 @@ def _unexpected(error: BaseException) -> str | Line:
 def _not_importable(module: str) -> Line:
     """Why a package that this one needs cannot be imported, and what repairs that; () if that is unknown."""
     from ..doctor.checks.import_faults import repaired, said_of
+    from ..doctor.diagnose import DEFAULT_SECONDS
     from ..environment.attribution import find_fault
 
     deadline = time.monotonic() + DEFAULT_SECONDS

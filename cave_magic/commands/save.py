@@ -7,14 +7,16 @@ import os
 import re
 from collections.abc import Mapping
 
+from ..credentials import save
 from ..credentials.stored_tokens import resolve
 from ..credentials.target import Target
-from ..credentials.token_files import read_any_file
+from ..credentials.token_files import read_any_file, server_file
 from ..doctor import next_steps
 from ..errors import BadInput, TokenExists
 from ..login import pages, verify
 from ..login.exchange import is_from_address
 from ..ui.document import Page
+from ..ui.door import in_shell
 from . import token_input
 from .arguments import argument, command
 from .context import Context
@@ -23,7 +25,10 @@ from .views import access, guide
 
 @command(
     argument(
-        "token", nargs="*", help="$variable or {variable}; without it you are asked (a token typed here is scrubbed)"
+        "token",
+        nargs="*",
+        help="$variable or {variable}; without it you are asked (a token typed here is scrubbed)",
+        only_in_notebooks=True,
     ),
     argument("--overwrite", action="store_true", help="replace another token of this server"),
     argument("--from-env", metavar="NAME", help="read it from an environment variable"),
@@ -47,6 +52,8 @@ def cave_save(context: Context, args: argparse.Namespace) -> None:
     text, given = _given(args, names)
     try:
         with token_input.cleaning_up(context):
+            if text is not None and not args.no_check and in_shell() and not context.frontend.can_ask:
+                return _save_in_turn(context, target, args, text, given)
             _save(context, target, args, text, given)
         if args.token and not given:
             context.frontend.show(Page((token_input.if_shared(context, target),)))
@@ -70,17 +77,28 @@ def _save(context: Context, target: Target, args: argparse.Namespace, text: str 
     return token_input.finish(context, new, args.overwrite)
 
 
+def _save_in_turn(context: Context, target: Target, args: argparse.Namespace, text: str, given: list[str]) -> None:
+    """Saves the token of a script. Of many that start at once with the same token, the first asks the server."""
+    token = token_input.pick(context, text, target)
+    with save.job(token, target.server, target.datastack) as is_saved:
+        if not is_saved:
+            return _save(context, target, args, text, given)
+    saved = save.Saved(written=(server_file(target.server),), unchanged=True)
+    page = access.saved_by_another_page(token, target, saved)
+    context.outcome = token_input.saved_token(token, target, saved, page)
+    return context.frontend.show(page)
+
+
 def _save_unchecked(context: Context, text: str, target: Target, args: argparse.Namespace) -> Page:
     token = token_input.pick(context, text, target)
     agreed = not args.overwrite and token_input.agrees_to_replace(context, token, target)
     with token_input.saving(context, token, target):
         saved = verify.save_and_prove(token, target, args.overwrite or agreed)
     page = access.unchecked_page(token, target, saved)
-    return (
-        pages.with_lines(page, [pages.expires_soon(target, context.frontend.can_ask)])
-        if is_from_address(text)
-        else page
-    )
+    if is_from_address(text):
+        page = pages.with_lines(page, [pages.expires_soon(target, context.frontend.can_ask)])
+    context.outcome = token_input.saved_token(token, target, saved, page)
+    return page
 
 
 def _given(args: argparse.Namespace, names: Mapping[str, object]) -> tuple[str | None, list[str]]:

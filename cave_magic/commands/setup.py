@@ -96,12 +96,14 @@ def _set_up(context: Context, args: argparse.Namespace) -> None:
     if facts.account is None:
         _raise_if_in_trouble(facts)
     if args.kind is None:
+        context.is_well = False
         return context.frontend.show(access.advice_page(facts))
     new = _new_token(context, facts.target, args)
     return token_input.finish(context, new, overwrite=True, asks=not args.use)
 
 
 def _show_status(context: Context, facts: ServerFacts) -> None:
+    context.is_well = access.can_go_on(facts)
     notes = [pages.expires_soon(facts.target, context.frontend.can_ask, expiry(facts))] if is_temporary(facts) else []
     context.frontend.show(pages.with_lines(access.status_page(facts), notes))
 

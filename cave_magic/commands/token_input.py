@@ -29,13 +29,12 @@ from ..errors import (
     TokenRejected,
 )
 from ..login import pages, revocation, verify
-from ..login.auth_server import probe_auth_server
-from ..login.browser_sign_in import is_sign_in_address
 from ..login.exchange import Exchange, NewToken
 from ..token import PastedToken, Token, read_pasted, read_unknown_format
 from ..ui.document import Line, Page, Span, line, plain_text
+from ..ui.door import in_shell
 from ..ui.prompts import TRIES, ask_secret, choose, confirm
-from . import acceptance
+from . import acceptance, outcomes
 from .context import Context, trouble_of
 from .views import access, guide
 
@@ -81,7 +80,7 @@ def accepted(context: Context, text: str, target: Target, overwrite: bool, given
     it is already stored.
     """
     token = pick(context, text, target)
-    if not is_sign_in_address(text) or not context.frontend.can_ask or resolve(target.server).token == token:
+    if not context.frontend.can_ask or resolve(target.server).token == token or not _is_sign_in_address(text):
         return exchanged(context, verified(context, token, target, given), overwrite)
     revocation.hold(target.server, token)
     try:
@@ -92,6 +91,12 @@ def accepted(context: Context, text: str, target: Target, overwrite: bool, given
     if found.permanent:
         revocation.release(token)
     return exchanged(context, replace(found, permanent=bool(found.permanent)), overwrite, asks=False)
+
+
+def _is_sign_in_address(text: str) -> bool:
+    from ..login.browser_sign_in import is_sign_in_address  # lazily: it imports a web server
+
+    return is_sign_in_address(text)
 
 
 def verified(context: Context, token: Token, target: Target, given: Sequence[str] = ()) -> verify.VerifiedToken:
@@ -112,6 +117,8 @@ def exchanged(context: Context, found: verify.VerifiedToken, overwrite: bool, as
     agreed = not overwrite and agrees_to_replace(context, found.token, target, found.account)
     if found.permanent is not False or not frontend.can_ask:
         return NewToken(verified=found, may_replace=agreed)
+    from ..login.auth_server import probe_auth_server
+
     verify.try_saving(target)
     exchange = Exchange(auth=probe_auth_server(target, seconds, frontend), frontend=frontend, seconds=seconds)
     result = exchange.replace(found, asks)
@@ -191,11 +198,30 @@ def offer_older(context: Context, new: NewToken, asks: bool = True) -> None:
 
 
 def show_card(context: Context, found: verify.VerifiedToken, saved: Saved, remarks: Sequence[Line] = ()) -> None:
-    """Shows the card, and writes the line to go on with into the next cell if it works."""
-    works = not packages.import_caveclient()
-    context.frontend.show(pages.with_lines(access.card_page(found, saved, works), remarks))
+    """Shows the card, and writes the line to go on with into the next cell if it works.
+
+    A script does not wait for the import of caveclient, which takes longer than saving a token.
+    """
+    works = None if in_shell() and not context.frontend.can_ask else not packages.import_caveclient()
+    page = pages.with_lines(access.card_page(found, saved, works), remarks)
+    context.outcome = saved_token(found.token, found.target, saved, page, found.account)
+    context.frontend.show(page)
     if works and found.opens:
         context.go_on_with(next_steps.go_on(again(found.target)))
+
+
+def saved_token(
+    token: Token, target: Target, saved: Saved, page: Page, account: Account | None = None
+) -> outcomes.SavedToken:
+    """What was saved, for a script."""
+    return outcomes.SavedToken(
+        server=target.server,
+        token=token.ending,
+        files=tuple(map(str, saved.written)),
+        unchanged=saved.unchanged,
+        account=account.to_dict() if account is not None else None,
+        page=page,
+    )
 
 
 def _agrees(context: Context, question: str) -> bool:

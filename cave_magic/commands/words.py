@@ -10,6 +10,7 @@ from ..credentials.datastack_map import read_map
 from ..deployments import DEPLOYMENTS, KNOWN_DATASTACKS, datastack_called
 from ..doctor import next_steps
 from ..errors import BadInput
+from ..ui.door import name_here
 
 KINDS = ("new", "existing", "replace", "remove")
 """The kinds of `%cave_setup`: two ways to get a token, and two to get rid of one."""
@@ -46,7 +47,7 @@ def read_words(
             others = [*kinds, *filter(is_known, meant[:at] + meant[at + 1 :])]
             _refuse_misspelled(magic, name, others, options, server)
     if magic in ONE_ONLY and len(set(meant)) > 1:
-        raise BadInput(f"{magic} takes one datastack at a time.")
+        raise BadInput(f"{name_here(magic)} takes one datastack at a time.")
     return (kinds[0] if kinds else None), list(dict.fromkeys(meant))
 
 
@@ -70,11 +71,12 @@ def _refuse_misspelled(magic: str, word: str, others: list[str], options: Sequen
         near = [name for name in get_close_matches(word.lower(), names, n=3, cutoff=0.8) if _letters(name, word)][:1]
     if near:
         line = next_steps.magic(magic, *(near + others if near[0] in KINDS else others + near))
-        raise BadInput(f"{magic} does not know one of these words. Did you mean {near[0]}? ", line)
+        raise BadInput(f"{name_here(magic)} does not know one of these words. Did you mean {near[0]}? ", line)
     if not server and (is_kind or magic == "cave_whoami"):
         takes = f"{_KINDS}, and" if is_kind else "only"
         raise BadInput(
-            f"{magic} takes {takes} the name of a datastack that is known here. Else name its server with --server."
+            f"{name_here(magic)} takes {takes} the name of a datastack that is known here. "
+            "Else name its server with --server."
         )
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,34 +114,107 @@ def save_token(
         TokenExists: a different token is saved for this server, and `overwrite` is False. Nothing was changed.
         TokenNotSaved: the folder or a file cannot be written. No file was changed, except with `NotPutBack`.
     """
+    named = tuple(local_servers), tuple(datastacks), tuple(opened)
+    look = partial(_planned, token, server, *named, overwrite, tuple(copies))
+    with contextlib.suppress(TokenExists, TokenNotSaved):
+        if not (plan := look()).texts and atomic_write.is_tidy(secrets_folder()):
+            confirm()  # jobs that start at once with a token that is saved do not wait for each other
+            return plan.saved
     with changing():
-        old = resolve(server)
-        previous = _own_token(old)
-        if not overwrite and _is_another(previous, token):
-            ending = f" ending in {previous.ending}" if previous is not None and previous.ending else ""
-            raise TokenExists(f"another token{ending} is already saved for {host_of(server)} and was kept.")
-        for file in (old.server_file, old.default_file):
-            if file.problem is not None and file.problem.fault is FileFault.READ_ERROR:
-                raise Obstructed(Obstacle(path=file.path, problem=file.problem, way=WayOut.ADMINISTRATOR))
-        files = _sort_files(old, local_servers, (None, token, previous))
-        files = replace(files, write=tuple(dict.fromkeys((*files.write, *copies))))
-        paths = _in_order(files.write, previous)
-        atomic_write.sweep(Path(os.path.realpath(path)).parent for path in paths if path.is_symlink())
-        plan = {path: text for path in paths if (text := with_token(path, token)) is not None}
-        unchanged = not plan
-        mapped, remapped, map_text = _map_with(server, tuple(datastacks), tuple(opened))
-        if map_text is not None:
-            plan[map_file()] = map_text
-        backups = write_files(plan, [path for path in plan if path in files.copy or _is_broken(path)], confirm)
-    return Saved(
-        written=files.write,
-        unchanged=unchanged,
-        moved=files.moved,
-        kept=files.keep,
-        backups=backups,
-        mapped=mapped,
-        remapped=remapped,
+        plan = look()
+        files = plan.saved.written
+        atomic_write.sweep(Path(os.path.realpath(path)).parent for path in files if path.is_symlink())
+        copied = [path for path in plan.texts if path in plan.copied or _is_broken(path)]
+        return replace(plan.saved, backups=write_files(plan.texts, copied, confirm))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """What a save is going to do: the new texts of files, which of them to copy first, and what it will have done."""
+
+    texts: Mapping[Path, str]
+    copied: tuple[Path, ...]
+    saved: Saved
+
+
+def _planned(
+    token: Token,
+    server: str,
+    local_servers: tuple[str, ...],
+    datastacks: tuple[str, ...],
+    opened: tuple[str, ...],
+    overwrite: bool,
+    copies: tuple[Path, ...],
+) -> _Plan:
+    """The plan of a save for the files as they are now. Raises what `save_token` raises."""
+    old = resolve(server)
+    previous = _own_token(old)
+    if not overwrite and _is_another(previous, token):
+        ending = f" ending in {previous.ending}" if previous is not None and previous.ending else ""
+        raise TokenExists(f"another token{ending} is already saved for {host_of(server)} and was kept.")
+    for file in (old.server_file, old.default_file):
+        if file.problem is not None and file.problem.fault is FileFault.READ_ERROR:
+            raise Obstructed(Obstacle(path=file.path, problem=file.problem, way=WayOut.ADMINISTRATOR))
+    files = _sort_files(old, local_servers, (None, token, previous))
+    files = replace(files, write=tuple(dict.fromkeys((*files.write, *copies))))
+    texts = {path: text for path in _in_order(files.write, previous) if (text := with_token(path, token)) is not None}
+    unchanged = not texts
+    mapped, remapped, map_text = _map_with(server, datastacks, opened)
+    if map_text is not None:
+        texts[map_file()] = map_text
+    saved = Saved(
+        written=files.write, unchanged=unchanged, moved=files.moved, kept=files.keep, mapped=mapped, remapped=remapped
     )
+    return _Plan(texts=texts, copied=files.copy, saved=saved)
+
+
+JOB_NAME = ".cave_magic.job"
+"""The file that says which token file the last job wrote."""
+
+JOB_SECONDS = 60.0
+"""For so long the jobs that start at the same time need not ask the server whether it accepts the same token."""
+
+
+@contextlib.contextmanager
+def job(token: Token, server: str, datastack: str) -> Iterator[bool]:
+    """Lets jobs on a shared home save in turn, so that a server is asked once and not two hundred times.
+
+    Args:
+        token: the token.
+        server: its server.
+        datastack: the datastack that is mapped to the server.
+    Yields:
+        whether a job saved this token for them in the last `JOB_SECONDS`, after the server had accepted it, so
+        that there is nothing to do. Else the block saves it.
+    """
+    path = secrets_folder() / JOB_NAME
+    if not path.parent.is_dir() and folder_obstacle() is None:
+        with contextlib.suppress(OSError):
+            atomic_write.make_private_folder(path.parent)
+    with atomic_write.in_turn(path.with_name(f"{JOB_NAME}.lock"), JOB_SECONDS):
+        stored = resolve(server)
+        is_ours = not stored.belongs_to and stored.token == token
+        is_saved = is_ours and _last_job(path) == _mark(stored, datastack)
+        yield is_saved
+        if not is_saved:
+            with contextlib.suppress(OSError):
+                atomic_write.write_all({path: _mark(resolve(server), datastack).encode()})
+
+
+def _last_job(path: Path) -> str:
+    """What the last job wrote, if that was a moment ago; else ""."""
+    with contextlib.suppress(OSError, ValueError):
+        if 0 <= time.time() - path.stat().st_mtime < JOB_SECONDS:
+            return path.read_text(encoding="utf-8")
+    return ""
+
+
+def _mark(stored: StoredToken, datastack: str) -> str:
+    """A token file and when it was written, without the token; it differs for every other content."""
+    path = stored.source.path if stored.source is not None else stored.server_file.path
+    with contextlib.suppress(OSError):
+        return f"{datastack} {stored.server} {path.name} {path.stat().st_mtime_ns}"
+    return "no file"
 
 
 def obstacle_to_saving(server: str) -> Obstacle | None:

@@ -9,11 +9,11 @@ import contextlib
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from ..api.urls import host_port_of, parse_url
-from ..deployments import KNOWN_SERVERS, local_servers_of
+from ..deployments import DEFAULT_SERVER, KNOWN_SERVERS, local_servers_of, meant_address
 from ..token import Token
 from .datastack_map import known_servers
 from .locations import READ_BY_CAVECLIENT, READ_BY_PROGRAMS, Role, hosts_of_servers, is_host_of, locations, other_hosts
@@ -106,6 +106,25 @@ def resolve(server: str) -> StoredToken:
     return replace(found, belongs_to=owner_of(server, found.source)) if found.source is not None else found
 
 
+def servers_with_tokens() -> tuple[str, ...]:
+    """The servers for which this computer has a token file: known and remembered ones first, then by name.
+
+    A file with the token of one of these is left out if it is named after an unknown host: that is one of its data
+    servers. The default server is included if CAVEclient reads its token from a file for all servers.
+    """
+    known = known_servers()
+    found = [server for server in known if os.path.lexists(server_file(server))]
+    if DEFAULT_SERVER not in found and (default := resolve(DEFAULT_SERVER)).files and not default.belongs_to:
+        found.insert(0, DEFAULT_SERVER)
+    tokens = {read_token_file(server_file(server)).meant for server in found}
+    others = {host_port_of(address) for one in known for address in (one, *local_servers_of(one))}
+    for name in other_hosts(""):
+        file = read_token_file(token_file_called(name))
+        if host_port_of(name) not in others and file.meant not in tokens and (address := meant_address(name)):
+            found.append(address)
+    return tuple(dict.fromkeys(found))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherFile:
     """Another file with a token than the one that caveclient uses.
@@ -121,12 +140,12 @@ class OtherFile:
     same: bool
 
 
-def other_files(stored: StoredToken) -> tuple[OtherFile, ...]:
+def other_files(stored: StoredToken, roles: Collection[Role] = tuple(Role)) -> tuple[OtherFile, ...]:
     """All other files with the stored token, or with a token that is not known to belong to another server."""
     if stored.source is None:
         return ()
     found = []
-    for location in locations(stored.server):
+    for location in locations(stored.server, roles=roles):
         if location.path == stored.source.path or (file := location.read()).meant is None:
             continue
         same = file.meant == stored.source.meant

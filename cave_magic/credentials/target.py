@@ -19,6 +19,7 @@ from ..deployments import (
 )
 from ..errors import BadInput
 from ..redact import MASK, Untrusted, find_secrets, odd_characters
+from ..ui.door import name_here
 from . import datastack_map
 from .datastack_map import ServerMap
 
@@ -116,7 +117,9 @@ def _refuse_bad_name(datastack: str) -> None:
     if not isinstance(datastack, str):
         raise BadInput("the name of a datastack is a string, such as minnie65_public.")
     if find_secrets(datastack) or MASK in datastack:
-        raise BadInput("that is not the name of a datastack. Nothing was sent. To save a token, use cave_save.")
+        raise BadInput(
+            f"that is not the name of a datastack. Nothing was sent. To save a token, use {name_here('cave_save')}."
+        )
     if "," in datastack:
         raise BadInput("expected one datastack name; names cannot contain commas.")
     if "/" in datastack or datastack in (".", ".."):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from ..api import responses
@@ -20,7 +20,7 @@ from .checks import CHECKS
 from .checks.call import CALL, REFUSED
 from .evidence import NO_NOTEBOOK, Evidence, NotebookSession
 from .feasible import feasible
-from .gather import gather
+from .gather import gather, without_data_servers
 from .gather_call import follow
 from .model import CheckResult, Fix, LastError, Status, advise
 from .report import Report
@@ -103,6 +103,23 @@ def look(
     return early[0] if early else judged(evidence)
 
 
+def diagnose_each(
+    targets: Sequence[Target], seconds: float, on_wait: OnWait | None, notebook: NotebookSession
+) -> list[Diagnosis]:
+    """As `look`, with a diagnosis for each server; all are asked at the same time, within one timeout."""
+    start = time.monotonic()
+    evidence = gather(targets, seconds, on_wait, notebook)
+    found = []
+    for facts in without_data_servers(evidence.servers):
+        wanted = [one for one in targets if one.server == facts.address]
+        machine = replace(evidence.machine, check_command=next_steps.check_all(wanted))
+        server = replace(facts, machine=machine)
+        datastacks = [replace(one, server=server) for one in evidence.datastacks if one.server is facts]
+        part = Evidence(machine=machine, servers=(server,), datastacks=tuple(datastacks))
+        found.append(judge(wanted, part, time.monotonic() - start))
+    return found
+
+
 def judge(
     targets: Sequence[Target], evidence: Evidence, seconds: float, error: BaseException | None = None
 ) -> Diagnosis:
@@ -112,7 +129,7 @@ def judge(
     rows, fixes = run_checks(CHECKS, evidence.subjects, evidence.above, evidence.label, offer, prove)
     forget = partial(cloud_volume.forget_cached, _hosts(evidence))
     person = next((facts.account for facts in evidence.servers if facts.account), None)
-    account = {"name": person.name.text, "email": person.email.text, "id": person.id} if person else None
+    account = person.to_dict() if person else None
     names = tuple(facts.name for facts in evidence.datastacks)
     versions = evidence.machine.versions
     first = evidence.datastacks[0].target if evidence.datastacks else targets[0]

@@ -9,14 +9,17 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..credentials.obstacles import Intent, Obstacle, obstacle_to
 from ..credentials.save import obstacle_to_saving
 from ..credentials.token_files import secrets_folder
 from ..ui.document import Span, line
 from . import next_steps
-from .evidence import Machine
 from .model import Command, Finding, Fix, Need, NextStep, Status
+
+if TYPE_CHECKING:
+    from .evidence import Machine
 
 MOST_NAMES = 1000
 """How many names are tried for something that is moved away."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import atexit
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -152,6 +152,29 @@ def ask_server(
         problem = result_or(importing, "not imported")
         machine = replace(looking.result() if looking.done() else look(), caveclient_problem=problem)
         return server.facts(machine, importing, notebook)
+
+
+def ask_servers(
+    targets: Sequence[Target], seconds: float, on_wait: OnWait | None, notebook: NotebookSession
+) -> tuple[ServerFacts, ...]:
+    """As `ask_server`, for several servers at the same time and within one timeout."""
+    with Batch(seconds) as batch:
+        servers = [ServerRequests(batch, target) for target in targets]
+        looking = batch.submit(partial(look_at_computer, targets[0], next_steps.check(targets[0]), notebook.can_ask))
+        batch.wait(on_wait)
+        machine = replace(looking.result(), caveclient_problem="not imported")
+        found = (
+            one.facts(replace(machine, check_command=next_steps.check(one.target)), None, notebook) for one in servers
+        )
+        return without_data_servers(tuple(found))
+
+
+def without_data_servers(found: tuple[ServerFacts, ...]) -> tuple[ServerFacts, ...]:
+    """The servers without those that know no tokens, and have a copy of the token of one that does."""
+    refused = {facts.address for facts in found if facts.identity and facts.identity.code in responses.REFUSALS}
+    known = {facts.address: facts.account is not None or facts.address in refused for facts in found}
+    judged = {facts.stored.token for facts in found if known[facts.address]}
+    return tuple(facts for facts in found if known[facts.address] or facts.stored.token not in judged)
 
 
 class _Search:

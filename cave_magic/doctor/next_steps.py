@@ -1,5 +1,6 @@
 """Builds the lines to type that this package prints: magics, shell commands and Python.
 
+Each is spelled for the place where it is typed: IPython, or the shell from which this program was started (`ui.door`).
 A magic names the server and the datastack unless it means the same without them, in a fresh kernel and in this one.
 So a token goes to the right server even if the line is typed in another notebook.
 """
@@ -21,6 +22,8 @@ from ..deployments import DEFAULT_SERVER
 from ..environment.platforms import Runtime
 from ..redact import redact
 from ..ui.document import Line, joined, line
+from ..ui.door import either, in_shell, program, python
+from ..ui.door import quoted as for_shell
 from .model import Command, Need, NextStep, advise, then
 
 if TYPE_CHECKING:
@@ -69,7 +72,7 @@ def save(target: Target, *options: str) -> Command:
 
     A path that cannot be typed after a magic goes into a variable.
     """
-    odd = next((one for one in options if not _can_be_quoted(one)), None)
+    odd = next((one for one in options if not in_shell() and not _can_be_quoted(one)), None)
     if odd is None:
         return magic("cave_save", *map(quoted, options), *_options(target), needs=_saving(target))
     words = ("$path" if one == odd else one for one in options)
@@ -91,7 +94,20 @@ def whoami(target: Target, *options: str) -> Command:
 
 def magic(name: str, *words: str, needs: tuple[Need, ...] = ()) -> Command:
     """A magic with these words, those that are not empty."""
-    return Command(" ".join((f"%{name}", *filter(None, words))), needs=needs)
+    return Command(" ".join((program_with(name) if in_shell() else f"%{name}", *filter(None, words))), needs=needs)
+
+
+def program_with(name: str) -> str:
+    """A magic as it is called in a shell: `cave-magic check`."""
+    return f"{program()} {name.removeprefix('cave_')}"
+
+
+def for_help(text: str) -> str:
+    """The help of a command, whose examples are magics, for where it is shown."""
+    if not in_shell():
+        return text
+    text = re.sub(r"\n +\w+ = %cave_.*", "", text)  # a shell has no variables for objects
+    return re.sub(r"%(cave_\w+)", lambda found: program_with(found[1]), text)
 
 
 def _saving(target: Target) -> tuple[Need, ...]:
@@ -109,6 +125,8 @@ def _server(target: Target) -> tuple[str, ...]:
 
 def quoted(word: str) -> str:
     """A word as it is typed after a magic."""
+    if in_shell():
+        return _for_shell(word)
     return f'"{word}"' if set(word) & set(" #;'?") else word
 
 
@@ -121,6 +139,11 @@ def _can_be_quoted(word: str) -> bool:
 
 
 def client(variable: str, datastack: str, server: str, opens_on: str, version: int | None = None) -> Command:
+    """The Python that opens a datastack; see `_client`."""
+    return _python(_client(variable, datastack, server, opens_on, version))
+
+
+def _client(variable: str, datastack: str, server: str, opens_on: str, version: int | None = None) -> str:
     """The Python that opens a datastack.
 
     Args:
@@ -135,67 +158,89 @@ def client(variable: str, datastack: str, server: str, opens_on: str, version: i
         arguments.append(f"server_address={json.dumps(server)}")
     if version is not None:
         arguments.append(f"version={version}")
-    return Command(f"from caveclient import CAVEclient; {variable} = CAVEclient({', '.join(arguments)})")
+    return f"from caveclient import CAVEclient; {variable} = CAVEclient({', '.join(arguments)})"
+
+
+def _client_of(target: Target, version: int | None = None) -> str:
+    return _client("client", target.datastack, target.server, target.opens_on, version)
+
+
+def _python(code: str) -> Command:
+    """Python to type: as it is in IPython; in a shell, the line that starts Python with it."""
+    return Command(f"{python()} -i -c {for_shell(code)}" if in_shell() else code)
 
 
 def without_saving(target: Target) -> Command:
     """The Python that opens a datastack with a token that is typed and not saved."""
-    opened = client("client", target.datastack, target.server, target.opens_on).text.removesuffix(")")
+    opened = _client_of(target).removesuffix(")")
     unsaved = ", write_server_cache=False" if "server_address=" in opened else ""  # the disk may be full
-    return Command(f'import getpass; {opened}, auth_token=getpass.getpass("Token: "){unsaved})')
+    return _python(f'import getpass; {opened}, auth_token=getpass.getpass("Token: "){unsaved})')
 
 
 def go_on(target: Target, version: int | None = None) -> Command:
     """The line to start work with."""
-    return client("client", target.datastack, target.server, target.opens_on, version)
+    return _python(_client_of(target, version))
 
 
 def tables(target: Target, version: int | None) -> Command:
     """The Python that lists the tables of a version."""
-    return Command(f"{go_on(target, version).text}; client.materialize.get_tables()")
+    return _python(f"{_client_of(target, version)}; client.materialize.get_tables()")
 
 
 def query(target: Target, version: int | None, kind: str, name: str) -> Command:
     """The Python that reads the first rows of a table or a view (`kind`)."""
-    return Command(f"{go_on(target, version).text}; client.materialize.query_{kind}({json.dumps(name)}, limit=10)")
+    return _python(f"{_client_of(target, version)}; client.materialize.query_{kind}({json.dumps(name)}, limit=10)")
 
 
 def recall(runtime: Runtime, target: Target, *options: str) -> tuple[Command, ...]:
     """The lines that save the token that a platform keeps as CAVE_TOKEN, without a prompt."""
-    if runtime.secrets_name and runtime.python:
+    if runtime.secrets_name and runtime.python and not in_shell():
         return (Command(runtime.python), save(target, "$token", *options))
     return (save(target, "--from-env", "CAVE_TOKEN", *options),)
 
 
 def without_variable(*names: str) -> Command:
-    """Unsets environment variables in this kernel."""
+    """Unsets environment variables, here."""
+    if in_shell():
+        return Command(f"unset {' '.join(names)}")
     return Command("; ".join(["import os", *(f'os.environ.pop("{name}", None)' for name in names)]))
 
 
 def with_variable(name: str, value: str) -> Command:
-    """Sets an environment variable in this kernel."""
-    return Command(f"%env {name}={value}")
+    """Sets an environment variable, here."""
+    return Command(f"export {name}={for_shell(value)}" if in_shell() else f"%env {name}={value}")
 
 
 def copy_variable(source: str, target: str) -> Command:
     """Copies an environment variable, whose value may contain a password, to another one."""
+    if in_shell():
+        return Command(f'export {target}="${source}"')
     return Command(f'import os; os.environ["{target}"] = os.environ["{source}"]')
 
 
 def with_more_hosts(name: str, hosts: str) -> Command:
     """Adds hosts to a list in an environment variable, such as NO_PROXY."""
+    if in_shell():
+        return Command(f'export {name}="${name},{hosts}"')
     return Command(f'import os; os.environ["{name}"] += ",{hosts}"')
 
 
 def with_fewer_hosts(name: str, hosts: Sequence[str]) -> Command:
     """Removes entries of a list in an environment variable, such as NO_PROXY."""
     kept = f'one for one in os.environ["{name}"].split(",") if one.strip() not in {list(hosts)!r}'
-    return Command(f'import os; os.environ["{name}"] = ",".join({kept})')
+    return _changed("import os", name, f'",".join({kept})')
 
 
 def with_scheme(name: str, scheme: str) -> Command:
     """Changes the scheme of the address in an environment variable, which may contain a password."""
-    return Command(f'import os; os.environ["{name}"] = "{scheme}://" + {_without_scheme(name)}')
+    return _changed("import os", name, f'"{scheme}://" + {_without_scheme(name)}')
+
+
+def _changed(imports: str, name: str, value: str) -> Command:
+    """Sets an environment variable to the value of a Python expression."""
+    if in_shell():
+        return Command(f'export {name}="$({python()} -c {for_shell(f"{imports}; print({value})")})"')
+    return Command(f'{imports}; os.environ["{name}"] = {value}')
 
 
 def _without_scheme(name: str) -> str:
@@ -205,15 +250,16 @@ def _without_scheme(name: str) -> str:
 def with_proxy_password(name: str) -> Command:
     """Asks for a user name and a password, and puts them into the address of a proxy."""
     address = f'{_without_scheme(name)}.rpartition("@")[2]'
-    login = "quote(input('User name: '), safe='') + ':' + quote(getpass('Password: '), safe='')"
+    ask = either("input", "getpass")  # what a shell takes over is not on the screen
+    login = f"quote({ask}('User name: '), safe='') + ':' + quote(getpass('Password: '), safe='')"
     imports = "import os; from getpass import getpass; from urllib.parse import quote"
-    return Command(f'{imports}; os.environ["{name}"] = "http://" + {login} + "@" + {address}')
+    return _changed(imports, name, f'"http://" + {login} + "@" + {address}')
 
 
 def with_family(name: str) -> Command:
-    """Lets requests use only "IPv4" or "IPv6" addresses in this kernel."""
+    """Lets requests use only "IPv4" or "IPv6" addresses in this kernel, or in a Python that it starts."""
     constant = "AF_INET6" if name == "IPv6" else "AF_INET"
-    return Command(f"import socket, urllib3.util.connection as c; c.allowed_gai_family = lambda: socket.{constant}")
+    return _python(f"import socket, urllib3.util.connection as c; c.allowed_gai_family = lambda: socket.{constant}")
 
 
 # ---------------------------------------------------------------- shell
@@ -254,28 +300,30 @@ def other_environment(installer: Installer) -> Line:
         f"{python} -m pip install cave-magic ipykernel",
         f"{python} -m ipykernel install --user --name cave-env",
     )
+    if in_shell():
+        return line(Command(" && ".join(steps[:2]).replace(" ipykernel", "")), f", use the programs in {folder}")
     return line(Command("!" + " && ".join(steps)), ", choose the kernel cave-env")
 
 
 def _by(installer: Installer, verb: str, *words: str) -> Command:
-    python = _quoted_path(installer.python)
+    python, system, own = _quoted_path(installer.python), either("!", ""), either("%", "")
     said = " ".join(words)
     if installer.tool == "uv":
         said = said.replace("--force-reinstall", "--reinstall").replace("--ignore-installed", "--reinstall")
-        return Command(f"!uv pip {verb} --python {python} {said}")
+        return Command(f"{system}uv pip {verb} --python {python} {said}")
     if installer.tool == "ensurepip":
-        return Command(f"!{python} -m ensurepip && {python} -m pip {verb} {said}")
+        return Command(f"{system}{python} -m ensurepip && {python} -m pip {verb} {said}")
     if installer.tool == "pip":
-        return Command(f"%pip {verb} {said}")
+        return Command(f"{python} -m pip {verb} {said}" if in_shell() else f"%pip {verb} {said}")
     said = said.replace("--no-deps ", "").replace("-U ", "").replace("--ignore-installed", "--force-reinstall")
-    return Command(f"%{installer.tool} {verb.replace('uninstall', 'remove')} {'-y ' * ('-y' not in words)}{said}")
+    return Command(f"{own}{installer.tool} {verb.replace('uninstall', 'remove')} {'-y ' * ('-y' not in words)}{said}")
 
 
 def _in_order(installer: Installer, verb: str, *words: str, limited: tuple[str, ...] = ()) -> Line:
     """Unsets what is in the way, runs the installer, and restarts the kernel."""
     unset = tuple(dict.fromkeys((*installer.unset, *limited)))
     first = (without_variable(*unset), ", then ") if unset else ()
-    return line(*first, _by(installer, verb, *words), ", restart the kernel")
+    return line(*first, _by(installer, verb, *words), either(", restart the kernel", ""))
 
 
 def _spec(spec: str) -> str:
@@ -288,7 +336,7 @@ def _quoted_path(path: str) -> str:
 
 def leave_out(folder: str) -> Command:
     """Takes a folder out of `sys.path`, whether or not it is there."""
-    return Command(f"import sys; sys.path[:] = [one for one in sys.path if one != {_literal(folder)}]")
+    return _python(f"import sys; sys.path[:] = [one for one in sys.path if one != {_literal(folder)}]")
 
 
 def move_away(path: Path, name: str = "") -> Command:
@@ -297,7 +345,7 @@ def move_away(path: Path, name: str = "") -> Command:
     new = text[: len(text) - len(path.name)] + name if name else f"{text}.old"
     if not (_shell_takes(text) and _shell_takes(new)):
         return Command(f"import os; os.rename({_expanded(text)}, {_expanded(new)})", needs=needs)
-    return Command(f"!mv {_for_shell(text)} {_for_shell(new)}", needs=needs)
+    return Command(f"{either('!', '')}mv {_for_shell(text)} {_for_shell(new)}", needs=needs)
 
 
 def make_private(path: Path, mode: int = 0o600) -> Command:
@@ -305,17 +353,17 @@ def make_private(path: Path, mode: int = 0o600) -> Command:
     text, needs = _typed(path), (Need(intent=Intent.CHMOD, path=path),)
     if not _shell_takes(text):
         return Command(f"import os; os.chmod({_expanded(text)}, 0o{mode:o})", needs=needs)
-    return Command(f"!chmod {mode:o} {_for_shell(text)}", needs=needs)
+    return Command(f"{either('!', '')}chmod {mode:o} {_for_shell(text)}", needs=needs)
 
 
 def _shell_takes(text: str) -> bool:
-    """Whether a path can be typed after `!`, where IPython expands `$name` and `{name}`."""
-    return _can_be_quoted(text.replace('"', "")) and not set(text) & set("${}")
+    """Whether a path can be typed after `!`, where IPython expands `$name` and `{name}`; a shell takes all."""
+    return in_shell() or (_can_be_quoted(text.replace('"', "")) and not set(text) & set("${}"))
 
 
 def _for_shell(text: str) -> str:
     start = "~/" if text.startswith("~/") else ""
-    return start + shlex.quote(text[len(start) :])
+    return start + for_shell(text[len(start) :])
 
 
 def _expanded(text: str) -> str:
@@ -386,7 +434,7 @@ def past(obstacle: Obstacle, again: Command, unsaved: Command | None = None) -> 
     if obstacle.way is WayOut.SET_HOME and obstacle.home:
         return then(with_variable("HOME", obstacle.home), again)
     if obstacle.way is WayOut.CLOSE_FILES:
-        return then("close files or restart the kernel", again)
+        return then(either("close files or restart the kernel", "close files"), again)
     step = then(_removed_by_others(obstacle), again)
     return advise(step.line, ". To work without saving: ", unsaved) if unsaved else step
 
@@ -394,7 +442,7 @@ def past(obstacle: Obstacle, again: Command, unsaved: Command | None = None) -> 
 def _removed_by_others(obstacle: Obstacle) -> str:
     shown = show_path(obstacle.path)
     if obstacle.way is WayOut.SET_HOME:
-        return "set HOME to a folder that you can write before the kernel starts"
+        return f"set HOME to a folder that you can write{either(' before the kernel starts', '')}"
     if obstacle.way is WayOut.FREE_SPACE:
         return f"free some space on the disk of {shown}"
     if obstacle.way is WayOut.MOUNT_FOLDER:

@@ -10,6 +10,7 @@ import threading
 from enum import Enum
 
 from ..api.failures import causes
+from ..ui.door import either
 
 OPEN_FILES, MEMORY, MEMORY_OF_IMPORT = 16, 64_000_000, 400_000_000
 """How many files and how many bytes a check needs, so that it finds out before its requests fail; and how many bytes
@@ -27,12 +28,16 @@ class Shortage(Enum):
     @property
     def words(self) -> str:
         """What is used up."""
-        return self.value[0]
+        return self.value[0].replace("this kernel", either("this kernel", "this program"))
 
     @property
     def advice(self) -> str:
         """What to do about it."""
-        return self.value[1]
+        in_a_shell = {
+            Shortage.OPEN_FILES: "raise the limit of open files (ulimit -n)",
+            Shortage.MEMORY: "end other programs",
+        }
+        return either(self.value[1], in_a_shell.get(self, self.value[1].replace("other kernels", "notebooks")))
 
 
 _BY_NUMBER = {

@@ -14,11 +14,12 @@ from ..api.urls import host_of
 from ..credentials import save, stored_tokens
 from ..credentials.target import Target
 from ..deployments import KNOWN_SERVERS, local_servers_of
-from ..doctor import feasible, next_steps
-from ..environment import caveclient_adapter, cloud_volume, packages
+from ..doctor import next_steps
+from ..environment import cloud_volume, packages
 from ..errors import TokenNotChecked, TokenNotSaved, TokenRejected
 from ..token import Token
 from ..ui.document import Line, Span, line
+from ..ui.door import in_shell
 
 MOST_DATASTACKS = 20
 """The most datastacks whose data server is looked up when a token is saved; caveclient finds the others on use."""
@@ -187,6 +188,8 @@ def _whole(error: TokenNotSaved, target: Target) -> TokenNotSaved:
         return TokenNotSaved(*error.args, " To see what is there: ", next_steps.check(target))
     then: Line = ()
     if isinstance(error, save.Obstructed):
+        from ..doctor import feasible
+
         step = feasible.past(error.obstacle, next_steps.check(target), next_steps.without_saving(target))
         then = line(" Next: ", step.line)
     if isinstance(error, _NotFoundAgain):
@@ -195,8 +198,11 @@ def _whole(error: TokenNotSaved, target: Target) -> TokenNotSaved:
 
 
 def _found_again(token: Token, server: str) -> bool:
-    if packages.import_caveclient():
+    """Whether caveclient finds the token; a shell, whose other programs read it, does not wait for the import."""
+    if in_shell() or packages.import_caveclient():
         return stored_tokens.resolve(server).token == token
+    from ..environment import caveclient_adapter
+
     try:
         return caveclient_adapter.token_of_caveclient(server) == token
     except Exception:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import getpass
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import lru_cache
-from typing import Any, Protocol
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
+from functools import lru_cache, partial
+from typing import Any, Protocol, TextIO
 
 from ..errors import NobodyToAsk
 from .document import Line, Page, plain_text
@@ -50,6 +51,9 @@ class Frontend(Protocol):
 
     def say(self, text: str) -> None:
         """Prints a text as it is."""
+
+    def say_data(self, text: str) -> None:
+        """Prints data for another program."""
 
     def say_to_copy(self, text: str) -> None:
         """Prints a text that people copy as a whole, with a button for that where there are buttons."""
@@ -126,6 +130,10 @@ class PlainFrontend:
         return [plain_text(words)]
 
     def say(self, text: str) -> None:
+        """Prints a text as it is."""
+        write(text)
+
+    def say_data(self, text: str) -> None:
         """Prints a text as it is."""
         write(text)
 
@@ -226,6 +234,59 @@ class TerminalFrontend(PlainFrontend):
             yield lru_cache(1)(lambda topic, left: progress.write(f"{topic}, {left}"))  # draws the same text only once
         finally:
             progress.write("")
+
+
+class ShellFrontend(TerminalFrontend):
+    """The front end of the program `cave-magic`: errors and waits go to stderr, everything else to stdout.
+
+    If nobody reads stdout any more (`| head`), the command still does its work.
+
+    Args:
+        is_data: whether stdout takes only data for another program; then pages go to stderr, too.
+    """
+
+    def __init__(self, is_data: bool = False) -> None:
+        self._out = sys.stdout
+        self._pages = sys.stderr if is_data else sys.stdout
+
+    @property
+    def name(self) -> str:
+        """What it is, for a report that is shared."""
+        return "shell"
+
+    def show(self, page: Page, passing: bool = False) -> None:
+        """Draws a page."""
+        self._print(self._pages, partial(draw, page))
+
+    def say(self, text: str) -> None:
+        """Prints a text as it is."""
+        self._print(self._pages, partial(write, text))
+
+    def say_data(self, text: str) -> None:
+        """Prints a text as it is, on stdout."""
+        self._print(self._out, partial(write, text))
+
+    def say_to_copy(self, text: str) -> None:
+        """Prints a text as it is, on stdout."""
+        self.say_data(text)
+
+    def render(self, words: Line) -> list[str]:
+        """With the styles that stderr supports."""
+        return drawn(Page((words,)), sys.stderr)
+
+    def ask(self, question: str) -> str:
+        """Reads a line, on whose beginning the question stands."""
+        with redirect_stdout(self._pages):
+            return super().ask(question)
+
+    def _print(self, out: TextIO | None, put: Callable[[TextIO | None], None]) -> None:
+        if out is None:  # closed by the shell: `>&-`
+            return
+        try:
+            put(out)
+            out.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
 
 
 def _answer(ask: Callable[[str], str], question: str) -> str:

@@ -153,6 +153,10 @@ class NotebookFrontend:
         """Prints a text as it is."""
         self._add(lambda: print(text))
 
+    def say_data(self, text: str) -> None:
+        """Prints a text as it is."""
+        self.say(text)
+
     def say_to_copy(self, text: str) -> None:
         """Prints a text as it is, below a button that copies it."""
         self._add(lambda: display({"text/plain": text, "text/html": copyable(text)}, raw=True))

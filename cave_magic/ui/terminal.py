@@ -69,12 +69,13 @@ def draw(page: Page, out: TextIO | None = None) -> None:
 
 
 def drawn(page: Page, stream: TextIO) -> list[str]:
-    """The lines that `draw` prints."""
+    """The lines that `draw` prints; rich is imported only if they may have styles."""
+    width = columns_of(stream)
+    is_plain = not is_terminal(stream) and not {"FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"} & set(os.environ)
+    if is_plain or not hasattr(stream, "flush"):  # None, or an object that has only `write`; rich needs more
+        return [writable(row, encoding_of(stream)) for row in as_text(page, width).splitlines()]
     from rich.console import Console
 
-    width = columns_of(stream)
-    if not hasattr(stream, "flush"):  # None, or an object that has only `write`; rich needs more
-        return [writable(row, encoding_of(stream)) for row in as_text(page, width).splitlines()]
     console = Console(file=stream, force_jupyter=False, highlight=False, markup=False, emoji=False)
     return _rows(console, page, width, encoding_of(stream))
 

@@ -69,7 +69,10 @@ def test_a_line_is_read_as_ipython_reads_it(line, expected):
         ("cave_setup --use x", "cave_setup --use takes latest or new."),
         ("cave_setup --pate", "cave_setup has no option --pate. Did you mean --paste?"),
         ("cave_whoami extra", "cave_whoami takes only the name of a datastack that is known here."),
-        ("cave_whoami --xyz", "cave_whoami has no option --xyz. Its options: --reveal, --tokens, --server, --data"),
+        (
+            "cave_whoami --xyz",
+            "cave_whoami has no option --xyz. Its options: --reveal, --tokens, --all, --json, --server",
+        ),
         ("cave_setup remove --token", "cave_setup: argument --token: expected one argument."),
         ("cave_setup replace remove", "give one of new, existing, replace or remove."),
         ("cave_setup remov", "cave_setup does not know one of these words. Did you mean remove? %cave_setup remove"),

@@ -116,7 +116,7 @@ def test_a_no_then_a_yes_counts_one(run: Run, answers, two_faults, monkeypatch):
     real = TerminalFrontend.show
     shown: list[Any] = []
 
-    def show(self: TerminalFrontend, page: Any) -> None:
+    def show(self: TerminalFrontend, page: Any, passing: bool = False) -> None:
         shown.append(page)
         return real(self, page) if len(shown) == 1 else interrupted()
 

@@ -19,6 +19,7 @@ from traitlets.config import PyFileConfigLoader
 
 from cave_magic.commands import NAMES, find_command
 from cave_magic.commands.arguments import read
+from cave_magic.completion import script
 from cave_magic.deployments import Deployment
 from cave_magic.doctor.checks import CHECKS
 from cave_magic.doctor.model import Status
@@ -143,8 +144,41 @@ def test_a_line_for_the_terminal_is_understood(line: str):
         assert all(f"\n{extra} = [" in project for extra in extras if extra)
     elif words[:3] == ["python", "-m", "cave_magic.sandbox"]:
         sandbox_parser().parse_args(words[3:])
+    elif typed := re.search(r"cave-magic (\w+) ?([^|>)\"]*)", line):
+        if typed[1] == "completion":
+            assert script(typed[2].strip())
+        else:
+            assert read(find_command(f"cave_{typed[1]}"), typed[2].split())
     else:
         assert line == "jupyter execute analysis.ipynb"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the jobs are for bash")
+def test_the_jobs_of_the_page_run(home: Path, secrets: Path, cave: Sandbox, tmp_path: Path):
+    """The lines of the Slurm job and of the GitHub Actions step set up access in bash, and fail without it."""
+    (job,) = (block.text for block in BLOCKS["scripts.md"] if block.language == "bash")
+    (step,) = (block.text for block in BLOCKS["scripts.md"] if block.language == "yaml")
+    (tmp_path / "analysis.py").write_text("print('analysed')")
+    entries = json.dumps({"minnie65_public": cave.server})  # as CAVEclient remembers a server
+    (secrets / "cave_datastack_to_server_map.json").write_text(entries)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+    def run(lines: str, **env: str) -> subprocess.CompletedProcess[str]:
+        whole = os.environ | {"PATH": path} | env
+        return subprocess.run(
+            ["bash", "-e", "-c", lines], cwd=tmp_path, env=whole, capture_output=True, text=True, timeout=100
+        )
+
+    done = run(job)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "The environment variable CAVE_TOKEN is not set" in done.stderr
+    token = cave.new_token("ada")
+    done = run(job, CAVE_TOKEN=token)
+    assert (done.returncode, done.stdout.splitlines()[-1], done.stderr) == (0, "analysed", "")
+    lines = [line.strip() for line in step.partition("run: |")[2].splitlines() if "pip install" not in line]
+    assert run("\n".join(lines), CAVE_TOKEN=token).returncode == 0
+    cave.withdraw_terms("ada", "minnie65_public")
+    assert run("\n".join(lines), CAVE_TOKEN=token).returncode == 1
 
 
 def test_a_notebook_that_runs_unattended_fails_if_access_does_not_work(home: Path, cave: Sandbox, tmp_path: Path):

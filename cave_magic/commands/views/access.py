@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ...api import endpoints, responses
 from ...api.responses import Terms
 from ...api.urls import host_of
@@ -10,22 +12,24 @@ from ...credentials.target import Target, again
 from ...credentials.token_files import show_path
 from ...deployments import formats_of
 from ...doctor import next_steps
-from ...doctor.checks.token import save_this, set_up
-from ...doctor.evidence import ServerFacts
-from ...doctor.report import go_on
 from ...login.verify import VerifiedToken
 from ...token import Token
 from ...ui.document import Line, Page, Span, Table, line
 from .whoami import fact_table, readable
 
+if TYPE_CHECKING:
+    from ...doctor.evidence import ServerFacts
 
-def card_page(checked: VerifiedToken, saved: Saved, works: bool = True) -> Page:
-    """The last page of a set-up; `works`: whether CAVEclient can be imported."""
+
+def card_page(checked: VerifiedToken, saved: Saved, works: bool | None = True) -> Page:
+    """The last page of a set-up; `works`: whether CAVEclient can be imported, None if that was not tried."""
     target = again(checked.target)
     done = works and checked.opens
     token = "This token is already saved." if saved.unchanged else "Token saved."
-    if done:
-        head = Span("✔ This token is already saved." if saved.unchanged else "✔ You are set up.", "done")
+    if done or (works is None and checked.opens):
+        head = Span(
+            "✔ This token is already saved." if saved.unchanged else f"✔ {'You are set up.' if done else token}", "done"
+        )
     elif checked.terms is not None:
         head = Span(f"! {token} One step left.", "warning")
     else:
@@ -37,13 +41,19 @@ def card_page(checked: VerifiedToken, saved: Saved, works: bool = True) -> Page:
         *_token_rows(checked.token, saved),
         ("can read", line(readable(checked.account.permissions))),
     ]
-    last = go_on(next_steps.go_on(target)) if done else _step_left(target, checked.terms)
+    last = (
+        line("Go on with: ", next_steps.go_on(target))
+        if done
+        else _step_left(target, checked.terms, tried=works is not None)
+    )
     return Page((line(head), fact_table(rows, "your access"), *_remarks(checked, saved), last))
 
 
-def _step_left(target: Target, terms: Terms | None) -> Line:
-    """The step that is left before the datastack can be read."""
+def _step_left(target: Target, terms: Terms | None, tried: bool = True) -> Line:
+    """The step that is left before the datastack can be read; `tried`: whether it is known that there is one."""
     check = next_steps.check(target)
+    if terms is None and not tried:
+        return line("To see whether CAVEclient works: ", check)
     if terms is None:
         return line(Span("Next: ", "strong"), check, " shows why")
     accept = f"accept the terms of service of {target.datastack} at "
@@ -76,24 +86,42 @@ def unchecked_page(token: Token, target: Target, saved: Saved) -> Page:
     return Page((line(Span(head, "warning")), fact_table(rows, "what was saved"), then))
 
 
+def saved_by_another_page(token: Token, target: Target, saved: Saved) -> Page:
+    """The page of a job whose token another one saved a moment ago."""
+    rows = [("server", line(host_of(target.server))), *_token_rows(token, saved)]
+    head = line(Span("✔ This token is already saved. ", "done"), "Another job checked it a moment ago.")
+    return Page((head, fact_table(rows, "what is saved"), _step_left(target, None, tried=False)))
+
+
 def terms_to_accept(facts: ServerFacts) -> Terms | None:
     """The terms of service because of which the datastack cannot be read, or None."""
     info = facts.info
     return responses.terms_in(info.data, facts.address) if info and info.code == "missing_tos" else None
 
 
+def can_go_on(facts: ServerFacts) -> bool:
+    """Whether CAVEclient opens the datastack with the stored token."""
+    return _opens(facts) and _works(facts)
+
+
+def _opens(facts: ServerFacts) -> bool:
+    info, dataset = facts.info, facts.datasets.get(facts.target.datastack, "")
+    is_old = bool(facts.account and info and responses.contradicts(facts.account, info, dataset))  # the info service's
+    return info is not None and bool(responses.local_server_in(info)) and not is_old
+
+
+def _works(facts: ServerFacts) -> bool:
+    return not facts.machine.caveclient_problem and not facts.caveclient_disagrees
+
+
 def status_page(facts: ServerFacts) -> Page:
     """The page of `%cave_setup` without arguments if the stored token works."""
-    target, info, terms = facts.target, facts.info, terms_to_accept(facts)
-    dataset = facts.datasets.get(target.datastack, "")
-    is_old = bool(facts.account and info and responses.contradicts(facts.account, info, dataset))  # the info service's
-    opens = info is not None and bool(responses.local_server_in(info)) and not is_old
-    works = not facts.machine.caveclient_problem and not facts.caveclient_disagrees
+    target, terms, opens = facts.target, terms_to_accept(facts), _opens(facts)
     said = line(f"The stored token works on {facts.host}: ", facts.account.label if facts.account else "")
-    if opens and works:
+    if can_go_on(facts):
         head = line(Span("✔ You are set up. ", "done"), said)
         other = line("To use another account: ", next_steps.setup(target, "existing"))
-        return Page((head, go_on(next_steps.go_on(target)), other))
+        return Page((head, line("Go on with: ", next_steps.go_on(target)), other))
     name = target.datastack
     missing = "One step is left. " if terms else "CAVEclient does not work. " if opens else f"{name} cannot be read. "
     return Page((line(Span(f"! {missing}", "warning"), said), _step_left(target, terms)))
@@ -101,6 +129,8 @@ def status_page(facts: ServerFacts) -> Page:
 
 def advice_page(facts: ServerFacts) -> Page:
     """The page of `%cave_setup` without arguments if no stored token works."""
+    from ...doctor.checks.token import save_this, set_up
+
     why = _why_not(facts)
     if not facts.machine.can_ask:
         return Page((why, line(Span("Next: ", "strong"), set_up(facts).line)))

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from ...api.responses import VIEW
 from ...credentials.locations import Role
 from ...credentials.stored_tokens import OtherFile
 from ...credentials.token_files import secrets_folder, show_path
-from ...doctor.checks.account import expiry, is_temporary
-from ...doctor.evidence import ServerFacts
 from ...redact import sanitize
 from ...token import Token
 from ...ui.document import Line, Page, Span, Table, line
+
+if TYPE_CHECKING:
+    from ...doctor.evidence import ServerFacts
 
 
 def fact_table(rows: Iterable[tuple[str, Line]], name: str) -> Table:
@@ -44,6 +46,8 @@ def whoami_page(facts: ServerFacts, others: Iterable[OtherFile] = ()) -> Page:
 
 
 def _kind(facts: ServerFacts) -> str:
+    from ...doctor.checks.account import expiry, is_temporary
+
     temporary = is_temporary(facts)
     if temporary is None:
         return "unknown type"

@@ -13,6 +13,7 @@ from ...api.urls import name_of_host
 from ...credentials.token_files import show_path
 from ...deployments import contact_of, local_servers_of
 from ...ui.document import Line, line
+from ...ui.door import either, in_shell
 from .. import next_steps
 from ..evidence import ServerFacts
 from ..experiments.model import Change, Experiment, Tried
@@ -148,7 +149,10 @@ def without_netrc(server: ServerFacts, path: str, host: str) -> tuple[str, NextS
     return (
         f"{file} has a password for {host}, which is sent instead of the token",
         advise(
-            f'remove the entry for {host} (or "default") from {file}, or in this kernel: ', command, ", then ", again
+            f'remove the entry for {host} (or "default") from {file}, or {either("in this kernel", "in this shell")}: ',
+            command,
+            ", then ",
+            again,
         ),
     )
 
@@ -183,12 +187,12 @@ def past_proxy(response: Response, server: ServerFacts, proxy: str) -> NextStep:
 def _family(case: Case) -> tuple[str, NextStep]:
     good = case.experiment.source
     bad = "IPv6" if good == "IPv4" else "IPv4"
+    then_again = line(", then ", case.again) if not in_shell() else line(" opens a Python that uses it")
     return (
         f"over {good} it responds: the connection over {bad} does not work",
         advise(
             next_steps.with_family(good),
-            ", then ",
-            case.again,
+            then_again,
             f"; tell the IT department of this network, or {tell_administrators(case.response.host)}",
         ),
     )

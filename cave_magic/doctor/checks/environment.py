@@ -9,6 +9,7 @@ from ...credentials.token_files import show_path
 from ...environment.shadowed import ShadowingFile
 from ...redact import sanitize
 from ...ui.document import Line, Span, joined, line
+from ...ui.door import either
 from .. import next_steps
 from ..evidence import Machine
 from ..model import Check, Finding, NextStep, Status, advise, failed, ok, then, warning
@@ -28,7 +29,7 @@ def _caveclient(machine: Machine) -> Finding:
         return Finding(status=Status.SKIPPED, evidence=line("caveclient is still being imported"))
     if machine.import_unfinished:
         longer = next_steps.with_option(machine.check_command, "--timeout 60")
-        step = advise("restart the kernel, then ", longer)
+        step = advise(either("restart the kernel, then ", ""), longer)
         return warning(
             "the import of caveclient did not finish in time: a package waits, or the disk is slow", next_step=step
         )
@@ -80,7 +81,7 @@ def _in_the_way(shadowing: Sequence[ShadowingFile], machine: Machine) -> tuple[L
     """What is said of files that shadow packages, and the next step: each is a cause of its own, so all are named."""
     said = [line(Span(show_path(Path(one.path)), private=True), f" {one.words}") for one in shadowing]
     moves = joined(", ", (next_steps.move_away(Path(one.path)) for one in shadowing))
-    return joined(" and ", said), then(line(moves, ", restart the kernel"), machine.check_command)
+    return joined(" and ", said), then(line(moves, either(", restart the kernel", "")), machine.check_command)
 
 
 def _home(machine: Machine) -> Finding | None:
@@ -91,7 +92,9 @@ def _home(machine: Machine) -> Finding | None:
     keep = f"keep it as CAVE_TOKEN in {kept}, and" if kept else "secrets cannot be kept here:"
     return warning(
         f"{runtime.platform} deletes this home folder, with any saved token, at the end of the session",
-        next_step=advise(f"{keep} begin the next notebook with ", joined(", then ", machine.save_commands)),
+        next_step=advise(
+            f"{keep} begin the next {either('notebook', 'session')} with ", joined(", then ", machine.save_commands)
+        ),
     )
 
 

@@ -9,6 +9,7 @@ from ...credentials.token_files import show_path
 from ...environment.import_fault import Action, Cause, ImportFault, Origin, Repair
 from ...redact import sanitize
 from ...ui.document import Line, Span, line
+from ...ui.door import either, in_shell
 from .. import next_steps
 
 _DOUBTFUL = (Cause.UNKNOWN, Cause.MISMATCH)
@@ -45,6 +46,7 @@ _ORIGINS = {
     Origin.NOTEBOOK: " (the folder of the notebook)",
     Origin.ADDED: " (added to sys.path)",
 }
+_IN_A_SHELL = {Origin.NOTEBOOK: " (the current folder)"}
 
 
 def is_sure(fault: ImportFault) -> bool:
@@ -59,11 +61,15 @@ def said_of(fault: ImportFault, problem: str) -> Line:
     parts: dict[str, Line] = {
         "package": line(sanitize(fault.package, 80, shareable=True)),
         "other": line(sanitize(fault.other, 200, shareable=not is_path)),
-        "folder": line(Span(show_path(Path(fault.folder)), private=True), _ORIGINS[fault.origin]),
+        "folder": line(
+            Span(show_path(Path(fault.folder)), private=True),
+            either(_ORIGINS[fault.origin], _IN_A_SHELL.get(fault.origin, _ORIGINS[fault.origin])),
+        ),
         "files": line(sanitize("".join(fault.files[:1]), 100, shareable=True), more),
         "problem": line(problem),
     }
-    words = re.split(r"\{(\w+)\}", _SAID[fault.cause])
+    said_in = _SAID[fault.cause].replace("each kernel", either("each kernel", "every Python"))
+    words = re.split(r"\{(\w+)\}", said_in.replace("this kernel", either("this kernel", "this program")))
     said = line(*(parts[word] if at % 2 else word for at, word in enumerate(words)))
     needs = line(", and ", sanitize(fault.other, 80, shareable=True), " needs it")
     return line(said, needs) if fault.cause is Cause.MISSING and fault.other else said
@@ -75,13 +81,17 @@ def repaired(repair: Repair) -> Line:
     if repair.action is Action.RESTART:
         return line("restart the kernel")
     if repair.action is Action.OTHER_PYTHON:
-        return line("choose a kernel with another Python")
+        return line(either("choose a kernel with", "use"), " another Python")
     if repair.action is Action.UNSET:
-        return line(f"unset {specs[0]} where Jupyter is started, start it again")
+        jupyter = f"unset {specs[0]} where Jupyter is started, start it again"
+        return line(next_steps.without_variable(specs[0]) if in_shell() else jupyter)
     if repair.action is Action.RENAME:
-        return line(next_steps.move_away(Path(repair.folder)), ", restart the kernel")
+        return line(next_steps.move_away(Path(repair.folder)), either(", restart the kernel", ""))
     if repair.action is Action.LEAVE_OUT:
-        return line("restart the kernel, begin the notebook with ", next_steps.leave_out(repair.folder))
+        return line(
+            either("restart the kernel, begin the notebook with ", "leave it out: "),
+            next_steps.leave_out(repair.folder),
+        )
     if repair.action is Action.UNINSTALL:
         return next_steps.uninstall(by, *specs)
     if repair.action is Action.OTHER_ENVIRONMENT:

@@ -10,6 +10,7 @@ from ...api.urls import host_of
 from ...credentials.token_files import State, TokenFile, show_path
 from ...deployments import formats_of
 from ...ui.document import Line, Span, line
+from ...ui.door import either
 from .. import fixes, next_steps
 from ..evidence import Machine, ServerFacts
 from ..model import Check, Command, Finding, NextStep, Status, advise, failed, ok, then, unknown, warning
@@ -107,8 +108,8 @@ def _stored(server: ServerFacts) -> Finding:
     if server.caveclient_disagrees:
         check, step = next_steps.check(server.target), next_steps.install(server.machine.find_installer(), "caveclient")
         return unknown(
-            f"caveclient, as it is in this kernel, does not use the token in {file.name}",
-            next_step=advise("restart the kernel, then ", check, "; if it is the same then: ", step),
+            f"caveclient, as it is {either('in this kernel', 'installed here')}, does not use the token in {file.name}",
+            next_step=advise(either("restart the kernel, then ", ""), check, "; if it is the same then: ", step),
         )
     ending = (", ends in ", Span(stored.token.ending, private=True)) if stored.token.ending else ()
     alone = "" if file.readable_by_others else ", only you can read it"

@@ -1,0 +1,135 @@
+"""`cave-magic` and `python -m cave_magic`: the magics as commands of a shell, with the same options, words and pages.
+
+Exit codes: 0 if all is well, 1 if something is wrong, 2 if the line cannot be read or names what is not there, 130
+after Ctrl-C. Pages go to stdout, errors and everything that waits to stderr; with `--json`, only JSON goes to stdout.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+from .commands import NAMES, cannot_be_imported, find_command
+from .errors import BadInput, CaveMagicError
+from .ui.door import find_door, program
+
+SECONDS, PATIENT_SECONDS = 10.0, 60.0
+"""How long a command waits for servers at most; and a job that saves a token, with others that start at once."""
+
+WELL, WRONG, UNREADABLE, INTERRUPTED = 0, 1, 2, 130
+"""Exit codes."""
+
+OTHERS = ("completion", "help")
+"""The commands that are no magics."""
+
+_HELP = """\
+{program} COMMAND [OPTIONS]
+
+Sets up access to CAVE connectomics data, and finds out why it does not work.
+
+commands:
+  setup       sign in in the browser, and save a token; see also setup new, setup existing
+  save        save a token from a hidden prompt, or --from-env NAME, --from-file PATH
+  whoami      show your account, and which token this computer sends
+  check       find out why access does not work, and how to fix it
+  completion  print what makes a shell complete these words: completion bash, zsh or fish
+
+{program} COMMAND --help shows the options of a command; --version shows the versions.
+The exit code is 0 if all is well, 1 if something is wrong, 2 if the line cannot be read.
+"""
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        words: what was typed after the name of the program; by default the arguments of this process.
+    Returns:
+        The exit code.
+    """
+    find_door()
+    try:
+        return _main(sys.argv[1:] if words is None else words)
+    except CaveMagicError as error:
+        return _fail(str(error), UNREADABLE)
+    except KeyboardInterrupt:
+        return _fail("Stopped.", INTERRUPTED)
+    except (Exception, SystemExit) as error:  # a file that shadows a module may even call sys.exit()
+        return _fail(str(cannot_be_imported(error)), WRONG)
+
+
+def _main(words: Sequence[str]) -> int:
+    name, *rest = words or ["help"]
+    if name in ("-h", "--help", "help"):
+        return _print(_HELP.format(program=program()))
+    if name in ("-V", "--version"):
+        name, rest = "check", ["--version"]
+    if name == "completion":
+        from .completion import script
+
+        return _print(script(*rest))
+    if name == "complete":  # what the scripts of `completion` call at each Tab
+        from .completion import complete_words
+
+        return _print("".join(f"{one}\n" for one in complete_words(rest, options_of)))
+    magic = f"cave_{name.lstrip('%').removeprefix('cave_')}"
+    if magic not in NAMES:
+        raise BadInput(_unknown(name, rest))
+    return _run(magic, rest)
+
+
+def _unknown(name: str, rest: Sequence[str]) -> str:
+    """What to say of a word that is no command. It is not quoted, since it may be a token."""
+    commands = [magic.removeprefix("cave_") for magic in NAMES]
+    if name.startswith("-") and (given := next((one for one in rest if one in commands), "")):
+        return f"The command comes first: {program()} {given}, then its options."
+    near = get_close_matches(name.lower(), [*commands, *OTHERS], n=1, cutoff=0.5)
+    hint = f"Did you mean {program()} {near[0]}?" if near else f"The commands are {', '.join(commands)}."
+    return f"There is no such command. {hint}"
+
+
+def options_of(magic: str) -> tuple[str, ...]:
+    """The long options of a command, for completion."""
+    return tuple(one for one in find_command(magic).options if one.startswith("--"))
+
+
+def _run(magic: str, words: Sequence[str]) -> int:
+    from .commands.context import Context
+    from .commands.line import run
+    from .ui.frontend import ShellFrontend
+
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        # The terminal is closed: what SIGTERM cleans up (`login.revocation`) is cleaned up, too.
+        signal.signal(signal.SIGHUP, lambda number, frame: signal.raise_signal(signal.SIGTERM))
+    is_data = any("--json".startswith(word) for word in words if len(word) > len("--"))
+    frontend = ShellFrontend(is_data)
+    seconds = PATIENT_SECONDS if magic == "cave_save" and not frontend.can_ask else SECONDS
+    context = Context(frontend=frontend, timeout=seconds, is_history_kept=True)
+    _, failure = run(find_command(magic), context, words)
+    if failure is not None:
+        return _fail("\n".join(failure.rendered), _code(failure, context.is_interrupted))
+    return WELL if context.is_well else WRONG
+
+
+def _code(failure: CaveMagicError, is_interrupted: bool) -> int:
+    if is_interrupted:
+        return INTERRUPTED
+    return UNREADABLE if isinstance(failure, BadInput) else WRONG
+
+
+def _fail(text: str, code: int) -> int:
+    print(text, file=sys.stderr)
+    return code
+
+
+def _print(text: str) -> int:
+    from .ui.frontend import ShellFrontend
+
+    ShellFrontend().say_data(text.rstrip("\n"))
+    return WELL
+
+
+if __name__ == "__main__":
+    sys.exit(main())

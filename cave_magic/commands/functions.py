@@ -1,0 +1,65 @@
+"""Runs a command for a function of `cave_magic`: it shows nothing, asks nothing, and returns what the command found."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from ..api.batch import validate_timeout
+from ..errors import BadInput
+from ..ui.document import Page
+from ..ui.frontend import PlainFrontend
+from . import find_command
+from .context import Context
+from .line import run
+from .shell import Shell
+
+
+class _Silent(PlainFrontend):
+    """The front end of a function: what it shows is in the object that it returns."""
+
+    def show(self, page: Page, passing: bool = False) -> None:
+        """Shows nothing."""
+
+    def say(self, text: str) -> None:
+        """Shows nothing."""
+
+
+class _Caller(Shell):
+    """The program that calls a function: its arguments, and the history in which they may have been typed."""
+
+    def __init__(self, arguments: Mapping[str, object]) -> None:
+        kind: Any = getattr(sys.modules.get("IPython.core.interactiveshell"), "InteractiveShell", None)
+        super().__init__(kind.instance() if kind is not None and kind.initialized() else None)
+        self._arguments = arguments
+
+    @property
+    def variables(self) -> Mapping[str, object]:
+        """The arguments of the function by name."""
+        return self._arguments
+
+
+def call(name: str, *words: str, timeout: float, options: Mapping[str, object], **arguments: object) -> Any:
+    """Runs a command.
+
+    Args:
+        name: the name of its magic.
+        words: its words and options.
+        timeout: the most seconds to wait.
+        options: the options with a value; an empty one is left out.
+        arguments: what the command reads as variables, such as a token.
+    Returns:
+        What it found.
+    Raises:
+        CaveMagicError: what the magic would show as an error.
+    """
+    seconds = validate_timeout(timeout, "timeout")
+    if wrong := [option for option, value in options.items() if not isinstance(value, str)]:
+        raise BadInput(f"{wrong[0]} is a string.")
+    context = Context(frontend=_Silent(), timeout=seconds, shell=_Caller(arguments))
+    given = (f"--{option}={value}" for option, value in options.items() if value)
+    _, failure = run(find_command(name), context, [*words, *given])
+    if failure is not None:
+        raise failure
+    return context.outcome

@@ -1,0 +1,79 @@
+"""The functions of the package: `cave_magic.save()` and `cave_magic.whoami()`."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+
+import cave_magic
+from cave_magic.errors import BadInput, NotAToken, NoToken, TokenExists, TokenNotChecked, TokenRejected
+
+
+def test_save_and_whoami_return_what_the_magics_show(cave, home, capsys):
+    """They print nothing, and their objects show themselves, pickle, and contain no token."""
+    token = cave.new_token("ada")
+    saved = cave_magic.save(token, server=cave.server)
+    assert (saved.unchanged, saved.account["email"], saved.token) == (False, "ada@example.org", token[-4:])
+    assert json.loads(Path(saved.files[0]).read_text())["token"] == token
+    assert cave_magic.save(token, server=cave.server).unchanged
+    me = cave_magic.whoami(server=cave.server)
+    assert (me.ok, me.account["name"], me.permanent, me.terms) == (True, "Ada Example", True, ())
+    for one in (saved, me):
+        assert pickle.loads(pickle.dumps(one)) == one
+        assert set(one._repr_mimebundle_()) == {"text/plain", "text/html"}
+        assert str(one) in one._repr_mimebundle_()["text/plain"]
+        shown = (repr(one), str(one), json.dumps(one.to_dict()), str(pickle.dumps(one)), str(one._repr_mimebundle_()))
+        assert not [text for text in shown if token in text]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_their_errors_are_those_of_this_package(cave, home):
+    """Each has the type that the documentation names, and quotes no token."""
+    token, other = cave.new_token("ada"), cave.new_token("bob")
+    with pytest.raises(NoToken):
+        cave_magic.whoami(server=cave.server)
+    cave_magic.save(token, server=cave.server)
+    with pytest.raises(TokenExists, match=f"ending in {token[-4:]}"):
+        cave_magic.save(other, server=cave.server)
+    assert cave_magic.save(other, server=cave.server, overwrite=True).account["email"] == "bob@example.org"
+    cave.delete_token(other)
+    with pytest.raises(TokenRejected):
+        cave_magic.whoami(server=cave.server)
+    with pytest.raises(TokenRejected):
+        cave_magic.save("0" * 32, server=cave.server, overwrite=True)
+    cave.misbehave("auth", "down")
+    with pytest.raises(TokenNotChecked) as failed:
+        cave_magic.save(token, server=cave.server, overwrite=True)
+    assert token not in str(failed.value)
+    assert cave_magic.save(token, server=cave.server, overwrite=True, verify=False).account is None
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        (lambda: cave_magic.save("hello", server="https://cave.example.org"), NotAToken),
+        (lambda: cave_magic.save(b"f" * 32), BadInput),
+        (lambda: cave_magic.save(None), BadInput),
+        (lambda: cave_magic.save("f" * 32, server=5), BadInput),
+        (lambda: cave_magic.save("f" * 32, server="not an address"), BadInput),
+        (lambda: cave_magic.whoami(timeout=0), BadInput),
+        (lambda: cave_magic.whoami(datastack="a/b"), BadInput),
+    ],
+)
+def test_wrong_arguments_are_named(home, call, error):
+    """A wrong argument is an error before anything is sent or written."""
+    with pytest.raises(error):
+        call()
+    assert not os.path.exists(home / ".cloudvolume")
+
+
+def test_a_token_that_is_typed_in_a_call_leaves_the_history(cave, shell, run):
+    """In IPython the history keeps no token that was typed into the call."""
+    token = cave.new_token("ada")
+    ran = run(f'import cave_magic; cave_magic.save("{token}", server="{cave.server}")')
+    assert ran.error == ""
+    assert token not in str(shell.history_manager.input_hist_raw)

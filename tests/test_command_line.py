@@ -1,0 +1,261 @@
+"""`cave-magic` in a shell: the same commands, words and pages as the magics, and what a shell expects of a program."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cave_magic.__main__ import main
+from cave_magic.sandbox import Sandbox
+from cave_magic.sandbox.visitor import Visitor
+
+from .support.desk import Desk, nothing_secret, stored, temporary_tokens_left
+
+BIN = Path(sys.executable).parent
+posix_only = pytest.mark.skipif(os.name != "posix", reason="signals and bash are of POSIX")
+
+Do = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def do(cave: Sandbox, in_a_shell: None, capsys: pytest.CaptureFixture[str]) -> Do:
+    """Runs a command on the practice server in this process; gives the exit code, stdout and stderr."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main([*words, "--server", cave.server])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def program(*words: str, **env: str) -> subprocess.Popen[str]:
+    """The program itself, as a shell starts it."""
+    whole = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "PYTHONUNBUFFERED": "", **env}
+    pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    return subprocess.Popen(["cave-magic", *words], env=whole, text=True, **pipes, executable=str(BIN / "cave-magic"))
+
+
+def test_the_four_commands_take_somebody_from_no_token_to_all_well(do, cave, monkeypatch, home):
+    """The exit code is 1 while something is wrong and 0 when all is well; what is printed is spelled for a shell."""
+    code, out, err = do("check")
+    assert (code, err) == (1, "")
+    assert f"cave-magic save --from-env CAVE_TOKEN --server {cave.server}" in out
+    assert do("setup")[0] == 1
+    code, out, err = do("whoami")
+    assert (code, out) == (1, "")
+    assert "cave-magic save" in err
+
+    monkeypatch.setenv("CAVE_TOKEN", cave.new_token("ada"))
+    code, out, err = do("save", "--from-env", "CAVE_TOKEN")
+    assert (code, err) == (0, "")
+    assert f"cave-magic check --server {cave.server}" in out
+
+    code, out, _ = do("check")
+    assert code == 0
+    assert 'CAVEclient("minnie65_public"' in out
+    assert "ada@example.org" in do("whoami")[1]
+    assert do("setup")[0] == 0
+    assert "%cave" not in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["chek"], "Did you mean cave-magic check?"),
+        (["0123456789abcdef0123456789abcdef"], "The commands are setup, save, whoami, check"),
+        (["--server", "https://x.org", "check"], "The command comes first: cave-magic check"),
+        (["check", "--jsom"], "cave-magic check has no option --jsom. Did you mean --json?"),
+        (["check", "--all", "v1dd_public"], "give --all or the name of a datastack, not both"),
+        (["whoami", "minie65_public"], "Did you mean minnie65_public? cave-magic whoami minnie65_public"),
+        (["completion", "tcsh"], "bash, zsh, fish"),
+        (["save", "--from-env", "NOT_SET"], "the environment variable NOT_SET is not set"),
+    ],
+)
+def test_a_line_that_cannot_be_read_exits_with_2(in_a_shell, capsys, words, said):
+    """The message says what is right, on stderr, and quotes no value."""
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert said.lower() in " ".join(err.split()).lower()
+    assert (out, "0123456789abcdef" in err) == ("", False)
+
+
+@pytest.mark.parametrize("words", [["save"], ["save", "--overwrite"], ["whoami"], ["check", "-v"], ["setup", "new"]])
+def test_a_token_as_an_argument_is_refused(do, cave, words, home):
+    """It would stay in the history of the shell: it is neither used, sent nor repeated, and the right line is printed."""
+    token = cave.new_token("ada")
+    cave.clear_requests()
+    code, out, err = do(*words, token)
+    assert (code, out) == (2, "")
+    assert "stays in the history of the shell" in " ".join(err.split())
+    assert "cave-magic save" in err
+    assert token not in err
+    assert not (home / ".cloudvolume").exists()
+    assert not cave.requests
+
+
+def test_any_word_in_place_of_a_token_is_refused(do, home):
+    """A word of an unknown format may be a token, too."""
+    code, out, err = do("save", "hello")
+    assert (code, out, "hello" in err) == (2, "", False)
+
+
+def test_json_is_alone_on_stdout(do, cave, set_up, monkeypatch):
+    """With --json, stdout is JSON, also if something is wrong and with --fix; everything else goes to stderr."""
+    assert json.loads(do("check", "--json")[1])["ok"] is True
+    assert json.loads(do("whoami", "--json")[1])["account"]["email"] == "ada@example.org"
+    cave.delete_token(set_up)
+    code, out, err = do("check", "--json", "--fix", "--yes")
+    assert (code, json.loads(out)["ok"]) == (1, False)
+    assert "nothing that --fix can fix" in err
+    code, out, _ = do("whoami", "--json")
+    assert (code, json.loads(out)["ok"]) == (1, False)
+    assert "cave-magic" in json.loads(out)["problem"]
+
+
+def test_help_is_for_a_shell(in_a_shell, capsys):
+    """Help names no magic, no variable and no object."""
+    for words in ([], ["--help"], *([one, "-h"] for one in ("setup", "save", "whoami", "check"))):
+        assert main(words) == 0
+        out = capsys.readouterr().out
+        assert "cave-magic" in out
+        assert not [one for one in ("%cave", "$variable", "-o,", "report =") if one in out]
+    assert main(["--version"]) == 0
+    assert "cave-magic 0" in capsys.readouterr().out
+
+
+def test_signing_in_by_the_browser_works_from_a_shell(do, cave, desk: Desk, monkeypatch, home):
+    """`cave-magic setup new` opens the browser, and ends with a saved token and no temporary one left."""
+    desk.goes = Visitor("ada@example.org").open
+    code, out, err = do("setup", "new")
+    assert (code, err) == (0, "")
+    assert "You are set up." in out
+    assert len(stored(home)) == 1
+    assert temporary_tokens_left(cave) == []
+    assert nothing_secret(cave, out, err)
+
+
+# ---------------------------------------------------------------- processes
+
+
+@posix_only
+def test_a_reader_that_leaves_is_no_error(cave, set_up):
+    """`cave-magic whoami | head -1` prints nothing on stderr, and still does its work."""
+    child = program("whoami", "--server", cave.server)
+    assert child.stdout is not None
+    child.stdout.close()
+    assert child.stderr is not None
+    assert (child.wait(60), child.stderr.read()) == (0, "")
+    child.stderr.close()
+    assert child.stdin is not None
+    child.stdin.close()
+
+
+@posix_only
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
+def test_a_signal_ends_it_in_one_line(cave, set_up, number, code):
+    """Ctrl-C prints one line and exits with 130; SIGTERM ends the program as it ends others. No traceback."""
+    cave.misbehave("auth", "silent")
+    cave.clear_requests()
+    child = program("whoami", "--server", cave.server)
+    deadline = time.monotonic() + 60
+    while not cave.requests and time.monotonic() < deadline:
+        time.sleep(0.02)
+    child.send_signal(number)
+    out, err = child.communicate(timeout=60)
+    assert (child.returncode, out) == (code, "")
+    assert err.splitlines() == (["Stopped. Nothing was changed."] if number == signal.SIGINT else [])
+
+
+@pytest.mark.timeout(600)
+def test_many_jobs_that_start_at_once_save_the_same_token(cave, home, secrets, pytestconfig):
+    """On a shared home each of them exits with 0, no file is torn, and another server's token is as it was.
+
+    With `--everything` they are 200.
+    """
+    other = secrets / "global.daf-apis.com-cave-secret.json"
+    other.write_text(json.dumps({"token": "f" * 32}))
+    (secrets / "cave_datastack_to_server_map.json").write_text(json.dumps({"v1dd_public": "https://v1dd.example.org"}))
+    jobs = 200 if pytestconfig.getoption("everything") else 16
+    secrets_before = other.read_bytes()
+    token = cave.new_token("ada")
+
+    def job(_: int) -> tuple[int, str]:
+        child = program("save", "--from-env", "CAVE_TOKEN", "--server", cave.server, CAVE_TOKEN=token)
+        _, err = child.communicate(timeout=500)
+        return child.returncode, err
+
+    with ThreadPoolExecutor(jobs) as pool:
+        done = list(pool.map(job, range(jobs)))
+    assert done == [(0, "")] * jobs
+    assert len(cave.requests) < 2 * 8  # the first job asks the server, and not all of them
+    assert other.read_bytes() == secrets_before
+    assert set(stored(home)) == {token, "f" * 32}
+    remembered = json.loads((secrets / "cave_datastack_to_server_map.json").read_text())
+    assert remembered["v1dd_public"] == "https://v1dd.example.org"
+    assert remembered["minnie65_public"] == cave.server
+    assert not list(secrets.glob(".cave_magic-*"))
+
+
+SLOW = {"IPython", "traitlets", "caveclient", "pandas", "numpy", "rich.console", "filelock", "http.server"}
+"""What takes longer to import than saving a token does."""
+
+
+def test_saving_from_a_script_imports_little(cave, set_up, home):
+    """`cave-magic save --from-env` imports neither IPython nor caveclient, and rich only for a terminal."""
+    code = (
+        "import sys; from cave_magic.__main__ import main; code = main(sys.argv[1:]); "
+        f"print(code, sorted({SLOW!r} & set(sys.modules)))"
+    )
+    words = ["save", "--from-env", "CAVE_TOKEN", "--server", cave.server]
+    env = {**os.environ, "CAVE_TOKEN": set_up}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], env=env, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "0 []"
+
+
+@posix_only
+def test_the_scripts_of_completion_complete(in_a_shell, capsys):
+    """bash completes commands, options and addresses, whose colon is a boundary for it."""
+    assert main(["completion", "bash"]) == 0
+    script = capsys.readouterr().out
+    typed = {
+        "cave-magic ch": "check",
+        "cave-magic check --exp": "--explain",
+        "cave-magic check --server https://global.br": "//global.brain-wire-test.org",
+    }
+    for line, wanted in typed.items():
+        words = line.replace(":", " : ").split(" ")
+        filled = " ".join(f"'{one}'" for one in words)
+        code = f"{script}\nCOMP_WORDS=({filled}); COMP_CWORD={len(words) - 1}; COMP_LINE='{line}'; COMP_POINT={len(line)}; _cave_magic; echo \"${{COMPREPLY[@]}}\""
+        env = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+        done = subprocess.run(["bash", "-c", code], env=env, capture_output=True, text=True, timeout=60, check=True)
+        assert done.stdout.split() == [wanted]
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_the_scripts_of_completion_can_be_read(in_a_shell, capsys, shell):
+    """zsh and fish can read their scripts, where they are installed."""
+    if (path := shutil.which(shell)) is None:
+        pytest.skip(f"{shell} is not installed")
+    main(["completion", shell])
+    done = subprocess.run(
+        [path, "--no-execute" if shell == "fish" else "-n"],
+        input=capsys.readouterr().out,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
