@@ -90,7 +90,15 @@ def _read() -> dict[str, dict[str, list[str]]]:
     """Server -> its holders, and the files that had a token before; without entries that are not ours."""
     data: Any = parse_object(read_text(_file()).text)[0]
     entries = data.items() if isinstance(data, dict) else ()
-    return {server: one for server, one in entries if isinstance(one, dict) and set(one) == {_HOLDERS, _BEFORE}}
+    return {server: one for server, one in entries if _is_lease(one)}
+
+
+def _is_lease(entry: object) -> bool:
+    return (
+        isinstance(entry, dict)
+        and set(entry) == {_HOLDERS, _BEFORE}
+        and all(isinstance(one, list) and all(isinstance(part, str) for part in one) for one in entry.values())
+    )
 
 
 def _text(leases: dict[str, dict[str, list[str]]]) -> str:
@@ -103,14 +111,16 @@ def _name(holder: str) -> str:
 
 def _alive(holders: Iterable[str]) -> list[str]:
     """The holders without those whose process on this computer has ended; of another computer, nothing is known."""
-    return [one for one in holders if not one.startswith(f"{platform.node()} ") or _is_running(int(one.split()[1]))]
+    return [one for one in holders if one.split()[:1] != [platform.node()] or _is_running(one.split()[1:2])]
 
 
-def _is_running(process: int) -> bool:
+def _is_running(process: list[str]) -> bool:
+    if not process or not process[0].isdecimal() or len(process[0]) > 9:
+        return False
     if os.name != "posix":  # there, `os.kill` ends the process
         return True
     try:
-        os.kill(process, 0)
+        os.kill(int(process[0]), 0)
     except ProcessLookupError:
         return False
     except OSError:
