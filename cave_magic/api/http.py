@@ -37,7 +37,7 @@ MAX_RETRY_AFTER = 7 * 86_400
 """Seconds. A longer `Retry-After` is ignored."""
 
 MADE_UP = Token("0" * 32)
-"""Has the form of a token, but is none: it is sent in experiments only."""
+"""Looks like a token, but is not one: it is sent in experiments only."""
 
 _importing = threading.Lock()
 

@@ -100,17 +100,36 @@ def _explain(context: Context, name: str) -> None:
     context.frontend.show(explanation(check))
 
 
+_CONTRADICTIONS = (
+    (
+        "all",
+        ("names", "datastack"),
+        "give --all or the name of a datastack, not both. --server chooses the server of --all.",
+    ),
+    (
+        "all_servers",
+        ("all", "names", "datastack", "server"),
+        "--all-servers is about every server: give no datastack, no --server and no --all with it.",
+    ),
+    (
+        "all_servers",
+        ("fix", "report", "verbose"),
+        "--all-servers names one cause for each server; --fix, --report and -v are for one of them.",
+    ),
+    ("json", ("report",), "give --json or --report, not both."),
+    (
+        "workers",
+        ("all", "all_servers", "fix", "report"),
+        "--workers goes with -v, -o, --json, --strict and --timeout.",
+    ),
+)
+"""An option, those with which it does not go, and what to say."""
+
+
 def _refuse_contradictions(args: argparse.Namespace) -> None:
-    if args.all and (args.names or args.datastack):
-        raise BadInput("give --all or the name of a datastack, not both. --server chooses the server of --all.")
-    if args.all_servers and (args.all or args.names or args.datastack or args.server):
-        raise BadInput("--all-servers is about every server: give no datastack, no --server and no --all with it.")
-    if args.all_servers and (args.fix or args.report or args.verbose):
-        raise BadInput("--all-servers names one cause for each server; --fix, --report and -v are for one of them.")
-    if args.json and args.report:
-        raise BadInput("give --json or --report, not both.")
-    if args.workers and (args.all or args.all_servers or args.fix or args.report):
-        raise BadInput("--workers goes with -v, -o, --json, --strict and --timeout.")
+    for option, others, message in _CONTRADICTIONS:
+        if getattr(args, option) and any(getattr(args, other) for other in others):
+            raise BadInput(message)
     if args.yes and not args.fix:
         raise BadInput("--yes goes with --fix: it applies the fixes without asking.")
 

@@ -22,6 +22,7 @@ from ..environment.packages import version_of
 from ..errors import CaveMagicError, NoToken, TokenNotSaved, TokenNotSent
 from ..token import Token
 from . import cluster
+from . import next_steps as lines
 from .connection import plain_among
 
 _PATIENCE = 5.0
@@ -153,7 +154,7 @@ async def _send(client: Any, plugin: CaveAccess, name: str, idempotent: bool) ->
     if plain and not plugin._allow_plain:
         raise TokenNotSent(
             f"the connection to {plain[0]} is not encrypted, so the token was not sent. Next: ",
-            *next_steps.over_tls(),
+            *lines.over_tls(),
             ". Or let the workers use your home folder, or a secret of the platform. allow_plain=True sends it anyway.",
         )
     asking = {worker: asyncio.ensure_future(cluster.ask(client, worker, "version")) for worker in workers}
@@ -167,7 +168,7 @@ async def _send(client: Any, plugin: CaveAccess, name: str, idempotent: bool) ->
         raise TokenNotSent(
             f"{cluster.unable(answer)} on {len(unable)} of {len(workers)} workers, such as {worker}. "
             "The token was not sent. Next: ",
-            next_steps.install_on_workers("client", version_of("cave-magic") or ""),
+            lines.install_on_workers("client", version_of("cave-magic") or ""),
         )
     sealed = dumps(_Sealed(plugin))
     saved = await client.scheduler.register_worker_plugin(plugin=sealed, name=name, idempotent=idempotent)

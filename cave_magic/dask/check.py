@@ -10,14 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..credentials.target import Target
-from ..doctor import next_steps
 from ..doctor.diagnose import diagnose
 from ..doctor.model import NextStep, Status, advise, then
 from ..doctor.report import Report
 from ..environment.packages import version_of
 from ..errors import BadInput
 from ..ui.frontend import OnWait
-from . import cluster, look
+from . import cluster, look, next_steps
 from .connection import plain_among
 from .report import MISSING, WorkerGroup, WorkersReport, group_of, merged
 

@@ -140,7 +140,7 @@ def _can_be_quoted(word: str) -> bool:
 
 def client(variable: str, datastack: str, server: str, opens_on: str, version: int | None = None) -> Command:
     """The Python that opens a datastack; see `_client`."""
-    return _python(_client(variable, datastack, server, opens_on, version))
+    return python_line(_client(variable, datastack, server, opens_on, version))
 
 
 def _client(variable: str, datastack: str, server: str, opens_on: str, version: int | None = None) -> str:
@@ -165,7 +165,7 @@ def _client_of(target: Target, version: int | None = None) -> str:
     return _client("client", target.datastack, target.server, target.opens_on, version)
 
 
-def _python(code: str) -> Command:
+def python_line(code: str) -> Command:
     """Python to type: as it is in IPython; in a shell, the line that starts Python with it."""
     return Command(f"{python()} -i -c {for_shell(code)}" if in_shell() else code)
 
@@ -174,22 +174,22 @@ def without_saving(target: Target) -> Command:
     """The Python that opens a datastack with a token that is typed and not saved."""
     opened = _client_of(target).removesuffix(")")
     unsaved = ", write_server_cache=False" if "server_address=" in opened else ""  # the disk may be full
-    return _python(f'import getpass; {opened}, auth_token=getpass.getpass("Token: "){unsaved})')
+    return python_line(f'import getpass; {opened}, auth_token=getpass.getpass("Token: "){unsaved})')
 
 
 def go_on(target: Target, version: int | None = None) -> Command:
     """The line to start work with."""
-    return _python(_client_of(target, version))
+    return python_line(_client_of(target, version))
 
 
 def tables(target: Target, version: int | None) -> Command:
     """The Python that lists the tables of a version."""
-    return _python(f"{_client_of(target, version)}; client.materialize.get_tables()")
+    return python_line(f"{_client_of(target, version)}; client.materialize.get_tables()")
 
 
 def query(target: Target, version: int | None, kind: str, name: str) -> Command:
     """The Python that reads the first rows of a table or a view (`kind`)."""
-    return _python(f"{_client_of(target, version)}; client.materialize.query_{kind}({json.dumps(name)}, limit=10)")
+    return python_line(f"{_client_of(target, version)}; client.materialize.query_{kind}({json.dumps(name)}, limit=10)")
 
 
 def recall(runtime: Runtime, target: Target, *options: str) -> tuple[Command, ...]:
@@ -259,7 +259,7 @@ def with_proxy_password(name: str) -> Command:
 def with_family(name: str) -> Command:
     """Lets requests use only "IPv4" or "IPv6" addresses in this kernel, or in a Python that it starts."""
     constant = "AF_INET6" if name == "IPv6" else "AF_INET"
-    return _python(f"import socket, urllib3.util.connection as c; c.allowed_gai_family = lambda: socket.{constant}")
+    return python_line(f"import socket, urllib3.util.connection as c; c.allowed_gai_family = lambda: socket.{constant}")
 
 
 # ---------------------------------------------------------------- shell
@@ -336,7 +336,7 @@ def _quoted_path(path: str) -> str:
 
 def leave_out(folder: str) -> Command:
     """Takes a folder out of `sys.path`, whether or not it is there."""
-    return _python(f"import sys; sys.path[:] = [one for one in sys.path if one != {_literal(folder)}]")
+    return python_line(f"import sys; sys.path[:] = [one for one in sys.path if one != {_literal(folder)}]")
 
 
 def move_away(path: Path, name: str = "") -> Command:
@@ -374,43 +374,6 @@ def _expanded(text: str) -> str:
 def _literal(text: str) -> str:
     """The Python for a text, without repeated spaces, which copying loses."""
     return repr(text).replace("  ", " \\x20")
-
-
-# ---------------------------------------------------------------- workers of a cluster
-
-
-def check_workers(target: Target, client: str) -> Command:
-    """`%cave_check --workers` for a target; in a script, `cave_magic.check(workers=...)`."""
-    return check(target, "--workers", quoted(client.removeprefix('Client("').removesuffix('")')))
-
-
-def give_token(target: Target, client: str, replaces: bool) -> Command:
-    """Gives the workers of a client (Python) the token that is stored here; it replaces theirs if `replaces`."""
-    server = f", server={json.dumps(target.server)}" if target.names_server else ""
-    plugin = f"CaveAccess({json.dumps(target.datastack)}{server}{', overwrite=True' if replaces else ''})"
-    return _on(client, f"from cave_magic.dask import CaveAccess; {{}}.register_plugin({plugin})")
-
-
-def install_on_workers(client: str, version: str) -> Command:
-    """Installs this package on the workers of a client, in this version, and restarts them."""
-    plugin = f'PipInstall(["cave-magic=={version}"], restart_workers=True)'
-    return _on(client, f"from distributed import PipInstall; {{}}.register_plugin({plugin})")
-
-
-def restart_workers(addresses: Sequence[str], client: str) -> Command:
-    """Restarts workers of a client."""
-    return _on(client, f"{{}}.restart_workers({list(addresses)!r})")
-
-
-def over_tls() -> Line:
-    """Encrypts the connections of a cluster; the line is for those that start from this Python."""
-    security = Command("from distributed import Security; security = Security.temporary()")
-    return line("start the cluster and the client over TLS (", security, ", and give both security=security)")
-
-
-def _on(client: str, text: str) -> Command:
-    opening = "from distributed import Client; " if client.startswith("Client(") else ""
-    return Command(opening + text.format(client))
 
 
 # ---------------------------------------------------------------- obstacles
