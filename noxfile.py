@@ -28,7 +28,7 @@ CORE = [
     f"tests/{name}.py"
     for name in (
         "test_magics",
-        "test_completion",
+        "commands/test_completion",
         "ui/test_frontend",
         "ui/test_terminal",
         "credentials/test_token_files",

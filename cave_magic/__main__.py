@@ -67,11 +67,11 @@ def _main(words: Sequence[str]) -> int:
     if name in ("-V", "--version"):
         name, rest = "check", ["--version"]
     if name == "completion":
-        from .completion import script
+        from .commands.completion import script
 
         return _print(script(*rest))
     if name == "complete":  # what the scripts of `completion` call at each Tab
-        from .completion import complete_words
+        from .commands.completion import complete_words
 
         return _print("".join(f"{one}\n" for one in complete_words(rest, options_of)))
     magic = f"cave_{name.lstrip('%').removeprefix('cave_')}"

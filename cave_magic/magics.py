@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics, magics_class, no_var_expand
 from traitlets import Bool, Float, Unicode, validate
 
-from . import completion
-from .commands import NAMES, cannot_be_imported, find_command
+from .commands import NAMES, cannot_be_imported, completion, find_command
 from .errors import Cancelled, CaveMagicError
 
 if TYPE_CHECKING:
@@ -88,7 +87,7 @@ class CaveMagics(Magics):
         if value in ("", type(self).datastack.default_value):
             return value
         from .credentials import scrub
-        from .redact import find_secrets, redact
+        from .ui.redact import find_secrets, redact
 
         secrets = find_secrets(value)
         if secrets and self.shell is not None:

@@ -50,7 +50,7 @@ def test_loading_imports_only_the_names(home):
     """`%load_ext` imports the magics, their settings, their errors and tab completion; the commands are imported on first use."""
     new = modules_of("%load_ext cave_magic", home=home)
     assert {name for name in new if name.startswith("cave_magic")} == {
-        "cave_magic", "cave_magic.commands", "cave_magic.completion", "cave_magic.errors", "cave_magic.magics",
+        "cave_magic", "cave_magic.commands", "cave_magic.commands.completion", "cave_magic.errors", "cave_magic.magics",
     }  # fmt: skip
     assert not new & {"argparse", "sqlite3", "http.client", "ssl", "urllib.request"}
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ..redact import Untrusted
+from ..ui.redact import Untrusted
 
 MOST_NAMES = 4
 """How many of its names are kept: a certificate of a content network may have hundreds."""

@@ -15,8 +15,8 @@ from html import unescape
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from ..redact import Untrusted, redact, redact_token, sanitize
 from ..token import Token
+from ..ui.redact import Untrusted, redact, redact_token, sanitize
 from .failures import Failure, classify
 from .responses import NOTHING, PAGE, TEXT, Response
 from .special_files import harmful_netrc

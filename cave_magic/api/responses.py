@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ..redact import Untrusted, sanitize
 from ..token import Token
 from ..ui.document import Line, Span, line, plain_text
 from ..ui.durations import moment
+from ..ui.redact import Untrusted, sanitize
 from .endpoints import terms_page
 from .failures import Failure
 from .urls import host_of, parse_url

@@ -13,8 +13,8 @@ from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from ..redact import MASK, redact, sanitize
 from ..token import as_token
+from ..ui.redact import MASK, redact, sanitize
 
 UNREADABLE = "an unreadable address"
 SHORTEST = 20

@@ -18,10 +18,10 @@ from ..doctor import next_steps
 from ..environment.resources import reserve_memory, shortage_in
 from ..environment.shadowed import find_shadowing_files
 from ..errors import BadInput, Cancelled, CaveMagicError
-from ..redact import MASK, find_secrets, mask
 from ..ui.document import Line, Span
 from ..ui.document import line as spans
 from ..ui.door import either
+from ..ui.redact import MASK, find_secrets, mask
 from .arguments import MagicCommand, read
 from .context import NOTHING, Context
 from .views.failure import failure_line

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from pathlib import Path
 
-from ..redact import sanitize
+from ..ui.redact import sanitize
 from . import atomic_write
 from .file_problems import FileFault, FileProblem
 from .token_files import State, gap_of, is_foreign, link_problem, link_target, read_text, secrets_folder, show_path

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..redact import mask
 from ..token import Token, find_tokens
+from ..ui.redact import mask
 from . import atomic_write
 from .datastack_map import known_servers
 from .locations import READ_BY_PROGRAMS, Role, host_in_name, is_host_of, locations

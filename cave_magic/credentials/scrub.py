@@ -19,8 +19,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..redact import MASK, SHORTEST, find_secrets, mask
 from ..token import Token, TokenFormat, formats
+from ..ui.redact import MASK, SHORTEST, find_secrets, mask
 from . import atomic_write
 from .regular_files import NotARegularFile, read_regular
 

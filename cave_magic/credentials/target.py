@@ -18,8 +18,8 @@ from ..deployments import (
     server_meant,
 )
 from ..errors import BadInput
-from ..redact import MASK, Untrusted, find_secrets, odd_characters
 from ..ui.door import name_here
+from ..ui.redact import MASK, Untrusted, find_secrets, odd_characters
 from . import datastack_map
 from .datastack_map import ServerMap
 

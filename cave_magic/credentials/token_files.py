@@ -15,9 +15,9 @@ from enum import Enum
 from pathlib import Path
 
 from ..api.urls import display_file_name, name_for_files, parse_url
-from ..redact import MASK, find_secrets, sanitize
 from ..token import Token
 from ..ui.document import Span
+from ..ui.redact import MASK, find_secrets, sanitize
 from .file_problems import FileFault, FileProblem
 from .regular_files import TooLarge, kind_of, read_regular
 

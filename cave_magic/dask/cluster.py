@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from ..doctor import next_steps
 from ..environment.installer import find_installer
 from ..errors import BadInput
-from ..redact import sanitize
 from ..ui.frontend import OnWait
+from ..ui.redact import sanitize
 
 T = TypeVar("T")
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from ..doctor.model import NextStep, Status
 from ..doctor.report import MARKS
-from ..redact import sanitize
 from ..ui.document import Block, Line, Page, Span, Table, joined, line
 from ..ui.durations import duration
+from ..ui.redact import sanitize
 
 MOST_NAMED = 3
 """The most hosts or workers that a row names."""

@@ -13,8 +13,8 @@ from ..api import failures, responses
 from ..credentials.target import Target
 from ..environment.caveclient_adapter import failed_call
 from ..errors import CaveMagicError, TokenNotSaved
-from ..redact import sanitize
 from ..ui.document import Line, line
+from ..ui.redact import sanitize
 from . import next_steps
 from .model import LastError
 from .raised import Raised, package_of, take_apart

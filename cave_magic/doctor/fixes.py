@@ -24,9 +24,9 @@ from ..credentials.obstacles import Intent
 from ..credentials.stored_tokens import StoredToken
 from ..credentials.token_files import State, TokenFile, show_path
 from ..deployments import DEFAULT_SERVER, AddressFault, meant_address, server_meant
-from ..redact import MASK, sanitize
 from ..token import Token
 from ..ui.document import Line, line
+from ..ui.redact import MASK, sanitize
 from .evidence import DatastackFacts, Machine, ServerFacts
 from .model import Fix
 

@@ -21,7 +21,7 @@ from ..credentials.token_files import read_token_file
 from ..deployments import KNOWN_SERVERS, datastack_for, meant_address, problem_with_address
 from ..environment.caveclient_adapter import FailedCall
 from ..errors import BadInput
-from ..redact import plain_name, redact
+from ..ui.redact import plain_name, redact
 from .evidence import CallFacts
 from .gather_memory import MEMORY
 from .gather_server import ServerRequests, response_of

@@ -19,8 +19,8 @@ from ..credentials.target import Target
 from ..credentials.token_files import TokenFile
 from ..deployments import formats_of
 from ..environment import caveclient_adapter
-from ..redact import sanitize
 from ..token import Token
+from ..ui.redact import sanitize
 from .evidence import Machine, NotebookSession, ServerFacts
 from .experiments.model import NOTHING_TRIED, Tried
 from .experiments.run import Experiments, is_strange

@@ -20,10 +20,10 @@ from ..credentials.target import Target
 from ..credentials.token_files import show_path
 from ..deployments import DEFAULT_SERVER
 from ..environment.platforms import Runtime
-from ..redact import redact
 from ..ui.document import Line, joined, line
 from ..ui.door import either, in_shell, program, python
 from ..ui.door import quoted as for_shell
+from ..ui.redact import redact
 from .model import Command, Need, NextStep, advise, then
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from ..api import failures, http, responses
 from ..api.urls import host_of, parse_url
 from ..credentials.target import Target
 from ..environment.caveclient_adapter import failed_call
-from ..redact import Untrusted, sanitize
 from ..ui.document import Span
 from ..ui.durations import duration
+from ..ui.redact import Untrusted, sanitize
 
 LIBRARIES = frozenset({"caveclient", "cloudvolume", "cloudfiles", "requests", "urllib3", "cave_magic"})
 """Packages whose errors are explained."""

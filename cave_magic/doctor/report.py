@@ -14,9 +14,9 @@ from typing import Any
 from ..api.endpoints import SERVICES
 from ..api.urls import host_of
 from ..environment.platforms import detect_runtime
-from ..redact import redact
 from ..ui.document import WITHHELD, Block, Line, Page, Span, Table, line, shareable_text
 from ..ui.durations import elapsed
+from ..ui.redact import redact
 from . import next_steps
 from .model import NO_COMMAND, CheckResult, Command, LastError, NextStep, Status
 from .summary import datastack_of, is_summed_up, rows_to_read

@@ -14,8 +14,8 @@ from typing import Any
 
 from ..api import failures
 from ..api.responses import NOTHING
-from ..redact import Untrusted
 from ..token import Token
+from ..ui.redact import Untrusted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

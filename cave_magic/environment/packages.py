@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..api.http import import_connections
-from ..redact import sanitize
+from ..ui.redact import sanitize
 from .resources import current_shortage
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from ..api.urls import host_of
 from ..credentials.target import Target
 from ..deployments import datastack_for
 from ..doctor import next_steps
-from ..redact import Untrusted, sanitize
 from ..token import Token
 from ..ui.document import Block, Line, Page, Span, Table, line
+from ..ui.redact import Untrusted, sanitize
 from .revocation import UnrevokedToken
 from .verify import VerifiedToken
 

@@ -18,8 +18,8 @@ from cave_magic.api.failures import Failure, classify
 from cave_magic.api.http import Session
 from cave_magic.api.responses import PAGE, Response
 from cave_magic.environment.packages import import_caveclient
-from cave_magic.redact import Untrusted
 from cave_magic.token import Token
+from cave_magic.ui.redact import Untrusted
 
 from ..support.odd_server import OddServer, drips, full_backlog, says, says_nothing
 

@@ -13,8 +13,8 @@ from cave_magic.credentials.save import Obstructed
 from cave_magic.credentials.stored_tokens import resolve
 from cave_magic.credentials.token_files import secrets_folder, server_file
 from cave_magic.environment.caveclient_adapter import token_of_caveclient
-from cave_magic.redact import MASK
 from cave_magic.token import Token
+from cave_magic.ui.redact import MASK
 
 from .test_save import LOCAL, OTHER, OWN, OWN_LOCAL, SERVER, A, B, C, default, legacy, outcomes, posix, put
 

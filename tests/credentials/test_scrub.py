@@ -26,8 +26,8 @@ from cave_magic.credentials.scrub import (
     scrub_session,
     secrets_of,
 )
-from cave_magic.redact import MASK
 from cave_magic.token import Token
+from cave_magic.ui.redact import MASK
 
 A, B = "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "00112233445566778899aabbccddeeff"
 ZETTA = "qwERty7+uIopAsdFghJklZxcVbnM1/23456qwErtyuQ="

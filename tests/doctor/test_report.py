@@ -23,9 +23,9 @@ from cave_magic.doctor.diagnose import judge
 from cave_magic.doctor.evidence import DatastackFacts, Evidence, Machine, ServerFacts
 from cave_magic.doctor.report import to_markdown
 from cave_magic.errors import BadInput
-from cave_magic.redact import Untrusted, sanitize
 from cave_magic.token import Token
 from cave_magic.ui.document import plain_text
+from cave_magic.ui.redact import Untrusted, sanitize
 
 from ..support.shell import sit_at_terminal
 

@@ -59,9 +59,9 @@ DEFECTS = (
     # the token, and what may be shown
     defect("a token shows itself", "token:Token.__repr__", "{self.ending}", "{self._value}", "test_token.py"),
     defect("two tokens are equal", "token:Token.__eq__", "return hmac", "return True or hmac", "test_token.py"),
-    defect("redact hides no header", "redact:redact", "(headers, rf", "(_KEYED, rf", "test_redact.py"),
-    defect("a span keeps escapes", "ui.document:Span.__post_init__", "if not self.text.isprintable()", "if False", "ui", "test_redact.py"),
-    defect("sanitize keeps tokens", "redact:sanitize", 'redact(" ".join(line.split()))', '" ".join(line.split())', "test_redact.py"),
+    defect("redact hides no header", "ui.redact:redact", "(headers, rf", "(_KEYED, rf", "ui/test_redact.py"),
+    defect("a span keeps escapes", "ui.document:Span.__post_init__", "if not self.text.isprintable()", "if False", "ui", "ui/test_redact.py"),
+    defect("sanitize keeps tokens", "ui.redact:sanitize", 'redact(" ".join(line.split()))', '" ".join(line.split())', "ui/test_redact.py"),
     # files
     defect("a token file is for everybody", "credentials:write_all", "| None = 0o600", "| None = 0o644", "credentials/test_save.py"),
     defect("the umask locks the owner out", "credentials:make_private_folder", "one.chmod(0o700)", "pass", "credentials/test_save.py"),
@@ -83,7 +83,7 @@ DEFECTS = (
     defect("revoking is skipped", "login:revoke", "if not one.only:", "if False:", "login/test_revocation.py"),
     defect("a failed revocation counts", "login:_try", "if is_revoked(response) or", "if True or", "login/test_revocation.py"),
     defect("the receiver takes any path", "login:Receiver._handle_query", "if hmac.compare_digest(request.path.encode(), path.encode())", "if True", "login/test_loopback.py"),
-    defect("the receiver takes any host", "login:Receiver.respond", 'request.values("host") == [self._host]', "True", "login/test_loopback.py"),
+    defect("the receiver takes any host", "login:Receiver.respond", 'self._route.carries(request)', "True", "login/test_loopback.py"),
     defect("a prefetch counts as opened", "login:Request.is_prefetch", '"prefetch" in value', '"never" in value', "login/test_loopback.py"),
     # the diagnosis
     defect("a check runs whatever it needs", "doctor:_blocker", "if not status.passed:", "if False:", "doctor/test_runner.py", "doctor/test_report.py"),
@@ -93,7 +93,7 @@ DEFECTS = (
     defect("an empty lower-case proxy variable is ignored", "environment:_proxies", "found.pop(scheme, None)", "pass", "environment", "doctor/faults/test_proxies.py"),
     defect("a hosted notebook is a desktop", "environment:detect_runtime", 'has_screen and kind.name == "a container"', "has_screen", "environment", "login"),
     defect("HTML is not escaped", "ui:_span", "text = html.escape(span.text)", "text = span.text", "ui", "commands/test_views.py"),
-    defect("Tab offers what does not fit", "completion:candidates", " if word.startswith(fragment)]", "]", "test_completion.py"),
+    defect("Tab offers what does not fit", "commands.completion:candidates", " if word.startswith(fragment)]", "]", "commands/test_completion.py"),
 )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from traitlets.config import PyFileConfigLoader
 
 from cave_magic.commands import NAMES, find_command
 from cave_magic.commands.arguments import read
-from cave_magic.completion import script
+from cave_magic.commands.completion import script
 from cave_magic.deployments import Deployment
 from cave_magic.doctor.checks import CHECKS
 from cave_magic.doctor.model import Status

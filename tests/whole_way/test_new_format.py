@@ -13,9 +13,9 @@ import pytest
 from cave_magic.commands import NAMES
 from cave_magic.credentials.save import save_token
 from cave_magic.credentials.stored_tokens import resolve
-from cave_magic.redact import MASK, redact, sanitize
 from cave_magic.sandbox import Sandbox, accounts
 from cave_magic.token import Token, TokenFormat
+from cave_magic.ui.redact import MASK, redact, sanitize
 
 from ..support.person import Person
 from ..support.token_formats import JWT, make_jwt, registered

@@ -14,9 +14,9 @@ import pytest
 
 from cave_magic.commands import NAMES
 from cave_magic.login import verify
-from cave_magic.redact import MASK
 from cave_magic.sandbox import Sandbox
 from cave_magic.token import Token
+from cave_magic.ui.redact import MASK
 
 from ..support.person import Person
 from ..support.shell import sit_at_terminal

@@ -11,9 +11,9 @@ from ...credentials.target import Target
 from ...deployments import deployment_of
 from ...doctor import next_steps
 from ...environment.platforms import Runtime, detect_runtime
-from ...redact import sanitize
 from ...token import PastedToken, Token
 from ...ui.document import Block, Line, Page, Span, Steps, Table, line
+from ...ui.redact import sanitize
 
 
 def guide_page(

@@ -9,9 +9,9 @@ from ...api.responses import VIEW
 from ...credentials.locations import Role
 from ...credentials.stored_tokens import OtherFile
 from ...credentials.token_files import secrets_folder, show_path
-from ...redact import sanitize
 from ...token import Token
 from ...ui.document import Line, Page, Span, Table, line
+from ...ui.redact import sanitize
 
 if TYPE_CHECKING:
     from ...doctor.evidence import ServerFacts

@@ -11,8 +11,8 @@ from ...api.urls import host_of, parse_url
 from ...credentials.token_files import TOKEN_KEY, TokenFile, show_key, show_path
 from ...deployments import problem_with_address
 from ...environment.caveclient_adapter import AskedKey
-from ...redact import Untrusted, odd_characters, plain_name, sanitize
 from ...ui.document import Line, Span, joined, line
+from ...ui.redact import Untrusted, odd_characters, plain_name, sanitize
 from .. import next_steps
 from ..evidence import CallFacts, DatastackFacts
 from ..model import Check, Command, Finding, advise, failed, ok, then

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from ...api.failures import UNTRUSTED, Failure
 from ...api.responses import Response
 from ...deployments import KNOWN_SERVERS
-from ...redact import sanitize
 from ...ui.document import Line, joined, line
 from ...ui.durations import duration
+from ...ui.redact import sanitize
 from .. import next_steps
 from ..evidence import ServerFacts
 from ..experiments.model import Change, Tried

@@ -22,9 +22,9 @@ from ...api.urls import host_of
 from ...credentials.target import siblings
 from ...credentials.token_files import show_path
 from ...deployments import KNOWN_DATASTACKS, deployment_of, meant_address, where_to_ask
-from ...redact import sanitize
 from ...ui.document import Span, is_web_address, line
 from ...ui.durations import duration, elapsed
+from ...ui.redact import sanitize
 from .. import next_steps
 from ..evidence import MOST_DATASTACKS, DatastackFacts, ServerFacts
 from ..model import Check, Command, Finding, NextStep, Status, advise, failed, ok, then, unknown, warning

@@ -8,8 +8,8 @@ from ...api.urls import host_of
 from ...credentials.file_problems import FileFault
 from ...credentials.token_files import State
 from ...deployments import DEFAULT_SERVER, deployment_of
-from ...redact import sanitize
 from ...ui.document import Line
+from ...ui.redact import sanitize
 from .. import fixes, next_steps
 from ..evidence import Machine, ServerFacts
 from ..experiments.model import Change

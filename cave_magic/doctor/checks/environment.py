@@ -7,9 +7,9 @@ from pathlib import Path
 
 from ...credentials.token_files import show_path
 from ...environment.shadowed import ShadowingFile
-from ...redact import sanitize
 from ...ui.document import Line, Span, joined, line
 from ...ui.door import either
+from ...ui.redact import sanitize
 from .. import next_steps
 from ..evidence import Machine
 from ..model import Check, Finding, NextStep, Status, advise, failed, ok, then, warning

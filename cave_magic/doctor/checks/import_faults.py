@@ -7,9 +7,9 @@ from pathlib import Path
 
 from ...credentials.token_files import show_path
 from ...environment.import_fault import Action, Cause, ImportFault, Origin, Repair
-from ...redact import sanitize
 from ...ui.document import Line, Span, line
 from ...ui.door import either, in_shell
+from ...ui.redact import sanitize
 from .. import next_steps
 
 _DOUBTFUL = (Cause.UNKNOWN, Cause.MISMATCH)

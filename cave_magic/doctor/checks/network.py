@@ -9,9 +9,9 @@ from ...api.failures import PROXY_FORBIDS, PROXY_LOGIN, UNTRUSTED, Failure
 from ...api.responses import GATEWAY, PAGE, TEXT, Response, is_cave
 from ...api.urls import display_url, is_on_this_computer
 from ...deployments import KNOWN_SERVERS, formats_of, status_page_of
-from ...redact import sanitize
 from ...ui.document import Span, line
 from ...ui.durations import duration, elapsed, moment
+from ...ui.redact import sanitize
 from .. import next_steps
 from ..evidence import ServerFacts
 from ..experiments.model import Change, Experiment, Tried

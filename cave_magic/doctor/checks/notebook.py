@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...redact import sanitize
+from ...ui.redact import sanitize
 from .. import fixes, next_steps
 from ..evidence import Machine, ServerFacts
 from ..model import Check, Finding, advise, warning

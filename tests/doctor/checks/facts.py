@@ -25,9 +25,9 @@ from cave_magic.doctor import fixes, healthy
 from cave_magic.doctor.checks import import_faults  # noqa: F401  a check imports it only if an import failed
 from cave_magic.doctor.evidence import DatastackFacts, Machine, ServerFacts
 from cave_magic.doctor.model import Check, Finding, Fix
-from cave_magic.redact import Untrusted
 from cave_magic.token import Token
 from cave_magic.ui.document import plain_text, shareable_text
+from cave_magic.ui.redact import Untrusted
 
 HOST, LOCAL = "global.daf-apis.com", "minnie.microns-daf.com"
 FOLDER = "~/.cloudvolume/secrets"

@@ -11,7 +11,7 @@ from cave_magic.doctor import healthy
 from cave_magic.doctor.checks.call import CALL
 from cave_magic.doctor.evidence import CallFacts, DatastackFacts
 from cave_magic.environment.caveclient_adapter import AskedKey, FailedCall, WrongArgument
-from cave_magic.redact import Untrusted
+from cave_magic.ui.redact import Untrusted
 
 from .facts import HOST, LOCAL, OTHER, Case, case, each, page, response, token_file
 

@@ -15,7 +15,7 @@ from cave_magic.deployments import DEFAULT_SERVER
 from cave_magic.doctor import healthy
 from cave_magic.doctor.checks.datastack import ACCESS, INFO, LISTED, NAME, TERMS
 from cave_magic.doctor.evidence import DatastackFacts, Machine, ServerFacts
-from cave_magic.redact import Untrusted, sanitize
+from cave_magic.ui.redact import Untrusted, sanitize
 
 from .facts import CHECK, EXISTING, HOST, OTHER, Case, case, each, finding, page, response, shared, token_file
 from .facts import error as refused

@@ -22,8 +22,8 @@ from cave_magic.doctor.checks.network import AUTH, CLOCK, NETWORK, failure_findi
 from cave_magic.doctor.evidence import Machine, ServerFacts
 from cave_magic.doctor.experiments.model import Change, Experiment, Tried
 from cave_magic.environment.proxies import ProxySettings
-from cave_magic.redact import Untrusted
 from cave_magic.token import Token
+from cave_magic.ui.redact import Untrusted
 
 from .facts import (
     CHECK,

@@ -106,14 +106,14 @@ def said_by(make: Callable[[], object], world: World, width: int = WIDTH) -> str
 
 
 def _whole(error: BaseException, width: int) -> str:
-    from cave_magic.redact import redact
+    from cave_magic.ui.redact import redact
 
     text = "".join(one if one.isprintable() or one == "\n" else " " for one in redact(str(error))).strip()
     return f"{type(error).__name__}: {text if len(text) <= width else text[:width].rstrip() + '…'}"
 
 
 def _in_a_cell(error: BaseException, world: World) -> str:
-    from cave_magic.redact import redact
+    from cave_magic.ui.redact import redact
 
     text = str(error).replace(world.token, "(token)").replace(str(world.home), "~")
     text = text.replace(world.cave.server, "http://cave").replace(world.cave.local_server, "http://local")

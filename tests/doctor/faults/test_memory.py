@@ -9,8 +9,8 @@ import pytest
 
 from cave_magic.api.responses import MEMORY_SECONDS, Account, Response, Terms, contradicts
 from cave_magic.doctor.gather_memory import MEMORY
-from cave_magic.redact import Untrusted, sanitize
 from cave_magic.ui.durations import moment
+from cave_magic.ui.redact import Untrusted, sanitize
 
 from .world import ID, World, bad, says
 

@@ -11,8 +11,8 @@ from html import unescape
 from typing import Any
 from urllib.parse import quote, unquote
 
-from .token import Token, TokenFormat, as_token, formats
-from .ui.document import Span
+from ..token import Token, TokenFormat, as_token, formats
+from .document import Span
 
 MASK = "****"
 """What replaces a secret in output and in histories."""

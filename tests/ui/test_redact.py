@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cave_magic.redact import MASK, Untrusted, find_secrets, mask, odd_characters, plain_name, redact, sanitize
 from cave_magic.token import Token
+from cave_magic.ui.redact import MASK, Untrusted, find_secrets, mask, odd_characters, plain_name, redact, sanitize
 
-from .support.token_formats import JWT, registered
+from ..support.token_formats import JWT, registered
 
 DIGITS = "0123456789abcdef"
 TOKEN = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
@@ -286,7 +286,7 @@ def test_untrusted_text_is_compared_and_searched():
 
 
 MISTAKES = """
-from cave_magic.redact import Untrusted, sanitize
+from cave_magic.ui.redact import Untrusted, sanitize
 from cave_magic.ui.document import Span, line
 
 said = Untrusted("x")

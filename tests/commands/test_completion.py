@@ -11,7 +11,7 @@ import pytest
 from cave_magic.deployments import KNOWN_DATASTACKS, KNOWN_SERVERS
 from cave_magic.doctor.gather_memory import MEMORY
 
-from .test_loading import HEAVY, modules_of, tops
+from ..test_loading import HEAVY, modules_of, tops
 
 
 @pytest.fixture(autouse=True)

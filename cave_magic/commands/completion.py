@@ -43,7 +43,7 @@ def _matcher(options_of: OptionsOf) -> Callable[[Any], Any]:
         found = [SimpleCompletion(word, type="param") for word in words]
         return {"completions": found, "suppress": bool(found), "ordered": True, "matched_fragment": fragment}
 
-    return context_matcher(identifier=_IDENTIFIER)(complete)  # type: ignore[no-any-return]
+    return context_matcher(identifier=_IDENTIFIER)(complete)
 
 
 def candidates(text: str, options_of: OptionsOf) -> tuple[str, list[str]]:
@@ -77,8 +77,8 @@ def _offered(magic: str, before: list[str], fragment: str, options: tuple[str, .
 
 def _datastacks() -> list[str]:
     """The datastacks that are known here: the default, those that the account can read, then the others."""
-    from .credentials.datastack_map import read_map
-    from .deployments import DEFAULT_DATASTACK, KNOWN_DATASTACKS
+    from ..credentials.datastack_map import read_map
+    from ..deployments import DEFAULT_DATASTACK, KNOWN_DATASTACKS
 
     memory = getattr(sys.modules.get("cave_magic.doctor.gather_memory"), "MEMORY", None)  # of the checks so far
     opened = {name for _, name in memory.local_servers} if memory is not None else set()
@@ -90,15 +90,15 @@ def _datastacks() -> list[str]:
 
 def _values_of(option: str) -> list[str] | None:
     """What to offer as the value of an option: nothing if it is free text; None if the option takes no value."""
-    from .deployments import KNOWN_SERVERS
-    from .environment.platforms import TOKEN_VARIABLES
+    from ..deployments import KNOWN_SERVERS
+    from ..environment.platforms import TOKEN_VARIABLES
 
     if option in ("-s", "--server"):
         return list(KNOWN_SERVERS)
     if option in ("-d", "--datastack"):
         return _datastacks()
     if option == "--explain":
-        from .doctor.checks import CHECKS
+        from ..doctor.checks import CHECKS
 
         return [check.id for check in CHECKS]
     if option == "--from-env":  # the variables in which people keep tokens, those that are set first
@@ -136,7 +136,7 @@ complete -c cave-magic -n '__fish_contains_opt from-file' -F
 def script(*shells: str) -> str:
     """The script with which a shell completes `cave-magic`. Raises BadInput for a shell that is not one of them."""
     if len(shells) != 1 or shells[0] not in _SCRIPTS:
-        from .errors import BadInput
+        from ..errors import BadInput
 
         raise BadInput(f"completion takes the name of a shell: {', '.join(_SCRIPTS)}.")
     return _SCRIPTS[shells[0]]
@@ -149,7 +149,7 @@ def complete_words(given: Sequence[str], options_of: OptionsOf) -> list[str]:
         given: the line up to the cursor; for bash also the characters at which it splits words.
         options_of: the options of a magic.
     """
-    from .commands import NAMES
+    from . import NAMES
 
     line, breaks = (*given, "", "")[:2]
     command, _, rest = line.partition(" ")[2].lstrip().partition(" ")
