@@ -125,8 +125,10 @@ def test_the_card_says_what_is_left_to_do(cave, run, monkeypatch, make, said):
     assert said in run("%cave_save --from-env ADA").out
 
 
-def test_setup_without_arguments_says_that_you_are_set_up(run, set_up):
-    """If a token works, `%cave_setup` says so, and how to change the account."""
+def test_setup_without_arguments_says_that_you_are_set_up(run, set_up, monkeypatch):
+    """If a token works, `%cave_setup` says so, and, where somebody can sign in, how to change the account."""
+    assert "another account" not in run("%cave_setup").out
+    sit_at_terminal(monkeypatch)
     out = run("%cave_setup").out
     assert out.startswith("✔ You are set up.")
     assert "To use another account: %cave_setup existing" in out

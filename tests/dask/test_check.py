@@ -84,7 +84,7 @@ def test_workers_without_a_token_are_named(client: Any, cave: Sandbox, set_up: s
     ran = run(f"%cave_check {DATASTACK} --server {cave.server} --workers client --timeout 40")
     assert not ran.error
     assert "stored token: none" in ran.out
-    assert str(homes / "0") in ran.out.replace("\n", "")
+    assert str(homes / "0") in "".join(ran.out.split())
     report = cave_magic.check(DATASTACK, server=cave.server, workers=client, timeout=40)
     assert {one.check for one in report.groups} == {"token"}
     assert sum(len(one.workers) for one in report.groups) == 2
