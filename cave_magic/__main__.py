@@ -30,7 +30,7 @@ _HELP = """\
 Sets up access to CAVE connectomics data, and finds out why it does not work.
 
 commands:
-  setup       sign in in the browser, and save a token; see also setup new, setup existing
+  setup       sign in in the browser, and save a token: new or existing; also replace and remove
   save        save a token from a hidden prompt, or --from-env NAME, --from-file PATH
   whoami      show your account, and which token this computer sends
   check       find out why access does not work, and how to fix it

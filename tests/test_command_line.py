@@ -105,6 +105,18 @@ def test_a_token_as_an_argument_is_refused(do, cave, words, home):
     assert not cave.requests
 
 
+def test_the_ending_of_a_token_may_be_typed(do, cave, set_up):
+    """The line that the list of tokens prints works: it names a token by its last characters, and revokes that one."""
+    other = cave.new_token("ada")
+    code, out, _ = do("whoami", "--tokens", "--server", cave.server)
+    printed = f"setup remove --server {cave.server} --token {other[-4:]} --yes"
+    assert (code, f"cave-magic {printed}" in " ".join(out.split())) == (0, True)
+    code, out, err = do(*printed.split())
+    assert (code, err) == (0, "")
+    assert other not in (left := [row["token"] for row in cave.tokens("ada")])
+    assert set_up in left
+
+
 def test_any_word_in_place_of_a_token_is_refused(do, home):
     """A word of an unknown format may be a token, too."""
     code, out, err = do("save", "hello")

@@ -61,7 +61,7 @@ def _run(
         if has_secret and context.is_history_kept:
             raise _typed_in_shell(command, context, line)
         args = read(command, line, context.server)
-        if getattr(args, "token", None) and context.is_history_kept:
+        if command.name == "cave_save" and args.token and context.is_history_kept:
             raise _typed_in_shell(command, context, line)
         if not args.help and not args.version:
             reserve_memory()  # a thread that starts without memory lets Python wait for it without end (3.11)

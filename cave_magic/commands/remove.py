@@ -191,5 +191,5 @@ def _with_ending(facts: ServerFacts, given: str, own: Token) -> ListedToken:
         line_for_own = next_steps.end(target, "remove", "--revoke", can_ask=facts.machine.can_ask)
         raise BadInput(f"that is the token of this computer. {NOTHING} To remove it here and revoke it: ", line_for_own)
     if not found:
-        raise BadInput(f"no token of yours on {host_of(target.server)} ends so. {NOTHING} To list yours: ", show)
+        raise BadInput(f"no token of yours on {host_of(target.server)} ends like that. {NOTHING} To list yours: ", show)
     return found[0]

@@ -47,7 +47,7 @@ def cave_whoami(context: Context, args: argparse.Namespace) -> None:
     if args.all and (args.names or args.datastack or args.server or args.reveal or args.tokens):
         raise BadInput("--all is about every server: give no datastack, --server, --reveal or --tokens with it.")
     if args.json and (args.reveal or args.tokens):
-        raise BadInput("--json prints no token: give it without --reveal and --tokens.")
+        raise BadInput("--json prints neither tokens nor their list: give it without --reveal and --tokens.")
     if args.all:
         return _everywhere(context, args.json)
     facts = context.facts(context.target(args))

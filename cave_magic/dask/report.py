@@ -164,7 +164,7 @@ def _rows(group: WorkerGroup, verbose: bool) -> Iterable[tuple[Line, ...]]:
     yield mark, line(Span(group.who, "" if group.status is Status.OK else "strong")), line(f"{said}{account}")
     if group.differs:
         differs = joined(", ", [Span(one.text, "dim", private=True) for one in group.differs])
-        yield (), line(Span("not as here", "dim")), differs
+        yield (), line(Span("differs", "dim")), differs
     if verbose:
         yield (), line(Span("workers", "dim")), line(Span(", ".join(group.workers), "dim"))
 

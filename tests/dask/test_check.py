@@ -50,6 +50,15 @@ def test_two_hundred_workers_ask_once(many: Any, cave: Sandbox, set_up: str):
     assert set_up not in json.dumps(report.to_dict()) + str(report) + repr(report)
 
 
+def test_what_a_worker_says_has_no_token(cave: Sandbox, set_up: str):
+    """A worker says the digest of its token, which is the same for the same key, and another one for each check."""
+    one, again, other = (look.facts([DATASTACK], cave.server, key)["tokens"] for key in (b"key", b"key", b"other"))
+    assert one == again
+    assert one[0]["digest"] != other[0]["digest"]
+    assert one[0]["ending"] == set_up[-4:]
+    assert set_up not in str(one)
+
+
 def test_what_differs_is_grouped(many: Any, cave: Sandbox, set_up: str, monkeypatch: pytest.MonkeyPatch):
     """Each kind of worker asks once; kinds that say the same are one row, with what is not as it is here."""
     real, count = look.facts, iter(range(1000))

@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md and docs/: the map is complete, each file that is named is there, each command works."""
+"""CONTRIBUTING.md, SECURITY.md and docs/: the map is complete, each file that is named is there, each command works."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_map_has_every_folder():
     assert named == {path.relative_to(ROOT).as_posix() for path in folders}
 
 
-@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md"])
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "SECURITY.md", "docs/architecture.md"])
 def test_each_file_that_is_named_is_there(page: str):
     """Each path and each link leads to a file or a folder of the repository."""
     text = (ROOT / page).read_text(encoding="utf-8")
