@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 from collections.abc import Iterator
@@ -303,6 +304,60 @@ def test_terminated_while_it_is_created_the_new_token_is_revoked(ada, cave, set_
 
 
 # ---------------------------------------------------------------- one token for each account
+
+
+@pytest.mark.parametrize("created", [False, True])
+def test_an_old_token_that_was_revoked_meanwhile_is_not_said_to_work(ada, cave, set_up, monkeypatch, created):
+    """Somebody revokes it on the tokens page before, or just after, it is verified once more."""
+    name = "cave_magic.login.exchange.create_token" if created else "cave_magic.commands.token_input.verified"
+    module, _, function = name.rpartition(".")
+    real = getattr(importlib.import_module(module), function)
+    monkeypatch.setattr(name, lambda *args: cave.delete_token(set_up) or real(*args))
+    ran = ada("%cave_setup replace --yes")
+    assert ran.error == "ServerInTrouble"
+    assert f"The token ending in {set_up[-4:]} was not replaced. " in ran.message
+    assert "still works" not in ran.message
+    assert "the new token" not in ran.message
+
+
+def test_a_token_that_was_saved_meanwhile_is_kept(ada, cave, set_up, home, monkeypatch):
+    """Another window saves one while the question is on the screen: none is revoked but the new one."""
+    other = cave.new_token("ada", description="other")
+    monkeypatch.setattr("builtins.input", lambda _: save_for(cave, other) or "y")
+    ran = ada("%cave_setup replace")
+    assert ran.error == "TokenExists"
+    assert ran.message.endswith("To see which token is stored now: %cave_whoami")
+    assert (stored(home), is_valid(cave, set_up), MINE in by_name(cave, "ada")) == ([other], True, False)
+
+
+def save_for(cave: Sandbox, token: str) -> None:
+    """What a line in another window does."""
+    save_token(Token(token), cave.server, local_servers=[cave.local_server], overwrite=True)
+
+
+def test_a_copy_that_was_changed_meanwhile_is_kept(ada, cave, set_up, monkeypatch):
+    """Another program writes its token to a file that had the old one."""
+    file = token_files.secrets_folder() / "chunkedgraph-secret.json"
+    file.write_text(json.dumps({"token": set_up}))
+    monkeypatch.setattr("builtins.input", lambda _: file.write_text(json.dumps({"token": "12" * 16})) and "y")
+    assert ada("%cave_setup replace").error == ""
+    assert file.read_text() == json.dumps({"token": "12" * 16})
+
+
+def test_a_new_token_that_stays_in_a_file_is_not_revoked(ada, cave, set_up, home, monkeypatch):
+    """The files cannot be put back when the save fails half-way: what they have still works, and that is said."""
+    real = atomic_write.write_all
+
+    def fail(plan: Any, confirm: Any) -> None:
+        real(plan, lambda: None)
+        raise atomic_write.NotRestored([own_file(cave)])
+
+    monkeypatch.setattr(atomic_write, "write_all", fail)
+    ran = ada("%cave_setup replace --yes")
+    (new,) = stored(home)
+    assert ran.message.startswith(f"the new token ending in {new[-4:]} is in a file and stays valid: saving failed")
+    assert is_valid(cave, new)
+    assert is_valid(cave, set_up)
 
 
 def test_an_old_server_says_before_that_the_old_token_ends(old, here, desk, home):
