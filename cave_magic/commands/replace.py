@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from ..credentials.obstacles import Intent, obstacle_to
-from ..credentials.removal import files_with
+from ..credentials.removal import files_with, still_with
 from ..credentials.token_files import show_path
 from ..doctor import next_steps
 from ..doctor.checks.notebook import CLIENTS
@@ -60,6 +60,8 @@ def replace_token(context: Context, args: argparse.Namespace) -> None:
         raise TokenExists(*error.args, " Nothing was replaced. To see which token is stored now: ", show) from None
     problem = _revoke(context, facts, old, new, exchange.keeps_one)
     left = [show_path(path) for path in (*files, *others) if path not in copies]
+    with_key = (path for path in still_with(target.server, old.reads_as() or old) if show_path(path) not in left)
+    left += [f"another key of {show_path(path)}" for path in with_key]
     left += [f"{name} in the environment" for name, token in facts.machine.token_variables.items() if token == old]
     lines = tokens.replaced_lines(facts, old, problem, left)
     token_input.show_card(context, new.verified, saved, (*new.remarks[:1], *lines, *_clients(context, facts, new)))

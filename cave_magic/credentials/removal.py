@@ -106,6 +106,12 @@ def files_with(server: str, token: Token) -> tuple[tuple[Path, ...], tuple[Path,
     return tuple(file.path for file in files if file.path not in others), tuple(others)
 
 
+def still_with(server: str, token: Token) -> tuple[Path, ...]:
+    """The files with a token of a server anywhere in them, such as under a key for `auth_token_key=`."""
+    texts = ((one.path, read_text(one.path).text) for one in locations(server))
+    return tuple(path for path, text in texts if _has(parse_object(text)[0] or text, [token.reveal()]))
+
+
 def is_another_servers(server: str, path: Path) -> bool:
     """Whether a file is named after another server that this computer knows. An unknown host is a data server."""
     host = host_in_name(path)
@@ -164,7 +170,9 @@ def _has(value: object, secrets: Collection[str]) -> bool:
             rest += [*one.values(), *(key for key in one if any(secret in key for secret in long))]
         elif isinstance(one, list):
             rest += one
-        elif isinstance(one, str) and (one in secrets or any(secret in one for secret in long)):
+        elif isinstance(one, str) and (
+            one in secrets or any(secret in text for secret in long for text in (one, one.lower()))  # or in capitals
+        ):
             return True
     return False
 

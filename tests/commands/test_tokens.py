@@ -96,7 +96,7 @@ def test_tokens_that_share_an_ending_are_revoked_on_the_page(ada, cave):
     assert "To revoke the one ending in 4f2a: http" in said(ran)
     refused = ada("%cave_setup remove --token 4f2a")
     assert refused.error == "BadInput"
-    assert "2 of your tokens end so. Nothing was changed." in refused.message
+    assert "several of your tokens end so. Nothing was changed." in refused.message
 
 
 def test_a_server_that_lists_no_tokens_is_named(ada, cave):
@@ -201,6 +201,17 @@ def test_what_still_has_the_old_token_is_named(ada, cave, set_up, home, monkeypa
     assert "CAVE_TOKEN in the environment still has the old token." in words
     assert "proofreading.zetta.ai-cave-secret.json still has the old token." in words
     assert "mine was created with a token other than the stored one; create it again:" in words
+
+
+def test_another_key_with_the_old_token_is_named(ada, cave, set_up, home):
+    """A client made with `auth_token_key=` reads it; which account it is for is the person's to know."""
+    own_file(cave).write_text(json.dumps({"token": set_up, "fanc": set_up}))
+    file = home / ".cloudvolume" / "secrets" / "chunkedgraph-secret.json"
+    file.write_text(json.dumps({"token": "12" * 16, "fanc": set_up}))
+    words = said(ada("%cave_setup replace --yes"))
+    for path in (own_file(cave), file):
+        assert f"another key of ~/.cloudvolume/secrets/{path.name} still has the old token." in words
+        assert json.loads(path.read_text())["fanc"] == set_up
 
 
 def test_only_a_token_in_a_variable_is_saved_first(here, cave, desk, monkeypatch):
@@ -448,6 +459,14 @@ def test_without_a_token_nothing_is_removed(here, cave, desk):
     ran = here("%cave_setup remove")
     assert ran.error == "NoToken"
     assert "Nothing was changed." in ran.message
+
+
+def test_a_token_that_is_only_in_a_variable_is_named(here, cave, desk, monkeypatch):
+    """It is not ours to change, and programs may still send it."""
+    monkeypatch.setenv("CAVE_TOKEN", cave.new_token("ada"))
+    ran = here("%cave_setup remove --yes")
+    assert ran.error == "NoToken"
+    assert ran.message.endswith(", but CAVE_TOKEN is set in the environment. Nothing was changed.")
 
 
 def test_the_history_and_the_caches_of_this_kernel_forget_it(ada, set_up, cave, monkeypatch, shell):

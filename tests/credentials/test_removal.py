@@ -236,3 +236,11 @@ def test_a_token_that_is_a_key_goes_too(secrets):
     server_file(SERVER).write_text(f'{{"{A}": 1, "token": "{A}", "fanc": 2}}')
     removal.remove(SERVER)
     assert left() == {server_file(SERVER).name: '{ "fanc": 2}'}
+
+
+def test_a_copy_in_capitals_goes_too(secrets):
+    """Servers know a hexadecimal token in lower case only, but a person may have pasted it so."""
+    put(server_file(SERVER), A)
+    put(legacy(), A.upper())
+    removal.remove(SERVER)
+    assert left() == {}
