@@ -73,7 +73,10 @@ def _remove(context: Context, facts: ServerFacts, args: argparse.Namespace) -> N
         raise _not_removed(error, target, said) from None
     cloud_volume.forget_cached((target.server, *local_servers_of(target.server), *_data_servers(target.server)))
     MEMORY.clear()
-    said = said or _still_valid(facts, done, is_old)
+    if args.revoke:  # what was saved while the question was on the screen is removed too, and was not revoked
+        said += [_valid(facts, one, is_old) for one in done.tokens if one not in found.tokens]
+    else:
+        said = _still_valid(facts, done, is_old)
     context.frontend.show(tokens.removed_page(facts, done, [*said, *_elsewhere(context, facts, done)]))
 
 

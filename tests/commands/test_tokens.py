@@ -461,6 +461,15 @@ def test_without_a_token_nothing_is_removed(here, cave, desk):
     assert "Nothing was changed." in ran.message
 
 
+def test_a_token_that_was_saved_meanwhile_is_removed_and_called_valid(ada, cave, set_up, home, monkeypatch):
+    """Another window saves one while the question is on the screen: it is not among those that were revoked."""
+    other = cave.new_token("ada", description="other")
+    monkeypatch.setattr("builtins.input", lambda _: save_for(cave, other) or "y")
+    words = said(ada("%cave_setup remove --revoke"))
+    assert (stored(home), is_valid(cave, set_up), is_valid(cave, other)) == ([], False, True)
+    assert f"the token ending in {other[-4:]} is still valid on" in words
+
+
 def test_a_token_that_is_only_in_a_variable_is_named(here, cave, desk, monkeypatch):
     """It is not ours to change, and programs may still send it."""
     monkeypatch.setenv("CAVE_TOKEN", cave.new_token("ada"))
