@@ -117,9 +117,11 @@ class CaveMagics(Magics):
             result: the ExecutionResult of a cell, from IPython after each cell.
         """
         error = result.error_in_exec
-        if error is None or not self.explain_errors or not _may_be_of_cave(error):
+        if error is None or not self.explain_errors:
             return
         try:
+            if not _may_be_of_cave(error):
+                return
             from .credentials.target import Settings
             from .doctor.error_line import error_line
             from .ui.document import Page
@@ -127,7 +129,7 @@ class CaveMagics(Magics):
 
             if words := error_line(error, Settings(server=self.server, datastack=self.datastack)):
                 frontend_for(self.shell).show(Page((words,)))
-        except (Exception, KeyboardInterrupt):  # IPython would show a second traceback
+        except BaseException:  # a user's object may raise anything; IPython would show it, or end
             return
 
     def _fill_next(self, text: str) -> None:
@@ -149,7 +151,11 @@ def load(shell: Any) -> None:
 
 def _may_be_of_cave(error: BaseException) -> bool:
     """Whether it is worth importing what explains errors: a quarter of a second, once."""
-    return isinstance(error, ImportError) or not sys.modules.keys().isdisjoint(_LIBRARIES)
+    if not isinstance(error, ImportError) and sys.modules.keys().isdisjoint(_LIBRARIES):
+        return False
+    from .api import failures
+
+    return any(map(failures.is_of_library, failures.causes(error)))
 
 
 _LIBRARIES = ("requests", "caveclient", "cloudvolume", "cloudfiles")

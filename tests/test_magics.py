@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
+from types import SimpleNamespace
 
 import pytest
 
 from cave_magic.commands import NAMES
+
+from .support.shell import settings
 
 
 def test_loading_registers_exactly_the_four_magics(shell):
@@ -102,6 +106,56 @@ def test_a_token_in_the_error_is_not_repeated(run):
     assert "rejected that request (400): no row for ****" in " ".join(line.split())
     assert token[:8] not in line
     assert "\x1b[31mred" not in line
+
+
+_ODD = {
+    "a property that ends Python": "class Odd(requests.HTTPError):\n    @property\n    def reason(self): raise SystemExit(3)\nodd = Odd('x')",
+    "a response that ends Python": "class Response:\n    status_code, url = 500, 'https://global.daf-apis.com'\n"
+    "    @property\n    def _content(self): raise SystemExit(3)\nodd = requests.HTTPError('x', response=Response())",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", _ODD.values(), ids=_ODD)
+def test_an_exception_that_raises_when_it_is_looked_at_is_left_alone(run, odd):
+    """Whatever it raises, even what ends Python."""
+    ran = run(f"import requests\n{odd}\nraise odd")
+    assert ran.error in ("Odd", "HTTPError")
+    assert "Error in callback" not in ran.out
+
+
+_LARGE = {
+    "a message of 10 MB": "requests.exceptions.SSLError('https://global.daf-apis.com ' + 'x ' * 5_000_000)",
+    "50 long messages": "chain(60, lambda n: requests.HTTPError(HERE + 'version 12 a ' * 2000))",
+    "a chain of 10,000": "chain(10_000, ValueError)",
+    "a group of 100,000": "requests.HTTPError(type('Group', (Exception,), {'exceptions': (OSError(),) * 100_000})())",
+}
+
+
+@pytest.mark.parametrize("large", _LARGE.values(), ids=_LARGE)
+def test_a_large_error_is_explained_as_fast(run, shell, large):
+    """Only its beginning is read."""
+    run(OF_CAVE)
+    run(
+        "import requests\nHERE = '503 Server Error for url: https://global.daf-apis.com/info '\n"
+        "def chain(number, kind):\n    first = error = kind(0)\n    for n in range(number):\n"
+        "        error.__cause__ = error = kind(n)\n    return first"
+    )
+    error = run(large).value
+    began = time.process_time()
+    settings(shell).explain_error(SimpleNamespace(error_in_exec=error))
+    assert time.process_time() - began < 0.05
+
+
+@pytest.mark.parametrize("cell", ["import no_such_package", "import requests; {}['x']"])
+def test_an_error_of_other_code_imports_nothing(cell):
+    """What explains errors takes a while to import, so it waits for an error that it may explain."""
+    program = (
+        "import sys; from IPython.core.interactiveshell import InteractiveShell as Shell; shell = Shell.instance(); "
+        f"shell.run_line_magic('load_ext', 'cave_magic'); shell.run_cell({cell!r}); "
+        "print('cave_magic.doctor.error_line' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert ran.stdout.endswith("False\n")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import Enum
+from types import TracebackType
 
 
 class Failure(Enum):
@@ -96,6 +97,15 @@ _TLS = (
 )
 """Messages of OpenSSL. The certificate is the reason only if OpenSSL says that it rejects it."""
 
+LONGEST = 20_000
+"""The most characters of a message that are read: some contain all that a server sent."""
+
+LIBRARIES = frozenset({"caveclient", "cloudvolume", "cloudfiles", "requests", "urllib3", "cave_magic"})
+"""Packages whose errors are explained."""
+
+_MOST = 50
+"""The most exceptions that are looked at, and the most arguments and members of each."""
+
 _NO_NETWORK = (101, 113, 51, 65, 10051, 10065)  # ENETUNREACH and EHOSTUNREACH on Linux, macOS and Windows
 
 
@@ -103,7 +113,7 @@ def classify(error: BaseException) -> tuple[Failure, str]:
     """The failure that an exception of requests means, and a short reason without URLs or header values, or ""."""
     chain = list(causes(error))
     kinds = {type(one).__name__ for one in chain}
-    text = " ".join(str(one) for one in chain)
+    text = " ".join(str(one)[:LONGEST] for one in chain)
     for words, failure, reason in _BY_TEXT:
         if words in text:
             return failure, reason
@@ -128,14 +138,39 @@ def causes(error: BaseException | None) -> Iterable[BaseException]:
     """
     queue: list[BaseException | None] = [error]
     seen: set[int] = set()
-    while queue:
+    while queue and len(seen) <= _MOST:
         one = queue.pop(0)
-        if one is None or id(one) in seen or len(seen) > 50:
+        if one is None or id(one) in seen:
             continue
         seen.add(id(one))
         yield one
         reason = getattr(one, "reason", None)
         members = getattr(one, "exceptions", None)  # ExceptionGroup is new in Python 3.11
-        inner = [*one.args, *(members if isinstance(members, tuple) else ()), reason]
+        inner = [*one.args[:_MOST], *(members[:_MOST] if isinstance(members, tuple) else ()), reason]
         queue += [one.__cause__, None if one.__suppress_context__ else one.__context__]
         queue += [each for each in inner if isinstance(each, BaseException)]
+
+
+def frames_of(traceback: TracebackType | None) -> Iterator[tuple[str, str]]:
+    """Module and function of the frames of a traceback, outermost first."""
+    for _ in range(200):
+        if traceback is None:
+            return
+        frame = traceback.tb_frame
+        yield str(frame.f_globals.get("__name__", "")), frame.f_code.co_name
+        traceback = traceback.tb_next
+
+
+def is_of_library(error: BaseException) -> bool:
+    """Whether an exception itself, without its causes, is of one of the `LIBRARIES`, or was raised in one."""
+    modules = [type(error).__module__, *(module for module, _ in frames_of(error.__traceback__))]
+    return bool({module.partition(".")[0] for module in modules} & LIBRARIES) or package_of(error) == "caveclient"
+
+
+def package_of(error: BaseException) -> str:
+    """The package that could not be imported, or of the object that lacks an attribute; "" for other errors."""
+    if isinstance(error, ImportError):
+        return str(error.name).partition(".")[0]
+    if isinstance(error, AttributeError):
+        return type(error.obj).__module__.partition(".")[0]
+    return ""

@@ -47,7 +47,8 @@ def _remove(context: Context, facts: ServerFacts, args: argparse.Namespace) -> N
     found = removal.find_removal(target.server)
     if not found.plan:
         removal.remove(target.server)  # what a killed removal left
-        raise NoToken(f"no file of this computer has a token of {facts.host}. {NOTHING}")
+        but = "".join(f", but {name} is set in the environment" for name in list(facts.machine.token_variables)[:1])
+        raise NoToken(f"no file of this computer has a token of {facts.host}{but}. {NOTHING}")
     left = context.shell.find_tokens(found.tokens)
     notes = [line(f"It is also in {one.found_in} ({one.details}), and is removed there.") for one in left]
     if facts.account is not None and not args.revoke:
@@ -72,7 +73,10 @@ def _remove(context: Context, facts: ServerFacts, args: argparse.Namespace) -> N
         raise _not_removed(error, target, said) from None
     cloud_volume.forget_cached((target.server, *local_servers_of(target.server), *_data_servers(target.server)))
     MEMORY.clear()
-    said = said or _still_valid(facts, done, is_old)
+    if args.revoke:  # what was saved while the question was on the screen is removed too, and was not revoked
+        said += [_valid(facts, one, is_old) for one in done.tokens if one not in found.tokens]
+    else:
+        said = _still_valid(facts, done, is_old)
     context.frontend.show(tokens.removed_page(facts, done, [*said, *_elsewhere(context, facts, done)]))
 
 
@@ -186,7 +190,7 @@ def _with_ending(facts: ServerFacts, given: str, own: Token) -> ListedToken:
         raise BadInput(f"--token takes the last {SHORTEST} characters of a token. {NOTHING} To list yours: ", show)
     if len(found) + (is_own and own not in [key.token for key in found]) > 1:
         page = Span(tokens.page_of(target), "link")
-        raise BadInput(f"{len(found)} of your tokens end so. {NOTHING} To choose the right one: ", page)
+        raise BadInput(f"several of your tokens end so. {NOTHING} To choose the right one: ", page)
     if is_own:
         line_for_own = next_steps.end(target, "remove", "--revoke", can_ask=facts.machine.can_ask)
         raise BadInput(f"that is the token of this computer. {NOTHING} To remove it here and revoke it: ", line_for_own)

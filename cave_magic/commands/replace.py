@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from ..credentials.obstacles import Intent, obstacle_to
-from ..credentials.removal import files_with
+from ..credentials.removal import files_with, still_with
 from ..credentials.token_files import show_path
 from ..doctor import next_steps
 from ..doctor.checks.notebook import CLIENTS
 from ..doctor.evidence import ServerFacts
 from ..environment.caveclient_adapter import clients_in
-from ..errors import Cancelled, ServerInTrouble, TokenNotChecked, TokenRejected
+from ..errors import Cancelled, ServerInTrouble, TokenExists, TokenNotChecked, TokenRejected
 from ..login import revocation, verify
 from ..login.auth_server import probe_auth_server
 from ..login.exchange import Exchange, NewToken, revokes_the_other
@@ -52,9 +52,16 @@ def replace_token(context: Context, args: argparse.Namespace) -> None:
             raise Cancelled
     with _keeping(context, exchange, facts, old) as found:
         new = exchange.renew(found)
-    saved = token_input.save_new(context, new, True, copies)
+    only = None if exchange.keeps_one else old.reads_as() or old  # there the new token is the only one that works
+    try:
+        saved = token_input.save_new(context, new, True, copies, only)
+    except TokenExists as error:
+        show = next_steps.whoami(target)
+        raise TokenExists(*error.args, " Nothing was replaced. To see which token is stored now: ", show) from None
     problem = _revoke(context, facts, old, new, exchange.keeps_one)
     left = [show_path(path) for path in (*files, *others) if path not in copies]
+    with_key = (path for path in still_with(target.server, old.reads_as() or old) if show_path(path) not in left)
+    left += [f"another key of {show_path(path)}" for path in with_key]
     left += [f"{name} in the environment" for name, token in facts.machine.token_variables.items() if token == old]
     lines = tokens.replaced_lines(facts, old, problem, left)
     token_input.show_card(
@@ -71,14 +78,18 @@ def _keeping(context: Context, exchange: Exchange, facts: ServerFacts, old: Toke
     kept: Line = line(f"The token{tokens.ending(old)} was not replaced, and still works.")
     if exchange.keeps_one:
         kept = line("To see whether the stored token still works: ", check, ".")
-    context.so_far = kept
+    context.so_far, which = kept, "stored"
     try:
-        yield token_input.verified(context, old, target)
-    except ServerInTrouble as error:
-        sign_in = next_steps.setup(target, "existing", "--use new")
-        raise ServerInTrouble(f"{error.why} ", *kept, " To create one by signing in: ", sign_in) from None
-    except (TokenNotChecked, TokenRejected) as error:
-        why = error.why if isinstance(error, TokenNotChecked) else f"{facts.host} rejected the new token"
+        found = token_input.verified(context, old, target)
+        which = "new"
+        yield found
+    except (ServerInTrouble, TokenNotChecked, TokenRejected) as error:
+        if not exchange.keeps_one and verify.owner_of(old, target.server, context.seconds()) is None:
+            kept = line(f"The token{tokens.ending(old)} was not replaced.")
+        if isinstance(error, ServerInTrouble):
+            sign_in = next_steps.setup(target, "existing", "--use new")
+            raise ServerInTrouble(f"{error.why} ", *kept, " To create one by signing in: ", sign_in) from None
+        why = error.why if isinstance(error, TokenNotChecked) else f"{facts.host} rejected the {which} token"
         raise ServerInTrouble(f"{why}. ", *kept, " To see why: ", check) from None
 
 

@@ -29,7 +29,7 @@ from ..errors import (
     TokenRejected,
 )
 from ..login import pages, revocation, verify
-from ..login.exchange import Exchange, NewToken
+from ..login.exchange import Exchange, NewToken, stored_tokens
 from ..token import PastedToken, Token, read_pasted, read_unknown_format
 from ..ui.document import Line, Page, Span, line, plain_text
 from ..ui.door import in_shell
@@ -167,15 +167,17 @@ def finish(context: Context, new: NewToken, overwrite: bool, asks: bool = True) 
         show_card(context, verified(context, token, target), saved)
 
 
-def save_new(context: Context, new: NewToken, overwrite: bool, copies: Iterable[Path] = ()) -> Saved:
+def save_new(
+    context: Context, new: NewToken, overwrite: bool, copies: Iterable[Path] = (), replaces: Token | None = None
+) -> Saved:
     """Saves a token, also in other files (`copies`), and proves that CAVEclient finds it. If that fails, a token that
-    was created for this is revoked.
+    was created for this is revoked. If only one token may be replaced, that is `replaces`.
     """
     token, target = new.verified.token, new.verified.target
     try:
         with saving(context, token, target):
             may_replace = overwrite or new.exchanged or new.may_replace
-            saved = verify.save_and_prove(token, target, may_replace, new.verified, copies)
+            saved = verify.save_and_prove(token, target, may_replace, new.verified, copies, replaces)
     except TokenNotSaved as error:
         raise _not_saved(new, error) from None
     except BaseException:
@@ -235,10 +237,12 @@ def _agrees(context: Context, question: str) -> bool:
 def _not_saved(new: NewToken, error: TokenNotSaved) -> TokenNotSaved:
     """The same error. Revokes a token that was just created; names one that the person has only on the server."""
     token, server = new.verified.token, new.verified.target.server
-    if new.made:
+    if new.made and token not in stored_tokens(server):
         revocation.revoke([token])
         return error  # `cleaning_up` reports a failure
     revocation.release(token)
+    if new.made:
+        return TokenNotSaved(f"the new token ending in {token.ending} is in a file and stays valid: ", *error.args)
     if not new.exchanged:
         return error
     link = Span(tokens_page(server), "link")

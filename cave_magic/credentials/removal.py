@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..token import Token, find_tokens
-from ..ui.redact import mask
+from ..ui.redact import SHORTEST, mask
 from . import atomic_write
 from .datastack_map import known_servers
 from .locations import READ_BY_PROGRAMS, Role, host_in_name, is_host_of, locations
@@ -106,6 +106,12 @@ def files_with(server: str, token: Token) -> tuple[tuple[Path, ...], tuple[Path,
     return tuple(file.path for file in files if file.path not in others), tuple(others)
 
 
+def still_with(server: str, token: Token) -> tuple[Path, ...]:
+    """The files with a token of a server anywhere in them, such as under a key for `auth_token_key=`."""
+    texts = ((one.path, read_text(one.path).text) for one in locations(server))
+    return tuple(path for path, text in texts if _has(parse_object(text)[0] or text, [token.reveal()]))
+
+
 def is_another_servers(server: str, path: Path) -> bool:
     """Whether a file is named after another server that this computer knows. An unknown host is a data server."""
     host = host_in_name(path)
@@ -129,7 +135,7 @@ def _contents_with(server: str, tokens: Collection[Token]) -> Iterator[tuple[Pat
         content = read_text(path)
         if path in read:
             _raise_if_unreadable(path, content)
-        if any(secret in content.text for secret in secrets):
+        if _has(parse_object(content.text)[0] or content.text, secrets):
             yield path, content.text
 
 
@@ -145,7 +151,7 @@ def without(content: str, tokens: Collection[Token]) -> str | None:
     data, _ = parse_object(content)
     if not isinstance(data, dict):
         return mask(content, *secrets) if set(find_tokens(content)) - set(tokens) else None
-    gone = {key for key, value in data.items() if any(secret in json.dumps(value) for secret in secrets)}
+    gone = {key for key, value in data.items() if _has({key: value}, secrets)}
     gone |= set(OF_THE_TOKEN) if TOKEN_KEY in gone else set()
     if not set(data) - gone:
         return None
@@ -153,6 +159,22 @@ def without(content: str, tokens: Collection[Token]) -> str | None:
     members = list(_members(content, start))
     kept = ",".join(raw for key, raw, _ in members if key not in gone)
     return content[:start] + kept + content[members[-1][2] :]
+
+
+def _has(value: object, secrets: Collection[str]) -> bool:
+    """Whether a JSON value, or a text, has one of these; a short one would be a part of others and of words."""
+    rest, long = [value], [secret for secret in secrets if len(secret) >= SHORTEST]
+    while rest:
+        one = rest.pop()
+        if isinstance(one, dict):
+            rest += [*one.values(), *(key for key in one if any(secret in key for secret in long))]
+        elif isinstance(one, list):
+            rest += one
+        elif isinstance(one, str) and (
+            one in secrets or any(secret in text for secret in long for text in (one, one.lower()))  # or in capitals
+        ):
+            return True
+    return False
 
 
 def _members(content: str, start: int) -> Iterator[tuple[str, str, int]]:

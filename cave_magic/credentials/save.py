@@ -91,6 +91,7 @@ def save_token(
     datastacks: Iterable[str] = (),
     opened: Iterable[str] = (),
     copies: Iterable[Path] = (),
+    replaces: Token | None = None,
     overwrite: bool = False,
     confirm: Callable[[], None] = lambda: None,
 ) -> Saved:
@@ -108,14 +109,16 @@ def save_token(
         datastacks: datastacks on this server; those that the map has on another server stay there.
         opened: datastacks that are mapped to this server in any case.
         copies: other files with the token that this one replaces, which get it too.
+        replaces: the only token that may be replaced; None for any. Copies that have another one by now are kept.
         overwrite: replace a different token of this server.
         confirm: called when everything is written; if it raises, every file is restored.
     Raises:
-        TokenExists: a different token is saved for this server, and `overwrite` is False. Nothing was changed.
+        TokenExists: a different token is saved for this server, and `overwrite` is False; or another one than
+            `replaces` was saved meanwhile. Nothing was changed.
         TokenNotSaved: the folder or a file cannot be written. No file was changed, except with `NotPutBack`.
     """
     named = tuple(local_servers), tuple(datastacks), tuple(opened)
-    look = partial(_planned, token, server, *named, overwrite, tuple(copies))
+    look = partial(_planned, token, server, *named, overwrite, tuple(copies), replaces)
     with contextlib.suppress(TokenExists, TokenNotSaved):
         if not (plan := look()).texts and atomic_write.is_tidy(secrets_folder()):
             confirm()  # jobs that start at once with a token that is saved do not wait for each other
@@ -145,6 +148,7 @@ def _planned(
     opened: tuple[str, ...],
     overwrite: bool,
     copies: tuple[Path, ...],
+    replaces: Token | None,
 ) -> _Plan:
     """The plan of a save for the files as they are now. Raises what `save_token` raises."""
     old = resolve(server)
@@ -152,6 +156,10 @@ def _planned(
     if not overwrite and _is_another(previous, token):
         ending = f" ending in {previous.ending}" if previous is not None and previous.ending else ""
         raise TokenExists(f"another token{ending} is already saved for {host_of(server)} and was kept.")
+    if replaces is not None:
+        copies = tuple(path for path in copies if read_token_file(path).meant == replaces)
+        if old.source is None or old.source.meant not in (replaces, token):
+            raise TokenExists(f"the stored token of {host_of(server)} was changed or removed meanwhile.")
     for file in (old.server_file, old.default_file):
         if file.problem is not None and file.problem.fault is FileFault.READ_ERROR:
             raise Obstructed(Obstacle(path=file.path, problem=file.problem, way=WayOut.ADMINISTRATOR))

@@ -20,7 +20,7 @@ from ..ui.document import Line, Span, line
 from . import next_steps
 from .explain_error import Then, meaning
 from .gather_call import follow
-from .raised import Raised, package_of, take_apart
+from .raised import Raised, take_apart
 
 
 def error_line(error: BaseException, settings: Settings) -> Line:
@@ -48,7 +48,7 @@ def error_line(error: BaseException, settings: Settings) -> Line:
 
 def _is_of_cave(raised: Raised) -> bool:
     """Whether the error is about CAVE: of caveclient, of a token, or on the way to a known server."""
-    if "caveclient" in raised.packages or package_of(raised.error) == "caveclient":
+    if "caveclient" in raised.packages or failures.package_of(raised.error) == "caveclient":
         return True
     return raised.text.matches("raphene authentication token") or _is_known(raised.url, raised.target)
 

@@ -17,7 +17,7 @@ from ..ui.document import Line, line
 from ..ui.redact import sanitize
 from . import next_steps
 from .model import LastError
-from .raised import Raised, package_of, take_apart
+from .raised import Raised, take_apart
 
 
 class Then(Enum):
@@ -72,7 +72,7 @@ def _import(raised: Raised) -> str:
     if own and set(own) == {"<module>"}:
         return f"caveclient could not be imported ({raised.names[0]}). No request was sent."
     error = raised.error
-    if not isinstance(error, ImportError) or package_of(error) != "caveclient":
+    if not isinstance(error, ImportError) or failures.package_of(error) != "caveclient":
         return ""
     is_missing = isinstance(error, ModuleNotFoundError) and error.name == "caveclient"
     return "Python finds no caveclient here." if is_missing else "caveclient could not be imported."
@@ -149,9 +149,10 @@ def _redirected(raised: Raised) -> str:
     if call is not None and call.token is not None:
         where = f" to {raised.host}" if "AuthException" not in raised.names else ""
         return f"the request was redirected{where}, although it carried a token."
+    who = "CAVEclient found" if "caveclient" in raised.packages else "it carried"
     return (
         "the request was redirected, for instance to a sign-in page: "
-        "CAVEclient found no token, or something on the way redirected it."
+        f"{who} no token, or something on the way redirected it."
     )
 
 

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 from ..api import failures, http, responses
@@ -21,9 +19,6 @@ from ..environment.caveclient_adapter import failed_call
 from ..ui.document import Span
 from ..ui.durations import duration
 from ..ui.redact import Untrusted, sanitize
-
-LIBRARIES = frozenset({"caveclient", "cloudvolume", "cloudfiles", "requests", "urllib3", "cave_magic"})
-"""Packages whose errors are explained."""
 
 _OF_FLASK = re.compile(r"<title>404 Not Found</title>(?:\s|\\n)*<h1>Not Found</h1>")
 """Flask's own 404 page, with its standard text or the service's. The page of a web server has a head and a body."""
@@ -183,22 +178,19 @@ _SERVICES = {
 
 def take_apart(error: BaseException | None, target: Target) -> Raised | None:
     """The first exception of a library in an exception and its causes; None without one."""
-    chain = list(failures.causes(error))
-    for one in chain:
-        places = tuple(_frames(one.__traceback__))
-        modules = {module.partition(".")[0] for module, _ in places} | {type(one).__module__.partition(".")[0]}
-        if modules & LIBRARIES or package_of(one) == "caveclient":
-            return _raised(one, places, target)
-    return None
+    found = next(filter(failures.is_of_library, failures.causes(error)), None)
+    return None if found is None else _raised(found, target)
 
 
-def _raised(error: BaseException, places: tuple[tuple[str, str], ...], target: Target) -> Raised:
+def _raised(error: BaseException, target: Target) -> Raised:
     chain = tuple(failures.causes(error))
+    places = tuple(failures.frames_of(error.__traceback__))
+    said = " ".join(str(one)[: failures.LONGEST] for one in chain)[: 5 * failures.LONGEST]
     modules = {type(one).__module__ for one in chain} | {module for module, _ in places}
-    modules.update(module for one in chain[1:] for module, _ in _frames(one.__traceback__))
+    modules.update(module for one in chain[1:] for module, _ in failures.frames_of(one.__traceback__))
     return Raised(
         names=tuple(type(one).__name__ for one in chain),
-        text=Untrusted(" ".join([*(str(one)[:20_000] for one in chain), _content_of(_response_of(chain))])),
+        text=Untrusted(f"{said} {_content_of(_response_of(chain))}"),
         modules=frozenset(modules),
         places=places,
         errors=chain,
@@ -214,21 +206,3 @@ def _response_of(errors: tuple[BaseException, ...]) -> Any:
 def _content_of(response: Any) -> str:
     content = getattr(response, "_content", None)  # `content` could block
     return content[:2000].decode("utf-8", errors="replace").strip() if isinstance(content, bytes) else ""
-
-
-def _frames(traceback: TracebackType | None) -> Iterator[tuple[str, str]]:
-    for _ in range(200):
-        if traceback is None:
-            return
-        frame = traceback.tb_frame
-        yield str(frame.f_globals.get("__name__", "")), frame.f_code.co_name
-        traceback = traceback.tb_next
-
-
-def package_of(error: BaseException) -> str:
-    """The package that could not be imported, or of the object that lacks an attribute; "" for other errors."""
-    if isinstance(error, ImportError):
-        return str(error.name).partition(".")[0]
-    if isinstance(error, AttributeError):
-        return type(error.obj).__module__.partition(".")[0]
-    return ""

@@ -137,11 +137,13 @@ def save_and_prove(
     overwrite: bool,
     verified: VerifiedToken | None = None,
     copies: Iterable[Path] = (),
+    replaces: Token | None = None,
 ) -> save.Saved:
     """Saves a token for its server and its data servers, and updates the datastack map if the token is verified.
 
     Args:
         copies: other files with the token that this one replaces.
+        replaces: the only token that may be replaced; None for any.
     Raises:
         TokenExists, TokenNotSaved: as `credentials.save.save_token`.
     """
@@ -159,6 +161,7 @@ def save_and_prove(
             datastacks=verified.datastacks if verified else (),
             opened=(target.datastack,) if verified and (verified.opens or verified.terms) else (),
             copies=copies,
+            replaces=replaces,
             overwrite=overwrite,
             confirm=prove,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 from collections.abc import Iterator
@@ -95,7 +96,7 @@ def test_tokens_that_share_an_ending_are_revoked_on_the_page(ada, cave):
     assert "To revoke the one ending in 4f2a: http" in said(ran)
     refused = ada("%cave_setup remove --token 4f2a")
     assert refused.error == "BadInput"
-    assert "2 of your tokens end so. Nothing was changed." in refused.message
+    assert "several of your tokens end so. Nothing was changed." in refused.message
 
 
 def test_a_server_that_lists_no_tokens_is_named(ada, cave):
@@ -202,6 +203,17 @@ def test_what_still_has_the_old_token_is_named(ada, cave, set_up, home, monkeypa
     assert "mine was created with a token other than the stored one; create it again:" in words
 
 
+def test_another_key_with_the_old_token_is_named(ada, cave, set_up, home):
+    """A client made with `auth_token_key=` reads it; which account it is for is the person's to know."""
+    own_file(cave).write_text(json.dumps({"token": set_up, "fanc": set_up}))
+    file = home / ".cloudvolume" / "secrets" / "chunkedgraph-secret.json"
+    file.write_text(json.dumps({"token": "12" * 16, "fanc": set_up}))
+    words = said(ada("%cave_setup replace --yes"))
+    for path in (own_file(cave), file):
+        assert f"another key of ~/.cloudvolume/secrets/{path.name} still has the old token." in words
+        assert json.loads(path.read_text())["fanc"] == set_up
+
+
 def test_only_a_token_in_a_variable_is_saved_first(here, cave, desk, monkeypatch):
     """Where only the environment has a token, the line that saves it is named."""
     monkeypatch.setenv("CAVE_TOKEN", cave.new_token("ada"))
@@ -305,6 +317,60 @@ def test_terminated_while_it_is_created_the_new_token_is_revoked(ada, cave, set_
 # ---------------------------------------------------------------- one token for each account
 
 
+@pytest.mark.parametrize("created", [False, True])
+def test_an_old_token_that_was_revoked_meanwhile_is_not_said_to_work(ada, cave, set_up, monkeypatch, created):
+    """Somebody revokes it on the tokens page before, or just after, it is verified once more."""
+    name = "cave_magic.login.exchange.create_token" if created else "cave_magic.commands.token_input.verified"
+    module, _, function = name.rpartition(".")
+    real = getattr(importlib.import_module(module), function)
+    monkeypatch.setattr(name, lambda *args: cave.delete_token(set_up) or real(*args))
+    ran = ada("%cave_setup replace --yes")
+    assert ran.error == "ServerInTrouble"
+    assert f"The token ending in {set_up[-4:]} was not replaced. " in ran.message
+    assert "still works" not in ran.message
+    assert "the new token" not in ran.message
+
+
+def test_a_token_that_was_saved_meanwhile_is_kept(ada, cave, set_up, home, monkeypatch):
+    """Another window saves one while the question is on the screen: none is revoked but the new one."""
+    other = cave.new_token("ada", description="other")
+    monkeypatch.setattr("builtins.input", lambda _: save_for(cave, other) or "y")
+    ran = ada("%cave_setup replace")
+    assert ran.error == "TokenExists"
+    assert ran.message.endswith("To see which token is stored now: %cave_whoami")
+    assert (stored(home), is_valid(cave, set_up), MINE in by_name(cave, "ada")) == ([other], True, False)
+
+
+def save_for(cave: Sandbox, token: str) -> None:
+    """What a line in another window does."""
+    save_token(Token(token), cave.server, local_servers=[cave.local_server], overwrite=True)
+
+
+def test_a_copy_that_was_changed_meanwhile_is_kept(ada, cave, set_up, monkeypatch):
+    """Another program writes its token to a file that had the old one."""
+    file = token_files.secrets_folder() / "chunkedgraph-secret.json"
+    file.write_text(json.dumps({"token": set_up}))
+    monkeypatch.setattr("builtins.input", lambda _: file.write_text(json.dumps({"token": "12" * 16})) and "y")
+    assert ada("%cave_setup replace").error == ""
+    assert file.read_text() == json.dumps({"token": "12" * 16})
+
+
+def test_a_new_token_that_stays_in_a_file_is_not_revoked(ada, cave, set_up, home, monkeypatch):
+    """The files cannot be put back when the save fails half-way: what they have still works, and that is said."""
+    real = atomic_write.write_all
+
+    def fail(plan: Any, confirm: Any) -> None:
+        real(plan, lambda: None)
+        raise atomic_write.NotRestored([own_file(cave)])
+
+    monkeypatch.setattr(atomic_write, "write_all", fail)
+    ran = ada("%cave_setup replace --yes")
+    (new,) = stored(home)
+    assert ran.message.startswith(f"the new token ending in {new[-4:]} is in a file and stays valid: saving failed")
+    assert is_valid(cave, new)
+    assert is_valid(cave, set_up)
+
+
 def test_an_old_server_says_before_that_the_old_token_ends(old, here, desk, home):
     """There a new token ends the other one at once: that is in the question, and the new one is saved."""
     before = stored(home)
@@ -393,6 +459,23 @@ def test_without_a_token_nothing_is_removed(here, cave, desk):
     ran = here("%cave_setup remove")
     assert ran.error == "NoToken"
     assert "Nothing was changed." in ran.message
+
+
+def test_a_token_that_was_saved_meanwhile_is_removed_and_called_valid(ada, cave, set_up, home, monkeypatch):
+    """Another window saves one while the question is on the screen: it is not among those that were revoked."""
+    other = cave.new_token("ada", description="other")
+    monkeypatch.setattr("builtins.input", lambda _: save_for(cave, other) or "y")
+    words = said(ada("%cave_setup remove --revoke"))
+    assert (stored(home), is_valid(cave, set_up), is_valid(cave, other)) == ([], False, True)
+    assert f"the token ending in {other[-4:]} is still valid on" in words
+
+
+def test_a_token_that_is_only_in_a_variable_is_named(here, cave, desk, monkeypatch):
+    """It is not ours to change, and programs may still send it."""
+    monkeypatch.setenv("CAVE_TOKEN", cave.new_token("ada"))
+    ran = here("%cave_setup remove --yes")
+    assert ran.error == "NoToken"
+    assert ran.message.endswith(", but CAVE_TOKEN is set in the environment. Nothing was changed.")
 
 
 def test_the_history_and_the_caches_of_this_kernel_forget_it(ada, set_up, cave, monkeypatch, shell):

@@ -207,3 +207,40 @@ def test_a_replacement_writes_the_other_files(secrets):
     saved = save.save_token(Token(B), SERVER, copies=[legacy()], overwrite=True)
     assert Path(legacy()) in saved.written
     assert json.loads(legacy().read_text()) == {"fanc": C, "token": B}
+
+
+@pytest.mark.parametrize("short", ["1", "e", "token", "{", '"', "laptop", "b" * 7])
+def test_a_short_token_takes_no_other_with_it(secrets, short):
+    """What somebody typed by mistake is a part of other tokens, of keys and of words."""
+    put(server_file(SERVER), short)
+    others = {legacy(): f'{{"token": "{B}", "description": "my laptop 1"}}', server_file("https://a.example.org"): B}
+    for path, text in others.items():
+        path.write_text(text)
+    removal.remove(SERVER)
+    assert {path: path.read_text() for path in others if path.exists()} == others
+    assert not server_file(SERVER).exists()
+
+
+@pytest.mark.parametrize("token", [A, "\\" + B[:20], "é" * 20])
+def test_a_token_is_found_however_it_is_escaped(secrets, token):
+    """JSON can spell each character in several ways."""
+    escaped = "".join(f"\\u{ord(each):04x}" for each in token)
+    server_file(SERVER).write_text(f'{{"token": "{escaped}"}}')
+    put(legacy(), token)
+    removal.remove(SERVER)
+    assert left() == {}
+
+
+def test_a_token_that_is_a_key_goes_too(secrets):
+    """Nothing of the file shows it afterwards."""
+    server_file(SERVER).write_text(f'{{"{A}": 1, "token": "{A}", "fanc": 2}}')
+    removal.remove(SERVER)
+    assert left() == {server_file(SERVER).name: '{ "fanc": 2}'}
+
+
+def test_a_copy_in_capitals_goes_too(secrets):
+    """Servers know a hexadecimal token in lower case only, but a person may have pasted it so."""
+    put(server_file(SERVER), A)
+    put(legacy(), A.upper())
+    removal.remove(SERVER)
+    assert left() == {}
