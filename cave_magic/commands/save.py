@@ -73,7 +73,8 @@ def _save(context: Context, target: Target, args: argparse.Namespace, text: str 
     if text is None:
         new = token_input.by_prompt(context, target, args.overwrite)
     else:
-        new = token_input.accepted(context, text, target, args.overwrite, given)
+        again = [*given, *["--overwrite"] * args.overwrite]
+        new = token_input.accepted(context, text, target, args.overwrite, again)
     return token_input.finish(context, new, args.overwrite)
 
 

@@ -103,11 +103,13 @@ def program_with(name: str) -> str:
 
 
 def for_help(text: str) -> str:
-    """The help of a command, whose examples are magics, for where it is shown."""
+    """A text of ours that quotes magics, such as the help of a command, for where it is shown."""
     if not in_shell():
         return text
     text = re.sub(r"\n +\w+ = %cave_.*", "", text)  # a shell has no variables for objects
-    return re.sub(r"%(cave_\w+)", lambda found: program_with(found[1]), text)
+    text = re.sub(r"%(cave_\w+)", lambda found: program_with(found[1]), text)
+    text = text.replace("`%pip ", f"`{python()} -m pip ").replace("`%env ", "`export ").replace("`!", "`")
+    return text.replace(", then restart the kernel", "")
 
 
 def _saving(target: Target) -> tuple[Need, ...]:
