@@ -67,6 +67,12 @@ def in_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cave_magic.__main__.find_door", lambda: None)  # another fixture may have started IPython
 
 
+@pytest.fixture(autouse=True)
+def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that cannot ask the auth server tries again at once, not for six seconds as middle_auth_client does."""
+    monkeypatch.setattr("urllib3.util.retry.Retry.get_backoff_time", lambda self: 0.0)
+
+
 @pytest.fixture
 def permissions_count(home: Path) -> Iterator[None]:
     """Lets permissions of files count also where the tests run as root, which may else read and write everything."""

@@ -57,7 +57,9 @@ def replace_token(context: Context, args: argparse.Namespace) -> None:
     left = [show_path(path) for path in (*files, *others) if path not in copies]
     left += [f"{name} in the environment" for name, token in facts.machine.token_variables.items() if token == old]
     lines = tokens.replaced_lines(facts, old, problem, left)
-    token_input.show_card(context, new.verified, saved, (*new.remarks[:1], *lines, *_clients(context, facts, new)))
+    token_input.show_card(
+        context, new.verified, saved, (*new.remarks(can_ask=False), *lines, *_clients(context, facts, new))
+    )
     token_input.offer_older(context, new, asks=not args.yes)
 
 

@@ -159,7 +159,8 @@ def finish(context: Context, new: NewToken, overwrite: bool, asks: bool = True) 
     if new.replaces is not None:
         revocation.hold(target.server, new.replaces)
         revocation.revoke([new.replaces])
-    show_card(context, new.verified, saved, (*new.remarks, *map(pages.not_revoked, revocation.unreported())))
+    remarks = new.remarks(context.frontend.can_ask)
+    show_card(context, new.verified, saved, (*remarks, *map(pages.not_revoked, revocation.unreported())))
     offer_older(context, new, asks)
     terms, by_browser = new.verified.terms, new.exchanged and new.replaces is None  # which passed the terms already
     if terms and not by_browser and acceptance.is_accepted_meanwhile(context, target, terms.url):

@@ -56,11 +56,10 @@ class NewToken:
     may_replace: bool = False
     replaces: Token | None = None
 
-    @property
-    def remarks(self) -> tuple[Line, ...]:
-        """Lines for the card."""
+    def remarks(self, can_ask: bool) -> tuple[Line, ...]:
+        """Lines for the card; `can_ask`: whether somebody could sign in with another account."""
         named = line(Span(f"The tokens page lists this token as “{self.made}”.", "dim")) if self.made else ()
-        other = another_account(self.verified.target) if self.exchanged else ()
+        other = another_account(self.verified.target) if self.exchanged and can_ask else ()
         return tuple(filter(None, (named, other)))
 
     def older(self) -> list[ListedToken]:

@@ -26,7 +26,7 @@ DATASTACK = "minnie65_public"
 WORK = f'from caveclient import CAVEclient; client = CAVEclient("{DATASTACK}")'
 
 _PROMPT = r"In \[\d+\]: "
-_HIDDEN = r"Token \(hidden[^)]*\): "
+_HIDDEN = r"(?:Token|Address or token) \(hidden[^)]*\): "
 _PATIENCE = 90.0
 """Seconds for one cell; the first import of caveclient on a slow disk takes the longest."""
 _KEPT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "LD_LIBRARY_PATH", "CONDA_PREFIX", "VIRTUAL_ENV")
@@ -136,7 +136,7 @@ class Stage:
     @property
     def asks(self) -> bool:
         """Whether a magic is waiting for a token."""
-        return self._prompt.startswith("Token")
+        return re.fullmatch(_HIDDEN, self._prompt) is not None
 
     def paste(self, secret: str) -> str:
         """Pastes a token at the hidden prompt."""
@@ -317,7 +317,7 @@ class Journey:
         if self._tokens_page not in self._stage.run(line) or not self._stage.asks:
             raise DemoFailed(f"{line} did not link to the tokens page or did not ask for a token")
         token = self._robin.make_token(self._tokens_page, "the remote computer")
-        self._screen.say("Robin opens the link, signs in, and copies a new token.")
+        self._screen.say("Robin opens the last link, signs in, and copies a new token.")
         if not self._says_set_up(self._stage.paste(token)):
             raise DemoFailed(f"{line} did not save the token")
 

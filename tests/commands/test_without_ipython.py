@@ -30,6 +30,7 @@ class Chat:
     """The front end of a program: pages go to a list, answers come from another list."""
 
     can_ask, is_watched, name, interrupt = True, False, "chat", "say stop"
+    fetch, draft = staticmethod(lambda port, path: False), staticmethod(lambda page, words: None)
 
     def __init__(self, *answers: str) -> None:
         self.answers, self.questions, self.shown = list(answers), list[str](), list[str]()
@@ -43,7 +44,7 @@ class Chat:
     def say(self, text: str) -> None:
         self.shown.append(text)
 
-    say_to_copy = say
+    say_to_copy = say_data = say
 
     def ask(self, question: str) -> str:
         self.questions.append(question)
@@ -53,14 +54,8 @@ class Chat:
 
     ask_secret = ask
 
-    def fetch(self, port: int, path: str) -> bool:
-        return False
-
     def waiting(self) -> Any:
         return nullcontext(lambda hosts, seconds: None)
-
-    def draft(self, page: Any, words: str) -> None:
-        self.shown.append(words)
 
     def standing(self, page: Any, after: Any) -> Any:
         self.show(page)

@@ -107,7 +107,8 @@ def test_another_account_is_seen(client: Any, cave: Sandbox, set_up: str, homes:
         save_token(Token(other), cave.server, local_servers=[cave.local_server], opened=[DATASTACK])
     report = cave_magic.check(DATASTACK, server=cave.server, workers=client, timeout=40)
     shutil.rmtree(homes / "1" / ".cloudvolume")
-    mine = next(one for one in report.groups if any(difference.what == "account" for difference in one.differs))
+    assert "Bob" in str(report)
+    (mine,) = (one for one in report.groups if any(difference.what == "account" for difference in one.differs))
     said = {one.what: (one.there, one.here) for one in mine.differs}
     assert said["token"] == (f"ending in {other[-4:]}", f"ending in {set_up[-4:]}")
     assert said["account"][0].startswith("Bob")

@@ -120,8 +120,8 @@ def status_page(facts: ServerFacts) -> Page:
     said = line(f"The stored token works on {facts.host}: ", facts.account.label if facts.account else "")
     if can_go_on(facts):
         head = line(Span("✔ You are set up. ", "done"), said)
-        other = line("To use another account: ", next_steps.setup(target, "existing"))
-        return Page((head, line("Go on with: ", next_steps.go_on(target)), other))
+        other = [line("To use another account: ", next_steps.setup(target, "existing"))] * facts.machine.can_ask
+        return Page((head, line("Go on with: ", next_steps.go_on(target)), *other))
     name = target.datastack
     missing = "One step is left. " if terms else "CAVEclient does not work. " if opens else f"{name} cannot be read. "
     return Page((line(Span(f"! {missing}", "warning"), said), _step_left(target, terms)))
