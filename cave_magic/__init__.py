@@ -106,7 +106,7 @@ def save(
 
     words = [*(["--overwrite"] if overwrite else []), *([] if verify else ["--no-check"])]
     options = {"server": server, "datastack": datastack}
-    saved: SavedToken = call("cave_save", "$token", *words, timeout=timeout, options=options, token=token)
+    saved: SavedToken = call("cave_save", *words, timeout=timeout, options=options, token=token)
     return saved
 
 

@@ -6,6 +6,7 @@ after Ctrl-C. Pages go to stdout, errors and everything that waits to stderr; wi
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -30,11 +31,11 @@ _HELP = """\
 Sets up access to CAVE connectomics data, and finds out why it does not work.
 
 commands:
-  setup       sign in in the browser, and save a token: new or existing; also replace and remove
+  setup       sign in with the browser and save a token: new or existing; also replace and remove
   save        save a token from a hidden prompt, or --from-env NAME, --from-file PATH
   whoami      show your account, and which token this computer sends
   check       find out why access does not work, and how to fix it
-  completion  print what makes a shell complete these words: completion bash, zsh or fish
+  completion  print the script for completion with Tab: completion bash, zsh or fish
 
 {program} COMMAND --help shows the options of a command; --version shows the versions.
 The exit code is 0 if all is well, 1 if something is wrong, 2 if the line cannot be read.
@@ -62,22 +63,30 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _main(words: Sequence[str]) -> int:
     name, *rest = words or ["help"]
-    if name in ("-h", "--help", "help"):
-        return _print(_HELP.format(program=program()))
-    if name in ("-V", "--version"):
-        name, rest = "check", ["--version"]
-    if name == "completion":
-        from .commands.completion import script
-
-        return _print(script(*rest))
+    magic = f"cave_{name.lstrip('%').removeprefix('cave_')}"
+    if magic in NAMES:
+        return _run(magic, rest)
     if name == "complete":  # what the scripts of `completion` call at each Tab
         from .commands.completion import complete_words
 
         return _print("".join(f"{one}\n" for one in complete_words(rest, options_of)))
-    magic = f"cave_{name.lstrip('%').removeprefix('cave_')}"
-    if magic not in NAMES:
-        raise BadInput(_unknown(name, rest))
-    return _run(magic, rest)
+    if _has_token(words):
+        return _run("cave_save", words)  # which refuses it, and says how to save one
+    if name in ("-h", "--help", "help"):
+        return _print(_HELP.format(program=program()))
+    if name in ("-V", "--version"):
+        return _run("cave_check", ["--version"])
+    if name == "completion":
+        from .commands.completion import script
+
+        return _print(script(*rest))
+    raise BadInput(_unknown(name, rest))
+
+
+def _has_token(words: Sequence[str]) -> bool:
+    from .ui.redact import find_secrets
+
+    return bool(find_secrets(" ".join(words)))
 
 
 def _unknown(name: str, rest: Sequence[str]) -> str:
@@ -120,14 +129,21 @@ def _code(failure: CaveMagicError, is_interrupted: bool) -> int:
 
 
 def _fail(text: str, code: int) -> int:
-    print(text, file=sys.stderr)
+    if sys.stderr is not None:  # closed by the shell: `2>&-`
+        try:
+            print(text, file=sys.stderr, flush=True)
+        except OSError:  # nobody reads it, or its disk is full; Python would say so once more at the end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     return code
 
 
 def _print(text: str) -> int:
     from .ui.frontend import ShellFrontend
 
-    ShellFrontend().say_data(text.rstrip("\n"))
+    try:
+        ShellFrontend().say_data(text.rstrip("\n"))
+    except OSError as error:
+        return _fail(f"What this prints cannot be written: {error.strerror}.", WRONG)
     return WELL
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -17,8 +18,10 @@ from typing import Any
 import pytest
 
 from cave_magic.__main__ import main
+from cave_magic.doctor.checks import CHECKS
 from cave_magic.sandbox import Sandbox
 from cave_magic.sandbox.visitor import Visitor
+from cave_magic.ui.frontend import ShellFrontend
 
 from .support.desk import Desk, nothing_secret, stored, temporary_tokens_left
 
@@ -74,11 +77,12 @@ def test_the_four_commands_take_somebody_from_no_token_to_all_well(do, cave, mon
     ("words", "said"),
     [
         (["chek"], "Did you mean cave-magic check?"),
-        (["0123456789abcdef0123456789abcdef"], "The commands are setup, save, whoami, check"),
+        (["xyzzy"], "The commands are setup, save, whoami, check"),
         (["--server", "https://x.org", "check"], "The command comes first: cave-magic check"),
         (["check", "--jsom"], "cave-magic check has no option --jsom. Did you mean --json?"),
         (["check", "--all", "v1dd_public"], "give --all or the name of a datastack, not both"),
         (["whoami", "minie65_public"], "Did you mean minnie65_public? cave-magic whoami minnie65_public"),
+        (["check", "--", "-x"], "a name does not begin with -"),
         (["completion", "tcsh"], "bash, zsh, fish"),
         (["save", "--from-env", "NOT_SET"], "the environment variable NOT_SET is not set"),
     ],
@@ -88,7 +92,7 @@ def test_a_line_that_cannot_be_read_exits_with_2(in_a_shell, capsys, words, said
     assert main(words) == 2
     out, err = capsys.readouterr()
     assert said.lower() in " ".join(err.split()).lower()
-    assert (out, "0123456789abcdef" in err) == ("", False)
+    assert (out, "xyzzy" in err) == ("", False)
 
 
 @pytest.mark.parametrize("words", [["save"], ["save", "--overwrite"], ["whoami"], ["check", "-v"], ["setup", "new"]])
@@ -115,6 +119,17 @@ def test_the_ending_of_a_token_may_be_typed(do, cave, set_up):
     assert (code, err) == (0, "")
     assert other not in (left := [row["token"] for row in cave.tokens("ada")])
     assert set_up in left
+
+
+@pytest.mark.parametrize("words", [[], ["--token"], ["chek"], ["completion"], ["help"], ["--version"]])
+def test_a_token_without_a_command_is_refused(in_a_shell, home, capsys, words):
+    """Where no command stands before it, a token is refused with the same words as after one."""
+    token = "0123456789abcdef" * 2
+    assert main([*words, token]) == 2
+    out, err = capsys.readouterr()
+    assert (out, token in err) == ("", False)
+    assert "stays in the history of the shell" in " ".join(err.split())
+    assert "cave-magic save" in err
 
 
 def test_any_word_in_place_of_a_token_is_refused(do, home):
@@ -158,6 +173,43 @@ def test_signing_in_by_the_browser_works_from_a_shell(do, cave, desk: Desk, monk
     assert nothing_secret(cave, out, err)
 
 
+def test_ctrl_c_at_a_prompt_exits_with_130(do, monkeypatch):
+    """As after Ctrl-C anywhere else; an empty answer exits with 1."""
+    monkeypatch.setattr(ShellFrontend, "can_ask", True)
+
+    def answer(question: str) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("getpass.getpass", answer)
+    assert do("save")[0] == 130
+    monkeypatch.setattr("getpass.getpass", lambda question: "")
+    assert do("save")[0] == 1
+
+
+def test_a_removal_that_does_not_ask_prints_no_line_for_the_removed_token(do, set_up):
+    """`remove --revoke` could find no token afterwards; the page of tokens revokes it."""
+    code, out, _ = do("setup", "remove", "--yes")
+    assert (code, "--revoke" in out) == (0, False)
+    assert "settings/tokens" in out
+
+
+def test_saving_anyway_replaces_if_that_was_asked_for(do, cave, set_up, monkeypatch):
+    """The line that saves a token without the server's word keeps `--overwrite`, without which it would fail."""
+    cave.misbehave("auth", "down")
+    monkeypatch.setenv("OTHER", "f" * 32)
+    _, _, err = do("save", "--from-env", "OTHER", "--overwrite")
+    line = next(one for one in err.splitlines() if "--no-check" in one)
+    assert main(shlex.split(line)[1:]) == 0
+
+
+def test_an_explanation_is_for_a_shell(in_a_shell, capsys):
+    """Its lines are typed in a shell, which has no magics, and there is no kernel to restart."""
+    for check in CHECKS:
+        assert main(["check", "--explain", check.id]) == 0
+        out = capsys.readouterr().out
+        assert not [one for one in ("%cave", "%pip", "%env", "!chmod", "!mv", "then restart") if one in out], check.id
+
+
 # ---------------------------------------------------------------- processes
 
 
@@ -172,6 +224,27 @@ def test_a_reader_that_leaves_is_no_error(cave, set_up):
     child.stderr.close()
     assert child.stdin is not None
     child.stdin.close()
+
+
+@posix_only
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="it is a device of Linux")
+@pytest.mark.parametrize("words", ["--help", "whoami --json", "completion bash", "check --explain token"])
+def test_a_full_disk_is_one_error(cave, set_up, words):
+    """Output that cannot be written is said once, without advice to install this package again, and exits with 1."""
+    child = subprocess.run(["bash", "-c", f"{BIN}/cave-magic {words} > /dev/full"], capture_output=True, text=True, timeout=60)  # fmt: skip
+    assert (child.returncode, "Exception" in child.stderr, "install" in child.stderr) == (1, False, False)
+    assert "No space left" in child.stderr or "disk is full" in child.stderr
+
+
+@posix_only
+@pytest.mark.parametrize("words", ["chek", "whoami --json --server nowhere"])
+@pytest.mark.parametrize("stderr", ["2>&-", "2>/dev/full"])
+def test_an_error_that_nobody_can_read_is_not_put_on_stdout(home, words, stderr):
+    """Only what the program is asked for goes to stdout, also if the shell has closed stderr; the exit code stays."""
+    if "full" in stderr and not os.path.exists("/dev/full"):
+        pytest.skip("it is a device of Linux")
+    child = subprocess.run(["bash", "-c", f"{BIN}/cave-magic {words} {stderr}"], capture_output=True, text=True, timeout=60)  # fmt: skip
+    assert (child.returncode, child.stdout) == (2, "")
 
 
 @posix_only

@@ -36,9 +36,19 @@ from .views.everywhere import reports_page
     argument("--yes", action="store_true", help="with --fix: apply the fixes without asking"),
     argument("--all", action="store_true", help="check every datastack that you can see"),
     argument("--all-servers", action="store_true", help="check every server for which this computer has a token"),
-    argument("--strict", action="store_true", help="fail if anything failed; then nothing is returned"),
+    argument(
+        "--strict",
+        action="store_true",
+        help="fail if anything failed; then nothing is returned",
+        only_in_notebooks=True,
+    ),
     argument("--timeout", type=float, metavar="S", help="how many seconds to wait at most"),
-    argument("--workers", "--scheduler", metavar="CLIENT", help="check each worker of a Dask client or scheduler"),
+    argument(
+        "--workers",
+        "--scheduler",
+        metavar="CLUSTER",
+        help="check each worker of a Dask cluster: its client, or the address of its scheduler",
+    ),
     argument("--explain", metavar="CHECK", help="show what a check means and what fixes it; checks nothing"),
 )
 def cave_check(context: Context, args: argparse.Namespace) -> Any:

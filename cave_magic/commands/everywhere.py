@@ -9,7 +9,7 @@ import time
 
 from ..credentials.datastack_map import read_map
 from ..credentials.stored_tokens import servers_with_tokens
-from ..credentials.target import FRESH, Target, find_target
+from ..credentials.target import FRESH, Target, find_target, is_name
 from ..deployments import datastack_for, deployment_of, meant_address
 from ..doctor import next_steps
 from ..doctor.diagnose import Diagnosis, diagnose_each
@@ -40,7 +40,7 @@ def _on(server: str) -> str:
     if not server or (home is not None and home.server == server):
         return name
     remembered = (one for one, address in read_map().entries.items() if meant_address(address) == server)
-    return next((one for one in remembered if one.isprintable() and one.strip()), name)
+    return next((one for one in remembered if is_name(one)), name)
 
 
 def ask_everywhere(context: Context) -> tuple[ServerFacts, ...]:

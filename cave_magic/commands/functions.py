@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..api.batch import validate_timeout
+from ..doctor.next_steps import ARGUMENT
 from ..errors import BadInput
 from ..ui.document import Page
 from ..ui.frontend import PlainFrontend
@@ -40,7 +41,7 @@ class _Caller(Shell):
         return self._arguments
 
 
-def call(name: str, *words: str, timeout: float, options: Mapping[str, object], **arguments: object) -> Any:
+def call(name: str, *words: str, timeout: float, options: Mapping[str, object], **token: object) -> Any:
     """Runs a command.
 
     Args:
@@ -48,18 +49,19 @@ def call(name: str, *words: str, timeout: float, options: Mapping[str, object], 
         words: its words and options.
         timeout: the most seconds to wait.
         options: the options with a value; an empty one is left out.
-        arguments: what the command reads as variables, such as a token.
+        token: the token to save, in place of a variable that the command reads.
     Returns:
         What it found.
     Raises:
         CaveMagicError: what the magic would show as an error.
     """
     seconds = validate_timeout(timeout, "timeout")
-    if wrong := [option for option, value in options.items() if not isinstance(value, str)]:
+    if wrong := [option for option, value in {**options, **token}.items() if not isinstance(value, str)]:
         raise BadInput(f"{wrong[0]} is a string.")
-    context = Context(frontend=_Silent(), timeout=seconds, shell=_Caller(arguments))
+    shell = _Caller({ARGUMENT[1:]: one for one in token.values()})
+    context = Context(frontend=_Silent(), timeout=seconds, shell=shell)
     given = (f"--{option}={value}" for option, value in options.items() if value)
-    _, failure = run(find_command(name), context, [*words, *given])
+    _, failure = run(find_command(name), context, [*([ARGUMENT] if token else []), *words, *given])
     if failure is not None:
         raise failure
     return context.outcome

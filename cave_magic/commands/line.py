@@ -73,6 +73,7 @@ def _run(
         context.frontend.say(command.format_help().rstrip() if args.help else said)
         return None, None
     except Cancelled as error:
+        context.is_interrupted = isinstance(error.__context__, KeyboardInterrupt)
         return None, Cancelled(f"{str(error) or 'Cancelled.'} ", *spans(context.so_far))
     except CaveMagicError as error:
         return None, error

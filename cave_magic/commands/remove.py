@@ -51,7 +51,7 @@ def _remove(context: Context, facts: ServerFacts, args: argparse.Namespace) -> N
         raise NoToken(f"no file of this computer has a token of {facts.host}{but}. {NOTHING}")
     left = context.shell.find_tokens(found.tokens)
     notes = [line(f"It is also in {one.found_in} ({one.details}), and is removed there.") for one in left]
-    if facts.account is not None and not args.revoke:
+    if facts.account is not None and not args.revoke and not args.yes:
         too = next_steps.end(target, "remove", "--revoke", can_ask=context.frontend.can_ask)
         notes.append(line(f"It stays valid on {facts.host}. To revoke it there, too: ", too))
     context.frontend.show(tokens.removal_page(facts, found, notes))

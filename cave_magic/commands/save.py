@@ -12,7 +12,7 @@ from ..credentials.stored_tokens import resolve
 from ..credentials.target import Target
 from ..credentials.token_files import read_any_file, server_file
 from ..doctor import next_steps
-from ..errors import BadInput, TokenExists
+from ..errors import BadInput, NotAToken, TokenExists
 from ..login import pages, verify
 from ..login.exchange import is_from_address
 from ..ui.document import Page
@@ -73,7 +73,8 @@ def _save(context: Context, target: Target, args: argparse.Namespace, text: str 
     if text is None:
         new = token_input.by_prompt(context, target, args.overwrite)
     else:
-        new = token_input.accepted(context, text, target, args.overwrite, given)
+        again = [*given, *["--overwrite"] * args.overwrite]
+        new = token_input.accepted(context, text, target, args.overwrite, again)
     return token_input.finish(context, new, args.overwrite)
 
 
@@ -150,4 +151,6 @@ def _from_variable(name: str, names: Mapping[str, object]) -> str:
         raise BadInput(f"there is no variable {shown}.")
     if not isinstance(value, str):
         raise BadInput(f"{name} is not a string (its type is {type(value).__name__}).")
+    if not value.strip():
+        raise NotAToken("this is not a token: the text is empty. Nothing was changed.")
     return value

@@ -113,6 +113,15 @@ def again(target: Target) -> Target:
     return replace(here, named_by=target.named_by)
 
 
+def is_name(text: str) -> bool:
+    """Whether a text, such as a key of the datastack map, can be the name of a datastack."""
+    try:
+        _refuse_bad_name(text)
+    except BadInput:
+        return False
+    return True
+
+
 def _refuse_bad_name(datastack: str) -> None:
     if not isinstance(datastack, str):
         raise BadInput("the name of a datastack is a string, such as minnie65_public.")
@@ -126,6 +135,8 @@ def _refuse_bad_name(datastack: str) -> None:
         raise BadInput("that is not the name of a datastack. If it is a server's address, put --server before it.")
     if odd := [one for one in odd_characters(Untrusted(datastack)) if one != "U+0020 SPACE"]:
         raise BadInput(f"the name contains {' and '.join(odd)}. Type the name again: {_ALLOWED}")
+    if datastack.startswith("-"):
+        raise BadInput("that is not the name of a datastack: a name does not begin with - as an option does.")
     if not datastack.strip() or _NOT_TYPED & set(datastack):
         raise BadInput(f"that is not the name of a datastack: {_ALLOWED}")
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from ..doctor import next_steps
 from ..environment.installer import find_installer
 from ..errors import BadInput
+from ..ui.door import either
 from ..ui.frontend import OnWait
 from ..ui.redact import sanitize
 
@@ -52,8 +53,11 @@ def connected(workers: object, names: Mapping[str, object], seconds: float) -> I
     address = word if given is None and _ADDRESS.fullmatch(word) else getattr(given, "scheduler_address", "")
     if not address:
         raise BadInput(
-            "--workers takes the name of a variable with a distributed.Client, or the address of a scheduler, "
-            "such as tcp://127.0.0.1:8786."
+            either(
+                "--workers takes the name of a variable with a distributed.Client, or the address of a scheduler",
+                "that is neither a distributed.Client nor the address of a scheduler",
+            )
+            + ", such as tcp://127.0.0.1:8786."
         )
     client = _connect(distributed.Client, given if given is not None else address, address, seconds)
     try:
@@ -81,12 +85,15 @@ def _connect(client: Callable[..., Any], where: object, address: str, seconds: f
 
 
 async def _knock(address: str, seconds: float) -> None:
-    """Opens a connection and closes it."""
+    """Opens a connection and closes it. The timeout of `connect` does not include that the other side greets."""
     from distributed import Security
     from distributed.comm import connect
 
-    comm = await connect(address, timeout=seconds, **Security().get_connection_args("client"))
-    await comm.close()
+    async def greet() -> None:
+        comm = await connect(address, timeout=seconds, **Security().get_connection_args("client"))
+        await comm.close()
+
+    await asyncio.wait_for(greet(), seconds)
 
 
 def _refuse_unusable(client: Any) -> None:

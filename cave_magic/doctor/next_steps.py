@@ -29,6 +29,8 @@ from .model import Command, Need, NextStep, advise, then
 if TYPE_CHECKING:
     from ..environment.installer import Installer
 
+ARGUMENT = "$argument_of_cave_magic_save"
+"""The word for the token that a script gave to `cave_magic.save`; nobody has a variable with this name."""
 _LONGEST_PATH = 4096
 """The most characters of a path, so that no path is cut: the line would name another file."""
 
@@ -72,10 +74,16 @@ def save(target: Target, *options: str) -> Command:
 
     A path that cannot be typed after a magic goes into a variable.
     """
+    if ARGUMENT in options:
+        named = [part.strip("\"'") for part in _options(target)]
+        given = [f"{name[2:]}={json.dumps(value)}" for name, value in zip(named[::2], named[1::2], strict=True)]
+        flags = {"overwrite=True": "--overwrite", "verify=False": "--no-check"}
+        given += [word for word, option in flags.items() if option in options]
+        return Command(f"cave_magic.save({', '.join(['token', *given])})", needs=_saving(target))
     odd = next((one for one in options if not in_shell() and not _can_be_quoted(one)), None)
     if odd is None:
         return magic("cave_save", *map(quoted, options), *_options(target), needs=_saving(target))
-    words = ("$path" if one == odd else one for one in options)
+    words = ["$path" if one == odd else one for one in options]
     rest = json.dumps(" ".join((*words, *_options(target))))
     typed = f'path = {_literal(odd)}; get_ipython().run_line_magic("cave_save", {rest})'
     return Command(typed, needs=_saving(target))
@@ -103,11 +111,13 @@ def program_with(name: str) -> str:
 
 
 def for_help(text: str) -> str:
-    """The help of a command, whose examples are magics, for where it is shown."""
+    """A text of ours that quotes magics, such as the help of a command, for where it is shown."""
     if not in_shell():
         return text
     text = re.sub(r"\n +\w+ = %cave_.*", "", text)  # a shell has no variables for objects
-    return re.sub(r"%(cave_\w+)", lambda found: program_with(found[1]), text)
+    text = re.sub(r"%(cave_\w+)", lambda found: program_with(found[1]), text)
+    text = text.replace("`%pip ", f"`{python()} -m pip ").replace("`%env ", "`export ").replace("`!", "`")
+    return text.replace(", then restart the kernel", "")
 
 
 def _saving(target: Target) -> tuple[Need, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..ui.document import Line, Page, Span, line
 from .checks import CHECKS
 from .model import Check
+from .next_steps import for_help
 
 _ABOUT = """\
 ## All checks
@@ -45,4 +46,4 @@ def explanation(check: Check) -> Page:
 
 
 def _words(text: str) -> Line:
-    return line(*(Span(part, "command" if number % 2 else "") for number, part in enumerate(text.split("`"))))
+    return line(*(Span(part, "command" if number % 2 else "") for number, part in enumerate(for_help(text).split("`"))))

@@ -285,8 +285,10 @@ class ShellFrontend(TerminalFrontend):
         try:
             put(out)
             out.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())  # else Python complains once more at the end
+            if not isinstance(error, BrokenPipeError):
+                raise
 
 
 def _answer(ask: Callable[[str], str], question: str) -> str:

@@ -111,6 +111,15 @@ def test_two_accounts_on_one_server_are_said(run, caves, secrets, monkeypatch):
     assert other not in ran.out
 
 
+@pytest.mark.parametrize("name", ["a,b", "x/y", "don't", "-x", "..", "", "0123456789abcdef" * 2])
+def test_a_name_that_no_datastack_has_is_not_asked_for(run, caves, secrets, name):
+    """An odd name in the datastack map does not stop the table of all servers, and their check."""
+    store(secrets, caves[0])
+    (secrets / "cave_datastack_to_server_map.json").write_text(json.dumps({name: caves[0].server}))
+    assert json.loads(run("%cave_whoami --all --json").out)["ok"]
+    assert json.loads(run("%cave_check --all-servers --json").out)["servers"][0]["datastacks"] == ["minnie65_public"]
+
+
 def test_a_file_of_a_data_server_is_no_server(run, caves, secrets):
     """The copy that cloud-volume reads is not listed as a server of its own."""
     token = store(secrets, caves[0])

@@ -52,11 +52,27 @@ def test_their_errors_are_those_of_this_package(cave, home):
     assert cave_magic.save(token, server=cave.server, overwrite=True, verify=False).account is None
 
 
+def test_the_line_of_an_error_calls_the_function(cave, home):
+    """A script has neither magics nor a token that it could type in a shell: the same call is printed, as it works."""
+    token, other = cave.new_token("ada"), cave.new_token("bob")
+    cave_magic.save(token, server=cave.server)
+    with pytest.raises(TokenExists) as kept:
+        cave_magic.save(other, server=cave.server)
+    assert cave_magic.save(other, server=cave.server, overwrite=True).account["email"] == "bob@example.org"
+    assert f'cave_magic.save(token, server="{cave.server}", overwrite=True)' in str(kept.value)
+    cave.misbehave("auth", "down")
+    with pytest.raises(TokenNotChecked) as failed:
+        cave_magic.save(token, server=cave.server, overwrite=True)
+    assert f'cave_magic.save(token, server="{cave.server}", overwrite=True, verify=False)' in str(failed.value)
+
+
 @pytest.mark.parametrize(
     ("call", "error"),
     [
         (lambda: cave_magic.save("hello", server="https://cave.example.org"), NotAToken),
         (lambda: cave_magic.save(b"f" * 32), BadInput),
+        (lambda: cave_magic.save(""), NotAToken),
+        (lambda: cave_magic.save(" \n"), NotAToken),
         (lambda: cave_magic.save(None), BadInput),
         (lambda: cave_magic.save("f" * 32, server=5), BadInput),
         (lambda: cave_magic.save("f" * 32, server="not an address"), BadInput),

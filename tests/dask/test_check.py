@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import sys
 import threading
 import time
@@ -19,6 +20,7 @@ distributed = pytest.importorskip("distributed", reason="the extra `dask` is not
 import cave_magic  # noqa: E402
 from cave_magic.credentials.save import save_token  # noqa: E402
 from cave_magic.dask import look  # noqa: E402
+from cave_magic.errors import BadInput  # noqa: E402
 from cave_magic.sandbox import Sandbox  # noqa: E402
 from cave_magic.token import Token  # noqa: E402
 
@@ -164,6 +166,16 @@ def test_bad_input_is_one_line(run: Run, shell: Any, many: Any, options: str):
     assert BAD[options] in ran.message
     assert "\n" not in ran.message
     assert threading.active_count() <= before
+
+
+def test_a_port_that_never_answers_ends_within_the_timeout(home: Path):
+    """A dead tunnel, or the port of a dashboard, accepts the connection and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        start = time.monotonic()
+        with pytest.raises(BadInput, match="does not respond"):
+            cave_magic.check(workers=address, timeout=1)
+        assert time.monotonic() - start < 5
 
 
 def test_without_dask_the_install_line_is_printed(run: Run, monkeypatch: pytest.MonkeyPatch):

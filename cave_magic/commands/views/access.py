@@ -89,7 +89,7 @@ def unchecked_page(token: Token, target: Target, saved: Saved) -> Page:
 def saved_by_another_page(token: Token, target: Target, saved: Saved) -> Page:
     """The page of a job whose token another one saved a moment ago."""
     rows = [("server", line(host_of(target.server))), *_token_rows(token, saved)]
-    head = line(Span("✔ This token is already saved. ", "done"), "Another job checked it a moment ago.")
+    head = line(Span("✔ This token is already saved. ", "done"), "It was checked a moment ago.")
     return Page((head, fact_table(rows, "what is saved"), _step_left(target, None, tried=False)))
 
 
