@@ -64,10 +64,11 @@ def test_help_imports_no_library(home, cell):
 
 
 def test_an_error_without_a_library_of_cave_imports_nothing(home):
-    """After a division by zero, what explains errors is not imported, unless something has imported requests before."""
-    loaded, failed = "%load_ext cave_magic", "get_ipython().run_cell('1 / 0').error_in_exec"
-    assert "cave_magic.doctor.error_line" not in modules_of(loaded, failed, home=home)
-    assert "cave_magic.doctor.error_line" in modules_of(loaded, f"import requests; {failed}", home=home)
+    """After a division by zero, what explains errors is not imported; after an error of requests, it is."""
+    loaded, cell = "%load_ext cave_magic", "import requests; get_ipython().run_cell('{}').error_in_exec"
+    assert "cave_magic.doctor.error_line" not in modules_of(loaded, cell.format("1 / 0"), home=home)
+    asking = cell.format('requests.get("http://127.0.0.1:9")')
+    assert "cave_magic.doctor.error_line" in modules_of(loaded, asking, home=home)
 
 
 def test_importing_the_package_imports_nothing_else(home):

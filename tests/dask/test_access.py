@@ -29,7 +29,7 @@ from cave_magic.dask.access import _Sealed  # noqa: E402
 from cave_magic.errors import NoToken, TokenNotSaved, TokenNotSent  # noqa: E402
 from cave_magic.sandbox import Sandbox  # noqa: E402
 
-from .conftest import cluster_of  # noqa: E402
+from .conftest import cluster_of, separate_homes  # noqa: E402
 
 DATASTACK = "minnie65_public"
 
@@ -205,22 +205,26 @@ def test_a_worker_without_the_package_is_named(client: Any, access: CaveAccess, 
     assert [token_files(homes / name) for name in "01"] == [{}, {}]
 
 
-def test_a_worker_that_comes_later_gets_it(
-    processes: Any, client: Any, access: CaveAccess, cave: Sandbox, set_up: str, homes: Path
-):
-    """With adaptive scaling, the third worker has the token as soon as it works, and none after it has left."""
-    client.register_plugin(access)
-    processes.adapt(minimum=3, maximum=3, interval="100ms")
-    client.wait_for_workers(3, timeout=60)
+def test_a_worker_that_comes_later_gets_it(access: CaveAccess, cave: Sandbox, set_up: str, tmp_path: Path):
+    """With adaptive scaling, the second worker has the token as soon as it works, and none after it has left."""
+    homes = tmp_path / "homes"
+    homes.mkdir()
 
     def with_token() -> int:
         return sum(set(token_files(path).values()) == {set_up} for path in homes.iterdir() if path.is_dir())
 
-    until(lambda: with_token() == 3)
-    processes.adapt(minimum=2, maximum=2, interval="100ms")
-    until(lambda: with_token() == 2)
-    processes._adaptive.stop()
-    client.unregister_worker_plugin(access.name)
+    security = distributed.Security.temporary()
+    with (
+        separate_homes(homes, n_workers=1, security=security) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        client.register_plugin(access)
+        cluster.adapt(minimum=2, maximum=2, interval="100ms")
+        client.wait_for_workers(2, timeout=60)
+        until(lambda: with_token() == 2)
+        cluster.adapt(minimum=1, maximum=1, interval="100ms")
+        until(lambda: with_token() == 1)
+        cluster._adaptive.stop()
 
 
 def test_a_later_worker_without_the_package_starts(
