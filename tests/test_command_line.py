@@ -76,7 +76,7 @@ def test_the_four_commands_take_somebody_from_no_token_to_all_well(do, cave, mon
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["chek"], "Did you mean cave-magic check?"),
+        (["checc"], "Did you mean cave-magic check?"),
         (["xyzzy"], "The commands are setup, save, whoami, check"),
         (["--server", "https://x.org", "check"], "The command comes first: cave-magic check"),
         (["check", "--jsom"], "cave-magic check has no option --jsom. Did you mean --json?"),
@@ -121,7 +121,7 @@ def test_the_ending_of_a_token_may_be_typed(do, cave, set_up):
     assert set_up in left
 
 
-@pytest.mark.parametrize("words", [[], ["--token"], ["chek"], ["completion"], ["help"], ["--version"]])
+@pytest.mark.parametrize("words", [[], ["--token"], ["checc"], ["completion"], ["help"], ["--version"]])
 def test_a_token_without_a_command_is_refused(in_a_shell, home, capsys, words):
     """Where no command stands before it, a token is refused with the same words as after one."""
     token = "0123456789abcdef" * 2
@@ -237,7 +237,7 @@ def test_a_full_disk_is_one_error(cave, set_up, words):
 
 
 @posix_only
-@pytest.mark.parametrize("words", ["chek", "whoami --json --server nowhere"])
+@pytest.mark.parametrize("words", ["checc", "whoami --json --server nowhere"])
 @pytest.mark.parametrize("stderr", ["2>&-", "2>/dev/full"])
 def test_an_error_that_nobody_can_read_is_not_put_on_stdout(home, words, stderr):
     """Only what the program is asked for goes to stdout, also if the shell has closed stderr; the exit code stays."""
