@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from ..api.batch import validate_timeout
 from ..doctor.next_steps import ARGUMENT
 from ..errors import BadInput
 from ..ui.document import Page
+from ..ui.door import running_ipython
 from ..ui.frontend import PlainFrontend
 from . import find_command
 from .context import Context
@@ -31,8 +31,7 @@ class _Caller(Shell):
     """The program that calls a function: its arguments, and the history in which they may have been typed."""
 
     def __init__(self, arguments: Mapping[str, object]) -> None:
-        kind: Any = getattr(sys.modules.get("IPython.core.interactiveshell"), "InteractiveShell", None)
-        super().__init__(kind.instance() if kind is not None and kind.initialized() else None)
+        super().__init__(running_ipython())
         self._arguments = arguments
 
     @property

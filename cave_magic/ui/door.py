@@ -22,8 +22,13 @@ _door = Door.IPYTHON
 def find_door() -> None:
     """Finds out whether IPython runs in this process. The program and the functions call it before anything else."""
     global _door
-    shell: Any = getattr(sys.modules.get("IPython.core.interactiveshell"), "InteractiveShell", None)
-    _door = Door.IPYTHON if shell is not None and shell.initialized() else Door.SHELL
+    _door = Door.SHELL if running_ipython() is None else Door.IPYTHON
+
+
+def running_ipython() -> Any:
+    """The shell of IPython that runs in this process, or None. Imports nothing."""
+    kind: Any = getattr(sys.modules.get("IPython.core.interactiveshell"), "InteractiveShell", None)
+    return kind.instance() if kind is not None and kind.initialized() else None
 
 
 def in_shell() -> bool:
