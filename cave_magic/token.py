@@ -183,6 +183,11 @@ class Token:
             return None
         return found[0].token if len(found) == 1 else None
 
+    @property
+    def meant(self) -> Token:
+        """The only token inside an odd one; else this one."""
+        return self.reads_as() or self
+
     def __repr__(self) -> str:
         return f"<Token ending in {self.ending}>" if self.ending else "<Token>"
 

@@ -104,7 +104,7 @@ def _revoke_each(context: Context, facts: ServerFacts, found: Removal, is_old: b
     if is_old:
         return _still_valid(facts, found, is_old)
     said: list[Line] = []
-    for token in dict.fromkeys(one.reads_as() or one for one in found.tokens):
+    for token in dict.fromkeys(one.meant for one in found.tokens):
         context.so_far = line(f"The token{tokens.ending(token)} may be revoked; no file was changed. To see: ",
                               next_steps.check(facts.target))  # fmt: skip
         problem = revocation.revoke_in_use(facts.address, token, context.seconds())
@@ -131,10 +131,8 @@ def _still_valid(facts: ServerFacts, done: Removal, is_old: bool) -> list[Line]:
     """What the server still accepts of what was removed, as far as is known: what it has just rejected is not valid."""
     is_rejected = facts.identity is not None and facts.identity.code == "invalid_token"
     rejected = facts.stored.token if is_rejected else None
-    distinct = dict.fromkeys(one.reads_as() or one for one in done.tokens)
-    return [
-        _valid(facts, one, is_old) for one in distinct if rejected is None or one != (rejected.reads_as() or rejected)
-    ]
+    distinct = dict.fromkeys(one.meant for one in done.tokens)
+    return [_valid(facts, one, is_old) for one in distinct if rejected is None or one != rejected.meant]
 
 
 def _elsewhere(context: Context, facts: ServerFacts, done: Removal) -> list[Line]:
@@ -163,7 +161,7 @@ def _revoke_another(context: Context, facts: ServerFacts, args: argparse.Namespa
         raise no_account(facts)
     if facts.listed_tokens is None:
         raise no_list(facts)
-    key = _with_ending(facts, args.token, own.reads_as() or own)
+    key = _with_ending(facts, args.token, own.meant)
     files = (show_path(path) for paths in removal.files_with(facts.address, key.token) for path in paths)
     context.frontend.show(tokens.token_page(key, files))
     unasked = next_steps.setup(facts.target, "remove", "--token", key.token.ending, "--yes")
@@ -172,7 +170,7 @@ def _revoke_another(context: Context, facts: ServerFacts, args: argparse.Namespa
     perhaps = line("To see which tokens are valid: ", next_steps.whoami(facts.target, "--tokens"))
     done = line(f"The token{tokens.ending(key.token)} is revoked.")
     with context.changing(done, perhaps):
-        problem = revocation.revoke_in_use(facts.address, key.token, context.seconds(), by=own.reads_as() or own)
+        problem = revocation.revoke_in_use(facts.address, key.token, context.seconds(), by=own.meant)
         if problem:
             why = f"the token{tokens.ending(key.token)} could not be revoked ({problem}), and may still work. "
             raise ServerInTrouble(why, *perhaps)

@@ -43,7 +43,7 @@ def replace_token(context: Context, args: argparse.Namespace) -> None:
     seconds = context.seconds()
     auth = probe_auth_server(target, seconds, context.frontend)
     exchange = Exchange(auth=auth, frontend=context.frontend, seconds=seconds)
-    files, others = files_with(target.server, old.reads_as() or old)
+    files, others = files_with(target.server, old.meant)
     copies = [path for path in files if obstacle_to(Intent.WRITE, path) is None]
     if not args.yes:
         warning = revokes_the_other(target) if exchange.keeps_one else ""
@@ -52,7 +52,7 @@ def replace_token(context: Context, args: argparse.Namespace) -> None:
             raise Cancelled
     with _keeping(context, exchange, facts, old) as found:
         new = exchange.renew(found)
-    only = None if exchange.keeps_one else old.reads_as() or old  # there the new token is the only one that works
+    only = None if exchange.keeps_one else old.meant  # there the new token is the only one that works
     try:
         saved = token_input.save_new(context, new, True, copies, only)
     except TokenExists as error:
@@ -60,7 +60,7 @@ def replace_token(context: Context, args: argparse.Namespace) -> None:
         raise TokenExists(*error.args, " Nothing was replaced. To see which token is stored now: ", show) from None
     problem = _revoke(context, facts, old, new, exchange.keeps_one)
     left = [show_path(path) for path in (*files, *others) if path not in copies]
-    with_key = (path for path in still_with(target.server, old.reads_as() or old) if show_path(path) not in left)
+    with_key = (path for path in still_with(target.server, old.meant) if show_path(path) not in left)
     left += [f"another key of {show_path(path)}" for path in with_key]
     left += [f"{name} in the environment" for name, token in facts.machine.token_variables.items() if token == old]
     lines = tokens.replaced_lines(facts, old, problem, left)
@@ -101,7 +101,7 @@ def _revoke(context: Context, facts: ServerFacts, old: Token, new: NewToken, kee
     revoke = tokens.revoking(facts, old)
     perhaps = f"The new token{tokens.ending(token)} is saved. The old one{tokens.ending(old)} may still work. "
     with context.changing(context.so_far, line(perhaps, "To revoke it: ", revoke)):
-        problem = revocation.revoke_in_use(server, old.reads_as() or old, context.seconds(), by=token)
+        problem = revocation.revoke_in_use(server, old.meant, context.seconds(), by=token)
     if not problem:
         context.so_far = line(f"The new token{tokens.ending(token)} is saved, and the old one is revoked.")
     return problem

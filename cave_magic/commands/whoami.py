@@ -123,7 +123,7 @@ def _where(facts: ServerFacts) -> dict[Token, str]:
         raise no_list(facts)
     found = {one.file.meant: f"in {one.file.name}" for one in other_files(facts.stored) if one.file.meant is not None}
     token = facts.stored.token
-    return found if token is None else {**found, token.reads_as() or token: "this computer"}
+    return found if token is None else {**found, token.meant: "this computer"}
 
 
 def no_list(facts: ServerFacts) -> ServerInTrouble:

@@ -89,7 +89,7 @@ class TokenFile:
         """The token in it, even if CAVEclient cannot use it as it is written."""
         if self.token is None or self.token.format is not None:
             return self.token or self.inside
-        return self.token.reads_as() or self.token
+        return self.token.meant
 
     @property
     def fault(self) -> str:

@@ -79,7 +79,7 @@ def is_temporary(server: ServerFacts) -> bool | None:
     """
     if server.listed_tokens is None or server.stored.token is None or server.account is None:
         return None
-    sent = server.stored.token.reads_as() or server.stored.token
+    sent = server.stored.token.meant
     return all(key.token != sent for key in server.listed_tokens)
 
 
