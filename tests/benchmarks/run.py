@@ -370,6 +370,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", nargs="*", choices=list(PARTS), default=list(PARTS), help="the parts to run")
     parser.add_argument("--out", type=Path, default=HERE, help="the folder for the table and the picture")
     args = parser.parse_args(arguments)
+    args.out.mkdir(parents=True, exist_ok=True)  # before minutes of work
     results = Results()
     for part in args.only:
         PARTS[part](results, args)
