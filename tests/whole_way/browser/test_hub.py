@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import socket
 import ssl
 import subprocess
@@ -27,7 +26,7 @@ import trustme
 
 from cave_magic.sandbox import Sandbox
 
-from .conftest import SLOW, Notebook, arguments, environment, kernel_in, wait_for_kernel, write_notebook
+from .conftest import SLOW, Notebook, arguments, end, environment, kernel_in, wait_for_kernel, write_notebook
 from .test_signin import names, no_temporary_token_is_left, nothing_saved_in, sign_in_as
 
 PASSWORD = "hub-tests"
@@ -87,12 +86,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
             _wait_for(f"{started.address}/hub/health", server, started)
             yield started
         finally:
-            server.send_signal(signal.SIGTERM)
-            try:
-                server.wait(20)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
+            end(server)
 
 
 def _three_ports() -> int:
