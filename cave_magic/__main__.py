@@ -69,7 +69,7 @@ def _main(words: Sequence[str]) -> int:
     if name == "complete":  # what the scripts of `completion` call at each Tab
         from .commands.completion import complete_words
 
-        return _print("".join(f"{one}\n" for one in complete_words(rest, options_of)))
+        return _print("".join(f"{one}\n" for one in complete_words(rest)))
     if _has_token(words):
         return _run("cave_save", words)  # which refuses it, and says how to save one
     if name in ("-h", "--help", "help"):
@@ -97,11 +97,6 @@ def _unknown(name: str, rest: Sequence[str]) -> str:
     near = get_close_matches(name.lower(), [*commands, *OTHERS], n=1, cutoff=0.5)
     hint = f"Did you mean {program()} {near[0]}?" if near else f"The commands are {', '.join(commands)}."
     return f"There is no such command. {hint}"
-
-
-def options_of(magic: str) -> tuple[str, ...]:
-    """The long options of a command, for completion."""
-    return tuple(one for one in find_command(magic).options if one.startswith("--"))
 
 
 def _run(magic: str, words: Sequence[str]) -> int:

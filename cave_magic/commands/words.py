@@ -11,9 +11,7 @@ from ..deployments import DEPLOYMENTS, KNOWN_DATASTACKS, datastack_called
 from ..doctor import next_steps
 from ..errors import BadInput
 from ..ui.door import name_here
-
-KINDS = ("new", "existing", "replace", "remove")
-"""The kinds of `%cave_setup`: two ways to get a token, and two to get rid of one."""
+from . import KINDS
 
 _KINDS = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
 
