@@ -30,6 +30,8 @@ MARKS = {
     Status.CRASHED: "✘",
 }
 
+_FAILURES = (Status.FAILED, Status.UNKNOWN, Status.CRASHED)
+
 ACCESS = "data access"
 """The column of a datastack's own checks."""
 
@@ -80,16 +82,23 @@ class Report:
     @property
     def ok(self) -> bool:
         """True if no result is failed, crashed or unknown."""
-        return not any(row.status in (Status.FAILED, Status.CRASHED, Status.UNKNOWN) for row in self.rows)
+        return not self.failures
+
+    @property
+    def failures(self) -> tuple[CheckResult, ...]:
+        """The results that are failed, unknown or crashed, in this order."""
+        return tuple(row for status in _FAILURES for row in self.rows if row.status is status)
+
+    @property
+    def cause(self) -> CheckResult | None:
+        """The result to fix first: the first of the failures with a next step, else the first; None if all is well."""
+        failures = self.failures
+        return next((row for row in failures if row.next_step is not None), next(iter(failures), None))
 
     @property
     def next(self) -> NextStep | None:
-        """What to do first: the next step of the first failed result, else of the first unknown one."""
-        for status in (Status.FAILED, Status.UNKNOWN, Status.CRASHED):
-            for row in self.rows:
-                if row.status is status and row.next_step is not None:
-                    return row.next_step
-        return None
+        """What to do first."""
+        return self.cause.next_step if self.cause is not None else None
 
     def to_dict(self) -> dict[str, Any]:
         """The report as `%cave_check --json` prints it."""
@@ -154,7 +163,7 @@ def _grid(report: Report) -> Table:
                 states[name].setdefault(column, row.status)
     columns = (ACCESS, *SERVICES)
     head = tuple(line(Span(title, "dim")) for title in ("datastack", *columns))
-    rows = [(line(name), *(_mark(found.get(one, Status.SKIPPED)) for one in columns)) for name, found in states.items()]
+    rows = [(line(name), *(mark(found.get(one, Status.SKIPPED)) for one in columns)) for name, found in states.items()]
     return Table((head, *rows), "each datastack and its services")
 
 
@@ -165,7 +174,7 @@ def _is_shown(row: CheckResult) -> bool:
 def _row(row: CheckResult, verbose: bool) -> tuple[Line, ...]:
     calm = row.status in (Status.OK, Status.SKIPPED)
     name = line(" ", Span(f"({row.id})", "id")) if verbose and row.id != row.title else ()
-    return _mark(row.status), line(Span(row.title, "" if calm else "strong"), name), row.found
+    return mark(row.status), line(Span(row.title, "" if calm else "strong"), name), row.found
 
 
 def _tried(row: CheckResult) -> list[tuple[Line, ...]]:
@@ -173,7 +182,8 @@ def _tried(row: CheckResult) -> list[tuple[Line, ...]]:
     return [((), line(Span("tried", "dim")), one) for one in row.tried]
 
 
-def _mark(status: Status) -> Line:
+def mark(status: Status) -> Line:
+    """A status as a cell of a table."""
     return line(Span(f"{MARKS[status]} {status.value}", status.value))
 
 
@@ -186,7 +196,7 @@ def _skipped(rows: Iterable[CheckResult]) -> list[tuple[Line, ...]]:
     found: list[tuple[Line, ...]] = []
     for need, titles in waiting.items():
         what = titles[0] if len(titles) == 1 else f"{len(titles)} more checks"
-        found.append((_mark(Status.SKIPPED), line(Span(what, "skipped")), line(Span(need, "skipped"))))
+        found.append((mark(Status.SKIPPED), line(Span(what, "skipped")), line(Span(need, "skipped"))))
     return found
 
 
