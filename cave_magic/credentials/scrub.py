@@ -13,7 +13,7 @@ import os
 import re
 import sqlite3
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -164,8 +164,7 @@ def _log(shell: Any, secret: str) -> None:
             file.write(text.replace(secret.encode(), b"*" * len(secret.encode())))
 
 
-_Scrubber = Callable[[Any, str], None]
-_SCRUBBERS: tuple[tuple[str, _Scrubber], ...] = (
+_SCRUBBERS: tuple[tuple[str, Callable[[Any, str], None]], ...] = (
     ("this session's inputs", _inputs),
     ("this session's inputs", _variables),
     ("this session's errors", _tracebacks),
@@ -295,10 +294,9 @@ def _is_in_file(path: Path, secrets: Iterable[str]) -> bool:
 # ---------------------------------------------------------------- in a notebook
 
 
-def notebook_of(shell: Any, environ: Mapping[str, str] | None = None) -> Path | None:
+def notebook_of(shell: Any) -> Path | None:
     """The notebook file that this kernel runs, if the front end tells it, as VS Code and Jupyter servers do."""
-    env = os.environ if environ is None else environ
-    named = shell.user_ns.get("__vsc_ipynb_file__") or env.get("JPY_SESSION_NAME") or ""
+    named = shell.user_ns.get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME") or ""
     path = Path(str(named))
     return path if named and path.suffix == ".ipynb" and path.is_file() else None
 
