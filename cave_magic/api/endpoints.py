@@ -141,7 +141,8 @@ def sign_in_page(server: str, back: str) -> str:
 
 
 def sign_out_urls(server: str) -> tuple[str, ...]:
-    """The routes that revoke a temporary token, on two services of one auth server; one may be down."""
+    """The routes that revoke a temporary token and sign the browser out, on two services of one auth server; one may be
+    down. They reject a permanent token (HTTP 422)."""
     return tuple(f"{server}/{service}/api/v1/logout" for service in ("auth", "sticky_auth"))
 
 

@@ -29,7 +29,7 @@ from ..errors import (
     TokenRejected,
 )
 from ..login import pages, revocation, verify
-from ..login.exchange import Exchange, NewToken, stored_tokens
+from ..login.exchange import PATIENCE, Exchange, NewToken, stored_tokens
 from ..token import PastedToken, Token, read_pasted, read_unknown_format
 from ..ui.document import Line, Page, Span, line, plain_text
 from ..ui.door import in_shell
@@ -192,10 +192,11 @@ def offer_older(context: Context, new: NewToken, asks: bool = True) -> None:
     """Offers to revoke older tokens with this computer's name; without `asks` it only lists them."""
     if not context.frontend.can_ask or not (older := new.older()):
         return
-    context.frontend.show(pages.older_page(older, new.verified.target.server))
+    token, server = new.verified.token, new.verified.target.server
+    context.frontend.show(pages.older_page(older, server))
     if asks and _agrees(context, "Revoke them?" if len(older) > 1 else "Revoke it?"):
         for key in older:
-            problem = new.revoke(key)
+            problem = revocation.revoke_in_use(server, key.token, PATIENCE, by=token)
             done = f"could not be revoked: {problem}" if problem else "is revoked"
             context.frontend.say(f"The token ending in {key.token.ending} {done}.")
 

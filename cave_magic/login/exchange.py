@@ -77,11 +77,6 @@ class NewToken:
         named = [key for key in listed or () if key.description == self.made and key.token not in stored]
         return [key for key in named if newest is not None and key.number is not None and key.number < newest]
 
-    def revoke(self, key: ListedToken) -> str:
-        """Revokes an older token, authorized by this one; returns why that failed, or ""."""
-        server, token = self.verified.target.server, self.verified.token
-        return revocation.revoke_in_use(server, key.token, PATIENCE, by=token)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
