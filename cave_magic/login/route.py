@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Protocol
 from urllib.parse import unquote
 
 from ..api.urls import parse_url
@@ -22,11 +21,29 @@ _FETCHED = {"sec-fetch-site": {"same-origin"}, "sec-fetch-mode": {"cors", "same-
 """What a browser says of a page's request to its own server; over plain http it says nothing."""
 
 
-class Headers(Protocol):
-    """What is needed of a request."""
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Request:
+    """A request, whose headers have names in lower case. It has no repr, because its query may contain a token."""
+
+    method: str
+    path: str
+    query: str
+    headers: tuple[tuple[str, str], ...]
 
     def values(self, *names: str) -> list[str]:
         """The values of the headers with one of these names."""
+        return [value for name, value in self.headers if name in names]
+
+    @property
+    def is_prefetch(self) -> bool:
+        """Whether the browser only prefetches the URL."""
+        return any("prefetch" in value for value in self.values("sec-purpose", "purpose"))
+
+    @property
+    def is_opened(self) -> bool:
+        """Whether a person opens the URL as a page."""
+        kind = [*self.values("sec-fetch-dest"), "document"][0]  # older browsers do not say
+        return self.method == "GET" and kind == "document" and not self.is_prefetch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +60,7 @@ class Route:
     host: str
     prefix: str = ""
 
-    def carries(self, request: Headers) -> bool:
+    def carries(self, request: Request) -> bool:
         """Whether a request came this way."""
         prefixes = [self.prefix] if self.prefix else []
         return request.values("host") == [self.host] and request.values("x-forwarded-prefix") == prefixes
@@ -57,7 +74,7 @@ class Route:
         return self.url(target) if self.prefix and target.startswith("/") else target  # old proxies rewrite no path
 
 
-def route_of(hello: Headers, port: int) -> Route | None:
+def route_of(hello: Request, port: int) -> Route | None:
     """The way that a hello came.
 
     Args:
