@@ -113,14 +113,9 @@ def _run(magic: str, words: Sequence[str]) -> int:
     context = Context(frontend=frontend, timeout=seconds, is_history_kept=True)
     _, failure = run(find_command(magic), context, words)
     if failure is not None:
-        return _fail("\n".join(failure.rendered), _code(failure, context.is_interrupted))
+        code = UNREADABLE if isinstance(failure, BadInput) else WRONG
+        return _fail("\n".join(failure.rendered), INTERRUPTED if context.is_interrupted else code)
     return WELL if context.is_well else WRONG
-
-
-def _code(failure: CaveMagicError, is_interrupted: bool) -> int:
-    if is_interrupted:
-        return INTERRUPTED
-    return UNREADABLE if isinstance(failure, BadInput) else WRONG
 
 
 def _fail(text: str, code: int) -> int:

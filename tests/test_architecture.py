@@ -42,11 +42,11 @@ OWNERS = {
 
 OF_THE_SANDBOX = {"flask", "werkzeug", "middle_auth_client", "cachetools", "requests", "cryptography", "pexpect"}
 
-POSITIONAL = {"ui.document", "doctor.model", "login.loopback"}
+POSITIONAL = {"ui.document", "doctor.model"}
 """Modules whose dataclasses also take values by position: short ones with an obvious order."""
 
-CHANGING = {"login.revocation"}
-"""Modules with a mutable dataclass: a token is marked as revoked."""
+CHANGING = {"login.revocation", "commands.context"}
+"""Modules with a mutable dataclass: a token is marked as revoked, and a line notes what it has done."""
 
 SAME_NAME = {"_Server"}
 """Private classes that share a name."""
