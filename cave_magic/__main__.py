@@ -43,13 +43,7 @@ The exit code is 0 if all is well, 1 if something is wrong, 2 if the line cannot
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Runs one command.
-
-    Args:
-        words: what was typed after the name of the program; by default the arguments of this process.
-    Returns:
-        The exit code.
-    """
+    """Runs one command and returns the exit code; `words`: what was typed after the name of the program."""
     find_door()
     try:
         return _main(sys.argv[1:] if words is None else words)

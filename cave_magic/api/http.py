@@ -115,11 +115,7 @@ class Session:
     def try_way(self, url: str, way: Way, masked: Token | None = None, *, seconds: float = 5.0) -> Response:
         """Sends a request in another way, on a connection of its own, and never with a real token. Otherwise as `get`.
 
-        Args:
-            url: the whole URL.
-            way: how it is sent.
-            masked: a token that the server got before, which is masked in the response.
-            seconds: as in `get`.
+        `masked`: a token that the server got before, which is masked in the response.
         """
         return self._request("GET", url, None, seconds, way=way, masked=masked)
 

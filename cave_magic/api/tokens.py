@@ -25,17 +25,9 @@ def keeps_one_token(version: str) -> bool:
 def create_token(
     session: Session, server: str, token: Token, description: str, version: str, seconds: float
 ) -> Response:
-    """Creates a permanent token. The body of a good response is the new `Token`.
+    """Creates a permanent token with a temporary one. The body of a good response is the new `Token`.
 
-    A server that keeps one token for each account revokes the existing one: ask the user first.
-
-    Args:
-        session: sends the request.
-        server: the auth server.
-        token: a temporary token of the account.
-        description: shown on the tokens page.
-        version: the version of the auth server, "" if unknown.
-        seconds: the timeout.
+    A server whose version ("" if unknown) keeps one token for each account revokes the other one: ask the user first.
     """
     if keeps_one_token(version):
         response = session.get(create_token_url(server), token, seconds=seconds)

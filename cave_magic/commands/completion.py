@@ -142,8 +142,7 @@ def script(*shells: str) -> str:
 def complete_words(given: Sequence[str]) -> list[str]:
     """The words that can take the place of the last one of a line.
 
-    Args:
-        given: the line up to the cursor; for bash also the characters at which it splits words.
+    `given`: the line up to the cursor; for bash also the characters at which it splits words.
     """
     line, breaks = (*given, "", "")[:2]
     command, _, rest = line.partition(" ")[2].lstrip().partition(" ")

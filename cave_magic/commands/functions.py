@@ -41,18 +41,12 @@ class _Caller(Shell):
 
 
 def call(name: str, *words: str, timeout: float, options: Mapping[str, object], **token: object) -> Any:
-    """Runs a command.
+    """Runs a command; returns what it found, or raises what the magic would show as an error.
 
     Args:
         name: the name of its magic.
-        words: its words and options.
-        timeout: the most seconds to wait.
         options: the options with a value; an empty one is left out.
         token: the token to save, in place of a variable that the command reads.
-    Returns:
-        What it found.
-    Raises:
-        CaveMagicError: what the magic would show as an error.
     """
     find_door()
     seconds = validate_timeout(timeout, "timeout")

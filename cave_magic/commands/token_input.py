@@ -130,12 +130,7 @@ def exchanged(context: Context, found: verify.VerifiedToken, overwrite: bool, as
 def agrees_to_replace(context: Context, token: Token, target: Target, account: Account | None = None) -> bool:
     """Asks whether a token may replace a different one that is stored; false if none is, or if nobody can be asked.
 
-    Args:
-        token: the new token.
-        target: the server of both.
-        account: the account of the new token, or None if that was not checked.
-    Raises:
-        Cancelled: the person wants to keep the stored one.
+    `account` is that of the new token, or None if it was not checked. Raises Cancelled if the person declines.
     """
     old, frontend = token_in_the_way(token, target.server), context.frontend
     if old is None or not frontend.can_ask:

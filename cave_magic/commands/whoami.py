@@ -95,10 +95,8 @@ def _others(context: Context, facts: ServerFacts) -> tuple[str, ...]:
 def _identity(facts: ServerFacts, shown: tuple[OtherFile, ...] = (), others: tuple[str, ...] = ()) -> Identity:
     """What is known about the token of a server, without the token.
 
-    Args:
-        facts: about the server.
-        shown: the other files that the page of this one server shows.
-        others: other tokens that programs send to it, with their accounts.
+    `shown`: the other files that the page of this one server shows; `others`: other tokens that programs send to it,
+    with their accounts.
     """
     account, stored = facts.account, facts.stored
     problem = None if account is not None else no_account(facts)

@@ -78,8 +78,7 @@ def locked(folder: Path) -> Iterator[None]:
 def in_turn(path: Path, seconds: float) -> Iterator[None]:
     """Lets processes run a block one after the other, as far as possible; after these seconds it does not wait longer.
 
-    Args:
-        path: a file, whose folder exists; it is created if it is missing.
+    The file, whose folder exists, is created if it is missing.
     """
     try:
         import fcntl  # not filelock, which takes half as long to import as requests

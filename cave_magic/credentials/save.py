@@ -181,13 +181,9 @@ JOB_SECONDS = 60.0
 def job(token: Token, server: str, datastack: str) -> Iterator[bool]:
     """Lets jobs on a shared home save in turn, so that a server is asked once and not two hundred times.
 
-    Args:
-        token: the token.
-        server: its server.
-        datastack: the datastack that is mapped to the server.
     Yields:
-        whether a job saved this token for them in the last `JOB_SECONDS`, after the server had accepted it, so
-        that there is nothing to do. Else the block saves it.
+        whether a job saved this token for this datastack in the last `JOB_SECONDS`, after the server had accepted it,
+        so that there is nothing to do. Else the block saves it.
     """
     path = secrets_folder() / JOB_NAME
     if not path.parent.is_dir() and folder_obstacle() is None:
@@ -371,7 +367,6 @@ def write_files(
 
     Args:
         plan: file -> its new text, or None to remove it.
-        copied: the files to copy.
         confirm: called when everything is written; if it raises, everything is restored.
     Returns:
         The copies.

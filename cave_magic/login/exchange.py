@@ -93,13 +93,10 @@ class Exchange:
     seconds: float
 
     def replace(self, temporary: VerifiedToken, asks: bool) -> NewToken | None:
-        """Creates a permanent token; the temporary one is to be revoked once it is saved.
+        """Creates a permanent token (None: the person declined); the temporary one is to be revoked once it is saved.
 
-        Args:
-            temporary: the temporary token.
-            asks: whether to ask first; if a new token revokes another one, the person is always asked.
-        Returns:
-            The new token; None if the person declined.
+        Without `asks` the person is asked only if a new token revokes another one.
+
         Raises:
             ServerInTrouble: no token could be created.
         """

@@ -157,18 +157,15 @@ def stray_tokens_in(query: str, issuer: str) -> list[Token]:
 
 
 class Receiver:
-    """Waits on loopback for one sign-in. Use it as a context manager.
+    """Waits on loopback for one sign-in. Use it as a context manager, which raises NoLoopback when it is entered.
 
     Until the sign-in is over, the browser may come several times, for example if the person opens the link again after
     choosing the wrong account. After that only late tokens are handled.
 
     Args:
-        handler: handles well-formed tokens.
         issuer: the value of `middle_auth_url` for the auth server.
         lifetime: seconds until the sign-in times out.
         not_revoked: the text and the link of the page `NOT_REVOKED`.
-    Raises:
-        NoLoopback: when entered.
     """
 
     def __init__(self, handler: TokenHandler, issuer: str, lifetime: float, not_revoked: tuple[str, str]) -> None:
@@ -217,9 +214,7 @@ class Receiver:
     def find_route(self, say_hello: Callable[[int, str], bool], seconds: float) -> bool:
         """Lets the page of a notebook say hello, once; returns whether that showed a way through its server.
 
-        Args:
-            say_hello: makes the page request a path of a port of this computer; returns whether there is a page.
-            seconds: the most seconds to wait for the request.
+        `say_hello` makes the page request a path of a port of this computer, and returns whether there is a page.
         """
         if say_hello(self._port, self._hello_path):
             self._found_route.wait(seconds)

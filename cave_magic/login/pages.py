@@ -28,13 +28,9 @@ def _titles() -> tuple[Line, ...]:
 
 
 def waiting_page(target: Target, address: str, problem: str, is_here: bool) -> Page:
-    """What to do while the browser is open at an address.
+    """What to do while the browser is open at the address of the sign-in page.
 
-    Args:
-        target: the server, and the datastack to which it gives access.
-        address: the sign-in page.
-        problem: why the browser could not open it, or "".
-        is_here: whether the browser is on this computer, so that this package opens it.
+    `problem`: why the browser could not open it, or ""; `is_here`: whether the browser is on this computer.
     """
     link = Span(address, "link")
     ways: tuple[Line, ...] = (
@@ -74,13 +70,9 @@ _LAST_COUNTS = (
 
 
 def choice_page(keys: Sequence[ListedToken], verified: VerifiedToken, here: Collection[Token], warning: str) -> Page:
-    """Lists the account's tokens.
+    """Lists the account's tokens, the default one first.
 
-    Args:
-        keys: the default one first.
-        verified: who signed in.
-        here: the tokens of this computer.
-        warning: what creating a new token would do, or "".
+    `here`: the tokens of this computer; `warning`: what creating a new token would do, or "".
     """
     blocks: list[Block] = [
         line("You are signed in as ", Span(verified.account.label.text, "strong"), ". Your tokens:"),

@@ -156,8 +156,6 @@ def revoke_in_use(server: str, token: Token, seconds: float, by: Token | None = 
     """Revokes a token that is in use, of either kind, and asks the server whether it still accepts it.
 
     Args:
-        server: the server that issued it.
-        token: the token.
         seconds: the timeout of all requests together.
         by: another token of the account, which authorizes it; so nothing is revoked unless the server accepts that one.
     Returns:

@@ -75,14 +75,7 @@ class Route:
 
 
 def route_of(hello: Request, port: int) -> Route | None:
-    """The way that a hello came.
-
-    Args:
-        hello: the request of the page.
-        port: the port of the receiver.
-    Returns:
-        None if the page, the proxy and the browser do not agree on where it came from.
-    """
+    """The way that the hello of a page came to a port; None if page, proxy and browser do not agree on it."""
     reported, hosts, prefixes = (hello.values(name) for name in (PAGE_HEADER, "host", "x-forwarded-prefix"))
     page = parse_url(reported[0]) if len(reported) == len(hosts) == len(prefixes) == 1 else None
     if page is None or page.scheme not in ("http", "https") or not _BASE_PATH.fullmatch(page.path):
