@@ -348,8 +348,7 @@ class Sandbox:
             self.cache_seconds,
         )
         self._web, self._gate = apps, gate
-        self._auth_app, self._info_app = apps.auth_app(shared), apps.info_app(shared)
-        self._local_app = apps.local_app(shared)
+        self._auth_app, self._info_app, self._local_app = apps.build_apps(shared)
 
     def _app(self, place: int, path: str) -> flask.Flask:
         if place:
