@@ -6,11 +6,11 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..api.urls import display_url, host_of
 from ..deployments import DEFAULT_SERVER, local_servers_of
@@ -35,9 +35,6 @@ from .token_files import (
     secrets_folder,
     show_path,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 OF_THE_TOKEN = ("description", SERVER_KEY)
 """The keys of a file from the tokens page that describe its token, and so do not apply to another one."""

@@ -65,7 +65,7 @@ class NewToken:
     def older(self) -> list[ListedToken]:
         """The account's older tokens with the description of this new one, except those stored on this computer.
 
-        None if they cannot be listed, or if other computers may have the same name.
+        None of them if they cannot be listed, or if other computers may have the same name.
         """
         token, server = self.verified.token, self.verified.target.server
         if not self.made or not names_this_computer():
@@ -159,7 +159,8 @@ class Exchange:
         if not keys or use:
             return keys[0] if keys else None
         stored = stored_tokens(temporary.target.server)
-        here = {key.token for key in keys if key.token in stored or _is_named_here(key)}
+        own_name = description() if names_this_computer() else None
+        here = {key.token for key in keys if key.token in stored or key.description == own_name}
         keys = sorted(keys, key=lambda key: (key.token not in stored, key.token not in here))
         warning = revokes_the_other(temporary.target) if self.keeps_one else ""
         page = choice_page(keys, temporary, here, warning)
@@ -260,10 +261,6 @@ def description() -> str:
 def stored_tokens(server: str) -> set[Token | None]:
     """The tokens in all files of this computer that may hold one of a server."""
     return {location.read().meant for location in locations(server)}
-
-
-def _is_named_here(key: ListedToken) -> bool:
-    return names_this_computer() and key.description == description()
 
 
 def names_this_computer() -> bool:
