@@ -282,7 +282,7 @@ OUR_WORDS = {
 
 OTHER_TEXT = {
     "api.*", "commands.completion", "credentials.scrub", "doctor.explain_error", "doctor.raised", "ui.redact", "token",
-    "commands.arguments._without_values", "commands.save._variable_in", "login.browser_sign_in.is_sign_in_address",
+    "commands.arguments._without_values", "commands.save._variable_in", "login.route.is_sign_in_address",
     "login.exchange.is_from_address",  # from a server, a library or a user
     "ui.*", "doctor.diagnose", "doctor.next_steps", "doctor.reference", "doctor.report", "doctor.summary",  # layout
     "environment.attribution", "environment.startup",  # from an exception or a file

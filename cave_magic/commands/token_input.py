@@ -29,7 +29,9 @@ from ..errors import (
     TokenRejected,
 )
 from ..login import pages, revocation, verify
+from ..login.auth_server import probe_auth_server
 from ..login.exchange import PATIENCE, Exchange, NewToken, stored_tokens
+from ..login.route import is_sign_in_address
 from ..token import PastedToken, Token, read_pasted, read_unknown_format
 from ..ui.document import Line, Page, Span, line, plain_text
 from ..ui.door import in_shell
@@ -80,7 +82,7 @@ def accepted(context: Context, text: str, target: Target, overwrite: bool, given
     it is already stored.
     """
     token = pick(context, text, target)
-    if not context.frontend.can_ask or resolve(target.server).token == token or not _is_sign_in_address(text):
+    if not context.frontend.can_ask or resolve(target.server).token == token or not is_sign_in_address(text):
         return exchanged(context, verified(context, token, target, given), overwrite)
     revocation.hold(target.server, token)
     try:
@@ -91,12 +93,6 @@ def accepted(context: Context, text: str, target: Target, overwrite: bool, given
     if found.permanent:
         revocation.release(token)
     return exchanged(context, replace(found, permanent=bool(found.permanent)), overwrite, asks=False)
-
-
-def _is_sign_in_address(text: str) -> bool:
-    from ..login.browser_sign_in import is_sign_in_address  # lazily: it imports a web server
-
-    return is_sign_in_address(text)
 
 
 def verified(context: Context, token: Token, target: Target, given: Sequence[str] = ()) -> verify.VerifiedToken:
@@ -117,8 +113,6 @@ def exchanged(context: Context, found: verify.VerifiedToken, overwrite: bool, as
     agreed = not overwrite and agrees_to_replace(context, found.token, target, found.account)
     if found.permanent is not False or not frontend.can_ask:
         return NewToken(verified=found, may_replace=agreed)
-    from ..login.auth_server import probe_auth_server
-
     verify.try_saving(target)
     exchange = Exchange(auth=probe_auth_server(target, seconds, frontend), frontend=frontend, seconds=seconds)
     result = exchange.replace(found, asks)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from ..api import endpoints, responses
 from ..api.batch import MAX_TIMEOUT, Batch
@@ -26,11 +25,9 @@ from ..ui.document import Line, Span, line
 from ..ui.frontend import Frontend
 from ..ui.prompts import choose, confirm
 from . import revocation
+from .auth_server import AuthServer
 from .pages import another_account, choice_page, moment_of
 from .verify import VerifiedToken, verify_token
-
-if TYPE_CHECKING:
-    from .auth_server import AuthServer
 
 PATIENCE = 5.0
 """The most seconds that a browser tab waits while its token is verified."""

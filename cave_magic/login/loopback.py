@@ -25,10 +25,8 @@ from typing import Protocol
 from urllib.parse import parse_qsl
 
 from ..token import Token
-from .route import Request, Route, route_of
+from .route import HOSTS, Request, Route, route_of
 
-HOSTS = ("127.0.0.1", "::1")
-"""It listens on the first of these that the computer has."""
 LIFETIME = 300.0
 """Seconds that a sign-in may take."""
 GRACE_PERIOD = 300.0

@@ -13,6 +13,9 @@ from urllib.parse import unquote
 
 from ..api.urls import parse_url
 
+HOSTS = ("127.0.0.1", "::1")
+"""The receiver listens on the first of these that the computer has."""
+
 PAGE_HEADER = "x-cave-page"
 """The header with the base URL of the page. A page of another site could send it only if the receiver allowed that."""
 
@@ -91,3 +94,10 @@ def route_of(hello: Request, port: int) -> Route | None:
         and all(set(hello.values(name)) <= good for name, good in _FETCHED.items())
     )
     return Route(base=f"{base}proxy/{port}", host=hosts[0], prefix=prefixes[0]) if agrees else None
+
+
+def is_sign_in_address(text: str) -> bool:
+    """Whether a pasted text is the URL of a sign-in that could not reach this computer."""
+    hosts = "|".join(re.escape(f"[{host}]" if ":" in host else host) for host in HOSTS)
+    direct, proxied = rf"http://(?:{hosts}):\d+", r"https?://[^\s\"'<>?#]+/proxy/\d+"
+    return re.match(rf"[\s\"'<]*(?:{direct}|{proxied})/[\w-]+\?\S*token=", text) is not None
