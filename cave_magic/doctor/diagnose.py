@@ -19,10 +19,9 @@ from .certainty import is_certain
 from .checks import CHECKS
 from .checks.call import CALL, REFUSED
 from .evidence import NO_NOTEBOOK, Evidence, NotebookSession
-from .feasible import feasible
 from .gather import gather, without_data_servers
 from .gather_call import follow
-from .model import CheckResult, Fix, LastError, Status, advise
+from .model import CheckResult, Fix, LastError, Status
 from .report import Report
 from .runner import run_checks
 
@@ -124,9 +123,7 @@ def judge(
     targets: Sequence[Target], evidence: Evidence, seconds: float, error: BaseException | None = None
 ) -> Diagnosis:
     """Runs the checks on facts that were gathered; sends no request, but tries what the next steps need."""
-    offer = advise(evidence.machine.fix_command)
-    prove = partial(feasible, machine=evidence.machine)
-    rows, fixes = run_checks(CHECKS, evidence.subjects, evidence.above, evidence.label, offer, prove)
+    rows, fixes = run_checks(CHECKS, evidence)
     forget = partial(cloud_volume.forget_cached, _hosts(evidence))
     person = next((facts.account for facts in evidence.servers if facts.account), None)
     account = person.to_dict() if person else None
