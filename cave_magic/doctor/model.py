@@ -236,7 +236,7 @@ class Check:
     needs: tuple[Check, ...] = ()
     explains: str = ""
     fixed_by: str = ""
-    quiet: bool = False
+    quiet: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

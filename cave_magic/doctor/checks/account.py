@@ -110,6 +110,7 @@ ACCOUNT = Check(
     about=ServerFacts,
     look=_account,
     needs=(FORM, SHADOW, AUTH),
+    quiet=False,
     explains="The auth server rejected the token, or its response was unexpected.",
     fixed_by="`%cave_save --from-file FILE --overwrite` if another file has a token that works, else "
     "`%cave_setup existing`; if a password in `.netrc` is sent instead, `%env NETRC=/dev/null`; after an unexpected "
@@ -122,7 +123,6 @@ KIND = Check(
     about=ServerFacts,
     look=_kind,
     needs=(ACCOUNT,),
-    quiet=True,
     explains="The stored token is temporary and expires within a week.",
     fixed_by="`%cave_setup replace` replaces it with a permanent one.",
 )

@@ -268,6 +268,5 @@ CALL = Check(
     explains="The call of caveclient in the last cell failed for a reason of its own: what it names does not exist, or "
     "its client is out of date.",
     fixed_by="Run the line that the check prints, which names what exists, or change the cell as it says.",
-    quiet=True,
 )
 CHECKS = (CALL,)

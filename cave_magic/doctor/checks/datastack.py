@@ -260,7 +260,6 @@ LISTED = Check(
     about=ServerFacts,
     look=_listed,
     needs=(ACCOUNT,),
-    quiet=True,
     explains="`--all` could not check every datastack: the list is not available, or it is very long.",
     fixed_by="Name the datastacks: `%cave_check NAME NAME`.",
 )
@@ -271,7 +270,6 @@ INFO = Check(
     about=DatastackFacts,
     look=_info,
     needs=(ACCOUNT,),
-    quiet=True,
     explains="The server responds, but its info service does not work. The token is not the reason.",
     fixed_by=f"Wait for the server's administrators to fix it, as long as the check says. {NETWORK.fixed_by}",
 )
@@ -282,7 +280,6 @@ TERMS = Check(
     about=DatastackFacts,
     look=_terms,
     needs=(INFO,),
-    quiet=True,
     explains="You have not accepted the datastack's terms of service.",
     fixed_by="Accept them at the link that the check prints, with the same account. If you have just "
     "accepted them, try again at the time that the check prints.",
@@ -294,7 +291,6 @@ NAME = Check(
     about=DatastackFacts,
     look=_name,
     needs=(INFO,),
-    quiet=True,
     explains="The server has no datastack with that name.",
     fixed_by="Use the name that the check suggests; `%cave_whoami` lists what you can read.",
 )
@@ -305,6 +301,7 @@ ACCESS = Check(
     about=DatastackFacts,
     look=_access,
     needs=(TERMS, NAME),
+    quiet=False,
     explains="The account has no permission to view the datastack, or this has just changed and the info service has "
     "not caught up.",
     fixed_by="If another token on this computer has access, save it with the `%cave_save` that the check prints. Else "

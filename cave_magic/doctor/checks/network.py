@@ -371,6 +371,7 @@ NETWORK = Check(
     about=ServerFacts,
     look=_network,
     needs=(MAP, REQUESTS),
+    quiet=False,
     explains="The server is unreachable, or is not a working CAVE server. The check repeats the request without the "
     "token and changes one thing at a time (proxy, certificates, IPv4 or IPv6, scheme, server); `-v` shows each try.",
     fixed_by="If a change made the request work, the check prints the line for it, such as `%env NO_PROXY=HOST` or "
@@ -383,7 +384,6 @@ AUTH = Check(
     about=ServerFacts,
     look=_auth,
     needs=(NETWORK, FORM),
-    quiet=True,
     explains="The server responds, but its auth service does not work. The token is not the reason.",
     fixed_by=f"Wait for the server's administrators to fix it, as long as the check says. {NETWORK.fixed_by}",
 )
@@ -393,7 +393,6 @@ CLOCK = Check(
     title="clock",
     about=ServerFacts,
     look=_clock,
-    quiet=True,
     explains="The clock of this computer differs by more than a day from those of the servers.",
     fixed_by="Set the clock; on a shared computer, its administrators do.",
 )

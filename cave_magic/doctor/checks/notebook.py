@@ -35,7 +35,6 @@ LEFT = Check(
     title="traces",
     about=Machine,
     look=_left,
-    quiet=True,
     explains="A token was left in this session's history or in the notebook file.",
     fixed_by="`%cave_check --fix` removes it; if anybody may have seen it, `%cave_setup replace`.",
 )
@@ -46,7 +45,6 @@ CLIENTS = Check(
     about=ServerFacts,
     look=_clients,
     needs=(ACCOUNT,),
-    quiet=True,
     explains="A variable holds a CAVEclient that was created with another token, and still sends that one.",
     fixed_by='Create the client again: `client = CAVEclient("minnie65_public")`.',
 )

@@ -78,7 +78,6 @@ CLOUD_VOLUME = Check(
     about=DatastackFacts,
     look=_cloud_volume,
     needs=(ACCESS,),
-    quiet=True,
     explains="cloud-volume or cloud-files reads another token than caveclient, or has an old one cached.",
     fixed_by="`%cave_save --from-file FILE --overwrite`; `%cave_check --fix` if CLOUD_VOLUME_DIR points elsewhere.",
 )
@@ -88,6 +87,7 @@ CLOUD_FILES = Check(
     title="cloud-files",
     about=Machine,
     look=_cloud_files,
+    quiet=False,
     explains="The installed cloud-files is too old to read a server's own token file.",
     fixed_by="`%pip install -U cloud-files cloud-volume`, then restart the kernel.",
 )

@@ -116,7 +116,6 @@ LOCAL = Check(
     about=DatastackFacts,
     look=_local_server,
     needs=(ACCESS,),
-    quiet=True,
     explains="The data server of the datastack is unreachable, or none of its services works.",
     fixed_by=f"If the server is down, wait. {NETWORK.fixed_by}",
 )
@@ -128,7 +127,6 @@ SERVICE_CHECKS = tuple(
         about=DatastackFacts,
         look=partial(_service, name),
         needs=(LOCAL,),
-        quiet=True,
         explains=f"The {name} service of the data server does not work, or is missing. The token is not the reason.",
         fixed_by=f"Wait for the server's administrators to fix it, as long as the check says. {NETWORK.fixed_by}",
     )
@@ -141,7 +139,6 @@ FITS = Check(
     about=DatastackFacts,
     look=_fits,
     needs=(ACCESS,),
-    quiet=True,
     explains="The materialize service is too old for the installed caveclient.",
     fixed_by='`%pip install "caveclient<8"` if queries fail, then restart the kernel.',
 )

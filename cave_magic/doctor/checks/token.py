@@ -257,7 +257,6 @@ FOLDER = Check(
     about=Machine,
     look=_folder,
     needs=(RESOURCES,),
-    quiet=True,
     explains="The folder of the token files cannot be read or written.",
     fixed_by="`!chmod 700` on the folder, or `!mv` for whatever is in its place, as the check prints it.",
 )
@@ -268,6 +267,7 @@ TOKEN = Check(
     about=ServerFacts,
     look=_token,
     needs=(MAP, FOLDER),
+    quiet=False,
     explains="No token is stored for the server, or its file cannot be used.",
     fixed_by="The check prints the command: `%cave_save` if there is a token on this computer (for a damaged file also "
     "`%cave_check --fix`), `!chmod 600` or `!mv` if the file cannot be read, `%pip install -U caveclient` if "
@@ -280,7 +280,6 @@ FORM = Check(
     about=ServerFacts,
     look=_form,
     needs=(TOKEN,),
-    quiet=True,
     explains="The stored token is malformed: it has quotes or spaces around it, or a part is missing.",
     fixed_by="`%cave_save --from-file FILE --overwrite` or `%cave_check --fix` if the token is still in it, else "
     "`%cave_setup existing`.",
@@ -292,7 +291,6 @@ SHADOW = Check(
     about=ServerFacts,
     look=_shadow,
     needs=(FORM,),
-    quiet=True,
     explains="An old token in the server's own file hides a working one in cave-secret.json.",
     fixed_by="`%cave_save --from-file ~/.cloudvolume/secrets/cave-secret.json --overwrite` or `%cave_check --fix`.",
 )
@@ -303,7 +301,6 @@ LEGACY = Check(
     about=ServerFacts,
     look=_legacy,
     needs=(TOKEN,),
-    quiet=True,
     explains="The token comes from chunkedgraph-secret.json, which caveclient reads as a last resort.",
     fixed_by="`%cave_check --fix` moves the token to the server's own file.",
 )
@@ -314,7 +311,6 @@ LINK = Check(
     about=ServerFacts,
     look=_link,
     needs=(TOKEN,),
-    quiet=True,
     explains="A token file is a link to nothing, or to a file of another user of this computer.",
     fixed_by="`%cave_save --from-file FILE --overwrite` writes the file that it points to; `!mv` moves the link away.",
 )
@@ -324,7 +320,6 @@ PRIVATE = Check(
     title="token file",
     about=ServerFacts,
     look=_private,
-    quiet=True,
     explains="Other users of this computer can read or replace the token file.",
     fixed_by="`%cave_check --fix`, which is `chmod 600` on the file and `chmod 700` on its folder.",
 )
@@ -335,7 +330,6 @@ VARIABLE = Check(
     about=ServerFacts,
     look=_variable,
     needs=(TOKEN,),
-    quiet=True,
     explains="An environment variable holds a token, which caveclient does not read.",
     fixed_by="Nothing, unless you want to use that token: `%cave_save --from-env NAME --overwrite`.",
 )
