@@ -33,7 +33,7 @@ def _call(datastack: DatastackFacts) -> Finding | None:
         return None
     for judge in (_spelling, _type, _server, _key, _old_client, _service, _versions, _version, _table, _same):
         if finding := judge(datastack, facts):
-            return _in_the_cell(finding, next_steps.check(datastack.target))
+            return _in_the_cell(finding, datastack.again)
     return None
 
 
@@ -155,7 +155,7 @@ def _versions(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
     advice = f"{FINE}: {tell_administrators(datastack.server.host)}"
     return failed(
         f"{datastack.name} has no valid materialization version{expired}",
-        next_step=then(advice, next_steps.check(datastack.target)),
+        next_step=then(advice, datastack.again),
     )
 
 
@@ -219,7 +219,7 @@ def _same(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
         return failed(
             f"{response.host} returns data to {_function(facts)} that caveclient cannot use ({facts.call.error}): ",
             sanitize(body, 80),
-            next_step=then(f"{FINE}: {tell_administrators(datastack.server.host)}", next_steps.check(datastack.target)),
+            next_step=then(f"{FINE}: {tell_administrators(datastack.server.host)}", datastack.again),
         )
     if response.status == 200 and (response.is_json or response.form not in (PAGE, "")):
         return ok("the same request succeeds now")

@@ -78,26 +78,30 @@ def _terms(datastack: DatastackFacts) -> Finding | None:
 
 
 def _not_accepted(datastack: DatastackFacts, terms: Terms | None, source: str) -> Finding:
-    account, again = datastack.server.account, next_steps.check(datastack.target)
+    account = datastack.server.account
     if account is not None and account.service_account:
         return failed(
             f"{datastack.name}: terms of service not accepted by the owner",
-            next_step=then("the owner of this service account must accept them", again),
+            next_step=then("the owner of this service account must accept them", datastack.again),
         )
     evidence = f"{datastack.name}: terms of service not accepted ({source})"
     if terms is None:
-        return failed(evidence, next_step=then("accept them on the server's website", again))
-    return failed(evidence, next_step=advise("accept the terms at ", Span(terms.url, "link"), ", then ", again))
+        return failed(evidence, next_step=then("accept them on the server's website", datastack.again))
+    return failed(
+        evidence, next_step=advise("accept the terms at ", Span(terms.url, "link"), ", then ", datastack.again)
+    )
 
 
 def wait_for_cache(datastack: DatastackFacts, *evidence: str | Span) -> Finding:
     """The info service still uses an earlier response of the auth server, which it caches for `MEMORY_SECONDS`."""
-    again, response, since = next_steps.check(datastack.target), datastack.info, datastack.contradicted_since
+    response, since = datastack.info, datastack.contradicted_since
     if response is None or since is None or response.at >= since + MEMORY_SECONDS:
         too_long = f"it has cached that for more than {duration(MEMORY_SECONDS)}"
-        return unknown(*evidence, next_step=then(f"{too_long}: {tell_administrators(datastack.server.host)}", again))
+        return unknown(
+            *evidence, next_step=then(f"{too_long}: {tell_administrators(datastack.server.host)}", datastack.again)
+        )
     cached = f": it caches permissions for up to {MEMORY_SECONDS} s"
-    return failed(*evidence, cached, next_step=at(since, MEMORY_SECONDS, again))
+    return failed(*evidence, cached, next_step=at(since, MEMORY_SECONDS, datastack.again))
 
 
 def _name(datastack: DatastackFacts) -> Finding | None:
@@ -109,7 +113,7 @@ def _name(datastack: DatastackFacts) -> Finding | None:
     if name in listed:
         return failed(
             f"{host} lists {name}, but has no information about it ({response.status})",
-            next_step=then(tell_administrators(host), next_steps.check(target)),
+            next_step=then(tell_administrators(host), datastack.again),
         )
     if home is not None and home.server != target.server:
         return _is_on_another(datastack, home.server, "it is on")
@@ -161,11 +165,10 @@ def _list(datastack: DatastackFacts) -> NextStep:
 
 def _access(datastack: DatastackFacts) -> Finding:
     response, account = datastack.info, datastack.server.account
-    check = next_steps.check(datastack.target)
     if response is None:
-        return unknown(f"{datastack.server.host} was not contacted", next_step=advise(check))
+        return unknown(f"{datastack.server.host} was not contacted", next_step=advise(datastack.again))
     if response.is_good and not _is_datastack(response):
-        return unknown(response.evidence, next_step=then(UNEXPECTED, check))
+        return unknown(response.evidence, next_step=then(UNEXPECTED, datastack.again))
     if local := local_server_in(response):
         if datastack.contradicted_since is not None and account is not None:
             return _no_longer(datastack, account)
@@ -173,7 +176,8 @@ def _access(datastack: DatastackFacts) -> Finding:
     if response.is_good:
         name = sanitize(datastack.name, 60, shareable=True)
         return unknown(
-            f"{response.host} returned no usable data server address for {name}", next_step=then(UNEXPECTED, check)
+            f"{response.host} returned no usable data server address for {name}",
+            next_step=then(UNEXPECTED, datastack.again),
         )
     if response.code == "missing_permission" and account is not None:
         return _or_another_token(datastack, _no_permission(datastack, account))
@@ -181,7 +185,7 @@ def _access(datastack: DatastackFacts) -> Finding:
         return wait_for_cache(
             datastack, "the auth server accepts the token; the info service still rejects it (invalid_token)"
         )
-    return unknown(response.evidence, next_step=then(UNEXPECTED, check))
+    return unknown(response.evidence, next_step=then(UNEXPECTED, datastack.again))
 
 
 def _no_longer(datastack: DatastackFacts, account: Account) -> Finding:
@@ -205,7 +209,6 @@ def _dataset(datastack: DatastackFacts) -> str:
 
 def _no_permission(datastack: DatastackFacts, account: Account) -> Finding:
     dataset = _dataset(datastack) or sanitize(datastack.name, 60, shareable=True)
-    again = next_steps.check(datastack.target)
     if datastack.contradicted_since is not None:
         source = "according to the auth server; the info service still refuses access (403 missing_permission)"
         return wait_for_cache(datastack, account.who, f" may view {dataset}, {source}")
@@ -215,10 +218,10 @@ def _no_permission(datastack: DatastackFacts, account: Account) -> Finding:
     ask = line(f"ask the administrators of {dataset} for access", named)
     if account.admin:
         give = f"you administer {datastack.server.host}: give your account that permission"
-        return failed(evidence, ", which an administrator needs too", next_step=then(give, again))
+        return failed(evidence, ", which an administrator needs too", next_step=then(give, datastack.again))
     if dataset in account.administers:
         give = f"you administer {dataset}: give a group of yours the permission to view it"
-        return failed(evidence, ", which a dataset's administrator needs too", next_step=then(give, again))
+        return failed(evidence, ", which a dataset's administrator needs too", next_step=then(give, datastack.again))
     if not account.before_terms:
         other = set_up(server_for(datastack)).line
         return failed(
@@ -232,7 +235,7 @@ def _no_permission(datastack: DatastackFacts, account: Account) -> Finding:
     if public:
         use = _check_of(public[0], datastack)
         return failed(evidence, next_step=advise(ask, ", or use the public datastack: ", use))
-    return failed(evidence, next_step=then(ask, again))
+    return failed(evidence, next_step=then(ask, datastack.again))
 
 
 def _or_another_token(datastack: DatastackFacts, finding: Finding) -> Finding:

@@ -90,7 +90,7 @@ def _shows_wrong_server(response: Response) -> bool:
 def _wrong_entry(server: ServerFacts, *evidence: str | Line) -> Finding:
     """A wrong entry of the map; without a fix if it was corrected in the meantime."""
     fix = fixes.fix_entry(server)
-    return failed(*evidence, next_step=None if fix else advise(next_steps.check(server.target)), fix=fix)
+    return failed(*evidence, next_step=None if fix else advise(server.again), fix=fix)
 
 
 MAP_FILE = Check(

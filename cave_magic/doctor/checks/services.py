@@ -26,7 +26,7 @@ def _local_server(datastack: DatastackFacts) -> Finding | None:
     if all(response.status == 404 for response in responses):  # even old services have one of the routes
         return failed(
             f"{responses[0].host} has none of the data services (404 for each)",
-            next_step=then(not_yours(datastack.server), next_steps.check(datastack.target)),
+            next_step=then(not_yours(datastack.server), datastack.again),
         )
     if any(is_up(name, response) for name, response in services.items()):
         return ok(f"{responses[0].host} responded in {elapsed(max(response.seconds for response in responses))}")
@@ -58,7 +58,7 @@ def _missing(name: str, datastack: DatastackFacts, response: Response) -> Findin
     if not _is_needed(name, datastack):
         return warning(f"{evidence}, so client.{name} does not work for this datastack")
     advice = f"{FINE}: {tell_administrators(datastack.server.host)}"
-    return failed(evidence, next_step=then(advice, next_steps.check(datastack.target)))
+    return failed(evidence, next_step=then(advice, datastack.again))
 
 
 def _is_needed(name: str, datastack: DatastackFacts) -> bool:

@@ -61,7 +61,7 @@ def untried(file: TokenFile) -> str:
 
 
 def _move_away(server: ServerFacts, file: TokenFile) -> NextStep:
-    return then(next_steps.move_away(file.path), next_steps.check(server.target))
+    return then(next_steps.move_away(file.path), server.again)
 
 
 def _without_link(link: Path, check: Command) -> NextStep:
@@ -106,10 +106,10 @@ def _stored(server: ServerFacts) -> Finding:
         return _missing(server)
     file = stored.source or stored.server_file
     if server.caveclient_disagrees:
-        check, step = next_steps.check(server.target), next_steps.install(server.machine.find_installer(), "caveclient")
+        step = next_steps.install(server.machine.find_installer(), "caveclient")
         return unknown(
             f"caveclient, as it is {either('in this kernel', 'installed here')}, does not use the token in {file.name}",
-            next_step=advise(either("restart the kernel, then ", ""), check, "; if it is the same then: ", step),
+            next_step=advise(either("restart the kernel, then ", ""), server.again, "; if it is the same then: ", step),
         )
     ending = (", ends in ", Span(stored.token.ending, private=True)) if stored.token.ending else ()
     alone = "" if file.readable_by_others else ", only you can read it"
@@ -130,7 +130,7 @@ def _blocked(server: ServerFacts, file: TokenFile) -> Finding:
     evidence = file.fault
     default = server.stored.default_file
     if file.state is State.UNREADABLE:
-        make_readable = then(next_steps.make_private(file.path), next_steps.check(server.target))
+        make_readable = then(next_steps.make_private(file.path), server.again)
         return failed(evidence, next_step=_move_away(server, file) if file.link else make_readable)
     if file.state in (State.NOT_A_FILE, State.TOO_LARGE):
         return failed(evidence, next_step=_move_away(server, file))
@@ -145,7 +145,7 @@ def _blocked(server: ServerFacts, file: TokenFile) -> Finding:
 def _missing(server: ServerFacts) -> Finding:
     own, default = server.stored.server_file, server.stored.default_file
     if own.gap:
-        return failed(own.fault, next_step=_without_link(own.path, next_steps.check(server.target)))
+        return failed(own.fault, next_step=_without_link(own.path, server.again))
     if own.state is State.NOT_A_FILE:
         return failed(own.fault, next_step=_move_away(server, own))
     if own.state is State.READ and default.token is not None:
@@ -210,11 +210,11 @@ def _shadow(server: ServerFacts) -> Finding | None:
 
 def _link(server: ServerFacts) -> Finding | None:
     """Links to nothing, although CAVEclient found a token, and links to another user's file."""
-    stored, check = server.stored, next_steps.check(server.target)
+    stored = server.stored
     for file in (stored.server_file, stored.default_file):
         if file.state is State.ABSENT and file.problem and stored.source is not None:
             fill = save_from(server, stored.source)
-            step = _without_link(file.path, check) if file.gap else fill
+            step = _without_link(file.path, server.again) if file.gap else fill
             return warning(f"{file.name} {file.problem}", next_step=step)
     file = stored.source or stored.server_file
     if not file.link or not file.foreign:
