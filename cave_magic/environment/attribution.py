@@ -38,19 +38,10 @@ from .trial import ImportFailure, ImportTrial, Outcome, attempt, is_python_gone,
 
 _KEPT = frozenset(
     (
-        "HOME",
-        "LANG",
-        "PATH",
-        "PYTHONPATH",
-        "SYSTEMROOT",
-        "TEMP",
-        "TMP",
-        "TMPDIR",
-        "USERPROFILE",
-        "APPDATA",
+        "HOME", "LANG", "PATH", "PYTHONPATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "USERPROFILE", "APPDATA",
         "LOCALAPPDATA",
     )
-)
+)  # fmt: skip
 """The environment variables that every trial has; PYTHONPATH only adds to `sys.path`, which is tried by itself."""
 _MOST_TRIALS = 5
 _OWN = "cave_magic"
@@ -331,10 +322,8 @@ class _Attribution:
         name = found[-1].rpartition(".")[2] if found else ""
         folder = os.path.join(one.folder, *found[-1].split(".")[:-1]) if found else ""
         with suppress(OSError):
-            names = [
-                file for file in os.listdir(folder) if file.startswith(f"{name}.") and file.endswith((".so", ".pyd"))
-            ]
-            return bool(name and names)
+            files = os.listdir(folder) if name else ()
+            return any(one.startswith(f"{name}.") and one.endswith((".so", ".pyd")) for one in files)
         return False
 
     def _other_version(self) -> ImportFault | None:
@@ -435,10 +424,6 @@ class _Attribution:
     def _installer(one: Installed | None) -> Installer:
         """Conda, if it installed the package; else pip or what there is instead."""
         with suppress(Exception):
-            if (
-                one
-                and (one.metadata.read_text("INSTALLER") or "").strip() == "conda"
-                and (found := find_conda(one.name))
-            ):
-                return found
+            if one is not None and (one.metadata.read_text("INSTALLER") or "").strip() == "conda":
+                return find_conda(one.name) or find_installer()
         return find_installer()

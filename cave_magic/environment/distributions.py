@@ -86,14 +86,13 @@ class Installed:
             from packaging.specifiers import SpecifierSet
             from packaging.tags import parse_tag, sys_tags
 
-            if not SpecifierSet(self.metadata.metadata["Requires-Python"] or "").contains(
-                f"{sys.version_info[0]}.{sys.version_info[1]}.{sys.version_info[2]}"
-            ):
+            mine = ".".join(map(str, sys.version_info[:3]))
+            if mine not in SpecifierSet(self.metadata.metadata["Requires-Python"] or ""):
                 return True
             words = (self.metadata.read_text("WHEEL") or "").splitlines()
             tags = [tag for word in words if word.startswith("Tag:") for tag in parse_tag(word[4:].strip())]
-            mine = {(tag.interpreter, tag.abi) for tag in sys_tags()}
-            return bool(tags) and not any((tag.interpreter, tag.abi) in mine for tag in tags)
+            fitting = {(tag.interpreter, tag.abi) for tag in sys_tags()}
+            return bool(tags) and fitting.isdisjoint((tag.interpreter, tag.abi) for tag in tags)
         return False
 
     def damaged_files(self, looked_at: Collection[str], everywhere: bool) -> tuple[str, ...]:
