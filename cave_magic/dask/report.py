@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..doctor.model import NextStep, Status
-from ..doctor.report import MARKS
+from ..doctor.report import ShownReport, mark
 from ..ui.document import Block, Line, Page, Span, Table, joined, line
 from ..ui.durations import duration
 from ..ui.redact import sanitize
@@ -93,7 +93,7 @@ class WorkerGroup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkersReport:
+class WorkersReport(ShownReport):
     """What `%cave_check --workers` found. It can be pickled and contains no secret.
 
     Attributes:
@@ -116,16 +116,6 @@ class WorkersReport:
         bad = sum(len(one.workers) for one in self.groups if not one.is_well)
         number = sum(len(one.workers) for one in self.groups)
         return f"<CAVE report on {number} workers: {f'{bad} without access' if bad else 'all well'}>"
-
-    def __str__(self) -> str:
-        from ..ui.terminal import as_text  # lazily: most scripts print no report
-
-        return as_text(self.page())
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        from ..ui.terminal import bundle
-
-        return bundle(self.page())
 
     @property
     def ok(self) -> bool:
@@ -158,10 +148,13 @@ class WorkersReport:
 
 
 def _rows(group: WorkerGroup, verbose: bool) -> Iterable[tuple[Line, ...]]:
-    mark = line(Span(f"{MARKS[group.status]} {group.status.value}", group.status.value))
     said = group.evidence if group.status is not Status.OK else "all well"
     account = f" ({group.account})" if group.is_well and group.account else ""
-    yield mark, line(Span(group.who, "" if group.status is Status.OK else "strong")), line(f"{said}{account}")
+    yield (
+        mark(group.status),
+        line(Span(group.who, "" if group.status is Status.OK else "strong")),
+        line(f"{said}{account}"),
+    )
     if group.differs:
         differs = joined(", ", [Span(one.text, "dim", private=True) for one in group.differs])
         yield (), line(Span("differs", "dim")), differs
@@ -223,14 +216,10 @@ def merged(groups: Iterable[tuple[str, WorkerGroup]]) -> tuple[WorkerGroup, ...]
         key = (one.status, one.check, one.evidence, one.account, unlike)
         together.setdefault(key, []).append((address, one))
     found = [
-        WorkerGroup(
+        replace(
+            some[0][1],
             workers=tuple(sorted(address for address, _ in some)),
             hosts=tuple(sorted({host for _, one in some for host in one.hosts})),
-            status=some[0][1].status,
-            check=some[0][1].check,
-            evidence=some[0][1].evidence,
-            advice=some[0][1].advice,
-            account=some[0][1].account,
             differs=_together([one.differs for _, one in some]),
         )
         for some in together.values()
