@@ -32,7 +32,6 @@ from .gather_server import ServerRequests
 
 if TYPE_CHECKING:
     from ..environment.import_fault import ImportFault
-    from ..environment.slow_import import Watch
 
 
 EXIT_SECONDS = 5.0
@@ -65,7 +64,11 @@ def gather(
             goes on in its thread, and nobody waits for it.
         in_detail: find out, too, where the time of that import goes.
     """
-    watch = _watch() if in_detail and "caveclient" not in sys.modules else None
+    watch = None
+    if in_detail and "caveclient" not in sys.modules:
+        from ..environment.slow_import import Watch  # lazily: only for -v
+
+        watch = Watch()
     with Batch(seconds, FEW_CONNECTIONS) if everything else Batch(seconds) as batch:
         search, wanted = _Search(batch, followed), tuple(targets)
         if followed is not None:
@@ -107,12 +110,6 @@ def gather(
                     return evidence
         batch.wait(on_wait)
         return found(awaited=True)
-
-
-def _watch() -> Watch:
-    from ..environment.slow_import import Watch  # lazily: only for -v
-
-    return Watch()
 
 
 def _explain(batch: Batch, importing: Future[str], importing_requests: Future[str]) -> ImportFault | None:
