@@ -100,7 +100,6 @@ def check_workers(
 
     Args:
         workers: a `distributed.Client`, a cluster, the name of a variable with one, or a scheduler's address.
-        targets: the datastacks to check.
         seconds: the timeout of the whole.
         on_wait: called with what it waits for.
         names: the person's variables.

@@ -25,12 +25,7 @@ from .model import CheckResult, Status
 
 
 def is_certain(rows: Iterable[CheckResult], evidence: Evidence) -> bool:
-    """Whether the import of caveclient can no longer change which row comes first.
-
-    Args:
-        rows: the results of all checks, with the import unfinished.
-        evidence: the facts, complete but for the import.
-    """
+    """Whether the import of caveclient, which is all that is unknown, can no longer change which row comes first."""
     if Status.CRASHED in (statuses := {row.status for row in rows}) or Status.FAILED not in statuses:
         return False
     responses = [one for server in evidence.servers for one in server.responses]

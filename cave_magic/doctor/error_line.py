@@ -24,11 +24,8 @@ from .raised import Raised, take_apart
 
 
 def error_line(error: BaseException, settings: Settings) -> Line:
-    """The line for the error of a cell; () if there is nothing to say.
+    """The line for the error that a cell ended with; () if there is nothing to say.
 
-    Args:
-        error: the exception that the cell ended with.
-        settings: the settings of this kernel.
     Raises:
         Exception: whatever a user's object or an unknown version of a library raises; the caller says nothing then.
     """

@@ -58,9 +58,7 @@ def _is_map_with_secrets(path: Path) -> bool:
 def fix_permissions(stored: StoredToken, folder_open: bool = False) -> Fix | None:
     """Makes the folder of the token files and every token file owner-only, including those of other servers.
 
-    Args:
-        stored: the files of a server.
-        folder_open: whether everybody on this computer can write to the folder.
+    `folder_open` tells whether everybody on this computer can write to the folder.
     """
     if os.name != "posix":
         return None
@@ -176,8 +174,6 @@ def fix_copies(
     """Writes a token to all files that have a token of the same server.
 
     Args:
-        stored: the server's files.
-        token: the token that works.
         data_servers: addresses of its data servers, whose files cloud-volume reads; None for the known ones.
         readers: files in another folder that cloud-volume and cloud-files read first.
     """
@@ -239,13 +235,7 @@ def fix_entry(server: ServerFacts) -> Fix | None:
 
 
 def fix_map_entry(datastack: str, server: str, current: ServerMap) -> Fix | None:
-    """Corrects or removes an entry of the map.
-
-    Args:
-        datastack: its name in the map.
-        server: the right address; "" to remove the entry.
-        current: the map.
-    """
+    """Corrects the address of a datastack in the map; removes the entry if the address is ""."""
     if current.entries.get(datastack) == server if server else datastack not in current.entries:
         return None
     name, old = sanitize(datastack).text, display_url(current.entries.get(datastack))

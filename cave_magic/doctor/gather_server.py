@@ -38,14 +38,8 @@ def response_of(request: PendingResponse | None) -> Response | None:
 class MisplacedTokens:
     """The tokens on this computer that caveclient does not read, and the requests that show which of them work.
 
-    Only tokens that name this server are sent to it.
-
-    Args:
-        batch: the batch of the requests.
-        stored: the token that caveclient reads, which is not tried again.
-        address: what is requested with each token.
-        works: whether a response shows a token that helps.
-        skipped: files that were already read.
+    Only tokens that name this server are sent to it, to request `address`; `works` tells whether the response shows a
+    token that helps. The token that caveclient reads, and `skipped` files, are not tried again.
     """
 
     def __init__(

@@ -276,11 +276,9 @@ def with_family(name: str) -> Command:
 
 
 def install(installer: Installer, *specs: str, again: bool = False, over: bool = False) -> Line:
-    """Installs packages into the environment of this kernel, and what to do then.
+    """Installs packages (`pandas<3`) into the environment of this kernel, and what to do then.
 
     Args:
-        installer: what can install them here.
-        specs: the packages, with the accepted versions; the newest of these is installed.
         again: whether to replace them even if they are there.
         over: whether to leave alone what is there, which pip cannot or must not uninstall.
     """
@@ -392,10 +390,7 @@ def _literal(text: str) -> str:
 def past(obstacle: Obstacle, again: Command, unsaved: Command | None = None) -> NextStep:
     """How to get past an obstacle, by the way that is open to this user, or who can remove it.
 
-    Args:
-        obstacle: what keeps a file from being changed.
-        again: the command that follows.
-        unsaved: the command that works with a token that is not saved, for obstacles that this user cannot remove here.
+    If it is others, `unsaved` (a command that works with a token that is not saved) is the way until then.
     """
     if obstacle.way is WayOut.MOVE_AWAY:
         return then(move_away(obstacle.path), again)
@@ -436,13 +431,7 @@ def _typed(path: Path) -> str:
 
 
 def without_anybody(target: Target, runtime: Runtime, replaces: bool) -> NextStep:
-    """How to save a token without a prompt.
-
-    Args:
-        target: the server that it is for.
-        runtime: where the kernel runs.
-        replaces: whether it replaces a stored token.
-    """
+    """How to save a token without a prompt; `replaces` tells whether one is stored already."""
     commands = recall(runtime, target, *(["--overwrite"] if replaces else []))
     place = runtime.secrets_name or "an environment variable"
     return advise(f"keep a token as CAVE_TOKEN in {place}, then ", joined(", then ", commands))

@@ -53,12 +53,7 @@ class _TimeUp(Exception):
 
 
 def find_fault(module: str, seconds: Callable[[], float]) -> ImportFault | None:
-    """Why the import of a module failed; None if there was no time to try what could be the cause.
-
-    Args:
-        module: its full name.
-        seconds: how many seconds are left.
-    """
+    """Why the import of a module failed; None if the `seconds` that are left do not suffice to try possible causes."""
     if is_python_gone():
         gone = Repair(action=Action.OTHER_PYTHON)
         return ImportFault(cause=Cause.PYTHON_GONE, package="Python", folder=sys.executable, repair=gone)

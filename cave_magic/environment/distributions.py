@@ -25,13 +25,7 @@ def normal(name: str) -> str:
 
 
 class Installed:
-    """One installed distribution.
-
-    Args:
-        name: its normalised name.
-        version: its version.
-        metadata: all that is known about it.
-    """
+    """One installed distribution, with its normalised name."""
 
     def __init__(self, name: str, version: str, metadata: Distribution) -> None:
         self.name, self.version, self.metadata = name, version, metadata

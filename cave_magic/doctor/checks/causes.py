@@ -71,14 +71,7 @@ class Case:
 def what_changed(
     response: Response, server: ServerFacts, tried: Tried, works: Callable[[Response], bool]
 ) -> Finding | None:
-    """The cause, if an experiment changed the outcome.
-
-    Args:
-        response: the response that failed.
-        server: the facts about its server.
-        tried: the experiments on the request.
-        works: whether a response is as it should be.
-    """
+    """The cause of a response that failed, if an experiment changed the outcome."""
     decisive = tried.decisive(works) if tried.url == response.url else None
     if decisive is None:
         return None

@@ -82,8 +82,6 @@ def failure_finding(
     """What a response means that is not from a working CAVE service.
 
     Args:
-        response: the response.
-        server: the facts about its server.
         whole: "the server", or the name of the only service that does not work.
         tried: the experiments on it; None for those on the server.
         works: whether a response is as it should be.
