@@ -8,10 +8,9 @@ from difflib import get_close_matches
 
 from ...api.responses import FLASK_404, NOT_RECEIVED, PAGE, TEXT, Response, is_cave, local_server_in, version_in
 from ...api.urls import host_of, parse_url
-from ...credentials.token_files import TOKEN_KEY, TokenFile, show_key, show_path
+from ...credentials.token_files import TOKEN_KEY, show_key, show_path
 from ...deployments import problem_with_address
-from ...environment.caveclient_adapter import AskedKey
-from ...ui.document import Line, Span, joined, line
+from ...ui.document import Span, joined, line
 from ...ui.redact import Untrusted, odd_characters, plain_name, sanitize
 from .. import next_steps
 from ..evidence import CallFacts, DatastackFacts
@@ -60,23 +59,15 @@ def _key(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
     asked, file = facts.call.key, facts.key_file
     if asked is None or file is None or (asked.found and facts.call.status not in REFUSED):
         return None
-    go_on = next_steps.go_on(datastack.target)
+    go_on, shown = next_steps.go_on(datastack.target), Span(show_path(asked.file), private=True)
     if asked.key == TOKEN_KEY:
-        return failed(_no_token(asked), next_step=advise("create the client again: ", go_on))
-    return failed(_under_key(asked, file), next_step=advise("without that argument: ", go_on))
-
-
-def _no_token(asked: AskedKey) -> Line:
-    file = Span(show_path(asked.file), private=True)
-    return line("the client found no token in ", file, " when it was made; the stored one works")
-
-
-def _under_key(asked: AskedKey, file: TokenFile) -> Line:
-    """That a client was made with `auth_token_key`, which names another key of the token file."""
+        evidence = line("the client found no token in ", shown, " when it was made; the stored one works")
+        return failed(evidence, next_step=advise("create the client again: ", go_on))
     keys = [*([Span(TOKEN_KEY, private=True)] if file.token is not None else []), *file.keys]
-    has = line(Span(show_path(asked.file), private=True), " has ", joined(" and ", keys) if keys else "no keys")
+    has = line(shown, " has ", joined(" and ", keys) if keys else "no keys")
     but = ", and that token is under another key; " if asked.found else ", but "
-    return line('the client was created with auth_token_key="', show_key(asked.key), '"', but, has)
+    evidence = line('the client was created with auth_token_key="', show_key(asked.key), '"', but, has)
+    return failed(evidence, next_step=advise("without that argument: ", go_on))
 
 
 def _spelling(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
@@ -114,7 +105,11 @@ def _type(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
     if wrong is None:
         return None
     lossy = ", which does not hold all digits of an id" if wrong.type == "float" and wrong.name.endswith("_id") else ""
-    given = f"{wrong.name} of type {_shown(wrong.type)}{lossy}" if wrong.type else f"an empty {wrong.name}"
+    given = (
+        f"{wrong.name} of type {sanitize(wrong.type, 40, shareable=True).text}{lossy}"
+        if wrong.type
+        else f"an empty {wrong.name}"
+    )
     return failed(
         f"{_function(facts)} was called with {given}",
         next_step=advise(f"in that cell, give {wrong.name} as {wrong.expected}"),
@@ -122,11 +117,7 @@ def _type(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
 
 
 def _function(facts: CallFacts) -> str:
-    return _shown(facts.call.function)
-
-
-def _shown(name: str) -> str:
-    return sanitize(name, 40, shareable=True).text
+    return sanitize(facts.call.function, 40, shareable=True).text
 
 
 def _old_client(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
@@ -207,7 +198,8 @@ def _table(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
 def _same(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
     response, service = facts.same, facts.call.service
     if response is None:
-        return _not_repeated(facts)
+        is_known = facts.valid and facts.tables and facts.call.table
+        return ok("the version and the table of that call exist; its request was not repeated") if is_known else None
     if facts.refused_since is not None:
         evidence = f"{response.host} still refuses access ({response.code}), although the info service no longer does"
         return wait_for_cache(replace(datastack, info=response, contradicted_since=facts.refused_since), evidence)
@@ -249,13 +241,6 @@ def _is_unusable(response: Response, facts: CallFacts) -> bool:
     if error == "KeyError":
         return isinstance(body, dict) and not any(facts.call.missing == key for key in body)
     return error in ("TypeError", "IndexError", "AttributeError") and not body
-
-
-def _not_repeated(facts: CallFacts) -> Finding | None:
-    """What is known about a call whose request was not sent again, such as a query."""
-    if not facts.valid or not facts.tables or not facts.call.table:
-        return None
-    return ok("the version and the table of that call exist; its request was not repeated")
 
 
 CALL = Check(

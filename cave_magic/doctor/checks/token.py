@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from ...api.responses import REFUSALS, Response, is_cave
 from ...api.urls import host_of
@@ -13,8 +12,7 @@ from ...ui.document import Line, Span, line
 from ...ui.door import either
 from .. import fixes, next_steps
 from ..evidence import Machine, ServerFacts
-from ..model import Check, Command, Finding, NextStep, Status, advise, failed, ok, then, unknown, warning
-from ..next_steps import without_anybody
+from ..model import Check, Finding, NextStep, Status, advise, failed, ok, then, unknown, warning
 from .datastack_map import MAP
 from .resources import RESOURCES
 
@@ -24,7 +22,7 @@ from .resources import RESOURCES
 def set_up(server: ServerFacts, kind: str = "existing") -> NextStep:
     """The command that sets up a new token for this server."""
     if not server.machine.can_ask:
-        return without_anybody(server.target, server.machine.runtime, server.stored.token is not None)
+        return next_steps.without_anybody(server.target, server.machine.runtime, server.stored.token is not None)
     return advise(next_steps.setup(server.target, kind))
 
 
@@ -62,12 +60,6 @@ def untried(file: TokenFile) -> str:
 
 def _move_away(server: ServerFacts, file: TokenFile) -> NextStep:
     return then(next_steps.move_away(file.path), server.again)
-
-
-def _without_link(link: Path, check: Command) -> NextStep:
-    """Makes the target of a dangling link available, or moves the link away."""
-    move = next_steps.move_away(link)
-    return then(line("if that is on a drive that is not mounted, mount it; else ", move), check)
 
 
 # ---------------------------------------------------------------- finding it
@@ -145,7 +137,7 @@ def _blocked(server: ServerFacts, file: TokenFile) -> Finding:
 def _missing(server: ServerFacts) -> Finding:
     own, default = server.stored.server_file, server.stored.default_file
     if own.gap:
-        return failed(own.fault, next_step=_without_link(own.path, server.again))
+        return failed(own.fault, next_step=next_steps.restore_link(own.path, server.again))
     if own.state is State.NOT_A_FILE:
         return failed(own.fault, next_step=_move_away(server, own))
     if own.state is State.READ and default.token is not None:
@@ -164,14 +156,10 @@ def _missing(server: ServerFacts) -> Finding:
             next_step=advise(next_steps.save(server.target, "--from-env", name)),
         )
     folder = Span(str(server.machine.token_folder), private=True)
-    return within_reach(server, line(f"none for {server.host} in ", folder), _first_time(server))
-
-
-def _first_time(server: ServerFacts) -> NextStep:
-    if not server.machine.can_ask:
-        return set_up(server)
-    new, old = next_steps.setup(server.target, "new"), next_steps.setup(server.target, "existing")
-    return advise(new, "   (or ", old, " if you have an account)")
+    step = set_up(server)
+    if server.machine.can_ask:
+        step = advise(set_up(server, "new").line, "   (or ", step.line, " if you have an account)")
+    return within_reach(server, line(f"none for {server.host} in ", folder), step)
 
 
 # ---------------------------------------------------------------- its form
@@ -214,7 +202,7 @@ def _link(server: ServerFacts) -> Finding | None:
     for file in (stored.server_file, stored.default_file):
         if file.state is State.ABSENT and file.problem and stored.source is not None:
             fill = save_from(server, stored.source)
-            step = _without_link(file.path, server.again) if file.gap else fill
+            step = next_steps.restore_link(file.path, server.again) if file.gap else fill
             return warning(f"{file.name} {file.problem}", next_step=step)
     file = stored.source or stored.server_file
     if not file.link or not file.foreign:
