@@ -85,7 +85,10 @@ class _Attribution:
         tried = (self._circumstances, self._other_copy)
         deduced = (self._unreadable, self._absent, self._broken, self._other_version)
         looks = (*tried, *deduced, self._binary, self._library, self._mismatch)
-        return next((found for look in looks if (found := look())), None) or self._unknown()
+        if found := next((found for look in looks if (found := look())), None):
+            return found
+        package = str(self._running() or next(iter(self._parts), None) or self._module.partition(".")[0])
+        return ImportFault(cause=Cause.UNKNOWN, package=package, repair=self._repair(Action.OTHER_ENVIRONMENT))
 
     def _named_tops(self) -> Iterator[str]:
         """The top-level modules that take part, those nearest the failure first."""
@@ -115,9 +118,8 @@ class _Attribution:
         """The distribution whose copy of a module is imported; else another one that owns it."""
         owners = [one for one in self._installed if top in one.modules]
         first = next(entries_with(top), None)
-        return next(
-            (one for one in owners if first is not None and is_same(one.folder, first)), next(iter(owners), None)
-        )
+        imported = (one for one in owners if first is not None and is_same(one.folder, first))
+        return next(imported, None) or next(iter(owners), None)
 
     def _running(self, other_than: str = "") -> Installed | None:
         """The innermost distribution whose code was running."""
@@ -188,9 +190,8 @@ class _Attribution:
             trials[top if alone else entry] = ImportTrial(
                 module=self._target, hidden=(top,) if alone else (), folder=entry, without_entry=not alone
             )
-        every = tuple(
-            top for top, (entry, *_) in double.items() if origin_of(entry) is Origin.USER and is_changeable(entry)
-        )
+        users = [top for top, (entry, *_) in double.items() if origin_of(entry) is Origin.USER]
+        every = tuple(top for top in users if is_changeable(double[top][0]))
         trials = dict(list(trials.items())[:_MOST_TRIALS])
         if len(every) > 1:
             trials["*"] = ImportTrial(module=self._target, hidden=every, folder=double[every[0]][0])
@@ -302,14 +303,9 @@ class _Attribution:
 
     def _leftover(self, top: str, folder: str) -> ImportFault:
         """A folder of a module that no distribution owns."""
-        name = OTHER_NAMES.get(top, top)
-        return ImportFault(
-            cause=Cause.NOT_INSTALLED,
-            package=top,
-            folder=folder,
-            origin=origin_of(folder),
-            repair=self._repair(Action.INSTALL, self._spec(normal(name)), folder=folder),
-        )
+        repair = self._repair(Action.INSTALL, self._spec(normal(OTHER_NAMES.get(top, top))), folder=folder)
+        origin = origin_of(folder)
+        return ImportFault(cause=Cause.NOT_INSTALLED, package=top, folder=folder, origin=origin, repair=repair)
 
     def _has_other_builds(self, one: Installed) -> bool:
         """Whether a compiled module that is missing is there for another Python."""
@@ -372,11 +368,6 @@ class _Attribution:
     def _mismatch_of(self, one: Installed, other: Installed) -> ImportFault:
         repair = self._repair(Action.INSTALL, *map(self._spec, (one.name, other.name)), needed_by=one)
         return ImportFault(cause=Cause.MISMATCH, package=str(one), other=str(other), repair=repair)
-
-    def _unknown(self) -> ImportFault:
-        one = self._running() or next(iter(self._parts), None)
-        package = str(one or self._module.partition(".")[0])
-        return ImportFault(cause=Cause.UNKNOWN, package=package, repair=self._repair(Action.OTHER_ENVIRONMENT))
 
     # ---------------------------------------------------------------- what repairs it
 

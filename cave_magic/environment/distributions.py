@@ -14,7 +14,7 @@ from importlib.metadata import Distribution, PackagePath, distributions
 from pathlib import Path
 
 from .import_fault import Origin
-from .packages import Unmet, unmet_requirements_of
+from .packages import Unmet, requirements_of, unmet_requirements_of
 
 _CODE = (".py", ".so", ".pyd", ".dll", ".dylib")
 
@@ -101,14 +101,9 @@ class Installed:
 
     def requirements(self, extra: str = "") -> dict[str, set[str]]:
         """The packages that it requires here, also for one of its extras, and the extras that it wants of them."""
-        from packaging.requirements import Requirement
-
         found: dict[str, set[str]] = {}
-        for text in self.metadata.requires or ():
-            with suppress(ValueError):  # it is malformed
-                need = Requirement(text)
-                if need.marker is None or need.marker.evaluate({"extra": extra}):
-                    found.setdefault(normal(need.name), set()).update(need.extras)
+        for need in requirements_of(self.metadata, extra):
+            found.setdefault(normal(need.name), set()).update(need.extras)
         return found
 
     @cached_property
@@ -149,14 +144,13 @@ def accepted(name: str, requirers: Collection[Installed]) -> str:
     """The versions of a package that some others accept, such as `<3,>=1.5`; "" if they accept all newer ones.
 
     Raises:
-        Exception: `packaging` cannot be imported, or a requirement is malformed.
+        ImportError: `packaging` cannot be imported.
     """
-    from packaging.requirements import Requirement
     from packaging.specifiers import SpecifierSet
 
     found = SpecifierSet()
-    for need in (Requirement(text) for one in requirers for text in one.metadata.requires or ()):
-        if normal(need.name) == name and (need.marker is None or need.marker.evaluate({"extra": ""})):
+    for need in (need for one in requirers for need in requirements_of(one.metadata)):
+        if normal(need.name) == name:
             found &= need.specifier
     return str(found) if any(one.operator[0] != ">" for one in found) else ""
 
