@@ -40,17 +40,14 @@ def _not_received(response: Response, server: ServerFacts) -> Finding:
     """The auth server says that it got no token; a made-up one, which it would reject, shows where tokens are lost."""
     tried, got_none = server.tried, f"{response.host} received no token ({response.status} {response.code})"
     same, direct = (_arrives(tried.first(one)) for one in (Change.MADE_UP, Change.MADE_UP_DIRECT))
-    if direct and not same:
-        evidence, next_step = (
-            f"{got_none}; without the proxy, a made-up token arrives",
-            past_proxy(response, server, tried.proxy),
-        )
-    elif same:
-        evidence, next_step = f"{got_none}, but a made-up token arrives", then("wait a minute", server.again)
+    if same:
+        found = failed(got_none, ", but a made-up token arrives", next_step=then("wait a minute", server.again))
+    elif direct:
+        step = past_proxy(response, server, tried.proxy)
+        found = failed(got_none, "; without the proxy, a made-up token arrives", next_step=step)
     else:
         lost = "" if same is None else "; a made-up token does not arrive either"
-        evidence, next_step = got_none + lost, then(another_network(response.host), server.again)
-    found = failed(evidence, next_step=next_step)
+        found = failed(got_none, lost, next_step=then(another_network(response.host), server.again))
     return replace(found, tried=what_was_tried(tried, lambda one: bool(_arrives(one))))
 
 
@@ -61,11 +58,9 @@ def _arrives(response: Response | None) -> bool | None:
 
 def _rejected(server: ServerFacts) -> Finding:
     ending = server.stored.token.ending if server.stored.token else ""
-    evidence = line(
-        f"{server.host} rejected the stored token",
-        *((" (ends in ", Span(ending, private=True), ")") if ending else ()),
-        ": it was revoked, has expired, or is for another server",
-    )
+    named = (" (ends in ", Span(ending, private=True), ")") if ending else ()
+    why = ": it was revoked, has expired, or is for another server"
+    evidence = line(f"{server.host} rejected the stored token", *named, why)
     step = set_up(server)
     return within_reach(server, evidence, step) if server.misplaced_file else failed(evidence, next_step=step)
 

@@ -28,25 +28,14 @@ def untrusted(response: Response, server: ServerFacts, tried: Tried) -> Finding:
         off = duration(abs((seen.date or 0.0) - seen.at))
         return failed(evidence, f"; this computer's clock is off by {off}", next_step=then(SET_CLOCK, server.again))
     if others and all(one.response.failure in UNTRUSTED for one in others):
-        return failed(
-            evidence,
-            f"; that of {names_of(others)} is not trusted either: this network replaces certificates",
-            next_step=then(
-                "ask the IT department of this network for the file with its certificates, and set REQUESTS_CA_BUNDLE "
-                "to that file",
-                server.again,
-            ),
-        )
+        either = f"; that of {names_of(others)} is not trusted either: this network replaces certificates"
+        ask = "ask the IT department of this network for the file with its certificates"
+        step = then(f"{ask}, and set REQUESTS_CA_BUNDLE to that file", server.again)
+        return failed(evidence, either, next_step=step)
+    advice = f"{tell}; if you trust that issuer, set REQUESTS_CA_BUNDLE to a file with its certificate"
     if response.failure is Failure.CERTIFICATE:
         advice = tell if server.address in KNOWN_SERVERS or reached(tried) else f"correct the address, or {tell}"
-        return failed(evidence, next_step=then(advice, server.again))
-    return failed(
-        evidence,
-        next_step=then(
-            f"{tell}; if you trust that issuer, set REQUESTS_CA_BUNDLE to a file with its certificate",
-            server.again,
-        ),
-    )
+    return failed(evidence, next_step=then(advice, server.again))
 
 
 def _unusable_bundle(response: Response, server: ServerFacts) -> Finding:
@@ -55,14 +44,9 @@ def _unusable_bundle(response: Response, server: ServerFacts) -> Finding:
     if not variable:
         install = next_steps.install(server.machine.find_installer(), "certifi", again=True)
         return failed(evidence_of(response), next_step=then(install, server.again))
-    return failed(
-        evidence_of(response),
-        f"; {variable} names it, and without it {response.host} is not trusted",
-        next_step=then(
-            f"ask the IT department of this network for its certificates in PEM form, and set {variable} to that file",
-            server.again,
-        ),
-    )
+    named = f"; {variable} names it, and without it {response.host} is not trusted"
+    ask = "ask the IT department of this network for its certificates in PEM form"
+    return failed(evidence_of(response), named, next_step=then(f"{ask}, and set {variable} to that file", server.again))
 
 
 def _certificate(seen: Response | None) -> Line:
@@ -72,13 +56,8 @@ def _certificate(seen: Response | None) -> Line:
         return ()
     names = joined(", ", [sanitize(name, 60) for name in one.names])
     issuer = "itself" if one.is_self_signed else sanitize(one.issuer, 60)
-    return line(
-        "; its certificate is for ",
-        names,
-        ", issued by ",
-        issuer,
-        f", valid {_day(one.valid_from)} to {_day(one.valid_until)}",
-    )
+    valid = f", valid {_day(one.valid_from)} to {_day(one.valid_until)}"
+    return line("; its certificate is for ", names, ", issued by ", issuer, valid)
 
 
 def _day(seconds: float) -> str:

@@ -111,10 +111,8 @@ def _name(datastack: DatastackFacts) -> Finding | None:
     host, name, target = datastack.server.host, datastack.name, datastack.target
     home, listed = deployment_of(name), datastack.listed_datastacks or ()
     if name in listed:
-        return failed(
-            f"{host} lists {name}, but has no information about it ({response.status})",
-            next_step=then(tell_administrators(host), datastack.again),
-        )
+        evidence = f"{host} lists {name}, but has no information about it ({response.status})"
+        return failed(evidence, next_step=then(tell_administrators(host), datastack.again))
     if home is not None and home.server != target.server:
         return _is_on_another(datastack, home.server, "it is on")
     mapped = meant_address(datastack.server.machine.datastack_map.entries.get(name))
@@ -223,12 +221,10 @@ def _no_permission(datastack: DatastackFacts, account: Account) -> Finding:
         give = f"you administer {dataset}: give a group of yours the permission to view it"
         return failed(evidence, ", which a dataset's administrator needs too", next_step=then(give, datastack.again))
     if not account.before_terms:
-        other = set_up(server_for(datastack)).line
-        return failed(
-            evidence,
-            "; this account has no permissions at all",
-            next_step=advise("if you have another Google account, use it: ", other, ". If not, ", ask),
+        step = advise(
+            "if you have another Google account, use it: ", set_up(server_for(datastack)).line, ". If not, ", ask
         )
+        return failed(evidence, "; this account has no permissions at all", next_step=step)
     home = deployment_of(datastack.name)
     known = home.public if home else ()
     public = tuple(name for name in known if name in account.before_terms and name != datastack.name)
@@ -249,11 +245,8 @@ def _or_another_token(datastack: DatastackFacts, finding: Finding) -> Finding:
     if datastack.untried_file is None:
         return finding
     save = save_this(server, datastack.untried_file)
-    return failed(
-        finding.evidence,
-        f"; {untried(datastack.untried_file)}",
-        next_step=advise(save.line, f" if that is one for {server.host}; else ", next_step.line),
-    )
+    step = advise(save.line, f" if that is one for {server.host}; else ", next_step.line)
+    return failed(finding.evidence, f"; {untried(datastack.untried_file)}", next_step=step)
 
 
 LISTED = Check(

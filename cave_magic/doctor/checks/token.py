@@ -46,11 +46,8 @@ def within_reach(server: ServerFacts, evidence: str | Line, otherwise: NextStep)
     if server.untried_file is None:
         return failed(evidence, next_step=otherwise)
     save, other = save_this(server, server.untried_file).line, set_up(server).line
-    return failed(
-        evidence,
-        f"; {untried(server.untried_file)}",
-        next_step=advise(save, "   (or ", other, f" if {server.host} rejects it)"),
-    )
+    step = advise(save, "   (or ", other, f" if {server.host} rejects it)")
+    return failed(evidence, f"; {untried(server.untried_file)}", next_step=step)
 
 
 def untried(file: TokenFile) -> str:
