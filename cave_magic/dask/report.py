@@ -8,7 +8,7 @@ from typing import Any
 
 from ..doctor.model import NextStep, Status
 from ..doctor.report import ShownReport, mark
-from ..ui.document import Block, Line, Page, Span, Table, joined, line
+from ..ui.document import Block, Line, Page, Span, Table, joined, line, some_of
 from ..ui.durations import duration
 from ..ui.redact import sanitize
 
@@ -77,7 +77,11 @@ class WorkerGroup:
     def who(self) -> str:
         """`4 workers on node7`."""
         number = f"{len(self.workers)} worker{'s' if len(self.workers) > 1 else ''}"
-        return f"{number} on {_some(self.hosts)}" if self.hosts else f"{number} ({_some(self.workers)})"
+        return (
+            f"{number} on {some_of(self.hosts, MOST_NAMED)}"
+            if self.hosts
+            else f"{number} ({some_of(self.workers, MOST_NAMED)})"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The group in `%cave_check --workers ... --json`."""
@@ -162,11 +166,6 @@ def _rows(group: WorkerGroup, verbose: bool) -> Iterable[tuple[Line, ...]]:
         yield (), line(Span("workers", "dim")), line(Span(", ".join(group.workers), "dim"))
 
 
-def _some(names: tuple[str, ...]) -> str:
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return f"{', '.join(names[:MOST_NAMED])}{more}"
-
-
 # ---------------------------------------------------------------- from what the workers said
 
 
@@ -230,7 +229,7 @@ def merged(groups: Iterable[tuple[str, WorkerGroup]]) -> tuple[WorkerGroup, ...]
 def _together(found: Sequence[tuple[Difference, ...]]) -> tuple[Difference, ...]:
     """What differs on several workers: the same, but for the home."""
     homes = sorted({one.there for differs in found for one in differs if one.what == HOME})
-    return tuple(one if one.what != HOME else replace(one, there=_some(tuple(homes))) for one in found[0])
+    return tuple(one if one.what != HOME else replace(one, there=some_of(homes, MOST_NAMED)) for one in found[0])
 
 
 def _differences(facts: Mapping[str, Any], here: Mapping[str, Any], off: float) -> tuple[Difference, ...]:

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..ui.document import Line, line, plain_text
+from ..ui.document import Line, line, plain_text, some_of
 from .model import CheckResult, Status
 
 if TYPE_CHECKING:
@@ -55,8 +55,7 @@ def datastack_of(row: CheckResult, report: Report) -> str:
 def _together(rows: list[CheckResult], report: Report) -> CheckResult:
     """One row for the datastacks with one cause."""
     names = [datastack_of(row, report) for row in rows]
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    found = line(f"{', '.join(names[:MOST_NAMED])}{more}: ", _cause(rows[0], names[0]))
+    found = line(f"{some_of(names, MOST_NAMED)}: ", _cause(rows[0], names[0]))
     return replace(rows[0], id=rows[0].id.partition(":")[0], title=_title(rows[0], report), found=found)
 
 

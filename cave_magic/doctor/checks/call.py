@@ -10,7 +10,7 @@ from ...api.responses import FLASK_404, NOT_RECEIVED, PAGE, TEXT, Response, is_c
 from ...api.urls import host_of, parse_url
 from ...credentials.token_files import TOKEN_KEY, show_key, show_path
 from ...deployments import problem_with_address
-from ...ui.document import Span, joined, line
+from ...ui.document import Span, joined, line, some_of
 from ...ui.redact import Untrusted, odd_characters, plain_name, sanitize
 from .. import next_steps
 from ..evidence import CallFacts, DatastackFacts
@@ -105,15 +105,10 @@ def _type(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
     if wrong is None:
         return None
     lossy = ", which does not hold all digits of an id" if wrong.type == "float" and wrong.name.endswith("_id") else ""
-    given = (
-        f"{wrong.name} of type {sanitize(wrong.type, 40, shareable=True).text}{lossy}"
-        if wrong.type
-        else f"an empty {wrong.name}"
-    )
-    return failed(
-        f"{_function(facts)} was called with {given}",
-        next_step=advise(f"in that cell, give {wrong.name} as {wrong.expected}"),
-    )
+    kind = sanitize(wrong.type, 40, shareable=True).text
+    given = f"{wrong.name} of type {kind}{lossy}" if kind else f"an empty {wrong.name}"
+    step = advise(f"in that cell, give {wrong.name} as {wrong.expected}")
+    return failed(f"{_function(facts)} was called with {given}", next_step=step)
 
 
 def _function(facts: CallFacts) -> str:
@@ -142,12 +137,10 @@ def _versions(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
     """A datastack without a valid version, for which caveclient raises `zero-size array` or `KeyError`."""
     if facts.valid is None or facts.valid:
         return None
-    expired = f": all have expired ({_some(facts.versions)})" if facts.versions else ""
+    evidence = f"{datastack.name} has no valid materialization version"
+    expired = f": all have expired ({some_of(facts.versions, _MOST_VERSIONS)})" if facts.versions else ""
     advice = f"{FINE}: {tell_administrators(datastack.server.host)}"
-    return failed(
-        f"{datastack.name} has no valid materialization version{expired}",
-        next_step=then(advice, datastack.again),
-    )
+    return failed(evidence, expired, next_step=then(advice, datastack.again))
 
 
 def _version(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
@@ -155,15 +148,10 @@ def _version(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
     if version is None or version < 1 or not valid or version in valid:
         return None
     if version in (facts.versions or ()):
-        evidence = f"version {version} of {datastack.name} has expired; it has {_some(valid)}"
+        evidence = f"version {version} of {datastack.name} has expired; it has {some_of(valid, _MOST_VERSIONS)}"
     else:
-        evidence = f"{datastack.name} has no version {version}; it has {_some(valid)}"
+        evidence = f"{datastack.name} has no version {version}; it has {some_of(valid, _MOST_VERSIONS)}"
     return failed(evidence, next_step=advise("open the newest: ", next_steps.go_on(datastack.target)))
-
-
-def _some(versions: tuple[int, ...]) -> str:
-    shown = ", ".join(map(str, versions[:_MOST_VERSIONS]))
-    return f"{shown} and {len(versions) - _MOST_VERSIONS} more" if len(versions) > _MOST_VERSIONS else shown
 
 
 def _table(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
@@ -180,10 +168,8 @@ def _table(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
         return None
     other = "table" if is_for_views else "view"
     if name in there:
-        return failed(
-            f"{name} is a {other} of {datastack.name}, not a {kind}",
-            next_step=advise(f"read it as a {other}: ", _query(datastack, facts, other, name)),
-        )
+        step = advise(f"read it as a {other}: ", _query(datastack, facts, other, name))
+        return failed(f"{name} is a {other} of {datastack.name}, not a {kind}", next_step=step)
     version = call.version or (facts.valid[0] if facts.valid else None)
     evidence = f"version {version} of {datastack.name} has no {kind} {name}"
     lower = {one.lower(): one for one in _all_names(facts)}

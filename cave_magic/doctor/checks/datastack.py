@@ -80,10 +80,8 @@ def _terms(datastack: DatastackFacts) -> Finding | None:
 def _not_accepted(datastack: DatastackFacts, terms: Terms | None, source: str) -> Finding:
     account = datastack.server.account
     if account is not None and account.service_account:
-        return failed(
-            f"{datastack.name}: terms of service not accepted by the owner",
-            next_step=then("the owner of this service account must accept them", datastack.again),
-        )
+        step = then("the owner of this service account must accept them", datastack.again)
+        return failed(f"{datastack.name}: terms of service not accepted by the owner", next_step=step)
     evidence = f"{datastack.name}: terms of service not accepted ({source})"
     if terms is None:
         return failed(evidence, next_step=then("accept them on the server's website", datastack.again))
@@ -132,10 +130,8 @@ def _is_on_another(datastack: DatastackFacts, home: str, it_is_on: str) -> Findi
     host, name, target = datastack.server.host, datastack.name, datastack.target
     if not target.asked and target.named_by in ("option", "setting"):
         return failed(f"{host} has no {name}, which is the default datastack", next_step=_others(datastack))
-    return failed(
-        f"{name} is not on {host}; {it_is_on} {host_of(home)}",
-        next_step=advise(next_steps.check(target.on(home))),
-    )
+    check = next_steps.check(target.on(home))
+    return failed(f"{name} is not on {host}; {it_is_on} {host_of(home)}", next_step=advise(check))
 
 
 def _near(name: str, known: Collection[str]) -> list[str]:
@@ -172,11 +168,9 @@ def _access(datastack: DatastackFacts) -> Finding:
             return _no_longer(datastack, account)
         return ok(f"{datastack.name} can be read; its data is on {host_of(local)}")
     if response.is_good:
+        evidence = f"{response.host} returned no usable data server address for "
         name = sanitize(datastack.name, 60, shareable=True)
-        return unknown(
-            f"{response.host} returned no usable data server address for {name}",
-            next_step=then(UNEXPECTED, datastack.again),
-        )
+        return unknown(evidence, name, next_step=then(UNEXPECTED, datastack.again))
     if response.code == "missing_permission" and account is not None:
         return _or_another_token(datastack, _no_permission(datastack, account))
     if datastack.contradicted_since is not None:

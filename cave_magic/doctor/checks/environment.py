@@ -90,12 +90,9 @@ def _home(machine: Machine) -> Finding | None:
         return None
     kept = runtime.secrets_name or ("" if machine.can_ask else "an environment variable")
     keep = f"keep it as CAVE_TOKEN in {kept}, and" if kept else "secrets cannot be kept here:"
-    return warning(
-        f"{runtime.platform} deletes this home folder, with any saved token, at the end of the session",
-        next_step=advise(
-            f"{keep} begin the next {either('notebook', 'session')} with ", joined(", then ", machine.save_commands)
-        ),
-    )
+    evidence = f"{runtime.platform} deletes this home folder, with any saved token, at the end of the session"
+    begin = f"{keep} begin the next {either('notebook', 'session')} with "
+    return warning(evidence, next_step=advise(begin, joined(", then ", machine.save_commands)))
 
 
 def _packages(machine: Machine) -> Finding | None:

@@ -161,16 +161,12 @@ def _strange(response: Response, server: ServerFacts, whole: str, tried: Tried) 
     if response.status == 404 and whole == "the server":
         return _not_cave(response, server)
     if response.status == 404:
-        return failed(
-            f"{whole} is not where it should be on {response.host} (404)",
-            next_step=then(f"{FINE}: {tell_administrators(server.host)}", server.again),
-        )
+        step = then(f"{FINE}: {tell_administrators(server.host)}", server.again)
+        return failed(f"{whole} is not where it should be on {response.host} (404)", next_step=step)
     if response.status == 429:
         asked = f", and {asked}" if (asked := _asked_to_wait(response)) else ""
-        return failed(
-            f"{response.host} asks to slow down (429){asked}",
-            next_step=_later(response, "wait a minute or so", server.again),
-        )
+        step = _later(response, "wait a minute or so", server.again)
+        return failed(f"{response.host} asks to slow down (429){asked}", next_step=step)
     return unknown(response.evidence, only_this_one(tried), next_step=then(UNEXPECTED, server.again))
 
 
@@ -249,10 +245,8 @@ def _proxy(response: Response, server: ServerFacts, tried: Tried) -> Finding:
         evidence = line(evidence_of(response), f"; the proxy in {proxy} wants another user name and password")
         if not proxy.lower().endswith("_proxy"):
             return failed(evidence, next_step=then("enter yours there", server.again))
-        return failed(
-            evidence,
-            next_step=advise("give it yours: ", next_steps.with_proxy_password(proxy), ", then ", server.again),
-        )
+        give = next_steps.with_proxy_password(proxy)
+        return failed(evidence, next_step=advise("give it yours: ", give, ", then ", server.again))
     if known and response.detail == PROXY_FORBIDS:
         evidence = line(evidence_of(response), f"; it reaches {known}, so it blocks {response.host}")
         return failed(evidence, next_step=then(f"{ask} to allow {response.host} in its proxy", server.again))

@@ -24,10 +24,8 @@ def _local_server(datastack: DatastackFacts) -> Finding | None:
     if not responses:
         return None
     if all(response.status == 404 for response in responses):  # even old services have one of the routes
-        return failed(
-            f"{responses[0].host} has none of the data services (404 for each)",
-            next_step=then(not_yours(datastack.server), datastack.again),
-        )
+        step = then(not_yours(datastack.server), datastack.again)
+        return failed(f"{responses[0].host} has none of the data services (404 for each)", next_step=step)
     if any(is_up(name, response) for name, response in services.items()):
         return ok(f"{responses[0].host} responded in {elapsed(max(response.seconds for response in responses))}")
     if len({(response.failure, response.status) for response in responses}) > 1:
