@@ -106,6 +106,11 @@ class _Attribution:
         others = [file for file in self._raised.files if not file.startswith(own) or "-packages" in file]
         return tuple(dict.fromkeys(filter(None, map(top_of, others))))
 
+    @cached_property
+    def _not_found(self) -> str:
+        """The module that the last message says is nowhere; "" if none does."""
+        return "".join(NO_MODULE.findall(self._raised.text)[-1:])
+
     # ---------------------------------------------------------------- who is who
 
     @cached_property
@@ -249,8 +254,7 @@ class _Attribution:
 
     def _absent(self) -> ImportFault | None:
         """A module that is nowhere: of Python itself, of no package, or of a package that has lost it."""
-        found = re.findall(NO_MODULE, self._raised.text)
-        top = found[-1].partition(".")[0] if found else ""
+        top = self._not_found.partition(".")[0]
         if not top or next(entries_with(top), None) is not None or top in sys.builtin_module_names:
             return None
         by = self._running(other_than=top)
@@ -309,9 +313,8 @@ class _Attribution:
 
     def _has_other_builds(self, one: Installed) -> bool:
         """Whether a compiled module that is missing is there for another Python."""
-        found = re.findall(NO_MODULE, self._raised.text)
-        name = found[-1].rpartition(".")[2] if found else ""
-        folder = os.path.join(one.folder, *found[-1].split(".")[:-1]) if found else ""
+        parent, _, name = self._not_found.rpartition(".")
+        folder = os.path.join(one.folder, *parent.split("."))
         with suppress(OSError):
             files = os.listdir(folder) if name else ()
             return any(one.startswith(f"{name}.") and one.endswith((".so", ".pyd")) for one in files)
