@@ -24,10 +24,9 @@ def run_checks(checks: Iterable[Check], evidence: Evidence) -> tuple[list[CheckR
     for check in checks:
         subjects = evidence.subjects(check.about)
         for subject in subjects:
-            label = evidence.label(subject)
-            name, title = (
-                (f"{check.id}:{label}", f"{check.title} ({label})") if len(subjects) > 1 else (check.id, check.title)
-            )
+            label = evidence.label(subject) if len(subjects) > 1 else ""
+            name = f"{check.id}:{label}" if label else check.id
+            title = f"{check.title} ({label})" if label else check.title
             blocker = _blocker(check, subject, states)
             finding = _skipped(blocker, rows) if blocker else _look(check, subject, evidence.machine)
             states[check.id, id(subject)] = finding.status if finding else Status.OK, blocker or name

@@ -60,7 +60,7 @@ KAGGLE = Runtime(
 )
 CODESPACES = Runtime(platform="Codespaces", secrets_name="the Codespaces secrets in your settings on GitHub")
 CONTAINER = Runtime(platform="a container")
-_MARKS = (
+PLATFORMS = (
     (COLAB, "COLAB_RELEASE_TAG", "COLAB_GPU"),
     (BINDER, "BINDER_SERVICE_HOST", "BINDER_LAUNCH_HOST", "BINDER_REPO_URL"),
     (CODE_OCEAN, "CO_CAPSULE_ID", "CO_COMPUTATION_ID"),
@@ -78,7 +78,7 @@ _CONTAINER = ("/.dockerenv", "/run/.containerenv")
 def detect_runtime(environ: Mapping[str, str] | None = None) -> Runtime:
     """Recognises the platform from the environment variables (default: those of this process)."""
     env = os.environ if environ is None else environ
-    kind = next((one for one, *marks in _MARKS if any(map(env.get, marks))), None)
+    kind = next((one for one, *marks in PLATFORMS if any(map(env.get, marks))), None)
     if kind is None and any(map(os.path.exists, _CONTAINER)):
         kind = CONTAINER
     has_screen = bool(env.get("DISPLAY") or env.get("WAYLAND_DISPLAY"))
