@@ -181,7 +181,7 @@ def _rows(row: CheckResult, verbose: bool) -> Iterator[tuple[Line, ...]]:
 
 
 def mark(status: Status) -> Line:
-    """A status as the first column of a table shows it."""
+    """A status as a cell of a table."""
     return line(Span(f"{MARKS[status]} {status.value}", status.value))
 
 
