@@ -101,7 +101,7 @@ DEFECTS = (
     defect("workers of all kinds are one", "dask.check:_kind", "return ", "return 0 and ", "dask/test_check.py"),
     # this computer, and what is shown
     defect("an empty lower-case proxy variable is ignored", "environment:_proxies", "found.pop(scheme, None)", "pass", "environment", "doctor/faults/test_proxies.py"),
-    defect("a hosted notebook is a desktop", "environment:detect_runtime", 'has_screen and kind.name == "a container"', "has_screen", "environment", "login"),
+    defect("a hosted notebook is a desktop", "environment:detect_runtime", 'has_screen and kind is CONTAINER', "has_screen", "environment", "login"),
     defect("HTML is not escaped", "ui:_span", "text = html.escape(span.text)", "text = span.text", "ui", "commands/test_views.py"),
     defect("Tab offers what does not fit", "commands.completion:candidates", " if word.startswith(fragment)]", "]", "commands/test_completion.py"),
 )  # fmt: skip
