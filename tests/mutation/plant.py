@@ -91,7 +91,7 @@ DEFECTS = (
     defect("a temporary token is permanent", "doctor.checks.account:_kind", "if not is_temporary(server):", "if True:", "doctor/checks", "doctor/faults/test_faults.py"),
     # the printed lines, and what was typed
     defect("a printed line leaves the server out", "doctor.next_steps:_server", "if target.names_server", "if False", "whole_way/test_printed_lines.py"),
-    defect("a printed line names the server of CAVEclient only", "doctor.next_steps:_client", "if server != (", "if False and server != (", "whole_way/test_printed_lines.py"),
+    defect("a printed line names the server of CAVEclient only", "doctor.next_steps:client", "if server != (", "if False and server != (", "whole_way/test_printed_lines.py"),
     defect("a printed link leads to another server", "api.endpoints:tokens_page", "{server}/", "https://cave.example.org/", "whole_way/test_printed_lines.py"),
     defect("a printed link leads nowhere", "api.endpoints:tokens_page", "settings/tokens", "settings/token", "whole_way/test_printed_lines.py"),
     defect("a typed token stays in the inputs", "credentials.scrub:_inputs", "inputs[:] = [text.replace(secret, MASK)", "inputs[:] = [text", "whole_way/test_no_trace.py"),
@@ -180,7 +180,7 @@ def main() -> int:
 
 
 def _count(defects: list[Defect], copy: Path) -> int:
-    healthy = {one.tests: tests_fail(copy, one.tests) for one in defects}
+    healthy = {tests: tests_fail(copy, tests) for tests in dict.fromkeys(one.tests for one in defects)}
     caught = 0
     for one in defects:
         if broken := healthy[one.tests]:
