@@ -93,6 +93,14 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def everything(session: nox.Session) -> None:
+    """The tests that take a sample of their combinations, with all of them; no test of a browser is one."""
+    session.install("-q", "-e", ".[test]")
+    arguments = ("--everything", "-m", "not browser", "-n", "auto", "--dist", "worksteal")
+    session.run("python", "-m", "pytest", "-q", *arguments, *session.posargs)
+
+
+@nox.session(default=False)
 def worlds(session: nox.Session) -> None:
     """Every fault alone, then thousands of worlds of one to three faults: `nox -s worlds -- --seed 5000 --count 99`."""
     session.install("-q", "-e", ".[sandbox]", *TOOLS)

@@ -31,9 +31,17 @@ from .support.shell import (
 )
 
 
-def pytest_configure() -> None:
-    """Lets interrupts count, which a background job or a CI runner may ignore: what is ignored, children inherit."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Lets interrupts count, which a background job or a CI runner may ignore: what is ignored, children inherit.
+
+    With `--everything`, Hypothesis tries ten times as many examples.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if config.getoption("everything"):
+        from hypothesis import settings
+
+        settings.register_profile("everything", max_examples=10 * settings.default.max_examples)
+        settings.load_profile("everything")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -272,7 +272,7 @@ def test_many_jobs_that_start_at_once_save_the_same_token(cave, home, secrets, p
     other = secrets / "global.daf-apis.com-cave-secret.json"
     other.write_text(json.dumps({"token": "f" * 32}))
     (secrets / "cave_datastack_to_server_map.json").write_text(json.dumps({"v1dd_public": "https://v1dd.example.org"}))
-    jobs = 200 if pytestconfig.getoption("everything") else 16
+    jobs = 200 if pytestconfig.getoption("everything") else 8
     secrets_before = other.read_bytes()
     token = cave.new_token("ada")
 

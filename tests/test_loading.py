@@ -8,8 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = {"caveclient", "requests", "urllib3", "rich", "pandas", "numpy", "filelock", "packaging"}
 
@@ -40,35 +38,32 @@ def tops(modules: set[str]) -> set[str]:
     return {name.partition(".")[0] for name in modules}
 
 
-def test_loading_imports_no_library(home):
-    """`%load_ext` imports only modules of this package, of Python and of IPython."""
-    new = tops(modules_of("%load_ext cave_magic", home=home))
-    assert new - set(sys.stdlib_module_names) == {"cave_magic", "IPython"}
+def test_loading_imports_no_library_and_only_the_names(home):
+    """`%load_ext` imports the magics, their settings, their errors and tab completion; the commands are imported on first use.
 
-
-def test_loading_imports_only_the_names(home):
-    """`%load_ext` imports the magics, their settings, their errors and tab completion; the commands are imported on first use."""
+    Else it imports only modules of Python and of IPython.
+    """
     new = modules_of("%load_ext cave_magic", home=home)
+    assert tops(new) - set(sys.stdlib_module_names) == {"cave_magic", "IPython"}
     assert {name for name in new if name.startswith("cave_magic")} == {
         "cave_magic", "cave_magic.commands", "cave_magic.commands.completion", "cave_magic.errors", "cave_magic.magics",
     }  # fmt: skip
     assert not new & {"argparse", "sqlite3", "http.client", "ssl", "urllib.request"}
 
 
-@pytest.mark.parametrize("cell", ["%cave_check -h", "%cave_check --nonsense", "%config CaveMagics"])
-def test_help_imports_no_library(home, cell):
-    """Help and settings need none of the heavy libraries."""
-    loaded = "%load_ext cave_magic\ntry:\n    get_ipython().run_line_magic(*{!r})\nexcept Exception: pass"
-    magic, _, line = cell[1:].partition(" ")
-    assert not tops(modules_of(loaded.format((magic, line)), home=home)) & HEAVY
+def test_help_imports_no_library(home):
+    """Help, a mistyped option and the settings need none of the heavy libraries."""
+    cells = ("cave_check", "-h"), ("cave_check", "--nonsense"), ("config", "CaveMagics")
+    runs = [f"try:\n    get_ipython().run_line_magic(*{cell!r})\nexcept Exception: pass" for cell in cells]
+    assert not tops(modules_of("%load_ext cave_magic", *runs, home=home)) & HEAVY
 
 
 def test_an_error_without_a_library_of_cave_imports_nothing(home):
     """After a division by zero, what explains errors is not imported; after an error of requests, it is."""
-    loaded, cell = "%load_ext cave_magic", "import requests; get_ipython().run_cell('{}').error_in_exec"
-    assert "cave_magic.doctor.error_line" not in modules_of(loaded, cell.format("1 / 0"), home=home)
+    name, cell = "cave_magic.doctor.error_line", "import requests; get_ipython().run_cell('{}').error_in_exec"
+    between = f"import sys; assert {name!r} not in sys.modules"
     asking = cell.format('requests.get("http://127.0.0.1:9")')
-    assert "cave_magic.doctor.error_line" in modules_of(loaded, asking, home=home)
+    assert name in modules_of("%load_ext cave_magic", cell.format("1 / 0"), between, asking, home=home)
 
 
 def test_importing_the_package_imports_nothing_else(home):

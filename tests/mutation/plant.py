@@ -89,6 +89,16 @@ DEFECTS = (
     defect("a check runs whatever it needs", "doctor:_blocker", "if not status.passed:", "if False:", "doctor/test_runner.py", "doctor/test_report.py"),
     defect("a rejected token is fine", "doctor.checks.account:_account", 'if response.code == "invalid_token":', "if False:", "doctor/checks", "doctor/faults/test_faults.py"),
     defect("a temporary token is permanent", "doctor.checks.account:_kind", "if not is_temporary(server):", "if True:", "doctor/checks", "doctor/faults/test_faults.py"),
+    # the printed lines, and what was typed
+    defect("a printed line leaves the server out", "doctor.next_steps:_server", "if target.names_server", "if False", "whole_way/test_printed_lines.py"),
+    defect("a printed line names the server of CAVEclient only", "doctor.next_steps:client", "if server != (", "if False and server != (", "whole_way/test_printed_lines.py"),
+    defect("a printed link leads to another server", "api.endpoints:tokens_page", "{server}/", "https://cave.example.org/", "whole_way/test_printed_lines.py"),
+    defect("a printed link leads nowhere", "api.endpoints:tokens_page", "settings/tokens", "settings/token", "whole_way/test_printed_lines.py"),
+    defect("a typed token stays in the inputs", "credentials.scrub:_inputs", "inputs[:] = [text.replace(secret, MASK)", "inputs[:] = [text", "whole_way/test_no_trace.py"),
+    defect("a typed token stays in the history database", "credentials.scrub:_database", "if path is None or", "if True or", "whole_way/test_new_format.py"),
+    defect("a typed token stays in the sources", "credentials.scrub:_sources", "len(entry) == 4 and", "False and", "whole_way/test_no_trace.py"),
+    defect("every worker asks the servers", "dask.check:_Answers.collect", "not in self.checks:", "is not None:", "dask/test_check.py"),
+    defect("workers of all kinds are one", "dask.check:_kind", "return ", "return 0 and ", "dask/test_check.py"),
     # this computer, and what is shown
     defect("an empty lower-case proxy variable is ignored", "environment:_proxies", "found.pop(scheme, None)", "pass", "environment", "doctor/faults/test_proxies.py"),
     defect("a hosted notebook is a desktop", "environment:detect_runtime", 'has_screen and kind is CONTAINER', "has_screen", "environment", "login"),
@@ -170,7 +180,7 @@ def main() -> int:
 
 
 def _count(defects: list[Defect], copy: Path) -> int:
-    healthy = {one.tests: tests_fail(copy, one.tests) for one in defects}
+    healthy = {tests: tests_fail(copy, tests) for tests in dict.fromkeys(one.tests for one in defects)}
     caught = 0
     for one in defects:
         if broken := healthy[one.tests]:

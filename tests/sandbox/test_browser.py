@@ -15,20 +15,24 @@ from cave_magic.sandbox import Sandbox
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture(params=[True, False], ids=["with JavaScript", "without JavaScript"])
-def page(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """A fresh page of headless Chromium."""
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """Headless Chromium, which takes a second to start."""
     api = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium")
     with api.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        granted = ["clipboard-read", "clipboard-write"]
-        context = browser.new_context(java_script_enabled=request.param, permissions=granted)
-        opened = context.new_page()
-        opened.has_script = request.param
-        yield opened
-        context.close()
+        browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        yield browser
         browser.close()
+
+
+@pytest.fixture(params=[True, False], ids=["with JavaScript", "without JavaScript"])
+def page(request: pytest.FixtureRequest, chromium: Any) -> Iterator[Any]:
+    """A page of a browser that has seen no other."""
+    context = chromium.new_context(java_script_enabled=request.param, permissions=["clipboard-read", "clipboard-write"])
+    opened = context.new_page()
+    opened.has_script = request.param
+    yield opened
+    context.close()
 
 
 def test_a_new_user_gets_a_token(cave: Sandbox, page: Any) -> None:

@@ -53,14 +53,13 @@ class Person:
     def looks_back(self) -> None:
         """Has the last error shown in every form."""
         for mode in XMODES:
-            self.types(f"%xmode {mode}")
+            self.shell.run_line_magic("xmode", mode)
             self.types("%tb")
 
-    def traces(self, token: str, *but: str) -> list[str]:
-        """The places in which a part of a token is found, but those named."""
-        parts = {token[at : at + LEAST] for at in range(len(token) - LEAST + 1)}
-        found = [name for name, text in self.places() if any(part in text for part in parts)]
-        return sorted(set(found) - set(but))
+    def traces(self, *tokens: str, but: str = "") -> list[str]:
+        """The places in which a part of a token is found, but the one that is named."""
+        places = list(self.places())
+        return sorted({name for name, text in places for token in tokens if _has_a_part(text, token)} - {but})
 
     def places(self) -> Iterator[tuple[str, str]]:
         """Every place where a token might lie, with what is in it."""
@@ -90,6 +89,14 @@ class Person:
         for path in self.home.rglob("*"):
             if path.is_file() and not path.name.endswith("-cave-secret.json") and path.name != "cave-secret.json":
                 yield f"file {path.name}", path.read_bytes().decode("latin-1")
+
+
+def _has_a_part(text: str, token: str) -> bool:
+    """Whether a text has `LEAST` characters in a row of a token: any such part contains one of its blocks of half that."""
+    half = (LEAST + 1) // 2
+    if not any(token[at : at + half] in text for at in range(0, len(token) - half + 1, half)):
+        return False
+    return any(token[at : at + LEAST] in text for at in range(len(token) - LEAST + 1))
 
 
 def _pieces(error: BaseException | None, depth: int = 0) -> Iterator[str]:

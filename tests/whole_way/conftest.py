@@ -14,6 +14,7 @@ import pytest
 from cave_magic.sandbox import Sandbox
 
 from ..support.person import Person, Records
+from ..support.shell import settings
 
 
 @pytest.fixture
@@ -27,10 +28,10 @@ def person(home: Path, cave: Sandbox, capsys: pytest.CaptureFixture[str]) -> Ite
     root.addHandler(logs)
     root.setLevel(logging.DEBUG)
     InteractiveShell.clear_instance()
-    settings = Config({"HistoryManager": {"hist_file": str(home / "history.sqlite"), "enabled": True}})
-    shell = InteractiveShell.instance(config=settings)
+    config = Config({"HistoryManager": {"hist_file": str(home / "history.sqlite"), "enabled": True}})
+    shell = InteractiveShell.instance(config=config)
     shell.run_line_magic("load_ext", "cave_magic")
-    shell.run_line_magic("config", f'CaveMagics.server = "{cave.server}"')
+    settings(shell).server = cave.server
     for name in ("last_value", "last_type", "last_traceback", "last_exc"):
         if hasattr(sys, name):
             delattr(sys, name)

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,19 +55,40 @@ def test_the_next_line_is_followed_to_the_letter(piped: subprocess.CompletedProc
     assert piped.stdout.count("All well") == 2
 
 
-@pytest.mark.parametrize("colour", [True, False], ids=["colour", "NO_COLOR"])
-def test_it_runs_on_a_terminal(tmp_path: Path, colour: bool):
-    """On a terminal of 80 columns it runs to the end, with colours unless NO_COLOR is set."""
-    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "TERM": "xterm-256color"}
-    env |= {"PYTHONPATH": str(Path(demo.__file__).parents[2])} | ({} if colour else {"NO_COLOR": "1"})
+def _on_a_terminal(home: Path, **env: str) -> Any:
+    """The demo without pauses on a terminal of 80 columns."""
+    env |= {"PATH": os.environ["PATH"], "HOME": str(home), "TERM": "xterm-256color"}
+    env |= {"PYTHONPATH": str(Path(demo.__file__).parents[2])}
     fast = "import sys; from cave_magic.sandbox import demo; sys.exit(demo.main(fast=True))"
-    child = pexpect.spawn(
-        sys.executable, ["-c", fast], env=env, cwd=str(tmp_path), dimensions=(40, 80), encoding="utf-8", timeout=180
+    return pexpect.spawn(
+        sys.executable, ["-c", fast], env=env, cwd=str(home), dimensions=(40, 80), encoding="utf-8", timeout=180
     )
+
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-7]m")
+
+
+def test_it_runs_on_a_terminal(tmp_path: Path):
+    """On a terminal of 80 columns it runs to the end, with colours."""
+    child = _on_a_terminal(tmp_path)
     shown = child.read()
     child.close()
     assert child.exitstatus == 0, shown[-2000:]
-    assert bool(re.search(r"\x1b\[[0-9;]*3[0-7]m", shown)) is colour
+    assert COLOUR.search(shown)
+
+
+def test_no_color_counts_and_control_c_ends_it(tmp_path: Path):
+    """With NO_COLOR there is no colour up to the first card and the prompt behind it; Ctrl-C ends the demo in one line."""
+    child = _on_a_terminal(tmp_path, NO_COLOR="1")
+    child.expect(r"You are set up\.")
+    child.expect(r"In \[\d+\]: ")
+    shown = str(child.before)
+    child.sendintr()
+    shown += child.read()
+    child.close()
+    assert shown.rstrip().endswith("Stopped.")
+    assert child.exitstatus == 130
+    assert not COLOUR.search(shown)
 
 
 class Down(Sandbox):

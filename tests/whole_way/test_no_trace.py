@@ -101,9 +101,7 @@ def test_a_typed_token_leaves_no_trace(person, way):
         token = next(new for _ in range(500) if (new := person.cave.new_token("ada"))[0] in first)
         person.types(TYPED[way].format(token=token, upper=token.upper(), part=token[:29], odd=ZETTA))
         person.looks_back()
-        assert person.traces(token) == []
-        assert person.traces(token.upper()) == []
-        assert person.traces(ZETTA) == []
+        assert person.traces(token, token.upper(), ZETTA) == []
 
 
 @pytest.mark.parametrize(
@@ -280,7 +278,7 @@ def test_a_token_that_came_otherwise_leaves_no_trace(person, monkeypatch, way, b
     person.looks_back()
     stored = list(person.home.rglob("*-cave-secret.json"))
     assert bool(stored) == (fate == "saved") or "--no-check" in cell
-    assert person.traces(token, but) == []
+    assert person.traces(token, but=but) == []
 
 
 def test_a_stored_token_is_shown_by_no_magic(person, monkeypatch):

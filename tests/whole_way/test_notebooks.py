@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-import pytest
 from nbclient import NotebookClient
 
 from cave_magic.sandbox import Sandbox
@@ -67,18 +66,14 @@ def use(cave: Sandbox, home: Path) -> None:
     (profile / "ipython_config.py").write_text(f"c = get_config()\nc.CaveMagics.server = {cave.server!r}\n")
 
 
-@pytest.fixture
-def ran(cave: Sandbox, home: Path) -> AttendedClient:
-    """The quickstart after a new person has run it from top to bottom."""
+def test_the_quickstart_leads_a_new_person_to_data(cave: Sandbox, home: Path):
+    """Every cell runs, the set-up asks once and hidden, the client answers, and no token is left in the notebook.
+
+    It ships with what such a run shows.
+    """
     use(cave, home)
-    notebook = nbformat.read(QUICKSTART, as_version=4)
-    client = AttendedClient(notebook, Visitor(), home)
-    client.execute()
-    return client
-
-
-def test_the_quickstart_leads_a_new_person_to_data(cave: Sandbox, home: Path, ran: AttendedClient):
-    """Every cell runs, the set-up asks once and hidden, the client answers, and no token is left in the notebook."""
+    ran = AttendedClient(nbformat.read(QUICKSTART, as_version=4), Visitor(), home)
+    ran.execute()
     cells = {cell.source: text_of(cell) for cell in ran.nb.cells if cell.cell_type == "code"}
     assert [asked["password"] for asked in ran.asked] == [True]
     assert "set up" in cells["%cave_setup new"]
@@ -87,9 +82,10 @@ def test_the_quickstart_leads_a_new_person_to_data(cave: Sandbox, home: Path, ra
     assert list(cells.values())[-1].strip().endswith("is version 1412")
     assert ran.tokens == [row["token"] for row in cave.tokens(ran.visitor.email)]
     assert ran.tokens[0] not in json.dumps(ran.nb)
+    assert_it_ships_with_its_outputs(ran)
 
 
-def test_the_quickstart_ships_with_its_outputs(cave: Sandbox, ran: AttendedClient):
+def assert_it_ships_with_its_outputs(ran: AttendedClient) -> None:
     """What is stored after the sign-in is what a run shows, but for numbers and endings; nothing of its computer is left."""
     stored = nbformat.read(QUICKSTART, as_version=4)
     nbformat.validate(stored)

@@ -56,10 +56,10 @@ class Jupyter:
     notebooks: Path
     kernels: Path
 
-    def link(self, front_end: str, path: Path) -> str:
-        """The page on which a notebook is open in "lab" or "notebook"."""
+    def link(self, front_end: str, path: Path, server: str = "") -> str:
+        """The page on which a notebook is open in "lab" or "notebook", perhaps at another address of the server."""
         folder = {"lab": "lab/tree", "notebook": "notebooks"}[front_end]
-        return f"{self.address}/{folder}/{path.name}?token={KEY}" + ("&reset" if front_end == "lab" else "")
+        return f"{server or self.address}/{folder}/{path.name}?token={KEY}" + ("&reset" if front_end == "lab" else "")
 
 
 @pytest.fixture(scope="session")
@@ -264,6 +264,14 @@ class Notebook:
         found.wait_for(timeout=SLOW)
         return found
 
+    def clear(self) -> None:
+        """Deletes all cells: an empty one is left."""
+        run = "name => window.jupyterapp.commands.execute(name)"
+        for command in ("notebook:select-all", "notebook:delete-cell"):
+            self.page.evaluate(run, command)
+        self.cell(1).wait_for(state="detached")
+        self._next = 0
+
     def saved(self) -> dict[str, Any]:
         """Saves the notebook; gives what is in the file."""
         self.page.evaluate("() => window.jupyterapp.shell.currentWidget.context.save()")
@@ -338,7 +346,7 @@ def write_notebook(path: Path, kernel: str) -> None:
 def open_notebook(jupyter: Jupyter, browser: Any, lab: Any, kernel: str) -> Iterator[Open]:
     """Opens a notebook with one empty cell in "lab" or "notebook"."""
 
-    def open_one(front_end: str = "lab", width: int = 1280) -> Notebook:
+    def open_one(front_end: str = "lab", width: int = 1280, server: str = "") -> Notebook:
         path = jupyter.notebooks / f"{kernel}.ipynb"
         write_notebook(path, kernel)
         page = lab if front_end == "lab" else browser.new_page()
@@ -347,7 +355,7 @@ def open_notebook(jupyter: Jupyter, browser: Any, lab: Any, kernel: str) -> Iter
             page.bring_to_front()
             page.evaluate(_OPEN_IN_LAB, [path.name, kernel])
         else:
-            page.goto(jupyter.link(front_end, path))
+            page.goto(jupyter.link(front_end, path, server))
         wait_for_kernel(page)
         return Notebook(page, path)
 

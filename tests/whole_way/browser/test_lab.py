@@ -11,7 +11,7 @@ import pytest
 from cave_magic.sandbox import Sandbox
 from cave_magic.ui.html import fetching
 
-from .conftest import Jupyter, Notebook, Open, tunnel, wait_for_kernel
+from .conftest import Jupyter, Notebook, Open, tunnel
 from .test_signin import no_temporary_token_is_left, sign_in_as
 
 OPEN_CLIENT = 'from caveclient import CAVEclient; print(CAVEclient("minnie65_public").info.datastack_name)'
@@ -44,11 +44,9 @@ def _make_and_copy_a_token(notebook: Notebook, link: Any) -> None:
 
 def test_one_click_through_an_ssh_tunnel(open_notebook: Open, jupyter: Jupyter, cave: Sandbox):
     """Without a hub, in Notebook 7 at another port of `localhost`: the link leads through the server back to the kernel."""
-    notebook = open_notebook("notebook")
     with tunnel(int(jupyter.address.rpartition(":")[2])) as port:
         here = f"http://localhost:{port}"
-        notebook.page.goto(jupyter.link("notebook", notebook.path).replace(jupyter.address, here))
-        wait_for_kernel(notebook.page)
+        notebook = open_notebook("notebook", server=here)
         setup = notebook.start("%cave_setup new")
         notebook.sees(setup, "waiting for your sign-in")
         with notebook.page.context.expect_page() as opened:
@@ -113,10 +111,15 @@ def test_a_new_person_is_set_up_after_two_links_and_one_paste(open_notebook: Ope
     assert token not in json.dumps(notebook.saved())
 
 
-def test_a_stored_token_is_replaced_after_yes(open_notebook: Open, cave: Sandbox, set_up: str):
-    """`%cave_setup existing` names the account of the stored token, asks, and then replaces it."""
+def test_a_stored_token_is_named_and_replaced_after_yes(open_notebook: Open, cave: Sandbox, set_up: str):
+    """`%cave_whoami` names the account and the last four characters of its token; `%cave_setup existing` asks first."""
     alices = cave.new_token("alice")
     notebook = open_notebook()
+    said = notebook.run("%cave_whoami")
+    assert "Ada Example" in said
+    assert "ada@example.org" in said
+    assert set_up[-4:] in said
+    assert set_up not in said
     setup = notebook.start("%cave_setup existing --paste")
     notebook.sees(setup, "Replace that token?")
     assert "Ada Example" in notebook.text(setup)
@@ -139,15 +142,6 @@ def test_a_typed_token_leaves_the_cell_and_is_not_in_the_saved_file(open_noteboo
     )
     assert notebook.source(save).startswith("# keep it\n%cave_save")
     assert token not in json.dumps(notebook.saved())
-
-
-def test_whoami_names_the_person_and_the_token(open_notebook: Open, set_up: str):
-    """`%cave_whoami` names the account and shows the token by its last four characters only."""
-    said = open_notebook().run("%cave_whoami")
-    assert "Ada Example" in said
-    assert "ada@example.org" in said
-    assert set_up[-4:] in said
-    assert set_up not in said
 
 
 def test_a_fault_is_named_and_its_next_step_fixes_it(open_notebook: Open, cave: Sandbox, set_up: str):
@@ -199,10 +193,13 @@ def test_the_stop_button_ends_a_check_in_one_line(open_notebook: Open, cave: San
     assert "2" in notebook.run("1 + 1")
 
 
-@pytest.mark.parametrize("front_end", ["lab", "notebook"])
-def test_an_error_is_a_page_that_stops_run_all(open_notebook: Open, front_end: str):
+def test_an_error_is_a_page_that_stops_run_all(open_notebook: Open):
     """The cell has no red box, and has failed: the cells after it do not run."""
-    notebook = open_notebook(front_end)
+    assert_an_error_stops_run_all(open_notebook())
+
+
+def assert_an_error_stops_run_all(notebook: Notebook) -> None:
+    """Runs a cell that fails, and then all cells: the one behind it is not run."""
     busy = "import time; time.sleep(1)"  # until the next cell has arrived: a kernel aborts those that it has
     failing = notebook.start(f"{busy}\n%cave_save --from-env NOT_SET")
     notebook.wait(failing)
@@ -256,8 +253,8 @@ def test_both_themes_are_readable(open_notebook: Open, cave: Sandbox, set_up: st
         assert [(text, ratio) for text, ratio in found if ratio < 4] == []
 
 
-def test_a_narrow_window_shows_everything(open_notebook: Open, cave: Sandbox, set_up: str):
-    """In a window of 560 pixels every line wraps and nothing needs scrolling."""
+def test_notebook_7_in_a_narrow_window(open_notebook: Open, cave: Sandbox, set_up: str):
+    """In a window of 560 pixels every line wraps and nothing needs scrolling; an error stops "Run all" there, too."""
     cave.withdraw_terms("ada", "minnie65_public")
     cave.forget()
     notebook = open_notebook("notebook", width=560)
@@ -272,6 +269,8 @@ def test_a_narrow_window_shows_everything(open_notebook: Open, cave: Sandbox, se
         ".filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.textContent)"
     )
     assert wide == []
+    notebook.clear()
+    assert_an_error_stops_run_all(notebook)
 
 
 def test_tab_offers_what_fits(open_notebook: Open):
