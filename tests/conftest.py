@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from importlib.metadata import Distribution, PackageMetadata
 from pathlib import Path
 from typing import Any
 
+import certifi
+import hypothesis
 import pytest
+import requests
 
 from cave_magic.environment import platforms
 from cave_magic.login import browser_sign_in, revocation, web_browser
@@ -30,6 +34,9 @@ from .support.shell import (
     stay_on_this_computer,
 )
 
+# How long an example takes says nothing on a busy computer: neither a deadline nor slow data ends a test.
+hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Lets interrupts count, which a background job or a CI runner may ignore: what is ignored, children inherit.
@@ -37,16 +44,50 @@ def pytest_configure(config: pytest.Config) -> None:
     With `--everything`, Hypothesis tries ten times as many examples.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    hypothesis.settings.load_profile("tests")
     if config.getoption("everything"):
-        from hypothesis import settings
-
-        settings.register_profile("everything", max_examples=10 * settings.default.max_examples)
-        settings.load_profile("everything")
+        tenfold = 10 * hypothesis.settings.default.max_examples
+        hypothesis.settings.register_profile("everything", hypothesis.settings.default, max_examples=tenfold)
+        hypothesis.settings.load_profile("everything")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--everything`: all combinations, where a usual run takes a sample."""
     parser.addoption("--everything", action="store_true", help="try all combinations, not a sample of them")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def metadata_parsed_once() -> Iterator[None]:
+    """The metadata of an installed package are parsed once, not for every check, of which it is a third of the time.
+
+    They are read each time: a test may install, change or break a package.
+    """
+    parse, known = Distribution.metadata.fget, dict[str, PackageMetadata]()
+
+    def metadata(self: Distribution) -> PackageMetadata:
+        text = self.read_text("METADATA")
+        if not text:
+            return parse(self)
+        if text not in known:
+            known[text] = parse(self)
+        return known[text]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Distribution, "metadata", property(metadata))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Instead of the 140 certificates of certifi one is trusted: to read them all takes longer than to send a request."""
+    bundle = tmp_path_factory.mktemp("certifi") / "cacert.pem"
+    first, end, _ = Path(certifi.where()).read_text(encoding="utf-8").partition("-----END CERTIFICATE-----\n")
+    bundle.write_text(first + end, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", str(bundle))
+        for module in (certifi, requests.certs):
+            patch.setattr(module, "where", lambda: str(bundle))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,6 @@ from cave_magic.token import Token
 
 PROPERTY = settings(
     max_examples=settings.default.max_examples // 6,  # each is a whole check
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 json_values = st.recursive(

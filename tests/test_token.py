@@ -216,7 +216,7 @@ MADE = {
 
 
 @pytest.mark.parametrize("kind", MADE)
-@settings(deadline=None)  # the patterns are compiled once
+@settings(max_examples=settings.default.max_examples // 4)  # each is pasted in every form
 @given(data=st.data())
 def test_a_token_is_found_in_every_form_of_paste(kind, data):
     """Whatever is around it, exactly the pasted token is found, in each format."""

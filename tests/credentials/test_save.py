@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -360,18 +360,24 @@ def test_a_read_only_parent_folder_does_not_matter(secrets):
     assert resolve(SERVER).token == Token(A)
 
 
-def outcomes(home: Path, before: str, how: str, what: str = "save") -> list[dict[str, dict[str, str]]]:
+def outcomes(home: Path, before: str, how: str, what: str = "save", step: int = 1) -> list[dict[str, dict[str, str]]]:
     """The results of `every_call.py`."""
-    command = [sys.executable, str(EVERY_CALL), str(home), before, how, what]
+    command = [sys.executable, str(EVERY_CALL), str(home), before, how, what, str(step)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     return json.loads(done.stdout)
 
 
+@pytest.fixture
+def one_in(pytestconfig) -> Callable[[int], int]:
+    """Disturbs one call in so many in a usual run, and each with `--everything`."""
+    return lambda step: 1 if pytestconfig.getoption("everything") else step
+
+
 @posix
-@pytest.mark.parametrize(("before", "count"), [("nothing", 4), ("elsewhere", 6)])
-def test_a_killed_save_leaves_complete_files(home, before, count):
+@pytest.mark.parametrize(("before", "count", "step"), [("nothing", 4, 1), ("elsewhere", 6, 4)])
+def test_a_killed_save_leaves_complete_files(home, one_in, before, count, step):
     """Killed at any call, each file is complete, old or new, those elsewhere too; the next save finishes the job."""
-    seen = outcomes(home, before, "kill")
+    seen = outcomes(home, before, "kill", step=one_in(step))
     assert len(seen) > 30
     for one in seen:
         assert one["ended"] == "killed"
@@ -384,10 +390,10 @@ def test_a_killed_save_leaves_complete_files(home, before, count):
 
 
 @posix
-@pytest.mark.parametrize("how", ["interrupt", "fail", "full"])
-def test_a_stopped_save_is_reported_correctly(home, how):
+@pytest.mark.parametrize(("how", "step"), [("interrupt", 3), ("fail", 1), ("full", 3)])
+def test_a_stopped_save_is_reported_correctly(home, one_in, how, step):
     """Interrupted, failing or out of space at any call, a save reports success if and only if the files are new."""
-    seen = outcomes(home, "files", how)
+    seen = outcomes(home, "files", how, step=one_in(step))
     assert len(seen) > 30
     for one in seen:
         expected = {"saved": {"new"}, "interrupted": {"old"}, "not saved": {"old"}}[str(one["ended"])]

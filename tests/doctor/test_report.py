@@ -243,7 +243,7 @@ secrets = st.text(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(data=st.data())
 def test_a_secret_planted_in_any_field_stays_out_of_the_block(data):
     """A secret in any name, e-mail, token, body, address or key is not printed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import marshal
 import py_compile
 import shutil
@@ -11,6 +12,8 @@ import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
+import packaging.requirements
+import packaging.tags  # noqa: F401 - imported before a test changes the path
 import pytest
 
 from cave_magic.environment import attribution, distributions
@@ -116,6 +119,7 @@ def is_missing_altogether(here: Environment) -> None:
 def is_real(here: Environment) -> None:
     """The real caveclient, without a file of the real networkx."""
     remove(here, "caveclient*", "networkx*")
+    here.share(*installed("caveclient").requires)
     for one in (installed("caveclient"), installed("networkx")):
         one.install(here.site)
         one.build(here.wheels)
@@ -419,11 +423,12 @@ def test_a_copy_of_the_user_is_uninstalled(here, monkeypatch):
 
 @pytest.fixture
 def raised(tmp_path, monkeypatch):
-    """Says what the fault is if an import raises something, with tiny packages in front of the others."""
-    site = tmp_path / "site"
+    """Says what the fault is if an import raises something, with tiny packages instead of those of the tests."""
+    site, others = tmp_path / "site", sysconfig.get_path("purelib")
     for one in (CLIENT, GRAPHS, OLD_NUMPY):
         one.install(site)
-    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.setattr(sys, "path", [str(site), *(one for one in sys.path if one != others)])
+    importlib.invalidate_caches()
     monkeypatch.setattr(distributions, "origin_of", lambda entry: Origin.ENVIRONMENT)
     monkeypatch.setattr(attribution, "origin_of", lambda entry: Origin.ENVIRONMENT)
 

@@ -34,7 +34,6 @@ def read(raw: bytes) -> Request:
 @example(b"GET / HTTP/1.1\r\nContent-Length: \xb2\r\n\r\n")
 @example(b"GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n")
 @example(b"\n")
-@settings(deadline=None)
 def test_any_bytes_are_a_request_or_rejected(raw: bytes) -> None:
     """Any bytes are a request, BadRequest or EOFError; nothing else is raised."""
     with contextlib.suppress(BadRequest, EOFError):
@@ -42,7 +41,7 @@ def test_any_bytes_are_a_request_or_rejected(raw: bytes) -> None:
 
 
 @given(st.sampled_from(["Host", "Authorization", "Cookie", "Origin", "X-Requested-With", "Accept"]), ANY_VALUE)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_any_header_gets_a_response(tough: Sandbox, raw: Callable[..., Any], name: str, value: str) -> None:
     """The server responds whatever the value of a header."""
     got = raw(tough.server, "GET /info/api/v2/datastack/full/minnie65_public", {name: value})
@@ -53,7 +52,7 @@ def test_any_header_gets_a_response(tough: Sandbox, raw: Callable[..., Any], nam
 @example("sticky_auth/api/v1/tos/99999999999999999999999/accept")
 @example("auth/api/v1/user/%00/ttl")
 @example("%ff%fe")
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_any_path_gets_a_response(tough: Sandbox, raw: Callable[..., Any], path: str) -> None:
     """The server responds whatever the path, and never with an internal error."""
     headers = {"Authorization": f"Bearer {tough.tokens('ada')[0]['token']}"}

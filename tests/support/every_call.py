@@ -1,22 +1,22 @@
 """Saves or removes a token repeatedly, each time in its own process, and disturbs each file-system call in turn.
 
-`python every_call.py HOME BEFORE HOW WHAT` prints the state of the files after each disturbed run, as JSON.
+`python every_call.py HOME BEFORE HOW WHAT STEP` prints the state of the files after each disturbed run, as JSON.
 BEFORE: `nothing`, `files` (an old token in three files), `links` (the first of them is a link), `elsewhere` (also in two
 files that a save leaves alone unless it is told to replace the token there). HOW: `kill`, `interrupt`, `fail` (that
 call), `full` (from that call on, nothing can be written). WHAT: `save` or `remove`.
+STEP: 1 to disturb each call, 3 for one in three.
 """
 
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import os
 import shutil
 import signal
 import sys
 from pathlib import Path
-
-import filelock  # noqa: F401  here, so that its import is not among the calls of a save
 
 from cave_magic.credentials import removal
 from cave_magic.credentials.save import NotPutBack, save_token
@@ -156,12 +156,15 @@ def hidden() -> list[str]:
     return sorted(path.name for path in secrets_folder().glob(".*")) if secrets_folder().is_dir() else []
 
 
-def main(before: str, how: str, what: str) -> list[dict[str, object]]:
+def main(before: str, how: str, what: str, step: str) -> list[dict[str, object]]:
     """Disturbs each call in turn; after a killed run, an undisturbed one has to complete everything."""
+    prepare(before)
+    work(what)  # all that it imports is imported once, not by each child, and is not among its calls
+    gc.freeze()  # so that no child copies what it never changes
     prepare(before)
     _, calls = run(0, "nothing", what)
     outcomes = []
-    for at in range(1, calls + 1):
+    for at in range(1, calls + 1, int(step)):
         prepare(before)
         ended, _ = run(at, how, what)
         result = {"call": at, "ended": ended, "files": found(), "hidden": hidden()}

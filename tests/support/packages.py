@@ -12,8 +12,12 @@ import sysconfig
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import distribution
 from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -109,6 +113,20 @@ class Tiny:
                 wheel.writestr(path, text)
 
 
+@cache
+def entries_of(requirements: tuple[str, ...]) -> frozenset[str]:
+    """The files and folders in `site-packages` of packages and of all that they require, but for caveclient."""
+    found, seen, left = set[str](), {"caveclient"}, list(map(Requirement, requirements))
+    while left:
+        need = left.pop()
+        name = canonicalize_name(need.name)
+        if name not in seen and (need.marker is None or need.marker.evaluate({"extra": ""})):
+            seen.add(name)
+            found |= {path.parts[0] for path in distribution(name).files or ()}
+            left += map(Requirement, distribution(name).requires or ())
+    return frozenset(found)
+
+
 def installed(name: str) -> Tiny:
     """A real package, as it is installed here."""
     one = distribution(name)
@@ -143,12 +161,10 @@ class Environment:
         self.folder, self.wheels, self.notebook = folder / "env", folder / "wheels", folder / "analysis"
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", *options, self.folder], check=True)
         self.site = self.folder / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
-        others = folder / "others"
-        others.mkdir()
-        for one in Path(sysconfig.get_path("purelib")).iterdir():
-            if not one.name.startswith(("caveclient", "networkx", "_", "tests")):
-                (others / one.name).symlink_to(one)
-        (self.site / "tests.pth").write_text(f"{others}\n{ROOT}\n")
+        self.others = folder / "others"
+        self.others.mkdir()
+        self.share("cave-magic", "pip")
+        (self.site / "tests.pth").write_text(f"{self.others}\n{ROOT}\n")
         self.python = self.folder / "bin" / "python"
         self.wheels.mkdir()
         self.notebook.mkdir()
@@ -156,6 +172,12 @@ class Environment:
             **os.environ, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.wheels), "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "PIP_CONFIG_FILE": os.devnull,
         }  # fmt: skip
+
+    def share(self, *requirements: str) -> None:
+        """Brings packages of the tests here, with all that they require but caveclient and networkx."""
+        for one in entries_of(requirements):
+            if not one.startswith(("caveclient", "networkx", "_", "..")) and not (self.others / one).exists():
+                (self.others / one).symlink_to(Path(sysconfig.get_path("purelib")) / one)
 
     def check(self, *begin: str, program: str = PROGRAM) -> Said | None:
         """Starts a kernel, runs cells, checks, and runs the commands of the next step; None if the import works."""

@@ -22,17 +22,18 @@ HistoryManager.enabled = False
 from IPython.core.interactiveshell import InteractiveShell
 shell = InteractiveShell.instance()
 sys.path.insert(0, "")  # as in a notebook
+errors = []
 for cell in ["%load_ext cave_magic", "report = None", *json.loads(sys.argv[1])]:
-    result = shell.run_cell(cell, store_history=True)
-error = result.error_in_exec
+    error = shell.run_cell(cell, store_history=True).error_in_exec
+    errors.append(f"{type(error).__name__}: {error}" if error else "")
 report = shell.user_ns["report"]
-print("\\n" + json.dumps([report and report.to_dict(), f"{type(error).__name__}: {error}" if error else ""]))
+print("\\n" + json.dumps([report and report.to_dict(), *errors[3:]]))
 """
 
 
 @pytest.fixture
 def beside(home, cave, monkeypatch):
-    """Runs cells in a notebook next to a script; returns the report and the error of the last cell."""
+    """Runs cells in a notebook next to a script; returns the report and the error of each cell."""
     monkeypatch.setenv("ADA", cave.new_token("ada"))
     folder = home / "analysis"
     folder.mkdir()
@@ -54,44 +55,45 @@ def _bad(report) -> list[tuple[str, str]]:
     return [(row["id"], row["status"]) for row in report["rows"] if row["status"] not in ("ok", "skipped", "warning")]
 
 
-@pytest.mark.parametrize(
-    ("name", "row", "what"),
-    [
-        ("caveclient.py", "environment", "the package caveclient"),
-        ("numpy.py", "environment", "the package numpy"),
-        ("packaging.py", "environment", "the package packaging"),
-        ("secrets.py", "environment", "Python's `secrets` module"),
-        ("email.py", "requests", "Python's `email` module"),
-        ("requests.py", "requests", "the package requests"),
-    ],
-)
-def test_a_script_that_shadows_a_package_is_the_one_cause(beside, name, row, what):
-    """The only failed row names the file, and the next step renames it."""
-    report, _ = beside(name, "%cave_save --no-check --from-env ADA", "report = %cave_check -o")
+SHADOWED = {
+    "caveclient.py": ("environment", "the package caveclient"),
+    "numpy.py": ("environment", "the package numpy"),
+    "packaging.py": ("environment", "the package packaging"),
+    "secrets.py": ("environment", "Python's `secrets` module"),
+    "email.py": ("requests", "Python's `email` module"),
+    "requests.py": ("requests", "the package requests"),
+}
+SAMPLE = ("caveclient.py", "packaging.py", "secrets.py", "email.py", "requests.py")
+"""The scripts of a usual run: numpy.py is found in the same way as packaging.py. `--everything` tries all."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs the test of the scripts on a sample of them, or with `--everything` on all of them."""
+    if "shadowing" in metafunc.fixturenames:
+        metafunc.parametrize("shadowing", SHADOWED if metafunc.config.getoption("everything") else SAMPLE)
+
+
+def test_a_script_that_shadows_a_package_is_the_one_cause(beside, shadowing):
+    """The only failed row names the file, the next step renames it, and no network check fails without requests."""
+    row, what = SHADOWED[shadowing]
+    report, save_error, _ = beside(shadowing, "%cave_save --no-check --from-env ADA", "report = %cave_check -o")
     assert _bad(report) == [(row, "failed")]
     evidence = next(one["evidence"] for one in report["rows"] if one["id"] == row)
-    assert evidence == f"~/analysis/{name} shadows {what}"
+    assert evidence == f"~/analysis/{shadowing} shadows {what}"
     assert report["next"]["text"].startswith(
-        f"!mv ~/analysis/{name} ~/analysis/{name}.old, restart the kernel, then %cave_check"
+        f"!mv ~/analysis/{shadowing} ~/analysis/{shadowing}.old, restart the kernel, then %cave_check"
     )
-
-
-def test_without_requests_the_network_is_skipped(beside):
-    """No request can be sent, so the network check is skipped because of requests."""
-    report, _ = beside("requests.py", "report = %cave_check -o")
-    network = next(row for row in report["rows"] if row["id"] == "network")
-    assert (network["status"], network["blocked_by"]) == ("skipped", "requests")
+    if row == "requests":
+        network = next(one for one in report["rows"] if one["id"] == "network")
+        assert (network["status"], network["blocked_by"]) == ("skipped", "requests")
+    if shadowing == "secrets.py":  # it is common, and a save does not need that module
+        assert save_error == ""
 
 
 def test_a_script_that_caveclient_tolerates_is_a_warning(beside):
-    """With a script named filelock.py access works, but a save does not."""
-    report, _ = beside("filelock.py", "report = %cave_check -o")
+    """With a script named filelock.py access works, but a save does not, and says which file to rename."""
+    report, *_, error = beside("filelock.py", "report = %cave_check -o", "%cave_save --no-check --from-env ADA")
     assert next(row for row in report["rows"] if row["id"] == "environment")["status"] == "warning"
-
-
-def test_an_unexpected_error_names_the_script(beside):
-    """A save that fails because of a script says which file to rename."""
-    _, error = beside("filelock.py", "%cave_save --no-check --from-env ADA")
     assert error.startswith("CaveMagicError: ~/analysis/filelock.py shadows the package filelock (")
     assert "Rename it, restart the kernel" in error
 
@@ -99,14 +101,8 @@ def test_an_unexpected_error_names_the_script(beside):
 @pytest.mark.parametrize("script", ["raise SystemExit(0)", "1 / 0"])
 def test_a_script_that_raises_is_named(beside, script):
     """Whatever the script raises when it is imported, the magic handles it."""
-    _, error = beside("requests.py", "report = %cave_check -o --strict", script=script)
+    *_, error = beside("requests.py", "report = %cave_check -o --strict", script=script)
     assert error.startswith(("CaveMagicError: ~/analysis/requests.py stands", "CheckFailed"))
-
-
-def test_a_save_needs_no_secrets_module(beside):
-    """A save works next to a script named secrets.py, which is common."""
-    _, error = beside("secrets.py", "%cave_save --no-check --from-env ADA")
-    assert error == ""
 
 
 @pytest.mark.parametrize("name", ["json.py", "test.py", "analysis.py", "time.py"])
@@ -129,14 +125,14 @@ def test_a_library_is_a_folder():
 
 def test_a_script_that_shadows_a_commands_import_is_named(beside):
     """If a command cannot be imported, one line names the file, without a traceback."""
-    _, error = beside("difflib.py", "%cave_whoami", script="")
+    *_, error = beside("difflib.py", "%cave_whoami", script="")
     assert error.startswith("CaveMagicError: ")
     assert "analysis/difflib.py shadows Python's `difflib` module. Rename it and restart the kernel." in error
 
 
 def test_a_script_that_exits_does_not_end_the_check(beside):
     """A `requests.py` that calls `sys.exit()` gives a failed row, also in `cave_magic.check()`."""
-    report, _ = beside(
+    report, *_ = beside(
         "requests.py", "import cave_magic; report = cave_magic.check()", script="import sys; sys.exit(3)"
     )
     assert _bad(report) == [("requests", "failed")]
@@ -144,7 +140,7 @@ def test_a_script_that_exits_does_not_end_the_check(beside):
 
 def test_a_package_that_a_command_needs_is_named(beside):
     """A command that cannot import a package says why, and what installs it."""
-    _, error = beside(
+    *_, error = beside(
         "nothing.py", "import sys; sys.modules['filelock'] = None", "%cave_save --no-check --from-env ADA"
     )
     assert error.startswith("CaveMagicError: filelock cannot be imported: a fresh Python can import it")

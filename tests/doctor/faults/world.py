@@ -108,10 +108,10 @@ class World:
                 continue
             self.run(command)
 
-    def fix(self, rounds: int = 4) -> Any:
-        """Checks and follows Next until the report is green, at most four times."""
-        report = self.check()
-        for _ in range(rounds):
+    def fix(self, report: Any = None) -> Any:
+        """Follows Next, from a report or a new one, and checks until the report is green, at most four times."""
+        report = report or self.check()
+        for _ in range(4):
             next_step = report.next or self._advice(report)
             if next_step is None:
                 return report
