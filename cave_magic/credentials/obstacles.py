@@ -11,11 +11,11 @@ import errno
 import os
 import stat
 import struct
-import sys
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from pathlib import Path
 
+from ..ui.door import home_variable, on_windows
 from ..ui.redact import sanitize
 from . import atomic_write
 from .file_problems import FileFault, FileProblem
@@ -37,7 +37,7 @@ class WayOut(Enum):
     """How an obstacle can be removed, and by whom."""
 
     SET_HOME = auto()
-    """HOME names no folder that this user can use."""
+    """HOME (on Windows, USERPROFILE) names no folder that this user can use."""
     RESTORE_LINK = auto()
     """A link to a missing folder: mount the folder or move the link away."""
     MOVE_AWAY = auto()
@@ -48,6 +48,8 @@ class WayOut(Enum):
     """The disk or the quota is used up."""
     CLOSE_FILES = auto()
     """This process has too many open files."""
+    CLOSE_PROGRAM = auto()
+    """Another program may have it open, which only Windows minds."""
     MOUNT_FOLDER = auto()
     """Only the file is mounted, as into a container, so no other file can take its place."""
     OWNER = auto()
@@ -211,6 +213,8 @@ def obstacle_of(error: OSError, path: Path) -> Obstacle:
     """The obstacle behind an error of the system, for the path that could not be changed."""
     folder = _nearest(path)
     if error.errno in (errno.EACCES, errno.EPERM):
+        if on_windows() and os.path.lexists(path) and not os.path.isdir(path):
+            return Obstacle(path=path, problem=FileProblem(fault=FileFault.IN_USE), way=WayOut.CLOSE_PROGRAM)
         closed = next((one for one in (*reversed(folder.parents), folder) if not _is_allowed(one, os.X_OK)), None)
         if closed is not None:
             return _locked(closed, FileFault.NOT_OPENABLE)
@@ -289,9 +293,10 @@ def _locked(path: Path, fault: FileFault, unusable: bool = False) -> Obstacle:
 
 
 def _own_home() -> str:
-    """A home folder that can be used, if HOME names another one: HOME without spaces, line breaks and quotes around it,
-    or the one that the system has for this user; else ""."""
-    homes = [os.environ.get("HOME", "").strip(" \t\r\n'\"")]
+    """A home folder that can be used, if HOME or USERPROFILE names another one: its value without spaces, line breaks
+    and quotes around it, or the one that the system has for this user; else ""."""
+    homes = [os.environ.get(home_variable(), "").strip(" \t\r\n'\"")]
+    homes.append(os.environ.get("HOMEDRIVE", "") + os.environ.get("HOMEPATH", ""))  # of Windows
     with contextlib.suppress(ImportError, KeyError, OSError):  # Windows, or a container without an entry for this user
         import pwd
 
@@ -361,7 +366,7 @@ def _is_immutable(path: Path) -> bool:
         if flags := getattr(info, "st_flags", 0):  # macOS and BSD
             names = ("UF_IMMUTABLE", "SF_IMMUTABLE", "UF_APPEND", "SF_APPEND")
             return any(flags & getattr(stat, name) for name in names)
-        if sys.platform == "linux" and (stat.S_ISREG(info.st_mode) or stat.S_ISDIR(info.st_mode)):
+        if stat.S_ISREG(info.st_mode) or stat.S_ISDIR(info.st_mode):  # Linux; on Windows fcntl is missing
             return bool(_flags_of(path) & _IMMUTABLE_OR_APPEND)
     return False
 

@@ -19,7 +19,7 @@ from ..token import Token
 from ..ui.document import Span
 from ..ui.redact import MASK, find_secrets, sanitize
 from .file_problems import FileFault, FileProblem
-from .regular_files import TooLarge, kind_of, read_regular
+from .regular_files import TooLarge, kind_of, read_regular, shared
 
 TOKEN_KEY = "token"  # noqa: S105  the key, not a token
 SERVER_KEY = "middle_auth_url"
@@ -137,10 +137,14 @@ def read_token_file(path: Path) -> TokenFile:
     if info is None:
         return TokenFile(path=path, state=content.state, problem=content.problem, link=link, gap=gap_of(path))
     found = parse_token_file(path, content.text)
-    shared = bool(info.st_mode & 0o077) and os.name == "posix"
     owned = not hasattr(os, "getuid") or info.st_uid == os.getuid()
     return replace(
-        found, readable_by_others=shared, owned=owned, modified=info.st_mtime, link=link, foreign=is_foreign(info)
+        found,
+        readable_by_others=bool(shared(info)),
+        owned=owned,
+        modified=info.st_mtime,
+        link=link,
+        foreign=is_foreign(info),
     )
 
 

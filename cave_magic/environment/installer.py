@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from ..ui.door import on_windows
+
 _SETTINGS = ("/etc/pip.conf", "/etc/xdg/pip/pip.conf", "~/.pip/pip.conf", "~/.config/pip/pip.conf")
 _YES = ("1", "true", "yes", "on", "y", "t")
 _LONGEST = 1_000_000
@@ -42,7 +44,7 @@ class Installer:
 
 def find_installer() -> Installer:
     """The installer of this kernel's environment."""
-    folder = site.getsitepackages()[0 if os.name == "posix" else -1]  # without sysconfig, which takes 2 ms to import
+    folder = site.getsitepackages()[-1 if on_windows() else 0]  # without sysconfig, which takes 2 ms to import
     is_writable, in_venv = os.access(folder, os.W_OK), sys.prefix != sys.base_prefix
     managed = not in_venv and os.path.exists(os.path.join(os.path.dirname(os.__file__), "EXTERNALLY-MANAGED"))
     options: tuple[str, ...] = ("--break-system-packages",) if managed else ()

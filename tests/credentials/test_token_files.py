@@ -225,7 +225,7 @@ def test_without_a_home_nothing_is_found_or_created(tmp_path, monkeypatch):
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)
     monkeypatch.chdir(tmp_path)
     assert resolve(SERVER).token is None
-    with pytest.raises(TokenNotSaved, match="HOME does not name a folder"):
+    with pytest.raises(TokenNotSaved, match="the home folder is unknown"):
         save.save_token(Token(A), SERVER)
     assert list(tmp_path.glob("~*")) == []
 

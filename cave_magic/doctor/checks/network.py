@@ -12,7 +12,7 @@ from ...deployments import KNOWN_SERVERS, formats_of, status_page_of
 from ...ui.document import Span, line
 from ...ui.durations import duration, elapsed, moment
 from ...ui.redact import sanitize
-from .. import next_steps
+from .. import next_steps, variables
 from ..evidence import ServerFacts
 from ..experiments.model import Change, Experiment, Tried
 from ..model import Check, Command, Finding, NextStep, advise, failed, ok, then, unknown, warning
@@ -254,7 +254,7 @@ def _proxy(response: Response, server: ServerFacts, tried: Tried) -> Finding:
         if not proxy.lower().endswith("_proxy"):
             return failed(evidence, next_step=then("enter yours there", again))
         return failed(
-            evidence, next_step=advise("give it yours: ", next_steps.with_proxy_password(proxy), ", then ", again)
+            evidence, next_step=advise("give it yours: ", variables.with_proxy_password(proxy), ", then ", again)
         )
     if known and response.detail == PROXY_FORBIDS:
         evidence = line(evidence_of(response), f"; it reaches {known}, so it blocks {response.host}")
@@ -277,7 +277,7 @@ def _proxy(response: Response, server: ServerFacts, tried: Tried) -> Finding:
 def _no_response(response: Response, server: ServerFacts, tried: Tried) -> Finding:
     again, failure, others = next_steps.check(server.target), response.failure, tried.about(Change.OTHER_SERVER)
     if failure is Failure.KEY_LOG:
-        unset = next_steps.without_variable("SSLKEYLOGFILE")
+        unset = variables.without_variable("SSLKEYLOGFILE")
         return failed(evidence_of(response), next_step=then(unset, again))
     evidence = line(evidence_of(response), only_this_one(tried))
     if response.host != server.host and failure in (Failure.NAME_NOT_FOUND, Failure.REFUSED, Failure.NOT_TLS):

@@ -74,8 +74,8 @@ def _folder(way: WayOut, fault: FileFault = FileFault.NOT_A_FOLDER, **facts: Any
 UNSAVED = healthy.UNSAVED_COMMAND.text
 FOLDERS = [
     case("the folder is fine", TOKEN_FOLDER, Machine(), "nothing"),
-    case("no home", TOKEN_FOLDER, _folder(WayOut.SET_HOME, FileFault.HOME_UNKNOWN), "failed", "HOME does not name a folder", CHECK, UNSAVED, advises="set HOME"),
-    case("another home can be used", TOKEN_FOLDER, _folder(WayOut.SET_HOME, FileFault.HOME_UNKNOWN, home="/home/ada"), "failed", "HOME", "%env HOME=/home/ada", CHECK),
+    case("no home", TOKEN_FOLDER, _folder(WayOut.SET_HOME, FileFault.HOME_UNKNOWN), "failed", "the home folder is unknown", CHECK, UNSAVED, advises="set HOME"),
+    case("another home can be used", TOKEN_FOLDER, _folder(WayOut.SET_HOME, FileFault.HOME_UNKNOWN, home="/home/ada"), "failed", "home folder", "%env HOME=/home/ada", CHECK),
     case("a link to a drive that is not mounted", TOKEN_FOLDER, _folder(WayOut.RESTORE_LINK), "failed", "is not a folder", _moved(FOLDER), CHECK, advises="mount it"),
     case("a file in its place", TOKEN_FOLDER, _folder(WayOut.MOVE_AWAY), "failed", "is not a folder", _moved(FOLDER), CHECK),
     case("a link to another user's folder", TOKEN_FOLDER, _folder(WayOut.MOVE_AWAY, unusable=False), "warning", "is not a folder", _moved(FOLDER), CHECK),
