@@ -190,6 +190,8 @@ def _stage(steps: list[_Step], path: Path, content: bytes | None, mode: int | No
         _create(new, content, kept if mode is None else mode)
     if os.path.lexists(target):
         try:
+            if _is_stream(target):
+                raise NotImplementedError
             os.link(target, old, follow_symlinks=False)
         except (OSError, NotImplementedError):  # a file system without hard links
             _create(old, target.read_bytes(), 0o600)
@@ -248,11 +250,16 @@ def _remove(*paths: Path) -> None:
 
 
 def _move(old: Path, new: Path) -> None:
-    if on_windows() and ":" in new.name:
+    if _is_stream(new):
         new.write_bytes(old.read_bytes())
         old.unlink()
     else:
         os.replace(old, new)
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether NTFS takes this name for that of a stream."""
+    return on_windows() and ":" in path.name
 
 
 def _patiently(change: Callable[..., None], *paths: Path) -> None:
