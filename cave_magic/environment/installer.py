@@ -14,7 +14,10 @@ from pathlib import Path
 
 from ..ui.door import on_windows
 
-_SETTINGS = ("/etc/pip.conf", "/etc/xdg/pip/pip.conf", "~/.pip/pip.conf", "~/.config/pip/pip.conf")
+_SETTINGS = (
+    *("/etc/pip.conf", "/etc/xdg/pip/pip.conf", "~/.pip/pip.conf", "~/.config/pip/pip.conf"),
+    *("$ProgramData/pip/pip.ini", "~/pip/pip.ini", "$APPDATA/pip/pip.ini"),
+)
 _YES = ("1", "true", "yes", "on", "y", "t")
 _LONGEST = 1_000_000
 
@@ -94,8 +97,12 @@ def _is_set_to_user() -> bool:
 
     files = ConfigParser()
     with suppress(Exception):  # a malformed file, with which pip fails, too
-        own = (os.path.join(sys.prefix, "pip.conf"), os.environ.get("PIP_CONFIG_FILE", ""))
-        files.read(filter(os.path.isfile, (*map(os.path.expanduser, _SETTINGS), *own)))  # not a pipe
+        own = (
+            *(os.path.join(sys.prefix, f"pip.{ending}") for ending in ("conf", "ini")),
+            os.environ.get("PIP_CONFIG_FILE", ""),
+        )
+        usual = (os.path.expandvars(os.path.expanduser(one)) for one in _SETTINGS)
+        files.read(filter(os.path.isfile, (*usual, *own)))  # not a pipe
         return any(files.getboolean(one, "user", fallback=False) for one in ("global", "install"))
     return False
 

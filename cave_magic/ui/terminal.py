@@ -164,7 +164,7 @@ class TerminalProgress:
 
 
 def is_terminal(out: TextIO | None) -> bool:
-    """Whether a stream is a terminal. On Windows the null device says so too, and waits for keys that nobody presses."""
+    """Whether a stream is a terminal. The null device of Windows says so, too, and waits for keys nobody presses."""
     try:
         raw = getattr(getattr(out, "buffer", None), "raw", None)
         return out is not None and out.isatty() and not (on_windows() and isinstance(raw, FileIO))

@@ -114,6 +114,7 @@ VARIABLE_SET = Machine(token_variables={"CAVE_TOKEN": OTHER})
 
 FINDING = [
     case("a token is stored", TOKEN, ServerFacts(), "ok", f"{OWN}, ends in 5a3b, only you can read it"),
+    case("a token is stored on Windows", TOKEN, ServerFacts(stored=replace(ServerFacts().stored, server_file=replace(ServerFacts().stored.server_file, readable_by_others=None))), "ok", f"{OWN}, ends in 5a3b"),
     case("a token that others can read", TOKEN, ServerFacts(stored=stored(token_file(token=MINE, readable_by_others=True))), "ok", f"{OWN}, ends in 5a3b"),
     case("a token that is too short to show", TOKEN, ServerFacts(stored=stored(token_file(token=Token("abc")))), "ok", f"{OWN}, only you"),
     case("the token comes from the usual file", TOKEN, ServerFacts(stored=stored(default=token_file(DEFAULT, MINE))), "ok", f"{DEFAULT}, ends in"),
