@@ -327,8 +327,8 @@ PRIVATE = Check(
     look=_private,
     quiet=True,
     explains="Other users of this computer can read or replace the token file.",
-    fixed_by="`%cave_check --fix`, which is `chmod 600` on the file and `chmod 700` on its folder. On Windows nothing is "
-    "checked: there, the access list of your profile folder keeps others out.",
+    fixed_by="`%cave_check --fix`, which is `chmod 600` on the file and `chmod 700` on its folder. On Windows nothing "
+    "is checked: there, the access list of your profile folder keeps others out.",
 )
 VARIABLE = Check(
     id="token-variable",
