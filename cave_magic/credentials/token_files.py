@@ -178,7 +178,7 @@ def read_any_file(path: str) -> tuple[str, FileProblem | None]:
     if content.state is State.ABSENT:
         return "", content.problem or FileProblem(fault=FileFault.MISSING)
     text = content.text
-    if text.startswith(_UTF_16):
+    if text[:2] == _UTF_16:
         text = text.encode(errors="surrogateescape").decode("utf-16", errors="replace")
     is_empty = content.problem is None and not text.strip()
     return text, FileProblem(fault=FileFault.EMPTY) if is_empty else content.problem
