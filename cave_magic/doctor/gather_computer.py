@@ -29,27 +29,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PACKAGES = (
-    "cave-magic",
-    "caveclient",
-    "cloud-volume",
-    "cloud-files",
-    "requests",
-    "urllib3",
-    "pandas",
-    "numpy",
-    "ipython",
+    "cave-magic", "caveclient", "cloud-volume", "cloud-files", "requests", "urllib3", "pandas", "numpy", "ipython",
     "rich",
-)
+)  # fmt: skip
 
 
 def look_at_computer(target: Target, check_command: Command, can_ask: bool) -> Machine:
-    """The facts that need no import of caveclient; the others are left empty.
-
-    Args:
-        target: the server for which a token would be saved.
-        check_command: the command that runs this check again.
-        can_ask: whether the user can answer a prompt.
-    """
+    """The facts that need no import of caveclient; the others are left empty. A token would be saved for the target."""
     runtime, folder = detect_runtime(), token_files.secrets_folder()
     is_pasted = can_ask and not runtime.secrets_name
     return Machine(
