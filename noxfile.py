@@ -31,9 +31,27 @@ CORE = [
         "commands/test_completion",
         "ui/test_frontend",
         "ui/test_terminal",
+        "credentials/test_atomic_write",
         "credentials/test_token_files",
+        "doctor/test_lines_on_windows",
         "whole_way/test_demo",
         "whole_way/test_notebooks",
+    )
+]
+# What depends on the operating system. `tests/support/without_posix.py` hides what Python lacks on Windows.
+WINDOWS = [
+    f"tests/{name}.py"
+    for name in (
+        "test_magics",
+        "credentials/test_atomic_write",
+        "credentials/test_lease",
+        "credentials/test_removal",
+        "credentials/test_save",
+        "credentials/test_token_files",
+        "doctor/test_lines_on_windows",
+        "environment/test_installer",
+        "ui/test_prompts",
+        "ui/test_terminal",
     )
 ]
 # One column for each Python; a library that is not named is the newest. The full run has the newest of everything.
@@ -72,6 +90,13 @@ def core(session: nox.Session) -> None:
         versions = ["-c", str(pinned)]
     session.install("-q", "-e", ".[sandbox]", *TOOLS, *versions)
     session.run("python", "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", *(session.posargs or CORE))
+
+
+@nox.session(tags=["check"])
+def windows(session: nox.Session) -> None:
+    """The tests of what depends on the operating system, without the modules and names that Python lacks on Windows."""
+    session.install("-q", "-e", ".[sandbox]", *TOOLS)
+    session.run("python", "-m", "pytest", "-q", "-p", "tests.support.without_posix", *(session.posargs or WINDOWS))
 
 
 @nox.session(python=READERS, tags=["check"])

@@ -116,6 +116,12 @@ def in_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cave_magic.__main__.find_door", lambda: None)  # another fixture may have started IPython
 
 
+@pytest.fixture
+def windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package takes this computer for one with Windows."""
+    monkeypatch.setattr(place, "_windows", True)
+
+
 @pytest.fixture(autouse=True)
 def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     """A service that cannot ask the auth server tries again at once, not for six seconds as middle_auth_client does."""

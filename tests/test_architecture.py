@@ -216,7 +216,7 @@ def _splits_a_url(node: ast.AST) -> bool:
 
 
 def test_lines_to_type_are_built_in_one_place():
-    """Only `next_steps` writes a magic, a `CAVEclient(...)` or a shell line into a sentence, so that each is tested.
+    """Only `next_steps` and `variables` write a magic, a `CAVEclient(...)` or a shell line into a sentence, so that each is tested.
 
     `commands` has one of its own, for when the rest of the package cannot be imported.
     """
@@ -224,7 +224,7 @@ def test_lines_to_type_are_built_in_one_place():
         r"%cave_|%pip|%env|CAVEclient\(|server_address=|os\.environ|!mv|!chmod|--server http|--server URL"
         r"|cave-magic (?:setup|save|whoami|check)"
     )
-    names = ("doctor.next_steps", "dask.next_steps", "doctor.reference", "commands")
+    names = ("doctor.next_steps", "doctor.variables", "dask.next_steps", "doctor.reference", "commands")
     paths = [path for path in OURS if module_of(path) not in names]
     found = [where(path, one) for path in paths for one in _texts(tree_of(path)) if typed.search(one.value)]
     assert found == []
@@ -245,9 +245,23 @@ def _texts(node: ast.AST) -> Iterator[ast.Constant]:
 
 
 def test_commands_are_built_in_one_place():
-    """Only `next_steps` creates a `Command`, so that each has its target."""
-    calls = [(path, call) for path in OURS if path.stem != "next_steps" for call in _calls_of(path, "Command")]
+    """Only `next_steps` and `variables` create a `Command`, so that each has its target."""
+    makers = ("next_steps", "variables")
+    calls = [(path, call) for path in OURS if path.stem not in makers for call in _calls_of(path, "Command")]
     assert [where(path, call) for path, call in calls if getattr(call.args[0], "value", None) != ""] == []
+
+
+def test_the_platform_is_asked_in_one_place():
+    """Only `door` and `platforms` ask which operating system this is; the practice server imports neither."""
+    asks = {("os", "name"), ("sys", "platform")}
+    found = [
+        where(path, node)
+        for path in OURS
+        if module_of(path) not in ("ui.door", "environment.platforms")
+        for node in nodes_of(path)
+        if isinstance(node, ast.Attribute) and (getattr(node.value, "id", ""), node.attr) in asks
+    ]
+    assert found == []
 
 
 def test_no_other_span_looks_like_a_command():

@@ -63,9 +63,9 @@ def _harm_of(path: str, size: int, *state: int) -> Harm | None:
 
 
 def never_ends(path: str) -> bool:
-    """Whether reading a file may wait without end: it is a pipe, or a device other than /dev/null."""
+    """Whether reading a file may wait without end: it is a pipe, or a device other than the null device."""
     with suppress(OSError, ValueError):
         mode = os.stat(path).st_mode
         is_device = stat.S_ISCHR(mode) or stat.S_ISBLK(mode)
-        return stat.S_ISFIFO(mode) or (is_device and os.path.realpath(path) != os.devnull)
+        return stat.S_ISFIFO(mode) or (is_device and os.path.realpath(path) != os.path.realpath(os.devnull))
     return False

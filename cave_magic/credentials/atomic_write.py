@@ -3,6 +3,9 @@
 A new file is written next to its final place, flushed, and moved there in one step. The old file keeps a second name
 until everything is done, so that it can be restored even on a full disk. A process that is killed leaves complete
 files, old or new, and hidden ones named `.cave_magic-*.tmp`, which the next save removes.
+
+On Windows, the only exception is a server with a port in its address: the `:` in the name of its file makes it a stream
+of NTFS, which can be written, but not moved to.
 """
 
 from __future__ import annotations
@@ -19,10 +22,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..ui.door import on_windows
+from .regular_files import shared
+
 LOCK_NAME = ".cave_magic.lock"
 LOCK_SECONDS = 20.0
 STALE_SECONDS = 300.0
 """A lock that is only a file and older than this was left by a killed process: no save takes so long."""
+
+BUSY_SECONDS = 1.0
+"""How long Windows may refuse to change a file, because a virus scanner or another kernel has it open."""
 
 _TEMPORARY = re.compile(r"\.cave_magic-[0-9a-f]{16}\.tmp")
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -168,7 +177,7 @@ def write_all(
 
 
 def _stage(steps: list[_Step], path: Path, content: bytes | None, mode: int | None) -> None:
-    target = path if content is None else Path(os.path.realpath(path))
+    target = Path(os.path.realpath(path)) if content is not None and path.is_symlink() else path
     new, old = None if content is None else _beside(target), _beside(target)
     steps.append(_Step(target=target, new=new, old=old))
     if new is not None and content is not None:
@@ -176,6 +185,8 @@ def _stage(steps: list[_Step], path: Path, content: bytes | None, mode: int | No
         _create(new, content, kept if mode is None else mode)
     if os.path.lexists(target):
         try:
+            if _is_stream(target):
+                raise NotImplementedError
             os.link(target, old, follow_symlinks=False)
         except (OSError, NotImplementedError):  # a file system without hard links
             _create(old, target.read_bytes(), 0o600)
@@ -201,9 +212,9 @@ def _create(path: Path, content: bytes, mode: int) -> None:
 
 def _take(step: _Step, taken: list[_Step]) -> None:
     if step.new is None:
-        os.unlink(step.target)
+        _patiently(os.unlink, step.target)
     else:
-        os.replace(step.new, step.target)
+        _patiently(_move, step.new, step.target)
     taken.append(step)
     with contextlib.suppress(OSError):  # not every system can flush a folder
         descriptor = os.open(step.target.parent, os.O_RDONLY)
@@ -218,9 +229,9 @@ def _put_back(taken: Iterable[_Step]) -> None:
     for step in taken:
         try:
             if os.path.lexists(step.old):
-                os.replace(step.old, step.target)
-            else:
-                step.target.unlink(missing_ok=True)
+                _patiently(_move, step.old, step.target)
+            elif os.path.lexists(step.target):
+                _patiently(os.unlink, step.target)
         except OSError:
             stuck.append(step.target)
     if stuck:
@@ -230,7 +241,32 @@ def _put_back(taken: Iterable[_Step]) -> None:
 def _remove(*paths: Path) -> None:
     for path in paths:
         with contextlib.suppress(OSError):
-            os.unlink(path)
+            _patiently(os.unlink, path)
+
+
+def _move(old: Path, new: Path) -> None:
+    if _is_stream(new):
+        new.write_bytes(old.read_bytes())
+        old.unlink()
+    else:
+        os.replace(old, new)
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether NTFS takes this name for that of a stream."""
+    return on_windows() and ":" in path.name
+
+
+def _patiently(change: Callable[..., None], *paths: Path) -> None:
+    """Changes a file, on Windows once the programs that have it open have closed it."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            return change(*paths)
+        except PermissionError:
+            if not on_windows() or time.monotonic() > deadline:
+                raise
+        time.sleep(0.02)
 
 
 # ---------------------------------------------------------------- copies, folders and permissions
@@ -250,14 +286,14 @@ def try_out(folder: Path) -> bool:
     """Writes a small file in a folder and removes it again; the folder keeps its times.
 
     Returns:
-        Whether the file was owner-only: some file systems (FAT, some network drives) keep no permissions.
+        Whether nobody else could read it: some file systems (FAT, some network drives) keep no permissions.
     Raises:
         OSError: the folder cannot be written.
     """
     before, trial = os.stat(folder), _beside(folder / "any")
     try:
         _create(trial, bytes(1000), 0o600)
-        return not os.stat(trial).st_mode & 0o077
+        return not shared(os.stat(trial))
     except FileNotFoundError:
         if not folder.is_dir():
             raise
@@ -294,8 +330,7 @@ def set_mode(path: Path, mode: int) -> None:
 def is_tidy(folder: Path) -> bool:
     """Whether a folder exists, has no permissions for others (where there are any), and nothing for `sweep`."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        is_private = os.name != "posix" or not os.stat(folder).st_mode & 0o077
-        return is_private and not any(_TEMPORARY.fullmatch(entry.name) for entry in entries)
+        return not shared(os.stat(folder)) and not any(_TEMPORARY.fullmatch(entry.name) for entry in entries)
     return False
 
 

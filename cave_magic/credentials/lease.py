@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import CaveMagicError
 from ..token import Token
+from ..ui.door import on_windows
 from .locations import READ_BY_PROGRAMS, locations
 from .removal import without
 from .save import Saved, changing, save_token, write_files
@@ -117,7 +118,7 @@ def _alive(holders: Iterable[str]) -> list[str]:
 def _is_running(process: list[str]) -> bool:
     if not process or not process[0].isdecimal() or len(process[0]) > 9:
         return False
-    if os.name != "posix":  # there, `os.kill` ends the process
+    if on_windows():  # there, `os.kill` ends the process
         return True
     try:
         os.kill(int(process[0]), 0)

@@ -11,11 +11,11 @@ import errno
 import os
 import stat
 import struct
-import sys
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
+from ..ui.door import home_variable, on_windows
 from ..ui.redact import sanitize
 from . import atomic_write
 from .file_problems import FileFault, FileProblem
@@ -33,12 +33,13 @@ class Intent(Enum):
 class WayOut(Enum):
     """How an obstacle can be removed, and by whom; the value says in which case."""
 
-    SET_HOME = "HOME names no folder that this user can use"
+    SET_HOME = "HOME (on Windows, USERPROFILE) names no folder that this user can use"
     RESTORE_LINK = "a link to a missing folder: mount the folder or move the link away"
     MOVE_AWAY = "something else is in its place, or it is another user's; this user can rename it"
     GRANT_ACCESS = "its permissions lock out its owner, who is this user"
     FREE_SPACE = "the disk or the quota is used up"
     CLOSE_FILES = "this process has too many open files"
+    CLOSE_PROGRAM = "another program may have it open, which only Windows minds"
     MOUNT_FOLDER = "only the file is mounted, as into a container, so no other file can take its place"
     OWNER = "only its owner, another user, can change it"
     ADMINISTRATOR = "only the administrator of this computer can change it"
@@ -193,6 +194,8 @@ def obstacle_of(error: OSError, path: Path) -> Obstacle:
     """The obstacle behind an error of the system, for the path that could not be changed."""
     folder = _nearest(path)
     if error.errno in (errno.EACCES, errno.EPERM):
+        if on_windows() and os.path.lexists(path) and not os.path.isdir(path):
+            return Obstacle(path=path, problem=FileProblem(fault=FileFault.IN_USE), way=WayOut.CLOSE_PROGRAM)
         closed = next((one for one in (*reversed(folder.parents), folder) if not _is_allowed(one, os.X_OK)), None)
         if closed is not None:
             return _locked(closed, FileFault.NOT_OPENABLE)
@@ -271,9 +274,10 @@ def _locked(path: Path, fault: FileFault, unusable: bool = False) -> Obstacle:
 
 
 def _own_home() -> str:
-    """A home folder that can be used, if HOME names another one: HOME without spaces, line breaks and quotes around it,
-    or the one that the system has for this user; else ""."""
-    homes = [os.environ.get("HOME", "").strip(" \t\r\n'\"")]
+    """A home folder that can be used, if HOME or USERPROFILE names another one: its value without spaces, line breaks
+    and quotes around it, or the one that the system has for this user; else ""."""
+    homes = [os.environ.get(home_variable(), "").strip(" \t\r\n'\"")]
+    homes.append(os.environ.get("HOMEDRIVE", "") + os.environ.get("HOMEPATH", ""))  # of Windows
     with contextlib.suppress(ImportError, KeyError, OSError):  # Windows, or a container without an entry for this user
         import pwd
 
@@ -343,7 +347,7 @@ def _is_immutable(path: Path) -> bool:
         if flags := getattr(info, "st_flags", 0):  # macOS and BSD
             names = ("UF_IMMUTABLE", "SF_IMMUTABLE", "UF_APPEND", "SF_APPEND")
             return any(flags & getattr(stat, name) for name in names)
-        if sys.platform == "linux" and (stat.S_ISREG(info.st_mode) or stat.S_ISDIR(info.st_mode)):
+        if stat.S_ISREG(info.st_mode) or stat.S_ISDIR(info.st_mode):  # Linux; on Windows fcntl is missing
             return bool(_flags_of(path) & _IMMUTABLE_OR_APPEND)
     return False
 

@@ -6,6 +6,7 @@ import os
 import stat
 from pathlib import Path
 
+from ..ui.door import on_windows
 from .file_problems import FileFault
 
 _READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
@@ -28,6 +29,11 @@ def kind_of(info: os.stat_result) -> FileFault | None:
     if stat.S_ISFIFO(info.st_mode):
         return FileFault.IS_A_PIPE
     return FileFault.IS_A_SOCKET if stat.S_ISSOCK(info.st_mode) else FileFault.IS_A_DEVICE
+
+
+def shared(info: os.stat_result) -> int:
+    """The permissions that others have. On Windows none are known: an access list counts, not the mode of a file."""
+    return 0 if on_windows() else info.st_mode & 0o077
 
 
 def read_regular(path: Path, most: int) -> tuple[bytes, os.stat_result]:

@@ -21,6 +21,7 @@ from .datastack_map import map_file, read_map
 from .file_problems import FileFault
 from .locations import Role, locations, moved_files
 from .obstacles import Intent, Obstacle, WayOut, file_obstacle, folder_obstacle, obstacle_of, obstacle_to
+from .regular_files import shared
 from .stored_tokens import StoredToken, named_owner, resolve
 from .token_files import (
     SERVER_KEY,
@@ -306,8 +307,7 @@ def with_token(path: Path, token: Token) -> str | None:
     entries: dict[str, Any] = data if isinstance(data, dict) else {}
     if parse_token_file(path, content.text).meant != token:
         entries = {key: value for key, value in entries.items() if key not in OF_THE_TOKEN}
-    private = info is not None and not (os.name == "posix" and info.st_mode & 0o077)
-    if entries.get(TOKEN_KEY) == token.reveal() and private:
+    if entries.get(TOKEN_KEY) == token.reveal() and info is not None and not shared(info):
         return None
     return json.dumps({**entries, TOKEN_KEY: token.reveal()}, indent=2) + "\n"
 

@@ -17,9 +17,10 @@ from pathlib import Path
 from ..api.urls import display_file_name, name_for_files, parse_url
 from ..token import Token
 from ..ui.document import Span
+from ..ui.door import on_windows
 from ..ui.redact import MASK, find_secrets, sanitize
 from .file_problems import FileFault, FileProblem
-from .regular_files import TooLarge, kind_of, read_regular
+from .regular_files import TooLarge, kind_of, read_regular, shared
 
 TOKEN_KEY = "token"  # noqa: S105  the key, not a token
 SERVER_KEY = "middle_auth_url"
@@ -28,6 +29,10 @@ DEFAULT_NAME = "cave-secret.json"
 LEGACY_NAME = "chunkedgraph-secret.json"
 LARGEST_FILE = 20_000_000
 """Bytes. A token file has a few hundred; a larger file is not read."""
+
+
+_UTF_16 = "\udcff\udcfe"
+"""How a file begins that the `>` of PowerShell 5 has written."""
 
 
 class State(Enum):
@@ -56,7 +61,7 @@ class TokenFile:
         token: the value of the key `token` as caveclient reads it, or None.
         keys: the other keys, as they may be shown to their owner.
         inside: a token in a file that CAVEclient cannot use (a bare token, one in a list, ...), or None.
-        readable_by_others: whether other users of this computer can read it.
+        readable_by_others: whether other users of this computer can read it; None on Windows, where no mode tells.
         owned: whether it belongs to the current user.
         modified: when it was last written, in seconds since 1970.
         named_host: the host of the token's server if the file names it, as those of the tokens page do; else "".
@@ -71,7 +76,7 @@ class TokenFile:
     token: Token | None = None
     keys: tuple[Span, ...] = ()
     inside: Token | None = None
-    readable_by_others: bool = False
+    readable_by_others: bool | None = False
     owned: bool = True
     modified: float = 0.0
     named_host: str = ""
@@ -137,10 +142,14 @@ def read_token_file(path: Path) -> TokenFile:
     if info is None:
         return TokenFile(path=path, state=content.state, problem=content.problem, link=link, gap=gap_of(path))
     found = parse_token_file(path, content.text)
-    shared = bool(info.st_mode & 0o077) and os.name == "posix"
     owned = not hasattr(os, "getuid") or info.st_uid == os.getuid()
     return replace(
-        found, readable_by_others=shared, owned=owned, modified=info.st_mtime, link=link, foreign=is_foreign(info)
+        found,
+        readable_by_others=None if on_windows() else bool(shared(info)),
+        owned=owned,
+        modified=info.st_mtime,
+        link=link,
+        foreign=is_foreign(info),
     )
 
 
@@ -168,8 +177,11 @@ def read_any_file(path: str) -> tuple[str, FileProblem | None]:
     content = read_text(Path(os.path.expanduser(path)))
     if content.state is State.ABSENT:
         return "", content.problem or FileProblem(fault=FileFault.MISSING)
-    is_empty = content.problem is None and not content.text.strip()
-    return content.text, FileProblem(fault=FileFault.EMPTY) if is_empty else content.problem
+    text = content.text
+    if text[:2] == _UTF_16:
+        text = text.encode(errors="surrogateescape").decode("utf-16", errors="replace")
+    is_empty = content.problem is None and not text.strip()
+    return text, FileProblem(fault=FileFault.EMPTY) if is_empty else content.problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

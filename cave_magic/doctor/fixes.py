@@ -26,6 +26,7 @@ from ..credentials.token_files import State, TokenFile, show_path
 from ..deployments import DEFAULT_SERVER, AddressFault, meant_address, server_meant
 from ..token import Token
 from ..ui.document import Line, line
+from ..ui.door import on_windows
 from ..ui.redact import MASK, sanitize
 from .evidence import DatastackFacts, Machine, ServerFacts
 from .model import Fix
@@ -60,7 +61,7 @@ def fix_permissions(stored: StoredToken, folder_open: bool = False) -> Fix | Non
 
     `folder_open` tells whether everybody on this computer can write to the folder.
     """
-    if os.name != "posix":
+    if on_windows():
         return None
     listed = (one.read() for one in locations(stored.server))
     files = (*stored.files, *stored.copies, *(file for file in listed if file.meant is not None))

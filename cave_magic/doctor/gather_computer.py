@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ..api.special_files import harmful_netrc
 from ..credentials import datastack_map, token_files
 from ..credentials.obstacles import folder_obstacle
+from ..credentials.regular_files import shared
 from ..credentials.target import Target
 from ..environment import packages
 from ..environment.platforms import TOKEN_VARIABLES, detect_runtime
@@ -56,8 +57,7 @@ def look_at_computer(target: Target, check_command: Command, can_ask: bool) -> M
         proxy_settings=read_proxy_settings(),
         token_folder=folder,
         folder_problem=attempt(folder_obstacle, None),
-        folder_writable_by_others=os.name == "posix"
-        and attempt(lambda: bool(folder.stat().st_mode & stat.S_IWOTH), False),
+        folder_writable_by_others=attempt(lambda: bool(shared(folder.stat()) & stat.S_IWOTH), False),
         datastack_map=datastack_map.read_map(),
         datastacks_with_secrets=attempt(datastack_map.entries_with_secrets, ()),
         leftover_tokens=(),

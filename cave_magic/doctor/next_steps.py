@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,9 +20,22 @@ from ..credentials.token_files import show_path
 from ..deployments import DEFAULT_SERVER
 from ..environment.platforms import Runtime
 from ..ui.document import Line, joined, line
-from ..ui.door import either, in_shell, program, python
+from ..ui.door import (
+    Dialect,
+    called,
+    dialect,
+    either,
+    home_variable,
+    in_shell,
+    in_turn,
+    on_windows,
+    program,
+    python,
+    python_with,
+)
 from ..ui.door import quoted as for_shell
 from ..ui.redact import redact
+from . import variables
 from .model import Command, Need, NextStep, advise, then
 
 if TYPE_CHECKING:
@@ -116,8 +128,9 @@ def for_help(text: str) -> str:
         return text
     text = re.sub(r"\n +\w+ = %cave_.*", "", text)  # a shell has no variables for objects
     text = re.sub(r"%(cave_\w+)", lambda found: program_with(found[1]), text)
-    text = text.replace("`%pip ", f"`{python()} -m pip ").replace("`%env ", "`export ").replace("`!", "`")
-    return text.replace(", then restart the kernel", "")
+    text = text.replace("`%pip ", f"`{python()} -m pip ")
+    text = re.sub(r"`%env (\w+)=([^`]+)`", lambda found: f"`{variables.with_variable(found[1], found[2]).text}`", text)
+    return text.replace("`!", "`").replace(", then restart the kernel", "")
 
 
 def _saving(target: Target) -> tuple[Need, ...]:
@@ -172,7 +185,7 @@ def _client_of(target: Target, version: int | None = None) -> str:
 
 def python_line(code: str) -> Command:
     """Python to type: as it is in IPython; in a shell, the line that starts Python with it."""
-    return Command(f"{python()} -i -c {for_shell(code)}" if in_shell() else code)
+    return Command(python_with(code, "-i") if in_shell() else code)
 
 
 def without_saving(target: Target) -> Command:
@@ -202,63 +215,6 @@ def recall(runtime: Runtime, target: Target, *options: str) -> tuple[Command, ..
     if runtime.secrets_name and runtime.python and not in_shell():
         return (Command(runtime.python), save(target, "$token", *options))
     return (save(target, "--from-env", "CAVE_TOKEN", *options),)
-
-
-def without_variable(*names: str) -> Command:
-    """Unsets environment variables, here."""
-    if in_shell():
-        return Command(f"unset {' '.join(names)}")
-    return Command("; ".join(["import os", *(f'os.environ.pop("{name}", None)' for name in names)]))
-
-
-def with_variable(name: str, value: str) -> Command:
-    """Sets an environment variable, here."""
-    return Command(f"export {name}={for_shell(value)}" if in_shell() else f"%env {name}={value}")
-
-
-def copy_variable(source: str, target: str) -> Command:
-    """Copies an environment variable, whose value may contain a password, to another one."""
-    if in_shell():
-        return Command(f'export {target}="${source}"')
-    return Command(f'import os; os.environ["{target}"] = os.environ["{source}"]')
-
-
-def with_more_hosts(name: str, hosts: str) -> Command:
-    """Adds hosts to a list in an environment variable, such as NO_PROXY."""
-    if in_shell():
-        return Command(f'export {name}="${name},{hosts}"')
-    return Command(f'import os; os.environ["{name}"] += ",{hosts}"')
-
-
-def with_fewer_hosts(name: str, hosts: Sequence[str]) -> Command:
-    """Removes entries of a list in an environment variable, such as NO_PROXY."""
-    kept = f'one for one in os.environ["{name}"].split(",") if one.strip() not in {list(hosts)!r}'
-    return _changed("import os", name, f'",".join({kept})')
-
-
-def with_scheme(name: str, scheme: str) -> Command:
-    """Changes the scheme of the address in an environment variable, which may contain a password."""
-    return _changed("import os", name, f'"{scheme}://" + {_without_scheme(name)}')
-
-
-def _changed(imports: str, name: str, value: str) -> Command:
-    """Sets an environment variable to the value of a Python expression."""
-    if in_shell():
-        return Command(f'export {name}="$({python()} -c {for_shell(f"{imports}; print({value})")})"')
-    return Command(f'{imports}; os.environ["{name}"] = {value}')
-
-
-def _without_scheme(name: str) -> str:
-    return f"""os.environ["{name}"].strip(" '\\"").rpartition(":/")[2].lstrip("/")"""
-
-
-def with_proxy_password(name: str) -> Command:
-    """Asks for a user name and a password, and puts them into the address of a proxy."""
-    address = f'{_without_scheme(name)}.rpartition("@")[2]'
-    ask = either("input", "getpass")  # what a shell takes over is not on the screen
-    login = f"quote({ask}('User name: '), safe='') + ':' + quote(getpass('Password: '), safe='')"
-    imports = "import os; from getpass import getpass; from urllib.parse import quote"
-    return _changed(imports, name, f'"http://" + {login} + "@" + {address}')
 
 
 def with_family(name: str) -> Command:
@@ -296,27 +252,30 @@ def other_environment(installer: Installer) -> Line:
     """Makes another environment with a kernel of its own, and what to do then; or who can repair this one."""
     if not installer.venv:
         return line("ask the administrators of this computer to repair its Python")
-    make = "uv venv --seed" if installer.venv == "uv" else f"{_quoted_path(installer.python)} -m venv"
-    folder = "~/cave-env" if os.name == "posix" else "%USERPROFILE%\\cave-env"
-    python = f"{folder}/bin/python" if os.name == "posix" else f"{folder}\\Scripts\\python"
+    make = "uv venv --seed" if installer.venv == "uv" else f"{called(installer.python)} -m venv"
+    folder, python = {
+        Dialect.POSIX: ("~/cave-env", "~/cave-env/bin/python"),
+        Dialect.CMD: (r'"%USERPROFILE%\cave-env"', r'"%USERPROFILE%\cave-env\Scripts\python"'),
+        Dialect.POWERSHELL: (r'"$env:USERPROFILE\cave-env"', r'& "$env:USERPROFILE\cave-env\Scripts\python"'),
+    }[dialect()]
     steps = (
         f"{make} {folder}",
         f"{python} -m pip install cave-magic ipykernel",
         f"{python} -m ipykernel install --user --name cave-env",
     )
     if in_shell():
-        return line(Command(" && ".join(steps[:2]).replace(" ipykernel", "")), f", use the programs in {folder}")
-    return line(Command("!" + " && ".join(steps)), ", choose the kernel cave-env")
+        return line(Command(in_turn(*steps[:2]).replace(" ipykernel", "")), f", use the programs in {folder}")
+    return line(Command("!" + in_turn(*steps)), ", choose the kernel cave-env")
 
 
 def _by(installer: Installer, verb: str, *words: str) -> Command:
-    python, system, own = _quoted_path(installer.python), either("!", ""), either("%", "")
+    python, system, own = called(installer.python), either("!", ""), either("%", "")
     said = " ".join(words)
     if installer.tool == "uv":
         said = said.replace("--force-reinstall", "--reinstall").replace("--ignore-installed", "--reinstall")
-        return Command(f"{system}uv pip {verb} --python {python} {said}")
+        return Command(f"{system}uv pip {verb} --python {for_shell(installer.python)} {said}")
     if installer.tool == "ensurepip":
-        return Command(f"{system}{python} -m ensurepip && {python} -m pip {verb} {said}")
+        return Command(system + in_turn(f"{python} -m ensurepip", f"{python} -m pip {verb} {said}"))
     if installer.tool == "pip":
         return Command(f"{python} -m pip {verb} {said}" if in_shell() else f"%pip {verb} {said}")
     said = said.replace("--no-deps ", "").replace("-U ", "").replace("--ignore-installed", "--force-reinstall")
@@ -326,12 +285,8 @@ def _by(installer: Installer, verb: str, *words: str) -> Command:
 def _in_order(installer: Installer, verb: str, *words: str, limited: tuple[str, ...] = ()) -> Line:
     """Unsets what is in the way, runs the installer, and restarts the kernel."""
     unset = tuple(dict.fromkeys((*installer.unset, *limited)))
-    first = (without_variable(*unset), ", then ") if unset else ()
+    first = (variables.without_variable(*unset), ", then ") if unset else ()
     return line(*first, _by(installer, verb, *words), either(", restart the kernel", ""))
-
-
-def _quoted_path(path: str) -> str:
-    return shlex.quote(path) if os.name == "posix" else f'"{path}"'
 
 
 def leave_out(folder: str) -> Command:
@@ -344,7 +299,8 @@ def move_away(path: Path, name: str = "") -> Command:
     text, needs = _typed(path), (Need(intent=Intent.MOVE, path=path),)
     new = text[: len(text) - len(path.name)] + name if name else f"{text}.old"
     if not (_shell_takes(text) and _shell_takes(new)):
-        return Command(f"import os; os.rename({_expanded(text)}, {_expanded(new)})", needs=needs)
+        code = f"import os; os.rename({_expanded(text)}, {_expanded(new)})"
+        return Command(python_with(code) if in_shell() else code, needs=needs)
     return Command(f"{either('!', '')}mv {_for_shell(text)} {_for_shell(new)}", needs=needs)
 
 
@@ -352,12 +308,18 @@ def make_private(path: Path, mode: int = 0o600) -> Command:
     """Makes a file or a folder owner-only."""
     text, needs = _typed(path), (Need(intent=Intent.CHMOD, path=path),)
     if not _shell_takes(text):
-        return Command(f"import os; os.chmod({_expanded(text)}, 0o{mode:o})", needs=needs)
+        code = f"import os; os.chmod({_expanded(text)}, 0o{mode:o})"
+        return Command(python_with(code) if in_shell() else code, needs=needs)
     return Command(f"{either('!', '')}chmod {mode:o} {_for_shell(text)}", needs=needs)
 
 
 def _shell_takes(text: str) -> bool:
-    """Whether a path can be typed after `!`, where IPython expands `$name` and `{name}`; a shell takes all."""
+    """Whether a path can be typed after `!`, where IPython expands `$name` and `{name}`; a POSIX shell takes all.
+
+    On Windows, whose shells have no `mv`, no `chmod` and no `~`, Python does the same.
+    """
+    if on_windows():
+        return False
     return in_shell() or (_can_be_quoted(text.replace('"', "")) and not set(text) & set("${}"))
 
 
@@ -368,12 +330,13 @@ def _for_shell(text: str) -> str:
 
 def _expanded(text: str) -> str:
     """The Python for a path."""
-    return f"os.path.expanduser({_literal(text)})" if text.startswith("~/") else _literal(text)
+    return f"os.path.expanduser({_literal(text)})" if text.startswith(f"~{os.sep}") else _literal(text)
 
 
 def _literal(text: str) -> str:
-    """The Python for a text, without repeated spaces, which copying loses."""
-    return repr(text).replace("  ", " \\x20")
+    """The Python for a text, without repeated spaces, which copying loses, and with a `'` at both ends only."""
+    joint = "\\x27"
+    return f"'{joint.join(repr(part)[1:-1] for part in text.split(chr(39)))}'".replace("  ", " \\x20")
 
 
 # ---------------------------------------------------------------- obstacles
@@ -391,9 +354,11 @@ def past(obstacle: Obstacle, again: Command, unsaved: Command | None = None) -> 
     if obstacle.way is WayOut.RESTORE_LINK:
         return restore_link(obstacle.path, again)
     if obstacle.way is WayOut.SET_HOME and obstacle.home:
-        return then(with_variable("HOME", obstacle.home), again)
+        return then(variables.with_variable(home_variable(), obstacle.home), again)
     if obstacle.way is WayOut.CLOSE_FILES:
         return then(either("close files or restart the kernel", "close files"), again)
+    if obstacle.way is WayOut.CLOSE_PROGRAM:
+        return then("close the program that has it open, such as an editor, or allow yourself to write it", again)
     step = then(_removed_by_others(obstacle), again)
     return advise(step.line, ". To work without saving: ", unsaved) if unsaved else step
 
@@ -406,7 +371,7 @@ def restore_link(link: Path, again: Command) -> NextStep:
 def _removed_by_others(obstacle: Obstacle) -> str:
     shown = show_path(obstacle.path)
     if obstacle.way is WayOut.SET_HOME:
-        return f"set HOME to a folder that you can write{either(' before the kernel starts', '')}"
+        return f"set {home_variable()} to a folder that you can write{either(' before the kernel starts', '')}"
     if obstacle.way is WayOut.FREE_SPACE:
         return f"free some space on the disk of {shown}"
     if obstacle.way is WayOut.MOUNT_FOLDER:

@@ -12,7 +12,12 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-_SETTINGS = ("/etc/pip.conf", "/etc/xdg/pip/pip.conf", "~/.pip/pip.conf", "~/.config/pip/pip.conf")
+from ..ui.door import on_windows
+
+_SETTINGS = (
+    *("/etc/pip.conf", "/etc/xdg/pip/pip.conf", "~/.pip/pip.conf", "~/.config/pip/pip.conf"),
+    *("$ProgramData/pip/pip.ini", "~/pip/pip.ini", "$APPDATA/pip/pip.ini"),
+)
 _YES = ("1", "true", "yes", "on", "y", "t")
 _LONGEST = 1_000_000
 
@@ -42,7 +47,7 @@ class Installer:
 
 def find_installer() -> Installer:
     """The installer of this kernel's environment."""
-    folder = site.getsitepackages()[0 if os.name == "posix" else -1]  # without sysconfig, which takes 2 ms to import
+    folder = site.getsitepackages()[-1 if on_windows() else 0]  # without sysconfig, which takes 2 ms to import
     is_writable, in_venv = os.access(folder, os.W_OK), sys.prefix != sys.base_prefix
     managed = not in_venv and os.path.exists(os.path.join(os.path.dirname(os.__file__), "EXTERNALLY-MANAGED"))
     options: tuple[str, ...] = ("--break-system-packages",) if managed else ()
@@ -92,8 +97,12 @@ def _is_set_to_user() -> bool:
 
     files = ConfigParser()
     with suppress(Exception):  # a malformed file, with which pip fails, too
-        own = (os.path.join(sys.prefix, "pip.conf"), os.environ.get("PIP_CONFIG_FILE", ""))
-        files.read(filter(os.path.isfile, (*map(os.path.expanduser, _SETTINGS), *own)))  # not a pipe
+        own = (
+            *(os.path.join(sys.prefix, f"pip.{ending}") for ending in ("conf", "ini")),
+            os.environ.get("PIP_CONFIG_FILE", ""),
+        )
+        usual = (os.path.expandvars(os.path.expanduser(one)) for one in _SETTINGS)
+        files.read(filter(os.path.isfile, (*usual, *own)))  # not a pipe
         return any(files.getboolean(one, "user", fallback=False) for one in ("global", "install"))
     return False
 

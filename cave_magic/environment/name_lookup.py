@@ -8,7 +8,9 @@ from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 
-HOSTS_FILE = Path(os.path.expandvars(r"%SystemRoot%\System32\drivers\etc\hosts") if os.name == "nt" else "/etc/hosts")
+from ..ui.door import on_windows
+
+HOSTS_FILE = Path(os.path.expandvars(r"%SystemRoot%\System32\drivers\etc\hosts") if on_windows() else "/etc/hosts")
 
 
 def is_in_hosts_file(name: str) -> bool:

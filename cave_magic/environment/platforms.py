@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from ..ui.door import on_windows
+
 TOKEN_VARIABLES = ("CAVE_TOKEN", "CAVECLIENT_TOKEN", "CHUNKEDGRAPH_SECRET", "API_SECRET")
 """Environment variables in which people keep tokens; caveclient reads none of them."""
 
@@ -83,6 +85,6 @@ def detect_runtime(environ: Mapping[str, str] | None = None) -> Runtime:
         kind = CONTAINER
     has_screen = bool(env.get("DISPLAY") or env.get("WAYLAND_DISPLAY"))
     if kind is None:
-        return Runtime(has_display=has_screen or sys.platform in ("darwin", "win32"))
+        return Runtime(has_display=has_screen or on_windows() or sys.platform == "darwin")
     # A container with a screen, such as toolbox or distrobox, is part of the person's own desktop.
     return replace(kind, has_display=has_screen and kind is CONTAINER)

@@ -1,8 +1,9 @@
-"""Where the lines that we print are typed: after the prompt of IPython, or in a shell."""
+"""Where the lines that we print are typed: after the prompt of IPython, or in a shell, and in which one."""
 
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 from enum import Enum
@@ -16,7 +17,16 @@ class Door(Enum):
     SHELL = "the program `cave-magic`, and functions that a script calls"
 
 
+class Dialect(Enum):
+    """The languages of shells, which differ in quotation marks and variables."""
+
+    POSIX = "sh, bash, zsh and others"
+    CMD = "cmd.exe"
+    POWERSHELL = "PowerShell"
+
+
 _door = Door.IPYTHON
+_windows = os.name == "nt"
 
 
 def find_door() -> None:
@@ -36,6 +46,23 @@ def in_shell() -> bool:
     return _door is Door.SHELL
 
 
+def on_windows() -> bool:
+    """Whether this is Windows: its shells are other ones, and the modes of its files say nothing about other users."""
+    return _windows
+
+
+def home_variable() -> str:
+    """The variable in which Python finds the home folder."""
+    return "USERPROFILE" if on_windows() else "HOME"
+
+
+def dialect() -> Dialect:
+    """The language of the shell behind the `!` of IPython, or of the one that started this program."""
+    if not on_windows() or (in_shell() and "MSYSTEM" in os.environ):  # Git Bash, MSYS2
+        return Dialect.POSIX
+    return Dialect.POWERSHELL if in_shell() and "PROMPT" not in os.environ else Dialect.CMD  # which sets PROMPT
+
+
 def name_here(magic: str) -> str:
     """The name of a command in a sentence: `cave_check`, or `cave-magic check`."""
     return magic.replace("_", "-magic ", 1) if in_shell() else magic
@@ -48,13 +75,12 @@ def either(ipython: str, shell: str) -> str:
 
 def program() -> str:
     """What to type for this program: its name if the shell finds it, else its path, else Python with the module."""
-    path = _beside_python("cave-magic")
-    return path if path else f"{python()} -m cave_magic"
+    return _beside_python("cave-magic") or f"{python()} -m cave_magic"
 
 
 def python() -> str:
     """What to type for the Python of this process."""
-    return _beside_python("python") or quoted(sys.executable or "python")
+    return _beside_python("python") or called(sys.executable or "python")
 
 
 def _beside_python(name: str) -> str:
@@ -66,15 +92,43 @@ def _beside_python(name: str) -> str:
     if path is None:
         return ""
     found = which(name)
-    return name if found is not None and os.path.dirname(found) == folder else quoted(path)
+    return name if found is not None and os.path.dirname(found) == folder else called(path)
+
+
+def called(path: str) -> str:
+    """The path of a program as it is typed to call it."""
+    typed = quoted(path)
+    # PowerShell shows a quoted text, and `cmd /c` takes a quotation mark at its beginning for its own.
+    before = {Dialect.POSIX: "", Dialect.CMD: "call ", Dialect.POWERSHELL: "& "}[dialect()]
+    return typed if typed == path else before + typed
 
 
 def quoted(word: str) -> str:
     """A word as it is typed in a shell."""
-    if os.name != "posix":
-        return f'"{word}"' if set(word) & set(" &()^;,") else word
+    if dialect() is Dialect.CMD:
+        return f'"{word}"' if set(word) & set(" &()^;,=<>|'") else word
+    if dialect() is Dialect.POWERSHELL:
+        return word if re.fullmatch(r"[\w.:/~+\\-]+", word) else "'" + word.replace("'", "''") + "'"
     if word.isprintable() and "  " not in word:
         return shlex.quote(word)
     plain = set(range(0x20, 0x7F)) - set(b"'\\")
     text = "".join(chr(one) if one in plain else f"\\x{one:02x}" for one in os.fsencode(word))
     return "$'" + text.replace("  ", " \\x20") + "'"
+
+
+def assigned(name: str, posix: str, cmd: str, powershell: str) -> str:
+    """The line of a shell that sets an environment variable, to the value as that shell spells it."""
+    if dialect() is Dialect.CMD:
+        return f'set "{name}={cmd}"'
+    return f"export {name}={posix}" if dialect() is Dialect.POSIX else f"$env:{name} = {powershell}"
+
+
+def in_turn(*lines: str) -> str:
+    """The line of a shell that does one thing after the other; PowerShell 5 does so also if the first one fails."""
+    return ("; " if dialect() is Dialect.POWERSHELL else " && ").join(lines)
+
+
+def python_with(code: str, *options: str) -> str:
+    """The line of a shell that runs Python; those of Windows pass on one kind of quotation marks only."""
+    typed = quoted(code if dialect() is Dialect.POSIX else code.replace('"', "'"))
+    return " ".join((python(), *options, "-c", typed))

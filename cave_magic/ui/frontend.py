@@ -13,7 +13,7 @@ from typing import Any, Protocol, TextIO
 
 from ..errors import NobodyToAsk
 from .document import Line, Page, plain_text
-from .terminal import TerminalProgress, as_text, draw, drawn, is_terminal, write
+from .terminal import TerminalProgress, as_text, draw, drawn, encoding_of, is_terminal, writable, write
 
 OnWait = Callable[[list[str], float], None]
 """Called with the hosts that have not responded yet, and the seconds waited so far."""
@@ -126,8 +126,8 @@ class PlainFrontend:
         """Shows nothing."""
 
     def render(self, words: Line) -> list[str]:
-        """Plain text, unbroken: logs are searched."""
-        return [plain_text(words)]
+        """Plain text, unbroken: logs are searched. IPython prints it as it is, so that the stream must be able to."""
+        return [writable(plain_text(words), encoding_of(sys.stdout))]
 
     def say(self, text: str) -> None:
         """Prints a text as it is."""

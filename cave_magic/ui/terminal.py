@@ -7,10 +7,11 @@ import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from io import StringIO
+from io import FileIO, StringIO
 from typing import TYPE_CHECKING, TextIO
 
 from .document import WIDTH, Line, Page, is_web_address
+from .door import on_windows
 from .html import as_html
 from .text_layout import lay_out, width_of
 
@@ -155,9 +156,10 @@ class TerminalProgress:
 
 
 def is_terminal(out: TextIO | None) -> bool:
-    """Whether a stream is a terminal."""
+    """Whether a stream is a terminal. The null device of Windows says so, too, and waits for keys nobody presses."""
     try:
-        return out is not None and out.isatty()
+        raw = getattr(getattr(out, "buffer", None), "raw", None)
+        return out is not None and out.isatty() and not (on_windows() and isinstance(raw, FileIO))
     except (AttributeError, ValueError):
         return False
 

@@ -15,6 +15,7 @@ from cave_magic.credentials.lease import borrow, give_back
 from cave_magic.credentials.save import save_token
 from cave_magic.errors import TokenExists
 from cave_magic.token import Token
+from cave_magic.ui.door import on_windows
 
 SERVER, DATA = "https://global.daf-apis.com", "https://minnie.microns-daf.com"
 A, B = (Token(letter * 32) for letter in "ab")
@@ -74,7 +75,7 @@ def _borrow_and_die() -> None:
     os._exit(9)
 
 
-@pytest.mark.skipif(os.name != "posix", reason="only there it can be known whether a process is running")
+@pytest.mark.skipif(on_windows(), reason="only elsewhere can it be known whether a process is running")
 def test_a_killed_process_does_not_keep_the_token(secrets: Path):
     """Whoever comes next in this home takes the token away in its stead."""
     process = multiprocessing.get_context("fork").Process(target=_borrow_and_die)

@@ -65,9 +65,9 @@ def test_a_home_in_order_is_no_obstacle(home):
     ("{home}/file", FileFault.HOME_NOT_A_FOLDER),
 ])  # fmt: skip
 def test_a_wrong_home_is_named(home, monkeypatch, value, fault):
-    """HOME may be relative, missing, or a file."""
+    """HOME may be relative, missing, or a file; on Windows, USERPROFILE."""
     (home / "file").write_text("")
-    monkeypatch.setenv("HOME", value.format(home=home))
+    monkeypatch.setenv("USERPROFILE" if os.name == "nt" else "HOME", value.format(home=home))
     assert seen(folder_obstacle()) == ("secrets", fault, WayOut.SET_HOME)
 
 

@@ -23,6 +23,7 @@ from cave_magic.credentials.stored_tokens import resolve
 from cave_magic.credentials.token_files import read_token_file, server_file
 from cave_magic.errors import TokenExists, TokenNotSaved
 from cave_magic.token import Token
+from cave_magic.ui.door import on_windows
 
 SERVER, LOCAL = "https://global.daf-apis.com", "https://minnie.microns-daf.com"
 OTHER, OTHER_LOCAL = "https://proofreading.zetta.ai", "https://data.proofreading.zetta.ai"
@@ -30,7 +31,7 @@ OWN, OWN_LOCAL = "https://cave.example.org", "https://data.example.org"
 A, B, C = "a" * 31 + "0", "b" * 31 + "1", "c" * 31 + "2"
 EVERY_CALL = Path(__file__).resolve().parents[1] / "support" / "every_call.py"
 
-posix = pytest.mark.skipif(os.name != "posix", reason="permissions and signals of POSIX")
+posix = pytest.mark.skipif(on_windows(), reason="permissions and signals of POSIX")
 
 
 def default() -> Path:

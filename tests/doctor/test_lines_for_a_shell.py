@@ -15,7 +15,7 @@ from cave_magic.__main__ import main
 from cave_magic.credentials.file_problems import FileFault, FileProblem
 from cave_magic.credentials.obstacles import Obstacle, WayOut
 from cave_magic.credentials.target import find_target
-from cave_magic.doctor import next_steps
+from cave_magic.doctor import next_steps, variables
 from cave_magic.doctor.checks.import_faults import repaired
 from cave_magic.doctor.healthy import TARGET
 from cave_magic.doctor.model import Command
@@ -56,13 +56,13 @@ def typed(line: str, **env: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("command", "name", "before", "after"),
     [
-        (next_steps.without_variable, "SSL_CERT_FILE", "/gone", ""),
-        (lambda name: next_steps.with_variable(name, "/my home/it's"), "HOME_OF_TEST", "", "/my home/it's"),
-        (lambda name: next_steps.copy_variable("HTTP_PROXY", name), "http_proxy", "", "http://u:p$x@proxy:1"),
-        (lambda name: next_steps.with_more_hosts(name, "b.org"), "NO_PROXY", "a.org", "a.org,b.org"),
-        (lambda name: next_steps.with_fewer_hosts(name, ["b.org"]), "NO_PROXY", "a.org, b.org", "a.org"),
-        (lambda name: next_steps.with_scheme(name, "http"), "HTTPS_PROXY", "https//u:p$x@proxy:1", "http://https//u:p$x@proxy:1"),
-        (lambda name: next_steps.with_scheme(name, "http"), "HTTPS_PROXY", "https://u:p'$x@proxy:1", "http://u:p'$x@proxy:1"),
+        (variables.without_variable, "SSL_CERT_FILE", "/gone", ""),
+        (lambda name: variables.with_variable(name, "/my home/it's"), "HOME_OF_TEST", "", "/my home/it's"),
+        (lambda name: variables.copy_variable("HTTP_PROXY", name), "http_proxy", "", "http://u:p$x@proxy:1"),
+        (lambda name: variables.with_more_hosts(name, "b.org"), "NO_PROXY", "a.org", "a.org,b.org"),
+        (lambda name: variables.with_fewer_hosts(name, ["b.org"]), "NO_PROXY", "a.org, b.org", "a.org"),
+        (lambda name: variables.with_scheme(name, "http"), "HTTPS_PROXY", "https//u:p$x@proxy:1", "http://https//u:p$x@proxy:1"),
+        (lambda name: variables.with_scheme(name, "http"), "HTTPS_PROXY", "https://u:p'$x@proxy:1", "http://u:p'$x@proxy:1"),
     ],
     ids=["unset", "set", "copy", "more", "fewer", "odd scheme", "scheme"],
 )  # fmt: skip
@@ -117,7 +117,7 @@ def test_no_line_is_one_of_ipython(in_a_shell):
     commands = [span.text for line in made for span in line if isinstance(span, Command)]
     commands += [next_steps.uninstall(Installer(), "requests")[0].text, next_steps.leave_out("/a b").text]
     commands += [one.text for one in next_steps.recall(COLAB, TARGET)]
-    commands += [next_steps.without_saving(TARGET).text, next_steps.with_proxy_password("HTTPS_PROXY").text]
+    commands += [next_steps.without_saving(TARGET).text, variables.with_proxy_password("HTTPS_PROXY").text]
     for text in commands:
         assert not re.match(r"[%!]|import |from ", text)
         assert subprocess.run(["bash", "-n", "-c", text], capture_output=True, timeout=30, check=False).returncode == 0

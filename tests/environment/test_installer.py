@@ -13,6 +13,7 @@ from cave_magic.doctor import next_steps
 from cave_magic.environment import installer
 from cave_magic.environment.installer import Installer, find_conda, find_installer
 from cave_magic.ui.document import plain_text
+from cave_magic.ui.door import on_windows
 
 
 @pytest.fixture
@@ -59,14 +60,16 @@ def test_the_installer_fits_the_python(python, facts, tool, options):
     assert (found.tool, found.options) == (tool, options)
 
 
-@pytest.mark.parametrize("setting", ["a variable", "a file"])
+@pytest.mark.parametrize("setting", ["a variable", "pip.conf", "pip.ini", "of Windows/pip/pip.ini"])
 def test_pip_that_is_set_to_user_is_told_not_to(python, tmp_path, monkeypatch, setting):
     """Clusters set `--user`, with which pip fails in an environment; outside of one, it is left alone."""
     monkeypatch.delenv("PIP_CONFIG_FILE", raising=False)
+    monkeypatch.setenv("APPDATA", str(tmp_path / "of Windows"))
     if setting == "a variable":
         monkeypatch.setenv("PIP_USER", "1")
     else:
-        (tmp_path / "pip.conf").write_text("[install]\nuser = true\n")
+        (tmp_path / setting).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / setting).write_text("[install]\nuser = true\n")
     assert python(user=False).options == ("--no-user",)
     assert python(user=True).options == ()
 
@@ -191,6 +194,7 @@ def test_packages_are_uninstalled_by_the_tool(tool, typed):
     assert words == f"{typed}, restart the kernel"
 
 
+@pytest.mark.skipif(on_windows(), reason="there are other lines for its shells, which test_lines_on_windows types")
 def test_without_a_way_to_make_an_environment_the_administrators_are_named(python):
     """A Python without ensurepip makes no environment; uv does."""
     assert plain_text(next_steps.other_environment(python(ensurepip=False))).startswith("ask the administrators")
@@ -198,6 +202,7 @@ def test_without_a_way_to_make_an_environment_the_administrators_are_named(pytho
     assert plain_text(with_uv).startswith("!uv venv --seed ~/cave-env && ~/cave-env/bin/python -m pip install")
 
 
+@pytest.mark.skipif(on_windows(), reason="there are other lines for its shells, which test_lines_on_windows types")
 def test_an_environment_that_nobody_can_change_is_replaced():
     """Another environment with a kernel of its own needs only the home folder."""
     words = plain_text(next_steps.install(Installer(tool="", python="/p/python"), "pandas"))

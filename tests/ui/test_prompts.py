@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import io
+import os
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from cave_magic.ui.document import Page, line
 from cave_magic.ui.frontend import PlainFrontend, TerminalFrontend, frontend_for
 from cave_magic.ui.notebook import NotebookFrontend
 from cave_magic.ui.prompts import ask_secret, choose, confirm
+from cave_magic.ui.terminal import is_terminal
 
 PAGE = Page((line("the list"),))
 
@@ -117,8 +119,20 @@ def test_plain_text_is_printed_in_any_encoding(monkeypatch):
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, "ascii"))
     PlainFrontend().say("✔ done …")
     PlainFrontend().show(Page((line("é"),)))
+    print(*PlainFrontend().render(line("✘ failed")))  # as IPython prints an error
     sys.stdout.flush()
-    assert raw.getvalue().split() == [b"+", b"done", b"...", b"?"]
+    assert raw.getvalue().split() == [b"+", b"done", b"...", b"?", b"x", b"failed"]
+
+
+def test_the_null_device_of_windows_is_no_terminal(windows, monkeypatch):
+    """It says that it is one, and nobody presses the keys that a hidden prompt would wait for."""
+
+    class Null(io.TextIOWrapper):
+        def isatty(self) -> bool:
+            return True
+
+    with Null(open(os.devnull, "rb")) as nothing:
+        assert not is_terminal(nothing)
 
 
 @pytest.mark.parametrize("name", ["stdin", "stdout", "stderr"])

@@ -81,7 +81,8 @@ class Parsed(HTMLParser):
 
 @pytest.fixture
 def in_color(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A terminal of 88 columns that shows colours."""
+    """A terminal of 88 columns that shows colours and links, which rich may else not believe of one on Windows."""
+    monkeypatch.setattr("rich.console.detect_legacy_windows", lambda: False)
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLUMNS", "88")
     for name in ("NO_COLOR", "FORCE_COLOR"):

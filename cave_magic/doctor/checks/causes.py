@@ -14,7 +14,7 @@ from ...credentials.token_files import show_path
 from ...deployments import contact_of, local_servers_of
 from ...ui.document import Line, line
 from ...ui.door import either, in_shell
-from .. import next_steps
+from .. import next_steps, variables
 from ..evidence import ServerFacts
 from ..experiments.model import Change, Experiment, Tried
 from ..model import Command, Finding, NextStep, advise, failed, then
@@ -92,15 +92,15 @@ def _proxy_spelling(case: Case) -> tuple[str, NextStep]:
     variable = case.tried.proxy
     if case.experiment.source == "password":
         outcome = "the proxy works once the special characters of the password are encoded"
-        return outcome, _corrected(case, next_steps.with_proxy_password(variable))
+        return outcome, _corrected(case, variables.with_proxy_password(variable))
     outcome = "the proxy works without the extra or missing characters in its address"
-    return outcome, _corrected(case, next_steps.with_scheme(variable, "http"))
+    return outcome, _corrected(case, variables.with_scheme(variable, "http"))
 
 
 def _proxy_scheme(case: Case) -> tuple[str, NextStep]:
     scheme = case.experiment.source
     outcome = f"the proxy works if its address begins with {scheme}://"
-    return outcome, _corrected(case, next_steps.with_scheme(case.tried.proxy, scheme))
+    return outcome, _corrected(case, variables.with_scheme(case.tried.proxy, scheme))
 
 
 def _corrected(case: Case, command: Command) -> NextStep:
@@ -114,12 +114,12 @@ def _other_proxy(case: Case) -> tuple[str, NextStep]:
     good, bad = case.experiment.source, case.tried.proxy
     variable = f"{'https' if case.response.url.startswith('https') else 'http'}_proxy"
     outcome = f"the proxy in {good} reaches it" + (f", not the one in {bad}" if bad else "")
-    return outcome, advise("use that one: ", next_steps.copy_variable(good, variable), ", then ", case.server.again)
+    return outcome, advise("use that one: ", variables.copy_variable(good, variable), ", then ", case.server.again)
 
 
 def _no_exception(case: Case) -> tuple[str, NextStep]:
     entries, variable = case.experiment.source, case.server.machine.proxy_settings.no_proxy
-    command = next_steps.with_fewer_hosts(variable, entries.split(","))
+    command = variables.with_fewer_hosts(variable, entries.split(","))
     return (
         f"the proxy reaches it, but {variable} says not to use it ({entries})",
         advise(command, ", then ", case.server.again),
@@ -132,7 +132,7 @@ def _netrc(case: Case) -> tuple[str, NextStep]:
 
 def without_netrc(server: ServerFacts, path: str, host: str) -> tuple[str, NextStep]:
     """What a password in a `.netrc` file does, and how to stop it."""
-    command = next_steps.with_variable("NETRC", os.devnull)
+    command = variables.with_variable("NETRC", os.devnull)
     file = path if path.startswith("~/") else "the file that NETRC names"
     return (
         f"{file} has a password for {host}, which is sent instead of the token",
@@ -147,14 +147,14 @@ def without_netrc(server: ServerFacts, path: str, host: str) -> tuple[str, NextS
 
 def _no_bundle(case: Case) -> tuple[str, NextStep]:
     names = case.experiment.source.split(" and ")
-    command = next_steps.without_variable(*names)
+    command = variables.without_variable(*names)
     return f"without {case.experiment.source} it is trusted", advise(command, ", then ", case.server.again)
 
 
 def _other_bundle(case: Case) -> tuple[str, NextStep]:
     source, variable = case.experiment.source, "REQUESTS_CA_BUNDLE"
     is_variable = source.isupper()
-    command = next_steps.copy_variable(source, variable) if is_variable else next_steps.with_variable(variable, source)
+    command = variables.copy_variable(source, variable) if is_variable else variables.with_variable(variable, source)
     named = f"the certificates that {source} names" if is_variable else f"the certificates in {show_path(Path(source))}"
     return f"with {named} it is trusted", advise(command, ", then ", case.server.again)
 
@@ -168,7 +168,7 @@ def past_proxy(response: Response, server: ServerFacts, proxy: str) -> NextStep:
     known, is_data_server = server.machine.proxy_settings, response.host != server.host
     hosts = [response.url] if is_data_server else [server.address, *local_servers_of(server.address)]
     names = ",".join(dict.fromkeys(map(name_of_host, hosts)))
-    add = next_steps.with_more_hosts if known.has_exceptions else next_steps.with_variable
+    add = variables.with_more_hosts if known.has_exceptions else variables.with_variable
     return advise(add(known.no_proxy, names), ", then ", server.again, f"; or correct {proxy}")
 
 

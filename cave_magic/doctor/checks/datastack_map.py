@@ -101,7 +101,7 @@ MAP_FILE = Check(
     look=_map_file,
     needs=(RESOURCES,),
     explains="The file in which caveclient saves the server of each datastack is damaged.",
-    fixed_by="`%cave_check --fix` repairs it and keeps a copy; `!mv` moves away what is not a file.",
+    fixed_by="`%cave_check --fix` repairs it and keeps a copy; a line of the check moves away what is not a file.",
 )
 MAP = Check(
     id="map",

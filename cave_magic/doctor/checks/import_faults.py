@@ -10,7 +10,7 @@ from ...environment.import_fault import Action, Cause, ImportFault, Origin, Repa
 from ...ui.document import Line, Span, line
 from ...ui.door import either, in_shell
 from ...ui.redact import sanitize
-from .. import next_steps
+from .. import next_steps, variables
 
 _DOUBTFUL = (Cause.UNKNOWN, Cause.MISMATCH)
 """Causes that a file which shadows a package explains better."""
@@ -53,7 +53,7 @@ def repaired(repair: Repair) -> Line:
         return line(either("choose a kernel with", "use"), " another Python")
     if repair.action is Action.UNSET:
         jupyter = f"unset {specs[0]} where Jupyter is started, start it again"
-        return line(next_steps.without_variable(specs[0]) if in_shell() else jupyter)
+        return line(variables.without_variable(specs[0]) if in_shell() else jupyter)
     if repair.action is Action.RENAME:
         return line(next_steps.move_away(Path(repair.folder)), either(", restart the kernel", ""))
     if repair.action is Action.LEAVE_OUT:

@@ -12,7 +12,7 @@ from ...deployments import KNOWN_SERVERS, formats_of, status_page_of
 from ...ui.document import Span, line
 from ...ui.durations import duration, elapsed, moment
 from ...ui.redact import sanitize
-from .. import next_steps
+from .. import next_steps, variables
 from ..evidence import ServerFacts
 from ..experiments.model import Change, Experiment, Tried
 from ..model import Check, Command, Finding, NextStep, advise, failed, ok, then, unknown, warning
@@ -245,7 +245,7 @@ def _proxy(response: Response, server: ServerFacts, tried: Tried) -> Finding:
         evidence = line(evidence_of(response), f"; the proxy in {proxy} wants another user name and password")
         if not proxy.lower().endswith("_proxy"):
             return failed(evidence, next_step=then("enter yours there", server.again))
-        give = next_steps.with_proxy_password(proxy)
+        give = variables.with_proxy_password(proxy)
         return failed(evidence, next_step=advise("give it yours: ", give, ", then ", server.again))
     if known and response.detail == PROXY_FORBIDS:
         evidence = line(evidence_of(response), f"; it reaches {known}, so it blocks {response.host}")
@@ -268,7 +268,7 @@ def _proxy(response: Response, server: ServerFacts, tried: Tried) -> Finding:
 def _no_response(response: Response, server: ServerFacts, tried: Tried) -> Finding:
     failure, others = response.failure, tried.about(Change.OTHER_SERVER)
     if failure is Failure.KEY_LOG:
-        unset = next_steps.without_variable("SSLKEYLOGFILE")
+        unset = variables.without_variable("SSLKEYLOGFILE")
         return failed(evidence_of(response), next_step=then(unset, server.again))
     evidence = line(evidence_of(response), only_this_one(tried))
     if response.host != server.host and failure in (Failure.NAME_NOT_FOUND, Failure.REFUSED, Failure.NOT_TLS):

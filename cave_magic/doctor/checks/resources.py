@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...credentials.token_files import show_path
-from .. import next_steps
+from .. import next_steps, variables
 from ..evidence import Machine
 from ..model import Check, Finding, failed, then
 
@@ -20,7 +20,7 @@ def _netrc(machine: Machine) -> Finding | None:
     if found is None:
         return None
     path = Path(found.path)
-    command = next_steps.without_variable("NETRC") if machine.netrc_variable else next_steps.move_away(path)
+    command = variables.without_variable("NETRC") if machine.netrc_variable else next_steps.move_away(path)
     return failed(f"{show_path(path)} {found.harm.value}", next_step=then(command, machine.check_command))
 
 

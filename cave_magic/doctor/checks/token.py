@@ -101,7 +101,7 @@ def _stored(server: ServerFacts) -> Finding:
             next_step=advise(either("restart the kernel, then ", ""), server.again, "; if it is the same then: ", step),
         )
     ending = (", ends in ", Span(stored.token.ending, private=True)) if stored.token.ending else ()
-    alone = "" if file.readable_by_others else ", only you can read it"
+    alone = ", only you can read it" if file.readable_by_others is False else ""
     return ok(file.name, *ending, alone)
 
 
@@ -243,7 +243,7 @@ FOLDER = Check(
     look=_folder,
     needs=(RESOURCES,),
     explains="The folder of the token files cannot be read or written.",
-    fixed_by="`!chmod 700` on the folder, or `!mv` for whatever is in its place, as the check prints it.",
+    fixed_by="The check prints a line that opens the folder to you, or moves away whatever is in its place.",
 )
 TOKEN = Check(
     id="token",
@@ -255,7 +255,7 @@ TOKEN = Check(
     quiet=False,
     explains="No token is stored for the server, or its file cannot be used.",
     fixed_by="The check prints the command: `%cave_save` if there is a token on this computer (for a damaged file also "
-    "`%cave_check --fix`), `!chmod 600` or `!mv` if the file cannot be read, `%pip install -U caveclient` if "
+    "`%cave_check --fix`), the line that the check prints if the file cannot be read, `%pip install -U caveclient` if "
     "caveclient uses another one, else `%cave_setup new` or `%cave_setup existing`.",
 )
 FORM = Check(
@@ -297,7 +297,8 @@ LINK = Check(
     look=_link,
     needs=(TOKEN,),
     explains="A token file is a link to nothing, or to a file of another user of this computer.",
-    fixed_by="`%cave_save --from-file FILE --overwrite` writes the file that it points to; `!mv` moves the link away.",
+    fixed_by="`%cave_save --from-file FILE --overwrite` writes the file that it points to; a line of the check moves "
+    "the link away.",
 )
 PRIVATE = Check(
     id="token-private",
@@ -306,7 +307,8 @@ PRIVATE = Check(
     about=ServerFacts,
     look=_private,
     explains="Other users of this computer can read or replace the token file.",
-    fixed_by="`%cave_check --fix`, which is `chmod 600` on the file and `chmod 700` on its folder.",
+    fixed_by="`%cave_check --fix`, which is `chmod 600` on the file and `chmod 700` on its folder. On Windows nothing "
+    "is checked: there, the access list of your profile folder keeps others out.",
 )
 VARIABLE = Check(
     id="token-variable",

@@ -16,7 +16,7 @@ from cave_magic.api.responses import PAGE, TEXT, Response
 from cave_magic.api.urls import host_of
 from cave_magic.credentials.target import Target
 from cave_magic.deployments import DEFAULT_SERVER, KNOWN_SERVERS
-from cave_magic.doctor import healthy, next_steps
+from cave_magic.doctor import healthy, variables
 from cave_magic.doctor.checks.causes import tell_administrators
 from cave_magic.doctor.checks.network import AUTH, CLOCK, NETWORK, failure_finding
 from cave_magic.doctor.evidence import Machine, ServerFacts
@@ -183,14 +183,14 @@ CASES = [
     case("a remembered server that is known", NETWORK, _server(_none(Failure.NAME_NOT_FOUND), target=replace(healthy.TARGET, named_by="map")), "failed", Failure.NAME_NOT_FOUND.value, CHECK),
     case("a typed address that does not resolve", NETWORK, _server(_none(Failure.NAME_NOT_FOUND), target=MINE), "failed", Failure.NAME_NOT_FOUND.value, AT_MINE),
     case("a second request works", NETWORK, _cause(DEAD, Change.AGAIN), "failed", ("timed out", "a moment later, without the token"), CHECK, advises="if it fails every time"),
-    case("quotes around the address of a proxy", NETWORK, _cause(_none(Failure.PROXY), Change.PROXY_SPELLING, proxy="HTTPS_PROXY"), "failed", "works without the extra or missing characters", next_steps.with_scheme("HTTPS_PROXY", "http").text, CHECK),
-    case("a password that is not encoded", NETWORK, _cause(_none(Failure.PROXY), Change.PROXY_SPELLING, "password", proxy="HTTPS_PROXY"), "failed", "once the special characters of the password are encoded", next_steps.with_proxy_password("HTTPS_PROXY").text, CHECK),
+    case("quotes around the address of a proxy", NETWORK, _cause(_none(Failure.PROXY), Change.PROXY_SPELLING, proxy="HTTPS_PROXY"), "failed", "works without the extra or missing characters", variables.with_scheme("HTTPS_PROXY", "http").text, CHECK),
+    case("a password that is not encoded", NETWORK, _cause(_none(Failure.PROXY), Change.PROXY_SPELLING, "password", proxy="HTTPS_PROXY"), "failed", "once the special characters of the password are encoded", variables.with_proxy_password("HTTPS_PROXY").text, CHECK),
     case("a password of the system's proxy that is not encoded", NETWORK, _cause(_none(Failure.PROXY), Change.PROXY_SPELLING, "password", proxy="this computer's settings"), "failed", "encoded", CHECK, advises="the proxy in this computer's settings"),
-    case("a proxy with the wrong scheme", NETWORK, _cause(_none(Failure.PROXY), Change.PROXY_SCHEME, "http", proxy="HTTPS_PROXY"), "failed", "works if its address begins with http://", next_steps.with_scheme("HTTPS_PROXY", "http").text, CHECK),
+    case("a proxy with the wrong scheme", NETWORK, _cause(_none(Failure.PROXY), Change.PROXY_SCHEME, "http", proxy="HTTPS_PROXY"), "failed", "works if its address begins with http://", variables.with_scheme("HTTPS_PROXY", "http").text, CHECK),
     case("the system's proxy with the wrong scheme", NETWORK, _cause(_none(Failure.PROXY), Change.PROXY_SCHEME, "http", proxy="this computer's settings"), "failed", "begins with http://", CHECK, advises="the proxy in this computer's settings"),
     case("another variable has the right proxy", NETWORK, _cause(_none(Failure.PROXY), Change.OTHER_PROXY, "HTTPS_PROXY", proxy="https_proxy"), "failed", "the proxy in HTTPS_PROXY reaches it, not the one in https_proxy", 'import os; os.environ["https_proxy"] = os.environ["HTTPS_PROXY"]', CHECK),
     case("the proxy is set for the other scheme only", NETWORK, _cause(DEAD, Change.OTHER_PROXY, "HTTP_PROXY"), "failed", "the proxy in HTTP_PROXY reaches it", 'import os; os.environ["https_proxy"] = os.environ["HTTP_PROXY"]', CHECK),
-    case("an exception that should not be there", NETWORK, _cause(DEAD, Change.NO_EXCEPTION, ".com,*"), "failed", "NO_PROXY says not to use it (.com,*)", 'import os; os.environ["NO_PROXY"] = ",".join(one for one in os.environ["NO_PROXY"].split(",") if one.strip() not in [\'.com\', \'*\'])', CHECK),
+    case("an exception that should not be there", NETWORK, _cause(DEAD, Change.NO_EXCEPTION, ".com,*"), "failed", "NO_PROXY says not to use it (.com,*)", 'import os; os.environ["NO_PROXY"] = ",".join(one for one in os.environ["NO_PROXY"].split(",") if one.strip() not in [".com", "*"])', CHECK),
     case("a password in netrc", NETWORK, _cause(page(400), Change.NETRC, "~/.netrc"), "failed", f"~/.netrc has a password for {HOST}", "%env NETRC=/dev/null", CHECK),
     case("a wrong file of certificates", NETWORK, _cause(_none(Failure.TLS), Change.NO_BUNDLE, "CURL_CA_BUNDLE"), "failed", "without CURL_CA_BUNDLE it is trusted", 'import os; os.environ.pop("CURL_CA_BUNDLE", None)', CHECK),
     case("two wrong files of certificates", NETWORK, _cause(_none(Failure.CA_BUNDLE), Change.NO_BUNDLE, "A and B"), "failed", "without A and B", 'import os; os.environ.pop("A", None); os.environ.pop("B", None)', CHECK),
@@ -214,7 +214,7 @@ CASES = [
     case("a page in place of one server", NETWORK, _compared(page(), WORKS), "failed", "only this server is affected", CHECK, advises=f"open https://{HOST} in a browser"),
     case("an address in the file of hosts", NETWORK, _compared(_none(Failure.REFUSED), looked={"hosts_file": "/etc/hosts", "private_address": "127.0.0.1"}), "failed", f"/etc/hosts leads {HOST} to 127.0.0.1", CHECK, advises="the line for"),
     case("a name server with a private address", NETWORK, _compared(DEAD, looked={"private_address": "10.0.0.1"}), "failed", "the name server of this network leads it to 10.0.0.1", CHECK, advises=f"allow {HOST}"),
-    case("a proxy that requires a password", NETWORK, _compared(page(407), looked={"proxy": "HTTPS_PROXY"}), "failed", "the proxy in HTTPS_PROXY wants another user name and password", next_steps.with_proxy_password("HTTPS_PROXY").text, CHECK, advises="give it yours"),
+    case("a proxy that requires a password", NETWORK, _compared(page(407), looked={"proxy": "HTTPS_PROXY"}), "failed", "the proxy in HTTPS_PROXY wants another user name and password", variables.with_proxy_password("HTTPS_PROXY").text, CHECK, advises="give it yours"),
     case("a proxy that requires a password for a tunnel", NETWORK, _compared(_none(Failure.PROXY, detail=PROXY_LOGIN), looked={"proxy": "this computer's settings"}), "failed", "407", CHECK, advises="enter yours there"),
     case("the proxy reaches another server", NETWORK, _compared(response(503), WORKS, looked={"proxy": "HTTPS_PROXY"}), "failed", ("the proxy reaches cave.one.org", f"blocks {HOST}"), CHECK, advises="ask the IT department"),
     case("the proxy forbids one server", NETWORK, _compared(_none(Failure.PROXY, detail=PROXY_FORBIDS), WORKS, looked={"proxy": "HTTPS_PROXY"}), "failed", f"it reaches cave.one.org, so it blocks {HOST}", CHECK, advises="to allow"),
