@@ -45,11 +45,13 @@ class ActiveRequest:
         cancelled: whether it was cancelled. Nothing is sent after that, and reading ends.
         deadline: when it is cancelled, by the monotonic clock.
         certificate: the server's, in binary form (DER), if it was not verified.
+        sent: set once it, or another with the same event, was sent or has failed.
     """
 
-    def __init__(self, seconds: float, family: int = 0, skipped: int = 0) -> None:
+    def __init__(self, seconds: float, family: int = 0, skipped: int = 0, sent: threading.Event | None = None) -> None:
         self.connected = self.cancelled = False
         self.family, self.skipped, self.certificate = family, skipped, b""
+        self.sent = sent or threading.Event()
         self.deadline = time.monotonic() + seconds
         self._socket: socket.socket | None = None
         self._lock = threading.Lock()
@@ -61,6 +63,7 @@ class ActiveRequest:
 
     def __exit__(self, *error: object) -> None:
         _of_thread.request = None
+        self.sent.set()
         DEADLINES.remove(self)
         self._use(None)
 
@@ -178,6 +181,9 @@ class _Cancellable:
     def request(self, *args: Any, **options: Any) -> None:
         _attach(self.sock)  # type: ignore[attr-defined]
         super().request(*args, **options)  # type: ignore[misc]
+        request: ActiveRequest | None = getattr(_of_thread, "request", None)
+        if request is not None:
+            request.sent.set()
 
 
 def _address_of(name: str, family: int, skipped: int) -> str:

@@ -6,24 +6,23 @@ import argparse
 import json
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..credentials.save import UNCHANGED, NotPutBack, Obstructed
 from ..credentials.target import Target
 from ..credentials.token_files import show_path
-from ..doctor import feasible, next_steps
-from ..doctor.checks.datastack import TERMS
-from ..doctor.diagnose import Diagnosis, look
-from ..doctor.evidence import NotebookSession
+from ..doctor import next_steps
+from ..doctor.diagnose import look
 from ..doctor.model import Command, Fix, Status, advise
-from ..doctor.report import Report, to_markdown
+from ..doctor.session import NotebookSession
 from ..errors import BadInput, CheckFailed, TokenNotSaved
 from ..ui.document import Page, line
 from ..ui.prompts import confirm
 from .arguments import DATASTACK, argument, command
 from .context import NOTHING, Context
-from .everywhere import check_everywhere
-from .views.everywhere import reports_page
+
+if TYPE_CHECKING:
+    from ..doctor.judge import Diagnosis
+    from ..doctor.report import Report
 
 
 @command(
@@ -84,6 +83,9 @@ def cave_check(context: Context, args: argparse.Namespace) -> Any:
 
 def _check_all_servers(context: Context, args: argparse.Namespace) -> Any:
     """Checks all servers at the same time; the reports are a list, one for each."""
+    from .everywhere import check_everywhere
+    from .views.everywhere import reports_page
+
     found, seconds = check_everywhere(context, context.seconds(args.timeout), _session(context))
     reports = [one.report for one in found]
     context.outcome, context.is_well = reports, all(one.ok for one in reports)
@@ -171,6 +173,8 @@ def _targets(context: Context, args: argparse.Namespace) -> list[Target]:
 
 def _goes_on(context: Context, args: argparse.Namespace, report: Report) -> bool:
     """Waits if the next step is to accept the terms of the one datastack; returns whether they were accepted."""
+    from ..doctor.checks.datastack import TERMS  # lazily: the requests are sent first
+
     if len(report.datastacks) != 1:
         return False
     first = next((row for row in report.rows if row.next_step is not None and row.next_step is report.next), None)
@@ -214,6 +218,8 @@ def _show(context: Context, report: Report, args: argparse.Namespace) -> None:
     if args.json:
         context.frontend.say_data(json.dumps(report.to_dict(), indent=2))
     elif args.report:
+        from ..doctor.report import to_markdown
+
         context.frontend.say_to_copy(to_markdown(report, context.frontend.name))
     elif not (args.output and context.shell.shows_result("cave_check")):  # a cell's value is shown by IPython
         taken = ("--fix", "--fix --yes") if args.fix else ()
@@ -269,6 +275,9 @@ def _made(made: Sequence[str], fixes: Sequence[Fix]) -> str:
 
 def _with_what_was_done(error: TokenNotSaved, before: str, again: Command) -> TokenNotSaved:
     """The error of a fix, with the fixes that were applied before it."""
+    from ..credentials.save import UNCHANGED, NotPutBack, Obstructed
+    from ..doctor import feasible
+
     done = before or ("" if isinstance(error, NotPutBack) else UNCHANGED)
     then = line(" To see what is left: ", again)
     if isinstance(error, Obstructed):

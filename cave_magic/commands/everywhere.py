@@ -12,9 +12,11 @@ from ..credentials.stored_tokens import servers_with_tokens
 from ..credentials.target import FRESH, Target, find_target, is_name
 from ..deployments import datastack_for, deployment_of, meant_address
 from ..doctor import next_steps
-from ..doctor.diagnose import Diagnosis, diagnose_each
-from ..doctor.evidence import NotebookSession, ServerFacts
+from ..doctor.diagnose import diagnose_each
+from ..doctor.evidence import ServerFacts
 from ..doctor.gather import ask_servers
+from ..doctor.judge import Diagnosis
+from ..doctor.session import NotebookSession
 from ..errors import NoToken
 from .context import Context
 

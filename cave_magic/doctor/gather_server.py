@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..api import endpoints, http, responses
 from ..api.batch import Batch, PendingResponse, result_or
@@ -18,13 +19,16 @@ from ..credentials.stored_tokens import StoredToken
 from ..credentials.target import Target
 from ..credentials.token_files import TokenFile
 from ..deployments import formats_of
-from ..environment import caveclient_adapter
 from ..token import Token
 from ..ui.redact import sanitize
-from .evidence import Machine, NotebookSession, ServerFacts
-from .experiments.model import NOTHING_TRIED, Tried
 from .experiments.run import Experiments, is_strange
 from .gather_memory import MEMORY
+from .session import NotebookSession
+
+if TYPE_CHECKING:
+    from ..environment.caveclient_adapter import Client
+    from .evidence import Machine, ServerFacts
+    from .experiments.model import Tried
 
 MOST_MISPLACED = 3
 """How many misplaced tokens are tried, the newest first."""
@@ -169,6 +173,8 @@ class ServerRequests:
 
     def tried(self, host: str) -> Tried:
         """The experiments on a host of this server, once the batch is over."""
+        from .experiments.model import NOTHING_TRIED
+
         return self._experiments[host].facts() if host in self._experiments else NOTHING_TRIED
 
     def ask_dataset_of(self, datastack: str, info: PendingResponse) -> None:
@@ -190,6 +196,8 @@ class ServerRequests:
 
     def facts(self, machine: Machine, importing: Future[str] | None, notebook: NotebookSession) -> ServerFacts:
         """The facts, once the batch is over; `importing` is the import of caveclient, None if it is not needed."""
+        from .evidence import ServerFacts  # lazily: the requests are sent first
+
         identity, token_list = response_of(self.identity), response_of(self._token_list)
         anonymous = response_of(self._anonymous_identity)
         is_refused = identity is not None and not identity.is_good
@@ -218,10 +226,12 @@ class ServerRequests:
             timeout=self._batch.seconds,
         )
 
-    def _stale_clients(self, notebook: NotebookSession) -> tuple[caveclient_adapter.Client, ...]:
+    def _stale_clients(self, notebook: NotebookSession) -> tuple[Client, ...]:
         if self.token is None:
             return ()
-        return caveclient_adapter.clients_in(notebook.variables, self.address, self.token)
+        from ..environment.caveclient_adapter import clients_in
+
+        return clients_in(notebook.variables, self.address, self.token)
 
     def _found_datasets(self) -> dict[str, str]:
         said = {name: request.response for name, request in self._datasets.items()}
@@ -234,11 +244,13 @@ class ServerRequests:
     def _disagrees(self) -> bool | None:
         if self.stored.blocker is not None:
             return None
+        from ..environment.caveclient_adapter import token_of_caveclient
+
         for pause in (0.0, 0.01, 0.03):  # another program may be writing the file
             if pause:
                 time.sleep(pause)
             with suppress(Exception):
-                if caveclient_adapter.token_of_caveclient(self.address) == self.stored.token:
+                if token_of_caveclient(self.address) == self.stored.token:
                     return False
         return True
 
