@@ -22,23 +22,9 @@ if TYPE_CHECKING:
 DEFAULT_SECONDS = 10.0
 
 
-def diagnose(
-    targets: Iterable[Target],
-    seconds: float = DEFAULT_SECONDS,
-    on_wait: OnWait | None = None,
-    notebook: NotebookSession = NO_NOTEBOOK,
-    error: BaseException | None = None,
-) -> Report:
-    """Checks everything and reports what is wrong. Writes no files and opens no browser.
-
-    Args:
-        targets: the datastacks to check, at least one.
-        seconds: the timeout of the whole check.
-        on_wait: called with the hosts that it waits for, after a second.
-        notebook: the notebook in which the check runs.
-        error: the exception of the user's last cell, if any.
-    """
-    return look(targets, seconds, on_wait, notebook, error).report
+def diagnose(targets: Iterable[Target], seconds: float, on_wait: OnWait | None = None) -> Report:
+    """The report of `look` for a script."""
+    return look(targets, seconds, on_wait).report
 
 
 def look(
@@ -51,9 +37,14 @@ def look(
     on_rows: Callable[[Report], object] | None = None,
     in_detail: bool = False,
 ) -> Diagnosis:
-    """As `diagnose`, with the fixes.
+    """Checks everything and reports what is wrong. Writes no files and opens no browser.
 
     Args:
+        targets: the datastacks to check, at least one.
+        seconds: the timeout of the whole check.
+        on_wait: called with the hosts that it waits for, after a second.
+        notebook: the notebook in which the check runs.
+        error: the exception of the user's last cell, if any.
         everything: check every datastack that the servers of the targets list for the stored token.
         on_rows: called with a report in which all is well but caveclient is still being imported. If it is given, a
             check that failed is reported before that import has finished (`certainty`).

@@ -61,10 +61,8 @@ def gather(
     """Gathers all facts.
 
     Args:
-        targets: the datastacks to check.
         seconds: the timeout of the whole.
         on_wait: called with the hosts that it waits for.
-        notebook: the notebook in which the check runs.
         everything: check instead every datastack that their servers list for the stored token.
         followed: the failed call to look at, too.
         is_enough: called if everything is known but whether caveclient can be imported; if it returns true, that import

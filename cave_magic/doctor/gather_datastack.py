@@ -25,13 +25,8 @@ if TYPE_CHECKING:
 class DatastackRequests:
     """The requests about one datastack while they are under way.
 
-    Args:
-        batch: what sends them.
-        target: the datastack.
-        server: the requests to its server.
-        on_open: called once the info service opens the datastack.
-        call: the call of the last error, if it was about this datastack.
-        known: the response of the info service that is not asked for again.
+    `call` is that of the last error, if it was about this datastack; a `known` response is not asked for again;
+    `on_open` is called once the info service opens the datastack.
     """
 
     def __init__(

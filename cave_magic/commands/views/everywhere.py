@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ...api.urls import host_of
 from ...credentials.token_files import DEFAULT_NAME, secrets_folder, server_file, show_path
 from ...doctor.model import CheckResult, Status
-from ...doctor.report import MARKS, Report
+from ...doctor.report import Report, mark
 from ...ui.document import Block, Line, Page, Span, Table, line
 from ..outcomes import Identity
 from .whoami import readable
@@ -40,11 +40,7 @@ def _identity_row(one: Identity) -> tuple[Line, ...]:
         token.append(f"in {name}")
     you = (one.account["email"] or one.account["name"]) if one.account else "unknown"
     reads = readable(one.datasets) if one.ok else "see below"
-    return (_mark(status), line(Span(host_of(one.server), "strong")), line(you), line(", ".join(token)), line(reads))
-
-
-def _mark(status: Status) -> Line:
-    return line(Span(f"{MARKS[status]} {status.value}", status.value))
+    return (mark(status), line(Span(host_of(one.server), "strong")), line(you), line(", ".join(token)), line(reads))
 
 
 def _same_accounts(found: Sequence[Identity]) -> list[Line]:
@@ -68,7 +64,7 @@ def reports_page(reports: Sequence[Report]) -> Page:
             if row is not None
             else line(f"{', '.join(report.datastacks)} can be read")
         )
-        rows.append((_mark(status), line(Span(host_of(report.server), "strong")), line(who), said))
+        rows.append((mark(status), line(Span(host_of(report.server), "strong")), line(who), said))
         if report.next is not None:
             blocks.append(line(Span(f"Next for {host_of(report.server)}: ", "strong"), report.next.line))
     good = sum(report.ok for report in reports)
