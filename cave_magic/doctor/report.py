@@ -30,6 +30,8 @@ MARKS = {
     Status.CRASHED: "✘",
 }
 
+_FAILURES = (Status.FAILED, Status.UNKNOWN, Status.CRASHED)
+
 ACCESS = "data access"
 """The column of a datastack's own checks."""
 
@@ -90,16 +92,23 @@ class Report(ShownReport):
     @property
     def ok(self) -> bool:
         """True if no result is failed, crashed or unknown."""
-        return not any(row.status in (Status.FAILED, Status.CRASHED, Status.UNKNOWN) for row in self.rows)
+        return not self.failures
+
+    @property
+    def failures(self) -> tuple[CheckResult, ...]:
+        """The results that are failed, unknown or crashed, in this order."""
+        return tuple(row for status in _FAILURES for row in self.rows if row.status is status)
+
+    @property
+    def cause(self) -> CheckResult | None:
+        """The result to fix first: the first of the failures with a next step, else the first; None if all is well."""
+        failures = self.failures
+        return next((row for row in failures if row.next_step is not None), next(iter(failures), None))
 
     @property
     def next(self) -> NextStep | None:
-        """What to do first: the next step of the first failed result, else of the first unknown one."""
-        for status in (Status.FAILED, Status.UNKNOWN, Status.CRASHED):
-            for row in self.rows:
-                if row.status is status and row.next_step is not None:
-                    return row.next_step
-        return None
+        """What to do first."""
+        return self.cause.next_step if self.cause is not None else None
 
     def to_dict(self) -> dict[str, Any]:
         """The report as `%cave_check --json` prints it."""

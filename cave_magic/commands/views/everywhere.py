@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ...api.urls import host_of
 from ...credentials.token_files import DEFAULT_NAME, secrets_folder, server_file, show_path
-from ...doctor.model import CheckResult, Status
+from ...doctor.model import Status
 from ...doctor.report import Report, mark
 from ...ui.document import Block, Line, Page, Span, Table, line
 from ..outcomes import Identity
@@ -56,7 +56,7 @@ def reports_page(reports: Sequence[Report]) -> Page:
     """The page of `%cave_check --all-servers`: a row with one cause for each server, then what to do."""
     rows, blocks = [], list[Block]()
     for report in reports:
-        row = _cause(report)
+        row = report.cause
         status = row.status if row is not None else Status.OK
         who = (report.account["email"] or report.account["name"]) if report.account else ""
         said = (
@@ -72,11 +72,3 @@ def reports_page(reports: Sequence[Report]) -> Page:
     end = "✔ All well." if is_well else f"All is well on {good} of {len(reports)} servers."
     style = "done" if is_well else "strong"
     return Page((Table(tuple(rows), "what was checked", head=1), *blocks, line(Span(end, style))))
-
-
-def _cause(report: Report) -> CheckResult | None:
-    """The result that explains why a server cannot be used: the first with the next step; None if it can."""
-    bad = [row for row in report.rows if not row.status.passed and row.status is not Status.SKIPPED]
-    return next(
-        (row for row in bad if row.next_step is not None and row.next_step is report.next), next(iter(bad), None)
-    )
