@@ -58,6 +58,21 @@ def test_help_imports_no_library(home):
     assert not tops(modules_of("%load_ext cave_magic", *runs, home=home)) & HEAVY
 
 
+def test_the_checks_are_imported_after_the_requests_are_sent(home):
+    """What sends the requests of a check imports neither the checks nor the facts that they judge, nor a library."""
+    new = modules_of("import cave_magic.commands.line, cave_magic.commands.check", home=home)
+    later = {
+        "doctor.checks",
+        "doctor.evidence",
+        "doctor.judge",
+        "doctor.report",
+        "credentials.scrub",
+        "credentials.save",
+    }
+    assert not new & {f"cave_magic.{name}" for name in later}
+    assert not tops(new) & (HEAVY | {"sqlite3", "html", "platform"})
+
+
 def test_an_error_without_a_library_of_cave_imports_nothing(home):
     """After a division by zero, what explains errors is not imported; after an error of requests, it is."""
     name, cell = "cave_magic.doctor.error_line", "import requests; get_ipython().run_cell('{}').error_in_exec"

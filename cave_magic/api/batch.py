@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from ..errors import BadInput
 from ..token import Token
-from .http import CONNECTIONS_PER_HOST, Session, Way
+from .http import CONNECTIONS_PER_HOST, Session, Way, import_connections
 from .responses import Response
 from .urls import host_of
 
@@ -27,6 +27,9 @@ MAX_TIMEOUT = 3600
 
 PROGRESS_AFTER = 1.0
 """Seconds before the progress callback is called for the first time."""
+
+SENDING = 0.05
+"""Seconds after which local work begins although no request was sent: a name may be looked up for long."""
 
 RESERVE = 0.3
 """Seconds of the timeout that are reserved for judging and showing the responses."""
@@ -130,6 +133,17 @@ class Batch:
             except RuntimeError:  # no more threads: this one does the work, and only a name look-up ignores the timeout
                 self._work(lane)
         return future
+
+    def submit_later(self, function: Callable[[], T]) -> Future[T]:
+        """Runs a function in a thread once the first request was sent: what keeps Python busy would delay that."""
+
+        def run() -> T:
+            with suppress(Exception, SystemExit):  # a request says what is wrong with requests
+                import_connections()
+            self._session.sent.wait(SENDING)
+            return function()
+
+        return self.submit(run)
 
     def _has_room(self, lane: str, is_of_a_host: bool) -> bool:
         """Whether a queue may have one more thread; a thread of a host needs a connection."""

@@ -45,11 +45,13 @@ class ActiveRequest:
         cancelled: whether it was cancelled. Nothing is sent after that, and reading ends.
         deadline: when it is cancelled, by the monotonic clock.
         certificate: the server's, in binary form (DER), if it was not verified.
+        sent: set once it, or another with the same event, was sent or has failed.
     """
 
-    def __init__(self, seconds: float, family: int = 0, skipped: int = 0) -> None:
+    def __init__(self, seconds: float, family: int = 0, skipped: int = 0, sent: threading.Event | None = None) -> None:
         self.connected = self.cancelled = False
         self.family, self.skipped, self.certificate = family, skipped, b""
+        self.sent = sent or threading.Event()
         self.deadline = time.monotonic() + seconds
         self._socket: socket.socket | None = None
         self._lock = threading.Lock()
@@ -61,6 +63,7 @@ class ActiveRequest:
 
     def __exit__(self, *error: object) -> None:
         _of_thread.request = None
+        self.sent.set()
         DEADLINES.remove(self)
         self._use(None)
 
@@ -101,22 +104,25 @@ class _Deadlines:
     """One thread that cancels requests at their deadlines, and ends once there are none.
 
     A timer for each request would wait until its thread has started: milliseconds, while caveclient is imported.
+
+    Attributes:
+        thread: that thread; None once it ends.
     """
 
     def __init__(self) -> None:
         self._requests: set[ActiveRequest] = set()
         self._changed = threading.Condition()
-        self._thread: threading.Thread | None = None
+        self.thread: threading.Thread | None = None
 
     def add(self, request: ActiveRequest) -> None:
         """Watches a request from now on."""
         with self._changed:
             is_first = all(request.deadline < other.deadline for other in self._requests)
             self._requests.add(request)
-            if self._thread is None or not self._thread.is_alive():  # a fork has no copy of the thread
-                self._thread = threading.Thread(target=self._watch, daemon=True)
+            if self.thread is None or not self.thread.is_alive():  # a fork has no copy of the thread
+                self.thread = threading.Thread(target=self._watch, daemon=True)
                 with suppress(RuntimeError):  # no new threads while Python exits (3.12): the socket's timeout remains
-                    self._thread.start()
+                    self.thread.start()
             elif is_first:
                 self._changed.notify()
 
@@ -128,7 +134,10 @@ class _Deadlines:
     def rest(self) -> None:
         """Ends the thread if there is nothing to watch; else it would end at the deadline of the last request."""
         with self._changed:
+            ending = None if any(not one.cancelled for one in self._requests) else self.thread
             self._changed.notify()
+        if ending is not None and ending.is_alive():
+            ending.join(1)  # so that a cell leaves no thread
 
     def _watch(self) -> None:
         with self._changed:
@@ -138,7 +147,7 @@ class _Deadlines:
                     if request.deadline <= now:
                         request.cancel()
                 self._changed.wait(max(0.0, min(one.deadline for one in waiting) - now))
-            self._thread = None
+            self.thread = None
 
 
 DEADLINES = _Deadlines()
@@ -172,6 +181,9 @@ class _Cancellable:
     def request(self, *args: Any, **options: Any) -> None:
         _attach(self.sock)  # type: ignore[attr-defined]
         super().request(*args, **options)  # type: ignore[misc]
+        request: ActiveRequest | None = getattr(_of_thread, "request", None)
+        if request is not None:
+            request.sent.set()
 
 
 def _address_of(name: str, family: int, skipped: int) -> str:

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from html import unescape
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +83,9 @@ class Session:
     It uses the same proxies, certificates and `.netrc` as caveclient, because they can be at fault. It keeps no
     cookies, follows no redirect, and limits each request in seconds and bytes. Once it is closed it sends nothing more,
     not even for a request in progress.
+
+    Attributes:
+        sent: set once the first request with `get` was sent, or has failed.
     """
 
     def __init__(self) -> None:
@@ -92,6 +94,7 @@ class Session:
         self._requests: dict[tuple[str, Token | None], ActiveRequest] = {}
         self._tries: list[ActiveRequest] = []
         self._closed = False
+        self.sent = threading.Event()
         self._lock = threading.Lock()
 
     def __enter__(self) -> Session:
@@ -175,7 +178,7 @@ class Session:
                     self._session = session = self._session or connections.open_session(
                         CONNECTIONS_PER_HOST, self._trusted
                     )
-                    request = self._requests[url, token] = connections.ActiveRequest(seconds)
+                    request = self._requests[url, token] = connections.ActiveRequest(seconds, sent=self.sent)
             options = connections.options_for(way) if way is not None else {}
             sent = MADE_UP if way is not None and way.made_up_token else token
             headers = sent.headers if sent else {}
@@ -329,6 +332,8 @@ def _form(text: str, encoding: str) -> str:
 
 def _opening(text: str, token: Token | None) -> Untrusted:
     text = re.sub(r"(?is)<(script|style)\b.*?</\1>", " ", text[:20_000])
+    from html import unescape  # lazily: only a page needs it
+
     text = unescape(re.sub(r"<[^>]{0,500}>", " ", text))[:2000]
     return Untrusted(sanitize(redact_token(text, token), 80).text)
 

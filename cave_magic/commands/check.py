@@ -7,24 +7,23 @@ import json
 import time
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..credentials.save import UNCHANGED, NotPutBack, Obstructed
 from ..credentials.target import Target
 from ..credentials.token_files import show_path
-from ..doctor import feasible, next_steps
-from ..doctor.checks.datastack import TERMS
-from ..doctor.diagnose import Diagnosis, diagnose_each, look
-from ..doctor.evidence import NotebookSession
+from ..doctor import next_steps
+from ..doctor.diagnose import diagnose_each, look
 from ..doctor.model import Command, Fix, advise
-from ..doctor.report import Report, to_markdown
+from ..doctor.session import NotebookSession
 from ..errors import BadInput, CheckFailed, TokenNotSaved
 from ..ui.document import Page, line
 from ..ui.prompts import confirm
 from .arguments import DATASTACK, argument, command
 from .context import NOTHING, Context
-from .everywhere import targets_everywhere
-from .views.everywhere import reports_page
+
+if TYPE_CHECKING:
+    from ..doctor.judge import Diagnosis
+    from ..doctor.report import Report
 
 
 @command(
@@ -84,6 +83,9 @@ def cave_check(context: Context, args: argparse.Namespace) -> Any:
 
 def _check_all_servers(context: Context, args: argparse.Namespace) -> Any:
     """Checks all servers at the same time; the reports are a list, one for each."""
+    from .everywhere import targets_everywhere
+    from .views.everywhere import reports_page
+
     start, targets = time.monotonic(), targets_everywhere()
     with context.frontend.waiting() as on_wait:
         found = diagnose_each(targets, context.seconds(args.timeout), on_wait, _session(context))
@@ -168,6 +170,8 @@ def _targets(context: Context, args: argparse.Namespace) -> list[Target]:
 
 def _goes_on(context: Context, args: argparse.Namespace, report: Report) -> bool:
     """Waits if the next step is to accept the terms of the one datastack; returns whether they were accepted."""
+    from ..doctor.checks.datastack import TERMS  # lazily: the requests are sent first
+
     if len(report.datastacks) != 1:
         return False
     cause = report.cause
@@ -210,6 +214,8 @@ def _show(context: Context, report: Report, args: argparse.Namespace) -> None:
     if args.json:
         context.frontend.say_data(json.dumps(report.to_dict(), indent=2))
     elif args.report:
+        from ..doctor.report import to_markdown
+
         context.frontend.say_to_copy(to_markdown(report, context.frontend.name))
     elif not (args.output and context.shell.shows_result("cave_check")):  # a cell's value is shown by IPython
         taken = ("--fix", "--fix --yes") if args.fix else ()
@@ -266,6 +272,9 @@ def _made(made: Sequence[str], fixes: Sequence[Fix]) -> str:
 
 def _with_what_was_done(error: TokenNotSaved, before: str, again: Command) -> TokenNotSaved:
     """The error of a fix, with the fixes that were applied before it."""
+    from ..credentials.save import UNCHANGED, NotPutBack, Obstructed
+    from ..doctor import feasible
+
     done = before or ("" if isinstance(error, NotPutBack) else UNCHANGED)
     then = line(" To see what is left: ", again)
     if isinstance(error, Obstructed):

@@ -98,8 +98,8 @@ class Context:
 
     def facts(self, target: Target, access: bool = False) -> ServerFacts:
         """What the server says about the stored token; with `access`, also whether it can read the datastack."""
-        from ..doctor.evidence import NotebookSession
         from ..doctor.gather import ask_server
+        from ..doctor.session import NotebookSession
 
         seconds = self.seconds()
         with self.frontend.waiting() as on_wait:

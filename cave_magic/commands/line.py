@@ -16,7 +16,6 @@ from ..credentials.atomic_write import uninterrupted
 from ..credentials.token_files import show_path
 from ..doctor import next_steps
 from ..environment.resources import reserve_memory, shortage_in
-from ..environment.shadowed import find_shadowing_files
 from ..errors import BadInput, Cancelled, CaveMagicError
 from ..ui.document import Line, Span
 from ..ui.document import line as spans
@@ -119,6 +118,8 @@ def _unexpected(error: BaseException) -> str | Line:
     """The message for an unexpected error, with its likely cause if there is one."""
     if (shortage := shortage_in(error)) is not None:
         return f"{shortage.words}. To go on, {shortage.advice}, and try again."
+    from ..environment.shadowed import find_shadowing_files
+
     where = _location(error)
     for file in find_shadowing_files()[:1]:
         then = either("Rename it, restart the kernel, and try again.", "Rename it and try again.")

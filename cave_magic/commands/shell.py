@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from ..credentials import scrub as scrubbing
 from ..token import Token
+
+if TYPE_CHECKING:
+    from ..credentials.scrub import LeftoverToken
 
 
 class Shell:
@@ -43,18 +45,26 @@ class Shell:
         last = next(iter(reversed((self.inputs or [""])[-1].strip().splitlines())), "")
         return last.lstrip("%").split(" ")[0] == name
 
-    def scrub(self, secrets: Iterable[str]) -> tuple[str, ...]:
+    def scrub(self, secrets: Collection[str]) -> tuple[str, ...]:
         """Masks texts in memory, in the history database and in the log; returns the places where that failed."""
-        return () if self._shell is None else scrubbing.scrub_session(self._shell, secrets)
+        if self._shell is None or not secrets:
+            return ()
+        from ..credentials.scrub import scrub_session  # lazily, as below: it imports sqlite3
 
-    def find_tokens(self, tokens: Iterable[Token]) -> tuple[scrubbing.LeftoverToken, ...]:
+        return scrub_session(self._shell, secrets)
+
+    def find_tokens(self, tokens: Iterable[Token]) -> tuple[LeftoverToken, ...]:
         """Finds tokens that were left in the history or in the notebook file."""
-        return () if self._shell is None else scrubbing.find_tokens(self._shell, tokens)
+        from ..credentials.scrub import find_tokens
+
+        return () if self._shell is None else find_tokens(self._shell, tokens)
 
     def scrub_tokens(self, tokens: Iterable[Token]) -> None:
         """Masks what `find_tokens` finds."""
+        from ..credentials.scrub import scrub_tokens
+
         if self._shell is not None:
-            scrubbing.scrub_tokens(self._shell, tokens)
+            scrub_tokens(self._shell, tokens)
 
     def replace_cell(self, text: str) -> None:
         """Asks the front end to replace the running cell; a notebook may insert a cell instead."""

@@ -12,8 +12,9 @@ from ..deployments import DEFAULT_SERVER
 from ..doctor import next_steps
 from ..doctor.checks.account import expiry, is_temporary
 from ..doctor.checks.token import set_up
-from ..doctor.evidence import NotebookSession, ServerFacts
+from ..doctor.evidence import ServerFacts
 from ..doctor.gather import ask_servers
+from ..doctor.session import NotebookSession
 from ..errors import BadInput, CaveMagicError, NoToken, ServerInTrouble, TokenRejected
 from ..login.verify import owner_of
 from ..token import Token

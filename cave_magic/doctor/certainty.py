@@ -16,10 +16,13 @@ If an import fails all the same, the report names the other fault, which is real
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from ..api.failures import Failure
-from .evidence import Evidence, Machine
 from .model import CheckResult, Status
+
+if TYPE_CHECKING:
+    from .evidence import Evidence, Machine
 
 
 def is_certain(rows: Iterable[CheckResult], evidence: Evidence) -> bool:

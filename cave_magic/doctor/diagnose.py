@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from ..api import responses
 from ..api.batch import OnWait
-from ..api.urls import host_of
 from ..credentials.target import Target
-from ..environment import cloud_volume
-from ..environment.caveclient_adapter import failed_call
-from ..ui.document import line
 from . import next_steps
 from .certainty import is_certain
-from .checks import CHECKS
-from .checks.call import CALL, REFUSED
-from .evidence import NO_NOTEBOOK, Evidence, NotebookSession
 from .gather import gather, without_data_servers
-from .gather_call import follow
-from .model import CheckResult, Fix, LastError, Status
-from .report import Report
-from .runner import run_checks
+from .session import NO_NOTEBOOK, NotebookSession
+
+if TYPE_CHECKING:
+    from .evidence import Evidence
+    from .judge import Diagnosis
+    from .report import Report
 
 DEFAULT_SECONDS = 10.0
 
@@ -31,19 +25,6 @@ DEFAULT_SECONDS = 10.0
 def diagnose(targets: Iterable[Target], seconds: float, on_wait: OnWait | None = None) -> Report:
     """The report of `look` for a script."""
     return look(targets, seconds, on_wait).report
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Diagnosis:
-    """A report and the fixes that it offers.
-
-    Attributes:
-        report: the results; it can be pickled and contains no secret.
-        fixes: the fixes of the findings, in the order of the rows; they contain tokens.
-    """
-
-    report: Report
-    fixes: tuple[Fix, ...]
 
 
 def look(
@@ -71,12 +52,17 @@ def look(
     """
     start = time.monotonic()
     wanted = tuple(targets)
-    followed = follow(failed_call(error), wanted, wanted[0].settings)
+    followed = None
+    if error is not None:
+        from ..environment.caveclient_adapter import failed_call  # lazily: only after an error
+        from .gather_call import follow
+
+        followed = follow(failed_call(error), wanted, wanted[0].settings)
     if followed is not None and not everything and not any(one.asked for one in wanted):
         wanted = (followed.home or followed.target,)  # the error says more than the default datastack
 
     def judged(evidence: Evidence) -> Diagnosis:
-        return judge(wanted, evidence, time.monotonic() - start, error)
+        return _import_judge()(wanted, evidence, time.monotonic() - start, error)
 
     early: list[Diagnosis] = []
 
@@ -89,14 +75,24 @@ def look(
         return bool(early)
 
     enough = is_enough if on_rows is not None else None
-    evidence = gather(wanted, seconds, on_wait, notebook, everything, followed, enough, in_detail)
+    evidence = gather(wanted, seconds, on_wait, notebook, everything, followed, enough, in_detail, _import_judge)
     return early[0] if early else judged(evidence)
+
+
+def _import_judge() -> Callable[..., Diagnosis]:
+    """Imports all checks; lazily, so that the requests are sent first."""
+    from .judge import judge
+
+    return judge
 
 
 def diagnose_each(
     targets: Sequence[Target], seconds: float, on_wait: OnWait | None, notebook: NotebookSession
 ) -> list[Diagnosis]:
     """As `look`, with a diagnosis for each server; all are asked at the same time, within one timeout."""
+    from .evidence import Evidence
+    from .judge import judge
+
     start = time.monotonic()
     evidence = gather(targets, seconds, on_wait, notebook)
     found = []
@@ -108,49 +104,3 @@ def diagnose_each(
         part = Evidence(machine=machine, servers=(server,), datastacks=tuple(datastacks))
         found.append(judge(wanted, part, time.monotonic() - start))
     return found
-
-
-def judge(
-    targets: Sequence[Target], evidence: Evidence, seconds: float, error: BaseException | None = None
-) -> Diagnosis:
-    """Runs the checks on facts that were gathered; sends no request, but tries what the next steps need."""
-    rows, fixes = run_checks(CHECKS, evidence)
-    # A fix may change the tokens of the servers and of their data servers.
-    infos = [one.info for one in evidence.datastacks if one.info is not None]
-    hosts = [one.host for one in evidence.servers] + [host_of(responses.local_server_in(info)) for info in infos]
-    forget = partial(cloud_volume.forget_cached, hosts)
-    person = next((facts.account for facts in evidence.servers if facts.account), None)
-    first = evidence.datastacks[0].target if evidence.datastacks else targets[0]
-    report = Report(
-        server=first.server,
-        datastacks=tuple(facts.name for facts in evidence.datastacks),
-        account=person.to_dict() if person else None,
-        rows=tuple(rows),
-        seconds=seconds,
-        error=_meaning(error, targets[0], rows, evidence),
-        versions=evidence.machine.versions,
-        go_on=next_steps.go_on(first),
-        again=evidence.machine.check_command,
-    )
-    return Diagnosis(report=report, fixes=tuple(fix.then(forget) for fix in fixes))
-
-
-def _meaning(
-    error: BaseException | None, target: Target, rows: Sequence[CheckResult], evidence: Evidence
-) -> LastError | None:
-    """What the last error means: what it says itself, and what following it found, which may disprove a guess."""
-    if error is None:
-        return None
-    from .explain_error import explain_error  # lazily: only after an error
-
-    explained = explain_error(error, target)
-    row = next((row for row in rows if row.id.partition(":")[0] == CALL.id), None)
-    facts = next((one.call for one in evidence.datastacks if one.call is not None), None)
-    if facts is None or row is None:
-        return explained
-    if row.status is Status.FAILED:
-        is_known = explained is not None and (facts.call.status in REFUSED or facts.other_server)
-        said = line(explained.line, " Cause: ") if explained and is_known else ()
-        return LastError(line=line(said, row.found, "."), next_step=row.next_step)
-    succeeds = facts.same is not None and facts.same.is_good and row.status is Status.OK
-    return LastError(line=line(explained.line, " But ", row.found, ".")) if explained and succeeds else explained

@@ -6,7 +6,7 @@ sets them all. A check looks nothing up: addresses, files and tokens are here as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ from ..token import Token
 from . import healthy, next_steps
 from .experiments.model import NOTHING_TRIED, Tried
 from .model import Command
+from .session import nothing_left
 
 if TYPE_CHECKING:
     from ..environment.import_fault import ImportFault
@@ -39,10 +40,6 @@ if TYPE_CHECKING:
 
 MOST_DATASTACKS = 200
 """How many of a server's datastacks `--all` checks, to stay within its timeout. Real servers have some dozens."""
-
-
-def _nothing_left(tokens: Iterable[Token] = ()) -> tuple[LeftoverToken, ...]:
-    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +100,7 @@ class Machine:
     datastack_map: ServerMap = healthy.DATASTACK_MAP
     datastacks_with_secrets: tuple[str, ...] = ()
     leftover_tokens: tuple[LeftoverToken, ...] = ()
-    scrub_left: Callable[[], object] = field(default=_nothing_left, repr=False, compare=False)
+    scrub_left: Callable[[], object] = field(default=nothing_left, repr=False, compare=False)
     check_command: Command = healthy.CHECK_COMMAND
     replace_command: Command = healthy.REPLACE_COMMAND
     unsaved_command: Command = healthy.UNSAVED_COMMAND
@@ -114,26 +111,6 @@ class Machine:
     def fix_command(self) -> Command:
         """The command that offers the fixes, or applies them if nobody can answer."""
         return next_steps.with_option(self.check_command, "--fix" if self.can_ask else "--fix --yes")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotebookSession:
-    """The notebook in which the check runs.
-
-    Attributes:
-        variables: name -> value, to find clients that were made with another token.
-        find_left: stored tokens -> those left in its history and file.
-        scrub_left: removes them.
-        can_ask: whether the user can answer a prompt.
-    """
-
-    variables: Mapping[str, object] = field(default_factory=dict)
-    find_left: Callable[[Iterable[Token]], tuple[LeftoverToken, ...]] = _nothing_left
-    scrub_left: Callable[[Iterable[Token]], object] = _nothing_left
-    can_ask: bool = True
-
-
-NO_NOTEBOOK = NotebookSession()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import sys
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import replace
@@ -19,23 +20,28 @@ from ..api.batch import Batch, OnWait, result_or
 from ..api.responses import Response
 from ..credentials.datastack_map import read_map
 from ..credentials.target import Target, siblings
-from ..environment import cloud_volume, packages
-from ..environment.shadowed import find_shadowing_files
+from ..environment import packages
 from ..token import Token
 from . import next_steps
-from .evidence import MOST_DATASTACKS, NO_NOTEBOOK, DatastackFacts, Evidence, Machine, NotebookSession, ServerFacts
-from .gather_call import FollowedCall
-from .gather_computer import attempt, look_at_computer
 from .gather_datastack import DatastackRequests
 from .gather_memory import MEMORY
 from .gather_server import ServerRequests
+from .session import NO_NOTEBOOK, NotebookSession
 
 if TYPE_CHECKING:
     from ..environment.import_fault import ImportFault
+    from ..environment.slow_import import Watch
+    from .evidence import DatastackFacts, Evidence, Machine, ServerFacts
+    from .gather_call import FollowedCall
+    from .model import Command
 
 
 EXIT_SECONDS = 5.0
 """How long Python waits, when it exits, for an import that goes on: it should not end in the middle of a library."""
+
+HEAD_START = 0.5
+"""Seconds that the requests have before the import of caveclient begins, unless a datastack opens sooner. It keeps
+Python busy for more than a second, and what fails is known without it."""
 
 FEW_CONNECTIONS = 8
 """After so many connections each further host gets only one, if all datastacks of a server are checked."""
@@ -50,6 +56,7 @@ def gather(
     followed: FollowedCall | None = None,
     is_enough: Callable[[Evidence], bool] | None = None,
     in_detail: bool = False,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> Evidence:
     """Gathers all facts.
 
@@ -61,29 +68,37 @@ def gather(
         is_enough: called if everything is known but whether caveclient can be imported; if it returns true, that import
             goes on in its thread, and nobody waits for it.
         in_detail: find out, too, where the time of that import goes.
+        meanwhile: called while the responses are awaited.
     """
-    watch = None
-    if in_detail and "caveclient" not in sys.modules:
-        from ..environment.slow_import import Watch  # lazily: only for -v
-
-        watch = Watch()
+    watch = _watch() if in_detail and "caveclient" not in sys.modules else None
     with Batch(seconds, FEW_CONNECTIONS) if everything else Batch(seconds) as batch:
-        search, wanted = _Search(batch, followed), tuple(targets)
+        opened, wanted = threading.Event(), tuple(targets)
+        search = _Search(batch, followed, opened.set)
         if followed is not None:
             for one in filter(None, (followed.target, followed.home)):
                 search.look_at(one)
         for target in wanted:
             search.look_at_all(target) if everything else search.look_at(target)
-        run = partial(watch.run, packages.import_caveclient) if watch else packages.import_caveclient
-        importing = batch.submit(run)  # after the requests, while they wait
+
+        def import_caveclient() -> str:
+            packages.import_requests()
+            if is_enough is not None and "caveclient" not in sys.modules:
+                opened.wait(HEAD_START)
+            return watch.run(packages.import_caveclient) if watch else packages.import_caveclient()
+
+        importing = batch.submit(import_caveclient)
         importing_requests = batch.submit(packages.import_requests)
         explaining = batch.after(importing, partial(_explain, batch, importing, importing_requests))
         check_command = next_steps.check_everything(wanted[0]) if everything else next_steps.check_all(wanted)
-        look = partial(look_at_computer, wanted[0], check_command, notebook.can_ask)
-        looking = batch.submit(look)
-        finding = batch.submit(lambda: notebook.find_left(search.tokens))  # a history may have gigabytes
+        look = partial(_look_at_computer, wanted[0], check_command, notebook.can_ask)
+        looking = batch.submit_later(look)
+        batch.after(looking, meanwhile)
+        finding = batch.submit_later(lambda: notebook.find_left(search.tokens))  # a history may have gigabytes
 
         def found(awaited: bool) -> Evidence:
+            from ..environment.shadowed import find_shadowing_files  # lazily: the requests are sent first
+            from .gather_computer import attempt
+
             is_imported = importing.done()
             machine = replace(
                 looking.result() if looking.done() else look(),
@@ -108,6 +123,18 @@ def gather(
                     return evidence
         batch.wait(on_wait)
         return found(awaited=True)
+
+
+def _watch() -> Watch:
+    from ..environment.slow_import import Watch  # lazily: only for -v
+
+    return Watch()
+
+
+def _look_at_computer(target: Target, check_command: Command, can_ask: bool) -> Machine:
+    from .gather_computer import look_at_computer  # lazily: the requests are sent first
+
+    return look_at_computer(target, check_command, can_ask)
 
 
 def _explain(batch: Batch, importing: Future[str], importing_requests: Future[str]) -> ImportFault | None:
@@ -141,8 +168,8 @@ def ask_server(
             server.info = batch.get(endpoints.datastack_url(target.server, target.datastack), server.token)
             server.ask_dataset_of(target.datastack, server.info)
             importing = batch.submit(packages.import_caveclient)
-        look = partial(look_at_computer, target, next_steps.check(target), notebook.can_ask)
-        looking = batch.submit(look)
+        look = partial(_look_at_computer, target, next_steps.check(target), notebook.can_ask)
+        looking = batch.submit_later(look)
         batch.wait(on_wait)
         problem = result_or(importing, "not imported")
         machine = replace(looking.result() if looking.done() else look(), caveclient_problem=problem)
@@ -155,9 +182,10 @@ def ask_servers(
     """As `ask_server`, for several servers at the same time and within one timeout."""
     with Batch(seconds) as batch:
         servers = [ServerRequests(batch, target) for target in targets]
-        looking = batch.submit(partial(look_at_computer, targets[0], next_steps.check(targets[0]), notebook.can_ask))
+        look = partial(_look_at_computer, targets[0], next_steps.check(targets[0]), notebook.can_ask)
+        looking = batch.submit_later(look)
         batch.wait(on_wait)
-        machine = replace(looking.result(), caveclient_problem="not imported")
+        machine = replace(looking.result() if looking.done() else look(), caveclient_problem="not imported")
         found = (
             one.facts(replace(machine, check_command=next_steps.check(one.target)), None, notebook) for one in servers
         )
@@ -175,8 +203,8 @@ def without_data_servers(found: tuple[ServerFacts, ...]) -> tuple[ServerFacts, .
 class _Search:
     """The servers and datastacks to check, while the requests are under way."""
 
-    def __init__(self, batch: Batch, followed: FollowedCall | None) -> None:
-        self._batch, self._followed = batch, followed
+    def __init__(self, batch: Batch, followed: FollowedCall | None, on_open: Callable[[], object]) -> None:
+        self._batch, self._followed, self._on_open = batch, followed, on_open
         self._servers: dict[str, ServerRequests] = {}
         self._datastacks: dict[tuple[str, str], DatastackRequests] = {}
         self._listing: list[Target] = []
@@ -186,7 +214,7 @@ class _Search:
         server = self._server(target)
         if (target.server, target.datastack) not in self._datastacks:
             call = self._followed.call if self._followed and target == self._followed.target else None
-            requests = DatastackRequests(self._batch, target, server, call, known)
+            requests = DatastackRequests(self._batch, target, server, self._on_open, call, known)
             self._datastacks[target.server, target.datastack] = requests
 
     def look_at_all(self, target: Target) -> None:
@@ -207,6 +235,8 @@ class _Search:
                 self._batch.get(local + route)
 
     def _look_at_each(self, target: Target, listed: Response, identity: Response) -> None:
+        from .evidence import MOST_DATASTACKS
+
         account = responses.account_in(identity, target.server)
         lately = MEMORY.opened_lately(target.server, self._server(target).token) if account else {}
         seen: set[str] = set()
@@ -231,6 +261,9 @@ class _Search:
 
     def evidence(self, machine: Machine, importing: Future[str], notebook: NotebookSession) -> Evidence:
         """The facts, once the batch is over."""
+        from ..environment import cloud_volume  # lazily: the requests are sent first
+        from .evidence import Evidence
+
         for target in self._listing:
             if target.server not in {server for server, _ in self._datastacks}:  # the list did not come in time
                 self.look_at(target)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from ..api import endpoints, responses
 from ..api.batch import Batch, PendingResponse
@@ -19,12 +20,14 @@ from ..api.urls import parse_url
 from ..credentials.target import Settings, Target, find_target
 from ..credentials.token_files import read_token_file
 from ..deployments import KNOWN_SERVERS, datastack_for, meant_address, problem_with_address
-from ..environment.caveclient_adapter import FailedCall
 from ..errors import BadInput
 from ..ui.redact import plain_name, redact
-from .evidence import CallFacts
 from .gather_memory import MEMORY
 from .gather_server import ServerRequests, response_of
+
+if TYPE_CHECKING:
+    from ..environment.caveclient_adapter import FailedCall
+    from .evidence import CallFacts
 
 _REPEATABLE = ("/info/", "/materialize/api/", "/annotation/", "/schema/", "/nglstate/", "/segmentation/", "/l2cache/")
 """Services whose GET requests change nothing. The auth service creates and revokes tokens on GET, and the skeleton
@@ -111,6 +114,8 @@ class CallRequests:
 
     def facts(self) -> CallFacts:
         """The facts, once the batch is over."""
+        from .evidence import CallFacts  # lazily: the requests are sent first
+
         call, same = self._call, response_of(self._same)
         if same is None and self._valid is not None and self._valid.response.code:
             same = self._valid.response  # the service refuses every request, so this one, too

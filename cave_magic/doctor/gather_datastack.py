@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from ..api import endpoints, responses
 from ..api.batch import Batch, PendingResponse
 from ..api.responses import Response
 from ..api.urls import host_of, name_for_files
 from ..credentials.target import Target
-from ..environment import cloud_volume
-from ..environment.caveclient_adapter import FailedCall
-from .evidence import DatastackFacts, ServerFacts
-from .experiments.model import NOTHING_TRIED
 from .experiments.run import is_strange
-from .gather_call import CallRequests
 from .gather_memory import MEMORY
 from .gather_server import MisplacedTokens, ServerRequests, response_of
+
+if TYPE_CHECKING:
+    from ..environment.caveclient_adapter import FailedCall
+    from ..environment.cloud_volume import Reading
+    from .evidence import DatastackFacts, ServerFacts
+    from .gather_call import CallRequests
 
 
 class DatastackRequests:
     """The requests about one datastack while they are under way.
 
-    `call` is that of the last error, if it was about this datastack; a `known` response is not asked for again.
+    `call` is that of the last error, if it was about this datastack; a `known` response is not asked for again;
+    `on_open` is called once the info service opens the datastack.
     """
 
     def __init__(
@@ -31,16 +34,21 @@ class DatastackRequests:
         batch: Batch,
         target: Target,
         server: ServerRequests,
+        on_open: Callable[[], object],
         call: FailedCall | None = None,
         known: Response | None = None,
     ) -> None:
-        self._known = known
+        self._known, self._on_open = known, on_open
         self.target, self._server, self._batch = target, server, batch
         self._info: PendingResponse | None = None
         self._list: PendingResponse | None = None
         self._services: dict[str, PendingResponse] = {}
         self._misplaced: MisplacedTokens | None = None
-        self._call = CallRequests(batch, call, target, server) if call else None
+        self._call: CallRequests | None = None
+        if call is not None:
+            from .gather_call import CallRequests  # lazily: only after an error
+
+            self._call = CallRequests(batch, call, target, server)
         if server.token is None:
             return
         if known is not None:
@@ -66,6 +74,7 @@ class DatastackRequests:
         if is_strange(info) and self._server.identity is not None:
             self._batch.then(self._server.identity, partial(self._after_both, info))
         if local := responses.local_server_in(info):
+            self._on_open()
             MEMORY.local_servers[server, datastack] = local
             if self._server.token is not None:
                 MEMORY.opened[server, datastack, self._server.token] = info
@@ -88,8 +97,11 @@ class DatastackRequests:
         if response.status not in (401, 403, 404) and not response.location.matches(endpoints.AUTHORIZE):
             self._server.try_other_ways(response)
 
-    def facts(self, server: ServerFacts, read: Callable[[str], tuple[cloud_volume.Reading, ...]]) -> DatastackFacts:
+    def facts(self, server: ServerFacts, read: Callable[[str], tuple[Reading, ...]]) -> DatastackFacts:
         """The facts, once the batch is over; `read` is `cloud_volume.readings`."""
+        from .evidence import DatastackFacts  # lazily: the requests are sent first
+        from .experiments.model import NOTHING_TRIED
+
         listed, info = response_of(self._list), self._known or response_of(self._info)
         local = name_for_files(responses.local_server_in(info)) if info else ""
         return DatastackFacts(

@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..api import endpoints, http, responses
 from ..api.batch import Batch, PendingResponse, result_or
@@ -18,13 +19,15 @@ from ..credentials.stored_tokens import StoredToken
 from ..credentials.target import Target
 from ..credentials.token_files import TokenFile
 from ..deployments import formats_of
-from ..environment.caveclient_adapter import clients_in, token_of_caveclient
 from ..token import Token
 from ..ui.redact import sanitize
-from .evidence import Machine, NotebookSession, ServerFacts
-from .experiments.model import NOTHING_TRIED, Tried
 from .experiments.run import Experiments, is_strange
 from .gather_memory import MEMORY
+from .session import NotebookSession
+
+if TYPE_CHECKING:
+    from .evidence import Machine, ServerFacts
+    from .experiments.model import Tried
 
 MOST_MISPLACED = 3
 """How many misplaced tokens are tried, the newest first."""
@@ -160,6 +163,8 @@ class ServerRequests:
 
     def tried(self, host: str) -> Tried:
         """The experiments on a host of this server, once the batch is over."""
+        from .experiments.model import NOTHING_TRIED
+
         return self._experiments[host].facts() if host in self._experiments else NOTHING_TRIED
 
     def ask_dataset_of(self, datastack: str, info: PendingResponse) -> None:
@@ -179,6 +184,9 @@ class ServerRequests:
 
     def facts(self, machine: Machine, importing: Future[str] | None, notebook: NotebookSession) -> ServerFacts:
         """The facts, once the batch is over; `importing` is the import of caveclient, None if it is not needed."""
+        from ..environment.caveclient_adapter import clients_in  # lazily: the requests are sent first
+        from .evidence import ServerFacts
+
         identity, token_list = response_of(self.identity), response_of(self._token_list)
         anonymous = response_of(self._anonymous_identity)
         is_refused = identity is not None and not identity.is_good
@@ -218,6 +226,8 @@ class ServerRequests:
     def _disagrees(self) -> bool | None:
         if self.stored.blocker is not None:
             return None
+        from ..environment.caveclient_adapter import token_of_caveclient
+
         for pause in (0.0, 0.01, 0.03):  # another program may be writing the file
             if pause:
                 time.sleep(pause)

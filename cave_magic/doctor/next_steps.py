@@ -18,7 +18,6 @@ from ..credentials.obstacles import Intent, Obstacle, WayOut
 from ..credentials.target import Target
 from ..credentials.token_files import show_path
 from ..deployments import DEFAULT_SERVER
-from ..environment.platforms import Runtime
 from ..ui.document import Line, joined, line
 from ..ui.door import (
     Dialect,
@@ -40,6 +39,7 @@ from .model import Command, Need, NextStep, advise, then
 
 if TYPE_CHECKING:
     from ..environment.installer import Installer
+    from ..environment.platforms import Runtime
 
 ARGUMENT = "$argument_of_cave_magic_save"
 """The word for the token that a script gave to `cave_magic.save`; nobody has a variable with this name."""

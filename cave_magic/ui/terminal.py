@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TextIO
 
 from .document import WIDTH, Line, Page, is_web_address
 from .door import on_windows
-from .html import as_html
 from .text_layout import lay_out, width_of
 
 if TYPE_CHECKING:
@@ -47,6 +46,8 @@ def as_text(page: Page, width: int = WIDTH) -> str:
 
 def bundle(page: Page) -> dict[str, str]:
     """The page as a MIME bundle."""
+    from .html import as_html  # lazily: a terminal needs none
+
     return {"text/plain": as_text(page, UNKNOWN_WIDTH), "text/html": as_html(page)}
 
 

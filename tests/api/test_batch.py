@@ -9,6 +9,7 @@ import threading
 import time
 
 import pytest
+from urllib3.connection import HTTPConnection
 
 from cave_magic.api.batch import Batch, PendingResponse, result_or
 from cave_magic.api.failures import Failure
@@ -37,6 +38,25 @@ def test_results_come_back():
     good, bad = batch.submit(lambda: 1, "a"), batch.submit(lambda: 1 / 0, "a")
     batch.wait()
     assert (result_or(good, 0), result_or(bad, 0), result_or(None, 0)) == (1, 0, 0)
+
+
+def test_local_work_begins_once_a_request_was_sent(cave, monkeypatch):
+    """It keeps Python busy, and would delay the request."""
+    done, send = [], HTTPConnection.request
+    monkeypatch.setattr("cave_magic.api.batch.SENDING", LONG)
+    monkeypatch.setattr(
+        HTTPConnection, "request", lambda *args, **options: (send(*args, **options), done.append("sent"))
+    )
+    with Batch(LONG) as batch:
+        batch.get(f"{cave.server}/info/version")
+        batch.submit_later(lambda: done.append("worked")).result(LONG)
+    assert done == ["sent", "worked"]
+
+
+def test_local_work_begins_soon_without_a_request():
+    """A name that is looked up for long does not keep it waiting."""
+    with Batch(LONG) as batch:
+        assert batch.submit_later(lambda: 1).result(LONG) == 1
 
 
 def test_a_task_that_hangs_is_not_waited_for(release):

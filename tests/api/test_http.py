@@ -14,6 +14,7 @@ import time
 import pytest
 
 import cave_magic.api
+from cave_magic.api.connections import DEADLINES
 from cave_magic.api.failures import Failure, classify
 from cave_magic.api.http import Session
 from cave_magic.api.responses import PAGE, Response
@@ -208,6 +209,15 @@ def test_a_closed_session_sends_nothing(cave):
     session.close()
     assert session.get(f"{cave.server}/info/version").failure is Failure.NOT_CONTACTED
     assert cave.connections == 0
+
+
+def test_a_closed_session_leaves_no_thread(cave):
+    """The thread that cuts requests at their deadlines has ended, for whoever counts the threads right after a check."""
+    with Session() as session:
+        session.get(f"{cave.server}/info/version")
+        watching = DEADLINES.thread
+        assert watching in threading.enumerate()
+    assert watching not in threading.enumerate()
 
 
 def test_closing_cancels_requests_in_progress(cave):

@@ -6,8 +6,11 @@ likely. Then no fault that is found later comes first in the order of cause, but
 
 from __future__ import annotations
 
+import sys
 import threading
+import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -102,6 +105,34 @@ def test_a_rejected_token_is_reported_during_the_import(cave, set_up, run, slow_
     assert " skipped  environment   caveclient is still being imported" in shown
     assert "Next: " in shown
     assert "All well" not in shown
+
+
+@pytest.fixture
+def head_start(monkeypatch):
+    """A head start of the requests that no test takes, in a kernel that has not imported caveclient; ends at the end."""
+    opened = threading.Event()
+    monkeypatch.setattr(gather, "threading", SimpleNamespace(Event=lambda: opened))
+    monkeypatch.setattr(gather, "HEAD_START", 60)
+    monkeypatch.delitem(sys.modules, "caveclient", raising=False)
+    yield opened
+    opened.set()
+
+
+def test_a_cause_is_shown_before_the_import_begins(cave, set_up, run, slow_import, head_start, monkeypatch):
+    """The import keeps Python busy, so it begins only once a datastack opens, or half a second after the requests."""
+    monkeypatch.setattr(packages, "import_caveclient", lambda: pytest.fail("it began"))
+    cave.delete_token(set_up)
+    cave.forget()
+    assert "caveclient is still being imported" in run("%cave_check").out
+    assert not head_start.is_set()
+
+
+def test_the_import_begins_once_a_datastack_opens(cave, set_up, run, head_start, monkeypatch):
+    """While all is well, nothing waits for the end of the head start."""
+    monkeypatch.setattr(packages, "import_caveclient", lambda: "")
+    start = time.monotonic()
+    assert "All well" in run("%cave_check").out
+    assert time.monotonic() - start < 30
 
 
 @pytest.mark.parametrize("option", ["--json", "--report", "-v", "-o"])

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from cave_magic.doctor import evidence
-from cave_magic.doctor.diagnose import judge
 from cave_magic.doctor.evidence import CallFacts, DatastackFacts, Evidence, Machine, ServerFacts
+from cave_magic.doctor.judge import judge
 
 GATHER = sorted(Path(evidence.__file__).parent.glob("gather*.py"))
 FACTS = [CallFacts, Machine, ServerFacts, DatastackFacts, Evidence]

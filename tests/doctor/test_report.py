@@ -19,8 +19,8 @@ from cave_magic.credentials.target import Target, find_target
 from cave_magic.credentials.token_files import State, TokenFile, secrets_folder
 from cave_magic.deployments import DEFAULT_SERVER
 from cave_magic.doctor.checks.token import FORM
-from cave_magic.doctor.diagnose import judge
 from cave_magic.doctor.evidence import DatastackFacts, Evidence, Machine, ServerFacts
+from cave_magic.doctor.judge import judge
 from cave_magic.doctor.report import to_markdown
 from cave_magic.errors import BadInput
 from cave_magic.token import Token

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from cave_magic.doctor import next_steps
-from cave_magic.doctor.diagnose import judge
 from cave_magic.doctor.evidence import DatastackFacts, Evidence, ServerFacts
+from cave_magic.doctor.judge import judge
 from cave_magic.doctor.model import advise
 from cave_magic.doctor.next_steps import move_away
 

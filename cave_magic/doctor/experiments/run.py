@@ -15,11 +15,10 @@ from ...api.responses import Response, is_cave
 from ...api.urls import is_on_this_computer, name_of_host, proxy_parts
 from ...credentials.target import Target
 from ...environment import name_lookup
-from ...environment.proxies import read_proxy_settings
 from ...token import Token
-from .model import NOTHING_TRIED, Experiment, Tried
 
 if TYPE_CHECKING:
+    from .model import Tried
     from .plan import Trial
 
 
@@ -48,6 +47,7 @@ class Experiments:
             if self._url:
                 return
             self._url = response.url
+        from ...environment.proxies import read_proxy_settings
         from .plan import of_the_token, trials  # lazily: a check on which all is well imports nothing more
 
         self._run(trials(response, self._target) if is_strange(response) else of_the_token(response.url))
@@ -73,6 +73,8 @@ class Experiments:
 
     def facts(self) -> Tried:
         """What came of them, once the batch is over."""
+        from .model import NOTHING_TRIED, Experiment, Tried
+
         if not self._url:
             return NOTHING_TRIED
         name = name_of_host(self._url)
