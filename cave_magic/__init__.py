@@ -99,9 +99,6 @@ def save(
         TokenNotSaved: a file cannot be written. Nothing was changed.
         BadInput: the address, the name or the timeout is invalid.
     """
-    from .ui.door import find_door
-
-    find_door()
     from .commands.functions import call
 
     words = [*(["--overwrite"] if overwrite else []), *([] if verify else ["--no-check"])]
@@ -128,9 +125,6 @@ def whoami(*, server: str = "", datastack: str = "", timeout: float = 10.0) -> I
         ServerInTrouble: the server could not be reached, or its response says nothing about the token.
         BadInput: the address, the name or the timeout is invalid.
     """
-    from .ui.door import find_door
-
-    find_door()
     from .commands.functions import call
 
     identity: Identity = call("cave_whoami", timeout=timeout, options={"server": server, "datastack": datastack})

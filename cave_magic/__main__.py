@@ -43,13 +43,7 @@ The exit code is 0 if all is well, 1 if something is wrong, 2 if the line cannot
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Runs one command.
-
-    Args:
-        words: what was typed after the name of the program; by default the arguments of this process.
-    Returns:
-        The exit code.
-    """
+    """Runs one command and returns the exit code; `words`: what was typed after the name of the program."""
     find_door()
     try:
         return _main(sys.argv[1:] if words is None else words)
@@ -69,7 +63,7 @@ def _main(words: Sequence[str]) -> int:
     if name == "complete":  # what the scripts of `completion` call at each Tab
         from .commands.completion import complete_words
 
-        return _print("".join(f"{one}\n" for one in complete_words(rest, options_of)))
+        return _print("".join(f"{one}\n" for one in complete_words(rest)))
     if _has_token(words):
         return _run("cave_save", words)  # which refuses it, and says how to save one
     if name in ("-h", "--help", "help"):
@@ -99,11 +93,6 @@ def _unknown(name: str, rest: Sequence[str]) -> str:
     return f"There is no such command. {hint}"
 
 
-def options_of(magic: str) -> tuple[str, ...]:
-    """The long options of a command, for completion."""
-    return tuple(one for one in find_command(magic).options if one.startswith("--"))
-
-
 def _run(magic: str, words: Sequence[str]) -> int:
     from .commands.context import Context
     from .commands.line import run
@@ -118,14 +107,9 @@ def _run(magic: str, words: Sequence[str]) -> int:
     context = Context(frontend=frontend, timeout=seconds, is_history_kept=True)
     _, failure = run(find_command(magic), context, words)
     if failure is not None:
-        return _fail("\n".join(failure.rendered), _code(failure, context.is_interrupted))
+        code = UNREADABLE if isinstance(failure, BadInput) else WRONG
+        return _fail("\n".join(failure.rendered), INTERRUPTED if context.is_interrupted else code)
     return WELL if context.is_well else WRONG
-
-
-def _code(failure: CaveMagicError, is_interrupted: bool) -> int:
-    if is_interrupted:
-        return INTERRUPTED
-    return UNREADABLE if isinstance(failure, BadInput) else WRONG
 
 
 def _fail(text: str, code: int) -> int:

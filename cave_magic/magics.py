@@ -146,7 +146,7 @@ def load(shell: Any) -> None:
         if getattr(shell, "kernel", None) is not None:
             _handle_errors(shell)
         shell.events.register("post_run_cell", shell.magics_manager.registry[CaveMagics.__name__].explain_error)
-    completion.register(shell, _options)
+    completion.register(shell)
 
 
 def _may_be_of_cave(error: BaseException) -> bool:
@@ -164,8 +164,6 @@ _LIBRARIES = ("requests", "caveclient", "cloudvolume", "cloudfiles")
 
 def _handle_errors(shell: Any) -> None:
     """Lets a kernel show our errors as pages. Others that somebody handles are still handled as before."""
-    from .errors import CaveMagicError
-
     others, handle_other = shell.custom_exceptions, shell.CustomTB
 
     def handle(
@@ -186,16 +184,8 @@ def _handle_errors(shell: Any) -> None:
     shell.set_custom_exc((CaveMagicError, *others), handle)
 
 
-def _options(name: str) -> tuple[str, ...]:
-    """The long options of a magic, for tab completion; empty for other packages' magics."""
-    options = find_command(name).options if name in NAMES else ()
-    return tuple(option for option in options if option.startswith("--"))
-
-
 def unload(shell: Any) -> None:
     """Unregisters the magics, their settings, tab completion, and what is shown for errors."""
-    from .errors import CaveMagicError
-
     completion.unregister(shell)
     shell.custom_exceptions = tuple(kind for kind in shell.custom_exceptions if kind is not CaveMagicError)
     manager = shell.magics_manager

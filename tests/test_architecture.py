@@ -42,11 +42,11 @@ OWNERS = {
 
 OF_THE_SANDBOX = {"flask", "werkzeug", "middle_auth_client", "cachetools", "requests", "cryptography", "pexpect"}
 
-POSITIONAL = {"ui.document", "doctor.model", "login.loopback"}
+POSITIONAL = {"ui.document", "doctor.model"}
 """Modules whose dataclasses also take values by position: short ones with an obvious order."""
 
-CHANGING = {"login.revocation"}
-"""Modules with a mutable dataclass: a token is marked as revoked."""
+CHANGING = {"login.revocation", "commands.context"}
+"""Modules with a mutable dataclass: a token is marked as revoked, and a line notes what it has done."""
 
 SAME_NAME = {"_Server"}
 """Private classes that share a name."""
@@ -282,7 +282,7 @@ OUR_WORDS = {
 
 OTHER_TEXT = {
     "api.*", "commands.completion", "credentials.scrub", "doctor.explain_error", "doctor.raised", "ui.redact", "token",
-    "commands.arguments._without_values", "commands.save._variable_in", "login.browser_sign_in.is_sign_in_address",
+    "commands.arguments._without_values", "commands.save._variable_in", "login.route.is_sign_in_address",
     "login.exchange.is_from_address",  # from a server, a library or a user
     "ui.*", "doctor.diagnose", "doctor.next_steps", "doctor.reference", "doctor.report", "doctor.summary",  # layout
     "environment.attribution", "environment.startup",  # from an exception or a file

@@ -38,12 +38,7 @@ def terms_page(server: str, number: int, back: str = "") -> str:
     """The page to accept terms of service; built here, never taken from a response.
 
     Without a redirect URL middle_auth 2.30 ends in "Internal Server Error", although the acceptance counts. It adds the
-    token to the query of that URL.
-
-    Args:
-        server: the auth server.
-        number: the id of the terms.
-        back: the URL of our receiver; without it the browser stays on that server.
+    token to the query of that URL. `back` is the URL of our receiver; without it the browser stays on that server.
     """
     redirect = quote(back or info_page(server), safe=":/")
     return f"{server}/sticky_auth/api/v1/tos/{number}/accept?redirect={redirect}"
@@ -141,7 +136,8 @@ def sign_in_page(server: str, back: str) -> str:
 
 
 def sign_out_urls(server: str) -> tuple[str, ...]:
-    """The routes that revoke a temporary token, on two services of one auth server; one may be down."""
+    """The routes that revoke a temporary token and sign the browser out, on two services of one auth server; one may be
+    down. They reject a permanent token (HTTP 422)."""
     return tuple(f"{server}/{service}/api/v1/logout" for service in ("auth", "sticky_auth"))
 
 

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ..token import Token
+from ..ui.durations import parse_date
 from ..ui.redact import Untrusted, redact, redact_token, sanitize
 from .failures import Failure, classify
 from .responses import NOTHING, PAGE, TEXT, Response
@@ -114,11 +115,7 @@ class Session:
     def try_way(self, url: str, way: Way, masked: Token | None = None, *, seconds: float = 5.0) -> Response:
         """Sends a request in another way, on a connection of its own, and never with a real token. Otherwise as `get`.
 
-        Args:
-            url: the whole URL.
-            way: how it is sent.
-            masked: a token that the server got before, which is masked in the response.
-            seconds: as in `get`.
+        `masked`: a token that the server got before, which is masked in the response.
         """
         return self._request("GET", url, None, seconds, way=way, masked=masked)
 
@@ -224,7 +221,7 @@ def _response(url: str, received: requests.Response, request: ActiveRequest, tok
     text = raw.decode("utf-8-sig", errors="replace")
     body, is_json = (None, False) if problem else _json(text, token)
     form = "" if is_json else _form(text, received.headers.get("Content-Encoding", ""))
-    failure, location, certificate = None, NOTHING, None
+    failure, location, certificate, date = None, NOTHING, None, parse_date(received.headers.get("Date", ""))
     if request.certificate:
         from .certificates import certificate_in  # lazily: only experiments need it
 
@@ -245,7 +242,7 @@ def _response(url: str, received: requests.Response, request: ActiveRequest, tok
         form=form,
         wait=retry_after(received.headers),
         certificate=certificate,
-        date=_seconds(received.headers.get("Date", "")),
+        date=date.timestamp() if date else None,
     )
 
 
@@ -339,26 +336,11 @@ def _opening(text: str, token: Token | None) -> Untrusted:
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """The seconds in a `Retry-After` header, a number or a date; None if it is neither, or out of range."""
     value = headers.get("Retry-After", "").strip()
-    until = _date(value)
+    until = parse_date(value)
     if re.fullmatch(r"[0-9]{1,9}", value):
         seconds = float(value)
     elif until is not None:  # by the server's clock, if there is a `Date`
-        seconds = (until - (_date(headers.get("Date", "")) or datetime.now(timezone.utc))).total_seconds()
+        seconds = (until - (parse_date(headers.get("Date", "")) or datetime.now(timezone.utc))).total_seconds()
     else:
         return None
     return seconds if 0 < seconds <= MAX_RETRY_AFTER else None
-
-
-def _seconds(date: str) -> float | None:
-    found = _date(date)
-    return found.timestamp() if found else None
-
-
-def _date(text: str) -> datetime | None:
-    try:
-        from email.utils import parsedate_to_datetime  # lazily: a file called email.py may shadow it
-
-        found = parsedate_to_datetime(text)
-    except Exception:
-        return None
-    return found if found.tzinfo is not None else found.replace(tzinfo=timezone.utc)

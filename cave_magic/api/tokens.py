@@ -1,4 +1,4 @@
-"""Tokens on an auth server: creating a permanent one, and revoking one of either kind."""
+"""Tokens on an auth server: creating and revoking permanent ones; a GET of a sign-out route revokes a temporary one."""
 
 from __future__ import annotations
 
@@ -25,17 +25,9 @@ def keeps_one_token(version: str) -> bool:
 def create_token(
     session: Session, server: str, token: Token, description: str, version: str, seconds: float
 ) -> Response:
-    """Creates a permanent token. The body of a good response is the new `Token`.
+    """Creates a permanent token with a temporary one. The body of a good response is the new `Token`.
 
-    A server that keeps one token for each account revokes the existing one: ask the user first.
-
-    Args:
-        session: sends the request.
-        server: the auth server.
-        token: a temporary token of the account.
-        description: shown on the tokens page.
-        version: the version of the auth server, "" if unknown.
-        seconds: the timeout.
+    A server whose version ("" if unknown) keeps one token for each account revokes the other one: ask the user first.
     """
     if keeps_one_token(version):
         response = session.get(create_token_url(server), token, seconds=seconds)
@@ -43,18 +35,6 @@ def create_token(
         data = {"description": description[:MAX_DESCRIPTION]}
         response = session.post(tokens_url(server), token, data, seconds=seconds)
     return replace(response, body=Token(response.body)) if isinstance(response.body, str) else response
-
-
-def revoke_temporary(session: Session, url: str, token: Token, seconds: float) -> Response:
-    """Revokes a temporary token, which also signs the browser out. `is_revoked` judges the response.
-
-    Args:
-        session: sends the request.
-        url: one of `endpoints.sign_out_urls`.
-        token: the server rejects a permanent one (HTTP 422).
-        seconds: the timeout.
-    """
-    return session.get(url, token, seconds=seconds)
 
 
 def revoke_permanent(session: Session, server: str, token: Token, number: int, seconds: float) -> Response:

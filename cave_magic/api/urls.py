@@ -159,12 +159,7 @@ def display_url(text: object) -> str:
 
 
 def display_page(text: str, base: str) -> str:
-    """The URL of a page, safe to show: with its path, without credentials, query and fragment.
-
-    Args:
-        text: the URL, which may be relative.
-        base: the URL that it is relative to.
-    """
+    """The URL of a page, safe to show: with its path, without credentials, query and fragment; it may be relative."""
     try:
         url = parse_url(urljoin(base, text))
     except ValueError:

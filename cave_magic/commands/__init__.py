@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 NAMES = ("cave_setup", "cave_save", "cave_whoami", "cave_check")
 
+KINDS = ("new", "existing", "replace", "remove")
+"""The kinds of `%cave_setup`: two ways to get a token, and two to get rid of one."""
+
 
 def find_command(name: str) -> MagicCommand:
     """The command with one of these names, which is in the module of that name without `cave_`."""

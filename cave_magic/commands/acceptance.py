@@ -21,16 +21,10 @@ INTERVAL = 2.0
 
 
 def is_accepted_meanwhile(context: Context, target: Target, url: str) -> bool:
-    """Waits for the acceptance of terms, if a person watches.
+    """Waits until the terms at a URL, which is on the screen, are accepted; returns whether they were.
 
-    It asks the auth server alone, with the token that is stored for it.
-
-    Args:
-        target: the server.
-        url: the page where the person accepts them, which is on the screen.
-    Returns:
-        Whether they were accepted. False after `LONGEST`, after an interrupt, if nobody watches, and if
-        the settings say so.
+    It asks the auth server alone, with the token that is stored for it. False after `LONGEST`, after an interrupt, if
+    nobody watches, and if the settings say so.
     """
     token, frontend, until = resolve(target.server).token, context.frontend, time.monotonic() + LONGEST
     if token is None or not (frontend.is_watched and context.waits_for_terms):

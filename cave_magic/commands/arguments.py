@@ -53,9 +53,12 @@ class MagicCommand(argparse.ArgumentParser):
         self.name, self.run = run.__name__, run
         description = inspect.getdoc(run)
         super().__init__(f"%{self.name}", description=description, formatter_class=_HelpFormatter, add_help=False)
-        self._of_notebooks = tuple(names for names, settings in arguments if settings.pop("only_in_notebooks", False))
+        self._of_notebooks: list[argparse.Action] = []
         for names, settings in (*arguments, *_COMMON):
-            self.add_argument(*names, **settings)
+            is_of_notebooks = settings.pop("only_in_notebooks", False)
+            action = self.add_argument(*names, **settings)
+            if is_of_notebooks:
+                self._of_notebooks.append(action)
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -64,16 +67,13 @@ class MagicCommand(argparse.ArgumentParser):
 
     def format_help(self) -> str:
         """The help, for where it is shown: a shell has neither variables nor objects."""
-        hidden = {one: one.help for one in self._actions if in_shell() and self._is_of_notebooks(one)}
+        hidden = {one: one.help for one in self._of_notebooks if in_shell()}
         for action in hidden:
             action.help = argparse.SUPPRESS
         text = super().format_help()
         for action, words in hidden.items():
             action.help = words
         return for_help(text)
-
-    def _is_of_notebooks(self, action: argparse.Action) -> bool:
-        return any({action.dest, *action.option_strings} & set(names) for names in self._of_notebooks)
 
     def error(self, message: str) -> NoReturn:
         """Raises BadInput."""
@@ -143,16 +143,13 @@ def _without_datastacks(words: list[str]) -> tuple[list[str], list[str]]:
 
 def _words(line: str) -> list[str]:
     """The words of a line, with their quotation marks."""
-    lexer = shlex.shlex(_without_comment(line).rstrip("; "), posix=False)
+    without_comment = _COMMENT.sub(lambda found: found[1] or "", line)
+    lexer = shlex.shlex(without_comment.rstrip("; "), posix=False)
     lexer.whitespace_split, lexer.commenters = True, ""
     try:
         return list(lexer)
     except ValueError:
         raise BadInput("a quotation mark is not closed.") from None
-
-
-def _without_comment(line: str) -> str:
-    return _COMMENT.sub(lambda found: found[1] or "", line)
 
 
 def _unquoted(value: Any) -> Any:

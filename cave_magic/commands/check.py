@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -13,16 +14,16 @@ from ..credentials.target import Target
 from ..credentials.token_files import show_path
 from ..doctor import feasible, next_steps
 from ..doctor.checks.datastack import TERMS
-from ..doctor.diagnose import Diagnosis, look
+from ..doctor.diagnose import Diagnosis, diagnose_each, look
 from ..doctor.evidence import NotebookSession
-from ..doctor.model import Command, Fix, Status, advise
+from ..doctor.model import Command, Fix, advise
 from ..doctor.report import Report, to_markdown
 from ..errors import BadInput, CheckFailed, TokenNotSaved
 from ..ui.document import Page, line
 from ..ui.prompts import confirm
 from .arguments import DATASTACK, argument, command
 from .context import NOTHING, Context
-from .everywhere import check_everywhere
+from .everywhere import targets_everywhere
 from .views.everywhere import reports_page
 
 
@@ -77,23 +78,23 @@ def cave_check(context: Context, args: argparse.Namespace) -> Any:
         found = _look(context, args, None)
         _show(context, found.report, args)
     context.outcome, context.is_well = found.report, found.report.ok
-    if args.strict and not found.report.ok:
-        raise _why(found.report)
+    _fail_if_strict(args, found.report)
     return found.report if args.output else None
 
 
 def _check_all_servers(context: Context, args: argparse.Namespace) -> Any:
     """Checks all servers at the same time; the reports are a list, one for each."""
-    found, seconds = check_everywhere(context, context.seconds(args.timeout), _session(context))
-    reports = [one.report for one in found]
+    start, targets = time.monotonic(), targets_everywhere()
+    with context.frontend.waiting() as on_wait:
+        found = diagnose_each(targets, context.seconds(args.timeout), on_wait, _session(context))
+    seconds, reports = time.monotonic() - start, [one.report for one in found]
     context.outcome, context.is_well = reports, all(one.ok for one in reports)
     if args.json:
         said = {"schema": 1, "ok": context.is_well, "servers": [one.to_dict() for one in reports]}
         context.frontend.say_data(json.dumps({**said, "seconds": round(seconds, 2)}, indent=2))
     else:
         context.frontend.show(reports_page(reports))
-    if args.strict and not context.is_well:
-        raise _why(next(one for one in reports if not one.ok))
+    _fail_if_strict(args, *reports)
     return reports if args.output else None
 
 
@@ -127,11 +128,7 @@ _CONTRADICTIONS = (
         "--all-servers names one cause for each server; --fix, --report and -v are for one of them.",
     ),
     ("json", ("report",), "give --json or --report, not both."),
-    (
-        "workers",
-        ("all", "all_servers", "fix", "report"),
-        "--workers goes with -v, -o, --json, --strict and --timeout.",
-    ),
+    ("workers", ("all", "all_servers", "fix", "report"), "--workers goes with -v, -o, --json, --strict and --timeout."),
 )
 """An option, those with which it does not go, and what to say."""
 
@@ -173,13 +170,12 @@ def _goes_on(context: Context, args: argparse.Namespace, report: Report) -> bool
     """Waits if the next step is to accept the terms of the one datastack; returns whether they were accepted."""
     if len(report.datastacks) != 1:
         return False
-    first = next((row for row in report.rows if row.next_step is not None and row.next_step is report.next), None)
-    url = report.next.url if report.next is not None and first is not None and first.id.startswith(TERMS.id) else None
-    if url is None:
+    cause = report.cause
+    if cause is None or cause.next_step is None or not cause.id.startswith(TERMS.id) or cause.next_step.url is None:
         return False
     from .acceptance import is_accepted_meanwhile  # lazily: it imports what a sign-in needs
 
-    return is_accepted_meanwhile(context, _targets(context, args)[0], url)
+    return is_accepted_meanwhile(context, _targets(context, args)[0], cause.next_step.url)
 
 
 def _look(context: Context, args: argparse.Namespace, error: BaseException | None) -> Diagnosis:
@@ -221,13 +217,14 @@ def _show(context: Context, report: Report, args: argparse.Namespace) -> None:
         context.frontend.show(report.page(args.verbose, offered))
 
 
-def _why(report: Report) -> CheckFailed:
-    """The first check that did not pass, and the next step: a log may have no page above the error."""
-    bad = [row for row in report.rows if not row.status.passed and row.status is not Status.SKIPPED]
-    first = next((row for row in bad if row.next_step is not None and row.next_step is report.next), bad[0])
-    more = f" ({len(bad) - 1} more did not pass.)" if len(bad) > 1 else ""
-    then = line(" Next: ", report.next.line) if report.next is not None else ()
-    return CheckFailed(f"{first.title}: {first.status.value}: ", *first.found, f".{more}", *then)
+def _fail_if_strict(args: argparse.Namespace, *reports: Report) -> None:
+    """Raises the first cause with its next step: a log may have no page above the error."""
+    for report in reports:
+        if args.strict and (cause := report.cause) is not None:
+            others = len(report.failures) - 1
+            more = f" ({others} more did not pass.)" if others else ""
+            then = line(" Next: ", cause.next_step.line) if cause.next_step is not None else ()
+            raise CheckFailed(f"{cause.title}: {cause.status.value}: ", *cause.found, f".{more}", *then)
 
 
 def _apply(context: Context, fixes: Sequence[Fix], again: Command, yes: bool) -> bool:

@@ -13,20 +13,18 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-OptionsOf = Callable[[str], tuple[str, ...]]
-"""Returns the options of one of our magics, such as `--json`; nothing for other magics."""
+from . import KINDS, NAMES, find_command
 
 _IDENTIFIER = "cave_magic"
-_KINDS = ("new", "existing", "replace", "remove")  # of `%cave_setup`
 _CLIENT = r"""\bCAVEclient\(\s*(?:datastack_name\s*=\s*)?["']([\w.-]*)$"""
 _LINE = r"(?:^|[=;])\s*%?(cave_[a-z]+)\s+(.*)$"  # compiled at the first Tab, not when the extension is loaded
 
 
-def register(shell: Any, options_of: OptionsOf) -> None:
+def register(shell: Any) -> None:
     """Lets Tab complete the arguments of the magics in an InteractiveShell, with and without jedi."""
     unregister(shell)
     if hasattr(getattr(shell, "Completer", None), "custom_matchers"):
-        shell.Completer.custom_matchers.append(_matcher(options_of))
+        shell.Completer.custom_matchers.append(_matcher())
 
 
 def unregister(shell: Any) -> None:
@@ -35,42 +33,41 @@ def unregister(shell: Any) -> None:
     matchers[:] = [one for one in matchers if getattr(one, "matcher_identifier", "") != _IDENTIFIER]
 
 
-def _matcher(options_of: OptionsOf) -> Callable[[Any], Any]:
+def _matcher() -> Callable[[Any], Any]:
     from IPython.core.completer import SimpleCompletion, context_matcher
 
     def complete(context: Any) -> dict[str, Any]:
-        fragment, words = candidates(context.text_until_cursor, options_of)
+        fragment, words = candidates(context.text_until_cursor)
         found = [SimpleCompletion(word, type="param") for word in words]
         return {"completions": found, "suppress": bool(found), "ordered": True, "matched_fragment": fragment}
 
     return context_matcher(identifier=_IDENTIFIER)(complete)
 
 
-def candidates(text: str, options_of: OptionsOf) -> tuple[str, list[str]]:
+def candidates(text: str) -> tuple[str, list[str]]:
     """The part of a word before the cursor, and the words that begin with it; `text` is the cell up to the cursor."""
     line = text.rpartition("\n")[2]
     if (client := re.search(_CLIENT, line)) is not None:
         return client[1], [name for name in _datastacks() if name.startswith(client[1])]
     match = re.search(_LINE, line)
-    options = options_of(match[1]) if match else ()
-    if match is None or not options:
+    if match is None or match[1] not in NAMES:
         return "", []
     # The last word is the cursor's; `--server=x` counts as two.
     *before, fragment = re.sub(r"(?<=\s)(--[a-z-]+)=", r"\1 ", f" {match[2]}").split(" ")
-    offered = _offered(match[1], list(filter(None, before)), fragment, options)
+    offered = _offered(match[1], list(filter(None, before)), fragment)
     return fragment, [word for word in offered if word.startswith(fragment)]
 
 
-def _offered(magic: str, before: list[str], fragment: str, options: tuple[str, ...]) -> list[str]:
+def _offered(magic: str, before: list[str], fragment: str) -> list[str]:
     if before and (values := _values_of(before[-1])) is not None:
         return values
-    flags = [option for option in options if option not in before]
+    flags = [one for one in find_command(magic).options if one.startswith("--") and one not in before]
     if fragment.startswith("-"):
         return flags
     names = [name for name in _datastacks() if name not in before]
     if magic == "cave_save":  # a token is not completed
         return names if fragment else flags
-    kinds = [*_KINDS] if magic == "cave_setup" and not set(_KINDS) & set(before) else []
+    kinds = [*KINDS] if magic == "cave_setup" and not set(KINDS) & set(before) else []
     is_named = magic != "cave_check" and set(_datastacks()) & set(before)
     return [*kinds, *([] if is_named else names), *flags]
 
@@ -142,15 +139,11 @@ def script(*shells: str) -> str:
     return _SCRIPTS[shells[0]]
 
 
-def complete_words(given: Sequence[str], options_of: OptionsOf) -> list[str]:
+def complete_words(given: Sequence[str]) -> list[str]:
     """The words that can take the place of the last one of a line.
 
-    Args:
-        given: the line up to the cursor; for bash also the characters at which it splits words.
-        options_of: the options of a magic.
+    `given`: the line up to the cursor; for bash also the characters at which it splits words.
     """
-    from . import NAMES
-
     line, breaks = (*given, "", "")[:2]
     command, _, rest = line.partition(" ")[2].lstrip().partition(" ")
     word = line.rpartition(" ")[2]
@@ -159,7 +152,7 @@ def complete_words(given: Sequence[str], options_of: OptionsOf) -> list[str]:
         return [one for one in commands if one.startswith(word)]
     if command == "completion":
         return [one for one in _SCRIPTS if one.startswith(word)]
-    fragment, found = candidates(f"cave_{command} {rest}", options_of)
+    fragment, found = candidates(f"cave_{command} {rest}")
     head = word.removesuffix(fragment)  # `--server=`
     cut = max(word.rfind(one) for one in breaks) + 1 if breaks else 0  # bash replaces only what follows a colon
     return [f"{head}{one}"[cut:] for one in found]

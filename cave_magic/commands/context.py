@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..api.batch import validate_timeout
@@ -40,55 +41,48 @@ def in_trouble(facts: ServerFacts, then: str = ". Nothing was changed. ") -> Ser
     return ServerInTrouble(*trouble.evidence, f"{then}Next: ", *trouble.next_step.line)
 
 
+@dataclass(slots=True, eq=False, repr=False, kw_only=True)
 class Context:
     """The context of one line; the settings and the timeout apply if the line names none.
 
-    Args:
+    Attributes:
         timeout: the most seconds to wait for servers; validated on use.
         fill_next: writes a line into the next cell.
         waits_for_terms: whether a command waits until terms of service are accepted in the browser.
         is_history_kept: whether the line stays in the history of a shell, from which nothing can be scrubbed.
+        is_well, is_interrupted: what a shell's exit code says.
+        outcome: what the command found out, for a function that runs it.
+        so_far: what to say about changes if the line is interrupted.
     """
 
-    def __init__(
-        self,
-        *,
-        frontend: Frontend,
-        settings: Settings = FRESH,
-        timeout: float = 10.0,
-        shell: Shell | None = None,
-        fill_next: Callable[[str], object] = lambda text: None,
-        waits_for_terms: bool = True,
-        is_history_kept: bool = False,
-    ) -> None:
-        self.frontend, self._settings, self._timeout, self.shell = frontend, settings, timeout, shell or Shell()
-        self._fill_next, self.waits_for_terms = fill_next, waits_for_terms
-        self.is_history_kept = is_history_kept
-        self.is_well, self.is_interrupted = True, False  # what a shell's exit code says
-        self.outcome: object = None  # what the command found out, for a function that runs it
-        self.so_far: str | Line = NOTHING  # what to say about changes if the line is interrupted
+    frontend: Frontend
+    settings: Settings = FRESH
+    timeout: float = 10.0
+    shell: Shell = field(default_factory=Shell)
+    fill_next: Callable[[str], object] = lambda text: None
+    waits_for_terms: bool = True
+    is_history_kept: bool = False
+    is_well: bool = True
+    is_interrupted: bool = False
+    outcome: object = None
+    so_far: str | Line = NOTHING
 
     def seconds(self, given: float | None = None) -> float:
         """The most seconds to wait: those on the line, else the setting."""
         name = "CaveMagics.timeout" if given is None else "--timeout"
-        return validate_timeout(self._timeout if given is None else given, name)
+        return validate_timeout(self.timeout if given is None else given, name)
 
     def go_on_with(self, command: Command) -> None:
         """Writes the line to go on with into the next cell, if a person is there."""
         if self.frontend.can_ask:
-            self._fill_next(command.text)
-
-    @property
-    def server(self) -> str:
-        """The server in the settings, or ""."""
-        return self._settings.server
+            self.fill_next(command.text)
 
     def target(self, args: argparse.Namespace, name: str | None = None) -> Target:
         """The datastack and the server of a line."""
         named = name or next(iter(args.names), None) or args.datastack
         server = check_address(args.server) if args.server is not None else ""
-        datastack = named or datastack_for(server or self._settings.server, self._settings.datastack)
-        return find_target(datastack, server, self._settings, asked=named is not None)
+        datastack = named or datastack_for(server or self.settings.server, self.settings.datastack)
+        return find_target(datastack, server, self.settings, asked=named is not None)
 
     def target_of_token(self, args: argparse.Namespace) -> Target:
         """The same for a line that saves a token, which must not be sent to a guessed server."""

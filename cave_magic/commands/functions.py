@@ -9,7 +9,7 @@ from ..api.batch import validate_timeout
 from ..doctor.next_steps import ARGUMENT
 from ..errors import BadInput
 from ..ui.document import Page
-from ..ui.door import running_ipython
+from ..ui.door import find_door, running_ipython
 from ..ui.frontend import PlainFrontend
 from . import find_command
 from .context import Context
@@ -41,19 +41,14 @@ class _Caller(Shell):
 
 
 def call(name: str, *words: str, timeout: float, options: Mapping[str, object], **token: object) -> Any:
-    """Runs a command.
+    """Runs a command; returns what it found, or raises what the magic would show as an error.
 
     Args:
         name: the name of its magic.
-        words: its words and options.
-        timeout: the most seconds to wait.
         options: the options with a value; an empty one is left out.
         token: the token to save, in place of a variable that the command reads.
-    Returns:
-        What it found.
-    Raises:
-        CaveMagicError: what the magic would show as an error.
     """
+    find_door()
     seconds = validate_timeout(timeout, "timeout")
     if wrong := [option for option, value in {**options, **token}.items() if not isinstance(value, str)]:
         raise BadInput(f"{wrong[0]} is a string.")

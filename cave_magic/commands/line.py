@@ -60,7 +60,7 @@ def _run(
     try:
         if has_secret and context.is_history_kept:
             raise _typed_in_shell(command, context, line)
-        args = read(command, line, context.server)
+        args = read(command, line, context.settings.server)
         if command.name == "cave_save" and args.token and context.is_history_kept:
             raise _typed_in_shell(command, context, line)
         if not args.help and not args.version:
@@ -98,7 +98,7 @@ def _typed_in_shell(command: MagicCommand, context: Context, words: str | Sequen
     """The error for a token among the words that a shell passes, with the line that saves one without typing it."""
     revoke, save = spans("revoke it"), next_steps.magic("cave_save")
     with suppress(CaveMagicError):
-        target = context.target(read(command, words, context.server))
+        target = context.target(read(command, words, context.settings.server))
         revoke, save = spans(revoke, " at ", Span(tokens_page(target.server), "link")), next_steps.save(target)
     return BadInput(
         "a token cannot be given as an argument, because it stays in the history of the shell. Nothing was sent or "

@@ -61,7 +61,9 @@ def _remove(context: Context, facts: ServerFacts, args: argparse.Namespace) -> N
     unasked = next_steps.setup(target, "remove", *(["--revoke"] * args.revoke), "--yes")
     if not args.yes and not confirm(context.frontend, question, line(unasked)):
         raise Cancelled
-    is_old = facts.account is not None and _keeps_one(context, target)
+    is_old = False
+    if facts.account is not None:
+        is_old = keeps_one_token(probe_auth_server(target, context.seconds(), context.frontend).version)
     said = _revoke_each(context, facts, found, is_old) if args.revoke else []
     try:
         removed = line(f"The token of {facts.host} is removed from this computer.")
@@ -71,22 +73,14 @@ def _remove(context: Context, facts: ServerFacts, args: argparse.Namespace) -> N
                 context.shell.scrub_tokens(found.tokens)
     except TokenNotSaved as error:
         raise _not_removed(error, target, said) from None
-    cloud_volume.forget_cached((target.server, *local_servers_of(target.server), *_data_servers(target.server)))
+    met = (local for (server, _), local in MEMORY.local_servers.items() if server == target.server)
+    cloud_volume.forget_cached((target.server, *local_servers_of(target.server), *met))
     MEMORY.clear()
     if args.revoke:  # what was saved while the question was on the screen is removed too, and was not revoked
         said += [_valid(facts, one, is_old) for one in done.tokens if one not in found.tokens]
     else:
         said = _still_valid(facts, done, is_old)
     context.frontend.show(tokens.removed_page(facts, done, [*said, *_elsewhere(context, facts, done)]))
-
-
-def _keeps_one(context: Context, target: Target) -> bool:
-    return keeps_one_token(probe_auth_server(target, context.seconds(), context.frontend).version)
-
-
-def _data_servers(server: str) -> list[str]:
-    """The data servers of a server that earlier lines of this kernel have met."""
-    return [local for (one, _), local in MEMORY.local_servers.items() if one == server]
 
 
 def _not_removed(error: TokenNotSaved, target: Target, said: list[Line]) -> TokenNotSaved:
@@ -139,14 +133,11 @@ def _elsewhere(context: Context, facts: ServerFacts, done: Removal) -> list[Line
     """What else has the token, and is not ours to change."""
     clients = clients_in(context.shell.variables, facts.address, Token(""))
     names = [one.variable for one in clients]
-    said = [f"{' and '.join(names)} still {'has' if len(names) == 1 else 'have'} it until the kernel restarts"] * bool(
-        names
-    )
-    said += [
-        f"{name} in the environment still has it"
-        for name, one in facts.machine.token_variables.items()
-        if one in done.tokens
-    ]
+    said = []
+    if names:
+        said.append(f"{' and '.join(names)} still {'has' if len(names) == 1 else 'have'} it until the kernel restarts")
+    variables = (name for name, one in facts.machine.token_variables.items() if one in done.tokens)
+    said += [f"{name} in the environment still has it" for name in variables]
     said += [f"{show_path(path)} still has it: that file is another server's" for path in done.kept]
     return [line(Span("Note: ", "warning"), f"{one}.") for one in said]
 

@@ -17,7 +17,7 @@ from ..login.auth_server import probe_auth_server
 from ..login.browser_sign_in import sign_in_in_browser
 from ..login.exchange import Exchange, NewToken
 from ..ui.prompts import confirm
-from . import acceptance, token_input
+from . import KINDS, acceptance, token_input
 from .arguments import DATASTACK, argument, command
 from .context import Context, in_trouble
 from .remove import remove_token
@@ -29,7 +29,7 @@ from .views import access, guide
     argument(
         "kind",
         nargs="?",
-        metavar="new|existing|replace|remove",
+        metavar="|".join(KINDS),
         help="new: you have no account yet; existing: you have an account; replace: others may have seen your token; "
         "remove: take the token off this computer",
     ),

@@ -10,11 +10,7 @@ from ..token import Token
 
 
 class Shell:
-    """An IPython shell, or a program without variables and history, such as a command line.
-
-    Args:
-        shell: the InteractiveShell; None without IPython.
-    """
+    """An IPython shell, or (None) a program without variables and history, such as a command line."""
 
     def __init__(self, shell: Any = None) -> None:
         self._shell = shell

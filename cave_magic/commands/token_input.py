@@ -29,7 +29,9 @@ from ..errors import (
     TokenRejected,
 )
 from ..login import pages, revocation, verify
-from ..login.exchange import Exchange, NewToken, stored_tokens
+from ..login.auth_server import probe_auth_server
+from ..login.exchange import PATIENCE, Exchange, NewToken, stored_tokens
+from ..login.route import is_sign_in_address
 from ..token import PastedToken, Token, read_pasted, read_unknown_format
 from ..ui.document import Line, Page, Span, line, plain_text
 from ..ui.door import in_shell
@@ -80,7 +82,7 @@ def accepted(context: Context, text: str, target: Target, overwrite: bool, given
     it is already stored.
     """
     token = pick(context, text, target)
-    if not context.frontend.can_ask or resolve(target.server).token == token or not _is_sign_in_address(text):
+    if not context.frontend.can_ask or resolve(target.server).token == token or not is_sign_in_address(text):
         return exchanged(context, verified(context, token, target, given), overwrite)
     revocation.hold(target.server, token)
     try:
@@ -91,12 +93,6 @@ def accepted(context: Context, text: str, target: Target, overwrite: bool, given
     if found.permanent:
         revocation.release(token)
     return exchanged(context, replace(found, permanent=bool(found.permanent)), overwrite, asks=False)
-
-
-def _is_sign_in_address(text: str) -> bool:
-    from ..login.browser_sign_in import is_sign_in_address  # lazily: it imports a web server
-
-    return is_sign_in_address(text)
 
 
 def verified(context: Context, token: Token, target: Target, given: Sequence[str] = ()) -> verify.VerifiedToken:
@@ -117,8 +113,6 @@ def exchanged(context: Context, found: verify.VerifiedToken, overwrite: bool, as
     agreed = not overwrite and agrees_to_replace(context, found.token, target, found.account)
     if found.permanent is not False or not frontend.can_ask:
         return NewToken(verified=found, may_replace=agreed)
-    from ..login.auth_server import probe_auth_server
-
     verify.try_saving(target)
     exchange = Exchange(auth=probe_auth_server(target, seconds, frontend), frontend=frontend, seconds=seconds)
     result = exchange.replace(found, asks)
@@ -130,12 +124,7 @@ def exchanged(context: Context, found: verify.VerifiedToken, overwrite: bool, as
 def agrees_to_replace(context: Context, token: Token, target: Target, account: Account | None = None) -> bool:
     """Asks whether a token may replace a different one that is stored; false if none is, or if nobody can be asked.
 
-    Args:
-        token: the new token.
-        target: the server of both.
-        account: the account of the new token, or None if that was not checked.
-    Raises:
-        Cancelled: the person wants to keep the stored one.
+    `account` is that of the new token, or None if it was not checked. Raises Cancelled if the person declines.
     """
     old, frontend = token_in_the_way(token, target.server), context.frontend
     if old is None or not frontend.can_ask:
@@ -192,10 +181,11 @@ def offer_older(context: Context, new: NewToken, asks: bool = True) -> None:
     """Offers to revoke older tokens with this computer's name; without `asks` it only lists them."""
     if not context.frontend.can_ask or not (older := new.older()):
         return
-    context.frontend.show(pages.older_page(older, new.verified.target.server))
+    token, server = new.verified.token, new.verified.target.server
+    context.frontend.show(pages.older_page(older, server))
     if asks and _agrees(context, "Revoke them?" if len(older) > 1 else "Revoke it?"):
         for key in older:
-            problem = new.revoke(key)
+            problem = revocation.revoke_in_use(server, key.token, PATIENCE, by=token)
             done = f"could not be revoked: {problem}" if problem else "is revoked"
             context.frontend.say(f"The token ending in {key.token.ending} {done}.")
 

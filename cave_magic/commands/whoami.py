@@ -12,14 +12,15 @@ from ..deployments import DEFAULT_SERVER
 from ..doctor import next_steps
 from ..doctor.checks.account import expiry, is_temporary
 from ..doctor.checks.token import set_up
-from ..doctor.evidence import ServerFacts
+from ..doctor.evidence import NotebookSession, ServerFacts
+from ..doctor.gather import ask_servers
 from ..errors import BadInput, CaveMagicError, NoToken, ServerInTrouble, TokenRejected
 from ..login.verify import owner_of
 from ..token import Token
 from ..ui.document import Page, Span, line, plain_text
 from .arguments import DATASTACK, argument, command
 from .context import Context, in_trouble
-from .everywhere import ask_everywhere
+from .everywhere import targets_everywhere
 from .outcomes import Identity
 from .views import tokens
 from .views.everywhere import identities_page
@@ -66,7 +67,10 @@ def cave_whoami(context: Context, args: argparse.Namespace) -> None:
 
 def _everywhere(context: Context, is_json: bool) -> None:
     """Shows all servers, which are asked at the same time."""
-    found = [_identity(facts, others=_others(context, facts)) for facts in ask_everywhere(context)]
+    notebook = NotebookSession(can_ask=context.frontend.can_ask)
+    with context.frontend.waiting() as on_wait:
+        servers = ask_servers(targets_everywhere(), context.seconds(), on_wait, notebook)
+    found = [_identity(facts, others=_others(context, facts)) for facts in servers]
     context.outcome, context.is_well = tuple(found), all(one.ok for one in found)
     if is_json:
         said = {"schema": 1, "ok": context.is_well, "servers": [one.to_dict() for one in found]}
@@ -91,10 +95,8 @@ def _others(context: Context, facts: ServerFacts) -> tuple[str, ...]:
 def _identity(facts: ServerFacts, shown: tuple[OtherFile, ...] = (), others: tuple[str, ...] = ()) -> Identity:
     """What is known about the token of a server, without the token.
 
-    Args:
-        facts: about the server.
-        shown: the other files that the page of this one server shows.
-        others: other tokens that programs send to it, with their accounts.
+    `shown`: the other files that the page of this one server shows; `others`: other tokens that programs send to it,
+    with their accounts.
     """
     account, stored = facts.account, facts.stored
     problem = None if account is not None else no_account(facts)

@@ -11,9 +11,7 @@ from ..deployments import DEPLOYMENTS, KNOWN_DATASTACKS, datastack_called
 from ..doctor import next_steps
 from ..errors import BadInput
 from ..ui.door import name_here
-
-KINDS = ("new", "existing", "replace", "remove")
-"""The kinds of `%cave_setup`: two ways to get a token, and two to get rid of one."""
+from . import KINDS
 
 _KINDS = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
 
@@ -21,9 +19,7 @@ ONE_ONLY = ("cave_setup", "cave_save", "cave_whoami")
 """The magics that are about one datastack."""
 
 
-def read_words(
-    magic: str, words: Iterable[str], options: Sequence[str] = (), server: str = ""
-) -> tuple[str | None, list[str]]:
+def read_words(magic: str, words: Iterable[str], options: Sequence[str], server: str) -> tuple[str | None, list[str]]:
     """The kind of a set-up, or None, and the datastacks that are meant.
 
     A datastack that the server may know and this computer does not is accepted where it cannot be another word.

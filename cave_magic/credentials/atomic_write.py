@@ -15,13 +15,9 @@ import signal
 import stat
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 LOCK_NAME = ".cave_magic.lock"
 LOCK_SECONDS = 20.0
@@ -78,8 +74,7 @@ def locked(folder: Path) -> Iterator[None]:
 def in_turn(path: Path, seconds: float) -> Iterator[None]:
     """Lets processes run a block one after the other, as far as possible; after these seconds it does not wait longer.
 
-    Args:
-        path: a file, whose folder exists; it is created if it is missing.
+    The file, whose folder exists, is created if it is missing.
     """
     try:
         import fcntl  # not filelock, which takes half as long to import as requests

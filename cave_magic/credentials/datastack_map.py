@@ -26,8 +26,7 @@ class ServerMap:
     def opens_on(self, datastack: str) -> str:
         """The server that `CAVEclient(datastack)` uses: the remembered one, else the default.
 
-        Returns:
-            "" if the remembered address contains a secret, since no request may be sent there.
+        "" if the remembered address contains a secret, since no request may be sent there.
         """
         entry = self.entries.get(datastack)
         if not isinstance(entry, str) or not entry:

@@ -13,7 +13,7 @@ import stat
 import struct
 import sys
 from dataclasses import dataclass, replace
-from enum import Enum, auto
+from enum import Enum
 from pathlib import Path
 
 from ..ui.redact import sanitize
@@ -23,37 +23,25 @@ from .token_files import State, gap_of, is_foreign, link_problem, link_target, r
 
 
 class Intent(Enum):
-    """What a fix or a command does with a path."""
+    """What a fix or a command does with a path; the value says it."""
 
-    WRITE = auto()
-    """Replaces or creates the file."""
-    CHMOD = auto()
-    """Changes its permissions."""
-    MOVE = auto()
-    """Renames it in its folder."""
+    WRITE = "replaces or creates the file"
+    CHMOD = "changes its permissions"
+    MOVE = "renames it in its folder"
 
 
 class WayOut(Enum):
-    """How an obstacle can be removed, and by whom."""
+    """How an obstacle can be removed, and by whom; the value says in which case."""
 
-    SET_HOME = auto()
-    """HOME names no folder that this user can use."""
-    RESTORE_LINK = auto()
-    """A link to a missing folder: mount the folder or move the link away."""
-    MOVE_AWAY = auto()
-    """Something else is in its place, or it is another user's; this user can rename it."""
-    GRANT_ACCESS = auto()
-    """Its permissions lock out its owner, who is this user."""
-    FREE_SPACE = auto()
-    """The disk or the quota is used up."""
-    CLOSE_FILES = auto()
-    """This process has too many open files."""
-    MOUNT_FOLDER = auto()
-    """Only the file is mounted, as into a container, so no other file can take its place."""
-    OWNER = auto()
-    """Only its owner, another user, can change it."""
-    ADMINISTRATOR = auto()
-    """Only the administrator of this computer can change it."""
+    SET_HOME = "HOME names no folder that this user can use"
+    RESTORE_LINK = "a link to a missing folder: mount the folder or move the link away"
+    MOVE_AWAY = "something else is in its place, or it is another user's; this user can rename it"
+    GRANT_ACCESS = "its permissions lock out its owner, who is this user"
+    FREE_SPACE = "the disk or the quota is used up"
+    CLOSE_FILES = "this process has too many open files"
+    MOUNT_FOLDER = "only the file is mounted, as into a container, so no other file can take its place"
+    OWNER = "only its owner, another user, can change it"
+    ADMINISTRATOR = "only the administrator of this computer can change it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +154,9 @@ def obstacle_to(intent: Intent, path: Path) -> Obstacle | None:
     if not os.path.lexists(path):
         return None
     try:
-        return _obstacle_to_moving(path) if intent is Intent.MOVE else _obstacle_to_chmod(path)
+        if intent is Intent.CHMOD:
+            return _obstacle_to_chmod(path)
+        return None if _can_be_moved(path) else _unwritable(path.parent) or _locked(path, FileFault.NOT_CHANGEABLE)
     except OSError as error:
         return obstacle_of(error, path)
 
@@ -187,14 +177,6 @@ def _obstacle_to_writing(path: Path) -> Obstacle | None:
     except OSError as error:
         return obstacle_of(error, folder)
     return None
-
-
-def _obstacle_to_moving(path: Path) -> Obstacle | None:
-    if _can_be_moved(path):
-        return None
-    if found := _unwritable(path.parent):
-        return found
-    return _locked(path, FileFault.NOT_CHANGEABLE)
 
 
 def _obstacle_to_chmod(path: Path) -> Obstacle | None:

@@ -6,11 +6,11 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..api.urls import display_url, host_of
 from ..deployments import DEFAULT_SERVER, local_servers_of
@@ -36,13 +36,8 @@ from .token_files import (
     show_path,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 OF_THE_TOKEN = ("description", SERVER_KEY)
 """The keys of a file from the tokens page that describe its token, and so do not apply to another one."""
-
-_IRREPLACEABLE = (State.NOT_A_FILE, State.UNREADABLE, State.TOO_LARGE)
 
 UNCHANGED = "No file was changed."
 """True after every TokenNotSaved but `NotPutBack`. Those who show the error add this, or what else was done."""
@@ -70,7 +65,6 @@ class Saved:
         moved: those of them that are in another folder, which CLOUD_VOLUME_DIR names.
         kept: token files that were not changed, since they belong to another server or may do so.
         backups: copies of overwritten files that were not valid JSON or had a token of unknown origin.
-        mapped: datastack -> its server in the map now.
         remapped: datastack -> its server in the map before, if that was another one.
     """
 
@@ -79,7 +73,6 @@ class Saved:
     moved: tuple[Path, ...] = ()
     kept: tuple[Path, ...] = ()
     backups: tuple[Path, ...] = ()
-    mapped: Mapping[str, str] = field(default_factory=dict)
     remapped: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -163,17 +156,15 @@ def _planned(
     for file in (old.server_file, old.default_file):
         if file.problem is not None and file.problem.fault is FileFault.READ_ERROR:
             raise Obstructed(Obstacle(path=file.path, problem=file.problem, way=WayOut.ADMINISTRATOR))
-    files = _sort_files(old, local_servers, (None, token, previous))
-    files = replace(files, write=tuple(dict.fromkeys((*files.write, *copies))))
-    texts = {path: text for path in _in_order(files.write, previous) if (text := with_token(path, token)) is not None}
+    saved, copied = _sort_files(old, local_servers, (None, token, previous))
+    written = tuple(dict.fromkeys((*saved.written, *copies)))
+    texts = {path: text for path in _in_order(written, previous) if (text := with_token(path, token)) is not None}
     unchanged = not texts
-    mapped, remapped, map_text = _map_with(server, datastacks, opened)
+    remapped, map_text = _map_with(server, datastacks, opened)
     if map_text is not None:
         texts[map_file()] = map_text
-    saved = Saved(
-        written=files.write, unchanged=unchanged, moved=files.moved, kept=files.keep, mapped=mapped, remapped=remapped
-    )
-    return _Plan(texts=texts, copied=files.copy, saved=saved)
+    saved = replace(saved, written=written, unchanged=unchanged, remapped=remapped)
+    return _Plan(texts=texts, copied=copied, saved=saved)
 
 
 JOB_NAME = ".cave_magic.job"
@@ -187,13 +178,9 @@ JOB_SECONDS = 60.0
 def job(token: Token, server: str, datastack: str) -> Iterator[bool]:
     """Lets jobs on a shared home save in turn, so that a server is asked once and not two hundred times.
 
-    Args:
-        token: the token.
-        server: its server.
-        datastack: the datastack that is mapped to the server.
     Yields:
-        whether a job saved this token for them in the last `JOB_SECONDS`, after the server had accepted it, so
-        that there is nothing to do. Else the block saves it.
+        whether a job saved this token for this datastack in the last `JOB_SECONDS`, after the server had accepted it,
+        so that there is nothing to do. Else the block saves it.
     """
     path = secrets_folder() / JOB_NAME
     if not path.parent.is_dir() and folder_obstacle() is None:
@@ -231,7 +218,7 @@ def obstacle_to_saving(server: str) -> Obstacle | None:
     if found is not None and (found.unusable or found.problem.fault is not FileFault.LINK_TO_ANOTHER_USERS):
         return found
     old = resolve(server)
-    paths = _sort_files(old, local_servers_of(server), (None, _own_token(old))).write
+    paths = _sort_files(old, local_servers_of(server), (None, _own_token(old)))[0].written
     looked_at = (file_obstacle(path) for path in paths)
     tried = (obstacle_to(Intent.WRITE, path) for path in (paths[0], *filter(os.path.islink, paths[1:])))
     return next(filter(None, (*looked_at, *tried)), None)
@@ -267,20 +254,13 @@ def _in_order(paths: Sequence[Path], previous: Token | None) -> list[Path]:
     return [*copies, *(path for path in paths if path not in copies)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Files:
-    """The server's files: those to write, its own first; those to keep; those to copy before they are written.
+def _sort_files(
+    old: StoredToken, local_servers: Iterable[str], ours: tuple[Token | None, ...]
+) -> tuple[Saved, tuple[Path, ...]]:
+    """Which of the server's files to write, its own first, and which to keep; and those to copy before.
 
-    `moved` are those to write that are in another folder: cloud-volume can do without them, so they stop no save.
+    cloud-volume can do without the files in another folder (`moved`), so those stop no save.
     """
-
-    write: tuple[Path, ...]
-    moved: tuple[Path, ...]
-    keep: tuple[Path, ...]
-    copy: tuple[Path, ...]
-
-
-def _sort_files(old: StoredToken, local_servers: Iterable[str], ours: tuple[Token | None, ...]) -> _Files:
     own, default = old.server_file.path, old.default_file
     write, keep = [own], []
     copy = [own] if old.belongs_to and old.source is old.server_file else []
@@ -301,8 +281,8 @@ def _sort_files(old: StoredToken, local_servers: Iterable[str], ours: tuple[Toke
         write.append(path)
         if file.token not in ours:
             copy.append(path)
-    written = tuple(path for path in moved if path in write)
-    return _Files(write=tuple(write), moved=written, keep=tuple(keep), copy=tuple(copy))
+    moved = [path for path in moved if path in write]
+    return Saved(written=tuple(write), unchanged=False, moved=tuple(moved), kept=tuple(keep)), tuple(copy)
 
 
 def _is_free(file: TokenFile, ours: tuple[Token | None, ...]) -> bool:
@@ -332,19 +312,17 @@ def with_token(path: Path, token: Token) -> str | None:
     return json.dumps({**entries, TOKEN_KEY: token.reveal()}, indent=2) + "\n"
 
 
-def _map_with(
-    server: str, datastacks: tuple[str, ...], opened: tuple[str, ...]
-) -> tuple[dict[str, str], dict[str, str], str | None]:
-    """Datastack -> server in the new map, and in the old one if it differs; the new text if the map changes."""
+def _map_with(server: str, datastacks: tuple[str, ...], opened: tuple[str, ...]) -> tuple[dict[str, str], str | None]:
+    """Datastack -> its server in the old map, if the new one has another; and the new text if the map changes."""
     current = read_map()
-    if current.state in _IRREPLACEABLE or gap_of(current.path):
-        return {}, {}, None
+    if current.state in (State.NOT_A_FILE, State.UNREADABLE, State.TOO_LARGE) or gap_of(current.path):
+        return {}, None
     entries = dict(current.entries)
     mapping = {name: server for name in datastacks if entries.get(name, server) == server}
     mapping.update(dict.fromkeys(opened, server))
     before = {name: display_url(entries[name]) for name in opened if entries.get(name, server) != server}
     changed = any(entries.get(name) != server for name in mapping)
-    return mapping, before, json.dumps({**entries, **mapping}, indent=2) + "\n" if changed else None
+    return before, json.dumps({**entries, **mapping}, indent=2) + "\n" if changed else None
 
 
 def _is_broken(path: Path) -> bool:
@@ -386,7 +364,6 @@ def write_files(
 
     Args:
         plan: file -> its new text, or None to remove it.
-        copied: the files to copy.
         confirm: called when everything is written; if it raises, everything is restored.
     Returns:
         The copies.

@@ -13,7 +13,7 @@ import os
 import re
 import sqlite3
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -59,11 +59,7 @@ class LeftoverToken:
 def scrub_session(shell: Any, secrets: Iterable[str]) -> tuple[str, ...]:
     """Replaces secrets by a mask in everything that this shell remembers, on disk too, including earlier sessions.
 
-    Args:
-        shell: the InteractiveShell.
-        secrets: the texts to scrub, as they were typed.
-    Returns:
-        What could not be scrubbed, in words.
+    The secrets are texts as they were typed. Returns what could not be scrubbed, in words.
     """
     failed: dict[str, None] = {}
     for secret in secrets:
@@ -164,8 +160,7 @@ def _log(shell: Any, secret: str) -> None:
             file.write(text.replace(secret.encode(), b"*" * len(secret.encode())))
 
 
-_Scrubber = Callable[[Any, str], None]
-_SCRUBBERS: tuple[tuple[str, _Scrubber], ...] = (
+_SCRUBBERS: tuple[tuple[str, Callable[[Any, str], None]], ...] = (
     ("this session's inputs", _inputs),
     ("this session's inputs", _variables),
     ("this session's errors", _tracebacks),
@@ -183,9 +178,7 @@ _SCRUBBERS: tuple[tuple[str, _Scrubber], ...] = (
 def find_tokens(shell: Any, tokens: Iterable[Token]) -> tuple[LeftoverToken, ...]:
     """Finds tokens in this shell's history, and in the notebook file that it runs if that is known.
 
-    Args:
-        shell: the InteractiveShell.
-        tokens: the stored tokens. Others are found after a word such as `token`, or after one of our magics.
+    Given are the stored tokens. Others are found after a word such as `token`, or after one of our magics.
     """
     known = tuple(tokens)
     notebook = notebook_of(shell)
@@ -226,12 +219,9 @@ def find_tokens_in_inputs(inputs: Sequence[str], known: Sequence[str]) -> Leftov
 
 
 def find_tokens_in_database(path: Path, known: Sequence[str], session: int | None) -> LeftoverToken | None:
-    """Counts the lines of the history database that contain one of these secrets.
+    """Counts the lines of the history database with one of these secrets, of this session (its number) and of others.
 
-    Args:
-        path: the database, which is opened for reading only.
-        known: the secrets.
-        session: the number of the current session, or None.
+    It opens the database for reading only.
     """
     if not known or not _is_in_file(path, known):
         return None
@@ -295,10 +285,9 @@ def _is_in_file(path: Path, secrets: Iterable[str]) -> bool:
 # ---------------------------------------------------------------- in a notebook
 
 
-def notebook_of(shell: Any, environ: Mapping[str, str] | None = None) -> Path | None:
+def notebook_of(shell: Any) -> Path | None:
     """The notebook file that this kernel runs, if the front end tells it, as VS Code and Jupyter servers do."""
-    env = os.environ if environ is None else environ
-    named = shell.user_ns.get("__vsc_ipynb_file__") or env.get("JPY_SESSION_NAME") or ""
+    named = shell.user_ns.get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME") or ""
     path = Path(str(named))
     return path if named and path.suffix == ".ipynb" and path.is_file() else None
 

@@ -91,8 +91,7 @@ class StoredToken:
 def resolve(server: str) -> StoredToken:
     """Reads the files of a server, and determines whether their token belongs to another server.
 
-    Args:
-        server: the server's address as it is passed to caveclient.
+    The address is the one that is passed to caveclient.
     """
     where = locations(server, roles=READ_BY_PROGRAMS)
     own, default, legacy = (one.read() for one in where if one.role in READ_BY_CAVECLIENT)

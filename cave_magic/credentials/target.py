@@ -87,13 +87,8 @@ class Target:
 
 
 def find_target(datastack: str, server: str = "", settings: Settings = FRESH, asked: bool = False) -> Target:
-    """The server on which caveclient would look for a datastack.
+    """The server on which caveclient would look for a datastack; `server` is the address from `--server`, or "".
 
-    Args:
-        datastack: its name.
-        server: the address from `--server`, or "".
-        settings: the settings of this kernel.
-        asked: whether the person named the datastack.
     Raises:
         BadInput: the address from the line or the settings is malformed, or the name cannot be a datastack's.
     """

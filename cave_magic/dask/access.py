@@ -18,7 +18,6 @@ from ..credentials.target import find_target
 from ..deployments import DEFAULT_DATASTACK, check_address, local_servers_of
 from ..doctor import next_steps
 from ..environment.cloud_volume import forget_cached
-from ..environment.packages import version_of
 from ..errors import CaveMagicError, NoToken, TokenNotSaved, TokenNotSent
 from ..token import Token
 from . import cluster
@@ -168,7 +167,7 @@ async def _send(client: Any, plugin: CaveAccess, name: str, idempotent: bool) ->
         raise TokenNotSent(
             f"{cluster.unable(answer)} on {len(unable)} of {len(workers)} workers, such as {worker}. "
             "The token was not sent. Next: ",
-            lines.install_on_workers("client", version_of("cave-magic") or ""),
+            lines.install_on_workers("client"),
         )
     sealed = dumps(_Sealed(plugin))
     saved = await client.scheduler.register_worker_plugin(plugin=sealed, name=name, idempotent=idempotent)

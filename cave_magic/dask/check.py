@@ -13,7 +13,6 @@ from ..credentials.target import Target
 from ..doctor.diagnose import diagnose
 from ..doctor.model import NextStep, Status, advise, then
 from ..doctor.report import Report
-from ..environment.packages import version_of
 from ..errors import BadInput
 from ..ui.frontend import OnWait
 from . import cluster, look, next_steps
@@ -24,16 +23,8 @@ MARGIN = 1.0
 """Seconds that are kept of the timeout, for the answers to travel."""
 
 BEFORE_THE_TOKEN = (
-    "requests",
-    "environment",
-    "packages",
-    "home",
-    "resources",
-    "netrc",
-    "network",
-    "auth",
-    "token-folder",
-)
+    "requests", "environment", "packages", "home", "resources", "netrc", "network", "auth", "token-folder",
+)  # fmt: skip
 """The checks that a token which works here does not help to pass."""
 
 
@@ -109,7 +100,6 @@ def check_workers(
 
     Args:
         workers: a `distributed.Client`, a cluster, the name of a variable with one, or a scheduler's address.
-        targets: the datastacks to check.
         seconds: the timeout of the whole.
         on_wait: called with what it waits for.
         names: the person's variables.
@@ -157,7 +147,7 @@ def _next(groups: Sequence[WorkerGroup], own: Report, target: Target, typed: str
     bad = [one for one in groups if not one.is_well]
     again = next_steps.check_workers(target, typed)
     if any(one.check == "package" for one in bad):
-        return then(next_steps.install_on_workers(typed, version_of("cave-magic") or ""), again)
+        return then(next_steps.install_on_workers(typed), again)
     if bad and not own.ok and own.next is not None:
         return advise("access does not work on this computer either: ", own.next.line)
     tokens = [

@@ -20,7 +20,6 @@ from ..credentials.stored_tokens import resolve
 from ..credentials.target import find_target
 from ..environment.packages import version_of
 from ..environment.proxies import PROXY_VARIABLES, read_proxy_settings
-from ..token import Token
 
 NETWORK = (*PROXY_VARIABLES, "no_proxy", "requests_ca_bundle", "curl_ca_bundle", "ssl_cert_file")
 """The variables, in lower case, because of which a request may fare differently on two computers."""
@@ -74,16 +73,9 @@ def _token(name: str, server: str, key: bytes) -> dict[str, str]:
     target = find_target(name, server, asked=True)
     stored = resolve(target.server)
     known = stored.token if stored.token is not None and stored.token.format is not None else None
-    return {
-        "server": host_of(target.server),
-        "ending": known.ending if known else "",
-        "digest": digest(known, key) if known else ("" if stored.token is None else "odd"),
-    }
-
-
-def digest(token: Token, key: bytes) -> str:
-    """By which equal tokens are recognised. A token has at least 128 random bits, so it cannot be found by trying."""
-    return _digest(token.reveal(), key)
+    # Equal tokens have the same digest. A token has at least 128 random bits, so it cannot be found by trying.
+    digest = _digest(known.reveal(), key) if known else "" if stored.token is None else "odd"
+    return {"server": host_of(target.server), "ending": known.ending if known else "", "digest": digest}
 
 
 def _digest(text: str, key: bytes) -> str:

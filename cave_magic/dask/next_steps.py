@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ..credentials.target import Target
 from ..doctor import next_steps
 from ..doctor.model import Command
+from ..environment.packages import version_of
 from ..ui.document import Line, line
 
 
@@ -23,9 +24,9 @@ def give_token(target: Target, client: str, replaces: bool) -> Command:
     return _on(client, f"from cave_magic.dask import CaveAccess; {{}}.register_plugin({plugin})")
 
 
-def install_on_workers(client: str, version: str) -> Command:
-    """Installs this package on the workers of a client, in this version, and restarts them."""
-    plugin = f'PipInstall(["cave-magic=={version}"], restart_workers=True)'
+def install_on_workers(client: str) -> Command:
+    """Installs this package on the workers of a client, in the version that is here, and restarts them."""
+    plugin = f'PipInstall(["cave-magic=={version_of("cave-magic") or ""}"], restart_workers=True)'
     return _on(client, f"from distributed import PipInstall; {{}}.register_plugin({plugin})")
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..doctor.model import NextStep, Status
-from ..doctor.report import MARKS
-from ..ui.document import Block, Line, Page, Span, Table, joined, line
+from ..doctor.report import ShownReport, mark
+from ..ui.document import Block, Line, Page, Span, Table, joined, line, some_of
 from ..ui.durations import duration
 from ..ui.redact import sanitize
 
@@ -77,7 +77,11 @@ class WorkerGroup:
     def who(self) -> str:
         """`4 workers on node7`."""
         number = f"{len(self.workers)} worker{'s' if len(self.workers) > 1 else ''}"
-        return f"{number} on {_some(self.hosts)}" if self.hosts else f"{number} ({_some(self.workers)})"
+        return (
+            f"{number} on {some_of(self.hosts, MOST_NAMED)}"
+            if self.hosts
+            else f"{number} ({some_of(self.workers, MOST_NAMED)})"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The group in `%cave_check --workers ... --json`."""
@@ -93,7 +97,7 @@ class WorkerGroup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkersReport:
+class WorkersReport(ShownReport):
     """What `%cave_check --workers` found. It can be pickled and contains no secret.
 
     Attributes:
@@ -116,16 +120,6 @@ class WorkersReport:
         bad = sum(len(one.workers) for one in self.groups if not one.is_well)
         number = sum(len(one.workers) for one in self.groups)
         return f"<CAVE report on {number} workers: {f'{bad} without access' if bad else 'all well'}>"
-
-    def __str__(self) -> str:
-        from ..ui.terminal import as_text  # lazily: most scripts print no report
-
-        return as_text(self.page())
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        from ..ui.terminal import bundle
-
-        return bundle(self.page())
 
     @property
     def ok(self) -> bool:
@@ -158,20 +152,18 @@ class WorkersReport:
 
 
 def _rows(group: WorkerGroup, verbose: bool) -> Iterable[tuple[Line, ...]]:
-    mark = line(Span(f"{MARKS[group.status]} {group.status.value}", group.status.value))
     said = group.evidence if group.status is not Status.OK else "all well"
     account = f" ({group.account})" if group.is_well and group.account else ""
-    yield mark, line(Span(group.who, "" if group.status is Status.OK else "strong")), line(f"{said}{account}")
+    yield (
+        mark(group.status),
+        line(Span(group.who, "" if group.status is Status.OK else "strong")),
+        line(f"{said}{account}"),
+    )
     if group.differs:
         differs = joined(", ", [Span(one.text, "dim", private=True) for one in group.differs])
         yield (), line(Span("differs", "dim")), differs
     if verbose:
         yield (), line(Span("workers", "dim")), line(Span(", ".join(group.workers), "dim"))
-
-
-def _some(names: tuple[str, ...]) -> str:
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return f"{', '.join(names[:MOST_NAMED])}{more}"
 
 
 # ---------------------------------------------------------------- from what the workers said
@@ -223,14 +215,10 @@ def merged(groups: Iterable[tuple[str, WorkerGroup]]) -> tuple[WorkerGroup, ...]
         key = (one.status, one.check, one.evidence, one.account, unlike)
         together.setdefault(key, []).append((address, one))
     found = [
-        WorkerGroup(
+        replace(
+            some[0][1],
             workers=tuple(sorted(address for address, _ in some)),
             hosts=tuple(sorted({host for _, one in some for host in one.hosts})),
-            status=some[0][1].status,
-            check=some[0][1].check,
-            evidence=some[0][1].evidence,
-            advice=some[0][1].advice,
-            account=some[0][1].account,
             differs=_together([one.differs for _, one in some]),
         )
         for some in together.values()
@@ -241,7 +229,7 @@ def merged(groups: Iterable[tuple[str, WorkerGroup]]) -> tuple[WorkerGroup, ...]
 def _together(found: Sequence[tuple[Difference, ...]]) -> tuple[Difference, ...]:
     """What differs on several workers: the same, but for the home."""
     homes = sorted({one.there for differs in found for one in differs if one.what == HOME})
-    return tuple(one if one.what != HOME else replace(one, there=_some(tuple(homes))) for one in found[0])
+    return tuple(one if one.what != HOME else replace(one, there=some_of(homes, MOST_NAMED)) for one in found[0])
 
 
 def _differences(facts: Mapping[str, Any], here: Mapping[str, Any], off: float) -> tuple[Difference, ...]:

@@ -10,9 +10,7 @@ own: a report that does not wait for it must not hide that. So the rule is:
    accepts, requests works, and no file of the user has the name of a package. A package that is missing or too old
    so comes first, as it does when the import is awaited.
 
-What remains is an import that fails although all packages are there, and another fault at the same time: then the
-report names that other fault, which is real, and says that caveclient is still being imported. The next check names
-the import.
+If an import fails all the same, the report names the other fault, which is real, and the next check names the import.
 """
 
 from __future__ import annotations
@@ -25,12 +23,7 @@ from .model import CheckResult, Status
 
 
 def is_certain(rows: Iterable[CheckResult], evidence: Evidence) -> bool:
-    """Whether the import of caveclient can no longer change which row comes first.
-
-    Args:
-        rows: the results of all checks, with the import unfinished.
-        evidence: the facts, complete but for the import.
-    """
+    """Whether the import of caveclient, which is all that is unknown, can no longer change which row comes first."""
     if Status.CRASHED in (statuses := {row.status for row in rows}) or Status.FAILED not in statuses:
         return False
     responses = [one for server in evidence.servers for one in server.responses]
@@ -39,9 +32,5 @@ def is_certain(rows: Iterable[CheckResult], evidence: Evidence) -> bool:
 
 def is_doubtful(machine: Machine) -> bool:
     """Whether something makes it likely that caveclient cannot be imported."""
-    return bool(
-        "caveclient" not in machine.versions
-        or machine.requests_problem
-        or machine.unmet_requirements != ()
-        or machine.shadowing_files
-    )
+    is_broken = "caveclient" not in machine.versions or machine.requests_problem
+    return bool(is_broken or machine.unmet_requirements != () or machine.shadowing_files)

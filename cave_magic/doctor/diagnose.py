@@ -19,33 +19,18 @@ from .certainty import is_certain
 from .checks import CHECKS
 from .checks.call import CALL, REFUSED
 from .evidence import NO_NOTEBOOK, Evidence, NotebookSession
-from .feasible import feasible
 from .gather import gather, without_data_servers
 from .gather_call import follow
-from .model import CheckResult, Fix, LastError, Status, advise
+from .model import CheckResult, Fix, LastError, Status
 from .report import Report
 from .runner import run_checks
 
 DEFAULT_SECONDS = 10.0
 
 
-def diagnose(
-    targets: Iterable[Target],
-    seconds: float = DEFAULT_SECONDS,
-    on_wait: OnWait | None = None,
-    notebook: NotebookSession = NO_NOTEBOOK,
-    error: BaseException | None = None,
-) -> Report:
-    """Checks everything and reports what is wrong. Writes no files and opens no browser.
-
-    Args:
-        targets: the datastacks to check, at least one.
-        seconds: the timeout of the whole check.
-        on_wait: called with the hosts that it waits for, after a second.
-        notebook: the notebook in which the check runs.
-        error: the exception of the user's last cell, if any.
-    """
-    return look(targets, seconds, on_wait, notebook, error).report
+def diagnose(targets: Iterable[Target], seconds: float, on_wait: OnWait | None = None) -> Report:
+    """The report of `look` for a script."""
+    return look(targets, seconds, on_wait).report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +56,14 @@ def look(
     on_rows: Callable[[Report], object] | None = None,
     in_detail: bool = False,
 ) -> Diagnosis:
-    """As `diagnose`, with the fixes.
+    """Checks everything and reports what is wrong. Writes no files and opens no browser.
 
     Args:
+        targets: the datastacks to check, at least one.
+        seconds: the timeout of the whole check.
+        on_wait: called with the hosts that it waits for, after a second.
+        notebook: the notebook in which the check runs.
+        error: the exception of the user's last cell, if any.
         everything: check every datastack that the servers of the targets list for the stored token.
         on_rows: called with a report in which all is well but caveclient is still being imported. If it is given, a
             check that failed is reported before that import has finished (`certainty`).
@@ -124,39 +114,36 @@ def judge(
     targets: Sequence[Target], evidence: Evidence, seconds: float, error: BaseException | None = None
 ) -> Diagnosis:
     """Runs the checks on facts that were gathered; sends no request, but tries what the next steps need."""
-    offer = advise(evidence.machine.fix_command)
-    prove = partial(feasible, machine=evidence.machine)
-    rows, fixes = run_checks(CHECKS, evidence.subjects, evidence.above, evidence.label, offer, prove)
-    forget = partial(cloud_volume.forget_cached, _hosts(evidence))
+    rows, fixes = run_checks(CHECKS, evidence)
+    # A fix may change the tokens of the servers and of their data servers.
+    infos = [one.info for one in evidence.datastacks if one.info is not None]
+    hosts = [one.host for one in evidence.servers] + [host_of(responses.local_server_in(info)) for info in infos]
+    forget = partial(cloud_volume.forget_cached, hosts)
     person = next((facts.account for facts in evidence.servers if facts.account), None)
-    account = person.to_dict() if person else None
-    names = tuple(facts.name for facts in evidence.datastacks)
-    versions = evidence.machine.versions
     first = evidence.datastacks[0].target if evidence.datastacks else targets[0]
     report = Report(
         server=first.server,
-        datastacks=names,
-        account=account,
+        datastacks=tuple(facts.name for facts in evidence.datastacks),
+        account=person.to_dict() if person else None,
         rows=tuple(rows),
         seconds=seconds,
-        error=_meaning(rows, evidence, _explained(error, targets[0])),
-        versions=versions,
+        error=_meaning(error, targets[0], rows, evidence),
+        versions=evidence.machine.versions,
         go_on=next_steps.go_on(first),
         again=evidence.machine.check_command,
     )
     return Diagnosis(report=report, fixes=tuple(fix.then(forget) for fix in fixes))
 
 
-def _explained(error: BaseException | None, target: Target) -> LastError | None:
+def _meaning(
+    error: BaseException | None, target: Target, rows: Sequence[CheckResult], evidence: Evidence
+) -> LastError | None:
+    """What the last error means: what it says itself, and what following it found, which may disprove a guess."""
     if error is None:
         return None
     from .explain_error import explain_error  # lazily: only after an error
 
-    return explain_error(error, target)
-
-
-def _meaning(rows: Sequence[CheckResult], evidence: Evidence, explained: LastError | None) -> LastError | None:
-    """What the last error means: what it says itself, and what following it found, which may disprove a guess."""
+    explained = explain_error(error, target)
     row = next((row for row in rows if row.id.partition(":")[0] == CALL.id), None)
     facts = next((one.call for one in evidence.datastacks if one.call is not None), None)
     if facts is None or row is None:
@@ -167,9 +154,3 @@ def _meaning(rows: Sequence[CheckResult], evidence: Evidence, explained: LastErr
         return LastError(line=line(said, row.found, "."), next_step=row.next_step)
     succeeds = facts.same is not None and facts.same.is_good and row.status is Status.OK
     return LastError(line=line(explained.line, " But ", row.found, ".")) if explained and succeeds else explained
-
-
-def _hosts(evidence: Evidence) -> list[str]:
-    """The hosts whose tokens a fix may change: the servers and their data servers."""
-    infos = [one.info for one in evidence.datastacks if one.info is not None]
-    return [one.host for one in evidence.servers] + [host_of(responses.local_server_in(info)) for info in infos]

@@ -24,11 +24,8 @@ from .raised import Raised, take_apart
 
 
 def error_line(error: BaseException, settings: Settings) -> Line:
-    """The line for the error of a cell; () if there is nothing to say.
+    """The line for the error that a cell ended with; () if there is nothing to say.
 
-    Args:
-        error: the exception that the cell ended with.
-        settings: the settings of this kernel.
     Raises:
         Exception: whatever a user's object or an unknown version of a library raises; the caller says nothing then.
     """
@@ -48,19 +45,14 @@ def error_line(error: BaseException, settings: Settings) -> Line:
 
 def _is_of_cave(raised: Raised) -> bool:
     """Whether the error is about CAVE: of caveclient, of a token, or on the way to a known server."""
-    if "caveclient" in raised.packages or failures.package_of(raised.error) == "caveclient":
+    is_named = "caveclient" in raised.packages or raised.text.matches("raphene authentication token")
+    if is_named or failures.package_of(raised.error) == "caveclient":
         return True
-    return raised.text.matches("raphene authentication token") or _is_known(raised.url, raised.target)
-
-
-def _is_known(url: str, target: Target) -> bool:
-    """Whether an address is known: as a server or a data server, from the datastack map, or from a token file."""
-    here = host_port_of(url)
-    return here is not None and (
-        here == host_port_of(target.server)
-        or meant_address(url) in known_servers()
-        or server_file(f"https://{host_of(url)}").is_file()
-    )
+    here = host_port_of(raised.url)
+    if here is None:
+        return False
+    is_known = here == host_port_of(raised.target.server) or meant_address(raised.url) in known_servers()
+    return is_known or server_file(f"https://{host_of(raised.url)}").is_file()
 
 
 def _target(raised: Raised, settings: Settings) -> Target:

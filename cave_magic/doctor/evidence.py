@@ -207,6 +207,11 @@ class ServerFacts:
         return host_of(self.address)
 
     @property
+    def again(self) -> Command:
+        """The line that checks it again."""
+        return next_steps.check(self.target)
+
+    @property
     def responses(self) -> tuple[Response, ...]:
         """All responses of this server, those of the auth service first."""
         every = (self.identity, self.anonymous_identity, self.info, self.info_version)
@@ -283,6 +288,11 @@ class DatastackFacts:
     def name(self) -> str:
         """The datastack's name."""
         return self.target.datastack
+
+    @property
+    def again(self) -> Command:
+        """The line that checks it again."""
+        return next_steps.check(self.target)
 
 
 _HEALTHY = DatastackFacts()

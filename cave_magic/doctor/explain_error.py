@@ -36,14 +36,7 @@ _FILE_ERRORS = ("PermissionError", "IsADirectoryError", "FileExistsError", "NotA
 
 
 def explain_error(error: BaseException | None, target: Target) -> LastError | None:
-    """What an error means, in one line.
-
-    Args:
-        error: the exception of the last cell, or None.
-        target: what is checked, for the lines to type.
-    Returns:
-        One or two sentences without any part of a token; None for an error of any other library.
-    """
+    """What the exception of the last cell means, without any part of a token; None for one of any other library."""
     if isinstance(error, CaveMagicError):  # the others say what was typed, or what the check finds itself
         said = line("a token could not be saved: ", sanitize(error, 200))
         return LastError(line=said) if isinstance(error, TokenNotSaved) else None
@@ -121,16 +114,11 @@ _VERBS = ("view", "edit")
 """The permissions of middle_auth that are verbs."""
 
 
-def _by_text(raised: Raised) -> str:
-    return next((meaning for pattern, meaning in _TEXTS.items() if raised.text.matches(pattern)), "")
-
-
-_TEXTS = {
-    "(?i)no graphene authentication token": "cloud-volume found no token: it reads other files than CAVEclient.",
-    "authentication token was not formatted correctly": "cloud-volume found a token that is not 32 hexadecimal "
-    "characters.",
-}
-"""Patterns for messages, and their meanings."""
+def _cloud_volume(raised: Raised) -> str:
+    if raised.text.matches("(?i)no graphene authentication token"):
+        return "cloud-volume found no token: it reads other files than CAVEclient."
+    is_odd = "authentication token was not formatted correctly" in raised.text
+    return "cloud-volume found a token that is not 32 hexadecimal characters." if is_odd else ""
 
 
 def _no_token(raised: Raised) -> str:
@@ -321,7 +309,7 @@ _RULES: dict[Callable[[Raised], str | Line], Then] = {
     _attribute: Then.SEE,
     _by_code: Then.FIX,
     _no_permission: Then.SEE,
-    _by_text: Then.FIX,
+    _cloud_volume: Then.FIX,
     _no_token: Then.FIX,
     _redirected: Then.SEE,
     _version_gone: Then.SEE,

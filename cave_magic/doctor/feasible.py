@@ -39,21 +39,15 @@ def feasible(finding: Finding, machine: Machine) -> Finding:
     if in_the_way is None:
         return replace(finding, next_step=_with_free_names(step) if step else None, fix=fix)
     step = past(in_the_way, machine.check_command, machine.unsaved_command)
-    said = line(finding.evidence, "; ", Span(str(in_the_way), private=True))
-    evidence = finding.evidence if str(in_the_way) in _texts(finding) else said
+    said = Span(str(in_the_way), private=True)
+    is_new = all(span.text != said.text for span in finding.evidence)
+    evidence = line(finding.evidence, "; ", said) if is_new else finding.evidence
     return replace(finding, evidence=evidence, next_step=step, fix=fix)
 
 
 def past(obstacle: Obstacle, again: Command, unsaved: Command | None = None) -> NextStep:
     """How to get past an obstacle, as the check says it; see `next_steps.past`."""
     return _with_free_names(next_steps.past(obstacle, again, unsaved))
-
-
-def _texts(finding: Finding) -> tuple[str, ...]:
-    return tuple(span.text for span in finding.evidence)
-
-
-# ---------------------------------------------------------------- needs
 
 
 def _needs_of(fix: Fix) -> tuple[Need, ...]:
@@ -69,19 +63,15 @@ def _obstacles(needs: tuple[Need, ...]) -> Iterator[Obstacle]:
             yield found
 
 
-# ---------------------------------------------------------------- names
-
-
 def _with_free_names(step: NextStep) -> NextStep:
     """The same step; what it moves away gets a name that nothing has."""
-    return NextStep(line=tuple(_with_free_name(span) if isinstance(span, Command) else span for span in step.line))
-
-
-def _with_free_name(command: Command) -> Command:
-    moved = next((need.path for need in command.needs if need.intent is Intent.MOVE), None)
-    if moved is None or (name := _free_name(moved)) == f"{moved.name}.old":
-        return command
-    return next_steps.move_away(moved, name)
+    words = list(step.line)
+    for at, span in enumerate(words):
+        needs = span.needs if isinstance(span, Command) else ()
+        for moved in (need.path for need in needs if need.intent is Intent.MOVE):
+            if (name := _free_name(moved)) != f"{moved.name}.old":
+                words[at] = next_steps.move_away(moved, name)
+    return NextStep(line=tuple(words))
 
 
 def _free_name(path: Path) -> str:

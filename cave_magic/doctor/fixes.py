@@ -10,7 +10,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -58,9 +58,7 @@ def _is_map_with_secrets(path: Path) -> bool:
 def fix_permissions(stored: StoredToken, folder_open: bool = False) -> Fix | None:
     """Makes the folder of the token files and every token file owner-only, including those of other servers.
 
-    Args:
-        stored: the files of a server.
-        folder_open: whether everybody on this computer can write to the folder.
+    `folder_open` tells whether everybody on this computer can write to the folder.
     """
     if os.name != "posix":
         return None
@@ -122,7 +120,13 @@ def fix_shape(file: TokenFile) -> Fix | None:
         return None
     problem = file.problem or f"has one that {file.token.oddity() if file.token else ''}"
     words = f'write {file.name} as {{"token": "..."}} with the token ending in {token.ending}; now it {problem}'
-    return _fix("shape", words, [file.path], partial(_in_shape, file.path, token))
+
+    def plan() -> Plan:
+        is_same = _token_in(token_files.read_token_file(file.path)) == token
+        text = save.with_token(file.path, token) if is_same else None
+        return {} if text is None else {file.path: text}
+
+    return _fix("shape", words, [file.path], plan)
 
 
 def _token_in(file: TokenFile) -> Token | None:
@@ -131,26 +135,21 @@ def _token_in(file: TokenFile) -> Token | None:
     return file.token.reads_as() if file.token is not None and file.token.format is None else None
 
 
-def _in_shape(path: Path, token: Token) -> Plan:
-    text = save.with_token(path, token) if _token_in(token_files.read_token_file(path)) == token else None
-    return {} if text is None else {path: text}
-
-
 def fix_legacy(stored: StoredToken) -> Fix | None:
     """Moves the token in `chunkedgraph-secret.json`, if caveclient uses it, to the server's own file."""
-    legacy, own = stored.legacy_file, stored.server_file
-    if stored.source != legacy or stored.token is None or stored.belongs_to:
+    legacy, own, token = stored.legacy_file, stored.server_file, stored.token
+    if stored.source != legacy or token is None or stored.belongs_to:
         return None
     words = f"move the token in {legacy.name} to {own.path.name}, and keep {legacy.name} as {legacy.name}.*.bak"
-    return _fix("legacy", words, [own.path, legacy.path], partial(_without_legacy, stored.server, stored.token))
 
+    def plan() -> Plan:
+        now = stored_tokens.resolve(stored.server)
+        if now.source != now.legacy_file or now.token != token:
+            return {}
+        text = save.with_token(own.path, token)
+        return {**({own.path: text} if text else {}), legacy.path: None}
 
-def _without_legacy(server: str, token: Token) -> Plan:
-    now = stored_tokens.resolve(server)
-    if now.source != now.legacy_file or now.token != token:
-        return {}
-    text = save.with_token(now.server_file.path, token)
-    return {**({now.server_file.path: text} if text else {}), now.legacy_file.path: None}
+    return _fix("legacy", words, [own.path, legacy.path], plan)
 
 
 # ---------------------------------------------------------------- several files of one server
@@ -166,35 +165,33 @@ def fix_readers(datastack: DatastackFacts) -> Fix | None:
     stored, local = datastack.server.stored, local_server_in(datastack.info) if datastack.info else ""
     if stored.token is None or not local:
         return None
-    first = [one.first for one in datastack.readings if one.file.token != stored.token]
-    return fix_copies(stored, stored.token, [local], first)
+    first = dict.fromkeys(one.first for one in datastack.readings if one.file.token != stored.token)
+    return fix_copies(stored, stored.token, [local], list(first))
 
 
 def fix_copies(
-    stored: StoredToken, token: Token, data_servers: Iterable[str] | None = None, readers: Iterable[Path] = ()
+    stored: StoredToken, token: Token, data_servers: Sequence[str] | None = None, readers: Sequence[Path] = ()
 ) -> Fix | None:
     """Writes a token to all files that have a token of the same server.
 
     Args:
-        stored: the server's files.
-        token: the token that works.
         data_servers: addresses of its data servers, whose files cloud-volume reads; None for the known ones.
         readers: files in another folder that cloud-volume and cloud-files read first.
     """
-    locals_ = None if data_servers is None else tuple(data_servers)
-    others = tuple(dict.fromkeys(readers))
-    found = _copies(stored, token, locals_, others)
-    if not found:
+    if not (found := _copies(stored, token, data_servers, readers)):
         return None
     had = [f"{_name_of(file.path)} ({_ending(file.token)} -> {_ending(token)})" for file in found]
     words = f"write the token that works to {_listed(had)}"
-    return _fix(
-        "copies", words, [file.path for file in found], partial(_agreeing, stored.server, token, locals_, others)
-    )
+
+    def plan() -> Plan:
+        now = _copies(stored_tokens.resolve(stored.server), token, data_servers, readers)
+        return {one.path: text for one in now if (text := save.with_token(one.path, token)) is not None}
+
+    return _fix("copies", words, [file.path for file in found], plan)
 
 
 def _copies(
-    stored: StoredToken, token: Token, data_servers: Iterable[str] | None, readers: Iterable[Path]
+    stored: StoredToken, token: Token, data_servers: Sequence[str] | None, readers: Sequence[Path]
 ) -> list[TokenFile]:
     """The server's files with another token; its own file and those in other folders come last."""
     own, default, server = stored.server_file, stored.default_file, stored.server
@@ -207,14 +204,9 @@ def _copies(
     if own.state != State.ABSENT or default.token != token:
         found.append(own)
     names = {one.path.name for one in places}  # not those of other servers
-    paths = dict.fromkeys(file.path for file in found)
+    paths = {file.path for file in found}
     found += [token_files.read_token_file(path) for path in readers if path.name in names and path not in paths]
     return [file for file in found if file.token != token]
-
-
-def _agreeing(server: str, token: Token, data_servers: Iterable[str] | None, readers: Iterable[Path]) -> Plan:
-    paths = [file.path for file in _copies(stored_tokens.resolve(server), token, data_servers, readers)]
-    return {path: text for path in paths if (text := save.with_token(path, token)) is not None}
 
 
 def _ending(token: Token | None) -> str:
@@ -226,26 +218,17 @@ def _ending(token: Token | None) -> str:
 
 def fix_entry(server: ServerFacts) -> Fix | None:
     """Corrects the map's entry for a datastack to the server that was named, else to the one that the entry means."""
-    target, current = server.target, server.machine.datastack_map
-    problem = target.map_problem
-    is_named = target.named_by in ("option", "setting")
-    if is_named or problem is AddressFault.WHITE_SPACE:
-        return fix_map_entry(target.datastack, server.address, current)
-    if target.datastack in server.machine.datastacks_with_secrets:
+    name, current = server.target.datastack, server.machine.datastack_map
+    is_named = server.target.named_by in ("option", "setting")
+    if is_named or server.target.map_problem is AddressFault.WHITE_SPACE:
+        return fix_map_entry(name, server.address, current)
+    if name in server.machine.datastacks_with_secrets:
         return fix_map_secrets(server.machine)
-    return fix_map_entry(
-        target.datastack, server_meant(target.datastack, current.entries.get(target.datastack)), current
-    )
+    return fix_map_entry(name, server_meant(name, current.entries.get(name)), current)
 
 
 def fix_map_entry(datastack: str, server: str, current: ServerMap) -> Fix | None:
-    """Corrects or removes an entry of the map.
-
-    Args:
-        datastack: its name in the map.
-        server: the right address; "" to remove the entry.
-        current: the map.
-    """
+    """Corrects the address of a datastack in the map; removes the entry if the address is ""."""
     if current.entries.get(datastack) == server if server else datastack not in current.entries:
         return None
     name, old = sanitize(datastack).text, display_url(current.entries.get(datastack))
@@ -278,7 +261,11 @@ def _map_with(changes: Mapping[str, str], before: Mapping[str, object]) -> Plan:
             entries[name] = server
             if not server:
                 del entries[name]
-    return {} if entries == current.entries else {current.path: json.dumps(entries, indent=2) + "\n"}
+    return {} if entries == current.entries else {current.path: _map_of(entries)}
+
+
+def _map_of(entries: Mapping[str, object]) -> str:
+    return json.dumps(entries, indent=2) + "\n"
 
 
 def fix_map(current: ServerMap) -> Fix | None:
@@ -288,14 +275,12 @@ def fix_map(current: ServerMap) -> Fix | None:
     count = len(_readable_entries(current.path))
     kept = f"keep the {count} readable entries" if count else "no entry is readable"
     words = f"rewrite the datastack map, which {current.problem}; {kept}"
-    return _fix("map", words, [current.path], _rebuilt_map)
 
+    def plan() -> Plan:
+        now = datastack_map.read_map()
+        return {now.path: _map_of(_readable_entries(now.path))} if now.state == State.MALFORMED else {}
 
-def _rebuilt_map() -> Plan:
-    current = datastack_map.read_map()
-    if current.state != State.MALFORMED:
-        return {}
-    return {current.path: json.dumps(_readable_entries(current.path), indent=2) + "\n"}
+    return _fix("map", words, [current.path], plan)
 
 
 def _readable_entries(path: Path) -> dict[str, str]:
@@ -310,9 +295,8 @@ def fix_left(machine: Machine) -> Fix | None:
     """Removes tokens from this session's history and from the notebook. No backup is kept: it would contain them."""
     if not machine.leftover_tokens:
         return None
-    notebook = next(
-        (one.path for one in machine.leftover_tokens if one.path is not None and one.path.suffix == ".ipynb"), None
-    )
+    paths = (one.path for one in machine.leftover_tokens if one.path is not None)
+    notebook = next((path for path in paths if path.suffix == ".ipynb"), None)
     file = f" and in {notebook.name} (reload it in the browser before you save)" if notebook is not None else ""
 
     def apply() -> tuple[Path, ...]:

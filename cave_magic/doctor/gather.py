@@ -32,7 +32,6 @@ from .gather_server import ServerRequests
 
 if TYPE_CHECKING:
     from ..environment.import_fault import ImportFault
-    from ..environment.slow_import import Watch
 
 
 EXIT_SECONDS = 5.0
@@ -55,17 +54,19 @@ def gather(
     """Gathers all facts.
 
     Args:
-        targets: the datastacks to check.
         seconds: the timeout of the whole.
         on_wait: called with the hosts that it waits for.
-        notebook: the notebook in which the check runs.
         everything: check instead every datastack that their servers list for the stored token.
         followed: the failed call to look at, too.
         is_enough: called if everything is known but whether caveclient can be imported; if it returns true, that import
             goes on in its thread, and nobody waits for it.
         in_detail: find out, too, where the time of that import goes.
     """
-    watch = _watch() if in_detail and "caveclient" not in sys.modules else None
+    watch = None
+    if in_detail and "caveclient" not in sys.modules:
+        from ..environment.slow_import import Watch  # lazily: only for -v
+
+        watch = Watch()
     with Batch(seconds, FEW_CONNECTIONS) if everything else Batch(seconds) as batch:
         search, wanted = _Search(batch, followed), tuple(targets)
         if followed is not None:
@@ -107,12 +108,6 @@ def gather(
                     return evidence
         batch.wait(on_wait)
         return found(awaited=True)
-
-
-def _watch() -> Watch:
-    from ..environment.slow_import import Watch  # lazily: only for -v
-
-    return Watch()
 
 
 def _explain(batch: Batch, importing: Future[str], importing_requests: Future[str]) -> ImportFault | None:

@@ -49,13 +49,7 @@ class FollowedCall:
 
 
 def follow(call: FailedCall | None, targets: tuple[Target, ...], settings: Settings) -> FollowedCall | None:
-    """Where to look for the cause of a failed call; None if the user asks about something else, or it is unknown.
-
-    Args:
-        call: the call of the last error, if there was one.
-        targets: the targets of the line.
-        settings: the settings of this kernel.
-    """
+    """Where to look for the cause of a failed call; None if the user asks about something else, or it is unknown."""
     with suppress(BadInput):  # what was given as a name is a token, for instance
         return _follow(call, targets, settings) if call else None
     return None

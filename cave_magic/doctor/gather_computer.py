@@ -7,7 +7,6 @@ import platform
 import stat
 from collections.abc import Callable, Iterable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ..api.special_files import harmful_netrc
@@ -29,27 +28,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PACKAGES = (
-    "cave-magic",
-    "caveclient",
-    "cloud-volume",
-    "cloud-files",
-    "requests",
-    "urllib3",
-    "pandas",
-    "numpy",
-    "ipython",
+    "cave-magic", "caveclient", "cloud-volume", "cloud-files", "requests", "urllib3", "pandas", "numpy", "ipython",
     "rich",
-)
+)  # fmt: skip
 
 
 def look_at_computer(target: Target, check_command: Command, can_ask: bool) -> Machine:
-    """The facts that need no import of caveclient; the others are left empty.
-
-    Args:
-        target: the server for which a token would be saved.
-        check_command: the command that runs this check again.
-        can_ask: whether the user can answer a prompt.
-    """
+    """The facts that need no import of caveclient; the others are left empty. A token would be saved for the target."""
     runtime, folder = detect_runtime(), token_files.secrets_folder()
     is_pasted = can_ask and not runtime.secrets_name
     return Machine(
@@ -71,7 +56,8 @@ def look_at_computer(target: Target, check_command: Command, can_ask: bool) -> M
         proxy_settings=read_proxy_settings(),
         token_folder=folder,
         folder_problem=attempt(folder_obstacle, None),
-        folder_writable_by_others=os.name == "posix" and attempt(partial(_is_writable_by_others, folder), False),
+        folder_writable_by_others=os.name == "posix"
+        and attempt(lambda: bool(folder.stat().st_mode & stat.S_IWOTH), False),
         datastack_map=datastack_map.read_map(),
         datastacks_with_secrets=attempt(datastack_map.entries_with_secrets, ()),
         leftover_tokens=(),
@@ -103,7 +89,3 @@ def _find_installer() -> Installer:
     from ..environment.installer import Installer, find_installer  # lazily: only lines that install something need it
 
     return attempt(find_installer, Installer())
-
-
-def _is_writable_by_others(folder: Path) -> bool:
-    return bool(folder.stat().st_mode & stat.S_IWOTH)

@@ -23,12 +23,7 @@ from .gather_server import MisplacedTokens, ServerRequests, response_of
 class DatastackRequests:
     """The requests about one datastack while they are under way.
 
-    Args:
-        batch: what sends them.
-        target: the datastack.
-        server: the requests to its server.
-        call: the call of the last error, if it was about this datastack.
-        known: the response of the info service that is not asked for again.
+    `call` is that of the last error, if it was about this datastack; a `known` response is not asked for again.
     """
 
     def __init__(

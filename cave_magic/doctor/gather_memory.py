@@ -53,12 +53,7 @@ class Memory:
         return tuple(dict.fromkeys(map(local_server_in, self.opened_lately(server, token).values())))
 
     def contradicted_since(self, key: tuple[str, str, Token, str], at: float) -> float:
-        """Records a contradiction and returns when it was first seen.
-
-        Args:
-            key: as in `contradictions`.
-            at: now, in seconds since 1970.
-        """
+        """Records a contradiction that is seen `at` this time, and returns when it was first seen."""
         first, last = self.contradictions.get(key, (at, at))
         first = first if at - last < 2 * MEMORY_SECONDS else at  # after a long gap it is a new one
         self.contradictions[key] = first, at

@@ -18,7 +18,7 @@ from ..credentials.stored_tokens import StoredToken
 from ..credentials.target import Target
 from ..credentials.token_files import TokenFile
 from ..deployments import formats_of
-from ..environment import caveclient_adapter
+from ..environment.caveclient_adapter import clients_in, token_of_caveclient
 from ..token import Token
 from ..ui.redact import sanitize
 from .evidence import Machine, NotebookSession, ServerFacts
@@ -38,14 +38,8 @@ def response_of(request: PendingResponse | None) -> Response | None:
 class MisplacedTokens:
     """The tokens on this computer that caveclient does not read, and the requests that show which of them work.
 
-    Only tokens that name this server are sent to it.
-
-    Args:
-        batch: the batch of the requests.
-        stored: the token that caveclient reads, which is not tried again.
-        address: what is requested with each token.
-        works: whether a response shows a token that helps.
-        skipped: files that were already read.
+    Only tokens that name this server are sent to it, to request `address`; `works` tells whether the response shows a
+    token that helps. The token that caveclient reads, and `skipped` files, are not tried again.
     """
 
     def __init__(
@@ -100,19 +94,16 @@ class ServerRequests:
         self._datasets: dict[str, PendingResponse] = {}
         self._misplaced: MisplacedTokens | None = None
         if self.token is None:
-            self._ask_without_token()
+            self._info_version = batch.get(endpoints.info_version_url(self.address))
+            self._anonymous_identity = batch.get(endpoints.identity_url(self.address))
+            batch.then_or_late(self._anonymous_identity, self._explain)
+            self._salvage()
             return
         self.identity = batch.get(endpoints.identity_url(self.address), self.token)
         if (self.address, self.token) in MEMORY.accepted:
             self._token_list = batch.get(endpoints.tokens_url(self.address), self.token)
         batch.then(self.identity, partial(self._after_identity, self.token))
         batch.then_or_late(self.identity, self._explain)
-
-    def _ask_without_token(self) -> None:
-        self._info_version = self._batch.get(endpoints.info_version_url(self.address))
-        self._anonymous_identity = self._batch.get(endpoints.identity_url(self.address))
-        self._batch.then_or_late(self._anonymous_identity, self._explain)
-        self._salvage()
 
     def _after_identity(self, token: Token, identity: Response) -> None:
         """Requests the list of tokens after a good response, else whatever shows the cause."""
@@ -186,8 +177,6 @@ class ServerRequests:
         if account is not None and account.whole and responses.local_server_in(info) and not account.may_view(known):
             self._datasets[datastack] = self._batch.get(endpoints.dataset_url(self.address, datastack), self.token)
 
-    # ---------------------------------------------------------------- what came of them
-
     def facts(self, machine: Machine, importing: Future[str] | None, notebook: NotebookSession) -> ServerFacts:
         """The facts, once the batch is over; `importing` is the import of caveclient, None if it is not needed."""
         identity, token_list = response_of(self.identity), response_of(self._token_list)
@@ -212,23 +201,18 @@ class ServerRequests:
             netrc_file=http.netrc_for(self.address) if is_refused else "",
             misplaced_file=self._misplaced.working_file if self._misplaced else None,
             untried_file=self._misplaced.untried_file if self._misplaced else None,
-            stale_clients=self._stale_clients(notebook),
+            stale_clients=() if self.token is None else clients_in(notebook.variables, self.address, self.token),
             datastack_list=response_of(self.datastack_list),
             datasets=self._found_datasets(),
             timeout=self._batch.seconds,
         )
 
-    def _stale_clients(self, notebook: NotebookSession) -> tuple[caveclient_adapter.Client, ...]:
-        if self.token is None:
-            return ()
-        return caveclient_adapter.clients_in(notebook.variables, self.address, self.token)
-
     def _found_datasets(self) -> dict[str, str]:
-        said = {name: request.response for name, request in self._datasets.items()}
-        found = {
-            name: sanitize(one.body, 80).text for name, one in said.items() if one.is_good and isinstance(one.body, str)
-        }
-        MEMORY.datasets.update({(self.address, name): dataset for name, dataset in found.items()})
+        found = {}
+        for name, request in self._datasets.items():
+            body = request.response.body
+            if request.response.is_good and isinstance(body, str):
+                found[name] = MEMORY.datasets[self.address, name] = sanitize(body, 80).text
         return found
 
     def _disagrees(self) -> bool | None:
@@ -238,7 +222,7 @@ class ServerRequests:
             if pause:
                 time.sleep(pause)
             with suppress(Exception):
-                if caveclient_adapter.token_of_caveclient(self.address) == self.stored.token:
+                if token_of_caveclient(self.address) == self.stored.token:
                     return False
         return True
 
@@ -253,10 +237,6 @@ def _salvageable(stored: StoredToken) -> tuple[TokenFile | None, Token | None]:
         odd = stored.token.oddity(among) and not stored.belongs_to
         return (stored.source, stored.token.reads_as(among)) if odd else (None, None)
     blocker = stored.blocker or own
-    found = (
-        (blocker, blocker.inside if stored.blocker else None),
-        (default, default.token),
-        (own, own.inside),
-        (default, default.inside),
-    )
+    blocked = blocker.inside if stored.blocker else None
+    found = ((blocker, blocked), (default, default.token), (own, own.inside), (default, default.inside))
     return next(((file, token) for file, token in found if token is not None), (None, None))

@@ -64,9 +64,9 @@ READINGS = tuple(Reading(library=name, file=_READ, first=_READ.path) for name in
 # ---------------------------------------------------------------- responses
 
 
-def json_response(url: str, body: object, status: int = 200) -> Response:
+def json_response(url: str, body: object) -> Response:
     """A JSON response after a tenth of a second."""
-    return Response(url=url, status=status, body=body, is_json=True, seconds=0.1, at=0.0)
+    return Response(url=url, status=200, body=body, is_json=True, seconds=0.1, at=0.0)
 
 
 IDENTITY = json_response(

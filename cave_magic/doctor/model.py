@@ -236,7 +236,7 @@ class Check:
     needs: tuple[Check, ...] = ()
     explains: str = ""
     fixed_by: str = ""
-    quiet: bool = False
+    quiet: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,9 +247,8 @@ class CheckResult:
         id, group, title: those of the check; with several subjects, the id and title name the subject, too.
         found: the evidence; its private spans are withheld by `%cave_check --report`.
         blocked_by: the id of the result because of which the check was skipped, or None.
-        next_step: what to do about it, or None.
+        next_step, tried: those of the finding; what was tried is shown with `-v`.
         quiet: whether a good result is shown only with `-v`.
-        tried: what was tried to find the cause, with its outcome; shown with `-v`.
     """
 
     id: str

@@ -148,12 +148,7 @@ def _can_be_quoted(word: str) -> bool:
 # ---------------------------------------------------------------- Python
 
 
-def client(variable: str, datastack: str, server: str, opens_on: str, version: int | None = None) -> Command:
-    """The Python that opens a datastack; see `_client`."""
-    return python_line(_client(variable, datastack, server, opens_on, version))
-
-
-def _client(variable: str, datastack: str, server: str, opens_on: str, version: int | None = None) -> str:
+def client(variable: str, datastack: str, server: str, opens_on: str, version: int | None = None) -> str:
     """The Python that opens a datastack.
 
     Args:
@@ -172,7 +167,7 @@ def _client(variable: str, datastack: str, server: str, opens_on: str, version: 
 
 
 def _client_of(target: Target, version: int | None = None) -> str:
-    return _client("client", target.datastack, target.server, target.opens_on, version)
+    return client("client", target.datastack, target.server, target.opens_on, version)
 
 
 def python_line(code: str) -> Command:
@@ -187,9 +182,9 @@ def without_saving(target: Target) -> Command:
     return python_line(f'import getpass; {opened}, auth_token=getpass.getpass("Token: "){unsaved})')
 
 
-def go_on(target: Target, version: int | None = None) -> Command:
+def go_on(target: Target) -> Command:
     """The line to start work with."""
-    return python_line(_client_of(target, version))
+    return python_line(_client_of(target))
 
 
 def tables(target: Target, version: int | None) -> Command:
@@ -276,11 +271,9 @@ def with_family(name: str) -> Command:
 
 
 def install(installer: Installer, *specs: str, again: bool = False, over: bool = False) -> Line:
-    """Installs packages into the environment of this kernel, and what to do then.
+    """Installs packages (`pandas<3`) into the environment of this kernel, and what to do then.
 
     Args:
-        installer: what can install them here.
-        specs: the packages, with the accepted versions; the newest of these is installed.
         again: whether to replace them even if they are there.
         over: whether to leave alone what is there, which pip cannot or must not uninstall.
     """
@@ -289,7 +282,8 @@ def install(installer: Installer, *specs: str, again: bool = False, over: bool =
     forced = ("--ignore-installed" if over else "--force-reinstall", "--no-deps") if again else ("-U",)
     names = {re.split(r"[<>=!~\[ ]", spec)[0].replace("_", "-").lower() for spec in specs}
     limited = ("PIP_CONSTRAINT",) if names & set(installer.constrained) else ()
-    return _in_order(installer, "install", *installer.options, *forced, *map(_spec, specs), limited=limited)
+    typed = (f'"{spec}"' if set(spec) & set("<>=!~[") else spec for spec in specs)
+    return _in_order(installer, "install", *installer.options, *forced, *typed, limited=limited)
 
 
 def uninstall(installer: Installer, *names: str) -> Line:
@@ -303,8 +297,8 @@ def other_environment(installer: Installer) -> Line:
     if not installer.venv:
         return line("ask the administrators of this computer to repair its Python")
     make = "uv venv --seed" if installer.venv == "uv" else f"{_quoted_path(installer.python)} -m venv"
-    python = _for_shell("~/cave-env/bin/python") if os.name == "posix" else "%USERPROFILE%\\cave-env\\Scripts\\python"
     folder = "~/cave-env" if os.name == "posix" else "%USERPROFILE%\\cave-env"
+    python = f"{folder}/bin/python" if os.name == "posix" else f"{folder}\\Scripts\\python"
     steps = (
         f"{make} {folder}",
         f"{python} -m pip install cave-magic ipykernel",
@@ -334,10 +328,6 @@ def _in_order(installer: Installer, verb: str, *words: str, limited: tuple[str, 
     unset = tuple(dict.fromkeys((*installer.unset, *limited)))
     first = (without_variable(*unset), ", then ") if unset else ()
     return line(*first, _by(installer, verb, *words), either(", restart the kernel", ""))
-
-
-def _spec(spec: str) -> str:
-    return f'"{spec}"' if set(spec) & set("<>=!~[") else spec
 
 
 def _quoted_path(path: str) -> str:
@@ -392,24 +382,25 @@ def _literal(text: str) -> str:
 def past(obstacle: Obstacle, again: Command, unsaved: Command | None = None) -> NextStep:
     """How to get past an obstacle, by the way that is open to this user, or who can remove it.
 
-    Args:
-        obstacle: what keeps a file from being changed.
-        again: the command that follows.
-        unsaved: the command that works with a token that is not saved, for obstacles that this user cannot remove here.
+    If it is others, `unsaved` (a command that works with a token that is not saved) is the way until then.
     """
     if obstacle.way is WayOut.MOVE_AWAY:
         return then(move_away(obstacle.path), again)
     if obstacle.way is WayOut.GRANT_ACCESS:
         return then(make_private(obstacle.path, obstacle.mode), again)
     if obstacle.way is WayOut.RESTORE_LINK:
-        move = move_away(obstacle.path)
-        return then(line("if that is on a drive that is not mounted, mount it; else ", move), again)
+        return restore_link(obstacle.path, again)
     if obstacle.way is WayOut.SET_HOME and obstacle.home:
         return then(with_variable("HOME", obstacle.home), again)
     if obstacle.way is WayOut.CLOSE_FILES:
         return then(either("close files or restart the kernel", "close files"), again)
     step = then(_removed_by_others(obstacle), again)
     return advise(step.line, ". To work without saving: ", unsaved) if unsaved else step
+
+
+def restore_link(link: Path, again: Command) -> NextStep:
+    """Makes the target of a link to nothing available, or moves the link away."""
+    return then(line("if that is on a drive that is not mounted, mount it; else ", move_away(link)), again)
 
 
 def _removed_by_others(obstacle: Obstacle) -> str:
@@ -436,13 +427,7 @@ def _typed(path: Path) -> str:
 
 
 def without_anybody(target: Target, runtime: Runtime, replaces: bool) -> NextStep:
-    """How to save a token without a prompt.
-
-    Args:
-        target: the server that it is for.
-        runtime: where the kernel runs.
-        replaces: whether it replaces a stored token.
-    """
+    """How to save a token without a prompt; `replaces` tells whether one is stored already."""
     commands = recall(runtime, target, *(["--overwrite"] if replaces else []))
     place = runtime.secrets_name or "an environment variable"
     return advise(f"keep a token as CAVE_TOKEN in {place}, then ", joined(", then ", commands))

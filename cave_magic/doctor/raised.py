@@ -179,12 +179,10 @@ _SERVICES = {
 def take_apart(error: BaseException | None, target: Target) -> Raised | None:
     """The first exception of a library in an exception and its causes; None without one."""
     found = next(filter(failures.is_of_library, failures.causes(error)), None)
-    return None if found is None else _raised(found, target)
-
-
-def _raised(error: BaseException, target: Target) -> Raised:
-    chain = tuple(failures.causes(error))
-    places = tuple(failures.frames_of(error.__traceback__))
+    if found is None:
+        return None
+    chain = tuple(failures.causes(found))
+    places = tuple(failures.frames_of(found.__traceback__))
     said = " ".join(str(one)[: failures.LONGEST] for one in chain)[: 5 * failures.LONGEST]
     modules = {type(one).__module__ for one in chain} | {module for module, _ in places}
     modules.update(module for one in chain[1:] for module, _ in failures.frames_of(one.__traceback__))

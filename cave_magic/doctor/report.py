@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import platform
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -30,12 +30,37 @@ MARKS = {
     Status.CRASHED: "✘",
 }
 
+_FAILURES = (Status.FAILED, Status.UNKNOWN, Status.CRASHED)
+
 ACCESS = "data access"
 """The column of a datastack's own checks."""
 
 
+class ShownReport:
+    """A report that shows itself as its page."""
+
+    __slots__ = ()
+
+    def page(self) -> Page:
+        """How it is shown."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        from ..ui.terminal import as_text  # lazily: most scripts print no report
+
+        return as_text(self.page())
+
+    def _repr_html_(self) -> str:
+        return self._repr_mimebundle_()["text/html"]
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        from ..ui.terminal import bundle
+
+        return bundle(self.page())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(ShownReport):
     """What `%cave_check` found. It can be pickled and contains no secret.
 
     Attributes:
@@ -64,32 +89,26 @@ class Report:
         worst = next((row.title for row in self.rows if row.status is Status.FAILED), "something is unknown")
         return f"<CAVE report on {', '.join(self.datastacks)}: {'all well' if self.ok else worst}>"
 
-    def __str__(self) -> str:
-        from ..ui.terminal import as_text  # lazily: most scripts print no report
-
-        return as_text(self.page())
-
-    def _repr_html_(self) -> str:
-        return self._repr_mimebundle_()["text/html"]
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        from ..ui.terminal import bundle
-
-        return bundle(self.page())
-
     @property
     def ok(self) -> bool:
         """True if no result is failed, crashed or unknown."""
-        return not any(row.status in (Status.FAILED, Status.CRASHED, Status.UNKNOWN) for row in self.rows)
+        return not self.failures
+
+    @property
+    def failures(self) -> tuple[CheckResult, ...]:
+        """The results that are failed, unknown or crashed, in this order."""
+        return tuple(row for status in _FAILURES for row in self.rows if row.status is status)
+
+    @property
+    def cause(self) -> CheckResult | None:
+        """The result to fix first: the first of the failures with a next step, else the first; None if all is well."""
+        failures = self.failures
+        return next((row for row in failures if row.next_step is not None), next(iter(failures), None))
 
     @property
     def next(self) -> NextStep | None:
-        """What to do first: the next step of the first failed result, else of the first unknown one."""
-        for status in (Status.FAILED, Status.UNKNOWN, Status.CRASHED):
-            for row in self.rows:
-                if row.status is status and row.next_step is not None:
-                    return row.next_step
-        return None
+        """What to do first."""
+        return self.cause.next_step if self.cause is not None else None
 
     def to_dict(self) -> dict[str, Any]:
         """The report as `%cave_check --json` prints it."""
@@ -121,7 +140,7 @@ class Report:
             blocks.append(line(Span("The last error: ", "strong"), self.error.line))
         blocks.append(line(Span(f"CAVE check: {_names(self)} on {host_of(self.server)}", "strong")))
         shown = [row for row in every if verbose or _is_shown(row)]
-        rows = [part for row in shown for part in (_row(row, verbose), *(_tried(row) if verbose else ()))]
+        rows = [part for row in shown for part in _rows(row, verbose)]
         rows += [] if verbose else _skipped(every)
         if rows:
             blocks.append(Table(tuple(rows), "what was checked", head=1))
@@ -154,7 +173,7 @@ def _grid(report: Report) -> Table:
                 states[name].setdefault(column, row.status)
     columns = (ACCESS, *SERVICES)
     head = tuple(line(Span(title, "dim")) for title in ("datastack", *columns))
-    rows = [(line(name), *(_mark(found.get(one, Status.SKIPPED)) for one in columns)) for name, found in states.items()]
+    rows = [(line(name), *(mark(found.get(one, Status.SKIPPED)) for one in columns)) for name, found in states.items()]
     return Table((head, *rows), "each datastack and its services")
 
 
@@ -162,18 +181,16 @@ def _is_shown(row: CheckResult) -> bool:
     return row.status is not Status.SKIPPED and not (row.quiet and row.status is Status.OK)
 
 
-def _row(row: CheckResult, verbose: bool) -> tuple[Line, ...]:
+def _rows(row: CheckResult, verbose: bool) -> Iterator[tuple[Line, ...]]:
+    """The row of a result; if `verbose`, with its id, and one more for each thing that was tried."""
     calm = row.status in (Status.OK, Status.SKIPPED)
     name = line(" ", Span(f"({row.id})", "id")) if verbose and row.id != row.title else ()
-    return _mark(row.status), line(Span(row.title, "" if calm else "strong"), name), row.found
+    yield mark(row.status), line(Span(row.title, "" if calm else "strong"), name), row.found
+    yield from (((), line(Span("tried", "dim")), one) for one in row.tried if verbose)
 
 
-def _tried(row: CheckResult) -> list[tuple[Line, ...]]:
-    """A row for each thing that was tried."""
-    return [((), line(Span("tried", "dim")), one) for one in row.tried]
-
-
-def _mark(status: Status) -> Line:
+def mark(status: Status) -> Line:
+    """A status as a cell of a table."""
     return line(Span(f"{MARKS[status]} {status.value}", status.value))
 
 
@@ -186,7 +203,7 @@ def _skipped(rows: Iterable[CheckResult]) -> list[tuple[Line, ...]]:
     found: list[tuple[Line, ...]] = []
     for need, titles in waiting.items():
         what = titles[0] if len(titles) == 1 else f"{len(titles)} more checks"
-        found.append((_mark(Status.SKIPPED), line(Span(what, "skipped")), line(Span(need, "skipped"))))
+        found.append((mark(Status.SKIPPED), line(Span(what, "skipped")), line(Span(need, "skipped"))))
     return found
 
 
@@ -200,12 +217,7 @@ def _ending(report: Report) -> Line:
     if not report.ok:
         return line(Span("Not everything could be checked; try again later.", "strong"))
     head = "✔ Access works. " if Status.WARNING in statuses else "✔ All well. "
-    return line(Span(head, "done"), go_on(report.go_on))
-
-
-def go_on(command: Command) -> Line:
-    """The last line of a page when access works."""
-    return line("Go on with: ", command)
+    return line(Span(head, "done"), "Go on with: ", report.go_on)
 
 
 def to_markdown(report: Report, front_end: str = "") -> str:

@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..ui.document import line
+from .evidence import Evidence, Machine
+from .feasible import feasible
 from .model import Check, CheckResult, Finding, Fix, NextStep, Status, advise
 
-Subjects = Callable[[type], Sequence[Any]]
-Above = Callable[[Any, type], Any]
 
+def run_checks(checks: Iterable[Check], evidence: Evidence) -> tuple[list[CheckResult], list[Fix]]:
+    """Runs checks in their order: what a check needs comes before it.
 
-def run_checks(
-    checks: Iterable[Check],
-    subjects: Subjects,
-    above: Above,
-    label: Callable[[Any], str],
-    offer: NextStep,
-    prove: Callable[[Finding], Finding] = lambda finding: finding,
-) -> tuple[list[CheckResult], list[Fix]]:
-    """Runs checks in their order.
-
-    Args:
-        checks: in the order in which they run; what a check needs comes before it.
-        subjects: type -> the subjects of that type.
-        above: (subject, type) -> the subject of that type that it belongs to.
-        label: subject -> its name, which goes into ids and titles if there are several subjects.
-        offer: the next step of a finding that has a fix and no shorter line.
-        prove: finding -> the same with a next step and a fix that can work here.
     Returns:
         A row for each check and subject with something to say, and the fixes, each once.
     """
@@ -37,69 +22,59 @@ def run_checks(
     fixes: dict[tuple[str, tuple[Path, ...]], Fix] = {}
     states: dict[tuple[str, int], tuple[Status, str]] = {}
     for check in checks:
-        several = len(subjects(check.about)) > 1
-        for subject in subjects(check.about):
-            name = f"{check.id}:{label(subject)}" if several else check.id
-            title = f"{check.title} ({label(subject)})" if several else check.title
-            blocker = _blocker(check, subject, above, states)
-            finding = None if blocker else _look(check, subject, prove)
-            if finding is not None and finding.fix is not None:
+        subjects = evidence.subjects(check.about)
+        for subject in subjects:
+            label = evidence.label(subject) if len(subjects) > 1 else ""
+            name = f"{check.id}:{label}" if label else check.id
+            title = f"{check.title} ({label})" if label else check.title
+            blocker = _blocker(check, subject, states)
+            finding = _skipped(blocker, rows) if blocker else _look(check, subject, evidence.machine)
+            states[check.id, id(subject)] = finding.status if finding else Status.OK, blocker or name
+            if finding is None:
+                continue
+            if finding.fix is not None:
                 fixes.setdefault((finding.fix.id, finding.fix.paths), finding.fix)
-            row = _skipped(check, name, title, blocker, rows) if blocker else _row(check, name, title, finding, offer)
-            status = row.status if row else Status.OK
-            states[check.id, id(subject)] = status, blocker or name
-            if row is not None:
-                rows.append(row)
+            rows.append(
+                CheckResult(
+                    id=name,
+                    group=check.group,
+                    status=finding.status,
+                    title=title,
+                    found=finding.evidence,
+                    blocked_by=blocker or None,
+                    next_step=finding.next_step or _offered(finding, evidence.machine),
+                    quiet=check.quiet and finding.status is not Status.CRASHED,
+                    tried=finding.tried,
+                )
+            )
     return rows, list(fixes.values())
 
 
-def _blocker(check: Check, subject: Any, above: Above, states: Mapping[tuple[str, int], tuple[Status, str]]) -> str:
+def _blocker(check: Check, subject: Any, states: Mapping[tuple[str, int], tuple[Status, str]]) -> str:
     for need in check.needs:
-        status, name = states[need.id, id(above(subject, need.about))]
+        status, name = states[need.id, id(Evidence.above(subject, need.about))]
         if not status.passed:
             return name
     return ""
 
 
-def _skipped(check: Check, name: str, title: str, blocker: str, rows: Iterable[CheckResult]) -> CheckResult:
+def _skipped(blocker: str, rows: Iterable[CheckResult]) -> Finding:
     reason = next((row.title for row in rows if row.id == blocker), blocker)
-    return CheckResult(
-        id=name,
-        group=check.group,
-        status=Status.SKIPPED,
-        title=title,
-        found=line(f"needs: {reason}"),
-        blocked_by=blocker,
-        quiet=check.quiet,
-    )
+    return Finding(status=Status.SKIPPED, evidence=line(f"needs: {reason}"))
 
 
-def _look(check: Check, subject: Any, prove: Callable[[Finding], Finding]) -> Finding | None:
+def _look(check: Check, subject: Any, machine: Machine) -> Finding | None:
     try:
         finding = check.look(subject)
-        return None if finding is None else prove(finding)
+        return None if finding is None else feasible(finding, machine)
     except Exception as error:
         found = line(f"this check crashed ({type(error).__name__}); the others ran")
         return Finding(status=Status.CRASHED, evidence=found)
 
 
-def _offered(finding: Finding, offer: NextStep) -> NextStep | None:
+def _offered(finding: Finding, machine: Machine) -> NextStep | None:
     """The offer of a finding's fix. What fails is fixed first: the advice for afterwards comes with the fix then."""
-    if finding.fix is None or not finding.fix.advice or finding.status is not Status.WARNING:
-        return offer if finding.fix else None
-    return advise(offer.line, ". ", finding.fix.advice)
-
-
-def _row(check: Check, name: str, title: str, finding: Finding | None, offer: NextStep) -> CheckResult | None:
-    if finding is None:
+    if finding.fix is None:
         return None
-    return CheckResult(
-        id=name,
-        group=check.group,
-        status=finding.status,
-        title=title,
-        found=finding.evidence,
-        next_step=finding.next_step or _offered(finding, offer),
-        quiet=check.quiet and finding.status is not Status.CRASHED,
-        tried=finding.tried,
-    )
+    then = (". ", finding.fix.advice) if finding.fix.advice and finding.status is Status.WARNING else ()
+    return advise(machine.fix_command, *then)

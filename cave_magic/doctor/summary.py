@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..ui.document import Line, line, plain_text
+from ..ui.document import Line, line, plain_text, some_of
 from .model import CheckResult, Status
 
 if TYPE_CHECKING:
@@ -32,12 +32,18 @@ def rows_to_read(report: Report) -> tuple[CheckResult, ...]:
     causes: dict[tuple[str, Status, str], list[CheckResult]] = {}
     for row in report.rows:
         name = datastack_of(row, report)
-        if not name or (row.status is Status.SKIPPED and not _is_of_a_datastack(row.blocked_by, report)):
+        blocker = (row.blocked_by or "").partition(":")[2]
+        if not name or (row.status is Status.SKIPPED and blocker not in report.datastacks):
             shared.append(row)
         elif row.status not in (Status.OK, Status.SKIPPED):
             key = row.id.partition(":")[0], row.status, plain_text(_cause(row, name))
             causes.setdefault(key, []).append(row)
-    return (*shared, *_readable(report), *(_together(rows, report) for rows in causes.values()))
+    able = [row for row in report.rows if row.id.startswith("access:") and row.status.passed]
+    if able:
+        found = line(f"{len(able)} of {len(report.datastacks)} datastacks can be read")
+        title = _title(able[0], report)
+        shared.append(replace(able[0], id="access", status=Status.OK, title=title, found=found, next_step=None))
+    return (*shared, *(_together(rows, report) for rows in causes.values()))
 
 
 def datastack_of(row: CheckResult, report: Report) -> str:
@@ -46,25 +52,10 @@ def datastack_of(row: CheckResult, report: Report) -> str:
     return name if name in report.datastacks else ""
 
 
-def _is_of_a_datastack(blocker: str | None, report: Report) -> bool:
-    return (blocker or "").partition(":")[2] in report.datastacks
-
-
-def _readable(report: Report) -> tuple[CheckResult, ...]:
-    """The row that counts the datastacks that can be read; none if there are none."""
-    able = [row for row in report.rows if row.id.startswith("access:") and row.status.passed]
-    if not able:
-        return ()
-    found = line(f"{len(able)} of {len(report.datastacks)} datastacks can be read")
-    title = _title(able[0], report)
-    return (replace(able[0], id="access", status=Status.OK, title=title, found=found, next_step=None),)
-
-
 def _together(rows: list[CheckResult], report: Report) -> CheckResult:
     """One row for the datastacks with one cause."""
     names = [datastack_of(row, report) for row in rows]
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    found = line(f"{', '.join(names[:MOST_NAMED])}{more}: ", _cause(rows[0], names[0]))
+    found = line(f"{some_of(names, MOST_NAMED)}: ", _cause(rows[0], names[0]))
     return replace(rows[0], id=rows[0].id.partition(":")[0], title=_title(rows[0], report), found=found)
 
 

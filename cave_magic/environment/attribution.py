@@ -38,19 +38,10 @@ from .trial import ImportFailure, ImportTrial, Outcome, attempt, is_python_gone,
 
 _KEPT = frozenset(
     (
-        "HOME",
-        "LANG",
-        "PATH",
-        "PYTHONPATH",
-        "SYSTEMROOT",
-        "TEMP",
-        "TMP",
-        "TMPDIR",
-        "USERPROFILE",
-        "APPDATA",
+        "HOME", "LANG", "PATH", "PYTHONPATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "USERPROFILE", "APPDATA",
         "LOCALAPPDATA",
     )
-)
+)  # fmt: skip
 """The environment variables that every trial has; PYTHONPATH only adds to `sys.path`, which is tried by itself."""
 _MOST_TRIALS = 5
 _OWN = "cave_magic"
@@ -62,12 +53,7 @@ class _TimeUp(Exception):
 
 
 def find_fault(module: str, seconds: Callable[[], float]) -> ImportFault | None:
-    """Why the import of a module failed; None if there was no time to try what could be the cause.
-
-    Args:
-        module: its full name.
-        seconds: how many seconds are left.
-    """
+    """Why the import of a module failed; None if the `seconds` that are left do not suffice to try possible causes."""
     if is_python_gone():
         gone = Repair(action=Action.OTHER_PYTHON)
         return ImportFault(cause=Cause.PYTHON_GONE, package="Python", folder=sys.executable, repair=gone)
@@ -99,7 +85,10 @@ class _Attribution:
         tried = (self._circumstances, self._other_copy)
         deduced = (self._unreadable, self._absent, self._broken, self._other_version)
         looks = (*tried, *deduced, self._binary, self._library, self._mismatch)
-        return next((found for look in looks if (found := look())), None) or self._unknown()
+        if found := next((found for look in looks if (found := look())), None):
+            return found
+        package = str(self._running() or next(iter(self._parts), None) or self._module.partition(".")[0])
+        return ImportFault(cause=Cause.UNKNOWN, package=package, repair=self._repair(Action.OTHER_ENVIRONMENT))
 
     def _named_tops(self) -> Iterator[str]:
         """The top-level modules that take part, those nearest the failure first."""
@@ -117,6 +106,11 @@ class _Attribution:
         others = [file for file in self._raised.files if not file.startswith(own) or "-packages" in file]
         return tuple(dict.fromkeys(filter(None, map(top_of, others))))
 
+    @cached_property
+    def _not_found(self) -> str:
+        """The module that the last message says is nowhere; "" if none does."""
+        return "".join(NO_MODULE.findall(self._raised.text)[-1:])
+
     # ---------------------------------------------------------------- who is who
 
     @cached_property
@@ -129,9 +123,8 @@ class _Attribution:
         """The distribution whose copy of a module is imported; else another one that owns it."""
         owners = [one for one in self._installed if top in one.modules]
         first = next(entries_with(top), None)
-        return next(
-            (one for one in owners if first is not None and is_same(one.folder, first)), next(iter(owners), None)
-        )
+        imported = (one for one in owners if first is not None and is_same(one.folder, first))
+        return next(imported, None) or next(iter(owners), None)
 
     def _running(self, other_than: str = "") -> Installed | None:
         """The innermost distribution whose code was running."""
@@ -202,9 +195,8 @@ class _Attribution:
             trials[top if alone else entry] = ImportTrial(
                 module=self._target, hidden=(top,) if alone else (), folder=entry, without_entry=not alone
             )
-        every = tuple(
-            top for top, (entry, *_) in double.items() if origin_of(entry) is Origin.USER and is_changeable(entry)
-        )
+        users = [top for top, (entry, *_) in double.items() if origin_of(entry) is Origin.USER]
+        every = tuple(top for top in users if is_changeable(double[top][0]))
         trials = dict(list(trials.items())[:_MOST_TRIALS])
         if len(every) > 1:
             trials["*"] = ImportTrial(module=self._target, hidden=every, folder=double[every[0]][0])
@@ -262,8 +254,7 @@ class _Attribution:
 
     def _absent(self) -> ImportFault | None:
         """A module that is nowhere: of Python itself, of no package, or of a package that has lost it."""
-        found = re.findall(NO_MODULE, self._raised.text)
-        top = found[-1].partition(".")[0] if found else ""
+        top = self._not_found.partition(".")[0]
         if not top or next(entries_with(top), None) is not None or top in sys.builtin_module_names:
             return None
         by = self._running(other_than=top)
@@ -316,25 +307,17 @@ class _Attribution:
 
     def _leftover(self, top: str, folder: str) -> ImportFault:
         """A folder of a module that no distribution owns."""
-        name = OTHER_NAMES.get(top, top)
-        return ImportFault(
-            cause=Cause.NOT_INSTALLED,
-            package=top,
-            folder=folder,
-            origin=origin_of(folder),
-            repair=self._repair(Action.INSTALL, self._spec(normal(name)), folder=folder),
-        )
+        repair = self._repair(Action.INSTALL, self._spec(normal(OTHER_NAMES.get(top, top))), folder=folder)
+        origin = origin_of(folder)
+        return ImportFault(cause=Cause.NOT_INSTALLED, package=top, folder=folder, origin=origin, repair=repair)
 
     def _has_other_builds(self, one: Installed) -> bool:
         """Whether a compiled module that is missing is there for another Python."""
-        found = re.findall(NO_MODULE, self._raised.text)
-        name = found[-1].rpartition(".")[2] if found else ""
-        folder = os.path.join(one.folder, *found[-1].split(".")[:-1]) if found else ""
+        parent, _, name = self._not_found.rpartition(".")
+        folder = os.path.join(one.folder, *parent.split("."))
         with suppress(OSError):
-            names = [
-                file for file in os.listdir(folder) if file.startswith(f"{name}.") and file.endswith((".so", ".pyd"))
-            ]
-            return bool(name and names)
+            files = os.listdir(folder) if name else ()
+            return any(one.startswith(f"{name}.") and one.endswith((".so", ".pyd")) for one in files)
         return False
 
     def _other_version(self) -> ImportFault | None:
@@ -389,11 +372,6 @@ class _Attribution:
         repair = self._repair(Action.INSTALL, *map(self._spec, (one.name, other.name)), needed_by=one)
         return ImportFault(cause=Cause.MISMATCH, package=str(one), other=str(other), repair=repair)
 
-    def _unknown(self) -> ImportFault:
-        one = self._running() or next(iter(self._parts), None)
-        package = str(one or self._module.partition(".")[0])
-        return ImportFault(cause=Cause.UNKNOWN, package=package, repair=self._repair(Action.OTHER_ENVIRONMENT))
-
     # ---------------------------------------------------------------- what repairs it
 
     def _found(
@@ -435,10 +413,6 @@ class _Attribution:
     def _installer(one: Installed | None) -> Installer:
         """Conda, if it installed the package; else pip or what there is instead."""
         with suppress(Exception):
-            if (
-                one
-                and (one.metadata.read_text("INSTALLER") or "").strip() == "conda"
-                and (found := find_conda(one.name))
-            ):
-                return found
+            if one is not None and (one.metadata.read_text("INSTALLER") or "").strip() == "conda":
+                return find_conda(one.name) or find_installer()
         return find_installer()

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 from ..api import failures
@@ -184,12 +185,8 @@ class _Frames:
         for one in self._chain:
             manager = getattr(one, "obj", None)
             if isinstance(one, AttributeError) and type(manager).__module__ == "caveclient.tools.table_manager":
-                variables = {"self": manager, "table": one.name}
-                yield (
-                    "materializationengine",
-                    "views" if type(manager).__name__ == "ViewManager" else "tables",
-                    variables,
-                )
+                function = "views" if type(manager).__name__ == "ViewManager" else "tables"
+                yield "materializationengine", function, {"self": manager, "table": one.name}
 
     def call(self) -> FailedCall | None:
         """The call; None without any frame."""
@@ -287,9 +284,7 @@ class _Frames:
 
 def _frames_of(error: BaseException) -> Iterator[Frame]:
     """Module, function and variables of the frames of caveclient in a traceback, the outermost first."""
-    traceback = error.__traceback__
-    while traceback is not None:
-        frame, traceback = traceback.tb_frame, traceback.tb_next
+    for frame, _ in walk_tb(error.__traceback__):
         package, _, module = str(frame.f_globals.get("__name__", "")).partition(".")
         if package == "caveclient":
             yield module, frame.f_code.co_name, frame.f_locals
@@ -298,9 +293,8 @@ def _frames_of(error: BaseException) -> Iterator[Frame]:
 def _clients_of(one: Any) -> Iterator[Any]:
     """An object of caveclient and the client that it belongs to."""
     if type(one).__module__.startswith("caveclient"):
-        yield from (
-            found for found in (one, _attributes(one).get("_fc"), _attributes(one).get("_client")) if found is not None
-        )
+        own = _attributes(one)
+        yield from (found for found in (one, own.get("_fc"), own.get("_client")) if found is not None)
 
 
 def _attributes(one: Any) -> dict[str, Any]:

@@ -36,15 +36,13 @@ class Reading:
 
 def readings(host: str) -> tuple[Reading, ...]:
     """What cloud-volume and cloud-files use for a data server, installed or not."""
-    return tuple(_reading(one, host) for one in READERS)
-
-
-def _reading(reader: Reader, host: str) -> Reading:
-    paths = reader.paths(host)
-    files = (token_files.read_token_file(path) for path in paths)
-    found = next((file for file in files if file.state is not token_files.State.ABSENT), None)
-    file = found or token_files.read_token_file(paths[0])
-    return Reading(library=reader.library, file=file, first=paths[0], kept=_kept_by(reader, host))
+    found = []
+    for reader in READERS:
+        paths = reader.paths(host)
+        files = (file for file in map(token_files.read_token_file, paths) if file.state is not token_files.State.ABSENT)
+        file = next(files, None) or token_files.read_token_file(paths[0])
+        found.append(Reading(library=reader.library, file=file, first=paths[0], kept=_kept_by(reader, host)))
+    return tuple(found)
 
 
 def _kept_by(reader: Reader, host: str) -> Token | str | None:

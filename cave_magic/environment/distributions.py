@@ -15,7 +15,7 @@ from importlib.metadata import Distribution, FileHash, PackagePath, distribution
 from pathlib import Path
 
 from .import_fault import Origin
-from .packages import Unmet, unmet_requirements_of
+from .packages import Unmet, requirements_of, unmet_requirements_of
 
 _CODE = (".py", ".so", ".pyd", ".dll", ".dylib")
 
@@ -26,13 +26,7 @@ def normal(name: str) -> str:
 
 
 class Installed:
-    """One installed distribution.
-
-    Args:
-        name: its normalised name.
-        version: its version.
-        metadata: all that is known about it.
-    """
+    """One installed distribution, with its normalised name."""
 
     def __init__(self, name: str, version: str, metadata: Distribution) -> None:
         self.name, self.version, self.metadata = name, version, metadata
@@ -96,14 +90,13 @@ class Installed:
             from packaging.specifiers import SpecifierSet
             from packaging.tags import parse_tag, sys_tags
 
-            if not SpecifierSet(self.metadata.metadata["Requires-Python"] or "").contains(
-                f"{sys.version_info[0]}.{sys.version_info[1]}.{sys.version_info[2]}"
-            ):
+            mine = ".".join(map(str, sys.version_info[:3]))
+            if mine not in SpecifierSet(self.metadata.metadata["Requires-Python"] or ""):
                 return True
             words = (self.metadata.read_text("WHEEL") or "").splitlines()
             tags = [tag for word in words if word.startswith("Tag:") for tag in parse_tag(word[4:].strip())]
-            mine = {(tag.interpreter, tag.abi) for tag in sys_tags()}
-            return bool(tags) and not any((tag.interpreter, tag.abi) in mine for tag in tags)
+            fitting = {(tag.interpreter, tag.abi) for tag in sys_tags()}
+            return bool(tags) and fitting.isdisjoint((tag.interpreter, tag.abi) for tag in tags)
         return False
 
     def damaged_files(self, looked_at: Collection[str], everywhere: bool) -> tuple[str, ...]:
@@ -118,14 +111,9 @@ class Installed:
 
     def requirements(self, extra: str = "") -> dict[str, set[str]]:
         """The packages that it requires here, also for one of its extras, and the extras that it wants of them."""
-        from packaging.requirements import Requirement
-
         found: dict[str, set[str]] = {}
-        for text in self.metadata.requires or ():
-            with suppress(ValueError):  # it is malformed
-                need = Requirement(text)
-                if need.marker is None or need.marker.evaluate({"extra": extra}):
-                    found.setdefault(normal(need.name), set()).update(need.extras)
+        for need in requirements_of(self.metadata, extra):
+            found.setdefault(normal(need.name), set()).update(need.extras)
         return found
 
     @cached_property
@@ -166,14 +154,13 @@ def accepted(name: str, requirers: Collection[Installed]) -> str:
     """The versions of a package that some others accept, such as `<3,>=1.5`; "" if they accept all newer ones.
 
     Raises:
-        Exception: `packaging` cannot be imported, or a requirement is malformed.
+        ImportError: `packaging` cannot be imported.
     """
-    from packaging.requirements import Requirement
     from packaging.specifiers import SpecifierSet
 
     found = SpecifierSet()
-    for need in (Requirement(text) for one in requirers for text in one.metadata.requires or ()):
-        if normal(need.name) == name and (need.marker is None or need.marker.evaluate({"extra": ""})):
+    for need in (need for one in requirers for need in requirements_of(one.metadata)):
+        if normal(need.name) == name:
             found &= need.specifier
     return str(found) if any(one.operator[0] != ">" for one in found) else ""
 

@@ -9,48 +9,28 @@ from .installer import Installer
 
 
 class Cause(Enum):
-    """Why an import fails."""
+    """Why an import fails, in words; the names in braces are those of `ImportFault`."""
 
-    STALE_KERNEL = auto()
-    """A fresh Python imports it: packages, modules or `sys.path` changed after this kernel had started."""
-    OTHER_COPY = auto()
-    """An earlier folder of `sys.path` has another copy; without that copy, the import works."""
-    VARIABLE = auto()
-    """Without an environment variable, the import works."""
-    STARTUP_FILE = auto()
-    """Without a file that Python or IPython runs when it starts, the import works."""
-    NO_MODULE_OF_PYTHON = auto()
-    """This Python was built without a module of the standard library."""
-    TOO_OLD_FOR_PYTHON = auto()
-    """The package uses a module that Python has removed."""
-    MISSING = auto()
-    """A package is not installed."""
-    EDITABLE_GONE = auto()
-    """It was installed from a folder that no longer exists."""
-    DAMAGED = auto()
-    """Files that its installation recorded are missing or changed."""
-    PYTHON_GONE = auto()
-    """The Python of this kernel was removed while the kernel runs."""
-    LOST_LINK = auto()
-    """Its folder is a link to nothing."""
-    UNREADABLE = auto()
-    """This user may not read its files."""
-    HALF_UPGRADED = auto()
-    """Its folder has the metadata of two versions."""
-    NOT_INSTALLED = auto()
-    """Its folder is there, but it is not installed: what is left of an older version."""
-    OTHER_BUILD = auto()
-    """It was built for another Python or another kind of computer."""
-    OTHER_VERSION = auto()
-    """Another package needs another version of it."""
-    OTHER_BINARY = auto()
-    """It was compiled for another version of a package that it uses."""
-    SYSTEM_LIBRARY = auto()
-    """It needs a library of the operating system that is missing or too old."""
-    MISMATCH = auto()
-    """It does not work with the installed version of another package."""
-    UNKNOWN = auto()
-    """None of these."""
+    STALE_KERNEL = "a fresh Python can import it: packages, modules or sys.path changed after this kernel started"
+    OTHER_COPY = "{package} in {folder} hides the copy in {other}; without it the import works"
+    VARIABLE = "without the environment variable {package}, the import works"
+    STARTUP_FILE = "each kernel runs {package} in {folder} when it starts; without it the import works"
+    NO_MODULE_OF_PYTHON = "this Python was built without its module {package}"
+    TOO_OLD_FOR_PYTHON = "{package} needs the module {other}, which this Python no longer has"
+    MISSING = "{package} is not installed"
+    EDITABLE_GONE = "{package} was installed from a folder that no longer exists"
+    DAMAGED = "files of {package} in {folder} are missing or damaged: {files}"
+    PYTHON_GONE = "{folder}, the {package} of this kernel, no longer exists"
+    LOST_LINK = "{folder}, the folder of {package}, is a link to nothing"
+    UNREADABLE = "you have no permission to read {package} in {folder}"
+    HALF_UPGRADED = "{folder} has metadata of {package} and of {other}: an upgrade was interrupted"
+    NOT_INSTALLED = "{folder} contains {package}, which is not installed: it is left over from another version"
+    OTHER_BUILD = "{package} in {folder} was built for another Python"
+    OTHER_VERSION = "{other}, but {package} is installed"
+    OTHER_BINARY = "{package} was compiled for another version of {other}"
+    SYSTEM_LIBRARY = "{package} needs {other}, which is missing or too old on this computer"
+    MISMATCH = "{package} does not work with {other}"
+    UNKNOWN = "{package} cannot be used, and nothing that was tried changes this: {problem}"
 
 
 class Action(Enum):
@@ -77,18 +57,16 @@ class Action(Enum):
 
 
 class Origin(Enum):
-    """Where an entry of `sys.path` comes from."""
+    """Where an entry of `sys.path` comes from, in words that follow its name."""
 
-    ENVIRONMENT = auto()
+    ENVIRONMENT = ""
     """This Python's own folder."""
-    USER = auto()
-    """The user's own folder of packages (`pip install --user`)."""
-    PYTHONPATH = auto()
-    """The environment variable."""
-    NOTEBOOK = auto()
-    """The folder of the notebook."""
-    ADDED = auto()
-    """A `.pth` file, or code that changed `sys.path`."""
+    USER = " (your own packages)"
+    """As with `pip install --user`."""
+    PYTHONPATH = " (named by PYTHONPATH)"
+    NOTEBOOK = " (the folder of the notebook)"
+    ADDED = " (added to sys.path)"
+    """By a `.pth` file, or by code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,8 @@ from .resources import current_shortage
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
 
+    from packaging.requirements import Requirement
+
 
 def import_caveclient() -> str:
     """Imports caveclient; returns what is wrong if that fails, else ""."""
@@ -92,27 +94,28 @@ def unmet_requirements() -> tuple[Unmet, ...]:
 
 
 def unmet_requirements_of(package: Distribution) -> tuple[Unmet, ...]:
-    """The unmet requirements of an installed package.
+    """The unmet requirements of an installed package; raises ImportError without `packaging`."""
+    found = []
+    for need in requirements_of(package):
+        have = version_of(need.name)
+        if have is None or (have and not need.specifier.contains(have, prereleases=True)):
+            found.append(Unmet(name=need.name, specifier=str(need.specifier), have=have or ""))
+    return tuple(found)
+
+
+def requirements_of(package: Distribution, extra: str = "") -> Iterator[Requirement]:
+    """The requirements of an installed package here, also for one of its extras; without malformed ones.
 
     Raises:
         ImportError: `packaging` cannot be imported.
     """
-    return tuple(filter(None, map(_unmet, package.requires or ())))
-
-
-def _unmet(text: str) -> Unmet | None:
     from packaging.requirements import InvalidRequirement, Requirement
 
-    try:
-        need = Requirement(text)
-    except InvalidRequirement:
-        return None
-    if need.marker is not None and not need.marker.evaluate({"extra": ""}):
-        return None
-    have = version_of(need.name)
-    if have is not None and (not have or need.specifier.contains(have, prereleases=True)):
-        return None
-    return Unmet(name=need.name, specifier=str(need.specifier), have=have or "")
+    for text in package.requires or ():
+        with suppress(InvalidRequirement):
+            need = Requirement(text)
+            if need.marker is None or need.marker.evaluate({"extra": extra}):
+                yield need
 
 
 def version_of(name: str) -> str | None:

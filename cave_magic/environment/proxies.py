@@ -37,27 +37,23 @@ class ProxySettings:
         return self.proxies.get(scheme) or self.proxies.get("all", "")
 
 
-def read_proxy_settings(environ: Mapping[str, str] | None = None) -> ProxySettings:
-    """Finds the variables that requests 2.34 obeys (default: in the environment of this process)."""
-    env = os.environ if environ is None else environ
+def read_proxy_settings() -> ProxySettings:
+    """Finds the variables in the environment that requests 2.34 obeys."""
+    env = os.environ
     no_proxy = "no_proxy" if env.get("no_proxy") else "NO_PROXY"
     bundle = next((name for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") if env.get(name)), "")
-    return ProxySettings(
-        proxies=_proxies(env), no_proxy=no_proxy, has_exceptions=bool(env.get(no_proxy)), bundle=bundle
-    )
+    return ProxySettings(proxies=_proxies(), no_proxy=no_proxy, has_exceptions=bool(env.get(no_proxy)), bundle=bundle)
 
 
-def proxy_values(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+def proxy_values() -> dict[str, str]:
     """Variable -> the address of the proxy that it names, which may contain a password: never show or keep it."""
-    env = os.environ if environ is None else environ
-    return {name: value for name, value in env.items() if value and name.lower() in PROXY_VARIABLES}
+    return {name: value for name, value in os.environ.items() if value and name.lower() in PROXY_VARIABLES}
 
 
-def exceptions_for(address: str, environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
+def exceptions_for(address: str) -> tuple[str, ...]:
     """The entries of NO_PROXY because of which requests 2.34 uses no proxy for an address (`should_bypass_proxies`)."""
-    env = os.environ if environ is None else environ
     url = parse_url(address)
-    entries = (env.get("no_proxy") or env.get("NO_PROXY") or "").replace(" ", "").split(",")
+    entries = (os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "").replace(" ", "").split(",")
     if entries == ["*"]:
         return ("*",)
     return tuple(one for one in entries if url is not None and one and _excepts(one, url.host, url.port))
@@ -69,14 +65,14 @@ def _excepts(entry: str, host: str, port: int | None) -> bool:
     return any(f".{one}".endswith("." + entry.lstrip(".").lower()) for one in (host, f"{host}:{port}"))
 
 
-def _proxies(env: Mapping[str, str]) -> dict[str, str]:
+def _proxies() -> dict[str, str]:
     """Scheme -> variable, as `urllib.request.getproxies_environment`: lower case wins, even if empty."""
     found: dict[str, str] = {}
-    for name in sorted(env, key=lambda name: name.endswith("_proxy")):
+    for name in sorted(os.environ, key=lambda name: name.endswith("_proxy")):
         scheme = name.lower().removesuffix("_proxy")
         if scheme == name.lower():
             continue
-        if env[name]:
+        if os.environ[name]:
             found[scheme] = name
         elif name.endswith("_proxy"):
             found.pop(scheme, None)

@@ -72,16 +72,12 @@ class Watch:
         Raises:
             ImportError: `packaging` cannot be imported.
         """
-        slow = [
-            one
-            for one in sorted(self._seconds, key=self._seconds.__getitem__)[::-1]
-            if self._seconds[one] >= NOTICEABLE
-        ]
+        slow = sorted((one for one in self._seconds if self._seconds[one] >= NOTICEABLE), key=self._seconds.__getitem__)
         if not slow:
             return None
         installed = all_installed()
         required = _required_by("caveclient", installed)
-        for module in slow:
+        for module in reversed(slow):
             owner = next((one for one in installed if module in one.modules), None)
             if owner is not None and owner.name not in required:
                 needed_by = tuple(one.name for one in installed if _requires(one, owner.name, installed))

@@ -44,11 +44,7 @@ def _files_in(folder: str, end: str) -> Iterator[str]:
 def find_startup_fault(module: str, files: Sequence[str], seconds: float, bare: bool) -> ImportFault | None:
     """The file with which the import of a module fails that works without all of them; None if it is none alone.
 
-    Args:
-        module: its full name.
-        files: the files, which are run one in each fresh Python.
-        seconds: the time for all of them, which run at the same time.
-        bare: whether it works only without the files of Python, which are then left out.
+    Each file is run in a fresh Python, all at the same time; `bare` leaves out the files that Python runs itself.
     """
     trials = [ImportTrial(module=module, bare=bare, first=(file,)) for file in files[:_MOST]]
     with ThreadPoolExecutor(_MOST) as pool:

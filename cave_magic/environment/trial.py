@@ -28,13 +28,11 @@ class ImportFailure:
     """What an import raised, as data.
 
     Attributes:
-        kind: the class of the last exception.
         text: the messages of the exception and its causes, and what was printed to stderr.
         names: the modules that the exceptions name, those of the innermost cause first.
         files: the files that the exceptions name, and those whose code was running, innermost first.
     """
 
-    kind: str
     text: str
     names: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
@@ -47,7 +45,6 @@ def raised_by(error: BaseException) -> ImportFailure:
     named = [one for one in reversed(chain) if isinstance(one, ImportError | SyntaxError | OSError)]
     files = [getattr(one, "path", None) or getattr(one, "filename", None) for one in named]
     return ImportFailure(
-        kind=type(error).__name__,
         text=" | ".join(f"{type(one).__name__}: {one}" for one in chain)[:_LONGEST],
         names=tuple(dict.fromkeys(name for one in named if (name := getattr(one, "name", None)))),
         files=tuple(dict.fromkeys([*map(str, filter(None, files)), *running])),
@@ -183,7 +180,7 @@ def run(trial: ImportTrial, seconds: float) -> Outcome:
         return Outcome(finished=True)
     text = f"{said['text']} | {done.stderr.decode(errors='replace')[-_LONGEST:]}"
     lists = {name: tuple(map(str, said[name])) for name in ("names", "files")}
-    return Outcome(finished=True, raised=ImportFailure(kind=str(said["kind"]), text=text, **lists))
+    return Outcome(finished=True, raised=ImportFailure(text=text, **lists))
 
 
 def _run_first(file: str) -> None:

@@ -9,7 +9,7 @@ from ..api.batch import Batch
 from ..api.responses import Response
 from ..credentials.target import Target
 from ..ui.frontend import Frontend
-from .loopback import HOSTS
+from .route import HOSTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,6 @@ The temporary token was part of a URL, so it is never saved, shown or logged, an
 from __future__ import annotations
 
 import math
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -24,7 +23,7 @@ from ..token import Token
 from ..ui.frontend import Frontend
 from . import revocation, web_browser
 from .exchange import PATIENCE, Exchange, NewToken
-from .loopback import DONE, FAILED, HOSTS, LIFETIME, NOT_REVOKED, OVER, REFUSED, NoLoopback, Receiver
+from .loopback import DONE, FAILED, LIFETIME, NOT_REVOKED, OVER, REFUSED, NoLoopback, Receiver
 from .pages import how_to_revoke, waiting_page, way_out_page
 from .verify import VerifiedToken, verify_token
 from .web_browser import Opening
@@ -269,10 +268,3 @@ def _has_accepted(verified: VerifiedToken, terms: Terms) -> bool:
     return now is not None and terms.number in {one.number for one in before.unsigned} - {
         one.number for one in now.unsigned
     }
-
-
-def is_sign_in_address(text: str) -> bool:
-    """Whether a pasted text is the URL of a sign-in that could not reach this computer."""
-    hosts = "|".join(re.escape(f"[{host}]" if ":" in host else host) for host in HOSTS)
-    direct, proxied = rf"http://(?:{hosts}):\d+", r"https?://[^\s\"'<>?#]+/proxy/\d+"
-    return re.match(rf"[\s\"'<]*(?:{direct}|{proxied})/[\w-]+\?\S*token=", text) is not None

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from ..api import endpoints, responses
 from ..api.batch import MAX_TIMEOUT, Batch
@@ -26,11 +25,9 @@ from ..ui.document import Line, Span, line
 from ..ui.frontend import Frontend
 from ..ui.prompts import choose, confirm
 from . import revocation
+from .auth_server import AuthServer
 from .pages import another_account, choice_page, moment_of
 from .verify import VerifiedToken, verify_token
-
-if TYPE_CHECKING:
-    from .auth_server import AuthServer
 
 PATIENCE = 5.0
 """The most seconds that a browser tab waits while its token is verified."""
@@ -65,7 +62,7 @@ class NewToken:
     def older(self) -> list[ListedToken]:
         """The account's older tokens with the description of this new one, except those stored on this computer.
 
-        None if they cannot be listed, or if other computers may have the same name.
+        None of them if they cannot be listed, or if other computers may have the same name.
         """
         token, server = self.verified.token, self.verified.target.server
         if not self.made or not names_this_computer():
@@ -76,11 +73,6 @@ class NewToken:
         stored = stored_tokens(server)
         named = [key for key in listed or () if key.description == self.made and key.token not in stored]
         return [key for key in named if newest is not None and key.number is not None and key.number < newest]
-
-    def revoke(self, key: ListedToken) -> str:
-        """Revokes an older token, authorized by this one; returns why that failed, or ""."""
-        server, token = self.verified.target.server, self.verified.token
-        return revocation.revoke_in_use(server, key.token, PATIENCE, by=token)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,13 +90,10 @@ class Exchange:
     seconds: float
 
     def replace(self, temporary: VerifiedToken, asks: bool) -> NewToken | None:
-        """Creates a permanent token; the temporary one is to be revoked once it is saved.
+        """Creates a permanent token (None: the person declined); the temporary one is to be revoked once it is saved.
 
-        Args:
-            temporary: the temporary token.
-            asks: whether to ask first; if a new token revokes another one, the person is always asked.
-        Returns:
-            The new token; None if the person declined.
+        Without `asks` the person is asked only if a new token revokes another one.
+
         Raises:
             ServerInTrouble: no token could be created.
         """
@@ -167,7 +156,8 @@ class Exchange:
         if not keys or use:
             return keys[0] if keys else None
         stored = stored_tokens(temporary.target.server)
-        here = {key.token for key in keys if key.token in stored or _is_named_here(key)}
+        own_name = description() if names_this_computer() else None
+        here = {key.token for key in keys if key.token in stored or key.description == own_name}
         keys = sorted(keys, key=lambda key: (key.token not in stored, key.token not in here))
         warning = revokes_the_other(temporary.target) if self.keeps_one else ""
         page = choice_page(keys, temporary, here, warning)
@@ -268,10 +258,6 @@ def description() -> str:
 def stored_tokens(server: str) -> set[Token | None]:
     """The tokens in all files of this computer that may hold one of a server."""
     return {location.read().meant for location in locations(server)}
-
-
-def _is_named_here(key: ListedToken) -> bool:
-    return names_this_computer() and key.description == description()
 
 
 def names_this_computer() -> bool:

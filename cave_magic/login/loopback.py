@@ -20,16 +20,13 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import parse_qsl
 
 from ..token import Token
-from .route import Route, route_of
+from .route import HOSTS, Request, Route, route_of
 
-HOSTS = ("127.0.0.1", "::1")
-"""It listens on the first of these that the computer has."""
 LIFETIME = 300.0
 """Seconds that a sign-in may take."""
 GRACE_PERIOD = 300.0
@@ -121,31 +118,6 @@ _REQUEST_LINE = re.compile(rf"([A-Z]{{1,20}}) (/[\x21-\x7e]{{0,{MAX_TARGET}}}) H
 _HEADER = re.compile(r"([!#-'*+.^-z|~0-9A-Z-]{1,80}):[ \t]*(.*?)[ \t]*")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Request:
-    """A request, whose headers have names in lower case. It has no repr, because its query may contain a token."""
-
-    method: str
-    path: str
-    query: str
-    headers: tuple[tuple[str, str], ...]
-
-    def values(self, *names: str) -> list[str]:
-        """The values of the headers with one of these names."""
-        return [value for name, value in self.headers if name in names]
-
-    @property
-    def is_prefetch(self) -> bool:
-        """Whether the browser only prefetches the URL."""
-        return any("prefetch" in value for value in self.values("sec-purpose", "purpose"))
-
-    @property
-    def is_opened(self) -> bool:
-        """Whether a person opens the URL as a page."""
-        kind = [*self.values("sec-fetch-dest"), "document"][0]  # older browsers do not say
-        return self.method == "GET" and kind == "document" and not self.is_prefetch
-
-
 def parse_request(head: bytes) -> Request | None:
     """Parses a request line and its headers; None unless they are a plain HTTP/1 request for a path."""
     first, *lines = head.decode("latin-1").split("\r\n")
@@ -183,23 +155,18 @@ def stray_tokens_in(query: str, issuer: str) -> list[Token]:
 
 
 class Receiver:
-    """Waits on loopback for one sign-in. Use it as a context manager.
+    """Waits on loopback for one sign-in. Use it as a context manager, which raises NoLoopback when it is entered.
 
     Until the sign-in is over, the browser may come several times, for example if the person opens the link again after
     choosing the wrong account. After that only late tokens are handled.
 
     Args:
-        handler: handles well-formed tokens.
         issuer: the value of `middle_auth_url` for the auth server.
         lifetime: seconds until the sign-in times out.
         not_revoked: the text and the link of the page `NOT_REVOKED`.
-    Raises:
-        NoLoopback: when entered.
     """
 
-    def __init__(
-        self, handler: TokenHandler, issuer: str, lifetime: float = LIFETIME, not_revoked: tuple[str, str] = ("", "")
-    ) -> None:
+    def __init__(self, handler: TokenHandler, issuer: str, lifetime: float, not_revoked: tuple[str, str]) -> None:
         self._handler, self._issuer, self._not_revoked = handler, issuer, not_revoked
         self._lifetime = lifetime
         self._one_at_a_time = threading.Lock()
@@ -245,9 +212,7 @@ class Receiver:
     def find_route(self, say_hello: Callable[[int, str], bool], seconds: float) -> bool:
         """Lets the page of a notebook say hello, once; returns whether that showed a way through its server.
 
-        Args:
-            say_hello: makes the page request a path of a port of this computer; returns whether there is a page.
-            seconds: the most seconds to wait for the request.
+        `say_hello` makes the page request a path of a port of this computer, and returns whether there is a page.
         """
         if say_hello(self._port, self._hello_path):
             self._found_route.wait(seconds)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime, timezone
 
 from ..api import endpoints
@@ -14,6 +13,7 @@ from ..deployments import datastack_for
 from ..doctor import next_steps
 from ..token import Token
 from ..ui.document import Block, Line, Page, Span, Table, line
+from ..ui.durations import parse_date
 from ..ui.redact import Untrusted, sanitize
 from .revocation import UnrevokedToken
 from .verify import VerifiedToken
@@ -27,14 +27,10 @@ def _titles() -> tuple[Line, ...]:
     return tuple(line(Span(title, "dim")) for title in ("", "", "created" + zone, "last used" + zone, "ends in"))
 
 
-def waiting_page(target: Target, address: str, problem: str = "", is_here: bool = True) -> Page:
-    """What to do while the browser is open at an address.
+def waiting_page(target: Target, address: str, problem: str, is_here: bool) -> Page:
+    """What to do while the browser is open at the address of the sign-in page.
 
-    Args:
-        target: the server, and the datastack to which it gives access.
-        address: the sign-in page.
-        problem: why the browser could not open it, or "".
-        is_here: whether the browser is on this computer, so that this package opens it.
+    `problem`: why the browser could not open it, or ""; `is_here`: whether the browser is on this computer.
     """
     link = Span(address, "link")
     ways: tuple[Line, ...] = (
@@ -50,7 +46,7 @@ def waiting_page(target: Target, address: str, problem: str = "", is_here: bool 
     return Page((title, *ways))
 
 
-def way_out_page(interrupt: str, is_here: bool = True) -> Page:
+def way_out_page(interrupt: str, is_here: bool) -> Page:
     """How to do without the browser; `interrupt`: how this front end is interrupted, such as "press Ctrl+C".
 
     `is_here`: whether the browser is on this computer; a hub answers with an error page if it cannot reach the kernel.
@@ -73,25 +69,14 @@ _LAST_COUNTS = (
 )
 
 
-def choice_page(
-    keys: Sequence[ListedToken], verified: VerifiedToken, here: Collection[Token] = (), warning: str = ""
-) -> Page:
-    """Lists the account's tokens.
+def choice_page(keys: Sequence[ListedToken], verified: VerifiedToken, here: Collection[Token], warning: str) -> Page:
+    """Lists the account's tokens, the default one first.
 
-    Args:
-        keys: the default one first.
-        verified: who signed in.
-        here: the tokens of this computer.
-        warning: what creating a new token would do, or "".
+    `here`: the tokens of this computer; `warning`: what creating a new token would do, or "".
     """
-    rows = []
-    for number, key in enumerate(keys, 1):
-        cells = [line(Span(*cell)) for cell in zip(_cells(number, key), _CELLS, strict=True)]
-        cells[1] += line(Span(" (this computer)", "strong")) if key.token in here else ()
-        rows.append(tuple(cells))
     blocks: list[Block] = [
         line("You are signed in as ", Span(verified.account.label.text, "strong"), ". Your tokens:"),
-        Table((_titles(), *rows), "your tokens", head=1),
+        tokens_table(keys, dict.fromkeys(here, "this computer"), first=0),
         another_account(verified.target),
     ]
     if warning:
@@ -112,12 +97,7 @@ def _minute(said: Untrusted) -> str:
 
 def moment_of(said: Untrusted) -> datetime:
     """Parses a date of the auth server; `datetime.min` without one."""
-    with suppress(TypeError, ValueError):
-        from email.utils import parsedate_to_datetime  # lazily: a file called email.py may shadow it
-
-        found = parsedate_to_datetime(sanitize(said).text)
-        return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
-    return datetime.min.replace(tzinfo=timezone.utc)
+    return parse_date(sanitize(said).text) or datetime.min.replace(tzinfo=timezone.utc)
 
 
 def another_account(target: Target) -> Line:
@@ -154,14 +134,14 @@ def not_revoked(one: UnrevokedToken) -> Line:
     return line(Span("Note: ", "warning"), start, Span(link, "link"))
 
 
-def tokens_table(keys: Sequence[ListedToken], where: Mapping[Token, str]) -> Table:
-    """Tokens of an account; `where`: which of them are on this computer, and in what."""
+def tokens_table(keys: Sequence[ListedToken], where: Mapping[Token, str], first: int = 1) -> Table:
+    """Tokens of an account; `where`: which of them are on this computer, and in what. Column 0 has their numbers."""
     rows = []
     for number, key in enumerate(keys, 1):
-        cells = [line(Span(*cell)) for cell in zip(_cells(number, key), _CELLS, strict=True)][1:]
-        cells[0] += line(Span(f" ({where[key.token]})", "strong")) if key.token in where else ()
-        rows.append(tuple(cells))
-    return Table((_titles()[1:], *rows), "your tokens", head=1)
+        cells = [line(Span(*cell)) for cell in zip(_cells(number, key), _CELLS, strict=True)]
+        cells[1] += line(Span(f" ({where[key.token]})", "strong")) if key.token in where else ()
+        rows.append(tuple(cells[first:]))
+    return Table((_titles()[first:], *rows), "your tokens", head=1)
 
 
 def older_page(keys: Sequence[ListedToken], server: str) -> Page:

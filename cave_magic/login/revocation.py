@@ -24,7 +24,7 @@ from ..api.batch import Batch
 from ..api.endpoints import identity_url, sign_out_urls, tokens_url
 from ..api.http import Session
 from ..api.responses import TEMPORARY_TOKEN_DAYS, Response, is_cave, listed_tokens_in
-from ..api.tokens import is_revoked, revoke_itself, revoke_permanent, revoke_temporary
+from ..api.tokens import is_revoked, revoke_itself, revoke_permanent
 from ..api.urls import host_of
 from ..token import Token
 
@@ -141,7 +141,7 @@ def _try(one: UnrevokedToken, seconds: float) -> bool:
     with Session() as session:
         for address in [""] if one.permanent else sign_out_urls(one.server):
             if address:
-                response = revoke_temporary(session, address, one.token, seconds)
+                response = session.get(address, one.token, seconds=seconds)
             else:
                 response = revoke_itself(session, one.server, one.token, seconds)
             if is_revoked(response) or (response.status == USELESS and not one.permanent):
@@ -156,8 +156,6 @@ def revoke_in_use(server: str, token: Token, seconds: float, by: Token | None = 
     """Revokes a token that is in use, of either kind, and asks the server whether it still accepts it.
 
     Args:
-        server: the server that issued it.
-        token: the token.
         seconds: the timeout of all requests together.
         by: another token of the account, which authorizes it; so nothing is revoked unless the server accepts that one.
     Returns:
@@ -176,7 +174,7 @@ def revoke_in_use(server: str, token: Token, seconds: float, by: Token | None = 
             response = revoke_permanent(session, server, by or token, number, left())
         elif listed is not None:
             for url in sign_out_urls(server):
-                response = revoke_temporary(session, url, token, left())
+                response = session.get(url, token, seconds=left())
                 if is_revoked(response):
                     break
         now = session.get(identity_url(server), token, seconds=left())

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Protocol
 from urllib.parse import unquote
 
 from ..api.urls import parse_url
+
+HOSTS = ("127.0.0.1", "::1")
+"""The receiver listens on the first of these that the computer has."""
 
 PAGE_HEADER = "x-cave-page"
 """The header with the base URL of the page. A page of another site could send it only if the receiver allowed that."""
@@ -22,11 +24,29 @@ _FETCHED = {"sec-fetch-site": {"same-origin"}, "sec-fetch-mode": {"cors", "same-
 """What a browser says of a page's request to its own server; over plain http it says nothing."""
 
 
-class Headers(Protocol):
-    """What is needed of a request."""
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Request:
+    """A request, whose headers have names in lower case. It has no repr, because its query may contain a token."""
+
+    method: str
+    path: str
+    query: str
+    headers: tuple[tuple[str, str], ...]
 
     def values(self, *names: str) -> list[str]:
         """The values of the headers with one of these names."""
+        return [value for name, value in self.headers if name in names]
+
+    @property
+    def is_prefetch(self) -> bool:
+        """Whether the browser only prefetches the URL."""
+        return any("prefetch" in value for value in self.values("sec-purpose", "purpose"))
+
+    @property
+    def is_opened(self) -> bool:
+        """Whether a person opens the URL as a page."""
+        kind = [*self.values("sec-fetch-dest"), "document"][0]  # older browsers do not say
+        return self.method == "GET" and kind == "document" and not self.is_prefetch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +63,7 @@ class Route:
     host: str
     prefix: str = ""
 
-    def carries(self, request: Headers) -> bool:
+    def carries(self, request: Request) -> bool:
         """Whether a request came this way."""
         prefixes = [self.prefix] if self.prefix else []
         return request.values("host") == [self.host] and request.values("x-forwarded-prefix") == prefixes
@@ -57,15 +77,8 @@ class Route:
         return self.url(target) if self.prefix and target.startswith("/") else target  # old proxies rewrite no path
 
 
-def route_of(hello: Headers, port: int) -> Route | None:
-    """The way that a hello came.
-
-    Args:
-        hello: the request of the page.
-        port: the port of the receiver.
-    Returns:
-        None if the page, the proxy and the browser do not agree on where it came from.
-    """
+def route_of(hello: Request, port: int) -> Route | None:
+    """The way that the hello of a page came to a port; None if page, proxy and browser do not agree on it."""
     reported, hosts, prefixes = (hello.values(name) for name in (PAGE_HEADER, "host", "x-forwarded-prefix"))
     page = parse_url(reported[0]) if len(reported) == len(hosts) == len(prefixes) == 1 else None
     if page is None or page.scheme not in ("http", "https") or not _BASE_PATH.fullmatch(page.path):
@@ -81,3 +94,10 @@ def route_of(hello: Headers, port: int) -> Route | None:
         and all(set(hello.values(name)) <= good for name, good in _FETCHED.items())
     )
     return Route(base=f"{base}proxy/{port}", host=hosts[0], prefix=prefixes[0]) if agrees else None
+
+
+def is_sign_in_address(text: str) -> bool:
+    """Whether a pasted text is the URL of a sign-in that could not reach this computer."""
+    hosts = "|".join(re.escape(f"[{host}]" if ":" in host else host) for host in HOSTS)
+    direct, proxied = rf"http://(?:{hosts}):\d+", r"https?://[^\s\"'<>?#]+/proxy/\d+"
+    return re.match(rf"[\s\"'<]*(?:{direct}|{proxied})/[\w-]+\?\S*token=", text) is not None

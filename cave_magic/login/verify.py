@@ -53,13 +53,10 @@ class VerifiedToken:
 def verify_token(
     token: Token, target: Target, seconds: float, on_wait: OnWait | None = None, given: Sequence[str] = ()
 ) -> VerifiedToken:
-    """Asks the server of a token whose it is and what it can read.
+    """Asks the server of a token whose it is and what it can read. The token is sent to that server only.
 
     Args:
-        token: the token; it is sent to that server only.
-        target: the server, and the datastack to read.
         seconds: the timeout for all requests together.
-        on_wait: shows the hosts that have not responded.
         given: how the token was given to `%cave_save`, such as `--from-env NAME`, for the lines in an error message.
     Raises:
         TokenRejected: the auth server does not accept it.

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import threading
-from typing import TYPE_CHECKING
+import webbrowser
 
 from ..environment import platforms
-
-if TYPE_CHECKING:
-    import webbrowser
 
 TEXT_BROWSERS = ("www-browser", "links", "elinks", "lynx", "w3m", "browsh")
 """The text browsers that Python's `webbrowser` may choose. They are never started: they take over the terminal."""
@@ -40,8 +38,6 @@ class Opening:
 
 def open_browser(address: str) -> Opening:
     """Opens a page in a graphical browser on the person's own screen, without waiting for it."""
-    import webbrowser
-
     opening = Opening()
     if not platforms.detect_runtime().has_display:
         return opening.settle("this computer has no screen")
@@ -57,8 +53,6 @@ def open_browser(address: str) -> Opening:
 
 
 def _open(browser: webbrowser.BaseBrowser, address: str, opening: Opening) -> None:
-    import webbrowser
-
     if command := _command(browser, address):
         return _watch(command, opening)
     try:
@@ -69,8 +63,6 @@ def _open(browser: webbrowser.BaseBrowser, address: str, opening: Opening) -> No
 
 def _command(browser: webbrowser.BaseBrowser, address: str) -> list[str]:
     """The command line of a browser, since `webbrowser` does not report its exit; [] if it is not a program."""
-    import webbrowser
-
     if isinstance(browser, webbrowser.GenericBrowser):
         return [browser.name, *(part.replace("%s", address) for part in browser.args)]
     if isinstance(browser, webbrowser.UnixBrowser):
@@ -82,8 +74,6 @@ def _command(browser: webbrowser.BaseBrowser, address: str) -> list[str]:
 
 def _watch(command: list[str], opening: Opening) -> None:
     """Starts a browser, detached from the terminal, and notices if it exits with an error."""
-    import subprocess
-
     name, none = _called(command[0]), subprocess.DEVNULL
     try:
         # The program is the browser that the person chose, and the address was built here.

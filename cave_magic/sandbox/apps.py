@@ -22,19 +22,16 @@ Custom = Callable[[flask.Request], flask.Response]
 """A custom misbehaviour: takes a request and returns a response."""
 
 
-def auth_app(shared: World) -> flask.Flask:
-    """The auth server with its pages; its errors are HTML. Its routes exist under `/sticky_auth` too."""
-    return _app("cave_auth", shared, (auth, sticky, practice), is_auth=True)
+def build_apps(shared: World) -> tuple[flask.Flask, flask.Flask, flask.Flask]:
+    """The auth server, the info service with its global neighbours, and the services of a local server.
 
-
-def info_app(shared: World) -> flask.Flask:
-    """The info service and its global neighbours; its errors are JSON."""
-    return _app("cave_info", shared, (info, schema, state))
-
-
-def local_app(shared: World) -> flask.Flask:
-    """The services of a local server; their errors are JSON."""
-    return _app("cave_local", shared, BLUEPRINTS)
+    The errors of the auth server are HTML, and its routes exist under `/sticky_auth` too; the others' errors are JSON.
+    """
+    return (
+        _app("cave_auth", shared, (auth, sticky, practice), is_auth=True),
+        _app("cave_info", shared, (info, schema, state)),
+        _app("cave_local", shared, BLUEPRINTS),
+    )
 
 
 def is_global_service(path: str) -> bool:

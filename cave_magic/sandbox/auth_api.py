@@ -157,9 +157,7 @@ def token_ttl(token: str) -> Response:
         return jsonify(left)
     # The spelling is the real server's.
     message = "Token does not exist or is not asociated with your account."
-    response = jsonify({"error": "invalid_token", "message": message})
-    response.status_code = 404
-    return response
+    return flask.make_response(jsonify({"error": "invalid_token", "message": message}), 404)
 
 
 @auth.get("/api/v1/refresh_token")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,7 +87,8 @@ def build(extra: int = 0, local_servers: int = 1) -> Catalogue:
     The auth server does not know `orphan_ds`, and the info service does not know `ghost_ds`: both happen on real
     servers.
     """
-    rows = [*_USUAL, *_more(extra, local_servers)]
+    more = enumerate(extra_names(extra), 100)
+    rows = [*_USUAL, *(Datastack(n, name, n, f"{name}_volume", n % local_servers) for n, name in more)]
     known = [row for row in rows if row.name != "orphan_ds"]
     mapping = {
         "datastack": {**{row.name: row.name for row in known}, "ghost_ds": "flywire_fafb_public"},
@@ -100,13 +101,6 @@ def build(extra: int = 0, local_servers: int = 1) -> Catalogue:
 def extra_names(extra: int) -> list[str]:
     """The names of the extra datastacks, which are for benchmarks."""
     return [f"practice_{number:03d}" for number in range(extra)]
-
-
-def _more(extra: int, local_servers: int) -> Sequence[Datastack]:
-    return [
-        Datastack(100 + n, name, 100 + n, f"{name}_volume", n % local_servers)
-        for n, name in enumerate(extra_names(extra))
-    ]
 
 
 _USUAL = (

@@ -212,10 +212,6 @@ def _drip(exchange: Exchange, argument: str) -> Reply | None:
     return None
 
 
-def _down(exchange: Exchange, argument: str) -> Reply | None:
-    return nginx_page(502, "502 Bad Gateway")
-
-
 def _status(exchange: Exchange, argument: str) -> Reply | None:
     return Reply(int(argument))
 
@@ -225,20 +221,8 @@ def _retry_after(exchange: Exchange, argument: str) -> Reply | None:
     return Reply(int(status or 503), (("Retry-After", seconds),))
 
 
-def _maintenance(exchange: Exchange, argument: str) -> Reply | None:
-    return _html("Scheduled maintenance", "We will be back in a few hours.")
-
-
-def _big(exchange: Exchange, argument: str) -> Reply | None:
-    return _html("A long page", "All work and no play. " * 240_000)
-
-
 def _garbage(exchange: Exchange, argument: str) -> Reply | None:
     return _json(argument or ODD_JSON)
-
-
-def _missing(exchange: Exchange, argument: str) -> Reply | None:
-    return nginx_page(404, "404 Not Found")
 
 
 def _error500(exchange: Exchange, argument: str) -> Reply | None:
@@ -257,10 +241,6 @@ def _loop(exchange: Exchange, argument: str) -> Reply | None:
 
 def _reset(exchange: Exchange, argument: str) -> Reply | None:
     exchange.connection.reset()
-    return None
-
-
-def _close(exchange: Exchange, argument: str) -> Reply | None:
     return None
 
 
@@ -303,8 +283,12 @@ MISBEHAVIOURS = {
     "silent": Misbehaviour(_silent, "accepts the request and never responds", "silent"),
     "drip": Misbehaviour(_drip, "sends one byte a second", "drip", (SECONDS,)),
     "slow": Misbehaviour(_slow, "responds after some seconds", "slow:3", (SECONDS,), needs=True),
-    "down": Misbehaviour(_down, "nginx returns 502 Bad Gateway", "down"),
-    "missing": Misbehaviour(_missing, "nginx returns 404 Not Found, as if no service were installed", "missing"),
+    "down": Misbehaviour(lambda *_: nginx_page(502, "502 Bad Gateway"), "nginx returns 502 Bad Gateway", "down"),
+    "missing": Misbehaviour(
+        lambda *_: nginx_page(404, "404 Not Found"),
+        "nginx returns 404 Not Found, as if no service were installed",
+        "missing",
+    ),
     "status": Misbehaviour(_status, "returns a status without a body", "status:503", (STATUS,), needs=True),
     "retry-after": Misbehaviour(
         _retry_after,
@@ -313,14 +297,18 @@ MISBEHAVIOURS = {
         (SECONDS, STATUS),
         needs=True,
     ),
-    "html": Misbehaviour(_maintenance, "200 with an HTML page instead of JSON", "html"),
+    "html": Misbehaviour(
+        lambda *_: _html("Scheduled maintenance", "We will be back in a few hours."),
+        "200 with an HTML page instead of JSON",
+        "html",
+    ),
     "redirect": Misbehaviour(_redirect, "redirects elsewhere, as a guest network does", "redirect"),
     "loop": Misbehaviour(_loop, "redirects to itself forever", "loop"),
     "reset": Misbehaviour(_reset, "resets the connection", "reset"),
-    "close": Misbehaviour(_close, "closes the connection without a response", "close"),
+    "close": Misbehaviour(lambda *_: None, "closes the connection without a response", "close"),
     "garbage": Misbehaviour(_garbage, "200 with unexpected JSON", "garbage:[1,2]"),
     "truncated": Misbehaviour(_truncated, "breaks off before the end of the body", "truncated"),
-    "big": Misbehaviour(_big, "5 MB of HTML", "big"),
+    "big": Misbehaviour(lambda *_: _html("A long page", "All work and no play. " * 240_000), "5 MB of HTML", "big"),
     "error500": Misbehaviour(_error500, "500 from the service itself: JSON, or HTML from auth", "error500"),
     "escapes": Misbehaviour(_escapes, "adds terminal codes, HTML and markup to names", "escapes"),
 }

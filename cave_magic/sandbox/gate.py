@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 import flask
 import requests
-from cachetools import TTLCache, cached
+from cachetools import TTLCache
 from requests.adapters import HTTPAdapter
 
 from cave_magic.sandbox.accounts import Accounts
@@ -100,6 +101,11 @@ def needs_permission(namespace: str, table_arg: str, *, ignore_tos: bool = False
         "view", table_arg=table_arg, resource_namespace=namespace, ignore_tos=ignore_tos
     )
     return cast(Callable[[View], View], decorate)
+
+
+def open_to_all(blueprint: flask.Blueprint, path: str, value: Any) -> None:
+    """Adds a route that needs no token and always returns this JSON, such as a version."""
+    blueprint.add_url_rule(path, endpoint=path.strip("/").replace("/", "_"), view_func=lambda: flask.jsonify(value))
 
 
 def may_view(namespace: str, name: str) -> bool:
@@ -193,30 +199,18 @@ def _memory() -> Memory:
     return cast(Memory, flask.current_app.extensions[_MEMORY])
 
 
-class _Remembered(MutableMapping[Any, Any]):
-    """A cache of the library, one for each application, because every real service has its own."""
+def _remembering(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """A function of the library with a cache for each application, because every real service has its own."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def remembered(*key: str) -> Any:
+        with _memory_lock, contextlib.suppress(KeyError):
+            return getattr(_memory(), name)[key]
+        value = function(*key)
+        with _memory_lock:
+            getattr(_memory(), name)[key] = value
+        return value
 
-    def __getitem__(self, key: Any) -> Any:
-        return self._own[key]
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        self._own[key] = value
-
-    def __delitem__(self, key: Any) -> None:
-        del self._own[key]
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._own)
-
-    def __len__(self) -> int:
-        return len(self._own)
-
-    @property
-    def _own(self) -> MutableMapping[Any, Any]:
-        return cast(MutableMapping[Any, Any], getattr(_memory(), self._name))
+    return remembered
 
 
 class _Inward(HTTPAdapter):
@@ -249,8 +243,7 @@ def _prepared() -> Any:
     library.session.trust_env = False
     library.session.mount(f"https://{PLACEHOLDER}", _Inward(max_retries=library.retries))
     for name, cache in (("user_cache_http", "owners"), ("dataset_from_table_id", "datasets")):
-        plain = getattr(library, name).__wrapped__
-        setattr(library, name, cached(_Remembered(cache), lock=_memory_lock)(plain))
+        setattr(library, name, _remembering(getattr(library, name).__wrapped__, cache))
     library.clear_user_cache_maybe = _forget_owner_maybe
     library.setPermissionLookupOverride(_who)
     return library

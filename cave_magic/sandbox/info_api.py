@@ -11,25 +11,16 @@ from flask import Blueprint, Response, jsonify, render_template
 from werkzeug.exceptions import NotFound
 
 from cave_magic.sandbox.catalogue import Datastack
-from cave_magic.sandbox.gate import may_view, needs_permission, signed_in, world
+from cave_magic.sandbox.gate import may_view, needs_permission, open_to_all, signed_in, world
 
 info = Blueprint("info", __name__, url_prefix="/info", template_folder="templates")
 schema = Blueprint("schema", __name__, url_prefix="/schema")
 state = Blueprint("state", __name__, url_prefix="/nglstate")
 
-VERSION = "4.3.3"
-
-
-@info.get("/version")
-def version() -> Response:
-    """Needs no token."""
-    return jsonify(VERSION)
-
-
-@info.get("/api/versions")
-def versions() -> Response:
-    """The versions of the interface."""
-    return jsonify([2])
+open_to_all(info, "/version", "4.3.3")
+open_to_all(info, "/api/versions", [2])
+open_to_all(schema, "/versions", [1, 2])
+open_to_all(state, "/api/v1/version", "0.5.1")
 
 
 @info.get("/")
@@ -114,12 +105,6 @@ def _on(volume: str) -> list[Datastack]:
     return [row for row in world().catalogue.datastacks.values() if row.volume == volume]
 
 
-@schema.get("/versions")
-def schema_versions() -> Response:
-    """The versions of the interface."""
-    return jsonify([1, 2])
-
-
 @schema.get("/type", defaults={"api": 1})
 @schema.get("/api/v2/type", defaults={"api": 2})
 @signed_in
@@ -141,12 +126,6 @@ def schema_definitions() -> Response:
 def schema_definition(api: int, name: str) -> Response:
     """The definition of one annotation schema."""
     return jsonify(_definition(name)) if name in _SCHEMAS else _no_row()
-
-
-@state.get("/api/v1/version")
-def state_version() -> Response:
-    """The version of the state service."""
-    return jsonify("0.5.1")
 
 
 _SCHEMAS = {"bound_tag": "tag", "cell_type_local": "cell_type", "nucleus_detection": "volume", "synapse": "size"}
@@ -172,6 +151,4 @@ def _no_row() -> Response:
     message = NotFound.description
     if close:
         message += f" You have requested this URI [{flask.request.path}] but did you mean {' or '.join(close)} ?"
-    response = jsonify({"message": message})
-    response.status_code = 404
-    return response
+    return flask.make_response(jsonify({"message": message}), 404)

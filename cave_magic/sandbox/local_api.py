@@ -10,7 +10,7 @@ from typing import Any
 import flask
 from flask import Blueprint, Response, jsonify, render_template
 
-from cave_magic.sandbox.gate import needs_permission, signed_in, visitor, world
+from cave_magic.sandbox.gate import needs_permission, open_to_all, signed_in, visitor, world
 
 materialize = Blueprint("materialize", __name__, url_prefix="/materialize", template_folder="templates")
 chunkedgraph = Blueprint("chunkedgraph", __name__, url_prefix="/segmentation")
@@ -33,16 +33,17 @@ viewable = needs_permission("datastack", "datastack")
 graph_viewable = needs_permission("pcg_table", "table")
 
 
-@materialize.get("/version")
-def materialize_version() -> Response:
-    """Needs no token."""
-    return jsonify("5.20.0")
-
-
-@materialize.get("/api/versions")
-def materialize_api_versions() -> Response:
-    """The versions of the interface."""
-    return jsonify([2, 3])
+for _blueprint, _path, _version in (
+    (materialize, "/version", "5.20.0"),
+    (materialize, "/api/versions", [2, 3]),
+    (chunkedgraph, "/api/version", "3.2.0"),
+    (chunkedgraph, "/api/versions", [0, 1]),
+    (skeleton, "/version", "0.22.40"),
+    (skeleton, "/versions", [-1, 0, 1, 2, 3, 4]),  # of skeletons
+    (annotation, "/version", "4.31.0"),
+    (annotation, "/api/versions", [0, 2]),
+):
+    open_to_all(_blueprint, _path, _version)
 
 
 @materialize.get("/views/datastack/<datastack>")
@@ -134,18 +135,6 @@ def query_view(api: int, datastack: str, version: int, view: str) -> Response:
     return _no_version(datastack, version) or _rows(datastack, version)
 
 
-@chunkedgraph.get("/api/version")
-def chunkedgraph_version() -> Response:
-    """Needs no token."""
-    return jsonify("3.2.0")
-
-
-@chunkedgraph.get("/api/versions")
-def chunkedgraph_api_versions() -> Response:
-    """The versions of the interface."""
-    return jsonify([0, 1])
-
-
 @chunkedgraph.get("/table/<table>/info")
 @graph_viewable
 def graph_info(table: str) -> Response:
@@ -218,18 +207,6 @@ def attributes(table: str) -> Response:
     return jsonify({str(node): feature for node in data.get("l2_ids", [])})
 
 
-@skeleton.get("/version")
-def skeleton_version() -> Response:
-    """Needs no token."""
-    return jsonify("0.22.40")
-
-
-@skeleton.get("/versions")
-def skeleton_versions() -> Response:
-    """The versions of skeletons."""
-    return jsonify([-1, 0, 1, 2, 3, 4])
-
-
 @skeleton.get("/v1/<datastack>/precomputed/skeleton/info")
 @skeleton.get("/v1/<datastack>/precomputed/skeleton/<int(signed=True):version>/info")
 @viewable
@@ -240,18 +217,6 @@ def skeleton_info(datastack: str, version: int = 4) -> Response:
         {"@type": "neuroglancer_skeletons", "transform": [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0],
          "vertex_attributes": [radius]}
     )  # fmt: skip
-
-
-@annotation.get("/api/versions")
-def annotation_versions() -> Response:
-    """The versions of the interface."""
-    return jsonify([0, 2])
-
-
-@annotation.get("/version")
-def annotation_version() -> Response:
-    """Needs no token."""
-    return jsonify("4.31.0")
 
 
 @annotation.get("/api/v2/aligned_volume/<volume>/table")
@@ -345,13 +310,10 @@ def _no_table(datastack: str, version: int, table: str) -> Response | None:
 
 
 def _missing(body: str | None) -> Response:
-    response = jsonify(body)
-    response.status_code = 404
-    return response
+    return flask.make_response(jsonify(body), 404)
 
 
 def _failure(message: str) -> Response:
     """What materialize returns for any exception, its own 404 included (MaterializationEngine 5.26, `common.py`)."""
-    response = jsonify({"code": 500, "message": message, "traceback": ["Traceback (most recent call last):\n"]})
-    response.status_code = 500
-    return response
+    body = {"code": 500, "message": message, "traceback": ["Traceback (most recent call last):\n"]}
+    return flask.make_response(jsonify(body), 500)

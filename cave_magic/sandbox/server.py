@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from cave_magic.sandbox.accounts import Accounts
@@ -123,9 +122,7 @@ class Sandbox:
     def __enter__(self) -> Sandbox:
         return self.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     # -- addresses ------------------------------------------------------------------------------
@@ -351,8 +348,7 @@ class Sandbox:
             self.cache_seconds,
         )
         self._web, self._gate = apps, gate
-        self._auth_app, self._info_app = apps.auth_app(shared), apps.info_app(shared)
-        self._local_app = apps.local_app(shared)
+        self._auth_app, self._info_app, self._local_app = apps.build_apps(shared)
 
     def _app(self, place: int, path: str) -> flask.Flask:
         if place:

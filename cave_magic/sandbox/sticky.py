@@ -214,8 +214,7 @@ def tokens_page() -> Page:
 @signed_in
 def make_token() -> Page:
     """Creates a permanent token with a description and shows it."""
-    if not _own_page():
-        return "Only a page of this server may send this form.", 403
+    _refuse_other_pages()
     accounts, person = world().accounts, visitor()
     description = flask.request.form.get("description", "").strip() or None
     try:
@@ -230,8 +229,7 @@ def make_token() -> Page:
 @signed_in
 def delete_token(row_id: int) -> Page:
     """Deletes a permanent token, which stops working at once."""
-    if not _own_page():
-        return "Only a page of this server may send this form.", 403
+    _refuse_other_pages()
     world().accounts.tokens.delete(row_id, visitor().id)
     return redirect(url_for("sticky.tokens_page"), 303)
 
@@ -255,8 +253,7 @@ def download_token(row_id: int) -> Page:
 @signed_in
 def sign_out() -> Page:
     """Revokes this browser's temporary token, as the real page does through `logout`; the cookie stays."""
-    if not _own_page():
-        return "Only a page of this server may send this form.", 403
+    _refuse_other_pages()
     accounts = world().accounts
     if not accounts.tokens.is_permanent(flask.g.auth_token):
         accounts.tokens.revoke(flask.g.auth_token)
@@ -276,10 +273,10 @@ def _tokens_page(problem: str = "") -> str:
     )
 
 
-def _own_page() -> bool:
-    """Whether a form was sent from a page of this server, according to `Origin`."""
-    origin = flask.request.headers.get("Origin")
-    return origin in (None, flask.request.host_url.rstrip("/"))
+def _refuse_other_pages() -> None:
+    """Ends the request with a 403 if `Origin` says that a page of another server sent its form."""
+    if flask.request.headers.get("Origin") not in (None, flask.request.host_url.rstrip("/")):
+        flask.abort(flask.make_response("Only a page of this server may send this form.", 403))
 
 
 def _pickable() -> list[Account]:

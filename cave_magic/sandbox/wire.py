@@ -187,16 +187,9 @@ class Port:
             self._spawn(self._serve, sock)
 
     def _serve(self, sock: socket.socket) -> None:
-        with self._lock:
-            self._open.add(sock)
-        try:
-            with contextlib.suppress(OSError, EOFError):
-                if not self._closing:
-                    self._converse(sock)
-        finally:
-            with self._lock:
-                self._open.discard(sock)
-            sock.close()
+        with contextlib.suppress(OSError, EOFError), self._kept(sock):
+            if not self._closing:
+                self._converse(sock)
 
     def _converse(self, sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -213,24 +206,20 @@ class Port:
                 read_request(stream, sock.sendall)
             sock.sendall(page.encode(close=True))
         else:
-            self._talk_secretly(sock, self.tls)
-
-    def _talk_secretly(self, sock: socket.socket, tls: ssl.SSLContext) -> None:
-        with contextlib.suppress(ssl.SSLError), self._wrapped(sock, tls) as secure:
-            self._talk(secure)
+            with contextlib.suppress(ssl.SSLError), self._kept(self.tls.wrap_socket(sock, server_side=True)) as secure:
+                self._talk(secure)
 
     @contextlib.contextmanager
-    def _wrapped(self, sock: socket.socket, tls: ssl.SSLContext) -> Iterator[ssl.SSLSocket]:
-        """TLS over `sock`; closing the port closes it too."""
-        secure = tls.wrap_socket(sock, server_side=True)
+    def _kept(self, sock: socket.socket) -> Iterator[socket.socket]:
+        """Closes a socket at the end of the block; closing the port shuts it down before."""
         with self._lock:
-            self._open.add(secure)
+            self._open.add(sock)
         try:
-            yield secure
+            yield sock
         finally:
             with self._lock:
-                self._open.discard(secure)
-            secure.close()
+                self._open.discard(sock)
+            sock.close()
 
     def _talk(self, sock: socket.socket) -> None:
         with sock.makefile("rb") as stream:

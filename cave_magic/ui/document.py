@@ -7,7 +7,7 @@ span, never markup.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 WIDTH = 88
@@ -90,6 +90,12 @@ def joined(separator: str, parts: Iterable[str | Span | Line]) -> Line:
     """Joins parts with a separator, as `str.join` does."""
     first, *others = parts
     return line(first, *(line(separator, other) for other in others))
+
+
+def some_of(names: Sequence[object], most: int) -> str:
+    """The first names: `a, b and 3 more`."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(map(str, names[:most]))}{more}"
 
 
 def as_sentence(words: Line) -> Line:

@@ -1,9 +1,9 @@
-"""Durations and times of day, in words for a person who has to wait."""
+"""Durations and times of day, in words for a person who has to wait; and the dates of servers."""
 
 from __future__ import annotations
 
 import math
-from datetime import datetime
+from datetime import datetime, timezone
 
 
 def elapsed(seconds: float) -> str:
@@ -28,3 +28,14 @@ def moment(start: float, seconds: float) -> str:
     end = datetime.fromtimestamp(math.ceil((start + seconds) / 60) * 60).astimezone()
     day = "" if end.date() == begin.date() else f"on {end.day} {end:%B} "
     return f"{day}at {end:%H:%M}" + (" UTC" if end.tzname() == "UTC" else "")
+
+
+def parse_date(text: str) -> datetime | None:
+    """A date as HTTP headers and the auth server write it (RFC 5322), in UTC if it names no zone; None without one."""
+    try:
+        from email.utils import parsedate_to_datetime  # lazily: a file called email.py may shadow it
+
+        found = parsedate_to_datetime(text)
+    except Exception:
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=timezone.utc)

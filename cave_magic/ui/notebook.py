@@ -67,11 +67,7 @@ class NotebookProgress:
 
 
 class NotebookFrontend:
-    """The cell of a notebook, or a console with a kernel. See `ui.frontend.Frontend`.
-
-    Args:
-        kernel: ipykernel's kernel.
-    """
+    """The cell of a notebook, or a console with a kernel (that of ipykernel). See `ui.frontend.Frontend`."""
 
     def __init__(self, kernel: Any) -> None:
         self._kernel = kernel

@@ -23,14 +23,9 @@ def confirm(frontend: Frontend, question: str, otherwise: str | Line = "") -> bo
 def choose(
     frontend: Frontend, page: Page, count: int, *, or_new: bool = False, otherwise: str | Line = ""
 ) -> int | None:
-    """Asks for one item of a list.
+    """Asks for one item of a list that is numbered from 1; returns its index, from 0.
 
-    Args:
-        page: the list, numbered from 1.
-        count: the number of items.
-        or_new: whether the person may ask for a new item. Then Enter chooses the first one; otherwise it cancels.
-    Returns:
-        The index of the item, from 0; None for a new one.
+    With `or_new` the person may ask for a new item (None), and Enter chooses the first one; otherwise it cancels.
     """
     numbers = f"1 to {count}" if count > 1 else "1"
     also = ", n for a new one, Enter for 1" if or_new else ", Enter to cancel"

@@ -18,16 +18,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-STYLES = {
-    "strong": "bold",
-    "done": "bold",
-    "warning": "bold",
-    "failed": "bold",
-    "unknown": "bold",
-    "crashed": "bold",
-    "command": "bold",
-    "link": "underline",
-}
+_BOLD = ("strong", "done", "warning", "failed", "unknown", "crashed", "command")
+STYLES = {**dict.fromkeys(_BOLD, "bold"), "link": "underline"}
 """The styles of words in a terminal, for rich. They have the terminal's own colour, because no other can be read on all
 palettes: yellow on white has a contrast of 1.7, faint letters on Solarized one of 2."""
 

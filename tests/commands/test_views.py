@@ -9,7 +9,7 @@ import pytest
 from cave_magic.commands.views.guide import again_page, first_address, guide_page
 from cave_magic.commands.views.whoami import revealed_page
 from cave_magic.credentials.target import Target
-from cave_magic.environment.platforms import Runtime
+from cave_magic.environment.platforms import COLAB, Runtime
 from cave_magic.token import Token
 from cave_magic.ui.terminal import as_text
 
@@ -47,7 +47,7 @@ def test_without_a_prompt_the_last_step_stores_the_token():
 
 def test_an_ephemeral_platform_is_noted_before_the_steps():
     """On Colab the guide begins with what is lost and the commands that restore it."""
-    lines = guide(runtime=Runtime(platform="Colab", is_ephemeral=True, has_display=False)).splitlines()
+    lines = guide(runtime=COLAB).splitlines()
     assert lines[1].startswith("Note: Colab deletes this home folder")
     assert lines.index("%cave_save $token") < next(at for at, one in enumerate(lines) if one.startswith("1. "))
 

@@ -334,12 +334,12 @@ def test_a_notebook_that_cannot_be_written_is_kept(tmp_path, monkeypatch):
     assert notebook.read_text() == before
 
 
-def test_the_front_end_names_the_notebook_of_a_kernel(tmp_path):
+def test_the_front_end_names_the_notebook_of_a_kernel(tmp_path, monkeypatch):
     """The variables of VS Code and Jupyter servers are used if they name an existing notebook."""
     notebook = a_notebook(tmp_path / "a.ipynb")
     nobody = SimpleNamespace(user_ns={})
-    assert notebook_of(SimpleNamespace(user_ns={"__vsc_ipynb_file__": str(notebook)}), {}) == notebook
-    assert notebook_of(nobody, {"JPY_SESSION_NAME": str(notebook)}) == notebook
-    assert notebook_of(nobody, {"JPY_SESSION_NAME": str(tmp_path / "b.ipynb")}) is None
-    assert notebook_of(nobody, {"JPY_SESSION_NAME": "console-1"}) is None
-    assert notebook_of(nobody, {}) is None
+    assert notebook_of(nobody) is None
+    assert notebook_of(SimpleNamespace(user_ns={"__vsc_ipynb_file__": str(notebook)})) == notebook
+    for name, found in ((str(notebook), notebook), (str(tmp_path / "b.ipynb"), None), ("console-1", None)):
+        monkeypatch.setenv("JPY_SESSION_NAME", name)
+        assert notebook_of(nobody) == found

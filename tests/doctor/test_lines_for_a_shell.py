@@ -21,7 +21,7 @@ from cave_magic.doctor.healthy import TARGET
 from cave_magic.doctor.model import Command
 from cave_magic.environment.import_fault import Action, Repair
 from cave_magic.environment.installer import Installer
-from cave_magic.environment.platforms import Runtime
+from cave_magic.environment.platforms import COLAB
 from cave_magic.environment.resources import Shortage
 from cave_magic.ui.document import plain_text
 
@@ -116,7 +116,7 @@ def test_no_line_is_one_of_ipython(in_a_shell):
     ]
     commands = [span.text for line in made for span in line if isinstance(span, Command)]
     commands += [next_steps.uninstall(Installer(), "requests")[0].text, next_steps.leave_out("/a b").text]
-    commands += [one.text for one in next_steps.recall(Runtime(platform="Colab", is_ephemeral=True), TARGET)]
+    commands += [one.text for one in next_steps.recall(COLAB, TARGET)]
     commands += [next_steps.without_saving(TARGET).text, next_steps.with_proxy_password("HTTPS_PROXY").text]
     for text in commands:
         assert not re.match(r"[%!]|import |from ", text)

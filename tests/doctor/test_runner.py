@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from cave_magic.doctor.evidence import Evidence, Machine
 from cave_magic.doctor.model import Check, Finding, Fix, Status, advise, failed, ok, unknown, warning
 from cave_magic.doctor.runner import run_checks
 from cave_magic.ui.document import line
 
-OFFER, OTHER = advise("offer the fixes"), advise("another step")
+OFFER, OTHER = advise(Evidence().machine.fix_command), advise("another step")
 
 
 def fix(id: str = "x") -> Fix:
@@ -19,10 +20,10 @@ def fix(id: str = "x") -> Fix:
 def run_all(*findings: Finding | None) -> tuple[list, list]:
     """The rows and fixes of checks with these findings about one subject."""
     checks = [
-        Check(id=f"check-{at}", group="g", title="t", about=str, look=lambda _, one=one: one)
+        Check(id=f"check-{at}", group="g", title="t", about=Machine, look=lambda _, one=one: one)
         for at, one in enumerate(findings)
     ]
-    return run_checks(checks, lambda about: ["subject"], lambda subject, about: subject, str, OFFER)
+    return run_checks(checks, Evidence())
 
 
 @pytest.mark.parametrize("make", [warning, failed])
@@ -75,10 +76,10 @@ def test_fixes_are_in_the_order_of_the_rows_and_unique():
 )
 def test_a_check_runs_only_if_what_it_needs_has_passed(finding, status):
     """Otherwise its row is skipped and names the check that blocks it, and so are those that need it in turn."""
-    first = Check(id="first", group="g", title="t", about=str, look=lambda _: finding)
-    second = Check(id="second", group="g", title="t", about=str, look=lambda _: ok("well"), needs=(first,))
-    third = Check(id="third", group="g", title="t", about=str, look=lambda _: ok("well"), needs=(second,))
-    rows, _ = run_checks([first, second, third], lambda about: ["subject"], lambda subject, about: subject, str, OFFER)
+    first = Check(id="first", group="g", title="t", about=Machine, look=lambda _: finding)
+    second = Check(id="second", group="g", title="t", about=Machine, look=lambda _: ok("well"), needs=(first,))
+    third = Check(id="third", group="g", title="t", about=Machine, look=lambda _: ok("well"), needs=(second,))
+    rows, _ = run_checks([first, second, third], Evidence())
     assert [row.status for row in rows[1:]] == [status, status]
     blocked = "first" if status is Status.SKIPPED else None
     assert {row.blocked_by for row in rows[1:]} == {blocked}
@@ -90,8 +91,8 @@ def test_a_crashed_check_is_a_row():
     def crash(_: object) -> Finding:
         raise ValueError("secret")
 
-    checks = [Check(id="a", group="g", title="t", about=str, look=crash, quiet=True)]
-    rows, fixes = run_checks(checks, lambda about: ["x"], lambda subject, about: subject, str, OFFER)
+    checks = [Check(id="a", group="g", title="t", about=Machine, look=crash, quiet=True)]
+    rows, fixes = run_checks(checks, Evidence())
     assert (rows[0].status, rows[0].quiet, fixes) == (Status.CRASHED, False, [])
     assert "ValueError" in rows[0].evidence
     assert "secret" not in rows[0].evidence

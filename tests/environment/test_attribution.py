@@ -428,7 +428,7 @@ def raised(tmp_path, monkeypatch):
     monkeypatch.setattr(attribution, "origin_of", lambda entry: Origin.ENVIRONMENT)
 
     def fault(text: str, *files: str, works_without: str = ""):
-        failure = ImportFailure(kind="ImportError", text=text, files=tuple(str(site / one) for one in files))
+        failure = ImportFailure(text=text, files=tuple(str(site / one) for one in files))
 
         def tried(trial: ImportTrial, seconds: float) -> Outcome:
             works = bool(works_without) and works_without in trial.without
@@ -530,7 +530,7 @@ def test_files_that_cannot_be_read_are_named(raised, tmp_path, monkeypatch, clos
 def test_without_time_nothing_is_deduced(raised, monkeypatch):
     """If a trial does not finish, the check says that there was no time, and blames nothing."""
     monkeypatch.setenv("LD_LIBRARY_PATH", "/opt/old")
-    failure = ImportFailure(kind="ImportError", text="x")
+    failure = ImportFailure(text="x")
     raised("ImportError: x", *INSIDE)
     outcomes = {False: Outcome(finished=True, raised=failure), True: Outcome(finished=False)}
     monkeypatch.setattr(attribution, "run", lambda trial, seconds: outcomes[bool(trial.without)])
@@ -540,7 +540,7 @@ def test_without_time_nothing_is_deduced(raised, monkeypatch):
 def test_without_a_fresh_python_the_metadata_decide(raised, monkeypatch):
     """Inside an application no fresh Python can be started: more time would not help, and nothing proves it stale."""
     raised("ImportError: x", *INSIDE)
-    failure = ImportFailure(kind="ImportError", text="No module named '_lzma'")
+    failure = ImportFailure(text="No module named '_lzma'")
     monkeypatch.setattr(attribution, "run", lambda trial, seconds: IMPOSSIBLE)
     monkeypatch.setattr(attribution, "attempt", lambda module: failure)
     monkeypatch.setattr(attribution, "entries_with", lambda module: iter(()))

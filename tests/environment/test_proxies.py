@@ -24,7 +24,7 @@ def test_the_proxy_variables_are_those_that_python_obeys(settings: dict[str, str
     """The variable found for each scheme has the value that Python uses: lower case first, even if empty."""
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    found = {scheme: settings[name] for scheme, name in read_proxy_settings(settings).proxies.items()}
+    found = {scheme: settings[name] for scheme, name in read_proxy_settings().proxies.items()}
     assert found == {
         scheme: value for scheme, value in urllib.request.getproxies_environment().items() if scheme != "no"
     }
@@ -42,7 +42,9 @@ def test_exceptions_are_those_that_requests_obeys(host: str, entry: str, monkeyp
     assert exceptions_for(url) == ((entry,) if should_bypass_proxies(url, no_proxy=None) else ())
 
 
-def test_only_proxies_for_the_web_are_tried():
+def test_only_proxies_for_the_web_are_tried(monkeypatch: pytest.MonkeyPatch):
     """A proxy for another protocol, an empty one and the exceptions are none."""
     settings = {"FTP_PROXY": "a:1", "https_proxy": "", "NO_PROXY": "b", "All_Proxy": "c:1", "HTTP_PROXY": "d:1"}
-    assert proxy_values(settings) == {"All_Proxy": "c:1", "HTTP_PROXY": "d:1"}
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    assert proxy_values() == {"All_Proxy": "c:1", "HTTP_PROXY": "d:1"}

@@ -18,9 +18,9 @@ from cave_magic.api import endpoints
 from cave_magic.credentials.target import Target
 from cave_magic.doctor import next_steps
 from cave_magic.login import browser_sign_in, exchange, loopback, web_browser
-from cave_magic.login.browser_sign_in import is_sign_in_address
 from cave_magic.login.exchange import description
 from cave_magic.login.loopback import DONE, OVER
+from cave_magic.login.route import is_sign_in_address
 from cave_magic.login.web_browser import Opening
 from cave_magic.sandbox import Sandbox
 from cave_magic.sandbox.visitor import Page, Visitor

@@ -13,8 +13,8 @@ from cave_magic.commands import acceptance
 from cave_magic.environment import platforms
 from cave_magic.environment.platforms import Runtime
 from cave_magic.login import browser_sign_in
-from cave_magic.login.browser_sign_in import is_sign_in_address
 from cave_magic.login.loopback import DONE
+from cave_magic.login.route import is_sign_in_address
 from cave_magic.sandbox import Sandbox
 from cave_magic.sandbox.visitor import Visitor
 from cave_magic.ui.frontend import TerminalFrontend

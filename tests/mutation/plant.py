@@ -91,7 +91,7 @@ DEFECTS = (
     defect("a temporary token is permanent", "doctor.checks.account:_kind", "if not is_temporary(server):", "if True:", "doctor/checks", "doctor/faults/test_faults.py"),
     # this computer, and what is shown
     defect("an empty lower-case proxy variable is ignored", "environment:_proxies", "found.pop(scheme, None)", "pass", "environment", "doctor/faults/test_proxies.py"),
-    defect("a hosted notebook is a desktop", "environment:detect_runtime", 'has_screen and kind.name == "a container"', "has_screen", "environment", "login"),
+    defect("a hosted notebook is a desktop", "environment:detect_runtime", 'has_screen and kind is CONTAINER', "has_screen", "environment", "login"),
     defect("HTML is not escaped", "ui:_span", "text = html.escape(span.text)", "text = span.text", "ui", "commands/test_views.py"),
     defect("Tab offers what does not fit", "commands.completion:candidates", " if word.startswith(fragment)]", "]", "commands/test_completion.py"),
 )  # fmt: skip

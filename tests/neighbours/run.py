@@ -64,10 +64,15 @@ def try_row(python: str, tests: str, neighbours: str) -> dict[str, str]:
 def page_of(record: list[dict[str, str]]) -> str:
     """The page of the site with the table; a row without a record says so."""
     found = {one["asked"]: one for one in record}
-    untried = {"result": "not tried yet"}
-    rows = [found.get(asked) or {"python": python, "tests": tests, **untried} for python, tests, asked in ROWS]
-    heads = ["Python", *SHOWN, "tests", "result"]
-    cells = [[one["python"], *(one.get(name, "") for name in SHOWN), kind(one), one["result"]] for one in rows]
+    rows = [
+        found.get(asked) or {"python": python, "tests": tests, "asked": asked, "result": "not tried yet"}
+        for python, tests, asked in ROWS
+    ]
+    heads = ["Python", "asked for", "tests", "result", *SHOWN]
+    cells = [
+        [one["python"], f"`{one['asked']}`", kind(one), one["result"], *(one.get(name, "") for name in SHOWN)]
+        for one in rows
+    ]
     table = [f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *cells)]
     return "\n".join([_INTRODUCTION, *table, ""])
 
@@ -80,7 +85,7 @@ def kind(row: dict[str, str]) -> str:
 _INTRODUCTION = """\
 # Old and new neighbours
 
-Each row is an environment that `nox -s neighbours` made, with the versions that were installed in it, and the result of its tests.
+Each row is an environment that `nox -s neighbours` made: what was asked for, the result of its tests, and the versions that were installed.
 It is not every combination: the oldest versions are together, and the newest ones.
 
 - *journey*: the quickstart in a real kernel. A person opens the links and answers the prompt; then `%cave_whoami`, `%cave_check` and CAVEclient

@@ -407,27 +407,6 @@ def test_https_is_served_with_an_untrusted_certificate() -> None:
         assert "The plain HTTP request was sent to HTTPS port" in plain.text
 
 
-def test_https_without_a_way_to_create_a_certificate_is_an_error(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Without `cryptography` and `openssl` the error names what to install."""
-    monkeypatch.setitem(sys.modules, "cryptography", None)
-    monkeypatch.setattr("shutil.which", lambda name: None)
-    with pytest.raises(RuntimeError, match="install the package `cryptography` or the command `openssl`"):
-        Sandbox(tls=True).start()
-
-
-def test_https_works_with_the_openssl_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without `cryptography`, the `openssl` command creates the certificate."""
-    import shutil
-
-    if shutil.which("openssl") is None:
-        pytest.skip("no openssl command here")
-    monkeypatch.setitem(sys.modules, "cryptography", None)
-    with Sandbox(tls=True) as cave:
-        assert requests.get(f"{cave.server}/info/version", verify=cave.certificate, timeout=5).json() == "4.3.3"
-
-
 def test_importing_it_imports_no_web_framework() -> None:
     """Flask and middle_auth_client are imported only when a sandbox starts."""
     code = "import sys, cave_magic.sandbox; print({'flask', 'requests', 'middle_auth_client'} & set(sys.modules))"

@@ -23,7 +23,7 @@ from cave_magic.commands.completion import script
 from cave_magic.deployments import Deployment
 from cave_magic.doctor.checks import CHECKS
 from cave_magic.doctor.model import Status
-from cave_magic.environment.platforms import _PLATFORMS
+from cave_magic.environment.platforms import PLATFORMS
 from cave_magic.magics import CaveMagics
 from cave_magic.sandbox import Sandbox
 from cave_magic.sandbox.cli import _parser as sandbox_parser
@@ -222,7 +222,7 @@ def test_the_exercise_shows_what_it_says(world: World):
 
 def test_the_platforms_that_delete_the_home_are_named():
     """The page for hubs names every platform that deletes the home folder."""
-    assert [one.name for one in _PLATFORMS if one.is_ephemeral and one.name not in PAGES["hubs.md"]] == []
+    assert [one.platform for one, *_ in PLATFORMS if one.is_ephemeral and one.platform not in PAGES["hubs.md"]] == []
 
 
 @pytest.fixture

@@ -21,15 +21,13 @@ if TYPE_CHECKING:
     from ...doctor.evidence import ServerFacts
 
 
-def card_page(checked: VerifiedToken, saved: Saved, works: bool | None = True) -> Page:
+def card_page(checked: VerifiedToken, saved: Saved, works: bool | None) -> Page:
     """The last page of a set-up; `works`: whether CAVEclient can be imported, None if that was not tried."""
     target = again(checked.target)
     done = works and checked.opens
     token = "This token is already saved." if saved.unchanged else "Token saved."
     if done or (works is None and checked.opens):
-        head = Span(
-            "✔ This token is already saved." if saved.unchanged else f"✔ {'You are set up.' if done else token}", "done"
-        )
+        head = Span(f"✔ {'You are set up.' if done and not saved.unchanged else token}", "done")
     elif checked.terms is not None:
         head = Span(f"! {token} One step left.", "warning")
     else:
@@ -41,11 +39,9 @@ def card_page(checked: VerifiedToken, saved: Saved, works: bool | None = True) -
         *_token_rows(checked.token, saved),
         ("can read", line(readable(checked.account.permissions))),
     ]
-    last = (
-        line("Go on with: ", next_steps.go_on(target))
-        if done
-        else _step_left(target, checked.terms, tried=works is not None)
-    )
+    last = _step_left(target, checked.terms, tried=works is not None)
+    if done:
+        last = line("Go on with: ", next_steps.go_on(target))
     return Page((line(head), fact_table(rows, "your access"), *_remarks(checked, saved), last))
 
 
@@ -101,17 +97,13 @@ def terms_to_accept(facts: ServerFacts) -> Terms | None:
 
 def can_go_on(facts: ServerFacts) -> bool:
     """Whether CAVEclient opens the datastack with the stored token."""
-    return _opens(facts) and _works(facts)
+    return _opens(facts) and not facts.machine.caveclient_problem and not facts.caveclient_disagrees
 
 
 def _opens(facts: ServerFacts) -> bool:
     info, dataset = facts.info, facts.datasets.get(facts.target.datastack, "")
     is_old = bool(facts.account and info and responses.contradicts(facts.account, info, dataset))  # the info service's
     return info is not None and bool(responses.local_server_in(info)) and not is_old
-
-
-def _works(facts: ServerFacts) -> bool:
-    return not facts.machine.caveclient_problem and not facts.caveclient_disagrees
 
 
 def status_page(facts: ServerFacts) -> Page:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from ...api.urls import host_of
 from ...credentials.token_files import DEFAULT_NAME, secrets_folder, server_file, show_path
-from ...doctor.model import CheckResult, Status
-from ...doctor.report import MARKS, Report
+from ...doctor.model import Status
+from ...doctor.report import Report, mark
 from ...ui.document import Block, Line, Page, Span, Table, line
 from ..outcomes import Identity
 from .whoami import readable
@@ -40,11 +40,7 @@ def _identity_row(one: Identity) -> tuple[Line, ...]:
         token.append(f"in {name}")
     you = (one.account["email"] or one.account["name"]) if one.account else "unknown"
     reads = readable(one.datasets) if one.ok else "see below"
-    return (_mark(status), line(Span(host_of(one.server), "strong")), line(you), line(", ".join(token)), line(reads))
-
-
-def _mark(status: Status) -> Line:
-    return line(Span(f"{MARKS[status]} {status.value}", status.value))
+    return (mark(status), line(Span(host_of(one.server), "strong")), line(you), line(", ".join(token)), line(reads))
 
 
 def _same_accounts(found: Sequence[Identity]) -> list[Line]:
@@ -60,7 +56,7 @@ def reports_page(reports: Sequence[Report]) -> Page:
     """The page of `%cave_check --all-servers`: a row with one cause for each server, then what to do."""
     rows, blocks = [], list[Block]()
     for report in reports:
-        row = _cause(report)
+        row = report.cause
         status = row.status if row is not None else Status.OK
         who = (report.account["email"] or report.account["name"]) if report.account else ""
         said = (
@@ -68,7 +64,7 @@ def reports_page(reports: Sequence[Report]) -> Page:
             if row is not None
             else line(f"{', '.join(report.datastacks)} can be read")
         )
-        rows.append((_mark(status), line(Span(host_of(report.server), "strong")), line(who), said))
+        rows.append((mark(status), line(Span(host_of(report.server), "strong")), line(who), said))
         if report.next is not None:
             blocks.append(line(Span(f"Next for {host_of(report.server)}: ", "strong"), report.next.line))
     good = sum(report.ok for report in reports)
@@ -76,11 +72,3 @@ def reports_page(reports: Sequence[Report]) -> Page:
     end = "✔ All well." if is_well else f"All is well on {good} of {len(reports)} servers."
     style = "done" if is_well else "strong"
     return Page((Table(tuple(rows), "what was checked", head=1), *blocks, line(Span(end, style))))
-
-
-def _cause(report: Report) -> CheckResult | None:
-    """The result that explains why a server cannot be used: the first with the next step; None if it can."""
-    bad = [row for row in report.rows if not row.status.passed and row.status is not Status.SKIPPED]
-    return next(
-        (row for row in bad if row.next_step is not None and row.next_step is report.next), next(iter(bad), None)
-    )

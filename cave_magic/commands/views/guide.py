@@ -27,7 +27,6 @@ def guide_page(
     """The numbered steps to a token, with links and a note about the platform.
 
     Args:
-        target: the server, and the datastack whose terms of service a new person accepts on the way.
         is_new: whether the person has no account yet.
         can_ask: whether a prompt for the token follows.
         runtime: where the kernel runs; detected by default.

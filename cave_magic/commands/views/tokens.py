@@ -68,11 +68,7 @@ def replace_question(facts: ServerFacts, token: Token, files: Sequence[Path], wa
 def replaced_lines(facts: ServerFacts, old: Token, problem: str, left: Iterable[str]) -> list[Line]:
     """What became of the old token.
 
-    Args:
-        facts: the server before.
-        old: the token that was replaced.
-        problem: why it could not be revoked, or "".
-        left: what still has it on this computer, in words.
+    `problem`: why it could not be revoked, or ""; `left`: what still has it on this computer, in words.
     """
     target, there = facts.target, next_steps.setup(facts.target, "existing")
     if problem:

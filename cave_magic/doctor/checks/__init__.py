@@ -16,16 +16,7 @@ from . import (
     token,
 )
 
-CHECKS = (
-    *resources.CHECKS,
-    *environment.CHECKS,
-    *datastack_map.CHECKS,
-    *token.CHECKS,
-    *network.CHECKS,
-    *account.CHECKS,
-    *datastack.CHECKS,
-    *services.CHECKS,
-    *call.CHECKS,
-    *readers.CHECKS,
-    *notebook.CHECKS,
-)
+_MODULES = (
+    resources, environment, datastack_map, token, network, account, datastack, services, call, readers, notebook,
+)  # fmt: skip
+CHECKS = tuple(check for module in _MODULES for check in module.CHECKS)

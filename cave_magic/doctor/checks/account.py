@@ -11,7 +11,7 @@ from ...ui.document import Span, line
 from .. import next_steps
 from ..evidence import ServerFacts
 from ..experiments.model import Change
-from ..model import Check, Command, Finding, advise, failed, ok, then, unknown, warning
+from ..model import Check, Finding, advise, failed, ok, then, unknown, warning
 from .causes import another_network, past_proxy, what_was_tried, without_netrc
 from .network import AUTH, UNEXPECTED
 from .token import FORM, SHADOW, set_up, within_reach
@@ -22,9 +22,8 @@ SOON = timedelta(days=2)
 
 def _account(server: ServerFacts) -> Finding:
     response = server.identity
-    check = next_steps.check(server.target)
     if response is None:
-        return unknown(f"{server.host} was not contacted", next_step=advise(check))
+        return unknown(f"{server.host} was not contacted", next_step=advise(server.again))
     if server.account is not None:
         return ok(server.account.label)
     if response.code == "invalid_token":
@@ -33,25 +32,22 @@ def _account(server: ServerFacts) -> Finding:
         evidence, next_step = without_netrc(server, server.netrc_file, name_of_host(server.address))
         return failed(evidence, next_step=next_step)
     if response.code in NOT_RECEIVED:
-        return _not_received(response, server, check)
-    return unknown("could not be verified: ", response.evidence, next_step=then(UNEXPECTED, check))
+        return _not_received(response, server)
+    return unknown("could not be verified: ", response.evidence, next_step=then(UNEXPECTED, server.again))
 
 
-def _not_received(response: Response, server: ServerFacts, check: Command) -> Finding:
+def _not_received(response: Response, server: ServerFacts) -> Finding:
     """The auth server says that it got no token; a made-up one, which it would reject, shows where tokens are lost."""
     tried, got_none = server.tried, f"{response.host} received no token ({response.status} {response.code})"
     same, direct = (_arrives(tried.first(one)) for one in (Change.MADE_UP, Change.MADE_UP_DIRECT))
-    if direct and not same:
-        evidence, next_step = (
-            f"{got_none}; without the proxy, a made-up token arrives",
-            past_proxy(response, server, tried.proxy),
-        )
-    elif same:
-        evidence, next_step = f"{got_none}, but a made-up token arrives", then("wait a minute", check)
+    if same:
+        found = failed(got_none, ", but a made-up token arrives", next_step=then("wait a minute", server.again))
+    elif direct:
+        step = past_proxy(response, server, tried.proxy)
+        found = failed(got_none, "; without the proxy, a made-up token arrives", next_step=step)
     else:
         lost = "" if same is None else "; a made-up token does not arrive either"
-        evidence, next_step = got_none + lost, then(another_network(response.host), check)
-    found = failed(evidence, next_step=next_step)
+        found = failed(got_none, lost, next_step=then(another_network(response.host), server.again))
     return replace(found, tried=what_was_tried(tried, lambda one: bool(_arrives(one))))
 
 
@@ -62,11 +58,9 @@ def _arrives(response: Response | None) -> bool | None:
 
 def _rejected(server: ServerFacts) -> Finding:
     ending = server.stored.token.ending if server.stored.token else ""
-    evidence = line(
-        f"{server.host} rejected the stored token",
-        *((" (ends in ", Span(ending, private=True), ")") if ending else ()),
-        ": it was revoked, has expired, or is for another server",
-    )
+    named = (" (ends in ", Span(ending, private=True), ")") if ending else ()
+    why = ": it was revoked, has expired, or is for another server"
+    evidence = line(f"{server.host} rejected the stored token", *named, why)
     step = set_up(server)
     return within_reach(server, evidence, step) if server.misplaced_file else failed(evidence, next_step=step)
 
@@ -110,6 +104,7 @@ ACCOUNT = Check(
     about=ServerFacts,
     look=_account,
     needs=(FORM, SHADOW, AUTH),
+    quiet=False,
     explains="The auth server rejected the token, or its response was unexpected.",
     fixed_by="`%cave_save --from-file FILE --overwrite` if another file has a token that works, else "
     "`%cave_setup existing`; if a password in `.netrc` is sent instead, `%env NETRC=/dev/null`; after an unexpected "
@@ -122,7 +117,6 @@ KIND = Check(
     about=ServerFacts,
     look=_kind,
     needs=(ACCOUNT,),
-    quiet=True,
     explains="The stored token is temporary and expires within a week.",
     fixed_by="`%cave_setup replace` replaces it with a permanent one.",
 )

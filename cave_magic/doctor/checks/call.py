@@ -8,10 +8,9 @@ from difflib import get_close_matches
 
 from ...api.responses import FLASK_404, NOT_RECEIVED, PAGE, TEXT, Response, is_cave, local_server_in, version_in
 from ...api.urls import host_of, parse_url
-from ...credentials.token_files import TOKEN_KEY, TokenFile, show_key, show_path
+from ...credentials.token_files import TOKEN_KEY, show_key, show_path
 from ...deployments import problem_with_address
-from ...environment.caveclient_adapter import AskedKey
-from ...ui.document import Line, Span, joined, line
+from ...ui.document import Span, joined, line, some_of
 from ...ui.redact import Untrusted, odd_characters, plain_name, sanitize
 from .. import next_steps
 from ..evidence import CallFacts, DatastackFacts
@@ -33,7 +32,7 @@ def _call(datastack: DatastackFacts) -> Finding | None:
         return None
     for judge in (_spelling, _type, _server, _key, _old_client, _service, _versions, _version, _table, _same):
         if finding := judge(datastack, facts):
-            return _in_the_cell(finding, next_steps.check(datastack.target))
+            return _in_the_cell(finding, datastack.again)
     return None
 
 
@@ -60,23 +59,15 @@ def _key(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
     asked, file = facts.call.key, facts.key_file
     if asked is None or file is None or (asked.found and facts.call.status not in REFUSED):
         return None
-    go_on = next_steps.go_on(datastack.target)
+    go_on, shown = next_steps.go_on(datastack.target), Span(show_path(asked.file), private=True)
     if asked.key == TOKEN_KEY:
-        return failed(_no_token(asked), next_step=advise("create the client again: ", go_on))
-    return failed(_under_key(asked, file), next_step=advise("without that argument: ", go_on))
-
-
-def _no_token(asked: AskedKey) -> Line:
-    file = Span(show_path(asked.file), private=True)
-    return line("the client found no token in ", file, " when it was made; the stored one works")
-
-
-def _under_key(asked: AskedKey, file: TokenFile) -> Line:
-    """That a client was made with `auth_token_key`, which names another key of the token file."""
+        evidence = line("the client found no token in ", shown, " when it was made; the stored one works")
+        return failed(evidence, next_step=advise("create the client again: ", go_on))
     keys = [*([Span(TOKEN_KEY, private=True)] if file.token is not None else []), *file.keys]
-    has = line(Span(show_path(asked.file), private=True), " has ", joined(" and ", keys) if keys else "no keys")
+    has = line(shown, " has ", joined(" and ", keys) if keys else "no keys")
     but = ", and that token is under another key; " if asked.found else ", but "
-    return line('the client was created with auth_token_key="', show_key(asked.key), '"', but, has)
+    evidence = line('the client was created with auth_token_key="', show_key(asked.key), '"', but, has)
+    return failed(evidence, next_step=advise("without that argument: ", go_on))
 
 
 def _spelling(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
@@ -114,19 +105,14 @@ def _type(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
     if wrong is None:
         return None
     lossy = ", which does not hold all digits of an id" if wrong.type == "float" and wrong.name.endswith("_id") else ""
-    given = f"{wrong.name} of type {_shown(wrong.type)}{lossy}" if wrong.type else f"an empty {wrong.name}"
-    return failed(
-        f"{_function(facts)} was called with {given}",
-        next_step=advise(f"in that cell, give {wrong.name} as {wrong.expected}"),
-    )
+    kind = sanitize(wrong.type, 40, shareable=True).text
+    given = f"{wrong.name} of type {kind}{lossy}" if kind else f"an empty {wrong.name}"
+    step = advise(f"in that cell, give {wrong.name} as {wrong.expected}")
+    return failed(f"{_function(facts)} was called with {given}", next_step=step)
 
 
 def _function(facts: CallFacts) -> str:
-    return _shown(facts.call.function)
-
-
-def _shown(name: str) -> str:
-    return sanitize(name, 40, shareable=True).text
+    return sanitize(facts.call.function, 40, shareable=True).text
 
 
 def _old_client(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
@@ -151,12 +137,10 @@ def _versions(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
     """A datastack without a valid version, for which caveclient raises `zero-size array` or `KeyError`."""
     if facts.valid is None or facts.valid:
         return None
-    expired = f": all have expired ({_some(facts.versions)})" if facts.versions else ""
+    evidence = f"{datastack.name} has no valid materialization version"
+    expired = f": all have expired ({some_of(facts.versions, _MOST_VERSIONS)})" if facts.versions else ""
     advice = f"{FINE}: {tell_administrators(datastack.server.host)}"
-    return failed(
-        f"{datastack.name} has no valid materialization version{expired}",
-        next_step=then(advice, next_steps.check(datastack.target)),
-    )
+    return failed(evidence, expired, next_step=then(advice, datastack.again))
 
 
 def _version(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
@@ -164,15 +148,10 @@ def _version(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
     if version is None or version < 1 or not valid or version in valid:
         return None
     if version in (facts.versions or ()):
-        evidence = f"version {version} of {datastack.name} has expired; it has {_some(valid)}"
+        evidence = f"version {version} of {datastack.name} has expired; it has {some_of(valid, _MOST_VERSIONS)}"
     else:
-        evidence = f"{datastack.name} has no version {version}; it has {_some(valid)}"
+        evidence = f"{datastack.name} has no version {version}; it has {some_of(valid, _MOST_VERSIONS)}"
     return failed(evidence, next_step=advise("open the newest: ", next_steps.go_on(datastack.target)))
-
-
-def _some(versions: tuple[int, ...]) -> str:
-    shown = ", ".join(map(str, versions[:_MOST_VERSIONS]))
-    return f"{shown} and {len(versions) - _MOST_VERSIONS} more" if len(versions) > _MOST_VERSIONS else shown
 
 
 def _table(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
@@ -189,10 +168,8 @@ def _table(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
         return None
     other = "table" if is_for_views else "view"
     if name in there:
-        return failed(
-            f"{name} is a {other} of {datastack.name}, not a {kind}",
-            next_step=advise(f"read it as a {other}: ", _query(datastack, facts, other, name)),
-        )
+        step = advise(f"read it as a {other}: ", _query(datastack, facts, other, name))
+        return failed(f"{name} is a {other} of {datastack.name}, not a {kind}", next_step=step)
     version = call.version or (facts.valid[0] if facts.valid else None)
     evidence = f"version {version} of {datastack.name} has no {kind} {name}"
     lower = {one.lower(): one for one in _all_names(facts)}
@@ -207,7 +184,8 @@ def _table(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
 def _same(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
     response, service = facts.same, facts.call.service
     if response is None:
-        return _not_repeated(facts)
+        is_known = facts.valid and facts.tables and facts.call.table
+        return ok("the version and the table of that call exist; its request was not repeated") if is_known else None
     if facts.refused_since is not None:
         evidence = f"{response.host} still refuses access ({response.code}), although the info service no longer does"
         return wait_for_cache(replace(datastack, info=response, contradicted_since=facts.refused_since), evidence)
@@ -219,7 +197,7 @@ def _same(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
         return failed(
             f"{response.host} returns data to {_function(facts)} that caveclient cannot use ({facts.call.error}): ",
             sanitize(body, 80),
-            next_step=then(f"{FINE}: {tell_administrators(datastack.server.host)}", next_steps.check(datastack.target)),
+            next_step=then(f"{FINE}: {tell_administrators(datastack.server.host)}", datastack.again),
         )
     if response.status == 200 and (response.is_json or response.form not in (PAGE, "")):
         return ok("the same request succeeds now")
@@ -251,13 +229,6 @@ def _is_unusable(response: Response, facts: CallFacts) -> bool:
     return error in ("TypeError", "IndexError", "AttributeError") and not body
 
 
-def _not_repeated(facts: CallFacts) -> Finding | None:
-    """What is known about a call whose request was not sent again, such as a query."""
-    if not facts.valid or not facts.tables or not facts.call.table:
-        return None
-    return ok("the version and the table of that call exist; its request was not repeated")
-
-
 CALL = Check(
     id="last-call",
     group="this notebook",
@@ -268,6 +239,5 @@ CALL = Check(
     explains="The call of caveclient in the last cell failed for a reason of its own: what it names does not exist, or "
     "its client is out of date.",
     fixed_by="Run the line that the check prints, which names what exists, or change the cell as it says.",
-    quiet=True,
 )
 CHECKS = (CALL,)

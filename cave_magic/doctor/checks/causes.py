@@ -63,11 +63,6 @@ class Case:
     tried: Tried
 
     @property
-    def again(self) -> Command:
-        """The check."""
-        return next_steps.check(self.server.target)
-
-    @property
     def is_data_server(self) -> bool:
         """Whether the request went to a data server, whose address the info service has."""
         return self.response.host != self.server.host
@@ -76,14 +71,7 @@ class Case:
 def what_changed(
     response: Response, server: ServerFacts, tried: Tried, works: Callable[[Response], bool]
 ) -> Finding | None:
-    """The cause, if an experiment changed the outcome.
-
-    Args:
-        response: the response that failed.
-        server: the facts about its server.
-        tried: the experiments on the request.
-        works: whether a response is as it should be.
-    """
+    """The cause of a response that failed, if an experiment changed the outcome."""
     decisive = tried.decisive(works) if tried.url == response.url else None
     if decisive is None:
         return None
@@ -96,7 +84,7 @@ def _again(case: Case) -> tuple[str, NextStep]:
     tell = tell_administrators(case.response.host)
     return (
         "a moment later, without the token, it responded as it should",
-        advise("wait a minute, then ", case.again, f"; if it fails every time, {tell}"),
+        advise("wait a minute, then ", case.server.again, f"; if it fails every time, {tell}"),
     )
 
 
@@ -118,15 +106,15 @@ def _proxy_scheme(case: Case) -> tuple[str, NextStep]:
 def _corrected(case: Case, command: Command) -> NextStep:
     """Corrects the variable that names the proxy; other settings are not reached by a line."""
     if case.tried.proxy.lower().endswith("_proxy"):
-        return advise(f"correct {case.tried.proxy}: ", command, ", then ", case.again)
-    return then(f"correct the address of the proxy in {case.tried.proxy}", case.again)
+        return advise(f"correct {case.tried.proxy}: ", command, ", then ", case.server.again)
+    return then(f"correct the address of the proxy in {case.tried.proxy}", case.server.again)
 
 
 def _other_proxy(case: Case) -> tuple[str, NextStep]:
     good, bad = case.experiment.source, case.tried.proxy
     variable = f"{'https' if case.response.url.startswith('https') else 'http'}_proxy"
     outcome = f"the proxy in {good} reaches it" + (f", not the one in {bad}" if bad else "")
-    return outcome, advise("use that one: ", next_steps.copy_variable(good, variable), ", then ", case.again)
+    return outcome, advise("use that one: ", next_steps.copy_variable(good, variable), ", then ", case.server.again)
 
 
 def _no_exception(case: Case) -> tuple[str, NextStep]:
@@ -134,7 +122,7 @@ def _no_exception(case: Case) -> tuple[str, NextStep]:
     command = next_steps.with_fewer_hosts(variable, entries.split(","))
     return (
         f"the proxy reaches it, but {variable} says not to use it ({entries})",
-        advise(command, ", then ", case.again),
+        advise(command, ", then ", case.server.again),
     )
 
 
@@ -144,7 +132,7 @@ def _netrc(case: Case) -> tuple[str, NextStep]:
 
 def without_netrc(server: ServerFacts, path: str, host: str) -> tuple[str, NextStep]:
     """What a password in a `.netrc` file does, and how to stop it."""
-    again, command = next_steps.check(server.target), next_steps.with_variable("NETRC", os.devnull)
+    command = next_steps.with_variable("NETRC", os.devnull)
     file = path if path.startswith("~/") else "the file that NETRC names"
     return (
         f"{file} has a password for {host}, which is sent instead of the token",
@@ -152,7 +140,7 @@ def without_netrc(server: ServerFacts, path: str, host: str) -> tuple[str, NextS
             f'remove the entry for {host} (or "default") from {file}, or {either("in this kernel", "in this shell")}: ',
             command,
             ", then ",
-            again,
+            server.again,
         ),
     )
 
@@ -160,7 +148,7 @@ def without_netrc(server: ServerFacts, path: str, host: str) -> tuple[str, NextS
 def _no_bundle(case: Case) -> tuple[str, NextStep]:
     names = case.experiment.source.split(" and ")
     command = next_steps.without_variable(*names)
-    return f"without {case.experiment.source} it is trusted", advise(command, ", then ", case.again)
+    return f"without {case.experiment.source} it is trusted", advise(command, ", then ", case.server.again)
 
 
 def _other_bundle(case: Case) -> tuple[str, NextStep]:
@@ -168,7 +156,7 @@ def _other_bundle(case: Case) -> tuple[str, NextStep]:
     is_variable = source.isupper()
     command = next_steps.copy_variable(source, variable) if is_variable else next_steps.with_variable(variable, source)
     named = f"the certificates that {source} names" if is_variable else f"the certificates in {show_path(Path(source))}"
-    return f"with {named} it is trusted", advise(command, ", then ", case.again)
+    return f"with {named} it is trusted", advise(command, ", then ", case.server.again)
 
 
 def _no_proxy(case: Case) -> tuple[str, NextStep]:
@@ -181,13 +169,13 @@ def past_proxy(response: Response, server: ServerFacts, proxy: str) -> NextStep:
     hosts = [response.url] if is_data_server else [server.address, *local_servers_of(server.address)]
     names = ",".join(dict.fromkeys(map(name_of_host, hosts)))
     add = next_steps.with_more_hosts if known.has_exceptions else next_steps.with_variable
-    return advise(add(known.no_proxy, names), ", then ", next_steps.check(server.target), f"; or correct {proxy}")
+    return advise(add(known.no_proxy, names), ", then ", server.again, f"; or correct {proxy}")
 
 
 def _family(case: Case) -> tuple[str, NextStep]:
     good = case.experiment.source
     bad = "IPv6" if good == "IPv4" else "IPv4"
-    then_again = line(", then ", case.again) if not in_shell() else line(" opens a Python that uses it")
+    then_again = line(", then ", case.server.again) if not in_shell() else line(" opens a Python that uses it")
     return (
         f"over {good} it responds: the connection over {bad} does not work",
         advise(
@@ -201,13 +189,13 @@ def _family(case: Case) -> tuple[str, NextStep]:
 def _other_address(case: Case) -> tuple[str, NextStep]:
     host = case.response.host
     outcome = f"{host} has several addresses: at the second it responds, at the first it does not"
-    return outcome, then(tell_administrators(host), case.again)
+    return outcome, then(tell_administrators(host), case.server.again)
 
 
 def _scheme(case: Case) -> tuple[str, NextStep]:
     scheme = case.experiment.source
     if case.is_data_server:
-        return f"with {scheme}:// it responds", then(not_yours(case.server), case.again)
+        return f"with {scheme}:// it responds", then(not_yours(case.server), case.server.again)
     command = next_steps.check(case.server.target.on(f"{scheme}://{case.server.host}"))
     return f"it responds if its address begins with {scheme}://", advise(command)
 

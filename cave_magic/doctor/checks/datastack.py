@@ -78,26 +78,28 @@ def _terms(datastack: DatastackFacts) -> Finding | None:
 
 
 def _not_accepted(datastack: DatastackFacts, terms: Terms | None, source: str) -> Finding:
-    account, again = datastack.server.account, next_steps.check(datastack.target)
+    account = datastack.server.account
     if account is not None and account.service_account:
-        return failed(
-            f"{datastack.name}: terms of service not accepted by the owner",
-            next_step=then("the owner of this service account must accept them", again),
-        )
+        step = then("the owner of this service account must accept them", datastack.again)
+        return failed(f"{datastack.name}: terms of service not accepted by the owner", next_step=step)
     evidence = f"{datastack.name}: terms of service not accepted ({source})"
     if terms is None:
-        return failed(evidence, next_step=then("accept them on the server's website", again))
-    return failed(evidence, next_step=advise("accept the terms at ", Span(terms.url, "link"), ", then ", again))
+        return failed(evidence, next_step=then("accept them on the server's website", datastack.again))
+    return failed(
+        evidence, next_step=advise("accept the terms at ", Span(terms.url, "link"), ", then ", datastack.again)
+    )
 
 
 def wait_for_cache(datastack: DatastackFacts, *evidence: str | Span) -> Finding:
     """The info service still uses an earlier response of the auth server, which it caches for `MEMORY_SECONDS`."""
-    again, response, since = next_steps.check(datastack.target), datastack.info, datastack.contradicted_since
+    response, since = datastack.info, datastack.contradicted_since
     if response is None or since is None or response.at >= since + MEMORY_SECONDS:
         too_long = f"it has cached that for more than {duration(MEMORY_SECONDS)}"
-        return unknown(*evidence, next_step=then(f"{too_long}: {tell_administrators(datastack.server.host)}", again))
+        return unknown(
+            *evidence, next_step=then(f"{too_long}: {tell_administrators(datastack.server.host)}", datastack.again)
+        )
     cached = f": it caches permissions for up to {MEMORY_SECONDS} s"
-    return failed(*evidence, cached, next_step=at(since, MEMORY_SECONDS, again))
+    return failed(*evidence, cached, next_step=at(since, MEMORY_SECONDS, datastack.again))
 
 
 def _name(datastack: DatastackFacts) -> Finding | None:
@@ -107,10 +109,8 @@ def _name(datastack: DatastackFacts) -> Finding | None:
     host, name, target = datastack.server.host, datastack.name, datastack.target
     home, listed = deployment_of(name), datastack.listed_datastacks or ()
     if name in listed:
-        return failed(
-            f"{host} lists {name}, but has no information about it ({response.status})",
-            next_step=then(tell_administrators(host), next_steps.check(target)),
-        )
+        evidence = f"{host} lists {name}, but has no information about it ({response.status})"
+        return failed(evidence, next_step=then(tell_administrators(host), datastack.again))
     if home is not None and home.server != target.server:
         return _is_on_another(datastack, home.server, "it is on")
     mapped = meant_address(datastack.server.machine.datastack_map.entries.get(name))
@@ -130,10 +130,8 @@ def _is_on_another(datastack: DatastackFacts, home: str, it_is_on: str) -> Findi
     host, name, target = datastack.server.host, datastack.name, datastack.target
     if not target.asked and target.named_by in ("option", "setting"):
         return failed(f"{host} has no {name}, which is the default datastack", next_step=_others(datastack))
-    return failed(
-        f"{name} is not on {host}; {it_is_on} {host_of(home)}",
-        next_step=advise(next_steps.check(target.on(home))),
-    )
+    check = next_steps.check(target.on(home))
+    return failed(f"{name} is not on {host}; {it_is_on} {host_of(home)}", next_step=advise(check))
 
 
 def _near(name: str, known: Collection[str]) -> list[str]:
@@ -161,27 +159,25 @@ def _list(datastack: DatastackFacts) -> NextStep:
 
 def _access(datastack: DatastackFacts) -> Finding:
     response, account = datastack.info, datastack.server.account
-    check = next_steps.check(datastack.target)
     if response is None:
-        return unknown(f"{datastack.server.host} was not contacted", next_step=advise(check))
+        return unknown(f"{datastack.server.host} was not contacted", next_step=advise(datastack.again))
     if response.is_good and not _is_datastack(response):
-        return unknown(response.evidence, next_step=then(UNEXPECTED, check))
+        return unknown(response.evidence, next_step=then(UNEXPECTED, datastack.again))
     if local := local_server_in(response):
         if datastack.contradicted_since is not None and account is not None:
             return _no_longer(datastack, account)
         return ok(f"{datastack.name} can be read; its data is on {host_of(local)}")
     if response.is_good:
+        evidence = f"{response.host} returned no usable data server address for "
         name = sanitize(datastack.name, 60, shareable=True)
-        return unknown(
-            f"{response.host} returned no usable data server address for {name}", next_step=then(UNEXPECTED, check)
-        )
+        return unknown(evidence, name, next_step=then(UNEXPECTED, datastack.again))
     if response.code == "missing_permission" and account is not None:
         return _or_another_token(datastack, _no_permission(datastack, account))
     if datastack.contradicted_since is not None:
         return wait_for_cache(
             datastack, "the auth server accepts the token; the info service still rejects it (invalid_token)"
         )
-    return unknown(response.evidence, next_step=then(UNEXPECTED, check))
+    return unknown(response.evidence, next_step=then(UNEXPECTED, datastack.again))
 
 
 def _no_longer(datastack: DatastackFacts, account: Account) -> Finding:
@@ -205,7 +201,6 @@ def _dataset(datastack: DatastackFacts) -> str:
 
 def _no_permission(datastack: DatastackFacts, account: Account) -> Finding:
     dataset = _dataset(datastack) or sanitize(datastack.name, 60, shareable=True)
-    again = next_steps.check(datastack.target)
     if datastack.contradicted_since is not None:
         source = "according to the auth server; the info service still refuses access (403 missing_permission)"
         return wait_for_cache(datastack, account.who, f" may view {dataset}, {source}")
@@ -215,24 +210,22 @@ def _no_permission(datastack: DatastackFacts, account: Account) -> Finding:
     ask = line(f"ask the administrators of {dataset} for access", named)
     if account.admin:
         give = f"you administer {datastack.server.host}: give your account that permission"
-        return failed(evidence, ", which an administrator needs too", next_step=then(give, again))
+        return failed(evidence, ", which an administrator needs too", next_step=then(give, datastack.again))
     if dataset in account.administers:
         give = f"you administer {dataset}: give a group of yours the permission to view it"
-        return failed(evidence, ", which a dataset's administrator needs too", next_step=then(give, again))
+        return failed(evidence, ", which a dataset's administrator needs too", next_step=then(give, datastack.again))
     if not account.before_terms:
-        other = set_up(server_for(datastack)).line
-        return failed(
-            evidence,
-            "; this account has no permissions at all",
-            next_step=advise("if you have another Google account, use it: ", other, ". If not, ", ask),
+        step = advise(
+            "if you have another Google account, use it: ", set_up(server_for(datastack)).line, ". If not, ", ask
         )
+        return failed(evidence, "; this account has no permissions at all", next_step=step)
     home = deployment_of(datastack.name)
     known = home.public if home else ()
     public = tuple(name for name in known if name in account.before_terms and name != datastack.name)
     if public:
         use = _check_of(public[0], datastack)
         return failed(evidence, next_step=advise(ask, ", or use the public datastack: ", use))
-    return failed(evidence, next_step=then(ask, again))
+    return failed(evidence, next_step=then(ask, datastack.again))
 
 
 def _or_another_token(datastack: DatastackFacts, finding: Finding) -> Finding:
@@ -246,11 +239,8 @@ def _or_another_token(datastack: DatastackFacts, finding: Finding) -> Finding:
     if datastack.untried_file is None:
         return finding
     save = save_this(server, datastack.untried_file)
-    return failed(
-        finding.evidence,
-        f"; {untried(datastack.untried_file)}",
-        next_step=advise(save.line, f" if that is one for {server.host}; else ", next_step.line),
-    )
+    step = advise(save.line, f" if that is one for {server.host}; else ", next_step.line)
+    return failed(finding.evidence, f"; {untried(datastack.untried_file)}", next_step=step)
 
 
 LISTED = Check(
@@ -260,7 +250,6 @@ LISTED = Check(
     about=ServerFacts,
     look=_listed,
     needs=(ACCOUNT,),
-    quiet=True,
     explains="`--all` could not check every datastack: the list is not available, or it is very long.",
     fixed_by="Name the datastacks: `%cave_check NAME NAME`.",
 )
@@ -271,7 +260,6 @@ INFO = Check(
     about=DatastackFacts,
     look=_info,
     needs=(ACCOUNT,),
-    quiet=True,
     explains="The server responds, but its info service does not work. The token is not the reason.",
     fixed_by=f"Wait for the server's administrators to fix it, as long as the check says. {NETWORK.fixed_by}",
 )
@@ -282,7 +270,6 @@ TERMS = Check(
     about=DatastackFacts,
     look=_terms,
     needs=(INFO,),
-    quiet=True,
     explains="You have not accepted the datastack's terms of service.",
     fixed_by="Accept them at the link that the check prints, with the same account. If you have just "
     "accepted them, try again at the time that the check prints.",
@@ -294,7 +281,6 @@ NAME = Check(
     about=DatastackFacts,
     look=_name,
     needs=(INFO,),
-    quiet=True,
     explains="The server has no datastack with that name.",
     fixed_by="Use the name that the check suggests; `%cave_whoami` lists what you can read.",
 )
@@ -305,6 +291,7 @@ ACCESS = Check(
     about=DatastackFacts,
     look=_access,
     needs=(TERMS, NAME),
+    quiet=False,
     explains="The account has no permission to view the datastack, or this has just changed and the info service has "
     "not caught up.",
     fixed_by="If another token on this computer has access, save it with the `%cave_save` that the check prints. Else "

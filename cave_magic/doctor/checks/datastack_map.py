@@ -90,7 +90,7 @@ def _shows_wrong_server(response: Response) -> bool:
 def _wrong_entry(server: ServerFacts, *evidence: str | Line) -> Finding:
     """A wrong entry of the map; without a fix if it was corrected in the meantime."""
     fix = fixes.fix_entry(server)
-    return failed(*evidence, next_step=None if fix else advise(next_steps.check(server.target)), fix=fix)
+    return failed(*evidence, next_step=None if fix else advise(server.again), fix=fix)
 
 
 MAP_FILE = Check(
@@ -100,7 +100,6 @@ MAP_FILE = Check(
     about=Machine,
     look=_map_file,
     needs=(RESOURCES,),
-    quiet=True,
     explains="The file in which caveclient saves the server of each datastack is damaged.",
     fixed_by="`%cave_check --fix` repairs it and keeps a copy; `!mv` moves away what is not a file.",
 )
@@ -111,7 +110,6 @@ MAP = Check(
     about=ServerFacts,
     look=_map,
     needs=(MAP_FILE,),
-    quiet=True,
     explains="caveclient has saved a wrong server address for the datastack.",
     fixed_by="`%cave_check --fix` corrects the address, or removes it.",
 )
@@ -122,7 +120,6 @@ MAP_SECRET = Check(
     about=Machine,
     look=_map_secret,
     needs=(MAP_FILE,),
-    quiet=True,
     explains="A server address that caveclient has saved contains a token or a password.",
     fixed_by="`%cave_check --fix` removes it; if others may have seen it, `%cave_setup replace`.",
 )

@@ -91,12 +91,9 @@ def _home(machine: Machine) -> Finding | None:
         return None
     kept = runtime.secrets_name or ("" if machine.can_ask else "an environment variable")
     keep = f"keep it as CAVE_TOKEN in {kept}, and" if kept else "secrets cannot be kept here:"
-    return warning(
-        f"{runtime.platform} deletes this home folder, with any saved token, at the end of the session",
-        next_step=advise(
-            f"{keep} begin the next {either('notebook', 'session')} with ", joined(", then ", machine.save_commands)
-        ),
-    )
+    evidence = f"{runtime.platform} deletes this home folder, with any saved token, at the end of the session"
+    begin = f"{keep} begin the next {either('notebook', 'session')} with "
+    return warning(evidence, next_step=advise(begin, joined(", then ", machine.save_commands)))
 
 
 def _packages(machine: Machine) -> Finding | None:
@@ -117,6 +114,7 @@ REQUESTS = Check(
     about=Machine,
     look=_requests,
     needs=(RESOURCES,),
+    quiet=False,
     explains="The package requests cannot be imported in this kernel, so no request can be sent.",
     fixed_by="The check names the package at fault, and prints the line that installs, replaces or removes it here.",
 )
@@ -127,6 +125,7 @@ CAVECLIENT = Check(
     about=Machine,
     look=_caveclient,
     needs=(REQUESTS,),
+    quiet=False,
     explains="caveclient cannot be imported in this kernel, or a file in the notebook's folder shadows a package.",
     fixed_by="The check names the package at fault, and prints the line that installs, replaces or removes it here; a "
     "file is renamed.",
@@ -138,7 +137,6 @@ PACKAGES = Check(
     about=Machine,
     look=_packages,
     needs=(CAVECLIENT,),
-    quiet=True,
     explains="A package that cave-magic or caveclient needs is missing or has the wrong version.",
     fixed_by='The line that the check prints, such as `%pip install -U "pandas<3"`, then restart the kernel.',
 )
@@ -148,6 +146,7 @@ HOME = Check(
     title="home folder",
     about=Machine,
     look=_home,
+    quiet=False,
     explains="The home folder is deleted when the session ends, and a saved token with it.",
     fixed_by="Keep the token in the platform's secrets, and begin each notebook with the lines that the check prints: "
     "they read it from there and save it with `%cave_save`.",

@@ -15,39 +15,6 @@ from .. import next_steps
 _DOUBTFUL = (Cause.UNKNOWN, Cause.MISMATCH)
 """Causes that a file which shadows a package explains better."""
 
-_SAID = {
-    Cause.STALE_KERNEL: "a fresh Python can import it: packages, modules or sys.path changed after this kernel started",
-    Cause.OTHER_COPY: "{package} in {folder} hides the copy in {other}; without it the import works",
-    Cause.VARIABLE: "without the environment variable {package}, the import works",
-    Cause.STARTUP_FILE: "each kernel runs {package} in {folder} when it starts; without it the import works",
-    Cause.NO_MODULE_OF_PYTHON: "this Python was built without its module {package}",
-    Cause.TOO_OLD_FOR_PYTHON: "{package} needs the module {other}, which this Python no longer has",
-    Cause.MISSING: "{package} is not installed",
-    Cause.EDITABLE_GONE: "{package} was installed from a folder that no longer exists",
-    Cause.DAMAGED: "files of {package} in {folder} are missing or damaged: {files}",
-    Cause.PYTHON_GONE: "{folder}, the {package} of this kernel, no longer exists",
-    Cause.LOST_LINK: "{folder}, the folder of {package}, is a link to nothing",
-    Cause.UNREADABLE: "you have no permission to read {package} in {folder}",
-    Cause.HALF_UPGRADED: "{folder} has metadata of {package} and of {other}: an upgrade was interrupted",
-    Cause.NOT_INSTALLED: "{folder} contains {package}, which is not installed: it is left over from another version",
-    Cause.OTHER_BUILD: "{package} in {folder} was built for another Python",
-    Cause.OTHER_VERSION: "{other}, but {package} is installed",
-    Cause.OTHER_BINARY: "{package} was compiled for another version of {other}",
-    Cause.SYSTEM_LIBRARY: "{package} needs {other}, which is missing or too old on this computer",
-    Cause.MISMATCH: "{package} does not work with {other}",
-    Cause.UNKNOWN: "{package} cannot be used, and nothing that was tried changes this: {problem}",
-}
-"""What is said of each cause; the names in braces are those of `ImportFault`."""
-
-_ORIGINS = {
-    Origin.ENVIRONMENT: "",
-    Origin.USER: " (your own packages)",
-    Origin.PYTHONPATH: " (named by PYTHONPATH)",
-    Origin.NOTEBOOK: " (the folder of the notebook)",
-    Origin.ADDED: " (added to sys.path)",
-}
-_IN_A_SHELL = {Origin.NOTEBOOK: " (the current folder)"}
-
 
 def is_sure(fault: ImportFault) -> bool:
     """Whether the fault is a better explanation than a file that shadows a package."""
@@ -63,12 +30,14 @@ def said_of(fault: ImportFault, problem: str) -> Line:
         "other": line(sanitize(fault.other, 200, shareable=not is_path)),
         "folder": line(
             Span(show_path(Path(fault.folder)), private=True),
-            either(_ORIGINS[fault.origin], _IN_A_SHELL.get(fault.origin, _ORIGINS[fault.origin])),
+            fault.origin.value.replace(
+                "the folder of the notebook", either("the folder of the notebook", "the current folder")
+            ),
         ),
         "files": line(sanitize("".join(fault.files[:1]), 100, shareable=True), more),
         "problem": line(problem),
     }
-    said_in = _SAID[fault.cause].replace("each kernel", either("each kernel", "every Python"))
+    said_in = fault.cause.value.replace("each kernel", either("each kernel", "every Python"))
     words = re.split(r"\{(\w+)\}", said_in.replace("this kernel", either("this kernel", "this program")))
     said = line(*(parts[word] if at % 2 else word for at, word in enumerate(words)))
     needs = line(", and ", sanitize(fault.other, 80, shareable=True), " needs it")

@@ -82,8 +82,6 @@ def failure_finding(
     """What a response means that is not from a working CAVE service.
 
     Args:
-        response: the response.
-        server: the facts about its server.
         whole: "the server", or the name of the only service that does not work.
         tried: the experiments on it; None for those on the server.
         works: whether a response is as it should be.
@@ -110,15 +108,15 @@ def _unchanged(response: Response, server: ServerFacts, whole: str, tried: Tried
 
 def _portal(response: Response, server: ServerFacts, tried: Tried) -> Finding:
     """This network, or the proxy, responds in place of every server."""
-    again, exists = next_steps.check(server.target), "; a host that does not exist responds, too"
+    exists = "; a host that does not exist responds, too"
     if not tried.proxy:
         evidence = line(evidence_of(response), f"{exists}: this network responds in place of every server")
-        return failed(evidence, next_step=then("sign in to this network: open any page in a browser", again))
+        return failed(evidence, next_step=then("sign in to this network: open any page in a browser", server.again))
     if PAC in response.opening:
         evidence = line(f"{tried.proxy} names a script that chooses a proxy, not a proxy: ", evidence_of(response))
-        return failed(evidence, next_step=then(f"set {tried.proxy} to the proxy that the script names", again))
+        return failed(evidence, next_step=then(f"set {tried.proxy} to the proxy that the script names", server.again))
     evidence = line(evidence_of(response), f"{exists}: the proxy in {tried.proxy} responds in place of every server")
-    return failed(evidence, next_step=then(f"sign in to that proxy, or correct {tried.proxy}", again))
+    return failed(evidence, next_step=then(f"sign in to that proxy, or correct {tried.proxy}", server.again))
 
 
 def _is_misled(response: Response, server: ServerFacts, tried: Tried) -> bool:
@@ -141,20 +139,19 @@ def _is_portal(tried: Tried) -> bool:
 
 def _other_address(response: Response, server: ServerFacts, tried: Tried) -> Finding:
     """The name of a public server leads to an address that is not public, or that the file of hosts sets."""
-    host, again = response.host, next_steps.check(server.target)
+    host = response.host
     where = tried.private_address or "an address that no name server was asked for"
     if tried.hosts_file:
         advice = f"correct or remove the line for {host} in {tried.hosts_file} (its administrator can)"
         evidence = line(evidence_of(response), f"; {tried.hosts_file} leads {host} to {where}")
-        return failed(evidence, next_step=then(advice, again))
+        return failed(evidence, next_step=then(advice, server.again))
     advice = _OTHER_NETWORK.format(host=host)
     evidence = line(evidence_of(response), f"; the name server of this network leads it to {where}, a private address")
-    return failed(evidence, next_step=then(advice, again))
+    return failed(evidence, next_step=then(advice, server.again))
 
 
 def _strange(response: Response, server: ServerFacts, whole: str, tried: Tried) -> Finding:
     """A response that is not from a CAVE service, or not from one that works."""
-    again = next_steps.check(server.target)
     if response.location or response.status == 511:
         return _redirected(response, server, tried)
     if response.status >= 500:
@@ -164,16 +161,13 @@ def _strange(response: Response, server: ServerFacts, whole: str, tried: Tried) 
     if response.status == 404 and whole == "the server":
         return _not_cave(response, server)
     if response.status == 404:
-        return failed(
-            f"{whole} is not where it should be on {response.host} (404)",
-            next_step=then(f"{FINE}: {tell_administrators(server.host)}", again),
-        )
+        step = then(f"{FINE}: {tell_administrators(server.host)}", server.again)
+        return failed(f"{whole} is not where it should be on {response.host} (404)", next_step=step)
     if response.status == 429:
         asked = f", and {asked}" if (asked := _asked_to_wait(response)) else ""
-        return failed(
-            f"{response.host} asks to slow down (429){asked}", next_step=_later(response, "wait a minute or so", again)
-        )
-    return unknown(response.evidence, only_this_one(tried), next_step=then(UNEXPECTED, again))
+        step = _later(response, "wait a minute or so", server.again)
+        return failed(f"{response.host} asks to slow down (429){asked}", next_step=step)
+    return unknown(response.evidence, only_this_one(tried), next_step=then(UNEXPECTED, server.again))
 
 
 def _redirected(response: Response, server: ServerFacts, tried: Tried) -> Finding:
@@ -181,7 +175,7 @@ def _redirected(response: Response, server: ServerFacts, tried: Tried) -> Findin
     other = tell_administrators(server.host) if response.host != server.host else "correct the address"
     advice = other if reached(tried) else f"sign in to this network (VPN, portal) or {other}"
     evidence = line(response.evidence, only_this_one(tried))
-    return failed(evidence, next_step=then(advice, next_steps.check(server.target)))
+    return failed(evidence, next_step=then(advice, server.again))
 
 
 def _broken(response: Response, server: ServerFacts, whole: str, tried: Tried) -> Finding:
@@ -193,7 +187,7 @@ def _broken(response: Response, server: ServerFacts, whole: str, tried: Tried) -
     return failed(
         f"{whole} on {response.host} is down or broken ({response.status}){asked}",
         line(": ", sanitize(response.message, 120)) if response.message else (),
-        next_step=_later(response, f"{FINE}: wait", next_steps.check(server.target)),
+        next_step=_later(response, f"{FINE}: wait", server.again),
     )
 
 
@@ -224,9 +218,8 @@ def at(start: float, seconds: float, again: Command) -> NextStep:
 
 def _no_data(response: Response, server: ServerFacts, tried: Tried) -> Finding:
     """Status 200 without JSON; no portal of a network sends it if another service of the server responds."""
-    again = next_steps.check(server.target)
     if response.form not in (PAGE, TEXT, ""):
-        return unknown(response.evidence, next_step=then(UNEXPECTED, again))
+        return unknown(response.evidence, next_step=then(UNEXPECTED, server.again))
     said = line(' ("', sanitize(response.opening), '")') if response.opening else ()
     what = line(f"{response.form} instead of data", said) if response.form else "an empty response"
     advice = "wait a while"
@@ -234,54 +227,52 @@ def _no_data(response: Response, server: ServerFacts, tried: Tried) -> Finding:
         advice = f"open {display_url(response.url)} in a browser, which shows the whole page, or wait"
     if not reached(tried) and not any(map(is_cave, server.responses)):
         advice = f"sign in to this network's portal, or {advice}"
-    return failed(f"{response.host} returned ", what, only_this_one(tried), next_step=then(advice, again))
+    return failed(f"{response.host} returned ", what, only_this_one(tried), next_step=then(advice, server.again))
 
 
 def _proxy(response: Response, server: ServerFacts, tried: Tried) -> Finding:
     """The proxy fails, and without it nothing changes."""
-    again = next_steps.check(server.target)
     proxy = tried.proxy or server.machine.proxy_settings.proxy_for(response.url) or "this computer's settings"
     others, known = tried.about(Change.OTHER_SERVER), names_of(reached(tried))
     ask = "ask the IT department of this network"
     if response.failure is Failure.SOCKS:
         install = next_steps.install(server.machine.find_installer(), "requests[socks]")
-        return failed(evidence_of(response), next_step=advise(install, ", then ", again))
+        return failed(evidence_of(response), next_step=advise(install, ", then ", server.again))
     if response.status == 407 and tried.url and not tried.proxy:
         evidence = line(evidence_of(response), "; no proxy is configured on this computer", only_this_one(tried))
-        return failed(evidence, next_step=then(f"{ask} which proxy to use", again))
+        return failed(evidence, next_step=then(f"{ask} which proxy to use", server.again))
     if response.status == 407 or response.detail == PROXY_LOGIN:
         evidence = line(evidence_of(response), f"; the proxy in {proxy} wants another user name and password")
         if not proxy.lower().endswith("_proxy"):
-            return failed(evidence, next_step=then("enter yours there", again))
-        return failed(
-            evidence, next_step=advise("give it yours: ", next_steps.with_proxy_password(proxy), ", then ", again)
-        )
+            return failed(evidence, next_step=then("enter yours there", server.again))
+        give = next_steps.with_proxy_password(proxy)
+        return failed(evidence, next_step=advise("give it yours: ", give, ", then ", server.again))
     if known and response.detail == PROXY_FORBIDS:
         evidence = line(evidence_of(response), f"; it reaches {known}, so it blocks {response.host}")
-        return failed(evidence, next_step=then(f"{ask} to allow {response.host} in its proxy", again))
+        return failed(evidence, next_step=then(f"{ask} to allow {response.host} in its proxy", server.again))
     if known:
         evidence = line(
             evidence_of(response),
             f"; the proxy reaches {known}, so either it blocks {response.host}, or that server is down, or "
             "its address is wrong",
         )
-        return failed(evidence, next_step=then(f"wait, or {ask} about the proxy", again))
+        return failed(evidence, next_step=then(f"wait, or {ask} about the proxy", server.again))
     others_too = f"; the proxy does not reach {names_of(others)} either" if others else ""
     without = f"; without the proxy, {response.host} does not respond either" if tried.url else ""
     advice = f"correct {proxy}; {ask} for the address of its proxy"
     if tried.is_proxy_here:
         advice = f"start the program on this computer that is that proxy (a tunnel, a VPN), or correct {proxy}"
-    return failed(evidence_of(response), others_too, without, next_step=then(advice, again))
+    return failed(evidence_of(response), others_too, without, next_step=then(advice, server.again))
 
 
 def _no_response(response: Response, server: ServerFacts, tried: Tried) -> Finding:
-    again, failure, others = next_steps.check(server.target), response.failure, tried.about(Change.OTHER_SERVER)
+    failure, others = response.failure, tried.about(Change.OTHER_SERVER)
     if failure is Failure.KEY_LOG:
         unset = next_steps.without_variable("SSLKEYLOGFILE")
-        return failed(evidence_of(response), next_step=then(unset, again))
+        return failed(evidence_of(response), next_step=then(unset, server.again))
     evidence = line(evidence_of(response), only_this_one(tried))
     if response.host != server.host and failure in (Failure.NAME_NOT_FOUND, Failure.REFUSED, Failure.NOT_TLS):
-        return failed(evidence, next_step=then(not_yours(server), again))
+        return failed(evidence, next_step=then(not_yours(server), server.again))
     if others and not reached(tried) and failure is not None:
         return _nothing_is_reached(response, server, others)
     advice = _ADVICE.get(failure, "").format(host=response.host) if failure else ""
@@ -292,7 +283,7 @@ def _no_response(response: Response, server: ServerFacts, tried: Tried) -> Findi
         slow = f"{advice}; if it is just slow: " if advice else "give it more time: "
         next_step = advise(slow, next_steps.check(server.target, f"--timeout {LONGER}"))
     elif advice:
-        next_step = then(advice, again)
+        next_step = then(advice, server.again)
     else:
         report = next_steps.check(server.target, "--report")
         next_step = advise("show the output of ", report, " to somebody who can help")
@@ -301,12 +292,11 @@ def _no_response(response: Response, server: ServerFacts, tried: Tried) -> Findi
 
 def _nothing_is_reached(response: Response, server: ServerFacts, others: tuple[Experiment, ...]) -> Finding:
     """Neither this server nor any other that was tried responds."""
-    again = next_steps.check(server.target)
     evidence = line(evidence_of(response), "; ", names_of(others), " cannot be reached either")
     if all(one.failure in _OFFLINE for one in (response, *(one.response for one in others))):
         advice = "connect it to a network (Wi-Fi, cable, VPN; on a cluster, use a node with internet access)"
-        return failed(evidence, ": this computer seems to be offline", next_step=then(advice, again))
-    return failed(evidence, next_step=then(_OTHER_NETWORK.format(host=response.host), again))
+        return failed(evidence, ": this computer seems to be offline", next_step=then(advice, server.again))
+    return failed(evidence, next_step=then(_OTHER_NETWORK.format(host=response.host), server.again))
 
 
 def _not_cave(response: Response, server: ServerFacts) -> Finding:
@@ -325,7 +315,7 @@ def _network(server: ServerFacts) -> Finding:
     if not good and responses:
         return _remembered(failure_finding(responses[0], server, "the server"), responses[0], server)
     if not good:
-        return unknown(f"{server.host} was not contacted", next_step=advise(next_steps.check(server.target)))
+        return unknown(f"{server.host} was not contacted", next_step=advise(server.again))
     return ok(f"{server.host} responded in {elapsed(max(response.seconds for response in good))}")
 
 
@@ -349,7 +339,7 @@ def _auth(server: ServerFacts) -> Finding | None:
         return None
     if server.is_gated and server.anonymous_identity is not None:
         said = line(server.anonymous_identity.evidence, ", even without a token, so no token can work there now")
-        return failed(said, next_step=then(tell_administrators(server.host), next_steps.check(server.target)))
+        return failed(said, next_step=then(tell_administrators(server.host), server.again))
     if is_cave(response):
         return ok(f"responded in {elapsed(response.seconds)}")
     return failure_finding(response, server, "the auth service")
@@ -361,7 +351,7 @@ def _clock(server: ServerFacts) -> Finding | None:
     if abs(off) <= _DAY:
         return None
     said = f"this computer's clock is {duration(abs(off))} {'behind' if off > 0 else 'ahead of'} that of {server.host}"
-    return warning(f"{said}, so times are shown wrong", next_step=then(SET_CLOCK, next_steps.check(server.target)))
+    return warning(f"{said}, so times are shown wrong", next_step=then(SET_CLOCK, server.again))
 
 
 NETWORK = Check(
@@ -371,6 +361,7 @@ NETWORK = Check(
     about=ServerFacts,
     look=_network,
     needs=(MAP, REQUESTS),
+    quiet=False,
     explains="The server is unreachable, or is not a working CAVE server. The check repeats the request without the "
     "token and changes one thing at a time (proxy, certificates, IPv4 or IPv6, scheme, server); `-v` shows each try.",
     fixed_by="If a change made the request work, the check prints the line for it, such as `%env NO_PROXY=HOST` or "
@@ -383,7 +374,6 @@ AUTH = Check(
     about=ServerFacts,
     look=_auth,
     needs=(NETWORK, FORM),
-    quiet=True,
     explains="The server responds, but its auth service does not work. The token is not the reason.",
     fixed_by=f"Wait for the server's administrators to fix it, as long as the check says. {NETWORK.fixed_by}",
 )
@@ -393,7 +383,6 @@ CLOCK = Check(
     title="clock",
     about=ServerFacts,
     look=_clock,
-    quiet=True,
     explains="The clock of this computer differs by more than a day from those of the servers.",
     fixed_by="Set the clock; on a shared computer, its administrators do.",
 )

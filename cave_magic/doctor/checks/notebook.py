@@ -15,10 +15,10 @@ def _clients(server: ServerFacts) -> Finding | None:
     names = " and ".join(one.variable for one in server.stale_clients[:3])
     first = server.stale_clients[0]
     remembered = server.machine.datastack_map.opens_on(first.datastack)
-    command = next_steps.client(first.variable, sanitize(first.datastack).text, server.address, remembered)
+    code = next_steps.client(first.variable, sanitize(first.datastack).text, server.address, remembered)
     return warning(
         f"{names} {'was' if len(server.stale_clients) == 1 else 'were'} created with a token other than the stored one",
-        next_step=advise("create it again: ", command),
+        next_step=advise("create it again: ", next_steps.python_line(code)),
     )
 
 
@@ -35,7 +35,6 @@ LEFT = Check(
     title="traces",
     about=Machine,
     look=_left,
-    quiet=True,
     explains="A token was left in this session's history or in the notebook file.",
     fixed_by="`%cave_check --fix` removes it; if anybody may have seen it, `%cave_setup replace`.",
 )
@@ -46,7 +45,6 @@ CLIENTS = Check(
     about=ServerFacts,
     look=_clients,
     needs=(ACCOUNT,),
-    quiet=True,
     explains="A variable holds a CAVEclient that was created with another token, and still sends that one.",
     fixed_by='Create the client again: `client = CAVEclient("minnie65_public")`.',
 )

@@ -31,29 +31,24 @@ def _cloud_volume(datastack: DatastackFacts) -> Finding | None:
         return warning(f"in this kernel, {libraries} cached {cached}", next_step=save_from(server, stored.source))
     file = found[0].file.path
     if file.parent == server.machine.token_folder:
-        return ok(f"{_named(found, 'read')} the same token")
-    return ok(f"{_named(found, 'read')} the same token, from ", Span(show_path(file), private=True))
+        return ok(f"{_named(found)} the same token")
+    return ok(f"{_named(found)} the same token, from ", Span(show_path(file), private=True))
 
 
 def _other_file(datastack: DatastackFacts, wrong: Sequence[Reading], source: TokenFile) -> Finding:
     """It reads a file with another token; if that is in another folder, saving again would not change it."""
     file = wrong[0].file
-    reads = _named([one for one in wrong if one.file.path == file.path], "read")
-    what = "another token" if file.token else "no token"
-    fix = fixes.fix_readers(datastack)
+    reads = _named([one for one in wrong if one.file.path == file.path])
+    has, fix = f", which has {'another' if file.token else 'no'} token", fixes.fix_readers(datastack)
     if wrong[0].first.parent == datastack.server.machine.token_folder:
-        return warning(f"{reads} {file.name}, which has {what}", next_step=save_from(datastack.server, source), fix=fix)
-    return warning(
-        f"{reads} ",
-        Span(show_path(file.path), private=True),
-        f", which has {what}: CLOUD_VOLUME_DIR points there",
-        fix=fix,
-    )
+        return warning(f"{reads} {file.name}{has}", next_step=save_from(datastack.server, source), fix=fix)
+    shown = Span(show_path(file.path), private=True)
+    return warning(f"{reads} ", shown, f"{has}: CLOUD_VOLUME_DIR points there", fix=fix)
 
 
-def _named(found: Sequence[Reading], verb: str) -> str:
+def _named(found: Sequence[Reading]) -> str:
     """`cloud-volume reads`, `cloud-volume and cloud-files read`."""
-    return f"{' and '.join(one.library for one in found)} {verb}{'s' if len(found) == 1 else ''}"
+    return f"{' and '.join(one.library for one in found)} read{'s' if len(found) == 1 else ''}"
 
 
 def _is_looked_at(library: str, machine: Machine) -> bool:
@@ -78,7 +73,6 @@ CLOUD_VOLUME = Check(
     about=DatastackFacts,
     look=_cloud_volume,
     needs=(ACCESS,),
-    quiet=True,
     explains="cloud-volume or cloud-files reads another token than caveclient, or has an old one cached.",
     fixed_by="`%cave_save --from-file FILE --overwrite`; `%cave_check --fix` if CLOUD_VOLUME_DIR points elsewhere.",
 )
@@ -88,6 +82,7 @@ CLOUD_FILES = Check(
     title="cloud-files",
     about=Machine,
     look=_cloud_files,
+    quiet=False,
     explains="The installed cloud-files is too old to read a server's own token file.",
     fixed_by="`%pip install -U cloud-files cloud-volume`, then restart the kernel.",
 )

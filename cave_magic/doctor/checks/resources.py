@@ -30,7 +30,6 @@ RESOURCES = Check(
     title="resources",
     about=Machine,
     look=_resources,
-    quiet=True,
     explains="This kernel has too many open files, or no memory or threads left, so that nothing else can be checked.",
     fixed_by="Restart the kernel, or delete large variables.",
 )
@@ -40,7 +39,6 @@ NETRC = Check(
     title=".netrc",
     about=Machine,
     look=_netrc,
-    quiet=True,
     explains="The file with passwords that requests reads is a pipe, a device, huge or not text, so no request works.",
     fixed_by="The check prints the line that moves it away, or unsets the variable that names it.",
 )

@@ -24,10 +24,8 @@ def _local_server(datastack: DatastackFacts) -> Finding | None:
     if not responses:
         return None
     if all(response.status == 404 for response in responses):  # even old services have one of the routes
-        return failed(
-            f"{responses[0].host} has none of the data services (404 for each)",
-            next_step=then(not_yours(datastack.server), next_steps.check(datastack.target)),
-        )
+        step = then(not_yours(datastack.server), datastack.again)
+        return failed(f"{responses[0].host} has none of the data services (404 for each)", next_step=step)
     if any(is_up(name, response) for name, response in services.items()):
         return ok(f"{responses[0].host} responded in {elapsed(max(response.seconds for response in responses))}")
     if len({(response.failure, response.status) for response in responses}) > 1:
@@ -58,7 +56,7 @@ def _missing(name: str, datastack: DatastackFacts, response: Response) -> Findin
     if not _is_needed(name, datastack):
         return warning(f"{evidence}, so client.{name} does not work for this datastack")
     advice = f"{FINE}: {tell_administrators(datastack.server.host)}"
-    return failed(evidence, next_step=then(advice, next_steps.check(datastack.target)))
+    return failed(evidence, next_step=then(advice, datastack.again))
 
 
 def _is_needed(name: str, datastack: DatastackFacts) -> bool:
@@ -116,7 +114,6 @@ LOCAL = Check(
     about=DatastackFacts,
     look=_local_server,
     needs=(ACCESS,),
-    quiet=True,
     explains="The data server of the datastack is unreachable, or none of its services works.",
     fixed_by=f"If the server is down, wait. {NETWORK.fixed_by}",
 )
@@ -128,7 +125,6 @@ SERVICE_CHECKS = tuple(
         about=DatastackFacts,
         look=partial(_service, name),
         needs=(LOCAL,),
-        quiet=True,
         explains=f"The {name} service of the data server does not work, or is missing. The token is not the reason.",
         fixed_by=f"Wait for the server's administrators to fix it, as long as the check says. {NETWORK.fixed_by}",
     )
@@ -141,7 +137,6 @@ FITS = Check(
     about=DatastackFacts,
     look=_fits,
     needs=(ACCESS,),
-    quiet=True,
     explains="The materialize service is too old for the installed caveclient.",
     fixed_by='`%pip install "caveclient<8"` if queries fail, then restart the kernel.',
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from ...api.responses import REFUSALS, Response, is_cave
 from ...api.urls import host_of
@@ -13,8 +12,7 @@ from ...ui.document import Line, Span, line
 from ...ui.door import either
 from .. import fixes, next_steps
 from ..evidence import Machine, ServerFacts
-from ..model import Check, Command, Finding, NextStep, Status, advise, failed, ok, then, unknown, warning
-from ..next_steps import without_anybody
+from ..model import Check, Finding, NextStep, Status, advise, failed, ok, then, unknown, warning
 from .datastack_map import MAP
 from .resources import RESOURCES
 
@@ -24,7 +22,7 @@ from .resources import RESOURCES
 def set_up(server: ServerFacts, kind: str = "existing") -> NextStep:
     """The command that sets up a new token for this server."""
     if not server.machine.can_ask:
-        return without_anybody(server.target, server.machine.runtime, server.stored.token is not None)
+        return next_steps.without_anybody(server.target, server.machine.runtime, server.stored.token is not None)
     return advise(next_steps.setup(server.target, kind))
 
 
@@ -48,11 +46,8 @@ def within_reach(server: ServerFacts, evidence: str | Line, otherwise: NextStep)
     if server.untried_file is None:
         return failed(evidence, next_step=otherwise)
     save, other = save_this(server, server.untried_file).line, set_up(server).line
-    return failed(
-        evidence,
-        f"; {untried(server.untried_file)}",
-        next_step=advise(save, "   (or ", other, f" if {server.host} rejects it)"),
-    )
+    step = advise(save, "   (or ", other, f" if {server.host} rejects it)")
+    return failed(evidence, f"; {untried(server.untried_file)}", next_step=step)
 
 
 def untried(file: TokenFile) -> str:
@@ -61,13 +56,7 @@ def untried(file: TokenFile) -> str:
 
 
 def _move_away(server: ServerFacts, file: TokenFile) -> NextStep:
-    return then(next_steps.move_away(file.path), next_steps.check(server.target))
-
-
-def _without_link(link: Path, check: Command) -> NextStep:
-    """Makes the target of a dangling link available, or moves the link away."""
-    move = next_steps.move_away(link)
-    return then(line("if that is on a drive that is not mounted, mount it; else ", move), check)
+    return then(next_steps.move_away(file.path), server.again)
 
 
 # ---------------------------------------------------------------- finding it
@@ -106,10 +95,10 @@ def _stored(server: ServerFacts) -> Finding:
         return _missing(server)
     file = stored.source or stored.server_file
     if server.caveclient_disagrees:
-        check, step = next_steps.check(server.target), next_steps.install(server.machine.find_installer(), "caveclient")
+        step = next_steps.install(server.machine.find_installer(), "caveclient")
         return unknown(
             f"caveclient, as it is {either('in this kernel', 'installed here')}, does not use the token in {file.name}",
-            next_step=advise(either("restart the kernel, then ", ""), check, "; if it is the same then: ", step),
+            next_step=advise(either("restart the kernel, then ", ""), server.again, "; if it is the same then: ", step),
         )
     ending = (", ends in ", Span(stored.token.ending, private=True)) if stored.token.ending else ()
     alone = "" if file.readable_by_others else ", only you can read it"
@@ -130,7 +119,7 @@ def _blocked(server: ServerFacts, file: TokenFile) -> Finding:
     evidence = file.fault
     default = server.stored.default_file
     if file.state is State.UNREADABLE:
-        make_readable = then(next_steps.make_private(file.path), next_steps.check(server.target))
+        make_readable = then(next_steps.make_private(file.path), server.again)
         return failed(evidence, next_step=_move_away(server, file) if file.link else make_readable)
     if file.state in (State.NOT_A_FILE, State.TOO_LARGE):
         return failed(evidence, next_step=_move_away(server, file))
@@ -145,7 +134,7 @@ def _blocked(server: ServerFacts, file: TokenFile) -> Finding:
 def _missing(server: ServerFacts) -> Finding:
     own, default = server.stored.server_file, server.stored.default_file
     if own.gap:
-        return failed(own.fault, next_step=_without_link(own.path, next_steps.check(server.target)))
+        return failed(own.fault, next_step=next_steps.restore_link(own.path, server.again))
     if own.state is State.NOT_A_FILE:
         return failed(own.fault, next_step=_move_away(server, own))
     if own.state is State.READ and default.token is not None:
@@ -164,14 +153,10 @@ def _missing(server: ServerFacts) -> Finding:
             next_step=advise(next_steps.save(server.target, "--from-env", name)),
         )
     folder = Span(str(server.machine.token_folder), private=True)
-    return within_reach(server, line(f"none for {server.host} in ", folder), _first_time(server))
-
-
-def _first_time(server: ServerFacts) -> NextStep:
-    if not server.machine.can_ask:
-        return set_up(server)
-    new, old = next_steps.setup(server.target, "new"), next_steps.setup(server.target, "existing")
-    return advise(new, "   (or ", old, " if you have an account)")
+    step = set_up(server)
+    if server.machine.can_ask:
+        step = advise(set_up(server, "new").line, "   (or ", step.line, " if you have an account)")
+    return within_reach(server, line(f"none for {server.host} in ", folder), step)
 
 
 # ---------------------------------------------------------------- its form
@@ -210,11 +195,11 @@ def _shadow(server: ServerFacts) -> Finding | None:
 
 def _link(server: ServerFacts) -> Finding | None:
     """Links to nothing, although CAVEclient found a token, and links to another user's file."""
-    stored, check = server.stored, next_steps.check(server.target)
+    stored = server.stored
     for file in (stored.server_file, stored.default_file):
         if file.state is State.ABSENT and file.problem and stored.source is not None:
             fill = save_from(server, stored.source)
-            step = _without_link(file.path, check) if file.gap else fill
+            step = next_steps.restore_link(file.path, server.again) if file.gap else fill
             return warning(f"{file.name} {file.problem}", next_step=step)
     file = stored.source or stored.server_file
     if not file.link or not file.foreign:
@@ -257,7 +242,6 @@ FOLDER = Check(
     about=Machine,
     look=_folder,
     needs=(RESOURCES,),
-    quiet=True,
     explains="The folder of the token files cannot be read or written.",
     fixed_by="`!chmod 700` on the folder, or `!mv` for whatever is in its place, as the check prints it.",
 )
@@ -268,6 +252,7 @@ TOKEN = Check(
     about=ServerFacts,
     look=_token,
     needs=(MAP, FOLDER),
+    quiet=False,
     explains="No token is stored for the server, or its file cannot be used.",
     fixed_by="The check prints the command: `%cave_save` if there is a token on this computer (for a damaged file also "
     "`%cave_check --fix`), `!chmod 600` or `!mv` if the file cannot be read, `%pip install -U caveclient` if "
@@ -280,7 +265,6 @@ FORM = Check(
     about=ServerFacts,
     look=_form,
     needs=(TOKEN,),
-    quiet=True,
     explains="The stored token is malformed: it has quotes or spaces around it, or a part is missing.",
     fixed_by="`%cave_save --from-file FILE --overwrite` or `%cave_check --fix` if the token is still in it, else "
     "`%cave_setup existing`.",
@@ -292,7 +276,6 @@ SHADOW = Check(
     about=ServerFacts,
     look=_shadow,
     needs=(FORM,),
-    quiet=True,
     explains="An old token in the server's own file hides a working one in cave-secret.json.",
     fixed_by="`%cave_save --from-file ~/.cloudvolume/secrets/cave-secret.json --overwrite` or `%cave_check --fix`.",
 )
@@ -303,7 +286,6 @@ LEGACY = Check(
     about=ServerFacts,
     look=_legacy,
     needs=(TOKEN,),
-    quiet=True,
     explains="The token comes from chunkedgraph-secret.json, which caveclient reads as a last resort.",
     fixed_by="`%cave_check --fix` moves the token to the server's own file.",
 )
@@ -314,7 +296,6 @@ LINK = Check(
     about=ServerFacts,
     look=_link,
     needs=(TOKEN,),
-    quiet=True,
     explains="A token file is a link to nothing, or to a file of another user of this computer.",
     fixed_by="`%cave_save --from-file FILE --overwrite` writes the file that it points to; `!mv` moves the link away.",
 )
@@ -324,7 +305,6 @@ PRIVATE = Check(
     title="token file",
     about=ServerFacts,
     look=_private,
-    quiet=True,
     explains="Other users of this computer can read or replace the token file.",
     fixed_by="`%cave_check --fix`, which is `chmod 600` on the file and `chmod 700` on its folder.",
 )
@@ -335,7 +315,6 @@ VARIABLE = Check(
     about=ServerFacts,
     look=_variable,
     needs=(TOKEN,),
-    quiet=True,
     explains="An environment variable holds a token, which caveclient does not read.",
     fixed_by="Nothing, unless you want to use that token: `%cave_save --from-env NAME --overwrite`.",
 )

@@ -31,10 +31,7 @@ def is_strange(response: Response) -> bool:
 class Experiments:
     """The experiments on one request of a server, while they are under way.
 
-    Args:
-        batch: what sends them, and ends them.
-        target: the server.
-        masked: the token that the server got before, to mask it in what it returns; it is not sent.
+    The token that the server got before is `masked` in what it returns; it is not sent.
     """
 
     def __init__(self, batch: Batch, target: Target, masked: Token | None) -> None:
@@ -82,7 +79,11 @@ class Experiments:
         return Tried(
             url=self._url,
             experiments=tuple(
-                Experiment(change=trial.change, source=trial.source, response=result_or(future, _unfinished(trial)))
+                Experiment(
+                    change=trial.change,
+                    source=trial.source,
+                    response=result_or(future, Response(url=trial.url, failure=Failure.CONNECT_TIMEOUT)),
+                )
                 for trial, future in list(self._running)
             ),
             proxy=self._proxy,
@@ -90,7 +91,3 @@ class Experiments:
             private_address=result_or(self._private_address, ""),
             hosts_file=str(name_lookup.HOSTS_FILE) if name_lookup.is_in_hosts_file(name) else "",
         )
-
-
-def _unfinished(trial: Trial) -> Response:
-    return Response(url=trial.url, failure=Failure.CONNECT_TIMEOUT)

@@ -12,7 +12,8 @@ from cave_magic.doctor.model import Command
 from cave_magic.environment.import_fault import Action, Cause, ImportFault, Origin, Repair
 from cave_magic.environment.installer import Installer
 from cave_magic.environment.packages import Unmet
-from cave_magic.environment.platforms import Runtime
+from cave_magic.environment.platforms import BINDER, Runtime
+from cave_magic.environment.platforms import COLAB as COLAB_RUNTIME
 from cave_magic.environment.shadowed import ShadowingFile
 from cave_magic.environment.slow_import import SlowImport
 
@@ -25,13 +26,12 @@ UNMET = (Unmet(name="pandas", specifier="<3", have="3.0.1"), Unmet(name="h5py", 
 SAVE, FROM_ENV = "%cave_save", "%cave_save --from-env CAVE_TOKEN"
 
 
-def _on(platform: str, *commands: str, can_ask: bool = True) -> Machine:
-    runtime = Runtime(platform=platform, is_ephemeral=True, has_display=False)
+def _on(runtime: Runtime, *commands: str, can_ask: bool = True) -> Machine:
     recall = tuple(map(Command, commands)) or next_steps.recall(runtime, healthy.TARGET)
     return Machine(runtime=runtime, save_commands=recall, can_ask=can_ask)
 
 
-COLAB = _on("Colab")
+COLAB = _on(COLAB_RUNTIME)
 RESTART, OTHER = Repair(action=Action.RESTART), Repair(action=Action.OTHER_ENVIRONMENT, installer=Installer(tool=""))
 PANDAS = Repair(action=Action.INSTALL, specs=("pandas<3,>=1.5",))
 AGAIN = Repair(action=Action.REINSTALL, specs=("pandas",), folder="/opt/site")
@@ -82,8 +82,8 @@ CASES = [
     case("caveclient is too old for this package", PACKAGES, Machine(unmet_requirements=(Unmet(name="caveclient", specifier=">=7", have="6.5.2", by="cave-magic"), *UNMET[:1])), "warning", "cave-magic needs caveclient>=7 (6.5.2 is installed); caveclient needs pandas<3 (3.0.1 is installed)", '%pip install -U "caveclient>=7" "pandas<3"', CHECK),
     case("a permanent home", HOME, Machine(), "nothing"),
     case("Colab", HOME, COLAB, "warning", "Colab deletes this home folder", *map(str, COLAB.save_commands), advises=("CAVE_TOKEN in the Secrets of Colab", "begin the next notebook with")),
-    case("Binder has no secrets", HOME, _on("Binder", SAVE), "warning", "Binder deletes", SAVE, advises="secrets cannot be kept here: begin"),
-    case("Binder without a prompt", HOME, _on("Binder", FROM_ENV, can_ask=False), "warning", "Binder deletes", FROM_ENV, advises="CAVE_TOKEN in an environment variable"),
+    case("Binder has no secrets", HOME, _on(BINDER, SAVE), "warning", "Binder deletes", SAVE, advises="secrets cannot be kept here: begin"),
+    case("Binder without a prompt", HOME, _on(BINDER, FROM_ENV, can_ask=False), "warning", "Binder deletes", FROM_ENV, advises="CAVE_TOKEN in an environment variable"),
 ]  # fmt: skip
 
 
