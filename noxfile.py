@@ -34,6 +34,7 @@ CORE = [
         "credentials/test_atomic_write",
         "credentials/test_token_files",
         "doctor/test_lines_on_windows",
+        "environment/test_distributions",
         "whole_way/test_demo",
         "whole_way/test_notebooks",
     )
@@ -130,6 +131,13 @@ def worlds(session: nox.Session) -> None:
     """Every fault alone, then thousands of worlds of one to three faults: `nox -s worlds -- --seed 5000 --count 99`."""
     session.install("-q", "-e", ".[sandbox]", *TOOLS)
     session.run("python", "-m", "tests.worlds", *(session.posargs or ["--alone", "--count", "3000"]))
+
+
+@nox.session(default=False)
+def neighbours(session: nox.Session) -> None:
+    """Old and new neighbours, each in an environment of its own; writes docs/reference/neighbours.md. Takes minutes."""
+    session.install("-q", "uv")
+    session.run("python", "tests/neighbours/run.py", *session.posargs)
 
 
 @nox.session(default=False)

@@ -51,7 +51,7 @@ CHANGING = {"login.revocation", "commands.context"}
 SAME_NAME = {"_Server"}
 """Private classes that share a name."""
 
-OUTSIDE = {"benchmarks", "mutation", "support", "whole_way", "worlds"}
+OUTSIDE = {"benchmarks", "mutation", "neighbours", "support", "whole_way", "worlds"}
 """Folders of tests without a counterpart in the package."""
 
 WORDS_TO_AVOID = {

@@ -59,7 +59,7 @@ class Machine:
         shortage: what this kernel has run out of, or None.
         harmful_netrc: the `.netrc` file that stops every request, or None.
         netrc_variable: whether an environment variable names that file.
-        unmet_requirements: requirements of the installed caveclient that are not met; None if unknown.
+        unmet_requirements: requirements of this package and of caveclient that are not met; None if unknown.
         shadowing_files: files in the notebook's folder that Python imports instead of a package.
         runtime: where the kernel runs.
         token_variables: environment variables that seem to contain a token, and that; caveclient does not read them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import site
@@ -10,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
 from importlib.machinery import PathFinder
-from importlib.metadata import Distribution, PackagePath, distributions
+from importlib.metadata import Distribution, FileHash, PackagePath, distributions
 from pathlib import Path
 
 from .import_fault import Origin
@@ -42,8 +43,17 @@ class Installed:
     def files(self) -> list[PackagePath]:
         """The files that its installation recorded; [] if the record is missing."""
         with suppress(Exception):  # a damaged record
-            return [one for one in self.metadata.files or () if ".." not in one.parts and one.suffix != ".pyc"]
+            files = self._recorded() if self.has_record else self.metadata.files or ()
+            return [one for one in files if ".." not in one.parts and one.suffix != ".pyc"]
         return []
+
+    def _recorded(self) -> Iterator[PackagePath]:
+        """All files of the record; from Python 3.12 on, `Distribution.files` leaves out those that are missing."""
+        for name, code, size in csv.reader((self.metadata.read_text("RECORD") or "").splitlines()):
+            path = PackagePath(name)
+            path.hash, path.size = FileHash(code) if code else None, int(size) if size else None
+            path.dist = self.metadata
+            yield path
 
     @cached_property
     def has_record(self) -> bool:

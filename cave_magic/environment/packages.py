@@ -6,7 +6,7 @@ import gc
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..api.http import import_connections
@@ -73,22 +73,24 @@ class Unmet:
         name: the required package.
         specifier: the versions that are accepted, such as `<3,>=1.5`; "" for any.
         have: the installed version; "" if none is.
+        by: the package that requires it.
     """
 
     name: str
     specifier: str
     have: str = ""
+    by: str = "caveclient"
 
     def __str__(self) -> str:
         return f"{self.name}{self.specifier} ({f'{self.have} is installed' if self.have else 'not installed'})"
 
 
 def unmet_requirements() -> tuple[Unmet, ...]:
-    """The unmet requirements of the installed caveclient."""
+    """The unmet requirements of this package and of the installed caveclient: pip may break them later."""
     from importlib.metadata import distributions
 
-    caveclient = next(filter(_version_in, distributions(name="caveclient")), None)
-    return unmet_requirements_of(caveclient) if caveclient else ()
+    found = {name: next(filter(_version_in, distributions(name=name)), None) for name in ("cave-magic", "caveclient")}
+    return tuple(replace(need, by=name) for name, one in found.items() if one for need in unmet_requirements_of(one))
 
 
 def unmet_requirements_of(package: Distribution) -> tuple[Unmet, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
 from ...credentials.token_files import show_path
@@ -102,7 +103,8 @@ def _packages(machine: Machine) -> Finding | None:
         return ok("all of caveclient's requirements are met") if "caveclient" in machine.versions else None
     unmet = machine.unmet_requirements[:3]
     step = next_steps.install(machine.find_installer(), *(f"{one.name}{one.specifier}" for one in unmet))
-    return warning(f"caveclient needs {' and '.join(map(str, unmet))}", next_step=then(step, machine.check_command))
+    said = (f"{by} needs {' and '.join(map(str, needs))}" for by, needs in groupby(unmet, key=lambda one: one.by))
+    return warning("; ".join(said), next_step=then(step, machine.check_command))
 
 
 REQUESTS = Check(
@@ -135,7 +137,7 @@ PACKAGES = Check(
     about=Machine,
     look=_packages,
     needs=(CAVECLIENT,),
-    explains="A package that caveclient needs is missing or has the wrong version.",
+    explains="A package that cave-magic or caveclient needs is missing or has the wrong version.",
     fixed_by='The line that the check prints, such as `%pip install -U "pandas<3"`, then restart the kernel.',
 )
 HOME = Check(

@@ -79,6 +79,7 @@ CASES = [
     case("requirements are not known", PACKAGES, Machine(unmet_requirements=None), "nothing"),
     case("no caveclient has requirements", PACKAGES, Machine(versions={}), "nothing"),
     case("requirements are not met", PACKAGES, Machine(unmet_requirements=UNMET), "warning", "caveclient needs pandas<3 (3.0.1 is installed) and h5py (not installed)", '%pip install -U "pandas<3" h5py', CHECK),
+    case("caveclient is too old for this package", PACKAGES, Machine(unmet_requirements=(Unmet(name="caveclient", specifier=">=7", have="6.5.2", by="cave-magic"), *UNMET[:1])), "warning", "cave-magic needs caveclient>=7 (6.5.2 is installed); caveclient needs pandas<3 (3.0.1 is installed)", '%pip install -U "caveclient>=7" "pandas<3"', CHECK),
     case("a permanent home", HOME, Machine(), "nothing"),
     case("Colab", HOME, COLAB, "warning", "Colab deletes this home folder", *map(str, COLAB.save_commands), advises=("CAVE_TOKEN in the Secrets of Colab", "begin the next notebook with")),
     case("Binder has no secrets", HOME, _on(BINDER, SAVE), "warning", "Binder deletes", SAVE, advises="secrets cannot be kept here: begin"),
