@@ -102,7 +102,7 @@ def gather(
             is_imported = importing.done()
             machine = replace(
                 looking.result() if looking.done() else look(),
-                caveclient_problem=result_or(importing, "") if is_imported else "",
+                caveclient_problem=result_or(importing, "it was interrupted") if is_imported else "",
                 import_awaited=awaited,
                 import_unfinished=not is_imported,
                 slow_import=attempt(watch.slowest, None) if watch and is_imported else None,

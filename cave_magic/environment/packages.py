@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -40,8 +41,10 @@ def _import_caveclient() -> None:
 def _problem_of(importing: Callable[[], object]) -> str:
     try:
         importing()
-    except (Exception, SystemExit) as error:
-        return f"{type(error).__name__}: {sanitize(error, 100).text}"
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+            raise  # the user's; in another thread a module raised it
+        return f"{type(error).__name__}: {sanitize(error, 100).text}".rstrip(": ")
     return ""
 
 

@@ -178,3 +178,16 @@ def test_a_missing_package_comes_before_a_rejected_token(cave, set_up, run, slow
     failed = [text.split()[2] for text in run("%cave_check").out.splitlines() if text.startswith("✘ failed")]
     assert failed[0] == "environment"
     assert len(failed) > 1
+
+
+@pytest.mark.parametrize("line", ["%cave_check", "%cave_check -v"])
+def test_access_is_not_good_unless_the_import_ended_well(set_up, run, monkeypatch, line):
+    """An import that ends in an unforeseen way is never taken for one that worked."""
+
+    def stopped():
+        raise GeneratorExit("stopped")
+
+    monkeypatch.setattr(packages, "import_caveclient", stopped)
+    ran = run(line)
+    assert "All well" not in ran.out
+    assert "cannot be imported" in ran.out
