@@ -191,3 +191,21 @@ def test_access_is_not_good_unless_the_import_ended_well(set_up, run, monkeypatc
     ran = run(line)
     assert "All well" not in ran.out
     assert "cannot be imported" in ran.out
+
+
+def test_access_is_not_good_while_caveclient_is_imported(set_up, run, slow_import):
+    """An import that outlasts the check may still fail: the page does not say that access works."""
+    ran = run("report = %cave_check --timeout 1 -o\nprint(report)\nreport.ok")
+    assert "unknown  environment   the import of caveclient did not finish in time" in ran.out
+    assert "Access works" not in ran.out
+    assert ran.value is False
+
+
+def test_packages_whose_requirements_cannot_be_read_cost_no_more_than_the_timeout(set_up, run, monkeypatch):
+    """A file called packaging.py may wait for something; the check names what it knows by then."""
+    released = threading.Event()
+    monkeypatch.setattr(packages, "unmet_requirements", lambda: released.wait(30) and ())
+    start = time.monotonic()
+    assert " network " in run("%cave_check --timeout 1").out
+    assert time.monotonic() - start < 10
+    released.set()
