@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from ..api.http import import_connections
@@ -112,13 +113,19 @@ def requirements_of(package: Distribution, extra: str = "") -> Iterator[Requirem
     Raises:
         ImportError: `packaging` cannot be imported.
     """
+    return filter(None, (_requirement(text, extra) for text in package.requires or ()))
+
+
+@cache
+def _requirement(text: str, extra: str) -> Requirement | None:
+    """A line of a package's metadata; None if malformed or not for this Python, computer or extra."""
     from packaging.requirements import InvalidRequirement, Requirement
 
-    for text in package.requires or ():
-        with suppress(InvalidRequirement):
-            need = Requirement(text)
-            if need.marker is None or need.marker.evaluate({"extra": extra}):
-                yield need
+    try:
+        need = Requirement(text)
+    except InvalidRequirement:
+        return None
+    return need if need.marker is None or need.marker.evaluate({"extra": extra}) else None
 
 
 def version_of(name: str) -> str | None:
