@@ -23,7 +23,7 @@ ROWS = (
     ("3.10", JOURNEY, "caveclient==7.0.0 ipython==8.6.0 rich==13.0.0 jupyterlab==3.6.* notebook==6.5.*"),
     ("3.11", JOURNEY, "caveclient==7.* ipython==8.* rich==14.* jupyterlab==4.* notebook==7.*"),
     ("3.12", JOURNEY, "caveclient==8.0.0 ipython==9.* rich==15.*"),
-    ("3.10", READERS, "cloud-volume==8.*"),
+    ("3.10", READERS, "cloud-volume==8.* zfpy==1.0.1"),
     ("3.11", READERS, "cloud-volume==9.*"),
     ("3.11", READERS, "cloud-volume==10.*"),
     ("3.11", READERS, "cloud-volume==11.*"),
