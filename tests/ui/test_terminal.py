@@ -19,8 +19,8 @@ from cave_magic.doctor.model import CheckResult, Command, LastError, Status, adv
 from cave_magic.doctor.report import Report
 from cave_magic.ui.document import Page, Span, Steps, Table, is_web_address, line
 from cave_magic.ui.frontend import TerminalFrontend
-from cave_magic.ui.html import copyable
-from cave_magic.ui.terminal import TerminalProgress, as_html, as_text, bundle, draw, styled, waiting_words
+from cave_magic.ui.html import as_html, copyable
+from cave_magic.ui.terminal import TerminalProgress, as_text, bundle, draw, styled, waiting_words
 from cave_magic.ui.text_layout import width_of, wrap
 
 HOSTILE = "\x1b]0;t\x07\x1b[31mred\x1b[2J\r<script>alert(1)</script> [bold]x[/bold] [/auth] \u202e \ud800 end"

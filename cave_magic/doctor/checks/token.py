@@ -255,8 +255,8 @@ TOKEN = Check(
     quiet=False,
     explains="No token is stored for the server, or its file cannot be used.",
     fixed_by="The check prints the command: `%cave_save` if there is a token on this computer (for a damaged file also "
-    "`%cave_check --fix`), the line that the check prints if the file cannot be read, `%pip install -U caveclient` if "
-    "caveclient uses another one, else `%cave_setup new` or `%cave_setup existing`.",
+    "`%cave_check --fix`; if it cannot be read, a line that opens the file to you or moves it away), `%pip install "
+    "-U caveclient` if caveclient uses another one, else `%cave_setup new` or `%cave_setup existing`.",
 )
 FORM = Check(
     id="token-form",
