@@ -21,10 +21,20 @@ _LINE = r"(?:^|[=;])\s*%?(cave_[a-z]+)\s+(.*)$"  # compiled at the first Tab, no
 
 
 def register(shell: Any) -> None:
-    """Lets Tab complete the arguments of the magics in an InteractiveShell, with and without jedi."""
+    """Lets Tab complete the arguments of the magics in an InteractiveShell, with and without jedi.
+
+    Raises:
+        UsageError: IPython is older than 8.6, and has no such completion; `%load_ext` shows the message in one line.
+    """
     unregister(shell)
     if hasattr(getattr(shell, "Completer", None), "custom_matchers"):
-        shell.Completer.custom_matchers.append(_matcher())
+        try:
+            shell.Completer.custom_matchers.append(_matcher())
+        except ImportError:
+            from IPython.core.error import UsageError
+
+            words = 'IPython is too old for cave_magic. Run %pip install -U "ipython>=8.6" and restart the kernel.'
+            raise UsageError(words) from None
 
 
 def unregister(shell: Any) -> None:

@@ -39,7 +39,8 @@ def try_row(python: str, tests: str, neighbours: str) -> dict[str, str]:
     uv = shutil.which("uv") or "uv"
     with tempfile.TemporaryDirectory() as folder:
         inside = Path(folder, "env", "bin", "python")
-        env = {**os.environ, "VIRTUAL_ENV": str(inside.parents[1])}
+        # nox sets UV_PYTHON, which would count more
+        env = {**os.environ, "VIRTUAL_ENV": str(inside.parents[1]), "UV_PYTHON": str(inside)}
         row = {"python": python, "tests": tests, "asked": neighbours}
         subprocess.run([uv, "venv", "-q", "--python", python, env["VIRTUAL_ENV"]], check=True)
         wanted = [*TOOLS, *neighbours.split()]
