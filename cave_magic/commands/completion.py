@@ -33,8 +33,13 @@ def register(shell: Any) -> None:
         except ImportError:
             from IPython.core.error import UsageError
 
-            words = 'IPython is too old for cave_magic. Run %pip install -U "ipython>=8.6" and restart the kernel.'
-            raise UsageError(words) from None
+            from ..doctor.next_steps import install
+            from ..environment.installer import find_installer
+
+            line = "".join(
+                one if isinstance(one, str) else one.text for one in install(find_installer(), "ipython>=8.6")
+            )
+            raise UsageError(f"IPython is too old for cave_magic: {line}") from None
 
 
 def unregister(shell: Any) -> None:
