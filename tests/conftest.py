@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from importlib.metadata import Distribution, PackageMetadata
 from pathlib import Path
 from typing import Any
 
@@ -55,27 +54,6 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--everything`: all combinations, where a usual run takes a sample."""
     parser.addoption("--everything", action="store_true", help="try all combinations, not a sample of them")
-
-
-@pytest.fixture(autouse=True, scope="session")
-def metadata_parsed_once() -> Iterator[None]:
-    """The metadata of an installed package are parsed once, not for every check, of which it is a third of the time.
-
-    They are read each time: a test may install, change or break a package.
-    """
-    parse, known = Distribution.metadata.fget, dict[str, PackageMetadata]()
-
-    def metadata(self: Distribution) -> PackageMetadata:
-        text = self.read_text("METADATA")
-        if not text:
-            return parse(self)
-        if text not in known:
-            known[text] = parse(self)
-        return known[text]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Distribution, "metadata", property(metadata))
-        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -21,10 +21,24 @@ _LINE = r"(?:^|[=;])\s*%?(cave_[a-z]+)\s+(.*)$"  # compiled at the first Tab, no
 
 
 def register(shell: Any) -> None:
-    """Lets Tab complete the arguments of the magics in an InteractiveShell, with and without jedi."""
+    """Lets Tab complete the arguments of the magics in an InteractiveShell, with and without jedi.
+
+    Raises:
+        UsageError: IPython is older than 8.6, and has no such completion; `%load_ext` shows the message in one line.
+    """
     unregister(shell)
     if hasattr(getattr(shell, "Completer", None), "custom_matchers"):
-        shell.Completer.custom_matchers.append(_matcher())
+        try:
+            shell.Completer.custom_matchers.append(_matcher())
+        except ImportError:
+            from IPython.core.error import UsageError
+
+            from ..doctor.next_steps import install
+            from ..environment.installer import find_installer
+            from ..ui.document import plain_text
+
+            fix = plain_text(install(find_installer(), "ipython>=8.6"))
+            raise UsageError(f"IPython is too old for cave_magic: {fix}") from None
 
 
 def unregister(shell: Any) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from IPython.core.error import UsageError
 
+from cave_magic.commands import completion
 from cave_magic.deployments import KNOWN_DATASTACKS, KNOWN_SERVERS
 from cave_magic.doctor.gather_memory import MEMORY
 
@@ -139,3 +142,11 @@ def test_tab_sends_no_request(shell, cave):
     """Tab sends no request."""
     offered(shell, f"%cave_check --server {cave.server} min")
     assert len(cave.requests) == 0
+
+
+def test_an_ipython_that_is_too_old_is_named_in_one_line(monkeypatch):
+    """IPython 8.5 lacks what completion needs: loading names it, and the line that installs a newer one."""
+    monkeypatch.delattr("IPython.core.completer.SimpleCompletion")
+    shell = SimpleNamespace(Completer=SimpleNamespace(custom_matchers=[]))
+    with pytest.raises(UsageError, match=r'IPython is too old .* %pip install -U "ipython>=8\.6"'):
+        completion.register(shell)

@@ -1,9 +1,12 @@
-"""Importing caveclient, and the requirements of this package and of caveclient that are not met."""
+"""Importing caveclient, the versions of the installed packages, and the requirements that they do not meet."""
 
 from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from importlib.metadata import distribution
+from pathlib import Path
 
 import pytest
 
@@ -36,3 +39,36 @@ def test_an_interrupt_by_the_user_is_not_the_problem_of_an_import(monkeypatch: p
     monkeypatch.setattr(packages, "_import_caveclient", lambda: _raise(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         packages.import_caveclient()
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("Metadata-Version: 2.4\nName: tiny\nVersion: 1.0\nSummary: x\n", "1.0"),
+        ("Metadata-Version: 2.4\nName: tiny\nversion:\t1.0rc1\n\nVersion: 9\n", "1.0rc1"),
+        ("Name: tiny\nLicense: a\n  Version: 8\nVersion: 1.0\n\n", "1.0"),
+        ("Name: tiny\nVersion: 1.0", "1.0"),
+        ("Name: tiny\n\nVersion: 9\n", ""),
+        ("<html>\nVersion: 9\n", ""),
+        ("Name: tiny\n", ""),
+        ("", ""),
+    ],
+)
+def test_the_version_is_that_of_the_headers(text: str, version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The version comes from the headers of the metadata, not from the description; "" if the headers have none."""
+    folder = tmp_path / "tiny-7.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert packages.version_of("tiny") == version
+    with suppress(Exception):  # how `importlib` says that there is none depends on the version of Python
+        assert (distribution("tiny").version or "") == version
+
+
+def test_metadata_that_are_no_text_have_no_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A package whose metadata are damaged is installed in an unknown version."""
+    folder = tmp_path / "tiny-7.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_bytes(b"Version: 1\n\xff\xfe\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert packages.version_of("tiny") == ""

@@ -23,7 +23,7 @@ ROWS = (
     ("3.10", JOURNEY, "caveclient==7.0.0 ipython==8.6.0 rich==13.0.0 jupyterlab==3.6.* notebook==6.5.*"),
     ("3.11", JOURNEY, "caveclient==7.* ipython==8.* rich==14.* jupyterlab==4.* notebook==7.*"),
     ("3.12", JOURNEY, "caveclient==8.0.0 ipython==9.* rich==15.*"),
-    ("3.10", READERS, "cloud-volume==8.*"),
+    ("3.10", READERS, "cloud-volume==8.* zfpy==1.0.1"),
     ("3.11", READERS, "cloud-volume==9.*"),
     ("3.11", READERS, "cloud-volume==10.*"),
     ("3.11", READERS, "cloud-volume==11.*"),
@@ -39,7 +39,8 @@ def try_row(python: str, tests: str, neighbours: str) -> dict[str, str]:
     uv = shutil.which("uv") or "uv"
     with tempfile.TemporaryDirectory() as folder:
         inside = Path(folder, "env", "bin", "python")
-        env = {**os.environ, "VIRTUAL_ENV": str(inside.parents[1])}
+        # nox sets UV_PYTHON, which would count more
+        env = {**os.environ, "VIRTUAL_ENV": str(inside.parents[1]), "UV_PYTHON": str(inside)}
         row = {"python": python, "tests": tests, "asked": neighbours}
         subprocess.run([uv, "venv", "-q", "--python", python, env["VIRTUAL_ENV"]], check=True)
         wanted = [*TOOLS, *neighbours.split()]
