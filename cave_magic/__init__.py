@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .dask.report import WorkersReport
     from .doctor.report import Report
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["__version__", "check", "load_ipython_extension", "save", "unload_ipython_extension", "whoami"]
 
 

@@ -12,6 +12,7 @@ import certifi
 import hypothesis
 import pytest
 import requests
+import stack_data.core
 
 from cave_magic.environment import platforms
 from cave_magic.login import browser_sign_in, revocation, web_browser
@@ -65,6 +66,22 @@ def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", str(bundle))
         for module in (certifi, requests.certs):
             patch.setattr(module, "where", lambda: str(bundle))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def code_colored_once() -> Iterator[None]:
+    """IPython colors the code of a function once, not in each traceback, of which it is most of the time."""
+    color, known = stack_data.core._pygmented_with_ranges, dict[Any, list[str]]()
+
+    def colored(formatter: Any, code: str, ranges: list[tuple[int, int]]) -> list[str]:
+        key = (type(formatter), tuple(formatter.style.styles.items()), code, tuple(ranges))
+        if key not in known:
+            known[key] = color(formatter, code, ranges)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stack_data.core, "_pygmented_with_ranges", colored)
         yield
 
 

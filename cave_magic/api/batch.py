@@ -138,7 +138,7 @@ class Batch:
         """Runs a function in a thread once the first request was sent: what keeps Python busy would delay that."""
 
         def run() -> T:
-            with suppress(Exception, SystemExit):  # a request says what is wrong with requests
+            with suppress(BaseException):  # a request says what is wrong with requests
                 import_connections()
             self._session.sent.wait(SENDING)
             return function()
@@ -167,7 +167,7 @@ class Batch:
             if not self._closed.is_set():
                 try:
                     following.set_result(function())
-                except Exception as error:
+                except BaseException as error:
                     following.set_exception(error)
 
         future.add_done_callback(run)

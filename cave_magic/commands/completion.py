@@ -36,9 +36,7 @@ def register(shell: Any) -> None:
             from ..doctor.next_steps import install
             from ..environment.installer import find_installer
 
-            line = "".join(
-                one if isinstance(one, str) else one.text for one in install(find_installer(), "ipython>=8.6")
-            )
+            line = "".join(one.text for one in install(find_installer(), "ipython>=8.6"))
             raise UsageError(f"IPython is too old for cave_magic: {line}") from None
 
 

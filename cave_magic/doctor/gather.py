@@ -93,6 +93,7 @@ def gather(
         look = partial(_look_at_computer, wanted[0], check_command, notebook.can_ask)
         looking = batch.submit_later(look)
         batch.after(looking, meanwhile)
+        needs: Future[tuple[packages.Unmet, ...] | None] = batch.submit_later(packages.unmet_requirements)
         finding = batch.submit_later(lambda: notebook.find_left(search.tokens))  # a history may have gigabytes
 
         def found(awaited: bool) -> Evidence:
@@ -102,9 +103,10 @@ def gather(
             is_imported = importing.done()
             machine = replace(
                 looking.result() if looking.done() else look(),
-                caveclient_problem=result_or(importing, "") if is_imported else "",
+                caveclient_problem=result_or(importing, "it was interrupted") if is_imported else "",
                 import_awaited=awaited,
                 import_unfinished=not is_imported,
+                unmet_requirements=result_or(needs, None),
                 slow_import=attempt(watch.slowest, None) if watch and is_imported else None,
                 requests_problem=result_or(importing_requests, ""),
                 import_fault=result_or(explaining, None),

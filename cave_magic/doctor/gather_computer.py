@@ -50,7 +50,7 @@ def look_at_computer(target: Target, check_command: Command, can_ask: bool) -> M
         shortage=attempt(current_shortage, None),
         harmful_netrc=attempt(harmful_netrc, None),
         netrc_variable="NETRC" in os.environ,
-        unmet_requirements=attempt(packages.unmet_requirements, None),
+        unmet_requirements=None,
         shadowing_files=(),
         runtime=runtime,
         token_variables={name: Token(value) for name in TOKEN_VARIABLES if (value := os.environ.get(name, "").strip())},

@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import re
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from ..api.http import import_connections
@@ -41,8 +43,10 @@ def _import_caveclient() -> None:
 def _problem_of(importing: Callable[[], object]) -> str:
     try:
         importing()
-    except (Exception, SystemExit) as error:
-        return f"{type(error).__name__}: {sanitize(error, 100).text}"
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+            raise  # the user's; in another thread a module raised it
+        return f"{type(error).__name__}: {sanitize(error, 100).text}".rstrip(": ")
     return ""
 
 
@@ -110,13 +114,19 @@ def requirements_of(package: Distribution, extra: str = "") -> Iterator[Requirem
     Raises:
         ImportError: `packaging` cannot be imported.
     """
+    return filter(None, (_requirement(text, extra) for text in package.requires or ()))
+
+
+@cache
+def _requirement(text: str, extra: str) -> Requirement | None:
+    """A line of a package's metadata; None if malformed or not for this Python, computer or extra."""
     from packaging.requirements import InvalidRequirement, Requirement
 
-    for text in package.requires or ():
-        with suppress(InvalidRequirement):
-            need = Requirement(text)
-            if need.marker is None or need.marker.evaluate({"extra": extra}):
-                yield need
+    try:
+        need = Requirement(text)
+    except InvalidRequirement:
+        return None
+    return need if need.marker is None or need.marker.evaluate({"extra": extra}) else None
 
 
 def version_of(name: str) -> str | None:

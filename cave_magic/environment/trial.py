@@ -75,7 +75,7 @@ def attempt(module: str) -> ImportFailure | None:
     """Imports a module; returns what it raised, None if nothing."""
     try:
         importlib.import_module(module)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # a module may exit, or raise what Ctrl-C does
         return raised_by(error)
     return None
 

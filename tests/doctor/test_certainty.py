@@ -178,3 +178,34 @@ def test_a_missing_package_comes_before_a_rejected_token(cave, set_up, run, slow
     failed = [text.split()[2] for text in run("%cave_check").out.splitlines() if text.startswith("✘ failed")]
     assert failed[0] == "environment"
     assert len(failed) > 1
+
+
+@pytest.mark.parametrize("line", ["%cave_check", "%cave_check -v"])
+def test_access_is_not_good_unless_the_import_ended_well(set_up, run, monkeypatch, line):
+    """An import that ends in an unforeseen way is never taken for one that worked."""
+
+    def stopped():
+        raise GeneratorExit("stopped")
+
+    monkeypatch.setattr(packages, "import_caveclient", stopped)
+    ran = run(line)
+    assert "All well" not in ran.out
+    assert "cannot be imported" in ran.out
+
+
+def test_access_is_not_good_while_caveclient_is_imported(set_up, run, slow_import):
+    """An import that outlasts the check may still fail: the page does not say that access works."""
+    ran = run("report = %cave_check --timeout 1 -o\nprint(report)\nreport.ok")
+    assert "unknown  environment   the import of caveclient did not finish in time" in ran.out
+    assert "Access works" not in ran.out
+    assert ran.value is False
+
+
+def test_packages_whose_requirements_cannot_be_read_cost_no_more_than_the_timeout(set_up, run, monkeypatch):
+    """A file called packaging.py may wait for something; the check names what it knows by then."""
+    released = threading.Event()
+    monkeypatch.setattr(packages, "unmet_requirements", lambda: released.wait(30) and ())
+    start = time.monotonic()
+    assert " network " in run("%cave_check --timeout 1").out
+    assert time.monotonic() - start < 10
+    released.set()

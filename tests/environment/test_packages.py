@@ -1,7 +1,9 @@
-"""The versions of the installed packages, and the requirements that they do not meet."""
+"""Importing caveclient, the versions of the installed packages, and the requirements that they do not meet."""
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib.metadata import distribution
 from pathlib import Path
@@ -51,3 +53,22 @@ def test_metadata_that_are_no_text_have_no_version(tmp_path: Path, monkeypatch: 
     (folder / "METADATA").write_bytes(b"Version: 1\n\xff\xfe\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     assert packages.version_of("tiny") == ""
+
+
+def _raise(error: BaseException) -> None:
+    raise error
+
+
+@pytest.mark.parametrize("error", [ValueError, SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError])
+def test_whatever_an_import_raises_is_its_problem(monkeypatch: pytest.MonkeyPatch, error: type[BaseException]):
+    """In a thread, an interrupt is not the user's: a module raised it, as any other error."""
+    monkeypatch.setattr(packages, "_import_caveclient", lambda: _raise(error("x")))
+    with ThreadPoolExecutor() as threads:
+        assert threads.submit(packages.import_caveclient).result() == f"{error.__name__}: x"
+
+
+def test_an_interrupt_by_the_user_is_not_the_problem_of_an_import(monkeypatch: pytest.MonkeyPatch):
+    """Python delivers it to the main thread, where it ends the command."""
+    monkeypatch.setattr(packages, "_import_caveclient", lambda: _raise(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        packages.import_caveclient()

@@ -13,7 +13,7 @@ from ...ui.door import either
 from ...ui.redact import sanitize
 from .. import next_steps
 from ..evidence import Machine
-from ..model import Check, Finding, NextStep, Status, advise, failed, ok, then, warning
+from ..model import Check, Finding, NextStep, Status, advise, failed, ok, then, unknown, warning
 from .resources import RESOURCES
 
 _NAMES = {"caveclient": "caveclient", "ipython": "IPython", "python": "Python"}
@@ -31,7 +31,7 @@ def _caveclient(machine: Machine) -> Finding:
     if machine.import_unfinished:
         longer = next_steps.with_option(machine.check_command, "--timeout 60")
         step = advise(either("restart the kernel, then ", ""), longer)
-        return warning(
+        return unknown(
             "the import of caveclient did not finish in time: a package waits, or the disk is slow", next_step=step
         )
     if harmful := _harmful(machine):

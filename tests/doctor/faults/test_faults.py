@@ -38,11 +38,16 @@ def _name(pair: tuple[Case, Case]) -> str:
 
 
 def one_each(pairs: list[tuple[Case, Case]], side: int) -> list[tuple[Case, Case]]:
-    """A pair for each fault of one side, with the faults of the other side in turn."""
+    """A pair for each fault of one side, with the faults of the other side in turn.
+
+    Of the many faults that the same row names, one meets each fault of the other side: they differ in what the row says
+    of them alone, which the test of one fault compares for all of them.
+    """
     by_fault: dict[str, list[tuple[Case, Case]]] = {}
     for pair in pairs:
         by_fault.setdefault(pair[side].id, []).append(pair)
-    return [its_pairs[turn % len(its_pairs)] for turn, its_pairs in enumerate(by_fault.values())]
+    in_turn = [its_pairs[turn % len(its_pairs)] for turn, its_pairs in enumerate(by_fault.values())]
+    return list({(pair[side].row, pair[side].status, pair[1 - side].id): pair for pair in in_turn}.values())
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
