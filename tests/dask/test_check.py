@@ -127,13 +127,26 @@ def test_another_account_is_seen(client: Any, cave: Sandbox, set_up: str, homes:
     assert other not in json.dumps(report.to_dict())
 
 
-def test_a_worker_that_does_not_respond_is_named(client: Any, cave: Sandbox, set_up: str):
+def busy(began: str, release: str) -> None:
+    """Keeps a worker busy, from the moment that `began` can be read until something is written to `release`."""
+    open(began, "w").close()
+    open(release).close()
+
+
+def test_a_worker_that_does_not_respond_is_named(client: Any, cave: Sandbox, set_up: str, tmp_path: Path):
     """The others are reported in time; a line says how to restart it."""
     stuck = min(client.run(os.getpid))
-    held = threading.Thread(target=client.run, args=(time.sleep, 4), kwargs={"workers": [stuck]})
+    pipes = [str(tmp_path / name) for name in ("began", "release")]
+    for pipe in pipes:
+        os.mkfifo(pipe)
+    held = threading.Thread(target=client.run, args=(busy, *pipes), kwargs={"workers": [stuck]})
     held.start()
-    report = cave_magic.check(DATASTACK, server=cave.server, workers=client, timeout=3)
-    held.join()
+    open(pipes[0]).close()
+    try:
+        report = cave_magic.check(DATASTACK, server=cave.server, workers=client, timeout=5)
+    finally:
+        open(pipes[1], "w").close()
+        held.join()
     silent = next(one for one in report.groups if one.evidence == "no response")
     assert silent.workers == (stuck,)
     assert silent.who == f"1 worker ({stuck})"

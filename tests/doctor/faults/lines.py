@@ -273,7 +273,7 @@ SECRET = (
 WRAPPED = {
     "from": 'try:\n    make("secret_ds")\nexcept Exception as error:\n    raise RuntimeError("mine") from error',
     "in a handler": 'try:\n    make("secret_ds")\nexcept Exception:\n    {{}}["x"]',
-    "a thread": "from concurrent.futures import ThreadPoolExecutor\nlist(ThreadPoolExecutor(2).map(make, ['secret_ds'] * 2))",
+    "a thread": "from concurrent.futures import ThreadPoolExecutor\nlist(ThreadPoolExecutor(2).map(make, ['secret_ds']))",
     "pickled": 'import pickle\ntry:\n    make("secret_ds")\nexcept Exception as error:\n    copy = pickle.loads(pickle.dumps(error))\n    error = None\nraise copy',
     "async": "import asyncio\nawait asyncio.to_thread(make, 'secret_ds')",
     "a group": 'try:\n    make("secret_ds")\nexcept Exception as error:\n    found = error\nraise ExceptionGroup("all", [ValueError("x"), found])',

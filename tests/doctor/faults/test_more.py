@@ -9,6 +9,7 @@ import pytest
 
 from cave_magic.api.urls import host_of
 from cave_magic.doctor import next_steps
+from cave_magic.environment import packages
 
 from .world import FULL, ID, World, bad, says
 
@@ -303,6 +304,7 @@ def test_without_packaging_the_check_still_reports(world: World):
     """Only the requirements of caveclient cannot be checked then."""
     import sys
 
+    packages._requirement.cache_clear()
     world.patch.setitem(sys.modules, "packaging.requirements", None)
     report = world.check()
     assert report.ok
