@@ -22,6 +22,19 @@ UNCLEAR = {"chunkedgraph garbage", "chunkedgraph truncated"}
 """Responses whose error differs between versions of caveclient."""
 
 
+WORKER = """
+from caveclient import CAVEclient
+from tblib import Traceback
+try:
+    CAVEclient("secret_ds", server_address={server!r})
+except Exception as error:
+    copy = type(error)(str(error))
+    copy.__traceback__ = Traceback(error.__traceback__).as_traceback()
+    error = None
+raise copy
+"""
+
+
 @pytest.fixture
 def provoked(world: World, monkeypatch: pytest.MonkeyPatch):
     """Provokes the error of a variant, and says whether its line is right."""
@@ -36,6 +49,15 @@ def provoked(world: World, monkeypatch: pytest.MonkeyPatch):
         assert shown.verdict == ("left alone" if variant.says == NONE else "right"), str(shown)
 
     return provoke
+
+
+def test_an_error_that_comes_from_another_process_names_its_datastack(world: World):
+    """Dask sends the traceback with the error, without the variables of its frames."""
+    pytest.importorskip("tblib")
+    lines.calm(world)
+    cell = WORKER.format(server=world.cave.server)
+    assert "permission to view secret_ds" in (out := " ".join(world.run(cell).out.split()))
+    assert "To see why: %cave_check secret_ds" in out
 
 
 def test_every_wrong_call_and_every_way_of_an_error_gets_its_line(provoked):
