@@ -85,7 +85,8 @@ def kind(row: dict[str, str]) -> str:
 _INTRODUCTION = """\
 # Old and new neighbours
 
-Each row is an environment that `nox -s neighbours` made: what was asked for, the result of its tests, and the versions that were installed.
+Each row is an environment of its own: what was asked for, the result of its tests, and the versions that were installed. `nox -s neighbours` makes
+them again.
 It is not every combination: the oldest versions are together, and the newest ones.
 
 - *journey*: the quickstart in a real kernel. A person opens the links and answers the prompt; then `%cave_whoami`, `%cave_check` and CAVEclient
