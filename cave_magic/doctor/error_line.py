@@ -58,10 +58,8 @@ def _is_of_cave(raised: Raised) -> bool:
 def _target(raised: Raised, settings: Settings) -> Target:
     """What `%cave_check` has to look at: the datastack and the server of the failed call, if they are known."""
     call = failed_call(raised.error)
-    is_known = call is not None and (
-        call.datastack or call.server
-    )  # not of a Dask worker: its frames have no variables
-    if call is not None and (is_known or not raised.datastack):
+    # The frames of an error from a Dask worker have no variables: then the address says more.
+    if call is not None and (call.datastack or call.server or not raised.datastack):
         followed = follow(call, (raised.target,), settings)
         return replace(followed.home or followed.target, asked=False) if followed else raised.target
     server = meant_address(raised.url)

@@ -90,9 +90,7 @@ def gather(
         importing_requests = batch.submit(packages.import_requests)
         explaining = batch.after(importing, partial(_explain, batch, importing, importing_requests))
         check_command = next_steps.check_everything(wanted[0]) if everything else next_steps.check_all(wanted)
-        look = partial(_look_at_computer, wanted[0], check_command, notebook.can_ask)
-        looking = batch.submit_later(look)
-        batch.after(looking, meanwhile)
+        computer = _look_at_computer(batch, wanted[0], check_command, notebook, meanwhile)
         needs: Future[tuple[packages.Unmet, ...] | None] = batch.submit_later(packages.unmet_requirements)
         finding = batch.submit_later(lambda: notebook.find_left(search.tokens))  # a history may have gigabytes
 
@@ -102,7 +100,7 @@ def gather(
 
             is_imported = importing.done()
             machine = replace(
-                looking.result() if looking.done() else look(),
+                computer(),
                 caveclient_problem=result_or(importing, "it was interrupted") if is_imported else "",
                 import_awaited=awaited,
                 import_unfinished=not is_imported,
@@ -133,10 +131,26 @@ def _watch() -> Watch:
     return Watch()
 
 
-def _look_at_computer(target: Target, check_command: Command, can_ask: bool) -> Machine:
-    from .gather_computer import look_at_computer  # lazily: the requests are sent first
+def _look_at_computer(
+    batch: Batch,
+    target: Target,
+    check_command: Command,
+    notebook: NotebookSession,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> Callable[[], Machine]:
+    """Looks at this computer once the first request was sent, then does what else can be done meanwhile.
 
-    return look_at_computer(target, check_command, can_ask)
+    What it returns gives the facts; if there was no time for them, it looks then.
+    """
+
+    def look() -> Machine:
+        from .gather_computer import look_at_computer  # lazily: the requests are sent first
+
+        return look_at_computer(target, check_command, notebook.can_ask)
+
+    looking = batch.submit_later(look)
+    batch.after(looking, meanwhile)
+    return lambda: looking.result() if looking.done() else look()
 
 
 def _explain(batch: Batch, importing: Future[str], importing_requests: Future[str]) -> ImportFault | None:
@@ -170,11 +184,10 @@ def ask_server(
             server.info = batch.get(endpoints.datastack_url(target.server, target.datastack), server.token)
             server.ask_dataset_of(target.datastack, server.info)
             importing = batch.submit(packages.import_caveclient)
-        look = partial(_look_at_computer, target, next_steps.check(target), notebook.can_ask)
-        looking = batch.submit_later(look)
+        computer = _look_at_computer(batch, target, next_steps.check(target), notebook)
         batch.wait(on_wait)
         problem = result_or(importing, "not imported")
-        machine = replace(looking.result() if looking.done() else look(), caveclient_problem=problem)
+        machine = replace(computer(), caveclient_problem=problem)
         return server.facts(machine, importing, notebook)
 
 
@@ -184,10 +197,9 @@ def ask_servers(
     """As `ask_server`, for several servers at the same time and within one timeout."""
     with Batch(seconds) as batch:
         servers = [ServerRequests(batch, target) for target in targets]
-        look = partial(_look_at_computer, targets[0], next_steps.check(targets[0]), notebook.can_ask)
-        looking = batch.submit_later(look)
+        computer = _look_at_computer(batch, targets[0], next_steps.check(targets[0]), notebook)
         batch.wait(on_wait)
-        machine = replace(looking.result() if looking.done() else look(), caveclient_problem="not imported")
+        machine = replace(computer(), caveclient_problem="not imported")
         found = (
             one.facts(replace(machine, check_command=next_steps.check(one.target)), None, notebook) for one in servers
         )
