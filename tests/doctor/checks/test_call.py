@@ -19,7 +19,7 @@ GO = 'from caveclient import CAVEclient; client = CAVEclient("minnie65_public")'
 OLD = GO[:-1] + ", version=1300)"
 NUCLEI = f'{GO}; client.materialize.query_table("nuclei", limit=10)'
 VIEW = f'{GO}; client.materialize.query_view("by_type", limit=10)'
-KEY = AskedKey(key="fanc", file=Path("~/.cloudvolume/secrets/x.json"), found=False, server="", datastack="")
+KEY = AskedKey(key="fanc", file=Path("~/.cloudvolume/secrets/x.json"), found=False)
 KEYS = token_file("x.json", healthy.TOKEN, keys=("lab",))
 NO_KEYS = token_file("x.json")
 HAS: dict[str, Any] = {"valid": (1412, 1300), "versions": (1412, 1300, 1181), "tables": ("nuclei", "synapses"), "views": ("by_type",)}  # fmt: skip
