@@ -32,15 +32,10 @@ def _call(datastack: DatastackFacts) -> Finding | None:
         return None
     for judge in (_spelling, _type, _server, _key, _old_client, _service, _versions, _version, _table, _same):
         if finding := judge(datastack, facts):
-            return _in_the_cell(finding, datastack.again)
+            words = finding.next_step.line if finding.next_step else ()  # the next check no longer knows of the error
+            again = tuple(Span("run the cell again") if span == datastack.again else span for span in words)
+            return replace(finding, next_step=advise(again) if again else None)
     return None
-
-
-def _in_the_cell(finding: Finding, check: Command) -> Finding:
-    """The finding with the cell as what to run again: the next check no longer knows of the error."""
-    words = finding.next_step.line if finding.next_step else ()
-    again = tuple(Span("run the cell again") if span == check else span for span in words)
-    return replace(finding, next_step=advise(again) if again else None)
 
 
 def _server(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:

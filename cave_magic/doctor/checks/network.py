@@ -237,7 +237,7 @@ def _proxy(response: Response, server: ServerFacts, tried: Tried) -> Finding:
     ask = "ask the IT department of this network"
     if response.failure is Failure.SOCKS:
         install = next_steps.install(server.machine.find_installer(), "requests[socks]")
-        return failed(evidence_of(response), next_step=advise(install, ", then ", server.again))
+        return failed(evidence_of(response), next_step=then(install, server.again))
     if response.status == 407 and tried.url and not tried.proxy:
         evidence = line(evidence_of(response), "; no proxy is configured on this computer", only_this_one(tried))
         return failed(evidence, next_step=then(f"{ask} which proxy to use", server.again))
@@ -245,8 +245,8 @@ def _proxy(response: Response, server: ServerFacts, tried: Tried) -> Finding:
         evidence = line(evidence_of(response), f"; the proxy in {proxy} wants another user name and password")
         if not proxy.lower().endswith("_proxy"):
             return failed(evidence, next_step=then("enter yours there", server.again))
-        give = variables.with_proxy_password(proxy)
-        return failed(evidence, next_step=advise("give it yours: ", give, ", then ", server.again))
+        give = line("give it yours: ", variables.with_proxy_password(proxy))
+        return failed(evidence, next_step=then(give, server.again))
     if known and response.detail == PROXY_FORBIDS:
         evidence = line(evidence_of(response), f"; it reaches {known}, so it blocks {response.host}")
         return failed(evidence, next_step=then(f"{ask} to allow {response.host} in its proxy", server.again))
