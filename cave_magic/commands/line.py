@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 from ..api.endpoints import tokens_page
@@ -144,12 +145,10 @@ def _not_importable(module: str) -> Line:
 
 def _location(error: BaseException) -> str:
     """The type of an error and where in this package it was raised; never its message, which may contain a token."""
-    place, traceback = "", error.__traceback__
-    while traceback is not None:
-        code = traceback.tb_frame.f_code
-        if traceback.tb_frame.f_globals.get("__name__", "").startswith("cave_magic."):
-            place = f" in {os.path.basename(code.co_filename)}, line {traceback.tb_lineno}"
-        traceback = traceback.tb_next
+    place = ""
+    for frame, number in walk_tb(error.__traceback__):
+        if frame.f_globals.get("__name__", "").startswith("cave_magic."):
+            place = f" in {os.path.basename(frame.f_code.co_filename)}, line {number}"
     return type(error).__name__ + place
 
 

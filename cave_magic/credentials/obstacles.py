@@ -79,10 +79,10 @@ def folder_obstacle() -> Obstacle | None:
     """What keeps this user from using the folder of the token files, as far as looking tells; None if nothing does."""
     home, folder = Path(os.path.expanduser("~")), secrets_folder()
     if not folder.is_absolute():
-        return _without_home(folder, FileFault.HOME_UNKNOWN)
+        return _not_here(folder, FileFault.HOME_UNKNOWN, WayOut.SET_HOME, unusable=True)
     if not os.path.isdir(home):
         fault = FileFault.HOME_NOT_A_FOLDER if os.path.lexists(home) else FileFault.HOME_MISSING
-        return _without_home(folder, fault, show_path(home))
+        return _not_here(folder, fault, WayOut.SET_HOME, (show_path(home),), unusable=True)
     nearest = home
     for one in (folder.parent, folder):
         if not _is_allowed(nearest, os.X_OK):
@@ -186,7 +186,7 @@ def _obstacle_to_chmod(path: Path) -> Obstacle | None:
     folder = path if path.is_dir() else path.parent
     with contextlib.suppress(OSError):  # a folder that cannot be written says nothing about its file system
         if not atomic_write.try_out(folder):
-            return _not_here(path, FileFault.NO_MODES)
+            return _not_here(path, FileFault.NO_MODES, WayOut.ADMINISTRATOR)
     return None
 
 
@@ -226,14 +226,11 @@ _OF_THE_DISK = {
 # ---------------------------------------------------------------- whose it is, and the way out
 
 
-def _not_here(path: Path, fault: FileFault, way: WayOut = WayOut.ADMINISTRATOR) -> Obstacle:
-    home = _own_home() if way is WayOut.SET_HOME else ""
-    return Obstacle(path=path, problem=FileProblem(fault=fault), way=way, home=home)
-
-
-def _without_home(folder: Path, fault: FileFault, *details: str) -> Obstacle:
-    problem = FileProblem(fault=fault, details=details)
-    return Obstacle(path=folder, problem=problem, way=WayOut.SET_HOME, home=_own_home(), unusable=True)
+def _not_here(
+    path: Path, fault: FileFault, way: WayOut, details: tuple[str, ...] = (), unusable: bool = False
+) -> Obstacle:
+    home, problem = _own_home() if way is WayOut.SET_HOME else "", FileProblem(fault=fault, details=details)
+    return Obstacle(path=path, problem=problem, way=way, home=home, unusable=unusable)
 
 
 def _movable(path: Path, problem: FileProblem, unusable: bool = False) -> Obstacle:

@@ -86,7 +86,7 @@ DEFECTS = (
     defect("the receiver takes any host", "login:Receiver.respond", 'self._route.carries(request)', "True", "login/test_loopback.py"),
     defect("a prefetch counts as opened", "login:Request.is_prefetch", '"prefetch" in value', '"never" in value', "login/test_loopback.py"),
     # the diagnosis
-    defect("a check runs whatever it needs", "doctor:_blocker", "if not status.passed:", "if False:", "doctor/test_runner.py", "doctor/test_report.py"),
+    defect("a check runs whatever it needs", "doctor:run_checks", "if not status.passed)", "if False)", "doctor/test_runner.py", "doctor/test_report.py"),
     defect("a rejected token is fine", "doctor.checks.account:_account", 'if response.code == "invalid_token":', "if False:", "doctor/checks", "doctor/faults/test_faults.py"),
     defect("a temporary token is permanent", "doctor.checks.account:_kind", "if not is_temporary(server):", "if True:", "doctor/checks", "doctor/faults/test_faults.py"),
     # the printed lines, and what was typed
