@@ -193,29 +193,34 @@ def _obstacle_to_chmod(path: Path) -> Obstacle | None:
 def obstacle_of(error: OSError, path: Path) -> Obstacle:
     """The obstacle behind an error of the system, for the path that could not be changed."""
     folder = _nearest(path)
-    if error.errno in (errno.EACCES, errno.EPERM):
-        if on_windows() and os.path.lexists(path) and not os.path.isdir(path):
-            return Obstacle(path=path, problem=FileProblem(fault=FileFault.IN_USE), way=WayOut.CLOSE_PROGRAM)
-        closed = next((one for one in (*reversed(folder.parents), folder) if not _is_allowed(one, os.X_OK)), None)
-        if closed is not None:
-            return _locked(closed, FileFault.NOT_OPENABLE)
-        found = _unwritable(folder) or _locked(path if os.path.lexists(path) else folder, FileFault.NOT_CHANGEABLE)
-        if found.problem.fault is not FileFault.NOT_CHANGEABLE or found.way is not WayOut.ADMINISTRATOR or found.owner:
-            return found
-    if error.errno in (errno.EMFILE, errno.ENFILE):
-        problem = FileProblem(fault=FileFault.WRITE_ERROR, details=(os.strerror(error.errno),))
-        return Obstacle(path=path, problem=problem, way=WayOut.CLOSE_FILES)
-    if error.errno == errno.ENOSPC:
-        return _unwritable(folder) or _not_here(folder, FileFault.NO_SPACE, WayOut.FREE_SPACE)
+    if error.errno in (errno.EACCES, errno.EPERM) and (found := _refusal(path, folder)):
+        return found
+    if error.errno == errno.ENOSPC and (found := _unwritable(folder)):
+        return found
     if error.errno in _OF_THE_DISK:
         fault, way = _OF_THE_DISK[error.errno]
         return _not_here(path if fault is FileFault.NAME_TOO_LONG else folder, fault, way)
     reason = sanitize(os.strerror(error.errno) if error.errno else type(error).__name__).text
     problem = FileProblem(fault=FileFault.WRITE_ERROR, details=(reason,))
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return Obstacle(path=path, problem=problem, way=WayOut.CLOSE_FILES)
     return Obstacle(path=path if os.path.lexists(path) else folder, problem=problem, way=WayOut.ADMINISTRATOR)
 
 
+def _refusal(path: Path, folder: Path) -> Obstacle | None:
+    """Why the system refused a change, as far as looking tells."""
+    if on_windows() and os.path.lexists(path) and not os.path.isdir(path):
+        return Obstacle(path=path, problem=FileProblem(fault=FileFault.IN_USE), way=WayOut.CLOSE_PROGRAM)
+    closed = next((one for one in (*reversed(folder.parents), folder) if not _is_allowed(one, os.X_OK)), None)
+    if closed is not None:
+        return _locked(closed, FileFault.NOT_OPENABLE)
+    found = _unwritable(folder) or _locked(path if os.path.lexists(path) else folder, FileFault.NOT_CHANGEABLE)
+    tells_nothing = found.problem.fault is FileFault.NOT_CHANGEABLE and found.way is WayOut.ADMINISTRATOR
+    return None if tells_nothing and not found.owner else found
+
+
 _OF_THE_DISK = {
+    errno.ENOSPC: (FileFault.NO_SPACE, WayOut.FREE_SPACE),
     errno.EROFS: (FileFault.READ_ONLY_DISK, WayOut.SET_HOME),
     getattr(errno, "EDQUOT", -1): (FileFault.OVER_QUOTA, WayOut.FREE_SPACE),
     errno.EFBIG: (FileFault.SIZE_LIMIT, WayOut.ADMINISTRATOR),
@@ -245,9 +250,8 @@ def _movable(path: Path, problem: FileProblem, unusable: bool = False) -> Obstac
 
 def _locked(path: Path, fault: FileFault, unusable: bool = False) -> Obstacle:
     """A file or folder that this user may not use as it is, with the way that is open to this user."""
-    home, found = Path(os.path.expanduser("~")), Obstacle(
-        path=path, problem=FileProblem(fault=fault), way=WayOut.ADMINISTRATOR, unusable=unusable
-    )  # fmt: skip
+    home, problem = Path(os.path.expanduser("~")), FileProblem(fault=fault)
+    found = Obstacle(path=path, problem=problem, way=WayOut.ADMINISTRATOR, unusable=unusable)
     try:
         info = os.stat(path)
     except OSError:
