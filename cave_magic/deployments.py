@@ -179,7 +179,7 @@ def check_address(text: str) -> str:
 class AddressFault(Enum):
     """What can be wrong with a server's address; `str()` says it in words."""
 
-    NOT_AN_ADDRESS = "this is not a server's address"
+    NOT_AN_ADDRESS = "this is not a server address"
     NAME = "this is a name, not an address"
     CREDENTIALS = "the address contains a user name or password"
     NO_HTTP = "the address does not begin with http://"

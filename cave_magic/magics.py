@@ -66,12 +66,12 @@ class CaveMagics(Magics):
     shell: Any
     server = Unicode("", help="The CAVE server; if empty, the server of the datastack.").tag(config=True)
     datastack = Unicode("minnie65_public", help="The datastack to use if none is named.").tag(config=True)
-    timeout = Float(10.0, help="The most seconds to wait for servers.").tag(config=True)
-    fill_next_cell = Bool(True, help="Write the line to go on with into the next cell, after the first set-up.").tag(
+    timeout = Float(10.0, help="How many seconds to wait for servers at most.").tag(config=True)
+    fill_next_cell = Bool(True, help="After the first set-up, put the line to go on with into the next cell.").tag(
         config=True
     )
     wait_for_terms = Bool(True, help="Wait until the terms of service are accepted in the browser.").tag(config=True)
-    explain_errors = Bool(True, help="Say what an error of CAVE means, in a line below its traceback.").tag(config=True)
+    explain_errors = Bool(True, help="Explain a CAVE error in one line below its traceback.").tag(config=True)
 
     def __init__(self, shell: Any = None, **settings: Any) -> None:
         super().__init__(shell, **settings)

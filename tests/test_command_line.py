@@ -80,9 +80,9 @@ def test_the_four_commands_take_somebody_from_no_token_to_all_well(do, cave, mon
         (["xyzzy"], "The commands are setup, save, whoami, check"),
         (["--server", "https://x.org", "check"], "The command comes first: cave-magic check"),
         (["check", "--jsom"], "cave-magic check has no option --jsom. Did you mean --json?"),
-        (["check", "--all", "v1dd_public"], "give --all or the name of a datastack, not both"),
+        (["check", "--all", "v1dd_public"], "give --all or a datastack, not both"),
         (["whoami", "minie65_public"], "Did you mean minnie65_public? cave-magic whoami minnie65_public"),
-        (["check", "--", "-x"], "a name does not begin with -"),
+        (["check", "--", "-x"], "names do not begin with -"),
         (["completion", "tcsh"], "bash, zsh, fish"),
         (["save", "--from-env", "NOT_SET"], "the environment variable NOT_SET is not set"),
     ],
@@ -102,7 +102,7 @@ def test_a_token_as_an_argument_is_refused(do, cave, words, home):
     cave.clear_requests()
     code, out, err = do(*words, token)
     assert (code, out) == (2, "")
-    assert "stays in the history of the shell" in " ".join(err.split())
+    assert "would stay in the shell's history" in " ".join(err.split())
     assert "cave-magic save" in err
     assert token not in err
     assert not (home / ".cloudvolume").exists()
@@ -128,7 +128,7 @@ def test_a_token_without_a_command_is_refused(in_a_shell, home, capsys, words):
     assert main([*words, token]) == 2
     out, err = capsys.readouterr()
     assert (out, token in err) == ("", False)
-    assert "stays in the history of the shell" in " ".join(err.split())
+    assert "would stay in the shell's history" in " ".join(err.split())
     assert "cave-magic save" in err
 
 

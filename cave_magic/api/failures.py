@@ -11,26 +11,26 @@ from types import TracebackType
 class Failure(Enum):
     """Why there is no response. The value is a sentence without its subject, the host; no code searches it."""
 
-    INVALID_URL = "is not a valid address of a server"
+    INVALID_URL = "is not a valid server address"
     NAME_NOT_FOUND = "cannot be found: its name does not resolve"
     REFUSED = "refused the connection: nothing is listening there"
     UNREACHABLE = "is unreachable from this network"
     RESET = "closed the connection without a response"
-    CONNECT_TIMEOUT = "is unreachable: connecting timed out"
+    CONNECT_TIMEOUT = "is unreachable: the connection timed out"
     NO_RESPONSE = "accepted the connection but did not respond"
     TOO_SLOW = "did not finish its response"
     NOT_CONTACTED = "timed out before it was contacted"
-    TLS = "has a secure connection (TLS) that this computer does not trust"
-    CERTIFICATE = "has an invalid certificate for its secure connection (TLS)"
+    TLS = "has a TLS certificate that this computer does not trust"
+    CERTIFICATE = "has an invalid TLS certificate"
     CA_BUNDLE = "was not contacted: the file of trusted certificates cannot be used"
     KEY_LOG = "was not contacted: the file that SSLKEYLOGFILE names cannot be written"
-    HANDSHAKE = "and this computer did not agree on a secure connection (TLS)"
+    HANDSHAKE = "and this computer could not agree on a secure connection (TLS)"
     NOT_TLS = "does not speak https: the address should begin with http://"
     NOT_HTTP = "responds, but speaks neither http nor https"
-    HEADERS = "sends more or longer headers than a client accepts"
+    HEADERS = "sends too many headers, or headers that are too long"
     PROXY = "is unreachable through the configured proxy"
-    SOCKS = "was not contacted: the configured proxy is a SOCKS proxy, which needs PySocks, which is not installed"
-    INCOMPLETE = "broke off in the middle of its response"
+    SOCKS = "was not contacted: the configured proxy is a SOCKS proxy, and PySocks is not installed"
+    INCOMPLETE = "closed the connection in the middle of its response"
     UNSENDABLE = "was not contacted: the token cannot be sent in a header"
     UNKNOWN = "could not be contacted"
 
@@ -59,7 +59,7 @@ _BY_KIND = (
 
 _OF_PROXY = (
     ({"NameResolutionError", "gaierror", "UnicodeError"}, "its name does not resolve"),
-    ({"ConnectTimeoutError", "ConnectTimeout"}, "connecting to it timed out"),
+    ({"ConnectTimeoutError", "ConnectTimeout"}, "the connection to it timed out"),
     ({"ConnectionRefusedError"}, "nothing is listening there"),
     ({"SSLError"}, "its secure connection (TLS) failed"),
     ({"ReadTimeoutError", "TimeoutError"}, "it did not respond"),
@@ -90,7 +90,7 @@ _TLS = (
     ("ostname mismatch|doesn't match|IP address mismatch", Failure.CERTIFICATE, "it is for another host"),
     ("CERTIFICATE_VERIFY_FAILED", Failure.TLS, ""),
     ("EOF", Failure.RESET, ""),
-    ("CERTIFICATE_REQUIRED", Failure.HANDSHAKE, "it demands a certificate of the user"),
+    ("CERTIFICATE_REQUIRED", Failure.HANDSHAKE, "it requires a client certificate"),
     ("PROTOCOL|VERSION_TOO_LOW", Failure.HANDSHAKE, "they have no version of TLS in common"),
     ("KEY_TOO_SMALL|MD_TOO_WEAK|LEGACY_RENEGOTIATION", Failure.HANDSHAKE, "its encryption is too weak"),
     ("", Failure.HANDSHAKE, ""),

@@ -215,7 +215,7 @@ def _unfinished(url: str, connected: bool) -> Response:
 def _failed(url: str, error: BaseException, token: Token | None) -> Response:
     failure, detail = classify(error)
     if failure is Failure.INVALID_URL and proxy_for(url):
-        failure, detail = Failure.PROXY, "its address is malformed, or of a kind that requests cannot use here"
+        failure, detail = Failure.PROXY, "its address is malformed, or has a scheme that requests does not support"
     return Response(url=url, failure=failure, detail=redact(detail, token) if token else detail)
 
 
@@ -288,7 +288,7 @@ def _read(received: requests.Response, request: ActiveRequest) -> tuple[bytes, s
     if size > MAX_BODY:
         return b"".join(parts), "it is too long"
     if getattr(received.raw, "length_remaining", 0):
-        return b"".join(parts), "a part is missing"
+        return b"".join(parts), "part of it is missing"
     return _decompress(b"".join(parts), received.headers.get("Content-Encoding", ""))
 
 

@@ -20,9 +20,9 @@ LARGEST_NETRC = 1_000_000
 class Harm(Enum):
     """What a `.netrc` file does to every request; the value is what to say of the file."""
 
-    NEVER_ENDS = "is a pipe or a device: every request of CAVEclient waits for it forever"
-    TOO_LARGE = "is so large that every request of CAVEclient takes seconds or minutes to read it"
-    NOT_TEXT = "is not UTF-8 text: every request of CAVEclient fails"
+    NEVER_ENDS = "is a pipe or a device: every CAVEclient request waits for it forever"
+    TOO_LARGE = "is so large that every CAVEclient request spends seconds or minutes reading it"
+    NOT_TEXT = "is not UTF-8 text: every CAVEclient request fails"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,7 +48,7 @@ def _remove(context: Context, facts: ServerFacts, args: argparse.Namespace) -> N
     if not found.plan:
         removal.remove(target.server)  # what a killed removal left
         but = "".join(f", but {name} is set in the environment" for name in list(facts.machine.token_variables)[:1])
-        raise NoToken(f"no file of this computer has a token of {facts.host}{but}. {NOTHING}")
+        raise NoToken(f"no file on this computer has a token for {facts.host}{but}. {NOTHING}")
     left = context.shell.find_tokens(found.tokens)
     notes = [line(f"It is also in {one.found_in} ({one.details}), and is removed there.") for one in left]
     if facts.account is not None and not args.revoke and not args.yes:
@@ -57,7 +57,7 @@ def _remove(context: Context, facts: ServerFacts, args: argparse.Namespace) -> N
     context.frontend.show(tokens.removal_page(facts, found, notes))
     question = "Remove it?"
     if args.revoke:
-        question = "Remove it, and revoke it on the server? Other computers that use it stop working."
+        question = "Remove it, and revoke it on the server? Other computers that use it will stop working."
     unasked = next_steps.setup(target, "remove", *(["--revoke"] * args.revoke), "--yes")
     if not args.yes and not confirm(context.frontend, question, line(unasked)):
         raise Cancelled
@@ -105,7 +105,7 @@ def _revoke_each(context: Context, facts: ServerFacts, found: Removal, is_old: b
         if problem:
             said += [_valid(facts, token, False, problem)]
         else:
-            said += [line(f"The token{tokens.ending(token)} is revoked: it works nowhere any more.")]
+            said += [line(f"The token{tokens.ending(token)} is revoked: it no longer works anywhere.")]
         context.so_far = line(*said[-1], " No file was changed.")
     return said
 
@@ -115,7 +115,7 @@ def _valid(facts: ServerFacts, token: Token, is_old: bool, why: str = "") -> Lin
     reason = f" could not be revoked ({why}), and" if why else ""
     rest = f"the token{tokens.ending(token)}{reason} is still valid on {facts.host}. "
     if is_old:
-        way = line("That server revokes it only when it creates another: ", next_steps.setup(facts.target, "new"))
+        way = line("That server revokes it only when it creates another one: ", next_steps.setup(facts.target, "new"))
     else:
         way = line("To revoke it: ", Span(tokens.page_of(facts.target), "link"))
     return line(Span("Note: ", "warning"), rest, way)
@@ -138,7 +138,7 @@ def _elsewhere(context: Context, facts: ServerFacts, done: Removal) -> list[Line
         said.append(f"{' and '.join(names)} still {'has' if len(names) == 1 else 'have'} it until the kernel restarts")
     variables = (name for name, one in facts.machine.token_variables.items() if one in done.tokens)
     said += [f"{name} in the environment still has it" for name in variables]
-    said += [f"{show_path(path)} still has it: that file is another server's" for path in done.kept]
+    said += [f"{show_path(path)} still has it: that file belongs to another server" for path in done.kept]
     return [line(Span("Note: ", "warning"), f"{one}.") for one in said]
 
 
@@ -156,7 +156,9 @@ def _revoke_another(context: Context, facts: ServerFacts, args: argparse.Namespa
     files = (show_path(path) for paths in removal.files_with(facts.address, key.token) for path in paths)
     context.frontend.show(tokens.token_page(key, files))
     unasked = next_steps.setup(facts.target, "remove", "--token", key.token.ending, "--yes")
-    if not args.yes and not confirm(context.frontend, "Revoke it? Programs that use it stop working.", line(unasked)):
+    if not args.yes and not confirm(
+        context.frontend, "Revoke it? Programs that use it will stop working.", line(unasked)
+    ):
         raise Cancelled
     perhaps = line("To see which tokens are valid: ", next_steps.whoami(facts.target, "--tokens"))
     done = line(f"The token{tokens.ending(key.token)} is revoked.")
@@ -179,10 +181,10 @@ def _with_ending(facts: ServerFacts, given: str, own: Token) -> ListedToken:
         raise BadInput(f"--token takes the last {SHORTEST} characters of a token. {NOTHING} To list yours: ", show)
     if len(found) + (is_own and own not in [key.token for key in found]) > 1:
         page = Span(tokens.page_of(target), "link")
-        raise BadInput(f"several of your tokens end so. {NOTHING} To choose the right one: ", page)
+        raise BadInput(f"several of your tokens end like that. {NOTHING} To choose the right one: ", page)
     if is_own:
         line_for_own = next_steps.end(target, "remove", "--revoke", can_ask=facts.machine.can_ask)
-        raise BadInput(f"that is the token of this computer. {NOTHING} To remove it here and revoke it: ", line_for_own)
+        raise BadInput(f"that is this computer's token. {NOTHING} To remove it here and revoke it: ", line_for_own)
     if not found:
         raise BadInput(f"no token of yours on {host_of(target.server)} ends like that. {NOTHING} To list yours: ", show)
     return found[0]

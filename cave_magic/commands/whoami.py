@@ -47,9 +47,9 @@ def cave_whoami(context: Context, args: argparse.Namespace) -> None:
         %cave_whoami --tokens
     """
     if args.all and (args.names or args.datastack or args.server or args.reveal or args.tokens):
-        raise BadInput("--all is about every server: give no datastack, --server, --reveal or --tokens with it.")
+        raise BadInput("--all shows every server: leave out the datastack, --server, --reveal and --tokens.")
     if args.json and (args.reveal or args.tokens):
-        raise BadInput("--json prints neither tokens nor their list: give it without --reveal and --tokens.")
+        raise BadInput("--json prints no tokens: leave out --reveal and --tokens.")
     if args.all:
         return _everywhere(context, args.json)
     facts = context.facts(context.target(args))

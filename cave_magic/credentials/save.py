@@ -153,7 +153,7 @@ def _planned(
     if replaces is not None:
         copies = tuple(path for path in copies if read_token_file(path).meant == replaces)
         if old.source is None or old.source.meant not in (replaces, token):
-            raise TokenExists(f"the stored token of {host_of(server)} was changed or removed meanwhile.")
+            raise TokenExists(f"the stored token of {host_of(server)} was changed or removed in the meantime.")
     for file in (old.server_file, old.default_file):
         if file.problem is not None and file.problem.fault is FileFault.READ_ERROR:
             raise Obstructed(Obstacle(path=file.path, problem=file.problem, way=WayOut.ADMINISTRATOR))

@@ -119,7 +119,7 @@ def is_name(text: str) -> bool:
 
 def _refuse_bad_name(datastack: str) -> None:
     if not isinstance(datastack, str):
-        raise BadInput("the name of a datastack is a string, such as minnie65_public.")
+        raise BadInput("a datastack name is a string, such as minnie65_public.")
     if find_secrets(datastack) or MASK in datastack:
         raise BadInput(
             f"that is not the name of a datastack. Nothing was sent. To save a token, use {name_here('cave_save')}."
@@ -131,7 +131,7 @@ def _refuse_bad_name(datastack: str) -> None:
     if odd := [one for one in odd_characters(Untrusted(datastack)) if one != "U+0020 SPACE"]:
         raise BadInput(f"the name contains {' and '.join(odd)}. Type the name again: {_ALLOWED}")
     if datastack.startswith("-"):
-        raise BadInput("that is not the name of a datastack: a name does not begin with - as an option does.")
+        raise BadInput("that is not the name of a datastack: names do not begin with -, as options do.")
     if not datastack.strip() or _NOT_TYPED & set(datastack):
         raise BadInput(f"that is not the name of a datastack: {_ALLOWED}")
 

@@ -118,7 +118,7 @@ def check_workers(
             own = diagnose(targets, left, on_wait)
             cluster.wait(asking, left + MARGIN, on_wait, lambda: answers.late)
         if len(answers.addresses) < 2:
-            raise BadInput("the cluster has no workers. Start some, then repeat the line.")
+            raise BadInput("the cluster has no workers. Start some, then run this line again.")
         answers.checks[_kind(here)] = own.to_dict()
         groups = merged(_groups(answers, here, own))
         return WorkersReport(

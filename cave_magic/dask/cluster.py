@@ -98,9 +98,9 @@ async def _knock(address: str, seconds: float) -> None:
 
 def _refuse_unusable(client: Any) -> None:
     if client.status in ("closed", "closing", "newly-created") or client.scheduler is None:
-        raise BadInput("this client is closed. Connect again, then repeat the line.")
+        raise BadInput("this client is closed. Connect again, then run this line again.")
     if client.asynchronous or getattr(client, "_asynchronous", False):
-        raise BadInput("this client is asynchronous. Give the address of its scheduler, in a kernel of its own.")
+        raise BadInput("this client is asynchronous. Give the address of its scheduler instead, in another kernel.")
 
 
 @contextlib.contextmanager

@@ -187,7 +187,7 @@ def group_of(
     differs = _differences(facts, here, off)
     host, account = _shown(facts["host"]), _account(found)
     if found is None:
-        unended = "the check did not end in time"
+        unended = "the check did not finish in time"
         return WorkerGroup(hosts=(host,), status=Status.UNKNOWN, check="worker", evidence=unended, differs=differs)
     if account and _account(own) and account != _account(own):
         differs = (*differs, Difference(what="account", there=account, here=_account(own)))
@@ -259,7 +259,7 @@ def _differences(facts: Mapping[str, Any], here: Mapping[str, Any], off: float) 
 def _ending(token: Mapping[str, str]) -> str:
     if token["ending"]:
         return f"ending in {token['ending']}"
-    return "of no known form" if token["digest"] else MISSING
+    return "in an unknown format" if token["digest"] else MISSING
 
 
 def _account(found: Mapping[str, Any] | None) -> str:

@@ -67,7 +67,7 @@ class Machine:
         token_folder: the folder of the token files.
         folder_problem: what keeps this user from using it, or None.
         folder_writable_by_others: whether everybody on this computer can write there, and so replace the token.
-        datastack_map: caveclient's map of datastacks to servers.
+        datastack_map: caveclient's datastack map to servers.
         datastacks_with_secrets: datastacks whose saved address contains a token or a password.
         leftover_tokens: tokens left in this notebook's history and file.
         scrub_left: removes them.

@@ -29,7 +29,7 @@ class Then(Enum):
     """The explanation says what to do itself."""
 
 
-_FINE = "Your token is not the reason."
+_FINE = "Your token is not the cause."
 _OWN_FAILURE = r"\A\s*\{\s*\"code\":\s*500,\s*\"message\":"
 """How materialize (5.26) reports an exception that a request caused."""
 _FILE_ERRORS = ("PermissionError", "IsADirectoryError", "FileExistsError", "NotADirectoryError")
@@ -175,7 +175,7 @@ def _direct(raised: Raised) -> str:
     if status == 413:
         return f"{raised.service} rejected that request because it is too large (413); request less at once. {_FINE}"
     if status == 429:
-        return f"{raised.service} asked to slow down (429){raised.wait}. {_FINE}"
+        return f"{raised.service} asked you to slow down (429){raised.wait}. {_FINE}"
     if status == 504 and raised.is_query and not raised.proxy:
         return f"{raised.service} timed out on that request (504); request less at once. {_FINE}"
     return ""
@@ -266,7 +266,7 @@ def _malformed_address(raised: Raised) -> str:
 
 def _by_name(raised: Raised) -> str:
     meanings = {
-        "ServerIncompatibilityError": "caveclient says that it does not work with the version of that server",
+        "ServerIncompatibilityError": "caveclient says that it does not work with that server's version",
         "InvalidVersion": f"{raised.host} returned something other than a version number",
         "TooManyRedirects": f"{raised.host} redirected the request in a loop",
     }
@@ -293,7 +293,7 @@ def _interrupted(raised: Raised) -> str:
     if raised.names[0] != "KeyboardInterrupt":
         return ""
     if "urllib3.util.retry" in raised.modules:
-        return "the cell was waiting as long as a server had asked (Retry-After); caveclient does so silently."
+        return "the cell was waiting as long as a server had asked it to (Retry-After), which caveclient does silently."
     return "the cell was waiting for a server; caveclient has no timeout."
 
 

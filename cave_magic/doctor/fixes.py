@@ -119,8 +119,10 @@ def fix_shape(file: TokenFile) -> Fix | None:
     token = _token_in(file)
     if token is None:
         return None
-    problem = file.problem or f"has one that {file.token.oddity() if file.token else ''}"
-    words = f'write {file.name} as {{"token": "..."}} with the token ending in {token.ending}; now it {problem}'
+    problem = file.problem or f"has a token that {file.token.oddity() if file.token else ''}"
+    words = (
+        f'write {file.name} as {{"token": "..."}} with the token ending in {token.ending}; at the moment it {problem}'
+    )
 
     def plan() -> Plan:
         is_same = _token_in(token_files.read_token_file(file.path)) == token
@@ -233,7 +235,11 @@ def fix_map_entry(datastack: str, server: str, current: ServerMap) -> Fix | None
     if current.entries.get(datastack) == server if server else datastack not in current.entries:
         return None
     name, old = sanitize(datastack).text, display_url(current.entries.get(datastack))
-    words = f"open {name} on {server} (now: {old})" if server else f"remove {name} (now: {old}) from the datastack map"
+    words = (
+        f"set the server of {name} to {server} (now: {old})"
+        if server
+        else f"remove {name} (now: {old}) from the datastack map"
+    )
     find = partial(_map_with, {datastack: server}, current.entries)
     return _fix("map-entry", words, [current.path], find)
 

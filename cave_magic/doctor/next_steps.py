@@ -358,26 +358,28 @@ def past(obstacle: Obstacle, again: Command, unsaved: Command | None = None) -> 
     if obstacle.way is WayOut.CLOSE_FILES:
         return then(either("close files or restart the kernel", "close files"), again)
     if obstacle.way is WayOut.CLOSE_PROGRAM:
-        return then("close the program that has it open, such as an editor, or allow yourself to write it", again)
+        return then(
+            "close the program that has it open, such as an editor, or give yourself permission to write to it", again
+        )
     step = then(_removed_by_others(obstacle), again)
     return advise(step.line, ". To work without saving: ", unsaved) if unsaved else step
 
 
 def restore_link(link: Path, again: Command) -> NextStep:
     """Makes the target of a link to nothing available, or moves the link away."""
-    return then(line("if that is on a drive that is not mounted, mount it; else ", move_away(link)), again)
+    return then(line("if that is on a drive that is not mounted, mount it; otherwise ", move_away(link)), again)
 
 
 def _removed_by_others(obstacle: Obstacle) -> str:
     shown = show_path(obstacle.path)
     if obstacle.way is WayOut.SET_HOME:
-        return f"set {home_variable()} to a folder that you can write{either(' before the kernel starts', '')}"
+        return f"set {home_variable()} to a folder that you can write to{either(' before the kernel starts', '')}"
     if obstacle.way is WayOut.FREE_SPACE:
         return f"free some space on the disk of {shown}"
     if obstacle.way is WayOut.MOUNT_FOLDER:
         return f"mount the folder of {shown} instead, where the container is started"
     who = "the administrator of this computer" if obstacle.way is WayOut.ADMINISTRATOR else obstacle.owner
-    return f"ask {who} to let you write {shown}"
+    return f"ask {who} to let you write to {shown}"
 
 
 # ---------------------------------------------------------------- paths

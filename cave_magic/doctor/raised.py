@@ -156,7 +156,7 @@ class Raised:
         """How long the response asked to wait, to follow what else it did, or ""."""
         headers = getattr(self.response, "headers", None)
         seconds = http.retry_after(headers) if headers else None
-        return f", and asked to wait {duration(seconds)}" if seconds else ""
+        return f", and asked you to wait {duration(seconds)}" if seconds else ""
 
 
 _REJECTION = r"\"message\":\s*\"" + responses.REJECTION.removeprefix(r"\A")

@@ -45,7 +45,7 @@ class Runtime:
 COLAB = Runtime(
     platform="Colab",
     is_ephemeral=True,
-    secrets_name="the Secrets of Colab (the key on the left)",
+    secrets_name="the Secrets of Colab (the key icon on the left)",
     python='from google.colab import userdata; token = userdata.get("CAVE_TOKEN")',
 )
 BINDER = Runtime(platform="Binder", is_ephemeral=True, secrets_name="")

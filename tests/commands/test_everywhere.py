@@ -133,7 +133,7 @@ def test_a_file_of_a_data_server_is_no_server(run, caves, secrets):
 
 
 def test_the_default_file_counts_for_the_default_server(secrets):
-    """`cave-secret.json` is shown for the default server alone, unless it has the token of another one."""
+    """`cave-secret.json` is shown for the default server alone, unless it has the token for another one."""
     assert servers_with_tokens() == ()
     (secrets / "cave-secret.json").write_text(json.dumps({"token": "a" * 32}))
     assert servers_with_tokens() == ("https://global.daf-apis.com",)
@@ -146,10 +146,10 @@ def test_the_default_file_counts_for_the_default_server(secrets):
     [
         ("%cave_whoami --all", "no token is stored on this computer"),
         ("%cave_check --all-servers", "no token is stored on this computer"),
-        ("%cave_whoami --all v1dd_public", "--all is about every server"),
-        ("%cave_whoami --all --reveal", "--all is about every server"),
-        ("%cave_whoami --json --reveal", "give it without --reveal"),
-        ("%cave_check --all-servers --all", "--all-servers is about every server"),
+        ("%cave_whoami --all v1dd_public", "--all shows every server"),
+        ("%cave_whoami --all --reveal", "--all shows every server"),
+        ("%cave_whoami --json --reveal", "leave out --reveal"),
+        ("%cave_check --all-servers --all", "--all-servers checks every server"),
         ("%cave_check --all-servers --fix", "for one of them"),
     ],
 )

@@ -148,7 +148,7 @@ def test_a_first_fix_that_fails_changes_nothing(run: Run, set_up: str, cave: San
     monkeypatch.setattr(atomic_write, "write_all", refuse)
     ran = run("%cave_check --fix --yes")
     assert ran.error == "TokenNotSaved"
-    assert f". {save.UNCHANGED} Next: ask the administrator of this computer to let you write " in ran.message
+    assert f". {save.UNCHANGED} Next: ask the administrator of this computer to let you write to " in ran.message
     assert path.read_text() == set_up
 
 
@@ -178,7 +178,7 @@ def test_stopped_within_a_fix_it_says_what_may_be(run: Run, answers, two_faults,
     at_permissions(monkeypatch, two_faults[0], interrupted)
     message = run("%cave_check --fix --yes").message
     assert message.startswith("Stopped. 1 of 2 fixes was applied: rewrite the datastack map")
-    assert ". This one may have been applied: make owner-only: " in message
+    assert ". This fix may have been applied: make owner-only: " in message
 
 
 def test_a_mistake_of_ours_after_a_fix_names_the_fix(run: Run, answers, two_faults, monkeypatch):

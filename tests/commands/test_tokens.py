@@ -96,7 +96,7 @@ def test_tokens_that_share_an_ending_are_revoked_on_the_page(ada, cave):
     assert "To revoke the one ending in 4f2a: http" in said(ran)
     refused = ada("%cave_setup remove --token 4f2a")
     assert refused.error == "BadInput"
-    assert "several of your tokens end so. Nothing was changed." in refused.message
+    assert "several of your tokens end like that. Nothing was changed." in refused.message
 
 
 def test_a_server_that_lists_no_tokens_is_named(ada, cave):
@@ -398,7 +398,7 @@ def test_an_old_server_cannot_revoke(old, here, home, option):
     (token,) = stored(home)
     words = said(here(f"%cave_setup remove{option} --yes"))
     assert f"the token ending in {token[-4:]} is still valid on {host_of(old.server)}." in words
-    assert "That server revokes it only when it creates another: %cave_setup new" in words
+    assert "That server revokes it only when it creates another one: %cave_setup new" in words
     assert stored(home) == []
 
 
@@ -557,12 +557,12 @@ def test_a_token_that_cannot_be_revoked_may_still_work(ada, cave):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("new --yes", "--yes goes with replace and remove."),
-        ("--revoke", "--revoke goes with remove."),
-        ("replace --token 4f2a", "--token goes with remove."),
+        ("new --yes", "--yes works only with replace and remove."),
+        ("--revoke", "--revoke works only with remove."),
+        ("replace --token 4f2a", "--token works only with remove."),
         ("remove --revoke --token 4f2a", "give --revoke or --token, not both"),
-        ("replace --paste", "--paste and --use go with new and existing."),
-        ("remove --use new", "--paste and --use go with new and existing."),
+        ("replace --paste", "--paste and --use work only with new and existing."),
+        ("remove --use new", "--paste and --use work only with new and existing."),
     ],
 )
 def test_options_that_do_not_fit_are_refused(ada, line, message):

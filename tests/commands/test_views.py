@@ -58,7 +58,7 @@ def test_without_a_browser_here_one_link_and_one_paste_are_enough():
     lines = as_text(guide_page(TARGET, is_new=True, sign_in=address)).splitlines()
     assert [one[:11] for one in lines if one[0].isdigit()] == ["1. Sign in:", "2. Paste: t"]
     assert [one.strip() for one in lines if "https://" in one] == [address, TOKENS]
-    assert "   If the tab says that you are signed in instead, press Enter in the prompt." in lines
+    assert "   If the tab says that you are signed in instead, press Enter at the prompt." in lines
 
 
 def test_an_invalid_answer_can_be_repeated():

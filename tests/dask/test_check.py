@@ -167,7 +167,7 @@ BAD = {
     "--workers nobody": "--workers takes the name of a variable with a distributed.Client",
     "--workers tcp://127.0.0.1:9": "the scheduler at tcp://127.0.0.1:9 does not respond",
     "--workers client": "this client is closed",
-    "--workers client --fix": "--workers goes with",
+    "--workers client --fix": "--workers can only be combined with",
 }
 
 

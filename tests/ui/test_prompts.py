@@ -77,7 +77,7 @@ def test_one_of_a_list_is_chosen(answers, or_new, index, capsys):
     assert shown == "the list"
     assert len(explained) == len(answers) - 1
     assert all(
-        one.startswith("That is not in the list. Type a number of its first column (1 to 3)") for one in explained
+        one.startswith("That is not in the list. Type a number from the first column (1 to 3)") for one in explained
     )
 
 

@@ -192,7 +192,7 @@ def test_a_notebook_that_runs_unattended_fails_if_access_does_not_work(home: Pat
     done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=100)
     assert done.returncode != 0
     assert "materialize on 127.0.0.1" in done.stderr
-    assert "Next: your token is not the reason: wait, then %cave_check" in done.stderr
+    assert "Next: your token is not the cause: wait, then %cave_check" in done.stderr
     assert list((home / ".cloudvolume" / "secrets").glob("*-cave-secret.json"))
 
 

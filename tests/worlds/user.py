@@ -15,11 +15,11 @@ from .registry import Fault
 from .world import World
 
 OTHERS = re.compile(
-    r"\bwait\b|try again|administrator|IT department|the owner of|somebody who can help|another network|"
+    r"\bwait\b|try again|administrator|IT department|the owner of|someone who can help|another network|"
     r"sign in to this network|is online|connect it to a network|give your account|start the program"
 )
 """Words that say to wait, or who has to act."""
-_ELSE = re.compile(r"\(or |; else\b|; if (?!that works)|, or use")
+_ELSE = re.compile(r"\(or |; otherwise\b|; if (?!that works)|, or use")
 """Where another way begins, which is tried if the first did not help."""
 _RESTART = "restart the kernel"
 ROUNDS = 7

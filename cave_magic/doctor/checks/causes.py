@@ -31,12 +31,12 @@ def tell_administrators(host: str) -> str:
 
 def another_network(host: str) -> str:
     """Advice if a token is lost on the way to a host."""
-    return f"try another network; if it is the same there, {tell_administrators(host)}"
+    return f"try another network; if it fails there, too, {tell_administrators(host)}"
 
 
 def not_yours(server: ServerFacts) -> str:
     """Advice if a data server does not work: its address comes from the info service."""
-    return f"the info service has a wrong address for it, or it is down: {tell_administrators(server.host)}"
+    return f"the info service has the wrong address for it, or it is down: {tell_administrators(server.host)}"
 
 
 def evidence_of(response: Response) -> Line:
@@ -83,7 +83,7 @@ def what_changed(
 def _again(case: Case) -> tuple[str, NextStep]:
     tell = tell_administrators(case.response.host)
     return (
-        "a moment later, without the token, it responded as it should",
+        "a moment later, without the token, it responded normally",
         advise("wait a minute, then ", case.server.again, f"; if it fails every time, {tell}"),
     )
 
@@ -91,7 +91,7 @@ def _again(case: Case) -> tuple[str, NextStep]:
 def _proxy_spelling(case: Case) -> tuple[str, NextStep]:
     variable = case.tried.proxy
     if case.experiment.source == "password":
-        outcome = "the proxy works once the special characters of the password are encoded"
+        outcome = "the proxy works once the special characters in the password are encoded"
         return outcome, _corrected(case, variables.with_proxy_password(variable))
     outcome = "the proxy works without the extra or missing characters in its address"
     return outcome, _corrected(case, variables.with_scheme(variable, "http"))
@@ -188,7 +188,7 @@ def _family(case: Case) -> tuple[str, NextStep]:
 
 def _other_address(case: Case) -> tuple[str, NextStep]:
     host = case.response.host
-    outcome = f"{host} has several addresses: at the second it responds, at the first it does not"
+    outcome = f"{host} has several addresses: it responds at the second, but not at the first"
     return outcome, then(tell_administrators(host), case.server.again)
 
 

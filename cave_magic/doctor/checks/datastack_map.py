@@ -96,7 +96,7 @@ def _wrong_entry(server: ServerFacts, *evidence: str | Line) -> Finding:
 MAP_FILE = Check(
     id="map-file",
     group="stored token",
-    title="map of datastacks",
+    title="datastack map",
     about=Machine,
     look=_map_file,
     needs=(RESOURCES,),
@@ -116,7 +116,7 @@ MAP = Check(
 MAP_SECRET = Check(
     id="map-secret",
     group="stored token",
-    title="map of datastacks",
+    title="datastack map",
     about=Machine,
     look=_map_secret,
     needs=(MAP_FILE,),

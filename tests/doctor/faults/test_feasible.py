@@ -84,7 +84,7 @@ def test_a_set_up_that_cannot_save_says_what_the_check_says(world: World):
         report = world.check()
         assert bad(report) == [("token", "failed")]
         step = report.next.text
-        assert step.startswith(f"ask the user with ID {STRANGER} to let you write ~/.cloudvolume/secrets, then ")
+        assert step.startswith(f"ask the user with ID {STRANGER} to let you write to ~/.cloudvolume/secrets, then ")
         for line in ("%cave_setup", "%cave_setup existing", "%cave_save", "%cave_save --no-check"):
             ran = world.run(line)
             assert ran.error == "TokenNotSaved", line
