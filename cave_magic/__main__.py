@@ -35,10 +35,10 @@ commands:
   save        save a token from a hidden prompt, or --from-env NAME, --from-file PATH
   whoami      show your account, and which token this computer sends
   check       find out why access does not work, and how to fix it
-  completion  print the script for completion with Tab: completion bash, zsh or fish
+  completion  print the script for Tab completion: completion bash, zsh or fish
 
 {program} COMMAND --help shows the options of a command; --version shows the versions.
-The exit code is 0 if all is well, 1 if something is wrong, 2 if the line cannot be read.
+The exit code is 0 if all is well, 1 if something is wrong, 2 if the command line is invalid.
 """
 
 

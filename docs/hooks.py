@@ -141,7 +141,7 @@ def page_of(check: Check) -> str:
 
 
 _HOW = f"""\
-Each fault was caused on the practice server with caveclient {RECORD["caveclient"]}. The addresses are those of the
+Each fault was reproduced on the practice server with caveclient {RECORD["caveclient"]}. The addresses are those of the
 MICrONS server in place of the practice server's."""
 
 

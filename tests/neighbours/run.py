@@ -83,11 +83,11 @@ def kind(row: dict[str, str]) -> str:
 
 
 _INTRODUCTION = """\
-# Old and new neighbours
+# Tested versions
 
-Each row is an environment of its own: what was asked for, the result of its tests, and the versions that were installed. `nox -s neighbours` makes
+Each row is a separate environment: what was requested, the result of its tests, and the versions that were installed. `nox -s neighbours` makes
 them again.
-It is not every combination: the oldest versions are together, and the newest ones.
+Not every combination is tried: the oldest versions go together, and so do the newest.
 
 - *journey*: the quickstart in a real kernel. A person opens the links and answers the prompt; then `%cave_whoami`, `%cave_check` and CAVEclient
   use the saved token. JupyterLab and Notebook are installed beside the kernel; no browser is driven in these rows.

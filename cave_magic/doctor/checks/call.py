@@ -64,8 +64,9 @@ def _key(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
         evidence = line("the client found no token in ", shown, " when it was created; the stored token works")
         return failed(evidence, next_step=advise("create the client again: ", go_on))
     keys = [*([Span(TOKEN_KEY, private=True)] if file.token is not None else []), *file.keys]
-    keys = ["the keys " if len(keys) > 1 else "the key ", joined(" and ", keys)] if keys else ["no keys"]
-    has = line(shown, " has ", *keys)
+    has = line(shown, " has no keys")
+    if keys:
+        has = line(shown, f" has the key{'s' if len(keys) > 1 else ''} ", joined(" and ", keys))
     but = ", so it sent the token under that key; " if asked.found else ", but "
     evidence = line('the client was created with auth_token_key="', show_key(asked.key), '"', but, has)
     return failed(evidence, next_step=advise("without that argument: ", go_on))
