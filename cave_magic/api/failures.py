@@ -1,4 +1,4 @@
-"""Why there is no response: what an exception of requests and the exceptions in it mean."""
+"""Why there is no response: what an exception from requests, and the exceptions in it, mean."""
 
 from __future__ import annotations
 
@@ -95,16 +95,16 @@ _TLS = (
     ("KEY_TOO_SMALL|MD_TOO_WEAK|LEGACY_RENEGOTIATION", Failure.HANDSHAKE, "its encryption is too weak"),
     ("", Failure.HANDSHAKE, ""),
 )
-"""Messages of OpenSSL. The certificate is the reason only if OpenSSL says that it rejects it."""
+"""Messages of OpenSSL. The certificate is the cause only if OpenSSL says that it rejects it."""
 
 LONGEST = 20_000
-"""The most characters of a message that are read: some contain all that a server sent."""
+"""How many characters of a message are read: some contain everything that a server sent."""
 
 LIBRARIES = frozenset({"caveclient", "cloudvolume", "cloudfiles", "requests", "urllib3", "cave_magic"})
 """Packages whose errors are explained."""
 
 _MOST = 50
-"""The most exceptions that are looked at, and the most arguments and members of each."""
+"""How many exceptions are looked at, and how many arguments and members of each."""
 
 _NO_NETWORK = (101, 113, 51, 65, 10051, 10065)  # ENETUNREACH and EHOSTUNREACH on Linux, macOS and Windows
 
@@ -162,7 +162,7 @@ def frames_of(traceback: TracebackType | None) -> Iterator[tuple[str, str]]:
 
 
 def is_of_library(error: BaseException) -> bool:
-    """Whether an exception itself, without its causes, is of one of the `LIBRARIES`, or was raised in one."""
+    """Whether an exception itself, without its causes, belongs to one of the `LIBRARIES`, or was raised in one."""
     modules = [type(error).__module__, *(module for module, _ in frames_of(error.__traceback__))]
     return bool({module.partition(".")[0] for module in modules} & LIBRARIES) or package_of(error) == "caveclient"
 

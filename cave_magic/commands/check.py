@@ -138,7 +138,7 @@ _CONTRADICTIONS = (
         "--workers can only be combined with -v, -o, --json, --strict and --timeout.",
     ),
 )
-"""An option, those with which it does not go, and what to say."""
+"""An option, those that it cannot be combined with, and the message."""
 
 
 def _refuse_contradictions(args: argparse.Namespace) -> None:
@@ -169,7 +169,7 @@ def _check_workers(context: Context, args: argparse.Namespace) -> Any:
 
 
 def _targets(context: Context, args: argparse.Namespace) -> list[Target]:
-    """What the line names; a fix of the datastack map changes it."""
+    """What the line names, which a fix of the datastack map changes."""
     names = dict.fromkeys((*args.names, *([args.datastack] if args.datastack else [])))
     return [context.target(args, name) for name in names or [None]]
 

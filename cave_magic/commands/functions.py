@@ -1,4 +1,4 @@
-"""Runs a command for a function of `cave_magic`: it shows nothing, asks nothing, and returns what the command found."""
+"""Runs a command for a function of `cave_magic`: shows nothing, asks nothing, and returns what the command found."""
 
 from __future__ import annotations
 

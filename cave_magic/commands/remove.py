@@ -1,4 +1,4 @@
-"""`%cave_setup remove`: takes the token off this computer, and revokes it or another one of the account."""
+"""`%cave_setup remove`: removes the token from this computer; can also revoke it, or another token of the account."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .views import tokens
 from .whoami import no_account, no_list
 
 SHORTEST = 4
-"""The fewest characters by which a token is named: as many as are shown."""
+"""How many characters it takes to name a token: as many as are shown."""
 
 
 def remove_token(context: Context, args: argparse.Namespace) -> None:
@@ -111,7 +111,7 @@ def _revoke_each(context: Context, facts: ServerFacts, found: Removal, is_old: b
 
 
 def _valid(facts: ServerFacts, token: Token, is_old: bool, why: str = "") -> Line:
-    """That a token is still valid, and what revokes it now that it is not stored."""
+    """Says that a token is still valid, and what revokes it now that it is not stored."""
     reason = f" could not be revoked ({why}), and" if why else ""
     rest = f"the token{tokens.ending(token)}{reason} is still valid on {facts.host}. "
     if is_old:
@@ -130,7 +130,7 @@ def _still_valid(facts: ServerFacts, done: Removal, is_old: bool) -> list[Line]:
 
 
 def _elsewhere(context: Context, facts: ServerFacts, done: Removal) -> list[Line]:
-    """What else has the token, and is not ours to change."""
+    """What else has the token, and cannot be changed here."""
     clients = clients_in(context.shell.variables, facts.address, Token(""))
     names = [one.variable for one in clients]
     said = []

@@ -79,7 +79,7 @@ def _save(context: Context, target: Target, args: argparse.Namespace, text: str 
 
 
 def _save_in_turn(context: Context, target: Target, args: argparse.Namespace, text: str, given: list[str]) -> None:
-    """Saves the token of a script. Of many that start at once with the same token, the first asks the server."""
+    """Saves a token for a script. If many start at once with the same token, only the first one asks the server."""
     token = token_input.pick(context, text, target)
     with save.job(token, target.server, target.datastack) as is_saved:
         if not is_saved:

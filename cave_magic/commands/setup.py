@@ -120,7 +120,7 @@ def _exchange_stored(context: Context, facts: ServerFacts) -> bool:
 
 
 def _raise_if_in_trouble(facts: ServerFacts) -> None:
-    """Stops before any prompt if the auth server does not respond as one.
+    """Stops before any prompt if the auth server does not respond like an auth server.
 
     Some servers answer a malformed stored token with an error page; then a good response of another service is enough.
     """

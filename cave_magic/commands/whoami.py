@@ -121,7 +121,7 @@ def _identity(facts: ServerFacts, shown: tuple[OtherFile, ...] = (), others: tup
 
 
 def _where(facts: ServerFacts) -> dict[Token, str]:
-    """The tokens of this computer, and in what they are."""
+    """The tokens on this computer, and where they are."""
     if facts.listed_tokens is None:
         raise no_list(facts)
     found = {one.file.meant: f"in {one.file.name}" for one in other_files(facts.stored) if one.file.meant is not None}

@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class FileFault(Enum):
-    """What can be wrong with a file; the value says it in words that follow the file's name, with `{}` for details."""
+    """What can be wrong with a file; the value says so in words that follow the file's name, with `{}` for details."""
 
     MISSING = "does not exist"
     EMPTY = "is empty"
@@ -53,10 +53,10 @@ class FileFault(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileProblem:
-    """What is wrong with a file; `str()` says it in words that follow the file's name.
+    """What is wrong with a file; `str()` says so in words that follow the file's name.
 
     Attributes:
-        fault: the kind of problem, by which code decides.
+        fault: the kind of problem, for code to decide by.
         details: what replaces each `{}` in its words; sanitized.
     """
 

@@ -28,7 +28,7 @@ NamedBy = Literal["option", "setting", "map", "known", "default"]
 
 _ALLOWED = "names consist of letters, digits, and the characters _ . -"
 _NOT_TYPED = frozenset("{}$\"'`\\;")
-"""Characters with a special meaning for IPython or on a magic's line; no datastack's name has one."""
+"""Characters with a special meaning for IPython or on the line of a magic; no datastack has one in its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +137,7 @@ def _refuse_bad_name(datastack: str) -> None:
 
 
 def _target(datastack: str, server: str, settings: Settings, asked: bool, server_map: ServerMap) -> Target:
-    """The target on the server of the line, else of the settings, else that the datastack's name leads to."""
+    """The target on the server that the line names, or the settings, or that the datastack's name leads to."""
     by_name = _target_by_name(datastack, server_map)
     target = replace(by_name, asked=asked, settings=settings)
     if not server and not settings.server:

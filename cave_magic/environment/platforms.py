@@ -1,4 +1,4 @@
-"""Where this kernel runs: on a desktop, on a hosted platform, in a batch job. Standard library only."""
+"""Where this kernel runs: on a desktop, on a hosted platform, or in a batch job. Standard library only."""
 
 from __future__ import annotations
 

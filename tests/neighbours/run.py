@@ -68,7 +68,7 @@ def page_of(record: list[dict[str, str]]) -> str:
         found.get(asked) or {"python": python, "tests": tests, "asked": asked, "result": "not tried yet"}
         for python, tests, asked in ROWS
     ]
-    heads = ["Python", "asked for", "tests", "result", *SHOWN]
+    heads = ["Python", "requested", "tests", "result", *SHOWN]
     cells = [
         [one["python"], f"`{one['asked']}`", kind(one), one["result"], *(one.get(name, "") for name in SHOWN)]
         for one in rows

@@ -1,4 +1,4 @@
-"""The pages about the life of a token: the tokens of an account, and what a replacement or a removal does."""
+"""The pages about tokens: those of an account, and what replacing or removing one does."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def revoking(facts: ServerFacts, token: Token) -> Span:
 
 
 def tokens_page(facts: ServerFacts, where: Mapping[Token, str]) -> Page:
-    """The page of `%cave_whoami --tokens`; `where`: which tokens are on this computer, and in what."""
+    """The page of `%cave_whoami --tokens`; `where`: which tokens are on this computer, and where."""
     listed, target = facts.listed_tokens or (), facts.target
     blocks: list[Block] = [pages.tokens_table(listed, where)] if listed else [line("You have no permanent token.")]
     if is_temporary(facts) and facts.stored.token is not None:

@@ -17,7 +17,7 @@ from .network import AUTH, UNEXPECTED
 from .token import FORM, SHADOW, set_up, within_reach
 
 SOON = timedelta(days=2)
-"""How long before it expires a temporary token is urgent."""
+"""How long before its expiry a temporary token becomes urgent."""
 
 
 def _account(server: ServerFacts) -> Finding:
@@ -37,7 +37,7 @@ def _account(server: ServerFacts) -> Finding:
 
 
 def _not_received(response: Response, server: ServerFacts) -> Finding:
-    """The auth server says that it got no token; a made-up one, which it would reject, shows where tokens are lost."""
+    """The auth server says that it got no token; a made-up one, which it has to reject, shows where it was lost."""
     tried, got_none = server.tried, f"{response.host} received no token ({response.status} {response.code})"
     same, direct = (_arrives(tried.first(one)) for one in (Change.MADE_UP, Change.MADE_UP_DIRECT))
     if same:

@@ -1,4 +1,4 @@
-"""Why did the last call of caveclient fail, if everything else works?"""
+"""Why did the last call to caveclient fail, if everything else works?"""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _call(datastack: DatastackFacts) -> Finding | None:
 
 
 def _in_the_cell(finding: Finding, check: Command) -> Finding:
-    """The finding with the cell as what to run again: the next check no longer knows of the error."""
+    """The finding, with the cell as what to run again: the next check no longer knows about the error."""
     words = finding.next_step.line if finding.next_step else ()
     again = tuple(Span("run the cell again") if span == check else span for span in words)
     return replace(finding, next_step=advise(again) if again else None)

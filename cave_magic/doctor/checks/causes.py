@@ -20,7 +20,7 @@ from ..experiments.model import Change, Experiment, Tried
 from ..model import Command, Finding, NextStep, advise, failed, then
 
 SET_CLOCK = "set the clock of this computer, or ask its administrators to set it"
-"""Advice if its clock is wrong."""
+"""Advice if the clock of this computer is wrong."""
 
 
 def tell_administrators(host: str) -> str:
@@ -40,7 +40,7 @@ def not_yours(server: ServerFacts) -> str:
 
 
 def evidence_of(response: Response) -> Line:
-    """The response in one line, with the time that it took if that matters."""
+    """The response in one line, with the time it took if that matters."""
     if response.failure not in (Failure.NO_RESPONSE, Failure.TOO_SLOW) or response.seconds < 1:
         return response.evidence
     return line(response.evidence, f" within {response.seconds:.{1 if response.seconds < 10 else 0}f} s")
@@ -48,7 +48,7 @@ def evidence_of(response: Response) -> Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """An experiment that changed the outcome, with what is needed to speak about it.
+    """An experiment that changed the outcome, with what is needed to describe it.
 
     Attributes:
         experiment: the experiment.
@@ -104,7 +104,7 @@ def _proxy_scheme(case: Case) -> tuple[str, NextStep]:
 
 
 def _corrected(case: Case, command: Command) -> NextStep:
-    """Corrects the variable that names the proxy; other settings are not reached by a line."""
+    """Corrects the variable that names the proxy; no line can change other settings."""
     if case.tried.proxy.lower().endswith("_proxy"):
         return advise(f"correct {case.tried.proxy}: ", command, ", then ", case.server.again)
     return then(f"correct the address of the proxy in {case.tried.proxy}", case.server.again)

@@ -1,4 +1,4 @@
-"""What a certificate means that is not trusted, if nothing that was tried changes that."""
+"""What an untrusted certificate means, if nothing that was tried changes that."""
 
 from __future__ import annotations
 

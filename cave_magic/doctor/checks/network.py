@@ -55,7 +55,7 @@ _OFFLINE = (Failure.NAME_NOT_FOUND, Failure.UNREACHABLE)
 """Failures that every request has on a computer without a network."""
 
 _LOCAL = (Failure.REFUSED, Failure.RESET, Failure.CONNECT_TIMEOUT)
-"""Failures that on this computer no network causes, but the program at the address."""
+"""Failures that, on this computer, come from the program at the address, not from a network."""
 
 _DAY = 86_400.0
 _TIMEOUTS = (Failure.NO_RESPONSE, Failure.TOO_SLOW, Failure.NOT_CONTACTED, Failure.CONNECT_TIMEOUT)
@@ -65,10 +65,10 @@ _WRONG_ADDRESS = (Failure.NAME_NOT_FOUND, Failure.REFUSED, Failure.CONNECT_TIMEO
 """Failures that a wrong address can cause."""
 
 LONGER = 60
-"""A timeout in seconds within which even a slow server responds."""
+"""A timeout in seconds that is long enough even for a slow server."""
 
 PAC = "FindProxyForURL"
-"""The function in every file for the automatic configuration of a proxy."""
+"""The function that every proxy auto-configuration (PAC) file has."""
 
 FINE = "your token is not the cause"
 UNEXPECTED = "unexpected response; please report it to the server's administrators"
@@ -81,7 +81,7 @@ def failure_finding(
     tried: Tried | None = None,
     works: Callable[[Response], bool] = is_cave,
 ) -> Finding:
-    """What a response means that is not from a working CAVE service.
+    """What a response means if it is not from a working CAVE service.
 
     Args:
         whole: "the server", or the name of the only service that does not work.
@@ -131,7 +131,7 @@ def _is_misled(response: Response, server: ServerFacts, tried: Tried) -> bool:
 def _is_portal(tried: Tried) -> bool:
     """Whether the network responds in place of all servers.
 
-    Some name servers only lead names that do not exist to a page of their own; then other servers are reached.
+    Some name servers only lead unknown names to a page of their own; then other servers can be reached.
     """
     nowhere = tried.first(Change.NO_SERVER)
     if nowhere is None or nowhere.failure is not None or reached(tried):
@@ -140,7 +140,7 @@ def _is_portal(tried: Tried) -> bool:
 
 
 def _other_address(response: Response, server: ServerFacts, tried: Tried) -> Finding:
-    """The name of a public server leads to an address that is not public, or that the file of hosts sets."""
+    """The name of a public server leads to an address that is not public, or that the hosts file sets."""
     host = response.host
     where = tried.private_address or "an address that did not come from DNS"
     if tried.hosts_file:
@@ -153,7 +153,7 @@ def _other_address(response: Response, server: ServerFacts, tried: Tried) -> Fin
 
 
 def _strange(response: Response, server: ServerFacts, whole: str, tried: Tried) -> Finding:
-    """A response that is not from a CAVE service, or not from one that works."""
+    """A response that is not from a working CAVE service."""
     if response.location or response.status == 511:
         return _redirected(response, server, tried)
     if response.status >= 500:
@@ -194,7 +194,7 @@ def _broken(response: Response, server: ServerFacts, whole: str, tried: Tried) -
 
 
 def _asked_to_wait(response: Response) -> str:
-    """How long the server asked to wait, and what CAVEclient does then (caveclient 8.2 and urllib3 2)."""
+    """How long the server asked clients to wait, and what CAVEclient does then (caveclient 8.2 and urllib3 2)."""
     if response.wait is None:
         return ""
     sleeps = response.wait >= 60 and "/auth/" not in response.url
@@ -202,7 +202,7 @@ def _asked_to_wait(response: Response) -> str:
 
 
 def _later(response: Response, advice: str, again: Command) -> NextStep:
-    """Advice to wait, for how long if the server said so, and the page that says what is down."""
+    """Advice to wait, for how long if the server said so, and the server's status page."""
     if response.wait is None:
         next_step = then(advice, again)
     elif response.wait < 60:

@@ -51,7 +51,7 @@ def within_reach(server: ServerFacts, evidence: str | Line, otherwise: NextStep)
 
 
 def untried(file: TokenFile) -> str:
-    """Evidence about a token that was sent to no server."""
+    """Evidence about a token that was not sent to any server."""
     return f"{show_path(file.path)} has a token that does not name its server, so it was not tried"
 
 
@@ -77,7 +77,7 @@ def _token(server: ServerFacts) -> Finding:
 
 
 def _after_the_server(server: ServerFacts, finding: Finding) -> Finding:
-    """A problem of the token is only a warning while the auth server does not work."""
+    """A problem with the token is only a warning while the auth server does not work."""
     response = server.identity or server.anonymous_identity
     works = response is None or (is_cave(response) and not server.is_gated) or is_malformed(response)
     if finding.status is not Status.FAILED or works:
