@@ -139,7 +139,8 @@ def _look_at_computer(
     meanwhile: Callable[[], object] = lambda: None,
 ) -> Callable[[], Machine]:
     """Looks at this computer once the first request has been sent, then does other work while the responses arrive.
-Returns a function for the facts; if there was no time to look before, that function looks.
+
+    Returns a function for the facts; if there was no time to look before, that function looks.
     """
 
     def look() -> Machine:

@@ -97,7 +97,8 @@ class WrongArgument:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedCall:
     """The call to caveclient that raised an error, read from the frames of its traceback.
-Its texts come from the user or a server.
+
+    Its texts come from the user or a server.
 
     Attributes:
         function: the function of caveclient that the user called, such as `query_table`; `CAVEclient` for a new client.

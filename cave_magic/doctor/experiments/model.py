@@ -10,8 +10,9 @@ from ...api.responses import Response
 
 
 class Change(Enum):
-    """What an experiment changes, in words. Changes with no side effects come
-first: if several change the outcome, the first one is preferred.
+    """What an experiment changes, in words, in the order of preference if several change the outcome.
+
+    Changes with no side effects come first.
     """
 
     AGAIN = "again, without the token"
