@@ -2,10 +2,10 @@
 # /// script
 # dependencies = ["nox>=2025.10.14"]
 # ///
-"""`nox -s lint`: all that checks the code without running it. `nox -s core`: the core tests on other Pythons.
+"""`nox -s lint`: everything that checks the code without running it. `nox -s core`: the core tests on other Pythons.
 `nox -s docs`: the site.
 
-`.ci/run` and the workflows call these sessions; nothing else says how something is checked.
+`.ci/run` and the workflows call these sessions; nothing else defines how the project is checked.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def worlds(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def neighbours(session: nox.Session) -> None:
-    """Old and new neighbours, each in an environment of its own; writes docs/reference/neighbours.md. Takes minutes."""
+    """Old and new versions of other packages, each in its own environment; writes docs/reference/neighbours.md. Takes minutes."""
     session.install("-q", "uv")
     session.run("python", "tests/neighbours/run.py", *session.posargs)
 

@@ -1,4 +1,4 @@
-"""Makes the pages of the site that say what the code says: for mkdocs, which calls the `on_` functions.
+"""Generates the pages of the site that come from the code; mkdocs calls the `on_` functions.
 
 The troubleshooting pages come from the checks, from the cases of their unit tests, and from `docs/faults.json`, which
 `tests/doctor/faults/recorded.py` writes. The other pages come from the options, the settings and the notebooks.
@@ -167,7 +167,7 @@ def _by_error(check: Check) -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def _error(opening: str, faults: dict[str, dict[str, Any]]) -> str:
-    """An error of CAVEclient, and what `%cave_check` says about each fault behind it."""
+    """A CAVEclient error, and what `%cave_check` says about each fault behind it."""
     said = next(iter(faults.values()))["caveclient"]
     if said.startswith("hangs"):
         parts = ["### CAVEclient does not return", "It has no timeout."]

@@ -214,7 +214,7 @@ def test_an_explanation_is_for_a_shell(in_a_shell, capsys):
 
 
 @posix_only
-def test_a_reader_that_leaves_is_no_error(cave, set_up):
+def test_a_reader_that_leaves_is_not_an_error(cave, set_up):
     """`cave-magic whoami | head -1` prints nothing on stderr, and still does its work."""
     child = program("whoami", "--server", cave.server)
     assert child.stdout is not None

@@ -57,7 +57,7 @@ raise requests.HTTPError("x", response=response)
 LINE = "CAVE: the info service on global.daf-apis.com was down or broken (503). Your token is not the cause. To see why: %cave_check"
 
 
-def test_an_error_of_cave_has_a_line_below_it(run):
+def test_a_cave_error_has_a_line_below_it(run):
     """It stands once, below the traceback; a cell that succeeds has none."""
     shown = " ".join(run(OF_CAVE).out.split())
     assert shown.endswith(LINE)

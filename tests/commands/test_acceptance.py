@@ -96,7 +96,7 @@ def test_an_interrupt_only_ends_the_wait(run: Run, unsigned: Sandbox, watch: Wat
     assert "accept" in ran.out.splitlines()[-2] + ran.out.splitlines()[-1]
 
 
-def test_the_settings_can_do_without_the_wait(run: Run, unsigned: Sandbox, watch: Watch):
+def test_the_settings_can_turn_off_the_wait(run: Run, unsigned: Sandbox, watch: Watch):
     """With `CaveMagics.wait_for_terms = False` the check ends with the link."""
     drawn = watch(stop)
     run("%config CaveMagics.wait_for_terms = False")
@@ -124,7 +124,7 @@ def test_nothing_waits_where_nobody_watches(
     assert drawn == []
 
 
-def test_it_asks_gently():
+def test_it_polls_slowly():
     """It waits at least two seconds between two requests, and at most a few minutes."""
     assert acceptance.INTERVAL >= 2
     assert acceptance.LONGEST <= 300

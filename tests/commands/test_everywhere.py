@@ -97,7 +97,7 @@ def test_all_servers_end_within_one_timeout(run, caves, secrets):
     assert seconds < 2 * 1.5 + 3
 
 
-def test_two_accounts_on_one_server_are_said(run, caves, secrets, monkeypatch):
+def test_two_accounts_on_one_server_are_reported(run, caves, secrets, monkeypatch):
     """If cloud-volume sends the token of another account than CAVEclient, both accounts are named."""
     cave, other = caves[0], caves[0].new_token("bob")
     monkeypatch.setattr("cave_magic.credentials.locations.local_servers_of", lambda server: (cave.local_server,))
@@ -120,7 +120,7 @@ def test_a_name_that_no_datastack_has_is_not_asked_for(run, caves, secrets, name
     assert json.loads(run("%cave_check --all-servers --json").out)["servers"][0]["datastacks"] == ["minnie65_public"]
 
 
-def test_a_file_of_a_data_server_is_no_server(run, caves, secrets):
+def test_a_data_servers_file_is_not_a_server(run, caves, secrets):
     """The copy that cloud-volume reads is not listed as a server of its own."""
     token = store(secrets, caves[0])
     (secrets / f"{caves[0].local_server.removeprefix('http://')}-cave-secret.json").write_text(

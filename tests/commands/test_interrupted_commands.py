@@ -1,4 +1,4 @@
-"""What is said when a magic is stopped, refused or breaks off half-way: what was done until then, and nothing else."""
+"""The message when a magic is stopped, refused or fails half-way: what was done until then, and nothing else."""
 
 from __future__ import annotations
 
@@ -103,14 +103,14 @@ def test_stopped_at_the_first_question_nothing_was_changed(run: Run, answers, tw
 
 
 def test_a_no_to_every_fix_changes_nothing_and_says_so(run: Run, answers, two_faults):
-    """After the last no a line says that nothing was changed; it is no error."""
+    """After the last no, a line says that nothing was changed; this is not an error."""
     answers += ["n", ""]
     ran = run("%cave_check --fix")
     assert (ran.error, ran.out.rstrip().splitlines()[-1]) == ("", NOTHING)
     assert fixed(two_faults) == [False, False]
 
 
-def test_a_no_then_a_yes_counts_one(run: Run, answers, two_faults, monkeypatch):
+def test_one_no_and_one_yes_apply_one_fix(run: Run, answers, two_faults, monkeypatch):
     """Only what was made is counted, and it is named after an interrupt of the second report too."""
     answers += ["n", "y"]
     real = TerminalFrontend.show
@@ -165,7 +165,7 @@ def test_a_write_protected_file_is_not_fixed(run: Run, set_up: str, cave: Sandbo
 
 
 def test_a_file_that_refuses_gives_the_others_their_permissions_back(run: Run, two_faults, cave: Sandbox, monkeypatch):
-    """Permissions of several files are taken away from all of them or from none."""
+    """The permissions of several files are removed from all of them or from none."""
     local = token_files.server_file(cave.local_server)
     local.chmod(0o640)
     at_permissions(monkeypatch, local, refuse)
@@ -173,7 +173,7 @@ def test_a_file_that_refuses_gives_the_others_their_permissions_back(run: Run, t
     assert [path.stat().st_mode & 0o777 for path in (two_faults[0], local)] == [0o644, 0o640]
 
 
-def test_stopped_within_a_fix_it_says_what_may_be(run: Run, answers, two_faults, monkeypatch):
+def test_stopped_within_a_fix_it_says_what_may_have_changed(run: Run, answers, two_faults, monkeypatch):
     """Where it cannot be told whether a fix was made, neither is said."""
     at_permissions(monkeypatch, two_faults[0], interrupted)
     message = run("%cave_check --fix --yes").message
@@ -181,7 +181,7 @@ def test_stopped_within_a_fix_it_says_what_may_be(run: Run, answers, two_faults,
     assert ". This fix may have been applied: make owner-only: " in message
 
 
-def test_a_mistake_of_ours_after_a_fix_names_the_fix(run: Run, answers, two_faults, monkeypatch):
+def test_a_bug_after_a_fix_names_the_fix(run: Run, answers, two_faults, monkeypatch):
     """Also where something breaks that should not, what was done before is said."""
     at_permissions(monkeypatch, two_faults[0], lambda: 1 / 0)
     message = run("%cave_check --fix --yes").message

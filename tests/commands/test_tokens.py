@@ -1,4 +1,4 @@
-"""The life of a token: listing, replacing and removing it, and what is left when that is stopped or a request fails."""
+"""Listing, replacing and removing tokens, and what is left if that is stopped or a request fails."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_the_tokens_of_the_account_are_listed(ada, cave, set_up):
 
 
 def test_a_token_in_another_file_is_named_with_it(ada, cave, home):
-    """A listed token that a file of this computer has is no other computer's."""
+    """A listed token that is in a file on this computer does not belong to another computer."""
     other = cave.new_token("ada", description="cluster")
     (home / ".cloudvolume" / "secrets" / "chunkedgraph-secret.json").write_text(json.dumps({"token": other}))
     ran = ada("%cave_whoami --tokens")
@@ -144,7 +144,7 @@ def test_a_token_that_is_not_accepted_revokes_nothing(cave):
     assert is_valid(cave, token)
 
 
-def test_a_server_that_does_as_if_is_not_believed(cave):
+def test_a_server_that_only_claims_to_revoke_is_not_believed(cave):
     """The token is tried afterwards: one that still works is not revoked, whatever the server said."""
     token = cave.new_token("ada")
     cave.misbehave(f"DELETE {KEYS}", lambda _: flask.jsonify("success"))
@@ -152,7 +152,7 @@ def test_a_server_that_does_as_if_is_not_believed(cave):
 
 
 def test_without_anybody_it_takes_yes(ada, cave, set_up, monkeypatch):
-    """A line that nobody can answer names the one that asks nothing."""
+    """If nobody can answer its question, the line names one that asks nothing."""
     sit_at_terminal(monkeypatch, can_ask=False)
     ran = ada("%cave_setup replace")
     assert ran.error == "NobodyToAsk"
@@ -231,7 +231,7 @@ def test_a_rejected_token_replaces_and_revokes_nothing(ada, cave, set_up, line):
     assert "%cave_setup existing" in ran.message
 
 
-def test_a_folder_that_cannot_be_written_is_found_before(ada, cave, set_up, monkeypatch):
+def test_a_read_only_folder_is_noticed_beforehand(ada, cave, set_up, monkeypatch):
     """No token is created that could not be saved."""
     monkeypatch.setattr(verify, "try_saving", lambda target: 1 / 0)
     assert ada("%cave_setup replace --yes").error
@@ -371,7 +371,7 @@ def test_a_new_token_that_stays_in_a_file_is_not_revoked(ada, cave, set_up, home
     assert is_valid(cave, set_up)
 
 
-def test_an_old_server_says_before_that_the_old_token_ends(old, here, desk, home):
+def test_an_old_server_announces_that_the_old_token_is_revoked(old, here, desk, home):
     """There a new token ends the other one at once: that is in the question, and the new one is saved."""
     before = stored(home)
     desk.answers = ["y"]

@@ -1,4 +1,4 @@
-"""Taking a token off this computer: out of every file that has it, and nothing else out of any."""
+"""Removing a token from this computer: from every file that has it, and nothing else from any file."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_links_go_with_what_they_lead_to(secrets, home):
 
 @posix
 @pytest.mark.usefixtures("permissions_count")
-def test_a_file_that_cannot_be_changed_keeps_all_as_they_are(secrets, home, monkeypatch):
+def test_one_file_that_cannot_be_changed_leaves_all_unchanged(secrets, home, monkeypatch):
     """All files lose the token or none does."""
     monkeypatch.setenv("CLOUD_VOLUME_DIR", str(home / "cv"))
     moved = home / "cv" / "secrets" / "cave-secret.json"
@@ -210,7 +210,7 @@ def test_a_replacement_writes_the_other_files(secrets):
 
 
 @pytest.mark.parametrize("short", ["1", "e", "token", "{", '"', "laptop", "b" * 7])
-def test_a_short_token_takes_no_other_with_it(secrets, short):
+def test_a_short_token_removes_no_other(secrets, short):
     """What somebody typed by mistake is a part of other tokens, of keys and of words."""
     put(server_file(SERVER), short)
     others = {legacy(): f'{{"token": "{B}", "description": "my laptop 1"}}', server_file("https://a.example.org"): B}

@@ -44,7 +44,7 @@ def elsewhere(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def at_prompt(monkeypatch: pytest.MonkeyPatch, desk: Desk, capsys: Any) -> Callable[[Callable[[str], str]], None]:
-    """Lets a person do something with the link that stands beside the prompt, and then answer."""
+    """Lets a person do something with the link beside the prompt, and then answer."""
 
     def will(do: Callable[[str], str]) -> None:
         def answer(question: str = "") -> str:

@@ -1,4 +1,4 @@
-"""Tries old and new neighbours: one environment for each row, thrown away afterwards; writes the table of the site.
+"""Tests old and new versions of the packages beside this one, each row in its own temporary environment; writes the table.
 
 `nox -s neighbours` runs it; it needs `uv` and the Pythons of the rows. `nox -s neighbours -- 8.6` runs the rows with that text.
 """

@@ -124,7 +124,7 @@ def test_plain_text_is_printed_in_any_encoding(monkeypatch):
     assert raw.getvalue().split() == [b"+", b"done", b"...", b"?", b"x", b"failed"]
 
 
-def test_the_null_device_of_windows_is_no_terminal(windows, monkeypatch):
+def test_the_null_device_of_windows_is_not_a_terminal(windows, monkeypatch):
     """It says that it is one, and nobody presses the keys that a hidden prompt would wait for."""
 
     class Null(io.TextIOWrapper):

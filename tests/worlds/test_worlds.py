@@ -1,4 +1,4 @@
-"""A sample of the worlds holds; `nox -s worlds` runs thousands. The generator finds what is wrong."""
+"""A sample of the worlds passes; `nox -s worlds` runs thousands. The generator finds what is wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ada reads `Next:` and does what it says, to the letter, until the report is green or the step is somebody else's."""
+"""Ada reads `Next:` and does what it says, to the letter, until the report is green or somebody else has to act."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Ada:
         return acted
 
     def _begins_with(self, step: Any) -> None:
-        """Each kernel from now on runs the line with which the notebook is to begin."""
+        """From now on each kernel runs the line with which the notebook should begin."""
         words = [span.text for span in step.line]
         for before, command in pairwise(words):
             if "begin the notebook with" in before:

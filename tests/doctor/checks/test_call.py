@@ -1,4 +1,4 @@
-"""The check of the last call of caveclient, on facts alone."""
+"""The check of the last call to caveclient, on facts alone."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Provokes errors of CAVE and prints the line below each: `python tests/doctor/faults/lines.py [WORDS ...]`.
+"""Causes CAVE errors and prints the line below each: `python tests/doctor/faults/lines.py [WORDS ...]`.
 
-The faults of the table, each service misbehaving in each way under each call, wrong calls, networks, and errors that are
-not of CAVE. Each says what its line has to say; no line at all is "left alone", and anything else is wrong. WORDS choose
+The faults of the table, each service misbehaving in each way under each call, wrong calls, networks, and errors that have nothing
+to do with CAVE. Each says what its line has to say; no line at all is "left alone", and anything else is wrong. WORDS choose
 the variants whose name contains them all. It runs with any caveclient that is installed (7 and 8), and with cloud-volume
 if that is installed.
 """
@@ -375,7 +375,7 @@ def calm(world: World) -> None:
 
 
 def shown(variant: Variant, world: World) -> Shown:
-    """Provokes the error of a variant in a world in which everything works, and judges the line below it."""
+    """Causes the error of a variant in a world in which everything works, and judges the line below it."""
     addresses = {"server": world.cave.server, "data": world.cave.local_server}
     world.run(MAKE.format(**addresses))
     variant.make(world)

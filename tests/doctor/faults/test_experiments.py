@@ -55,7 +55,7 @@ def _set_up(world: World, server: str) -> str:
 
 
 def _looked_up(world: World, addresses: dict[str, list[tuple[str, int | None]]]) -> None:
-    """These names resolve, to addresses whose port may differ from the one that is asked for."""
+    """These names resolve to addresses whose port may differ from the requested port."""
     lookup = socket.getaddrinfo
 
     def found(host: Any, port: Any, family: int = 0, *args: Any, **options: Any) -> Any:
@@ -392,7 +392,7 @@ class _Closing:
 
 @pytest.fixture
 def named(world: World) -> int:
-    """The practice server has a name; the port at which it listens."""
+    """The practice server has a name; the port on which it listens."""
     port = int(world.cave.server.rpartition(":")[2])
     _set_up(world, f"{SERVER}:{port}")
     world.patch.setattr(connection, "allowed_gai_family", connection.allowed_gai_family)
@@ -433,7 +433,7 @@ def test_a_lookup_that_hangs_for_one_kind_of_address(world: World, named: int):
         over.set()
 
 
-def test_a_file_of_hosts_that_hides_a_server(world: World):
+def test_a_hosts_file_that_hides_a_server(world: World):
     """The line in it is the cause."""
     hosts = world.home / "hosts"
     world.write(hosts, f"127.0.0.1 localhost\n0.0.0.0 ads.example {NAME}  # blocked\n")

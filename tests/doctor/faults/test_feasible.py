@@ -1,4 +1,4 @@
-"""Next steps and fixes that cannot work for this user here are not offered: another way is, or who can do it."""
+"""Next steps and fixes that cannot work for this user are not offered; another way is, or who can do it."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def test_what_the_call_names_wrongly_is_named(world: World, wrong):
 
 
 def test_a_call_that_no_line_can_correct_is_described(wrong):
-    """Where the cell itself has to change, the row says what, and there is no line to type."""
+    """If the cell itself has to change, the row says how, and there is no line to type."""
     for cell, evidence in DESCRIBED:
         found, commands = wrong(cell)
         assert evidence in found, (cell, found)
@@ -183,7 +183,7 @@ def test_an_old_data_server_is_named(world: World, wrong):
 
 @pytest.mark.parametrize("is_up", [True, False])
 def test_a_call_to_another_server_is_named(world: World, wrong, is_up: bool):
-    """The client was made for a server that does not open the datastack; the one in the map does, and only it counts."""
+    """The client was created for a server that does not open the datastack; the server in the map does, and only that counts."""
     world.run('%config CaveMagics.server = ""')
     with Sandbox() as other:
         address = other.server if is_up else "http://127.0.0.1:1"

@@ -169,7 +169,7 @@ def test_a_read_only_folder_is_named(world: World, libraries: Libraries):
 
 
 def test_the_same_token_in_the_variables_folder_is_ok(world: World, libraries: Libraries):
-    """Another folder with the right token is no problem."""
+    """Another folder with the right token is fine."""
     world.write(_moved(world) / "cave-secret.json", {"token": world.token})
     report = world.check()
     assert report.ok
