@@ -135,7 +135,7 @@ def worlds(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def neighbours(session: nox.Session) -> None:
-    """Old and new versions of other packages, each in its own environment; writes docs/reference/neighbours.md. Takes minutes."""
+    """Tests old and new versions of other packages; writes docs/reference/neighbours.md. Takes minutes."""
     session.install("-q", "uv")
     session.run("python", "tests/neighbours/run.py", *session.posargs)
 

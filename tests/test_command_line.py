@@ -230,7 +230,7 @@ def test_a_reader_that_leaves_is_not_an_error(cave, set_up):
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="it is a device of Linux")
 @pytest.mark.parametrize("words", ["--help", "whoami --json", "completion bash", "check --explain token"])
 def test_a_full_disk_is_one_error(cave, set_up, words):
-    """Output that cannot be written is said once, without advice to install this package again, and exits with 1."""
+    """Output that cannot be written is reported once, without advice to install this package again, and exits with 1."""
     child = subprocess.run(["bash", "-c", f"{BIN}/cave-magic {words} > /dev/full"], capture_output=True, text=True, timeout=60)  # fmt: skip
     assert (child.returncode, "Exception" in child.stderr, "install" in child.stderr) == (1, False, False)
     assert "No space left" in child.stderr or "disk is full" in child.stderr

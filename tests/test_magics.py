@@ -58,7 +58,7 @@ LINE = "CAVE: the info service on global.daf-apis.com was down or broken (503). 
 
 
 def test_a_cave_error_has_a_line_below_it(run):
-    """It stands once, below the traceback; a cell that succeeds has none."""
+    """It appears once, below the traceback; a cell that succeeds has none."""
     shown = " ".join(run(OF_CAVE).out.split())
     assert shown.endswith(LINE)
     assert shown.count("CAVE: ") == 1
@@ -66,7 +66,7 @@ def test_a_cave_error_has_a_line_below_it(run):
 
 
 def test_the_line_can_be_turned_off(run):
-    """`%config CaveMagics.explain_errors = False` counts from the next cell."""
+    """`%config CaveMagics.explain_errors = False` takes effect from the next cell on."""
     run("%config CaveMagics.explain_errors = False")
     assert "CAVE: " not in run(OF_CAVE).out
 

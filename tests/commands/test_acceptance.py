@@ -107,7 +107,7 @@ def test_the_settings_can_turn_off_the_wait(run: Run, unsigned: Sandbox, watch: 
 
 
 def test_the_wait_is_bounded(run: Run, unsigned: Sandbox, watch: Watch, monkeypatch: pytest.MonkeyPatch):
-    """It ends by itself; a server that does not respond is asked again until then."""
+    """It ends by itself; until then, a server that does not respond is asked again."""
     watch(lambda: unsigned.misbehave("auth", "down"))
     monkeypatch.setattr(acceptance, "LONGEST", 0.2)
     assert run("%cave_check").error == ""
@@ -117,7 +117,7 @@ def test_the_wait_is_bounded(run: Run, unsigned: Sandbox, watch: Watch, monkeypa
 def test_nothing_waits_where_nobody_watches(
     run: Run, unsigned: Sandbox, watch: Watch, monkeypatch: pytest.MonkeyPatch, line: str
 ):
-    """A script, a pipe and a report for programs end at once."""
+    """A script, a pipe and a report for programs do not wait."""
     drawn = watch(stop)
     monkeypatch.setattr(TerminalFrontend, "is_watched", "--" in line)
     assert run(line).error == ""

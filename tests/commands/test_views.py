@@ -86,7 +86,7 @@ def test_a_revealed_token_has_its_own_line_below_the_warning():
 
 
 def test_the_other_files_with_a_token_are_named(cave, run, set_up, home, monkeypatch):
-    """Copies, a token for cloud-volume and an unused token are each named for what they are."""
+    """Copies, a token for cloud-volume and an unused token are each labelled as such."""
     other, secrets = "0f3b8c6e1d2a4b5c" * 2, home / ".cloudvolume" / "secrets"
     (secrets / "chunkedgraph-secret.json").write_text(json.dumps({"token": other}))
     (home / "moved" / "secrets").mkdir(parents=True)

@@ -75,7 +75,7 @@ def test_a_wrong_home_is_named(home, monkeypatch, value, fault):
 @pytest.mark.parametrize("where", [".cloudvolume", ".cloudvolume/secrets"])
 @pytest.mark.parametrize(("mode", "fault"), [(0, FileFault.NOT_OPENABLE), (0o500, FileFault.NOT_WRITABLE)])
 def test_a_folder_of_the_user_can_be_unlocked(secrets, home, where, mode, fault):
-    """Its owner can give the permissions back."""
+    """Its owner can restore the permissions."""
     if (where, mode) == (".cloudvolume", 0o500):
         secrets.rmdir()  # else nothing is written there
     (home / where).chmod(mode)
@@ -180,7 +180,7 @@ def test_anything_but_a_file_is_moved_away(secrets, kind):
 @posix
 @pytest.mark.parametrize(("mode", "fault"), [(0, FileFault.NOT_READABLE), (0o400, FileFault.WRITE_PROTECTED)])
 def test_a_file_of_the_user_can_be_unlocked(secrets, mode, fault):
-    """Its owner can give the permissions back."""
+    """Its owner can restore the permissions."""
     path = make(secrets / "x.json", mode)
     with permissions_of_a_user():
         assert seen(file_obstacle(path)) == ("x.json", fault, WayOut.GRANT_ACCESS)
@@ -250,7 +250,7 @@ ERRORS = [
 
 @pytest.mark.parametrize(("code", "fault", "way"), ERRORS, ids=[errno.errorcode[one[0]] for one in ERRORS])
 def test_an_error_of_the_disk_is_named(secrets, monkeypatch, code, fault, way):
-    """The trial shows what looking does not, and a save fails in the same words."""
+    """Trying shows what looking does not, and a save fails with the same words."""
 
     def fail(*_: object) -> None:
         raise OSError(code, os.strerror(code))
@@ -266,7 +266,7 @@ def test_an_error_of_the_disk_is_named(secrets, monkeypatch, code, fault, way):
 
 
 def test_a_trial_leaves_nothing_behind(secrets):
-    """Neither a file nor a time of the folder changes."""
+    """Neither the files nor the times of the folder change."""
     before = os.stat(secrets)
     assert save.obstacle_to_saving(DEFAULT_SERVER) is None
     after = os.stat(secrets)

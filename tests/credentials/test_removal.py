@@ -59,7 +59,7 @@ def test_every_file_of_the_server_is_emptied(secrets, home, monkeypatch):
     ],
 )
 def test_other_keys_stay_to_the_byte(secrets, before, after):
-    """The token and what describes it go; the rest keeps its spaces, order and escapes; a file of nothing else goes."""
+    """The token and its description are removed; the rest keeps its spaces, order and escapes; a file with nothing else is removed."""
     path = server_file(SERVER)
     path.write_text(before.replace("%s", A))
     removal.remove(SERVER)
@@ -90,7 +90,7 @@ def test_other_servers_files_stay_to_the_byte(secrets):
 
 
 def test_a_token_that_belongs_to_another_server_stays(secrets):
-    """In this server's file there is only a copy of another server's token: it is that server's."""
+    """This server's file has only a copy of another server's token, which stays that server's."""
     put(server_file(OTHER), A)
     os.utime(server_file(OTHER), (1, 1))
     put(server_file(SERVER), A)
@@ -166,7 +166,7 @@ def test_a_file_that_cannot_be_read_is_an_error(secrets):
 
 @posix
 def test_a_killed_removal_can_be_repeated(home):
-    """Killed at any call, each file is as before or without the token; the next removal finds what is left."""
+    """If it is killed at any call, each file is as before or without the token; the next removal finds what is left."""
     seen = outcomes(home, "links", "kill", "remove")
     assert len(seen) > 20
     for one in seen:
@@ -179,7 +179,7 @@ def test_a_killed_removal_can_be_repeated(home):
 
 @posix
 def test_a_failed_removal_is_reported_correctly(home):
-    """Failing at any call, it reports success if and only if the token is gone."""
+    """If any call fails, it reports success if and only if the token is gone."""
     seen = outcomes(home, "files", "fail", "remove")
     assert len(seen) > 20
     for one in seen:

@@ -109,7 +109,7 @@ def test_the_configuration_of_a_page_counts(name: str, home: Path):
 
 
 def test_a_fresh_ipython_has_the_magics(home: Path):
-    """With the lines of "Load it by default" a fresh IPython has the magics and the setting."""
+    """With the lines of "Load it automatically", a fresh IPython has the magics and the setting."""
     (block,) = (one for one in BLOCKS["start.md"] if one.title)
     config = home / ".ipython" / "profile_default" / "ipython_config.py"
     config.parent.mkdir(parents=True)

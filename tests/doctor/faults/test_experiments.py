@@ -490,7 +490,7 @@ def test_a_portal_that_responds_for_every_host(world: World):
 
 
 def test_a_server_that_speaks_another_protocol(world: World):
-    """A greeting of another kind is neither http nor a closed connection."""
+    """A greeting in another protocol is neither http nor a closed connection."""
     with OddServer(lambda sock, over: sock.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")) as odd:
         world.argument = f"--server http://{odd.host}"
         report = world.check()

@@ -38,7 +38,7 @@ PLACES: dict[str, tuple[Callable[[World], Path], str]] = {
 
 @pytest.mark.parametrize("place", PLACES)
 def test_a_pipe_in_place_of_a_file_is_moved_away(world: World, place):
-    """Nobody writes to it, so a program that reads it waits without end; the check does not."""
+    """Nobody writes to it, so a program that reads it waits forever; the check does not."""
     path_of, row = PLACES[place]
     for path in (world.server_file, world.default_file) if row == "token" else ():
         path.unlink()
