@@ -120,7 +120,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def everything(session: nox.Session) -> None:
-    """The tests that take a sample of their combinations, with all of them; no test of a browser is one."""
+    """The tests that usually take a sample of their combinations, with all of them; none uses a browser."""
     session.install("-q", "-e", ".[test]")
     arguments = ("--everything", "-m", "not browser", "-n", "auto", "--dist", "worksteal")
     session.run("python", "-m", "pytest", "-q", *arguments, *session.posargs)
@@ -142,7 +142,7 @@ def neighbours(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def build(session: nox.Session) -> None:
-    """The two files of a release, in `dist/`: built twice alike, checked as PyPI checks them, installed and loaded.
+    """The two release files, in `dist/`: built twice and compared, checked as PyPI does, installed and loaded.
 
     `nox -s build -- v0.2.0` fails unless that is the version.
     """

@@ -90,7 +90,7 @@ def _unknown(name: str, rest: Sequence[str]) -> str:
         return f"The command comes first: {program()} {given}, then its options."
     near = get_close_matches(name.lower(), [*commands, *OTHERS], n=1, cutoff=0.5)
     hint = f"Did you mean {program()} {near[0]}?" if near else f"The commands are {', '.join(commands)}."
-    return f"There is no such command. {hint}"
+    return f"Unknown command. {hint}"
 
 
 def _run(magic: str, words: Sequence[str]) -> int:

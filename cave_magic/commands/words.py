@@ -73,7 +73,7 @@ def _refuse_misspelled(magic: str, word: str, others: list[str], options: Sequen
         takes = f"{_KINDS}, and" if is_kind else "only"
         raise BadInput(
             f"{name_here(magic)} takes {takes} the name of a datastack that is known here. "
-            "For any other, give its server with --server."
+            "For any other datastack, name its server with --server."
         )
 
 

@@ -119,7 +119,7 @@ def is_name(text: str) -> bool:
 
 def _refuse_bad_name(datastack: str) -> None:
     if not isinstance(datastack, str):
-        raise BadInput("a datastack name is a string, such as minnie65_public.")
+        raise BadInput("a datastack name must be a string, such as minnie65_public.")
     if find_secrets(datastack) or MASK in datastack:
         raise BadInput(
             f"that is not the name of a datastack. Nothing was sent. To save a token, use {name_here('cave_save')}."

@@ -150,7 +150,7 @@ def test_the_default_file_counts_for_the_default_server(secrets):
         ("%cave_whoami --all --reveal", "--all shows every server"),
         ("%cave_whoami --json --reveal", "leave out --reveal"),
         ("%cave_check --all-servers --all", "--all-servers checks every server"),
-        ("%cave_check --all-servers --fix", "for one of them"),
+        ("%cave_check --all-servers --fix", "one server at a time"),
     ],
 )
 def test_a_line_that_contradicts_itself_is_refused(run, line, said):

@@ -161,7 +161,7 @@ def test_the_server_named_in_a_file_counts(world: World, name):
     world.cave.clear_requests()
     report = world.check()
     assert bad(report) == [("token", "failed")]
-    assert "the token of proofreading.zetta.ai" in " ".join(_row(report, "token").evidence.split())
+    assert "the token for proofreading.zetta.ai" in " ".join(_row(report, "token").evidence.split())
     assert not [one for one in world.cave.requests if one.authorization or one.cookie]
     assert world.fix().ok
 
