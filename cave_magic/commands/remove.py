@@ -66,7 +66,7 @@ def _remove(context: Context, facts: ServerFacts, args: argparse.Namespace) -> N
         is_old = keeps_one_token(probe_auth_server(target, context.seconds(), context.frontend).version)
     said = _revoke_each(context, facts, found, is_old) if args.revoke else []
     try:
-        removed = line(f"The token of {facts.host} is removed from this computer.")
+        removed = line(f"The token for {facts.host} was removed from this computer.")
         with context.changing(removed, line("To see which files have the token: ", next_steps.whoami(target))):
             done = removal.remove(target.server)
             if left:
@@ -186,5 +186,7 @@ def _with_ending(facts: ServerFacts, given: str, own: Token) -> ListedToken:
         line_for_own = next_steps.end(target, "remove", "--revoke", can_ask=facts.machine.can_ask)
         raise BadInput(f"that is this computer's token. {NOTHING} To remove it here and revoke it: ", line_for_own)
     if not found:
-        raise BadInput(f"no token of yours on {host_of(target.server)} ends like that. {NOTHING} To list yours: ", show)
+        raise BadInput(
+            f"none of your tokens on {host_of(target.server)} ends like that. {NOTHING} To list them: ", show
+        )
     return found[0]

@@ -89,7 +89,7 @@ def _others(context: Context, facts: ServerFacts) -> tuple[str, ...]:
             continue
         owner = owner_of(token, facts.address, context.seconds())
         whose = owner.label.text if owner is not None else "an unknown account"
-        found.append(f"{other.file.name} has another token, ends in {token.ending}, of {whose}")
+        found.append(f"{other.file.name} has another token (ends in {token.ending}) of {whose}")
     return tuple(found)
 
 

@@ -107,7 +107,7 @@ def test_two_accounts_on_one_server_are_reported(run, caves, secrets, monkeypatc
     ran = run("%cave_whoami --all --json")
     (found,) = [one for one in json.loads(ran.out)["servers"] if one["server"] == cave.server]
     assert found["account"]["email"] == "ada@example.org"
-    assert found["others"] == [f"{name} has another token, ends in {other[-4:]}, of Bob Example <bob@example.org>"]
+    assert found["others"] == [f"{name} has another token (ends in {other[-4:]}) of Bob Example <bob@example.org>"]
     assert other not in ran.out
 
 

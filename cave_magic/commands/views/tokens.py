@@ -91,13 +91,13 @@ def removal_page(facts: ServerFacts, removal: Removal, left: Iterable[Line]) -> 
         for path, text in removal.plan.items()
     ]
     rows += [(line(show_path(path)), line("stays: it belongs to another server")) for path in removal.kept]
-    title = line(Span(f"The token of {facts.host} on this computer (ends in {named}):", "strong"))
+    title = line(Span(f"The token for {facts.host} on this computer (ends in {named}):", "strong"))
     return Page((title, Table(tuple(rows), "files with the token"), *left))
 
 
 def removed_page(facts: ServerFacts, removal: Removal, said: Iterable[Line]) -> Page:
     """The last page of `%cave_setup remove`; `said`: whether the token is still valid, and what else has it."""
-    done = Span(f"✔ The token of {facts.host} is removed ", "done")
+    done = Span(f"✔ The token for {facts.host} was removed ", "done")
     names = joined(", ", [line(show_path(path)) for path in removal.plan])
     again = line("To set up this computer again: ", next_steps.setup(facts.target, "existing"))
     return Page((line(done, "from ", names, "."), *said, again))

@@ -101,7 +101,8 @@ MAP_FILE = Check(
     look=_map_file,
     needs=(RESOURCES,),
     explains="The file in which caveclient saves the server of each datastack is damaged.",
-    fixed_by="`%cave_check --fix` repairs it and keeps a copy; a line of the check moves away what is not a file.",
+    fixed_by="`%cave_check --fix` repairs it and keeps a copy; if something else is in its place, the check prints "
+    "a line that moves it away.",
 )
 MAP = Check(
     id="map",

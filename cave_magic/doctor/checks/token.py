@@ -141,7 +141,7 @@ def _missing(server: ServerFacts) -> Finding:
         hides = f"{own.name} {own.problem}, and hides the token in {default.name}"
         return failed(hides, next_step=save_from(server, default))
     if own.state is State.READ and own.inside is not None:
-        return failed(f"{own.name} {own.problem}, but has one under another key", next_step=save_from(server, own))
+        return failed(f"{own.name} {own.problem}, but has a token under another key", next_step=save_from(server, own))
     if default.state is State.READ and default.inside is not None:
         return failed(f"{default.name} {default.problem}", next_step=save_from(server, default))
     if file := next((file for file in (own, default) if file.problem), None):

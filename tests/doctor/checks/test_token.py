@@ -145,7 +145,7 @@ FINDING = [
     case("an empty file, and a misplaced token", TOKEN, _none(token_file(**EMPTY), misplaced_file=NEAR), "failed", ("is empty", "has one that works"), SAVE_NEAR_AGAIN),
     case("a link to a folder that is not there", TOKEN, _none(GAP), "failed", "is a link to /x/y", _moved(f"{FOLDER}/{OWN}"), CHECK, advises="mount it"),
     case("no key, and a hidden token", TOKEN, _none(NO_KEY, token_file(DEFAULT, MINE)), "failed", f'has no key "token", and hides the token in {DEFAULT}', SAVE_DEFAULT),
-    case("another key", TOKEN, _none(replace(NO_KEY, inside=MINE)), "failed", "has one under another key", SAVE_OWN, fix="shape"),
+    case("another key", TOKEN, _none(replace(NO_KEY, inside=MINE)), "failed", "has a token under another key", SAVE_OWN, fix="shape"),
     case("another key in the usual file", TOKEN, _none(default=token_file(DEFAULT, problem=problem(FileFault.NO_KEY), inside=MINE)), "failed", f"{DEFAULT} has no key", SAVE_DEFAULT, fix="shape"),
     case("no key", TOKEN, _none(NO_KEY), "failed", f'{OWN} has no key "token"', EXISTING),
     case("no key in the usual file", TOKEN, _none(default=token_file(DEFAULT, problem=problem(FileFault.NO_KEY))), "failed", f"{DEFAULT} has no key", EXISTING),
