@@ -54,10 +54,10 @@ class Batch:
         self._pending: dict[tuple[str, Token | None], PendingResponse] = {}
         self._queues: dict[str, deque[Callable[[], None]]] = defaultdict(deque)
         self._threads: Counter[str] = Counter()
-        self._connections: Counter[str] = Counter()  # of each host: the most threads that it had
+        self._connections: Counter[str] = Counter()  # host -> the most threads that it had
         self._lanes = itertools.count()
         self._late: list[tuple[PendingResponse, Callable[[Response], object]]] = []
-        self._unfinished: dict[Future[Any], str] = {}  # the host of each task
+        self._unfinished: dict[Future[Any], str] = {}  # task -> its host
         self._closed = threading.Event()
         self._lock = threading.RLock()
         self._one_finished = threading.Condition(self._lock)

@@ -63,7 +63,7 @@ def _run(
         if command.name == "cave_save" and args.token and context.is_history_kept:
             raise _typed_in_shell(command, context, line)
         if not args.help and not args.version:
-            reserve_memory()  # a thread that starts without memory lets Python wait for it without end (3.11)
+            reserve_memory()  # a thread that starts without memory makes Python wait for it forever (3.11)
             return command.run(context, args), None
         from ..doctor.gather_computer import versions
 

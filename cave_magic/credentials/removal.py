@@ -73,7 +73,7 @@ def find_removal(server: str) -> Removal:
         left = without(content, tokens)
         plan[path] = left
         if left is None and os.path.islink(path) and not is_foreign(os.stat(path)):
-            plan[link_target(path)] = None  # else the link goes and the token stays
+            plan[link_target(path)] = None  # otherwise the link would be removed, and the token would stay
     own = stored.server_file.path
     last = {path: plan[path] for path in (link_target(own), own) if path in plan}
     first = {path: left for path, left in plan.items() if path not in last}

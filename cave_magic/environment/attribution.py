@@ -172,7 +172,7 @@ class _Attribution:
         if works == "variables":
             return self._variable(names)
         if works is None or not self._parts:
-            return None  # damaged files in `__pycache__`, or such that are older than they claim
+            return None  # damaged files in `__pycache__`, or files there that are older than they claim
         return self._found(Cause.DAMAGED, self._parts[0], Action.REINSTALL, files=("__pycache__",))
 
     def _variable(self, names: tuple[str, ...]) -> ImportFault | None:
