@@ -75,7 +75,7 @@ def find_installer() -> Installer:
 
 
 def find_conda(name: str) -> Installer | None:
-    """The conda, mamba or micromamba that installed a package; None if something else did, or it is not to be found."""
+    """The conda, mamba or micromamba that installed a package; None if something else did, or it cannot be found."""
     records = Path(sys.prefix, "conda-meta").glob(f"{name}-*.json")
     is_owned = any(one.name.rpartition("-")[0].rpartition("-")[0] == name for one in records)
     tool = next((one for one in ("conda", "mamba", "micromamba") if shutil.which(one)), "") if is_owned else ""
