@@ -156,11 +156,7 @@ def _report_scrubbing(context: Context, secrets: Sequence[str], failed: Sequence
     """Says where a typed token may still be, and removes it from the cell if the front end allows it."""
     shell, frontend = context.shell, context.frontend
     what = "password" if all(secret.endswith("@") for secret in secrets) else "token"
-    place = (
-        "the front end's undo history and a checkpoint of the notebook"
-        if shell.has_cells
-        else "the terminal's scrollback"
-    )
+    place = "the front end's undo history and a checkpoint of the notebook" if shell.has_cells else "the terminal"
     but = f", but not from {' and '.join(failed)}" if failed else " in memory and on disk"
     frontend.say(
         f"The {what} that you typed was removed from the history{but}.\n"

@@ -189,9 +189,7 @@ def _same(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
         return wait_for_cache(replace(datastack, info=response, contradicted_since=facts.refused_since), evidence)
     if response.code in NOT_RECEIVED:
         evidence = f"{response.host} received no token ({response.code}), although one was sent"
-        return failed(
-            f"{evidence}; {datastack.server.host} received it", next_step=advise(another_network(response.host))
-        )
+        return failed(f"{evidence}; {datastack.server.host} got it", next_step=advise(another_network(response.host)))
     if response.status == 200 and _is_unusable(response, facts):
         body = Untrusted(json.dumps(response.body, default=repr)) if response.is_json else response.opening
         return failed(
