@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,19 @@ from .support.shell import (
     sit_at_terminal,
     stay_on_this_computer,
 )
+
+# The hundreds of Pythons that the tests start keep what they compile: each would else compile the package again.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# What is imported and collected stays: looking through it for garbage takes a fifth of that time.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """From the first test on, garbage is collected."""
+    gc.enable()
+
 
 # How long an example takes says nothing on a busy computer: neither a deadline nor slow data ends a test.
 hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])

@@ -10,24 +10,24 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-distributed = pytest.importorskip("distributed", reason="the extra `dask` is not installed")
+import cave_magic
+from cave_magic.credentials.save import save_token
+from cave_magic.dask import look
+from cave_magic.errors import BadInput
+from cave_magic.sandbox import Sandbox
+from cave_magic.token import Token
 
-import cave_magic  # noqa: E402
-from cave_magic.credentials.save import save_token  # noqa: E402
-from cave_magic.dask import look  # noqa: E402
-from cave_magic.errors import BadInput  # noqa: E402
-from cave_magic.sandbox import Sandbox  # noqa: E402
-from cave_magic.token import Token  # noqa: E402
+from ..support.shell import Run
+from .conftest import cluster_of
+from .test_access import find_package, lose_package
 
-from ..support.shell import Run  # noqa: E402
-from .conftest import cluster_of  # noqa: E402
-from .test_access import find_package, lose_package  # noqa: E402
-
+pytestmark = pytest.mark.skipif(find_spec("distributed") is None, reason="the extra `dask` is not installed")
 DATASTACK = "minnie65_public"
 
 
@@ -35,7 +35,7 @@ DATASTACK = "minnie65_public"
 def many(pytestconfig: pytest.Config) -> Iterator[Any]:
     """A client of 40 workers, or with `--everything` of 200, all in this process."""
     count = 200 if pytestconfig.getoption("everything") else 40
-    with cluster_of(n_workers=count, processes=False) as cluster, distributed.Client(cluster) as client:
+    with cluster_of(n_workers=count, processes=False) as cluster, cluster.get_client() as client:
         yield client
 
 
@@ -174,6 +174,8 @@ BAD = {
 @pytest.mark.parametrize("options", BAD)
 def test_bad_input_is_one_line(run: Run, shell: Any, many: Any, options: str):
     """Each gives one line, and leaves no thread and no client."""
+    import distributed
+
     shell.user_ns["client"] = distributed.Client(many.scheduler.address, set_as_default=False)
     shell.user_ns["client"].close()
     before = threading.active_count()

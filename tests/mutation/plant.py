@@ -143,7 +143,7 @@ def tests_fail(copy: Path, tests: tuple[str, ...]) -> str:
     """Runs tests in the copy until one fails; returns the name of that test, or ""."""
     there = [one for one in tests if (copy / one).exists()]
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--tb=no", *there]
-    environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(copy)}
     try:
         done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=SECONDS)
     except subprocess.TimeoutExpired:
