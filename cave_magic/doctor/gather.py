@@ -22,7 +22,6 @@ from ..credentials.datastack_map import read_map
 from ..credentials.target import Target, siblings
 from ..environment import packages
 from ..token import Token
-from . import next_steps
 from .gather_datastack import DatastackRequests
 from .gather_memory import MEMORY
 from .gather_server import ServerRequests
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from ..environment.slow_import import Watch
     from .evidence import DatastackFacts, Evidence, Machine, ServerFacts
     from .gather_call import FollowedCall
-    from .model import Command
 
 
 EXIT_SECONDS = 5.0
@@ -89,8 +87,7 @@ def gather(
         importing = batch.submit(import_caveclient)
         importing_requests = batch.submit(packages.import_requests)
         explaining = batch.after(importing, partial(_explain, batch, importing, importing_requests))
-        check_command = next_steps.check_everything(wanted[0]) if everything else next_steps.check_all(wanted)
-        computer = _look_at_computer(batch, wanted[0], check_command, notebook, meanwhile)
+        computer = _look_at_computer(batch, wanted, notebook, everything, meanwhile)
         needs: Future[tuple[packages.Unmet, ...] | None] = batch.submit_later(packages.unmet_requirements)
         finding = batch.submit_later(lambda: notebook.find_left(search.tokens))  # a history may have gigabytes
 
@@ -133,9 +130,9 @@ def _watch() -> Watch:
 
 def _look_at_computer(
     batch: Batch,
-    target: Target,
-    check_command: Command,
+    targets: Sequence[Target],
     notebook: NotebookSession,
+    everything: bool = False,
     meanwhile: Callable[[], object] = lambda: None,
 ) -> Callable[[], Machine]:
     """Looks at this computer once the first request was sent, then does what else can be done meanwhile.
@@ -146,7 +143,7 @@ def _look_at_computer(
     def look() -> Machine:
         from .gather_computer import look_at_computer  # lazily: the requests are sent first
 
-        return look_at_computer(target, check_command, notebook.can_ask)
+        return look_at_computer(targets, everything, notebook.can_ask)
 
     looking = batch.submit_later(look)
     batch.after(looking, meanwhile)
@@ -184,7 +181,7 @@ def ask_server(
             server.info = batch.get(endpoints.datastack_url(target.server, target.datastack), server.token)
             server.ask_dataset_of(target.datastack, server.info)
             importing = batch.submit(packages.import_caveclient)
-        computer = _look_at_computer(batch, target, next_steps.check(target), notebook)
+        computer = _look_at_computer(batch, [target], notebook)
         batch.wait(on_wait)
         problem = result_or(importing, "not imported")
         machine = replace(computer(), caveclient_problem=problem)
@@ -197,9 +194,11 @@ def ask_servers(
     """As `ask_server`, for several servers at the same time and within one timeout."""
     with Batch(seconds) as batch:
         servers = [ServerRequests(batch, target) for target in targets]
-        computer = _look_at_computer(batch, targets[0], next_steps.check(targets[0]), notebook)
+        computer = _look_at_computer(batch, targets[:1], notebook)
         batch.wait(on_wait)
         machine = replace(computer(), caveclient_problem="not imported")
+        from . import next_steps  # lazily: the requests are sent first
+
         found = (
             one.facts(replace(machine, check_command=next_steps.check(one.target)), None, notebook) for one in servers
         )

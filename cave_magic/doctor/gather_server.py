@@ -14,7 +14,7 @@ from ..api import endpoints, http, responses
 from ..api.batch import Batch, PendingResponse, result_or
 from ..api.responses import Response
 from ..api.urls import host_of
-from ..credentials import misplaced, stored_tokens
+from ..credentials import stored_tokens
 from ..credentials.stored_tokens import StoredToken
 from ..credentials.target import Target
 from ..credentials.token_files import TokenFile
@@ -59,6 +59,8 @@ class MisplacedTokens:
         batch.submit(self._look)
 
     def _look(self) -> None:
+        from ..credentials import misplaced  # lazily: only without a token that works
+
         for one in misplaced.find(self._stored.server):
             if one.file.path in self._skipped or (self._stored.source and one.token == self._stored.source.meant):
                 continue
