@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -26,6 +27,7 @@ from .gather_memory import MEMORY
 from .session import NotebookSession
 
 if TYPE_CHECKING:
+    from ..environment.caveclient_adapter import Client
     from .evidence import Machine, ServerFacts
     from .experiments.model import Tried
 
@@ -186,8 +188,7 @@ class ServerRequests:
 
     def facts(self, machine: Machine, importing: Future[str] | None, notebook: NotebookSession) -> ServerFacts:
         """The facts, once the batch is over; `importing` is the import of caveclient, None if it is not needed."""
-        from ..environment.caveclient_adapter import clients_in  # lazily: the requests are sent first
-        from .evidence import ServerFacts
+        from .evidence import ServerFacts  # lazily: the requests are sent first
 
         identity, token_list = response_of(self.identity), response_of(self._token_list)
         anonymous = response_of(self._anonymous_identity)
@@ -211,11 +212,18 @@ class ServerRequests:
             netrc_file=http.netrc_for(self.address) if is_refused else "",
             misplaced_file=self._misplaced.working_file if self._misplaced else None,
             untried_file=self._misplaced.untried_file if self._misplaced else None,
-            stale_clients=() if self.token is None else clients_in(notebook.variables, self.address, self.token),
+            stale_clients=self._stale_clients(notebook),
             datastack_list=response_of(self.datastack_list),
             datasets=self._found_datasets(),
             timeout=self._batch.seconds,
         )
+
+    def _stale_clients(self, notebook: NotebookSession) -> tuple[Client, ...]:
+        if self.token is None or "caveclient" not in sys.modules:
+            return ()
+        from ..environment.caveclient_adapter import clients_in  # lazily: without caveclient there are no clients
+
+        return clients_in(notebook.variables, self.address, self.token)
 
     def _found_datasets(self) -> dict[str, str]:
         found = {}
