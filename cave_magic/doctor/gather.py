@@ -39,7 +39,8 @@ EXIT_SECONDS = 5.0
 
 HEAD_START = 0.5
 """Seconds that the requests have before the import of caveclient begins, unless a datastack opens sooner. It keeps
-Python busy for more than a second, and what fails is known without it."""
+Python busy for more than a second, and what fails is known without it. So once something failed, it has to wait until
+that is shown, or until it is needed."""
 
 FEW_CONNECTIONS = 8
 """After so many connections each further host gets only one, if all datastacks of a server are checked."""
@@ -70,8 +71,7 @@ def gather(
     """
     watch = _watch() if in_detail and "caveclient" not in sys.modules else None
     with Batch(seconds, FEW_CONNECTIONS) if everything else Batch(seconds) as batch:
-        opened, wanted = threading.Event(), tuple(targets)
-        search = _Search(batch, followed, opened.set)
+        wanted, search = tuple(targets), _Search(batch, followed)
         if followed is not None:
             for one in filter(None, (followed.target, followed.home)):
                 search.look_at(one)
@@ -81,7 +81,7 @@ def gather(
         def import_caveclient() -> str:
             packages.import_requests()
             if is_enough is not None and "caveclient" not in sys.modules:
-                opened.wait(HEAD_START)
+                search.wait_for_import()
             return watch.run(packages.import_caveclient) if watch else packages.import_caveclient()
 
         importing = batch.submit(import_caveclient)
@@ -118,6 +118,7 @@ def gather(
                 if evidence.machine.import_unfinished and is_enough(evidence):
                     atexit.register(wait, (importing,), timeout=EXIT_SECONDS)
                     return evidence
+            search.may_import.set()
         batch.wait(on_wait)
         return found(awaited=True)
 
@@ -214,10 +215,14 @@ def without_data_servers(found: tuple[ServerFacts, ...]) -> tuple[ServerFacts, .
 
 
 class _Search:
-    """The servers and datastacks to check, while the requests are under way."""
+    """The servers and datastacks to check, while the requests are under way.
 
-    def __init__(self, batch: Batch, followed: FollowedCall | None, on_open: Callable[[], object]) -> None:
-        self._batch, self._followed, self._on_open = batch, followed, on_open
+    Attributes:
+        may_import: set once a datastack opens, or nothing else can be found out.
+    """
+
+    def __init__(self, batch: Batch, followed: FollowedCall | None) -> None:
+        self._batch, self._followed, self.may_import = batch, followed, threading.Event()
         self._servers: dict[str, ServerRequests] = {}
         self._datastacks: dict[tuple[str, str], DatastackRequests] = {}
         self._listing: list[Target] = []
@@ -227,7 +232,7 @@ class _Search:
         server = self._server(target)
         if (target.server, target.datastack) not in self._datastacks:
             call = self._followed.call if self._followed and target == self._followed.target else None
-            requests = DatastackRequests(self._batch, target, server, self._on_open, call, known)
+            requests = DatastackRequests(self._batch, target, server, self.may_import.set, call, known)
             self._datastacks[target.server, target.datastack] = requests
 
     def look_at_all(self, target: Target) -> None:
@@ -266,6 +271,14 @@ class _Search:
         if target.server not in self._servers:
             self._servers[target.server] = ServerRequests(self._batch, target)
         return self._servers[target.server]
+
+    def wait_for_import(self) -> None:
+        """Waits until the import of caveclient may begin (`HEAD_START`), but leaves it half of the timeout."""
+        batch = self._batch
+        while not self.may_import.wait(HEAD_START):
+            failed = any(one.has_failed for one in list(self._servers.values()))
+            if not failed or batch.is_over or batch.left < batch.seconds / 2:
+                return
 
     @property
     def tokens(self) -> list[Token]:

@@ -112,6 +112,12 @@ class ServerRequests:
         batch.then(self.identity, partial(self._after_identity, self.token))
         batch.then_or_late(self.identity, self._explain)
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether there is no token to send, or a service did not accept it."""
+        done = (one for one in (self.identity, self.info) if one is not None and one.future.done())
+        return self.token is None or any(not one.response.is_good for one in done)
+
     def _after_identity(self, token: Token, identity: Response) -> None:
         """Requests the list of tokens after a good response, else whatever shows the cause."""
         if identity.is_good:
