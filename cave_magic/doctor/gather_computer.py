@@ -76,7 +76,7 @@ def look_at_computer(targets: Sequence[Target], everything: bool, can_ask: bool)
 
 
 def attempt(look: Callable[[], T], otherwise: T) -> T:
-    """What `look` returns, or `otherwise` if it raises: one oddity must not hide the other facts."""
+    """What `look` returns, or `otherwise` if it raises: one failure must not hide the other facts."""
     try:
         return look()
     except Exception:
