@@ -75,6 +75,11 @@ class Batch:
         return max(0.0, self._start + self.seconds - min(RESERVE, self.seconds / 10) - time.monotonic())
 
     @property
+    def is_over(self) -> bool:
+        """Whether no task begins any more."""
+        return self._closed.is_set()
+
+    @property
     def request_timeout(self) -> float:
         """Seconds that one request may take: half of the timeout, which leaves time for a follow-up request."""
         return max(0.05, min(self.seconds / 2, self.left))

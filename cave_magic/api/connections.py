@@ -11,7 +11,6 @@ import threading
 import time
 from contextlib import suppress
 from http.cookiejar import DefaultCookiePolicy
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -21,6 +20,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util.ssl_ import create_urllib3_context
 
+from .. import __version__
 from .special_files import harmful_netrc, never_ends
 
 if TYPE_CHECKING:
@@ -317,11 +317,8 @@ def open_session(connections_per_host: int, trusted: TrustedCertificates) -> req
 
     It keeps no cookies, retries nothing, and asks for uncompressed responses.
     """
-    user_agent = "cave-magic"
-    with suppress(PackageNotFoundError):  # the sources, not installed
-        user_agent += f"/{version('cave-magic')}"
     session = requests.Session()
-    session.headers["User-Agent"] = f"{user_agent} {session.headers['User-Agent']!s}"
+    session.headers["User-Agent"] = f"cave-magic/{__version__} {session.headers['User-Agent']!s}"
     session.headers["Accept-Encoding"] = "identity"
     session.headers["X-Requested-With"] = "cave-magic"  # so that a 401 is JSON, not a redirect to sign in
     if harmful_netrc():

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
-from ..doctor.next_steps import for_help
 from ..errors import BadInput
 from ..ui.door import in_shell, name_here
 from .context import Context
@@ -67,6 +66,8 @@ class MagicCommand(argparse.ArgumentParser):
 
     def format_help(self) -> str:
         """The help, for where it is shown: a shell has neither variables nor objects."""
+        from ..doctor.next_steps import for_help  # lazily: a line that asks for no help sends its requests first
+
         hidden = {one: one.help for one in self._of_notebooks if in_shell()}
         for action in hidden:
             action.help = argparse.SUPPRESS

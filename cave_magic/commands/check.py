@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..credentials.target import Target
 from ..credentials.token_files import show_path
-from ..doctor import next_steps
 from ..doctor.diagnose import diagnose_each, look
-from ..doctor.model import Command, Fix, advise
 from ..doctor.session import NotebookSession
 from ..errors import BadInput, CheckFailed, TokenNotSaved
 from ..ui.document import Page, line
@@ -23,6 +21,7 @@ from .context import NOTHING, Context
 
 if TYPE_CHECKING:
     from ..doctor.judge import Diagnosis
+    from ..doctor.model import Command, Fix
     from ..doctor.report import Report
 
 
@@ -222,6 +221,9 @@ def _show(context: Context, report: Report, args: argparse.Namespace) -> None:
 
         context.frontend.say_to_copy(to_markdown(report, context.frontend.name))
     elif not (args.output and context.shell.shows_result("cave_check")):  # a cell's value is shown by IPython
+        from ..doctor import next_steps  # lazily: the requests are sent first
+        from ..doctor.model import advise
+
         taken = ("--fix", "--fix --yes") if args.fix else ()
         offered = [advise(next_steps.with_option(report.again, option)) for option in taken]
         context.frontend.show(report.page(args.verbose, offered))
@@ -239,6 +241,8 @@ def _fail_if_strict(args: argparse.Namespace, *reports: Report) -> None:
 
 def _apply(context: Context, fixes: Sequence[Fix], again: Command, yes: bool) -> bool:
     """Offers each fix; returns whether any was applied."""
+    from ..doctor import next_steps  # lazily: the requests are sent first
+
     say = context.frontend.say
     unasked = line(next_steps.with_option(again, "--fix --yes"), " applies the fixes without asking")
     if not fixes:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from ..api.batch import validate_timeout
 from ..credentials.target import FRESH, Settings, Target, find_target
 from ..deployments import check_address, datastack_for
-from ..doctor import next_steps
 from ..errors import BadInput, ServerInTrouble
 from ..ui.document import Line
 from ..ui.frontend import Frontend
@@ -34,6 +33,8 @@ def trouble_of(server: ServerFacts) -> Finding | None:
 
 def in_trouble(facts: ServerFacts, then: str = ". Nothing was changed. ") -> ServerInTrouble:
     """The error if a server says nothing about a token, with the cause and the next step that the check finds."""
+    from ..doctor import next_steps  # lazily: the requests are sent first
+
     trouble = trouble_of(facts)
     if trouble is None or trouble.next_step is None:
         sentence = facts.responses[0].sentence if facts.responses else f"{facts.host} was not contacted"
@@ -88,6 +89,8 @@ class Context:
         """The same for a line that saves a token, which must not be sent to a guessed server."""
         target = self.target(args)
         if target.is_guess:
+            from ..doctor import next_steps  # lazily: the requests are sent first
+
             raise BadInput(
                 f"the server of {target.datastack} is unknown: its address in the datastack map is not valid. "
                 "Nothing was sent. To fix the map: ",

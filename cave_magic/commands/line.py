@@ -13,9 +13,8 @@ from traceback import walk_tb
 from typing import Any
 
 from ..api.endpoints import tokens_page
-from ..credentials.atomic_write import uninterrupted
+from ..credentials.interrupts import uninterrupted
 from ..credentials.token_files import show_path
-from ..doctor import next_steps
 from ..environment.resources import reserve_memory, shortage_in
 from ..errors import BadInput, Cancelled, CaveMagicError
 from ..ui.document import Line, Span
@@ -96,6 +95,8 @@ def _is_file(word: str) -> bool:
 
 def _typed_in_shell(command: MagicCommand, context: Context, words: str | Sequence[str]) -> BadInput:
     """The error for a token among the words that a shell passes, with the line that saves one without typing it."""
+    from ..doctor import next_steps  # lazily: the requests are sent first
+
     revoke, save = spans("revoke it"), next_steps.magic("cave_save")
     with suppress(CaveMagicError):
         target = context.target(read(command, words, context.settings.server))

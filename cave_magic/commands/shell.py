@@ -49,15 +49,17 @@ class Shell:
         """Masks texts in memory, in the history database and in the log; returns the places where that failed."""
         if self._shell is None or not secrets:
             return ()
-        from ..credentials.scrub import scrub_session  # lazily, as below: it imports sqlite3
+        from ..credentials.scrub import scrub_session  # lazily, as below: few lines have a token
 
         return scrub_session(self._shell, secrets)
 
     def find_tokens(self, tokens: Iterable[Token]) -> tuple[LeftoverToken, ...]:
         """Finds tokens that were left in the history or in the notebook file."""
+        if self._shell is None:
+            return ()
         from ..credentials.scrub import find_tokens
 
-        return () if self._shell is None else find_tokens(self._shell, tokens)
+        return find_tokens(self._shell, tokens)
 
     def scrub_tokens(self, tokens: Iterable[Token]) -> None:
         """Masks what `find_tokens` finds."""

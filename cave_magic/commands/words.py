@@ -8,7 +8,6 @@ from difflib import get_close_matches
 
 from ..credentials.datastack_map import read_map
 from ..deployments import DEPLOYMENTS, KNOWN_DATASTACKS, datastack_called
-from ..doctor import next_steps
 from ..errors import BadInput
 from ..ui.door import name_here
 from . import KINDS
@@ -67,6 +66,8 @@ def _refuse_misspelled(magic: str, word: str, others: list[str], options: Sequen
         names = (*KNOWN_DATASTACKS, *(part.lower() for one in DEPLOYMENTS for part in one.names))
         near = [name for name in get_close_matches(word.lower(), names, n=3, cutoff=0.8) if _letters(name, word)][:1]
     if near:
+        from ..doctor import next_steps  # lazily: the requests of a right line are sent first
+
         line = next_steps.magic(magic, *(near + others if near[0] in KINDS else others + near))
         raise BadInput(f"{name_here(magic)} does not know one of these words. Did you mean {near[0]}? ", line)
     if not server and (is_kind or magic == "cave_whoami"):

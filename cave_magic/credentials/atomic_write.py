@@ -14,15 +14,14 @@ import contextlib
 import os
 import re
 import shutil
-import signal
 import stat
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..ui.door import on_windows
+from .interrupts import uninterrupted
 from .regular_files import shared
 
 LOCK_NAME = ".cave_magic.lock"
@@ -105,31 +104,6 @@ def in_turn(path: Path, seconds: float) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-@contextlib.contextmanager
-def uninterrupted(too_late: bool = False) -> Iterator[None]:
-    """Delays an interrupt (Ctrl-C, the stop button) until the end of this block. Only the main thread gets any.
-
-    A process that ignores interrupts (`nohup`, a background job) still does, and a handler of its own is still called.
-
-    Args:
-        too_late: raise no KeyboardInterrupt, since everything but the clean-up is done.
-    """
-    before = signal.getsignal(signal.SIGINT)
-    if before in (None, signal.SIG_IGN) or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, _: came.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if came and before is not signal.default_int_handler:
-            signal.raise_signal(signal.SIGINT)
-    if came and not too_late and before is signal.default_int_handler:
-        raise KeyboardInterrupt
 
 
 # ---------------------------------------------------------------- all or nothing

@@ -18,14 +18,16 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..api.failures import Failure
-from .model import CheckResult, Status
 
 if TYPE_CHECKING:
     from .evidence import Evidence, Machine
+    from .model import CheckResult
 
 
 def is_certain(rows: Iterable[CheckResult], evidence: Evidence) -> bool:
     """Whether the import of caveclient, which is all that is unknown, can no longer change which row comes first."""
+    from .model import Status  # lazily: the requests are sent first
+
     if Status.CRASHED in (statuses := {row.status for row in rows}) or Status.FAILED not in statuses:
         return False
     responses = [one for server in evidence.servers for one in server.responses]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from ..api.batch import OnWait
 from ..credentials.target import Target
-from . import next_steps
 from .certainty import is_certain
 from .gather import gather, without_data_servers
 from .session import NO_NOTEBOOK, NotebookSession
@@ -90,6 +89,7 @@ def diagnose_each(
     targets: Sequence[Target], seconds: float, on_wait: OnWait | None, notebook: NotebookSession
 ) -> list[Diagnosis]:
     """As `look`, with a diagnosis for each server; all are asked at the same time, within one timeout."""
+    from . import next_steps
     from .evidence import Evidence
     from .judge import judge
 

@@ -16,11 +16,9 @@ from ..api.special_files import HarmfulNetrc
 from ..api.urls import host_of
 from ..credentials.datastack_map import ServerMap
 from ..credentials.obstacles import Obstacle
-from ..credentials.scrub import LeftoverToken
 from ..credentials.stored_tokens import StoredToken
 from ..credentials.target import Target
 from ..credentials.token_files import TokenFile
-from ..environment.caveclient_adapter import Client, FailedCall
 from ..environment.cloud_volume import Reading
 from ..environment.packages import Unmet
 from ..environment.platforms import Runtime
@@ -34,6 +32,8 @@ from .model import Command
 from .session import nothing_left
 
 if TYPE_CHECKING:
+    from ..credentials.scrub import LeftoverToken
+    from ..environment.caveclient_adapter import Client, FailedCall
     from ..environment.import_fault import ImportFault
     from ..environment.installer import Installer
     from ..environment.slow_import import SlowImport

@@ -232,7 +232,10 @@ def test_a_missing_key_is_named(with_key, run, cave, home):
     """The client sent no token: its key and those of the file are named, never a value."""
     explanation = with_key("minnie65_public", "fanc_production_mar2021", brain_and_nerve_cord=TOKEN)
     file = f"~/.cloudvolume/secrets/{host_of(cave.server)}-cave-secret.json"
-    assert f'auth_token_key="fanc_production_mar2021", but {file} has the keys token and brain_and_nerve_cord' in explanation
+    assert (
+        f'auth_token_key="fanc_production_mar2021", but {file} has the keys token and brain_and_nerve_cord'
+        in explanation
+    )
     assert run("report.next.commands").value == (
         'from caveclient import CAVEclient; client = CAVEclient("minnie65_public")',
     )
