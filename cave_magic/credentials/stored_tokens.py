@@ -82,6 +82,17 @@ class StoredToken:
         other = self.default_file.token
         return other if other is not None and other != self.token else None
 
+    def is_ours(self, file: TokenFile) -> bool:
+        """Whether the token in one of the files that caveclient reads may be sent to this server.
+
+        `cave-secret.json` may be another server's if it is hidden, unless the file or a data server's copy says not.
+        """
+        if owner_of(self.server, file):
+            return False
+        is_read = file.path != self.default_file.path or self._first is self.default_file
+        named = self.server == DEFAULT_SERVER or file.named_host or file.meant in [one.meant for one in self.copies]
+        return is_read or bool(named)
+
     @property
     def _first(self) -> TokenFile:
         is_absent = self.server_file.state in (State.ABSENT, State.NOT_A_FILE)

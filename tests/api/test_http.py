@@ -177,6 +177,14 @@ def test_a_compressed_bomb_stays_small(session):
     assert (response.failure, response.detail) == (Failure.INCOMPLETE, "it is too long")
 
 
+def test_a_compressed_response_that_breaks_off_is_incomplete(session):
+    """It is not said to be too long."""
+    body = gzip.compress(json.dumps({"ok": True}).encode())[:-12]
+    with OddServer(says(f"Content-Encoding: gzip\r\nContent-Length: {len(body)}", body)) as odd:
+        response = session.get(f"http://{odd.host}/")
+    assert (response.failure, response.detail) == (Failure.INCOMPLETE, "a part is missing")
+
+
 def test_a_proxy_is_used_and_times_out(session, monkeypatch):
     """The proxy variables apply here as in caveclient; a proxy that hangs is given up in time."""
     with OddServer(says_nothing) as proxy:

@@ -56,6 +56,8 @@ def repaired(repair: Repair) -> Line:
         return line(variables.without_variable(specs[0]) if in_shell() else jupyter)
     if repair.action is Action.RENAME:
         return line(next_steps.move_away(Path(repair.folder)), either(", restart the kernel", ""))
+    if repair.action is Action.LEAVE_OUT and in_shell() and repair.specs:
+        return line("leave it out: ", variables.without_folder(repair.specs[0], repair.folder))
     if repair.action is Action.LEAVE_OUT:
         return line(
             either("restart the kernel, begin the notebook with ", "leave it out: "),

@@ -109,10 +109,10 @@ def test_a_pipe_is_no_file_of_certificates(home: Path):
         connections.TrustedCertificates().read(str(home / "ca.pem"), None)
 
 
-def test_a_token_is_not_read_from_a_pipe(world: World):
-    """`%cave_save --from-file` says what it is."""
+def test_a_pipe_that_nobody_writes_is_not_waited_for(world: World):
+    """`%cave_save --from-file` finds no token in it."""
     os.mkfifo(world.home / "pipe")
-    assert world.run("%cave_save --from-file ~/pipe").message == "the file is a pipe. Nothing was changed."
+    assert world.run("%cave_save --from-file ~/pipe").message == "the file is empty. Nothing was changed."
 
 
 def test_a_pipe_in_place_of_the_notebook_is_left_alone(world: World):
