@@ -110,7 +110,10 @@ _NO_NETWORK = (101, 113, 51, 65, 10051, 10065)  # ENETUNREACH and EHOSTUNREACH o
 
 
 def classify(error: BaseException) -> tuple[Failure, str]:
-    """The failure that an exception of requests means, and a short reason without URLs or header values, or ""."""
+    """The failure that an exception of requests means, and a short reason without URLs or header values, or "".
+
+    The reason for an unknown one is its type and the module that raised it, such as that of a mock.
+    """
     chain = list(causes(error))
     kinds = {type(one).__name__ for one in chain}
     text = " ".join(str(one)[:LONGEST] for one in chain)
@@ -128,7 +131,9 @@ def classify(error: BaseException) -> tuple[Failure, str]:
         return failure, ""
     if any(isinstance(one, OSError) and one.errno in _NO_NETWORK for one in chain):
         return Failure.UNREACHABLE, ""
-    return failure, type(error).__name__
+    *_, raised_in = "", *(module for module, _ in frames_of(error.__traceback__))
+    is_odd = raised_in.partition(".")[0] in ("", "importlib", *LIBRARIES) or not re.fullmatch(r"[\w.]{1,60}", raised_in)
+    return failure, type(error).__name__ + ("" if is_odd else f" in {raised_in}")
 
 
 def causes(error: BaseException | None) -> Iterable[BaseException]:

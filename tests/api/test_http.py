@@ -250,6 +250,17 @@ def test_a_broken_requests_package_is_a_failure(monkeypatch, session):
     assert (response.failure, response.detail) == (Failure.UNKNOWN, "ModuleNotFoundError")
 
 
+def test_an_error_of_a_mock_is_named_with_its_module(session, monkeypatch):
+    """What replaces a part of requests, in a test or a notebook, may raise anything."""
+
+    def refuse(*args: object, **options: object) -> None:
+        raise RuntimeError("network access is blocked")
+
+    monkeypatch.setattr("requests.Session.request", refuse)
+    response = session.get("http://127.0.0.1:9/")
+    assert (response.failure, response.detail) == (Failure.UNKNOWN, f"RuntimeError in {__name__}")
+
+
 def test_an_unknown_error_is_named_by_its_type():
     """An unknown error is named by its type alone: its text could contain anything."""
     assert classify(RuntimeError(TOKEN.reveal())) == (Failure.UNKNOWN, "RuntimeError")
