@@ -173,9 +173,12 @@ def is_of_library(error: BaseException) -> bool:
 
 
 def package_of(error: BaseException) -> str:
-    """The package that could not be imported, or of the object that lacks an attribute; "" for other errors."""
+    """The package that could not be imported, or of the object that lacks an attribute; "" for other errors.
+
+    A misspelled one, such as `CAVEclient`, is the one that is meant.
+    """
     if isinstance(error, ImportError):
-        return str(error.name).partition(".")[0]
+        return str(error.name).partition(".")[0].lower().replace("_", "")
     if isinstance(error, AttributeError):
         return type(error.obj).__module__.partition(".")[0]
     return ""

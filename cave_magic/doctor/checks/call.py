@@ -23,6 +23,9 @@ from .services import LOCAL, is_up
 REFUSED = (400, 401, 403)
 """What the servers return for a token that they do not accept, or that may not do it."""
 
+_UNSENT = ("InvalidHeader", "UnicodeEncodeError")
+"""What requests and http.client raise for a token that cannot be a header."""
+
 _MOST_VERSIONS = 5
 
 
@@ -34,6 +37,11 @@ def _call(datastack: DatastackFacts) -> Finding | None:
         if finding := judge(datastack, facts):
             return _in_the_cell(finding, datastack.again)
     return None
+
+
+def is_about_the_token(facts: CallFacts) -> bool:
+    """Whether the server did not accept the token of the call, or the token could not be sent."""
+    return facts.call.status in REFUSED or facts.call.error in _UNSENT
 
 
 def _in_the_cell(finding: Finding, check: Command) -> Finding:
@@ -117,7 +125,7 @@ def _function(facts: CallFacts) -> str:
 
 def _old_client(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
     again = advise("create the client again: ", next_steps.go_on(datastack.target))
-    if facts.other_token and facts.call.status in REFUSED:
+    if facts.other_token and is_about_the_token(facts):
         return failed("the client was created with a token other than the stored one, which works", next_step=again)
     before, now = parse_url(facts.call.local_server), local_server_in(datastack.info) if datastack.info else ""
     if before is not None and now and before != parse_url(now):
