@@ -27,7 +27,7 @@ class Failure(Enum):
     HANDSHAKE = "and this computer did not agree on a secure connection (TLS)"
     NOT_TLS = "does not speak https: the address should begin with http://"
     NOT_HTTP = "responds, but speaks neither http nor https"
-    HEADERS = "sends more or longer headers than a client accepts"
+    HEADERS = "sends headers that a client does not accept"
     PROXY = "is unreachable through the configured proxy"
     SOCKS = "was not contacted: the configured proxy is a SOCKS proxy, which needs PySocks, which is not installed"
     INCOMPLETE = "broke off in the middle of its response"
@@ -39,6 +39,7 @@ UNTRUSTED = (Failure.TLS, Failure.CERTIFICATE, Failure.CA_BUNDLE)
 """Failures that other trusted certificates can change."""
 
 _BY_KIND = (
+    ({"urllib3.InvalidHeader"}, Failure.HEADERS),  # two different lengths; requests wraps it in its own `InvalidHeader`
     ({"InvalidHeader", "UnicodeEncodeError"}, Failure.UNSENDABLE),
     ({"MissingSchema", "InvalidSchema", "InvalidURL", "LocationParseError", "LocationValueError"}, Failure.INVALID_URL),
     ({"ProxyError", "InvalidProxyURL"}, Failure.PROXY),
@@ -54,8 +55,10 @@ _BY_KIND = (
     ({"ConnectionResetError", "RemoteDisconnected", "BrokenPipeError"}, Failure.RESET),
     ({"BadStatusLine", "UnknownProtocol"}, Failure.NOT_HTTP),
     ({"LineTooLong", "HTTPException"}, Failure.HEADERS),  # http.client: 100 headers of 65,536 characters
+    ({"UnicodeDecodeError"}, Failure.HEADERS),  # a `Location` that is not text
 )
-"""Names of exceptions, and the failure if one of them is among the causes. The first match counts."""
+"""Names of exceptions, some with their package, and the failure if one of them is among the causes. The first match
+counts."""
 
 _OF_PROXY = (
     ({"NameResolutionError", "gaierror", "UnicodeError"}, "its name does not resolve"),
@@ -115,7 +118,8 @@ def classify(error: BaseException) -> tuple[Failure, str]:
     The reason for an unknown one is its type and the module that raised it, such as that of a mock.
     """
     chain = list(causes(error))
-    kinds = {type(one).__name__ for one in chain}
+    types = [type(one) for one in chain]
+    kinds = {name for one in types for name in (one.__name__, f"{one.__module__.partition('.')[0]}.{one.__name__}")}
     text = " ".join(str(one)[:LONGEST] for one in chain)
     for words, failure, reason in _BY_TEXT:
         if words in text:

@@ -262,7 +262,8 @@ def _saving(raised: Raised) -> str | Line:
 
 def _unsendable(raised: Raised) -> str:
     """A token that cannot be a header; requests and http.client refuse it."""
-    if "InvalidHeader" in raised.names or ("UnicodeEncodeError" in raised.names and "latin-1" in raised.text):
+    is_other_text = "UnicodeEncodeError" in raised.names and "latin-1" not in raised.text
+    if failures.classify(raised.error)[0] is failures.Failure.UNSENDABLE and not is_other_text:
         return (
             "the token contains a line break or another invalid character, so nothing was sent. "
             "The error message may contain the token: clear the cell's output."

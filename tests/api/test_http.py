@@ -266,8 +266,16 @@ def test_an_unknown_error_is_named_by_its_type():
     assert classify(RuntimeError(TOKEN.reveal())) == (Failure.UNKNOWN, "RuntimeError")
 
 
-@pytest.mark.parametrize("head", ["X: " + "y" * 70_000, "\r\n".join(f"X-{number}: y" for number in range(120))])
-def test_too_many_headers_are_a_failure_of_their_own(session, head):
+@pytest.mark.parametrize(
+    "head",
+    [
+        "X: " + "y" * 70_000,
+        "\r\n".join(f"X-{number}: y" for number in range(120)),
+        "Content-Length: 2\r\nContent-Length: 3",
+    ],
+    ids=["long", "many", "two lengths"],
+)
+def test_bad_headers_are_a_failure_of_their_own(session, head):
     """The server responded, so it is not said that it could not be contacted."""
     with OddServer(says(head, b"{}")) as odd:
         assert session.get(f"http://{odd.host}/").failure is Failure.HEADERS
