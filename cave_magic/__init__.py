@@ -6,9 +6,10 @@ nothing heavy, and works even if caveclient is broken, since that is one of the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, overload
-
+TYPE_CHECKING = False  # as `typing` has it, which a file on the path of Python may shadow
 if TYPE_CHECKING:
+    from typing import Any, overload
+
     from .commands.outcomes import Identity, SavedToken
     from .dask.report import WorkersReport
     from .doctor.report import Report
@@ -31,10 +32,14 @@ def unload_ipython_extension(shell: Any) -> None:
     unload(shell)
 
 
-@overload
-def check(*datastacks: str, server: str = "", timeout: float = 10.0, workers: None = None) -> Report: ...
-@overload
-def check(*datastacks: str, server: str = "", timeout: float = 10.0, workers: object) -> WorkersReport: ...
+if TYPE_CHECKING:
+
+    @overload
+    def check(*datastacks: str, server: str = "", timeout: float = 10.0, workers: None = None) -> Report: ...
+    @overload
+    def check(*datastacks: str, server: str = "", timeout: float = 10.0, workers: object) -> WorkersReport: ...
+
+
 def check(*datastacks: str, server: str = "", timeout: float = 10.0, workers: object = None) -> Report | WorkersReport:
     """Runs `%cave_check` from a script.
 

@@ -123,7 +123,7 @@ def in_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines are spelled for a shell that finds the program."""
     monkeypatch.setattr(place, "_door", place.Door.SHELL)
     monkeypatch.setattr(place, "_beside_python", lambda name: name)
-    monkeypatch.setattr("cave_magic.__main__.find_door", lambda: None)  # another fixture may have started IPython
+    monkeypatch.setattr("cave_magic.ui.door.find_door", lambda: None)  # another fixture may have started IPython
 
 
 @pytest.fixture

@@ -293,6 +293,37 @@ def test_many_jobs_that_start_at_once_save_the_same_token(cave, home, secrets, p
     assert not list(secrets.glob(".cave_magic-*"))
 
 
+@posix_only
+def test_a_token_can_be_piped_in(cave, home):
+    """From another program, a file or a here-document; a line to try again names no pipe, which is gone then."""
+    for start, path in (("cat secret |", "-"), ("", "- < secret"), ("", "<(cat secret)")):
+        (home / "secret").write_text(cave.new_token("ada"))
+        line = f"cd {home}; {start} {BIN}/cave-magic save --from-file {path} --server {cave.server}"
+        child = subprocess.run(["bash", "-c", f"{line} --overwrite"], capture_output=True, text=True, timeout=60)
+        assert (child.returncode, child.stderr) == (0, "")
+        assert set(stored(home)) == {(home / "secret").read_text()}
+    (home / "secret").write_text(cave.new_token("ada"))
+    child = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60)
+    assert " ".join(child.stderr.split()).endswith(f"cave-magic save --overwrite --server {cave.server}")
+
+
+@pytest.mark.parametrize("module", ["typing", "enum", "dataclasses", "token", "signal"])
+def test_a_file_that_shadows_what_this_program_needs_is_named(tmp_path, module):
+    """Old backports and scripts with the names of modules keep nearly everything from being imported."""
+    (tmp_path / f"{module}.py").write_text("raise ImportError('for Python 2')\n")
+    child = program("check", PYTHONPATH=str(tmp_path))
+    out, err = child.communicate(timeout=60)
+    file = tmp_path / f"{module}.py"
+    assert (child.returncode, out, err) == (1, "", f"{file} shadows Python's `{module}` module. Rename it.\n")
+
+
+def test_ctrl_c_while_it_is_still_being_imported_is_one_line(tmp_path):
+    """From its first import on."""
+    (tmp_path / "typing.py").write_text("raise KeyboardInterrupt\n")
+    child = program("check", PYTHONPATH=str(tmp_path))
+    assert (*child.communicate(timeout=60), child.returncode) == ("", "Stopped.\n", 130)
+
+
 SLOW = {"IPython", "traitlets", "caveclient", "pandas", "numpy", "rich.console", "filelock", "http.server"}
 """What takes longer to import than saving a token does."""
 

@@ -29,7 +29,7 @@ class Failure(Enum):
     HANDSHAKE = "and this computer could not agree on a secure connection (TLS)"
     NOT_TLS = "does not speak https: the address should begin with http://"
     NOT_HTTP = "responds, but speaks neither http nor https"
-    HEADERS = "sends too many headers, or headers that are too long"
+    HEADERS = "sends headers that a client does not accept"
     PROXY = "is unreachable through the configured proxy"
     SOCKS = "was not contacted: the configured proxy is a SOCKS proxy, and PySocks is not installed"
     INCOMPLETE = "closed the connection in the middle of its response"
@@ -41,6 +41,7 @@ UNTRUSTED = (Failure.TLS, Failure.CERTIFICATE, Failure.CA_BUNDLE)
 """Failures that other trusted certificates can change."""
 
 _BY_KIND = (
+    ({"urllib3.InvalidHeader"}, Failure.HEADERS),  # two different lengths; requests wraps it in its own `InvalidHeader`
     ({"InvalidHeader", "UnicodeEncodeError"}, Failure.UNSENDABLE),
     ({"MissingSchema", "InvalidSchema", "InvalidURL", "LocationParseError", "LocationValueError"}, Failure.INVALID_URL),
     ({"ProxyError", "InvalidProxyURL"}, Failure.PROXY),
@@ -56,8 +57,10 @@ _BY_KIND = (
     ({"ConnectionResetError", "RemoteDisconnected", "BrokenPipeError"}, Failure.RESET),
     ({"BadStatusLine", "UnknownProtocol"}, Failure.NOT_HTTP),
     ({"LineTooLong", "HTTPException"}, Failure.HEADERS),  # http.client: 100 headers of 65,536 characters
+    ({"UnicodeDecodeError"}, Failure.HEADERS),  # a `Location` that is not text
 )
-"""Names of exceptions, and the failure if one of them is among the causes. The first match counts."""
+"""Names of exceptions, some with their package, and the failure if one of them is among the causes. The first match
+counts."""
 
 _OF_PROXY = (
     ({"NameResolutionError", "gaierror", "UnicodeError"}, "its name does not resolve"),
@@ -112,9 +115,13 @@ _NO_NETWORK = (101, 113, 51, 65, 10051, 10065)  # ENETUNREACH and EHOSTUNREACH o
 
 
 def classify(error: BaseException) -> tuple[Failure, str]:
-    """The failure that an exception of requests means, and a short reason without URLs or header values, or ""."""
+    """The failure that an exception of requests means, and a short reason without URLs or header values, or "".
+
+    The reason for an unknown one is its type and the module that raised it, such as that of a mock.
+    """
     chain = list(causes(error))
-    kinds = {type(one).__name__ for one in chain}
+    types = [type(one) for one in chain]
+    kinds = {name for one in types for name in (one.__name__, f"{one.__module__.partition('.')[0]}.{one.__name__}")}
     text = " ".join(str(one)[:LONGEST] for one in chain)
     for words, failure, reason in _BY_TEXT:
         if words in text:
@@ -130,7 +137,9 @@ def classify(error: BaseException) -> tuple[Failure, str]:
         return failure, ""
     if any(isinstance(one, OSError) and one.errno in _NO_NETWORK for one in chain):
         return Failure.UNREACHABLE, ""
-    return failure, type(error).__name__
+    *_, raised_in = "", *(module for module, _ in frames_of(error.__traceback__))
+    is_odd = raised_in.partition(".")[0] in ("", "importlib", *LIBRARIES) or not re.fullmatch(r"[\w.]{1,60}", raised_in)
+    return failure, type(error).__name__ + ("" if is_odd else f" in {raised_in}")
 
 
 def causes(error: BaseException | None) -> Iterable[BaseException]:
@@ -166,9 +175,12 @@ def is_of_library(error: BaseException) -> bool:
 
 
 def package_of(error: BaseException) -> str:
-    """The package that could not be imported, or of the object that lacks an attribute; "" for other errors."""
+    """The package that could not be imported, or of the object that lacks an attribute; "" for other errors.
+
+    A misspelled one, such as `CAVEclient`, is the one that is meant.
+    """
     if isinstance(error, ImportError):
-        return str(error.name).partition(".")[0]
+        return str(error.name).partition(".")[0].lower().replace("_", "")
     if isinstance(error, AttributeError):
         return type(error.obj).__module__.partition(".")[0]
     return ""

@@ -298,7 +298,9 @@ def _decompress(raw: bytes, encoding: str) -> tuple[bytes, str]:
         text = decompressor.decompress(raw, MAX_BODY)
     except zlib.error:
         return b"", "it cannot be decompressed"
-    return text, "" if decompressor.eof else "it is too long"
+    if decompressor.eof:
+        return text, ""
+    return text, "it is too long" if decompressor.unconsumed_tail else "a part is missing"
 
 
 def _json(text: str, token: Token | None) -> tuple[Any, bool]:

@@ -22,6 +22,9 @@ from .arguments import argument, command
 from .context import Context
 from .views import access, guide
 
+PIPE_SECONDS = 60.0
+"""How long a program that pipes a token in may take, such as a password manager that asks for a password first."""
+
 
 @command(
     argument(
@@ -32,7 +35,11 @@ from .views import access, guide
     ),
     argument("--overwrite", action="store_true", help="replace another token of this server"),
     argument("--from-env", metavar="NAME", help="read it from an environment variable"),
-    argument("--from-file", metavar="PATH", help="read it from a file, such as a download from the tokens page"),
+    argument(
+        "--from-file",
+        metavar="PATH",
+        help="read it from a file, such as a download from the tokens page; - is what is piped in",
+    ),
     argument("--no-check", action="store_true", help="save it without checking it with the server (no network)"),
 )
 def cave_save(context: Context, args: argparse.Namespace) -> None:
@@ -113,10 +120,11 @@ def _given(args: argparse.Namespace, names: Mapping[str, object]) -> tuple[str |
     if args.from_env is not None:
         return _from_environment(args.from_env), ["--from-env", args.from_env]
     if args.from_file is not None:
-        text, problem = read_any_file(args.from_file)
+        text, problem = read_any_file(args.from_file, PIPE_SECONDS)
         if problem:
             raise BadInput(f"the file {problem}. Nothing was changed.")
-        return text, ["--from-file", args.from_file]
+        is_there_again = args.from_file != "-" and not args.from_file.startswith(("/dev/", "/proc/"))
+        return text, ["--from-file", args.from_file] if is_there_again else []
     if (variable := _variable_in(typed)) is not None:
         return _from_variable(variable, names), [f"${variable}"]
     return typed or None, []

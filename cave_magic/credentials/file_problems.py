@@ -17,9 +17,10 @@ class FileFault(Enum):
     NO_KEY = 'has no key "token"'
     NULL_VALUE = 'has null under "token"'
     VALUE_NOT_TEXT = 'has {} under "token", not a string'
-    TOO_LARGE = "is too large for a token file ({} MB)"
+    TOO_LARGE = "is too large ({} MB)"
     IS_A_FOLDER = "is a folder"
     IS_A_PIPE = "is a pipe"
+    ENDLESS_PIPE = "is a pipe that did not end in time"
     IS_A_DEVICE = "is a device"
     IS_A_SOCKET = "is a socket"
     NOT_A_FOLDER = "is not a folder"

@@ -38,6 +38,7 @@ class WayOut(Enum):
     MOVE_AWAY = "something else is in its place, or it is another user's; this user can rename it"
     GRANT_ACCESS = "its permissions lock out its owner, who is this user"
     FREE_SPACE = "the disk or the quota is used up"
+    RAISE_LIMIT = "a limit on the size of files that was set where this process was started"
     CLOSE_FILES = "this process has too many open files"
     CLOSE_PROGRAM = "another program may have it open, which only Windows minds"
     MOUNT_FOLDER = "only the file is mounted, as into a container, so no other file can take its place"
@@ -223,7 +224,7 @@ _OF_THE_DISK = {
     errno.ENOSPC: (FileFault.NO_SPACE, WayOut.FREE_SPACE),
     errno.EROFS: (FileFault.READ_ONLY_DISK, WayOut.SET_HOME),
     getattr(errno, "EDQUOT", -1): (FileFault.OVER_QUOTA, WayOut.FREE_SPACE),
-    errno.EFBIG: (FileFault.SIZE_LIMIT, WayOut.ADMINISTRATOR),
+    errno.EFBIG: (FileFault.SIZE_LIMIT, WayOut.RAISE_LIMIT),
     errno.ENAMETOOLONG: (FileFault.NAME_TOO_LONG, WayOut.SET_HOME),
 }
 

@@ -12,10 +12,10 @@ import threading
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
-from ..api.urls import host_port_of, parse_url
+from ..api.urls import host_of, host_port_of, parse_url
 from ..deployments import DEFAULT_SERVER, KNOWN_SERVERS, local_servers_of, meant_address
 from ..token import Token
-from .datastack_map import known_servers
+from .datastack_map import known_servers, remembered_servers
 from .locations import READ_BY_CAVECLIENT, READ_BY_PROGRAMS, Role, hosts_of_servers, is_host_of, locations, other_hosts
 from .token_files import State, TokenFile, read_token_file, server_file, token_file_called
 
@@ -81,6 +81,18 @@ class StoredToken:
             return None
         other = self.default_file.token
         return other if other is not None and other != self.token else None
+
+    def is_ours(self, file: TokenFile) -> bool:
+        """Whether the token in one of the files that caveclient reads may be sent to this server.
+
+        If `cave-secret.json` is hidden, it may be another server's, unless the file or a data server's copy names this
+        one, or this computer uses no other.
+        """
+        if owner_of(self.server, file):
+            return False
+        is_read = file.path != self.default_file.path or self._first is self.default_file
+        named = self.server == DEFAULT_SERVER or file.named_host or file.meant in [one.meant for one in self.copies]
+        return is_read or bool(named) or not _uses_another(self.server)
 
     @property
     def _first(self) -> TokenFile:
@@ -171,6 +183,12 @@ def owner_of(server: str, file: TokenFile) -> str:
         if file.modified + SAME_TIME >= other.modified and not _are_one(server, there):
             return there
     return ""
+
+
+def _uses_another(server: str) -> bool:
+    """Whether this computer has used another server, too."""
+    is_remembered = any(not is_host_of(server, name) for name in map(host_of, remembered_servers()))
+    return is_remembered or any(os.path.lexists(server_file(one)) for one in KNOWN_SERVERS if one != server)
 
 
 def named_owner(server: str, file: TokenFile) -> str:

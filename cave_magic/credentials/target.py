@@ -132,7 +132,7 @@ def _refuse_bad_name(datastack: str) -> None:
         raise BadInput(f"the name contains {' and '.join(odd)}. Type the name again: {_ALLOWED}")
     if datastack.startswith("-"):
         raise BadInput("that is not the name of a datastack: names do not begin with -, as options do.")
-    if not datastack.strip() or _NOT_TYPED & set(datastack):
+    if not any(map(str.isalnum, datastack)) or _NOT_TYPED & set(datastack):
         raise BadInput(f"that is not the name of a datastack: {_ALLOWED}")
 
 

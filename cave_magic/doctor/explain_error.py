@@ -6,6 +6,7 @@ Source of the messages: caveclient 7 and 8, cloud-volume 12, cloud-files 6, requ
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from enum import Enum
 
@@ -57,6 +58,18 @@ def meaning(raised: Raised) -> tuple[Line, Then]:
 
 
 # ---------------------------------------------------------------- rules, the most specific first
+
+
+def _misspelled(raised: Raised) -> str | Line:
+    """`import CAVEclient`, or `from caveclient import CAVEClient`."""
+    error, client = raised.error, next_steps.go_on(raised.target)
+    if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("caveclient"):
+        return line("the package is called caveclient: ", client) if failures.package_of(error) == "caveclient" else ""
+    name = raised.text.extract(r"\Acannot import name '(\w{1,60})' from 'caveclient'")
+    if not name or not hasattr(sys.modules.get("caveclient"), "CAVEclient"):
+        return ""
+    is_near = name.lower() == "caveclient"
+    return line("the client is called CAVEclient: ", client) if is_near else f"caveclient has no {name}. {_FINE}"
 
 
 def _import(raised: Raised) -> str:
@@ -249,9 +262,10 @@ def _saving(raised: Raised) -> str | Line:
 
 def _unsendable(raised: Raised) -> str:
     """A token that cannot be a header; requests and http.client refuse it."""
-    if "InvalidHeader" in raised.names or ("UnicodeEncodeError" in raised.names and "latin-1" in raised.text):
+    is_other_text = "UnicodeEncodeError" in raised.names and "latin-1" not in raised.text
+    if failures.classify(raised.error)[0] is failures.Failure.UNSENDABLE and not is_other_text:
         return (
-            "the stored token contains a line break or another invalid character, so nothing was sent. "
+            "the token contains a line break or another invalid character, so nothing was sent. "
             "The error message may contain the token: clear the cell's output."
         )
     return ""
@@ -305,6 +319,7 @@ def _network(raised: Raised) -> str:
 
 
 _RULES: dict[Callable[[Raised], str | Line], Then] = {
+    _misspelled: Then.NONE,
     _import: Then.FIX,
     _attribute: Then.SEE,
     _by_code: Then.FIX,

@@ -137,7 +137,7 @@ class ServerRequests:
     def _salvage(self) -> None:
         """Tries a token of this server that is in its files but is not read."""
         file, other = _salvageable(self.stored)
-        if file is None or other is None or not other.can_be_sent or stored_tokens.owner_of(self.address, file):
+        if file is None or other is None or not other.can_be_sent or not self.stored.is_ours(file):
             self._look_for_misplaced()
             return
         self._salvaged_identity = self._batch.get(endpoints.identity_url(self.address), other)
@@ -147,7 +147,9 @@ class ServerRequests:
         """Looks for misplaced tokens, unless the salvaged one was not rejected."""
         if salvaged is not None and salvaged.code not in responses.REFUSALS:
             return
-        looked_at = (self.stored.server_file, self.stored.default_file, self.stored.legacy_file)
+        looked_at = [self.stored.server_file, self.stored.legacy_file]
+        if salvaged is not None or self.stored.is_ours(self.stored.default_file):
+            looked_at.append(self.stored.default_file)
         self._misplaced = MisplacedTokens(
             self._batch,
             self.stored,

@@ -13,7 +13,7 @@ from ..environment import cloud_volume
 from ..ui.document import line
 from . import next_steps
 from .checks import CHECKS
-from .checks.call import CALL, REFUSED
+from .checks.call import CALL, is_about_the_token
 from .evidence import Evidence
 from .model import CheckResult, Fix, LastError, Status
 from .report import Report
@@ -72,7 +72,7 @@ def _meaning(
     if facts is None or row is None:
         return explained
     if row.status is Status.FAILED:
-        is_known = explained is not None and (facts.call.status in REFUSED or facts.other_server)
+        is_known = explained is not None and (is_about_the_token(facts) or facts.other_server)
         said = line(explained.line, " Cause: ") if explained and is_known else ()
         return LastError(line=line(said, row.found, "."), next_step=row.next_step)
     succeeds = facts.same is not None and facts.same.is_good and row.status is Status.OK

@@ -374,6 +374,8 @@ def _removed_by_others(obstacle: Obstacle) -> str:
         return f"set {home_variable()} to a folder that you can write to{either(' before the kernel starts', '')}"
     if obstacle.way is WayOut.FREE_SPACE:
         return f"free some space on the disk of {shown}"
+    if obstacle.way is WayOut.RAISE_LIMIT:
+        return f"raise the limit of the size of files (ulimit -f){either(' where Jupyter is started', '')}"
     if obstacle.way is WayOut.MOUNT_FOLDER:
         return f"mount the folder of {shown} instead, where the container is started"
     who = "the administrator of this computer" if obstacle.way is WayOut.ADMINISTRATOR else obstacle.owner

@@ -227,7 +227,7 @@ class _Attribution:
         package = str(found[0]) if found else tops[0]
         owned = {top for one in found for top in one.modules & set(tops)}
         if not is_changeable(entry):
-            repair = Repair(action=Action.LEAVE_OUT, folder=entry)
+            repair = _left_out(entry)
         elif origin is not Origin.NOTEBOOK and owned == set(tops) and all(one.has_record for one in found):
             repair = self._repair(Action.UNINSTALL, *dict.fromkeys(one.name for one in found))
         else:
@@ -401,7 +401,7 @@ class _Attribution:
         """What repairs it here: a folder that is not part of this environment is left out, or renamed."""
         origin = origin_of(folder) if folder else Origin.ENVIRONMENT
         if origin in (Origin.PYTHONPATH, Origin.ADDED):
-            return Repair(action=Action.LEAVE_OUT, folder=folder)
+            return _left_out(folder)
         if origin is Origin.NOTEBOOK:
             return Repair(action=Action.RENAME, folder=folder)
         installer = self._installer(needed_by)
@@ -416,3 +416,8 @@ class _Attribution:
             if one is not None and (one.metadata.read_text("INSTALLER") or "").strip() == "conda":
                 return find_conda(one.name) or find_installer()
         return find_installer()
+
+
+def _left_out(folder: str) -> Repair:
+    variable = ("PYTHONPATH",) if origin_of(folder) is Origin.PYTHONPATH else ()
+    return Repair(action=Action.LEAVE_OUT, folder=folder, specs=variable)

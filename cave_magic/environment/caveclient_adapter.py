@@ -215,7 +215,7 @@ class _Frames:
             status=status,
             error=type(self._chain[0]).__name__,
             missing=Untrusted(next((_text(one.args[0]) for one in self._chain if isinstance(one, KeyError)), "")),
-            token=Token(token) if isinstance(token, str) else None,
+            token=None if token is None else Token(str(token)),  # it sends anything
             key=_asked_key_of(auth),
         )
 

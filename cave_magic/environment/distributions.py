@@ -183,20 +183,27 @@ def file_of(module: str, entry: str) -> str:
 
 def top_of(file: str) -> str:
     """The top-level module that a file belongs to; "" if it is in no entry of `sys.path`."""
-    entries = [os.path.join(os.path.abspath(entry), "") for entry in sys.path]
+    entries = [os.path.join(_absolute(entry), "") for entry in sys.path]
     entry = max((one for one in entries if file.startswith(one)), key=len, default="")
     return file[len(entry) :].split(os.sep)[0].partition(".")[0] if entry else ""
 
 
+def _absolute(entry: str) -> str:
+    """An entry of `sys.path` as an absolute path; as it is if it is relative to a folder that was deleted."""
+    with suppress(FileNotFoundError):
+        return os.path.abspath(entry)
+    return entry
+
+
 def folders_of_pythonpath() -> list[str]:
     """The folders that PYTHONPATH names, which pip searches even if this kernel left them out."""
-    return [os.path.abspath(one) for one in os.environ.get("PYTHONPATH", "").split(os.pathsep) if one]
+    return [_absolute(one) for one in os.environ.get("PYTHONPATH", "").split(os.pathsep) if one]
 
 
 def origin_of(entry: str) -> Origin:
     """Where an entry of `sys.path` comes from."""
-    path = os.path.abspath(entry)
-    if path == os.getcwd():
+    path = _absolute(entry)
+    if path == _absolute(""):
         return Origin.NOTEBOOK
     if path in folders_of_pythonpath():
         return Origin.PYTHONPATH

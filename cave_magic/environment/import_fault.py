@@ -75,7 +75,7 @@ class Repair:
 
     Attributes:
         action: the kind.
-        specs: the packages, such as `pandas<3,>=1.5`.
+        specs: the packages, such as `pandas<3,>=1.5`; of `UNSET` and `LEAVE_OUT`, the variable.
         folder: the folder to leave out of `sys.path` or to rename.
         unrecorded: whether pip cannot or must not remove the copy that it finds first.
         installer: what can install it here.

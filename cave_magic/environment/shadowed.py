@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from itertools import takewhile
 
 LIBRARIES = frozenset(
@@ -20,9 +19,8 @@ _UNUSED = {"antigravity", "idlelib", "test", "this", "turtle", "turtledemo"}
 _STANDARD_LIBRARY = sys.stdlib_module_names - set(sys.builtin_module_names) - _UNUSED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ShadowingFile:
-    """A file that shadows a module.
+    """A file that shadows a module. It is no dataclass, since what dataclasses needs may be shadowed.
 
     Attributes:
         path: the file.
@@ -30,9 +28,10 @@ class ShadowingFile:
         harms: whether it certainly does harm, because it has been imported, or shadows a library.
     """
 
-    path: str
-    name: str
-    harms: bool
+    __slots__ = ("harms", "name", "path")
+
+    def __init__(self, *, path: str, name: str, harms: bool) -> None:
+        self.path, self.name, self.harms = path, name, harms
 
     @property
     def words(self) -> str:

@@ -241,7 +241,7 @@ ERRORS = [
     (errno.EROFS, FileFault.READ_ONLY_DISK, WayOut.SET_HOME),
     (errno.ENOSPC, FileFault.NO_SPACE, WayOut.FREE_SPACE),
     (errno.EDQUOT, FileFault.OVER_QUOTA, WayOut.FREE_SPACE),
-    (errno.EFBIG, FileFault.SIZE_LIMIT, WayOut.ADMINISTRATOR),
+    (errno.EFBIG, FileFault.SIZE_LIMIT, WayOut.RAISE_LIMIT),
     (errno.ENAMETOOLONG, FileFault.NAME_TOO_LONG, WayOut.SET_HOME),
     (errno.EMFILE, FileFault.WRITE_ERROR, WayOut.CLOSE_FILES),
     (errno.EIO, FileFault.WRITE_ERROR, WayOut.ADMINISTRATOR),

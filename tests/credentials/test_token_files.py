@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import socket
+import threading
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
@@ -78,8 +79,8 @@ def put(path: Path, kind: str) -> None:
         pytest.skip("Windows has no such files, and caveclient reads there in a code page")
     if kind == "folder":
         path.mkdir()
-    elif kind == "latin-1":
-        path.write_bytes(f'{{"token": "{A}", "note": "caf\u00e9"}}'.encode("latin-1"))
+    elif kind in ("latin-1", "utf-16"):  # as an old editor, and the `>` of PowerShell 5, write it
+        path.write_bytes(f'{{"token": "{A}", "note": "caf\u00e9"}}'.encode(kind))
     elif kind == "dangling":
         path.symlink_to(path.with_name("nowhere"))
     elif kind == "loop":
@@ -327,6 +328,7 @@ def test_only_few_files_of_a_large_folder_are_opened(secrets, monkeypatch):
         ("0 bytes", "is empty", None),
         ("NULs", "is empty", None),
         ("latin-1", "is not UTF-8 text", A),
+        ("utf-16", "is not UTF-8 text", A),
         ("deep", "is not valid JSON", None),
         ("bare, digits", "contains a number, not a JSON object", "1" * 32),
     ],
@@ -394,3 +396,17 @@ def test_a_file_that_is_being_written_is_read_again(secrets, monkeypatch):
     file.write_text("")
     monkeypatch.setattr(token_files.time, "sleep", lambda seconds: None)
     assert read_token_file(file).problem == FileProblem(fault=FileFault.EMPTY)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="/dev/fd is of POSIX")
+def test_a_pipe_that_a_person_named_is_read_to_its_end(home):
+    """As in `--from-file <(command)`, whether or not the command is slow; only then, and never for ever."""
+    reading, writing = os.pipe()
+    os.write(writing, A.encode())
+    with open(writing, "wb") as pipe:
+        assert str(token_files.read_any_file(f"/dev/fd/{reading}")[1]) == "is a pipe"
+        assert str(token_files.read_any_file(f"/dev/fd/{reading}", 0.01)[1]) == "is a pipe that did not end in time"
+        os.write(writing, A.encode())
+        threading.Timer(0.02, pipe.close).start()
+        assert token_files.read_any_file(f"/dev/fd/{reading}", 60) == (A, None)
+    os.close(reading)

@@ -60,7 +60,9 @@ def _rejected(server: ServerFacts) -> Finding:
     ending = server.stored.token.ending if server.stored.token else ""
     named = (" (ends in ", Span(ending, private=True), ")") if ending else ()
     why = ": it was revoked, has expired, or is for another server"
-    evidence = line(f"{server.host} rejected the stored token", *named, why)
+    hidden = server.stored.shadowed is not None and server.salvaged_identity is None
+    other = f"; {server.stored.default_file.name} has another, perhaps of another server, so it was not tried"
+    evidence = line(f"{server.host} rejected the stored token", *named, why, other if hidden else ())
     step = set_up(server)
     return within_reach(server, evidence, step) if server.misplaced_file else failed(evidence, next_step=step)
 

@@ -23,6 +23,9 @@ from .services import LOCAL, is_up
 REFUSED = (400, 401, 403)
 """What the servers return for a token that they do not accept, or that may not do it."""
 
+_UNSENT = ("InvalidHeader", "UnicodeEncodeError")
+"""What requests and http.client raise for a token that cannot be a header."""
+
 _MOST_VERSIONS = 5
 
 
@@ -37,6 +40,11 @@ def _call(datastack: DatastackFacts) -> Finding | None:
             again = tuple(Span("run the cell again") if span == datastack.again else span for span in words)
             return replace(finding, next_step=advise(again) if again else None)
     return None
+
+
+def is_about_the_token(facts: CallFacts) -> bool:
+    """Whether the server did not accept the token of the call, or the token could not be sent."""
+    return facts.call.status in REFUSED or facts.call.error in _UNSENT
 
 
 def _server(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
@@ -115,7 +123,7 @@ def _function(facts: CallFacts) -> str:
 
 def _old_client(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
     again = advise("create the client again: ", next_steps.go_on(datastack.target))
-    if facts.other_token and facts.call.status in REFUSED:
+    if facts.other_token and is_about_the_token(facts):
         return failed("the client was created with a token other than the stored one, which works", next_step=again)
     before, now = parse_url(facts.call.local_server), local_server_in(datastack.info) if datastack.info else ""
     if before is not None and now and before != parse_url(now):

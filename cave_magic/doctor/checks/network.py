@@ -9,7 +9,8 @@ from ...api.failures import PROXY_FORBIDS, PROXY_LOGIN, UNTRUSTED, Failure
 from ...api.responses import GATEWAY, PAGE, TEXT, Response, is_cave
 from ...api.urls import display_url, is_on_this_computer
 from ...deployments import KNOWN_SERVERS, formats_of, status_page_of
-from ...ui.document import Span, line
+from ...ui.document import Line, Span, line
+from ...ui.door import either
 from ...ui.durations import duration, elapsed, moment
 from ...ui.redact import sanitize
 from .. import next_steps, variables
@@ -273,6 +274,8 @@ def _no_response(response: Response, server: ServerFacts, tried: Tried) -> Findi
     evidence = line(evidence_of(response), only_this_one(tried))
     if response.host != server.host and failure in (Failure.NAME_NOT_FOUND, Failure.REFUSED, Failure.NOT_TLS):
         return failed(evidence, next_step=then(not_yours(server), server.again))
+    if failure is Failure.UNKNOWN:
+        return _not_sent(evidence, server)
     if others and not reached(tried) and failure is not None:
         return _nothing_is_reached(response, server, others)
     advice = _ADVICE.get(failure, "").format(host=response.host) if failure else ""
@@ -288,6 +291,14 @@ def _no_response(response: Response, server: ServerFacts, tried: Tried) -> Findi
         report = next_steps.check(server.target, "--report")
         next_step = advise("send the output of ", report, " to someone who can help")
     return failed(evidence, next_step=next_step) if advice else unknown(evidence, next_step=next_step)
+
+
+def _not_sent(evidence: Line, server: ServerFacts) -> Finding:
+    """An exception of no network: of a mock of requests, a part of requests that was upgraded meanwhile, a bug."""
+    change = either("restart the kernel, which undoes what changed requests in it", "look for what changes requests")
+    report = next_steps.check(server.target, "--report")
+    step = advise(f"{change}, then ", server.again, "; if it is the same then, show the output of ", report)
+    return unknown(evidence, next_step=step)
 
 
 def _nothing_is_reached(response: Response, server: ServerFacts, others: tuple[Experiment, ...]) -> Finding:

@@ -36,6 +36,7 @@ from .facts import (
 
 NEAR = token_file(path=Path("~/Downloads/cave-secret.json"), token=OTHER)
 NOW = time.time()
+HIDING = stored(token_file(token=Token("5a3b" * 8)), token_file("cave-secret.json", OTHER))
 
 
 NO_PROXY = f"%env NO_PROXY={HOST},{LOCAL},prod.flywire-daf.com,cave.fanc-fly.com"
@@ -71,6 +72,7 @@ CASES = [
     case("no request was sent", ACCOUNT, _not_accepted(None), "unknown", f"{HOST} was not contacted", CHECK),
     case("the token is rejected", ACCOUNT, _not_accepted(REJECTED), "failed", ("stored token", "5a3b"), EXISTING),
     case("a short token is rejected", ACCOUNT, _not_accepted(REJECTED, stored=stored(token_file(token=Token("abc")))), "failed", "the stored token:", EXISTING),
+    case("another token is hidden and may be another server's", ACCOUNT, _not_accepted(REJECTED, stored=HIDING), "failed", ("stored token", "cave-secret.json has another, perhaps of another server, so it was not tried"), EXISTING),
     case("another token works", ACCOUNT, _not_accepted(REJECTED, misplaced_file=NEAR), "failed", "~/Downloads/cave-secret.json has one that works", "%cave_save --from-file ~/Downloads/cave-secret.json --overwrite"),
     case("a rejected token without a prompt", ACCOUNT, _not_accepted(REJECTED, machine=Machine(can_ask=False)), "failed", "stored token", "%cave_save --from-env CAVE_TOKEN --overwrite"),
     case("netrc replaces the token", ACCOUNT, _not_accepted(error(401, "no_token"), netrc_file="~/.netrc"), "failed", "~/.netrc has a password", "%env NETRC=/dev/null", CHECK, advises=f"remove the entry for {HOST}"),

@@ -74,6 +74,7 @@ CASES = [
     case("an array as a table", CALL, _call({"wrong": TABLE}), "failed", "query_table was called with table of type ndarray", advises="give table as a string"),
     case("a number as a datastack", CALL, _call({"wrong": NUMBER, "function": "CAVEclient"}), "failed", "datastack_name of type int", advises="a string"),
     case("the client has another token", CALL, _call({"token": OTHER, "status": 403}, other_token=True), "failed", "a token other than the stored one, which works", GO),
+    case("the client has a token that cannot be sent", CALL, _call({"token": OTHER, "error": "InvalidHeader"}, other_token=True), "failed", "a token other than the stored one, which works", GO),
     case("another token is not the cause of a 404", CALL, _call({"token": OTHER}, other_token=True), "nothing"),
     case("the data server has moved", CALL, _call({"local_server": "https://old.example.org"}), "failed", f"the data server old.example.org, but it is now {LOCAL}", GO),
     case("the data server is the same", CALL, _call({"local_server": f"{healthy.LOCAL_SERVER}/"}), "nothing"),

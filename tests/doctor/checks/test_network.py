@@ -140,7 +140,7 @@ FAILURES = {
     Failure.NOT_CONTACTED: ("unknown", (LATER,), "more time"),
     Failure.INVALID_URL: ("unknown", (f"{CHECK} --report",), "can help"),
     Failure.UNSENDABLE: ("unknown", (f"{CHECK} --report",), "can help"),
-    Failure.UNKNOWN: ("unknown", (f"{CHECK} --report",), "can help"),
+    Failure.UNKNOWN: ("unknown", (CHECK, f"{CHECK} --report"), "restart the kernel"),
     Failure.NOT_TLS: ("failed", (CHECK,), "correct the port"),
     Failure.HEADERS: ("failed", (CHECK,), "tell the administrators"),
     Failure.NOT_HTTP: ("failed", (CHECK,), "correct the port"),

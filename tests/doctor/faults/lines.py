@@ -67,9 +67,7 @@ class Shown:
 
 # ---------------------------------------------------------------- the faults of the table
 
-ON_FILES = (
-    r"(a token file|CAVEclient found no token|the stored token contains|.* (rejected the token|received no)).*To fix it"
-)
+ON_FILES = r"(a token file|CAVEclient found no token|the token contains|.* (rejected the token|received no)).*To fix it"
 NETWORK = r"(?!.*rejected the token)(?!.*terms).*To see why"
 BY_CHECK = {
     "token": ON_FILES,
@@ -213,7 +211,7 @@ WRONG = {
     f'make(auth_token="{NEW}")': "(?!.*0123)[\\w.:]+ rejected the token\\. To fix it",
     'make(auth_token="")': "[\\w.:]+ received no valid token",
     'make(auth_token=" x")': "[\\w.:]+ received no token",
-    f'make(auth_token="{NEW}\\n")': "(?!.*0123)the stored token contains a line break",
+    f'make(auth_token="{NEW}\\n")': "(?!.*0123)the token contains a line break",
     "make(server_address={server!r}[7:])": "the server's address is malformed: it must begin with",
     'make(server_address="http://no.such.host.invalid")': "no.such.host.invalid cannot be found" + FINE,
     'make(server_address="http://127.0.0.1:1")': "127.0.0.1:1 refused the connection" + FINE,
@@ -303,7 +301,9 @@ FOREIGN = {
     "import json; json.loads('')": NONE,
     "class E(Exception):\n    def __str__(self): raise ZeroDivisionError\nraise E": NONE,
     "import urllib.request; urllib.request.urlopen('http://127.0.0.1:1')": NONE,
-    "from caveclient import nothing": "caveclient could not be imported\\. To fix it: %cave_check",
+    "from caveclient import nothing": "caveclient has no nothing" + FINE,
+    "from caveclient import CAVEClient": "the client is called CAVEclient: from caveclient import CAVEclient; .*",
+    "import cave_client": "the package is called caveclient: from caveclient import CAVEclient; .*",
 }  # fmt: skip
 
 

@@ -61,6 +61,8 @@ CORRECTED = (
     ('make(server_address={server!r} + "/auth")', "a wrong server_address: the address has something after the host", GO),
     ("make(server_address={server!r}[7:])", "a wrong server_address: the address does not begin with http://", GO),
     (f'make(auth_token="{NEW}")', "the client was created with a token other than the stored one, which works", GO),
+    (f'make(auth_token="{NEW}\\n")', "the client was created with a token other than the stored one, which works", GO),
+    (f'make(auth_token=dict(token="{NEW}"))', "the client was created with a token other than the stored one", GO),
     ('make(auth_token_key="fanc")', 'auth_token_key="fanc", but', GO),
 )  # fmt: skip
 """Cells that fail, words of the evidence, and the line to type."""

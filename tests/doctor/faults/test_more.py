@@ -51,6 +51,14 @@ def test_a_save_does_not_promise_access(world: World):
     assert "cannot be read yet" in world.run("%cave_save --overwrite").out
 
 
+@pytest.mark.parametrize("line", ["%cave_check > out.txt", "%cave_check | head", "%cave_check ?"])
+def test_what_only_a_shell_understands_is_no_name(world: World, line):
+    """Nothing is asked about it."""
+    world.cave.clear_requests()
+    assert "is not the name of a datastack" in world.run(line).message
+    assert not world.cave.requests
+
+
 @pytest.mark.parametrize("name", ["a/b", "minnie65_public/", "..", "https://global.daf-apis.com"])
 def test_invalid_names_are_rejected(world: World, name):
     """A slash in a name would change the URL; for an address, the message names `--server`."""

@@ -109,10 +109,23 @@ def test_a_pipe_is_not_a_certificate_file(home: Path):
         connections.TrustedCertificates().read(str(home / "ca.pem"), None)
 
 
-def test_a_token_is_not_read_from_a_pipe(world: World):
-    """`%cave_save --from-file` says what it is."""
+def test_a_pipe_that_nobody_writes_is_not_waited_for(world: World):
+    """`%cave_save --from-file` finds no token in it."""
     os.mkfifo(world.home / "pipe")
-    assert world.run("%cave_save --from-file ~/pipe").message == "the file is a pipe. Nothing was changed."
+    assert world.run("%cave_save --from-file ~/pipe").message == "the file is empty. Nothing was changed."
+
+
+def test_what_a_mock_raises_is_not_blamed_on_the_network(world: World, monkeypatch):
+    """Requests of a test that is still under way in this kernel are blocked, say; its module is named."""
+
+    def refuse(*args: object, **options: object) -> None:
+        raise RuntimeError("network access is blocked")
+
+    monkeypatch.setattr("requests.Session.request", refuse)
+    report = world.check()
+    assert bad(report) == [("network", "unknown")]
+    assert f"could not be contacted (RuntimeError in {__name__})" in report.cause.evidence
+    assert "restart the kernel" in report.next.text
 
 
 def test_a_pipe_in_place_of_the_notebook_is_left_alone(world: World):
