@@ -8,8 +8,8 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Collection, Iterator
+from functools import cache, partial
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -298,8 +298,10 @@ OTHER_TEXT = {
     "api.*", "commands.completion", "credentials.scrub", "doctor.explain_error", "doctor.raised", "ui.redact", "token",
     "commands.arguments._without_values", "commands.save._variable_in", "login.route.is_sign_in_address",
     "login.exchange.is_from_address",  # from a server, a library or a user
-    "ui.*", "doctor.diagnose", "doctor.next_steps", "doctor.reference", "doctor.report", "doctor.summary",  # layout
+    "credentials.token_files.read_any_file", "doctor.fixes._readable_entries",  # from a file
     "environment.attribution", "environment.startup",  # from an exception or a file
+    "ui.*", "doctor.reference._cell", "doctor.report._cell", "doctor.report._without_person",  # layout
+    "doctor.next_steps",  # paths, and the help for a shell
 }  # fmt: skip
 """Modules and functions whose `text` is not our own sentence, and those that only lay sentences out."""
 
@@ -309,22 +311,40 @@ SEARCHES = {
 }  # fmt: skip
 
 
+MATCHES = {"search", "match", "fullmatch", "findall", "finditer", "sub", "subn", "split"}
+"""What `re` and a compiled pattern do with a text."""
+
+KEPT = {"lower", "upper", "casefold", "strip", "lstrip", "rstrip", "removeprefix", "removesuffix", "replace", "join"}
+"""Methods whose result is still the same sentence."""
+
+
 def searched_sentences(tree: ast.AST) -> Iterator[int]:
     """The lines on which code searches, compares or splits one of our own sentences."""
+    ours = partial(_is_ours, names=_names_of_sentences(tree))
     for node in ast.walk(tree):
         if isinstance(node, ast.Compare):
             left, operators, right = node.left, node.ops, node.comparators
             is_search = any(isinstance(one, ast.In | ast.NotIn) for one in operators) and _is_text(left)
             is_same = any(isinstance(one, ast.Eq | ast.NotEq) for one in operators)
             texts = [one for one in (left, *right) if _is_text(one) and getattr(one, "value", "x")]
-            if (is_search and any(map(_is_ours, right))) or (is_same and texts and any(map(_is_ours, (left, *right)))):
+            if (is_search and any(map(ours, right))) or (is_same and texts and any(map(ours, (left, *right)))):
                 yield node.lineno
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             of_sentence = any(_is_text(one) and str(getattr(one, "value", "")).startswith(". ") for one in node.args)
-            is_cut = node.func.attr in SEARCHES and (_is_ours(node.func.value) or of_sentence)
-            is_matched = getattr(node.func.value, "id", "") == "re" and any(map(_is_ours, node.args))
-            if is_cut or is_matched:
+            is_cut = node.func.attr in SEARCHES and (ours(node.func.value) or of_sentence)
+            if is_cut or (node.func.attr in MATCHES and any(map(ours, node.args))):
                 yield node.lineno
+
+
+def _names_of_sentences(tree: ast.AST) -> set[str]:
+    """The variables to which code assigns a whole sentence of ours: the text of a line or of a row."""
+    made = [node for node in ast.walk(tree) if isinstance(node, ast.Assign) and _is_text_of_line(node.value)]
+    return {one.id for node in made for one in node.targets if isinstance(one, ast.Name)}
+
+
+def _is_text_of_line(node: ast.AST) -> bool:
+    is_row = isinstance(node, ast.Attribute) and node.attr == "evidence"
+    return is_row or getattr(getattr(node, "func", None), "id", "") in ("plain_text", "shareable_text")
 
 
 def _is_text(node: ast.AST) -> bool:
@@ -334,11 +354,15 @@ def _is_text(node: ast.AST) -> bool:
     return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Name) and node.id.isupper())
 
 
-def _is_ours(node: ast.AST) -> bool:
-    """Whether it is one of our own sentences, by its name or as the text of an exception."""
+def _is_ours(node: ast.AST, names: Collection[str] = ()) -> bool:
+    """Whether it is one of our own sentences: by its name, as the text of a line or an exception, or as a part of one."""
+    if isinstance(node, ast.Subscript):
+        return _is_ours(node.value, names)
     if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "str":
-        return any(_is_ours(one) or getattr(one, "id", "") == "error" for one in node.args)
-    return getattr(node, "id", getattr(node, "attr", "")) in OUR_WORDS
+        return any(_is_ours(one, names) or getattr(one, "id", "") == "error" for one in node.args)
+    if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in KEPT:
+        return any(_is_ours(one, names) for one in (node.func.value, *node.args))
+    return _is_text_of_line(node) or getattr(node, "id", getattr(node, "attr", "")) in {*OUR_WORDS, *names}
 
 
 @pytest.mark.parametrize(
@@ -353,6 +377,15 @@ def _is_ours(node: ast.AST) -> bool:
         'if str(error).startswith("the folder"): pass',
         'if re.search("wrong", finding.evidence): pass',
         'if f"{host} is" in row.evidence: pass',
+        "found = _REJECTED.search(row.evidence)",
+        "found = _REJECTED.search(plain_text(row.found))",
+        'if plain_text(row.found).startswith("the token"): pass',
+        'said = row.evidence\nhost = said.split(": ")[1]',
+        'if "rejected" in str(row.found[0].text): pass',
+        'host = row.found[0].text.lower().partition(" on ")[2]',
+        'line = re.findall("%cave_save (.*)", row.next_step.text)[0]',
+        'text = word.sub("it", span.text)',
+        'text = replace(first, text=first.text.removeprefix("it: "))',
     ],
 )
 def test_a_searched_sentence_is_detected(code: str):
