@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from cave_magic.commands import NAMES as NAMES_OF_MAGICS
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "cave_magic"
 
@@ -222,12 +224,22 @@ def test_lines_to_type_are_built_in_one_place():
     """
     typed = re.compile(
         r"%cave_|%pip|%env|CAVEclient\(|server_address=|os\.environ|!mv|!chmod|--server http|--server URL"
-        r"|cave-magic (?:setup|save|whoami|check)"
+        rf"|cave-magic (?:{'|'.join(name.removeprefix('cave_') for name in NAMES_OF_MAGICS)})|unset [A-Z]|export [A-Z]"
     )
     names = ("doctor.next_steps", "doctor.variables", "dask.next_steps", "doctor.reference", "commands")
     paths = [path for path in OURS if module_of(path) not in names]
     found = [where(path, one) for path in paths for one in _texts(tree_of(path)) if typed.search(one.value)]
+    paths = [path for path in paths if module_of(path) != "commands.arguments"]  # which names a magic in its help
+    made = [(path, one) for path in paths for one in nodes_of(path) if isinstance(one, ast.JoinedStr)]
+    found += [where(path, one) for path, one in made if any(map(_begins_a_magic, one.values, one.values[1:]))]
     assert found == []
+
+
+def _begins_a_magic(before: ast.AST, value: ast.AST) -> bool:
+    """Whether a part of an f-string is `%` before a value, or the name of a command before its options."""
+    percent = isinstance(value, ast.FormattedValue) and str(getattr(before, "value", "")).endswith("%")
+    named = isinstance(before, ast.FormattedValue) and _is_call(before.value, "name_here")
+    return percent or (named and str(getattr(value, "value", "")).startswith((" --", " -", " new", " existing")))
 
 
 def _texts(node: ast.AST) -> Iterator[ast.Constant]:
@@ -265,12 +277,90 @@ def test_the_platform_is_asked_in_one_place():
 
 
 def test_no_other_span_looks_like_a_command():
-    """A span in the style of a command is a `Command`, so that it is among the commands of the next step."""
-    paths = [path for path in OURS if layer_of(module_of(path)) in ("doctor", "login")]
+    """A span in the style of a command is a `Command`, so that it is among the commands of the next step.
+
+    The token of `%cave_whoami --reveal` is copied like one.
+    """
+    paths = [path for path in OURS if layer_of(module_of(path)) in ("doctor", "login", "dask", "commands")]
+    paths = [path for path in paths if module_of(path) != "commands.views.whoami"]
     spans = [(path, call) for path in paths for call in _calls_of(path, "Span")]
     styled = [(path, call) for path, call in spans for one in (*call.args[1:], *(key.value for key in call.keywords))
               if getattr(one, "value", "") == "command"]  # fmt: skip
     assert [where(path, call) for path, call in styled] == []
+
+
+OF_TOKENS = re.compile(r"secret\.json|\.cloudvolume|\.cloudfiles|\.neuroglancer")
+"""The names of files and folders with tokens."""
+
+HOMES = {"api.special_files", "doctor.next_steps", "environment.installer", "environment.startup"}
+"""Modules that name files of other programs in the home, none of which has a token of CAVE."""
+
+
+def test_files_with_tokens_are_named_in_one_place():
+    """Only `token_files` and `locations` name files with tokens, so that saving, removing and showing know all of them.
+
+    `healthy` names those of a computer on which all is well, and `explain_error` looks for the folder in an error.
+    A new one is a `Role` of `locations`. What else is in that folder has no token: the map, the leases, the jobs.
+    """
+    owners = {"credentials.token_files", "credentials.locations"}
+    found = []
+    for path in (path for path in OURS if module_of(path) not in owners):
+        module = module_of(path)
+        if module not in ("doctor.healthy", "doctor.explain_error"):
+            found += [where(path, one) for one in _texts(tree_of(path)) if OF_TOKENS.search(one.value)]
+        if module not in ("doctor.healthy", *HOMES):
+            found += [where(path, one) for one in _texts(tree_of(path)) if re.match("~/.|[.]config", one.value)]
+        for node in nodes_of(path):
+            is_made = (
+                isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and _is_call(node.left, "secrets_folder")
+            )
+            is_named = getattr(node, "id", "") in ("DEFAULT_NAME", "LEGACY_NAME")
+            if is_made and module not in (
+                "credentials.datastack_map",
+                "credentials.lease",
+                "credentials.save",
+                "doctor.feasible",
+            ):
+                found.append(where(path, node))
+            if is_named and module not in ("doctor.healthy", "commands.views.everywhere"):
+                found.append(where(path, node))
+    assert found == []
+
+
+def _is_call(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == name
+
+
+def test_a_check_asks_nothing_but_its_facts():
+    """A check reads no environment, clock, file or network, which its unit test could not set; `os.sep` is a constant."""
+    asks = {"environ", "getenv", "time", "now", "today", "monotonic", "perf_counter", "exists", "is_file", "is_dir",
+            "read_text", "read_bytes", "open", "expanduser", "getcwd", "cwd", "home", "run", "Popen"}  # fmt: skip
+    banned = {"socket", "subprocess", "shutil", "time", "requests", "urllib", "glob", "tempfile"}
+    found = []
+    for path in (path for path in OURS if module_of(path).startswith("doctor.checks.")):
+        found += [f"{module_of(path)} imports {one}" for one in imports_of(path) if one.partition(".")[0] in banned]
+        for node in nodes_of(path):
+            name = getattr(node.func, "id", getattr(node.func, "attr", "")) if isinstance(node, ast.Call) else ""
+            if name in asks or getattr(node, "attr", "") == "environ":
+                found.append(where(path, node))
+    assert found == []
+
+
+def test_a_check_shows_no_raw_data():
+    """A check looks into the data of a response, but shows a part of it only through `sanitize`: no `str` marks it."""
+    paths = [path for path in OURS if layer_of(module_of(path)) in ("doctor", "commands", "dask")]
+    shown = [
+        where(path, inner)
+        for path in paths
+        for node in nodes_of(path)
+        if isinstance(node, ast.FormattedValue)
+        or _is_call(node, "str")
+        or _is_call(node, "Span")
+        or _is_call(node, "line")
+        for inner in ast.walk(node)
+        if getattr(inner, "attr", "") == "body"
+    ]
+    assert shown == []
 
 
 def test_untrusted_text_is_read_in_one_place():
