@@ -20,6 +20,9 @@ distributed = pytest.importorskip("distributed", reason="the extra `dask` is not
 import cave_magic  # noqa: E402
 from cave_magic.credentials.save import save_token  # noqa: E402
 from cave_magic.dask import look  # noqa: E402
+from cave_magic.dask.check import BEFORE_THE_TOKEN  # noqa: E402
+from cave_magic.doctor.checks import CHECKS  # noqa: E402
+from cave_magic.doctor.checks.environment import CAVECLIENT as ENVIRONMENT  # noqa: E402
 from cave_magic.errors import BadInput  # noqa: E402
 from cave_magic.sandbox import Sandbox  # noqa: E402
 from cave_magic.token import Token  # noqa: E402
@@ -29,6 +32,13 @@ from .conftest import cluster_of  # noqa: E402
 from .test_access import find_package, lose_package  # noqa: E402
 
 DATASTACK = "minnie65_public"
+
+
+def test_a_check_of_the_environment_needs_no_token():
+    """A worker that fails one is not given a token, which would not help; a new check of that kind belongs in the list."""
+    environment = {check.id for check in CHECKS if check.group == ENVIRONMENT.group}
+    assert environment - set(BEFORE_THE_TOKEN) == set()
+    assert set(BEFORE_THE_TOKEN) - {check.id for check in CHECKS} == set()
 
 
 @pytest.fixture(scope="module")
