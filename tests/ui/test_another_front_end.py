@@ -12,6 +12,7 @@ import pytest
 
 from cave_magic.commands import NAMES
 from cave_magic.sandbox import Sandbox
+from cave_magic.sandbox.visitor import Visitor
 from cave_magic.ui import frontend
 from cave_magic.ui.document import Line, Page, plain_text
 from cave_magic.ui.frontend import Frontend
@@ -108,4 +109,6 @@ def test_it_runs_every_command(radio: Radio, here: Any, desk: Desk, cave: Sandbo
     assert stored(home) not in ([token], [other], [])
     types("%cave_setup remove", "y")
     assert stored(home) == []
+    desk.goes = Visitor("ada@example.org").open
+    assert "You are set up" in types("%cave_setup new")
     assert ran == set(NAMES)
