@@ -74,7 +74,7 @@ def test_an_odd_version_is_sanitized(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert packages.version_of("tiny") == f"1.0 [31m **** {'x' * 25}…"
 
 
-def test_metadata_that_are_no_text_have_no_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_metadata_that_is_not_text_has_no_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A package whose metadata are damaged is installed in an unknown version."""
     folder = tmp_path / "tiny-7.dist-info"
     folder.mkdir()
