@@ -64,7 +64,9 @@ def _main(words: Sequence[str]) -> int:
         from .commands.completion import complete_words
 
         return _print("".join(f"{one}\n" for one in complete_words(rest)))
-    if _has_token(words):
+    from .ui.redact import find_secrets
+
+    if find_secrets(" ".join(words)):
         return _run("cave_save", words)  # which refuses it, and says how to save one
     if name in ("-h", "--help", "help"):
         return _print(_HELP.format(program=program()))
@@ -75,12 +77,6 @@ def _main(words: Sequence[str]) -> int:
 
         return _print(script(*rest))
     raise BadInput(_unknown(name, rest))
-
-
-def _has_token(words: Sequence[str]) -> bool:
-    from .ui.redact import find_secrets
-
-    return bool(find_secrets(" ".join(words)))
 
 
 def _unknown(name: str, rest: Sequence[str]) -> str:

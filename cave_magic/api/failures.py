@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from enum import Enum
+from itertools import islice
+from traceback import walk_tb
 from types import TracebackType
 
 
@@ -153,12 +155,8 @@ def causes(error: BaseException | None) -> Iterable[BaseException]:
 
 def frames_of(traceback: TracebackType | None) -> Iterator[tuple[str, str]]:
     """Module and function of the frames of a traceback, outermost first."""
-    for _ in range(200):
-        if traceback is None:
-            return
-        frame = traceback.tb_frame
+    for frame, _ in islice(walk_tb(traceback), 200):
         yield str(frame.f_globals.get("__name__", "")), frame.f_code.co_name
-        traceback = traceback.tb_next
 
 
 def is_of_library(error: BaseException) -> bool:

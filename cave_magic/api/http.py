@@ -8,7 +8,7 @@ import re
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from types import ModuleType
@@ -162,38 +162,20 @@ class Session:
             return Response(url=display_url(url), failure=Failure.INVALID_URL)
         if token is not None and not token.can_be_sent:
             return Response(url=url, failure=Failure.UNSENDABLE)
-        start, request, own = time.monotonic(), None, None
+        start, request = time.monotonic(), None
         try:
             connections = import_connections()
             start = time.monotonic()
-            with self._lock:
-                if self._closed:
-                    return Response(url=url, failure=Failure.NOT_CONTACTED)
-                self._trusted = self._trusted or connections.TrustedCertificates()
-                if way is not None:
-                    own = session = connections.open_session(1, self._trusted)
-                    request = connections.ActiveRequest(seconds, way.family, way.skipped)
-                    self._tries.append(request)
-                else:
-                    self._session = session = self._session or connections.open_session(
-                        CONNECTIONS_PER_HOST, self._trusted
-                    )
-                    request = self._requests[url, token] = connections.ActiveRequest(seconds, sent=self.sent)
+            if (opened := self._open(url, token, seconds, way)) is None:
+                return Response(url=url, failure=Failure.NOT_CONTACTED)
+            session, request = opened
             options = connections.options_for(way) if way is not None else {}
             sent = MADE_UP if way is not None and way.made_up_token else token
-            headers = sent.headers if sent else {}
+            settings = {"json": data, "headers": sent.headers if sent else {}, "timeout": seconds, **options}
             with (
+                closing(session) if way is not None else nullcontext(),
                 request,
-                session.request(
-                    method,
-                    url,
-                    json=data,
-                    headers=headers,
-                    timeout=seconds,
-                    allow_redirects=False,
-                    stream=True,
-                    **options,
-                ) as received,
+                session.request(method, url, allow_redirects=False, stream=True, **settings) as received,
             ):
                 response = _response(url, received, request, token or masked)
         except (Exception, SystemExit) as error:  # a script that shadows requests may exit
@@ -201,9 +183,23 @@ class Session:
                 response = _unfinished(url, request.connected)
             else:
                 response = _failed(url, error, token or masked)
-        if own is not None:
-            own.close()
         return replace(response, seconds=time.monotonic() - start)
+
+    def _open(
+        self, url: str, token: Token | None, seconds: float, way: Way | None
+    ) -> tuple[requests.Session, ActiveRequest] | None:
+        """Registers a request, with the session to send it; None once this one is closed. Another way has its own."""
+        connections = import_connections()
+        with self._lock:
+            if self._closed:
+                return None
+            self._trusted = self._trusted or connections.TrustedCertificates()
+            if way is not None:
+                self._tries.append(connections.ActiveRequest(seconds, way.family, way.skipped))
+                return connections.open_session(1, self._trusted), self._tries[-1]
+            self._session = self._session or connections.open_session(CONNECTIONS_PER_HOST, self._trusted)
+            self._requests[url, token] = connections.ActiveRequest(seconds, sent=self.sent)
+            return self._session, self._requests[url, token]
 
 
 def _unfinished(url: str, connected: bool) -> Response:

@@ -49,9 +49,7 @@ if TYPE_CHECKING:
         metavar="CLUSTER",
         help="check each worker of a Dask cluster: its client, or the address of its scheduler",
     ),
-    argument(
-        "--explain", metavar="CHECK", help="explain what a check means and what fixes it, without checking anything"
-    ),
+    argument("--explain", metavar="CHECK", help="explain what a check means and what fixes it; checks nothing"),
 )
 def cave_check(context: Context, args: argparse.Namespace) -> Any:
     """Finds out why access to CAVE does not work, and how to fix it. Changes nothing without --fix.

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 from ..api.endpoints import tokens_page
@@ -144,12 +145,10 @@ def _not_importable(module: str) -> Line:
 
 def _location(error: BaseException) -> str:
     """The type of an error and where in this package it was raised; never its message, which may contain a token."""
-    place, traceback = "", error.__traceback__
-    while traceback is not None:
-        code = traceback.tb_frame.f_code
-        if traceback.tb_frame.f_globals.get("__name__", "").startswith("cave_magic."):
-            place = f" in {os.path.basename(code.co_filename)}, line {traceback.tb_lineno}"
-        traceback = traceback.tb_next
+    place = ""
+    for frame, number in walk_tb(error.__traceback__):
+        if frame.f_globals.get("__name__", "").startswith("cave_magic."):
+            place = f" in {os.path.basename(frame.f_code.co_filename)}, line {number}"
     return type(error).__name__ + place
 
 
@@ -157,11 +156,7 @@ def _report_scrubbing(context: Context, secrets: Sequence[str], failed: Sequence
     """Says where a typed token may still be, and removes it from the cell if the front end allows it."""
     shell, frontend = context.shell, context.frontend
     what = "password" if all(secret.endswith("@") for secret in secrets) else "token"
-    place = (
-        "the front end's undo history and a checkpoint of the notebook"
-        if shell.has_cells
-        else "the terminal's scrollback"
-    )
+    place = "the front end's undo history and a checkpoint of the notebook" if shell.has_cells else "the terminal"
     but = f", but not from {' and '.join(failed)}" if failed else " in memory and on disk"
     frontend.say(
         f"The {what} that you typed was removed from the history{but}.\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -183,7 +183,10 @@ def offer_older(context: Context, new: NewToken, asks: bool = True) -> None:
         return
     token, server = new.verified.token, new.verified.target.server
     context.frontend.show(pages.older_page(older, server))
-    if asks and _agrees(context, "Revoke them?" if len(older) > 1 else "Revoke it?"):
+    agreed = False
+    with suppress(Cancelled, NobodyToAsk):  # the token is saved: nothing is cancelled any more
+        agreed = asks and confirm(context.frontend, "Revoke them?" if len(older) > 1 else "Revoke it?")
+    if agreed:
         for key in older:
             problem = revocation.revoke_in_use(server, key.token, PATIENCE, by=token)
             done = f"could not be revoked: {problem}" if problem else "is revoked"
@@ -215,13 +218,6 @@ def saved_token(
         account=account.to_dict() if account is not None else None,
         page=page,
     )
-
-
-def _agrees(context: Context, question: str) -> bool:
-    try:
-        return confirm(context.frontend, question)
-    except (Cancelled, NobodyToAsk):  # the token is saved: nothing is cancelled any more
-        return False
 
 
 def _not_saved(new: NewToken, error: TokenNotSaved) -> TokenNotSaved:

@@ -79,10 +79,10 @@ def folder_obstacle() -> Obstacle | None:
     """What keeps this user from using the folder of the token files, as far as looking shows; None if nothing does."""
     home, folder = Path(os.path.expanduser("~")), secrets_folder()
     if not folder.is_absolute():
-        return _without_home(folder, FileFault.HOME_UNKNOWN)
+        return _not_here(folder, FileFault.HOME_UNKNOWN, WayOut.SET_HOME, unusable=True)
     if not os.path.isdir(home):
         fault = FileFault.HOME_NOT_A_FOLDER if os.path.lexists(home) else FileFault.HOME_MISSING
-        return _without_home(folder, fault, show_path(home))
+        return _not_here(folder, fault, WayOut.SET_HOME, (show_path(home),), unusable=True)
     nearest = home
     for one in (folder.parent, folder):
         if not _is_allowed(nearest, os.X_OK):
@@ -186,36 +186,41 @@ def _obstacle_to_chmod(path: Path) -> Obstacle | None:
     folder = path if path.is_dir() else path.parent
     with contextlib.suppress(OSError):  # a folder that cannot be written says nothing about its file system
         if not atomic_write.try_out(folder):
-            return _not_here(path, FileFault.NO_MODES)
+            return _not_here(path, FileFault.NO_MODES, WayOut.ADMINISTRATOR)
     return None
 
 
 def obstacle_of(error: OSError, path: Path) -> Obstacle:
     """The obstacle behind an error of the system, for the path that could not be changed."""
     folder = _nearest(path)
-    if error.errno in (errno.EACCES, errno.EPERM):
-        if on_windows() and os.path.lexists(path) and not os.path.isdir(path):
-            return Obstacle(path=path, problem=FileProblem(fault=FileFault.IN_USE), way=WayOut.CLOSE_PROGRAM)
-        closed = next((one for one in (*reversed(folder.parents), folder) if not _is_allowed(one, os.X_OK)), None)
-        if closed is not None:
-            return _locked(closed, FileFault.NOT_OPENABLE)
-        found = _unwritable(folder) or _locked(path if os.path.lexists(path) else folder, FileFault.NOT_CHANGEABLE)
-        if found.problem.fault is not FileFault.NOT_CHANGEABLE or found.way is not WayOut.ADMINISTRATOR or found.owner:
-            return found
-    if error.errno in (errno.EMFILE, errno.ENFILE):
-        problem = FileProblem(fault=FileFault.WRITE_ERROR, details=(os.strerror(error.errno),))
-        return Obstacle(path=path, problem=problem, way=WayOut.CLOSE_FILES)
-    if error.errno == errno.ENOSPC:
-        return _unwritable(folder) or _not_here(folder, FileFault.NO_SPACE, WayOut.FREE_SPACE)
+    if error.errno in (errno.EACCES, errno.EPERM) and (found := _refusal(path, folder)):
+        return found
+    if error.errno == errno.ENOSPC and (found := _unwritable(folder)):
+        return found
     if error.errno in _OF_THE_DISK:
         fault, way = _OF_THE_DISK[error.errno]
         return _not_here(path if fault is FileFault.NAME_TOO_LONG else folder, fault, way)
     reason = sanitize(os.strerror(error.errno) if error.errno else type(error).__name__).text
     problem = FileProblem(fault=FileFault.WRITE_ERROR, details=(reason,))
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return Obstacle(path=path, problem=problem, way=WayOut.CLOSE_FILES)
     return Obstacle(path=path if os.path.lexists(path) else folder, problem=problem, way=WayOut.ADMINISTRATOR)
 
 
+def _refusal(path: Path, folder: Path) -> Obstacle | None:
+    """Why the system refused a change, as far as looking tells."""
+    if on_windows() and os.path.lexists(path) and not os.path.isdir(path):
+        return Obstacle(path=path, problem=FileProblem(fault=FileFault.IN_USE), way=WayOut.CLOSE_PROGRAM)
+    closed = next((one for one in (*reversed(folder.parents), folder) if not _is_allowed(one, os.X_OK)), None)
+    if closed is not None:
+        return _locked(closed, FileFault.NOT_OPENABLE)
+    found = _unwritable(folder) or _locked(path if os.path.lexists(path) else folder, FileFault.NOT_CHANGEABLE)
+    tells_nothing = found.problem.fault is FileFault.NOT_CHANGEABLE and found.way is WayOut.ADMINISTRATOR
+    return None if tells_nothing and not found.owner else found
+
+
 _OF_THE_DISK = {
+    errno.ENOSPC: (FileFault.NO_SPACE, WayOut.FREE_SPACE),
     errno.EROFS: (FileFault.READ_ONLY_DISK, WayOut.SET_HOME),
     getattr(errno, "EDQUOT", -1): (FileFault.OVER_QUOTA, WayOut.FREE_SPACE),
     errno.EFBIG: (FileFault.SIZE_LIMIT, WayOut.ADMINISTRATOR),
@@ -226,14 +231,11 @@ _OF_THE_DISK = {
 # ---------------------------------------------------------------- whose it is, and the way out
 
 
-def _not_here(path: Path, fault: FileFault, way: WayOut = WayOut.ADMINISTRATOR) -> Obstacle:
-    home = _own_home() if way is WayOut.SET_HOME else ""
-    return Obstacle(path=path, problem=FileProblem(fault=fault), way=way, home=home)
-
-
-def _without_home(folder: Path, fault: FileFault, *details: str) -> Obstacle:
-    problem = FileProblem(fault=fault, details=details)
-    return Obstacle(path=folder, problem=problem, way=WayOut.SET_HOME, home=_own_home(), unusable=True)
+def _not_here(
+    path: Path, fault: FileFault, way: WayOut, details: tuple[str, ...] = (), unusable: bool = False
+) -> Obstacle:
+    home, problem = _own_home() if way is WayOut.SET_HOME else "", FileProblem(fault=fault, details=details)
+    return Obstacle(path=path, problem=problem, way=way, home=home, unusable=unusable)
 
 
 def _movable(path: Path, problem: FileProblem, unusable: bool = False) -> Obstacle:
@@ -248,9 +250,8 @@ def _movable(path: Path, problem: FileProblem, unusable: bool = False) -> Obstac
 
 def _locked(path: Path, fault: FileFault, unusable: bool = False) -> Obstacle:
     """A file or folder that this user may not use as it is, with what this user can do about it."""
-    home, found = Path(os.path.expanduser("~")), Obstacle(
-        path=path, problem=FileProblem(fault=fault), way=WayOut.ADMINISTRATOR, unusable=unusable
-    )  # fmt: skip
+    home, problem = Path(os.path.expanduser("~")), FileProblem(fault=fault)
+    found = Obstacle(path=path, problem=problem, way=WayOut.ADMINISTRATOR, unusable=unusable)
     try:
         info = os.stat(path)
     except OSError:

@@ -231,9 +231,6 @@ def _addresses_of(host: str) -> set[str]:
 
 def _server_with(name: str) -> str:
     """The normalized address of the server whose own, or whose data server's, token file has this name."""
-    host_port = host_port_of(name)
-    for server in known_servers():
-        if host_port is not None and host_port in map(host_port_of, (server, *local_servers_of(server))):
-            return server
     address = parse_url(name)
-    return f"https://{address.host_and_port}" if address else "another server"
+    unknown = f"https://{address.host_and_port}" if address else "another server"
+    return next((server for server in known_servers() if is_host_of(server, name)), unknown)

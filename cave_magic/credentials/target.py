@@ -156,7 +156,9 @@ def _target_by_name(datastack: str, server_map: ServerMap) -> Target:
     named_by: NamedBy = "known" if known else "default"
     if datastack in server_map.entries:
         entry = server_map.entries[datastack]
-        problem, named_by = _problem_with_entry(entry), "map"
+        problem, named_by = problem_with_address(entry), "map"
+        if problem is None and entry != str(entry).strip():
+            problem = AddressFault.WHITE_SPACE  # caveclient uses the entry unchanged
         if problem is None or problem is AddressFault.WHITE_SPACE:
             server = meant_address(entry)
         else:  # no request is sent to an address with a secret
@@ -171,11 +173,3 @@ def _target_by_name(datastack: str, server_map: ServerMap) -> Target:
         by_name=(server,),
         is_guess=is_guess,
     )
-
-
-def _problem_with_entry(entry: object) -> AddressFault | None:
-    """What is wrong with an address in the map, which caveclient uses unchanged, white space included."""
-    problem = problem_with_address(entry)
-    if problem is None and entry != str(entry).strip():
-        return AddressFault.WHITE_SPACE
-    return problem

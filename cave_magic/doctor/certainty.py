@@ -1,7 +1,7 @@
-"""Whether a report is certain while caveclient is still being imported,
-when everything else is known. The import comes early in the order of cause, because an import that fails is a cause of
-its
-own: a report that does not wait for it must not hide that. So the rule is:
+"""Whether a report is certain while caveclient is still being imported, when everything else is known.
+
+The import comes early in the order of cause, because an import that fails is a cause of its own: a report that does not
+wait for it must not hide that. So the rule is:
 
 1. A check failed. Access is never called good before caveclient has been imported.
 2. What failed cannot have the same cause as an import that fails: a response, or a failure of the network with a known

@@ -120,9 +120,7 @@ def fix_shape(file: TokenFile) -> Fix | None:
     if token is None:
         return None
     problem = file.problem or f"has a token that {file.token.oddity() if file.token else ''}"
-    words = (
-        f'write {file.name} as {{"token": "..."}} with the token ending in {token.ending}; at the moment it {problem}'
-    )
+    words = f'write {file.name} as {{"token": "..."}} with the token ending in {token.ending}; now it {problem}'
 
     def plan() -> Plan:
         is_same = _token_in(token_files.read_token_file(file.path)) == token

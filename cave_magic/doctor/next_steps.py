@@ -364,9 +364,7 @@ def past(obstacle: Obstacle, again: Command, unsaved: Command | None = None) -> 
     if obstacle.way is WayOut.CLOSE_FILES:
         return then(either("close files or restart the kernel", "close files"), again)
     if obstacle.way is WayOut.CLOSE_PROGRAM:
-        return then(
-            "close the program that has it open, such as an editor, or give yourself permission to write to it", again
-        )
+        return then("close the program that has it open, such as an editor, or make it writable", again)
     step = then(_removed_by_others(obstacle), again)
     return advise(step.line, ". To work without saving: ", unsaved) if unsaved else step
 

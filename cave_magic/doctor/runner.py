@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ def run_checks(checks: Iterable[Check], evidence: Evidence) -> tuple[list[CheckR
             label = evidence.label(subject) if len(subjects) > 1 else ""
             name = f"{check.id}:{label}" if label else check.id
             title = f"{check.title} ({label})" if label else check.title
-            blocker = _blocker(check, subject, states)
+            needed = (states[need.id, id(Evidence.above(subject, need.about))] for need in check.needs)
+            blocker = next((of for status, of in needed if not status.passed), "")
             finding = _skipped(blocker, rows) if blocker else _look(check, subject, evidence.machine)
             states[check.id, id(subject)] = finding.status if finding else Status.OK, blocker or name
             if finding is None:
@@ -48,14 +49,6 @@ def run_checks(checks: Iterable[Check], evidence: Evidence) -> tuple[list[CheckR
                 )
             )
     return rows, list(fixes.values())
-
-
-def _blocker(check: Check, subject: Any, states: Mapping[tuple[str, int], tuple[Status, str]]) -> str:
-    for need in check.needs:
-        status, name = states[need.id, id(Evidence.above(subject, need.about))]
-        if not status.passed:
-            return name
-    return ""
 
 
 def _skipped(blocker: str, rows: Iterable[CheckResult]) -> Finding:

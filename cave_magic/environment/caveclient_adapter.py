@@ -35,15 +35,11 @@ class AskedKey:
         key: the key.
         file: the file that was read.
         found: whether the file has a token under this key.
-        server: address of the client's server.
-        datastack: the client's datastack, or "".
     """
 
     key: str
     file: Path
     found: bool
-    server: str
-    datastack: str
 
 
 def token_of_caveclient(server: str) -> Token | None:
@@ -224,7 +220,7 @@ class _Frames:
             error=type(self._chain[0]).__name__,
             missing=Untrusted(next((_text(one.args[0]) for one in self._chain if isinstance(one, KeyError)), "")),
             token=Token(token) if isinstance(token, str) else None,
-            key=_asked_key_of(auth, client),
+            key=_asked_key_of(auth),
         )
 
     def _function(self) -> str:
@@ -310,15 +306,10 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _asked_key_of(auth: dict[str, Any], client: dict[str, Any]) -> AskedKey | None:
+def _asked_key_of(auth: dict[str, Any]) -> AskedKey | None:
     """The key of the client's token file; None if it is the default key and the client found a token there."""
     key, file = auth.get("_token_key"), auth.get("_token_file")
-    if not isinstance(key, str) or not isinstance(file, str) or (key == "token" and auth.get("_token") is not None):
+    found = auth.get("_token") is not None
+    if not isinstance(key, str) or not isinstance(file, str) or (key == "token" and found):
         return None
-    return AskedKey(
-        key=key,
-        file=Path(file),
-        found=auth.get("_token") is not None,
-        server=_text(auth.get("_server_address")),
-        datastack=_text(client.get("_datastack_name")),
-    )
+    return AskedKey(key=key, file=Path(file), found=found)

@@ -17,6 +17,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.machinery import ModuleSpec, PathFinder
+from traceback import walk_tb
 
 MARK = "\nwhat came of it: "
 """Precedes the result, whatever the modules print."""
@@ -62,13 +63,9 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _frames(error: BaseException) -> Iterator[str]:
     """The files of a traceback, innermost first, without Python's own import."""
-    frames, traceback = [], error.__traceback__
-    while traceback is not None:
-        file = traceback.tb_frame.f_code.co_filename
-        if not file.startswith("<frozen") and os.path.abspath(file) not in (__file__, importlib.__file__):
-            frames.append(os.path.abspath(file))
-        traceback = traceback.tb_next
-    return reversed(frames)
+    files = [frame.f_code.co_filename for frame, _ in walk_tb(error.__traceback__)]
+    paths = (os.path.abspath(file) for file in reversed(files) if not file.startswith("<frozen"))
+    return (path for path in paths if path not in (__file__, importlib.__file__))
 
 
 def attempt(module: str) -> ImportFailure | None:

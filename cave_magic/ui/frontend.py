@@ -98,15 +98,8 @@ def frontend_for(shell: Any) -> Frontend:
 class PlainFrontend:
     """Plain text for a pipe, a batch job or a script: no updates, and no one to answer."""
 
-    @property
-    def name(self) -> str:
-        """What it is, for a report that is shared."""
-        return "no terminal"
-
-    @property
-    def interrupt(self) -> str:
-        """How a person interrupts a command, in words that follow a comma."""
-        return "press Ctrl+C"
+    name = "no terminal"
+    interrupt = "press Ctrl+C"
 
     @property
     def can_ask(self) -> bool:
@@ -170,12 +163,8 @@ class PlainFrontend:
 class TerminalFrontend(PlainFrontend):
     """A terminal: colours and links if it supports them, and one line that is updated in place."""
 
+    name = "terminal"
     _progress: TerminalProgress
-
-    @property
-    def name(self) -> str:
-        """What it is, for a report that is shared."""
-        return "terminal"
 
     @property
     def can_ask(self) -> bool:
@@ -245,14 +234,11 @@ class ShellFrontend(TerminalFrontend):
         is_data: whether stdout takes only data for another program; then pages go to stderr, too.
     """
 
+    name = "shell"
+
     def __init__(self, is_data: bool = False) -> None:
         self._out = sys.stdout
         self._pages = sys.stderr if is_data else sys.stdout
-
-    @property
-    def name(self) -> str:
-        """What it is, for a report that is shared."""
-        return "shell"
 
     def show(self, page: Page, passing: bool = False) -> None:
         """Draws a page."""

@@ -219,7 +219,7 @@ def test_a_wrong_entry_is_corrected_or_removed(secrets):
     write_map({"minnie65_public": "https://wrong.example.org", "v1dd": OTHER, "odd": [1]})
     fix = fixes.fix_map_entry("minnie65_public", SERVER, read_map())
     assert fix is not None
-    assert fix.words == f"open minnie65_public on {SERVER} (now: https://wrong.example.org)"
+    assert fix.words == f"set the server of minnie65_public to {SERVER} (now: https://wrong.example.org)"
     assert len(made(fix)) == 1
     assert read_map().entries == {"minnie65_public": SERVER, "v1dd": OTHER, "odd": [1]}
     assert fixes.fix_map_entry("minnie65_public", SERVER, read_map()) is None

@@ -158,7 +158,7 @@ def test_the_person_is_told_what_may_be_left(person):
     for line in ("%cave_save {} --overwrite", "%cave_whoami {}"):
         said = person.types(line.format(person.cave.new_token("ada")))
         assert "The token that you typed was removed from the history in memory and on disk." in said
-        assert "It may still be in the terminal's scrollback; clear it if others can see it." in said
+        assert "It may still be in the terminal; clear it if others can see it." in said
 
 
 @pytest.mark.parametrize(

@@ -32,15 +32,11 @@ def _call(datastack: DatastackFacts) -> Finding | None:
         return None
     for judge in (_spelling, _type, _server, _key, _old_client, _service, _versions, _version, _table, _same):
         if finding := judge(datastack, facts):
-            return _in_the_cell(finding, datastack.again)
+            # The next check no longer knows about the error.
+            words = finding.next_step.line if finding.next_step else ()
+            again = tuple(Span("run the cell again") if span == datastack.again else span for span in words)
+            return replace(finding, next_step=advise(again) if again else None)
     return None
-
-
-def _in_the_cell(finding: Finding, check: Command) -> Finding:
-    """The finding, with the cell as what to run again: the next check no longer knows about the error."""
-    words = finding.next_step.line if finding.next_step else ()
-    again = tuple(Span("run the cell again") if span == check else span for span in words)
-    return replace(finding, next_step=advise(again) if again else None)
 
 
 def _server(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
@@ -197,9 +193,7 @@ def _same(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
         return wait_for_cache(replace(datastack, info=response, contradicted_since=facts.refused_since), evidence)
     if response.code in NOT_RECEIVED:
         evidence = f"{response.host} received no token ({response.code}), although one was sent"
-        return failed(
-            f"{evidence}; {datastack.server.host} received it", next_step=advise(another_network(response.host))
-        )
+        return failed(f"{evidence}; {datastack.server.host} got it", next_step=advise(another_network(response.host)))
     if response.status == 200 and _is_unusable(response, facts):
         body = Untrusted(json.dumps(response.body, default=repr)) if response.is_json else response.opening
         return failed(

@@ -62,11 +62,6 @@ class Case:
     server: ServerFacts
     tried: Tried
 
-    @property
-    def is_data_server(self) -> bool:
-        """Whether the request went to a data server, whose address the info service has."""
-        return self.response.host != self.server.host
-
 
 def what_changed(
     response: Response, server: ServerFacts, tried: Tried, works: Callable[[Response], bool]
@@ -82,10 +77,8 @@ def what_changed(
 
 def _again(case: Case) -> tuple[str, NextStep]:
     tell = tell_administrators(case.response.host)
-    return (
-        "a moment later, without the token, it responded normally",
-        advise("wait a minute, then ", case.server.again, f"; if it fails every time, {tell}"),
-    )
+    step = advise("wait a minute, then ", case.server.again, f"; if it fails every time, {tell}")
+    return "a moment later, without the token, it responded normally", step
 
 
 def _proxy_spelling(case: Case) -> tuple[str, NextStep]:
@@ -106,7 +99,7 @@ def _proxy_scheme(case: Case) -> tuple[str, NextStep]:
 def _corrected(case: Case, command: Command) -> NextStep:
     """Corrects the variable that names the proxy; no line can change other settings."""
     if case.tried.proxy.lower().endswith("_proxy"):
-        return advise(f"correct {case.tried.proxy}: ", command, ", then ", case.server.again)
+        return then(line(f"correct {case.tried.proxy}: ", command), case.server.again)
     return then(f"correct the address of the proxy in {case.tried.proxy}", case.server.again)
 
 
@@ -114,16 +107,14 @@ def _other_proxy(case: Case) -> tuple[str, NextStep]:
     good, bad = case.experiment.source, case.tried.proxy
     variable = f"{'https' if case.response.url.startswith('https') else 'http'}_proxy"
     outcome = f"the proxy in {good} reaches it" + (f", not the one in {bad}" if bad else "")
-    return outcome, advise("use that one: ", variables.copy_variable(good, variable), ", then ", case.server.again)
+    return outcome, then(line("use that one: ", variables.copy_variable(good, variable)), case.server.again)
 
 
 def _no_exception(case: Case) -> tuple[str, NextStep]:
     entries, variable = case.experiment.source, case.server.machine.proxy_settings.no_proxy
     command = variables.with_fewer_hosts(variable, entries.split(","))
-    return (
-        f"the proxy reaches it, but {variable} says not to use it ({entries})",
-        advise(command, ", then ", case.server.again),
-    )
+    outcome = f"the proxy reaches it, but {variable} says not to use it ({entries})"
+    return outcome, then(command, case.server.again)
 
 
 def _netrc(case: Case) -> tuple[str, NextStep]:
@@ -134,21 +125,15 @@ def without_netrc(server: ServerFacts, path: str, host: str) -> tuple[str, NextS
     """What a password in a `.netrc` file does, and how to stop it."""
     command = variables.with_variable("NETRC", os.devnull)
     file = path if path.startswith("~/") else "the file that NETRC names"
-    return (
-        f"{file} has a password for {host}, which is sent instead of the token",
-        advise(
-            f'remove the entry for {host} (or "default") from {file}, or {either("in this kernel", "in this shell")}: ',
-            command,
-            ", then ",
-            server.again,
-        ),
-    )
+    here = either("in this kernel", "in this shell")
+    advice = line(f'remove the entry for {host} (or "default") from {file}, or {here}: ', command)
+    return f"{file} has a password for {host}, which is sent instead of the token", then(advice, server.again)
 
 
 def _no_bundle(case: Case) -> tuple[str, NextStep]:
     names = case.experiment.source.split(" and ")
     command = variables.without_variable(*names)
-    return f"without {case.experiment.source} it is trusted", advise(command, ", then ", case.server.again)
+    return f"without {case.experiment.source} it is trusted", then(command, case.server.again)
 
 
 def _other_bundle(case: Case) -> tuple[str, NextStep]:
@@ -156,7 +141,7 @@ def _other_bundle(case: Case) -> tuple[str, NextStep]:
     is_variable = source.isupper()
     command = variables.copy_variable(source, variable) if is_variable else variables.with_variable(variable, source)
     named = f"the certificates that {source} names" if is_variable else f"the certificates in {show_path(Path(source))}"
-    return f"with {named} it is trusted", advise(command, ", then ", case.server.again)
+    return f"with {named} it is trusted", then(command, case.server.again)
 
 
 def _no_proxy(case: Case) -> tuple[str, NextStep]:
@@ -176,14 +161,9 @@ def _family(case: Case) -> tuple[str, NextStep]:
     good = case.experiment.source
     bad = "IPv6" if good == "IPv4" else "IPv4"
     then_again = line(", then ", case.server.again) if not in_shell() else line(" opens a Python that uses it")
-    return (
-        f"over {good} it responds: the connection over {bad} does not work",
-        advise(
-            next_steps.with_family(good),
-            then_again,
-            f"; tell the IT department of this network, or {tell_administrators(case.response.host)}",
-        ),
-    )
+    tell = f"; tell the IT department of this network, or {tell_administrators(case.response.host)}"
+    step = advise(next_steps.with_family(good), then_again, tell)
+    return f"over {good} it responds: the connection over {bad} does not work", step
 
 
 def _other_address(case: Case) -> tuple[str, NextStep]:
@@ -194,7 +174,7 @@ def _other_address(case: Case) -> tuple[str, NextStep]:
 
 def _scheme(case: Case) -> tuple[str, NextStep]:
     scheme = case.experiment.source
-    if case.is_data_server:
+    if case.response.host != case.server.host:  # a data server, whose address the info service has
         return f"with {scheme}:// it responds", then(not_yours(case.server), case.server.again)
     command = next_steps.check(case.server.target.on(f"{scheme}://{case.server.host}"))
     return f"it responds if its address begins with {scheme}://", advise(command)
@@ -218,9 +198,8 @@ _CAUSES: dict[Change, Callable[[Case], tuple[str, NextStep]]] = {
 
 def what_was_tried(tried: Tried, works: Callable[[Response], bool]) -> tuple[Line, ...]:
     """Each experiment and its outcome, for `-v` and JSON."""
-    return tuple(
-        line(f"{one.words}: ", "works" if works(one.response) else one.response.evidence) for one in tried.experiments
-    )
+    outcomes = ((one, "works" if works(one.response) else one.response.evidence) for one in tried.experiments)
+    return tuple(line(f"{one.words}: ", outcome) for one, outcome in outcomes)
 
 
 def names_of(experiments: tuple[Experiment, ...]) -> str:

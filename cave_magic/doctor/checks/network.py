@@ -155,13 +155,19 @@ def _other_address(response: Response, server: ServerFacts, tried: Tried) -> Fin
 def _strange(response: Response, server: ServerFacts, whole: str, tried: Tried) -> Finding:
     """A response that is not from a working CAVE service."""
     if response.location or response.status == 511:
-        return _redirected(response, server, tried)
+        advice = tell_administrators(server.host) if response.host != server.host else "correct the address"
+        if not reached(tried):
+            advice = f"sign in to this network (VPN, portal) or {advice}"
+        return failed(response.evidence, only_this_one(tried), next_step=then(advice, server.again))
     if response.status >= 500:
         return _broken(response, server, whole, tried)
     if response.status == 200 and not response.is_json:
         return _no_data(response, server, tried)
     if response.status == 404 and whole == "the server":
-        return _not_cave(response, server)
+        known = f" (known ones: {', '.join(KNOWN_SERVERS)})"
+        check = next_steps.check(server.target.on(KNOWN_SERVERS[0]))
+        step = advise("correct the address, such as ", check, known)
+        return failed(f"{response.host} is not a CAVE server (404)", next_step=step)
     if response.status == 404:
         step = then(f"{FINE}: {tell_administrators(server.host)}", server.again)
         return failed(f"{whole} is not where it should be on {response.host} (404)", next_step=step)
@@ -170,14 +176,6 @@ def _strange(response: Response, server: ServerFacts, whole: str, tried: Tried) 
         step = _later(response, "wait a minute or so", server.again)
         return failed(f"{response.host} asks you to slow down (429){asked}", next_step=step)
     return unknown(response.evidence, only_this_one(tried), next_step=then(UNEXPECTED, server.again))
-
-
-def _redirected(response: Response, server: ServerFacts, tried: Tried) -> Finding:
-    """A redirect to a network's portal or to another address."""
-    other = tell_administrators(server.host) if response.host != server.host else "correct the address"
-    advice = other if reached(tried) else f"sign in to this network (VPN, portal) or {other}"
-    evidence = line(response.evidence, only_this_one(tried))
-    return failed(evidence, next_step=then(advice, server.again))
 
 
 def _broken(response: Response, server: ServerFacts, whole: str, tried: Tried) -> Finding:
@@ -239,7 +237,7 @@ def _proxy(response: Response, server: ServerFacts, tried: Tried) -> Finding:
     ask = "ask the IT department of this network"
     if response.failure is Failure.SOCKS:
         install = next_steps.install(server.machine.find_installer(), "requests[socks]")
-        return failed(evidence_of(response), next_step=advise(install, ", then ", server.again))
+        return failed(evidence_of(response), next_step=then(install, server.again))
     if response.status == 407 and tried.url and not tried.proxy:
         evidence = line(evidence_of(response), "; no proxy is configured on this computer", only_this_one(tried))
         return failed(evidence, next_step=then(f"{ask} which proxy to use", server.again))
@@ -247,8 +245,8 @@ def _proxy(response: Response, server: ServerFacts, tried: Tried) -> Finding:
         evidence = line(evidence_of(response), f"; the proxy in {proxy} requires a valid user name and password")
         if not proxy.lower().endswith("_proxy"):
             return failed(evidence, next_step=then("enter yours there", server.again))
-        give = variables.with_proxy_password(proxy)
-        return failed(evidence, next_step=advise("enter yours: ", give, ", then ", server.again))
+        give = line("enter yours: ", variables.with_proxy_password(proxy))
+        return failed(evidence, next_step=then(give, server.again))
     if known and response.detail == PROXY_FORBIDS:
         evidence = line(evidence_of(response), f"; it reaches {known}, so it blocks {response.host}")
         return failed(evidence, next_step=then(f"{ask} to allow {response.host} in its proxy", server.again))
@@ -299,14 +297,6 @@ def _nothing_is_reached(response: Response, server: ServerFacts, others: tuple[E
         advice = "connect it to a network (Wi-Fi, cable, VPN; on a cluster, use a node with internet access)"
         return failed(evidence, ": this computer seems to be offline", next_step=then(advice, server.again))
     return failed(evidence, next_step=then(_OTHER_NETWORK.format(host=response.host), server.again))
-
-
-def _not_cave(response: Response, server: ServerFacts) -> Finding:
-    again = next_steps.check(server.target.on(KNOWN_SERVERS[0]))
-    known = f" (known ones: {', '.join(KNOWN_SERVERS)})"
-    return failed(
-        f"{response.host} is not a CAVE server (404)", next_step=advise("correct the address, such as ", again, known)
-    )
 
 
 def _network(server: ServerFacts) -> Finding:

@@ -19,7 +19,7 @@ GO = 'from caveclient import CAVEclient; client = CAVEclient("minnie65_public")'
 OLD = GO[:-1] + ", version=1300)"
 NUCLEI = f'{GO}; client.materialize.query_table("nuclei", limit=10)'
 VIEW = f'{GO}; client.materialize.query_view("by_type", limit=10)'
-KEY = AskedKey(key="fanc", file=Path("~/.cloudvolume/secrets/x.json"), found=False, server="", datastack="")
+KEY = AskedKey(key="fanc", file=Path("~/.cloudvolume/secrets/x.json"), found=False)
 KEYS = token_file("x.json", healthy.TOKEN, keys=("lab",))
 NO_KEYS = token_file("x.json")
 HAS: dict[str, Any] = {"valid": (1412, 1300), "versions": (1412, 1300, 1181), "tables": ("nuclei", "synapses"), "views": ("by_type",)}  # fmt: skip
@@ -78,7 +78,7 @@ CASES = [
     case("the data server has moved", CALL, _call({"local_server": "https://old.example.org"}), "failed", f"the data server old.example.org, but it is now {LOCAL}", GO),
     case("the data server is the same", CALL, _call({"local_server": f"{healthy.LOCAL_SERVER}/"}), "nothing"),
     case("the data server is not known", CALL, _call({"local_server": "https://old.example.org"}, {"info": None}), "nothing"),
-    case("the data server gets no token", CALL, _again(401, {"error": "no_token"}), "failed", f"received no token (no_token), although one was sent; {HOST} received it", advises="try another network"),
+    case("the data server gets no token", CALL, _again(401, {"error": "no_token"}), "failed", f"received no token (no_token), although one was sent; {HOST} got it", advises="try another network"),
     case("the address of the server has a path", CALL, _call({"server": f"https://{HOST}/auth"}), "failed", "a wrong server_address: the address has something after the host", GO),
     case("the client asked another server", CALL, _call({}, other_server="old.example.org"), "failed", f"the client asked old.example.org, where minnie65_public does not open; on {HOST} it does", GO),
     case("the annotation service works", CALL, _call({"service": "annotation"}, service=response(200, "4.31.0", URL)), "nothing"),
