@@ -24,7 +24,7 @@ SECRET = "0f1e2d3c" * 4
 HOSTILE = f"x\x1b]0;{SECRET}\u202e"
 SERVER = "https://global.daf-apis.com"
 CALL = FailedCall(function="query_table", service="materialize", server=SERVER)
-KEY = AskedKey(key=HOSTILE, file=Path(HOSTILE), found=False, server=SERVER, datastack=HOSTILE)
+KEY = AskedKey(key=HOSTILE, file=Path(HOSTILE), found=False)
 MAP = replace(healthy.DATASTACK_MAP, entries={HOSTILE: "https://x@cave.example.org"})
 LEFT = LeftoverToken(found_in=f"the notebook {HOSTILE}", details="cell 1", path=Path(HOSTILE))
 
