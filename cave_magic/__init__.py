@@ -60,9 +60,11 @@ def check(*datastacks: str, server: str = "", timeout: float = 10.0, workers: ob
 
     find_door()
     from .api.batch import validate_timeout
+    from .commands.shell import scrub_call
     from .credentials.target import find_target
     from .deployments import DEFAULT_DATASTACK
 
+    scrub_call(*datastacks, server, workers)
     seconds = validate_timeout(timeout, "timeout")
     targets = [find_target(name, server, asked=True) for name in datastacks or (DEFAULT_DATASTACK,)]
     if workers is not None:

@@ -33,7 +33,8 @@ class TokenFormat:
 
     Attributes:
         looks: what a token consists of, in words that follow "a token is".
-        whole: a pattern that matches a whole token and no other text.
+        whole: a pattern that matches a whole token and no other text. It must not end in a dot, which may end a
+            sentence.
         pattern: a pattern that finds a token anywhere in a text, to redact it. It may match more than the token: a
             whole run of digits, or an escaped character.
         part: a pattern for part of a token, or a token with extra characters, too long and too random to be a name.

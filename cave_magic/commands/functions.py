@@ -14,7 +14,7 @@ from ..ui.frontend import PlainFrontend
 from . import find_command
 from .context import Context
 from .line import run
-from .shell import Shell
+from .shell import Shell, scrub_call
 
 
 class _Silent(PlainFrontend):
@@ -49,6 +49,7 @@ def call(name: str, *words: str, timeout: float, options: Mapping[str, object], 
         token: the token to save, in place of a variable that the command reads.
     """
     find_door()
+    scrub_call(*options.values(), *token.values())
     seconds = validate_timeout(timeout, "timeout")
     if wrong := [option for option, value in {**options, **token}.items() if not isinstance(value, str)]:
         raise BadInput(f"{wrong[0]} must be a string.")

@@ -155,7 +155,7 @@ def _revoke_another(context: Context, facts: ServerFacts, args: argparse.Namespa
     key = _with_ending(facts, args.token, own.meant)
     files = (show_path(path) for paths in removal.files_with(facts.address, key.token) for path in paths)
     context.frontend.show(tokens.token_page(key, files))
-    unasked = next_steps.setup(facts.target, "remove", "--token", key.token.ending, "--yes")
+    unasked = next_steps.setup(facts.target, "remove", *next_steps.by_ending(key.token), "--yes")
     if not args.yes and not confirm(context.frontend, "Revoke it? Programs that use it stop working.", line(unasked)):
         raise Cancelled
     perhaps = line("To see which tokens are valid: ", next_steps.whoami(facts.target, "--tokens"))

@@ -6,9 +6,17 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..token import Token
+from ..ui.door import running_ipython
+from ..ui.redact import find_secrets
 
 if TYPE_CHECKING:
     from ..credentials.scrub import LeftoverToken
+
+
+def scrub_call(*arguments: object) -> None:
+    """Masks tokens among the arguments of a function in the history of IPython, where the call may have been typed."""
+    if (shell := running_ipython()) is not None:
+        Shell(shell).scrub(find_secrets(" ".join(one for one in arguments if isinstance(one, str))))
 
 
 class Shell:

@@ -14,8 +14,8 @@ from . import KINDS
 
 _KINDS = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
 
-ONE_ONLY = ("cave_setup", "cave_save", "cave_whoami")
-"""The magics that take one datastack."""
+SEVERAL = ("cave_check",)
+"""The magics that take several datastacks; the others are about one."""
 
 
 def read_words(magic: str, words: Iterable[str], options: Sequence[str], server: str) -> tuple[str | None, list[str]]:
@@ -42,7 +42,7 @@ def read_words(magic: str, words: Iterable[str], options: Sequence[str], server:
         if not is_known(name):
             others = [*kinds, *filter(is_known, meant[:at] + meant[at + 1 :])]
             _refuse_misspelled(magic, name, others, options, server)
-    if magic in ONE_ONLY and len(set(meant)) > 1:
+    if magic not in SEVERAL and len(set(meant)) > 1:
         raise BadInput(f"{name_here(magic)} takes one datastack at a time.")
     return (kinds[0] if kinds else None), list(dict.fromkeys(meant))
 
@@ -62,7 +62,7 @@ def _refuse_misspelled(magic: str, word: str, others: list[str], options: Sequen
     is_kind = magic == "cave_setup" and not set(KINDS) & set(others)
     near = get_close_matches(word, KINDS, n=1, cutoff=0.6) if is_kind else []
     near = near or [option for option in options if option == f"--{word.lower()}"]
-    if not near and not server and magic in ONE_ONLY:  # a check asks the server, and prints any name as a word
+    if not near and not server and magic not in SEVERAL:  # a check asks the server, and prints any name as a word
         names = (*KNOWN_DATASTACKS, *(part.lower() for one in DEPLOYMENTS for part in one.names))
         near = [name for name in get_close_matches(word.lower(), names, n=3, cutoff=0.8) if _letters(name, word)][:1]
     if near:

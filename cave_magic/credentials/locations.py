@@ -34,10 +34,12 @@ class Role(Enum):
     READER = "another file that cloud-volume or cloud-files read, such as in the folder that CLOUD_VOLUME_DIR names"
     MISPLACED = "left by mistake: in a wrong folder, under a wrong name, in the downloads"
     FOREIGN = "named after another server"
+    BACKUP = "a copy that a save or a fix made before it changed one of these; only a removal needs it"
 
 
 READ_BY_CAVECLIENT = (Role.OWN, Role.DEFAULT, Role.LEGACY)
 READ_BY_PROGRAMS = (*READ_BY_CAVECLIENT, Role.DATA_SERVER, Role.READER)
+ORIGINALS = (*READ_BY_PROGRAMS, Role.MISPLACED, Role.FOREIGN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +94,7 @@ and `:`. Another download gets ` (1)`, `(1)` or `-2` before its suffix, and an e
 
 
 def locations(
-    server: str, data_servers: Iterable[str] | None = None, roles: Collection[Role] = tuple(Role)
+    server: str, data_servers: Iterable[str] | None = None, roles: Collection[Role] = ORIGINALS
 ) -> tuple[Location, ...]:
     """The files that may contain a token of a server, without repeats, in the order of their roles.
 
@@ -100,13 +102,15 @@ def locations(
         server: the server's address.
         data_servers: addresses of its data servers; None for the known ones. A data server that is known to belong to
             another server is left out.
-        roles: what to list. Only `MISPLACED` and `FOREIGN` list folders; the others do not access the disk.
+        roles: what to list. Only `MISPLACED`, `FOREIGN` and `BACKUP` list folders; the others do not access the disk.
     """
     found: dict[Path, Role] = {}
     hosts = _own_hosts(server, local_servers_of(server) if data_servers is None else data_servers)
     for role, paths in _paths(server, hosts, roles):
         for path in paths:
             found.setdefault(path, role)
+    if Role.BACKUP in roles:
+        found |= dict.fromkeys(_backups(tuple(found)), Role.BACKUP)
     return tuple(Location(path=path, role=role) for path, role in found.items() if role in roles)
 
 
@@ -123,6 +127,12 @@ def _paths(server: str, hosts: Collection[str], roles: Collection[Role]) -> Iter
         others = {path for path in listed if (host := host_in_name(path)) and not is_host_of(server, host)}
         yield Role.MISPLACED, newest(path for path in listed if path not in others)
         yield Role.FOREIGN, [*(folder / f"{host}-{DEFAULT_NAME}" for host in other_hosts(server)), *others]
+
+
+def _backups(paths: Iterable[Path]) -> Iterator[Path]:
+    for folder in dict.fromkeys((secrets_folder(), *(path.parent for path in paths if path.is_file()))):
+        with contextlib.suppress(OSError):
+            yield from sorted(folder.glob("*-secret.json.*.bak"))
 
 
 def _own_hosts(server: str, data_servers: Iterable[str]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -28,7 +27,6 @@ from .token_files import (
     parse_object,
     parse_token_file,
     read_text,
-    secrets_folder,
 )
 
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -126,17 +124,12 @@ def _contents_with(server: str, tokens: Collection[Token]) -> Iterator[tuple[Pat
         TokenNotSaved: a file that programs read cannot be read now, so nobody knows what is in it.
     """
     secrets = [token.reveal() for token in tokens]
-    paths = dict.fromkeys(one.path for one in locations(server))
-    for folder in dict.fromkeys((secrets_folder(), *(path.parent for path in paths if path.is_file()))):
-        with contextlib.suppress(OSError):
-            paths |= dict.fromkeys(sorted(folder.glob("*-secret.json.*.bak")))
-    read = {one.path for one in locations(server, roles=READ_BY_PROGRAMS)}
-    for path in paths:
-        content = read_text(path)
-        if path in read:
-            _raise_if_unreadable(path, content)
+    for one in locations(server, roles=tuple(Role)):
+        content = read_text(one.path)
+        if one.role in READ_BY_PROGRAMS:
+            _raise_if_unreadable(one.path, content)
         if _has(parse_object(content.text)[0] or content.text, secrets):
-            yield path, content.text
+            yield one.path, content.text
 
 
 def _raise_if_unreadable(path: Path, found: TokenFile | FileContent) -> None:

@@ -16,7 +16,16 @@ from ..api.urls import host_of, host_port_of, parse_url
 from ..deployments import DEFAULT_SERVER, KNOWN_SERVERS, local_servers_of, meant_address
 from ..token import Token
 from .datastack_map import known_servers, remembered_servers
-from .locations import READ_BY_CAVECLIENT, READ_BY_PROGRAMS, Role, hosts_of_servers, is_host_of, locations, other_hosts
+from .locations import (
+    ORIGINALS,
+    READ_BY_CAVECLIENT,
+    READ_BY_PROGRAMS,
+    Role,
+    hosts_of_servers,
+    is_host_of,
+    locations,
+    other_hosts,
+)
 from .token_files import State, TokenFile, read_token_file, server_file, token_file_called
 
 SAME_TIME = 60.0
@@ -151,7 +160,7 @@ class OtherFile:
     same: bool
 
 
-def other_files(stored: StoredToken, roles: Collection[Role] = tuple(Role)) -> tuple[OtherFile, ...]:
+def other_files(stored: StoredToken, roles: Collection[Role] = ORIGINALS) -> tuple[OtherFile, ...]:
     """All other files with the stored token, or with a token that is not known to belong to another server."""
     if stored.source is None:
         return ()

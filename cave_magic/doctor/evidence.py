@@ -26,9 +26,10 @@ from ..environment.proxies import ProxySettings
 from ..environment.resources import Shortage
 from ..environment.shadowed import ShadowingFile
 from ..token import Token
+from ..ui.redact import sanitize
 from . import healthy, next_steps
 from .experiments.model import NOTHING_TRIED, Tried
-from .model import Command
+from .model import Command, Subject
 from .session import nothing_left
 
 if TYPE_CHECKING:
@@ -266,6 +267,11 @@ class DatastackFacts:
     def name(self) -> str:
         """The datastack's name."""
         return self.target.datastack
+
+    @property
+    def subject(self) -> Subject:
+        """Its name in the evidence of a finding."""
+        return Subject(sanitize(self.name, 60).text)
 
     @property
     def again(self) -> Command:

@@ -40,8 +40,7 @@ def feasible(finding: Finding, machine: Machine) -> Finding:
         return replace(finding, next_step=_with_free_names(step) if step else None, fix=fix)
     step = past(in_the_way, machine.check_command, machine.unsaved_command)
     said = Span(str(in_the_way), private=True)
-    is_new = all(span.text != said.text for span in finding.evidence)
-    evidence = line(finding.evidence, "; ", said) if is_new else finding.evidence
+    evidence = finding.evidence if said in finding.evidence else line(finding.evidence, "; ", said)
     return replace(finding, evidence=evidence, next_step=step, fix=fix)
 
 

@@ -61,6 +61,17 @@ class Command(Span):
 NO_COMMAND = Command("")
 
 
+@dataclass(frozen=True, slots=True)
+class Subject(Span):
+    """The name of the datastack that a finding is about, in its evidence.
+
+    Attributes:
+        pronoun: what replaces it after the names of several datastacks of which the same was found.
+    """
+
+    pronoun: str = "it"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NextStep:
     """What to do about a problem.

@@ -18,6 +18,7 @@ from ..credentials.obstacles import Intent, Obstacle, WayOut
 from ..credentials.target import Target
 from ..credentials.token_files import show_path
 from ..deployments import DEFAULT_SERVER
+from ..token import Token
 from ..ui.document import Line, joined, line
 from ..ui.door import (
     Dialect,
@@ -79,6 +80,11 @@ def setup(target: Target, kind: str, *options: str) -> Command:
 def end(target: Target, kind: str, *options: str, can_ask: bool) -> Command:
     """`%cave_setup replace` or `%cave_setup remove`, without the question if nobody can answer it."""
     return setup(target, kind, *options, *(() if can_ask else ("--yes",)))
+
+
+def by_ending(token: Token) -> tuple[str, ...]:
+    """The option that names a token by its ending, which may begin like an option itself (base64url)."""
+    return (f"--token={token.ending}",) if token.ending.startswith("-") else ("--token", token.ending)
 
 
 def save(target: Target, *options: str) -> Command:

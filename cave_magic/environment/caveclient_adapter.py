@@ -66,7 +66,11 @@ def clients_in(names: Mapping[str, object], server: str, token: Token) -> tuple[
     found = []
     for name, value in list(names.items()):
         with suppress(Exception):  # a person's objects may do anything
-            if name.startswith("_") or not type(value).__module__.startswith("caveclient.frameworkclient"):
+            if (
+                name.startswith("_")
+                or not name.isidentifier()
+                or not type(value).__module__.startswith("caveclient.frameworkclient")
+            ):
                 continue
             auth = vars(value).get("_auth")
             same = getattr(value, "_server_address", "").rstrip("/") == server

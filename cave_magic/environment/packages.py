@@ -144,5 +144,5 @@ _VERSION = re.compile(r"(?:(?:[!-9;-~]+:|[ \t]).*\n)*?Version:[ \t]*(.*)\n(?![ \
 def _version_in(package: Distribution) -> str:
     with suppress(Exception):  # a file of its metadata is missing or not text
         found = _VERSION.match(package.read_text("METADATA") or "")
-        return found[1] if found else package.version or ""
+        return sanitize(found[1] if found else package.version or "", 40).text
     return ""

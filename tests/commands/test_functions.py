@@ -12,6 +12,8 @@ import pytest
 import cave_magic
 from cave_magic.errors import BadInput, NotAToken, NoToken, TokenExists, TokenNotChecked, TokenRejected
 
+ZETTA = "qwERty7+uIopAsdFghJklZxcVbnM1/23456qwErtyuQ="
+
 
 def test_save_and_whoami_return_what_the_magics_show(cave, home, capsys):
     """They print nothing, and their objects show themselves, pickle, and contain no token."""
@@ -93,3 +95,21 @@ def test_a_token_that_is_typed_in_a_call_leaves_the_history(cave, shell, run):
     ran = run(f'import cave_magic; cave_magic.save("{token}", server="{cave.server}")')
     assert ran.error == ""
     assert token not in str(shell.history_manager.input_hist_raw)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "cave_magic.save('{}')",
+        "cave_magic.save('{}', server='https://cave.example.org/auth')",
+        "cave_magic.whoami(server='{}')",
+        "cave_magic.check('{}')",
+        "cave_magic.check(server='https://{}@cave.example.org')",
+        "cave_magic.check(workers='{}')",
+    ],
+)
+def test_a_token_that_is_typed_in_a_wrong_call_leaves_the_history(home, shell, run, call):
+    """In any argument of a call that fails, and in the format of another server, a token is scrubbed."""
+    ran = run(f"import cave_magic; {call.format(ZETTA)}")
+    assert ran.error in ("BadInput", "NotAToken")
+    assert ZETTA not in str(shell.history_manager.input_hist_raw) + ran.message

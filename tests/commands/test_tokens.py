@@ -99,6 +99,19 @@ def test_tokens_that_share_an_ending_are_revoked_on_the_page(ada, cave):
     assert "several of your tokens end like that. Nothing was changed." in refused.message
 
 
+@pytest.mark.parametrize("ending", ["-Ab1", "--b_"])
+def test_an_ending_that_looks_like_an_option_can_be_typed(ada, cave, monkeypatch, ending):
+    """Tokens in base64url may end so; the printed line names the token, and is not taken for an option."""
+    other = "qwERty7uIopAsdFghJklZxcVbnM1x23456qwErtyuQ0"[: 43 - len(ending)] + ending
+    with monkeypatch.context() as patch:
+        patch.setattr("cave_magic.sandbox.accounts.secrets.token_hex", lambda size=16: other)
+        assert cave.new_token("ada", description="cluster") == other
+    line = f"%cave_setup remove --token={ending}"
+    assert line in ada("%cave_whoami --tokens").out
+    assert f"The token ending in {ending} is revoked." in said(ada(f"{line} --yes"))
+    assert not is_valid(cave, other)
+
+
 def test_a_server_that_lists_no_tokens_is_named(ada, cave):
     """The account is known, the list is not."""
     cave.misbehave(f"GET {KEYS}", "down")

@@ -19,6 +19,9 @@ import pytest
 import cave_magic
 from cave_magic.credentials.save import save_token
 from cave_magic.dask import look
+from cave_magic.dask.check import BEFORE_THE_TOKEN
+from cave_magic.doctor.checks import CHECKS
+from cave_magic.doctor.checks.environment import CAVECLIENT as ENVIRONMENT
 from cave_magic.errors import BadInput
 from cave_magic.sandbox import Sandbox
 from cave_magic.token import Token
@@ -29,6 +32,13 @@ from .test_access import find_package, lose_package
 
 pytestmark = pytest.mark.skipif(find_spec("distributed") is None, reason="the extra `dask` is not installed")
 DATASTACK = "minnie65_public"
+
+
+def test_a_check_of_the_environment_needs_no_token():
+    """A worker that fails one is not given a token, which would not help; a new check of that kind belongs in the list."""
+    environment = {check.id for check in CHECKS if check.group == ENVIRONMENT.group}
+    assert environment - set(BEFORE_THE_TOKEN) == set()
+    assert set(BEFORE_THE_TOKEN) - {check.id for check in CHECKS} == set()
 
 
 @pytest.fixture(scope="module")

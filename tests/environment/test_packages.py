@@ -65,6 +65,15 @@ def test_the_version_is_that_of_the_headers(text: str, version: str, tmp_path: P
         assert (distribution("tiny").version or "") == version
 
 
+def test_an_odd_version_is_sanitized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The version is shown, so it is short and has no escape codes and no token, whatever the metadata say."""
+    folder = tmp_path / "tiny-7.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text(f"Version: 1.0 \x1b[31m {'0f1e2d3c' * 4} {'x' * 500}\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert packages.version_of("tiny") == f"1.0 [31m **** {'x' * 25}…"
+
+
 def test_metadata_that_is_not_text_has_no_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A package whose metadata are damaged is installed in an unknown version."""
     folder = tmp_path / "tiny-7.dist-info"

@@ -32,7 +32,7 @@ def revoking(facts: ServerFacts, token: Token) -> Span:
     """The line that revokes a token which this computer does not use, or the page if its ending is not enough."""
     if not token.ending or sum(key.token.ending == token.ending for key in facts.listed_tokens or ()) > 1:
         return Span(page_of(facts.target), "link")
-    return next_steps.end(facts.target, "remove", "--token", token.ending, can_ask=facts.machine.can_ask)
+    return next_steps.end(facts.target, "remove", *next_steps.by_ending(token), can_ask=facts.machine.can_ask)
 
 
 def tokens_page(facts: ServerFacts, where: Mapping[Token, str]) -> Page:

@@ -89,10 +89,10 @@ def _kind(server: ServerFacts) -> Finding | None:
 
 def expiry(server: ServerFacts) -> str:
     """When the stored temporary token expires at the latest, judged by the age of its file; follows "expires"."""
-    file = server.stored.source
-    if file is not None and file.modified:
+    file, identity = server.stored.source, server.identity
+    if file is not None and file.modified and identity is not None:
         latest = datetime.fromtimestamp(file.modified, timezone.utc) + timedelta(days=TEMPORARY_TOKEN_DAYS)
-        left = latest - datetime.now(timezone.utc)
+        left = latest - datetime.fromtimestamp(identity.at, timezone.utc)
         if left > timedelta():  # else the file was copied or touched, since the token works
             soon = f"within {SOON.days} days, " if left <= SOON else ""
             return f"{soon}by {latest:%d %B %Y}"

@@ -50,10 +50,10 @@ def is_about_the_token(facts: CallFacts) -> bool:
 def _server(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
     problem = problem_with_address(facts.call.server) if facts.call.server else None
     if problem is not None:
-        evidence = f"the client was created with a wrong server_address: {problem}"
+        evidence = line(f"the client was created with a wrong server_address: {problem}")
     elif facts.other_server:
         here, there = facts.other_server, datastack.server.host
-        evidence = f"the client asked {here}, where {datastack.name} does not open; on {there} it does"
+        evidence = line(f"the client asked {here}, where ", datastack.subject, f" does not open; on {there} it does")
     else:
         return None
     return failed(evidence, next_step=advise("create the client again: ", next_steps.go_on(datastack.target)))
@@ -143,7 +143,7 @@ def _versions(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
     """A datastack without a valid version, for which caveclient raises `zero-size array` or `KeyError`."""
     if facts.valid is None or facts.valid:
         return None
-    evidence = f"{datastack.name} has no valid materialization version"
+    evidence = line(datastack.subject, " has no valid materialization version")
     expired = f": all have expired ({some_of(facts.versions, _MOST_VERSIONS)})" if facts.versions else ""
     advice = f"{FINE}: {tell_administrators(datastack.server.host)}"
     return failed(evidence, expired, next_step=then(advice, datastack.again))
@@ -154,10 +154,14 @@ def _version(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
     if version is None or version < 1 or not valid or version in valid:
         return None
     if version in (facts.versions or ()):
-        evidence = f"version {version} of {datastack.name} has expired; it has {some_of(valid, _MOST_VERSIONS)}"
+        evidence = line(f"version {version} of ", datastack.subject, " has expired")
     else:
-        evidence = f"{datastack.name} has no version {version}; it has {some_of(valid, _MOST_VERSIONS)}"
-    return failed(evidence, next_step=advise("open the newest: ", next_steps.go_on(datastack.target)))
+        evidence = line(datastack.subject, f" has no version {version}")
+    return failed(
+        evidence,
+        f"; it has {some_of(valid, _MOST_VERSIONS)}",
+        next_step=advise("open the newest: ", next_steps.go_on(datastack.target)),
+    )
 
 
 def _table(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
@@ -175,16 +179,16 @@ def _table(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
     other = "table" if is_for_views else "view"
     if name in there:
         step = advise(f"query it as a {other}: ", _query(datastack, facts, other, name))
-        return failed(f"{name} is a {other} of {datastack.name}, not a {kind}", next_step=step)
+        return failed(f"{name} is a {other} of ", datastack.subject, f", not a {kind}", next_step=step)
     version = call.version or (facts.valid[0] if facts.valid else None)
-    evidence = f"version {version} of {datastack.name} has no {kind} {name}"
+    evidence = line(f"version {version} of ", datastack.subject, f" has no {kind} {name}")
     lower = {one.lower(): one for one in _all_names(facts)}
     near = [lower[one] for one in get_close_matches(name.lower(), lower, n=3, cutoff=0.6)]
     if not near:
         every = next_steps.tables(datastack.target, _named_version(facts))
         return failed(evidence, next_step=advise("list the tables: ", every))
     query = _query(datastack, facts, "table" if near[0] in tables else "view", near[0])
-    return failed(f"{evidence}; it has {' and '.join(near)}", next_step=advise("use that name: ", query))
+    return failed(evidence, f"; it has {' and '.join(near)}", next_step=advise("use that name: ", query))
 
 
 def _same(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:

@@ -67,7 +67,8 @@ def _folder(machine: Machine) -> Finding | None:
     if failure is None:
         return None
     step = next_steps.past(failure, machine.check_command, machine.unsaved_command)
-    return failed(str(failure), next_step=step) if failure.unusable else warning(str(failure), next_step=step)
+    said = Span(str(failure), private=True)  # as `feasible` says it of other findings
+    return failed(said, next_step=step) if failure.unusable else warning(said, next_step=step)
 
 
 def _token(server: ServerFacts) -> Finding:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -35,7 +34,8 @@ from .facts import (
 )
 
 NEAR = token_file(path=Path("~/Downloads/cave-secret.json"), token=OTHER)
-NOW = time.time()
+NOW = 1_795_000_000.0
+"""When the server responds, in seconds since 1970."""
 HIDING = stored(token_file(token=Token("5a3b" * 8)), token_file("cave-secret.json", OTHER))
 
 
@@ -56,9 +56,8 @@ def _not_accepted(identity: Any, **facts: Any) -> ServerFacts:
 
 
 def _temporary(file: Any = None, **facts: Any) -> ServerFacts:
-    return ServerFacts(
-        listed_tokens=(ListedToken(token=OTHER),), stored=stored(file or token_file(token=healthy.TOKEN)), **facts
-    )
+    facts |= {"identity": replace(healthy.IDENTITY, at=NOW), "listed_tokens": (ListedToken(token=OTHER),)}
+    return ServerFacts(stored=stored(file or token_file(token=healthy.TOKEN)), **facts)
 
 
 REPLACE = "%cave_setup replace"
