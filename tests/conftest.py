@@ -70,6 +70,14 @@ def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def no_flush() -> Iterator[None]:
+    """Nothing waits for the disk: no test survives a power cut. The tests of the flush itself count its calls."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def code_colored_once() -> Iterator[None]:
     """IPython colors the code of a function once, not in each traceback, of which it is most of the time."""
     color, known = stack_data.core._pygmented_with_ranges, dict[Any, list[str]]()
