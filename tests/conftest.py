@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import pytest
 import requests
 import stack_data.core
 
-from cave_magic.environment import platforms
+from cave_magic.environment import packages, platforms
 from cave_magic.login import browser_sign_in, revocation, web_browser
 from cave_magic.login.loopback import Receiver
 from cave_magic.sandbox import Sandbox
@@ -75,6 +77,20 @@ def no_flush() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def packages_read_once() -> Iterator[None]:
+    """The metadata of the installed packages are read once for each `sys.path`, not in each check."""
+    with pytest.MonkeyPatch.context() as patch:
+        for read in (packages.unmet_requirements, packages.version_of):
+            patch.setattr(packages, read.__name__, _once_for_a_path(read))
+        yield
+
+
+def _once_for_a_path(read: Callable[..., Any]) -> Callable[..., Any]:
+    found = functools.cache(lambda path, *args: read(*args))
+    return functools.wraps(read)(lambda *args: found(tuple(sys.path), *args))
 
 
 @pytest.fixture(autouse=True, scope="session")
