@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import signal
 import sys
@@ -56,6 +57,16 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--everything`: all combinations, where a usual run takes a sample."""
     parser.addoption("--everything", action="store_true", help="try all combinations, not a sample of them")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """`@pytest.mark.in_turn(name=values, ...)`: each value of each name in turn; all combinations with `--everything`."""
+    for mark in metafunc.definition.iter_markers("in_turn"):
+        columns = list(mark.kwargs.values())
+        rows = list(itertools.product(*columns))
+        if not metafunc.config.getoption("everything"):
+            rows = [tuple(one[at % len(one)] for one in columns) for at in range(max(map(len, columns)))]
+        metafunc.parametrize(tuple(mark.kwargs), rows)
 
 
 @pytest.fixture(autouse=True, scope="session")
