@@ -18,7 +18,7 @@ import requests
 import stack_data.core
 
 from cave_magic.environment import packages, platforms
-from cave_magic.login import browser_sign_in, revocation, web_browser
+from cave_magic.login import revocation, web_browser
 from cave_magic.login.loopback import Receiver
 from cave_magic.sandbox import Sandbox
 from cave_magic.ui import door as place
@@ -211,21 +211,27 @@ def set_up(cave: Sandbox, shell: Any) -> str:
     return save_for_ada(cave, shell)
 
 
-@pytest.fixture
-def doors(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Receiver]]:
-    """The receivers of the test's sign-ins, which are closed after it; and no token is held from test to test."""
-    opened: list[Receiver] = []
+@pytest.fixture(autouse=True)
+def receivers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Receiver]]:
+    """The receivers of the test's sign-ins, which are closed after it: each would else listen for five minutes."""
+    opened, enter = list[Receiver](), Receiver.__enter__
 
-    class Door(Receiver):
-        def __enter__(self) -> Receiver:
-            door = super().__enter__()
-            opened.append(self)
-            return door
+    def entered(self: Receiver) -> Receiver:
+        opened.append(enter(self))
+        return self
 
-    monkeypatch.setattr(browser_sign_in, "Receiver", Door)
-    monkeypatch.setattr(revocation, "PAUSES", (0.0, 0.05))
+    monkeypatch.setattr(Receiver, "__enter__", entered)
     yield opened
     for door in opened:
+        close(door)
+
+
+@pytest.fixture
+def doors(monkeypatch: pytest.MonkeyPatch, receivers: list[Receiver]) -> Iterator[list[Receiver]]:
+    """The receivers of the test's sign-ins; revoking is tried again at once, and no token is held from test to test."""
+    monkeypatch.setattr(revocation, "PAUSES", (0.0, 0.05))
+    yield receivers
+    for door in receivers:
         close(door)
     revocation._held.clear()
 

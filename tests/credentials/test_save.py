@@ -391,7 +391,7 @@ def test_a_killed_save_leaves_complete_files(home, one_in, before, count, step):
 
 
 @posix
-@pytest.mark.parametrize(("how", "step"), [("interrupt", 3), ("fail", 1), ("full", 3)])
+@pytest.mark.parametrize(("how", "step"), [("interrupt", 3), ("fail", 2), ("full", 3)])
 def test_a_stopped_save_is_reported_correctly(home, one_in, how, step):
     """Interrupted, failing or out of space at any call, a save reports success if and only if the files are new."""
     seen = outcomes(home, "files", how, step=one_in(step))
