@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -366,12 +366,6 @@ def outcomes(home: Path, before: str, how: str, what: str = "save", step: int = 
     command = [sys.executable, str(EVERY_CALL), str(home), before, how, what, str(step)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     return json.loads(done.stdout)
-
-
-@pytest.fixture
-def one_in(pytestconfig) -> Callable[[int], int]:
-    """Disturbs one call in so many in a usual run, and each with `--everything`."""
-    return lambda step: 1 if pytestconfig.getoption("everything") else step
 
 
 @posix
