@@ -1,7 +1,7 @@
-"""`cave-magic` and `python -m cave_magic`: the magics as commands of a shell, with the same options, words and pages.
+"""`cave-magic` and `python -m cave_magic`: the magics as shell commands, with the same options, words and pages.
 
-Exit codes: 0 if all is well, 1 if something is wrong, 2 if the line cannot be read or names what is not there, 130
-after Ctrl-C. Pages go to stdout, errors and everything that waits to stderr; with `--json`, only JSON goes to stdout.
+Exit codes: 0 if all is well, 1 if something is wrong, 2 if the line is invalid or names something that does not exist,
+130 after Ctrl-C. Pages go to stdout, errors and progress to stderr; with `--json`, only JSON goes to stdout.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from .errors import BadInput, CaveMagicError
 from .ui.door import find_door, program
 
 SECONDS, PATIENT_SECONDS = 10.0, 60.0
-"""How long a command waits for servers at most; and a job that saves a token, with others that start at once."""
+"""How long a command waits for servers at most; and a job that saves a token while many others start, too."""
 
 WELL, WRONG, UNREADABLE, INTERRUPTED = 0, 1, 2, 130
 """Exit codes."""
 
 OTHERS = ("completion", "help")
-"""The commands that are no magics."""
+"""The commands that are not magics."""
 
 _HELP = """\
 {program} COMMAND [OPTIONS]
@@ -35,10 +35,10 @@ commands:
   save        save a token from a hidden prompt, or --from-env NAME, --from-file PATH
   whoami      show your account, and which token this computer sends
   check       find out why access does not work, and how to fix it
-  completion  print the script for completion with Tab: completion bash, zsh or fish
+  completion  print the script for Tab completion: completion bash, zsh or fish
 
 {program} COMMAND --help shows the options of a command; --version shows the versions.
-The exit code is 0 if all is well, 1 if something is wrong, 2 if the line cannot be read.
+The exit code is 0 if all is well, 1 if something is wrong, 2 if the command line is invalid.
 """
 
 
@@ -84,13 +84,13 @@ def _has_token(words: Sequence[str]) -> bool:
 
 
 def _unknown(name: str, rest: Sequence[str]) -> str:
-    """What to say of a word that is no command. It is not quoted, since it may be a token."""
+    """What to say about a word that is not a command. It is not quoted, since it may be a token."""
     commands = [magic.removeprefix("cave_") for magic in NAMES]
     if name.startswith("-") and (given := next((one for one in rest if one in commands), "")):
         return f"The command comes first: {program()} {given}, then its options."
     near = get_close_matches(name.lower(), [*commands, *OTHERS], n=1, cutoff=0.5)
     hint = f"Did you mean {program()} {near[0]}?" if near else f"The commands are {', '.join(commands)}."
-    return f"There is no such command. {hint}"
+    return f"Unknown command. {hint}"
 
 
 def _run(magic: str, words: Sequence[str]) -> int:

@@ -1,4 +1,4 @@
-"""Tokens: a type that never shows its value, the formats that servers use, and reading a token from a paste."""
+"""Tokens: a type that never shows its value, the formats that servers use, and how to read a token from a paste."""
 
 from __future__ import annotations
 
@@ -346,7 +346,7 @@ def _describe_stored(value: str, among: Sequence[TokenFormat]) -> str:
 
 
 def _cut_or_glued(word: str, among: Sequence[TokenFormat]) -> TokenFormat | None:
-    """The format that a word has part of, or a whole token of with extra characters; None if neither."""
+    """The format of which a word is a part, or a whole token with extra characters; None if neither."""
     right_length = [one for one in among if one.lengths[0] <= len(word) <= one.lengths[1]]
     return next((one for one in among if one not in right_length and re.fullmatch(one.part, word)), None)
 

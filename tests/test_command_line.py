@@ -80,9 +80,9 @@ def test_the_four_commands_take_somebody_from_no_token_to_all_well(do, cave, mon
         (["xyzzy"], "The commands are setup, save, whoami, check"),
         (["--server", "https://x.org", "check"], "The command comes first: cave-magic check"),
         (["check", "--jsom"], "cave-magic check has no option --jsom. Did you mean --json?"),
-        (["check", "--all", "v1dd_public"], "give --all or the name of a datastack, not both"),
+        (["check", "--all", "v1dd_public"], "give --all or a datastack, not both"),
         (["whoami", "minie65_public"], "Did you mean minnie65_public? cave-magic whoami minnie65_public"),
-        (["check", "--", "-x"], "a name does not begin with -"),
+        (["check", "--", "-x"], "names do not begin with -"),
         (["completion", "tcsh"], "bash, zsh, fish"),
         (["save", "--from-env", "NOT_SET"], "the environment variable NOT_SET is not set"),
     ],
@@ -102,7 +102,7 @@ def test_a_token_as_an_argument_is_refused(do, cave, words, home):
     cave.clear_requests()
     code, out, err = do(*words, token)
     assert (code, out) == (2, "")
-    assert "stays in the history of the shell" in " ".join(err.split())
+    assert "would stay in the shell's history" in " ".join(err.split())
     assert "cave-magic save" in err
     assert token not in err
     assert not (home / ".cloudvolume").exists()
@@ -128,7 +128,7 @@ def test_a_token_without_a_command_is_refused(in_a_shell, home, capsys, words):
     assert main([*words, token]) == 2
     out, err = capsys.readouterr()
     assert (out, token in err) == ("", False)
-    assert "stays in the history of the shell" in " ".join(err.split())
+    assert "would stay in the shell's history" in " ".join(err.split())
     assert "cave-magic save" in err
 
 
@@ -214,7 +214,7 @@ def test_an_explanation_is_for_a_shell(in_a_shell, capsys):
 
 
 @posix_only
-def test_a_reader_that_leaves_is_no_error(cave, set_up):
+def test_a_reader_that_leaves_is_not_an_error(cave, set_up):
     """`cave-magic whoami | head -1` prints nothing on stderr, and still does its work."""
     child = program("whoami", "--server", cave.server)
     assert child.stdout is not None
@@ -230,7 +230,7 @@ def test_a_reader_that_leaves_is_no_error(cave, set_up):
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="it is a device of Linux")
 @pytest.mark.parametrize("words", ["--help", "whoami --json", "completion bash", "check --explain token"])
 def test_a_full_disk_is_one_error(cave, set_up, words):
-    """Output that cannot be written is said once, without advice to install this package again, and exits with 1."""
+    """Output that cannot be written is reported once, without advice to install this package again, and exits with 1."""
     child = subprocess.run(["bash", "-c", f"{BIN}/cave-magic {words} > /dev/full"], capture_output=True, text=True, timeout=60)  # fmt: skip
     assert (child.returncode, "Exception" in child.stderr, "install" in child.stderr) == (1, False, False)
     assert "No space left" in child.stderr or "disk is full" in child.stderr

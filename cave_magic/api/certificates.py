@@ -1,4 +1,4 @@
-"""What a server's certificate says: for which names, issued by whom, and when it is valid."""
+"""What a server's certificate says: its names, its issuer, and when it is valid."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any
 from ..ui.redact import Untrusted
 
 MOST_NAMES = 4
-"""How many of its names are kept: a certificate of a content network may have hundreds."""
+"""How many of its names are kept: the certificate of a content delivery network may have hundreds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
-    """A certificate that was not verified, so that all its texts may be anything.
+    """A certificate that was not verified: do not trust any of its texts.
 
     Attributes:
         names: the hosts that it is for.

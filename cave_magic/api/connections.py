@@ -127,7 +127,7 @@ class _Deadlines:
                 self._changed.notify()
 
     def remove(self, request: ActiveRequest) -> None:
-        """Watches it no longer."""
+        """Stops watching it."""
         with self._changed:
             self._requests.discard(request)
 
@@ -157,10 +157,10 @@ class _Cancellable:
     """A connection that the request of its thread can cancel."""
 
     _dns_host: str
-    """What is looked up and connected to; the name in the TLS handshake and in the headers stays `host` (urllib3)."""
+    """The name that is looked up and connected to; TLS and the headers still use `host` (urllib3)."""
 
     debuglevel = 0
-    """Overrides the one of http.client, with which it would print the token."""
+    """Overrides the setting of http.client that would print the token."""
 
     def _new_conn(self) -> socket.socket:
         request: ActiveRequest | None = getattr(_of_thread, "request", None)
@@ -187,7 +187,7 @@ class _Cancellable:
 
 
 def _address_of(name: str, family: int, skipped: int) -> str:
-    """The first address of a kind that a name resolves to, after those that are left out.
+    """The first address of a family that a name resolves to, after those to skip.
 
     Raises:
         socket.gaierror: it has none.
@@ -272,7 +272,7 @@ class TrustedCertificates:
 
 
 class _Adapter(HTTPAdapter):
-    """An adapter with these connections and contexts."""
+    """An adapter that uses these connections and contexts."""
 
     def __init__(self, connections_per_host: int, trusted: TrustedCertificates) -> None:
         self._trusted, self._preparing = trusted, threading.Lock()

@@ -37,7 +37,7 @@ MAX_RETRY_AFTER = 7 * 86_400
 """Seconds. A longer `Retry-After` is ignored."""
 
 MADE_UP = Token("0" * 32)
-"""Looks like a token, but is not one: it is sent in experiments only."""
+"""Looks like a token, but is not one; only experiments send it."""
 
 _importing = threading.Lock()
 
@@ -54,7 +54,7 @@ class Way:
         family: `socket.AF_INET` or `socket.AF_INET6`, to use only addresses of that kind; 0 for both.
         skipped: how many addresses of that kind are left out.
         uses_netrc: whether requests may send a password from a `.netrc` file.
-        made_up_token: whether it carries a token that nobody has, to find out whether tokens arrive.
+        made_up_token: whether it carries a made-up token, to find out whether tokens arrive.
     """
 
     proxy: str | None = field(default=None, repr=False)
@@ -215,7 +215,7 @@ def _unfinished(url: str, connected: bool) -> Response:
 def _failed(url: str, error: BaseException, token: Token | None) -> Response:
     failure, detail = classify(error)
     if failure is Failure.INVALID_URL and proxy_for(url):
-        failure, detail = Failure.PROXY, "its address is malformed, or of a kind that requests cannot use here"
+        failure, detail = Failure.PROXY, "its address is malformed, or has a scheme that requests does not support"
     return Response(url=url, failure=failure, detail=redact(detail, token) if token else detail)
 
 
@@ -288,7 +288,7 @@ def _read(received: requests.Response, request: ActiveRequest) -> tuple[bytes, s
     if size > MAX_BODY:
         return b"".join(parts), "it is too long"
     if getattr(received.raw, "length_remaining", 0):
-        return b"".join(parts), "a part is missing"
+        return b"".join(parts), "part of it is missing"
     return _decompress(b"".join(parts), received.headers.get("Content-Encoding", ""))
 
 
@@ -319,7 +319,7 @@ def _with_hidden_tokens(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _form(text: str, encoding: str) -> str:
-    """What a body is that is not JSON; "" if it is empty. Ignores its `Content-Type`, which is often wrong."""
+    """The kind of a body that is not JSON; "" if it is empty. Ignores its `Content-Type`, which is often wrong."""
     start = text[:1000]
     if re.match(r"\s*<[!?a-zA-Z]", start):
         return PAGE

@@ -31,7 +31,7 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, max_help_position=30)
 
     def _split_lines(self, text: str, width: int) -> list[str]:
-        """Unlike argparse, keeps addresses whole, which notebooks make links of."""
+        """Unlike argparse, keeps addresses whole, since notebooks turn them into links."""
         return textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False)
 
     def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None = None) -> None:

@@ -63,7 +63,7 @@ def _run(
         if command.name == "cave_save" and args.token and context.is_history_kept:
             raise _typed_in_shell(command, context, line)
         if not args.help and not args.version:
-            reserve_memory()  # a thread that starts without memory lets Python wait for it without end (3.11)
+            reserve_memory()  # a thread that starts without memory makes Python wait for it forever (3.11)
             return command.run(context, args), None
         from ..doctor.gather_computer import versions
 
@@ -100,7 +100,7 @@ def _typed_in_shell(command: MagicCommand, context: Context, words: str | Sequen
         target = context.target(read(command, words, context.settings.server))
         revoke, save = spans(revoke, " at ", Span(tokens_page(target.server), "link")), next_steps.save(target)
     return BadInput(
-        "a token cannot be given as an argument, because it stays in the history of the shell. Nothing was sent or "
+        "a token cannot be given as an argument, because it would stay in the shell's history. Nothing was sent or "
         "saved. If you typed one, remove it from the history, or ",
         *revoke,
         ". To be asked for a token: ",
@@ -157,7 +157,11 @@ def _report_scrubbing(context: Context, secrets: Sequence[str], failed: Sequence
     """Says where a typed token may still be, and removes it from the cell if the front end allows it."""
     shell, frontend = context.shell, context.frontend
     what = "password" if all(secret.endswith("@") for secret in secrets) else "token"
-    place = "the front end's undo history and a checkpoint of the notebook" if shell.has_cells else "the terminal above"
+    place = (
+        "the front end's undo history and a checkpoint of the notebook"
+        if shell.has_cells
+        else "the terminal's scrollback"
+    )
     but = f", but not from {' and '.join(failed)}" if failed else " in memory and on disk"
     frontend.say(
         f"The {what} that you typed was removed from the history{but}.\n"

@@ -27,7 +27,7 @@ from .views import access, guide
     argument(
         "token",
         nargs="*",
-        help="$variable or {variable}; without it you are asked (a token typed here is scrubbed)",
+        help="$variable or {variable}; without it you are asked (a token typed here is removed from the history)",
         only_in_notebooks=True,
     ),
     argument("--overwrite", action="store_true", help="replace another token of this server"),
@@ -79,7 +79,7 @@ def _save(context: Context, target: Target, args: argparse.Namespace, text: str 
 
 
 def _save_in_turn(context: Context, target: Target, args: argparse.Namespace, text: str, given: list[str]) -> None:
-    """Saves the token of a script. Of many that start at once with the same token, the first asks the server."""
+    """Saves a token for a script. If many start at once with the same token, only the first one asks the server."""
     token = token_input.pick(context, text, target)
     with save.job(token, target.server, target.datastack) as is_saved:
         if not is_saved:
@@ -109,7 +109,7 @@ def _given(args: argparse.Namespace, names: Mapping[str, object]) -> tuple[str |
     """
     typed = " ".join(args.token)
     if sum([bool(typed), args.from_env is not None, args.from_file is not None]) > 1:
-        raise BadInput("give the token only once: --from-env, --from-file or $variable.")
+        raise BadInput("give just one of --from-env, --from-file and $variable.")
     if args.from_env is not None:
         return _from_environment(args.from_env), ["--from-env", args.from_env]
     if args.from_file is not None:

@@ -1,4 +1,4 @@
-"""What a command needs of the program that runs it: variables, history and the last error."""
+"""What a command needs from the program that runs it: variables, history and the last error."""
 
 from __future__ import annotations
 

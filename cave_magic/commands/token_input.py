@@ -41,7 +41,7 @@ from .context import Context, trouble_of
 from .views import access, guide
 
 MOST_LISTED = 100
-"""The most tokens of one paste to choose from."""
+"""How many tokens from one paste to offer at most."""
 
 
 def ask(context: Context, target: Target, or_signs_in: bool = False) -> str:
@@ -96,7 +96,7 @@ def accepted(context: Context, text: str, target: Target, overwrite: bool, given
 
 
 def verified(context: Context, token: Token, target: Target, given: Sequence[str] = ()) -> verify.VerifiedToken:
-    """Asks the server of a token whose it is and what it can read."""
+    """Asks a token's server whose it is and what it can read."""
     try:
         with context.frontend.waiting() as on_wait:
             return verify.verify_token(token, target, context.seconds(), on_wait, given)
@@ -298,7 +298,7 @@ def if_shared(context: Context, target: Target) -> Line:
 
 
 def _refuse_foreign(named: str, target: Target) -> None:
-    """A downloaded file names its server. Its token is not sent to another one."""
+    """Raises an error if a downloaded file names another server: its token is sent to no other."""
     address = parse_url(named)
     if named.strip() and address is None:
         raise BadInput(

@@ -16,11 +16,11 @@ from . import KINDS
 _KINDS = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
 
 ONE_ONLY = ("cave_setup", "cave_save", "cave_whoami")
-"""The magics that are about one datastack."""
+"""The magics that take one datastack."""
 
 
 def read_words(magic: str, words: Iterable[str], options: Sequence[str], server: str) -> tuple[str | None, list[str]]:
-    """The kind of a set-up, or None, and the datastacks that are meant.
+    """The kind of set-up, or None, and the datastacks.
 
     A datastack that the server may know and this computer does not is accepted where it cannot be another word.
 
@@ -30,7 +30,8 @@ def read_words(magic: str, words: Iterable[str], options: Sequence[str], server:
         options: those of the magic.
         server: the address that the line or the settings name, or "".
     Raises:
-        BadInput: a word is misspelled or one too many. The message quotes known words only, never what was typed.
+        BadInput: a word is misspelled, or there is one too many. The message quotes known words only, never what was
+            typed.
     """
     parts = [part for word in words for part in word.split(",") if part]
     kinds = [part for part in parts if magic == "cave_setup" and part in KINDS]
@@ -48,7 +49,7 @@ def read_words(magic: str, words: Iterable[str], options: Sequence[str], server:
 
 
 def datastack_meant(word: str, server: str = "") -> str:
-    """The datastack that a word means: `microns` is minnie65_public, unless there is a datastack called so."""
+    """The datastack that a word means: `microns` is minnie65_public, unless there is a datastack with that name."""
     return word if is_known(word) else datastack_called(word, server) or word
 
 
@@ -58,7 +59,7 @@ def is_known(name: str) -> bool:
 
 
 def _refuse_misspelled(magic: str, word: str, others: list[str], options: Sequence[str], server: str) -> None:
-    """Raises BadInput if a word is one that the magic has, misspelled; or if the magic has no use for it."""
+    """Raises BadInput if a word is a misspelled word of the magic, or if the magic cannot use it."""
     is_kind = magic == "cave_setup" and not set(KINDS) & set(others)
     near = get_close_matches(word, KINDS, n=1, cutoff=0.6) if is_kind else []
     near = near or [option for option in options if option == f"--{word.lower()}"]
@@ -72,7 +73,7 @@ def _refuse_misspelled(magic: str, word: str, others: list[str], options: Sequen
         takes = f"{_KINDS}, and" if is_kind else "only"
         raise BadInput(
             f"{name_here(magic)} takes {takes} the name of a datastack that is known here. "
-            "Else name its server with --server."
+            "For any other datastack, name its server with --server."
         )
 
 

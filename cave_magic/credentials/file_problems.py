@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class FileFault(Enum):
-    """What can be wrong with a file; the value says it in words that follow the file's name, with `{}` for details."""
+    """What can be wrong with a file; the value says so in words that follow the file's name, with `{}` for details."""
 
     MISSING = "does not exist"
     EMPTY = "is empty"
@@ -27,10 +27,10 @@ class FileFault(Enum):
     NOT_OPENABLE = "is not accessible to you"
     NOT_WRITABLE = "is not writable by you"
     NOT_CHANGEABLE = "cannot be changed by you"
-    IN_USE = "cannot be changed: another program has it open, or you may not write it"
+    IN_USE = "cannot be changed: another program has it open, or you may not write to it"
     WRITE_PROTECTED = "is write-protected"
     READ_ONLY_DISK = "is on a read-only file system"
-    MOUNTED = "is mounted by itself, so it cannot be replaced"
+    MOUNTED = "is mounted on its own, so it cannot be replaced"
     IMMUTABLE = "is marked as immutable"
     NO_MODES = "is on a file system that does not keep permissions"
     NO_SPACE = "is on a full disk"
@@ -53,10 +53,10 @@ class FileFault(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileProblem:
-    """What is wrong with a file; `str()` says it in words that follow the file's name.
+    """What is wrong with a file; `str()` says so in words that follow the file's name.
 
     Attributes:
-        fault: the kind of problem, by which code decides.
+        fault: the kind of problem, for code to decide by.
         details: what replaces each `{}` in its words; sanitized.
     """
 

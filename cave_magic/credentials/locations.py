@@ -65,7 +65,7 @@ FOLDERS = {
     "/secrets": "the folder for secrets in containers; cloud-volume 12 looks there too",
     "~/Downloads": "browsers save the file of the tokens page there",
 }
-"""The folders in which misplaced files are looked for by name, and why."""
+"""The folders in which misplaced files are searched for by name, and why."""
 
 MOVED = {"CLOUD_VOLUME_DIR": "secrets", "CLOUD_FILES_DIR": "secrets", "R_USER": ".cloudvolume/secrets"}
 """Variables that name the folder of another program, and the subfolder with the token files."""
@@ -74,7 +74,7 @@ NAMED_BY = "CAVE_TOKEN_FILE"
 """A variable that names a token file (crantcli and others)."""
 
 MOST_LISTED, MOST_READ, LARGEST = 5000, 20, 100_000
-"""The maximum numbers of listed entries of a folder, of misplaced files that are read, and of bytes in one of them."""
+"""The maximum number of entries listed in a folder, of misplaced files that are read, and of bytes in each."""
 
 MOST_FOREIGN = 500
 """The maximum number of other servers' files that are read."""
@@ -178,7 +178,7 @@ def moved_files(server: str, data_servers: Iterable[str]) -> tuple[Path, ...]:
     """The files that cloud-volume and cloud-files read first, if they are told to look in another folder of this user.
 
     A folder that belongs to somebody else, such as one that a lab shares, is left alone: a file there that only this
-    user can read would be in the way of the others. One that does not exist counts if it is in the home.
+    user can read would get in the way of the others. One that does not exist counts if it is in the home.
     """
     hosts = dict.fromkeys((name_for_files(server), *_own_hosts(server, data_servers)))
     first = dict.fromkeys(reader.paths(host)[0] for reader in READERS for host in hosts)
@@ -257,7 +257,7 @@ def _downloads() -> Iterator[Path]:
 
 
 def newest(paths: Iterable[Path]) -> list[Path]:
-    """The newest of these files, without large ones and those of other users, the newest first."""
+    """The newest of these files, newest first, without large ones and those of other users."""
     times: dict[Path, float] = {}
     for path in paths:
         with contextlib.suppress(OSError, ValueError):

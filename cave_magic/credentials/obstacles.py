@@ -1,6 +1,6 @@
 """What keeps this user from changing a file here and now, and who or what can change that.
 
-It looks first, and makes a trial only if looking cannot tell, since an access control list, a quota or the server of a
+It looks first, and tries only if looking is not enough: an access control list, a quota or the server of a
 network drive shows only then. A trial leaves nothing behind and changes no file's content and times.
 """
 
@@ -23,7 +23,7 @@ from .token_files import State, gap_of, is_foreign, link_problem, link_target, r
 
 
 class Intent(Enum):
-    """What a fix or a command does with a path; the value says it."""
+    """What a fix or a command does with a path; the value says so in words."""
 
     WRITE = "replaces or creates the file"
     CHMOD = "changes its permissions"
@@ -31,7 +31,7 @@ class Intent(Enum):
 
 
 class WayOut(Enum):
-    """How an obstacle can be removed, and by whom; the value says in which case."""
+    """How an obstacle can be removed, and by whom; the value says when."""
 
     SET_HOME = "HOME (on Windows, USERPROFILE) names no folder that this user can use"
     RESTORE_LINK = "a link to a missing folder: mount the folder or move the link away"
@@ -47,7 +47,7 @@ class WayOut(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Obstacle:
-    """What keeps this user from changing a file; `str()` says it as the start of a sentence.
+    """What keeps this user from changing a file; `str()` is the start of a sentence about it.
 
     Attributes:
         path: the cause: the file, one of its folders, or whatever is in its place.
@@ -76,7 +76,7 @@ class Obstacle:
 
 
 def folder_obstacle() -> Obstacle | None:
-    """What keeps this user from using the folder of the token files, as far as looking tells; None if nothing does."""
+    """What keeps this user from using the folder of the token files, as far as looking shows; None if nothing does."""
     home, folder = Path(os.path.expanduser("~")), secrets_folder()
     if not folder.is_absolute():
         return _without_home(folder, FileFault.HOME_UNKNOWN)
@@ -109,7 +109,7 @@ def _in_place_of_folder(path: Path) -> Obstacle | None:
 
 
 def _unwritable(folder: Path) -> Obstacle | None:
-    """Why nothing can be written in a folder, as far as looking tells."""
+    """Why nothing can be written in a folder, as far as looking shows."""
     with contextlib.suppress(AttributeError, OSError):  # Windows has no statvfs
         disk = os.statvfs(folder)
         if disk.f_flag & os.ST_RDONLY:
@@ -130,7 +130,7 @@ def _has_room(folder: Path) -> bool:
 
 
 def file_obstacle(path: Path) -> Obstacle | None:
-    """What is at the path of a token file that a save does not replace."""
+    """What is in the place of a token file, if a save does not replace it."""
     content = read_text(path)
     if content.problem is not None and content.state in (State.NOT_A_FILE, State.TOO_LARGE):
         return _movable(path, content.problem)
@@ -237,7 +237,7 @@ def _without_home(folder: Path, fault: FileFault, *details: str) -> Obstacle:
 
 
 def _movable(path: Path, problem: FileProblem, unusable: bool = False) -> Obstacle:
-    """Something in the place of a file or folder, which its owner or this user can move away."""
+    """Something in the place of a file or folder that its owner or this user can move away."""
     if not _can_be_moved(path):
         return replace(_locked(path.parent, FileFault.NOT_WRITABLE, unusable), path=path, problem=problem)
     lost = os.path.islink(path) and not os.path.lexists(link_target(path))
@@ -247,7 +247,7 @@ def _movable(path: Path, problem: FileProblem, unusable: bool = False) -> Obstac
 
 
 def _locked(path: Path, fault: FileFault, unusable: bool = False) -> Obstacle:
-    """A file or folder that this user may not use as it is, with the way that is open to this user."""
+    """A file or folder that this user may not use as it is, with what this user can do about it."""
     home, found = Path(os.path.expanduser("~")), Obstacle(
         path=path, problem=FileProblem(fault=fault), way=WayOut.ADMINISTRATOR, unusable=unusable
     )  # fmt: skip
@@ -301,12 +301,12 @@ def _owns(info: os.stat_result) -> bool:
 
 
 def _is_allowed(path: Path, access: int) -> bool:
-    """`os.access` for the user whose rights count, if the system can tell."""
+    """`os.access` for the effective user, where the system supports that."""
     return os.access(path, access, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _can_chmod(path: Path) -> bool:
-    """Tries it with the permissions that it has."""
+    """Tries it, with the permissions that the path already has."""
     try:
         os.chmod(path, stat.S_IMODE(os.stat(path).st_mode))
     except OSError:
@@ -341,7 +341,7 @@ _GET_FLAGS, _IMMUTABLE_OR_APPEND = 0x80086601, 0x30
 
 
 def _is_immutable(path: Path) -> bool:
-    """Whether a flag, which not even the permissions show, forbids any change (`chattr +i`, `chflags uchg`)."""
+    """Whether a flag, which the permissions do not show, forbids any change (`chattr +i`, `chflags uchg`)."""
     with contextlib.suppress(OSError, ImportError):
         info = os.lstat(path)
         if flags := getattr(info, "st_flags", 0):  # macOS and BSD

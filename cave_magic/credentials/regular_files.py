@@ -21,7 +21,7 @@ class TooLarge(OSError):
 
 
 def kind_of(info: os.stat_result) -> FileFault | None:
-    """What is there in place of a regular file; None if it is one."""
+    """What is there instead of a regular file; None if it is a regular file."""
     if stat.S_ISREG(info.st_mode):
         return None
     if stat.S_ISDIR(info.st_mode):
@@ -41,7 +41,7 @@ def read_regular(path: Path, most: int) -> tuple[bytes, os.stat_result]:
 
     Args:
         path: the file; links are followed.
-        most: the most bytes to read. Of a longer file nothing is read.
+        most: how many bytes to read at most; a longer file is not read.
     Raises:
         NotARegularFile: it is something else, perhaps since a moment ago.
         TooLarge: it is longer.

@@ -1,4 +1,4 @@
-"""Takes the token of a server off this computer: out of every file that has it, and nothing else out of any."""
+"""Removes a server's token from this computer: from every file that has it, and nothing else from any file."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """What is to be taken off this computer.
+    """What to remove from this computer.
 
     Attributes:
         tokens: the tokens of the server; the one that CAVEclient reads comes first.
@@ -73,7 +73,7 @@ def find_removal(server: str) -> Removal:
         left = without(content, tokens)
         plan[path] = left
         if left is None and os.path.islink(path) and not is_foreign(os.stat(path)):
-            plan[link_target(path)] = None  # else the link goes and the token stays
+            plan[link_target(path)] = None  # otherwise the link would be removed, and the token would stay
     own = stored.server_file.path
     last = {path: plan[path] for path in (link_target(own), own) if path in plan}
     first = {path: left for path, left in plan.items() if path not in last}
@@ -120,7 +120,7 @@ def is_another_servers(server: str, path: Path) -> bool:
 
 
 def _contents_with(server: str, tokens: Collection[Token]) -> Iterator[tuple[Path, str]]:
-    """The files in which one of these tokens stands, with the copies that a save or a fix has made of them.
+    """The files that contain one of these tokens, with the copies that a save or a fix has made of them.
 
     Raises:
         TokenNotSaved: a file that programs read cannot be read now, so nobody knows what is in it.
@@ -146,7 +146,7 @@ def _raise_if_unreadable(path: Path, found: TokenFile | FileContent) -> None:
 
 
 def without(content: str, tokens: Collection[Token]) -> str | None:
-    """The content of a file without these tokens, its other keys to the byte; None if nothing else of worth is left."""
+    """A file without these tokens, its other keys unchanged to the byte; None if nothing worth keeping is left."""
     secrets = [token.reveal() for token in tokens]
     data, _ = parse_object(content)
     if not isinstance(data, dict):
@@ -162,7 +162,7 @@ def without(content: str, tokens: Collection[Token]) -> str | None:
 
 
 def _has(value: object, secrets: Collection[str]) -> bool:
-    """Whether a JSON value, or a text, has one of these; a short one would be a part of others and of words."""
+    """Whether a JSON value, or a text, has one of these; a short one would also match parts of others and of words."""
     rest, long = [value], [secret for secret in secrets if len(secret) >= SHORTEST]
     while rest:
         one = rest.pop()

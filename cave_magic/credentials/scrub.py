@@ -132,7 +132,7 @@ def _sources(shell: Any, secret: str) -> None:
 
 
 def _terminal(shell: Any, secret: str) -> None:
-    """The lines behind the arrow keys, in prompt_toolkit or readline."""
+    """The lines that the arrow keys bring back, in prompt_toolkit or readline."""
     history = getattr(getattr(shell, "pt_app", None), "history", None)
     for name in ("_loaded_strings", "_storage"):
         strings = getattr(history, name, None)
@@ -178,7 +178,7 @@ _SCRUBBERS: tuple[tuple[str, Callable[[Any, str], None]], ...] = (
 def find_tokens(shell: Any, tokens: Iterable[Token]) -> tuple[LeftoverToken, ...]:
     """Finds tokens in this shell's history, and in the notebook file that it runs if that is known.
 
-    Given are the stored tokens. Others are found after a word such as `token`, or after one of our magics.
+    The stored tokens are passed in. Others are found after a word such as `token`, or after one of our magics.
     """
     known = tuple(tokens)
     notebook = notebook_of(shell)

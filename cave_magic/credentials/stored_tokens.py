@@ -1,4 +1,4 @@
-"""Which token caveclient uses for a server, from which file, and whether it belongs to another server.
+"""Which token caveclient uses for a server, in which file it is, and whether it belongs to another server.
 
 The order of files is that of caveclient 7 and 8 (`auth.py`); a test compares this module with it.
 """
@@ -23,7 +23,7 @@ SAME_TIME = 60.0
 """Seconds. If two files were written within this time, the order of their times proves nothing."""
 
 LOOK_UP_SECONDS = 1.0
-"""The time limit for looking up whether the names of two servers with the same token are names of one machine."""
+"""The time limit for finding out whether two servers with the same token are one machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +126,7 @@ def servers_with_tokens() -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherFile:
-    """Another file with a token than the one that caveclient uses.
+    """A file with a token, other than the file that caveclient uses.
 
     Attributes:
         file: the file.

@@ -47,7 +47,7 @@ class State(Enum):
 
 
 _JUST_WRITTEN, _BETWEEN_READS, _MOST_READS = 0.5, 0.01, 5
-"""For how many seconds a file may be half written, the pause before it is read again, and how often it is."""
+"""For how many seconds a file may be half written, the pause before it is read again, and how often that is tried."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,8 @@ class TokenFile:
         token: the value of the key `token` as caveclient reads it, or None.
         keys: the other keys, as they may be shown to their owner.
         inside: a token in a file that CAVEclient cannot use (a bare token, one in a list, ...), or None.
-        readable_by_others: whether other users of this computer can read it; None on Windows, where no mode tells.
+        readable_by_others: whether other users of this computer can read it; None on Windows, where modes say nothing
+            about that.
         owned: whether it belongs to the current user.
         modified: when it was last written, in seconds since 1970.
         named_host: the host of the token's server if the file names it, as those of the tokens page do; else "".
@@ -91,7 +92,7 @@ class TokenFile:
 
     @property
     def meant(self) -> Token | None:
-        """The token in it, even if CAVEclient cannot use it as it is written."""
+        """The token in it, even if CAVEclient cannot use it as written."""
         if self.token is None or self.token.format is not None:
             return self.token or self.inside
         return self.token.meant
@@ -226,7 +227,7 @@ def read_text(path: Path) -> FileContent:
 
 
 def read_settled(path: Path) -> FileContent:
-    """Reads a file of JSON; one that another program is just writing, as CAVEclient does, is waited for shortly."""
+    """Reads a JSON file; waits a moment for one that another program is just writing, as CAVEclient does."""
     content = read_text(path)
     for _ in range(_MOST_READS):
         is_new = content.info is not None and 0 <= time.time() - content.info.st_mtime < _JUST_WRITTEN

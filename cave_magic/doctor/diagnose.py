@@ -48,7 +48,7 @@ def look(
         everything: check every datastack that the servers of the targets list for the stored token.
         on_rows: called with a report in which all is well but caveclient is still being imported. If it is given, a
             check that failed is reported before that import has finished (`certainty`).
-        in_detail: find out, too, where the time of that import goes.
+        in_detail: also find out what makes that import slow.
     """
     start = time.monotonic()
     wanted = tuple(targets)

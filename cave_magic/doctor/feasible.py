@@ -1,4 +1,4 @@
-"""Tries what a next step or a fix needs before it is offered, and offers instead what can work for this user here.
+"""Tries what a next step or a fix needs before it is offered, and replaces it by one that can work for this user here.
 
 Only findings that are not ok have anything to try, so a healthy check does nothing here.
 """
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from .evidence import Machine
 
 MOST_NAMES = 1000
-"""How many names are tried for something that is moved away."""
+"""How many names are tried for whatever is moved away."""
 LONGEST_NAME = 255
 """Bytes in a file name on the usual file systems."""
 
 
 def feasible(finding: Finding, machine: Machine) -> Finding:
-    """The same finding with a next step and a fix that can work; what stands in their way is added to the evidence."""
+    """The same finding with a next step and a fix that can work; what prevents them is added to the evidence."""
     if finding.status is Status.OK:
         return finding
     step, fix = finding.next_step, finding.fix
@@ -46,7 +46,7 @@ def feasible(finding: Finding, machine: Machine) -> Finding:
 
 
 def past(obstacle: Obstacle, again: Command, unsaved: Command | None = None) -> NextStep:
-    """How to get past an obstacle, as the check says it; see `next_steps.past`."""
+    """How to get past an obstacle, in the words of the check; see `next_steps.past`."""
     return _with_free_names(next_steps.past(obstacle, again, unsaved))
 
 

@@ -37,14 +37,14 @@ if TYPE_CHECKING:
 
 
 EXIT_SECONDS = 5.0
-"""How long Python waits, when it exits, for an import that goes on: it should not end in the middle of a library."""
+"""How long Python waits, when it exits, for a running import: it should not end in the middle of a library."""
 
 HEAD_START = 0.5
-"""Seconds that the requests have before the import of caveclient begins, unless a datastack opens sooner. It keeps
-Python busy for more than a second, and what fails is known without it."""
+"""Seconds that the requests have before the import of caveclient begins, unless a datastack opens sooner. The import
+keeps Python busy for more than a second, and failures are known without it."""
 
 FEW_CONNECTIONS = 8
-"""After so many connections each further host gets only one, if all datastacks of a server are checked."""
+"""After this many connections each further host gets only one, if all datastacks of a server are checked."""
 
 
 def gather(
@@ -65,9 +65,9 @@ def gather(
         on_wait: called with the hosts that it waits for.
         everything: check instead every datastack that their servers list for the stored token.
         followed: the failed call to look at, too.
-        is_enough: called if everything is known but whether caveclient can be imported; if it returns true, that import
-            goes on in its thread, and nobody waits for it.
-        in_detail: find out, too, where the time of that import goes.
+        is_enough: called once everything is known except whether caveclient can be imported; if it returns true, that
+            import goes on in its thread, and nobody waits for it.
+        in_detail: also find out what makes that import slow.
         meanwhile: called while the responses are awaited.
     """
     watch = _watch() if in_detail and "caveclient" not in sys.modules else None
@@ -138,9 +138,9 @@ def _look_at_computer(
     notebook: NotebookSession,
     meanwhile: Callable[[], object] = lambda: None,
 ) -> Callable[[], Machine]:
-    """Looks at this computer once the first request was sent, then does what else can be done meanwhile.
+    """Looks at this computer once the first request has been sent, then does other work while the responses arrive.
 
-    What it returns gives the facts; if there was no time for them, it looks then.
+    Returns a function for the facts; if there was no time to look before, that function looks.
     """
 
     def look() -> Machine:
@@ -207,7 +207,7 @@ def ask_servers(
 
 
 def without_data_servers(found: tuple[ServerFacts, ...]) -> tuple[ServerFacts, ...]:
-    """The servers without those that know no tokens, and have a copy of the token of one that does."""
+    """The servers, without those that know no tokens and have a copy of the token of one that does."""
     refused = {facts.address for facts in found if facts.identity and facts.identity.code in responses.REFUSALS}
     known = {facts.address: facts.account is not None or facts.address in refused for facts in found}
     judged = {facts.stored.token for facts in found if known[facts.address]}

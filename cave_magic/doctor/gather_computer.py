@@ -71,7 +71,7 @@ def look_at_computer(target: Target, check_command: Command, can_ask: bool) -> M
 
 
 def attempt(look: Callable[[], T], otherwise: T) -> T:
-    """What `look` returns, or `otherwise` if it raises: one oddity must not hide the other facts."""
+    """What `look` returns, or `otherwise` if it raises: one failure must not hide the other facts."""
     try:
         return look()
     except Exception:

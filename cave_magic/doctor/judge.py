@@ -1,4 +1,4 @@
-"""Judges the facts: runs the checks and makes the report, with what the last error of the user means."""
+"""Judges the facts: runs the checks and makes the report, which also explains the user's last error."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def judge(
 def _meaning(
     error: BaseException | None, target: Target, rows: Sequence[CheckResult], evidence: Evidence
 ) -> LastError | None:
-    """What the last error means: what it says itself, and what following it found, which may disprove a guess."""
+    """What the last error means: what it says, and what following the call found, which may disprove a guess."""
     if error is None:
         return None
     from .explain_error import explain_error  # lazily: only after an error

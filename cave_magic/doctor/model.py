@@ -33,7 +33,7 @@ class Status(str, Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """What has to be possible for a command or a fix to work.
+    """What a command or a fix needs in order to work.
 
     Attributes:
         intent: what it does with a path; None if it saves a token.
@@ -102,7 +102,7 @@ def advise(*parts: str | Span | Line) -> NextStep:
 
 
 def then(advice: str | Span | Line, again: Command) -> NextStep:
-    """Advice or a command, and then the check again."""
+    """Advice or a command, followed by the check."""
     return advise(advice, ", then ", again)
 
 

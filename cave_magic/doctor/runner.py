@@ -16,7 +16,7 @@ def run_checks(checks: Iterable[Check], evidence: Evidence) -> tuple[list[CheckR
     """Runs checks in their order: what a check needs comes before it.
 
     Returns:
-        A row for each check and subject with something to say, and the fixes, each once.
+        A row for each check and subject that has something to say, and the fixes without repeats.
     """
     rows: list[CheckResult] = []
     fixes: dict[tuple[str, tuple[Path, ...]], Fix] = {}
@@ -73,7 +73,7 @@ def _look(check: Check, subject: Any, machine: Machine) -> Finding | None:
 
 
 def _offered(finding: Finding, machine: Machine) -> NextStep | None:
-    """The offer of a finding's fix. What fails is fixed first: the advice for afterwards comes with the fix then."""
+    """The offer of a finding's fix. What failed is fixed first: then the advice for afterwards comes with the fix."""
     if finding.fix is None:
         return None
     then = (". ", finding.fix.advice) if finding.fix.advice and finding.status is Status.WARNING else ()

@@ -1,4 +1,4 @@
-"""The rows of a report to read: with many datastacks one row for each cause, not one for each datastack."""
+"""The rows of a report as people read them: with many datastacks, one row for each cause instead of each datastack."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MANY = 5
 """A report on more datastacks than this is summed up."""
 
 MOST_NAMED = 12
-"""The most datastacks that a row names."""
+"""How many datastacks a row names."""
 
 
 def is_summed_up(report: Report) -> bool:

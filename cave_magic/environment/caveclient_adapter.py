@@ -96,9 +96,9 @@ class WrongArgument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedCall:
-    """The call of caveclient that raised an error, read from the frames of its traceback.
+    """The call to caveclient that raised an error, read from the frames of its traceback.
 
-    Texts are what the user or a server wrote.
+    Its texts come from the user or a server.
 
     Attributes:
         function: the function of caveclient that the user called, such as `query_table`; `CAVEclient` for a new client.
@@ -161,7 +161,7 @@ _NUMBERS = ("version", "materialization_version", "root_id", "supervoxel_id")
 
 
 def failed_call(error: BaseException | None) -> FailedCall | None:
-    """The call of caveclient that raised an error; None if caveclient did not take part in it.
+    """The call to caveclient that raised an error; None if caveclient was not involved.
 
     It reads only the variables of frames and the attributes of objects, never a property, which might send a request.
     """

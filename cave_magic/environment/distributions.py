@@ -1,4 +1,4 @@
-"""The installed distributions: which modules they own, whether their files are whole, what they require."""
+"""The installed distributions: which modules they own, whether their files are intact, what they require."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class Installed:
         return tuple(str(one) for one in code if _is_damaged(one, str(one.locate()) in looked_at, everywhere))
 
     def requirements(self, extra: str = "") -> dict[str, set[str]]:
-        """The packages that it requires here, also for one of its extras, and the extras that it wants of them."""
+        """The packages that it requires here, also for one of its extras, and which extras of them."""
         found: dict[str, set[str]] = {}
         for need in requirements_of(self.metadata, extra):
             found.setdefault(normal(need.name), set()).update(need.extras)

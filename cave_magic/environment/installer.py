@@ -71,7 +71,7 @@ def find_installer() -> Installer:
 
 
 def find_conda(name: str) -> Installer | None:
-    """The conda, mamba or micromamba that installed a package; None if something else did, or it is not to be found."""
+    """The conda, mamba or micromamba that installed a package; None if something else did, or it cannot be found."""
     from shutil import which
 
     records = Path(sys.prefix, "conda-meta").glob(f"{name}-*.json")

@@ -28,7 +28,7 @@ class ShadowingFile:
     Attributes:
         path: the file.
         name: the module.
-        harms: whether it certainly does harm: it has been imported, or shadows a library.
+        harms: whether it certainly does harm, because it has been imported, or shadows a library.
     """
 
     path: str

@@ -1,7 +1,7 @@
 """Tries an import in a fresh Python with one circumstance changed. Standard library only.
 
-A kernel in which an import has failed is no evidence: modules stay half imported, and a second try fails otherwise. As
-a program, this module reads what to try from its argument and prints what came of it.
+A kernel in which an import has failed proves nothing: modules stay half imported, and a second try fails differently.
+Run as a program, this module reads what to try from its argument and prints the outcome.
 """
 
 from __future__ import annotations
@@ -122,12 +122,12 @@ class ImportTrial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of a trial.
+    """The outcome of a trial.
 
     Attributes:
         finished: whether the fresh Python finished in time.
         raised: what the import raised.
-        possible: whether a fresh Python can be started here at all; if not, no trial will ever finish.
+        possible: whether a fresh Python can be started here at all; if not, no trial ever finishes.
     """
 
     finished: bool
@@ -145,7 +145,7 @@ IMPOSSIBLE = Outcome(finished=False, possible=False)
 
 
 def is_python_gone() -> bool:
-    """Whether this Python's program does not exist; one that this user may not see is not gone."""
+    """Whether this Python's program no longer exists; one that this user may not see is not gone."""
     try:
         os.stat(sys.executable or "")
     except FileNotFoundError:

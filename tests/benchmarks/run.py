@@ -1,6 +1,6 @@
-"""How fast cave_magic is beside caveclient, on the practice server: `python tests/benchmarks/run.py`.
+"""How fast cave_magic is compared with caveclient, on the practice server: `python tests/benchmarks/run.py`.
 
-Everything is run in turn, each time in a fresh process, so that what else the machine does hits all alike. What counts is the
+Everything is run in turn, each time in a fresh process, so that other load on the machine affects all alike. What counts is the
 median of the ratios of neighbours. It prints a table and writes it to `results.md`, with a picture in `results-light.svg`
 and `results-dark.svg`, which the documentation shows. It needs the extra `bench`.
 Not a test: the numbers depend on the machine.

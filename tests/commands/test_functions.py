@@ -53,7 +53,7 @@ def test_their_errors_are_those_of_this_package(cave, home):
 
 
 def test_the_line_of_an_error_calls_the_function(cave, home):
-    """A script has neither magics nor a token that it could type in a shell: the same call is printed, as it works."""
+    """A script has neither magics nor a token to type in a shell, so the call that works is printed."""
     token, other = cave.new_token("ada"), cave.new_token("bob")
     cave_magic.save(token, server=cave.server)
     with pytest.raises(TokenExists) as kept:

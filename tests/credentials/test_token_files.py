@@ -357,7 +357,7 @@ def test_problems_of_files_are_described(secrets, kind, problem, inside):
     ],
 )
 def test_a_malformed_map_has_no_entries(secrets, text, problem):
-    """A map that caveclient would silently overwrite is not taken for an empty one."""
+    """A map that caveclient would silently overwrite is not treated as an empty one."""
     (secrets / datastack_map.MAP_NAME).write_text(text)
     found = read_map()
     assert (found.state, dict(found.entries)) == (State.MALFORMED, {})

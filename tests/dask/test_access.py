@@ -84,7 +84,7 @@ def test_every_worker_gets_the_token(client: Any, access: CaveAccess, cave: Sand
 
 
 def test_a_worker_that_dies_gets_it_again(client: Any, access: CaveAccess, cave: Sandbox, set_up: str, homes: Path):
-    """The nanny starts a new process, which has the token; it is still taken away at the end."""
+    """The nanny starts a new process, which has the token; it is still removed at the end."""
     client.register_plugin(access)
     before = client.run(os.getpid)
     victim = min(before)

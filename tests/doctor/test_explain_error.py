@@ -67,7 +67,7 @@ def test_the_last_error_is_explained_first(fails, cell, words, absent):
     ("service", "how", "words"),
     [
         ("info", "down", "info service on {host} was down or broken (502)"),
-        ("info", "status:429", "asked to slow down"),
+        ("info", "status:429", "asked you to slow down"),
         ("info", "status:413", "it is too large (413); request less at once"),
         ("info", "status:418", "rejected that request (418)"),
         ("info", "html", "other than data"),
@@ -83,7 +83,7 @@ def test_the_token_is_not_blamed_for_a_broken_server(fails, cave, service, how, 
     cave.misbehave(service, how)
     explanation = fails("client()")
     assert words.format(host=host_of(cave.server)) in explanation
-    assert "Your token is not the reason." in explanation
+    assert "Your token is not the cause." in explanation
 
 
 PAGE = "<html><head><title>404 Not Found</title></head><body>nginx/1.22, version 5</body></html>"
@@ -139,7 +139,7 @@ def test_the_time_to_wait_is_repeated(status):
     error = requests.HTTPError(
         f"{status} Client Error: x for url: https://x.org/info/version content:b''", response=response
     )
-    assert "asked to wait 60 minutes" in explain_error(error, TARGET).text
+    assert "asked you to wait 60 minutes" in explain_error(error, TARGET).text
 
 
 def test_an_interrupted_wait_is_explained(fails, cave, monkeypatch):
@@ -251,7 +251,7 @@ def test_the_key_of_the_token_is_named(with_key, cave):
     """A rejection is about the token under the client's key, not about the token that the check looks at."""
     explanation = with_key("minnie65_public", "fanc", fanc=TOKEN)
     assert "rejected the token" in explanation
-    assert 'the client was created with auth_token_key="fanc", and that token is under another key' in explanation
+    assert 'the client was created with auth_token_key="fanc", so it sent the token under that key' in explanation
 
 
 def test_the_key_is_not_blamed_for_a_missing_permission(with_key, cave):

@@ -351,7 +351,7 @@ def _named(folder, name, **entries):
 
 @pytest.mark.parametrize("name", ["cave-secret.json", "other.example.org-cave-secret.json"])
 def test_a_file_that_names_another_server_is_not_a_copy(secrets, name):
-    """A file that says that its token is for another server is left alone."""
+    """A file that names another server for its token is left alone."""
     save.save_token(Token("a" * 31 + "1"), GLOBAL)
     _named(secrets, name, token="b" * 31 + "2")
     found = fixes.fix_copies(stored_tokens.resolve(GLOBAL), Token("a" * 31 + "1"), ["https://other.example.org"])

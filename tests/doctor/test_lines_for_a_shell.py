@@ -108,7 +108,7 @@ def test_python_lines_open_a_python(home, tmp_path):
     assert (done.returncode, "Error" in done.stderr) == (0, False)
 
 
-def test_no_line_is_one_of_ipython(in_a_shell):
+def test_no_line_in_a_shell_is_for_ipython(in_a_shell):
     """No line begins with a sign of IPython, and bash can read each of them."""
     made = [
         next_steps.install(Installer(tool=tool), "caveclient>=8,!=8.1", again=True)
@@ -126,7 +126,7 @@ def test_no_line_is_one_of_ipython(in_a_shell):
 KERNELS = re.compile(r"kernel|the notebook|\bcell|Jupyter|(?:^| )[%!]\w")
 
 
-def test_what_is_said_in_a_shell_is_about_no_kernel():
+def test_text_in_a_shell_mentions_no_kernel():
     """Repairs, shortages and obstacles speak of programs and sessions."""
     repairs = [
         Repair(action=action, specs=("caveclient",), folder="/x") for action in Action if action is not Action.RESTART

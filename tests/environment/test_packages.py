@@ -66,7 +66,7 @@ def test_the_version_is_that_of_the_headers(text: str, version: str, tmp_path: P
         assert (distribution("tiny").version or "") == version
 
 
-def test_metadata_that_are_no_text_have_no_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_metadata_that_is_not_text_has_no_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A package whose metadata are damaged is installed in an unknown version."""
     folder = tmp_path / "tiny-7.dist-info"
     folder.mkdir()

@@ -1,4 +1,4 @@
-"""A home that is thrown away, a real IPython shell, a person who is set up: for fixtures and for programs."""
+"""A temporary home, a real IPython shell, a person who is set up: for fixtures and for programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One more format of token takes one registration: reading, sending, saving, redacting and scrubbing go by it."""
+"""A new token format takes one registration: reading, sending, saving, redacting and scrubbing all use it."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from .network import AUTH, UNEXPECTED
 from .token import FORM, SHADOW, set_up, within_reach
 
 SOON = timedelta(days=2)
-"""How long before it expires a temporary token is urgent."""
+"""How long before its expiry a temporary token becomes urgent."""
 
 
 def _account(server: ServerFacts) -> Finding:
@@ -37,16 +37,16 @@ def _account(server: ServerFacts) -> Finding:
 
 
 def _not_received(response: Response, server: ServerFacts) -> Finding:
-    """The auth server says that it got no token; a made-up one, which it would reject, shows where tokens are lost."""
+    """The auth server says that it got no token; a made-up one, which it has to reject, shows where it was lost."""
     tried, got_none = server.tried, f"{response.host} received no token ({response.status} {response.code})"
     same, direct = (_arrives(tried.first(one)) for one in (Change.MADE_UP, Change.MADE_UP_DIRECT))
     if same:
-        found = failed(got_none, ", but a made-up token arrives", next_step=then("wait a minute", server.again))
+        found = failed(got_none, ", but a made-up token gets through", next_step=then("wait a minute", server.again))
     elif direct:
         step = past_proxy(response, server, tried.proxy)
-        found = failed(got_none, "; without the proxy, a made-up token arrives", next_step=step)
+        found = failed(got_none, "; without the proxy, a made-up token gets through", next_step=step)
     else:
-        lost = "" if same is None else "; a made-up token does not arrive either"
+        lost = "" if same is None else "; a made-up token does not get through either"
         found = failed(got_none, lost, next_step=then(another_network(response.host), server.again))
     return replace(found, tried=what_was_tried(tried, lambda one: bool(_arrives(one))))
 
@@ -106,7 +106,7 @@ ACCOUNT = Check(
     needs=(FORM, SHADOW, AUTH),
     quiet=False,
     explains="The auth server rejected the token, or its response was unexpected.",
-    fixed_by="`%cave_save --from-file FILE --overwrite` if another file has a token that works, else "
+    fixed_by="`%cave_save --from-file FILE --overwrite` if another file has a token that works, otherwise "
     "`%cave_setup existing`; if a password in `.netrc` is sent instead, `%env NETRC=/dev/null`; after an unexpected "
     "response, `%cave_check` again later.",
 )

@@ -1,4 +1,4 @@
-"""Why did the last call of caveclient fail, if everything else works?"""
+"""Why did the last call to caveclient fail, if everything else works?"""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _call(datastack: DatastackFacts) -> Finding | None:
 
 
 def _in_the_cell(finding: Finding, check: Command) -> Finding:
-    """The finding with the cell as what to run again: the next check no longer knows of the error."""
+    """The finding, with the cell as what to run again: the next check no longer knows about the error."""
     words = finding.next_step.line if finding.next_step else ()
     again = tuple(Span("run the cell again") if span == check else span for span in words)
     return replace(finding, next_step=advise(again) if again else None)
@@ -49,7 +49,7 @@ def _server(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
         evidence = f"the client was created with a wrong server_address: {problem}"
     elif facts.other_server:
         here, there = facts.other_server, datastack.server.host
-        evidence = f"the client asked {here}, which does not open {datastack.name}; {there} does"
+        evidence = f"the client asked {here}, where {datastack.name} does not open; on {there} it does"
     else:
         return None
     return failed(evidence, next_step=advise("create the client again: ", next_steps.go_on(datastack.target)))
@@ -61,11 +61,13 @@ def _key(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
         return None
     go_on, shown = next_steps.go_on(datastack.target), Span(show_path(asked.file), private=True)
     if asked.key == TOKEN_KEY:
-        evidence = line("the client found no token in ", shown, " when it was made; the stored one works")
+        evidence = line("the client found no token in ", shown, " when it was created; the stored token works")
         return failed(evidence, next_step=advise("create the client again: ", go_on))
     keys = [*([Span(TOKEN_KEY, private=True)] if file.token is not None else []), *file.keys]
-    has = line(shown, " has ", joined(" and ", keys) if keys else "no keys")
-    but = ", and that token is under another key; " if asked.found else ", but "
+    has = line(shown, " has no keys")
+    if keys:
+        has = line(shown, f" has the key{'s' if len(keys) > 1 else ''} ", joined(" and ", keys))
+    but = ", so it sent the token under that key; " if asked.found else ", but "
     evidence = line('the client was created with auth_token_key="', show_key(asked.key), '"', but, has)
     return failed(evidence, next_step=advise("without that argument: ", go_on))
 
@@ -104,7 +106,7 @@ def _type(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
     wrong = facts.call.wrong
     if wrong is None:
         return None
-    lossy = ", which does not hold all digits of an id" if wrong.type == "float" and wrong.name.endswith("_id") else ""
+    lossy = ", which cannot hold all digits of an id" if wrong.type == "float" and wrong.name.endswith("_id") else ""
     kind = sanitize(wrong.type, 40, shareable=True).text
     given = f"{wrong.name} of type {kind}{lossy}" if kind else f"an empty {wrong.name}"
     step = advise(f"in that cell, give {wrong.name} as {wrong.expected}")
@@ -168,7 +170,7 @@ def _table(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
         return None
     other = "table" if is_for_views else "view"
     if name in there:
-        step = advise(f"read it as a {other}: ", _query(datastack, facts, other, name))
+        step = advise(f"query it as a {other}: ", _query(datastack, facts, other, name))
         return failed(f"{name} is a {other} of {datastack.name}, not a {kind}", next_step=step)
     version = call.version or (facts.valid[0] if facts.valid else None)
     evidence = f"version {version} of {datastack.name} has no {kind} {name}"
@@ -191,7 +193,9 @@ def _same(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
         return wait_for_cache(replace(datastack, info=response, contradicted_since=facts.refused_since), evidence)
     if response.code in NOT_RECEIVED:
         evidence = f"{response.host} received no token ({response.code}), although one was sent"
-        return failed(f"{evidence}; {datastack.server.host} got it", next_step=advise(another_network(response.host)))
+        return failed(
+            f"{evidence}; {datastack.server.host} received it", next_step=advise(another_network(response.host))
+        )
     if response.status == 200 and _is_unusable(response, facts):
         body = Untrusted(json.dumps(response.body, default=repr)) if response.is_json else response.opening
         return failed(

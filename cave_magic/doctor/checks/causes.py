@@ -20,7 +20,7 @@ from ..experiments.model import Change, Experiment, Tried
 from ..model import Command, Finding, NextStep, advise, failed, then
 
 SET_CLOCK = "set the clock of this computer, or ask its administrators to set it"
-"""Advice if its clock is wrong."""
+"""Advice if the clock of this computer is wrong."""
 
 
 def tell_administrators(host: str) -> str:
@@ -31,16 +31,16 @@ def tell_administrators(host: str) -> str:
 
 def another_network(host: str) -> str:
     """Advice if a token is lost on the way to a host."""
-    return f"try another network; if it is the same there, {tell_administrators(host)}"
+    return f"try another network; if it fails there, too, {tell_administrators(host)}"
 
 
 def not_yours(server: ServerFacts) -> str:
     """Advice if a data server does not work: its address comes from the info service."""
-    return f"the info service has a wrong address for it, or it is down: {tell_administrators(server.host)}"
+    return f"the info service has the wrong address for it, or it is down: {tell_administrators(server.host)}"
 
 
 def evidence_of(response: Response) -> Line:
-    """The response in one line, with the time that it took if that matters."""
+    """The response in one line, with the time it took if that matters."""
     if response.failure not in (Failure.NO_RESPONSE, Failure.TOO_SLOW) or response.seconds < 1:
         return response.evidence
     return line(response.evidence, f" within {response.seconds:.{1 if response.seconds < 10 else 0}f} s")
@@ -48,7 +48,7 @@ def evidence_of(response: Response) -> Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """An experiment that changed the outcome, with what is needed to speak about it.
+    """An experiment that changed the outcome, with what is needed to describe it.
 
     Attributes:
         experiment: the experiment.
@@ -83,7 +83,7 @@ def what_changed(
 def _again(case: Case) -> tuple[str, NextStep]:
     tell = tell_administrators(case.response.host)
     return (
-        "a moment later, without the token, it responded as it should",
+        "a moment later, without the token, it responded normally",
         advise("wait a minute, then ", case.server.again, f"; if it fails every time, {tell}"),
     )
 
@@ -91,7 +91,7 @@ def _again(case: Case) -> tuple[str, NextStep]:
 def _proxy_spelling(case: Case) -> tuple[str, NextStep]:
     variable = case.tried.proxy
     if case.experiment.source == "password":
-        outcome = "the proxy works once the special characters of the password are encoded"
+        outcome = "the proxy works once the special characters in the password are encoded"
         return outcome, _corrected(case, variables.with_proxy_password(variable))
     outcome = "the proxy works without the extra or missing characters in its address"
     return outcome, _corrected(case, variables.with_scheme(variable, "http"))
@@ -104,7 +104,7 @@ def _proxy_scheme(case: Case) -> tuple[str, NextStep]:
 
 
 def _corrected(case: Case, command: Command) -> NextStep:
-    """Corrects the variable that names the proxy; other settings are not reached by a line."""
+    """Corrects the variable that names the proxy; no line can change other settings."""
     if case.tried.proxy.lower().endswith("_proxy"):
         return advise(f"correct {case.tried.proxy}: ", command, ", then ", case.server.again)
     return then(f"correct the address of the proxy in {case.tried.proxy}", case.server.again)
@@ -188,7 +188,7 @@ def _family(case: Case) -> tuple[str, NextStep]:
 
 def _other_address(case: Case) -> tuple[str, NextStep]:
     host = case.response.host
-    outcome = f"{host} has several addresses: at the second it responds, at the first it does not"
+    outcome = f"{host} has several addresses: it responds at the second, but not at the first"
     return outcome, then(tell_administrators(host), case.server.again)
 
 

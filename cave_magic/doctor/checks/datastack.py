@@ -50,7 +50,7 @@ def _info(datastack: DatastackFacts) -> Finding | None:
     if response is None:
         return None
     if datastack.is_remembered:
-        return ok("opened it a few minutes ago; not asked again, because the permissions are the same")
+        return ok("opened the datastack a few minutes ago; not asked again, because your permissions have not changed")
     if is_cave(response):
         return ok(f"responded in {elapsed(response.seconds)}")
     return failure_finding(response, server_for(datastack), "the info service")
@@ -94,7 +94,7 @@ def wait_for_cache(datastack: DatastackFacts, *evidence: str | Span) -> Finding:
     """The info service still uses an earlier response of the auth server, which it caches for `MEMORY_SECONDS`."""
     response, since = datastack.info, datastack.contradicted_since
     if response is None or since is None or response.at >= since + MEMORY_SECONDS:
-        too_long = f"it has cached that for more than {duration(MEMORY_SECONDS)}"
+        too_long = f"it has cached that for longer than {duration(MEMORY_SECONDS)}"
         return unknown(
             *evidence, next_step=then(f"{too_long}: {tell_administrators(datastack.server.host)}", datastack.again)
         )
@@ -212,7 +212,7 @@ def _no_permission(datastack: DatastackFacts, account: Account) -> Finding:
         give = f"you administer {datastack.server.host}: give your account that permission"
         return failed(evidence, ", which an administrator needs too", next_step=then(give, datastack.again))
     if dataset in account.administers:
-        give = f"you administer {dataset}: give a group of yours the permission to view it"
+        give = f"you administer {dataset}: give one of your groups permission to view it"
         return failed(evidence, ", which a dataset's administrator needs too", next_step=then(give, datastack.again))
     if not account.before_terms:
         step = advise(
@@ -239,7 +239,7 @@ def _or_another_token(datastack: DatastackFacts, finding: Finding) -> Finding:
     if datastack.untried_file is None:
         return finding
     save = save_this(server, datastack.untried_file)
-    step = advise(save.line, f" if that is one for {server.host}; else ", next_step.line)
+    step = advise(save.line, f" if it is for {server.host}; otherwise ", next_step.line)
     return failed(finding.evidence, f"; {untried(datastack.untried_file)}", next_step=step)
 
 
@@ -260,8 +260,8 @@ INFO = Check(
     about=DatastackFacts,
     look=_info,
     needs=(ACCOUNT,),
-    explains="The server responds, but its info service does not work. The token is not the reason.",
-    fixed_by=f"Wait for the server's administrators to fix it, as long as the check says. {NETWORK.fixed_by}",
+    explains="The server responds, but its info service does not work. The token is not the cause.",
+    fixed_by=f"Wait for the server's administrators to fix it; the check may say how long. {NETWORK.fixed_by}",
 )
 TERMS = Check(
     id="terms",
@@ -294,8 +294,8 @@ ACCESS = Check(
     quiet=False,
     explains="The account has no permission to view the datastack, or this has just changed and the info service has "
     "not caught up.",
-    fixed_by="If another token on this computer has access, save it with the `%cave_save` that the check prints. Else "
-    "ask the administrators of the dataset for access, use the public datastack, or use another account with "
+    fixed_by="If another token on this computer has access, save it with the `%cave_save` that the check prints. "
+    "Otherwise ask the administrators of the dataset for access, use the public datastack, or use another account with "
     "`%cave_setup existing`. After a change, try again at the time that the check prints.",
 )
 CHECKS = (LISTED, INFO, TERMS, NAME, ACCESS)

@@ -96,12 +96,13 @@ def _wrong_entry(server: ServerFacts, *evidence: str | Line) -> Finding:
 MAP_FILE = Check(
     id="map-file",
     group="stored token",
-    title="map of datastacks",
+    title="datastack map",
     about=Machine,
     look=_map_file,
     needs=(RESOURCES,),
     explains="The file in which caveclient saves the server of each datastack is damaged.",
-    fixed_by="`%cave_check --fix` repairs it and keeps a copy; a line of the check moves away what is not a file.",
+    fixed_by="`%cave_check --fix` repairs it and keeps a copy; if something else is in its place, the check prints "
+    "a line that moves it away.",
 )
 MAP = Check(
     id="map",
@@ -116,7 +117,7 @@ MAP = Check(
 MAP_SECRET = Check(
     id="map-secret",
     group="stored token",
-    title="map of datastacks",
+    title="datastack map",
     about=Machine,
     look=_map_secret,
     needs=(MAP_FILE,),

@@ -32,7 +32,8 @@ def _caveclient(machine: Machine) -> Finding:
         longer = next_steps.with_option(machine.check_command, "--timeout 60")
         step = advise(either("restart the kernel, then ", ""), longer)
         return unknown(
-            "the import of caveclient did not finish in time: a package waits, or the disk is slow", next_step=step
+            "the import of caveclient did not finish in time: a package is waiting for something, or the disk is slow",
+            next_step=step,
         )
     if harmful := _harmful(machine):
         said, step = _in_the_way(harmful, machine)
@@ -69,7 +70,9 @@ def _not_importable(name: str, problem: str, machine: Machine) -> Finding:
     shown = f"{name} {machine.versions.get(name, '')}".rstrip()
     if fault is None:
         longer = next_steps.with_option(machine.check_command, "--timeout 60")
-        return failed(f"{shown} cannot be imported ({problem}); there was no time to see why", next_step=advise(longer))
+        return failed(
+            f"{shown} cannot be imported ({problem}); there was no time to find out why", next_step=advise(longer)
+        )
     said = line(f"{shown} cannot be imported: ", import_faults.said_of(fault, problem))
     return failed(said, next_step=then(import_faults.repaired(fault.repair), machine.check_command))
 

@@ -52,7 +52,7 @@ def repaired(repair: Repair) -> Line:
     if repair.action is Action.OTHER_PYTHON:
         return line(either("choose a kernel with", "use"), " another Python")
     if repair.action is Action.UNSET:
-        jupyter = f"unset {specs[0]} where Jupyter is started, start it again"
+        jupyter = f"unset {specs[0]} where Jupyter is started, restart Jupyter"
         return line(variables.without_variable(specs[0]) if in_shell() else jupyter)
     if repair.action is Action.RENAME:
         return line(next_steps.move_away(Path(repair.folder)), either(", restart the kernel", ""))

@@ -64,7 +64,7 @@ def test_a_link_to_a_drive_that_is_not_mounted_names_the_folder(alone: World):
     report = alone.check()
     assert bad(report) == [("token", "failed")]
     assert "is a link to ~/usb/keys/cave.json, but ~/usb/keys does not exist" in _evidence(report, "token")
-    assert report.next.text.startswith("if that is on a drive that is not mounted, mount it; else !mv ")
+    assert report.next.text.startswith("if that is on a drive that is not mounted, mount it; otherwise !mv ")
     alone.patch.setattr("getpass.getpass", lambda prompt="": pytest.fail("asked"))
     ran = alone.run("%cave_setup existing --paste")
     assert ran.error == "TokenNotSaved"

@@ -183,7 +183,7 @@ def test_a_broken_caveclient_is_the_cause(world: World, broken, source):
     assert next_steps.leave_out(str(world.home / "stub")).text in report.next.commands
 
 
-def test_a_caveclient_of_another_shape_is_updated(world: World, broken):
+def test_an_unfamiliar_caveclient_is_upgraded(world: World, broken):
     """If it can be imported but not used, the advice is to update it."""
     broken("from . import auth")
     report = world.check()

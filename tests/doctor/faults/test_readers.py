@@ -158,7 +158,7 @@ def test_a_fix_in_another_folder_keeps_a_backup(world: World, libraries: Librari
 
 @pytest.mark.usefixtures("permissions_count")
 def test_a_read_only_folder_is_named(world: World, libraries: Libraries):
-    """The fix is offered once the folder is opened up, by the line that is printed."""
+    """The fix is offered once the printed line has unlocked the folder."""
     secrets = _moved(world)
     world.write(secrets / "cave-secret.json", {"token": NEW})
     secrets.chmod(0o500)
@@ -171,7 +171,7 @@ def test_a_read_only_folder_is_named(world: World, libraries: Libraries):
 
 
 def test_the_same_token_in_the_variables_folder_is_ok(world: World, libraries: Libraries):
-    """Another folder with the right token is no problem."""
+    """Another folder with the right token is fine."""
     world.write(_moved(world) / "cave-secret.json", {"token": world.token})
     report = world.check()
     assert report.ok
