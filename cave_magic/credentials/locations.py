@@ -163,7 +163,8 @@ class Reader:
     def paths(self, host: str) -> tuple[Path, ...]:
         """The files that it looks for, in order, for a data server; it reads the first that exists."""
         names = (*([f"{host}-{DEFAULT_NAME}"] if host else []), *self.names)
-        return tuple(folder / name for name in names for folder in self._folders())
+        folders = self._folders()
+        return tuple(folder / name for name in names for folder in folders)
 
     def _folders(self) -> tuple[Path, Path, Path]:
         moved = self._folder_named("CLOUD_VOLUME_DIR", "~/.cloudvolume") / "secrets"

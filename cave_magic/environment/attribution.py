@@ -82,7 +82,7 @@ class _Attribution:
 
     def fault(self) -> ImportFault:
         """The fault: the first one found; those that can be tried come before those that can only be deduced."""
-        tried = (self._circumstances, self._other_copy)
+        tried = (self._circumstances, self._other_copy, self._bytecode)
         deduced = (self._unreadable, self._absent, self._broken, self._other_version)
         looks = (*tried, *deduced, self._binary, self._library, self._mismatch)
         if found := next((found for look in looks if (found := look())), None):
@@ -155,12 +155,11 @@ class _Attribution:
         return works
 
     def _circumstances(self) -> ImportFault | None:
-        """A folder that this kernel no longer searches, a file that runs first, a variable, or the compiled files."""
+        """A folder that this kernel no longer searches, a file that runs first, or a variable."""
         names = tuple(name for name in os.environ if name.upper() not in _KEPT)
         trials = {
             "startup": ImportTrial(module=self._target, bare=True),
             "variables": ImportTrial(module=self._target, without=names),
-            "bytecode": ImportTrial(module=self._target, recompiled=True),
         }
         if not all(one in sys.path for one in site.getsitepackages() if os.path.isdir(one)):
             trials = {"path": ImportTrial(module=self._module, own_path=True)} | trials
@@ -169,11 +168,7 @@ class _Attribution:
             return _STALE
         if works == "startup":
             return find_startup_fault(self._target, files_of_python(), self._seconds() - 0.5, bare=True)
-        if works == "variables":
-            return self._variable(names)
-        if works is None or not self._parts:
-            return None  # damaged files in `__pycache__`, or files there that are older than they claim
-        return self._found(Cause.DAMAGED, self._parts[0], Action.REINSTALL, files=("__pycache__",))
+        return self._variable(names) if works == "variables" else None
 
     def _variable(self, names: tuple[str, ...]) -> ImportFault | None:
         """The environment variable without which the import works; leaves out a few at a time."""
@@ -206,6 +201,12 @@ class _Attribution:
         trial = trials[works]
         tops = trial.hidden or tuple(top for top, found in double.items() if found[0] == trial.folder)
         return self._copy_fault(trial.folder, tops, double[tops[0]][1])
+
+    def _bytecode(self) -> ImportFault | None:
+        """Files in `__pycache__` that are damaged, or older than they claim; an import without them takes longest."""
+        if not self._parts or self._try({"bytecode": ImportTrial(module=self._target, recompiled=True)}) is None:
+            return None
+        return self._found(Cause.DAMAGED, self._parts[0], Action.REINSTALL, files=("__pycache__",))
 
     def _candidates(self) -> Iterator[str]:
         """The modules that may have several copies: those involved, and what they need."""

@@ -145,8 +145,9 @@ def all_installed(path: Sequence[str] | None = None) -> list[Installed]:
     for one in distributions() if path is None else distributions(path=list(path)):
         with suppress(Exception):  # incomplete metadata
             is_leftover = os.path.basename(str(getattr(one, "_path", ""))).startswith("~")  # of an interrupted pip
-            if one.metadata["Name"] and one.version and not is_leftover:
-                found.append(Installed(normal(one.metadata["Name"]), one.version, one))
+            said = one.metadata  # once: `importlib` parses all of it each time
+            if said["Name"] and said["Version"] and not is_leftover:
+                found.append(Installed(normal(said["Name"]), said["Version"], one))
     return found
 
 

@@ -17,6 +17,7 @@ LIBRARIES = frozenset(
 
 _UNUSED = {"antigravity", "idlelib", "test", "this", "turtle", "turtledemo"}
 _STANDARD_LIBRARY = sys.stdlib_module_names - set(sys.builtin_module_names) - _UNUSED
+_SCRIPTS = frozenset(f"{name}.py" for name in LIBRARIES | _STANDARD_LIBRARY)
 
 
 class ShadowingFile:
@@ -59,5 +60,4 @@ def _scripts_in(folder: str) -> list[str]:
         home = os.path.abspath(folder)
     except OSError:  # a zip file, or a folder that is gone
         return []
-    wanted = {f"{name}.py" for name in LIBRARIES | _STANDARD_LIBRARY}
-    return [os.path.join(home, name) for name in sorted(wanted.intersection(names))]
+    return [os.path.join(home, name) for name in sorted(_SCRIPTS.intersection(names))]

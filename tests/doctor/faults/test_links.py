@@ -191,16 +191,15 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("level", ["secrets", ".cloudvolume"])
-@pytest.mark.parametrize(("way", "words"), WAYS.items(), ids=lambda one: getattr(one, "__name__", None))
-def test_anything_in_place_of_a_folder_is_named(world: World, level, way, words):
+@pytest.mark.in_turn(level=("secrets", ".cloudvolume"), way=tuple(WAYS))
+def test_anything_in_place_of_a_folder_is_named(world: World, level, way):
     """For the folder of the token files and its parent there is one row, and the next line moves it away."""
     folder = world.secrets if level == "secrets" else world.secrets.parent
     os.rename(folder, world.home / "kept")
     way(folder, world.home)
     report = world.check()
     assert bad(report) == [("token-folder", "failed")]
-    assert _evidence(report, "token-folder") == f"~/{folder.relative_to(world.home)} {words}"
+    assert _evidence(report, "token-folder") == f"~/{folder.relative_to(world.home)} {WAYS[way]}"
     assert world.fix().ok
 
 
