@@ -2,10 +2,10 @@
 # /// script
 # dependencies = ["nox>=2025.10.14"]
 # ///
-"""`nox -s lint`: all that checks the code without running it. `nox -s core`: the core tests on other Pythons.
+"""`nox -s lint`: everything that checks the code without running it. `nox -s core`: the core tests on other Pythons.
 `nox -s docs`: the site.
 
-`.ci/run` and the workflows call these sessions; nothing else says how something is checked.
+`.ci/run` and the workflows call these sessions; nothing else defines how the project is checked.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def everything(session: nox.Session) -> None:
-    """The tests that take a sample of their combinations, with all of them; no test of a browser is one."""
+    """The tests that usually take a sample of their combinations, with all of them; none uses a browser."""
     session.install("-q", "-e", ".[test]")
     arguments = ("--everything", "-m", "not browser", "-n", "auto", "--dist", "worksteal")
     session.run("python", "-m", "pytest", "-q", *arguments, *session.posargs)
@@ -141,14 +141,14 @@ def worlds(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def neighbours(session: nox.Session) -> None:
-    """Old and new neighbours, each in an environment of its own; writes docs/reference/neighbours.md. Takes minutes."""
+    """Tests old and new versions of other packages; writes docs/reference/neighbours.md. Takes minutes."""
     session.install("-q", "uv")
     session.run("python", "tests/neighbours/run.py", *session.posargs)
 
 
 @nox.session(default=False)
 def build(session: nox.Session) -> None:
-    """The two files of a release, in `dist/`: built twice alike, checked as PyPI checks them, installed and loaded.
+    """The two release files, in `dist/`: built twice and compared, checked as PyPI does, installed and loaded.
 
     `nox -s build -- v0.2.0` fails unless that is the version.
     """

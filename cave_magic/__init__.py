@@ -6,9 +6,10 @@ nothing heavy, and works even if caveclient is broken, since that is one of the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, overload
-
+TYPE_CHECKING = False  # as `typing` has it, which a file on the path of Python may shadow
 if TYPE_CHECKING:
+    from typing import Any, overload
+
     from .commands.outcomes import Identity, SavedToken
     from .dask.report import WorkersReport
     from .doctor.report import Report
@@ -31,21 +32,25 @@ def unload_ipython_extension(shell: Any) -> None:
     unload(shell)
 
 
-@overload
-def check(*datastacks: str, server: str = "", timeout: float = 10.0, workers: None = None) -> Report: ...
-@overload
-def check(*datastacks: str, server: str = "", timeout: float = 10.0, workers: object) -> WorkersReport: ...
+if TYPE_CHECKING:
+
+    @overload
+    def check(*datastacks: str, server: str = "", timeout: float = 10.0, workers: None = None) -> Report: ...
+    @overload
+    def check(*datastacks: str, server: str = "", timeout: float = 10.0, workers: object) -> WorkersReport: ...
+
+
 def check(*datastacks: str, server: str = "", timeout: float = 10.0, workers: object = None) -> Report | WorkersReport:
     """Runs `%cave_check` from a script.
 
     Args:
         datastacks: names; minnie65_public if empty.
         server: the address of a server; "" for the server of each datastack.
-        timeout: the most seconds to wait.
+        timeout: how many seconds to wait at most.
         workers: a `distributed.Client` or the address of a scheduler, to check each worker of that cluster instead.
 
     Returns:
-        The report: `.ok`, `.rows`, `.next`, `.to_dict()`; of workers `.groups` instead of `.rows`. It contains no
+        The report: `.ok`, `.rows`, `.next`, `.to_dict()`; for workers `.groups` instead of `.rows`. It contains no
         secrets.
 
     Raises:
@@ -55,9 +60,11 @@ def check(*datastacks: str, server: str = "", timeout: float = 10.0, workers: ob
 
     find_door()
     from .api.batch import validate_timeout
+    from .commands.shell import scrub_call
     from .credentials.target import find_target
     from .deployments import DEFAULT_DATASTACK
 
+    scrub_call(*datastacks, server, workers)
     seconds = validate_timeout(timeout, "timeout")
     targets = [find_target(name, server, asked=True) for name in datastacks or (DEFAULT_DATASTACK,)]
     if workers is not None:
@@ -81,12 +88,12 @@ def save(
     """Saves a token where CAVEclient and cloud-volume find it, as `%cave_save` does.
 
     Args:
-        token: the token, from wherever your secrets are; best not typed into a file or a notebook.
+        token: the token, read from wherever you keep your secrets; do not type it into a file or a notebook.
         server: the address of its server; "" for the server of the datastack.
         datastack: the datastack to read; "" for minnie65_public, or the first one of the server.
-        overwrite: whether it replaces another token of this server.
-        verify: whether the server is asked first whether it accepts the token.
-        timeout: the most seconds to wait.
+        overwrite: whether to replace another token for this server.
+        verify: whether to check first that the server accepts the token.
+        timeout: how many seconds to wait at most.
 
     Returns:
         What was saved: `.server`, `.files`, `.account`, `.unchanged`, `.to_dict()`. It contains no secrets.
@@ -95,7 +102,7 @@ def save(
         NotAToken: the text is not a token.
         TokenExists: another token is saved for the server, and `overwrite` is False.
         TokenRejected: the server does not accept the token. Nothing was saved.
-        TokenNotChecked: the server did not say whether it does. Nothing was saved.
+        TokenNotChecked: the server could not be asked, or its response was unclear. Nothing was saved.
         TokenNotSaved: a file cannot be written. Nothing was changed.
         BadInput: the address, the name or the timeout is invalid.
     """
@@ -113,7 +120,7 @@ def whoami(*, server: str = "", datastack: str = "", timeout: float = 10.0) -> I
     Args:
         server: the address of the server; "" for the server of the datastack.
         datastack: a datastack; "" for minnie65_public.
-        timeout: the most seconds to wait.
+        timeout: how many seconds to wait at most.
 
     Returns:
         The account and the token: `.account`, `.token` (its last characters), `.permanent`, `.file`, `.to_dict()`.

@@ -1,29 +1,28 @@
-"""`cave-magic` and `python -m cave_magic`: the magics as commands of a shell, with the same options, words and pages.
+"""`cave-magic` and `python -m cave_magic`: the magics as shell commands, with the same options, words and pages.
 
-Exit codes: 0 if all is well, 1 if something is wrong, 2 if the line cannot be read or names what is not there, 130
-after Ctrl-C. Pages go to stdout, errors and everything that waits to stderr; with `--json`, only JSON goes to stdout.
+Exit codes: 0 if all is well, 1 if something is wrong, 2 if the line is invalid or names something that does not exist,
+130 after Ctrl-C. Pages go to stdout, errors and progress to stderr; with `--json`, only JSON goes to stdout.
+
+It imports everything else late: then, too, Ctrl-C ends it with one line, and a file that shadows a module is named.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from collections.abc import Sequence
-from difflib import get_close_matches
 
-from .commands import NAMES, cannot_be_imported, find_command
-from .errors import BadInput, CaveMagicError
-from .ui.door import find_door, program
+TYPE_CHECKING = False  # as `typing` has it, which such a file may shadow
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SECONDS, PATIENT_SECONDS = 10.0, 60.0
-"""How long a command waits for servers at most; and a job that saves a token, with others that start at once."""
+"""How long a command waits for servers at most; and a job that saves a token while many others start, too."""
 
 WELL, WRONG, UNREADABLE, INTERRUPTED = 0, 1, 2, 130
 """Exit codes."""
 
 OTHERS = ("completion", "help")
-"""The commands that are no magics."""
+"""The commands that are not magics."""
 
 _HELP = """\
 {program} COMMAND [OPTIONS]
@@ -35,27 +34,51 @@ commands:
   save        save a token from a hidden prompt, or --from-env NAME, --from-file PATH
   whoami      show your account, and which token this computer sends
   check       find out why access does not work, and how to fix it
-  completion  print the script for completion with Tab: completion bash, zsh or fish
+  completion  print the script for Tab completion: completion bash, zsh or fish
 
 {program} COMMAND --help shows the options of a command; --version shows the versions.
-The exit code is 0 if all is well, 1 if something is wrong, 2 if the line cannot be read.
+The exit code is 0 if all is well, 1 if something is wrong, 2 if the command line is invalid.
 """
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Runs one command and returns the exit code; `words`: what was typed after the name of the program."""
-    find_door()
     try:
         return _main(sys.argv[1:] if words is None else words)
-    except CaveMagicError as error:
-        return _fail(str(error), UNREADABLE)
     except KeyboardInterrupt:
         return _fail("Stopped.", INTERRUPTED)
     except (Exception, SystemExit) as error:  # a file that shadows a module may even call sys.exit()
-        return _fail(str(cannot_be_imported(error)), WRONG)
+        return _fail(_why_it_fails(error), WRONG)
+
+
+def _why_it_fails(error: BaseException) -> str:
+    try:
+        from .commands import cannot_be_imported
+
+        return str(cannot_be_imported(error))
+    except Exception:  # not even that can be imported
+        from .environment.shadowed import find_shadowing_files
+
+        file = next(iter(find_shadowing_files()), None)
+        return f"{file.path} {file.words}. Rename it." if file else f"Python does not work: {type(error).__name__}."
 
 
 def _main(words: Sequence[str]) -> int:
+    from .errors import CaveMagicError
+    from .ui.door import find_door
+
+    find_door()
+    try:
+        return _do(words)
+    except CaveMagicError as error:
+        return _fail(str(error), UNREADABLE)
+
+
+def _do(words: Sequence[str]) -> int:
+    from .commands import NAMES
+    from .errors import BadInput
+    from .ui.door import program
+
     name, *rest = words or ["help"]
     magic = f"cave_{name.lstrip('%').removeprefix('cave_')}"
     if magic in NAMES:
@@ -64,7 +87,9 @@ def _main(words: Sequence[str]) -> int:
         from .commands.completion import complete_words
 
         return _print("".join(f"{one}\n" for one in complete_words(rest)))
-    if _has_token(words):
+    from .ui.redact import find_secrets
+
+    if find_secrets(" ".join(words)):
         return _run("cave_save", words)  # which refuses it, and says how to save one
     if name in ("-h", "--help", "help"):
         return _print(_HELP.format(program=program()))
@@ -77,25 +102,28 @@ def _main(words: Sequence[str]) -> int:
     raise BadInput(_unknown(name, rest))
 
 
-def _has_token(words: Sequence[str]) -> bool:
-    from .ui.redact import find_secrets
-
-    return bool(find_secrets(" ".join(words)))
-
-
 def _unknown(name: str, rest: Sequence[str]) -> str:
-    """What to say of a word that is no command. It is not quoted, since it may be a token."""
+    """What to say about a word that is not a command. It is not quoted, since it may be a token."""
+    from difflib import get_close_matches
+
+    from .commands import NAMES
+    from .ui.door import program
+
     commands = [magic.removeprefix("cave_") for magic in NAMES]
     if name.startswith("-") and (given := next((one for one in rest if one in commands), "")):
         return f"The command comes first: {program()} {given}, then its options."
     near = get_close_matches(name.lower(), [*commands, *OTHERS], n=1, cutoff=0.5)
     hint = f"Did you mean {program()} {near[0]}?" if near else f"The commands are {', '.join(commands)}."
-    return f"There is no such command. {hint}"
+    return f"Unknown command. {hint}"
 
 
 def _run(magic: str, words: Sequence[str]) -> int:
+    import signal
+
+    from .commands import find_command
     from .commands.context import Context
     from .commands.line import run
+    from .errors import BadInput
     from .ui.frontend import ShellFrontend
 
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:

@@ -17,7 +17,7 @@ DEFAULT_SERVER = "https://global.daf-apis.com"
 DEFAULT_DATASTACK = "minnie65_public"
 
 SHORT = 4
-"""Names of deployments with so few letters (without digits at the end) are not guessed: they resemble other words."""
+"""Names of deployments with this few letters (without digits at the end) are not guessed: they resemble other words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class Deployment:
         restricted: datastacks that need a permission.
         formats: the formats of the tokens that its auth server creates.
         contact: how to reach its administrators, in words, such as an e-mail address; "" if unknown.
-        access: where to ask for permissions, if there is a place of its own for that: the address of a page.
+        access: the page where one asks for permissions; "" if there is none.
         status_page: the address of the page that says what is down; "" if unknown, as for all of them in 2026.
     """
 
@@ -91,7 +91,7 @@ def deployment_of(datastack: str) -> Deployment | None:
 
 
 def datastack_called(word: str, server: str = "") -> str:
-    """The first datastack of the deployment with this name, in any case of its letters; "" without one.
+    """The first datastack of the deployment with this name, in upper or lower case; "" without one.
 
     With a `server` it has to be a deployment there.
     """
@@ -177,9 +177,9 @@ def check_address(text: str) -> str:
 
 
 class AddressFault(Enum):
-    """What can be wrong with a server's address; `str()` says it in words."""
+    """What can be wrong with a server's address; `str()` says so in words."""
 
-    NOT_AN_ADDRESS = "this is not a server's address"
+    NOT_AN_ADDRESS = "this is not a server address"
     NAME = "this is a name, not an address"
     CREDENTIALS = "the address contains a user name or password"
     NO_HTTP = "the address does not begin with http://"

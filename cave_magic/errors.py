@@ -1,6 +1,6 @@
-"""What can stop a magic: errors named for what happened and shown as a page, without frames or a class name.
+"""The errors that can stop a magic: named for what happened, and shown as a page without frames or a class name.
 
-They are ordinary exceptions: code can catch them, and a failed cell stops "Run All". But IPython shows what
+They are ordinary exceptions: code can catch them, and a failed cell stops "Run All". IPython shows only what
 `_render_traceback_` returns, because frames could quote a token.
 """
 

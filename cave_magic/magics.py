@@ -1,4 +1,4 @@
-"""The four line magics and their settings. The commands themselves are imported when a magic is first used."""
+"""The four line magics and their settings. The commands are imported when a magic is first used."""
 
 from __future__ import annotations
 
@@ -66,12 +66,12 @@ class CaveMagics(Magics):
     shell: Any
     server = Unicode("", help="The CAVE server; if empty, the server of the datastack.").tag(config=True)
     datastack = Unicode("minnie65_public", help="The datastack to use if none is named.").tag(config=True)
-    timeout = Float(10.0, help="The most seconds to wait for servers.").tag(config=True)
-    fill_next_cell = Bool(True, help="Write the line to go on with into the next cell, after the first set-up.").tag(
+    timeout = Float(10.0, help="How many seconds to wait for servers at most.").tag(config=True)
+    fill_next_cell = Bool(True, help="After the first set-up, put the line to go on with into the next cell.").tag(
         config=True
     )
     wait_for_terms = Bool(True, help="Wait until the terms of service are accepted in the browser.").tag(config=True)
-    explain_errors = Bool(True, help="Say what an error of CAVE means, in a line below its traceback.").tag(config=True)
+    explain_errors = Bool(True, help="Explain a CAVE error in one line below its traceback.").tag(config=True)
 
     def __init__(self, shell: Any = None, **settings: Any) -> None:
         super().__init__(shell, **settings)
@@ -111,7 +111,7 @@ class CaveMagics(Magics):
         )
 
     def explain_error(self, result: Any) -> None:
-        """Shows what an error of CAVE means, below its traceback; nothing else, whatever happens.
+        """Shows what a CAVE error means, below its traceback, and nothing else, whatever happens.
 
         Args:
             result: the ExecutionResult of a cell, from IPython after each cell.
@@ -133,7 +133,7 @@ class CaveMagics(Magics):
             return
 
     def _fill_next(self, text: str) -> None:
-        """Writes a line into the next cell or at the next prompt, once in a kernel: a second time it would annoy."""
+        """Writes a line into the next cell or at the next prompt, once in a kernel: twice would be annoying."""
         if self.fill_next_cell and not self._has_filled:
             self._has_filled = True
             self.shell.set_next_input(text)
@@ -150,7 +150,7 @@ def load(shell: Any) -> None:
 
 
 def _may_be_of_cave(error: BaseException) -> bool:
-    """Whether it is worth importing what explains errors: a quarter of a second, once."""
+    """Whether it is worth importing the code that explains errors: it takes a quarter of a second, once."""
     if not isinstance(error, ImportError) and sys.modules.keys().isdisjoint(_LIBRARIES):
         return False
     from .api import failures
@@ -159,11 +159,11 @@ def _may_be_of_cave(error: BaseException) -> bool:
 
 
 _LIBRARIES = ("requests", "caveclient", "cloudvolume", "cloudfiles")
-"""Without one of them, or an ImportError, no error is of CAVE."""
+"""Without one of them, or an ImportError, an error is not about CAVE."""
 
 
 def _handle_errors(shell: Any) -> None:
-    """Lets a kernel show our errors as pages. Others that somebody handles are still handled as before."""
+    """Lets a kernel show our errors as pages. Other errors are still handled as before."""
     others, handle_other = shell.custom_exceptions, shell.CustomTB
 
     def handle(
@@ -185,7 +185,7 @@ def _handle_errors(shell: Any) -> None:
 
 
 def unload(shell: Any) -> None:
-    """Unregisters the magics, their settings, tab completion, and what is shown for errors."""
+    """Unregisters the magics, their settings, tab completion, and the handling of errors."""
     completion.unregister(shell)
     shell.custom_exceptions = tuple(kind for kind in shell.custom_exceptions if kind is not CaveMagicError)
     manager = shell.magics_manager

@@ -1,4 +1,4 @@
-"""Tokens: a type that never shows its value, the formats that servers use, and reading a token from a paste."""
+"""Tokens: a type that never shows its value, the formats that servers use, and how to read a token from a paste."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ class TokenFormat:
 
     Attributes:
         looks: what a token consists of, in words that follow "a token is".
-        whole: a pattern that matches a whole token and no other text.
+        whole: a pattern that matches a whole token and no other text. It must not end in a dot, which may end a
+            sentence.
         pattern: a pattern that finds a token anywhere in a text, to redact it. It may match more than the token: a
             whole run of digits, or an escaped character.
         part: a pattern for part of a token, or a token with extra characters, too long and too random to be a name.
@@ -346,7 +347,7 @@ def _describe_stored(value: str, among: Sequence[TokenFormat]) -> str:
 
 
 def _cut_or_glued(word: str, among: Sequence[TokenFormat]) -> TokenFormat | None:
-    """The format that a word has part of, or a whole token of with extra characters; None if neither."""
+    """The format of which a word is a part, or a whole token with extra characters; None if neither."""
     right_length = [one for one in among if one.lengths[0] <= len(word) <= one.lengths[1]]
     return next((one for one in among if one not in right_length and re.fullmatch(one.part, word)), None)
 

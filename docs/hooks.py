@@ -1,4 +1,4 @@
-"""Makes the pages of the site that say what the code says: for mkdocs, which calls the `on_` functions.
+"""Generates the pages of the site that come from the code; mkdocs calls the `on_` functions.
 
 The troubleshooting pages come from the checks, from the cases of their unit tests, and from `docs/faults.json`, which
 `tests/doctor/faults/recorded.py` writes. The other pages come from the options, the settings and the notebooks.
@@ -141,7 +141,7 @@ def page_of(check: Check) -> str:
 
 
 _HOW = f"""\
-Each fault was caused on the practice server with caveclient {RECORD["caveclient"]}. The addresses are those of the
+Each fault was reproduced on the practice server with caveclient {RECORD["caveclient"]}. The addresses are those of the
 MICrONS server in place of the practice server's."""
 
 
@@ -167,7 +167,7 @@ def _by_error(check: Check) -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def _error(opening: str, faults: dict[str, dict[str, Any]]) -> str:
-    """An error of CAVEclient, and what `%cave_check` says about each fault behind it."""
+    """A CAVEclient error, and what `%cave_check` says about each fault behind it."""
     said = next(iter(faults.values()))["caveclient"]
     if said.startswith("hangs"):
         parts = ["### CAVEclient does not return", "It has no timeout."]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import gc
+import itertools
 import os
 import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +18,8 @@ import pytest
 import requests
 import stack_data.core
 
-from cave_magic.environment import platforms
-from cave_magic.login import browser_sign_in, revocation, web_browser
+from cave_magic.environment import packages, platforms
+from cave_magic.login import revocation, web_browser
 from cave_magic.login.loopback import Receiver
 from cave_magic.sandbox import Sandbox
 from cave_magic.ui import door as place
@@ -33,6 +37,19 @@ from .support.shell import (
     sit_at_terminal,
     stay_on_this_computer,
 )
+
+# The hundreds of Pythons that the tests start keep what they compile: each would else compile the package again.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# What is imported and collected stays: looking through it for garbage takes a fifth of that time.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """From the first test on, garbage is collected."""
+    gc.enable()
+
 
 # How long an example takes says nothing on a busy computer: neither a deadline nor slow data ends a test.
 hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -56,6 +73,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--everything", action="store_true", help="try all combinations, not a sample of them")
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """`@pytest.mark.in_turn(name=values, ...)`: each value of each name in turn; all combinations with `--everything`."""
+    for mark in metafunc.definition.iter_markers("in_turn"):
+        columns = list(mark.kwargs.values())
+        rows = list(itertools.product(*columns))
+        if not metafunc.config.getoption("everything"):
+            rows = [tuple(one[at % len(one)] for one in columns) for at in range(max(map(len, columns)))]
+        metafunc.parametrize(tuple(mark.kwargs), rows)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Instead of the 140 certificates of certifi one is trusted: to read them all takes longer than to send a request."""
@@ -67,6 +94,28 @@ def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for module in (certifi, requests.certs):
             patch.setattr(module, "where", lambda: str(bundle))
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_flush() -> Iterator[None]:
+    """Nothing waits for the disk: no test survives a power cut. The tests of the flush itself count its calls."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def packages_read_once() -> Iterator[None]:
+    """The metadata of the installed packages are read once for each `sys.path`, not in each check."""
+    with pytest.MonkeyPatch.context() as patch:
+        for read in (packages.unmet_requirements, packages.version_of):
+            patch.setattr(packages, read.__name__, _once_for_a_path(read))
+        yield
+
+
+def _once_for_a_path(read: Callable[..., Any]) -> Callable[..., Any]:
+    found = functools.cache(lambda path, *args: read(*args))
+    return functools.wraps(read)(lambda *args: found(tuple(sys.path), *args))
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -108,7 +157,7 @@ def in_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines are spelled for a shell that finds the program."""
     monkeypatch.setattr(place, "_door", place.Door.SHELL)
     monkeypatch.setattr(place, "_beside_python", lambda name: name)
-    monkeypatch.setattr("cave_magic.__main__.find_door", lambda: None)  # another fixture may have started IPython
+    monkeypatch.setattr("cave_magic.ui.door.find_door", lambda: None)  # another fixture may have started IPython
 
 
 @pytest.fixture
@@ -176,21 +225,27 @@ def set_up(cave: Sandbox, shell: Any) -> str:
     return save_for_ada(cave, shell)
 
 
-@pytest.fixture
-def doors(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Receiver]]:
-    """The receivers of the test's sign-ins, which are closed after it; and no token is held from test to test."""
-    opened: list[Receiver] = []
+@pytest.fixture(autouse=True)
+def receivers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Receiver]]:
+    """The receivers of the test's sign-ins, which are closed after it: each would else listen for five minutes."""
+    opened, enter = list[Receiver](), Receiver.__enter__
 
-    class Door(Receiver):
-        def __enter__(self) -> Receiver:
-            door = super().__enter__()
-            opened.append(self)
-            return door
+    def entered(self: Receiver) -> Receiver:
+        opened.append(enter(self))
+        return self
 
-    monkeypatch.setattr(browser_sign_in, "Receiver", Door)
-    monkeypatch.setattr(revocation, "PAUSES", (0.0, 0.05))
+    monkeypatch.setattr(Receiver, "__enter__", entered)
     yield opened
     for door in opened:
+        close(door)
+
+
+@pytest.fixture
+def doors(monkeypatch: pytest.MonkeyPatch, receivers: list[Receiver]) -> Iterator[list[Receiver]]:
+    """The receivers of the test's sign-ins; revoking is tried again at once, and no token is held from test to test."""
+    monkeypatch.setattr(revocation, "PAUSES", (0.0, 0.05))
+    yield receivers
+    for door in receivers:
         close(door)
     revocation._held.clear()
 

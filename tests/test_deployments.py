@@ -132,7 +132,7 @@ def test_the_name_of_a_deployment_suggests_its_address(name, server):
 )
 def test_another_word_suggests_no_address(word):
     """For another word the error suggests no server."""
-    with pytest.raises(BadInput, match=r"^this is not a server's address\. An address looks like this"):
+    with pytest.raises(BadInput, match=r"^this is not a server address\. An address looks like this"):
         check_address(word)
 
 

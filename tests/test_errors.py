@@ -15,7 +15,7 @@ from cave_magic.doctor.diagnose import diagnose
 from cave_magic.token import Token
 
 PROPERTY = settings(
-    max_examples=settings.default.max_examples // 6,  # each is a whole check
+    max_examples=settings.default.max_examples // 10,  # each is a whole check
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 json_values = st.recursive(

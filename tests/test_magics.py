@@ -54,11 +54,11 @@ response = requests.Response()
 response.status_code, response.url = 503, "https://global.daf-apis.com/info/version"
 raise requests.HTTPError("x", response=response)
 """
-LINE = "CAVE: the info service on global.daf-apis.com was down or broken (503). Your token is not the reason. To see why: %cave_check"
+LINE = "CAVE: the info service on global.daf-apis.com was down or broken (503). Your token is not the cause. To see why: %cave_check"
 
 
-def test_an_error_of_cave_has_a_line_below_it(run):
-    """It stands once, below the traceback; a cell that succeeds has none."""
+def test_a_cave_error_has_a_line_below_it(run):
+    """It appears once, below the traceback; a cell that succeeds has none."""
     shown = " ".join(run(OF_CAVE).out.split())
     assert shown.endswith(LINE)
     assert shown.count("CAVE: ") == 1
@@ -66,7 +66,7 @@ def test_an_error_of_cave_has_a_line_below_it(run):
 
 
 def test_the_line_can_be_turned_off(run):
-    """`%config CaveMagics.explain_errors = False` counts from the next cell."""
+    """`%config CaveMagics.explain_errors = False` takes effect from the next cell on."""
     run("%config CaveMagics.explain_errors = False")
     assert "CAVE: " not in run(OF_CAVE).out
 
@@ -193,10 +193,10 @@ def test_help_shows_usage_and_an_example(run, name):
         ("%cave_check --jsom", "Did you mean --json?"),
         ("%cave_check --timeout x", "--timeout: invalid float value"),
         ("%cave_check --timeout 0", "more than 0"),
-        ("%cave_check --all v1dd_public", "give --all or the name of a datastack, not both"),
-        ("%cave_check --all -d v1dd_public", "give --all or the name of a datastack, not both"),
+        ("%cave_check --all v1dd_public", "give --all or a datastack, not both"),
+        ("%cave_check --all -d v1dd_public", "give --all or a datastack, not both"),
         ("%cave_check --json --report", "give --json or --report, not both"),
-        ("%cave_check --yes", "--yes goes with --fix"),
+        ("%cave_check --yes", "--yes works only with --fix"),
         ("%cave_whoami me", "takes only the name of a datastack"),
         ("%cave_save 'abc", "a quotation mark is not closed"),
         ("%cave_check --server global.daf-apis.com", "Use https://global.daf-apis.com"),
@@ -219,4 +219,4 @@ def test_the_help_of_the_check_matches_its_options(run):
     """It says that only `--fix` changes anything, and what `-o` returns with `--strict`."""
     out = run("%cave_check -h").out
     assert "Changes nothing without --fix." in out
-    assert "then nothing is returned" in " ".join(out.split())
+    assert "and return nothing, if any check failed" in " ".join(out.split())

@@ -29,7 +29,7 @@ PROGRESS_AFTER = 1.0
 """Seconds before the progress callback is called for the first time."""
 
 SENDING = 0.05
-"""Seconds after which local work begins although no request was sent: a name may be looked up for long."""
+"""Seconds after which local work begins even if no request was sent: looking up a name may take long."""
 
 RESERVE = 0.3
 """Seconds of the timeout that are reserved for judging and showing the responses."""
@@ -44,7 +44,7 @@ class Batch:
 
     Args:
         seconds: the timeout of the whole batch, from now.
-        connections: once there are so many, a host gets no second one.
+        connections: once this many are open, each further host gets only one.
     """
 
     def __init__(self, seconds: float, connections: int = 100) -> None:
@@ -54,10 +54,10 @@ class Batch:
         self._pending: dict[tuple[str, Token | None], PendingResponse] = {}
         self._queues: dict[str, deque[Callable[[], None]]] = defaultdict(deque)
         self._threads: Counter[str] = Counter()
-        self._connections: Counter[str] = Counter()  # of each host: the most threads that it had
+        self._connections: Counter[str] = Counter()  # host -> the most threads that it had
         self._lanes = itertools.count()
         self._late: list[tuple[PendingResponse, Callable[[Response], object]]] = []
-        self._unfinished: dict[Future[Any], str] = {}  # the host of each task
+        self._unfinished: dict[Future[Any], str] = {}  # task -> its host
         self._closed = threading.Event()
         self._lock = threading.RLock()
         self._one_finished = threading.Condition(self._lock)
@@ -73,6 +73,11 @@ class Batch:
     def left(self) -> float:
         """Seconds until the timeout; 0 after it."""
         return max(0.0, self._start + self.seconds - min(RESERVE, self.seconds / 10) - time.monotonic())
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no task begins any more."""
+        return self._closed.is_set()
 
     @property
     def request_timeout(self) -> float:

@@ -1,23 +1,23 @@
-"""What a server's certificate says: for which names, issued by whom, and when it is valid."""
+"""What a server's certificate says: its names, its issuer, and when it is valid."""
 
 from __future__ import annotations
 
-import os
 import ssl
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..ui.redact import Untrusted
 
 MOST_NAMES = 4
-"""How many of its names are kept: a certificate of a content network may have hundreds."""
+"""How many of its names are kept: the certificate of a content delivery network may have hundreds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
-    """A certificate that was not verified, so that all its texts may be anything.
+    """A certificate that was not verified: do not trust any of its texts.
 
     Attributes:
         names: the hosts that it is for.
@@ -40,18 +40,13 @@ def certificate_in(der: bytes | None) -> Certificate | None:
     """
     if not der:
         return None
-    handle, path = -1, ""
     with suppress(Exception):  # no folder for temporary files, or a certificate that OpenSSL cannot read
-        try:
-            handle, path = tempfile.mkstemp(suffix=".pem")
-            os.write(handle, ssl.DER_cert_to_PEM_cert(der).encode())
-            import _ssl
+        import _ssl
 
-            decoded: dict[str, Any] = _ssl._test_decode_cert(path)  # type: ignore[attr-defined]
-        finally:
-            if path:
-                os.close(handle)
-                os.unlink(path)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "certificate.pem")
+            path.write_text(ssl.DER_cert_to_PEM_cert(der))
+            decoded: dict[str, Any] = _ssl._test_decode_cert(str(path))  # type: ignore[attr-defined]
         subject, issuer = _parts(decoded["subject"]), _parts(decoded["issuer"])
         names = [name for _, name in decoded.get("subjectAltName", ())] or [subject.get("commonName", "")]
         return Certificate(

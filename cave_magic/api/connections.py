@@ -11,7 +11,6 @@ import threading
 import time
 from contextlib import suppress
 from http.cookiejar import DefaultCookiePolicy
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -21,6 +20,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util.ssl_ import create_urllib3_context
 
+from .. import __version__
 from .special_files import harmful_netrc, never_ends
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class _Deadlines:
                 self._changed.notify()
 
     def remove(self, request: ActiveRequest) -> None:
-        """Watches it no longer."""
+        """Stops watching it."""
         with self._changed:
             self._requests.discard(request)
 
@@ -157,10 +157,10 @@ class _Cancellable:
     """A connection that the request of its thread can cancel."""
 
     _dns_host: str
-    """What is looked up and connected to; the name in the TLS handshake and in the headers stays `host` (urllib3)."""
+    """The name that is looked up and connected to; TLS and the headers still use `host` (urllib3)."""
 
     debuglevel = 0
-    """Overrides the one of http.client, with which it would print the token."""
+    """Overrides the setting of http.client that would print the token."""
 
     def _new_conn(self) -> socket.socket:
         request: ActiveRequest | None = getattr(_of_thread, "request", None)
@@ -187,7 +187,7 @@ class _Cancellable:
 
 
 def _address_of(name: str, family: int, skipped: int) -> str:
-    """The first address of a kind that a name resolves to, after those that are left out.
+    """The first address of a family that a name resolves to, after those to skip.
 
     Raises:
         socket.gaierror: it has none.
@@ -272,7 +272,7 @@ class TrustedCertificates:
 
 
 class _Adapter(HTTPAdapter):
-    """An adapter with these connections and contexts."""
+    """An adapter that uses these connections and contexts."""
 
     def __init__(self, connections_per_host: int, trusted: TrustedCertificates) -> None:
         self._trusted, self._preparing = trusted, threading.Lock()
@@ -317,11 +317,8 @@ def open_session(connections_per_host: int, trusted: TrustedCertificates) -> req
 
     It keeps no cookies, retries nothing, and asks for uncompressed responses.
     """
-    user_agent = "cave-magic"
-    with suppress(PackageNotFoundError):  # the sources, not installed
-        user_agent += f"/{version('cave-magic')}"
     session = requests.Session()
-    session.headers["User-Agent"] = f"{user_agent} {session.headers['User-Agent']!s}"
+    session.headers["User-Agent"] = f"cave-magic/{__version__} {session.headers['User-Agent']!s}"
     session.headers["Accept-Encoding"] = "identity"
     session.headers["X-Requested-With"] = "cave-magic"  # so that a 401 is JSON, not a redirect to sign in
     if harmful_netrc():

@@ -13,7 +13,7 @@ SERVICES = {
 """The services of a data server, each with the small route that caveclient 8.2 requests first (its `endpoints.py`)."""
 
 AUTHORIZE = r"auth/api/v1/authorize\Z"
-"""The end of the page to which a service redirects whoever has no token, as a pattern (middle_auth_client 3.19)."""
+"""The end of the URL to which a service redirects a request without a token, as a pattern (middle_auth_client 3.19)."""
 
 
 CALLED_SERVICES = {

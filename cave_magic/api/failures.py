@@ -1,36 +1,38 @@
-"""Why there is no response: what an exception of requests and the exceptions in it mean."""
+"""Why there is no response: what an exception from requests, and the exceptions in it, mean."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
 from enum import Enum
+from itertools import islice
+from traceback import walk_tb
 from types import TracebackType
 
 
 class Failure(Enum):
     """Why there is no response. The value is a sentence without its subject, the host; no code searches it."""
 
-    INVALID_URL = "is not a valid address of a server"
+    INVALID_URL = "is not a valid server address"
     NAME_NOT_FOUND = "cannot be found: its name does not resolve"
     REFUSED = "refused the connection: nothing is listening there"
     UNREACHABLE = "is unreachable from this network"
     RESET = "closed the connection without a response"
-    CONNECT_TIMEOUT = "is unreachable: connecting timed out"
+    CONNECT_TIMEOUT = "is unreachable: the connection timed out"
     NO_RESPONSE = "accepted the connection but did not respond"
     TOO_SLOW = "did not finish its response"
     NOT_CONTACTED = "timed out before it was contacted"
-    TLS = "has a secure connection (TLS) that this computer does not trust"
-    CERTIFICATE = "has an invalid certificate for its secure connection (TLS)"
+    TLS = "has a TLS certificate that this computer does not trust"
+    CERTIFICATE = "has an invalid TLS certificate"
     CA_BUNDLE = "was not contacted: the file of trusted certificates cannot be used"
     KEY_LOG = "was not contacted: the file that SSLKEYLOGFILE names cannot be written"
-    HANDSHAKE = "and this computer did not agree on a secure connection (TLS)"
+    HANDSHAKE = "and this computer could not agree on a secure connection (TLS)"
     NOT_TLS = "does not speak https: the address should begin with http://"
     NOT_HTTP = "responds, but speaks neither http nor https"
-    HEADERS = "sends more or longer headers than a client accepts"
+    HEADERS = "sends headers that a client does not accept"
     PROXY = "is unreachable through the configured proxy"
-    SOCKS = "was not contacted: the configured proxy is a SOCKS proxy, which needs PySocks, which is not installed"
-    INCOMPLETE = "broke off in the middle of its response"
+    SOCKS = "was not contacted: the configured proxy is a SOCKS proxy, and PySocks is not installed"
+    INCOMPLETE = "closed the connection in the middle of its response"
     UNSENDABLE = "was not contacted: the token cannot be sent in a header"
     UNKNOWN = "could not be contacted"
 
@@ -39,6 +41,7 @@ UNTRUSTED = (Failure.TLS, Failure.CERTIFICATE, Failure.CA_BUNDLE)
 """Failures that other trusted certificates can change."""
 
 _BY_KIND = (
+    ({"urllib3.InvalidHeader"}, Failure.HEADERS),  # two different lengths; requests wraps it in its own `InvalidHeader`
     ({"InvalidHeader", "UnicodeEncodeError"}, Failure.UNSENDABLE),
     ({"MissingSchema", "InvalidSchema", "InvalidURL", "LocationParseError", "LocationValueError"}, Failure.INVALID_URL),
     ({"ProxyError", "InvalidProxyURL"}, Failure.PROXY),
@@ -54,12 +57,14 @@ _BY_KIND = (
     ({"ConnectionResetError", "RemoteDisconnected", "BrokenPipeError"}, Failure.RESET),
     ({"BadStatusLine", "UnknownProtocol"}, Failure.NOT_HTTP),
     ({"LineTooLong", "HTTPException"}, Failure.HEADERS),  # http.client: 100 headers of 65,536 characters
+    ({"UnicodeDecodeError"}, Failure.HEADERS),  # a `Location` that is not text
 )
-"""Names of exceptions, and the failure if one of them is among the causes. The first match counts."""
+"""Names of exceptions, some with their package, and the failure if one of them is among the causes. The first match
+counts."""
 
 _OF_PROXY = (
     ({"NameResolutionError", "gaierror", "UnicodeError"}, "its name does not resolve"),
-    ({"ConnectTimeoutError", "ConnectTimeout"}, "connecting to it timed out"),
+    ({"ConnectTimeoutError", "ConnectTimeout"}, "the connection to it timed out"),
     ({"ConnectionRefusedError"}, "nothing is listening there"),
     ({"SSLError"}, "its secure connection (TLS) failed"),
     ({"ReadTimeoutError", "TimeoutError"}, "it did not respond"),
@@ -90,29 +95,33 @@ _TLS = (
     ("ostname mismatch|doesn't match|IP address mismatch", Failure.CERTIFICATE, "it is for another host"),
     ("CERTIFICATE_VERIFY_FAILED", Failure.TLS, ""),
     ("EOF", Failure.RESET, ""),
-    ("CERTIFICATE_REQUIRED", Failure.HANDSHAKE, "it demands a certificate of the user"),
+    ("CERTIFICATE_REQUIRED", Failure.HANDSHAKE, "it requires a client certificate"),
     ("PROTOCOL|VERSION_TOO_LOW", Failure.HANDSHAKE, "they have no version of TLS in common"),
     ("KEY_TOO_SMALL|MD_TOO_WEAK|LEGACY_RENEGOTIATION", Failure.HANDSHAKE, "its encryption is too weak"),
     ("", Failure.HANDSHAKE, ""),
 )
-"""Messages of OpenSSL. The certificate is the reason only if OpenSSL says that it rejects it."""
+"""Messages of OpenSSL. The certificate is the cause only if OpenSSL says that it rejects it."""
 
 LONGEST = 20_000
-"""The most characters of a message that are read: some contain all that a server sent."""
+"""How many characters of a message are read: some contain everything that a server sent."""
 
 LIBRARIES = frozenset({"caveclient", "cloudvolume", "cloudfiles", "requests", "urllib3", "cave_magic"})
 """Packages whose errors are explained."""
 
 _MOST = 50
-"""The most exceptions that are looked at, and the most arguments and members of each."""
+"""How many exceptions are looked at, and how many arguments and members of each."""
 
 _NO_NETWORK = (101, 113, 51, 65, 10051, 10065)  # ENETUNREACH and EHOSTUNREACH on Linux, macOS and Windows
 
 
 def classify(error: BaseException) -> tuple[Failure, str]:
-    """The failure that an exception of requests means, and a short reason without URLs or header values, or ""."""
+    """The failure that an exception of requests means, and a short reason without URLs or header values, or "".
+
+    The reason for an unknown one is its type and the module that raised it, such as that of a mock.
+    """
     chain = list(causes(error))
-    kinds = {type(one).__name__ for one in chain}
+    types = [type(one) for one in chain]
+    kinds = {name for one in types for name in (one.__name__, f"{one.__module__.partition('.')[0]}.{one.__name__}")}
     text = " ".join(str(one)[:LONGEST] for one in chain)
     for words, failure, reason in _BY_TEXT:
         if words in text:
@@ -128,7 +137,9 @@ def classify(error: BaseException) -> tuple[Failure, str]:
         return failure, ""
     if any(isinstance(one, OSError) and one.errno in _NO_NETWORK for one in chain):
         return Failure.UNREACHABLE, ""
-    return failure, type(error).__name__
+    *_, raised_in = "", *(module for module, _ in frames_of(error.__traceback__))
+    is_odd = raised_in.partition(".")[0] in ("", "importlib", *LIBRARIES) or not re.fullmatch(r"[\w.]{1,60}", raised_in)
+    return failure, type(error).__name__ + ("" if is_odd else f" in {raised_in}")
 
 
 def causes(error: BaseException | None) -> Iterable[BaseException]:
@@ -153,24 +164,23 @@ def causes(error: BaseException | None) -> Iterable[BaseException]:
 
 def frames_of(traceback: TracebackType | None) -> Iterator[tuple[str, str]]:
     """Module and function of the frames of a traceback, outermost first."""
-    for _ in range(200):
-        if traceback is None:
-            return
-        frame = traceback.tb_frame
+    for frame, _ in islice(walk_tb(traceback), 200):
         yield str(frame.f_globals.get("__name__", "")), frame.f_code.co_name
-        traceback = traceback.tb_next
 
 
 def is_of_library(error: BaseException) -> bool:
-    """Whether an exception itself, without its causes, is of one of the `LIBRARIES`, or was raised in one."""
+    """Whether an exception itself, without its causes, belongs to one of the `LIBRARIES`, or was raised in one."""
     modules = [type(error).__module__, *(module for module, _ in frames_of(error.__traceback__))]
     return bool({module.partition(".")[0] for module in modules} & LIBRARIES) or package_of(error) == "caveclient"
 
 
 def package_of(error: BaseException) -> str:
-    """The package that could not be imported, or of the object that lacks an attribute; "" for other errors."""
+    """The package that could not be imported, or of the object that lacks an attribute; "" for other errors.
+
+    A misspelled one, such as `CAVEclient`, is the one that is meant.
+    """
     if isinstance(error, ImportError):
-        return str(error.name).partition(".")[0]
+        return str(error.name).partition(".")[0].lower().replace("_", "")
     if isinstance(error, AttributeError):
         return type(error.obj).__module__.partition(".")[0]
     return ""

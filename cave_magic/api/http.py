@@ -8,7 +8,7 @@ import re
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from types import ModuleType
@@ -37,7 +37,7 @@ MAX_RETRY_AFTER = 7 * 86_400
 """Seconds. A longer `Retry-After` is ignored."""
 
 MADE_UP = Token("0" * 32)
-"""Looks like a token, but is not one: it is sent in experiments only."""
+"""Looks like a token, but is not one; only experiments send it."""
 
 _importing = threading.Lock()
 
@@ -54,7 +54,7 @@ class Way:
         family: `socket.AF_INET` or `socket.AF_INET6`, to use only addresses of that kind; 0 for both.
         skipped: how many addresses of that kind are left out.
         uses_netrc: whether requests may send a password from a `.netrc` file.
-        made_up_token: whether it carries a token that nobody has, to find out whether tokens arrive.
+        made_up_token: whether it carries a made-up token, to find out whether tokens arrive.
     """
 
     proxy: str | None = field(default=None, repr=False)
@@ -162,38 +162,20 @@ class Session:
             return Response(url=display_url(url), failure=Failure.INVALID_URL)
         if token is not None and not token.can_be_sent:
             return Response(url=url, failure=Failure.UNSENDABLE)
-        start, request, own = time.monotonic(), None, None
+        start, request = time.monotonic(), None
         try:
             connections = import_connections()
             start = time.monotonic()
-            with self._lock:
-                if self._closed:
-                    return Response(url=url, failure=Failure.NOT_CONTACTED)
-                self._trusted = self._trusted or connections.TrustedCertificates()
-                if way is not None:
-                    own = session = connections.open_session(1, self._trusted)
-                    request = connections.ActiveRequest(seconds, way.family, way.skipped)
-                    self._tries.append(request)
-                else:
-                    self._session = session = self._session or connections.open_session(
-                        CONNECTIONS_PER_HOST, self._trusted
-                    )
-                    request = self._requests[url, token] = connections.ActiveRequest(seconds, sent=self.sent)
+            if (opened := self._open(url, token, seconds, way)) is None:
+                return Response(url=url, failure=Failure.NOT_CONTACTED)
+            session, request = opened
             options = connections.options_for(way) if way is not None else {}
             sent = MADE_UP if way is not None and way.made_up_token else token
-            headers = sent.headers if sent else {}
+            settings = {"json": data, "headers": sent.headers if sent else {}, "timeout": seconds, **options}
             with (
+                closing(session) if way is not None else nullcontext(),
                 request,
-                session.request(
-                    method,
-                    url,
-                    json=data,
-                    headers=headers,
-                    timeout=seconds,
-                    allow_redirects=False,
-                    stream=True,
-                    **options,
-                ) as received,
+                session.request(method, url, allow_redirects=False, stream=True, **settings) as received,
             ):
                 response = _response(url, received, request, token or masked)
         except (Exception, SystemExit) as error:  # a script that shadows requests may exit
@@ -201,9 +183,23 @@ class Session:
                 response = _unfinished(url, request.connected)
             else:
                 response = _failed(url, error, token or masked)
-        if own is not None:
-            own.close()
         return replace(response, seconds=time.monotonic() - start)
+
+    def _open(
+        self, url: str, token: Token | None, seconds: float, way: Way | None
+    ) -> tuple[requests.Session, ActiveRequest] | None:
+        """Registers a request, with the session to send it; None once this one is closed. Another way has its own."""
+        connections = import_connections()
+        with self._lock:
+            if self._closed:
+                return None
+            self._trusted = self._trusted or connections.TrustedCertificates()
+            if way is not None:
+                self._tries.append(connections.ActiveRequest(seconds, way.family, way.skipped))
+                return connections.open_session(1, self._trusted), self._tries[-1]
+            self._session = self._session or connections.open_session(CONNECTIONS_PER_HOST, self._trusted)
+            self._requests[url, token] = connections.ActiveRequest(seconds, sent=self.sent)
+            return self._session, self._requests[url, token]
 
 
 def _unfinished(url: str, connected: bool) -> Response:
@@ -215,7 +211,7 @@ def _unfinished(url: str, connected: bool) -> Response:
 def _failed(url: str, error: BaseException, token: Token | None) -> Response:
     failure, detail = classify(error)
     if failure is Failure.INVALID_URL and proxy_for(url):
-        failure, detail = Failure.PROXY, "its address is malformed, or of a kind that requests cannot use here"
+        failure, detail = Failure.PROXY, "its address is malformed, or has a scheme that requests does not support"
     return Response(url=url, failure=failure, detail=redact(detail, token) if token else detail)
 
 
@@ -288,7 +284,7 @@ def _read(received: requests.Response, request: ActiveRequest) -> tuple[bytes, s
     if size > MAX_BODY:
         return b"".join(parts), "it is too long"
     if getattr(received.raw, "length_remaining", 0):
-        return b"".join(parts), "a part is missing"
+        return b"".join(parts), "part of it is missing"
     return _decompress(b"".join(parts), received.headers.get("Content-Encoding", ""))
 
 
@@ -302,7 +298,9 @@ def _decompress(raw: bytes, encoding: str) -> tuple[bytes, str]:
         text = decompressor.decompress(raw, MAX_BODY)
     except zlib.error:
         return b"", "it cannot be decompressed"
-    return text, "" if decompressor.eof else "it is too long"
+    if decompressor.eof:
+        return text, ""
+    return text, "it is too long" if decompressor.unconsumed_tail else "a part is missing"
 
 
 def _json(text: str, token: Token | None) -> tuple[Any, bool]:
@@ -319,7 +317,7 @@ def _with_hidden_tokens(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _form(text: str, encoding: str) -> str:
-    """What a body is that is not JSON; "" if it is empty. Ignores its `Content-Type`, which is often wrong."""
+    """The kind of a body that is not JSON; "" if it is empty. Ignores its `Content-Type`, which is often wrong."""
     start = text[:1000]
     if re.match(r"\s*<[!?a-zA-Z]", start):
         return PAGE

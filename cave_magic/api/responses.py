@@ -1,4 +1,4 @@
-"""What the servers return, and what it means: whose token it is, what it may read, where the data is."""
+"""What the servers return, and what it means: whose token it is, what the account may read, where the data is."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .certificates import Certificate
 
 PAGE, TEXT = "a web page", "text"
-"""Forms of a body that is not JSON but that a person can read."""
+"""Kinds of bodies that are not JSON but that a person can read."""
 
 FLASK_404 = "The requested URL was not found on the server. If you"
 """The beginning of Flask's own 404 page (werkzeug 2 and 3). nginx and Apache word theirs differently."""
@@ -57,7 +57,7 @@ REFUSALS = ("invalid_token", *NOT_RECEIVED)
 """The codes that reject a token, or whatever was sent instead of one."""
 
 REJECTION = r"\A(4\d\d) [A-Z][A-Za-z ]+: "
-"""How the message of a 500 begins that stands for another status: `404 Not Found: version 9 not found in d`."""
+"""How the message of a 500 begins if it stands for another status: `404 Not Found: version 9 not found in d`."""
 
 GATEWAY = (502, 503, 504)
 """What a proxy or a load balancer returns if it cannot reach the server."""
@@ -79,7 +79,8 @@ class Response:
         opening: the first words of a page or a text.
         location: where it redirects to.
         seconds: how long it took.
-        form: what the body is instead of JSON: `PAGE`, `TEXT`, or our words for what is unreadable; "" if it is empty.
+        form: the kind of body, if it is not JSON: `PAGE`, `TEXT`, or our words for what is unreadable; "" if it is
+            empty.
         wait: the seconds in `Retry-After`, or None.
         at: when it arrived, in seconds since 1970.
         certificate: that of the server, if it was not verified (an experiment), or None.
@@ -207,7 +208,7 @@ class Account:
         permissions: dataset -> what the account may do with it now (`permissions_v2`); sanitized, to compare and sort.
         before_terms: the same, as if all terms of service were accepted.
         unsigned: the terms of service that are not accepted.
-        administers: the datasets whose permissions it may give (`datasets_admin`); sanitized, to compare.
+        administers: the datasets whose permissions it may grant (`datasets_admin`); sanitized, to compare.
         whole: whether the response had all three; an older server may omit some.
     """
 
@@ -233,7 +234,7 @@ class Account:
         return self.email if self.email.text else self.name
 
     def to_dict(self) -> dict[str, Any]:
-        """Name, e-mail and number, as JSON has them."""
+        """Name, e-mail and id, for JSON."""
         return {"name": self.name.text, "email": self.email.text, "id": self.id}
 
     def may_view(self, dataset: str) -> bool:

@@ -1,4 +1,4 @@
-"""Files that requests reads for every request, and that stop it: pipes, devices, huge files, and what is not text."""
+"""Files that requests reads for every request and that can block it: pipes, devices, huge files, and non-text files."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ NETRC_FILES = ("~/.netrc", "~/_netrc")
 
 
 LARGEST_NETRC = 1_000_000
-"""Bytes. Python takes 0.4 s to read so many (3.11), before each request, and for 30 MB minutes."""
+"""Bytes. Python takes 0.4 s to read this many (3.11), before each request; for 30 MB it takes minutes."""
 
 
 class Harm(Enum):
-    """What a `.netrc` file does to every request; the value is what to say of the file."""
+    """What a `.netrc` file does to every request; the value says so in words that follow its name."""
 
-    NEVER_ENDS = "is a pipe or a device: every request of CAVEclient waits for it forever"
-    TOO_LARGE = "is so large that every request of CAVEclient takes seconds or minutes to read it"
-    NOT_TEXT = "is not UTF-8 text: every request of CAVEclient fails"
+    NEVER_ENDS = "is a pipe or a device: every CAVEclient request waits for it forever"
+    TOO_LARGE = "is so large that every CAVEclient request spends seconds or minutes reading it"
+    NOT_TEXT = "is not UTF-8 text: every CAVEclient request fails"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ def _harm_of(path: str, size: int, *state: int) -> Harm | None:
 
 
 def never_ends(path: str) -> bool:
-    """Whether reading a file may wait without end: it is a pipe, or a device other than the null device."""
+    """Whether reading a file may wait forever: it is a pipe, or a device other than the null device."""
     with suppress(OSError, ValueError):
         mode = os.stat(path).st_mode
         is_device = stat.S_ISCHR(mode) or stat.S_ISBLK(mode)

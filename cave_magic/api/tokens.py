@@ -43,7 +43,7 @@ def revoke_permanent(session: Session, server: str, token: Token, number: int, s
 
 
 def revoke_itself(session: Session, server: str, token: Token, seconds: float) -> Response:
-    """Revokes a permanent token whose id is not known yet, because it has just been created."""
+    """Revokes a permanent token that has just been created, so its id is not known yet."""
     response = session.get(tokens_url(server), token, seconds=seconds)
     number = next((listed.number for listed in listed_tokens_in(response) or () if listed.token == token), None)
     return response if number is None else revoke_permanent(session, server, token, number, seconds)

@@ -1,4 +1,4 @@
-"""Parsing and showing URLs, which no other module does. No repr and no text from here contains a secret.
+"""Parses and shows URLs; no other module does. No repr and no text from here contains a secret.
 
 URLs come from users, caveclient's datastack map, responses and redirects, and may contain a password or a token:
 `https://TOKEN@host`. requests would send that instead of the stored token, so no request goes to such a URL.

@@ -1,4 +1,4 @@
-"""The commands behind the magics: one module each, with its options and help. Each is imported on first use."""
+"""The commands behind the magics: one module each, with its options and help, imported on first use."""
 
 from __future__ import annotations
 

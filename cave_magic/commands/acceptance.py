@@ -1,4 +1,4 @@
-"""Waits until the person has accepted terms of service in the browser, so that a page turns green by itself."""
+"""Waits until the person has accepted terms of service in the browser, so that the page turns green by itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..ui.durations import duration
 from .context import Context
 
 LONGEST = 180.0
-"""The most seconds to wait; then the person types the line that the page ends with."""
+"""How many seconds to wait; after that the person types the line that the page ends with."""
 
 INTERVAL = 2.0
 """Seconds between a response of the auth server and the next request."""
@@ -24,7 +24,7 @@ def is_accepted_meanwhile(context: Context, target: Target, url: str) -> bool:
     """Waits until the terms at a URL, which is on the screen, are accepted; returns whether they were.
 
     It asks the auth server alone, with the token that is stored for it. False after `LONGEST`, after an interrupt, if
-    nobody watches, and if the settings say so.
+    nobody is watching, or if the settings turn it off.
     """
     token, frontend, until = resolve(target.server).token, context.frontend, time.monotonic() + LONGEST
     if token is None or not (frontend.is_watched and context.waits_for_terms):

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
-from ..doctor.next_steps import for_help
 from ..errors import BadInput
 from ..ui.door import in_shell, name_here
 from .context import Context
@@ -31,7 +30,7 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, max_help_position=30)
 
     def _split_lines(self, text: str, width: int) -> list[str]:
-        """Unlike argparse, keeps addresses whole, which notebooks make links of."""
+        """Unlike argparse, keeps addresses whole, since notebooks turn them into links."""
         return textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False)
 
     def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None = None) -> None:
@@ -67,6 +66,8 @@ class MagicCommand(argparse.ArgumentParser):
 
     def format_help(self) -> str:
         """The help, for where it is shown: a shell has neither variables nor objects."""
+        from ..doctor.next_steps import for_help  # lazily: a line that asks for no help sends its requests first
+
         hidden = {one: one.help for one in self._of_notebooks if in_shell()}
         for action in hidden:
             action.help = argparse.SUPPRESS

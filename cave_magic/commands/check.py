@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..credentials.target import Target
 from ..credentials.token_files import show_path
-from ..doctor import next_steps
 from ..doctor.diagnose import diagnose_each, look
-from ..doctor.model import Command, Fix, advise
 from ..doctor.session import NotebookSession
 from ..errors import BadInput, CheckFailed, TokenNotSaved
 from ..ui.document import Page, line
@@ -23,15 +21,16 @@ from .context import NOTHING, Context
 
 if TYPE_CHECKING:
     from ..doctor.judge import Diagnosis
+    from ..doctor.model import Command, Fix
     from ..doctor.report import Report
 
 
 @command(
     DATASTACK,
-    argument("-v", "--verbose", action="store_true", help="show every row with its evidence"),
+    argument("-v", "--verbose", action="store_true", help="show every check and what it found"),
     argument("-o", "--output", action="store_true", help="return the report as an object", only_in_notebooks=True),
     argument("--json", action="store_true", help="print the report as JSON and nothing else"),
-    argument("--report", action="store_true", help="print one block to paste in a forum, without personal data"),
+    argument("--report", action="store_true", help="print a summary to paste into a forum post, without personal data"),
     argument("--fix", action="store_true", help="offer fixes for problems on this computer"),
     argument("--yes", action="store_true", help="with --fix: apply the fixes without asking"),
     argument("--all", action="store_true", help="check every datastack that you can see"),
@@ -39,17 +38,17 @@ if TYPE_CHECKING:
     argument(
         "--strict",
         action="store_true",
-        help="fail if anything failed; then nothing is returned",
+        help="make the cell fail, and return nothing, if any check failed",
         only_in_notebooks=True,
     ),
-    argument("--timeout", type=float, metavar="S", help="how many seconds to wait at most"),
+    argument("--timeout", type=float, metavar="S", help="wait this many seconds at most"),
     argument(
         "--workers",
         "--scheduler",
         metavar="CLUSTER",
         help="check each worker of a Dask cluster: its client, or the address of its scheduler",
     ),
-    argument("--explain", metavar="CHECK", help="show what a check means and what fixes it; checks nothing"),
+    argument("--explain", metavar="CHECK", help="explain what a check means and what fixes it; checks nothing"),
 )
 def cave_check(context: Context, args: argparse.Namespace) -> Any:
     """Finds out why access to CAVE does not work, and how to fix it. Changes nothing without --fix.
@@ -117,22 +116,26 @@ _CONTRADICTIONS = (
     (
         "all",
         ("names", "datastack"),
-        "give --all or the name of a datastack, not both. --server chooses the server of --all.",
+        "give --all or a datastack, not both. To choose the server for --all, use --server.",
     ),
     (
         "all_servers",
         ("all", "names", "datastack", "server"),
-        "--all-servers is about every server: give no datastack, no --server and no --all with it.",
+        "--all-servers checks every server: leave out the datastack, --server and --all.",
     ),
     (
         "all_servers",
         ("fix", "report", "verbose"),
-        "--all-servers names one cause for each server; --fix, --report and -v are for one of them.",
+        "--fix, --report and -v work with one server at a time, not with --all-servers.",
     ),
     ("json", ("report",), "give --json or --report, not both."),
-    ("workers", ("all", "all_servers", "fix", "report"), "--workers goes with -v, -o, --json, --strict and --timeout."),
+    (
+        "workers",
+        ("all", "all_servers", "fix", "report"),
+        "--workers can only be combined with -v, -o, --json, --strict and --timeout.",
+    ),
 )
-"""An option, those with which it does not go, and what to say."""
+"""An option, those that it cannot be combined with, and the message."""
 
 
 def _refuse_contradictions(args: argparse.Namespace) -> None:
@@ -140,7 +143,7 @@ def _refuse_contradictions(args: argparse.Namespace) -> None:
         if getattr(args, option) and any(getattr(args, other) for other in others):
             raise BadInput(message)
     if args.yes and not args.fix:
-        raise BadInput("--yes goes with --fix: it applies the fixes without asking.")
+        raise BadInput("--yes works only with --fix: it applies the fixes without asking.")
 
 
 def _check_workers(context: Context, args: argparse.Namespace) -> Any:
@@ -163,7 +166,7 @@ def _check_workers(context: Context, args: argparse.Namespace) -> Any:
 
 
 def _targets(context: Context, args: argparse.Namespace) -> list[Target]:
-    """What the line names; a fix of the datastack map changes it."""
+    """What the line names, which a fix of the datastack map changes."""
     names = dict.fromkeys((*args.names, *([args.datastack] if args.datastack else [])))
     return [context.target(args, name) for name in names or [None]]
 
@@ -218,6 +221,9 @@ def _show(context: Context, report: Report, args: argparse.Namespace) -> None:
 
         context.frontend.say_to_copy(to_markdown(report, context.frontend.name))
     elif not (args.output and context.shell.shows_result("cave_check")):  # a cell's value is shown by IPython
+        from ..doctor import next_steps  # lazily: the requests are sent first
+        from ..doctor.model import advise
+
         taken = ("--fix", "--fix --yes") if args.fix else ()
         offered = [advise(next_steps.with_option(report.again, option)) for option in taken]
         context.frontend.show(report.page(args.verbose, offered))
@@ -235,6 +241,8 @@ def _fail_if_strict(args: argparse.Namespace, *reports: Report) -> None:
 
 def _apply(context: Context, fixes: Sequence[Fix], again: Command, yes: bool) -> bool:
     """Offers each fix; returns whether any was applied."""
+    from ..doctor import next_steps  # lazily: the requests are sent first
+
     say = context.frontend.say
     unasked = line(next_steps.with_option(again, "--fix --yes"), " applies the fixes without asking")
     if not fixes:
@@ -245,7 +253,7 @@ def _apply(context: Context, fixes: Sequence[Fix], again: Command, yes: bool) ->
         if not yes and not confirm(context.frontend, "Apply it?", unasked):
             continue
         before, after = _made(made, fixes), _made([*made, fix.words], fixes)
-        perhaps = f"{before} This one may have been applied: {fix.words}.".lstrip()
+        perhaps = f"{before} This fix may have been applied: {fix.words}.".lstrip()
         left = line(" To see what is left: ", again)
         try:
             with context.changing(line(after, left), line(perhaps, left)):

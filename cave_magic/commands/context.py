@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from ..api.batch import validate_timeout
 from ..credentials.target import FRESH, Settings, Target, find_target
 from ..deployments import check_address, datastack_for
-from ..doctor import next_steps
 from ..errors import BadInput, ServerInTrouble
 from ..ui.document import Line
 from ..ui.frontend import Frontend
@@ -25,7 +24,7 @@ NOTHING = "Nothing was changed."
 
 
 def trouble_of(server: ServerFacts) -> Finding | None:
-    """Why a server says nothing about a token, in the words of the check; None if it does."""
+    """Why a server says nothing about a token, in the words of the check; None if it does say something."""
     from ..doctor.checks.network import AUTH, NETWORK  # lazily: a script that saves a token checks nothing
 
     findings = (check.look(server) for check in (NETWORK, AUTH))
@@ -34,6 +33,8 @@ def trouble_of(server: ServerFacts) -> Finding | None:
 
 def in_trouble(facts: ServerFacts, then: str = ". Nothing was changed. ") -> ServerInTrouble:
     """The error if a server says nothing about a token, with the cause and the next step that the check finds."""
+    from ..doctor import next_steps  # lazily: the requests are sent first
+
     trouble = trouble_of(facts)
     if trouble is None or trouble.next_step is None:
         sentence = facts.responses[0].sentence if facts.responses else f"{facts.host} was not contacted"
@@ -46,11 +47,11 @@ class Context:
     """The context of one line; the settings and the timeout apply if the line names none.
 
     Attributes:
-        timeout: the most seconds to wait for servers; validated on use.
+        timeout: how many seconds to wait for servers at most; validated on use.
         fill_next: writes a line into the next cell.
         waits_for_terms: whether a command waits until terms of service are accepted in the browser.
         is_history_kept: whether the line stays in the history of a shell, from which nothing can be scrubbed.
-        is_well, is_interrupted: what a shell's exit code says.
+        is_well, is_interrupted: what the exit code in a shell tells.
         outcome: what the command found out, for a function that runs it.
         so_far: what to say about changes if the line is interrupted.
     """
@@ -68,7 +69,7 @@ class Context:
     so_far: str | Line = NOTHING
 
     def seconds(self, given: float | None = None) -> float:
-        """The most seconds to wait: those on the line, else the setting."""
+        """How many seconds to wait at most: the value on the line, or the setting."""
         name = "CaveMagics.timeout" if given is None else "--timeout"
         return validate_timeout(self.timeout if given is None else given, name)
 
@@ -88,6 +89,8 @@ class Context:
         """The same for a line that saves a token, which must not be sent to a guessed server."""
         target = self.target(args)
         if target.is_guess:
+            from ..doctor import next_steps  # lazily: the requests are sent first
+
             raise BadInput(
                 f"the server of {target.datastack} is unknown: its address in the datastack map is not valid. "
                 "Nothing was sent. To fix the map: ",

@@ -1,4 +1,4 @@
-"""Runs a command for a function of `cave_magic`: it shows nothing, asks nothing, and returns what the command found."""
+"""Runs a command for a function of `cave_magic`: shows nothing, asks nothing, and returns what the command found."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..ui.frontend import PlainFrontend
 from . import find_command
 from .context import Context
 from .line import run
-from .shell import Shell
+from .shell import Shell, scrub_call
 
 
 class _Silent(PlainFrontend):
@@ -49,9 +49,10 @@ def call(name: str, *words: str, timeout: float, options: Mapping[str, object], 
         token: the token to save, in place of a variable that the command reads.
     """
     find_door()
+    scrub_call(*options.values(), *token.values())
     seconds = validate_timeout(timeout, "timeout")
     if wrong := [option for option, value in {**options, **token}.items() if not isinstance(value, str)]:
-        raise BadInput(f"{wrong[0]} is a string.")
+        raise BadInput(f"{wrong[0]} must be a string.")
     shell = _Caller({ARGUMENT[1:]: one for one in token.values()})
     context = Context(frontend=_Silent(), timeout=seconds, shell=shell)
     given = (f"--{option}={value}" for option, value in options.items() if value)

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 from ..api.endpoints import tokens_page
-from ..credentials.atomic_write import uninterrupted
+from ..credentials.interrupts import uninterrupted
 from ..credentials.token_files import show_path
-from ..doctor import next_steps
 from ..environment.resources import reserve_memory, shortage_in
 from ..errors import BadInput, Cancelled, CaveMagicError
 from ..ui.document import Line, Span
@@ -63,7 +63,7 @@ def _run(
         if command.name == "cave_save" and args.token and context.is_history_kept:
             raise _typed_in_shell(command, context, line)
         if not args.help and not args.version:
-            reserve_memory()  # a thread that starts without memory lets Python wait for it without end (3.11)
+            reserve_memory()  # a thread that starts without memory makes Python wait for it forever (3.11)
             return command.run(context, args), None
         from ..doctor.gather_computer import versions
 
@@ -95,12 +95,14 @@ def _is_file(word: str) -> bool:
 
 def _typed_in_shell(command: MagicCommand, context: Context, words: str | Sequence[str]) -> BadInput:
     """The error for a token among the words that a shell passes, with the line that saves one without typing it."""
+    from ..doctor import next_steps  # lazily: the requests are sent first
+
     revoke, save = spans("revoke it"), next_steps.magic("cave_save")
     with suppress(CaveMagicError):
         target = context.target(read(command, words, context.settings.server))
         revoke, save = spans(revoke, " at ", Span(tokens_page(target.server), "link")), next_steps.save(target)
     return BadInput(
-        "a token cannot be given as an argument, because it stays in the history of the shell. Nothing was sent or "
+        "a token cannot be given as an argument, because it would stay in the shell's history. Nothing was sent or "
         "saved. If you typed one, remove it from the history, or ",
         *revoke,
         ". To be asked for a token: ",
@@ -144,12 +146,10 @@ def _not_importable(module: str) -> Line:
 
 def _location(error: BaseException) -> str:
     """The type of an error and where in this package it was raised; never its message, which may contain a token."""
-    place, traceback = "", error.__traceback__
-    while traceback is not None:
-        code = traceback.tb_frame.f_code
-        if traceback.tb_frame.f_globals.get("__name__", "").startswith("cave_magic."):
-            place = f" in {os.path.basename(code.co_filename)}, line {traceback.tb_lineno}"
-        traceback = traceback.tb_next
+    place = ""
+    for frame, number in walk_tb(error.__traceback__):
+        if frame.f_globals.get("__name__", "").startswith("cave_magic."):
+            place = f" in {os.path.basename(frame.f_code.co_filename)}, line {number}"
     return type(error).__name__ + place
 
 
@@ -157,7 +157,7 @@ def _report_scrubbing(context: Context, secrets: Sequence[str], failed: Sequence
     """Says where a typed token may still be, and removes it from the cell if the front end allows it."""
     shell, frontend = context.shell, context.frontend
     what = "password" if all(secret.endswith("@") for secret in secrets) else "token"
-    place = "the front end's undo history and a checkpoint of the notebook" if shell.has_cells else "the terminal above"
+    place = "the front end's undo history and a checkpoint of the notebook" if shell.has_cells else "the terminal"
     but = f", but not from {' and '.join(failed)}" if failed else " in memory and on disk"
     frontend.say(
         f"The {what} that you typed was removed from the history{but}.\n"

@@ -1,6 +1,6 @@
 """What the commands found out, as objects: for scripts, for `--json`, and for the functions of `cave_magic`.
 
-They contain no token but its last characters, so that they can be shown, stored and pickled.
+They contain only the last characters of a token, so they can be shown, stored and pickled.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Identity(Shown):
         permanent: False for a temporary token, None if that is unknown.
         expires: when a temporary token expires, in words; "" for others.
         file: the file that the token is read from; "" without one.
-        others: other files with another token that programs send to this server, and its account; only of `--all`.
+        others: other files with another token that programs send to this server, and its account; only with `--all`.
         datasets: dataset -> the rights of the account.
         terms: the pages of the terms of service that are not accepted yet.
         problem: what is wrong, with the next step; "" if all is well.

@@ -1,4 +1,4 @@
-"""`%cave_setup remove`: takes the token off this computer, and revokes it or another one of the account."""
+"""`%cave_setup remove`: removes the token from this computer; can also revoke it, or another token of the account."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .views import tokens
 from .whoami import no_account, no_list
 
 SHORTEST = 4
-"""The fewest characters by which a token is named: as many as are shown."""
+"""How many characters it takes to name a token: as many as are shown."""
 
 
 def remove_token(context: Context, args: argparse.Namespace) -> None:
@@ -48,7 +48,7 @@ def _remove(context: Context, facts: ServerFacts, args: argparse.Namespace) -> N
     if not found.plan:
         removal.remove(target.server)  # what a killed removal left
         but = "".join(f", but {name} is set in the environment" for name in list(facts.machine.token_variables)[:1])
-        raise NoToken(f"no file of this computer has a token of {facts.host}{but}. {NOTHING}")
+        raise NoToken(f"no file on this computer has a token for {facts.host}{but}. {NOTHING}")
     left = context.shell.find_tokens(found.tokens)
     notes = [line(f"It is also in {one.found_in} ({one.details}), and is removed there.") for one in left]
     if facts.account is not None and not args.revoke and not args.yes:
@@ -57,7 +57,7 @@ def _remove(context: Context, facts: ServerFacts, args: argparse.Namespace) -> N
     context.frontend.show(tokens.removal_page(facts, found, notes))
     question = "Remove it?"
     if args.revoke:
-        question = "Remove it, and revoke it on the server? Other computers that use it stop working."
+        question = "Remove it, and revoke it on the server? Other computers that use it will stop working."
     unasked = next_steps.setup(target, "remove", *(["--revoke"] * args.revoke), "--yes")
     if not args.yes and not confirm(context.frontend, question, line(unasked)):
         raise Cancelled
@@ -66,7 +66,7 @@ def _remove(context: Context, facts: ServerFacts, args: argparse.Namespace) -> N
         is_old = keeps_one_token(probe_auth_server(target, context.seconds(), context.frontend).version)
     said = _revoke_each(context, facts, found, is_old) if args.revoke else []
     try:
-        removed = line(f"The token of {facts.host} is removed from this computer.")
+        removed = line(f"The token for {facts.host} was removed from this computer.")
         with context.changing(removed, line("To see which files have the token: ", next_steps.whoami(target))):
             done = removal.remove(target.server)
             if left:
@@ -105,17 +105,17 @@ def _revoke_each(context: Context, facts: ServerFacts, found: Removal, is_old: b
         if problem:
             said += [_valid(facts, token, False, problem)]
         else:
-            said += [line(f"The token{tokens.ending(token)} is revoked: it works nowhere any more.")]
+            said += [line(f"The token{tokens.ending(token)} is revoked: it no longer works anywhere.")]
         context.so_far = line(*said[-1], " No file was changed.")
     return said
 
 
 def _valid(facts: ServerFacts, token: Token, is_old: bool, why: str = "") -> Line:
-    """That a token is still valid, and what revokes it now that it is not stored."""
+    """Says that a token is still valid, and what revokes it now that it is not stored."""
     reason = f" could not be revoked ({why}), and" if why else ""
     rest = f"the token{tokens.ending(token)}{reason} is still valid on {facts.host}. "
     if is_old:
-        way = line("That server revokes it only when it creates another: ", next_steps.setup(facts.target, "new"))
+        way = line("That server revokes it only when it creates another one: ", next_steps.setup(facts.target, "new"))
     else:
         way = line("To revoke it: ", Span(tokens.page_of(facts.target), "link"))
     return line(Span("Note: ", "warning"), rest, way)
@@ -130,7 +130,7 @@ def _still_valid(facts: ServerFacts, done: Removal, is_old: bool) -> list[Line]:
 
 
 def _elsewhere(context: Context, facts: ServerFacts, done: Removal) -> list[Line]:
-    """What else has the token, and is not ours to change."""
+    """What else has the token, and cannot be changed here."""
     clients = clients_in(context.shell.variables, facts.address, Token(""))
     names = [one.variable for one in clients]
     said = []
@@ -138,7 +138,7 @@ def _elsewhere(context: Context, facts: ServerFacts, done: Removal) -> list[Line
         said.append(f"{' and '.join(names)} still {'has' if len(names) == 1 else 'have'} it until the kernel restarts")
     variables = (name for name, one in facts.machine.token_variables.items() if one in done.tokens)
     said += [f"{name} in the environment still has it" for name in variables]
-    said += [f"{show_path(path)} still has it: that file is another server's" for path in done.kept]
+    said += [f"{show_path(path)} still has it: that file belongs to another server" for path in done.kept]
     return [line(Span("Note: ", "warning"), f"{one}.") for one in said]
 
 
@@ -155,7 +155,7 @@ def _revoke_another(context: Context, facts: ServerFacts, args: argparse.Namespa
     key = _with_ending(facts, args.token, own.meant)
     files = (show_path(path) for paths in removal.files_with(facts.address, key.token) for path in paths)
     context.frontend.show(tokens.token_page(key, files))
-    unasked = next_steps.setup(facts.target, "remove", "--token", key.token.ending, "--yes")
+    unasked = next_steps.setup(facts.target, "remove", *next_steps.by_ending(key.token), "--yes")
     if not args.yes and not confirm(context.frontend, "Revoke it? Programs that use it stop working.", line(unasked)):
         raise Cancelled
     perhaps = line("To see which tokens are valid: ", next_steps.whoami(facts.target, "--tokens"))
@@ -179,10 +179,12 @@ def _with_ending(facts: ServerFacts, given: str, own: Token) -> ListedToken:
         raise BadInput(f"--token takes the last {SHORTEST} characters of a token. {NOTHING} To list yours: ", show)
     if len(found) + (is_own and own not in [key.token for key in found]) > 1:
         page = Span(tokens.page_of(target), "link")
-        raise BadInput(f"several of your tokens end so. {NOTHING} To choose the right one: ", page)
+        raise BadInput(f"several of your tokens end like that. {NOTHING} To choose the right one: ", page)
     if is_own:
         line_for_own = next_steps.end(target, "remove", "--revoke", can_ask=facts.machine.can_ask)
-        raise BadInput(f"that is the token of this computer. {NOTHING} To remove it here and revoke it: ", line_for_own)
+        raise BadInput(f"that is this computer's token. {NOTHING} To remove it here and revoke it: ", line_for_own)
     if not found:
-        raise BadInput(f"no token of yours on {host_of(target.server)} ends like that. {NOTHING} To list yours: ", show)
+        raise BadInput(
+            f"none of your tokens on {host_of(target.server)} ends like that. {NOTHING} To list them: ", show
+        )
     return found[0]

@@ -1,4 +1,4 @@
-"""`%cave_setup replace`: a new token in the place of one that others may have seen. The old one is revoked last."""
+"""`%cave_setup replace`: replaces a token that others may have seen. The old token is revoked last."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def replace_token(context: Context, args: argparse.Namespace) -> None:
 
 @contextmanager
 def _keeping(context: Context, exchange: Exchange, facts: ServerFacts, old: Token) -> Iterator[verify.VerifiedToken]:
-    """Wraps the creation of the new token, so that what is said if it fails is true of the old one."""
+    """Wraps the creation of the new token, so that the message after a failure is true of the old one."""
     target = facts.target
     check = next_steps.check(target)
     kept: Line = line(f"The token{tokens.ending(old)} was not replaced, and still works.")
@@ -108,7 +108,7 @@ def _revoke(context: Context, facts: ServerFacts, old: Token, new: NewToken, kee
 
 
 def _clients(context: Context, facts: ServerFacts, new: NewToken) -> list[Line]:
-    """The clients of this notebook that still send the old token."""
+    """The clients in this notebook that still send the old token."""
     stale = clients_in(context.shell.variables, facts.address, new.verified.token)
     found = CLIENTS.look(replace(facts, stale_clients=stale))
     return [] if found is None or found.next_step is None else [line(found.evidence, "; ", found.next_step.line)]

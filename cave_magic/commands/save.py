@@ -22,17 +22,24 @@ from .arguments import argument, command
 from .context import Context
 from .views import access, guide
 
+PIPE_SECONDS = 60.0
+"""How long a program that pipes a token in may take, such as a password manager that asks for a password first."""
+
 
 @command(
     argument(
         "token",
         nargs="*",
-        help="$variable or {variable}; without it you are asked (a token typed here is scrubbed)",
+        help="$variable or {variable}; without it you are asked (a token typed here is removed from the history)",
         only_in_notebooks=True,
     ),
     argument("--overwrite", action="store_true", help="replace another token of this server"),
     argument("--from-env", metavar="NAME", help="read it from an environment variable"),
-    argument("--from-file", metavar="PATH", help="read it from a file, such as a download from the tokens page"),
+    argument(
+        "--from-file",
+        metavar="PATH",
+        help="read it from a file, such as a download from the tokens page; - is what is piped in",
+    ),
     argument("--no-check", action="store_true", help="save it without checking it with the server (no network)"),
 )
 def cave_save(context: Context, args: argparse.Namespace) -> None:
@@ -79,7 +86,7 @@ def _save(context: Context, target: Target, args: argparse.Namespace, text: str 
 
 
 def _save_in_turn(context: Context, target: Target, args: argparse.Namespace, text: str, given: list[str]) -> None:
-    """Saves the token of a script. Of many that start at once with the same token, the first asks the server."""
+    """Saves a token for a script. If many start at once with the same token, only the first one asks the server."""
     token = token_input.pick(context, text, target)
     with save.job(token, target.server, target.datastack) as is_saved:
         if not is_saved:
@@ -109,14 +116,15 @@ def _given(args: argparse.Namespace, names: Mapping[str, object]) -> tuple[str |
     """
     typed = " ".join(args.token)
     if sum([bool(typed), args.from_env is not None, args.from_file is not None]) > 1:
-        raise BadInput("give the token only once: --from-env, --from-file or $variable.")
+        raise BadInput("give just one of --from-env, --from-file and $variable.")
     if args.from_env is not None:
         return _from_environment(args.from_env), ["--from-env", args.from_env]
     if args.from_file is not None:
-        text, problem = read_any_file(args.from_file)
+        text, problem = read_any_file(args.from_file, PIPE_SECONDS)
         if problem:
             raise BadInput(f"the file {problem}. Nothing was changed.")
-        return text, ["--from-file", args.from_file]
+        is_there_again = args.from_file != "-" and not args.from_file.startswith(("/dev/", "/proc/"))
+        return text, ["--from-file", args.from_file] if is_there_again else []
     if (variable := _variable_in(typed)) is not None:
         return _from_variable(variable, names), [f"${variable}"]
     return typed or None, []

@@ -38,7 +38,7 @@ from .views import access, guide
     argument(
         "--use", choices=("latest", "new"), help="reuse the token that was used last, or create one, without asking"
     ),
-    argument("--yes", action="store_true", help="with replace or remove: do it without asking"),
+    argument("--yes", action="store_true", help="with replace or remove: do not ask first"),
     argument("--revoke", action="store_true", help="with remove: also revoke the token on the server"),
     argument(
         "--token", metavar="ENDING", help="with remove: revoke another token of your account, by its last characters"
@@ -71,9 +71,9 @@ def _refuse_contradictions(args: argparse.Namespace) -> None:
     kinds = {"--yes": ("replace", "remove")}
     for option in (option for option, given in others.items() if given):
         if args.kind not in kinds.get(option, ("remove",)):
-            raise BadInput(f"{option} goes with {' and '.join(kinds.get(option, ('remove',)))}.")
+            raise BadInput(f"{option} works only with {' and '.join(kinds.get(option, ('remove',)))}.")
     if args.kind in ("replace", "remove") and (args.paste or args.use):
-        raise BadInput("--paste and --use go with new and existing.")
+        raise BadInput("--paste and --use work only with new and existing.")
     if args.revoke and args.token is not None:
         raise BadInput("give --revoke or --token, not both: --token revokes another token than this computer's.")
 
@@ -120,7 +120,7 @@ def _exchange_stored(context: Context, facts: ServerFacts) -> bool:
 
 
 def _raise_if_in_trouble(facts: ServerFacts) -> None:
-    """Stops before any prompt if the auth server does not respond as one.
+    """Stops before any prompt if the auth server does not respond like an auth server.
 
     Some servers answer a malformed stored token with an error page; then a good response of another service is enough.
     """

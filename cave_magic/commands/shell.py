@@ -1,4 +1,4 @@
-"""What a command needs of the program that runs it: variables, history and the last error."""
+"""What a command needs from the program that runs it: variables, history and the last error."""
 
 from __future__ import annotations
 
@@ -6,9 +6,17 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..token import Token
+from ..ui.door import running_ipython
+from ..ui.redact import find_secrets
 
 if TYPE_CHECKING:
     from ..credentials.scrub import LeftoverToken
+
+
+def scrub_call(*arguments: object) -> None:
+    """Masks tokens among the arguments of a function in the history of IPython, where the call may have been typed."""
+    if (shell := running_ipython()) is not None:
+        Shell(shell).scrub(find_secrets(" ".join(one for one in arguments if isinstance(one, str))))
 
 
 class Shell:
@@ -49,15 +57,17 @@ class Shell:
         """Masks texts in memory, in the history database and in the log; returns the places where that failed."""
         if self._shell is None or not secrets:
             return ()
-        from ..credentials.scrub import scrub_session  # lazily, as below: it imports sqlite3
+        from ..credentials.scrub import scrub_session  # lazily, as below: few lines have a token
 
         return scrub_session(self._shell, secrets)
 
     def find_tokens(self, tokens: Iterable[Token]) -> tuple[LeftoverToken, ...]:
         """Finds tokens that were left in the history or in the notebook file."""
+        if self._shell is None:
+            return ()
         from ..credentials.scrub import find_tokens
 
-        return () if self._shell is None else find_tokens(self._shell, tokens)
+        return find_tokens(self._shell, tokens)
 
     def scrub_tokens(self, tokens: Iterable[Token]) -> None:
         """Masks what `find_tokens` finds."""

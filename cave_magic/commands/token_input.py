@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,7 +41,7 @@ from .context import Context, trouble_of
 from .views import access, guide
 
 MOST_LISTED = 100
-"""The most tokens of one paste to choose from."""
+"""How many tokens from one paste to offer at most."""
 
 
 def ask(context: Context, target: Target, or_signs_in: bool = False) -> str:
@@ -96,7 +96,7 @@ def accepted(context: Context, text: str, target: Target, overwrite: bool, given
 
 
 def verified(context: Context, token: Token, target: Target, given: Sequence[str] = ()) -> verify.VerifiedToken:
-    """Asks the server of a token whose it is and what it can read."""
+    """Asks a token's server whose it is and what it can read."""
     try:
         with context.frontend.waiting() as on_wait:
             return verify.verify_token(token, target, context.seconds(), on_wait, given)
@@ -183,7 +183,10 @@ def offer_older(context: Context, new: NewToken, asks: bool = True) -> None:
         return
     token, server = new.verified.token, new.verified.target.server
     context.frontend.show(pages.older_page(older, server))
-    if asks and _agrees(context, "Revoke them?" if len(older) > 1 else "Revoke it?"):
+    agreed = False
+    with suppress(Cancelled, NobodyToAsk):  # the token is saved: nothing is cancelled any more
+        agreed = asks and confirm(context.frontend, "Revoke them?" if len(older) > 1 else "Revoke it?")
+    if agreed:
         for key in older:
             problem = revocation.revoke_in_use(server, key.token, PATIENCE, by=token)
             done = f"could not be revoked: {problem}" if problem else "is revoked"
@@ -215,13 +218,6 @@ def saved_token(
         account=account.to_dict() if account is not None else None,
         page=page,
     )
-
-
-def _agrees(context: Context, question: str) -> bool:
-    try:
-        return confirm(context.frontend, question)
-    except (Cancelled, NobodyToAsk):  # the token is saved: nothing is cancelled any more
-        return False
 
 
 def _not_saved(new: NewToken, error: TokenNotSaved) -> TokenNotSaved:
@@ -298,7 +294,7 @@ def if_shared(context: Context, target: Target) -> Line:
 
 
 def _refuse_foreign(named: str, target: Target) -> None:
-    """A downloaded file names its server. Its token is not sent to another one."""
+    """Raises an error if a downloaded file names another server: its token is sent to no other."""
     address = parse_url(named)
     if named.strip() and address is None:
         raise BadInput(

@@ -47,9 +47,9 @@ def cave_whoami(context: Context, args: argparse.Namespace) -> None:
         %cave_whoami --tokens
     """
     if args.all and (args.names or args.datastack or args.server or args.reveal or args.tokens):
-        raise BadInput("--all is about every server: give no datastack, --server, --reveal or --tokens with it.")
+        raise BadInput("--all shows every server: leave out the datastack, --server, --reveal and --tokens.")
     if args.json and (args.reveal or args.tokens):
-        raise BadInput("--json prints neither tokens nor their list: give it without --reveal and --tokens.")
+        raise BadInput("--json prints no tokens: leave out --reveal and --tokens.")
     if args.all:
         return _everywhere(context, args.json)
     facts = context.facts(context.target(args))
@@ -89,7 +89,7 @@ def _others(context: Context, facts: ServerFacts) -> tuple[str, ...]:
             continue
         owner = owner_of(token, facts.address, context.seconds())
         whose = owner.label.text if owner is not None else "an unknown account"
-        found.append(f"{other.file.name} has another token, ends in {token.ending}, of {whose}")
+        found.append(f"{other.file.name} has another token (ends in {token.ending}) of {whose}")
     return tuple(found)
 
 
@@ -121,7 +121,7 @@ def _identity(facts: ServerFacts, shown: tuple[OtherFile, ...] = (), others: tup
 
 
 def _where(facts: ServerFacts) -> dict[Token, str]:
-    """The tokens of this computer, and in what they are."""
+    """The tokens on this computer, and where they are."""
     if facts.listed_tokens is None:
         raise no_list(facts)
     found = {one.file.meant: f"in {one.file.name}" for one in other_files(facts.stored) if one.file.meant is not None}

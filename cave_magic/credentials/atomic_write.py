@@ -4,8 +4,8 @@ A new file is written next to its final place, flushed, and moved there in one s
 until everything is done, so that it can be restored even on a full disk. A process that is killed leaves complete
 files, old or new, and hidden ones named `.cave_magic-*.tmp`, which the next save removes.
 
-On Windows, the only exception is a server with a port in its address: the `:` in the name of its file makes it a stream
-of NTFS, which can be written, but not moved to.
+On Windows, the only exception is a server with a port in its address: the `:` in the name of its file makes it an NTFS
+stream, which can be written, but cannot be the target of a move.
 """
 
 from __future__ import annotations
@@ -14,21 +14,20 @@ import contextlib
 import os
 import re
 import shutil
-import signal
 import stat
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..ui.door import on_windows
+from .interrupts import uninterrupted
 from .regular_files import shared
 
 LOCK_NAME = ".cave_magic.lock"
 LOCK_SECONDS = 20.0
 STALE_SECONDS = 300.0
-"""A lock that is only a file and older than this was left by a killed process: no save takes so long."""
+"""A lock that is only a file and is older than this was left by a killed process: no save takes that long."""
 
 BUSY_SECONDS = 1.0
 """How long Windows may refuse to change a file, because a virus scanner or another kernel has it open."""
@@ -81,7 +80,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def in_turn(path: Path, seconds: float) -> Iterator[None]:
-    """Lets processes run a block one after the other, as far as possible; after these seconds it does not wait longer.
+    """Lets processes run a block one after the other, as far as possible; it waits for at most this many seconds.
 
     The file, whose folder exists, is created if it is missing.
     """
@@ -105,31 +104,6 @@ def in_turn(path: Path, seconds: float) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-@contextlib.contextmanager
-def uninterrupted(too_late: bool = False) -> Iterator[None]:
-    """Delays an interrupt (Ctrl-C, the stop button) until the end of this block. Only the main thread gets any.
-
-    A process that ignores interrupts (`nohup`, a background job) still does, and a handler of its own is still called.
-
-    Args:
-        too_late: raise no KeyboardInterrupt, since everything but the clean-up is done.
-    """
-    before = signal.getsignal(signal.SIGINT)
-    if before in (None, signal.SIG_IGN) or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, _: came.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if came and before is not signal.default_int_handler:
-            signal.raise_signal(signal.SIGINT)
-    if came and not too_late and before is signal.default_int_handler:
-        raise KeyboardInterrupt
 
 
 # ---------------------------------------------------------------- all or nothing
@@ -253,12 +227,12 @@ def _move(old: Path, new: Path) -> None:
 
 
 def _is_stream(path: Path) -> bool:
-    """Whether NTFS takes this name for that of a stream."""
+    """Whether NTFS treats this name as that of a stream."""
     return on_windows() and ":" in path.name
 
 
 def _patiently(change: Callable[..., None], *paths: Path) -> None:
-    """Changes a file, on Windows once the programs that have it open have closed it."""
+    """Changes a file; on Windows, waits until the programs that have it open have closed it."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:

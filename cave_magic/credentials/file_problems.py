@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class FileFault(Enum):
-    """What can be wrong with a file; the value says it in words that follow the file's name, with `{}` for details."""
+    """What can be wrong with a file; the value says so in words that follow the file's name, with `{}` for details."""
 
     MISSING = "does not exist"
     EMPTY = "is empty"
@@ -17,9 +17,10 @@ class FileFault(Enum):
     NO_KEY = 'has no key "token"'
     NULL_VALUE = 'has null under "token"'
     VALUE_NOT_TEXT = 'has {} under "token", not a string'
-    TOO_LARGE = "is too large for a token file ({} MB)"
+    TOO_LARGE = "is too large ({} MB)"
     IS_A_FOLDER = "is a folder"
     IS_A_PIPE = "is a pipe"
+    ENDLESS_PIPE = "is a pipe that did not end in time"
     IS_A_DEVICE = "is a device"
     IS_A_SOCKET = "is a socket"
     NOT_A_FOLDER = "is not a folder"
@@ -27,10 +28,10 @@ class FileFault(Enum):
     NOT_OPENABLE = "is not accessible to you"
     NOT_WRITABLE = "is not writable by you"
     NOT_CHANGEABLE = "cannot be changed by you"
-    IN_USE = "cannot be changed: another program has it open, or you may not write it"
+    IN_USE = "cannot be changed: another program has it open, or you may not write to it"
     WRITE_PROTECTED = "is write-protected"
     READ_ONLY_DISK = "is on a read-only file system"
-    MOUNTED = "is mounted by itself, so it cannot be replaced"
+    MOUNTED = "is mounted on its own, so it cannot be replaced"
     IMMUTABLE = "is marked as immutable"
     NO_MODES = "is on a file system that does not keep permissions"
     NO_SPACE = "is on a full disk"
@@ -53,10 +54,10 @@ class FileFault(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileProblem:
-    """What is wrong with a file; `str()` says it in words that follow the file's name.
+    """What is wrong with a file; `str()` says so in words that follow the file's name.
 
     Attributes:
-        fault: the kind of problem, by which code decides.
+        fault: the kind of problem, for code to decide by.
         details: what replaces each `{}` in its words; sanitized.
     """
 

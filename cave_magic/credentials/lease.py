@@ -1,7 +1,7 @@
 """A token that is saved only for as long as a process of this computer needs it.
 
 Several workers of a cluster may share a home folder. The first one notes which files had a token before; the last one
-that leaves takes the token out of the others. A worker that was killed is recognised by its process, which is gone.
+that leaves removes the token from the others. A worker that was killed is recognised by its process, which is gone.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ def borrow(
     opened: Iterable[str] = (),
     overwrite: bool = False,
 ) -> Saved:
-    """Saves a token as `save_token`, to be taken away by `give_back`, unless it was there before.
+    """Saves a token like `save_token`, until `give_back` removes it, unless it was there before.
 
     Args:
         token, server, local_servers, opened, overwrite: as in `save_token`.
-        holder: the name of who needs it, unique in this process.
+        holder: a name for whoever needs it, unique in this process.
     Raises:
         TokenExists, TokenNotSaved: as `save_token`.
     """
@@ -60,7 +60,7 @@ def borrow(
 
 
 def give_back(token: Token, server: str, holder: str, *, local_servers: Iterable[str] = ()) -> tuple[Path, ...]:
-    """Takes a borrowed token away if nobody else on this computer needs it; returns the files that had it.
+    """Removes a borrowed token if nobody else on this computer needs it; returns the files that had it.
 
     A file that had a token before, and one that has another token by now, stays as it is; so do the other keys.
 
@@ -88,7 +88,7 @@ def _file() -> Path:
 
 
 def _read() -> dict[str, dict[str, list[str]]]:
-    """Server -> its holders, and the files that had a token before; without entries that are not ours."""
+    """Server -> its holders, and the files that had a token before; ignores entries of any other form."""
     data: Any = parse_object(read_text(_file()).text)[0]
     entries = data.items() if isinstance(data, dict) else ()
     return {server: one for server, one in entries if _is_lease(one)}
@@ -111,7 +111,7 @@ def _name(holder: str) -> str:
 
 
 def _alive(holders: Iterable[str]) -> list[str]:
-    """The holders without those whose process on this computer has ended; of another computer, nothing is known."""
+    """The holders without those whose process on this computer has ended; those on other computers are kept."""
     return [one for one in holders if one.split()[:1] != [platform.node()] or _is_running(one.split()[1:2])]
 
 

@@ -34,10 +34,12 @@ class Role(Enum):
     READER = "another file that cloud-volume or cloud-files read, such as in the folder that CLOUD_VOLUME_DIR names"
     MISPLACED = "left by mistake: in a wrong folder, under a wrong name, in the downloads"
     FOREIGN = "named after another server"
+    BACKUP = "a copy that a save or a fix made before it changed one of these; only a removal needs it"
 
 
 READ_BY_CAVECLIENT = (Role.OWN, Role.DEFAULT, Role.LEGACY)
 READ_BY_PROGRAMS = (*READ_BY_CAVECLIENT, Role.DATA_SERVER, Role.READER)
+ORIGINALS = (*READ_BY_PROGRAMS, Role.MISPLACED, Role.FOREIGN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +67,7 @@ FOLDERS = {
     "/secrets": "the folder for secrets in containers; cloud-volume 12 looks there too",
     "~/Downloads": "browsers save the file of the tokens page there",
 }
-"""The folders in which misplaced files are looked for by name, and why."""
+"""The folders in which misplaced files are searched for by name, and why."""
 
 MOVED = {"CLOUD_VOLUME_DIR": "secrets", "CLOUD_FILES_DIR": "secrets", "R_USER": ".cloudvolume/secrets"}
 """Variables that name the folder of another program, and the subfolder with the token files."""
@@ -74,7 +76,7 @@ NAMED_BY = "CAVE_TOKEN_FILE"
 """A variable that names a token file (crantcli and others)."""
 
 MOST_LISTED, MOST_READ, LARGEST = 5000, 20, 100_000
-"""The maximum numbers of listed entries of a folder, of misplaced files that are read, and of bytes in one of them."""
+"""The maximum number of entries listed in a folder, of misplaced files that are read, and of bytes in each."""
 
 MOST_FOREIGN = 500
 """The maximum number of other servers' files that are read."""
@@ -92,7 +94,7 @@ and `:`. Another download gets ` (1)`, `(1)` or `-2` before its suffix, and an e
 
 
 def locations(
-    server: str, data_servers: Iterable[str] | None = None, roles: Collection[Role] = tuple(Role)
+    server: str, data_servers: Iterable[str] | None = None, roles: Collection[Role] = ORIGINALS
 ) -> tuple[Location, ...]:
     """The files that may contain a token of a server, without repeats, in the order of their roles.
 
@@ -100,13 +102,15 @@ def locations(
         server: the server's address.
         data_servers: addresses of its data servers; None for the known ones. A data server that is known to belong to
             another server is left out.
-        roles: what to list. Only `MISPLACED` and `FOREIGN` list folders; the others do not access the disk.
+        roles: what to list. Only `MISPLACED`, `FOREIGN` and `BACKUP` list folders; the others do not access the disk.
     """
     found: dict[Path, Role] = {}
     hosts = _own_hosts(server, local_servers_of(server) if data_servers is None else data_servers)
     for role, paths in _paths(server, hosts, roles):
         for path in paths:
             found.setdefault(path, role)
+    if Role.BACKUP in roles:
+        found |= dict.fromkeys(_backups(tuple(found)), Role.BACKUP)
     return tuple(Location(path=path, role=role) for path, role in found.items() if role in roles)
 
 
@@ -123,6 +127,12 @@ def _paths(server: str, hosts: Collection[str], roles: Collection[Role]) -> Iter
         others = {path for path in listed if (host := host_in_name(path)) and not is_host_of(server, host)}
         yield Role.MISPLACED, newest(path for path in listed if path not in others)
         yield Role.FOREIGN, [*(folder / f"{host}-{DEFAULT_NAME}" for host in other_hosts(server)), *others]
+
+
+def _backups(paths: Iterable[Path]) -> Iterator[Path]:
+    for folder in dict.fromkeys((secrets_folder(), *(path.parent for path in paths if path.is_file()))):
+        with contextlib.suppress(OSError):
+            yield from sorted(folder.glob("*-secret.json.*.bak"))
 
 
 def _own_hosts(server: str, data_servers: Iterable[str]) -> list[str]:
@@ -153,7 +163,8 @@ class Reader:
     def paths(self, host: str) -> tuple[Path, ...]:
         """The files that it looks for, in order, for a data server; it reads the first that exists."""
         names = (*([f"{host}-{DEFAULT_NAME}"] if host else []), *self.names)
-        return tuple(folder / name for name in names for folder in self._folders())
+        folders = self._folders()
+        return tuple(folder / name for name in names for folder in folders)
 
     def _folders(self) -> tuple[Path, Path, Path]:
         moved = self._folder_named("CLOUD_VOLUME_DIR", "~/.cloudvolume") / "secrets"
@@ -177,7 +188,7 @@ def moved_files(server: str, data_servers: Iterable[str]) -> tuple[Path, ...]:
     """The files that cloud-volume and cloud-files read first, if they are told to look in another folder of this user.
 
     A folder that belongs to somebody else, such as one that a lab shares, is left alone: a file there that only this
-    user can read would be in the way of the others. One that does not exist counts if it is in the home.
+    user can read would get in the way of the others. One that does not exist counts if it is in the home.
     """
     hosts = dict.fromkeys((name_for_files(server), *_own_hosts(server, data_servers)))
     first = dict.fromkeys(reader.paths(host)[0] for reader in READERS for host in hosts)
@@ -256,7 +267,7 @@ def _downloads() -> Iterator[Path]:
 
 
 def newest(paths: Iterable[Path]) -> list[Path]:
-    """The newest of these files, without large ones and those of other users, the newest first."""
+    """The newest of these files, newest first, without large ones and those of other users."""
     times: dict[Path, float] = {}
     for path in paths:
         with contextlib.suppress(OSError, ValueError):

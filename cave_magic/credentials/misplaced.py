@@ -1,8 +1,8 @@
 """Tokens on this computer that may belong to a server, but that CAVEclient does not read for it.
 
 They are looked for only if the token that CAVEclient reads is missing or does not work. Files of other users of this
-computer, and files that name another server, are ignored. A file that names no server is reported, but its token is
-not sent: that is for its owner to decide.
+computer, and files that name another server, are ignored. A file that names no server is reported, but its
+token is not sent: its owner decides.
 """
 
 from __future__ import annotations
@@ -56,6 +56,6 @@ def find(server: str) -> tuple[MisplacedToken, ...]:
 
 
 def _can_be_typed(path: Path) -> bool:
-    """Whether a command can name the file: its name is shown in full and contains nothing that ends the line."""
+    """Whether a command can name the file: its name is shown in full, and contains nothing that would end the line."""
     shown = token_files.show_path(path, 4096)
     return Path(os.path.expanduser(shown)) == path and not set(shown) & set('"#;')

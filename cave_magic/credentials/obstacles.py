@@ -1,6 +1,6 @@
 """What keeps this user from changing a file here and now, and who or what can change that.
 
-It looks first, and makes a trial only if looking cannot tell, since an access control list, a quota or the server of a
+It looks first, and tries only if looking is not enough: an access control list, a quota or the server of a
 network drive shows only then. A trial leaves nothing behind and changes no file's content and times.
 """
 
@@ -23,7 +23,7 @@ from .token_files import State, gap_of, is_foreign, link_problem, link_target, r
 
 
 class Intent(Enum):
-    """What a fix or a command does with a path; the value says it."""
+    """What a fix or a command does with a path; the value says so in words."""
 
     WRITE = "replaces or creates the file"
     CHMOD = "changes its permissions"
@@ -31,13 +31,14 @@ class Intent(Enum):
 
 
 class WayOut(Enum):
-    """How an obstacle can be removed, and by whom; the value says in which case."""
+    """How an obstacle can be removed, and by whom; the value says when."""
 
     SET_HOME = "HOME (on Windows, USERPROFILE) names no folder that this user can use"
     RESTORE_LINK = "a link to a missing folder: mount the folder or move the link away"
     MOVE_AWAY = "something else is in its place, or it is another user's; this user can rename it"
     GRANT_ACCESS = "its permissions lock out its owner, who is this user"
     FREE_SPACE = "the disk or the quota is used up"
+    RAISE_LIMIT = "a limit on the size of files that was set where this process was started"
     CLOSE_FILES = "this process has too many open files"
     CLOSE_PROGRAM = "another program may have it open, which only Windows minds"
     MOUNT_FOLDER = "only the file is mounted, as into a container, so no other file can take its place"
@@ -47,7 +48,7 @@ class WayOut(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Obstacle:
-    """What keeps this user from changing a file; `str()` says it as the start of a sentence.
+    """What keeps this user from changing a file; `str()` is the start of a sentence about it.
 
     Attributes:
         path: the cause: the file, one of its folders, or whatever is in its place.
@@ -76,13 +77,13 @@ class Obstacle:
 
 
 def folder_obstacle() -> Obstacle | None:
-    """What keeps this user from using the folder of the token files, as far as looking tells; None if nothing does."""
+    """What keeps this user from using the folder of the token files, as far as looking shows; None if nothing does."""
     home, folder = Path(os.path.expanduser("~")), secrets_folder()
     if not folder.is_absolute():
-        return _without_home(folder, FileFault.HOME_UNKNOWN)
+        return _not_here(folder, FileFault.HOME_UNKNOWN, WayOut.SET_HOME, unusable=True)
     if not os.path.isdir(home):
         fault = FileFault.HOME_NOT_A_FOLDER if os.path.lexists(home) else FileFault.HOME_MISSING
-        return _without_home(folder, fault, show_path(home))
+        return _not_here(folder, fault, WayOut.SET_HOME, (show_path(home),), unusable=True)
     nearest = home
     for one in (folder.parent, folder):
         if not _is_allowed(nearest, os.X_OK):
@@ -109,7 +110,7 @@ def _in_place_of_folder(path: Path) -> Obstacle | None:
 
 
 def _unwritable(folder: Path) -> Obstacle | None:
-    """Why nothing can be written in a folder, as far as looking tells."""
+    """Why nothing can be written in a folder, as far as looking shows."""
     with contextlib.suppress(AttributeError, OSError):  # Windows has no statvfs
         disk = os.statvfs(folder)
         if disk.f_flag & os.ST_RDONLY:
@@ -130,7 +131,7 @@ def _has_room(folder: Path) -> bool:
 
 
 def file_obstacle(path: Path) -> Obstacle | None:
-    """What is at the path of a token file that a save does not replace."""
+    """What is in the place of a token file, if a save does not replace it."""
     content = read_text(path)
     if content.problem is not None and content.state in (State.NOT_A_FILE, State.TOO_LARGE):
         return _movable(path, content.problem)
@@ -186,39 +187,44 @@ def _obstacle_to_chmod(path: Path) -> Obstacle | None:
     folder = path if path.is_dir() else path.parent
     with contextlib.suppress(OSError):  # a folder that cannot be written says nothing about its file system
         if not atomic_write.try_out(folder):
-            return _not_here(path, FileFault.NO_MODES)
+            return _not_here(path, FileFault.NO_MODES, WayOut.ADMINISTRATOR)
     return None
 
 
 def obstacle_of(error: OSError, path: Path) -> Obstacle:
     """The obstacle behind an error of the system, for the path that could not be changed."""
     folder = _nearest(path)
-    if error.errno in (errno.EACCES, errno.EPERM):
-        if on_windows() and os.path.lexists(path) and not os.path.isdir(path):
-            return Obstacle(path=path, problem=FileProblem(fault=FileFault.IN_USE), way=WayOut.CLOSE_PROGRAM)
-        closed = next((one for one in (*reversed(folder.parents), folder) if not _is_allowed(one, os.X_OK)), None)
-        if closed is not None:
-            return _locked(closed, FileFault.NOT_OPENABLE)
-        found = _unwritable(folder) or _locked(path if os.path.lexists(path) else folder, FileFault.NOT_CHANGEABLE)
-        if found.problem.fault is not FileFault.NOT_CHANGEABLE or found.way is not WayOut.ADMINISTRATOR or found.owner:
-            return found
-    if error.errno in (errno.EMFILE, errno.ENFILE):
-        problem = FileProblem(fault=FileFault.WRITE_ERROR, details=(os.strerror(error.errno),))
-        return Obstacle(path=path, problem=problem, way=WayOut.CLOSE_FILES)
-    if error.errno == errno.ENOSPC:
-        return _unwritable(folder) or _not_here(folder, FileFault.NO_SPACE, WayOut.FREE_SPACE)
+    if error.errno in (errno.EACCES, errno.EPERM) and (found := _refusal(path, folder)):
+        return found
+    if error.errno == errno.ENOSPC and (found := _unwritable(folder)):
+        return found
     if error.errno in _OF_THE_DISK:
         fault, way = _OF_THE_DISK[error.errno]
         return _not_here(path if fault is FileFault.NAME_TOO_LONG else folder, fault, way)
     reason = sanitize(os.strerror(error.errno) if error.errno else type(error).__name__).text
     problem = FileProblem(fault=FileFault.WRITE_ERROR, details=(reason,))
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return Obstacle(path=path, problem=problem, way=WayOut.CLOSE_FILES)
     return Obstacle(path=path if os.path.lexists(path) else folder, problem=problem, way=WayOut.ADMINISTRATOR)
 
 
+def _refusal(path: Path, folder: Path) -> Obstacle | None:
+    """Why the system refused a change, as far as looking tells."""
+    if on_windows() and os.path.lexists(path) and not os.path.isdir(path):
+        return Obstacle(path=path, problem=FileProblem(fault=FileFault.IN_USE), way=WayOut.CLOSE_PROGRAM)
+    closed = next((one for one in (*reversed(folder.parents), folder) if not _is_allowed(one, os.X_OK)), None)
+    if closed is not None:
+        return _locked(closed, FileFault.NOT_OPENABLE)
+    found = _unwritable(folder) or _locked(path if os.path.lexists(path) else folder, FileFault.NOT_CHANGEABLE)
+    tells_nothing = found.problem.fault is FileFault.NOT_CHANGEABLE and found.way is WayOut.ADMINISTRATOR
+    return None if tells_nothing and not found.owner else found
+
+
 _OF_THE_DISK = {
+    errno.ENOSPC: (FileFault.NO_SPACE, WayOut.FREE_SPACE),
     errno.EROFS: (FileFault.READ_ONLY_DISK, WayOut.SET_HOME),
     getattr(errno, "EDQUOT", -1): (FileFault.OVER_QUOTA, WayOut.FREE_SPACE),
-    errno.EFBIG: (FileFault.SIZE_LIMIT, WayOut.ADMINISTRATOR),
+    errno.EFBIG: (FileFault.SIZE_LIMIT, WayOut.RAISE_LIMIT),
     errno.ENAMETOOLONG: (FileFault.NAME_TOO_LONG, WayOut.SET_HOME),
 }
 
@@ -226,18 +232,15 @@ _OF_THE_DISK = {
 # ---------------------------------------------------------------- whose it is, and the way out
 
 
-def _not_here(path: Path, fault: FileFault, way: WayOut = WayOut.ADMINISTRATOR) -> Obstacle:
-    home = _own_home() if way is WayOut.SET_HOME else ""
-    return Obstacle(path=path, problem=FileProblem(fault=fault), way=way, home=home)
-
-
-def _without_home(folder: Path, fault: FileFault, *details: str) -> Obstacle:
-    problem = FileProblem(fault=fault, details=details)
-    return Obstacle(path=folder, problem=problem, way=WayOut.SET_HOME, home=_own_home(), unusable=True)
+def _not_here(
+    path: Path, fault: FileFault, way: WayOut, details: tuple[str, ...] = (), unusable: bool = False
+) -> Obstacle:
+    home, problem = _own_home() if way is WayOut.SET_HOME else "", FileProblem(fault=fault, details=details)
+    return Obstacle(path=path, problem=problem, way=way, home=home, unusable=unusable)
 
 
 def _movable(path: Path, problem: FileProblem, unusable: bool = False) -> Obstacle:
-    """Something in the place of a file or folder, which its owner or this user can move away."""
+    """Something in the place of a file or folder that its owner or this user can move away."""
     if not _can_be_moved(path):
         return replace(_locked(path.parent, FileFault.NOT_WRITABLE, unusable), path=path, problem=problem)
     lost = os.path.islink(path) and not os.path.lexists(link_target(path))
@@ -247,10 +250,9 @@ def _movable(path: Path, problem: FileProblem, unusable: bool = False) -> Obstac
 
 
 def _locked(path: Path, fault: FileFault, unusable: bool = False) -> Obstacle:
-    """A file or folder that this user may not use as it is, with the way that is open to this user."""
-    home, found = Path(os.path.expanduser("~")), Obstacle(
-        path=path, problem=FileProblem(fault=fault), way=WayOut.ADMINISTRATOR, unusable=unusable
-    )  # fmt: skip
+    """A file or folder that this user may not use as it is, with what this user can do about it."""
+    home, problem = Path(os.path.expanduser("~")), FileProblem(fault=fault)
+    found = Obstacle(path=path, problem=problem, way=WayOut.ADMINISTRATOR, unusable=unusable)
     try:
         info = os.stat(path)
     except OSError:
@@ -301,12 +303,12 @@ def _owns(info: os.stat_result) -> bool:
 
 
 def _is_allowed(path: Path, access: int) -> bool:
-    """`os.access` for the user whose rights count, if the system can tell."""
+    """`os.access` for the effective user, where the system supports that."""
     return os.access(path, access, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _can_chmod(path: Path) -> bool:
-    """Tries it with the permissions that it has."""
+    """Tries it, with the permissions that the path already has."""
     try:
         os.chmod(path, stat.S_IMODE(os.stat(path).st_mode))
     except OSError:
@@ -341,7 +343,7 @@ _GET_FLAGS, _IMMUTABLE_OR_APPEND = 0x80086601, 0x30
 
 
 def _is_immutable(path: Path) -> bool:
-    """Whether a flag, which not even the permissions show, forbids any change (`chattr +i`, `chflags uchg`)."""
+    """Whether a flag, which the permissions do not show, forbids any change (`chattr +i`, `chflags uchg`)."""
     with contextlib.suppress(OSError, ImportError):
         info = os.lstat(path)
         if flags := getattr(info, "st_flags", 0):  # macOS and BSD

@@ -1,9 +1,11 @@
-"""Reading files that may be pipes, devices or sockets: nothing here waits for a writer or reads without a limit."""
+"""Reading files that may be pipes, devices or sockets: nothing here waits or reads without a limit."""
 
 from __future__ import annotations
 
 import os
+import select
 import stat
+import time
 from pathlib import Path
 
 from ..ui.door import on_windows
@@ -21,7 +23,7 @@ class TooLarge(OSError):
 
 
 def kind_of(info: os.stat_result) -> FileFault | None:
-    """What is there in place of a regular file; None if it is one."""
+    """What is there instead of a regular file; None if it is a regular file."""
     if stat.S_ISREG(info.st_mode):
         return None
     if stat.S_ISDIR(info.st_mode):
@@ -36,12 +38,35 @@ def shared(info: os.stat_result) -> int:
     return 0 if on_windows() else info.st_mode & 0o077
 
 
+def read_pipe(path: Path, most: int, seconds: float) -> bytes:
+    """Reads a pipe up to its end. One that nobody writes has ended.
+
+    Args:
+        path: the pipe.
+        most: the most bytes to read.
+        seconds: how long to wait for the program that writes it.
+    Raises:
+        TooLarge: it has more bytes.
+        TimeoutError: the program does not end in time.
+        OSError: it cannot be read, as always on Windows.
+    """
+    until, content = time.monotonic() + seconds, b""
+    with open(os.open(path, _READING), "rb", buffering=0) as pipe:
+        while (part := pipe.read(65536)) != b"":
+            content += part or b""
+            if len(content) > most:
+                raise TooLarge(len(content))
+            if part is None and not select.select([pipe], [], [], max(0, until - time.monotonic()))[0]:
+                raise TimeoutError
+    return content
+
+
 def read_regular(path: Path, most: int) -> tuple[bytes, os.stat_result]:
     """Reads a regular file; returns its content and its `stat`.
 
     Args:
         path: the file; links are followed.
-        most: the most bytes to read. Of a longer file nothing is read.
+        most: how many bytes to read at most; a longer file is not read.
     Raises:
         NotARegularFile: it is something else, perhaps since a moment ago.
         TooLarge: it is longer.

@@ -1,8 +1,7 @@
-"""Takes the token of a server off this computer: out of every file that has it, and nothing else out of any."""
+"""Removes a server's token from this computer: from every file that has it, and nothing else from any file."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -28,7 +27,6 @@ from .token_files import (
     parse_object,
     parse_token_file,
     read_text,
-    secrets_folder,
 )
 
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -36,7 +34,7 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """What is to be taken off this computer.
+    """What to remove from this computer.
 
     Attributes:
         tokens: the tokens of the server; the one that CAVEclient reads comes first.
@@ -73,7 +71,7 @@ def find_removal(server: str) -> Removal:
         left = without(content, tokens)
         plan[path] = left
         if left is None and os.path.islink(path) and not is_foreign(os.stat(path)):
-            plan[link_target(path)] = None  # else the link goes and the token stays
+            plan[link_target(path)] = None  # otherwise the link would be removed, and the token would stay
     own = stored.server_file.path
     last = {path: plan[path] for path in (link_target(own), own) if path in plan}
     first = {path: left for path, left in plan.items() if path not in last}
@@ -120,23 +118,18 @@ def is_another_servers(server: str, path: Path) -> bool:
 
 
 def _contents_with(server: str, tokens: Collection[Token]) -> Iterator[tuple[Path, str]]:
-    """The files in which one of these tokens stands, with the copies that a save or a fix has made of them.
+    """The files that contain one of these tokens, with the copies that a save or a fix has made of them.
 
     Raises:
         TokenNotSaved: a file that programs read cannot be read now, so nobody knows what is in it.
     """
     secrets = [token.reveal() for token in tokens]
-    paths = dict.fromkeys(one.path for one in locations(server))
-    for folder in dict.fromkeys((secrets_folder(), *(path.parent for path in paths if path.is_file()))):
-        with contextlib.suppress(OSError):
-            paths |= dict.fromkeys(sorted(folder.glob("*-secret.json.*.bak")))
-    read = {one.path for one in locations(server, roles=READ_BY_PROGRAMS)}
-    for path in paths:
-        content = read_text(path)
-        if path in read:
-            _raise_if_unreadable(path, content)
+    for one in locations(server, roles=tuple(Role)):
+        content = read_text(one.path)
+        if one.role in READ_BY_PROGRAMS:
+            _raise_if_unreadable(one.path, content)
         if _has(parse_object(content.text)[0] or content.text, secrets):
-            yield path, content.text
+            yield one.path, content.text
 
 
 def _raise_if_unreadable(path: Path, found: TokenFile | FileContent) -> None:
@@ -146,7 +139,7 @@ def _raise_if_unreadable(path: Path, found: TokenFile | FileContent) -> None:
 
 
 def without(content: str, tokens: Collection[Token]) -> str | None:
-    """The content of a file without these tokens, its other keys to the byte; None if nothing else of worth is left."""
+    """A file without these tokens, its other keys unchanged to the byte; None if nothing worth keeping is left."""
     secrets = [token.reveal() for token in tokens]
     data, _ = parse_object(content)
     if not isinstance(data, dict):
@@ -162,7 +155,7 @@ def without(content: str, tokens: Collection[Token]) -> str | None:
 
 
 def _has(value: object, secrets: Collection[str]) -> bool:
-    """Whether a JSON value, or a text, has one of these; a short one would be a part of others and of words."""
+    """Whether a JSON value, or a text, has one of these; a short one would also match parts of others and of words."""
     rest, long = [value], [secret for secret in secrets if len(secret) >= SHORTEST]
     while rest:
         one = rest.pop()

@@ -38,10 +38,10 @@ from .token_files import (
 )
 
 OF_THE_TOKEN = ("description", SERVER_KEY)
-"""The keys of a file from the tokens page that describe its token, and so do not apply to another one."""
+"""The keys in a file from the tokens page that describe its token, and so do not apply to another token."""
 
 UNCHANGED = "No file was changed."
-"""True after every TokenNotSaved but `NotPutBack`. Those who show the error add this, or what else was done."""
+"""True after every TokenNotSaved except `NotPutBack`. Whoever shows the error adds this, or what was done."""
 
 
 class NotPutBack(TokenNotSaved):
@@ -153,7 +153,7 @@ def _planned(
     if replaces is not None:
         copies = tuple(path for path in copies if read_token_file(path).meant == replaces)
         if old.source is None or old.source.meant not in (replaces, token):
-            raise TokenExists(f"the stored token of {host_of(server)} was changed or removed meanwhile.")
+            raise TokenExists(f"the stored token of {host_of(server)} was changed or removed in the meantime.")
     for file in (old.server_file, old.default_file):
         if file.problem is not None and file.problem.fault is FileFault.READ_ERROR:
             raise Obstructed(Obstacle(path=file.path, problem=file.problem, way=WayOut.ADMINISTRATOR))
@@ -172,16 +172,16 @@ JOB_NAME = ".cave_magic.job"
 """The file that says which token file the last job wrote."""
 
 JOB_SECONDS = 60.0
-"""For so long the jobs that start at the same time need not ask the server whether it accepts the same token."""
+"""For how many seconds jobs that start at the same time need not ask the server again about the same token."""
 
 
 @contextlib.contextmanager
 def job(token: Token, server: str, datastack: str) -> Iterator[bool]:
-    """Lets jobs on a shared home save in turn, so that a server is asked once and not two hundred times.
+    """Lets jobs in a shared home folder save in turn, so that a server is asked once and not two hundred times.
 
     Yields:
         whether a job saved this token for this datastack in the last `JOB_SECONDS`, after the server had accepted it,
-        so that there is nothing to do. Else the block saves it.
+        so that there is nothing to do. Otherwise the block saves it.
     """
     path = secrets_folder() / JOB_NAME
     if not path.parent.is_dir() and folder_obstacle() is None:
@@ -214,7 +214,7 @@ def _mark(stored: StoredToken, datastack: str) -> str:
 
 
 def obstacle_to_saving(server: str) -> Obstacle | None:
-    """What would keep a token for a server from being saved now; None if nothing would. Leaves no trace."""
+    """What would prevent saving a token for a server now; None if nothing would. Leaves no trace."""
     found = folder_obstacle()
     if found is not None and (found.unusable or found.problem.fault is not FileFault.LINK_TO_ANOTHER_USERS):
         return found
@@ -226,7 +226,7 @@ def obstacle_to_saving(server: str) -> Obstacle | None:
 
 
 def _own_token(old: StoredToken) -> Token | None:
-    """The token that certainly belongs to this server: its own file's, or that of the default server's default file."""
+    """The token that certainly belongs to this server: in its own file or, for the default server, the default file."""
     if old.belongs_to:
         return None
     token = old.server_file.token
@@ -246,7 +246,7 @@ def _is_another(previous: Token | None, token: Token) -> bool:
 
 
 def _in_order(paths: Sequence[Path], previous: Token | None) -> list[Path]:
-    """The order in which to write: a save that is killed must leave no doubt which server a token belongs to.
+    """The order in which to write: even if a save is killed, it must be clear which server a token belongs to.
 
     Copies of the replaced token come before the server's own file, which identifies them as copies. Files that get
     their first token come after it, since it shows whose token that is.
@@ -260,7 +260,7 @@ def _sort_files(
 ) -> tuple[Saved, tuple[Path, ...]]:
     """Which of the server's files to write, its own first, and which to keep; and those to copy before.
 
-    cloud-volume can do without the files in another folder (`moved`), so those stop no save.
+    cloud-volume can do without the files in another folder (`moved`), so they never stop a save.
     """
     own, default = old.server_file.path, old.default_file
     write, keep = [own], []
@@ -385,5 +385,5 @@ def write_files(
 
 
 def not_saved(path: Path, error: OSError) -> Obstructed:
-    """The error for a file that the system does not let us change."""
+    """The error for a file that the system does not let this user change."""
     return Obstructed(obstacle_of(error, path))

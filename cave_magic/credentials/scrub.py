@@ -11,7 +11,6 @@ import json
 import linecache
 import os
 import re
-import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -112,6 +111,8 @@ def _database(shell: Any, secret: str) -> None:
     path = database_of(shell)
     if path is None or not _is_in_file(path, [secret]):
         return
+    import sqlite3  # lazily, as below: few have a token in their history
+
     with contextlib.closing(sqlite3.connect(str(path), timeout=5)) as database:
         database.execute("PRAGMA secure_delete=ON")
         with database:
@@ -132,7 +133,7 @@ def _sources(shell: Any, secret: str) -> None:
 
 
 def _terminal(shell: Any, secret: str) -> None:
-    """The lines behind the arrow keys, in prompt_toolkit or readline."""
+    """The lines that the arrow keys bring back, in prompt_toolkit or readline."""
     history = getattr(getattr(shell, "pt_app", None), "history", None)
     for name in ("_loaded_strings", "_storage"):
         strings = getattr(history, name, None)
@@ -178,7 +179,7 @@ _SCRUBBERS: tuple[tuple[str, Callable[[Any, str], None]], ...] = (
 def find_tokens(shell: Any, tokens: Iterable[Token]) -> tuple[LeftoverToken, ...]:
     """Finds tokens in this shell's history, and in the notebook file that it runs if that is known.
 
-    Given are the stored tokens. Others are found after a word such as `token`, or after one of our magics.
+    The stored tokens are passed in. Others are found after a word such as `token`, or after one of our magics.
     """
     known = tuple(tokens)
     notebook = notebook_of(shell)
@@ -225,6 +226,8 @@ def find_tokens_in_database(path: Path, known: Sequence[str], session: int | Non
     """
     if not known or not _is_in_file(path, known):
         return None
+    import sqlite3
+
     has_one = " OR ".join("instr(source_raw, ?)" for _ in known)
     address = f"{path.absolute().as_uri()}?mode=ro"
     try:

@@ -1,4 +1,4 @@
-"""Which token caveclient uses for a server, from which file, and whether it belongs to another server.
+"""Which token caveclient uses for a server, in which file it is, and whether it belongs to another server.
 
 The order of files is that of caveclient 7 and 8 (`auth.py`); a test compares this module with it.
 """
@@ -12,18 +12,27 @@ import threading
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
-from ..api.urls import host_port_of, parse_url
+from ..api.urls import host_of, host_port_of, parse_url
 from ..deployments import DEFAULT_SERVER, KNOWN_SERVERS, local_servers_of, meant_address
 from ..token import Token
-from .datastack_map import known_servers
-from .locations import READ_BY_CAVECLIENT, READ_BY_PROGRAMS, Role, hosts_of_servers, is_host_of, locations, other_hosts
+from .datastack_map import known_servers, remembered_servers
+from .locations import (
+    ORIGINALS,
+    READ_BY_CAVECLIENT,
+    READ_BY_PROGRAMS,
+    Role,
+    hosts_of_servers,
+    is_host_of,
+    locations,
+    other_hosts,
+)
 from .token_files import State, TokenFile, read_token_file, server_file, token_file_called
 
 SAME_TIME = 60.0
 """Seconds. If two files were written within this time, the order of their times proves nothing."""
 
 LOOK_UP_SECONDS = 1.0
-"""The time limit for looking up whether the names of two servers with the same token are names of one machine."""
+"""The time limit for finding out whether two servers with the same token are one machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +91,18 @@ class StoredToken:
         other = self.default_file.token
         return other if other is not None and other != self.token else None
 
+    def is_ours(self, file: TokenFile) -> bool:
+        """Whether the token in one of the files that caveclient reads may be sent to this server.
+
+        If `cave-secret.json` is hidden, it may be another server's, unless the file or a data server's copy names this
+        one, or this computer uses no other.
+        """
+        if owner_of(self.server, file):
+            return False
+        is_read = file.path != self.default_file.path or self._first is self.default_file
+        named = self.server == DEFAULT_SERVER or file.named_host or file.meant in [one.meant for one in self.copies]
+        return is_read or bool(named) or not _uses_another(self.server)
+
     @property
     def _first(self) -> TokenFile:
         is_absent = self.server_file.state in (State.ABSENT, State.NOT_A_FILE)
@@ -126,7 +147,7 @@ def servers_with_tokens() -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherFile:
-    """Another file with a token than the one that caveclient uses.
+    """A file with a token, other than the file that caveclient uses.
 
     Attributes:
         file: the file.
@@ -139,7 +160,7 @@ class OtherFile:
     same: bool
 
 
-def other_files(stored: StoredToken, roles: Collection[Role] = tuple(Role)) -> tuple[OtherFile, ...]:
+def other_files(stored: StoredToken, roles: Collection[Role] = ORIGINALS) -> tuple[OtherFile, ...]:
     """All other files with the stored token, or with a token that is not known to belong to another server."""
     if stored.source is None:
         return ()
@@ -171,6 +192,12 @@ def owner_of(server: str, file: TokenFile) -> str:
         if file.modified + SAME_TIME >= other.modified and not _are_one(server, there):
             return there
     return ""
+
+
+def _uses_another(server: str) -> bool:
+    """Whether this computer has used another server, too."""
+    is_remembered = any(not is_host_of(server, name) for name in map(host_of, remembered_servers()))
+    return is_remembered or any(os.path.lexists(server_file(one)) for one in KNOWN_SERVERS if one != server)
 
 
 def named_owner(server: str, file: TokenFile) -> str:
@@ -222,9 +249,6 @@ def _addresses_of(host: str) -> set[str]:
 
 def _server_with(name: str) -> str:
     """The normalized address of the server whose own, or whose data server's, token file has this name."""
-    host_port = host_port_of(name)
-    for server in known_servers():
-        if host_port is not None and host_port in map(host_port_of, (server, *local_servers_of(server))):
-            return server
     address = parse_url(name)
-    return f"https://{address.host_and_port}" if address else "another server"
+    unknown = f"https://{address.host_and_port}" if address else "another server"
+    return next((server for server in known_servers() if is_host_of(server, name)), unknown)

@@ -28,7 +28,7 @@ NamedBy = Literal["option", "setting", "map", "known", "default"]
 
 _ALLOWED = "names consist of letters, digits, and the characters _ . -"
 _NOT_TYPED = frozenset("{}$\"'`\\;")
-"""Characters with a special meaning for IPython or on a magic's line; no datastack's name has one."""
+"""Characters with a special meaning for IPython or on the line of a magic; no datastack has one in its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +119,7 @@ def is_name(text: str) -> bool:
 
 def _refuse_bad_name(datastack: str) -> None:
     if not isinstance(datastack, str):
-        raise BadInput("the name of a datastack is a string, such as minnie65_public.")
+        raise BadInput("a datastack name must be a string, such as minnie65_public.")
     if find_secrets(datastack) or MASK in datastack:
         raise BadInput(
             f"that is not the name of a datastack. Nothing was sent. To save a token, use {name_here('cave_save')}."
@@ -131,13 +131,13 @@ def _refuse_bad_name(datastack: str) -> None:
     if odd := [one for one in odd_characters(Untrusted(datastack)) if one != "U+0020 SPACE"]:
         raise BadInput(f"the name contains {' and '.join(odd)}. Type the name again: {_ALLOWED}")
     if datastack.startswith("-"):
-        raise BadInput("that is not the name of a datastack: a name does not begin with - as an option does.")
-    if not datastack.strip() or _NOT_TYPED & set(datastack):
+        raise BadInput("that is not the name of a datastack: names do not begin with -, as options do.")
+    if not any(map(str.isalnum, datastack)) or _NOT_TYPED & set(datastack):
         raise BadInput(f"that is not the name of a datastack: {_ALLOWED}")
 
 
 def _target(datastack: str, server: str, settings: Settings, asked: bool, server_map: ServerMap) -> Target:
-    """The target on the server of the line, else of the settings, else that the datastack's name leads to."""
+    """The target on the server that the line names, or the settings, or that the datastack's name leads to."""
     by_name = _target_by_name(datastack, server_map)
     target = replace(by_name, asked=asked, settings=settings)
     if not server and not settings.server:
@@ -156,7 +156,9 @@ def _target_by_name(datastack: str, server_map: ServerMap) -> Target:
     named_by: NamedBy = "known" if known else "default"
     if datastack in server_map.entries:
         entry = server_map.entries[datastack]
-        problem, named_by = _problem_with_entry(entry), "map"
+        problem, named_by = problem_with_address(entry), "map"
+        if problem is None and entry != str(entry).strip():
+            problem = AddressFault.WHITE_SPACE  # caveclient uses the entry unchanged
         if problem is None or problem is AddressFault.WHITE_SPACE:
             server = meant_address(entry)
         else:  # no request is sent to an address with a secret
@@ -171,11 +173,3 @@ def _target_by_name(datastack: str, server_map: ServerMap) -> Target:
         by_name=(server,),
         is_guess=is_guess,
     )
-
-
-def _problem_with_entry(entry: object) -> AddressFault | None:
-    """What is wrong with an address in the map, which caveclient uses unchanged, white space included."""
-    problem = problem_with_address(entry)
-    if problem is None and entry != str(entry).strip():
-        return AddressFault.WHITE_SPACE
-    return problem

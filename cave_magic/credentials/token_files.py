@@ -20,7 +20,7 @@ from ..ui.document import Span
 from ..ui.door import on_windows
 from ..ui.redact import MASK, find_secrets, sanitize
 from .file_problems import FileFault, FileProblem
-from .regular_files import TooLarge, kind_of, read_regular, shared
+from .regular_files import TooLarge, kind_of, read_pipe, read_regular, shared
 
 TOKEN_KEY = "token"  # noqa: S105  the key, not a token
 SERVER_KEY = "middle_auth_url"
@@ -47,7 +47,7 @@ class State(Enum):
 
 
 _JUST_WRITTEN, _BETWEEN_READS, _MOST_READS = 0.5, 0.01, 5
-"""For how many seconds a file may be half written, the pause before it is read again, and how often it is."""
+"""For how many seconds a file may be half written, the pause before it is read again, and how often that is tried."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,8 @@ class TokenFile:
         token: the value of the key `token` as caveclient reads it, or None.
         keys: the other keys, as they may be shown to their owner.
         inside: a token in a file that CAVEclient cannot use (a bare token, one in a list, ...), or None.
-        readable_by_others: whether other users of this computer can read it; None on Windows, where no mode tells.
+        readable_by_others: whether other users of this computer can read it; None on Windows, where modes say nothing
+            about that.
         owned: whether it belongs to the current user.
         modified: when it was last written, in seconds since 1970.
         named_host: the host of the token's server if the file names it, as those of the tokens page do; else "".
@@ -91,7 +92,7 @@ class TokenFile:
 
     @property
     def meant(self) -> Token | None:
-        """The token in it, even if CAVEclient cannot use it as it is written."""
+        """The token in it, even if CAVEclient cannot use it as written."""
         if self.token is None or self.token.format is not None:
             return self.token or self.inside
         return self.token.meant
@@ -157,7 +158,7 @@ def parse_token_file(path: Path, text: str) -> TokenFile:
     """Parses the text of a token file."""
     data, problem = parse_object(text)
     if not isinstance(data, dict):
-        inside = Token(text.strip()[:4096]).reads_as() if text.strip() else None
+        inside = Token(_decoded(text).strip()[:4096]).reads_as() if text.strip() else None
         return TokenFile(path=path, state=State.MALFORMED, problem=problem, inside=inside)
     value, address = data.get(TOKEN_KEY), parse_url(data.get(SERVER_KEY))  # the tokens page writes `HOST/auth`
     token = Token(str(value)) if value is not None else None  # caveclient sends numbers too
@@ -172,16 +173,23 @@ def parse_token_file(path: Path, text: str) -> TokenFile:
     )
 
 
-def read_any_file(path: str) -> tuple[str, FileProblem | None]:
-    """Reads a file that a person named; returns its text and what is wrong with it."""
-    content = read_text(Path(os.path.expanduser(path)))
+def read_any_file(path: str, seconds: float = 0) -> tuple[str, FileProblem | None]:
+    """Reads a file that a person named; returns its text and what is wrong with it.
+
+    With `seconds` it may be a pipe, for whose end it waits so long: `<(command)`, or `-` for what is piped in.
+    """
+    content = read_text(Path("/dev/stdin" if path == "-" and seconds else os.path.expanduser(path)), seconds)
     if content.state is State.ABSENT:
         return "", content.problem or FileProblem(fault=FileFault.MISSING)
-    text = content.text
-    if text[:2] == _UTF_16:
-        text = text.encode(errors="surrogateescape").decode("utf-16", errors="replace")
+    text = _decoded(content.text)
     is_empty = content.problem is None and not text.strip()
     return text, FileProblem(fault=FileFault.EMPTY) if is_empty else content.problem
+
+
+def _decoded(text: str) -> str:
+    """The text of a file that was read as UTF-8 but is UTF-16."""
+    is_utf16 = text[:2] == _UTF_16
+    return text.encode(errors="surrogateescape").decode("utf-16", errors="replace") if is_utf16 else text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,13 +209,19 @@ class FileContent:
     info: os.stat_result | None = None
 
 
-def read_text(path: Path) -> FileContent:
-    """Reads a file; never raises and never blocks."""
+def read_text(path: Path, seconds: float = 0) -> FileContent:
+    """Reads a file, and with `seconds` also a pipe, for whose end it waits so long; never raises."""
     try:
-        kind = kind_of(os.stat(path))  # before it is opened, which some devices notice
-        if kind is not None:
+        info = os.stat(path)  # before it is opened, which some devices notice
+        kind = kind_of(info)
+        if kind is FileFault.IS_A_PIPE and seconds:
+            raw = read_pipe(path, LARGEST_FILE, seconds)
+        elif kind is not None:
             return FileContent(state=State.NOT_A_FILE, problem=FileProblem(fault=kind))
-        raw, info = read_regular(path, LARGEST_FILE)
+        else:
+            raw, info = read_regular(path, LARGEST_FILE)
+    except TimeoutError:
+        return FileContent(state=State.NOT_A_FILE, problem=FileProblem(fault=FileFault.ENDLESS_PIPE))
     except TooLarge as error:
         size = str(error.args[0] // 1_000_000)
         return FileContent(state=State.TOO_LARGE, problem=FileProblem(fault=FileFault.TOO_LARGE, details=(size,)))
@@ -226,7 +240,7 @@ def read_text(path: Path) -> FileContent:
 
 
 def read_settled(path: Path) -> FileContent:
-    """Reads a file of JSON; one that another program is just writing, as CAVEclient does, is waited for shortly."""
+    """Reads a JSON file; waits a moment for one that another program is just writing, as CAVEclient does."""
     content = read_text(path)
     for _ in range(_MOST_READS):
         is_new = content.info is not None and 0 <= time.time() - content.info.st_mtime < _JUST_WRITTEN

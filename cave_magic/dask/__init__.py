@@ -1,4 +1,4 @@
-"""CAVE on the workers of a Dask cluster (`distributed`): giving them the token, and checking their access.
+"""CAVE on the workers of a Dask cluster (`distributed`): gives them the token, and checks their access.
 
     from cave_magic.dask import CaveAccess
     client.register_plugin(CaveAccess("minnie65_public"))

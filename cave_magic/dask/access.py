@@ -25,9 +25,9 @@ from . import next_steps as lines
 from .connection import plain_among
 
 _PATIENCE = 5.0
-"""The most seconds to wait until all workers have said whether they have this package."""
+"""How many seconds to wait for all workers to say whether they have this package."""
 _LOOKS = 0.5
-"""The seconds between two looks at whether a worker is ending. Dask gives it 4."""
+"""The seconds between two checks whether a worker is ending. Dask gives it 4."""
 
 _UNPACK = """
 def unpack(given):
@@ -42,21 +42,21 @@ def unpack(given):
             raise RuntimeError(f"cave_magic cannot be used on this worker ({kind}): it has no CAVE token")
     return Unusable()
 """
-"""What a worker runs to unpack the plugin. It never fails: Dask would log what could not be unpacked, token and all."""
+"""What a worker runs to unpack the plugin. It never fails: Dask would log what it cannot unpack, token included."""
 
 
 class CaveAccess(WorkerPlugin):
     """Gives the workers of a Dask cluster the token that is stored here: `client.register_plugin(CaveAccess(...))`.
 
     Each present and future worker saves it as `%cave_save` does, unless it has a token of this server already. At the
-    end, the last worker of a home folder takes it away again if it was not there before. The token is sent only over
+    end, the last worker in a home folder removes it again, unless it was there before. The token is sent only over
     TLS, or within this computer. The scheduler keeps the plugin for workers to come, and so the token in its memory.
 
     Args:
         datastack: the datastack that the workers are to read; minnie65_public if empty.
         server: the address of its server; "" for the server of the datastack.
         overwrite: replace another token of this server on the workers; then it stays there at the end.
-        allow_plain: send the token over connections that are not encrypted, too.
+        allow_plain: also send the token over connections that are not encrypted.
     Raises:
         BadInput: the name or the address is invalid.
         NoToken: no token of this server is stored here.
@@ -114,7 +114,7 @@ class CaveAccess(WorkerPlugin):
         self.teardown(worker)
 
     def teardown(self, worker: Any) -> None:
-        """Called by Dask when a worker ends: takes the token away if it was not there before and nobody needs it."""
+        """Called by Dask when a worker ends: removes the token, unless it was there before or is still needed."""
         if self._watch is not None:
             self._watch.cancel()
         give_back(self._token, self._server, worker.id, local_servers=self._local_servers)
@@ -122,7 +122,7 @@ class CaveAccess(WorkerPlugin):
 
 
 class _Sealed:
-    """A plugin on its way to the workers; the token in it is seen by the scheduler and the workers only."""
+    """A plugin on its way to the workers; only the scheduler and the workers see the token in it."""
 
     def __init__(self, plugin: CaveAccess) -> None:
         self._given = {**vars(plugin), "_token": plugin._token.reveal()}

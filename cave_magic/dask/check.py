@@ -1,4 +1,4 @@
-"""Checks the workers of a cluster: all say what differs, and one of each kind asks the servers."""
+"""Checks the workers of a cluster: each reports its facts, and one of each kind contacts the servers."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from .connection import plain_among
 from .report import MISSING, WorkerGroup, WorkersReport, group_of, merged
 
 MARGIN = 1.0
-"""Seconds that are kept of the timeout, for the answers to travel."""
+"""Seconds of the timeout that are reserved for the answers to arrive."""
 
 BEFORE_THE_TOKEN = (
     "requests", "environment", "packages", "home", "resources", "netrc", "network", "auth", "token-folder",
 )  # fmt: skip
-"""The checks that a token which works here does not help to pass."""
+"""The checks that a token that works here cannot help to pass."""
 
 
 class _Answers:
@@ -35,8 +35,8 @@ class _Answers:
         addresses: those of the scheduler, as it says itself, and of the workers.
         waiting: the addresses of the workers that have not answered.
         facts: address -> what it says about itself, or why it cannot.
-        ahead: address -> by how many seconds its clock is ahead of the one here.
-        checks: kind of worker -> the report of the one that asked the servers, or None as long as there is none.
+        ahead: address -> how many seconds its clock is ahead of the one here.
+        checks: kind of worker -> the report of the one that contacted the servers, or None until it arrives.
     """
 
     def __init__(self, own: object) -> None:
@@ -48,11 +48,11 @@ class _Answers:
 
     @property
     def late(self) -> list[str]:
-        """What is waited for, in words."""
+        """What it is waiting for, in words."""
         return [f"{len(self.waiting)} workers"] if self.waiting else ["the checks of the workers"]
 
     async def collect(self, client: Any, names: Sequence[str], server: str, key: bytes, seconds: float) -> None:
-        """Asks all workers, and one of each kind to make the check; ends with the timeout."""
+        """Asks all workers for their facts, and one of each kind for its check; ends by the timeout."""
         deadline = time.monotonic() + seconds
         self.addresses = await cluster.addresses_of(client)
         self.waiting.update(self.addresses[1:])
@@ -95,8 +95,8 @@ def check_workers(
 ) -> WorkersReport:
     """Checks access in each worker process of a cluster, and compares the workers with this computer.
 
-    Every worker says which token, home, versions and network settings it has, without a request. Of those that say
-    the same on one host, one asks the servers; if they say the same as this computer, this computer does.
+    Every worker says which token, home, versions and network settings it has, without a request. Of the workers on
+    one host that say the same, one contacts the servers; if they say the same as this computer, this computer does.
 
     Args:
         workers: a `distributed.Client`, a cluster, the name of a variable with one, or a scheduler's address.
@@ -104,7 +104,7 @@ def check_workers(
         on_wait: called with what it waits for.
         names: the person's variables.
     Raises:
-        BadInput: there is no such client, it is closed, nobody listens, or it has no workers.
+        BadInput: there is no such client, it is closed, nobody is listening, or it has no workers.
     """
     start = time.monotonic()
     with cluster.connected(workers, names or {}, seconds) as (client, typed):
@@ -118,7 +118,7 @@ def check_workers(
             own = diagnose(targets, left, on_wait)
             cluster.wait(asking, left + MARGIN, on_wait, lambda: answers.late)
         if len(answers.addresses) < 2:
-            raise BadInput("the cluster has no workers. Start some, then repeat the line.")
+            raise BadInput("the cluster has no workers. Start some, then run this line again.")
         answers.checks[_kind(here)] = own.to_dict()
         groups = merged(_groups(answers, here, own))
         return WorkersReport(
@@ -143,7 +143,7 @@ def _groups(answers: _Answers, here: Mapping[str, Any], own: Report) -> Iterator
 
 
 def _next(groups: Sequence[WorkerGroup], own: Report, target: Target, typed: str, is_plain: bool) -> NextStep | None:
-    """What to do first: about the package, about access from here, about the token, about one host, about silence."""
+    """What to do first about the package, access from here, the token, one host, or workers that do not respond."""
     bad = [one for one in groups if not one.is_well]
     again = next_steps.check_workers(target, typed)
     if any(one.check == "package" for one in bad):

@@ -20,23 +20,23 @@ from ..ui.redact import sanitize
 T = TypeVar("T")
 
 AT_ONCE = 100
-"""The most workers that are asked at the same time: each takes a connection to the scheduler."""
+"""How many workers are asked at the same time: each takes a connection to the scheduler."""
 
 _ADDRESS = re.compile(r"(?:(?:tcp|tls|ws|wss|ucx|inproc)://)?[^\s:/]+(?::\d+|/\d+/\d+)", re.IGNORECASE)
 _POLL = 0.05
-"""Seconds between two looks at whether the workers have answered."""
+"""Seconds between two checks whether the workers have answered."""
 
 
 @contextlib.contextmanager
 def connected(workers: object, names: Mapping[str, object], seconds: float) -> Iterator[tuple[Any, str]]:
-    """A `distributed.Client` that works, and the Python that stands for it in a printed line.
+    """A `distributed.Client` that works, and the Python for it in a printed line.
 
     Args:
         workers: a client, a cluster, the name of a variable with one of them, or a scheduler's address.
         names: the person's variables.
-        seconds: the most seconds to wait for a connection.
+        seconds: how many seconds to wait for a connection at most.
     Raises:
-        BadInput: it is none of these, it is closed or asynchronous, nobody listens, or `distributed` is not installed.
+        BadInput: it is something else, it is closed or asynchronous, nobody is listening, or `distributed` is missing.
     """
     try:
         import distributed
@@ -70,7 +70,7 @@ def _connect(client: Callable[..., Any], where: object, address: str, seconds: f
     """A new client.
 
     Raises:
-        BadInput: nobody listens there.
+        BadInput: nobody is listening there.
     """
     try:
         if where == address:  # a Client that cannot connect leaves a thread behind
@@ -85,7 +85,7 @@ def _connect(client: Callable[..., Any], where: object, address: str, seconds: f
 
 
 async def _knock(address: str, seconds: float) -> None:
-    """Opens a connection and closes it. The timeout of `connect` does not include that the other side greets."""
+    """Opens a connection and closes it. The timeout of `connect` does not cover the greeting of the other side."""
     from distributed import Security
     from distributed.comm import connect
 
@@ -98,9 +98,9 @@ async def _knock(address: str, seconds: float) -> None:
 
 def _refuse_unusable(client: Any) -> None:
     if client.status in ("closed", "closing", "newly-created") or client.scheduler is None:
-        raise BadInput("this client is closed. Connect again, then repeat the line.")
+        raise BadInput("this client is closed. Connect again, then run this line again.")
     if client.asynchronous or getattr(client, "_asynchronous", False):
-        raise BadInput("this client is asynchronous. Give the address of its scheduler, in a kernel of its own.")
+        raise BadInput("this client is asynchronous. Give the address of its scheduler instead, in another kernel.")
 
 
 @contextlib.contextmanager
@@ -119,7 +119,7 @@ def wait(
     """The result of a coroutine; meanwhile shows what it waits for.
 
     Raises:
-        BadInput: it did not end in time, because the scheduler does not respond.
+        BadInput: it did not finish in time, because the scheduler does not respond.
     """
     start = time.monotonic()
     while not concurrent.futures.wait([future], _POLL).done:
@@ -143,7 +143,7 @@ async def addresses_of(client: Any) -> tuple[str, ...]:
 
 
 async def ask(client: Any, address: str, what: str, *arguments: object) -> dict[str, Any]:
-    """Runs a function of `look` in the process of a worker, beside its tasks and in no task graph.
+    """Runs a function of `look` in the process of a worker, next to its tasks and outside any task graph.
 
     Returns:
         What it returned; if it could not be run, {"unable": an error's name, "version": of this package there, or ""}.
@@ -158,7 +158,7 @@ async def ask(client: Any, address: str, what: str, *arguments: object) -> dict[
 
 
 def _caller() -> Callable[[str, tuple[object, ...]], Awaitable[dict[str, Any]]]:
-    """A function that is sent whole, not by its name: the worker may not have this package."""
+    """A function that is sent as code, not by name: the worker may not have this package."""
 
     async def call(what: str, arguments: tuple[object, ...]) -> dict[str, Any]:
         import asyncio

@@ -1,4 +1,4 @@
-"""Whether what is sent to the workers of a cluster can be read on its way."""
+"""Whether others can read what is sent to the workers of a cluster."""
 
 from __future__ import annotations
 

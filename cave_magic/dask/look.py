@@ -1,7 +1,7 @@
-"""What a worker says about itself: `facts` without a request, `check` with those of `%cave_check`.
+"""What a worker says about itself: `facts` sends no request, `check` those of `%cave_check`.
 
-Both return plain data, because the worker may have another version of this package. No token is in it: a token is
-recognised by a digest with a key that is made for one check, and named by its ending.
+Both return plain data, because the worker may have another version of this package. They contain no token: it is
+recognised by a digest whose key is made for one check, and named by its ending.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..environment.packages import version_of
 from ..environment.proxies import PROXY_VARIABLES, read_proxy_settings
 
 NETWORK = (*PROXY_VARIABLES, "no_proxy", "requests_ca_bundle", "curl_ca_bundle", "ssl_cert_file")
-"""The variables, in lower case, because of which a request may fare differently on two computers."""
+"""The variables, in lower case, that can make a request behave differently on two computers."""
 
 
 def version() -> dict[str, Any]:
@@ -47,7 +47,7 @@ def facts(names: Sequence[str], server: str, key: bytes) -> dict[str, Any]:
 
 @lru_cache(1)
 def _facts(names: Sequence[str], server: str, key: bytes) -> dict[str, Any]:
-    """The same without the clock; the workers that share a process look once."""
+    """The same without the clock; workers that share a process share the result."""
     settings = read_proxy_settings()
     variables = {name: value for name, value in os.environ.items() if name.lower() in NETWORK and value}
     return {

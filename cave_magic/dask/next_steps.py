@@ -18,7 +18,7 @@ def check_workers(target: Target, client: str) -> Command:
 
 
 def give_token(target: Target, client: str, replaces: bool) -> Command:
-    """Gives the workers of a client (Python) the token that is stored here; it replaces theirs if `replaces`."""
+    """Gives the workers of a client (Python) the token that is stored here; replaces theirs if `replaces`."""
     server = f", server={json.dumps(target.server)}" if target.names_server else ""
     plugin = f"CaveAccess({json.dumps(target.datastack)}{server}{', overwrite=True' if replaces else ''})"
     return _on(client, f"from cave_magic.dask import CaveAccess; {{}}.register_plugin({plugin})")

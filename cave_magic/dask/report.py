@@ -1,4 +1,4 @@
-"""What the workers of a cluster say, grouped by what is the same; as data and as a page."""
+"""What the workers of a cluster report, with equal workers grouped; as data and as a page."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ..ui.durations import duration
 from ..ui.redact import sanitize
 
 MOST_NAMED = 3
-"""The most hosts or workers that a row names."""
+"""How many hosts or workers a row names."""
 
 HOME = "home"
 """What differs if a worker has another home folder."""
 
 MISSING = "missing"
-"""What is said of a token or a package that is not there."""
+"""The word for a token or a package that is not there."""
 
 LATEST = 60.0
 """Seconds by which the clock of a worker may differ from the one here."""
@@ -27,7 +27,7 @@ LATEST = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """Something that is not on the workers as it is here.
+    """Something that differs between the workers and this computer.
 
     Attributes:
         what: "home", "token", "account", "caveclient", ...
@@ -46,7 +46,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerGroup:
-    """Workers of which the same is true.
+    """Workers that report the same.
 
     Attributes:
         workers: their addresses.
@@ -54,9 +54,9 @@ class WorkerGroup:
         status: ok, warning, failed, unknown or crashed.
         check: the id of the check that did not pass; "worker" or "package" if none could run; "" if all is well.
         evidence: what that check found.
-        advice: its next step, as it is said on such a worker; "" if there is none.
+        advice: its next step, in the words for such a worker; "" if there is none.
         account: the name of the account, or "".
-        differs: what is not as it is here.
+        differs: what differs from this computer.
     """
 
     workers: tuple[str, ...] = ()
@@ -176,7 +176,7 @@ def group_of(
     own: Mapping[str, Any],
     off: float,
 ) -> WorkerGroup:
-    """What is true of one worker; `merged` puts those together that say the same.
+    """The group of one worker; `merged` combines the groups that say the same.
 
     Args:
         facts: its `look.facts`.
@@ -187,7 +187,7 @@ def group_of(
     differs = _differences(facts, here, off)
     host, account = _shown(facts["host"]), _account(found)
     if found is None:
-        unended = "the check did not end in time"
+        unended = "the check did not finish in time"
         return WorkerGroup(hosts=(host,), status=Status.UNKNOWN, check="worker", evidence=unended, differs=differs)
     if account and _account(own) and account != _account(own):
         differs = (*differs, Difference(what="account", there=account, here=_account(own)))
@@ -227,7 +227,7 @@ def merged(groups: Iterable[tuple[str, WorkerGroup]]) -> tuple[WorkerGroup, ...]
 
 
 def _together(found: Sequence[tuple[Difference, ...]]) -> tuple[Difference, ...]:
-    """What differs on several workers: the same, but for the home."""
+    """What differs on several workers; only their homes may be different."""
     homes = sorted({one.there for differs in found for one in differs if one.what == HOME})
     return tuple(one if one.what != HOME else replace(one, there=some_of(homes, MOST_NAMED)) for one in found[0])
 
@@ -259,7 +259,7 @@ def _differences(facts: Mapping[str, Any], here: Mapping[str, Any], off: float) 
 def _ending(token: Mapping[str, str]) -> str:
     if token["ending"]:
         return f"ending in {token['ending']}"
-    return "of no known form" if token["digest"] else MISSING
+    return "in an unknown format" if token["digest"] else MISSING
 
 
 def _account(found: Mapping[str, Any] | None) -> str:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from ..api.batch import OnWait
 from ..credentials.target import Target
-from . import next_steps
 from .certainty import is_certain
 from .gather import gather, without_data_servers
 from .session import NO_NOTEBOOK, NotebookSession
@@ -48,7 +47,7 @@ def look(
         everything: check every datastack that the servers of the targets list for the stored token.
         on_rows: called with a report in which all is well but caveclient is still being imported. If it is given, a
             check that failed is reported before that import has finished (`certainty`).
-        in_detail: find out, too, where the time of that import goes.
+        in_detail: also find out what makes that import slow.
     """
     start = time.monotonic()
     wanted = tuple(targets)
@@ -90,6 +89,7 @@ def diagnose_each(
     targets: Sequence[Target], seconds: float, on_wait: OnWait | None, notebook: NotebookSession
 ) -> list[Diagnosis]:
     """As `look`, with a diagnosis for each server; all are asked at the same time, within one timeout."""
+    from . import next_steps
     from .evidence import Evidence
     from .judge import judge
 

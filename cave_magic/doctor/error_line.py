@@ -1,7 +1,6 @@
-"""The line below the traceback of a cell: what an error of CAVE means, and what to type.
-
-It asks no server, so it says only what the error itself proves. There is none for the errors of other packages, for
-interrupts, and where nothing is known that the traceback does not say.
+"""The line below the traceback of a cell: what a CAVE error means, and what to type.
+It sends no request, so it says only what the error itself proves. There is no line for errors of other packages, for
+interrupts, or if there is nothing to add to the traceback.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ def error_line(error: BaseException, settings: Settings) -> Line:
 
 
 def _is_of_cave(raised: Raised) -> bool:
-    """Whether the error is about CAVE: of caveclient, of a token, or on the way to a known server."""
+    """Whether the error is about CAVE: from caveclient, about a token, or on the way to a known server."""
     is_named = "caveclient" in raised.packages or raised.text.matches("raphene authentication token")
     if is_named or failures.package_of(raised.error) == "caveclient":
         return True

@@ -16,11 +16,9 @@ from ..api.special_files import HarmfulNetrc
 from ..api.urls import host_of
 from ..credentials.datastack_map import ServerMap
 from ..credentials.obstacles import Obstacle
-from ..credentials.scrub import LeftoverToken
 from ..credentials.stored_tokens import StoredToken
 from ..credentials.target import Target
 from ..credentials.token_files import TokenFile
-from ..environment.caveclient_adapter import Client, FailedCall
 from ..environment.cloud_volume import Reading
 from ..environment.packages import Unmet
 from ..environment.platforms import Runtime
@@ -28,12 +26,15 @@ from ..environment.proxies import ProxySettings
 from ..environment.resources import Shortage
 from ..environment.shadowed import ShadowingFile
 from ..token import Token
+from ..ui.redact import sanitize
 from . import healthy, next_steps
 from .experiments.model import NOTHING_TRIED, Tried
-from .model import Command
+from .model import Command, Subject
 from .session import nothing_left
 
 if TYPE_CHECKING:
+    from ..credentials.scrub import LeftoverToken
+    from ..environment.caveclient_adapter import Client, FailedCall
     from ..environment.import_fault import ImportFault
     from ..environment.installer import Installer
     from ..environment.slow_import import SlowImport
@@ -50,7 +51,7 @@ class Machine:
         versions: package -> version, for those that are installed, and `python`.
         caveclient_problem: why caveclient cannot be imported, or "".
         requests_problem: why requests cannot be imported, or "".
-        import_fault: why the first of them that cannot be imported cannot; None if it was not found out.
+        import_fault: why the import of caveclient or requests failed; None if that is not known.
         find_installer: finds out what can install packages here, which takes a while.
         import_awaited: whether the import of caveclient was waited for; if not, nothing else depended on it.
         import_unfinished: whether caveclient is still being imported.
@@ -62,12 +63,13 @@ class Machine:
         unmet_requirements: requirements of this package and of caveclient that are not met; None if unknown.
         shadowing_files: files in the notebook's folder that Python imports instead of a package.
         runtime: where the kernel runs.
-        token_variables: environment variables that seem to contain a token, and that; caveclient does not read them.
+        token_variables: environment variables that seem to contain a token, and that token; caveclient does not read
+            them.
         proxy_settings: the environment variables that name a proxy or a file of certificates.
         token_folder: the folder of the token files.
         folder_problem: what keeps this user from using it, or None.
         folder_writable_by_others: whether everybody on this computer can write there, and so replace the token.
-        datastack_map: caveclient's map of datastacks to servers.
+        datastack_map: caveclient's datastack map to servers.
         datastacks_with_secrets: datastacks whose saved address contains a token or a password.
         leftover_tokens: tokens left in this notebook's history and file.
         scrub_left: removes them.
@@ -169,7 +171,7 @@ class ServerFacts:
 
     @property
     def is_gated(self) -> bool:
-        """Whether something denies access in the auth service's place: that one says that it got no token."""
+        """Whether something in front of the auth service denies access, since that itself says that it got no token."""
         said = self.anonymous_identity
         return said is not None and said.status in (401, 403) and is_cave(said) and said.code not in NOT_RECEIVED
 
@@ -197,13 +199,13 @@ class ServerFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallFacts:
-    """The call of caveclient that raised the last error, and what its services say about what it asked for.
+    """The call to caveclient that raised the last error, and what its services say about what it asked for.
 
     A response or a list is None if it was not requested, or is not known.
 
     Attributes:
         call: the call.
-        other_server: the host that was asked, if it does not open the datastack and the server that its name leads to
+        other_server: the host that was asked, if it does not open the datastack but the server that its name leads to
             does; "" otherwise.
         key_file: the token file that names another key than the client, or None.
         other_token: whether the client sends another token than the stored one.
@@ -265,6 +267,11 @@ class DatastackFacts:
     def name(self) -> str:
         """The datastack's name."""
         return self.target.datastack
+
+    @property
+    def subject(self) -> Subject:
+        """Its name in the evidence of a finding."""
+        return Subject(sanitize(self.name, 60).text)
 
     @property
     def again(self) -> Command:

@@ -6,6 +6,7 @@ Source of the messages: caveclient 7 and 8, cloud-volume 12, cloud-files 6, requ
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from enum import Enum
 
@@ -21,22 +22,22 @@ from .raised import Raised, take_apart
 
 
 class Then(Enum):
-    """What `%cave_check` is for after an error; the value precedes the line to type."""
+    """What `%cave_check` does after an error; the value precedes the line to type."""
 
     FIX = "To fix it: "
     SEE = "To see why: "
     NONE = ""
-    """The explanation says what to do itself."""
+    """The explanation itself says what to do."""
 
 
-_FINE = "Your token is not the reason."
+_FINE = "Your token is not the cause."
 _OWN_FAILURE = r"\A\s*\{\s*\"code\":\s*500,\s*\"message\":"
 """How materialize (5.26) reports an exception that a request caused."""
 _FILE_ERRORS = ("PermissionError", "IsADirectoryError", "FileExistsError", "NotADirectoryError")
 
 
 def explain_error(error: BaseException | None, target: Target) -> LastError | None:
-    """What the exception of the last cell means, without any part of a token; None for one of any other library."""
+    """What the exception of the last cell means, without any part of a token; None if it is of another library."""
     if isinstance(error, CaveMagicError):  # the others say what was typed, or what the check finds itself
         said = line("a token could not be saved: ", sanitize(error, 200))
         return LastError(line=said) if isinstance(error, TokenNotSaved) else None
@@ -59,8 +60,20 @@ def meaning(raised: Raised) -> tuple[Line, Then]:
 # ---------------------------------------------------------------- rules, the most specific first
 
 
+def _misspelled(raised: Raised) -> str | Line:
+    """`import CAVEclient`, or `from caveclient import CAVEClient`."""
+    error, client = raised.error, next_steps.go_on(raised.target)
+    if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("caveclient"):
+        return line("the package is called caveclient: ", client) if failures.package_of(error) == "caveclient" else ""
+    name = raised.text.extract(r"\Acannot import name '(\w{1,60})' from 'caveclient'")
+    if not name or not hasattr(sys.modules.get("caveclient"), "CAVEclient"):
+        return ""
+    is_near = name.lower() == "caveclient"
+    return line("the client is called CAVEclient: ", client) if is_near else f"caveclient has no {name}. {_FINE}"
+
+
 def _import(raised: Raised) -> str:
-    """The import of caveclient itself failed, by whatever exception; not that of a package for one of its calls."""
+    """The import of caveclient itself failed, with any exception; not an import in one of its calls."""
     own = [function for module, function in raised.places if module.partition(".")[0] == "caveclient"]
     if own and set(own) == {"<module>"}:
         return f"caveclient could not be imported ({raised.names[0]}). No request was sent."
@@ -130,7 +143,7 @@ def _no_token(raised: Raised) -> str:
 
 
 def _redirected(raised: Raised) -> str:
-    """Any other; the auth server never redirects a request with a token, however bad (middle_auth 2.30)."""
+    """Any other redirect; the auth server never redirects a request with a token, however bad (middle_auth 2.30)."""
     if not raised.is_redirected:
         return ""
     call = failed_call(raised.error)
@@ -157,7 +170,7 @@ _NO_DATABASE = (
     r"Version not in materialized database|Version \d+ is not available for this datastack"
     r"|database \\*\"\w+__mat\d+\\*\" does not exist"
 )
-"""What caveclient says (7 and 8), and what PostgreSQL says whose database of a version is deleted."""
+"""What caveclient says (7 and 8), and what PostgreSQL says if the database of a version is deleted."""
 _NO_VERSION = (
     r"(?i)\bversions?[\s\"']*\d*[\s\"']*((is|are|has|was) )?(not|no longer|expired|deleted|unavail)"
     r"|\bno (such )?version"
@@ -175,7 +188,7 @@ def _direct(raised: Raised) -> str:
     if status == 413:
         return f"{raised.service} rejected that request because it is too large (413); request less at once. {_FINE}"
     if status == 429:
-        return f"{raised.service} asked to slow down (429){raised.wait}. {_FINE}"
+        return f"{raised.service} asked you to slow down (429){raised.wait}. {_FINE}"
     if status == 504 and raised.is_query and not raised.proxy:
         return f"{raised.service} timed out on that request (504); request less at once. {_FINE}"
     return ""
@@ -202,7 +215,7 @@ def _by_status(raised: Raised) -> str | Line:
 
 
 def _rejected(raised: Raised) -> Line:
-    """A status that stands for a wrong request; a page about its headers may be about the token in them."""
+    """A status for a wrong request; a page about its headers may be about the token in them."""
     said = raised.said("message")
     why = line(": ", sanitize(said, 160)) if said else ()
     is_about_headers = raised.status == 431 or (raised.body is not None and raised.body.matches("(?i)header|cookie"))
@@ -249,9 +262,10 @@ def _saving(raised: Raised) -> str | Line:
 
 def _unsendable(raised: Raised) -> str:
     """A token that cannot be a header; requests and http.client refuse it."""
-    if "InvalidHeader" in raised.names or ("UnicodeEncodeError" in raised.names and "latin-1" in raised.text):
+    is_other_text = "UnicodeEncodeError" in raised.names and "latin-1" not in raised.text
+    if failures.classify(raised.error)[0] is failures.Failure.UNSENDABLE and not is_other_text:
         return (
-            "the stored token contains a line break or another invalid character, so nothing was sent. "
+            "the token contains a line break or another invalid character, so nothing was sent. "
             "The error message may contain the token: clear the cell's output."
         )
     return ""
@@ -266,7 +280,7 @@ def _malformed_address(raised: Raised) -> str:
 
 def _by_name(raised: Raised) -> str:
     meanings = {
-        "ServerIncompatibilityError": "caveclient says that it does not work with the version of that server",
+        "ServerIncompatibilityError": "caveclient says that it does not work with that server's version",
         "InvalidVersion": f"{raised.host} returned something other than a version number",
         "TooManyRedirects": f"{raised.host} redirected the request in a loop",
     }
@@ -293,7 +307,7 @@ def _interrupted(raised: Raised) -> str:
     if raised.names[0] != "KeyboardInterrupt":
         return ""
     if "urllib3.util.retry" in raised.modules:
-        return "the cell was waiting as long as a server had asked (Retry-After); caveclient does so silently."
+        return "the cell was waiting as long as a server had asked it to (Retry-After), which caveclient does silently."
     return "the cell was waiting for a server; caveclient has no timeout."
 
 
@@ -305,6 +319,7 @@ def _network(raised: Raised) -> str:
 
 
 _RULES: dict[Callable[[Raised], str | Line], Then] = {
+    _misspelled: Then.NONE,
     _import: Then.FIX,
     _attribute: Then.SEE,
     _by_code: Then.FIX,

@@ -1,4 +1,4 @@
-"""Tries what a next step or a fix needs before it is offered, and offers instead what can work for this user here.
+"""Tries what a next step or a fix needs before it is offered, and replaces it by one that can work for this user here.
 
 Only findings that are not ok have anything to try, so a healthy check does nothing here.
 """
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from .evidence import Machine
 
 MOST_NAMES = 1000
-"""How many names are tried for something that is moved away."""
+"""How many names are tried for whatever is moved away."""
 LONGEST_NAME = 255
 """Bytes in a file name on the usual file systems."""
 
 
 def feasible(finding: Finding, machine: Machine) -> Finding:
-    """The same finding with a next step and a fix that can work; what stands in their way is added to the evidence."""
+    """The same finding with a next step and a fix that can work; what prevents them is added to the evidence."""
     if finding.status is Status.OK:
         return finding
     step, fix = finding.next_step, finding.fix
@@ -40,13 +40,12 @@ def feasible(finding: Finding, machine: Machine) -> Finding:
         return replace(finding, next_step=_with_free_names(step) if step else None, fix=fix)
     step = past(in_the_way, machine.check_command, machine.unsaved_command)
     said = Span(str(in_the_way), private=True)
-    is_new = all(span.text != said.text for span in finding.evidence)
-    evidence = line(finding.evidence, "; ", said) if is_new else finding.evidence
+    evidence = finding.evidence if said in finding.evidence else line(finding.evidence, "; ", said)
     return replace(finding, evidence=evidence, next_step=step, fix=fix)
 
 
 def past(obstacle: Obstacle, again: Command, unsaved: Command | None = None) -> NextStep:
-    """How to get past an obstacle, as the check says it; see `next_steps.past`."""
+    """How to get past an obstacle, in the words of the check; see `next_steps.past`."""
     return _with_free_names(next_steps.past(obstacle, again, unsaved))
 
 

@@ -49,7 +49,7 @@ def _fix(id: str, words: str, paths: Iterable[Path], find: Callable[[], Plan]) -
 
 
 def _is_map_with_secrets(path: Path) -> bool:
-    """Whether a backup would be one more file with a token or a password in it."""
+    """Whether a backup would be another file with a token or a password in it."""
     return path.name == datastack_map.MAP_NAME and holds_secret(token_files.read_any_file(str(path))[0])
 
 
@@ -119,7 +119,7 @@ def fix_shape(file: TokenFile) -> Fix | None:
     token = _token_in(file)
     if token is None:
         return None
-    problem = file.problem or f"has one that {file.token.oddity() if file.token else ''}"
+    problem = file.problem or f"has a token that {file.token.oddity() if file.token else ''}"
     words = f'write {file.name} as {{"token": "..."}} with the token ending in {token.ending}; now it {problem}'
 
     def plan() -> Plan:
@@ -218,7 +218,7 @@ def _ending(token: Token | None) -> str:
 
 
 def fix_entry(server: ServerFacts) -> Fix | None:
-    """Corrects the map's entry for a datastack to the server that was named, else to the one that the entry means."""
+    """Sets the map's entry for a datastack to the server that was named, or to the one that the entry means."""
     name, current = server.target.datastack, server.machine.datastack_map
     is_named = server.target.named_by in ("option", "setting")
     if is_named or server.target.map_problem is AddressFault.WHITE_SPACE:
@@ -233,7 +233,11 @@ def fix_map_entry(datastack: str, server: str, current: ServerMap) -> Fix | None
     if current.entries.get(datastack) == server if server else datastack not in current.entries:
         return None
     name, old = sanitize(datastack).text, display_url(current.entries.get(datastack))
-    words = f"open {name} on {server} (now: {old})" if server else f"remove {name} (now: {old}) from the datastack map"
+    words = (
+        f"set the server of {name} to {server} (now: {old})"
+        if server
+        else f"remove {name} (now: {old}) from the datastack map"
+    )
     find = partial(_map_with, {datastack: server}, current.entries)
     return _fix("map-entry", words, [current.path], find)
 
@@ -254,7 +258,7 @@ def fix_map_secrets(machine: Machine) -> Fix | None:
 
 
 def _map_with(changes: Mapping[str, str], before: Mapping[str, object]) -> Plan:
-    """The map with some entries changed (to "": removed), except those that somebody else has changed."""
+    """The map with some entries changed (removed if ""), except those that somebody else has changed."""
     current = datastack_map.read_map()
     entries = dict(current.entries)
     for name, server in changes.items():

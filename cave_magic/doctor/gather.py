@@ -22,7 +22,6 @@ from ..credentials.datastack_map import read_map
 from ..credentials.target import Target, siblings
 from ..environment import packages
 from ..token import Token
-from . import next_steps
 from .gather_datastack import DatastackRequests
 from .gather_memory import MEMORY
 from .gather_server import ServerRequests
@@ -33,18 +32,18 @@ if TYPE_CHECKING:
     from ..environment.slow_import import Watch
     from .evidence import DatastackFacts, Evidence, Machine, ServerFacts
     from .gather_call import FollowedCall
-    from .model import Command
 
 
 EXIT_SECONDS = 5.0
-"""How long Python waits, when it exits, for an import that goes on: it should not end in the middle of a library."""
+"""How long Python waits, when it exits, for a running import: it should not end in the middle of a library."""
 
 HEAD_START = 0.5
-"""Seconds that the requests have before the import of caveclient begins, unless a datastack opens sooner. It keeps
-Python busy for more than a second, and what fails is known without it."""
+"""Seconds that the requests have before the import of caveclient begins, unless a datastack opens sooner. The import
+keeps Python busy for more than a second, and failures are known without it. So after a failure it waits until the cause
+is shown, or until the import is needed."""
 
 FEW_CONNECTIONS = 8
-"""After so many connections each further host gets only one, if all datastacks of a server are checked."""
+"""After this many connections each further host gets only one, if all datastacks of a server are checked."""
 
 
 def gather(
@@ -65,15 +64,14 @@ def gather(
         on_wait: called with the hosts that it waits for.
         everything: check instead every datastack that their servers list for the stored token.
         followed: the failed call to look at, too.
-        is_enough: called if everything is known but whether caveclient can be imported; if it returns true, that import
-            goes on in its thread, and nobody waits for it.
-        in_detail: find out, too, where the time of that import goes.
+        is_enough: called once everything is known except whether caveclient can be imported; if it returns true, that
+            import goes on in its thread, and nobody waits for it.
+        in_detail: also find out what makes that import slow.
         meanwhile: called while the responses are awaited.
     """
     watch = _watch() if in_detail and "caveclient" not in sys.modules else None
     with Batch(seconds, FEW_CONNECTIONS) if everything else Batch(seconds) as batch:
-        opened, wanted = threading.Event(), tuple(targets)
-        search = _Search(batch, followed, opened.set)
+        wanted, search = tuple(targets), _Search(batch, followed)
         if followed is not None:
             for one in filter(None, (followed.target, followed.home)):
                 search.look_at(one)
@@ -83,14 +81,13 @@ def gather(
         def import_caveclient() -> str:
             packages.import_requests()
             if is_enough is not None and "caveclient" not in sys.modules:
-                opened.wait(HEAD_START)
+                search.wait_for_import()
             return watch.run(packages.import_caveclient) if watch else packages.import_caveclient()
 
         importing = batch.submit(import_caveclient)
         importing_requests = batch.submit(packages.import_requests)
         explaining = batch.after(importing, partial(_explain, batch, importing, importing_requests))
-        check_command = next_steps.check_everything(wanted[0]) if everything else next_steps.check_all(wanted)
-        computer = _look_at_computer(batch, wanted[0], check_command, notebook, meanwhile)
+        computer = _look_at_computer(batch, wanted, notebook, everything, meanwhile)
         needs: Future[tuple[packages.Unmet, ...] | None] = batch.submit_later(packages.unmet_requirements)
         finding = batch.submit_later(lambda: notebook.find_left(search.tokens))  # a history may have gigabytes
 
@@ -121,6 +118,7 @@ def gather(
                 if evidence.machine.import_unfinished and is_enough(evidence):
                     atexit.register(wait, (importing,), timeout=EXIT_SECONDS)
                     return evidence
+            search.may_import.set()
         batch.wait(on_wait)
         return found(awaited=True)
 
@@ -133,20 +131,20 @@ def _watch() -> Watch:
 
 def _look_at_computer(
     batch: Batch,
-    target: Target,
-    check_command: Command,
+    targets: Sequence[Target],
     notebook: NotebookSession,
+    everything: bool = False,
     meanwhile: Callable[[], object] = lambda: None,
 ) -> Callable[[], Machine]:
-    """Looks at this computer once the first request was sent, then does what else can be done meanwhile.
+    """Looks at this computer once the first request has been sent, then does other work while the responses arrive.
 
-    What it returns gives the facts; if there was no time for them, it looks then.
+    Returns a function for the facts; if there was no time to look before, that function looks.
     """
 
     def look() -> Machine:
         from .gather_computer import look_at_computer  # lazily: the requests are sent first
 
-        return look_at_computer(target, check_command, notebook.can_ask)
+        return look_at_computer(targets, everything, notebook.can_ask)
 
     looking = batch.submit_later(look)
     batch.after(looking, meanwhile)
@@ -184,7 +182,7 @@ def ask_server(
             server.info = batch.get(endpoints.datastack_url(target.server, target.datastack), server.token)
             server.ask_dataset_of(target.datastack, server.info)
             importing = batch.submit(packages.import_caveclient)
-        computer = _look_at_computer(batch, target, next_steps.check(target), notebook)
+        computer = _look_at_computer(batch, [target], notebook)
         batch.wait(on_wait)
         problem = result_or(importing, "not imported")
         machine = replace(computer(), caveclient_problem=problem)
@@ -197,9 +195,11 @@ def ask_servers(
     """As `ask_server`, for several servers at the same time and within one timeout."""
     with Batch(seconds) as batch:
         servers = [ServerRequests(batch, target) for target in targets]
-        computer = _look_at_computer(batch, targets[0], next_steps.check(targets[0]), notebook)
+        computer = _look_at_computer(batch, targets[:1], notebook)
         batch.wait(on_wait)
         machine = replace(computer(), caveclient_problem="not imported")
+        from . import next_steps  # lazily: the requests are sent first
+
         found = (
             one.facts(replace(machine, check_command=next_steps.check(one.target)), None, notebook) for one in servers
         )
@@ -207,7 +207,7 @@ def ask_servers(
 
 
 def without_data_servers(found: tuple[ServerFacts, ...]) -> tuple[ServerFacts, ...]:
-    """The servers without those that know no tokens, and have a copy of the token of one that does."""
+    """The servers, without those that know no tokens and have a copy of the token of one that does."""
     refused = {facts.address for facts in found if facts.identity and facts.identity.code in responses.REFUSALS}
     known = {facts.address: facts.account is not None or facts.address in refused for facts in found}
     judged = {facts.stored.token for facts in found if known[facts.address]}
@@ -215,10 +215,14 @@ def without_data_servers(found: tuple[ServerFacts, ...]) -> tuple[ServerFacts, .
 
 
 class _Search:
-    """The servers and datastacks to check, while the requests are under way."""
+    """The servers and datastacks to check, while the requests are under way.
 
-    def __init__(self, batch: Batch, followed: FollowedCall | None, on_open: Callable[[], object]) -> None:
-        self._batch, self._followed, self._on_open = batch, followed, on_open
+    Attributes:
+        may_import: set once a datastack opens, or nothing else can be found out.
+    """
+
+    def __init__(self, batch: Batch, followed: FollowedCall | None) -> None:
+        self._batch, self._followed, self.may_import = batch, followed, threading.Event()
         self._servers: dict[str, ServerRequests] = {}
         self._datastacks: dict[tuple[str, str], DatastackRequests] = {}
         self._listing: list[Target] = []
@@ -228,7 +232,7 @@ class _Search:
         server = self._server(target)
         if (target.server, target.datastack) not in self._datastacks:
             call = self._followed.call if self._followed and target == self._followed.target else None
-            requests = DatastackRequests(self._batch, target, server, self._on_open, call, known)
+            requests = DatastackRequests(self._batch, target, server, self.may_import.set, call, known)
             self._datastacks[target.server, target.datastack] = requests
 
     def look_at_all(self, target: Target) -> None:
@@ -267,6 +271,14 @@ class _Search:
         if target.server not in self._servers:
             self._servers[target.server] = ServerRequests(self._batch, target)
         return self._servers[target.server]
+
+    def wait_for_import(self) -> None:
+        """Waits until the import of caveclient may begin (`HEAD_START`), but leaves it half of the timeout."""
+        batch = self._batch
+        while not self.may_import.wait(HEAD_START):
+            failed = any(one.has_failed for one in list(self._servers.values()))
+            if not failed or batch.is_over or batch.left < batch.seconds / 2:
+                return
 
     @property
     def tokens(self) -> list[Token]:

@@ -1,8 +1,9 @@
-"""Gathers the facts about the call of caveclient that raised the last error: what its services have, and say now.
+"""Gathers the facts about the call to caveclient that raised the last error: what its services have, and what they say
+now.
 
 The requests are small GETs that change nothing. A query (POST) is never sent again: it can take minutes of a database's
-time, and the lists of versions, tables and views show what it names wrongly. Nor is a request that timed out (504) or
-was one too many (429).
+time, and the lists of versions, tables and views show what it names wrongly. Nor is a request that timed out (504)
+or exceeded a limit (429).
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,7 +21,6 @@ from ..environment.resources import current_shortage
 from ..token import Token
 from . import next_steps
 from .evidence import Machine
-from .model import Command
 
 if TYPE_CHECKING:
     from ..environment.installer import Installer
@@ -34,9 +33,15 @@ PACKAGES = (
 )  # fmt: skip
 
 
-def look_at_computer(target: Target, check_command: Command, can_ask: bool) -> Machine:
-    """The facts that need no import of caveclient; the others are left empty. A token would be saved for the target."""
-    runtime, folder = detect_runtime(), token_files.secrets_folder()
+def look_at_computer(targets: Sequence[Target], everything: bool, can_ask: bool) -> Machine:
+    """The facts that need no import of caveclient; the others are left empty.
+
+    Args:
+        targets: what is checked; a token would be saved for the first.
+        everything: whether all datastacks of their servers are checked.
+        can_ask: whether the user can answer a prompt.
+    """
+    target, runtime, folder = targets[0], detect_runtime(), token_files.secrets_folder()
     is_pasted = can_ask and not runtime.secrets_name
     return Machine(
         versions=versions(),
@@ -62,7 +67,7 @@ def look_at_computer(target: Target, check_command: Command, can_ask: bool) -> M
         datastacks_with_secrets=attempt(datastack_map.entries_with_secrets, ()),
         leftover_tokens=(),
         scrub_left=tuple,
-        check_command=check_command,
+        check_command=next_steps.check_everything(target) if everything else next_steps.check_all(targets),
         replace_command=next_steps.end(target, "replace", can_ask=can_ask),
         unsaved_command=next_steps.without_saving(target),
         save_commands=(next_steps.save(target),) if is_pasted else next_steps.recall(runtime, target),
@@ -71,7 +76,7 @@ def look_at_computer(target: Target, check_command: Command, can_ask: bool) -> M
 
 
 def attempt(look: Callable[[], T], otherwise: T) -> T:
-    """What `look` returns, or `otherwise` if it raises: one oddity must not hide the other facts."""
+    """What `look` returns, or `otherwise` if it raises: one failure must not hide the other facts."""
     try:
         return look()
     except Exception:

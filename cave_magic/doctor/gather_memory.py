@@ -42,7 +42,7 @@ class Memory:
     def opened_lately(self, server: str, token: Token | None) -> dict[str, Response]:
         """The datastacks of a server that its info service opened within `MEMORY_SECONDS`, and its responses.
 
-        That service itself remembers permissions for so long.
+        That service itself remembers permissions for that long.
         """
         oldest = time.time() - MEMORY_SECONDS
         mine = {name: one for (where, name, owner), one in self.opened.items() if (where, owner) == (server, token)}

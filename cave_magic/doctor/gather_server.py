@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -14,7 +15,7 @@ from ..api import endpoints, http, responses
 from ..api.batch import Batch, PendingResponse, result_or
 from ..api.responses import Response
 from ..api.urls import host_of
-from ..credentials import misplaced, stored_tokens
+from ..credentials import stored_tokens
 from ..credentials.stored_tokens import StoredToken
 from ..credentials.target import Target
 from ..credentials.token_files import TokenFile
@@ -26,6 +27,7 @@ from .gather_memory import MEMORY
 from .session import NotebookSession
 
 if TYPE_CHECKING:
+    from ..environment.caveclient_adapter import Client
     from .evidence import Machine, ServerFacts
     from .experiments.model import Tried
 
@@ -59,6 +61,8 @@ class MisplacedTokens:
         batch.submit(self._look)
 
     def _look(self) -> None:
+        from ..credentials import misplaced  # lazily: only without a token that works
+
         for one in misplaced.find(self._stored.server):
             if one.file.path in self._skipped or (self._stored.source and one.token == self._stored.source.meant):
                 continue
@@ -108,6 +112,12 @@ class ServerRequests:
         batch.then(self.identity, partial(self._after_identity, self.token))
         batch.then_or_late(self.identity, self._explain)
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether there is no token to send, or a service did not accept it."""
+        done = (one for one in (self.identity, self.info) if one is not None and one.future.done())
+        return self.token is None or any(not one.response.is_good for one in done)
+
     def _after_identity(self, token: Token, identity: Response) -> None:
         """Requests the list of tokens after a good response, else whatever shows the cause."""
         if identity.is_good:
@@ -127,7 +137,7 @@ class ServerRequests:
     def _salvage(self) -> None:
         """Tries a token of this server that is in its files but is not read."""
         file, other = _salvageable(self.stored)
-        if file is None or other is None or not other.can_be_sent or stored_tokens.owner_of(self.address, file):
+        if file is None or other is None or not other.can_be_sent or not self.stored.is_ours(file):
             self._look_for_misplaced()
             return
         self._salvaged_identity = self._batch.get(endpoints.identity_url(self.address), other)
@@ -137,7 +147,9 @@ class ServerRequests:
         """Looks for misplaced tokens, unless the salvaged one was not rejected."""
         if salvaged is not None and salvaged.code not in responses.REFUSALS:
             return
-        looked_at = (self.stored.server_file, self.stored.default_file, self.stored.legacy_file)
+        looked_at = [self.stored.server_file, self.stored.legacy_file]
+        if salvaged is not None or self.stored.is_ours(self.stored.default_file):
+            looked_at.append(self.stored.default_file)
         self._misplaced = MisplacedTokens(
             self._batch,
             self.stored,
@@ -184,8 +196,7 @@ class ServerRequests:
 
     def facts(self, machine: Machine, importing: Future[str] | None, notebook: NotebookSession) -> ServerFacts:
         """The facts, once the batch is over; `importing` is the import of caveclient, None if it is not needed."""
-        from ..environment.caveclient_adapter import clients_in  # lazily: the requests are sent first
-        from .evidence import ServerFacts
+        from .evidence import ServerFacts  # lazily: the requests are sent first
 
         identity, token_list = response_of(self.identity), response_of(self._token_list)
         anonymous = response_of(self._anonymous_identity)
@@ -209,11 +220,18 @@ class ServerRequests:
             netrc_file=http.netrc_for(self.address) if is_refused else "",
             misplaced_file=self._misplaced.working_file if self._misplaced else None,
             untried_file=self._misplaced.untried_file if self._misplaced else None,
-            stale_clients=() if self.token is None else clients_in(notebook.variables, self.address, self.token),
+            stale_clients=self._stale_clients(notebook),
             datastack_list=response_of(self.datastack_list),
             datasets=self._found_datasets(),
             timeout=self._batch.seconds,
         )
+
+    def _stale_clients(self, notebook: NotebookSession) -> tuple[Client, ...]:
+        if self.token is None or "caveclient" not in sys.modules:
+            return ()
+        from ..environment.caveclient_adapter import clients_in  # lazily: without caveclient there are no clients
+
+        return clients_in(notebook.variables, self.address, self.token)
 
     def _found_datasets(self) -> dict[str, str]:
         found = {}

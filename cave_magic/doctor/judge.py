@@ -1,4 +1,4 @@
-"""Judges the facts: runs the checks and makes the report, with what the last error of the user means."""
+"""Judges the facts: runs the checks and makes the report, which also explains the user's last error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..environment import cloud_volume
 from ..ui.document import line
 from . import next_steps
 from .checks import CHECKS
-from .checks.call import CALL, REFUSED
+from .checks.call import CALL, is_about_the_token
 from .evidence import Evidence
 from .model import CheckResult, Fix, LastError, Status
 from .report import Report
@@ -61,7 +61,7 @@ def judge(
 def _meaning(
     error: BaseException | None, target: Target, rows: Sequence[CheckResult], evidence: Evidence
 ) -> LastError | None:
-    """What the last error means: what it says itself, and what following it found, which may disprove a guess."""
+    """What the last error means: what it says, and what following the call found, which may disprove a guess."""
     if error is None:
         return None
     from .explain_error import explain_error  # lazily: only after an error
@@ -72,7 +72,7 @@ def _meaning(
     if facts is None or row is None:
         return explained
     if row.status is Status.FAILED:
-        is_known = explained is not None and (facts.call.status in REFUSED or facts.other_server)
+        is_known = explained is not None and (is_about_the_token(facts) or facts.other_server)
         said = line(explained.line, " Cause: ") if explained and is_known else ()
         return LastError(line=line(said, row.found, "."), next_step=row.next_step)
     succeeds = facts.same is not None and facts.same.is_good and row.status is Status.OK

@@ -33,7 +33,7 @@ class Status(str, Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """What has to be possible for a command or a fix to work.
+    """What a command or a fix needs in order to work.
 
     Attributes:
         intent: what it does with a path; None if it saves a token.
@@ -59,6 +59,17 @@ class Command(Span):
 
 
 NO_COMMAND = Command("")
+
+
+@dataclass(frozen=True, slots=True)
+class Subject(Span):
+    """The name of the datastack that a finding is about, in its evidence.
+
+    Attributes:
+        pronoun: what replaces it after the names of several datastacks of which the same was found.
+    """
+
+    pronoun: str = "it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +113,7 @@ def advise(*parts: str | Span | Line) -> NextStep:
 
 
 def then(advice: str | Span | Line, again: Command) -> NextStep:
-    """Advice or a command, and then the check again."""
+    """Advice or a command, followed by the check."""
     return advise(advice, ", then ", again)
 
 

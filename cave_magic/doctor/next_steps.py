@@ -18,6 +18,7 @@ from ..credentials.obstacles import Intent, Obstacle, WayOut
 from ..credentials.target import Target
 from ..credentials.token_files import show_path
 from ..deployments import DEFAULT_SERVER
+from ..token import Token
 from ..ui.document import Line, joined, line
 from ..ui.door import (
     Dialect,
@@ -42,9 +43,9 @@ if TYPE_CHECKING:
     from ..environment.platforms import Runtime
 
 ARGUMENT = "$argument_of_cave_magic_save"
-"""The word for the token that a script gave to `cave_magic.save`; nobody has a variable with this name."""
+"""Stands for the token that a script gave to `cave_magic.save`; nobody has a variable with this name."""
 _LONGEST_PATH = 4096
-"""The most characters of a path, so that no path is cut: the line would name another file."""
+"""The limit for paths, high enough that none is cut: the line would name another file."""
 
 
 # ---------------------------------------------------------------- magics
@@ -77,8 +78,13 @@ def setup(target: Target, kind: str, *options: str) -> Command:
 
 
 def end(target: Target, kind: str, *options: str, can_ask: bool) -> Command:
-    """`%cave_setup replace` or `%cave_setup remove`, without their question if nobody can answer it."""
+    """`%cave_setup replace` or `%cave_setup remove`, without the question if nobody can answer it."""
     return setup(target, kind, *options, *(() if can_ask else ("--yes",)))
+
+
+def by_ending(token: Token) -> tuple[str, ...]:
+    """The option that names a token by its ending, which may begin like an option itself (base64url)."""
+    return (f"--token={token.ending}",) if token.ending.startswith("-") else ("--token", token.ending)
 
 
 def save(target: Target, *options: str) -> Command:
@@ -123,7 +129,7 @@ def program_with(name: str) -> str:
 
 
 def for_help(text: str) -> str:
-    """A text of ours that quotes magics, such as the help of a command, for where it is shown."""
+    """A text of ours that quotes magics, such as the help of a command, spelled for where it is shown."""
     if not in_shell():
         return text
     text = re.sub(r"\n +\w+ = %cave_.*", "", text)  # a shell has no variables for objects
@@ -184,7 +190,7 @@ def _client_of(target: Target, version: int | None = None) -> str:
 
 
 def python_line(code: str) -> Command:
-    """Python to type: as it is in IPython; in a shell, the line that starts Python with it."""
+    """Python to type: unchanged in IPython; in a shell, the line that runs it with Python."""
     return Command(python_with(code, "-i") if in_shell() else code)
 
 
@@ -196,7 +202,7 @@ def without_saving(target: Target) -> Command:
 
 
 def go_on(target: Target) -> Command:
-    """The line to start work with."""
+    """The line with which to start working."""
     return python_line(_client_of(target))
 
 
@@ -227,7 +233,7 @@ def with_family(name: str) -> Command:
 
 
 def install(installer: Installer, *specs: str, again: bool = False, over: bool = False) -> Line:
-    """Installs packages (`pandas<3`) into the environment of this kernel, and what to do then.
+    """Installs packages (`pandas<3`) into the environment of this kernel, and says what to do then.
 
     Args:
         again: whether to replace them even if they are there.
@@ -243,13 +249,13 @@ def install(installer: Installer, *specs: str, again: bool = False, over: bool =
 
 
 def uninstall(installer: Installer, *names: str) -> Line:
-    """Uninstalls the copies of packages that Python finds first, and what to do then."""
+    """Uninstalls the copies of packages that Python finds first, and says what to do then."""
     options = tuple(one for one in installer.options if one not in ("--user", "--no-user"))
     return _in_order(installer, "uninstall", *options, *(() if installer.tool == "uv" else ("-y",)), *names)
 
 
 def other_environment(installer: Installer) -> Line:
-    """Makes another environment with a kernel of its own, and what to do then; or who can repair this one."""
+    """Makes another environment with its own kernel, and says what to do then; or who can repair this one."""
     if not installer.venv:
         return line("ask the administrators of this computer to repair its Python")
     make = "uv venv --seed" if installer.venv == "uv" else f"{called(installer.python)} -m venv"
@@ -343,9 +349,9 @@ def _literal(text: str) -> str:
 
 
 def past(obstacle: Obstacle, again: Command, unsaved: Command | None = None) -> NextStep:
-    """How to get past an obstacle, by the way that is open to this user, or who can remove it.
+    """How this user can get past an obstacle, or who can remove it.
 
-    If it is others, `unsaved` (a command that works with a token that is not saved) is the way until then.
+    If only others can, `unsaved` (a command that works with a token that is not saved) helps until then.
     """
     if obstacle.way is WayOut.MOVE_AWAY:
         return then(move_away(obstacle.path), again)
@@ -358,26 +364,28 @@ def past(obstacle: Obstacle, again: Command, unsaved: Command | None = None) -> 
     if obstacle.way is WayOut.CLOSE_FILES:
         return then(either("close files or restart the kernel", "close files"), again)
     if obstacle.way is WayOut.CLOSE_PROGRAM:
-        return then("close the program that has it open, such as an editor, or allow yourself to write it", again)
+        return then("close the program that has it open, such as an editor, or make it writable", again)
     step = then(_removed_by_others(obstacle), again)
     return advise(step.line, ". To work without saving: ", unsaved) if unsaved else step
 
 
 def restore_link(link: Path, again: Command) -> NextStep:
-    """Makes the target of a link to nothing available, or moves the link away."""
-    return then(line("if that is on a drive that is not mounted, mount it; else ", move_away(link)), again)
+    """Makes the missing target of a link available, or moves the link away."""
+    return then(line("if that is on a drive that is not mounted, mount it; otherwise ", move_away(link)), again)
 
 
 def _removed_by_others(obstacle: Obstacle) -> str:
     shown = show_path(obstacle.path)
     if obstacle.way is WayOut.SET_HOME:
-        return f"set {home_variable()} to a folder that you can write{either(' before the kernel starts', '')}"
+        return f"set {home_variable()} to a folder that you can write to{either(' before the kernel starts', '')}"
     if obstacle.way is WayOut.FREE_SPACE:
         return f"free some space on the disk of {shown}"
+    if obstacle.way is WayOut.RAISE_LIMIT:
+        return f"raise the limit of the size of files (ulimit -f){either(' where Jupyter is started', '')}"
     if obstacle.way is WayOut.MOUNT_FOLDER:
         return f"mount the folder of {shown} instead, where the container is started"
     who = "the administrator of this computer" if obstacle.way is WayOut.ADMINISTRATOR else obstacle.owner
-    return f"ask {who} to let you write {shown}"
+    return f"ask {who} to let you write to {shown}"
 
 
 # ---------------------------------------------------------------- paths

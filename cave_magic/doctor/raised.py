@@ -1,4 +1,5 @@
-"""An exception of caveclient, cloud-volume or requests, taken apart: what it says, where it was raised, about what.
+"""An exception of caveclient, cloud-volume or requests, taken apart: what it says, where it was raised, and what it is
+about.
 
 It reads attributes only, sends no request, and never raises the exceptions of a user's objects to the user: its callers
 catch all.
@@ -56,7 +57,7 @@ class Raised:
 
     @property
     def is_redirected(self) -> bool:
-        """Whether the request was redirected, though not in a loop; caveclient's `AuthException` says nothing else."""
+        """Whether the request was redirected, but not in a loop; caveclient's `AuthException` always means that."""
         followed = getattr(self.response, "history", None) or ("requests.sessions", "resolve_redirects") in self.places
         return bool(followed or "AuthException" in self.names) and "TooManyRedirects" not in self.names
 
@@ -142,7 +143,7 @@ class Raised:
 
     @property
     def is_query(self) -> bool:
-        """Whether the request may have asked for much at once: a POST, or a GET of a query."""
+        """Whether the request may have asked for a lot at once: a POST, or a GET of a query."""
         request = getattr(self.response, "request", None)
         return getattr(request, "method", "") == "POST" or "/query" in self.url
 
@@ -153,10 +154,10 @@ class Raised:
 
     @property
     def wait(self) -> str:
-        """How long the response asked to wait, to follow what else it did, or ""."""
+        """How long the response asked the client to wait, in words that continue a sentence, or ""."""
         headers = getattr(self.response, "headers", None)
         seconds = http.retry_after(headers) if headers else None
-        return f", and asked to wait {duration(seconds)}" if seconds else ""
+        return f", and asked you to wait {duration(seconds)}" if seconds else ""
 
 
 _REJECTION = r"\"message\":\s*\"" + responses.REJECTION.removeprefix(r"\A")

@@ -17,16 +17,9 @@ They are in the order of cause, which is the order in which they run. The ids ar
 
 def reference() -> str:
     """The table of all checks in Markdown, generated from the checks."""
-    rows = "\n".join(map(_row, CHECKS))
+    cells = ((f"`{one.id}`", one.title, one.explains, one.fixed_by) for one in CHECKS)
+    rows = "\n".join(f"| {' | '.join(row)} |" for row in cells)
     return f"{_ABOUT}\n\n| id | title | what a failure means | how to fix it |\n|---|---|---|---|\n{rows}"
-
-
-def _row(check: Check) -> str:
-    return f"| `{check.id}` | {check.title} | {_cell(check.explains)} | {_cell(check.fixed_by)} |"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
 
 
 def sections(check: Check) -> tuple[tuple[str, str], ...]:

@@ -33,7 +33,7 @@ MARKS = {
 _FAILURES = (Status.FAILED, Status.UNKNOWN, Status.CRASHED)
 
 ACCESS = "data access"
-"""The column of a datastack's own checks."""
+"""The column for a datastack's own checks."""
 
 
 class ShownReport:
@@ -154,7 +154,7 @@ class Report(ShownReport):
         return Page((*blocks, ending or _ending(self)))
 
     def draft(self) -> Page:
-        """The report while caveclient is still being imported; it claims nothing that is not known yet."""
+        """The report while caveclient is still being imported; it claims nothing that is not yet known."""
         return self.page(ending=line(Span("Importing caveclient …", "dim")))
 
 
@@ -223,7 +223,7 @@ def _ending(report: Report) -> Line:
 def to_markdown(report: Report, front_end: str = "") -> str:
     """The report as Markdown for a forum or an e-mail, without private data.
 
-    It ends with what a maintainer asks first: the versions, the system, the front end, the date and the time.
+    It ends with what a maintainer asks for first: the versions, the system, the front end, the date and the time.
     Private spans are withheld; as a second line of defence, the account's name and e-mail and tokens are masked.
     """
     lines = [f"**CAVE check** of {_names(report)} on {host_of(report.server)}", ""]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ def run_checks(checks: Iterable[Check], evidence: Evidence) -> tuple[list[CheckR
     """Runs checks in their order: what a check needs comes before it.
 
     Returns:
-        A row for each check and subject with something to say, and the fixes, each once.
+        A row for each check and subject that has something to say, and the fixes without repeats.
     """
     rows: list[CheckResult] = []
     fixes: dict[tuple[str, tuple[Path, ...]], Fix] = {}
@@ -27,7 +27,8 @@ def run_checks(checks: Iterable[Check], evidence: Evidence) -> tuple[list[CheckR
             label = evidence.label(subject) if len(subjects) > 1 else ""
             name = f"{check.id}:{label}" if label else check.id
             title = f"{check.title} ({label})" if label else check.title
-            blocker = _blocker(check, subject, states)
+            needed = (states[need.id, id(Evidence.above(subject, need.about))] for need in check.needs)
+            blocker = next((of for status, of in needed if not status.passed), "")
             finding = _skipped(blocker, rows) if blocker else _look(check, subject, evidence.machine)
             states[check.id, id(subject)] = finding.status if finding else Status.OK, blocker or name
             if finding is None:
@@ -50,14 +51,6 @@ def run_checks(checks: Iterable[Check], evidence: Evidence) -> tuple[list[CheckR
     return rows, list(fixes.values())
 
 
-def _blocker(check: Check, subject: Any, states: Mapping[tuple[str, int], tuple[Status, str]]) -> str:
-    for need in check.needs:
-        status, name = states[need.id, id(Evidence.above(subject, need.about))]
-        if not status.passed:
-            return name
-    return ""
-
-
 def _skipped(blocker: str, rows: Iterable[CheckResult]) -> Finding:
     reason = next((row.title for row in rows if row.id == blocker), blocker)
     return Finding(status=Status.SKIPPED, evidence=line(f"needs: {reason}"))
@@ -73,7 +66,7 @@ def _look(check: Check, subject: Any, machine: Machine) -> Finding | None:
 
 
 def _offered(finding: Finding, machine: Machine) -> NextStep | None:
-    """The offer of a finding's fix. What fails is fixed first: the advice for afterwards comes with the fix then."""
+    """The offer of a finding's fix. What failed is fixed first: then the advice for afterwards comes with the fix."""
     if finding.fix is None:
         return None
     then = (". ", finding.fix.advice) if finding.fix.advice and finding.status is Status.WARNING else ()

@@ -1,13 +1,12 @@
-"""The rows of a report to read: with many datastacks one row for each cause, not one for each datastack."""
+"""The rows of a report as people read them: with many datastacks, one row for each cause instead of each datastack."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..ui.document import Line, line, plain_text, some_of
-from .model import CheckResult, Status
+from ..ui.document import Line, line, some_of
+from .model import CheckResult, Status, Subject
 
 if TYPE_CHECKING:
     from .report import Report
@@ -16,7 +15,7 @@ MANY = 5
 """A report on more datastacks than this is summed up."""
 
 MOST_NAMED = 12
-"""The most datastacks that a row names."""
+"""How many datastacks a row names."""
 
 
 def is_summed_up(report: Report) -> bool:
@@ -29,14 +28,14 @@ def rows_to_read(report: Report) -> tuple[CheckResult, ...]:
     if not is_summed_up(report):
         return report.rows
     shared: list[CheckResult] = []
-    causes: dict[tuple[str, Status, str], list[CheckResult]] = {}
+    causes: dict[tuple[str, Status, Line], list[CheckResult]] = {}
     for row in report.rows:
         name = datastack_of(row, report)
         blocker = (row.blocked_by or "").partition(":")[2]
         if not name or (row.status is Status.SKIPPED and blocker not in report.datastacks):
             shared.append(row)
         elif row.status not in (Status.OK, Status.SKIPPED):
-            key = row.id.partition(":")[0], row.status, plain_text(_cause(row, name))
+            key = row.id.partition(":")[0], row.status, _cause(row)
             causes.setdefault(key, []).append(row)
     able = [row for row in report.rows if row.id.startswith("access:") and row.status.passed]
     if able:
@@ -55,7 +54,7 @@ def datastack_of(row: CheckResult, report: Report) -> str:
 def _together(rows: list[CheckResult], report: Report) -> CheckResult:
     """One row for the datastacks with one cause."""
     names = [datastack_of(row, report) for row in rows]
-    found = line(f"{some_of(names, MOST_NAMED)}: ", _cause(rows[0], names[0]))
+    found = line(f"{some_of(names, MOST_NAMED)}: ", _cause(rows[0]))
     return replace(rows[0], id=rows[0].id.partition(":")[0], title=_title(rows[0], report), found=found)
 
 
@@ -63,8 +62,6 @@ def _title(row: CheckResult, report: Report) -> str:
     return row.title.removesuffix(f" ({datastack_of(row, report)})")
 
 
-def _cause(row: CheckResult, name: str) -> Line:
+def _cause(row: CheckResult) -> Line:
     """What was found, with "it" for the name of the datastack."""
-    word = re.compile(rf"(?<![\w.-]){re.escape(name)}(?![\w-])")
-    first, *others = (replace(span, text=word.sub("it", span.text)) for span in row.found)
-    return line(replace(first, text=first.text.removeprefix("it: ")), *others)
+    return line(*(span.pronoun if isinstance(span, Subject) else span for span in row.found))

@@ -44,16 +44,22 @@ def with_fewer_hosts(name: str, hosts: Sequence[str]) -> Command:
     return _changed("import os", name, f'",".join({kept})')
 
 
+def without_folder(name: str, folder: str) -> Command:
+    """Removes a folder from a list of folders in an environment variable, such as PYTHONPATH; for a shell."""
+    kept = f'one for one in os.environ["{name}"].split(os.pathsep) if os.path.abspath(one) != {json.dumps(folder)}'
+    return _changed("import os", name, f"os.pathsep.join({kept})", "-E")
+
+
 def with_scheme(name: str, scheme: str) -> Command:
     """Changes the scheme of the address in an environment variable, which may contain a password."""
     return _changed("import os", name, f'"{scheme}://" + {_without_scheme(name)}')
 
 
-def _changed(imports: str, name: str, value: str) -> Command:
-    """Sets an environment variable to the value of a Python expression."""
+def _changed(imports: str, name: str, value: str, *options: str) -> Command:
+    """Sets an environment variable to the value of a Python expression; `options` are those of Python in a shell."""
     if not in_shell():
         return Command(f'{imports}; os.environ["{name}"] = {value}')
-    run = python_with(f"{imports}; print({value})")
+    run = python_with(f"{imports}; print({value})", *options)
     if dialect() is Dialect.CMD:
         return Command(f"for /f \"delims=\" %i in ('{run}') do @{assigned(name, '', '%i', '')}")
     return Command(assigned(name, f'"$({run})"', "", f"({run})"))

@@ -1,8 +1,8 @@
 """Finds out why an import fails: which package is at fault, and what repairs it. Used only after a failure.
 
-First it tries the import in a fresh Python, then again with one circumstance changed at a time: without what runs when
-Python starts, an environment variable, or the copy of a package that comes first. What makes it work is the cause. Only
-if nothing does, it compares the packages that take part with their metadata.
+First it tries the import in a fresh Python, then again with one thing changed at a time: without what runs
+when Python starts, an environment variable, or the copy of a package that comes first. Whatever makes it work is the
+cause. Only if nothing does, it compares the packages involved with their metadata.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _KEPT = frozenset(
         "LOCALAPPDATA",
     )
 )  # fmt: skip
-"""The environment variables that every trial has; PYTHONPATH only adds to `sys.path`, which is tried by itself."""
+"""The environment variables that every trial keeps; PYTHONPATH only adds to `sys.path`, which is tried separately."""
 _MOST_TRIALS = 5
 _OWN = "cave_magic"
 _STALE = ImportFault(cause=Cause.STALE_KERNEL, repair=Repair(action=Action.RESTART))
@@ -81,8 +81,8 @@ class _Attribution:
         self._tops = tuple(dict.fromkeys(self._named_tops()))
 
     def fault(self) -> ImportFault:
-        """The fault: the first that is found, those that were tried before those that were deduced."""
-        tried = (self._circumstances, self._other_copy)
+        """The fault: the first one found; those that can be tried come before those that can only be deduced."""
+        tried = (self._circumstances, self._other_copy, self._bytecode)
         deduced = (self._unreadable, self._absent, self._broken, self._other_version)
         looks = (*tried, *deduced, self._binary, self._library, self._mismatch)
         if found := next((found for look in looks if (found := look())), None):
@@ -91,7 +91,7 @@ class _Attribution:
         return ImportFault(cause=Cause.UNKNOWN, package=package, repair=self._repair(Action.OTHER_ENVIRONMENT))
 
     def _named_tops(self) -> Iterator[str]:
-        """The top-level modules that take part, those nearest the failure first."""
+        """The top-level modules that are involved, those nearest the failure first."""
         text = self._raised.text
         for pattern in (NO_MODULE, NO_NAME, NO_ATTRIBUTE):
             yield from (found.partition(".")[0] for found in pattern.findall(text))
@@ -108,19 +108,19 @@ class _Attribution:
 
     @cached_property
     def _not_found(self) -> str:
-        """The module that the last message says is nowhere; "" if none does."""
+        """The module that, according to the last message, cannot be found; "" if it names none."""
         return "".join(NO_MODULE.findall(self._raised.text)[-1:])
 
     # ---------------------------------------------------------------- who is who
 
     @cached_property
     def _parts(self) -> tuple[Installed, ...]:
-        """The distributions that take part, those nearest the failure first, caveclient and this package last."""
+        """The distributions that are involved, those nearest the failure first, caveclient and this package last."""
         owners = (self._owner(top) for top in self._tops)
         return tuple(dict.fromkeys(one for one in owners if one))
 
     def _owner(self, top: str) -> Installed | None:
-        """The distribution whose copy of a module is imported; else another one that owns it."""
+        """The distribution whose copy of a module is imported, or another one that owns it."""
         owners = [one for one in self._installed if top in one.modules]
         first = next(entries_with(top), None)
         imported = (one for one in owners if first is not None and is_same(one.folder, first))
@@ -132,7 +132,7 @@ class _Attribution:
         return next((one for one in owners if one), None)
 
     def _spec(self, name: str) -> str:
-        """The package with the versions that those who take part accept, if they accept not all newer ones."""
+        """The package with the versions that the others involved accept, unless they accept all newer ones."""
         with suppress(Exception):  # without packaging
             return name + accepted(name, self._parts)
         return name
@@ -140,7 +140,7 @@ class _Attribution:
     # ---------------------------------------------------------------- what was tried
 
     def _try(self, trials: dict[str, ImportTrial]) -> str | None:
-        """The name of the first trial, of all at the same time, in which the import works; None if it works in none.
+        """Runs all trials at the same time; the name of the first in which the import works, or None.
 
         Raises:
             _TimeUp: it works in none, and one that could be started has not finished.
@@ -155,12 +155,11 @@ class _Attribution:
         return works
 
     def _circumstances(self) -> ImportFault | None:
-        """A folder that this kernel no longer searches, a file that runs first, a variable, or the compiled files."""
+        """A folder that this kernel no longer searches, a file that runs first, or a variable."""
         names = tuple(name for name in os.environ if name.upper() not in _KEPT)
         trials = {
             "startup": ImportTrial(module=self._target, bare=True),
             "variables": ImportTrial(module=self._target, without=names),
-            "bytecode": ImportTrial(module=self._target, recompiled=True),
         }
         if not all(one in sys.path for one in site.getsitepackages() if os.path.isdir(one)):
             trials = {"path": ImportTrial(module=self._module, own_path=True)} | trials
@@ -169,14 +168,10 @@ class _Attribution:
             return _STALE
         if works == "startup":
             return find_startup_fault(self._target, files_of_python(), self._seconds() - 0.5, bare=True)
-        if works == "variables":
-            return self._variable(names)
-        if works is None or not self._parts:
-            return None  # damaged files in `__pycache__`, or such that are older than they claim
-        return self._found(Cause.DAMAGED, self._parts[0], Action.REINSTALL, files=("__pycache__",))
+        return self._variable(names) if works == "variables" else None
 
     def _variable(self, names: tuple[str, ...]) -> ImportFault | None:
-        """The environment variable without which the import works: it leaves out a few at a time."""
+        """The environment variable without which the import works; leaves out a few at a time."""
         while len(names) > 1:
             parts = [names[at::_MOST_TRIALS] for at in range(min(_MOST_TRIALS, len(names)))]
             works = self._try({part[0]: ImportTrial(module=self._target, without=part) for part in parts})
@@ -207,8 +202,14 @@ class _Attribution:
         tops = trial.hidden or tuple(top for top, found in double.items() if found[0] == trial.folder)
         return self._copy_fault(trial.folder, tops, double[tops[0]][1])
 
+    def _bytecode(self) -> ImportFault | None:
+        """Files in `__pycache__` that are damaged, or older than they claim; an import without them takes longest."""
+        if not self._parts or self._try({"bytecode": ImportTrial(module=self._target, recompiled=True)}) is None:
+            return None
+        return self._found(Cause.DAMAGED, self._parts[0], Action.REINSTALL, files=("__pycache__",))
+
     def _candidates(self) -> Iterator[str]:
-        """The modules of which there may be several copies: those that take part, and what these need."""
+        """The modules that may have several copies: those involved, and what they need."""
         yield from self._tops
         for one in self._parts:
             with suppress(Exception):
@@ -216,7 +217,7 @@ class _Attribution:
 
     @cached_property
     def _target(self) -> str:
-        """What the trials import: a package that takes part, if it fails alone, too, since that is fast."""
+        """What the trials import: one of the packages involved if it fails on its own, too, since that is fast."""
         others = [top for top in self._running_tops if top not in ("caveclient", _OWN)]
         fails = others and run(ImportTrial(module=others[-1]), self._seconds() / 2).raised
         return others[-1] if fails else self._module
@@ -227,7 +228,7 @@ class _Attribution:
         package = str(found[0]) if found else tops[0]
         owned = {top for one in found for top in one.modules & set(tops)}
         if not is_changeable(entry):
-            repair = Repair(action=Action.LEAVE_OUT, folder=entry)
+            repair = _left_out(entry)
         elif origin is not Origin.NOTEBOOK and owned == set(tops) and all(one.has_record for one in found):
             repair = self._repair(Action.UNINSTALL, *dict.fromkeys(one.name for one in found))
         else:
@@ -253,7 +254,7 @@ class _Attribution:
         return ImportFault(cause=Cause.UNREADABLE, package=top, folder=folder, origin=origin_of(folder), repair=repair)
 
     def _absent(self) -> ImportFault | None:
-        """A module that is nowhere: of Python itself, of no package, or of a package that has lost it."""
+        """A module that cannot be found: of Python itself, of no package, or of a package that has lost it."""
         top = self._not_found.partition(".")[0]
         if not top or next(entries_with(top), None) is not None or top in sys.builtin_module_names:
             return None
@@ -321,7 +322,7 @@ class _Attribution:
         return False
 
     def _other_version(self) -> ImportFault | None:
-        """A package that another one that takes part does not accept."""
+        """A package whose version another package involved does not accept."""
         tops = {normal(top) for top in self._tops}
         unmet = [(one, need) for one in self._parts for need in one.unmet]
         unmet.sort(key=lambda pair: normal(pair[1].name) not in tops)
@@ -352,7 +353,7 @@ class _Attribution:
         return self._found(Cause.SYSTEM_LIBRARY, one, Action.REINSTALL, other=next(filter(None, found.groups())))
 
     def _mismatch(self) -> ImportFault | None:
-        """A package that uses what the installed version of another one lacks."""
+        """A package that uses something that the installed version of another package lacks."""
         for pattern in (NO_MODULE, NO_NAME, NO_ATTRIBUTE):
             if found := pattern.findall(self._raised.text):
                 top = found[-1].partition(".")[0]
@@ -398,10 +399,10 @@ class _Attribution:
         needed_by: Installed | None = None,
         unrecorded: bool = False,
     ) -> Repair:
-        """What repairs it here: a folder that is no part of this environment is left out, or renamed."""
+        """What repairs it here: a folder that is not part of this environment is left out, or renamed."""
         origin = origin_of(folder) if folder else Origin.ENVIRONMENT
         if origin in (Origin.PYTHONPATH, Origin.ADDED):
-            return Repair(action=Action.LEAVE_OUT, folder=folder)
+            return _left_out(folder)
         if origin is Origin.NOTEBOOK:
             return Repair(action=Action.RENAME, folder=folder)
         installer = self._installer(needed_by)
@@ -411,8 +412,13 @@ class _Attribution:
 
     @staticmethod
     def _installer(one: Installed | None) -> Installer:
-        """Conda, if it installed the package; else pip or what there is instead."""
+        """Conda, if it installed the package; otherwise pip or what replaces it here."""
         with suppress(Exception):
             if one is not None and (one.metadata.read_text("INSTALLER") or "").strip() == "conda":
                 return find_conda(one.name) or find_installer()
         return find_installer()
+
+
+def _left_out(folder: str) -> Repair:
+    variable = ("PYTHONPATH",) if origin_of(folder) is Origin.PYTHONPATH else ()
+    return Repair(action=Action.LEAVE_OUT, folder=folder, specs=variable)

@@ -35,15 +35,11 @@ class AskedKey:
         key: the key.
         file: the file that was read.
         found: whether the file has a token under this key.
-        server: address of the client's server.
-        datastack: the client's datastack, or "".
     """
 
     key: str
     file: Path
     found: bool
-    server: str
-    datastack: str
 
 
 def token_of_caveclient(server: str) -> Token | None:
@@ -70,7 +66,11 @@ def clients_in(names: Mapping[str, object], server: str, token: Token) -> tuple[
     found = []
     for name, value in list(names.items()):
         with suppress(Exception):  # a person's objects may do anything
-            if name.startswith("_") or not type(value).__module__.startswith("caveclient.frameworkclient"):
+            if (
+                name.startswith("_")
+                or not name.isidentifier()
+                or not type(value).__module__.startswith("caveclient.frameworkclient")
+            ):
                 continue
             auth = vars(value).get("_auth")
             same = getattr(value, "_server_address", "").rstrip("/") == server
@@ -96,9 +96,9 @@ class WrongArgument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedCall:
-    """The call of caveclient that raised an error, read from the frames of its traceback.
+    """The call to caveclient that raised an error, read from the frames of its traceback.
 
-    Texts are what the user or a server wrote.
+    Its texts come from the user or a server.
 
     Attributes:
         function: the function of caveclient that the user called, such as `query_table`; `CAVEclient` for a new client.
@@ -161,7 +161,7 @@ _NUMBERS = ("version", "materialization_version", "root_id", "supervoxel_id")
 
 
 def failed_call(error: BaseException | None) -> FailedCall | None:
-    """The call of caveclient that raised an error; None if caveclient did not take part in it.
+    """The call to caveclient that raised an error; None if caveclient was not involved.
 
     It reads only the variables of frames and the attributes of objects, never a property, which might send a request.
     """
@@ -219,8 +219,8 @@ class _Frames:
             status=status,
             error=type(self._chain[0]).__name__,
             missing=Untrusted(next((_text(one.args[0]) for one in self._chain if isinstance(one, KeyError)), "")),
-            token=Token(token) if isinstance(token, str) else None,
-            key=_asked_key_of(auth, client),
+            token=None if token is None else Token(str(token)),  # it sends anything
+            key=_asked_key_of(auth),
         )
 
     def _function(self) -> str:
@@ -306,15 +306,10 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _asked_key_of(auth: dict[str, Any], client: dict[str, Any]) -> AskedKey | None:
+def _asked_key_of(auth: dict[str, Any]) -> AskedKey | None:
     """The key of the client's token file; None if it is the default key and the client found a token there."""
     key, file = auth.get("_token_key"), auth.get("_token_file")
-    if not isinstance(key, str) or not isinstance(file, str) or (key == "token" and auth.get("_token") is not None):
+    found = auth.get("_token") is not None
+    if not isinstance(key, str) or not isinstance(file, str) or (key == "token" and found):
         return None
-    return AskedKey(
-        key=key,
-        file=Path(file),
-        found=auth.get("_token") is not None,
-        server=_text(auth.get("_server_address")),
-        datastack=_text(client.get("_datastack_name")),
-    )
+    return AskedKey(key=key, file=Path(file), found=found)

@@ -14,7 +14,7 @@ from ..credentials.locations import READERS, Reader
 from ..token import Token
 
 _CACHES = {"cloud-volume": "CAVE_CREDENTIALS_CACHE", "cloud-files": "CAVE_CREDENTIALS"}
-"""The dict in which each keeps what it has read, by the host of the data server."""
+"""The dict in which each library keeps what it has read, by the host of the data server."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

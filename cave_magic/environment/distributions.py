@@ -1,4 +1,4 @@
-"""The installed distributions: which modules they own, whether their files are whole, what they require."""
+"""The installed distributions: which modules they own, whether their files are intact, what they require."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class Installed:
         return tuple(str(one) for one in code if _is_damaged(one, str(one.locate()) in looked_at, everywhere))
 
     def requirements(self, extra: str = "") -> dict[str, set[str]]:
-        """The packages that it requires here, also for one of its extras, and the extras that it wants of them."""
+        """The packages that it requires here, also for one of its extras, and which extras of them."""
         found: dict[str, set[str]] = {}
         for need in requirements_of(self.metadata, extra):
             found.setdefault(normal(need.name), set()).update(need.extras)
@@ -145,8 +145,9 @@ def all_installed(path: Sequence[str] | None = None) -> list[Installed]:
     for one in distributions() if path is None else distributions(path=list(path)):
         with suppress(Exception):  # incomplete metadata
             is_leftover = os.path.basename(str(getattr(one, "_path", ""))).startswith("~")  # of an interrupted pip
-            if one.metadata["Name"] and one.version and not is_leftover:
-                found.append(Installed(normal(one.metadata["Name"]), one.version, one))
+            said = one.metadata  # once: `importlib` parses all of it each time
+            if said["Name"] and said["Version"] and not is_leftover:
+                found.append(Installed(normal(said["Name"]), said["Version"], one))
     return found
 
 
@@ -183,20 +184,27 @@ def file_of(module: str, entry: str) -> str:
 
 def top_of(file: str) -> str:
     """The top-level module that a file belongs to; "" if it is in no entry of `sys.path`."""
-    entries = [os.path.join(os.path.abspath(entry), "") for entry in sys.path]
+    entries = [os.path.join(_absolute(entry), "") for entry in sys.path]
     entry = max((one for one in entries if file.startswith(one)), key=len, default="")
     return file[len(entry) :].split(os.sep)[0].partition(".")[0] if entry else ""
 
 
+def _absolute(entry: str) -> str:
+    """An entry of `sys.path` as an absolute path; as it is if it is relative to a folder that was deleted."""
+    with suppress(FileNotFoundError):
+        return os.path.abspath(entry)
+    return entry
+
+
 def folders_of_pythonpath() -> list[str]:
     """The folders that PYTHONPATH names, which pip searches even if this kernel left them out."""
-    return [os.path.abspath(one) for one in os.environ.get("PYTHONPATH", "").split(os.pathsep) if one]
+    return [_absolute(one) for one in os.environ.get("PYTHONPATH", "").split(os.pathsep) if one]
 
 
 def origin_of(entry: str) -> Origin:
     """Where an entry of `sys.path` comes from."""
-    path = os.path.abspath(entry)
-    if path == os.getcwd():
+    path = _absolute(entry)
+    if path == _absolute(""):
         return Origin.NOTEBOOK
     if path in folders_of_pythonpath():
         return Origin.PYTHONPATH

@@ -37,7 +37,7 @@ class Action(Enum):
     """What repairs it."""
 
     RESTART = auto()
-    """Nothing but restarting the kernel."""
+    """Only restart the kernel."""
     INSTALL = auto()
     """Install or upgrade `specs`."""
     REINSTALL = auto()
@@ -51,9 +51,9 @@ class Action(Enum):
     UNSET = auto()
     """Unset an environment variable where Jupyter is started."""
     OTHER_PYTHON = auto()
-    """Nothing in an environment of this Python: use another Python."""
+    """No environment of this Python can help: use another Python."""
     OTHER_ENVIRONMENT = auto()
-    """Nothing in this environment: make another one."""
+    """This environment cannot be repaired: make another one."""
 
 
 class Origin(Enum):
@@ -75,7 +75,7 @@ class Repair:
 
     Attributes:
         action: the kind.
-        specs: the packages, such as `pandas<3,>=1.5`.
+        specs: the packages, such as `pandas<3,>=1.5`; of `UNSET` and `LEAVE_OUT`, the variable.
         folder: the folder to leave out of `sys.path` or to rename.
         unrecorded: whether pip cannot or must not remove the copy that it finds first.
         installer: what can install it here.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import site
 import sys
 from collections.abc import Callable
@@ -48,35 +49,36 @@ class Installer:
 def find_installer() -> Installer:
     """The installer of this kernel's environment."""
     folder = site.getsitepackages()[-1 if on_windows() else 0]  # without sysconfig, which takes 2 ms to import
-    is_writable, in_venv = os.access(folder, os.W_OK), sys.prefix != sys.base_prefix
-    managed = not in_venv and os.path.exists(os.path.join(os.path.dirname(os.__file__), "EXTERNALLY-MANAGED"))
-    options: tuple[str, ...] = ("--break-system-packages",) if managed else ()
-    has_ensurepip = find_spec("ensurepip") is not None
-    if _works("pip._internal.cli.main"):
-        tool = "pip" if is_writable or site.ENABLE_USER_SITE else ""
-        options = options if is_writable else ("--user", *options)
-        options += ("--no-user",) if is_writable and not site.ENABLE_USER_SITE and _is_set_to_user() else ()
-    elif _works("pip"):  # its rest is missing, and ensurepip would take it for installed
-        tool = "uv" if is_writable and _has_uv() else ""
-    else:
-        tool = "" if not is_writable else "uv" if _has_uv() else "ensurepip" if has_ensurepip else ""
+    is_writable, has_pip = os.access(folder, os.W_OK), _works("pip._internal.cli.main")
+    makers = {"venv": find_spec("ensurepip") is not None, "uv": shutil.which("uv") is not None}
+    tools = {
+        "pip": has_pip and (is_writable or bool(site.ENABLE_USER_SITE)),
+        "uv": not has_pip and is_writable and makers["uv"],
+        # ensurepip would take what is left of a pip for a whole one
+        "ensurepip": not has_pip and is_writable and makers["venv"] and not _works("pip"),
+    }
+    marker = os.path.join(os.path.dirname(os.__file__), "EXTERNALLY-MANAGED")
+    options = {
+        "--user": has_pip and not is_writable,
+        "--break-system-packages": sys.prefix == sys.base_prefix and os.path.exists(marker),
+        "--no-user": has_pip and is_writable and not site.ENABLE_USER_SITE and _is_set_to_user(),
+    }
+    tool = next(filter(tools.get, tools), "")
     return Installer(
         tool=tool,
-        options=options if tool else (),
+        options=tuple(filter(options.get, options)) if tool else (),
         unset=_in_the_way("UV_" if tool == "uv" else "PIP_"),
         constrained=_constrained(),
         python=sys.executable or "python",
-        venv="venv" if has_ensurepip else "uv" if _has_uv() else "",
+        venv=next(filter(makers.get, makers), ""),
     )
 
 
 def find_conda(name: str) -> Installer | None:
-    """The conda, mamba or micromamba that installed a package; None if something else did, or it is not to be found."""
-    from shutil import which
-
+    """The conda, mamba or micromamba that installed a package; None if something else did, or it cannot be found."""
     records = Path(sys.prefix, "conda-meta").glob(f"{name}-*.json")
     is_owned = any(one.name.rpartition("-")[0].rpartition("-")[0] == name for one in records)
-    tool = next((one for one in ("conda", "mamba", "micromamba") if which(one)), "") if is_owned else ""
+    tool = next((one for one in ("conda", "mamba", "micromamba") if shutil.which(one)), "") if is_owned else ""
     if is_owned and not tool and os.path.exists(os.environ.get("CONDA_EXE", "")):
         tool = "conda"  # which `%conda` finds through the environment's history
     return Installer(tool=tool, python=sys.executable) if tool and os.access(sys.prefix, os.W_OK) else None
@@ -140,9 +142,3 @@ def _leads_elsewhere(folder: str) -> bool:
     """Whether packages below a folder are not found by this kernel."""
     place = os.path.abspath(folder)
     return not any(os.path.abspath(one).startswith(place) for one in sys.path)
-
-
-def _has_uv() -> bool:
-    from shutil import which
-
-    return which("uv") is not None

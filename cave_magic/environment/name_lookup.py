@@ -1,4 +1,4 @@
-"""What this computer takes for the addresses of a host: its file of hosts comes before the network's name server."""
+"""The addresses that this computer uses for a host: its hosts file comes before the network's name server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HOSTS_FILE = Path(os.path.expandvars(r"%SystemRoot%\System32\drivers\etc\hosts")
 
 
 def is_in_hosts_file(name: str) -> bool:
-    """Whether the file of hosts has an address for a host."""
+    """Whether the hosts file has an address for a host."""
     with suppress(OSError):
         lines = HOSTS_FILE.read_text(encoding="utf-8", errors="replace").splitlines()
         return any(name in line.partition("#")[0].lower().split()[1:] for line in lines)
@@ -22,7 +22,7 @@ def is_in_hosts_file(name: str) -> bool:
 
 
 def private_address_of(name: str) -> str:
-    """The first address of a host, if it is one that no public server has; else "".
+    """The first address of a host, if no public server can have it; otherwise "".
 
     Raises:
         OSError: the name does not resolve.

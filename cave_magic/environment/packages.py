@@ -52,7 +52,7 @@ def _problem_of(importing: Callable[[], object]) -> str:
 
 @contextmanager
 def _no_collecting() -> Iterator[None]:
-    """Pauses Python's garbage collector during an import, when it takes a quarter of the time and finds nothing.
+    """Pauses Python's garbage collector during an import, where it would take a quarter of the time and find nothing.
 
     New objects are then moved to the oldest generation, or the first collection would scan all of them. (caveclient 8.2
     on Python 3.11: 1.2 s instead of 1.6 s.)
@@ -144,5 +144,5 @@ _VERSION = re.compile(r"(?:(?:[!-9;-~]+:|[ \t]).*\n)*?Version:[ \t]*(.*)\n(?![ \
 def _version_in(package: Distribution) -> str:
     with suppress(Exception):  # a file of its metadata is missing or not text
         found = _VERSION.match(package.read_text("METADATA") or "")
-        return found[1] if found else package.version or ""
+        return sanitize(found[1] if found else package.version or "", 40).text
     return ""

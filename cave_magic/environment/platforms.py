@@ -1,4 +1,4 @@
-"""Where this kernel runs: on a desktop, on a hosted platform, in a batch job. Standard library only."""
+"""Where this kernel runs: on a desktop, on a hosted platform, or in a batch job. Standard library only."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Runtime:
 COLAB = Runtime(
     platform="Colab",
     is_ephemeral=True,
-    secrets_name="the Secrets of Colab (the key on the left)",
+    secrets_name="the Secrets of Colab (the key icon on the left)",
     python='from google.colab import userdata; token = userdata.get("CAVE_TOKEN")',
 )
 BINDER = Runtime(platform="Binder", is_ephemeral=True, secrets_name="")

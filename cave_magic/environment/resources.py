@@ -1,4 +1,4 @@
-"""What this kernel has run out of: open files, memory, threads or room on a disk."""
+"""What this kernel has run out of: open files, memory, threads or disk space."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ the first import of caveclient needs, with numpy, which may hang if there are fe
 
 
 class Shortage(Enum):
-    """What there is too little of; the value is what to say, and what to do about it."""
+    """What has run out; the value says so, and what to do about it."""
 
     OPEN_FILES = ("this kernel has too many open files", "restart the kernel, which closes them")
     MEMORY = ("this kernel has too little memory left", "delete large variables, or restart the kernel")
@@ -70,12 +70,12 @@ def shortage_in(error: BaseException) -> Shortage | None:
 
 
 def reserve_memory() -> None:
-    """Reserves what a command needs, without filling it, and gives it back. Raises OSError if there is too little."""
+    """Reserves the memory that a command needs, without filling it, and frees it. Raises OSError if that fails."""
     mmap.mmap(-1, MEMORY if "caveclient" in sys.modules else MEMORY_OF_IMPORT).close()
 
 
 def current_shortage() -> Shortage | None:
-    """Tries whether this kernel can open files, use memory and start threads; takes less than a millisecond."""
+    """Tests whether this kernel can open files, use memory and start threads; takes less than a millisecond."""
     held: list[int] = []
     try:
         held.extend(os.open(os.devnull, os.O_RDONLY) for _ in range(OPEN_FILES))

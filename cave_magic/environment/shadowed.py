@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from itertools import takewhile
 
 LIBRARIES = frozenset(
@@ -18,21 +17,22 @@ LIBRARIES = frozenset(
 
 _UNUSED = {"antigravity", "idlelib", "test", "this", "turtle", "turtledemo"}
 _STANDARD_LIBRARY = sys.stdlib_module_names - set(sys.builtin_module_names) - _UNUSED
+_SCRIPTS = frozenset(f"{name}.py" for name in LIBRARIES | _STANDARD_LIBRARY)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ShadowingFile:
-    """A file that shadows a module.
+    """A file that shadows a module. It is no dataclass, since what dataclasses needs may be shadowed.
 
     Attributes:
         path: the file.
         name: the module.
-        harms: whether it certainly does harm: it has been imported, or shadows a library.
+        harms: whether it certainly does harm, because it has been imported, or shadows a library.
     """
 
-    path: str
-    name: str
-    harms: bool
+    __slots__ = ("harms", "name", "path")
+
+    def __init__(self, *, path: str, name: str, harms: bool) -> None:
+        self.path, self.name, self.harms = path, name, harms
 
     @property
     def words(self) -> str:
@@ -60,5 +60,4 @@ def _scripts_in(folder: str) -> list[str]:
         home = os.path.abspath(folder)
     except OSError:  # a zip file, or a folder that is gone
         return []
-    wanted = {f"{name}.py" for name in LIBRARIES | _STANDARD_LIBRARY}
-    return [os.path.join(home, name) for name in sorted(wanted.intersection(names))]
+    return [os.path.join(home, name) for name in sorted(_SCRIPTS.intersection(names))]

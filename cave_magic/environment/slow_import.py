@@ -16,7 +16,7 @@ from .distributions import Installed, all_installed
 T = TypeVar("T")
 
 INTERVAL = 0.01
-"""Seconds between two looks at the import."""
+"""Seconds between two samples of the import."""
 
 NOTICEABLE = 0.3
 """Seconds. A package that takes less time is not named."""
@@ -40,7 +40,7 @@ class SlowImport:
 
 
 class Watch:
-    """Looks, from another thread, at what an import is doing."""
+    """Samples, from another thread, what an import is doing."""
 
     def __init__(self) -> None:
         self._seconds: dict[str, float] = defaultdict(float)

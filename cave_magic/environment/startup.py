@@ -1,4 +1,4 @@
-"""Files whose code Python and IPython run when a kernel starts, and which of them breaks an import."""
+"""Files whose code Python and IPython run when a kernel starts, and the one that breaks an import."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .import_fault import Action, Cause, ImportFault, Repair
 from .trial import ImportTrial, run
 
 _MOST = 12
-"""The most files that are tried."""
+"""How many files are tried at most."""
 
 
 def files_of_python() -> list[str]:
@@ -42,7 +42,7 @@ def _files_in(folder: str, end: str) -> Iterator[str]:
 
 
 def find_startup_fault(module: str, files: Sequence[str], seconds: float, bare: bool) -> ImportFault | None:
-    """The file with which the import of a module fails that works without all of them; None if it is none alone.
+    """The file that breaks the import of a module that works without all of them; None if no single file does.
 
     Each file is run in a fresh Python, all at the same time; `bare` leaves out the files that Python runs itself.
     """

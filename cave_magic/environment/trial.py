@@ -1,7 +1,7 @@
 """Tries an import in a fresh Python with one circumstance changed. Standard library only.
 
-A kernel in which an import has failed is no evidence: modules stay half imported, and a second try fails otherwise. As
-a program, this module reads what to try from its argument and prints what came of it.
+A kernel in which an import has failed proves nothing: modules stay half imported, and a second try fails differently.
+Run as a program, this module reads what to try from its argument and prints the outcome.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.machinery import ModuleSpec, PathFinder
+from traceback import walk_tb
 
 MARK = "\nwhat came of it: "
 """Precedes the result, whatever the modules print."""
@@ -62,13 +63,9 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _frames(error: BaseException) -> Iterator[str]:
     """The files of a traceback, innermost first, without Python's own import."""
-    frames, traceback = [], error.__traceback__
-    while traceback is not None:
-        file = traceback.tb_frame.f_code.co_filename
-        if not file.startswith("<frozen") and os.path.abspath(file) not in (__file__, importlib.__file__):
-            frames.append(os.path.abspath(file))
-        traceback = traceback.tb_next
-    return reversed(frames)
+    files = [frame.f_code.co_filename for frame, _ in walk_tb(error.__traceback__)]
+    paths = (os.path.abspath(file) for file in reversed(files) if not file.startswith("<frozen"))
+    return (path for path in paths if path not in (__file__, importlib.__file__))
 
 
 def attempt(module: str) -> ImportFailure | None:
@@ -122,12 +119,12 @@ class ImportTrial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of a trial.
+    """The outcome of a trial.
 
     Attributes:
         finished: whether the fresh Python finished in time.
         raised: what the import raised.
-        possible: whether a fresh Python can be started here at all; if not, no trial will ever finish.
+        possible: whether a fresh Python can be started here at all; if not, no trial ever finishes.
     """
 
     finished: bool
@@ -145,7 +142,7 @@ IMPOSSIBLE = Outcome(finished=False, possible=False)
 
 
 def is_python_gone() -> bool:
-    """Whether this Python's program does not exist; one that this user may not see is not gone."""
+    """Whether this Python's program no longer exists; one that this user may not see is not gone."""
     try:
         os.stat(sys.executable or "")
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The auth server before a sign-in: its version, and whether its pages can be opened."""
+"""What is known about the auth server before a sign-in: its version, and whether its pages can be opened."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class AuthServer:
 
     @property
     def has_sign_in(self) -> bool:
-        """Whether it has a sign-in page. It redirects programs, too, to where people sign in."""
+        """Whether it has a sign-in page: it redirects programs to it, too."""
         return self.page.failure is None and 200 <= self.page.status < 400
 
     @property

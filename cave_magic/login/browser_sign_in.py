@@ -33,7 +33,7 @@ LOOK_AGAIN = 3.0
 STARTING = 0.3
 """Seconds within which a browser that cannot start usually exits."""
 HELLO = 2.0
-"""Seconds within which the page of a notebook says hello, if it can."""
+"""Seconds within which the notebook page says hello, if it can."""
 
 
 def sign_in_in_browser(
@@ -112,7 +112,7 @@ def _wait(sign_in: SignIn, opening: Opening | None, frontend: Frontend) -> Verif
 class SignIn:
     """A sign-in in progress: a receiver, and the tokens that it received. Use it as a context manager.
 
-    The last account that signs in counts. At the end all received tokens are revoked; later ones are revoked at once.
+    The account that signs in last counts. At the end all received tokens are revoked; later ones are revoked at once.
     Requests to the server of the target time out after these seconds.
     """
 
@@ -139,7 +139,7 @@ class SignIn:
         revocation.revoke(list(self._tokens))
 
     def find_route(self, frontend: Frontend) -> bool:
-        """Whether the browser that shows the notebook can reach this kernel; if not, a prompt is to be shown."""
+        """Whether the browser that shows the notebook can reach this kernel; if not, show a prompt."""
         self._is_at_prompt = not self._receiver.find_route(frontend.fetch, HELLO)
         return not self._is_at_prompt
 

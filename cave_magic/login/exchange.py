@@ -30,9 +30,9 @@ from .pages import another_account, choice_page, moment_of
 from .verify import VerifiedToken, verify_token
 
 PATIENCE = 5.0
-"""The most seconds that a browser tab waits while its token is verified."""
+"""How many seconds a browser tab waits at most while its token is verified."""
 MOST_LISTED = 20
-"""The most tokens to choose from."""
+"""How many tokens to offer at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +167,7 @@ class Exchange:
         return None if chosen is None else keys[chosen]
 
     def _create(self, temporary: VerifiedToken, proven: bool = False) -> NewToken:
-        """Creates a permanent token; with `proven`, only one that the server was seen to accept is good enough."""
+        """Creates a permanent token; with `proven`, it counts only once the server has accepted it."""
         name, target, one_only = description(), temporary.target, self.keeps_one
         server = target.server
 
@@ -203,7 +203,7 @@ class Exchange:
 
 
 def _finished(job: Callable[[], Response], host: str, frontend: Frontend, fate: str) -> Response:
-    """Runs a request that creates a token. After an interrupt it waits a while, so that the token does not get lost."""
+    """Runs a request that creates a token. After an interrupt it waits a while, so that the token is not lost."""
     future = Batch(MAX_TIMEOUT).submit(job, host)
     try:
         return future.result()
@@ -241,7 +241,7 @@ def _by_hand(target: Target) -> Line:
 
 
 def revokes_the_other(target: Target) -> str:
-    """What a new token does to the other one on a server that keeps one for each account."""
+    """Says what a new token does to the other one, on a server that keeps one for each account."""
     return f"{host_of(target.server)} keeps one token for each account: creating one revokes the one in use elsewhere."
 
 

@@ -1,4 +1,4 @@
-"""The receiver on loopback to which a sign-in redirects. This package opens no other server.
+"""The receiver on loopback to which a sign-in redirects; this package starts no other server.
 
 A browser on this computer reaches it directly, one on another computer through a Jupyter server (`route`).
 Standard library only. RFC 8252, section 7.3: an ephemeral port on loopback, random paths, a short lifetime. Nothing is
@@ -32,7 +32,7 @@ LIFETIME = 300.0
 GRACE_PERIOD = 300.0
 """Seconds after the end of a sign-in during which late tokens are received, to be revoked."""
 POLL = 0.05
-"""Seconds between two looks at the clock while nobody connects."""
+"""Seconds between two checks of the clock while nobody connects."""
 REQUEST_TIMEOUT = 5.0
 """Seconds within which a whole request must arrive, and a response must be sent."""
 MAX_HEAD = 32_768
@@ -210,7 +210,7 @@ class Receiver:
         return self._route.url(self._return_path)
 
     def find_route(self, say_hello: Callable[[int, str], bool], seconds: float) -> bool:
-        """Lets the page of a notebook say hello, once; returns whether that showed a way through its server.
+        """Lets the notebook page say hello, once; returns whether that revealed a way through its server.
 
         `say_hello` makes the page request a path of a port of this computer, and returns whether there is a page.
         """
@@ -250,7 +250,7 @@ class Receiver:
         return _response(status, "" if request.method == "HEAD" else body)
 
     def _is_hello(self, request: Request) -> bool:
-        """Whether it is the hello of the page, which has one; from then on, requests must come the same way."""
+        """Whether it is the page's only hello; from then on, requests must come the same way."""
         if not hmac.compare_digest(request.path.encode(), self._hello_path.encode()):
             return False
         with self._one_at_a_time:

@@ -135,7 +135,7 @@ def not_revoked(one: UnrevokedToken) -> Line:
 
 
 def tokens_table(keys: Sequence[ListedToken], where: Mapping[Token, str], first: int = 1) -> Table:
-    """Tokens of an account; `where`: which of them are on this computer, and in what. Column 0 has their numbers."""
+    """Tokens of an account; `where`: which of them are on this computer, and where. Column 0 has their numbers."""
     rows = []
     for number, key in enumerate(keys, 1):
         cells = [line(Span(*cell)) for cell in zip(_cells(number, key), _CELLS, strict=True)]

@@ -1,4 +1,4 @@
-"""Tokens that must not stay valid: each is revoked, however a sign-in ends, or the person is told that it still works.
+"""Tokens that must not stay valid: however a sign-in ends, each is revoked, or the person is told that it still works.
 
 The auth server lists permanent tokens only, and issues a new temporary one for each sign-in, whatever cookie the
 browser sends (middle_auth 2.30), so a token that is lost here cannot be found again. It is kept from its arrival until
@@ -29,13 +29,13 @@ from ..api.urls import host_of
 from ..token import Token
 
 REVOKING = 6.0
-"""The most seconds that a person waits for tokens to be revoked."""
+"""How many seconds a person waits at most for tokens to be revoked."""
 EACH = 3.0
-"""The most seconds for one request."""
+"""How many seconds one request may take."""
 PAUSES = (0.0, 0.5, 1.5)
 """Seconds before each attempt, enough for a server that restarts."""
 AT_EXIT = 2.0
-"""The most seconds to wait when Python exits. Jupyter kills a kernel after five."""
+"""How many seconds to wait at most when Python exits. Jupyter kills a kernel after five."""
 USELESS = 422
 """The status of middle_auth for a sign-out with a permanent token, which stays valid."""
 
@@ -185,7 +185,7 @@ def revoke_in_use(server: str, token: Token, seconds: float, by: Token | None = 
 
 @contextmanager
 def before_termination() -> Iterator[threading.Event]:
-    """Lets a block end in order if the process is terminated (SIGTERM), and then ends the process all the same.
+    """Lets a block finish properly if the process is terminated (SIGTERM), and then ends the process all the same.
 
     By default Python would end at once, without `atexit`. Somebody else's handler is left alone. Only the main thread
     can have handlers.

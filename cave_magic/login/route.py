@@ -1,8 +1,8 @@
 """How a browser reaches the receiver: directly on loopback, or through the Jupyter server that serves the notebook.
 
 jupyter-server-proxy, which many hubs have, passes `<base URL>proxy/<port>/` on to a port of its own computer. Only the
-page of the notebook can find out whether it is installed, and under which address. So that page sends a request, the
-hello, and reports its base URL; the report counts only if the other headers of the request agree with it.
+notebook page can find out whether it is installed, and at which address. So the page sends a request, the hello, and
+reports its base URL; the report counts only if the other headers of the request agree with it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PAGE_HEADER = "x-cave-page"
 
 _BASE_PATH = re.compile(r"/(?:[\w.~%!$&'()*+,;=:-]+/)*", re.ASCII)
 _FETCHED = {"sec-fetch-site": {"same-origin"}, "sec-fetch-mode": {"cors", "same-origin"}, "sec-fetch-dest": {"empty"}}
-"""What a browser says of a page's request to its own server; over plain http it says nothing."""
+"""What a browser says about a page's request to its own server; over plain http it says nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -22,7 +22,7 @@ from ..ui.document import Line, Span, line
 from ..ui.door import in_shell
 
 MOST_DATASTACKS = 20
-"""The most datastacks whose data server is looked up when a token is saved; caveclient finds the others on use."""
+"""How many datastacks have their data server looked up when a token is saved; caveclient finds the others on use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class VerifiedToken:
 def verify_token(
     token: Token, target: Target, seconds: float, on_wait: OnWait | None = None, given: Sequence[str] = ()
 ) -> VerifiedToken:
-    """Asks the server of a token whose it is and what it can read. The token is sent to that server only.
+    """Asks a token's server whose it is and what it can read. The token is sent to that server only.
 
     Args:
         seconds: the timeout for all requests together.
@@ -172,7 +172,7 @@ def try_saving(target: Target) -> None:
     """Tests whether a token can be saved, before one is asked for or created. Leaves no trace.
 
     Raises:
-        TokenNotSaved: it cannot; the message says why, and what to do, as the check does.
+        TokenNotSaved: it cannot be saved; the message says why, and what to do, as the check does.
     """
     if (obstacle := save.obstacle_to_saving(target.server)) is not None:
         raise _whole(save.Obstructed(obstacle), target)

@@ -1,1 +1,1 @@
-"""Pages as data and how they are drawn in notebooks and terminals. Knows nothing about CAVE."""
+"""Pages as data, and how they are drawn in notebooks and terminals. Knows nothing about CAVE."""

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 WIDTH = 88
-"""The most columns of plain text and of a terminal's sentences; only addresses and commands may be longer."""
+"""The maximum width of plain text and of sentences in a terminal; only addresses and commands may be longer."""
 
 WIDEST = 140
-"""The most columns of a table in a terminal that is wider."""
+"""The maximum width of a table, in a terminal that is wider."""
 
 WITHHELD = "[withheld]"
 """Replaces a private span in a text that is shared."""

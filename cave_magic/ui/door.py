@@ -1,4 +1,4 @@
-"""Where the lines that we print are typed: after the prompt of IPython, or in a shell, and in which one."""
+"""Where the lines that we print will be typed: at the prompt of IPython, or in a shell, and in which shell."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def in_shell() -> bool:
 
 
 def on_windows() -> bool:
-    """Whether this is Windows: its shells are other ones, and the modes of its files say nothing about other users."""
+    """Whether this is Windows, which has other shells, and where file modes say nothing about other users."""
     return _windows
 
 
@@ -124,7 +124,7 @@ def assigned(name: str, posix: str, cmd: str, powershell: str) -> str:
 
 
 def in_turn(*lines: str) -> str:
-    """The line of a shell that does one thing after the other; PowerShell 5 does so also if the first one fails."""
+    """The line of a shell that does one thing after another; PowerShell 5 goes on even if the first one fails."""
     return ("; " if dialect() is Dialect.POWERSHELL else " && ").join(lines)
 
 

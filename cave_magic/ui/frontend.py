@@ -22,7 +22,7 @@ SetStatus = Callable[[str, str], None]
 
 
 class Frontend(Protocol):
-    """What a command needs of the screen and of the person in front of it."""
+    """What a command needs from the screen and from the person in front of it."""
 
     @property
     def name(self) -> str:
@@ -41,7 +41,7 @@ class Frontend(Protocol):
         """Whether a person sees what changes on the screen."""
 
     def show(self, page: Page, passing: bool = False) -> None:
-        """Shows a page; passing ones make room for the next other one, in front ends that can remove them."""
+        """Shows a page; a passing one makes room for the next other page, in front ends that can remove it."""
 
     def draft(self, page: Page, words: str) -> None:
         """Shows a page until the next one is shown; where a page cannot be removed again, these words or nothing."""
@@ -70,7 +70,7 @@ class Frontend(Protocol):
     def fetch(self, port: int, path: str) -> bool:
         """Lets the page of a notebook request a path of a port of this computer through the server of the notebook.
 
-        Returns False if there is no such page. Nobody knows whether it can: scripts may be off, the server may not
+        Returns False if there is no such page. Whether it works is unknown: scripts may be off, or the server may not
         pass the request on.
         """
 
@@ -98,15 +98,8 @@ def frontend_for(shell: Any) -> Frontend:
 class PlainFrontend:
     """Plain text for a pipe, a batch job or a script: no updates, and no one to answer."""
 
-    @property
-    def name(self) -> str:
-        """What it is, for a report that is shared."""
-        return "no terminal"
-
-    @property
-    def interrupt(self) -> str:
-        """How a person interrupts a command, in words that follow a comma."""
-        return "press Ctrl+C"
+    name = "no terminal"
+    interrupt = "press Ctrl+C"
 
     @property
     def can_ask(self) -> bool:
@@ -126,7 +119,7 @@ class PlainFrontend:
         """Shows nothing."""
 
     def render(self, words: Line) -> list[str]:
-        """Plain text, unbroken: logs are searched. IPython prints it as it is, so that the stream must be able to."""
+        """Plain text, not wrapped, because logs are searched. The stream must be able to print it, as IPython does."""
         return [writable(plain_text(words), encoding_of(sys.stdout))]
 
     def say(self, text: str) -> None:
@@ -170,12 +163,8 @@ class PlainFrontend:
 class TerminalFrontend(PlainFrontend):
     """A terminal: colours and links if it supports them, and one line that is updated in place."""
 
+    name = "terminal"
     _progress: TerminalProgress
-
-    @property
-    def name(self) -> str:
-        """What it is, for a report that is shared."""
-        return "terminal"
 
     @property
     def can_ask(self) -> bool:
@@ -245,14 +234,11 @@ class ShellFrontend(TerminalFrontend):
         is_data: whether stdout takes only data for another program; then pages go to stderr, too.
     """
 
+    name = "shell"
+
     def __init__(self, is_data: bool = False) -> None:
         self._out = sys.stdout
         self._pages = sys.stderr if is_data else sys.stdout
-
-    @property
-    def name(self) -> str:
-        """What it is, for a report that is shared."""
-        return "shell"
 
     def show(self, page: Page, passing: bool = False) -> None:
         """Draws a page."""
@@ -275,7 +261,7 @@ class ShellFrontend(TerminalFrontend):
         return drawn(Page((words,)), sys.stderr)
 
     def ask(self, question: str) -> str:
-        """Reads a line, on whose beginning the question stands."""
+        """Reads a line that begins with the question."""
         with redirect_stdout(self._pages):
             return super().ask(question)
 

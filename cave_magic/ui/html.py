@@ -1,6 +1,6 @@
 """Pages as HTML for notebooks: follow the theme, wrap at any width, and read well without styles.
 
-They use only tags that every sanitizer of notebooks allows (nbconvert shows `p`, `br`, `th` and `tbody` as text).
+They use only tags that every notebook sanitizer allows (nbconvert shows `p`, `br`, `th` and `tbody` as text).
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ class NotebookProgress:
 
 
 class NotebookFrontend:
-    """The cell of a notebook, or a console with a kernel (that of ipykernel). See `ui.frontend.Frontend`."""
+    """The cell of a notebook, or a console with a kernel (ipykernel). See `ui.frontend.Frontend`."""
 
     def __init__(self, kernel: Any) -> None:
         self._kernel = kernel
@@ -76,7 +76,7 @@ class NotebookFrontend:
 
     @property
     def name(self) -> str:
-        """As exactly as a kernel can tell."""
+        """As precise as a kernel can tell."""
         if not self.can_ask:
             return "kernel without a person"
         if self.is_lab:
@@ -99,7 +99,7 @@ class NotebookFrontend:
 
     @property
     def is_lab(self) -> bool:
-        """Whether it is JupyterLab or Notebook 7, whose requests alone name the deleted cells."""
+        """Whether it is JupyterLab or Notebook 7: only their requests name the deleted cells."""
         return self._request("metadata", "deletedCells") is not None
 
     @property
@@ -125,7 +125,7 @@ class NotebookFrontend:
         return self._add(lambda: display(bundle(page), raw=True))
 
     def draft(self, page: Page, words: str) -> None:
-        """Shows the page in an output that is emptied when the next page is shown, where that is sure to work."""
+        """Shows the page in an output that is emptied when the next page is shown, where that certainly works."""
         if (self.is_lab or self.name == "VS Code") and self.is_watched and not self._is_captured:
             self._progress.show(page)
 

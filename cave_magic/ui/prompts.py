@@ -39,7 +39,7 @@ def choose(
         if not answer or (answer.isdecimal() and 1 <= int(answer) <= count):
             return int(answer or 1) - 1
         if left:
-            frontend.say(f"That is not in the list. Type a number of its first column ({numbers}){also}.")
+            frontend.say(f"That is not in the list. Type a number from the first column ({numbers}){also}.")
     raise Cancelled("That is not in the list.")
 
 

@@ -99,11 +99,11 @@ _LOOK_ALIKES = str.maketrans(
     "\u2010\u2011\u2012\u2013\u2014\u2212\u0131\u03bf",
     "aeopcyxisjdhAEOPCXISJBHKMT------io",
 )
-"""Cyrillic letters, dashes, a Turkish and a Greek letter, and the ASCII characters that they look like."""
+"""Cyrillic letters, dashes, a Turkish and a Greek letter -> the ASCII characters that they look like."""
 
 
 def plain_name(name: Untrusted) -> str:
-    """The name that is meant by one with invisible or look-alike characters; "" if that is unclear."""
+    """The name that somebody meant by one with invisible or look-alike characters; "" if that is unclear."""
     compatible = unicodedata.normalize("NFKC", name._text).translate(_LOOK_ALIKES)
     plain = "".join(ch for ch in compatible if ch.isprintable() and not ch.isspace())
     return plain if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", plain) else ""

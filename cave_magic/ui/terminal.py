@@ -34,7 +34,7 @@ MARKS = {
 """The colours of the mark at the beginning of a span, whose meaning is repeated by the words after it."""
 
 UNKNOWN_WIDTH = 80
-"""The columns of a front end that does not tell its kernel how wide it is, such as a console."""
+"""The width of a front end that does not tell its kernel how wide it is, such as a console."""
 
 _PLAINER = str.maketrans({"✔": "+", "✘": "x", "\u2013": "-", "…": "..."})
 
@@ -157,7 +157,7 @@ class TerminalProgress:
 
 
 def is_terminal(out: TextIO | None) -> bool:
-    """Whether a stream is a terminal. The null device of Windows says so, too, and waits for keys nobody presses."""
+    """Whether a stream is a terminal. The null device of Windows claims to be one, and then waits for keys."""
     try:
         raw = getattr(getattr(out, "buffer", None), "raw", None)
         return out is not None and out.isatty() and not (on_windows() and isinstance(raw, FileIO))

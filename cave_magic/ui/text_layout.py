@@ -47,7 +47,7 @@ def _block(block: Block, width: int) -> Iterator[Line]:
 
 
 def _table(table: Table, width: int) -> Iterator[Line]:
-    """Each column is as wide as its longest cell if all fit; else the widest ones share what is left."""
+    """Each column is as wide as its longest cell if all fit; otherwise the widest ones share what is left."""
     columns = max(map(len, table.rows))
     cells = [[row[at] for row in table.rows if at < len(row)] for at in range(columns)]
     widths = [max(width_of(plain_text(words)) for words in column) for column in cells]

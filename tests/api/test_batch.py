@@ -54,7 +54,7 @@ def test_local_work_begins_once_a_request_was_sent(cave, monkeypatch):
 
 
 def test_local_work_begins_soon_without_a_request():
-    """A name that is looked up for long does not keep it waiting."""
+    """A slow name lookup does not keep it waiting."""
     with Batch(LONG) as batch:
         assert batch.submit_later(lambda: 1).result(LONG) == 1
 

@@ -177,6 +177,14 @@ def test_a_compressed_bomb_stays_small(session):
     assert (response.failure, response.detail) == (Failure.INCOMPLETE, "it is too long")
 
 
+def test_a_compressed_response_that_breaks_off_is_incomplete(session):
+    """It is not said to be too long."""
+    body = gzip.compress(json.dumps({"ok": True}).encode())[:-12]
+    with OddServer(says(f"Content-Encoding: gzip\r\nContent-Length: {len(body)}", body)) as odd:
+        response = session.get(f"http://{odd.host}/")
+    assert (response.failure, response.detail) == (Failure.INCOMPLETE, "a part is missing")
+
+
 def test_a_proxy_is_used_and_times_out(session, monkeypatch):
     """The proxy variables apply here as in caveclient; a proxy that hangs is given up in time."""
     with OddServer(says_nothing) as proxy:
@@ -242,13 +250,32 @@ def test_a_broken_requests_package_is_a_failure(monkeypatch, session):
     assert (response.failure, response.detail) == (Failure.UNKNOWN, "ModuleNotFoundError")
 
 
+def test_an_error_of_a_mock_is_named_with_its_module(session, monkeypatch):
+    """What replaces a part of requests, in a test or a notebook, may raise anything."""
+
+    def refuse(*args: object, **options: object) -> None:
+        raise RuntimeError("network access is blocked")
+
+    monkeypatch.setattr("requests.Session.request", refuse)
+    response = session.get("http://127.0.0.1:9/")
+    assert (response.failure, response.detail) == (Failure.UNKNOWN, f"RuntimeError in {__name__}")
+
+
 def test_an_unknown_error_is_named_by_its_type():
     """An unknown error is named by its type alone: its text could contain anything."""
     assert classify(RuntimeError(TOKEN.reveal())) == (Failure.UNKNOWN, "RuntimeError")
 
 
-@pytest.mark.parametrize("head", ["X: " + "y" * 70_000, "\r\n".join(f"X-{number}: y" for number in range(120))])
-def test_too_many_headers_are_a_failure_of_their_own(session, head):
+@pytest.mark.parametrize(
+    "head",
+    [
+        "X: " + "y" * 70_000,
+        "\r\n".join(f"X-{number}: y" for number in range(120)),
+        "Content-Length: 2\r\nContent-Length: 3",
+    ],
+    ids=["long", "many", "two lengths"],
+)
+def test_bad_headers_are_a_failure_of_their_own(session, head):
     """The server responded, so it is not said that it could not be contacted."""
     with OddServer(says(head, b"{}")) as odd:
         assert session.get(f"http://{odd.host}/").failure is Failure.HEADERS

@@ -58,7 +58,7 @@ def test_one_hanging_service_hides_no_other(cave, set_up, timed, service, row):
 
 @pytest.mark.parametrize("how", ["drip", "big"])
 def test_the_other_magics_time_out(cave, set_up, timed, monkeypatch, how):
-    """`%cave_whoami`, `%cave_setup` and `%cave_save` end with an error of ours."""
+    """`%cave_whoami`, `%cave_setup` and `%cave_save` end with one of our errors."""
     monkeypatch.setenv("ADA", cave.new_token("ada"))
     timed("%config CaveMagics.timeout = 0.6")
     cave.misbehave("all", how)

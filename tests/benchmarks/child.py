@@ -112,7 +112,7 @@ def main(cells: list[str]) -> list[tuple[float, float]]:
         if not done.success:
             raise SystemExit(f"this cell failed: {cell}")
         if isinstance(done.result, float):
-            found[-1] = done.result, 0.0
+            found[-1] = done.result, found[-1][1]
     return found
 
 

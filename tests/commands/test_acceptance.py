@@ -96,7 +96,7 @@ def test_an_interrupt_only_ends_the_wait(run: Run, unsigned: Sandbox, watch: Wat
     assert "accept" in ran.out.splitlines()[-2] + ran.out.splitlines()[-1]
 
 
-def test_the_settings_can_do_without_the_wait(run: Run, unsigned: Sandbox, watch: Watch):
+def test_the_settings_can_turn_off_the_wait(run: Run, unsigned: Sandbox, watch: Watch):
     """With `CaveMagics.wait_for_terms = False` the check ends with the link."""
     drawn = watch(stop)
     run("%config CaveMagics.wait_for_terms = False")
@@ -107,7 +107,7 @@ def test_the_settings_can_do_without_the_wait(run: Run, unsigned: Sandbox, watch
 
 
 def test_the_wait_is_bounded(run: Run, unsigned: Sandbox, watch: Watch, monkeypatch: pytest.MonkeyPatch):
-    """It ends by itself; a server that does not respond is asked again until then."""
+    """It ends by itself; until then, a server that does not respond is asked again."""
     watch(lambda: unsigned.misbehave("auth", "down"))
     monkeypatch.setattr(acceptance, "LONGEST", 0.2)
     assert run("%cave_check").error == ""
@@ -117,14 +117,14 @@ def test_the_wait_is_bounded(run: Run, unsigned: Sandbox, watch: Watch, monkeypa
 def test_nothing_waits_where_nobody_watches(
     run: Run, unsigned: Sandbox, watch: Watch, monkeypatch: pytest.MonkeyPatch, line: str
 ):
-    """A script, a pipe and a report for programs end at once."""
+    """A script, a pipe and a report for programs do not wait."""
     drawn = watch(stop)
     monkeypatch.setattr(TerminalFrontend, "is_watched", "--" in line)
     assert run(line).error == ""
     assert drawn == []
 
 
-def test_it_asks_gently():
+def test_it_polls_slowly():
     """It waits at least two seconds between two requests, and at most a few minutes."""
     assert acceptance.INTERVAL >= 2
     assert acceptance.LONGEST <= 300

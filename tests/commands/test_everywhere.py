@@ -97,7 +97,7 @@ def test_all_servers_end_within_one_timeout(run, caves, secrets):
     assert seconds < 2 * 1.5 + 3
 
 
-def test_two_accounts_on_one_server_are_said(run, caves, secrets, monkeypatch):
+def test_two_accounts_on_one_server_are_reported(run, caves, secrets, monkeypatch):
     """If cloud-volume sends the token of another account than CAVEclient, both accounts are named."""
     cave, other = caves[0], caves[0].new_token("bob")
     monkeypatch.setattr("cave_magic.credentials.locations.local_servers_of", lambda server: (cave.local_server,))
@@ -107,7 +107,7 @@ def test_two_accounts_on_one_server_are_said(run, caves, secrets, monkeypatch):
     ran = run("%cave_whoami --all --json")
     (found,) = [one for one in json.loads(ran.out)["servers"] if one["server"] == cave.server]
     assert found["account"]["email"] == "ada@example.org"
-    assert found["others"] == [f"{name} has another token, ends in {other[-4:]}, of Bob Example <bob@example.org>"]
+    assert found["others"] == [f"{name} has another token (ends in {other[-4:]}) of Bob Example <bob@example.org>"]
     assert other not in ran.out
 
 
@@ -120,7 +120,7 @@ def test_a_name_that_no_datastack_has_is_not_asked_for(run, caves, secrets, name
     assert json.loads(run("%cave_check --all-servers --json").out)["servers"][0]["datastacks"] == ["minnie65_public"]
 
 
-def test_a_file_of_a_data_server_is_no_server(run, caves, secrets):
+def test_a_data_servers_file_is_not_a_server(run, caves, secrets):
     """The copy that cloud-volume reads is not listed as a server of its own."""
     token = store(secrets, caves[0])
     (secrets / f"{caves[0].local_server.removeprefix('http://')}-cave-secret.json").write_text(
@@ -133,7 +133,7 @@ def test_a_file_of_a_data_server_is_no_server(run, caves, secrets):
 
 
 def test_the_default_file_counts_for_the_default_server(secrets):
-    """`cave-secret.json` is shown for the default server alone, unless it has the token of another one."""
+    """`cave-secret.json` is shown for the default server alone, unless it has the token for another one."""
     assert servers_with_tokens() == ()
     (secrets / "cave-secret.json").write_text(json.dumps({"token": "a" * 32}))
     assert servers_with_tokens() == ("https://global.daf-apis.com",)
@@ -146,11 +146,11 @@ def test_the_default_file_counts_for_the_default_server(secrets):
     [
         ("%cave_whoami --all", "no token is stored on this computer"),
         ("%cave_check --all-servers", "no token is stored on this computer"),
-        ("%cave_whoami --all v1dd_public", "--all is about every server"),
-        ("%cave_whoami --all --reveal", "--all is about every server"),
-        ("%cave_whoami --json --reveal", "give it without --reveal"),
-        ("%cave_check --all-servers --all", "--all-servers is about every server"),
-        ("%cave_check --all-servers --fix", "for one of them"),
+        ("%cave_whoami --all v1dd_public", "--all shows every server"),
+        ("%cave_whoami --all --reveal", "--all shows every server"),
+        ("%cave_whoami --json --reveal", "leave out --reveal"),
+        ("%cave_check --all-servers --all", "--all-servers checks every server"),
+        ("%cave_check --all-servers --fix", "one server at a time"),
     ],
 )
 def test_a_line_that_contradicts_itself_is_refused(run, line, said):

@@ -12,6 +12,8 @@ import pytest
 import cave_magic
 from cave_magic.errors import BadInput, NotAToken, NoToken, TokenExists, TokenNotChecked, TokenRejected
 
+ZETTA = "qwERty7+uIopAsdFghJklZxcVbnM1/23456qwErtyuQ="
+
 
 def test_save_and_whoami_return_what_the_magics_show(cave, home, capsys):
     """They print nothing, and their objects show themselves, pickle, and contain no token."""
@@ -53,7 +55,7 @@ def test_their_errors_are_those_of_this_package(cave, home):
 
 
 def test_the_line_of_an_error_calls_the_function(cave, home):
-    """A script has neither magics nor a token that it could type in a shell: the same call is printed, as it works."""
+    """A script has neither magics nor a token to type in a shell, so the call that works is printed."""
     token, other = cave.new_token("ada"), cave.new_token("bob")
     cave_magic.save(token, server=cave.server)
     with pytest.raises(TokenExists) as kept:
@@ -93,3 +95,21 @@ def test_a_token_that_is_typed_in_a_call_leaves_the_history(cave, shell, run):
     ran = run(f'import cave_magic; cave_magic.save("{token}", server="{cave.server}")')
     assert ran.error == ""
     assert token not in str(shell.history_manager.input_hist_raw)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "cave_magic.save('{}')",
+        "cave_magic.save('{}', server='https://cave.example.org/auth')",
+        "cave_magic.whoami(server='{}')",
+        "cave_magic.check('{}')",
+        "cave_magic.check(server='https://{}@cave.example.org')",
+        "cave_magic.check(workers='{}')",
+    ],
+)
+def test_a_token_that_is_typed_in_a_wrong_call_leaves_the_history(home, shell, run, call):
+    """In any argument of a call that fails, and in the format of another server, a token is scrubbed."""
+    ran = run(f"import cave_magic; {call.format(ZETTA)}")
+    assert ran.error in ("BadInput", "NotAToken")
+    assert ZETTA not in str(shell.history_manager.input_hist_raw) + ran.message

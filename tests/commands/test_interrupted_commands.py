@@ -1,4 +1,4 @@
-"""What is said when a magic is stopped, refused or breaks off half-way: what was done until then, and nothing else."""
+"""The message when a magic is stopped, refused or fails half-way: what was done until then, and nothing else."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), EOFError()])
 def test_stopped_at_the_second_question_it_names_the_first_fix(run: Run, cave: Sandbox, answers, two_faults, stop):
-    """Yes to the first fix, Ctrl-C at the second: what was made is said, and how to see what is left."""
+    """Yes to the first fix, Ctrl-C at the second: it says what was applied, and how to see what is left."""
     answers += ["y", stop]
     ran = run("%cave_check --fix")
     assert fixed(two_faults) == [False, True]
@@ -96,22 +96,22 @@ def test_stopped_at_the_second_question_it_names_the_first_fix(run: Run, cave: S
 
 
 def test_stopped_at_the_first_question_nothing_was_changed(run: Run, answers, two_faults):
-    """Where no fix was made, that is said."""
+    """If no fix was applied, it says so."""
     answers.append(KeyboardInterrupt())
     assert run("%cave_check --fix").message == "Cancelled. Nothing was changed."
     assert fixed(two_faults) == [False, False]
 
 
 def test_a_no_to_every_fix_changes_nothing_and_says_so(run: Run, answers, two_faults):
-    """After the last no a line says that nothing was changed; it is no error."""
+    """After the last no, a line says that nothing was changed; this is not an error."""
     answers += ["n", ""]
     ran = run("%cave_check --fix")
     assert (ran.error, ran.out.rstrip().splitlines()[-1]) == ("", NOTHING)
     assert fixed(two_faults) == [False, False]
 
 
-def test_a_no_then_a_yes_counts_one(run: Run, answers, two_faults, monkeypatch):
-    """Only what was made is counted, and it is named after an interrupt of the second report too."""
+def test_one_no_and_one_yes_apply_one_fix(run: Run, answers, two_faults, monkeypatch):
+    """Only applied fixes are counted, and they are named after an interrupt of the second report, too."""
     answers += ["n", "y"]
     real = TerminalFrontend.show
     shown: list[Any] = []
@@ -129,7 +129,7 @@ def test_a_no_then_a_yes_counts_one(run: Run, answers, two_faults, monkeypatch):
 
 @pytest.mark.parametrize("line", ["%cave_check --fix", "%cave_check --fix --yes"])
 def test_a_fix_that_fails_leaves_the_one_before_it(run: Run, answers, two_faults, monkeypatch, line):
-    """The second fix is refused by the system: its reason is said, and what was made before it."""
+    """The system refuses the second fix: it says why, and what was applied before."""
     answers += ["y", "y"]
     at_permissions(monkeypatch, two_faults[0], refuse)
     ran = run(line)
@@ -142,13 +142,13 @@ def test_a_fix_that_fails_leaves_the_one_before_it(run: Run, answers, two_faults
 
 
 def test_a_first_fix_that_fails_changes_nothing(run: Run, set_up: str, cave: Sandbox, monkeypatch):
-    """Where the first one fails no file was changed, and who can help is said."""
+    """If the first fix fails, no file was changed, and it says who can help."""
     path = token_files.server_file(cave.server)
     path.write_text(set_up)
     monkeypatch.setattr(atomic_write, "write_all", refuse)
     ran = run("%cave_check --fix --yes")
     assert ran.error == "TokenNotSaved"
-    assert f". {save.UNCHANGED} Next: ask the administrator of this computer to let you write " in ran.message
+    assert f". {save.UNCHANGED} Next: ask the administrator of this computer to let you write to " in ran.message
     assert path.read_text() == set_up
 
 
@@ -165,7 +165,7 @@ def test_a_write_protected_file_is_not_fixed(run: Run, set_up: str, cave: Sandbo
 
 
 def test_a_file_that_refuses_gives_the_others_their_permissions_back(run: Run, two_faults, cave: Sandbox, monkeypatch):
-    """Permissions of several files are taken away from all of them or from none."""
+    """The permissions of several files are removed from all of them or from none."""
     local = token_files.server_file(cave.local_server)
     local.chmod(0o640)
     at_permissions(monkeypatch, local, refuse)
@@ -173,16 +173,16 @@ def test_a_file_that_refuses_gives_the_others_their_permissions_back(run: Run, t
     assert [path.stat().st_mode & 0o777 for path in (two_faults[0], local)] == [0o644, 0o640]
 
 
-def test_stopped_within_a_fix_it_says_what_may_be(run: Run, answers, two_faults, monkeypatch):
-    """Where it cannot be told whether a fix was made, neither is said."""
+def test_stopped_within_a_fix_it_says_what_may_have_changed(run: Run, answers, two_faults, monkeypatch):
+    """If it is unclear whether a fix was applied, it claims neither."""
     at_permissions(monkeypatch, two_faults[0], interrupted)
     message = run("%cave_check --fix --yes").message
     assert message.startswith("Stopped. 1 of 2 fixes was applied: rewrite the datastack map")
-    assert ". This one may have been applied: make owner-only: " in message
+    assert ". This fix may have been applied: make owner-only: " in message
 
 
-def test_a_mistake_of_ours_after_a_fix_names_the_fix(run: Run, answers, two_faults, monkeypatch):
-    """Also where something breaks that should not, what was done before is said."""
+def test_a_bug_after_a_fix_names_the_fix(run: Run, answers, two_faults, monkeypatch):
+    """Even after a bug, it says what was done before."""
     at_permissions(monkeypatch, two_faults[0], lambda: 1 / 0)
     message = run("%cave_check --fix --yes").message
     assert "unexpected error" in message
@@ -194,7 +194,7 @@ def test_a_mistake_of_ours_after_a_fix_names_the_fix(run: Run, answers, two_faul
 
 @pytest.mark.parametrize("line", ["%cave_save --from-env MINE", "%cave_save --from-env MINE --no-check"])
 def test_stopped_after_the_save_it_says_that_the_token_is_saved(run: Run, cave: Sandbox, monkeypatch, line):
-    """Ctrl-C while the card is drawn: the token is saved, and that is said."""
+    """Ctrl-C while the card is drawn: the token is saved, and it says so."""
     token = cave.new_token("ada")
     monkeypatch.setenv("MINE", token)
     run(f'%config CaveMagics.server = "{cave.server}"')
@@ -206,7 +206,7 @@ def test_stopped_after_the_save_it_says_that_the_token_is_saved(run: Run, cave: 
 
 
 def test_stopped_before_the_save_nothing_was_saved(run: Run, cave: Sandbox, monkeypatch):
-    """Ctrl-C while the server is asked: no token was saved, which is said without a detour."""
+    """Ctrl-C while the server is asked: no token was saved, and it says so directly."""
     monkeypatch.setenv("MINE", cave.new_token("ada"))
     run(f'%config CaveMagics.server = "{cave.server}"')
     monkeypatch.setattr(verify, "verify_token", interrupted)
@@ -214,7 +214,7 @@ def test_stopped_before_the_save_nothing_was_saved(run: Run, cave: Sandbox, monk
 
 
 def test_stopped_within_the_save_it_says_where_to_look(run: Run, cave: Sandbox, monkeypatch):
-    """Where it cannot be told whether the token was saved, the line that tells is given."""
+    """If it is unclear whether the token was saved, it prints the line that shows it."""
     monkeypatch.setenv("MINE", cave.new_token("ada"))
     run(f'%config CaveMagics.server = "{cave.server}"')
     monkeypatch.setattr(save, "save_token", interrupted)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from cave_magic.credentials import scrub
-from cave_magic.credentials.atomic_write import uninterrupted
+from cave_magic.credentials.interrupts import uninterrupted
 from cave_magic.ui.frontend import PlainFrontend
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
@@ -114,7 +114,7 @@ def test_a_handler_of_the_program_is_called_afterwards(handle, too_late):
 def test_a_program_that_interrupts_kill_is_killed_afterwards():
     """With the system's default handler the block is finished, and then the signal ends the program."""
     program = (
-        "import signal; from cave_magic.credentials.atomic_write import uninterrupted; signal.signal(signal.SIGINT, signal.SIG_DFL)\n"
+        "import signal; from cave_magic.credentials.interrupts import uninterrupted; signal.signal(signal.SIGINT, signal.SIG_DFL)\n"
         "with uninterrupted():\n    signal.raise_signal(signal.SIGINT); print('finished', flush=True)\n"
         "print('not reached', flush=True)"
     )

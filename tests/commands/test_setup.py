@@ -159,7 +159,7 @@ def test_a_person_is_asked_before_another_token_is_replaced(cave, run, person, s
     assert replaced or "nothing was changed." in ran.message.lower()
 
 
-def test_another_token_of_the_same_account_is_named_so(cave, run, person, set_up):
+def test_another_token_of_the_same_account_is_called_that(cave, run, person, set_up):
     """The question tells a second token of one person from a token of another account."""
     other = cave.new_token("ada")
     asked = person(other, "n")

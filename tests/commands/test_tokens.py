@@ -1,4 +1,4 @@
-"""The life of a token: listing, replacing and removing it, and what is left when that is stopped or a request fails."""
+"""Listing, replacing and removing tokens, and what is left if that is stopped or a request fails."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_the_tokens_of_the_account_are_listed(ada, cave, set_up):
 
 
 def test_a_token_in_another_file_is_named_with_it(ada, cave, home):
-    """A listed token that a file of this computer has is no other computer's."""
+    """A listed token that is in a file on this computer does not belong to another computer."""
     other = cave.new_token("ada", description="cluster")
     (home / ".cloudvolume" / "secrets" / "chunkedgraph-secret.json").write_text(json.dumps({"token": other}))
     ran = ada("%cave_whoami --tokens")
@@ -96,7 +96,20 @@ def test_tokens_that_share_an_ending_are_revoked_on_the_page(ada, cave):
     assert "To revoke the one ending in 4f2a: http" in said(ran)
     refused = ada("%cave_setup remove --token 4f2a")
     assert refused.error == "BadInput"
-    assert "several of your tokens end so. Nothing was changed." in refused.message
+    assert "several of your tokens end like that. Nothing was changed." in refused.message
+
+
+@pytest.mark.parametrize("ending", ["-Ab1", "--b_"])
+def test_an_ending_that_looks_like_an_option_can_be_typed(ada, cave, monkeypatch, ending):
+    """Tokens in base64url may end so; the printed line names the token, and is not taken for an option."""
+    other = "qwERty7uIopAsdFghJklZxcVbnM1x23456qwErtyuQ0"[: 43 - len(ending)] + ending
+    with monkeypatch.context() as patch:
+        patch.setattr("cave_magic.sandbox.accounts.secrets.token_hex", lambda size=16: other)
+        assert cave.new_token("ada", description="cluster") == other
+    line = f"%cave_setup remove --token={ending}"
+    assert line in ada("%cave_whoami --tokens").out
+    assert f"The token ending in {ending} is revoked." in said(ada(f"{line} --yes"))
+    assert not is_valid(cave, other)
 
 
 def test_a_server_that_lists_no_tokens_is_named(ada, cave):
@@ -144,7 +157,7 @@ def test_a_token_that_is_not_accepted_revokes_nothing(cave):
     assert is_valid(cave, token)
 
 
-def test_a_server_that_does_as_if_is_not_believed(cave):
+def test_a_server_that_only_claims_to_revoke_is_not_believed(cave):
     """The token is tried afterwards: one that still works is not revoked, whatever the server said."""
     token = cave.new_token("ada")
     cave.misbehave(f"DELETE {KEYS}", lambda _: flask.jsonify("success"))
@@ -152,7 +165,7 @@ def test_a_server_that_does_as_if_is_not_believed(cave):
 
 
 def test_without_anybody_it_takes_yes(ada, cave, set_up, monkeypatch):
-    """A line that nobody can answer names the one that asks nothing."""
+    """If nobody can answer its question, the line names one that asks nothing."""
     sit_at_terminal(monkeypatch, can_ask=False)
     ran = ada("%cave_setup replace")
     assert ran.error == "NobodyToAsk"
@@ -190,7 +203,7 @@ def test_an_older_token_of_this_computer_is_offered(ada, cave, desk):
 
 
 def test_what_still_has_the_old_token_is_named(ada, cave, set_up, home, monkeypatch, shell):
-    """A variable of the environment, another server's file and a client of this notebook are not ours to change."""
+    """An environment variable, another server's file and a client in this notebook are not ours to change."""
     monkeypatch.setenv("CAVE_TOKEN", set_up)
     (home / ".cloudvolume" / "secrets" / "proofreading.zetta.ai-cave-secret.json").write_text(
         json.dumps({"token": set_up})
@@ -204,7 +217,7 @@ def test_what_still_has_the_old_token_is_named(ada, cave, set_up, home, monkeypa
 
 
 def test_another_key_with_the_old_token_is_named(ada, cave, set_up, home):
-    """A client made with `auth_token_key=` reads it; which account it is for is the person's to know."""
+    """A client made with `auth_token_key=` reads it; only the person knows which account it is for."""
     own_file(cave).write_text(json.dumps({"token": set_up, "fanc": set_up}))
     file = home / ".cloudvolume" / "secrets" / "chunkedgraph-secret.json"
     file.write_text(json.dumps({"token": "12" * 16, "fanc": set_up}))
@@ -231,7 +244,7 @@ def test_a_rejected_token_replaces_and_revokes_nothing(ada, cave, set_up, line):
     assert "%cave_setup existing" in ran.message
 
 
-def test_a_folder_that_cannot_be_written_is_found_before(ada, cave, set_up, monkeypatch):
+def test_a_read_only_folder_is_noticed_beforehand(ada, cave, set_up, monkeypatch):
     """No token is created that could not be saved."""
     monkeypatch.setattr(verify, "try_saving", lambda target: 1 / 0)
     assert ada("%cave_setup replace --yes").error
@@ -239,7 +252,7 @@ def test_a_folder_that_cannot_be_written_is_found_before(ada, cave, set_up, monk
 
 
 def test_a_failed_save_keeps_the_old_token(ada, cave, set_up, home, monkeypatch):
-    """The disk is full at last: the new token is revoked, and the old one stays."""
+    """The disk is full in the end: the new token is revoked, and the old one stays."""
     monkeypatch.setattr(atomic_write, "write_all", lambda *_: (_ for _ in ()).throw(OSError(28, "full", "/full")))
     assert ada("%cave_setup replace --yes").error == "TokenNotSaved"
     assert (stored(home), len(cave.tokens("ada"))) == ([set_up], 2)
@@ -251,7 +264,7 @@ ROUTES = ("GET /auth/api/v1/user/cache", f"GET {KEYS}", f"POST {KEYS}", f"DELETE
 @pytest.mark.parametrize(("nth", "how"), [(1, "status:502"), (2, "status:502"), (2, "status:401"), (3, "status:502")])
 @pytest.mark.parametrize("route", ROUTES)
 def test_whatever_the_server_refuses_one_working_token_is_left(ada, cave, set_up, home, monkeypatch, route, nth, how):
-    """From the nth request to a route on it fails: the stored token works, and what is said of the old one is true."""
+    """From the nth request to a route on it fails: the stored token works, and what it says about the old one is true."""
     monkeypatch.setattr(revocation, "PAUSES", (0.0,))
     method, _, path = route.rpartition(" ")
     real, seen = cave._troubled, []
@@ -300,7 +313,7 @@ def test_stopped_while_the_old_token_is_revoked_both_are_named(ada, cave, set_up
 
 
 def test_stopped_after_that_the_old_token_is_called_revoked(ada, cave, set_up, monkeypatch):
-    """Ctrl-C while the card is drawn: all is done, and that is said."""
+    """Ctrl-C while the card is drawn: all is done, and it says so."""
     monkeypatch.setattr("cave_magic.commands.views.access.card_page", interrupted)
     ran = ada("%cave_setup replace --yes")
     assert ran.message.endswith("is saved, and the old one is revoked.")
@@ -308,7 +321,7 @@ def test_stopped_after_that_the_old_token_is_called_revoked(ada, cave, set_up, m
 
 
 def test_terminated_while_it_is_created_the_new_token_is_revoked(ada, cave, set_up, home, monkeypatch):
-    """SIGTERM ends the process in order: no token is left that is in no file."""
+    """SIGTERM ends the process properly: no token is left that is in no file."""
     monkeypatch.setattr("cave_magic.login.exchange.Exchange._verify", lambda *_: (_ for _ in ()).throw(SystemExit(143)))
     ada("%cave_setup replace --yes")
     assert (stored(home), len(cave.tokens("ada"))) == ([set_up], 2)
@@ -319,7 +332,7 @@ def test_terminated_while_it_is_created_the_new_token_is_revoked(ada, cave, set_
 
 @pytest.mark.parametrize("created", [False, True])
 def test_an_old_token_that_was_revoked_meanwhile_is_not_said_to_work(ada, cave, set_up, monkeypatch, created):
-    """Somebody revokes it on the tokens page before, or just after, it is verified once more."""
+    """Somebody revokes it on the tokens page just before or after it is verified once more."""
     name = "cave_magic.login.exchange.create_token" if created else "cave_magic.commands.token_input.verified"
     module, _, function = name.rpartition(".")
     real = getattr(importlib.import_module(module), function)
@@ -356,7 +369,7 @@ def test_a_copy_that_was_changed_meanwhile_is_kept(ada, cave, set_up, monkeypatc
 
 
 def test_a_new_token_that_stays_in_a_file_is_not_revoked(ada, cave, set_up, home, monkeypatch):
-    """The files cannot be put back when the save fails half-way: what they have still works, and that is said."""
+    """The files cannot be put back when the save fails half-way: what they have still works, and it says so."""
     real = atomic_write.write_all
 
     def fail(plan: Any, confirm: Any) -> None:
@@ -371,7 +384,7 @@ def test_a_new_token_that_stays_in_a_file_is_not_revoked(ada, cave, set_up, home
     assert is_valid(cave, set_up)
 
 
-def test_an_old_server_says_before_that_the_old_token_ends(old, here, desk, home):
+def test_an_old_server_announces_that_the_old_token_is_revoked(old, here, desk, home):
     """There a new token ends the other one at once: that is in the question, and the new one is saved."""
     before = stored(home)
     desk.answers = ["y"]
@@ -384,7 +397,7 @@ def test_an_old_server_says_before_that_the_old_token_ends(old, here, desk, home
 
 
 def test_an_old_server_that_fails_leaves_the_choice_to_the_check(old, here, desk):
-    """Nobody knows whether the old token still works, so nothing of the kind is said."""
+    """Nobody knows whether the old token still works, so it makes no claim about it."""
     old.misbehave("/auth/api/v1/create_token", "status:500")
     ran = here("%cave_setup replace --yes")
     assert ran.error == "ServerInTrouble"
@@ -394,11 +407,11 @@ def test_an_old_server_that_fails_leaves_the_choice_to_the_check(old, here, desk
 
 @pytest.mark.parametrize("option", ["", " --revoke"])
 def test_an_old_server_cannot_revoke(old, here, home, option):
-    """What is removed stays valid there until a new token is created, which is said."""
+    """What is removed stays valid there until a new token is created, and it says so."""
     (token,) = stored(home)
     words = said(here(f"%cave_setup remove{option} --yes"))
     assert f"the token ending in {token[-4:]} is still valid on {host_of(old.server)}." in words
-    assert "That server revokes it only when it creates another: %cave_setup new" in words
+    assert "That server revokes it only when it creates another one: %cave_setup new" in words
     assert stored(home) == []
 
 
@@ -406,7 +419,7 @@ def test_an_old_server_cannot_revoke(old, here, home, option):
 
 
 def test_the_files_are_shown_and_then_emptied(ada, cave, set_up, home, desk):
-    """After a yes no file has the token, which stays valid on the server; that is said, with the page."""
+    """After a yes no file has the token, which stays valid on the server; it says so, with the page."""
     desk.answers = ["y"]
     ran = ada("%cave_setup remove")
     assert ran.error == ""
@@ -438,7 +451,7 @@ def test_a_temporary_token_is_revoked_too(ada, cave, home):
 
 @pytest.mark.parametrize("option", ["", " --revoke"])
 def test_with_the_server_down_it_is_removed_here(ada, cave, set_up, home, option):
-    """The files are emptied, and it is said that the token is still valid there."""
+    """The files are emptied, and it says that the token is still valid there."""
     cave.misbehave("auth", "down")
     ran = ada(f"%cave_setup remove{option} --yes")
     assert ran.error == ""
@@ -490,7 +503,7 @@ def test_the_history_and_the_caches_of_this_kernel_forget_it(ada, set_up, cave, 
 
 
 def test_what_else_has_it_is_named(ada, set_up, monkeypatch):
-    """Variables and clients keep the token, which is said."""
+    """Variables and clients keep the token, and it says so."""
     monkeypatch.setenv("CAVE_TOKEN", set_up)
     ada("from caveclient import CAVEclient; mine = CAVEclient('minnie65_public')")
     words = said(ada("%cave_setup remove --yes"))
@@ -499,7 +512,7 @@ def test_what_else_has_it_is_named(ada, set_up, monkeypatch):
 
 
 def test_a_file_that_cannot_be_changed_is_an_error(ada, set_up, home, monkeypatch):
-    """All files keep the token, and what was revoked before is said."""
+    """All files keep the token, and it says what was revoked before."""
     monkeypatch.setattr(atomic_write, "write_all", lambda *_: (_ for _ in ()).throw(OSError(28, "full", "/full")))
     ran = ada("%cave_setup remove --revoke --yes")
     assert ran.error == "TokenNotSaved"
@@ -557,12 +570,12 @@ def test_a_token_that_cannot_be_revoked_may_still_work(ada, cave):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("new --yes", "--yes goes with replace and remove."),
-        ("--revoke", "--revoke goes with remove."),
-        ("replace --token 4f2a", "--token goes with remove."),
+        ("new --yes", "--yes works only with replace and remove."),
+        ("--revoke", "--revoke works only with remove."),
+        ("replace --token 4f2a", "--token works only with remove."),
         ("remove --revoke --token 4f2a", "give --revoke or --token, not both"),
-        ("replace --paste", "--paste and --use go with new and existing."),
-        ("remove --use new", "--paste and --use go with new and existing."),
+        ("replace --paste", "--paste and --use work only with new and existing."),
+        ("remove --use new", "--paste and --use work only with new and existing."),
     ],
 )
 def test_options_that_do_not_fit_are_refused(ada, line, message):

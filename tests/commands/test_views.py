@@ -58,7 +58,7 @@ def test_without_a_browser_here_one_link_and_one_paste_are_enough():
     lines = as_text(guide_page(TARGET, is_new=True, sign_in=address)).splitlines()
     assert [one[:11] for one in lines if one[0].isdigit()] == ["1. Sign in:", "2. Paste: t"]
     assert [one.strip() for one in lines if "https://" in one] == [address, TOKENS]
-    assert "   If the tab says that you are signed in instead, press Enter in the prompt." in lines
+    assert "   If the tab says that you are signed in instead, press Enter at the prompt." in lines
 
 
 def test_an_invalid_answer_can_be_repeated():
@@ -86,7 +86,7 @@ def test_a_revealed_token_has_its_own_line_below_the_warning():
 
 
 def test_the_other_files_with_a_token_are_named(cave, run, set_up, home, monkeypatch):
-    """Copies, a token for cloud-volume and an unused token are each named for what they are."""
+    """Copies, a token for cloud-volume and an unused token are each labelled as such."""
     other, secrets = "0f3b8c6e1d2a4b5c" * 2, home / ".cloudvolume" / "secrets"
     (secrets / "chunkedgraph-secret.json").write_text(json.dumps({"token": other}))
     (home / "moved" / "secrets").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""A token that is borrowed is taken away by the last one who needs it, and nothing else is."""
+"""A borrowed token is removed by the last process that needs it, and nothing else is."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def contents(secrets: Path) -> dict[str, str]:
     return {path.name: path.read_text() for path in sorted(secrets.glob("*-secret.json"))}
 
 
-def test_the_last_one_takes_the_token_away(secrets: Path):
+def test_the_last_process_removes_the_token(secrets: Path):
     """While somebody needs it, it stays; then the folder is as it was, but for the datastack map."""
     borrow(A, SERVER, "one", local_servers=[DATA])
     borrow(A, SERVER, "two", local_servers=[DATA])
@@ -59,7 +59,7 @@ def test_another_token_is_kept(secrets: Path):
     assert not lease._file().exists()
 
 
-def test_only_the_token_is_taken_out(secrets: Path):
+def test_only_the_token_is_removed(secrets: Path):
     """Other keys of a file stay, and so does a token that somebody has saved in the meantime."""
     default, own = secrets / "cave-secret.json", secrets / "global.daf-apis.com-cave-secret.json"
     default.write_text(json.dumps({"note": "mine"}))
@@ -77,7 +77,7 @@ def _borrow_and_die() -> None:
 
 @pytest.mark.skipif(on_windows(), reason="only elsewhere can it be known whether a process is running")
 def test_a_killed_process_does_not_keep_the_token(secrets: Path):
-    """Whoever comes next in this home takes the token away in its stead."""
+    """The next process in this home removes the token instead."""
     process = multiprocessing.get_context("fork").Process(target=_borrow_and_die)
     process.start()
     process.join()
@@ -87,7 +87,7 @@ def test_a_killed_process_does_not_keep_the_token(secrets: Path):
     assert contents(secrets) == {}
 
 
-def test_a_lease_of_another_computer_is_respected(secrets: Path):
+def test_a_lease_from_another_computer_is_respected(secrets: Path):
     """Whether its process is running cannot be known here."""
     borrow(A, SERVER, "one")
     text = lease._file().read_text()
@@ -103,7 +103,7 @@ def test_a_lease_of_another_computer_is_respected(secrets: Path):
      '{"SERVER": {"holders": ["HERE", "HERE x y", "HERE 99999999999 z"], "before": []}}'],
 )  # fmt: skip
 def test_a_malformed_lease_does_no_harm(secrets: Path, content: str):
-    """Somebody has edited the file: the token is saved, and taken away at the end."""
+    """Somebody has edited the file: the token is saved, and removed at the end."""
     text = content.replace("SERVER", SERVER).replace("HERE", platform.node())
     (secrets / "cave-magic-leases.json").write_text(text)
     borrow(A, SERVER, "one")

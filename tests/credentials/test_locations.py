@@ -14,7 +14,7 @@ import pytest
 from cave_magic.api.responses import ListedToken
 from cave_magic.credentials import locations as listing
 from cave_magic.credentials import misplaced
-from cave_magic.credentials.locations import READ_BY_PROGRAMS, Role, locations
+from cave_magic.credentials.locations import ORIGINALS, READ_BY_PROGRAMS, Role, locations
 from cave_magic.credentials.save import save_token
 from cave_magic.credentials.stored_tokens import other_files, resolve
 from cave_magic.credentials.token_files import read_token_file
@@ -34,10 +34,11 @@ FILES = {
     Role.READER: "~/elsewhere/secrets/minnie.microns-daf.com-cave-secret.json",
     Role.MISPLACED: "~/Downloads/global.daf-apis.com_auth-cave-secret (1).json",
     Role.FOREIGN: "~/.cloudvolume/secrets/cave.example.org-cave-secret.json",
+    Role.BACKUP: "~/.cloudvolume/secrets/cave-secret.json.20261122-010101.bak",
 }
 """One file of every role."""
 
-OWNED = [role for role in Role if role is not Role.FOREIGN]
+OWNED = [role for role in ORIGINALS if role is not Role.FOREIGN]
 
 
 @pytest.fixture(autouse=True)
@@ -66,8 +67,8 @@ def test_there_is_an_example_of_every_role():
 def test_every_kind_of_file_is_listed_with_its_role(role):
     """A token in any of these files is found once, under the right role."""
     path = put(role)
-    assert [one.role for one in locations(SERVER) if one.path == path] == [role]
-    assert [one.role for one in locations(SERVER) if one.read().meant == Token(A)] == [role]
+    assert [one.role for one in locations(SERVER, roles=tuple(Role)) if one.path == path] == [role]
+    assert [one.role for one in locations(SERVER, roles=tuple(Role)) if one.read().meant == Token(A)] == [role]
 
 
 def test_only_the_requested_roles_are_listed():
@@ -98,7 +99,7 @@ def test_a_data_server_of_another_server_is_not_listed():
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
-@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("role", ORIGINALS)
 def test_permissions_are_fixed_in_every_kind_of_file(role):
     """A file that others can read becomes owner-only, wherever it is."""
     path = put(role)
@@ -110,7 +111,7 @@ def test_permissions_are_fixed_in_every_kind_of_file(role):
     assert fixes.fix_permissions(resolve(SERVER)) is None
 
 
-@pytest.mark.parametrize("role", [role for role in Role if role is not Role.OWN])
+@pytest.mark.parametrize("role", [role for role in ORIGINALS if role is not Role.OWN])
 @pytest.mark.parametrize("token", [A, B])
 def test_whoami_names_every_kind_of_file(role, token):
     """Copies and other tokens are named, unless the other token belongs to another server."""
@@ -120,7 +121,7 @@ def test_whoami_names_every_kind_of_file(role, token):
     assert found == ({} if (role, token) == (Role.FOREIGN, B) else {path: (role, token == A)})
 
 
-@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("role", ORIGINALS)
 def test_a_token_in_any_kind_of_file_is_not_offered_to_be_revoked(role, monkeypatch):
     """An older token with this computer's name is offered to be revoked only if no file here contains it."""
     made, older = (ListedToken(token=Token(one), description="cave_magic", number=at) for at, one in ((9, A), (5, B)))
@@ -143,7 +144,7 @@ def test_a_misplaced_token_is_found_in_every_kind_of_file(role):
 
 def test_a_save_writes_the_files_that_programs_read_first():
     """The server's own file, the default file and the data servers' files get the new token; no other file changes."""
-    paths = {role: put(role, A if role in OWNED else B) for role in Role}
+    paths = {role: put(role, A if role in OWNED else B) for role in ORIGINALS}
     save_token(Token(C), SERVER, local_servers=[DATA], overwrite=True)
     written = {role for role, path in paths.items() if read_token_file(path).token == Token(C)}
     assert written == {Role.OWN, Role.DEFAULT, Role.DATA_SERVER, Role.READER}

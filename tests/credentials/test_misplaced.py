@@ -167,7 +167,7 @@ def test_the_newest_comes_first(home):
     "content", [A, f'"{A}"', [{"token": A}], {"api_key": A}, {"token": f" {A}\n"}, {"token": A.upper()}]
 )
 def test_a_token_is_found_however_it_is_written(home, content):
-    """The token need not be written in the form that CAVEclient expects."""
+    """The token does not have to be in the form that CAVEclient expects."""
     put(home / "Downloads" / "cave-secret.json", content)
     assert found() == [("a0", False)]
 

@@ -52,7 +52,7 @@ def seen(found: obstacles.Obstacle | None) -> tuple[str, FileFault, WayOut] | No
 # ---------------------------------------------------------------- the folder
 
 
-def test_a_home_in_order_is_no_obstacle(home):
+def test_a_healthy_home_is_no_obstacle(home):
     """With or without the folder of the token files, nothing is in the way."""
     assert folder_obstacle() is None
     (home / ".cloudvolume" / "secrets").mkdir(parents=True)
@@ -74,8 +74,8 @@ def test_a_wrong_home_is_named(home, monkeypatch, value, fault):
 @posix
 @pytest.mark.parametrize("where", [".cloudvolume", ".cloudvolume/secrets"])
 @pytest.mark.parametrize(("mode", "fault"), [(0, FileFault.NOT_OPENABLE), (0o500, FileFault.NOT_WRITABLE)])
-def test_an_own_folder_can_be_opened_up(secrets, home, where, mode, fault):
-    """Its owner can give the permissions back."""
+def test_a_folder_of_the_user_can_be_unlocked(secrets, home, where, mode, fault):
+    """Its owner can restore the permissions."""
     if (where, mode) == (".cloudvolume", 0o500):
         secrets.rmdir()  # else nothing is written there
     (home / where).chmod(mode)
@@ -122,7 +122,7 @@ def test_a_folder_tree_of_another_user_is_moved_away_whole(secrets):
     assert seen(found) == (".cloudvolume", FileFault.NOT_WRITABLE, WayOut.MOVE_AWAY)
 
 
-def test_a_file_that_is_mounted_by_itself_is_not_replaced(secrets, tmp_path, monkeypatch):
+def test_a_file_that_is_mounted_on_its_own_is_not_replaced(secrets, tmp_path, monkeypatch):
     """Into a container, the folder has to be mounted."""
     file = make(secrets / "a token.json")
     mounts, name = tmp_path / "mountinfo", str(file).replace(" ", "\\040")
@@ -179,8 +179,8 @@ def test_anything_but_a_file_is_moved_away(secrets, kind):
 
 @posix
 @pytest.mark.parametrize(("mode", "fault"), [(0, FileFault.NOT_READABLE), (0o400, FileFault.WRITE_PROTECTED)])
-def test_an_own_file_can_be_opened_up(secrets, mode, fault):
-    """Its owner can give the permissions back."""
+def test_a_file_of_the_user_can_be_unlocked(secrets, mode, fault):
+    """Its owner can restore the permissions."""
     path = make(secrets / "x.json", mode)
     with permissions_of_a_user():
         assert seen(file_obstacle(path)) == ("x.json", fault, WayOut.GRANT_ACCESS)
@@ -212,7 +212,7 @@ def test_a_sticky_folder_protects_another_users_file(secrets, tmp_path):
 
 
 def test_what_is_not_there_needs_no_change(home):
-    """Nothing stands in the way of a change to nothing."""
+    """A path where nothing is can be changed."""
     assert obstacle_to(Intent.CHMOD, home / "gone") is None
     assert obstacle_to(Intent.MOVE, home / "gone") is None
 
@@ -241,7 +241,7 @@ ERRORS = [
     (errno.EROFS, FileFault.READ_ONLY_DISK, WayOut.SET_HOME),
     (errno.ENOSPC, FileFault.NO_SPACE, WayOut.FREE_SPACE),
     (errno.EDQUOT, FileFault.OVER_QUOTA, WayOut.FREE_SPACE),
-    (errno.EFBIG, FileFault.SIZE_LIMIT, WayOut.ADMINISTRATOR),
+    (errno.EFBIG, FileFault.SIZE_LIMIT, WayOut.RAISE_LIMIT),
     (errno.ENAMETOOLONG, FileFault.NAME_TOO_LONG, WayOut.SET_HOME),
     (errno.EMFILE, FileFault.WRITE_ERROR, WayOut.CLOSE_FILES),
     (errno.EIO, FileFault.WRITE_ERROR, WayOut.ADMINISTRATOR),
@@ -250,7 +250,7 @@ ERRORS = [
 
 @pytest.mark.parametrize(("code", "fault", "way"), ERRORS, ids=[errno.errorcode[one[0]] for one in ERRORS])
 def test_an_error_of_the_disk_is_named(secrets, monkeypatch, code, fault, way):
-    """The trial shows what looking does not, and a save fails in the same words."""
+    """Trying shows what looking does not, and a save fails with the same words."""
 
     def fail(*_: object) -> None:
         raise OSError(code, os.strerror(code))
@@ -266,7 +266,7 @@ def test_an_error_of_the_disk_is_named(secrets, monkeypatch, code, fault, way):
 
 
 def test_a_trial_leaves_nothing_behind(secrets):
-    """Neither a file nor a time of the folder changes."""
+    """Neither the files nor the times of the folder change."""
     before = os.stat(secrets)
     assert save.obstacle_to_saving(DEFAULT_SERVER) is None
     after = os.stat(secrets)

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from cave_magic.credentials import scrub
 from cave_magic.credentials.scrub import (
     LeftoverToken,
     find_tokens_in_database,
@@ -109,9 +108,7 @@ def test_unused_parts_of_the_database_are_scrubbed(database):
 
 def test_a_locked_database_is_named(database, monkeypatch):
     """If another program locks the database, it is named, and everything else is scrubbed."""
-    monkeypatch.setattr(
-        scrub.sqlite3, "connect", lambda *_, **__: (_ for _ in ()).throw(sqlite3.OperationalError("locked"))
-    )
+    monkeypatch.setattr(sqlite3, "connect", lambda *_, **__: (_ for _ in ()).throw(sqlite3.OperationalError("locked")))
     shell = a_shell(["", A], database)
     assert scrub_session(shell, [A]) == ("the history database",)
     assert shell.history_manager.input_hist_raw == ["", MASK]

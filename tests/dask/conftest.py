@@ -1,4 +1,7 @@
-"""Real Dask clusters: one of processes with homes of their own over TLS, one of threads with many workers."""
+"""Real Dask clusters: one of processes with homes of their own over TLS, one of threads with many workers.
+
+Dask is imported by the tests that run: that takes a second in each process that collects them.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-try:
-    import dask
-    import distributed
-except ImportError:  # then the tests are skipped
-    dask = distributed = None
 
 QUIET = {
     "distributed.admin.system-monitor.interval": "60s",
@@ -47,6 +44,9 @@ def cluster_of(**options: Any) -> Iterator[Any]:
 
     With hundreds of folders that are gone, each later import and check in this process would take many times as long.
     """
+    import dask
+    import distributed
+
     before = list(sys.path)
     with dask.config.set(QUIET):
         settings = {
@@ -63,13 +63,16 @@ def cluster_of(**options: Any) -> Iterator[Any]:
 
 @contextmanager
 def separate_homes(root: Path, **options: Any) -> Iterator[Any]:
-    """A cluster of processes, each with a home of its own below `root`."""
+    """A cluster of processes over TLS, each with a home of its own below `root`."""
+    import dask
+    import distributed
+
     sys.modules["__main__"] = types.ModuleType("__main__")  # new processes look at it; a shell has left an empty one
     preload = root / "homes.py"
     preload.write_text(HOMES.format(root=str(root)))
     with (
         dask.config.set({"distributed.worker.preload": [str(preload)]}),
-        cluster_of(processes=True, **options) as cluster,
+        cluster_of(processes=True, security=distributed.Security.temporary(), **options) as cluster,
     ):
         yield cluster
 
@@ -83,14 +86,13 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def processes(homes: Path) -> Iterator[Any]:
     """Two workers, each a process with a home of its own, and a dashboard if bokeh is installed; over TLS."""
-    security = distributed.Security.temporary()
-    with separate_homes(homes, n_workers=2, security=security) as cluster:
+    with separate_homes(homes, n_workers=2) as cluster:
         yield cluster
 
 
 @pytest.fixture
 def client(processes: Any) -> Iterator[Any]:
     """A client of them, with two workers that have just started."""
-    with distributed.Client(processes) as client:
+    with processes.get_client() as client:
         client.wait_for_workers(2, timeout=30)
         yield client

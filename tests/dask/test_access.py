@@ -13,23 +13,23 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
 
-distributed = pytest.importorskip("distributed", reason="the extra `dask` is not installed")
+from cave_magic.api.urls import host_of
+from cave_magic.errors import NoToken, TokenNotSaved, TokenNotSent
+from cave_magic.sandbox import Sandbox
 
-from distributed.protocol.pickle import dumps, loads  # noqa: E402
+from .conftest import cluster_of, separate_homes
 
-from cave_magic.api.urls import host_of  # noqa: E402
-from cave_magic.dask import CaveAccess  # noqa: E402
-from cave_magic.dask.access import _Sealed  # noqa: E402
-from cave_magic.errors import NoToken, TokenNotSaved, TokenNotSent  # noqa: E402
-from cave_magic.sandbox import Sandbox  # noqa: E402
+if TYPE_CHECKING:
+    from cave_magic.dask import CaveAccess
 
-from .conftest import cluster_of, separate_homes  # noqa: E402
+pytestmark = pytest.mark.skipif(find_spec("distributed") is None, reason="the extra `dask` is not installed")
 
 DATASTACK = "minnie65_public"
 
@@ -61,7 +61,14 @@ def until(is_so: Callable[[], bool], seconds: float = 60) -> None:
 @pytest.fixture
 def access(cave: Sandbox, set_up: str) -> CaveAccess:
     """The plugin for the practice server; Ada's token is stored here."""
-    return CaveAccess(DATASTACK, server=cave.server)
+    return access_to(cave)
+
+
+def access_to(cave: Sandbox, **options: Any) -> CaveAccess:
+    """The plugin for a practice server."""
+    from cave_magic.dask import CaveAccess
+
+    return CaveAccess(DATASTACK, server=cave.server, **options)
 
 
 def test_every_worker_gets_the_token(client: Any, access: CaveAccess, cave: Sandbox, set_up: str, homes: Path):
@@ -84,7 +91,7 @@ def test_every_worker_gets_the_token(client: Any, access: CaveAccess, cave: Sand
 
 
 def test_a_worker_that_dies_gets_it_again(client: Any, access: CaveAccess, cave: Sandbox, set_up: str, homes: Path):
-    """The nanny starts a new process, which has the token; it is still taken away at the end."""
+    """The nanny starts a new process, which has the token; it is still removed at the end."""
     client.register_plugin(access)
     before = client.run(os.getpid)
     victim = min(before)
@@ -148,7 +155,7 @@ def test_another_token_of_a_worker_is_kept(client: Any, access: CaveAccess, cave
         client.register_plugin(access)
     assert set_up not in str(caught.value)
     assert json.loads(file.read_text())["token"] == "e" * 32
-    client.register_plugin(CaveAccess(DATASTACK, server=cave.server, overwrite=True))
+    client.register_plugin(access_to(cave, overwrite=True))
     assert json.loads(file.read_text())["token"] == set_up
     client.unregister_worker_plugin(access.name)
     file.unlink()
@@ -158,7 +165,7 @@ def test_a_plain_connection_is_refused(access: CaveAccess, set_up: str, monkeypa
     """To another computer, the token goes over TLS only, unless the person says otherwise; the line says how."""
     import cave_magic.dask.access as module
 
-    with cluster_of(n_workers=1, processes=False, protocol="tcp") as cluster, distributed.Client(cluster) as client:
+    with cluster_of(n_workers=1, processes=False, protocol="tcp") as cluster, cluster.get_client() as client:
         real = module.cluster.addresses_of
 
         async def remote(client: Any) -> tuple[str, ...]:
@@ -173,7 +180,7 @@ def test_a_plain_connection_is_refused(access: CaveAccess, set_up: str, monkeypa
 def test_nothing_is_registered_without_a_token(cave: Sandbox):
     """Without a stored token there is nothing to give; the error says what to do."""
     with pytest.raises(NoToken, match="no token is stored here for"):
-        CaveAccess(DATASTACK, server=cave.server)
+        access_to(cave)
 
 
 def lose_package() -> None:
@@ -213,11 +220,7 @@ def test_a_worker_that_comes_later_gets_it(access: CaveAccess, cave: Sandbox, se
     def with_token() -> int:
         return sum(set(token_files(path).values()) == {set_up} for path in homes.iterdir() if path.is_dir())
 
-    security = distributed.Security.temporary()
-    with (
-        separate_homes(homes, n_workers=1, security=security) as cluster,
-        distributed.Client(cluster) as client,
-    ):
+    with separate_homes(homes, n_workers=1) as cluster, cluster.get_client() as client:
         client.register_plugin(access)
         cluster.adapt(minimum=2, maximum=2, interval="100ms")
         client.wait_for_workers(2, timeout=60)
@@ -231,6 +234,10 @@ def test_a_later_worker_without_the_package_starts(
     access: CaveAccess, set_up: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     """It can unpack the plugin, or Dask would log what it cannot; the plugin says why there is no token."""
+    from distributed.protocol.pickle import dumps, loads
+
+    from cave_magic.dask.access import _Sealed
+
     sent = dumps(_Sealed(access))
     assert set_up.encode() in sent
     monkeypatch.setitem(sys.modules, "cave_magic.dask.access", None)

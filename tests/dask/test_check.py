@@ -10,37 +10,47 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-distributed = pytest.importorskip("distributed", reason="the extra `dask` is not installed")
+import cave_magic
+from cave_magic.credentials.save import save_token
+from cave_magic.dask import look
+from cave_magic.dask.check import BEFORE_THE_TOKEN
+from cave_magic.doctor.checks import CHECKS
+from cave_magic.doctor.checks.environment import CAVECLIENT as ENVIRONMENT
+from cave_magic.errors import BadInput
+from cave_magic.sandbox import Sandbox
+from cave_magic.token import Token
 
-import cave_magic  # noqa: E402
-from cave_magic.credentials.save import save_token  # noqa: E402
-from cave_magic.dask import look  # noqa: E402
-from cave_magic.errors import BadInput  # noqa: E402
-from cave_magic.sandbox import Sandbox  # noqa: E402
-from cave_magic.token import Token  # noqa: E402
+from ..support.shell import Run
+from .conftest import cluster_of
+from .test_access import find_package, lose_package
 
-from ..support.shell import Run  # noqa: E402
-from .conftest import cluster_of  # noqa: E402
-from .test_access import find_package, lose_package  # noqa: E402
-
+pytestmark = pytest.mark.skipif(find_spec("distributed") is None, reason="the extra `dask` is not installed")
 DATASTACK = "minnie65_public"
+
+
+def test_a_check_of_the_environment_needs_no_token():
+    """A worker that fails one is not given a token, which would not help; a new check of that kind belongs in the list."""
+    environment = {check.id for check in CHECKS if check.group == ENVIRONMENT.group}
+    assert environment - set(BEFORE_THE_TOKEN) == set()
+    assert set(BEFORE_THE_TOKEN) - {check.id for check in CHECKS} == set()
 
 
 @pytest.fixture(scope="module")
 def many(pytestconfig: pytest.Config) -> Iterator[Any]:
     """A client of 40 workers, or with `--everything` of 200, all in this process."""
     count = 200 if pytestconfig.getoption("everything") else 40
-    with cluster_of(n_workers=count, processes=False) as cluster, distributed.Client(cluster) as client:
+    with cluster_of(n_workers=count, processes=False) as cluster, cluster.get_client() as client:
         yield client
 
 
 def test_many_workers_ask_once(many: Any, cave: Sandbox, set_up: str):
-    """All say the same as this computer, so that one check is made for all, within the bound."""
+    """All say the same as this computer, so one check is made for all, within the timeout."""
     count = len(many.cluster.workers)
     cave.requests.clear()
     start = time.monotonic()
@@ -55,7 +65,7 @@ def test_many_workers_ask_once(many: Any, cave: Sandbox, set_up: str):
 
 
 def test_what_a_worker_says_has_no_token(cave: Sandbox, set_up: str):
-    """A worker says the digest of its token, which is the same for the same key, and another one for each check."""
+    """A worker reports the digest of its token, which is the same for the same key, and another one for each check."""
     one, again, other = (look.facts([DATASTACK], cave.server, key)["tokens"] for key in (b"key", b"key", b"other"))
     assert one == again
     assert one[0]["digest"] != other[0]["digest"]
@@ -112,7 +122,7 @@ def test_workers_without_a_token_are_named(client: Any, cave: Sandbox, set_up: s
 
 
 def test_another_account_is_seen(client: Any, cave: Sandbox, set_up: str, homes: Path, monkeypatch: pytest.MonkeyPatch):
-    """Access works on both, but one worker reads in another name: the endings and the accounts are shown."""
+    """Access works on both, but one worker uses another account: the endings and the accounts are shown."""
     other = cave.new_token("bob")
     with monkeypatch.context() as patch:
         patch.setenv("HOME", str(homes / "1"))
@@ -167,13 +177,15 @@ BAD = {
     "--workers nobody": "--workers takes the name of a variable with a distributed.Client",
     "--workers tcp://127.0.0.1:9": "the scheduler at tcp://127.0.0.1:9 does not respond",
     "--workers client": "this client is closed",
-    "--workers client --fix": "--workers goes with",
+    "--workers client --fix": "--workers can only be combined with",
 }
 
 
 @pytest.mark.parametrize("options", BAD)
 def test_bad_input_is_one_line(run: Run, shell: Any, many: Any, options: str):
-    """Each is one line, and no thread and no client is left."""
+    """Each gives one line, and leaves no thread and no client."""
+    import distributed
+
     shell.user_ns["client"] = distributed.Client(many.scheduler.address, set_as_default=False)
     shell.user_ns["client"].close()
     before = threading.active_count()
@@ -203,7 +215,7 @@ def test_without_dask_the_install_line_is_printed(run: Run, monkeypatch: pytest.
 
 
 def test_a_cluster_without_workers_is_named(run: Run, shell: Any):
-    """There is nothing to check, and it is said."""
+    """There is nothing to check, and it says so."""
     with cluster_of(n_workers=0, processes=False) as cluster:
         shell.user_ns["cluster"] = cluster
         assert "the cluster has no workers" in run("%cave_check --workers cluster").message

@@ -127,6 +127,30 @@ def test_a_cause_is_shown_before_the_import_begins(cave, set_up, run, slow_impor
     assert not head_start.is_set()
 
 
+def test_the_import_waits_until_a_failure_is_judged(cave, home, run, monkeypatch):
+    """However slow the responses are, what is wrong without a token is shown before the import keeps Python busy."""
+    began, seen = threading.Event(), []
+    monkeypatch.setattr(gather, "HEAD_START", 0.001)
+    monkeypatch.delitem(sys.modules, "caveclient", raising=False)
+    monkeypatch.setattr(packages, "import_caveclient", lambda: began.set() or "")
+    monkeypatch.setattr(diagnose, "is_certain", lambda *args: seen.append(began.is_set()) or is_certain(*args))
+    cave.delay = 0.05
+    run(f"%cave_check --server {cave.server}")
+    assert seen == [False]
+    assert began.wait(30)
+
+
+def test_a_silent_server_leaves_time_for_the_import(cave, home, run, monkeypatch):
+    """If a server never responds, the import begins early enough to end within the timeout."""
+    monkeypatch.setattr(gather, "HEAD_START", 0.01)
+    monkeypatch.delitem(sys.modules, "caveclient", raising=False)
+    monkeypatch.setattr(packages, "import_caveclient", lambda: "")
+    cave.misbehave("all", "silent")
+    shown = run(f"%cave_check --server {cave.server} --timeout 0.6").out
+    assert " network " in shown
+    assert " unknown  environment" not in shown
+
+
 def test_the_import_begins_once_a_datastack_opens(cave, set_up, run, head_start, monkeypatch):
     """While all is well, nothing waits for the end of the head start."""
     monkeypatch.setattr(packages, "import_caveclient", lambda: "")

@@ -1,4 +1,4 @@
-"""Which experiments fit a request that failed, and whom they contact."""
+"""Which experiments are made for a failed request, and whom they contact."""
 
 from __future__ import annotations
 

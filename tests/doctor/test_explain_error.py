@@ -67,14 +67,14 @@ def test_the_last_error_is_explained_first(fails, cell, words, absent):
     ("service", "how", "words"),
     [
         ("info", "down", "info service on {host} was down or broken (502)"),
-        ("info", "status:429", "asked to slow down"),
+        ("info", "status:429", "asked you to slow down"),
         ("info", "status:413", "it is too large (413); request less at once"),
         ("info", "status:418", "rejected that request (418)"),
         ("info", "html", "other than data"),
         ("info", "garbage", "other than a version number"),
         ("info", "reset", "closed the connection"),
         ("info", "loop", "in a loop"),
-        ("info", "truncated", "broke off"),
+        ("info", "truncated", "closed the connection in the middle of its response"),
         ("info", "error500", "was down or broken (500)"),
     ],
 )
@@ -83,7 +83,7 @@ def test_the_token_is_not_blamed_for_a_broken_server(fails, cave, service, how, 
     cave.misbehave(service, how)
     explanation = fails("client()")
     assert words.format(host=host_of(cave.server)) in explanation
-    assert "Your token is not the reason." in explanation
+    assert "Your token is not the cause." in explanation
 
 
 PAGE = "<html><head><title>404 Not Found</title></head><body>nginx/1.22, version 5</body></html>"
@@ -139,7 +139,7 @@ def test_the_time_to_wait_is_repeated(status):
     error = requests.HTTPError(
         f"{status} Client Error: x for url: https://x.org/info/version content:b''", response=response
     )
-    assert "asked to wait 60 minutes" in explain_error(error, TARGET).text
+    assert "asked you to wait 60 minutes" in explain_error(error, TARGET).text
 
 
 def test_an_interrupted_wait_is_explained(fails, cave, monkeypatch):
@@ -151,7 +151,7 @@ def test_an_interrupted_wait_is_explained(fails, cave, monkeypatch):
     monkeypatch.setattr("urllib3.util.retry.time.sleep", stopped)
     cave.misbehave("info", "retry-after:3600")
     cell = f'from caveclient import CAVEclient; CAVEclient("minnie65_public", server_address="{cave.server}")'
-    assert "as long as a server had asked (Retry-After)" in fails(cell)
+    assert "as long as a server had asked it to (Retry-After)" in fails(cell)
 
 
 def test_a_502_through_a_proxy_is_not_blamed_on_the_server(monkeypatch):
@@ -232,7 +232,10 @@ def test_a_missing_key_is_named(with_key, run, cave, home):
     """The client sent no token: its key and those of the file are named, never a value."""
     explanation = with_key("minnie65_public", "fanc_production_mar2021", brain_and_nerve_cord=TOKEN)
     file = f"~/.cloudvolume/secrets/{host_of(cave.server)}-cave-secret.json"
-    assert f'auth_token_key="fanc_production_mar2021", but {file} has token and brain_and_nerve_cord' in explanation
+    assert (
+        f'auth_token_key="fanc_production_mar2021", but {file} has the keys token and brain_and_nerve_cord'
+        in explanation
+    )
     assert run("report.next.commands").value == (
         'from caveclient import CAVEclient; client = CAVEclient("minnie65_public")',
     )
@@ -244,14 +247,14 @@ def test_a_key_of_another_file_is_named_with_that_file(fails, cave, home):
     (home / "mine.json").write_text(json.dumps({"lab": TOKEN}))
     cell = KEYED.format(name="minnie65_public", server=cave.server, key="fanc")
     explanation = fails(cell.replace("auth_token_key", "auth_token_file='~/mine.json', auth_token_key"))
-    assert explanation.endswith(", but ~/mine.json has lab.")
+    assert explanation.endswith(", but ~/mine.json has the key lab.")
 
 
 def test_the_key_of_the_token_is_named(with_key, cave):
     """A rejection is about the token under the client's key, not about the token that the check looks at."""
     explanation = with_key("minnie65_public", "fanc", fanc=TOKEN)
     assert "rejected the token" in explanation
-    assert 'the client was created with auth_token_key="fanc", and that token is under another key' in explanation
+    assert 'the client was created with auth_token_key="fanc", so it sent the token under that key' in explanation
 
 
 def test_the_key_is_not_blamed_for_a_missing_permission(with_key, cave):

@@ -32,7 +32,7 @@ def test_a_file_is_moved_to_a_free_name(name: str, home: Path, shell: object, ru
 
 
 @pytest.mark.parametrize("name", ODD, ids=range(len(ODD)))
-def test_a_file_of_any_name_is_opened_up(name: str, home: Path, shell: object, run: Run):
+def test_a_file_of_any_name_is_unlocked(name: str, home: Path, shell: object, run: Run):
     """A name with line breaks, quotes, bytes that are not text, or writing from right to left does not change the line."""
     file = home / name
     file.write_text("mine")

@@ -219,7 +219,7 @@ def test_a_wrong_entry_is_corrected_or_removed(secrets):
     write_map({"minnie65_public": "https://wrong.example.org", "v1dd": OTHER, "odd": [1]})
     fix = fixes.fix_map_entry("minnie65_public", SERVER, read_map())
     assert fix is not None
-    assert fix.words == f"open minnie65_public on {SERVER} (now: https://wrong.example.org)"
+    assert fix.words == f"set the server of minnie65_public to {SERVER} (now: https://wrong.example.org)"
     assert len(made(fix)) == 1
     assert read_map().entries == {"minnie65_public": SERVER, "v1dd": OTHER, "odd": [1]}
     assert fixes.fix_map_entry("minnie65_public", SERVER, read_map()) is None
@@ -351,7 +351,7 @@ def _named(folder, name, **entries):
 
 @pytest.mark.parametrize("name", ["cave-secret.json", "other.example.org-cave-secret.json"])
 def test_a_file_that_names_another_server_is_not_a_copy(secrets, name):
-    """A file that says that its token is for another server is left alone."""
+    """A file that names another server for its token is left alone."""
     save.save_token(Token("a" * 31 + "1"), GLOBAL)
     _named(secrets, name, token="b" * 31 + "2")
     found = fixes.fix_copies(stored_tokens.resolve(GLOBAL), Token("a" * 31 + "1"), ["https://other.example.org"])

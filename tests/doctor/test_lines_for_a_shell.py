@@ -61,10 +61,12 @@ def typed(line: str, **env: str) -> subprocess.CompletedProcess[str]:
         (lambda name: variables.copy_variable("HTTP_PROXY", name), "http_proxy", "", "http://u:p$x@proxy:1"),
         (lambda name: variables.with_more_hosts(name, "b.org"), "NO_PROXY", "a.org", "a.org,b.org"),
         (lambda name: variables.with_fewer_hosts(name, ["b.org"]), "NO_PROXY", "a.org, b.org", "a.org"),
+        (lambda name: variables.without_folder(name, "/a b"), "OLD_PATH", "/a b/:/c", "/c"),
+        (lambda name: variables.without_folder(name, "/a"), "OLD_PATH", "/a", ""),
         (lambda name: variables.with_scheme(name, "http"), "HTTPS_PROXY", "https//u:p$x@proxy:1", "http://https//u:p$x@proxy:1"),
         (lambda name: variables.with_scheme(name, "http"), "HTTPS_PROXY", "https://u:p'$x@proxy:1", "http://u:p'$x@proxy:1"),
     ],
-    ids=["unset", "set", "copy", "more", "fewer", "odd scheme", "scheme"],
+    ids=["unset", "set", "copy", "more", "fewer", "folder", "only folder", "odd scheme", "scheme"],
 )  # fmt: skip
 def test_a_variable_has_its_value_in_the_shell_afterwards(in_a_shell, command, name, before, after):
     """What follows in the same shell, and the programs that it starts, see the new value."""
@@ -108,7 +110,7 @@ def test_python_lines_open_a_python(home, tmp_path):
     assert (done.returncode, "Error" in done.stderr) == (0, False)
 
 
-def test_no_line_is_one_of_ipython(in_a_shell):
+def test_no_line_in_a_shell_is_for_ipython(in_a_shell):
     """No line begins with a sign of IPython, and bash can read each of them."""
     made = [
         next_steps.install(Installer(tool=tool), "caveclient>=8,!=8.1", again=True)
@@ -126,7 +128,14 @@ def test_no_line_is_one_of_ipython(in_a_shell):
 KERNELS = re.compile(r"kernel|the notebook|\bcell|Jupyter|(?:^| )[%!]\w")
 
 
-def test_what_is_said_in_a_shell_is_about_no_kernel():
+def test_a_folder_of_pythonpath_is_left_out_by_the_programs_that_follow(in_a_shell):
+    """A line that opens a Python without it would not help the next check."""
+    named, other = (Repair(action=Action.LEAVE_OUT, folder="/a", specs=one) for one in (("PYTHONPATH",), ()))
+    assert repaired(named)[1] == variables.without_folder("PYTHONPATH", "/a")
+    assert repaired(other)[1] == next_steps.leave_out("/a")
+
+
+def test_text_in_a_shell_mentions_no_kernel():
     """Repairs, shortages and obstacles speak of programs and sessions."""
     repairs = [
         Repair(action=action, specs=("caveclient",), folder="/x") for action in Action if action is not Action.RESTART

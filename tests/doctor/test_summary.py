@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from cave_magic.doctor.model import CheckResult, Status, advise
+from cave_magic.doctor.model import CheckResult, Status, Subject, advise
 from cave_magic.doctor.report import MARKS, Report, to_markdown
 from cave_magic.doctor.summary import MANY, rows_to_read
 from cave_magic.ui.document import line
@@ -15,10 +15,10 @@ UNSIGNED, BROKEN = STACKS[:20], STACKS[30]
 DASH = MARKS[Status.SKIPPED]
 
 
-def row(check: str, name: str, status: Status, found: str, **more: object) -> CheckResult:
+def row(check: str, name: str, status: Status, *found: str | Subject, **more: object) -> CheckResult:
     """A row about a datastack, or about all."""
     label, title = (f":{name}", f" ({name})") if name else ("", "")
-    return CheckResult(id=check + label, group="", status=status, title=check + title, found=line(found), **more)
+    return CheckResult(id=check + label, group="", status=status, title=check + title, found=line(*found), **more)
 
 
 def report(names: tuple[str, ...] = STACKS) -> Report:
@@ -27,12 +27,16 @@ def report(names: tuple[str, ...] = STACKS) -> Report:
     for name in names:
         if name in UNSIGNED:
             step = advise(f"accept those of {name}")
-            rows.append(row("terms", name, Status.FAILED, f"{name}: not accepted (403)", next_step=step))
+            rows.append(
+                row(
+                    "terms", name, Status.FAILED, Subject(f"{name}: ", pronoun=""), "not accepted (403)", next_step=step
+                )
+            )
             rows.append(row("access", name, Status.SKIPPED, f"needs: terms ({name})", blocked_by=f"terms:{name}"))
         else:
-            rows.append(row("access", name, Status.OK, f"{name} can be read"))
+            rows.append(row("access", name, Status.OK, Subject(name), " can be read"))
             status = Status.WARNING if name == BROKEN else Status.OK
-            rows.append(row("l2cache", name, status, f"{name} responded", quiet=True))
+            rows.append(row("l2cache", name, status, Subject(name), " responded", quiet=True))
     return Report(server="https://x.org", datastacks=names, account=None, rows=tuple(rows), seconds=1.0)
 
 
@@ -48,6 +52,16 @@ def test_many_datastacks_are_summed_up_by_cause():
         f"! warning  l2cache  {BROKEN}: it responded",
         "Next: accept those of stack_0",
     ]
+
+
+def test_a_datastack_that_is_called_like_a_word_changes_no_sentence():
+    """Only the name itself becomes "it": words that are spelled as a datastack stay."""
+    names = (*STACKS[:MANY], "the", "terms")
+    rows = tuple(
+        row("terms", name, Status.FAILED, "the terms of ", Subject(name), " are not accepted") for name in names
+    )
+    (one,) = rows_to_read(Report(server="https://x.org", datastacks=names, account=None, rows=rows, seconds=1.0))
+    assert one.evidence == f"{', '.join(names)}: the terms of it are not accepted"
 
 
 def test_the_table_has_each_datastack_and_its_services():

@@ -333,7 +333,7 @@ def test_a_whole_check_repairs_the_import(here):
     assert [one.commands[0] for one in said] == [ONCE]
 
 
-def test_a_stale_kernel_is_to_be_restarted(here):
+def test_a_stale_kernel_has_to_be_restarted(here):
     """If a fresh Python imports it, nothing is installed."""
     said = here.check("import sys; sys.modules['networkx'] = None")
     assert said is not None
@@ -376,7 +376,7 @@ def test_a_removed_python_is_named(here):
     assert said.next == "choose a kernel with another Python, then %cave_check"
 
 
-def test_a_changed_path_is_no_missing_package(here):
+def test_a_changed_path_is_not_a_missing_package(here):
     """If a cell took the packages out of `sys.path`, they are installed, and a restart brings them back."""
     said = here.check(f"import sys; sys.path.remove({str(here.site)!r})")
     assert said is not None
@@ -564,7 +564,7 @@ def test_a_python_that_cannot_be_started_is_told_from_a_slow_one(tmp_path, monke
         assert run(trial, 5) == IMPOSSIBLE
 
 
-def test_odd_metadata_is_no_crash(raised, monkeypatch):
+def test_odd_metadata_does_not_crash(raised, monkeypatch):
     """Whatever the metadata look like, the check says something."""
     monkeypatch.setattr(attribution._Attribution, "fault", lambda self: 1 / 0)
     assert raised("ImportError: x", *INSIDE).cause is Cause.UNKNOWN

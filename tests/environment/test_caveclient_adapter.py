@@ -1,4 +1,4 @@
-"""Reading the call of caveclient that failed: from frames and attributes only, whatever objects are there."""
+"""Reading the call to caveclient that failed: from frames and attributes only, whatever objects are there."""
 
 from __future__ import annotations
 

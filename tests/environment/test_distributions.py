@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
-from cave_magic.environment.distributions import all_installed
+from cave_magic.environment.distributions import all_installed, origin_of, top_of
+from cave_magic.environment.import_fault import Origin
 
 from ..support.packages import Tiny
 
@@ -15,3 +18,12 @@ def test_a_missing_file_is_damaged(tmp_path: Path):
     (tmp_path / "tiny" / "gone.py").unlink()
     (one,) = all_installed([str(tmp_path)])
     assert one.damaged_files((), everywhere=False) == ("tiny/gone.py",)
+
+
+def test_a_working_folder_that_is_gone_hides_no_origin(tmp_path: Path, monkeypatch):
+    """Relative entries of the path of Python lead nowhere then; the others are as they were."""
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'old'}:relative")
+    monkeypatch.setattr(sys, "path", ["", str(tmp_path / "old")])
+    monkeypatch.setattr(os, "getcwd", lambda: os.listdir(tmp_path / "gone"))
+    assert origin_of(str(tmp_path / "old")) is Origin.PYTHONPATH
+    assert top_of(str(tmp_path / "old" / "numpy" / "core.py")) == "numpy"

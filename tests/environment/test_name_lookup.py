@@ -1,4 +1,4 @@
-"""What this computer takes for the addresses of a host."""
+"""The addresses that this computer uses for a host."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cave_magic.environment import name_lookup
         ("", False),
     ],
 )
-def test_the_file_of_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, is_named: bool):
+def test_the_hosts_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, is_named: bool):
     """A host is in the file if a line has it after an address."""
     file = tmp_path / "hosts"
     file.write_text(f"127.0.0.1 localhost\n{line}\n")
@@ -29,7 +29,7 @@ def test_the_file_of_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line
     assert name_lookup.is_in_hosts_file("cave.example.org") is is_named
 
 
-def test_a_missing_file_of_hosts_names_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_missing_hosts_file_names_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Not every container has one."""
     monkeypatch.setattr(name_lookup, "HOSTS_FILE", tmp_path / "hosts")
     assert not name_lookup.is_in_hosts_file("cave.example.org")

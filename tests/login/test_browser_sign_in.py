@@ -119,7 +119,7 @@ def test_the_token_of_this_computer_is_first_and_marked(here, cave, desk, home, 
     assert f"{MINE} (this computer)" in rows["1"]
     assert re.search(r"laptop +\d\d \w{3} \d{4} \d\d:\d\d +\d\d \w{3} \d{4} \d\d:\d\d +\w{4}$", rows["2"])
     assert desk.questions == ["Which one? 1 to 3, n for a new one, Enter for 1: "] * 2
-    assert "That is not in the list. Type a number of its first column (1 to 3), n for a new one, Enter for 1." in out
+    assert "That is not in the list. Type a number from the first column (1 to 3), n for a new one, Enter for 1." in out
     assert stored(home) == [mine]
 
 
@@ -413,7 +413,7 @@ def test_a_token_can_be_pasted_while_the_pages_are_down(here, cave, desk, home, 
     desk.answers = [cave.new_token("ada")]
     ran = here(line)
     assert ran.error == ""
-    assert "the tokens page cannot be opened now: 127.0.0.1" in " ".join(ran.out.split())
+    assert "the tokens page cannot be opened right now: 127.0.0.1" in " ".join(ran.out.split())
     assert desk.opened == []
     assert "sticky_auth" not in ran.out
     assert len(stored(home)) == 1

@@ -44,7 +44,7 @@ def elsewhere(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def at_prompt(monkeypatch: pytest.MonkeyPatch, desk: Desk, capsys: Any) -> Callable[[Callable[[str], str]], None]:
-    """Lets a person do something with the link that stands beside the prompt, and then answer."""
+    """Lets a person do something with the link beside the prompt, and then answer."""
 
     def will(do: Callable[[str], str]) -> None:
         def answer(question: str = "") -> str:
@@ -206,7 +206,7 @@ def test_on_every_way_out_the_token_that_came_through_the_hub_is_revoked(
 
 
 def test_a_hub_that_refuses_the_address_is_no_dead_end():
-    """The address of a sign-in that a hub did not pass on can be pasted, as the one of a page that cannot be reached."""
+    """The address of a sign-in that a hub did not pass on can be pasted, like that of a page that cannot be reached."""
     for base in ("https://hub.example.org/user/ada/proxy/4711", "http://localhost:8888/proxy/4711"):
         assert is_sign_in_address(address_of("0" * 32).replace("http://127.0.0.1:40123", base))
     assert not is_sign_in_address(f"https://hub.example.org/user/ada/lab?token={'0' * 32}")

@@ -518,7 +518,7 @@ def test_a_late_token_is_handled_and_the_browser_told(receiver, handler):
 
 
 def test_the_browser_is_told_of_a_late_token_that_is_not_revoked(receiver, handler):
-    """The notebook is no longer waiting, so the page says it, with a link that revokes the token."""
+    """The notebook is no longer waiting, so the page reports it, with a link that revokes the token."""
     receiver.finish()
     handler.where = NOT_REVOKED
     assert ask(receiver, f"{path_of(receiver.sign_in_url)}?{CAME}").headers["location"] == NOT_REVOKED

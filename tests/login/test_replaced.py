@@ -148,7 +148,7 @@ def test_a_failed_save_offers_nothing(ada, cave, desk, monkeypatch):
 
 @pytest.mark.parametrize("how", ["down", "status:404", "status:401", "redirect"])
 def test_a_token_that_still_works_is_not_called_revoked(ada, cave, desk, how):
-    """Whatever the server says to the request, the older token is tried: as long as it works, that is said."""
+    """Whatever the server says to the request, the older token is tried: as long as it works, it says so."""
     cave.misbehave("DELETE /auth/api/v1/user/token", how)
     desk.answers = ["y"]
     ran = ada("%cave_setup new")

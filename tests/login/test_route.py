@@ -1,4 +1,4 @@
-"""The way through a Jupyter server: one hello of the notebook's page opens it, and whatever does not fit is refused."""
+"""The way through a Jupyter server: one hello from the notebook page opens it, and whatever does not match is refused."""
 
 from __future__ import annotations
 

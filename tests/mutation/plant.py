@@ -74,7 +74,7 @@ DEFECTS = (
     # HTTP
     defect("a URL with a password is requested", "api:Session._request", "parsed is None or parsed.has_credentials", "parsed is None", "api", "doctor/faults/test_planted.py"),
     defect("a redirect is followed", "api:Session._request", "allow_redirects=False", "allow_redirects=True", "api", "doctor/faults/test_hostile.py"),
-    defect("a timeout is ignored", "api:Session._request", "ActiveRequest(seconds, sent", "ActiveRequest(1e6, sent", "api/test_timeouts.py", "api/test_http.py"),
+    defect("a timeout is ignored", "api:Session._open", "ActiveRequest(seconds, sent", "ActiveRequest(1e6, sent", "api/test_timeouts.py", "api/test_http.py"),
     defect("a late request is sent", "api:Batch._work", "if self._closed.is_set() or", "if", "api"),
     defect("a long Retry-After is accepted", "api:retry_after", "<= MAX_RETRY_AFTER", "< float('inf')", "api", "doctor/faults/test_waiting.py"),
     defect("a host is not compared with its port", "api:host_of", "url.host_and_port if", "url.host if", "api/test_urls.py", "credentials"),
@@ -86,7 +86,7 @@ DEFECTS = (
     defect("the receiver takes any host", "login:Receiver.respond", 'self._route.carries(request)', "True", "login/test_loopback.py"),
     defect("a prefetch counts as opened", "login:Request.is_prefetch", '"prefetch" in value', '"never" in value', "login/test_loopback.py"),
     # the diagnosis
-    defect("a check runs whatever it needs", "doctor:_blocker", "if not status.passed:", "if False:", "doctor/test_runner.py", "doctor/test_report.py"),
+    defect("a check runs whatever it needs", "doctor:run_checks", "if not status.passed)", "if False)", "doctor/test_runner.py", "doctor/test_report.py"),
     defect("a rejected token is fine", "doctor.checks.account:_account", 'if response.code == "invalid_token":', "if False:", "doctor/checks", "doctor/faults/test_faults.py"),
     defect("a temporary token is permanent", "doctor.checks.account:_kind", "if not is_temporary(server):", "if True:", "doctor/checks", "doctor/faults/test_faults.py"),
     # the printed lines, and what was typed
@@ -143,7 +143,7 @@ def tests_fail(copy: Path, tests: tuple[str, ...]) -> str:
     """Runs tests in the copy until one fails; returns the name of that test, or ""."""
     there = [one for one in tests if (copy / one).exists()]
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--tb=no", *there]
-    environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(copy)}
     try:
         done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=SECONDS)
     except subprocess.TimeoutExpired:

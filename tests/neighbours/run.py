@@ -1,4 +1,4 @@
-"""Tries old and new neighbours: one environment for each row, thrown away afterwards; writes the table of the site.
+"""Tests old and new versions of the packages beside this one, each row in its own temporary environment; writes the table.
 
 `nox -s neighbours` runs it; it needs `uv` and the Pythons of the rows. `nox -s neighbours -- 8.6` runs the rows with that text.
 """
@@ -68,7 +68,7 @@ def page_of(record: list[dict[str, str]]) -> str:
         found.get(asked) or {"python": python, "tests": tests, "asked": asked, "result": "not tried yet"}
         for python, tests, asked in ROWS
     ]
-    heads = ["Python", "asked for", "tests", "result", *SHOWN]
+    heads = ["Python", "requested", "tests", "result", *SHOWN]
     cells = [
         [one["python"], f"`{one['asked']}`", kind(one), one["result"], *(one.get(name, "") for name in SHOWN)]
         for one in rows
@@ -83,11 +83,11 @@ def kind(row: dict[str, str]) -> str:
 
 
 _INTRODUCTION = """\
-# Old and new neighbours
+# Tested versions
 
-Each row is an environment of its own: what was asked for, the result of its tests, and the versions that were installed. `nox -s neighbours` makes
+Each row is a separate environment: what was requested, the result of its tests, and the versions that were installed. `nox -s neighbours` makes
 them again.
-It is not every combination: the oldest versions are together, and the newest ones.
+Not every combination is tried: the oldest versions go together, and so do the newest.
 
 - *journey*: the quickstart in a real kernel. A person opens the links and answers the prompt; then `%cave_whoami`, `%cave_check` and CAVEclient
   use the saved token. JupyterLab and Notebook are installed beside the kernel; no browser is driven in these rows.

@@ -1,4 +1,4 @@
-"""The table of old and new neighbours agrees with what is tried and with what `pyproject.toml` allows."""
+"""The table of tested versions agrees with what is tried and with what `pyproject.toml` allows."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def test_tables_can_be_queried(cave: Sandbox) -> None:
     assert full.timestamp is None
 
 
-def test_a_version_can_be_fixed(cave: Sandbox) -> None:
+def test_a_version_can_be_chosen(cave: Sandbox) -> None:
     """A client for an older materialization has its timestamp."""
     full = client(cave, cave.new_token("ada"), "minnie65_public", version=1300)
     assert full.materialize.version == 1300

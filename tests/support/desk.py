@@ -77,7 +77,7 @@ def temporary_tokens_left(cave: Sandbox) -> list[str]:
 
 
 def nothing_secret(cave: Sandbox, *texts: str) -> bool:
-    """Whether no token that was ever made stands in these texts, or in a path that a server was asked for."""
+    """Whether these texts, and the requested paths, contain no token that was ever created."""
     asked = [record.path for record in cave.requests]
     return not [token for token in cave._accounts.tokens.known() for text in (*texts, *asked) if token in text]
 

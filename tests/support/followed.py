@@ -1,6 +1,6 @@
 """A computer between two CAVE servers, on which everything that a magic prints is typed again, to the letter.
 
-The default server goes by its real name and TLS, another one stands beside it; whatever else is asked is noted. Both
+The default server goes by its real name and TLS, another one stands beside it; any other request is noted. Both
 have the same people and datastacks, so that nothing but the address tells them apart.
 """
 
@@ -148,7 +148,7 @@ def _led(here: Computer, real: Callable[..., socket.socket]) -> Callable[..., so
 
 
 def visit(url: str, token: str) -> requests.Response:
-    """Opens a link as somebody who is logged in, and accepts what is to be accepted there."""
+    """Opens a link as somebody who is signed in, and accepts what has to be accepted there."""
     with requests.Session() as browser:
         browser.cookies.set("middle_auth_token", token)
         page = browser.get(url, timeout=10)

@@ -1,4 +1,4 @@
-"""A real kernel with a person before it, and front ends of every kind, which draw what the kernel sends."""
+"""A real kernel with a person in front of it, and front ends of every kind, which draw what the kernel sends."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def kernel(home: Path) -> Iterator[Kernel]:
 
 @dataclass(frozen=True)
 class FrontEnd:
-    """How a front end takes what it may take or drop.
+    """Which messages a front end supports.
 
     Attributes:
         updates: whether it knows `update_display_data`.

@@ -46,13 +46,13 @@ import json, os, sys
 sys.path[0:1] = [""]
 for cell in json.loads(sys.argv[1]):
     exec(cell)
-from cave_magic.doctor.checks.environment import CAVECLIENT
-from cave_magic.doctor.evidence import Machine
-from cave_magic.doctor.gather_computer import versions
-from cave_magic.environment.attribution import find_fault
 from cave_magic.environment.packages import import_caveclient
 said = None
 if problem := import_caveclient():
+    from cave_magic.doctor.checks.environment import CAVECLIENT
+    from cave_magic.doctor.evidence import Machine
+    from cave_magic.doctor.gather_computer import versions
+    from cave_magic.environment.attribution import find_fault
     fault = find_fault("caveclient.auth", lambda: 60)
     found = CAVECLIENT.look(Machine(caveclient_problem=problem, import_fault=fault, versions=versions()))
     step = found.next_step

@@ -1,4 +1,4 @@
-"""Permissions of files that count also where the tests run as root, which may else read and write everything."""
+"""File permissions that also count when the tests run as root, which could otherwise read and write everything."""
 
 from __future__ import annotations
 

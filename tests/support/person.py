@@ -1,4 +1,4 @@
-"""A person at a shell that keeps everything, and every place where a trace of a token could be."""
+"""A person at a shell that keeps everything, and every place where a trace of a token could remain."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Person:
             self.types("%tb")
 
     def traces(self, *tokens: str, but: str = "") -> list[str]:
-        """The places in which a part of a token is found, but the one that is named."""
+        """The places that contain a part of a token, except the one that is named."""
         places = list(self.places())
         return sorted({name for name, text in places for token in tokens if _has_a_part(text, token)} - {but})
 

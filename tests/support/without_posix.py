@@ -1,7 +1,7 @@
-"""A plugin of pytest: this package runs without the modules and names that Python lacks on Windows.
+"""A pytest plugin: this package runs without the modules and names that Python lacks on Windows.
 
-`python -m pytest -p tests.support.without_posix` hides them from this package only: what it imports works as ever. It
-takes this computer for one with Windows, too; its paths and shells stay those of this computer.
+`python -m pytest -p tests.support.without_posix` hides them from this package only: what it imports works as usual. It
+also treats this computer as one with Windows; its paths and shells stay those of this computer.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ def test_one_of_a_list_is_chosen(answers, or_new, index, capsys):
     assert shown == "the list"
     assert len(explained) == len(answers) - 1
     assert all(
-        one.startswith("That is not in the list. Type a number of its first column (1 to 3)") for one in explained
+        one.startswith("That is not in the list. Type a number from the first column (1 to 3)") for one in explained
     )
 
 
@@ -124,7 +124,7 @@ def test_plain_text_is_printed_in_any_encoding(monkeypatch):
     assert raw.getvalue().split() == [b"+", b"done", b"...", b"?", b"x", b"failed"]
 
 
-def test_the_null_device_of_windows_is_no_terminal(windows, monkeypatch):
+def test_the_null_device_of_windows_is_not_a_terminal(windows, monkeypatch):
     """It says that it is one, and nobody presses the keys that a hidden prompt would wait for."""
 
     class Null(io.TextIOWrapper):

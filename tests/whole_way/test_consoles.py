@@ -150,7 +150,7 @@ def test_commands_are_bold_in_an_error_output(run: Run):
 
 
 def test_a_cancelled_command_is_grey(run: Run):
-    """It is no failure: its page has no mark."""
+    """It is not a failure: its page has no mark."""
     (page,) = [one for one in run("%cave_save", STOP, lab=True) if "Cancelled" in text_of(one)]
     assert text_of(page) == "Cancelled. Nothing was changed."
     assert page["content"]["data"]["text/html"].count('<span style="opacity:.75">') == 2

@@ -78,7 +78,7 @@ def test_it_runs_on_a_terminal(tmp_path: Path):
 
 
 def test_no_color_counts_and_control_c_ends_it(tmp_path: Path):
-    """With NO_COLOR there is no colour up to the first card and the prompt behind it; Ctrl-C ends the demo in one line."""
+    """With NO_COLOR there is no colour up to the first card and the prompt after it; Ctrl-C ends the demo in one line."""
     child = _on_a_terminal(tmp_path, NO_COLOR="1")
     child.expect(r"You are set up\.")
     child.expect(r"In \[\d+\]: ")

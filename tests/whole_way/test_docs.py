@@ -109,7 +109,7 @@ def test_the_configuration_of_a_page_counts(name: str, home: Path):
 
 
 def test_a_fresh_ipython_has_the_magics(home: Path):
-    """With the lines of "Load it by default" a fresh IPython has the magics and the setting."""
+    """With the lines of "Load it automatically", a fresh IPython has the magics and the setting."""
     (block,) = (one for one in BLOCKS["start.md"] if one.title)
     config = home / ".ipython" / "profile_default" / "ipython_config.py"
     config.parent.mkdir(parents=True)
@@ -192,7 +192,7 @@ def test_a_notebook_that_runs_unattended_fails_if_access_does_not_work(home: Pat
     done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=100)
     assert done.returncode != 0
     assert "materialize on 127.0.0.1" in done.stderr
-    assert "Next: your token is not the reason: wait, then %cave_check" in done.stderr
+    assert "Next: your token is not the cause: wait, then %cave_check" in done.stderr
     assert list((home / ".cloudvolume" / "secrets").glob("*-cave-secret.json"))
 
 

@@ -1,4 +1,4 @@
-"""The fixtures: a shortcut that many tests take leads to where the long way leads."""
+"""The fixtures: the shortcut that many tests take ends where the long way ends."""
 
 from __future__ import annotations
 

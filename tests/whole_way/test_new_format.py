@@ -1,4 +1,4 @@
-"""One more format of token takes one registration: reading, sending, saving, redacting and scrubbing go by it."""
+"""A new token format takes one registration: reading, sending, saving, redacting and scrubbing all use it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from cave_magic.__main__ import main
 from cave_magic.commands import NAMES
 from cave_magic.credentials.save import save_token
 from cave_magic.credentials.stored_tokens import resolve
@@ -172,3 +173,19 @@ def test_one_in_a_notebook_is_found_and_scrubbed(person: Person, monkeypatch):
     person.types("%cave_check --fix --yes")
     assert token[:40] not in notebook.read_text()
     assert notebook.read_text().count(MASK) == 3
+
+
+IN_A_SHELL = ("save T", "T", "-T", "check T", "check --server T", "check -sT", "check --workers T", "whoami --server=https://T@cave.org",
+              "setup new T", "setup remove --token T", "save --from-env T", "save --from-file /T.json", "completion T")  # fmt: skip
+
+
+def test_a_shell_never_repeats_it(home: Any, in_a_shell: None, capsys: pytest.CaptureFixture[str]):
+    """Given to `cave-magic` as any argument, whole or in part, it is neither used nor printed."""
+    token = make_jwt("typed")
+    for part in (token, token[:300], token.rpartition(".")[0]):
+        for line in IN_A_SHELL:
+            assert main(line.replace("T", part).split()) != 0, line
+            said = "".join(capsys.readouterr())
+            assert said, line
+            assert not [at for at in range(30, len(part) - 8) if part[at : at + 9] in said], line
+    assert not (home / ".cloudvolume").exists()

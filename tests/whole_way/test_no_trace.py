@@ -147,7 +147,7 @@ def test_a_variable_in_a_wrong_place_leaves_no_trace(person, line):
 
 
 def test_a_password_that_was_typed_is_called_one(person):
-    """What was scrubbed is named for what it is."""
+    """It says what kind of secret was scrubbed."""
     said = person.types("%cave_check --server https://ada:hunter2@cave.example.org")
     assert "The password that you typed was removed from the history in memory and on disk." in said
     assert "The address contains a user name or password. Use https://cave.example.org" in said
@@ -158,7 +158,7 @@ def test_the_person_is_told_what_may_be_left(person):
     for line in ("%cave_save {} --overwrite", "%cave_whoami {}"):
         said = person.types(line.format(person.cave.new_token("ada")))
         assert "The token that you typed was removed from the history in memory and on disk." in said
-        assert "It may still be in the terminal above; clear it if others can see it." in said
+        assert "It may still be in the terminal; clear it if others can see it." in said
 
 
 @pytest.mark.parametrize(

@@ -108,9 +108,17 @@ def test_a_new_person_pastes_a_token_and_is_at_work(terminal: Start, cave: Sandb
     assert "minnie65_public" in person.run("client.info.datastack_name")
 
 
-def test_a_present_token_is_named_before_it_is_replaced(terminal: Start, cave: Sandbox, set_up: str):
-    """`%cave_setup existing` asks first; anything but yes leaves everything as it was."""
+def test_a_typed_token_does_not_come_back_and_is_named_before_it_is_replaced(terminal: Start, cave: Sandbox):
+    """`%cave_save <token>` works; the history shows the mask.
+
+    `%cave_setup existing` asks first; anything but yes leaves everything as it was.
+    """
+    token = cave.new_token("ada")
     person = terminal()
+    assert "You are set up." in person.run(f"%cave_save {token}")
+    said = person.run("%history")
+    assert "%cave_save ****" in said
+    assert token not in said
     person.start("%cave_setup existing")
     assert "Ada Example" in person.answer(r"Replace that token\? \[y/N\] ", "n")
     assert "Nothing was changed" in person.end()
@@ -118,16 +126,6 @@ def test_a_present_token_is_named_before_it_is_replaced(terminal: Start, cave: S
     person.answer(r"\[y/N\] ", "y")
     person.answer(r"[Tt]oken \(hidden[^)]*\): ", cave.new_token("alice"))
     assert "Alice Example" in person.end()
-
-
-def test_a_typed_token_does_not_come_back(terminal: Start, cave: Sandbox):
-    """`%cave_save <token>` works; the history shows the mask."""
-    token = cave.new_token("ada")
-    person = terminal()
-    assert "You are set up." in person.run(f"%cave_save {token}")
-    said = person.run("%history")
-    assert "%cave_save ****" in said
-    assert token not in said
 
 
 def test_a_fault_is_named_and_fixed(terminal: Start, cave: Sandbox, set_up: str):
@@ -144,8 +142,11 @@ def test_a_fault_is_named_and_fixed(terminal: Start, cave: Sandbox, set_up: str)
     assert "Ada Example" in person.run("%cave_whoami")
 
 
-def test_waiting_is_shown_in_place(terminal: Start, cave: Sandbox, set_up: str):
-    """While the server is slow, one line names the host; it is removed at the end."""
+def test_waiting_is_shown_in_place_and_can_be_stopped(terminal: Start, cave: Sandbox, set_up: str):
+    """While the server is slow, one line names the host; it is removed at the end.
+
+    Ctrl-C during a wait gives one error line, and IPython continues; so it does in a terminal that can do little.
+    """
     cave.misbehave("auth", "slow:2")
     person = terminal()
     person.start("%cave_check")
@@ -154,19 +155,15 @@ def test_waiting_is_shown_in_place(terminal: Start, cave: Sandbox, set_up: str):
     rest = str(person.child.before)
     assert "All well" in rest
     assert "waiting" not in rest.rpartition("\x1b[2K")[2]
-
-
-@pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
-def test_control_c_ends_a_check_in_one_line(terminal: Start, cave: Sandbox, set_up: str, term: str):
-    """Ctrl-C during a wait gives one error line, and IPython continues."""
     cave.misbehave("all", "silent")
-    person = terminal(TERM=term)
-    person.start("%cave_check --timeout 60")
-    while not any(record.status is None for record in cave.requests):
-        pass
-    person.child.sendintr()
-    assert person.end().rstrip().splitlines()[-1] == "Stopped. Nothing was changed."
-    assert person.run("1 + 1").strip().endswith("2")
+    for one in (person, terminal(TERM="dumb")):
+        cave.clear_requests()
+        one.start("%cave_check --timeout 60")
+        while not any(record.status is None for record in cave.requests):
+            pass
+        one.child.sendintr()
+        assert one.end().rstrip().splitlines()[-1] == "Stopped. Nothing was changed."
+        assert one.run("1 + 1").strip().endswith("2")
 
 
 def test_control_c_and_enter_end_a_prompt_in_one_line(terminal: Start):
@@ -181,28 +178,28 @@ def test_control_c_and_enter_end_a_prompt_in_one_line(terminal: Start):
     assert person.end().rstrip().splitlines()[-1] == "Cancelled. Nothing was changed."
 
 
-@pytest.mark.parametrize(("columns", "env"), [(60, {}), (60, {"TERM": "dumb"}), (80, {"NO_COLOR": "1"})])
-def test_every_page_fits_the_screen(terminal: Start, cave: Sandbox, set_up: str, columns: int, env: dict[str, str]):
-    """In narrow and usual terminals, with colour and without, only lines to click or copy are longer than the screen."""
+def test_every_page_fits_the_window(terminal: Start, cave: Sandbox, set_up: str):
+    """In narrow and usual windows, with colour and without, only lines to click or copy are longer than the window.
+
+    After it is made wider, tables use it, whatever `COLUMNS` said when IPython started.
+    """
     cave.withdraw_terms("ada", "minnie65_public")
     cave.forget()
-    person = terminal(columns, **env)
-    for line in ("%cave_check -v minnie65_public secret_ds", "%cave_whoami", "%cave_setup"):
-        person.start(line)
-        said = ""
-        if line == "%cave_setup":
-            said = person.sees(r"stop\s+waiting,")
-            person.child.sendcontrol("c")
-        said = (said + person.end()).partition("\n")[2]
-        long = [one for one in said.splitlines() if len(one) > columns]
-        assert [one for one in long if "http" not in one and "CAVEclient(" not in one] == []
-        assert not re.search(r"[ \t]$", said.rstrip(), re.MULTILINE)
-
-
-def test_pages_follow_the_width_of_the_window(terminal: Start, cave: Sandbox, set_up: str):
-    """After the window is made wider, tables use it, whatever `COLUMNS` said when IPython started."""
     person = terminal(60, COLUMNS="60")
-    assert max(map(len, person.run("%cave_whoami").splitlines())) <= 60
+    for columns, setting in ((60, ""), (60, "TERM=dumb"), (80, "NO_COLOR=1")):
+        person.child.setwinsize(40, columns)
+        if setting:
+            person.run(f"%env {setting}")
+        for line in ("%cave_check -v minnie65_public secret_ds", "%cave_whoami", "%cave_setup"):
+            person.start(line)
+            said = ""
+            if line == "%cave_setup":
+                said = person.sees(r"stop\s+waiting,")
+                person.child.sendcontrol("c")
+            said = (said + person.end()).partition("\n")[2]
+            long = [one for one in said.splitlines() if len(one) > columns]
+            assert [one for one in long if "http" not in one and "CAVEclient(" not in one] == []
+            assert not re.search(r"[ \t]$", said.rstrip(), re.MULTILINE)
     person.child.setwinsize(40, 140)
     rows = person.run("%cave_check minnie65_public secret_ds").splitlines()
     assert [len(one) > 88 for one in rows if "missing_permission" in one] == [True]

@@ -1,4 +1,4 @@
-"""Oddities of the notebook's history: the last error, old clients, strange variables. Nothing of it breaks access."""
+"""Oddities in the notebook's history: the last error, old clients, strange variables. None of them breaks access."""
 
 from __future__ import annotations
 

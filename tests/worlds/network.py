@@ -1,4 +1,4 @@
-"""Faults of the network: names, addresses, certificates, what is in between, and who answers in a server's place."""
+"""Network faults: names, addresses, certificates, proxies and portals, and others that respond in a server's place."""
 
 from __future__ import annotations
 

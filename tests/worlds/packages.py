@@ -1,4 +1,4 @@
-"""Faults of packages: files that are found before the real module, and broken metadata.
+"""Package faults: files that are found before the real module, and broken metadata.
 
 A module that was imported in the forked process is forgotten when a kernel starts in such a world, so that Python
 looks for it again as in a fresh process; if it finds the real one, that is the module that was imported before.
@@ -148,7 +148,7 @@ for _name, _file in {"test": "test.py", "token": "token.py", "data": "data.py", 
 
 @fault("packages", "beside=a folder called caveclient", place="module")
 def _namespace(world: World) -> None:
-    """A folder without `__init__.py` is no package while there is a real one."""
+    """A folder without `__init__.py` is not a package if there is a real one."""
     (world.home / "analysis" / "caveclient").mkdir()
 
 

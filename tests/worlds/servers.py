@@ -1,4 +1,4 @@
-"""Faults of the servers: each service with each status, body, header and timing."""
+"""Server faults: each service with each status, body, header and timing."""
 
 from __future__ import annotations
 

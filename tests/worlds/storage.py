@@ -1,4 +1,4 @@
-"""Faults of what is stored: each file that matters, with each type, owner, mode and content; and the folders."""
+"""Storage faults: each file that matters, with each type, owner, mode and content; and the folders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sample of the worlds holds; `nox -s worlds` runs thousands. The generator finds what is wrong."""
+"""A sample of the worlds passes; `nox -s worlds` runs thousands. The generator finds what is wrong."""
 
 from __future__ import annotations
 
@@ -101,11 +101,11 @@ def test_the_ways_of_a_next_step_are_told_apart():
     new, old = next_steps.setup(_SERVER.target, "new"), next_steps.setup(_SERVER.target, "existing")
     assert _ways(advise(new, "   (or ", old, " if you have an account)")) == [[new.text], [old.text]]
     move = move_away(Path("/x"))
-    assert _ways(advise("if that is on a drive, mount it; else ", move, ", then ", old)) == [[move.text, old.text]]
+    assert _ways(advise("if that is on a drive, mount it; otherwise ", move, ", then ", old)) == [[move.text, old.text]]
 
 
 @pytest.mark.parametrize(
-    "words", ["your token is not the reason: wait", "tell the administrators of x", "try again at 9"]
+    "words", ["your token is not the cause: wait", "tell the administrators of x", "try again at 9"]
 )
 def test_words_that_name_others_are_recognised(words):
     """Such a step may come again, and a command may not."""

@@ -1,4 +1,4 @@
-"""Faults of the token at the server, of the account, and of the datastack that is asked for."""
+"""Faults of the token on the server, of the account, and of the requested datastack."""
 
 from __future__ import annotations
 

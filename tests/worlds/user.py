@@ -1,4 +1,4 @@
-"""Ada reads `Next:` and does what it says, to the letter, until the report is green or the step is somebody else's."""
+"""Ada reads `Next:` and does what it says, to the letter, until the report is green or somebody else has to act."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .registry import Fault
 from .world import World
 
 OTHERS = re.compile(
-    r"\bwait\b|try again|administrator|IT department|the owner of|somebody who can help|another network|"
+    r"\bwait\b|try again|administrator|IT department|the owner of|someone who can help|another network|"
     r"sign in to this network|is online|connect it to a network|give your account|start the program"
 )
 """Words that say to wait, or who has to act."""
-_ELSE = re.compile(r"\(or |; else\b|; if (?!that works)|, or use")
+_ELSE = re.compile(r"\(or |; otherwise\b|; if (?!that works)|, or use")
 """Where another way begins, which is tried if the first did not help."""
 _RESTART = "restart the kernel"
 ROUNDS = 7
@@ -84,7 +84,7 @@ class Ada:
         return acted
 
     def _begins_with(self, step: Any) -> None:
-        """Each kernel from now on runs the line with which the notebook is to begin."""
+        """From now on each kernel runs the line with which the notebook should begin."""
         words = [span.text for span in step.line]
         for before, command in pairwise(words):
             if "begin the notebook with" in before:

@@ -1,4 +1,4 @@
-"""Faults of environment variables: proxies in all spellings, certificates, folders, tokens, terminals."""
+"""Faults in environment variables: proxies in all spellings, certificates, folders, tokens, terminals."""
 
 from __future__ import annotations
 

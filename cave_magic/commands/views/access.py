@@ -46,7 +46,7 @@ def card_page(checked: VerifiedToken, saved: Saved, works: bool | None) -> Page:
 
 
 def _step_left(target: Target, terms: Terms | None, tried: bool = True) -> Line:
-    """The step that is left before the datastack can be read; `tried`: whether it is known that there is one."""
+    """The step that is left before the datastack can be read; `tried`: whether it is known that a step is left."""
     check = next_steps.check(target)
     if terms is None and not tried:
         return line("To see whether CAVEclient works: ", check)
@@ -83,7 +83,7 @@ def unchecked_page(token: Token, target: Target, saved: Saved) -> Page:
 
 
 def saved_by_another_page(token: Token, target: Target, saved: Saved) -> Page:
-    """The page of a job whose token another one saved a moment ago."""
+    """The page of a job whose token another job saved a moment ago."""
     rows = [("server", line(host_of(target.server))), *_token_rows(token, saved)]
     head = line(Span("✔ This token is already saved. ", "done"), "It was checked a moment ago.")
     return Page((head, fact_table(rows, "what is saved"), _step_left(target, None, tried=False)))

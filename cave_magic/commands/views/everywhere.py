@@ -1,4 +1,4 @@
-"""The tables of all servers: who you are on each, and what is wrong with each."""
+"""The tables for all servers: who you are on each, and what is wrong there."""
 
 from __future__ import annotations
 

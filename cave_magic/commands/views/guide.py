@@ -68,7 +68,7 @@ _LAST_ADDRESS = (
     "the tab then ends on a page that cannot be reached. Copy the address of that page, and paste it into the prompt "
     "below."
 )
-_IF_IT_ARRIVES = "If the tab says that you are signed in instead, press Enter in the prompt."
+_IF_IT_ARRIVES = "If the tab says that you are signed in instead, press Enter at the prompt."
 
 
 def replace_question(old: Token, owner: Account | None, new: Token, account: Account | None) -> str:
@@ -91,7 +91,7 @@ def _ways(target: Target, is_new: bool, failure: str) -> list[tuple[Line, ...]]:
     """The steps up to the token."""
     tokens = endpoints.tokens_page(target.server)
     if failure:
-        why = f"the tokens page cannot be opened now: {failure}."
+        why = f"the tokens page cannot be opened right now: {failure}."
         return [_step("Token", f"{why} Copy the token from where you have it, such as another computer.")]
     if not is_new:
         todo = "this page lists your tokens. Copy one, or create one for this computer; the others stay valid."

@@ -1,4 +1,4 @@
-"""The pages about the life of a token: the tokens of an account, and what a replacement or a removal does."""
+"""The pages about tokens: those of an account, and what replacing or removing one does."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def revoking(facts: ServerFacts, token: Token) -> Span:
     """The line that revokes a token which this computer does not use, or the page if its ending is not enough."""
     if not token.ending or sum(key.token.ending == token.ending for key in facts.listed_tokens or ()) > 1:
         return Span(page_of(facts.target), "link")
-    return next_steps.end(facts.target, "remove", "--token", token.ending, can_ask=facts.machine.can_ask)
+    return next_steps.end(facts.target, "remove", *next_steps.by_ending(token), can_ask=facts.machine.can_ask)
 
 
 def tokens_page(facts: ServerFacts, where: Mapping[Token, str]) -> Page:
-    """The page of `%cave_whoami --tokens`; `where`: which tokens are on this computer, and in what."""
+    """The page of `%cave_whoami --tokens`; `where`: which tokens are on this computer, and where."""
     listed, target = facts.listed_tokens or (), facts.target
     blocks: list[Block] = [pages.tokens_table(listed, where)] if listed else [line("You have no permanent token.")]
     if is_temporary(facts) and facts.stored.token is not None:
@@ -46,7 +46,7 @@ def tokens_page(facts: ServerFacts, where: Mapping[Token, str]) -> Page:
     if other is not None:
         blocks.append(line(f"To revoke the one{ending(other)}: ", revoking(facts, other)))
     replace_it = next_steps.end(target, "replace", can_ask=facts.machine.can_ask)
-    blocks.append(line("To replace the one of this computer: ", replace_it))
+    blocks.append(line("To replace this computer's token: ", replace_it))
     return Page(tuple(blocks))
 
 
@@ -60,7 +60,7 @@ def token_page(key: ListedToken, files: Iterable[str]) -> Page:
 def replace_question(facts: ServerFacts, token: Token, files: Sequence[Path], warning: str) -> str:
     """Asks whether to replace the stored token; `warning`: what else a new one does on an old server, or ""."""
     who = facts.account.who.text if facts.account else ""
-    count = f"{len(files)} file{'s' if len(files) > 1 else ''} of this computer"
+    count = f"{len(files)} file{'s' if len(files) > 1 else ''} on this computer"
     after = warning or "Then the old one is revoked: other computers that use it need the new one."
     return f"Replace the token of {who}{ending(token)} in {count}? {after}"
 
@@ -87,17 +87,17 @@ def removal_page(facts: ServerFacts, removal: Removal, left: Iterable[Line]) -> 
     """What `%cave_setup remove` will do; `left`: where else the token is, and what happens there."""
     named = " and ".join(dict.fromkeys(one.ending or "****" for one in removal.tokens))
     rows = [
-        (line(show_path(path)), line("only the token goes; its other keys stay" if text else "is removed"))
+        (line(show_path(path)), line("only the token is removed; the other keys stay" if text else "is removed"))
         for path, text in removal.plan.items()
     ]
-    rows += [(line(show_path(path)), line("stays: it is another server's")) for path in removal.kept]
-    title = line(Span(f"The token of {facts.host} on this computer (ends in {named}):", "strong"))
+    rows += [(line(show_path(path)), line("stays: it belongs to another server")) for path in removal.kept]
+    title = line(Span(f"The token for {facts.host} on this computer (ends in {named}):", "strong"))
     return Page((title, Table(tuple(rows), "files with the token"), *left))
 
 
 def removed_page(facts: ServerFacts, removal: Removal, said: Iterable[Line]) -> Page:
     """The last page of `%cave_setup remove`; `said`: whether the token is still valid, and what else has it."""
-    done = Span(f"✔ The token of {facts.host} is removed ", "done")
+    done = Span(f"✔ The token for {facts.host} was removed ", "done")
     names = joined(", ", [line(show_path(path)) for path in removal.plan])
     again = line("To set up this computer again: ", next_steps.setup(facts.target, "existing"))
     return Page((line(done, "from ", names, "."), *said, again))

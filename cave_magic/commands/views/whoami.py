@@ -78,7 +78,7 @@ def readable(permissions: dict[str, tuple[str, ...]]) -> str:
 
 
 def _more_rights(rights: tuple[str, ...]) -> str:
-    """What else the account may do than read."""
+    """What the account may do besides reading."""
     more = [right for right in rights if right != VIEW]
     return f" (also {', '.join(more)})" if more and VIEW in rights else f" ({', '.join(more)} only)" if more else ""
 

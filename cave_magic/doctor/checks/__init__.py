@@ -1,4 +1,4 @@
-"""The checks in the order of cause, which is the order they run and are shown in."""
+"""The checks in the order of cause, which is the order in which they run and are shown."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from .network import AUTH, UNEXPECTED
 from .token import FORM, SHADOW, set_up, within_reach
 
 SOON = timedelta(days=2)
-"""How long before it expires a temporary token is urgent."""
+"""How long before its expiry a temporary token becomes urgent."""
 
 
 def _account(server: ServerFacts) -> Finding:
@@ -37,16 +37,16 @@ def _account(server: ServerFacts) -> Finding:
 
 
 def _not_received(response: Response, server: ServerFacts) -> Finding:
-    """The auth server says that it got no token; a made-up one, which it would reject, shows where tokens are lost."""
+    """The auth server says that it got no token; a made-up one, which it has to reject, shows where it was lost."""
     tried, got_none = server.tried, f"{response.host} received no token ({response.status} {response.code})"
     same, direct = (_arrives(tried.first(one)) for one in (Change.MADE_UP, Change.MADE_UP_DIRECT))
     if same:
-        found = failed(got_none, ", but a made-up token arrives", next_step=then("wait a minute", server.again))
+        found = failed(got_none, ", but a made-up token gets through", next_step=then("wait a minute", server.again))
     elif direct:
         step = past_proxy(response, server, tried.proxy)
-        found = failed(got_none, "; without the proxy, a made-up token arrives", next_step=step)
+        found = failed(got_none, "; without the proxy, a made-up token gets through", next_step=step)
     else:
-        lost = "" if same is None else "; a made-up token does not arrive either"
+        lost = "" if same is None else "; a made-up token does not get through either"
         found = failed(got_none, lost, next_step=then(another_network(response.host), server.again))
     return replace(found, tried=what_was_tried(tried, lambda one: bool(_arrives(one))))
 
@@ -60,7 +60,9 @@ def _rejected(server: ServerFacts) -> Finding:
     ending = server.stored.token.ending if server.stored.token else ""
     named = (" (ends in ", Span(ending, private=True), ")") if ending else ()
     why = ": it was revoked, has expired, or is for another server"
-    evidence = line(f"{server.host} rejected the stored token", *named, why)
+    hidden = server.stored.shadowed is not None and server.salvaged_identity is None
+    other = f"; {server.stored.default_file.name} has another, perhaps of another server, so it was not tried"
+    evidence = line(f"{server.host} rejected the stored token", *named, why, other if hidden else ())
     step = set_up(server)
     return within_reach(server, evidence, step) if server.misplaced_file else failed(evidence, next_step=step)
 
@@ -87,10 +89,10 @@ def _kind(server: ServerFacts) -> Finding | None:
 
 def expiry(server: ServerFacts) -> str:
     """When the stored temporary token expires at the latest, judged by the age of its file; follows "expires"."""
-    file = server.stored.source
-    if file is not None and file.modified:
+    file, identity = server.stored.source, server.identity
+    if file is not None and file.modified and identity is not None:
         latest = datetime.fromtimestamp(file.modified, timezone.utc) + timedelta(days=TEMPORARY_TOKEN_DAYS)
-        left = latest - datetime.now(timezone.utc)
+        left = latest - datetime.fromtimestamp(identity.at, timezone.utc)
         if left > timedelta():  # else the file was copied or touched, since the token works
             soon = f"within {SOON.days} days, " if left <= SOON else ""
             return f"{soon}by {latest:%d %B %Y}"
@@ -106,7 +108,7 @@ ACCOUNT = Check(
     needs=(FORM, SHADOW, AUTH),
     quiet=False,
     explains="The auth server rejected the token, or its response was unexpected.",
-    fixed_by="`%cave_save --from-file FILE --overwrite` if another file has a token that works, else "
+    fixed_by="`%cave_save --from-file FILE --overwrite` if another file has a token that works, otherwise "
     "`%cave_setup existing`; if a password in `.netrc` is sent instead, `%env NETRC=/dev/null`; after an unexpected "
     "response, `%cave_check` again later.",
 )

@@ -1,4 +1,4 @@
-"""Why did the last call of caveclient fail, if everything else works?"""
+"""Why did the last call to caveclient fail, if everything else works?"""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ from .services import LOCAL, is_up
 REFUSED = (400, 401, 403)
 """What the servers return for a token that they do not accept, or that may not do it."""
 
+_UNSENT = ("InvalidHeader", "UnicodeEncodeError")
+"""What requests and http.client raise for a token that cannot be a header."""
+
 _MOST_VERSIONS = 5
 
 
@@ -32,24 +35,25 @@ def _call(datastack: DatastackFacts) -> Finding | None:
         return None
     for judge in (_spelling, _type, _server, _key, _old_client, _service, _versions, _version, _table, _same):
         if finding := judge(datastack, facts):
-            return _in_the_cell(finding, datastack.again)
+            # The next check no longer knows about the error.
+            words = finding.next_step.line if finding.next_step else ()
+            again = tuple(Span("run the cell again") if span == datastack.again else span for span in words)
+            return replace(finding, next_step=advise(again) if again else None)
     return None
 
 
-def _in_the_cell(finding: Finding, check: Command) -> Finding:
-    """The finding with the cell as what to run again: the next check no longer knows of the error."""
-    words = finding.next_step.line if finding.next_step else ()
-    again = tuple(Span("run the cell again") if span == check else span for span in words)
-    return replace(finding, next_step=advise(again) if again else None)
+def is_about_the_token(facts: CallFacts) -> bool:
+    """Whether the server did not accept the token of the call, or the token could not be sent."""
+    return facts.call.status in REFUSED or facts.call.error in _UNSENT
 
 
 def _server(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
     problem = problem_with_address(facts.call.server) if facts.call.server else None
     if problem is not None:
-        evidence = f"the client was created with a wrong server_address: {problem}"
+        evidence = line(f"the client was created with a wrong server_address: {problem}")
     elif facts.other_server:
         here, there = facts.other_server, datastack.server.host
-        evidence = f"the client asked {here}, which does not open {datastack.name}; {there} does"
+        evidence = line(f"the client asked {here}, where ", datastack.subject, f" does not open; on {there} it does")
     else:
         return None
     return failed(evidence, next_step=advise("create the client again: ", next_steps.go_on(datastack.target)))
@@ -61,11 +65,13 @@ def _key(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
         return None
     go_on, shown = next_steps.go_on(datastack.target), Span(show_path(asked.file), private=True)
     if asked.key == TOKEN_KEY:
-        evidence = line("the client found no token in ", shown, " when it was made; the stored one works")
+        evidence = line("the client found no token in ", shown, " when it was created; the stored token works")
         return failed(evidence, next_step=advise("create the client again: ", go_on))
     keys = [*([Span(TOKEN_KEY, private=True)] if file.token is not None else []), *file.keys]
-    has = line(shown, " has ", joined(" and ", keys) if keys else "no keys")
-    but = ", and that token is under another key; " if asked.found else ", but "
+    has = line(shown, " has no keys")
+    if keys:
+        has = line(shown, f" has the key{'s' if len(keys) > 1 else ''} ", joined(" and ", keys))
+    but = ", so it sent the token under that key; " if asked.found else ", but "
     evidence = line('the client was created with auth_token_key="', show_key(asked.key), '"', but, has)
     return failed(evidence, next_step=advise("without that argument: ", go_on))
 
@@ -104,7 +110,7 @@ def _type(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
     wrong = facts.call.wrong
     if wrong is None:
         return None
-    lossy = ", which does not hold all digits of an id" if wrong.type == "float" and wrong.name.endswith("_id") else ""
+    lossy = ", which cannot hold all digits of an id" if wrong.type == "float" and wrong.name.endswith("_id") else ""
     kind = sanitize(wrong.type, 40, shareable=True).text
     given = f"{wrong.name} of type {kind}{lossy}" if kind else f"an empty {wrong.name}"
     step = advise(f"in that cell, give {wrong.name} as {wrong.expected}")
@@ -117,7 +123,7 @@ def _function(facts: CallFacts) -> str:
 
 def _old_client(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
     again = advise("create the client again: ", next_steps.go_on(datastack.target))
-    if facts.other_token and facts.call.status in REFUSED:
+    if facts.other_token and is_about_the_token(facts):
         return failed("the client was created with a token other than the stored one, which works", next_step=again)
     before, now = parse_url(facts.call.local_server), local_server_in(datastack.info) if datastack.info else ""
     if before is not None and now and before != parse_url(now):
@@ -137,7 +143,7 @@ def _versions(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
     """A datastack without a valid version, for which caveclient raises `zero-size array` or `KeyError`."""
     if facts.valid is None or facts.valid:
         return None
-    evidence = f"{datastack.name} has no valid materialization version"
+    evidence = line(datastack.subject, " has no valid materialization version")
     expired = f": all have expired ({some_of(facts.versions, _MOST_VERSIONS)})" if facts.versions else ""
     advice = f"{FINE}: {tell_administrators(datastack.server.host)}"
     return failed(evidence, expired, next_step=then(advice, datastack.again))
@@ -148,10 +154,14 @@ def _version(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
     if version is None or version < 1 or not valid or version in valid:
         return None
     if version in (facts.versions or ()):
-        evidence = f"version {version} of {datastack.name} has expired; it has {some_of(valid, _MOST_VERSIONS)}"
+        evidence = line(f"version {version} of ", datastack.subject, " has expired")
     else:
-        evidence = f"{datastack.name} has no version {version}; it has {some_of(valid, _MOST_VERSIONS)}"
-    return failed(evidence, next_step=advise("open the newest: ", next_steps.go_on(datastack.target)))
+        evidence = line(datastack.subject, f" has no version {version}")
+    return failed(
+        evidence,
+        f"; it has {some_of(valid, _MOST_VERSIONS)}",
+        next_step=advise("open the newest: ", next_steps.go_on(datastack.target)),
+    )
 
 
 def _table(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
@@ -168,17 +178,17 @@ def _table(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:
         return None
     other = "table" if is_for_views else "view"
     if name in there:
-        step = advise(f"read it as a {other}: ", _query(datastack, facts, other, name))
-        return failed(f"{name} is a {other} of {datastack.name}, not a {kind}", next_step=step)
+        step = advise(f"query it as a {other}: ", _query(datastack, facts, other, name))
+        return failed(f"{name} is a {other} of ", datastack.subject, f", not a {kind}", next_step=step)
     version = call.version or (facts.valid[0] if facts.valid else None)
-    evidence = f"version {version} of {datastack.name} has no {kind} {name}"
+    evidence = line(f"version {version} of ", datastack.subject, f" has no {kind} {name}")
     lower = {one.lower(): one for one in _all_names(facts)}
     near = [lower[one] for one in get_close_matches(name.lower(), lower, n=3, cutoff=0.6)]
     if not near:
         every = next_steps.tables(datastack.target, _named_version(facts))
         return failed(evidence, next_step=advise("list the tables: ", every))
     query = _query(datastack, facts, "table" if near[0] in tables else "view", near[0])
-    return failed(f"{evidence}; it has {' and '.join(near)}", next_step=advise("use that name: ", query))
+    return failed(evidence, f"; it has {' and '.join(near)}", next_step=advise("use that name: ", query))
 
 
 def _same(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:

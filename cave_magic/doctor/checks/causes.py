@@ -20,7 +20,7 @@ from ..experiments.model import Change, Experiment, Tried
 from ..model import Command, Finding, NextStep, advise, failed, then
 
 SET_CLOCK = "set the clock of this computer, or ask its administrators to set it"
-"""Advice if its clock is wrong."""
+"""Advice if the clock of this computer is wrong."""
 
 
 def tell_administrators(host: str) -> str:
@@ -31,16 +31,16 @@ def tell_administrators(host: str) -> str:
 
 def another_network(host: str) -> str:
     """Advice if a token is lost on the way to a host."""
-    return f"try another network; if it is the same there, {tell_administrators(host)}"
+    return f"try another network; if it fails there, too, {tell_administrators(host)}"
 
 
 def not_yours(server: ServerFacts) -> str:
     """Advice if a data server does not work: its address comes from the info service."""
-    return f"the info service has a wrong address for it, or it is down: {tell_administrators(server.host)}"
+    return f"the info service has the wrong address for it, or it is down: {tell_administrators(server.host)}"
 
 
 def evidence_of(response: Response) -> Line:
-    """The response in one line, with the time that it took if that matters."""
+    """The response in one line, with the time it took if that matters."""
     if response.failure not in (Failure.NO_RESPONSE, Failure.TOO_SLOW) or response.seconds < 1:
         return response.evidence
     return line(response.evidence, f" within {response.seconds:.{1 if response.seconds < 10 else 0}f} s")
@@ -48,7 +48,7 @@ def evidence_of(response: Response) -> Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """An experiment that changed the outcome, with what is needed to speak about it.
+    """An experiment that changed the outcome, with what is needed to describe it.
 
     Attributes:
         experiment: the experiment.
@@ -61,11 +61,6 @@ class Case:
     response: Response
     server: ServerFacts
     tried: Tried
-
-    @property
-    def is_data_server(self) -> bool:
-        """Whether the request went to a data server, whose address the info service has."""
-        return self.response.host != self.server.host
 
 
 def what_changed(
@@ -82,16 +77,14 @@ def what_changed(
 
 def _again(case: Case) -> tuple[str, NextStep]:
     tell = tell_administrators(case.response.host)
-    return (
-        "a moment later, without the token, it responded as it should",
-        advise("wait a minute, then ", case.server.again, f"; if it fails every time, {tell}"),
-    )
+    step = advise("wait a minute, then ", case.server.again, f"; if it fails every time, {tell}")
+    return "a moment later, without the token, it responded normally", step
 
 
 def _proxy_spelling(case: Case) -> tuple[str, NextStep]:
     variable = case.tried.proxy
     if case.experiment.source == "password":
-        outcome = "the proxy works once the special characters of the password are encoded"
+        outcome = "the proxy works once the special characters in the password are encoded"
         return outcome, _corrected(case, variables.with_proxy_password(variable))
     outcome = "the proxy works without the extra or missing characters in its address"
     return outcome, _corrected(case, variables.with_scheme(variable, "http"))
@@ -104,9 +97,9 @@ def _proxy_scheme(case: Case) -> tuple[str, NextStep]:
 
 
 def _corrected(case: Case, command: Command) -> NextStep:
-    """Corrects the variable that names the proxy; other settings are not reached by a line."""
+    """Corrects the variable that names the proxy; no line can change other settings."""
     if case.tried.proxy.lower().endswith("_proxy"):
-        return advise(f"correct {case.tried.proxy}: ", command, ", then ", case.server.again)
+        return then(line(f"correct {case.tried.proxy}: ", command), case.server.again)
     return then(f"correct the address of the proxy in {case.tried.proxy}", case.server.again)
 
 
@@ -114,16 +107,14 @@ def _other_proxy(case: Case) -> tuple[str, NextStep]:
     good, bad = case.experiment.source, case.tried.proxy
     variable = f"{'https' if case.response.url.startswith('https') else 'http'}_proxy"
     outcome = f"the proxy in {good} reaches it" + (f", not the one in {bad}" if bad else "")
-    return outcome, advise("use that one: ", variables.copy_variable(good, variable), ", then ", case.server.again)
+    return outcome, then(line("use that one: ", variables.copy_variable(good, variable)), case.server.again)
 
 
 def _no_exception(case: Case) -> tuple[str, NextStep]:
     entries, variable = case.experiment.source, case.server.machine.proxy_settings.no_proxy
     command = variables.with_fewer_hosts(variable, entries.split(","))
-    return (
-        f"the proxy reaches it, but {variable} says not to use it ({entries})",
-        advise(command, ", then ", case.server.again),
-    )
+    outcome = f"the proxy reaches it, but {variable} says not to use it ({entries})"
+    return outcome, then(command, case.server.again)
 
 
 def _netrc(case: Case) -> tuple[str, NextStep]:
@@ -134,21 +125,15 @@ def without_netrc(server: ServerFacts, path: str, host: str) -> tuple[str, NextS
     """What a password in a `.netrc` file does, and how to stop it."""
     command = variables.with_variable("NETRC", os.devnull)
     file = path if path.startswith("~/") else "the file that NETRC names"
-    return (
-        f"{file} has a password for {host}, which is sent instead of the token",
-        advise(
-            f'remove the entry for {host} (or "default") from {file}, or {either("in this kernel", "in this shell")}: ',
-            command,
-            ", then ",
-            server.again,
-        ),
-    )
+    here = either("in this kernel", "in this shell")
+    advice = line(f'remove the entry for {host} (or "default") from {file}, or {here}: ', command)
+    return f"{file} has a password for {host}, which is sent instead of the token", then(advice, server.again)
 
 
 def _no_bundle(case: Case) -> tuple[str, NextStep]:
     names = case.experiment.source.split(" and ")
     command = variables.without_variable(*names)
-    return f"without {case.experiment.source} it is trusted", advise(command, ", then ", case.server.again)
+    return f"without {case.experiment.source} it is trusted", then(command, case.server.again)
 
 
 def _other_bundle(case: Case) -> tuple[str, NextStep]:
@@ -156,7 +141,7 @@ def _other_bundle(case: Case) -> tuple[str, NextStep]:
     is_variable = source.isupper()
     command = variables.copy_variable(source, variable) if is_variable else variables.with_variable(variable, source)
     named = f"the certificates that {source} names" if is_variable else f"the certificates in {show_path(Path(source))}"
-    return f"with {named} it is trusted", advise(command, ", then ", case.server.again)
+    return f"with {named} it is trusted", then(command, case.server.again)
 
 
 def _no_proxy(case: Case) -> tuple[str, NextStep]:
@@ -176,25 +161,20 @@ def _family(case: Case) -> tuple[str, NextStep]:
     good = case.experiment.source
     bad = "IPv6" if good == "IPv4" else "IPv4"
     then_again = line(", then ", case.server.again) if not in_shell() else line(" opens a Python that uses it")
-    return (
-        f"over {good} it responds: the connection over {bad} does not work",
-        advise(
-            next_steps.with_family(good),
-            then_again,
-            f"; tell the IT department of this network, or {tell_administrators(case.response.host)}",
-        ),
-    )
+    tell = f"; tell the IT department of this network, or {tell_administrators(case.response.host)}"
+    step = advise(next_steps.with_family(good), then_again, tell)
+    return f"over {good} it responds: the connection over {bad} does not work", step
 
 
 def _other_address(case: Case) -> tuple[str, NextStep]:
     host = case.response.host
-    outcome = f"{host} has several addresses: at the second it responds, at the first it does not"
+    outcome = f"{host} has several addresses: it responds at the second, but not at the first"
     return outcome, then(tell_administrators(host), case.server.again)
 
 
 def _scheme(case: Case) -> tuple[str, NextStep]:
     scheme = case.experiment.source
-    if case.is_data_server:
+    if case.response.host != case.server.host:  # a data server, whose address the info service has
         return f"with {scheme}:// it responds", then(not_yours(case.server), case.server.again)
     command = next_steps.check(case.server.target.on(f"{scheme}://{case.server.host}"))
     return f"it responds if its address begins with {scheme}://", advise(command)
@@ -218,9 +198,8 @@ _CAUSES: dict[Change, Callable[[Case], tuple[str, NextStep]]] = {
 
 def what_was_tried(tried: Tried, works: Callable[[Response], bool]) -> tuple[Line, ...]:
     """Each experiment and its outcome, for `-v` and JSON."""
-    return tuple(
-        line(f"{one.words}: ", "works" if works(one.response) else one.response.evidence) for one in tried.experiments
-    )
+    outcomes = ((one, "works" if works(one.response) else one.response.evidence) for one in tried.experiments)
+    return tuple(line(f"{one.words}: ", outcome) for one, outcome in outcomes)
 
 
 def names_of(experiments: tuple[Experiment, ...]) -> str:

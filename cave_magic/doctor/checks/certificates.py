@@ -1,4 +1,4 @@
-"""What a certificate means that is not trusted, if nothing that was tried changes that."""
+"""What an untrusted certificate means, if nothing that was tried changes that."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def untrusted(response: Response, server: ServerFacts, tried: Tried) -> Finding:
         off = duration(abs((seen.date or 0.0) - seen.at))
         return failed(evidence, f"; this computer's clock is off by {off}", next_step=then(SET_CLOCK, server.again))
     if others and all(one.response.failure in UNTRUSTED for one in others):
-        either = f"; that of {names_of(others)} is not trusted either: this network replaces certificates"
+        either = f"; this computer does not trust {names_of(others)} either: this network replaces certificates"
         ask = "ask the IT department of this network for the file with its certificates"
         step = then(f"{ask}, and set REQUESTS_CA_BUNDLE to that file", server.again)
         return failed(evidence, either, next_step=step)

@@ -24,10 +24,9 @@ from ...credentials.token_files import show_path
 from ...deployments import KNOWN_DATASTACKS, deployment_of, meant_address, where_to_ask
 from ...ui.document import Span, is_web_address, line
 from ...ui.durations import duration, elapsed
-from ...ui.redact import sanitize
 from .. import next_steps
 from ..evidence import MOST_DATASTACKS, DatastackFacts, ServerFacts
-from ..model import Check, Command, Finding, NextStep, Status, advise, failed, ok, then, unknown, warning
+from ..model import Check, Command, Finding, NextStep, Status, Subject, advise, failed, ok, then, unknown, warning
 from .account import ACCOUNT
 from .causes import tell_administrators
 from .network import NETWORK, UNEXPECTED, at, failure_finding
@@ -50,7 +49,7 @@ def _info(datastack: DatastackFacts) -> Finding | None:
     if response is None:
         return None
     if datastack.is_remembered:
-        return ok("opened it a few minutes ago; not asked again, because the permissions are the same")
+        return ok("opened the datastack a few minutes ago; not asked again, because your permissions have not changed")
     if is_cave(response):
         return ok(f"responded in {elapsed(response.seconds)}")
     return failure_finding(response, server_for(datastack), "the info service")
@@ -72,8 +71,8 @@ def _terms(datastack: DatastackFacts) -> Finding | None:
             return _not_accepted(datastack, terms, "according to the auth server; the info service has not caught up")
         return ok("accepted") if local_server_in(response) else None
     if contradicted:
-        accepted = f"{datastack.name}: terms of service accepted, according to the auth server"
-        return wait_for_cache(datastack, f"{accepted}; the info service still refuses access (403 missing_tos)")
+        accepted = "terms of service accepted, according to the auth server; the info service still refuses access"
+        return wait_for_cache(datastack, _topic(datastack), f"{accepted} (403 missing_tos)")
     return _not_accepted(datastack, terms_in(response.data, datastack.target.server), "403 missing_tos")
 
 
@@ -81,8 +80,8 @@ def _not_accepted(datastack: DatastackFacts, terms: Terms | None, source: str) -
     account = datastack.server.account
     if account is not None and account.service_account:
         step = then("the owner of this service account must accept them", datastack.again)
-        return failed(f"{datastack.name}: terms of service not accepted by the owner", next_step=step)
-    evidence = f"{datastack.name}: terms of service not accepted ({source})"
+        return failed(_topic(datastack), "terms of service not accepted by the owner", next_step=step)
+    evidence = line(_topic(datastack), f"terms of service not accepted ({source})")
     if terms is None:
         return failed(evidence, next_step=then("accept them on the server's website", datastack.again))
     return failed(
@@ -90,11 +89,15 @@ def _not_accepted(datastack: DatastackFacts, terms: Terms | None, source: str) -
     )
 
 
+def _topic(datastack: DatastackFacts) -> Subject:
+    return Subject(f"{datastack.subject}: ", pronoun="")
+
+
 def wait_for_cache(datastack: DatastackFacts, *evidence: str | Span) -> Finding:
     """The info service still uses an earlier response of the auth server, which it caches for `MEMORY_SECONDS`."""
     response, since = datastack.info, datastack.contradicted_since
     if response is None or since is None or response.at >= since + MEMORY_SECONDS:
-        too_long = f"it has cached that for more than {duration(MEMORY_SECONDS)}"
+        too_long = f"it has cached that for longer than {duration(MEMORY_SECONDS)}"
         return unknown(
             *evidence, next_step=then(f"{too_long}: {tell_administrators(datastack.server.host)}", datastack.again)
         )
@@ -109,7 +112,7 @@ def _name(datastack: DatastackFacts) -> Finding | None:
     host, name, target = datastack.server.host, datastack.name, datastack.target
     home, listed = deployment_of(name), datastack.listed_datastacks or ()
     if name in listed:
-        evidence = f"{host} lists {name}, but has no information about it ({response.status})"
+        evidence = line(f"{host} lists ", datastack.subject, f", but has no information about it ({response.status})")
         return failed(evidence, next_step=then(tell_administrators(host), datastack.again))
     if home is not None and home.server != target.server:
         return _is_on_another(datastack, home.server, "it is on")
@@ -120,18 +123,19 @@ def _name(datastack: DatastackFacts) -> Finding | None:
     if near:
         names = " or ".join(near)
         hint = f"did you mean {names}?" if datastack.listed_datastacks is None else f"it has {names}"
-        return failed(f"{host} has no {name}; {hint}", next_step=advise(_check_of(near[0], datastack)))
-    shown = sanitize(name, 60, shareable=True)
-    return failed(f"{host} has no datastack {shown} that you can see", next_step=_list(datastack))
+        return failed(
+            f"{host} has no ", datastack.subject, f"; {hint}", next_step=advise(_check_of(near[0], datastack))
+        )
+    return failed(f"{host} has no datastack ", datastack.subject, " that you can see", next_step=_list(datastack))
 
 
 def _is_on_another(datastack: DatastackFacts, home: str, it_is_on: str) -> Finding:
     """A datastack that is on another server than the one that was checked, as far as is known."""
-    host, name, target = datastack.server.host, datastack.name, datastack.target
+    host, name, target = datastack.server.host, datastack.subject, datastack.target
     if not target.asked and target.named_by in ("option", "setting"):
-        return failed(f"{host} has no {name}, which is the default datastack", next_step=_others(datastack))
+        return failed(f"{host} has no ", name, ", which is the default datastack", next_step=_others(datastack))
     check = next_steps.check(target.on(home))
-    return failed(f"{name} is not on {host}; {it_is_on} {host_of(home)}", next_step=advise(check))
+    return failed(name, f" is not on {host}; {it_is_on} {host_of(home)}", next_step=advise(check))
 
 
 def _near(name: str, known: Collection[str]) -> list[str]:
@@ -166,11 +170,10 @@ def _access(datastack: DatastackFacts) -> Finding:
     if local := local_server_in(response):
         if datastack.contradicted_since is not None and account is not None:
             return _no_longer(datastack, account)
-        return ok(f"{datastack.name} can be read; its data is on {host_of(local)}")
+        return ok(datastack.subject, f" can be read; its data is on {host_of(local)}")
     if response.is_good:
         evidence = f"{response.host} returned no usable data server address for "
-        name = sanitize(datastack.name, 60, shareable=True)
-        return unknown(evidence, name, next_step=then(UNEXPECTED, datastack.again))
+        return unknown(evidence, datastack.subject, next_step=then(UNEXPECTED, datastack.again))
     if response.code == "missing_permission" and account is not None:
         return _or_another_token(datastack, _no_permission(datastack, account))
     if datastack.contradicted_since is not None:
@@ -183,8 +186,8 @@ def _access(datastack: DatastackFacts) -> Finding:
 def _no_longer(datastack: DatastackFacts, account: Account) -> Finding:
     dataset = _dataset(datastack)
     what = f"no permission to view {dataset}" if dataset else "no permission to view anything"
-    source = f"according to the auth server; the info service still gives access to {datastack.name}"
-    return wait_for_cache(datastack, account.who, f" has {what}, {source}")
+    source = "according to the auth server; the info service still gives access to "
+    return wait_for_cache(datastack, account.who, f" has {what}, {source}", datastack.subject)
 
 
 def _is_datastack(response: Response) -> bool:
@@ -200,11 +203,11 @@ def _dataset(datastack: DatastackFacts) -> str:
 
 
 def _no_permission(datastack: DatastackFacts, account: Account) -> Finding:
-    dataset = _dataset(datastack) or sanitize(datastack.name, 60, shareable=True)
+    dataset = _dataset(datastack) or datastack.subject
     if datastack.contradicted_since is not None:
         source = "according to the auth server; the info service still refuses access (403 missing_permission)"
-        return wait_for_cache(datastack, account.who, f" may view {dataset}, {source}")
-    evidence = line(account.who, f" has no permission to view {dataset} (403 missing_permission)")
+        return wait_for_cache(datastack, account.who, " may view ", dataset, f", {source}")
+    evidence = line(account.who, " has no permission to view ", dataset, " (403 missing_permission)")
     place = where_to_ask(datastack.name, datastack.server.host)
     named = line(" (", Span(place, "link" if is_web_address(place) else ""), ")") if place else ()
     ask = line(f"ask the administrators of {dataset} for access", named)
@@ -212,7 +215,7 @@ def _no_permission(datastack: DatastackFacts, account: Account) -> Finding:
         give = f"you administer {datastack.server.host}: give your account that permission"
         return failed(evidence, ", which an administrator needs too", next_step=then(give, datastack.again))
     if dataset in account.administers:
-        give = f"you administer {dataset}: give a group of yours the permission to view it"
+        give = f"you administer {dataset}: give one of your groups permission to view it"
         return failed(evidence, ", which a dataset's administrator needs too", next_step=then(give, datastack.again))
     if not account.before_terms:
         step = advise(
@@ -239,7 +242,7 @@ def _or_another_token(datastack: DatastackFacts, finding: Finding) -> Finding:
     if datastack.untried_file is None:
         return finding
     save = save_this(server, datastack.untried_file)
-    step = advise(save.line, f" if that is one for {server.host}; else ", next_step.line)
+    step = advise(save.line, f" if it is for {server.host}; otherwise ", next_step.line)
     return failed(finding.evidence, f"; {untried(datastack.untried_file)}", next_step=step)
 
 
@@ -260,8 +263,8 @@ INFO = Check(
     about=DatastackFacts,
     look=_info,
     needs=(ACCOUNT,),
-    explains="The server responds, but its info service does not work. The token is not the reason.",
-    fixed_by=f"Wait for the server's administrators to fix it, as long as the check says. {NETWORK.fixed_by}",
+    explains="The server responds, but its info service does not work. The token is not the cause.",
+    fixed_by=f"Wait for the server's administrators to fix it; the check may say how long. {NETWORK.fixed_by}",
 )
 TERMS = Check(
     id="terms",
@@ -294,8 +297,8 @@ ACCESS = Check(
     quiet=False,
     explains="The account has no permission to view the datastack, or this has just changed and the info service has "
     "not caught up.",
-    fixed_by="If another token on this computer has access, save it with the `%cave_save` that the check prints. Else "
-    "ask the administrators of the dataset for access, use the public datastack, or use another account with "
+    fixed_by="If another token on this computer has access, save it with the `%cave_save` that the check prints. "
+    "Otherwise ask the administrators of the dataset for access, use the public datastack, or use another account with "
     "`%cave_setup existing`. After a change, try again at the time that the check prints.",
 )
 CHECKS = (LISTED, INFO, TERMS, NAME, ACCESS)

@@ -7,7 +7,7 @@ from ...api.responses import Response, is_cave, lacks_datastack
 from ...api.urls import host_of
 from ...credentials.file_problems import FileFault
 from ...credentials.token_files import State
-from ...deployments import DEFAULT_SERVER, deployment_of
+from ...deployments import DEFAULT_SERVER, deployment_of, problem_with_address
 from ...ui.document import Line
 from ...ui.redact import sanitize
 from .. import fixes, next_steps
@@ -54,8 +54,12 @@ def _opens_another_server(server: ServerFacts) -> Finding | None:
     target = server.target
     if target.opens_on in (server.address, DEFAULT_SERVER) or not (server.info and server.info.is_good):
         return None
-    other = host_of(target.opens_on) or "a malformed address"
-    evidence = f"CAVEclient opens {target.datastack} on {other}, not on {server.host}, unless you pass server_address"
+    here, there = (host_of(address) for address in (server.address, target.opens_on))
+    if problem_with_address(target.opens_on) is not None:
+        there = "a malformed address"
+    elif here == there:  # with another scheme
+        here, there = server.address, target.opens_on
+    evidence = f"CAVEclient opens {target.datastack} on {there}, not on {here}, unless you pass server_address"
     return warning(evidence, fix=fixes.fix_entry(server))
 
 
@@ -96,12 +100,13 @@ def _wrong_entry(server: ServerFacts, *evidence: str | Line) -> Finding:
 MAP_FILE = Check(
     id="map-file",
     group="stored token",
-    title="map of datastacks",
+    title="datastack map",
     about=Machine,
     look=_map_file,
     needs=(RESOURCES,),
     explains="The file in which caveclient saves the server of each datastack is damaged.",
-    fixed_by="`%cave_check --fix` repairs it and keeps a copy; a line of the check moves away what is not a file.",
+    fixed_by="`%cave_check --fix` repairs it and keeps a copy; if something else is in its place, the check prints "
+    "a line that moves it away.",
 )
 MAP = Check(
     id="map",
@@ -116,7 +121,7 @@ MAP = Check(
 MAP_SECRET = Check(
     id="map-secret",
     group="stored token",
-    title="map of datastacks",
+    title="datastack map",
     about=Machine,
     look=_map_secret,
     needs=(MAP_FILE,),

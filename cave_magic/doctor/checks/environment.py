@@ -32,7 +32,8 @@ def _caveclient(machine: Machine) -> Finding:
         longer = next_steps.with_option(machine.check_command, "--timeout 60")
         step = advise(either("restart the kernel, then ", ""), longer)
         return unknown(
-            "the import of caveclient did not finish in time: a package waits, or the disk is slow", next_step=step
+            "the import of caveclient did not finish in time: a package waits, or the disk is slow",
+            next_step=step,
         )
     if harmful := _harmful(machine):
         said, step = _in_the_way(harmful, machine)

@@ -52,15 +52,15 @@ def repaired(repair: Repair) -> Line:
     if repair.action is Action.OTHER_PYTHON:
         return line(either("choose a kernel with", "use"), " another Python")
     if repair.action is Action.UNSET:
-        jupyter = f"unset {specs[0]} where Jupyter is started, start it again"
+        jupyter = f"unset {specs[0]} where Jupyter is started, restart Jupyter"
         return line(variables.without_variable(specs[0]) if in_shell() else jupyter)
     if repair.action is Action.RENAME:
         return line(next_steps.move_away(Path(repair.folder)), either(", restart the kernel", ""))
     if repair.action is Action.LEAVE_OUT:
-        return line(
-            either("restart the kernel, begin the notebook with ", "leave it out: "),
-            next_steps.leave_out(repair.folder),
-        )
+        # In a shell, the next program would find a folder of PYTHONPATH again.
+        is_named, folder = in_shell() and bool(repair.specs), repair.folder
+        typed = variables.without_folder(repair.specs[0], folder) if is_named else next_steps.leave_out(folder)
+        return line(either("restart the kernel, begin the notebook with ", "leave it out: "), typed)
     if repair.action is Action.UNINSTALL:
         return next_steps.uninstall(by, *specs)
     if repair.action is Action.OTHER_ENVIRONMENT:

@@ -9,7 +9,8 @@ from ...api.failures import PROXY_FORBIDS, PROXY_LOGIN, UNTRUSTED, Failure
 from ...api.responses import GATEWAY, PAGE, TEXT, Response, is_cave
 from ...api.urls import display_url, is_on_this_computer
 from ...deployments import KNOWN_SERVERS, formats_of, status_page_of
-from ...ui.document import Span, line
+from ...ui.document import Line, Span, line
+from ...ui.door import either
 from ...ui.durations import duration, elapsed, moment
 from ...ui.redact import sanitize
 from .. import next_steps, variables
@@ -32,10 +33,12 @@ from .datastack_map import MAP
 from .environment import REQUESTS
 from .token import FORM, is_malformed
 
-_OTHER_NETWORK = "try another network (a phone's); if that works, ask the IT department of this one to allow {host}"
+_OTHER_NETWORK = (
+    "try another network, such as a phone's; if that works, ask the IT department of this one to allow {host}"
+)
 _ADVICE = {
     Failure.NAME_NOT_FOUND: "check the address, and that this computer is online",
-    Failure.REFUSED: "check the address; if it is right, the server is down: wait",
+    Failure.REFUSED: "check the address; if it is right, the server may be down: wait",
     Failure.UNREACHABLE: "check that this computer is online (VPN, cable, Wi-Fi)",
     Failure.RESET: _OTHER_NETWORK,
     Failure.CONNECT_TIMEOUT: _OTHER_NETWORK,
@@ -45,7 +48,7 @@ _ADVICE = {
     Failure.NOT_TLS: "correct the port in the address, or tell the administrators of {host}",
     Failure.HANDSHAKE: "tell the administrators of {host}",
     Failure.HEADERS: "tell the administrators of {host}",
-    Failure.INCOMPLETE: "wait a while; if it is the same then, tell the administrators of {host}",
+    Failure.INCOMPLETE: "wait a while; if that does not help, tell the administrators of {host}",
 }
 """What to do if nothing that was tried changes the outcome."""
 
@@ -53,7 +56,7 @@ _OFFLINE = (Failure.NAME_NOT_FOUND, Failure.UNREACHABLE)
 """Failures that every request has on a computer without a network."""
 
 _LOCAL = (Failure.REFUSED, Failure.RESET, Failure.CONNECT_TIMEOUT)
-"""Failures that on this computer no network causes, but the program at the address."""
+"""Failures that, on this computer, come from the program at the address, not from a network."""
 
 _DAY = 86_400.0
 _TIMEOUTS = (Failure.NO_RESPONSE, Failure.TOO_SLOW, Failure.NOT_CONTACTED, Failure.CONNECT_TIMEOUT)
@@ -63,12 +66,12 @@ _WRONG_ADDRESS = (Failure.NAME_NOT_FOUND, Failure.REFUSED, Failure.CONNECT_TIMEO
 """Failures that a wrong address can cause."""
 
 LONGER = 60
-"""A timeout in seconds within which even a slow server responds."""
+"""A timeout in seconds that is long enough even for a slow server."""
 
 PAC = "FindProxyForURL"
-"""The function in every file for the automatic configuration of a proxy."""
+"""The function that every proxy auto-configuration (PAC) file has."""
 
-FINE = "your token is not the reason"
+FINE = "your token is not the cause"
 UNEXPECTED = "unexpected response; please report it to the server's administrators"
 
 
@@ -79,7 +82,7 @@ def failure_finding(
     tried: Tried | None = None,
     works: Callable[[Response], bool] = is_cave,
 ) -> Finding:
-    """What a response means that is not from a working CAVE service.
+    """What a response means if it is not from a working CAVE service.
 
     Args:
         whole: "the server", or the name of the only service that does not work.
@@ -108,7 +111,7 @@ def _unchanged(response: Response, server: ServerFacts, whole: str, tried: Tried
 
 def _portal(response: Response, server: ServerFacts, tried: Tried) -> Finding:
     """This network, or the proxy, responds in place of every server."""
-    exists = "; a host that does not exist responds, too"
+    exists = "; even a host that does not exist responds"
     if not tried.proxy:
         evidence = line(evidence_of(response), f"{exists}: this network responds in place of every server")
         return failed(evidence, next_step=then("sign in to this network: open any page in a browser", server.again))
@@ -129,7 +132,7 @@ def _is_misled(response: Response, server: ServerFacts, tried: Tried) -> bool:
 def _is_portal(tried: Tried) -> bool:
     """Whether the network responds in place of all servers.
 
-    Some name servers only lead names that do not exist to a page of their own; then other servers are reached.
+    Some name servers only lead unknown names to a page of their own; then other servers can be reached.
     """
     nowhere = tried.first(Change.NO_SERVER)
     if nowhere is None or nowhere.failure is not None or reached(tried):
@@ -138,44 +141,42 @@ def _is_portal(tried: Tried) -> bool:
 
 
 def _other_address(response: Response, server: ServerFacts, tried: Tried) -> Finding:
-    """The name of a public server leads to an address that is not public, or that the file of hosts sets."""
+    """The name of a public server leads to an address that is not public, or that the hosts file sets."""
     host = response.host
-    where = tried.private_address or "an address that no name server was asked for"
+    where = tried.private_address or "an address that did not come from DNS"
     if tried.hosts_file:
-        advice = f"correct or remove the line for {host} in {tried.hosts_file} (its administrator can)"
-        evidence = line(evidence_of(response), f"; {tried.hosts_file} leads {host} to {where}")
+        advice = f"correct or remove the line for {host} in {tried.hosts_file} (an administrator can)"
+        evidence = line(evidence_of(response), f"; {tried.hosts_file} maps {host} to {where}")
         return failed(evidence, next_step=then(advice, server.again))
     advice = _OTHER_NETWORK.format(host=host)
-    evidence = line(evidence_of(response), f"; the name server of this network leads it to {where}, a private address")
+    evidence = line(evidence_of(response), f"; this network resolves it to {where}, a private address")
     return failed(evidence, next_step=then(advice, server.again))
 
 
 def _strange(response: Response, server: ServerFacts, whole: str, tried: Tried) -> Finding:
-    """A response that is not from a CAVE service, or not from one that works."""
+    """A response that is not from a working CAVE service."""
     if response.location or response.status == 511:
-        return _redirected(response, server, tried)
+        advice = tell_administrators(server.host) if response.host != server.host else "correct the address"
+        if not reached(tried):
+            advice = f"sign in to this network (VPN, portal) or {advice}"
+        return failed(response.evidence, only_this_one(tried), next_step=then(advice, server.again))
     if response.status >= 500:
         return _broken(response, server, whole, tried)
     if response.status == 200 and not response.is_json:
         return _no_data(response, server, tried)
     if response.status == 404 and whole == "the server":
-        return _not_cave(response, server)
+        known = f" (known ones: {', '.join(KNOWN_SERVERS)})"
+        check = next_steps.check(server.target.on(KNOWN_SERVERS[0]))
+        step = advise("correct the address, such as ", check, known)
+        return failed(f"{response.host} is not a CAVE server (404)", next_step=step)
     if response.status == 404:
         step = then(f"{FINE}: {tell_administrators(server.host)}", server.again)
         return failed(f"{whole} is not where it should be on {response.host} (404)", next_step=step)
     if response.status == 429:
         asked = f", and {asked}" if (asked := _asked_to_wait(response)) else ""
         step = _later(response, "wait a minute or so", server.again)
-        return failed(f"{response.host} asks to slow down (429){asked}", next_step=step)
+        return failed(f"{response.host} asks you to slow down (429){asked}", next_step=step)
     return unknown(response.evidence, only_this_one(tried), next_step=then(UNEXPECTED, server.again))
-
-
-def _redirected(response: Response, server: ServerFacts, tried: Tried) -> Finding:
-    """A redirect to a network's portal or to another address."""
-    other = tell_administrators(server.host) if response.host != server.host else "correct the address"
-    advice = other if reached(tried) else f"sign in to this network (VPN, portal) or {other}"
-    evidence = line(response.evidence, only_this_one(tried))
-    return failed(evidence, next_step=then(advice, server.again))
 
 
 def _broken(response: Response, server: ServerFacts, whole: str, tried: Tried) -> Finding:
@@ -183,7 +184,7 @@ def _broken(response: Response, server: ServerFacts, whole: str, tried: Tried) -
     direct = tried.first(Change.NO_PROXY)
     if tried.proxy and response.status in GATEWAY and (direct is None or direct.status != response.status):
         return _proxy(response, server, tried)
-    asked = f", and asks {asked}" if (asked := _asked_to_wait(response)) else ""
+    asked = f", and asks you {asked}" if (asked := _asked_to_wait(response)) else ""
     return failed(
         f"{whole} on {response.host} is down or broken ({response.status}){asked}",
         line(": ", sanitize(response.message, 120)) if response.message else (),
@@ -192,15 +193,15 @@ def _broken(response: Response, server: ServerFacts, whole: str, tried: Tried) -
 
 
 def _asked_to_wait(response: Response) -> str:
-    """How long the server asked to wait, and what CAVEclient does then (caveclient 8.2 and urllib3 2)."""
+    """How long the server asked clients to wait, and what CAVEclient does then (caveclient 8.2 and urllib3 2)."""
     if response.wait is None:
         return ""
     sleeps = response.wait >= 60 and "/auth/" not in response.url
-    return f"to wait {duration(response.wait)}" + ("; CAVEclient sleeps that long, silently" if sleeps else "")
+    return f"to wait {duration(response.wait)}" + ("; CAVEclient silently waits that long" if sleeps else "")
 
 
 def _later(response: Response, advice: str, again: Command) -> NextStep:
-    """Advice to wait, for how long if the server said so, and the page that says what is down."""
+    """Advice to wait, for how long if the server said so, and the server's status page."""
     if response.wait is None:
         next_step = then(advice, again)
     elif response.wait < 60:
@@ -224,7 +225,7 @@ def _no_data(response: Response, server: ServerFacts, tried: Tried) -> Finding:
     what = line(f"{response.form} instead of data", said) if response.form else "an empty response"
     advice = "wait a while"
     if response.form == PAGE:
-        advice = f"open {display_url(response.url)} in a browser, which shows the whole page, or wait"
+        advice = f"open {display_url(response.url)} in a browser to see the whole page, or wait"
     if not reached(tried) and not any(map(is_cave, server.responses)):
         advice = f"sign in to this network's portal, or {advice}"
     return failed(f"{response.host} returned ", what, only_this_one(tried), next_step=then(advice, server.again))
@@ -237,16 +238,16 @@ def _proxy(response: Response, server: ServerFacts, tried: Tried) -> Finding:
     ask = "ask the IT department of this network"
     if response.failure is Failure.SOCKS:
         install = next_steps.install(server.machine.find_installer(), "requests[socks]")
-        return failed(evidence_of(response), next_step=advise(install, ", then ", server.again))
+        return failed(evidence_of(response), next_step=then(install, server.again))
     if response.status == 407 and tried.url and not tried.proxy:
         evidence = line(evidence_of(response), "; no proxy is configured on this computer", only_this_one(tried))
         return failed(evidence, next_step=then(f"{ask} which proxy to use", server.again))
     if response.status == 407 or response.detail == PROXY_LOGIN:
-        evidence = line(evidence_of(response), f"; the proxy in {proxy} wants another user name and password")
+        evidence = line(evidence_of(response), f"; the proxy in {proxy} requires a valid user name and password")
         if not proxy.lower().endswith("_proxy"):
             return failed(evidence, next_step=then("enter yours there", server.again))
-        give = variables.with_proxy_password(proxy)
-        return failed(evidence, next_step=advise("give it yours: ", give, ", then ", server.again))
+        give = line("enter yours: ", variables.with_proxy_password(proxy))
+        return failed(evidence, next_step=then(give, server.again))
     if known and response.detail == PROXY_FORBIDS:
         evidence = line(evidence_of(response), f"; it reaches {known}, so it blocks {response.host}")
         return failed(evidence, next_step=then(f"{ask} to allow {response.host} in its proxy", server.again))
@@ -261,7 +262,7 @@ def _proxy(response: Response, server: ServerFacts, tried: Tried) -> Finding:
     without = f"; without the proxy, {response.host} does not respond either" if tried.url else ""
     advice = f"correct {proxy}; {ask} for the address of its proxy"
     if tried.is_proxy_here:
-        advice = f"start the program on this computer that is that proxy (a tunnel, a VPN), or correct {proxy}"
+        advice = f"start the program on this computer that provides this proxy (a tunnel or VPN), or correct {proxy}"
     return failed(evidence_of(response), others_too, without, next_step=then(advice, server.again))
 
 
@@ -273,21 +274,31 @@ def _no_response(response: Response, server: ServerFacts, tried: Tried) -> Findi
     evidence = line(evidence_of(response), only_this_one(tried))
     if response.host != server.host and failure in (Failure.NAME_NOT_FOUND, Failure.REFUSED, Failure.NOT_TLS):
         return failed(evidence, next_step=then(not_yours(server), server.again))
+    if failure is Failure.UNKNOWN:
+        return _not_sent(evidence, server)
     if others and not reached(tried) and failure is not None:
         return _nothing_is_reached(response, server, others)
     advice = _ADVICE.get(failure, "").format(host=response.host) if failure else ""
     if failure in _LOCAL and is_on_this_computer(response.url):
         start = "start" if failure is Failure.REFUSED else "restart"
-        advice = f"{start} the program that should respond at {response.host}; if it is a tunnel, look at its other end"
+        advice = f"{start} the program that should respond at {response.host}; if it is a tunnel, check its other end"
     if failure in _TIMEOUTS and server.timeout < LONGER:
-        slow = f"{advice}; if it is just slow: " if advice else "give it more time: "
+        slow = f"{advice}; if it is only slow: " if advice else "give it more time: "
         next_step = advise(slow, next_steps.check(server.target, f"--timeout {LONGER}"))
     elif advice:
         next_step = then(advice, server.again)
     else:
         report = next_steps.check(server.target, "--report")
-        next_step = advise("show the output of ", report, " to somebody who can help")
+        next_step = advise("send the output of ", report, " to someone who can help")
     return failed(evidence, next_step=next_step) if advice else unknown(evidence, next_step=next_step)
+
+
+def _not_sent(evidence: Line, server: ServerFacts) -> Finding:
+    """An exception of no network: of a mock of requests, a part of requests that was upgraded meanwhile, a bug."""
+    change = either("restart the kernel, which undoes what changed requests in it", "look for what changes requests")
+    report = next_steps.check(server.target, "--report")
+    step = advise(f"{change}, then ", server.again, "; if it is the same then, show the output of ", report)
+    return unknown(evidence, next_step=step)
 
 
 def _nothing_is_reached(response: Response, server: ServerFacts, others: tuple[Experiment, ...]) -> Finding:
@@ -297,14 +308,6 @@ def _nothing_is_reached(response: Response, server: ServerFacts, others: tuple[E
         advice = "connect it to a network (Wi-Fi, cable, VPN; on a cluster, use a node with internet access)"
         return failed(evidence, ": this computer seems to be offline", next_step=then(advice, server.again))
     return failed(evidence, next_step=then(_OTHER_NETWORK.format(host=response.host), server.again))
-
-
-def _not_cave(response: Response, server: ServerFacts) -> Finding:
-    again = next_steps.check(server.target.on(KNOWN_SERVERS[0]))
-    known = f" (known ones: {', '.join(KNOWN_SERVERS)})"
-    return failed(
-        f"{response.host} is not a CAVE server (404)", next_step=advise("correct the address, such as ", again, known)
-    )
 
 
 def _network(server: ServerFacts) -> Finding:
@@ -351,7 +354,7 @@ def _clock(server: ServerFacts) -> Finding | None:
     if abs(off) <= _DAY:
         return None
     said = f"this computer's clock is {duration(abs(off))} {'behind' if off > 0 else 'ahead of'} that of {server.host}"
-    return warning(f"{said}, so times are shown wrong", next_step=then(SET_CLOCK, server.again))
+    return warning(f"{said}, so the times shown here are wrong", next_step=then(SET_CLOCK, server.again))
 
 
 NETWORK = Check(
@@ -363,7 +366,7 @@ NETWORK = Check(
     needs=(MAP, REQUESTS),
     quiet=False,
     explains="The server is unreachable, or is not a working CAVE server. The check repeats the request without the "
-    "token and changes one thing at a time (proxy, certificates, IPv4 or IPv6, scheme, server); `-v` shows each try.",
+    "token and changes one thing at a time (proxy, certificates, IPv4 or IPv6, scheme, server); `-v` shows them all.",
     fixed_by="If a change made the request work, the check prints the line for it, such as `%env NO_PROXY=HOST` or "
     '`%env REQUESTS_CA_BUNDLE=FILE`. Otherwise it says what may help, such as `%pip install "requests[socks]"`.',
 )
@@ -374,8 +377,8 @@ AUTH = Check(
     about=ServerFacts,
     look=_auth,
     needs=(NETWORK, FORM),
-    explains="The server responds, but its auth service does not work. The token is not the reason.",
-    fixed_by=f"Wait for the server's administrators to fix it, as long as the check says. {NETWORK.fixed_by}",
+    explains="The server responds, but its auth service does not work. The token is not the cause.",
+    fixed_by=f"Wait for the server's administrators to fix it; the check may say how long. {NETWORK.fixed_by}",
 )
 CLOCK = Check(
     id="clock",

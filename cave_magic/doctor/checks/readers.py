@@ -36,7 +36,7 @@ def _cloud_volume(datastack: DatastackFacts) -> Finding | None:
 
 
 def _other_file(datastack: DatastackFacts, wrong: Sequence[Reading], source: TokenFile) -> Finding:
-    """It reads a file with another token; if that is in another folder, saving again would not change it."""
+    """A library reads a file with another token; if it is in another folder, saving again would not change it."""
     file = wrong[0].file
     reads = _named([one for one in wrong if one.file.path == file.path])
     has, fix = f", which has {'another' if file.token else 'no'} token", fixes.fix_readers(datastack)

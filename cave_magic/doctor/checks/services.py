@@ -47,7 +47,7 @@ def _service(name: str, datastack: DatastackFacts) -> Finding | None:
     if not is_up(name, response):
         return failure_finding(response, server_for(datastack), name, datastack.tried, works=partial(is_up, name))
     version = version_in(response)
-    shown = f", version {version}" if version else ", but does not say its version" if response.status == 404 else ""
+    shown = f", version {version}" if version else ", but does not report its version" if response.status == 404 else ""
     return ok(f"{response.host} responded in {elapsed(response.seconds)}{shown}")
 
 
@@ -94,7 +94,7 @@ def _fits(datastack: DatastackFacts) -> Finding | None:
     server = version_in(response)
     if number(server) >= OLDEST_MATERIALIZE or (not server and response.status != 404):
         return None
-    is_old = f"has version {server}" if server else "is too old to say its version"
+    is_old = f"has version {server}" if server else "is too old to report its version"
     step = next_steps.install(datastack.server.machine.find_installer(), "caveclient<8")
     return warning(
         f"materialize on {response.host} {is_old}; caveclient {client} needs 5.13 for queries",
@@ -125,8 +125,8 @@ SERVICE_CHECKS = tuple(
         about=DatastackFacts,
         look=partial(_service, name),
         needs=(LOCAL,),
-        explains=f"The {name} service of the data server does not work, or is missing. The token is not the reason.",
-        fixed_by=f"Wait for the server's administrators to fix it, as long as the check says. {NETWORK.fixed_by}",
+        explains=f"The {name} service of the data server does not work, or is missing. The token is not the cause.",
+        fixed_by=f"Wait for the server's administrators to fix it; the check may say how long. {NETWORK.fixed_by}",
     )
     for name in SERVICES
 )

@@ -51,7 +51,7 @@ def within_reach(server: ServerFacts, evidence: str | Line, otherwise: NextStep)
 
 
 def untried(file: TokenFile) -> str:
-    """Evidence about a token that was sent to no server."""
+    """Evidence about a token that was not sent to any server."""
     return f"{show_path(file.path)} has a token that does not name its server, so it was not tried"
 
 
@@ -67,7 +67,8 @@ def _folder(machine: Machine) -> Finding | None:
     if failure is None:
         return None
     step = next_steps.past(failure, machine.check_command, machine.unsaved_command)
-    return failed(str(failure), next_step=step) if failure.unusable else warning(str(failure), next_step=step)
+    said = Span(str(failure), private=True)  # as `feasible` says it of other findings
+    return failed(said, next_step=step) if failure.unusable else warning(said, next_step=step)
 
 
 def _token(server: ServerFacts) -> Finding:
@@ -77,7 +78,7 @@ def _token(server: ServerFacts) -> Finding:
 
 
 def _after_the_server(server: ServerFacts, finding: Finding) -> Finding:
-    """A problem of the token is only a warning while the auth server does not work."""
+    """A problem with the token is only a warning while the auth server does not work."""
     response = server.identity or server.anonymous_identity
     works = response is None or (is_cave(response) and not server.is_gated) or is_malformed(response)
     if finding.status is not Status.FAILED or works:
@@ -97,8 +98,8 @@ def _stored(server: ServerFacts) -> Finding:
     if server.caveclient_disagrees:
         step = next_steps.install(server.machine.find_installer(), "caveclient")
         return unknown(
-            f"caveclient, as it is {either('in this kernel', 'installed here')}, does not use the token in {file.name}",
-            next_step=advise(either("restart the kernel, then ", ""), server.again, "; if it is the same then: ", step),
+            f"the caveclient {either('in this kernel', 'installed here')} does not use the token in {file.name}",
+            next_step=advise(either("restart the kernel, then ", ""), server.again, "; if that does not help: ", step),
         )
     ending = (", ends in ", Span(stored.token.ending, private=True)) if stored.token.ending else ()
     alone = ", only you can read it" if file.readable_by_others is False else ""
@@ -108,9 +109,9 @@ def _stored(server: ServerFacts) -> Finding:
 def _another_servers(server: ServerFacts, owner: str) -> Finding:
     stored = server.stored
     file = stored.source or stored.server_file
-    evidence = f"none for {server.host}; {file.name} has the token of {owner}, which is not sent here"
+    evidence = f"none for {server.host}; {file.name} has the token for {owner}, which is sent only there"
     if server.salvaged_identity is not None and server.salvaged_identity.is_good and stored.shadowed is not None:
-        hidden = f"; {stored.default_file.name} has one that works, but is not read"
+        hidden = f"; {stored.default_file.name} has one that works, but it is not read"
         return failed(evidence, hidden, next_step=save_from(server, stored.default_file))
     return within_reach(server, evidence, set_up(server))
 
@@ -126,7 +127,7 @@ def _blocked(server: ServerFacts, file: TokenFile) -> Finding:
     if file.inside is not None:
         return failed(f"{evidence}, but contains a token", next_step=save_from(server, file))
     if file.path != default.path and default.token is not None:
-        hidden = f"; {default.name} has a token, but is not read because of it"
+        hidden = f"; {default.name} has a token, but is not read because of that"
         return failed(evidence, hidden, next_step=save_from(server, default))
     return within_reach(server, evidence, set_up(server))
 
@@ -138,10 +139,10 @@ def _missing(server: ServerFacts) -> Finding:
     if own.state is State.NOT_A_FILE:
         return failed(own.fault, next_step=_move_away(server, own))
     if own.state is State.READ and default.token is not None:
-        hides = f"{own.name} {own.problem}, and hides the one in {default.name}"
+        hides = f"{own.name} {own.problem}, and hides the token in {default.name}"
         return failed(hides, next_step=save_from(server, default))
     if own.state is State.READ and own.inside is not None:
-        return failed(f"{own.name} {own.problem}, but has one under another key", next_step=save_from(server, own))
+        return failed(f"{own.name} {own.problem}, but has a token under another key", next_step=save_from(server, own))
     if default.state is State.READ and default.inside is not None:
         return failed(f"{default.name} {default.problem}", next_step=save_from(server, default))
     if file := next((file for file in (own, default) if file.problem), None):
@@ -169,11 +170,11 @@ def _form(server: ServerFacts) -> Finding | None:
         return None
     if identity is not None and identity.is_good:
         step, fix = save_from(server, file) if token.reads_as(among) else None, fixes.fix_stored_shape(server)
-        return warning(f"the one in {file.name} {oddity}, but {server.host} accepts it", next_step=step, fix=fix)
+        return warning(f"the token in {file.name} {oddity}, but {server.host} accepts it", next_step=step, fix=fix)
     if token.can_be_sent and not (identity and (identity.code in REFUSALS or is_malformed(identity))):
         return None
     step = save_from(server, file) if token.reads_as(among) else set_up(server)
-    evidence = f"the one in {file.name} {oddity}, so it cannot work"
+    evidence = f"the token in {file.name} {oddity}, so it cannot work"
     return _after_the_server(server, failed(evidence, next_step=step, fix=fixes.fix_stored_shape(server)))
 
 
@@ -187,7 +188,8 @@ def _shadow(server: ServerFacts) -> Finding | None:
     if server.salvaged_identity is None or not server.salvaged_identity.is_good or server.stored.shadowed is None:
         return None
     return failed(
-        f"{file.name} has an old one that {server.host} rejects; {default.name} has one that works, but is not read",
+        f"{file.name} has an old token that {server.host} rejects; {default.name} has one that works, "
+        "but it is not read",
         next_step=save_from(server, default),
         fix=fixes.fix_shadow(server.stored),
     )
@@ -232,7 +234,8 @@ def _variable(server: ServerFacts) -> Finding | None:
     names = server.other_variables
     if not names or server.stored.token is None:
         return None
-    return warning(f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} set, but CAVEclient does not read it")
+    are, them = ("is", "it") if len(names) == 1 else ("are", "them")
+    return warning(f"{' and '.join(names)} {are} set, but CAVEclient does not read {them}")
 
 
 FOLDER = Check(
@@ -256,17 +259,17 @@ TOKEN = Check(
     explains="No token is stored for the server, or its file cannot be used.",
     fixed_by="The check prints the command: `%cave_save` if there is a token on this computer (for a damaged file also "
     "`%cave_check --fix`; if it cannot be read, a line that opens the file to you or moves it away), `%pip install "
-    "-U caveclient` if caveclient uses another one, else `%cave_setup new` or `%cave_setup existing`.",
+    "-U caveclient` if caveclient uses another one, otherwise `%cave_setup new` or `%cave_setup existing`.",
 )
 FORM = Check(
     id="token-form",
     group="stored token",
-    title="form of the token",
+    title="token format",
     about=ServerFacts,
     look=_form,
     needs=(TOKEN,),
-    explains="The stored token is malformed: it has quotes or spaces around it, or a part is missing.",
-    fixed_by="`%cave_save --from-file FILE --overwrite` or `%cave_check --fix` if the token is still in it, else "
+    explains="The stored token is malformed: it has quotes or spaces around it, or part of it is missing.",
+    fixed_by="`%cave_save --from-file FILE --overwrite` or `%cave_check --fix` if the token is still in it, otherwise "
     "`%cave_setup existing`.",
 )
 SHADOW = Check(

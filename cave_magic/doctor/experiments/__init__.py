@@ -1,1 +1,1 @@
-"""Experiments: a request that failed is sent again with one circumstance changed, always without a token."""
+"""Experiments: a failed request is sent again with one thing changed, always without the token."""

@@ -1,4 +1,4 @@
-"""What an experiment changes, and what came of it."""
+"""What an experiment changes, and its outcome."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ...api.responses import Response
 
 
 class Change(Enum):
-    """The circumstance that an experiment changes, in words. Those that change nothing else come first.
+    """What an experiment changes, in words, in the order of preference if several change the outcome.
 
-    The order is that of preference, if several of them change the outcome.
+    Changes with no side effects come first.
     """
 
     AGAIN = "again, without the token"
@@ -35,7 +35,7 @@ class Change(Enum):
 
     @property
     def keeps_the_request(self) -> bool:
-        """Whether its success shows that the circumstance was the cause."""
+        """Whether its success shows that what it changed was the cause."""
         return self not in (
             Change.MADE_UP,
             Change.MADE_UP_DIRECT,
@@ -47,7 +47,7 @@ class Change(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
-    """One request in changed circumstances, and its response.
+    """One request with something changed, and its response.
 
     Attributes:
         change: what was changed.
@@ -75,7 +75,7 @@ class Tried:
         proxy: the variable that names the proxy for the request, or the words for another setting; "" without a proxy.
         is_proxy_here: whether that proxy is a program of this computer.
         private_address: the address of the host, if no public server has such an address; else "".
-        hosts_file: the file of hosts, if it names the host; else "".
+        hosts_file: the hosts file, if it names the host; else "".
     """
 
     url: str = ""

@@ -1,4 +1,4 @@
-"""Which experiments fit a request that failed, given the settings of this computer."""
+"""Which experiments to make for a failed request, given the settings of this computer."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """The variables whose file of certificates requests uses, in its order."""
 
 OTHER_BUNDLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "PIP_CERT", "NODE_EXTRA_CA_CERTS", "AWS_CA_BUNDLE", "GIT_SSL_CAINFO")
-"""Variables in which institutes name their certificates for other programs; requests does not use them."""
+"""Variables that institutes set to name their certificates for other programs; requests does not use them."""
 
 MOST_SERVERS = 2
-"""How many other CAVE servers are contacted for comparison, each in a domain of its own."""
+"""How many other CAVE servers, each in a different domain, are contacted for comparison."""
 
 _NOT_HTTPS = (Failure.NOT_TLS, Failure.REFUSED)
 
@@ -106,8 +106,8 @@ def _certificates(url: str, failure: Failure | None) -> Iterator[Trial]:
 
 
 def _addresses(response: Response, target: Target) -> Iterator[Trial]:
-    """Other addresses of the host, and the other scheme: http only if nothing there speaks https, or the token would be
-    sent where it could be read."""
+    """Other addresses of the host, and the other scheme: http only if nothing there speaks https, because others
+    could read the token."""
     url = response.url
     address = parse_url(url)
     if address is None:
@@ -123,14 +123,14 @@ def _addresses(response: Response, target: Target) -> Iterator[Trial]:
 
 
 def of_the_token(url: str) -> Iterator[Trial]:
-    """Whether a token arrives, if the server says that it got none: a made-up one, which it must reject."""
+    """Whether a token arrives, if the server says that it got none: tries a made-up one, which it must reject."""
     yield Trial(change=Change.MADE_UP, url=url, way=Way(made_up_token=True))
     if http.proxy_for(url):
         yield Trial(change=Change.MADE_UP_DIRECT, url=url, way=Way(proxy="", made_up_token=True))
 
 
 def comparisons(target: Target) -> Iterator[Trial]:
-    """Requests to other servers, if nothing of this one works."""
+    """Requests to other servers, if nothing on this one works."""
     for server in other_servers(target):
         yield Trial(
             change=Change.OTHER_SERVER, url=endpoints.info_version_url(server), way=Way(), source=host_of(server)
@@ -142,7 +142,7 @@ def comparisons(target: Target) -> Iterator[Trial]:
 def other_servers(target: Target) -> list[str]:
     """Known CAVE servers to compare with: the one that has the datastack, and others in different domains.
 
-    A server on this computer is compared with none: it needs no network.
+    A server on this computer is not compared with any: it needs no network.
     """
     home = deployment_of(target.datastack)
     known = [home.server] if home and target.named_by == "map" and home.server != target.server else []

@@ -1,4 +1,4 @@
-"""Makes the experiments, all at the same time, within the timeout of the batch."""
+"""Makes the experiments, all at the same time and within the timeout of the batch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def is_strange(response: Response) -> bool:
-    """Whether a response calls for experiments: it is not from a CAVE service that works, and asks for no pause."""
+    """Whether a response calls for experiments: it is not from a working CAVE service, and does not ask for a pause."""
     return not is_cave(response) and response.status != 429 and response.wait is None
 
 
@@ -42,7 +42,7 @@ class Experiments:
         self._lock = threading.Lock()
 
     def start(self, response: Response) -> None:
-        """Starts the experiments on a request that failed, unless there were some before."""
+        """Starts the experiments on a failed request, unless there were some before."""
         with self._lock:
             if self._url:
                 return
@@ -72,7 +72,7 @@ class Experiments:
             self._running.append((trial, self._batch.try_way(trial.url, trial.way, self._masked)))
 
     def facts(self) -> Tried:
-        """What came of them, once the batch is over."""
+        """Their outcome, once the batch is over."""
         from .model import NOTHING_TRIED, Experiment, Tried
 
         if not self._url:

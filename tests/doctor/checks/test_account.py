@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -35,7 +34,9 @@ from .facts import (
 )
 
 NEAR = token_file(path=Path("~/Downloads/cave-secret.json"), token=OTHER)
-NOW = time.time()
+NOW = 1_795_000_000.0
+"""When the server responds, in seconds since 1970."""
+HIDING = stored(token_file(token=Token("5a3b" * 8)), token_file("cave-secret.json", OTHER))
 
 
 NO_PROXY = f"%env NO_PROXY={HOST},{LOCAL},prod.flywire-daf.com,cave.fanc-fly.com"
@@ -55,9 +56,8 @@ def _not_accepted(identity: Any, **facts: Any) -> ServerFacts:
 
 
 def _temporary(file: Any = None, **facts: Any) -> ServerFacts:
-    return ServerFacts(
-        listed_tokens=(ListedToken(token=OTHER),), stored=stored(file or token_file(token=healthy.TOKEN)), **facts
-    )
+    facts |= {"identity": replace(healthy.IDENTITY, at=NOW), "listed_tokens": (ListedToken(token=OTHER),)}
+    return ServerFacts(stored=stored(file or token_file(token=healthy.TOKEN)), **facts)
 
 
 REPLACE = "%cave_setup replace"
@@ -71,15 +71,16 @@ CASES = [
     case("no request was sent", ACCOUNT, _not_accepted(None), "unknown", f"{HOST} was not contacted", CHECK),
     case("the token is rejected", ACCOUNT, _not_accepted(REJECTED), "failed", ("stored token", "5a3b"), EXISTING),
     case("a short token is rejected", ACCOUNT, _not_accepted(REJECTED, stored=stored(token_file(token=Token("abc")))), "failed", "the stored token:", EXISTING),
+    case("another token is hidden and may be another server's", ACCOUNT, _not_accepted(REJECTED, stored=HIDING), "failed", ("stored token", "cave-secret.json has another, perhaps of another server, so it was not tried"), EXISTING),
     case("another token works", ACCOUNT, _not_accepted(REJECTED, misplaced_file=NEAR), "failed", "~/Downloads/cave-secret.json has one that works", "%cave_save --from-file ~/Downloads/cave-secret.json --overwrite"),
     case("a rejected token without a prompt", ACCOUNT, _not_accepted(REJECTED, machine=Machine(can_ask=False)), "failed", "stored token", "%cave_save --from-env CAVE_TOKEN --overwrite"),
     case("netrc replaces the token", ACCOUNT, _not_accepted(error(401, "no_token"), netrc_file="~/.netrc"), "failed", "~/.netrc has a password", "%env NETRC=/dev/null", CHECK, advises=f"remove the entry for {HOST}"),
     case("NETRC names the file", ACCOUNT, _not_accepted(error(401, "no_token"), netrc_file="/etc/mine"), "failed", "the file that NETRC names", "%env NETRC=/dev/null", CHECK),
     case("the token does not arrive", ACCOUNT, _not_accepted(error(401, "no_token")), "failed", f"{HOST} received no token (401 no_token)", CHECK, advises="try another network"),
-    case("a part of the token does not arrive", ACCOUNT, _lost(_NO_TOKEN), "failed", "a made-up token does not arrive either", CHECK, advises=f"tell the administrators of {HOST}"),
-    case("the token does not arrive once", ACCOUNT, _lost(REJECTED), "failed", "but a made-up token arrives", CHECK, advises="wait a minute"),
-    case("the proxy removes the token", ACCOUNT, _lost(_NO_TOKEN, REJECTED), "failed", "without the proxy, a made-up token arrives", NO_PROXY, CHECK, advises="or correct HTTPS_PROXY"),
-    case("the token does not arrive without the proxy either", ACCOUNT, _lost(_NO_TOKEN, _NO_TOKEN), "failed", "does not arrive either", CHECK),
+    case("a part of the token does not arrive", ACCOUNT, _lost(_NO_TOKEN), "failed", "a made-up token does not get through either", CHECK, advises=f"tell the administrators of {HOST}"),
+    case("the token does not arrive once", ACCOUNT, _lost(REJECTED), "failed", "but a made-up token gets through", CHECK, advises="wait a minute"),
+    case("the proxy removes the token", ACCOUNT, _lost(_NO_TOKEN, REJECTED), "failed", "without the proxy, a made-up token gets through", NO_PROXY, CHECK, advises="or correct HTTPS_PROXY"),
+    case("the token does not arrive without the proxy either", ACCOUNT, _lost(_NO_TOKEN, _NO_TOKEN), "failed", "does not get through either", CHECK),
     case("no account in the response", ACCOUNT, _not_accepted(response(200, {"maintenance": True})), "unknown", "could not be verified", CHECK),
     case("a page of a proxy", ACCOUNT, _not_accepted(page(401, "Authorization Required")), "unknown", ("could not be verified", "401"), CHECK),
     case("a permanent token", KIND, ServerFacts(), "ok", "permanent"),

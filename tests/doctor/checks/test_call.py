@@ -1,4 +1,4 @@
-"""The check of the last call of caveclient, on facts alone."""
+"""The check of the last call to caveclient, on facts alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GO = 'from caveclient import CAVEclient; client = CAVEclient("minnie65_public")'
 OLD = GO[:-1] + ", version=1300)"
 NUCLEI = f'{GO}; client.materialize.query_table("nuclei", limit=10)'
 VIEW = f'{GO}; client.materialize.query_view("by_type", limit=10)'
-KEY = AskedKey(key="fanc", file=Path("~/.cloudvolume/secrets/x.json"), found=False, server="", datastack="")
+KEY = AskedKey(key="fanc", file=Path("~/.cloudvolume/secrets/x.json"), found=False)
 KEYS = token_file("x.json", healthy.TOKEN, keys=("lab",))
 NO_KEYS = token_file("x.json")
 HAS: dict[str, Any] = {"valid": (1412, 1300), "versions": (1412, 1300, 1181), "tables": ("nuclei", "synapses"), "views": ("by_type",)}  # fmt: skip
@@ -60,31 +60,32 @@ NUMBER = WrongArgument(name="datastack_name", type="int", expected="a string")
 CASES = [
     case("no call failed", CALL, DatastackFacts(), "nothing"),
     case("nothing is known about the call", CALL, _call({}), "nothing"),
-    case("the key is missing", CALL, _call({"key": KEY}, key_file=KEYS), "failed", ('auth_token_key="fanc", but', "x.json has token and lab"), GO, advises="without that argument"),
+    case("the key is missing", CALL, _call({"key": KEY}, key_file=KEYS), "failed", ('auth_token_key="fanc", but', "x.json has the keys token and lab"), GO, advises="without that argument"),
     case("the file has no keys", CALL, _call({"key": KEY}, key_file=NO_KEYS), "failed", "has no keys", GO),
-    case("there was no token when the client was made", CALL, _call({"key": replace(KEY, key="token")}, key_file=NO_KEYS), "failed", "the client found no token in ~/.cloudvolume/secrets/x.json when it was made; the stored one works", GO),
-    case("the token under the key was rejected", CALL, _call({"key": replace(KEY, found=True), "status": 401}, key_file=KEYS), "failed", "and that token is under another key", GO),
-    case("the token under the key is not the reason", CALL, _call({"key": replace(KEY, found=True)}, key_file=KEYS), "nothing"),
+    case("there was no token when the client was made", CALL, _call({"key": replace(KEY, key="token")}, key_file=NO_KEYS), "failed", "the client found no token in ~/.cloudvolume/secrets/x.json when it was created; the stored token works", GO),
+    case("the token under the key was rejected", CALL, _call({"key": replace(KEY, found=True), "status": 401}, key_file=KEYS), "failed", "so it sent the token under that key", GO),
+    case("the token under the key is not the cause", CALL, _call({"key": replace(KEY, found=True)}, key_file=KEYS), "nothing"),
     case("the datastack has an invisible character", CALL, _call({"datastack": "minnie65_public\u200b"}), "failed", "the datastack in that call contains U+200B ZERO WIDTH SPACE", GO),
     case("the datastack has two odd characters", CALL, _call({"datastack": "m\u0456nnie65\u00a0_public"}), "failed", "U+0456 CYRILLIC SMALL LETTER BYELORUSSIAN-UKRAINIAN I and U+00A0 NO-BREAK SPACE", GO),
     case("the table has an invisible character", CALL, _names("nuclei\u00ad"), "failed", "the table in that call contains U+00AD SOFT HYPHEN", NUCLEI),
     case("the view has a space", CALL, _names("by_type ", "query_view"), "failed", "the view in that call contains U+0020 SPACE", VIEW),
-    case("a float as an id", CALL, _call({"wrong": ID, "function": "get_leaves"}), "failed", "get_leaves was called with root_id of type float, which does not hold all digits", advises="give root_id as an integer (int)"),
+    case("a float as an id", CALL, _call({"wrong": ID, "function": "get_leaves"}), "failed", "get_leaves was called with root_id of type float, which cannot hold all digits", advises="give root_id as an integer (int)"),
     case("an empty name", CALL, _call({"wrong": replace(NUMBER, type="")}), "failed", "query_table was called with an empty datastack_name", advises="a string"),
     case("an array as a table", CALL, _call({"wrong": TABLE}), "failed", "query_table was called with table of type ndarray", advises="give table as a string"),
     case("a number as a datastack", CALL, _call({"wrong": NUMBER, "function": "CAVEclient"}), "failed", "datastack_name of type int", advises="a string"),
     case("the client has another token", CALL, _call({"token": OTHER, "status": 403}, other_token=True), "failed", "a token other than the stored one, which works", GO),
-    case("another token is not the reason of a 404", CALL, _call({"token": OTHER}, other_token=True), "nothing"),
+    case("the client has a token that cannot be sent", CALL, _call({"token": OTHER, "error": "InvalidHeader"}, other_token=True), "failed", "a token other than the stored one, which works", GO),
+    case("another token is not the cause of a 404", CALL, _call({"token": OTHER}, other_token=True), "nothing"),
     case("the data server has moved", CALL, _call({"local_server": "https://old.example.org"}), "failed", f"the data server old.example.org, but it is now {LOCAL}", GO),
     case("the data server is the same", CALL, _call({"local_server": f"{healthy.LOCAL_SERVER}/"}), "nothing"),
     case("the data server is not known", CALL, _call({"local_server": "https://old.example.org"}, {"info": None}), "nothing"),
     case("the data server gets no token", CALL, _again(401, {"error": "no_token"}), "failed", f"received no token (no_token), although one was sent; {HOST} got it", advises="try another network"),
     case("the address of the server has a path", CALL, _call({"server": f"https://{HOST}/auth"}), "failed", "a wrong server_address: the address has something after the host", GO),
-    case("the client asked another server", CALL, _call({}, other_server="old.example.org"), "failed", f"the client asked old.example.org, which does not open minnie65_public; {HOST} does", GO),
+    case("the client asked another server", CALL, _call({}, other_server="old.example.org"), "failed", f"the client asked old.example.org, where minnie65_public does not open; on {HOST} it does", GO),
     case("the annotation service works", CALL, _call({"service": "annotation"}, service=response(200, "4.31.0", URL)), "nothing"),
-    case("the annotation service is too old to say its version", CALL, _call({"service": "annotation"}, service=page(404, FLASK_404, url=URL)), "nothing"),
+    case("the annotation service is too old to report its version", CALL, _call({"service": "annotation"}, service=page(404, FLASK_404, url=URL)), "nothing"),
     case("the annotation service is down", CALL, _call({"service": "annotation"}, service=response(502, url=URL)), "failed", "the annotation service on", advises="run the cell again"),
-    case("no version is valid", CALL, _version(None, valid=()), "failed", "no valid materialization version: all have expired (1412, 1300, 1181)", advises=("your token is not the reason", "run the cell again")),
+    case("no version is valid", CALL, _version(None, valid=()), "failed", "no valid materialization version: all have expired (1412, 1300, 1181)", advises=("your token is not the cause", "run the cell again")),
     case("there is no version", CALL, _version(None, valid=(), versions=()), "failed", "minnie65_public has no valid materialization version"),
     case("the version is not there", CALL, _version(9), "failed", "minnie65_public has no version 9; it has 1412, 1300", GO),
     case("the version has expired", CALL, _version(1181), "failed", "version 1181 of minnie65_public has expired; it has 1412, 1300", GO),
@@ -118,7 +119,7 @@ CASES = [
     case("the service is still down", CALL, _again(500, {"message": "Internal Server Error"}), "failed", "(500)", advises="run the cell again"),
     case("another check says that the service is down", CALL, _again(502, services=DOWN), "nothing"),
     case("the data server refuses from its cache", CALL, _again(403, {"error": "missing_permission"}, refused_since=0.0), "failed", ("still refuses access (missing_permission)", "up to 300 s"), advises="try again at 00:05 UTC: run the cell again"),
-    case("the data server has refused for too long", CALL, _again(403, {"error": "missing_permission"}, refused_since=-301.0), "unknown", "still refuses access", advises="it has cached that for more than 5 minutes"),
+    case("the data server has refused for too long", CALL, _again(403, {"error": "missing_permission"}, refused_since=-301.0), "unknown", "still refuses access", advises="it has cached that for longer than 5 minutes"),
 ]  # fmt: skip
 
 

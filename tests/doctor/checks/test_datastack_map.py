@@ -78,6 +78,8 @@ CASES = [
     case("a malformed address was corrected in the meantime", MAP, _named(named_by="map", map_problem=AddressFault.NO_HTTPS), "failed", "is malformed: the address does not begin with https://", CHECK),
     case("the server is named, and caveclient opens it", MAP, _named(), "nothing"),
     case("the server is named, and caveclient opens another", MAP, _named(opens_on="https://old.example.org"), "warning", ("old.example.org", f"not on {HOST}"), fix="map-entry"),
+    case("the server is named, and caveclient uses another scheme", MAP, _named(server="https://mine.org", opens_on="http://mine.org"), "warning", "on http://mine.org, not on https://mine.org, unless", fix="map-entry"),
+    case("the server is named, and caveclient adds a path", MAP, _named(opens_on=f"https://{HOST}/info"), "warning", f"on a malformed address, not on {HOST}", fix="map-entry"),
     case("the server is named, and the map has a malformed one", MAP, _named(opens_on=""), "warning", "a malformed address", fix="map-entry"),
     case("the server is named, and no response of the info service", MAP, replace(_named(opens_on="https://old.example.org"), info=None), "nothing"),
     case("the server is named, and does not open it either", MAP, replace(_named(opens_on="https://old.example.org"), info=error(404, "invalid_table_id")), "nothing"),

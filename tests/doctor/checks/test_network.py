@@ -135,12 +135,12 @@ FAILURES = {
     Failure.TLS: ("failed", (CHECK,), "set REQUESTS_CA_BUNDLE"),
     Failure.CERTIFICATE: ("failed", (CHECK,), f"tell the administrators of {HOST}"),
     Failure.CONNECT_TIMEOUT: ("failed", (LATER,), f"allow {HOST}"),
-    Failure.NO_RESPONSE: ("failed", (LATER,), "if it is just slow"),
+    Failure.NO_RESPONSE: ("failed", (LATER,), "if it is only slow"),
     Failure.TOO_SLOW: ("failed", (LATER,), "overloaded"),
     Failure.NOT_CONTACTED: ("unknown", (LATER,), "more time"),
     Failure.INVALID_URL: ("unknown", (f"{CHECK} --report",), "can help"),
     Failure.UNSENDABLE: ("unknown", (f"{CHECK} --report",), "can help"),
-    Failure.UNKNOWN: ("unknown", (f"{CHECK} --report",), "can help"),
+    Failure.UNKNOWN: ("unknown", (CHECK, f"{CHECK} --report"), "restart the kernel"),
     Failure.NOT_TLS: ("failed", (CHECK,), "correct the port"),
     Failure.HEADERS: ("failed", (CHECK,), "tell the administrators"),
     Failure.NOT_HTTP: ("failed", (CHECK,), "correct the port"),
@@ -162,7 +162,7 @@ CASES = [
     case("not contacted within a minute", NETWORK, _server(_none(Failure.NOT_CONTACTED), timeout=60), "unknown", Failure.NOT_CONTACTED.value, f"{CHECK} --report"),
     case("a network that requires a sign-in", NETWORK, _server(page(511)), "failed", "511", CHECK, advises="portal"),
     case("a redirect to a portal", NETWORK, _server(response(302, location="https://portal.example/login")), "failed", "portal.example", CHECK, advises=("portal", "correct the address")),
-    case("the server is down", NETWORK, _server(response(502)), "failed", ("the server", "(502)"), CHECK, advises="your token is not the reason"),
+    case("the server is down", NETWORK, _server(response(502)), "failed", ("the server", "(502)"), CHECK, advises="your token is not the cause"),
     case("a redirect from http to a portal", NETWORK, _server(response(302, location="https://portal.example/login"), target=replace(MINE, server="http://cave.example.org")), "failed", "portal.example", f"{CHECK} --server http://cave.example.org"),
     case("asked to wait for an hour", NETWORK, _server(response(503, wait=3600.0)), "failed", "to wait 60 minutes", CHECK, advises="try again at 01:00 UTC"),
     case("asked to wait for 20 seconds", NETWORK, _server(response(429, wait=20.0)), "failed", ("slow down (429)", "20 seconds"), CHECK, advises="wait 20 seconds"),
@@ -184,7 +184,7 @@ CASES = [
     case("a typed address that does not resolve", NETWORK, _server(_none(Failure.NAME_NOT_FOUND), target=MINE), "failed", Failure.NAME_NOT_FOUND.value, AT_MINE),
     case("a second request works", NETWORK, _cause(DEAD, Change.AGAIN), "failed", ("timed out", "a moment later, without the token"), CHECK, advises="if it fails every time"),
     case("quotes around the address of a proxy", NETWORK, _cause(_none(Failure.PROXY), Change.PROXY_SPELLING, proxy="HTTPS_PROXY"), "failed", "works without the extra or missing characters", variables.with_scheme("HTTPS_PROXY", "http").text, CHECK),
-    case("a password that is not encoded", NETWORK, _cause(_none(Failure.PROXY), Change.PROXY_SPELLING, "password", proxy="HTTPS_PROXY"), "failed", "once the special characters of the password are encoded", variables.with_proxy_password("HTTPS_PROXY").text, CHECK),
+    case("a password that is not encoded", NETWORK, _cause(_none(Failure.PROXY), Change.PROXY_SPELLING, "password", proxy="HTTPS_PROXY"), "failed", "once the special characters in the password are encoded", variables.with_proxy_password("HTTPS_PROXY").text, CHECK),
     case("a password of the system's proxy that is not encoded", NETWORK, _cause(_none(Failure.PROXY), Change.PROXY_SPELLING, "password", proxy="this computer's settings"), "failed", "encoded", CHECK, advises="the proxy in this computer's settings"),
     case("a proxy with the wrong scheme", NETWORK, _cause(_none(Failure.PROXY), Change.PROXY_SCHEME, "http", proxy="HTTPS_PROXY"), "failed", "works if its address begins with http://", variables.with_scheme("HTTPS_PROXY", "http").text, CHECK),
     case("the system's proxy with the wrong scheme", NETWORK, _cause(_none(Failure.PROXY), Change.PROXY_SCHEME, "http", proxy="this computer's settings"), "failed", "begins with http://", CHECK, advises="the proxy in this computer's settings"),
@@ -200,9 +200,9 @@ CASES = [
     case("no proxy is needed, as for others", NETWORK, _cause(page(407), Change.NO_PROXY, proxy="all_proxy", machine=_set(no_proxy="no_proxy", has_exceptions=True)), "failed", "without the proxy", f'import os; os.environ["no_proxy"] += ",{NO_PROXY.partition("=")[2]}"', CHECK),
     case("IPv6 does not work", NETWORK, _cause(DEAD, Change.FAMILY, "IPv4"), "failed", "over IPv4 it responds: the connection over IPv6 does not work", "import socket, urllib3.util.connection as c; c.allowed_gai_family = lambda: socket.AF_INET", CHECK),
     case("IPv4 does not work", NETWORK, _cause(DEAD, Change.FAMILY, "IPv6"), "failed", "over IPv6 it responds", "import socket, urllib3.util.connection as c; c.allowed_gai_family = lambda: socket.AF_INET6", CHECK),
-    case("the first address does not work", NETWORK, _cause(DEAD, Change.OTHER_ADDRESS), "failed", f"{HOST} has several addresses: at the second it responds", CHECK, advises=f"tell the administrators of {HOST}"),
+    case("the first address does not work", NETWORK, _cause(DEAD, Change.OTHER_ADDRESS), "failed", f"{HOST} has several addresses: it responds at the second", CHECK, advises=f"tell the administrators of {HOST}"),
     case("the other scheme", NETWORK, _cause(page(400), Change.SCHEME, "https", target=MINE, tried=_tried((Change.SCHEME, "https", WORKS), url=endpoints.identity_url(MINE.server))), "failed", "begins with https://", AT_MINE),
-    case("a portal", NETWORK, _compared(response(302, location="https://portal.example/login"), page(), nowhere=page()), "failed", ("portal.example", "a host that does not exist responds, too"), CHECK, advises="open any page in a browser"),
+    case("a portal", NETWORK, _compared(response(302, location="https://portal.example/login"), page(), nowhere=page()), "failed", ("portal.example", "even a host that does not exist responds"), CHECK, advises="open any page in a browser"),
     case("a portal that says so", NETWORK, _compared(page(511), page(511), nowhere=page(511)), "failed", "in place of every server", CHECK),
     case("a script in place of a proxy", NETWORK, _compared(page(words="function FindProxyForURL()"), page(), nowhere=page(), looked={"proxy": "HTTPS_PROXY"}), "failed", "HTTPS_PROXY names a script that chooses a proxy", CHECK, advises="set HTTPS_PROXY to the proxy that the script names"),
     case("a proxy that requires a sign-in", NETWORK, _compared(page(), page(), nowhere=page(), looked={"proxy": "HTTPS_PROXY"}), "failed", "the proxy in HTTPS_PROXY responds in place of every server", CHECK, advises="sign in to that proxy"),
@@ -212,9 +212,9 @@ CASES = [
     case("a network that blocks all servers", NETWORK, _compared(_none(Failure.RESET), _none(Failure.RESET)), "failed", "cave.one.org cannot be reached either", CHECK, advises=f"allow {HOST}"),
     case("a redirect of one server", NETWORK, _compared(response(302, location="https://new.example/"), WORKS), "failed", ("new.example", "only this server is affected"), CHECK, advises="correct the address"),
     case("a page in place of one server", NETWORK, _compared(page(), WORKS), "failed", "only this server is affected", CHECK, advises=f"open https://{HOST} in a browser"),
-    case("an address in the file of hosts", NETWORK, _compared(_none(Failure.REFUSED), looked={"hosts_file": "/etc/hosts", "private_address": "127.0.0.1"}), "failed", f"/etc/hosts leads {HOST} to 127.0.0.1", CHECK, advises="the line for"),
-    case("a name server with a private address", NETWORK, _compared(DEAD, looked={"private_address": "10.0.0.1"}), "failed", "the name server of this network leads it to 10.0.0.1", CHECK, advises=f"allow {HOST}"),
-    case("a proxy that requires a password", NETWORK, _compared(page(407), looked={"proxy": "HTTPS_PROXY"}), "failed", "the proxy in HTTPS_PROXY wants another user name and password", variables.with_proxy_password("HTTPS_PROXY").text, CHECK, advises="give it yours"),
+    case("an address in the file of hosts", NETWORK, _compared(_none(Failure.REFUSED), looked={"hosts_file": "/etc/hosts", "private_address": "127.0.0.1"}), "failed", f"/etc/hosts maps {HOST} to 127.0.0.1", CHECK, advises="the line for"),
+    case("a name server with a private address", NETWORK, _compared(DEAD, looked={"private_address": "10.0.0.1"}), "failed", "this network resolves it to 10.0.0.1, a private address", CHECK, advises=f"allow {HOST}"),
+    case("a proxy that requires a password", NETWORK, _compared(page(407), looked={"proxy": "HTTPS_PROXY"}), "failed", "the proxy in HTTPS_PROXY requires a valid user name and password", variables.with_proxy_password("HTTPS_PROXY").text, CHECK, advises="enter yours"),
     case("a proxy that requires a password for a tunnel", NETWORK, _compared(_none(Failure.PROXY, detail=PROXY_LOGIN), looked={"proxy": "this computer's settings"}), "failed", "407", CHECK, advises="enter yours there"),
     case("the proxy reaches another server", NETWORK, _compared(response(503), WORKS, looked={"proxy": "HTTPS_PROXY"}), "failed", ("the proxy reaches cave.one.org", f"blocks {HOST}"), CHECK, advises="ask the IT department"),
     case("the proxy forbids one server", NETWORK, _compared(_none(Failure.PROXY, detail=PROXY_FORBIDS), WORKS, looked={"proxy": "HTTPS_PROXY"}), "failed", f"it reaches cave.one.org, so it blocks {HOST}", CHECK, advises="to allow"),
@@ -229,7 +229,7 @@ CASES = [
     case("a certificate that has expired", NETWORK, _untrusted(Failure.CERTIFICATE, _seen("2024-01-01", "2025-01-01")), "failed", "for portal.example, issued by Example CA, valid 2024-01-01 to 2025-01-01", CHECK, advises=f"tell the administrators of {HOST}"),
     case("a certificate that cannot be read", NETWORK, _untrusted(Failure.TLS, WORKS), "failed", "does not trust", CHECK, advises="set REQUESTS_CA_BUNDLE"),
     case("a clock that is wrong", NETWORK, _untrusted(Failure.CERTIFICATE, _seen("2026-01-01", "2027-01-01", clock="2020-11-21")), "failed", "this computer's clock is off by", CHECK, advises="set the clock"),
-    case("a network that replaces certificates", NETWORK, _untrusted(Failure.TLS, _seen("2026-01-01", "2027-01-01"), _none(Failure.TLS)), "failed", "cave.one.org is not trusted either: this network replaces certificates", CHECK, advises="ask the IT department"),
+    case("a network that replaces certificates", NETWORK, _untrusted(Failure.TLS, _seen("2026-01-01", "2027-01-01"), _none(Failure.TLS)), "failed", "this computer does not trust cave.one.org either: this network replaces certificates", CHECK, advises="ask the IT department"),
     case("a certificate of an unknown server", NETWORK, _untrusted(Failure.CERTIFICATE, _seen("2026-01-01", "2027-01-01", issuer=""), target=MINE), "failed", "issued by itself", AT_MINE, advises="correct the address"),
     case("a certificate for another host", NETWORK, _untrusted(Failure.CERTIFICATE, _seen("2026-01-01", "2027-01-01"), WORKS), "failed", "only this server is affected", CHECK, advises=f"tell the administrators of {HOST}"),
     case("the clock is right", CLOCK, ServerFacts(), "nothing"),
@@ -243,7 +243,7 @@ CASES = [
     case("the auth service asks to slow down", AUTH, ServerFacts(identity=response(429, {"message": "x"})), "failed", "slow down (429)", CHECK, advises="a minute"),
     case("the auth service is down", AUTH, ServerFacts(identity=response(503)), "failed", "the auth service", CHECK, advises="wait"),
     case("the auth service says why it is down", AUTH, ServerFacts(identity=response(503, {"message": "Maintenance until 14:00"})), "failed", "down or broken (503): Maintenance until 14:00", CHECK),
-    case("the auth service is gone", AUTH, ServerFacts(identity=page(404)), "failed", ("auth service", "(404)"), CHECK, advises="your token is not the reason"),
+    case("the auth service is gone", AUTH, ServerFacts(identity=page(404)), "failed", ("auth service", "(404)"), CHECK, advises="your token is not the cause"),
     case("the auth service asks to wait", AUTH, ServerFacts(identity=response(503, wait=3600.0)), "failed", "to wait 60 minutes", CHECK),
 ]  # fmt: skip
 
@@ -291,7 +291,7 @@ def test_the_time_waited_is_rounded(seconds: float, words: str):
 def test_caveclient_sleeps_through_long_waits(address: str, sleeps: bool, wait: float, is_long: bool):
     """Its session sleeps as long as the server asks, except for requests to the auth service."""
     evidence, _, _ = _judged(response(503, url=DEFAULT_SERVER + address, wait=wait))
-    assert ("CAVEclient sleeps that long" in evidence) is (sleeps and is_long)
+    assert ("CAVEclient silently waits that long" in evidence) is (sleeps and is_long)
 
 
 @pytest.mark.parametrize(("contact", "page"), [("cave@x.org", "https://status.x.org"), ("", "")])
@@ -301,7 +301,7 @@ def test_the_contact_and_the_status_page_of_a_deployment_are_named(monkeypatch, 
     monkeypatch.setattr(deployments, "DEPLOYMENTS", (one,))
     down = failure_finding(response(503, url=DEFAULT_SERVER), _server(response(503)), "the server")
     said = f"; its status: {page}" if page else ""
-    assert down.next_step.text == f"your token is not the reason: wait, then {CHECK}{said}"
+    assert down.next_step.text == f"your token is not the cause: wait, then {CHECK}{said}"
     assert down.next_step.url == (page or None)
     who = "tell the administrators of minnie.microns-daf.com"
     assert tell_administrators("minnie.microns-daf.com") == (f"{who} ({contact})" if contact else who)

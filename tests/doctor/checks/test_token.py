@@ -81,7 +81,7 @@ FOLDERS = [
     case("a link to another user's folder", TOKEN_FOLDER, _folder(WayOut.MOVE_AWAY, unusable=False), "warning", "is not a folder", _moved(FOLDER), CHECK),
     case("it may not be opened", TOKEN_FOLDER, _folder(WayOut.GRANT_ACCESS, FileFault.NOT_OPENABLE), "failed", "is not accessible to you", f"!chmod 700 {FOLDER}", CHECK),
     case("it may not be written", TOKEN_FOLDER, _folder(WayOut.GRANT_ACCESS, FileFault.NOT_WRITABLE, unusable=False), "warning", "is not writable by you", f"!chmod 700 {FOLDER}", CHECK),
-    case("another user's folder", TOKEN_FOLDER, _folder(WayOut.OWNER, FileFault.NOT_OPENABLE, owner="bob"), "failed", "is not accessible to you; it belongs to bob", CHECK, UNSAVED, advises=f"ask bob to let you write {FOLDER}"),
+    case("another user's folder", TOKEN_FOLDER, _folder(WayOut.OWNER, FileFault.NOT_OPENABLE, owner="bob"), "failed", "is not accessible to you; it belongs to bob", CHECK, UNSAVED, advises=f"ask bob to let you write to {FOLDER}"),
     case("root's folder", TOKEN_FOLDER, _folder(WayOut.ADMINISTRATOR, FileFault.NOT_OPENABLE, owner="root"), "failed", "it belongs to root", CHECK, UNSAVED, advises="ask the administrator of this computer"),
     case("a full disk", TOKEN_FOLDER, _folder(WayOut.FREE_SPACE, FileFault.NO_SPACE, unusable=False), "warning", "is on a full disk", CHECK, UNSAVED, advises=f"free some space on the disk of {FOLDER}"),
     case("too many open files", TOKEN_FOLDER, _folder(WayOut.CLOSE_FILES, unusable=False), "warning", "", CHECK, advises="restart the kernel"),
@@ -106,7 +106,7 @@ BARE = token_file(**EMPTY | {"problem": problem(FileFault.NOT_JSON, "")}, inside
 NO_KEY = token_file(problem=problem(FileFault.NO_KEY))
 GAP = token_file(state=ABSENT, problem=problem(FileFault.LINK_INTO_NOTHING, "/x/y", "/x"), link="/x/y", gap="/x")
 SAVE_NEAR_AGAIN = f"{SAVE_NEAR} --overwrite"
-THEIRS = "has the token of proofreading.zetta.ai, which is not sent here"
+THEIRS = "has the token for proofreading.zetta.ai, which is sent only there"
 TWO_FILES = replace(
     stored(token_file(token=MINE), token_file(DEFAULT, OTHER)), belongs_to="https://proofreading.zetta.ai"
 )
@@ -144,17 +144,17 @@ FINDING = [
     case("an empty usual file", TOKEN, _none(default=token_file(DEFAULT, **EMPTY)), "failed", "is empty", EXISTING),
     case("an empty file, and a misplaced token", TOKEN, _none(token_file(**EMPTY), misplaced_file=NEAR), "failed", ("is empty", "has one that works"), SAVE_NEAR_AGAIN),
     case("a link to a folder that is not there", TOKEN, _none(GAP), "failed", "is a link to /x/y", _moved(f"{FOLDER}/{OWN}"), CHECK, advises="mount it"),
-    case("no key, and a hidden token", TOKEN, _none(NO_KEY, token_file(DEFAULT, MINE)), "failed", f'has no key "token", and hides the one in {DEFAULT}', SAVE_DEFAULT),
-    case("another key", TOKEN, _none(replace(NO_KEY, inside=MINE)), "failed", "has one under another key", SAVE_OWN, fix="shape"),
+    case("no key, and a hidden token", TOKEN, _none(NO_KEY, token_file(DEFAULT, MINE)), "failed", f'has no key "token", and hides the token in {DEFAULT}', SAVE_DEFAULT),
+    case("another key", TOKEN, _none(replace(NO_KEY, inside=MINE)), "failed", "has a token under another key", SAVE_OWN, fix="shape"),
     case("another key in the usual file", TOKEN, _none(default=token_file(DEFAULT, problem=problem(FileFault.NO_KEY), inside=MINE)), "failed", f"{DEFAULT} has no key", SAVE_DEFAULT, fix="shape"),
     case("no key", TOKEN, _none(NO_KEY), "failed", f'{OWN} has no key "token"', EXISTING),
     case("no key in the usual file", TOKEN, _none(default=token_file(DEFAULT, problem=problem(FileFault.NO_KEY))), "failed", f"{DEFAULT} has no key", EXISTING),
     case("a link to nothing", TOKEN, _none(token_file(state=ABSENT, problem=problem(FileFault.LINK_TO_NOTHING, "~/x"))), "failed", "is a link to ~/x", EXISTING),
     case("another server's token", TOKEN, _theirs(), "failed", (f"none for {HOST}", f"{OWN} {THEIRS}"), EXISTING),
     case("another server's token, and a misplaced one", TOKEN, _theirs(misplaced_file=NEAR), "failed", (THEIRS, "has one that works"), SAVE_NEAR_AGAIN),
-    case("another server's token hides one that works", TOKEN, _theirs(stored=TWO_FILES, salvaged_identity=GOOD), "failed", f"{DEFAULT} has one that works, but is not read", SAVE_DEFAULT),
+    case("another server's token hides one that works", TOKEN, _theirs(stored=TWO_FILES, salvaged_identity=GOOD), "failed", f"{DEFAULT} has one that works, but it is not read", SAVE_DEFAULT),
     case("another server's token hides one that does not", TOKEN, _theirs(stored=TWO_FILES, salvaged_identity=REJECTED), "failed", THEIRS, EXISTING),
-    case("a token of a server of no address", TOKEN, _theirs(stored=replace(TWO_FILES, belongs_to="another server")), "failed", "the token of another server", EXISTING),
+    case("a token of a server of no address", TOKEN, _theirs(stored=replace(TWO_FILES, belongs_to="another server")), "failed", "the token for another server", EXISTING),
 ]  # fmt: skip
 
 
@@ -191,7 +191,7 @@ FILES = [
     case("an odd token that was not tried", FORM, _form(QUOTED), "nothing"),
     case("an odd token, and a server that is down", FORM, _form(QUOTED, DOWN), "nothing"),
     case("one token alone", SHADOW, ServerFacts(), "nothing"),
-    case("the hidden token works", SHADOW, _shadow(GOOD), "failed", (f"{OWN} has an old one", f"{DEFAULT} has one that works"), SAVE_DEFAULT, fix="copies"),
+    case("the hidden token works", SHADOW, _shadow(GOOD), "failed", (f"{OWN} has an old token", f"{DEFAULT} has one that works"), SAVE_DEFAULT, fix="copies"),
     case("the hidden token is rejected too", SHADOW, _shadow(REJECTED), "nothing"),
     case("the hidden token was not tried", SHADOW, _shadow(None), "nothing"),
     case("nothing is hidden", SHADOW, _shadow(GOOD, MINE), "nothing"),

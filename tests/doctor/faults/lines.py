@@ -1,7 +1,7 @@
-"""Provokes errors of CAVE and prints the line below each: `python tests/doctor/faults/lines.py [WORDS ...]`.
+"""Causes CAVE errors and prints the line below each: `python tests/doctor/faults/lines.py [WORDS ...]`.
 
-The faults of the table, each service misbehaving in each way under each call, wrong calls, networks, and errors that are
-not of CAVE. Each says what its line has to say; no line at all is "left alone", and anything else is wrong. WORDS choose
+The faults of the table, each service misbehaving in each way under each call, wrong calls, networks, and errors that have nothing
+to do with CAVE. Each says what its line has to say; no line at all is "left alone", and anything else is wrong. WORDS choose
 the variants whose name contains them all. It runs with any caveclient that is installed (7 and 8), and with cloud-volume
 if that is installed.
 """
@@ -30,7 +30,7 @@ NONE = ""
 """What has to be said about an error that is not of CAVE, or about which nothing is known: nothing."""
 ANY = ".*"
 """What is said differs between versions of caveclient."""
-FINE = r".*Your token is (?:fine|not the reason)\."
+FINE = r".*Your token is (?:fine|not the cause)\."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +67,7 @@ class Shown:
 
 # ---------------------------------------------------------------- the faults of the table
 
-ON_FILES = (
-    r"(a token file|CAVEclient found no token|the stored token contains|.* (rejected the token|received no)).*To fix it"
-)
+ON_FILES = r"(a token file|CAVEclient found no token|the token contains|.* (rejected the token|received no)).*To fix it"
 NETWORK = r"(?!.*rejected the token)(?!.*terms).*To see why"
 BY_CHECK = {
     "token": ON_FILES,
@@ -85,7 +83,7 @@ BY_CHECK = {
 SAID = {
     "nine thousand characters": r".* rejected that request \(400\); the token is one of its headers\. To see why",
     "unexpected info": rf".* returned something other than a version number\.{FINE} To see why",
-    "slow down": rf".* asked to slow down \(429\)\.{FINE}$",
+    "slow down": rf".* asked you to slow down \(429\)\.{FINE}$",
 }
 """The same for single faults."""
 """For each check, what the line below the error of CAVEclient may say; for all others, that it is not the token."""
@@ -124,16 +122,16 @@ WAYS = {
     "status:404": rf".* \(404\)\.{FINE} To see why",
     "status:410": rf".* rejected that request \(410\)\.{FINE} To see why",
     "status:413": rf".* too large \(413\); request less at once\.{FINE}$",
-    "status:429": rf".* asked to slow down \(429\)\.{FINE}$",
-    "retry-after:60:429": rf".* asked to slow down \(429\), and asked to wait 60 seconds\.{FINE}$",
-    "retry-after:60": rf".* was down or broken \(503\), and asked to wait 60 seconds\.{FINE} To see why",
+    "status:429": rf".* asked you to slow down \(429\)\.{FINE}$",
+    "retry-after:60:429": rf".* asked you to slow down \(429\), and asked you to wait 60 seconds\.{FINE}$",
+    "retry-after:60": rf".* was down or broken \(503\), and asked you to wait 60 seconds\.{FINE} To see why",
     "status:500": rf".* was down or broken \(500\)\.{FINE} To see why",
     "status:503": rf".* was down or broken \(503\)\.{FINE} To see why",
     "status:504": rf".* timed out on that request \(504\)(; request less at once)?\.{FINE}",
     "loop": rf".* redirected the request in a loop\.{FINE}",
     "redirect:http://127.0.0.1:9/portal": r"the request was redirected to 127.0.0.1:9, although it carried a token\. To see why",
     "redirect:https://accounts.google.com/x": r"the request was redirected to accounts.google.com, although it carried a token\. To see why",
-    "truncated": rf".* broke off in the middle of its response\.{FINE}|a server returned something other",
+    "truncated": rf".* closed the connection in the middle of its response\.{FINE}|a server returned something other",
     "garbage": r"(?!.*token file).*",
     "error500": rf".* (was down or broken|failed on that request) \(500\).*{FINE}",
 }
@@ -213,7 +211,7 @@ WRONG = {
     f'make(auth_token="{NEW}")': "(?!.*0123)[\\w.:]+ rejected the token\\. To fix it",
     'make(auth_token="")': "[\\w.:]+ received no valid token",
     'make(auth_token=" x")': "[\\w.:]+ received no token",
-    f'make(auth_token="{NEW}\\n")': "(?!.*0123)the stored token contains a line break",
+    f'make(auth_token="{NEW}\\n")': "(?!.*0123)the token contains a line break",
     "make(server_address={server!r}[7:])": "the server's address is malformed: it must begin with",
     'make(server_address="http://no.such.host.invalid")': "no.such.host.invalid cannot be found" + FINE,
     'make(server_address="http://127.0.0.1:1")': "127.0.0.1:1 refused the connection" + FINE,
@@ -303,7 +301,9 @@ FOREIGN = {
     "import json; json.loads('')": NONE,
     "class E(Exception):\n    def __str__(self): raise ZeroDivisionError\nraise E": NONE,
     "import urllib.request; urllib.request.urlopen('http://127.0.0.1:1')": NONE,
-    "from caveclient import nothing": "caveclient could not be imported\\. To fix it: %cave_check",
+    "from caveclient import nothing": "caveclient has no nothing" + FINE,
+    "from caveclient import CAVEClient": "the client is called CAVEclient: from caveclient import CAVEclient; .*",
+    "import cave_client": "the package is called caveclient: from caveclient import CAVEclient; .*",
 }  # fmt: skip
 
 
@@ -375,7 +375,7 @@ def calm(world: World) -> None:
 
 
 def shown(variant: Variant, world: World) -> Shown:
-    """Provokes the error of a variant in a world in which everything works, and judges the line below it."""
+    """Causes the error of a variant in a world in which everything works, and judges the line below it."""
     addresses = {"server": world.cave.server, "data": world.cave.local_server}
     world.run(MAKE.format(**addresses))
     variant.make(world)

@@ -10,6 +10,7 @@ import logging
 import re
 import sys
 from importlib.metadata import version
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,9 @@ def said(report: Any, case: Case, world: World) -> dict[str, Any]:
 
 
 def _spans(line: Any, world: World) -> list[list[str]]:
-    return [[steady(span.text, world), span.style] for span in line]
+    """The spans as they look: those that follow each other in one style are one."""
+    alike = groupby(line, key=lambda span: span.style)
+    return [["".join(steady(span.text, world) for span in spans), style] for style, spans in alike]
 
 
 def of(case: Case) -> dict[str, Any]:

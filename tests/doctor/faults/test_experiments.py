@@ -55,7 +55,7 @@ def _set_up(world: World, server: str) -> str:
 
 
 def _looked_up(world: World, addresses: dict[str, list[tuple[str, int | None]]]) -> None:
-    """These names resolve, to addresses whose port may differ from the one that is asked for."""
+    """These names resolve to addresses whose port may differ from the requested port."""
     lookup = socket.getaddrinfo
 
     def found(host: Any, port: Any, family: int = 0, *args: Any, **options: Any) -> Any:
@@ -110,7 +110,7 @@ def test_a_password_of_a_proxy_that_is_not_encoded(world: World, proxy: Proxy, p
     world.patch.setattr("builtins.input", lambda prompt="": "ada")
     world.patch.setattr("getpass.getpass", lambda prompt="": password)
     report = world.check()
-    assert "once the special characters of the password are encoded" in _network(report)
+    assert "once the special characters in the password are encoded" in _network(report)
     assert password not in json.dumps(report.to_dict())
     assert world.fix().ok
 
@@ -130,7 +130,7 @@ def test_a_proxy_of_this_computer_that_is_gone(world: World):
     world.patch.setenv("HTTP_PROXY", "http://localhost:1")
     report = world.check()
     assert "nothing is listening there" in _network(report)
-    assert report.next.text.startswith("start the program on this computer that is that proxy")
+    assert report.next.text.startswith("start the program on this computer that provides this proxy")
 
 
 def test_two_variables_that_disagree(world: World, proxy: Proxy):
@@ -167,7 +167,7 @@ def test_a_proxy_that_wants_a_password(world: World, proxy: Proxy):
     world.patch.setattr("builtins.input", lambda prompt="": "ada")
     world.patch.setattr("getpass.getpass", lambda prompt="": "a b@c")
     report = world.check()
-    assert "wants another user name and password" in _network(report)
+    assert "requires a valid user name and password" in _network(report)
     assert "0ldpassw0rd" not in json.dumps(report.to_dict())
     assert world.fix().ok
 
@@ -189,7 +189,9 @@ def test_a_proxy_that_removes_the_token(world: World):
         world.cave.clear_requests()
         report = world.check()
         assert bad(report) == [("account", "failed")]
-        assert "received no token (401 no_token); without the proxy, a made-up token arrives" in str(report.to_dict())
+        assert "received no token (401 no_token); without the proxy, a made-up token gets through" in str(
+            report.to_dict()
+        )
         assert [one.path for one in world.cave.requests if one.authorization] == [ID]
         assert world.fix().ok
 
@@ -202,7 +204,9 @@ def test_a_network_that_removes_the_token(world: World):
         _set_up(world, gateway.address)
         report = world.check()
     assert "account" in dict(bad(report))
-    assert "a made-up token does not arrive either" in next(row.evidence for row in report.rows if row.id == "account")
+    assert "a made-up token does not get through either" in next(
+        row.evidence for row in report.rows if row.id == "account"
+    )
     assert "proxy" not in report.next.text
 
 
@@ -304,7 +308,9 @@ def test_a_network_that_replaces_certificates(world: World):
         world.patch.setattr(plan, "KNOWN_SERVERS", ("https://cave.other.net",))
         world.argument = f"--server https://{NAME}"
         report = world.check()
-        assert "that of cave.other.net is not trusted either: this network replaces certificates" in _network(report)
+        assert "this computer does not trust cave.other.net either: this network replaces certificates" in _network(
+            report
+        )
         assert "ask the IT department of this network" in report.next.text
 
 
@@ -355,7 +361,7 @@ def test_a_handshake_that_fails_for_another_reason_than_trust(world: World, faul
         context.maximum_version = ssl.TLSVersion.TLSv1_2
         world.patch.setattr(connections, "create_urllib3_context", _only_new_tls)
     elif fault == "certificate":
-        words = "did not agree on a secure connection (TLS)"
+        words = "could not agree on a secure connection (TLS)"
         context.maximum_version = ssl.TLSVersion.TLSv1_2  # with which the alert is a part of the handshake
         context.verify_mode = ssl.CERT_REQUIRED
         authority.configure_trust(context)
@@ -386,7 +392,7 @@ class _Closing:
 
 @pytest.fixture
 def named(world: World) -> int:
-    """The practice server has a name; the port at which it listens."""
+    """The practice server has a name; the port on which it listens."""
     port = int(world.cave.server.rpartition(":")[2])
     _set_up(world, f"{SERVER}:{port}")
     world.patch.setattr(connection, "allowed_gai_family", connection.allowed_gai_family)
@@ -406,7 +412,7 @@ def test_a_first_address_that_leads_nowhere(world: World, named: int):
     with full_backlog("127.0.0.2", named):
         _looked_up(world, {NAME: [("127.0.0.2", None), ("127.0.0.1", None)]})
         report = world.check()
-    assert "at the second it responds, at the first it does not" in _network(report)
+    assert "it responds at the second, but not at the first" in _network(report)
     assert report.next.text.startswith("tell the administrators of")
 
 
@@ -427,14 +433,14 @@ def test_a_lookup_that_hangs_for_one_kind_of_address(world: World, named: int):
         over.set()
 
 
-def test_a_file_of_hosts_that_hides_a_server(world: World):
+def test_a_hosts_file_that_hides_a_server(world: World):
     """The line in it is the cause."""
     hosts = world.home / "hosts"
     world.write(hosts, f"127.0.0.1 localhost\n0.0.0.0 ads.example {NAME}  # blocked\n")
     world.patch.setattr(name_lookup, "HOSTS_FILE", hosts)
     _looked_up(world, {NAME: [("127.0.0.1", 1)]})
     _set_up(world, SERVER)
-    assert f"hosts leads {NAME} to 127.0.0.1" in _network(world.check())
+    assert f"hosts maps {NAME} to 127.0.0.1" in _network(world.check())
 
 
 def test_a_computer_that_is_offline(world: World):
@@ -477,14 +483,14 @@ def test_a_portal_that_responds_for_every_host(world: World):
             _looked_up(world, {name: [("127.0.0.1", port)] for name in names})
             report = world.check()
             world.patch = before
-    assert "a host that does not exist responds, too" in _network(report)
+    assert "even a host that does not exist responds" in _network(report)
     assert "sign in to this network" in report.next.text
     _looked_up(world, {NAME: [("127.0.0.1", int(world.cave.server.rpartition(":")[2]))]})
     assert world.check().ok
 
 
 def test_a_server_that_speaks_another_protocol(world: World):
-    """A greeting of another kind is neither http nor a closed connection."""
+    """A greeting in another protocol is neither http nor a closed connection."""
     with OddServer(lambda sock, over: sock.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")) as odd:
         world.argument = f"--server http://{odd.host}"
         report = world.check()
@@ -525,7 +531,7 @@ def test_a_failure_that_passes(world: World):
         _set_up(world, f"http://{odd.host}")
         row = next(row for row in world.check().rows if row.status.value == "failed")
     assert row.id in ("network", "auth")
-    assert "a moment later, without the token, it responded as it should" in row.evidence
+    assert "a moment later, without the token, it responded normally" in row.evidence
 
 
 # ---------------------------------------------------------------- what experiments never do

@@ -119,7 +119,7 @@ def test_two_faults_are_fixed_one_after_the_other(world: World, fixable: tuple[C
 
 
 def test_only_the_causes_of_two_faults_are_named(world: World, unfixable: tuple[Case, Case]):
-    """With a fault that only others can fix and one on the computer, the bad rows are theirs, in order."""
+    """With a fault that only others can fix and one on the computer, the bad rows name both, in order."""
     file, server = unfixable
     server.make(world)
     file.make(world)

@@ -1,4 +1,4 @@
-"""Next steps and fixes that cannot work for this user here are not offered: another way is, or who can do it."""
+"""Next steps and fixes that cannot work for this user are not offered; another way is, or who can do it."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_set_up_that_cannot_save_says_what_the_check_says(world: World):
         report = world.check()
         assert bad(report) == [("token", "failed")]
         step = report.next.text
-        assert step.startswith(f"ask the user with ID {STRANGER} to let you write ~/.cloudvolume/secrets, then ")
+        assert step.startswith(f"ask the user with ID {STRANGER} to let you write to ~/.cloudvolume/secrets, then ")
         for line in ("%cave_setup", "%cave_setup existing", "%cave_save", "%cave_save --no-check"):
             ran = world.run(line)
             assert ran.error == "TokenNotSaved", line
@@ -97,7 +97,7 @@ def test_a_set_up_that_cannot_save_says_what_the_check_says(world: World):
 
 @pytest.mark.usefixtures("permissions_count")
 def test_a_fix_that_cannot_write_is_not_offered(world: World):
-    """In a read-only folder, the folder is opened up first; then the fix is offered and works."""
+    """A read-only folder is unlocked first; then the fix is offered and works."""
     world.write(world.map_file, '{"minnie65_public": ')
     world.secrets.chmod(0o500)
     report = world.check()
@@ -112,7 +112,7 @@ def test_a_fix_that_cannot_write_is_not_offered(world: World):
 
 
 def test_a_fix_without_a_prompt_asks_nothing(world: World):
-    """Where nobody can answer, the line applies the fixes without asking."""
+    """If nobody can answer, the line applies the fixes without asking."""
     world.write(world.map_file, '{"minnie65_public": ')
     sit_at_terminal(world.patch, can_ask=False)
     row = next(row for row in world.check().rows if row.id == "map-file")

@@ -92,10 +92,10 @@ def test_a_missing_table_is_not_a_missing_version(world: World):
     assert "version 1300 of minnie65_public has no table nosuch_table" in " ".join(out.split())
 
 
-@pytest.mark.parametrize(
-    "escaped", [lambda text: text.replace("/", "\\/"), lambda text: "".join(f"\\u{ord(c):04x}" for c in text)]
+@pytest.mark.in_turn(
+    escaped=(lambda text: text.replace("/", "\\/"), lambda text: "".join(f"\\u{ord(c):04x}" for c in text)),
+    where=("body", "key", "list"),
 )
-@pytest.mark.parametrize("where", ["body", "key", "list"])
 def test_an_echoed_token_is_masked_however_it_is_escaped(world: World, escaped, where):
     """A token that a server sends back in JSON is not shown, whatever its escapes."""
     token = "AbCdEfGhIjKlMnOpQrStUvWxYz0123456789+/AbCd8="
@@ -166,8 +166,7 @@ def test_an_early_interrupt_is_one_line(world: World, monkeypatch):
     assert "The last error" not in world.run("%cave_check").out
 
 
-@pytest.mark.parametrize("route", [ID, FULL, KEYS, LIST])
-@pytest.mark.parametrize("body", ["[" * 5000, '{"a":' * 5000, "1" * 5000, '"\\ud800"', "NaN"])
+@pytest.mark.in_turn(route=(ID, FULL, KEYS, LIST), body=("[" * 5000, '{"a":' * 5000, "1" * 5000, '"\\ud800"', "NaN"))
 def test_odd_json_ends_in_a_report(world: World, route, body):
     """Deep, long and incomplete JSON gives rows, not an internal error."""
     world.cave.misbehave(route, says_text(200, body))

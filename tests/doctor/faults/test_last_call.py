@@ -57,10 +57,12 @@ CORRECTED = (
     ("make().materialize.version = 99", "minnie65_public has no version 99", GO),
     ('make().materialize.query_table("nuclei", materialization_version=99)', "minnie65_public has no version 99", GO),
     ('make(version=1181).materialize.query_table("nuclei")', "version 1181 of minnie65_public has expired; it has 1412, 1300", GO),
-    ('make(auth_token_file="~/none.json")', "the client found no token in ~/none.json when it was made; the stored one works", GO),
+    ('make(auth_token_file="~/none.json")', "the client found no token in ~/none.json when it was created; the stored token works", GO),
     ('make(server_address={server!r} + "/auth")', "a wrong server_address: the address has something after the host", GO),
     ("make(server_address={server!r}[7:])", "a wrong server_address: the address does not begin with http://", GO),
     (f'make(auth_token="{NEW}")', "the client was created with a token other than the stored one, which works", GO),
+    (f'make(auth_token="{NEW}\\n")', "the client was created with a token other than the stored one, which works", GO),
+    (f'make(auth_token=dict(token="{NEW}"))', "the client was created with a token other than the stored one", GO),
     ('make(auth_token_key="fanc")', 'auth_token_key="fanc", but', GO),
 )  # fmt: skip
 """Cells that fail, words of the evidence, and the line to type."""
@@ -70,7 +72,7 @@ DESCRIBED = (
     ('make(version="1300")', "CAVEclient was called with version of type str"),
     ('make().materialize.query_table(["nuclei"])', "query_table was called with table of type list"),
     ('make().materialize.query_table("nuclei", materialization_version="latest")', "materialization_version of type str"),
-    ("make().chunkedgraph.get_root_id(8.64e17)", "supervoxel_id of type float, which does not hold all digits of an id"),
+    ("make().chunkedgraph.get_root_id(8.64e17)", "supervoxel_id of type float, which cannot hold all digits of an id"),
     ('make().schema.schema_definition("zzz")', "still rejects the request of schema_definition (404)"),
 )  # fmt: skip
 """Cells that fail and have to be changed, and words of the evidence."""
@@ -87,7 +89,7 @@ def test_what_the_call_names_wrongly_is_named(world: World, wrong):
 
 
 def test_a_call_that_no_line_can_correct_is_described(wrong):
-    """Where the cell itself has to change, the row says what, and there is no line to type."""
+    """If the cell itself has to change, the row says how, and there is no line to type."""
     for cell, evidence in DESCRIBED:
         found, commands = wrong(cell)
         assert evidence in found, (cell, found)
@@ -183,13 +185,13 @@ def test_an_old_data_server_is_named(world: World, wrong):
 
 @pytest.mark.parametrize("is_up", [True, False])
 def test_a_call_to_another_server_is_named(world: World, wrong, is_up: bool):
-    """The client was made for a server that does not open the datastack; the one in the map does, and only it counts."""
+    """The client was created for a server that does not open the datastack; the server in the map does, and only that counts."""
     world.run('%config CaveMagics.server = ""')
     with Sandbox() as other:
         address = other.server if is_up else "http://127.0.0.1:1"
         found, commands = wrong(f'make(server_address="{address}", auth_token="{world.token}")')
         host, home = address[7:], world.cave.server[7:]
-        assert found == f"the client asked {host}, which does not open minnie65_public; {home} does"
+        assert found == f"the client asked {host}, where minnie65_public does not open; on {home} it does"
         assert commands == (GO,)
         assert not world.run(commands[0]).error
 

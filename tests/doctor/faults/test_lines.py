@@ -1,4 +1,4 @@
-"""The line below an error: a sample of what `lines.py` provokes, and the program itself."""
+"""The line below an error: a sample of the errors that `lines.py` causes, and the program itself."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ raise copy
 
 @pytest.fixture
 def provoked(world: World, monkeypatch: pytest.MonkeyPatch):
-    """Provokes the error of a variant, and says whether its line is right."""
+    """Causes the error of a variant, and says whether its line is right."""
     lines.calm(world)
 
     def provoke(variant: Variant) -> None:

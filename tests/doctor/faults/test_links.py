@@ -64,7 +64,7 @@ def test_a_link_to_a_drive_that_is_not_mounted_names_the_folder(alone: World):
     report = alone.check()
     assert bad(report) == [("token", "failed")]
     assert "is a link to ~/usb/keys/cave.json, but ~/usb/keys does not exist" in _evidence(report, "token")
-    assert report.next.text.startswith("if that is on a drive that is not mounted, mount it; else !mv ")
+    assert report.next.text.startswith("if that is on a drive that is not mounted, mount it; otherwise !mv ")
     alone.patch.setattr("getpass.getpass", lambda prompt="": pytest.fail("asked"))
     ran = alone.run("%cave_setup existing --paste")
     assert ran.error == "TokenNotSaved"
@@ -191,16 +191,15 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("level", ["secrets", ".cloudvolume"])
-@pytest.mark.parametrize(("way", "words"), WAYS.items(), ids=lambda one: getattr(one, "__name__", None))
-def test_anything_in_place_of_a_folder_is_named(world: World, level, way, words):
+@pytest.mark.in_turn(level=("secrets", ".cloudvolume"), way=tuple(WAYS))
+def test_anything_in_place_of_a_folder_is_named(world: World, level, way):
     """For the folder of the token files and its parent there is one row, and the next line moves it away."""
     folder = world.secrets if level == "secrets" else world.secrets.parent
     os.rename(folder, world.home / "kept")
     way(folder, world.home)
     report = world.check()
     assert bad(report) == [("token-folder", "failed")]
-    assert _evidence(report, "token-folder") == f"~/{folder.relative_to(world.home)} {words}"
+    assert _evidence(report, "token-folder") == f"~/{folder.relative_to(world.home)} {WAYS[way]}"
     assert world.fix().ok
 
 

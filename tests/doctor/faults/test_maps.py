@@ -123,8 +123,9 @@ def test_a_token_in_a_saved_address_is_found_and_removed(world):
     assert secret not in world.map_file.read_text()
 
 
-@pytest.mark.parametrize("form", ["http://{secret}@{host}", "http://ada:{secret}@{host}/x", "{secret}@{host}"])
-@pytest.mark.parametrize("name", ["minnie65_public", "mine"])
+@pytest.mark.in_turn(
+    name=("minnie65_public", "mine"), form=("http://{secret}@{host}", "http://ada:{secret}@{host}/x", "{secret}@{host}")
+)
 def test_an_address_with_a_token_is_not_used_and_is_fixed(world, name, form):
     """No request goes there; it is the one cause, and `--fix` removes the token without a backup."""
     secret = "0123456789abcdef0123456789abcdef"

@@ -158,7 +158,7 @@ def test_another_contradiction_has_a_time_of_its_own(world: World):
 
 
 @pytest.mark.parametrize("dataset", ["minnie65_phase3", "flywire_fafb_public"])
-def test_a_dataset_of_another_name_counts(world: World, dataset):
+def test_a_dataset_with_another_name_counts(world: World, dataset):
     """The permissions for the dataset count, which may have another name than the datastack."""
     world.check()  # the info service caches Ada's permissions
     world.cave.misbehave(GUARD, lambda request: flask.jsonify(dataset))
@@ -171,7 +171,7 @@ def test_a_dataset_of_another_name_counts(world: World, dataset):
         assert "no permission to view minnie65_phase3, according to" in _row(report, "access").evidence
 
 
-def test_a_dataset_of_another_name_is_requested_once(world: World):
+def test_a_dataset_with_another_name_is_requested_once(world: World):
     """After the first check in a kernel, such a datastack needs no extra request."""
     world.cave.misbehave(GUARD, lambda request: flask.jsonify("flywire_fafb_public"))
     world.cave.revoke("ada", NAME)

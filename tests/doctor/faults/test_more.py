@@ -51,6 +51,14 @@ def test_a_save_does_not_promise_access(world: World):
     assert "cannot be read yet" in world.run("%cave_save --overwrite").out
 
 
+@pytest.mark.parametrize("line", ["%cave_check > out.txt", "%cave_check | head", "%cave_check ?"])
+def test_what_only_a_shell_understands_is_no_name(world: World, line):
+    """Nothing is asked about it."""
+    world.cave.clear_requests()
+    assert "is not the name of a datastack" in world.run(line).message
+    assert not world.cave.requests
+
+
 @pytest.mark.parametrize("name", ["a/b", "minnie65_public/", "..", "https://global.daf-apis.com"])
 def test_invalid_names_are_rejected(world: World, name):
     """A slash in a name would change the URL; for an address, the message names `--server`."""
@@ -183,7 +191,7 @@ def test_a_broken_caveclient_is_the_cause(world: World, broken, source):
     assert next_steps.leave_out(str(world.home / "stub")).text in report.next.commands
 
 
-def test_a_caveclient_of_another_shape_is_updated(world: World, broken):
+def test_an_unfamiliar_caveclient_is_upgraded(world: World, broken):
     """If it can be imported but not used, the advice is to update it."""
     broken("from . import auth")
     report = world.check()
@@ -305,6 +313,7 @@ def test_without_packaging_the_check_still_reports(world: World):
     import sys
 
     packages._requirement.cache_clear()
+    world.patch.setattr(packages, "unmet_requirements", packages.unmet_requirements.__wrapped__)  # not read before
     world.patch.setitem(sys.modules, "packaging.requirements", None)
     report = world.check()
     assert report.ok

@@ -38,7 +38,7 @@ PLACES: dict[str, tuple[Callable[[World], Path], str]] = {
 
 @pytest.mark.parametrize("place", PLACES)
 def test_a_pipe_in_place_of_a_file_is_moved_away(world: World, place):
-    """Nobody writes to it, so a program that reads it waits without end; the check does not."""
+    """Nobody writes to it, so a program that reads it waits forever; the check does not."""
     path_of, row = PLACES[place]
     for path in (world.server_file, world.default_file) if row == "token" else ():
         path.unlink()
@@ -102,17 +102,30 @@ def test_dev_null_as_netrc_is_fine(world: World):
     assert world.check().ok
 
 
-def test_a_pipe_is_no_file_of_certificates(home: Path):
+def test_a_pipe_is_not_a_certificate_file(home: Path):
     """It is not read."""
     os.mkfifo(home / "ca.pem")
     with pytest.raises(connections.UnusableBundle):
         connections.TrustedCertificates().read(str(home / "ca.pem"), None)
 
 
-def test_a_token_is_not_read_from_a_pipe(world: World):
-    """`%cave_save --from-file` says what it is."""
+def test_a_pipe_that_nobody_writes_is_not_waited_for(world: World):
+    """`%cave_save --from-file` finds no token in it."""
     os.mkfifo(world.home / "pipe")
-    assert world.run("%cave_save --from-file ~/pipe").message == "the file is a pipe. Nothing was changed."
+    assert world.run("%cave_save --from-file ~/pipe").message == "the file is empty. Nothing was changed."
+
+
+def test_what_a_mock_raises_is_not_blamed_on_the_network(world: World, monkeypatch):
+    """Requests of a test that is still under way in this kernel are blocked, say; its module is named."""
+
+    def refuse(*args: object, **options: object) -> None:
+        raise RuntimeError("network access is blocked")
+
+    monkeypatch.setattr("requests.Session.request", refuse)
+    report = world.check()
+    assert bad(report) == [("network", "unknown")]
+    assert f"could not be contacted (RuntimeError in {__name__})" in report.cause.evidence
+    assert "restart the kernel" in report.next.text
 
 
 def test_a_pipe_in_place_of_the_notebook_is_left_alone(world: World):
@@ -124,7 +137,7 @@ def test_a_pipe_in_place_of_the_notebook_is_left_alone(world: World):
 
 @pytest.mark.parametrize("value", ["{}\n", " {}", '"{}"'])
 def test_a_home_with_invisible_characters_is_corrected(world: World, value):
-    """HOME was set from a file or a form; the folder without the line break, space or quotes is the one that is meant."""
+    """HOME was set from a file or a form; the folder without the line break, space or quotes is meant."""
     world.patch.setenv("HOME", value.format(world.home))
     report = world.check()
     assert bad(report) == [("token-folder", "failed")]
@@ -243,7 +256,7 @@ def _said(world: World, kind: str, amount: int, *lines: str) -> str:
         ("files", 12, "this kernel has too many open files"),
     ],
 )
-def test_a_kernel_in_need_says_so_from_its_first_line(world: World, kind, amount, words):
+def test_a_kernel_without_resources_says_so_at_once(world: World, kind, amount, words):
     """Even before anything is imported, the error is one line, and nothing is saved or lost."""
     before = {path.name: path.read_bytes() for path in world.secrets.iterdir()}
     said = _said(world, kind, amount, f"%cave_check --server {world.cave.server} --timeout 3", "%cave_save x")

@@ -80,7 +80,7 @@ def test_the_other_server_is_named_and_its_token_not_sent(world: World):
         world.cave.clear_requests()
         report = world.check()
         assert bad(report) == [("token", "failed")]
-        words = f"has the token of {host_of(other.server)}, which is not sent here"
+        words = f"has the token for {host_of(other.server)}, which is sent only there"
         assert words in " ".join(_row(report, "token").evidence.split())
         assert not [one for one in world.cave.requests if one.authorization or one.cookie]
         assert "no token is stored" in world.run("%cave_whoami").message
@@ -161,7 +161,7 @@ def test_the_server_named_in_a_file_counts(world: World, name):
     world.cave.clear_requests()
     report = world.check()
     assert bad(report) == [("token", "failed")]
-    assert "the token of proofreading.zetta.ai" in " ".join(_row(report, "token").evidence.split())
+    assert "the token for proofreading.zetta.ai" in " ".join(_row(report, "token").evidence.split())
     assert not [one for one in world.cave.requests if one.authorization or one.cookie]
     assert world.fix().ok
 

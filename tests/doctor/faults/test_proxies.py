@@ -22,11 +22,17 @@ def world(mapped: World) -> World:
     return mapped
 
 
-@pytest.fixture(params=[502, 503, 504])
-def proxy(world: World, request: pytest.FixtureRequest):
+@pytest.fixture
+def status() -> int:
+    """What the proxy returns for a host that it does not reach."""
+    return 502
+
+
+@pytest.fixture
+def proxy(world: World, status: int):
     """A proxy that reaches only the practice server."""
     reaches = [host_of(world.cave.server), host_of(world.cave.local_server)]
-    with Proxy(reaches, page(request.param)) as proxy:
+    with Proxy(reaches, page(status)) as proxy:
         for name in ("HTTP_PROXY", "HTTPS_PROXY"):
             world.patch.setenv(name, proxy.address)
         yield proxy
@@ -36,7 +42,7 @@ def _row(report, name: str):
     return next(row for row in report.rows if row.id == name)
 
 
-@pytest.mark.parametrize("address", [WRONG, WRONG.replace("http:", "https:")])
+@pytest.mark.in_turn(address=(WRONG, WRONG.replace("http:", "https:")), status=(502, 503, 504))
 def test_the_map_is_the_cause_and_not_the_proxy(world: World, proxy: Proxy, address):
     """The proxy returns an error or refuses the tunnel; since it reaches the known server, the map is wrong."""
     world.write(world.map_file, {"minnie65_public": address})

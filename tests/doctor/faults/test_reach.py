@@ -155,6 +155,19 @@ def test_a_token_of_an_unknown_server_does_not_replace_a_rejected_one(world: Wor
     assert report.next.commands == ("%cave_setup existing",)
 
 
+def test_a_hidden_token_that_may_be_another_servers_is_not_sent(world: World):
+    """CAVEclient does not read `cave-secret.json` beside the server's own file, and this computer uses two servers."""
+    world.write(world.server_file, {"token": NEW})
+    world.write(world.map_file, {"minnie65_public": world.cave.server, "mine": "https://cave.example.org"})
+    world.local_file.unlink()
+    world.cave.clear_requests()
+    report = world.check()
+    assert bad(report) == [("account", "failed")]
+    assert "cave-secret.json has another, perhaps of another server" in _row(report, "account").evidence
+    assert report.next.commands == ("%cave_setup existing",)
+    assert "ada" not in {one.user for one in world.cave.requests}
+
+
 # ---------------------------------------------------------------- the stored one has no permission
 
 

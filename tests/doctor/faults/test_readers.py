@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import types
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -98,12 +99,14 @@ class Libraries:
         return [one.get("token") if one else None for one in found]
 
 
-@pytest.fixture(params=["stand-ins", "real"])
+MISSING = not (find_spec("cloudvolume") and find_spec("cloudfiles"))
+REAL = pytest.param("real", marks=pytest.mark.skipif(MISSING, reason="cloud-volume or cloud-files is missing"))
+
+
+@pytest.fixture(params=["stand-ins", REAL])
 def libraries(world: World, request: pytest.FixtureRequest):
     """Both libraries, not imported yet."""
     for name in STAND_INS:
-        if request.param == "real":
-            pytest.importorskip(name)
         sys.modules.pop(name, None)
     yield Libraries(world, request.param)
     for name in STAND_INS:
@@ -120,8 +123,7 @@ def _rows(report) -> dict[str, str]:
     return {row.id: row.evidence for row in report.rows if row.group == "other readers" and row.status != "ok"}
 
 
-@pytest.mark.parametrize("imported", [True, False], ids=["imported before", "imported after"])
-@pytest.mark.parametrize("name", ["cave-secret.json", "{host}-cave-secret.json", "nothing"])
+@pytest.mark.in_turn(imported=(True, False), name=("cave-secret.json", "{host}-cave-secret.json", "nothing"))
 def test_another_token_in_the_variables_folder_is_fixed(world: World, libraries: Libraries, name, imported):
     """The printed line makes the libraries send the stored token, and the warning is gone."""
     secrets = _moved(world)
@@ -156,7 +158,7 @@ def test_a_fix_in_another_folder_keeps_a_backup(world: World, libraries: Librari
 
 @pytest.mark.usefixtures("permissions_count")
 def test_a_read_only_folder_is_named(world: World, libraries: Libraries):
-    """The fix is offered once the folder is opened up, by the line that is printed."""
+    """The fix is offered once the printed line has unlocked the folder."""
     secrets = _moved(world)
     world.write(secrets / "cave-secret.json", {"token": NEW})
     secrets.chmod(0o500)
@@ -169,7 +171,7 @@ def test_a_read_only_folder_is_named(world: World, libraries: Libraries):
 
 
 def test_the_same_token_in_the_variables_folder_is_ok(world: World, libraries: Libraries):
-    """Another folder with the right token is no problem."""
+    """Another folder with the right token is fine."""
     world.write(_moved(world) / "cave-secret.json", {"token": world.token})
     report = world.check()
     assert report.ok
@@ -310,8 +312,7 @@ LAYOUTS = [
 ]
 
 
-@pytest.mark.parametrize("cached", [False, True], ids=["fresh", "cached another"])
-@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.__name__.strip("_"))
+@pytest.mark.in_turn(cached=(False, True), layout=LAYOUTS)
 def test_after_a_save_all_read_the_same_token(world: World, libraries: Libraries, layout, cached):
     """For the server and its data server, both libraries use what caveclient uses, and other servers keep theirs."""
     for path in (world.server_file, world.default_file, world.local_file):

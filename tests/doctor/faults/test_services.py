@@ -24,11 +24,11 @@ def test_a_missing_service_is_named(world: World):
 
 
 def test_a_materialize_without_a_version_is_too_old(world: World):
-    """caveclient 8 refuses to query a service that does not say its version."""
+    """caveclient 8 refuses to query a service that does not report its version."""
     world.cave.misbehave("/materialize/version", says(404, FLASK))
     row = _row(world.check(), "client-version")
     assert row.status == "warning"
-    assert "is too old to say its version" in row.evidence
+    assert "is too old to report its version" in row.evidence
     world.run("from caveclient import CAVEclient")
     ran = world.run("CAVEclient('minnie65_public').materialize.query_table('nuclei')")
     assert ran.error == "ServerIncompatibilityError"

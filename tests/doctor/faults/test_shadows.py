@@ -12,6 +12,8 @@ import pytest
 
 from cave_magic.environment.shadowed import LIBRARIES, find_shadowing_files
 
+from ...support.packages import Environment, Tiny
+
 ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = "print('a script of somebody')"
 
@@ -31,8 +33,31 @@ print("\\n" + json.dumps([report and report.to_dict(), *errors[3:]]))
 """
 
 
+CLIENT = Tiny(
+    name="caveclient",
+    version="8.2.1",
+    files={
+        "caveclient/__init__.py": "",
+        "caveclient/auth.py": "from secrets import randbits\nfrom packaging.version import Version\n",
+    },
+)
+
+
 @pytest.fixture
-def beside(home, cave, monkeypatch):
+def python(tmp_path, request):
+    """A Python in which caveclient is tiny, since each search for a cause imports it up to six times.
+
+    With `--everything`, it is the Python of the tests, with the real caveclient.
+    """
+    if request.config.getoption("everything"):
+        return sys.executable
+    environment = Environment(tmp_path)
+    CLIENT.install(environment.site)
+    return environment.python
+
+
+@pytest.fixture
+def beside(home, cave, monkeypatch, python):
     """Runs cells in a notebook next to a script; returns the report and the error of each cell."""
     monkeypatch.setenv("ADA", cave.new_token("ada"))
     folder = home / "analysis"
@@ -42,7 +67,7 @@ def beside(home, cave, monkeypatch):
         (folder / name).write_text(script)
         settings = [f'%config CaveMagics.server = "{cave.server}"', *cells]
         done = subprocess.run(
-            [sys.executable, "-B", "-c", NOTEBOOK, json.dumps(settings)],
+            [python, "-B", "-c", NOTEBOOK, json.dumps(settings)],
             cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120,
             check=True,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""A server that asks to wait (`Retry-After`): for how long, and until when."""
+"""A server that asks clients to wait (`Retry-After`): for how long, and until when."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ODD = ["-5", "0", "soon", "1e9", "9" * 40, "\u0663", "120, 120", "Sat, 21 Nov 19
 
 
 @pytest.mark.parametrize("value", ODD)
-def test_senseless_values_are_ignored(value):
+def test_invalid_values_are_ignored(value):
     """Hostile and malformed values count as none."""
     with Session() as session, OddServer(says(f"Retry-After: {value}\r\nContent-Length: 0")) as odd:
         assert session.get(f"http://{odd.host}/").wait is None

@@ -115,12 +115,11 @@ FILES = {
 }
 
 
-@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
-@pytest.mark.parametrize("make", FILES.values(), ids=FILES)
-def test_the_variable_of_a_wrong_certificate_file_is_named(secure: World, variable, make):
+@pytest.mark.in_turn(variable=("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"), content=tuple(FILES))
+def test_the_variable_of_a_wrong_certificate_file_is_named(secure: World, variable, content):
     """The printed line unsets the variable."""
     path = secure.home / "company.pem"
-    make(path)
+    FILES[content](path)
     secure.patch.setenv(variable, str(path))
     report = secure.check()
     assert bad(report) == [("network", "failed")]

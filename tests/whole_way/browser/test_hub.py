@@ -1,4 +1,4 @@
-"""A real JupyterHub below a path and behind https, with its proxy, the servers of its people, and a browser.
+"""A real JupyterHub below a path and behind https, with its proxy, the servers of its users, and a browser.
 
 `HUB_PYTHON` names the Python of another environment for all of them, such as one with JupyterHub 4; the kernels and the
 extension stay here.

@@ -42,11 +42,14 @@ def _make_and_copy_a_token(notebook: Notebook, link: Any) -> None:
     page.close()
 
 
-def test_one_click_through_an_ssh_tunnel(open_notebook: Open, jupyter: Jupyter, cave: Sandbox):
-    """Without a hub, in Notebook 7 at another port of `localhost`: the link leads through the server back to the kernel."""
+def test_notebook_7_in_a_narrow_window_through_an_ssh_tunnel(open_notebook: Open, jupyter: Jupyter, cave: Sandbox):
+    """Without a hub, at another port of `localhost`: the link leads through the server back to the kernel.
+
+    In a window of 560 pixels every line wraps and nothing needs scrolling; an error stops "Run all" there, too.
+    """
     with tunnel(int(jupyter.address.rpartition(":")[2])) as port:
         here = f"http://localhost:{port}"
-        notebook = open_notebook("notebook", server=here)
+        notebook = open_notebook("notebook", width=560, server=here)
         setup = notebook.start("%cave_setup new")
         notebook.sees(setup, "waiting for your sign-in")
         with notebook.page.context.expect_page() as opened:
@@ -54,8 +57,24 @@ def test_one_click_through_an_ssh_tunnel(open_notebook: Open, jupyter: Jupyter, 
         sign_in_as(opened.value, "ada@example.org")
         opened.value.get_by_text("You are signed in").wait_for()
         assert re.fullmatch(rf"{here}/proxy/\d+/done/[\w-]+", opened.value.url)
+        opened.value.close()
         assert "You are set up." in notebook.wait(setup)
-    assert no_temporary_token_is_left(cave)
+        assert no_temporary_token_is_left(cave)
+        cave.withdraw_terms("ada", "minnie65_public")
+        cave.forget()
+        for line in ("%cave_check minnie65_public secret_ds", "%cave_whoami"):
+            notebook.run(line)
+        status = notebook.start("%cave_setup")
+        notebook.sees(status, "this goes on by itself")
+        notebook.stop()
+        notebook.wait(status)
+        wide = notebook.page.evaluate(
+            "() => [...document.querySelectorAll('.jp-OutputArea-output')]"
+            ".filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.textContent)"
+        )
+        assert wide == []
+        notebook.clear()
+        assert_an_error_stops_run_all(notebook)
 
 
 @pytest.mark.parametrize(
@@ -111,28 +130,12 @@ def test_a_new_person_is_set_up_after_two_links_and_one_paste(open_notebook: Ope
     assert token not in json.dumps(notebook.saved())
 
 
-def test_a_stored_token_is_named_and_replaced_after_yes(open_notebook: Open, cave: Sandbox, set_up: str):
-    """`%cave_whoami` names the account and the last four characters of its token; `%cave_setup existing` asks first."""
-    alices = cave.new_token("alice")
-    notebook = open_notebook()
-    said = notebook.run("%cave_whoami")
-    assert "Ada Example" in said
-    assert "ada@example.org" in said
-    assert set_up[-4:] in said
-    assert set_up not in said
-    setup = notebook.start("%cave_setup existing --paste")
-    notebook.sees(setup, "Replace that token?")
-    assert "Ada Example" in notebook.text(setup)
-    notebook.answer(setup, "y")
-    notebook.page.wait_for_function("() => document.querySelector('.jp-Stdin-input[type=password]')")
-    notebook.answer(setup, alices)
-    assert "alice@example.org" in notebook.wait(setup)
-    assert "Alice Example" in notebook.run("%cave_whoami")
+def test_a_typed_token_leaves_the_cell_is_named_and_replaced_after_yes(open_notebook: Open, cave: Sandbox):
+    """`%cave_save <token>` works, and removes the token from the cell and so from the saved file.
 
-
-def test_a_typed_token_leaves_the_cell_and_is_not_in_the_saved_file(open_notebook: Open, cave: Sandbox):
-    """`%cave_save <token>` works, and removes the token from the cell."""
-    token = cave.new_token("ada")
+    `%cave_whoami` names the account and the last four characters of its token; `%cave_setup existing` asks first.
+    """
+    token, alices = cave.new_token("ada"), cave.new_token("alice")
     notebook = open_notebook()
     save = notebook.start(f"# keep it\n%cave_save {token}")
     assert "You are set up." in notebook.wait(save)
@@ -141,6 +144,19 @@ def test_a_typed_token_leaves_the_cell_and_is_not_in_the_saved_file(open_noteboo
         arg=[notebook.cell(save).locator(".cm-content").element_handle(), token],
     )
     assert notebook.source(save).startswith("# keep it\n%cave_save")
+    said = notebook.run("%cave_whoami")
+    assert "Ada Example" in said
+    assert "ada@example.org" in said
+    assert token[-4:] in said
+    assert token not in said
+    setup = notebook.start("%cave_setup existing --paste")
+    notebook.sees(setup, "Replace that token?")
+    assert "Ada Example" in notebook.text(setup)
+    notebook.answer(setup, "y")
+    notebook.page.wait_for_function("() => document.querySelector('.jp-Stdin-input[type=password]')")
+    notebook.answer(setup, alices)
+    assert "alice@example.org" in notebook.wait(setup)
+    assert "Alice Example" in notebook.run("%cave_whoami")
     assert token not in json.dumps(notebook.saved())
 
 
@@ -163,8 +179,11 @@ def test_a_fault_is_named_and_its_next_step_fixes_it(open_notebook: Open, cave: 
     assert "All well" in notebook.wait(checked)
 
 
-def test_waiting_names_the_hosts_and_leaves_only_the_report(open_notebook: Open, cave: Sandbox, set_up: str):
-    """While servers are slow, the cell names them and counts; then only the report is left, also in the file."""
+def test_waiting_names_the_hosts_and_can_be_stopped(open_notebook: Open, cave: Sandbox, set_up: str):
+    """While servers are slow, the cell names them and counts; then only the report is left, also in the file.
+
+    Stopping a waiting check leaves one line, and the kernel continues.
+    """
     cave.misbehave("auth", "slow:2")
     notebook = open_notebook()
     check = notebook.start("print('before')\n%cave_check")
@@ -179,12 +198,7 @@ def test_waiting_names_the_hosts_and_leaves_only_the_report(open_notebook: Open,
     assert "waiting" not in json.dumps(rest)
     boxes = [one.bounding_box()["height"] for one in notebook.output(check).locator(".jp-OutputArea-child").all()]
     assert (min(boxes), len(boxes)) == (0, 3)
-
-
-def test_the_stop_button_ends_a_check_in_one_line(open_notebook: Open, cave: Sandbox, set_up: str):
-    """Stopping a waiting check leaves one line, and the kernel continues."""
     cave.misbehave("all", "silent")
-    notebook = open_notebook()
     check = notebook.start("%cave_check --timeout 60")
     notebook.sees(check, re.compile("waiting for"))
     notebook.stop()
@@ -193,28 +207,31 @@ def test_the_stop_button_ends_a_check_in_one_line(open_notebook: Open, cave: San
     assert "2" in notebook.run("1 + 1")
 
 
-def test_an_error_is_a_page_that_stops_run_all(open_notebook: Open):
-    """The cell has no red box, and has failed: the cells after it do not run."""
-    assert_an_error_stops_run_all(open_notebook())
-
-
-def assert_an_error_stops_run_all(notebook: Notebook) -> None:
-    """Runs a cell that fails, and then all cells: the one behind it is not run."""
-    busy = "import time; time.sleep(1)"  # until the next cell has arrived: a kernel aborts those that it has
-    failing = notebook.start(f"{busy}\n%cave_save --from-env NOT_SET")
-    notebook.wait(failing)
-    after = notebook.type("print('went on')")
-    notebook.page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
-    assert notebook.wait(failing).strip() == (
-        "✘ The environment variable NOT_SET is not set, or is empty. Nothing was changed."
-    )
-    assert [one["output_type"] for one in notebook.saved()["cells"][failing]["outputs"]] == ["display_data"]
-    assert notebook.text(after) == ""
-
-
-def test_a_prompt_can_be_stopped_or_left_empty(open_notebook: Open):
-    """Stopping at the hidden prompt removes the box and leaves one line; so does an empty answer."""
+def test_errors_prompts_and_tab_without_a_token(open_notebook: Open):
+    """In a fresh notebook Tab completes, a prompt can be stopped or left empty, and an error stops "Run all"."""
     notebook = open_notebook()
+    assert_tab_offers_what_fits(notebook)
+    notebook.clear()
+    assert_a_prompt_can_be_stopped_or_left_empty(notebook)
+    notebook.clear()
+    assert_an_error_stops_run_all(notebook)
+
+
+def assert_tab_offers_what_fits(notebook: Notebook) -> None:
+    """Tab after `%cave_check mi` offers only the datastacks with that prefix."""
+    notebook.run("1 + 1")
+    notebook.type("%cave_check minnie65")
+    notebook.page.keyboard.press("Tab")
+    items = notebook.page.locator(".jp-Completer-item")
+    items.first.wait_for()
+    assert {text.strip() for text in items.locator(".jp-Completer-match").all_inner_texts()} == {
+        "minnie65_phase3_v1",
+        "minnie65_public",
+    }
+
+
+def assert_a_prompt_can_be_stopped_or_left_empty(notebook: Notebook) -> None:
+    """Stopping at the hidden prompt removes the box and leaves one line; so does an empty answer."""
     setup = notebook.start("%cave_setup new --paste")
     notebook.box(setup).wait_for()
     notebook.stop()
@@ -226,6 +243,20 @@ def test_a_prompt_can_be_stopped_or_left_empty(open_notebook: Open):
     notebook.wait(save)
     notebook.wait_for_no_box(save)
     assert notebook.text(save).strip().endswith("Cancelled. Nothing was changed.")
+
+
+def assert_an_error_stops_run_all(notebook: Notebook) -> None:
+    """The cell has no red box, and has failed: the cells after it do not run."""
+    busy = "import time; time.sleep(1)"  # until the next cell has arrived: a kernel aborts those that it has
+    failing = notebook.start(f"{busy}\n%cave_save --from-env NOT_SET")
+    notebook.wait(failing)
+    after = notebook.type("print('went on')")
+    notebook.page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    assert notebook.wait(failing).strip() == (
+        "✘ The environment variable NOT_SET is not set, or is empty. Nothing was changed."
+    )
+    assert [one["output_type"] for one in notebook.saved()["cells"][failing]["outputs"]] == ["display_data"]
+    assert notebook.text(after) == ""
 
 
 _CONTRASTS = """() => {
@@ -251,37 +282,3 @@ def test_both_themes_are_readable(open_notebook: Open, cave: Sandbox, set_up: st
         found = notebook.page.evaluate(_CONTRASTS)
         assert len(found) > 20
         assert [(text, ratio) for text, ratio in found if ratio < 4] == []
-
-
-def test_notebook_7_in_a_narrow_window(open_notebook: Open, cave: Sandbox, set_up: str):
-    """In a window of 560 pixels every line wraps and nothing needs scrolling; an error stops "Run all" there, too."""
-    cave.withdraw_terms("ada", "minnie65_public")
-    cave.forget()
-    notebook = open_notebook("notebook", width=560)
-    for line in ("%cave_check minnie65_public secret_ds", "%cave_whoami"):
-        notebook.run(line)
-    status = notebook.start("%cave_setup")
-    notebook.sees(status, "this goes on by itself")
-    notebook.stop()
-    notebook.wait(status)
-    wide = notebook.page.evaluate(
-        "() => [...document.querySelectorAll('.jp-OutputArea-output')]"
-        ".filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.textContent)"
-    )
-    assert wide == []
-    notebook.clear()
-    assert_an_error_stops_run_all(notebook)
-
-
-def test_tab_offers_what_fits(open_notebook: Open):
-    """Tab after `%cave_check mi` offers only the datastacks with that prefix."""
-    notebook = open_notebook()
-    notebook.run("1 + 1")
-    notebook.type("%cave_check minnie65")
-    notebook.page.keyboard.press("Tab")
-    items = notebook.page.locator(".jp-Completer-item")
-    items.first.wait_for()
-    assert {text.strip() for text in items.locator(".jp-Completer-match").all_inner_texts()} == {
-        "minnie65_phase3_v1",
-        "minnie65_public",
-    }
