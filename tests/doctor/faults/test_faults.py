@@ -24,7 +24,13 @@ FIXABLE = [
     for file, server in PAIRS
     if file.fixed_by and server.fixed_by and not (file.id in ELSEWHERE and server.id == "token deleted")
 ]
-UNFIXABLE = [(file, server) for file, server in PAIRS if not server.fixed_by and "silent" not in server.id]
+# The new token of the one is in no cache of the other, whose rejection is left in the client alone.
+FRESH = ("a client made with an old token", "permission granted a moment ago")
+UNFIXABLE = [
+    (file, server)
+    for file, server in PAIRS
+    if not server.fixed_by and "silent" not in server.id and (file.id, server.id) != FRESH
+]
 
 REPORTS = Draft202012Validator(
     json.loads((recorded.RECORD.parent / "reference" / "report.schema.json").read_text(encoding="utf-8"))
