@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -21,6 +22,7 @@ nox.options.default_venv_backend = "uv|venv"  # uv makes an environment in a six
 nox.options.error_on_missing_interpreters = False
 nox.options.download_python = "never"  # the workflows ask for what a machine lacks
 nox.options.reuse_existing_virtualenvs = True
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each of hundreds of processes compiles all that it imports
 
 TOOLS = ["hypothesis", "ipykernel", "nbclient", "pytest", "pytest-timeout", "pytest-xdist"]
 # What depends on the versions of IPython, rich and caveclient, from the magics down to a whole journey.
@@ -39,6 +41,8 @@ CORE = [
         "whole_way/test_notebooks",
     )
 ]
+# Tests there that start a kernel or the demo as another one does.
+ALIKE = "runs_on_a_terminal or control_c_ends_it or batch_run or saved_as_html or wait_that_ends"
 # What depends on the operating system. `tests/support/without_posix.py` hides what Python lacks on Windows.
 WINDOWS = [
     f"tests/{name}.py"
@@ -90,7 +94,8 @@ def core(session: nox.Session) -> None:
         session.run("uv", "pip", "compile", "-q", "pyproject.toml", *lowest, "-o", str(pinned))
         versions = ["-c", str(pinned)]
     session.install("-q", "-e", ".[sandbox]", *TOOLS, *versions)
-    session.run("python", "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", *(session.posargs or CORE))
+    tests = session.posargs or [*CORE, "-k", f"not ({ALIKE})"]
+    session.run("python", "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", *tests)
 
 
 @nox.session(tags=["check"])
@@ -104,7 +109,8 @@ def windows(session: nox.Session) -> None:
 def readers(session: nox.Session) -> None:
     """The tests with the real cloud-volume and cloud-files, which are too large for `[test]`."""
     session.install("-q", "-e", ".[cv,sandbox]", *TOOLS)
-    session.run("python", "-m", "pytest", "-q", "-n", "2", "tests/doctor/faults/test_readers.py")
+    tests = ("tests/doctor/faults/test_readers.py", "--everything", "-k", "not stand-ins")
+    session.run("python", "-m", "pytest", "-q", *tests)
 
 
 @nox.session(tags=["check"])
