@@ -124,9 +124,10 @@ def docs(session: nox.Session) -> None:
     session.run("mkdocs", *(session.posargs or ("build", "--strict", "--clean")), env=environ)
 
 
-@nox.session(default=False)
+@nox.session(default=False, venv_backend="venv")
 def everything(session: nox.Session) -> None:
     """The tests that usually take a sample of their combinations, with all of them; none uses a browser."""
+    session.install("-q", "-U", "pip")  # as in the README's line: the tests type lines of `%pip`
     session.install("-q", "-e", ".[test]")
     arguments = ("--everything", "-m", "not browser", "-n", "auto", "--dist", "worksteal")
     session.run("python", "-m", "pytest", "-q", *arguments, *session.posargs)

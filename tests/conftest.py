@@ -41,6 +41,8 @@ from .support.shell import (
 # The hundreds of Pythons that the tests start keep what they compile: each would else compile the package again.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# IPython warns of an active environment that is not its own, and reads its folder as whoever a test is.
+os.environ.pop("VIRTUAL_ENV", None)
 
 # What is imported and collected stays: looking through it for garbage takes a fifth of that time.
 gc.disable()
