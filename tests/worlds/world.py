@@ -186,11 +186,10 @@ class World(fault_world.World):
     # ---------------------------------------------------------------- what must not change, what must not be seen
 
     def files(self) -> dict[str, tuple[object, ...]]:
-        """Path -> type, mode, owner, and content of every file in the home folder."""
+        """Path -> type, mode, owner, and content of every file in the home folder, but for what Python compiles."""
         found: dict[str, tuple[object, ...]] = {}
         for folder, folders, names in os.walk(self.home):
-            if folder == str(self.home) and ".ipython" in folders:
-                folders.remove(".ipython")
+            folders[:] = set(folders) - {"__pycache__"} - ({".ipython"} if folder == str(self.home) else set())
             for name in (*folders, *names):
                 path = os.path.join(folder, name)
                 found[path] = _state_of(path)
