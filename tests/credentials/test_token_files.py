@@ -21,6 +21,7 @@ from cave_magic.credentials.stored_tokens import resolve
 from cave_magic.credentials.token_files import State, read_token_file, server_file, show_path
 from cave_magic.errors import TokenNotSaved
 from cave_magic.token import Token
+from cave_magic.ui.door import on_windows
 
 SERVER = "https://global.daf-apis.com"
 OTHER = "https://proofreading.zetta.ai"
@@ -407,7 +408,7 @@ def test_a_file_that_is_being_written_is_read_again(secrets, monkeypatch):
     assert read_token_file(file).problem == FileProblem(fault=FileFault.EMPTY)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="/dev/fd is of POSIX")
+@pytest.mark.skipif(on_windows(), reason="/dev/fd is of POSIX")
 def test_a_pipe_that_a_person_named_is_read_to_its_end(home):
     """As in `--from-file <(command)`, whether or not the command is slow; only then, and never for ever."""
     reading, writing = os.pipe()
