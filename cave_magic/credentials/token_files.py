@@ -31,7 +31,7 @@ LARGEST_FILE = 20_000_000
 """Bytes. A token file has a few hundred; a larger file is not read."""
 
 
-_UTF_16 = "\udcff\udcfe"
+_UTF_16 = b"\xff\xfe"
 """How a file begins that the `>` of PowerShell 5 has written."""
 
 
@@ -188,8 +188,8 @@ def read_any_file(path: str, seconds: float = 0) -> tuple[str, FileProblem | Non
 
 def _decoded(text: str) -> str:
     """The text of a file that was read as UTF-8 but is UTF-16."""
-    is_utf16 = text[:2] == _UTF_16
-    return text.encode(errors="surrogateescape").decode("utf-16", errors="replace") if is_utf16 else text
+    read = text.encode(errors="surrogateescape")
+    return read.decode("utf-16", errors="replace") if read.startswith(_UTF_16) else text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

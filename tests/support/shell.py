@@ -122,7 +122,8 @@ def save_for_ada(cave: Sandbox, shell: Any) -> str:
     saved, own = {"token": token}, map(host_of, (cave.server, cave.local_server))
     seen = {name: cave.server for name in cave.datastacks if name not in ("secret_ds", "orphan_ds")}
     folder = secrets_folder()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for one in (folder.parent, folder):
+        one.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in ("cave-secret.json", *(f"{host}-cave-secret.json" for host in own)):
         _write(folder / name, json.dumps(saved, indent=2) + "\n")
     _write(folder / "cave_datastack_to_server_map.json", json.dumps(seen, indent=2) + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,9 @@ from ..support.shell import Run
 
 
 def _files(home: Path) -> dict[str, tuple[int, str]]:
-    return {
-        path.name: (path.stat().st_mode, path.read_text()) for path in (home / ".cloudvolume" / "secrets").iterdir()
-    }
+    paths = (home / ".cloudvolume").rglob("*")
+    found = {path.name: (path.stat().st_mode, path.read_text() if path.is_file() else "") for path in paths}
+    return found | {"": ((home / ".cloudvolume").stat().st_mode, "")}
 
 
 def test_a_person_who_is_set_up_has_what_cave_save_leaves(
@@ -22,8 +23,7 @@ def test_a_person_who_is_set_up_has_what_cave_save_leaves(
 ):
     """The fixture that sets a person up writes the files that `%cave_save` writes, with the same permissions."""
     shortcut = _files(home)
-    for path in (home / ".cloudvolume" / "secrets").iterdir():
-        path.unlink()
+    shutil.rmtree(home / ".cloudvolume")
     monkeypatch.setenv("ADA", set_up)
     assert run("%cave_save --from-env ADA").error == ""
     assert _files(home) == shortcut

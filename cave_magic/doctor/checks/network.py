@@ -297,8 +297,14 @@ def _not_sent(evidence: Line, server: ServerFacts) -> Finding:
     """An exception of no network: of a mock of requests, a part of requests that was upgraded meanwhile, a bug."""
     change = either("restart the kernel, which undoes what changed requests in it", "look for what changes requests")
     report = next_steps.check(server.target, "--report")
-    same = ("; if it is the same then, send the output of ", report, " to someone who can help")
-    return unknown(evidence, next_step=advise(f"{change}, then ", server.again, *same))
+    step = advise(
+        f"{change}, then ",
+        server.again,
+        "; if that does not help, send the output of ",
+        report,
+        " to someone who can help",
+    )
+    return unknown(evidence, next_step=step)
 
 
 def _nothing_is_reached(response: Response, server: ServerFacts, others: tuple[Experiment, ...]) -> Finding:
