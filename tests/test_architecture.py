@@ -50,9 +50,6 @@ POSITIONAL = {"ui.document", "doctor.model"}
 CHANGING = {"login.revocation", "commands.context"}
 """Modules with a mutable dataclass: a token is marked as revoked, and a line notes what it has done."""
 
-CONSTANTS = {"cave_magic.__version__"}
-"""What every module may import of the top module: to import it runs nothing else."""
-
 SAME_NAME = {"_Server"}
 """Private classes that share a name."""
 
@@ -129,7 +126,7 @@ def own_imports(path: Path) -> frozenset[str]:
     skipped = {id(node) for block in typed for node in ast.walk(block)}
     found = set()
     for name in imports_of(path, tuple(node for node in nodes_of(path) if id(node) not in skipped)):
-        if name not in CONSTANTS and (name == "cave_magic" or name.startswith("cave_magic.")):
+        if name == "cave_magic" or name.startswith("cave_magic."):
             inner = name.removeprefix("cave_magic").lstrip(".")
             while inner and inner not in NAMES:
                 inner = inner.rpartition(".")[0]

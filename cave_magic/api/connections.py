@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -20,7 +21,6 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util.ssl_ import create_urllib3_context
 
-from .. import __version__
 from .special_files import harmful_netrc, never_ends
 
 if TYPE_CHECKING:
@@ -318,7 +318,8 @@ def open_session(connections_per_host: int, trusted: TrustedCertificates) -> req
     It keeps no cookies, retries nothing, and asks for uncompressed responses.
     """
     session = requests.Session()
-    session.headers["User-Agent"] = f"cave-magic/{__version__} {session.headers['User-Agent']!s}"
+    version = sys.modules["cave_magic"].__version__  # the package is loaded before its modules, and imports them
+    session.headers["User-Agent"] = f"cave-magic/{version} {session.headers['User-Agent']!s}"
     session.headers["Accept-Encoding"] = "identity"
     session.headers["X-Requested-With"] = "cave-magic"  # so that a 401 is JSON, not a redirect to sign in
     if harmful_netrc():
