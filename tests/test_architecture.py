@@ -388,7 +388,7 @@ OTHER_TEXT = {
     "api.*", "commands.completion", "credentials.scrub", "doctor.explain_error", "doctor.raised", "ui.redact", "token",
     "commands.arguments._without_values", "commands.save._variable_in", "login.route.is_sign_in_address",
     "login.exchange.is_from_address",  # from a server, a library or a user
-    "credentials.token_files._decoded", "doctor.fixes._readable_entries",  # from a file
+    "doctor.fixes._readable_entries",  # from a file
     "environment.attribution", "environment.startup",  # from an exception or a file
     "ui.*", "doctor.reference._cell", "doctor.report._cell", "doctor.report._without_person",  # layout
     "doctor.next_steps",  # paths, and the help for a shell

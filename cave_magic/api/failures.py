@@ -40,9 +40,12 @@ class Failure(Enum):
 UNTRUSTED = (Failure.TLS, Failure.CERTIFICATE, Failure.CA_BUNDLE)
 """Failures that other trusted certificates can change."""
 
+UNSENDABLE = frozenset({"InvalidHeader", "UnicodeEncodeError"})
+"""What requests and http.client raise for a token that cannot be a header."""
+
 _BY_KIND = (
     ({"urllib3.InvalidHeader"}, Failure.HEADERS),  # two different lengths; requests wraps it in its own `InvalidHeader`
-    ({"InvalidHeader", "UnicodeEncodeError"}, Failure.UNSENDABLE),
+    (UNSENDABLE, Failure.UNSENDABLE),
     ({"MissingSchema", "InvalidSchema", "InvalidURL", "LocationParseError", "LocationValueError"}, Failure.INVALID_URL),
     ({"ProxyError", "InvalidProxyURL"}, Failure.PROXY),
     ({"ProxyConnectionError", "GeneralProxyError", "SOCKS4Error", "SOCKS5Error", "SOCKS5AuthError"}, Failure.PROXY),

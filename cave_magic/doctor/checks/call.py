@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from difflib import get_close_matches
 
+from ...api.failures import UNSENDABLE
 from ...api.responses import FLASK_404, NOT_RECEIVED, PAGE, TEXT, Response, is_cave, local_server_in, version_in
 from ...api.urls import host_of, parse_url
 from ...credentials.token_files import TOKEN_KEY, show_key, show_path
@@ -22,9 +23,6 @@ from .services import LOCAL, is_up
 
 REFUSED = (400, 401, 403)
 """What the servers return for a token that they do not accept, or that may not do it."""
-
-_UNSENT = ("InvalidHeader", "UnicodeEncodeError")
-"""What requests and http.client raise for a token that cannot be a header."""
 
 _MOST_VERSIONS = 5
 
@@ -44,7 +42,7 @@ def _call(datastack: DatastackFacts) -> Finding | None:
 
 def is_about_the_token(facts: CallFacts) -> bool:
     """Whether the server did not accept the token of the call, or the token could not be sent."""
-    return facts.call.status in REFUSED or facts.call.error in _UNSENT
+    return facts.call.status in REFUSED or facts.call.error in UNSENDABLE
 
 
 def _server(datastack: DatastackFacts, facts: CallFacts) -> Finding | None:

@@ -288,23 +288,19 @@ def _no_response(response: Response, server: ServerFacts, tried: Tried) -> Findi
     elif advice:
         next_step = then(advice, server.again)
     else:
-        report = next_steps.check(server.target, "--report")
-        next_step = advise("send the output of ", report, " to someone who can help")
+        next_step = advise(_for_help(server))
     return failed(evidence, next_step=next_step) if advice else unknown(evidence, next_step=next_step)
 
 
 def _not_sent(evidence: Line, server: ServerFacts) -> Finding:
     """An exception of no network: of a mock of requests, a part of requests that was upgraded meanwhile, a bug."""
     change = either("restart the kernel, which undoes what changed requests in it", "look for what changes requests")
-    report = next_steps.check(server.target, "--report")
-    step = advise(
-        f"{change}, then ",
-        server.again,
-        "; if that does not help, send the output of ",
-        report,
-        " to someone who can help",
-    )
+    step = advise(f"{change}, then ", server.again, "; if that does not help, ", _for_help(server))
     return unknown(evidence, next_step=step)
+
+
+def _for_help(server: ServerFacts) -> Line:
+    return line("send the output of ", next_steps.check(server.target, "--report"), " to someone who can help")
 
 
 def _nothing_is_reached(response: Response, server: ServerFacts, others: tuple[Experiment, ...]) -> Finding:
